@@ -1,0 +1,101 @@
+"""The one object that describes an accelerator: every elaboration-time parameter, checked once."""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+TOTAL_BITS = 8
+"""Width of a quantised query, key or value element (int8)."""
+
+GROUP_SIZE = 4
+"""Dimensions that share one lookup table of the query-stationary dot product (2**4 entries)."""
+
+
+class Split(StrEnum):
+    """How an int8 element is cut into a high part of ``msb_bits`` bits and a low part."""
+
+    TRUNCATE = "truncate"  # the paper: the high part is the truncated value, the low part is unsigned
+    BALANCED = "balanced"  # ours: the high part is rounded, the low part is signed, the estimate is unbiased
+
+
+class Reuse(StrEnum):
+    """Which products complete the 8-bit score of a kept key."""
+
+    THREE_TERM = "three_term"  # the paper's approximation: the low x low product is left out
+    EXACT = "exact"  # the score equals the int8 dot product
+
+
+class Rule(StrEnum):
+    """When a key is kept."""
+
+    DIFFERENTIAL = "differential"  # its estimate is within the threshold of the row's best estimate
+    STATIC = "static"  # ablation: its estimate reaches the threshold itself (the row's best is always kept)
+
+
+class Dot(StrEnum):
+    """How the dot products are built; the two are bit-equal."""
+
+    TABLES = "tables"  # query-stationary lookup tables in LUT RAM (distributed arithmetic)
+    MULTIPLIERS = "multipliers"  # one multiplier per element: the readable reference
+
+
+class LatteConfig(BaseModel):
+    """Every elaboration-time parameter of one LATTE head core.
+
+    Immutable; all checks run on construction and raise :class:`pydantic.ValidationError`, whose messages name the
+    value and what would be right. Derived widths, depths and latencies are in :class:`latte_hw.params.HeadParams`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
+
+    head_dim: int = Field(64, description="Elements of one query, key or value (D); a multiple of 4, 8 to 128.")
+    max_keys: int = Field(1024, description="Keys of one head that fit on chip (N); a multiple of keys_per_cycle.")
+    keys_per_cycle: int = Field(8, description="Keys estimated per cycle (P): 1, 2, 4, 8 or 16.")
+    msb_bits: int = Field(4, description="Most significant bits of q and k that make the estimate (M), 2 to 8.")
+    split: Split = Field(Split.BALANCED, description="How int8 is cut into high and low part.")
+    reuse: Reuse = Field(Reuse.THREE_TERM, description="Products that complete the score of a kept key.")
+    rule: Rule = Field(Rule.DIFFERENTIAL, description="When a key is kept.")
+    causal: bool = Field(False, description="Query i sees only keys j <= i + causal offset.")
+    prob_bits: int = Field(8, description="Bits of an unnormalised softmax weight, 4 to 16.")
+    out_fraction_bits: int = Field(0, description="Fraction bits of an output element below V's int8 step, 0 to 8.")
+    heads: int = Field(16, description="Entries of the per-head table of thresholds and softmax scales, 1 to 256.")
+    kv_buffers: int = Field(2, description="K/V buffers: with 2, loading a head overlaps computing another.")
+    dot: Dot = Field(Dot.TABLES, description="How the dot products are built.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not 8 <= self.head_dim <= 128 or self.head_dim % GROUP_SIZE:
+            raise ValueError(f"head_dim must be a multiple of {GROUP_SIZE} from 8 to 128, not {self.head_dim}")
+        if self.keys_per_cycle not in (1, 2, 4, 8, 16):
+            raise ValueError(f"keys_per_cycle must be 1, 2, 4, 8 or 16, not {self.keys_per_cycle}")
+        if not 1 <= self.max_keys <= 4096:
+            raise ValueError(f"max_keys must be from 1 to 4096, not {self.max_keys}")
+        if self.max_keys % self.keys_per_cycle:
+            fitting = -(-self.max_keys // self.keys_per_cycle) * self.keys_per_cycle
+            raise ValueError(
+                f"max_keys must be a multiple of keys_per_cycle, because K lies in {self.keys_per_cycle} banks of "
+                f"equal depth: {self.max_keys} is not a multiple of {self.keys_per_cycle}, {fitting} is"
+            )
+        self._check_range("msb_bits", 2, TOTAL_BITS)
+        self._check_range("prob_bits", 4, 16)
+        self._check_range("out_fraction_bits", 0, 8)
+        self._check_range("heads", 1, 256)
+        self._check_range("kv_buffers", 1, 2)
+        return self
+
+    def _check_range(self, name: str, low: int, high: int) -> None:
+        value = getattr(self, name)
+        if not low <= value <= high:
+            raise ValueError(f"{name} must be from {low} to {high}, not {value}")
+
+    def replace(self, **changes: object) -> "LatteConfig":
+        """A checked copy with some fields changed."""
+        return LatteConfig(**{**self.model_dump(), **changes})
+
+    def sha256(self) -> str:
+        """Hash of every field in canonical JSON: equal exactly when two cores are the same."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()

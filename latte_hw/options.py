@@ -1,0 +1,73 @@
+"""Command-line options that mean the same in every command, and how they choose a configuration."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from latte_hw.config import LatteConfig
+from latte_hw.errors import LatteError
+from latte_hw.presets import PRESETS, preset
+
+PresetOption = Annotated[
+    str | None, typer.Option("--preset", metavar="NAME", help=f"Named configuration: {', '.join(PRESETS)}.")
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="JSON file with configuration fields.")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change one field; may be repeated.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def resolve_config(preset_name: str | None, config_file: Path | None, settings: list[str] | None) -> LatteConfig:
+    """The configuration that ``--preset`` or ``--config``, then every ``--set``, describe (default: `tiny`).
+
+    Raises :class:`LatteError` on an unknown preset or field, a file that is not a configuration, or a bad value.
+    """
+    if preset_name is not None and config_file is not None:
+        raise LatteError("give either --preset or --config, not both")
+    fields = _from_file(config_file) if config_file else _from_preset(preset_name or "tiny")
+    for setting in settings or []:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise LatteError(f"--set takes FIELD=VALUE, not {setting!r}")
+        if name not in LatteConfig.model_fields:
+            raise LatteError(f"configuration field must be one of {', '.join(LatteConfig.model_fields)}, not {name!r}")
+        fields[name] = value
+    return build_config(fields)
+
+
+def build_config(fields: dict[str, Any]) -> LatteConfig:
+    """A configuration from plain fields; the first thing wrong with them as one :class:`LatteError` sentence."""
+    try:
+        return LatteConfig.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise LatteError(f"{where}: {message}, not {first['input']!r}" if where else message) from None
+
+
+def _from_preset(name: str) -> dict[str, Any]:
+    try:
+        return preset(name).model_dump()
+    except ValueError as error:
+        raise LatteError(str(error)) from None
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text())
+    except OSError as error:
+        raise LatteError(f"configuration file {path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise LatteError(f"configuration file {path} is not JSON") from None
+    if isinstance(fields, dict) and isinstance(fields.get("config"), dict):
+        fields = fields["config"]  # the JSON that `latte generate` and `latte vectors` write holds one
+    if not isinstance(fields, dict):
+        raise LatteError(f"configuration file {path} must hold a JSON object of fields")
+    return fields
