@@ -1,0 +1,86 @@
+"""One attention head through every stage: estimate, filter, reuse, softmax, weighted sum.
+
+Queries are taken in tiles, so that what lives between the stages stays in the processor's cache; a causal tile stops
+at its last valid key. Tiling does not show in any result.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.arith import Int8, Int64, split
+from golden.estimator import estimate
+from golden.kv_store import pad_keys
+from golden.reuse_datapath import key_operand, query_operand, scores
+from golden.softmax import weights
+from golden.threshold_filter import Mask, keep_mask, survivors, valid_keys, valid_mask
+from golden.weighted_sum import weighted_sum
+from latte_hw.params import HeadParams, ceil_div
+
+COUNTER_NAMES = ("keys_seen", "survivors", "kept")
+"""Counters of a head: valid query-key pairs, those that pass the early drop, those that are kept."""
+
+TILE_PAIRS = 2**17
+"""Query-key pairs of one tile: half a megabyte of float32, so that a few such arrays fit a core's cache."""
+
+
+@dataclass(frozen=True)
+class HeadRegisters:
+    """What the hardware holds per query head."""
+
+    tau: int  # threshold, in steps of the estimate
+    mantissa: int  # softmax scale
+    shift: int
+
+
+@dataclass(frozen=True)
+class HeadResult:
+    """Arrays that :func:`run_head` fills; all zero before. Nq queries, Nk keys."""
+
+    estimate: NDArray[np.int32]  # (Nq, Nk), 0 where invalid
+    keep: Mask  # (Nq, Nk)
+    score: NDArray[np.int32]  # (Nq, Nk), 0 where dropped
+    prob: NDArray[np.uint16]  # (Nq, Nk), 0 where dropped
+    out: NDArray[np.int16]  # (Nq, D)
+    counters: Int64  # (3,), named by COUNTER_NAMES
+
+
+def run_head(
+    q8: Int8,
+    k8: Int8,
+    v8: Int8,
+    registers: HeadRegisters,
+    causal_offset: int,
+    params: HeadParams,
+    result: HeadResult,
+) -> None:
+    """Compute one head into ``result``. q8 has shape (Nq, head_dim), k8 and v8 (Nk, head_dim), int8."""
+    n_queries, n_keys = len(q8), len(k8)
+    lanes = params.config.keys_per_cycle
+    q_high, q_low = split(q8, params)
+    k_high, k_low = split(pad_keys(k8, params), params)
+    q_operand, k_operand = query_operand(q_high, q_low, params), key_operand(k_high, k_low, params)
+    q_high, k_high, v = (part.astype(np.float32) for part in (q_high, k_high, v8))  # type: ignore[assignment]
+    counts = valid_keys(n_queries, n_keys, causal_offset, params)  # (Nq,)
+    step = max(1, TILE_PAIRS // n_keys)
+    for start in range(0, n_queries, step):
+        rows = slice(start, min(start + step, n_queries))
+        seen = int(counts[rows].max())  # no query of this tile sees more keys
+        if seen == 0:
+            continue
+        padded = ceil_div(seen, lanes) * lanes
+        e = estimate(q_high[rows], k_high[:padded], params)  # (rows, padded)
+        valid = valid_mask(counts[rows], padded)
+        result.counters[1] += survivors(e, valid, registers.tau, params).sum()
+        e, valid = e[:, :seen], valid[:, :seen]
+        keep = keep_mask(e, valid, registers.tau, params)
+        score = scores(e, q_operand[rows], k_operand[:seen], keep, params)
+        prob = weights(score, keep, registers.mantissa, registers.shift, params)
+        np.multiply(e, valid, out=result.estimate[rows, :seen], casting="unsafe")
+        result.keep[rows, :seen] = keep
+        result.score[rows, :seen] = score
+        result.prob[rows, :seen] = prob
+        result.out[rows] = weighted_sum(prob, v[:seen], params)
+        result.counters[2] += np.count_nonzero(keep)
+    result.counters[0] = counts.sum()

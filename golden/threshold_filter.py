@@ -1,0 +1,76 @@
+"""Which keys a query keeps: those whose estimate is close enough to the best of its row.
+
+With ``best`` the greatest estimate over valid keys and τ the head's threshold register, a valid key is kept iff
+
+* `differential`: ``best - e <= τ``, that is ``e >= best - τ``;
+* `static`: ``e >= τ or e == best``, that is ``e >= min(τ, best)``: a row with a valid key is never empty.
+
+The hardware scans beats of P keys and drops a key early, by the same rule with the best *so far*. Since that can
+only be less than the final best, it never drops a key too many; the number of survivors is a counter.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.arith import Array, Float, Int64
+from latte_hw.config import Rule
+from latte_hw.params import HeadParams
+
+Mask = NDArray[np.bool_]
+
+
+def valid_keys(n_queries: int, n_keys: int, causal_offset: int, params: HeadParams) -> Int64:
+    """Number of valid keys of each query, shape (n_queries,); valid keys are always the first ones.
+
+    Without `causal` every key is valid. With it, query i sees keys ``j <= i + causal_offset``; a negative offset
+    leaves the first queries without any.
+    """
+    if not params.config.causal:
+        return np.full(n_queries, n_keys, np.int64)
+    return np.clip(np.arange(n_queries, dtype=np.int64) + causal_offset + 1, 0, n_keys)
+
+
+def valid_mask(counts: Array, n_keys: int) -> Mask:
+    """Mask of shape (n_queries, n_keys) that is true for the first ``counts[i]`` keys of query i."""
+    mask: Mask = np.arange(n_keys) < np.asarray(counts)[:, None]
+    return mask
+
+
+def keep_mask(estimate: Float, valid: Mask, tau: int, params: HeadParams) -> Mask:
+    """Mask of kept keys, shape (n_queries, n_keys), from estimates and valid keys of the same shape."""
+    masked = _without_invalid(estimate, valid)
+    kept: Mask = masked >= _limit(masked.max(axis=1), tau, params)[:, None]
+    return kept
+
+
+def survivors(estimate: Float, valid: Mask, tau: int, params: HeadParams) -> Int64:
+    """Keys of each query that pass the early drop, shape (n_queries,).
+
+    ``estimate`` and ``valid`` have shape (n_queries, n_keys), n_keys a multiple of ``keys_per_cycle``. A key of beat b
+    is compared with the best of beats 0 to b.
+    """
+    beats = _without_invalid(estimate, valid).reshape(len(estimate), -1, params.config.keys_per_cycle)
+    limit = _limit(np.maximum.accumulate(_best_of_beat(beats), axis=1), tau, params)  # (n_queries, beats)
+    return np.count_nonzero(beats >= limit[:, :, None], axis=(1, 2)).astype(np.int64)
+
+
+def filter_tile(estimate: Float, valid: Mask, tau: int, params: HeadParams) -> tuple[Mask, Int64]:
+    """:func:`keep_mask` and :func:`survivors` together."""
+    return keep_mask(estimate, valid, tau, params), survivors(estimate, valid, tau, params)
+
+
+def _without_invalid(estimate: Float, valid: Mask) -> Float:
+    return np.where(valid, estimate, estimate.dtype.type(-np.inf))
+
+
+def _best_of_beat(beats: Float) -> Float:
+    """Maximum over the last axis, whose length is a power of two: halving it keeps every step vectorised."""
+    while beats.shape[-1] > 1:
+        beats = np.maximum(beats[..., 0::2], beats[..., 1::2])
+    return beats[..., 0]
+
+
+def _limit(best: Float, tau: int, params: HeadParams) -> Float:
+    """Least estimate that is kept beside ``best``; +infinity where there is no valid key (best is -infinity)."""
+    limit = best - tau if params.config.rule is Rule.DIFFERENTIAL else np.minimum(best, tau)
+    return np.where(np.isneginf(best), best.dtype.type(np.inf), limit)
