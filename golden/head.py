@@ -14,7 +14,7 @@ from golden.estimator import estimate
 from golden.kv_store import pad_keys
 from golden.reuse_datapath import key_operand, query_operand, scores
 from golden.softmax import weights
-from golden.threshold_filter import Mask, keep_mask, survivors, valid_keys, valid_mask
+from golden.threshold_filter import Mask, filter_tile, valid_keys, valid_mask
 from golden.weighted_sum import weighted_sum
 from latte_hw.params import HeadParams, ceil_div
 
@@ -59,7 +59,8 @@ def run_head(
     n_queries, n_keys = len(q8), len(k8)
     lanes = params.config.keys_per_cycle
     q_high, q_low = split(q8, params)
-    k_high, k_low = split(pad_keys(k8, params), params)
+    k8, v8 = pad_keys(k8, params), pad_keys(v8, params)
+    k_high, k_low = split(k8, params)
     q_operand, k_operand = query_operand(q_high, q_low, params), key_operand(k_high, k_low, params)
     q_high, k_high, v = (part.astype(np.float32) for part in (q_high, k_high, v8))  # type: ignore[assignment]
     counts = valid_keys(n_queries, n_keys, causal_offset, params)  # (Nq,)
@@ -72,15 +73,12 @@ def run_head(
         padded = ceil_div(seen, lanes) * lanes
         e = estimate(q_high[rows], k_high[:padded], params)  # (rows, padded)
         valid = valid_mask(counts[rows], padded)
-        result.counters[1] += survivors(e, valid, registers.tau, params).sum()
-        e, valid = e[:, :seen], valid[:, :seen]
-        keep = keep_mask(e, valid, registers.tau, params)
-        score = scores(e, q_operand[rows], k_operand[:seen], keep, params)
+        keep, survivors = filter_tile(e, valid, registers.tau, params)
+        score = scores(e, q_operand[rows], k_operand[:padded], keep, params)
         prob = weights(score, keep, registers.mantissa, registers.shift, params)
-        np.multiply(e, valid, out=result.estimate[rows, :seen], casting="unsafe")
-        result.keep[rows, :seen] = keep
-        result.score[rows, :seen] = score
-        result.prob[rows, :seen] = prob
-        result.out[rows] = weighted_sum(prob, v[:seen], params)
-        result.counters[2] += np.count_nonzero(keep)
-    result.counters[0] = counts.sum()
+        np.multiply(e[:, :seen], valid[:, :seen], out=result.estimate[rows, :seen], casting="unsafe")
+        result.keep[rows, :seen] = keep[:, :seen]
+        result.score[rows, :seen] = score[:, :seen]
+        result.prob[rows, :seen] = prob[:, :seen]
+        result.out[rows] = weighted_sum(prob, v[:padded], params)
+        result.counters[:] += (counts[rows].sum(), survivors.sum(), np.count_nonzero(keep))

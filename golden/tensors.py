@@ -116,7 +116,8 @@ def _quantized(name: str, arrays: Mapping[str, Array], params: HeadParams) -> tu
     if scale_name in arrays:
         scales = _per_head(scale_name, arrays, len(x)).astype(np.float32)
         if not (np.isfinite(scales) & (scales > 0)).all():
-            raise LatteError(f"{scale_name} must be above 0 and finite, not {scales[~(scales > 0)][:1] or scales.max()}")
+            bad = scales[~(np.isfinite(scales) & (scales > 0))][0]
+            raise LatteError(f"{scale_name} must be above 0 and finite, not {bad}")
     elif x.dtype == np.int8:
         raise LatteError(f"{name} is int8, so the file must also hold {scale_name}, its int8 step per head")
     else:
@@ -128,29 +129,33 @@ def _quantized(name: str, arrays: Mapping[str, Array], params: HeadParams) -> tu
 
 
 def _thresholds(arrays: Mapping[str, Array], steps: list[tuple[float, float]], params: HeadParams) -> Int64:
+    """Threshold registers; ``steps`` holds (scale_q, scale_k) of every query head."""
     if "tau" not in arrays and "tau_int" not in arrays:
         raise LatteError("tensor file has neither tau nor tau_int; it needs one threshold per query head")
-    computed = given = None
-    if "tau" in arrays:
-        tau = _per_head("tau", arrays, len(steps)).astype(np.float64)
-        if np.isnan(tau).any():
-            raise LatteError("tau must be a number for every head, but holds NaN")
-        if params.config.rule is Rule.DIFFERENTIAL and (tau < 0).any():
-            raise LatteError(f"tau must be 0 or more for the differential rule, not {tau.min()}")
-        computed = np.array([params.threshold_register(float(t), *s) for t, s in zip(tau, steps, strict=True)], np.int64)
+    if "tau" not in arrays:
+        return _given_registers(arrays, len(steps), params)
+    tau = _per_head("tau", arrays, len(steps)).astype(np.float64)
+    if np.isnan(tau).any():
+        raise LatteError("tau must be a number for every head, but holds NaN")
+    if params.config.rule is Rule.DIFFERENTIAL and (tau < 0).any():
+        raise LatteError(f"tau must be 0 or more for the differential rule, not {tau.min()}")
+    computed = [params.threshold_register(float(t), *step) for t, step in zip(tau, steps, strict=True)]
     if "tau_int" in arrays:
-        raw = _per_head("tau_int", arrays, len(steps))
-        if raw.dtype.kind not in "iu":
-            raise LatteError(f"tau_int must be integers, not {raw.dtype}")
-        low, high = params.threshold_range
-        for value in (int(raw.min()), int(raw.max())):
-            if not low <= value <= high:
-                raise LatteError(f"tau_int must be from {low} to {high}, not {value}")
-        given = raw.astype(np.int64)
-    if computed is not None and given is not None and (computed != given).any():
-        head = int(np.flatnonzero(computed != given)[0])
-        raise LatteError(f"tau and tau_int disagree at head {head}: tau gives {computed[head]}, tau_int is {given[head]}")
-    return given if given is not None else computed  # type: ignore[return-value]
+        for head, given in enumerate(_given_registers(arrays, len(steps), params)):
+            if given != computed[head]:
+                raise LatteError(f"tau and tau_int disagree at head {head}: tau gives {computed[head]}, not {given}")
+    return np.array(computed, np.int64)
+
+
+def _given_registers(arrays: Mapping[str, Array], heads: int, params: HeadParams) -> Int64:
+    given = _per_head("tau_int", arrays, heads)
+    if given.dtype.kind not in "iu":
+        raise LatteError(f"tau_int must be integers, not {given.dtype}")
+    low, high = params.threshold_range
+    for value in (int(given.min()), int(given.max())):
+        if not low <= value <= high:
+            raise LatteError(f"tau_int must be from {low} to {high}, not {value}")
+    return given.astype(np.int64)
 
 
 def _per_head(name: str, arrays: Mapping[str, Array], heads: int) -> Array:

@@ -36,31 +36,19 @@ def valid_mask(counts: Array, n_keys: int) -> Mask:
     return mask
 
 
-def keep_mask(estimate: Float, valid: Mask, tau: int, params: HeadParams) -> Mask:
-    """Mask of kept keys, shape (n_queries, n_keys), from estimates and valid keys of the same shape."""
-    masked = _without_invalid(estimate, valid)
-    kept: Mask = masked >= _limit(masked.max(axis=1), tau, params)[:, None]
-    return kept
-
-
-def survivors(estimate: Float, valid: Mask, tau: int, params: HeadParams) -> Int64:
-    """Keys of each query that pass the early drop, shape (n_queries,).
-
-    ``estimate`` and ``valid`` have shape (n_queries, n_keys), n_keys a multiple of ``keys_per_cycle``. A key of beat b
-    is compared with the best of beats 0 to b.
-    """
-    beats = _without_invalid(estimate, valid).reshape(len(estimate), -1, params.config.keys_per_cycle)
-    limit = _limit(np.maximum.accumulate(_best_of_beat(beats), axis=1), tau, params)  # (n_queries, beats)
-    return np.count_nonzero(beats >= limit[:, :, None], axis=(1, 2)).astype(np.int64)
-
-
 def filter_tile(estimate: Float, valid: Mask, tau: int, params: HeadParams) -> tuple[Mask, Int64]:
-    """:func:`keep_mask` and :func:`survivors` together."""
-    return keep_mask(estimate, valid, tau, params), survivors(estimate, valid, tau, params)
+    """Mask of kept keys, shape (n_queries, n_keys), and number of survivors of each query, shape (n_queries,).
 
-
-def _without_invalid(estimate: Float, valid: Mask) -> Float:
-    return np.where(valid, estimate, estimate.dtype.type(-np.inf))
+    ``estimate`` and ``valid`` have shape (n_queries, n_keys); n_keys must be a multiple of ``keys_per_cycle`` (see
+    :func:`golden.kv_store.pad_keys`). ``tau`` is the threshold register. For the early drop a key of beat b is compared
+    with the best of beats 0 to b.
+    """
+    masked = np.where(valid, estimate, estimate.dtype.type(-np.inf))
+    beats = masked.reshape(len(masked), -1, params.config.keys_per_cycle)  # (Nq, beats, P)
+    running_limit = _limit(np.maximum.accumulate(_best_of_beat(beats), axis=1), tau, params)  # (Nq, beats)
+    keep: Mask = masked >= running_limit[:, -1:]  # the last beat has seen every key
+    survives = beats >= running_limit[:, :, None]
+    return keep, np.count_nonzero(survives.reshape(keep.shape), axis=1).astype(np.int64)
 
 
 def _best_of_beat(beats: Float) -> Float:
