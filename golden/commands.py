@@ -1,0 +1,84 @@
+"""`latte golden` and `latte vectors`: the command line of the golden model."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import golden.models.commands
+from latte_hw.errors import LatteError
+from latte_hw.options import ConfigOption, JsonOption, PresetOption, SetOption, resolve_config
+
+
+def register(app: typer.Typer) -> None:
+    app.command("golden")(golden_command)
+    app.command("vectors")(vectors_command)
+    golden.models.commands.register(app)
+
+
+def golden_command(
+    tensor_file: Annotated[Path, typer.Argument(metavar="IN.npz", help="Tensor file: q, k, v and tau or tau_int.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.npz", help="Every stage's results.")],
+    preset: PresetOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the integer golden model on a tensor file."""
+    from golden import attention, metrics, npz, tensors
+    from latte_hw.params import HeadParams
+
+    configuration = resolve_config(preset, config, settings)
+    npz.check_output_folder(output)
+    results = attention.attention(tensors.load(tensor_file, configuration), configuration)
+    npz.save_npz(output, results)
+    _report({"file": str(output), **metrics.summarize(results, HeadParams(configuration))}, as_json)
+
+
+def vectors_command(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the vectors.")],
+    tensor_file: Annotated[
+        Path | None, typer.Argument(metavar="[IN.npz]", help="Tensor file; without one, a random or corner trace.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random trace.")] = 0,
+    corner: Annotated[str | None, typer.Option("--corner", metavar="NAME", help="A named corner trace.")] = None,
+    heads: Annotated[int, typer.Option("--heads", min=1, help="Query heads of the random trace.")] = 2,
+    kv_heads: Annotated[int, typer.Option("--kv-heads", min=1, help="K/V heads of the random trace.")] = 1,
+    tokens: Annotated[int, typer.Option("--tokens", min=1, help="Queries and keys of the random trace.")] = 32,
+    preset: PresetOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write test vectors (desc.json, .npy, .hex) from a tensor file or a seeded random trace."""
+    from golden import metrics, stimuli, tensors, vectors
+    from latte_hw.params import HeadParams
+
+    configuration = resolve_config(preset, config, settings)
+    vectors.check_vectors_folder(output)
+    if tensor_file is not None:
+        checked = tensors.load(tensor_file, configuration)
+    elif corner is not None:
+        if corner not in stimuli.CORNERS:
+            raise LatteError(f"corner must be one of {', '.join(stimuli.CORNERS)}, not {corner!r}")
+        checked = tensors.from_arrays(stimuli.CORNERS[corner](configuration, seed), configuration)
+    else:
+        if heads % kv_heads:
+            raise LatteError(f"heads must be a multiple of kv-heads = {kv_heads}, not {heads}")
+        trace = stimuli.random_trace(configuration, seed, heads, kv_heads, tokens, tokens)
+        checked = tensors.from_arrays(trace, configuration)
+    arrays = vectors.build_arrays(checked, configuration)
+    vectors.write_vectors(output, arrays, configuration, seed if tensor_file is None else None)
+    _report({"folder": str(output), **metrics.summarize(arrays, HeadParams(configuration))}, as_json)
+
+
+def _report(summary: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    written = summary.get("file", summary.get("folder"))
+    line = f"{written}: {summary['kept']} of {summary['keys_seen']} keys kept ({summary['keep_ratio']:.2%})"
+    if "bit_operation_change" in summary:
+        line += f", bit operations {summary['bit_operation_change']:+.2%}"
+    typer.echo(line)
