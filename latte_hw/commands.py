@@ -1,0 +1,63 @@
+"""`latte generate` and `latte doctor`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latte_hw.options import ConfigOption, JsonOption, PresetOption, SetOption, resolve_config
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(generate)
+    app.command()(doctor)
+
+
+def generate(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write into; made if need be.")
+    ],
+    preset: PresetOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the Verilog of one configuration, and a JSON file that describes it."""
+    chosen = resolve_config(preset, config, settings)
+
+    from latte_hw.emit import generate as emit
+
+    emitted = emit(chosen, output)
+    verilog, description = Path(emitted.verilog), Path(emitted.description)
+    lines = verilog.read_text().count("\n")
+    if as_json:
+        summary = {
+            "verilog": str(verilog),
+            "description": str(description),
+            "lines": lines,
+            "config": chosen.model_dump(mode="json"),
+            "config_sha256": chosen.sha256(),
+        }
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    typer.echo(f"{verilog}: {lines:,} lines of Verilog")
+    typer.echo(f"{description}: configuration {chosen.sha256()[:12]}, ports and latencies")
+    fields = chosen.model_dump(mode="json")
+    typer.echo("  " + ", ".join(f"{name}={value}" for name, value in fields.items()))
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """List every tool with its version, and what is missing, in plain words.
+
+    The exit code is 1 when something is missing that every command needs.
+    """
+    from latte_hw import doctor as examination
+
+    findings = examination.examine()
+    if as_json:
+        typer.echo(json.dumps(examination.report(findings), indent=2))
+    else:
+        examination.show(findings)
+    if not examination.core_works(findings):
+        raise typer.Exit(1)
