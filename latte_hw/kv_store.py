@@ -1,0 +1,154 @@
+"""On-chip K and V: the high parts of K in P banks for the scan, whole rows of K and V for the kept keys."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.arith import high_part, low_part, saturate_element
+from latte_hw.params import HeadParams
+from latte_hw.payloads import Payloads
+from latte_hw.streams import Fifo
+
+
+class ReadPort(wiring.Signature):
+    """A read port of the store, as its user sees it: `data` follows `buffer` and `address` by `store_latency` cycles."""
+
+    def __init__(self, address_bits: int, shape: Any) -> None:
+        super().__init__({"buffer": Out(1), "address": Out(address_bits), "data": In(shape)})
+
+
+class KvStore(wiring.Component):
+    """K and V of `kv_buffers` heads, `max_keys` keys each.
+
+    Key j lies in bank j mod P at beat j // P, so that one read of all banks yields the P keys of a beat.
+
+    Members
+    -------
+    i_load
+        Announces `n_keys` rows; taken when a buffer is free.
+    i_k, i_v
+        The rows, in the order of the keys; elements above `quant_max` are saturated.
+    o_loaded
+        Loaded buffers, oldest first.
+    i_free
+        Gives the oldest buffer back.
+    beat_port, key_port, value_port
+        Reads; every port yields one row (or beat) per cycle.
+
+    Throughput: one row of K and one of V per cycle. Loading one buffer overlaps reading the other.
+    """
+
+    def __init__(self, params: HeadParams) -> None:
+        self.params = params
+        payloads = Payloads(params)
+        super().__init__(
+            {
+                "i_load": In(stream.Signature(payloads.load)),
+                "i_k": In(stream.Signature(payloads.element_row)),
+                "i_v": In(stream.Signature(payloads.element_row)),
+                "o_loaded": Out(stream.Signature(payloads.loaded)),
+                "i_free": In(1),
+                "beat_port": In(ReadPort(params.beat_bits, payloads.high_beat)),
+                "key_port": In(ReadPort(params.key_bits, payloads.split_row)),
+                "value_port": In(ReadPort(params.key_bits, payloads.element_row)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        params, config = self.params, self.params.config
+        payloads = Payloads(params)
+
+        free = Signal(range(config.kv_buffers + 1), init=config.kv_buffers)
+        buffer = Signal(1)
+        loading = Signal()
+        n_keys = Signal(params.count_bits)
+        m.submodules.loaded = loaded = Fifo(payloads.loaded, depth=config.kv_buffers + 1)
+        wiring.connect(m, loaded.o, wiring.flipped(self.o_loaded))
+
+        m.d.comb += self.i_load.ready.eq(~loading & (free != 0))
+        started = self.i_load.valid & self.i_load.ready
+        with m.If(started):
+            m.d.sync += [loading.eq(1), n_keys.eq(self.i_load.payload.n_keys)]
+
+        saturated = {name: Signal(payloads.element_row, name=f"{name}_saturated") for name in ("k", "v")}
+        done = []
+        writes = {}
+        for name, port in (("k", self.i_k), ("v", self.i_v)):
+            count = Signal(params.count_bits, name=f"{name}_count")
+            m.d.comb += port.ready.eq(loading & (count != n_keys))
+            for d in range(config.head_dim):
+                m.d.comb += saturated[name][d].eq(saturate_element(params, port.payload[d]))
+            with m.If(port.valid & port.ready):
+                m.d.sync += count.eq(count + 1)
+            with m.If(started):
+                m.d.sync += count.eq(0)
+            writes[name] = (port.valid & port.ready & (count < config.max_keys), count)
+            done.append(count == n_keys)
+
+        m.d.comb += [
+            loaded.i.valid.eq(loading & done[0] & done[1]),
+            loaded.i.payload.buffer.eq(buffer),
+            loaded.i.payload.n_keys.eq(params.config.max_keys),
+        ]
+        with m.If(n_keys < config.max_keys):
+            m.d.comb += loaded.i.payload.n_keys.eq(n_keys)
+        finished = loaded.i.valid & loaded.i.ready
+        with m.If(finished):
+            m.d.sync += loading.eq(0)
+            if config.kv_buffers == 2:
+                m.d.sync += buffer.eq(~buffer)
+        m.d.sync += free.eq(free - started + self.i_free)
+
+        k_split = Signal(payloads.split_row)
+        for d in range(config.head_dim):
+            m.d.comb += k_split.high[d].eq(high_part(params, saturated["k"][d]))
+            if params.low_bits:
+                m.d.comb += k_split.low[d].eq(low_part(params, saturated["k"][d]))
+
+        k_write, k_row = writes["k"]
+        v_write, v_row = writes["v"]
+        lane_bits = params.lane_bits
+        for lane in range(config.keys_per_cycle):
+            self._memory(
+                m, f"k_bank_{lane}", payloads.high_row, params.max_beats, params.beat_bits,
+                write=(k_write & ~(k_row[:lane_bits] ^ lane).any(), buffer, k_row[lane_bits:], k_split.high),
+                read=(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane]),
+            )  # fmt: skip
+        self._memory(
+            m, "k_rows", payloads.split_row, config.max_keys, params.key_bits,
+            write=(k_write, buffer, k_row, k_split),
+            read=(self.key_port.buffer, self.key_port.address, self.key_port.data),
+        )  # fmt: skip
+        self._memory(
+            m, "v_rows", payloads.element_row, config.max_keys, params.key_bits,
+            write=(v_write, buffer, v_row, saturated["v"]),
+            read=(self.value_port.buffer, self.value_port.address, self.value_port.data),
+        )  # fmt: skip
+        return m
+
+    def _memory(
+        self, m: Module, name: str, shape: data.Layout, depth: int, address_bits: int, *, write: tuple, read: tuple
+    ) -> None:
+        """One RAM over all buffers, with a registered read: address in, RAM output, output register."""
+        two = self.params.config.kv_buffers == 2
+        total = (1 << address_bits) + depth if two else depth
+        # A buffer is never read while it is written, so the RAM needs no logic for colliding addresses.
+        m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=total, init=[], attrs={"no_rw_check": 1})
+        write_enable, write_buffer, write_address, write_data = write
+        read_buffer, read_address, read_data = read
+
+        def place(buffer: Value, address: Value) -> Value:
+            return Cat(address[:address_bits], buffer) if two else address[:address_bits]
+
+        write_port = ram.write_port()
+        read_port = ram.read_port()
+        m.d.comb += [
+            write_port.en.eq(write_enable),
+            write_port.addr.eq(place(write_buffer, write_address)),
+            write_port.data.eq(Value.cast(write_data)),
+            read_port.addr.eq(place(read_buffer, read_address)),
+        ]
+        m.d.sync += Value.cast(read_data).eq(read_port.data)

@@ -1,0 +1,131 @@
+"""Payloads of the streams inside and around a head, each field documented.
+
+A row of keys that belong to one query travels as a sequence of items. The item with `last` ends the row; when the
+row's last key was dropped (or the row has no key at all) it is a mere end marker, with `kept` low.
+"""
+
+from typing import Any
+
+from amaranth.hdl import Shape, signed, unsigned
+from amaranth.lib import data
+
+from latte_hw.arith import high_shape, low_shape
+from latte_hw.config import TOTAL_BITS, Rule
+from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
+
+
+def _optional(fields: dict[str, Any]) -> data.StructLayout:
+    """A structure without its zero-width fields."""
+    return data.StructLayout({name: shape for name, shape in fields.items() if Shape.cast(shape).width})
+
+
+class Payloads:
+    """Every payload shape of a head with the given parameters."""
+
+    def __init__(self, params: HeadParams) -> None:
+        config = params.config
+        element = signed(TOTAL_BITS)
+        high, low = high_shape(params), low_shape(params)
+        threshold = signed(params.threshold_bits) if config.rule is Rule.STATIC else unsigned(params.threshold_bits)
+        estimate, score = signed(params.estimate_bits), signed(params.score_bits)
+        buffer = unsigned(1)  # which K/V buffer; always 0 when there is one
+
+        self.element_row = data.ArrayLayout(element, config.head_dim)
+        """One query, key or value as it comes from outside: `head_dim` int8 elements, element 0 lowest."""
+
+        self.high_row = data.ArrayLayout(high, config.head_dim)
+        """High parts of one query or key."""
+
+        self.low_row = data.ArrayLayout(low, config.head_dim) if params.low_bits else None
+        """Low parts of one query or key; there are none when `msb_bits` is 8."""
+
+        self.high_beat = data.ArrayLayout(self.high_row, config.keys_per_cycle)
+        """High parts of the keys of one beat."""
+
+        self.split_row = data.StructLayout(
+            {"high": self.high_row} | ({"low": self.low_row} if self.low_row is not None else {})
+        )
+        """Both parts of one query or key."""
+
+        self.table_entry = data.StructLayout(
+            {
+                "head": unsigned(params.head_bits),  # which entry
+                "threshold": threshold,  # τ_int
+                "mantissa": unsigned(SCALE_MANTISSA_BITS),  # softmax scale, see HeadParams.softmax_scale_register
+                "shift": unsigned(SCALE_SHIFT_BITS),
+            }
+        )
+        """One write to the per-head table."""
+
+        self.load = data.StructLayout({"n_keys": unsigned(params.count_bits)})
+        """Announces `n_keys` rows of K and of V. Rows beyond `max_keys` are taken and left out."""
+
+        self.loaded = data.StructLayout({"buffer": buffer, "n_keys": unsigned(params.count_bits)})
+        """A K/V buffer that is ready for queries."""
+
+        self.job = data.StructLayout(
+            {
+                "head": unsigned(params.head_bits),  # entry of the per-head table
+                "n_queries": unsigned(params.count_bits),  # queries that follow
+                "causal_offset": signed(params.offset_bits),  # query i sees keys j <= i + causal_offset
+                "release": unsigned(1),  # give the K/V buffer back after the last query
+            }
+        )
+        """The queries of one head against the oldest loaded buffer."""
+
+        self.scan = data.StructLayout({"buffer": buffer, "valid_keys": unsigned(params.count_bits)})
+        """What the estimator needs beside the query: keys 0 to valid_keys − 1 of a buffer."""
+
+        self.estimator_query = data.StructLayout({"high": self.high_row, "scan": self.scan})
+        self.reuse_query = data.StructLayout({"row": self.split_row, "buffer": buffer})
+        self.threshold = threshold
+        self.softmax_scale = data.StructLayout(
+            {"mantissa": unsigned(SCALE_MANTISSA_BITS), "shift": unsigned(SCALE_SHIFT_BITS)}
+        )
+        self.row_end = data.StructLayout(
+            {
+                "buffer": buffer,
+                "empty": unsigned(1),  # a job without queries: no row, only the release
+                "last": unsigned(1),  # last query of its job
+                "release": unsigned(1),  # give the buffer back after this row
+            }
+        )
+        """What the weighted sum needs beside the weights."""
+
+        self.estimate_beat = data.StructLayout(
+            {
+                "estimates": data.ArrayLayout(estimate, config.keys_per_cycle),
+                "mask": data.ArrayLayout(unsigned(1), config.keys_per_cycle),  # lanes that hold a valid key
+                "beat": unsigned(params.beat_bits),  # lane p holds key beat · P + p
+                "last": unsigned(1),
+            }
+        )
+        """Estimates of the keys of one beat."""
+
+        key_item = {"key": unsigned(params.key_bits), "kept": unsigned(1), "last": unsigned(1)}
+        self.kept_key = data.StructLayout({**key_item, "estimate": estimate})
+        """A key that passed the filter."""
+
+        self.scored_key = data.StructLayout({**key_item, "score": score})
+        """A kept key with its completed score."""
+
+        self.weighted_key = data.StructLayout({**key_item, "prob": unsigned(config.prob_bits)})
+        """A kept key with its unnormalised softmax weight."""
+
+        self.out_row = data.StructLayout(
+            {"row": data.ArrayLayout(signed(params.out_bits), config.head_dim), "last": unsigned(1)}
+        )
+        """One output: `head_dim` elements in steps of V's int8 step / 2^out_fraction_bits; `last` ends the job."""
+
+        self.counters = data.StructLayout(
+            {
+                "queries": unsigned(COUNTER_BITS),  # output rows delivered
+                "keys_seen": unsigned(COUNTER_BITS),  # valid query-key pairs estimated
+                "survivors": unsigned(COUNTER_BITS),  # pairs that passed the running-maximum early drop
+                "kept": unsigned(COUNTER_BITS),  # pairs that passed the filter
+            }
+        )
+        """Totals since reset; they wrap, so take differences."""
+
+
+COUNTER_BITS = 40

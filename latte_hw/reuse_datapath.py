@@ -1,0 +1,117 @@
+"""Completes the score of a kept key by adding the missing partial products to its estimate."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Shape, Signal, Value, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.arith import high_shape, low_shape
+from latte_hw.config import Reuse
+from latte_hw.dot import StationaryDot, Term, stationary_dot
+from latte_hw.kv_store import ReadPort
+from latte_hw.params import HeadParams
+from latte_hw.payloads import Payloads
+from latte_hw.streams import ReservedFifo, StreamRegister, delayed
+
+
+class ReuseDatapath(wiring.Component):
+    """`score = (estimate << 2L) + ((Σ q_high·k_low + Σ q_low·k_high) << L)`, plus `Σ q_low·k_low` if `reuse` is `exact`.
+
+    The estimate travels along and is never computed again. With `msb_bits = 8` it already is the score.
+
+    Latency: `params.reuse_latency`. Throughput: one kept key per cycle.
+    """
+
+    def __init__(self, params: HeadParams) -> None:
+        self.params = params
+        payloads = Payloads(params)
+        super().__init__(
+            {
+                "i_query": In(stream.Signature(payloads.reuse_query)),
+                "i_kept": In(stream.Signature(payloads.kept_key)),
+                "key_port": Out(ReadPort(params.key_bits, payloads.split_row)),
+                "o_scored": Out(stream.Signature(payloads.scored_key)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        if self.params.low_bits == 0:
+            self._pass_through(m)
+            return m
+        params, payloads = self.params, Payloads(self.params)
+        m.submodules.dot = dot = self._dot()
+        m.submodules.landing = landing = ReservedFifo(payloads.scored_key, params.reuse_landing_depth)
+        wiring.connect(m, landing.o, wiring.flipped(self.o_scored))
+        m.d.comb += [
+            dot.i_query.valid.eq(self.i_query.valid),
+            dot.i_query.payload.parts.high.eq(self.i_query.payload.row.high),
+            dot.i_query.payload.parts.low.eq(self.i_query.payload.row.low),
+            dot.i_query.payload.tag.eq(self.i_query.payload.buffer),
+            self.i_query.ready.eq(dot.i_query.ready),
+        ]
+
+        sent = Signal()
+        item = self.i_kept.payload
+        m.d.comb += [
+            sent.eq(self.i_kept.valid & dot.o_prepared.valid & landing.o_room),
+            self.i_kept.ready.eq(sent),
+            landing.i_reserve.eq(sent),
+            dot.o_prepared.ready.eq(sent & item.last),
+            self.key_port.buffer.eq(dot.o_prepared.payload),
+            self.key_port.address.eq(item.key),
+        ]
+        read = delayed(m, sent, params.store_latency, "sent_read")
+        read_item = delayed(m, item, params.store_latency, "item_read")
+        m.d.comb += [dot.i_keys.valid.eq(read), dot.i_keys.payload.last.eq(read_item.last)]
+        for name in dot.terms:
+            part = self.key_port.data.low if name.endswith("low") else self.key_port.data.high
+            m.d.comb += dot.i_keys.payload.terms[name][0].eq(part)
+
+        # estimate and correction meet, and one more register carries their sum
+        result_item = delayed(m, read_item, dot.latency, "item_result")
+        scored = Signal(payloads.scored_key)
+        scored_valid = Signal()
+        terms = dot.o.payload
+        correction = (terms.high_low[0] + terms.low_high[0]) << params.low_bits
+        if "low_low" in dot.terms:
+            correction = correction + terms.low_low[0]
+        m.d.sync += [
+            scored_valid.eq(dot.o.valid),
+            scored.key.eq(result_item.key),
+            scored.kept.eq(result_item.kept),
+            scored.last.eq(result_item.last),
+            scored.score.eq((result_item.estimate << (2 * params.low_bits)) + correction),
+        ]
+        m.d.comb += [landing.i.valid.eq(scored_valid), landing.i.payload.eq(scored)]
+        return m
+
+    def _dot(self) -> StationaryDot:
+        high, low = Shape.cast(high_shape(self.params)), Shape.cast(low_shape(self.params))
+        terms = {"high_low": Term("high", low), "low_high": Term("low", high)}
+        if self.params.config.reuse is Reuse.EXACT:
+            terms["low_low"] = Term("low", low)
+        return stationary_dot(
+            self.params.config.dot,
+            head_dim=self.params.config.head_dim,
+            queries={"high": high, "low": low},
+            terms=terms,
+            lanes=1,
+            tag_shape=1,
+        )
+
+    def _pass_through(self, m: Module) -> None:
+        m.submodules.landing = landing = StreamRegister(Payloads(self.params).scored_key)
+        wiring.connect(m, landing.o, wiring.flipped(self.o_scored))
+        item = self.i_kept.payload
+        moved = self.i_kept.valid & self.i_query.valid
+        m.d.comb += [
+            landing.i.valid.eq(moved),
+            landing.i.payload.key.eq(item.key),
+            landing.i.payload.kept.eq(item.kept),
+            landing.i.payload.last.eq(item.last),
+            landing.i.payload.score.eq(item.estimate),
+            self.i_kept.ready.eq(moved & landing.i.ready),
+            self.i_query.ready.eq(moved & landing.i.ready & item.last),
+        ]

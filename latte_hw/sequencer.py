@@ -1,0 +1,140 @@
+"""Turns jobs and queries into rows: which keys a query sees, with which threshold and softmax scale."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.arith import high_part, low_part, saturate_element
+from latte_hw.params import HeadParams
+from latte_hw.payloads import Payloads
+from latte_hw.streams import fork_ready
+
+
+class Sequencer(wiring.Component):
+    """Takes the queries of one job after the other and hands every block its share of each.
+
+    The per-head table holds threshold and softmax scale; a job's entry is read when the job starts, so an entry may
+    be rewritten as soon as the job's first output has left.
+
+    Query i of a job sees the first `min(n_keys, max(0, i + 1 + causal_offset))` keys if the core is causal, all
+    `n_keys` otherwise. Its elements above `quant_max` are saturated.
+
+    Members
+    -------
+    i_table
+        Writes one entry; always ready.
+    i_job, i_query
+        A job, then its `n_queries` queries.
+    i_loaded
+        The loaded K/V buffers; the oldest is kept until a job with `release` has sent its last query.
+    o_estimator, o_threshold, o_reuse, o_scale, o_row
+        What the blocks need of each query; all of them take it in the same cycle.
+
+    Throughput: one query per cycle, two cycles more per job.
+    """
+
+    def __init__(self, params: HeadParams) -> None:
+        self.params = params
+        payloads = Payloads(params)
+        super().__init__(
+            {
+                "i_table": In(stream.Signature(payloads.table_entry)),
+                "i_job": In(stream.Signature(payloads.job)),
+                "i_query": In(stream.Signature(payloads.element_row)),
+                "i_loaded": In(stream.Signature(payloads.loaded)),
+                "o_estimator": Out(stream.Signature(payloads.estimator_query)),
+                "o_threshold": Out(stream.Signature(payloads.threshold)),
+                "o_reuse": Out(stream.Signature(payloads.reuse_query)),
+                "o_scale": Out(stream.Signature(payloads.softmax_scale)),
+                "o_row": Out(stream.Signature(payloads.row_end)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        params, payloads = self.params, Payloads(self.params)
+
+        m.submodules.table = table = memory.Memory(
+            shape=payloads.table_entry, depth=params.config.heads, init=[], attrs={"no_rw_check": 1}
+        )
+        write_port, read_port = table.write_port(), table.read_port()
+        m.d.comb += [
+            self.i_table.ready.eq(1),
+            write_port.addr.eq(self.i_table.payload.head),
+            write_port.data.eq(self.i_table.payload),
+            write_port.en.eq(self.i_table.valid),
+            read_port.addr.eq(self.i_job.payload.head),
+        ]
+
+        job, loaded = self.i_job.payload, self.i_loaded.payload
+        queries_left = Signal(params.count_bits)
+        visible_keys = Signal(signed(params.count_bits + 3))  # causal limit of the present query, not yet clipped
+        is_last = queries_left == 1
+        outputs = [self.o_estimator, self.o_threshold, self.o_reuse, self.o_scale, self.o_row]
+        offered = Signal()
+        taken = fork_ready(m, offered, outputs[:-1] + [row := _RowOffer(self.o_row)])
+
+        with m.FSM(name="state"):
+            with m.State("idle"):
+                with m.If(self.i_job.valid & self.i_loaded.valid):
+                    m.d.sync += [queries_left.eq(job.n_queries), visible_keys.eq(job.causal_offset + 1)]
+                    m.next = "queries"
+            with m.State("queries"):
+                with m.If(~queries_left.any()):
+                    # No row to carry the release: it travels alone, behind the rows of earlier jobs.
+                    m.d.comb += row.alone.eq(1)
+                    with m.If(self.o_row.ready):
+                        m.d.comb += [self.i_job.ready.eq(1), self.i_loaded.ready.eq(job.release)]
+                        m.next = "idle"
+                with m.Else():
+                    m.d.comb += [offered.eq(self.i_query.valid), self.i_query.ready.eq(taken)]
+                    with m.If(taken):
+                        m.d.sync += [queries_left.eq(queries_left - 1), visible_keys.eq(visible_keys + 1)]
+                        with m.If(is_last):
+                            m.d.comb += [self.i_job.ready.eq(1), self.i_loaded.ready.eq(job.release)]
+                            m.next = "idle"
+        m.d.comb += self.o_row.valid.eq(row.valid | row.alone)
+
+        valid_keys = Signal(params.count_bits)
+        m.d.comb += valid_keys.eq(loaded.n_keys)
+        if params.config.causal:
+            with m.If(visible_keys < loaded.n_keys):
+                m.d.comb += valid_keys.eq(Mux(visible_keys < 0, 0, visible_keys))
+
+        split = Signal(payloads.split_row)
+        for d in range(params.config.head_dim):
+            element = Signal(signed(8), name=f"element_{d}")
+            m.d.comb += [
+                element.eq(saturate_element(params, self.i_query.payload[d])),
+                split.high[d].eq(high_part(params, element)),
+            ]
+            if params.low_bits:
+                m.d.comb += split.low[d].eq(low_part(params, element))
+
+        entry = read_port.data
+        m.d.comb += [
+            self.o_estimator.payload.high.eq(split.high),
+            self.o_estimator.payload.scan.buffer.eq(loaded.buffer),
+            self.o_estimator.payload.scan.valid_keys.eq(valid_keys),
+            Value.cast(self.o_threshold.payload).eq(entry.threshold),
+            self.o_reuse.payload.row.eq(split),
+            self.o_reuse.payload.buffer.eq(loaded.buffer),
+            self.o_scale.payload.mantissa.eq(entry.mantissa),
+            self.o_scale.payload.shift.eq(entry.shift),
+            self.o_row.payload.buffer.eq(loaded.buffer),
+            self.o_row.payload.empty.eq(row.alone),
+            self.o_row.payload.last.eq(is_last),
+            self.o_row.payload.release.eq(job.release & (row.alone | is_last)),
+        ]
+        return m
+
+
+class _RowOffer:
+    """`o_row` as one of the forked outputs; an empty job raises `alone` to use it by itself."""
+
+    def __init__(self, row: Any) -> None:
+        self.ready = row.ready
+        self.valid = Signal(name="row_offered")
+        self.alone = Signal(name="row_alone")

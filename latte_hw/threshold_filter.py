@@ -1,0 +1,200 @@
+"""The head-wise threshold filter: early drop against the running maximum, final check against the row's best."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.config import Rule
+from latte_hw.params import HeadParams
+from latte_hw.payloads import Payloads
+from latte_hw.streams import Fifo, ReservedFifo, StreamRegister, Valid
+
+
+class HeadThresholdFilter(wiring.Component):
+    """Keeps a key iff `best − estimate <= threshold` (`differential`), or `estimate >= threshold` or it is the row's
+    best (`static`).
+
+    A key that fails against the best estimate *so far*, its own beat included, can never pass; it is dropped at once.
+    The survivors of a beat are queued, checked again when the row's best is known, P lanes at a time, and the kept
+    ones leave one per cycle in the order of the keys.
+
+    Members
+    -------
+    i_threshold
+        τ_int of each row, taken with the row's last beat.
+    i_beat
+        Estimates, from the estimator.
+    o_kept
+        Kept keys; see :mod:`latte_hw.payloads` for how a row ends.
+    o_seen, o_survivors
+        Event counts of the present cycle: valid keys that came in, keys that passed the early drop.
+
+    Throughput: a row takes max(beats, kept keys) cycles, plus one if its last beat keeps nothing. The two arms are
+    decoupled by queues of `survivor_depth` and `kept_depth` beats.
+    """
+
+    def __init__(self, params: HeadParams) -> None:
+        self.params = params
+        payloads = Payloads(params)
+        count = range(params.config.keys_per_cycle + 1)
+        super().__init__(
+            {
+                "i_threshold": In(stream.Signature(payloads.threshold)),
+                "i_beat": In(stream.Signature(payloads.estimate_beat)),
+                "o_kept": Out(stream.Signature(payloads.kept_key)),
+                "o_seen": Out(Shape.cast(count)),
+                "o_survivors": Out(Shape.cast(count)),
+            }
+        )
+        # running best − threshold, in the `differential` rule; a plain estimate in the `static` one
+        self.limit_shape = signed(params.estimate_bits + 2)
+        self.limits = data.StructLayout({"best": signed(params.estimate_bits), "limit": self.limit_shape})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        params, payloads = self.params, Payloads(self.params)
+        m.submodules.survivors = survivors = ReservedFifo(payloads.estimate_beat, params.survivor_depth)
+        m.submodules.row_limits = row_limits = Fifo(self.limits, params.rows_in_flight)
+        m.submodules.kept = kept = ReservedFifo(payloads.estimate_beat, params.kept_depth)
+        self._early_drop(m, survivors, row_limits)
+        self._final_check(m, survivors, row_limits, kept)
+        self._serialise(m, kept)
+        return m
+
+    def _early_drop(self, m: Module, survivors: ReservedFifo, row_limits: Fifo) -> None:
+        """Beat by beat: best of the lanes, running best, threshold, survivors. Never stalls once a beat is in."""
+        params, payloads = self.params, Payloads(self.params)
+        # A row's limit needs a place too. Rows whose limit is still on its way count, hence a reservation.
+        rows = Signal(range(params.rows_in_flight), init=params.rows_in_flight - 1)
+        accepted = Signal()
+        row_ends = accepted & self.i_beat.payload.last
+        m.d.comb += [
+            accepted.eq(self.i_beat.valid & self.i_threshold.valid & survivors.o_room & (rows != 0)),
+            self.i_beat.ready.eq(accepted),
+            self.i_threshold.ready.eq(row_ends),
+            survivors.i_reserve.eq(accepted),
+            self.o_seen.eq(_popcount(self.i_beat.payload.mask, accepted)),
+        ]
+        m.d.sync += rows.eq(rows - row_ends + (row_limits.o.valid & row_limits.o.ready))
+
+        stage = data.StructLayout({"valid": 1, "beat": payloads.estimate_beat, "threshold": payloads.threshold})
+        current = Signal(stage, name="accepted_beat")
+        m.d.sync += [
+            current.valid.eq(accepted),
+            current.beat.eq(self.i_beat.payload),
+            current.threshold.eq(self.i_threshold.payload),
+        ]
+
+        least = Const(-(2 ** (params.estimate_bits - 1)), signed(params.estimate_bits))
+        best: list[Value] = [
+            Mux(current.beat.mask[lane], current.beat.estimates[lane], least).as_signed()
+            for lane in range(params.config.keys_per_cycle)
+        ]
+        level = 0
+        while len(best) > 1:
+            halved = []
+            for pair in range(len(best) // 2):
+                better = Signal(signed(params.estimate_bits), name=f"best_{level}_{pair}")
+                first, second = best[2 * pair], best[2 * pair + 1]
+                m.d.sync += better.eq(Mux(first > second, first, second))
+                halved.append(better)
+            following = Signal(stage, name=f"beat_{level}")
+            m.d.sync += following.eq(current)
+            best, current, level = halved, following, level + 1
+
+        running = Signal(signed(params.estimate_bits))
+        row_starts = Signal(init=1)
+        with m.If(current.valid):
+            m.d.sync += row_starts.eq(current.beat.last)
+            with m.If(row_starts | (best[0] > running)):
+                m.d.sync += running.eq(best[0])
+        running_beat = Signal(stage)
+        m.d.sync += running_beat.eq(current)
+
+        limits = Signal(self.limits)
+        limited_beat = Signal(stage)
+        m.d.sync += [limits.best.eq(running), limited_beat.eq(running_beat)]
+        if params.config.rule is Rule.STATIC:
+            m.d.sync += limits.limit.eq(running_beat.threshold)
+        else:
+            m.d.sync += limits.limit.eq(running - running_beat.threshold)
+
+        survived = Signal(payloads.estimate_beat)
+        survived_valid = Signal()
+        m.d.sync += [survived.eq(limited_beat.beat), survived_valid.eq(limited_beat.valid)]
+        for lane in range(params.config.keys_per_cycle):
+            passes = self._passes(limited_beat.beat.estimates[lane], limits)
+            m.d.sync += survived.mask[lane].eq(limited_beat.beat.mask[lane] & passes)
+
+        # A row's last beat is queued even when nothing of it survived: it ends the row.
+        queued = survived.last | Value.cast(survived.mask).any()
+        m.d.comb += [
+            survivors.i.payload.eq(survived),
+            survivors.i.valid.eq(survived_valid & queued),
+            survivors.i_cancel.eq(survived_valid & ~queued),
+            self.o_survivors.eq(_popcount(survived.mask, survived_valid)),
+            row_limits.i.payload.eq(limits),
+            row_limits.i.valid.eq(limited_beat.valid & limited_beat.beat.last),
+        ]
+
+    def _final_check(self, m: Module, survivors: ReservedFifo, row_limits: Fifo, kept: ReservedFifo) -> None:
+        """One queued beat per cycle against the row's final limit; beats that keep nothing go no further."""
+        beat = survivors.o.payload
+        checked = Signal(Payloads(self.params).estimate_beat)
+        checked_valid = Signal()
+        taken = Signal()
+        m.d.comb += [
+            taken.eq(survivors.o.valid & row_limits.o.valid & kept.o_room),
+            survivors.o.ready.eq(taken),
+            row_limits.o.ready.eq(taken & beat.last),
+            kept.i_reserve.eq(taken),
+        ]
+        m.d.sync += [checked.eq(beat), checked_valid.eq(taken)]
+        for lane in range(self.params.config.keys_per_cycle):
+            passes = self._passes(beat.estimates[lane], row_limits.o.payload)
+            m.d.sync += checked.mask[lane].eq(beat.mask[lane] & passes)
+        queued = checked.last | Value.cast(checked.mask).any()
+        m.d.comb += [
+            kept.i.payload.eq(checked),
+            kept.i.valid.eq(checked_valid & queued),
+            kept.i_cancel.eq(checked_valid & ~queued),
+        ]
+
+    def _serialise(self, m: Module, kept: ReservedFifo) -> None:
+        """Kept lanes of a beat one after the other, lowest first."""
+        params = self.params
+        m.submodules.output = output = StreamRegister(Payloads(params).kept_key)
+        wiring.connect(m, output.o, wiring.flipped(self.o_kept))
+        beat = kept.o.payload
+        left = Signal(params.config.keys_per_cycle)  # lanes of this beat that have not left yet
+        fresh = Signal(init=1)
+        present = Signal(params.config.keys_per_cycle)
+        rest = Signal(params.config.keys_per_cycle)
+        m.d.comb += [
+            present.eq(Mux(fresh, Value.cast(beat.mask), left)),
+            rest.eq(present & (present - 1)),
+            output.i.valid.eq(kept.o.valid),
+            output.i.payload.kept.eq(present != 0),
+            output.i.payload.last.eq(beat.last & ~rest.any()),
+            kept.o.ready.eq(output.i.ready & ~rest.any()),
+        ]
+        for lane in reversed(range(params.config.keys_per_cycle)):
+            with m.If(present[lane]):
+                m.d.comb += [
+                    output.i.payload.estimate.eq(beat.estimates[lane]),
+                    output.i.payload.key.eq(Cat(Const(lane, params.lane_bits), beat.beat)),
+                ]
+        with m.If(output.i.valid & output.i.ready):
+            m.d.sync += [left.eq(rest), fresh.eq(~rest.any())]
+
+    def _passes(self, estimate: Value, limits: Any) -> Value:
+        passes = estimate >= limits.limit
+        if self.params.config.rule is Rule.STATIC:
+            passes = passes | (estimate >= limits.best)
+        return passes
+
+
+def _popcount(mask: Any, enable: Value) -> Value:
+    return sum((bit & enable for bit in Value.cast(mask)), start=Const(0, 1))
