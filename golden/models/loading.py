@@ -1,5 +1,6 @@
 """Finds a text model and its tokenizer: on the hub, in a local folder, in a GGUF file, or in a Python package."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -44,11 +45,14 @@ def load_text_model(name: str) -> TextModel:
     arguments: dict[str, Any] = {} if source.gguf_file is None else {"gguf_file": source.gguf_file}
     try:
         tokenizer = AutoTokenizer.from_pretrained(source.location, **arguments)
-        model = AutoModel.from_pretrained(source.location, dtype=torch.float32, **arguments)
+        model, loading = AutoModel.from_pretrained(
+            source.location, dtype=torch.float32, output_loading_info=True, **arguments
+        )
     except ImportError as error:
         raise LatteError(f"model {name} needs a package that is missing: {_first_line(error)}") from None
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise LatteError(_explain(name, source, error)) from None
+    except Exception as error:  # on a damaged file, its readers raise whatever they stumble over
+        raise LatteError(_explain(name, source, error)) from error
+    _check_complete(name, loading["missing_keys"])
     return TextModel(model.eval(), tokenizer, source.name)
 
 
@@ -87,6 +91,16 @@ def _in_package(package: str) -> Source:
         raise LatteError(f"package {package} must hold one .gguf file, not {len(files)}")
     path = Path(str(distribution.locate_file(files[0])))
     return Source(str(path.parent), path.name, f"{path.name} of the Python package {package} {distribution.version}")
+
+
+def _check_complete(name: str, missing: Iterable[str]) -> None:
+    """Refuse a model whose weights are not all in the file: transformers would fill the rest in at random.
+
+    A pooler comes after the last attention, and files of language models have none.
+    """
+    random = sorted(key for key in missing if not key.startswith("pooler."))
+    if random:
+        raise LatteError(f"model {name} lacks {len(random)} of its weights, {random[0]} among them")
 
 
 def _quieten() -> None:

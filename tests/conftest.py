@@ -1,0 +1,40 @@
+"""Fixtures that several tests share."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a `llama`, a `gpt2` and a `bert` of random weights, saved as people save them, and `text.txt`.
+
+    Heads have 8 dimensions; `llama` has 6 query heads on 2 K/V heads and 3 layers, the others 4 heads and 2 layers.
+    """
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    llama = transformers.LlamaConfig(
+        vocab_size=32, hidden_size=48, intermediate_size=32, num_hidden_layers=3, num_attention_heads=6,
+        num_key_value_heads=2, max_position_embeddings=64, initializer_range=0.5,
+    )  # fmt: skip
+    gpt2 = transformers.GPT2Config(
+        vocab_size=32, n_embd=32, n_layer=2, n_head=4, n_positions=64, initializer_range=0.5,
+        scale_attn_by_inverse_layer_idx=True,
+    )  # fmt: skip
+    bert = transformers.BertConfig(
+        vocab_size=32, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=64, initializer_range=0.5,
+    )  # fmt: skip
+    words = ["the", "light", "turns", "and", "every", "ship", "at", "sea", "can", "count", "its", "flashes"]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(["?", *words])}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    root = tmp_path_factory.mktemp("models")
+    for config in (llama, gpt2, bert):
+        torch.manual_seed(1)
+        transformers.AutoModel.from_config(config).save_pretrained(root / config.model_type)
+        saved = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="?")
+        saved.save_pretrained(root / config.model_type)
+    (root / "text.txt").write_text(" ".join(words[i * i % 11] for i in range(60)))
+    return root
