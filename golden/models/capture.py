@@ -74,9 +74,9 @@ class Captured:
             "tokens": self.q.shape[1],
             "head_dim": self.q.shape[2],
             "causal": self.causal,
-            "keep_ratio": round(float(self.calibration.keep_ratio.mean()), 4),
+            "keep_ratio": round(float(self.calibration.keep_ratio.mean()), 6),
             "per_head": [
-                {"head": label, "tau": round(float(tau), 4), "keep_ratio": round(float(ratio), 4)}
+                {"head": label, "tau": round(float(tau), 4), "keep_ratio": round(float(ratio), 6)}
                 for label, tau, ratio in zip(
                     self.labels, self.calibration.tau, self.calibration.keep_ratio, strict=True
                 )
