@@ -1,0 +1,112 @@
+"""`latte simulate`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from latte_hw.errors import MismatchError
+from latte_hw.options import ConfigOption, JsonOption, PresetOption, SetOption, resolve_config
+
+if TYPE_CHECKING:
+    from golden.tensors import TensorFile
+    from latte_hw.config import LatteConfig
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(simulate)
+
+
+def simulate(
+    tensors: Annotated[Path, typer.Argument(metavar="IN.npz", help="Tensor file: q, k, v and tau or tau_int.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="OUT.npz", help="What the Verilog produced, every stage.")
+    ],
+    preset: PresetOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    simulator: Annotated[
+        str, typer.Option("--simulator", metavar="NAME", help="verilator, icarus, or amaranth (no Verilog).")
+    ] = "verilator",
+    flow: Annotated[
+        str, typer.Option("--flow", metavar="FLOW", help="Random hold-ups: free (none), idle, stalled or both.")
+    ] = "free",
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the random hold-ups.")] = 0,
+    back_to_back: Annotated[
+        bool, typer.Option("--back-to-back", help="Issue heads without a pause; counters are then totals only.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the Verilog on a tensor file and compare every stage with the golden model.
+
+    OUT.npz is written also when they differ; then the first difference is told and the exit code is 1.
+    """
+    chosen = resolve_config(preset, config, settings)
+
+    from golden.attention import attention
+    from golden.npz import check_output_folder, save_npz
+    from golden.tensors import load
+    from sim.simulate import compare
+
+    check_output_folder(output)
+    loaded = load(tensors, chosen)
+    got = _simulate(loaded, chosen, simulator, flow, seed, back_to_back, quiet=as_json)
+    save_npz(output, got)
+    difference = compare(attention(loaded, chosen), got)
+    heads, queries, keys = got["estimate"].shape
+    summary = {
+        "equal": difference is None,
+        "difference": difference,
+        "simulator": simulator,
+        "flow": flow,
+        "seed": seed,
+        "heads": heads,
+        "queries": queries,
+        "keys": keys,
+        "pairs": heads * queries * keys,
+        "cycles": [int(cycles) for cycles in got["cycles"]],
+        "cycles_total": int(got["cycles_total"]),
+        "counters": dict(zip(got["counter_names"].tolist(), got["counters_total"].tolist(), strict=True)),
+        "config_sha256": chosen.sha256(),
+    }
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+    if difference is not None:
+        raise MismatchError(f"{simulator} and the golden model differ: {difference}")
+    if not as_json:
+        typer.echo(
+            f"{simulator}: {heads} heads x {queries} queries x {keys} keys equal the golden model at every stage "
+            f"({summary['pairs']:,} pairs, {summary['cycles_total']:,} cycles); written to {output}"
+        )
+
+
+def _simulate(
+    tensors: "TensorFile",
+    config: "LatteConfig",
+    simulator: str,
+    flow: str,
+    seed: int,
+    back_to_back: bool,
+    *,
+    quiet: bool,
+) -> dict:
+    """The simulation under a progress bar, on standard error of a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from sim.simulate import simulate as run
+
+    rows = tensors.q8.shape[0] * tensors.q8.shape[1]
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task(f"simulating ({simulator})", total=rows)
+        return run(
+            tensors,
+            config,
+            simulator=simulator,
+            flow=flow,
+            seed=seed,
+            back_to_back=back_to_back,
+            progress=lambda done: bar.update(task, completed=done),
+        )

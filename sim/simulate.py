@@ -1,0 +1,108 @@
+"""One call: a tensor file through the core, in any simulator, as the arrays of the golden model."""
+
+import tempfile
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from numpy.typing import NDArray
+
+from latte_hw.config import LatteConfig
+from latte_hw.errors import LatteError
+from sim import runner
+from sim.collect import collect
+from sim.harness import HeadHarness, Options
+from sim.layout import Description
+from sim.recording import Recording
+from sim.streams import Flow
+from sim.traffic import Traffic
+
+if TYPE_CHECKING:
+    from golden.tensors import TensorFile
+
+SIMULATORS = (*runner.SIMULATORS, "amaranth")
+_INPUTS = ("q8", "k8", "v8", "scale_q", "scale_k", "scale_v", "tau_int", "softmax_scale")
+
+
+def simulate(
+    tensors: "TensorFile",
+    config: LatteConfig,
+    *,
+    simulator: str = "verilator",
+    flow: str = "free",
+    seed: int = 0,
+    back_to_back: bool = False,
+    taps: bool = True,
+    cycle_limit: int | None = None,
+    progress: runner.Progress | None = None,
+) -> dict[str, NDArray]:
+    """What the core makes of ``tensors``: the names of ``golden.attention`` and those of :func:`sim.collect.collect`.
+
+    ``flow`` says who holds up the streams at random (free, idle, stalled, both), from ``seed``. Jobs follow each other
+    with the core drained in between, unless ``back_to_back``: then there is no ``counters``, only ``counters_total``.
+    Without ``taps`` the core is the one that `latte generate` writes, and of the stages there is only ``out``.
+
+    Raises :class:`latte_hw.errors.MismatchError` when the core hangs or breaks the protocol, and
+    :class:`latte_hw.errors.LatteError` on a simulator that is missing or a tool that fails.
+    """
+    if simulator not in SIMULATORS:
+        raise LatteError(f"simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}")
+    if flow not in list(Flow):
+        raise LatteError(f"flow must be one of {', '.join(Flow)}, not {flow!r}")
+    options = Options(flow=Flow(flow), seed=seed, back_to_back=back_to_back, cycle_limit=cycle_limit)
+    traffic = Traffic.from_tensors(tensors)
+    if simulator == "amaranth":
+        description, recording = _in_amaranth(config, taps, traffic, options, progress)
+    else:
+        description, recording = _in_verilog(config, taps, traffic, options, simulator, progress)
+    results = collect(recording, description, traffic, back_to_back=back_to_back)
+    return {name: getattr(tensors, name) for name in _INPUTS} | results
+
+
+def compare(expected: Mapping[str, NDArray], got: Mapping[str, NDArray]) -> str | None:
+    """First difference between golden and simulated results, or None. Stages that a run cannot see (no taps, counters
+    of a single head back to back) are left out; the counters' totals never are."""
+    from golden.compare import ORDER, first_difference
+
+    visible = {name: array for name, array in expected.items() if name in got or name not in ORDER}
+    return first_difference(visible | {"counters_total": expected["counters"].sum(axis=0)}, got)
+
+
+def _in_amaranth(
+    config: LatteConfig, taps: bool, traffic: Traffic, options: Options, progress: runner.Progress | None
+) -> tuple[Description, Recording]:
+    from latte_hw import emit
+    from sim import amaranth_bench
+
+    head = emit.build_head(config, taps)
+    description = Description.from_json(emit.describe(head))
+    return description, amaranth_bench.run(head, HeadHarness(description, traffic, options), progress)
+
+
+def _in_verilog(
+    config: LatteConfig,
+    taps: bool,
+    traffic: Traffic,
+    options: Options,
+    simulator: str,
+    progress: runner.Progress | None,
+) -> tuple[Description, Recording]:
+    runner.environment(simulator)  # a missing simulator is said before the work, not after
+    texts = _emitted(config, taps)
+    with tempfile.TemporaryDirectory(prefix="latte-emit-") as name:
+        verilog, description = (Path(name) / f"latte_head{suffix}" for suffix in (".v", ".json"))
+        for path, text in zip((verilog, description), texts, strict=True):
+            path.write_text(text)
+        recording = runner.run(verilog, description, traffic, options, simulator=simulator, progress=progress)
+        return Description.load(description), recording
+
+
+@lru_cache(maxsize=16)
+def _emitted(config: LatteConfig, taps: bool) -> tuple[str, str]:
+    """Verilog and description. A large core takes seconds to write, and tests run the same one many times."""
+    from latte_hw import emit
+
+    with tempfile.TemporaryDirectory(prefix="latte-emit-") as folder:
+        emitted = emit.generate(config, Path(folder), taps)
+        return emitted.verilog.read_text(), emitted.description.read_text()
