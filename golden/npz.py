@@ -19,7 +19,8 @@ def read_npz(path: Path | str) -> dict[str, Array]:
     """Every array of an .npz file by name; :class:`LatteError` when the file is missing, damaged or no archive."""
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise LatteError(f"tensor file {path} must be an .npz archive of named arrays, not one array")
             return {name: archive[name] for name in archive.files}

@@ -151,7 +151,7 @@ def partial_beat(config: LatteConfig, seed: int) -> Trace:
 
 def fewer_queries(config: LatteConfig, seed: int) -> Trace:
     """n_queries < n_keys: a positive causal offset, as in decoding with a cache."""
-    return _small(config, seed, n_queries=2)
+    return _small(config, seed, n_queries=min(2, config.max_keys))
 
 
 def more_queries(config: LatteConfig, seed: int) -> Trace:

@@ -31,7 +31,7 @@ from golden.stimuli import RNG_NAME
 from golden.tensors import TensorFile
 from latte_hw.config import LatteConfig
 from latte_hw.errors import LatteError
-from latte_hw.params import HeadParams
+from latte_hw.params import HeadParams, ceil_div
 
 SCHEMA_VERSION = 1
 DESCRIPTION = "desc.json"
@@ -86,7 +86,7 @@ def read_vectors(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
         arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in description["tensors"]}
     except OSError as error:
         raise LatteError(f"vectors in {folder} cannot be read: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, EOFError):
         raise LatteError(f"vectors in {folder} are damaged: {DESCRIPTION} or an array is not readable") from None
     for name, about in description["tensors"].items():
         if _sha256(arrays[name]) != about["sha256"]:
@@ -98,7 +98,9 @@ def to_hex(x: Array) -> str:
     """``$readmemh`` text: one line per row, element 0 in the least significant bits, two's complement."""
     rows = x.reshape(-1, x.shape[-1])[:, ::-1]
     if x.dtype == np.bool_:
-        return "".join(f"{int(''.join('01'[bit] for bit in row), 2):0{-(-len(row) // 4)}x}\n" for row in rows)
+        digits = ceil_div(x.shape[-1], 4)
+        bits = ("".join("1" if bit else "0" for bit in row) for row in rows)
+        return "".join(f"{int(row, 2):0{digits}x}\n" for row in bits)
     big_endian = np.ascontiguousarray(rows).astype(x.dtype.newbyteorder(">"))
     return "".join(row.tobytes().hex() + "\n" for row in big_endian)
 

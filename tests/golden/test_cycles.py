@@ -1,0 +1,36 @@
+"""The cycle law over the queries of a head."""
+
+import numpy as np
+import pytest
+
+from golden.cycles import head_cycles, query_cycles
+from latte_hw.config import LatteConfig
+from latte_hw.params import HeadParams
+
+
+@pytest.mark.parametrize("dot", ["tables", "multipliers"])
+def test_the_slowest_arm_sets_the_pace(dot: str) -> None:
+    params = HeadParams(LatteConfig(dot=dot, keys_per_cycle=8))
+    valid, kept = np.array([1000, 1000, 1, 0]), np.array([10, 300, 1, 0])
+    cycles = query_cycles(valid, kept, params)
+    idle = max(params.query_prepare_cycles, params.normalise_cycles)
+    assert (cycles - params.cycle_slack).tolist() == [125, 300, idle, idle]
+
+
+def test_design_limits() -> None:
+    params = HeadParams(LatteConfig())
+    assert params.cycle_slack <= 4
+    assert params.query_prepare_cycles <= 16
+
+
+def test_a_head_takes_every_querys_pace_and_one_latency() -> None:
+    params = HeadParams(LatteConfig())
+    valid, kept = np.array([800, 80, 800]), np.array([10, 10, 200])
+    total = query_cycles(valid, kept, params).sum() + params.query_latency(800, 200)
+    assert head_cycles(valid, kept, params) == total
+    assert head_cycles(valid[:0], kept[:0], params) == 0
+
+
+def test_lengths_must_agree() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        query_cycles(np.array([1, 2]), np.array([1]), HeadParams(LatteConfig()))

@@ -1,0 +1,23 @@
+"""The golden model stands alone: neither Amaranth nor PyTorch is needed to import it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import golden
+
+PROGRAM = """
+import importlib, sys
+for name in {names!r}:
+    importlib.import_module(f"golden.{{name}}")
+print(sorted({{"torch", "amaranth", "transformers"}} & set(sys.modules)))
+"""
+
+
+def test_no_heavy_imports() -> None:
+    names = sorted(path.stem for path in Path(golden.__file__).parent.glob("*.py") if path.stem != "__init__")
+    assert {"attention", "benchmark", "commands", "vectors"} <= set(names)
+    finished = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(names=names)], capture_output=True, text=True, check=True
+    )
+    assert finished.stdout.strip() == "[]"
