@@ -39,7 +39,7 @@ def golden_command(
 def vectors_command(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the vectors.")],
     tensor_file: Annotated[
-        Path | None, typer.Argument(metavar="[IN.npz]", help="Tensor file; without one, a random or corner trace.")
+        Path | None, typer.Argument(metavar="IN.npz", help="Tensor file; without one, a random or corner trace.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random trace.")] = 0,
     corner: Annotated[str | None, typer.Option("--corner", metavar="NAME", help="A named corner trace.")] = None,

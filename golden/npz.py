@@ -23,7 +23,10 @@ def read_npz(path: Path | str) -> dict[str, Array]:
             archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise LatteError(f"tensor file {path} must be an .npz archive of named arrays, not one array")
-            return {name: archive[name] for name in archive.files}
+            arrays = {name: archive[name] for name in archive.files}
+        if not all(isinstance(x, np.ndarray) for x in arrays.values()):  # other members come as bytes
+            raise ValueError
+        return arrays
     except LatteError:
         raise
     except OSError as error:

@@ -1,6 +1,7 @@
 """Archives: clear errors on reading; whole or nothing, and the same bytes every time, on writing."""
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_missing_file(tmp_path: Path) -> None:
         read_npz(tmp_path / "none.npz")
 
 
-@pytest.mark.parametrize("damage", ["text", "empty", "truncated", "flipped", "pickled"])
+@pytest.mark.parametrize("damage", ["text", "empty", "truncated", "flipped", "pickled", "zip"])
 def test_damaged_file(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "a.npz"
     save_npz(path, ARRAYS)
@@ -45,6 +46,9 @@ def test_damaged_file(tmp_path: Path, damage: str) -> None:
     written = {"text": b"hello", "empty": b"", "truncated": path.read_bytes()[:-100], "flipped": bytes(content)}
     if damage == "pickled":
         np.savez(path, x=np.array([{}], object))
+    elif damage == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("notes.txt", "hello")
     else:
         path.write_bytes(written[damage])
     with pytest.raises(LatteError, match=r"is not a readable \.npz archive of plain arrays"):
