@@ -48,3 +48,13 @@ def test_limits_with_every_weight_at_its_greatest(value: int) -> None:
 def test_a_row_without_weights_gives_zero() -> None:
     v8 = np.full((3, 4), 77, np.int8)
     assert weighted_sum(np.zeros((2, 3), np.uint16), v8, HeadParams(LatteConfig())).tolist() == [[0] * 4] * 2
+
+
+def test_sums_beyond_float32_stay_exact() -> None:
+    params = HeadParams(LatteConfig(max_keys=4096, prob_bits=16))
+    prob = np.full((1, 2048), params.prob_max, np.uint16)
+    v8 = np.repeat(np.array([0, 1], np.int8), 1024)[:, None]
+    assert params.prob_max * 1024 > 2**24
+    assert weighted_sum(prob, v8, params).item() == 1  # A = S / 2 exactly: a tie, up
+    prob[0, -1] -= 1  # one unit less in 67 million: no tie any more
+    assert weighted_sum(prob, v8, params).item() == 0
