@@ -21,6 +21,7 @@ from cocotb.triggers import RisingEdge
 from sim.harness import HangError, HeadHarness, Options
 from sim.layout import Description
 from sim.pins import Pins, Read, Write
+from sim.streams import Flow
 from sim.traffic import Traffic
 
 WORK_VARIABLE = "LATTE_SIM_WORK"
@@ -54,7 +55,8 @@ async def run(dut: Any) -> None:
     work = Path(os.environ[WORK_VARIABLE])
     order = json.loads((work / "order.json").read_text())
     description = Description.load(Path(order["description"]))
-    harness = HeadHarness(description, Traffic.load(work / "traffic.npz"), Options(**order["options"]))
+    options = Options(**order["options"] | {"flow": Flow(order["options"]["flow"])})
+    harness = HeadHarness(description, Traffic.load(work / "traffic.npz"), options)
     dut.rst.value = 1
     pins = Pins(harness, lambda name: _read(dut, name), lambda name: _write(dut, name))
     Clock(dut.clk, 2, "step").start(start_high=False)

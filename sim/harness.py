@@ -54,8 +54,8 @@ class HeadHarness:
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
-        self.sources = {port.name: StreamSource(port.name, self._pace(port.name)) for port in self.description.sources}
-        self.sinks = {port.name: StreamSink(port.name, self._pace(port.name)) for port in self.description.sinks}
+        self.sources = {port.name: self.make_source(port.name) for port in self.description.sources}
+        self.sinks = {port.name: self.make_sink(port.name) for port in self.description.sinks}
         self.taps = {port.name: Monitor(port.name) for port in self.description.tap_ports}
         self.cycle = 0
         self.counters: list[int] = []
@@ -68,9 +68,15 @@ class HeadHarness:
         self._moved, self._moved_at = 0, 0
         self._queue_keys_and_values()
 
-    def _pace(self, name: str) -> Pace | None:
-        flow = Flow(self.options.flow)
-        held_up = flow.idles if name.startswith("i_") else flow.stalls
+    def make_source(self, name: str) -> StreamSource:
+        """The driver of one input stream; a subclass may put one that does wrong in its place."""
+        return StreamSource(name, self._pace(name, self.options.flow.idles))
+
+    def make_sink(self, name: str) -> StreamSink:
+        """The taker of one output stream; a subclass may put one that does wrong in its place."""
+        return StreamSink(name, self._pace(name, self.options.flow.stalls))
+
+    def _pace(self, name: str, held_up: bool) -> Pace | None:
         return Pace(name, self.options.seed, self.options.probability) if held_up else None
 
     def _pack(self, name: str, **values: ArrayLike) -> list[int]:

@@ -189,7 +189,7 @@ def _process(folder: Path, top: str, simulator: str, seed: int, work: Path) -> I
         "COCOTB_RESULTS_FILE": str(work / "results.xml"),
         "COCOTB_RANDOM_SEED": str(seed),
         "TOPLEVEL_LANG": "verilog",
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)]),
         "PYGPI_PYTHON_BIN": sys.executable,
         "GPI_USERS": f"{find_libpython.find_libpython()};{cocotb.pygpi_entry_point()}",
         "COCOTB_LOG_LEVEL": "WARNING",
@@ -233,4 +233,4 @@ def lint(verilog: Path) -> str:
     waivers = [f"-Wno-{name}" for name in LINT_WAIVERS]
     command = ["verilator", "--lint-only", "-Wall", *waivers, str(verilog)]
     done = subprocess.run(command, env=environment("verilator"), capture_output=True, text=True, check=False)
-    return (done.stdout + done.stderr).strip()
+    return done.stderr.strip() or (done.stdout.strip() if done.returncode else "")
