@@ -227,11 +227,11 @@ class TableDot(StationaryDot):
                 entries = []
                 for group in range(self.head_dim // GROUP_SIZE):
                     first = group * GROUP_SIZE
-                    port = tables[term.query, group].read_port(domain="comb")
+                    read_port = tables[term.query, group].read_port(domain="comb")
                     plane = Cat(keys[first + i][bit] for i in range(GROUP_SIZE))
-                    m.d.comb += port.addr.eq(Cat(plane, read_place))
-                    entry = Signal(port.data.shape(), name=f"{name}_{lane}_plane_{bit}_entry_{group}")
-                    m.d.sync += entry.eq(port.data)
+                    m.d.comb += read_port.addr.eq(Cat(plane, read_place))
+                    entry = Signal(read_port.data.shape(), name=f"{name}_{lane}_plane_{bit}_entry_{group}")
+                    m.d.sync += entry.eq(read_port.data)
                     entries.append((entry, False))
                 total, group_levels = adder_tree(m, entries, f"{name}_{lane}_plane_{bit}_sum")
                 planes.append((total << bit, term.key.signed and bit == term.key.width - 1))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from amaranth.back import verilog
-from amaranth.hdl import Fragment, Shape, Value, ValueCastable
+from amaranth.hdl import Fragment, Shape, Value
 from amaranth.lib import data, wiring
 
 from latte_hw import __version__

@@ -11,9 +11,12 @@ from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.streams import Fifo
 
+NEVER_COLLIDES: dict[str, Any] = {"no_rw_check": 1}
+"""Attribute of a RAM that is never read where it is written: Yosys then adds no logic for that case."""
+
 
 class ReadPort(wiring.Signature):
-    """A read port of the store, as its user sees it: `data` follows `buffer` and `address` by `store_latency` cycles."""
+    """A read port of the store, as its user sees it: `data` is `store_latency` cycles behind `buffer` and `address`."""
 
     def __init__(self, address_bits: int, shape: Any) -> None:
         super().__init__({"buffer": Out(1), "address": Out(address_bits), "data": In(shape)})
@@ -135,8 +138,7 @@ class KvStore(wiring.Component):
         """One RAM over all buffers, with a registered read: address in, RAM output, output register."""
         two = self.params.config.kv_buffers == 2
         total = (1 << address_bits) + depth if two else depth
-        # A buffer is never read while it is written, so the RAM needs no logic for colliding addresses.
-        m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=total, init=[], attrs={"no_rw_check": 1})
+        m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=total, init=[], attrs=NEVER_COLLIDES)
         write_enable, write_buffer, write_address, write_data = write
         read_buffer, read_address, read_data = read
 

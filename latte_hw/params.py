@@ -38,7 +38,7 @@ def tree_levels(terms: int) -> int:
 
 
 def table_dot_latency(head_dim: int, key_bits: int, key_signed: bool) -> int:
-    """Cycles of a table dot product: table read, sum over groups, sum over bit planes, negation of a lone sign plane."""
+    """Cycles of a table dot product: table read, sums over groups and bit planes, negation of a lone sign plane."""
     return 1 + tree_levels(head_dim // GROUP_SIZE) + tree_levels(key_bits) + (key_bits == 1 and key_signed)
 
 
@@ -80,7 +80,7 @@ class HeadParams:
 
     @property
     def low_signed(self) -> bool:
-        return self.config.split is Split.BALANCED
+        return self.config.split is Split.BALANCED and self.low_bits > 0
 
     @property
     def low_range(self) -> Range:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Shape, Signal, Value, signed
+from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,7 +16,7 @@ from latte_hw.streams import ReservedFifo, StreamRegister, delayed
 
 
 class ReuseDatapath(wiring.Component):
-    """`score = (estimate << 2L) + ((Σ q_high·k_low + Σ q_low·k_high) << L)`, plus `Σ q_low·k_low` if `reuse` is `exact`.
+    """`score = (estimate << 2L) + ((Σ q_high·k_low + Σ q_low·k_high) << L)`, and `+ Σ q_low·k_low` for `exact` reuse.
 
     The estimate travels along and is never computed again. With `msb_bits = 8` it already is the score.
 

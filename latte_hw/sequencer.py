@@ -7,6 +7,7 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.arith import high_part, low_part, saturate_element
+from latte_hw.kv_store import NEVER_COLLIDES
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.streams import fork_ready
@@ -57,7 +58,7 @@ class Sequencer(wiring.Component):
         params, payloads = self.params, Payloads(self.params)
 
         m.submodules.table = table = memory.Memory(
-            shape=payloads.table_entry, depth=params.config.heads, init=[], attrs={"no_rw_check": 1}
+            shape=payloads.table_entry, depth=params.config.heads, init=[], attrs=NEVER_COLLIDES
         )
         write_port, read_port = table.write_port(), table.read_port()
         m.d.comb += [
@@ -74,13 +75,12 @@ class Sequencer(wiring.Component):
         is_last = queries_left == 1
         outputs = [self.o_estimator, self.o_threshold, self.o_reuse, self.o_scale, self.o_row]
         offered = Signal()
-        taken = fork_ready(m, offered, outputs[:-1] + [row := _RowOffer(self.o_row)])
+        taken = fork_ready(m, offered, [*outputs[:-1], row := _RowOffer(self.o_row)])
 
         with m.FSM(name="state"):
-            with m.State("idle"):
-                with m.If(self.i_job.valid & self.i_loaded.valid):
-                    m.d.sync += [queries_left.eq(job.n_queries), visible_keys.eq(job.causal_offset + 1)]
-                    m.next = "queries"
+            with m.State("idle"), m.If(self.i_job.valid & self.i_loaded.valid):
+                m.d.sync += [queries_left.eq(job.n_queries), visible_keys.eq(job.causal_offset + 1)]
+                m.next = "queries"
             with m.State("queries"):
                 with m.If(~queries_left.any()):
                     # No row to carry the release: it travels alone, behind the rows of earlier jobs.

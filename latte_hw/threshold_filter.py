@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.config import Rule
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import Fifo, ReservedFifo, StreamRegister, Valid
+from latte_hw.streams import Fifo, ReservedFifo, StreamRegister
 
 
 class HeadThresholdFilter(wiring.Component):
@@ -94,7 +94,7 @@ class HeadThresholdFilter(wiring.Component):
         ]
         level = 0
         while len(best) > 1:
-            halved = []
+            halved: list[Value] = []
             for pair in range(len(best) // 2):
                 better = Signal(signed(params.estimate_bits), name=f"best_{level}_{pair}")
                 first, second = best[2 * pair], best[2 * pair + 1]
