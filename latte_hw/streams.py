@@ -56,7 +56,7 @@ class ReservedFifo(wiring.Component):
     An item may be sent on its way in a cycle with `o_room` high, by raising `i_reserve` in that cycle; its result is
     then written to `i`, some cycles later, and always finds a place. `i_cancel` gives a reservation back that brought
     no result. `depth` counts items on their way and items waiting; full throughput needs the pipeline's latency
-    plus 3.
+    plus 4.
     """
 
     def __init__(self, shape: ShapeLike, depth: int) -> None:

@@ -1,0 +1,182 @@
+# amaranth: UnusedElaboratable=no
+"""The ready/valid glue: order, no loss, latency and throughput under every flow."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.params import HeadParams
+from latte_hw.streams import Fifo, ReservedFifo, StreamRegister, delayed, fork_ready
+from sim.block_bench import run_block
+from sim.streams import Flow
+
+ITEMS = list(range(1, 60))
+
+
+class Pipeline(wiring.Component):
+    """A pipeline of `latency` registers that lands in a ReservedFifo and drops every multiple of `dropped`."""
+
+    def __init__(self, depth: int, latency: int, dropped: int = 0) -> None:
+        super().__init__({"i": In(stream.Signature(8)), "o": Out(stream.Signature(8))})
+        self.depth, self.latency, self.dropped = depth, latency, dropped
+
+    def elaborate(self, _platform: Any) -> Module:
+        m = Module()
+        m.submodules.landing = landing = ReservedFifo(8, self.depth)
+        wiring.connect(m, landing.o, wiring.flipped(self.o))
+        sent = self.i.valid & landing.o_room
+        arrived = delayed(m, sent, self.latency, "sent")
+        item = delayed(m, self.i.payload, self.latency, "item")
+        drop = item % self.dropped == 0 if self.dropped else 0
+        m.d.comb += [
+            self.i.ready.eq(landing.o_room),
+            landing.i_reserve.eq(sent),
+            landing.i.payload.eq(item),
+            landing.i.valid.eq(arrived & ~drop),
+            landing.i_cancel.eq(arrived & drop),
+        ]
+        return m
+
+
+class Fork(wiring.Component):
+    """One stream into three queues of different depth."""
+
+    def __init__(self) -> None:
+        outputs = {f"o{n}": Out(stream.Signature(8)) for n in range(3)}
+        super().__init__({"i": In(stream.Signature(8)), "happens": Out(1), **outputs})
+
+    def elaborate(self, _platform: Any) -> Module:
+        m = Module()
+        queues = [Fifo(8, depth) for depth in (2, 3, 6)]
+        for number, queue in enumerate(queues):
+            m.submodules[f"queue_{number}"] = queue
+            m.d.comb += queue.i.payload.eq(self.i.payload + number)
+            wiring.connect(m, queue.o, wiring.flipped(getattr(self, f"o{number}")))
+        m.d.comb += self.happens.eq(fork_ready(m, self.i.valid, [queue.i for queue in queues]))
+        m.d.comb += self.i.ready.eq(self.happens)
+        return m
+
+
+BLOCKS: dict[str, Callable[[], wiring.Component]] = {
+    "fifo 2": lambda: Fifo(8, 2),
+    "fifo 3": lambda: Fifo(8, 3),
+    "fifo 7": lambda: Fifo(8, 7),
+    "register": lambda: StreamRegister(8),
+    "smallest landing": lambda: Pipeline(depth=2, latency=5),
+    "landing": lambda: Pipeline(depth=9, latency=5),
+    "deep landing": lambda: Pipeline(depth=20, latency=2),
+}
+
+
+@pytest.mark.parametrize("flow", Flow)
+@pytest.mark.parametrize("name", BLOCKS)
+def test_every_item_in_order(name, flow):
+    run = run_block(BLOCKS[name](), {"i": ITEMS}, {"o": len(ITEMS)}, flow=flow, seed=3)
+    assert run.outputs["o"] == ITEMS
+
+
+@pytest.mark.parametrize("flow", Flow)
+@pytest.mark.parametrize("depth", [2, 3, 8])
+def test_cancelled_reservations_come_back(depth, flow):
+    kept = [item for item in ITEMS if item % 3]
+    run = run_block(Pipeline(depth, latency=4, dropped=3), {"i": ITEMS}, {"o": len(kept)}, flow=flow, seed=1)
+    assert run.outputs["o"] == kept
+
+
+@pytest.mark.parametrize("flow", Flow)
+def test_fork_moves_in_all_or_none(flow):
+    expected = {f"o{n}": len(ITEMS) for n in range(3)}
+    run = run_block(Fork(), {"i": ITEMS}, expected, flow=flow, seed=2, watch=["happens"])
+    for number in range(3):
+        assert run.outputs[f"o{number}"] == [item + number for item in ITEMS]
+    assert [cycle for cycle, happens in enumerate(run.watched["happens"]) if happens] == run.cycles["i"]
+
+
+def distances(cycles: list[int]) -> set[int]:
+    return {after - before for before, after in pairwise(cycles)}
+
+
+@pytest.mark.parametrize("name", ["fifo 3", "fifo 7", "register", "landing", "deep landing"])
+def test_throughput_is_one_item_per_cycle(name):
+    run = run_block(BLOCKS[name](), {"i": ITEMS}, {"o": len(ITEMS)})
+    assert distances(run.cycles["i"]) == {1}
+    assert distances(run.cycles["o"]) == {1}
+
+
+@pytest.mark.parametrize("latency", [0, 1, 2, 5])
+def test_full_throughput_needs_the_latency_plus_4(latency):
+    for depth, full in ((latency + 4, True), (latency + 3, False)):
+        run = run_block(Pipeline(depth, latency), {"i": ITEMS}, {"o": len(ITEMS)})
+        assert (distances(run.cycles["o"]) == {1}) == full
+
+
+@pytest.mark.parametrize(
+    ("make", "latency"),
+    [(lambda: Fifo(8, 2), HeadParams.fifo_latency), (lambda: Fifo(8, 9), HeadParams.fifo_latency),
+     (lambda: StreamRegister(8), 1), (lambda: Pipeline(9, 4), 4 + HeadParams.fifo_latency)],
+)  # fmt: skip
+def test_latency(make, latency):
+    run = run_block(make(), {"i": [7]}, {"o": 1})
+    assert run.cycles["o"][0] - run.cycles["i"][0] == latency
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4, 7])
+def test_fifo_holds_depth_items(depth):
+    with pytest.raises(AssertionError, match=f"i has {len(ITEMS) - depth} left"):
+        run_block(NoReader(Fifo(8, depth)), {"i": ITEMS}, {}, cycle_limit=200)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 7])
+def test_landing_reserves_one_place_less_than_depth(depth):
+    with pytest.raises(AssertionError, match=f"i has {len(ITEMS) - depth + 1} left"):
+        run_block(NoReader(Pipeline(depth, latency=3)), {"i": ITEMS}, {}, cycle_limit=200)
+
+
+class NoReader(wiring.Component):
+    """A block whose output nobody takes."""
+
+    def __init__(self, block: wiring.Component) -> None:
+        super().__init__({"i": In(stream.Signature(8))})
+        self.block = block
+
+    def elaborate(self, _platform: Any) -> Module:
+        m = Module()
+        m.submodules.block = self.block
+        wiring.connect(m, wiring.flipped(self.i), self.block.i)
+        return m
+
+
+def test_fifo_refuses_a_depth_of_one():
+    with pytest.raises(ValueError, match="Fifo depth must be at least 2, not 1"):
+        Fifo(8, 1)
+
+
+@pytest.mark.parametrize("cycles", [0, 1, 4])
+def test_delayed_starts_at_zero(cycles):
+    class Delay(wiring.Component):
+        i: In(stream.Signature(8))
+        o: Out(8)
+
+        def elaborate(self, _platform: Any) -> Module:
+            m = Module()
+            m.d.comb += [self.i.ready.eq(1), self.o.eq(delayed(m, self.i.payload, cycles, "item"))]
+            m.d.sync += Signal().eq(1)  # a clock, even without a register
+            return m
+
+    run = run_block(Delay(), {"i": ITEMS}, {}, watch=["o"])
+    assert run.watched["o"][: len(ITEMS) + cycles] == [0] * cycles + ITEMS
+
+
+def test_the_bench_notices_an_item_too_many():
+    with pytest.raises(AssertionError, match="o delivered 59 of 58"):
+        run_block(Fifo(8, 4), {"i": ITEMS}, {"o": len(ITEMS) - 1})
+
+
+def test_the_bench_notices_a_lost_item():
+    with pytest.raises(AssertionError, match="o delivered 59 of 60"):
+        run_block(Fifo(8, 4), {"i": ITEMS}, {"o": len(ITEMS) + 1}, cycle_limit=200)
