@@ -1,0 +1,219 @@
+"""Both stationary dot products against plain integer arithmetic and against each other."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module, Shape, signed, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+from numpy.typing import NDArray
+
+from latte_hw.config import Dot
+from latte_hw.dot import MultiplierDot, StationaryDot, TableDot, Term, shape_range, stationary_dot
+from latte_hw.params import TABLE_ENTRIES, multiplier_dot_latency, table_dot_latency
+from latte_hw.streams import Valid
+from sim.block_bench import BlockRun, run_block
+from sim.streams import Flow
+
+TAG_BITS = 6
+PREPARE_CYCLES = {Dot.TABLES: TableDot.prepare_cycles, Dot.MULTIPLIERS: MultiplierDot.prepare_cycles}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Shape of a dot product; `terms` maps a name to the query part and the key's shape."""
+
+    head_dim: int
+    lanes: int
+    queries: tuple[tuple[str, Shape], ...]
+    terms: tuple[tuple[str, str, Shape], ...]
+
+    def parameters(self) -> dict[str, Any]:
+        return {
+            "head_dim": self.head_dim,
+            "lanes": self.lanes,
+            "queries": dict(self.queries),
+            "terms": {name: Term(part, key) for name, part, key in self.terms},
+            "tag_shape": TAG_BITS,
+        }
+
+
+H4, L4, U4 = ("high", signed(4)), ("low", signed(4)), ("low", unsigned(4))
+VARIANTS = {
+    "one group pair": Variant(8, 1, (H4,), (("t", "high", signed(4)),)),
+    "three groups": Variant(12, 4, (H4,), (("t", "high", signed(4)),)),
+    "five groups": Variant(20, 1, (("low", unsigned(3)),), (("t", "low", unsigned(5)),)),
+    "full size": Variant(64, 1, (H4,), (("t", "high", signed(4)),)),
+    "one-bit signed key": Variant(8, 4, (("high", signed(7)),), (("t", "high", signed(1)),)),
+    "one-bit unsigned key": Variant(12, 1, (("high", signed(7)),), (("t", "high", unsigned(1)),)),
+    "one-bit query": Variant(8, 1, (("low", signed(1)),), (("t", "low", signed(7)),)),
+    "shared query part": Variant(
+        12, 1, (H4, U4),
+        (("high_low", "high", unsigned(4)), ("low_high", "low", signed(4)), ("low_low", "low", unsigned(4))),
+    ),
+    "terms of unequal latency": Variant(
+        8, 4, (("high", signed(7)), ("low", signed(1))),
+        (("high_low", "high", signed(1)), ("low_high", "low", signed(7)), ("low_low", "low", signed(1))),
+    ),
+}  # fmt: skip
+
+
+class Holder(wiring.Component):
+    """Feeds a dot product as its user must: keys of the oldest prepared query only; `o_tag` takes its last key."""
+
+    def __init__(self, dot: StationaryDot) -> None:
+        self.dot = dot
+        super().__init__(
+            {
+                "i_query": In(stream.Signature(dot.i_query.payload.shape())),
+                "i_keys": In(stream.Signature(dot.i_keys.payload.shape())),
+                "o_tag": Out(stream.Signature(dot.tag_shape)),
+                "o": Out(Valid(dot.o.payload.shape())),
+            }
+        )
+
+    def elaborate(self, _platform: Any) -> Module:
+        m = Module()
+        m.submodules.dot = dot = self.dot
+        last = self.i_keys.payload.last
+        m.d.comb += [
+            self.i_keys.ready.eq(dot.o_prepared.valid & (~last | self.o_tag.ready)),
+            self.o_tag.valid.eq(self.i_keys.valid & dot.o_prepared.valid & last),
+            self.o_tag.payload.eq(dot.o_prepared.payload),
+            dot.i_keys.valid.eq(self.i_keys.valid & self.i_keys.ready),
+            dot.i_keys.payload.eq(self.i_keys.payload),
+            dot.o_prepared.ready.eq(dot.i_keys.valid & last),
+        ]
+        wiring.connect(m, wiring.flipped(self.i_query), dot.i_query)
+        wiring.connect(m, dot.o, wiring.flipped(self.o))
+        return m
+
+
+@dataclass(frozen=True)
+class Data:
+    """Query parts (queries, D) by name; for every query, keys (beats, lanes, D) by term."""
+
+    queries: dict[str, NDArray[np.int64]]
+    keys: list[dict[str, NDArray[np.int64]]]
+
+
+def draw(variant: Variant, beats: list[int], seed: int) -> Data:
+    """Random elements; the first query and the first beat hold least values, the next ones greatest."""
+    rng = np.random.default_rng(seed)
+
+    def elements(shape: Shape, *size: int) -> NDArray[np.int64]:
+        least, greatest = shape_range(shape)
+        x = rng.integers(least, greatest, size, endpoint=True)
+        x[:1], x[1:2] = least, greatest
+        return x
+
+    queries = {name: elements(shape, len(beats), variant.head_dim) for name, shape in variant.queries}
+    keys = [
+        {name: elements(key, count, variant.lanes, variant.head_dim) for name, _, key in variant.terms}
+        for count in beats
+    ]
+    return Data(queries, keys)
+
+
+def ref_dot(data: Data, variant: Variant) -> list[dict[str, list[int]]]:
+    results = []
+    for query, keys in enumerate(data.keys):
+        sums = {name: keys[name] @ data.queries[part][query] for name, part, _ in variant.terms}  # (beats, lanes)
+        beats = len(next(iter(keys.values())))
+        results += [{name: total[beat].tolist() for name, total in sums.items()} for beat in range(beats)]
+    return results
+
+
+def rtl_dot(data: Data, kind: Dot, name: str, flow: str = Flow.FREE, seed: int = 0) -> BlockRun:
+    queries = [
+        {"parts": {part: rows[index].tolist() for part, rows in data.queries.items()}, "tag": index}
+        for index in range(len(data.keys))
+    ]
+    keys = []
+    for terms in data.keys:
+        beats = len(next(iter(terms.values())))
+        keys += [
+            {"terms": {term: x[beat].tolist() for term, x in terms.items()}, "last": int(beat == beats - 1)}
+            for beat in range(beats)
+        ]
+    expected = {"o_tag": len(queries), "o": len(keys)}
+    holder = Holder(stationary_dot(kind, **VARIANTS[name].parameters()))
+    run = run_block(holder, {"i_query": queries, "i_keys": keys}, expected, flow=flow, seed=seed)
+    assert run.cycles["o"] == [cycle + holder.dot.latency for cycle in run.cycles["i_keys"]]
+    return run
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_against_plain_integers_and_each_other(name):
+    data = draw(VARIANTS[name], [3, 1, 5, 1, 1], seed=4)
+    runs = [rtl_dot(data, kind, name) for kind in Dot]
+    assert runs[0].outputs == runs[1].outputs
+    assert runs[0].outputs["o"] == ref_dot(data, VARIANTS[name])
+    assert runs[0].outputs["o_tag"] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("flow", Flow)
+@pytest.mark.parametrize("kind", Dot)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_under_every_flow(kind, flow, seed):
+    name = "shared query part"
+    beats = np.random.default_rng(seed).integers(1, 25, 10).tolist()
+    data = draw(VARIANTS[name], beats, seed)
+    run = rtl_dot(data, kind, name, flow, seed)
+    assert run.outputs == {"o": ref_dot(data, VARIANTS[name]), "o_tag": list(range(len(beats)))}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("kind", Dot)
+def test_latency(kind, name):
+    variant = VARIANTS[name]
+    if kind is Dot.TABLES:
+        documented = max(table_dot_latency(variant.head_dim, key.width, key.signed) for _, _, key in variant.terms)
+    else:
+        documented = multiplier_dot_latency(variant.head_dim)
+    run = rtl_dot(draw(variant, [2, 3], seed=0), kind, name)
+    assert run.cycles["o"] == [cycle + documented for cycle in run.cycles["i_keys"]]
+
+
+def test_prepare_cycles():
+    assert PREPARE_CYCLES == {Dot.TABLES: TABLE_ENTRIES, Dot.MULTIPLIERS: 1}
+
+
+@pytest.mark.parametrize("kind", Dot)
+def test_preparing_takes_prepare_cycles_and_two_queries_are_held(kind):
+    name, cycles = "one group pair", PREPARE_CYCLES[kind]
+    dot = stationary_dot(kind, **VARIANTS[name].parameters())
+    queries = [{"parts": {"high": [0] * 8}, "tag": index} for index in range(4)]
+    run = run_block(dot, {"i_query": queries[:2]}, {})
+    # Offered from cycle 0; the transfer is in the last of `prepare_cycles` cycles.
+    assert run.cycles["i_query"] == [cycles - 1, 2 * cycles - 1]
+    dot = stationary_dot(kind, **VARIANTS[name].parameters())
+    with pytest.raises(AssertionError, match="i_query has 1 left"):
+        run_block(dot, {"i_query": queries[:3]}, {}, cycle_limit=100)
+
+
+@pytest.mark.parametrize("kind", Dot)
+@pytest.mark.parametrize("extra", [0, 3])
+def test_no_gap_between_queries_whose_keys_take_prepare_cycles(kind, extra):
+    name, cycles = "one group pair", PREPARE_CYCLES[kind]
+    run = rtl_dot(draw(VARIANTS[name], [cycles + extra] * 6, seed=5), kind, name)
+    assert {after - before for before, after in pairwise(run.cycles["i_keys"])} == {1}
+
+
+@pytest.mark.parametrize("kind", Dot)
+def test_queries_of_few_keys_are_prepare_cycles_apart(kind):
+    name, cycles = "one group pair", PREPARE_CYCLES[kind]
+    run = rtl_dot(draw(VARIANTS[name], [1] * 8, seed=6), kind, name)
+    assert {after - before for before, after in pairwise(run.cycles["o_tag"])} == {cycles}
+
+
+@pytest.mark.parametrize("kind", Dot)
+def test_a_wrong_expectation_is_noticed(kind):
+    name = "three groups"
+    data = draw(VARIANTS[name], [4, 4], seed=7)
+    expected = ref_dot(data, VARIANTS[name])
+    expected[5]["t"][3] ^= 1
+    assert rtl_dot(data, kind, name).outputs["o"] != expected
