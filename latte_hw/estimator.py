@@ -21,8 +21,8 @@ class MS4BEstimator(wiring.Component):
     `valid_keys` are masked. A query without a valid key yields one beat with an empty mask, so that every query ends
     with a beat that has `last`.
 
-    Latency: `params.estimator_latency` from the first read to the first beat.
-    Throughput: one beat per cycle, without a gap between queries as long as a query has `query_prepare_cycles` beats.
+    Latency: `params.estimator_latency` from a read to its estimates, then the output queue.
+    Throughput: one beat per cycle, without a gap between queries that take `params.gapless_beats` beats each.
     """
 
     def __init__(self, params: HeadParams) -> None:

@@ -280,6 +280,14 @@ class HeadParams:
         """Cycles to prepare a query, overlapped with the one before (F)."""
         return TABLE_ENTRIES if self.config.dot is Dot.TABLES else 1
 
+    @property
+    def gapless_beats(self) -> int:
+        """Beats of a query that hide the preparation of the query after the next one: no gap between such queries.
+
+        The tables of a query are free when its last beat has come from the store.
+        """
+        return self.query_prepare_cycles + self.store_latency
+
     def dot_latency(self, key_bits: int, key_signed: bool) -> int:
         if self.config.dot is Dot.TABLES:
             return table_dot_latency(self.config.head_dim, key_bits, key_signed)
