@@ -1,7 +1,7 @@
 """Payloads of the streams inside and around a head, each field documented.
 
-A row of keys that belong to one query travels as a sequence of items. The item with `last` ends the row; when the
-row's last key was dropped (or the row has no key at all) it is a mere end marker, with `kept` low.
+A row of keys that belong to one query travels as a sequence of items. The item with `last` ends the row; when nothing
+of the row's last beat was kept (or the row has no key at all) it is a mere end marker, with `kept` low.
 """
 
 from typing import Any

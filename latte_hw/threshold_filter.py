@@ -31,8 +31,9 @@ class HeadThresholdFilter(wiring.Component):
     o_seen, o_survivors
         Event counts of the present cycle: valid keys that came in, keys that passed the early drop.
 
-    Throughput: a row takes max(beats, kept keys) cycles, plus one if its last beat keeps nothing. The two arms are
-    decoupled by queues of `survivor_depth` and `kept_depth` beats.
+    Throughput: a row takes max(beats, items) cycles: its items are the kept keys, and an end marker if its last beat
+    keeps nothing. The two arms are decoupled by queues of `survivor_depth` and `kept_depth` beats.
+    Latency: `params.filter_latency` from a beat to its survivors, then two queues and two registers.
     """
 
     def __init__(self, params: HeadParams) -> None:
