@@ -20,7 +20,8 @@ class ReuseDatapath(wiring.Component):
 
     The estimate travels along and is never computed again. With `msb_bits = 8` it already is the score.
 
-    Latency: `params.reuse_latency`. Throughput: one kept key per cycle.
+    Latency: `params.reuse_latency` from a kept key to its score, then the output queue (none with `msb_bits = 8`).
+    Throughput: one kept key per cycle, without a gap between queries that keep `params.gapless_beats` keys each.
     """
 
     def __init__(self, params: HeadParams) -> None:

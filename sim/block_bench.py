@@ -75,6 +75,11 @@ def key_items(kept: Sequence[bool], valid_keys: int, lanes: int) -> list[dict[st
     return items if ends_with_key else [*items, {"key": last_beat * lanes, "kept": 0, "last": 1}]
 
 
+def bare(item: dict[str, int]) -> dict[str, int]:
+    """An item without what an end marker does not mean: it has neither key nor value."""
+    return item if item["kept"] else {"kept": 0, "last": item["last"]}
+
+
 def run_block(
     block: wiring.Component,
     inputs: Mapping[str, Sequence[Any]],

@@ -12,7 +12,7 @@ from golden.threshold_filter import filter_tile, valid_mask
 from latte_hw.config import LatteConfig, Rule
 from latte_hw.params import HeadParams
 from latte_hw.threshold_filter import HeadThresholdFilter
-from sim.block_bench import BlockRun, key_items, run_block
+from sim.block_bench import BlockRun, bare, key_items, run_block
 from sim.streams import Flow
 
 TINY = LatteConfig(head_dim=8, max_keys=40, keys_per_cycle=4)
@@ -75,11 +75,6 @@ def ref_threshold_filter(data: Data, params: HeadParams) -> Kept:
         items += [item | {"estimate": int(e[item["key"]])} for item in row]
         survivors += int(survived[0])
     return Kept([bare(item) for item in items], sum(data.valid_keys), survivors)
-
-
-def bare(item: dict[str, int]) -> dict[str, int]:
-    """An end marker means nothing but the end."""
-    return item if item["kept"] else {"kept": 0, "last": item["last"]}
 
 
 def beats_of(data: Data, params: HeadParams) -> list[dict[str, Any]]:
