@@ -6,7 +6,6 @@ that `--help` answers at once.
 
 import sys
 
-import click
 import typer
 
 import golden.commands
@@ -29,17 +28,23 @@ def main() -> None:
     """Run the command line: exit code 0 on success, 1 on a mismatch, 2 on bad input."""
     try:
         sys.exit(app(standalone_mode=False))
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
+    except typer.TyperException as error:
+        sys.exit(_report(_usage_sentence(error), 2))
     except LatteError as error:
         sys.exit(_report(str(error), 2))
     except MismatchError as error:
         sys.exit(_report(str(error), 1))
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         sys.exit(_report("interrupted", 130))
 
 
 def _report(sentence: str, code: int) -> int:
-    click.echo(f"latte: {sentence}", err=True)
+    typer.echo(f"latte: {sentence}", err=True)
     return code
+
+
+def _usage_sentence(error: typer.TyperException) -> str:
+    """One sentence for a command line that does not parse, naming the command whose --help has the answer."""
+    context = getattr(error, "ctx", None)
+    where = f"; see {context.command_path} --help" if context else ""
+    return f"{error.format_message().rstrip('.')}{where}"

@@ -12,7 +12,7 @@ from latte_hw.config import GROUP_SIZE, TOTAL_BITS, Dot, LatteConfig, Reuse, Rul
 
 SCALE_MANTISSA_BITS = 16
 SCALE_SHIFT_BITS = 6
-EXP_GUARD_BITS = 2
+EXP_GUARD_BITS = 5
 """Fraction bits that a table entry of 2**-x carries below the least significant bit of a weight."""
 
 TABLE_ENTRIES = 2**GROUP_SIZE
@@ -158,12 +158,12 @@ class HeadParams:
     @property
     def exp_fraction_bits(self) -> int:
         """Fraction bits of the base-2 exponent; its table of 2**-x has 2**exp_fraction_bits entries."""
-        return min(max(self.config.prob_bits, 6), 12)
+        return min(self.config.prob_bits + 2, 12)
 
     @property
     def exp_integer_bits(self) -> int:
-        """Integer bits of the base-2 exponent: beyond prob_bits + 1 every weight rounds to zero."""
-        return unsigned_bits(self.config.prob_bits + 1)
+        """Integer bits of the base-2 exponent: beyond prob_bits + EXP_GUARD_BITS nothing of a weight is left."""
+        return unsigned_bits(self.config.prob_bits + EXP_GUARD_BITS)
 
     @property
     def exp_bits(self) -> int:

@@ -12,15 +12,17 @@ from latte_hw.streams import Fifo, ReservedFifo, delayed
 
 
 class Softmax(wiring.Component):
-    """`prob = round((2^prob_bits − 1) · 2^−x)`, `x = (best − score) · scale`, for every kept key of a row.
+    """`prob ≈ (2^prob_bits − 1) · 2^−x`, `x = (best − score) · scale`, for every kept key of a row.
 
-    In integers, with f = `exp_fraction_bits` and the row's scale (mantissa, shift)::
+    In integers, with f = `exp_fraction_bits`, G = `EXP_GUARD_BITS` and the row's scale (mantissa, shift)::
 
         t    = (((best − score) · mantissa >> shift) + 1) >> 1, saturated to `exp_bits`
         w    = exp_table[t mod 2^f] >> (t >> f)
-        prob = (w + 2^(EXP_GUARD_BITS − 1)) >> EXP_GUARD_BITS
+        prob = (r + w) >> G
+        r    = (r + w) mod 2^G, for the row's next kept key; 2^(G − 1) for its first
 
-    The weights are unnormalised: the weighted sum divides by their total. The best kept key weighs 2^prob_bits − 1.
+    The remainder r makes the weights of a row add up to the rounded sum of its w. They are unnormalised: the weighted
+    sum divides by their total. The best kept key weighs 2^prob_bits − 1.
 
     A row waits in a queue until its best score is known; the queue holds more than one full row, so the next row
     comes in meanwhile.
@@ -76,22 +78,29 @@ class Softmax(wiring.Component):
         ]
         delta = Signal(unsigned(params.delta_bits))
         m.d.sync += delta.eq(best_queue.o.payload - row.o.payload.score)
-        scale = delayed(m, self.i_scale.payload, 1, "scale")
-        prob = self._weight(m, delta, scale)
+        guarded = self._exponential(m, delta, delayed(m, self.i_scale.payload, 1, "scale"))
 
         key_shape = data.StructLayout({name: payloads.weighted_key[name].shape for name in ("key", "kept", "last")})
         key = Signal(key_shape)
         m.d.comb += [key[name].eq(row.o.payload[name]) for name in ("key", "kept", "last")]
-        landed_key = delayed(m, key, params.softmax_pipeline, "key")
-        m.d.comb += [
-            landing.i.valid.eq(delayed(m, sent, params.softmax_pipeline, "sent")),
-            landing.i.payload.prob.eq(Mux(landed_key.kept, prob, 0)),
-        ]
-        m.d.comb += [landing.i.payload[name].eq(landed_key[name]) for name in ("key", "kept", "last")]
+        arrived = delayed(m, sent, params.softmax_pipeline - 1, "sent")
+        arrived_key = delayed(m, key, params.softmax_pipeline - 1, "key")
+        weighted = Signal(payloads.weighted_key)
+        remainder = Signal(EXP_GUARD_BITS, init=2 ** (EXP_GUARD_BITS - 1))
+        # w has its greatest value with all guard bits zero, so adding a remainder never carries out of the weight.
+        total = Signal(guarded.shape())
+        m.d.comb += total.eq(guarded + remainder)
+        m.d.sync += weighted.prob.eq(Mux(arrived_key.kept, total >> EXP_GUARD_BITS, 0))
+        m.d.sync += [weighted[name].eq(arrived_key[name]) for name in ("key", "kept", "last")]
+        with m.If(arrived & arrived_key.kept):
+            m.d.sync += remainder.eq(total)
+        with m.If(arrived & arrived_key.last):
+            m.d.sync += remainder.eq(remainder.init)
+        m.d.comb += [landing.i.valid.eq(delayed(m, arrived, 1, "weighted")), landing.i.payload.eq(weighted)]
         return m
 
-    def _weight(self, m: Module, delta: Any, scale: Any) -> Any:
-        """The weight of a distance from the best score, `softmax_pipeline − 1` cycles later."""
+    def _exponential(self, m: Module, delta: Any, scale: Any) -> Any:
+        """`w` of a distance from the best score, `softmax_pipeline − 2` cycles later."""
         params = self.params
         product = Signal(unsigned(params.delta_bits + len(scale.mantissa)))
         m.d.sync += product.eq(delta * scale.mantissa)
@@ -114,8 +123,5 @@ class Softmax(wiring.Component):
         m.d.comb += read_port.addr.eq(exponent[:fraction_bits])
         halvings = delayed(m, exponent[fraction_bits:], 1, "halvings")
         shifted = Signal(unsigned(table_width))
-        prob = Signal(unsigned(params.config.prob_bits))
         m.d.sync += shifted.eq(read_port.data >> halvings)
-        # The greatest table entry rounds to 2^prob_bits − 1 exactly, so the sum below never carries out.
-        m.d.sync += prob.eq((shifted + 2 ** (EXP_GUARD_BITS - 1)) >> EXP_GUARD_BITS)
-        return prob
+        return shifted

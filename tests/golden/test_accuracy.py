@@ -40,12 +40,7 @@ def test_random_rows(prob_bits: int, split: str) -> None:
     assert error.mean() <= mean
 
 
-OPEN = pytest.mark.xfail(
-    reason="one row of 2304 keeps 56 keys, 30 of which weigh less than half a step: its error is 1.71", strict=True
-)
-
-
-@pytest.mark.parametrize("prob_bits", [pytest.param(8, marks=OPEN), 12, 16])
+@pytest.mark.parametrize("prob_bits", CONTRACT)
 def test_real_trace(prob_bits: int) -> None:
     config = preset("smollm2-135m").replace(prob_bits=prob_bits)
     error = errors(load(TRACES / "smollm2-135m.npz", config), config)

@@ -61,12 +61,14 @@ def reference(t: TensorFile, config: LatteConfig) -> dict[str, np.ndarray]:
             s[j] = (e[j] << 2 * shift) + (c << shift) + low
         mantissa, scale_shift = (int(x) for x in t.softmax_scale[h])
         f = params.exp_fraction_bits
+        remainder = 2 ** (EXP_GUARD_BITS - 1)
         for j in kept:
             delta = max(s.values()) - s[j]
             exponent = min((((delta * mantissa) >> scale_shift) + 1) >> 1, 2**params.exp_bits - 1)
-            w = params.exp_table[exponent % 2**f] >> (exponent >> f)
+            remainder += params.exp_table[exponent % 2**f] >> (exponent >> f)
             keep[h, i, j], score[h, i, j] = True, s[j]
-            prob[h, i, j] = (w + 2 ** (EXP_GUARD_BITS - 1)) >> EXP_GUARD_BITS
+            prob[h, i, j] = remainder >> EXP_GUARD_BITS
+            remainder %= 2**EXP_GUARD_BITS
         total = int(prob[h, i].sum())
         for d in range(dim):
             summed = sum(int(prob[h, i, j]) * int(t.v8[g, j, d]) for j in kept)
