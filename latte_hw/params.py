@@ -320,6 +320,11 @@ class HeadParams:
         return self.reuse_latency + self.fifo_latency + 2
 
     @property
+    def softmax_latency(self) -> int:
+        """From a row's last score to its first weight in the softmax's output queue: the row's queue, the pipeline."""
+        return self.fifo_latency + self.softmax_pipeline
+
+    @property
     def softmax_landing_depth(self) -> int:
         return self.softmax_pipeline + self.fifo_latency + 2
 

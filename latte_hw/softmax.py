@@ -27,7 +27,8 @@ class Softmax(wiring.Component):
     A row waits in a queue until its best score is known; the queue holds more than one full row, so the next row
     comes in meanwhile.
 
-    Latency: `params.softmax_latency` from the row's end to its first weight. Throughput: one key per cycle.
+    Latency: `params.softmax_latency` from a row's end to its first weight, then the output queue.
+    Throughput: one key per cycle.
     """
 
     def __init__(self, params: HeadParams) -> None:
