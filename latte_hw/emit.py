@@ -103,7 +103,7 @@ def describe(head: LatteHead) -> dict[str, Any]:
             "cycle_slack": params.cycle_slack,
             "latency_constant": params.latency_constant,
             "cycles_per_query": "max(ceil(valid_keys / keys_per_cycle), kept, query_prepare_cycles) + cycle_slack",
-            "query_latency": "query_prepare_cycles + beats + max(beats, kept) + kept + latency_constant",
+            "query_latency": "query_prepare_cycles + 2 * beats + 2 * kept + latency_constant",
         },
         "ports": {
             name: _describe_port(name, member, getattr(head, name)) for name, member in head.signature.members.items()
