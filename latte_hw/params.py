@@ -261,8 +261,8 @@ class HeadParams:
 
     @property
     def out_queue_depth(self) -> int:
-        """Output rows on their way or waiting."""
-        return 4
+        """Output rows on their way or waiting: enough to keep rows `normalise_cycles` apart."""
+        return 1 + ceil_div(self.weighted_sum_latency + self.fifo_latency + 1, self.normalise_cycles)
 
     # --- time: cycles -------------------------------------------------------------------------------------------
 
@@ -339,9 +339,14 @@ class HeadParams:
         return ceil_div(self.config.head_dim, self.normalise_lanes)
 
     @property
+    def normaliser_latency(self) -> int:
+        """From a row's sums to its output row: take, offset, one stage per quotient bit, collect."""
+        return 1 + self.normalise_cycles + self.out_bits + 1
+
+    @property
     def weighted_sum_latency(self) -> int:
-        """From a row's last weight to its output row in the output queue: read, multiply, add, divide, collect."""
-        return self.store_latency + 2 + self.normalise_cycles + 1 + self.out_bits + 2
+        """From a row's last weight to its output row in the output queue: read, multiply, add, divide."""
+        return self.store_latency + 2 + self.normaliser_latency
 
     cycle_slack = 4
     """Cycles that a query may take beyond its slowest arm (c)."""
@@ -360,11 +365,12 @@ class HeadParams:
     def query_latency(self, valid_keys: int, kept: int) -> int:
         """Bound on the cycles from taking a lone query to its output row.
 
-        Prepare, scan, check the survivors and complete the kept scores, sum up: the row's best *estimate* must be
-        known before the second step, its best *score* before the third.
+        Prepare; scan; check the survivors, at most as many beats again, and complete the kept scores; sum up. The
+        row's best *estimate* must be known before the check, its best *score* before the sum, so a lone query cannot
+        overlap them.
         """
         beats = self.beats(valid_keys)
-        return self.query_prepare_cycles + beats + max(beats, kept) + kept + self.latency_constant
+        return self.query_prepare_cycles + beats + (beats + kept) + kept + self.latency_constant
 
     # --- registers computed from real-valued scales -------------------------------------------------------------
 

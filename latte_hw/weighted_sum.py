@@ -29,8 +29,8 @@ class WeightedSum(wiring.Component):
     o_free
         High for one cycle when the values of a released K/V buffer have been read.
 
-    Latency: `params.weighted_sum_latency` from a row's last weight to its output.
-    Throughput: a row takes max(keys, `normalise_cycles`) cycles.
+    Latency: `params.weighted_sum_latency` from a row's last weight to its output, then the output queue.
+    Throughput: a row takes max(items, `normalise_cycles`) cycles.
     """
 
     def __init__(self, params: HeadParams) -> None:
