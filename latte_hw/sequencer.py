@@ -16,8 +16,8 @@ from latte_hw.streams import fork_ready
 class Sequencer(wiring.Component):
     """Takes the queries of one job after the other and hands every block its share of each.
 
-    The per-head table holds threshold and softmax scale; a job's entry is read when the job starts, so an entry may
-    be rewritten as soon as the job's first output has left.
+    The per-head table holds threshold and softmax scale. An entry is read once, when a job starts: it must be written
+    before the job is offered, and may be rewritten as soon as the job's first query has been taken.
 
     Query i of a job sees the first `min(n_keys, max(0, i + 1 + causal_offset))` keys if the core is causal, all
     `n_keys` otherwise. Its elements above `quant_max` are saturated.
@@ -33,7 +33,7 @@ class Sequencer(wiring.Component):
     o_estimator, o_threshold, o_reuse, o_scale, o_row
         What the blocks need of each query; all of them take it in the same cycle.
 
-    Throughput: one query per cycle, two cycles more per job.
+    Throughput: one query per cycle, one cycle more per job; two cycles for a job without queries.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -57,11 +57,12 @@ class Sequencer(wiring.Component):
         m = Module()
         params, payloads = self.params, Payloads(self.params)
 
-        m.submodules.table = table = memory.Memory(
+        m.submodules.entries = entries = memory.Memory(
             shape=payloads.table_entry, depth=params.config.heads, init=[], attrs=NEVER_COLLIDES
         )
-        write_port, read_port = table.write_port(), table.read_port()
+        write_port, read_port = entries.write_port(), entries.read_port()
         m.d.comb += [
+            read_port.en.eq(0),  # except when a job starts
             self.i_table.ready.eq(1),
             write_port.addr.eq(self.i_table.payload.head),
             write_port.data.eq(self.i_table.payload),
@@ -79,6 +80,7 @@ class Sequencer(wiring.Component):
 
         with m.FSM(name="state"):
             with m.State("idle"), m.If(self.i_job.valid & self.i_loaded.valid):
+                m.d.comb += read_port.en.eq(1)
                 m.d.sync += [queries_left.eq(job.n_queries), visible_keys.eq(job.causal_offset + 1)]
                 m.next = "queries"
             with m.State("queries"):
