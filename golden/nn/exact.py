@@ -9,11 +9,8 @@ from contextlib import contextmanager
 
 import torch
 
-from golden.arith import dot_bound
-from latte_hw.params import HeadParams
-
 FLOAT32_EXACT = 2**24
-"""Every integer up to here is a float32."""
+"""Every integer up to here is a float32. No sum of int8 products over a head (D <= 128) exceeds half of it."""
 
 
 @contextmanager
@@ -42,11 +39,3 @@ def grouped_matmul(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     kv_heads = b.shape[1]
     rows = a.reshape(batch, kv_heads, heads // kv_heads * n, d)
     return torch.matmul(rows, b).reshape(batch, heads, n, b.shape[-1])
-
-
-def check_float32(params: HeadParams) -> None:
-    """ValueError if a score of this configuration could be more than float32 holds exactly (none can: D <= 128)."""
-    limits = (-128, 127)
-    bound = dot_bound(2 * params.config.head_dim, limits, limits)
-    if bound > FLOAT32_EXACT:
-        raise ValueError(f"a partial sum may reach {bound}, beyond the 2**24 that float32 holds exactly")

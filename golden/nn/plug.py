@@ -5,130 +5,130 @@
     logits = model(ids).logits
     loss = task(logits) + alpha * runtime.soft_keep()
 
-Modes:
-
-* `float`: the model's own attention in floating point (SDPA), nothing quantised;
-* `dense_int8`: q, k, v quantised with the runtime's conditioning and scales, exact int8 dot products whatever ``reuse``
-  says, every valid key kept, float32 softmax, dequantised values: the dense int8 baseline and teacher. Its greatest
-  int8 value is the configuration's (119 for `balanced` M = 4); a runtime with split=truncate gives the usual 127;
-* `soft`: :mod:`golden.nn.soft`, pruned, differentiable in the thresholds; without gradients it is the quick way to
-  evaluate (hard mask, float32 softmax);
-* `integer`: :mod:`golden.nn.integer`, bit for bit the hardware's output, dequantised.
-
-Causality is the model's (``is_causal`` of its attention modules), not the configuration's, and ``max_keys`` does not
-limit the window: longer ones stream through the core in tiles. Padding must be on the right.
+Causality is that of the model's attention modules (``is_causal``). Padding must be on the right.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any
 
+import numpy as np
 import torch
-from transformers import PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
 
-from golden.conditioning import check_names
-from golden.nn.integer import IntegerInputs
 from golden.nn.quantize import StaticScales
-from golden.nn.rules import KeepRule, configured_rule
-from golden.nn.thresholds import Thresholds
-from latte_hw.config import LatteConfig
+from golden.nn.runtime import LatteRuntime, LayerCall, Statistics
+from golden.nn.valid import counts_of_mask, valid_counts
 from latte_hw.errors import LatteError
-from latte_hw.params import HeadParams
 
-Mode = Literal["float", "dense_int8", "soft", "integer"]
+__all__ = ["LatteRuntime", "LayerCall", "StaticScales", "Statistics", "attach", "attention_modules", "detach"]
 
 NAME = "latte"
 """Name in transformers' attention interface."""
 
-
-@dataclass(frozen=True)
-class LayerCall:
-    """What a layer attended with, for :attr:`LatteRuntime.watch`."""
-
-    layer: int
-    q: torch.Tensor  # (B, H, Nq, D) float32, scaled so that the logit is q·k/√D; not conditioned
-    k: torch.Tensor  # (B, G, Nk, D) float32, not conditioned
-    v: torch.Tensor  # (B, G, Nk, D) float32
-    counts: torch.Tensor  # (B, Nq) valid keys per query
-    causal: bool
-    inputs: IntegerInputs | None  # what the hardware would be given; None in mode `float`
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Pairs of query and key per layer and query head, since the last reset; padding is not counted."""
-
-    valid: torch.Tensor  # (layers, H) int64, on the CPU
-    kept: torch.Tensor  # (layers, H) int64
-
-    @property
-    def keep_ratio(self) -> float:
-        """Kept over valid pairs of all layers and heads; 0 when nothing ran."""
-        valid = int(self.valid.sum())
-        return int(self.kept.sum()) / valid if valid else 0.0
-
-    @property
-    def keep_ratios(self) -> torch.Tensor:
-        """Kept over valid pairs, (layers, H) float64; 0 where nothing ran."""
-        return self.kept.double() / self.valid.clamp(min=1)
-
-
-class LatteRuntime:
-    """How the attention of a model is computed, and what came of it.
-
-    ``thresholds`` has a row per attention layer. ``scales`` is "window" (steps and K means of every window) or stored
-    ones. ``kappa`` is the temperature of the soft mask in logits. ``estimate_bits`` replaces ``msb_bits`` in the estimate
-    alone: 8 gives the limit of the rule, with the same scores. ``rule`` replaces the configured one. ``watch`` is
-    called with every layer's call. ``mode``, ``kappa``, ``watch`` and ``rule`` may be changed between forward passes.
-    """
-
-    def __init__(
-        self,
-        config: LatteConfig,
-        thresholds: Thresholds,
-        conditioning: tuple[str, ...] = (),
-        scales: Literal["window"] | StaticScales = "window",
-        mode: Mode = "soft",
-        kappa: float = 0.25,
-        *,
-        estimate_bits: int | None = None,
-        rule: KeepRule | None = None,
-        watch: Callable[[LayerCall], None] | None = None,
-    ) -> None:
-        raise NotImplementedError
-
-    @contextmanager
-    def using(self, mode: Mode) -> Iterator["LatteRuntime"]:
-        """Within the block, another mode (a teacher's forward pass, say); does not touch statistics outside `soft`."""
-        raise NotImplementedError
-
-    def soft_keep(self) -> torch.Tensor:
-        """Mean of the soft mask over the valid pairs of the last forward pass in mode `soft`; differentiable, scalar."""
-        raise NotImplementedError
-
-    def soft_keep_per_head(self) -> torch.Tensor:
-        """The same per layer and head, (layers, H)."""
-        raise NotImplementedError
-
-    def statistics(self) -> Statistics:
-        """Valid and kept pairs of all forward passes in modes `soft` and `integer` since the last reset."""
-        raise NotImplementedError
-
-    def reset_statistics(self) -> None:
-        """Start counting anew."""
-        raise NotImplementedError
+_HERE = "_latte"
+"""Attribute of an attached attention module: the runtime and the layer's number."""
 
 
 def attach(model: PreTrainedModel, runtime: LatteRuntime) -> None:
-    """From now on ``model`` attends through ``runtime``.
+    """From now on ``model`` attends through ``runtime``; layers are numbered from 0 in the order of its modules.
 
-    Raises :class:`LatteError` when the model does not follow the attention interface, when its head_dim is not the
-    configuration's, or when the thresholds are of another number of layers or heads.
+    Attaching again replaces the runtime. Raises :class:`LatteError` when the model does not follow the attention
+    interface, when its head_dim is not the configuration's, or when the thresholds have other layers or heads.
     """
-    raise NotImplementedError
+    modules = attention_modules(model)
+    layers, heads = len(modules), int(model.config.num_attention_heads)
+    thresholds = runtime.thresholds
+    if (thresholds.layers, thresholds.heads) != (layers, heads):
+        raise LatteError(
+            f"{type(model).__name__} has {layers} attention layers of {heads} heads, but the thresholds are for "
+            f"{thresholds.layers} layers of {thresholds.heads}: they belong to another model"
+        )
+    dim = head_dim(model)
+    if dim != runtime.config.head_dim:
+        raise LatteError(f"{type(model).__name__} has head_dim {dim}, not {runtime.config.head_dim} as configured")
+    before = model.config._attn_implementation
+    if before != NAME:
+        model.set_attn_implementation(NAME)
+        if model.config._attn_implementation != NAME:
+            raise LatteError(f"{type(model).__name__} does not use transformers' attention interface")
+        setattr(model, _HERE, before)
+    for layer, module in enumerate(modules):
+        setattr(module, _HERE, (runtime, layer))
 
 
 def detach(model: PreTrainedModel) -> None:
-    """Give ``model`` back the attention it had."""
-    raise NotImplementedError
+    """Give ``model`` back the attention that it had before :func:`attach`; does nothing if it has that already."""
+    if model.config._attn_implementation != NAME:
+        return
+    model.set_attn_implementation(getattr(model, _HERE))
+    delattr(model, _HERE)
+    for module in attention_modules(model):
+        delattr(module, _HERE)
+
+
+def attention_modules(model: PreTrainedModel) -> list[torch.nn.Module]:
+    """The attention modules of a model, in order: layer 0 first. :class:`LatteError` when there is none we know."""
+    modules = [module for module in model.modules() if hasattr(module, "is_causal") and hasattr(module, "scaling")]
+    if not modules:
+        raise LatteError(f"{type(model).__name__} has no attention of a kind that LATTE knows")
+    return modules
+
+
+def head_dim(model: PreTrainedModel) -> int:
+    """Dimensions of one head of a model."""
+    given = getattr(model.config, "head_dim", None)
+    return int(given or model.config.hidden_size // model.config.num_attention_heads)
+
+
+def _attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """The attention function of an attached model: (B, heads, n, D) in, (B, n, H, D) out."""
+    here: tuple[LatteRuntime, int] | None = getattr(module, _HERE, None)
+    if here is None:
+        raise LatteError(f"{type(module).__name__} is called as latte attention, but has no runtime: attach() one")
+    runtime, layer = here
+    if kwargs.get("dropout"):
+        raise LatteError("LATTE attention has no dropout: call model.eval() first")
+    if runtime.mode != "float" or runtime.watch is not None:
+        call = _call(module, layer, query, key, value, attention_mask, kwargs)
+        if runtime.mode != "float":
+            return runtime.attend(call).to(query.dtype).transpose(1, 2), None
+        if runtime.watch is not None:
+            runtime.watch(call.detached())
+    result: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    return result
+
+
+def _call(
+    module: torch.nn.Module,
+    layer: int,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    given: dict[str, Any],
+) -> LayerCall:
+    """What a layer attends with, in our terms: logits are q·k/√D, and a query sees the first so many keys."""
+    if key.shape[-1] != value.shape[-1]:
+        raise LatteError(f"keys have {key.shape[-1]} elements and values {value.shape[-1]}; they must agree")
+    batch, _, n_queries, dim = query.shape
+    n_keys = key.shape[2]
+    causal, scaling = given.get("is_causal"), given.get("scaling")
+    causal = bool(module.is_causal if causal is None else causal)
+    if mask is not None:
+        counts = counts_of_mask(mask).expand(batch, n_queries)
+    else:
+        counts = valid_counts(batch, n_queries, n_keys, n_keys - n_queries if causal else None, query.device)
+    factor = np.float32(1 if scaling is None else scaling * dim**0.5)  # 1 for the usual scaling, but for rounding
+    return LayerCall(layer, query.float() * float(factor), key.float(), value.float(), counts, causal)
+
+
+AttentionInterface.register(NAME, _attend)
+AttentionMaskInterface.register(NAME, sdpa_mask)  # a model builds no mask at all for a name that has none

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from golden.quantize import INT8_MIN
+from latte_hw.errors import LatteError
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
 
 
@@ -32,6 +33,15 @@ class StaticScales:
     k: torch.Tensor  # (layers, G)
     v: torch.Tensor  # (layers, G)
     k_mean: torch.Tensor | None = None  # (layers, G, D) float32, before any rotation
+
+    def check(self, layers: int, heads: int, *, smooth: bool) -> None:
+        """:class:`LatteError` unless these are scales of that many layers and query heads, with a mean to smooth by."""
+        if tuple(self.q.shape) != (layers, heads) or self.k.shape != self.v.shape or len(self.k) != layers:
+            raise LatteError(
+                f"stored scales are not those of {layers} layers of {heads} heads, but {tuple(self.q.shape)}"
+            )
+        if smooth and self.k_mean is None:
+            raise LatteError("conditioning 'smooth_k' with stored scales needs the stored means of the keys, too")
 
     def layer(self, number: int, device: torch.device | str = "cpu") -> LayerScales:
         mean = None if self.k_mean is None else self.k_mean[number].to(device)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from golden.nn.exact import grouped_matmul
+from golden.nn.rules import ScoreTile
 from latte_hw.config import Reuse, Split
 from latte_hw.params import HeadParams
 
@@ -23,36 +24,61 @@ def split(x: torch.Tensor, params: HeadParams) -> tuple[torch.Tensor, torch.Tens
 
 
 @dataclass(frozen=True)
-class Operands:
-    """Quantised queries and keys of a layer and their low parts, ready for tiles. Whole numbers in float32."""
+class Scorer:
+    """Quantised queries and keys of a layer, with everything that a tile of their pairs is made from."""
 
-    q: torch.Tensor  # (B, H, Nq, D), with gradient
-    k: torch.Tensor  # (B, G, Nk, D), with gradient
-    q_low: torch.Tensor | None  # None where the score is the whole int8 dot product
-    k_low: torch.Tensor | None
+    q: torch.Tensor  # (B, H, Nq, D) whole numbers in float32, with gradient
+    k: torch.Tensor  # (B, G, Nk, D) whole numbers in float32, with gradient
+    counts: torch.Tensor  # (B, Nq) valid keys per query
+    logit_step: torch.Tensor  # (B, H) float32, logits per step of the score: s_q·s_k/√D
+    tau: torch.Tensor | None  # (H,) logits
+    tau_int: torch.Tensor  # (B, H) threshold registers
+    params: HeadParams
+    estimate_bits: int
 
-    @classmethod
-    def of(cls, q: torch.Tensor, k: torch.Tensor, params: HeadParams) -> "Operands":
-        if params.config.reuse is Reuse.EXACT or params.low_bits == 0:
-            return cls(q, k, None, None)
-        return cls(q, k, split(q, params)[1], split(k, params)[1])
-
-    def scores(self, rows: slice, keys: int) -> torch.Tensor:
+    def score(self, rows: slice, keys: int) -> torch.Tensor:
         """8-bit scores (B, H, n, keys) of every pair: ``q·k``, less ``q_l·k_l`` for `three_term` reuse.
 
         Equal to :func:`golden.reuse_datapath.scores` at kept pairs. The gradient is that of ``q·k``.
         """
-        score = product(self.q, self.k, rows, keys)
-        if self.q_low is None or self.k_low is None:
-            return score
-        return score - product(self.q_low, self.k_low, rows, keys)
+        q, k = self.q[:, :, rows], self.k[:, :, :keys]
+        whole = product(q, k)
+        if self.params.config.reuse is Reuse.EXACT or self.params.low_bits == 0:
+            return whole
+        return whole - product(split(q, self.params)[1], split(k, self.params)[1])
 
-    def estimate(self, rows: slice, keys: int, params: HeadParams) -> torch.Tensor:
-        """Estimates (B, H, n, keys) from the high parts, as ``params`` splits: :func:`golden.estimator.estimate`."""
+    @torch.no_grad()
+    def estimate(self, rows: slice, keys: int, bits: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Estimates (B, H, n, keys) from that many most significant bits, and their logits per step (B, H, 1, 1).
+
+        With the configured bits equal to :func:`golden.estimator.estimate`.
+        """
+        params = with_bits(self.params, bits)
         high_q, high_k = split(self.q[:, :, rows], params)[0], split(self.k[:, :, :keys], params)[0]
-        return product(high_q, high_k, slice(None), keys)
+        return product(high_q, high_k), self.logit_step[:, :, None, None] * 4.0**params.low_bits
+
+    @torch.no_grad()
+    def tile(self, rows: slice, keys: int, score: torch.Tensor) -> ScoreTile:
+        """What a rule decides on, for queries ``rows`` and the first ``keys`` keys with their ``score``."""
+        estimate, step = self.estimate(rows, keys, self.estimate_bits)
+        valid = torch.arange(keys, device=self.counts.device) < self.counts[:, None, rows, None]
+        return ScoreTile(
+            estimate=estimate,
+            score=score.detach(),
+            valid=valid,
+            estimate_step=step,
+            score_step=self.logit_step[:, :, None, None],
+            tau=None if self.tau is None else self.tau[:, None, None],
+            tau_int=self.tau_int.float()[:, :, None, None],
+            estimate_of=lambda bits: self.estimate(rows, keys, bits),
+        )
 
 
-def product(q: torch.Tensor, k: torch.Tensor, rows: slice, keys: int) -> torch.Tensor:
-    """``q·k`` (B, H, n, keys) of the chosen queries and the first keys."""
-    return grouped_matmul(q[:, :, rows], k[:, :, :keys].transpose(-1, -2))
+def with_bits(params: HeadParams, bits: int | None) -> HeadParams:
+    """The parameters of an estimate of that many bits; of the configuration itself for None."""
+    return params if bits in (None, params.config.msb_bits) else HeadParams(params.config.replace(msb_bits=bits))
+
+
+def product(q: torch.Tensor, k: torch.Tensor) -> torch.Tensor:
+    """``q·k`` (B, H, n, m) of queries (B, H, n, D) and keys (B, G, m, D)."""
+    return grouped_matmul(q, k.transpose(-1, -2))
