@@ -241,8 +241,11 @@ class HeadParams:
 
     @property
     def kept_depth(self) -> int:
-        """Beats of kept keys that can wait: they bridge stretches in which no survivor passes the final check."""
-        return 32
+        """Beats of kept keys that can wait: a full row, so that the next row is checked while this one leaves.
+
+        With less, a long stretch of survivors that all fail the final check would leave the reuse datapath idle.
+        """
+        return self.max_beats + 2
 
     @property
     def row_queue_depth(self) -> int:

@@ -2,6 +2,7 @@
 
 * golden model against PyTorch's float32 attention, in the same run, and its peak memory for 4096 × 4096;
 * time to emit the Verilog of every preset, its size;
+* every preset under Verilator on a seeded trace of its full length: keys pruned, bit operations, cycles per query;
 * a full causal 1024 × 1024 head of `gpt2` under Verilator, build apart;
 * cycles per query on the committed trace, against the bound of `HeadParams.cycles_per_query`;
 * latency of a lone query against `HeadParams.query_latency`.
@@ -19,6 +20,7 @@ from rich.console import Console
 
 from golden import benchmark as golden_benchmark
 from golden.attention import attention
+from golden.metrics import bit_operations, keep_ratio
 from golden.stimuli import random_trace
 from golden.tensors import TensorFile, from_arrays, load
 from latte_hw import emit
@@ -33,6 +35,7 @@ ROOT = Path(__file__).parents[1]
 TRACE = ROOT / "traces" / "smollm2-135m.npz"
 PACED_PRESETS = ("gpt2", "deit-b16-384")
 LIMITS = {"golden_over_torch": 10.0, "peak_mib_4096": 1024.0, "generate_gpt2_s": 15.0, "simulate_1024_s": 120.0}
+PRESET_KEYS = {"deit-b16-384": 577}
 SEED = 1
 
 console = Console()
@@ -44,6 +47,7 @@ def main() -> int:
     for name, measure in (
         ("golden", golden_benchmark.measure),
         ("generate", _generate),
+        ("presets", _presets),
         ("simulate_1024", _simulate_1024),
         ("throughput", _throughput),
         ("lone_query", _lone_queries),
@@ -68,6 +72,32 @@ def _generate() -> dict[str, Any]:
             emitted = emit.generate(preset(name), Path(folder))
             seconds = time.perf_counter() - began
             results[name] = {"seconds": round(seconds, 2), "lines": emitted.verilog.read_text().count("\n")}
+    return results
+
+
+def _presets() -> dict[str, Any]:
+    """The last 512 queries (or all) of a head of full length (577 keys for DeiT-B16), about 15 % of the keys kept."""
+    results = {}
+    for name in PRESETS:
+        config = preset(name)
+        keys = PRESET_KEYS.get(name, config.max_keys)
+        queries = min(512, keys)
+        tensors = from_arrays(random_trace(config, SEED, 1, 1, queries, keys, keep=0.15), config)
+        expected = attention(tensors, config)
+        got = simulate(tensors, config)
+        seen, _, kept = (int(count) for count in expected["counters"][0])
+        pace = head_paces(got, expected["keep"], tensors.causal_offset, config)[0]
+        results[name] = {
+            "queries": queries,
+            "keys": keys,
+            "counted": "valid pairs",
+            "keys_pruned": round(1 - keep_ratio(seen, kept), 4),
+            "bit_operation_change": round(bit_operations(seen, kept, HeadParams(config)).change, 4),
+            "bit_operation_formula": bit_operations(seen, kept, HeadParams(config)).formula,
+            "cycles_per_query": round(pace.cycles_per_query, 2),
+            "bound": round(pace.bound, 2),
+            "difference": compare(expected, got),
+        }
     return results
 
 
@@ -142,8 +172,11 @@ def _failures(figures: dict[str, Any]) -> list[str]:
     failures = [
         f"{name} is {value}, more than {LIMITS[name]}" for name, value in measured.items() if value > LIMITS[name]
     ]
-    runs = {"simulate_1024": figures["simulate_1024"], **figures["throughput"]}
+    runs = {"simulate_1024": figures["simulate_1024"], **figures["presets"], **figures["throughput"]}
     failures += [f"{name}: {run['difference']}" for name, run in runs.items() if run["difference"] is not None]
+    for name, run in figures["presets"].items():
+        if run["cycles_per_query"] > run["bound"]:
+            failures.append(f"{name}: {run['cycles_per_query']} cycles per query, bound {run['bound']}")
     for name, run in figures["throughput"].items():
         pairs = zip(run["cycles_per_query"], run["bound"], strict=True)
         failures += [f"{name}: {got} cycles per query, bound {bound}" for got, bound in pairs if got > bound]
