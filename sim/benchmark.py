@@ -1,6 +1,7 @@
 """`make bench`: the figures of one head, measured; kept as `docs/results/one_head.json`.
 
 * golden model against PyTorch's float32 attention, in the same run, and its peak memory for 4096 × 4096;
+* errors of the outputs against float64 softmax over the same kept scores;
 * time to emit the Verilog of every preset, its size;
 * every preset under Verilator on a seeded trace of its full length: keys pruned, bit operations, cycles per query;
 * a full causal 1024 × 1024 head of `gpt2` under Verilator, build apart;
@@ -19,6 +20,7 @@ import numpy as np
 from rich.console import Console
 
 from golden import benchmark as golden_benchmark
+from golden.accuracy import CONTRACT, output_errors
 from golden.attention import attention
 from golden.metrics import bit_operations, keep_ratio
 from golden.stimuli import random_trace
@@ -46,6 +48,7 @@ def main() -> int:
     figures: dict[str, Any] = {"seed": SEED, "limits": LIMITS}
     for name, measure in (
         ("golden", golden_benchmark.measure),
+        ("accuracy", _accuracy),
         ("generate", _generate),
         ("presets", _presets),
         ("simulate_1024", _simulate_1024),
@@ -61,6 +64,21 @@ def main() -> int:
     for failure in figures["failures"]:
         console.print(f"[red]{failure}")
     return 1 if figures["failures"] else 0
+
+
+def _accuracy() -> dict[str, Any]:
+    """Errors of the outputs on the committed trace against float64 softmax over the same kept scores."""
+    results: dict[str, Any] = {"unit": "V's int8 step"}
+    for prob_bits, (greatest, mean) in CONTRACT.items():
+        config = preset("smollm2-135m").replace(prob_bits=prob_bits)
+        errors = output_errors(load(TRACE, config), config)
+        results[f"prob_bits_{prob_bits}"] = {
+            "max": round(float(errors.max()), 4),
+            "mean": round(float(errors.mean()), 4),
+            "max_allowed": greatest,
+            "mean_allowed": mean,
+        }
+    return results
 
 
 def _generate() -> dict[str, Any]:

@@ -5,36 +5,21 @@ In units of V's int8 step: at 8 probability bits at most 1.25, 0.27 on average; 
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from golden.attention import attention
+from golden.accuracy import CONTRACT, output_errors
 from golden.stimuli import random_trace
-from golden.tensors import TensorFile, from_arrays, load
-from latte_hw.config import LatteConfig
+from golden.tensors import from_arrays, load
 from latte_hw.presets import preset
 
 TRACES = Path(__file__).parents[2] / "traces"
-CONTRACT = {8: (1.25, 0.27), 12: (0.6, 0.255), 16: (0.6, 0.255)}
-
-
-def errors(tensors: TensorFile, config: LatteConfig) -> np.ndarray:
-    """Absolute errors of the outputs of rows that keep a key, in V's int8 steps."""
-    results = attention(tensors, config)
-    steps = tensors.scale_q.astype(np.float64) * tensors.scale_k.repeat(tensors.group)
-    logits = results["score"] * (steps / np.sqrt(config.head_dim))[:, None, None]
-    logits[~results["keep"]] = -np.inf
-    weights = np.exp(logits - logits.max(axis=2, keepdims=True))
-    weights /= weights.sum(axis=2, keepdims=True)
-    ideal = weights @ tensors.v8.repeat(tensors.group, axis=0).astype(np.float64)
-    return np.abs(results["out"] / 2**config.out_fraction_bits - ideal)
 
 
 @pytest.mark.parametrize("prob_bits", CONTRACT)
 @pytest.mark.parametrize("split", ["balanced", "truncate"])
 def test_random_rows(prob_bits: int, split: str) -> None:
     config = preset("smollm2-135m").replace(prob_bits=prob_bits, split=split)
-    error = errors(from_arrays(random_trace(config, 11, 6, 2, 200, 200, keep=0.12), config), config)
+    error = output_errors(from_arrays(random_trace(config, 11, 6, 2, 200, 200, keep=0.12), config), config)
     greatest, mean = CONTRACT[prob_bits]
     assert error.max() <= greatest
     assert error.mean() <= mean
@@ -43,7 +28,7 @@ def test_random_rows(prob_bits: int, split: str) -> None:
 @pytest.mark.parametrize("prob_bits", CONTRACT)
 def test_real_trace(prob_bits: int) -> None:
     config = preset("smollm2-135m").replace(prob_bits=prob_bits)
-    error = errors(load(TRACES / "smollm2-135m.npz", config), config)
+    error = output_errors(load(TRACES / "smollm2-135m.npz", config), config)
     greatest, mean = CONTRACT[prob_bits]
     assert error.max() <= greatest
     assert error.mean() <= mean
@@ -51,6 +36,6 @@ def test_real_trace(prob_bits: int) -> None:
 
 def test_fraction_bits_buy_accuracy() -> None:
     config = preset("smollm2-135m").replace(prob_bits=16, out_fraction_bits=8)
-    error = errors(from_arrays(random_trace(config, 11, 6, 2, 200, 200, keep=0.3), config), config)
+    error = output_errors(from_arrays(random_trace(config, 11, 6, 2, 200, 200, keep=0.3), config), config)
     assert error.max() <= 0.02
     assert error.mean() <= 0.002
