@@ -226,9 +226,8 @@ class TableDot(StationaryDot):
             for bit in range(term.key.width):
                 entries = []
                 for group in range(self.head_dim // GROUP_SIZE):
-                    first = group * GROUP_SIZE
                     read_port = tables[term.query, group].read_port(domain="comb")
-                    plane = Cat(keys[first + i][bit] for i in range(GROUP_SIZE))
+                    plane = Cat(keys[group * GROUP_SIZE + i][bit] for i in range(GROUP_SIZE))
                     m.d.comb += read_port.addr.eq(Cat(plane, read_place))
                     entry = Signal(read_port.data.shape(), name=f"{name}_{lane}_plane_{bit}_entry_{group}")
                     m.d.sync += entry.eq(read_port.data)

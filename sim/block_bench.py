@@ -87,17 +87,19 @@ def run_block(
     *,
     flow: str = Flow.FREE,
     seed: int = 0,
+    pace: float = 0.5,
     stores: Mapping[str, Store] | None = None,
     watch: Sequence[str] = (),
     cycle_limit: int = 20_000,
 ) -> BlockRun:
     """Feed every input stream its payloads and take the `expected` number of items from every output stream.
 
-    `stores` answers the block's read ports after `store_latency` cycles. `watch` names plain outputs whose value is
-    noted in every cycle. Fails with :class:`AssertionError` when an input is left over, an item too many comes, or the
-    cycle limit is passed.
+    `pace` is the probability with which a stream that `flow` holds up moves on in a cycle. `stores` answers the
+    block's read ports after `store_latency` cycles. `watch` names plain outputs whose value is noted in every cycle.
+    Fails with :class:`AssertionError` when an input is left over, an item too many comes, an offered item changes
+    before it is taken, or the cycle limit is passed.
     """
-    bench = _Bench(block, inputs, expected, Flow(flow), seed, stores or {}, watch)
+    bench = _Bench(block, inputs, expected, Flow(flow), seed, pace, stores or {}, watch)
 
     async def testbench(context: Any) -> None:
         settled = 0
@@ -127,19 +129,22 @@ class _Bench:
         expected: Mapping[str, int],
         flow: Flow,
         seed: int,
+        pace: float,
         stores: Mapping[str, Store],
         watch: Sequence[str],
     ) -> None:
         self.expected = expected
         self.stores = stores
         self.ports = {name: getattr(block, name) for name in (*inputs, *expected, *stores)}
-        self.sources = {name: StreamSource(name, Pace(name, seed, 0.5) if flow.idles else None) for name in inputs}
-        self.sinks = {name: StreamSink(name, Pace(name, seed, 0.5) if flow.stalls else None) for name in expected}
+        self.sources = {name: StreamSource(name, Pace(name, seed, pace) if flow.idles else None) for name in inputs}
+        self.sinks = {name: StreamSink(name, Pace(name, seed, pace) if flow.stalls else None) for name in expected}
         for name, payloads in inputs.items():
             shape = self.ports[name].payload.shape()
             self.sources[name].push([pack(shape, payload) for payload in payloads])
         # what the store has read and not yet answered, oldest first
         self.reads = {name: deque([0] * HeadParams.store_latency) for name in stores}
+        self.held: dict[str, int] = {}
+        """What an output offered in the cycle before, and was not taken."""
         self.watched: dict[str, tuple[Value, list[int]]] = {
             name: (Value.cast(getattr(block, name)), []) for name in watch
         }
@@ -163,14 +168,24 @@ class _Bench:
             if source.valid and (self._unhindered(name) or context.get(self.ports[name].ready)):
                 source.accept(cycle)
         for name, sink in self.sinks.items():
-            port = self.ports[name]
-            if (self._unhindered(name) or sink.ready) and context.get(port.valid):
-                sink.take(cycle, context.get(Value.cast(port.payload)))
+            self._sample_output(context, name, sink, cycle)
         for name, store in self.stores.items():
             port = self.ports[name]
             self.reads[name].append(store(context.get(port.buffer), context.get(port.address)))
         for value, values in self.watched.values():
             values.append(context.get(value))
+
+    def _sample_output(self, context: Any, name: str, sink: StreamSink, cycle: int) -> None:
+        port = self.ports[name]
+        offer = context.get(Value.cast(port.payload)) if context.get(port.valid) else None
+        held = self.held.pop(name, None)
+        assert held is None or offer == held, f"{name} did not hold its offer until cycle {cycle}"
+        if offer is None:
+            return
+        if self._unhindered(name) or sink.ready:
+            sink.take(cycle, offer)
+        else:
+            self.held[name] = offer
 
     def _unhindered(self, name: str) -> bool:
         """Whether a port has no `ready`."""

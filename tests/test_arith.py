@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Module, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from hypothesis import given, settings
@@ -26,7 +26,8 @@ class SplitUnit(wiring.Component):
 
     def __init__(self, params: HeadParams) -> None:
         self.params = params
-        parts = {"saturated": signed(8), "high": high_shape(params), "low": low_shape(params)}
+        assert Shape.cast(low_shape(params)).width == params.low_bits
+        parts = {"saturated": signed(8), "high": high_shape(params), "low": signed(9)}  # so wide that its sign shows
         super().__init__({"i": In(Valid(signed(8))), "o": Out(Valid(data.StructLayout(parts)))})
 
     def elaborate(self, _platform: Any) -> Module:
@@ -37,7 +38,7 @@ class SplitUnit(wiring.Component):
             self.o.valid.eq(self.i.valid),
             self.o.payload.saturated.eq(saturated),
             self.o.payload.high.eq(high_part(self.params, saturated)),
-            Value.cast(self.o.payload.low).eq(low_part(self.params, saturated)),
+            self.o.payload.low.eq(low_part(self.params, saturated)),
         ]
         return m
 

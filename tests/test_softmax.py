@@ -157,6 +157,15 @@ def test_one_key_per_cycle(keys):
         assert {after - before for before, after in pairwise(cycles[name])} == {1}
 
 
+def test_many_short_rows_wait():
+    params = HeadParams(TINY)
+    rows = params.softmax_landing_depth + 4 * params.rows_in_flight
+    data = draw(params, rows, seed=6)
+    kept = np.broadcast_to(np.arange(20) < 1, data.kept.shape)
+    data = Data(data.score, kept, [1] * rows, data.scale)
+    assert rtl_softmax(data, params, Flow.STALLED) == ref_softmax(data, params)
+
+
 def test_a_corrupted_expectation_is_noticed():
     params = HeadParams(TINY)
     data = one_row([100, 90, 80], useful_scale(params, 60))

@@ -172,6 +172,20 @@ def test_delayed_starts_at_zero(cycles):
     assert run.watched["o"][: len(ITEMS) + cycles] == [0] * cycles + ITEMS
 
 
+def test_the_bench_notices_an_offer_that_changes():
+    class Counter(wiring.Component):
+        o: Out(stream.Signature(8))
+
+        def elaborate(self, _platform: Any) -> Module:
+            m = Module()
+            m.d.comb += self.o.valid.eq(1)
+            m.d.sync += self.o.payload.eq(self.o.payload + 1)
+            return m
+
+    with pytest.raises(AssertionError, match="o did not hold its offer until cycle"):
+        run_block(Counter(), {}, {"o": 20}, flow=Flow.STALLED)
+
+
 def test_the_bench_notices_an_item_too_many():
     with pytest.raises(AssertionError, match="o delivered 59 of 58"):
         run_block(Fifo(8, 4), {"i": ITEMS}, {"o": len(ITEMS) - 1})

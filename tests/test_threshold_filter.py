@@ -199,6 +199,15 @@ def test_a_row_takes_the_longer_of_beats_and_items(beats, keys):
     assert {after - before for before, after in pairwise(ends[5:])} == {max(beats, items // 20)}
 
 
+@pytest.mark.parametrize("rule", Rule)
+def test_many_short_rows_wait_for_their_keys_to_leave(rule):
+    params = HeadParams(TINY.replace(rule=rule))
+    rows = params.kept_depth + 3 * params.rows_in_flight
+    data = draw(params, rows, seed=4)
+    tau = [params.threshold_range[rule is Rule.DIFFERENTIAL]] * rows  # keeps every key
+    assert_equal(Data(data.estimates, [4] * rows, tau), params)
+
+
 def test_a_corrupted_expectation_is_noticed():
     params = HeadParams(TINY)
     data = row([5, 3, 5, 4], tau=1)

@@ -86,7 +86,9 @@ def items_of(data: Data, params: HeadParams, row: int) -> list[dict[str, int]]:
     return [item | {"prob": int(data.prob[row, item["key"]]) * item["kept"]} for item in items]
 
 
-def run_weighted_sum(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int = 0) -> BlockRun:
+def run_weighted_sum(
+    data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int = 0, pace: float = 0.5
+) -> BlockRun:
     weighted = [item for row in range(len(data.prob)) for item in items_of(data, params, row)]
     return run_block(
         WeightedSum(params),
@@ -94,6 +96,7 @@ def run_weighted_sum(data: Data, params: HeadParams, flow: str = Flow.FREE, seed
         {"o_out": len(data.prob)},
         flow=flow,
         seed=seed,
+        pace=pace,
         stores={"value_port": data.store(params)},
         watch=["o_free"],
     )
@@ -120,6 +123,13 @@ def test_random_rows(fraction_bits, seed):
     params = HeadParams(TINY.replace(out_fraction_bits=fraction_bits))
     data = draw(params, 40, seed)
     assert rtl_weighted_sum(data, params, Flow.BOTH, seed) == ref_weighted_sum(data, params)
+
+
+def test_a_slow_reader_holds_up_the_rows():
+    params = HeadParams(TINY)
+    data = draw(params, 20, seed=6)
+    run = run_weighted_sum(data, params, Flow.STALLED, pace=0.02)
+    assert run.outputs["o_out"] == ref_weighted_sum(data, params)
 
 
 def one_row(params: HeadParams, weights: list[int], values: list[int]) -> list[int]:
