@@ -17,7 +17,9 @@ LONGEST_FILE = 260
 
 LAYERS: tuple[set[str], ...] = (
     {"config", "errors"},
-    {"params", "presets", "options"},
+    {"widths", "presets", "options"},
+    {"timing"},
+    {"params"},
     {"arith"},
     {"payloads"},
     {"streams"},

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from golden.arith import split
 from latte_hw.arith import adder_tree, high_part, high_shape, low_part, low_shape, saturate_element
 from latte_hw.config import LatteConfig, Split
-from latte_hw.params import HeadParams, tree_levels
+from latte_hw.params import HeadParams
+from latte_hw.timing import tree_levels
 from latte_hw.streams import Valid, delayed
 from sim.block_bench import run_block
 
