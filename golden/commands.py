@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import golden.models.commands
+import golden.train.commands
 from latte_hw.errors import LatteError
 from latte_hw.options import ConfigOption, JsonOption, PresetOption, SetOption, resolve_config
 
@@ -15,6 +16,7 @@ def register(app: typer.Typer) -> None:
     app.command("golden")(golden_command)
     app.command("vectors")(vectors_command)
     golden.models.commands.register(app)
+    golden.train.commands.register(app)
 
 
 def golden_command(

@@ -48,3 +48,7 @@ def _usage_sentence(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     where = f"; see {context.command_path} --help" if context else ""
     return f"{error.format_message().rstrip('.')}{where}"
+
+
+if __name__ == "__main__":
+    main()

@@ -23,14 +23,24 @@ SetOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
-def resolve_config(preset_name: str | None, config_file: Path | None, settings: list[str] | None) -> LatteConfig:
-    """The configuration that ``--preset`` or ``--config``, then every ``--set``, describe (default: `tiny`).
+def resolve_config(
+    preset_name: str | None,
+    config_file: Path | None,
+    settings: list[str] | None,
+    default: dict[str, Any] | None = None,
+) -> LatteConfig:
+    """The configuration that ``--preset`` or ``--config``, then every ``--set``, describe.
+
+    Without the first two it starts from the fields ``default``, or from `tiny`.
 
     Raises :class:`LatteError` on an unknown preset or field, a file that is not a configuration, or a bad value.
     """
     if preset_name is not None and config_file is not None:
         raise LatteError("give either --preset or --config, not both")
-    fields = _from_file(config_file) if config_file else _from_preset(preset_name or "tiny")
+    if config_file is not None:
+        fields = _from_file(config_file)
+    else:
+        fields = dict(default) if default and preset_name is None else _from_preset(preset_name or "tiny")
     for setting in settings or []:
         name, equals, value = setting.partition("=")
         if not equals:

@@ -1,6 +1,7 @@
 """Finds a text model and its tokenizer: on the hub, in a local folder, in a GGUF file, or in a Python package."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import torch
 from huggingface_hub.utils import logging as hub_logging
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as model_logging
 
 from latte_hw.errors import LatteError
@@ -33,6 +34,10 @@ class Source:
     gguf_file: str | None
     name: str
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        return {} if self.gguf_file is None else {"gguf_file": self.gguf_file}
+
 
 def load_text_model(name: str) -> TextModel:
     """The model called ``name``; :class:`LatteError` when there is none or it cannot be read.
@@ -41,19 +46,48 @@ def load_text_model(name: str) -> TextModel:
     an installed Python package, or otherwise a name on the Hugging Face hub.
     """
     source = find_source(name)
-    _quieten()
-    arguments: dict[str, Any] = {} if source.gguf_file is None else {"gguf_file": source.gguf_file}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source.location, **arguments)
-        model, loading = AutoModel.from_pretrained(
-            source.location, dtype=torch.float32, output_loading_info=True, **arguments
+    tokenizer = load_tokenizer(name)
+    return TextModel(load_model(name, AutoModel), tokenizer, source.name)
+
+
+def load_language_model(name: str) -> tuple[PreTrainedModel, str]:
+    """A causal language model with its head, in float32, and a name to cite it by; no tokenizer is needed.
+
+    ``name`` is as for :func:`load_text_model`; weights in half precision are widened.
+    """
+    return load_model(name, AutoModelForCausalLM), find_source(name).name
+
+
+def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
+    """The tokenizer of the model called ``name``; :class:`LatteError` when there is none."""
+    source = find_source(name)
+    with _reading(name, source):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source.location, **source.arguments)
+    return tokenizer
+
+
+def load_model(name: str, auto: Any) -> PreTrainedModel:
+    """The model called ``name`` as ``auto`` (a class of transformers such as ``AutoModel``) makes it, in float32."""
+    source = find_source(name)
+    with _reading(name, source):
+        model, loading = auto.from_pretrained(
+            source.location, dtype=torch.float32, output_loading_info=True, **source.arguments
         )
+    _check_complete(name, loading["missing_keys"])
+    loaded: PreTrainedModel = model.eval()
+    return loaded
+
+
+@contextmanager
+def _reading(name: str, source: Source) -> Iterator[None]:
+    """Whatever goes wrong within the block comes out as a :class:`LatteError`."""
+    _quieten()
+    try:
+        yield
     except ImportError as error:
         raise LatteError(f"model {name} needs a package that is missing: {_first_line(error)}") from None
     except Exception as error:  # on a damaged file, its readers raise whatever they stumble over
         raise LatteError(_explain(name, source, error)) from error
-    _check_complete(name, loading["missing_keys"])
-    return TextModel(model.eval(), tokenizer, source.name)
 
 
 def find_source(name: str) -> Source:

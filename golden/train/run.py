@@ -1,0 +1,193 @@
+"""Training and evaluation from start to end, as the commands ask for them."""
+
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from golden.conditioning import check_names
+from golden.models.loading import find_source, load_language_model, load_tokenizer
+from golden.nn.plug import LatteRuntime
+from golden.nn.thresholds import Thresholds
+from golden.train import bit_exact, calibrate, thresholds_file
+from golden.train import evaluate as judge
+from golden.train.jobs import Data, EvaluateJob, TrainJob
+from golden.train.subject import Subject, config_for, model_shape, runtime_for, to_torch
+from golden.train.task import TextTask
+from golden.train.text import read_source
+from golden.train.thresholds_file import ModelShape, StaticArrays, ThresholdsFile
+from golden.train.tokens import TokenFile, split_tokens
+from golden.train.trainer import Progress, Trainer, summary
+from golden.train.workers import Workers
+from latte_hw.config import Rule
+from latte_hw.errors import LatteError
+
+Say = Callable[[str], None]
+SAY_EVERY = 10
+"""Steps between two lines of progress."""
+
+
+def load_tokens(data: Data, model: str) -> TokenFile:
+    """The token file, or the text through the model's tokenizer, split."""
+    if (data.tokens is None) == (data.text is None):
+        raise LatteError("give either --tokens or --text, and not both")
+    if data.text is None:
+        assert data.tokens is not None
+        return TokenFile.load(data.tokens)
+    return make_tokens(model, data.text, chunk=data.chunk, share=data.share, seed=data.seed)
+
+
+def make_tokens(model: str, source: str, *, chunk: int, share: float, seed: int) -> TokenFile:
+    """Tokens of a text by a model's tokenizer, split."""
+    text = read_source(source)
+    ids = load_tokenizer(model)(text.text, verbose=False, add_special_tokens=False, return_tensors="np")["input_ids"]
+    return split_tokens(
+        ids[0], chunk=chunk, share=share, seed=seed, tokenizer=find_source(model).name, source=text.name,
+        sha256=text.sha256,
+    )  # fmt: skip
+
+
+def train(job: TrainJob, say: Say) -> tuple[ThresholdsFile, Workers]:
+    """Calibrate, train, shift to the goal; the finished thresholds file, and this process among its equals."""
+    workers = Workers(job.device)
+    tell = say if workers.first else lambda _: None
+    tokens = load_tokens(job.data, job.model)
+    tell(f"loading {job.model}")
+    model, name = load_language_model(job.model)
+    shape = model_shape(model, name)
+    conditioning = check_names(job.conditioning)
+    config = job.configuration.resolve(config_for(model))
+    task = TextTask(tokens, job.data.window)
+    task.check_model(model.config)
+    if task.count("train") < job.calibration:
+        raise LatteError(
+            f"there are {task.count('train')} training windows, fewer than --calibration {job.calibration}"
+        )
+    thresholds = Thresholds(shape.layers, shape.heads, signed=config.rule is Rule.STATIC)
+    runtime = LatteRuntime(config, thresholds, conditioning, estimate_bits=job.estimate_bits)
+    subject = Subject(model, runtime, task, workers.device, max(1, job.plan.batch // workers.count))
+    static = None
+    if job.static:
+        tell("calibrating scales and means of keys")
+        static = calibrate.static_scales(subject, job.calibration, job.static_quantile)
+        runtime.scales = to_torch(static)
+    tell(f"starting thresholds: {job.start}")
+    _start(job, subject, shape)
+    started = runtime.thresholds.values()
+
+    def progress(step: Progress) -> None:
+        if step.step % SAY_EVERY == 0 or step.step in (1, step.steps):
+            tell(step.line())
+
+    trained = Trainer(subject, job.plan, workers, job.saved, progress).run()
+    tell("shifting thresholds to the goal")
+    shift = _finish(job, subject)
+    record = {
+        "command": "latte train",
+        "plan": job.plan.describe(),
+        "start": "a thresholds file" if job.start not in ("uniform", "head-wise") else job.start,
+        "start_tau_mean": round(float(started.mean()), 4),
+        "data": task.describe(),
+        "calibration_windows": job.calibration,
+        "static_quantile": job.static_quantile if job.static else None,
+        "estimate_bits": job.estimate_bits,
+        "increase": job.increase,
+        "final_shift": round(shift, 5),
+        "keep_on_training": subject.keep_ratio(job.calibration),
+        **environment(workers.device),
+        "processes": workers.count,
+        **summary(trained),
+    }
+    return _to_file(subject, shape, static, record), workers
+
+
+def _start(job: TrainJob, subject: Subject, shape: ModelShape) -> None:
+    """Bring the thresholds to where training starts."""
+    if job.start not in ("uniform", "head-wise"):
+        given = thresholds_file.load(Path(job.start))
+        given.check_model(shape)
+        subject.runtime.thresholds.load(torch.from_numpy(given.tau))
+        return
+    if job.plan.keep is None:
+        raise LatteError(f"--start {job.start} is calibrated to --keep; without it, start from a thresholds file")
+    find = calibrate.uniform if job.start == "uniform" else calibrate.head_wise
+    find(subject, job.plan.keep, min(job.calibration, 8))
+
+
+def _finish(job: TrainJob, subject: Subject) -> float:
+    """Shift the thresholds to the goal; by how much."""
+    if job.increase is not None:
+        return calibrate.shift_to_increase(subject, job.increase, job.calibration)
+    if job.plan.keep is not None:
+        return calibrate.shift_to_keep(subject, job.plan.keep, job.calibration)
+    return 0.0
+
+
+def _to_file(
+    subject: Subject, shape: ModelShape, static: StaticArrays | None, record: dict[str, Any]
+) -> ThresholdsFile:
+    runtime = subject.runtime
+    return ThresholdsFile(
+        model=shape,
+        config=runtime.config,
+        tau=runtime.thresholds.values().numpy(),
+        conditioning=runtime.conditioning,
+        scales=static,
+        training=record,
+    )
+
+
+def evaluate(job: EvaluateJob, say: Say) -> tuple[dict[str, Any], ThresholdsFile]:
+    """Judge thresholds on held-out windows; the results in plain values, and the thresholds file."""
+    known = ("float", "dense_int8", *judge.LATTE_MODES)
+    for mode in job.modes:
+        if mode not in known:
+            raise LatteError(f"modes must be among {', '.join(known)}, not {mode!r}")
+    files = [thresholds_file.load(path) for path in (job.thresholds, *job.against)]
+    workers = Workers(job.device)
+    tokens = load_tokens(job.data, job.model)
+    say(f"loading {job.model}")
+    model, name = load_language_model(job.model)
+    shape = model_shape(model, name)
+    for file in files:
+        file.check_model(shape)
+    task = TextTask(tokens, job.data.window, held_out=job.windows)
+    task.check_model(model.config)
+    runtimes = [runtime_for(file, estimate_bits=job.estimate_bits) for file in files]
+    subject = Subject(model, runtimes[0], task, workers.device, job.batch)
+    started = time.monotonic()
+    say(f"judging {', '.join(job.modes)} on {job.windows} held-out windows of {job.data.window} tokens")
+    results: dict[str, Any] = {
+        "model": name,
+        "thresholds": job.thresholds.name,
+        "scales": files[0].scales_rule,
+        "conditioning": list(files[0].conditioning),
+        "estimate_bits": job.estimate_bits,
+        "config": files[0].config.model_dump(mode="json"),
+        **judge.evaluate(subject, job.windows, job.modes),
+    }
+    if job.against:
+        others = {path.name: runtime for path, runtime in zip(job.against, runtimes[1:], strict=True)}
+        judge.compare(subject, others, job.windows, results)
+    if job.bit_exact is not None:
+        layers = list(job.bit_exact) or sorted({0, shape.layers // 2, shape.layers - 1})
+        results["bit_exact"] = bit_exact.check(subject, layers, [0])
+    if job.layer_file is not None:
+        bit_exact.write_layer(subject, job.layer, 0, job.layer_file, job.layer_tokens)
+    return {**results, **environment(workers.device), "seconds": round(time.monotonic() - started, 1)}, files[0]
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Device and versions, for the record."""
+    return {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type}",
+        "versions": {
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "transformers": transformers.__version__,
+        },
+    }
