@@ -40,6 +40,9 @@ class StaticScales:
             raise LatteError(
                 f"stored scales are not those of {layers} layers of {heads} heads, but {tuple(self.q.shape)}"
             )
+        for name, steps in (("q", self.q), ("k", self.k), ("v", self.v)):
+            if not (steps.isfinite() & (steps > 0)).all():
+                raise LatteError(f"stored scales of {name} must be above 0 and finite")
         if smooth and self.k_mean is None:
             raise LatteError("conditioning 'smooth_k' with stored scales needs the stored means of the keys, too")
 
@@ -116,8 +119,8 @@ class _RoundStraightThrough(torch.autograd.Function):
 def quantize(x: torch.Tensor, scales: torch.Tensor, params: HeadParams) -> torch.Tensor:
     """x (B, heads, n, D) in steps of ``scales`` (B, heads): whole numbers in float32, saturated to int8's range."""
     steps = x.float() / scales[:, :, None, None]
-    rounded: torch.Tensor = _RoundStraightThrough.apply(steps.clamp(INT8_MIN, params.quant_max))
-    return rounded
+    rounded: torch.Tensor = _RoundStraightThrough.apply(steps)  # the greatest element may be a hair above quant_max
+    return rounded.clamp(INT8_MIN, params.quant_max)
 
 
 def per_query_head(scale_q: torch.Tensor, scale_k: torch.Tensor) -> torch.Tensor:

@@ -57,15 +57,13 @@ class Scorer:
         high_q, high_k = split(self.q[:, :, rows], params)[0], split(self.k[:, :, :keys], params)[0]
         return product(high_q, high_k), self.logit_step[:, :, None, None] * 4.0**params.low_bits
 
-    @torch.no_grad()
     def tile(self, rows: slice, keys: int, score: torch.Tensor) -> ScoreTile:
         """What a rule decides on, for queries ``rows`` and the first ``keys`` keys with their ``score``."""
         estimate, step = self.estimate(rows, keys, self.estimate_bits)
-        valid = torch.arange(keys, device=self.counts.device) < self.counts[:, None, rows, None]
         return ScoreTile(
             estimate=estimate,
             score=score.detach(),
-            valid=valid,
+            valid=torch.arange(keys, device=self.counts.device) < self.counts[:, None, rows, None],
             estimate_step=step,
             score_step=self.logit_step[:, :, None, None],
             tau=None if self.tau is None else self.tau[:, None, None],
