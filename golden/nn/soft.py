@@ -8,7 +8,8 @@ Backward, apart from that arithmetic: the mask counts as ``sigmoid(margin / κ)`
 threshold feels the keys that it drops as well as those that it keeps. q, k and v get the gradient of their dequantised
 values through scores and softmax, as if the estimate were not there: thresholds of earlier layers need it.
 
-Nothing of size Nq × Nk outlives a tile of queries: backward computes it again.
+Nothing of size Nq × Nk outlives a tile of queries: backward computes it again. Measured on an H100, SmolLM2-135M's
+shape, a training step with its teacher: 2.8 GiB for 1024 tokens, 9.6 GiB for four windows of 1024 or one of 4096.
 """
 
 from dataclasses import dataclass
