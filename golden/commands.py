@@ -8,6 +8,7 @@ import typer
 
 import golden.models.commands
 import golden.train.commands
+import golden.train.vit_commands
 from latte_hw.errors import LatteError
 from latte_hw.options import ConfigOption, JsonOption, PresetOption, SetOption, resolve_config
 
@@ -17,6 +18,7 @@ def register(app: typer.Typer) -> None:
     app.command("vectors")(vectors_command)
     golden.models.commands.register(app)
     golden.train.commands.register(app)
+    golden.train.vit_commands.register(app)
 
 
 def golden_command(

@@ -13,6 +13,7 @@ from golden.train.options import (
     ChunkOption,
     DeviceOption,
     EstimateOption,
+    ImagesOption,
     ModelOption,
     ShareOption,
     SplitSeedOption,
@@ -58,6 +59,7 @@ def train_command(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Thresholds file to write (JSON).")],
     tokens: TokensOption = None,
     text: TextOption = None,
+    images: ImagesOption = None,
     keep: Annotated[float | None, typer.Option("--keep", help="Share of valid pairs to keep, as 0.1.")] = None,
     alpha: Annotated[float | None, typer.Option("--alpha", help="Fixed weight of the keep ratio instead.")] = None,
     increase: Annotated[
@@ -119,7 +121,7 @@ def train_command(
     )  # fmt: skip
     job = jobs.TrainJob(
         model=model,
-        data=jobs.Data(tokens, text, window, chunk, held_out, split_seed),
+        data=jobs.Data(tokens, text, window, chunk, held_out, split_seed, images),
         plan=plan,
         start=start,
         static=_static(scales),
@@ -148,6 +150,7 @@ def evaluate_command(
     thresholds: Annotated[Path, typer.Option("--thresholds", metavar="FILE", help="Thresholds file to judge.")],
     tokens: TokensOption = None,
     text: TextOption = None,
+    images: ImagesOption = None,
     against: Annotated[
         list[Path] | None, typer.Option("--against", metavar="FILE", help="Other thresholds, compared; repeatable.")
     ] = None,
@@ -190,7 +193,7 @@ def evaluate_command(
             check_output_folder(path)
     job = jobs.EvaluateJob(
         model=model,
-        data=jobs.Data(tokens, text, window, chunk, held_out, split_seed),
+        data=jobs.Data(tokens, text, window, chunk, held_out, split_seed, images),
         thresholds=thresholds,
         against=tuple(against or ()),
         windows=windows,

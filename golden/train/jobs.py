@@ -11,7 +11,7 @@ from latte_hw.options import resolve_config
 
 @dataclass(frozen=True)
 class Data:
-    """Where the tokens come from: a token file, or a text that is tokenized now and split alike."""
+    """Where the tokens come from: a token file, or a text that is tokenized now and split alike; or images instead."""
 
     tokens: Path | None
     text: str | None
@@ -19,6 +19,7 @@ class Data:
     chunk: int
     share: float
     seed: int
+    images: str | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ TokensOption = Annotated[
     Path | None, typer.Option("--tokens", metavar="FILE", help="Token file that latte tokens has written (.npz).")
 ]
 TextOption = Annotated[str | None, typer.Option("--text", metavar="SOURCE", help=SOURCE_HELP)]
+IMAGES_HELP = "digits, rendered[:TRAIN[:HELD_OUT]], a folder of class folders, or hf:NAME:CONFIG:SPLIT."
+ImagesOption = Annotated[str | None, typer.Option("--images", metavar="SOURCE", help=IMAGES_HELP)]
 ChunkOption = Annotated[int, typer.Option("--chunk", min=2, help="Tokens of a chunk of the split (longest window).")]
 ShareOption = Annotated[float, typer.Option("--held-out", help="Share of the text that is held out.")]
 SplitSeedOption = Annotated[int, typer.Option("--split-seed", min=0, help="Seed of the split.")]

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import transformers
+from transformers import PreTrainedModel
 
 from golden.conditioning import check_names
 from golden.models.loading import find_source, load_language_model, load_tokenizer
@@ -17,7 +18,7 @@ from golden.train import bit_exact, calibrate, thresholds_file
 from golden.train import evaluate as judge
 from golden.train.jobs import Data, EvaluateJob, TrainJob
 from golden.train.subject import Subject, config_for, model_shape, runtime_for, to_torch
-from golden.train.task import TextTask
+from golden.train.task import Task, TextTask
 from golden.train.text import read_source
 from golden.train.thresholds_file import ModelShape, StaticArrays, ThresholdsFile
 from golden.train.tokens import TokenFile, split_tokens
@@ -51,22 +52,35 @@ def make_tokens(model: str, source: str, *, chunk: int, share: float, seed: int)
     )  # fmt: skip
 
 
+def load_task(
+    data: Data, name: str, device: torch.device, say: Say, held_out: int | None = None
+) -> tuple[PreTrainedModel, str, Task]:
+    """The model called ``name``, a name to cite it by, and what it is judged on; ``held_out`` items are for judging,
+    None loads what training needs."""
+    if data.images is not None:
+        from golden.train.image_task import load_image_task
+
+        if data.tokens is not None or data.text is not None:
+            raise LatteError("give either images or a text, and not both")
+        return load_image_task(data, name, device, say, held_out)
+    tokens = load_tokens(data, name)
+    say(f"loading {name}")
+    model, cited = load_language_model(name)
+    task = TextTask(tokens, data.window, held_out)
+    task.check_model(model.config)
+    return model, cited, task
+
+
 def train(job: TrainJob, say: Say) -> tuple[ThresholdsFile, Workers]:
     """Calibrate, train, shift to the goal; the finished thresholds file, and this process among its equals."""
     workers = Workers(job.device)
     tell = say if workers.first else lambda _: None
-    tokens = load_tokens(job.data, job.model)
-    tell(f"loading {job.model}")
-    model, name = load_language_model(job.model)
+    model, name, task = load_task(job.data, job.model, workers.device, tell)
     shape = model_shape(model, name)
     conditioning = check_names(job.conditioning)
     config = job.configuration.resolve(config_for(model))
-    task = TextTask(tokens, job.data.window)
-    task.check_model(model.config)
     if task.count("train") < job.calibration:
-        raise LatteError(
-            f"there are {task.count('train')} training windows, fewer than --calibration {job.calibration}"
-        )
+        raise LatteError(f"there are {task.count('train')} training items, fewer than --calibration {job.calibration}")
     thresholds = Thresholds(shape.layers, shape.heads, signed=config.rule is Rule.STATIC)
     runtime = LatteRuntime(config, thresholds, conditioning, estimate_bits=job.estimate_bits)
     subject = Subject(model, runtime, task, workers.device, max(1, job.plan.batch // workers.count))
@@ -149,18 +163,15 @@ def evaluate(job: EvaluateJob, say: Say) -> tuple[dict[str, Any], ThresholdsFile
             raise LatteError(f"modes must be among {', '.join(known)}, not {mode!r}")
     files = [thresholds_file.load(path) for path in (job.thresholds, *job.against)]
     workers = Workers(job.device)
-    tokens = load_tokens(job.data, job.model)
-    say(f"loading {job.model}")
-    model, name = load_language_model(job.model)
+    model, name, task = load_task(job.data, job.model, workers.device, say, held_out=job.windows)
     shape = model_shape(model, name)
     for file in files:
         file.check_model(shape)
-    task = TextTask(tokens, job.data.window, held_out=job.windows)
-    task.check_model(model.config)
     runtimes = [runtime_for(file, estimate_bits=job.estimate_bits) for file in files]
     subject = Subject(model, runtimes[0], task, workers.device, job.batch)
     started = time.monotonic()
-    say(f"judging {', '.join(job.modes)} on {job.windows} held-out windows of {job.data.window} tokens")
+    items = "images" if job.data.images else f"windows of {job.data.window} tokens"
+    say(f"judging {', '.join(job.modes)} on {job.windows} held-out {items}")
     results: dict[str, Any] = {
         "model": name,
         "thresholds": job.thresholds.name,
