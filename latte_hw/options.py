@@ -20,6 +20,13 @@ ConfigOption = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Change one field; may be repeated.")
 ]
+ThresholdsOption = Annotated[
+    Path | None,
+    typer.Option("--thresholds", metavar="FILE", help="Thresholds file of latte train, instead of those in IN.npz."),
+]
+LayerOption = Annotated[
+    int | None, typer.Option("--layer", min=0, metavar="N", help="Layer of --thresholds that IN.npz is of.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

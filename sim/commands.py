@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from latte_hw.errors import MismatchError
-from latte_hw.options import ConfigOption, JsonOption, PresetOption, SetOption, resolve_config
+from latte_hw.options import ConfigOption, JsonOption, LayerOption, PresetOption, SetOption, ThresholdsOption
 
 if TYPE_CHECKING:
     from golden.tensors import TensorFile
@@ -23,6 +23,8 @@ def simulate(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="OUT.npz", help="What the Verilog produced, every stage.")
     ],
+    thresholds: ThresholdsOption = None,
+    layer: LayerOption = None,
     preset: PresetOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
@@ -42,15 +44,13 @@ def simulate(
 
     OUT.npz is written also when they differ; then the first difference is told and the exit code is 1.
     """
-    chosen = resolve_config(preset, config, settings)
-
     from golden.attention import attention
     from golden.npz import check_output_folder, save_npz
-    from golden.tensors import load
+    from golden.train.layer import load_inputs
     from sim.simulate import compare
 
     check_output_folder(output)
-    loaded = load(tensors, chosen)
+    loaded, chosen = load_inputs(tensors, thresholds, layer, preset, config, settings)
     got = _simulate(loaded, chosen, simulator, flow, seed, back_to_back, quiet=as_json)
     save_npz(output, got)
     difference = compare(attention(loaded, chosen), got)

@@ -4,6 +4,7 @@ A threshold's *position* is where it lies on the axis along which steps mean the
 :mod:`golden.train.positions`); one common shift of all positions moves a whole set of thresholds along its trade-off.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -21,7 +22,13 @@ from latte_hw.errors import LatteError
 from latte_hw.params import HeadParams
 
 LARGEST_TAU = 64.0
-"""Logits within which calibrated thresholds are looked for: a key at that distance weighs less than 1e-27."""
+"""Logits within which head-wise thresholds are looked for: a key at that distance weighs less than 1e-27."""
+
+FIRST_TAU = 4.0
+"""Logits at which the search for a uniform threshold begins."""
+
+FIRST_STEP, FARTHEST = 0.05, 100.0
+"""First step of a search for a shift, and how far it goes, in positions."""
 
 
 def static_scales(subject: Subject, count: int, quantile: float = 1.0) -> StaticArrays:
@@ -74,20 +81,14 @@ def _run_float(subject: Subject, count: int) -> None:
 
 def uniform(subject: Subject, keep: float, count: int) -> float:
     """Set every threshold to the same value, such that the share ``keep`` of all valid pairs is kept; returns it."""
-    _check_keep(keep)
     positions = Positions(subject.runtime.thresholds)
-    low, high = (positions.of_tau(x) for x in _range(subject))
-
-    def kept(position: float) -> float:
-        positions.move_to(torch.full_like(positions.parameter, position))
-        return subject.keep_ratio(count)
-
-    found = greatest_below(_oriented(kept, subject), keep, *_ordered(low, high, subject))
-    positions.move_to(torch.full_like(positions.parameter, _sign(subject) * found))
+    first = 0.0 if subject.runtime.thresholds.signed else FIRST_TAU
+    positions.move_to(torch.full_like(positions.parameter, positions.of_tau(first)))
+    shift_to_keep(subject, keep, count)
     return float(subject.runtime.thresholds.values()[0, 0])
 
 
-def head_wise(subject: Subject, keep: float, count: int, rounds: int = 14) -> None:
+def head_wise(subject: Subject, keep: float, count: int, rounds: int = 11) -> None:
     """Set every head's threshold such that the share ``keep`` of its own valid pairs is kept.
 
     All heads are bisected side by side, ``rounds`` passes over ``count`` training items. A head that keeps more even
@@ -110,7 +111,7 @@ def head_wise(subject: Subject, keep: float, count: int, rounds: int = 14) -> No
 def shift_to_keep(subject: Subject, keep: float, count: int) -> float:
     """Shift all positions by one amount, such that just the share ``keep`` is kept on training items; returns it."""
     _check_keep(keep)
-    return _shift(subject, lambda: subject.keep_ratio(count), keep)
+    return _shift(subject, lambda: math.log(max(subject.keep_ratio(count), 1e-9)), math.log(keep))
 
 
 def shift_to_increase(subject: Subject, increase: float, count: int) -> float:
@@ -119,16 +120,12 @@ def shift_to_increase(subject: Subject, increase: float, count: int) -> float:
     if not increase > 0:
         raise LatteError(f"the increase must be above 0, not {increase:g}")
     dense = subject.measure("dense_int8", "train", count).value
-    worse = -1 if subject.task.figure == "perplexity" else 1  # what keeps more is less worse
-
-    def better_by() -> float:
-        return worse * (subject.measure("integer", "train", count).value - dense)
-
-    return _shift(subject, better_by, -increase, below=False)
+    better = -1 if subject.task.figure == "perplexity" else 1
+    return _shift(subject, lambda: better * (subject.measure("integer", "train", count).value - dense), -increase)
 
 
-def _shift(subject: Subject, measure: Callable[[], float], goal: float, *, below: bool = True) -> float:
-    """Shift such that ``measure``, which grows with what is kept, comes to ``goal`` from below, or from above."""
+def _shift(subject: Subject, measure: Callable[[], float], goal: float) -> float:
+    """Shift such that ``measure``, which grows with what is kept, comes closest to ``goal`` from below."""
     positions, sign = Positions(subject.runtime.thresholds), _sign(subject)
     start = positions.parameter.detach().clone()
 
@@ -136,30 +133,38 @@ def _shift(subject: Subject, measure: Callable[[], float], goal: float, *, below
         positions.move_to(start + sign * shift)
         return measure()
 
-    width = 0.1
-    while width < 6.4 and measured(-width) > goal:
-        width *= 2
-    low = -width
-    width = 0.1
-    while width < 6.4 and measured(width) < goal:
-        width *= 2
-    if below:
-        found = greatest_below(measured, goal, low, width)
-    else:
-        found = -greatest_below(lambda shift: -measured(-shift), -goal, -width, -low)
+    found = reach(measured, goal)
     positions.move_to(start + sign * found)
     return found
 
 
-def greatest_below(function: Callable[[float], float], goal: float, low: float, high: float, rounds: int = 12) -> float:
-    """About the greatest x in [low, high] at which a growing function is at most ``goal``; ``low`` if it never is."""
-    for _ in range(rounds):
-        middle = (low + high) / 2
-        if function(middle) <= goal:
-            low = middle
+def reach(function: Callable[[float], float], goal: float, tolerance: float = 5e-4, calls: int = 24) -> float:
+    """An x at which a growing function is at most ``goal``, and less than ``tolerance`` (of it) below it, near 0.
+
+    First steps away from 0 that double bracket the goal, then false position (the Illinois variant, which never sticks
+    to one end) closes in. What is reached after so many calls, or at the end of the function's range, has to do.
+    """
+    x, value = 0.0, function(0.0)
+    ends: dict[bool, tuple[float, float]] = {value <= goal: (x, value)}  # True: the lower end, False: the upper one
+    step = FIRST_STEP
+    for _ in range(calls):
+        if len(ends) < 2:
+            x = step if True in ends else -step
+            step *= 2
+            if abs(x) > FARTHEST:
+                break
         else:
-            high = middle
-    return low
+            (low, at_low), (high, at_high) = ends[True], ends[False]
+            if goal - at_low <= tolerance * abs(goal) or high - low < 1e-6:
+                break
+            x = low + (high - low) * min(0.95, max(0.05, (goal - at_low) / (at_high - at_low)))
+        last, value = value <= goal, function(x)
+        below = value <= goal
+        if len(ends) == 2 and below == last:  # the same end moves again: the other one counts half
+            other_x, other = ends[not below]
+            ends[not below] = (other_x, goal + (other - goal) / 2)
+        ends[below] = (x, value)
+    return ends[True][0] if True in ends else ends[False][0]
 
 
 def _sign(subject: Subject) -> int:
@@ -169,16 +174,6 @@ def _sign(subject: Subject) -> int:
 
 def _range(subject: Subject) -> tuple[float, float]:
     return (-LARGEST_TAU if subject.runtime.thresholds.signed else 0.0), LARGEST_TAU
-
-
-def _ordered(low: float, high: float, subject: Subject) -> tuple[float, float]:
-    ends = (_sign(subject) * low, _sign(subject) * high)
-    return min(ends), max(ends)
-
-
-def _oriented(function: Callable[[float], float], subject: Subject) -> Callable[[float], float]:
-    sign = _sign(subject)
-    return lambda x: function(sign * x)
 
 
 def _check_keep(keep: float) -> None:

@@ -89,22 +89,23 @@ def train(job: TrainJob, say: Say) -> tuple[ThresholdsFile, Workers]:
         tell("calibrating scales and means of keys")
         static = calibrate.static_scales(subject, job.calibration, job.static_quantile)
         runtime.scales = to_torch(static)
-    tell(f"starting thresholds: {job.start}")
-    _start(job, subject, shape)
-    started = runtime.thresholds.values()
+    if job.saved is not None and job.saved.exists():
+        tell(f"going on from {job.saved}")
+    else:
+        tell(f"starting thresholds: {job.start}")
+        _start(job, subject, shape)
 
     def progress(step: Progress) -> None:
         if step.step % SAY_EVERY == 0 or step.step in (1, step.steps):
             tell(step.line())
 
-    trained = Trainer(subject, job.plan, workers, job.saved, progress).run()
+    trained = Trainer(subject, job.plan, workers, job.saved, progress, _start_name(job)).run()
     tell("shifting thresholds to the goal")
     shift = _finish(job, subject)
     record = {
         "command": "latte train",
         "plan": job.plan.describe(),
-        "start": "a thresholds file" if job.start not in ("uniform", "head-wise") else job.start,
-        "start_tau_mean": round(float(started.mean()), 4),
+        "start": _start_name(job),
         "data": task.describe(),
         "calibration_windows": job.calibration,
         "static_quantile": job.static_quantile if job.static else None,
@@ -130,6 +131,14 @@ def _start(job: TrainJob, subject: Subject, shape: ModelShape) -> None:
         raise LatteError(f"--start {job.start} is calibrated to --keep; without it, start from a thresholds file")
     find = calibrate.uniform if job.start == "uniform" else calibrate.head_wise
     find(subject, job.plan.keep, min(job.calibration, 8))
+
+
+def _start_name(job: TrainJob) -> str:
+    """How thresholds start, for the record and the checkpoint."""
+    if job.start in ("uniform", "head-wise"):
+        quantile = f", static scales of quantile {job.static_quantile:g}" if job.static else ""
+        return f"{job.start} on {min(job.calibration, 8)} windows{quantile}"
+    return f"thresholds file {Path(job.start).name}"
 
 
 def _finish(job: TrainJob, subject: Subject) -> float:
@@ -167,7 +176,10 @@ def evaluate(job: EvaluateJob, say: Say) -> tuple[dict[str, Any], ThresholdsFile
     shape = model_shape(model, name)
     for file in files:
         file.check_model(shape)
-    runtimes = [runtime_for(file, estimate_bits=job.estimate_bits) for file in files]
+    bits = [job.estimate_bits or file.training.get("estimate_bits") for file in files]
+    if bits[0] is not None and (job.bit_exact is not None or job.layer_file is not None):
+        raise LatteError("the hardware's estimate has the configured bits: no --bit-exact or --layer-file with others")
+    runtimes = [runtime_for(file, estimate_bits=b) for file, b in zip(files, bits, strict=True)]
     subject = Subject(model, runtimes[0], task, workers.device, job.batch)
     started = time.monotonic()
     items = "images" if job.data.images else f"windows of {job.data.window} tokens"
@@ -177,7 +189,7 @@ def evaluate(job: EvaluateJob, say: Say) -> tuple[dict[str, Any], ThresholdsFile
         "thresholds": job.thresholds.name,
         "scales": files[0].scales_rule,
         "conditioning": list(files[0].conditioning),
-        "estimate_bits": job.estimate_bits,
+        "estimate_bits": bits[0],
         "config": files[0].config.model_dump(mode="json"),
         **judge.evaluate(subject, job.windows, job.modes),
     }

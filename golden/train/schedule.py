@@ -68,8 +68,8 @@ class Multiplier:
     target), plus ``DAMPING`` times the smoothed last such values, so that it does not swing. Without, it stays.
     """
 
-    GAIN = 0.05
-    DAMPING = 3.0
+    GAIN = 0.15
+    DAMPING = 6.0
     MEMORY = 0.8
 
     def __init__(self, start: float, target: float | None) -> None:

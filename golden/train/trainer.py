@@ -72,6 +72,7 @@ class Trainer:
         workers: this process among its equals.
         saved: checkpoint file; when it exists, the run goes on from there.
         say: told of every step.
+        start: what the thresholds come from, in words; a checkpoint goes on only from the same.
 
     Raises :class:`LatteError` on a batch that the processes cannot share, a checkpoint of another run, and a loss that
     is not finite.
@@ -84,6 +85,7 @@ class Trainer:
         workers: Workers,
         saved: Path | None = None,
         say: Callable[[Progress], None] = lambda _: None,
+        start: str = "",
     ) -> None:
         if plan.batch % workers.count:
             raise LatteError(f"batch must be a multiple of the {workers.count} processes, not {plan.batch}")
@@ -92,7 +94,7 @@ class Trainer:
         self._subject, self._plan, self._workers, self._saved, self._say = subject, plan, workers, saved, say
         self._positions = Positions(subject.runtime.thresholds)
         self._adam = torch.optim.Adam([self._positions.parameter], lr=plan.lr, betas=(0.9, 0.98))
-        self._identity = checkpoint.identity(subject, plan)
+        self._identity = checkpoint.identity(subject, plan, start)
         self._multiplier = Multiplier(plan.alpha or 0.0, plan.keep)
         self._step = 0
         self._sum = torch.zeros_like(self._positions.parameter)
