@@ -1,8 +1,28 @@
 """Fixtures that several tests share."""
 
+import re
 from pathlib import Path
 
 import pytest
+
+LARGE_CORE = re.compile(r"\[(?:.*-)?(smollm2-135m|gpt2|deit-b16-384|minilm-static|minilm|long-4096)[-\]]")
+"""A test of one large core: its parameters name it."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """All tests of one large core go to one worker, which then emits and builds it once; every other test is alone.
+
+    The groups of pytest-xdist itself (3.8) have no effect under pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneWorkerPerLargeCore(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            named = LARGE_CORE.search(nodeid)
+            return named.group(1) if named else nodeid
+
+    return OneWorkerPerLargeCore(config, log)
 
 
 @pytest.fixture(scope="session")

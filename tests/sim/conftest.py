@@ -1,14 +1,18 @@
 """Small runs that the tests of `sim` share."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
+from golden.attention import attention
 from golden.stimuli import random_trace
-from golden.tensors import TensorFile, from_arrays
+from golden.tensors import TensorFile, from_arrays, load
 from latte_hw.config import LatteConfig
 from latte_hw.presets import preset
+from sim.collect import Arrays
+from sim.simulate import compare, simulate
 
 TOOLS = {"amaranth": (), "verilator": ("perl", "make", "g++"), "icarus": ("iverilog", "vvp")}
 
@@ -34,3 +38,37 @@ def simulator(request: pytest.FixtureRequest) -> str:
     if missing:
         pytest.skip(f"{request.param} needs {', '.join(missing)}")
     return request.param
+
+
+@pytest.fixture(scope="session")
+def small_simulator() -> str:
+    """The simulator of small cores: Icarus needs no build; without it Verilator does as well."""
+    return "icarus" if shutil.which("iverilog") and shutil.which("vvp") else "verilator"
+
+
+@pytest.fixture(scope="session")
+def equal_to_golden() -> Callable[..., Arrays]:
+    """Runs tensors through the core, demands equality with the golden model at every stage, gives what was run."""
+
+    def check(
+        config: LatteConfig,
+        tensors: TensorFile | Mapping,
+        simulator: str = "verilator",
+        flow: str = "free",
+        back_to_back: bool = False,
+    ) -> Arrays:
+        if not isinstance(tensors, TensorFile):
+            tensors = from_arrays(tensors, config)
+        got = simulate(tensors, config, simulator=simulator, flow=flow, seed=7, back_to_back=back_to_back)
+        difference = compare(attention(tensors, config), got)
+        assert difference is None, f"{simulator}, {flow}: {difference}"
+        assert {"estimate", "keep", "score", "prob", "out"} <= got.keys(), "a stage was not seen"
+        return got
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def real_trace() -> Callable[[LatteConfig], TensorFile]:
+    """The committed trace of SmolLM2-135M under a configuration: 9 query heads on 3 K/V heads, 256 tokens."""
+    return lambda config: load(Path(__file__).parents[2] / "traces" / "smollm2-135m.npz", config)
