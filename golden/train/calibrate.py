@@ -121,11 +121,13 @@ def shift_to_increase(subject: Subject, increase: float, count: int) -> float:
         raise LatteError(f"the increase must be above 0, not {increase:g}")
     dense = subject.measure("dense_int8", "train", count).value
     better = -1 if subject.task.figure == "perplexity" else 1
-    return _shift(subject, lambda: better * (subject.measure("integer", "train", count).value - dense), -increase)
+    return _shift(
+        subject, lambda: better * (subject.measure("integer", "train", count).value - dense), -increase, below=False
+    )
 
 
-def _shift(subject: Subject, measure: Callable[[], float], goal: float) -> float:
-    """Shift such that ``measure``, which grows with what is kept, comes closest to ``goal`` from below."""
+def _shift(subject: Subject, measure: Callable[[], float], goal: float, *, below: bool = True) -> float:
+    """Shift such that ``measure``, which grows with what is kept, comes closest to ``goal`` from below, or above."""
     positions, sign = Positions(subject.runtime.thresholds), _sign(subject)
     start = positions.parameter.detach().clone()
 
@@ -133,13 +135,16 @@ def _shift(subject: Subject, measure: Callable[[], float], goal: float) -> float
         positions.move_to(start + sign * shift)
         return measure()
 
-    found = reach(measured, goal)
+    found = reach(measured, goal, below=below)
     positions.move_to(start + sign * found)
     return found
 
 
-def reach(function: Callable[[float], float], goal: float, tolerance: float = 5e-4, calls: int = 24) -> float:
-    """An x at which a growing function is at most ``goal``, and less than ``tolerance`` (of it) below it, near 0.
+def reach(
+    function: Callable[[float], float], goal: float, *, below: bool = True, tolerance: float = 5e-4, calls: int = 24
+) -> float:
+    """An x at which a growing function is at most ``goal`` (or at least, without ``below``), and less than the share
+    ``tolerance`` from it.
 
     First steps away from 0 that double bracket the goal, then false position (the Illinois variant, which never sticks
     to one end) closes in. What is reached after so many calls, or at the end of the function's range, has to do.
@@ -155,16 +160,16 @@ def reach(function: Callable[[float], float], goal: float, tolerance: float = 5e
                 break
         else:
             (low, at_low), (high, at_high) = ends[True], ends[False]
-            if goal - at_low <= tolerance * abs(goal) or high - low < 1e-6:
+            if abs((at_low if below else at_high) - goal) <= tolerance * abs(goal) or high - low < 1e-6:
                 break
             x = low + (high - low) * min(0.95, max(0.05, (goal - at_low) / (at_high - at_low)))
         last, value = value <= goal, function(x)
-        below = value <= goal
-        if len(ends) == 2 and below == last:  # the same end moves again: the other one counts half
-            other_x, other = ends[not below]
-            ends[not below] = (other_x, goal + (other - goal) / 2)
-        ends[below] = (x, value)
-    return ends[True][0] if True in ends else ends[False][0]
+        lower = value <= goal
+        if len(ends) == 2 and lower == last:  # the same end moves again: the other one counts half
+            other_x, other = ends[not lower]
+            ends[not lower] = (other_x, goal + (other - goal) / 2)
+        ends[lower] = (x, value)
+    return ends[below if below in ends else not below][0]
 
 
 def _sign(subject: Subject) -> int:

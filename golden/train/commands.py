@@ -79,12 +79,10 @@ def train_command(
     conditioning: Annotated[
         str, typer.Option("--conditioning", metavar="LIST", help="smooth_k,rotate, one of them, or none.")
     ] = "smooth_k,rotate",
-    lr: Annotated[float, typer.Option("--lr", help="Relative change of a threshold in one step, at most.")] = 0.03,
+    lr: Annotated[float, typer.Option("--lr", help="Relative change of a threshold in one step, at most.")] = 0.05,
     lr_end: Annotated[float, typer.Option("--lr-end", help="The same in the last steps.")] = 0.001,
-    kappa: Annotated[float, typer.Option("--kappa", help="Temperature of the soft mask, in logits.")] = 0.25,
-    kappa_end: Annotated[
-        float | None, typer.Option("--kappa-end", help="The same in the last step (default: the same).")
-    ] = None,
+    kappa: Annotated[float, typer.Option("--kappa", help="Temperature of the soft mask, in logits.")] = 0.5,
+    kappa_end: Annotated[float, typer.Option("--kappa-end", help="The same in the last step.")] = 0.25,
     kl_weight: Annotated[float, typer.Option("--kl-weight", help="Weight of KL to the dense int8 teacher.")] = 1.0,
     task_weight: Annotated[float, typer.Option("--task-weight", help="Weight of the task's own loss.")] = 0.0,
     calibration: Annotated[int, typer.Option("--calibration", min=1, help="Training windows to calibrate on.")] = 16,
@@ -117,7 +115,7 @@ def train_command(
             check_output_folder(path)
     plan = Plan(
         steps=steps, batch=batch, keep=keep, alpha=alpha, kl_weight=kl_weight, task_weight=task_weight, lr=lr,
-        lr_end=lr_end, kappa=kappa, kappa_end=kappa if kappa_end is None else kappa_end, seed=seed,
+        lr_end=lr_end, kappa=kappa, kappa_end=kappa_end, seed=seed,
     )  # fmt: skip
     job = jobs.TrainJob(
         model=model,

@@ -20,10 +20,10 @@ class Plan:
     alpha: float | None = None
     kl_weight: float = 1.0
     task_weight: float = 0.0
-    lr: float = 0.03  # of positions: relative change of a threshold in one step
+    lr: float = 0.05  # of positions: relative change of a threshold in one step
     lr_end: float = 0.001
     warmup: int = 10  # steps in which the learning rate rises
-    kappa: float = 0.25  # temperature of the soft mask in logits
+    kappa: float = 0.5  # temperature of the soft mask in logits
     kappa_end: float = 0.25
     average: float = 0.25  # last share of the steps whose thresholds are averaged
     seed: int = 0
@@ -71,12 +71,14 @@ class Multiplier:
     GAIN = 0.15
     DAMPING = 6.0
     MEMORY = 0.8
+    SPAN = 3.0  # the logarithm stays this close to where it started: what cannot be reached does not wind it up
 
     def __init__(self, start: float, target: float | None) -> None:
         if not start >= 0:
             raise LatteError(f"the weight of the keep ratio must be 0 or more, not {start:g}")
         self._target = target
-        self.state = {"log": math.log(max(start, 1e-12)), "recent": 0.0}
+        first = math.log(max(start, 1e-6))
+        self.state = {"first": first, "log": first, "recent": 0.0}
         self._fixed = start
 
     @property
@@ -90,5 +92,6 @@ class Multiplier:
         if self._target is None:
             return
         excess = max(-1.0, min(1.0, math.log(max(keep, 1e-6) / self._target)))
-        self.state["log"] += self.GAIN * excess
+        low, high = self.state["first"] - self.SPAN, self.state["first"] + self.SPAN
+        self.state["log"] = min(max(self.state["log"] + self.GAIN * excess, low), high)
         self.state["recent"] = self.MEMORY * self.state["recent"] + (1 - self.MEMORY) * excess

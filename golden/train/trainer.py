@@ -172,23 +172,23 @@ class Trainer:
         return kl, task, subject.runtime.soft_keep()
 
     def _balance(self) -> float:
-        """The weight at which the keep ratio pulls as hard as the other losses, where they oppose each other.
+        """The first weight of the keep ratio: heads with half of the kept pairs would grow under it, the others shrink.
 
-        At the optimum under a constraint the two gradients cancel; this is the weight with which they come nearest to
-        that at the start.
+        Under a constraint, every head's gradient of the other losses is the same multiple of its gradient of the keep
+        ratio at the optimum; this is the median of those multiples at the start, each head counting by the latter.
         """
-        along, square = 0.0, 0.0
+        others = torch.zeros_like(self._positions.parameter)
+        keeps = torch.zeros_like(self._positions.parameter)
+        raw = self._subject.runtime.thresholds.raw
         for step in range(BALANCE_STEPS):
             kl, task, keep = self._losses(step)
             (self._plan.kl_weight * kl + self._plan.task_weight * task).backward(retain_graph=True)
-            raw = self._subject.runtime.thresholds.raw
-            others, raw.grad = self._positions.chain(raw.grad), None
+            others += self._positions.chain(raw.grad)
+            raw.grad = None
             keep.backward()
-            keeps, raw.grad = self._positions.chain(raw.grad), None
-            others, keeps = self._workers.mean(others), self._workers.mean(keeps)
-            along += float((others * keeps).sum())
-            square += float((keeps * keeps).sum())
-        return max(-along, 0.0) / square if square else 0.0
+            keeps += self._positions.chain(raw.grad)
+            raw.grad = None
+        return weighted_median(-self._workers.mean(others) / keeps.abs().clamp(min=1e-12), self._workers.mean(keeps))
 
     def _save(self) -> None:
         if self._saved is None or not self._workers.first:
@@ -215,6 +215,14 @@ class Trainer:
         self._sum, self._summed = state["sum"].to(self._sum.device), state["summed"]
         self._trained = Trained(state["history"], state["seconds"], state["step"])
         self._step = state["step"]
+
+
+def weighted_median(values: torch.Tensor, weights: torch.Tensor) -> float:
+    """The least value at or below which half of the weights lie, of both flattened; never below 0."""
+    order = values.flatten().argsort()
+    total = weights.flatten().abs()[order].double().cumsum(0)
+    place = int((total < total[-1] / 2).sum())
+    return max(0.0, float(values.flatten()[order][min(place, len(order) - 1)]))
 
 
 def summary(trained: Trained, samples: int = 40) -> dict[str, Any]:
