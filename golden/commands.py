@@ -10,7 +10,15 @@ import golden.models.commands
 import golden.train.commands
 import golden.train.vit_commands
 from latte_hw.errors import LatteError
-from latte_hw.options import ConfigOption, JsonOption, PresetOption, SetOption, resolve_config
+from latte_hw.options import (
+    ConfigOption,
+    JsonOption,
+    LayerOption,
+    PresetOption,
+    SetOption,
+    ThresholdsOption,
+    resolve_config,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -24,18 +32,21 @@ def register(app: typer.Typer) -> None:
 def golden_command(
     tensor_file: Annotated[Path, typer.Argument(metavar="IN.npz", help="Tensor file: q, k, v and tau or tau_int.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.npz", help="Every stage's results.")],
+    thresholds: ThresholdsOption = None,
+    layer: LayerOption = None,
     preset: PresetOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the integer golden model on a tensor file."""
-    from golden import attention, metrics, npz, tensors
+    from golden import attention, metrics, npz
+    from golden.train.layer import load_inputs
     from latte_hw.params import HeadParams
 
-    configuration = resolve_config(preset, config, settings)
     npz.check_output_folder(output)
-    results = attention.attention(tensors.load(tensor_file, configuration), configuration)
+    tensors, configuration = load_inputs(tensor_file, thresholds, layer, preset, config, settings)
+    results = attention.attention(tensors, configuration)
     npz.save_npz(output, results)
     _report({"file": str(output), **metrics.summarize(results, HeadParams(configuration))}, as_json)
 
