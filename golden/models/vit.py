@@ -1,6 +1,7 @@
 """Vision transformers: made anew in named sizes, or found as transformers saves them."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageClassification, PreTrainedModel, ViTConfig, ViTForImageClassification
 from transformers.image_processing_base import ImageProcessingMixin
+from transformers.utils import logging as model_logging
 
 from golden.models.loading import find_source, load_model
 from latte_hw.errors import LatteError
@@ -62,7 +64,12 @@ def find_size(name: str) -> Size:
 
 
 def new_vit(size: Size, classes: Sequence[str], seed: int) -> PreTrainedModel:
-    """An untrained ViT with class token; equal seeds give equal weights."""
+    """An untrained ViT with class token; equal seeds give equal weights.
+
+    Linear layers begin with outputs as large as their inputs, queries and keys half as large again, and positions
+    count from the start: transformers' own beginning (every weight about 0.02) is made for wide models and long
+    training, and leaves the attention of small ones even over all tokens for thousands of steps.
+    """
     config = ViTConfig(
         hidden_size=size.width, num_hidden_layers=size.layers, num_attention_heads=size.heads,
         intermediate_size=4 * size.width, image_size=size.image, patch_size=size.patch, num_channels=size.channels,
@@ -71,7 +78,21 @@ def new_vit(size: Size, classes: Sequence[str], seed: int) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: PreTrainedModel = ViTForImageClassification(config)
+        for name, weight in model.named_parameters():
+            _begin(name, weight)
     return model
+
+
+@torch.no_grad()
+def _begin(name: str, weight: torch.Tensor) -> None:
+    """Draw a weight's first values; vectors and the classifier keep transformers' own."""
+    if "position" in name:
+        weight.normal_(std=0.3)
+    elif weight.ndim == 4:  # patches
+        weight.normal_(std=0.5 / math.sqrt(weight[0].numel()))
+    elif weight.ndim == 2 and not name.startswith("classifier"):
+        larger = 1.5 if ".q_proj." in name or ".k_proj." in name else 1.0
+        weight.normal_(std=larger / math.sqrt(weight.shape[1]))
 
 
 def save_vit(model: PreTrainedModel, folder: Path, record: dict[str, Any]) -> None:
@@ -89,6 +110,7 @@ def save_vit(model: PreTrainedModel, folder: Path, record: dict[str, Any]) -> No
         "image_std": [PLAIN[1]] * channels,
     }
     try:
+        model_logging.disable_progress_bar()
         model.save_pretrained(folder)
         (folder / "preprocessor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
         (folder / RECORD).write_text(json.dumps(record, indent=1) + "\n")

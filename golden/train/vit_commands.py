@@ -22,6 +22,9 @@ def train_vit_command(
     steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps.")] = 2400,
     batch: Annotated[int, typer.Option("--batch", min=1, help="Images of a step.")] = 512,
     lr: Annotated[float, typer.Option("--lr", help="Greatest learning rate.")] = 1e-3,
+    sharpness: Annotated[
+        float, typer.Option("--sharpness", help="Weight of the loss on attention that spreads over many keys; 0: none.")
+    ] = 0.1,
     held_out: Annotated[
         float, typer.Option("--held-out", help="Held-out share, where the images have no parts of their own.")
     ] = 0.25,
@@ -42,7 +45,7 @@ def train_vit_command(
         from golden.train.workers import Workers
 
     size = find_size(model)
-    plan = VitPlan(steps=steps, batch=batch, lr=lr, seed=seed)
+    plan = VitPlan(steps=steps, batch=batch, lr=lr, sharpness=sharpness, seed=seed)
     _check_folder(output)
     where = Workers(device).device
     _say(f"making images {images}" if images.startswith("rendered") else f"reading images {images}")

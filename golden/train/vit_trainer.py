@@ -1,7 +1,8 @@
 """Trains a vision transformer from scratch: AdamW, a warm-up and half a cosine, light augmentation, seeded.
 
 Images that say what each patch shows (rendered scenes) teach the patch tokens as well, through a linear layer that is
-thrown away afterwards: what to look for is learnt within minutes that way, the relation follows.
+thrown away afterwards: what to look for is learnt within minutes that way, the relation follows. A small loss keeps
+attention from spreading over too many keys (:mod:`golden.train.sharp`).
 """
 
 import math
@@ -15,6 +16,7 @@ import torch
 from transformers import PreTrainedModel
 
 from golden.models.vit import PLAIN
+from golden.train import sharp
 from golden.train.augment import augment
 from golden.train.images import Images, ImageSet
 from latte_hw.errors import LatteError
@@ -36,6 +38,8 @@ class VitPlan:
     weight_decay: float = 0.05
     smoothing: float = 0.05  # of labels
     patch_weight: float = 0.5  # of the patch tokens' loss, where images say what patches show
+    sharpness: float = 0.1  # weight of the loss on attention that spreads over more than that share of keys:
+    spread: float = 0.05
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -81,25 +85,28 @@ def train_vit(
     optimizer = torch.optim.AdamW(_groups(parameters, plan), lr=plan.lr, betas=(0.9, 0.98))
     history: list[dict[str, float]] = []
     started = time.monotonic()
-    for step, rows in zip(range(plan.steps), _order(len(images.train), plan), strict=False):
-        for group in optimizer.param_groups:
-            group["lr"] = plan.lr_at(step)
-        loss, right = _losses(model, head, stock, rows.to(device), images, plan, step)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([one for _, one in parameters], 1.0)
-        optimizer.step()
-        if (step + 1) % SAY_EVERY == 0 or step + 1 == plan.steps:
-            history.append({"step": step + 1, "loss": round(loss.item(), 4), "right": round(right.item(), 4)})
-            if not math.isfinite(history[-1]["loss"]):
-                raise LatteError(f"training diverged at step {step + 1}: the loss is not finite")
-            say(_line(history[-1], plan, time.monotonic() - started))
+    with sharp.watched(model):
+        for step, rows in zip(range(plan.steps), _order(len(images.train), plan), strict=False):
+            for group in optimizer.param_groups:
+                group["lr"] = plan.lr_at(step)
+            loss, right = _losses(model, head, stock, rows.to(device), images, plan, step)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_([one for _, one in parameters], 1.0)
+            optimizer.step()
+            if (step + 1) % SAY_EVERY == 0 or step + 1 == plan.steps:
+                history.append({"step": step + 1, "loss": round(loss.item(), 4), "right": round(right.item(), 4)})
+                if not math.isfinite(history[-1]["loss"]):
+                    raise LatteError(f"training diverged at step {step + 1}: the loss is not finite")
+                say(_line(history[-1], plan, time.monotonic() - started))
+        spread = sharp.spread()
     seconds = time.monotonic() - started
     top_1 = judge(model, images.held_out, device)
     return {
         "plan": asdict(plan),
         "images": images.describe(),
         "top_1": top_1,
+        "keys_attended": spread,
         "seconds": round(seconds, 1),
         "images_per_second": round(plan.steps * plan.batch / seconds),
         "history": history,
@@ -131,6 +138,7 @@ def _losses(
         images.symmetry,
         plan.seed * 1_000_003 + step,
     )
+    sharp.begin()
     with torch.autocast(pixels.device.type, torch.bfloat16, enabled=pixels.device.type == "cuda"):
         answer = model(pixel_values=_normal(pixels), output_hidden_states=head is not None)
         loss = torch.nn.functional.cross_entropy(answer.logits.float(), labels, label_smoothing=plan.smoothing)
@@ -138,6 +146,9 @@ def _losses(
             shown = head(answer.hidden_states[-1][:, 1:]).float()  # (B, patches, kinds)
             seen = torch.nn.functional.cross_entropy(shown.flatten(0, 1), patches.flatten().long())
             loss = loss + plan.patch_weight * seen
+    if plan.sharpness:
+        tokens = (model.config.image_size // model.config.patch_size) ** 2 + 1
+        loss = loss + plan.sharpness * sharp.excess(plan.spread * tokens)
     return loss, (answer.logits.argmax(-1) == labels).float().mean()
 
 

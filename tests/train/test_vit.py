@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from golden.models import vit
 from golden.models.vit import SIZES, ImageModel, Size, load_image_model, new_vit, save_vit
+from golden.train import sharp
 from golden.train.commands import register
 from golden.train.image_task import ImageTask
 from golden.train.images import ImageSet, Request, load_images
@@ -75,7 +76,7 @@ def test_equal_seeds_give_equal_weights():
 
 
 def test_training_is_seeded_and_learns(digits):
-    plan = VitPlan(steps=30, batch=32, lr=3e-3)
+    plan = VitPlan(steps=60, batch=32, lr=3e-3, sharpness=0)
     models = [new_vit(TINY, digits.classes, 0) for _ in range(2)]
     records = [train_vit(model, digits, plan, CPU, lambda _: None) for model in models]
     assert records[0]["history"] == records[1]["history"]
@@ -94,6 +95,49 @@ def test_rendered_scenes_teach_patches_as_well():
         for weight in (0.5, 0.0)
     )
     assert with_patches["history"][-1]["loss"] > without["history"][-1]["loss"] + 0.2  # the patches' loss on top
+
+
+def test_watching_the_spread_changes_no_answer(digits):
+    model = new_vit(TINY, digits.classes, 0).eval()
+    pixels = torch.rand(5, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    plain = model(pixel_values=pixels).logits
+    with sharp.watched(model):
+        watched = model(pixel_values=pixels).logits
+        spread = np.array(sharp.spread())
+    assert torch.allclose(plain, watched, atol=1e-6)
+    assert model.config._attn_implementation != "latte_spread"
+    model.set_attn_implementation("eager")
+    attended = model(pixel_values=pixels[:: sharp.SAMPLE], output_attentions=True).attentions
+    expected = [torch.special.entr(x).sum(-1).mean((0, 2)).exp().tolist() for x in attended]
+    assert np.allclose(spread, expected, atol=0.01)
+
+
+def test_excess_is_what_is_above_the_limit(digits):
+    model = new_vit(TINY, digits.classes, 0)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if ".q_proj." in name:
+                weight.zero_()  # every query attends to all 65 tokens alike
+    with sharp.watched(model):
+        model(pixel_values=torch.rand(2, 1, 8, 8))
+        assert sharp.spread() == [[65.0, 65.0]] * 2
+        assert sharp.excess(65.1).item() == 0
+        loss = sharp.excess(5.0)
+        assert loss.item() == pytest.approx(np.log(13), abs=1e-4)
+        loss.backward()
+        sharp.begin()
+        model(pixel_values=torch.rand(2, 1, 8, 8))
+        assert len(sharp.spread()) == 2
+
+
+def test_sharpness_narrows_attention(digits):
+    narrow, wide = (
+        train_vit(
+            new_vit(TINY, digits.classes, 0), digits, VitPlan(steps=25, batch=16, lr=3e-3, sharpness=weight), CPU, str
+        )
+        for weight in (2.0, 0.0)
+    )
+    assert np.mean(narrow["keys_attended"]) < 0.8 * np.mean(wide["keys_attended"])
 
 
 def test_a_diverged_run_stops(digits):

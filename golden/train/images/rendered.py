@@ -51,6 +51,11 @@ class Scenes:
     ground: dict[str, Floats]  # colour (n, 3), slope (n, 2), wave (n, 2), depth (n,)
     noise: NDArray[np.int8]  # (n, size, size, 3)
 
+    def first(self, count: int) -> "Scenes":
+        """At most so many of the scenes."""
+        groups = [{name: x[:count] for name, x in one.items()} for one in (self.shapes, self.crumbs, self.ground)]
+        return Scenes(self.labels[:count], self.kinds[:count], *groups, self.noise[:count])
+
 
 def render(part: Part, count: int, size: int, patch: int, seed: int, device: str = "cpu") -> Images:
     """The first ``count`` scenes of a part, with what every patch of ``patch`` pixels shows (0, or 1 + kind).
@@ -68,8 +73,8 @@ def render(part: Part, count: int, size: int, patch: int, seed: int, device: str
         scenes = draw(part, block, size, seed)
         rows = slice(start, min(start + BLOCK, count))
         these = slice(0, rows.stop - start)
-        image, shown = _paint(scenes, size, patch, torch.device(device))
-        pixels[rows], patches[rows], labels[rows] = image[these], shown[these], scenes.labels[these]
+        pixels[rows], patches[rows] = _paint(scenes.first(count - start), size, patch, torch.device(device))
+        labels[rows] = scenes.labels[these]
     return Images(pixels, labels, patches)
 
 
