@@ -53,8 +53,10 @@ class Scenes:
 
     def first(self, count: int) -> "Scenes":
         """At most so many of the scenes."""
-        groups = [{name: x[:count] for name, x in one.items()} for one in (self.shapes, self.crumbs, self.ground)]
-        return Scenes(self.labels[:count], self.kinds[:count], *groups, self.noise[:count])
+        shapes, crumbs, ground = (
+            {name: x[:count] for name, x in one.items()} for one in (self.shapes, self.crumbs, self.ground)
+        )
+        return Scenes(self.labels[:count], self.kinds[:count], shapes, crumbs, ground, self.noise[:count])
 
 
 def render(part: Part, count: int, size: int, patch: int, seed: int, device: str = "cpu") -> Images:
