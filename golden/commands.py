@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import golden.experiments.commands
 import golden.models.commands
 import golden.train.commands
 import golden.train.vit_commands
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     golden.models.commands.register(app)
     golden.train.commands.register(app)
     golden.train.vit_commands.register(app)
+    golden.experiments.commands.register(app)
 
 
 def golden_command(

