@@ -94,7 +94,7 @@ class Context:
             return TokenFile.load(self.job.tokens)
         if self.job.model is not None:
             raise LatteError("give --tokens, a token file that latte tokens has written")
-        return tiny.tiny_tokens(self.job.seed)
+        return tiny.tiny_tokens(tiny.tiny_model(self.job.seed)[0], self.job.seed)
 
     def config(self, **changes: Any) -> LatteConfig:
         """The default configuration in the language model's shape, with some fields changed."""

@@ -59,10 +59,10 @@ def load(folder: Path, name: str) -> dict[str, Any]:
 
 def command_line(arguments: Sequence[str]) -> str:
     """A command line to cite: file and folder names without the folders of this machine."""
-    shown = []
-    for argument in arguments:
-        option, equals, value = argument.rpartition("=")
-        shown.append(option + equals + (Path(value).name if Path(value).is_absolute() else value))
+    shown = [
+        "=".join(Path(part).name if Path(part).is_absolute() else part for part in argument.split("="))
+        for argument in arguments
+    ]
     return shlex.join(["latte", *shown])
 
 

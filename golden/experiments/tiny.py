@@ -1,6 +1,5 @@
 """A tiny language model and a text for it, made on the spot: what `--quick` runs on where no model is given."""
 
-import numpy as np
 import torch
 import transformers
 from transformers import PreTrainedModel
@@ -24,13 +23,17 @@ def tiny_model(seed: int) -> tuple[PreTrainedModel, str]:
     return model.eval(), "a tiny model of random weights"
 
 
-def tiny_tokens(seed: int, chunks: int = 16) -> TokenFile:
-    """Tokens of a random walk in which every token has four likely successors, split into training and held out."""
-    rng = np.random.default_rng(seed)
-    successors = rng.integers(0, VOCABULARY, (VOCABULARY, 4))
-    ids = np.zeros(chunks * CHUNK, np.int64)
-    for place in range(1, len(ids)):
-        ids[place] = successors[ids[place - 1], rng.integers(4)]
+def tiny_tokens(model: PreTrainedModel, seed: int, chunks: int = 16) -> TokenFile:
+    """Tokens that the tiny model itself said, so that what pruning loses shows; split into training and held out."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(VOCABULARY, (chunks, 1), generator=generator)
+    last, past = ids, None
+    with torch.no_grad():
+        while ids.shape[1] < CHUNK:
+            answer = model(last, past_key_values=past, use_cache=True)
+            last = torch.multinomial(answer.logits[:, -1].softmax(-1), 1, generator=generator)
+            ids, past = torch.cat([ids, last], dim=1), answer.past_key_values
     return split_tokens(
-        ids, chunk=CHUNK, share=0.25, seed=seed, tokenizer="none", source="a seeded random walk", sha256=""
-    )
+        ids.flatten().numpy(), chunk=CHUNK, share=0.25, seed=seed, tokenizer="none", source="what the model said",
+        sha256="",
+    )  # fmt: skip
