@@ -61,7 +61,7 @@ def test_part_of_the_real_trace_in_both_simulators(name: str, real_trace: RealTr
     """The last queries of two heads that share a K/V head: full causal rows."""
     config = preset(name)
     whole = real_trace(config)
-    queries, keys = 24, whole.k8.shape[1]
+    queries, keys = 16, whole.k8.shape[1]
     part = replace(
         whole,
         q8=whole.q8[3:5, -queries:],
