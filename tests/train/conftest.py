@@ -1,5 +1,6 @@
 """A small language model, its tokenizer and a text with structure, made on the spot."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,17 @@ from golden.train.tokens import TokenFile, split_tokens
 
 VOCABULARY = 48
 WINDOW = 32
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small models gain nothing by threads, and threads that wait for each other on busy cores cost much."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
