@@ -17,7 +17,7 @@ from golden.models.loading import load_language_model
 from golden.nn.plug import LatteRuntime
 from golden.nn.rules import KeepRule
 from golden.nn.thresholds import Thresholds
-from golden.train import thresholds_file
+from golden.train import calibrate, thresholds_file
 from golden.train.schedule import Plan
 from golden.train.subject import Measured, Subject, config_for, model_shape
 from golden.train.task import TextTask
@@ -29,6 +29,9 @@ from latte_hw.config import LatteConfig, Rule
 from latte_hw.errors import LatteError
 
 CONDITIONING = ("smooth_k", "rotate")
+
+LR = 0.05
+"""Learning rate of thresholds, as of `latte train`."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,10 @@ class Context:
         self.data, self.models = task.describe(), [name]
         return Subject(model, runtime, task, self.device, batch or self.sizes.batch)
 
+    def absolute_subject(self) -> Subject:
+        """The language model with LeOPArd-like thresholds, which may be of any sign."""
+        return self.subject(config=self.config(rule=Rule.STATIC), rule=LearnedAbsolute(), signed=True)
+
     def dense(self, subject: Subject | None = None) -> Measured:
         """Dense int8 attention on the held-out windows of the usual length, default precision; measured once."""
         if 0 not in self._dense:
@@ -158,14 +165,18 @@ class Context:
         return None
 
     def _train(self, absolute: bool, bits: int | None) -> TrainedThresholds:
-        rule = LearnedAbsolute() if absolute else None
-        subject = self.subject(rule=rule, estimate_bits=None if absolute else bits, signed=absolute)
-        started = self.start_uniform(subject)
+        if absolute:
+            subject = self.absolute_subject()
+            calibrate.head_wise(subject, self.job.keep, self.sizes.calibration, rounds=12)
+        else:
+            subject = self.subject(estimate_bits=bits)
+            self.start_uniform(subject)
+        start = "head-wise, calibrated" if absolute else "one threshold, calibrated"
         steps = self.sizes.steps
         kind = "absolute thresholds" if absolute else f"thresholds for {bits or 'the configured'} bits"
         self.say(f"training {kind} for {steps} steps, since no --thresholds file fits")
-        trained = self.train(subject, steps, lr=0.1 if absolute else 0.03)
-        origin = {"steps": steps, "seconds": round(trained.seconds, 1), "start_tau": round(started, 3)}
+        trained = self.train(subject, steps, lr=0.1 if absolute else LR)
+        origin = {"steps": steps, "seconds": round(trained.seconds, 1), "start": start}
         return TrainedThresholds(subject.runtime.thresholds.values(), origin)
 
     def start_uniform(self, subject: Subject) -> float:
@@ -173,7 +184,7 @@ class Context:
         match(subject, uniform_family(subject), self.job.keep, self.sizes.calibration, 1)
         return float(subject.runtime.thresholds.values()[0, 0])
 
-    def train(self, subject: Subject, steps: int, *, lr: float = 0.03, keep: float | None = None) -> Trained:
+    def train(self, subject: Subject, steps: int, *, lr: float = LR, keep: float | None = None) -> Trained:
         """Train the subject's thresholds to a share, --keep by default; what the trainer leaves behind."""
         plan = self.plan(steps, lr, subject.batch, keep)
         trained = Trainer(subject, plan, Workers(self.job.device), say=self.progress).run()
@@ -181,7 +192,10 @@ class Context:
         return trained
 
     def plan(self, steps: int, lr: float, batch: int, keep: float | None = None) -> Plan:
-        return Plan(steps=steps, batch=batch, keep=keep or self.job.keep, lr=lr, lr_end=lr / 30, seed=self.job.seed)
+        return Plan(
+            steps=steps, batch=batch, keep=keep or self.job.keep, lr=lr, lr_end=lr / 50, warmup=min(10, steps // 5),
+            seed=self.job.seed,
+        )  # fmt: skip
 
     def progress(self, step: Progress) -> None:
         if step.step % 25 == 0 or step.step in (1, step.steps):

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from golden.experiments.context import Context
+from golden.experiments.context import LR, Context
 from golden.experiments.matching import match, shifted_family
 from golden.experiments.rows import Costs, row
 from golden.train import calibrate
@@ -44,14 +44,14 @@ def run(context: Context) -> dict[str, Any]:
     context.start_uniform(subject)
     calibration = round(time.monotonic() - started, 2)
     steps = sizes.judged_steps[-1]
-    trainer = Trainer(subject, context.plan(steps, 0.03, sizes.batch), Workers(context.job.device),
+    trainer = Trainer(subject, context.plan(steps, LR, sizes.batch), Workers(context.job.device),
                       say=context.progress)  # fmt: skip
     _reset_peak(subject)
     for step in sizes.judged_steps:
         trained = trainer.run(stop_after=step)
         judge(method="trained", step=step, seconds=round(trained.seconds, 2))
     context.settings = {
-        "plan": context.plan(steps, 0.03, sizes.batch).describe(),
+        "plan": context.plan(steps, LR, sizes.batch).describe(),
         "calibration_windows": sizes.calibration,
         "calibration_seconds": calibration,
         "mode": "hard mask, float32 softmax",

@@ -1,7 +1,9 @@
 """Rules of other work beside LATTE's, under the same quantisation, conditioning and scores, at equal pruned shares.
 
 Without training: LATTE with one threshold, Sanger-like, MP-MRF. Trained: LATTE, LeOPArd-like, with the same trainer,
-steps and loss. Oracles: the greatest exact scores of a row, as many for every query, or the same share of its keys.
+steps and loss (LATTE from one threshold, LeOPArd-like from head-wise calibrated ones, because one absolute threshold
+for all heads is too poor a start to learn from). Oracles: the greatest exact scores of a row, as many for every query,
+or the same share of its keys.
 :mod:`golden.experiments.peer_rules` says what each rule reproduces.
 """
 
@@ -9,7 +11,7 @@ from typing import Any
 
 from golden.experiments.context import Context
 from golden.experiments.matching import Family, Matched, match, rule_family, shifted_family, uniform_family
-from golden.experiments.peer_rules import EstimatedProbability, LearnedAbsolute, MeanFilter, TopK
+from golden.experiments.peer_rules import EstimatedProbability, MeanFilter, TopK
 from golden.experiments.precision import costs_of
 from golden.experiments.rows import Costs, difference, equality, row
 from golden.train.subject import Subject
@@ -47,7 +49,7 @@ def _subject(context: Context, method: str) -> Subject:
     if method == "sanger":
         return context.subject(rule=EstimatedProbability())
     if method == "leopard":
-        return context.subject(rule=LearnedAbsolute(), signed=True)
+        return context.absolute_subject()
     return context.subject()
 
 

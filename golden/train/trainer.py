@@ -188,7 +188,9 @@ class Trainer:
             keep.backward()
             keeps += self._positions.chain(raw.grad)
             raw.grad = None
-        return weighted_median(-self._workers.mean(others) / keeps.abs().clamp(min=1e-12), self._workers.mean(keeps))
+        others, keeps = self._workers.mean(others), self._workers.mean(keeps)
+        weight = keeps.abs()  # keeps is negative where a greater threshold keeps less (the `static` rule)
+        return weighted_median(-others * keeps.sign() / weight.clamp(min=1e-12), weight)
 
     def _save(self) -> None:
         if self._saved is None or not self._workers.first:
