@@ -25,7 +25,7 @@ class Sizes:
     judged_steps: tuple[int, ...] = (0, 10, 20, 40, 80, 150)  # of `convergence`; the last one is its length
     fidelity_windows: int = 4
     fidelity_queries: int = 64  # per window
-    lengths: tuple[Length, ...] = (Length(4096, 8, 3, 40), Length(8192, 4, 2, 15))
+    lengths: tuple[Length, ...] = (Length(4096, 6, 2, 30), Length(8192, 4, 1, 10))
     images: int = 2000  # held-out images to judge on, at most
     calibration_images: int = 256
     image_batch: int = 128
