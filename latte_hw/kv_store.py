@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -68,7 +68,7 @@ class KvStore(wiring.Component):
         buffer = Signal(1)
         loading = Signal()
         n_keys = Signal(params.count_bits)
-        m.submodules.loaded = loaded = Fifo(payloads.loaded, depth=config.kv_buffers + 1)
+        m.submodules.loaded = loaded = Fifo(payloads.loaded, depth=max(3, config.kv_buffers + 1))
         wiring.connect(m, loaded.o, wiring.flipped(self.o_loaded))
 
         m.d.comb += self.i_load.ready.eq(~loading & (free != 0))
@@ -94,10 +94,8 @@ class KvStore(wiring.Component):
         m.d.comb += [
             loaded.i.valid.eq(loading & done[0] & done[1]),
             loaded.i.payload.buffer.eq(buffer),
-            loaded.i.payload.n_keys.eq(params.config.max_keys),
+            loaded.i.payload.n_keys.eq(Mux(n_keys < config.max_keys, n_keys, config.max_keys)),
         ]
-        with m.If(n_keys < config.max_keys):
-            m.d.comb += loaded.i.payload.n_keys.eq(n_keys)
         finished = loaded.i.valid & loaded.i.ready
         with m.If(finished):
             m.d.sync += loading.eq(0)

@@ -58,11 +58,10 @@ class Sequencer(wiring.Component):
         params, payloads = self.params, Payloads(self.params)
 
         m.submodules.entries = entries = memory.Memory(
-            shape=payloads.table_entry, depth=params.config.heads, init=[], attrs=NEVER_COLLIDES
+            shape=payloads.table_entry, depth=max(2, params.config.heads), init=[], attrs=NEVER_COLLIDES
         )
         write_port, read_port = entries.write_port(), entries.read_port()
         m.d.comb += [
-            read_port.en.eq(0),  # except when a job starts
             self.i_table.ready.eq(1),
             write_port.addr.eq(self.i_table.payload.head),
             write_port.data.eq(self.i_table.payload),
@@ -78,9 +77,10 @@ class Sequencer(wiring.Component):
         offered = Signal()
         taken = fork_ready(m, offered, [*outputs[:-1], row := _RowOffer(self.o_row)])
 
-        with m.FSM(name="state"):
-            with m.State("idle"), m.If(self.i_job.valid & self.i_loaded.valid):
-                m.d.comb += read_port.en.eq(1)
+        with m.FSM(name="state") as state:
+            starts = state.ongoing("idle") & self.i_job.valid & self.i_loaded.valid
+            m.d.comb += read_port.en.eq(starts)
+            with m.State("idle"), m.If(starts):
                 m.d.sync += [queries_left.eq(job.n_queries), visible_keys.eq(job.causal_offset + 1)]
                 m.next = "queries"
             with m.State("queries"):

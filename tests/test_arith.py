@@ -14,8 +14,8 @@ from golden.arith import split
 from latte_hw.arith import adder_tree, high_part, high_shape, low_part, low_shape, saturate_element
 from latte_hw.config import LatteConfig, Split
 from latte_hw.params import HeadParams
-from latte_hw.timing import tree_levels
 from latte_hw.streams import Valid, delayed
+from latte_hw.timing import tree_levels
 from sim.block_bench import run_block
 
 CONFIGURATIONS = [(bits, kind) for bits in range(2, 9) for kind in Split]

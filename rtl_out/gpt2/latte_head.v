@@ -11077,9 +11077,74 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [5:0] \$998 ;
   reg [5:0] \$999 ;
   reg \$signal  = 1'h0;
-  reg \$signal$639  = 1'h0;
+  reg \$signal$647  = 1'h0;
   input clk;
   wire clk;
+  wire [255:0] estimate_0_keys;
+  wire [3:0] \estimate_0_keys[0] ;
+  wire [3:0] \estimate_0_keys[10] ;
+  wire [3:0] \estimate_0_keys[11] ;
+  wire [3:0] \estimate_0_keys[12] ;
+  wire [3:0] \estimate_0_keys[13] ;
+  wire [3:0] \estimate_0_keys[14] ;
+  wire [3:0] \estimate_0_keys[15] ;
+  wire [3:0] \estimate_0_keys[16] ;
+  wire [3:0] \estimate_0_keys[17] ;
+  wire [3:0] \estimate_0_keys[18] ;
+  wire [3:0] \estimate_0_keys[19] ;
+  wire [3:0] \estimate_0_keys[1] ;
+  wire [3:0] \estimate_0_keys[20] ;
+  wire [3:0] \estimate_0_keys[21] ;
+  wire [3:0] \estimate_0_keys[22] ;
+  wire [3:0] \estimate_0_keys[23] ;
+  wire [3:0] \estimate_0_keys[24] ;
+  wire [3:0] \estimate_0_keys[25] ;
+  wire [3:0] \estimate_0_keys[26] ;
+  wire [3:0] \estimate_0_keys[27] ;
+  wire [3:0] \estimate_0_keys[28] ;
+  wire [3:0] \estimate_0_keys[29] ;
+  wire [3:0] \estimate_0_keys[2] ;
+  wire [3:0] \estimate_0_keys[30] ;
+  wire [3:0] \estimate_0_keys[31] ;
+  wire [3:0] \estimate_0_keys[32] ;
+  wire [3:0] \estimate_0_keys[33] ;
+  wire [3:0] \estimate_0_keys[34] ;
+  wire [3:0] \estimate_0_keys[35] ;
+  wire [3:0] \estimate_0_keys[36] ;
+  wire [3:0] \estimate_0_keys[37] ;
+  wire [3:0] \estimate_0_keys[38] ;
+  wire [3:0] \estimate_0_keys[39] ;
+  wire [3:0] \estimate_0_keys[3] ;
+  wire [3:0] \estimate_0_keys[40] ;
+  wire [3:0] \estimate_0_keys[41] ;
+  wire [3:0] \estimate_0_keys[42] ;
+  wire [3:0] \estimate_0_keys[43] ;
+  wire [3:0] \estimate_0_keys[44] ;
+  wire [3:0] \estimate_0_keys[45] ;
+  wire [3:0] \estimate_0_keys[46] ;
+  wire [3:0] \estimate_0_keys[47] ;
+  wire [3:0] \estimate_0_keys[48] ;
+  wire [3:0] \estimate_0_keys[49] ;
+  wire [3:0] \estimate_0_keys[4] ;
+  wire [3:0] \estimate_0_keys[50] ;
+  wire [3:0] \estimate_0_keys[51] ;
+  wire [3:0] \estimate_0_keys[52] ;
+  wire [3:0] \estimate_0_keys[53] ;
+  wire [3:0] \estimate_0_keys[54] ;
+  wire [3:0] \estimate_0_keys[55] ;
+  wire [3:0] \estimate_0_keys[56] ;
+  wire [3:0] \estimate_0_keys[57] ;
+  wire [3:0] \estimate_0_keys[58] ;
+  wire [3:0] \estimate_0_keys[59] ;
+  wire [3:0] \estimate_0_keys[5] ;
+  wire [3:0] \estimate_0_keys[60] ;
+  wire [3:0] \estimate_0_keys[61] ;
+  wire [3:0] \estimate_0_keys[62] ;
+  wire [3:0] \estimate_0_keys[63] ;
+  wire [3:0] \estimate_0_keys[6] ;
+  wire [3:0] \estimate_0_keys[7] ;
+  wire [3:0] \estimate_0_keys[8] ;
+  wire [3:0] \estimate_0_keys[9] ;
   reg [5:0] estimate_0_plane_0_entry_0 = 6'h00;
   reg [5:0] estimate_0_plane_0_entry_1 = 6'h00;
   reg [5:0] estimate_0_plane_0_entry_10 = 6'h00;
@@ -11207,6 +11272,71 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [11:0] estimate_0_sum_0_0 = 12'h000;
   reg [13:0] estimate_0_sum_0_1 = 14'h0000;
   reg [14:0] estimate_0_sum_1_0 = 15'h0000;
+  wire [255:0] estimate_1_keys;
+  wire [3:0] \estimate_1_keys[0] ;
+  wire [3:0] \estimate_1_keys[10] ;
+  wire [3:0] \estimate_1_keys[11] ;
+  wire [3:0] \estimate_1_keys[12] ;
+  wire [3:0] \estimate_1_keys[13] ;
+  wire [3:0] \estimate_1_keys[14] ;
+  wire [3:0] \estimate_1_keys[15] ;
+  wire [3:0] \estimate_1_keys[16] ;
+  wire [3:0] \estimate_1_keys[17] ;
+  wire [3:0] \estimate_1_keys[18] ;
+  wire [3:0] \estimate_1_keys[19] ;
+  wire [3:0] \estimate_1_keys[1] ;
+  wire [3:0] \estimate_1_keys[20] ;
+  wire [3:0] \estimate_1_keys[21] ;
+  wire [3:0] \estimate_1_keys[22] ;
+  wire [3:0] \estimate_1_keys[23] ;
+  wire [3:0] \estimate_1_keys[24] ;
+  wire [3:0] \estimate_1_keys[25] ;
+  wire [3:0] \estimate_1_keys[26] ;
+  wire [3:0] \estimate_1_keys[27] ;
+  wire [3:0] \estimate_1_keys[28] ;
+  wire [3:0] \estimate_1_keys[29] ;
+  wire [3:0] \estimate_1_keys[2] ;
+  wire [3:0] \estimate_1_keys[30] ;
+  wire [3:0] \estimate_1_keys[31] ;
+  wire [3:0] \estimate_1_keys[32] ;
+  wire [3:0] \estimate_1_keys[33] ;
+  wire [3:0] \estimate_1_keys[34] ;
+  wire [3:0] \estimate_1_keys[35] ;
+  wire [3:0] \estimate_1_keys[36] ;
+  wire [3:0] \estimate_1_keys[37] ;
+  wire [3:0] \estimate_1_keys[38] ;
+  wire [3:0] \estimate_1_keys[39] ;
+  wire [3:0] \estimate_1_keys[3] ;
+  wire [3:0] \estimate_1_keys[40] ;
+  wire [3:0] \estimate_1_keys[41] ;
+  wire [3:0] \estimate_1_keys[42] ;
+  wire [3:0] \estimate_1_keys[43] ;
+  wire [3:0] \estimate_1_keys[44] ;
+  wire [3:0] \estimate_1_keys[45] ;
+  wire [3:0] \estimate_1_keys[46] ;
+  wire [3:0] \estimate_1_keys[47] ;
+  wire [3:0] \estimate_1_keys[48] ;
+  wire [3:0] \estimate_1_keys[49] ;
+  wire [3:0] \estimate_1_keys[4] ;
+  wire [3:0] \estimate_1_keys[50] ;
+  wire [3:0] \estimate_1_keys[51] ;
+  wire [3:0] \estimate_1_keys[52] ;
+  wire [3:0] \estimate_1_keys[53] ;
+  wire [3:0] \estimate_1_keys[54] ;
+  wire [3:0] \estimate_1_keys[55] ;
+  wire [3:0] \estimate_1_keys[56] ;
+  wire [3:0] \estimate_1_keys[57] ;
+  wire [3:0] \estimate_1_keys[58] ;
+  wire [3:0] \estimate_1_keys[59] ;
+  wire [3:0] \estimate_1_keys[5] ;
+  wire [3:0] \estimate_1_keys[60] ;
+  wire [3:0] \estimate_1_keys[61] ;
+  wire [3:0] \estimate_1_keys[62] ;
+  wire [3:0] \estimate_1_keys[63] ;
+  wire [3:0] \estimate_1_keys[6] ;
+  wire [3:0] \estimate_1_keys[7] ;
+  wire [3:0] \estimate_1_keys[8] ;
+  wire [3:0] \estimate_1_keys[9] ;
   reg [5:0] estimate_1_plane_0_entry_0 = 6'h00;
   reg [5:0] estimate_1_plane_0_entry_1 = 6'h00;
   reg [5:0] estimate_1_plane_0_entry_10 = 6'h00;
@@ -11334,6 +11464,71 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [11:0] estimate_1_sum_0_0 = 12'h000;
   reg [13:0] estimate_1_sum_0_1 = 14'h0000;
   reg [14:0] estimate_1_sum_1_0 = 15'h0000;
+  wire [255:0] estimate_2_keys;
+  wire [3:0] \estimate_2_keys[0] ;
+  wire [3:0] \estimate_2_keys[10] ;
+  wire [3:0] \estimate_2_keys[11] ;
+  wire [3:0] \estimate_2_keys[12] ;
+  wire [3:0] \estimate_2_keys[13] ;
+  wire [3:0] \estimate_2_keys[14] ;
+  wire [3:0] \estimate_2_keys[15] ;
+  wire [3:0] \estimate_2_keys[16] ;
+  wire [3:0] \estimate_2_keys[17] ;
+  wire [3:0] \estimate_2_keys[18] ;
+  wire [3:0] \estimate_2_keys[19] ;
+  wire [3:0] \estimate_2_keys[1] ;
+  wire [3:0] \estimate_2_keys[20] ;
+  wire [3:0] \estimate_2_keys[21] ;
+  wire [3:0] \estimate_2_keys[22] ;
+  wire [3:0] \estimate_2_keys[23] ;
+  wire [3:0] \estimate_2_keys[24] ;
+  wire [3:0] \estimate_2_keys[25] ;
+  wire [3:0] \estimate_2_keys[26] ;
+  wire [3:0] \estimate_2_keys[27] ;
+  wire [3:0] \estimate_2_keys[28] ;
+  wire [3:0] \estimate_2_keys[29] ;
+  wire [3:0] \estimate_2_keys[2] ;
+  wire [3:0] \estimate_2_keys[30] ;
+  wire [3:0] \estimate_2_keys[31] ;
+  wire [3:0] \estimate_2_keys[32] ;
+  wire [3:0] \estimate_2_keys[33] ;
+  wire [3:0] \estimate_2_keys[34] ;
+  wire [3:0] \estimate_2_keys[35] ;
+  wire [3:0] \estimate_2_keys[36] ;
+  wire [3:0] \estimate_2_keys[37] ;
+  wire [3:0] \estimate_2_keys[38] ;
+  wire [3:0] \estimate_2_keys[39] ;
+  wire [3:0] \estimate_2_keys[3] ;
+  wire [3:0] \estimate_2_keys[40] ;
+  wire [3:0] \estimate_2_keys[41] ;
+  wire [3:0] \estimate_2_keys[42] ;
+  wire [3:0] \estimate_2_keys[43] ;
+  wire [3:0] \estimate_2_keys[44] ;
+  wire [3:0] \estimate_2_keys[45] ;
+  wire [3:0] \estimate_2_keys[46] ;
+  wire [3:0] \estimate_2_keys[47] ;
+  wire [3:0] \estimate_2_keys[48] ;
+  wire [3:0] \estimate_2_keys[49] ;
+  wire [3:0] \estimate_2_keys[4] ;
+  wire [3:0] \estimate_2_keys[50] ;
+  wire [3:0] \estimate_2_keys[51] ;
+  wire [3:0] \estimate_2_keys[52] ;
+  wire [3:0] \estimate_2_keys[53] ;
+  wire [3:0] \estimate_2_keys[54] ;
+  wire [3:0] \estimate_2_keys[55] ;
+  wire [3:0] \estimate_2_keys[56] ;
+  wire [3:0] \estimate_2_keys[57] ;
+  wire [3:0] \estimate_2_keys[58] ;
+  wire [3:0] \estimate_2_keys[59] ;
+  wire [3:0] \estimate_2_keys[5] ;
+  wire [3:0] \estimate_2_keys[60] ;
+  wire [3:0] \estimate_2_keys[61] ;
+  wire [3:0] \estimate_2_keys[62] ;
+  wire [3:0] \estimate_2_keys[63] ;
+  wire [3:0] \estimate_2_keys[6] ;
+  wire [3:0] \estimate_2_keys[7] ;
+  wire [3:0] \estimate_2_keys[8] ;
+  wire [3:0] \estimate_2_keys[9] ;
   reg [5:0] estimate_2_plane_0_entry_0 = 6'h00;
   reg [5:0] estimate_2_plane_0_entry_1 = 6'h00;
   reg [5:0] estimate_2_plane_0_entry_10 = 6'h00;
@@ -11461,6 +11656,71 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [11:0] estimate_2_sum_0_0 = 12'h000;
   reg [13:0] estimate_2_sum_0_1 = 14'h0000;
   reg [14:0] estimate_2_sum_1_0 = 15'h0000;
+  wire [255:0] estimate_3_keys;
+  wire [3:0] \estimate_3_keys[0] ;
+  wire [3:0] \estimate_3_keys[10] ;
+  wire [3:0] \estimate_3_keys[11] ;
+  wire [3:0] \estimate_3_keys[12] ;
+  wire [3:0] \estimate_3_keys[13] ;
+  wire [3:0] \estimate_3_keys[14] ;
+  wire [3:0] \estimate_3_keys[15] ;
+  wire [3:0] \estimate_3_keys[16] ;
+  wire [3:0] \estimate_3_keys[17] ;
+  wire [3:0] \estimate_3_keys[18] ;
+  wire [3:0] \estimate_3_keys[19] ;
+  wire [3:0] \estimate_3_keys[1] ;
+  wire [3:0] \estimate_3_keys[20] ;
+  wire [3:0] \estimate_3_keys[21] ;
+  wire [3:0] \estimate_3_keys[22] ;
+  wire [3:0] \estimate_3_keys[23] ;
+  wire [3:0] \estimate_3_keys[24] ;
+  wire [3:0] \estimate_3_keys[25] ;
+  wire [3:0] \estimate_3_keys[26] ;
+  wire [3:0] \estimate_3_keys[27] ;
+  wire [3:0] \estimate_3_keys[28] ;
+  wire [3:0] \estimate_3_keys[29] ;
+  wire [3:0] \estimate_3_keys[2] ;
+  wire [3:0] \estimate_3_keys[30] ;
+  wire [3:0] \estimate_3_keys[31] ;
+  wire [3:0] \estimate_3_keys[32] ;
+  wire [3:0] \estimate_3_keys[33] ;
+  wire [3:0] \estimate_3_keys[34] ;
+  wire [3:0] \estimate_3_keys[35] ;
+  wire [3:0] \estimate_3_keys[36] ;
+  wire [3:0] \estimate_3_keys[37] ;
+  wire [3:0] \estimate_3_keys[38] ;
+  wire [3:0] \estimate_3_keys[39] ;
+  wire [3:0] \estimate_3_keys[3] ;
+  wire [3:0] \estimate_3_keys[40] ;
+  wire [3:0] \estimate_3_keys[41] ;
+  wire [3:0] \estimate_3_keys[42] ;
+  wire [3:0] \estimate_3_keys[43] ;
+  wire [3:0] \estimate_3_keys[44] ;
+  wire [3:0] \estimate_3_keys[45] ;
+  wire [3:0] \estimate_3_keys[46] ;
+  wire [3:0] \estimate_3_keys[47] ;
+  wire [3:0] \estimate_3_keys[48] ;
+  wire [3:0] \estimate_3_keys[49] ;
+  wire [3:0] \estimate_3_keys[4] ;
+  wire [3:0] \estimate_3_keys[50] ;
+  wire [3:0] \estimate_3_keys[51] ;
+  wire [3:0] \estimate_3_keys[52] ;
+  wire [3:0] \estimate_3_keys[53] ;
+  wire [3:0] \estimate_3_keys[54] ;
+  wire [3:0] \estimate_3_keys[55] ;
+  wire [3:0] \estimate_3_keys[56] ;
+  wire [3:0] \estimate_3_keys[57] ;
+  wire [3:0] \estimate_3_keys[58] ;
+  wire [3:0] \estimate_3_keys[59] ;
+  wire [3:0] \estimate_3_keys[5] ;
+  wire [3:0] \estimate_3_keys[60] ;
+  wire [3:0] \estimate_3_keys[61] ;
+  wire [3:0] \estimate_3_keys[62] ;
+  wire [3:0] \estimate_3_keys[63] ;
+  wire [3:0] \estimate_3_keys[6] ;
+  wire [3:0] \estimate_3_keys[7] ;
+  wire [3:0] \estimate_3_keys[8] ;
+  wire [3:0] \estimate_3_keys[9] ;
   reg [5:0] estimate_3_plane_0_entry_0 = 6'h00;
   reg [5:0] estimate_3_plane_0_entry_1 = 6'h00;
   reg [5:0] estimate_3_plane_0_entry_10 = 6'h00;
@@ -11588,6 +11848,71 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [11:0] estimate_3_sum_0_0 = 12'h000;
   reg [13:0] estimate_3_sum_0_1 = 14'h0000;
   reg [14:0] estimate_3_sum_1_0 = 15'h0000;
+  wire [255:0] estimate_4_keys;
+  wire [3:0] \estimate_4_keys[0] ;
+  wire [3:0] \estimate_4_keys[10] ;
+  wire [3:0] \estimate_4_keys[11] ;
+  wire [3:0] \estimate_4_keys[12] ;
+  wire [3:0] \estimate_4_keys[13] ;
+  wire [3:0] \estimate_4_keys[14] ;
+  wire [3:0] \estimate_4_keys[15] ;
+  wire [3:0] \estimate_4_keys[16] ;
+  wire [3:0] \estimate_4_keys[17] ;
+  wire [3:0] \estimate_4_keys[18] ;
+  wire [3:0] \estimate_4_keys[19] ;
+  wire [3:0] \estimate_4_keys[1] ;
+  wire [3:0] \estimate_4_keys[20] ;
+  wire [3:0] \estimate_4_keys[21] ;
+  wire [3:0] \estimate_4_keys[22] ;
+  wire [3:0] \estimate_4_keys[23] ;
+  wire [3:0] \estimate_4_keys[24] ;
+  wire [3:0] \estimate_4_keys[25] ;
+  wire [3:0] \estimate_4_keys[26] ;
+  wire [3:0] \estimate_4_keys[27] ;
+  wire [3:0] \estimate_4_keys[28] ;
+  wire [3:0] \estimate_4_keys[29] ;
+  wire [3:0] \estimate_4_keys[2] ;
+  wire [3:0] \estimate_4_keys[30] ;
+  wire [3:0] \estimate_4_keys[31] ;
+  wire [3:0] \estimate_4_keys[32] ;
+  wire [3:0] \estimate_4_keys[33] ;
+  wire [3:0] \estimate_4_keys[34] ;
+  wire [3:0] \estimate_4_keys[35] ;
+  wire [3:0] \estimate_4_keys[36] ;
+  wire [3:0] \estimate_4_keys[37] ;
+  wire [3:0] \estimate_4_keys[38] ;
+  wire [3:0] \estimate_4_keys[39] ;
+  wire [3:0] \estimate_4_keys[3] ;
+  wire [3:0] \estimate_4_keys[40] ;
+  wire [3:0] \estimate_4_keys[41] ;
+  wire [3:0] \estimate_4_keys[42] ;
+  wire [3:0] \estimate_4_keys[43] ;
+  wire [3:0] \estimate_4_keys[44] ;
+  wire [3:0] \estimate_4_keys[45] ;
+  wire [3:0] \estimate_4_keys[46] ;
+  wire [3:0] \estimate_4_keys[47] ;
+  wire [3:0] \estimate_4_keys[48] ;
+  wire [3:0] \estimate_4_keys[49] ;
+  wire [3:0] \estimate_4_keys[4] ;
+  wire [3:0] \estimate_4_keys[50] ;
+  wire [3:0] \estimate_4_keys[51] ;
+  wire [3:0] \estimate_4_keys[52] ;
+  wire [3:0] \estimate_4_keys[53] ;
+  wire [3:0] \estimate_4_keys[54] ;
+  wire [3:0] \estimate_4_keys[55] ;
+  wire [3:0] \estimate_4_keys[56] ;
+  wire [3:0] \estimate_4_keys[57] ;
+  wire [3:0] \estimate_4_keys[58] ;
+  wire [3:0] \estimate_4_keys[59] ;
+  wire [3:0] \estimate_4_keys[5] ;
+  wire [3:0] \estimate_4_keys[60] ;
+  wire [3:0] \estimate_4_keys[61] ;
+  wire [3:0] \estimate_4_keys[62] ;
+  wire [3:0] \estimate_4_keys[63] ;
+  wire [3:0] \estimate_4_keys[6] ;
+  wire [3:0] \estimate_4_keys[7] ;
+  wire [3:0] \estimate_4_keys[8] ;
+  wire [3:0] \estimate_4_keys[9] ;
   reg [5:0] estimate_4_plane_0_entry_0 = 6'h00;
   reg [5:0] estimate_4_plane_0_entry_1 = 6'h00;
   reg [5:0] estimate_4_plane_0_entry_10 = 6'h00;
@@ -11715,6 +12040,71 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [11:0] estimate_4_sum_0_0 = 12'h000;
   reg [13:0] estimate_4_sum_0_1 = 14'h0000;
   reg [14:0] estimate_4_sum_1_0 = 15'h0000;
+  wire [255:0] estimate_5_keys;
+  wire [3:0] \estimate_5_keys[0] ;
+  wire [3:0] \estimate_5_keys[10] ;
+  wire [3:0] \estimate_5_keys[11] ;
+  wire [3:0] \estimate_5_keys[12] ;
+  wire [3:0] \estimate_5_keys[13] ;
+  wire [3:0] \estimate_5_keys[14] ;
+  wire [3:0] \estimate_5_keys[15] ;
+  wire [3:0] \estimate_5_keys[16] ;
+  wire [3:0] \estimate_5_keys[17] ;
+  wire [3:0] \estimate_5_keys[18] ;
+  wire [3:0] \estimate_5_keys[19] ;
+  wire [3:0] \estimate_5_keys[1] ;
+  wire [3:0] \estimate_5_keys[20] ;
+  wire [3:0] \estimate_5_keys[21] ;
+  wire [3:0] \estimate_5_keys[22] ;
+  wire [3:0] \estimate_5_keys[23] ;
+  wire [3:0] \estimate_5_keys[24] ;
+  wire [3:0] \estimate_5_keys[25] ;
+  wire [3:0] \estimate_5_keys[26] ;
+  wire [3:0] \estimate_5_keys[27] ;
+  wire [3:0] \estimate_5_keys[28] ;
+  wire [3:0] \estimate_5_keys[29] ;
+  wire [3:0] \estimate_5_keys[2] ;
+  wire [3:0] \estimate_5_keys[30] ;
+  wire [3:0] \estimate_5_keys[31] ;
+  wire [3:0] \estimate_5_keys[32] ;
+  wire [3:0] \estimate_5_keys[33] ;
+  wire [3:0] \estimate_5_keys[34] ;
+  wire [3:0] \estimate_5_keys[35] ;
+  wire [3:0] \estimate_5_keys[36] ;
+  wire [3:0] \estimate_5_keys[37] ;
+  wire [3:0] \estimate_5_keys[38] ;
+  wire [3:0] \estimate_5_keys[39] ;
+  wire [3:0] \estimate_5_keys[3] ;
+  wire [3:0] \estimate_5_keys[40] ;
+  wire [3:0] \estimate_5_keys[41] ;
+  wire [3:0] \estimate_5_keys[42] ;
+  wire [3:0] \estimate_5_keys[43] ;
+  wire [3:0] \estimate_5_keys[44] ;
+  wire [3:0] \estimate_5_keys[45] ;
+  wire [3:0] \estimate_5_keys[46] ;
+  wire [3:0] \estimate_5_keys[47] ;
+  wire [3:0] \estimate_5_keys[48] ;
+  wire [3:0] \estimate_5_keys[49] ;
+  wire [3:0] \estimate_5_keys[4] ;
+  wire [3:0] \estimate_5_keys[50] ;
+  wire [3:0] \estimate_5_keys[51] ;
+  wire [3:0] \estimate_5_keys[52] ;
+  wire [3:0] \estimate_5_keys[53] ;
+  wire [3:0] \estimate_5_keys[54] ;
+  wire [3:0] \estimate_5_keys[55] ;
+  wire [3:0] \estimate_5_keys[56] ;
+  wire [3:0] \estimate_5_keys[57] ;
+  wire [3:0] \estimate_5_keys[58] ;
+  wire [3:0] \estimate_5_keys[59] ;
+  wire [3:0] \estimate_5_keys[5] ;
+  wire [3:0] \estimate_5_keys[60] ;
+  wire [3:0] \estimate_5_keys[61] ;
+  wire [3:0] \estimate_5_keys[62] ;
+  wire [3:0] \estimate_5_keys[63] ;
+  wire [3:0] \estimate_5_keys[6] ;
+  wire [3:0] \estimate_5_keys[7] ;
+  wire [3:0] \estimate_5_keys[8] ;
+  wire [3:0] \estimate_5_keys[9] ;
   reg [5:0] estimate_5_plane_0_entry_0 = 6'h00;
   reg [5:0] estimate_5_plane_0_entry_1 = 6'h00;
   reg [5:0] estimate_5_plane_0_entry_10 = 6'h00;
@@ -11842,6 +12232,71 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [11:0] estimate_5_sum_0_0 = 12'h000;
   reg [13:0] estimate_5_sum_0_1 = 14'h0000;
   reg [14:0] estimate_5_sum_1_0 = 15'h0000;
+  wire [255:0] estimate_6_keys;
+  wire [3:0] \estimate_6_keys[0] ;
+  wire [3:0] \estimate_6_keys[10] ;
+  wire [3:0] \estimate_6_keys[11] ;
+  wire [3:0] \estimate_6_keys[12] ;
+  wire [3:0] \estimate_6_keys[13] ;
+  wire [3:0] \estimate_6_keys[14] ;
+  wire [3:0] \estimate_6_keys[15] ;
+  wire [3:0] \estimate_6_keys[16] ;
+  wire [3:0] \estimate_6_keys[17] ;
+  wire [3:0] \estimate_6_keys[18] ;
+  wire [3:0] \estimate_6_keys[19] ;
+  wire [3:0] \estimate_6_keys[1] ;
+  wire [3:0] \estimate_6_keys[20] ;
+  wire [3:0] \estimate_6_keys[21] ;
+  wire [3:0] \estimate_6_keys[22] ;
+  wire [3:0] \estimate_6_keys[23] ;
+  wire [3:0] \estimate_6_keys[24] ;
+  wire [3:0] \estimate_6_keys[25] ;
+  wire [3:0] \estimate_6_keys[26] ;
+  wire [3:0] \estimate_6_keys[27] ;
+  wire [3:0] \estimate_6_keys[28] ;
+  wire [3:0] \estimate_6_keys[29] ;
+  wire [3:0] \estimate_6_keys[2] ;
+  wire [3:0] \estimate_6_keys[30] ;
+  wire [3:0] \estimate_6_keys[31] ;
+  wire [3:0] \estimate_6_keys[32] ;
+  wire [3:0] \estimate_6_keys[33] ;
+  wire [3:0] \estimate_6_keys[34] ;
+  wire [3:0] \estimate_6_keys[35] ;
+  wire [3:0] \estimate_6_keys[36] ;
+  wire [3:0] \estimate_6_keys[37] ;
+  wire [3:0] \estimate_6_keys[38] ;
+  wire [3:0] \estimate_6_keys[39] ;
+  wire [3:0] \estimate_6_keys[3] ;
+  wire [3:0] \estimate_6_keys[40] ;
+  wire [3:0] \estimate_6_keys[41] ;
+  wire [3:0] \estimate_6_keys[42] ;
+  wire [3:0] \estimate_6_keys[43] ;
+  wire [3:0] \estimate_6_keys[44] ;
+  wire [3:0] \estimate_6_keys[45] ;
+  wire [3:0] \estimate_6_keys[46] ;
+  wire [3:0] \estimate_6_keys[47] ;
+  wire [3:0] \estimate_6_keys[48] ;
+  wire [3:0] \estimate_6_keys[49] ;
+  wire [3:0] \estimate_6_keys[4] ;
+  wire [3:0] \estimate_6_keys[50] ;
+  wire [3:0] \estimate_6_keys[51] ;
+  wire [3:0] \estimate_6_keys[52] ;
+  wire [3:0] \estimate_6_keys[53] ;
+  wire [3:0] \estimate_6_keys[54] ;
+  wire [3:0] \estimate_6_keys[55] ;
+  wire [3:0] \estimate_6_keys[56] ;
+  wire [3:0] \estimate_6_keys[57] ;
+  wire [3:0] \estimate_6_keys[58] ;
+  wire [3:0] \estimate_6_keys[59] ;
+  wire [3:0] \estimate_6_keys[5] ;
+  wire [3:0] \estimate_6_keys[60] ;
+  wire [3:0] \estimate_6_keys[61] ;
+  wire [3:0] \estimate_6_keys[62] ;
+  wire [3:0] \estimate_6_keys[63] ;
+  wire [3:0] \estimate_6_keys[6] ;
+  wire [3:0] \estimate_6_keys[7] ;
+  wire [3:0] \estimate_6_keys[8] ;
+  wire [3:0] \estimate_6_keys[9] ;
   reg [5:0] estimate_6_plane_0_entry_0 = 6'h00;
   reg [5:0] estimate_6_plane_0_entry_1 = 6'h00;
   reg [5:0] estimate_6_plane_0_entry_10 = 6'h00;
@@ -11969,6 +12424,71 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [11:0] estimate_6_sum_0_0 = 12'h000;
   reg [13:0] estimate_6_sum_0_1 = 14'h0000;
   reg [14:0] estimate_6_sum_1_0 = 15'h0000;
+  wire [255:0] estimate_7_keys;
+  wire [3:0] \estimate_7_keys[0] ;
+  wire [3:0] \estimate_7_keys[10] ;
+  wire [3:0] \estimate_7_keys[11] ;
+  wire [3:0] \estimate_7_keys[12] ;
+  wire [3:0] \estimate_7_keys[13] ;
+  wire [3:0] \estimate_7_keys[14] ;
+  wire [3:0] \estimate_7_keys[15] ;
+  wire [3:0] \estimate_7_keys[16] ;
+  wire [3:0] \estimate_7_keys[17] ;
+  wire [3:0] \estimate_7_keys[18] ;
+  wire [3:0] \estimate_7_keys[19] ;
+  wire [3:0] \estimate_7_keys[1] ;
+  wire [3:0] \estimate_7_keys[20] ;
+  wire [3:0] \estimate_7_keys[21] ;
+  wire [3:0] \estimate_7_keys[22] ;
+  wire [3:0] \estimate_7_keys[23] ;
+  wire [3:0] \estimate_7_keys[24] ;
+  wire [3:0] \estimate_7_keys[25] ;
+  wire [3:0] \estimate_7_keys[26] ;
+  wire [3:0] \estimate_7_keys[27] ;
+  wire [3:0] \estimate_7_keys[28] ;
+  wire [3:0] \estimate_7_keys[29] ;
+  wire [3:0] \estimate_7_keys[2] ;
+  wire [3:0] \estimate_7_keys[30] ;
+  wire [3:0] \estimate_7_keys[31] ;
+  wire [3:0] \estimate_7_keys[32] ;
+  wire [3:0] \estimate_7_keys[33] ;
+  wire [3:0] \estimate_7_keys[34] ;
+  wire [3:0] \estimate_7_keys[35] ;
+  wire [3:0] \estimate_7_keys[36] ;
+  wire [3:0] \estimate_7_keys[37] ;
+  wire [3:0] \estimate_7_keys[38] ;
+  wire [3:0] \estimate_7_keys[39] ;
+  wire [3:0] \estimate_7_keys[3] ;
+  wire [3:0] \estimate_7_keys[40] ;
+  wire [3:0] \estimate_7_keys[41] ;
+  wire [3:0] \estimate_7_keys[42] ;
+  wire [3:0] \estimate_7_keys[43] ;
+  wire [3:0] \estimate_7_keys[44] ;
+  wire [3:0] \estimate_7_keys[45] ;
+  wire [3:0] \estimate_7_keys[46] ;
+  wire [3:0] \estimate_7_keys[47] ;
+  wire [3:0] \estimate_7_keys[48] ;
+  wire [3:0] \estimate_7_keys[49] ;
+  wire [3:0] \estimate_7_keys[4] ;
+  wire [3:0] \estimate_7_keys[50] ;
+  wire [3:0] \estimate_7_keys[51] ;
+  wire [3:0] \estimate_7_keys[52] ;
+  wire [3:0] \estimate_7_keys[53] ;
+  wire [3:0] \estimate_7_keys[54] ;
+  wire [3:0] \estimate_7_keys[55] ;
+  wire [3:0] \estimate_7_keys[56] ;
+  wire [3:0] \estimate_7_keys[57] ;
+  wire [3:0] \estimate_7_keys[58] ;
+  wire [3:0] \estimate_7_keys[59] ;
+  wire [3:0] \estimate_7_keys[5] ;
+  wire [3:0] \estimate_7_keys[60] ;
+  wire [3:0] \estimate_7_keys[61] ;
+  wire [3:0] \estimate_7_keys[62] ;
+  wire [3:0] \estimate_7_keys[63] ;
+  wire [3:0] \estimate_7_keys[6] ;
+  wire [3:0] \estimate_7_keys[7] ;
+  wire [3:0] \estimate_7_keys[8] ;
+  wire [3:0] \estimate_7_keys[9] ;
   reg [5:0] estimate_7_plane_0_entry_0 = 6'h00;
   reg [5:0] estimate_7_plane_0_entry_1 = 6'h00;
   reg [5:0] estimate_7_plane_0_entry_10 = 6'h00;
@@ -12865,7 +13385,6 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire prepared;
   reg read_place = 1'h0;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$115 ;
   wire [4:0] \read_port__addr$116 ;
   wire [4:0] \read_port__addr$117 ;
   wire [4:0] \read_port__addr$118 ;
@@ -12928,8 +13447,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [4:0] \read_port__addr$175 ;
   wire [4:0] \read_port__addr$176 ;
   wire [4:0] \read_port__addr$177 ;
-  wire [4:0] \read_port__addr$180 ;
-  wire [4:0] \read_port__addr$181 ;
+  wire [4:0] \read_port__addr$178 ;
   wire [4:0] \read_port__addr$182 ;
   wire [4:0] \read_port__addr$183 ;
   wire [4:0] \read_port__addr$184 ;
@@ -12992,9 +13510,8 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [4:0] \read_port__addr$241 ;
   wire [4:0] \read_port__addr$242 ;
   wire [4:0] \read_port__addr$243 ;
+  wire [4:0] \read_port__addr$244 ;
   wire [4:0] \read_port__addr$245 ;
-  wire [4:0] \read_port__addr$246 ;
-  wire [4:0] \read_port__addr$247 ;
   wire [4:0] \read_port__addr$248 ;
   wire [4:0] \read_port__addr$249 ;
   wire [4:0] \read_port__addr$250 ;
@@ -13056,10 +13573,9 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [4:0] \read_port__addr$306 ;
   wire [4:0] \read_port__addr$307 ;
   wire [4:0] \read_port__addr$308 ;
+  wire [4:0] \read_port__addr$309 ;
   wire [4:0] \read_port__addr$310 ;
   wire [4:0] \read_port__addr$311 ;
-  wire [4:0] \read_port__addr$312 ;
-  wire [4:0] \read_port__addr$313 ;
   wire [4:0] \read_port__addr$314 ;
   wire [4:0] \read_port__addr$315 ;
   wire [4:0] \read_port__addr$316 ;
@@ -13120,11 +13636,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [4:0] \read_port__addr$371 ;
   wire [4:0] \read_port__addr$372 ;
   wire [4:0] \read_port__addr$373 ;
+  wire [4:0] \read_port__addr$374 ;
   wire [4:0] \read_port__addr$375 ;
   wire [4:0] \read_port__addr$376 ;
   wire [4:0] \read_port__addr$377 ;
-  wire [4:0] \read_port__addr$378 ;
-  wire [4:0] \read_port__addr$379 ;
   wire [4:0] \read_port__addr$380 ;
   wire [4:0] \read_port__addr$381 ;
   wire [4:0] \read_port__addr$382 ;
@@ -13184,12 +13699,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [4:0] \read_port__addr$436 ;
   wire [4:0] \read_port__addr$437 ;
   wire [4:0] \read_port__addr$438 ;
+  wire [4:0] \read_port__addr$439 ;
   wire [4:0] \read_port__addr$440 ;
   wire [4:0] \read_port__addr$441 ;
   wire [4:0] \read_port__addr$442 ;
   wire [4:0] \read_port__addr$443 ;
-  wire [4:0] \read_port__addr$444 ;
-  wire [4:0] \read_port__addr$445 ;
   wire [4:0] \read_port__addr$446 ;
   wire [4:0] \read_port__addr$447 ;
   wire [4:0] \read_port__addr$448 ;
@@ -13248,13 +13762,12 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [4:0] \read_port__addr$501 ;
   wire [4:0] \read_port__addr$502 ;
   wire [4:0] \read_port__addr$503 ;
+  wire [4:0] \read_port__addr$504 ;
   wire [4:0] \read_port__addr$505 ;
   wire [4:0] \read_port__addr$506 ;
   wire [4:0] \read_port__addr$507 ;
   wire [4:0] \read_port__addr$508 ;
   wire [4:0] \read_port__addr$509 ;
-  wire [4:0] \read_port__addr$510 ;
-  wire [4:0] \read_port__addr$511 ;
   wire [4:0] \read_port__addr$512 ;
   wire [4:0] \read_port__addr$513 ;
   wire [4:0] \read_port__addr$514 ;
@@ -13312,14 +13825,13 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [4:0] \read_port__addr$566 ;
   wire [4:0] \read_port__addr$567 ;
   wire [4:0] \read_port__addr$568 ;
+  wire [4:0] \read_port__addr$569 ;
   wire [4:0] \read_port__addr$570 ;
   wire [4:0] \read_port__addr$571 ;
   wire [4:0] \read_port__addr$572 ;
   wire [4:0] \read_port__addr$573 ;
   wire [4:0] \read_port__addr$574 ;
   wire [4:0] \read_port__addr$575 ;
-  wire [4:0] \read_port__addr$576 ;
-  wire [4:0] \read_port__addr$577 ;
   wire [4:0] \read_port__addr$578 ;
   wire [4:0] \read_port__addr$579 ;
   wire [4:0] \read_port__addr$580 ;
@@ -13376,16 +13888,24 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [4:0] \read_port__addr$631 ;
   wire [4:0] \read_port__addr$632 ;
   wire [4:0] \read_port__addr$633 ;
+  wire [4:0] \read_port__addr$634 ;
+  wire [4:0] \read_port__addr$635 ;
+  wire [4:0] \read_port__addr$636 ;
+  wire [4:0] \read_port__addr$637 ;
+  wire [4:0] \read_port__addr$638 ;
+  wire [4:0] \read_port__addr$639 ;
+  wire [4:0] \read_port__addr$640 ;
+  wire [4:0] \read_port__addr$641 ;
   wire [5:0] read_port__data;
   wire [5:0] \read_port__data$1000 ;
   wire [5:0] \read_port__data$1002 ;
   wire [5:0] \read_port__data$1004 ;
   wire [5:0] \read_port__data$1006 ;
   wire [5:0] \read_port__data$1008 ;
-  wire [5:0] \read_port__data$1027 ;
-  wire [5:0] \read_port__data$1029 ;
-  wire [5:0] \read_port__data$1031 ;
-  wire [5:0] \read_port__data$1033 ;
+  wire [5:0] \read_port__data$1010 ;
+  wire [5:0] \read_port__data$1012 ;
+  wire [5:0] \read_port__data$1014 ;
+  wire [5:0] \read_port__data$1016 ;
   wire [5:0] \read_port__data$1035 ;
   wire [5:0] \read_port__data$1037 ;
   wire [5:0] \read_port__data$1039 ;
@@ -13398,10 +13918,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1053 ;
   wire [5:0] \read_port__data$1055 ;
   wire [5:0] \read_port__data$1057 ;
-  wire [5:0] \read_port__data$1074 ;
-  wire [5:0] \read_port__data$1076 ;
-  wire [5:0] \read_port__data$1078 ;
-  wire [5:0] \read_port__data$1080 ;
+  wire [5:0] \read_port__data$1059 ;
+  wire [5:0] \read_port__data$1061 ;
+  wire [5:0] \read_port__data$1063 ;
+  wire [5:0] \read_port__data$1065 ;
   wire [5:0] \read_port__data$1082 ;
   wire [5:0] \read_port__data$1084 ;
   wire [5:0] \read_port__data$1086 ;
@@ -13414,10 +13934,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1100 ;
   wire [5:0] \read_port__data$1102 ;
   wire [5:0] \read_port__data$1104 ;
-  wire [5:0] \read_port__data$1121 ;
-  wire [5:0] \read_port__data$1123 ;
-  wire [5:0] \read_port__data$1125 ;
-  wire [5:0] \read_port__data$1127 ;
+  wire [5:0] \read_port__data$1106 ;
+  wire [5:0] \read_port__data$1108 ;
+  wire [5:0] \read_port__data$1110 ;
+  wire [5:0] \read_port__data$1112 ;
   wire [5:0] \read_port__data$1129 ;
   wire [5:0] \read_port__data$1131 ;
   wire [5:0] \read_port__data$1133 ;
@@ -13430,10 +13950,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1147 ;
   wire [5:0] \read_port__data$1149 ;
   wire [5:0] \read_port__data$1151 ;
-  wire [5:0] \read_port__data$1168 ;
-  wire [5:0] \read_port__data$1170 ;
-  wire [5:0] \read_port__data$1172 ;
-  wire [5:0] \read_port__data$1174 ;
+  wire [5:0] \read_port__data$1153 ;
+  wire [5:0] \read_port__data$1155 ;
+  wire [5:0] \read_port__data$1157 ;
+  wire [5:0] \read_port__data$1159 ;
   wire [5:0] \read_port__data$1176 ;
   wire [5:0] \read_port__data$1178 ;
   wire [5:0] \read_port__data$1180 ;
@@ -13446,10 +13966,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1194 ;
   wire [5:0] \read_port__data$1196 ;
   wire [5:0] \read_port__data$1198 ;
-  wire [5:0] \read_port__data$1217 ;
-  wire [5:0] \read_port__data$1219 ;
-  wire [5:0] \read_port__data$1221 ;
-  wire [5:0] \read_port__data$1223 ;
+  wire [5:0] \read_port__data$1200 ;
+  wire [5:0] \read_port__data$1202 ;
+  wire [5:0] \read_port__data$1204 ;
+  wire [5:0] \read_port__data$1206 ;
   wire [5:0] \read_port__data$1225 ;
   wire [5:0] \read_port__data$1227 ;
   wire [5:0] \read_port__data$1229 ;
@@ -13462,10 +13982,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1243 ;
   wire [5:0] \read_port__data$1245 ;
   wire [5:0] \read_port__data$1247 ;
-  wire [5:0] \read_port__data$1264 ;
-  wire [5:0] \read_port__data$1266 ;
-  wire [5:0] \read_port__data$1268 ;
-  wire [5:0] \read_port__data$1270 ;
+  wire [5:0] \read_port__data$1249 ;
+  wire [5:0] \read_port__data$1251 ;
+  wire [5:0] \read_port__data$1253 ;
+  wire [5:0] \read_port__data$1255 ;
   wire [5:0] \read_port__data$1272 ;
   wire [5:0] \read_port__data$1274 ;
   wire [5:0] \read_port__data$1276 ;
@@ -13478,10 +13998,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1290 ;
   wire [5:0] \read_port__data$1292 ;
   wire [5:0] \read_port__data$1294 ;
-  wire [5:0] \read_port__data$1311 ;
-  wire [5:0] \read_port__data$1313 ;
-  wire [5:0] \read_port__data$1315 ;
-  wire [5:0] \read_port__data$1317 ;
+  wire [5:0] \read_port__data$1296 ;
+  wire [5:0] \read_port__data$1298 ;
+  wire [5:0] \read_port__data$1300 ;
+  wire [5:0] \read_port__data$1302 ;
   wire [5:0] \read_port__data$1319 ;
   wire [5:0] \read_port__data$1321 ;
   wire [5:0] \read_port__data$1323 ;
@@ -13494,10 +14014,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1337 ;
   wire [5:0] \read_port__data$1339 ;
   wire [5:0] \read_port__data$1341 ;
-  wire [5:0] \read_port__data$1358 ;
-  wire [5:0] \read_port__data$1360 ;
-  wire [5:0] \read_port__data$1362 ;
-  wire [5:0] \read_port__data$1364 ;
+  wire [5:0] \read_port__data$1343 ;
+  wire [5:0] \read_port__data$1345 ;
+  wire [5:0] \read_port__data$1347 ;
+  wire [5:0] \read_port__data$1349 ;
   wire [5:0] \read_port__data$1366 ;
   wire [5:0] \read_port__data$1368 ;
   wire [5:0] \read_port__data$1370 ;
@@ -13510,10 +14030,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1384 ;
   wire [5:0] \read_port__data$1386 ;
   wire [5:0] \read_port__data$1388 ;
-  wire [5:0] \read_port__data$1407 ;
-  wire [5:0] \read_port__data$1409 ;
-  wire [5:0] \read_port__data$1411 ;
-  wire [5:0] \read_port__data$1413 ;
+  wire [5:0] \read_port__data$1390 ;
+  wire [5:0] \read_port__data$1392 ;
+  wire [5:0] \read_port__data$1394 ;
+  wire [5:0] \read_port__data$1396 ;
   wire [5:0] \read_port__data$1415 ;
   wire [5:0] \read_port__data$1417 ;
   wire [5:0] \read_port__data$1419 ;
@@ -13526,10 +14046,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1433 ;
   wire [5:0] \read_port__data$1435 ;
   wire [5:0] \read_port__data$1437 ;
-  wire [5:0] \read_port__data$1454 ;
-  wire [5:0] \read_port__data$1456 ;
-  wire [5:0] \read_port__data$1458 ;
-  wire [5:0] \read_port__data$1460 ;
+  wire [5:0] \read_port__data$1439 ;
+  wire [5:0] \read_port__data$1441 ;
+  wire [5:0] \read_port__data$1443 ;
+  wire [5:0] \read_port__data$1445 ;
   wire [5:0] \read_port__data$1462 ;
   wire [5:0] \read_port__data$1464 ;
   wire [5:0] \read_port__data$1466 ;
@@ -13542,10 +14062,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1480 ;
   wire [5:0] \read_port__data$1482 ;
   wire [5:0] \read_port__data$1484 ;
-  wire [5:0] \read_port__data$1501 ;
-  wire [5:0] \read_port__data$1503 ;
-  wire [5:0] \read_port__data$1505 ;
-  wire [5:0] \read_port__data$1507 ;
+  wire [5:0] \read_port__data$1486 ;
+  wire [5:0] \read_port__data$1488 ;
+  wire [5:0] \read_port__data$1490 ;
+  wire [5:0] \read_port__data$1492 ;
   wire [5:0] \read_port__data$1509 ;
   wire [5:0] \read_port__data$1511 ;
   wire [5:0] \read_port__data$1513 ;
@@ -13558,10 +14078,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1527 ;
   wire [5:0] \read_port__data$1529 ;
   wire [5:0] \read_port__data$1531 ;
-  wire [5:0] \read_port__data$1548 ;
-  wire [5:0] \read_port__data$1550 ;
-  wire [5:0] \read_port__data$1552 ;
-  wire [5:0] \read_port__data$1554 ;
+  wire [5:0] \read_port__data$1533 ;
+  wire [5:0] \read_port__data$1535 ;
+  wire [5:0] \read_port__data$1537 ;
+  wire [5:0] \read_port__data$1539 ;
   wire [5:0] \read_port__data$1556 ;
   wire [5:0] \read_port__data$1558 ;
   wire [5:0] \read_port__data$1560 ;
@@ -13574,10 +14094,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1574 ;
   wire [5:0] \read_port__data$1576 ;
   wire [5:0] \read_port__data$1578 ;
-  wire [5:0] \read_port__data$1597 ;
-  wire [5:0] \read_port__data$1599 ;
-  wire [5:0] \read_port__data$1601 ;
-  wire [5:0] \read_port__data$1603 ;
+  wire [5:0] \read_port__data$1580 ;
+  wire [5:0] \read_port__data$1582 ;
+  wire [5:0] \read_port__data$1584 ;
+  wire [5:0] \read_port__data$1586 ;
   wire [5:0] \read_port__data$1605 ;
   wire [5:0] \read_port__data$1607 ;
   wire [5:0] \read_port__data$1609 ;
@@ -13590,10 +14110,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1623 ;
   wire [5:0] \read_port__data$1625 ;
   wire [5:0] \read_port__data$1627 ;
-  wire [5:0] \read_port__data$1644 ;
-  wire [5:0] \read_port__data$1646 ;
-  wire [5:0] \read_port__data$1648 ;
-  wire [5:0] \read_port__data$1650 ;
+  wire [5:0] \read_port__data$1629 ;
+  wire [5:0] \read_port__data$1631 ;
+  wire [5:0] \read_port__data$1633 ;
+  wire [5:0] \read_port__data$1635 ;
   wire [5:0] \read_port__data$1652 ;
   wire [5:0] \read_port__data$1654 ;
   wire [5:0] \read_port__data$1656 ;
@@ -13606,10 +14126,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1670 ;
   wire [5:0] \read_port__data$1672 ;
   wire [5:0] \read_port__data$1674 ;
-  wire [5:0] \read_port__data$1691 ;
-  wire [5:0] \read_port__data$1693 ;
-  wire [5:0] \read_port__data$1695 ;
-  wire [5:0] \read_port__data$1697 ;
+  wire [5:0] \read_port__data$1676 ;
+  wire [5:0] \read_port__data$1678 ;
+  wire [5:0] \read_port__data$1680 ;
+  wire [5:0] \read_port__data$1682 ;
   wire [5:0] \read_port__data$1699 ;
   wire [5:0] \read_port__data$1701 ;
   wire [5:0] \read_port__data$1703 ;
@@ -13622,10 +14142,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1717 ;
   wire [5:0] \read_port__data$1719 ;
   wire [5:0] \read_port__data$1721 ;
-  wire [5:0] \read_port__data$1738 ;
-  wire [5:0] \read_port__data$1740 ;
-  wire [5:0] \read_port__data$1742 ;
-  wire [5:0] \read_port__data$1744 ;
+  wire [5:0] \read_port__data$1723 ;
+  wire [5:0] \read_port__data$1725 ;
+  wire [5:0] \read_port__data$1727 ;
+  wire [5:0] \read_port__data$1729 ;
   wire [5:0] \read_port__data$1746 ;
   wire [5:0] \read_port__data$1748 ;
   wire [5:0] \read_port__data$1750 ;
@@ -13638,10 +14158,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1764 ;
   wire [5:0] \read_port__data$1766 ;
   wire [5:0] \read_port__data$1768 ;
-  wire [5:0] \read_port__data$1787 ;
-  wire [5:0] \read_port__data$1789 ;
-  wire [5:0] \read_port__data$1791 ;
-  wire [5:0] \read_port__data$1793 ;
+  wire [5:0] \read_port__data$1770 ;
+  wire [5:0] \read_port__data$1772 ;
+  wire [5:0] \read_port__data$1774 ;
+  wire [5:0] \read_port__data$1776 ;
   wire [5:0] \read_port__data$1795 ;
   wire [5:0] \read_port__data$1797 ;
   wire [5:0] \read_port__data$1799 ;
@@ -13654,10 +14174,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1813 ;
   wire [5:0] \read_port__data$1815 ;
   wire [5:0] \read_port__data$1817 ;
-  wire [5:0] \read_port__data$1834 ;
-  wire [5:0] \read_port__data$1836 ;
-  wire [5:0] \read_port__data$1838 ;
-  wire [5:0] \read_port__data$1840 ;
+  wire [5:0] \read_port__data$1819 ;
+  wire [5:0] \read_port__data$1821 ;
+  wire [5:0] \read_port__data$1823 ;
+  wire [5:0] \read_port__data$1825 ;
   wire [5:0] \read_port__data$1842 ;
   wire [5:0] \read_port__data$1844 ;
   wire [5:0] \read_port__data$1846 ;
@@ -13670,10 +14190,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1860 ;
   wire [5:0] \read_port__data$1862 ;
   wire [5:0] \read_port__data$1864 ;
-  wire [5:0] \read_port__data$1881 ;
-  wire [5:0] \read_port__data$1883 ;
-  wire [5:0] \read_port__data$1885 ;
-  wire [5:0] \read_port__data$1887 ;
+  wire [5:0] \read_port__data$1866 ;
+  wire [5:0] \read_port__data$1868 ;
+  wire [5:0] \read_port__data$1870 ;
+  wire [5:0] \read_port__data$1872 ;
   wire [5:0] \read_port__data$1889 ;
   wire [5:0] \read_port__data$1891 ;
   wire [5:0] \read_port__data$1893 ;
@@ -13686,10 +14206,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1907 ;
   wire [5:0] \read_port__data$1909 ;
   wire [5:0] \read_port__data$1911 ;
-  wire [5:0] \read_port__data$1928 ;
-  wire [5:0] \read_port__data$1930 ;
-  wire [5:0] \read_port__data$1932 ;
-  wire [5:0] \read_port__data$1934 ;
+  wire [5:0] \read_port__data$1913 ;
+  wire [5:0] \read_port__data$1915 ;
+  wire [5:0] \read_port__data$1917 ;
+  wire [5:0] \read_port__data$1919 ;
   wire [5:0] \read_port__data$1936 ;
   wire [5:0] \read_port__data$1938 ;
   wire [5:0] \read_port__data$1940 ;
@@ -13702,10 +14222,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$1954 ;
   wire [5:0] \read_port__data$1956 ;
   wire [5:0] \read_port__data$1958 ;
-  wire [5:0] \read_port__data$1977 ;
-  wire [5:0] \read_port__data$1979 ;
-  wire [5:0] \read_port__data$1981 ;
-  wire [5:0] \read_port__data$1983 ;
+  wire [5:0] \read_port__data$1960 ;
+  wire [5:0] \read_port__data$1962 ;
+  wire [5:0] \read_port__data$1964 ;
+  wire [5:0] \read_port__data$1966 ;
   wire [5:0] \read_port__data$1985 ;
   wire [5:0] \read_port__data$1987 ;
   wire [5:0] \read_port__data$1989 ;
@@ -13718,10 +14238,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$2003 ;
   wire [5:0] \read_port__data$2005 ;
   wire [5:0] \read_port__data$2007 ;
-  wire [5:0] \read_port__data$2024 ;
-  wire [5:0] \read_port__data$2026 ;
-  wire [5:0] \read_port__data$2028 ;
-  wire [5:0] \read_port__data$2030 ;
+  wire [5:0] \read_port__data$2009 ;
+  wire [5:0] \read_port__data$2011 ;
+  wire [5:0] \read_port__data$2013 ;
+  wire [5:0] \read_port__data$2015 ;
   wire [5:0] \read_port__data$2032 ;
   wire [5:0] \read_port__data$2034 ;
   wire [5:0] \read_port__data$2036 ;
@@ -13734,10 +14254,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$2050 ;
   wire [5:0] \read_port__data$2052 ;
   wire [5:0] \read_port__data$2054 ;
-  wire [5:0] \read_port__data$2071 ;
-  wire [5:0] \read_port__data$2073 ;
-  wire [5:0] \read_port__data$2075 ;
-  wire [5:0] \read_port__data$2077 ;
+  wire [5:0] \read_port__data$2056 ;
+  wire [5:0] \read_port__data$2058 ;
+  wire [5:0] \read_port__data$2060 ;
+  wire [5:0] \read_port__data$2062 ;
   wire [5:0] \read_port__data$2079 ;
   wire [5:0] \read_port__data$2081 ;
   wire [5:0] \read_port__data$2083 ;
@@ -13750,10 +14270,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$2097 ;
   wire [5:0] \read_port__data$2099 ;
   wire [5:0] \read_port__data$2101 ;
-  wire [5:0] \read_port__data$2118 ;
-  wire [5:0] \read_port__data$2120 ;
-  wire [5:0] \read_port__data$2122 ;
-  wire [5:0] \read_port__data$2124 ;
+  wire [5:0] \read_port__data$2103 ;
+  wire [5:0] \read_port__data$2105 ;
+  wire [5:0] \read_port__data$2107 ;
+  wire [5:0] \read_port__data$2109 ;
   wire [5:0] \read_port__data$2126 ;
   wire [5:0] \read_port__data$2128 ;
   wire [5:0] \read_port__data$2130 ;
@@ -13766,10 +14286,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$2144 ;
   wire [5:0] \read_port__data$2146 ;
   wire [5:0] \read_port__data$2148 ;
-  wire [5:0] \read_port__data$649 ;
-  wire [5:0] \read_port__data$651 ;
-  wire [5:0] \read_port__data$653 ;
-  wire [5:0] \read_port__data$655 ;
+  wire [5:0] \read_port__data$2150 ;
+  wire [5:0] \read_port__data$2152 ;
+  wire [5:0] \read_port__data$2154 ;
+  wire [5:0] \read_port__data$2156 ;
   wire [5:0] \read_port__data$657 ;
   wire [5:0] \read_port__data$659 ;
   wire [5:0] \read_port__data$661 ;
@@ -13781,10 +14301,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$673 ;
   wire [5:0] \read_port__data$675 ;
   wire [5:0] \read_port__data$677 ;
-  wire [5:0] \read_port__data$694 ;
-  wire [5:0] \read_port__data$696 ;
-  wire [5:0] \read_port__data$698 ;
-  wire [5:0] \read_port__data$700 ;
+  wire [5:0] \read_port__data$679 ;
+  wire [5:0] \read_port__data$681 ;
+  wire [5:0] \read_port__data$683 ;
+  wire [5:0] \read_port__data$685 ;
   wire [5:0] \read_port__data$702 ;
   wire [5:0] \read_port__data$704 ;
   wire [5:0] \read_port__data$706 ;
@@ -13797,10 +14317,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$720 ;
   wire [5:0] \read_port__data$722 ;
   wire [5:0] \read_port__data$724 ;
-  wire [5:0] \read_port__data$741 ;
-  wire [5:0] \read_port__data$743 ;
-  wire [5:0] \read_port__data$745 ;
-  wire [5:0] \read_port__data$747 ;
+  wire [5:0] \read_port__data$726 ;
+  wire [5:0] \read_port__data$728 ;
+  wire [5:0] \read_port__data$730 ;
+  wire [5:0] \read_port__data$732 ;
   wire [5:0] \read_port__data$749 ;
   wire [5:0] \read_port__data$751 ;
   wire [5:0] \read_port__data$753 ;
@@ -13813,10 +14333,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$767 ;
   wire [5:0] \read_port__data$769 ;
   wire [5:0] \read_port__data$771 ;
-  wire [5:0] \read_port__data$788 ;
-  wire [5:0] \read_port__data$790 ;
-  wire [5:0] \read_port__data$792 ;
-  wire [5:0] \read_port__data$794 ;
+  wire [5:0] \read_port__data$773 ;
+  wire [5:0] \read_port__data$775 ;
+  wire [5:0] \read_port__data$777 ;
+  wire [5:0] \read_port__data$779 ;
   wire [5:0] \read_port__data$796 ;
   wire [5:0] \read_port__data$798 ;
   wire [5:0] \read_port__data$800 ;
@@ -13829,10 +14349,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$814 ;
   wire [5:0] \read_port__data$816 ;
   wire [5:0] \read_port__data$818 ;
-  wire [5:0] \read_port__data$837 ;
-  wire [5:0] \read_port__data$839 ;
-  wire [5:0] \read_port__data$841 ;
-  wire [5:0] \read_port__data$843 ;
+  wire [5:0] \read_port__data$820 ;
+  wire [5:0] \read_port__data$822 ;
+  wire [5:0] \read_port__data$824 ;
+  wire [5:0] \read_port__data$826 ;
   wire [5:0] \read_port__data$845 ;
   wire [5:0] \read_port__data$847 ;
   wire [5:0] \read_port__data$849 ;
@@ -13845,10 +14365,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$863 ;
   wire [5:0] \read_port__data$865 ;
   wire [5:0] \read_port__data$867 ;
-  wire [5:0] \read_port__data$884 ;
-  wire [5:0] \read_port__data$886 ;
-  wire [5:0] \read_port__data$888 ;
-  wire [5:0] \read_port__data$890 ;
+  wire [5:0] \read_port__data$869 ;
+  wire [5:0] \read_port__data$871 ;
+  wire [5:0] \read_port__data$873 ;
+  wire [5:0] \read_port__data$875 ;
   wire [5:0] \read_port__data$892 ;
   wire [5:0] \read_port__data$894 ;
   wire [5:0] \read_port__data$896 ;
@@ -13861,10 +14381,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$910 ;
   wire [5:0] \read_port__data$912 ;
   wire [5:0] \read_port__data$914 ;
-  wire [5:0] \read_port__data$931 ;
-  wire [5:0] \read_port__data$933 ;
-  wire [5:0] \read_port__data$935 ;
-  wire [5:0] \read_port__data$937 ;
+  wire [5:0] \read_port__data$916 ;
+  wire [5:0] \read_port__data$918 ;
+  wire [5:0] \read_port__data$920 ;
+  wire [5:0] \read_port__data$922 ;
   wire [5:0] \read_port__data$939 ;
   wire [5:0] \read_port__data$941 ;
   wire [5:0] \read_port__data$943 ;
@@ -13877,10 +14397,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$957 ;
   wire [5:0] \read_port__data$959 ;
   wire [5:0] \read_port__data$961 ;
-  wire [5:0] \read_port__data$978 ;
-  wire [5:0] \read_port__data$980 ;
-  wire [5:0] \read_port__data$982 ;
-  wire [5:0] \read_port__data$984 ;
+  wire [5:0] \read_port__data$963 ;
+  wire [5:0] \read_port__data$965 ;
+  wire [5:0] \read_port__data$967 ;
+  wire [5:0] \read_port__data$969 ;
   wire [5:0] \read_port__data$986 ;
   wire [5:0] \read_port__data$988 ;
   wire [5:0] \read_port__data$990 ;
@@ -13920,37 +14440,37 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_0[port__addr] <= port__data;
   end
-  assign \read_port__data$2118  = table_high_0[{ read_place, i_keys__payload[1807], i_keys__payload[1803], i_keys__payload[1799], i_keys__payload[1795] }];
-  assign \read_port__data$2071  = table_high_0[{ read_place, i_keys__payload[1806], i_keys__payload[1802], i_keys__payload[1798], i_keys__payload[1794] }];
-  assign \read_port__data$2024  = table_high_0[{ read_place, i_keys__payload[1805], i_keys__payload[1801], i_keys__payload[1797], i_keys__payload[1793] }];
-  assign \read_port__data$1977  = table_high_0[{ read_place, i_keys__payload[1804], i_keys__payload[1800], i_keys__payload[1796], i_keys__payload[1792] }];
-  assign \read_port__data$1928  = table_high_0[{ read_place, i_keys__payload[1551], i_keys__payload[1547], i_keys__payload[1543], i_keys__payload[1539] }];
-  assign \read_port__data$1881  = table_high_0[{ read_place, i_keys__payload[1550], i_keys__payload[1546], i_keys__payload[1542], i_keys__payload[1538] }];
-  assign \read_port__data$1834  = table_high_0[{ read_place, i_keys__payload[1549], i_keys__payload[1545], i_keys__payload[1541], i_keys__payload[1537] }];
-  assign \read_port__data$1787  = table_high_0[{ read_place, i_keys__payload[1548], i_keys__payload[1544], i_keys__payload[1540], i_keys__payload[1536] }];
-  assign \read_port__data$1738  = table_high_0[{ read_place, i_keys__payload[1295], i_keys__payload[1291], i_keys__payload[1287], i_keys__payload[1283] }];
-  assign \read_port__data$1691  = table_high_0[{ read_place, i_keys__payload[1294], i_keys__payload[1290], i_keys__payload[1286], i_keys__payload[1282] }];
-  assign \read_port__data$1644  = table_high_0[{ read_place, i_keys__payload[1293], i_keys__payload[1289], i_keys__payload[1285], i_keys__payload[1281] }];
-  assign \read_port__data$1597  = table_high_0[{ read_place, i_keys__payload[1292], i_keys__payload[1288], i_keys__payload[1284], i_keys__payload[1280] }];
-  assign \read_port__data$1548  = table_high_0[{ read_place, i_keys__payload[1039], i_keys__payload[1035], i_keys__payload[1031], i_keys__payload[1027] }];
-  assign \read_port__data$1501  = table_high_0[{ read_place, i_keys__payload[1038], i_keys__payload[1034], i_keys__payload[1030], i_keys__payload[1026] }];
-  assign \read_port__data$1454  = table_high_0[{ read_place, i_keys__payload[1037], i_keys__payload[1033], i_keys__payload[1029], i_keys__payload[1025] }];
-  assign \read_port__data$1407  = table_high_0[{ read_place, i_keys__payload[1036], i_keys__payload[1032], i_keys__payload[1028], i_keys__payload[1024] }];
-  assign \read_port__data$1358  = table_high_0[{ read_place, i_keys__payload[783], i_keys__payload[779], i_keys__payload[775], i_keys__payload[771] }];
-  assign \read_port__data$1311  = table_high_0[{ read_place, i_keys__payload[782], i_keys__payload[778], i_keys__payload[774], i_keys__payload[770] }];
-  assign \read_port__data$1264  = table_high_0[{ read_place, i_keys__payload[781], i_keys__payload[777], i_keys__payload[773], i_keys__payload[769] }];
-  assign \read_port__data$1217  = table_high_0[{ read_place, i_keys__payload[780], i_keys__payload[776], i_keys__payload[772], i_keys__payload[768] }];
-  assign \read_port__data$1168  = table_high_0[{ read_place, i_keys__payload[527], i_keys__payload[523], i_keys__payload[519], i_keys__payload[515] }];
-  assign \read_port__data$1121  = table_high_0[{ read_place, i_keys__payload[526], i_keys__payload[522], i_keys__payload[518], i_keys__payload[514] }];
-  assign \read_port__data$1074  = table_high_0[{ read_place, i_keys__payload[525], i_keys__payload[521], i_keys__payload[517], i_keys__payload[513] }];
-  assign \read_port__data$1027  = table_high_0[{ read_place, i_keys__payload[524], i_keys__payload[520], i_keys__payload[516], i_keys__payload[512] }];
-  assign \read_port__data$978  = table_high_0[{ read_place, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] }];
-  assign \read_port__data$931  = table_high_0[{ read_place, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] }];
-  assign \read_port__data$884  = table_high_0[{ read_place, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] }];
-  assign \read_port__data$837  = table_high_0[{ read_place, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] }];
-  assign \read_port__data$788  = table_high_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
-  assign \read_port__data$741  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
-  assign \read_port__data$694  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
+  assign \read_port__data$2126  = table_high_0[{ read_place, i_keys__payload[1807], i_keys__payload[1803], i_keys__payload[1799], i_keys__payload[1795] }];
+  assign \read_port__data$2079  = table_high_0[{ read_place, i_keys__payload[1806], i_keys__payload[1802], i_keys__payload[1798], i_keys__payload[1794] }];
+  assign \read_port__data$2032  = table_high_0[{ read_place, i_keys__payload[1805], i_keys__payload[1801], i_keys__payload[1797], i_keys__payload[1793] }];
+  assign \read_port__data$1985  = table_high_0[{ read_place, i_keys__payload[1804], i_keys__payload[1800], i_keys__payload[1796], i_keys__payload[1792] }];
+  assign \read_port__data$1936  = table_high_0[{ read_place, i_keys__payload[1551], i_keys__payload[1547], i_keys__payload[1543], i_keys__payload[1539] }];
+  assign \read_port__data$1889  = table_high_0[{ read_place, i_keys__payload[1550], i_keys__payload[1546], i_keys__payload[1542], i_keys__payload[1538] }];
+  assign \read_port__data$1842  = table_high_0[{ read_place, i_keys__payload[1549], i_keys__payload[1545], i_keys__payload[1541], i_keys__payload[1537] }];
+  assign \read_port__data$1795  = table_high_0[{ read_place, i_keys__payload[1548], i_keys__payload[1544], i_keys__payload[1540], i_keys__payload[1536] }];
+  assign \read_port__data$1746  = table_high_0[{ read_place, i_keys__payload[1295], i_keys__payload[1291], i_keys__payload[1287], i_keys__payload[1283] }];
+  assign \read_port__data$1699  = table_high_0[{ read_place, i_keys__payload[1294], i_keys__payload[1290], i_keys__payload[1286], i_keys__payload[1282] }];
+  assign \read_port__data$1652  = table_high_0[{ read_place, i_keys__payload[1293], i_keys__payload[1289], i_keys__payload[1285], i_keys__payload[1281] }];
+  assign \read_port__data$1605  = table_high_0[{ read_place, i_keys__payload[1292], i_keys__payload[1288], i_keys__payload[1284], i_keys__payload[1280] }];
+  assign \read_port__data$1556  = table_high_0[{ read_place, i_keys__payload[1039], i_keys__payload[1035], i_keys__payload[1031], i_keys__payload[1027] }];
+  assign \read_port__data$1509  = table_high_0[{ read_place, i_keys__payload[1038], i_keys__payload[1034], i_keys__payload[1030], i_keys__payload[1026] }];
+  assign \read_port__data$1462  = table_high_0[{ read_place, i_keys__payload[1037], i_keys__payload[1033], i_keys__payload[1029], i_keys__payload[1025] }];
+  assign \read_port__data$1415  = table_high_0[{ read_place, i_keys__payload[1036], i_keys__payload[1032], i_keys__payload[1028], i_keys__payload[1024] }];
+  assign \read_port__data$1366  = table_high_0[{ read_place, i_keys__payload[783], i_keys__payload[779], i_keys__payload[775], i_keys__payload[771] }];
+  assign \read_port__data$1319  = table_high_0[{ read_place, i_keys__payload[782], i_keys__payload[778], i_keys__payload[774], i_keys__payload[770] }];
+  assign \read_port__data$1272  = table_high_0[{ read_place, i_keys__payload[781], i_keys__payload[777], i_keys__payload[773], i_keys__payload[769] }];
+  assign \read_port__data$1225  = table_high_0[{ read_place, i_keys__payload[780], i_keys__payload[776], i_keys__payload[772], i_keys__payload[768] }];
+  assign \read_port__data$1176  = table_high_0[{ read_place, i_keys__payload[527], i_keys__payload[523], i_keys__payload[519], i_keys__payload[515] }];
+  assign \read_port__data$1129  = table_high_0[{ read_place, i_keys__payload[526], i_keys__payload[522], i_keys__payload[518], i_keys__payload[514] }];
+  assign \read_port__data$1082  = table_high_0[{ read_place, i_keys__payload[525], i_keys__payload[521], i_keys__payload[517], i_keys__payload[513] }];
+  assign \read_port__data$1035  = table_high_0[{ read_place, i_keys__payload[524], i_keys__payload[520], i_keys__payload[516], i_keys__payload[512] }];
+  assign \read_port__data$986  = table_high_0[{ read_place, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] }];
+  assign \read_port__data$939  = table_high_0[{ read_place, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] }];
+  assign \read_port__data$892  = table_high_0[{ read_place, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] }];
+  assign \read_port__data$845  = table_high_0[{ read_place, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] }];
+  assign \read_port__data$796  = table_high_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  assign \read_port__data$749  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
+  assign \read_port__data$702  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
   reg [5:0] table_high_1 [31:0];
   initial begin : zero_memory_1
@@ -13962,38 +14482,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_1[port__addr] <= \port__data$23 ;
   end
-  assign \read_port__data$2120  = table_high_1[{ read_place, i_keys__payload[1823], i_keys__payload[1819], i_keys__payload[1815], i_keys__payload[1811] }];
-  assign \read_port__data$2073  = table_high_1[{ read_place, i_keys__payload[1822], i_keys__payload[1818], i_keys__payload[1814], i_keys__payload[1810] }];
-  assign \read_port__data$2026  = table_high_1[{ read_place, i_keys__payload[1821], i_keys__payload[1817], i_keys__payload[1813], i_keys__payload[1809] }];
-  assign \read_port__data$1979  = table_high_1[{ read_place, i_keys__payload[1820], i_keys__payload[1816], i_keys__payload[1812], i_keys__payload[1808] }];
-  assign \read_port__data$1930  = table_high_1[{ read_place, i_keys__payload[1567], i_keys__payload[1563], i_keys__payload[1559], i_keys__payload[1555] }];
-  assign \read_port__data$1883  = table_high_1[{ read_place, i_keys__payload[1566], i_keys__payload[1562], i_keys__payload[1558], i_keys__payload[1554] }];
-  assign \read_port__data$1836  = table_high_1[{ read_place, i_keys__payload[1565], i_keys__payload[1561], i_keys__payload[1557], i_keys__payload[1553] }];
-  assign \read_port__data$1789  = table_high_1[{ read_place, i_keys__payload[1564], i_keys__payload[1560], i_keys__payload[1556], i_keys__payload[1552] }];
-  assign \read_port__data$1740  = table_high_1[{ read_place, i_keys__payload[1311], i_keys__payload[1307], i_keys__payload[1303], i_keys__payload[1299] }];
-  assign \read_port__data$1693  = table_high_1[{ read_place, i_keys__payload[1310], i_keys__payload[1306], i_keys__payload[1302], i_keys__payload[1298] }];
-  assign \read_port__data$1646  = table_high_1[{ read_place, i_keys__payload[1309], i_keys__payload[1305], i_keys__payload[1301], i_keys__payload[1297] }];
-  assign \read_port__data$1599  = table_high_1[{ read_place, i_keys__payload[1308], i_keys__payload[1304], i_keys__payload[1300], i_keys__payload[1296] }];
-  assign \read_port__data$1550  = table_high_1[{ read_place, i_keys__payload[1055], i_keys__payload[1051], i_keys__payload[1047], i_keys__payload[1043] }];
-  assign \read_port__data$1503  = table_high_1[{ read_place, i_keys__payload[1054], i_keys__payload[1050], i_keys__payload[1046], i_keys__payload[1042] }];
-  assign \read_port__data$1456  = table_high_1[{ read_place, i_keys__payload[1053], i_keys__payload[1049], i_keys__payload[1045], i_keys__payload[1041] }];
-  assign \read_port__data$1409  = table_high_1[{ read_place, i_keys__payload[1052], i_keys__payload[1048], i_keys__payload[1044], i_keys__payload[1040] }];
-  assign \read_port__data$1360  = table_high_1[{ read_place, i_keys__payload[799], i_keys__payload[795], i_keys__payload[791], i_keys__payload[787] }];
-  assign \read_port__data$1313  = table_high_1[{ read_place, i_keys__payload[798], i_keys__payload[794], i_keys__payload[790], i_keys__payload[786] }];
-  assign \read_port__data$1266  = table_high_1[{ read_place, i_keys__payload[797], i_keys__payload[793], i_keys__payload[789], i_keys__payload[785] }];
-  assign \read_port__data$1219  = table_high_1[{ read_place, i_keys__payload[796], i_keys__payload[792], i_keys__payload[788], i_keys__payload[784] }];
-  assign \read_port__data$1170  = table_high_1[{ read_place, i_keys__payload[543], i_keys__payload[539], i_keys__payload[535], i_keys__payload[531] }];
-  assign \read_port__data$1123  = table_high_1[{ read_place, i_keys__payload[542], i_keys__payload[538], i_keys__payload[534], i_keys__payload[530] }];
-  assign \read_port__data$1076  = table_high_1[{ read_place, i_keys__payload[541], i_keys__payload[537], i_keys__payload[533], i_keys__payload[529] }];
-  assign \read_port__data$1029  = table_high_1[{ read_place, i_keys__payload[540], i_keys__payload[536], i_keys__payload[532], i_keys__payload[528] }];
-  assign \read_port__data$980  = table_high_1[{ read_place, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] }];
-  assign \read_port__data$933  = table_high_1[{ read_place, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] }];
-  assign \read_port__data$886  = table_high_1[{ read_place, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] }];
-  assign \read_port__data$839  = table_high_1[{ read_place, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] }];
-  assign \read_port__data$790  = table_high_1[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
-  assign \read_port__data$743  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
-  assign \read_port__data$696  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
-  assign \read_port__data$649  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  assign \read_port__data$2128  = table_high_1[{ read_place, i_keys__payload[1823], i_keys__payload[1819], i_keys__payload[1815], i_keys__payload[1811] }];
+  assign \read_port__data$2081  = table_high_1[{ read_place, i_keys__payload[1822], i_keys__payload[1818], i_keys__payload[1814], i_keys__payload[1810] }];
+  assign \read_port__data$2034  = table_high_1[{ read_place, i_keys__payload[1821], i_keys__payload[1817], i_keys__payload[1813], i_keys__payload[1809] }];
+  assign \read_port__data$1987  = table_high_1[{ read_place, i_keys__payload[1820], i_keys__payload[1816], i_keys__payload[1812], i_keys__payload[1808] }];
+  assign \read_port__data$1938  = table_high_1[{ read_place, i_keys__payload[1567], i_keys__payload[1563], i_keys__payload[1559], i_keys__payload[1555] }];
+  assign \read_port__data$1891  = table_high_1[{ read_place, i_keys__payload[1566], i_keys__payload[1562], i_keys__payload[1558], i_keys__payload[1554] }];
+  assign \read_port__data$1844  = table_high_1[{ read_place, i_keys__payload[1565], i_keys__payload[1561], i_keys__payload[1557], i_keys__payload[1553] }];
+  assign \read_port__data$1797  = table_high_1[{ read_place, i_keys__payload[1564], i_keys__payload[1560], i_keys__payload[1556], i_keys__payload[1552] }];
+  assign \read_port__data$1748  = table_high_1[{ read_place, i_keys__payload[1311], i_keys__payload[1307], i_keys__payload[1303], i_keys__payload[1299] }];
+  assign \read_port__data$1701  = table_high_1[{ read_place, i_keys__payload[1310], i_keys__payload[1306], i_keys__payload[1302], i_keys__payload[1298] }];
+  assign \read_port__data$1654  = table_high_1[{ read_place, i_keys__payload[1309], i_keys__payload[1305], i_keys__payload[1301], i_keys__payload[1297] }];
+  assign \read_port__data$1607  = table_high_1[{ read_place, i_keys__payload[1308], i_keys__payload[1304], i_keys__payload[1300], i_keys__payload[1296] }];
+  assign \read_port__data$1558  = table_high_1[{ read_place, i_keys__payload[1055], i_keys__payload[1051], i_keys__payload[1047], i_keys__payload[1043] }];
+  assign \read_port__data$1511  = table_high_1[{ read_place, i_keys__payload[1054], i_keys__payload[1050], i_keys__payload[1046], i_keys__payload[1042] }];
+  assign \read_port__data$1464  = table_high_1[{ read_place, i_keys__payload[1053], i_keys__payload[1049], i_keys__payload[1045], i_keys__payload[1041] }];
+  assign \read_port__data$1417  = table_high_1[{ read_place, i_keys__payload[1052], i_keys__payload[1048], i_keys__payload[1044], i_keys__payload[1040] }];
+  assign \read_port__data$1368  = table_high_1[{ read_place, i_keys__payload[799], i_keys__payload[795], i_keys__payload[791], i_keys__payload[787] }];
+  assign \read_port__data$1321  = table_high_1[{ read_place, i_keys__payload[798], i_keys__payload[794], i_keys__payload[790], i_keys__payload[786] }];
+  assign \read_port__data$1274  = table_high_1[{ read_place, i_keys__payload[797], i_keys__payload[793], i_keys__payload[789], i_keys__payload[785] }];
+  assign \read_port__data$1227  = table_high_1[{ read_place, i_keys__payload[796], i_keys__payload[792], i_keys__payload[788], i_keys__payload[784] }];
+  assign \read_port__data$1178  = table_high_1[{ read_place, i_keys__payload[543], i_keys__payload[539], i_keys__payload[535], i_keys__payload[531] }];
+  assign \read_port__data$1131  = table_high_1[{ read_place, i_keys__payload[542], i_keys__payload[538], i_keys__payload[534], i_keys__payload[530] }];
+  assign \read_port__data$1084  = table_high_1[{ read_place, i_keys__payload[541], i_keys__payload[537], i_keys__payload[533], i_keys__payload[529] }];
+  assign \read_port__data$1037  = table_high_1[{ read_place, i_keys__payload[540], i_keys__payload[536], i_keys__payload[532], i_keys__payload[528] }];
+  assign \read_port__data$988  = table_high_1[{ read_place, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] }];
+  assign \read_port__data$941  = table_high_1[{ read_place, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] }];
+  assign \read_port__data$894  = table_high_1[{ read_place, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] }];
+  assign \read_port__data$847  = table_high_1[{ read_place, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] }];
+  assign \read_port__data$798  = table_high_1[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  assign \read_port__data$751  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
+  assign \read_port__data$704  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
+  assign \read_port__data$657  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
   reg [5:0] table_high_10 [31:0];
   initial begin : zero_memory_2
     integer word;
@@ -14004,38 +14524,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_10[port__addr] <= \port__data$77 ;
   end
-  assign \read_port__data$2138  = table_high_10[{ read_place, i_keys__payload[1967], i_keys__payload[1963], i_keys__payload[1959], i_keys__payload[1955] }];
-  assign \read_port__data$2091  = table_high_10[{ read_place, i_keys__payload[1966], i_keys__payload[1962], i_keys__payload[1958], i_keys__payload[1954] }];
-  assign \read_port__data$2044  = table_high_10[{ read_place, i_keys__payload[1965], i_keys__payload[1961], i_keys__payload[1957], i_keys__payload[1953] }];
-  assign \read_port__data$1997  = table_high_10[{ read_place, i_keys__payload[1964], i_keys__payload[1960], i_keys__payload[1956], i_keys__payload[1952] }];
-  assign \read_port__data$1948  = table_high_10[{ read_place, i_keys__payload[1711], i_keys__payload[1707], i_keys__payload[1703], i_keys__payload[1699] }];
-  assign \read_port__data$1901  = table_high_10[{ read_place, i_keys__payload[1710], i_keys__payload[1706], i_keys__payload[1702], i_keys__payload[1698] }];
-  assign \read_port__data$1854  = table_high_10[{ read_place, i_keys__payload[1709], i_keys__payload[1705], i_keys__payload[1701], i_keys__payload[1697] }];
-  assign \read_port__data$1807  = table_high_10[{ read_place, i_keys__payload[1708], i_keys__payload[1704], i_keys__payload[1700], i_keys__payload[1696] }];
-  assign \read_port__data$1758  = table_high_10[{ read_place, i_keys__payload[1455], i_keys__payload[1451], i_keys__payload[1447], i_keys__payload[1443] }];
-  assign \read_port__data$1711  = table_high_10[{ read_place, i_keys__payload[1454], i_keys__payload[1450], i_keys__payload[1446], i_keys__payload[1442] }];
-  assign \read_port__data$1664  = table_high_10[{ read_place, i_keys__payload[1453], i_keys__payload[1449], i_keys__payload[1445], i_keys__payload[1441] }];
-  assign \read_port__data$1617  = table_high_10[{ read_place, i_keys__payload[1452], i_keys__payload[1448], i_keys__payload[1444], i_keys__payload[1440] }];
-  assign \read_port__data$1568  = table_high_10[{ read_place, i_keys__payload[1199], i_keys__payload[1195], i_keys__payload[1191], i_keys__payload[1187] }];
-  assign \read_port__data$1521  = table_high_10[{ read_place, i_keys__payload[1198], i_keys__payload[1194], i_keys__payload[1190], i_keys__payload[1186] }];
-  assign \read_port__data$1474  = table_high_10[{ read_place, i_keys__payload[1197], i_keys__payload[1193], i_keys__payload[1189], i_keys__payload[1185] }];
-  assign \read_port__data$1427  = table_high_10[{ read_place, i_keys__payload[1196], i_keys__payload[1192], i_keys__payload[1188], i_keys__payload[1184] }];
-  assign \read_port__data$1378  = table_high_10[{ read_place, i_keys__payload[943], i_keys__payload[939], i_keys__payload[935], i_keys__payload[931] }];
-  assign \read_port__data$1331  = table_high_10[{ read_place, i_keys__payload[942], i_keys__payload[938], i_keys__payload[934], i_keys__payload[930] }];
-  assign \read_port__data$1284  = table_high_10[{ read_place, i_keys__payload[941], i_keys__payload[937], i_keys__payload[933], i_keys__payload[929] }];
-  assign \read_port__data$1237  = table_high_10[{ read_place, i_keys__payload[940], i_keys__payload[936], i_keys__payload[932], i_keys__payload[928] }];
-  assign \read_port__data$1188  = table_high_10[{ read_place, i_keys__payload[687], i_keys__payload[683], i_keys__payload[679], i_keys__payload[675] }];
-  assign \read_port__data$1141  = table_high_10[{ read_place, i_keys__payload[686], i_keys__payload[682], i_keys__payload[678], i_keys__payload[674] }];
-  assign \read_port__data$1094  = table_high_10[{ read_place, i_keys__payload[685], i_keys__payload[681], i_keys__payload[677], i_keys__payload[673] }];
-  assign \read_port__data$1047  = table_high_10[{ read_place, i_keys__payload[684], i_keys__payload[680], i_keys__payload[676], i_keys__payload[672] }];
-  assign \read_port__data$998  = table_high_10[{ read_place, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] }];
-  assign \read_port__data$951  = table_high_10[{ read_place, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] }];
-  assign \read_port__data$904  = table_high_10[{ read_place, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] }];
-  assign \read_port__data$857  = table_high_10[{ read_place, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] }];
-  assign \read_port__data$808  = table_high_10[{ read_place, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] }];
-  assign \read_port__data$761  = table_high_10[{ read_place, i_keys__payload[174], i_keys__payload[170], i_keys__payload[166], i_keys__payload[162] }];
-  assign \read_port__data$714  = table_high_10[{ read_place, i_keys__payload[173], i_keys__payload[169], i_keys__payload[165], i_keys__payload[161] }];
-  assign \read_port__data$667  = table_high_10[{ read_place, i_keys__payload[172], i_keys__payload[168], i_keys__payload[164], i_keys__payload[160] }];
+  assign \read_port__data$2146  = table_high_10[{ read_place, i_keys__payload[1967], i_keys__payload[1963], i_keys__payload[1959], i_keys__payload[1955] }];
+  assign \read_port__data$2099  = table_high_10[{ read_place, i_keys__payload[1966], i_keys__payload[1962], i_keys__payload[1958], i_keys__payload[1954] }];
+  assign \read_port__data$2052  = table_high_10[{ read_place, i_keys__payload[1965], i_keys__payload[1961], i_keys__payload[1957], i_keys__payload[1953] }];
+  assign \read_port__data$2005  = table_high_10[{ read_place, i_keys__payload[1964], i_keys__payload[1960], i_keys__payload[1956], i_keys__payload[1952] }];
+  assign \read_port__data$1956  = table_high_10[{ read_place, i_keys__payload[1711], i_keys__payload[1707], i_keys__payload[1703], i_keys__payload[1699] }];
+  assign \read_port__data$1909  = table_high_10[{ read_place, i_keys__payload[1710], i_keys__payload[1706], i_keys__payload[1702], i_keys__payload[1698] }];
+  assign \read_port__data$1862  = table_high_10[{ read_place, i_keys__payload[1709], i_keys__payload[1705], i_keys__payload[1701], i_keys__payload[1697] }];
+  assign \read_port__data$1815  = table_high_10[{ read_place, i_keys__payload[1708], i_keys__payload[1704], i_keys__payload[1700], i_keys__payload[1696] }];
+  assign \read_port__data$1766  = table_high_10[{ read_place, i_keys__payload[1455], i_keys__payload[1451], i_keys__payload[1447], i_keys__payload[1443] }];
+  assign \read_port__data$1719  = table_high_10[{ read_place, i_keys__payload[1454], i_keys__payload[1450], i_keys__payload[1446], i_keys__payload[1442] }];
+  assign \read_port__data$1672  = table_high_10[{ read_place, i_keys__payload[1453], i_keys__payload[1449], i_keys__payload[1445], i_keys__payload[1441] }];
+  assign \read_port__data$1625  = table_high_10[{ read_place, i_keys__payload[1452], i_keys__payload[1448], i_keys__payload[1444], i_keys__payload[1440] }];
+  assign \read_port__data$1576  = table_high_10[{ read_place, i_keys__payload[1199], i_keys__payload[1195], i_keys__payload[1191], i_keys__payload[1187] }];
+  assign \read_port__data$1529  = table_high_10[{ read_place, i_keys__payload[1198], i_keys__payload[1194], i_keys__payload[1190], i_keys__payload[1186] }];
+  assign \read_port__data$1482  = table_high_10[{ read_place, i_keys__payload[1197], i_keys__payload[1193], i_keys__payload[1189], i_keys__payload[1185] }];
+  assign \read_port__data$1435  = table_high_10[{ read_place, i_keys__payload[1196], i_keys__payload[1192], i_keys__payload[1188], i_keys__payload[1184] }];
+  assign \read_port__data$1386  = table_high_10[{ read_place, i_keys__payload[943], i_keys__payload[939], i_keys__payload[935], i_keys__payload[931] }];
+  assign \read_port__data$1339  = table_high_10[{ read_place, i_keys__payload[942], i_keys__payload[938], i_keys__payload[934], i_keys__payload[930] }];
+  assign \read_port__data$1292  = table_high_10[{ read_place, i_keys__payload[941], i_keys__payload[937], i_keys__payload[933], i_keys__payload[929] }];
+  assign \read_port__data$1245  = table_high_10[{ read_place, i_keys__payload[940], i_keys__payload[936], i_keys__payload[932], i_keys__payload[928] }];
+  assign \read_port__data$1196  = table_high_10[{ read_place, i_keys__payload[687], i_keys__payload[683], i_keys__payload[679], i_keys__payload[675] }];
+  assign \read_port__data$1149  = table_high_10[{ read_place, i_keys__payload[686], i_keys__payload[682], i_keys__payload[678], i_keys__payload[674] }];
+  assign \read_port__data$1102  = table_high_10[{ read_place, i_keys__payload[685], i_keys__payload[681], i_keys__payload[677], i_keys__payload[673] }];
+  assign \read_port__data$1055  = table_high_10[{ read_place, i_keys__payload[684], i_keys__payload[680], i_keys__payload[676], i_keys__payload[672] }];
+  assign \read_port__data$1006  = table_high_10[{ read_place, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] }];
+  assign \read_port__data$959  = table_high_10[{ read_place, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] }];
+  assign \read_port__data$912  = table_high_10[{ read_place, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] }];
+  assign \read_port__data$865  = table_high_10[{ read_place, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] }];
+  assign \read_port__data$816  = table_high_10[{ read_place, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] }];
+  assign \read_port__data$769  = table_high_10[{ read_place, i_keys__payload[174], i_keys__payload[170], i_keys__payload[166], i_keys__payload[162] }];
+  assign \read_port__data$722  = table_high_10[{ read_place, i_keys__payload[173], i_keys__payload[169], i_keys__payload[165], i_keys__payload[161] }];
+  assign \read_port__data$675  = table_high_10[{ read_place, i_keys__payload[172], i_keys__payload[168], i_keys__payload[164], i_keys__payload[160] }];
   reg [5:0] table_high_11 [31:0];
   initial begin : zero_memory_3
     integer word;
@@ -14046,38 +14566,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_11[port__addr] <= \port__data$83 ;
   end
-  assign \read_port__data$2140  = table_high_11[{ read_place, i_keys__payload[1983], i_keys__payload[1979], i_keys__payload[1975], i_keys__payload[1971] }];
-  assign \read_port__data$2093  = table_high_11[{ read_place, i_keys__payload[1982], i_keys__payload[1978], i_keys__payload[1974], i_keys__payload[1970] }];
-  assign \read_port__data$2046  = table_high_11[{ read_place, i_keys__payload[1981], i_keys__payload[1977], i_keys__payload[1973], i_keys__payload[1969] }];
-  assign \read_port__data$1999  = table_high_11[{ read_place, i_keys__payload[1980], i_keys__payload[1976], i_keys__payload[1972], i_keys__payload[1968] }];
-  assign \read_port__data$1950  = table_high_11[{ read_place, i_keys__payload[1727], i_keys__payload[1723], i_keys__payload[1719], i_keys__payload[1715] }];
-  assign \read_port__data$1903  = table_high_11[{ read_place, i_keys__payload[1726], i_keys__payload[1722], i_keys__payload[1718], i_keys__payload[1714] }];
-  assign \read_port__data$1856  = table_high_11[{ read_place, i_keys__payload[1725], i_keys__payload[1721], i_keys__payload[1717], i_keys__payload[1713] }];
-  assign \read_port__data$1809  = table_high_11[{ read_place, i_keys__payload[1724], i_keys__payload[1720], i_keys__payload[1716], i_keys__payload[1712] }];
-  assign \read_port__data$1760  = table_high_11[{ read_place, i_keys__payload[1471], i_keys__payload[1467], i_keys__payload[1463], i_keys__payload[1459] }];
-  assign \read_port__data$1713  = table_high_11[{ read_place, i_keys__payload[1470], i_keys__payload[1466], i_keys__payload[1462], i_keys__payload[1458] }];
-  assign \read_port__data$1666  = table_high_11[{ read_place, i_keys__payload[1469], i_keys__payload[1465], i_keys__payload[1461], i_keys__payload[1457] }];
-  assign \read_port__data$1619  = table_high_11[{ read_place, i_keys__payload[1468], i_keys__payload[1464], i_keys__payload[1460], i_keys__payload[1456] }];
-  assign \read_port__data$1570  = table_high_11[{ read_place, i_keys__payload[1215], i_keys__payload[1211], i_keys__payload[1207], i_keys__payload[1203] }];
-  assign \read_port__data$1523  = table_high_11[{ read_place, i_keys__payload[1214], i_keys__payload[1210], i_keys__payload[1206], i_keys__payload[1202] }];
-  assign \read_port__data$1476  = table_high_11[{ read_place, i_keys__payload[1213], i_keys__payload[1209], i_keys__payload[1205], i_keys__payload[1201] }];
-  assign \read_port__data$1429  = table_high_11[{ read_place, i_keys__payload[1212], i_keys__payload[1208], i_keys__payload[1204], i_keys__payload[1200] }];
-  assign \read_port__data$1380  = table_high_11[{ read_place, i_keys__payload[959], i_keys__payload[955], i_keys__payload[951], i_keys__payload[947] }];
-  assign \read_port__data$1333  = table_high_11[{ read_place, i_keys__payload[958], i_keys__payload[954], i_keys__payload[950], i_keys__payload[946] }];
-  assign \read_port__data$1286  = table_high_11[{ read_place, i_keys__payload[957], i_keys__payload[953], i_keys__payload[949], i_keys__payload[945] }];
-  assign \read_port__data$1239  = table_high_11[{ read_place, i_keys__payload[956], i_keys__payload[952], i_keys__payload[948], i_keys__payload[944] }];
-  assign \read_port__data$1190  = table_high_11[{ read_place, i_keys__payload[703], i_keys__payload[699], i_keys__payload[695], i_keys__payload[691] }];
-  assign \read_port__data$1143  = table_high_11[{ read_place, i_keys__payload[702], i_keys__payload[698], i_keys__payload[694], i_keys__payload[690] }];
-  assign \read_port__data$1096  = table_high_11[{ read_place, i_keys__payload[701], i_keys__payload[697], i_keys__payload[693], i_keys__payload[689] }];
-  assign \read_port__data$1049  = table_high_11[{ read_place, i_keys__payload[700], i_keys__payload[696], i_keys__payload[692], i_keys__payload[688] }];
-  assign \read_port__data$1000  = table_high_11[{ read_place, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] }];
-  assign \read_port__data$953  = table_high_11[{ read_place, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] }];
-  assign \read_port__data$906  = table_high_11[{ read_place, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] }];
-  assign \read_port__data$859  = table_high_11[{ read_place, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] }];
-  assign \read_port__data$810  = table_high_11[{ read_place, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] }];
-  assign \read_port__data$763  = table_high_11[{ read_place, i_keys__payload[190], i_keys__payload[186], i_keys__payload[182], i_keys__payload[178] }];
-  assign \read_port__data$716  = table_high_11[{ read_place, i_keys__payload[189], i_keys__payload[185], i_keys__payload[181], i_keys__payload[177] }];
-  assign \read_port__data$669  = table_high_11[{ read_place, i_keys__payload[188], i_keys__payload[184], i_keys__payload[180], i_keys__payload[176] }];
+  assign \read_port__data$2148  = table_high_11[{ read_place, i_keys__payload[1983], i_keys__payload[1979], i_keys__payload[1975], i_keys__payload[1971] }];
+  assign \read_port__data$2101  = table_high_11[{ read_place, i_keys__payload[1982], i_keys__payload[1978], i_keys__payload[1974], i_keys__payload[1970] }];
+  assign \read_port__data$2054  = table_high_11[{ read_place, i_keys__payload[1981], i_keys__payload[1977], i_keys__payload[1973], i_keys__payload[1969] }];
+  assign \read_port__data$2007  = table_high_11[{ read_place, i_keys__payload[1980], i_keys__payload[1976], i_keys__payload[1972], i_keys__payload[1968] }];
+  assign \read_port__data$1958  = table_high_11[{ read_place, i_keys__payload[1727], i_keys__payload[1723], i_keys__payload[1719], i_keys__payload[1715] }];
+  assign \read_port__data$1911  = table_high_11[{ read_place, i_keys__payload[1726], i_keys__payload[1722], i_keys__payload[1718], i_keys__payload[1714] }];
+  assign \read_port__data$1864  = table_high_11[{ read_place, i_keys__payload[1725], i_keys__payload[1721], i_keys__payload[1717], i_keys__payload[1713] }];
+  assign \read_port__data$1817  = table_high_11[{ read_place, i_keys__payload[1724], i_keys__payload[1720], i_keys__payload[1716], i_keys__payload[1712] }];
+  assign \read_port__data$1768  = table_high_11[{ read_place, i_keys__payload[1471], i_keys__payload[1467], i_keys__payload[1463], i_keys__payload[1459] }];
+  assign \read_port__data$1721  = table_high_11[{ read_place, i_keys__payload[1470], i_keys__payload[1466], i_keys__payload[1462], i_keys__payload[1458] }];
+  assign \read_port__data$1674  = table_high_11[{ read_place, i_keys__payload[1469], i_keys__payload[1465], i_keys__payload[1461], i_keys__payload[1457] }];
+  assign \read_port__data$1627  = table_high_11[{ read_place, i_keys__payload[1468], i_keys__payload[1464], i_keys__payload[1460], i_keys__payload[1456] }];
+  assign \read_port__data$1578  = table_high_11[{ read_place, i_keys__payload[1215], i_keys__payload[1211], i_keys__payload[1207], i_keys__payload[1203] }];
+  assign \read_port__data$1531  = table_high_11[{ read_place, i_keys__payload[1214], i_keys__payload[1210], i_keys__payload[1206], i_keys__payload[1202] }];
+  assign \read_port__data$1484  = table_high_11[{ read_place, i_keys__payload[1213], i_keys__payload[1209], i_keys__payload[1205], i_keys__payload[1201] }];
+  assign \read_port__data$1437  = table_high_11[{ read_place, i_keys__payload[1212], i_keys__payload[1208], i_keys__payload[1204], i_keys__payload[1200] }];
+  assign \read_port__data$1388  = table_high_11[{ read_place, i_keys__payload[959], i_keys__payload[955], i_keys__payload[951], i_keys__payload[947] }];
+  assign \read_port__data$1341  = table_high_11[{ read_place, i_keys__payload[958], i_keys__payload[954], i_keys__payload[950], i_keys__payload[946] }];
+  assign \read_port__data$1294  = table_high_11[{ read_place, i_keys__payload[957], i_keys__payload[953], i_keys__payload[949], i_keys__payload[945] }];
+  assign \read_port__data$1247  = table_high_11[{ read_place, i_keys__payload[956], i_keys__payload[952], i_keys__payload[948], i_keys__payload[944] }];
+  assign \read_port__data$1198  = table_high_11[{ read_place, i_keys__payload[703], i_keys__payload[699], i_keys__payload[695], i_keys__payload[691] }];
+  assign \read_port__data$1151  = table_high_11[{ read_place, i_keys__payload[702], i_keys__payload[698], i_keys__payload[694], i_keys__payload[690] }];
+  assign \read_port__data$1104  = table_high_11[{ read_place, i_keys__payload[701], i_keys__payload[697], i_keys__payload[693], i_keys__payload[689] }];
+  assign \read_port__data$1057  = table_high_11[{ read_place, i_keys__payload[700], i_keys__payload[696], i_keys__payload[692], i_keys__payload[688] }];
+  assign \read_port__data$1008  = table_high_11[{ read_place, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] }];
+  assign \read_port__data$961  = table_high_11[{ read_place, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] }];
+  assign \read_port__data$914  = table_high_11[{ read_place, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] }];
+  assign \read_port__data$867  = table_high_11[{ read_place, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] }];
+  assign \read_port__data$818  = table_high_11[{ read_place, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] }];
+  assign \read_port__data$771  = table_high_11[{ read_place, i_keys__payload[190], i_keys__payload[186], i_keys__payload[182], i_keys__payload[178] }];
+  assign \read_port__data$724  = table_high_11[{ read_place, i_keys__payload[189], i_keys__payload[185], i_keys__payload[181], i_keys__payload[177] }];
+  assign \read_port__data$677  = table_high_11[{ read_place, i_keys__payload[188], i_keys__payload[184], i_keys__payload[180], i_keys__payload[176] }];
   reg [5:0] table_high_12 [31:0];
   initial begin : zero_memory_4
     integer word;
@@ -14088,38 +14608,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_12[port__addr] <= \port__data$89 ;
   end
-  assign \read_port__data$2142  = table_high_12[{ read_place, i_keys__payload[1999], i_keys__payload[1995], i_keys__payload[1991], i_keys__payload[1987] }];
-  assign \read_port__data$2095  = table_high_12[{ read_place, i_keys__payload[1998], i_keys__payload[1994], i_keys__payload[1990], i_keys__payload[1986] }];
-  assign \read_port__data$2048  = table_high_12[{ read_place, i_keys__payload[1997], i_keys__payload[1993], i_keys__payload[1989], i_keys__payload[1985] }];
-  assign \read_port__data$2001  = table_high_12[{ read_place, i_keys__payload[1996], i_keys__payload[1992], i_keys__payload[1988], i_keys__payload[1984] }];
-  assign \read_port__data$1952  = table_high_12[{ read_place, i_keys__payload[1743], i_keys__payload[1739], i_keys__payload[1735], i_keys__payload[1731] }];
-  assign \read_port__data$1905  = table_high_12[{ read_place, i_keys__payload[1742], i_keys__payload[1738], i_keys__payload[1734], i_keys__payload[1730] }];
-  assign \read_port__data$1858  = table_high_12[{ read_place, i_keys__payload[1741], i_keys__payload[1737], i_keys__payload[1733], i_keys__payload[1729] }];
-  assign \read_port__data$1811  = table_high_12[{ read_place, i_keys__payload[1740], i_keys__payload[1736], i_keys__payload[1732], i_keys__payload[1728] }];
-  assign \read_port__data$1762  = table_high_12[{ read_place, i_keys__payload[1487], i_keys__payload[1483], i_keys__payload[1479], i_keys__payload[1475] }];
-  assign \read_port__data$1715  = table_high_12[{ read_place, i_keys__payload[1486], i_keys__payload[1482], i_keys__payload[1478], i_keys__payload[1474] }];
-  assign \read_port__data$1668  = table_high_12[{ read_place, i_keys__payload[1485], i_keys__payload[1481], i_keys__payload[1477], i_keys__payload[1473] }];
-  assign \read_port__data$1621  = table_high_12[{ read_place, i_keys__payload[1484], i_keys__payload[1480], i_keys__payload[1476], i_keys__payload[1472] }];
-  assign \read_port__data$1572  = table_high_12[{ read_place, i_keys__payload[1231], i_keys__payload[1227], i_keys__payload[1223], i_keys__payload[1219] }];
-  assign \read_port__data$1525  = table_high_12[{ read_place, i_keys__payload[1230], i_keys__payload[1226], i_keys__payload[1222], i_keys__payload[1218] }];
-  assign \read_port__data$1478  = table_high_12[{ read_place, i_keys__payload[1229], i_keys__payload[1225], i_keys__payload[1221], i_keys__payload[1217] }];
-  assign \read_port__data$1431  = table_high_12[{ read_place, i_keys__payload[1228], i_keys__payload[1224], i_keys__payload[1220], i_keys__payload[1216] }];
-  assign \read_port__data$1382  = table_high_12[{ read_place, i_keys__payload[975], i_keys__payload[971], i_keys__payload[967], i_keys__payload[963] }];
-  assign \read_port__data$1335  = table_high_12[{ read_place, i_keys__payload[974], i_keys__payload[970], i_keys__payload[966], i_keys__payload[962] }];
-  assign \read_port__data$1288  = table_high_12[{ read_place, i_keys__payload[973], i_keys__payload[969], i_keys__payload[965], i_keys__payload[961] }];
-  assign \read_port__data$1241  = table_high_12[{ read_place, i_keys__payload[972], i_keys__payload[968], i_keys__payload[964], i_keys__payload[960] }];
-  assign \read_port__data$1192  = table_high_12[{ read_place, i_keys__payload[719], i_keys__payload[715], i_keys__payload[711], i_keys__payload[707] }];
-  assign \read_port__data$1145  = table_high_12[{ read_place, i_keys__payload[718], i_keys__payload[714], i_keys__payload[710], i_keys__payload[706] }];
-  assign \read_port__data$1098  = table_high_12[{ read_place, i_keys__payload[717], i_keys__payload[713], i_keys__payload[709], i_keys__payload[705] }];
-  assign \read_port__data$1051  = table_high_12[{ read_place, i_keys__payload[716], i_keys__payload[712], i_keys__payload[708], i_keys__payload[704] }];
-  assign \read_port__data$1002  = table_high_12[{ read_place, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] }];
-  assign \read_port__data$955  = table_high_12[{ read_place, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] }];
-  assign \read_port__data$908  = table_high_12[{ read_place, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] }];
-  assign \read_port__data$861  = table_high_12[{ read_place, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] }];
-  assign \read_port__data$812  = table_high_12[{ read_place, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] }];
-  assign \read_port__data$765  = table_high_12[{ read_place, i_keys__payload[206], i_keys__payload[202], i_keys__payload[198], i_keys__payload[194] }];
-  assign \read_port__data$718  = table_high_12[{ read_place, i_keys__payload[205], i_keys__payload[201], i_keys__payload[197], i_keys__payload[193] }];
-  assign \read_port__data$671  = table_high_12[{ read_place, i_keys__payload[204], i_keys__payload[200], i_keys__payload[196], i_keys__payload[192] }];
+  assign \read_port__data$2150  = table_high_12[{ read_place, i_keys__payload[1999], i_keys__payload[1995], i_keys__payload[1991], i_keys__payload[1987] }];
+  assign \read_port__data$2103  = table_high_12[{ read_place, i_keys__payload[1998], i_keys__payload[1994], i_keys__payload[1990], i_keys__payload[1986] }];
+  assign \read_port__data$2056  = table_high_12[{ read_place, i_keys__payload[1997], i_keys__payload[1993], i_keys__payload[1989], i_keys__payload[1985] }];
+  assign \read_port__data$2009  = table_high_12[{ read_place, i_keys__payload[1996], i_keys__payload[1992], i_keys__payload[1988], i_keys__payload[1984] }];
+  assign \read_port__data$1960  = table_high_12[{ read_place, i_keys__payload[1743], i_keys__payload[1739], i_keys__payload[1735], i_keys__payload[1731] }];
+  assign \read_port__data$1913  = table_high_12[{ read_place, i_keys__payload[1742], i_keys__payload[1738], i_keys__payload[1734], i_keys__payload[1730] }];
+  assign \read_port__data$1866  = table_high_12[{ read_place, i_keys__payload[1741], i_keys__payload[1737], i_keys__payload[1733], i_keys__payload[1729] }];
+  assign \read_port__data$1819  = table_high_12[{ read_place, i_keys__payload[1740], i_keys__payload[1736], i_keys__payload[1732], i_keys__payload[1728] }];
+  assign \read_port__data$1770  = table_high_12[{ read_place, i_keys__payload[1487], i_keys__payload[1483], i_keys__payload[1479], i_keys__payload[1475] }];
+  assign \read_port__data$1723  = table_high_12[{ read_place, i_keys__payload[1486], i_keys__payload[1482], i_keys__payload[1478], i_keys__payload[1474] }];
+  assign \read_port__data$1676  = table_high_12[{ read_place, i_keys__payload[1485], i_keys__payload[1481], i_keys__payload[1477], i_keys__payload[1473] }];
+  assign \read_port__data$1629  = table_high_12[{ read_place, i_keys__payload[1484], i_keys__payload[1480], i_keys__payload[1476], i_keys__payload[1472] }];
+  assign \read_port__data$1580  = table_high_12[{ read_place, i_keys__payload[1231], i_keys__payload[1227], i_keys__payload[1223], i_keys__payload[1219] }];
+  assign \read_port__data$1533  = table_high_12[{ read_place, i_keys__payload[1230], i_keys__payload[1226], i_keys__payload[1222], i_keys__payload[1218] }];
+  assign \read_port__data$1486  = table_high_12[{ read_place, i_keys__payload[1229], i_keys__payload[1225], i_keys__payload[1221], i_keys__payload[1217] }];
+  assign \read_port__data$1439  = table_high_12[{ read_place, i_keys__payload[1228], i_keys__payload[1224], i_keys__payload[1220], i_keys__payload[1216] }];
+  assign \read_port__data$1390  = table_high_12[{ read_place, i_keys__payload[975], i_keys__payload[971], i_keys__payload[967], i_keys__payload[963] }];
+  assign \read_port__data$1343  = table_high_12[{ read_place, i_keys__payload[974], i_keys__payload[970], i_keys__payload[966], i_keys__payload[962] }];
+  assign \read_port__data$1296  = table_high_12[{ read_place, i_keys__payload[973], i_keys__payload[969], i_keys__payload[965], i_keys__payload[961] }];
+  assign \read_port__data$1249  = table_high_12[{ read_place, i_keys__payload[972], i_keys__payload[968], i_keys__payload[964], i_keys__payload[960] }];
+  assign \read_port__data$1200  = table_high_12[{ read_place, i_keys__payload[719], i_keys__payload[715], i_keys__payload[711], i_keys__payload[707] }];
+  assign \read_port__data$1153  = table_high_12[{ read_place, i_keys__payload[718], i_keys__payload[714], i_keys__payload[710], i_keys__payload[706] }];
+  assign \read_port__data$1106  = table_high_12[{ read_place, i_keys__payload[717], i_keys__payload[713], i_keys__payload[709], i_keys__payload[705] }];
+  assign \read_port__data$1059  = table_high_12[{ read_place, i_keys__payload[716], i_keys__payload[712], i_keys__payload[708], i_keys__payload[704] }];
+  assign \read_port__data$1010  = table_high_12[{ read_place, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] }];
+  assign \read_port__data$963  = table_high_12[{ read_place, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] }];
+  assign \read_port__data$916  = table_high_12[{ read_place, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] }];
+  assign \read_port__data$869  = table_high_12[{ read_place, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] }];
+  assign \read_port__data$820  = table_high_12[{ read_place, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] }];
+  assign \read_port__data$773  = table_high_12[{ read_place, i_keys__payload[206], i_keys__payload[202], i_keys__payload[198], i_keys__payload[194] }];
+  assign \read_port__data$726  = table_high_12[{ read_place, i_keys__payload[205], i_keys__payload[201], i_keys__payload[197], i_keys__payload[193] }];
+  assign \read_port__data$679  = table_high_12[{ read_place, i_keys__payload[204], i_keys__payload[200], i_keys__payload[196], i_keys__payload[192] }];
   reg [5:0] table_high_13 [31:0];
   initial begin : zero_memory_5
     integer word;
@@ -14130,38 +14650,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_13[port__addr] <= \port__data$95 ;
   end
-  assign \read_port__data$2144  = table_high_13[{ read_place, i_keys__payload[2015], i_keys__payload[2011], i_keys__payload[2007], i_keys__payload[2003] }];
-  assign \read_port__data$2097  = table_high_13[{ read_place, i_keys__payload[2014], i_keys__payload[2010], i_keys__payload[2006], i_keys__payload[2002] }];
-  assign \read_port__data$2050  = table_high_13[{ read_place, i_keys__payload[2013], i_keys__payload[2009], i_keys__payload[2005], i_keys__payload[2001] }];
-  assign \read_port__data$2003  = table_high_13[{ read_place, i_keys__payload[2012], i_keys__payload[2008], i_keys__payload[2004], i_keys__payload[2000] }];
-  assign \read_port__data$1954  = table_high_13[{ read_place, i_keys__payload[1759], i_keys__payload[1755], i_keys__payload[1751], i_keys__payload[1747] }];
-  assign \read_port__data$1907  = table_high_13[{ read_place, i_keys__payload[1758], i_keys__payload[1754], i_keys__payload[1750], i_keys__payload[1746] }];
-  assign \read_port__data$1860  = table_high_13[{ read_place, i_keys__payload[1757], i_keys__payload[1753], i_keys__payload[1749], i_keys__payload[1745] }];
-  assign \read_port__data$1813  = table_high_13[{ read_place, i_keys__payload[1756], i_keys__payload[1752], i_keys__payload[1748], i_keys__payload[1744] }];
-  assign \read_port__data$1764  = table_high_13[{ read_place, i_keys__payload[1503], i_keys__payload[1499], i_keys__payload[1495], i_keys__payload[1491] }];
-  assign \read_port__data$1717  = table_high_13[{ read_place, i_keys__payload[1502], i_keys__payload[1498], i_keys__payload[1494], i_keys__payload[1490] }];
-  assign \read_port__data$1670  = table_high_13[{ read_place, i_keys__payload[1501], i_keys__payload[1497], i_keys__payload[1493], i_keys__payload[1489] }];
-  assign \read_port__data$1623  = table_high_13[{ read_place, i_keys__payload[1500], i_keys__payload[1496], i_keys__payload[1492], i_keys__payload[1488] }];
-  assign \read_port__data$1574  = table_high_13[{ read_place, i_keys__payload[1247], i_keys__payload[1243], i_keys__payload[1239], i_keys__payload[1235] }];
-  assign \read_port__data$1527  = table_high_13[{ read_place, i_keys__payload[1246], i_keys__payload[1242], i_keys__payload[1238], i_keys__payload[1234] }];
-  assign \read_port__data$1480  = table_high_13[{ read_place, i_keys__payload[1245], i_keys__payload[1241], i_keys__payload[1237], i_keys__payload[1233] }];
-  assign \read_port__data$1433  = table_high_13[{ read_place, i_keys__payload[1244], i_keys__payload[1240], i_keys__payload[1236], i_keys__payload[1232] }];
-  assign \read_port__data$1384  = table_high_13[{ read_place, i_keys__payload[991], i_keys__payload[987], i_keys__payload[983], i_keys__payload[979] }];
-  assign \read_port__data$1337  = table_high_13[{ read_place, i_keys__payload[990], i_keys__payload[986], i_keys__payload[982], i_keys__payload[978] }];
-  assign \read_port__data$1290  = table_high_13[{ read_place, i_keys__payload[989], i_keys__payload[985], i_keys__payload[981], i_keys__payload[977] }];
-  assign \read_port__data$1243  = table_high_13[{ read_place, i_keys__payload[988], i_keys__payload[984], i_keys__payload[980], i_keys__payload[976] }];
-  assign \read_port__data$1194  = table_high_13[{ read_place, i_keys__payload[735], i_keys__payload[731], i_keys__payload[727], i_keys__payload[723] }];
-  assign \read_port__data$1147  = table_high_13[{ read_place, i_keys__payload[734], i_keys__payload[730], i_keys__payload[726], i_keys__payload[722] }];
-  assign \read_port__data$1100  = table_high_13[{ read_place, i_keys__payload[733], i_keys__payload[729], i_keys__payload[725], i_keys__payload[721] }];
-  assign \read_port__data$1053  = table_high_13[{ read_place, i_keys__payload[732], i_keys__payload[728], i_keys__payload[724], i_keys__payload[720] }];
-  assign \read_port__data$1004  = table_high_13[{ read_place, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] }];
-  assign \read_port__data$957  = table_high_13[{ read_place, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] }];
-  assign \read_port__data$910  = table_high_13[{ read_place, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] }];
-  assign \read_port__data$863  = table_high_13[{ read_place, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] }];
-  assign \read_port__data$814  = table_high_13[{ read_place, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] }];
-  assign \read_port__data$767  = table_high_13[{ read_place, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] }];
-  assign \read_port__data$720  = table_high_13[{ read_place, i_keys__payload[221], i_keys__payload[217], i_keys__payload[213], i_keys__payload[209] }];
-  assign \read_port__data$673  = table_high_13[{ read_place, i_keys__payload[220], i_keys__payload[216], i_keys__payload[212], i_keys__payload[208] }];
+  assign \read_port__data$2152  = table_high_13[{ read_place, i_keys__payload[2015], i_keys__payload[2011], i_keys__payload[2007], i_keys__payload[2003] }];
+  assign \read_port__data$2105  = table_high_13[{ read_place, i_keys__payload[2014], i_keys__payload[2010], i_keys__payload[2006], i_keys__payload[2002] }];
+  assign \read_port__data$2058  = table_high_13[{ read_place, i_keys__payload[2013], i_keys__payload[2009], i_keys__payload[2005], i_keys__payload[2001] }];
+  assign \read_port__data$2011  = table_high_13[{ read_place, i_keys__payload[2012], i_keys__payload[2008], i_keys__payload[2004], i_keys__payload[2000] }];
+  assign \read_port__data$1962  = table_high_13[{ read_place, i_keys__payload[1759], i_keys__payload[1755], i_keys__payload[1751], i_keys__payload[1747] }];
+  assign \read_port__data$1915  = table_high_13[{ read_place, i_keys__payload[1758], i_keys__payload[1754], i_keys__payload[1750], i_keys__payload[1746] }];
+  assign \read_port__data$1868  = table_high_13[{ read_place, i_keys__payload[1757], i_keys__payload[1753], i_keys__payload[1749], i_keys__payload[1745] }];
+  assign \read_port__data$1821  = table_high_13[{ read_place, i_keys__payload[1756], i_keys__payload[1752], i_keys__payload[1748], i_keys__payload[1744] }];
+  assign \read_port__data$1772  = table_high_13[{ read_place, i_keys__payload[1503], i_keys__payload[1499], i_keys__payload[1495], i_keys__payload[1491] }];
+  assign \read_port__data$1725  = table_high_13[{ read_place, i_keys__payload[1502], i_keys__payload[1498], i_keys__payload[1494], i_keys__payload[1490] }];
+  assign \read_port__data$1678  = table_high_13[{ read_place, i_keys__payload[1501], i_keys__payload[1497], i_keys__payload[1493], i_keys__payload[1489] }];
+  assign \read_port__data$1631  = table_high_13[{ read_place, i_keys__payload[1500], i_keys__payload[1496], i_keys__payload[1492], i_keys__payload[1488] }];
+  assign \read_port__data$1582  = table_high_13[{ read_place, i_keys__payload[1247], i_keys__payload[1243], i_keys__payload[1239], i_keys__payload[1235] }];
+  assign \read_port__data$1535  = table_high_13[{ read_place, i_keys__payload[1246], i_keys__payload[1242], i_keys__payload[1238], i_keys__payload[1234] }];
+  assign \read_port__data$1488  = table_high_13[{ read_place, i_keys__payload[1245], i_keys__payload[1241], i_keys__payload[1237], i_keys__payload[1233] }];
+  assign \read_port__data$1441  = table_high_13[{ read_place, i_keys__payload[1244], i_keys__payload[1240], i_keys__payload[1236], i_keys__payload[1232] }];
+  assign \read_port__data$1392  = table_high_13[{ read_place, i_keys__payload[991], i_keys__payload[987], i_keys__payload[983], i_keys__payload[979] }];
+  assign \read_port__data$1345  = table_high_13[{ read_place, i_keys__payload[990], i_keys__payload[986], i_keys__payload[982], i_keys__payload[978] }];
+  assign \read_port__data$1298  = table_high_13[{ read_place, i_keys__payload[989], i_keys__payload[985], i_keys__payload[981], i_keys__payload[977] }];
+  assign \read_port__data$1251  = table_high_13[{ read_place, i_keys__payload[988], i_keys__payload[984], i_keys__payload[980], i_keys__payload[976] }];
+  assign \read_port__data$1202  = table_high_13[{ read_place, i_keys__payload[735], i_keys__payload[731], i_keys__payload[727], i_keys__payload[723] }];
+  assign \read_port__data$1155  = table_high_13[{ read_place, i_keys__payload[734], i_keys__payload[730], i_keys__payload[726], i_keys__payload[722] }];
+  assign \read_port__data$1108  = table_high_13[{ read_place, i_keys__payload[733], i_keys__payload[729], i_keys__payload[725], i_keys__payload[721] }];
+  assign \read_port__data$1061  = table_high_13[{ read_place, i_keys__payload[732], i_keys__payload[728], i_keys__payload[724], i_keys__payload[720] }];
+  assign \read_port__data$1012  = table_high_13[{ read_place, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] }];
+  assign \read_port__data$965  = table_high_13[{ read_place, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] }];
+  assign \read_port__data$918  = table_high_13[{ read_place, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] }];
+  assign \read_port__data$871  = table_high_13[{ read_place, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] }];
+  assign \read_port__data$822  = table_high_13[{ read_place, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] }];
+  assign \read_port__data$775  = table_high_13[{ read_place, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] }];
+  assign \read_port__data$728  = table_high_13[{ read_place, i_keys__payload[221], i_keys__payload[217], i_keys__payload[213], i_keys__payload[209] }];
+  assign \read_port__data$681  = table_high_13[{ read_place, i_keys__payload[220], i_keys__payload[216], i_keys__payload[212], i_keys__payload[208] }];
   reg [5:0] table_high_14 [31:0];
   initial begin : zero_memory_6
     integer word;
@@ -14172,38 +14692,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_14[port__addr] <= \port__data$101 ;
   end
-  assign \read_port__data$2146  = table_high_14[{ read_place, i_keys__payload[2031], i_keys__payload[2027], i_keys__payload[2023], i_keys__payload[2019] }];
-  assign \read_port__data$2099  = table_high_14[{ read_place, i_keys__payload[2030], i_keys__payload[2026], i_keys__payload[2022], i_keys__payload[2018] }];
-  assign \read_port__data$2052  = table_high_14[{ read_place, i_keys__payload[2029], i_keys__payload[2025], i_keys__payload[2021], i_keys__payload[2017] }];
-  assign \read_port__data$2005  = table_high_14[{ read_place, i_keys__payload[2028], i_keys__payload[2024], i_keys__payload[2020], i_keys__payload[2016] }];
-  assign \read_port__data$1956  = table_high_14[{ read_place, i_keys__payload[1775], i_keys__payload[1771], i_keys__payload[1767], i_keys__payload[1763] }];
-  assign \read_port__data$1909  = table_high_14[{ read_place, i_keys__payload[1774], i_keys__payload[1770], i_keys__payload[1766], i_keys__payload[1762] }];
-  assign \read_port__data$1862  = table_high_14[{ read_place, i_keys__payload[1773], i_keys__payload[1769], i_keys__payload[1765], i_keys__payload[1761] }];
-  assign \read_port__data$1815  = table_high_14[{ read_place, i_keys__payload[1772], i_keys__payload[1768], i_keys__payload[1764], i_keys__payload[1760] }];
-  assign \read_port__data$1766  = table_high_14[{ read_place, i_keys__payload[1519], i_keys__payload[1515], i_keys__payload[1511], i_keys__payload[1507] }];
-  assign \read_port__data$1719  = table_high_14[{ read_place, i_keys__payload[1518], i_keys__payload[1514], i_keys__payload[1510], i_keys__payload[1506] }];
-  assign \read_port__data$1672  = table_high_14[{ read_place, i_keys__payload[1517], i_keys__payload[1513], i_keys__payload[1509], i_keys__payload[1505] }];
-  assign \read_port__data$1625  = table_high_14[{ read_place, i_keys__payload[1516], i_keys__payload[1512], i_keys__payload[1508], i_keys__payload[1504] }];
-  assign \read_port__data$1576  = table_high_14[{ read_place, i_keys__payload[1263], i_keys__payload[1259], i_keys__payload[1255], i_keys__payload[1251] }];
-  assign \read_port__data$1529  = table_high_14[{ read_place, i_keys__payload[1262], i_keys__payload[1258], i_keys__payload[1254], i_keys__payload[1250] }];
-  assign \read_port__data$1482  = table_high_14[{ read_place, i_keys__payload[1261], i_keys__payload[1257], i_keys__payload[1253], i_keys__payload[1249] }];
-  assign \read_port__data$1435  = table_high_14[{ read_place, i_keys__payload[1260], i_keys__payload[1256], i_keys__payload[1252], i_keys__payload[1248] }];
-  assign \read_port__data$1386  = table_high_14[{ read_place, i_keys__payload[1007], i_keys__payload[1003], i_keys__payload[999], i_keys__payload[995] }];
-  assign \read_port__data$1339  = table_high_14[{ read_place, i_keys__payload[1006], i_keys__payload[1002], i_keys__payload[998], i_keys__payload[994] }];
-  assign \read_port__data$1292  = table_high_14[{ read_place, i_keys__payload[1005], i_keys__payload[1001], i_keys__payload[997], i_keys__payload[993] }];
-  assign \read_port__data$1245  = table_high_14[{ read_place, i_keys__payload[1004], i_keys__payload[1000], i_keys__payload[996], i_keys__payload[992] }];
-  assign \read_port__data$1196  = table_high_14[{ read_place, i_keys__payload[751], i_keys__payload[747], i_keys__payload[743], i_keys__payload[739] }];
-  assign \read_port__data$1149  = table_high_14[{ read_place, i_keys__payload[750], i_keys__payload[746], i_keys__payload[742], i_keys__payload[738] }];
-  assign \read_port__data$1102  = table_high_14[{ read_place, i_keys__payload[749], i_keys__payload[745], i_keys__payload[741], i_keys__payload[737] }];
-  assign \read_port__data$1055  = table_high_14[{ read_place, i_keys__payload[748], i_keys__payload[744], i_keys__payload[740], i_keys__payload[736] }];
-  assign \read_port__data$1006  = table_high_14[{ read_place, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] }];
-  assign \read_port__data$959  = table_high_14[{ read_place, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] }];
-  assign \read_port__data$912  = table_high_14[{ read_place, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] }];
-  assign \read_port__data$865  = table_high_14[{ read_place, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] }];
-  assign \read_port__data$816  = table_high_14[{ read_place, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] }];
-  assign \read_port__data$769  = table_high_14[{ read_place, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] }];
-  assign \read_port__data$722  = table_high_14[{ read_place, i_keys__payload[237], i_keys__payload[233], i_keys__payload[229], i_keys__payload[225] }];
-  assign \read_port__data$675  = table_high_14[{ read_place, i_keys__payload[236], i_keys__payload[232], i_keys__payload[228], i_keys__payload[224] }];
+  assign \read_port__data$2154  = table_high_14[{ read_place, i_keys__payload[2031], i_keys__payload[2027], i_keys__payload[2023], i_keys__payload[2019] }];
+  assign \read_port__data$2107  = table_high_14[{ read_place, i_keys__payload[2030], i_keys__payload[2026], i_keys__payload[2022], i_keys__payload[2018] }];
+  assign \read_port__data$2060  = table_high_14[{ read_place, i_keys__payload[2029], i_keys__payload[2025], i_keys__payload[2021], i_keys__payload[2017] }];
+  assign \read_port__data$2013  = table_high_14[{ read_place, i_keys__payload[2028], i_keys__payload[2024], i_keys__payload[2020], i_keys__payload[2016] }];
+  assign \read_port__data$1964  = table_high_14[{ read_place, i_keys__payload[1775], i_keys__payload[1771], i_keys__payload[1767], i_keys__payload[1763] }];
+  assign \read_port__data$1917  = table_high_14[{ read_place, i_keys__payload[1774], i_keys__payload[1770], i_keys__payload[1766], i_keys__payload[1762] }];
+  assign \read_port__data$1870  = table_high_14[{ read_place, i_keys__payload[1773], i_keys__payload[1769], i_keys__payload[1765], i_keys__payload[1761] }];
+  assign \read_port__data$1823  = table_high_14[{ read_place, i_keys__payload[1772], i_keys__payload[1768], i_keys__payload[1764], i_keys__payload[1760] }];
+  assign \read_port__data$1774  = table_high_14[{ read_place, i_keys__payload[1519], i_keys__payload[1515], i_keys__payload[1511], i_keys__payload[1507] }];
+  assign \read_port__data$1727  = table_high_14[{ read_place, i_keys__payload[1518], i_keys__payload[1514], i_keys__payload[1510], i_keys__payload[1506] }];
+  assign \read_port__data$1680  = table_high_14[{ read_place, i_keys__payload[1517], i_keys__payload[1513], i_keys__payload[1509], i_keys__payload[1505] }];
+  assign \read_port__data$1633  = table_high_14[{ read_place, i_keys__payload[1516], i_keys__payload[1512], i_keys__payload[1508], i_keys__payload[1504] }];
+  assign \read_port__data$1584  = table_high_14[{ read_place, i_keys__payload[1263], i_keys__payload[1259], i_keys__payload[1255], i_keys__payload[1251] }];
+  assign \read_port__data$1537  = table_high_14[{ read_place, i_keys__payload[1262], i_keys__payload[1258], i_keys__payload[1254], i_keys__payload[1250] }];
+  assign \read_port__data$1490  = table_high_14[{ read_place, i_keys__payload[1261], i_keys__payload[1257], i_keys__payload[1253], i_keys__payload[1249] }];
+  assign \read_port__data$1443  = table_high_14[{ read_place, i_keys__payload[1260], i_keys__payload[1256], i_keys__payload[1252], i_keys__payload[1248] }];
+  assign \read_port__data$1394  = table_high_14[{ read_place, i_keys__payload[1007], i_keys__payload[1003], i_keys__payload[999], i_keys__payload[995] }];
+  assign \read_port__data$1347  = table_high_14[{ read_place, i_keys__payload[1006], i_keys__payload[1002], i_keys__payload[998], i_keys__payload[994] }];
+  assign \read_port__data$1300  = table_high_14[{ read_place, i_keys__payload[1005], i_keys__payload[1001], i_keys__payload[997], i_keys__payload[993] }];
+  assign \read_port__data$1253  = table_high_14[{ read_place, i_keys__payload[1004], i_keys__payload[1000], i_keys__payload[996], i_keys__payload[992] }];
+  assign \read_port__data$1204  = table_high_14[{ read_place, i_keys__payload[751], i_keys__payload[747], i_keys__payload[743], i_keys__payload[739] }];
+  assign \read_port__data$1157  = table_high_14[{ read_place, i_keys__payload[750], i_keys__payload[746], i_keys__payload[742], i_keys__payload[738] }];
+  assign \read_port__data$1110  = table_high_14[{ read_place, i_keys__payload[749], i_keys__payload[745], i_keys__payload[741], i_keys__payload[737] }];
+  assign \read_port__data$1063  = table_high_14[{ read_place, i_keys__payload[748], i_keys__payload[744], i_keys__payload[740], i_keys__payload[736] }];
+  assign \read_port__data$1014  = table_high_14[{ read_place, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] }];
+  assign \read_port__data$967  = table_high_14[{ read_place, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] }];
+  assign \read_port__data$920  = table_high_14[{ read_place, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] }];
+  assign \read_port__data$873  = table_high_14[{ read_place, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] }];
+  assign \read_port__data$824  = table_high_14[{ read_place, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] }];
+  assign \read_port__data$777  = table_high_14[{ read_place, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] }];
+  assign \read_port__data$730  = table_high_14[{ read_place, i_keys__payload[237], i_keys__payload[233], i_keys__payload[229], i_keys__payload[225] }];
+  assign \read_port__data$683  = table_high_14[{ read_place, i_keys__payload[236], i_keys__payload[232], i_keys__payload[228], i_keys__payload[224] }];
   reg [5:0] table_high_15 [31:0];
   initial begin : zero_memory_7
     integer word;
@@ -14214,38 +14734,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_15[port__addr] <= \port__data$107 ;
   end
-  assign \read_port__data$2148  = table_high_15[{ read_place, i_keys__payload[2047], i_keys__payload[2043], i_keys__payload[2039], i_keys__payload[2035] }];
-  assign \read_port__data$2101  = table_high_15[{ read_place, i_keys__payload[2046], i_keys__payload[2042], i_keys__payload[2038], i_keys__payload[2034] }];
-  assign \read_port__data$2054  = table_high_15[{ read_place, i_keys__payload[2045], i_keys__payload[2041], i_keys__payload[2037], i_keys__payload[2033] }];
-  assign \read_port__data$2007  = table_high_15[{ read_place, i_keys__payload[2044], i_keys__payload[2040], i_keys__payload[2036], i_keys__payload[2032] }];
-  assign \read_port__data$1958  = table_high_15[{ read_place, i_keys__payload[1791], i_keys__payload[1787], i_keys__payload[1783], i_keys__payload[1779] }];
-  assign \read_port__data$1911  = table_high_15[{ read_place, i_keys__payload[1790], i_keys__payload[1786], i_keys__payload[1782], i_keys__payload[1778] }];
-  assign \read_port__data$1864  = table_high_15[{ read_place, i_keys__payload[1789], i_keys__payload[1785], i_keys__payload[1781], i_keys__payload[1777] }];
-  assign \read_port__data$1817  = table_high_15[{ read_place, i_keys__payload[1788], i_keys__payload[1784], i_keys__payload[1780], i_keys__payload[1776] }];
-  assign \read_port__data$1768  = table_high_15[{ read_place, i_keys__payload[1535], i_keys__payload[1531], i_keys__payload[1527], i_keys__payload[1523] }];
-  assign \read_port__data$1721  = table_high_15[{ read_place, i_keys__payload[1534], i_keys__payload[1530], i_keys__payload[1526], i_keys__payload[1522] }];
-  assign \read_port__data$1674  = table_high_15[{ read_place, i_keys__payload[1533], i_keys__payload[1529], i_keys__payload[1525], i_keys__payload[1521] }];
-  assign \read_port__data$1627  = table_high_15[{ read_place, i_keys__payload[1532], i_keys__payload[1528], i_keys__payload[1524], i_keys__payload[1520] }];
-  assign \read_port__data$1578  = table_high_15[{ read_place, i_keys__payload[1279], i_keys__payload[1275], i_keys__payload[1271], i_keys__payload[1267] }];
-  assign \read_port__data$1531  = table_high_15[{ read_place, i_keys__payload[1278], i_keys__payload[1274], i_keys__payload[1270], i_keys__payload[1266] }];
-  assign \read_port__data$1484  = table_high_15[{ read_place, i_keys__payload[1277], i_keys__payload[1273], i_keys__payload[1269], i_keys__payload[1265] }];
-  assign \read_port__data$1437  = table_high_15[{ read_place, i_keys__payload[1276], i_keys__payload[1272], i_keys__payload[1268], i_keys__payload[1264] }];
-  assign \read_port__data$1388  = table_high_15[{ read_place, i_keys__payload[1023], i_keys__payload[1019], i_keys__payload[1015], i_keys__payload[1011] }];
-  assign \read_port__data$1341  = table_high_15[{ read_place, i_keys__payload[1022], i_keys__payload[1018], i_keys__payload[1014], i_keys__payload[1010] }];
-  assign \read_port__data$1294  = table_high_15[{ read_place, i_keys__payload[1021], i_keys__payload[1017], i_keys__payload[1013], i_keys__payload[1009] }];
-  assign \read_port__data$1247  = table_high_15[{ read_place, i_keys__payload[1020], i_keys__payload[1016], i_keys__payload[1012], i_keys__payload[1008] }];
-  assign \read_port__data$1198  = table_high_15[{ read_place, i_keys__payload[767], i_keys__payload[763], i_keys__payload[759], i_keys__payload[755] }];
-  assign \read_port__data$1151  = table_high_15[{ read_place, i_keys__payload[766], i_keys__payload[762], i_keys__payload[758], i_keys__payload[754] }];
-  assign \read_port__data$1104  = table_high_15[{ read_place, i_keys__payload[765], i_keys__payload[761], i_keys__payload[757], i_keys__payload[753] }];
-  assign \read_port__data$1057  = table_high_15[{ read_place, i_keys__payload[764], i_keys__payload[760], i_keys__payload[756], i_keys__payload[752] }];
-  assign \read_port__data$1008  = table_high_15[{ read_place, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] }];
-  assign \read_port__data$961  = table_high_15[{ read_place, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] }];
-  assign \read_port__data$914  = table_high_15[{ read_place, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] }];
-  assign \read_port__data$867  = table_high_15[{ read_place, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] }];
-  assign \read_port__data$818  = table_high_15[{ read_place, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] }];
-  assign \read_port__data$771  = table_high_15[{ read_place, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] }];
-  assign \read_port__data$724  = table_high_15[{ read_place, i_keys__payload[253], i_keys__payload[249], i_keys__payload[245], i_keys__payload[241] }];
-  assign \read_port__data$677  = table_high_15[{ read_place, i_keys__payload[252], i_keys__payload[248], i_keys__payload[244], i_keys__payload[240] }];
+  assign \read_port__data$2156  = table_high_15[{ read_place, i_keys__payload[2047], i_keys__payload[2043], i_keys__payload[2039], i_keys__payload[2035] }];
+  assign \read_port__data$2109  = table_high_15[{ read_place, i_keys__payload[2046], i_keys__payload[2042], i_keys__payload[2038], i_keys__payload[2034] }];
+  assign \read_port__data$2062  = table_high_15[{ read_place, i_keys__payload[2045], i_keys__payload[2041], i_keys__payload[2037], i_keys__payload[2033] }];
+  assign \read_port__data$2015  = table_high_15[{ read_place, i_keys__payload[2044], i_keys__payload[2040], i_keys__payload[2036], i_keys__payload[2032] }];
+  assign \read_port__data$1966  = table_high_15[{ read_place, i_keys__payload[1791], i_keys__payload[1787], i_keys__payload[1783], i_keys__payload[1779] }];
+  assign \read_port__data$1919  = table_high_15[{ read_place, i_keys__payload[1790], i_keys__payload[1786], i_keys__payload[1782], i_keys__payload[1778] }];
+  assign \read_port__data$1872  = table_high_15[{ read_place, i_keys__payload[1789], i_keys__payload[1785], i_keys__payload[1781], i_keys__payload[1777] }];
+  assign \read_port__data$1825  = table_high_15[{ read_place, i_keys__payload[1788], i_keys__payload[1784], i_keys__payload[1780], i_keys__payload[1776] }];
+  assign \read_port__data$1776  = table_high_15[{ read_place, i_keys__payload[1535], i_keys__payload[1531], i_keys__payload[1527], i_keys__payload[1523] }];
+  assign \read_port__data$1729  = table_high_15[{ read_place, i_keys__payload[1534], i_keys__payload[1530], i_keys__payload[1526], i_keys__payload[1522] }];
+  assign \read_port__data$1682  = table_high_15[{ read_place, i_keys__payload[1533], i_keys__payload[1529], i_keys__payload[1525], i_keys__payload[1521] }];
+  assign \read_port__data$1635  = table_high_15[{ read_place, i_keys__payload[1532], i_keys__payload[1528], i_keys__payload[1524], i_keys__payload[1520] }];
+  assign \read_port__data$1586  = table_high_15[{ read_place, i_keys__payload[1279], i_keys__payload[1275], i_keys__payload[1271], i_keys__payload[1267] }];
+  assign \read_port__data$1539  = table_high_15[{ read_place, i_keys__payload[1278], i_keys__payload[1274], i_keys__payload[1270], i_keys__payload[1266] }];
+  assign \read_port__data$1492  = table_high_15[{ read_place, i_keys__payload[1277], i_keys__payload[1273], i_keys__payload[1269], i_keys__payload[1265] }];
+  assign \read_port__data$1445  = table_high_15[{ read_place, i_keys__payload[1276], i_keys__payload[1272], i_keys__payload[1268], i_keys__payload[1264] }];
+  assign \read_port__data$1396  = table_high_15[{ read_place, i_keys__payload[1023], i_keys__payload[1019], i_keys__payload[1015], i_keys__payload[1011] }];
+  assign \read_port__data$1349  = table_high_15[{ read_place, i_keys__payload[1022], i_keys__payload[1018], i_keys__payload[1014], i_keys__payload[1010] }];
+  assign \read_port__data$1302  = table_high_15[{ read_place, i_keys__payload[1021], i_keys__payload[1017], i_keys__payload[1013], i_keys__payload[1009] }];
+  assign \read_port__data$1255  = table_high_15[{ read_place, i_keys__payload[1020], i_keys__payload[1016], i_keys__payload[1012], i_keys__payload[1008] }];
+  assign \read_port__data$1206  = table_high_15[{ read_place, i_keys__payload[767], i_keys__payload[763], i_keys__payload[759], i_keys__payload[755] }];
+  assign \read_port__data$1159  = table_high_15[{ read_place, i_keys__payload[766], i_keys__payload[762], i_keys__payload[758], i_keys__payload[754] }];
+  assign \read_port__data$1112  = table_high_15[{ read_place, i_keys__payload[765], i_keys__payload[761], i_keys__payload[757], i_keys__payload[753] }];
+  assign \read_port__data$1065  = table_high_15[{ read_place, i_keys__payload[764], i_keys__payload[760], i_keys__payload[756], i_keys__payload[752] }];
+  assign \read_port__data$1016  = table_high_15[{ read_place, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] }];
+  assign \read_port__data$969  = table_high_15[{ read_place, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] }];
+  assign \read_port__data$922  = table_high_15[{ read_place, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] }];
+  assign \read_port__data$875  = table_high_15[{ read_place, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] }];
+  assign \read_port__data$826  = table_high_15[{ read_place, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] }];
+  assign \read_port__data$779  = table_high_15[{ read_place, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] }];
+  assign \read_port__data$732  = table_high_15[{ read_place, i_keys__payload[253], i_keys__payload[249], i_keys__payload[245], i_keys__payload[241] }];
+  assign \read_port__data$685  = table_high_15[{ read_place, i_keys__payload[252], i_keys__payload[248], i_keys__payload[244], i_keys__payload[240] }];
   reg [5:0] table_high_2 [31:0];
   initial begin : zero_memory_8
     integer word;
@@ -14256,38 +14776,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_2[port__addr] <= \port__data$29 ;
   end
-  assign \read_port__data$2122  = table_high_2[{ read_place, i_keys__payload[1839], i_keys__payload[1835], i_keys__payload[1831], i_keys__payload[1827] }];
-  assign \read_port__data$2075  = table_high_2[{ read_place, i_keys__payload[1838], i_keys__payload[1834], i_keys__payload[1830], i_keys__payload[1826] }];
-  assign \read_port__data$2028  = table_high_2[{ read_place, i_keys__payload[1837], i_keys__payload[1833], i_keys__payload[1829], i_keys__payload[1825] }];
-  assign \read_port__data$1981  = table_high_2[{ read_place, i_keys__payload[1836], i_keys__payload[1832], i_keys__payload[1828], i_keys__payload[1824] }];
-  assign \read_port__data$1932  = table_high_2[{ read_place, i_keys__payload[1583], i_keys__payload[1579], i_keys__payload[1575], i_keys__payload[1571] }];
-  assign \read_port__data$1885  = table_high_2[{ read_place, i_keys__payload[1582], i_keys__payload[1578], i_keys__payload[1574], i_keys__payload[1570] }];
-  assign \read_port__data$1838  = table_high_2[{ read_place, i_keys__payload[1581], i_keys__payload[1577], i_keys__payload[1573], i_keys__payload[1569] }];
-  assign \read_port__data$1791  = table_high_2[{ read_place, i_keys__payload[1580], i_keys__payload[1576], i_keys__payload[1572], i_keys__payload[1568] }];
-  assign \read_port__data$1742  = table_high_2[{ read_place, i_keys__payload[1327], i_keys__payload[1323], i_keys__payload[1319], i_keys__payload[1315] }];
-  assign \read_port__data$1695  = table_high_2[{ read_place, i_keys__payload[1326], i_keys__payload[1322], i_keys__payload[1318], i_keys__payload[1314] }];
-  assign \read_port__data$1648  = table_high_2[{ read_place, i_keys__payload[1325], i_keys__payload[1321], i_keys__payload[1317], i_keys__payload[1313] }];
-  assign \read_port__data$1601  = table_high_2[{ read_place, i_keys__payload[1324], i_keys__payload[1320], i_keys__payload[1316], i_keys__payload[1312] }];
-  assign \read_port__data$1552  = table_high_2[{ read_place, i_keys__payload[1071], i_keys__payload[1067], i_keys__payload[1063], i_keys__payload[1059] }];
-  assign \read_port__data$1505  = table_high_2[{ read_place, i_keys__payload[1070], i_keys__payload[1066], i_keys__payload[1062], i_keys__payload[1058] }];
-  assign \read_port__data$1458  = table_high_2[{ read_place, i_keys__payload[1069], i_keys__payload[1065], i_keys__payload[1061], i_keys__payload[1057] }];
-  assign \read_port__data$1411  = table_high_2[{ read_place, i_keys__payload[1068], i_keys__payload[1064], i_keys__payload[1060], i_keys__payload[1056] }];
-  assign \read_port__data$1362  = table_high_2[{ read_place, i_keys__payload[815], i_keys__payload[811], i_keys__payload[807], i_keys__payload[803] }];
-  assign \read_port__data$1315  = table_high_2[{ read_place, i_keys__payload[814], i_keys__payload[810], i_keys__payload[806], i_keys__payload[802] }];
-  assign \read_port__data$1268  = table_high_2[{ read_place, i_keys__payload[813], i_keys__payload[809], i_keys__payload[805], i_keys__payload[801] }];
-  assign \read_port__data$1221  = table_high_2[{ read_place, i_keys__payload[812], i_keys__payload[808], i_keys__payload[804], i_keys__payload[800] }];
-  assign \read_port__data$1172  = table_high_2[{ read_place, i_keys__payload[559], i_keys__payload[555], i_keys__payload[551], i_keys__payload[547] }];
-  assign \read_port__data$1125  = table_high_2[{ read_place, i_keys__payload[558], i_keys__payload[554], i_keys__payload[550], i_keys__payload[546] }];
-  assign \read_port__data$1078  = table_high_2[{ read_place, i_keys__payload[557], i_keys__payload[553], i_keys__payload[549], i_keys__payload[545] }];
-  assign \read_port__data$1031  = table_high_2[{ read_place, i_keys__payload[556], i_keys__payload[552], i_keys__payload[548], i_keys__payload[544] }];
-  assign \read_port__data$982  = table_high_2[{ read_place, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] }];
-  assign \read_port__data$935  = table_high_2[{ read_place, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] }];
-  assign \read_port__data$888  = table_high_2[{ read_place, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] }];
-  assign \read_port__data$841  = table_high_2[{ read_place, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] }];
-  assign \read_port__data$792  = table_high_2[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
-  assign \read_port__data$745  = table_high_2[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
-  assign \read_port__data$698  = table_high_2[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
-  assign \read_port__data$651  = table_high_2[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  assign \read_port__data$2130  = table_high_2[{ read_place, i_keys__payload[1839], i_keys__payload[1835], i_keys__payload[1831], i_keys__payload[1827] }];
+  assign \read_port__data$2083  = table_high_2[{ read_place, i_keys__payload[1838], i_keys__payload[1834], i_keys__payload[1830], i_keys__payload[1826] }];
+  assign \read_port__data$2036  = table_high_2[{ read_place, i_keys__payload[1837], i_keys__payload[1833], i_keys__payload[1829], i_keys__payload[1825] }];
+  assign \read_port__data$1989  = table_high_2[{ read_place, i_keys__payload[1836], i_keys__payload[1832], i_keys__payload[1828], i_keys__payload[1824] }];
+  assign \read_port__data$1940  = table_high_2[{ read_place, i_keys__payload[1583], i_keys__payload[1579], i_keys__payload[1575], i_keys__payload[1571] }];
+  assign \read_port__data$1893  = table_high_2[{ read_place, i_keys__payload[1582], i_keys__payload[1578], i_keys__payload[1574], i_keys__payload[1570] }];
+  assign \read_port__data$1846  = table_high_2[{ read_place, i_keys__payload[1581], i_keys__payload[1577], i_keys__payload[1573], i_keys__payload[1569] }];
+  assign \read_port__data$1799  = table_high_2[{ read_place, i_keys__payload[1580], i_keys__payload[1576], i_keys__payload[1572], i_keys__payload[1568] }];
+  assign \read_port__data$1750  = table_high_2[{ read_place, i_keys__payload[1327], i_keys__payload[1323], i_keys__payload[1319], i_keys__payload[1315] }];
+  assign \read_port__data$1703  = table_high_2[{ read_place, i_keys__payload[1326], i_keys__payload[1322], i_keys__payload[1318], i_keys__payload[1314] }];
+  assign \read_port__data$1656  = table_high_2[{ read_place, i_keys__payload[1325], i_keys__payload[1321], i_keys__payload[1317], i_keys__payload[1313] }];
+  assign \read_port__data$1609  = table_high_2[{ read_place, i_keys__payload[1324], i_keys__payload[1320], i_keys__payload[1316], i_keys__payload[1312] }];
+  assign \read_port__data$1560  = table_high_2[{ read_place, i_keys__payload[1071], i_keys__payload[1067], i_keys__payload[1063], i_keys__payload[1059] }];
+  assign \read_port__data$1513  = table_high_2[{ read_place, i_keys__payload[1070], i_keys__payload[1066], i_keys__payload[1062], i_keys__payload[1058] }];
+  assign \read_port__data$1466  = table_high_2[{ read_place, i_keys__payload[1069], i_keys__payload[1065], i_keys__payload[1061], i_keys__payload[1057] }];
+  assign \read_port__data$1419  = table_high_2[{ read_place, i_keys__payload[1068], i_keys__payload[1064], i_keys__payload[1060], i_keys__payload[1056] }];
+  assign \read_port__data$1370  = table_high_2[{ read_place, i_keys__payload[815], i_keys__payload[811], i_keys__payload[807], i_keys__payload[803] }];
+  assign \read_port__data$1323  = table_high_2[{ read_place, i_keys__payload[814], i_keys__payload[810], i_keys__payload[806], i_keys__payload[802] }];
+  assign \read_port__data$1276  = table_high_2[{ read_place, i_keys__payload[813], i_keys__payload[809], i_keys__payload[805], i_keys__payload[801] }];
+  assign \read_port__data$1229  = table_high_2[{ read_place, i_keys__payload[812], i_keys__payload[808], i_keys__payload[804], i_keys__payload[800] }];
+  assign \read_port__data$1180  = table_high_2[{ read_place, i_keys__payload[559], i_keys__payload[555], i_keys__payload[551], i_keys__payload[547] }];
+  assign \read_port__data$1133  = table_high_2[{ read_place, i_keys__payload[558], i_keys__payload[554], i_keys__payload[550], i_keys__payload[546] }];
+  assign \read_port__data$1086  = table_high_2[{ read_place, i_keys__payload[557], i_keys__payload[553], i_keys__payload[549], i_keys__payload[545] }];
+  assign \read_port__data$1039  = table_high_2[{ read_place, i_keys__payload[556], i_keys__payload[552], i_keys__payload[548], i_keys__payload[544] }];
+  assign \read_port__data$990  = table_high_2[{ read_place, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] }];
+  assign \read_port__data$943  = table_high_2[{ read_place, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] }];
+  assign \read_port__data$896  = table_high_2[{ read_place, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] }];
+  assign \read_port__data$849  = table_high_2[{ read_place, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] }];
+  assign \read_port__data$800  = table_high_2[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  assign \read_port__data$753  = table_high_2[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
+  assign \read_port__data$706  = table_high_2[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
+  assign \read_port__data$659  = table_high_2[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
   reg [5:0] table_high_3 [31:0];
   initial begin : zero_memory_9
     integer word;
@@ -14298,38 +14818,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_3[port__addr] <= \port__data$35 ;
   end
-  assign \read_port__data$2124  = table_high_3[{ read_place, i_keys__payload[1855], i_keys__payload[1851], i_keys__payload[1847], i_keys__payload[1843] }];
-  assign \read_port__data$2077  = table_high_3[{ read_place, i_keys__payload[1854], i_keys__payload[1850], i_keys__payload[1846], i_keys__payload[1842] }];
-  assign \read_port__data$2030  = table_high_3[{ read_place, i_keys__payload[1853], i_keys__payload[1849], i_keys__payload[1845], i_keys__payload[1841] }];
-  assign \read_port__data$1983  = table_high_3[{ read_place, i_keys__payload[1852], i_keys__payload[1848], i_keys__payload[1844], i_keys__payload[1840] }];
-  assign \read_port__data$1934  = table_high_3[{ read_place, i_keys__payload[1599], i_keys__payload[1595], i_keys__payload[1591], i_keys__payload[1587] }];
-  assign \read_port__data$1887  = table_high_3[{ read_place, i_keys__payload[1598], i_keys__payload[1594], i_keys__payload[1590], i_keys__payload[1586] }];
-  assign \read_port__data$1840  = table_high_3[{ read_place, i_keys__payload[1597], i_keys__payload[1593], i_keys__payload[1589], i_keys__payload[1585] }];
-  assign \read_port__data$1793  = table_high_3[{ read_place, i_keys__payload[1596], i_keys__payload[1592], i_keys__payload[1588], i_keys__payload[1584] }];
-  assign \read_port__data$1744  = table_high_3[{ read_place, i_keys__payload[1343], i_keys__payload[1339], i_keys__payload[1335], i_keys__payload[1331] }];
-  assign \read_port__data$1697  = table_high_3[{ read_place, i_keys__payload[1342], i_keys__payload[1338], i_keys__payload[1334], i_keys__payload[1330] }];
-  assign \read_port__data$1650  = table_high_3[{ read_place, i_keys__payload[1341], i_keys__payload[1337], i_keys__payload[1333], i_keys__payload[1329] }];
-  assign \read_port__data$1603  = table_high_3[{ read_place, i_keys__payload[1340], i_keys__payload[1336], i_keys__payload[1332], i_keys__payload[1328] }];
-  assign \read_port__data$1554  = table_high_3[{ read_place, i_keys__payload[1087], i_keys__payload[1083], i_keys__payload[1079], i_keys__payload[1075] }];
-  assign \read_port__data$1507  = table_high_3[{ read_place, i_keys__payload[1086], i_keys__payload[1082], i_keys__payload[1078], i_keys__payload[1074] }];
-  assign \read_port__data$1460  = table_high_3[{ read_place, i_keys__payload[1085], i_keys__payload[1081], i_keys__payload[1077], i_keys__payload[1073] }];
-  assign \read_port__data$1413  = table_high_3[{ read_place, i_keys__payload[1084], i_keys__payload[1080], i_keys__payload[1076], i_keys__payload[1072] }];
-  assign \read_port__data$1364  = table_high_3[{ read_place, i_keys__payload[831], i_keys__payload[827], i_keys__payload[823], i_keys__payload[819] }];
-  assign \read_port__data$1317  = table_high_3[{ read_place, i_keys__payload[830], i_keys__payload[826], i_keys__payload[822], i_keys__payload[818] }];
-  assign \read_port__data$1270  = table_high_3[{ read_place, i_keys__payload[829], i_keys__payload[825], i_keys__payload[821], i_keys__payload[817] }];
-  assign \read_port__data$1223  = table_high_3[{ read_place, i_keys__payload[828], i_keys__payload[824], i_keys__payload[820], i_keys__payload[816] }];
-  assign \read_port__data$1174  = table_high_3[{ read_place, i_keys__payload[575], i_keys__payload[571], i_keys__payload[567], i_keys__payload[563] }];
-  assign \read_port__data$1127  = table_high_3[{ read_place, i_keys__payload[574], i_keys__payload[570], i_keys__payload[566], i_keys__payload[562] }];
-  assign \read_port__data$1080  = table_high_3[{ read_place, i_keys__payload[573], i_keys__payload[569], i_keys__payload[565], i_keys__payload[561] }];
-  assign \read_port__data$1033  = table_high_3[{ read_place, i_keys__payload[572], i_keys__payload[568], i_keys__payload[564], i_keys__payload[560] }];
-  assign \read_port__data$984  = table_high_3[{ read_place, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] }];
-  assign \read_port__data$937  = table_high_3[{ read_place, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] }];
-  assign \read_port__data$890  = table_high_3[{ read_place, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] }];
-  assign \read_port__data$843  = table_high_3[{ read_place, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] }];
-  assign \read_port__data$794  = table_high_3[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
-  assign \read_port__data$747  = table_high_3[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
-  assign \read_port__data$700  = table_high_3[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
-  assign \read_port__data$653  = table_high_3[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  assign \read_port__data$2132  = table_high_3[{ read_place, i_keys__payload[1855], i_keys__payload[1851], i_keys__payload[1847], i_keys__payload[1843] }];
+  assign \read_port__data$2085  = table_high_3[{ read_place, i_keys__payload[1854], i_keys__payload[1850], i_keys__payload[1846], i_keys__payload[1842] }];
+  assign \read_port__data$2038  = table_high_3[{ read_place, i_keys__payload[1853], i_keys__payload[1849], i_keys__payload[1845], i_keys__payload[1841] }];
+  assign \read_port__data$1991  = table_high_3[{ read_place, i_keys__payload[1852], i_keys__payload[1848], i_keys__payload[1844], i_keys__payload[1840] }];
+  assign \read_port__data$1942  = table_high_3[{ read_place, i_keys__payload[1599], i_keys__payload[1595], i_keys__payload[1591], i_keys__payload[1587] }];
+  assign \read_port__data$1895  = table_high_3[{ read_place, i_keys__payload[1598], i_keys__payload[1594], i_keys__payload[1590], i_keys__payload[1586] }];
+  assign \read_port__data$1848  = table_high_3[{ read_place, i_keys__payload[1597], i_keys__payload[1593], i_keys__payload[1589], i_keys__payload[1585] }];
+  assign \read_port__data$1801  = table_high_3[{ read_place, i_keys__payload[1596], i_keys__payload[1592], i_keys__payload[1588], i_keys__payload[1584] }];
+  assign \read_port__data$1752  = table_high_3[{ read_place, i_keys__payload[1343], i_keys__payload[1339], i_keys__payload[1335], i_keys__payload[1331] }];
+  assign \read_port__data$1705  = table_high_3[{ read_place, i_keys__payload[1342], i_keys__payload[1338], i_keys__payload[1334], i_keys__payload[1330] }];
+  assign \read_port__data$1658  = table_high_3[{ read_place, i_keys__payload[1341], i_keys__payload[1337], i_keys__payload[1333], i_keys__payload[1329] }];
+  assign \read_port__data$1611  = table_high_3[{ read_place, i_keys__payload[1340], i_keys__payload[1336], i_keys__payload[1332], i_keys__payload[1328] }];
+  assign \read_port__data$1562  = table_high_3[{ read_place, i_keys__payload[1087], i_keys__payload[1083], i_keys__payload[1079], i_keys__payload[1075] }];
+  assign \read_port__data$1515  = table_high_3[{ read_place, i_keys__payload[1086], i_keys__payload[1082], i_keys__payload[1078], i_keys__payload[1074] }];
+  assign \read_port__data$1468  = table_high_3[{ read_place, i_keys__payload[1085], i_keys__payload[1081], i_keys__payload[1077], i_keys__payload[1073] }];
+  assign \read_port__data$1421  = table_high_3[{ read_place, i_keys__payload[1084], i_keys__payload[1080], i_keys__payload[1076], i_keys__payload[1072] }];
+  assign \read_port__data$1372  = table_high_3[{ read_place, i_keys__payload[831], i_keys__payload[827], i_keys__payload[823], i_keys__payload[819] }];
+  assign \read_port__data$1325  = table_high_3[{ read_place, i_keys__payload[830], i_keys__payload[826], i_keys__payload[822], i_keys__payload[818] }];
+  assign \read_port__data$1278  = table_high_3[{ read_place, i_keys__payload[829], i_keys__payload[825], i_keys__payload[821], i_keys__payload[817] }];
+  assign \read_port__data$1231  = table_high_3[{ read_place, i_keys__payload[828], i_keys__payload[824], i_keys__payload[820], i_keys__payload[816] }];
+  assign \read_port__data$1182  = table_high_3[{ read_place, i_keys__payload[575], i_keys__payload[571], i_keys__payload[567], i_keys__payload[563] }];
+  assign \read_port__data$1135  = table_high_3[{ read_place, i_keys__payload[574], i_keys__payload[570], i_keys__payload[566], i_keys__payload[562] }];
+  assign \read_port__data$1088  = table_high_3[{ read_place, i_keys__payload[573], i_keys__payload[569], i_keys__payload[565], i_keys__payload[561] }];
+  assign \read_port__data$1041  = table_high_3[{ read_place, i_keys__payload[572], i_keys__payload[568], i_keys__payload[564], i_keys__payload[560] }];
+  assign \read_port__data$992  = table_high_3[{ read_place, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] }];
+  assign \read_port__data$945  = table_high_3[{ read_place, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] }];
+  assign \read_port__data$898  = table_high_3[{ read_place, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] }];
+  assign \read_port__data$851  = table_high_3[{ read_place, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] }];
+  assign \read_port__data$802  = table_high_3[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  assign \read_port__data$755  = table_high_3[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
+  assign \read_port__data$708  = table_high_3[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
+  assign \read_port__data$661  = table_high_3[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
   reg [5:0] table_high_4 [31:0];
   initial begin : zero_memory_10
     integer word;
@@ -14340,38 +14860,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_4[port__addr] <= \port__data$41 ;
   end
-  assign \read_port__data$2126  = table_high_4[{ read_place, i_keys__payload[1871], i_keys__payload[1867], i_keys__payload[1863], i_keys__payload[1859] }];
-  assign \read_port__data$2079  = table_high_4[{ read_place, i_keys__payload[1870], i_keys__payload[1866], i_keys__payload[1862], i_keys__payload[1858] }];
-  assign \read_port__data$2032  = table_high_4[{ read_place, i_keys__payload[1869], i_keys__payload[1865], i_keys__payload[1861], i_keys__payload[1857] }];
-  assign \read_port__data$1985  = table_high_4[{ read_place, i_keys__payload[1868], i_keys__payload[1864], i_keys__payload[1860], i_keys__payload[1856] }];
-  assign \read_port__data$1936  = table_high_4[{ read_place, i_keys__payload[1615], i_keys__payload[1611], i_keys__payload[1607], i_keys__payload[1603] }];
-  assign \read_port__data$1889  = table_high_4[{ read_place, i_keys__payload[1614], i_keys__payload[1610], i_keys__payload[1606], i_keys__payload[1602] }];
-  assign \read_port__data$1842  = table_high_4[{ read_place, i_keys__payload[1613], i_keys__payload[1609], i_keys__payload[1605], i_keys__payload[1601] }];
-  assign \read_port__data$1795  = table_high_4[{ read_place, i_keys__payload[1612], i_keys__payload[1608], i_keys__payload[1604], i_keys__payload[1600] }];
-  assign \read_port__data$1746  = table_high_4[{ read_place, i_keys__payload[1359], i_keys__payload[1355], i_keys__payload[1351], i_keys__payload[1347] }];
-  assign \read_port__data$1699  = table_high_4[{ read_place, i_keys__payload[1358], i_keys__payload[1354], i_keys__payload[1350], i_keys__payload[1346] }];
-  assign \read_port__data$1652  = table_high_4[{ read_place, i_keys__payload[1357], i_keys__payload[1353], i_keys__payload[1349], i_keys__payload[1345] }];
-  assign \read_port__data$1605  = table_high_4[{ read_place, i_keys__payload[1356], i_keys__payload[1352], i_keys__payload[1348], i_keys__payload[1344] }];
-  assign \read_port__data$1556  = table_high_4[{ read_place, i_keys__payload[1103], i_keys__payload[1099], i_keys__payload[1095], i_keys__payload[1091] }];
-  assign \read_port__data$1509  = table_high_4[{ read_place, i_keys__payload[1102], i_keys__payload[1098], i_keys__payload[1094], i_keys__payload[1090] }];
-  assign \read_port__data$1462  = table_high_4[{ read_place, i_keys__payload[1101], i_keys__payload[1097], i_keys__payload[1093], i_keys__payload[1089] }];
-  assign \read_port__data$1415  = table_high_4[{ read_place, i_keys__payload[1100], i_keys__payload[1096], i_keys__payload[1092], i_keys__payload[1088] }];
-  assign \read_port__data$1366  = table_high_4[{ read_place, i_keys__payload[847], i_keys__payload[843], i_keys__payload[839], i_keys__payload[835] }];
-  assign \read_port__data$1319  = table_high_4[{ read_place, i_keys__payload[846], i_keys__payload[842], i_keys__payload[838], i_keys__payload[834] }];
-  assign \read_port__data$1272  = table_high_4[{ read_place, i_keys__payload[845], i_keys__payload[841], i_keys__payload[837], i_keys__payload[833] }];
-  assign \read_port__data$1225  = table_high_4[{ read_place, i_keys__payload[844], i_keys__payload[840], i_keys__payload[836], i_keys__payload[832] }];
-  assign \read_port__data$1176  = table_high_4[{ read_place, i_keys__payload[591], i_keys__payload[587], i_keys__payload[583], i_keys__payload[579] }];
-  assign \read_port__data$1129  = table_high_4[{ read_place, i_keys__payload[590], i_keys__payload[586], i_keys__payload[582], i_keys__payload[578] }];
-  assign \read_port__data$1082  = table_high_4[{ read_place, i_keys__payload[589], i_keys__payload[585], i_keys__payload[581], i_keys__payload[577] }];
-  assign \read_port__data$1035  = table_high_4[{ read_place, i_keys__payload[588], i_keys__payload[584], i_keys__payload[580], i_keys__payload[576] }];
-  assign \read_port__data$986  = table_high_4[{ read_place, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] }];
-  assign \read_port__data$939  = table_high_4[{ read_place, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] }];
-  assign \read_port__data$892  = table_high_4[{ read_place, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] }];
-  assign \read_port__data$845  = table_high_4[{ read_place, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] }];
-  assign \read_port__data$796  = table_high_4[{ read_place, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] }];
-  assign \read_port__data$749  = table_high_4[{ read_place, i_keys__payload[78], i_keys__payload[74], i_keys__payload[70], i_keys__payload[66] }];
-  assign \read_port__data$702  = table_high_4[{ read_place, i_keys__payload[77], i_keys__payload[73], i_keys__payload[69], i_keys__payload[65] }];
-  assign \read_port__data$655  = table_high_4[{ read_place, i_keys__payload[76], i_keys__payload[72], i_keys__payload[68], i_keys__payload[64] }];
+  assign \read_port__data$2134  = table_high_4[{ read_place, i_keys__payload[1871], i_keys__payload[1867], i_keys__payload[1863], i_keys__payload[1859] }];
+  assign \read_port__data$2087  = table_high_4[{ read_place, i_keys__payload[1870], i_keys__payload[1866], i_keys__payload[1862], i_keys__payload[1858] }];
+  assign \read_port__data$2040  = table_high_4[{ read_place, i_keys__payload[1869], i_keys__payload[1865], i_keys__payload[1861], i_keys__payload[1857] }];
+  assign \read_port__data$1993  = table_high_4[{ read_place, i_keys__payload[1868], i_keys__payload[1864], i_keys__payload[1860], i_keys__payload[1856] }];
+  assign \read_port__data$1944  = table_high_4[{ read_place, i_keys__payload[1615], i_keys__payload[1611], i_keys__payload[1607], i_keys__payload[1603] }];
+  assign \read_port__data$1897  = table_high_4[{ read_place, i_keys__payload[1614], i_keys__payload[1610], i_keys__payload[1606], i_keys__payload[1602] }];
+  assign \read_port__data$1850  = table_high_4[{ read_place, i_keys__payload[1613], i_keys__payload[1609], i_keys__payload[1605], i_keys__payload[1601] }];
+  assign \read_port__data$1803  = table_high_4[{ read_place, i_keys__payload[1612], i_keys__payload[1608], i_keys__payload[1604], i_keys__payload[1600] }];
+  assign \read_port__data$1754  = table_high_4[{ read_place, i_keys__payload[1359], i_keys__payload[1355], i_keys__payload[1351], i_keys__payload[1347] }];
+  assign \read_port__data$1707  = table_high_4[{ read_place, i_keys__payload[1358], i_keys__payload[1354], i_keys__payload[1350], i_keys__payload[1346] }];
+  assign \read_port__data$1660  = table_high_4[{ read_place, i_keys__payload[1357], i_keys__payload[1353], i_keys__payload[1349], i_keys__payload[1345] }];
+  assign \read_port__data$1613  = table_high_4[{ read_place, i_keys__payload[1356], i_keys__payload[1352], i_keys__payload[1348], i_keys__payload[1344] }];
+  assign \read_port__data$1564  = table_high_4[{ read_place, i_keys__payload[1103], i_keys__payload[1099], i_keys__payload[1095], i_keys__payload[1091] }];
+  assign \read_port__data$1517  = table_high_4[{ read_place, i_keys__payload[1102], i_keys__payload[1098], i_keys__payload[1094], i_keys__payload[1090] }];
+  assign \read_port__data$1470  = table_high_4[{ read_place, i_keys__payload[1101], i_keys__payload[1097], i_keys__payload[1093], i_keys__payload[1089] }];
+  assign \read_port__data$1423  = table_high_4[{ read_place, i_keys__payload[1100], i_keys__payload[1096], i_keys__payload[1092], i_keys__payload[1088] }];
+  assign \read_port__data$1374  = table_high_4[{ read_place, i_keys__payload[847], i_keys__payload[843], i_keys__payload[839], i_keys__payload[835] }];
+  assign \read_port__data$1327  = table_high_4[{ read_place, i_keys__payload[846], i_keys__payload[842], i_keys__payload[838], i_keys__payload[834] }];
+  assign \read_port__data$1280  = table_high_4[{ read_place, i_keys__payload[845], i_keys__payload[841], i_keys__payload[837], i_keys__payload[833] }];
+  assign \read_port__data$1233  = table_high_4[{ read_place, i_keys__payload[844], i_keys__payload[840], i_keys__payload[836], i_keys__payload[832] }];
+  assign \read_port__data$1184  = table_high_4[{ read_place, i_keys__payload[591], i_keys__payload[587], i_keys__payload[583], i_keys__payload[579] }];
+  assign \read_port__data$1137  = table_high_4[{ read_place, i_keys__payload[590], i_keys__payload[586], i_keys__payload[582], i_keys__payload[578] }];
+  assign \read_port__data$1090  = table_high_4[{ read_place, i_keys__payload[589], i_keys__payload[585], i_keys__payload[581], i_keys__payload[577] }];
+  assign \read_port__data$1043  = table_high_4[{ read_place, i_keys__payload[588], i_keys__payload[584], i_keys__payload[580], i_keys__payload[576] }];
+  assign \read_port__data$994  = table_high_4[{ read_place, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] }];
+  assign \read_port__data$947  = table_high_4[{ read_place, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] }];
+  assign \read_port__data$900  = table_high_4[{ read_place, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] }];
+  assign \read_port__data$853  = table_high_4[{ read_place, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] }];
+  assign \read_port__data$804  = table_high_4[{ read_place, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] }];
+  assign \read_port__data$757  = table_high_4[{ read_place, i_keys__payload[78], i_keys__payload[74], i_keys__payload[70], i_keys__payload[66] }];
+  assign \read_port__data$710  = table_high_4[{ read_place, i_keys__payload[77], i_keys__payload[73], i_keys__payload[69], i_keys__payload[65] }];
+  assign \read_port__data$663  = table_high_4[{ read_place, i_keys__payload[76], i_keys__payload[72], i_keys__payload[68], i_keys__payload[64] }];
   reg [5:0] table_high_5 [31:0];
   initial begin : zero_memory_11
     integer word;
@@ -14382,38 +14902,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_5[port__addr] <= \port__data$47 ;
   end
-  assign \read_port__data$2128  = table_high_5[{ read_place, i_keys__payload[1887], i_keys__payload[1883], i_keys__payload[1879], i_keys__payload[1875] }];
-  assign \read_port__data$2081  = table_high_5[{ read_place, i_keys__payload[1886], i_keys__payload[1882], i_keys__payload[1878], i_keys__payload[1874] }];
-  assign \read_port__data$2034  = table_high_5[{ read_place, i_keys__payload[1885], i_keys__payload[1881], i_keys__payload[1877], i_keys__payload[1873] }];
-  assign \read_port__data$1987  = table_high_5[{ read_place, i_keys__payload[1884], i_keys__payload[1880], i_keys__payload[1876], i_keys__payload[1872] }];
-  assign \read_port__data$1938  = table_high_5[{ read_place, i_keys__payload[1631], i_keys__payload[1627], i_keys__payload[1623], i_keys__payload[1619] }];
-  assign \read_port__data$1891  = table_high_5[{ read_place, i_keys__payload[1630], i_keys__payload[1626], i_keys__payload[1622], i_keys__payload[1618] }];
-  assign \read_port__data$1844  = table_high_5[{ read_place, i_keys__payload[1629], i_keys__payload[1625], i_keys__payload[1621], i_keys__payload[1617] }];
-  assign \read_port__data$1797  = table_high_5[{ read_place, i_keys__payload[1628], i_keys__payload[1624], i_keys__payload[1620], i_keys__payload[1616] }];
-  assign \read_port__data$1748  = table_high_5[{ read_place, i_keys__payload[1375], i_keys__payload[1371], i_keys__payload[1367], i_keys__payload[1363] }];
-  assign \read_port__data$1701  = table_high_5[{ read_place, i_keys__payload[1374], i_keys__payload[1370], i_keys__payload[1366], i_keys__payload[1362] }];
-  assign \read_port__data$1654  = table_high_5[{ read_place, i_keys__payload[1373], i_keys__payload[1369], i_keys__payload[1365], i_keys__payload[1361] }];
-  assign \read_port__data$1607  = table_high_5[{ read_place, i_keys__payload[1372], i_keys__payload[1368], i_keys__payload[1364], i_keys__payload[1360] }];
-  assign \read_port__data$1558  = table_high_5[{ read_place, i_keys__payload[1119], i_keys__payload[1115], i_keys__payload[1111], i_keys__payload[1107] }];
-  assign \read_port__data$1511  = table_high_5[{ read_place, i_keys__payload[1118], i_keys__payload[1114], i_keys__payload[1110], i_keys__payload[1106] }];
-  assign \read_port__data$1464  = table_high_5[{ read_place, i_keys__payload[1117], i_keys__payload[1113], i_keys__payload[1109], i_keys__payload[1105] }];
-  assign \read_port__data$1417  = table_high_5[{ read_place, i_keys__payload[1116], i_keys__payload[1112], i_keys__payload[1108], i_keys__payload[1104] }];
-  assign \read_port__data$1368  = table_high_5[{ read_place, i_keys__payload[863], i_keys__payload[859], i_keys__payload[855], i_keys__payload[851] }];
-  assign \read_port__data$1321  = table_high_5[{ read_place, i_keys__payload[862], i_keys__payload[858], i_keys__payload[854], i_keys__payload[850] }];
-  assign \read_port__data$1274  = table_high_5[{ read_place, i_keys__payload[861], i_keys__payload[857], i_keys__payload[853], i_keys__payload[849] }];
-  assign \read_port__data$1227  = table_high_5[{ read_place, i_keys__payload[860], i_keys__payload[856], i_keys__payload[852], i_keys__payload[848] }];
-  assign \read_port__data$1178  = table_high_5[{ read_place, i_keys__payload[607], i_keys__payload[603], i_keys__payload[599], i_keys__payload[595] }];
-  assign \read_port__data$1131  = table_high_5[{ read_place, i_keys__payload[606], i_keys__payload[602], i_keys__payload[598], i_keys__payload[594] }];
-  assign \read_port__data$1084  = table_high_5[{ read_place, i_keys__payload[605], i_keys__payload[601], i_keys__payload[597], i_keys__payload[593] }];
-  assign \read_port__data$1037  = table_high_5[{ read_place, i_keys__payload[604], i_keys__payload[600], i_keys__payload[596], i_keys__payload[592] }];
-  assign \read_port__data$988  = table_high_5[{ read_place, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] }];
-  assign \read_port__data$941  = table_high_5[{ read_place, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] }];
-  assign \read_port__data$894  = table_high_5[{ read_place, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] }];
-  assign \read_port__data$847  = table_high_5[{ read_place, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] }];
-  assign \read_port__data$798  = table_high_5[{ read_place, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] }];
-  assign \read_port__data$751  = table_high_5[{ read_place, i_keys__payload[94], i_keys__payload[90], i_keys__payload[86], i_keys__payload[82] }];
-  assign \read_port__data$704  = table_high_5[{ read_place, i_keys__payload[93], i_keys__payload[89], i_keys__payload[85], i_keys__payload[81] }];
-  assign \read_port__data$657  = table_high_5[{ read_place, i_keys__payload[92], i_keys__payload[88], i_keys__payload[84], i_keys__payload[80] }];
+  assign \read_port__data$2136  = table_high_5[{ read_place, i_keys__payload[1887], i_keys__payload[1883], i_keys__payload[1879], i_keys__payload[1875] }];
+  assign \read_port__data$2089  = table_high_5[{ read_place, i_keys__payload[1886], i_keys__payload[1882], i_keys__payload[1878], i_keys__payload[1874] }];
+  assign \read_port__data$2042  = table_high_5[{ read_place, i_keys__payload[1885], i_keys__payload[1881], i_keys__payload[1877], i_keys__payload[1873] }];
+  assign \read_port__data$1995  = table_high_5[{ read_place, i_keys__payload[1884], i_keys__payload[1880], i_keys__payload[1876], i_keys__payload[1872] }];
+  assign \read_port__data$1946  = table_high_5[{ read_place, i_keys__payload[1631], i_keys__payload[1627], i_keys__payload[1623], i_keys__payload[1619] }];
+  assign \read_port__data$1899  = table_high_5[{ read_place, i_keys__payload[1630], i_keys__payload[1626], i_keys__payload[1622], i_keys__payload[1618] }];
+  assign \read_port__data$1852  = table_high_5[{ read_place, i_keys__payload[1629], i_keys__payload[1625], i_keys__payload[1621], i_keys__payload[1617] }];
+  assign \read_port__data$1805  = table_high_5[{ read_place, i_keys__payload[1628], i_keys__payload[1624], i_keys__payload[1620], i_keys__payload[1616] }];
+  assign \read_port__data$1756  = table_high_5[{ read_place, i_keys__payload[1375], i_keys__payload[1371], i_keys__payload[1367], i_keys__payload[1363] }];
+  assign \read_port__data$1709  = table_high_5[{ read_place, i_keys__payload[1374], i_keys__payload[1370], i_keys__payload[1366], i_keys__payload[1362] }];
+  assign \read_port__data$1662  = table_high_5[{ read_place, i_keys__payload[1373], i_keys__payload[1369], i_keys__payload[1365], i_keys__payload[1361] }];
+  assign \read_port__data$1615  = table_high_5[{ read_place, i_keys__payload[1372], i_keys__payload[1368], i_keys__payload[1364], i_keys__payload[1360] }];
+  assign \read_port__data$1566  = table_high_5[{ read_place, i_keys__payload[1119], i_keys__payload[1115], i_keys__payload[1111], i_keys__payload[1107] }];
+  assign \read_port__data$1519  = table_high_5[{ read_place, i_keys__payload[1118], i_keys__payload[1114], i_keys__payload[1110], i_keys__payload[1106] }];
+  assign \read_port__data$1472  = table_high_5[{ read_place, i_keys__payload[1117], i_keys__payload[1113], i_keys__payload[1109], i_keys__payload[1105] }];
+  assign \read_port__data$1425  = table_high_5[{ read_place, i_keys__payload[1116], i_keys__payload[1112], i_keys__payload[1108], i_keys__payload[1104] }];
+  assign \read_port__data$1376  = table_high_5[{ read_place, i_keys__payload[863], i_keys__payload[859], i_keys__payload[855], i_keys__payload[851] }];
+  assign \read_port__data$1329  = table_high_5[{ read_place, i_keys__payload[862], i_keys__payload[858], i_keys__payload[854], i_keys__payload[850] }];
+  assign \read_port__data$1282  = table_high_5[{ read_place, i_keys__payload[861], i_keys__payload[857], i_keys__payload[853], i_keys__payload[849] }];
+  assign \read_port__data$1235  = table_high_5[{ read_place, i_keys__payload[860], i_keys__payload[856], i_keys__payload[852], i_keys__payload[848] }];
+  assign \read_port__data$1186  = table_high_5[{ read_place, i_keys__payload[607], i_keys__payload[603], i_keys__payload[599], i_keys__payload[595] }];
+  assign \read_port__data$1139  = table_high_5[{ read_place, i_keys__payload[606], i_keys__payload[602], i_keys__payload[598], i_keys__payload[594] }];
+  assign \read_port__data$1092  = table_high_5[{ read_place, i_keys__payload[605], i_keys__payload[601], i_keys__payload[597], i_keys__payload[593] }];
+  assign \read_port__data$1045  = table_high_5[{ read_place, i_keys__payload[604], i_keys__payload[600], i_keys__payload[596], i_keys__payload[592] }];
+  assign \read_port__data$996  = table_high_5[{ read_place, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] }];
+  assign \read_port__data$949  = table_high_5[{ read_place, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] }];
+  assign \read_port__data$902  = table_high_5[{ read_place, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] }];
+  assign \read_port__data$855  = table_high_5[{ read_place, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] }];
+  assign \read_port__data$806  = table_high_5[{ read_place, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] }];
+  assign \read_port__data$759  = table_high_5[{ read_place, i_keys__payload[94], i_keys__payload[90], i_keys__payload[86], i_keys__payload[82] }];
+  assign \read_port__data$712  = table_high_5[{ read_place, i_keys__payload[93], i_keys__payload[89], i_keys__payload[85], i_keys__payload[81] }];
+  assign \read_port__data$665  = table_high_5[{ read_place, i_keys__payload[92], i_keys__payload[88], i_keys__payload[84], i_keys__payload[80] }];
   reg [5:0] table_high_6 [31:0];
   initial begin : zero_memory_12
     integer word;
@@ -14424,38 +14944,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_6[port__addr] <= \port__data$53 ;
   end
-  assign \read_port__data$2130  = table_high_6[{ read_place, i_keys__payload[1903], i_keys__payload[1899], i_keys__payload[1895], i_keys__payload[1891] }];
-  assign \read_port__data$2083  = table_high_6[{ read_place, i_keys__payload[1902], i_keys__payload[1898], i_keys__payload[1894], i_keys__payload[1890] }];
-  assign \read_port__data$2036  = table_high_6[{ read_place, i_keys__payload[1901], i_keys__payload[1897], i_keys__payload[1893], i_keys__payload[1889] }];
-  assign \read_port__data$1989  = table_high_6[{ read_place, i_keys__payload[1900], i_keys__payload[1896], i_keys__payload[1892], i_keys__payload[1888] }];
-  assign \read_port__data$1940  = table_high_6[{ read_place, i_keys__payload[1647], i_keys__payload[1643], i_keys__payload[1639], i_keys__payload[1635] }];
-  assign \read_port__data$1893  = table_high_6[{ read_place, i_keys__payload[1646], i_keys__payload[1642], i_keys__payload[1638], i_keys__payload[1634] }];
-  assign \read_port__data$1846  = table_high_6[{ read_place, i_keys__payload[1645], i_keys__payload[1641], i_keys__payload[1637], i_keys__payload[1633] }];
-  assign \read_port__data$1799  = table_high_6[{ read_place, i_keys__payload[1644], i_keys__payload[1640], i_keys__payload[1636], i_keys__payload[1632] }];
-  assign \read_port__data$1750  = table_high_6[{ read_place, i_keys__payload[1391], i_keys__payload[1387], i_keys__payload[1383], i_keys__payload[1379] }];
-  assign \read_port__data$1703  = table_high_6[{ read_place, i_keys__payload[1390], i_keys__payload[1386], i_keys__payload[1382], i_keys__payload[1378] }];
-  assign \read_port__data$1656  = table_high_6[{ read_place, i_keys__payload[1389], i_keys__payload[1385], i_keys__payload[1381], i_keys__payload[1377] }];
-  assign \read_port__data$1609  = table_high_6[{ read_place, i_keys__payload[1388], i_keys__payload[1384], i_keys__payload[1380], i_keys__payload[1376] }];
-  assign \read_port__data$1560  = table_high_6[{ read_place, i_keys__payload[1135], i_keys__payload[1131], i_keys__payload[1127], i_keys__payload[1123] }];
-  assign \read_port__data$1513  = table_high_6[{ read_place, i_keys__payload[1134], i_keys__payload[1130], i_keys__payload[1126], i_keys__payload[1122] }];
-  assign \read_port__data$1466  = table_high_6[{ read_place, i_keys__payload[1133], i_keys__payload[1129], i_keys__payload[1125], i_keys__payload[1121] }];
-  assign \read_port__data$1419  = table_high_6[{ read_place, i_keys__payload[1132], i_keys__payload[1128], i_keys__payload[1124], i_keys__payload[1120] }];
-  assign \read_port__data$1370  = table_high_6[{ read_place, i_keys__payload[879], i_keys__payload[875], i_keys__payload[871], i_keys__payload[867] }];
-  assign \read_port__data$1323  = table_high_6[{ read_place, i_keys__payload[878], i_keys__payload[874], i_keys__payload[870], i_keys__payload[866] }];
-  assign \read_port__data$1276  = table_high_6[{ read_place, i_keys__payload[877], i_keys__payload[873], i_keys__payload[869], i_keys__payload[865] }];
-  assign \read_port__data$1229  = table_high_6[{ read_place, i_keys__payload[876], i_keys__payload[872], i_keys__payload[868], i_keys__payload[864] }];
-  assign \read_port__data$1180  = table_high_6[{ read_place, i_keys__payload[623], i_keys__payload[619], i_keys__payload[615], i_keys__payload[611] }];
-  assign \read_port__data$1133  = table_high_6[{ read_place, i_keys__payload[622], i_keys__payload[618], i_keys__payload[614], i_keys__payload[610] }];
-  assign \read_port__data$1086  = table_high_6[{ read_place, i_keys__payload[621], i_keys__payload[617], i_keys__payload[613], i_keys__payload[609] }];
-  assign \read_port__data$1039  = table_high_6[{ read_place, i_keys__payload[620], i_keys__payload[616], i_keys__payload[612], i_keys__payload[608] }];
-  assign \read_port__data$990  = table_high_6[{ read_place, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] }];
-  assign \read_port__data$943  = table_high_6[{ read_place, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] }];
-  assign \read_port__data$896  = table_high_6[{ read_place, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] }];
-  assign \read_port__data$849  = table_high_6[{ read_place, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] }];
-  assign \read_port__data$800  = table_high_6[{ read_place, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] }];
-  assign \read_port__data$753  = table_high_6[{ read_place, i_keys__payload[110], i_keys__payload[106], i_keys__payload[102], i_keys__payload[98] }];
-  assign \read_port__data$706  = table_high_6[{ read_place, i_keys__payload[109], i_keys__payload[105], i_keys__payload[101], i_keys__payload[97] }];
-  assign \read_port__data$659  = table_high_6[{ read_place, i_keys__payload[108], i_keys__payload[104], i_keys__payload[100], i_keys__payload[96] }];
+  assign \read_port__data$2138  = table_high_6[{ read_place, i_keys__payload[1903], i_keys__payload[1899], i_keys__payload[1895], i_keys__payload[1891] }];
+  assign \read_port__data$2091  = table_high_6[{ read_place, i_keys__payload[1902], i_keys__payload[1898], i_keys__payload[1894], i_keys__payload[1890] }];
+  assign \read_port__data$2044  = table_high_6[{ read_place, i_keys__payload[1901], i_keys__payload[1897], i_keys__payload[1893], i_keys__payload[1889] }];
+  assign \read_port__data$1997  = table_high_6[{ read_place, i_keys__payload[1900], i_keys__payload[1896], i_keys__payload[1892], i_keys__payload[1888] }];
+  assign \read_port__data$1948  = table_high_6[{ read_place, i_keys__payload[1647], i_keys__payload[1643], i_keys__payload[1639], i_keys__payload[1635] }];
+  assign \read_port__data$1901  = table_high_6[{ read_place, i_keys__payload[1646], i_keys__payload[1642], i_keys__payload[1638], i_keys__payload[1634] }];
+  assign \read_port__data$1854  = table_high_6[{ read_place, i_keys__payload[1645], i_keys__payload[1641], i_keys__payload[1637], i_keys__payload[1633] }];
+  assign \read_port__data$1807  = table_high_6[{ read_place, i_keys__payload[1644], i_keys__payload[1640], i_keys__payload[1636], i_keys__payload[1632] }];
+  assign \read_port__data$1758  = table_high_6[{ read_place, i_keys__payload[1391], i_keys__payload[1387], i_keys__payload[1383], i_keys__payload[1379] }];
+  assign \read_port__data$1711  = table_high_6[{ read_place, i_keys__payload[1390], i_keys__payload[1386], i_keys__payload[1382], i_keys__payload[1378] }];
+  assign \read_port__data$1664  = table_high_6[{ read_place, i_keys__payload[1389], i_keys__payload[1385], i_keys__payload[1381], i_keys__payload[1377] }];
+  assign \read_port__data$1617  = table_high_6[{ read_place, i_keys__payload[1388], i_keys__payload[1384], i_keys__payload[1380], i_keys__payload[1376] }];
+  assign \read_port__data$1568  = table_high_6[{ read_place, i_keys__payload[1135], i_keys__payload[1131], i_keys__payload[1127], i_keys__payload[1123] }];
+  assign \read_port__data$1521  = table_high_6[{ read_place, i_keys__payload[1134], i_keys__payload[1130], i_keys__payload[1126], i_keys__payload[1122] }];
+  assign \read_port__data$1474  = table_high_6[{ read_place, i_keys__payload[1133], i_keys__payload[1129], i_keys__payload[1125], i_keys__payload[1121] }];
+  assign \read_port__data$1427  = table_high_6[{ read_place, i_keys__payload[1132], i_keys__payload[1128], i_keys__payload[1124], i_keys__payload[1120] }];
+  assign \read_port__data$1378  = table_high_6[{ read_place, i_keys__payload[879], i_keys__payload[875], i_keys__payload[871], i_keys__payload[867] }];
+  assign \read_port__data$1331  = table_high_6[{ read_place, i_keys__payload[878], i_keys__payload[874], i_keys__payload[870], i_keys__payload[866] }];
+  assign \read_port__data$1284  = table_high_6[{ read_place, i_keys__payload[877], i_keys__payload[873], i_keys__payload[869], i_keys__payload[865] }];
+  assign \read_port__data$1237  = table_high_6[{ read_place, i_keys__payload[876], i_keys__payload[872], i_keys__payload[868], i_keys__payload[864] }];
+  assign \read_port__data$1188  = table_high_6[{ read_place, i_keys__payload[623], i_keys__payload[619], i_keys__payload[615], i_keys__payload[611] }];
+  assign \read_port__data$1141  = table_high_6[{ read_place, i_keys__payload[622], i_keys__payload[618], i_keys__payload[614], i_keys__payload[610] }];
+  assign \read_port__data$1094  = table_high_6[{ read_place, i_keys__payload[621], i_keys__payload[617], i_keys__payload[613], i_keys__payload[609] }];
+  assign \read_port__data$1047  = table_high_6[{ read_place, i_keys__payload[620], i_keys__payload[616], i_keys__payload[612], i_keys__payload[608] }];
+  assign \read_port__data$998  = table_high_6[{ read_place, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] }];
+  assign \read_port__data$951  = table_high_6[{ read_place, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] }];
+  assign \read_port__data$904  = table_high_6[{ read_place, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] }];
+  assign \read_port__data$857  = table_high_6[{ read_place, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] }];
+  assign \read_port__data$808  = table_high_6[{ read_place, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] }];
+  assign \read_port__data$761  = table_high_6[{ read_place, i_keys__payload[110], i_keys__payload[106], i_keys__payload[102], i_keys__payload[98] }];
+  assign \read_port__data$714  = table_high_6[{ read_place, i_keys__payload[109], i_keys__payload[105], i_keys__payload[101], i_keys__payload[97] }];
+  assign \read_port__data$667  = table_high_6[{ read_place, i_keys__payload[108], i_keys__payload[104], i_keys__payload[100], i_keys__payload[96] }];
   reg [5:0] table_high_7 [31:0];
   initial begin : zero_memory_13
     integer word;
@@ -14466,38 +14986,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_7[port__addr] <= \port__data$59 ;
   end
-  assign \read_port__data$2132  = table_high_7[{ read_place, i_keys__payload[1919], i_keys__payload[1915], i_keys__payload[1911], i_keys__payload[1907] }];
-  assign \read_port__data$2085  = table_high_7[{ read_place, i_keys__payload[1918], i_keys__payload[1914], i_keys__payload[1910], i_keys__payload[1906] }];
-  assign \read_port__data$2038  = table_high_7[{ read_place, i_keys__payload[1917], i_keys__payload[1913], i_keys__payload[1909], i_keys__payload[1905] }];
-  assign \read_port__data$1991  = table_high_7[{ read_place, i_keys__payload[1916], i_keys__payload[1912], i_keys__payload[1908], i_keys__payload[1904] }];
-  assign \read_port__data$1942  = table_high_7[{ read_place, i_keys__payload[1663], i_keys__payload[1659], i_keys__payload[1655], i_keys__payload[1651] }];
-  assign \read_port__data$1895  = table_high_7[{ read_place, i_keys__payload[1662], i_keys__payload[1658], i_keys__payload[1654], i_keys__payload[1650] }];
-  assign \read_port__data$1848  = table_high_7[{ read_place, i_keys__payload[1661], i_keys__payload[1657], i_keys__payload[1653], i_keys__payload[1649] }];
-  assign \read_port__data$1801  = table_high_7[{ read_place, i_keys__payload[1660], i_keys__payload[1656], i_keys__payload[1652], i_keys__payload[1648] }];
-  assign \read_port__data$1752  = table_high_7[{ read_place, i_keys__payload[1407], i_keys__payload[1403], i_keys__payload[1399], i_keys__payload[1395] }];
-  assign \read_port__data$1705  = table_high_7[{ read_place, i_keys__payload[1406], i_keys__payload[1402], i_keys__payload[1398], i_keys__payload[1394] }];
-  assign \read_port__data$1658  = table_high_7[{ read_place, i_keys__payload[1405], i_keys__payload[1401], i_keys__payload[1397], i_keys__payload[1393] }];
-  assign \read_port__data$1611  = table_high_7[{ read_place, i_keys__payload[1404], i_keys__payload[1400], i_keys__payload[1396], i_keys__payload[1392] }];
-  assign \read_port__data$1562  = table_high_7[{ read_place, i_keys__payload[1151], i_keys__payload[1147], i_keys__payload[1143], i_keys__payload[1139] }];
-  assign \read_port__data$1515  = table_high_7[{ read_place, i_keys__payload[1150], i_keys__payload[1146], i_keys__payload[1142], i_keys__payload[1138] }];
-  assign \read_port__data$1468  = table_high_7[{ read_place, i_keys__payload[1149], i_keys__payload[1145], i_keys__payload[1141], i_keys__payload[1137] }];
-  assign \read_port__data$1421  = table_high_7[{ read_place, i_keys__payload[1148], i_keys__payload[1144], i_keys__payload[1140], i_keys__payload[1136] }];
-  assign \read_port__data$1372  = table_high_7[{ read_place, i_keys__payload[895], i_keys__payload[891], i_keys__payload[887], i_keys__payload[883] }];
-  assign \read_port__data$1325  = table_high_7[{ read_place, i_keys__payload[894], i_keys__payload[890], i_keys__payload[886], i_keys__payload[882] }];
-  assign \read_port__data$1278  = table_high_7[{ read_place, i_keys__payload[893], i_keys__payload[889], i_keys__payload[885], i_keys__payload[881] }];
-  assign \read_port__data$1231  = table_high_7[{ read_place, i_keys__payload[892], i_keys__payload[888], i_keys__payload[884], i_keys__payload[880] }];
-  assign \read_port__data$1182  = table_high_7[{ read_place, i_keys__payload[639], i_keys__payload[635], i_keys__payload[631], i_keys__payload[627] }];
-  assign \read_port__data$1135  = table_high_7[{ read_place, i_keys__payload[638], i_keys__payload[634], i_keys__payload[630], i_keys__payload[626] }];
-  assign \read_port__data$1088  = table_high_7[{ read_place, i_keys__payload[637], i_keys__payload[633], i_keys__payload[629], i_keys__payload[625] }];
-  assign \read_port__data$1041  = table_high_7[{ read_place, i_keys__payload[636], i_keys__payload[632], i_keys__payload[628], i_keys__payload[624] }];
-  assign \read_port__data$992  = table_high_7[{ read_place, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] }];
-  assign \read_port__data$945  = table_high_7[{ read_place, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] }];
-  assign \read_port__data$898  = table_high_7[{ read_place, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] }];
-  assign \read_port__data$851  = table_high_7[{ read_place, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] }];
-  assign \read_port__data$802  = table_high_7[{ read_place, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] }];
-  assign \read_port__data$755  = table_high_7[{ read_place, i_keys__payload[126], i_keys__payload[122], i_keys__payload[118], i_keys__payload[114] }];
-  assign \read_port__data$708  = table_high_7[{ read_place, i_keys__payload[125], i_keys__payload[121], i_keys__payload[117], i_keys__payload[113] }];
-  assign \read_port__data$661  = table_high_7[{ read_place, i_keys__payload[124], i_keys__payload[120], i_keys__payload[116], i_keys__payload[112] }];
+  assign \read_port__data$2140  = table_high_7[{ read_place, i_keys__payload[1919], i_keys__payload[1915], i_keys__payload[1911], i_keys__payload[1907] }];
+  assign \read_port__data$2093  = table_high_7[{ read_place, i_keys__payload[1918], i_keys__payload[1914], i_keys__payload[1910], i_keys__payload[1906] }];
+  assign \read_port__data$2046  = table_high_7[{ read_place, i_keys__payload[1917], i_keys__payload[1913], i_keys__payload[1909], i_keys__payload[1905] }];
+  assign \read_port__data$1999  = table_high_7[{ read_place, i_keys__payload[1916], i_keys__payload[1912], i_keys__payload[1908], i_keys__payload[1904] }];
+  assign \read_port__data$1950  = table_high_7[{ read_place, i_keys__payload[1663], i_keys__payload[1659], i_keys__payload[1655], i_keys__payload[1651] }];
+  assign \read_port__data$1903  = table_high_7[{ read_place, i_keys__payload[1662], i_keys__payload[1658], i_keys__payload[1654], i_keys__payload[1650] }];
+  assign \read_port__data$1856  = table_high_7[{ read_place, i_keys__payload[1661], i_keys__payload[1657], i_keys__payload[1653], i_keys__payload[1649] }];
+  assign \read_port__data$1809  = table_high_7[{ read_place, i_keys__payload[1660], i_keys__payload[1656], i_keys__payload[1652], i_keys__payload[1648] }];
+  assign \read_port__data$1760  = table_high_7[{ read_place, i_keys__payload[1407], i_keys__payload[1403], i_keys__payload[1399], i_keys__payload[1395] }];
+  assign \read_port__data$1713  = table_high_7[{ read_place, i_keys__payload[1406], i_keys__payload[1402], i_keys__payload[1398], i_keys__payload[1394] }];
+  assign \read_port__data$1666  = table_high_7[{ read_place, i_keys__payload[1405], i_keys__payload[1401], i_keys__payload[1397], i_keys__payload[1393] }];
+  assign \read_port__data$1619  = table_high_7[{ read_place, i_keys__payload[1404], i_keys__payload[1400], i_keys__payload[1396], i_keys__payload[1392] }];
+  assign \read_port__data$1570  = table_high_7[{ read_place, i_keys__payload[1151], i_keys__payload[1147], i_keys__payload[1143], i_keys__payload[1139] }];
+  assign \read_port__data$1523  = table_high_7[{ read_place, i_keys__payload[1150], i_keys__payload[1146], i_keys__payload[1142], i_keys__payload[1138] }];
+  assign \read_port__data$1476  = table_high_7[{ read_place, i_keys__payload[1149], i_keys__payload[1145], i_keys__payload[1141], i_keys__payload[1137] }];
+  assign \read_port__data$1429  = table_high_7[{ read_place, i_keys__payload[1148], i_keys__payload[1144], i_keys__payload[1140], i_keys__payload[1136] }];
+  assign \read_port__data$1380  = table_high_7[{ read_place, i_keys__payload[895], i_keys__payload[891], i_keys__payload[887], i_keys__payload[883] }];
+  assign \read_port__data$1333  = table_high_7[{ read_place, i_keys__payload[894], i_keys__payload[890], i_keys__payload[886], i_keys__payload[882] }];
+  assign \read_port__data$1286  = table_high_7[{ read_place, i_keys__payload[893], i_keys__payload[889], i_keys__payload[885], i_keys__payload[881] }];
+  assign \read_port__data$1239  = table_high_7[{ read_place, i_keys__payload[892], i_keys__payload[888], i_keys__payload[884], i_keys__payload[880] }];
+  assign \read_port__data$1190  = table_high_7[{ read_place, i_keys__payload[639], i_keys__payload[635], i_keys__payload[631], i_keys__payload[627] }];
+  assign \read_port__data$1143  = table_high_7[{ read_place, i_keys__payload[638], i_keys__payload[634], i_keys__payload[630], i_keys__payload[626] }];
+  assign \read_port__data$1096  = table_high_7[{ read_place, i_keys__payload[637], i_keys__payload[633], i_keys__payload[629], i_keys__payload[625] }];
+  assign \read_port__data$1049  = table_high_7[{ read_place, i_keys__payload[636], i_keys__payload[632], i_keys__payload[628], i_keys__payload[624] }];
+  assign \read_port__data$1000  = table_high_7[{ read_place, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] }];
+  assign \read_port__data$953  = table_high_7[{ read_place, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] }];
+  assign \read_port__data$906  = table_high_7[{ read_place, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] }];
+  assign \read_port__data$859  = table_high_7[{ read_place, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] }];
+  assign \read_port__data$810  = table_high_7[{ read_place, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] }];
+  assign \read_port__data$763  = table_high_7[{ read_place, i_keys__payload[126], i_keys__payload[122], i_keys__payload[118], i_keys__payload[114] }];
+  assign \read_port__data$716  = table_high_7[{ read_place, i_keys__payload[125], i_keys__payload[121], i_keys__payload[117], i_keys__payload[113] }];
+  assign \read_port__data$669  = table_high_7[{ read_place, i_keys__payload[124], i_keys__payload[120], i_keys__payload[116], i_keys__payload[112] }];
   reg [5:0] table_high_8 [31:0];
   initial begin : zero_memory_14
     integer word;
@@ -14508,38 +15028,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_8[port__addr] <= \port__data$65 ;
   end
-  assign \read_port__data$2134  = table_high_8[{ read_place, i_keys__payload[1935], i_keys__payload[1931], i_keys__payload[1927], i_keys__payload[1923] }];
-  assign \read_port__data$2087  = table_high_8[{ read_place, i_keys__payload[1934], i_keys__payload[1930], i_keys__payload[1926], i_keys__payload[1922] }];
-  assign \read_port__data$2040  = table_high_8[{ read_place, i_keys__payload[1933], i_keys__payload[1929], i_keys__payload[1925], i_keys__payload[1921] }];
-  assign \read_port__data$1993  = table_high_8[{ read_place, i_keys__payload[1932], i_keys__payload[1928], i_keys__payload[1924], i_keys__payload[1920] }];
-  assign \read_port__data$1944  = table_high_8[{ read_place, i_keys__payload[1679], i_keys__payload[1675], i_keys__payload[1671], i_keys__payload[1667] }];
-  assign \read_port__data$1897  = table_high_8[{ read_place, i_keys__payload[1678], i_keys__payload[1674], i_keys__payload[1670], i_keys__payload[1666] }];
-  assign \read_port__data$1850  = table_high_8[{ read_place, i_keys__payload[1677], i_keys__payload[1673], i_keys__payload[1669], i_keys__payload[1665] }];
-  assign \read_port__data$1803  = table_high_8[{ read_place, i_keys__payload[1676], i_keys__payload[1672], i_keys__payload[1668], i_keys__payload[1664] }];
-  assign \read_port__data$1754  = table_high_8[{ read_place, i_keys__payload[1423], i_keys__payload[1419], i_keys__payload[1415], i_keys__payload[1411] }];
-  assign \read_port__data$1707  = table_high_8[{ read_place, i_keys__payload[1422], i_keys__payload[1418], i_keys__payload[1414], i_keys__payload[1410] }];
-  assign \read_port__data$1660  = table_high_8[{ read_place, i_keys__payload[1421], i_keys__payload[1417], i_keys__payload[1413], i_keys__payload[1409] }];
-  assign \read_port__data$1613  = table_high_8[{ read_place, i_keys__payload[1420], i_keys__payload[1416], i_keys__payload[1412], i_keys__payload[1408] }];
-  assign \read_port__data$1564  = table_high_8[{ read_place, i_keys__payload[1167], i_keys__payload[1163], i_keys__payload[1159], i_keys__payload[1155] }];
-  assign \read_port__data$1517  = table_high_8[{ read_place, i_keys__payload[1166], i_keys__payload[1162], i_keys__payload[1158], i_keys__payload[1154] }];
-  assign \read_port__data$1470  = table_high_8[{ read_place, i_keys__payload[1165], i_keys__payload[1161], i_keys__payload[1157], i_keys__payload[1153] }];
-  assign \read_port__data$1423  = table_high_8[{ read_place, i_keys__payload[1164], i_keys__payload[1160], i_keys__payload[1156], i_keys__payload[1152] }];
-  assign \read_port__data$1374  = table_high_8[{ read_place, i_keys__payload[911], i_keys__payload[907], i_keys__payload[903], i_keys__payload[899] }];
-  assign \read_port__data$1327  = table_high_8[{ read_place, i_keys__payload[910], i_keys__payload[906], i_keys__payload[902], i_keys__payload[898] }];
-  assign \read_port__data$1280  = table_high_8[{ read_place, i_keys__payload[909], i_keys__payload[905], i_keys__payload[901], i_keys__payload[897] }];
-  assign \read_port__data$1233  = table_high_8[{ read_place, i_keys__payload[908], i_keys__payload[904], i_keys__payload[900], i_keys__payload[896] }];
-  assign \read_port__data$1184  = table_high_8[{ read_place, i_keys__payload[655], i_keys__payload[651], i_keys__payload[647], i_keys__payload[643] }];
-  assign \read_port__data$1137  = table_high_8[{ read_place, i_keys__payload[654], i_keys__payload[650], i_keys__payload[646], i_keys__payload[642] }];
-  assign \read_port__data$1090  = table_high_8[{ read_place, i_keys__payload[653], i_keys__payload[649], i_keys__payload[645], i_keys__payload[641] }];
-  assign \read_port__data$1043  = table_high_8[{ read_place, i_keys__payload[652], i_keys__payload[648], i_keys__payload[644], i_keys__payload[640] }];
-  assign \read_port__data$994  = table_high_8[{ read_place, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] }];
-  assign \read_port__data$947  = table_high_8[{ read_place, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] }];
-  assign \read_port__data$900  = table_high_8[{ read_place, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] }];
-  assign \read_port__data$853  = table_high_8[{ read_place, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] }];
-  assign \read_port__data$804  = table_high_8[{ read_place, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] }];
-  assign \read_port__data$757  = table_high_8[{ read_place, i_keys__payload[142], i_keys__payload[138], i_keys__payload[134], i_keys__payload[130] }];
-  assign \read_port__data$710  = table_high_8[{ read_place, i_keys__payload[141], i_keys__payload[137], i_keys__payload[133], i_keys__payload[129] }];
-  assign \read_port__data$663  = table_high_8[{ read_place, i_keys__payload[140], i_keys__payload[136], i_keys__payload[132], i_keys__payload[128] }];
+  assign \read_port__data$2142  = table_high_8[{ read_place, i_keys__payload[1935], i_keys__payload[1931], i_keys__payload[1927], i_keys__payload[1923] }];
+  assign \read_port__data$2095  = table_high_8[{ read_place, i_keys__payload[1934], i_keys__payload[1930], i_keys__payload[1926], i_keys__payload[1922] }];
+  assign \read_port__data$2048  = table_high_8[{ read_place, i_keys__payload[1933], i_keys__payload[1929], i_keys__payload[1925], i_keys__payload[1921] }];
+  assign \read_port__data$2001  = table_high_8[{ read_place, i_keys__payload[1932], i_keys__payload[1928], i_keys__payload[1924], i_keys__payload[1920] }];
+  assign \read_port__data$1952  = table_high_8[{ read_place, i_keys__payload[1679], i_keys__payload[1675], i_keys__payload[1671], i_keys__payload[1667] }];
+  assign \read_port__data$1905  = table_high_8[{ read_place, i_keys__payload[1678], i_keys__payload[1674], i_keys__payload[1670], i_keys__payload[1666] }];
+  assign \read_port__data$1858  = table_high_8[{ read_place, i_keys__payload[1677], i_keys__payload[1673], i_keys__payload[1669], i_keys__payload[1665] }];
+  assign \read_port__data$1811  = table_high_8[{ read_place, i_keys__payload[1676], i_keys__payload[1672], i_keys__payload[1668], i_keys__payload[1664] }];
+  assign \read_port__data$1762  = table_high_8[{ read_place, i_keys__payload[1423], i_keys__payload[1419], i_keys__payload[1415], i_keys__payload[1411] }];
+  assign \read_port__data$1715  = table_high_8[{ read_place, i_keys__payload[1422], i_keys__payload[1418], i_keys__payload[1414], i_keys__payload[1410] }];
+  assign \read_port__data$1668  = table_high_8[{ read_place, i_keys__payload[1421], i_keys__payload[1417], i_keys__payload[1413], i_keys__payload[1409] }];
+  assign \read_port__data$1621  = table_high_8[{ read_place, i_keys__payload[1420], i_keys__payload[1416], i_keys__payload[1412], i_keys__payload[1408] }];
+  assign \read_port__data$1572  = table_high_8[{ read_place, i_keys__payload[1167], i_keys__payload[1163], i_keys__payload[1159], i_keys__payload[1155] }];
+  assign \read_port__data$1525  = table_high_8[{ read_place, i_keys__payload[1166], i_keys__payload[1162], i_keys__payload[1158], i_keys__payload[1154] }];
+  assign \read_port__data$1478  = table_high_8[{ read_place, i_keys__payload[1165], i_keys__payload[1161], i_keys__payload[1157], i_keys__payload[1153] }];
+  assign \read_port__data$1431  = table_high_8[{ read_place, i_keys__payload[1164], i_keys__payload[1160], i_keys__payload[1156], i_keys__payload[1152] }];
+  assign \read_port__data$1382  = table_high_8[{ read_place, i_keys__payload[911], i_keys__payload[907], i_keys__payload[903], i_keys__payload[899] }];
+  assign \read_port__data$1335  = table_high_8[{ read_place, i_keys__payload[910], i_keys__payload[906], i_keys__payload[902], i_keys__payload[898] }];
+  assign \read_port__data$1288  = table_high_8[{ read_place, i_keys__payload[909], i_keys__payload[905], i_keys__payload[901], i_keys__payload[897] }];
+  assign \read_port__data$1241  = table_high_8[{ read_place, i_keys__payload[908], i_keys__payload[904], i_keys__payload[900], i_keys__payload[896] }];
+  assign \read_port__data$1192  = table_high_8[{ read_place, i_keys__payload[655], i_keys__payload[651], i_keys__payload[647], i_keys__payload[643] }];
+  assign \read_port__data$1145  = table_high_8[{ read_place, i_keys__payload[654], i_keys__payload[650], i_keys__payload[646], i_keys__payload[642] }];
+  assign \read_port__data$1098  = table_high_8[{ read_place, i_keys__payload[653], i_keys__payload[649], i_keys__payload[645], i_keys__payload[641] }];
+  assign \read_port__data$1051  = table_high_8[{ read_place, i_keys__payload[652], i_keys__payload[648], i_keys__payload[644], i_keys__payload[640] }];
+  assign \read_port__data$1002  = table_high_8[{ read_place, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] }];
+  assign \read_port__data$955  = table_high_8[{ read_place, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] }];
+  assign \read_port__data$908  = table_high_8[{ read_place, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] }];
+  assign \read_port__data$861  = table_high_8[{ read_place, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] }];
+  assign \read_port__data$812  = table_high_8[{ read_place, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] }];
+  assign \read_port__data$765  = table_high_8[{ read_place, i_keys__payload[142], i_keys__payload[138], i_keys__payload[134], i_keys__payload[130] }];
+  assign \read_port__data$718  = table_high_8[{ read_place, i_keys__payload[141], i_keys__payload[137], i_keys__payload[133], i_keys__payload[129] }];
+  assign \read_port__data$671  = table_high_8[{ read_place, i_keys__payload[140], i_keys__payload[136], i_keys__payload[132], i_keys__payload[128] }];
   reg [5:0] table_high_9 [31:0];
   initial begin : zero_memory_15
     integer word;
@@ -14550,38 +15070,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_9[port__addr] <= \port__data$71 ;
   end
-  assign \read_port__data$2136  = table_high_9[{ read_place, i_keys__payload[1951], i_keys__payload[1947], i_keys__payload[1943], i_keys__payload[1939] }];
-  assign \read_port__data$2089  = table_high_9[{ read_place, i_keys__payload[1950], i_keys__payload[1946], i_keys__payload[1942], i_keys__payload[1938] }];
-  assign \read_port__data$2042  = table_high_9[{ read_place, i_keys__payload[1949], i_keys__payload[1945], i_keys__payload[1941], i_keys__payload[1937] }];
-  assign \read_port__data$1995  = table_high_9[{ read_place, i_keys__payload[1948], i_keys__payload[1944], i_keys__payload[1940], i_keys__payload[1936] }];
-  assign \read_port__data$1946  = table_high_9[{ read_place, i_keys__payload[1695], i_keys__payload[1691], i_keys__payload[1687], i_keys__payload[1683] }];
-  assign \read_port__data$1899  = table_high_9[{ read_place, i_keys__payload[1694], i_keys__payload[1690], i_keys__payload[1686], i_keys__payload[1682] }];
-  assign \read_port__data$1852  = table_high_9[{ read_place, i_keys__payload[1693], i_keys__payload[1689], i_keys__payload[1685], i_keys__payload[1681] }];
-  assign \read_port__data$1805  = table_high_9[{ read_place, i_keys__payload[1692], i_keys__payload[1688], i_keys__payload[1684], i_keys__payload[1680] }];
-  assign \read_port__data$1756  = table_high_9[{ read_place, i_keys__payload[1439], i_keys__payload[1435], i_keys__payload[1431], i_keys__payload[1427] }];
-  assign \read_port__data$1709  = table_high_9[{ read_place, i_keys__payload[1438], i_keys__payload[1434], i_keys__payload[1430], i_keys__payload[1426] }];
-  assign \read_port__data$1662  = table_high_9[{ read_place, i_keys__payload[1437], i_keys__payload[1433], i_keys__payload[1429], i_keys__payload[1425] }];
-  assign \read_port__data$1615  = table_high_9[{ read_place, i_keys__payload[1436], i_keys__payload[1432], i_keys__payload[1428], i_keys__payload[1424] }];
-  assign \read_port__data$1566  = table_high_9[{ read_place, i_keys__payload[1183], i_keys__payload[1179], i_keys__payload[1175], i_keys__payload[1171] }];
-  assign \read_port__data$1519  = table_high_9[{ read_place, i_keys__payload[1182], i_keys__payload[1178], i_keys__payload[1174], i_keys__payload[1170] }];
-  assign \read_port__data$1472  = table_high_9[{ read_place, i_keys__payload[1181], i_keys__payload[1177], i_keys__payload[1173], i_keys__payload[1169] }];
-  assign \read_port__data$1425  = table_high_9[{ read_place, i_keys__payload[1180], i_keys__payload[1176], i_keys__payload[1172], i_keys__payload[1168] }];
-  assign \read_port__data$1376  = table_high_9[{ read_place, i_keys__payload[927], i_keys__payload[923], i_keys__payload[919], i_keys__payload[915] }];
-  assign \read_port__data$1329  = table_high_9[{ read_place, i_keys__payload[926], i_keys__payload[922], i_keys__payload[918], i_keys__payload[914] }];
-  assign \read_port__data$1282  = table_high_9[{ read_place, i_keys__payload[925], i_keys__payload[921], i_keys__payload[917], i_keys__payload[913] }];
-  assign \read_port__data$1235  = table_high_9[{ read_place, i_keys__payload[924], i_keys__payload[920], i_keys__payload[916], i_keys__payload[912] }];
-  assign \read_port__data$1186  = table_high_9[{ read_place, i_keys__payload[671], i_keys__payload[667], i_keys__payload[663], i_keys__payload[659] }];
-  assign \read_port__data$1139  = table_high_9[{ read_place, i_keys__payload[670], i_keys__payload[666], i_keys__payload[662], i_keys__payload[658] }];
-  assign \read_port__data$1092  = table_high_9[{ read_place, i_keys__payload[669], i_keys__payload[665], i_keys__payload[661], i_keys__payload[657] }];
-  assign \read_port__data$1045  = table_high_9[{ read_place, i_keys__payload[668], i_keys__payload[664], i_keys__payload[660], i_keys__payload[656] }];
-  assign \read_port__data$996  = table_high_9[{ read_place, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] }];
-  assign \read_port__data$949  = table_high_9[{ read_place, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] }];
-  assign \read_port__data$902  = table_high_9[{ read_place, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] }];
-  assign \read_port__data$855  = table_high_9[{ read_place, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] }];
-  assign \read_port__data$806  = table_high_9[{ read_place, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] }];
-  assign \read_port__data$759  = table_high_9[{ read_place, i_keys__payload[158], i_keys__payload[154], i_keys__payload[150], i_keys__payload[146] }];
-  assign \read_port__data$712  = table_high_9[{ read_place, i_keys__payload[157], i_keys__payload[153], i_keys__payload[149], i_keys__payload[145] }];
-  assign \read_port__data$665  = table_high_9[{ read_place, i_keys__payload[156], i_keys__payload[152], i_keys__payload[148], i_keys__payload[144] }];
+  assign \read_port__data$2144  = table_high_9[{ read_place, i_keys__payload[1951], i_keys__payload[1947], i_keys__payload[1943], i_keys__payload[1939] }];
+  assign \read_port__data$2097  = table_high_9[{ read_place, i_keys__payload[1950], i_keys__payload[1946], i_keys__payload[1942], i_keys__payload[1938] }];
+  assign \read_port__data$2050  = table_high_9[{ read_place, i_keys__payload[1949], i_keys__payload[1945], i_keys__payload[1941], i_keys__payload[1937] }];
+  assign \read_port__data$2003  = table_high_9[{ read_place, i_keys__payload[1948], i_keys__payload[1944], i_keys__payload[1940], i_keys__payload[1936] }];
+  assign \read_port__data$1954  = table_high_9[{ read_place, i_keys__payload[1695], i_keys__payload[1691], i_keys__payload[1687], i_keys__payload[1683] }];
+  assign \read_port__data$1907  = table_high_9[{ read_place, i_keys__payload[1694], i_keys__payload[1690], i_keys__payload[1686], i_keys__payload[1682] }];
+  assign \read_port__data$1860  = table_high_9[{ read_place, i_keys__payload[1693], i_keys__payload[1689], i_keys__payload[1685], i_keys__payload[1681] }];
+  assign \read_port__data$1813  = table_high_9[{ read_place, i_keys__payload[1692], i_keys__payload[1688], i_keys__payload[1684], i_keys__payload[1680] }];
+  assign \read_port__data$1764  = table_high_9[{ read_place, i_keys__payload[1439], i_keys__payload[1435], i_keys__payload[1431], i_keys__payload[1427] }];
+  assign \read_port__data$1717  = table_high_9[{ read_place, i_keys__payload[1438], i_keys__payload[1434], i_keys__payload[1430], i_keys__payload[1426] }];
+  assign \read_port__data$1670  = table_high_9[{ read_place, i_keys__payload[1437], i_keys__payload[1433], i_keys__payload[1429], i_keys__payload[1425] }];
+  assign \read_port__data$1623  = table_high_9[{ read_place, i_keys__payload[1436], i_keys__payload[1432], i_keys__payload[1428], i_keys__payload[1424] }];
+  assign \read_port__data$1574  = table_high_9[{ read_place, i_keys__payload[1183], i_keys__payload[1179], i_keys__payload[1175], i_keys__payload[1171] }];
+  assign \read_port__data$1527  = table_high_9[{ read_place, i_keys__payload[1182], i_keys__payload[1178], i_keys__payload[1174], i_keys__payload[1170] }];
+  assign \read_port__data$1480  = table_high_9[{ read_place, i_keys__payload[1181], i_keys__payload[1177], i_keys__payload[1173], i_keys__payload[1169] }];
+  assign \read_port__data$1433  = table_high_9[{ read_place, i_keys__payload[1180], i_keys__payload[1176], i_keys__payload[1172], i_keys__payload[1168] }];
+  assign \read_port__data$1384  = table_high_9[{ read_place, i_keys__payload[927], i_keys__payload[923], i_keys__payload[919], i_keys__payload[915] }];
+  assign \read_port__data$1337  = table_high_9[{ read_place, i_keys__payload[926], i_keys__payload[922], i_keys__payload[918], i_keys__payload[914] }];
+  assign \read_port__data$1290  = table_high_9[{ read_place, i_keys__payload[925], i_keys__payload[921], i_keys__payload[917], i_keys__payload[913] }];
+  assign \read_port__data$1243  = table_high_9[{ read_place, i_keys__payload[924], i_keys__payload[920], i_keys__payload[916], i_keys__payload[912] }];
+  assign \read_port__data$1194  = table_high_9[{ read_place, i_keys__payload[671], i_keys__payload[667], i_keys__payload[663], i_keys__payload[659] }];
+  assign \read_port__data$1147  = table_high_9[{ read_place, i_keys__payload[670], i_keys__payload[666], i_keys__payload[662], i_keys__payload[658] }];
+  assign \read_port__data$1100  = table_high_9[{ read_place, i_keys__payload[669], i_keys__payload[665], i_keys__payload[661], i_keys__payload[657] }];
+  assign \read_port__data$1053  = table_high_9[{ read_place, i_keys__payload[668], i_keys__payload[664], i_keys__payload[660], i_keys__payload[656] }];
+  assign \read_port__data$1004  = table_high_9[{ read_place, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] }];
+  assign \read_port__data$957  = table_high_9[{ read_place, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] }];
+  assign \read_port__data$910  = table_high_9[{ read_place, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] }];
+  assign \read_port__data$863  = table_high_9[{ read_place, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] }];
+  assign \read_port__data$814  = table_high_9[{ read_place, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] }];
+  assign \read_port__data$767  = table_high_9[{ read_place, i_keys__payload[158], i_keys__payload[154], i_keys__payload[150], i_keys__payload[146] }];
+  assign \read_port__data$720  = table_high_9[{ read_place, i_keys__payload[157], i_keys__payload[153], i_keys__payload[149], i_keys__payload[145] }];
+  assign \read_port__data$673  = table_high_9[{ read_place, i_keys__payload[156], i_keys__payload[152], i_keys__payload[148], i_keys__payload[144] }];
   assign o_prepared__valid = | waiting;
   assign o_prepared__payload = \$signal  ? tag_1 : tag_0;
   assign \$1  = held != 2'h2;
@@ -14658,7 +15178,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \$135  = waiting + i_query__ready;
   assign \$136  = o_prepared__valid & o_prepared__ready;
   assign \$137  = \$135  - \$136 ;
-  assign \$138  = ~ \$signal$639 ;
+  assign \$138  = ~ \$signal$647 ;
   assign \$139  = o_prepared__valid & o_prepared__ready;
   assign \$140  = ~ \$signal ;
   assign \$141  = i_keys__valid & i_keys__payload[2048];
@@ -15258,7 +15778,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   always @(posedge clk)
     waiting <= \$767 ;
   always @(posedge clk)
-    \$signal$639  <= \$768 ;
+    \$signal$647  <= \$768 ;
   always @(posedge clk)
     tag_1 <= \$769 ;
   always @(posedge clk)
@@ -17783,7 +18303,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$768  = \$signal$639 ;
+    \$768  = \$signal$647 ;
     if (i_query__ready) begin
       \$768  = \$138 ;
     end
@@ -17795,7 +18315,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
     \$769  = tag_1;
     if (i_query__ready) begin
-      if (\$signal$639 ) begin
+      if (\$signal$647 ) begin
         \$769  = i_query__payload[267:256];
       end
     end
@@ -17808,7 +18328,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     \$770  = tag_0;
     if (i_query__ready) begin
       (* full_case = 32'd1 *)
-      if (\$signal$639 ) begin
+      if (\$signal$647 ) begin
       end else begin
         \$770  = i_query__payload[267:256];
       end
@@ -17856,7 +18376,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$775  = { \$signal$639 , \$149  };
+    \$775  = { \$signal$647 , \$149  };
     if (rst) begin
       \$775  = 5'h00;
     end
@@ -18031,105 +18551,105 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$800  = \read_port__data$649 ;
+    \$800  = \read_port__data$657 ;
     if (rst) begin
       \$800  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$801  = \read_port__data$651 ;
+    \$801  = \read_port__data$659 ;
     if (rst) begin
       \$801  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$802  = \read_port__data$653 ;
+    \$802  = \read_port__data$661 ;
     if (rst) begin
       \$802  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$803  = \read_port__data$655 ;
+    \$803  = \read_port__data$663 ;
     if (rst) begin
       \$803  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$804  = \read_port__data$657 ;
+    \$804  = \read_port__data$665 ;
     if (rst) begin
       \$804  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$805  = \read_port__data$659 ;
+    \$805  = \read_port__data$667 ;
     if (rst) begin
       \$805  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$806  = \read_port__data$661 ;
+    \$806  = \read_port__data$669 ;
     if (rst) begin
       \$806  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$807  = \read_port__data$663 ;
+    \$807  = \read_port__data$671 ;
     if (rst) begin
       \$807  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$808  = \read_port__data$665 ;
+    \$808  = \read_port__data$673 ;
     if (rst) begin
       \$808  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$809  = \read_port__data$667 ;
+    \$809  = \read_port__data$675 ;
     if (rst) begin
       \$809  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$810  = \read_port__data$669 ;
+    \$810  = \read_port__data$677 ;
     if (rst) begin
       \$810  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$811  = \read_port__data$671 ;
+    \$811  = \read_port__data$679 ;
     if (rst) begin
       \$811  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$812  = \read_port__data$673 ;
+    \$812  = \read_port__data$681 ;
     if (rst) begin
       \$812  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$813  = \read_port__data$675 ;
+    \$813  = \read_port__data$683 ;
     if (rst) begin
       \$813  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$814  = \read_port__data$677 ;
+    \$814  = \read_port__data$685 ;
     if (rst) begin
       \$814  = 6'h00;
     end
@@ -18241,112 +18761,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$830  = \read_port__data$694 ;
+    \$830  = \read_port__data$702 ;
     if (rst) begin
       \$830  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$831  = \read_port__data$696 ;
+    \$831  = \read_port__data$704 ;
     if (rst) begin
       \$831  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$832  = \read_port__data$698 ;
+    \$832  = \read_port__data$706 ;
     if (rst) begin
       \$832  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$833  = \read_port__data$700 ;
+    \$833  = \read_port__data$708 ;
     if (rst) begin
       \$833  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$834  = \read_port__data$702 ;
+    \$834  = \read_port__data$710 ;
     if (rst) begin
       \$834  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$835  = \read_port__data$704 ;
+    \$835  = \read_port__data$712 ;
     if (rst) begin
       \$835  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$836  = \read_port__data$706 ;
+    \$836  = \read_port__data$714 ;
     if (rst) begin
       \$836  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$837  = \read_port__data$708 ;
+    \$837  = \read_port__data$716 ;
     if (rst) begin
       \$837  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$838  = \read_port__data$710 ;
+    \$838  = \read_port__data$718 ;
     if (rst) begin
       \$838  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$839  = \read_port__data$712 ;
+    \$839  = \read_port__data$720 ;
     if (rst) begin
       \$839  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$840  = \read_port__data$714 ;
+    \$840  = \read_port__data$722 ;
     if (rst) begin
       \$840  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$841  = \read_port__data$716 ;
+    \$841  = \read_port__data$724 ;
     if (rst) begin
       \$841  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$842  = \read_port__data$718 ;
+    \$842  = \read_port__data$726 ;
     if (rst) begin
       \$842  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$843  = \read_port__data$720 ;
+    \$843  = \read_port__data$728 ;
     if (rst) begin
       \$843  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$844  = \read_port__data$722 ;
+    \$844  = \read_port__data$730 ;
     if (rst) begin
       \$844  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$845  = \read_port__data$724 ;
+    \$845  = \read_port__data$732 ;
     if (rst) begin
       \$845  = 6'h00;
     end
@@ -18458,112 +18978,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$861  = \read_port__data$741 ;
+    \$861  = \read_port__data$749 ;
     if (rst) begin
       \$861  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$862  = \read_port__data$743 ;
+    \$862  = \read_port__data$751 ;
     if (rst) begin
       \$862  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$863  = \read_port__data$745 ;
+    \$863  = \read_port__data$753 ;
     if (rst) begin
       \$863  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$864  = \read_port__data$747 ;
+    \$864  = \read_port__data$755 ;
     if (rst) begin
       \$864  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$865  = \read_port__data$749 ;
+    \$865  = \read_port__data$757 ;
     if (rst) begin
       \$865  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$866  = \read_port__data$751 ;
+    \$866  = \read_port__data$759 ;
     if (rst) begin
       \$866  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$867  = \read_port__data$753 ;
+    \$867  = \read_port__data$761 ;
     if (rst) begin
       \$867  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$868  = \read_port__data$755 ;
+    \$868  = \read_port__data$763 ;
     if (rst) begin
       \$868  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$869  = \read_port__data$757 ;
+    \$869  = \read_port__data$765 ;
     if (rst) begin
       \$869  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$870  = \read_port__data$759 ;
+    \$870  = \read_port__data$767 ;
     if (rst) begin
       \$870  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$871  = \read_port__data$761 ;
+    \$871  = \read_port__data$769 ;
     if (rst) begin
       \$871  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$872  = \read_port__data$763 ;
+    \$872  = \read_port__data$771 ;
     if (rst) begin
       \$872  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$873  = \read_port__data$765 ;
+    \$873  = \read_port__data$773 ;
     if (rst) begin
       \$873  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$874  = \read_port__data$767 ;
+    \$874  = \read_port__data$775 ;
     if (rst) begin
       \$874  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$875  = \read_port__data$769 ;
+    \$875  = \read_port__data$777 ;
     if (rst) begin
       \$875  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$876  = \read_port__data$771 ;
+    \$876  = \read_port__data$779 ;
     if (rst) begin
       \$876  = 6'h00;
     end
@@ -18675,112 +19195,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$892  = \read_port__data$788 ;
+    \$892  = \read_port__data$796 ;
     if (rst) begin
       \$892  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$893  = \read_port__data$790 ;
+    \$893  = \read_port__data$798 ;
     if (rst) begin
       \$893  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$894  = \read_port__data$792 ;
+    \$894  = \read_port__data$800 ;
     if (rst) begin
       \$894  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$895  = \read_port__data$794 ;
+    \$895  = \read_port__data$802 ;
     if (rst) begin
       \$895  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$896  = \read_port__data$796 ;
+    \$896  = \read_port__data$804 ;
     if (rst) begin
       \$896  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$897  = \read_port__data$798 ;
+    \$897  = \read_port__data$806 ;
     if (rst) begin
       \$897  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$898  = \read_port__data$800 ;
+    \$898  = \read_port__data$808 ;
     if (rst) begin
       \$898  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$899  = \read_port__data$802 ;
+    \$899  = \read_port__data$810 ;
     if (rst) begin
       \$899  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$900  = \read_port__data$804 ;
+    \$900  = \read_port__data$812 ;
     if (rst) begin
       \$900  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$901  = \read_port__data$806 ;
+    \$901  = \read_port__data$814 ;
     if (rst) begin
       \$901  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$902  = \read_port__data$808 ;
+    \$902  = \read_port__data$816 ;
     if (rst) begin
       \$902  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$903  = \read_port__data$810 ;
+    \$903  = \read_port__data$818 ;
     if (rst) begin
       \$903  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$904  = \read_port__data$812 ;
+    \$904  = \read_port__data$820 ;
     if (rst) begin
       \$904  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$905  = \read_port__data$814 ;
+    \$905  = \read_port__data$822 ;
     if (rst) begin
       \$905  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$906  = \read_port__data$816 ;
+    \$906  = \read_port__data$824 ;
     if (rst) begin
       \$906  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$907  = \read_port__data$818 ;
+    \$907  = \read_port__data$826 ;
     if (rst) begin
       \$907  = 6'h00;
     end
@@ -18913,112 +19433,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$926  = \read_port__data$837 ;
+    \$926  = \read_port__data$845 ;
     if (rst) begin
       \$926  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$927  = \read_port__data$839 ;
+    \$927  = \read_port__data$847 ;
     if (rst) begin
       \$927  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$928  = \read_port__data$841 ;
+    \$928  = \read_port__data$849 ;
     if (rst) begin
       \$928  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$929  = \read_port__data$843 ;
+    \$929  = \read_port__data$851 ;
     if (rst) begin
       \$929  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$930  = \read_port__data$845 ;
+    \$930  = \read_port__data$853 ;
     if (rst) begin
       \$930  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$931  = \read_port__data$847 ;
+    \$931  = \read_port__data$855 ;
     if (rst) begin
       \$931  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$932  = \read_port__data$849 ;
+    \$932  = \read_port__data$857 ;
     if (rst) begin
       \$932  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$933  = \read_port__data$851 ;
+    \$933  = \read_port__data$859 ;
     if (rst) begin
       \$933  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$934  = \read_port__data$853 ;
+    \$934  = \read_port__data$861 ;
     if (rst) begin
       \$934  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$935  = \read_port__data$855 ;
+    \$935  = \read_port__data$863 ;
     if (rst) begin
       \$935  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$936  = \read_port__data$857 ;
+    \$936  = \read_port__data$865 ;
     if (rst) begin
       \$936  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$937  = \read_port__data$859 ;
+    \$937  = \read_port__data$867 ;
     if (rst) begin
       \$937  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$938  = \read_port__data$861 ;
+    \$938  = \read_port__data$869 ;
     if (rst) begin
       \$938  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$939  = \read_port__data$863 ;
+    \$939  = \read_port__data$871 ;
     if (rst) begin
       \$939  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$940  = \read_port__data$865 ;
+    \$940  = \read_port__data$873 ;
     if (rst) begin
       \$940  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$941  = \read_port__data$867 ;
+    \$941  = \read_port__data$875 ;
     if (rst) begin
       \$941  = 6'h00;
     end
@@ -19130,112 +19650,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$957  = \read_port__data$884 ;
+    \$957  = \read_port__data$892 ;
     if (rst) begin
       \$957  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$958  = \read_port__data$886 ;
+    \$958  = \read_port__data$894 ;
     if (rst) begin
       \$958  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$959  = \read_port__data$888 ;
+    \$959  = \read_port__data$896 ;
     if (rst) begin
       \$959  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$960  = \read_port__data$890 ;
+    \$960  = \read_port__data$898 ;
     if (rst) begin
       \$960  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$961  = \read_port__data$892 ;
+    \$961  = \read_port__data$900 ;
     if (rst) begin
       \$961  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$962  = \read_port__data$894 ;
+    \$962  = \read_port__data$902 ;
     if (rst) begin
       \$962  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$963  = \read_port__data$896 ;
+    \$963  = \read_port__data$904 ;
     if (rst) begin
       \$963  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$964  = \read_port__data$898 ;
+    \$964  = \read_port__data$906 ;
     if (rst) begin
       \$964  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$965  = \read_port__data$900 ;
+    \$965  = \read_port__data$908 ;
     if (rst) begin
       \$965  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$966  = \read_port__data$902 ;
+    \$966  = \read_port__data$910 ;
     if (rst) begin
       \$966  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$967  = \read_port__data$904 ;
+    \$967  = \read_port__data$912 ;
     if (rst) begin
       \$967  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$968  = \read_port__data$906 ;
+    \$968  = \read_port__data$914 ;
     if (rst) begin
       \$968  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$969  = \read_port__data$908 ;
+    \$969  = \read_port__data$916 ;
     if (rst) begin
       \$969  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$970  = \read_port__data$910 ;
+    \$970  = \read_port__data$918 ;
     if (rst) begin
       \$970  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$971  = \read_port__data$912 ;
+    \$971  = \read_port__data$920 ;
     if (rst) begin
       \$971  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$972  = \read_port__data$914 ;
+    \$972  = \read_port__data$922 ;
     if (rst) begin
       \$972  = 6'h00;
     end
@@ -19347,112 +19867,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$988  = \read_port__data$931 ;
+    \$988  = \read_port__data$939 ;
     if (rst) begin
       \$988  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$989  = \read_port__data$933 ;
+    \$989  = \read_port__data$941 ;
     if (rst) begin
       \$989  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$990  = \read_port__data$935 ;
+    \$990  = \read_port__data$943 ;
     if (rst) begin
       \$990  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$991  = \read_port__data$937 ;
+    \$991  = \read_port__data$945 ;
     if (rst) begin
       \$991  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$992  = \read_port__data$939 ;
+    \$992  = \read_port__data$947 ;
     if (rst) begin
       \$992  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$993  = \read_port__data$941 ;
+    \$993  = \read_port__data$949 ;
     if (rst) begin
       \$993  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$994  = \read_port__data$943 ;
+    \$994  = \read_port__data$951 ;
     if (rst) begin
       \$994  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$995  = \read_port__data$945 ;
+    \$995  = \read_port__data$953 ;
     if (rst) begin
       \$995  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$996  = \read_port__data$947 ;
+    \$996  = \read_port__data$955 ;
     if (rst) begin
       \$996  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$997  = \read_port__data$949 ;
+    \$997  = \read_port__data$957 ;
     if (rst) begin
       \$997  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$998  = \read_port__data$951 ;
+    \$998  = \read_port__data$959 ;
     if (rst) begin
       \$998  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$999  = \read_port__data$953 ;
+    \$999  = \read_port__data$961 ;
     if (rst) begin
       \$999  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1000  = \read_port__data$955 ;
+    \$1000  = \read_port__data$963 ;
     if (rst) begin
       \$1000  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1001  = \read_port__data$957 ;
+    \$1001  = \read_port__data$965 ;
     if (rst) begin
       \$1001  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1002  = \read_port__data$959 ;
+    \$1002  = \read_port__data$967 ;
     if (rst) begin
       \$1002  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1003  = \read_port__data$961 ;
+    \$1003  = \read_port__data$969 ;
     if (rst) begin
       \$1003  = 6'h00;
     end
@@ -19564,112 +20084,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1019  = \read_port__data$978 ;
+    \$1019  = \read_port__data$986 ;
     if (rst) begin
       \$1019  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1020  = \read_port__data$980 ;
+    \$1020  = \read_port__data$988 ;
     if (rst) begin
       \$1020  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1021  = \read_port__data$982 ;
+    \$1021  = \read_port__data$990 ;
     if (rst) begin
       \$1021  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1022  = \read_port__data$984 ;
+    \$1022  = \read_port__data$992 ;
     if (rst) begin
       \$1022  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1023  = \read_port__data$986 ;
+    \$1023  = \read_port__data$994 ;
     if (rst) begin
       \$1023  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1024  = \read_port__data$988 ;
+    \$1024  = \read_port__data$996 ;
     if (rst) begin
       \$1024  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1025  = \read_port__data$990 ;
+    \$1025  = \read_port__data$998 ;
     if (rst) begin
       \$1025  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1026  = \read_port__data$992 ;
+    \$1026  = \read_port__data$1000 ;
     if (rst) begin
       \$1026  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1027  = \read_port__data$994 ;
+    \$1027  = \read_port__data$1002 ;
     if (rst) begin
       \$1027  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1028  = \read_port__data$996 ;
+    \$1028  = \read_port__data$1004 ;
     if (rst) begin
       \$1028  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1029  = \read_port__data$998 ;
+    \$1029  = \read_port__data$1006 ;
     if (rst) begin
       \$1029  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1030  = \read_port__data$1000 ;
+    \$1030  = \read_port__data$1008 ;
     if (rst) begin
       \$1030  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1031  = \read_port__data$1002 ;
+    \$1031  = \read_port__data$1010 ;
     if (rst) begin
       \$1031  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1032  = \read_port__data$1004 ;
+    \$1032  = \read_port__data$1012 ;
     if (rst) begin
       \$1032  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1033  = \read_port__data$1006 ;
+    \$1033  = \read_port__data$1014 ;
     if (rst) begin
       \$1033  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1034  = \read_port__data$1008 ;
+    \$1034  = \read_port__data$1016 ;
     if (rst) begin
       \$1034  = 6'h00;
     end
@@ -19802,112 +20322,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1053  = \read_port__data$1027 ;
+    \$1053  = \read_port__data$1035 ;
     if (rst) begin
       \$1053  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1054  = \read_port__data$1029 ;
+    \$1054  = \read_port__data$1037 ;
     if (rst) begin
       \$1054  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1055  = \read_port__data$1031 ;
+    \$1055  = \read_port__data$1039 ;
     if (rst) begin
       \$1055  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1056  = \read_port__data$1033 ;
+    \$1056  = \read_port__data$1041 ;
     if (rst) begin
       \$1056  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1057  = \read_port__data$1035 ;
+    \$1057  = \read_port__data$1043 ;
     if (rst) begin
       \$1057  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1058  = \read_port__data$1037 ;
+    \$1058  = \read_port__data$1045 ;
     if (rst) begin
       \$1058  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1059  = \read_port__data$1039 ;
+    \$1059  = \read_port__data$1047 ;
     if (rst) begin
       \$1059  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1060  = \read_port__data$1041 ;
+    \$1060  = \read_port__data$1049 ;
     if (rst) begin
       \$1060  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1061  = \read_port__data$1043 ;
+    \$1061  = \read_port__data$1051 ;
     if (rst) begin
       \$1061  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1062  = \read_port__data$1045 ;
+    \$1062  = \read_port__data$1053 ;
     if (rst) begin
       \$1062  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1063  = \read_port__data$1047 ;
+    \$1063  = \read_port__data$1055 ;
     if (rst) begin
       \$1063  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1064  = \read_port__data$1049 ;
+    \$1064  = \read_port__data$1057 ;
     if (rst) begin
       \$1064  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1065  = \read_port__data$1051 ;
+    \$1065  = \read_port__data$1059 ;
     if (rst) begin
       \$1065  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1066  = \read_port__data$1053 ;
+    \$1066  = \read_port__data$1061 ;
     if (rst) begin
       \$1066  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1067  = \read_port__data$1055 ;
+    \$1067  = \read_port__data$1063 ;
     if (rst) begin
       \$1067  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1068  = \read_port__data$1057 ;
+    \$1068  = \read_port__data$1065 ;
     if (rst) begin
       \$1068  = 6'h00;
     end
@@ -20019,112 +20539,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1084  = \read_port__data$1074 ;
+    \$1084  = \read_port__data$1082 ;
     if (rst) begin
       \$1084  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1085  = \read_port__data$1076 ;
+    \$1085  = \read_port__data$1084 ;
     if (rst) begin
       \$1085  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1086  = \read_port__data$1078 ;
+    \$1086  = \read_port__data$1086 ;
     if (rst) begin
       \$1086  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1087  = \read_port__data$1080 ;
+    \$1087  = \read_port__data$1088 ;
     if (rst) begin
       \$1087  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1088  = \read_port__data$1082 ;
+    \$1088  = \read_port__data$1090 ;
     if (rst) begin
       \$1088  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1089  = \read_port__data$1084 ;
+    \$1089  = \read_port__data$1092 ;
     if (rst) begin
       \$1089  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1090  = \read_port__data$1086 ;
+    \$1090  = \read_port__data$1094 ;
     if (rst) begin
       \$1090  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1091  = \read_port__data$1088 ;
+    \$1091  = \read_port__data$1096 ;
     if (rst) begin
       \$1091  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1092  = \read_port__data$1090 ;
+    \$1092  = \read_port__data$1098 ;
     if (rst) begin
       \$1092  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1093  = \read_port__data$1092 ;
+    \$1093  = \read_port__data$1100 ;
     if (rst) begin
       \$1093  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1094  = \read_port__data$1094 ;
+    \$1094  = \read_port__data$1102 ;
     if (rst) begin
       \$1094  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1095  = \read_port__data$1096 ;
+    \$1095  = \read_port__data$1104 ;
     if (rst) begin
       \$1095  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1096  = \read_port__data$1098 ;
+    \$1096  = \read_port__data$1106 ;
     if (rst) begin
       \$1096  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1097  = \read_port__data$1100 ;
+    \$1097  = \read_port__data$1108 ;
     if (rst) begin
       \$1097  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1098  = \read_port__data$1102 ;
+    \$1098  = \read_port__data$1110 ;
     if (rst) begin
       \$1098  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1099  = \read_port__data$1104 ;
+    \$1099  = \read_port__data$1112 ;
     if (rst) begin
       \$1099  = 6'h00;
     end
@@ -20236,112 +20756,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1115  = \read_port__data$1121 ;
+    \$1115  = \read_port__data$1129 ;
     if (rst) begin
       \$1115  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1116  = \read_port__data$1123 ;
+    \$1116  = \read_port__data$1131 ;
     if (rst) begin
       \$1116  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1117  = \read_port__data$1125 ;
+    \$1117  = \read_port__data$1133 ;
     if (rst) begin
       \$1117  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1118  = \read_port__data$1127 ;
+    \$1118  = \read_port__data$1135 ;
     if (rst) begin
       \$1118  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1119  = \read_port__data$1129 ;
+    \$1119  = \read_port__data$1137 ;
     if (rst) begin
       \$1119  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1120  = \read_port__data$1131 ;
+    \$1120  = \read_port__data$1139 ;
     if (rst) begin
       \$1120  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1121  = \read_port__data$1133 ;
+    \$1121  = \read_port__data$1141 ;
     if (rst) begin
       \$1121  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1122  = \read_port__data$1135 ;
+    \$1122  = \read_port__data$1143 ;
     if (rst) begin
       \$1122  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1123  = \read_port__data$1137 ;
+    \$1123  = \read_port__data$1145 ;
     if (rst) begin
       \$1123  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1124  = \read_port__data$1139 ;
+    \$1124  = \read_port__data$1147 ;
     if (rst) begin
       \$1124  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1125  = \read_port__data$1141 ;
+    \$1125  = \read_port__data$1149 ;
     if (rst) begin
       \$1125  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1126  = \read_port__data$1143 ;
+    \$1126  = \read_port__data$1151 ;
     if (rst) begin
       \$1126  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1127  = \read_port__data$1145 ;
+    \$1127  = \read_port__data$1153 ;
     if (rst) begin
       \$1127  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1128  = \read_port__data$1147 ;
+    \$1128  = \read_port__data$1155 ;
     if (rst) begin
       \$1128  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1129  = \read_port__data$1149 ;
+    \$1129  = \read_port__data$1157 ;
     if (rst) begin
       \$1129  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1130  = \read_port__data$1151 ;
+    \$1130  = \read_port__data$1159 ;
     if (rst) begin
       \$1130  = 6'h00;
     end
@@ -20453,112 +20973,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1146  = \read_port__data$1168 ;
+    \$1146  = \read_port__data$1176 ;
     if (rst) begin
       \$1146  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1147  = \read_port__data$1170 ;
+    \$1147  = \read_port__data$1178 ;
     if (rst) begin
       \$1147  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1148  = \read_port__data$1172 ;
+    \$1148  = \read_port__data$1180 ;
     if (rst) begin
       \$1148  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1149  = \read_port__data$1174 ;
+    \$1149  = \read_port__data$1182 ;
     if (rst) begin
       \$1149  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1150  = \read_port__data$1176 ;
+    \$1150  = \read_port__data$1184 ;
     if (rst) begin
       \$1150  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1151  = \read_port__data$1178 ;
+    \$1151  = \read_port__data$1186 ;
     if (rst) begin
       \$1151  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1152  = \read_port__data$1180 ;
+    \$1152  = \read_port__data$1188 ;
     if (rst) begin
       \$1152  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1153  = \read_port__data$1182 ;
+    \$1153  = \read_port__data$1190 ;
     if (rst) begin
       \$1153  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1154  = \read_port__data$1184 ;
+    \$1154  = \read_port__data$1192 ;
     if (rst) begin
       \$1154  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1155  = \read_port__data$1186 ;
+    \$1155  = \read_port__data$1194 ;
     if (rst) begin
       \$1155  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1156  = \read_port__data$1188 ;
+    \$1156  = \read_port__data$1196 ;
     if (rst) begin
       \$1156  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1157  = \read_port__data$1190 ;
+    \$1157  = \read_port__data$1198 ;
     if (rst) begin
       \$1157  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1158  = \read_port__data$1192 ;
+    \$1158  = \read_port__data$1200 ;
     if (rst) begin
       \$1158  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1159  = \read_port__data$1194 ;
+    \$1159  = \read_port__data$1202 ;
     if (rst) begin
       \$1159  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1160  = \read_port__data$1196 ;
+    \$1160  = \read_port__data$1204 ;
     if (rst) begin
       \$1160  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1161  = \read_port__data$1198 ;
+    \$1161  = \read_port__data$1206 ;
     if (rst) begin
       \$1161  = 6'h00;
     end
@@ -20691,112 +21211,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1180  = \read_port__data$1217 ;
+    \$1180  = \read_port__data$1225 ;
     if (rst) begin
       \$1180  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1181  = \read_port__data$1219 ;
+    \$1181  = \read_port__data$1227 ;
     if (rst) begin
       \$1181  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1182  = \read_port__data$1221 ;
+    \$1182  = \read_port__data$1229 ;
     if (rst) begin
       \$1182  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1183  = \read_port__data$1223 ;
+    \$1183  = \read_port__data$1231 ;
     if (rst) begin
       \$1183  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1184  = \read_port__data$1225 ;
+    \$1184  = \read_port__data$1233 ;
     if (rst) begin
       \$1184  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1185  = \read_port__data$1227 ;
+    \$1185  = \read_port__data$1235 ;
     if (rst) begin
       \$1185  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1186  = \read_port__data$1229 ;
+    \$1186  = \read_port__data$1237 ;
     if (rst) begin
       \$1186  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1187  = \read_port__data$1231 ;
+    \$1187  = \read_port__data$1239 ;
     if (rst) begin
       \$1187  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1188  = \read_port__data$1233 ;
+    \$1188  = \read_port__data$1241 ;
     if (rst) begin
       \$1188  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1189  = \read_port__data$1235 ;
+    \$1189  = \read_port__data$1243 ;
     if (rst) begin
       \$1189  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1190  = \read_port__data$1237 ;
+    \$1190  = \read_port__data$1245 ;
     if (rst) begin
       \$1190  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1191  = \read_port__data$1239 ;
+    \$1191  = \read_port__data$1247 ;
     if (rst) begin
       \$1191  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1192  = \read_port__data$1241 ;
+    \$1192  = \read_port__data$1249 ;
     if (rst) begin
       \$1192  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1193  = \read_port__data$1243 ;
+    \$1193  = \read_port__data$1251 ;
     if (rst) begin
       \$1193  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1194  = \read_port__data$1245 ;
+    \$1194  = \read_port__data$1253 ;
     if (rst) begin
       \$1194  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1195  = \read_port__data$1247 ;
+    \$1195  = \read_port__data$1255 ;
     if (rst) begin
       \$1195  = 6'h00;
     end
@@ -20908,112 +21428,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1211  = \read_port__data$1264 ;
+    \$1211  = \read_port__data$1272 ;
     if (rst) begin
       \$1211  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1212  = \read_port__data$1266 ;
+    \$1212  = \read_port__data$1274 ;
     if (rst) begin
       \$1212  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1213  = \read_port__data$1268 ;
+    \$1213  = \read_port__data$1276 ;
     if (rst) begin
       \$1213  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1214  = \read_port__data$1270 ;
+    \$1214  = \read_port__data$1278 ;
     if (rst) begin
       \$1214  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1215  = \read_port__data$1272 ;
+    \$1215  = \read_port__data$1280 ;
     if (rst) begin
       \$1215  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1216  = \read_port__data$1274 ;
+    \$1216  = \read_port__data$1282 ;
     if (rst) begin
       \$1216  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1217  = \read_port__data$1276 ;
+    \$1217  = \read_port__data$1284 ;
     if (rst) begin
       \$1217  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1218  = \read_port__data$1278 ;
+    \$1218  = \read_port__data$1286 ;
     if (rst) begin
       \$1218  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1219  = \read_port__data$1280 ;
+    \$1219  = \read_port__data$1288 ;
     if (rst) begin
       \$1219  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1220  = \read_port__data$1282 ;
+    \$1220  = \read_port__data$1290 ;
     if (rst) begin
       \$1220  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1221  = \read_port__data$1284 ;
+    \$1221  = \read_port__data$1292 ;
     if (rst) begin
       \$1221  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1222  = \read_port__data$1286 ;
+    \$1222  = \read_port__data$1294 ;
     if (rst) begin
       \$1222  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1223  = \read_port__data$1288 ;
+    \$1223  = \read_port__data$1296 ;
     if (rst) begin
       \$1223  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1224  = \read_port__data$1290 ;
+    \$1224  = \read_port__data$1298 ;
     if (rst) begin
       \$1224  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1225  = \read_port__data$1292 ;
+    \$1225  = \read_port__data$1300 ;
     if (rst) begin
       \$1225  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1226  = \read_port__data$1294 ;
+    \$1226  = \read_port__data$1302 ;
     if (rst) begin
       \$1226  = 6'h00;
     end
@@ -21125,112 +21645,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1242  = \read_port__data$1311 ;
+    \$1242  = \read_port__data$1319 ;
     if (rst) begin
       \$1242  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1243  = \read_port__data$1313 ;
+    \$1243  = \read_port__data$1321 ;
     if (rst) begin
       \$1243  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1244  = \read_port__data$1315 ;
+    \$1244  = \read_port__data$1323 ;
     if (rst) begin
       \$1244  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1245  = \read_port__data$1317 ;
+    \$1245  = \read_port__data$1325 ;
     if (rst) begin
       \$1245  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1246  = \read_port__data$1319 ;
+    \$1246  = \read_port__data$1327 ;
     if (rst) begin
       \$1246  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1247  = \read_port__data$1321 ;
+    \$1247  = \read_port__data$1329 ;
     if (rst) begin
       \$1247  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1248  = \read_port__data$1323 ;
+    \$1248  = \read_port__data$1331 ;
     if (rst) begin
       \$1248  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1249  = \read_port__data$1325 ;
+    \$1249  = \read_port__data$1333 ;
     if (rst) begin
       \$1249  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1250  = \read_port__data$1327 ;
+    \$1250  = \read_port__data$1335 ;
     if (rst) begin
       \$1250  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1251  = \read_port__data$1329 ;
+    \$1251  = \read_port__data$1337 ;
     if (rst) begin
       \$1251  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1252  = \read_port__data$1331 ;
+    \$1252  = \read_port__data$1339 ;
     if (rst) begin
       \$1252  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1253  = \read_port__data$1333 ;
+    \$1253  = \read_port__data$1341 ;
     if (rst) begin
       \$1253  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1254  = \read_port__data$1335 ;
+    \$1254  = \read_port__data$1343 ;
     if (rst) begin
       \$1254  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1255  = \read_port__data$1337 ;
+    \$1255  = \read_port__data$1345 ;
     if (rst) begin
       \$1255  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1256  = \read_port__data$1339 ;
+    \$1256  = \read_port__data$1347 ;
     if (rst) begin
       \$1256  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1257  = \read_port__data$1341 ;
+    \$1257  = \read_port__data$1349 ;
     if (rst) begin
       \$1257  = 6'h00;
     end
@@ -21342,112 +21862,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1273  = \read_port__data$1358 ;
+    \$1273  = \read_port__data$1366 ;
     if (rst) begin
       \$1273  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1274  = \read_port__data$1360 ;
+    \$1274  = \read_port__data$1368 ;
     if (rst) begin
       \$1274  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1275  = \read_port__data$1362 ;
+    \$1275  = \read_port__data$1370 ;
     if (rst) begin
       \$1275  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1276  = \read_port__data$1364 ;
+    \$1276  = \read_port__data$1372 ;
     if (rst) begin
       \$1276  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1277  = \read_port__data$1366 ;
+    \$1277  = \read_port__data$1374 ;
     if (rst) begin
       \$1277  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1278  = \read_port__data$1368 ;
+    \$1278  = \read_port__data$1376 ;
     if (rst) begin
       \$1278  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1279  = \read_port__data$1370 ;
+    \$1279  = \read_port__data$1378 ;
     if (rst) begin
       \$1279  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1280  = \read_port__data$1372 ;
+    \$1280  = \read_port__data$1380 ;
     if (rst) begin
       \$1280  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1281  = \read_port__data$1374 ;
+    \$1281  = \read_port__data$1382 ;
     if (rst) begin
       \$1281  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1282  = \read_port__data$1376 ;
+    \$1282  = \read_port__data$1384 ;
     if (rst) begin
       \$1282  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1283  = \read_port__data$1378 ;
+    \$1283  = \read_port__data$1386 ;
     if (rst) begin
       \$1283  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1284  = \read_port__data$1380 ;
+    \$1284  = \read_port__data$1388 ;
     if (rst) begin
       \$1284  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1285  = \read_port__data$1382 ;
+    \$1285  = \read_port__data$1390 ;
     if (rst) begin
       \$1285  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1286  = \read_port__data$1384 ;
+    \$1286  = \read_port__data$1392 ;
     if (rst) begin
       \$1286  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1287  = \read_port__data$1386 ;
+    \$1287  = \read_port__data$1394 ;
     if (rst) begin
       \$1287  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1288  = \read_port__data$1388 ;
+    \$1288  = \read_port__data$1396 ;
     if (rst) begin
       \$1288  = 6'h00;
     end
@@ -21580,112 +22100,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1307  = \read_port__data$1407 ;
+    \$1307  = \read_port__data$1415 ;
     if (rst) begin
       \$1307  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1308  = \read_port__data$1409 ;
+    \$1308  = \read_port__data$1417 ;
     if (rst) begin
       \$1308  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1309  = \read_port__data$1411 ;
+    \$1309  = \read_port__data$1419 ;
     if (rst) begin
       \$1309  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1310  = \read_port__data$1413 ;
+    \$1310  = \read_port__data$1421 ;
     if (rst) begin
       \$1310  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1311  = \read_port__data$1415 ;
+    \$1311  = \read_port__data$1423 ;
     if (rst) begin
       \$1311  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1312  = \read_port__data$1417 ;
+    \$1312  = \read_port__data$1425 ;
     if (rst) begin
       \$1312  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1313  = \read_port__data$1419 ;
+    \$1313  = \read_port__data$1427 ;
     if (rst) begin
       \$1313  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1314  = \read_port__data$1421 ;
+    \$1314  = \read_port__data$1429 ;
     if (rst) begin
       \$1314  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1315  = \read_port__data$1423 ;
+    \$1315  = \read_port__data$1431 ;
     if (rst) begin
       \$1315  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1316  = \read_port__data$1425 ;
+    \$1316  = \read_port__data$1433 ;
     if (rst) begin
       \$1316  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1317  = \read_port__data$1427 ;
+    \$1317  = \read_port__data$1435 ;
     if (rst) begin
       \$1317  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1318  = \read_port__data$1429 ;
+    \$1318  = \read_port__data$1437 ;
     if (rst) begin
       \$1318  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1319  = \read_port__data$1431 ;
+    \$1319  = \read_port__data$1439 ;
     if (rst) begin
       \$1319  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1320  = \read_port__data$1433 ;
+    \$1320  = \read_port__data$1441 ;
     if (rst) begin
       \$1320  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1321  = \read_port__data$1435 ;
+    \$1321  = \read_port__data$1443 ;
     if (rst) begin
       \$1321  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1322  = \read_port__data$1437 ;
+    \$1322  = \read_port__data$1445 ;
     if (rst) begin
       \$1322  = 6'h00;
     end
@@ -21797,112 +22317,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1338  = \read_port__data$1454 ;
+    \$1338  = \read_port__data$1462 ;
     if (rst) begin
       \$1338  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1339  = \read_port__data$1456 ;
+    \$1339  = \read_port__data$1464 ;
     if (rst) begin
       \$1339  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1340  = \read_port__data$1458 ;
+    \$1340  = \read_port__data$1466 ;
     if (rst) begin
       \$1340  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1341  = \read_port__data$1460 ;
+    \$1341  = \read_port__data$1468 ;
     if (rst) begin
       \$1341  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1342  = \read_port__data$1462 ;
+    \$1342  = \read_port__data$1470 ;
     if (rst) begin
       \$1342  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1343  = \read_port__data$1464 ;
+    \$1343  = \read_port__data$1472 ;
     if (rst) begin
       \$1343  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1344  = \read_port__data$1466 ;
+    \$1344  = \read_port__data$1474 ;
     if (rst) begin
       \$1344  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1345  = \read_port__data$1468 ;
+    \$1345  = \read_port__data$1476 ;
     if (rst) begin
       \$1345  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1346  = \read_port__data$1470 ;
+    \$1346  = \read_port__data$1478 ;
     if (rst) begin
       \$1346  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1347  = \read_port__data$1472 ;
+    \$1347  = \read_port__data$1480 ;
     if (rst) begin
       \$1347  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1348  = \read_port__data$1474 ;
+    \$1348  = \read_port__data$1482 ;
     if (rst) begin
       \$1348  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1349  = \read_port__data$1476 ;
+    \$1349  = \read_port__data$1484 ;
     if (rst) begin
       \$1349  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1350  = \read_port__data$1478 ;
+    \$1350  = \read_port__data$1486 ;
     if (rst) begin
       \$1350  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1351  = \read_port__data$1480 ;
+    \$1351  = \read_port__data$1488 ;
     if (rst) begin
       \$1351  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1352  = \read_port__data$1482 ;
+    \$1352  = \read_port__data$1490 ;
     if (rst) begin
       \$1352  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1353  = \read_port__data$1484 ;
+    \$1353  = \read_port__data$1492 ;
     if (rst) begin
       \$1353  = 6'h00;
     end
@@ -22014,112 +22534,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1369  = \read_port__data$1501 ;
+    \$1369  = \read_port__data$1509 ;
     if (rst) begin
       \$1369  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1370  = \read_port__data$1503 ;
+    \$1370  = \read_port__data$1511 ;
     if (rst) begin
       \$1370  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1371  = \read_port__data$1505 ;
+    \$1371  = \read_port__data$1513 ;
     if (rst) begin
       \$1371  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1372  = \read_port__data$1507 ;
+    \$1372  = \read_port__data$1515 ;
     if (rst) begin
       \$1372  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1373  = \read_port__data$1509 ;
+    \$1373  = \read_port__data$1517 ;
     if (rst) begin
       \$1373  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1374  = \read_port__data$1511 ;
+    \$1374  = \read_port__data$1519 ;
     if (rst) begin
       \$1374  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1375  = \read_port__data$1513 ;
+    \$1375  = \read_port__data$1521 ;
     if (rst) begin
       \$1375  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1376  = \read_port__data$1515 ;
+    \$1376  = \read_port__data$1523 ;
     if (rst) begin
       \$1376  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1377  = \read_port__data$1517 ;
+    \$1377  = \read_port__data$1525 ;
     if (rst) begin
       \$1377  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1378  = \read_port__data$1519 ;
+    \$1378  = \read_port__data$1527 ;
     if (rst) begin
       \$1378  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1379  = \read_port__data$1521 ;
+    \$1379  = \read_port__data$1529 ;
     if (rst) begin
       \$1379  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1380  = \read_port__data$1523 ;
+    \$1380  = \read_port__data$1531 ;
     if (rst) begin
       \$1380  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1381  = \read_port__data$1525 ;
+    \$1381  = \read_port__data$1533 ;
     if (rst) begin
       \$1381  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1382  = \read_port__data$1527 ;
+    \$1382  = \read_port__data$1535 ;
     if (rst) begin
       \$1382  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1383  = \read_port__data$1529 ;
+    \$1383  = \read_port__data$1537 ;
     if (rst) begin
       \$1383  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1384  = \read_port__data$1531 ;
+    \$1384  = \read_port__data$1539 ;
     if (rst) begin
       \$1384  = 6'h00;
     end
@@ -22231,112 +22751,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1400  = \read_port__data$1548 ;
+    \$1400  = \read_port__data$1556 ;
     if (rst) begin
       \$1400  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1401  = \read_port__data$1550 ;
+    \$1401  = \read_port__data$1558 ;
     if (rst) begin
       \$1401  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1402  = \read_port__data$1552 ;
+    \$1402  = \read_port__data$1560 ;
     if (rst) begin
       \$1402  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1403  = \read_port__data$1554 ;
+    \$1403  = \read_port__data$1562 ;
     if (rst) begin
       \$1403  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1404  = \read_port__data$1556 ;
+    \$1404  = \read_port__data$1564 ;
     if (rst) begin
       \$1404  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1405  = \read_port__data$1558 ;
+    \$1405  = \read_port__data$1566 ;
     if (rst) begin
       \$1405  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1406  = \read_port__data$1560 ;
+    \$1406  = \read_port__data$1568 ;
     if (rst) begin
       \$1406  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1407  = \read_port__data$1562 ;
+    \$1407  = \read_port__data$1570 ;
     if (rst) begin
       \$1407  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1408  = \read_port__data$1564 ;
+    \$1408  = \read_port__data$1572 ;
     if (rst) begin
       \$1408  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1409  = \read_port__data$1566 ;
+    \$1409  = \read_port__data$1574 ;
     if (rst) begin
       \$1409  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1410  = \read_port__data$1568 ;
+    \$1410  = \read_port__data$1576 ;
     if (rst) begin
       \$1410  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1411  = \read_port__data$1570 ;
+    \$1411  = \read_port__data$1578 ;
     if (rst) begin
       \$1411  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1412  = \read_port__data$1572 ;
+    \$1412  = \read_port__data$1580 ;
     if (rst) begin
       \$1412  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1413  = \read_port__data$1574 ;
+    \$1413  = \read_port__data$1582 ;
     if (rst) begin
       \$1413  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1414  = \read_port__data$1576 ;
+    \$1414  = \read_port__data$1584 ;
     if (rst) begin
       \$1414  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1415  = \read_port__data$1578 ;
+    \$1415  = \read_port__data$1586 ;
     if (rst) begin
       \$1415  = 6'h00;
     end
@@ -22469,112 +22989,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1434  = \read_port__data$1597 ;
+    \$1434  = \read_port__data$1605 ;
     if (rst) begin
       \$1434  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1435  = \read_port__data$1599 ;
+    \$1435  = \read_port__data$1607 ;
     if (rst) begin
       \$1435  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1436  = \read_port__data$1601 ;
+    \$1436  = \read_port__data$1609 ;
     if (rst) begin
       \$1436  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1437  = \read_port__data$1603 ;
+    \$1437  = \read_port__data$1611 ;
     if (rst) begin
       \$1437  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1438  = \read_port__data$1605 ;
+    \$1438  = \read_port__data$1613 ;
     if (rst) begin
       \$1438  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1439  = \read_port__data$1607 ;
+    \$1439  = \read_port__data$1615 ;
     if (rst) begin
       \$1439  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1440  = \read_port__data$1609 ;
+    \$1440  = \read_port__data$1617 ;
     if (rst) begin
       \$1440  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1441  = \read_port__data$1611 ;
+    \$1441  = \read_port__data$1619 ;
     if (rst) begin
       \$1441  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1442  = \read_port__data$1613 ;
+    \$1442  = \read_port__data$1621 ;
     if (rst) begin
       \$1442  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1443  = \read_port__data$1615 ;
+    \$1443  = \read_port__data$1623 ;
     if (rst) begin
       \$1443  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1444  = \read_port__data$1617 ;
+    \$1444  = \read_port__data$1625 ;
     if (rst) begin
       \$1444  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1445  = \read_port__data$1619 ;
+    \$1445  = \read_port__data$1627 ;
     if (rst) begin
       \$1445  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1446  = \read_port__data$1621 ;
+    \$1446  = \read_port__data$1629 ;
     if (rst) begin
       \$1446  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1447  = \read_port__data$1623 ;
+    \$1447  = \read_port__data$1631 ;
     if (rst) begin
       \$1447  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1448  = \read_port__data$1625 ;
+    \$1448  = \read_port__data$1633 ;
     if (rst) begin
       \$1448  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1449  = \read_port__data$1627 ;
+    \$1449  = \read_port__data$1635 ;
     if (rst) begin
       \$1449  = 6'h00;
     end
@@ -22686,112 +23206,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1465  = \read_port__data$1644 ;
+    \$1465  = \read_port__data$1652 ;
     if (rst) begin
       \$1465  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1466  = \read_port__data$1646 ;
+    \$1466  = \read_port__data$1654 ;
     if (rst) begin
       \$1466  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1467  = \read_port__data$1648 ;
+    \$1467  = \read_port__data$1656 ;
     if (rst) begin
       \$1467  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1468  = \read_port__data$1650 ;
+    \$1468  = \read_port__data$1658 ;
     if (rst) begin
       \$1468  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1469  = \read_port__data$1652 ;
+    \$1469  = \read_port__data$1660 ;
     if (rst) begin
       \$1469  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1470  = \read_port__data$1654 ;
+    \$1470  = \read_port__data$1662 ;
     if (rst) begin
       \$1470  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1471  = \read_port__data$1656 ;
+    \$1471  = \read_port__data$1664 ;
     if (rst) begin
       \$1471  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1472  = \read_port__data$1658 ;
+    \$1472  = \read_port__data$1666 ;
     if (rst) begin
       \$1472  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1473  = \read_port__data$1660 ;
+    \$1473  = \read_port__data$1668 ;
     if (rst) begin
       \$1473  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1474  = \read_port__data$1662 ;
+    \$1474  = \read_port__data$1670 ;
     if (rst) begin
       \$1474  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1475  = \read_port__data$1664 ;
+    \$1475  = \read_port__data$1672 ;
     if (rst) begin
       \$1475  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1476  = \read_port__data$1666 ;
+    \$1476  = \read_port__data$1674 ;
     if (rst) begin
       \$1476  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1477  = \read_port__data$1668 ;
+    \$1477  = \read_port__data$1676 ;
     if (rst) begin
       \$1477  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1478  = \read_port__data$1670 ;
+    \$1478  = \read_port__data$1678 ;
     if (rst) begin
       \$1478  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1479  = \read_port__data$1672 ;
+    \$1479  = \read_port__data$1680 ;
     if (rst) begin
       \$1479  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1480  = \read_port__data$1674 ;
+    \$1480  = \read_port__data$1682 ;
     if (rst) begin
       \$1480  = 6'h00;
     end
@@ -22903,112 +23423,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1496  = \read_port__data$1691 ;
+    \$1496  = \read_port__data$1699 ;
     if (rst) begin
       \$1496  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1497  = \read_port__data$1693 ;
+    \$1497  = \read_port__data$1701 ;
     if (rst) begin
       \$1497  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1498  = \read_port__data$1695 ;
+    \$1498  = \read_port__data$1703 ;
     if (rst) begin
       \$1498  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1499  = \read_port__data$1697 ;
+    \$1499  = \read_port__data$1705 ;
     if (rst) begin
       \$1499  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1500  = \read_port__data$1699 ;
+    \$1500  = \read_port__data$1707 ;
     if (rst) begin
       \$1500  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1501  = \read_port__data$1701 ;
+    \$1501  = \read_port__data$1709 ;
     if (rst) begin
       \$1501  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1502  = \read_port__data$1703 ;
+    \$1502  = \read_port__data$1711 ;
     if (rst) begin
       \$1502  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1503  = \read_port__data$1705 ;
+    \$1503  = \read_port__data$1713 ;
     if (rst) begin
       \$1503  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1504  = \read_port__data$1707 ;
+    \$1504  = \read_port__data$1715 ;
     if (rst) begin
       \$1504  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1505  = \read_port__data$1709 ;
+    \$1505  = \read_port__data$1717 ;
     if (rst) begin
       \$1505  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1506  = \read_port__data$1711 ;
+    \$1506  = \read_port__data$1719 ;
     if (rst) begin
       \$1506  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1507  = \read_port__data$1713 ;
+    \$1507  = \read_port__data$1721 ;
     if (rst) begin
       \$1507  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1508  = \read_port__data$1715 ;
+    \$1508  = \read_port__data$1723 ;
     if (rst) begin
       \$1508  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1509  = \read_port__data$1717 ;
+    \$1509  = \read_port__data$1725 ;
     if (rst) begin
       \$1509  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1510  = \read_port__data$1719 ;
+    \$1510  = \read_port__data$1727 ;
     if (rst) begin
       \$1510  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1511  = \read_port__data$1721 ;
+    \$1511  = \read_port__data$1729 ;
     if (rst) begin
       \$1511  = 6'h00;
     end
@@ -23120,112 +23640,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1527  = \read_port__data$1738 ;
+    \$1527  = \read_port__data$1746 ;
     if (rst) begin
       \$1527  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1528  = \read_port__data$1740 ;
+    \$1528  = \read_port__data$1748 ;
     if (rst) begin
       \$1528  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1529  = \read_port__data$1742 ;
+    \$1529  = \read_port__data$1750 ;
     if (rst) begin
       \$1529  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1530  = \read_port__data$1744 ;
+    \$1530  = \read_port__data$1752 ;
     if (rst) begin
       \$1530  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1531  = \read_port__data$1746 ;
+    \$1531  = \read_port__data$1754 ;
     if (rst) begin
       \$1531  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1532  = \read_port__data$1748 ;
+    \$1532  = \read_port__data$1756 ;
     if (rst) begin
       \$1532  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1533  = \read_port__data$1750 ;
+    \$1533  = \read_port__data$1758 ;
     if (rst) begin
       \$1533  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1534  = \read_port__data$1752 ;
+    \$1534  = \read_port__data$1760 ;
     if (rst) begin
       \$1534  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1535  = \read_port__data$1754 ;
+    \$1535  = \read_port__data$1762 ;
     if (rst) begin
       \$1535  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1536  = \read_port__data$1756 ;
+    \$1536  = \read_port__data$1764 ;
     if (rst) begin
       \$1536  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1537  = \read_port__data$1758 ;
+    \$1537  = \read_port__data$1766 ;
     if (rst) begin
       \$1537  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1538  = \read_port__data$1760 ;
+    \$1538  = \read_port__data$1768 ;
     if (rst) begin
       \$1538  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1539  = \read_port__data$1762 ;
+    \$1539  = \read_port__data$1770 ;
     if (rst) begin
       \$1539  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1540  = \read_port__data$1764 ;
+    \$1540  = \read_port__data$1772 ;
     if (rst) begin
       \$1540  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1541  = \read_port__data$1766 ;
+    \$1541  = \read_port__data$1774 ;
     if (rst) begin
       \$1541  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1542  = \read_port__data$1768 ;
+    \$1542  = \read_port__data$1776 ;
     if (rst) begin
       \$1542  = 6'h00;
     end
@@ -23358,112 +23878,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1561  = \read_port__data$1787 ;
+    \$1561  = \read_port__data$1795 ;
     if (rst) begin
       \$1561  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1562  = \read_port__data$1789 ;
+    \$1562  = \read_port__data$1797 ;
     if (rst) begin
       \$1562  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1563  = \read_port__data$1791 ;
+    \$1563  = \read_port__data$1799 ;
     if (rst) begin
       \$1563  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1564  = \read_port__data$1793 ;
+    \$1564  = \read_port__data$1801 ;
     if (rst) begin
       \$1564  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1565  = \read_port__data$1795 ;
+    \$1565  = \read_port__data$1803 ;
     if (rst) begin
       \$1565  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1566  = \read_port__data$1797 ;
+    \$1566  = \read_port__data$1805 ;
     if (rst) begin
       \$1566  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1567  = \read_port__data$1799 ;
+    \$1567  = \read_port__data$1807 ;
     if (rst) begin
       \$1567  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1568  = \read_port__data$1801 ;
+    \$1568  = \read_port__data$1809 ;
     if (rst) begin
       \$1568  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1569  = \read_port__data$1803 ;
+    \$1569  = \read_port__data$1811 ;
     if (rst) begin
       \$1569  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1570  = \read_port__data$1805 ;
+    \$1570  = \read_port__data$1813 ;
     if (rst) begin
       \$1570  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1571  = \read_port__data$1807 ;
+    \$1571  = \read_port__data$1815 ;
     if (rst) begin
       \$1571  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1572  = \read_port__data$1809 ;
+    \$1572  = \read_port__data$1817 ;
     if (rst) begin
       \$1572  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1573  = \read_port__data$1811 ;
+    \$1573  = \read_port__data$1819 ;
     if (rst) begin
       \$1573  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1574  = \read_port__data$1813 ;
+    \$1574  = \read_port__data$1821 ;
     if (rst) begin
       \$1574  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1575  = \read_port__data$1815 ;
+    \$1575  = \read_port__data$1823 ;
     if (rst) begin
       \$1575  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1576  = \read_port__data$1817 ;
+    \$1576  = \read_port__data$1825 ;
     if (rst) begin
       \$1576  = 6'h00;
     end
@@ -23575,112 +24095,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1592  = \read_port__data$1834 ;
+    \$1592  = \read_port__data$1842 ;
     if (rst) begin
       \$1592  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1593  = \read_port__data$1836 ;
+    \$1593  = \read_port__data$1844 ;
     if (rst) begin
       \$1593  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1594  = \read_port__data$1838 ;
+    \$1594  = \read_port__data$1846 ;
     if (rst) begin
       \$1594  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1595  = \read_port__data$1840 ;
+    \$1595  = \read_port__data$1848 ;
     if (rst) begin
       \$1595  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1596  = \read_port__data$1842 ;
+    \$1596  = \read_port__data$1850 ;
     if (rst) begin
       \$1596  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1597  = \read_port__data$1844 ;
+    \$1597  = \read_port__data$1852 ;
     if (rst) begin
       \$1597  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1598  = \read_port__data$1846 ;
+    \$1598  = \read_port__data$1854 ;
     if (rst) begin
       \$1598  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1599  = \read_port__data$1848 ;
+    \$1599  = \read_port__data$1856 ;
     if (rst) begin
       \$1599  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1600  = \read_port__data$1850 ;
+    \$1600  = \read_port__data$1858 ;
     if (rst) begin
       \$1600  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1601  = \read_port__data$1852 ;
+    \$1601  = \read_port__data$1860 ;
     if (rst) begin
       \$1601  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1602  = \read_port__data$1854 ;
+    \$1602  = \read_port__data$1862 ;
     if (rst) begin
       \$1602  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1603  = \read_port__data$1856 ;
+    \$1603  = \read_port__data$1864 ;
     if (rst) begin
       \$1603  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1604  = \read_port__data$1858 ;
+    \$1604  = \read_port__data$1866 ;
     if (rst) begin
       \$1604  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1605  = \read_port__data$1860 ;
+    \$1605  = \read_port__data$1868 ;
     if (rst) begin
       \$1605  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1606  = \read_port__data$1862 ;
+    \$1606  = \read_port__data$1870 ;
     if (rst) begin
       \$1606  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1607  = \read_port__data$1864 ;
+    \$1607  = \read_port__data$1872 ;
     if (rst) begin
       \$1607  = 6'h00;
     end
@@ -23792,112 +24312,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1623  = \read_port__data$1881 ;
+    \$1623  = \read_port__data$1889 ;
     if (rst) begin
       \$1623  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1624  = \read_port__data$1883 ;
+    \$1624  = \read_port__data$1891 ;
     if (rst) begin
       \$1624  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1625  = \read_port__data$1885 ;
+    \$1625  = \read_port__data$1893 ;
     if (rst) begin
       \$1625  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1626  = \read_port__data$1887 ;
+    \$1626  = \read_port__data$1895 ;
     if (rst) begin
       \$1626  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1627  = \read_port__data$1889 ;
+    \$1627  = \read_port__data$1897 ;
     if (rst) begin
       \$1627  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1628  = \read_port__data$1891 ;
+    \$1628  = \read_port__data$1899 ;
     if (rst) begin
       \$1628  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1629  = \read_port__data$1893 ;
+    \$1629  = \read_port__data$1901 ;
     if (rst) begin
       \$1629  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1630  = \read_port__data$1895 ;
+    \$1630  = \read_port__data$1903 ;
     if (rst) begin
       \$1630  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1631  = \read_port__data$1897 ;
+    \$1631  = \read_port__data$1905 ;
     if (rst) begin
       \$1631  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1632  = \read_port__data$1899 ;
+    \$1632  = \read_port__data$1907 ;
     if (rst) begin
       \$1632  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1633  = \read_port__data$1901 ;
+    \$1633  = \read_port__data$1909 ;
     if (rst) begin
       \$1633  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1634  = \read_port__data$1903 ;
+    \$1634  = \read_port__data$1911 ;
     if (rst) begin
       \$1634  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1635  = \read_port__data$1905 ;
+    \$1635  = \read_port__data$1913 ;
     if (rst) begin
       \$1635  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1636  = \read_port__data$1907 ;
+    \$1636  = \read_port__data$1915 ;
     if (rst) begin
       \$1636  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1637  = \read_port__data$1909 ;
+    \$1637  = \read_port__data$1917 ;
     if (rst) begin
       \$1637  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1638  = \read_port__data$1911 ;
+    \$1638  = \read_port__data$1919 ;
     if (rst) begin
       \$1638  = 6'h00;
     end
@@ -24009,112 +24529,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1654  = \read_port__data$1928 ;
+    \$1654  = \read_port__data$1936 ;
     if (rst) begin
       \$1654  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1655  = \read_port__data$1930 ;
+    \$1655  = \read_port__data$1938 ;
     if (rst) begin
       \$1655  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1656  = \read_port__data$1932 ;
+    \$1656  = \read_port__data$1940 ;
     if (rst) begin
       \$1656  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1657  = \read_port__data$1934 ;
+    \$1657  = \read_port__data$1942 ;
     if (rst) begin
       \$1657  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1658  = \read_port__data$1936 ;
+    \$1658  = \read_port__data$1944 ;
     if (rst) begin
       \$1658  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1659  = \read_port__data$1938 ;
+    \$1659  = \read_port__data$1946 ;
     if (rst) begin
       \$1659  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1660  = \read_port__data$1940 ;
+    \$1660  = \read_port__data$1948 ;
     if (rst) begin
       \$1660  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1661  = \read_port__data$1942 ;
+    \$1661  = \read_port__data$1950 ;
     if (rst) begin
       \$1661  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1662  = \read_port__data$1944 ;
+    \$1662  = \read_port__data$1952 ;
     if (rst) begin
       \$1662  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1663  = \read_port__data$1946 ;
+    \$1663  = \read_port__data$1954 ;
     if (rst) begin
       \$1663  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1664  = \read_port__data$1948 ;
+    \$1664  = \read_port__data$1956 ;
     if (rst) begin
       \$1664  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1665  = \read_port__data$1950 ;
+    \$1665  = \read_port__data$1958 ;
     if (rst) begin
       \$1665  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1666  = \read_port__data$1952 ;
+    \$1666  = \read_port__data$1960 ;
     if (rst) begin
       \$1666  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1667  = \read_port__data$1954 ;
+    \$1667  = \read_port__data$1962 ;
     if (rst) begin
       \$1667  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1668  = \read_port__data$1956 ;
+    \$1668  = \read_port__data$1964 ;
     if (rst) begin
       \$1668  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1669  = \read_port__data$1958 ;
+    \$1669  = \read_port__data$1966 ;
     if (rst) begin
       \$1669  = 6'h00;
     end
@@ -24247,112 +24767,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1688  = \read_port__data$1977 ;
+    \$1688  = \read_port__data$1985 ;
     if (rst) begin
       \$1688  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1689  = \read_port__data$1979 ;
+    \$1689  = \read_port__data$1987 ;
     if (rst) begin
       \$1689  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1690  = \read_port__data$1981 ;
+    \$1690  = \read_port__data$1989 ;
     if (rst) begin
       \$1690  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1691  = \read_port__data$1983 ;
+    \$1691  = \read_port__data$1991 ;
     if (rst) begin
       \$1691  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1692  = \read_port__data$1985 ;
+    \$1692  = \read_port__data$1993 ;
     if (rst) begin
       \$1692  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1693  = \read_port__data$1987 ;
+    \$1693  = \read_port__data$1995 ;
     if (rst) begin
       \$1693  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1694  = \read_port__data$1989 ;
+    \$1694  = \read_port__data$1997 ;
     if (rst) begin
       \$1694  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1695  = \read_port__data$1991 ;
+    \$1695  = \read_port__data$1999 ;
     if (rst) begin
       \$1695  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1696  = \read_port__data$1993 ;
+    \$1696  = \read_port__data$2001 ;
     if (rst) begin
       \$1696  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1697  = \read_port__data$1995 ;
+    \$1697  = \read_port__data$2003 ;
     if (rst) begin
       \$1697  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1698  = \read_port__data$1997 ;
+    \$1698  = \read_port__data$2005 ;
     if (rst) begin
       \$1698  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1699  = \read_port__data$1999 ;
+    \$1699  = \read_port__data$2007 ;
     if (rst) begin
       \$1699  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1700  = \read_port__data$2001 ;
+    \$1700  = \read_port__data$2009 ;
     if (rst) begin
       \$1700  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1701  = \read_port__data$2003 ;
+    \$1701  = \read_port__data$2011 ;
     if (rst) begin
       \$1701  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1702  = \read_port__data$2005 ;
+    \$1702  = \read_port__data$2013 ;
     if (rst) begin
       \$1702  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1703  = \read_port__data$2007 ;
+    \$1703  = \read_port__data$2015 ;
     if (rst) begin
       \$1703  = 6'h00;
     end
@@ -24464,112 +24984,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1719  = \read_port__data$2024 ;
+    \$1719  = \read_port__data$2032 ;
     if (rst) begin
       \$1719  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1720  = \read_port__data$2026 ;
+    \$1720  = \read_port__data$2034 ;
     if (rst) begin
       \$1720  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1721  = \read_port__data$2028 ;
+    \$1721  = \read_port__data$2036 ;
     if (rst) begin
       \$1721  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1722  = \read_port__data$2030 ;
+    \$1722  = \read_port__data$2038 ;
     if (rst) begin
       \$1722  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1723  = \read_port__data$2032 ;
+    \$1723  = \read_port__data$2040 ;
     if (rst) begin
       \$1723  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1724  = \read_port__data$2034 ;
+    \$1724  = \read_port__data$2042 ;
     if (rst) begin
       \$1724  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1725  = \read_port__data$2036 ;
+    \$1725  = \read_port__data$2044 ;
     if (rst) begin
       \$1725  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1726  = \read_port__data$2038 ;
+    \$1726  = \read_port__data$2046 ;
     if (rst) begin
       \$1726  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1727  = \read_port__data$2040 ;
+    \$1727  = \read_port__data$2048 ;
     if (rst) begin
       \$1727  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1728  = \read_port__data$2042 ;
+    \$1728  = \read_port__data$2050 ;
     if (rst) begin
       \$1728  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1729  = \read_port__data$2044 ;
+    \$1729  = \read_port__data$2052 ;
     if (rst) begin
       \$1729  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1730  = \read_port__data$2046 ;
+    \$1730  = \read_port__data$2054 ;
     if (rst) begin
       \$1730  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1731  = \read_port__data$2048 ;
+    \$1731  = \read_port__data$2056 ;
     if (rst) begin
       \$1731  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1732  = \read_port__data$2050 ;
+    \$1732  = \read_port__data$2058 ;
     if (rst) begin
       \$1732  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1733  = \read_port__data$2052 ;
+    \$1733  = \read_port__data$2060 ;
     if (rst) begin
       \$1733  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1734  = \read_port__data$2054 ;
+    \$1734  = \read_port__data$2062 ;
     if (rst) begin
       \$1734  = 6'h00;
     end
@@ -24681,112 +25201,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1750  = \read_port__data$2071 ;
+    \$1750  = \read_port__data$2079 ;
     if (rst) begin
       \$1750  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1751  = \read_port__data$2073 ;
+    \$1751  = \read_port__data$2081 ;
     if (rst) begin
       \$1751  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1752  = \read_port__data$2075 ;
+    \$1752  = \read_port__data$2083 ;
     if (rst) begin
       \$1752  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1753  = \read_port__data$2077 ;
+    \$1753  = \read_port__data$2085 ;
     if (rst) begin
       \$1753  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1754  = \read_port__data$2079 ;
+    \$1754  = \read_port__data$2087 ;
     if (rst) begin
       \$1754  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1755  = \read_port__data$2081 ;
+    \$1755  = \read_port__data$2089 ;
     if (rst) begin
       \$1755  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1756  = \read_port__data$2083 ;
+    \$1756  = \read_port__data$2091 ;
     if (rst) begin
       \$1756  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1757  = \read_port__data$2085 ;
+    \$1757  = \read_port__data$2093 ;
     if (rst) begin
       \$1757  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1758  = \read_port__data$2087 ;
+    \$1758  = \read_port__data$2095 ;
     if (rst) begin
       \$1758  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1759  = \read_port__data$2089 ;
+    \$1759  = \read_port__data$2097 ;
     if (rst) begin
       \$1759  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1760  = \read_port__data$2091 ;
+    \$1760  = \read_port__data$2099 ;
     if (rst) begin
       \$1760  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1761  = \read_port__data$2093 ;
+    \$1761  = \read_port__data$2101 ;
     if (rst) begin
       \$1761  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1762  = \read_port__data$2095 ;
+    \$1762  = \read_port__data$2103 ;
     if (rst) begin
       \$1762  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1763  = \read_port__data$2097 ;
+    \$1763  = \read_port__data$2105 ;
     if (rst) begin
       \$1763  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1764  = \read_port__data$2099 ;
+    \$1764  = \read_port__data$2107 ;
     if (rst) begin
       \$1764  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1765  = \read_port__data$2101 ;
+    \$1765  = \read_port__data$2109 ;
     if (rst) begin
       \$1765  = 6'h00;
     end
@@ -24898,112 +25418,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1781  = \read_port__data$2118 ;
+    \$1781  = \read_port__data$2126 ;
     if (rst) begin
       \$1781  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1782  = \read_port__data$2120 ;
+    \$1782  = \read_port__data$2128 ;
     if (rst) begin
       \$1782  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1783  = \read_port__data$2122 ;
+    \$1783  = \read_port__data$2130 ;
     if (rst) begin
       \$1783  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1784  = \read_port__data$2124 ;
+    \$1784  = \read_port__data$2132 ;
     if (rst) begin
       \$1784  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1785  = \read_port__data$2126 ;
+    \$1785  = \read_port__data$2134 ;
     if (rst) begin
       \$1785  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1786  = \read_port__data$2128 ;
+    \$1786  = \read_port__data$2136 ;
     if (rst) begin
       \$1786  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1787  = \read_port__data$2130 ;
+    \$1787  = \read_port__data$2138 ;
     if (rst) begin
       \$1787  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1788  = \read_port__data$2132 ;
+    \$1788  = \read_port__data$2140 ;
     if (rst) begin
       \$1788  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1789  = \read_port__data$2134 ;
+    \$1789  = \read_port__data$2142 ;
     if (rst) begin
       \$1789  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1790  = \read_port__data$2136 ;
+    \$1790  = \read_port__data$2144 ;
     if (rst) begin
       \$1790  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1791  = \read_port__data$2138 ;
+    \$1791  = \read_port__data$2146 ;
     if (rst) begin
       \$1791  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1792  = \read_port__data$2140 ;
+    \$1792  = \read_port__data$2148 ;
     if (rst) begin
       \$1792  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1793  = \read_port__data$2142 ;
+    \$1793  = \read_port__data$2150 ;
     if (rst) begin
       \$1793  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1794  = \read_port__data$2144 ;
+    \$1794  = \read_port__data$2152 ;
     if (rst) begin
       \$1794  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1795  = \read_port__data$2146 ;
+    \$1795  = \read_port__data$2154 ;
     if (rst) begin
       \$1795  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$1796  = \read_port__data$2148 ;
+    \$1796  = \read_port__data$2156 ;
     if (rst) begin
       \$1796  = 6'h00;
     end
@@ -25184,518 +25704,526 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign high_entry_15 = \port__data$107 ;
   assign \port__en$109  = port__en;
   assign valid_7 = o__valid;
+  assign estimate_0_keys = i_keys__payload[255:0];
   assign read_port__addr = { read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
-  assign \read_port__addr$115  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
-  assign \read_port__addr$116  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$117  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$118  = { read_place, i_keys__payload[76], i_keys__payload[72], i_keys__payload[68], i_keys__payload[64] };
-  assign \read_port__addr$119  = { read_place, i_keys__payload[92], i_keys__payload[88], i_keys__payload[84], i_keys__payload[80] };
-  assign \read_port__addr$120  = { read_place, i_keys__payload[108], i_keys__payload[104], i_keys__payload[100], i_keys__payload[96] };
-  assign \read_port__addr$121  = { read_place, i_keys__payload[124], i_keys__payload[120], i_keys__payload[116], i_keys__payload[112] };
-  assign \read_port__addr$122  = { read_place, i_keys__payload[140], i_keys__payload[136], i_keys__payload[132], i_keys__payload[128] };
-  assign \read_port__addr$123  = { read_place, i_keys__payload[156], i_keys__payload[152], i_keys__payload[148], i_keys__payload[144] };
-  assign \read_port__addr$124  = { read_place, i_keys__payload[172], i_keys__payload[168], i_keys__payload[164], i_keys__payload[160] };
-  assign \read_port__addr$125  = { read_place, i_keys__payload[188], i_keys__payload[184], i_keys__payload[180], i_keys__payload[176] };
-  assign \read_port__addr$126  = { read_place, i_keys__payload[204], i_keys__payload[200], i_keys__payload[196], i_keys__payload[192] };
-  assign \read_port__addr$127  = { read_place, i_keys__payload[220], i_keys__payload[216], i_keys__payload[212], i_keys__payload[208] };
-  assign \read_port__addr$128  = { read_place, i_keys__payload[236], i_keys__payload[232], i_keys__payload[228], i_keys__payload[224] };
-  assign \read_port__addr$129  = { read_place, i_keys__payload[252], i_keys__payload[248], i_keys__payload[244], i_keys__payload[240] };
-  assign \read_port__addr$130  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
-  assign \read_port__addr$131  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
-  assign \read_port__addr$132  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$133  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$134  = { read_place, i_keys__payload[77], i_keys__payload[73], i_keys__payload[69], i_keys__payload[65] };
-  assign \read_port__addr$135  = { read_place, i_keys__payload[93], i_keys__payload[89], i_keys__payload[85], i_keys__payload[81] };
-  assign \read_port__addr$136  = { read_place, i_keys__payload[109], i_keys__payload[105], i_keys__payload[101], i_keys__payload[97] };
-  assign \read_port__addr$137  = { read_place, i_keys__payload[125], i_keys__payload[121], i_keys__payload[117], i_keys__payload[113] };
-  assign \read_port__addr$138  = { read_place, i_keys__payload[141], i_keys__payload[137], i_keys__payload[133], i_keys__payload[129] };
-  assign \read_port__addr$139  = { read_place, i_keys__payload[157], i_keys__payload[153], i_keys__payload[149], i_keys__payload[145] };
-  assign \read_port__addr$140  = { read_place, i_keys__payload[173], i_keys__payload[169], i_keys__payload[165], i_keys__payload[161] };
-  assign \read_port__addr$141  = { read_place, i_keys__payload[189], i_keys__payload[185], i_keys__payload[181], i_keys__payload[177] };
-  assign \read_port__addr$142  = { read_place, i_keys__payload[205], i_keys__payload[201], i_keys__payload[197], i_keys__payload[193] };
-  assign \read_port__addr$143  = { read_place, i_keys__payload[221], i_keys__payload[217], i_keys__payload[213], i_keys__payload[209] };
-  assign \read_port__addr$144  = { read_place, i_keys__payload[237], i_keys__payload[233], i_keys__payload[229], i_keys__payload[225] };
-  assign \read_port__addr$145  = { read_place, i_keys__payload[253], i_keys__payload[249], i_keys__payload[245], i_keys__payload[241] };
-  assign \read_port__addr$146  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
-  assign \read_port__addr$147  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$148  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$149  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$150  = { read_place, i_keys__payload[78], i_keys__payload[74], i_keys__payload[70], i_keys__payload[66] };
-  assign \read_port__addr$151  = { read_place, i_keys__payload[94], i_keys__payload[90], i_keys__payload[86], i_keys__payload[82] };
-  assign \read_port__addr$152  = { read_place, i_keys__payload[110], i_keys__payload[106], i_keys__payload[102], i_keys__payload[98] };
-  assign \read_port__addr$153  = { read_place, i_keys__payload[126], i_keys__payload[122], i_keys__payload[118], i_keys__payload[114] };
-  assign \read_port__addr$154  = { read_place, i_keys__payload[142], i_keys__payload[138], i_keys__payload[134], i_keys__payload[130] };
-  assign \read_port__addr$155  = { read_place, i_keys__payload[158], i_keys__payload[154], i_keys__payload[150], i_keys__payload[146] };
-  assign \read_port__addr$156  = { read_place, i_keys__payload[174], i_keys__payload[170], i_keys__payload[166], i_keys__payload[162] };
-  assign \read_port__addr$157  = { read_place, i_keys__payload[190], i_keys__payload[186], i_keys__payload[182], i_keys__payload[178] };
-  assign \read_port__addr$158  = { read_place, i_keys__payload[206], i_keys__payload[202], i_keys__payload[198], i_keys__payload[194] };
-  assign \read_port__addr$159  = { read_place, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] };
-  assign \read_port__addr$160  = { read_place, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] };
-  assign \read_port__addr$161  = { read_place, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] };
-  assign \read_port__addr$162  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$163  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
-  assign \read_port__addr$164  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$165  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
-  assign \read_port__addr$166  = { read_place, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] };
-  assign \read_port__addr$167  = { read_place, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] };
-  assign \read_port__addr$168  = { read_place, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] };
-  assign \read_port__addr$169  = { read_place, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] };
-  assign \read_port__addr$170  = { read_place, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] };
-  assign \read_port__addr$171  = { read_place, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] };
-  assign \read_port__addr$172  = { read_place, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] };
-  assign \read_port__addr$173  = { read_place, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] };
-  assign \read_port__addr$174  = { read_place, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] };
-  assign \read_port__addr$175  = { read_place, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] };
-  assign \read_port__addr$176  = { read_place, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] };
-  assign \read_port__addr$177  = { read_place, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] };
-  assign \read_port__addr$180  = { read_place, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] };
-  assign \read_port__addr$181  = { read_place, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] };
-  assign \read_port__addr$182  = { read_place, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] };
-  assign \read_port__addr$183  = { read_place, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] };
-  assign \read_port__addr$184  = { read_place, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] };
-  assign \read_port__addr$185  = { read_place, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] };
-  assign \read_port__addr$186  = { read_place, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] };
-  assign \read_port__addr$187  = { read_place, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] };
-  assign \read_port__addr$188  = { read_place, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] };
-  assign \read_port__addr$189  = { read_place, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] };
-  assign \read_port__addr$190  = { read_place, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] };
-  assign \read_port__addr$191  = { read_place, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] };
-  assign \read_port__addr$192  = { read_place, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] };
-  assign \read_port__addr$193  = { read_place, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] };
-  assign \read_port__addr$194  = { read_place, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] };
-  assign \read_port__addr$195  = { read_place, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] };
-  assign \read_port__addr$196  = { read_place, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] };
-  assign \read_port__addr$197  = { read_place, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] };
-  assign \read_port__addr$198  = { read_place, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] };
-  assign \read_port__addr$199  = { read_place, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] };
-  assign \read_port__addr$200  = { read_place, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] };
-  assign \read_port__addr$201  = { read_place, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] };
-  assign \read_port__addr$202  = { read_place, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] };
-  assign \read_port__addr$203  = { read_place, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] };
-  assign \read_port__addr$204  = { read_place, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] };
-  assign \read_port__addr$205  = { read_place, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] };
-  assign \read_port__addr$206  = { read_place, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] };
-  assign \read_port__addr$207  = { read_place, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] };
-  assign \read_port__addr$208  = { read_place, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] };
-  assign \read_port__addr$209  = { read_place, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] };
-  assign \read_port__addr$210  = { read_place, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] };
-  assign \read_port__addr$211  = { read_place, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] };
-  assign \read_port__addr$212  = { read_place, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] };
-  assign \read_port__addr$213  = { read_place, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] };
-  assign \read_port__addr$214  = { read_place, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] };
-  assign \read_port__addr$215  = { read_place, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] };
-  assign \read_port__addr$216  = { read_place, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] };
-  assign \read_port__addr$217  = { read_place, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] };
-  assign \read_port__addr$218  = { read_place, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] };
-  assign \read_port__addr$219  = { read_place, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] };
-  assign \read_port__addr$220  = { read_place, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] };
-  assign \read_port__addr$221  = { read_place, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] };
-  assign \read_port__addr$222  = { read_place, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] };
-  assign \read_port__addr$223  = { read_place, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] };
-  assign \read_port__addr$224  = { read_place, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] };
-  assign \read_port__addr$225  = { read_place, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] };
-  assign \read_port__addr$226  = { read_place, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] };
-  assign \read_port__addr$227  = { read_place, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] };
-  assign \read_port__addr$228  = { read_place, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] };
-  assign \read_port__addr$229  = { read_place, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] };
-  assign \read_port__addr$230  = { read_place, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] };
-  assign \read_port__addr$231  = { read_place, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] };
-  assign \read_port__addr$232  = { read_place, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] };
-  assign \read_port__addr$233  = { read_place, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] };
-  assign \read_port__addr$234  = { read_place, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] };
-  assign \read_port__addr$235  = { read_place, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] };
-  assign \read_port__addr$236  = { read_place, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] };
-  assign \read_port__addr$237  = { read_place, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] };
-  assign \read_port__addr$238  = { read_place, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] };
-  assign \read_port__addr$239  = { read_place, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] };
-  assign \read_port__addr$240  = { read_place, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] };
-  assign \read_port__addr$241  = { read_place, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] };
-  assign \read_port__addr$242  = { read_place, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] };
-  assign \read_port__addr$243  = { read_place, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] };
-  assign \read_port__addr$245  = { read_place, i_keys__payload[524], i_keys__payload[520], i_keys__payload[516], i_keys__payload[512] };
-  assign \read_port__addr$246  = { read_place, i_keys__payload[540], i_keys__payload[536], i_keys__payload[532], i_keys__payload[528] };
-  assign \read_port__addr$247  = { read_place, i_keys__payload[556], i_keys__payload[552], i_keys__payload[548], i_keys__payload[544] };
-  assign \read_port__addr$248  = { read_place, i_keys__payload[572], i_keys__payload[568], i_keys__payload[564], i_keys__payload[560] };
-  assign \read_port__addr$249  = { read_place, i_keys__payload[588], i_keys__payload[584], i_keys__payload[580], i_keys__payload[576] };
-  assign \read_port__addr$250  = { read_place, i_keys__payload[604], i_keys__payload[600], i_keys__payload[596], i_keys__payload[592] };
-  assign \read_port__addr$251  = { read_place, i_keys__payload[620], i_keys__payload[616], i_keys__payload[612], i_keys__payload[608] };
-  assign \read_port__addr$252  = { read_place, i_keys__payload[636], i_keys__payload[632], i_keys__payload[628], i_keys__payload[624] };
-  assign \read_port__addr$253  = { read_place, i_keys__payload[652], i_keys__payload[648], i_keys__payload[644], i_keys__payload[640] };
-  assign \read_port__addr$254  = { read_place, i_keys__payload[668], i_keys__payload[664], i_keys__payload[660], i_keys__payload[656] };
-  assign \read_port__addr$255  = { read_place, i_keys__payload[684], i_keys__payload[680], i_keys__payload[676], i_keys__payload[672] };
-  assign \read_port__addr$256  = { read_place, i_keys__payload[700], i_keys__payload[696], i_keys__payload[692], i_keys__payload[688] };
-  assign \read_port__addr$257  = { read_place, i_keys__payload[716], i_keys__payload[712], i_keys__payload[708], i_keys__payload[704] };
-  assign \read_port__addr$258  = { read_place, i_keys__payload[732], i_keys__payload[728], i_keys__payload[724], i_keys__payload[720] };
-  assign \read_port__addr$259  = { read_place, i_keys__payload[748], i_keys__payload[744], i_keys__payload[740], i_keys__payload[736] };
-  assign \read_port__addr$260  = { read_place, i_keys__payload[764], i_keys__payload[760], i_keys__payload[756], i_keys__payload[752] };
-  assign \read_port__addr$261  = { read_place, i_keys__payload[525], i_keys__payload[521], i_keys__payload[517], i_keys__payload[513] };
-  assign \read_port__addr$262  = { read_place, i_keys__payload[541], i_keys__payload[537], i_keys__payload[533], i_keys__payload[529] };
-  assign \read_port__addr$263  = { read_place, i_keys__payload[557], i_keys__payload[553], i_keys__payload[549], i_keys__payload[545] };
-  assign \read_port__addr$264  = { read_place, i_keys__payload[573], i_keys__payload[569], i_keys__payload[565], i_keys__payload[561] };
-  assign \read_port__addr$265  = { read_place, i_keys__payload[589], i_keys__payload[585], i_keys__payload[581], i_keys__payload[577] };
-  assign \read_port__addr$266  = { read_place, i_keys__payload[605], i_keys__payload[601], i_keys__payload[597], i_keys__payload[593] };
-  assign \read_port__addr$267  = { read_place, i_keys__payload[621], i_keys__payload[617], i_keys__payload[613], i_keys__payload[609] };
-  assign \read_port__addr$268  = { read_place, i_keys__payload[637], i_keys__payload[633], i_keys__payload[629], i_keys__payload[625] };
-  assign \read_port__addr$269  = { read_place, i_keys__payload[653], i_keys__payload[649], i_keys__payload[645], i_keys__payload[641] };
-  assign \read_port__addr$270  = { read_place, i_keys__payload[669], i_keys__payload[665], i_keys__payload[661], i_keys__payload[657] };
-  assign \read_port__addr$271  = { read_place, i_keys__payload[685], i_keys__payload[681], i_keys__payload[677], i_keys__payload[673] };
-  assign \read_port__addr$272  = { read_place, i_keys__payload[701], i_keys__payload[697], i_keys__payload[693], i_keys__payload[689] };
-  assign \read_port__addr$273  = { read_place, i_keys__payload[717], i_keys__payload[713], i_keys__payload[709], i_keys__payload[705] };
-  assign \read_port__addr$274  = { read_place, i_keys__payload[733], i_keys__payload[729], i_keys__payload[725], i_keys__payload[721] };
-  assign \read_port__addr$275  = { read_place, i_keys__payload[749], i_keys__payload[745], i_keys__payload[741], i_keys__payload[737] };
-  assign \read_port__addr$276  = { read_place, i_keys__payload[765], i_keys__payload[761], i_keys__payload[757], i_keys__payload[753] };
-  assign \read_port__addr$277  = { read_place, i_keys__payload[526], i_keys__payload[522], i_keys__payload[518], i_keys__payload[514] };
-  assign \read_port__addr$278  = { read_place, i_keys__payload[542], i_keys__payload[538], i_keys__payload[534], i_keys__payload[530] };
-  assign \read_port__addr$279  = { read_place, i_keys__payload[558], i_keys__payload[554], i_keys__payload[550], i_keys__payload[546] };
-  assign \read_port__addr$280  = { read_place, i_keys__payload[574], i_keys__payload[570], i_keys__payload[566], i_keys__payload[562] };
-  assign \read_port__addr$281  = { read_place, i_keys__payload[590], i_keys__payload[586], i_keys__payload[582], i_keys__payload[578] };
-  assign \read_port__addr$282  = { read_place, i_keys__payload[606], i_keys__payload[602], i_keys__payload[598], i_keys__payload[594] };
-  assign \read_port__addr$283  = { read_place, i_keys__payload[622], i_keys__payload[618], i_keys__payload[614], i_keys__payload[610] };
-  assign \read_port__addr$284  = { read_place, i_keys__payload[638], i_keys__payload[634], i_keys__payload[630], i_keys__payload[626] };
-  assign \read_port__addr$285  = { read_place, i_keys__payload[654], i_keys__payload[650], i_keys__payload[646], i_keys__payload[642] };
-  assign \read_port__addr$286  = { read_place, i_keys__payload[670], i_keys__payload[666], i_keys__payload[662], i_keys__payload[658] };
-  assign \read_port__addr$287  = { read_place, i_keys__payload[686], i_keys__payload[682], i_keys__payload[678], i_keys__payload[674] };
-  assign \read_port__addr$288  = { read_place, i_keys__payload[702], i_keys__payload[698], i_keys__payload[694], i_keys__payload[690] };
-  assign \read_port__addr$289  = { read_place, i_keys__payload[718], i_keys__payload[714], i_keys__payload[710], i_keys__payload[706] };
-  assign \read_port__addr$290  = { read_place, i_keys__payload[734], i_keys__payload[730], i_keys__payload[726], i_keys__payload[722] };
-  assign \read_port__addr$291  = { read_place, i_keys__payload[750], i_keys__payload[746], i_keys__payload[742], i_keys__payload[738] };
-  assign \read_port__addr$292  = { read_place, i_keys__payload[766], i_keys__payload[762], i_keys__payload[758], i_keys__payload[754] };
-  assign \read_port__addr$293  = { read_place, i_keys__payload[527], i_keys__payload[523], i_keys__payload[519], i_keys__payload[515] };
-  assign \read_port__addr$294  = { read_place, i_keys__payload[543], i_keys__payload[539], i_keys__payload[535], i_keys__payload[531] };
-  assign \read_port__addr$295  = { read_place, i_keys__payload[559], i_keys__payload[555], i_keys__payload[551], i_keys__payload[547] };
-  assign \read_port__addr$296  = { read_place, i_keys__payload[575], i_keys__payload[571], i_keys__payload[567], i_keys__payload[563] };
-  assign \read_port__addr$297  = { read_place, i_keys__payload[591], i_keys__payload[587], i_keys__payload[583], i_keys__payload[579] };
-  assign \read_port__addr$298  = { read_place, i_keys__payload[607], i_keys__payload[603], i_keys__payload[599], i_keys__payload[595] };
-  assign \read_port__addr$299  = { read_place, i_keys__payload[623], i_keys__payload[619], i_keys__payload[615], i_keys__payload[611] };
-  assign \read_port__addr$300  = { read_place, i_keys__payload[639], i_keys__payload[635], i_keys__payload[631], i_keys__payload[627] };
-  assign \read_port__addr$301  = { read_place, i_keys__payload[655], i_keys__payload[651], i_keys__payload[647], i_keys__payload[643] };
-  assign \read_port__addr$302  = { read_place, i_keys__payload[671], i_keys__payload[667], i_keys__payload[663], i_keys__payload[659] };
-  assign \read_port__addr$303  = { read_place, i_keys__payload[687], i_keys__payload[683], i_keys__payload[679], i_keys__payload[675] };
-  assign \read_port__addr$304  = { read_place, i_keys__payload[703], i_keys__payload[699], i_keys__payload[695], i_keys__payload[691] };
-  assign \read_port__addr$305  = { read_place, i_keys__payload[719], i_keys__payload[715], i_keys__payload[711], i_keys__payload[707] };
-  assign \read_port__addr$306  = { read_place, i_keys__payload[735], i_keys__payload[731], i_keys__payload[727], i_keys__payload[723] };
-  assign \read_port__addr$307  = { read_place, i_keys__payload[751], i_keys__payload[747], i_keys__payload[743], i_keys__payload[739] };
-  assign \read_port__addr$308  = { read_place, i_keys__payload[767], i_keys__payload[763], i_keys__payload[759], i_keys__payload[755] };
-  assign \read_port__addr$310  = { read_place, i_keys__payload[780], i_keys__payload[776], i_keys__payload[772], i_keys__payload[768] };
-  assign \read_port__addr$311  = { read_place, i_keys__payload[796], i_keys__payload[792], i_keys__payload[788], i_keys__payload[784] };
-  assign \read_port__addr$312  = { read_place, i_keys__payload[812], i_keys__payload[808], i_keys__payload[804], i_keys__payload[800] };
-  assign \read_port__addr$313  = { read_place, i_keys__payload[828], i_keys__payload[824], i_keys__payload[820], i_keys__payload[816] };
-  assign \read_port__addr$314  = { read_place, i_keys__payload[844], i_keys__payload[840], i_keys__payload[836], i_keys__payload[832] };
-  assign \read_port__addr$315  = { read_place, i_keys__payload[860], i_keys__payload[856], i_keys__payload[852], i_keys__payload[848] };
-  assign \read_port__addr$316  = { read_place, i_keys__payload[876], i_keys__payload[872], i_keys__payload[868], i_keys__payload[864] };
-  assign \read_port__addr$317  = { read_place, i_keys__payload[892], i_keys__payload[888], i_keys__payload[884], i_keys__payload[880] };
-  assign \read_port__addr$318  = { read_place, i_keys__payload[908], i_keys__payload[904], i_keys__payload[900], i_keys__payload[896] };
-  assign \read_port__addr$319  = { read_place, i_keys__payload[924], i_keys__payload[920], i_keys__payload[916], i_keys__payload[912] };
-  assign \read_port__addr$320  = { read_place, i_keys__payload[940], i_keys__payload[936], i_keys__payload[932], i_keys__payload[928] };
-  assign \read_port__addr$321  = { read_place, i_keys__payload[956], i_keys__payload[952], i_keys__payload[948], i_keys__payload[944] };
-  assign \read_port__addr$322  = { read_place, i_keys__payload[972], i_keys__payload[968], i_keys__payload[964], i_keys__payload[960] };
-  assign \read_port__addr$323  = { read_place, i_keys__payload[988], i_keys__payload[984], i_keys__payload[980], i_keys__payload[976] };
-  assign \read_port__addr$324  = { read_place, i_keys__payload[1004], i_keys__payload[1000], i_keys__payload[996], i_keys__payload[992] };
-  assign \read_port__addr$325  = { read_place, i_keys__payload[1020], i_keys__payload[1016], i_keys__payload[1012], i_keys__payload[1008] };
-  assign \read_port__addr$326  = { read_place, i_keys__payload[781], i_keys__payload[777], i_keys__payload[773], i_keys__payload[769] };
-  assign \read_port__addr$327  = { read_place, i_keys__payload[797], i_keys__payload[793], i_keys__payload[789], i_keys__payload[785] };
-  assign \read_port__addr$328  = { read_place, i_keys__payload[813], i_keys__payload[809], i_keys__payload[805], i_keys__payload[801] };
-  assign \read_port__addr$329  = { read_place, i_keys__payload[829], i_keys__payload[825], i_keys__payload[821], i_keys__payload[817] };
-  assign \read_port__addr$330  = { read_place, i_keys__payload[845], i_keys__payload[841], i_keys__payload[837], i_keys__payload[833] };
-  assign \read_port__addr$331  = { read_place, i_keys__payload[861], i_keys__payload[857], i_keys__payload[853], i_keys__payload[849] };
-  assign \read_port__addr$332  = { read_place, i_keys__payload[877], i_keys__payload[873], i_keys__payload[869], i_keys__payload[865] };
-  assign \read_port__addr$333  = { read_place, i_keys__payload[893], i_keys__payload[889], i_keys__payload[885], i_keys__payload[881] };
-  assign \read_port__addr$334  = { read_place, i_keys__payload[909], i_keys__payload[905], i_keys__payload[901], i_keys__payload[897] };
-  assign \read_port__addr$335  = { read_place, i_keys__payload[925], i_keys__payload[921], i_keys__payload[917], i_keys__payload[913] };
-  assign \read_port__addr$336  = { read_place, i_keys__payload[941], i_keys__payload[937], i_keys__payload[933], i_keys__payload[929] };
-  assign \read_port__addr$337  = { read_place, i_keys__payload[957], i_keys__payload[953], i_keys__payload[949], i_keys__payload[945] };
-  assign \read_port__addr$338  = { read_place, i_keys__payload[973], i_keys__payload[969], i_keys__payload[965], i_keys__payload[961] };
-  assign \read_port__addr$339  = { read_place, i_keys__payload[989], i_keys__payload[985], i_keys__payload[981], i_keys__payload[977] };
-  assign \read_port__addr$340  = { read_place, i_keys__payload[1005], i_keys__payload[1001], i_keys__payload[997], i_keys__payload[993] };
-  assign \read_port__addr$341  = { read_place, i_keys__payload[1021], i_keys__payload[1017], i_keys__payload[1013], i_keys__payload[1009] };
-  assign \read_port__addr$342  = { read_place, i_keys__payload[782], i_keys__payload[778], i_keys__payload[774], i_keys__payload[770] };
-  assign \read_port__addr$343  = { read_place, i_keys__payload[798], i_keys__payload[794], i_keys__payload[790], i_keys__payload[786] };
-  assign \read_port__addr$344  = { read_place, i_keys__payload[814], i_keys__payload[810], i_keys__payload[806], i_keys__payload[802] };
-  assign \read_port__addr$345  = { read_place, i_keys__payload[830], i_keys__payload[826], i_keys__payload[822], i_keys__payload[818] };
-  assign \read_port__addr$346  = { read_place, i_keys__payload[846], i_keys__payload[842], i_keys__payload[838], i_keys__payload[834] };
-  assign \read_port__addr$347  = { read_place, i_keys__payload[862], i_keys__payload[858], i_keys__payload[854], i_keys__payload[850] };
-  assign \read_port__addr$348  = { read_place, i_keys__payload[878], i_keys__payload[874], i_keys__payload[870], i_keys__payload[866] };
-  assign \read_port__addr$349  = { read_place, i_keys__payload[894], i_keys__payload[890], i_keys__payload[886], i_keys__payload[882] };
-  assign \read_port__addr$350  = { read_place, i_keys__payload[910], i_keys__payload[906], i_keys__payload[902], i_keys__payload[898] };
-  assign \read_port__addr$351  = { read_place, i_keys__payload[926], i_keys__payload[922], i_keys__payload[918], i_keys__payload[914] };
-  assign \read_port__addr$352  = { read_place, i_keys__payload[942], i_keys__payload[938], i_keys__payload[934], i_keys__payload[930] };
-  assign \read_port__addr$353  = { read_place, i_keys__payload[958], i_keys__payload[954], i_keys__payload[950], i_keys__payload[946] };
-  assign \read_port__addr$354  = { read_place, i_keys__payload[974], i_keys__payload[970], i_keys__payload[966], i_keys__payload[962] };
-  assign \read_port__addr$355  = { read_place, i_keys__payload[990], i_keys__payload[986], i_keys__payload[982], i_keys__payload[978] };
-  assign \read_port__addr$356  = { read_place, i_keys__payload[1006], i_keys__payload[1002], i_keys__payload[998], i_keys__payload[994] };
-  assign \read_port__addr$357  = { read_place, i_keys__payload[1022], i_keys__payload[1018], i_keys__payload[1014], i_keys__payload[1010] };
-  assign \read_port__addr$358  = { read_place, i_keys__payload[783], i_keys__payload[779], i_keys__payload[775], i_keys__payload[771] };
-  assign \read_port__addr$359  = { read_place, i_keys__payload[799], i_keys__payload[795], i_keys__payload[791], i_keys__payload[787] };
-  assign \read_port__addr$360  = { read_place, i_keys__payload[815], i_keys__payload[811], i_keys__payload[807], i_keys__payload[803] };
-  assign \read_port__addr$361  = { read_place, i_keys__payload[831], i_keys__payload[827], i_keys__payload[823], i_keys__payload[819] };
-  assign \read_port__addr$362  = { read_place, i_keys__payload[847], i_keys__payload[843], i_keys__payload[839], i_keys__payload[835] };
-  assign \read_port__addr$363  = { read_place, i_keys__payload[863], i_keys__payload[859], i_keys__payload[855], i_keys__payload[851] };
-  assign \read_port__addr$364  = { read_place, i_keys__payload[879], i_keys__payload[875], i_keys__payload[871], i_keys__payload[867] };
-  assign \read_port__addr$365  = { read_place, i_keys__payload[895], i_keys__payload[891], i_keys__payload[887], i_keys__payload[883] };
-  assign \read_port__addr$366  = { read_place, i_keys__payload[911], i_keys__payload[907], i_keys__payload[903], i_keys__payload[899] };
-  assign \read_port__addr$367  = { read_place, i_keys__payload[927], i_keys__payload[923], i_keys__payload[919], i_keys__payload[915] };
-  assign \read_port__addr$368  = { read_place, i_keys__payload[943], i_keys__payload[939], i_keys__payload[935], i_keys__payload[931] };
-  assign \read_port__addr$369  = { read_place, i_keys__payload[959], i_keys__payload[955], i_keys__payload[951], i_keys__payload[947] };
-  assign \read_port__addr$370  = { read_place, i_keys__payload[975], i_keys__payload[971], i_keys__payload[967], i_keys__payload[963] };
-  assign \read_port__addr$371  = { read_place, i_keys__payload[991], i_keys__payload[987], i_keys__payload[983], i_keys__payload[979] };
-  assign \read_port__addr$372  = { read_place, i_keys__payload[1007], i_keys__payload[1003], i_keys__payload[999], i_keys__payload[995] };
-  assign \read_port__addr$373  = { read_place, i_keys__payload[1023], i_keys__payload[1019], i_keys__payload[1015], i_keys__payload[1011] };
-  assign \read_port__addr$375  = { read_place, i_keys__payload[1036], i_keys__payload[1032], i_keys__payload[1028], i_keys__payload[1024] };
-  assign \read_port__addr$376  = { read_place, i_keys__payload[1052], i_keys__payload[1048], i_keys__payload[1044], i_keys__payload[1040] };
-  assign \read_port__addr$377  = { read_place, i_keys__payload[1068], i_keys__payload[1064], i_keys__payload[1060], i_keys__payload[1056] };
-  assign \read_port__addr$378  = { read_place, i_keys__payload[1084], i_keys__payload[1080], i_keys__payload[1076], i_keys__payload[1072] };
-  assign \read_port__addr$379  = { read_place, i_keys__payload[1100], i_keys__payload[1096], i_keys__payload[1092], i_keys__payload[1088] };
-  assign \read_port__addr$380  = { read_place, i_keys__payload[1116], i_keys__payload[1112], i_keys__payload[1108], i_keys__payload[1104] };
-  assign \read_port__addr$381  = { read_place, i_keys__payload[1132], i_keys__payload[1128], i_keys__payload[1124], i_keys__payload[1120] };
-  assign \read_port__addr$382  = { read_place, i_keys__payload[1148], i_keys__payload[1144], i_keys__payload[1140], i_keys__payload[1136] };
-  assign \read_port__addr$383  = { read_place, i_keys__payload[1164], i_keys__payload[1160], i_keys__payload[1156], i_keys__payload[1152] };
-  assign \read_port__addr$384  = { read_place, i_keys__payload[1180], i_keys__payload[1176], i_keys__payload[1172], i_keys__payload[1168] };
-  assign \read_port__addr$385  = { read_place, i_keys__payload[1196], i_keys__payload[1192], i_keys__payload[1188], i_keys__payload[1184] };
-  assign \read_port__addr$386  = { read_place, i_keys__payload[1212], i_keys__payload[1208], i_keys__payload[1204], i_keys__payload[1200] };
-  assign \read_port__addr$387  = { read_place, i_keys__payload[1228], i_keys__payload[1224], i_keys__payload[1220], i_keys__payload[1216] };
-  assign \read_port__addr$388  = { read_place, i_keys__payload[1244], i_keys__payload[1240], i_keys__payload[1236], i_keys__payload[1232] };
-  assign \read_port__addr$389  = { read_place, i_keys__payload[1260], i_keys__payload[1256], i_keys__payload[1252], i_keys__payload[1248] };
-  assign \read_port__addr$390  = { read_place, i_keys__payload[1276], i_keys__payload[1272], i_keys__payload[1268], i_keys__payload[1264] };
-  assign \read_port__addr$391  = { read_place, i_keys__payload[1037], i_keys__payload[1033], i_keys__payload[1029], i_keys__payload[1025] };
-  assign \read_port__addr$392  = { read_place, i_keys__payload[1053], i_keys__payload[1049], i_keys__payload[1045], i_keys__payload[1041] };
-  assign \read_port__addr$393  = { read_place, i_keys__payload[1069], i_keys__payload[1065], i_keys__payload[1061], i_keys__payload[1057] };
-  assign \read_port__addr$394  = { read_place, i_keys__payload[1085], i_keys__payload[1081], i_keys__payload[1077], i_keys__payload[1073] };
-  assign \read_port__addr$395  = { read_place, i_keys__payload[1101], i_keys__payload[1097], i_keys__payload[1093], i_keys__payload[1089] };
-  assign \read_port__addr$396  = { read_place, i_keys__payload[1117], i_keys__payload[1113], i_keys__payload[1109], i_keys__payload[1105] };
-  assign \read_port__addr$397  = { read_place, i_keys__payload[1133], i_keys__payload[1129], i_keys__payload[1125], i_keys__payload[1121] };
-  assign \read_port__addr$398  = { read_place, i_keys__payload[1149], i_keys__payload[1145], i_keys__payload[1141], i_keys__payload[1137] };
-  assign \read_port__addr$399  = { read_place, i_keys__payload[1165], i_keys__payload[1161], i_keys__payload[1157], i_keys__payload[1153] };
-  assign \read_port__addr$400  = { read_place, i_keys__payload[1181], i_keys__payload[1177], i_keys__payload[1173], i_keys__payload[1169] };
-  assign \read_port__addr$401  = { read_place, i_keys__payload[1197], i_keys__payload[1193], i_keys__payload[1189], i_keys__payload[1185] };
-  assign \read_port__addr$402  = { read_place, i_keys__payload[1213], i_keys__payload[1209], i_keys__payload[1205], i_keys__payload[1201] };
-  assign \read_port__addr$403  = { read_place, i_keys__payload[1229], i_keys__payload[1225], i_keys__payload[1221], i_keys__payload[1217] };
-  assign \read_port__addr$404  = { read_place, i_keys__payload[1245], i_keys__payload[1241], i_keys__payload[1237], i_keys__payload[1233] };
-  assign \read_port__addr$405  = { read_place, i_keys__payload[1261], i_keys__payload[1257], i_keys__payload[1253], i_keys__payload[1249] };
-  assign \read_port__addr$406  = { read_place, i_keys__payload[1277], i_keys__payload[1273], i_keys__payload[1269], i_keys__payload[1265] };
-  assign \read_port__addr$407  = { read_place, i_keys__payload[1038], i_keys__payload[1034], i_keys__payload[1030], i_keys__payload[1026] };
-  assign \read_port__addr$408  = { read_place, i_keys__payload[1054], i_keys__payload[1050], i_keys__payload[1046], i_keys__payload[1042] };
-  assign \read_port__addr$409  = { read_place, i_keys__payload[1070], i_keys__payload[1066], i_keys__payload[1062], i_keys__payload[1058] };
-  assign \read_port__addr$410  = { read_place, i_keys__payload[1086], i_keys__payload[1082], i_keys__payload[1078], i_keys__payload[1074] };
-  assign \read_port__addr$411  = { read_place, i_keys__payload[1102], i_keys__payload[1098], i_keys__payload[1094], i_keys__payload[1090] };
-  assign \read_port__addr$412  = { read_place, i_keys__payload[1118], i_keys__payload[1114], i_keys__payload[1110], i_keys__payload[1106] };
-  assign \read_port__addr$413  = { read_place, i_keys__payload[1134], i_keys__payload[1130], i_keys__payload[1126], i_keys__payload[1122] };
-  assign \read_port__addr$414  = { read_place, i_keys__payload[1150], i_keys__payload[1146], i_keys__payload[1142], i_keys__payload[1138] };
-  assign \read_port__addr$415  = { read_place, i_keys__payload[1166], i_keys__payload[1162], i_keys__payload[1158], i_keys__payload[1154] };
-  assign \read_port__addr$416  = { read_place, i_keys__payload[1182], i_keys__payload[1178], i_keys__payload[1174], i_keys__payload[1170] };
-  assign \read_port__addr$417  = { read_place, i_keys__payload[1198], i_keys__payload[1194], i_keys__payload[1190], i_keys__payload[1186] };
-  assign \read_port__addr$418  = { read_place, i_keys__payload[1214], i_keys__payload[1210], i_keys__payload[1206], i_keys__payload[1202] };
-  assign \read_port__addr$419  = { read_place, i_keys__payload[1230], i_keys__payload[1226], i_keys__payload[1222], i_keys__payload[1218] };
-  assign \read_port__addr$420  = { read_place, i_keys__payload[1246], i_keys__payload[1242], i_keys__payload[1238], i_keys__payload[1234] };
-  assign \read_port__addr$421  = { read_place, i_keys__payload[1262], i_keys__payload[1258], i_keys__payload[1254], i_keys__payload[1250] };
-  assign \read_port__addr$422  = { read_place, i_keys__payload[1278], i_keys__payload[1274], i_keys__payload[1270], i_keys__payload[1266] };
-  assign \read_port__addr$423  = { read_place, i_keys__payload[1039], i_keys__payload[1035], i_keys__payload[1031], i_keys__payload[1027] };
-  assign \read_port__addr$424  = { read_place, i_keys__payload[1055], i_keys__payload[1051], i_keys__payload[1047], i_keys__payload[1043] };
-  assign \read_port__addr$425  = { read_place, i_keys__payload[1071], i_keys__payload[1067], i_keys__payload[1063], i_keys__payload[1059] };
-  assign \read_port__addr$426  = { read_place, i_keys__payload[1087], i_keys__payload[1083], i_keys__payload[1079], i_keys__payload[1075] };
-  assign \read_port__addr$427  = { read_place, i_keys__payload[1103], i_keys__payload[1099], i_keys__payload[1095], i_keys__payload[1091] };
-  assign \read_port__addr$428  = { read_place, i_keys__payload[1119], i_keys__payload[1115], i_keys__payload[1111], i_keys__payload[1107] };
-  assign \read_port__addr$429  = { read_place, i_keys__payload[1135], i_keys__payload[1131], i_keys__payload[1127], i_keys__payload[1123] };
-  assign \read_port__addr$430  = { read_place, i_keys__payload[1151], i_keys__payload[1147], i_keys__payload[1143], i_keys__payload[1139] };
-  assign \read_port__addr$431  = { read_place, i_keys__payload[1167], i_keys__payload[1163], i_keys__payload[1159], i_keys__payload[1155] };
-  assign \read_port__addr$432  = { read_place, i_keys__payload[1183], i_keys__payload[1179], i_keys__payload[1175], i_keys__payload[1171] };
-  assign \read_port__addr$433  = { read_place, i_keys__payload[1199], i_keys__payload[1195], i_keys__payload[1191], i_keys__payload[1187] };
-  assign \read_port__addr$434  = { read_place, i_keys__payload[1215], i_keys__payload[1211], i_keys__payload[1207], i_keys__payload[1203] };
-  assign \read_port__addr$435  = { read_place, i_keys__payload[1231], i_keys__payload[1227], i_keys__payload[1223], i_keys__payload[1219] };
-  assign \read_port__addr$436  = { read_place, i_keys__payload[1247], i_keys__payload[1243], i_keys__payload[1239], i_keys__payload[1235] };
-  assign \read_port__addr$437  = { read_place, i_keys__payload[1263], i_keys__payload[1259], i_keys__payload[1255], i_keys__payload[1251] };
-  assign \read_port__addr$438  = { read_place, i_keys__payload[1279], i_keys__payload[1275], i_keys__payload[1271], i_keys__payload[1267] };
-  assign \read_port__addr$440  = { read_place, i_keys__payload[1292], i_keys__payload[1288], i_keys__payload[1284], i_keys__payload[1280] };
-  assign \read_port__addr$441  = { read_place, i_keys__payload[1308], i_keys__payload[1304], i_keys__payload[1300], i_keys__payload[1296] };
-  assign \read_port__addr$442  = { read_place, i_keys__payload[1324], i_keys__payload[1320], i_keys__payload[1316], i_keys__payload[1312] };
-  assign \read_port__addr$443  = { read_place, i_keys__payload[1340], i_keys__payload[1336], i_keys__payload[1332], i_keys__payload[1328] };
-  assign \read_port__addr$444  = { read_place, i_keys__payload[1356], i_keys__payload[1352], i_keys__payload[1348], i_keys__payload[1344] };
-  assign \read_port__addr$445  = { read_place, i_keys__payload[1372], i_keys__payload[1368], i_keys__payload[1364], i_keys__payload[1360] };
-  assign \read_port__addr$446  = { read_place, i_keys__payload[1388], i_keys__payload[1384], i_keys__payload[1380], i_keys__payload[1376] };
-  assign \read_port__addr$447  = { read_place, i_keys__payload[1404], i_keys__payload[1400], i_keys__payload[1396], i_keys__payload[1392] };
-  assign \read_port__addr$448  = { read_place, i_keys__payload[1420], i_keys__payload[1416], i_keys__payload[1412], i_keys__payload[1408] };
-  assign \read_port__addr$449  = { read_place, i_keys__payload[1436], i_keys__payload[1432], i_keys__payload[1428], i_keys__payload[1424] };
-  assign \read_port__addr$450  = { read_place, i_keys__payload[1452], i_keys__payload[1448], i_keys__payload[1444], i_keys__payload[1440] };
-  assign \read_port__addr$451  = { read_place, i_keys__payload[1468], i_keys__payload[1464], i_keys__payload[1460], i_keys__payload[1456] };
-  assign \read_port__addr$452  = { read_place, i_keys__payload[1484], i_keys__payload[1480], i_keys__payload[1476], i_keys__payload[1472] };
-  assign \read_port__addr$453  = { read_place, i_keys__payload[1500], i_keys__payload[1496], i_keys__payload[1492], i_keys__payload[1488] };
-  assign \read_port__addr$454  = { read_place, i_keys__payload[1516], i_keys__payload[1512], i_keys__payload[1508], i_keys__payload[1504] };
-  assign \read_port__addr$455  = { read_place, i_keys__payload[1532], i_keys__payload[1528], i_keys__payload[1524], i_keys__payload[1520] };
-  assign \read_port__addr$456  = { read_place, i_keys__payload[1293], i_keys__payload[1289], i_keys__payload[1285], i_keys__payload[1281] };
-  assign \read_port__addr$457  = { read_place, i_keys__payload[1309], i_keys__payload[1305], i_keys__payload[1301], i_keys__payload[1297] };
-  assign \read_port__addr$458  = { read_place, i_keys__payload[1325], i_keys__payload[1321], i_keys__payload[1317], i_keys__payload[1313] };
-  assign \read_port__addr$459  = { read_place, i_keys__payload[1341], i_keys__payload[1337], i_keys__payload[1333], i_keys__payload[1329] };
-  assign \read_port__addr$460  = { read_place, i_keys__payload[1357], i_keys__payload[1353], i_keys__payload[1349], i_keys__payload[1345] };
-  assign \read_port__addr$461  = { read_place, i_keys__payload[1373], i_keys__payload[1369], i_keys__payload[1365], i_keys__payload[1361] };
-  assign \read_port__addr$462  = { read_place, i_keys__payload[1389], i_keys__payload[1385], i_keys__payload[1381], i_keys__payload[1377] };
-  assign \read_port__addr$463  = { read_place, i_keys__payload[1405], i_keys__payload[1401], i_keys__payload[1397], i_keys__payload[1393] };
-  assign \read_port__addr$464  = { read_place, i_keys__payload[1421], i_keys__payload[1417], i_keys__payload[1413], i_keys__payload[1409] };
-  assign \read_port__addr$465  = { read_place, i_keys__payload[1437], i_keys__payload[1433], i_keys__payload[1429], i_keys__payload[1425] };
-  assign \read_port__addr$466  = { read_place, i_keys__payload[1453], i_keys__payload[1449], i_keys__payload[1445], i_keys__payload[1441] };
-  assign \read_port__addr$467  = { read_place, i_keys__payload[1469], i_keys__payload[1465], i_keys__payload[1461], i_keys__payload[1457] };
-  assign \read_port__addr$468  = { read_place, i_keys__payload[1485], i_keys__payload[1481], i_keys__payload[1477], i_keys__payload[1473] };
-  assign \read_port__addr$469  = { read_place, i_keys__payload[1501], i_keys__payload[1497], i_keys__payload[1493], i_keys__payload[1489] };
-  assign \read_port__addr$470  = { read_place, i_keys__payload[1517], i_keys__payload[1513], i_keys__payload[1509], i_keys__payload[1505] };
-  assign \read_port__addr$471  = { read_place, i_keys__payload[1533], i_keys__payload[1529], i_keys__payload[1525], i_keys__payload[1521] };
-  assign \read_port__addr$472  = { read_place, i_keys__payload[1294], i_keys__payload[1290], i_keys__payload[1286], i_keys__payload[1282] };
-  assign \read_port__addr$473  = { read_place, i_keys__payload[1310], i_keys__payload[1306], i_keys__payload[1302], i_keys__payload[1298] };
-  assign \read_port__addr$474  = { read_place, i_keys__payload[1326], i_keys__payload[1322], i_keys__payload[1318], i_keys__payload[1314] };
-  assign \read_port__addr$475  = { read_place, i_keys__payload[1342], i_keys__payload[1338], i_keys__payload[1334], i_keys__payload[1330] };
-  assign \read_port__addr$476  = { read_place, i_keys__payload[1358], i_keys__payload[1354], i_keys__payload[1350], i_keys__payload[1346] };
-  assign \read_port__addr$477  = { read_place, i_keys__payload[1374], i_keys__payload[1370], i_keys__payload[1366], i_keys__payload[1362] };
-  assign \read_port__addr$478  = { read_place, i_keys__payload[1390], i_keys__payload[1386], i_keys__payload[1382], i_keys__payload[1378] };
-  assign \read_port__addr$479  = { read_place, i_keys__payload[1406], i_keys__payload[1402], i_keys__payload[1398], i_keys__payload[1394] };
-  assign \read_port__addr$480  = { read_place, i_keys__payload[1422], i_keys__payload[1418], i_keys__payload[1414], i_keys__payload[1410] };
-  assign \read_port__addr$481  = { read_place, i_keys__payload[1438], i_keys__payload[1434], i_keys__payload[1430], i_keys__payload[1426] };
-  assign \read_port__addr$482  = { read_place, i_keys__payload[1454], i_keys__payload[1450], i_keys__payload[1446], i_keys__payload[1442] };
-  assign \read_port__addr$483  = { read_place, i_keys__payload[1470], i_keys__payload[1466], i_keys__payload[1462], i_keys__payload[1458] };
-  assign \read_port__addr$484  = { read_place, i_keys__payload[1486], i_keys__payload[1482], i_keys__payload[1478], i_keys__payload[1474] };
-  assign \read_port__addr$485  = { read_place, i_keys__payload[1502], i_keys__payload[1498], i_keys__payload[1494], i_keys__payload[1490] };
-  assign \read_port__addr$486  = { read_place, i_keys__payload[1518], i_keys__payload[1514], i_keys__payload[1510], i_keys__payload[1506] };
-  assign \read_port__addr$487  = { read_place, i_keys__payload[1534], i_keys__payload[1530], i_keys__payload[1526], i_keys__payload[1522] };
-  assign \read_port__addr$488  = { read_place, i_keys__payload[1295], i_keys__payload[1291], i_keys__payload[1287], i_keys__payload[1283] };
-  assign \read_port__addr$489  = { read_place, i_keys__payload[1311], i_keys__payload[1307], i_keys__payload[1303], i_keys__payload[1299] };
-  assign \read_port__addr$490  = { read_place, i_keys__payload[1327], i_keys__payload[1323], i_keys__payload[1319], i_keys__payload[1315] };
-  assign \read_port__addr$491  = { read_place, i_keys__payload[1343], i_keys__payload[1339], i_keys__payload[1335], i_keys__payload[1331] };
-  assign \read_port__addr$492  = { read_place, i_keys__payload[1359], i_keys__payload[1355], i_keys__payload[1351], i_keys__payload[1347] };
-  assign \read_port__addr$493  = { read_place, i_keys__payload[1375], i_keys__payload[1371], i_keys__payload[1367], i_keys__payload[1363] };
-  assign \read_port__addr$494  = { read_place, i_keys__payload[1391], i_keys__payload[1387], i_keys__payload[1383], i_keys__payload[1379] };
-  assign \read_port__addr$495  = { read_place, i_keys__payload[1407], i_keys__payload[1403], i_keys__payload[1399], i_keys__payload[1395] };
-  assign \read_port__addr$496  = { read_place, i_keys__payload[1423], i_keys__payload[1419], i_keys__payload[1415], i_keys__payload[1411] };
-  assign \read_port__addr$497  = { read_place, i_keys__payload[1439], i_keys__payload[1435], i_keys__payload[1431], i_keys__payload[1427] };
-  assign \read_port__addr$498  = { read_place, i_keys__payload[1455], i_keys__payload[1451], i_keys__payload[1447], i_keys__payload[1443] };
-  assign \read_port__addr$499  = { read_place, i_keys__payload[1471], i_keys__payload[1467], i_keys__payload[1463], i_keys__payload[1459] };
-  assign \read_port__addr$500  = { read_place, i_keys__payload[1487], i_keys__payload[1483], i_keys__payload[1479], i_keys__payload[1475] };
-  assign \read_port__addr$501  = { read_place, i_keys__payload[1503], i_keys__payload[1499], i_keys__payload[1495], i_keys__payload[1491] };
-  assign \read_port__addr$502  = { read_place, i_keys__payload[1519], i_keys__payload[1515], i_keys__payload[1511], i_keys__payload[1507] };
-  assign \read_port__addr$503  = { read_place, i_keys__payload[1535], i_keys__payload[1531], i_keys__payload[1527], i_keys__payload[1523] };
-  assign \read_port__addr$505  = { read_place, i_keys__payload[1548], i_keys__payload[1544], i_keys__payload[1540], i_keys__payload[1536] };
-  assign \read_port__addr$506  = { read_place, i_keys__payload[1564], i_keys__payload[1560], i_keys__payload[1556], i_keys__payload[1552] };
-  assign \read_port__addr$507  = { read_place, i_keys__payload[1580], i_keys__payload[1576], i_keys__payload[1572], i_keys__payload[1568] };
-  assign \read_port__addr$508  = { read_place, i_keys__payload[1596], i_keys__payload[1592], i_keys__payload[1588], i_keys__payload[1584] };
-  assign \read_port__addr$509  = { read_place, i_keys__payload[1612], i_keys__payload[1608], i_keys__payload[1604], i_keys__payload[1600] };
-  assign \read_port__addr$510  = { read_place, i_keys__payload[1628], i_keys__payload[1624], i_keys__payload[1620], i_keys__payload[1616] };
-  assign \read_port__addr$511  = { read_place, i_keys__payload[1644], i_keys__payload[1640], i_keys__payload[1636], i_keys__payload[1632] };
-  assign \read_port__addr$512  = { read_place, i_keys__payload[1660], i_keys__payload[1656], i_keys__payload[1652], i_keys__payload[1648] };
-  assign \read_port__addr$513  = { read_place, i_keys__payload[1676], i_keys__payload[1672], i_keys__payload[1668], i_keys__payload[1664] };
-  assign \read_port__addr$514  = { read_place, i_keys__payload[1692], i_keys__payload[1688], i_keys__payload[1684], i_keys__payload[1680] };
-  assign \read_port__addr$515  = { read_place, i_keys__payload[1708], i_keys__payload[1704], i_keys__payload[1700], i_keys__payload[1696] };
-  assign \read_port__addr$516  = { read_place, i_keys__payload[1724], i_keys__payload[1720], i_keys__payload[1716], i_keys__payload[1712] };
-  assign \read_port__addr$517  = { read_place, i_keys__payload[1740], i_keys__payload[1736], i_keys__payload[1732], i_keys__payload[1728] };
-  assign \read_port__addr$518  = { read_place, i_keys__payload[1756], i_keys__payload[1752], i_keys__payload[1748], i_keys__payload[1744] };
-  assign \read_port__addr$519  = { read_place, i_keys__payload[1772], i_keys__payload[1768], i_keys__payload[1764], i_keys__payload[1760] };
-  assign \read_port__addr$520  = { read_place, i_keys__payload[1788], i_keys__payload[1784], i_keys__payload[1780], i_keys__payload[1776] };
-  assign \read_port__addr$521  = { read_place, i_keys__payload[1549], i_keys__payload[1545], i_keys__payload[1541], i_keys__payload[1537] };
-  assign \read_port__addr$522  = { read_place, i_keys__payload[1565], i_keys__payload[1561], i_keys__payload[1557], i_keys__payload[1553] };
-  assign \read_port__addr$523  = { read_place, i_keys__payload[1581], i_keys__payload[1577], i_keys__payload[1573], i_keys__payload[1569] };
-  assign \read_port__addr$524  = { read_place, i_keys__payload[1597], i_keys__payload[1593], i_keys__payload[1589], i_keys__payload[1585] };
-  assign \read_port__addr$525  = { read_place, i_keys__payload[1613], i_keys__payload[1609], i_keys__payload[1605], i_keys__payload[1601] };
-  assign \read_port__addr$526  = { read_place, i_keys__payload[1629], i_keys__payload[1625], i_keys__payload[1621], i_keys__payload[1617] };
-  assign \read_port__addr$527  = { read_place, i_keys__payload[1645], i_keys__payload[1641], i_keys__payload[1637], i_keys__payload[1633] };
-  assign \read_port__addr$528  = { read_place, i_keys__payload[1661], i_keys__payload[1657], i_keys__payload[1653], i_keys__payload[1649] };
-  assign \read_port__addr$529  = { read_place, i_keys__payload[1677], i_keys__payload[1673], i_keys__payload[1669], i_keys__payload[1665] };
-  assign \read_port__addr$530  = { read_place, i_keys__payload[1693], i_keys__payload[1689], i_keys__payload[1685], i_keys__payload[1681] };
-  assign \read_port__addr$531  = { read_place, i_keys__payload[1709], i_keys__payload[1705], i_keys__payload[1701], i_keys__payload[1697] };
-  assign \read_port__addr$532  = { read_place, i_keys__payload[1725], i_keys__payload[1721], i_keys__payload[1717], i_keys__payload[1713] };
-  assign \read_port__addr$533  = { read_place, i_keys__payload[1741], i_keys__payload[1737], i_keys__payload[1733], i_keys__payload[1729] };
-  assign \read_port__addr$534  = { read_place, i_keys__payload[1757], i_keys__payload[1753], i_keys__payload[1749], i_keys__payload[1745] };
-  assign \read_port__addr$535  = { read_place, i_keys__payload[1773], i_keys__payload[1769], i_keys__payload[1765], i_keys__payload[1761] };
-  assign \read_port__addr$536  = { read_place, i_keys__payload[1789], i_keys__payload[1785], i_keys__payload[1781], i_keys__payload[1777] };
-  assign \read_port__addr$537  = { read_place, i_keys__payload[1550], i_keys__payload[1546], i_keys__payload[1542], i_keys__payload[1538] };
-  assign \read_port__addr$538  = { read_place, i_keys__payload[1566], i_keys__payload[1562], i_keys__payload[1558], i_keys__payload[1554] };
-  assign \read_port__addr$539  = { read_place, i_keys__payload[1582], i_keys__payload[1578], i_keys__payload[1574], i_keys__payload[1570] };
-  assign \read_port__addr$540  = { read_place, i_keys__payload[1598], i_keys__payload[1594], i_keys__payload[1590], i_keys__payload[1586] };
-  assign \read_port__addr$541  = { read_place, i_keys__payload[1614], i_keys__payload[1610], i_keys__payload[1606], i_keys__payload[1602] };
-  assign \read_port__addr$542  = { read_place, i_keys__payload[1630], i_keys__payload[1626], i_keys__payload[1622], i_keys__payload[1618] };
-  assign \read_port__addr$543  = { read_place, i_keys__payload[1646], i_keys__payload[1642], i_keys__payload[1638], i_keys__payload[1634] };
-  assign \read_port__addr$544  = { read_place, i_keys__payload[1662], i_keys__payload[1658], i_keys__payload[1654], i_keys__payload[1650] };
-  assign \read_port__addr$545  = { read_place, i_keys__payload[1678], i_keys__payload[1674], i_keys__payload[1670], i_keys__payload[1666] };
-  assign \read_port__addr$546  = { read_place, i_keys__payload[1694], i_keys__payload[1690], i_keys__payload[1686], i_keys__payload[1682] };
-  assign \read_port__addr$547  = { read_place, i_keys__payload[1710], i_keys__payload[1706], i_keys__payload[1702], i_keys__payload[1698] };
-  assign \read_port__addr$548  = { read_place, i_keys__payload[1726], i_keys__payload[1722], i_keys__payload[1718], i_keys__payload[1714] };
-  assign \read_port__addr$549  = { read_place, i_keys__payload[1742], i_keys__payload[1738], i_keys__payload[1734], i_keys__payload[1730] };
-  assign \read_port__addr$550  = { read_place, i_keys__payload[1758], i_keys__payload[1754], i_keys__payload[1750], i_keys__payload[1746] };
-  assign \read_port__addr$551  = { read_place, i_keys__payload[1774], i_keys__payload[1770], i_keys__payload[1766], i_keys__payload[1762] };
-  assign \read_port__addr$552  = { read_place, i_keys__payload[1790], i_keys__payload[1786], i_keys__payload[1782], i_keys__payload[1778] };
-  assign \read_port__addr$553  = { read_place, i_keys__payload[1551], i_keys__payload[1547], i_keys__payload[1543], i_keys__payload[1539] };
-  assign \read_port__addr$554  = { read_place, i_keys__payload[1567], i_keys__payload[1563], i_keys__payload[1559], i_keys__payload[1555] };
-  assign \read_port__addr$555  = { read_place, i_keys__payload[1583], i_keys__payload[1579], i_keys__payload[1575], i_keys__payload[1571] };
-  assign \read_port__addr$556  = { read_place, i_keys__payload[1599], i_keys__payload[1595], i_keys__payload[1591], i_keys__payload[1587] };
-  assign \read_port__addr$557  = { read_place, i_keys__payload[1615], i_keys__payload[1611], i_keys__payload[1607], i_keys__payload[1603] };
-  assign \read_port__addr$558  = { read_place, i_keys__payload[1631], i_keys__payload[1627], i_keys__payload[1623], i_keys__payload[1619] };
-  assign \read_port__addr$559  = { read_place, i_keys__payload[1647], i_keys__payload[1643], i_keys__payload[1639], i_keys__payload[1635] };
-  assign \read_port__addr$560  = { read_place, i_keys__payload[1663], i_keys__payload[1659], i_keys__payload[1655], i_keys__payload[1651] };
-  assign \read_port__addr$561  = { read_place, i_keys__payload[1679], i_keys__payload[1675], i_keys__payload[1671], i_keys__payload[1667] };
-  assign \read_port__addr$562  = { read_place, i_keys__payload[1695], i_keys__payload[1691], i_keys__payload[1687], i_keys__payload[1683] };
-  assign \read_port__addr$563  = { read_place, i_keys__payload[1711], i_keys__payload[1707], i_keys__payload[1703], i_keys__payload[1699] };
-  assign \read_port__addr$564  = { read_place, i_keys__payload[1727], i_keys__payload[1723], i_keys__payload[1719], i_keys__payload[1715] };
-  assign \read_port__addr$565  = { read_place, i_keys__payload[1743], i_keys__payload[1739], i_keys__payload[1735], i_keys__payload[1731] };
-  assign \read_port__addr$566  = { read_place, i_keys__payload[1759], i_keys__payload[1755], i_keys__payload[1751], i_keys__payload[1747] };
-  assign \read_port__addr$567  = { read_place, i_keys__payload[1775], i_keys__payload[1771], i_keys__payload[1767], i_keys__payload[1763] };
-  assign \read_port__addr$568  = { read_place, i_keys__payload[1791], i_keys__payload[1787], i_keys__payload[1783], i_keys__payload[1779] };
-  assign \read_port__addr$570  = { read_place, i_keys__payload[1804], i_keys__payload[1800], i_keys__payload[1796], i_keys__payload[1792] };
-  assign \read_port__addr$571  = { read_place, i_keys__payload[1820], i_keys__payload[1816], i_keys__payload[1812], i_keys__payload[1808] };
-  assign \read_port__addr$572  = { read_place, i_keys__payload[1836], i_keys__payload[1832], i_keys__payload[1828], i_keys__payload[1824] };
-  assign \read_port__addr$573  = { read_place, i_keys__payload[1852], i_keys__payload[1848], i_keys__payload[1844], i_keys__payload[1840] };
-  assign \read_port__addr$574  = { read_place, i_keys__payload[1868], i_keys__payload[1864], i_keys__payload[1860], i_keys__payload[1856] };
-  assign \read_port__addr$575  = { read_place, i_keys__payload[1884], i_keys__payload[1880], i_keys__payload[1876], i_keys__payload[1872] };
-  assign \read_port__addr$576  = { read_place, i_keys__payload[1900], i_keys__payload[1896], i_keys__payload[1892], i_keys__payload[1888] };
-  assign \read_port__addr$577  = { read_place, i_keys__payload[1916], i_keys__payload[1912], i_keys__payload[1908], i_keys__payload[1904] };
-  assign \read_port__addr$578  = { read_place, i_keys__payload[1932], i_keys__payload[1928], i_keys__payload[1924], i_keys__payload[1920] };
-  assign \read_port__addr$579  = { read_place, i_keys__payload[1948], i_keys__payload[1944], i_keys__payload[1940], i_keys__payload[1936] };
-  assign \read_port__addr$580  = { read_place, i_keys__payload[1964], i_keys__payload[1960], i_keys__payload[1956], i_keys__payload[1952] };
-  assign \read_port__addr$581  = { read_place, i_keys__payload[1980], i_keys__payload[1976], i_keys__payload[1972], i_keys__payload[1968] };
-  assign \read_port__addr$582  = { read_place, i_keys__payload[1996], i_keys__payload[1992], i_keys__payload[1988], i_keys__payload[1984] };
-  assign \read_port__addr$583  = { read_place, i_keys__payload[2012], i_keys__payload[2008], i_keys__payload[2004], i_keys__payload[2000] };
-  assign \read_port__addr$584  = { read_place, i_keys__payload[2028], i_keys__payload[2024], i_keys__payload[2020], i_keys__payload[2016] };
-  assign \read_port__addr$585  = { read_place, i_keys__payload[2044], i_keys__payload[2040], i_keys__payload[2036], i_keys__payload[2032] };
-  assign \read_port__addr$586  = { read_place, i_keys__payload[1805], i_keys__payload[1801], i_keys__payload[1797], i_keys__payload[1793] };
-  assign \read_port__addr$587  = { read_place, i_keys__payload[1821], i_keys__payload[1817], i_keys__payload[1813], i_keys__payload[1809] };
-  assign \read_port__addr$588  = { read_place, i_keys__payload[1837], i_keys__payload[1833], i_keys__payload[1829], i_keys__payload[1825] };
-  assign \read_port__addr$589  = { read_place, i_keys__payload[1853], i_keys__payload[1849], i_keys__payload[1845], i_keys__payload[1841] };
-  assign \read_port__addr$590  = { read_place, i_keys__payload[1869], i_keys__payload[1865], i_keys__payload[1861], i_keys__payload[1857] };
-  assign \read_port__addr$591  = { read_place, i_keys__payload[1885], i_keys__payload[1881], i_keys__payload[1877], i_keys__payload[1873] };
-  assign \read_port__addr$592  = { read_place, i_keys__payload[1901], i_keys__payload[1897], i_keys__payload[1893], i_keys__payload[1889] };
-  assign \read_port__addr$593  = { read_place, i_keys__payload[1917], i_keys__payload[1913], i_keys__payload[1909], i_keys__payload[1905] };
-  assign \read_port__addr$594  = { read_place, i_keys__payload[1933], i_keys__payload[1929], i_keys__payload[1925], i_keys__payload[1921] };
-  assign \read_port__addr$595  = { read_place, i_keys__payload[1949], i_keys__payload[1945], i_keys__payload[1941], i_keys__payload[1937] };
-  assign \read_port__addr$596  = { read_place, i_keys__payload[1965], i_keys__payload[1961], i_keys__payload[1957], i_keys__payload[1953] };
-  assign \read_port__addr$597  = { read_place, i_keys__payload[1981], i_keys__payload[1977], i_keys__payload[1973], i_keys__payload[1969] };
-  assign \read_port__addr$598  = { read_place, i_keys__payload[1997], i_keys__payload[1993], i_keys__payload[1989], i_keys__payload[1985] };
-  assign \read_port__addr$599  = { read_place, i_keys__payload[2013], i_keys__payload[2009], i_keys__payload[2005], i_keys__payload[2001] };
-  assign \read_port__addr$600  = { read_place, i_keys__payload[2029], i_keys__payload[2025], i_keys__payload[2021], i_keys__payload[2017] };
-  assign \read_port__addr$601  = { read_place, i_keys__payload[2045], i_keys__payload[2041], i_keys__payload[2037], i_keys__payload[2033] };
-  assign \read_port__addr$602  = { read_place, i_keys__payload[1806], i_keys__payload[1802], i_keys__payload[1798], i_keys__payload[1794] };
-  assign \read_port__addr$603  = { read_place, i_keys__payload[1822], i_keys__payload[1818], i_keys__payload[1814], i_keys__payload[1810] };
-  assign \read_port__addr$604  = { read_place, i_keys__payload[1838], i_keys__payload[1834], i_keys__payload[1830], i_keys__payload[1826] };
-  assign \read_port__addr$605  = { read_place, i_keys__payload[1854], i_keys__payload[1850], i_keys__payload[1846], i_keys__payload[1842] };
-  assign \read_port__addr$606  = { read_place, i_keys__payload[1870], i_keys__payload[1866], i_keys__payload[1862], i_keys__payload[1858] };
-  assign \read_port__addr$607  = { read_place, i_keys__payload[1886], i_keys__payload[1882], i_keys__payload[1878], i_keys__payload[1874] };
-  assign \read_port__addr$608  = { read_place, i_keys__payload[1902], i_keys__payload[1898], i_keys__payload[1894], i_keys__payload[1890] };
-  assign \read_port__addr$609  = { read_place, i_keys__payload[1918], i_keys__payload[1914], i_keys__payload[1910], i_keys__payload[1906] };
-  assign \read_port__addr$610  = { read_place, i_keys__payload[1934], i_keys__payload[1930], i_keys__payload[1926], i_keys__payload[1922] };
-  assign \read_port__addr$611  = { read_place, i_keys__payload[1950], i_keys__payload[1946], i_keys__payload[1942], i_keys__payload[1938] };
-  assign \read_port__addr$612  = { read_place, i_keys__payload[1966], i_keys__payload[1962], i_keys__payload[1958], i_keys__payload[1954] };
-  assign \read_port__addr$613  = { read_place, i_keys__payload[1982], i_keys__payload[1978], i_keys__payload[1974], i_keys__payload[1970] };
-  assign \read_port__addr$614  = { read_place, i_keys__payload[1998], i_keys__payload[1994], i_keys__payload[1990], i_keys__payload[1986] };
-  assign \read_port__addr$615  = { read_place, i_keys__payload[2014], i_keys__payload[2010], i_keys__payload[2006], i_keys__payload[2002] };
-  assign \read_port__addr$616  = { read_place, i_keys__payload[2030], i_keys__payload[2026], i_keys__payload[2022], i_keys__payload[2018] };
-  assign \read_port__addr$617  = { read_place, i_keys__payload[2046], i_keys__payload[2042], i_keys__payload[2038], i_keys__payload[2034] };
-  assign \read_port__addr$618  = { read_place, i_keys__payload[1807], i_keys__payload[1803], i_keys__payload[1799], i_keys__payload[1795] };
-  assign \read_port__addr$619  = { read_place, i_keys__payload[1823], i_keys__payload[1819], i_keys__payload[1815], i_keys__payload[1811] };
-  assign \read_port__addr$620  = { read_place, i_keys__payload[1839], i_keys__payload[1835], i_keys__payload[1831], i_keys__payload[1827] };
-  assign \read_port__addr$621  = { read_place, i_keys__payload[1855], i_keys__payload[1851], i_keys__payload[1847], i_keys__payload[1843] };
-  assign \read_port__addr$622  = { read_place, i_keys__payload[1871], i_keys__payload[1867], i_keys__payload[1863], i_keys__payload[1859] };
-  assign \read_port__addr$623  = { read_place, i_keys__payload[1887], i_keys__payload[1883], i_keys__payload[1879], i_keys__payload[1875] };
-  assign \read_port__addr$624  = { read_place, i_keys__payload[1903], i_keys__payload[1899], i_keys__payload[1895], i_keys__payload[1891] };
-  assign \read_port__addr$625  = { read_place, i_keys__payload[1919], i_keys__payload[1915], i_keys__payload[1911], i_keys__payload[1907] };
-  assign \read_port__addr$626  = { read_place, i_keys__payload[1935], i_keys__payload[1931], i_keys__payload[1927], i_keys__payload[1923] };
-  assign \read_port__addr$627  = { read_place, i_keys__payload[1951], i_keys__payload[1947], i_keys__payload[1943], i_keys__payload[1939] };
-  assign \read_port__addr$628  = { read_place, i_keys__payload[1967], i_keys__payload[1963], i_keys__payload[1959], i_keys__payload[1955] };
-  assign \read_port__addr$629  = { read_place, i_keys__payload[1983], i_keys__payload[1979], i_keys__payload[1975], i_keys__payload[1971] };
-  assign \read_port__addr$630  = { read_place, i_keys__payload[1999], i_keys__payload[1995], i_keys__payload[1991], i_keys__payload[1987] };
-  assign \read_port__addr$631  = { read_place, i_keys__payload[2015], i_keys__payload[2011], i_keys__payload[2007], i_keys__payload[2003] };
-  assign \read_port__addr$632  = { read_place, i_keys__payload[2031], i_keys__payload[2027], i_keys__payload[2023], i_keys__payload[2019] };
-  assign \read_port__addr$633  = { read_place, i_keys__payload[2047], i_keys__payload[2043], i_keys__payload[2039], i_keys__payload[2035] };
+  assign \read_port__addr$116  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
+  assign \read_port__addr$117  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$118  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$119  = { read_place, i_keys__payload[76], i_keys__payload[72], i_keys__payload[68], i_keys__payload[64] };
+  assign \read_port__addr$120  = { read_place, i_keys__payload[92], i_keys__payload[88], i_keys__payload[84], i_keys__payload[80] };
+  assign \read_port__addr$121  = { read_place, i_keys__payload[108], i_keys__payload[104], i_keys__payload[100], i_keys__payload[96] };
+  assign \read_port__addr$122  = { read_place, i_keys__payload[124], i_keys__payload[120], i_keys__payload[116], i_keys__payload[112] };
+  assign \read_port__addr$123  = { read_place, i_keys__payload[140], i_keys__payload[136], i_keys__payload[132], i_keys__payload[128] };
+  assign \read_port__addr$124  = { read_place, i_keys__payload[156], i_keys__payload[152], i_keys__payload[148], i_keys__payload[144] };
+  assign \read_port__addr$125  = { read_place, i_keys__payload[172], i_keys__payload[168], i_keys__payload[164], i_keys__payload[160] };
+  assign \read_port__addr$126  = { read_place, i_keys__payload[188], i_keys__payload[184], i_keys__payload[180], i_keys__payload[176] };
+  assign \read_port__addr$127  = { read_place, i_keys__payload[204], i_keys__payload[200], i_keys__payload[196], i_keys__payload[192] };
+  assign \read_port__addr$128  = { read_place, i_keys__payload[220], i_keys__payload[216], i_keys__payload[212], i_keys__payload[208] };
+  assign \read_port__addr$129  = { read_place, i_keys__payload[236], i_keys__payload[232], i_keys__payload[228], i_keys__payload[224] };
+  assign \read_port__addr$130  = { read_place, i_keys__payload[252], i_keys__payload[248], i_keys__payload[244], i_keys__payload[240] };
+  assign \read_port__addr$131  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
+  assign \read_port__addr$132  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
+  assign \read_port__addr$133  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$134  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$135  = { read_place, i_keys__payload[77], i_keys__payload[73], i_keys__payload[69], i_keys__payload[65] };
+  assign \read_port__addr$136  = { read_place, i_keys__payload[93], i_keys__payload[89], i_keys__payload[85], i_keys__payload[81] };
+  assign \read_port__addr$137  = { read_place, i_keys__payload[109], i_keys__payload[105], i_keys__payload[101], i_keys__payload[97] };
+  assign \read_port__addr$138  = { read_place, i_keys__payload[125], i_keys__payload[121], i_keys__payload[117], i_keys__payload[113] };
+  assign \read_port__addr$139  = { read_place, i_keys__payload[141], i_keys__payload[137], i_keys__payload[133], i_keys__payload[129] };
+  assign \read_port__addr$140  = { read_place, i_keys__payload[157], i_keys__payload[153], i_keys__payload[149], i_keys__payload[145] };
+  assign \read_port__addr$141  = { read_place, i_keys__payload[173], i_keys__payload[169], i_keys__payload[165], i_keys__payload[161] };
+  assign \read_port__addr$142  = { read_place, i_keys__payload[189], i_keys__payload[185], i_keys__payload[181], i_keys__payload[177] };
+  assign \read_port__addr$143  = { read_place, i_keys__payload[205], i_keys__payload[201], i_keys__payload[197], i_keys__payload[193] };
+  assign \read_port__addr$144  = { read_place, i_keys__payload[221], i_keys__payload[217], i_keys__payload[213], i_keys__payload[209] };
+  assign \read_port__addr$145  = { read_place, i_keys__payload[237], i_keys__payload[233], i_keys__payload[229], i_keys__payload[225] };
+  assign \read_port__addr$146  = { read_place, i_keys__payload[253], i_keys__payload[249], i_keys__payload[245], i_keys__payload[241] };
+  assign \read_port__addr$147  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
+  assign \read_port__addr$148  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
+  assign \read_port__addr$149  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$150  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$151  = { read_place, i_keys__payload[78], i_keys__payload[74], i_keys__payload[70], i_keys__payload[66] };
+  assign \read_port__addr$152  = { read_place, i_keys__payload[94], i_keys__payload[90], i_keys__payload[86], i_keys__payload[82] };
+  assign \read_port__addr$153  = { read_place, i_keys__payload[110], i_keys__payload[106], i_keys__payload[102], i_keys__payload[98] };
+  assign \read_port__addr$154  = { read_place, i_keys__payload[126], i_keys__payload[122], i_keys__payload[118], i_keys__payload[114] };
+  assign \read_port__addr$155  = { read_place, i_keys__payload[142], i_keys__payload[138], i_keys__payload[134], i_keys__payload[130] };
+  assign \read_port__addr$156  = { read_place, i_keys__payload[158], i_keys__payload[154], i_keys__payload[150], i_keys__payload[146] };
+  assign \read_port__addr$157  = { read_place, i_keys__payload[174], i_keys__payload[170], i_keys__payload[166], i_keys__payload[162] };
+  assign \read_port__addr$158  = { read_place, i_keys__payload[190], i_keys__payload[186], i_keys__payload[182], i_keys__payload[178] };
+  assign \read_port__addr$159  = { read_place, i_keys__payload[206], i_keys__payload[202], i_keys__payload[198], i_keys__payload[194] };
+  assign \read_port__addr$160  = { read_place, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] };
+  assign \read_port__addr$161  = { read_place, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] };
+  assign \read_port__addr$162  = { read_place, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] };
+  assign \read_port__addr$163  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$164  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign \read_port__addr$165  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$166  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \read_port__addr$167  = { read_place, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] };
+  assign \read_port__addr$168  = { read_place, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] };
+  assign \read_port__addr$169  = { read_place, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] };
+  assign \read_port__addr$170  = { read_place, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] };
+  assign \read_port__addr$171  = { read_place, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] };
+  assign \read_port__addr$172  = { read_place, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] };
+  assign \read_port__addr$173  = { read_place, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] };
+  assign \read_port__addr$174  = { read_place, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] };
+  assign \read_port__addr$175  = { read_place, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] };
+  assign \read_port__addr$176  = { read_place, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] };
+  assign \read_port__addr$177  = { read_place, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] };
+  assign \read_port__addr$178  = { read_place, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] };
+  assign estimate_1_keys = i_keys__payload[511:256];
+  assign \read_port__addr$182  = { read_place, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] };
+  assign \read_port__addr$183  = { read_place, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] };
+  assign \read_port__addr$184  = { read_place, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] };
+  assign \read_port__addr$185  = { read_place, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] };
+  assign \read_port__addr$186  = { read_place, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] };
+  assign \read_port__addr$187  = { read_place, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] };
+  assign \read_port__addr$188  = { read_place, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] };
+  assign \read_port__addr$189  = { read_place, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] };
+  assign \read_port__addr$190  = { read_place, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] };
+  assign \read_port__addr$191  = { read_place, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] };
+  assign \read_port__addr$192  = { read_place, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] };
+  assign \read_port__addr$193  = { read_place, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] };
+  assign \read_port__addr$194  = { read_place, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] };
+  assign \read_port__addr$195  = { read_place, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] };
+  assign \read_port__addr$196  = { read_place, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] };
+  assign \read_port__addr$197  = { read_place, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] };
+  assign \read_port__addr$198  = { read_place, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] };
+  assign \read_port__addr$199  = { read_place, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] };
+  assign \read_port__addr$200  = { read_place, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] };
+  assign \read_port__addr$201  = { read_place, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] };
+  assign \read_port__addr$202  = { read_place, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] };
+  assign \read_port__addr$203  = { read_place, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] };
+  assign \read_port__addr$204  = { read_place, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] };
+  assign \read_port__addr$205  = { read_place, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] };
+  assign \read_port__addr$206  = { read_place, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] };
+  assign \read_port__addr$207  = { read_place, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] };
+  assign \read_port__addr$208  = { read_place, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] };
+  assign \read_port__addr$209  = { read_place, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] };
+  assign \read_port__addr$210  = { read_place, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] };
+  assign \read_port__addr$211  = { read_place, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] };
+  assign \read_port__addr$212  = { read_place, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] };
+  assign \read_port__addr$213  = { read_place, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] };
+  assign \read_port__addr$214  = { read_place, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] };
+  assign \read_port__addr$215  = { read_place, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] };
+  assign \read_port__addr$216  = { read_place, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] };
+  assign \read_port__addr$217  = { read_place, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] };
+  assign \read_port__addr$218  = { read_place, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] };
+  assign \read_port__addr$219  = { read_place, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] };
+  assign \read_port__addr$220  = { read_place, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] };
+  assign \read_port__addr$221  = { read_place, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] };
+  assign \read_port__addr$222  = { read_place, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] };
+  assign \read_port__addr$223  = { read_place, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] };
+  assign \read_port__addr$224  = { read_place, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] };
+  assign \read_port__addr$225  = { read_place, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] };
+  assign \read_port__addr$226  = { read_place, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] };
+  assign \read_port__addr$227  = { read_place, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] };
+  assign \read_port__addr$228  = { read_place, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] };
+  assign \read_port__addr$229  = { read_place, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] };
+  assign \read_port__addr$230  = { read_place, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] };
+  assign \read_port__addr$231  = { read_place, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] };
+  assign \read_port__addr$232  = { read_place, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] };
+  assign \read_port__addr$233  = { read_place, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] };
+  assign \read_port__addr$234  = { read_place, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] };
+  assign \read_port__addr$235  = { read_place, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] };
+  assign \read_port__addr$236  = { read_place, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] };
+  assign \read_port__addr$237  = { read_place, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] };
+  assign \read_port__addr$238  = { read_place, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] };
+  assign \read_port__addr$239  = { read_place, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] };
+  assign \read_port__addr$240  = { read_place, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] };
+  assign \read_port__addr$241  = { read_place, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] };
+  assign \read_port__addr$242  = { read_place, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] };
+  assign \read_port__addr$243  = { read_place, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] };
+  assign \read_port__addr$244  = { read_place, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] };
+  assign \read_port__addr$245  = { read_place, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] };
+  assign estimate_2_keys = i_keys__payload[767:512];
+  assign \read_port__addr$248  = { read_place, i_keys__payload[524], i_keys__payload[520], i_keys__payload[516], i_keys__payload[512] };
+  assign \read_port__addr$249  = { read_place, i_keys__payload[540], i_keys__payload[536], i_keys__payload[532], i_keys__payload[528] };
+  assign \read_port__addr$250  = { read_place, i_keys__payload[556], i_keys__payload[552], i_keys__payload[548], i_keys__payload[544] };
+  assign \read_port__addr$251  = { read_place, i_keys__payload[572], i_keys__payload[568], i_keys__payload[564], i_keys__payload[560] };
+  assign \read_port__addr$252  = { read_place, i_keys__payload[588], i_keys__payload[584], i_keys__payload[580], i_keys__payload[576] };
+  assign \read_port__addr$253  = { read_place, i_keys__payload[604], i_keys__payload[600], i_keys__payload[596], i_keys__payload[592] };
+  assign \read_port__addr$254  = { read_place, i_keys__payload[620], i_keys__payload[616], i_keys__payload[612], i_keys__payload[608] };
+  assign \read_port__addr$255  = { read_place, i_keys__payload[636], i_keys__payload[632], i_keys__payload[628], i_keys__payload[624] };
+  assign \read_port__addr$256  = { read_place, i_keys__payload[652], i_keys__payload[648], i_keys__payload[644], i_keys__payload[640] };
+  assign \read_port__addr$257  = { read_place, i_keys__payload[668], i_keys__payload[664], i_keys__payload[660], i_keys__payload[656] };
+  assign \read_port__addr$258  = { read_place, i_keys__payload[684], i_keys__payload[680], i_keys__payload[676], i_keys__payload[672] };
+  assign \read_port__addr$259  = { read_place, i_keys__payload[700], i_keys__payload[696], i_keys__payload[692], i_keys__payload[688] };
+  assign \read_port__addr$260  = { read_place, i_keys__payload[716], i_keys__payload[712], i_keys__payload[708], i_keys__payload[704] };
+  assign \read_port__addr$261  = { read_place, i_keys__payload[732], i_keys__payload[728], i_keys__payload[724], i_keys__payload[720] };
+  assign \read_port__addr$262  = { read_place, i_keys__payload[748], i_keys__payload[744], i_keys__payload[740], i_keys__payload[736] };
+  assign \read_port__addr$263  = { read_place, i_keys__payload[764], i_keys__payload[760], i_keys__payload[756], i_keys__payload[752] };
+  assign \read_port__addr$264  = { read_place, i_keys__payload[525], i_keys__payload[521], i_keys__payload[517], i_keys__payload[513] };
+  assign \read_port__addr$265  = { read_place, i_keys__payload[541], i_keys__payload[537], i_keys__payload[533], i_keys__payload[529] };
+  assign \read_port__addr$266  = { read_place, i_keys__payload[557], i_keys__payload[553], i_keys__payload[549], i_keys__payload[545] };
+  assign \read_port__addr$267  = { read_place, i_keys__payload[573], i_keys__payload[569], i_keys__payload[565], i_keys__payload[561] };
+  assign \read_port__addr$268  = { read_place, i_keys__payload[589], i_keys__payload[585], i_keys__payload[581], i_keys__payload[577] };
+  assign \read_port__addr$269  = { read_place, i_keys__payload[605], i_keys__payload[601], i_keys__payload[597], i_keys__payload[593] };
+  assign \read_port__addr$270  = { read_place, i_keys__payload[621], i_keys__payload[617], i_keys__payload[613], i_keys__payload[609] };
+  assign \read_port__addr$271  = { read_place, i_keys__payload[637], i_keys__payload[633], i_keys__payload[629], i_keys__payload[625] };
+  assign \read_port__addr$272  = { read_place, i_keys__payload[653], i_keys__payload[649], i_keys__payload[645], i_keys__payload[641] };
+  assign \read_port__addr$273  = { read_place, i_keys__payload[669], i_keys__payload[665], i_keys__payload[661], i_keys__payload[657] };
+  assign \read_port__addr$274  = { read_place, i_keys__payload[685], i_keys__payload[681], i_keys__payload[677], i_keys__payload[673] };
+  assign \read_port__addr$275  = { read_place, i_keys__payload[701], i_keys__payload[697], i_keys__payload[693], i_keys__payload[689] };
+  assign \read_port__addr$276  = { read_place, i_keys__payload[717], i_keys__payload[713], i_keys__payload[709], i_keys__payload[705] };
+  assign \read_port__addr$277  = { read_place, i_keys__payload[733], i_keys__payload[729], i_keys__payload[725], i_keys__payload[721] };
+  assign \read_port__addr$278  = { read_place, i_keys__payload[749], i_keys__payload[745], i_keys__payload[741], i_keys__payload[737] };
+  assign \read_port__addr$279  = { read_place, i_keys__payload[765], i_keys__payload[761], i_keys__payload[757], i_keys__payload[753] };
+  assign \read_port__addr$280  = { read_place, i_keys__payload[526], i_keys__payload[522], i_keys__payload[518], i_keys__payload[514] };
+  assign \read_port__addr$281  = { read_place, i_keys__payload[542], i_keys__payload[538], i_keys__payload[534], i_keys__payload[530] };
+  assign \read_port__addr$282  = { read_place, i_keys__payload[558], i_keys__payload[554], i_keys__payload[550], i_keys__payload[546] };
+  assign \read_port__addr$283  = { read_place, i_keys__payload[574], i_keys__payload[570], i_keys__payload[566], i_keys__payload[562] };
+  assign \read_port__addr$284  = { read_place, i_keys__payload[590], i_keys__payload[586], i_keys__payload[582], i_keys__payload[578] };
+  assign \read_port__addr$285  = { read_place, i_keys__payload[606], i_keys__payload[602], i_keys__payload[598], i_keys__payload[594] };
+  assign \read_port__addr$286  = { read_place, i_keys__payload[622], i_keys__payload[618], i_keys__payload[614], i_keys__payload[610] };
+  assign \read_port__addr$287  = { read_place, i_keys__payload[638], i_keys__payload[634], i_keys__payload[630], i_keys__payload[626] };
+  assign \read_port__addr$288  = { read_place, i_keys__payload[654], i_keys__payload[650], i_keys__payload[646], i_keys__payload[642] };
+  assign \read_port__addr$289  = { read_place, i_keys__payload[670], i_keys__payload[666], i_keys__payload[662], i_keys__payload[658] };
+  assign \read_port__addr$290  = { read_place, i_keys__payload[686], i_keys__payload[682], i_keys__payload[678], i_keys__payload[674] };
+  assign \read_port__addr$291  = { read_place, i_keys__payload[702], i_keys__payload[698], i_keys__payload[694], i_keys__payload[690] };
+  assign \read_port__addr$292  = { read_place, i_keys__payload[718], i_keys__payload[714], i_keys__payload[710], i_keys__payload[706] };
+  assign \read_port__addr$293  = { read_place, i_keys__payload[734], i_keys__payload[730], i_keys__payload[726], i_keys__payload[722] };
+  assign \read_port__addr$294  = { read_place, i_keys__payload[750], i_keys__payload[746], i_keys__payload[742], i_keys__payload[738] };
+  assign \read_port__addr$295  = { read_place, i_keys__payload[766], i_keys__payload[762], i_keys__payload[758], i_keys__payload[754] };
+  assign \read_port__addr$296  = { read_place, i_keys__payload[527], i_keys__payload[523], i_keys__payload[519], i_keys__payload[515] };
+  assign \read_port__addr$297  = { read_place, i_keys__payload[543], i_keys__payload[539], i_keys__payload[535], i_keys__payload[531] };
+  assign \read_port__addr$298  = { read_place, i_keys__payload[559], i_keys__payload[555], i_keys__payload[551], i_keys__payload[547] };
+  assign \read_port__addr$299  = { read_place, i_keys__payload[575], i_keys__payload[571], i_keys__payload[567], i_keys__payload[563] };
+  assign \read_port__addr$300  = { read_place, i_keys__payload[591], i_keys__payload[587], i_keys__payload[583], i_keys__payload[579] };
+  assign \read_port__addr$301  = { read_place, i_keys__payload[607], i_keys__payload[603], i_keys__payload[599], i_keys__payload[595] };
+  assign \read_port__addr$302  = { read_place, i_keys__payload[623], i_keys__payload[619], i_keys__payload[615], i_keys__payload[611] };
+  assign \read_port__addr$303  = { read_place, i_keys__payload[639], i_keys__payload[635], i_keys__payload[631], i_keys__payload[627] };
+  assign \read_port__addr$304  = { read_place, i_keys__payload[655], i_keys__payload[651], i_keys__payload[647], i_keys__payload[643] };
+  assign \read_port__addr$305  = { read_place, i_keys__payload[671], i_keys__payload[667], i_keys__payload[663], i_keys__payload[659] };
+  assign \read_port__addr$306  = { read_place, i_keys__payload[687], i_keys__payload[683], i_keys__payload[679], i_keys__payload[675] };
+  assign \read_port__addr$307  = { read_place, i_keys__payload[703], i_keys__payload[699], i_keys__payload[695], i_keys__payload[691] };
+  assign \read_port__addr$308  = { read_place, i_keys__payload[719], i_keys__payload[715], i_keys__payload[711], i_keys__payload[707] };
+  assign \read_port__addr$309  = { read_place, i_keys__payload[735], i_keys__payload[731], i_keys__payload[727], i_keys__payload[723] };
+  assign \read_port__addr$310  = { read_place, i_keys__payload[751], i_keys__payload[747], i_keys__payload[743], i_keys__payload[739] };
+  assign \read_port__addr$311  = { read_place, i_keys__payload[767], i_keys__payload[763], i_keys__payload[759], i_keys__payload[755] };
+  assign estimate_3_keys = i_keys__payload[1023:768];
+  assign \read_port__addr$314  = { read_place, i_keys__payload[780], i_keys__payload[776], i_keys__payload[772], i_keys__payload[768] };
+  assign \read_port__addr$315  = { read_place, i_keys__payload[796], i_keys__payload[792], i_keys__payload[788], i_keys__payload[784] };
+  assign \read_port__addr$316  = { read_place, i_keys__payload[812], i_keys__payload[808], i_keys__payload[804], i_keys__payload[800] };
+  assign \read_port__addr$317  = { read_place, i_keys__payload[828], i_keys__payload[824], i_keys__payload[820], i_keys__payload[816] };
+  assign \read_port__addr$318  = { read_place, i_keys__payload[844], i_keys__payload[840], i_keys__payload[836], i_keys__payload[832] };
+  assign \read_port__addr$319  = { read_place, i_keys__payload[860], i_keys__payload[856], i_keys__payload[852], i_keys__payload[848] };
+  assign \read_port__addr$320  = { read_place, i_keys__payload[876], i_keys__payload[872], i_keys__payload[868], i_keys__payload[864] };
+  assign \read_port__addr$321  = { read_place, i_keys__payload[892], i_keys__payload[888], i_keys__payload[884], i_keys__payload[880] };
+  assign \read_port__addr$322  = { read_place, i_keys__payload[908], i_keys__payload[904], i_keys__payload[900], i_keys__payload[896] };
+  assign \read_port__addr$323  = { read_place, i_keys__payload[924], i_keys__payload[920], i_keys__payload[916], i_keys__payload[912] };
+  assign \read_port__addr$324  = { read_place, i_keys__payload[940], i_keys__payload[936], i_keys__payload[932], i_keys__payload[928] };
+  assign \read_port__addr$325  = { read_place, i_keys__payload[956], i_keys__payload[952], i_keys__payload[948], i_keys__payload[944] };
+  assign \read_port__addr$326  = { read_place, i_keys__payload[972], i_keys__payload[968], i_keys__payload[964], i_keys__payload[960] };
+  assign \read_port__addr$327  = { read_place, i_keys__payload[988], i_keys__payload[984], i_keys__payload[980], i_keys__payload[976] };
+  assign \read_port__addr$328  = { read_place, i_keys__payload[1004], i_keys__payload[1000], i_keys__payload[996], i_keys__payload[992] };
+  assign \read_port__addr$329  = { read_place, i_keys__payload[1020], i_keys__payload[1016], i_keys__payload[1012], i_keys__payload[1008] };
+  assign \read_port__addr$330  = { read_place, i_keys__payload[781], i_keys__payload[777], i_keys__payload[773], i_keys__payload[769] };
+  assign \read_port__addr$331  = { read_place, i_keys__payload[797], i_keys__payload[793], i_keys__payload[789], i_keys__payload[785] };
+  assign \read_port__addr$332  = { read_place, i_keys__payload[813], i_keys__payload[809], i_keys__payload[805], i_keys__payload[801] };
+  assign \read_port__addr$333  = { read_place, i_keys__payload[829], i_keys__payload[825], i_keys__payload[821], i_keys__payload[817] };
+  assign \read_port__addr$334  = { read_place, i_keys__payload[845], i_keys__payload[841], i_keys__payload[837], i_keys__payload[833] };
+  assign \read_port__addr$335  = { read_place, i_keys__payload[861], i_keys__payload[857], i_keys__payload[853], i_keys__payload[849] };
+  assign \read_port__addr$336  = { read_place, i_keys__payload[877], i_keys__payload[873], i_keys__payload[869], i_keys__payload[865] };
+  assign \read_port__addr$337  = { read_place, i_keys__payload[893], i_keys__payload[889], i_keys__payload[885], i_keys__payload[881] };
+  assign \read_port__addr$338  = { read_place, i_keys__payload[909], i_keys__payload[905], i_keys__payload[901], i_keys__payload[897] };
+  assign \read_port__addr$339  = { read_place, i_keys__payload[925], i_keys__payload[921], i_keys__payload[917], i_keys__payload[913] };
+  assign \read_port__addr$340  = { read_place, i_keys__payload[941], i_keys__payload[937], i_keys__payload[933], i_keys__payload[929] };
+  assign \read_port__addr$341  = { read_place, i_keys__payload[957], i_keys__payload[953], i_keys__payload[949], i_keys__payload[945] };
+  assign \read_port__addr$342  = { read_place, i_keys__payload[973], i_keys__payload[969], i_keys__payload[965], i_keys__payload[961] };
+  assign \read_port__addr$343  = { read_place, i_keys__payload[989], i_keys__payload[985], i_keys__payload[981], i_keys__payload[977] };
+  assign \read_port__addr$344  = { read_place, i_keys__payload[1005], i_keys__payload[1001], i_keys__payload[997], i_keys__payload[993] };
+  assign \read_port__addr$345  = { read_place, i_keys__payload[1021], i_keys__payload[1017], i_keys__payload[1013], i_keys__payload[1009] };
+  assign \read_port__addr$346  = { read_place, i_keys__payload[782], i_keys__payload[778], i_keys__payload[774], i_keys__payload[770] };
+  assign \read_port__addr$347  = { read_place, i_keys__payload[798], i_keys__payload[794], i_keys__payload[790], i_keys__payload[786] };
+  assign \read_port__addr$348  = { read_place, i_keys__payload[814], i_keys__payload[810], i_keys__payload[806], i_keys__payload[802] };
+  assign \read_port__addr$349  = { read_place, i_keys__payload[830], i_keys__payload[826], i_keys__payload[822], i_keys__payload[818] };
+  assign \read_port__addr$350  = { read_place, i_keys__payload[846], i_keys__payload[842], i_keys__payload[838], i_keys__payload[834] };
+  assign \read_port__addr$351  = { read_place, i_keys__payload[862], i_keys__payload[858], i_keys__payload[854], i_keys__payload[850] };
+  assign \read_port__addr$352  = { read_place, i_keys__payload[878], i_keys__payload[874], i_keys__payload[870], i_keys__payload[866] };
+  assign \read_port__addr$353  = { read_place, i_keys__payload[894], i_keys__payload[890], i_keys__payload[886], i_keys__payload[882] };
+  assign \read_port__addr$354  = { read_place, i_keys__payload[910], i_keys__payload[906], i_keys__payload[902], i_keys__payload[898] };
+  assign \read_port__addr$355  = { read_place, i_keys__payload[926], i_keys__payload[922], i_keys__payload[918], i_keys__payload[914] };
+  assign \read_port__addr$356  = { read_place, i_keys__payload[942], i_keys__payload[938], i_keys__payload[934], i_keys__payload[930] };
+  assign \read_port__addr$357  = { read_place, i_keys__payload[958], i_keys__payload[954], i_keys__payload[950], i_keys__payload[946] };
+  assign \read_port__addr$358  = { read_place, i_keys__payload[974], i_keys__payload[970], i_keys__payload[966], i_keys__payload[962] };
+  assign \read_port__addr$359  = { read_place, i_keys__payload[990], i_keys__payload[986], i_keys__payload[982], i_keys__payload[978] };
+  assign \read_port__addr$360  = { read_place, i_keys__payload[1006], i_keys__payload[1002], i_keys__payload[998], i_keys__payload[994] };
+  assign \read_port__addr$361  = { read_place, i_keys__payload[1022], i_keys__payload[1018], i_keys__payload[1014], i_keys__payload[1010] };
+  assign \read_port__addr$362  = { read_place, i_keys__payload[783], i_keys__payload[779], i_keys__payload[775], i_keys__payload[771] };
+  assign \read_port__addr$363  = { read_place, i_keys__payload[799], i_keys__payload[795], i_keys__payload[791], i_keys__payload[787] };
+  assign \read_port__addr$364  = { read_place, i_keys__payload[815], i_keys__payload[811], i_keys__payload[807], i_keys__payload[803] };
+  assign \read_port__addr$365  = { read_place, i_keys__payload[831], i_keys__payload[827], i_keys__payload[823], i_keys__payload[819] };
+  assign \read_port__addr$366  = { read_place, i_keys__payload[847], i_keys__payload[843], i_keys__payload[839], i_keys__payload[835] };
+  assign \read_port__addr$367  = { read_place, i_keys__payload[863], i_keys__payload[859], i_keys__payload[855], i_keys__payload[851] };
+  assign \read_port__addr$368  = { read_place, i_keys__payload[879], i_keys__payload[875], i_keys__payload[871], i_keys__payload[867] };
+  assign \read_port__addr$369  = { read_place, i_keys__payload[895], i_keys__payload[891], i_keys__payload[887], i_keys__payload[883] };
+  assign \read_port__addr$370  = { read_place, i_keys__payload[911], i_keys__payload[907], i_keys__payload[903], i_keys__payload[899] };
+  assign \read_port__addr$371  = { read_place, i_keys__payload[927], i_keys__payload[923], i_keys__payload[919], i_keys__payload[915] };
+  assign \read_port__addr$372  = { read_place, i_keys__payload[943], i_keys__payload[939], i_keys__payload[935], i_keys__payload[931] };
+  assign \read_port__addr$373  = { read_place, i_keys__payload[959], i_keys__payload[955], i_keys__payload[951], i_keys__payload[947] };
+  assign \read_port__addr$374  = { read_place, i_keys__payload[975], i_keys__payload[971], i_keys__payload[967], i_keys__payload[963] };
+  assign \read_port__addr$375  = { read_place, i_keys__payload[991], i_keys__payload[987], i_keys__payload[983], i_keys__payload[979] };
+  assign \read_port__addr$376  = { read_place, i_keys__payload[1007], i_keys__payload[1003], i_keys__payload[999], i_keys__payload[995] };
+  assign \read_port__addr$377  = { read_place, i_keys__payload[1023], i_keys__payload[1019], i_keys__payload[1015], i_keys__payload[1011] };
+  assign estimate_4_keys = i_keys__payload[1279:1024];
+  assign \read_port__addr$380  = { read_place, i_keys__payload[1036], i_keys__payload[1032], i_keys__payload[1028], i_keys__payload[1024] };
+  assign \read_port__addr$381  = { read_place, i_keys__payload[1052], i_keys__payload[1048], i_keys__payload[1044], i_keys__payload[1040] };
+  assign \read_port__addr$382  = { read_place, i_keys__payload[1068], i_keys__payload[1064], i_keys__payload[1060], i_keys__payload[1056] };
+  assign \read_port__addr$383  = { read_place, i_keys__payload[1084], i_keys__payload[1080], i_keys__payload[1076], i_keys__payload[1072] };
+  assign \read_port__addr$384  = { read_place, i_keys__payload[1100], i_keys__payload[1096], i_keys__payload[1092], i_keys__payload[1088] };
+  assign \read_port__addr$385  = { read_place, i_keys__payload[1116], i_keys__payload[1112], i_keys__payload[1108], i_keys__payload[1104] };
+  assign \read_port__addr$386  = { read_place, i_keys__payload[1132], i_keys__payload[1128], i_keys__payload[1124], i_keys__payload[1120] };
+  assign \read_port__addr$387  = { read_place, i_keys__payload[1148], i_keys__payload[1144], i_keys__payload[1140], i_keys__payload[1136] };
+  assign \read_port__addr$388  = { read_place, i_keys__payload[1164], i_keys__payload[1160], i_keys__payload[1156], i_keys__payload[1152] };
+  assign \read_port__addr$389  = { read_place, i_keys__payload[1180], i_keys__payload[1176], i_keys__payload[1172], i_keys__payload[1168] };
+  assign \read_port__addr$390  = { read_place, i_keys__payload[1196], i_keys__payload[1192], i_keys__payload[1188], i_keys__payload[1184] };
+  assign \read_port__addr$391  = { read_place, i_keys__payload[1212], i_keys__payload[1208], i_keys__payload[1204], i_keys__payload[1200] };
+  assign \read_port__addr$392  = { read_place, i_keys__payload[1228], i_keys__payload[1224], i_keys__payload[1220], i_keys__payload[1216] };
+  assign \read_port__addr$393  = { read_place, i_keys__payload[1244], i_keys__payload[1240], i_keys__payload[1236], i_keys__payload[1232] };
+  assign \read_port__addr$394  = { read_place, i_keys__payload[1260], i_keys__payload[1256], i_keys__payload[1252], i_keys__payload[1248] };
+  assign \read_port__addr$395  = { read_place, i_keys__payload[1276], i_keys__payload[1272], i_keys__payload[1268], i_keys__payload[1264] };
+  assign \read_port__addr$396  = { read_place, i_keys__payload[1037], i_keys__payload[1033], i_keys__payload[1029], i_keys__payload[1025] };
+  assign \read_port__addr$397  = { read_place, i_keys__payload[1053], i_keys__payload[1049], i_keys__payload[1045], i_keys__payload[1041] };
+  assign \read_port__addr$398  = { read_place, i_keys__payload[1069], i_keys__payload[1065], i_keys__payload[1061], i_keys__payload[1057] };
+  assign \read_port__addr$399  = { read_place, i_keys__payload[1085], i_keys__payload[1081], i_keys__payload[1077], i_keys__payload[1073] };
+  assign \read_port__addr$400  = { read_place, i_keys__payload[1101], i_keys__payload[1097], i_keys__payload[1093], i_keys__payload[1089] };
+  assign \read_port__addr$401  = { read_place, i_keys__payload[1117], i_keys__payload[1113], i_keys__payload[1109], i_keys__payload[1105] };
+  assign \read_port__addr$402  = { read_place, i_keys__payload[1133], i_keys__payload[1129], i_keys__payload[1125], i_keys__payload[1121] };
+  assign \read_port__addr$403  = { read_place, i_keys__payload[1149], i_keys__payload[1145], i_keys__payload[1141], i_keys__payload[1137] };
+  assign \read_port__addr$404  = { read_place, i_keys__payload[1165], i_keys__payload[1161], i_keys__payload[1157], i_keys__payload[1153] };
+  assign \read_port__addr$405  = { read_place, i_keys__payload[1181], i_keys__payload[1177], i_keys__payload[1173], i_keys__payload[1169] };
+  assign \read_port__addr$406  = { read_place, i_keys__payload[1197], i_keys__payload[1193], i_keys__payload[1189], i_keys__payload[1185] };
+  assign \read_port__addr$407  = { read_place, i_keys__payload[1213], i_keys__payload[1209], i_keys__payload[1205], i_keys__payload[1201] };
+  assign \read_port__addr$408  = { read_place, i_keys__payload[1229], i_keys__payload[1225], i_keys__payload[1221], i_keys__payload[1217] };
+  assign \read_port__addr$409  = { read_place, i_keys__payload[1245], i_keys__payload[1241], i_keys__payload[1237], i_keys__payload[1233] };
+  assign \read_port__addr$410  = { read_place, i_keys__payload[1261], i_keys__payload[1257], i_keys__payload[1253], i_keys__payload[1249] };
+  assign \read_port__addr$411  = { read_place, i_keys__payload[1277], i_keys__payload[1273], i_keys__payload[1269], i_keys__payload[1265] };
+  assign \read_port__addr$412  = { read_place, i_keys__payload[1038], i_keys__payload[1034], i_keys__payload[1030], i_keys__payload[1026] };
+  assign \read_port__addr$413  = { read_place, i_keys__payload[1054], i_keys__payload[1050], i_keys__payload[1046], i_keys__payload[1042] };
+  assign \read_port__addr$414  = { read_place, i_keys__payload[1070], i_keys__payload[1066], i_keys__payload[1062], i_keys__payload[1058] };
+  assign \read_port__addr$415  = { read_place, i_keys__payload[1086], i_keys__payload[1082], i_keys__payload[1078], i_keys__payload[1074] };
+  assign \read_port__addr$416  = { read_place, i_keys__payload[1102], i_keys__payload[1098], i_keys__payload[1094], i_keys__payload[1090] };
+  assign \read_port__addr$417  = { read_place, i_keys__payload[1118], i_keys__payload[1114], i_keys__payload[1110], i_keys__payload[1106] };
+  assign \read_port__addr$418  = { read_place, i_keys__payload[1134], i_keys__payload[1130], i_keys__payload[1126], i_keys__payload[1122] };
+  assign \read_port__addr$419  = { read_place, i_keys__payload[1150], i_keys__payload[1146], i_keys__payload[1142], i_keys__payload[1138] };
+  assign \read_port__addr$420  = { read_place, i_keys__payload[1166], i_keys__payload[1162], i_keys__payload[1158], i_keys__payload[1154] };
+  assign \read_port__addr$421  = { read_place, i_keys__payload[1182], i_keys__payload[1178], i_keys__payload[1174], i_keys__payload[1170] };
+  assign \read_port__addr$422  = { read_place, i_keys__payload[1198], i_keys__payload[1194], i_keys__payload[1190], i_keys__payload[1186] };
+  assign \read_port__addr$423  = { read_place, i_keys__payload[1214], i_keys__payload[1210], i_keys__payload[1206], i_keys__payload[1202] };
+  assign \read_port__addr$424  = { read_place, i_keys__payload[1230], i_keys__payload[1226], i_keys__payload[1222], i_keys__payload[1218] };
+  assign \read_port__addr$425  = { read_place, i_keys__payload[1246], i_keys__payload[1242], i_keys__payload[1238], i_keys__payload[1234] };
+  assign \read_port__addr$426  = { read_place, i_keys__payload[1262], i_keys__payload[1258], i_keys__payload[1254], i_keys__payload[1250] };
+  assign \read_port__addr$427  = { read_place, i_keys__payload[1278], i_keys__payload[1274], i_keys__payload[1270], i_keys__payload[1266] };
+  assign \read_port__addr$428  = { read_place, i_keys__payload[1039], i_keys__payload[1035], i_keys__payload[1031], i_keys__payload[1027] };
+  assign \read_port__addr$429  = { read_place, i_keys__payload[1055], i_keys__payload[1051], i_keys__payload[1047], i_keys__payload[1043] };
+  assign \read_port__addr$430  = { read_place, i_keys__payload[1071], i_keys__payload[1067], i_keys__payload[1063], i_keys__payload[1059] };
+  assign \read_port__addr$431  = { read_place, i_keys__payload[1087], i_keys__payload[1083], i_keys__payload[1079], i_keys__payload[1075] };
+  assign \read_port__addr$432  = { read_place, i_keys__payload[1103], i_keys__payload[1099], i_keys__payload[1095], i_keys__payload[1091] };
+  assign \read_port__addr$433  = { read_place, i_keys__payload[1119], i_keys__payload[1115], i_keys__payload[1111], i_keys__payload[1107] };
+  assign \read_port__addr$434  = { read_place, i_keys__payload[1135], i_keys__payload[1131], i_keys__payload[1127], i_keys__payload[1123] };
+  assign \read_port__addr$435  = { read_place, i_keys__payload[1151], i_keys__payload[1147], i_keys__payload[1143], i_keys__payload[1139] };
+  assign \read_port__addr$436  = { read_place, i_keys__payload[1167], i_keys__payload[1163], i_keys__payload[1159], i_keys__payload[1155] };
+  assign \read_port__addr$437  = { read_place, i_keys__payload[1183], i_keys__payload[1179], i_keys__payload[1175], i_keys__payload[1171] };
+  assign \read_port__addr$438  = { read_place, i_keys__payload[1199], i_keys__payload[1195], i_keys__payload[1191], i_keys__payload[1187] };
+  assign \read_port__addr$439  = { read_place, i_keys__payload[1215], i_keys__payload[1211], i_keys__payload[1207], i_keys__payload[1203] };
+  assign \read_port__addr$440  = { read_place, i_keys__payload[1231], i_keys__payload[1227], i_keys__payload[1223], i_keys__payload[1219] };
+  assign \read_port__addr$441  = { read_place, i_keys__payload[1247], i_keys__payload[1243], i_keys__payload[1239], i_keys__payload[1235] };
+  assign \read_port__addr$442  = { read_place, i_keys__payload[1263], i_keys__payload[1259], i_keys__payload[1255], i_keys__payload[1251] };
+  assign \read_port__addr$443  = { read_place, i_keys__payload[1279], i_keys__payload[1275], i_keys__payload[1271], i_keys__payload[1267] };
+  assign estimate_5_keys = i_keys__payload[1535:1280];
+  assign \read_port__addr$446  = { read_place, i_keys__payload[1292], i_keys__payload[1288], i_keys__payload[1284], i_keys__payload[1280] };
+  assign \read_port__addr$447  = { read_place, i_keys__payload[1308], i_keys__payload[1304], i_keys__payload[1300], i_keys__payload[1296] };
+  assign \read_port__addr$448  = { read_place, i_keys__payload[1324], i_keys__payload[1320], i_keys__payload[1316], i_keys__payload[1312] };
+  assign \read_port__addr$449  = { read_place, i_keys__payload[1340], i_keys__payload[1336], i_keys__payload[1332], i_keys__payload[1328] };
+  assign \read_port__addr$450  = { read_place, i_keys__payload[1356], i_keys__payload[1352], i_keys__payload[1348], i_keys__payload[1344] };
+  assign \read_port__addr$451  = { read_place, i_keys__payload[1372], i_keys__payload[1368], i_keys__payload[1364], i_keys__payload[1360] };
+  assign \read_port__addr$452  = { read_place, i_keys__payload[1388], i_keys__payload[1384], i_keys__payload[1380], i_keys__payload[1376] };
+  assign \read_port__addr$453  = { read_place, i_keys__payload[1404], i_keys__payload[1400], i_keys__payload[1396], i_keys__payload[1392] };
+  assign \read_port__addr$454  = { read_place, i_keys__payload[1420], i_keys__payload[1416], i_keys__payload[1412], i_keys__payload[1408] };
+  assign \read_port__addr$455  = { read_place, i_keys__payload[1436], i_keys__payload[1432], i_keys__payload[1428], i_keys__payload[1424] };
+  assign \read_port__addr$456  = { read_place, i_keys__payload[1452], i_keys__payload[1448], i_keys__payload[1444], i_keys__payload[1440] };
+  assign \read_port__addr$457  = { read_place, i_keys__payload[1468], i_keys__payload[1464], i_keys__payload[1460], i_keys__payload[1456] };
+  assign \read_port__addr$458  = { read_place, i_keys__payload[1484], i_keys__payload[1480], i_keys__payload[1476], i_keys__payload[1472] };
+  assign \read_port__addr$459  = { read_place, i_keys__payload[1500], i_keys__payload[1496], i_keys__payload[1492], i_keys__payload[1488] };
+  assign \read_port__addr$460  = { read_place, i_keys__payload[1516], i_keys__payload[1512], i_keys__payload[1508], i_keys__payload[1504] };
+  assign \read_port__addr$461  = { read_place, i_keys__payload[1532], i_keys__payload[1528], i_keys__payload[1524], i_keys__payload[1520] };
+  assign \read_port__addr$462  = { read_place, i_keys__payload[1293], i_keys__payload[1289], i_keys__payload[1285], i_keys__payload[1281] };
+  assign \read_port__addr$463  = { read_place, i_keys__payload[1309], i_keys__payload[1305], i_keys__payload[1301], i_keys__payload[1297] };
+  assign \read_port__addr$464  = { read_place, i_keys__payload[1325], i_keys__payload[1321], i_keys__payload[1317], i_keys__payload[1313] };
+  assign \read_port__addr$465  = { read_place, i_keys__payload[1341], i_keys__payload[1337], i_keys__payload[1333], i_keys__payload[1329] };
+  assign \read_port__addr$466  = { read_place, i_keys__payload[1357], i_keys__payload[1353], i_keys__payload[1349], i_keys__payload[1345] };
+  assign \read_port__addr$467  = { read_place, i_keys__payload[1373], i_keys__payload[1369], i_keys__payload[1365], i_keys__payload[1361] };
+  assign \read_port__addr$468  = { read_place, i_keys__payload[1389], i_keys__payload[1385], i_keys__payload[1381], i_keys__payload[1377] };
+  assign \read_port__addr$469  = { read_place, i_keys__payload[1405], i_keys__payload[1401], i_keys__payload[1397], i_keys__payload[1393] };
+  assign \read_port__addr$470  = { read_place, i_keys__payload[1421], i_keys__payload[1417], i_keys__payload[1413], i_keys__payload[1409] };
+  assign \read_port__addr$471  = { read_place, i_keys__payload[1437], i_keys__payload[1433], i_keys__payload[1429], i_keys__payload[1425] };
+  assign \read_port__addr$472  = { read_place, i_keys__payload[1453], i_keys__payload[1449], i_keys__payload[1445], i_keys__payload[1441] };
+  assign \read_port__addr$473  = { read_place, i_keys__payload[1469], i_keys__payload[1465], i_keys__payload[1461], i_keys__payload[1457] };
+  assign \read_port__addr$474  = { read_place, i_keys__payload[1485], i_keys__payload[1481], i_keys__payload[1477], i_keys__payload[1473] };
+  assign \read_port__addr$475  = { read_place, i_keys__payload[1501], i_keys__payload[1497], i_keys__payload[1493], i_keys__payload[1489] };
+  assign \read_port__addr$476  = { read_place, i_keys__payload[1517], i_keys__payload[1513], i_keys__payload[1509], i_keys__payload[1505] };
+  assign \read_port__addr$477  = { read_place, i_keys__payload[1533], i_keys__payload[1529], i_keys__payload[1525], i_keys__payload[1521] };
+  assign \read_port__addr$478  = { read_place, i_keys__payload[1294], i_keys__payload[1290], i_keys__payload[1286], i_keys__payload[1282] };
+  assign \read_port__addr$479  = { read_place, i_keys__payload[1310], i_keys__payload[1306], i_keys__payload[1302], i_keys__payload[1298] };
+  assign \read_port__addr$480  = { read_place, i_keys__payload[1326], i_keys__payload[1322], i_keys__payload[1318], i_keys__payload[1314] };
+  assign \read_port__addr$481  = { read_place, i_keys__payload[1342], i_keys__payload[1338], i_keys__payload[1334], i_keys__payload[1330] };
+  assign \read_port__addr$482  = { read_place, i_keys__payload[1358], i_keys__payload[1354], i_keys__payload[1350], i_keys__payload[1346] };
+  assign \read_port__addr$483  = { read_place, i_keys__payload[1374], i_keys__payload[1370], i_keys__payload[1366], i_keys__payload[1362] };
+  assign \read_port__addr$484  = { read_place, i_keys__payload[1390], i_keys__payload[1386], i_keys__payload[1382], i_keys__payload[1378] };
+  assign \read_port__addr$485  = { read_place, i_keys__payload[1406], i_keys__payload[1402], i_keys__payload[1398], i_keys__payload[1394] };
+  assign \read_port__addr$486  = { read_place, i_keys__payload[1422], i_keys__payload[1418], i_keys__payload[1414], i_keys__payload[1410] };
+  assign \read_port__addr$487  = { read_place, i_keys__payload[1438], i_keys__payload[1434], i_keys__payload[1430], i_keys__payload[1426] };
+  assign \read_port__addr$488  = { read_place, i_keys__payload[1454], i_keys__payload[1450], i_keys__payload[1446], i_keys__payload[1442] };
+  assign \read_port__addr$489  = { read_place, i_keys__payload[1470], i_keys__payload[1466], i_keys__payload[1462], i_keys__payload[1458] };
+  assign \read_port__addr$490  = { read_place, i_keys__payload[1486], i_keys__payload[1482], i_keys__payload[1478], i_keys__payload[1474] };
+  assign \read_port__addr$491  = { read_place, i_keys__payload[1502], i_keys__payload[1498], i_keys__payload[1494], i_keys__payload[1490] };
+  assign \read_port__addr$492  = { read_place, i_keys__payload[1518], i_keys__payload[1514], i_keys__payload[1510], i_keys__payload[1506] };
+  assign \read_port__addr$493  = { read_place, i_keys__payload[1534], i_keys__payload[1530], i_keys__payload[1526], i_keys__payload[1522] };
+  assign \read_port__addr$494  = { read_place, i_keys__payload[1295], i_keys__payload[1291], i_keys__payload[1287], i_keys__payload[1283] };
+  assign \read_port__addr$495  = { read_place, i_keys__payload[1311], i_keys__payload[1307], i_keys__payload[1303], i_keys__payload[1299] };
+  assign \read_port__addr$496  = { read_place, i_keys__payload[1327], i_keys__payload[1323], i_keys__payload[1319], i_keys__payload[1315] };
+  assign \read_port__addr$497  = { read_place, i_keys__payload[1343], i_keys__payload[1339], i_keys__payload[1335], i_keys__payload[1331] };
+  assign \read_port__addr$498  = { read_place, i_keys__payload[1359], i_keys__payload[1355], i_keys__payload[1351], i_keys__payload[1347] };
+  assign \read_port__addr$499  = { read_place, i_keys__payload[1375], i_keys__payload[1371], i_keys__payload[1367], i_keys__payload[1363] };
+  assign \read_port__addr$500  = { read_place, i_keys__payload[1391], i_keys__payload[1387], i_keys__payload[1383], i_keys__payload[1379] };
+  assign \read_port__addr$501  = { read_place, i_keys__payload[1407], i_keys__payload[1403], i_keys__payload[1399], i_keys__payload[1395] };
+  assign \read_port__addr$502  = { read_place, i_keys__payload[1423], i_keys__payload[1419], i_keys__payload[1415], i_keys__payload[1411] };
+  assign \read_port__addr$503  = { read_place, i_keys__payload[1439], i_keys__payload[1435], i_keys__payload[1431], i_keys__payload[1427] };
+  assign \read_port__addr$504  = { read_place, i_keys__payload[1455], i_keys__payload[1451], i_keys__payload[1447], i_keys__payload[1443] };
+  assign \read_port__addr$505  = { read_place, i_keys__payload[1471], i_keys__payload[1467], i_keys__payload[1463], i_keys__payload[1459] };
+  assign \read_port__addr$506  = { read_place, i_keys__payload[1487], i_keys__payload[1483], i_keys__payload[1479], i_keys__payload[1475] };
+  assign \read_port__addr$507  = { read_place, i_keys__payload[1503], i_keys__payload[1499], i_keys__payload[1495], i_keys__payload[1491] };
+  assign \read_port__addr$508  = { read_place, i_keys__payload[1519], i_keys__payload[1515], i_keys__payload[1511], i_keys__payload[1507] };
+  assign \read_port__addr$509  = { read_place, i_keys__payload[1535], i_keys__payload[1531], i_keys__payload[1527], i_keys__payload[1523] };
+  assign estimate_6_keys = i_keys__payload[1791:1536];
+  assign \read_port__addr$512  = { read_place, i_keys__payload[1548], i_keys__payload[1544], i_keys__payload[1540], i_keys__payload[1536] };
+  assign \read_port__addr$513  = { read_place, i_keys__payload[1564], i_keys__payload[1560], i_keys__payload[1556], i_keys__payload[1552] };
+  assign \read_port__addr$514  = { read_place, i_keys__payload[1580], i_keys__payload[1576], i_keys__payload[1572], i_keys__payload[1568] };
+  assign \read_port__addr$515  = { read_place, i_keys__payload[1596], i_keys__payload[1592], i_keys__payload[1588], i_keys__payload[1584] };
+  assign \read_port__addr$516  = { read_place, i_keys__payload[1612], i_keys__payload[1608], i_keys__payload[1604], i_keys__payload[1600] };
+  assign \read_port__addr$517  = { read_place, i_keys__payload[1628], i_keys__payload[1624], i_keys__payload[1620], i_keys__payload[1616] };
+  assign \read_port__addr$518  = { read_place, i_keys__payload[1644], i_keys__payload[1640], i_keys__payload[1636], i_keys__payload[1632] };
+  assign \read_port__addr$519  = { read_place, i_keys__payload[1660], i_keys__payload[1656], i_keys__payload[1652], i_keys__payload[1648] };
+  assign \read_port__addr$520  = { read_place, i_keys__payload[1676], i_keys__payload[1672], i_keys__payload[1668], i_keys__payload[1664] };
+  assign \read_port__addr$521  = { read_place, i_keys__payload[1692], i_keys__payload[1688], i_keys__payload[1684], i_keys__payload[1680] };
+  assign \read_port__addr$522  = { read_place, i_keys__payload[1708], i_keys__payload[1704], i_keys__payload[1700], i_keys__payload[1696] };
+  assign \read_port__addr$523  = { read_place, i_keys__payload[1724], i_keys__payload[1720], i_keys__payload[1716], i_keys__payload[1712] };
+  assign \read_port__addr$524  = { read_place, i_keys__payload[1740], i_keys__payload[1736], i_keys__payload[1732], i_keys__payload[1728] };
+  assign \read_port__addr$525  = { read_place, i_keys__payload[1756], i_keys__payload[1752], i_keys__payload[1748], i_keys__payload[1744] };
+  assign \read_port__addr$526  = { read_place, i_keys__payload[1772], i_keys__payload[1768], i_keys__payload[1764], i_keys__payload[1760] };
+  assign \read_port__addr$527  = { read_place, i_keys__payload[1788], i_keys__payload[1784], i_keys__payload[1780], i_keys__payload[1776] };
+  assign \read_port__addr$528  = { read_place, i_keys__payload[1549], i_keys__payload[1545], i_keys__payload[1541], i_keys__payload[1537] };
+  assign \read_port__addr$529  = { read_place, i_keys__payload[1565], i_keys__payload[1561], i_keys__payload[1557], i_keys__payload[1553] };
+  assign \read_port__addr$530  = { read_place, i_keys__payload[1581], i_keys__payload[1577], i_keys__payload[1573], i_keys__payload[1569] };
+  assign \read_port__addr$531  = { read_place, i_keys__payload[1597], i_keys__payload[1593], i_keys__payload[1589], i_keys__payload[1585] };
+  assign \read_port__addr$532  = { read_place, i_keys__payload[1613], i_keys__payload[1609], i_keys__payload[1605], i_keys__payload[1601] };
+  assign \read_port__addr$533  = { read_place, i_keys__payload[1629], i_keys__payload[1625], i_keys__payload[1621], i_keys__payload[1617] };
+  assign \read_port__addr$534  = { read_place, i_keys__payload[1645], i_keys__payload[1641], i_keys__payload[1637], i_keys__payload[1633] };
+  assign \read_port__addr$535  = { read_place, i_keys__payload[1661], i_keys__payload[1657], i_keys__payload[1653], i_keys__payload[1649] };
+  assign \read_port__addr$536  = { read_place, i_keys__payload[1677], i_keys__payload[1673], i_keys__payload[1669], i_keys__payload[1665] };
+  assign \read_port__addr$537  = { read_place, i_keys__payload[1693], i_keys__payload[1689], i_keys__payload[1685], i_keys__payload[1681] };
+  assign \read_port__addr$538  = { read_place, i_keys__payload[1709], i_keys__payload[1705], i_keys__payload[1701], i_keys__payload[1697] };
+  assign \read_port__addr$539  = { read_place, i_keys__payload[1725], i_keys__payload[1721], i_keys__payload[1717], i_keys__payload[1713] };
+  assign \read_port__addr$540  = { read_place, i_keys__payload[1741], i_keys__payload[1737], i_keys__payload[1733], i_keys__payload[1729] };
+  assign \read_port__addr$541  = { read_place, i_keys__payload[1757], i_keys__payload[1753], i_keys__payload[1749], i_keys__payload[1745] };
+  assign \read_port__addr$542  = { read_place, i_keys__payload[1773], i_keys__payload[1769], i_keys__payload[1765], i_keys__payload[1761] };
+  assign \read_port__addr$543  = { read_place, i_keys__payload[1789], i_keys__payload[1785], i_keys__payload[1781], i_keys__payload[1777] };
+  assign \read_port__addr$544  = { read_place, i_keys__payload[1550], i_keys__payload[1546], i_keys__payload[1542], i_keys__payload[1538] };
+  assign \read_port__addr$545  = { read_place, i_keys__payload[1566], i_keys__payload[1562], i_keys__payload[1558], i_keys__payload[1554] };
+  assign \read_port__addr$546  = { read_place, i_keys__payload[1582], i_keys__payload[1578], i_keys__payload[1574], i_keys__payload[1570] };
+  assign \read_port__addr$547  = { read_place, i_keys__payload[1598], i_keys__payload[1594], i_keys__payload[1590], i_keys__payload[1586] };
+  assign \read_port__addr$548  = { read_place, i_keys__payload[1614], i_keys__payload[1610], i_keys__payload[1606], i_keys__payload[1602] };
+  assign \read_port__addr$549  = { read_place, i_keys__payload[1630], i_keys__payload[1626], i_keys__payload[1622], i_keys__payload[1618] };
+  assign \read_port__addr$550  = { read_place, i_keys__payload[1646], i_keys__payload[1642], i_keys__payload[1638], i_keys__payload[1634] };
+  assign \read_port__addr$551  = { read_place, i_keys__payload[1662], i_keys__payload[1658], i_keys__payload[1654], i_keys__payload[1650] };
+  assign \read_port__addr$552  = { read_place, i_keys__payload[1678], i_keys__payload[1674], i_keys__payload[1670], i_keys__payload[1666] };
+  assign \read_port__addr$553  = { read_place, i_keys__payload[1694], i_keys__payload[1690], i_keys__payload[1686], i_keys__payload[1682] };
+  assign \read_port__addr$554  = { read_place, i_keys__payload[1710], i_keys__payload[1706], i_keys__payload[1702], i_keys__payload[1698] };
+  assign \read_port__addr$555  = { read_place, i_keys__payload[1726], i_keys__payload[1722], i_keys__payload[1718], i_keys__payload[1714] };
+  assign \read_port__addr$556  = { read_place, i_keys__payload[1742], i_keys__payload[1738], i_keys__payload[1734], i_keys__payload[1730] };
+  assign \read_port__addr$557  = { read_place, i_keys__payload[1758], i_keys__payload[1754], i_keys__payload[1750], i_keys__payload[1746] };
+  assign \read_port__addr$558  = { read_place, i_keys__payload[1774], i_keys__payload[1770], i_keys__payload[1766], i_keys__payload[1762] };
+  assign \read_port__addr$559  = { read_place, i_keys__payload[1790], i_keys__payload[1786], i_keys__payload[1782], i_keys__payload[1778] };
+  assign \read_port__addr$560  = { read_place, i_keys__payload[1551], i_keys__payload[1547], i_keys__payload[1543], i_keys__payload[1539] };
+  assign \read_port__addr$561  = { read_place, i_keys__payload[1567], i_keys__payload[1563], i_keys__payload[1559], i_keys__payload[1555] };
+  assign \read_port__addr$562  = { read_place, i_keys__payload[1583], i_keys__payload[1579], i_keys__payload[1575], i_keys__payload[1571] };
+  assign \read_port__addr$563  = { read_place, i_keys__payload[1599], i_keys__payload[1595], i_keys__payload[1591], i_keys__payload[1587] };
+  assign \read_port__addr$564  = { read_place, i_keys__payload[1615], i_keys__payload[1611], i_keys__payload[1607], i_keys__payload[1603] };
+  assign \read_port__addr$565  = { read_place, i_keys__payload[1631], i_keys__payload[1627], i_keys__payload[1623], i_keys__payload[1619] };
+  assign \read_port__addr$566  = { read_place, i_keys__payload[1647], i_keys__payload[1643], i_keys__payload[1639], i_keys__payload[1635] };
+  assign \read_port__addr$567  = { read_place, i_keys__payload[1663], i_keys__payload[1659], i_keys__payload[1655], i_keys__payload[1651] };
+  assign \read_port__addr$568  = { read_place, i_keys__payload[1679], i_keys__payload[1675], i_keys__payload[1671], i_keys__payload[1667] };
+  assign \read_port__addr$569  = { read_place, i_keys__payload[1695], i_keys__payload[1691], i_keys__payload[1687], i_keys__payload[1683] };
+  assign \read_port__addr$570  = { read_place, i_keys__payload[1711], i_keys__payload[1707], i_keys__payload[1703], i_keys__payload[1699] };
+  assign \read_port__addr$571  = { read_place, i_keys__payload[1727], i_keys__payload[1723], i_keys__payload[1719], i_keys__payload[1715] };
+  assign \read_port__addr$572  = { read_place, i_keys__payload[1743], i_keys__payload[1739], i_keys__payload[1735], i_keys__payload[1731] };
+  assign \read_port__addr$573  = { read_place, i_keys__payload[1759], i_keys__payload[1755], i_keys__payload[1751], i_keys__payload[1747] };
+  assign \read_port__addr$574  = { read_place, i_keys__payload[1775], i_keys__payload[1771], i_keys__payload[1767], i_keys__payload[1763] };
+  assign \read_port__addr$575  = { read_place, i_keys__payload[1791], i_keys__payload[1787], i_keys__payload[1783], i_keys__payload[1779] };
+  assign estimate_7_keys = i_keys__payload[2047:1792];
+  assign \read_port__addr$578  = { read_place, i_keys__payload[1804], i_keys__payload[1800], i_keys__payload[1796], i_keys__payload[1792] };
+  assign \read_port__addr$579  = { read_place, i_keys__payload[1820], i_keys__payload[1816], i_keys__payload[1812], i_keys__payload[1808] };
+  assign \read_port__addr$580  = { read_place, i_keys__payload[1836], i_keys__payload[1832], i_keys__payload[1828], i_keys__payload[1824] };
+  assign \read_port__addr$581  = { read_place, i_keys__payload[1852], i_keys__payload[1848], i_keys__payload[1844], i_keys__payload[1840] };
+  assign \read_port__addr$582  = { read_place, i_keys__payload[1868], i_keys__payload[1864], i_keys__payload[1860], i_keys__payload[1856] };
+  assign \read_port__addr$583  = { read_place, i_keys__payload[1884], i_keys__payload[1880], i_keys__payload[1876], i_keys__payload[1872] };
+  assign \read_port__addr$584  = { read_place, i_keys__payload[1900], i_keys__payload[1896], i_keys__payload[1892], i_keys__payload[1888] };
+  assign \read_port__addr$585  = { read_place, i_keys__payload[1916], i_keys__payload[1912], i_keys__payload[1908], i_keys__payload[1904] };
+  assign \read_port__addr$586  = { read_place, i_keys__payload[1932], i_keys__payload[1928], i_keys__payload[1924], i_keys__payload[1920] };
+  assign \read_port__addr$587  = { read_place, i_keys__payload[1948], i_keys__payload[1944], i_keys__payload[1940], i_keys__payload[1936] };
+  assign \read_port__addr$588  = { read_place, i_keys__payload[1964], i_keys__payload[1960], i_keys__payload[1956], i_keys__payload[1952] };
+  assign \read_port__addr$589  = { read_place, i_keys__payload[1980], i_keys__payload[1976], i_keys__payload[1972], i_keys__payload[1968] };
+  assign \read_port__addr$590  = { read_place, i_keys__payload[1996], i_keys__payload[1992], i_keys__payload[1988], i_keys__payload[1984] };
+  assign \read_port__addr$591  = { read_place, i_keys__payload[2012], i_keys__payload[2008], i_keys__payload[2004], i_keys__payload[2000] };
+  assign \read_port__addr$592  = { read_place, i_keys__payload[2028], i_keys__payload[2024], i_keys__payload[2020], i_keys__payload[2016] };
+  assign \read_port__addr$593  = { read_place, i_keys__payload[2044], i_keys__payload[2040], i_keys__payload[2036], i_keys__payload[2032] };
+  assign \read_port__addr$594  = { read_place, i_keys__payload[1805], i_keys__payload[1801], i_keys__payload[1797], i_keys__payload[1793] };
+  assign \read_port__addr$595  = { read_place, i_keys__payload[1821], i_keys__payload[1817], i_keys__payload[1813], i_keys__payload[1809] };
+  assign \read_port__addr$596  = { read_place, i_keys__payload[1837], i_keys__payload[1833], i_keys__payload[1829], i_keys__payload[1825] };
+  assign \read_port__addr$597  = { read_place, i_keys__payload[1853], i_keys__payload[1849], i_keys__payload[1845], i_keys__payload[1841] };
+  assign \read_port__addr$598  = { read_place, i_keys__payload[1869], i_keys__payload[1865], i_keys__payload[1861], i_keys__payload[1857] };
+  assign \read_port__addr$599  = { read_place, i_keys__payload[1885], i_keys__payload[1881], i_keys__payload[1877], i_keys__payload[1873] };
+  assign \read_port__addr$600  = { read_place, i_keys__payload[1901], i_keys__payload[1897], i_keys__payload[1893], i_keys__payload[1889] };
+  assign \read_port__addr$601  = { read_place, i_keys__payload[1917], i_keys__payload[1913], i_keys__payload[1909], i_keys__payload[1905] };
+  assign \read_port__addr$602  = { read_place, i_keys__payload[1933], i_keys__payload[1929], i_keys__payload[1925], i_keys__payload[1921] };
+  assign \read_port__addr$603  = { read_place, i_keys__payload[1949], i_keys__payload[1945], i_keys__payload[1941], i_keys__payload[1937] };
+  assign \read_port__addr$604  = { read_place, i_keys__payload[1965], i_keys__payload[1961], i_keys__payload[1957], i_keys__payload[1953] };
+  assign \read_port__addr$605  = { read_place, i_keys__payload[1981], i_keys__payload[1977], i_keys__payload[1973], i_keys__payload[1969] };
+  assign \read_port__addr$606  = { read_place, i_keys__payload[1997], i_keys__payload[1993], i_keys__payload[1989], i_keys__payload[1985] };
+  assign \read_port__addr$607  = { read_place, i_keys__payload[2013], i_keys__payload[2009], i_keys__payload[2005], i_keys__payload[2001] };
+  assign \read_port__addr$608  = { read_place, i_keys__payload[2029], i_keys__payload[2025], i_keys__payload[2021], i_keys__payload[2017] };
+  assign \read_port__addr$609  = { read_place, i_keys__payload[2045], i_keys__payload[2041], i_keys__payload[2037], i_keys__payload[2033] };
+  assign \read_port__addr$610  = { read_place, i_keys__payload[1806], i_keys__payload[1802], i_keys__payload[1798], i_keys__payload[1794] };
+  assign \read_port__addr$611  = { read_place, i_keys__payload[1822], i_keys__payload[1818], i_keys__payload[1814], i_keys__payload[1810] };
+  assign \read_port__addr$612  = { read_place, i_keys__payload[1838], i_keys__payload[1834], i_keys__payload[1830], i_keys__payload[1826] };
+  assign \read_port__addr$613  = { read_place, i_keys__payload[1854], i_keys__payload[1850], i_keys__payload[1846], i_keys__payload[1842] };
+  assign \read_port__addr$614  = { read_place, i_keys__payload[1870], i_keys__payload[1866], i_keys__payload[1862], i_keys__payload[1858] };
+  assign \read_port__addr$615  = { read_place, i_keys__payload[1886], i_keys__payload[1882], i_keys__payload[1878], i_keys__payload[1874] };
+  assign \read_port__addr$616  = { read_place, i_keys__payload[1902], i_keys__payload[1898], i_keys__payload[1894], i_keys__payload[1890] };
+  assign \read_port__addr$617  = { read_place, i_keys__payload[1918], i_keys__payload[1914], i_keys__payload[1910], i_keys__payload[1906] };
+  assign \read_port__addr$618  = { read_place, i_keys__payload[1934], i_keys__payload[1930], i_keys__payload[1926], i_keys__payload[1922] };
+  assign \read_port__addr$619  = { read_place, i_keys__payload[1950], i_keys__payload[1946], i_keys__payload[1942], i_keys__payload[1938] };
+  assign \read_port__addr$620  = { read_place, i_keys__payload[1966], i_keys__payload[1962], i_keys__payload[1958], i_keys__payload[1954] };
+  assign \read_port__addr$621  = { read_place, i_keys__payload[1982], i_keys__payload[1978], i_keys__payload[1974], i_keys__payload[1970] };
+  assign \read_port__addr$622  = { read_place, i_keys__payload[1998], i_keys__payload[1994], i_keys__payload[1990], i_keys__payload[1986] };
+  assign \read_port__addr$623  = { read_place, i_keys__payload[2014], i_keys__payload[2010], i_keys__payload[2006], i_keys__payload[2002] };
+  assign \read_port__addr$624  = { read_place, i_keys__payload[2030], i_keys__payload[2026], i_keys__payload[2022], i_keys__payload[2018] };
+  assign \read_port__addr$625  = { read_place, i_keys__payload[2046], i_keys__payload[2042], i_keys__payload[2038], i_keys__payload[2034] };
+  assign \read_port__addr$626  = { read_place, i_keys__payload[1807], i_keys__payload[1803], i_keys__payload[1799], i_keys__payload[1795] };
+  assign \read_port__addr$627  = { read_place, i_keys__payload[1823], i_keys__payload[1819], i_keys__payload[1815], i_keys__payload[1811] };
+  assign \read_port__addr$628  = { read_place, i_keys__payload[1839], i_keys__payload[1835], i_keys__payload[1831], i_keys__payload[1827] };
+  assign \read_port__addr$629  = { read_place, i_keys__payload[1855], i_keys__payload[1851], i_keys__payload[1847], i_keys__payload[1843] };
+  assign \read_port__addr$630  = { read_place, i_keys__payload[1871], i_keys__payload[1867], i_keys__payload[1863], i_keys__payload[1859] };
+  assign \read_port__addr$631  = { read_place, i_keys__payload[1887], i_keys__payload[1883], i_keys__payload[1879], i_keys__payload[1875] };
+  assign \read_port__addr$632  = { read_place, i_keys__payload[1903], i_keys__payload[1899], i_keys__payload[1895], i_keys__payload[1891] };
+  assign \read_port__addr$633  = { read_place, i_keys__payload[1919], i_keys__payload[1915], i_keys__payload[1911], i_keys__payload[1907] };
+  assign \read_port__addr$634  = { read_place, i_keys__payload[1935], i_keys__payload[1931], i_keys__payload[1927], i_keys__payload[1923] };
+  assign \read_port__addr$635  = { read_place, i_keys__payload[1951], i_keys__payload[1947], i_keys__payload[1943], i_keys__payload[1939] };
+  assign \read_port__addr$636  = { read_place, i_keys__payload[1967], i_keys__payload[1963], i_keys__payload[1959], i_keys__payload[1955] };
+  assign \read_port__addr$637  = { read_place, i_keys__payload[1983], i_keys__payload[1979], i_keys__payload[1975], i_keys__payload[1971] };
+  assign \read_port__addr$638  = { read_place, i_keys__payload[1999], i_keys__payload[1995], i_keys__payload[1991], i_keys__payload[1987] };
+  assign \read_port__addr$639  = { read_place, i_keys__payload[2015], i_keys__payload[2011], i_keys__payload[2007], i_keys__payload[2003] };
+  assign \read_port__addr$640  = { read_place, i_keys__payload[2031], i_keys__payload[2027], i_keys__payload[2023], i_keys__payload[2019] };
+  assign \read_port__addr$641  = { read_place, i_keys__payload[2047], i_keys__payload[2043], i_keys__payload[2039], i_keys__payload[2035] };
   assign \o_prepared__payload.buffer  = o_prepared__payload[0];
   assign \o_prepared__payload.valid_keys  = o_prepared__payload[11:1];
   assign \tag_0.buffer  = tag_0[0];
@@ -25771,6 +26299,70 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \i_query__payload.tag  = i_query__payload[267:256];
   assign \i_query__payload.tag.buffer  = i_query__payload[256];
   assign \i_query__payload.tag.valid_keys  = i_query__payload[267:257];
+  assign \estimate_0_keys[0]  = i_keys__payload[3:0];
+  assign \estimate_0_keys[1]  = i_keys__payload[7:4];
+  assign \estimate_0_keys[2]  = i_keys__payload[11:8];
+  assign \estimate_0_keys[3]  = i_keys__payload[15:12];
+  assign \estimate_0_keys[4]  = i_keys__payload[19:16];
+  assign \estimate_0_keys[5]  = i_keys__payload[23:20];
+  assign \estimate_0_keys[6]  = i_keys__payload[27:24];
+  assign \estimate_0_keys[7]  = i_keys__payload[31:28];
+  assign \estimate_0_keys[8]  = i_keys__payload[35:32];
+  assign \estimate_0_keys[9]  = i_keys__payload[39:36];
+  assign \estimate_0_keys[10]  = i_keys__payload[43:40];
+  assign \estimate_0_keys[11]  = i_keys__payload[47:44];
+  assign \estimate_0_keys[12]  = i_keys__payload[51:48];
+  assign \estimate_0_keys[13]  = i_keys__payload[55:52];
+  assign \estimate_0_keys[14]  = i_keys__payload[59:56];
+  assign \estimate_0_keys[15]  = i_keys__payload[63:60];
+  assign \estimate_0_keys[16]  = i_keys__payload[67:64];
+  assign \estimate_0_keys[17]  = i_keys__payload[71:68];
+  assign \estimate_0_keys[18]  = i_keys__payload[75:72];
+  assign \estimate_0_keys[19]  = i_keys__payload[79:76];
+  assign \estimate_0_keys[20]  = i_keys__payload[83:80];
+  assign \estimate_0_keys[21]  = i_keys__payload[87:84];
+  assign \estimate_0_keys[22]  = i_keys__payload[91:88];
+  assign \estimate_0_keys[23]  = i_keys__payload[95:92];
+  assign \estimate_0_keys[24]  = i_keys__payload[99:96];
+  assign \estimate_0_keys[25]  = i_keys__payload[103:100];
+  assign \estimate_0_keys[26]  = i_keys__payload[107:104];
+  assign \estimate_0_keys[27]  = i_keys__payload[111:108];
+  assign \estimate_0_keys[28]  = i_keys__payload[115:112];
+  assign \estimate_0_keys[29]  = i_keys__payload[119:116];
+  assign \estimate_0_keys[30]  = i_keys__payload[123:120];
+  assign \estimate_0_keys[31]  = i_keys__payload[127:124];
+  assign \estimate_0_keys[32]  = i_keys__payload[131:128];
+  assign \estimate_0_keys[33]  = i_keys__payload[135:132];
+  assign \estimate_0_keys[34]  = i_keys__payload[139:136];
+  assign \estimate_0_keys[35]  = i_keys__payload[143:140];
+  assign \estimate_0_keys[36]  = i_keys__payload[147:144];
+  assign \estimate_0_keys[37]  = i_keys__payload[151:148];
+  assign \estimate_0_keys[38]  = i_keys__payload[155:152];
+  assign \estimate_0_keys[39]  = i_keys__payload[159:156];
+  assign \estimate_0_keys[40]  = i_keys__payload[163:160];
+  assign \estimate_0_keys[41]  = i_keys__payload[167:164];
+  assign \estimate_0_keys[42]  = i_keys__payload[171:168];
+  assign \estimate_0_keys[43]  = i_keys__payload[175:172];
+  assign \estimate_0_keys[44]  = i_keys__payload[179:176];
+  assign \estimate_0_keys[45]  = i_keys__payload[183:180];
+  assign \estimate_0_keys[46]  = i_keys__payload[187:184];
+  assign \estimate_0_keys[47]  = i_keys__payload[191:188];
+  assign \estimate_0_keys[48]  = i_keys__payload[195:192];
+  assign \estimate_0_keys[49]  = i_keys__payload[199:196];
+  assign \estimate_0_keys[50]  = i_keys__payload[203:200];
+  assign \estimate_0_keys[51]  = i_keys__payload[207:204];
+  assign \estimate_0_keys[52]  = i_keys__payload[211:208];
+  assign \estimate_0_keys[53]  = i_keys__payload[215:212];
+  assign \estimate_0_keys[54]  = i_keys__payload[219:216];
+  assign \estimate_0_keys[55]  = i_keys__payload[223:220];
+  assign \estimate_0_keys[56]  = i_keys__payload[227:224];
+  assign \estimate_0_keys[57]  = i_keys__payload[231:228];
+  assign \estimate_0_keys[58]  = i_keys__payload[235:232];
+  assign \estimate_0_keys[59]  = i_keys__payload[239:236];
+  assign \estimate_0_keys[60]  = i_keys__payload[243:240];
+  assign \estimate_0_keys[61]  = i_keys__payload[247:244];
+  assign \estimate_0_keys[62]  = i_keys__payload[251:248];
+  assign \estimate_0_keys[63]  = i_keys__payload[255:252];
   assign \i_keys__payload.terms  = i_keys__payload[2047:0];
   assign \i_keys__payload.terms.estimate  = i_keys__payload[2047:0];
   assign \i_keys__payload.terms.estimate[0]  = i_keys__payload[255:0];
@@ -26303,6 +26895,454 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \o__payload.estimate[5]  = o__payload[83:70];
   assign \o__payload.estimate[6]  = o__payload[97:84];
   assign \o__payload.estimate[7]  = o__payload[111:98];
+  assign \estimate_1_keys[0]  = i_keys__payload[259:256];
+  assign \estimate_1_keys[1]  = i_keys__payload[263:260];
+  assign \estimate_1_keys[2]  = i_keys__payload[267:264];
+  assign \estimate_1_keys[3]  = i_keys__payload[271:268];
+  assign \estimate_1_keys[4]  = i_keys__payload[275:272];
+  assign \estimate_1_keys[5]  = i_keys__payload[279:276];
+  assign \estimate_1_keys[6]  = i_keys__payload[283:280];
+  assign \estimate_1_keys[7]  = i_keys__payload[287:284];
+  assign \estimate_1_keys[8]  = i_keys__payload[291:288];
+  assign \estimate_1_keys[9]  = i_keys__payload[295:292];
+  assign \estimate_1_keys[10]  = i_keys__payload[299:296];
+  assign \estimate_1_keys[11]  = i_keys__payload[303:300];
+  assign \estimate_1_keys[12]  = i_keys__payload[307:304];
+  assign \estimate_1_keys[13]  = i_keys__payload[311:308];
+  assign \estimate_1_keys[14]  = i_keys__payload[315:312];
+  assign \estimate_1_keys[15]  = i_keys__payload[319:316];
+  assign \estimate_1_keys[16]  = i_keys__payload[323:320];
+  assign \estimate_1_keys[17]  = i_keys__payload[327:324];
+  assign \estimate_1_keys[18]  = i_keys__payload[331:328];
+  assign \estimate_1_keys[19]  = i_keys__payload[335:332];
+  assign \estimate_1_keys[20]  = i_keys__payload[339:336];
+  assign \estimate_1_keys[21]  = i_keys__payload[343:340];
+  assign \estimate_1_keys[22]  = i_keys__payload[347:344];
+  assign \estimate_1_keys[23]  = i_keys__payload[351:348];
+  assign \estimate_1_keys[24]  = i_keys__payload[355:352];
+  assign \estimate_1_keys[25]  = i_keys__payload[359:356];
+  assign \estimate_1_keys[26]  = i_keys__payload[363:360];
+  assign \estimate_1_keys[27]  = i_keys__payload[367:364];
+  assign \estimate_1_keys[28]  = i_keys__payload[371:368];
+  assign \estimate_1_keys[29]  = i_keys__payload[375:372];
+  assign \estimate_1_keys[30]  = i_keys__payload[379:376];
+  assign \estimate_1_keys[31]  = i_keys__payload[383:380];
+  assign \estimate_1_keys[32]  = i_keys__payload[387:384];
+  assign \estimate_1_keys[33]  = i_keys__payload[391:388];
+  assign \estimate_1_keys[34]  = i_keys__payload[395:392];
+  assign \estimate_1_keys[35]  = i_keys__payload[399:396];
+  assign \estimate_1_keys[36]  = i_keys__payload[403:400];
+  assign \estimate_1_keys[37]  = i_keys__payload[407:404];
+  assign \estimate_1_keys[38]  = i_keys__payload[411:408];
+  assign \estimate_1_keys[39]  = i_keys__payload[415:412];
+  assign \estimate_1_keys[40]  = i_keys__payload[419:416];
+  assign \estimate_1_keys[41]  = i_keys__payload[423:420];
+  assign \estimate_1_keys[42]  = i_keys__payload[427:424];
+  assign \estimate_1_keys[43]  = i_keys__payload[431:428];
+  assign \estimate_1_keys[44]  = i_keys__payload[435:432];
+  assign \estimate_1_keys[45]  = i_keys__payload[439:436];
+  assign \estimate_1_keys[46]  = i_keys__payload[443:440];
+  assign \estimate_1_keys[47]  = i_keys__payload[447:444];
+  assign \estimate_1_keys[48]  = i_keys__payload[451:448];
+  assign \estimate_1_keys[49]  = i_keys__payload[455:452];
+  assign \estimate_1_keys[50]  = i_keys__payload[459:456];
+  assign \estimate_1_keys[51]  = i_keys__payload[463:460];
+  assign \estimate_1_keys[52]  = i_keys__payload[467:464];
+  assign \estimate_1_keys[53]  = i_keys__payload[471:468];
+  assign \estimate_1_keys[54]  = i_keys__payload[475:472];
+  assign \estimate_1_keys[55]  = i_keys__payload[479:476];
+  assign \estimate_1_keys[56]  = i_keys__payload[483:480];
+  assign \estimate_1_keys[57]  = i_keys__payload[487:484];
+  assign \estimate_1_keys[58]  = i_keys__payload[491:488];
+  assign \estimate_1_keys[59]  = i_keys__payload[495:492];
+  assign \estimate_1_keys[60]  = i_keys__payload[499:496];
+  assign \estimate_1_keys[61]  = i_keys__payload[503:500];
+  assign \estimate_1_keys[62]  = i_keys__payload[507:504];
+  assign \estimate_1_keys[63]  = i_keys__payload[511:508];
+  assign \estimate_2_keys[0]  = i_keys__payload[515:512];
+  assign \estimate_2_keys[1]  = i_keys__payload[519:516];
+  assign \estimate_2_keys[2]  = i_keys__payload[523:520];
+  assign \estimate_2_keys[3]  = i_keys__payload[527:524];
+  assign \estimate_2_keys[4]  = i_keys__payload[531:528];
+  assign \estimate_2_keys[5]  = i_keys__payload[535:532];
+  assign \estimate_2_keys[6]  = i_keys__payload[539:536];
+  assign \estimate_2_keys[7]  = i_keys__payload[543:540];
+  assign \estimate_2_keys[8]  = i_keys__payload[547:544];
+  assign \estimate_2_keys[9]  = i_keys__payload[551:548];
+  assign \estimate_2_keys[10]  = i_keys__payload[555:552];
+  assign \estimate_2_keys[11]  = i_keys__payload[559:556];
+  assign \estimate_2_keys[12]  = i_keys__payload[563:560];
+  assign \estimate_2_keys[13]  = i_keys__payload[567:564];
+  assign \estimate_2_keys[14]  = i_keys__payload[571:568];
+  assign \estimate_2_keys[15]  = i_keys__payload[575:572];
+  assign \estimate_2_keys[16]  = i_keys__payload[579:576];
+  assign \estimate_2_keys[17]  = i_keys__payload[583:580];
+  assign \estimate_2_keys[18]  = i_keys__payload[587:584];
+  assign \estimate_2_keys[19]  = i_keys__payload[591:588];
+  assign \estimate_2_keys[20]  = i_keys__payload[595:592];
+  assign \estimate_2_keys[21]  = i_keys__payload[599:596];
+  assign \estimate_2_keys[22]  = i_keys__payload[603:600];
+  assign \estimate_2_keys[23]  = i_keys__payload[607:604];
+  assign \estimate_2_keys[24]  = i_keys__payload[611:608];
+  assign \estimate_2_keys[25]  = i_keys__payload[615:612];
+  assign \estimate_2_keys[26]  = i_keys__payload[619:616];
+  assign \estimate_2_keys[27]  = i_keys__payload[623:620];
+  assign \estimate_2_keys[28]  = i_keys__payload[627:624];
+  assign \estimate_2_keys[29]  = i_keys__payload[631:628];
+  assign \estimate_2_keys[30]  = i_keys__payload[635:632];
+  assign \estimate_2_keys[31]  = i_keys__payload[639:636];
+  assign \estimate_2_keys[32]  = i_keys__payload[643:640];
+  assign \estimate_2_keys[33]  = i_keys__payload[647:644];
+  assign \estimate_2_keys[34]  = i_keys__payload[651:648];
+  assign \estimate_2_keys[35]  = i_keys__payload[655:652];
+  assign \estimate_2_keys[36]  = i_keys__payload[659:656];
+  assign \estimate_2_keys[37]  = i_keys__payload[663:660];
+  assign \estimate_2_keys[38]  = i_keys__payload[667:664];
+  assign \estimate_2_keys[39]  = i_keys__payload[671:668];
+  assign \estimate_2_keys[40]  = i_keys__payload[675:672];
+  assign \estimate_2_keys[41]  = i_keys__payload[679:676];
+  assign \estimate_2_keys[42]  = i_keys__payload[683:680];
+  assign \estimate_2_keys[43]  = i_keys__payload[687:684];
+  assign \estimate_2_keys[44]  = i_keys__payload[691:688];
+  assign \estimate_2_keys[45]  = i_keys__payload[695:692];
+  assign \estimate_2_keys[46]  = i_keys__payload[699:696];
+  assign \estimate_2_keys[47]  = i_keys__payload[703:700];
+  assign \estimate_2_keys[48]  = i_keys__payload[707:704];
+  assign \estimate_2_keys[49]  = i_keys__payload[711:708];
+  assign \estimate_2_keys[50]  = i_keys__payload[715:712];
+  assign \estimate_2_keys[51]  = i_keys__payload[719:716];
+  assign \estimate_2_keys[52]  = i_keys__payload[723:720];
+  assign \estimate_2_keys[53]  = i_keys__payload[727:724];
+  assign \estimate_2_keys[54]  = i_keys__payload[731:728];
+  assign \estimate_2_keys[55]  = i_keys__payload[735:732];
+  assign \estimate_2_keys[56]  = i_keys__payload[739:736];
+  assign \estimate_2_keys[57]  = i_keys__payload[743:740];
+  assign \estimate_2_keys[58]  = i_keys__payload[747:744];
+  assign \estimate_2_keys[59]  = i_keys__payload[751:748];
+  assign \estimate_2_keys[60]  = i_keys__payload[755:752];
+  assign \estimate_2_keys[61]  = i_keys__payload[759:756];
+  assign \estimate_2_keys[62]  = i_keys__payload[763:760];
+  assign \estimate_2_keys[63]  = i_keys__payload[767:764];
+  assign \estimate_3_keys[0]  = i_keys__payload[771:768];
+  assign \estimate_3_keys[1]  = i_keys__payload[775:772];
+  assign \estimate_3_keys[2]  = i_keys__payload[779:776];
+  assign \estimate_3_keys[3]  = i_keys__payload[783:780];
+  assign \estimate_3_keys[4]  = i_keys__payload[787:784];
+  assign \estimate_3_keys[5]  = i_keys__payload[791:788];
+  assign \estimate_3_keys[6]  = i_keys__payload[795:792];
+  assign \estimate_3_keys[7]  = i_keys__payload[799:796];
+  assign \estimate_3_keys[8]  = i_keys__payload[803:800];
+  assign \estimate_3_keys[9]  = i_keys__payload[807:804];
+  assign \estimate_3_keys[10]  = i_keys__payload[811:808];
+  assign \estimate_3_keys[11]  = i_keys__payload[815:812];
+  assign \estimate_3_keys[12]  = i_keys__payload[819:816];
+  assign \estimate_3_keys[13]  = i_keys__payload[823:820];
+  assign \estimate_3_keys[14]  = i_keys__payload[827:824];
+  assign \estimate_3_keys[15]  = i_keys__payload[831:828];
+  assign \estimate_3_keys[16]  = i_keys__payload[835:832];
+  assign \estimate_3_keys[17]  = i_keys__payload[839:836];
+  assign \estimate_3_keys[18]  = i_keys__payload[843:840];
+  assign \estimate_3_keys[19]  = i_keys__payload[847:844];
+  assign \estimate_3_keys[20]  = i_keys__payload[851:848];
+  assign \estimate_3_keys[21]  = i_keys__payload[855:852];
+  assign \estimate_3_keys[22]  = i_keys__payload[859:856];
+  assign \estimate_3_keys[23]  = i_keys__payload[863:860];
+  assign \estimate_3_keys[24]  = i_keys__payload[867:864];
+  assign \estimate_3_keys[25]  = i_keys__payload[871:868];
+  assign \estimate_3_keys[26]  = i_keys__payload[875:872];
+  assign \estimate_3_keys[27]  = i_keys__payload[879:876];
+  assign \estimate_3_keys[28]  = i_keys__payload[883:880];
+  assign \estimate_3_keys[29]  = i_keys__payload[887:884];
+  assign \estimate_3_keys[30]  = i_keys__payload[891:888];
+  assign \estimate_3_keys[31]  = i_keys__payload[895:892];
+  assign \estimate_3_keys[32]  = i_keys__payload[899:896];
+  assign \estimate_3_keys[33]  = i_keys__payload[903:900];
+  assign \estimate_3_keys[34]  = i_keys__payload[907:904];
+  assign \estimate_3_keys[35]  = i_keys__payload[911:908];
+  assign \estimate_3_keys[36]  = i_keys__payload[915:912];
+  assign \estimate_3_keys[37]  = i_keys__payload[919:916];
+  assign \estimate_3_keys[38]  = i_keys__payload[923:920];
+  assign \estimate_3_keys[39]  = i_keys__payload[927:924];
+  assign \estimate_3_keys[40]  = i_keys__payload[931:928];
+  assign \estimate_3_keys[41]  = i_keys__payload[935:932];
+  assign \estimate_3_keys[42]  = i_keys__payload[939:936];
+  assign \estimate_3_keys[43]  = i_keys__payload[943:940];
+  assign \estimate_3_keys[44]  = i_keys__payload[947:944];
+  assign \estimate_3_keys[45]  = i_keys__payload[951:948];
+  assign \estimate_3_keys[46]  = i_keys__payload[955:952];
+  assign \estimate_3_keys[47]  = i_keys__payload[959:956];
+  assign \estimate_3_keys[48]  = i_keys__payload[963:960];
+  assign \estimate_3_keys[49]  = i_keys__payload[967:964];
+  assign \estimate_3_keys[50]  = i_keys__payload[971:968];
+  assign \estimate_3_keys[51]  = i_keys__payload[975:972];
+  assign \estimate_3_keys[52]  = i_keys__payload[979:976];
+  assign \estimate_3_keys[53]  = i_keys__payload[983:980];
+  assign \estimate_3_keys[54]  = i_keys__payload[987:984];
+  assign \estimate_3_keys[55]  = i_keys__payload[991:988];
+  assign \estimate_3_keys[56]  = i_keys__payload[995:992];
+  assign \estimate_3_keys[57]  = i_keys__payload[999:996];
+  assign \estimate_3_keys[58]  = i_keys__payload[1003:1000];
+  assign \estimate_3_keys[59]  = i_keys__payload[1007:1004];
+  assign \estimate_3_keys[60]  = i_keys__payload[1011:1008];
+  assign \estimate_3_keys[61]  = i_keys__payload[1015:1012];
+  assign \estimate_3_keys[62]  = i_keys__payload[1019:1016];
+  assign \estimate_3_keys[63]  = i_keys__payload[1023:1020];
+  assign \estimate_4_keys[0]  = i_keys__payload[1027:1024];
+  assign \estimate_4_keys[1]  = i_keys__payload[1031:1028];
+  assign \estimate_4_keys[2]  = i_keys__payload[1035:1032];
+  assign \estimate_4_keys[3]  = i_keys__payload[1039:1036];
+  assign \estimate_4_keys[4]  = i_keys__payload[1043:1040];
+  assign \estimate_4_keys[5]  = i_keys__payload[1047:1044];
+  assign \estimate_4_keys[6]  = i_keys__payload[1051:1048];
+  assign \estimate_4_keys[7]  = i_keys__payload[1055:1052];
+  assign \estimate_4_keys[8]  = i_keys__payload[1059:1056];
+  assign \estimate_4_keys[9]  = i_keys__payload[1063:1060];
+  assign \estimate_4_keys[10]  = i_keys__payload[1067:1064];
+  assign \estimate_4_keys[11]  = i_keys__payload[1071:1068];
+  assign \estimate_4_keys[12]  = i_keys__payload[1075:1072];
+  assign \estimate_4_keys[13]  = i_keys__payload[1079:1076];
+  assign \estimate_4_keys[14]  = i_keys__payload[1083:1080];
+  assign \estimate_4_keys[15]  = i_keys__payload[1087:1084];
+  assign \estimate_4_keys[16]  = i_keys__payload[1091:1088];
+  assign \estimate_4_keys[17]  = i_keys__payload[1095:1092];
+  assign \estimate_4_keys[18]  = i_keys__payload[1099:1096];
+  assign \estimate_4_keys[19]  = i_keys__payload[1103:1100];
+  assign \estimate_4_keys[20]  = i_keys__payload[1107:1104];
+  assign \estimate_4_keys[21]  = i_keys__payload[1111:1108];
+  assign \estimate_4_keys[22]  = i_keys__payload[1115:1112];
+  assign \estimate_4_keys[23]  = i_keys__payload[1119:1116];
+  assign \estimate_4_keys[24]  = i_keys__payload[1123:1120];
+  assign \estimate_4_keys[25]  = i_keys__payload[1127:1124];
+  assign \estimate_4_keys[26]  = i_keys__payload[1131:1128];
+  assign \estimate_4_keys[27]  = i_keys__payload[1135:1132];
+  assign \estimate_4_keys[28]  = i_keys__payload[1139:1136];
+  assign \estimate_4_keys[29]  = i_keys__payload[1143:1140];
+  assign \estimate_4_keys[30]  = i_keys__payload[1147:1144];
+  assign \estimate_4_keys[31]  = i_keys__payload[1151:1148];
+  assign \estimate_4_keys[32]  = i_keys__payload[1155:1152];
+  assign \estimate_4_keys[33]  = i_keys__payload[1159:1156];
+  assign \estimate_4_keys[34]  = i_keys__payload[1163:1160];
+  assign \estimate_4_keys[35]  = i_keys__payload[1167:1164];
+  assign \estimate_4_keys[36]  = i_keys__payload[1171:1168];
+  assign \estimate_4_keys[37]  = i_keys__payload[1175:1172];
+  assign \estimate_4_keys[38]  = i_keys__payload[1179:1176];
+  assign \estimate_4_keys[39]  = i_keys__payload[1183:1180];
+  assign \estimate_4_keys[40]  = i_keys__payload[1187:1184];
+  assign \estimate_4_keys[41]  = i_keys__payload[1191:1188];
+  assign \estimate_4_keys[42]  = i_keys__payload[1195:1192];
+  assign \estimate_4_keys[43]  = i_keys__payload[1199:1196];
+  assign \estimate_4_keys[44]  = i_keys__payload[1203:1200];
+  assign \estimate_4_keys[45]  = i_keys__payload[1207:1204];
+  assign \estimate_4_keys[46]  = i_keys__payload[1211:1208];
+  assign \estimate_4_keys[47]  = i_keys__payload[1215:1212];
+  assign \estimate_4_keys[48]  = i_keys__payload[1219:1216];
+  assign \estimate_4_keys[49]  = i_keys__payload[1223:1220];
+  assign \estimate_4_keys[50]  = i_keys__payload[1227:1224];
+  assign \estimate_4_keys[51]  = i_keys__payload[1231:1228];
+  assign \estimate_4_keys[52]  = i_keys__payload[1235:1232];
+  assign \estimate_4_keys[53]  = i_keys__payload[1239:1236];
+  assign \estimate_4_keys[54]  = i_keys__payload[1243:1240];
+  assign \estimate_4_keys[55]  = i_keys__payload[1247:1244];
+  assign \estimate_4_keys[56]  = i_keys__payload[1251:1248];
+  assign \estimate_4_keys[57]  = i_keys__payload[1255:1252];
+  assign \estimate_4_keys[58]  = i_keys__payload[1259:1256];
+  assign \estimate_4_keys[59]  = i_keys__payload[1263:1260];
+  assign \estimate_4_keys[60]  = i_keys__payload[1267:1264];
+  assign \estimate_4_keys[61]  = i_keys__payload[1271:1268];
+  assign \estimate_4_keys[62]  = i_keys__payload[1275:1272];
+  assign \estimate_4_keys[63]  = i_keys__payload[1279:1276];
+  assign \estimate_5_keys[0]  = i_keys__payload[1283:1280];
+  assign \estimate_5_keys[1]  = i_keys__payload[1287:1284];
+  assign \estimate_5_keys[2]  = i_keys__payload[1291:1288];
+  assign \estimate_5_keys[3]  = i_keys__payload[1295:1292];
+  assign \estimate_5_keys[4]  = i_keys__payload[1299:1296];
+  assign \estimate_5_keys[5]  = i_keys__payload[1303:1300];
+  assign \estimate_5_keys[6]  = i_keys__payload[1307:1304];
+  assign \estimate_5_keys[7]  = i_keys__payload[1311:1308];
+  assign \estimate_5_keys[8]  = i_keys__payload[1315:1312];
+  assign \estimate_5_keys[9]  = i_keys__payload[1319:1316];
+  assign \estimate_5_keys[10]  = i_keys__payload[1323:1320];
+  assign \estimate_5_keys[11]  = i_keys__payload[1327:1324];
+  assign \estimate_5_keys[12]  = i_keys__payload[1331:1328];
+  assign \estimate_5_keys[13]  = i_keys__payload[1335:1332];
+  assign \estimate_5_keys[14]  = i_keys__payload[1339:1336];
+  assign \estimate_5_keys[15]  = i_keys__payload[1343:1340];
+  assign \estimate_5_keys[16]  = i_keys__payload[1347:1344];
+  assign \estimate_5_keys[17]  = i_keys__payload[1351:1348];
+  assign \estimate_5_keys[18]  = i_keys__payload[1355:1352];
+  assign \estimate_5_keys[19]  = i_keys__payload[1359:1356];
+  assign \estimate_5_keys[20]  = i_keys__payload[1363:1360];
+  assign \estimate_5_keys[21]  = i_keys__payload[1367:1364];
+  assign \estimate_5_keys[22]  = i_keys__payload[1371:1368];
+  assign \estimate_5_keys[23]  = i_keys__payload[1375:1372];
+  assign \estimate_5_keys[24]  = i_keys__payload[1379:1376];
+  assign \estimate_5_keys[25]  = i_keys__payload[1383:1380];
+  assign \estimate_5_keys[26]  = i_keys__payload[1387:1384];
+  assign \estimate_5_keys[27]  = i_keys__payload[1391:1388];
+  assign \estimate_5_keys[28]  = i_keys__payload[1395:1392];
+  assign \estimate_5_keys[29]  = i_keys__payload[1399:1396];
+  assign \estimate_5_keys[30]  = i_keys__payload[1403:1400];
+  assign \estimate_5_keys[31]  = i_keys__payload[1407:1404];
+  assign \estimate_5_keys[32]  = i_keys__payload[1411:1408];
+  assign \estimate_5_keys[33]  = i_keys__payload[1415:1412];
+  assign \estimate_5_keys[34]  = i_keys__payload[1419:1416];
+  assign \estimate_5_keys[35]  = i_keys__payload[1423:1420];
+  assign \estimate_5_keys[36]  = i_keys__payload[1427:1424];
+  assign \estimate_5_keys[37]  = i_keys__payload[1431:1428];
+  assign \estimate_5_keys[38]  = i_keys__payload[1435:1432];
+  assign \estimate_5_keys[39]  = i_keys__payload[1439:1436];
+  assign \estimate_5_keys[40]  = i_keys__payload[1443:1440];
+  assign \estimate_5_keys[41]  = i_keys__payload[1447:1444];
+  assign \estimate_5_keys[42]  = i_keys__payload[1451:1448];
+  assign \estimate_5_keys[43]  = i_keys__payload[1455:1452];
+  assign \estimate_5_keys[44]  = i_keys__payload[1459:1456];
+  assign \estimate_5_keys[45]  = i_keys__payload[1463:1460];
+  assign \estimate_5_keys[46]  = i_keys__payload[1467:1464];
+  assign \estimate_5_keys[47]  = i_keys__payload[1471:1468];
+  assign \estimate_5_keys[48]  = i_keys__payload[1475:1472];
+  assign \estimate_5_keys[49]  = i_keys__payload[1479:1476];
+  assign \estimate_5_keys[50]  = i_keys__payload[1483:1480];
+  assign \estimate_5_keys[51]  = i_keys__payload[1487:1484];
+  assign \estimate_5_keys[52]  = i_keys__payload[1491:1488];
+  assign \estimate_5_keys[53]  = i_keys__payload[1495:1492];
+  assign \estimate_5_keys[54]  = i_keys__payload[1499:1496];
+  assign \estimate_5_keys[55]  = i_keys__payload[1503:1500];
+  assign \estimate_5_keys[56]  = i_keys__payload[1507:1504];
+  assign \estimate_5_keys[57]  = i_keys__payload[1511:1508];
+  assign \estimate_5_keys[58]  = i_keys__payload[1515:1512];
+  assign \estimate_5_keys[59]  = i_keys__payload[1519:1516];
+  assign \estimate_5_keys[60]  = i_keys__payload[1523:1520];
+  assign \estimate_5_keys[61]  = i_keys__payload[1527:1524];
+  assign \estimate_5_keys[62]  = i_keys__payload[1531:1528];
+  assign \estimate_5_keys[63]  = i_keys__payload[1535:1532];
+  assign \estimate_6_keys[0]  = i_keys__payload[1539:1536];
+  assign \estimate_6_keys[1]  = i_keys__payload[1543:1540];
+  assign \estimate_6_keys[2]  = i_keys__payload[1547:1544];
+  assign \estimate_6_keys[3]  = i_keys__payload[1551:1548];
+  assign \estimate_6_keys[4]  = i_keys__payload[1555:1552];
+  assign \estimate_6_keys[5]  = i_keys__payload[1559:1556];
+  assign \estimate_6_keys[6]  = i_keys__payload[1563:1560];
+  assign \estimate_6_keys[7]  = i_keys__payload[1567:1564];
+  assign \estimate_6_keys[8]  = i_keys__payload[1571:1568];
+  assign \estimate_6_keys[9]  = i_keys__payload[1575:1572];
+  assign \estimate_6_keys[10]  = i_keys__payload[1579:1576];
+  assign \estimate_6_keys[11]  = i_keys__payload[1583:1580];
+  assign \estimate_6_keys[12]  = i_keys__payload[1587:1584];
+  assign \estimate_6_keys[13]  = i_keys__payload[1591:1588];
+  assign \estimate_6_keys[14]  = i_keys__payload[1595:1592];
+  assign \estimate_6_keys[15]  = i_keys__payload[1599:1596];
+  assign \estimate_6_keys[16]  = i_keys__payload[1603:1600];
+  assign \estimate_6_keys[17]  = i_keys__payload[1607:1604];
+  assign \estimate_6_keys[18]  = i_keys__payload[1611:1608];
+  assign \estimate_6_keys[19]  = i_keys__payload[1615:1612];
+  assign \estimate_6_keys[20]  = i_keys__payload[1619:1616];
+  assign \estimate_6_keys[21]  = i_keys__payload[1623:1620];
+  assign \estimate_6_keys[22]  = i_keys__payload[1627:1624];
+  assign \estimate_6_keys[23]  = i_keys__payload[1631:1628];
+  assign \estimate_6_keys[24]  = i_keys__payload[1635:1632];
+  assign \estimate_6_keys[25]  = i_keys__payload[1639:1636];
+  assign \estimate_6_keys[26]  = i_keys__payload[1643:1640];
+  assign \estimate_6_keys[27]  = i_keys__payload[1647:1644];
+  assign \estimate_6_keys[28]  = i_keys__payload[1651:1648];
+  assign \estimate_6_keys[29]  = i_keys__payload[1655:1652];
+  assign \estimate_6_keys[30]  = i_keys__payload[1659:1656];
+  assign \estimate_6_keys[31]  = i_keys__payload[1663:1660];
+  assign \estimate_6_keys[32]  = i_keys__payload[1667:1664];
+  assign \estimate_6_keys[33]  = i_keys__payload[1671:1668];
+  assign \estimate_6_keys[34]  = i_keys__payload[1675:1672];
+  assign \estimate_6_keys[35]  = i_keys__payload[1679:1676];
+  assign \estimate_6_keys[36]  = i_keys__payload[1683:1680];
+  assign \estimate_6_keys[37]  = i_keys__payload[1687:1684];
+  assign \estimate_6_keys[38]  = i_keys__payload[1691:1688];
+  assign \estimate_6_keys[39]  = i_keys__payload[1695:1692];
+  assign \estimate_6_keys[40]  = i_keys__payload[1699:1696];
+  assign \estimate_6_keys[41]  = i_keys__payload[1703:1700];
+  assign \estimate_6_keys[42]  = i_keys__payload[1707:1704];
+  assign \estimate_6_keys[43]  = i_keys__payload[1711:1708];
+  assign \estimate_6_keys[44]  = i_keys__payload[1715:1712];
+  assign \estimate_6_keys[45]  = i_keys__payload[1719:1716];
+  assign \estimate_6_keys[46]  = i_keys__payload[1723:1720];
+  assign \estimate_6_keys[47]  = i_keys__payload[1727:1724];
+  assign \estimate_6_keys[48]  = i_keys__payload[1731:1728];
+  assign \estimate_6_keys[49]  = i_keys__payload[1735:1732];
+  assign \estimate_6_keys[50]  = i_keys__payload[1739:1736];
+  assign \estimate_6_keys[51]  = i_keys__payload[1743:1740];
+  assign \estimate_6_keys[52]  = i_keys__payload[1747:1744];
+  assign \estimate_6_keys[53]  = i_keys__payload[1751:1748];
+  assign \estimate_6_keys[54]  = i_keys__payload[1755:1752];
+  assign \estimate_6_keys[55]  = i_keys__payload[1759:1756];
+  assign \estimate_6_keys[56]  = i_keys__payload[1763:1760];
+  assign \estimate_6_keys[57]  = i_keys__payload[1767:1764];
+  assign \estimate_6_keys[58]  = i_keys__payload[1771:1768];
+  assign \estimate_6_keys[59]  = i_keys__payload[1775:1772];
+  assign \estimate_6_keys[60]  = i_keys__payload[1779:1776];
+  assign \estimate_6_keys[61]  = i_keys__payload[1783:1780];
+  assign \estimate_6_keys[62]  = i_keys__payload[1787:1784];
+  assign \estimate_6_keys[63]  = i_keys__payload[1791:1788];
+  assign \estimate_7_keys[0]  = i_keys__payload[1795:1792];
+  assign \estimate_7_keys[1]  = i_keys__payload[1799:1796];
+  assign \estimate_7_keys[2]  = i_keys__payload[1803:1800];
+  assign \estimate_7_keys[3]  = i_keys__payload[1807:1804];
+  assign \estimate_7_keys[4]  = i_keys__payload[1811:1808];
+  assign \estimate_7_keys[5]  = i_keys__payload[1815:1812];
+  assign \estimate_7_keys[6]  = i_keys__payload[1819:1816];
+  assign \estimate_7_keys[7]  = i_keys__payload[1823:1820];
+  assign \estimate_7_keys[8]  = i_keys__payload[1827:1824];
+  assign \estimate_7_keys[9]  = i_keys__payload[1831:1828];
+  assign \estimate_7_keys[10]  = i_keys__payload[1835:1832];
+  assign \estimate_7_keys[11]  = i_keys__payload[1839:1836];
+  assign \estimate_7_keys[12]  = i_keys__payload[1843:1840];
+  assign \estimate_7_keys[13]  = i_keys__payload[1847:1844];
+  assign \estimate_7_keys[14]  = i_keys__payload[1851:1848];
+  assign \estimate_7_keys[15]  = i_keys__payload[1855:1852];
+  assign \estimate_7_keys[16]  = i_keys__payload[1859:1856];
+  assign \estimate_7_keys[17]  = i_keys__payload[1863:1860];
+  assign \estimate_7_keys[18]  = i_keys__payload[1867:1864];
+  assign \estimate_7_keys[19]  = i_keys__payload[1871:1868];
+  assign \estimate_7_keys[20]  = i_keys__payload[1875:1872];
+  assign \estimate_7_keys[21]  = i_keys__payload[1879:1876];
+  assign \estimate_7_keys[22]  = i_keys__payload[1883:1880];
+  assign \estimate_7_keys[23]  = i_keys__payload[1887:1884];
+  assign \estimate_7_keys[24]  = i_keys__payload[1891:1888];
+  assign \estimate_7_keys[25]  = i_keys__payload[1895:1892];
+  assign \estimate_7_keys[26]  = i_keys__payload[1899:1896];
+  assign \estimate_7_keys[27]  = i_keys__payload[1903:1900];
+  assign \estimate_7_keys[28]  = i_keys__payload[1907:1904];
+  assign \estimate_7_keys[29]  = i_keys__payload[1911:1908];
+  assign \estimate_7_keys[30]  = i_keys__payload[1915:1912];
+  assign \estimate_7_keys[31]  = i_keys__payload[1919:1916];
+  assign \estimate_7_keys[32]  = i_keys__payload[1923:1920];
+  assign \estimate_7_keys[33]  = i_keys__payload[1927:1924];
+  assign \estimate_7_keys[34]  = i_keys__payload[1931:1928];
+  assign \estimate_7_keys[35]  = i_keys__payload[1935:1932];
+  assign \estimate_7_keys[36]  = i_keys__payload[1939:1936];
+  assign \estimate_7_keys[37]  = i_keys__payload[1943:1940];
+  assign \estimate_7_keys[38]  = i_keys__payload[1947:1944];
+  assign \estimate_7_keys[39]  = i_keys__payload[1951:1948];
+  assign \estimate_7_keys[40]  = i_keys__payload[1955:1952];
+  assign \estimate_7_keys[41]  = i_keys__payload[1959:1956];
+  assign \estimate_7_keys[42]  = i_keys__payload[1963:1960];
+  assign \estimate_7_keys[43]  = i_keys__payload[1967:1964];
+  assign \estimate_7_keys[44]  = i_keys__payload[1971:1968];
+  assign \estimate_7_keys[45]  = i_keys__payload[1975:1972];
+  assign \estimate_7_keys[46]  = i_keys__payload[1979:1976];
+  assign \estimate_7_keys[47]  = i_keys__payload[1983:1980];
+  assign \estimate_7_keys[48]  = i_keys__payload[1987:1984];
+  assign \estimate_7_keys[49]  = i_keys__payload[1991:1988];
+  assign \estimate_7_keys[50]  = i_keys__payload[1995:1992];
+  assign \estimate_7_keys[51]  = i_keys__payload[1999:1996];
+  assign \estimate_7_keys[52]  = i_keys__payload[2003:2000];
+  assign \estimate_7_keys[53]  = i_keys__payload[2007:2004];
+  assign \estimate_7_keys[54]  = i_keys__payload[2011:2008];
+  assign \estimate_7_keys[55]  = i_keys__payload[2015:2012];
+  assign \estimate_7_keys[56]  = i_keys__payload[2019:2016];
+  assign \estimate_7_keys[57]  = i_keys__payload[2023:2020];
+  assign \estimate_7_keys[58]  = i_keys__payload[2027:2024];
+  assign \estimate_7_keys[59]  = i_keys__payload[2031:2028];
+  assign \estimate_7_keys[60]  = i_keys__payload[2035:2032];
+  assign \estimate_7_keys[61]  = i_keys__payload[2039:2036];
+  assign \estimate_7_keys[62]  = i_keys__payload[2043:2040];
+  assign \estimate_7_keys[63]  = i_keys__payload[2047:2044];
   assign o__payload[111:98] = estimate_7_sum_1_0[13:0];
   assign o__payload[97:84] = estimate_6_sum_1_0[13:0];
   assign o__payload[83:70] = estimate_5_sum_1_0[13:0];
@@ -32369,7 +33409,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [3:0] \$98 ;
   wire [3:0] \$99 ;
   reg \$signal  = 1'h0;
-  reg \$signal$345  = 1'h0;
+  reg \$signal$347  = 1'h0;
   input clk;
   wire clk;
   reg [1:0] held = 2'h0;
@@ -32437,6 +33477,71 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] high_entry_9;
   reg high_entry_9_added;
   reg [3:0] high_entry_9_element;
+  wire [255:0] high_low_0_keys;
+  wire [3:0] \high_low_0_keys[0] ;
+  wire [3:0] \high_low_0_keys[10] ;
+  wire [3:0] \high_low_0_keys[11] ;
+  wire [3:0] \high_low_0_keys[12] ;
+  wire [3:0] \high_low_0_keys[13] ;
+  wire [3:0] \high_low_0_keys[14] ;
+  wire [3:0] \high_low_0_keys[15] ;
+  wire [3:0] \high_low_0_keys[16] ;
+  wire [3:0] \high_low_0_keys[17] ;
+  wire [3:0] \high_low_0_keys[18] ;
+  wire [3:0] \high_low_0_keys[19] ;
+  wire [3:0] \high_low_0_keys[1] ;
+  wire [3:0] \high_low_0_keys[20] ;
+  wire [3:0] \high_low_0_keys[21] ;
+  wire [3:0] \high_low_0_keys[22] ;
+  wire [3:0] \high_low_0_keys[23] ;
+  wire [3:0] \high_low_0_keys[24] ;
+  wire [3:0] \high_low_0_keys[25] ;
+  wire [3:0] \high_low_0_keys[26] ;
+  wire [3:0] \high_low_0_keys[27] ;
+  wire [3:0] \high_low_0_keys[28] ;
+  wire [3:0] \high_low_0_keys[29] ;
+  wire [3:0] \high_low_0_keys[2] ;
+  wire [3:0] \high_low_0_keys[30] ;
+  wire [3:0] \high_low_0_keys[31] ;
+  wire [3:0] \high_low_0_keys[32] ;
+  wire [3:0] \high_low_0_keys[33] ;
+  wire [3:0] \high_low_0_keys[34] ;
+  wire [3:0] \high_low_0_keys[35] ;
+  wire [3:0] \high_low_0_keys[36] ;
+  wire [3:0] \high_low_0_keys[37] ;
+  wire [3:0] \high_low_0_keys[38] ;
+  wire [3:0] \high_low_0_keys[39] ;
+  wire [3:0] \high_low_0_keys[3] ;
+  wire [3:0] \high_low_0_keys[40] ;
+  wire [3:0] \high_low_0_keys[41] ;
+  wire [3:0] \high_low_0_keys[42] ;
+  wire [3:0] \high_low_0_keys[43] ;
+  wire [3:0] \high_low_0_keys[44] ;
+  wire [3:0] \high_low_0_keys[45] ;
+  wire [3:0] \high_low_0_keys[46] ;
+  wire [3:0] \high_low_0_keys[47] ;
+  wire [3:0] \high_low_0_keys[48] ;
+  wire [3:0] \high_low_0_keys[49] ;
+  wire [3:0] \high_low_0_keys[4] ;
+  wire [3:0] \high_low_0_keys[50] ;
+  wire [3:0] \high_low_0_keys[51] ;
+  wire [3:0] \high_low_0_keys[52] ;
+  wire [3:0] \high_low_0_keys[53] ;
+  wire [3:0] \high_low_0_keys[54] ;
+  wire [3:0] \high_low_0_keys[55] ;
+  wire [3:0] \high_low_0_keys[56] ;
+  wire [3:0] \high_low_0_keys[57] ;
+  wire [3:0] \high_low_0_keys[58] ;
+  wire [3:0] \high_low_0_keys[59] ;
+  wire [3:0] \high_low_0_keys[5] ;
+  wire [3:0] \high_low_0_keys[60] ;
+  wire [3:0] \high_low_0_keys[61] ;
+  wire [3:0] \high_low_0_keys[62] ;
+  wire [3:0] \high_low_0_keys[63] ;
+  wire [3:0] \high_low_0_keys[6] ;
+  wire [3:0] \high_low_0_keys[7] ;
+  wire [3:0] \high_low_0_keys[8] ;
+  wire [3:0] \high_low_0_keys[9] ;
   reg [5:0] high_low_0_plane_0_entry_0 = 6'h00;
   reg [5:0] high_low_0_plane_0_entry_1 = 6'h00;
   reg [5:0] high_low_0_plane_0_entry_10 = 6'h00;
@@ -32904,6 +34009,71 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] low_entry_9;
   reg low_entry_9_added;
   reg [3:0] low_entry_9_element;
+  wire [255:0] low_high_0_keys;
+  wire [3:0] \low_high_0_keys[0] ;
+  wire [3:0] \low_high_0_keys[10] ;
+  wire [3:0] \low_high_0_keys[11] ;
+  wire [3:0] \low_high_0_keys[12] ;
+  wire [3:0] \low_high_0_keys[13] ;
+  wire [3:0] \low_high_0_keys[14] ;
+  wire [3:0] \low_high_0_keys[15] ;
+  wire [3:0] \low_high_0_keys[16] ;
+  wire [3:0] \low_high_0_keys[17] ;
+  wire [3:0] \low_high_0_keys[18] ;
+  wire [3:0] \low_high_0_keys[19] ;
+  wire [3:0] \low_high_0_keys[1] ;
+  wire [3:0] \low_high_0_keys[20] ;
+  wire [3:0] \low_high_0_keys[21] ;
+  wire [3:0] \low_high_0_keys[22] ;
+  wire [3:0] \low_high_0_keys[23] ;
+  wire [3:0] \low_high_0_keys[24] ;
+  wire [3:0] \low_high_0_keys[25] ;
+  wire [3:0] \low_high_0_keys[26] ;
+  wire [3:0] \low_high_0_keys[27] ;
+  wire [3:0] \low_high_0_keys[28] ;
+  wire [3:0] \low_high_0_keys[29] ;
+  wire [3:0] \low_high_0_keys[2] ;
+  wire [3:0] \low_high_0_keys[30] ;
+  wire [3:0] \low_high_0_keys[31] ;
+  wire [3:0] \low_high_0_keys[32] ;
+  wire [3:0] \low_high_0_keys[33] ;
+  wire [3:0] \low_high_0_keys[34] ;
+  wire [3:0] \low_high_0_keys[35] ;
+  wire [3:0] \low_high_0_keys[36] ;
+  wire [3:0] \low_high_0_keys[37] ;
+  wire [3:0] \low_high_0_keys[38] ;
+  wire [3:0] \low_high_0_keys[39] ;
+  wire [3:0] \low_high_0_keys[3] ;
+  wire [3:0] \low_high_0_keys[40] ;
+  wire [3:0] \low_high_0_keys[41] ;
+  wire [3:0] \low_high_0_keys[42] ;
+  wire [3:0] \low_high_0_keys[43] ;
+  wire [3:0] \low_high_0_keys[44] ;
+  wire [3:0] \low_high_0_keys[45] ;
+  wire [3:0] \low_high_0_keys[46] ;
+  wire [3:0] \low_high_0_keys[47] ;
+  wire [3:0] \low_high_0_keys[48] ;
+  wire [3:0] \low_high_0_keys[49] ;
+  wire [3:0] \low_high_0_keys[4] ;
+  wire [3:0] \low_high_0_keys[50] ;
+  wire [3:0] \low_high_0_keys[51] ;
+  wire [3:0] \low_high_0_keys[52] ;
+  wire [3:0] \low_high_0_keys[53] ;
+  wire [3:0] \low_high_0_keys[54] ;
+  wire [3:0] \low_high_0_keys[55] ;
+  wire [3:0] \low_high_0_keys[56] ;
+  wire [3:0] \low_high_0_keys[57] ;
+  wire [3:0] \low_high_0_keys[58] ;
+  wire [3:0] \low_high_0_keys[59] ;
+  wire [3:0] \low_high_0_keys[5] ;
+  wire [3:0] \low_high_0_keys[60] ;
+  wire [3:0] \low_high_0_keys[61] ;
+  wire [3:0] \low_high_0_keys[62] ;
+  wire [3:0] \low_high_0_keys[63] ;
+  wire [3:0] \low_high_0_keys[6] ;
+  wire [3:0] \low_high_0_keys[7] ;
+  wire [3:0] \low_high_0_keys[8] ;
+  wire [3:0] \low_high_0_keys[9] ;
   reg [5:0] low_high_0_plane_0_entry_0 = 6'h00;
   reg [5:0] low_high_0_plane_0_entry_1 = 6'h00;
   reg [5:0] low_high_0_plane_0_entry_10 = 6'h00;
@@ -33206,7 +34376,6 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire prepared;
   reg read_place = 1'h0;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$211 ;
   wire [4:0] \read_port__addr$212 ;
   wire [4:0] \read_port__addr$213 ;
   wire [4:0] \read_port__addr$214 ;
@@ -33269,8 +34438,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [4:0] \read_port__addr$271 ;
   wire [4:0] \read_port__addr$272 ;
   wire [4:0] \read_port__addr$273 ;
-  wire [4:0] \read_port__addr$276 ;
-  wire [4:0] \read_port__addr$277 ;
+  wire [4:0] \read_port__addr$274 ;
   wire [4:0] \read_port__addr$278 ;
   wire [4:0] \read_port__addr$279 ;
   wire [4:0] \read_port__addr$280 ;
@@ -33333,8 +34501,9 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [4:0] \read_port__addr$337 ;
   wire [4:0] \read_port__addr$338 ;
   wire [4:0] \read_port__addr$339 ;
+  wire [4:0] \read_port__addr$340 ;
+  wire [4:0] \read_port__addr$341 ;
   wire [5:0] read_port__data;
-  wire [5:0] \read_port__data$355 ;
   wire [5:0] \read_port__data$357 ;
   wire [5:0] \read_port__data$359 ;
   wire [5:0] \read_port__data$361 ;
@@ -33349,7 +34518,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] \read_port__data$379 ;
   wire [5:0] \read_port__data$381 ;
   wire [5:0] \read_port__data$383 ;
-  wire [5:0] \read_port__data$400 ;
+  wire [5:0] \read_port__data$385 ;
   wire [5:0] \read_port__data$402 ;
   wire [5:0] \read_port__data$404 ;
   wire [5:0] \read_port__data$406 ;
@@ -33365,7 +34534,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] \read_port__data$426 ;
   wire [5:0] \read_port__data$428 ;
   wire [5:0] \read_port__data$430 ;
-  wire [5:0] \read_port__data$447 ;
+  wire [5:0] \read_port__data$432 ;
   wire [5:0] \read_port__data$449 ;
   wire [5:0] \read_port__data$451 ;
   wire [5:0] \read_port__data$453 ;
@@ -33381,7 +34550,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] \read_port__data$473 ;
   wire [5:0] \read_port__data$475 ;
   wire [5:0] \read_port__data$477 ;
-  wire [5:0] \read_port__data$494 ;
+  wire [5:0] \read_port__data$479 ;
   wire [5:0] \read_port__data$496 ;
   wire [5:0] \read_port__data$498 ;
   wire [5:0] \read_port__data$500 ;
@@ -33397,7 +34566,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] \read_port__data$520 ;
   wire [5:0] \read_port__data$522 ;
   wire [5:0] \read_port__data$524 ;
-  wire [5:0] \read_port__data$543 ;
+  wire [5:0] \read_port__data$526 ;
   wire [5:0] \read_port__data$545 ;
   wire [5:0] \read_port__data$547 ;
   wire [5:0] \read_port__data$549 ;
@@ -33413,7 +34582,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] \read_port__data$569 ;
   wire [5:0] \read_port__data$571 ;
   wire [5:0] \read_port__data$573 ;
-  wire [5:0] \read_port__data$590 ;
+  wire [5:0] \read_port__data$575 ;
   wire [5:0] \read_port__data$592 ;
   wire [5:0] \read_port__data$594 ;
   wire [5:0] \read_port__data$596 ;
@@ -33429,7 +34598,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] \read_port__data$616 ;
   wire [5:0] \read_port__data$618 ;
   wire [5:0] \read_port__data$620 ;
-  wire [5:0] \read_port__data$637 ;
+  wire [5:0] \read_port__data$622 ;
   wire [5:0] \read_port__data$639 ;
   wire [5:0] \read_port__data$641 ;
   wire [5:0] \read_port__data$643 ;
@@ -33445,7 +34614,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] \read_port__data$663 ;
   wire [5:0] \read_port__data$665 ;
   wire [5:0] \read_port__data$667 ;
-  wire [5:0] \read_port__data$684 ;
+  wire [5:0] \read_port__data$669 ;
   wire [5:0] \read_port__data$686 ;
   wire [5:0] \read_port__data$688 ;
   wire [5:0] \read_port__data$690 ;
@@ -33461,6 +34630,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] \read_port__data$710 ;
   wire [5:0] \read_port__data$712 ;
   wire [5:0] \read_port__data$714 ;
+  wire [5:0] \read_port__data$716 ;
   input rst;
   wire rst;
   reg [3:0] step = 4'h0;
@@ -33489,9 +34659,9 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_0[port__addr] <= port__data;
   end
-  assign \read_port__data$494  = table_high_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
-  assign \read_port__data$447  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
-  assign \read_port__data$400  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
+  assign \read_port__data$496  = table_high_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  assign \read_port__data$449  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
+  assign \read_port__data$402  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
   reg [5:0] table_high_1 [31:0];
   initial begin : zero_memory_22
@@ -33503,10 +34673,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_1[port__addr] <= \port__data$23 ;
   end
-  assign \read_port__data$496  = table_high_1[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
-  assign \read_port__data$449  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
-  assign \read_port__data$402  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
-  assign \read_port__data$355  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  assign \read_port__data$498  = table_high_1[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  assign \read_port__data$451  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
+  assign \read_port__data$404  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
+  assign \read_port__data$357  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
   reg [5:0] table_high_10 [31:0];
   initial begin : zero_memory_23
     integer word;
@@ -33517,10 +34687,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_10[port__addr] <= \port__data$77 ;
   end
-  assign \read_port__data$514  = table_high_10[{ read_place, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] }];
-  assign \read_port__data$467  = table_high_10[{ read_place, i_keys__payload[174], i_keys__payload[170], i_keys__payload[166], i_keys__payload[162] }];
-  assign \read_port__data$420  = table_high_10[{ read_place, i_keys__payload[173], i_keys__payload[169], i_keys__payload[165], i_keys__payload[161] }];
-  assign \read_port__data$373  = table_high_10[{ read_place, i_keys__payload[172], i_keys__payload[168], i_keys__payload[164], i_keys__payload[160] }];
+  assign \read_port__data$516  = table_high_10[{ read_place, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] }];
+  assign \read_port__data$469  = table_high_10[{ read_place, i_keys__payload[174], i_keys__payload[170], i_keys__payload[166], i_keys__payload[162] }];
+  assign \read_port__data$422  = table_high_10[{ read_place, i_keys__payload[173], i_keys__payload[169], i_keys__payload[165], i_keys__payload[161] }];
+  assign \read_port__data$375  = table_high_10[{ read_place, i_keys__payload[172], i_keys__payload[168], i_keys__payload[164], i_keys__payload[160] }];
   reg [5:0] table_high_11 [31:0];
   initial begin : zero_memory_24
     integer word;
@@ -33531,10 +34701,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_11[port__addr] <= \port__data$83 ;
   end
-  assign \read_port__data$516  = table_high_11[{ read_place, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] }];
-  assign \read_port__data$469  = table_high_11[{ read_place, i_keys__payload[190], i_keys__payload[186], i_keys__payload[182], i_keys__payload[178] }];
-  assign \read_port__data$422  = table_high_11[{ read_place, i_keys__payload[189], i_keys__payload[185], i_keys__payload[181], i_keys__payload[177] }];
-  assign \read_port__data$375  = table_high_11[{ read_place, i_keys__payload[188], i_keys__payload[184], i_keys__payload[180], i_keys__payload[176] }];
+  assign \read_port__data$518  = table_high_11[{ read_place, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] }];
+  assign \read_port__data$471  = table_high_11[{ read_place, i_keys__payload[190], i_keys__payload[186], i_keys__payload[182], i_keys__payload[178] }];
+  assign \read_port__data$424  = table_high_11[{ read_place, i_keys__payload[189], i_keys__payload[185], i_keys__payload[181], i_keys__payload[177] }];
+  assign \read_port__data$377  = table_high_11[{ read_place, i_keys__payload[188], i_keys__payload[184], i_keys__payload[180], i_keys__payload[176] }];
   reg [5:0] table_high_12 [31:0];
   initial begin : zero_memory_25
     integer word;
@@ -33545,10 +34715,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_12[port__addr] <= \port__data$89 ;
   end
-  assign \read_port__data$518  = table_high_12[{ read_place, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] }];
-  assign \read_port__data$471  = table_high_12[{ read_place, i_keys__payload[206], i_keys__payload[202], i_keys__payload[198], i_keys__payload[194] }];
-  assign \read_port__data$424  = table_high_12[{ read_place, i_keys__payload[205], i_keys__payload[201], i_keys__payload[197], i_keys__payload[193] }];
-  assign \read_port__data$377  = table_high_12[{ read_place, i_keys__payload[204], i_keys__payload[200], i_keys__payload[196], i_keys__payload[192] }];
+  assign \read_port__data$520  = table_high_12[{ read_place, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] }];
+  assign \read_port__data$473  = table_high_12[{ read_place, i_keys__payload[206], i_keys__payload[202], i_keys__payload[198], i_keys__payload[194] }];
+  assign \read_port__data$426  = table_high_12[{ read_place, i_keys__payload[205], i_keys__payload[201], i_keys__payload[197], i_keys__payload[193] }];
+  assign \read_port__data$379  = table_high_12[{ read_place, i_keys__payload[204], i_keys__payload[200], i_keys__payload[196], i_keys__payload[192] }];
   reg [5:0] table_high_13 [31:0];
   initial begin : zero_memory_26
     integer word;
@@ -33559,10 +34729,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_13[port__addr] <= \port__data$95 ;
   end
-  assign \read_port__data$520  = table_high_13[{ read_place, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] }];
-  assign \read_port__data$473  = table_high_13[{ read_place, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] }];
-  assign \read_port__data$426  = table_high_13[{ read_place, i_keys__payload[221], i_keys__payload[217], i_keys__payload[213], i_keys__payload[209] }];
-  assign \read_port__data$379  = table_high_13[{ read_place, i_keys__payload[220], i_keys__payload[216], i_keys__payload[212], i_keys__payload[208] }];
+  assign \read_port__data$522  = table_high_13[{ read_place, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] }];
+  assign \read_port__data$475  = table_high_13[{ read_place, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] }];
+  assign \read_port__data$428  = table_high_13[{ read_place, i_keys__payload[221], i_keys__payload[217], i_keys__payload[213], i_keys__payload[209] }];
+  assign \read_port__data$381  = table_high_13[{ read_place, i_keys__payload[220], i_keys__payload[216], i_keys__payload[212], i_keys__payload[208] }];
   reg [5:0] table_high_14 [31:0];
   initial begin : zero_memory_27
     integer word;
@@ -33573,10 +34743,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_14[port__addr] <= \port__data$101 ;
   end
-  assign \read_port__data$522  = table_high_14[{ read_place, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] }];
-  assign \read_port__data$475  = table_high_14[{ read_place, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] }];
-  assign \read_port__data$428  = table_high_14[{ read_place, i_keys__payload[237], i_keys__payload[233], i_keys__payload[229], i_keys__payload[225] }];
-  assign \read_port__data$381  = table_high_14[{ read_place, i_keys__payload[236], i_keys__payload[232], i_keys__payload[228], i_keys__payload[224] }];
+  assign \read_port__data$524  = table_high_14[{ read_place, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] }];
+  assign \read_port__data$477  = table_high_14[{ read_place, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] }];
+  assign \read_port__data$430  = table_high_14[{ read_place, i_keys__payload[237], i_keys__payload[233], i_keys__payload[229], i_keys__payload[225] }];
+  assign \read_port__data$383  = table_high_14[{ read_place, i_keys__payload[236], i_keys__payload[232], i_keys__payload[228], i_keys__payload[224] }];
   reg [5:0] table_high_15 [31:0];
   initial begin : zero_memory_28
     integer word;
@@ -33587,10 +34757,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_15[port__addr] <= \port__data$107 ;
   end
-  assign \read_port__data$524  = table_high_15[{ read_place, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] }];
-  assign \read_port__data$477  = table_high_15[{ read_place, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] }];
-  assign \read_port__data$430  = table_high_15[{ read_place, i_keys__payload[253], i_keys__payload[249], i_keys__payload[245], i_keys__payload[241] }];
-  assign \read_port__data$383  = table_high_15[{ read_place, i_keys__payload[252], i_keys__payload[248], i_keys__payload[244], i_keys__payload[240] }];
+  assign \read_port__data$526  = table_high_15[{ read_place, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] }];
+  assign \read_port__data$479  = table_high_15[{ read_place, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] }];
+  assign \read_port__data$432  = table_high_15[{ read_place, i_keys__payload[253], i_keys__payload[249], i_keys__payload[245], i_keys__payload[241] }];
+  assign \read_port__data$385  = table_high_15[{ read_place, i_keys__payload[252], i_keys__payload[248], i_keys__payload[244], i_keys__payload[240] }];
   reg [5:0] table_high_2 [31:0];
   initial begin : zero_memory_29
     integer word;
@@ -33601,10 +34771,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_2[port__addr] <= \port__data$29 ;
   end
-  assign \read_port__data$498  = table_high_2[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
-  assign \read_port__data$451  = table_high_2[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
-  assign \read_port__data$404  = table_high_2[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
-  assign \read_port__data$357  = table_high_2[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  assign \read_port__data$500  = table_high_2[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  assign \read_port__data$453  = table_high_2[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
+  assign \read_port__data$406  = table_high_2[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
+  assign \read_port__data$359  = table_high_2[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
   reg [5:0] table_high_3 [31:0];
   initial begin : zero_memory_30
     integer word;
@@ -33615,10 +34785,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_3[port__addr] <= \port__data$35 ;
   end
-  assign \read_port__data$500  = table_high_3[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
-  assign \read_port__data$453  = table_high_3[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
-  assign \read_port__data$406  = table_high_3[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
-  assign \read_port__data$359  = table_high_3[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  assign \read_port__data$502  = table_high_3[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  assign \read_port__data$455  = table_high_3[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
+  assign \read_port__data$408  = table_high_3[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
+  assign \read_port__data$361  = table_high_3[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
   reg [5:0] table_high_4 [31:0];
   initial begin : zero_memory_31
     integer word;
@@ -33629,10 +34799,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_4[port__addr] <= \port__data$41 ;
   end
-  assign \read_port__data$502  = table_high_4[{ read_place, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] }];
-  assign \read_port__data$455  = table_high_4[{ read_place, i_keys__payload[78], i_keys__payload[74], i_keys__payload[70], i_keys__payload[66] }];
-  assign \read_port__data$408  = table_high_4[{ read_place, i_keys__payload[77], i_keys__payload[73], i_keys__payload[69], i_keys__payload[65] }];
-  assign \read_port__data$361  = table_high_4[{ read_place, i_keys__payload[76], i_keys__payload[72], i_keys__payload[68], i_keys__payload[64] }];
+  assign \read_port__data$504  = table_high_4[{ read_place, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] }];
+  assign \read_port__data$457  = table_high_4[{ read_place, i_keys__payload[78], i_keys__payload[74], i_keys__payload[70], i_keys__payload[66] }];
+  assign \read_port__data$410  = table_high_4[{ read_place, i_keys__payload[77], i_keys__payload[73], i_keys__payload[69], i_keys__payload[65] }];
+  assign \read_port__data$363  = table_high_4[{ read_place, i_keys__payload[76], i_keys__payload[72], i_keys__payload[68], i_keys__payload[64] }];
   reg [5:0] table_high_5 [31:0];
   initial begin : zero_memory_32
     integer word;
@@ -33643,10 +34813,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_5[port__addr] <= \port__data$47 ;
   end
-  assign \read_port__data$504  = table_high_5[{ read_place, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] }];
-  assign \read_port__data$457  = table_high_5[{ read_place, i_keys__payload[94], i_keys__payload[90], i_keys__payload[86], i_keys__payload[82] }];
-  assign \read_port__data$410  = table_high_5[{ read_place, i_keys__payload[93], i_keys__payload[89], i_keys__payload[85], i_keys__payload[81] }];
-  assign \read_port__data$363  = table_high_5[{ read_place, i_keys__payload[92], i_keys__payload[88], i_keys__payload[84], i_keys__payload[80] }];
+  assign \read_port__data$506  = table_high_5[{ read_place, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] }];
+  assign \read_port__data$459  = table_high_5[{ read_place, i_keys__payload[94], i_keys__payload[90], i_keys__payload[86], i_keys__payload[82] }];
+  assign \read_port__data$412  = table_high_5[{ read_place, i_keys__payload[93], i_keys__payload[89], i_keys__payload[85], i_keys__payload[81] }];
+  assign \read_port__data$365  = table_high_5[{ read_place, i_keys__payload[92], i_keys__payload[88], i_keys__payload[84], i_keys__payload[80] }];
   reg [5:0] table_high_6 [31:0];
   initial begin : zero_memory_33
     integer word;
@@ -33657,10 +34827,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_6[port__addr] <= \port__data$53 ;
   end
-  assign \read_port__data$506  = table_high_6[{ read_place, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] }];
-  assign \read_port__data$459  = table_high_6[{ read_place, i_keys__payload[110], i_keys__payload[106], i_keys__payload[102], i_keys__payload[98] }];
-  assign \read_port__data$412  = table_high_6[{ read_place, i_keys__payload[109], i_keys__payload[105], i_keys__payload[101], i_keys__payload[97] }];
-  assign \read_port__data$365  = table_high_6[{ read_place, i_keys__payload[108], i_keys__payload[104], i_keys__payload[100], i_keys__payload[96] }];
+  assign \read_port__data$508  = table_high_6[{ read_place, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] }];
+  assign \read_port__data$461  = table_high_6[{ read_place, i_keys__payload[110], i_keys__payload[106], i_keys__payload[102], i_keys__payload[98] }];
+  assign \read_port__data$414  = table_high_6[{ read_place, i_keys__payload[109], i_keys__payload[105], i_keys__payload[101], i_keys__payload[97] }];
+  assign \read_port__data$367  = table_high_6[{ read_place, i_keys__payload[108], i_keys__payload[104], i_keys__payload[100], i_keys__payload[96] }];
   reg [5:0] table_high_7 [31:0];
   initial begin : zero_memory_34
     integer word;
@@ -33671,10 +34841,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_7[port__addr] <= \port__data$59 ;
   end
-  assign \read_port__data$508  = table_high_7[{ read_place, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] }];
-  assign \read_port__data$461  = table_high_7[{ read_place, i_keys__payload[126], i_keys__payload[122], i_keys__payload[118], i_keys__payload[114] }];
-  assign \read_port__data$414  = table_high_7[{ read_place, i_keys__payload[125], i_keys__payload[121], i_keys__payload[117], i_keys__payload[113] }];
-  assign \read_port__data$367  = table_high_7[{ read_place, i_keys__payload[124], i_keys__payload[120], i_keys__payload[116], i_keys__payload[112] }];
+  assign \read_port__data$510  = table_high_7[{ read_place, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] }];
+  assign \read_port__data$463  = table_high_7[{ read_place, i_keys__payload[126], i_keys__payload[122], i_keys__payload[118], i_keys__payload[114] }];
+  assign \read_port__data$416  = table_high_7[{ read_place, i_keys__payload[125], i_keys__payload[121], i_keys__payload[117], i_keys__payload[113] }];
+  assign \read_port__data$369  = table_high_7[{ read_place, i_keys__payload[124], i_keys__payload[120], i_keys__payload[116], i_keys__payload[112] }];
   reg [5:0] table_high_8 [31:0];
   initial begin : zero_memory_35
     integer word;
@@ -33685,10 +34855,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_8[port__addr] <= \port__data$65 ;
   end
-  assign \read_port__data$510  = table_high_8[{ read_place, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] }];
-  assign \read_port__data$463  = table_high_8[{ read_place, i_keys__payload[142], i_keys__payload[138], i_keys__payload[134], i_keys__payload[130] }];
-  assign \read_port__data$416  = table_high_8[{ read_place, i_keys__payload[141], i_keys__payload[137], i_keys__payload[133], i_keys__payload[129] }];
-  assign \read_port__data$369  = table_high_8[{ read_place, i_keys__payload[140], i_keys__payload[136], i_keys__payload[132], i_keys__payload[128] }];
+  assign \read_port__data$512  = table_high_8[{ read_place, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] }];
+  assign \read_port__data$465  = table_high_8[{ read_place, i_keys__payload[142], i_keys__payload[138], i_keys__payload[134], i_keys__payload[130] }];
+  assign \read_port__data$418  = table_high_8[{ read_place, i_keys__payload[141], i_keys__payload[137], i_keys__payload[133], i_keys__payload[129] }];
+  assign \read_port__data$371  = table_high_8[{ read_place, i_keys__payload[140], i_keys__payload[136], i_keys__payload[132], i_keys__payload[128] }];
   reg [5:0] table_high_9 [31:0];
   initial begin : zero_memory_36
     integer word;
@@ -33699,10 +34869,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_9[port__addr] <= \port__data$71 ;
   end
-  assign \read_port__data$512  = table_high_9[{ read_place, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] }];
-  assign \read_port__data$465  = table_high_9[{ read_place, i_keys__payload[158], i_keys__payload[154], i_keys__payload[150], i_keys__payload[146] }];
-  assign \read_port__data$418  = table_high_9[{ read_place, i_keys__payload[157], i_keys__payload[153], i_keys__payload[149], i_keys__payload[145] }];
-  assign \read_port__data$371  = table_high_9[{ read_place, i_keys__payload[156], i_keys__payload[152], i_keys__payload[148], i_keys__payload[144] }];
+  assign \read_port__data$514  = table_high_9[{ read_place, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] }];
+  assign \read_port__data$467  = table_high_9[{ read_place, i_keys__payload[158], i_keys__payload[154], i_keys__payload[150], i_keys__payload[146] }];
+  assign \read_port__data$420  = table_high_9[{ read_place, i_keys__payload[157], i_keys__payload[153], i_keys__payload[149], i_keys__payload[145] }];
+  assign \read_port__data$373  = table_high_9[{ read_place, i_keys__payload[156], i_keys__payload[152], i_keys__payload[148], i_keys__payload[144] }];
   reg [5:0] table_low_0 [31:0];
   initial begin : zero_memory_37
     integer word;
@@ -33713,10 +34883,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_0[port__addr] <= \port__data$113 ;
   end
-  assign \read_port__data$684  = table_low_0[{ read_place, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] }];
-  assign \read_port__data$637  = table_low_0[{ read_place, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] }];
-  assign \read_port__data$590  = table_low_0[{ read_place, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] }];
-  assign \read_port__data$543  = table_low_0[{ read_place, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] }];
+  assign \read_port__data$686  = table_low_0[{ read_place, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] }];
+  assign \read_port__data$639  = table_low_0[{ read_place, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] }];
+  assign \read_port__data$592  = table_low_0[{ read_place, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] }];
+  assign \read_port__data$545  = table_low_0[{ read_place, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] }];
   reg [5:0] table_low_1 [31:0];
   initial begin : zero_memory_38
     integer word;
@@ -33727,10 +34897,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_1[port__addr] <= \port__data$119 ;
   end
-  assign \read_port__data$686  = table_low_1[{ read_place, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] }];
-  assign \read_port__data$639  = table_low_1[{ read_place, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] }];
-  assign \read_port__data$592  = table_low_1[{ read_place, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] }];
-  assign \read_port__data$545  = table_low_1[{ read_place, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] }];
+  assign \read_port__data$688  = table_low_1[{ read_place, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] }];
+  assign \read_port__data$641  = table_low_1[{ read_place, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] }];
+  assign \read_port__data$594  = table_low_1[{ read_place, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] }];
+  assign \read_port__data$547  = table_low_1[{ read_place, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] }];
   reg [5:0] table_low_10 [31:0];
   initial begin : zero_memory_39
     integer word;
@@ -33741,10 +34911,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_10[port__addr] <= \port__data$173 ;
   end
-  assign \read_port__data$704  = table_low_10[{ read_place, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] }];
-  assign \read_port__data$657  = table_low_10[{ read_place, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] }];
-  assign \read_port__data$610  = table_low_10[{ read_place, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] }];
-  assign \read_port__data$563  = table_low_10[{ read_place, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] }];
+  assign \read_port__data$706  = table_low_10[{ read_place, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] }];
+  assign \read_port__data$659  = table_low_10[{ read_place, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] }];
+  assign \read_port__data$612  = table_low_10[{ read_place, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] }];
+  assign \read_port__data$565  = table_low_10[{ read_place, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] }];
   reg [5:0] table_low_11 [31:0];
   initial begin : zero_memory_40
     integer word;
@@ -33755,10 +34925,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_11[port__addr] <= \port__data$179 ;
   end
-  assign \read_port__data$706  = table_low_11[{ read_place, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] }];
-  assign \read_port__data$659  = table_low_11[{ read_place, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] }];
-  assign \read_port__data$612  = table_low_11[{ read_place, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] }];
-  assign \read_port__data$565  = table_low_11[{ read_place, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] }];
+  assign \read_port__data$708  = table_low_11[{ read_place, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] }];
+  assign \read_port__data$661  = table_low_11[{ read_place, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] }];
+  assign \read_port__data$614  = table_low_11[{ read_place, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] }];
+  assign \read_port__data$567  = table_low_11[{ read_place, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] }];
   reg [5:0] table_low_12 [31:0];
   initial begin : zero_memory_41
     integer word;
@@ -33769,10 +34939,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_12[port__addr] <= \port__data$185 ;
   end
-  assign \read_port__data$708  = table_low_12[{ read_place, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] }];
-  assign \read_port__data$661  = table_low_12[{ read_place, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] }];
-  assign \read_port__data$614  = table_low_12[{ read_place, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] }];
-  assign \read_port__data$567  = table_low_12[{ read_place, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] }];
+  assign \read_port__data$710  = table_low_12[{ read_place, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] }];
+  assign \read_port__data$663  = table_low_12[{ read_place, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] }];
+  assign \read_port__data$616  = table_low_12[{ read_place, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] }];
+  assign \read_port__data$569  = table_low_12[{ read_place, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] }];
   reg [5:0] table_low_13 [31:0];
   initial begin : zero_memory_42
     integer word;
@@ -33783,10 +34953,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_13[port__addr] <= \port__data$191 ;
   end
-  assign \read_port__data$710  = table_low_13[{ read_place, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] }];
-  assign \read_port__data$663  = table_low_13[{ read_place, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] }];
-  assign \read_port__data$616  = table_low_13[{ read_place, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] }];
-  assign \read_port__data$569  = table_low_13[{ read_place, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] }];
+  assign \read_port__data$712  = table_low_13[{ read_place, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] }];
+  assign \read_port__data$665  = table_low_13[{ read_place, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] }];
+  assign \read_port__data$618  = table_low_13[{ read_place, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] }];
+  assign \read_port__data$571  = table_low_13[{ read_place, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] }];
   reg [5:0] table_low_14 [31:0];
   initial begin : zero_memory_43
     integer word;
@@ -33797,10 +34967,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_14[port__addr] <= \port__data$197 ;
   end
-  assign \read_port__data$712  = table_low_14[{ read_place, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] }];
-  assign \read_port__data$665  = table_low_14[{ read_place, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] }];
-  assign \read_port__data$618  = table_low_14[{ read_place, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] }];
-  assign \read_port__data$571  = table_low_14[{ read_place, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] }];
+  assign \read_port__data$714  = table_low_14[{ read_place, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] }];
+  assign \read_port__data$667  = table_low_14[{ read_place, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] }];
+  assign \read_port__data$620  = table_low_14[{ read_place, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] }];
+  assign \read_port__data$573  = table_low_14[{ read_place, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] }];
   reg [5:0] table_low_15 [31:0];
   initial begin : zero_memory_44
     integer word;
@@ -33811,10 +34981,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_15[port__addr] <= \port__data$203 ;
   end
-  assign \read_port__data$714  = table_low_15[{ read_place, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] }];
-  assign \read_port__data$667  = table_low_15[{ read_place, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] }];
-  assign \read_port__data$620  = table_low_15[{ read_place, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] }];
-  assign \read_port__data$573  = table_low_15[{ read_place, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] }];
+  assign \read_port__data$716  = table_low_15[{ read_place, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] }];
+  assign \read_port__data$669  = table_low_15[{ read_place, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] }];
+  assign \read_port__data$622  = table_low_15[{ read_place, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] }];
+  assign \read_port__data$575  = table_low_15[{ read_place, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] }];
   reg [5:0] table_low_2 [31:0];
   initial begin : zero_memory_45
     integer word;
@@ -33825,10 +34995,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_2[port__addr] <= \port__data$125 ;
   end
-  assign \read_port__data$688  = table_low_2[{ read_place, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] }];
-  assign \read_port__data$641  = table_low_2[{ read_place, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] }];
-  assign \read_port__data$594  = table_low_2[{ read_place, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] }];
-  assign \read_port__data$547  = table_low_2[{ read_place, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] }];
+  assign \read_port__data$690  = table_low_2[{ read_place, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] }];
+  assign \read_port__data$643  = table_low_2[{ read_place, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] }];
+  assign \read_port__data$596  = table_low_2[{ read_place, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] }];
+  assign \read_port__data$549  = table_low_2[{ read_place, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] }];
   reg [5:0] table_low_3 [31:0];
   initial begin : zero_memory_46
     integer word;
@@ -33839,10 +35009,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_3[port__addr] <= \port__data$131 ;
   end
-  assign \read_port__data$690  = table_low_3[{ read_place, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] }];
-  assign \read_port__data$643  = table_low_3[{ read_place, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] }];
-  assign \read_port__data$596  = table_low_3[{ read_place, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] }];
-  assign \read_port__data$549  = table_low_3[{ read_place, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] }];
+  assign \read_port__data$692  = table_low_3[{ read_place, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] }];
+  assign \read_port__data$645  = table_low_3[{ read_place, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] }];
+  assign \read_port__data$598  = table_low_3[{ read_place, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] }];
+  assign \read_port__data$551  = table_low_3[{ read_place, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] }];
   reg [5:0] table_low_4 [31:0];
   initial begin : zero_memory_47
     integer word;
@@ -33853,10 +35023,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_4[port__addr] <= \port__data$137 ;
   end
-  assign \read_port__data$692  = table_low_4[{ read_place, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] }];
-  assign \read_port__data$645  = table_low_4[{ read_place, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] }];
-  assign \read_port__data$598  = table_low_4[{ read_place, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] }];
-  assign \read_port__data$551  = table_low_4[{ read_place, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] }];
+  assign \read_port__data$694  = table_low_4[{ read_place, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] }];
+  assign \read_port__data$647  = table_low_4[{ read_place, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] }];
+  assign \read_port__data$600  = table_low_4[{ read_place, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] }];
+  assign \read_port__data$553  = table_low_4[{ read_place, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] }];
   reg [5:0] table_low_5 [31:0];
   initial begin : zero_memory_48
     integer word;
@@ -33867,10 +35037,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_5[port__addr] <= \port__data$143 ;
   end
-  assign \read_port__data$694  = table_low_5[{ read_place, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] }];
-  assign \read_port__data$647  = table_low_5[{ read_place, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] }];
-  assign \read_port__data$600  = table_low_5[{ read_place, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] }];
-  assign \read_port__data$553  = table_low_5[{ read_place, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] }];
+  assign \read_port__data$696  = table_low_5[{ read_place, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] }];
+  assign \read_port__data$649  = table_low_5[{ read_place, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] }];
+  assign \read_port__data$602  = table_low_5[{ read_place, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] }];
+  assign \read_port__data$555  = table_low_5[{ read_place, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] }];
   reg [5:0] table_low_6 [31:0];
   initial begin : zero_memory_49
     integer word;
@@ -33881,10 +35051,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_6[port__addr] <= \port__data$149 ;
   end
-  assign \read_port__data$696  = table_low_6[{ read_place, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] }];
-  assign \read_port__data$649  = table_low_6[{ read_place, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] }];
-  assign \read_port__data$602  = table_low_6[{ read_place, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] }];
-  assign \read_port__data$555  = table_low_6[{ read_place, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] }];
+  assign \read_port__data$698  = table_low_6[{ read_place, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] }];
+  assign \read_port__data$651  = table_low_6[{ read_place, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] }];
+  assign \read_port__data$604  = table_low_6[{ read_place, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] }];
+  assign \read_port__data$557  = table_low_6[{ read_place, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] }];
   reg [5:0] table_low_7 [31:0];
   initial begin : zero_memory_50
     integer word;
@@ -33895,10 +35065,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_7[port__addr] <= \port__data$155 ;
   end
-  assign \read_port__data$698  = table_low_7[{ read_place, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] }];
-  assign \read_port__data$651  = table_low_7[{ read_place, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] }];
-  assign \read_port__data$604  = table_low_7[{ read_place, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] }];
-  assign \read_port__data$557  = table_low_7[{ read_place, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] }];
+  assign \read_port__data$700  = table_low_7[{ read_place, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] }];
+  assign \read_port__data$653  = table_low_7[{ read_place, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] }];
+  assign \read_port__data$606  = table_low_7[{ read_place, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] }];
+  assign \read_port__data$559  = table_low_7[{ read_place, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] }];
   reg [5:0] table_low_8 [31:0];
   initial begin : zero_memory_51
     integer word;
@@ -33909,10 +35079,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_8[port__addr] <= \port__data$161 ;
   end
-  assign \read_port__data$700  = table_low_8[{ read_place, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] }];
-  assign \read_port__data$653  = table_low_8[{ read_place, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] }];
-  assign \read_port__data$606  = table_low_8[{ read_place, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] }];
-  assign \read_port__data$559  = table_low_8[{ read_place, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] }];
+  assign \read_port__data$702  = table_low_8[{ read_place, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] }];
+  assign \read_port__data$655  = table_low_8[{ read_place, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] }];
+  assign \read_port__data$608  = table_low_8[{ read_place, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] }];
+  assign \read_port__data$561  = table_low_8[{ read_place, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] }];
   reg [5:0] table_low_9 [31:0];
   initial begin : zero_memory_52
     integer word;
@@ -33923,10 +35093,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_9[port__addr] <= \port__data$167 ;
   end
-  assign \read_port__data$702  = table_low_9[{ read_place, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] }];
-  assign \read_port__data$655  = table_low_9[{ read_place, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] }];
-  assign \read_port__data$608  = table_low_9[{ read_place, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] }];
-  assign \read_port__data$561  = table_low_9[{ read_place, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] }];
+  assign \read_port__data$704  = table_low_9[{ read_place, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] }];
+  assign \read_port__data$657  = table_low_9[{ read_place, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] }];
+  assign \read_port__data$610  = table_low_9[{ read_place, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] }];
+  assign \read_port__data$563  = table_low_9[{ read_place, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] }];
   assign \$123  = step ^ \$122 ;
   assign \$125  = step ^ \$124 ;
   assign \$127  = step ^ \$126 ;
@@ -34002,7 +35172,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \$263  = waiting + i_query__ready;
   assign \$264  = o_prepared__valid & o_prepared__ready;
   assign \$265  = \$263  - \$264 ;
-  assign \$266  = ~ \$signal$345 ;
+  assign \$266  = ~ \$signal$347 ;
   assign \$267  = o_prepared__valid & o_prepared__ready;
   assign \$268  = ~ \$signal ;
   assign \$269  = i_keys__valid & i_keys__payload[512];
@@ -34304,7 +35474,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   always @(posedge clk)
     waiting <= \$573 ;
   always @(posedge clk)
-    \$signal$345  <= \$574 ;
+    \$signal$347  <= \$574 ;
   always @(posedge clk)
     tag_1 <= \$575 ;
   always @(posedge clk)
@@ -35818,7 +36988,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$574  = \$signal$345 ;
+    \$574  = \$signal$347 ;
     if (i_query__ready) begin
       \$574  = \$266 ;
     end
@@ -35830,7 +37000,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
     \$575  = tag_1;
     if (i_query__ready) begin
-      if (\$signal$345 ) begin
+      if (\$signal$347 ) begin
         \$575  = i_query__payload[512];
       end
     end
@@ -35843,7 +37013,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     \$576  = tag_0;
     if (i_query__ready) begin
       (* full_case = 32'd1 *)
-      if (\$signal$345 ) begin
+      if (\$signal$347 ) begin
       end else begin
         \$576  = i_query__payload[512];
       end
@@ -35891,7 +37061,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$581  = { \$signal$345 , \$277  };
+    \$581  = { \$signal$347 , \$277  };
     if (rst) begin
       \$581  = 5'h00;
     end
@@ -36178,105 +37348,105 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$622  = \read_port__data$355 ;
+    \$622  = \read_port__data$357 ;
     if (rst) begin
       \$622  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$623  = \read_port__data$357 ;
+    \$623  = \read_port__data$359 ;
     if (rst) begin
       \$623  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$624  = \read_port__data$359 ;
+    \$624  = \read_port__data$361 ;
     if (rst) begin
       \$624  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$625  = \read_port__data$361 ;
+    \$625  = \read_port__data$363 ;
     if (rst) begin
       \$625  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$626  = \read_port__data$363 ;
+    \$626  = \read_port__data$365 ;
     if (rst) begin
       \$626  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$627  = \read_port__data$365 ;
+    \$627  = \read_port__data$367 ;
     if (rst) begin
       \$627  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$628  = \read_port__data$367 ;
+    \$628  = \read_port__data$369 ;
     if (rst) begin
       \$628  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$629  = \read_port__data$369 ;
+    \$629  = \read_port__data$371 ;
     if (rst) begin
       \$629  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$630  = \read_port__data$371 ;
+    \$630  = \read_port__data$373 ;
     if (rst) begin
       \$630  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$631  = \read_port__data$373 ;
+    \$631  = \read_port__data$375 ;
     if (rst) begin
       \$631  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$632  = \read_port__data$375 ;
+    \$632  = \read_port__data$377 ;
     if (rst) begin
       \$632  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$633  = \read_port__data$377 ;
+    \$633  = \read_port__data$379 ;
     if (rst) begin
       \$633  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$634  = \read_port__data$379 ;
+    \$634  = \read_port__data$381 ;
     if (rst) begin
       \$634  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$635  = \read_port__data$381 ;
+    \$635  = \read_port__data$383 ;
     if (rst) begin
       \$635  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$636  = \read_port__data$383 ;
+    \$636  = \read_port__data$385 ;
     if (rst) begin
       \$636  = 6'h00;
     end
@@ -36388,112 +37558,112 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$652  = \read_port__data$400 ;
+    \$652  = \read_port__data$402 ;
     if (rst) begin
       \$652  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$653  = \read_port__data$402 ;
+    \$653  = \read_port__data$404 ;
     if (rst) begin
       \$653  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$654  = \read_port__data$404 ;
+    \$654  = \read_port__data$406 ;
     if (rst) begin
       \$654  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$655  = \read_port__data$406 ;
+    \$655  = \read_port__data$408 ;
     if (rst) begin
       \$655  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$656  = \read_port__data$408 ;
+    \$656  = \read_port__data$410 ;
     if (rst) begin
       \$656  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$657  = \read_port__data$410 ;
+    \$657  = \read_port__data$412 ;
     if (rst) begin
       \$657  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$658  = \read_port__data$412 ;
+    \$658  = \read_port__data$414 ;
     if (rst) begin
       \$658  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$659  = \read_port__data$414 ;
+    \$659  = \read_port__data$416 ;
     if (rst) begin
       \$659  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$660  = \read_port__data$416 ;
+    \$660  = \read_port__data$418 ;
     if (rst) begin
       \$660  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$661  = \read_port__data$418 ;
+    \$661  = \read_port__data$420 ;
     if (rst) begin
       \$661  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$662  = \read_port__data$420 ;
+    \$662  = \read_port__data$422 ;
     if (rst) begin
       \$662  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$663  = \read_port__data$422 ;
+    \$663  = \read_port__data$424 ;
     if (rst) begin
       \$663  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$664  = \read_port__data$424 ;
+    \$664  = \read_port__data$426 ;
     if (rst) begin
       \$664  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$665  = \read_port__data$426 ;
+    \$665  = \read_port__data$428 ;
     if (rst) begin
       \$665  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$666  = \read_port__data$428 ;
+    \$666  = \read_port__data$430 ;
     if (rst) begin
       \$666  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$667  = \read_port__data$430 ;
+    \$667  = \read_port__data$432 ;
     if (rst) begin
       \$667  = 6'h00;
     end
@@ -36605,112 +37775,112 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$683  = \read_port__data$447 ;
+    \$683  = \read_port__data$449 ;
     if (rst) begin
       \$683  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$684  = \read_port__data$449 ;
+    \$684  = \read_port__data$451 ;
     if (rst) begin
       \$684  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$685  = \read_port__data$451 ;
+    \$685  = \read_port__data$453 ;
     if (rst) begin
       \$685  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$686  = \read_port__data$453 ;
+    \$686  = \read_port__data$455 ;
     if (rst) begin
       \$686  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$687  = \read_port__data$455 ;
+    \$687  = \read_port__data$457 ;
     if (rst) begin
       \$687  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$688  = \read_port__data$457 ;
+    \$688  = \read_port__data$459 ;
     if (rst) begin
       \$688  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$689  = \read_port__data$459 ;
+    \$689  = \read_port__data$461 ;
     if (rst) begin
       \$689  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$690  = \read_port__data$461 ;
+    \$690  = \read_port__data$463 ;
     if (rst) begin
       \$690  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$691  = \read_port__data$463 ;
+    \$691  = \read_port__data$465 ;
     if (rst) begin
       \$691  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$692  = \read_port__data$465 ;
+    \$692  = \read_port__data$467 ;
     if (rst) begin
       \$692  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$693  = \read_port__data$467 ;
+    \$693  = \read_port__data$469 ;
     if (rst) begin
       \$693  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$694  = \read_port__data$469 ;
+    \$694  = \read_port__data$471 ;
     if (rst) begin
       \$694  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$695  = \read_port__data$471 ;
+    \$695  = \read_port__data$473 ;
     if (rst) begin
       \$695  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$696  = \read_port__data$473 ;
+    \$696  = \read_port__data$475 ;
     if (rst) begin
       \$696  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$697  = \read_port__data$475 ;
+    \$697  = \read_port__data$477 ;
     if (rst) begin
       \$697  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$698  = \read_port__data$477 ;
+    \$698  = \read_port__data$479 ;
     if (rst) begin
       \$698  = 6'h00;
     end
@@ -36822,112 +37992,112 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$714  = \read_port__data$494 ;
+    \$714  = \read_port__data$496 ;
     if (rst) begin
       \$714  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$715  = \read_port__data$496 ;
+    \$715  = \read_port__data$498 ;
     if (rst) begin
       \$715  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$716  = \read_port__data$498 ;
+    \$716  = \read_port__data$500 ;
     if (rst) begin
       \$716  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$717  = \read_port__data$500 ;
+    \$717  = \read_port__data$502 ;
     if (rst) begin
       \$717  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$718  = \read_port__data$502 ;
+    \$718  = \read_port__data$504 ;
     if (rst) begin
       \$718  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$719  = \read_port__data$504 ;
+    \$719  = \read_port__data$506 ;
     if (rst) begin
       \$719  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$720  = \read_port__data$506 ;
+    \$720  = \read_port__data$508 ;
     if (rst) begin
       \$720  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$721  = \read_port__data$508 ;
+    \$721  = \read_port__data$510 ;
     if (rst) begin
       \$721  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$722  = \read_port__data$510 ;
+    \$722  = \read_port__data$512 ;
     if (rst) begin
       \$722  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$723  = \read_port__data$512 ;
+    \$723  = \read_port__data$514 ;
     if (rst) begin
       \$723  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$724  = \read_port__data$514 ;
+    \$724  = \read_port__data$516 ;
     if (rst) begin
       \$724  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$725  = \read_port__data$516 ;
+    \$725  = \read_port__data$518 ;
     if (rst) begin
       \$725  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$726  = \read_port__data$518 ;
+    \$726  = \read_port__data$520 ;
     if (rst) begin
       \$726  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$727  = \read_port__data$520 ;
+    \$727  = \read_port__data$522 ;
     if (rst) begin
       \$727  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$728  = \read_port__data$522 ;
+    \$728  = \read_port__data$524 ;
     if (rst) begin
       \$728  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$729  = \read_port__data$524 ;
+    \$729  = \read_port__data$526 ;
     if (rst) begin
       \$729  = 6'h00;
     end
@@ -37060,112 +38230,112 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$748  = \read_port__data$543 ;
+    \$748  = \read_port__data$545 ;
     if (rst) begin
       \$748  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$749  = \read_port__data$545 ;
+    \$749  = \read_port__data$547 ;
     if (rst) begin
       \$749  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$750  = \read_port__data$547 ;
+    \$750  = \read_port__data$549 ;
     if (rst) begin
       \$750  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$751  = \read_port__data$549 ;
+    \$751  = \read_port__data$551 ;
     if (rst) begin
       \$751  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$752  = \read_port__data$551 ;
+    \$752  = \read_port__data$553 ;
     if (rst) begin
       \$752  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$753  = \read_port__data$553 ;
+    \$753  = \read_port__data$555 ;
     if (rst) begin
       \$753  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$754  = \read_port__data$555 ;
+    \$754  = \read_port__data$557 ;
     if (rst) begin
       \$754  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$755  = \read_port__data$557 ;
+    \$755  = \read_port__data$559 ;
     if (rst) begin
       \$755  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$756  = \read_port__data$559 ;
+    \$756  = \read_port__data$561 ;
     if (rst) begin
       \$756  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$757  = \read_port__data$561 ;
+    \$757  = \read_port__data$563 ;
     if (rst) begin
       \$757  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$758  = \read_port__data$563 ;
+    \$758  = \read_port__data$565 ;
     if (rst) begin
       \$758  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$759  = \read_port__data$565 ;
+    \$759  = \read_port__data$567 ;
     if (rst) begin
       \$759  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$760  = \read_port__data$567 ;
+    \$760  = \read_port__data$569 ;
     if (rst) begin
       \$760  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$761  = \read_port__data$569 ;
+    \$761  = \read_port__data$571 ;
     if (rst) begin
       \$761  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$762  = \read_port__data$571 ;
+    \$762  = \read_port__data$573 ;
     if (rst) begin
       \$762  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$763  = \read_port__data$573 ;
+    \$763  = \read_port__data$575 ;
     if (rst) begin
       \$763  = 6'h00;
     end
@@ -37277,112 +38447,112 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$779  = \read_port__data$590 ;
+    \$779  = \read_port__data$592 ;
     if (rst) begin
       \$779  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$780  = \read_port__data$592 ;
+    \$780  = \read_port__data$594 ;
     if (rst) begin
       \$780  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$781  = \read_port__data$594 ;
+    \$781  = \read_port__data$596 ;
     if (rst) begin
       \$781  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$782  = \read_port__data$596 ;
+    \$782  = \read_port__data$598 ;
     if (rst) begin
       \$782  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$783  = \read_port__data$598 ;
+    \$783  = \read_port__data$600 ;
     if (rst) begin
       \$783  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$784  = \read_port__data$600 ;
+    \$784  = \read_port__data$602 ;
     if (rst) begin
       \$784  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$785  = \read_port__data$602 ;
+    \$785  = \read_port__data$604 ;
     if (rst) begin
       \$785  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$786  = \read_port__data$604 ;
+    \$786  = \read_port__data$606 ;
     if (rst) begin
       \$786  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$787  = \read_port__data$606 ;
+    \$787  = \read_port__data$608 ;
     if (rst) begin
       \$787  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$788  = \read_port__data$608 ;
+    \$788  = \read_port__data$610 ;
     if (rst) begin
       \$788  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$789  = \read_port__data$610 ;
+    \$789  = \read_port__data$612 ;
     if (rst) begin
       \$789  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$790  = \read_port__data$612 ;
+    \$790  = \read_port__data$614 ;
     if (rst) begin
       \$790  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$791  = \read_port__data$614 ;
+    \$791  = \read_port__data$616 ;
     if (rst) begin
       \$791  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$792  = \read_port__data$616 ;
+    \$792  = \read_port__data$618 ;
     if (rst) begin
       \$792  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$793  = \read_port__data$618 ;
+    \$793  = \read_port__data$620 ;
     if (rst) begin
       \$793  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$794  = \read_port__data$620 ;
+    \$794  = \read_port__data$622 ;
     if (rst) begin
       \$794  = 6'h00;
     end
@@ -37494,112 +38664,112 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$810  = \read_port__data$637 ;
+    \$810  = \read_port__data$639 ;
     if (rst) begin
       \$810  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$811  = \read_port__data$639 ;
+    \$811  = \read_port__data$641 ;
     if (rst) begin
       \$811  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$812  = \read_port__data$641 ;
+    \$812  = \read_port__data$643 ;
     if (rst) begin
       \$812  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$813  = \read_port__data$643 ;
+    \$813  = \read_port__data$645 ;
     if (rst) begin
       \$813  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$814  = \read_port__data$645 ;
+    \$814  = \read_port__data$647 ;
     if (rst) begin
       \$814  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$815  = \read_port__data$647 ;
+    \$815  = \read_port__data$649 ;
     if (rst) begin
       \$815  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$816  = \read_port__data$649 ;
+    \$816  = \read_port__data$651 ;
     if (rst) begin
       \$816  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$817  = \read_port__data$651 ;
+    \$817  = \read_port__data$653 ;
     if (rst) begin
       \$817  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$818  = \read_port__data$653 ;
+    \$818  = \read_port__data$655 ;
     if (rst) begin
       \$818  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$819  = \read_port__data$655 ;
+    \$819  = \read_port__data$657 ;
     if (rst) begin
       \$819  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$820  = \read_port__data$657 ;
+    \$820  = \read_port__data$659 ;
     if (rst) begin
       \$820  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$821  = \read_port__data$659 ;
+    \$821  = \read_port__data$661 ;
     if (rst) begin
       \$821  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$822  = \read_port__data$661 ;
+    \$822  = \read_port__data$663 ;
     if (rst) begin
       \$822  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$823  = \read_port__data$663 ;
+    \$823  = \read_port__data$665 ;
     if (rst) begin
       \$823  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$824  = \read_port__data$665 ;
+    \$824  = \read_port__data$667 ;
     if (rst) begin
       \$824  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$825  = \read_port__data$667 ;
+    \$825  = \read_port__data$669 ;
     if (rst) begin
       \$825  = 6'h00;
     end
@@ -37711,112 +38881,112 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$841  = \read_port__data$684 ;
+    \$841  = \read_port__data$686 ;
     if (rst) begin
       \$841  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$842  = \read_port__data$686 ;
+    \$842  = \read_port__data$688 ;
     if (rst) begin
       \$842  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$843  = \read_port__data$688 ;
+    \$843  = \read_port__data$690 ;
     if (rst) begin
       \$843  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$844  = \read_port__data$690 ;
+    \$844  = \read_port__data$692 ;
     if (rst) begin
       \$844  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$845  = \read_port__data$692 ;
+    \$845  = \read_port__data$694 ;
     if (rst) begin
       \$845  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$846  = \read_port__data$694 ;
+    \$846  = \read_port__data$696 ;
     if (rst) begin
       \$846  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$847  = \read_port__data$696 ;
+    \$847  = \read_port__data$698 ;
     if (rst) begin
       \$847  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$848  = \read_port__data$698 ;
+    \$848  = \read_port__data$700 ;
     if (rst) begin
       \$848  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$849  = \read_port__data$700 ;
+    \$849  = \read_port__data$702 ;
     if (rst) begin
       \$849  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$850  = \read_port__data$702 ;
+    \$850  = \read_port__data$704 ;
     if (rst) begin
       \$850  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$851  = \read_port__data$704 ;
+    \$851  = \read_port__data$706 ;
     if (rst) begin
       \$851  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$852  = \read_port__data$706 ;
+    \$852  = \read_port__data$708 ;
     if (rst) begin
       \$852  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$853  = \read_port__data$708 ;
+    \$853  = \read_port__data$710 ;
     if (rst) begin
       \$853  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$854  = \read_port__data$710 ;
+    \$854  = \read_port__data$712 ;
     if (rst) begin
       \$854  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$855  = \read_port__data$712 ;
+    \$855  = \read_port__data$714 ;
     if (rst) begin
       \$855  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$856  = \read_port__data$714 ;
+    \$856  = \read_port__data$716 ;
     if (rst) begin
       \$856  = 6'h00;
     end
@@ -38045,134 +39215,136 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign low_entry_15 = \port__data$203 ;
   assign \port__en$205  = port__en;
   assign valid_7 = o__valid;
+  assign high_low_0_keys = i_keys__payload[255:0];
   assign read_port__addr = { read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
-  assign \read_port__addr$211  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
-  assign \read_port__addr$212  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$213  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$214  = { read_place, i_keys__payload[76], i_keys__payload[72], i_keys__payload[68], i_keys__payload[64] };
-  assign \read_port__addr$215  = { read_place, i_keys__payload[92], i_keys__payload[88], i_keys__payload[84], i_keys__payload[80] };
-  assign \read_port__addr$216  = { read_place, i_keys__payload[108], i_keys__payload[104], i_keys__payload[100], i_keys__payload[96] };
-  assign \read_port__addr$217  = { read_place, i_keys__payload[124], i_keys__payload[120], i_keys__payload[116], i_keys__payload[112] };
-  assign \read_port__addr$218  = { read_place, i_keys__payload[140], i_keys__payload[136], i_keys__payload[132], i_keys__payload[128] };
-  assign \read_port__addr$219  = { read_place, i_keys__payload[156], i_keys__payload[152], i_keys__payload[148], i_keys__payload[144] };
-  assign \read_port__addr$220  = { read_place, i_keys__payload[172], i_keys__payload[168], i_keys__payload[164], i_keys__payload[160] };
-  assign \read_port__addr$221  = { read_place, i_keys__payload[188], i_keys__payload[184], i_keys__payload[180], i_keys__payload[176] };
-  assign \read_port__addr$222  = { read_place, i_keys__payload[204], i_keys__payload[200], i_keys__payload[196], i_keys__payload[192] };
-  assign \read_port__addr$223  = { read_place, i_keys__payload[220], i_keys__payload[216], i_keys__payload[212], i_keys__payload[208] };
-  assign \read_port__addr$224  = { read_place, i_keys__payload[236], i_keys__payload[232], i_keys__payload[228], i_keys__payload[224] };
-  assign \read_port__addr$225  = { read_place, i_keys__payload[252], i_keys__payload[248], i_keys__payload[244], i_keys__payload[240] };
-  assign \read_port__addr$226  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
-  assign \read_port__addr$227  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
-  assign \read_port__addr$228  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$229  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$230  = { read_place, i_keys__payload[77], i_keys__payload[73], i_keys__payload[69], i_keys__payload[65] };
-  assign \read_port__addr$231  = { read_place, i_keys__payload[93], i_keys__payload[89], i_keys__payload[85], i_keys__payload[81] };
-  assign \read_port__addr$232  = { read_place, i_keys__payload[109], i_keys__payload[105], i_keys__payload[101], i_keys__payload[97] };
-  assign \read_port__addr$233  = { read_place, i_keys__payload[125], i_keys__payload[121], i_keys__payload[117], i_keys__payload[113] };
-  assign \read_port__addr$234  = { read_place, i_keys__payload[141], i_keys__payload[137], i_keys__payload[133], i_keys__payload[129] };
-  assign \read_port__addr$235  = { read_place, i_keys__payload[157], i_keys__payload[153], i_keys__payload[149], i_keys__payload[145] };
-  assign \read_port__addr$236  = { read_place, i_keys__payload[173], i_keys__payload[169], i_keys__payload[165], i_keys__payload[161] };
-  assign \read_port__addr$237  = { read_place, i_keys__payload[189], i_keys__payload[185], i_keys__payload[181], i_keys__payload[177] };
-  assign \read_port__addr$238  = { read_place, i_keys__payload[205], i_keys__payload[201], i_keys__payload[197], i_keys__payload[193] };
-  assign \read_port__addr$239  = { read_place, i_keys__payload[221], i_keys__payload[217], i_keys__payload[213], i_keys__payload[209] };
-  assign \read_port__addr$240  = { read_place, i_keys__payload[237], i_keys__payload[233], i_keys__payload[229], i_keys__payload[225] };
-  assign \read_port__addr$241  = { read_place, i_keys__payload[253], i_keys__payload[249], i_keys__payload[245], i_keys__payload[241] };
-  assign \read_port__addr$242  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
-  assign \read_port__addr$243  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$244  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$245  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$246  = { read_place, i_keys__payload[78], i_keys__payload[74], i_keys__payload[70], i_keys__payload[66] };
-  assign \read_port__addr$247  = { read_place, i_keys__payload[94], i_keys__payload[90], i_keys__payload[86], i_keys__payload[82] };
-  assign \read_port__addr$248  = { read_place, i_keys__payload[110], i_keys__payload[106], i_keys__payload[102], i_keys__payload[98] };
-  assign \read_port__addr$249  = { read_place, i_keys__payload[126], i_keys__payload[122], i_keys__payload[118], i_keys__payload[114] };
-  assign \read_port__addr$250  = { read_place, i_keys__payload[142], i_keys__payload[138], i_keys__payload[134], i_keys__payload[130] };
-  assign \read_port__addr$251  = { read_place, i_keys__payload[158], i_keys__payload[154], i_keys__payload[150], i_keys__payload[146] };
-  assign \read_port__addr$252  = { read_place, i_keys__payload[174], i_keys__payload[170], i_keys__payload[166], i_keys__payload[162] };
-  assign \read_port__addr$253  = { read_place, i_keys__payload[190], i_keys__payload[186], i_keys__payload[182], i_keys__payload[178] };
-  assign \read_port__addr$254  = { read_place, i_keys__payload[206], i_keys__payload[202], i_keys__payload[198], i_keys__payload[194] };
-  assign \read_port__addr$255  = { read_place, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] };
-  assign \read_port__addr$256  = { read_place, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] };
-  assign \read_port__addr$257  = { read_place, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] };
-  assign \read_port__addr$258  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$259  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
-  assign \read_port__addr$260  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$261  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
-  assign \read_port__addr$262  = { read_place, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] };
-  assign \read_port__addr$263  = { read_place, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] };
-  assign \read_port__addr$264  = { read_place, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] };
-  assign \read_port__addr$265  = { read_place, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] };
-  assign \read_port__addr$266  = { read_place, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] };
-  assign \read_port__addr$267  = { read_place, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] };
-  assign \read_port__addr$268  = { read_place, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] };
-  assign \read_port__addr$269  = { read_place, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] };
-  assign \read_port__addr$270  = { read_place, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] };
-  assign \read_port__addr$271  = { read_place, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] };
-  assign \read_port__addr$272  = { read_place, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] };
-  assign \read_port__addr$273  = { read_place, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] };
-  assign \read_port__addr$276  = { read_place, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] };
-  assign \read_port__addr$277  = { read_place, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] };
-  assign \read_port__addr$278  = { read_place, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] };
-  assign \read_port__addr$279  = { read_place, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] };
-  assign \read_port__addr$280  = { read_place, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] };
-  assign \read_port__addr$281  = { read_place, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] };
-  assign \read_port__addr$282  = { read_place, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] };
-  assign \read_port__addr$283  = { read_place, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] };
-  assign \read_port__addr$284  = { read_place, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] };
-  assign \read_port__addr$285  = { read_place, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] };
-  assign \read_port__addr$286  = { read_place, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] };
-  assign \read_port__addr$287  = { read_place, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] };
-  assign \read_port__addr$288  = { read_place, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] };
-  assign \read_port__addr$289  = { read_place, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] };
-  assign \read_port__addr$290  = { read_place, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] };
-  assign \read_port__addr$291  = { read_place, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] };
-  assign \read_port__addr$292  = { read_place, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] };
-  assign \read_port__addr$293  = { read_place, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] };
-  assign \read_port__addr$294  = { read_place, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] };
-  assign \read_port__addr$295  = { read_place, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] };
-  assign \read_port__addr$296  = { read_place, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] };
-  assign \read_port__addr$297  = { read_place, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] };
-  assign \read_port__addr$298  = { read_place, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] };
-  assign \read_port__addr$299  = { read_place, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] };
-  assign \read_port__addr$300  = { read_place, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] };
-  assign \read_port__addr$301  = { read_place, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] };
-  assign \read_port__addr$302  = { read_place, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] };
-  assign \read_port__addr$303  = { read_place, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] };
-  assign \read_port__addr$304  = { read_place, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] };
-  assign \read_port__addr$305  = { read_place, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] };
-  assign \read_port__addr$306  = { read_place, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] };
-  assign \read_port__addr$307  = { read_place, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] };
-  assign \read_port__addr$308  = { read_place, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] };
-  assign \read_port__addr$309  = { read_place, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] };
-  assign \read_port__addr$310  = { read_place, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] };
-  assign \read_port__addr$311  = { read_place, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] };
-  assign \read_port__addr$312  = { read_place, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] };
-  assign \read_port__addr$313  = { read_place, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] };
-  assign \read_port__addr$314  = { read_place, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] };
-  assign \read_port__addr$315  = { read_place, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] };
-  assign \read_port__addr$316  = { read_place, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] };
-  assign \read_port__addr$317  = { read_place, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] };
-  assign \read_port__addr$318  = { read_place, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] };
-  assign \read_port__addr$319  = { read_place, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] };
-  assign \read_port__addr$320  = { read_place, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] };
-  assign \read_port__addr$321  = { read_place, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] };
-  assign \read_port__addr$322  = { read_place, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] };
-  assign \read_port__addr$323  = { read_place, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] };
-  assign \read_port__addr$324  = { read_place, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] };
-  assign \read_port__addr$325  = { read_place, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] };
-  assign \read_port__addr$326  = { read_place, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] };
-  assign \read_port__addr$327  = { read_place, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] };
-  assign \read_port__addr$328  = { read_place, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] };
-  assign \read_port__addr$329  = { read_place, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] };
-  assign \read_port__addr$330  = { read_place, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] };
-  assign \read_port__addr$331  = { read_place, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] };
-  assign \read_port__addr$332  = { read_place, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] };
-  assign \read_port__addr$333  = { read_place, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] };
-  assign \read_port__addr$334  = { read_place, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] };
-  assign \read_port__addr$335  = { read_place, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] };
-  assign \read_port__addr$336  = { read_place, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] };
-  assign \read_port__addr$337  = { read_place, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] };
-  assign \read_port__addr$338  = { read_place, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] };
-  assign \read_port__addr$339  = { read_place, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] };
+  assign \read_port__addr$212  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
+  assign \read_port__addr$213  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$214  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$215  = { read_place, i_keys__payload[76], i_keys__payload[72], i_keys__payload[68], i_keys__payload[64] };
+  assign \read_port__addr$216  = { read_place, i_keys__payload[92], i_keys__payload[88], i_keys__payload[84], i_keys__payload[80] };
+  assign \read_port__addr$217  = { read_place, i_keys__payload[108], i_keys__payload[104], i_keys__payload[100], i_keys__payload[96] };
+  assign \read_port__addr$218  = { read_place, i_keys__payload[124], i_keys__payload[120], i_keys__payload[116], i_keys__payload[112] };
+  assign \read_port__addr$219  = { read_place, i_keys__payload[140], i_keys__payload[136], i_keys__payload[132], i_keys__payload[128] };
+  assign \read_port__addr$220  = { read_place, i_keys__payload[156], i_keys__payload[152], i_keys__payload[148], i_keys__payload[144] };
+  assign \read_port__addr$221  = { read_place, i_keys__payload[172], i_keys__payload[168], i_keys__payload[164], i_keys__payload[160] };
+  assign \read_port__addr$222  = { read_place, i_keys__payload[188], i_keys__payload[184], i_keys__payload[180], i_keys__payload[176] };
+  assign \read_port__addr$223  = { read_place, i_keys__payload[204], i_keys__payload[200], i_keys__payload[196], i_keys__payload[192] };
+  assign \read_port__addr$224  = { read_place, i_keys__payload[220], i_keys__payload[216], i_keys__payload[212], i_keys__payload[208] };
+  assign \read_port__addr$225  = { read_place, i_keys__payload[236], i_keys__payload[232], i_keys__payload[228], i_keys__payload[224] };
+  assign \read_port__addr$226  = { read_place, i_keys__payload[252], i_keys__payload[248], i_keys__payload[244], i_keys__payload[240] };
+  assign \read_port__addr$227  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
+  assign \read_port__addr$228  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
+  assign \read_port__addr$229  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$230  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$231  = { read_place, i_keys__payload[77], i_keys__payload[73], i_keys__payload[69], i_keys__payload[65] };
+  assign \read_port__addr$232  = { read_place, i_keys__payload[93], i_keys__payload[89], i_keys__payload[85], i_keys__payload[81] };
+  assign \read_port__addr$233  = { read_place, i_keys__payload[109], i_keys__payload[105], i_keys__payload[101], i_keys__payload[97] };
+  assign \read_port__addr$234  = { read_place, i_keys__payload[125], i_keys__payload[121], i_keys__payload[117], i_keys__payload[113] };
+  assign \read_port__addr$235  = { read_place, i_keys__payload[141], i_keys__payload[137], i_keys__payload[133], i_keys__payload[129] };
+  assign \read_port__addr$236  = { read_place, i_keys__payload[157], i_keys__payload[153], i_keys__payload[149], i_keys__payload[145] };
+  assign \read_port__addr$237  = { read_place, i_keys__payload[173], i_keys__payload[169], i_keys__payload[165], i_keys__payload[161] };
+  assign \read_port__addr$238  = { read_place, i_keys__payload[189], i_keys__payload[185], i_keys__payload[181], i_keys__payload[177] };
+  assign \read_port__addr$239  = { read_place, i_keys__payload[205], i_keys__payload[201], i_keys__payload[197], i_keys__payload[193] };
+  assign \read_port__addr$240  = { read_place, i_keys__payload[221], i_keys__payload[217], i_keys__payload[213], i_keys__payload[209] };
+  assign \read_port__addr$241  = { read_place, i_keys__payload[237], i_keys__payload[233], i_keys__payload[229], i_keys__payload[225] };
+  assign \read_port__addr$242  = { read_place, i_keys__payload[253], i_keys__payload[249], i_keys__payload[245], i_keys__payload[241] };
+  assign \read_port__addr$243  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
+  assign \read_port__addr$244  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
+  assign \read_port__addr$245  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$246  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$247  = { read_place, i_keys__payload[78], i_keys__payload[74], i_keys__payload[70], i_keys__payload[66] };
+  assign \read_port__addr$248  = { read_place, i_keys__payload[94], i_keys__payload[90], i_keys__payload[86], i_keys__payload[82] };
+  assign \read_port__addr$249  = { read_place, i_keys__payload[110], i_keys__payload[106], i_keys__payload[102], i_keys__payload[98] };
+  assign \read_port__addr$250  = { read_place, i_keys__payload[126], i_keys__payload[122], i_keys__payload[118], i_keys__payload[114] };
+  assign \read_port__addr$251  = { read_place, i_keys__payload[142], i_keys__payload[138], i_keys__payload[134], i_keys__payload[130] };
+  assign \read_port__addr$252  = { read_place, i_keys__payload[158], i_keys__payload[154], i_keys__payload[150], i_keys__payload[146] };
+  assign \read_port__addr$253  = { read_place, i_keys__payload[174], i_keys__payload[170], i_keys__payload[166], i_keys__payload[162] };
+  assign \read_port__addr$254  = { read_place, i_keys__payload[190], i_keys__payload[186], i_keys__payload[182], i_keys__payload[178] };
+  assign \read_port__addr$255  = { read_place, i_keys__payload[206], i_keys__payload[202], i_keys__payload[198], i_keys__payload[194] };
+  assign \read_port__addr$256  = { read_place, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] };
+  assign \read_port__addr$257  = { read_place, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] };
+  assign \read_port__addr$258  = { read_place, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] };
+  assign \read_port__addr$259  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$260  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign \read_port__addr$261  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$262  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \read_port__addr$263  = { read_place, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] };
+  assign \read_port__addr$264  = { read_place, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] };
+  assign \read_port__addr$265  = { read_place, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] };
+  assign \read_port__addr$266  = { read_place, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] };
+  assign \read_port__addr$267  = { read_place, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] };
+  assign \read_port__addr$268  = { read_place, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] };
+  assign \read_port__addr$269  = { read_place, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] };
+  assign \read_port__addr$270  = { read_place, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] };
+  assign \read_port__addr$271  = { read_place, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] };
+  assign \read_port__addr$272  = { read_place, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] };
+  assign \read_port__addr$273  = { read_place, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] };
+  assign \read_port__addr$274  = { read_place, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] };
+  assign low_high_0_keys = i_keys__payload[511:256];
+  assign \read_port__addr$278  = { read_place, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] };
+  assign \read_port__addr$279  = { read_place, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] };
+  assign \read_port__addr$280  = { read_place, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] };
+  assign \read_port__addr$281  = { read_place, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] };
+  assign \read_port__addr$282  = { read_place, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] };
+  assign \read_port__addr$283  = { read_place, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] };
+  assign \read_port__addr$284  = { read_place, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] };
+  assign \read_port__addr$285  = { read_place, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] };
+  assign \read_port__addr$286  = { read_place, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] };
+  assign \read_port__addr$287  = { read_place, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] };
+  assign \read_port__addr$288  = { read_place, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] };
+  assign \read_port__addr$289  = { read_place, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] };
+  assign \read_port__addr$290  = { read_place, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] };
+  assign \read_port__addr$291  = { read_place, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] };
+  assign \read_port__addr$292  = { read_place, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] };
+  assign \read_port__addr$293  = { read_place, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] };
+  assign \read_port__addr$294  = { read_place, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] };
+  assign \read_port__addr$295  = { read_place, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] };
+  assign \read_port__addr$296  = { read_place, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] };
+  assign \read_port__addr$297  = { read_place, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] };
+  assign \read_port__addr$298  = { read_place, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] };
+  assign \read_port__addr$299  = { read_place, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] };
+  assign \read_port__addr$300  = { read_place, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] };
+  assign \read_port__addr$301  = { read_place, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] };
+  assign \read_port__addr$302  = { read_place, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] };
+  assign \read_port__addr$303  = { read_place, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] };
+  assign \read_port__addr$304  = { read_place, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] };
+  assign \read_port__addr$305  = { read_place, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] };
+  assign \read_port__addr$306  = { read_place, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] };
+  assign \read_port__addr$307  = { read_place, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] };
+  assign \read_port__addr$308  = { read_place, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] };
+  assign \read_port__addr$309  = { read_place, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] };
+  assign \read_port__addr$310  = { read_place, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] };
+  assign \read_port__addr$311  = { read_place, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] };
+  assign \read_port__addr$312  = { read_place, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] };
+  assign \read_port__addr$313  = { read_place, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] };
+  assign \read_port__addr$314  = { read_place, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] };
+  assign \read_port__addr$315  = { read_place, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] };
+  assign \read_port__addr$316  = { read_place, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] };
+  assign \read_port__addr$317  = { read_place, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] };
+  assign \read_port__addr$318  = { read_place, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] };
+  assign \read_port__addr$319  = { read_place, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] };
+  assign \read_port__addr$320  = { read_place, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] };
+  assign \read_port__addr$321  = { read_place, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] };
+  assign \read_port__addr$322  = { read_place, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] };
+  assign \read_port__addr$323  = { read_place, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] };
+  assign \read_port__addr$324  = { read_place, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] };
+  assign \read_port__addr$325  = { read_place, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] };
+  assign \read_port__addr$326  = { read_place, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] };
+  assign \read_port__addr$327  = { read_place, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] };
+  assign \read_port__addr$328  = { read_place, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] };
+  assign \read_port__addr$329  = { read_place, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] };
+  assign \read_port__addr$330  = { read_place, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] };
+  assign \read_port__addr$331  = { read_place, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] };
+  assign \read_port__addr$332  = { read_place, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] };
+  assign \read_port__addr$333  = { read_place, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] };
+  assign \read_port__addr$334  = { read_place, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] };
+  assign \read_port__addr$335  = { read_place, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] };
+  assign \read_port__addr$336  = { read_place, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] };
+  assign \read_port__addr$337  = { read_place, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] };
+  assign \read_port__addr$338  = { read_place, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] };
+  assign \read_port__addr$339  = { read_place, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] };
+  assign \read_port__addr$340  = { read_place, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] };
+  assign \read_port__addr$341  = { read_place, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] };
   assign \i_query__payload.parts  = i_query__payload[511:0];
   assign \i_query__payload.parts.high  = i_query__payload[255:0];
   assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
@@ -38305,6 +39477,70 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \i_query__payload.parts.low[62]  = i_query__payload[507:504];
   assign \i_query__payload.parts.low[63]  = i_query__payload[511:508];
   assign \i_query__payload.tag  = i_query__payload[512];
+  assign \high_low_0_keys[0]  = i_keys__payload[3:0];
+  assign \high_low_0_keys[1]  = i_keys__payload[7:4];
+  assign \high_low_0_keys[2]  = i_keys__payload[11:8];
+  assign \high_low_0_keys[3]  = i_keys__payload[15:12];
+  assign \high_low_0_keys[4]  = i_keys__payload[19:16];
+  assign \high_low_0_keys[5]  = i_keys__payload[23:20];
+  assign \high_low_0_keys[6]  = i_keys__payload[27:24];
+  assign \high_low_0_keys[7]  = i_keys__payload[31:28];
+  assign \high_low_0_keys[8]  = i_keys__payload[35:32];
+  assign \high_low_0_keys[9]  = i_keys__payload[39:36];
+  assign \high_low_0_keys[10]  = i_keys__payload[43:40];
+  assign \high_low_0_keys[11]  = i_keys__payload[47:44];
+  assign \high_low_0_keys[12]  = i_keys__payload[51:48];
+  assign \high_low_0_keys[13]  = i_keys__payload[55:52];
+  assign \high_low_0_keys[14]  = i_keys__payload[59:56];
+  assign \high_low_0_keys[15]  = i_keys__payload[63:60];
+  assign \high_low_0_keys[16]  = i_keys__payload[67:64];
+  assign \high_low_0_keys[17]  = i_keys__payload[71:68];
+  assign \high_low_0_keys[18]  = i_keys__payload[75:72];
+  assign \high_low_0_keys[19]  = i_keys__payload[79:76];
+  assign \high_low_0_keys[20]  = i_keys__payload[83:80];
+  assign \high_low_0_keys[21]  = i_keys__payload[87:84];
+  assign \high_low_0_keys[22]  = i_keys__payload[91:88];
+  assign \high_low_0_keys[23]  = i_keys__payload[95:92];
+  assign \high_low_0_keys[24]  = i_keys__payload[99:96];
+  assign \high_low_0_keys[25]  = i_keys__payload[103:100];
+  assign \high_low_0_keys[26]  = i_keys__payload[107:104];
+  assign \high_low_0_keys[27]  = i_keys__payload[111:108];
+  assign \high_low_0_keys[28]  = i_keys__payload[115:112];
+  assign \high_low_0_keys[29]  = i_keys__payload[119:116];
+  assign \high_low_0_keys[30]  = i_keys__payload[123:120];
+  assign \high_low_0_keys[31]  = i_keys__payload[127:124];
+  assign \high_low_0_keys[32]  = i_keys__payload[131:128];
+  assign \high_low_0_keys[33]  = i_keys__payload[135:132];
+  assign \high_low_0_keys[34]  = i_keys__payload[139:136];
+  assign \high_low_0_keys[35]  = i_keys__payload[143:140];
+  assign \high_low_0_keys[36]  = i_keys__payload[147:144];
+  assign \high_low_0_keys[37]  = i_keys__payload[151:148];
+  assign \high_low_0_keys[38]  = i_keys__payload[155:152];
+  assign \high_low_0_keys[39]  = i_keys__payload[159:156];
+  assign \high_low_0_keys[40]  = i_keys__payload[163:160];
+  assign \high_low_0_keys[41]  = i_keys__payload[167:164];
+  assign \high_low_0_keys[42]  = i_keys__payload[171:168];
+  assign \high_low_0_keys[43]  = i_keys__payload[175:172];
+  assign \high_low_0_keys[44]  = i_keys__payload[179:176];
+  assign \high_low_0_keys[45]  = i_keys__payload[183:180];
+  assign \high_low_0_keys[46]  = i_keys__payload[187:184];
+  assign \high_low_0_keys[47]  = i_keys__payload[191:188];
+  assign \high_low_0_keys[48]  = i_keys__payload[195:192];
+  assign \high_low_0_keys[49]  = i_keys__payload[199:196];
+  assign \high_low_0_keys[50]  = i_keys__payload[203:200];
+  assign \high_low_0_keys[51]  = i_keys__payload[207:204];
+  assign \high_low_0_keys[52]  = i_keys__payload[211:208];
+  assign \high_low_0_keys[53]  = i_keys__payload[215:212];
+  assign \high_low_0_keys[54]  = i_keys__payload[219:216];
+  assign \high_low_0_keys[55]  = i_keys__payload[223:220];
+  assign \high_low_0_keys[56]  = i_keys__payload[227:224];
+  assign \high_low_0_keys[57]  = i_keys__payload[231:228];
+  assign \high_low_0_keys[58]  = i_keys__payload[235:232];
+  assign \high_low_0_keys[59]  = i_keys__payload[239:236];
+  assign \high_low_0_keys[60]  = i_keys__payload[243:240];
+  assign \high_low_0_keys[61]  = i_keys__payload[247:244];
+  assign \high_low_0_keys[62]  = i_keys__payload[251:248];
+  assign \high_low_0_keys[63]  = i_keys__payload[255:252];
   assign \i_keys__payload.terms  = i_keys__payload[511:0];
   assign \i_keys__payload.terms.high_low  = i_keys__payload[255:0];
   assign \i_keys__payload.terms.high_low[0]  = i_keys__payload[255:0];
@@ -38443,6 +39679,70 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \o__payload.high_low[0]  = o__payload[13:0];
   assign \o__payload.low_high  = o__payload[27:14];
   assign \o__payload.low_high[0]  = o__payload[27:14];
+  assign \low_high_0_keys[0]  = i_keys__payload[259:256];
+  assign \low_high_0_keys[1]  = i_keys__payload[263:260];
+  assign \low_high_0_keys[2]  = i_keys__payload[267:264];
+  assign \low_high_0_keys[3]  = i_keys__payload[271:268];
+  assign \low_high_0_keys[4]  = i_keys__payload[275:272];
+  assign \low_high_0_keys[5]  = i_keys__payload[279:276];
+  assign \low_high_0_keys[6]  = i_keys__payload[283:280];
+  assign \low_high_0_keys[7]  = i_keys__payload[287:284];
+  assign \low_high_0_keys[8]  = i_keys__payload[291:288];
+  assign \low_high_0_keys[9]  = i_keys__payload[295:292];
+  assign \low_high_0_keys[10]  = i_keys__payload[299:296];
+  assign \low_high_0_keys[11]  = i_keys__payload[303:300];
+  assign \low_high_0_keys[12]  = i_keys__payload[307:304];
+  assign \low_high_0_keys[13]  = i_keys__payload[311:308];
+  assign \low_high_0_keys[14]  = i_keys__payload[315:312];
+  assign \low_high_0_keys[15]  = i_keys__payload[319:316];
+  assign \low_high_0_keys[16]  = i_keys__payload[323:320];
+  assign \low_high_0_keys[17]  = i_keys__payload[327:324];
+  assign \low_high_0_keys[18]  = i_keys__payload[331:328];
+  assign \low_high_0_keys[19]  = i_keys__payload[335:332];
+  assign \low_high_0_keys[20]  = i_keys__payload[339:336];
+  assign \low_high_0_keys[21]  = i_keys__payload[343:340];
+  assign \low_high_0_keys[22]  = i_keys__payload[347:344];
+  assign \low_high_0_keys[23]  = i_keys__payload[351:348];
+  assign \low_high_0_keys[24]  = i_keys__payload[355:352];
+  assign \low_high_0_keys[25]  = i_keys__payload[359:356];
+  assign \low_high_0_keys[26]  = i_keys__payload[363:360];
+  assign \low_high_0_keys[27]  = i_keys__payload[367:364];
+  assign \low_high_0_keys[28]  = i_keys__payload[371:368];
+  assign \low_high_0_keys[29]  = i_keys__payload[375:372];
+  assign \low_high_0_keys[30]  = i_keys__payload[379:376];
+  assign \low_high_0_keys[31]  = i_keys__payload[383:380];
+  assign \low_high_0_keys[32]  = i_keys__payload[387:384];
+  assign \low_high_0_keys[33]  = i_keys__payload[391:388];
+  assign \low_high_0_keys[34]  = i_keys__payload[395:392];
+  assign \low_high_0_keys[35]  = i_keys__payload[399:396];
+  assign \low_high_0_keys[36]  = i_keys__payload[403:400];
+  assign \low_high_0_keys[37]  = i_keys__payload[407:404];
+  assign \low_high_0_keys[38]  = i_keys__payload[411:408];
+  assign \low_high_0_keys[39]  = i_keys__payload[415:412];
+  assign \low_high_0_keys[40]  = i_keys__payload[419:416];
+  assign \low_high_0_keys[41]  = i_keys__payload[423:420];
+  assign \low_high_0_keys[42]  = i_keys__payload[427:424];
+  assign \low_high_0_keys[43]  = i_keys__payload[431:428];
+  assign \low_high_0_keys[44]  = i_keys__payload[435:432];
+  assign \low_high_0_keys[45]  = i_keys__payload[439:436];
+  assign \low_high_0_keys[46]  = i_keys__payload[443:440];
+  assign \low_high_0_keys[47]  = i_keys__payload[447:444];
+  assign \low_high_0_keys[48]  = i_keys__payload[451:448];
+  assign \low_high_0_keys[49]  = i_keys__payload[455:452];
+  assign \low_high_0_keys[50]  = i_keys__payload[459:456];
+  assign \low_high_0_keys[51]  = i_keys__payload[463:460];
+  assign \low_high_0_keys[52]  = i_keys__payload[467:464];
+  assign \low_high_0_keys[53]  = i_keys__payload[471:468];
+  assign \low_high_0_keys[54]  = i_keys__payload[475:472];
+  assign \low_high_0_keys[55]  = i_keys__payload[479:476];
+  assign \low_high_0_keys[56]  = i_keys__payload[483:480];
+  assign \low_high_0_keys[57]  = i_keys__payload[487:484];
+  assign \low_high_0_keys[58]  = i_keys__payload[491:488];
+  assign \low_high_0_keys[59]  = i_keys__payload[495:492];
+  assign \low_high_0_keys[60]  = i_keys__payload[499:496];
+  assign \low_high_0_keys[61]  = i_keys__payload[503:500];
+  assign \low_high_0_keys[62]  = i_keys__payload[507:504];
+  assign \low_high_0_keys[63]  = i_keys__payload[511:508];
   assign o__payload[27:14] = low_high_0_sum_1_0[13:0];
   assign o__payload[13:0] = high_low_0_sum_1_0[13:0];
   assign \$4  = { 1'h0, step[3:1] };
@@ -40181,16 +41481,17 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$145 ;
   wire \$146 ;
   wire \$147 ;
-  wire [12:0] \$148 ;
-  wire \$149 ;
+  wire \$148 ;
+  wire [12:0] \$149 ;
   wire \$15 ;
   wire \$150 ;
-  wire [11:0] \$151 ;
-  wire [14:0] \$152 ;
-  wire \$153 ;
-  reg [10:0] \$154 ;
-  reg [13:0] \$155 ;
-  reg \$156 ;
+  wire \$151 ;
+  wire [11:0] \$152 ;
+  wire [14:0] \$153 ;
+  wire \$154 ;
+  reg [10:0] \$155 ;
+  reg [13:0] \$156 ;
+  reg \$157 ;
   wire [4:0] \$16 ;
   wire \$17 ;
   wire [4:0] \$18 ;
@@ -40695,7 +41996,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire [15:0] \read_port__data.mantissa ;
   wire [5:0] \read_port__data.shift ;
   wire [13:0] \read_port__data.threshold ;
-  reg read_port__en;
+  wire read_port__en;
   reg row_alone;
   wire row_offered;
   input rst;
@@ -40857,7 +42158,8 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$4  = \$3  & o_scale__ready;
   assign \$5  = \$4  & o_row__ready;
   assign fork_transfer = offered & \$5 ;
-  assign \$6  = i_job__valid & i_loaded__valid;
+  assign \$6  = \$145  & i_job__valid;
+  assign read_port__en = \$6  & i_loaded__valid;
   assign \$7  = | queries_left;
   assign \$8  = ~ \$7 ;
   assign \$9  = queries_left == 1'h1;
@@ -41062,29 +42364,20 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$143  = row_alone | \$142 ;
   assign \$144  = i_job__payload[27] & \$143 ;
   assign \$145  = ! state_state;
-  assign \$147  = i_job__valid & i_loaded__valid;
-  assign \$148  = $signed(i_job__payload[26:15]) + $signed(2'h1);
-  assign \$149  = | queries_left;
-  assign \$150  = ~ \$149 ;
-  assign \$151  = queries_left - 1'h1;
-  assign \$152  = $signed(visible_keys) + $signed(2'h1);
-  assign \$153  = queries_left == 1'h1;
+  assign \$147  = \$145  & i_job__valid;
+  assign \$148  = \$147  & i_loaded__valid;
+  assign \$149  = $signed(i_job__payload[26:15]) + $signed(2'h1);
+  assign \$150  = | queries_left;
+  assign \$151  = ~ \$150 ;
+  assign \$152  = queries_left - 1'h1;
+  assign \$153  = $signed(visible_keys) + $signed(2'h1);
+  assign \$154  = queries_left == 1'h1;
   always @(posedge clk)
-    queries_left <= \$154 ;
+    queries_left <= \$155 ;
   always @(posedge clk)
-    visible_keys <= \$155 ;
+    visible_keys <= \$156 ;
   always @(posedge clk)
-    state_state <= \$156 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$35 ) begin end
-    read_port__en = 1'h0;
-    casez (state_state)
-      1'h0:
-          if (\$6 ) begin
-            read_port__en = 1'h1;
-          end
-    endcase
-  end
+    state_state <= \$157 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$35 ) begin end
     row_alone = 1'h0;
@@ -41181,73 +42474,73 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$35 ) begin end
-    \$154  = queries_left;
+    \$155  = queries_left;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
-          if (\$147 ) begin
-            \$154  = i_job__payload[14:4];
+          if (\$148 ) begin
+            \$155  = i_job__payload[14:4];
           end
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$150 ) begin
+          if (\$151 ) begin
           end else begin
             if (fork_transfer) begin
-              \$154  = \$151 [10:0];
+              \$155  = \$152 [10:0];
             end
           end
     endcase
     if (rst) begin
-      \$154  = 11'h000;
+      \$155  = 11'h000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$35 ) begin end
-    \$155  = visible_keys;
+    \$156  = visible_keys;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
-          if (\$147 ) begin
-            \$155  = { \$148 [12], \$148  };
+          if (\$148 ) begin
+            \$156  = { \$149 [12], \$149  };
           end
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$150 ) begin
+          if (\$151 ) begin
           end else begin
             if (fork_transfer) begin
-              \$155  = \$152 [13:0];
+              \$156  = \$153 [13:0];
             end
           end
     endcase
     if (rst) begin
-      \$155  = 14'h0000;
+      \$156  = 14'h0000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$35 ) begin end
-    \$156  = state_state;
+    \$157  = state_state;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
-          if (\$147 ) begin
-            \$156  = 1'h1;
+          if (\$148 ) begin
+            \$157  = 1'h1;
           end
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$150 ) begin
+          if (\$151 ) begin
             if (o_row__ready) begin
-              \$156  = 1'h0;
+              \$157  = 1'h0;
             end
           end else begin
             if (fork_transfer) begin
-              if (\$153 ) begin
-                \$156  = 1'h0;
+              if (\$154 ) begin
+                \$157  = 1'h0;
               end
             end
           end
     endcase
     if (rst) begin
-      \$156  = 1'h0;
+      \$157  = 1'h0;
     end
   end
   assign i_table__ready = 1'h1;
@@ -44427,7 +45720,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$262 ;
   wire \$263 ;
   wire \$264 ;
-  wire [4:0] \$265 ;
+  wire [10:0] \$265 ;
   wire [4:0] \$266 ;
   wire [4:0] \$267 ;
   wire [4:0] \$268 ;
@@ -44498,58 +45791,58 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [4:0] \$326 ;
   wire [4:0] \$327 ;
   wire [4:0] \$328 ;
-  wire \$329 ;
+  wire [4:0] \$329 ;
   wire [7:0] \$33 ;
   wire \$330 ;
   wire \$331 ;
-  wire [2:0] \$332 ;
-  wire \$333 ;
+  wire \$332 ;
+  wire [2:0] \$333 ;
   wire \$334 ;
   wire \$335 ;
   wire \$336 ;
   wire \$337 ;
-  wire [2:0] \$338 ;
-  wire \$339 ;
+  wire \$338 ;
+  wire [2:0] \$339 ;
   wire \$34 ;
   wire \$340 ;
   wire \$341 ;
   wire \$342 ;
   wire \$343 ;
-  wire [2:0] \$344 ;
-  wire \$345 ;
+  wire \$344 ;
+  wire [2:0] \$345 ;
   wire \$346 ;
   wire \$347 ;
   wire \$348 ;
   wire \$349 ;
   wire [7:0] \$35 ;
-  wire [2:0] \$350 ;
-  wire \$351 ;
+  wire \$350 ;
+  wire [2:0] \$351 ;
   wire \$352 ;
   wire \$353 ;
   wire \$354 ;
   wire \$355 ;
-  wire [2:0] \$356 ;
-  wire \$357 ;
+  wire \$356 ;
+  wire [2:0] \$357 ;
   wire \$358 ;
   wire \$359 ;
   wire \$36 ;
   wire \$360 ;
   wire \$361 ;
-  wire [2:0] \$362 ;
-  wire \$363 ;
+  wire \$362 ;
+  wire [2:0] \$363 ;
   wire \$364 ;
   wire \$365 ;
   wire \$366 ;
   wire \$367 ;
-  wire [2:0] \$368 ;
-  wire \$369 ;
+  wire \$368 ;
+  wire [2:0] \$369 ;
   wire [7:0] \$37 ;
   wire \$370 ;
   wire \$371 ;
   wire \$372 ;
   wire \$373 ;
-  wire [2:0] \$374 ;
-  wire \$375 ;
+  wire \$374 ;
+  wire [2:0] \$375 ;
   wire \$376 ;
   wire \$377 ;
   wire \$378 ;
@@ -44558,28 +45851,29 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$380 ;
   wire \$381 ;
   wire \$382 ;
-  wire [11:0] \$383 ;
-  wire \$384 ;
+  wire \$383 ;
+  wire [11:0] \$384 ;
   wire \$385 ;
-  wire [11:0] \$386 ;
-  wire \$387 ;
+  wire \$386 ;
+  wire [11:0] \$387 ;
   wire \$388 ;
   wire \$389 ;
   wire [7:0] \$39 ;
   wire \$390 ;
-  wire [2:0] \$391 ;
-  wire [3:0] \$392 ;
-  reg \$393 ;
-  reg [10:0] \$394 ;
+  wire \$391 ;
+  wire [2:0] \$392 ;
+  wire [3:0] \$393 ;
+  reg \$394 ;
   reg [10:0] \$395 ;
   reg [10:0] \$396 ;
-  reg \$397 ;
-  reg [1:0] \$398 ;
-  reg [2047:0] \$399 ;
+  reg [10:0] \$397 ;
+  reg \$398 ;
+  reg [1:0] \$399 ;
   wire \$4 ;
   wire \$40 ;
-  reg [511:0] \$400 ;
+  reg [2047:0] \$400 ;
   reg [511:0] \$401 ;
+  reg [511:0] \$402 ;
   wire [7:0] \$41 ;
   wire \$42 ;
   wire [7:0] \$43 ;
@@ -45181,7 +46475,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   input clk;
   wire clk;
   reg [1:0] free = 2'h2;
-  reg [11:0] i__payload;
+  wire [11:0] i__payload;
   wire \i__payload.buffer ;
   wire [10:0] \i__payload.n_keys ;
   wire i__ready;
@@ -46299,154 +47593,155 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \$263  = v_count == n_keys;
   assign i__valid = \$262  & \$263 ;
   assign \$264  = n_keys < 11'h400;
-  assign \$265  = $signed(k_saturated[7:4]) + $signed({ 1'h0, k_saturated[3] });
-  assign \$266  = $signed(k_saturated[15:12]) + $signed({ 1'h0, k_saturated[11] });
-  assign \$267  = $signed(k_saturated[23:20]) + $signed({ 1'h0, k_saturated[19] });
-  assign \$268  = $signed(k_saturated[31:28]) + $signed({ 1'h0, k_saturated[27] });
-  assign \$269  = $signed(k_saturated[39:36]) + $signed({ 1'h0, k_saturated[35] });
-  assign \$270  = $signed(k_saturated[47:44]) + $signed({ 1'h0, k_saturated[43] });
-  assign \$271  = $signed(k_saturated[55:52]) + $signed({ 1'h0, k_saturated[51] });
-  assign \$272  = $signed(k_saturated[63:60]) + $signed({ 1'h0, k_saturated[59] });
-  assign \$273  = $signed(k_saturated[71:68]) + $signed({ 1'h0, k_saturated[67] });
-  assign \$274  = $signed(k_saturated[79:76]) + $signed({ 1'h0, k_saturated[75] });
-  assign \$275  = $signed(k_saturated[87:84]) + $signed({ 1'h0, k_saturated[83] });
-  assign \$276  = $signed(k_saturated[95:92]) + $signed({ 1'h0, k_saturated[91] });
-  assign \$277  = $signed(k_saturated[103:100]) + $signed({ 1'h0, k_saturated[99] });
-  assign \$278  = $signed(k_saturated[111:108]) + $signed({ 1'h0, k_saturated[107] });
-  assign \$279  = $signed(k_saturated[119:116]) + $signed({ 1'h0, k_saturated[115] });
-  assign \$280  = $signed(k_saturated[127:124]) + $signed({ 1'h0, k_saturated[123] });
-  assign \$281  = $signed(k_saturated[135:132]) + $signed({ 1'h0, k_saturated[131] });
-  assign \$282  = $signed(k_saturated[143:140]) + $signed({ 1'h0, k_saturated[139] });
-  assign \$283  = $signed(k_saturated[151:148]) + $signed({ 1'h0, k_saturated[147] });
-  assign \$284  = $signed(k_saturated[159:156]) + $signed({ 1'h0, k_saturated[155] });
-  assign \$285  = $signed(k_saturated[167:164]) + $signed({ 1'h0, k_saturated[163] });
-  assign \$286  = $signed(k_saturated[175:172]) + $signed({ 1'h0, k_saturated[171] });
-  assign \$287  = $signed(k_saturated[183:180]) + $signed({ 1'h0, k_saturated[179] });
-  assign \$288  = $signed(k_saturated[191:188]) + $signed({ 1'h0, k_saturated[187] });
-  assign \$289  = $signed(k_saturated[199:196]) + $signed({ 1'h0, k_saturated[195] });
-  assign \$290  = $signed(k_saturated[207:204]) + $signed({ 1'h0, k_saturated[203] });
-  assign \$291  = $signed(k_saturated[215:212]) + $signed({ 1'h0, k_saturated[211] });
-  assign \$292  = $signed(k_saturated[223:220]) + $signed({ 1'h0, k_saturated[219] });
-  assign \$293  = $signed(k_saturated[231:228]) + $signed({ 1'h0, k_saturated[227] });
-  assign \$294  = $signed(k_saturated[239:236]) + $signed({ 1'h0, k_saturated[235] });
-  assign \$295  = $signed(k_saturated[247:244]) + $signed({ 1'h0, k_saturated[243] });
-  assign \$296  = $signed(k_saturated[255:252]) + $signed({ 1'h0, k_saturated[251] });
-  assign \$297  = $signed(k_saturated[263:260]) + $signed({ 1'h0, k_saturated[259] });
-  assign \$298  = $signed(k_saturated[271:268]) + $signed({ 1'h0, k_saturated[267] });
-  assign \$299  = $signed(k_saturated[279:276]) + $signed({ 1'h0, k_saturated[275] });
-  assign \$300  = $signed(k_saturated[287:284]) + $signed({ 1'h0, k_saturated[283] });
-  assign \$301  = $signed(k_saturated[295:292]) + $signed({ 1'h0, k_saturated[291] });
-  assign \$302  = $signed(k_saturated[303:300]) + $signed({ 1'h0, k_saturated[299] });
-  assign \$303  = $signed(k_saturated[311:308]) + $signed({ 1'h0, k_saturated[307] });
-  assign \$304  = $signed(k_saturated[319:316]) + $signed({ 1'h0, k_saturated[315] });
-  assign \$305  = $signed(k_saturated[327:324]) + $signed({ 1'h0, k_saturated[323] });
-  assign \$306  = $signed(k_saturated[335:332]) + $signed({ 1'h0, k_saturated[331] });
-  assign \$307  = $signed(k_saturated[343:340]) + $signed({ 1'h0, k_saturated[339] });
-  assign \$308  = $signed(k_saturated[351:348]) + $signed({ 1'h0, k_saturated[347] });
-  assign \$309  = $signed(k_saturated[359:356]) + $signed({ 1'h0, k_saturated[355] });
-  assign \$310  = $signed(k_saturated[367:364]) + $signed({ 1'h0, k_saturated[363] });
-  assign \$311  = $signed(k_saturated[375:372]) + $signed({ 1'h0, k_saturated[371] });
-  assign \$312  = $signed(k_saturated[383:380]) + $signed({ 1'h0, k_saturated[379] });
-  assign \$313  = $signed(k_saturated[391:388]) + $signed({ 1'h0, k_saturated[387] });
-  assign \$314  = $signed(k_saturated[399:396]) + $signed({ 1'h0, k_saturated[395] });
-  assign \$315  = $signed(k_saturated[407:404]) + $signed({ 1'h0, k_saturated[403] });
-  assign \$316  = $signed(k_saturated[415:412]) + $signed({ 1'h0, k_saturated[411] });
-  assign \$317  = $signed(k_saturated[423:420]) + $signed({ 1'h0, k_saturated[419] });
-  assign \$318  = $signed(k_saturated[431:428]) + $signed({ 1'h0, k_saturated[427] });
-  assign \$319  = $signed(k_saturated[439:436]) + $signed({ 1'h0, k_saturated[435] });
-  assign \$320  = $signed(k_saturated[447:444]) + $signed({ 1'h0, k_saturated[443] });
-  assign \$321  = $signed(k_saturated[455:452]) + $signed({ 1'h0, k_saturated[451] });
-  assign \$322  = $signed(k_saturated[463:460]) + $signed({ 1'h0, k_saturated[459] });
-  assign \$323  = $signed(k_saturated[471:468]) + $signed({ 1'h0, k_saturated[467] });
-  assign \$324  = $signed(k_saturated[479:476]) + $signed({ 1'h0, k_saturated[475] });
-  assign \$325  = $signed(k_saturated[487:484]) + $signed({ 1'h0, k_saturated[483] });
-  assign \$326  = $signed(k_saturated[495:492]) + $signed({ 1'h0, k_saturated[491] });
-  assign \$327  = $signed(k_saturated[503:500]) + $signed({ 1'h0, k_saturated[499] });
-  assign \$328  = $signed(k_saturated[511:508]) + $signed({ 1'h0, k_saturated[507] });
-  assign \$329  = i_k__valid & i_k__ready;
-  assign \$330  = k_count < 11'h400;
-  assign \$331  = \$329  & \$330 ;
-  assign \$333  = | \$332 ;
-  assign \$334  = ~ \$333 ;
-  assign write_port__en = \$331  & \$334 ;
-  assign \$335  = i_k__valid & i_k__ready;
-  assign \$336  = k_count < 11'h400;
-  assign \$337  = \$335  & \$336 ;
-  assign \$339  = | \$338 ;
-  assign \$340  = ~ \$339 ;
-  assign \write_port__en$29  = \$337  & \$340 ;
-  assign \$341  = i_k__valid & i_k__ready;
-  assign \$342  = k_count < 11'h400;
-  assign \$343  = \$341  & \$342 ;
-  assign \$345  = | \$344 ;
-  assign \$346  = ~ \$345 ;
-  assign \write_port__en$33  = \$343  & \$346 ;
-  assign \$347  = i_k__valid & i_k__ready;
-  assign \$348  = k_count < 11'h400;
-  assign \$349  = \$347  & \$348 ;
-  assign \$351  = | \$350 ;
-  assign \$352  = ~ \$351 ;
-  assign \write_port__en$37  = \$349  & \$352 ;
-  assign \$353  = i_k__valid & i_k__ready;
-  assign \$354  = k_count < 11'h400;
-  assign \$355  = \$353  & \$354 ;
-  assign \$357  = | \$356 ;
-  assign \$358  = ~ \$357 ;
-  assign \write_port__en$41  = \$355  & \$358 ;
-  assign \$359  = i_k__valid & i_k__ready;
-  assign \$360  = k_count < 11'h400;
-  assign \$361  = \$359  & \$360 ;
-  assign \$363  = | \$362 ;
-  assign \$364  = ~ \$363 ;
-  assign \write_port__en$45  = \$361  & \$364 ;
-  assign \$365  = i_k__valid & i_k__ready;
-  assign \$366  = k_count < 11'h400;
-  assign \$367  = \$365  & \$366 ;
-  assign \$369  = | \$368 ;
-  assign \$370  = ~ \$369 ;
-  assign \write_port__en$49  = \$367  & \$370 ;
-  assign \$371  = i_k__valid & i_k__ready;
-  assign \$372  = k_count < 11'h400;
-  assign \$373  = \$371  & \$372 ;
-  assign \$375  = | \$374 ;
-  assign \$376  = ~ \$375 ;
-  assign \write_port__en$53  = \$373  & \$376 ;
-  assign \$377  = i_k__valid & i_k__ready;
-  assign \$378  = k_count < 11'h400;
-  assign \write_port__en$57  = \$377  & \$378 ;
-  assign \$379  = i_v__valid & i_v__ready;
-  assign \$380  = v_count < 11'h400;
-  assign \write_port__en$63  = \$379  & \$380 ;
-  assign \$381  = i_load__valid & i_load__ready;
-  assign \$382  = i_k__valid & i_k__ready;
-  assign \$383  = k_count + 1'h1;
-  assign \$384  = i_load__valid & i_load__ready;
-  assign \$385  = i_v__valid & i_v__ready;
-  assign \$386  = v_count + 1'h1;
-  assign \$387  = i_load__valid & i_load__ready;
-  assign \$388  = i__valid & i__ready;
-  assign \$389  = ~ buffer;
-  assign \$390  = i_load__valid & i_load__ready;
-  assign \$391  = free - \$390 ;
-  assign \$392  = $signed(\$391 ) + $signed({ 1'h0, i_free });
+  assign \$265  = \$264  ? n_keys : 11'h400;
+  assign \$266  = $signed(k_saturated[7:4]) + $signed({ 1'h0, k_saturated[3] });
+  assign \$267  = $signed(k_saturated[15:12]) + $signed({ 1'h0, k_saturated[11] });
+  assign \$268  = $signed(k_saturated[23:20]) + $signed({ 1'h0, k_saturated[19] });
+  assign \$269  = $signed(k_saturated[31:28]) + $signed({ 1'h0, k_saturated[27] });
+  assign \$270  = $signed(k_saturated[39:36]) + $signed({ 1'h0, k_saturated[35] });
+  assign \$271  = $signed(k_saturated[47:44]) + $signed({ 1'h0, k_saturated[43] });
+  assign \$272  = $signed(k_saturated[55:52]) + $signed({ 1'h0, k_saturated[51] });
+  assign \$273  = $signed(k_saturated[63:60]) + $signed({ 1'h0, k_saturated[59] });
+  assign \$274  = $signed(k_saturated[71:68]) + $signed({ 1'h0, k_saturated[67] });
+  assign \$275  = $signed(k_saturated[79:76]) + $signed({ 1'h0, k_saturated[75] });
+  assign \$276  = $signed(k_saturated[87:84]) + $signed({ 1'h0, k_saturated[83] });
+  assign \$277  = $signed(k_saturated[95:92]) + $signed({ 1'h0, k_saturated[91] });
+  assign \$278  = $signed(k_saturated[103:100]) + $signed({ 1'h0, k_saturated[99] });
+  assign \$279  = $signed(k_saturated[111:108]) + $signed({ 1'h0, k_saturated[107] });
+  assign \$280  = $signed(k_saturated[119:116]) + $signed({ 1'h0, k_saturated[115] });
+  assign \$281  = $signed(k_saturated[127:124]) + $signed({ 1'h0, k_saturated[123] });
+  assign \$282  = $signed(k_saturated[135:132]) + $signed({ 1'h0, k_saturated[131] });
+  assign \$283  = $signed(k_saturated[143:140]) + $signed({ 1'h0, k_saturated[139] });
+  assign \$284  = $signed(k_saturated[151:148]) + $signed({ 1'h0, k_saturated[147] });
+  assign \$285  = $signed(k_saturated[159:156]) + $signed({ 1'h0, k_saturated[155] });
+  assign \$286  = $signed(k_saturated[167:164]) + $signed({ 1'h0, k_saturated[163] });
+  assign \$287  = $signed(k_saturated[175:172]) + $signed({ 1'h0, k_saturated[171] });
+  assign \$288  = $signed(k_saturated[183:180]) + $signed({ 1'h0, k_saturated[179] });
+  assign \$289  = $signed(k_saturated[191:188]) + $signed({ 1'h0, k_saturated[187] });
+  assign \$290  = $signed(k_saturated[199:196]) + $signed({ 1'h0, k_saturated[195] });
+  assign \$291  = $signed(k_saturated[207:204]) + $signed({ 1'h0, k_saturated[203] });
+  assign \$292  = $signed(k_saturated[215:212]) + $signed({ 1'h0, k_saturated[211] });
+  assign \$293  = $signed(k_saturated[223:220]) + $signed({ 1'h0, k_saturated[219] });
+  assign \$294  = $signed(k_saturated[231:228]) + $signed({ 1'h0, k_saturated[227] });
+  assign \$295  = $signed(k_saturated[239:236]) + $signed({ 1'h0, k_saturated[235] });
+  assign \$296  = $signed(k_saturated[247:244]) + $signed({ 1'h0, k_saturated[243] });
+  assign \$297  = $signed(k_saturated[255:252]) + $signed({ 1'h0, k_saturated[251] });
+  assign \$298  = $signed(k_saturated[263:260]) + $signed({ 1'h0, k_saturated[259] });
+  assign \$299  = $signed(k_saturated[271:268]) + $signed({ 1'h0, k_saturated[267] });
+  assign \$300  = $signed(k_saturated[279:276]) + $signed({ 1'h0, k_saturated[275] });
+  assign \$301  = $signed(k_saturated[287:284]) + $signed({ 1'h0, k_saturated[283] });
+  assign \$302  = $signed(k_saturated[295:292]) + $signed({ 1'h0, k_saturated[291] });
+  assign \$303  = $signed(k_saturated[303:300]) + $signed({ 1'h0, k_saturated[299] });
+  assign \$304  = $signed(k_saturated[311:308]) + $signed({ 1'h0, k_saturated[307] });
+  assign \$305  = $signed(k_saturated[319:316]) + $signed({ 1'h0, k_saturated[315] });
+  assign \$306  = $signed(k_saturated[327:324]) + $signed({ 1'h0, k_saturated[323] });
+  assign \$307  = $signed(k_saturated[335:332]) + $signed({ 1'h0, k_saturated[331] });
+  assign \$308  = $signed(k_saturated[343:340]) + $signed({ 1'h0, k_saturated[339] });
+  assign \$309  = $signed(k_saturated[351:348]) + $signed({ 1'h0, k_saturated[347] });
+  assign \$310  = $signed(k_saturated[359:356]) + $signed({ 1'h0, k_saturated[355] });
+  assign \$311  = $signed(k_saturated[367:364]) + $signed({ 1'h0, k_saturated[363] });
+  assign \$312  = $signed(k_saturated[375:372]) + $signed({ 1'h0, k_saturated[371] });
+  assign \$313  = $signed(k_saturated[383:380]) + $signed({ 1'h0, k_saturated[379] });
+  assign \$314  = $signed(k_saturated[391:388]) + $signed({ 1'h0, k_saturated[387] });
+  assign \$315  = $signed(k_saturated[399:396]) + $signed({ 1'h0, k_saturated[395] });
+  assign \$316  = $signed(k_saturated[407:404]) + $signed({ 1'h0, k_saturated[403] });
+  assign \$317  = $signed(k_saturated[415:412]) + $signed({ 1'h0, k_saturated[411] });
+  assign \$318  = $signed(k_saturated[423:420]) + $signed({ 1'h0, k_saturated[419] });
+  assign \$319  = $signed(k_saturated[431:428]) + $signed({ 1'h0, k_saturated[427] });
+  assign \$320  = $signed(k_saturated[439:436]) + $signed({ 1'h0, k_saturated[435] });
+  assign \$321  = $signed(k_saturated[447:444]) + $signed({ 1'h0, k_saturated[443] });
+  assign \$322  = $signed(k_saturated[455:452]) + $signed({ 1'h0, k_saturated[451] });
+  assign \$323  = $signed(k_saturated[463:460]) + $signed({ 1'h0, k_saturated[459] });
+  assign \$324  = $signed(k_saturated[471:468]) + $signed({ 1'h0, k_saturated[467] });
+  assign \$325  = $signed(k_saturated[479:476]) + $signed({ 1'h0, k_saturated[475] });
+  assign \$326  = $signed(k_saturated[487:484]) + $signed({ 1'h0, k_saturated[483] });
+  assign \$327  = $signed(k_saturated[495:492]) + $signed({ 1'h0, k_saturated[491] });
+  assign \$328  = $signed(k_saturated[503:500]) + $signed({ 1'h0, k_saturated[499] });
+  assign \$329  = $signed(k_saturated[511:508]) + $signed({ 1'h0, k_saturated[507] });
+  assign \$330  = i_k__valid & i_k__ready;
+  assign \$331  = k_count < 11'h400;
+  assign \$332  = \$330  & \$331 ;
+  assign \$334  = | \$333 ;
+  assign \$335  = ~ \$334 ;
+  assign write_port__en = \$332  & \$335 ;
+  assign \$336  = i_k__valid & i_k__ready;
+  assign \$337  = k_count < 11'h400;
+  assign \$338  = \$336  & \$337 ;
+  assign \$340  = | \$339 ;
+  assign \$341  = ~ \$340 ;
+  assign \write_port__en$29  = \$338  & \$341 ;
+  assign \$342  = i_k__valid & i_k__ready;
+  assign \$343  = k_count < 11'h400;
+  assign \$344  = \$342  & \$343 ;
+  assign \$346  = | \$345 ;
+  assign \$347  = ~ \$346 ;
+  assign \write_port__en$33  = \$344  & \$347 ;
+  assign \$348  = i_k__valid & i_k__ready;
+  assign \$349  = k_count < 11'h400;
+  assign \$350  = \$348  & \$349 ;
+  assign \$352  = | \$351 ;
+  assign \$353  = ~ \$352 ;
+  assign \write_port__en$37  = \$350  & \$353 ;
+  assign \$354  = i_k__valid & i_k__ready;
+  assign \$355  = k_count < 11'h400;
+  assign \$356  = \$354  & \$355 ;
+  assign \$358  = | \$357 ;
+  assign \$359  = ~ \$358 ;
+  assign \write_port__en$41  = \$356  & \$359 ;
+  assign \$360  = i_k__valid & i_k__ready;
+  assign \$361  = k_count < 11'h400;
+  assign \$362  = \$360  & \$361 ;
+  assign \$364  = | \$363 ;
+  assign \$365  = ~ \$364 ;
+  assign \write_port__en$45  = \$362  & \$365 ;
+  assign \$366  = i_k__valid & i_k__ready;
+  assign \$367  = k_count < 11'h400;
+  assign \$368  = \$366  & \$367 ;
+  assign \$370  = | \$369 ;
+  assign \$371  = ~ \$370 ;
+  assign \write_port__en$49  = \$368  & \$371 ;
+  assign \$372  = i_k__valid & i_k__ready;
+  assign \$373  = k_count < 11'h400;
+  assign \$374  = \$372  & \$373 ;
+  assign \$376  = | \$375 ;
+  assign \$377  = ~ \$376 ;
+  assign \write_port__en$53  = \$374  & \$377 ;
+  assign \$378  = i_k__valid & i_k__ready;
+  assign \$379  = k_count < 11'h400;
+  assign \write_port__en$57  = \$378  & \$379 ;
+  assign \$380  = i_v__valid & i_v__ready;
+  assign \$381  = v_count < 11'h400;
+  assign \write_port__en$63  = \$380  & \$381 ;
+  assign \$382  = i_load__valid & i_load__ready;
+  assign \$383  = i_k__valid & i_k__ready;
+  assign \$384  = k_count + 1'h1;
+  assign \$385  = i_load__valid & i_load__ready;
+  assign \$386  = i_v__valid & i_v__ready;
+  assign \$387  = v_count + 1'h1;
+  assign \$388  = i_load__valid & i_load__ready;
+  assign \$389  = i__valid & i__ready;
+  assign \$390  = ~ buffer;
+  assign \$391  = i_load__valid & i_load__ready;
+  assign \$392  = free - \$391 ;
+  assign \$393  = $signed(\$392 ) + $signed({ 1'h0, i_free });
   always @(posedge clk)
-    loading <= \$393 ;
+    loading <= \$394 ;
   always @(posedge clk)
-    n_keys <= \$394 ;
+    n_keys <= \$395 ;
   always @(posedge clk)
-    k_count <= \$395 ;
+    k_count <= \$396 ;
   always @(posedge clk)
-    v_count <= \$396 ;
+    v_count <= \$397 ;
   always @(posedge clk)
-    buffer <= \$397 ;
+    buffer <= \$398 ;
   always @(posedge clk)
-    free <= \$398 ;
+    free <= \$399 ;
   always @(posedge clk)
-    beat_port__data <= \$399 ;
+    beat_port__data <= \$400 ;
   always @(posedge clk)
-    key_port__data <= \$400 ;
+    key_port__data <= \$401 ;
   always @(posedge clk)
-    value_port__data <= \$401 ;
+    value_port__data <= \$402 ;
   assign \$auto$rtlil.cc:2739:Not$2  = ~ k_count[0];
   assign \$auto$rtlil.cc:2739:Not$12  = ~ k_count[2:1];
   assign \$auto$rtlil.cc:2739:Not$14  = ~ k_count[2:0];
@@ -46466,42 +47761,22 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$41 ) begin end
-    i__payload[11:1] = 11'h400;
-    if (\$264 ) begin
-      i__payload[11:1] = n_keys;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$41 ) begin end
-    \$393  = loading;
-    if (\$381 ) begin
-      \$393  = 1'h1;
-    end
-    if (\$388 ) begin
-      \$393  = 1'h0;
-    end
-    if (rst) begin
-      \$393  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$41 ) begin end
-    \$394  = n_keys;
-    if (\$381 ) begin
-      \$394  = i_load__payload;
-    end
-    if (rst) begin
-      \$394  = 11'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$41 ) begin end
-    \$395  = k_count;
+    \$394  = loading;
     if (\$382 ) begin
-      \$395  = \$383 [10:0];
+      \$394  = 1'h1;
     end
-    if (\$384 ) begin
-      \$395  = 11'h000;
+    if (\$389 ) begin
+      \$394  = 1'h0;
+    end
+    if (rst) begin
+      \$394  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$41 ) begin end
+    \$395  = n_keys;
+    if (\$382 ) begin
+      \$395  = i_load__payload;
     end
     if (rst) begin
       \$395  = 11'h000;
@@ -46509,11 +47784,11 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$41 ) begin end
-    \$396  = v_count;
+    \$396  = k_count;
+    if (\$383 ) begin
+      \$396  = \$384 [10:0];
+    end
     if (\$385 ) begin
-      \$396  = \$386 [10:0];
-    end
-    if (\$387 ) begin
       \$396  = 11'h000;
     end
     if (rst) begin
@@ -46522,47 +47797,60 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$41 ) begin end
-    \$397  = buffer;
+    \$397  = v_count;
+    if (\$386 ) begin
+      \$397  = \$387 [10:0];
+    end
     if (\$388 ) begin
-      \$397  = \$389 ;
+      \$397  = 11'h000;
     end
     if (rst) begin
-      \$397  = 1'h0;
+      \$397  = 11'h000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$41 ) begin end
-    \$398  = \$392 [1:0];
+    \$398  = buffer;
+    if (\$389 ) begin
+      \$398  = \$390 ;
+    end
     if (rst) begin
-      \$398  = 2'h2;
+      \$398  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$41 ) begin end
-    \$399 [255:0] = read_port__data;
-    \$399 [511:256] = \read_port__data$78 ;
-    \$399 [767:512] = \read_port__data$79 ;
-    \$399 [1023:768] = \read_port__data$80 ;
-    \$399 [1279:1024] = \read_port__data$81 ;
-    \$399 [1535:1280] = \read_port__data$82 ;
-    \$399 [1791:1536] = \read_port__data$83 ;
-    \$399 [2047:1792] = \read_port__data$84 ;
+    \$399  = \$393 [1:0];
     if (rst) begin
-      \$399  = 2048'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
+      \$399  = 2'h2;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$41 ) begin end
-    \$400  = \read_port__data$86 ;
+    \$400 [255:0] = read_port__data;
+    \$400 [511:256] = \read_port__data$78 ;
+    \$400 [767:512] = \read_port__data$79 ;
+    \$400 [1023:768] = \read_port__data$80 ;
+    \$400 [1279:1024] = \read_port__data$81 ;
+    \$400 [1535:1280] = \read_port__data$82 ;
+    \$400 [1791:1536] = \read_port__data$83 ;
+    \$400 [2047:1792] = \read_port__data$84 ;
     if (rst) begin
-      \$400  = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
+      \$400  = 2048'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$41 ) begin end
-    \$401  = \read_port__data$88 ;
+    \$401  = \read_port__data$86 ;
     if (rst) begin
       \$401  = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$41 ) begin end
+    \$402  = \read_port__data$88 ;
+    if (rst) begin
+      \$402  = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
     end
   end
   assign o__payload = o_loaded__payload;
@@ -47706,135 +48994,135 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \value_port__data[62]  = value_port__data[503:496];
   assign \value_port__data[63]  = value_port__data[511:504];
   assign k_split[511:508] = k_saturated[507:504];
-  assign k_split[255:252] = \$328 [3:0];
+  assign k_split[255:252] = \$329 [3:0];
   assign k_split[507:504] = k_saturated[499:496];
-  assign k_split[251:248] = \$327 [3:0];
+  assign k_split[251:248] = \$328 [3:0];
   assign k_split[503:500] = k_saturated[491:488];
-  assign k_split[247:244] = \$326 [3:0];
+  assign k_split[247:244] = \$327 [3:0];
   assign k_split[499:496] = k_saturated[483:480];
-  assign k_split[243:240] = \$325 [3:0];
+  assign k_split[243:240] = \$326 [3:0];
   assign k_split[495:492] = k_saturated[475:472];
-  assign k_split[239:236] = \$324 [3:0];
+  assign k_split[239:236] = \$325 [3:0];
   assign k_split[491:488] = k_saturated[467:464];
-  assign k_split[235:232] = \$323 [3:0];
+  assign k_split[235:232] = \$324 [3:0];
   assign k_split[487:484] = k_saturated[459:456];
-  assign k_split[231:228] = \$322 [3:0];
+  assign k_split[231:228] = \$323 [3:0];
   assign k_split[483:480] = k_saturated[451:448];
-  assign k_split[227:224] = \$321 [3:0];
+  assign k_split[227:224] = \$322 [3:0];
   assign k_split[479:476] = k_saturated[443:440];
-  assign k_split[223:220] = \$320 [3:0];
+  assign k_split[223:220] = \$321 [3:0];
   assign k_split[475:472] = k_saturated[435:432];
-  assign k_split[219:216] = \$319 [3:0];
+  assign k_split[219:216] = \$320 [3:0];
   assign k_split[471:468] = k_saturated[427:424];
-  assign k_split[215:212] = \$318 [3:0];
+  assign k_split[215:212] = \$319 [3:0];
   assign k_split[467:464] = k_saturated[419:416];
-  assign k_split[211:208] = \$317 [3:0];
+  assign k_split[211:208] = \$318 [3:0];
   assign k_split[463:460] = k_saturated[411:408];
-  assign k_split[207:204] = \$316 [3:0];
+  assign k_split[207:204] = \$317 [3:0];
   assign k_split[459:456] = k_saturated[403:400];
-  assign k_split[203:200] = \$315 [3:0];
+  assign k_split[203:200] = \$316 [3:0];
   assign k_split[455:452] = k_saturated[395:392];
-  assign k_split[199:196] = \$314 [3:0];
+  assign k_split[199:196] = \$315 [3:0];
   assign k_split[451:448] = k_saturated[387:384];
-  assign k_split[195:192] = \$313 [3:0];
+  assign k_split[195:192] = \$314 [3:0];
   assign k_split[447:444] = k_saturated[379:376];
-  assign k_split[191:188] = \$312 [3:0];
+  assign k_split[191:188] = \$313 [3:0];
   assign k_split[443:440] = k_saturated[371:368];
-  assign k_split[187:184] = \$311 [3:0];
+  assign k_split[187:184] = \$312 [3:0];
   assign k_split[439:436] = k_saturated[363:360];
-  assign k_split[183:180] = \$310 [3:0];
+  assign k_split[183:180] = \$311 [3:0];
   assign k_split[435:432] = k_saturated[355:352];
-  assign k_split[179:176] = \$309 [3:0];
+  assign k_split[179:176] = \$310 [3:0];
   assign k_split[431:428] = k_saturated[347:344];
-  assign k_split[175:172] = \$308 [3:0];
+  assign k_split[175:172] = \$309 [3:0];
   assign k_split[427:424] = k_saturated[339:336];
-  assign k_split[171:168] = \$307 [3:0];
+  assign k_split[171:168] = \$308 [3:0];
   assign k_split[423:420] = k_saturated[331:328];
-  assign k_split[167:164] = \$306 [3:0];
+  assign k_split[167:164] = \$307 [3:0];
   assign k_split[419:416] = k_saturated[323:320];
-  assign k_split[163:160] = \$305 [3:0];
+  assign k_split[163:160] = \$306 [3:0];
   assign k_split[415:412] = k_saturated[315:312];
-  assign k_split[159:156] = \$304 [3:0];
+  assign k_split[159:156] = \$305 [3:0];
   assign k_split[411:408] = k_saturated[307:304];
-  assign k_split[155:152] = \$303 [3:0];
+  assign k_split[155:152] = \$304 [3:0];
   assign k_split[407:404] = k_saturated[299:296];
-  assign k_split[151:148] = \$302 [3:0];
+  assign k_split[151:148] = \$303 [3:0];
   assign k_split[403:400] = k_saturated[291:288];
-  assign k_split[147:144] = \$301 [3:0];
+  assign k_split[147:144] = \$302 [3:0];
   assign k_split[399:396] = k_saturated[283:280];
-  assign k_split[143:140] = \$300 [3:0];
+  assign k_split[143:140] = \$301 [3:0];
   assign k_split[395:392] = k_saturated[275:272];
-  assign k_split[139:136] = \$299 [3:0];
+  assign k_split[139:136] = \$300 [3:0];
   assign k_split[391:388] = k_saturated[267:264];
-  assign k_split[135:132] = \$298 [3:0];
+  assign k_split[135:132] = \$299 [3:0];
   assign k_split[387:384] = k_saturated[259:256];
-  assign k_split[131:128] = \$297 [3:0];
+  assign k_split[131:128] = \$298 [3:0];
   assign k_split[383:380] = k_saturated[251:248];
-  assign k_split[127:124] = \$296 [3:0];
+  assign k_split[127:124] = \$297 [3:0];
   assign k_split[379:376] = k_saturated[243:240];
-  assign k_split[123:120] = \$295 [3:0];
+  assign k_split[123:120] = \$296 [3:0];
   assign k_split[375:372] = k_saturated[235:232];
-  assign k_split[119:116] = \$294 [3:0];
+  assign k_split[119:116] = \$295 [3:0];
   assign k_split[371:368] = k_saturated[227:224];
-  assign k_split[115:112] = \$293 [3:0];
+  assign k_split[115:112] = \$294 [3:0];
   assign k_split[367:364] = k_saturated[219:216];
-  assign k_split[111:108] = \$292 [3:0];
+  assign k_split[111:108] = \$293 [3:0];
   assign k_split[363:360] = k_saturated[211:208];
-  assign k_split[107:104] = \$291 [3:0];
+  assign k_split[107:104] = \$292 [3:0];
   assign k_split[359:356] = k_saturated[203:200];
-  assign k_split[103:100] = \$290 [3:0];
+  assign k_split[103:100] = \$291 [3:0];
   assign k_split[355:352] = k_saturated[195:192];
-  assign k_split[99:96] = \$289 [3:0];
+  assign k_split[99:96] = \$290 [3:0];
   assign k_split[351:348] = k_saturated[187:184];
-  assign k_split[95:92] = \$288 [3:0];
+  assign k_split[95:92] = \$289 [3:0];
   assign k_split[347:344] = k_saturated[179:176];
-  assign k_split[91:88] = \$287 [3:0];
+  assign k_split[91:88] = \$288 [3:0];
   assign k_split[343:340] = k_saturated[171:168];
-  assign k_split[87:84] = \$286 [3:0];
+  assign k_split[87:84] = \$287 [3:0];
   assign k_split[339:336] = k_saturated[163:160];
-  assign k_split[83:80] = \$285 [3:0];
+  assign k_split[83:80] = \$286 [3:0];
   assign k_split[335:332] = k_saturated[155:152];
-  assign k_split[79:76] = \$284 [3:0];
+  assign k_split[79:76] = \$285 [3:0];
   assign k_split[331:328] = k_saturated[147:144];
-  assign k_split[75:72] = \$283 [3:0];
+  assign k_split[75:72] = \$284 [3:0];
   assign k_split[327:324] = k_saturated[139:136];
-  assign k_split[71:68] = \$282 [3:0];
+  assign k_split[71:68] = \$283 [3:0];
   assign k_split[323:320] = k_saturated[131:128];
-  assign k_split[67:64] = \$281 [3:0];
+  assign k_split[67:64] = \$282 [3:0];
   assign k_split[319:316] = k_saturated[123:120];
-  assign k_split[63:60] = \$280 [3:0];
+  assign k_split[63:60] = \$281 [3:0];
   assign k_split[315:312] = k_saturated[115:112];
-  assign k_split[59:56] = \$279 [3:0];
+  assign k_split[59:56] = \$280 [3:0];
   assign k_split[311:308] = k_saturated[107:104];
-  assign k_split[55:52] = \$278 [3:0];
+  assign k_split[55:52] = \$279 [3:0];
   assign k_split[307:304] = k_saturated[99:96];
-  assign k_split[51:48] = \$277 [3:0];
+  assign k_split[51:48] = \$278 [3:0];
   assign k_split[303:300] = k_saturated[91:88];
-  assign k_split[47:44] = \$276 [3:0];
+  assign k_split[47:44] = \$277 [3:0];
   assign k_split[299:296] = k_saturated[83:80];
-  assign k_split[43:40] = \$275 [3:0];
+  assign k_split[43:40] = \$276 [3:0];
   assign k_split[295:292] = k_saturated[75:72];
-  assign k_split[39:36] = \$274 [3:0];
+  assign k_split[39:36] = \$275 [3:0];
   assign k_split[291:288] = k_saturated[67:64];
-  assign k_split[35:32] = \$273 [3:0];
+  assign k_split[35:32] = \$274 [3:0];
   assign k_split[287:284] = k_saturated[59:56];
-  assign k_split[31:28] = \$272 [3:0];
+  assign k_split[31:28] = \$273 [3:0];
   assign k_split[283:280] = k_saturated[51:48];
-  assign k_split[27:24] = \$271 [3:0];
+  assign k_split[27:24] = \$272 [3:0];
   assign k_split[279:276] = k_saturated[43:40];
-  assign k_split[23:20] = \$270 [3:0];
+  assign k_split[23:20] = \$271 [3:0];
   assign k_split[275:272] = k_saturated[35:32];
-  assign k_split[19:16] = \$269 [3:0];
+  assign k_split[19:16] = \$270 [3:0];
   assign k_split[271:268] = k_saturated[27:24];
-  assign k_split[15:12] = \$268 [3:0];
+  assign k_split[15:12] = \$269 [3:0];
   assign k_split[267:264] = k_saturated[19:16];
-  assign k_split[11:8] = \$267 [3:0];
+  assign k_split[11:8] = \$268 [3:0];
   assign k_split[263:260] = k_saturated[11:8];
-  assign k_split[7:4] = \$266 [3:0];
+  assign k_split[7:4] = \$267 [3:0];
   assign k_split[259:256] = k_saturated[3:0];
-  assign k_split[3:0] = \$265 [3:0];
-  always @*
-    i__payload[0] = buffer;
+  assign k_split[3:0] = \$266 [3:0];
+  assign i__payload[11:1] = \$265 ;
+  assign i__payload[0] = buffer;
   assign v_saturated[511:504] = \$260 ;
   assign v_saturated[503:496] = \$258 ;
   assign v_saturated[495:488] = \$256 ;
@@ -47963,20 +49251,20 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign k_saturated[23:16] = \$9 ;
   assign k_saturated[15:8] = \$7 ;
   assign k_saturated[7:0] = \$5 ;
-  assign \$332  = k_count[2:0];
-  assign \$338 [2:1] = k_count[2:1];
-  assign \$338 [0] = \$auto$rtlil.cc:2739:Not$2 ;
-  assign { \$344 [2], \$344 [0] } = { k_count[2], k_count[0] };
-  assign \$344 [1] = \$auto$rtlil.cc:2739:Not$4 ;
-  assign \$350 [2] = k_count[2];
-  assign \$350 [1:0] = \$auto$rtlil.cc:2739:Not$6 ;
-  assign \$356 [1:0] = k_count[1:0];
-  assign \$356 [2] = \$auto$rtlil.cc:2739:Not$8 ;
-  assign \$362 [1] = k_count[1];
-  assign { \$362 [2], \$362 [0] } = \$auto$rtlil.cc:2739:Not$10 ;
-  assign \$368 [0] = k_count[0];
-  assign \$368 [2:1] = \$auto$rtlil.cc:2739:Not$12 ;
-  assign \$374  = \$auto$rtlil.cc:2739:Not$14 ;
+  assign \$333  = k_count[2:0];
+  assign \$339 [2:1] = k_count[2:1];
+  assign \$339 [0] = \$auto$rtlil.cc:2739:Not$2 ;
+  assign { \$345 [2], \$345 [0] } = { k_count[2], k_count[0] };
+  assign \$345 [1] = \$auto$rtlil.cc:2739:Not$4 ;
+  assign \$351 [2] = k_count[2];
+  assign \$351 [1:0] = \$auto$rtlil.cc:2739:Not$6 ;
+  assign \$357 [1:0] = k_count[1:0];
+  assign \$357 [2] = \$auto$rtlil.cc:2739:Not$8 ;
+  assign \$363 [1] = k_count[1];
+  assign { \$363 [2], \$363 [0] } = \$auto$rtlil.cc:2739:Not$10 ;
+  assign \$369 [0] = k_count[0];
+  assign \$369 [2:1] = \$auto$rtlil.cc:2739:Not$12 ;
+  assign \$375  = \$auto$rtlil.cc:2739:Not$14 ;
 endmodule
 
 module \latte_head.store.loaded (rst, w_en, i__ready, o__payload, w_data, o__valid, r_en, clk);

@@ -1881,9 +1881,18 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [8:0] \$98 ;
   reg [10:0] \$99 ;
   reg \$signal  = 1'h0;
-  reg \$signal$53  = 1'h0;
+  reg \$signal$55  = 1'h0;
   input clk;
   wire clk;
+  wire [31:0] estimate_0_keys;
+  wire [3:0] \estimate_0_keys[0] ;
+  wire [3:0] \estimate_0_keys[1] ;
+  wire [3:0] \estimate_0_keys[2] ;
+  wire [3:0] \estimate_0_keys[3] ;
+  wire [3:0] \estimate_0_keys[4] ;
+  wire [3:0] \estimate_0_keys[5] ;
+  wire [3:0] \estimate_0_keys[6] ;
+  wire [3:0] \estimate_0_keys[7] ;
   reg [5:0] estimate_0_plane_0_entry_0 = 6'h00;
   reg [5:0] estimate_0_plane_0_entry_1 = 6'h00;
   reg [6:0] estimate_0_plane_0_sum_0_0 = 7'h00;
@@ -1899,6 +1908,15 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [8:0] estimate_0_sum_0_0 = 9'h000;
   reg [10:0] estimate_0_sum_0_1 = 11'h000;
   reg [11:0] estimate_0_sum_1_0 = 12'h000;
+  wire [31:0] estimate_1_keys;
+  wire [3:0] \estimate_1_keys[0] ;
+  wire [3:0] \estimate_1_keys[1] ;
+  wire [3:0] \estimate_1_keys[2] ;
+  wire [3:0] \estimate_1_keys[3] ;
+  wire [3:0] \estimate_1_keys[4] ;
+  wire [3:0] \estimate_1_keys[5] ;
+  wire [3:0] \estimate_1_keys[6] ;
+  wire [3:0] \estimate_1_keys[7] ;
   reg [5:0] estimate_1_plane_0_entry_0 = 6'h00;
   reg [5:0] estimate_1_plane_0_entry_1 = 6'h00;
   reg [6:0] estimate_1_plane_0_sum_0_0 = 7'h00;
@@ -1993,37 +2011,37 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire prepared;
   reg read_place = 1'h0;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$31 ;
   wire [4:0] \read_port__addr$32 ;
   wire [4:0] \read_port__addr$33 ;
   wire [4:0] \read_port__addr$34 ;
   wire [4:0] \read_port__addr$35 ;
   wire [4:0] \read_port__addr$36 ;
   wire [4:0] \read_port__addr$37 ;
-  wire [4:0] \read_port__addr$40 ;
-  wire [4:0] \read_port__addr$41 ;
+  wire [4:0] \read_port__addr$38 ;
   wire [4:0] \read_port__addr$42 ;
   wire [4:0] \read_port__addr$43 ;
   wire [4:0] \read_port__addr$44 ;
   wire [4:0] \read_port__addr$45 ;
   wire [4:0] \read_port__addr$46 ;
   wire [4:0] \read_port__addr$47 ;
+  wire [4:0] \read_port__addr$48 ;
+  wire [4:0] \read_port__addr$49 ;
   wire [5:0] read_port__data;
-  wire [5:0] \read_port__data$60 ;
-  wire [5:0] \read_port__data$63 ;
+  wire [5:0] \read_port__data$62 ;
   wire [5:0] \read_port__data$65 ;
-  wire [5:0] \read_port__data$68 ;
+  wire [5:0] \read_port__data$67 ;
   wire [5:0] \read_port__data$70 ;
-  wire [5:0] \read_port__data$73 ;
+  wire [5:0] \read_port__data$72 ;
   wire [5:0] \read_port__data$75 ;
-  wire [5:0] \read_port__data$80 ;
+  wire [5:0] \read_port__data$77 ;
   wire [5:0] \read_port__data$82 ;
-  wire [5:0] \read_port__data$85 ;
+  wire [5:0] \read_port__data$84 ;
   wire [5:0] \read_port__data$87 ;
-  wire [5:0] \read_port__data$90 ;
+  wire [5:0] \read_port__data$89 ;
   wire [5:0] \read_port__data$92 ;
-  wire [5:0] \read_port__data$95 ;
+  wire [5:0] \read_port__data$94 ;
   wire [5:0] \read_port__data$97 ;
+  wire [5:0] \read_port__data$99 ;
   input rst;
   wire rst;
   reg [3:0] step = 4'h0;
@@ -2053,13 +2071,13 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_0[port__addr] <= port__data;
   end
-  assign \read_port__data$95  = table_high_0[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
-  assign \read_port__data$90  = table_high_0[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
-  assign \read_port__data$85  = table_high_0[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
-  assign \read_port__data$80  = table_high_0[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
-  assign \read_port__data$73  = table_high_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
-  assign \read_port__data$68  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
-  assign \read_port__data$63  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
+  assign \read_port__data$97  = table_high_0[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  assign \read_port__data$92  = table_high_0[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
+  assign \read_port__data$87  = table_high_0[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
+  assign \read_port__data$82  = table_high_0[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  assign \read_port__data$75  = table_high_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  assign \read_port__data$70  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
+  assign \read_port__data$65  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
   reg [5:0] table_high_1 [31:0];
   initial begin : zero_memory_1
@@ -2071,14 +2089,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (port__en)
       table_high_1[port__addr] <= \port__data$23 ;
   end
-  assign \read_port__data$97  = table_high_1[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
-  assign \read_port__data$92  = table_high_1[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
-  assign \read_port__data$87  = table_high_1[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
-  assign \read_port__data$82  = table_high_1[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
-  assign \read_port__data$75  = table_high_1[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
-  assign \read_port__data$70  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
-  assign \read_port__data$65  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
-  assign \read_port__data$60  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  assign \read_port__data$99  = table_high_1[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  assign \read_port__data$94  = table_high_1[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
+  assign \read_port__data$89  = table_high_1[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
+  assign \read_port__data$84  = table_high_1[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  assign \read_port__data$77  = table_high_1[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  assign \read_port__data$72  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
+  assign \read_port__data$67  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
+  assign \read_port__data$62  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
   assign o_prepared__valid = | waiting;
   assign o_prepared__payload = \$signal  ? tag_1 : tag_0;
   assign \$1  = held != 2'h2;
@@ -2099,7 +2117,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \$23  = waiting + i_query__ready;
   assign \$24  = o_prepared__valid & o_prepared__ready;
   assign \$25  = \$23  - \$24 ;
-  assign \$26  = ~ \$signal$53 ;
+  assign \$26  = ~ \$signal$55 ;
   assign \$27  = o_prepared__valid & o_prepared__ready;
   assign \$28  = ~ \$signal ;
   assign \$29  = i_keys__valid & i_keys__payload[64];
@@ -2139,7 +2157,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   always @(posedge clk)
     waiting <= \$71 ;
   always @(posedge clk)
-    \$signal$53  <= \$72 ;
+    \$signal$55  <= \$72 ;
   always @(posedge clk)
     tag_1 <= \$73 ;
   always @(posedge clk)
@@ -2294,7 +2312,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$72  = \$signal$53 ;
+    \$72  = \$signal$55 ;
     if (i_query__ready) begin
       \$72  = \$26 ;
     end
@@ -2306,7 +2324,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
     \$73  = tag_1;
     if (i_query__ready) begin
-      if (\$signal$53 ) begin
+      if (\$signal$55 ) begin
         \$73  = i_query__payload[38:32];
       end
     end
@@ -2319,7 +2337,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     \$74  = tag_0;
     if (i_query__ready) begin
       (* full_case = 32'd1 *)
-      if (\$signal$53 ) begin
+      if (\$signal$55 ) begin
       end else begin
         \$74  = i_query__payload[38:32];
       end
@@ -2367,7 +2385,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$79  = { \$signal$53 , \$37  };
+    \$79  = { \$signal$55 , \$37  };
     if (rst) begin
       \$79  = 5'h00;
     end
@@ -2423,7 +2441,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$87  = \read_port__data$60 ;
+    \$87  = \read_port__data$62 ;
     if (rst) begin
       \$87  = 6'h00;
     end
@@ -2437,14 +2455,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$89  = \read_port__data$63 ;
+    \$89  = \read_port__data$65 ;
     if (rst) begin
       \$89  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$90  = \read_port__data$65 ;
+    \$90  = \read_port__data$67 ;
     if (rst) begin
       \$90  = 6'h00;
     end
@@ -2458,14 +2476,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$92  = \read_port__data$68 ;
+    \$92  = \read_port__data$70 ;
     if (rst) begin
       \$92  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$93  = \read_port__data$70 ;
+    \$93  = \read_port__data$72 ;
     if (rst) begin
       \$93  = 6'h00;
     end
@@ -2479,14 +2497,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$95  = \read_port__data$73 ;
+    \$95  = \read_port__data$75 ;
     if (rst) begin
       \$95  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$96  = \read_port__data$75 ;
+    \$96  = \read_port__data$77 ;
     if (rst) begin
       \$96  = 6'h00;
     end
@@ -2521,14 +2539,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$101  = \read_port__data$80 ;
+    \$101  = \read_port__data$82 ;
     if (rst) begin
       \$101  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$102  = \read_port__data$82 ;
+    \$102  = \read_port__data$84 ;
     if (rst) begin
       \$102  = 6'h00;
     end
@@ -2542,14 +2560,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$104  = \read_port__data$85 ;
+    \$104  = \read_port__data$87 ;
     if (rst) begin
       \$104  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$105  = \read_port__data$87 ;
+    \$105  = \read_port__data$89 ;
     if (rst) begin
       \$105  = 6'h00;
     end
@@ -2563,14 +2581,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$107  = \read_port__data$90 ;
+    \$107  = \read_port__data$92 ;
     if (rst) begin
       \$107  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$108  = \read_port__data$92 ;
+    \$108  = \read_port__data$94 ;
     if (rst) begin
       \$108  = 6'h00;
     end
@@ -2584,14 +2602,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$110  = \read_port__data$95 ;
+    \$110  = \read_port__data$97 ;
     if (rst) begin
       \$110  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$5 ) begin end
-    \$111  = \read_port__data$97 ;
+    \$111  = \read_port__data$99 ;
     if (rst) begin
       \$111  = 6'h00;
     end
@@ -2632,22 +2650,24 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign high_entry_1 = \port__data$23 ;
   assign \port__en$25  = port__en;
   assign valid_4 = o__valid;
+  assign estimate_0_keys = i_keys__payload[31:0];
   assign read_port__addr = { read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
-  assign \read_port__addr$31  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
-  assign \read_port__addr$32  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
-  assign \read_port__addr$33  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
-  assign \read_port__addr$34  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
-  assign \read_port__addr$35  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$36  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$37  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
-  assign \read_port__addr$40  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$41  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$42  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$43  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$44  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$45  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$46  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$47  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \read_port__addr$32  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
+  assign \read_port__addr$33  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
+  assign \read_port__addr$34  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
+  assign \read_port__addr$35  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
+  assign \read_port__addr$36  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
+  assign \read_port__addr$37  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$38  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign estimate_1_keys = i_keys__payload[63:32];
+  assign \read_port__addr$42  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$43  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$44  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$45  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$46  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$47  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$48  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$49  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
   assign \o_prepared__payload.buffer  = o_prepared__payload[0];
   assign \o_prepared__payload.valid_keys  = o_prepared__payload[6:1];
   assign \tag_0.buffer  = tag_0[0];
@@ -2667,6 +2687,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \i_query__payload.tag  = i_query__payload[38:32];
   assign \i_query__payload.tag.buffer  = i_query__payload[32];
   assign \i_query__payload.tag.valid_keys  = i_query__payload[38:33];
+  assign \estimate_0_keys[0]  = i_keys__payload[3:0];
+  assign \estimate_0_keys[1]  = i_keys__payload[7:4];
+  assign \estimate_0_keys[2]  = i_keys__payload[11:8];
+  assign \estimate_0_keys[3]  = i_keys__payload[15:12];
+  assign \estimate_0_keys[4]  = i_keys__payload[19:16];
+  assign \estimate_0_keys[5]  = i_keys__payload[23:20];
+  assign \estimate_0_keys[6]  = i_keys__payload[27:24];
+  assign \estimate_0_keys[7]  = i_keys__payload[31:28];
   assign \i_keys__payload.terms  = i_keys__payload[63:0];
   assign \i_keys__payload.terms.estimate  = i_keys__payload[63:0];
   assign \i_keys__payload.terms.estimate[0]  = i_keys__payload[31:0];
@@ -2691,6 +2719,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \o__payload.estimate  = o__payload;
   assign \o__payload.estimate[0]  = o__payload[10:0];
   assign \o__payload.estimate[1]  = o__payload[21:11];
+  assign \estimate_1_keys[0]  = i_keys__payload[35:32];
+  assign \estimate_1_keys[1]  = i_keys__payload[39:36];
+  assign \estimate_1_keys[2]  = i_keys__payload[43:40];
+  assign \estimate_1_keys[3]  = i_keys__payload[47:44];
+  assign \estimate_1_keys[4]  = i_keys__payload[51:48];
+  assign \estimate_1_keys[5]  = i_keys__payload[55:52];
+  assign \estimate_1_keys[6]  = i_keys__payload[59:56];
+  assign \estimate_1_keys[7]  = i_keys__payload[63:60];
   assign o__payload[21:11] = estimate_1_sum_1_0[10:0];
   assign o__payload[10:0] = estimate_0_sum_1_0[10:0];
   assign \$4  = { 1'h0, step[3:1] };
@@ -5707,7 +5743,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   reg \$98 ;
   reg \$99 ;
   reg \$signal  = 1'h0;
-  reg \$signal$65  = 1'h0;
+  reg \$signal$67  = 1'h0;
   input clk;
   wire clk;
   reg [1:0] held = 2'h0;
@@ -5719,6 +5755,15 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] high_entry_1;
   reg high_entry_1_added;
   reg [3:0] high_entry_1_element;
+  wire [31:0] high_low_0_keys;
+  wire [3:0] \high_low_0_keys[0] ;
+  wire [3:0] \high_low_0_keys[1] ;
+  wire [3:0] \high_low_0_keys[2] ;
+  wire [3:0] \high_low_0_keys[3] ;
+  wire [3:0] \high_low_0_keys[4] ;
+  wire [3:0] \high_low_0_keys[5] ;
+  wire [3:0] \high_low_0_keys[6] ;
+  wire [3:0] \high_low_0_keys[7] ;
   reg [5:0] high_low_0_plane_0_entry_0 = 6'h00;
   reg [5:0] high_low_0_plane_0_entry_1 = 6'h00;
   reg [6:0] high_low_0_plane_0_sum_0_0 = 7'h00;
@@ -5794,6 +5839,15 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] low_entry_1;
   reg low_entry_1_added;
   reg [3:0] low_entry_1_element;
+  wire [31:0] low_high_0_keys;
+  wire [3:0] \low_high_0_keys[0] ;
+  wire [3:0] \low_high_0_keys[1] ;
+  wire [3:0] \low_high_0_keys[2] ;
+  wire [3:0] \low_high_0_keys[3] ;
+  wire [3:0] \low_high_0_keys[4] ;
+  wire [3:0] \low_high_0_keys[5] ;
+  wire [3:0] \low_high_0_keys[6] ;
+  wire [3:0] \low_high_0_keys[7] ;
   reg [5:0] low_high_0_plane_0_entry_0 = 6'h00;
   reg [5:0] low_high_0_plane_0_entry_1 = 6'h00;
   reg [6:0] low_high_0_plane_0_sum_0_0 = 7'h00;
@@ -5844,36 +5898,36 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire prepared;
   reg read_place = 1'h0;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$43 ;
   wire [4:0] \read_port__addr$44 ;
   wire [4:0] \read_port__addr$45 ;
   wire [4:0] \read_port__addr$46 ;
   wire [4:0] \read_port__addr$47 ;
   wire [4:0] \read_port__addr$48 ;
   wire [4:0] \read_port__addr$49 ;
-  wire [4:0] \read_port__addr$52 ;
-  wire [4:0] \read_port__addr$53 ;
+  wire [4:0] \read_port__addr$50 ;
   wire [4:0] \read_port__addr$54 ;
   wire [4:0] \read_port__addr$55 ;
   wire [4:0] \read_port__addr$56 ;
   wire [4:0] \read_port__addr$57 ;
   wire [4:0] \read_port__addr$58 ;
   wire [4:0] \read_port__addr$59 ;
+  wire [4:0] \read_port__addr$60 ;
+  wire [4:0] \read_port__addr$61 ;
   wire [5:0] read_port__data;
-  wire [5:0] \read_port__data$102 ;
+  wire [5:0] \read_port__data$101 ;
   wire [5:0] \read_port__data$104 ;
-  wire [5:0] \read_port__data$107 ;
+  wire [5:0] \read_port__data$106 ;
   wire [5:0] \read_port__data$109 ;
-  wire [5:0] \read_port__data$72 ;
-  wire [5:0] \read_port__data$75 ;
+  wire [5:0] \read_port__data$111 ;
+  wire [5:0] \read_port__data$74 ;
   wire [5:0] \read_port__data$77 ;
-  wire [5:0] \read_port__data$80 ;
+  wire [5:0] \read_port__data$79 ;
   wire [5:0] \read_port__data$82 ;
-  wire [5:0] \read_port__data$85 ;
+  wire [5:0] \read_port__data$84 ;
   wire [5:0] \read_port__data$87 ;
-  wire [5:0] \read_port__data$92 ;
+  wire [5:0] \read_port__data$89 ;
   wire [5:0] \read_port__data$94 ;
-  wire [5:0] \read_port__data$97 ;
+  wire [5:0] \read_port__data$96 ;
   wire [5:0] \read_port__data$99 ;
   input rst;
   wire rst;
@@ -5900,9 +5954,9 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_0[port__addr] <= port__data;
   end
-  assign \read_port__data$85  = table_high_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
-  assign \read_port__data$80  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
-  assign \read_port__data$75  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
+  assign \read_port__data$87  = table_high_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  assign \read_port__data$82  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
+  assign \read_port__data$77  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
   reg [5:0] table_high_1 [31:0];
   initial begin : zero_memory_8
@@ -5914,10 +5968,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_high_1[port__addr] <= \port__data$23 ;
   end
-  assign \read_port__data$87  = table_high_1[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
-  assign \read_port__data$82  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
-  assign \read_port__data$77  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
-  assign \read_port__data$72  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  assign \read_port__data$89  = table_high_1[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  assign \read_port__data$84  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
+  assign \read_port__data$79  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
+  assign \read_port__data$74  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
   reg [5:0] table_low_0 [31:0];
   initial begin : zero_memory_9
     integer word;
@@ -5928,10 +5982,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_0[port__addr] <= \port__data$29 ;
   end
-  assign \read_port__data$107  = table_low_0[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
-  assign \read_port__data$102  = table_low_0[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
-  assign \read_port__data$97  = table_low_0[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
-  assign \read_port__data$92  = table_low_0[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  assign \read_port__data$109  = table_low_0[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  assign \read_port__data$104  = table_low_0[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
+  assign \read_port__data$99  = table_low_0[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
+  assign \read_port__data$94  = table_low_0[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
   reg [5:0] table_low_1 [31:0];
   initial begin : zero_memory_10
     integer word;
@@ -5942,10 +5996,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (port__en)
       table_low_1[port__addr] <= \port__data$35 ;
   end
-  assign \read_port__data$109  = table_low_1[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
-  assign \read_port__data$104  = table_low_1[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
-  assign \read_port__data$99  = table_low_1[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
-  assign \read_port__data$94  = table_low_1[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  assign \read_port__data$111  = table_low_1[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  assign \read_port__data$106  = table_low_1[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
+  assign \read_port__data$101  = table_low_1[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
+  assign \read_port__data$96  = table_low_1[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
   assign o_prepared__valid = | waiting;
   assign o_prepared__payload = \$signal  ? tag_1 : tag_0;
   assign \$1  = held != 2'h2;
@@ -5974,7 +6028,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \$39  = waiting + i_query__ready;
   assign \$40  = o_prepared__valid & o_prepared__ready;
   assign \$41  = \$39  - \$40 ;
-  assign \$42  = ~ \$signal$65 ;
+  assign \$42  = ~ \$signal$67 ;
   assign \$43  = o_prepared__valid & o_prepared__ready;
   assign \$44  = ~ \$signal ;
   assign \$45  = i_keys__valid & i_keys__payload[64];
@@ -6024,7 +6078,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   always @(posedge clk)
     waiting <= \$97 ;
   always @(posedge clk)
-    \$signal$65  <= \$98 ;
+    \$signal$67  <= \$98 ;
   always @(posedge clk)
     tag_1 <= \$99 ;
   always @(posedge clk)
@@ -6235,7 +6289,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$98  = \$signal$65 ;
+    \$98  = \$signal$67 ;
     if (i_query__ready) begin
       \$98  = \$42 ;
     end
@@ -6247,7 +6301,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
     \$99  = tag_1;
     if (i_query__ready) begin
-      if (\$signal$65 ) begin
+      if (\$signal$67 ) begin
         \$99  = i_query__payload[64];
       end
     end
@@ -6260,7 +6314,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     \$100  = tag_0;
     if (i_query__ready) begin
       (* full_case = 32'd1 *)
-      if (\$signal$65 ) begin
+      if (\$signal$67 ) begin
       end else begin
         \$100  = i_query__payload[64];
       end
@@ -6308,7 +6362,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$105  = { \$signal$65 , \$53  };
+    \$105  = { \$signal$67 , \$53  };
     if (rst) begin
       \$105  = 5'h00;
     end
@@ -6378,7 +6432,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$115  = \read_port__data$72 ;
+    \$115  = \read_port__data$74 ;
     if (rst) begin
       \$115  = 6'h00;
     end
@@ -6392,14 +6446,14 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$117  = \read_port__data$75 ;
+    \$117  = \read_port__data$77 ;
     if (rst) begin
       \$117  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$118  = \read_port__data$77 ;
+    \$118  = \read_port__data$79 ;
     if (rst) begin
       \$118  = 6'h00;
     end
@@ -6413,14 +6467,14 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$120  = \read_port__data$80 ;
+    \$120  = \read_port__data$82 ;
     if (rst) begin
       \$120  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$121  = \read_port__data$82 ;
+    \$121  = \read_port__data$84 ;
     if (rst) begin
       \$121  = 6'h00;
     end
@@ -6434,14 +6488,14 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$123  = \read_port__data$85 ;
+    \$123  = \read_port__data$87 ;
     if (rst) begin
       \$123  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$124  = \read_port__data$87 ;
+    \$124  = \read_port__data$89 ;
     if (rst) begin
       \$124  = 6'h00;
     end
@@ -6476,14 +6530,14 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$129  = \read_port__data$92 ;
+    \$129  = \read_port__data$94 ;
     if (rst) begin
       \$129  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$130  = \read_port__data$94 ;
+    \$130  = \read_port__data$96 ;
     if (rst) begin
       \$130  = 6'h00;
     end
@@ -6497,14 +6551,14 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$132  = \read_port__data$97 ;
+    \$132  = \read_port__data$99 ;
     if (rst) begin
       \$132  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$133  = \read_port__data$99 ;
+    \$133  = \read_port__data$101 ;
     if (rst) begin
       \$133  = 6'h00;
     end
@@ -6518,14 +6572,14 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$135  = \read_port__data$102 ;
+    \$135  = \read_port__data$104 ;
     if (rst) begin
       \$135  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$136  = \read_port__data$104 ;
+    \$136  = \read_port__data$106 ;
     if (rst) begin
       \$136  = 6'h00;
     end
@@ -6539,14 +6593,14 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$138  = \read_port__data$107 ;
+    \$138  = \read_port__data$109 ;
     if (rst) begin
       \$138  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$17 ) begin end
-    \$139  = \read_port__data$109 ;
+    \$139  = \read_port__data$111 ;
     if (rst) begin
       \$139  = 6'h00;
     end
@@ -6593,22 +6647,24 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign low_entry_1 = \port__data$35 ;
   assign \port__en$37  = port__en;
   assign valid_4 = o__valid;
+  assign high_low_0_keys = i_keys__payload[31:0];
   assign read_port__addr = { read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
-  assign \read_port__addr$43  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
-  assign \read_port__addr$44  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
-  assign \read_port__addr$45  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
-  assign \read_port__addr$46  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
-  assign \read_port__addr$47  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$48  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$49  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
-  assign \read_port__addr$52  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$53  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$54  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$55  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$56  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$57  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$58  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$59  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \read_port__addr$44  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
+  assign \read_port__addr$45  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
+  assign \read_port__addr$46  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
+  assign \read_port__addr$47  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
+  assign \read_port__addr$48  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
+  assign \read_port__addr$49  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$50  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign low_high_0_keys = i_keys__payload[63:32];
+  assign \read_port__addr$54  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$55  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$56  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$57  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$58  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$59  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$60  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$61  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
   assign \i_query__payload.parts  = i_query__payload[63:0];
   assign \i_query__payload.parts.high  = i_query__payload[31:0];
   assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
@@ -6629,6 +6685,14 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \i_query__payload.parts.low[6]  = i_query__payload[59:56];
   assign \i_query__payload.parts.low[7]  = i_query__payload[63:60];
   assign \i_query__payload.tag  = i_query__payload[64];
+  assign \high_low_0_keys[0]  = i_keys__payload[3:0];
+  assign \high_low_0_keys[1]  = i_keys__payload[7:4];
+  assign \high_low_0_keys[2]  = i_keys__payload[11:8];
+  assign \high_low_0_keys[3]  = i_keys__payload[15:12];
+  assign \high_low_0_keys[4]  = i_keys__payload[19:16];
+  assign \high_low_0_keys[5]  = i_keys__payload[23:20];
+  assign \high_low_0_keys[6]  = i_keys__payload[27:24];
+  assign \high_low_0_keys[7]  = i_keys__payload[31:28];
   assign \i_keys__payload.terms  = i_keys__payload[63:0];
   assign \i_keys__payload.terms.high_low  = i_keys__payload[31:0];
   assign \i_keys__payload.terms.high_low[0]  = i_keys__payload[31:0];
@@ -6655,6 +6719,14 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \o__payload.high_low[0]  = o__payload[10:0];
   assign \o__payload.low_high  = o__payload[21:11];
   assign \o__payload.low_high[0]  = o__payload[21:11];
+  assign \low_high_0_keys[0]  = i_keys__payload[35:32];
+  assign \low_high_0_keys[1]  = i_keys__payload[39:36];
+  assign \low_high_0_keys[2]  = i_keys__payload[43:40];
+  assign \low_high_0_keys[3]  = i_keys__payload[47:44];
+  assign \low_high_0_keys[4]  = i_keys__payload[51:48];
+  assign \low_high_0_keys[5]  = i_keys__payload[55:52];
+  assign \low_high_0_keys[6]  = i_keys__payload[59:56];
+  assign \low_high_0_keys[7]  = i_keys__payload[63:60];
   assign o__payload[21:11] = low_high_0_sum_1_0[10:0];
   assign o__payload[10:0] = high_low_0_sum_1_0[10:0];
   assign \$4  = { 1'h0, step[3:1] };
@@ -7808,16 +7880,17 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$33 ;
   wire \$34 ;
   wire \$35 ;
-  wire [7:0] \$36 ;
-  wire \$37 ;
+  wire \$36 ;
+  wire [7:0] \$37 ;
   wire \$38 ;
-  wire [6:0] \$39 ;
+  wire \$39 ;
   wire \$4 ;
-  wire [9:0] \$40 ;
-  wire \$41 ;
-  reg [5:0] \$42 ;
-  reg [8:0] \$43 ;
-  reg \$44 ;
+  wire [6:0] \$40 ;
+  wire [9:0] \$41 ;
+  wire \$42 ;
+  reg [5:0] \$43 ;
+  reg [8:0] \$44 ;
+  reg \$45 ;
   wire \$5 ;
   wire \$6 ;
   wire \$7 ;
@@ -7955,7 +8028,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire [15:0] \read_port__data.mantissa ;
   wire [5:0] \read_port__data.shift ;
   wire [10:0] \read_port__data.threshold ;
-  reg read_port__en;
+  wire read_port__en;
   reg row_alone;
   wire row_offered;
   input rst;
@@ -8001,17 +8074,18 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   end
   assign read_port__data = _0_;
   always @(posedge clk)
-    queries_left <= \$42 ;
+    queries_left <= \$43 ;
   always @(posedge clk)
-    visible_keys <= \$43 ;
+    visible_keys <= \$44 ;
   always @(posedge clk)
-    state_state <= \$44 ;
+    state_state <= \$45 ;
   assign \$2  = \$1  & o_threshold__ready;
   assign \$3  = \$2  & o_reuse__ready;
   assign \$4  = \$3  & o_scale__ready;
   assign \$5  = \$4  & o_row__ready;
   assign fork_transfer = offered & \$5 ;
-  assign \$6  = i_job__valid & i_loaded__valid;
+  assign \$6  = \$33  & i_job__valid;
+  assign read_port__en = \$6  & i_loaded__valid;
   assign \$7  = | queries_left;
   assign \$8  = ~ \$7 ;
   assign \$9  = queries_left == 1'h1;
@@ -8048,13 +8122,14 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$31  = row_alone | \$30 ;
   assign \$32  = i_job__payload[15] & \$31 ;
   assign \$33  = ! state_state;
-  assign \$35  = i_job__valid & i_loaded__valid;
-  assign \$36  = $signed(i_job__payload[14:8]) + $signed(2'h1);
-  assign \$37  = | queries_left;
-  assign \$38  = ~ \$37 ;
-  assign \$39  = queries_left - 1'h1;
-  assign \$40  = $signed(visible_keys) + $signed(2'h1);
-  assign \$41  = queries_left == 1'h1;
+  assign \$35  = \$33  & i_job__valid;
+  assign \$36  = \$35  & i_loaded__valid;
+  assign \$37  = $signed(i_job__payload[14:8]) + $signed(2'h1);
+  assign \$38  = | queries_left;
+  assign \$39  = ~ \$38 ;
+  assign \$40  = queries_left - 1'h1;
+  assign \$41  = $signed(visible_keys) + $signed(2'h1);
+  assign \$42  = queries_left == 1'h1;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$23 ) begin end
     row_alone = 1'h0;
@@ -8151,84 +8226,74 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$23 ) begin end
-    \$42  = queries_left;
+    \$43  = queries_left;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
-          if (\$35 ) begin
-            \$42  = i_job__payload[7:2];
+          if (\$36 ) begin
+            \$43  = i_job__payload[7:2];
           end
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$38 ) begin
+          if (\$39 ) begin
           end else begin
             if (fork_transfer) begin
-              \$42  = \$39 [5:0];
+              \$43  = \$40 [5:0];
             end
           end
     endcase
     if (rst) begin
-      \$42  = 6'h00;
+      \$43  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$23 ) begin end
-    \$43  = visible_keys;
+    \$44  = visible_keys;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
-          if (\$35 ) begin
-            \$43  = { \$36 [7], \$36  };
+          if (\$36 ) begin
+            \$44  = { \$37 [7], \$37  };
           end
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$38 ) begin
+          if (\$39 ) begin
           end else begin
             if (fork_transfer) begin
-              \$43  = \$40 [8:0];
+              \$44  = \$41 [8:0];
             end
           end
     endcase
     if (rst) begin
-      \$43  = 9'h000;
+      \$44  = 9'h000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$23 ) begin end
-    \$44  = state_state;
+    \$45  = state_state;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
-          if (\$35 ) begin
-            \$44  = 1'h1;
+          if (\$36 ) begin
+            \$45  = 1'h1;
           end
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$38 ) begin
+          if (\$39 ) begin
             if (o_row__ready) begin
-              \$44  = 1'h0;
+              \$45  = 1'h0;
             end
           end else begin
             if (fork_transfer) begin
-              if (\$41 ) begin
-                \$44  = 1'h0;
+              if (\$42 ) begin
+                \$45  = 1'h0;
               end
             end
           end
     endcase
     if (rst) begin
-      \$44  = 1'h0;
+      \$45  = 1'h0;
     end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$23 ) begin end
-    read_port__en = 1'h0;
-    casez (state_state)
-      1'h0:
-          if (\$6 ) begin
-            read_port__en = 1'h1;
-          end
-    endcase
   end
   assign i_table__ready = 1'h1;
   assign \$signature__addr  = i_table__payload[1:0];
@@ -10810,7 +10875,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$39 ;
   wire \$4 ;
   wire \$40 ;
-  wire [4:0] \$41 ;
+  wire [5:0] \$41 ;
   wire [4:0] \$42 ;
   wire [4:0] \$43 ;
   wire [4:0] \$44 ;
@@ -10818,7 +10883,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [4:0] \$46 ;
   wire [4:0] \$47 ;
   wire [4:0] \$48 ;
-  wire \$49 ;
+  wire [4:0] \$49 ;
   wire [7:0] \$5 ;
   wire \$50 ;
   wire \$51 ;
@@ -10838,27 +10903,28 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$64 ;
   wire \$65 ;
   wire \$66 ;
-  wire [6:0] \$67 ;
-  wire \$68 ;
+  wire \$67 ;
+  wire [6:0] \$68 ;
   wire \$69 ;
   wire [7:0] \$7 ;
-  wire [6:0] \$70 ;
-  wire \$71 ;
+  wire \$70 ;
+  wire [6:0] \$71 ;
   wire \$72 ;
   wire \$73 ;
   wire \$74 ;
-  wire [2:0] \$75 ;
-  wire [3:0] \$76 ;
-  reg \$77 ;
-  reg [5:0] \$78 ;
+  wire \$75 ;
+  wire [2:0] \$76 ;
+  wire [3:0] \$77 ;
+  reg \$78 ;
   reg [5:0] \$79 ;
   wire \$8 ;
   reg [5:0] \$80 ;
-  reg \$81 ;
-  reg [1:0] \$82 ;
-  reg [63:0] \$83 ;
+  reg [5:0] \$81 ;
+  reg \$82 ;
+  reg [1:0] \$83 ;
   reg [63:0] \$84 ;
   reg [63:0] \$85 ;
+  reg [63:0] \$86 ;
   wire [7:0] \$9 ;
   wire \$auto$rtlil.cc:2739:Not$2 ;
   input [3:0] beat_port__address;
@@ -10889,7 +10955,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   input clk;
   wire clk;
   reg [1:0] free = 2'h2;
-  reg [6:0] i__payload;
+  wire [6:0] i__payload;
   wire \i__payload.buffer ;
   wire [5:0] \i__payload.n_keys ;
   wire i__ready;
@@ -11167,6 +11233,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     _3_ <= v_rows[{ value_port__buffer, value_port__address }];
   end
   assign \read_port__data$58  = _3_;
+  assign \$12  = $signed(i_k__payload[39:32]) > $signed(8'h77);
   assign \$13  = \$12  ? 8'h77 : i_k__payload[39:32];
   assign \$14  = $signed(i_k__payload[47:40]) > $signed(8'h77);
   assign \$15  = \$14  ? 8'h77 : i_k__payload[47:40];
@@ -11197,59 +11264,60 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \$39  = v_count == n_keys;
   assign i__valid = \$38  & \$39 ;
   assign \$40  = n_keys < 6'h20;
-  assign \$41  = $signed(k_saturated[7:4]) + $signed({ 1'h0, k_saturated[3] });
-  assign \$42  = $signed(k_saturated[15:12]) + $signed({ 1'h0, k_saturated[11] });
-  assign \$43  = $signed(k_saturated[23:20]) + $signed({ 1'h0, k_saturated[19] });
-  assign \$44  = $signed(k_saturated[31:28]) + $signed({ 1'h0, k_saturated[27] });
-  assign \$45  = $signed(k_saturated[39:36]) + $signed({ 1'h0, k_saturated[35] });
-  assign \$46  = $signed(k_saturated[47:44]) + $signed({ 1'h0, k_saturated[43] });
-  assign \$47  = $signed(k_saturated[55:52]) + $signed({ 1'h0, k_saturated[51] });
-  assign \$48  = $signed(k_saturated[63:60]) + $signed({ 1'h0, k_saturated[59] });
-  assign \$49  = i_k__valid & i_k__ready;
-  assign \$50  = k_count < 6'h20;
-  assign \$51  = \$49  & \$50 ;
-  assign \$54  = ~ \$53 ;
-  assign write_port__en = \$51  & \$54 ;
-  assign \$55  = i_k__valid & i_k__ready;
-  assign \$56  = k_count < 6'h20;
-  assign \$57  = \$55  & \$56 ;
-  assign \write_port__en$29  = \$57  & \$60 ;
-  assign \$61  = i_k__valid & i_k__ready;
-  assign \$62  = k_count < 6'h20;
-  assign \write_port__en$33  = \$61  & \$62 ;
-  assign \$63  = i_v__valid & i_v__ready;
-  assign \$64  = v_count < 6'h20;
-  assign \write_port__en$39  = \$63  & \$64 ;
-  assign \$65  = i_load__valid & i_load__ready;
-  assign \$66  = i_k__valid & i_k__ready;
-  assign \$67  = k_count + 1'h1;
-  assign \$68  = i_load__valid & i_load__ready;
-  assign \$69  = i_v__valid & i_v__ready;
-  assign \$70  = v_count + 1'h1;
-  assign \$71  = i_load__valid & i_load__ready;
-  assign \$72  = i__valid & i__ready;
-  assign \$73  = ~ buffer;
-  assign \$74  = i_load__valid & i_load__ready;
-  assign \$75  = free - \$74 ;
-  assign \$76  = $signed(\$75 ) + $signed({ 1'h0, i_free });
+  assign \$41  = \$40  ? n_keys : 6'h20;
+  assign \$42  = $signed(k_saturated[7:4]) + $signed({ 1'h0, k_saturated[3] });
+  assign \$43  = $signed(k_saturated[15:12]) + $signed({ 1'h0, k_saturated[11] });
+  assign \$44  = $signed(k_saturated[23:20]) + $signed({ 1'h0, k_saturated[19] });
+  assign \$45  = $signed(k_saturated[31:28]) + $signed({ 1'h0, k_saturated[27] });
+  assign \$46  = $signed(k_saturated[39:36]) + $signed({ 1'h0, k_saturated[35] });
+  assign \$47  = $signed(k_saturated[47:44]) + $signed({ 1'h0, k_saturated[43] });
+  assign \$48  = $signed(k_saturated[55:52]) + $signed({ 1'h0, k_saturated[51] });
+  assign \$49  = $signed(k_saturated[63:60]) + $signed({ 1'h0, k_saturated[59] });
+  assign \$50  = i_k__valid & i_k__ready;
+  assign \$51  = k_count < 6'h20;
+  assign \$52  = \$50  & \$51 ;
+  assign \$55  = ~ \$54 ;
+  assign write_port__en = \$52  & \$55 ;
+  assign \$56  = i_k__valid & i_k__ready;
+  assign \$57  = k_count < 6'h20;
+  assign \$58  = \$56  & \$57 ;
+  assign \write_port__en$29  = \$58  & \$61 ;
+  assign \$62  = i_k__valid & i_k__ready;
+  assign \$63  = k_count < 6'h20;
+  assign \write_port__en$33  = \$62  & \$63 ;
+  assign \$64  = i_v__valid & i_v__ready;
+  assign \$65  = v_count < 6'h20;
+  assign \write_port__en$39  = \$64  & \$65 ;
+  assign \$66  = i_load__valid & i_load__ready;
+  assign \$67  = i_k__valid & i_k__ready;
+  assign \$68  = k_count + 1'h1;
+  assign \$69  = i_load__valid & i_load__ready;
+  assign \$70  = i_v__valid & i_v__ready;
+  assign \$71  = v_count + 1'h1;
+  assign \$72  = i_load__valid & i_load__ready;
+  assign \$73  = i__valid & i__ready;
+  assign \$74  = ~ buffer;
+  assign \$75  = i_load__valid & i_load__ready;
+  assign \$76  = free - \$75 ;
+  assign \$77  = $signed(\$76 ) + $signed({ 1'h0, i_free });
   always @(posedge clk)
-    loading <= \$77 ;
+    loading <= \$78 ;
   always @(posedge clk)
-    n_keys <= \$78 ;
+    n_keys <= \$79 ;
   always @(posedge clk)
-    k_count <= \$79 ;
+    k_count <= \$80 ;
   always @(posedge clk)
-    v_count <= \$80 ;
+    v_count <= \$81 ;
   always @(posedge clk)
-    buffer <= \$81 ;
+    buffer <= \$82 ;
   always @(posedge clk)
-    free <= \$82 ;
+    free <= \$83 ;
   always @(posedge clk)
-    beat_port__data <= \$83 ;
+    beat_port__data <= \$84 ;
   always @(posedge clk)
-    key_port__data <= \$84 ;
+    key_port__data <= \$85 ;
   always @(posedge clk)
-    value_port__data <= \$85 ;
+    value_port__data <= \$86 ;
   assign \$1  = ~ loading;
   assign \$2  = | free;
   assign i_load__ready = \$1  & \$2 ;
@@ -11263,7 +11331,6 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \$9  = \$8  ? 8'h77 : i_k__payload[23:16];
   assign \$10  = $signed(i_k__payload[31:24]) > $signed(8'h77);
   assign \$11  = \$10  ? 8'h77 : i_k__payload[31:24];
-  assign \$12  = $signed(i_k__payload[39:32]) > $signed(8'h77);
   assign \$auto$rtlil.cc:2739:Not$2  = ~ k_count[0];
   \latte_head.store.loaded  loaded (
     .clk(clk),
@@ -11277,42 +11344,22 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    i__payload[6:1] = 6'h20;
-    if (\$40 ) begin
-      i__payload[6:1] = n_keys;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$77  = loading;
-    if (\$65 ) begin
-      \$77  = 1'h1;
-    end
-    if (\$72 ) begin
-      \$77  = 1'h0;
-    end
-    if (rst) begin
-      \$77  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$78  = n_keys;
-    if (\$65 ) begin
-      \$78  = i_load__payload;
-    end
-    if (rst) begin
-      \$78  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$79  = k_count;
+    \$78  = loading;
     if (\$66 ) begin
-      \$79  = \$67 [5:0];
+      \$78  = 1'h1;
     end
-    if (\$68 ) begin
-      \$79  = 6'h00;
+    if (\$73 ) begin
+      \$78  = 1'h0;
+    end
+    if (rst) begin
+      \$78  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
+    \$79  = n_keys;
+    if (\$66 ) begin
+      \$79  = i_load__payload;
     end
     if (rst) begin
       \$79  = 6'h00;
@@ -11320,11 +11367,11 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$80  = v_count;
+    \$80  = k_count;
+    if (\$67 ) begin
+      \$80  = \$68 [5:0];
+    end
     if (\$69 ) begin
-      \$80  = \$70 [5:0];
-    end
-    if (\$71 ) begin
       \$80  = 6'h00;
     end
     if (rst) begin
@@ -11333,41 +11380,54 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$81  = buffer;
+    \$81  = v_count;
+    if (\$70 ) begin
+      \$81  = \$71 [5:0];
+    end
     if (\$72 ) begin
-      \$81  = \$73 ;
+      \$81  = 6'h00;
     end
     if (rst) begin
-      \$81  = 1'h0;
+      \$81  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$82  = \$76 [1:0];
+    \$82  = buffer;
+    if (\$73 ) begin
+      \$82  = \$74 ;
+    end
     if (rst) begin
-      \$82  = 2'h2;
+      \$82  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$83 [31:0] = read_port__data;
-    \$83 [63:32] = \read_port__data$54 ;
+    \$83  = \$77 [1:0];
     if (rst) begin
-      \$83  = 64'h0000000000000000;
+      \$83  = 2'h2;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$84  = \read_port__data$56 ;
+    \$84 [31:0] = read_port__data;
+    \$84 [63:32] = \read_port__data$54 ;
     if (rst) begin
       \$84  = 64'h0000000000000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
-    \$85  = \read_port__data$58 ;
+    \$85  = \read_port__data$56 ;
     if (rst) begin
       \$85  = 64'h0000000000000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$29 ) begin end
+    \$86  = \read_port__data$58 ;
+    if (rst) begin
+      \$86  = 64'h0000000000000000;
     end
   end
   assign o__payload = o_loaded__payload;
@@ -11487,23 +11547,23 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \value_port__data[6]  = value_port__data[55:48];
   assign \value_port__data[7]  = value_port__data[63:56];
   assign k_split[63:60] = k_saturated[59:56];
-  assign k_split[31:28] = \$48 [3:0];
+  assign k_split[31:28] = \$49 [3:0];
   assign k_split[59:56] = k_saturated[51:48];
-  assign k_split[27:24] = \$47 [3:0];
+  assign k_split[27:24] = \$48 [3:0];
   assign k_split[55:52] = k_saturated[43:40];
-  assign k_split[23:20] = \$46 [3:0];
+  assign k_split[23:20] = \$47 [3:0];
   assign k_split[51:48] = k_saturated[35:32];
-  assign k_split[19:16] = \$45 [3:0];
+  assign k_split[19:16] = \$46 [3:0];
   assign k_split[47:44] = k_saturated[27:24];
-  assign k_split[15:12] = \$44 [3:0];
+  assign k_split[15:12] = \$45 [3:0];
   assign k_split[43:40] = k_saturated[19:16];
-  assign k_split[11:8] = \$43 [3:0];
+  assign k_split[11:8] = \$44 [3:0];
   assign k_split[39:36] = k_saturated[11:8];
-  assign k_split[7:4] = \$42 [3:0];
+  assign k_split[7:4] = \$43 [3:0];
   assign k_split[35:32] = k_saturated[3:0];
-  assign k_split[3:0] = \$41 [3:0];
-  always @*
-    i__payload[0] = buffer;
+  assign k_split[3:0] = \$42 [3:0];
+  assign i__payload[6:1] = \$41 ;
+  assign i__payload[0] = buffer;
   assign v_saturated[63:56] = \$36 ;
   assign v_saturated[55:48] = \$34 ;
   assign v_saturated[47:40] = \$32 ;
@@ -11520,11 +11580,11 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign k_saturated[23:16] = \$9 ;
   assign k_saturated[15:8] = \$7 ;
   assign k_saturated[7:0] = \$5 ;
-  assign \$52  = k_count[0];
   assign \$53  = k_count[0];
-  assign \$58  = \$auto$rtlil.cc:2739:Not$2 ;
+  assign \$54  = k_count[0];
   assign \$59  = \$auto$rtlil.cc:2739:Not$2 ;
-  assign \$60  = k_count[0];
+  assign \$60  = \$auto$rtlil.cc:2739:Not$2 ;
+  assign \$61  = k_count[0];
 endmodule
 
 module \latte_head.store.loaded (rst, w_en, i__ready, o__payload, w_data, o__valid, r_en, clk);

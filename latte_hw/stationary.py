@@ -1,0 +1,145 @@
+"""Dot products in which the query stands still while keys pass: their interface, and the bookkeeping of two queries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.params import signed_bits
+from latte_hw.streams import Valid, delayed
+
+
+@dataclass(frozen=True)
+class Term:
+    """One dot product: the query part of that name against a key part of that shape."""
+
+    query: str
+    key: Shape
+
+
+def shape_range(shape: Shape) -> tuple[int, int]:
+    """Least and greatest value of a shape."""
+    if shape.signed:
+        return -(2 ** (shape.width - 1)), 2 ** (shape.width - 1) - 1
+    return 0, 2**shape.width - 1
+
+
+def store_at(m: Module, registers: list[Any], place: Value, value: Any) -> None:
+    """Write one of two registers in the present condition."""
+    with m.If(place):
+        m.d.sync += registers[1].eq(value)
+    with m.Else():
+        m.d.sync += registers[0].eq(value)
+
+
+class StationaryDot(wiring.Component):
+    """`lanes` keys per cycle against a stationary query: `term[lane] = Σ_d query[term.query][d] · key[term][lane][d]`.
+
+    The next query is prepared while keys of the present one pass; two queries are held at a time.
+
+    Parameters
+    ----------
+    head_dim
+        Elements of a query or key.
+    queries
+        Query parts by name, and the shape of their elements.
+    terms
+        Dot products by name.
+    lanes
+        Keys per cycle.
+    tag_shape
+        Whatever travels with a query.
+
+    Members
+    -------
+    i_query
+        A query: `parts.<name>` and its `tag`. Taken when it is prepared: `prepare_cycles` after it is offered, if one
+        of the two places is free. The payload must be stable meanwhile, as in every stream.
+    o_prepared
+        Tag of the oldest prepared query whose keys are not all on their way yet. The transfer announces that its last
+        key has been sent.
+    i_keys
+        Keys for the oldest query; `last` gives its place free. No back-pressure: only the holder of a prepared
+        query may send.
+    o
+        The dot products, exact, `latency` cycles after `i_keys`.
+    """
+
+    prepare_cycles: int
+
+    def __init__(
+        self,
+        *,
+        head_dim: int,
+        queries: Mapping[str, Shape],
+        terms: Mapping[str, Term],
+        lanes: int,
+        tag_shape: ShapeLike,
+    ) -> None:
+        self.head_dim = head_dim
+        self.queries = dict(queries)
+        self.terms = dict(terms)
+        self.lanes = lanes
+        self.tag_shape = tag_shape
+        parts = data.StructLayout({name: data.ArrayLayout(shape, head_dim) for name, shape in self.queries.items()})
+        keys = data.StructLayout(
+            {name: data.ArrayLayout(data.ArrayLayout(t.key, head_dim), lanes) for name, t in self.terms.items()}
+        )
+        results = data.StructLayout({name: data.ArrayLayout(self.result_shape(name), lanes) for name in self.terms})
+        super().__init__(
+            {
+                "i_query": In(stream.Signature(data.StructLayout({"parts": parts, "tag": tag_shape}))),
+                "o_prepared": Out(stream.Signature(tag_shape)),
+                "i_keys": In(Valid(data.StructLayout({"terms": keys, "last": 1}))),
+                "o": Out(Valid(results)),
+            }
+        )
+
+    def result_shape(self, term: str) -> Shape:
+        """Shape that holds every result of a term."""
+        key = self.terms[term].key
+        query = self.queries[self.terms[term].query]
+        corners = [self.head_dim * q * k for q, k in product(shape_range(query), shape_range(key))]
+        return signed(signed_bits(min(corners), max(corners)))
+
+    @property
+    def latency(self) -> int:
+        """Cycles from `i_keys` to `o`."""
+        return max(self.term_latency(term) for term in self.terms.values())
+
+    def term_latency(self, term: Term) -> int:
+        raise NotImplementedError
+
+    def elaborate_places(self, m: Module, prepared: Value) -> tuple[Value, Value, Value]:
+        """Bookkeeping of the two places: `prepared` is high when the offered query is completely in place.
+
+        Returns (a place is free, the place being filled, the place being read).
+        """
+        held = Signal(range(3))
+        waiting = Signal(range(3))
+        fill_place, take_place, read_place = Signal(), Signal(), Signal()
+        tags = [Signal(self.tag_shape, name=f"tag_{place}") for place in range(2)]
+        taken = self.o_prepared.valid & self.o_prepared.ready
+        released = self.i_keys.valid & self.i_keys.payload.last
+        m.d.comb += [
+            self.i_query.ready.eq(prepared),
+            self.o_prepared.valid.eq(waiting != 0),
+            Value.cast(self.o_prepared.payload).eq(Mux(take_place, Value.cast(tags[1]), Value.cast(tags[0]))),
+        ]
+        m.d.sync += [held.eq(held + prepared - released), waiting.eq(waiting + prepared - taken)]
+        with m.If(prepared):
+            m.d.sync += fill_place.eq(~fill_place)
+            store_at(m, tags, fill_place, self.i_query.payload.tag)
+        with m.If(taken):
+            m.d.sync += take_place.eq(~take_place)
+        with m.If(released):
+            m.d.sync += read_place.eq(~read_place)
+        return held != 2, fill_place, read_place
+
+    def elaborate_result(self, m: Module, term: str, lane: int, value: Value, latency: int) -> None:
+        """Put one dot product, `latency` cycles old, on the output, as late as the slowest term."""
+        m.d.comb += self.o.payload[term][lane].eq(delayed(m, value, self.latency - latency, f"{term}_{lane}_delayed"))
