@@ -80,27 +80,31 @@ def quantize_all(
     *,
     scales: LayerScales | None = None,
     real: torch.Tensor | None = None,
+    clip: float = 1.0,
 ) -> Quantized:
     """Quantise conditioned q (B, H, Nq, D), k and v (B, G, Nk, D).
 
-    Steps are those of each window and head (``max|x| / quant_max`` over its real tokens), or the stored ``scales``.
+    Steps are those of each window and head (``max|x| / quant_max`` over its real tokens, of q and k times ``clip``),
+    or the stored ``scales``.
     ``real`` (B, Nk) bool marks the tokens that are not padding (of q, the last Nq of them).
     """
     if scales is not None:
         steps = [x.to(q.device, torch.float32).expand(len(q), -1) for x in (scales.q, scales.k, scales.v)]
     else:
         real_q = None if real is None else real[:, real.shape[1] - q.shape[2] :]
-        steps = [head_scales(x, params, mask) for x, mask in ((q, real_q), (k, real), (v, real))]
+        steps = [head_scales(x, params, mask, c) for x, mask, c in ((q, real_q, clip), (k, real, clip), (v, real, 1.0))]
     whole = [quantize(x, step, params) for x, step in zip((q, k, v), steps, strict=True)]
     return Quantized(*whole, *steps)
 
 
-def head_scales(x: torch.Tensor, params: HeadParams, real: torch.Tensor | None = None) -> torch.Tensor:
+def head_scales(
+    x: torch.Tensor, params: HeadParams, real: torch.Tensor | None = None, clip: float = 1.0
+) -> torch.Tensor:
     """One int8 step per window and head, (B, heads) float32, of x (B, heads, n, D); see :mod:`golden.quantize`."""
     x = x.detach().float()
     if real is not None:
         x = x.masked_fill(~real[:, None, :, None], 0)
-    scales = x.abs().amax(dim=(2, 3)) / params.quant_max
+    scales = x.abs().amax(dim=(2, 3)) * clip / params.quant_max
     return torch.where(scales > 0, scales, torch.ones_like(scales))
 
 

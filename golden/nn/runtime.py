@@ -82,6 +82,8 @@ class LatteRuntime:
         estimate_bits: replaces ``msb_bits`` in the estimate alone; 8 gives the limit of the rule, with the same scores.
         rule: replaces the configured rule.
         watch: called with every layer's call.
+        clip: share of the greatest magnitude at which q and k saturate, for steps of the window (see
+            :func:`golden.quantize.head_scales`).
 
     Everything but the configuration and the thresholds may be changed between forward passes. Raises
     :class:`LatteError` on an unknown mode or conditioning, and stored scales that do not fit.
@@ -99,12 +101,15 @@ class LatteRuntime:
         estimate_bits: int | None = None,
         rule: KeepRule | None = None,
         watch: Callable[[LayerCall], None] | None = None,
+        clip: float = 1.0,
     ) -> None:
         if estimate_bits is not None and not 2 <= estimate_bits <= TOTAL_BITS:
             raise LatteError(f"estimate_bits must be from 2 to {TOTAL_BITS}, not {estimate_bits}")
         if kappa is not None and not kappa > 0:
             raise LatteError(f"kappa must be above 0, not {kappa:g}")
-        self.config, self.thresholds = config, thresholds
+        if not 0 < clip <= 1:
+            raise LatteError(f"clip must be above 0 and at most 1, not {clip:g}")
+        self.config, self.thresholds, self.clip = config, thresholds, clip
         self.conditioning, self.scales = check_names(conditioning), scales
         self.kappa, self.estimate_bits, self.rule, self.watch = kappa, estimate_bits, rule, watch
         self.mode = mode
@@ -194,7 +199,7 @@ class LatteRuntime:
         real = real_keys(call.counts, call.k.shape[2])
         mean = None if scales is None else scales.k_mean
         q, k = condition(self.conditioning, call.q, call.k, real=real, k_mean=mean)
-        return quantize_all(q, k, call.v, HeadParams(self.config), scales=scales, real=real)
+        return quantize_all(q, k, call.v, HeadParams(self.config), scales=scales, real=real, clip=self.clip)
 
     def _inputs(self, tensors: Quantized, tau: torch.Tensor, counts: torch.Tensor) -> IntegerInputs:
         params = HeadParams(self.config)

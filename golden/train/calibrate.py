@@ -53,7 +53,11 @@ def static_scales(subject: Subject, count: int, quantile: float = 1.0) -> Static
     def take_steps(call: LayerCall) -> None:
         mean = (means[call.layer] / count).float() if smooth else None
         q, k = condition(names, call.q, call.k, k_mean=mean)
-        steps.setdefault(call.layer, []).append(tuple(head_scales(x, params) for x in (q, k, call.v)))
+        steps.setdefault(call.layer, []).append(
+            tuple(
+                head_scales(x, params, clip=clip) for x, clip in ((q, runtime.clip), (k, runtime.clip), (call.v, 1.0))
+            )
+        )
 
     before = runtime.watch
     try:

@@ -53,6 +53,7 @@ def identity(subject: Subject, plan: Plan, start: str) -> str:
         "model": f"{type(subject.model).__name__} {subject.model.num_parameters()}",
         "config": runtime.config.model_dump(mode="json"),
         "conditioning": runtime.conditioning,
+        "clip": runtime.clip,
         "estimate_bits": runtime.estimate_bits,
         "scales": "window" if isinstance(runtime.scales, str) else "static",
         "task": subject.task.describe(),

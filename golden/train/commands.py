@@ -79,6 +79,9 @@ def train_command(
     conditioning: Annotated[
         str, typer.Option("--conditioning", metavar="LIST", help="smooth_k,rotate, one of them, or none.")
     ] = "smooth_k,rotate",
+    clip: Annotated[
+        float, typer.Option("--clip", help="Share of the greatest magnitude at which q and k saturate.")
+    ] = 1.0,
     lr: Annotated[float, typer.Option("--lr", help="Relative change of a threshold in one step, at most.")] = 0.05,
     lr_end: Annotated[float, typer.Option("--lr-end", help="The same in the last steps.")] = 0.001,
     kappa: Annotated[float, typer.Option("--kappa", help="Temperature of the soft mask, in logits.")] = 0.5,
@@ -125,6 +128,7 @@ def train_command(
         static=_static(scales),
         static_quantile=static_quantile,
         conditioning=() if conditioning == "none" else tuple(conditioning.split(",")),
+        clip=clip,
         calibration=calibration,
         increase=increase,
         saved=saved,

@@ -45,6 +45,7 @@ class TrainJob:
     static: bool
     static_quantile: float
     conditioning: tuple[str, ...]
+    clip: float
     calibration: int
     increase: float | None
     saved: Path | None

@@ -82,7 +82,7 @@ def train(job: TrainJob, say: Say) -> tuple[ThresholdsFile, Workers]:
     if task.count("train") < job.calibration:
         raise LatteError(f"there are {task.count('train')} training items, fewer than --calibration {job.calibration}")
     thresholds = Thresholds(shape.layers, shape.heads, signed=config.rule is Rule.STATIC)
-    runtime = LatteRuntime(config, thresholds, conditioning, estimate_bits=job.estimate_bits)
+    runtime = LatteRuntime(config, thresholds, conditioning, estimate_bits=job.estimate_bits, clip=job.clip)
     subject = Subject(model, runtime, task, workers.device, max(1, job.plan.batch // workers.count))
     static = None
     if job.static:
@@ -160,6 +160,7 @@ def _to_file(
         tau=runtime.thresholds.values().numpy(),
         conditioning=runtime.conditioning,
         scales=static,
+        clip=runtime.clip,
         training=record,
     )
 

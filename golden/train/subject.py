@@ -104,7 +104,9 @@ def runtime_for(file: ThresholdsFile, *, estimate_bits: int | None = None, kappa
     thresholds = Thresholds(file.model.layers, file.model.heads, signed=signed)
     thresholds.load(torch.from_numpy(np.array(file.tau)))
     scales: Literal["window"] | StaticScales = "window" if file.scales is None else to_torch(file.scales)
-    return LatteRuntime(file.config, thresholds, file.conditioning, scales, "soft", kappa, estimate_bits=estimate_bits)
+    return LatteRuntime(
+        file.config, thresholds, file.conditioning, scales, "soft", kappa, estimate_bits=estimate_bits, clip=file.clip
+    )
 
 
 def to_torch(scales: StaticArrays) -> StaticScales:

@@ -4,8 +4,9 @@
 * ``model``: ``name``, ``type``, ``layers``, ``heads``, ``kv_heads``, ``head_dim``;
 * ``config``: the fields of :class:`latte_hw.config.LatteConfig` that it was trained for;
 * ``conditioning``: what is done to q and k before quantisation (:mod:`golden.conditioning`);
-* ``scales``: ``{"rule": "window"}``, or ``{"rule": "static", "q", "k", "v", "k_mean"}`` with the int8 steps of every
-  layer, (layers, heads) or (layers, kv_heads), and the keys' means, (layers, kv_heads, head_dim) or null;
+* ``scales``: ``{"rule": "window", "clip"}``, or ``{"rule": "static", "clip", "q", "k", "v", "k_mean"}`` with the int8
+  steps of every layer, (layers, heads) or (layers, kv_heads), and the keys' means, (layers, kv_heads, head_dim) or
+  null; ``clip`` is the share of the greatest magnitude at which q and k saturate;
 * ``tau``: thresholds (layers, heads) in logits (natural logarithm);
 * ``training``: how they came about, for people.
 
@@ -24,9 +25,11 @@ from numpy.typing import NDArray
 from golden.arith import Array
 from golden.conditioning import check_names, rotate, smooth_k
 from golden.npz import replacing
+from golden.quantize import head_scales
 from latte_hw.config import LatteConfig, Rule
 from latte_hw.errors import LatteError
 from latte_hw.options import build_config
+from latte_hw.params import HeadParams
 
 SCHEMA = "latte-thresholds-1"
 Float32 = NDArray[np.float32]
@@ -64,6 +67,7 @@ class ThresholdsFile:
     conditioning: tuple[str, ...] = ()
     scales: StaticArrays | None = None  # None: the window's own
     training: dict[str, Any] = field(default_factory=dict)
+    clip: float = 1.0  # share of the greatest magnitude at which q and k saturate
 
     @property
     def scales_rule(self) -> str:
@@ -83,7 +87,7 @@ class ThresholdsFile:
             "model": asdict(self.model),
             "config": self.config.model_dump(mode="json"),
             "conditioning": list(self.conditioning),
-            "scales": {"rule": self.scales_rule, **static},
+            "scales": {"rule": self.scales_rule, "clip": self.clip, **static},
             "tau": _plain(self.tau),
             "training": self.training,
         }
@@ -117,7 +121,11 @@ class ThresholdsFile:
         made.pop("tau_int", None)
         made["tau"] = self.tau[layer]
         self._condition(made, layer)
-        if self.scales is not None:
+        if self.scales is None:
+            for name in ("q", "k"):
+                if name in made and made[name].dtype == np.float32 and f"scale_{name}" not in made:
+                    made[f"scale_{name}"] = head_scales(made[name], HeadParams(self.config), self.clip)
+        else:
             for name in ("q", "k", "v"):
                 given, own = made.get(f"scale_{name}"), getattr(self.scales, name)[layer]
                 if made[name].dtype == np.int8 and given is not None and not np.array_equal(given, own):
@@ -168,7 +176,9 @@ def _from_fields(fields: dict[str, Any]) -> ThresholdsFile:
     tau = _array("tau", fields["tau"], (model.layers, model.heads))
     if config.rule is Rule.DIFFERENTIAL and (tau < 0).any():
         raise LatteError(f"tau must be 0 or more, not {tau.min():g}")
-    scales, rule = None, fields["scales"]["rule"]
+    scales, rule, clip = None, fields["scales"]["rule"], float(fields["scales"].get("clip", 1.0))
+    if not 0 < clip <= 1:
+        raise LatteError(f"clip must be above 0 and at most 1, not {clip:g}")
     if rule == "static":
         q_shape, kv_shape = (model.layers, model.heads), (model.layers, model.kv_heads)
         given = fields["scales"]
@@ -182,7 +192,7 @@ def _from_fields(fields: dict[str, Any]) -> ThresholdsFile:
     elif rule != "window":
         raise LatteError(f"scales must be window or static, not {rule!r}")
     conditioning = check_names(fields["conditioning"])
-    return ThresholdsFile(model, config, tau, conditioning, scales, dict(fields["training"]))
+    return ThresholdsFile(model, config, tau, conditioning, scales, dict(fields["training"]), clip)
 
 
 def _array(name: str, values: Any, shape: tuple[int, ...]) -> Float32:
