@@ -18,6 +18,9 @@ from latte_hw.errors import LatteError
 RECORD = "training.json"
 """File in a model's folder that says how it was trained."""
 
+POSITIONS = 1.0
+"""Amplitude of the first position embeddings."""
+
 PLAIN = (0.5, 0.5)
 """Mean and deviation of pixels in [0, 1] that our own models are given, and others that name none."""
 
@@ -87,12 +90,25 @@ def new_vit(size: Size, classes: Sequence[str], seed: int) -> PreTrainedModel:
 def _begin(name: str, weight: torch.Tensor) -> None:
     """Draw a weight's first values; vectors and the classifier keep transformers' own."""
     if "position" in name:
-        weight.normal_(std=0.3)
+        weight.copy_(_waves(weight.shape[1] - 1, weight.shape[2]))
     elif weight.ndim == 4:  # patches
         weight.normal_(std=0.5 / math.sqrt(weight[0].numel()))
     elif weight.ndim == 2 and not name.startswith("classifier"):
         larger = 1.5 if ".q_proj." in name or ".k_proj." in name else 1.0
         weight.normal_(std=larger / math.sqrt(weight.shape[1]))
+
+
+def _waves(patches: int, width: int) -> torch.Tensor:
+    """First position embeddings (1, 1 + patches, width): waves of both coordinates, in which neighbours are alike, so
+    that looking near by is easily learnt; 0 for the class token."""
+    side = math.isqrt(patches)
+    waves = width // 4
+    frequency = 0.5 * math.pi * (2.0 / side) ** (torch.arange(waves) / max(1, waves - 1))  # up to a period of 4 patches
+    angle = torch.arange(side)[:, None] * frequency  # (side, waves)
+    line = torch.cat([angle.sin(), angle.cos()], dim=1)  # (side, width / 2)
+    rows, columns = line[:, None].expand(-1, side, -1), line[None].expand(side, -1, -1)
+    grid = torch.cat([rows, columns], dim=-1).reshape(patches, width) * POSITIONS
+    return torch.cat([torch.zeros(1, width), grid])[None]
 
 
 def save_vit(model: PreTrainedModel, folder: Path, record: dict[str, Any]) -> None:

@@ -26,6 +26,9 @@ SAY_EVERY = 50
 
 JUDGE_BATCH = 500
 
+GROUND_WEIGHT = 0.1
+"""Weight of patches that show the background alone, of which there are many, among those with a shape."""
+
 
 @dataclass(frozen=True)
 class VitPlan:
@@ -37,7 +40,7 @@ class VitPlan:
     warmup: float = 0.05  # share of the steps in which the learning rate rises
     weight_decay: float = 0.05
     smoothing: float = 0.05  # of labels
-    patch_weight: float = 0.5  # of the patch tokens' loss, where images say what patches show
+    patch_weight: float = 1.0  # of the patch tokens' loss, where images say what patches show
     sharpness: float = 0.1  # weight of the loss on attention that spreads over more than that share of keys:
     spread: float = 0.05
     seed: int = 0
@@ -55,6 +58,10 @@ class VitPlan:
         if step < rise:
             return self.lr * (step + 1) / rise
         return self.lr * (1 + math.cos(math.pi * (step - rise) / max(1, self.steps - rise))) / 2
+
+    def sharpness_at(self, step: int) -> float:
+        """Weight of the loss on spread: nothing while the model finds out what to look for, then rising."""
+        return self.sharpness * min(1.0, max(0.0, step / self.steps - 0.3) / 0.3)
 
 
 @dataclass(frozen=True)
@@ -89,13 +96,13 @@ def train_vit(
         for step, rows in zip(range(plan.steps), _order(len(images.train), plan), strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = plan.lr_at(step)
-            loss, right = _losses(model, head, stock, rows.to(device), images, plan, step)
+            loss, told = _losses(model, head, stock, rows.to(device), images, plan, step)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_([one for _, one in parameters], 1.0)
             optimizer.step()
             if (step + 1) % SAY_EVERY == 0 or step + 1 == plan.steps:
-                history.append({"step": step + 1, "loss": round(loss.item(), 4), "right": round(right.item(), 4)})
+                history.append({"step": step + 1, **{name: round(x.item(), 4) for name, x in told.items()}})
                 if not math.isfinite(history[-1]["loss"]):
                     raise LatteError(f"training diverged at step {step + 1}: the loss is not finite")
                 say(_line(history[-1], plan, time.monotonic() - started))
@@ -129,8 +136,8 @@ def judge(model: PreTrainedModel, images: Images, device: torch.device) -> float
 def _losses(
     model: PreTrainedModel, head: torch.nn.Module | None, stock: Stock, rows: torch.Tensor, images: ImageSet,
     plan: VitPlan, step: int,
-) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
-    """Loss and share of right answers of a step."""
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:  # fmt: skip
+    """Loss of a step, and by name: loss, share of right answers, and of patches with a shape that are named right."""
     labels = stock.labels[rows]
     pixels, patches = augment(
         stock.pixels[rows].float() / 255,
@@ -142,14 +149,20 @@ def _losses(
     with torch.autocast(pixels.device.type, torch.bfloat16, enabled=pixels.device.type == "cuda"):
         answer = model(pixel_values=_normal(pixels), output_hidden_states=head is not None)
         loss = torch.nn.functional.cross_entropy(answer.logits.float(), labels, label_smoothing=plan.smoothing)
+        told = {"right": (answer.logits.argmax(-1) == labels).float().mean()}
         if head is not None and patches is not None:
             shown = head(answer.hidden_states[-1][:, 1:]).float()  # (B, patches, kinds)
-            seen = torch.nn.functional.cross_entropy(shown.flatten(0, 1), patches.flatten().long())
-            loss = loss + plan.patch_weight * seen
-    if plan.sharpness:
+            weights = torch.ones(shown.shape[-1], device=shown.device)
+            weights[0] = GROUND_WEIGHT
+            kinds = patches.flatten().long()
+            loss = loss + plan.patch_weight * torch.nn.functional.cross_entropy(shown.flatten(0, 1), kinds, weights)
+            with_shape = kinds > 0
+            named = shown.flatten(0, 1).argmax(-1) == kinds
+            told["patches"] = (named & with_shape).sum() / with_shape.sum().clamp(min=1)
+    if plan.sharpness_at(step):
         tokens = (model.config.image_size // model.config.patch_size) ** 2 + 1
-        loss = loss + plan.sharpness * sharp.excess(plan.spread * tokens)
-    return loss, (answer.logits.argmax(-1) == labels).float().mean()
+        loss = loss + plan.sharpness_at(step) * sharp.excess(plan.spread * tokens)
+    return loss, {"loss": loss.detach(), **told}
 
 
 def _normal(pixels: torch.Tensor) -> torch.Tensor:
@@ -197,7 +210,8 @@ def _line(row: dict[str, float], plan: VitPlan, seconds: float) -> str:
     left = seconds / row["step"] * (plan.steps - row["step"])
     rate = row["step"] * plan.batch / seconds
     minutes, rest = divmod(round(left), 60)
+    patches = f", patches {row['patches']:.2%}" if "patches" in row else ""
     return (
-        f"step {row['step']}/{plan.steps}: loss {row['loss']:.4f}, right {row['right']:.2%}, "
+        f"step {row['step']}/{plan.steps}: loss {row['loss']:.4f}, right {row['right']:.2%}{patches}, "
         f"{rate:,.0f} images/s, {minutes}:{rest:02d} left"
     )

@@ -2,7 +2,7 @@
 
 A scene is a grid of cells of about 37 pixels, some of which hold a shape: 3×3 cells and 5 shapes at 112 pixels. Two
 shapes are of the same kind, the others of other kinds, each once. Position, size, turn, colour and stripes of every
-shape vary independently, over a background with a gradient and waves, among crumbs and under noise; so the two shapes
+shape vary independently, over a darker background with a gradient and waves, among crumbs and under noise; so the two shapes
 of a kind have nothing in common but their outline, and to name it, a model must recognise all and compare.
 
 Scenes are drawn with NumPy in blocks: the first n scenes of a part do not depend on how many are made. Pixels are
@@ -92,7 +92,7 @@ def draw(part: Part, block: int, size: int, seed: int) -> Scenes:
     cells = rng.permuted(np.tile(np.arange(grid * grid), (BLOCK, 1)), axis=1)[:, :shapes]
     pitch = size / grid
     middle = (np.stack([cells // grid, cells % grid], axis=-1) + 0.5) * pitch
-    ground = rng.uniform(0.1, 0.6, (BLOCK, 3))
+    ground = rng.uniform(0.05, 0.35, (BLOCK, 3))
     return Scenes(
         labels=kinds[:, 0].copy(),
         kinds=np.take_along_axis(kinds, order, axis=1),
@@ -100,7 +100,7 @@ def draw(part: Part, block: int, size: int, seed: int) -> Scenes:
             centre=middle + rng.uniform(-5, 5, (BLOCK, shapes, 2)),
             radius=rng.uniform(7.5, 10.5, (BLOCK, shapes)),
             turn=rng.uniform(0, 2 * np.pi, (BLOCK, shapes)),
-            colour=_colours(rng, ground, shapes),
+            colour=_colours(rng, shapes),
             wave=rng.normal(0, 0.7, (BLOCK, shapes, 2)),
             depth=rng.uniform(0, 0.12, (BLOCK, shapes)),
         ),
@@ -108,7 +108,7 @@ def draw(part: Part, block: int, size: int, seed: int) -> Scenes:
             centre=rng.uniform(0, size, (BLOCK, crumbs, 2)),
             half=rng.uniform((2, 0.7), (4.5, 1.3), (BLOCK, crumbs, 2)),
             turn=rng.uniform(0, 2 * np.pi, (BLOCK, crumbs)),
-            colour=_colours(rng, ground, crumbs),
+            colour=_colours(rng, crumbs),
         ),
         ground=_floats(
             colour=ground,
@@ -124,13 +124,9 @@ def _floats(**arrays: NDArray[Any]) -> dict[str, Floats]:
     return {name: x.astype(np.float32) for name, x in arrays.items()}
 
 
-def _colours(rng: np.random.Generator, ground: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Colours (n, count, 3) that differ from the ground's by at least 0.3 in some channel."""
-    colours = rng.uniform(0, 1, (len(ground), count, 3))
-    channel = rng.integers(0, 3, (len(ground), count, 1))
-    pale = np.abs(colours - ground[:, None]).max(-1, keepdims=True) < 0.3
-    lifted = np.where(np.arange(3) == channel, ground[:, None] + 0.4, colours)
-    return np.where(pale, lifted, colours)
+def _colours(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Colours (n, count, 3), lighter than any ground in every channel."""
+    return rng.uniform(0.5, 1, (BLOCK, count, 3))
 
 
 def _paint(scenes: Scenes, size: int, patch: int, device: torch.device) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
