@@ -2,8 +2,8 @@
 
 A scene is a grid of cells of about 37 pixels, some of which hold a shape: 3×3 cells and 5 shapes at 112 pixels. Two
 shapes are of the same kind, the others of other kinds, each once. Position, size, turn, colour and stripes of every
-shape vary independently, over a darker background with a gradient and waves, among crumbs and under noise; so the two shapes
-of a kind have nothing in common but their outline, and to name it, a model must recognise all and compare.
+shape vary independently, over a darker background with a gradient and waves, among crumbs and under noise. The two
+shapes of a kind have nothing in common but their outline; to name it, a model must recognise all and compare.
 
 Scenes are drawn with NumPy in blocks: the first n scenes of a part do not depend on how many are made. Pixels are
 rendered with PyTorch on any device; devices round alike but for a few pixels.
