@@ -49,6 +49,10 @@ def run_command(
         typer.Option("--vision", metavar="MODEL=IMAGES", help="Vision model and its images; repeatable."),
     ] = None,
     keep: Annotated[float, typer.Option("--keep", help="Share of valid pairs to keep, of language models.")] = 0.1,
+    clip: Annotated[
+        float,
+        typer.Option("--clip", help="Share of the greatest magnitude at which q and k saturate."),
+    ] = 1.0,
     window: Annotated[int | None, typer.Option("--window", min=16, help="Tokens of a window.")] = None,
     windows: Annotated[int | None, typer.Option("--windows", min=2, help="Held-out windows.")] = None,
     calibration: Annotated[
@@ -76,13 +80,17 @@ def run_command(
         from golden.experiments.sizes import FULL, QUICK
         from golden.npz import check_output_folder
 
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LatteError(f"output folder {output} cannot be made: {error.strerror}") from None
     check_output_folder(output / "result.json")
     sizes = (QUICK if quick else FULL).changed(
         window=window, held_out=windows, calibration=calibration, batch=batch, steps=steps
     )
     job = Job(
         sizes=sizes, model=model, tokens=tokens, thresholds=tuple(thresholds or ()), vision=tuple(vision or ()),
-        keep=keep, seed=seed, device=device, quick=quick,
+        keep=keep, seed=seed, device=device, quick=quick, clip=clip,
     )  # fmt: skip
     written, left = run(entries, job, output, budget, lambda line: typer.echo(line, err=True))
     for path in written:

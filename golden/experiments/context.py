@@ -47,6 +47,7 @@ class Job:
     seed: int = 0
     device: str = "auto"
     quick: bool = False
+    clip: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -123,8 +124,9 @@ class Context:
         task.check_model(model.config)
         thresholds = Thresholds(shape.layers, shape.heads, signed=signed, initial=0.0 if signed else 6.0)
         runtime = LatteRuntime(
-            config or self.config(), thresholds, conditioning, kappa=None, estimate_bits=estimate_bits, rule=rule
-        )
+            config or self.config(), thresholds, conditioning, kappa=None, estimate_bits=estimate_bits, rule=rule,
+            clip=self.job.clip,
+        )  # fmt: skip
         self.data, self.models = task.describe(), [name]
         return Subject(model, runtime, task, self.device, batch or self.sizes.batch)
 
@@ -159,7 +161,7 @@ class Context:
         for path in self.job.thresholds:
             file = thresholds_file.load(path)
             right_rule = (file.config.rule is Rule.STATIC) == absolute and file.training.get("estimate_bits") == bits
-            ours = file.scales is None and file.conditioning == CONDITIONING
+            ours = file.scales is None and file.conditioning == CONDITIONING and file.clip == self.job.clip
             if right_rule and ours and fits(file, model_shape(model, name)):
                 return TrainedThresholds(torch.from_numpy(file.tau.copy()), {"file": path.name})
         return None

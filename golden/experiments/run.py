@@ -79,7 +79,7 @@ def _content(entry: Entry, context: Context, results: dict[str, Any], complete: 
         "data": context.data,
         "counted": record.COUNTED,
         "formulas": record.FORMULAS,
-        "settings": context.settings,
+        "settings": {"clip": context.job.clip, **context.settings},
         "device": where["device"],
         "versions": {"latte-hw": __version__, **where["versions"]},
         "seconds": round(seconds, 1),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -130,5 +131,6 @@ def shuffled(count: int, step: int, size: int, seed: int) -> list[int]:
     return items
 
 
+@lru_cache(maxsize=4)  # every item of a step asks for the same one
 def _permutation(count: int, epoch: int, seed: int) -> NDArray[np.int64]:
     return np.random.default_rng([seed, epoch]).permutation(count)

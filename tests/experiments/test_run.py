@@ -153,7 +153,7 @@ def test_list_names_every_experiment() -> None:
         (["run", "peers"], "give --model and --tokens, or --quick"),
         (["run", "peers", "--keep", "0"], "the keep ratio must be above 0"),
         (["run", "vision", "--vision", "folder"], "--vision takes MODEL=IMAGES"),
-        (["run", "peers", "--quick", "-o", "nowhere"], "output folder nowhere does not exist"),
+        (["run", "peers", "--quick", "-o", "a_file/results"], "output folder a_file/results cannot be made"),
         (["plot", "peers", "--results", "nowhere"], "cannot be read"),
         (["plot", "--results", "nowhere"], "there is no result file"),
     ],
@@ -163,6 +163,7 @@ def test_bad_input_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs" / "results").mkdir(parents=True)
+    (tmp_path / "a_file").write_text("in the way")
     with pytest.raises(LatteError, match=sentence):
         latte(*arguments)
 

@@ -46,6 +46,21 @@ def test_steps_and_integers_are_goldens(params: HeadParams) -> None:
     )
 
 
+def test_clipping_gives_finer_steps_and_saturates_the_greatest() -> None:
+    params = PARAMS[0]
+    x = np.random.default_rng(5).standard_normal((3, 50, 16)).astype(np.float32)
+    whole, clipped = reference.head_scales(x, params), reference.head_scales(x, params, 0.75)
+    np.testing.assert_allclose(clipped, 0.75 * whole, rtol=1e-6)
+    tensor = torch.from_numpy(x)[None]
+    np.testing.assert_array_equal(head_scales(tensor, params, clip=0.75)[0], clipped)
+    made = quantize_all(tensor, tensor, tensor, params, clip=0.75)
+    for name, scales in (("q", clipped), ("k", clipped), ("v", whole)):  # values are weighed, not estimated
+        np.testing.assert_array_equal(getattr(made, f"scale_{name}")[0], scales)
+        np.testing.assert_array_equal(getattr(made, name)[0], reference.quantize(x, scales, params))
+    assert int(made.q.max()) == params.quant_max
+    assert (made.q == params.quant_max).sum() > 3
+
+
 @pytest.mark.parametrize("params", PARAMS)
 def test_registers_are_goldens(params: HeadParams) -> None:
     rng = np.random.default_rng(2)

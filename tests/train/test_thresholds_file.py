@@ -1,16 +1,19 @@
 """The thresholds file, and what it does to a tensor file."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from golden import conditioning, tensors
+from golden.quantize import head_scales
 from golden.train import thresholds_file
 from golden.train.layer import load_inputs
 from golden.train.thresholds_file import ModelShape, StaticArrays, ThresholdsFile
 from latte_hw.config import LatteConfig
 from latte_hw.errors import LatteError
+from latte_hw.params import HeadParams
 
 CONFIG = LatteConfig(head_dim=8, causal=True, heads=4)
 SHAPE = ModelShape("small", "llama", layers=2, heads=4, kv_heads=2, head_dim=8)
@@ -45,6 +48,23 @@ def test_what_is_saved_is_loaded_bit_for_bit(tmp_path, static):
         file.model, file.config, file.conditioning, file.training,
     )  # fmt: skip
     assert loaded.to_json() == file.to_json()
+
+
+def test_clip_is_saved_and_shapes_the_scales(tmp_path):
+    arrays, file = trace(), replace(made(), clip=0.75)
+    file.save(tmp_path / "t.json")
+    assert thresholds_file.load(tmp_path / "t.json").clip == 0.75
+    tensors.save_npz(tmp_path / "in.npz", arrays)
+    loaded, _ = load_inputs(tmp_path / "in.npz", tmp_path / "t.json", 1, None, None, [])
+    q, k = conditioning.condition(file.conditioning, arrays["q"], arrays["k"])
+    params = HeadParams(CONFIG)
+    np.testing.assert_array_equal(loaded.scale_q, head_scales(q, params, 0.75))
+    np.testing.assert_array_equal(loaded.scale_k, head_scales(k, params, 0.75))
+    np.testing.assert_array_equal(loaded.scale_v, head_scales(arrays["v"], params))
+    text = (tmp_path / "t.json").read_text().replace('"clip": 0.75', '"clip": 1.5')
+    (tmp_path / "bad.json").write_text(text)
+    with pytest.raises(LatteError, match=r"clip must be above 0 and at most 1, not 1\.5"):
+        thresholds_file.load(tmp_path / "bad.json")
 
 
 def test_a_layer_of_a_tensor_file(tmp_path):
