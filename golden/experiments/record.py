@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from golden.json_file import read_json
 from golden.npz import replacing
-from latte_hw.errors import LatteError
 
 SCHEMA = "latte-experiment-1"
 
@@ -45,16 +45,7 @@ def write(folder: Path, content: dict[str, Any]) -> Path:
 
 def load(folder: Path, name: str) -> dict[str, Any]:
     """Read a result file; :class:`LatteError` when it is missing or none."""
-    path = path_of(folder, name)
-    try:
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise LatteError(f"result file {path} cannot be read: {error.strerror or error}") from None
-    except ValueError:
-        raise LatteError(f"result file {path} is not JSON") from None
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise LatteError(f"result file {path} is not of the schema {SCHEMA}")
-    return content
+    return read_json(path_of(folder, name), "result file", SCHEMA)
 
 
 def command_line(arguments: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from golden.arith import Array
 from golden.conditioning import check_names, rotate, smooth_k
+from golden.json_file import read_json
 from golden.npz import replacing
 from golden.quantize import head_scales
 from latte_hw.config import LatteConfig, Rule
@@ -153,14 +154,7 @@ class ThresholdsFile:
 
 def load(path: Path) -> ThresholdsFile:
     """Read and check a thresholds file; :class:`LatteError` says in one sentence what is wrong with it."""
-    try:
-        fields = json.loads(path.read_text())
-    except OSError as error:
-        raise LatteError(f"thresholds file {path} cannot be read: {error.strerror or error}") from None
-    except ValueError:
-        raise LatteError(f"thresholds file {path} is not JSON") from None
-    if not isinstance(fields, dict) or fields.get("schema") != SCHEMA:
-        raise LatteError(f"thresholds file {path} is not of the schema {SCHEMA}")
+    fields = read_json(path, "thresholds file", SCHEMA)
     try:
         loaded = _from_fields(fields)
     except LatteError as error:
