@@ -49,12 +49,17 @@ def load(folder: Path, name: str) -> dict[str, Any]:
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """A command line to cite: file and folder names without the folders of this machine."""
+    """A command line of `latte experiments` to cite: file and folder names without the folders of this machine.
+
+    ``arguments`` may begin with `experiments` or, from ``python -m golden.experiments``, with what follows it.
+    """
+    if arguments and arguments[0] == "experiments":
+        arguments = arguments[1:]
     shown = [
         "=".join(Path(part).name if Path(part).is_absolute() else part for part in argument.split("="))
         for argument in arguments
     ]
-    return shlex.join(["latte", *shown])
+    return shlex.join(["latte", "experiments", *shown])
 
 
 def to_json(value: Any, indent: int = 0) -> str:
