@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from latte_hw.options import ConfigOption, JsonOption, PresetOption, SetOption, resolve_config
+from latte_hw.config import Core
+from latte_hw.options import ConfigOption, CoreOption, JsonOption, PresetOption, SetOption, resolve_config
 
 
 def register(app: typer.Typer) -> None:
@@ -21,6 +22,7 @@ def generate(
     preset: PresetOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
+    core: CoreOption = Core.LATTE,
     as_json: JsonOption = False,
 ) -> None:
     """Write the Verilog of one configuration, and a JSON file that describes it."""
@@ -28,7 +30,7 @@ def generate(
 
     from latte_hw.emit import generate as emit
 
-    emitted = emit(chosen, output)
+    emitted = emit(chosen, output, core=core)
     verilog, description = Path(emitted.verilog), Path(emitted.description)
     lines = verilog.read_text().count("\n")
     if as_json:
@@ -36,6 +38,7 @@ def generate(
             "verilog": str(verilog),
             "description": str(description),
             "lines": lines,
+            "core": core.value,
             "config": chosen.model_dump(mode="json"),
             "config_sha256": chosen.sha256(),
         }

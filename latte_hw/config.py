@@ -42,6 +42,13 @@ class Dot(StrEnum):
     MULTIPLIERS = "multipliers"  # one multiplier per element: the readable reference
 
 
+class Core(StrEnum):
+    """What is built of a configuration."""
+
+    LATTE = "latte"  # the head core that prunes
+    DENSE = "dense"  # the int8 baseline with the same ports
+
+
 class LatteConfig(BaseModel):
     """Every elaboration-time parameter of one LATTE head core.
 
@@ -64,6 +71,7 @@ class LatteConfig(BaseModel):
     heads: int = Field(16, description="Entries of the per-head table of thresholds and softmax scales, 1 to 256.")
     kv_buffers: int = Field(2, description="K/V buffers: with 2, loading a head overlaps computing another.")
     dot: Dot = Field(Dot.TABLES, description="How the dot products are built.")
+    queries_per_scan: int = Field(1, description="Queries that share one scan of K (B).")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -84,6 +92,7 @@ class LatteConfig(BaseModel):
         self._check_range("out_fraction_bits", 0, 8)
         self._check_range("heads", 1, 256)
         self._check_range("kv_buffers", 1, 2)
+        self._check_range("queries_per_scan", 1, 16)
         return self
 
     def _check_range(self, name: str, low: int, high: int) -> None:

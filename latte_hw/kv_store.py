@@ -40,12 +40,16 @@ class KvStore(wiring.Component):
     beat_port, key_port, value_port
         Reads; every port yields one row (or beat) per cycle.
 
+    Without `banks` there are no high parts in banks and no `beat_port`: a core that reads whole rows needs neither.
+
     Throughput: one row of K and one of V per cycle. Loading one buffer overlaps reading the other.
     """
 
-    def __init__(self, params: HeadParams) -> None:
+    def __init__(self, params: HeadParams, *, banks: bool = True) -> None:
         self.params = params
+        self.banks = banks
         payloads = Payloads(params)
+        beat_port = {"beat_port": In(ReadPort(params.beat_bits, payloads.high_beat))}
         super().__init__(
             {
                 "i_load": In(stream.Signature(payloads.load)),
@@ -53,7 +57,7 @@ class KvStore(wiring.Component):
                 "i_v": In(stream.Signature(payloads.element_row)),
                 "o_loaded": Out(stream.Signature(payloads.loaded)),
                 "i_free": In(1),
-                "beat_port": In(ReadPort(params.beat_bits, payloads.high_beat)),
+                **(beat_port if banks else {}),
                 "key_port": In(ReadPort(params.key_bits, payloads.split_row)),
                 "value_port": In(ReadPort(params.key_bits, payloads.element_row)),
             }
@@ -112,7 +116,7 @@ class KvStore(wiring.Component):
         k_write, k_row = writes["k"]
         v_write, v_row = writes["v"]
         lane_bits = params.lane_bits
-        for lane in range(config.keys_per_cycle):
+        for lane in range(config.keys_per_cycle if self.banks else 0):
             self._memory(
                 m, f"k_bank_{lane}", payloads.high_row, params.max_beats, params.beat_bits,
                 write=(k_write & ~(k_row[:lane_bits] ^ lane).any(), buffer, k_row[lane_bits:], k_split.high),

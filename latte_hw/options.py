@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from latte_hw.config import LatteConfig
+from latte_hw.config import Core, LatteConfig
 from latte_hw.errors import LatteError
 from latte_hw.presets import PRESETS, preset
 
@@ -26,6 +26,9 @@ ThresholdsOption = Annotated[
 ]
 LayerOption = Annotated[
     int | None, typer.Option("--layer", min=0, metavar="N", help="Layer of --thresholds that IN.npz is of.")
+]
+CoreOption = Annotated[
+    Core, typer.Option("--core", metavar="NAME", help="latte, or dense: the int8 baseline that prunes nothing.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -79,7 +79,9 @@ class Softmax(wiring.Component):
         ]
         delta = Signal(unsigned(params.delta_bits))
         m.d.sync += delta.eq(best_queue.o.payload - row.o.payload.score)
-        guarded = self._exponential(m, delta, delayed(m, self.i_scale.payload, 1, "scale"))
+        m.submodules.exp_table = table = exponential_table(params)
+        scale = delayed(m, self.i_scale.payload, 1, "scale")
+        guarded = exponential(m, params, delta, scale, table)
 
         key_shape = data.StructLayout({name: payloads.weighted_key[name].shape for name in ("key", "kept", "last")})
         key = Signal(key_shape)
@@ -87,42 +89,49 @@ class Softmax(wiring.Component):
         arrived = delayed(m, sent, params.softmax_pipeline - 1, "sent")
         arrived_key = delayed(m, key, params.softmax_pipeline - 1, "key")
         weighted = Signal(payloads.weighted_key)
-        remainder = Signal(EXP_GUARD_BITS, init=2 ** (EXP_GUARD_BITS - 1))
-        # w has its greatest value with all guard bits zero, so adding a remainder never carries out of the weight.
-        total = Signal(guarded.shape())
-        m.d.comb += total.eq(guarded + remainder)
-        m.d.sync += weighted.prob.eq(Mux(arrived_key.kept, total >> EXP_GUARD_BITS, 0))
+        round_weight(m, weighted.prob, guarded, arrived_key.kept, arrived, arrived_key.last)
         m.d.sync += [weighted[name].eq(arrived_key[name]) for name in ("key", "kept", "last")]
-        with m.If(arrived & arrived_key.kept):
-            m.d.sync += remainder.eq(total)
-        with m.If(arrived & arrived_key.last):
-            m.d.sync += remainder.eq(remainder.init)
         m.d.comb += [landing.i.valid.eq(delayed(m, arrived, 1, "weighted")), landing.i.payload.eq(weighted)]
         return m
 
-    def _exponential(self, m: Module, delta: Any, scale: Any) -> Any:
-        """`w` of a distance from the best score, `softmax_pipeline − 2` cycles later."""
-        params = self.params
-        product = Signal(unsigned(params.delta_bits + len(scale.mantissa)))
-        m.d.sync += product.eq(delta * scale.mantissa)
-        shift = delayed(m, scale.shift, 1, "shift")
 
-        # 2^shift in two steps, to keep each register's logic shallow
-        coarse, fine = Signal(product.shape()), Signal(product.shape())
-        m.d.sync += [coarse.eq(product >> (shift[3:] << 3)), fine.eq(coarse >> delayed(m, shift[:3], 1, "fine_shift"))]
-        exponent = Signal(unsigned(params.exp_bits))
-        rounded = (fine + 1) >> 1
-        greatest = 2**params.exp_bits - 1
-        m.d.sync += exponent.eq(Mux(rounded > greatest, greatest, rounded))
+def exponential_table(params: HeadParams) -> memory.Memory:
+    """Fractions of 2**-x; any number of exponents may read it, each through a port of its own."""
+    shape = unsigned(params.config.prob_bits + EXP_GUARD_BITS)
+    return memory.Memory(shape=shape, depth=2**params.exp_fraction_bits, init=params.exp_table)
 
-        fraction_bits = params.exp_fraction_bits
-        table_width = params.config.prob_bits + EXP_GUARD_BITS
-        m.submodules.exp_table = table = memory.Memory(
-            shape=unsigned(table_width), depth=2**fraction_bits, init=params.exp_table
-        )
-        read_port = table.read_port()
-        m.d.comb += read_port.addr.eq(exponent[:fraction_bits])
-        halvings = delayed(m, exponent[fraction_bits:], 1, "halvings")
-        shifted = Signal(unsigned(table_width))
-        m.d.sync += shifted.eq(read_port.data >> halvings)
-        return shifted
+
+def exponential(m: Module, params: HeadParams, delta: Any, scale: Any, table: Any, prefix: str = "") -> Signal:
+    """`w` of a distance from the best score, `softmax_pipeline − 2` cycles later; `prefix` names its registers."""
+    product = Signal(unsigned(params.delta_bits + len(scale.mantissa)), name=f"{prefix}product")
+    m.d.sync += product.eq(delta * scale.mantissa)
+    shift = delayed(m, scale.shift, 1, f"{prefix}shift")
+
+    # 2^shift in two steps, to keep each register's logic shallow
+    coarse, fine = Signal(product.shape()), Signal(product.shape())
+    fine_shift = delayed(m, shift[:3], 1, f"{prefix}fine_shift")
+    m.d.sync += [coarse.eq(product >> (shift[3:] << 3)), fine.eq(coarse >> fine_shift)]
+    exponent = Signal(unsigned(params.exp_bits), name=f"{prefix}exponent")
+    rounded = (fine + 1) >> 1
+    greatest = 2**params.exp_bits - 1
+    m.d.sync += exponent.eq(Mux(rounded > greatest, greatest, rounded))
+
+    read_port = table.read_port()
+    m.d.comb += read_port.addr.eq(exponent[: params.exp_fraction_bits])
+    halvings = delayed(m, exponent[params.exp_fraction_bits :], 1, f"{prefix}halvings")
+    shifted = Signal(read_port.data.shape(), name=f"{prefix}shifted")
+    m.d.sync += shifted.eq(read_port.data >> halvings)
+    return shifted
+
+
+def round_weight(m: Module, prob: Value, guarded: Signal, kept: Any, arrived: Any, last: Any, prefix: str = "") -> None:
+    """Into the register `prob`, a key's weight from its `w`; the remainder passes to the row's next kept key."""
+    remainder = Signal(EXP_GUARD_BITS, init=2 ** (EXP_GUARD_BITS - 1), name=f"{prefix}remainder")
+    # w has its greatest value with all guard bits zero, so adding a remainder never carries out of the weight.
+    total = Signal(guarded.shape(), name=f"{prefix}total")
+    m.d.comb += total.eq(guarded + remainder)
+    m.d.sync += prob.eq(Mux(kept, total >> EXP_GUARD_BITS, 0))
+    with m.If(arrived & kept):
+        m.d.sync += remainder.eq(total)
+    with m.If(arrived & last):
+        m.d.sync += remainder.eq(remainder.init)

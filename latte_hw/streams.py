@@ -29,16 +29,18 @@ class Fifo(wiring.Component):
     Latency: 2 cycles from `i` to `o` when empty. Throughput: one item per cycle for a depth of 3 or more.
     """
 
+    queue_class: Any = fifo.SyncFIFOBuffered
+
     def __init__(self, shape: ShapeLike, depth: int) -> None:
         if depth < 2:
-            raise ValueError(f"Fifo depth must be at least 2, not {depth}")
+            raise ValueError(f"{type(self).__name__} depth must be at least 2, not {depth}")
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
         self.shape = shape
         self.depth = depth
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=Shape.cast(self.shape).width, depth=self.depth)
+        m.submodules.queue = queue = self.queue_class(width=Shape.cast(self.shape).width, depth=self.depth)
         m.d.comb += [
             queue.w_data.eq(Value.cast(self.i.payload)),
             queue.w_en.eq(self.i.valid),
@@ -48,6 +50,15 @@ class Fifo(wiring.Component):
             queue.r_en.eq(self.o.ready),
         ]
         return m
+
+
+class ShortFifo(Fifo):
+    """A queue of few items in LUT RAM, whose output is the RAM's own.
+
+    Latency: 1 cycle from `i` to `o` when empty. Throughput: one item per cycle.
+    """
+
+    queue_class = fifo.SyncFIFO
 
 
 class ReservedFifo(wiring.Component):

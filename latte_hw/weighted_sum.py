@@ -99,21 +99,38 @@ class WeightedSum(wiring.Component):
         product_prob = delayed(m, prob, 1, "prob_product")
         sum_control = delayed(m, product_control, 1, "control_sum")
 
-        total = Signal(unsigned(params.prob_sum_bits))
-        sums = Signal(data.ArrayLayout(signed(params.accumulator_bits), params.config.head_dim))
-        with m.If(product_control.valid):
-            m.d.sync += total.eq(Mux(product_control.first, 0, total) + product_prob)
-        for d in range(params.config.head_dim):
-            product = Signal(signed(params.config.prob_bits + TOTAL_BITS), name=f"product_{d}")
-            m.d.sync += product.eq(prob * self.value_port.data[d])
-            with m.If(product_control.valid):
-                m.d.sync += sums[d].eq(Mux(product_control.first, 0, sums[d]) + product)
+        total, sums = accumulate(
+            m, params, prob, product_prob, self.value_port.data, product_control.valid, product_control.first
+        )
         m.d.comb += [
             normaliser.i.valid.eq(sum_control.valid & sum_control.last),
             normaliser.i.payload.sums.eq(sums),
             normaliser.i.payload.total.eq(total),
             normaliser.i.payload.last.eq(sum_control.job_last),
         ]
+
+
+def accumulate(
+    m: Module,
+    params: HeadParams,
+    prob: Value,
+    product_prob: Value,
+    value: Any,
+    valid: Any,
+    first: Any,
+    prefix: str = "",
+) -> tuple[Signal, Any]:
+    """Σ prob and Σ prob·v[d] of a row. `product_prob`, `valid` and `first` (restart) are a cycle behind `prob`."""
+    total = Signal(unsigned(params.prob_sum_bits), name=f"{prefix}total")
+    sums = Signal(data.ArrayLayout(signed(params.accumulator_bits), params.config.head_dim), name=f"{prefix}sums")
+    with m.If(valid):
+        m.d.sync += total.eq(Mux(first, 0, total) + product_prob)
+    for d in range(params.config.head_dim):
+        product = Signal(signed(params.config.prob_bits + TOTAL_BITS), name=f"{prefix}product_{d}")
+        m.d.sync += product.eq(prob * value[d])
+        with m.If(valid):
+            m.d.sync += sums[d].eq(Mux(first, 0, sums[d]) + product)
+    return total, sums
 
 
 class Normaliser(wiring.Component):

@@ -27,11 +27,11 @@ def collect(recording: Recording, description: Description, traffic: Traffic, *,
     back, ``counters`` (heads, 3), columns in ``counter_names``. With taps also ``estimate``, ``keep``, ``score`` and
     ``prob``.
     """
-    return _Collector(recording, description, traffic).arrays(back_to_back)
+    return Collector(recording, description, traffic).arrays(back_to_back)
 
 
 @dataclass(frozen=True)
-class _Collector:
+class Collector:
     recording: Recording
     description: Description
     traffic: Traffic
@@ -43,7 +43,7 @@ class _Collector:
     def arrays(self, back_to_back: bool) -> Arrays:
         results = self._outputs()
         if self.description.taps:
-            results |= self._stages()
+            results |= self.stages()
         counters = self._counters()
         results |= {"counters_total": counters.sum(axis=0), "counter_names": np.array(COUNTER_NAMES)}
         if not back_to_back:
@@ -61,7 +61,7 @@ class _Collector:
         ends[:, -1] = 1
         wrong = np.flatnonzero(fields["last"] != ends.ravel())
         if len(wrong):
-            raise MismatchError(f"o_out: `last` of {self._place(wrong[0])} is {fields['last'][wrong[0]]}")
+            raise MismatchError(f"o_out: `last` of {self.place_of(wrong[0])} is {fields['last'][wrong[0]]}")
         left, start = beats.cycles.reshape(shape), self.recording.accepted["i_q"].reshape(shape)
         return {
             "out": fields["row"].reshape(*shape, -1).astype(np.int16),
@@ -80,19 +80,19 @@ class _Collector:
 
     # --- taps -----------------------------------------------------------------------------------------------------
 
-    def _stages(self) -> Arrays:
+    def stages(self) -> Arrays:
         estimate, seen = self._estimates()
         self._check_seen(seen)
         keep, carried = self._items("tap_kept", "estimate")
         wrong = np.argwhere(keep & (carried != estimate))
         if len(wrong):
             row, key = wrong[0]
-            place = f"{self._place(row)}, key {key}"
+            place = f"{self.place_of(row)}, key {key}"
             raise MismatchError(f"tap_kept: {place} carries estimate {carried[row, key]}, not {estimate[row, key]}")
         scored, score = self._items("tap_score", "score")
         weighed, prob = self._items("tap_prob", "prob")
-        self._check_same("tap_score", scored, keep)
-        self._check_same("tap_prob", weighed, keep)
+        self.check_same("tap_score", scored, keep)
+        self.check_same("tap_prob", weighed, keep)
         shape = (self.traffic.heads, self.traffic.queries, self.traffic.keys)
         return {
             "estimate": estimate.astype(np.int32).reshape(shape),
@@ -113,14 +113,14 @@ class _Collector:
         rows = np.broadcast_to(self._rows_of("tap_estimate", fields["last"])[:, None], keys.shape)
         taken = mask.astype(bool)
         values = fields["estimates"].reshape(beats, lanes)
-        return self._scatter("tap_estimate", rows[taken], keys[taken], values[taken])[::-1]
+        return self.scatter("tap_estimate", rows[taken], keys[taken], values[taken])[::-1]
 
     def _items(self, tap: str, value: str) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Which pairs a tap delivered, and their values; both of shape (rows, keys)."""
         fields = self.description.ports[tap].unpack(self.recording.beats[tap].raw)
         rows = self._rows_of(tap, fields["last"])
         taken = fields["kept"].astype(bool)
-        return self._scatter(tap, rows[taken], fields["key"][taken], fields[value][taken])
+        return self.scatter(tap, rows[taken], fields["key"][taken], fields[value][taken])
 
     def _rows_of(self, tap: str, last: NDArray[np.int64]) -> NDArray[np.int64]:
         """Row number of each beat of a tap, from the end marks of the rows before it."""
@@ -128,30 +128,30 @@ class _Collector:
             raise MismatchError(f"{tap}: {ends} rows ended, not {self.rows}")
         return np.cumsum(last) - last
 
-    def _scatter(
+    def scatter(
         self, tap: str, rows: NDArray[np.int64], keys: NDArray[np.int64], values: NDArray[np.int64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         if len(beyond := np.flatnonzero(keys >= self.traffic.keys)):
-            place = f"{self._place(rows[beyond[0]])}, key {keys[beyond[0]]}"
+            place = f"{self.place_of(rows[beyond[0]])}, key {keys[beyond[0]]}"
             raise MismatchError(f"{tap}: {place} is beyond the {self.traffic.keys} keys")
         times = np.zeros((self.rows, self.traffic.keys), np.int64)
         np.add.at(times, (rows, keys), 1)
         if len(twice := np.argwhere(times > 1)):
-            raise MismatchError(f"{tap}: {self._place(twice[0][0])}, key {twice[0][1]} was delivered more than once")
+            raise MismatchError(f"{tap}: {self.place_of(twice[0][0])}, key {twice[0][1]} was delivered more than once")
         placed = np.zeros(times.shape, np.int64)
         placed[rows, keys] = values
         return times > 0, placed
 
     def _check_seen(self, seen: NDArray[np.bool_]) -> None:
         valid = self.traffic.valid(self.description.config.causal)
-        self._check_same("tap_estimate", seen, np.tile(valid, (self.traffic.heads, 1)))
+        self.check_same("tap_estimate", seen, np.tile(valid, (self.traffic.heads, 1)))
 
-    def _check_same(self, tap: str, got: NDArray[np.bool_], expected: NDArray[np.bool_]) -> None:
+    def check_same(self, tap: str, got: NDArray[np.bool_], expected: NDArray[np.bool_]) -> None:
         wrong = np.argwhere(got != expected)
         if len(wrong):
             row, key = wrong[0]
             fault = "delivered a key that it must not" if got[row, key] else "left a key out"
-            raise MismatchError(f"{tap}: {self._place(row)}: {fault}: key {key}")
+            raise MismatchError(f"{tap}: {self.place_of(row)}: {fault}: key {key}")
 
-    def _place(self, row: int) -> str:
+    def place_of(self, row: int) -> str:
         return f"head {row // self.traffic.queries}, query {row % self.traffic.queries}"

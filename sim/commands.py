@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from latte_hw.config import Core
 from latte_hw.errors import MismatchError
-from latte_hw.options import ConfigOption, JsonOption, LayerOption, PresetOption, SetOption, ThresholdsOption
+from latte_hw.options import (
+    ConfigOption,
+    CoreOption,
+    JsonOption,
+    LayerOption,
+    PresetOption,
+    SetOption,
+    ThresholdsOption,
+)
 
 if TYPE_CHECKING:
     from golden.tensors import TensorFile
@@ -28,6 +37,7 @@ def simulate(
     preset: PresetOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
+    core: CoreOption = Core.LATTE,
     simulator: Annotated[
         str, typer.Option("--simulator", metavar="NAME", help="verilator, icarus, or amaranth (no Verilog).")
     ] = "verilator",
@@ -45,19 +55,21 @@ def simulate(
     OUT.npz is written also when they differ; then the first difference is told and the exit code is 1.
     """
     from golden.attention import attention
+    from golden.dense import dense_attention
     from golden.npz import check_output_folder, save_npz
     from golden.train.layer import load_inputs
     from sim.simulate import compare
 
     check_output_folder(output)
     loaded, chosen = load_inputs(tensors, thresholds, layer, preset, config, settings)
-    got = _simulate(loaded, chosen, simulator, flow, seed, back_to_back, quiet=as_json)
+    got = _simulate(loaded, chosen, core, simulator, flow, seed, back_to_back, quiet=as_json)
     save_npz(output, got)
-    difference = compare(attention(loaded, chosen), got)
-    heads, queries, keys = got["estimate"].shape
+    difference = compare((dense_attention if core is Core.DENSE else attention)(loaded, chosen), got)
+    heads, queries, keys = got["score"].shape
     summary = {
         "equal": difference is None,
         "difference": difference,
+        "core": core.value,
         "simulator": simulator,
         "flow": flow,
         "seed": seed,
@@ -84,6 +96,7 @@ def simulate(
 def _simulate(
     tensors: "TensorFile",
     config: "LatteConfig",
+    core: Core,
     simulator: str,
     flow: str,
     seed: int,
@@ -104,6 +117,7 @@ def _simulate(
         return run(
             tensors,
             config,
+            core=core,
             simulator=simulator,
             flow=flow,
             seed=seed,

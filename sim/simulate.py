@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import NDArray
 
-from latte_hw.config import LatteConfig
+from latte_hw.config import Core, LatteConfig
 from latte_hw.errors import LatteError
 from sim import runner
 from sim.collect import collect
+from sim.collect_dense import collect_dense
 from sim.harness import HeadHarness, Options
 from sim.layout import Description
 from sim.recording import Recording
@@ -34,10 +35,12 @@ def simulate(
     seed: int = 0,
     back_to_back: bool = False,
     taps: bool = True,
+    core: Core = Core.LATTE,
     cycle_limit: int | None = None,
     progress: runner.Progress | None = None,
 ) -> dict[str, NDArray]:
     """What the core makes of ``tensors``: the names of ``golden.attention`` and those of :func:`sim.collect.collect`.
+    The dense core has the names of ``golden.dense``.
 
     ``flow`` says who holds up the streams at random (free, idle, stalled, both), from ``seed``. Jobs follow each other
     with the core drained in between, unless ``back_to_back``: then there is no ``counters``, only ``counters_total``.
@@ -53,10 +56,11 @@ def simulate(
     options = Options(flow=Flow(flow), seed=seed, back_to_back=back_to_back, cycle_limit=cycle_limit)
     traffic = Traffic.from_tensors(tensors)
     if simulator == "amaranth":
-        description, recording = _in_amaranth(config, taps, traffic, options, progress)
+        description, recording = _in_amaranth(config, taps, core, traffic, options, progress)
     else:
-        description, recording = _in_verilog(config, taps, traffic, options, simulator, progress)
-    results = collect(recording, description, traffic, back_to_back=back_to_back)
+        description, recording = _in_verilog(config, taps, core, traffic, options, simulator, progress)
+    collector = collect_dense if core is Core.DENSE else collect
+    results = collector(recording, description, traffic, back_to_back=back_to_back)
     return {name: getattr(tensors, name) for name in _INPUTS} | results
 
 
@@ -70,12 +74,17 @@ def compare(expected: Mapping[str, NDArray], got: Mapping[str, NDArray]) -> str 
 
 
 def _in_amaranth(
-    config: LatteConfig, taps: bool, traffic: Traffic, options: Options, progress: runner.Progress | None
+    config: LatteConfig,
+    taps: bool,
+    core: Core,
+    traffic: Traffic,
+    options: Options,
+    progress: runner.Progress | None,
 ) -> tuple[Description, Recording]:
     from latte_hw import emit
     from sim import amaranth_bench
 
-    head = emit.build_head(config, taps)
+    head = emit.build_head(config, taps, core)
     description = Description.from_json(emit.describe(head))
     return description, amaranth_bench.run(head, HeadHarness(description, traffic, options), progress)
 
@@ -83,15 +92,16 @@ def _in_amaranth(
 def _in_verilog(
     config: LatteConfig,
     taps: bool,
+    core: Core,
     traffic: Traffic,
     options: Options,
     simulator: str,
     progress: runner.Progress | None,
 ) -> tuple[Description, Recording]:
     runner.environment(simulator)  # a missing simulator is said before the work, not after
-    texts = _emitted(config, taps)
+    texts = _emitted(config, taps, core)
     with tempfile.TemporaryDirectory(prefix="latte-emit-") as name:
-        verilog, description = (Path(name) / f"latte_head{suffix}" for suffix in (".v", ".json"))
+        verilog, description = (Path(name) / f"{core}_head{suffix}" for suffix in (".v", ".json"))
         for path, text in zip((verilog, description), texts, strict=True):
             path.write_text(text)
         recording = runner.run(verilog, description, traffic, options, simulator=simulator, progress=progress)
@@ -99,10 +109,10 @@ def _in_verilog(
 
 
 @lru_cache(maxsize=16)
-def _emitted(config: LatteConfig, taps: bool) -> tuple[str, str]:
+def _emitted(config: LatteConfig, taps: bool, core: Core) -> tuple[str, str]:
     """Verilog and description. A large core takes seconds to write, and tests run the same one many times."""
     from latte_hw import emit
 
     with tempfile.TemporaryDirectory(prefix="latte-emit-") as folder:
-        emitted = emit.generate(config, Path(folder), taps)
+        emitted = emit.generate(config, Path(folder), taps, core)
         return emitted.verilog.read_text(), emitted.description.read_text()

@@ -21,12 +21,15 @@ LAYERS: tuple[set[str], ...] = (
     {"widths", "presets", "options"},
     {"timing"},
     {"params"},
+    {"dense_params"},
     {"arith"},
     {"payloads"},
+    {"dense_payloads"},
     {"streams"},
     {"stationary"},
     {"dot"},
     {"sequencer", "kv_store", "estimator", "threshold_filter", "reuse_datapath", "softmax", "weighted_sum"},
+    {"dense_blocks", "dense_scores", "dense_softmax", "dense_weighted_sum"},
     {"head", "dense"},
     {"multihead"},
     {"axi", "csr"},
@@ -40,6 +43,7 @@ LAYERS: tuple[set[str], ...] = (
 
 BLOCKS = (
     "arith",
+    "dense",
     "estimator",
     "head",
     "kv_store",

@@ -1,0 +1,85 @@
+"""Gathers queries into blocks that share one scan of K."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.dense_params import DenseParams
+from latte_hw.dense_payloads import DensePayloads
+
+
+class DenseBlocks(wiring.Component):
+    """Blocks of B queries of one job, its last block with what is left.
+
+    Members
+    -------
+    i_query, i_scale, i_row
+        The shares of a query that the sequencer hands out, all in the same cycle; `i_row` alone for a job without
+        queries.
+    o_block
+        The block, when its last query has been taken.
+    o_scale, o_row
+        What softmax and weighted sum need of it; they come with its last query.
+
+    Throughput: one query per cycle while the block before is taken from `o_block` in time.
+    """
+
+    def __init__(self, params: DenseParams) -> None:
+        self.params = params
+        payloads = DensePayloads(params)
+        super().__init__(
+            {
+                "i_query": In(stream.Signature(payloads.estimator_query)),
+                "i_scale": In(stream.Signature(payloads.softmax_scale)),
+                "i_row": In(stream.Signature(payloads.row_end)),
+                "o_block": Out(stream.Signature(payloads.query_block)),
+                "o_scale": Out(stream.Signature(payloads.softmax_scale)),
+                "o_row": Out(stream.Signature(payloads.row_block)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        block_rows = self.params.block_rows
+        query, row = self.i_query.payload, self.i_row.payload
+        block = self.o_block.payload
+        place = Signal(range(max(2, block_rows)))  # of the next query
+        open_, added, closes = Signal(), Signal(), Signal()
+        m.d.comb += [
+            open_.eq((~self.o_block.valid | self.o_block.ready) & self.o_scale.ready & self.o_row.ready),
+            self.i_query.ready.eq(open_),
+            self.i_scale.ready.eq(open_),
+            self.i_row.ready.eq(open_),
+            added.eq(self.i_row.valid & open_ & ~row.empty),
+            closes.eq(added & (row.last | (place == block_rows - 1))),
+            self.o_scale.valid.eq(closes),
+            self.o_scale.payload.eq(self.i_scale.payload),
+            self.o_row.valid.eq(closes | (self.i_row.valid & open_ & row.empty)),
+            self.o_row.payload.rows.eq(place + 1),
+        ]
+        m.d.comb += [self.o_row.payload[name].eq(row[name]) for name in ("buffer", "empty", "last", "release")]
+
+        with m.If(closes):
+            m.d.sync += self.o_block.valid.eq(1)
+        with m.Elif(self.o_block.ready):
+            m.d.sync += self.o_block.valid.eq(0)
+        with m.If(added):
+            # A later query of a job never sees fewer keys, so the latest one sees most.
+            m.d.sync += [
+                place.eq(place + 1),
+                block.scan.buffer.eq(query.scan.buffer),
+                block.scan.keys.eq(query.scan.valid_keys),
+            ]
+            with m.If(closes):
+                m.d.sync += place.eq(0)
+        for number in range(block_rows):
+            with m.If(added & (place == number)):
+                m.d.sync += [
+                    block.queries[number].eq(query.high),
+                    block.scan.valid_keys[number].eq(query.scan.valid_keys),
+                ]
+            with m.Elif(added & (place == 0)):
+                m.d.sync += block.scan.valid_keys[number].eq(0)
+        return m
