@@ -75,11 +75,11 @@ class DenseBlocks(wiring.Component):
             with m.If(closes):
                 m.d.sync += place.eq(0)
         for number in range(block_rows):
-            with m.If(added & (place == number)):
+            with m.If(added & (place == number if number else ~place.any())):
                 m.d.sync += [
                     block.queries[number].eq(query.high),
                     block.scan.valid_keys[number].eq(query.scan.valid_keys),
                 ]
-            with m.Elif(added & (place == 0)):
+            with m.Elif(added & ~place.any()):
                 m.d.sync += block.scan.valid_keys[number].eq(0)
         return m

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Array, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -82,7 +82,7 @@ class DenseWeightedSum(wiring.Component):
         with m.Elif(cooldown != 0):
             m.d.sync += cooldown.eq(cooldown - 1)
 
-        self._accumulate(m, taken, key == 0, normalisers)
+        self._accumulate(m, taken, ~key.any(), normalisers)
         return m
 
     def _accumulate(self, m: Module, taken: Value, first: Value, normalisers: list[Normaliser]) -> None:
@@ -132,11 +132,13 @@ class DenseWeightedSum(wiring.Component):
         with m.Elif(pause.any()):
             m.d.sync += pause.eq(pause - 1)
         with m.If(complete):
-            m.d.sync += [left.eq(Mux(rows > count, rows - count, 0)), held_last.eq(job_last)]
+            if held:
+                m.d.sync += [left.eq(Mux(rows > count, rows - count, 0)), held_last.eq(job_last)]
             for (row_sums, total), source in zip(held, sums[count:], strict=True):
                 m.d.sync += [row_sums.eq(source[0]), total.eq(source[1])]
         with m.Elif(next_turn):
-            m.d.sync += left.eq(Mux(left > count, left - count, 0))
+            if held:
+                m.d.sync += left.eq(Mux(left > count, left - count, 0))
             for (row_sums, total), source in zip(held, held[count:], strict=False):
                 m.d.sync += [row_sums.eq(source[0]), total.eq(source[1])]
 
@@ -162,19 +164,11 @@ class DenseWeightedSum(wiring.Component):
         params, payloads = self.params, DensePayloads(self.params)
         turn = Signal(range(max(2, len(normalisers))))  # the normaliser that divides the next row
         place = Signal(range(max(2, params.block_rows)))  # of the next row in its block
-        landings = []
         for number, normaliser in enumerate(normalisers):
             m.submodules[f"landing_{number}"] = landing = Fifo(payloads.out_row, params.out_queue_depth)
-            m.d.comb += [
-                landing.i.valid.eq(normaliser.o.valid),
-                landing.i.payload.eq(normaliser.o.payload),
-                landing.o.ready.eq(self.o_out.ready & (turn == number)),
-            ]
-            landings.append(landing)
-        m.d.comb += [
-            self.o_out.valid.eq(Array(landing.o.valid for landing in landings)[turn]),
-            Value.cast(self.o_out.payload).eq(Array(Value.cast(landing.o.payload) for landing in landings)[turn]),
-        ]
+            m.d.comb += [landing.i.valid.eq(normaliser.o.valid), landing.i.payload.eq(normaliser.o.payload)]
+            with m.If(turn == number if number else ~turn.any()):
+                wiring.connect(m, landing.o, wiring.flipped(self.o_out))
         left = self.o_out.valid & self.o_out.ready
         block_left = left & (self.o_out.payload.last | (place == params.block_rows - 1))
         with m.If(block_left):

@@ -54,17 +54,15 @@ def simulate(
 
     OUT.npz is written also when they differ; then the first difference is told and the exit code is 1.
     """
-    from golden.attention import attention
-    from golden.dense import dense_attention
     from golden.npz import check_output_folder, save_npz
     from golden.train.layer import load_inputs
-    from sim.simulate import compare
+    from sim.simulate import compare, expect
 
     check_output_folder(output)
     loaded, chosen = load_inputs(tensors, thresholds, layer, preset, config, settings)
     got = _simulate(loaded, chosen, core, simulator, flow, seed, back_to_back, quiet=as_json)
     save_npz(output, got)
-    difference = compare((dense_attention if core is Core.DENSE else attention)(loaded, chosen), got)
+    difference = compare(expect(loaded, chosen, core), got)
     heads, queries, keys = got["score"].shape
     summary = {
         "equal": difference is None,

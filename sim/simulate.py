@@ -64,6 +64,14 @@ def simulate(
     return {name: getattr(tensors, name) for name in _INPUTS} | results
 
 
+def expect(tensors: "TensorFile", config: LatteConfig, core: Core = Core.LATTE) -> dict[str, NDArray]:
+    """What the golden model says that the core makes of ``tensors``."""
+    from golden.attention import attention
+    from golden.dense import dense_attention
+
+    return (dense_attention if core is Core.DENSE else attention)(tensors, config)
+
+
 def compare(expected: Mapping[str, NDArray], got: Mapping[str, NDArray]) -> str | None:
     """First difference between golden and simulated results, or None. Stages that a run cannot see (no taps, counters
     of a single head back to back) are left out; the counters' totals never are."""

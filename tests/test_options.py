@@ -87,6 +87,8 @@ def test_setting_without_a_value():
         ("out_fraction_bits=-1", "out_fraction_bits must be from 0 to 8, not -1"),
         ("heads=0", "heads must be from 1 to 256, not 0"),
         ("kv_buffers=3", "kv_buffers must be from 1 to 2, not 3"),
+        ("queries_per_scan=0", "queries_per_scan must be from 1 to 16, not 0"),
+        ("queries_per_scan=17", "queries_per_scan must be from 1 to 16, not 17"),
     ],
 )
 def test_bad_values_say_what_would_be_right(setting, sentence):

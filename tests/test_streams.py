@@ -11,7 +11,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.params import HeadParams
-from latte_hw.streams import Fifo, ReservedFifo, StreamRegister, delayed, fork_ready
+from latte_hw.streams import Fifo, ReservedFifo, ShortFifo, StreamRegister, delayed, fork_ready
 from sim.block_bench import run_block
 from sim.streams import Flow
 
@@ -66,6 +66,8 @@ BLOCKS: dict[str, Callable[[], wiring.Component]] = {
     "fifo 2": lambda: Fifo(8, 2),
     "fifo 3": lambda: Fifo(8, 3),
     "fifo 7": lambda: Fifo(8, 7),
+    "short fifo 2": lambda: ShortFifo(8, 2),
+    "short fifo 16": lambda: ShortFifo(8, 16),
     "register": lambda: StreamRegister(8),
     "smallest landing": lambda: Pipeline(depth=2, latency=5),
     "landing": lambda: Pipeline(depth=9, latency=5),
@@ -101,7 +103,7 @@ def distances(cycles: list[int]) -> set[int]:
     return {after - before for before, after in pairwise(cycles)}
 
 
-@pytest.mark.parametrize("name", ["fifo 3", "fifo 7", "register", "landing", "deep landing"])
+@pytest.mark.parametrize("name", ["fifo 3", "fifo 7", "short fifo 2", "register", "landing", "deep landing"])
 def test_throughput_is_one_item_per_cycle(name):
     run = run_block(BLOCKS[name](), {"i": ITEMS}, {"o": len(ITEMS)})
     assert distances(run.cycles["i"]) == {1}
@@ -118,7 +120,8 @@ def test_full_throughput_needs_the_latency_plus_4(latency):
 @pytest.mark.parametrize(
     ("make", "latency"),
     [(lambda: Fifo(8, 2), HeadParams.fifo_latency), (lambda: Fifo(8, 9), HeadParams.fifo_latency),
-     (lambda: StreamRegister(8), 1), (lambda: Pipeline(9, 4), 4 + HeadParams.fifo_latency)],
+     (lambda: ShortFifo(8, 5), 1), (lambda: StreamRegister(8), 1),
+     (lambda: Pipeline(9, 4), 4 + HeadParams.fifo_latency)],
 )  # fmt: skip
 def test_latency(make, latency):
     run = run_block(make(), {"i": [7]}, {"o": 1})
@@ -126,9 +129,10 @@ def test_latency(make, latency):
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4, 7])
-def test_fifo_holds_depth_items(depth):
+@pytest.mark.parametrize("queue", [Fifo, ShortFifo])
+def test_fifo_holds_depth_items(queue, depth):
     with pytest.raises(AssertionError, match=f"i has {len(ITEMS) - depth} left"):
-        run_block(NoReader(Fifo(8, depth)), {"i": ITEMS}, {}, cycle_limit=200)
+        run_block(NoReader(queue(8, depth)), {"i": ITEMS}, {}, cycle_limit=200)
 
 
 @pytest.mark.parametrize("depth", [2, 3, 7])
