@@ -12,6 +12,9 @@ from latte_hw.params import TABLE_ENTRIES, multiplier_dot_latency, signed_bits, 
 from latte_hw.stationary import StationaryDot, Term, shape_range, store_at
 from latte_hw.streams import delayed
 
+LUT_RAM = {"ram_style": "distributed"}
+"""Attribute of a table: with many read ports, Yosys's search for a block RAM that fits grows beyond any memory."""
+
 __all__ = ["MultiplierDot", "StationaryDot", "TableDot", "Term", "stationary_dot"]
 
 
@@ -82,7 +85,9 @@ class TableDot(StationaryDot):
             first = group * GROUP_SIZE
             elements = [self.i_query.payload.parts[part][first + i] for i in range(GROUP_SIZE)]
             entry = self._subset_sums(m, step, gray, elements, shape, f"{part}_entry_{group}")
-            tables[part, group] = table = memory.Memory(shape=entry.shape(), depth=2 * TABLE_ENTRIES, init=[])
+            tables[part, group] = table = memory.Memory(
+                shape=entry.shape(), depth=2 * TABLE_ENTRIES, init=[], attrs=LUT_RAM
+            )
             m.submodules[f"table_{part}_{group}"] = table
             port = table.write_port()
             m.d.comb += [port.addr.eq(write_address), port.data.eq(entry), port.en.eq(write_enable)]

@@ -14430,6 +14430,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [4:0] write_address;
   (* init = 1'h0 *)
   wire write_enable;
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_0 [31:0];
   initial begin : zero_memory_0
     integer word;
@@ -14472,6 +14473,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$749  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
   assign \read_port__data$702  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_1 [31:0];
   initial begin : zero_memory_1
     integer word;
@@ -14514,6 +14516,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$751  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
   assign \read_port__data$704  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
   assign \read_port__data$657  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_10 [31:0];
   initial begin : zero_memory_2
     integer word;
@@ -14556,6 +14559,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$769  = table_high_10[{ read_place, i_keys__payload[174], i_keys__payload[170], i_keys__payload[166], i_keys__payload[162] }];
   assign \read_port__data$722  = table_high_10[{ read_place, i_keys__payload[173], i_keys__payload[169], i_keys__payload[165], i_keys__payload[161] }];
   assign \read_port__data$675  = table_high_10[{ read_place, i_keys__payload[172], i_keys__payload[168], i_keys__payload[164], i_keys__payload[160] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_11 [31:0];
   initial begin : zero_memory_3
     integer word;
@@ -14598,6 +14602,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$771  = table_high_11[{ read_place, i_keys__payload[190], i_keys__payload[186], i_keys__payload[182], i_keys__payload[178] }];
   assign \read_port__data$724  = table_high_11[{ read_place, i_keys__payload[189], i_keys__payload[185], i_keys__payload[181], i_keys__payload[177] }];
   assign \read_port__data$677  = table_high_11[{ read_place, i_keys__payload[188], i_keys__payload[184], i_keys__payload[180], i_keys__payload[176] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_12 [31:0];
   initial begin : zero_memory_4
     integer word;
@@ -14640,6 +14645,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$773  = table_high_12[{ read_place, i_keys__payload[206], i_keys__payload[202], i_keys__payload[198], i_keys__payload[194] }];
   assign \read_port__data$726  = table_high_12[{ read_place, i_keys__payload[205], i_keys__payload[201], i_keys__payload[197], i_keys__payload[193] }];
   assign \read_port__data$679  = table_high_12[{ read_place, i_keys__payload[204], i_keys__payload[200], i_keys__payload[196], i_keys__payload[192] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_13 [31:0];
   initial begin : zero_memory_5
     integer word;
@@ -14682,6 +14688,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$775  = table_high_13[{ read_place, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] }];
   assign \read_port__data$728  = table_high_13[{ read_place, i_keys__payload[221], i_keys__payload[217], i_keys__payload[213], i_keys__payload[209] }];
   assign \read_port__data$681  = table_high_13[{ read_place, i_keys__payload[220], i_keys__payload[216], i_keys__payload[212], i_keys__payload[208] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_14 [31:0];
   initial begin : zero_memory_6
     integer word;
@@ -14724,6 +14731,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$777  = table_high_14[{ read_place, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] }];
   assign \read_port__data$730  = table_high_14[{ read_place, i_keys__payload[237], i_keys__payload[233], i_keys__payload[229], i_keys__payload[225] }];
   assign \read_port__data$683  = table_high_14[{ read_place, i_keys__payload[236], i_keys__payload[232], i_keys__payload[228], i_keys__payload[224] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_15 [31:0];
   initial begin : zero_memory_7
     integer word;
@@ -14766,6 +14774,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$779  = table_high_15[{ read_place, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] }];
   assign \read_port__data$732  = table_high_15[{ read_place, i_keys__payload[253], i_keys__payload[249], i_keys__payload[245], i_keys__payload[241] }];
   assign \read_port__data$685  = table_high_15[{ read_place, i_keys__payload[252], i_keys__payload[248], i_keys__payload[244], i_keys__payload[240] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_2 [31:0];
   initial begin : zero_memory_8
     integer word;
@@ -14808,6 +14817,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$753  = table_high_2[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
   assign \read_port__data$706  = table_high_2[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
   assign \read_port__data$659  = table_high_2[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_3 [31:0];
   initial begin : zero_memory_9
     integer word;
@@ -14850,6 +14860,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$755  = table_high_3[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
   assign \read_port__data$708  = table_high_3[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
   assign \read_port__data$661  = table_high_3[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_4 [31:0];
   initial begin : zero_memory_10
     integer word;
@@ -14892,6 +14903,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$757  = table_high_4[{ read_place, i_keys__payload[78], i_keys__payload[74], i_keys__payload[70], i_keys__payload[66] }];
   assign \read_port__data$710  = table_high_4[{ read_place, i_keys__payload[77], i_keys__payload[73], i_keys__payload[69], i_keys__payload[65] }];
   assign \read_port__data$663  = table_high_4[{ read_place, i_keys__payload[76], i_keys__payload[72], i_keys__payload[68], i_keys__payload[64] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_5 [31:0];
   initial begin : zero_memory_11
     integer word;
@@ -14934,6 +14946,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$759  = table_high_5[{ read_place, i_keys__payload[94], i_keys__payload[90], i_keys__payload[86], i_keys__payload[82] }];
   assign \read_port__data$712  = table_high_5[{ read_place, i_keys__payload[93], i_keys__payload[89], i_keys__payload[85], i_keys__payload[81] }];
   assign \read_port__data$665  = table_high_5[{ read_place, i_keys__payload[92], i_keys__payload[88], i_keys__payload[84], i_keys__payload[80] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_6 [31:0];
   initial begin : zero_memory_12
     integer word;
@@ -14976,6 +14989,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$761  = table_high_6[{ read_place, i_keys__payload[110], i_keys__payload[106], i_keys__payload[102], i_keys__payload[98] }];
   assign \read_port__data$714  = table_high_6[{ read_place, i_keys__payload[109], i_keys__payload[105], i_keys__payload[101], i_keys__payload[97] }];
   assign \read_port__data$667  = table_high_6[{ read_place, i_keys__payload[108], i_keys__payload[104], i_keys__payload[100], i_keys__payload[96] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_7 [31:0];
   initial begin : zero_memory_13
     integer word;
@@ -15018,6 +15032,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$763  = table_high_7[{ read_place, i_keys__payload[126], i_keys__payload[122], i_keys__payload[118], i_keys__payload[114] }];
   assign \read_port__data$716  = table_high_7[{ read_place, i_keys__payload[125], i_keys__payload[121], i_keys__payload[117], i_keys__payload[113] }];
   assign \read_port__data$669  = table_high_7[{ read_place, i_keys__payload[124], i_keys__payload[120], i_keys__payload[116], i_keys__payload[112] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_8 [31:0];
   initial begin : zero_memory_14
     integer word;
@@ -15060,6 +15075,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$765  = table_high_8[{ read_place, i_keys__payload[142], i_keys__payload[138], i_keys__payload[134], i_keys__payload[130] }];
   assign \read_port__data$718  = table_high_8[{ read_place, i_keys__payload[141], i_keys__payload[137], i_keys__payload[133], i_keys__payload[129] }];
   assign \read_port__data$671  = table_high_8[{ read_place, i_keys__payload[140], i_keys__payload[136], i_keys__payload[132], i_keys__payload[128] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_9 [31:0];
   initial begin : zero_memory_15
     integer word;
@@ -34649,6 +34665,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [4:0] write_address;
   (* init = 1'h0 *)
   wire write_enable;
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_0 [31:0];
   initial begin : zero_memory_21
     integer word;
@@ -34663,6 +34680,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$449  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
   assign \read_port__data$402  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_1 [31:0];
   initial begin : zero_memory_22
     integer word;
@@ -34677,6 +34695,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$451  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
   assign \read_port__data$404  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
   assign \read_port__data$357  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_10 [31:0];
   initial begin : zero_memory_23
     integer word;
@@ -34691,6 +34710,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$469  = table_high_10[{ read_place, i_keys__payload[174], i_keys__payload[170], i_keys__payload[166], i_keys__payload[162] }];
   assign \read_port__data$422  = table_high_10[{ read_place, i_keys__payload[173], i_keys__payload[169], i_keys__payload[165], i_keys__payload[161] }];
   assign \read_port__data$375  = table_high_10[{ read_place, i_keys__payload[172], i_keys__payload[168], i_keys__payload[164], i_keys__payload[160] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_11 [31:0];
   initial begin : zero_memory_24
     integer word;
@@ -34705,6 +34725,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$471  = table_high_11[{ read_place, i_keys__payload[190], i_keys__payload[186], i_keys__payload[182], i_keys__payload[178] }];
   assign \read_port__data$424  = table_high_11[{ read_place, i_keys__payload[189], i_keys__payload[185], i_keys__payload[181], i_keys__payload[177] }];
   assign \read_port__data$377  = table_high_11[{ read_place, i_keys__payload[188], i_keys__payload[184], i_keys__payload[180], i_keys__payload[176] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_12 [31:0];
   initial begin : zero_memory_25
     integer word;
@@ -34719,6 +34740,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$473  = table_high_12[{ read_place, i_keys__payload[206], i_keys__payload[202], i_keys__payload[198], i_keys__payload[194] }];
   assign \read_port__data$426  = table_high_12[{ read_place, i_keys__payload[205], i_keys__payload[201], i_keys__payload[197], i_keys__payload[193] }];
   assign \read_port__data$379  = table_high_12[{ read_place, i_keys__payload[204], i_keys__payload[200], i_keys__payload[196], i_keys__payload[192] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_13 [31:0];
   initial begin : zero_memory_26
     integer word;
@@ -34733,6 +34755,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$475  = table_high_13[{ read_place, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] }];
   assign \read_port__data$428  = table_high_13[{ read_place, i_keys__payload[221], i_keys__payload[217], i_keys__payload[213], i_keys__payload[209] }];
   assign \read_port__data$381  = table_high_13[{ read_place, i_keys__payload[220], i_keys__payload[216], i_keys__payload[212], i_keys__payload[208] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_14 [31:0];
   initial begin : zero_memory_27
     integer word;
@@ -34747,6 +34770,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$477  = table_high_14[{ read_place, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] }];
   assign \read_port__data$430  = table_high_14[{ read_place, i_keys__payload[237], i_keys__payload[233], i_keys__payload[229], i_keys__payload[225] }];
   assign \read_port__data$383  = table_high_14[{ read_place, i_keys__payload[236], i_keys__payload[232], i_keys__payload[228], i_keys__payload[224] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_15 [31:0];
   initial begin : zero_memory_28
     integer word;
@@ -34761,6 +34785,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$479  = table_high_15[{ read_place, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] }];
   assign \read_port__data$432  = table_high_15[{ read_place, i_keys__payload[253], i_keys__payload[249], i_keys__payload[245], i_keys__payload[241] }];
   assign \read_port__data$385  = table_high_15[{ read_place, i_keys__payload[252], i_keys__payload[248], i_keys__payload[244], i_keys__payload[240] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_2 [31:0];
   initial begin : zero_memory_29
     integer word;
@@ -34775,6 +34800,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$453  = table_high_2[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
   assign \read_port__data$406  = table_high_2[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
   assign \read_port__data$359  = table_high_2[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_3 [31:0];
   initial begin : zero_memory_30
     integer word;
@@ -34789,6 +34815,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$455  = table_high_3[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
   assign \read_port__data$408  = table_high_3[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
   assign \read_port__data$361  = table_high_3[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_4 [31:0];
   initial begin : zero_memory_31
     integer word;
@@ -34803,6 +34830,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$457  = table_high_4[{ read_place, i_keys__payload[78], i_keys__payload[74], i_keys__payload[70], i_keys__payload[66] }];
   assign \read_port__data$410  = table_high_4[{ read_place, i_keys__payload[77], i_keys__payload[73], i_keys__payload[69], i_keys__payload[65] }];
   assign \read_port__data$363  = table_high_4[{ read_place, i_keys__payload[76], i_keys__payload[72], i_keys__payload[68], i_keys__payload[64] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_5 [31:0];
   initial begin : zero_memory_32
     integer word;
@@ -34817,6 +34845,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$459  = table_high_5[{ read_place, i_keys__payload[94], i_keys__payload[90], i_keys__payload[86], i_keys__payload[82] }];
   assign \read_port__data$412  = table_high_5[{ read_place, i_keys__payload[93], i_keys__payload[89], i_keys__payload[85], i_keys__payload[81] }];
   assign \read_port__data$365  = table_high_5[{ read_place, i_keys__payload[92], i_keys__payload[88], i_keys__payload[84], i_keys__payload[80] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_6 [31:0];
   initial begin : zero_memory_33
     integer word;
@@ -34831,6 +34860,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$461  = table_high_6[{ read_place, i_keys__payload[110], i_keys__payload[106], i_keys__payload[102], i_keys__payload[98] }];
   assign \read_port__data$414  = table_high_6[{ read_place, i_keys__payload[109], i_keys__payload[105], i_keys__payload[101], i_keys__payload[97] }];
   assign \read_port__data$367  = table_high_6[{ read_place, i_keys__payload[108], i_keys__payload[104], i_keys__payload[100], i_keys__payload[96] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_7 [31:0];
   initial begin : zero_memory_34
     integer word;
@@ -34845,6 +34875,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$463  = table_high_7[{ read_place, i_keys__payload[126], i_keys__payload[122], i_keys__payload[118], i_keys__payload[114] }];
   assign \read_port__data$416  = table_high_7[{ read_place, i_keys__payload[125], i_keys__payload[121], i_keys__payload[117], i_keys__payload[113] }];
   assign \read_port__data$369  = table_high_7[{ read_place, i_keys__payload[124], i_keys__payload[120], i_keys__payload[116], i_keys__payload[112] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_8 [31:0];
   initial begin : zero_memory_35
     integer word;
@@ -34859,6 +34890,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$465  = table_high_8[{ read_place, i_keys__payload[142], i_keys__payload[138], i_keys__payload[134], i_keys__payload[130] }];
   assign \read_port__data$418  = table_high_8[{ read_place, i_keys__payload[141], i_keys__payload[137], i_keys__payload[133], i_keys__payload[129] }];
   assign \read_port__data$371  = table_high_8[{ read_place, i_keys__payload[140], i_keys__payload[136], i_keys__payload[132], i_keys__payload[128] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_9 [31:0];
   initial begin : zero_memory_36
     integer word;
@@ -34873,6 +34905,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$467  = table_high_9[{ read_place, i_keys__payload[158], i_keys__payload[154], i_keys__payload[150], i_keys__payload[146] }];
   assign \read_port__data$420  = table_high_9[{ read_place, i_keys__payload[157], i_keys__payload[153], i_keys__payload[149], i_keys__payload[145] }];
   assign \read_port__data$373  = table_high_9[{ read_place, i_keys__payload[156], i_keys__payload[152], i_keys__payload[148], i_keys__payload[144] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_0 [31:0];
   initial begin : zero_memory_37
     integer word;
@@ -34887,6 +34920,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$639  = table_low_0[{ read_place, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] }];
   assign \read_port__data$592  = table_low_0[{ read_place, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] }];
   assign \read_port__data$545  = table_low_0[{ read_place, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_1 [31:0];
   initial begin : zero_memory_38
     integer word;
@@ -34901,6 +34935,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$641  = table_low_1[{ read_place, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] }];
   assign \read_port__data$594  = table_low_1[{ read_place, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] }];
   assign \read_port__data$547  = table_low_1[{ read_place, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_10 [31:0];
   initial begin : zero_memory_39
     integer word;
@@ -34915,6 +34950,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$659  = table_low_10[{ read_place, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] }];
   assign \read_port__data$612  = table_low_10[{ read_place, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] }];
   assign \read_port__data$565  = table_low_10[{ read_place, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_11 [31:0];
   initial begin : zero_memory_40
     integer word;
@@ -34929,6 +34965,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$661  = table_low_11[{ read_place, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] }];
   assign \read_port__data$614  = table_low_11[{ read_place, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] }];
   assign \read_port__data$567  = table_low_11[{ read_place, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_12 [31:0];
   initial begin : zero_memory_41
     integer word;
@@ -34943,6 +34980,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$663  = table_low_12[{ read_place, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] }];
   assign \read_port__data$616  = table_low_12[{ read_place, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] }];
   assign \read_port__data$569  = table_low_12[{ read_place, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_13 [31:0];
   initial begin : zero_memory_42
     integer word;
@@ -34957,6 +34995,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$665  = table_low_13[{ read_place, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] }];
   assign \read_port__data$618  = table_low_13[{ read_place, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] }];
   assign \read_port__data$571  = table_low_13[{ read_place, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_14 [31:0];
   initial begin : zero_memory_43
     integer word;
@@ -34971,6 +35010,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$667  = table_low_14[{ read_place, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] }];
   assign \read_port__data$620  = table_low_14[{ read_place, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] }];
   assign \read_port__data$573  = table_low_14[{ read_place, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_15 [31:0];
   initial begin : zero_memory_44
     integer word;
@@ -34985,6 +35025,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$669  = table_low_15[{ read_place, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] }];
   assign \read_port__data$622  = table_low_15[{ read_place, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] }];
   assign \read_port__data$575  = table_low_15[{ read_place, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_2 [31:0];
   initial begin : zero_memory_45
     integer word;
@@ -34999,6 +35040,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$643  = table_low_2[{ read_place, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] }];
   assign \read_port__data$596  = table_low_2[{ read_place, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] }];
   assign \read_port__data$549  = table_low_2[{ read_place, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_3 [31:0];
   initial begin : zero_memory_46
     integer word;
@@ -35013,6 +35055,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$645  = table_low_3[{ read_place, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] }];
   assign \read_port__data$598  = table_low_3[{ read_place, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] }];
   assign \read_port__data$551  = table_low_3[{ read_place, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_4 [31:0];
   initial begin : zero_memory_47
     integer word;
@@ -35027,6 +35070,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$647  = table_low_4[{ read_place, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] }];
   assign \read_port__data$600  = table_low_4[{ read_place, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] }];
   assign \read_port__data$553  = table_low_4[{ read_place, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_5 [31:0];
   initial begin : zero_memory_48
     integer word;
@@ -35041,6 +35085,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$649  = table_low_5[{ read_place, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] }];
   assign \read_port__data$602  = table_low_5[{ read_place, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] }];
   assign \read_port__data$555  = table_low_5[{ read_place, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_6 [31:0];
   initial begin : zero_memory_49
     integer word;
@@ -35055,6 +35100,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$651  = table_low_6[{ read_place, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] }];
   assign \read_port__data$604  = table_low_6[{ read_place, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] }];
   assign \read_port__data$557  = table_low_6[{ read_place, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_7 [31:0];
   initial begin : zero_memory_50
     integer word;
@@ -35069,6 +35115,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$653  = table_low_7[{ read_place, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] }];
   assign \read_port__data$606  = table_low_7[{ read_place, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] }];
   assign \read_port__data$559  = table_low_7[{ read_place, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_8 [31:0];
   initial begin : zero_memory_51
     integer word;
@@ -35083,6 +35130,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$655  = table_low_8[{ read_place, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] }];
   assign \read_port__data$608  = table_low_8[{ read_place, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] }];
   assign \read_port__data$561  = table_low_8[{ read_place, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_9 [31:0];
   initial begin : zero_memory_52
     integer word;

@@ -2061,6 +2061,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [4:0] write_address;
   (* init = 1'h0 *)
   wire write_enable;
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_0 [31:0];
   initial begin : zero_memory_0
     integer word;
@@ -2079,6 +2080,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$70  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
   assign \read_port__data$65  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_1 [31:0];
   initial begin : zero_memory_1
     integer word;
@@ -5944,6 +5946,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [4:0] write_address;
   (* init = 1'h0 *)
   wire write_enable;
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_0 [31:0];
   initial begin : zero_memory_7
     integer word;
@@ -5958,6 +5961,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$82  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
   assign \read_port__data$77  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_high_1 [31:0];
   initial begin : zero_memory_8
     integer word;
@@ -5972,6 +5976,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$84  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
   assign \read_port__data$79  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
   assign \read_port__data$74  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_0 [31:0];
   initial begin : zero_memory_9
     integer word;
@@ -5986,6 +5991,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$104  = table_low_0[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
   assign \read_port__data$99  = table_low_0[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
   assign \read_port__data$94  = table_low_0[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  (* ram_style = "distributed" *)
   reg [5:0] table_low_1 [31:0];
   initial begin : zero_memory_10
     integer word;
