@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Job:
 
 
 class Steps:
-    """Numbers and times the steps; ``say`` gets the beginning of a line when a step starts, the rest when it is done."""
+    """Numbers and times the steps; ``say`` gets half a line when a step starts, the rest when it is done."""
 
     def __init__(self, count: int, say: Callable[[str], None]) -> None:
         self.count, self.say = count, say
@@ -78,9 +79,9 @@ def synthesise(job: Job, command: str, say: Callable[[str], None]) -> dict[str, 
     Raises :class:`LatteError` when a tool is missing or fails.
     """
     job.check()
-    subject = build(job.core, job.block, job.config)
     for program in (tools.YOSYS, *([tools.NEXTPNR_ECP5] if job.seeds else [])):
         tools.command_of(program)
+    subject = build(job.core, job.block, job.config)  # last: a component that is never elaborated makes Amaranth warn
     steps = Steps(3 + (1 + len(job.seeds) if job.seeds else 0), say)
     with tempfile.TemporaryDirectory(prefix="latte-synth-") as name:
         folder = Path(name)
@@ -139,15 +140,17 @@ def _count(job: Job, folder: Path) -> tuple[list[ModuleCount], list[checks.Probl
 def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleCount]) -> dict[str, Any]:
     text = script.flat_script(job.target, VERILOG_FILE, TOP, job.dsp)
     steps.run("synthesise flat, for place and route", lambda: _yosys(folder, text, [script.NETLIST_FILE]))
-    seeds = []
+    seeds: list[dict[str, Any]] = []
+    frequencies: list[float] = []
     for seed in job.seeds:
         title = f"place and route with seed {seed}"
-        report = steps.run(title, lambda seed=seed: _route(job, folder, seed))
+        report = steps.run(title, partial(_route, job, folder, seed))
         path = timing_report.critical_path(report, [module.path for module in modules])
+        frequencies.append(round(timing_report.fmax_mhz(report), 2))
         seeds.append(
             {
                 "seed": seed,
-                "fmax_mhz": round(timing_report.fmax_mhz(report), 2),
+                "fmax_mhz": frequencies[-1],
                 "seconds": steps.seconds[title],
                 "critical_path": path.as_dict() if path else None,
             }
@@ -155,7 +158,7 @@ def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleC
     return {
         "device": job.target.title,
         "speed": job.speed,
-        "fmax_mhz_median": round(statistics.median(one["fmax_mhz"] for one in seeds), 2),
+        "fmax_mhz_median": round(statistics.median(frequencies), 2),
         "seeds": seeds,
         "utilisation_with_wrapper": timing_report.utilisation(report),
     }

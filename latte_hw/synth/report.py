@@ -49,8 +49,8 @@ def summary(result: Mapping[str, Any]) -> list[str]:
     """What there is to say beside the table."""
     unit, wrapper = result["target"]["block_ram_unit"], result["wrapper"]
     lines = [
-        f"Figures include the modules inside, those marked own do not; block RAM in {unit}. The wrapper's own "
-        f"{wrapper['lut']:,} LUT and {wrapper['ff']:,} FF are not counted."
+        f"Figures include the modules inside, those marked own do not; block RAM in {unit}.",
+        f"The wrapper's own {wrapper['lut']:,} LUT and {wrapper['ff']:,} FF are not counted.",
     ]
     routed = result["place_and_route"]
     if routed is None:

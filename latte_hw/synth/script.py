@@ -23,7 +23,7 @@ def counting_script(target: Target, verilog: str, top: str, dsp: bool) -> str:
             f"read_verilog {verilog}",
             f"hierarchy -check -top {top}",
             "proc",
-            f"tee -q -o {MEMORY_FILE} dump m:*",
+            f"tee -q -o {MEMORY_FILE} dump -m m:*",
             "design -save read",
             "flatten",
             f"tee -q -o {CHECK_FILE} check",

@@ -80,5 +80,5 @@ def test_verilator_lint_finds_a_fault(body: str, words: str, tmp_path: Path):
 def test_without_yosys_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(LatteError, match="needs Yosys: install the extra `synth`"):
-        yosys_check.yosys_command()
+    with pytest.raises(LatteError, match="yosys is missing: install the extra `synth`"):
+        yosys_check.check(Path("any.v"), "any")

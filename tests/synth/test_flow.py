@@ -1,0 +1,191 @@
+"""`latte synth` through the real tools, and what it says when they are missing or fail."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from latte_hw import cli
+from latte_hw.errors import LatteError
+from latte_hw.presets import preset
+from latte_hw.synth import checks, pages, script, tools
+from latte_hw.synth.flow import Job, synthesise
+from latte_hw.synth.targets import TARGETS
+
+ROOT = Path(__file__).parents[2]
+ECP5 = TARGETS["ecp5-85k"]
+
+
+def latte(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *arguments: object):
+    monkeypatch.setattr(sys, "argv", ["latte", "synth", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0), *capfd.readouterr()
+
+
+def check_verilog(folder: Path, body: str) -> tuple[list[checks.Problem], dict[str, str]]:
+    """Problems that the counting script finds in a module of that body, and where its memories went."""
+    ports = "input clk, input a, input [9:0] p, input [9:0] r, input [31:0] d, output reg [31:0] q, output y"
+    (folder / "t.v").write_text(f"module t({ports});\n{body}\nendmodule\n")
+    (folder / "run.ys").write_text(script.counting_script(ECP5, "t.v", "t", True))
+    log = tools.run(tools.YOSYS, ["-s", "run.ys"], folder, [script.STAT_FILE])
+    found = checks.structural((folder / script.CHECK_FILE).read_text(), (folder / script.LATCH_FILE).read_text())
+    places = checks.places_of(log)
+    return found + checks.misplaced(checks.memories_of((folder / script.MEMORY_FILE).read_text()), places, ECP5), places
+
+
+def test_tiny_through_place_and_route(monkeypatch, capfd, tmp_path: Path):
+    out = tmp_path / "out"
+    options = ("--target", "ecp5-85k", "--place-and-route", "--seeds", "1", "-o", out, "--json")
+    code, output, errors = latte(monkeypatch, capfd, "--preset", "tiny", *options)
+    assert code == 0, errors
+    assert errors.splitlines()[0].startswith("1/5 emit Verilog  ")
+    result = json.loads(output)
+    assert result == json.loads((out / "synth.json").read_text())
+    assert str(tmp_path) not in output
+    names = {module["module"] for module in result["modules"]}
+    assert {f"head.{b}" for b in ("store", "estimator", "filter", "reuse", "softmax", "weighted_sum")} <= names
+    assert result["total"]["lut"] == sum(m["own"]["lut"] * m["instances"] for m in result["modules"])
+    assert not [problem for problem in result["problems"] if problem["wrong"]]
+    dsp = {module["module"]: module["total"]["dsp"] for module in result["modules"]}
+    assert dsp["head.weighted_sum"] == preset("tiny").head_dim, "one 8x8 multiplier a dimension"
+    assert dsp["head.estimator"] == dsp["head.reuse"] == 0
+    (seed,) = result["place_and_route"]["seeds"]
+    assert 30 < seed["fmax_mhz"] < 600
+    assert {step["module"] for step in seed["critical_path"]["modules"]} <= names | {""}
+    used = result["place_and_route"]["utilisation_with_wrapper"]
+    assert used["TRELLIS_FF"]["used"] == pytest.approx(result["total"]["ff"] + result["wrapper"]["ff"], rel=0.02)
+    assert used["TRELLIS_COMB"]["used"] > result["total"]["lut"]
+    assert "| head |" in (out / "synth.md").read_text()
+
+
+@pytest.mark.parametrize("target", ["xc7", "xcup", "ice40", "generic"])
+def test_a_block_for_every_other_target(target: str):
+    said: list[str] = []
+    result = synthesise(Job("tiny", preset("tiny"), TARGETS[target], block="estimator"), "latte synth", said.append)
+    assert result["total"]["lut"] > 50
+    assert result["total"]["ff"] > 50
+    assert result["place_and_route"] is None
+
+
+def test_narrow_multipliers_take_no_dsp_and_no_dsp_means_none():
+    config = preset("tiny").replace(dot="multipliers")
+    for block, dsp, expected in (("estimator", True, 0), ("weighted_sum", True, 8), ("weighted_sum", False, 0)):
+        job = Job("tiny", config, ECP5, block=block, dsp=dsp)
+        assert synthesise(job, "", lambda _: None)["total"]["dsp"] == expected, (block, dsp)
+
+
+BODIES = {
+    "clean": ("always @(posedge clk) q <= d; assign y = a;", []),
+    "latch": ("always @* if (a) q = d; assign y = a;", ["latch"]),
+    "loop": ("wire w, v; assign w = v ^ a; assign v = w & d[0]; assign y = v; always @(posedge clk) q <= d;", ["loop"]),
+    "two drivers": ("assign y = a; assign y = d[0]; always @(posedge clk) q <= d;", ["drivers"]),
+    "no driver": ("wire w; assign y = w; always @(posedge clk) q <= d;", ["undriven"]),
+    "block RAM": (
+        "reg [31:0] m [0:1023]; always @(posedge clk) begin if (a) m[p] <= d; q <= m[r]; end assign y = a;",
+        [],
+    ),
+    "asynchronous RAM": (
+        "reg [31:0] m [0:1023]; always @(posedge clk) if (a) m[p] <= d; always @* q = m[r]; assign y = a;",
+        ["memory"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_faults_are_found(name: str, tmp_path: Path):
+    body, kinds = BODIES[name]
+    problems, _ = check_verilog(tmp_path, body)
+    assert sorted({problem.kind for problem in problems}) == kinds
+
+
+def test_a_wrong_design_is_exit_code_1(monkeypatch, capfd):
+    latch = checks.Problem("latch", "head.x", "latch instead of a register", True)
+    monkeypatch.setattr(checks, "structural", lambda *_: [latch])
+    code, output, _ = latte(monkeypatch, capfd, "--block", "filter", "--target", "generic")
+    assert code == 1
+    assert "WRONG: latch head.x" in output
+
+
+def without_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the tools were not installed; Amaranth's own Yosys still is."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if "yowasp" in name else real(name))
+    monkeypatch.setenv("AMARANTH_USE_YOSYS", "builtin")
+
+
+BAD = {
+    "target": (["--target", "virtex"], "target must be one of ecp5-85k, xc7"),
+    "block": (["--target", "xc7", "--block", "fifo"], "block must be one of head, store"),
+    "core": (["--target", "xc7", "--core", "other"], "core must be one of latte"),
+    "place and route elsewhere": (
+        ["--target", "xc7", "--place-and-route"],
+        "place and route works for the target ecp5",
+    ),
+    "seeds": (["--target", "ecp5-85k", "--place-and-route", "--seeds", "1,x"], "--seeds takes whole numbers"),
+    "same seeds": (["--target", "ecp5-85k", "--place-and-route", "--seeds", "1,1"], "must name different seeds"),
+    "speed": (["--target", "ecp5-85k", "--speed", "9"], "--speed must be 6, 7 or 8, not 9"),
+    "a file as folder": (["--target", "xc7", "-o", "file/out"], "file is a file"),
+}
+
+
+def refused(result: tuple[int, str, str], sentence: str) -> None:
+    code, output, errors = result
+    assert (code, output) == (2, ""), errors
+    last = errors.splitlines()[-1]
+    assert last.startswith("latte: ")
+    assert sentence in last
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input(name: str, monkeypatch, capfd, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("in the way")
+    arguments, sentence = BAD[name]
+    refused(latte(monkeypatch, capfd, *arguments), sentence)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "echo 'Yosys 9.9'; [ \"$1\" = --version ] || { echo 'ERROR: no such thing'; exit 3; }",
+            "exit code 3: ERROR: no",
+        ),
+        ("echo 'Yosys 9.9'", "yosys ended without an error but wrote no stat.json"),
+        ("echo 'Yosys 9.9'; [ \"$1\" = --version ] || kill -9 $$", "yosys failed with exit code -9: Yosys 9.9"),
+    ],
+)
+def test_a_tool_that_fails_leaves_nothing(text: str, sentence: str, monkeypatch, capfd, tmp_path: Path):
+    program = tmp_path / "bin" / "yosys"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.chmod(0o755)
+    without_wheels(monkeypatch)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    refused(latte(monkeypatch, capfd, "--target", "xc7", "-o", tmp_path / "out"), sentence)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_tool_is_told_before_anything_runs(monkeypatch):
+    without_wheels(monkeypatch)
+    monkeypatch.setenv("PATH", "")
+    said: list[str] = []
+    with pytest.raises(LatteError, match="yosys is missing: install the extra `synth`"):
+        synthesise(Job("tiny", preset("tiny"), ECP5), "", said.append)
+    assert said == []
+
+
+def test_out_of_memory_is_said_in_words():
+    assert tools.last_lines("libc++abi: bad_alloc was thrown\nTraceback\n") == "it ran out of memory"
+
+
+def test_the_page_says_what_the_committed_results_say():
+    text = (ROOT / pages.PAGE).read_text()
+    assert list((ROOT / pages.RESULTS).glob("*.json"))
+    assert pages.filled(text, ROOT / pages.RESULTS) == text, "out of date: python -m latte_hw.synth.pages"
+    with pytest.raises(LatteError, match="the page must have one"):
+        pages.filled("no markers", ROOT / pages.RESULTS)
