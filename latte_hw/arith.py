@@ -1,12 +1,13 @@
 """Integer arithmetic shared by the blocks: saturation, the split into high and low part, pipelined sums."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 
 from latte_hw.config import Split
-from latte_hw.params import HeadParams
+from latte_hw.params import HeadParams, unsigned_bits
 
 
 def high_shape(params: HeadParams) -> Any:
@@ -60,19 +61,71 @@ def adder_tree(m: Module, terms: Sequence[tuple[Value, bool]], name: str) -> tup
                 total, negative = first - second, False
             else:
                 total, negative = first + second, first_negative
-            following.append((_registered(m, total, f"{name}_{level}_{index // 2}"), negative))
+            following.append((register(m, total, f"{name}_{level}_{index // 2}"), negative))
         if len(terms) % 2:
             value, negative = terms[-1]
-            following.append((_registered(m, value, f"{name}_{level}_{len(terms) // 2}"), negative))
+            following.append((register(m, value, f"{name}_{level}_{len(terms) // 2}"), negative))
         terms = following
         level += 1
     value, negative = terms[0]
     if negative:
-        return _registered(m, -value, f"{name}_negated"), level + 1
+        return register(m, -value, f"{name}_negated"), level + 1
     return value, level
 
 
-def _registered(m: Module, value: Value, name: str) -> Value:
-    register = Signal(value.shape(), name=name)
-    m.d.sync += register.eq(value)
-    return register
+@dataclass(frozen=True)
+class Addend:
+    """An unsigned number and the greatest value that it takes."""
+
+    value: Value
+    greatest: int
+
+
+def pairwise_sums(m: Module, lists: Sequence[Sequence[Addend]], name: str) -> list[list[Addend]]:
+    """One level of the sums of many lists: neighbours of each list added, an odd last one kept, all registered."""
+    sums: list[list[Addend]] = []
+    for index, addends in enumerate(lists):
+        following = []
+        for first, second in zip(addends[::2], addends[1::2], strict=False):
+            greatest = first.greatest + second.greatest
+            total = (first.value + second.value)[: unsigned_bits(greatest)]
+            following.append(Addend(register(m, total, f"{name}_{index}_{len(following)}"), greatest))
+        if len(addends) % 2:
+            last = addends[-1]
+            following.append(Addend(register(m, last.value, f"{name}_{index}_last"), last.greatest))
+        sums.append(following)
+    return sums
+
+
+def weighted_sum(m: Module, planes: Sequence[Value], last_negative: bool, name: str) -> tuple[Value, int]:
+    """`Σ 2^b · planes[b]`, the last one subtracted if `last_negative`, with a register after every level of pairs.
+
+    Returns the sum and its latency of ⌈log2(number of planes)⌉ cycles (1 for a lone negative plane). What lies below
+    the heavier plane of a pair passes by its adder.
+    """
+    terms: list[tuple[int, Value]] = list(enumerate(planes))  # (weight, value); the sign stays with the last one
+    level = 0
+    while len(terms) > 1:
+        heavier: list[tuple[int, Value]] = []
+        for index in range(0, len(terms) - 1, 2):
+            (weight, low), (high_weight, high) = terms[index : index + 2]
+            shift = high_weight - weight
+            negative = last_negative and index + 2 == len(terms)
+            last_negative = last_negative and not negative
+            upper = (low >> shift) - high if negative else (low >> shift) + high
+            joined = Cat(low[:shift], upper)
+            total = joined.as_signed() if upper.shape().signed else joined.as_unsigned()
+            heavier.append((weight, register(m, total, f"{name}_{level}_{index // 2}")))
+        if len(terms) % 2:
+            weight, value = terms[-1]
+            heavier.append((weight, register(m, value, f"{name}_{level}_{len(terms) // 2}")))
+        terms, level = heavier, level + 1
+    value = terms[0][1]
+    return (register(m, -value, f"{name}_negated"), level + 1) if last_negative else (value, level)
+
+
+def register(m: Module, value: Value, name: str) -> Signal:
+    """`value` one cycle later; not reset, since what passes a pipeline is void until `valid` follows it."""
+    result = Signal(value.shape(), name=name, reset_less=True)
+    m.d.sync += result.eq(value)
+    return result

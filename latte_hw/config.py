@@ -36,9 +36,11 @@ class Rule(StrEnum):
 
 
 class Dot(StrEnum):
-    """How the dot products are built; the two are bit-equal."""
+    """How the dot products are built; all are bit-equal."""
 
-    TABLES = "tables"  # query-stationary lookup tables in LUT RAM (distributed arithmetic)
+    TABLES = "tables"  # lookup tables of 4 dimensions and 2 queries: LUT RAM of 32 words (7-series and later)
+    SMALL_TABLES = "small_tables"  # of 3 dimensions and 2 queries: LUT RAM of 16 words (ECP5)
+    SINGLE_TABLES = "single_tables"  # of 4 dimensions and 1 query: 16 words, fewest LUTs; a gap between queries
     MULTIPLIERS = "multipliers"  # one multiplier per element: the readable reference
 
 

@@ -141,7 +141,10 @@ def _latencies(params: HeadParams) -> dict[str, int | str]:
         "weighted_sum": params.weighted_sum_latency,
         "cycle_slack": params.cycle_slack,
         "latency_constant": params.latency_constant,
-        "cycles_per_query": "max(ceil(valid_keys / keys_per_cycle), kept, query_prepare_cycles) + cycle_slack",
+        "query_gap": params.query_gap,
+        "normalise_cycles": params.normalise_cycles,
+        "cycles_per_query": "max(max(ceil(valid_keys / keys_per_cycle), kept) + query_gap, query_prepare_cycles, "
+        "normalise_cycles) + cycle_slack",
         "query_latency": "query_prepare_cycles + 2 * beats + 2 * kept + latency_constant",
     }
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Shape, Signal
+from amaranth.hdl import Module, Mux, Shape, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -42,44 +42,48 @@ class MS4BEstimator(wiring.Component):
         lanes = params.config.keys_per_cycle
         high = Shape.cast(high_shape(params))
 
+        # What a scan needs, so that neither its last beat nor the mask of that takes more than a comparison.
+        scan_shape = data.StructLayout({"buffer": 1, "last_beat": params.beat_bits, "lanes": range(lanes + 1)})
+        scan = Signal(scan_shape)
+        last_key = Signal(params.count_bits)
+        offered = self.i_query.payload.scan
+        m.d.comb += [scan.buffer.eq(offered.buffer), last_key.eq(offered.valid_keys - 1)]
+        with m.If(offered.valid_keys != 0):
+            m.d.comb += [scan.last_beat.eq(last_key >> params.lane_bits), scan.lanes.eq((last_key & (lanes - 1)) + 1)]
+
         m.submodules.dot = dot = stationary_dot(
             params.config.dot,
             head_dim=params.config.head_dim,
             queries={"high": high},
             terms={"estimate": Term("high", high)},
             lanes=lanes,
-            tag_shape=payloads.scan,
+            tag_shape=scan_shape,
         )
         m.submodules.landing = landing = ReservedFifo(payloads.estimate_beat, params.estimator_landing_depth)
         wiring.connect(m, landing.o, wiring.flipped(self.o_beat))
         m.d.comb += [
             dot.i_query.valid.eq(self.i_query.valid),
             dot.i_query.payload.parts.high.eq(self.i_query.payload.high),
-            dot.i_query.payload.tag.eq(self.i_query.payload.scan),
+            dot.i_query.payload.tag.eq(scan),
             self.i_query.ready.eq(dot.i_query.ready),
         ]
 
-        # Scan: one beat is sent on its way per cycle. `beat` and the key number of its lane 0 start at 0 for each row.
+        # Scan: one beat is sent on its way per cycle; `beat` starts at 0 for each row.
         beat = Signal(params.beat_bits)
-        first_key = Signal(params.count_bits)
-        valid_keys = dot.o_prepared.payload.valid_keys
         sent = Signal()
-        position = Signal(data.StructLayout({k: payloads.estimate_beat[k].shape for k in ("mask", "beat", "last")}))
+        position = Signal(data.StructLayout({"beat": params.beat_bits, "last": 1, "lanes": range(lanes + 1)}))
         m.d.comb += [
             sent.eq(dot.o_prepared.valid & landing.o_room),
             landing.i_reserve.eq(sent),
             position.beat.eq(beat),
-            position.last.eq(first_key + lanes >= valid_keys),
+            position.last.eq(beat == dot.o_prepared.payload.last_beat),
+            position.lanes.eq(dot.o_prepared.payload.lanes),
             dot.o_prepared.ready.eq(sent & position.last),
             self.beat_port.buffer.eq(dot.o_prepared.payload.buffer),
             self.beat_port.address.eq(beat),
         ]
-        for lane in range(lanes):
-            m.d.comb += position.mask[lane].eq(first_key + lane < valid_keys)
         with m.If(sent):
-            m.d.sync += [beat.eq(beat + 1), first_key.eq(first_key + lanes)]
-            with m.If(position.last):
-                m.d.sync += [beat.eq(0), first_key.eq(0)]
+            m.d.sync += beat.eq(Mux(position.last, 0, beat + 1))
 
         # The beat's keys arrive from the store, then its estimates from the dot product; its position keeps pace.
         read = delayed(m, sent, params.store_latency, "sent_read")
@@ -93,8 +97,9 @@ class MS4BEstimator(wiring.Component):
         m.d.comb += [
             landing.i.valid.eq(dot.o.valid),
             landing.i.payload.estimates.eq(dot.o.payload.estimate),
-            landing.i.payload.mask.eq(landed_position.mask),
             landing.i.payload.beat.eq(landed_position.beat),
             landing.i.payload.last.eq(landed_position.last),
         ]
+        for lane in range(lanes):
+            m.d.comb += landing.i.payload.mask[lane].eq(~landed_position.last | (lane < landed_position.lanes))
         return m

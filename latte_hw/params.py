@@ -8,7 +8,7 @@ scales are computed here. Needs the standard library only.
 import math
 from dataclasses import dataclass
 
-from latte_hw.timing import TABLE_ENTRIES, HeadTiming, multiplier_dot_latency, table_dot_latency
+from latte_hw.timing import TABLE_SHAPES, HeadTiming, TableShape, multiplier_dot_latency, tree_levels
 from latte_hw.widths import (
     EXP_GUARD_BITS,
     SCALE_MANTISSA_BITS,
@@ -23,13 +23,14 @@ __all__ = [
     "EXP_GUARD_BITS",
     "SCALE_MANTISSA_BITS",
     "SCALE_SHIFT_BITS",
-    "TABLE_ENTRIES",
+    "TABLE_SHAPES",
     "HeadParams",
     "Range",
+    "TableShape",
     "ceil_div",
     "multiplier_dot_latency",
     "signed_bits",
-    "table_dot_latency",
+    "tree_levels",
     "unsigned_bits",
 ]
 

@@ -29,9 +29,9 @@ def shape_range(shape: Shape) -> tuple[int, int]:
 
 
 def store_at(m: Module, registers: list[Any], place: Value, value: Any) -> None:
-    """Write one of two registers in the present condition."""
+    """Write one of two registers, or the only one, in the present condition."""
     with m.If(place):
-        m.d.sync += registers[1].eq(value)
+        m.d.sync += registers[-1].eq(value)
     with m.Else():
         m.d.sync += registers[0].eq(value)
 
@@ -39,7 +39,7 @@ def store_at(m: Module, registers: list[Any], place: Value, value: Any) -> None:
 class StationaryDot(wiring.Component):
     """`lanes` keys per cycle against a stationary query: `term[lane] = Σ_d query[term.query][d] · key[term][lane][d]`.
 
-    The next query is prepared while keys of the present one pass; two queries are held at a time.
+    With two `places`, the next query is prepared while keys of the present one pass; with one, when they have passed.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ class StationaryDot(wiring.Component):
     Members
     -------
     i_query
-        A query: `parts.<name>` and its `tag`. Taken when it is prepared: `prepare_cycles` after it is offered, if one
-        of the two places is free. The payload must be stable meanwhile, as in every stream.
+        A query: `parts.<name>` and its `tag`. Taken `prepare_cycles` after it is offered, if a place is free. The
+        payload must be stable meanwhile, as in every stream.
     o_prepared
         Tag of the oldest prepared query whose keys are not all on their way yet. The transfer announces that its last
         key has been sent.
@@ -70,6 +70,7 @@ class StationaryDot(wiring.Component):
     """
 
     prepare_cycles: int
+    places: int
 
     def __init__(
         self,
@@ -114,31 +115,36 @@ class StationaryDot(wiring.Component):
     def term_latency(self, term: Term) -> int:
         raise NotImplementedError
 
-    def elaborate_places(self, m: Module, prepared: Value) -> tuple[Value, Value, Value]:
-        """Bookkeeping of the two places: `prepared` is high when the offered query is completely in place.
+    def elaborate_places(self, m: Module, taken: Value, prepared: Value | None = None) -> tuple[Value, Value, Value]:
+        """Bookkeeping of the places: `taken` is high when the offered query has been read completely, `prepared`
+        (the same, unless given) when it is in place.
 
-        Returns (a place is free, the place being filled, the place being read).
+        Returns (a place is free, the place being filled, the place being read); a place has no bits if there is one.
         """
-        held = Signal(range(3))
-        waiting = Signal(range(3))
-        fill_place, take_place, read_place = Signal(), Signal(), Signal()
-        tags = [Signal(self.tag_shape, name=f"tag_{place}") for place in range(2)]
-        taken = self.o_prepared.valid & self.o_prepared.ready
+        held, waiting = Signal(range(self.places + 1)), Signal(range(self.places + 1))
+        fill_place, take_place, read_place = (
+            Signal(self.places - 1, name=f"{n}_place") for n in ("fill", "take", "read")
+        )
+        tags = [Signal(self.tag_shape, name=f"tag_{place}") for place in range(self.places)]
+        sent = self.o_prepared.valid & self.o_prepared.ready
         released = self.i_keys.valid & self.i_keys.payload.last
         m.d.comb += [
-            self.i_query.ready.eq(prepared),
+            self.i_query.ready.eq(taken),
             self.o_prepared.valid.eq(waiting != 0),
-            Value.cast(self.o_prepared.payload).eq(Mux(take_place, Value.cast(tags[1]), Value.cast(tags[0]))),
+            Value.cast(self.o_prepared.payload).eq(Mux(take_place, Value.cast(tags[-1]), Value.cast(tags[0]))),
         ]
-        m.d.sync += [held.eq(held + prepared - released), waiting.eq(waiting + prepared - taken)]
-        with m.If(prepared):
+        m.d.sync += [
+            held.eq(held + taken - released),
+            waiting.eq(waiting + (taken if prepared is None else prepared) - sent),
+        ]
+        with m.If(taken):
             m.d.sync += fill_place.eq(~fill_place)
             store_at(m, tags, fill_place, self.i_query.payload.tag)
-        with m.If(taken):
+        with m.If(sent):
             m.d.sync += take_place.eq(~take_place)
         with m.If(released):
             m.d.sync += read_place.eq(~read_place)
-        return held != 2, fill_place, read_place
+        return held != self.places, fill_place, read_place
 
     def elaborate_result(self, m: Module, term: str, lane: int, value: Value, latency: int) -> None:
         """Put one dot product, `latency` cycles old, on the output, as late as the slowest term."""

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from latte_hw.config import GROUP_SIZE, Dot
+from latte_hw.config import Dot
 from latte_hw.widths import HeadWidths, ceil_div
 
-TABLE_ENTRIES = 2**GROUP_SIZE
-"""Entries of one lookup table of a query-stationary dot product, and the cycles that filling them takes."""
+NORMALISE_CYCLES = 16
+"""Cycles that the normaliser may take for a row, however few keys it has."""
 
 
 def tree_levels(terms: int) -> int:
@@ -14,9 +14,37 @@ def tree_levels(terms: int) -> int:
     return (terms - 1).bit_length()
 
 
-def table_dot_latency(head_dim: int, key_bits: int, key_signed: bool) -> int:
-    """Cycles of a table dot product: table read, sums over groups and bit planes, negation of a lone sign plane."""
-    return 1 + tree_levels(head_dim // GROUP_SIZE) + tree_levels(key_bits) + (key_bits == 1 and key_signed)
+@dataclass(frozen=True)
+class TableShape:
+    """Lookup tables of a query-stationary dot product."""
+
+    group_dims: int
+    """Dimensions that share one table."""
+
+    places: int
+    """Queries that a table holds. With 2, the next query is filled in while keys of the present one pass."""
+
+    @property
+    def entries(self) -> int:
+        """Entries per query, and the cycles that filling them takes."""
+        return 2**self.group_dims
+
+    @property
+    def fill_latency(self) -> int:
+        """Cycles from an address to its entry: masked elements, their sum. The entry is written in the next one."""
+        return 1 + tree_levels(self.group_dims)
+
+    def dot_latency(self, head_dim: int, key_bits: int, key_signed: bool) -> int:
+        """Cycles of a dot product: table read, sums over groups and bit planes, negation of a lone sign plane.
+
+        A head_dim that is no power of two takes one more addend beside the groups.
+        """
+        addends = ceil_div(head_dim, self.group_dims) + (head_dim != 1 << tree_levels(head_dim))
+        return 1 + tree_levels(addends) + tree_levels(key_bits) + (key_bits == 1 and key_signed)
+
+
+TABLE_SHAPES = {Dot.TABLES: TableShape(4, 2), Dot.SMALL_TABLES: TableShape(3, 2), Dot.SINGLE_TABLES: TableShape(4, 1)}
+"""Tables of every kind of dot product that uses them."""
 
 
 def multiplier_dot_latency(head_dim: int) -> int:
@@ -80,19 +108,40 @@ class HeadTiming(HeadWidths):
     @property
     def query_prepare_cycles(self) -> int:
         """Cycles to prepare a query, overlapped with the one before (F)."""
-        return TABLE_ENTRIES if self.config.dot is Dot.TABLES else 1
+        return self.tables.entries if self.tables else 1
+
+    @property
+    def tables(self) -> TableShape | None:
+        return TABLE_SHAPES.get(self.config.dot)
+
+    @property
+    def places(self) -> int:
+        """Queries that the estimator or the reuse datapath prepares and holds at a time."""
+        return self.tables.places if self.tables else 2
+
+    @property
+    def fill_latency(self) -> int:
+        """From taking a query to its first beat, beyond one cycle."""
+        return self.tables.fill_latency if self.tables else 0
+
+    @property
+    def refill_cycles(self) -> int:
+        """From sending a query's last beat to its place holding another query: read the store, fill."""
+        return self.store_latency + self.query_prepare_cycles + self.fill_latency
 
     @property
     def gapless_beats(self) -> int:
-        """Beats of a query that hide the preparation of the query after the next one: no gap between such queries.
+        """With two places: beats of a query that hide the preparation of the query after the next one."""
+        return self.refill_cycles
 
-        The tables of a query are free when its last beat has come from the store.
-        """
-        return self.query_prepare_cycles + self.store_latency
+    @property
+    def query_gap(self) -> int:
+        """Idle cycles between two queries, however long they are; with two places none."""
+        return 0 if self.places == 2 else self.refill_cycles
 
     def dot_latency(self, key_bits: int, key_signed: bool) -> int:
-        if self.config.dot is Dot.TABLES:
-            return table_dot_latency(self.config.head_dim, key_bits, key_signed)
+        if self.tables:
+            return self.tables.dot_latency(self.config.head_dim, key_bits, key_signed)
         return multiplier_dot_latency(self.config.head_dim)
 
     @property
@@ -133,7 +182,7 @@ class HeadTiming(HeadWidths):
     @property
     def normalise_lanes(self) -> int:
         """Elements of an output row divided per cycle: enough to keep up with queries that take `F` cycles."""
-        return ceil_div(self.config.head_dim, TABLE_ENTRIES)
+        return ceil_div(self.config.head_dim, NORMALISE_CYCLES)
 
     @property
     def normalise_cycles(self) -> int:
@@ -154,14 +203,25 @@ class HeadTiming(HeadWidths):
     """Cycles that a query may take beyond its slowest arm (c)."""
 
     def cycles_per_query(self, valid_keys: int, kept: int) -> int:
-        """Bound on the average distance of consecutive outputs of a stream of queries (DESIGN: max + c)."""
-        return max(self.beats(valid_keys), kept, self.query_prepare_cycles, self.normalise_cycles) + self.cycle_slack
+        """Bound on the average distance of consecutive outputs of a stream of queries (DESIGN: max + c).
+
+        With one place the refill of a place adds to its beats or kept keys, instead of being hidden behind them.
+        """
+        slowest = max(self.beats(valid_keys), kept) + self.query_gap
+        return max(slowest, self.query_prepare_cycles, self.normalise_cycles) + self.cycle_slack
 
     @property
     def latency_constant(self) -> int:
         """Cycles of a lone query that do not depend on its keys: every block's latency and every queue once."""
         queues = 9 * self.fifo_latency
-        blocks = self.estimator_latency + self.filter_latency + 2 + self.reuse_latency + self.softmax_pipeline
+        blocks = (
+            self.fill_latency
+            + self.estimator_latency
+            + self.filter_latency
+            + 2
+            + self.reuse_latency
+            + self.softmax_pipeline
+        )
         return queues + blocks + self.weighted_sum_latency
 
     def query_latency(self, valid_keys: int, kept: int) -> int:

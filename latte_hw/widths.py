@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
-from latte_hw.config import GROUP_SIZE, TOTAL_BITS, LatteConfig, Reuse, Rule, Split
+from latte_hw.config import TOTAL_BITS, LatteConfig, Reuse, Rule, Split
 
 SCALE_MANTISSA_BITS = 16
 SCALE_SHIFT_BITS = 6
@@ -70,11 +70,6 @@ class HeadWidths:
         if self.low_signed:
             return -(2 ** (self.low_bits - 1)), 2 ** (self.low_bits - 1) - 1
         return 0, 2**self.low_bits - 1
-
-    @property
-    def groups(self) -> int:
-        """Lookup tables of one query: one for every `GROUP_SIZE` dimensions."""
-        return self.config.head_dim // GROUP_SIZE
 
     # --- scores -------------------------------------------------------------------------------------------------
 

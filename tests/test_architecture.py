@@ -27,6 +27,7 @@ LAYERS: tuple[set[str], ...] = (
     {"dense_payloads"},
     {"streams"},
     {"stationary"},
+    {"table_dot"},
     {"dot"},
     {"sequencer", "kv_store", "estimator", "threshold_filter", "reuse_datapath", "softmax", "weighted_sum"},
     {"dense_blocks", "dense_scores", "dense_softmax", "dense_weighted_sum"},

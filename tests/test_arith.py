@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golden.arith import split
-from latte_hw.arith import adder_tree, high_part, high_shape, low_part, low_shape, saturate_element
+from latte_hw.arith import (
+    Addend,
+    adder_tree,
+    high_part,
+    high_shape,
+    low_part,
+    low_shape,
+    pairwise_sums,
+    saturate_element,
+    weighted_sum,
+)
 from latte_hw.config import LatteConfig, Split
 from latte_hw.params import HeadParams
 from latte_hw.streams import Valid, delayed
@@ -110,3 +120,49 @@ def test_adder_tree(negative, shape, seed):
     assert run.outputs["o"] == (terms @ np.where(negative, -1, 1)).tolist()
     assert run.cycles["o"] == [cycle + block.latency for cycle in run.cycles["i"]]
     assert block.reported_latency == block.latency
+
+
+class Planes(wiring.Component):
+    """Lists of unsigned numbers, each summed up by pairs, and the sums by their weights."""
+
+    def __init__(self, planes: int, addends: int, greatest: int, last_negative: bool, top_flipped: bool) -> None:
+        self.greatest, self.last_negative, self.top_flipped = greatest, last_negative, top_flipped
+        layout = data.ArrayLayout(data.ArrayLayout(unsigned(greatest.bit_length()), addends), planes)
+        super().__init__({"i": In(Valid(layout)), "o": Out(Valid(signed(24)))})
+        self.latency = tree_levels(addends) + tree_levels(planes) + (planes == 1 and last_negative)
+
+    def elaborate(self, _platform: Any) -> Module:
+        m = Module()
+        planes = [[Addend(Value.cast(x), self.greatest) for x in plane] for plane in self.i.payload]
+        while len(planes[0]) > 1:
+            planes = pairwise_sums(m, planes, f"sums_of_{len(planes[0])}")
+        self.greatest_sum = planes[0][0].greatest
+        totals = [plane[0].value.as_signed() if self.top_flipped else plane[0].value for plane in planes]
+        total, _ = weighted_sum(m, totals, self.last_negative, "planes")
+        m.d.comb += self.o.valid.eq(delayed(m, self.i.valid, self.latency, "valid"))
+        m.d.comb += self.o.payload.eq(total)
+        m.d.sync += Signal(name="clocked").eq(1)  # a single number has no register
+        return m
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    planes=st.integers(1, 8),
+    addends=st.integers(1, 7),
+    greatest=st.integers(1, 60),
+    last_negative=st.booleans(),
+    top_flipped=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_sums_of_bit_planes(planes, addends, greatest, last_negative, top_flipped, seed):
+    x = np.random.default_rng(seed).integers(0, greatest, (4, planes, addends), endpoint=True)
+    x[0], x[1] = 0, greatest
+    block = Planes(planes, addends, greatest, last_negative, top_flipped)
+    run = run_block(block, {"i": x.tolist()}, {"o": len(x)})
+    assert block.greatest_sum == greatest * addends
+    half = 1 << ((greatest * addends).bit_length() - 1)
+    sums = x.sum(axis=2)
+    sums = (sums ^ half) - half if top_flipped else sums  # two's complement
+    weights = 2 ** np.arange(planes) * np.where(np.arange(planes) == planes - 1, -1 if last_negative else 1, 1)
+    assert run.outputs["o"] == (sums @ weights).tolist()
+    assert run.cycles["o"] == [cycle + block.latency for cycle in run.cycles["i"]]

@@ -12,14 +12,18 @@ from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
 from latte_hw.config import Dot
-from latte_hw.dot import MultiplierDot, StationaryDot, TableDot, Term, shape_range, stationary_dot
-from latte_hw.params import TABLE_ENTRIES, multiplier_dot_latency, table_dot_latency
+from latte_hw.dot import MultiplierDot, StationaryDot, Term, stationary_dot
+from latte_hw.params import TABLE_SHAPES, multiplier_dot_latency
+from latte_hw.stationary import shape_range
 from latte_hw.streams import Valid
 from sim.block_bench import BlockRun, run_block
 from sim.streams import Flow
 
 TAG_BITS = 6
-PREPARE_CYCLES = {Dot.TABLES: TableDot.prepare_cycles, Dot.MULTIPLIERS: MultiplierDot.prepare_cycles}
+PREPARE_CYCLES = {kind: tables.entries for kind, tables in TABLE_SHAPES.items()}
+PREPARE_CYCLES[Dot.MULTIPLIERS] = MultiplierDot.prepare_cycles
+FILL_LATENCY = {kind: tables.fill_latency for kind, tables in TABLE_SHAPES.items()} | {Dot.MULTIPLIERS: 0}
+TWO_PLACES = [Dot.TABLES, Dot.SMALL_TABLES, Dot.MULTIPLIERS]
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ def rtl_dot(data: Data, kind: Dot, name: str, flow: str = Flow.FREE, seed: int =
 def test_against_plain_integers_and_each_other(name):
     data = draw(VARIANTS[name], [3, 1, 5, 1, 1], seed=4)
     runs = [rtl_dot(data, kind, name) for kind in Dot]
-    assert runs[0].outputs == runs[1].outputs
+    assert all(run.outputs == runs[0].outputs for run in runs)
     assert runs[0].outputs["o"] == ref_dot(data, VARIANTS[name])
     assert runs[0].outputs["o_tag"] == [0, 1, 2, 3, 4]
 
@@ -170,40 +174,51 @@ def test_under_every_flow(kind, flow, seed):
 @pytest.mark.parametrize("kind", Dot)
 def test_latency(kind, name):
     variant = VARIANTS[name]
-    if kind is Dot.TABLES:
-        documented = max(table_dot_latency(variant.head_dim, key.width, key.signed) for _, _, key in variant.terms)
-    else:
+    if kind is Dot.MULTIPLIERS:
         documented = multiplier_dot_latency(variant.head_dim)
+    else:
+        latency = TABLE_SHAPES[kind].dot_latency
+        documented = max(latency(variant.head_dim, key.width, key.signed) for _, _, key in variant.terms)
     run = rtl_dot(draw(variant, [2, 3], seed=0), kind, name)
     assert run.cycles["o"] == [cycle + documented for cycle in run.cycles["i_keys"]]
 
 
 def test_prepare_cycles():
-    assert PREPARE_CYCLES == {Dot.TABLES: TABLE_ENTRIES, Dot.MULTIPLIERS: 1}
+    assert PREPARE_CYCLES == {Dot.TABLES: 16, Dot.SMALL_TABLES: 8, Dot.SINGLE_TABLES: 16, Dot.MULTIPLIERS: 1}
 
 
 @pytest.mark.parametrize("kind", Dot)
-def test_preparing_takes_prepare_cycles_and_two_queries_are_held(kind):
+def test_preparing_takes_prepare_cycles_and_no_more_queries_are_held_than_there_are_places(kind):
     name, cycles = "one group pair", PREPARE_CYCLES[kind]
     dot = stationary_dot(kind, **VARIANTS[name].parameters())
+    places = 2 if kind in TWO_PLACES else 1
+    assert dot.places == places
     queries = [{"parts": {"high": [0] * 8}, "tag": index} for index in range(4)]
-    run = run_block(dot, {"i_query": queries[:2]}, {})
+    run = run_block(dot, {"i_query": queries[:places]}, {})
     # Offered from cycle 0; the transfer is in the last of `prepare_cycles` cycles.
-    assert run.cycles["i_query"] == [cycles - 1, 2 * cycles - 1]
+    assert run.cycles["i_query"] == [cycles - 1, 2 * cycles - 1][:places]
     dot = stationary_dot(kind, **VARIANTS[name].parameters())
     with pytest.raises(AssertionError, match="i_query has 1 left"):
-        run_block(dot, {"i_query": queries[:3]}, {}, cycle_limit=100)
+        run_block(dot, {"i_query": queries[: places + 1]}, {}, cycle_limit=100)
 
 
-@pytest.mark.parametrize("kind", Dot)
+@pytest.mark.parametrize("kind", TWO_PLACES)
 @pytest.mark.parametrize("extra", [0, 3])
-def test_no_gap_between_queries_whose_keys_take_prepare_cycles(kind, extra):
-    name, cycles = "one group pair", PREPARE_CYCLES[kind]
+def test_no_gap_between_queries_whose_keys_take_the_time_to_prepare(kind, extra):
+    name, cycles = "one group pair", PREPARE_CYCLES[kind] + FILL_LATENCY[kind]
     run = rtl_dot(draw(VARIANTS[name], [cycles + extra] * 6, seed=5), kind, name)
     assert {after - before for before, after in pairwise(run.cycles["i_keys"])} == {1}
 
 
-@pytest.mark.parametrize("kind", Dot)
+@pytest.mark.parametrize("keys", [1, 40])
+def test_with_one_place_a_query_is_prepared_when_the_keys_of_the_last_have_passed(keys):
+    kind, name = Dot.SINGLE_TABLES, "one group pair"
+    run = rtl_dot(draw(VARIANTS[name], [keys] * 4, seed=5), kind, name)
+    distances = {after - before for before, after in pairwise(run.cycles["o_tag"])}
+    assert distances == {keys + PREPARE_CYCLES[kind] + FILL_LATENCY[kind]}
+
+
+@pytest.mark.parametrize("kind", TWO_PLACES)
 def test_queries_of_few_keys_are_prepare_cycles_apart(kind):
     name, cycles = "one group pair", PREPARE_CYCLES[kind]
     run = rtl_dot(draw(VARIANTS[name], [1] * 8, seed=6), kind, name)

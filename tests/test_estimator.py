@@ -20,6 +20,8 @@ from sim.streams import Flow
 TINY = LatteConfig(head_dim=8, max_keys=40, keys_per_cycle=4)
 CONFIGURATIONS = {
     "tables": TINY,
+    "small tables": TINY.replace(dot=Dot.SMALL_TABLES),
+    "single tables": TINY.replace(dot=Dot.SINGLE_TABLES, head_dim=12),
     "multipliers": TINY.replace(dot=Dot.MULTIPLIERS),
     "one key per cycle": TINY.replace(keys_per_cycle=1, max_keys=20),
     "one buffer": TINY.replace(kv_buffers=1, head_dim=12),
@@ -115,18 +117,27 @@ def test_random_scans(seed):
 def test_latency(name):
     params = HeadParams(CONFIGURATIONS[name])
     cycles = run_estimator(draw(params, 3, [3]), params).cycles
-    first_read = cycles["i_query"][0] + 1
+    first_read = cycles["i_query"][0] + 1 + params.fill_latency
     assert cycles["i_query"] == [params.query_prepare_cycles - 1]
     assert cycles["o_beat"][0] - first_read == params.estimator_latency + params.fifo_latency
 
 
-@pytest.mark.parametrize("dot", Dot)
+@pytest.mark.parametrize("dot", [Dot.TABLES, Dot.SMALL_TABLES, Dot.MULTIPLIERS])
 def test_no_gap_between_queries_that_take_gapless_beats(dot):
-    params = HeadParams(LatteConfig(head_dim=8, max_keys=40, keys_per_cycle=2, dot=dot))
+    params = HeadParams(LatteConfig(head_dim=8, max_keys=48, keys_per_cycle=2, dot=dot))
+    assert params.query_gap == 0
     enough = 2 * params.gapless_beats
     for valid_keys, gapless in ((enough, True), (enough - 1, True), (enough - 2, False)):
-        cycles = run_estimator(draw(params, 4, [valid_keys, 40, *[valid_keys] * 4]), params).cycles["o_beat"]
+        cycles = run_estimator(draw(params, 4, [valid_keys, 48, *[valid_keys] * 4]), params).cycles["o_beat"]
         assert ({after - before for before, after in pairwise(cycles)} == {1}) == gapless
+
+
+@pytest.mark.parametrize("beats", [1, 20])
+def test_with_one_place_queries_are_a_gap_apart(beats):
+    params = HeadParams(LatteConfig(head_dim=8, max_keys=40, keys_per_cycle=2, dot=Dot.SINGLE_TABLES))
+    cycles = run_estimator(draw(params, 4, [2 * beats] * 5), params).cycles["o_beat"]
+    assert cycles[beats] - cycles[beats - 1] == 1 + params.query_gap
+    assert cycles[-1] - cycles[0] == 4 * (beats + params.query_gap) + beats - 1
 
 
 def test_queries_of_few_beats_are_prepare_cycles_apart():

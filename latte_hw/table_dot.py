@@ -1,0 +1,138 @@
+"""Query-stationary dot products without a multiplier: tables of the query, read by the bit planes of the keys."""
+
+from itertools import product
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
+from amaranth.lib import data, memory
+
+from latte_hw.arith import Addend, pairwise_sums, register, weighted_sum
+from latte_hw.params import TableShape, tree_levels
+from latte_hw.stationary import StationaryDot, Term
+from latte_hw.streams import delayed
+
+LUT_RAM: dict[str, Any] = {"ram_style": "distributed"}
+"""Attribute of a table: with many read ports, Yosys's search for a block RAM that fits grows beyond any memory."""
+
+
+class TableDot(StationaryDot):
+    """Distributed arithmetic: `Σ_d q[d]·k[d] = Σ_b ±2^b · Σ_d q[d]·k[d][b]`, the sign plane of a signed key subtracted.
+
+    Dimensions are taken in groups of 3 or 4. For every group, a table in LUT RAM holds the sums of all subsets of the
+    query's elements. One bit plane of a key's elements addresses it; the entries of all groups add up to the plane's
+    dot product, and the planes add up with their weights. There is a register after every addition.
+
+    A signed query element is raised by half its range wherever it is used or left out, so that all sums over groups
+    are unsigned and spend no bit on signs. With D padded to a power of two by such halves, the raise of a plane is half
+    the range of its sum: inverting its top bit takes it away.
+
+    Filling takes one cycle per entry, with the counter's bits as masks of the elements.
+
+    Parameters
+    ----------
+    tables
+        Dimensions of a group, and queries that a table holds.
+    """
+
+    def __init__(self, *, tables: TableShape, **parameters: Any) -> None:
+        self.tables = tables
+        self.places = tables.places
+        self.prepare_cycles = tables.entries
+        super().__init__(**parameters)
+
+    @property
+    def groups(self) -> list[range]:
+        """Dimensions of every group; the last one may be smaller."""
+        size = self.tables.group_dims
+        return [range(first, min(first + size, self.head_dim)) for first in range(0, self.head_dim, size)]
+
+    def term_latency(self, term: Term) -> int:
+        return self.tables.dot_latency(self.head_dim, term.key.width, term.key.signed)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        step = Signal(self.tables.group_dims)
+        prepared, written = Signal(), Signal()
+        free, fill_place, read_place = self.elaborate_places(m, prepared, written)
+        filling = self.i_query.valid & free
+        with m.If(filling):
+            m.d.sync += step.eq(step + 1)
+        fill_latency = self.tables.fill_latency
+        m.d.comb += [
+            prepared.eq(filling & step.all()),
+            written.eq(delayed(m, prepared, fill_latency, "written")),
+        ]
+        write_enable = delayed(m, filling, fill_latency, "write_enable")
+        write_address = delayed(m, Cat(step, fill_place), fill_latency, "write_address")
+
+        tables: dict[tuple[str, int], tuple[memory.Memory, int]] = {}
+        for part in self.queries:
+            for group, entry in enumerate(self._entries(m, part, step)):
+                depth = self.tables.entries * self.places
+                table = memory.Memory(shape=len(entry.value), depth=depth, init=[], attrs=LUT_RAM)
+                m.submodules[f"table_{part}_{group}"] = table
+                tables[part, group] = table, entry.greatest
+                write_port = table.write_port()
+                m.d.comb += [
+                    write_port.addr.eq(write_address),
+                    write_port.data.eq(entry.value),
+                    write_port.en.eq(write_enable),
+                ]
+
+        m.d.comb += self.o.valid.eq(delayed(m, self.i_keys.valid, self.latency, "valid"))
+        for (name, term), lane in product(self.terms.items(), range(self.lanes)):
+            keys = Signal(data.ArrayLayout(term.key, self.head_dim), name=f"{name}_{lane}_keys")
+            m.d.comb += keys.eq(self.i_keys.payload.terms[name][lane])  # short: Amaranth copies what is sliced
+            planes = []
+            for bit in range(term.key.width):
+                entries = []
+                for group, dims in enumerate(self.groups):
+                    table, greatest = tables[term.query, group]
+                    read_port = table.read_port(domain="comb")
+                    unused = Const(0, self.tables.group_dims - len(dims))
+                    m.d.comb += read_port.addr.eq(Cat(*(keys[d][bit] for d in dims), unused, read_place))
+                    read = register(m, read_port.data, f"{name}_{lane}_plane_{bit}_entry_{group}")
+                    entries.append(Addend(read, greatest))
+                planes.append(entries)
+            total, latency = self._total(m, planes, term, f"{name}_{lane}")
+            self.elaborate_result(m, name, lane, total, 1 + latency)
+        return m
+
+    def _entries(self, m: Module, part: str, mask: Value) -> list[Addend]:
+        """The entry of every group at the address that `mask` was `fill_latency` cycles ago."""
+        shape = self.queries[part]
+        subsets = []
+        for dims in self.groups:
+            elements = []
+            for bit, d in zip(mask, dims, strict=False):
+                raised = Value.cast(self.i_query.payload.parts[part][d]).as_unsigned() ^ _half(shape)
+                element = register(m, Mux(bit, raised, _half(shape))[: shape.width], f"{part}_masked_{d}")
+                elements.append(Addend(element, 2**shape.width - 1))
+            subsets.append(elements)
+        for level in range(self.tables.fill_latency - 1):
+            subsets = pairwise_sums(m, subsets, f"{part}_subsets_{level}")
+        return [subset[0] for subset in subsets]
+
+    def _total(self, m: Module, planes: list[list[Addend]], term: Term, name: str) -> tuple[Value, int]:
+        """The dot product from the entries of every plane, and its latency."""
+        shape = self.queries[term.query]
+        levels = tree_levels(self.head_dim)
+        padding = ((1 << levels) - self.head_dim) * _half(shape)
+        level = 0
+        if padding:
+            planes = [[*entries, Addend(Const(padding), padding)] for entries in planes]
+        while len(planes[0]) > 1:
+            planes = pairwise_sums(m, planes, f"{name}_groups_{level}")
+            level += 1
+        totals: list[Value] = [entries[0].value for entries in planes]
+        if shape.signed:
+            top = shape.width + levels - 1
+            padded = [Cat(total, Const(0, top + 1 - len(total))) for total in totals]
+            totals = [Cat(total[:top], ~total[top]).as_signed() for total in padded]
+        total, plane_levels = weighted_sum(m, totals, term.key.signed, f"{name}_planes")
+        return total, level + plane_levels
+
+
+def _half(shape: Shape) -> int:
+    """What raises a signed element to an unsigned one."""
+    return 1 << (shape.width - 1) if shape.signed else 0
