@@ -5,18 +5,28 @@ applied to the queries of a whole head, whose numbers of kept keys come from the
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
-from golden.arith import Array, Int64
+from golden.arith import Array
 from latte_hw.params import HeadParams
 
+Floats = NDArray[np.float64]
 
-def query_cycles(valid: Array, kept: Array, params: HeadParams) -> Int64:
+
+def query_cycles(valid: Array, kept: Array, params: HeadParams) -> Floats:
     """Bound on the cycles between outputs, back to back, of each query: its slowest arm plus a constant.
 
-    ``valid`` and ``kept`` hold the number of valid and of kept keys of each query, shape (n_queries,).
+    ``valid`` and ``kept`` hold the number of valid and of kept keys of each query of a head, shape (n_queries,).
+    Queries that share a scan share its cycles, which are those of the slowest one, equally.
     """
-    pairs = zip(valid, kept, strict=True)
-    return np.array([params.cycles_per_query(int(seen), int(count)) for seen, count in pairs], np.int64)
+    if len(valid) != len(kept):
+        raise ValueError(f"valid and kept must have one number per query each, not {len(valid)} and {len(kept)}")
+    cycles = np.zeros(len(valid), np.float64)
+    for start in range(0, len(valid), params.config.queries_per_scan):
+        scan = slice(start, start + params.config.queries_per_scan)
+        slowest = params.cycles_per_query(int(valid[scan].max()), int(kept[scan].max()))
+        cycles[scan] = slowest / len(valid[scan])
+    return cycles
 
 
 def head_cycles(valid: Array, kept: Array, params: HeadParams) -> int:
@@ -24,5 +34,6 @@ def head_cycles(valid: Array, kept: Array, params: HeadParams) -> int:
 
     ``valid`` and ``kept`` as in :func:`query_cycles`.
     """
-    latencies = [params.query_latency(int(seen), int(count)) for seen, count in zip(valid, kept, strict=True)]
-    return int(query_cycles(valid, kept, params).sum()) + max(latencies, default=0)
+    if not len(valid):
+        return 0
+    return round(query_cycles(valid, kept, params).sum()) + params.query_latency(int(valid.max()), int(kept.max()))

@@ -62,7 +62,7 @@ class LatteConfig(BaseModel):
 
     head_dim: int = Field(64, description="Elements of one query, key or value (D); a multiple of 4, 8 to 128.")
     max_keys: int = Field(1024, description="Keys of one head that fit on chip (N); a multiple of keys_per_cycle.")
-    keys_per_cycle: int = Field(8, description="Keys estimated per cycle (P): 1, 2, 4, 8 or 16.")
+    keys_per_cycle: int = Field(8, description="Keys estimated per cycle and query (P), 1 to 16.")
     msb_bits: int = Field(4, description="Most significant bits of q and k that make the estimate (M), 2 to 8.")
     split: Split = Field(Split.BALANCED, description="How int8 is cut into high and low part.")
     reuse: Reuse = Field(Reuse.THREE_TERM, description="Products that complete the score of a kept key.")
@@ -79,8 +79,7 @@ class LatteConfig(BaseModel):
     def _check(self) -> Self:
         if not 8 <= self.head_dim <= 128 or self.head_dim % GROUP_SIZE:
             raise ValueError(f"head_dim must be a multiple of {GROUP_SIZE} from 8 to 128, not {self.head_dim}")
-        if self.keys_per_cycle not in (1, 2, 4, 8, 16):
-            raise ValueError(f"keys_per_cycle must be 1, 2, 4, 8 or 16, not {self.keys_per_cycle}")
+        self._check_range("keys_per_cycle", 1, 16)
         if not 1 <= self.max_keys <= 4096:
             raise ValueError(f"max_keys must be from 1 to 4096, not {self.max_keys}")
         if self.max_keys % self.keys_per_cycle:

@@ -1,14 +1,17 @@
-"""Estimates of all scores of a query from the high parts of q and k, P keys per cycle."""
+"""Estimates of all scores of a query, or of B side by side, from the high parts of q and k, P keys per cycle."""
 
+from functools import reduce
+from operator import and_, or_
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Shape, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.arith import high_shape
-from latte_hw.dot import Term, stationary_dot
+from latte_hw.dot import StationaryDot, Term, stationary_dot
 from latte_hw.kv_store import ReadPort
+from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.streams import ReservedFifo, delayed
@@ -21,6 +24,10 @@ class MS4BEstimator(wiring.Component):
     `valid_keys` are masked. A query without a valid key yields one beat with an empty mask, so that every query ends
     with a beat that has `last`.
 
+    With B = `queries_per_scan` above 1, up to B queries share one scan: `i_query_0` brings the first, whose
+    `scan.others` says how many of `i_query_1` and on belong to it, and the estimates of each leave on `o_beat_0` and
+    on. All queries of a scan get as many beats as the one that sees most keys, which is the last one.
+
     Latency: `params.estimator_latency` from a read to its estimates, then the output queue.
     Throughput: one beat per cycle, without a gap between queries that take `params.gapless_beats` beats each.
     """
@@ -30,76 +37,106 @@ class MS4BEstimator(wiring.Component):
         payloads = Payloads(params)
         super().__init__(
             {
-                "i_query": In(stream.Signature(payloads.estimator_query)),
                 "beat_port": Out(ReadPort(params.beat_bits, payloads.high_beat)),
-                "o_beat": Out(stream.Signature(payloads.estimate_beat)),
+                **{name: In(stream.Signature(payloads.estimator_query)) for name in self._members("i_query")},
+                **{name: Out(stream.Signature(payloads.estimate_beat)) for name in self._members("o_beat")},
             }
         )
+
+    def _members(self, name: str) -> list[str]:
+        return numbered(name, self.params.config.queries_per_scan)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         params, payloads = self.params, Payloads(self.params)
         lanes = params.config.keys_per_cycle
+        dots, landings = zip(*(self._place(m, place) for place in range(params.config.queries_per_scan)), strict=True)
+
+        # Scan: one beat is sent on its way per cycle. `left` keys of each query are still to come, this beat included.
+        beat, first_key = Signal(params.beat_bits), Signal(params.key_bits)
+        starts = Signal(init=1)
+        scans = [dot.o_prepared.payload for dot in dots]
+        takes_part = [Value.cast(1)] + [scans[0].others >= place for place in range(1, len(dots))]
+        ready = [dot.o_prepared.valid & landing.o_room for dot, landing in zip(dots, landings, strict=True)]
+        left = [Signal(signed(params.count_bits + 1), name=name) for name in self._members("left")]
+        goes_on = [part & (one > lanes) for part, one in zip(takes_part, left, strict=True)]
+        sent, last = Signal(), Signal()
+        m.d.comb += [
+            sent.eq(reduce(and_, (~part | one for part, one in zip(takes_part, ready, strict=True)))),
+            last.eq(~reduce(or_, goes_on)),
+            self.beat_port.buffer.eq(scans[0].buffer),
+            self.beat_port.address.eq(beat),
+        ]
+        with m.If(sent):
+            m.d.sync += [
+                starts.eq(last),
+                beat.eq(Mux(last, 0, beat + 1)),
+                first_key.eq(Mux(last, 0, first_key + lanes)),
+            ]
+
+        for place, (dot, landing) in enumerate(zip(dots, landings, strict=True)):
+            rest = Signal.like(left[place], name=self._members("rest")[place])
+            m.d.comb += left[place].eq(Mux(starts, scans[place].valid_keys, rest))
+            with m.If(sent):
+                m.d.sync += rest.eq(left[place] - lanes)
+            mine = Signal(name=self._members("mine")[place])
+            m.d.comb += [
+                mine.eq(sent & takes_part[place]),
+                landing.i_reserve.eq(mine),
+                dot.o_prepared.ready.eq(mine & last),
+            ]
+            position = {"first_key": first_key, "last": last, "left": left[place]}
+            self._follow(m, place, dot, landing, mine, position)
+        return m
+
+    def _follow(
+        self, m: Module, place: int, dot: StationaryDot, landing: ReservedFifo, sent: Value, position: dict[str, Value]
+    ) -> None:
+        """The beat's keys arrive from the store, then their estimates; its position keeps pace."""
+
+        def later(value: Value, cycles: int, name: str) -> Value:
+            late: Value = delayed(m, value, cycles, self._members(name)[place])
+            return late
+
+        latency = self.params.store_latency
+        read = later(sent, latency, "sent_read")
+        at_read = {name: later(value, latency, f"{name}_read") for name, value in position.items()}
+        m.d.comb += [
+            dot.i_keys.valid.eq(read),
+            dot.i_keys.payload.terms.estimate.eq(self.beat_port.data),
+            dot.i_keys.payload.last.eq(at_read["last"]),
+        ]
+        landed = {name: later(value, dot.latency, f"{name}_landed") for name, value in at_read.items()}
+        m.d.comb += [
+            landing.i.valid.eq(dot.o.valid),
+            landing.i.payload.estimates.eq(dot.o.payload.estimate),
+            landing.i.payload.first_key.eq(landed["first_key"]),
+            landing.i.payload.last.eq(landed["last"]),
+        ]
+        for lane in range(self.params.config.keys_per_cycle):
+            m.d.comb += landing.i.payload.mask[lane].eq(landed["left"] > lane)
+
+    def _place(self, m: Module, place: int) -> tuple[StationaryDot, ReservedFifo]:
+        """Dot product and output queue of one of the queries that share a scan."""
+        params, payloads = self.params, Payloads(self.params)
         high = Shape.cast(high_shape(params))
-
-        # What a scan needs, so that neither its last beat nor the mask of that takes more than a comparison.
-        scan_shape = data.StructLayout({"buffer": 1, "last_beat": params.beat_bits, "lanes": range(lanes + 1)})
-        scan = Signal(scan_shape)
-        last_key = Signal(params.count_bits)
-        offered = self.i_query.payload.scan
-        m.d.comb += [scan.buffer.eq(offered.buffer), last_key.eq(offered.valid_keys - 1)]
-        with m.If(offered.valid_keys != 0):
-            m.d.comb += [scan.last_beat.eq(last_key >> params.lane_bits), scan.lanes.eq((last_key & (lanes - 1)) + 1)]
-
-        m.submodules.dot = dot = stationary_dot(
+        dot = stationary_dot(
             params.config.dot,
             head_dim=params.config.head_dim,
             queries={"high": high},
             terms={"estimate": Term("high", high)},
-            lanes=lanes,
-            tag_shape=scan_shape,
+            lanes=params.config.keys_per_cycle,
+            tag_shape=payloads.scan,
         )
-        m.submodules.landing = landing = ReservedFifo(payloads.estimate_beat, params.estimator_landing_depth)
-        wiring.connect(m, landing.o, wiring.flipped(self.o_beat))
+        landing = ReservedFifo(payloads.estimate_beat, params.estimator_landing_depth)
+        m.submodules[self._members("dot")[place]] = dot
+        m.submodules[self._members("landing")[place]] = landing
+        wiring.connect(m, landing.o, wiring.flipped(getattr(self, self._members("o_beat")[place])))
+        query = getattr(self, self._members("i_query")[place])
         m.d.comb += [
-            dot.i_query.valid.eq(self.i_query.valid),
-            dot.i_query.payload.parts.high.eq(self.i_query.payload.high),
-            dot.i_query.payload.tag.eq(scan),
-            self.i_query.ready.eq(dot.i_query.ready),
+            dot.i_query.valid.eq(query.valid),
+            dot.i_query.payload.parts.high.eq(query.payload.high),
+            dot.i_query.payload.tag.eq(query.payload.scan),
+            query.ready.eq(dot.i_query.ready),
         ]
-
-        # Scan: one beat is sent on its way per cycle; `beat` starts at 0 for each row.
-        beat = Signal(params.beat_bits)
-        sent = Signal()
-        position = Signal(data.StructLayout({"beat": params.beat_bits, "last": 1, "lanes": range(lanes + 1)}))
-        m.d.comb += [
-            sent.eq(dot.o_prepared.valid & landing.o_room),
-            landing.i_reserve.eq(sent),
-            position.beat.eq(beat),
-            position.last.eq(beat == dot.o_prepared.payload.last_beat),
-            position.lanes.eq(dot.o_prepared.payload.lanes),
-            dot.o_prepared.ready.eq(sent & position.last),
-            self.beat_port.buffer.eq(dot.o_prepared.payload.buffer),
-            self.beat_port.address.eq(beat),
-        ]
-        with m.If(sent):
-            m.d.sync += beat.eq(Mux(position.last, 0, beat + 1))
-
-        # The beat's keys arrive from the store, then its estimates from the dot product; its position keeps pace.
-        read = delayed(m, sent, params.store_latency, "sent_read")
-        read_position = delayed(m, position, params.store_latency, "position_read")
-        m.d.comb += [
-            dot.i_keys.valid.eq(read),
-            dot.i_keys.payload.terms.estimate.eq(self.beat_port.data),
-            dot.i_keys.payload.last.eq(read_position.last),
-        ]
-        landed_position = delayed(m, read_position, dot.latency, "position_landed")
-        m.d.comb += [
-            landing.i.valid.eq(dot.o.valid),
-            landing.i.payload.estimates.eq(dot.o.payload.estimate),
-            landing.i.payload.beat.eq(landed_position.beat),
-            landing.i.payload.last.eq(landed_position.last),
-        ]
-        for lane in range(lanes):
-            m.d.comb += landing.i.payload.mask[lane].eq(~landed_position.last | (lane < landed_position.lanes))
-        return m
+        return dot, landing

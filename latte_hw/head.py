@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.config import LatteConfig
+from latte_hw.dealer import ROLES, Dealer, RowMerger
 from latte_hw.estimator import MS4BEstimator
 from latte_hw.kv_store import KvStore
+from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.reuse_datapath import ReuseDatapath
@@ -31,13 +33,18 @@ class LatteHead(wiring.Component):
     Successive queries overlap: while one is estimated, the one before has its kept scores completed and the one before
     that is summed up. Loading the next head's K and V overlaps too.
 
+    With B = `queries_per_scan` above 1, B queries share one scan of K, each with a lane of its own for all that comes
+    behind the estimator: filter, reuse, softmax, weighted sum. K's high parts are read once for all of them; whole
+    rows of K and V lie in one RAM per lane.
+
     Parameters
     ----------
     config
         Every elaboration-time parameter.
     taps
         Bring the stages to ports for verification: `tap_estimate`, `tap_kept`, `tap_score`, `tap_prob` are valid in
-        the cycle in which an item passes. The core behaves the same with and without.
+        the cycle in which an item passes. The core behaves the same with and without. With several lanes every lane
+        has its own, `tap_estimate_0` and on.
 
     Members
     -------
@@ -67,23 +74,24 @@ class LatteHead(wiring.Component):
         }
         if taps:
             members |= {
-                "tap_estimate": Out(Valid(payloads.estimate_beat)),
-                "tap_kept": Out(Valid(payloads.kept_key)),
-                "tap_score": Out(Valid(payloads.scored_key)),
-                "tap_prob": Out(Valid(payloads.weighted_key)),
+                name: Out(Valid(shape))
+                for tap, shape in (
+                    ("tap_estimate", payloads.estimate_beat),
+                    ("tap_kept", payloads.kept_key),
+                    ("tap_score", payloads.scored_key),
+                    ("tap_prob", payloads.weighted_key),
+                )
+                for name in numbered(tap, config.queries_per_scan)
             }
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         params, payloads = self.params, Payloads(self.params)
-        m.submodules.store = store = KvStore(params)
+        lanes = self.config.queries_per_scan
+        m.submodules.store = store = KvStore(params, readers=lanes)
         m.submodules.sequencer = sequencer = Sequencer(params)
         m.submodules.estimator = estimator = MS4BEstimator(params)
-        m.submodules.filter = threshold_filter = HeadThresholdFilter(params)
-        m.submodules.reuse = reuse = ReuseDatapath(params)
-        m.submodules.softmax = softmax = Softmax(params)
-        m.submodules.weighted_sum = weighted_sum = WeightedSum(params)
 
         for name in ("i_load", "i_k", "i_v"):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(store, name))
@@ -91,46 +99,86 @@ class LatteHead(wiring.Component):
             wiring.connect(m, wiring.flipped(port), getattr(sequencer, name))
         wiring.connect(m, store.o_loaded, sequencer.i_loaded)
         wiring.connect(m, estimator.beat_port, store.beat_port)
-        wiring.connect(m, reuse.key_port, store.key_port)
-        wiring.connect(m, weighted_sum.value_port, store.value_port)
-        m.d.comb += store.i_free.eq(weighted_sum.o_free)
+
+        if lanes == 1:
+            sources = [{role: getattr(sequencer, f"o_{role}") for role in ROLES}]
+        else:
+            m.submodules.dealer = dealer = Dealer(params)
+            for role in ROLES:
+                wiring.connect(m, getattr(sequencer, f"o_{role}"), getattr(dealer, f"i_{role}"))
+            m.d.comb += dealer.i_rest.eq(sequencer.o_rest)
+            sources = [{role: dealer.lane(role, lane) for role in ROLES} for lane in range(lanes)]
+        blocks = [self._lane(m, lane, sources[lane], store, estimator) for lane in range(lanes)]
+
+        sums = [weighted_sum for *_, weighted_sum in blocks]
+        if lanes == 1:
+            wiring.connect(m, sums[0].o_out, wiring.flipped(self.o_out))
+            m.d.comb += store.i_free.eq(sums[0].o_free)
+        else:
+            m.submodules.merger = merger = RowMerger(params)
+            for name, weighted_sum in zip(numbered("i_out", lanes), sums, strict=True):
+                wiring.connect(m, weighted_sum.o_out, getattr(merger, name))
+            wiring.connect(m, merger.o_out, wiring.flipped(self.o_out))
+            m.d.comb += [merger.i_free.eq(Cat(one.o_free for one in sums)), store.i_free.eq(merger.o_free)]
+
+        counters = Signal(payloads.counters)
+        filters = [threshold_filter for threshold_filter, *_ in blocks]
+        m.d.comb += self.o_counters.eq(counters)
+        m.d.sync += [
+            counters.queries.eq(counters.queries + _passes(self.o_out)),
+            counters.keys_seen.eq(sum((one.o_seen for one in filters), start=counters.keys_seen)),
+            counters.survivors.eq(sum((one.o_survivors for one in filters), start=counters.survivors)),
+            counters.kept.eq(
+                sum((_passes(one.o_kept) & one.o_kept.payload.kept for one in filters), start=counters.kept)
+            ),
+        ]
+        return m
+
+    def _lane(
+        self, m: Module, lane: int, sources: dict[str, Any], store: KvStore, estimator: MS4BEstimator
+    ) -> tuple[HeadThresholdFilter, ReuseDatapath, Softmax, WeightedSum]:
+        """What a query of a scan has to itself: everything behind the estimator."""
+        params = self.params
+
+        def own(name: str) -> str:
+            return numbered(name, self.config.queries_per_scan)[lane]
+
+        m.submodules[own("filter")] = threshold_filter = HeadThresholdFilter(params)
+        m.submodules[own("reuse")] = reuse = ReuseDatapath(params)
+        m.submodules[own("softmax")] = softmax = Softmax(params)
+        m.submodules[own("weighted_sum")] = weighted_sum = WeightedSum(params)
+        wiring.connect(m, reuse.key_port, getattr(store, own("key_port")))
+        wiring.connect(m, weighted_sum.value_port, getattr(store, own("value_port")))
 
         # What a block needs of a query waits beside the data path until its row gets there.
-        for name, source, sink, depth in (
-            ("estimator_queries", sequencer.o_estimator, estimator.i_query, params.query_queue_depth),
-            ("thresholds", sequencer.o_threshold, threshold_filter.i_threshold, params.rows_in_flight),
-            ("reuse_queries", sequencer.o_reuse, reuse.i_query, params.query_queue_depth),
-            ("scales", sequencer.o_scale, softmax.i_scale, params.rows_in_flight),
-            ("rows", sequencer.o_row, weighted_sum.i_row, params.rows_in_flight),
+        for name, role, sink, depth in (
+            ("estimator_queries", "estimator", getattr(estimator, own("i_query")), params.query_queue_depth),
+            ("thresholds", "threshold", threshold_filter.i_threshold, params.rows_in_flight),
+            ("reuse_queries", "reuse", reuse.i_query, params.query_queue_depth),
+            ("scales", "scale", softmax.i_scale, params.rows_in_flight),
+            ("rows", "row", weighted_sum.i_row, params.rows_in_flight),
         ):
-            m.submodules[name] = queue = Fifo(source.payload.shape(), depth)
+            source = sources[role]
+            m.submodules[own(name)] = queue = Fifo(source.payload.shape(), depth)
             wiring.connect(m, source, queue.i)
             wiring.connect(m, queue.o, sink)
 
-        wiring.connect(m, estimator.o_beat, threshold_filter.i_beat)
+        beats = getattr(estimator, own("o_beat"))
+        wiring.connect(m, beats, threshold_filter.i_beat)
         wiring.connect(m, threshold_filter.o_kept, reuse.i_kept)
         wiring.connect(m, reuse.o_scored, softmax.i_scored)
         wiring.connect(m, softmax.o_weighted, weighted_sum.i_weighted)
-        wiring.connect(m, weighted_sum.o_out, wiring.flipped(self.o_out))
-
-        def passes(port: Any) -> Any:
-            return port.valid & port.ready
-
-        counters = Signal(payloads.counters)
-        kept = threshold_filter.o_kept
-        m.d.comb += self.o_counters.eq(counters)
-        m.d.sync += [
-            counters.queries.eq(counters.queries + passes(weighted_sum.o_out)),
-            counters.keys_seen.eq(counters.keys_seen + threshold_filter.o_seen),
-            counters.survivors.eq(counters.survivors + threshold_filter.o_survivors),
-            counters.kept.eq(counters.kept + (passes(kept) & kept.payload.kept)),
-        ]
         if self.taps:
             for tap, port in (
-                (self.tap_estimate, estimator.o_beat),
-                (self.tap_kept, threshold_filter.o_kept),
-                (self.tap_score, reuse.o_scored),
-                (self.tap_prob, softmax.o_weighted),
+                ("tap_estimate", beats),
+                ("tap_kept", threshold_filter.o_kept),
+                ("tap_score", reuse.o_scored),
+                ("tap_prob", softmax.o_weighted),
             ):
-                m.d.comb += [tap.valid.eq(passes(port)), tap.payload.eq(port.payload)]
-        return m
+                seen = getattr(self, own(tap))
+                m.d.comb += [seen.valid.eq(_passes(port)), seen.payload.eq(port.payload)]
+        return threshold_filter, reuse, softmax, weighted_sum
+
+
+def _passes(port: Any) -> Any:
+    return port.valid & port.ready

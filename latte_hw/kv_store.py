@@ -7,6 +7,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.arith import high_part, low_part, saturate_element
+from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.streams import Fifo
@@ -25,7 +26,8 @@ class ReadPort(wiring.Signature):
 class KvStore(wiring.Component):
     """K and V of `kv_buffers` heads, `max_keys` keys each.
 
-    Key j lies in bank j mod P at beat j // P, so that one read of all banks yields the P keys of a beat.
+    Key j lies in bank j mod P at beat j // P, so that one read of all banks yields the P keys of a beat. With several
+    `readers`, whole rows lie in as many RAMs of equal content.
 
     Members
     -------
@@ -38,16 +40,17 @@ class KvStore(wiring.Component):
     i_free
         Gives the oldest buffer back.
     beat_port, key_port, value_port
-        Reads; every port yields one row (or beat) per cycle.
+        Reads; every port yields one row (or beat) per cycle. With several readers `key_port_0`, `value_port_0` and on.
 
     Without `banks` there are no high parts in banks and no `beat_port`: a core that reads whole rows needs neither.
 
     Throughput: one row of K and one of V per cycle. Loading one buffer overlaps reading the other.
     """
 
-    def __init__(self, params: HeadParams, *, banks: bool = True) -> None:
+    def __init__(self, params: HeadParams, *, banks: bool = True, readers: int = 1) -> None:
         self.params = params
         self.banks = banks
+        self.readers = readers
         payloads = Payloads(params)
         beat_port = {"beat_port": In(ReadPort(params.beat_bits, payloads.high_beat))}
         super().__init__(
@@ -58,8 +61,11 @@ class KvStore(wiring.Component):
                 "o_loaded": Out(stream.Signature(payloads.loaded)),
                 "i_free": In(1),
                 **(beat_port if banks else {}),
-                "key_port": In(ReadPort(params.key_bits, payloads.split_row)),
-                "value_port": In(ReadPort(params.key_bits, payloads.element_row)),
+                **{name: In(ReadPort(params.key_bits, payloads.split_row)) for name in numbered("key_port", readers)},
+                **{
+                    name: In(ReadPort(params.key_bits, payloads.element_row))
+                    for name in numbered("value_port", readers)
+                },
             }
         )
 
@@ -115,24 +121,37 @@ class KvStore(wiring.Component):
 
         k_write, k_row = writes["k"]
         v_write, v_row = writes["v"]
-        lane_bits = params.lane_bits
-        for lane in range(config.keys_per_cycle if self.banks else 0):
-            self._memory(
-                m, f"k_bank_{lane}", payloads.high_row, params.max_beats, params.beat_bits,
-                write=(k_write & ~(k_row[:lane_bits] ^ lane).any(), buffer, k_row[lane_bits:], k_split.high),
-                read=(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane]),
-            )  # fmt: skip
-        self._memory(
-            m, "k_rows", payloads.split_row, config.max_keys, params.key_bits,
-            write=(k_write, buffer, k_row, k_split),
-            read=(self.key_port.buffer, self.key_port.address, self.key_port.data),
-        )  # fmt: skip
-        self._memory(
-            m, "v_rows", payloads.element_row, config.max_keys, params.key_bits,
-            write=(v_write, buffer, v_row, saturated["v"]),
-            read=(self.value_port.buffer, self.value_port.address, self.value_port.data),
-        )  # fmt: skip
+        if self.banks:
+            bank, beat = self._bank_and_beat(m, started, k_write)
+            for lane in range(config.keys_per_cycle):
+                self._memory(
+                    m, f"k_bank_{lane}", payloads.high_row, params.max_beats, params.beat_bits,
+                    write=(k_write & (bank == lane), buffer, beat, k_split.high),
+                    read=(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane]),
+                )  # fmt: skip
+        for kind, shape, row, write in (
+            ("key", payloads.split_row, k_split, (k_write, buffer, k_row)),
+            ("value", payloads.element_row, saturated["v"], (v_write, buffer, v_row)),
+        ):
+            names = zip(numbered(f"{kind[0]}_rows", self.readers), numbered(f"{kind}_port", self.readers), strict=True)
+            for name, port_name in names:
+                port = getattr(self, port_name)
+                self._memory(
+                    m, name, shape, config.max_keys, params.key_bits,
+                    write=(*write, row), read=(port.buffer, port.address, port.data),
+                )  # fmt: skip
         return m
+
+    def _bank_and_beat(self, m: Module, started: Value, written: Value) -> tuple[Value, Value]:
+        """Where the next row of K belongs."""
+        bank, beat = Signal(range(max(2, self.params.config.keys_per_cycle))), Signal(self.params.beat_bits)
+        with m.If(written):
+            m.d.sync += bank.eq(bank + 1)
+            with m.If(bank == self.params.config.keys_per_cycle - 1):
+                m.d.sync += [bank.eq(0), beat.eq(beat + 1)]
+        with m.If(started):
+            m.d.sync += [bank.eq(0), beat.eq(0)]
+        return bank, beat
 
     def _memory(
         self, m: Module, name: str, shape: data.Layout, depth: int, address_bits: int, *, write: tuple, read: tuple

@@ -73,8 +73,17 @@ class Payloads:
         )
         """The queries of one head against the oldest loaded buffer."""
 
-        self.scan = data.StructLayout({"buffer": buffer, "valid_keys": unsigned(params.count_bits)})
+        self.scan = _optional(
+            {
+                "buffer": buffer,
+                "valid_keys": unsigned(params.count_bits),
+                "others": unsigned(params.scan_place_bits),  # further queries of this scan, of its first one; B > 1
+            }
+        )
         """What the estimator needs beside the query: keys 0 to valid_keys − 1 of a buffer."""
+
+        self.job_rest = data.StructLayout({"queries": unsigned(params.count_bits), "release": unsigned(1)})
+        """Queries of the present job that are still to be dealt, and whether it gives its buffer back then."""
 
         self.estimator_query = data.StructLayout({"high": self.high_row, "scan": self.scan})
         self.reuse_query = data.StructLayout({"row": self.split_row, "buffer": buffer})
@@ -96,7 +105,7 @@ class Payloads:
             {
                 "estimates": data.ArrayLayout(estimate, config.keys_per_cycle),
                 "mask": data.ArrayLayout(unsigned(1), config.keys_per_cycle),  # lanes that hold a valid key
-                "beat": unsigned(params.beat_bits),  # lane p holds key beat · P + p
+                "first_key": unsigned(params.key_bits),  # lane p holds key first_key + p
                 "last": unsigned(1),
             }
         )

@@ -32,6 +32,8 @@ class Sequencer(wiring.Component):
         The loaded K/V buffers; the oldest is kept until a job with `release` has sent its last query.
     o_estimator, o_threshold, o_reuse, o_scale, o_row
         What the blocks need of each query; all of them take it in the same cycle.
+    o_rest
+        What is left of the job, the query on offer included.
 
     Throughput: one query per cycle, one cycle more per job; two cycles for a job without queries.
     """
@@ -50,6 +52,7 @@ class Sequencer(wiring.Component):
                 "o_reuse": Out(stream.Signature(payloads.reuse_query)),
                 "o_scale": Out(stream.Signature(payloads.softmax_scale)),
                 "o_row": Out(stream.Signature(payloads.row_end)),
+                "o_rest": Out(payloads.job_rest),
             }
         )
 
@@ -117,6 +120,8 @@ class Sequencer(wiring.Component):
 
         entry = read_port.data
         m.d.comb += [
+            self.o_rest.queries.eq(queries_left),
+            self.o_rest.release.eq(job.release),
             self.o_estimator.payload.high.eq(split.high),
             self.o_estimator.payload.scan.buffer.eq(loaded.buffer),
             self.o_estimator.payload.scan.valid_keys.eq(valid_keys),

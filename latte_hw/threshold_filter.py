@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -101,6 +101,9 @@ class HeadThresholdFilter(wiring.Component):
                 first, second = best[2 * pair], best[2 * pair + 1]
                 m.d.sync += better.eq(Mux(first > second, first, second))
                 halved.append(better)
+            if len(best) % 2:
+                m.d.sync += (alone := Signal.like(best[-1], name=f"best_{level}_alone")).eq(best[-1])
+                halved.append(alone)
             following = Signal(stage, name=f"beat_{level}")
             m.d.sync += following.eq(current)
             best, current, level = halved, following, level + 1
@@ -185,7 +188,7 @@ class HeadThresholdFilter(wiring.Component):
             with m.If(present[lane]):
                 m.d.comb += [
                     output.i.payload.estimate.eq(beat.estimates[lane]),
-                    output.i.payload.key.eq(Cat(Const(lane, params.lane_bits), beat.beat)),
+                    output.i.payload.key.eq(beat.first_key + lane),
                 ]
         with m.If(output.i.valid & output.i.ready):
             m.d.sync += [left.eq(rest), fresh.eq(~rest.any())]

@@ -205,7 +205,9 @@ class HeadTiming(HeadWidths):
     def cycles_per_query(self, valid_keys: int, kept: int) -> int:
         """Bound on the average distance of consecutive outputs of a stream of queries (DESIGN: max + c).
 
-        With one place the refill of a place adds to its beats or kept keys, instead of being hidden behind them.
+        With one place the refill of a place adds to its beats or kept keys, instead of being hidden behind them. When
+        several queries share a scan it is the distance of scans; give the most valid and the most kept keys of any
+        query in it.
         """
         slowest = max(self.beats(valid_keys), kept) + self.query_gap
         return max(slowest, self.query_prepare_cycles, self.normalise_cycles) + self.cycle_slack
@@ -214,15 +216,9 @@ class HeadTiming(HeadWidths):
     def latency_constant(self) -> int:
         """Cycles of a lone query that do not depend on its keys: every block's latency and every queue once."""
         queues = 9 * self.fifo_latency
-        blocks = (
-            self.fill_latency
-            + self.estimator_latency
-            + self.filter_latency
-            + 2
-            + self.reuse_latency
-            + self.softmax_pipeline
-        )
-        return queues + blocks + self.weighted_sum_latency
+        scan = self.fill_latency + self.estimator_latency + self.filter_latency + 2
+        others = self.config.queries_per_scan - 1  # a scan begins when the last of its queries has been taken
+        return queues + others + scan + self.reuse_latency + self.softmax_pipeline + self.weighted_sum_latency
 
     def query_latency(self, valid_keys: int, kept: int) -> int:
         """Bound on the cycles from taking a lone query to its output row.

@@ -186,13 +186,18 @@ class HeadWidths:
 
     @property
     def lane_bits(self) -> int:
-        """Bits of a lane's number within a beat; 0 when there is one lane."""
+        """Bits of a lane's number within a beat; 0 when there is one lane. Levels of a tree over the lanes, too."""
         return (self.config.keys_per_cycle - 1).bit_length()
 
     @property
     def key_bits(self) -> int:
-        """Bits of a key's number: its lane below its beat."""
-        return self.beat_bits + self.lane_bits
+        """Bits of a key's number."""
+        return unsigned_bits(self.config.max_keys - 1)
+
+    @property
+    def scan_place_bits(self) -> int:
+        """Bits of a query's place in a scan that several share; 0 when every query has its own."""
+        return (self.config.queries_per_scan - 1).bit_length()
 
     @property
     def count_bits(self) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latte_hw.errors import MismatchError
+from latte_hw.names import numbered
 from sim.layout import Description
 from sim.recording import Recording
 from sim.traffic import Traffic
@@ -103,30 +104,39 @@ class Collector:
 
     def _estimates(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Estimates, and which pairs have one; both of shape (rows, keys)."""
-        fields = self.description.ports["tap_estimate"].unpack(self.recording.beats["tap_estimate"].raw)
+        fields, beat_rows = self._tap("tap_estimate")
         lanes = self.description.config.keys_per_cycle
         beats = len(fields["last"])
-        keys = fields["beat"][:, None] * lanes + np.arange(lanes)
+        keys = fields["first_key"][:, None] + np.arange(lanes)
         mask = fields["mask"].reshape(beats, -1)
         if mask.shape[1] != lanes:  # one field of P bits instead of P fields of one
             mask = (mask >> np.arange(lanes)) & 1
-        rows = np.broadcast_to(self._rows_of("tap_estimate", fields["last"])[:, None], keys.shape)
+        rows = np.broadcast_to(beat_rows[:, None], keys.shape)
         taken = mask.astype(bool)
         values = fields["estimates"].reshape(beats, lanes)
         return self.scatter("tap_estimate", rows[taken], keys[taken], values[taken])[::-1]
 
     def _items(self, tap: str, value: str) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Which pairs a tap delivered, and their values; both of shape (rows, keys)."""
-        fields = self.description.ports[tap].unpack(self.recording.beats[tap].raw)
-        rows = self._rows_of(tap, fields["last"])
+        fields, rows = self._tap(tap)
         taken = fields["kept"].astype(bool)
         return self.scatter(tap, rows[taken], fields["key"][taken], fields[value][taken])
 
-    def _rows_of(self, tap: str, last: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Row number of each beat of a tap, from the end marks of the rows before it."""
-        if (ends := int(last.sum())) != self.rows or (len(last) and not last[-1]):
-            raise MismatchError(f"{tap}: {ends} rows ended, not {self.rows}")
-        return np.cumsum(last) - last
+    def _tap(self, tap: str) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64]]:
+        """Fields of a tap's beats, of all lanes one after the other, and the row number of each beat."""
+        together = self.description.config.queries_per_scan
+        fields, rows = [], []
+        lane_of_row = np.tile(np.arange(self.traffic.queries) % together, self.traffic.heads)
+        for lane, name in enumerate(numbered(tap, together)):
+            fields.append(self.description.ports[name].unpack(self.recording.beats[name].raw))
+            rows.append(self._rows_of(name, fields[-1]["last"], np.flatnonzero(lane_of_row == lane)))
+        return {name: np.concatenate([one[name] for one in fields]) for name in fields[0]}, np.concatenate(rows)
+
+    def _rows_of(self, tap: str, last: NDArray[np.int64], expected: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Row number of each beat of a tap that brings the ``expected`` rows, from the end marks before it."""
+        if (ends := int(last.sum())) != len(expected) or (len(last) and not last[-1]):
+            raise MismatchError(f"{tap}: {ends} rows ended, not {len(expected)}")
+        return expected[np.cumsum(last) - last]
 
     def scatter(
         self, tap: str, rows: NDArray[np.int64], keys: NDArray[np.int64], values: NDArray[np.int64]

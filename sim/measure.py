@@ -45,6 +45,7 @@ def head_paces(
     ``keep`` has shape (heads, queries, keys).
     """
     params = HeadParams(config)
+    together = config.queries_per_scan
     heads, queries, n_keys = keep.shape
     valid = valid_keys(queries, n_keys, causal_offset, params)
     paces = []
@@ -54,10 +55,10 @@ def head_paces(
         paces.append(
             HeadPace(
                 cycles_per_query=float(left[-1] - left[0]) / (queries - 1),
-                bound=float(query_cycles(valid[1:], kept[1:], params).mean()),
+                bound=float(query_cycles(valid, kept, params)[1:].mean()),
                 kept=float(kept.mean()),
                 first_latency=int(left[0] - start[0]),
-                latency_bound=params.query_latency(int(valid[0]), int(kept[0])),
+                latency_bound=params.query_latency(int(valid[:together].max()), int(kept[:together].max())),
             )
         )
     return paces

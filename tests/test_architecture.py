@@ -17,7 +17,7 @@ LONGEST_FILE = 260
 LONGEST_TEST = 330
 
 LAYERS: tuple[set[str], ...] = (
-    {"config", "errors"},
+    {"config", "errors", "names"},
     {"widths", "presets", "options"},
     {"timing"},
     {"params"},
@@ -29,7 +29,7 @@ LAYERS: tuple[set[str], ...] = (
     {"stationary"},
     {"table_dot"},
     {"dot"},
-    {"sequencer", "kv_store", "estimator", "threshold_filter", "reuse_datapath", "softmax", "weighted_sum"},
+    {"sequencer", "dealer", "kv_store", "estimator", "threshold_filter", "reuse_datapath", "softmax", "weighted_sum"},
     {"dense_blocks", "dense_scores", "dense_softmax", "dense_weighted_sum"},
     {"head", "dense"},
     {"multihead"},

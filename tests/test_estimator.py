@@ -23,6 +23,7 @@ CONFIGURATIONS = {
     "small tables": TINY.replace(dot=Dot.SMALL_TABLES),
     "single tables": TINY.replace(dot=Dot.SINGLE_TABLES, head_dim=12),
     "multipliers": TINY.replace(dot=Dot.MULTIPLIERS),
+    "five keys per cycle": TINY.replace(keys_per_cycle=5),
     "one key per cycle": TINY.replace(keys_per_cycle=1, max_keys=20),
     "one buffer": TINY.replace(kv_buffers=1, head_dim=12),
     "two bits": TINY.replace(msb_bits=2),
@@ -69,7 +70,7 @@ def ref_estimator(data: Data, params: HeadParams) -> list[dict[str, Any]]:
             {
                 "estimates": row[beat * lanes :][:lanes].tolist(),
                 "mask": mask[beat * lanes :][:lanes].astype(int).tolist(),
-                "beat": beat,
+                "first_key": beat * lanes,
                 "last": int(beat == beats - 1),
             }
             for beat in range(beats)

@@ -17,6 +17,8 @@ from sim.block_bench import BlockRun, run_block
 from sim.streams import Flow
 
 TINY = preset("tiny")
+SHARED = pytest.mark.parametrize("together", [1, 2, 3, 8], ids="{} queries per scan".format)
+"""Queries that share a scan; jobs of all sizes leave the last scan of some incomplete."""
 SCALE = (40000, 12)  # weights that spread over their whole range at these random scores
 
 
@@ -84,18 +86,20 @@ class Session:
 
 
 # Entries of the table must be written before their job starts, so the sources never idle here.
+@SHARED
 @pytest.mark.parametrize("flow", [Flow.FREE, Flow.STALLED])
 @pytest.mark.parametrize("seed", range(2))
-def test_jobs_of_every_shape(flow: str, seed: int) -> None:
-    session = Session(TINY, seed)
+def test_jobs_of_every_shape(flow: str, seed: int, together: int) -> None:
+    session = Session(TINY.replace(queries_per_scan=together), seed)
     for n_keys, n_queries, head in ((32, 5, 0), (1, 1, 1), (7, 20, 2), (31, 32, 3), (2, 3, 1)):
         session.load(n_keys)
         session.job(n_queries, head=head)
     session.check(flow, seed)
 
 
-def test_grouped_queries_keep_keys_and_values() -> None:
-    session = Session(TINY, 3)
+@SHARED
+def test_grouped_queries_keep_keys_and_values(together: int) -> None:
+    session = Session(TINY.replace(queries_per_scan=together), 3)
     for _ in range(2):
         session.load(19)
         for head in range(3):
@@ -103,9 +107,10 @@ def test_grouped_queries_keep_keys_and_values() -> None:
     session.check()
 
 
+@pytest.mark.parametrize("together", [1, 3])
 @pytest.mark.parametrize("buffers", [1, 2])
-def test_one_buffer_or_two(buffers: int) -> None:
-    session = Session(TINY.replace(kv_buffers=buffers), 4)
+def test_one_buffer_or_two(buffers: int, together: int) -> None:
+    session = Session(TINY.replace(kv_buffers=buffers, queries_per_scan=together), 4)
     for _ in range(4):
         session.load(32)
         session.job(8)
@@ -128,8 +133,9 @@ def test_loading_is_hidden_behind_computing() -> None:
     assert ends[1] - ends[0] <= queries
 
 
-def test_jobs_without_queries_and_loads_without_keys() -> None:
-    session = Session(TINY, 6)
+@SHARED
+def test_jobs_without_queries_and_loads_without_keys(together: int) -> None:
+    session = Session(TINY.replace(queries_per_scan=together), 6)
     session.load(4)
     session.job(0)
     session.load(6)
@@ -143,8 +149,9 @@ def test_jobs_without_queries_and_loads_without_keys() -> None:
     session.check()
 
 
-def test_queries_without_a_valid_key_put_out_zeros() -> None:
-    session = Session(TINY, 7)
+@SHARED
+def test_queries_without_a_valid_key_put_out_zeros(together: int) -> None:
+    session = Session(TINY.replace(queries_per_scan=together), 7)
     session.load(9)
     session.job(12, offset=-4)  # the first four see nothing
     session.load(9)
@@ -189,3 +196,14 @@ def test_queries_keep_the_pace_of_every_kind_of_table(dot: Dot, head: int) -> No
     assert cycles[-1] - cycles[0] <= 23 * session.params.cycles_per_query(32, kept)
     if dot is Dot.SINGLE_TABLES:  # the gap is real: as slow as the formula without its slack, at least
         assert cycles[-1] - cycles[0] >= 23 * session.params.refill_cycles
+
+
+@pytest.mark.parametrize("together", [2, 4])
+def test_scans_that_several_queries_share_save_their_cycles(together: int) -> None:
+    """Where the scan limits, B queries take as long as one."""
+    session = Session(TINY.replace(causal=False, keys_per_cycle=1, max_keys=64, queries_per_scan=together), 9)
+    session.load(64)
+    session.job(8 * together, head=0)
+    run = session.check()
+    ends = np.array(run.cycles["o_out"])[together - 1 :: together]
+    assert np.diff(ends)[1:].max() <= 64 + session.params.cycle_slack

@@ -73,7 +73,7 @@ def test_setting_without_a_value():
     [
         ("head_dim=66", "head_dim must be a multiple of 4 from 8 to 128, not 66"),
         ("head_dim=256", "head_dim must be a multiple of 4 from 8 to 128, not 256"),
-        ("keys_per_cycle=3", "keys_per_cycle must be 1, 2, 4, 8 or 16, not 3"),
+        ("keys_per_cycle=17", "keys_per_cycle must be from 1 to 16, not 17"),
         ("max_keys=8192", "max_keys must be from 1 to 4096, not 8192"),
         (
             "max_keys=1023",

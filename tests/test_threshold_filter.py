@@ -19,6 +19,7 @@ TINY = LatteConfig(head_dim=8, max_keys=40, keys_per_cycle=4)
 CONFIGURATIONS = {
     "four lanes": TINY,
     "one lane": TINY.replace(keys_per_cycle=1, max_keys=20),
+    "seven lanes": TINY.replace(keys_per_cycle=7, max_keys=35),
     "sixteen lanes": TINY.replace(keys_per_cycle=16, max_keys=64),
     "single beat": TINY.replace(max_keys=4),
     "eight bits": TINY.replace(msb_bits=8),
@@ -88,7 +89,7 @@ def beats_of(data: Data, params: HeadParams) -> list[dict[str, Any]]:
             {
                 "estimates": shown[beat * lanes :][:lanes].tolist(),
                 "mask": valid[beat * lanes :][:lanes].astype(int).tolist(),
-                "beat": beat,
+                "first_key": beat * lanes,
                 "last": int(beat == last),
             }
             for beat in range(last + 1)

@@ -39,6 +39,14 @@ def test_a_head_takes_every_querys_pace_and_one_latency() -> None:
     assert head_cycles(valid[:0], kept[:0], params) == 0
 
 
+def test_queries_of_one_scan_share_the_cycles_of_the_slowest() -> None:
+    params = HeadParams(LatteConfig(keys_per_cycle=8, queries_per_scan=2, max_keys=1024))
+    valid, kept = np.array([160, 168, 800, 808, 808]), np.array([70, 10, 10, 20, 300])
+    scans = [70 + 4, 101 + 4, 300 + 4]
+    assert query_cycles(valid, kept, params).tolist() == [37, 37, 52.5, 52.5, 304]
+    assert head_cycles(valid, kept, params) == sum(scans) + params.query_latency(808, 300)
+
+
 def test_lengths_must_agree() -> None:
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="one number per query"):
         query_cycles(np.array([1, 2]), np.array([1]), HeadParams(LatteConfig()))

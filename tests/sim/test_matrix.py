@@ -22,7 +22,8 @@ ARITHMETIC = [
     *product((8,), [Split.BALANCED], [Reuse.THREE_TERM], Rule),
 ]
 SPREAD = {
-    "keys_per_cycle": (1, 2, 4, 8, 16),
+    "keys_per_cycle": (1, 3, 4, 7, 16),
+    "queries_per_scan": (1, 2, 1, 3, 4, 1, 2),
     "head_dim": (8, 12, 20),
     "prob_bits": (8, 4, 16, 11),
     "out_fraction_bits": (0, 5, 8),
@@ -47,7 +48,8 @@ def cores() -> Iterator[LatteConfig]:
 
 
 def name(config: LatteConfig) -> str:
-    return f"M{config.msb_bits}-{config.split}-{config.reuse}-{config.rule}-P{config.keys_per_cycle}"
+    where = f"P{config.keys_per_cycle}-B{config.queries_per_scan}"
+    return f"M{config.msb_bits}-{config.split}-{config.reuse}-{config.rule}-{where}"
 
 
 CORES = {name(config): config for config in cores()}
