@@ -52,9 +52,12 @@ def filter_tile(estimate: Float, valid: Mask, tau: int, params: HeadParams) -> t
 
 
 def _best_of_beat(beats: Float) -> Float:
-    """Maximum over the last axis, whose length is a power of two: halving it keeps every step vectorised."""
-    while beats.shape[-1] > 1:
-        beats = np.maximum(beats[..., 0::2], beats[..., 1::2])
+    """Maximum over the last axis: halving it keeps every step vectorised."""
+    while (lanes := beats.shape[-1]) > 1:
+        halved = np.maximum(beats[..., : lanes // 2], beats[..., lanes // 2 : lanes // 2 * 2])
+        if lanes % 2:
+            halved[..., 0] = np.maximum(halved[..., 0], beats[..., -1])
+        beats = halved
     return beats[..., 0]
 
 
