@@ -48,7 +48,7 @@ class MS4BEstimator(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        params, payloads = self.params, Payloads(self.params)
+        params = self.params
         lanes = params.config.keys_per_cycle
         dots, landings = zip(*(self._place(m, place) for place in range(params.config.queries_per_scan)), strict=True)
 
