@@ -13,13 +13,14 @@ TRACE_OPTIONS := --layers 2,12,25 --heads 0-2 --tokens 256 --keep 0.1
 RTL_PRESETS   := tiny gpt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint format trace rtl clean
+.PHONY: help demo test bench race lint format trace rtl clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make demo    generate the Verilog of a full-size preset and run it on a real trace against the golden model'
 	@echo 'make test    lint, types and every test'
 	@echo 'make bench   measure golden model, generation and simulation'
+	@echo 'make race    race LATTE against the dense int8 core, cycle by cycle'
 	@echo 'make lint    lint and types only'
 	@echo 'make format  format the sources'
 	@echo 'make rtl     emit the committed Verilog in rtl_out/ again'
@@ -67,6 +68,9 @@ test: lint
 
 bench: $(VENV)/installed-dev
 	@$(BIN)/python -m sim.benchmark
+
+race: $(VENV)/installed-dev
+	@$(BIN)/python -m sim.race
 
 lint: $(VENV)/installed-dev
 	@echo '== ruff'

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from latte_hw.config import LatteConfig
+from latte_hw.dense import DenseHead
 from latte_hw.errors import LatteError
 from latte_hw.estimator import MS4BEstimator
 from latte_hw.head import LatteHead
@@ -15,7 +16,7 @@ from latte_hw.softmax import Softmax
 from latte_hw.threshold_filter import HeadThresholdFilter
 from latte_hw.weighted_sum import WeightedSum
 
-CORES: dict[str, Callable[[LatteConfig], Any]] = {"latte": LatteHead}
+CORES: dict[str, Callable[[LatteConfig], Any]] = {"latte": LatteHead, "dense": DenseHead}
 """Core name to what builds it from a configuration."""
 
 BLOCKS: dict[str, Callable[[HeadParams], Any]] = {

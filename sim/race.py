@@ -1,0 +1,157 @@
+"""`make race`: LATTE against the dense int8 core, queries per cycle for equal operations; `docs/results/race.json`.
+
+Both cores run the emitted Verilog under Verilator on the same tensors, and both must equal their golden model. A
+4×4-bit multiply-add counts 1, an 8×8-bit one 4, of the multipliers that a core has, busy or not. Rates are taken
+between output rows: from the last row of the first scan to the last row of all.
+
+* paper's keep ratios: 577 keys, no mask, thresholds that keep 14.84 % (DeiT-B16) and 10.09 % (GPT-2);
+* the committed trace of SmolLM2-135M: causal, 256 tokens, 9 heads back to back;
+* the cycle law of PULP's ITA (arXiv 2307.03493), 2·S²·64/1024 cycles a head with 1024 int8 multipliers, softmax
+  hidden: cycles times int8-equivalent multipliers (operations / 4) of whole heads of S queries and S keys, from the
+  first query to the last output row.
+"""
+
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from golden.stimuli import random_trace
+from golden.tensors import TensorFile, from_arrays, load
+from latte_hw.config import Core, LatteConfig, Reuse
+from sim.results import write_result
+from sim.simulate import compare, expect, simulate
+
+TRACE = Path(__file__).parents[1] / "traces" / "smollm2-135m.npz"
+SEED = 1
+KEYS, QUERIES = 577, 130
+PAPER = {0.1484: "DeiT-B16, 85.16 % pruned", 0.1009: "GPT-2, 89.91 % pruned"}
+LANES = {0.1484: (7, 8), 0.1009: (10, 8)}
+"""Keys per cycle to try: the first is the one that balances the two arms, the second that of the presets."""
+
+ITA_SIZES = (256, 512, 1024)
+HIGH, FULL = 1, 4
+"""Operations of a 4×4-bit and of an 8×8-bit multiply-add."""
+
+console = Console()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One core on one set of tensors."""
+
+    core: str
+    keys_per_cycle: int
+    queries_per_scan: int
+    operations: int  # per cycle
+    pruned: float
+    queries_per_cycle: float
+    cycles: int  # from the first query to the last row of the last head
+
+    @property
+    def rate(self) -> float:
+        """Queries per cycle and operation."""
+        return self.queries_per_cycle / self.operations
+
+
+def operations(config: LatteConfig, core: Core) -> int:
+    """Operations per cycle of a core's multipliers, 4×4 bits counted 1 (msb_bits = 4)."""
+    if core is Core.DENSE:
+        return config.queries_per_scan * config.head_dim * 2 * FULL
+    products = 3 if config.reuse is Reuse.EXACT else 2
+    per_query = config.keys_per_cycle * HIGH + products * HIGH + FULL
+    return config.queries_per_scan * config.head_dim * per_query
+
+
+def race(tensors: TensorFile, config: LatteConfig, core: Core, simulator: str = "verilator") -> Run:
+    """Run a core, demand the golden model's results, and measure."""
+    got = simulate(tensors, config, core=core, taps=False, back_to_back=True, simulator=simulator)
+    difference = compare(expect(tensors, config, core), got)
+    if difference is not None:
+        raise SystemExit(f"{core}: {difference}")
+    left: NDArray[np.int64] = got["query_cycles"].ravel()
+    together = config.queries_per_scan
+    seen, kept = (int(got["counters_total"][list(got["counter_names"]).index(name)]) for name in ("keys_seen", "kept"))
+    return Run(
+        core=str(core.value),
+        keys_per_cycle=config.keys_per_cycle if core is Core.LATTE else 1,
+        queries_per_scan=together,
+        operations=operations(config, core),
+        pruned=1 - kept / seen,
+        queries_per_cycle=(len(left) - together) / float(left[-1] - left[together - 1]),
+        cycles=int(left[-1] - got["query_start"].ravel()[0] + 1),
+    )
+
+
+def fitting(config: LatteConfig, keys: int, **changes: Any) -> LatteConfig:
+    """The configuration with room for so many keys."""
+    lanes = changes.get("keys_per_cycle", config.keys_per_cycle)
+    return config.replace(max_keys=-(-keys // lanes) * lanes, **changes)
+
+
+def against(dense: Run, latte: Run) -> dict[str, Any]:
+    ratio = latte.rate / dense.rate
+    bound = 2 * FULL / (HIGH + (1 - latte.pruned) * (2 * HIGH + FULL))
+    return {"latte": asdict(latte), "dense": asdict(dense), "ratio": ratio, "bound": bound}
+
+
+def _paper() -> dict[str, Any]:
+    base = LatteConfig(causal=False, heads=1)
+    figures = {}
+    for keep, name in PAPER.items():
+        tensors = random_trace(fitting(base, KEYS), SEED, 1, 1, QUERIES, KEYS, keep=keep)
+        rows = []
+        dense_config = fitting(base, KEYS, keys_per_cycle=1)
+        dense = race(from_arrays(tensors, dense_config), dense_config, Core.DENSE)
+        for lanes in LANES[keep]:
+            config = fitting(base, KEYS, keys_per_cycle=lanes)
+            rows.append(against(dense, race(from_arrays(tensors, config), config, Core.LATTE)))
+            console.print(f"{name}, P = {lanes}: {rows[-1]['ratio']:.3f} of at most {rows[-1]['bound']:.3f}")
+        if keep == 0.1484:
+            config = fitting(base, KEYS, keys_per_cycle=LANES[keep][0], queries_per_scan=2)
+            rows.append(against(dense, race(from_arrays(tensors, config), config, Core.LATTE)))
+            console.print(f"{name}, P = {LANES[keep][0]}, B = 2: {rows[-1]['ratio']:.3f}")
+        figures[name] = rows
+    return figures
+
+
+def _captured() -> dict[str, Any]:
+    base = LatteConfig(causal=True, heads=9)
+    configs = [(fitting(base, 256, keys_per_cycle=1), Core.DENSE), (fitting(base, 256, keys_per_cycle=10), Core.LATTE)]
+    dense, latte = (race(load(TRACE, config), config, core) for config, core in configs)
+    figures = against(dense, latte)
+    console.print(f"captured trace: {figures['ratio']:.3f} of at most {figures['bound']:.3f}")
+    return figures
+
+
+def _ita() -> list[dict[str, Any]]:
+    rows = []
+    for keep, name in PAPER.items():
+        base = LatteConfig(causal=False, heads=1)
+        for size in ITA_SIZES:
+            config = fitting(base, size, keys_per_cycle=LANES[keep][0])
+            tensors = from_arrays(random_trace(config, SEED, 1, 1, size, size, keep=keep), config)
+            run = race(tensors, config, Core.LATTE)
+            theirs = 2 * size * size * config.head_dim // 1024 * 1024
+            ours = run.cycles * run.operations / FULL
+            rows.append({"tokens": size, "keep": name, **asdict(run), "ita_cycles_times_multipliers": theirs,
+                         "latte_cycles_times_multipliers": ours, "latte_over_ita": ours / theirs})  # fmt: skip
+            console.print(f"ITA's law, S = {size}, {name}: {ours / theirs:.3f}")
+    return rows
+
+
+def main() -> int:
+    """Run everything and write the result; exit code 1 if a core differs from its golden model."""
+    figures = {"seed": SEED, "counted": "valid pairs", "operations": "4x4 bits 1, 8x8 bits 4, of all multipliers",
+               "bound": "8 / (1 + kept * 6): every multiplier busy in every cycle",
+               "paper": _paper(), "captured": _captured(), "ita": _ita()}  # fmt: skip
+    console.print(f"written to {write_result('race', 'make race', figures)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
