@@ -96,8 +96,8 @@ class DenseParams(HeadParams):
 
     def cycles_per_block(self, valid_keys: int) -> int:
         """Distance of consecutive blocks in a stream of blocks that see `valid_keys` keys; exact from
-        `shortest_block` on, a bound below."""
-        return max(valid_keys, self.shortest_block)
+        `shortest_block` on, a bound below. With one place per table, the refill adds to the keys."""
+        return max(valid_keys + self.query_gap, self.shortest_block)
 
     def job_latency(self, n_queries: int, block_keys: Sequence[int]) -> int:
         """Cycles from taking the first query of a lone job to its last output row, streams never starving.
@@ -117,4 +117,4 @@ class DenseParams(HeadParams):
     def latency_constant(self) -> int:
         """Cycles of a job that do not depend on its keys and queries: every latency and every queue once."""
         blocks = self.score_latency + self.softmax_pipeline + self.weighted_sum_latency
-        return self.query_prepare_cycles + blocks + 3 * self.fifo_latency
+        return self.query_prepare_cycles + self.fill_latency + blocks + 3 * self.fifo_latency

@@ -1,5 +1,6 @@
 """Estimates of all scores of a query, or of B side by side, from the high parts of q and k, P keys per cycle."""
 
+from collections.abc import Mapping
 from functools import reduce
 from operator import and_, or_
 from typing import Any
@@ -90,7 +91,13 @@ class MS4BEstimator(wiring.Component):
         return m
 
     def _follow(
-        self, m: Module, place: int, dot: StationaryDot, landing: ReservedFifo, sent: Value, position: dict[str, Value]
+        self,
+        m: Module,
+        place: int,
+        dot: StationaryDot,
+        landing: ReservedFifo,
+        sent: Value,
+        position: Mapping[str, Value],
     ) -> None:
         """The beat's keys arrive from the store, then their estimates; its position keeps pace."""
 
