@@ -126,7 +126,7 @@ class KvStore(wiring.Component):
             for lane in range(config.keys_per_cycle):
                 self._memory(
                     m, f"k_bank_{lane}", payloads.high_row, params.max_beats, params.beat_bits,
-                    write=(k_write & (bank == lane), buffer, beat, k_split.high),
+                    write=(k_write & ~(bank ^ lane).any(), buffer, beat, k_split.high),
                     read=(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane]),
                 )  # fmt: skip
         for kind, shape, row, write in (

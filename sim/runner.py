@@ -37,7 +37,7 @@ _MAKE_FLAGS = (
     *("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"),
     # The wheel was configured on another machine, for tools in its folders and without a way to read the precompiled
     # headers that its makefile has built.
-    *("CXX=g++", "LINK=g++", "AR=ar", "CFG_CXXFLAGS_PCH_I=-include"),
+    *("CXX=g++", "LINK=g++", "AR=ar", "CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}"),
 )
 _BUILD_RECIPE = "2"
 """Part of a build's key: raise it when the way of building changes."""

@@ -4,7 +4,7 @@
 
 module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_valid, i_v_payload, i_v_valid, i_job_payload, i_job_valid, i_q_payload, i_q_valid, o_out_ready, clk, rst, i_table_ready, i_load_ready, i_k_ready, i_v_ready, i_job_ready, i_q_ready, o_out_payload
 , o_out_valid, o_counters, i_table_payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$385  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$399  = 0;
   wire \$1 ;
   wire [40:0] \$2 ;
   wire [40:0] \$3 ;
@@ -3263,7 +3263,7 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .value_port__data(value_port__data)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$385 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
     \$8 [39:0] = \$2 [39:0];
     \$8 [79:40] = \$3 [39:0];
     \$8 [119:80] = \$4 [39:0];
@@ -6242,7 +6242,7 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
 endmodule
 
 module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__payload, o__ready, \i_query__payload$9 , beat_port__data, beat_port__address, o_beat__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$386  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$400  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -7732,154 +7732,154 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$30  = first_key_read_2;
     if (rst) begin
       \$30  = 10'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$31  = first_key_landed_1;
     if (rst) begin
       \$31  = 10'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$32  = first_key_landed_2;
     if (rst) begin
       \$32  = 10'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$33  = first_key_landed_3;
     if (rst) begin
       \$33  = 10'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$34  = first_key_landed_4;
     if (rst) begin
       \$34  = 10'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$35  = first_key_landed_5;
     if (rst) begin
       \$35  = 10'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$36  = first_key_landed_6;
     if (rst) begin
       \$36  = 10'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$37  = last_read_2;
     if (rst) begin
       \$37  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$38  = last_landed_1;
     if (rst) begin
       \$38  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$39  = last_landed_2;
     if (rst) begin
       \$39  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$40  = last_landed_3;
     if (rst) begin
       \$40  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$41  = last_landed_4;
     if (rst) begin
       \$41  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$42  = last_landed_5;
     if (rst) begin
       \$42  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$43  = last_landed_6;
     if (rst) begin
       \$43  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$44  = left_read_2;
     if (rst) begin
       \$44  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$45  = left_landed_1;
     if (rst) begin
       \$45  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$46  = left_landed_2;
     if (rst) begin
       \$46  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$47  = left_landed_3;
     if (rst) begin
       \$47  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$48  = left_landed_4;
     if (rst) begin
       \$48  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$49  = left_landed_5;
     if (rst) begin
       \$49  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$50  = left_landed_6;
     if (rst) begin
       \$50  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$18  = starts;
     if (\$signal ) begin
       \$18  = last;
@@ -7889,7 +7889,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$19  = beat_port__address;
     if (\$signal ) begin
       \$19  = \$14 [6:0];
@@ -7899,7 +7899,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$20  = first_key;
     if (\$signal ) begin
       \$20  = \$16 [9:0];
@@ -7909,7 +7909,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$21  = rest;
     if (\$signal ) begin
       \$21  = \$17 [11:0];
@@ -7919,56 +7919,56 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$22  = mine;
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$23  = sent_read_1;
     if (rst) begin
       \$23  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$24  = first_key;
     if (rst) begin
       \$24  = 10'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$25  = first_key_read_1;
     if (rst) begin
       \$25  = 10'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$26  = last;
     if (rst) begin
       \$26  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$27  = last_read_1;
     if (rst) begin
       \$27  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$28  = left;
     if (rst) begin
       \$28  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$386 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$29  = left_read_1;
     if (rst) begin
       \$29  = 12'h000;
@@ -9257,7 +9257,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
 endmodule
 
 module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_prepared__payload, i_query__ready, i_query__payload, i_keys__payload, i_keys__valid, o__payload, o__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$387  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$401  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [3:0] \$100 ;
@@ -17287,21 +17287,21 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \$auto$rtlil.cc:2739:Not$382  = ~ i_query__payload[251];
   assign \$auto$rtlil.cc:2739:Not$384  = ~ i_query__payload[255];
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$772  = \$6 [1:0];
     if (rst) begin
       \$772  = 2'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$773  = \$9 [1:0];
     if (rst) begin
       \$773  = 2'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$774  = fill_place;
     if (i_query__ready) begin
       \$774  = \$10 ;
@@ -17311,7 +17311,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$775  = tag_1;
     if (i_query__ready) begin
       if (fill_place) begin
@@ -17323,7 +17323,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$776  = tag_0;
     if (i_query__ready) begin
       (* full_case = 32'd1 *)
@@ -17337,7 +17337,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$777  = take_place;
     if (\$11 ) begin
       \$777  = \$12 ;
@@ -17347,7 +17347,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$778  = read_place;
     if (\$13 ) begin
       \$778  = \$14 ;
@@ -17357,7 +17357,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$779  = step;
     if (\$16 ) begin
       \$779  = \$17 [3:0];
@@ -17367,112 +17367,112 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$780  = i_query__ready;
     if (rst) begin
       \$780  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$781  = written_1;
     if (rst) begin
       \$781  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$782  = written_2;
     if (rst) begin
       \$782  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$783  = \$19 ;
     if (rst) begin
       \$783  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$784  = write_enable_1;
     if (rst) begin
       \$784  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$785  = write_enable_2;
     if (rst) begin
       \$785  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$786  = { fill_place, step };
     if (rst) begin
       \$786  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$787  = write_address_1;
     if (rst) begin
       \$787  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$788  = write_address_2;
     if (rst) begin
       \$788  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$789  = i_keys__valid;
     if (rst) begin
       \$789  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$790  = valid_1;
     if (rst) begin
       \$790  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$791  = valid_2;
     if (rst) begin
       \$791  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$792  = valid_3;
     if (rst) begin
       \$792  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$793  = valid_4;
     if (rst) begin
       \$793  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$794  = valid_5;
     if (rst) begin
       \$794  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$387 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
     \$795  = valid_6;
     if (rst) begin
       \$795  = 1'h0;
@@ -19331,7 +19331,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
 endmodule
 
 module \latte_head.estimator.landing (rst, i_reserve, o_room, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$388  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$402  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
@@ -19459,7 +19459,7 @@ module \latte_head.estimator.landing (rst, i_reserve, o_room, o__payload, o__rea
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$388 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
     \$4  = \$3 [3:0];
     if (rst) begin
       \$4  = 4'hc;
@@ -19674,7 +19674,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, r_en, w_data, w_en,
 endmodule
 
 module \latte_head.estimator.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port__data, w_en, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$389  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$403  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -19800,7 +19800,7 @@ module \latte_head.estimator.landing.queue.queue (rst, w_rdy, r_data, r_en, w_po
   always @(posedge clk)
     r_rdy <= \$34 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$389 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
     \$31  = w_port__addr;
     if (\$4 ) begin
       \$31  = \$7 [3:0];
@@ -19810,7 +19810,7 @@ module \latte_head.estimator.landing.queue.queue (rst, w_rdy, r_data, r_en, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$389 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
     \$32  = r_port__addr;
     if (\$10 ) begin
       \$32  = \$13 [3:0];
@@ -19820,7 +19820,7 @@ module \latte_head.estimator.landing.queue.queue (rst, w_rdy, r_data, r_en, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$389 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
     \$33  = inner_level;
     if (\$19 ) begin
       \$33  = \$20 [3:0];
@@ -19833,7 +19833,7 @@ module \latte_head.estimator.landing.queue.queue (rst, w_rdy, r_data, r_en, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$389 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
     \$34  = r_rdy;
     if (\$30 ) begin
       \$34  = 1'h1;
@@ -20167,7 +20167,7 @@ module \latte_head.estimator_queries (rst, w_en, r_en, i__ready, o__payload, w_d
 endmodule
 
 module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$390  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$404  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [2:0] \$11 ;
@@ -20292,7 +20292,7 @@ module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_po
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$390 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [1:0];
@@ -20302,7 +20302,7 @@ module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$390 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [1:0];
@@ -20312,7 +20312,7 @@ module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$390 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [1:0];
@@ -20325,7 +20325,7 @@ module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$390 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -20345,7 +20345,7 @@ module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_po
 endmodule
 
 module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o_seen, o_survivors, \o__ready$35 , i_threshold__payload, i_beat__valid, o_kept__valid, o_kept__payload, i_threshold__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$391  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$405  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$100 ;
@@ -21117,7 +21117,7 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     { \i__payload$46 [25:12], \i__payload$46 [9:0] } = 24'h000000;
     if (present[7]) begin
       \i__payload$46 [25:12] = \o__payload$42 [111:98];
@@ -21153,14 +21153,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$135  = \$66 [3:0];
     if (rst) begin
       \$135  = 4'hf;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$136 [0] = accepted;
     \$136 [131:1] = i_beat__payload;
     \$136 [145:132] = i_threshold__payload;
@@ -21169,77 +21169,77 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$137  = \$72 ;
     if (rst) begin
       \$137  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$138  = \$78 ;
     if (rst) begin
       \$138  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$139  = \$84 ;
     if (rst) begin
       \$139  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$140  = \$90 ;
     if (rst) begin
       \$140  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$141  = accepted_beat;
     if (rst) begin
       \$141  = 146'h0000000000000000000000000000000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$142  = \$92 ;
     if (rst) begin
       \$142  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$143  = \$94 ;
     if (rst) begin
       \$143  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$144  = beat_0;
     if (rst) begin
       \$144  = 146'h0000000000000000000000000000000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$145  = \$96 ;
     if (rst) begin
       \$145  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$146  = beat_1;
     if (rst) begin
       \$146  = 146'h0000000000000000000000000000000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$147  = row_starts;
     if (beat_2[0]) begin
       \$147  = beat_2[131];
@@ -21249,7 +21249,7 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$148  = running;
     if (beat_2[0]) begin
       if (\$98 ) begin
@@ -21261,14 +21261,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$149  = beat_2;
     if (rst) begin
       \$149  = 146'h0000000000000000000000000000000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$150 [13:0] = running;
     \$150 [29:14] = \$99 ;
     if (rst) begin
@@ -21276,14 +21276,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$151  = running_beat;
     if (rst) begin
       \$151  = 146'h0000000000000000000000000000000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     { \$152 [130:120], \$152 [111:0] } = { limited_beat[131:121], limited_beat[112:1] };
     \$152 [112] = \$101 ;
     \$152 [113] = \$103 ;
@@ -21298,14 +21298,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$153  = limited_beat[0];
     if (rst) begin
       \$153  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     { \$154 [130:120], \$154 [111:0] } = { o__payload[130:120], o__payload[111:0] };
     \$154 [112] = \$117 ;
     \$154 [113] = \$119 ;
@@ -21320,14 +21320,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$155  = taken;
     if (rst) begin
       \$155  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$156  = left;
     if (\$132 ) begin
       \$156  = \$48 [7:0];
@@ -21337,7 +21337,7 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$391 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     \$157  = fresh;
     if (\$132 ) begin
       \$157  = \$134 ;
@@ -21663,7 +21663,7 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
 endmodule
 
 module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_room, o__payload, i__payload, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$392  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$406  = 0;
   wire [8:0] \$1 ;
   wire [9:0] \$2 ;
   wire [10:0] \$3 ;
@@ -21792,7 +21792,7 @@ module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$392 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
     \$4  = \$3 [7:0];
     if (rst) begin
       \$4  = 8'h81;
@@ -22006,7 +22006,7 @@ module \latte_head.filter.kept.queue (rst, w_en, r_en, o__payload, w_data, o__va
 endmodule
 
 module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$393  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$407  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -22132,7 +22132,7 @@ module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_po
   always @(posedge clk)
     r_rdy <= \$34 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$393 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
     \$31  = w_port__addr;
     if (\$4 ) begin
       \$31  = \$7 [7:0];
@@ -22142,7 +22142,7 @@ module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$393 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
     \$32  = r_port__addr;
     if (\$10 ) begin
       \$32  = \$13 [7:0];
@@ -22152,7 +22152,7 @@ module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$393 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
     \$33  = inner_level;
     if (\$19 ) begin
       \$33  = \$20 [7:0];
@@ -22165,7 +22165,7 @@ module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$393 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
     \$34  = r_rdy;
     if (\$30 ) begin
       \$34  = 1'h1;
@@ -22186,7 +22186,7 @@ module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_po
 endmodule
 
 module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid, o__valid, o__payload, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$394  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$408  = 0;
   wire \$1 ;
   reg \$2 ;
   reg [25:0] \$3 ;
@@ -22221,7 +22221,7 @@ module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid,
   always @(posedge clk)
     o__payload <= \$3 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$394 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
     \$2  = o__valid;
     if (i__ready) begin
       \$2  = i__valid;
@@ -22231,7 +22231,7 @@ module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid,
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$394 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
     \$3  = o__payload;
     if (i__ready) begin
       \$3  = i__payload;
@@ -22299,7 +22299,7 @@ module \latte_head.filter.row_limits (rst, w_en, r_en, o__payload, w_data, o__va
 endmodule
 
 module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$395  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$409  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [4:0] \$11 ;
@@ -22424,7 +22424,7 @@ module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_po
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$395 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [3:0];
@@ -22434,7 +22434,7 @@ module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$395 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [3:0];
@@ -22444,7 +22444,7 @@ module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$395 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [3:0];
@@ -22457,7 +22457,7 @@ module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$395 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -22477,7 +22477,7 @@ module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_po
 endmodule
 
 module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__ready, o_room, o__payload, i__payload, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$396  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$410  = 0;
   wire [9:0] \$1 ;
   wire [10:0] \$2 ;
   wire [11:0] \$3 ;
@@ -22606,7 +22606,7 @@ module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__read
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$396 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
     \$4  = \$3 [8:0];
     if (rst) begin
       \$4  = 9'h101;
@@ -22820,7 +22820,7 @@ module \latte_head.filter.survivors.queue (rst, w_en, r_en, o__payload, w_data, 
 endmodule
 
 module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$397  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$411  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -22946,7 +22946,7 @@ module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data,
   always @(posedge clk)
     r_rdy <= \$34 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$397 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
     \$31  = w_port__addr;
     if (\$4 ) begin
       \$31  = \$7 [8:0];
@@ -22956,7 +22956,7 @@ module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data,
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$397 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
     \$32  = r_port__addr;
     if (\$10 ) begin
       \$32  = \$13 [8:0];
@@ -22966,7 +22966,7 @@ module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data,
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$397 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
     \$33  = inner_level;
     if (\$19 ) begin
       \$33  = \$20 [8:0];
@@ -22979,7 +22979,7 @@ module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data,
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$397 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
     \$34  = r_rdy;
     if (\$30 ) begin
       \$34  = 1'h1;
@@ -23000,7 +23000,7 @@ module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data,
 endmodule
 
 module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored__payload, o__ready, \i_query__payload$9 , key_port__data, i_kept__valid, i_kept__payload, o_scored__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$398  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$412  = 0;
   wire \$1 ;
   reg [25:0] \$10 ;
   reg [25:0] \$11 ;
@@ -23725,91 +23725,91 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$6  = sent;
     if (rst) begin
       \$6  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$7  = sent_read_1;
     if (rst) begin
       \$7  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$8  = i_kept__payload;
     if (rst) begin
       \$8  = 26'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$9  = item_read_1;
     if (rst) begin
       \$9  = 26'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$10  = item_read_2;
     if (rst) begin
       \$10  = 26'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$11  = item_result_1;
     if (rst) begin
       \$11  = 26'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$12  = item_result_2;
     if (rst) begin
       \$12  = 26'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$13  = item_result_3;
     if (rst) begin
       \$13  = 26'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$14  = item_result_4;
     if (rst) begin
       \$14  = 26'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$15  = item_result_5;
     if (rst) begin
       \$15  = 26'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$16  = item_result_6;
     if (rst) begin
       \$16  = 26'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$17  = \o__valid$43 ;
     if (rst) begin
       \$17  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$398 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
     \$18 [9:0] = item_result_7[9:0];
     \$18 [10] = item_result_7[10];
     \$18 [11] = item_result_7[11];
@@ -24429,7 +24429,7 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
 endmodule
 
 module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepared__payload, i_query__ready, i_query__payload, i_keys__payload, i_keys__valid, o__payload, o__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$399  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$413  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [3:0] \$100 ;
@@ -28472,21 +28472,21 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \$auto$rtlil.cc:2739:Not$98  = ~ i_query__payload[195];
   assign \$auto$rtlil.cc:2739:Not$100  = ~ i_query__payload[199];
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$516  = \$6 [1:0];
     if (rst) begin
       \$516  = 2'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$517  = \$9 [1:0];
     if (rst) begin
       \$517  = 2'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$518  = fill_place;
     if (i_query__ready) begin
       \$518  = \$10 ;
@@ -28496,7 +28496,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$519  = tag_1;
     if (i_query__ready) begin
       if (fill_place) begin
@@ -28508,7 +28508,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$520  = tag_0;
     if (i_query__ready) begin
       (* full_case = 32'd1 *)
@@ -28522,7 +28522,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$521  = take_place;
     if (\$11 ) begin
       \$521  = \$12 ;
@@ -28532,7 +28532,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$522  = read_place;
     if (\$13 ) begin
       \$522  = \$14 ;
@@ -28542,7 +28542,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$523  = step;
     if (\$16 ) begin
       \$523  = \$17 [3:0];
@@ -28552,112 +28552,112 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$524  = i_query__ready;
     if (rst) begin
       \$524  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$525  = written_1;
     if (rst) begin
       \$525  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$526  = written_2;
     if (rst) begin
       \$526  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$527  = \$19 ;
     if (rst) begin
       \$527  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$528  = write_enable_1;
     if (rst) begin
       \$528  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$529  = write_enable_2;
     if (rst) begin
       \$529  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$530  = { fill_place, step };
     if (rst) begin
       \$530  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$531  = write_address_1;
     if (rst) begin
       \$531  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$532  = write_address_2;
     if (rst) begin
       \$532  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$533  = i_keys__valid;
     if (rst) begin
       \$533  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$534  = valid_1;
     if (rst) begin
       \$534  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$535  = valid_2;
     if (rst) begin
       \$535  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$536  = valid_3;
     if (rst) begin
       \$536  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$537  = valid_4;
     if (rst) begin
       \$537  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$538  = valid_5;
     if (rst) begin
       \$538  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$399 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
     \$539  = valid_6;
     if (rst) begin
       \$539  = 1'h0;
@@ -29557,7 +29557,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
 endmodule
 
 module \latte_head.reuse.landing (rst, i_reserve, o_room, o__payload, o__ready, i__valid, i__payload, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$400  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$414  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
@@ -29621,7 +29621,7 @@ module \latte_head.reuse.landing (rst, i_reserve, o_room, o__payload, o__ready, 
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
     \$4  = \$3 [3:0];
     if (rst) begin
       \$4  = 4'hd;
@@ -29708,7 +29708,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, r_en, w_en, w_data, o__
 endmodule
 
 module \latte_head.reuse.landing.queue.queue (rst, w_rdy, r_data, r_en, w_en, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$401  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$415  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -29834,7 +29834,7 @@ module \latte_head.reuse.landing.queue.queue (rst, w_rdy, r_data, r_en, w_en, w_
   always @(posedge clk)
     r_rdy <= \$34 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
     \$31  = w_port__addr;
     if (\$4 ) begin
       \$31  = \$7 [3:0];
@@ -29844,7 +29844,7 @@ module \latte_head.reuse.landing.queue.queue (rst, w_rdy, r_data, r_en, w_en, w_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
     \$32  = r_port__addr;
     if (\$10 ) begin
       \$32  = \$13 [3:0];
@@ -29854,7 +29854,7 @@ module \latte_head.reuse.landing.queue.queue (rst, w_rdy, r_data, r_en, w_en, w_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
     \$33  = inner_level;
     if (\$19 ) begin
       \$33  = \$20 [3:0];
@@ -29867,7 +29867,7 @@ module \latte_head.reuse.landing.queue.queue (rst, w_rdy, r_data, r_en, w_en, w_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
     \$34  = r_rdy;
     if (\$30 ) begin
       \$34  = 1'h1;
@@ -30457,7 +30457,7 @@ module \latte_head.reuse_queries (rst, w_en, r_en, i__ready, o__payload, w_data,
 endmodule
 
 module \latte_head.reuse_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$402  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$416  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [2:0] \$11 ;
@@ -30582,7 +30582,7 @@ module \latte_head.reuse_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [1:0];
@@ -30592,7 +30592,7 @@ module \latte_head.reuse_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [1:0];
@@ -30602,7 +30602,7 @@ module \latte_head.reuse_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [1:0];
@@ -30615,7 +30615,7 @@ module \latte_head.reuse_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -30692,7 +30692,7 @@ module \latte_head.rows (rst, w_en, r_en, i__ready, o__payload, w_data, o__valid
 endmodule
 
 module \latte_head.rows.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$403  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$417  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [4:0] \$11 ;
@@ -30817,7 +30817,7 @@ module \latte_head.rows.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_r
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [3:0];
@@ -30827,7 +30827,7 @@ module \latte_head.rows.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [3:0];
@@ -30837,7 +30837,7 @@ module \latte_head.rows.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [3:0];
@@ -30850,7 +30850,7 @@ module \latte_head.rows.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -30919,7 +30919,7 @@ module \latte_head.scales (rst, w_en, r_en, i__ready, o__payload, w_data, o__val
 endmodule
 
 module \latte_head.scales.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$404  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$418  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [4:0] \$11 ;
@@ -31044,7 +31044,7 @@ module \latte_head.scales.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [3:0];
@@ -31054,7 +31054,7 @@ module \latte_head.scales.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [3:0];
@@ -31064,7 +31064,7 @@ module \latte_head.scales.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [3:0];
@@ -31077,7 +31077,7 @@ module \latte_head.scales.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -31098,7 +31098,7 @@ endmodule
 
 module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_query__payload, i_query__valid, clk, rst, i_loaded__payload, fork_transfer, o_row__valid, o_threshold__payload, o_estimator__ready, o_threshold__ready, o_reuse__ready, o_scale__ready, o_row__ready, i_loaded__valid, i_job__ready, i_loaded__ready, i_query__ready, o_estimator__payload
 , o_reuse__payload, o_scale__payload, o_row__payload, i_table__payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$405  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$419  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [4:0] \$100 ;
@@ -32054,7 +32054,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   always @(posedge clk)
     state_state <= \$157 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
     row_alone = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32067,7 +32067,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
     i_job__ready = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32089,7 +32089,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
     i_loaded__ready = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32111,7 +32111,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
     offered = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32126,7 +32126,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
     i_query__ready = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32141,14 +32141,14 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
     valid_keys = i_loaded__payload[11:1];
     if (\$10 ) begin
       valid_keys = \$12 [10:0];
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
     \$155  = queries_left;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32170,7 +32170,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
     \$156  = visible_keys;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32192,7 +32192,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
     \$157  = state_state;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32795,7 +32795,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
 endmodule
 
 module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighted__payload, o__ready, i_scale__payload, i_scored__valid, o_weighted__valid, i_scale__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$406  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$420  = 0;
   wire \$1 ;
   wire [5:0] \$10 ;
   wire [37:0] \$11 ;
@@ -34130,133 +34130,133 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     .w_en(accepted)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$32  = \$12 ;
     if (rst) begin
       \$32  = 38'h0000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$33  = \$18 [13:0];
     if (rst) begin
       \$33  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$34  = exponent[13:10];
     if (rst) begin
       \$34  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$35  = \$19 ;
     if (rst) begin
       \$35  = 13'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$36  = sent;
     if (rst) begin
       \$36  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$37  = sent_1;
     if (rst) begin
       \$37  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$38  = sent_2;
     if (rst) begin
       \$38  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$39  = sent_3;
     if (rst) begin
       \$39  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$40  = sent_4;
     if (rst) begin
       \$40  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$41  = sent_5;
     if (rst) begin
       \$41  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$42  = sent_6;
     if (rst) begin
       \$42  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$43  = key;
     if (rst) begin
       \$43  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$44  = key_1;
     if (rst) begin
       \$44  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$45  = key_2;
     if (rst) begin
       \$45  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$46  = key_3;
     if (rst) begin
       \$46  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$47  = key_4;
     if (rst) begin
       \$47  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$48  = key_5;
     if (rst) begin
       \$48  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$49  = key_6;
     if (rst) begin
       \$49  = 12'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$50 [19:12] = \$21 [7:0];
     \$50 [9:0] = key_7[9:0];
     \$50 [10] = key_7[10];
@@ -34266,7 +34266,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$51  = remainder;
     if (\$22 ) begin
       \$51  = \$7 [4:0];
@@ -34279,14 +34279,14 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$52  = sent_7;
     if (rst) begin
       \$52  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$24  = \$signal ;
     if (accepted) begin
       \$24  = best;
@@ -34296,7 +34296,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$25  = row_starts;
     if (accepted) begin
       \$25  = i__payload[11];
@@ -34306,42 +34306,42 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$26  = \$8 [21:0];
     if (rst) begin
       \$26  = 22'h000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$27  = i_scale__payload;
     if (rst) begin
       \$27  = 22'h000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$28  = \$9 ;
     if (rst) begin
       \$28  = 38'h0000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$29  = scale_1[21:16];
     if (rst) begin
       \$29  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$30  = shift_1[2:0];
     if (rst) begin
       \$30  = 3'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
     \$31  = \$11 ;
     if (rst) begin
       \$31  = 38'h0000000000;
@@ -34467,7 +34467,7 @@ module \latte_head.softmax.best$67 (rst, w_data, w_en, r_en, i__ready, o__payloa
 endmodule
 
 module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, r_data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$407  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$421  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [4:0] \$11 ;
@@ -34592,7 +34592,7 @@ module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, 
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [3:0];
@@ -34602,7 +34602,7 @@ module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, 
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [3:0];
@@ -34612,7 +34612,7 @@ module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, 
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [3:0];
@@ -34625,7 +34625,7 @@ module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, 
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -34645,7 +34645,7 @@ module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, 
 endmodule
 
 module \latte_head.softmax.landing (rst, i_reserve, o_room, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$408  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$422  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
@@ -34709,7 +34709,7 @@ module \latte_head.softmax.landing (rst, i_reserve, o_room, o__payload, o__ready
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
     \$4  = \$3 [3:0];
     if (rst) begin
       \$4  = 4'hb;
@@ -34796,7 +34796,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, r_en, w_data, w_en, o
 endmodule
 
 module \latte_head.softmax.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port__data, w_en, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$409  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$423  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -34922,7 +34922,7 @@ module \latte_head.softmax.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port
   always @(posedge clk)
     r_rdy <= \$34 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
     \$31  = w_port__addr;
     if (\$4 ) begin
       \$31  = \$7 [3:0];
@@ -34932,7 +34932,7 @@ module \latte_head.softmax.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
     \$32  = r_port__addr;
     if (\$10 ) begin
       \$32  = \$13 [3:0];
@@ -34942,7 +34942,7 @@ module \latte_head.softmax.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
     \$33  = inner_level;
     if (\$19 ) begin
       \$33  = \$20 [3:0];
@@ -34955,7 +34955,7 @@ module \latte_head.softmax.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
     \$34  = r_rdy;
     if (\$30 ) begin
       \$34  = 1'h1;
@@ -35033,7 +35033,7 @@ module \latte_head.softmax.row (rst, w_data, w_en, r_en, i__ready, o__payload, o
 endmodule
 
 module \latte_head.softmax.row.queue (rst, w_port__data, w_en, r_en, w_rdy, r_data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$410  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$424  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -35159,7 +35159,7 @@ module \latte_head.softmax.row.queue (rst, w_port__data, w_en, r_en, w_rdy, r_da
   always @(posedge clk)
     r_rdy <= \$34 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
     \$31  = w_port__addr;
     if (\$4 ) begin
       \$31  = \$7 [11:0];
@@ -35169,7 +35169,7 @@ module \latte_head.softmax.row.queue (rst, w_port__data, w_en, r_en, w_rdy, r_da
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
     \$32  = r_port__addr;
     if (\$10 ) begin
       \$32  = \$13 [11:0];
@@ -35179,7 +35179,7 @@ module \latte_head.softmax.row.queue (rst, w_port__data, w_en, r_en, w_rdy, r_da
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
     \$33  = inner_level;
     if (\$19 ) begin
       \$33  = \$20 [11:0];
@@ -35192,7 +35192,7 @@ module \latte_head.softmax.row.queue (rst, w_port__data, w_en, r_en, w_rdy, r_da
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
     \$34  = r_rdy;
     if (\$30 ) begin
       \$34  = 1'h1;
@@ -35214,7 +35214,7 @@ endmodule
 
 module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, i_k__ready, i_v__ready, o_loaded__payload, beat_port__buffer, key_port__buffer, value_port__address, i_free, value_port__buffer, beat_port__data, key_port__data, value_port__data, o_loaded__valid, o__ready
 , beat_port__address, key_port__address, i_load__payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$411  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$425  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$100 ;
@@ -35475,78 +35475,94 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$330 ;
   wire \$331 ;
   wire \$332 ;
-  wire \$333 ;
+  wire [2:0] \$333 ;
   wire \$334 ;
   wire \$335 ;
   wire \$336 ;
   wire \$337 ;
   wire \$338 ;
-  wire \$339 ;
+  wire [2:0] \$339 ;
   wire \$34 ;
   wire \$340 ;
   wire \$341 ;
   wire \$342 ;
   wire \$343 ;
   wire \$344 ;
-  wire \$345 ;
+  wire [2:0] \$345 ;
   wire \$346 ;
   wire \$347 ;
   wire \$348 ;
   wire \$349 ;
   wire [7:0] \$35 ;
   wire \$350 ;
-  wire \$351 ;
+  wire [2:0] \$351 ;
   wire \$352 ;
   wire \$353 ;
   wire \$354 ;
   wire \$355 ;
   wire \$356 ;
-  wire \$357 ;
+  wire [2:0] \$357 ;
   wire \$358 ;
   wire \$359 ;
   wire \$36 ;
   wire \$360 ;
   wire \$361 ;
   wire \$362 ;
-  wire \$363 ;
+  wire [2:0] \$363 ;
   wire \$364 ;
   wire \$365 ;
   wire \$366 ;
   wire \$367 ;
-  wire [11:0] \$368 ;
-  wire \$369 ;
+  wire \$368 ;
+  wire [2:0] \$369 ;
   wire [7:0] \$37 ;
   wire \$370 ;
-  wire [11:0] \$371 ;
+  wire \$371 ;
   wire \$372 ;
   wire \$373 ;
   wire \$374 ;
-  wire \$375 ;
-  wire [2:0] \$376 ;
-  wire [3:0] \$377 ;
+  wire [2:0] \$375 ;
+  wire \$376 ;
+  wire \$377 ;
   wire \$378 ;
   wire \$379 ;
   wire \$38 ;
   wire \$380 ;
-  wire [3:0] \$381 ;
+  wire \$381 ;
   wire \$382 ;
-  wire [7:0] \$383 ;
-  wire \$384 ;
-  reg \$385 ;
-  reg [10:0] \$386 ;
-  reg [10:0] \$387 ;
-  reg [10:0] \$388 ;
-  reg \$389 ;
+  wire \$383 ;
+  wire [11:0] \$384 ;
+  wire \$385 ;
+  wire \$386 ;
+  wire [11:0] \$387 ;
+  wire \$388 ;
+  wire \$389 ;
   wire [7:0] \$39 ;
-  reg [1:0] \$390 ;
-  reg [2:0] \$391 ;
-  reg [6:0] \$392 ;
-  reg [2047:0] \$393 ;
-  reg [511:0] \$394 ;
-  reg [511:0] \$395 ;
+  wire \$390 ;
+  wire \$391 ;
+  wire [2:0] \$392 ;
+  wire [3:0] \$393 ;
+  wire \$394 ;
+  wire \$395 ;
+  wire \$396 ;
+  wire [3:0] \$397 ;
+  wire \$398 ;
+  wire [7:0] \$399 ;
   wire \$4 ;
   wire \$40 ;
+  wire \$400 ;
+  reg \$401 ;
+  reg [10:0] \$402 ;
+  reg [10:0] \$403 ;
+  reg [10:0] \$404 ;
+  reg \$405 ;
+  reg [1:0] \$406 ;
+  reg [2:0] \$407 ;
+  reg [6:0] \$408 ;
+  reg [2047:0] \$409 ;
   wire [7:0] \$41 ;
+  reg [511:0] \$410 ;
+  reg [511:0] \$411 ;
   wire \$42 ;
   wire [7:0] \$43 ;
   wire \$44 ;
@@ -35610,6 +35626,13 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \$97 ;
   wire \$98 ;
   wire [7:0] \$99 ;
+  wire \$auto$rtlil.cc:2739:Not$386 ;
+  wire \$auto$rtlil.cc:2739:Not$388 ;
+  wire [1:0] \$auto$rtlil.cc:2739:Not$390 ;
+  wire \$auto$rtlil.cc:2739:Not$392 ;
+  wire [1:0] \$auto$rtlil.cc:2739:Not$394 ;
+  wire [1:0] \$auto$rtlil.cc:2739:Not$396 ;
+  wire [2:0] \$auto$rtlil.cc:2739:Not$398 ;
   reg [2:0] \$signal  = 3'h0;
   reg [6:0] beat = 7'h00;
   input [6:0] beat_port__address;
@@ -37328,90 +37351,105 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \$330  = i_k__valid & i_k__ready;
   assign \$331  = k_count < 11'h400;
   assign \$332  = \$330  & \$331 ;
-  assign \$333  = ! \$signal ;
-  assign write_port__en = \$332  & \$333 ;
-  assign \$334  = i_k__valid & i_k__ready;
-  assign \$335  = k_count < 11'h400;
-  assign \$336  = \$334  & \$335 ;
-  assign \$337  = \$signal  == 1'h1;
-  assign \write_port__en$31  = \$336  & \$337 ;
-  assign \$338  = i_k__valid & i_k__ready;
-  assign \$339  = k_count < 11'h400;
-  assign \$340  = \$338  & \$339 ;
-  assign \$341  = \$signal  == 2'h2;
-  assign \write_port__en$35  = \$340  & \$341 ;
+  assign \$334  = | \$333 ;
+  assign \$335  = ~ \$334 ;
+  assign write_port__en = \$332  & \$335 ;
+  assign \$336  = i_k__valid & i_k__ready;
+  assign \$337  = k_count < 11'h400;
+  assign \$338  = \$336  & \$337 ;
+  assign \$340  = | \$339 ;
+  assign \$341  = ~ \$340 ;
+  assign \write_port__en$31  = \$338  & \$341 ;
   assign \$342  = i_k__valid & i_k__ready;
   assign \$343  = k_count < 11'h400;
   assign \$344  = \$342  & \$343 ;
-  assign \$345  = \$signal  == 2'h3;
-  assign \write_port__en$39  = \$344  & \$345 ;
-  assign \$346  = i_k__valid & i_k__ready;
-  assign \$347  = k_count < 11'h400;
-  assign \$348  = \$346  & \$347 ;
-  assign \$349  = \$signal  == 3'h4;
-  assign \write_port__en$43  = \$348  & \$349 ;
-  assign \$350  = i_k__valid & i_k__ready;
-  assign \$351  = k_count < 11'h400;
-  assign \$352  = \$350  & \$351 ;
-  assign \$353  = \$signal  == 3'h5;
-  assign \write_port__en$47  = \$352  & \$353 ;
+  assign \$346  = | \$345 ;
+  assign \$347  = ~ \$346 ;
+  assign \write_port__en$35  = \$344  & \$347 ;
+  assign \$348  = i_k__valid & i_k__ready;
+  assign \$349  = k_count < 11'h400;
+  assign \$350  = \$348  & \$349 ;
+  assign \$352  = | \$351 ;
+  assign \$353  = ~ \$352 ;
+  assign \write_port__en$39  = \$350  & \$353 ;
   assign \$354  = i_k__valid & i_k__ready;
   assign \$355  = k_count < 11'h400;
   assign \$356  = \$354  & \$355 ;
-  assign \$357  = \$signal  == 3'h6;
-  assign \write_port__en$51  = \$356  & \$357 ;
-  assign \$358  = i_k__valid & i_k__ready;
-  assign \$359  = k_count < 11'h400;
-  assign \$360  = \$358  & \$359 ;
-  assign \$361  = \$signal  == 3'h7;
-  assign \write_port__en$55  = \$360  & \$361 ;
-  assign \$362  = i_k__valid & i_k__ready;
-  assign \$363  = k_count < 11'h400;
-  assign \write_port__en$59  = \$362  & \$363 ;
-  assign \$364  = i_v__valid & i_v__ready;
-  assign \$365  = v_count < 11'h400;
-  assign \write_port__en$65  = \$364  & \$365 ;
-  assign \$366  = i_load__valid & i_load__ready;
-  assign \$367  = i_k__valid & i_k__ready;
-  assign \$368  = k_count + 1'h1;
-  assign \$369  = i_load__valid & i_load__ready;
-  assign \$370  = i_v__valid & i_v__ready;
-  assign \$371  = v_count + 1'h1;
-  assign \$372  = i_load__valid & i_load__ready;
-  assign \$373  = i__valid & i__ready;
-  assign \$374  = ~ buffer;
-  assign \$375  = i_load__valid & i_load__ready;
-  assign \$376  = free - \$375 ;
-  assign \$377  = $signed(\$376 ) + $signed({ 1'h0, i_free });
+  assign \$358  = | \$357 ;
+  assign \$359  = ~ \$358 ;
+  assign \write_port__en$43  = \$356  & \$359 ;
+  assign \$360  = i_k__valid & i_k__ready;
+  assign \$361  = k_count < 11'h400;
+  assign \$362  = \$360  & \$361 ;
+  assign \$364  = | \$363 ;
+  assign \$365  = ~ \$364 ;
+  assign \write_port__en$47  = \$362  & \$365 ;
+  assign \$366  = i_k__valid & i_k__ready;
+  assign \$367  = k_count < 11'h400;
+  assign \$368  = \$366  & \$367 ;
+  assign \$370  = | \$369 ;
+  assign \$371  = ~ \$370 ;
+  assign \write_port__en$51  = \$368  & \$371 ;
+  assign \$372  = i_k__valid & i_k__ready;
+  assign \$373  = k_count < 11'h400;
+  assign \$374  = \$372  & \$373 ;
+  assign \$376  = | \$375 ;
+  assign \$377  = ~ \$376 ;
+  assign \write_port__en$55  = \$374  & \$377 ;
   assign \$378  = i_k__valid & i_k__ready;
   assign \$379  = k_count < 11'h400;
-  assign \$380  = \$378  & \$379 ;
-  assign \$381  = \$signal  + 1'h1;
-  assign \$382  = \$signal  == 3'h7;
-  assign \$383  = beat + 1'h1;
-  assign \$384  = i_load__valid & i_load__ready;
+  assign \write_port__en$59  = \$378  & \$379 ;
+  assign \$380  = i_v__valid & i_v__ready;
+  assign \$381  = v_count < 11'h400;
+  assign \write_port__en$65  = \$380  & \$381 ;
+  assign \$382  = i_load__valid & i_load__ready;
+  assign \$383  = i_k__valid & i_k__ready;
+  assign \$384  = k_count + 1'h1;
+  assign \$385  = i_load__valid & i_load__ready;
+  assign \$386  = i_v__valid & i_v__ready;
+  assign \$387  = v_count + 1'h1;
+  assign \$388  = i_load__valid & i_load__ready;
+  assign \$389  = i__valid & i__ready;
+  assign \$390  = ~ buffer;
+  assign \$391  = i_load__valid & i_load__ready;
+  assign \$392  = free - \$391 ;
+  assign \$393  = $signed(\$392 ) + $signed({ 1'h0, i_free });
+  assign \$394  = i_k__valid & i_k__ready;
+  assign \$395  = k_count < 11'h400;
+  assign \$396  = \$394  & \$395 ;
+  assign \$397  = \$signal  + 1'h1;
+  assign \$398  = \$signal  == 3'h7;
+  assign \$399  = beat + 1'h1;
+  assign \$400  = i_load__valid & i_load__ready;
   always @(posedge clk)
-    loading <= \$385 ;
+    loading <= \$401 ;
   always @(posedge clk)
-    n_keys <= \$386 ;
+    n_keys <= \$402 ;
   always @(posedge clk)
-    k_count <= \$387 ;
+    k_count <= \$403 ;
   always @(posedge clk)
-    v_count <= \$388 ;
+    v_count <= \$404 ;
   always @(posedge clk)
-    buffer <= \$389 ;
+    buffer <= \$405 ;
   always @(posedge clk)
-    free <= \$390 ;
+    free <= \$406 ;
   always @(posedge clk)
-    \$signal  <= \$391 ;
+    \$signal  <= \$407 ;
   always @(posedge clk)
-    beat <= \$392 ;
+    beat <= \$408 ;
   always @(posedge clk)
-    beat_port__data <= \$393 ;
+    beat_port__data <= \$409 ;
   always @(posedge clk)
-    key_port__data <= \$394 ;
+    key_port__data <= \$410 ;
   always @(posedge clk)
-    value_port__data <= \$395 ;
+    value_port__data <= \$411 ;
+  assign \$auto$rtlil.cc:2739:Not$386  = ~ \$signal [0];
+  assign \$auto$rtlil.cc:2739:Not$388  = ~ \$signal [1];
+  assign \$auto$rtlil.cc:2739:Not$390  = ~ \$signal [1:0];
+  assign \$auto$rtlil.cc:2739:Not$392  = ~ \$signal [2];
+  assign \$auto$rtlil.cc:2739:Not$394  = ~ { \$signal [2], \$signal [0] };
+  assign \$auto$rtlil.cc:2739:Not$396  = ~ \$signal [2:1];
+  assign \$auto$rtlil.cc:2739:Not$398  = ~ \$signal ;
   \latte_head.store.loaded  loaded (
     .clk(clk),
     .i__ready(i__ready),
@@ -37423,128 +37461,128 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$385  = loading;
-    if (\$366 ) begin
-      \$385  = 1'h1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$401  = loading;
+    if (\$382 ) begin
+      \$401  = 1'h1;
     end
-    if (\$373 ) begin
-      \$385  = 1'h0;
+    if (\$389 ) begin
+      \$401  = 1'h0;
     end
     if (rst) begin
-      \$385  = 1'h0;
+      \$401  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$386  = n_keys;
-    if (\$366 ) begin
-      \$386  = i_load__payload;
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$402  = n_keys;
+    if (\$382 ) begin
+      \$402  = i_load__payload;
     end
     if (rst) begin
-      \$386  = 11'h000;
+      \$402  = 11'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$387  = k_count;
-    if (\$367 ) begin
-      \$387  = \$368 [10:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$403  = k_count;
+    if (\$383 ) begin
+      \$403  = \$384 [10:0];
     end
-    if (\$369 ) begin
-      \$387  = 11'h000;
+    if (\$385 ) begin
+      \$403  = 11'h000;
     end
     if (rst) begin
-      \$387  = 11'h000;
+      \$403  = 11'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$388  = v_count;
-    if (\$370 ) begin
-      \$388  = \$371 [10:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$404  = v_count;
+    if (\$386 ) begin
+      \$404  = \$387 [10:0];
     end
-    if (\$372 ) begin
-      \$388  = 11'h000;
+    if (\$388 ) begin
+      \$404  = 11'h000;
     end
     if (rst) begin
-      \$388  = 11'h000;
+      \$404  = 11'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$389  = buffer;
-    if (\$373 ) begin
-      \$389  = \$374 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$405  = buffer;
+    if (\$389 ) begin
+      \$405  = \$390 ;
     end
     if (rst) begin
-      \$389  = 1'h0;
+      \$405  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$390  = \$377 [1:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$406  = \$393 [1:0];
     if (rst) begin
-      \$390  = 2'h2;
+      \$406  = 2'h2;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$391  = \$signal ;
-    if (\$380 ) begin
-      \$391  = \$381 [2:0];
-      if (\$382 ) begin
-        \$391  = 3'h0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$407  = \$signal ;
+    if (\$396 ) begin
+      \$407  = \$397 [2:0];
+      if (\$398 ) begin
+        \$407  = 3'h0;
       end
     end
-    if (\$384 ) begin
-      \$391  = 3'h0;
+    if (\$400 ) begin
+      \$407  = 3'h0;
     end
     if (rst) begin
-      \$391  = 3'h0;
+      \$407  = 3'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$392  = beat;
-    if (\$380 ) begin
-      if (\$382 ) begin
-        \$392  = \$383 [6:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$408  = beat;
+    if (\$396 ) begin
+      if (\$398 ) begin
+        \$408  = \$399 [6:0];
       end
     end
-    if (\$384 ) begin
-      \$392  = 7'h00;
+    if (\$400 ) begin
+      \$408  = 7'h00;
     end
     if (rst) begin
-      \$392  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$393 [255:0] = read_port__data;
-    \$393 [511:256] = \read_port__data$80 ;
-    \$393 [767:512] = \read_port__data$81 ;
-    \$393 [1023:768] = \read_port__data$82 ;
-    \$393 [1279:1024] = \read_port__data$83 ;
-    \$393 [1535:1280] = \read_port__data$84 ;
-    \$393 [1791:1536] = \read_port__data$85 ;
-    \$393 [2047:1792] = \read_port__data$86 ;
-    if (rst) begin
-      \$393  = 2048'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
+      \$408  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$394  = \read_port__data$88 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$409 [255:0] = read_port__data;
+    \$409 [511:256] = \read_port__data$80 ;
+    \$409 [767:512] = \read_port__data$81 ;
+    \$409 [1023:768] = \read_port__data$82 ;
+    \$409 [1279:1024] = \read_port__data$83 ;
+    \$409 [1535:1280] = \read_port__data$84 ;
+    \$409 [1791:1536] = \read_port__data$85 ;
+    \$409 [2047:1792] = \read_port__data$86 ;
     if (rst) begin
-      \$394  = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
+      \$409  = 2048'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$395  = \read_port__data$90 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$410  = \read_port__data$88 ;
     if (rst) begin
-      \$395  = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
+      \$410  = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$411  = \read_port__data$90 ;
+    if (rst) begin
+      \$411  = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
     end
   end
   assign o__payload = o_loaded__payload;
@@ -38945,6 +38983,20 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign k_saturated[23:16] = \$9 ;
   assign k_saturated[15:8] = \$7 ;
   assign k_saturated[7:0] = \$5 ;
+  assign \$333  = \$signal ;
+  assign \$339 [2:1] = \$signal [2:1];
+  assign \$339 [0] = \$auto$rtlil.cc:2739:Not$386 ;
+  assign { \$345 [2], \$345 [0] } = { \$signal [2], \$signal [0] };
+  assign \$345 [1] = \$auto$rtlil.cc:2739:Not$388 ;
+  assign \$351 [2] = \$signal [2];
+  assign \$351 [1:0] = \$auto$rtlil.cc:2739:Not$390 ;
+  assign \$357 [1:0] = \$signal [1:0];
+  assign \$357 [2] = \$auto$rtlil.cc:2739:Not$392 ;
+  assign \$363 [1] = \$signal [1];
+  assign { \$363 [2], \$363 [0] } = \$auto$rtlil.cc:2739:Not$394 ;
+  assign \$369 [0] = \$signal [0];
+  assign \$369 [2:1] = \$auto$rtlil.cc:2739:Not$396 ;
+  assign \$375  = \$auto$rtlil.cc:2739:Not$398 ;
 endmodule
 
 module \latte_head.store.loaded (rst, w_en, i__ready, o__payload, w_data, o__valid, r_en, clk);
@@ -38997,7 +39049,7 @@ module \latte_head.store.loaded (rst, w_en, i__ready, o__payload, w_data, o__val
 endmodule
 
 module \latte_head.store.loaded.queue (rst, w_en, w_rdy, r_data, w_port__data, r_rdy, r_en, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$412  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$426  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -39115,7 +39167,7 @@ module \latte_head.store.loaded.queue (rst, w_en, w_rdy, r_data, w_port__data, r
   always @(posedge clk)
     r_rdy <= \$30 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
     \$27  = w_port__addr;
     if (\$4 ) begin
       \$27  = \$5 [0];
@@ -39125,7 +39177,7 @@ module \latte_head.store.loaded.queue (rst, w_en, w_rdy, r_data, w_port__data, r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
     \$28  = r_port__addr;
     if (\$8 ) begin
       \$28  = \$9 [0];
@@ -39135,7 +39187,7 @@ module \latte_head.store.loaded.queue (rst, w_en, w_rdy, r_data, w_port__data, r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
     \$29  = inner_level;
     if (\$15 ) begin
       \$29  = \$16 [1:0];
@@ -39148,7 +39200,7 @@ module \latte_head.store.loaded.queue (rst, w_en, w_rdy, r_data, w_port__data, r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
     \$30  = r_rdy;
     if (\$26 ) begin
       \$30  = 1'h1;
@@ -39210,7 +39262,7 @@ module \latte_head.thresholds (rst, w_en, w_data, r_en, i__ready, o__payload, o_
 endmodule
 
 module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$413  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$427  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [4:0] \$11 ;
@@ -39335,7 +39387,7 @@ module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_dat
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [3:0];
@@ -39345,7 +39397,7 @@ module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_dat
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [3:0];
@@ -39355,7 +39407,7 @@ module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_dat
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [3:0];
@@ -39368,7 +39420,7 @@ module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_dat
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -39388,7 +39440,7 @@ module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_dat
 endmodule
 
 module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__ready, i_row__ready, o_free, o_out__payload, i_row__payload, value_port__data, i_weighted__valid, o_out__valid, i_row__valid, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$414  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$428  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [25:0] \$100 ;
@@ -40657,7 +40709,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$207  = cooldown;
     if (\$signal$13 ) begin
       \$207  = 5'h0f;
@@ -40669,7 +40721,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$208  = row_starts;
     if (\$signal ) begin
       \$208  = i_weighted__payload[11];
@@ -40679,56 +40731,56 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$209  = control;
     if (rst) begin
       \$209  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$210  = control_read_1;
     if (rst) begin
       \$210  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$211  = i_weighted__payload[19:12];
     if (rst) begin
       \$211  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$212  = prob_read_1;
     if (rst) begin
       \$212  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$213  = control_read_2;
     if (rst) begin
       \$213  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$214  = prob_read_2;
     if (rst) begin
       \$214  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$215  = control_product_1;
     if (rst) begin
       \$215  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$216  = total;
     if (control_product_1[0]) begin
       \$216  = \$14 [17:0];
@@ -40738,14 +40790,14 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$217  = \$15 ;
     if (rst) begin
       \$217  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$218  = sums;
     if (control_product_1[0]) begin
       \$218 [25:0] = \$17 [25:0];
@@ -40818,441 +40870,441 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$219  = \$18 ;
     if (rst) begin
       \$219  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$220  = \$21 ;
     if (rst) begin
       \$220  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$221  = \$24 ;
     if (rst) begin
       \$221  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$222  = \$27 ;
     if (rst) begin
       \$222  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$223  = \$30 ;
     if (rst) begin
       \$223  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$224  = \$33 ;
     if (rst) begin
       \$224  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$225  = \$36 ;
     if (rst) begin
       \$225  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$226  = \$39 ;
     if (rst) begin
       \$226  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$227  = \$42 ;
     if (rst) begin
       \$227  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$228  = \$45 ;
     if (rst) begin
       \$228  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$229  = \$48 ;
     if (rst) begin
       \$229  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$230  = \$51 ;
     if (rst) begin
       \$230  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$231  = \$54 ;
     if (rst) begin
       \$231  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$232  = \$57 ;
     if (rst) begin
       \$232  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$233  = \$60 ;
     if (rst) begin
       \$233  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$234  = \$63 ;
     if (rst) begin
       \$234  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$235  = \$66 ;
     if (rst) begin
       \$235  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$236  = \$69 ;
     if (rst) begin
       \$236  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$237  = \$72 ;
     if (rst) begin
       \$237  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$238  = \$75 ;
     if (rst) begin
       \$238  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$239  = \$78 ;
     if (rst) begin
       \$239  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$240  = \$81 ;
     if (rst) begin
       \$240  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$241  = \$84 ;
     if (rst) begin
       \$241  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$242  = \$87 ;
     if (rst) begin
       \$242  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$243  = \$90 ;
     if (rst) begin
       \$243  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$244  = \$93 ;
     if (rst) begin
       \$244  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$245  = \$96 ;
     if (rst) begin
       \$245  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$246  = \$99 ;
     if (rst) begin
       \$246  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$247  = \$102 ;
     if (rst) begin
       \$247  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$248  = \$105 ;
     if (rst) begin
       \$248  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$249  = \$108 ;
     if (rst) begin
       \$249  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$250  = \$111 ;
     if (rst) begin
       \$250  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$251  = \$114 ;
     if (rst) begin
       \$251  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$252  = \$117 ;
     if (rst) begin
       \$252  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$253  = \$120 ;
     if (rst) begin
       \$253  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$254  = \$123 ;
     if (rst) begin
       \$254  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$255  = \$126 ;
     if (rst) begin
       \$255  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$256  = \$129 ;
     if (rst) begin
       \$256  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$257  = \$132 ;
     if (rst) begin
       \$257  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$258  = \$135 ;
     if (rst) begin
       \$258  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$259  = \$138 ;
     if (rst) begin
       \$259  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$260  = \$141 ;
     if (rst) begin
       \$260  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$261  = \$144 ;
     if (rst) begin
       \$261  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$262  = \$147 ;
     if (rst) begin
       \$262  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$263  = \$150 ;
     if (rst) begin
       \$263  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$264  = \$153 ;
     if (rst) begin
       \$264  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$265  = \$156 ;
     if (rst) begin
       \$265  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$266  = \$159 ;
     if (rst) begin
       \$266  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$267  = \$162 ;
     if (rst) begin
       \$267  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$268  = \$165 ;
     if (rst) begin
       \$268  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$269  = \$168 ;
     if (rst) begin
       \$269  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$270  = \$171 ;
     if (rst) begin
       \$270  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$271  = \$174 ;
     if (rst) begin
       \$271  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$272  = \$177 ;
     if (rst) begin
       \$272  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$273  = \$180 ;
     if (rst) begin
       \$273  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$274  = \$183 ;
     if (rst) begin
       \$274  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$275  = \$186 ;
     if (rst) begin
       \$275  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$276  = \$189 ;
     if (rst) begin
       \$276  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$277  = \$192 ;
     if (rst) begin
       \$277  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$278  = \$195 ;
     if (rst) begin
       \$278  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$279  = \$198 ;
     if (rst) begin
       \$279  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$280  = \$201 ;
     if (rst) begin
       \$280  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
     \$281  = \$204 ;
     if (rst) begin
       \$281  = 16'h0000;
@@ -41764,7 +41816,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
 endmodule
 
 module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o_room, o__payload, o__valid, i__valid, i__payload, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$415  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$429  = 0;
   wire [3:0] \$1 ;
   wire [4:0] \$2 ;
   wire [5:0] \$3 ;
@@ -42076,7 +42128,7 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o_room, o__payload
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
     \$4  = \$3 [2:0];
     if (rst) begin
       \$4  = 3'h3;
@@ -42659,7 +42711,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, w
 endmodule
 
 module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_rdy, w_en, w_port__data, r_en);
-  reg \$auto$verilog_backend.cc:2355:dump_module$416  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$430  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [2:0] \$11 ;
@@ -42784,7 +42836,7 @@ module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [1:0];
@@ -42794,7 +42846,7 @@ module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [1:0];
@@ -42804,7 +42856,7 @@ module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [1:0];
@@ -42817,7 +42869,7 @@ module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -42837,7 +42889,7 @@ module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_
 endmodule
 
 module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_complete_1, o__payload, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$417  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$431  = 0;
   wire \$1 ;
   wire [26:0] \$10 ;
   wire [20:0] \$100 ;
@@ -43961,7 +44013,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
   always @(posedge clk)
     row_complete_last_1 <= \$427 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$316  = held;
     if (i__valid) begin
       \$316  = i__payload[1663:0];
@@ -43973,7 +44025,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$317  = total;
     if (i__valid) begin
       \$317  = i__payload[1681:1664];
@@ -43983,7 +44035,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$318  = offset;
     if (i__valid) begin
       \$318  = \$3 [26:0];
@@ -43993,7 +44045,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$319  = phase;
     if (i__valid) begin
       \$319  = 5'h00;
@@ -44005,7 +44057,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$320  = job_last;
     if (i__valid) begin
       \$320  = i__payload[1682];
@@ -44015,735 +44067,735 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$321  = \$7 [26:0];
     if (rst) begin
       \$321  = 27'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$322  = \$9 [26:0];
     if (rst) begin
       \$322  = 27'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$323  = \$11 [26:0];
     if (rst) begin
       \$323  = 27'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$324  = \$13 [26:0];
     if (rst) begin
       \$324  = 27'h0000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$325  = total;
     if (rst) begin
       \$325  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$326  = \$19 [18:0];
     if (rst) begin
       \$326  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$327  = { numerator_0[6:0], \$22  };
     if (rst) begin
       \$327  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$328  = \$28 [18:0];
     if (rst) begin
       \$328  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$329  = { numerator_1[6:0], \$31  };
     if (rst) begin
       \$329  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$330  = \$37 [18:0];
     if (rst) begin
       \$330  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$331  = { numerator_2[6:0], \$40  };
     if (rst) begin
       \$331  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$332  = \$46 [18:0];
     if (rst) begin
       \$332  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$333  = { numerator_3[6:0], \$49  };
     if (rst) begin
       \$333  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$334  = divisor_1;
     if (rst) begin
       \$334  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$335  = \$55 [18:0];
     if (rst) begin
       \$335  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$336  = { digits_0_0[6:0], \$58  };
     if (rst) begin
       \$336  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$337  = \$64 [18:0];
     if (rst) begin
       \$337  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$338  = { digits_1_0[6:0], \$67  };
     if (rst) begin
       \$338  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$339  = \$73 [18:0];
     if (rst) begin
       \$339  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$340  = { digits_2_0[6:0], \$76  };
     if (rst) begin
       \$340  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$341  = \$82 [18:0];
     if (rst) begin
       \$341  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$342  = { digits_3_0[6:0], \$85  };
     if (rst) begin
       \$342  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$343  = divisor_0_1;
     if (rst) begin
       \$343  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$344  = \$91 [18:0];
     if (rst) begin
       \$344  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$345  = { digits_0_1[6:0], \$94  };
     if (rst) begin
       \$345  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$346  = \$100 [18:0];
     if (rst) begin
       \$346  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$347  = { digits_1_1[6:0], \$103  };
     if (rst) begin
       \$347  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$348  = \$109 [18:0];
     if (rst) begin
       \$348  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$349  = { digits_2_1[6:0], \$112  };
     if (rst) begin
       \$349  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$350  = \$118 [18:0];
     if (rst) begin
       \$350  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$351  = { digits_3_1[6:0], \$121  };
     if (rst) begin
       \$351  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$352  = divisor_1_1;
     if (rst) begin
       \$352  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$353  = \$127 [18:0];
     if (rst) begin
       \$353  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$354  = { digits_0_2[6:0], \$130  };
     if (rst) begin
       \$354  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$355  = \$136 [18:0];
     if (rst) begin
       \$355  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$356  = { digits_1_2[6:0], \$139  };
     if (rst) begin
       \$356  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$357  = \$145 [18:0];
     if (rst) begin
       \$357  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$358  = { digits_2_2[6:0], \$148  };
     if (rst) begin
       \$358  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$359  = \$154 [18:0];
     if (rst) begin
       \$359  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$360  = { digits_3_2[6:0], \$157  };
     if (rst) begin
       \$360  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$361  = divisor_2_1;
     if (rst) begin
       \$361  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$362  = \$163 [18:0];
     if (rst) begin
       \$362  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$363  = { digits_0_3[6:0], \$166  };
     if (rst) begin
       \$363  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$364  = \$172 [18:0];
     if (rst) begin
       \$364  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$365  = { digits_1_3[6:0], \$175  };
     if (rst) begin
       \$365  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$366  = \$181 [18:0];
     if (rst) begin
       \$366  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$367  = { digits_2_3[6:0], \$184  };
     if (rst) begin
       \$367  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$368  = \$190 [18:0];
     if (rst) begin
       \$368  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$369  = { digits_3_3[6:0], \$193  };
     if (rst) begin
       \$369  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$370  = divisor_3_1;
     if (rst) begin
       \$370  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$371  = \$199 [18:0];
     if (rst) begin
       \$371  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$372  = { digits_0_4[6:0], \$202  };
     if (rst) begin
       \$372  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$373  = \$208 [18:0];
     if (rst) begin
       \$373  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$374  = { digits_1_4[6:0], \$211  };
     if (rst) begin
       \$374  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$375  = \$217 [18:0];
     if (rst) begin
       \$375  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$376  = { digits_2_4[6:0], \$220  };
     if (rst) begin
       \$376  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$377  = \$226 [18:0];
     if (rst) begin
       \$377  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$378  = { digits_3_4[6:0], \$229  };
     if (rst) begin
       \$378  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$379  = divisor_4_1;
     if (rst) begin
       \$379  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$380  = \$235 [18:0];
     if (rst) begin
       \$380  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$381  = { digits_0_5[6:0], \$238  };
     if (rst) begin
       \$381  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$382  = \$244 [18:0];
     if (rst) begin
       \$382  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$383  = { digits_1_5[6:0], \$247  };
     if (rst) begin
       \$383  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$384  = \$253 [18:0];
     if (rst) begin
       \$384  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$385  = { digits_2_5[6:0], \$256  };
     if (rst) begin
       \$385  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$386  = \$262 [18:0];
     if (rst) begin
       \$386  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$387  = { digits_3_5[6:0], \$265  };
     if (rst) begin
       \$387  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$388  = divisor_5_1;
     if (rst) begin
       \$388  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$389  = \$271 [18:0];
     if (rst) begin
       \$389  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$390  = { digits_0_6[6:0], \$274  };
     if (rst) begin
       \$390  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$391  = \$280 [18:0];
     if (rst) begin
       \$391  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$392  = { digits_1_6[6:0], \$283  };
     if (rst) begin
       \$392  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$393  = \$289 [18:0];
     if (rst) begin
       \$393  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$394  = { digits_2_6[6:0], \$292  };
     if (rst) begin
       \$394  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$395  = \$298 [18:0];
     if (rst) begin
       \$395  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$396  = { digits_3_6[6:0], \$301  };
     if (rst) begin
       \$396  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$397  = divisor_6_1;
     if (rst) begin
       \$397  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$398  = \$302 ;
     if (rst) begin
       \$398  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$399  = active_1;
     if (rst) begin
       \$399  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$400  = active_2;
     if (rst) begin
       \$400  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$401  = active_3;
     if (rst) begin
       \$401  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$402  = active_4;
     if (rst) begin
       \$402  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$403  = active_5;
     if (rst) begin
       \$403  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$404  = active_6;
     if (rst) begin
       \$404  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$405  = active_7;
     if (rst) begin
       \$405  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$406  = active_8;
     if (rst) begin
       \$406  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$407  = \$303 ;
     if (rst) begin
       \$407  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$408  = row_ends_1;
     if (rst) begin
       \$408  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$409  = row_ends_2;
     if (rst) begin
       \$409  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$410  = row_ends_3;
     if (rst) begin
       \$410  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$411  = row_ends_4;
     if (rst) begin
       \$411  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$412  = row_ends_5;
     if (rst) begin
       \$412  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$413  = row_ends_6;
     if (rst) begin
       \$413  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$414  = row_ends_7;
     if (rst) begin
       \$414  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$415  = row_ends_8;
     if (rst) begin
       \$415  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$416  = job_last;
     if (rst) begin
       \$416  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$417  = job_last_1;
     if (rst) begin
       \$417  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$418  = job_last_2;
     if (rst) begin
       \$418  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$419  = job_last_3;
     if (rst) begin
       \$419  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$420  = job_last_4;
     if (rst) begin
       \$420  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$421  = job_last_5;
     if (rst) begin
       \$421  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$422  = job_last_6;
     if (rst) begin
       \$422  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$423  = job_last_7;
     if (rst) begin
       \$423  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$424  = job_last_8;
     if (rst) begin
       \$424  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$425  = row;
     if (active_9) begin
       \$425  = { \$315 , \$312 , \$309 , \$306 , row[511:32] };
@@ -44753,14 +44805,14 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$426  = row_ends_9;
     if (rst) begin
       \$426  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
     \$427  = job_last_9;
     if (rst) begin
       \$427  = 1'h0;

@@ -4,7 +4,7 @@
 
 module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_valid, i_v_payload, i_v_valid, i_job_payload, i_job_valid, i_q_payload, i_q_valid, o_out_ready, clk, rst, i_table_ready, i_load_ready, i_k_ready, i_v_ready, i_job_ready, i_q_ready, o_out_payload
 , o_out_valid, o_counters, i_table_payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$49  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$51  = 0;
   wire \$1 ;
   wire [40:0] \$2 ;
   wire [40:0] \$3 ;
@@ -779,7 +779,7 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .value_port__data(value_port__data)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$49 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
     \$8 [39:0] = \$2 [39:0];
     \$8 [79:40] = \$3 [39:0];
     \$8 [119:80] = \$4 [39:0];
@@ -1274,7 +1274,7 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
 endmodule
 
 module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__payload, o__ready, \i_query__payload$9 , beat_port__data, beat_port__address, o_beat__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$50  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$52  = 0;
   wire \$1 ;
   wire [5:0] \$10 ;
   wire [7:0] \$11 ;
@@ -1558,14 +1558,14 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$35  = left_landed_3;
     if (rst) begin
       \$35  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$12  = starts;
     if (\$signal ) begin
       \$12  = last;
@@ -1575,7 +1575,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$13  = beat_port__address;
     if (\$signal ) begin
       \$13  = \$8 [3:0];
@@ -1585,7 +1585,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$14  = first_key;
     if (\$signal ) begin
       \$14  = \$10 [4:0];
@@ -1595,7 +1595,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$15  = rest;
     if (\$signal ) begin
       \$15  = \$11 [6:0];
@@ -1605,133 +1605,133 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$16  = mine;
     if (rst) begin
       \$16  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$17  = sent_read_1;
     if (rst) begin
       \$17  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$18  = first_key;
     if (rst) begin
       \$18  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$19  = first_key_read_1;
     if (rst) begin
       \$19  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$20  = last;
     if (rst) begin
       \$20  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$21  = last_read_1;
     if (rst) begin
       \$21  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$22  = left;
     if (rst) begin
       \$22  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$23  = left_read_1;
     if (rst) begin
       \$23  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$24  = first_key_read_2;
     if (rst) begin
       \$24  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$25  = first_key_landed_1;
     if (rst) begin
       \$25  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$26  = first_key_landed_2;
     if (rst) begin
       \$26  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$27  = first_key_landed_3;
     if (rst) begin
       \$27  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$28  = last_read_2;
     if (rst) begin
       \$28  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$29  = last_landed_1;
     if (rst) begin
       \$29  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$30  = last_landed_2;
     if (rst) begin
       \$30  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$31  = last_landed_3;
     if (rst) begin
       \$31  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$32  = left_read_2;
     if (rst) begin
       \$32  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$33  = left_landed_1;
     if (rst) begin
       \$33  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$50 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$34  = left_landed_2;
     if (rst) begin
       \$34  = 7'h00;
@@ -1856,7 +1856,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
 endmodule
 
 module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_prepared__payload, i_query__ready, i_query__payload, i_keys__payload, i_keys__valid, o__payload, o__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$51  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$53  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -2396,21 +2396,21 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \$auto$rtlil.cc:2739:Not$46  = ~ i_query__payload[27];
   assign \$auto$rtlil.cc:2739:Not$48  = ~ i_query__payload[31];
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$74  = \$6 [1:0];
     if (rst) begin
       \$74  = 2'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$75  = \$9 [1:0];
     if (rst) begin
       \$75  = 2'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$76  = fill_place;
     if (i_query__ready) begin
       \$76  = \$10 ;
@@ -2420,7 +2420,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$77  = tag_1;
     if (i_query__ready) begin
       if (fill_place) begin
@@ -2432,7 +2432,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$78  = tag_0;
     if (i_query__ready) begin
       (* full_case = 32'd1 *)
@@ -2446,7 +2446,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$79  = take_place;
     if (\$11 ) begin
       \$79  = \$12 ;
@@ -2456,7 +2456,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$80  = read_place;
     if (\$13 ) begin
       \$80  = \$14 ;
@@ -2466,7 +2466,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$81  = step;
     if (\$16 ) begin
       \$81  = \$17 [3:0];
@@ -2476,91 +2476,91 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$82  = i_query__ready;
     if (rst) begin
       \$82  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$83  = written_1;
     if (rst) begin
       \$83  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$84  = written_2;
     if (rst) begin
       \$84  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$85  = \$19 ;
     if (rst) begin
       \$85  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$86  = write_enable_1;
     if (rst) begin
       \$86  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$87  = write_enable_2;
     if (rst) begin
       \$87  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$88  = { fill_place, step };
     if (rst) begin
       \$88  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$89  = write_address_1;
     if (rst) begin
       \$89  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$90  = write_address_2;
     if (rst) begin
       \$90  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$91  = i_keys__valid;
     if (rst) begin
       \$91  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$92  = valid_1;
     if (rst) begin
       \$92  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$93  = valid_2;
     if (rst) begin
       \$93  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$94  = valid_3;
     if (rst) begin
       \$94  = 1'h0;
@@ -2679,7 +2679,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
 endmodule
 
 module \latte_head.estimator.landing (rst, i_reserve, o_room, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$52  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$54  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
@@ -2759,7 +2759,7 @@ module \latte_head.estimator.landing (rst, i_reserve, o_room, o__payload, o__rea
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
     \$4  = \$3 [3:0];
     if (rst) begin
       \$4  = 4'h9;
@@ -2878,7 +2878,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, r_en, w_data, w_en,
 endmodule
 
 module \latte_head.estimator.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port__data, w_en, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$53  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$55  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -3004,7 +3004,7 @@ module \latte_head.estimator.landing.queue.queue (rst, w_rdy, r_data, r_en, w_po
   always @(posedge clk)
     r_rdy <= \$34 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
     \$31  = w_port__addr;
     if (\$4 ) begin
       \$31  = \$7 [3:0];
@@ -3014,7 +3014,7 @@ module \latte_head.estimator.landing.queue.queue (rst, w_rdy, r_data, r_en, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
     \$32  = r_port__addr;
     if (\$10 ) begin
       \$32  = \$13 [3:0];
@@ -3024,7 +3024,7 @@ module \latte_head.estimator.landing.queue.queue (rst, w_rdy, r_data, r_en, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
     \$33  = inner_level;
     if (\$19 ) begin
       \$33  = \$20 [3:0];
@@ -3037,7 +3037,7 @@ module \latte_head.estimator.landing.queue.queue (rst, w_rdy, r_data, r_en, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
     \$34  = r_rdy;
     if (\$30 ) begin
       \$34  = 1'h1;
@@ -3147,7 +3147,7 @@ module \latte_head.estimator_queries (rst, w_en, r_en, i__ready, o__payload, w_d
 endmodule
 
 module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$54  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$56  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [2:0] \$11 ;
@@ -3272,7 +3272,7 @@ module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_po
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [1:0];
@@ -3282,7 +3282,7 @@ module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [1:0];
@@ -3292,7 +3292,7 @@ module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [1:0];
@@ -3305,7 +3305,7 @@ module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -3325,7 +3325,7 @@ module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_po
 endmodule
 
 module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o_seen, o_survivors, \o__ready$35 , i_threshold__payload, i_beat__valid, o_kept__valid, o_kept__payload, i_threshold__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$55  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$57  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -3731,7 +3731,7 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     { \i__payload$46 [17:7], \i__payload$46 [4:0] } = 16'h0000;
     if (present[1]) begin
       \i__payload$46 [17:7] = \o__payload$42 [21:11];
@@ -3743,14 +3743,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$57  = \$36 [3:0];
     if (rst) begin
       \$57  = 4'hf;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$58 [0] = accepted;
     \$58 [30:1] = i_beat__payload;
     \$58 [41:31] = i_threshold__payload;
@@ -3759,21 +3759,21 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$59  = \$42 ;
     if (rst) begin
       \$59  = 11'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$60  = accepted_beat;
     if (rst) begin
       \$60  = 42'h00000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$61  = row_starts;
     if (beat_0[0]) begin
       \$61  = beat_0[30];
@@ -3783,7 +3783,7 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$62  = running;
     if (beat_0[0]) begin
       if (\$44 ) begin
@@ -3795,14 +3795,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$63  = beat_0;
     if (rst) begin
       \$63  = 42'h00000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$64 [10:0] = running;
     \$64 [23:11] = \$45 ;
     if (rst) begin
@@ -3810,14 +3810,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$65  = running_beat;
     if (rst) begin
       \$65  = 42'h00000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     { \$66 [29:24], \$66 [21:0] } = { limited_beat[30:25], limited_beat[22:1] };
     \$66 [22] = \$47 ;
     \$66 [23] = \$49 ;
@@ -3826,14 +3826,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$67  = limited_beat[0];
     if (rst) begin
       \$67  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     { \$68 [29:24], \$68 [21:0] } = { o__payload[29:24], o__payload[21:0] };
     \$68 [22] = \$51 ;
     \$68 [23] = \$53 ;
@@ -3842,14 +3842,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$69  = taken;
     if (rst) begin
       \$69  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$70  = left;
     if (\$54 ) begin
       \$70  = \$24 [1:0];
@@ -3859,7 +3859,7 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     \$71  = fresh;
     if (\$54 ) begin
       \$71  = \$56 ;
@@ -4007,7 +4007,7 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
 endmodule
 
 module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_room, o__payload, i__payload, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$56  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$58  = 0;
   wire [5:0] \$1 ;
   wire [6:0] \$2 ;
   wire [7:0] \$3 ;
@@ -4088,7 +4088,7 @@ module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
     \$4  = \$3 [4:0];
     if (rst) begin
       \$4  = 5'h11;
@@ -4206,7 +4206,7 @@ module \latte_head.filter.kept.queue (rst, w_en, r_en, o__payload, w_data, o__va
 endmodule
 
 module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$57  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$59  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -4332,7 +4332,7 @@ module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_po
   always @(posedge clk)
     r_rdy <= \$34 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
     \$31  = w_port__addr;
     if (\$4 ) begin
       \$31  = \$7 [4:0];
@@ -4342,7 +4342,7 @@ module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
     \$32  = r_port__addr;
     if (\$10 ) begin
       \$32  = \$13 [4:0];
@@ -4352,7 +4352,7 @@ module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
     \$33  = inner_level;
     if (\$19 ) begin
       \$33  = \$20 [4:0];
@@ -4365,7 +4365,7 @@ module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
     \$34  = r_rdy;
     if (\$30 ) begin
       \$34  = 1'h1;
@@ -4386,7 +4386,7 @@ module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_po
 endmodule
 
 module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid, o__valid, o__payload, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$58  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$60  = 0;
   wire \$1 ;
   reg \$2 ;
   reg [17:0] \$3 ;
@@ -4421,7 +4421,7 @@ module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid,
   always @(posedge clk)
     o__payload <= \$3 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
     \$2  = o__valid;
     if (i__ready) begin
       \$2  = i__valid;
@@ -4431,7 +4431,7 @@ module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid,
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
     \$3  = o__payload;
     if (i__ready) begin
       \$3  = i__payload;
@@ -4499,7 +4499,7 @@ module \latte_head.filter.row_limits (rst, w_en, r_en, o__payload, w_data, o__va
 endmodule
 
 module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$59  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$61  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [4:0] \$11 ;
@@ -4624,7 +4624,7 @@ module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_po
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [3:0];
@@ -4634,7 +4634,7 @@ module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [3:0];
@@ -4644,7 +4644,7 @@ module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [3:0];
@@ -4657,7 +4657,7 @@ module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_po
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -4677,7 +4677,7 @@ module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_po
 endmodule
 
 module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__ready, o_room, o__payload, i__payload, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$60  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$62  = 0;
   wire [6:0] \$1 ;
   wire [7:0] \$2 ;
   wire [8:0] \$3 ;
@@ -4758,7 +4758,7 @@ module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__read
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
     \$4  = \$3 [5:0];
     if (rst) begin
       \$4  = 6'h21;
@@ -4876,7 +4876,7 @@ module \latte_head.filter.survivors.queue (rst, w_en, r_en, o__payload, w_data, 
 endmodule
 
 module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$61  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$63  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -5002,7 +5002,7 @@ module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data,
   always @(posedge clk)
     r_rdy <= \$34 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
     \$31  = w_port__addr;
     if (\$4 ) begin
       \$31  = \$7 [5:0];
@@ -5012,7 +5012,7 @@ module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data,
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
     \$32  = r_port__addr;
     if (\$10 ) begin
       \$32  = \$13 [5:0];
@@ -5022,7 +5022,7 @@ module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data,
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
     \$33  = inner_level;
     if (\$19 ) begin
       \$33  = \$20 [5:0];
@@ -5035,7 +5035,7 @@ module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data,
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
     \$34  = r_rdy;
     if (\$30 ) begin
       \$34  = 1'h1;
@@ -5056,7 +5056,7 @@ module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data,
 endmodule
 
 module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored__payload, o__ready, \i_query__payload$9 , key_port__data, i_kept__valid, i_kept__payload, o_scored__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$62  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$64  = 0;
   wire \$1 ;
   reg [17:0] \$10 ;
   reg [17:0] \$11 ;
@@ -5309,70 +5309,70 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$6  = sent;
     if (rst) begin
       \$6  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$7  = sent_read_1;
     if (rst) begin
       \$7  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$8  = i_kept__payload;
     if (rst) begin
       \$8  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$9  = item_read_1;
     if (rst) begin
       \$9  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$10  = item_read_2;
     if (rst) begin
       \$10  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$11  = item_result_1;
     if (rst) begin
       \$11  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$12  = item_result_2;
     if (rst) begin
       \$12  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$13  = item_result_3;
     if (rst) begin
       \$13  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$14  = \o__valid$40 ;
     if (rst) begin
       \$14  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$15 [4:0] = item_result_4[4:0];
     \$15 [5] = item_result_4[5];
     \$15 [6] = item_result_4[6];
@@ -5532,7 +5532,7 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
 endmodule
 
 module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepared__payload, i_query__ready, i_query__payload, i_keys__payload, i_keys__valid, o__payload, o__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$63  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$65  = 0;
   wire \$1 ;
   wire \$10 ;
   reg \$100 ;
@@ -6203,21 +6203,21 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \$auto$rtlil.cc:2739:Not$8  = ~ i_query__payload[15];
   assign \$auto$rtlil.cc:2739:Not$10  = ~ i_query__payload[19];
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$96  = \$6 [1:0];
     if (rst) begin
       \$96  = 2'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$97  = \$9 [1:0];
     if (rst) begin
       \$97  = 2'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$98  = fill_place;
     if (i_query__ready) begin
       \$98  = \$10 ;
@@ -6227,7 +6227,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$99  = tag_1;
     if (i_query__ready) begin
       if (fill_place) begin
@@ -6239,7 +6239,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$100  = tag_0;
     if (i_query__ready) begin
       (* full_case = 32'd1 *)
@@ -6253,7 +6253,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$101  = take_place;
     if (\$11 ) begin
       \$101  = \$12 ;
@@ -6263,7 +6263,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$102  = read_place;
     if (\$13 ) begin
       \$102  = \$14 ;
@@ -6273,7 +6273,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$103  = step;
     if (\$16 ) begin
       \$103  = \$17 [3:0];
@@ -6283,91 +6283,91 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$104  = i_query__ready;
     if (rst) begin
       \$104  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$105  = written_1;
     if (rst) begin
       \$105  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$106  = written_2;
     if (rst) begin
       \$106  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$107  = \$19 ;
     if (rst) begin
       \$107  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$108  = write_enable_1;
     if (rst) begin
       \$108  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$109  = write_enable_2;
     if (rst) begin
       \$109  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$110  = { fill_place, step };
     if (rst) begin
       \$110  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$111  = write_address_1;
     if (rst) begin
       \$111  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$112  = write_address_2;
     if (rst) begin
       \$112  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$113  = i_keys__valid;
     if (rst) begin
       \$113  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$114  = valid_1;
     if (rst) begin
       \$114  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$115  = valid_2;
     if (rst) begin
       \$115  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$116  = valid_3;
     if (rst) begin
       \$116  = 1'h0;
@@ -6511,7 +6511,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
 endmodule
 
 module \latte_head.reuse.landing (rst, i_reserve, o_room, o__payload, o__ready, i__valid, i__payload, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$64  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$66  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
@@ -6575,7 +6575,7 @@ module \latte_head.reuse.landing (rst, i_reserve, o_room, o__payload, o__ready, 
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
     \$4  = \$3 [3:0];
     if (rst) begin
       \$4  = 4'ha;
@@ -6662,7 +6662,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, r_en, w_en, w_data, o__
 endmodule
 
 module \latte_head.reuse.landing.queue.queue (rst, w_rdy, r_data, r_en, w_en, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$65  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$67  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -6788,7 +6788,7 @@ module \latte_head.reuse.landing.queue.queue (rst, w_rdy, r_data, r_en, w_en, w_
   always @(posedge clk)
     r_rdy <= \$34 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
     \$31  = w_port__addr;
     if (\$4 ) begin
       \$31  = \$7 [3:0];
@@ -6798,7 +6798,7 @@ module \latte_head.reuse.landing.queue.queue (rst, w_rdy, r_data, r_en, w_en, w_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
     \$32  = r_port__addr;
     if (\$10 ) begin
       \$32  = \$13 [3:0];
@@ -6808,7 +6808,7 @@ module \latte_head.reuse.landing.queue.queue (rst, w_rdy, r_data, r_en, w_en, w_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
     \$33  = inner_level;
     if (\$19 ) begin
       \$33  = \$20 [3:0];
@@ -6821,7 +6821,7 @@ module \latte_head.reuse.landing.queue.queue (rst, w_rdy, r_data, r_en, w_en, w_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
     \$34  = r_rdy;
     if (\$30 ) begin
       \$34  = 1'h1;
@@ -6963,7 +6963,7 @@ module \latte_head.reuse_queries (rst, w_en, r_en, i__ready, o__payload, w_data,
 endmodule
 
 module \latte_head.reuse_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$66  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$68  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [2:0] \$11 ;
@@ -7088,7 +7088,7 @@ module \latte_head.reuse_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [1:0];
@@ -7098,7 +7098,7 @@ module \latte_head.reuse_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [1:0];
@@ -7108,7 +7108,7 @@ module \latte_head.reuse_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [1:0];
@@ -7121,7 +7121,7 @@ module \latte_head.reuse_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -7198,7 +7198,7 @@ module \latte_head.rows (rst, w_en, r_en, i__ready, o__payload, w_data, o__valid
 endmodule
 
 module \latte_head.rows.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$67  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$69  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [4:0] \$11 ;
@@ -7323,7 +7323,7 @@ module \latte_head.rows.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_r
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [3:0];
@@ -7333,7 +7333,7 @@ module \latte_head.rows.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [3:0];
@@ -7343,7 +7343,7 @@ module \latte_head.rows.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [3:0];
@@ -7356,7 +7356,7 @@ module \latte_head.rows.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -7425,7 +7425,7 @@ module \latte_head.scales (rst, w_en, r_en, i__ready, o__payload, w_data, o__val
 endmodule
 
 module \latte_head.scales.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$68  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$70  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [4:0] \$11 ;
@@ -7550,7 +7550,7 @@ module \latte_head.scales.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [3:0];
@@ -7560,7 +7560,7 @@ module \latte_head.scales.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [3:0];
@@ -7570,7 +7570,7 @@ module \latte_head.scales.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [3:0];
@@ -7583,7 +7583,7 @@ module \latte_head.scales.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -7604,7 +7604,7 @@ endmodule
 
 module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_query__payload, i_query__valid, clk, rst, i_loaded__payload, fork_transfer, o_row__valid, o_threshold__payload, o_estimator__ready, o_threshold__ready, o_reuse__ready, o_scale__ready, o_row__ready, i_loaded__valid, i_job__ready, i_loaded__ready, i_query__ready, o_estimator__payload
 , o_reuse__payload, o_scale__payload, o_row__payload, i_table__payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$69  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$71  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -7888,7 +7888,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$41  = $signed(visible_keys) + $signed(2'h1);
   assign \$42  = queries_left == 1'h1;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
     row_alone = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -7901,7 +7901,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
     i_job__ready = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -7923,7 +7923,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
     i_loaded__ready = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -7945,7 +7945,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
     offered = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -7960,7 +7960,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
     i_query__ready = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -7975,14 +7975,14 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
     valid_keys = i_loaded__payload[6:1];
     if (\$10 ) begin
       valid_keys = \$12 [5:0];
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
     \$43  = queries_left;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -8004,7 +8004,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
     \$44  = visible_keys;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -8026,7 +8026,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
     \$45  = state_state;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -8181,7 +8181,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
 endmodule
 
 module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighted__payload, o__ready, i_scale__payload, i_scored__valid, o_weighted__valid, i_scale__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$70  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$72  = 0;
   wire \$1 ;
   wire [5:0] \$10 ;
   wire [34:0] \$11 ;
@@ -9516,133 +9516,133 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     .w_en(accepted)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$32  = \$12 ;
     if (rst) begin
       \$32  = 35'h000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$33  = \$18 [13:0];
     if (rst) begin
       \$33  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$34  = exponent[13:10];
     if (rst) begin
       \$34  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$35  = \$19 ;
     if (rst) begin
       \$35  = 13'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$36  = sent;
     if (rst) begin
       \$36  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$37  = sent_1;
     if (rst) begin
       \$37  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$38  = sent_2;
     if (rst) begin
       \$38  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$39  = sent_3;
     if (rst) begin
       \$39  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$40  = sent_4;
     if (rst) begin
       \$40  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$41  = sent_5;
     if (rst) begin
       \$41  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$42  = sent_6;
     if (rst) begin
       \$42  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$43  = key;
     if (rst) begin
       \$43  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$44  = key_1;
     if (rst) begin
       \$44  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$45  = key_2;
     if (rst) begin
       \$45  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$46  = key_3;
     if (rst) begin
       \$46  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$47  = key_4;
     if (rst) begin
       \$47  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$48  = key_5;
     if (rst) begin
       \$48  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$49  = key_6;
     if (rst) begin
       \$49  = 7'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$50 [14:7] = \$21 [7:0];
     \$50 [4:0] = key_7[4:0];
     \$50 [5] = key_7[5];
@@ -9652,7 +9652,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$51  = remainder;
     if (\$22 ) begin
       \$51  = \$7 [4:0];
@@ -9665,14 +9665,14 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$52  = sent_7;
     if (rst) begin
       \$52  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$24  = \$signal ;
     if (accepted) begin
       \$24  = best;
@@ -9682,7 +9682,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$25  = row_starts;
     if (accepted) begin
       \$25  = i__payload[6];
@@ -9692,42 +9692,42 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$26  = \$8 [18:0];
     if (rst) begin
       \$26  = 19'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$27  = i_scale__payload;
     if (rst) begin
       \$27  = 22'h000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$28  = \$9 ;
     if (rst) begin
       \$28  = 35'h000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$29  = scale_1[21:16];
     if (rst) begin
       \$29  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$30  = shift_1[2:0];
     if (rst) begin
       \$30  = 3'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     \$31  = \$11 ;
     if (rst) begin
       \$31  = 35'h000000000;
@@ -9853,7 +9853,7 @@ module \latte_head.softmax.best$67 (rst, w_data, w_en, r_en, i__ready, o__payloa
 endmodule
 
 module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, r_data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$71  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$73  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [4:0] \$11 ;
@@ -9978,7 +9978,7 @@ module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, 
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [3:0];
@@ -9988,7 +9988,7 @@ module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, 
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [3:0];
@@ -9998,7 +9998,7 @@ module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, 
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [3:0];
@@ -10011,7 +10011,7 @@ module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, 
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -10031,7 +10031,7 @@ module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, 
 endmodule
 
 module \latte_head.softmax.landing (rst, i_reserve, o_room, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$72  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$74  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
@@ -10095,7 +10095,7 @@ module \latte_head.softmax.landing (rst, i_reserve, o_room, o__payload, o__ready
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
     \$4  = \$3 [3:0];
     if (rst) begin
       \$4  = 4'hb;
@@ -10182,7 +10182,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, r_en, w_data, w_en, o
 endmodule
 
 module \latte_head.softmax.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port__data, w_en, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$73  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$75  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -10308,7 +10308,7 @@ module \latte_head.softmax.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port
   always @(posedge clk)
     r_rdy <= \$34 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
     \$31  = w_port__addr;
     if (\$4 ) begin
       \$31  = \$7 [3:0];
@@ -10318,7 +10318,7 @@ module \latte_head.softmax.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
     \$32  = r_port__addr;
     if (\$10 ) begin
       \$32  = \$13 [3:0];
@@ -10328,7 +10328,7 @@ module \latte_head.softmax.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
     \$33  = inner_level;
     if (\$19 ) begin
       \$33  = \$20 [3:0];
@@ -10341,7 +10341,7 @@ module \latte_head.softmax.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
     \$34  = r_rdy;
     if (\$30 ) begin
       \$34  = 1'h1;
@@ -10419,7 +10419,7 @@ module \latte_head.softmax.row (rst, w_data, w_en, r_en, i__ready, o__payload, o
 endmodule
 
 module \latte_head.softmax.row.queue (rst, w_port__data, w_en, r_en, w_rdy, r_data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$74  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$76  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -10545,7 +10545,7 @@ module \latte_head.softmax.row.queue (rst, w_port__data, w_en, r_en, w_rdy, r_da
   always @(posedge clk)
     r_rdy <= \$34 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
     \$31  = w_port__addr;
     if (\$4 ) begin
       \$31  = \$7 [6:0];
@@ -10555,7 +10555,7 @@ module \latte_head.softmax.row.queue (rst, w_port__data, w_en, r_en, w_rdy, r_da
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
     \$32  = r_port__addr;
     if (\$10 ) begin
       \$32  = \$13 [6:0];
@@ -10565,7 +10565,7 @@ module \latte_head.softmax.row.queue (rst, w_port__data, w_en, r_en, w_rdy, r_da
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
     \$33  = inner_level;
     if (\$19 ) begin
       \$33  = \$20 [6:0];
@@ -10578,7 +10578,7 @@ module \latte_head.softmax.row.queue (rst, w_port__data, w_en, r_en, w_rdy, r_da
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
     \$34  = r_rdy;
     if (\$30 ) begin
       \$34  = 1'h1;
@@ -10600,7 +10600,7 @@ endmodule
 
 module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, i_k__ready, i_v__ready, o_loaded__payload, beat_port__buffer, key_port__buffer, value_port__address, i_free, value_port__buffer, beat_port__data, key_port__data, value_port__data, o_loaded__valid, o__ready
 , beat_port__address, key_port__address, i_load__payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$75  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$77  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [7:0] \$11 ;
@@ -10661,37 +10661,42 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$61 ;
   wire \$62 ;
   wire \$63 ;
-  wire [6:0] \$64 ;
+  wire \$64 ;
   wire \$65 ;
   wire \$66 ;
-  wire [6:0] \$67 ;
-  wire \$68 ;
+  wire \$67 ;
+  wire [6:0] \$68 ;
   wire \$69 ;
   wire [7:0] \$7 ;
   wire \$70 ;
-  wire \$71 ;
-  wire [2:0] \$72 ;
-  wire [3:0] \$73 ;
+  wire [6:0] \$71 ;
+  wire \$72 ;
+  wire \$73 ;
   wire \$74 ;
   wire \$75 ;
-  wire \$76 ;
-  wire [1:0] \$77 ;
+  wire [2:0] \$76 ;
+  wire [3:0] \$77 ;
   wire \$78 ;
-  wire [4:0] \$79 ;
+  wire \$79 ;
   wire \$8 ;
   wire \$80 ;
-  reg \$81 ;
-  reg [5:0] \$82 ;
-  reg [5:0] \$83 ;
-  reg [5:0] \$84 ;
+  wire [1:0] \$81 ;
+  wire \$82 ;
+  wire [4:0] \$83 ;
+  wire \$84 ;
   reg \$85 ;
-  reg [1:0] \$86 ;
-  reg \$87 ;
-  reg [3:0] \$88 ;
-  reg [63:0] \$89 ;
+  reg [5:0] \$86 ;
+  reg [5:0] \$87 ;
+  reg [5:0] \$88 ;
+  reg \$89 ;
   wire [7:0] \$9 ;
-  reg [63:0] \$90 ;
-  reg [63:0] \$91 ;
+  reg [1:0] \$90 ;
+  reg \$91 ;
+  reg [3:0] \$92 ;
+  reg [63:0] \$93 ;
+  reg [63:0] \$94 ;
+  reg [63:0] \$95 ;
+  wire \$auto$rtlil.cc:2739:Not$50 ;
   reg \$signal  = 1'h0;
   reg [3:0] beat = 4'h0;
   input [3:0] beat_port__address;
@@ -11000,6 +11005,10 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     _3_ <= v_rows[{ value_port__buffer, value_port__address }];
   end
   assign \read_port__data$60  = _3_;
+  assign i_k__ready = loading & \$3 ;
+  assign \$4  = $signed(i_k__payload[7:0]) > $signed(8'h77);
+  assign \$5  = \$4  ? 8'h77 : i_k__payload[7:0];
+  assign \$6  = $signed(i_k__payload[15:8]) > $signed(8'h77);
   assign \$7  = \$6  ? 8'h77 : i_k__payload[15:8];
   assign \$8  = $signed(i_k__payload[23:16]) > $signed(8'h77);
   assign \$9  = \$8  ? 8'h77 : i_k__payload[23:16];
@@ -11048,66 +11057,63 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \$50  = i_k__valid & i_k__ready;
   assign \$51  = k_count < 6'h20;
   assign \$52  = \$50  & \$51 ;
-  assign \$53  = ! \$signal ;
-  assign write_port__en = \$52  & \$53 ;
-  assign \$54  = i_k__valid & i_k__ready;
-  assign \$55  = k_count < 6'h20;
-  assign \$56  = \$54  & \$55 ;
-  assign \write_port__en$31  = \$56  & \$57 ;
-  assign \$58  = i_k__valid & i_k__ready;
-  assign \$59  = k_count < 6'h20;
-  assign \write_port__en$35  = \$58  & \$59 ;
-  assign \$60  = i_v__valid & i_v__ready;
-  assign \$61  = v_count < 6'h20;
-  assign \write_port__en$41  = \$60  & \$61 ;
-  assign \$62  = i_load__valid & i_load__ready;
-  assign \$63  = i_k__valid & i_k__ready;
-  assign \$64  = k_count + 1'h1;
-  assign \$65  = i_load__valid & i_load__ready;
-  assign \$66  = i_v__valid & i_v__ready;
-  assign \$67  = v_count + 1'h1;
-  assign \$68  = i_load__valid & i_load__ready;
-  assign \$69  = i__valid & i__ready;
-  assign \$70  = ~ buffer;
-  assign \$71  = i_load__valid & i_load__ready;
-  assign \$72  = free - \$71 ;
-  assign \$73  = $signed(\$72 ) + $signed({ 1'h0, i_free });
-  assign \$74  = i_k__valid & i_k__ready;
-  assign \$75  = k_count < 6'h20;
-  assign \$76  = \$74  & \$75 ;
-  assign \$77  = \$signal  + 1'h1;
-  assign \$79  = beat + 1'h1;
-  assign \$80  = i_load__valid & i_load__ready;
+  assign \$55  = ~ \$54 ;
+  assign write_port__en = \$52  & \$55 ;
+  assign \$56  = i_k__valid & i_k__ready;
+  assign \$57  = k_count < 6'h20;
+  assign \$58  = \$56  & \$57 ;
+  assign \write_port__en$31  = \$58  & \$61 ;
+  assign \$62  = i_k__valid & i_k__ready;
+  assign \$63  = k_count < 6'h20;
+  assign \write_port__en$35  = \$62  & \$63 ;
+  assign \$64  = i_v__valid & i_v__ready;
+  assign \$65  = v_count < 6'h20;
+  assign \write_port__en$41  = \$64  & \$65 ;
+  assign \$66  = i_load__valid & i_load__ready;
+  assign \$67  = i_k__valid & i_k__ready;
+  assign \$68  = k_count + 1'h1;
+  assign \$69  = i_load__valid & i_load__ready;
+  assign \$70  = i_v__valid & i_v__ready;
+  assign \$71  = v_count + 1'h1;
+  assign \$72  = i_load__valid & i_load__ready;
+  assign \$73  = i__valid & i__ready;
+  assign \$74  = ~ buffer;
+  assign \$75  = i_load__valid & i_load__ready;
+  assign \$76  = free - \$75 ;
+  assign \$77  = $signed(\$76 ) + $signed({ 1'h0, i_free });
+  assign \$78  = i_k__valid & i_k__ready;
+  assign \$79  = k_count < 6'h20;
+  assign \$80  = \$78  & \$79 ;
+  assign \$81  = \$signal  + 1'h1;
+  assign \$83  = beat + 1'h1;
+  assign \$84  = i_load__valid & i_load__ready;
   always @(posedge clk)
-    loading <= \$81 ;
+    loading <= \$85 ;
   always @(posedge clk)
-    n_keys <= \$82 ;
+    n_keys <= \$86 ;
   always @(posedge clk)
-    k_count <= \$83 ;
+    k_count <= \$87 ;
   always @(posedge clk)
-    v_count <= \$84 ;
+    v_count <= \$88 ;
   always @(posedge clk)
-    buffer <= \$85 ;
+    buffer <= \$89 ;
   always @(posedge clk)
-    free <= \$86 ;
+    free <= \$90 ;
   always @(posedge clk)
-    \$signal  <= \$87 ;
+    \$signal  <= \$91 ;
   always @(posedge clk)
-    beat <= \$88 ;
+    beat <= \$92 ;
   always @(posedge clk)
-    beat_port__data <= \$89 ;
+    beat_port__data <= \$93 ;
   always @(posedge clk)
-    key_port__data <= \$90 ;
+    key_port__data <= \$94 ;
   always @(posedge clk)
-    value_port__data <= \$91 ;
+    value_port__data <= \$95 ;
   assign \$1  = ~ loading;
   assign \$2  = | free;
   assign i_load__ready = \$1  & \$2 ;
   assign \$3  = k_count != n_keys;
-  assign i_k__ready = loading & \$3 ;
-  assign \$4  = $signed(i_k__payload[7:0]) > $signed(8'h77);
-  assign \$5  = \$4  ? 8'h77 : i_k__payload[7:0];
-  assign \$6  = $signed(i_k__payload[15:8]) > $signed(8'h77);
+  assign \$auto$rtlil.cc:2739:Not$50  = ~ \$signal ;
   \latte_head.store.loaded  loaded (
     .clk(clk),
     .i__ready(i__ready),
@@ -11119,122 +11125,122 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$81  = loading;
-    if (\$62 ) begin
-      \$81  = 1'h1;
-    end
-    if (\$69 ) begin
-      \$81  = 1'h0;
-    end
-    if (rst) begin
-      \$81  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$82  = n_keys;
-    if (\$62 ) begin
-      \$82  = i_load__payload;
-    end
-    if (rst) begin
-      \$82  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$83  = k_count;
-    if (\$63 ) begin
-      \$83  = \$64 [5:0];
-    end
-    if (\$65 ) begin
-      \$83  = 6'h00;
-    end
-    if (rst) begin
-      \$83  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$84  = v_count;
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$85  = loading;
     if (\$66 ) begin
-      \$84  = \$67 [5:0];
+      \$85  = 1'h1;
     end
-    if (\$68 ) begin
-      \$84  = 6'h00;
-    end
-    if (rst) begin
-      \$84  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$85  = buffer;
-    if (\$69 ) begin
-      \$85  = \$70 ;
+    if (\$73 ) begin
+      \$85  = 1'h0;
     end
     if (rst) begin
       \$85  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$86  = \$73 [1:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$86  = n_keys;
+    if (\$66 ) begin
+      \$86  = i_load__payload;
+    end
     if (rst) begin
-      \$86  = 2'h2;
+      \$86  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$87  = \$signal ;
-    if (\$76 ) begin
-      \$87  = \$77 [0];
-      if (\$78 ) begin
-        \$87  = 1'h0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$87  = k_count;
+    if (\$67 ) begin
+      \$87  = \$68 [5:0];
+    end
+    if (\$69 ) begin
+      \$87  = 6'h00;
+    end
+    if (rst) begin
+      \$87  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$88  = v_count;
+    if (\$70 ) begin
+      \$88  = \$71 [5:0];
+    end
+    if (\$72 ) begin
+      \$88  = 6'h00;
+    end
+    if (rst) begin
+      \$88  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$89  = buffer;
+    if (\$73 ) begin
+      \$89  = \$74 ;
+    end
+    if (rst) begin
+      \$89  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$90  = \$77 [1:0];
+    if (rst) begin
+      \$90  = 2'h2;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$91  = \$signal ;
+    if (\$80 ) begin
+      \$91  = \$81 [0];
+      if (\$82 ) begin
+        \$91  = 1'h0;
       end
     end
-    if (\$80 ) begin
-      \$87  = 1'h0;
+    if (\$84 ) begin
+      \$91  = 1'h0;
     end
     if (rst) begin
-      \$87  = 1'h0;
+      \$91  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$88  = beat;
-    if (\$76 ) begin
-      if (\$78 ) begin
-        \$88  = \$79 [3:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$92  = beat;
+    if (\$80 ) begin
+      if (\$82 ) begin
+        \$92  = \$83 [3:0];
       end
     end
-    if (\$80 ) begin
-      \$88  = 4'h0;
+    if (\$84 ) begin
+      \$92  = 4'h0;
     end
     if (rst) begin
-      \$88  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$89 [31:0] = read_port__data;
-    \$89 [63:32] = \read_port__data$56 ;
-    if (rst) begin
-      \$89  = 64'h0000000000000000;
+      \$92  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$90  = \read_port__data$58 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$93 [31:0] = read_port__data;
+    \$93 [63:32] = \read_port__data$56 ;
     if (rst) begin
-      \$90  = 64'h0000000000000000;
+      \$93  = 64'h0000000000000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$91  = \read_port__data$60 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$94  = \read_port__data$58 ;
     if (rst) begin
-      \$91  = 64'h0000000000000000;
+      \$94  = 64'h0000000000000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$95  = \read_port__data$60 ;
+    if (rst) begin
+      \$95  = 64'h0000000000000000;
     end
   end
   assign o__payload = o_loaded__payload;
@@ -11387,8 +11393,12 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign k_saturated[23:16] = \$9 ;
   assign k_saturated[15:8] = \$7 ;
   assign k_saturated[7:0] = \$5 ;
-  assign \$57  = \$signal ;
-  assign \$78  = \$signal ;
+  assign \$53  = \$signal ;
+  assign \$54  = \$signal ;
+  assign \$59  = \$auto$rtlil.cc:2739:Not$50 ;
+  assign \$60  = \$auto$rtlil.cc:2739:Not$50 ;
+  assign \$82  = \$signal ;
+  assign \$61  = \$signal ;
 endmodule
 
 module \latte_head.store.loaded (rst, w_en, i__ready, o__payload, w_data, o__valid, r_en, clk);
@@ -11441,7 +11451,7 @@ module \latte_head.store.loaded (rst, w_en, i__ready, o__payload, w_data, o__val
 endmodule
 
 module \latte_head.store.loaded.queue (rst, w_en, w_rdy, r_data, w_port__data, r_rdy, r_en, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$76  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$78  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -11559,7 +11569,7 @@ module \latte_head.store.loaded.queue (rst, w_en, w_rdy, r_data, w_port__data, r
   always @(posedge clk)
     r_rdy <= \$30 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
     \$27  = w_port__addr;
     if (\$4 ) begin
       \$27  = \$5 [0];
@@ -11569,7 +11579,7 @@ module \latte_head.store.loaded.queue (rst, w_en, w_rdy, r_data, w_port__data, r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
     \$28  = r_port__addr;
     if (\$8 ) begin
       \$28  = \$9 [0];
@@ -11579,7 +11589,7 @@ module \latte_head.store.loaded.queue (rst, w_en, w_rdy, r_data, w_port__data, r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
     \$29  = inner_level;
     if (\$15 ) begin
       \$29  = \$16 [1:0];
@@ -11592,7 +11602,7 @@ module \latte_head.store.loaded.queue (rst, w_en, w_rdy, r_data, w_port__data, r
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
     \$30  = r_rdy;
     if (\$26 ) begin
       \$30  = 1'h1;
@@ -11654,7 +11664,7 @@ module \latte_head.thresholds (rst, w_en, w_data, r_en, i__ready, o__payload, o_
 endmodule
 
 module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$77  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$79  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [4:0] \$11 ;
@@ -11779,7 +11789,7 @@ module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_dat
   always @(posedge clk)
     r_rdy <= \$33 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
     \$30  = w_port__addr;
     if (\$3 ) begin
       \$30  = \$6 [3:0];
@@ -11789,7 +11799,7 @@ module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_dat
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
     \$31  = r_port__addr;
     if (\$9 ) begin
       \$31  = \$12 [3:0];
@@ -11799,7 +11809,7 @@ module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_dat
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
     \$32  = inner_level;
     if (\$18 ) begin
       \$32  = \$19 [3:0];
@@ -11812,7 +11822,7 @@ module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_dat
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
     \$33  = r_rdy;
     if (\$29 ) begin
       \$33  = 1'h1;
@@ -11832,7 +11842,7 @@ module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_dat
 endmodule
 
 module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__ready, i_row__ready, o_free, o_out__payload, i_row__payload, value_port__data, i_weighted__valid, o_out__valid, i_row__valid, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$78  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$80  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -12149,7 +12159,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$39  = cooldown;
     if (\$signal$13 ) begin
       \$39  = 4'h7;
@@ -12161,7 +12171,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$40  = row_starts;
     if (\$signal ) begin
       \$40  = i_weighted__payload[6];
@@ -12171,56 +12181,56 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$41  = control;
     if (rst) begin
       \$41  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$42  = control_read_1;
     if (rst) begin
       \$42  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$43  = i_weighted__payload[14:7];
     if (rst) begin
       \$43  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$44  = prob_read_1;
     if (rst) begin
       \$44  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$45  = control_read_2;
     if (rst) begin
       \$45  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$46  = prob_read_2;
     if (rst) begin
       \$46  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$47  = control_product_1;
     if (rst) begin
       \$47  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$48  = total;
     if (control_product_1[0]) begin
       \$48  = \$14 [12:0];
@@ -12230,14 +12240,14 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$49  = \$15 ;
     if (rst) begin
       \$49  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$50  = sums;
     if (control_product_1[0]) begin
       \$50 [20:0] = \$17 [20:0];
@@ -12254,49 +12264,49 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$51  = \$18 ;
     if (rst) begin
       \$51  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$52  = \$21 ;
     if (rst) begin
       \$52  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$53  = \$24 ;
     if (rst) begin
       \$53  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$54  = \$27 ;
     if (rst) begin
       \$54  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$55  = \$30 ;
     if (rst) begin
       \$55  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$56  = \$33 ;
     if (rst) begin
       \$56  = 16'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$57  = \$36 ;
     if (rst) begin
       \$57  = 16'h0000;
@@ -12416,7 +12426,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
 endmodule
 
 module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o_room, o__payload, o__valid, i__valid, i__payload, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$79  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$81  = 0;
   wire [3:0] \$1 ;
   wire [4:0] \$2 ;
   wire [5:0] \$3 ;
@@ -12504,7 +12514,7 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o_room, o__payload
     .w_en(i__valid)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
     \$4  = \$3 [2:0];
     if (rst) begin
       \$4  = 3'h4;
@@ -12639,7 +12649,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, w
 endmodule
 
 module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_rdy, w_en, w_port__data, r_en);
-  reg \$auto$verilog_backend.cc:2355:dump_module$80  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$82  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -12757,7 +12767,7 @@ module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_
   always @(posedge clk)
     r_rdy <= \$30 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$27  = w_port__addr;
     if (\$4 ) begin
       \$27  = \$5 [1:0];
@@ -12767,7 +12777,7 @@ module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$28  = r_port__addr;
     if (\$8 ) begin
       \$28  = \$9 [1:0];
@@ -12777,7 +12787,7 @@ module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$29  = inner_level;
     if (\$15 ) begin
       \$29  = \$16 [2:0];
@@ -12790,7 +12800,7 @@ module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$30  = r_rdy;
     if (\$26 ) begin
       \$30  = 1'h1;
@@ -12811,7 +12821,7 @@ module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_
 endmodule
 
 module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_complete_1, o__payload, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$81  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$83  = 0;
   wire \$1 ;
   wire \$10 ;
   reg [12:0] \$100 ;
@@ -13232,7 +13242,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
   always @(posedge clk)
     row_complete_last_1 <= \$145 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$85  = held;
     if (i__valid) begin
       \$85  = i__payload[167:0];
@@ -13244,7 +13254,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$86  = total;
     if (i__valid) begin
       \$86  = i__payload[180:168];
@@ -13254,7 +13264,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$87  = offset;
     if (i__valid) begin
       \$87  = \$3 [21:0];
@@ -13264,7 +13274,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$88  = phase;
     if (i__valid) begin
       \$88  = 4'h0;
@@ -13276,7 +13286,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$89  = job_last;
     if (i__valid) begin
       \$89  = i__payload[181];
@@ -13286,378 +13296,378 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$90  = \$7 [21:0];
     if (rst) begin
       \$90  = 22'h000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$91  = total;
     if (rst) begin
       \$91  = 13'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$92  = \$13 [13:0];
     if (rst) begin
       \$92  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$93  = { numerator_0[6:0], \$16  };
     if (rst) begin
       \$93  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$94  = divisor_1;
     if (rst) begin
       \$94  = 13'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$95  = \$22 [13:0];
     if (rst) begin
       \$95  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$96  = { digits_0_0[6:0], \$25  };
     if (rst) begin
       \$96  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$97  = divisor_0_1;
     if (rst) begin
       \$97  = 13'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$98  = \$31 [13:0];
     if (rst) begin
       \$98  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$99  = { digits_0_1[6:0], \$34  };
     if (rst) begin
       \$99  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$100  = divisor_1_1;
     if (rst) begin
       \$100  = 13'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$101  = \$40 [13:0];
     if (rst) begin
       \$101  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$102  = { digits_0_2[6:0], \$43  };
     if (rst) begin
       \$102  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$103  = divisor_2_1;
     if (rst) begin
       \$103  = 13'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$104  = \$49 [13:0];
     if (rst) begin
       \$104  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$105  = { digits_0_3[6:0], \$52  };
     if (rst) begin
       \$105  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$106  = divisor_3_1;
     if (rst) begin
       \$106  = 13'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$107  = \$58 [13:0];
     if (rst) begin
       \$107  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$108  = { digits_0_4[6:0], \$61  };
     if (rst) begin
       \$108  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$109  = divisor_4_1;
     if (rst) begin
       \$109  = 13'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$110  = \$67 [13:0];
     if (rst) begin
       \$110  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$111  = { digits_0_5[6:0], \$70  };
     if (rst) begin
       \$111  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$112  = divisor_5_1;
     if (rst) begin
       \$112  = 13'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$113  = \$76 [13:0];
     if (rst) begin
       \$113  = 14'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$114  = { digits_0_6[6:0], \$79  };
     if (rst) begin
       \$114  = 8'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$115  = divisor_6_1;
     if (rst) begin
       \$115  = 13'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$116  = \$80 ;
     if (rst) begin
       \$116  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$117  = active_1;
     if (rst) begin
       \$117  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$118  = active_2;
     if (rst) begin
       \$118  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$119  = active_3;
     if (rst) begin
       \$119  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$120  = active_4;
     if (rst) begin
       \$120  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$121  = active_5;
     if (rst) begin
       \$121  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$122  = active_6;
     if (rst) begin
       \$122  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$123  = active_7;
     if (rst) begin
       \$123  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$124  = active_8;
     if (rst) begin
       \$124  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$125  = \$81 ;
     if (rst) begin
       \$125  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$126  = row_ends_1;
     if (rst) begin
       \$126  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$127  = row_ends_2;
     if (rst) begin
       \$127  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$128  = row_ends_3;
     if (rst) begin
       \$128  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$129  = row_ends_4;
     if (rst) begin
       \$129  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$130  = row_ends_5;
     if (rst) begin
       \$130  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$131  = row_ends_6;
     if (rst) begin
       \$131  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$132  = row_ends_7;
     if (rst) begin
       \$132  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$133  = row_ends_8;
     if (rst) begin
       \$133  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$134  = job_last;
     if (rst) begin
       \$134  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$135  = job_last_1;
     if (rst) begin
       \$135  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$136  = job_last_2;
     if (rst) begin
       \$136  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$137  = job_last_3;
     if (rst) begin
       \$137  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$138  = job_last_4;
     if (rst) begin
       \$138  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$139  = job_last_5;
     if (rst) begin
       \$139  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$140  = job_last_6;
     if (rst) begin
       \$140  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$141  = job_last_7;
     if (rst) begin
       \$141  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$142  = job_last_8;
     if (rst) begin
       \$142  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$143  = row;
     if (active_9) begin
       \$143  = { \$84 , row[63:8] };
@@ -13667,14 +13677,14 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$144  = row_ends_9;
     if (rst) begin
       \$144  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$145  = job_last_9;
     if (rst) begin
       \$145  = 1'h0;

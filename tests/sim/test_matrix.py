@@ -39,9 +39,9 @@ def cores() -> Iterator[LatteConfig]:
             reuse=reuse,
             rule=rule,
             max_keys=max(12, 2 * spread["keys_per_cycle"]),
-            causal=number % 7 < 4,
+            causal=(number // 8 + number // 4) % 2 == 0,
             kv_buffers=1 + number % 5 % 2,
-            dot=list(Dot)[number % 3 % 2],
+            dot=list(Dot)[number // 2 % 4],
             heads=3,
             **spread,
         )
