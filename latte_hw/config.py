@@ -11,7 +11,7 @@ TOTAL_BITS = 8
 """Width of a quantised query, key or value element (int8)."""
 
 GROUP_SIZE = 4
-"""Dimensions that share one lookup table of the query-stationary dot product (2**4 entries)."""
+"""head_dim is a multiple of this, so that tables of 4 dimensions leave no remainder."""
 
 
 class Split(StrEnum):

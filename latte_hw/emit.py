@@ -30,6 +30,8 @@ TOPS = {Core.LATTE: TOP, Core.DENSE: "dense_head"}
 SCHEMA_VERSION = 1
 
 Head = LatteHead | DenseHead
+HEADS: dict[Core, type[LatteHead] | type[DenseHead]] = {Core.LATTE: LatteHead, Core.DENSE: DenseHead}
+"""What builds each core from its configuration."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Emitted:
 
 def build_head(config: LatteConfig, taps: bool = False, core: Core = Core.LATTE) -> Head:
     """The component that :func:`generate` writes."""
-    return (DenseHead if core is Core.DENSE else LatteHead)(config, taps=taps)
+    return HEADS[core](config, taps=taps)
 
 
 def top_of(head: Head) -> str:

@@ -129,16 +129,15 @@ class KvStore(wiring.Component):
                     write=(k_write & ~(bank ^ lane).any(), buffer, beat, k_split.high),
                     read=(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane]),
                 )  # fmt: skip
-        for kind, shape, row, write in (
-            ("key", payloads.split_row, k_split, (k_write, buffer, k_row)),
-            ("value", payloads.element_row, saturated["v"], (v_write, buffer, v_row)),
+        for ram, port_name, shape, write in (
+            ("k_rows", "key_port", payloads.split_row, (k_write, buffer, k_row, k_split)),
+            ("v_rows", "value_port", payloads.element_row, (v_write, buffer, v_row, saturated["v"])),
         ):
-            names = zip(numbered(f"{kind[0]}_rows", self.readers), numbered(f"{kind}_port", self.readers), strict=True)
-            for name, port_name in names:
-                port = getattr(self, port_name)
+            rams, ports = numbered(ram, self.readers), numbered(port_name, self.readers)
+            for name, port in zip(rams, (getattr(self, one) for one in ports), strict=True):
                 self._memory(
                     m, name, shape, config.max_keys, params.key_bits,
-                    write=(*write, row), read=(port.buffer, port.address, port.data),
+                    write=write, read=(port.buffer, port.address, port.data),
                 )  # fmt: skip
         return m
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latte_hw.errors import MismatchError
+from latte_hw.params import ceil_div
 from sim.collect import Arrays, Collector
 from sim.layout import Description
 from sim.recording import Recording
@@ -43,7 +44,7 @@ class DenseCollector(Collector):
         """
         fields = self.description.ports[tap].unpack(self.recording.beats[tap].raw)
         side_by_side, queries = self.description.config.queries_per_scan, self.traffic.queries
-        blocks_per_head = -(-queries // side_by_side)
+        blocks_per_head = ceil_div(queries, side_by_side)
         last = fields["last"]
         blocks = self.traffic.heads * blocks_per_head
         if (ends := int(last.sum())) != blocks or (len(last) and not last[-1]):

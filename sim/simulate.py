@@ -107,9 +107,11 @@ def _in_verilog(
     progress: runner.Progress | None,
 ) -> tuple[Description, Recording]:
     runner.environment(simulator)  # a missing simulator is said before the work, not after
+    from latte_hw.emit import TOPS
+
     texts = _emitted(config, taps, core)
     with tempfile.TemporaryDirectory(prefix="latte-emit-") as name:
-        verilog, description = (Path(name) / f"{core}_head{suffix}" for suffix in (".v", ".json"))
+        verilog, description = (Path(name) / f"{TOPS[core]}{suffix}" for suffix in (".v", ".json"))
         for path, text in zip((verilog, description), texts, strict=True):
             path.write_text(text)
         recording = runner.run(verilog, description, traffic, options, simulator=simulator, progress=progress)

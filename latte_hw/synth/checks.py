@@ -23,9 +23,6 @@ class Problem:
     message: str
     wrong: bool
 
-    def as_dict(self) -> dict[str, object]:
-        return {"kind": self.kind, "where": self.where, "message": self.message, "wrong": self.wrong}
-
 
 @dataclass(frozen=True)
 class MemoryShape:

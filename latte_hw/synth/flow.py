@@ -6,7 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,11 +37,6 @@ class Job:
     dsp: bool = True
     seeds: tuple[int, ...] = ()  # place and route with each; none: resources only
     speed: int = 8
-
-    @property
-    def role(self) -> str:
-        """Name of the subject in the hierarchy."""
-        return self.block
 
     def check(self) -> None:
         """Raises :class:`LatteError` on what cannot be done, before anything runs."""
@@ -85,7 +80,7 @@ def synthesise(job: Job, command: str, say: Callable[[str], None]) -> dict[str, 
     steps = Steps(3 + (1 + len(job.seeds) if job.seeds else 0), say)
     with tempfile.TemporaryDirectory(prefix="latte-synth-") as name:
         folder = Path(name)
-        verilog = steps.run("emit Verilog", lambda: to_verilog(subject, job.role))
+        verilog = steps.run("emit Verilog", lambda: to_verilog(subject, job.block))
         (folder / VERILOG_FILE).write_text(verilog)
         versions = steps.run("ask the tools for their versions", lambda: _versions(job))
         modules, problems = steps.run(
@@ -110,7 +105,7 @@ def synthesise(job: Job, command: str, say: Callable[[str], None]) -> dict[str, 
         "total": inside[0].total.as_dict(),
         "wrapper": wrapper.own.as_dict(),
         "modules": [module.as_dict() for module in inside],
-        "problems": [problem.as_dict() for problem in problems],
+        "problems": [asdict(problem) for problem in problems],
         "place_and_route": routed,
     }  # fmt: skip
 

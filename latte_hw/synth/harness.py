@@ -8,6 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.emit import without_garbage_collection
+from latte_hw.params import ceil_div
 
 TOP = "latte_synth"
 XOR_INPUTS = 4
@@ -53,7 +54,7 @@ class Harness(wiring.Component):
         m.d.sync += level.eq(outputs)
         depth = 0
         while len(level) > 1:
-            folded = Signal(-(-len(level) // XOR_INPUTS), reset_less=True, name=f"folded_{depth}")
+            folded = Signal(ceil_div(len(level), XOR_INPUTS), reset_less=True, name=f"folded_{depth}")
             for place in range(len(folded)):
                 m.d.sync += folded[place].eq(level[XOR_INPUTS * place : XOR_INPUTS * (place + 1)].xor())
             level, depth = folded, depth + 1

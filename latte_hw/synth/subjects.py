@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from latte_hw.config import LatteConfig
-from latte_hw.dense import DenseHead
+from latte_hw.config import Core, LatteConfig
+from latte_hw.emit import HEADS, build_head
 from latte_hw.errors import LatteError
 from latte_hw.estimator import MS4BEstimator
-from latte_hw.head import LatteHead
 from latte_hw.kv_store import KvStore
 from latte_hw.params import HeadParams
 from latte_hw.reuse_datapath import ReuseDatapath
@@ -15,9 +14,6 @@ from latte_hw.sequencer import Sequencer
 from latte_hw.softmax import Softmax
 from latte_hw.threshold_filter import HeadThresholdFilter
 from latte_hw.weighted_sum import WeightedSum
-
-CORES: dict[str, Callable[[LatteConfig], Any]] = {"latte": LatteHead, "dense": DenseHead}
-"""Core name to what builds it from a configuration."""
 
 BLOCKS: dict[str, Callable[[HeadParams], Any]] = {
     "store": KvStore,
@@ -36,12 +32,12 @@ BLOCK_NAMES = (WHOLE, *BLOCKS)
 
 def build(core: str, block: str, config: LatteConfig) -> Any:
     """The component to synthesise. Raises :class:`LatteError` on an unknown core or block."""
-    if core not in CORES:
-        raise LatteError(f"core must be one of {', '.join(CORES)}, not {core!r}")
+    if core not in HEADS:
+        raise LatteError(f"core must be one of {', '.join(HEADS)}, not {core!r}")
     if block == WHOLE:
-        return CORES[core](config)
+        return build_head(config, core=Core(core))
     if block not in BLOCKS:
         raise LatteError(f"block must be one of {', '.join(BLOCK_NAMES)}, not {block!r}")
-    if core != "latte":
+    if core != Core.LATTE:
         raise LatteError(f"block {block} belongs to the core latte, not to {core}; leave --block out")
     return BLOCKS[block](HeadParams(config))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 
 from latte_hw.errors import LatteError
 
@@ -40,18 +40,14 @@ class Resources:
     block_ram: float = 0
 
     def __add__(self, other: "Resources") -> "Resources":
-        return Resources(*(mine + theirs for mine, theirs in zip(self.values(), other.values(), strict=True)))
+        return Resources(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
 
     def times(self, count: int) -> "Resources":
-        return Resources(*(count * value for value in self.values()))
-
-    def values(self) -> tuple[float, ...]:
-        return self.lut, self.lut_ram, self.ff, self.dsp, self.block_ram
+        return Resources(*(count * value for value in astuple(self)))
 
     def as_dict(self) -> dict[str, float]:
         """Whole numbers as integers."""
-        names = ("lut", "lut_ram", "ff", "dsp", "block_ram")
-        return {n: int(v) if v == int(v) else v for n, v in zip(names, self.values(), strict=True)}
+        return {name: int(value) if value == int(value) else value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -64,16 +60,16 @@ class Target:
     name: str
     title: str
     command: str  # Yosys's synthesis command and the options that we always give
-    flatten: str  # its option for a flat netlist; empty when that is what it does anyway
-    keep: str  # its option to keep the hierarchy
-    no_dsp: str
     luts: Mapping[str, float]
-    lut_ram: Mapping[str, float]
     ff: str
-    dsp: tuple[str, ...]
     block_ram: Mapping[str, float]
     block_ram_unit: str
-    block_ram_mapped: str  # what Yosys's log calls the block RAM that it maps a memory to
+    block_ram_mapped: str = ""  # what Yosys's log calls the block RAM that it maps a memory to
+    flatten: str = ""  # its option for a flat netlist; empty when that is what it does anyway
+    keep: str = ""  # its option to keep the hierarchy
+    no_dsp: str = ""
+    lut_ram: Mapping[str, float] = field(default_factory=dict)
+    dsp: tuple[str, ...] = ()
     free: tuple[str, ...] = ()  # cells that take no place of their own: wide multiplexers, carry, buffers
     device: Mapping[str, str] = field(default_factory=dict)  # nextpnr's options; none: no place and route
 
@@ -98,7 +94,6 @@ def _xilinx(name: str, title: str, family: str, dsp: str, block_ram: dict[str, f
         title=title,
         command=f"synth_xilinx -family {family} -abc9 -noiopad -noclkbuf",
         flatten="-flatten",
-        keep="",
         no_dsp="-nodsp",
         luts={**LUT_NAMES, "INV": 1.0},
         lut_ram={**XILINX_LUT_RAM, "SRL16E": 1.0, "SRLC16E": 1.0, "SRLC32E": 1.0},
@@ -118,7 +113,6 @@ TARGETS = {
             name="ecp5-85k",
             title="Lattice ECP5 LFE5UM5G-85F",
             command="synth_ecp5",
-            flatten="",
             keep="-noflatten",
             no_dsp="-nodsp",
             luts={"LUT4": 1.0, "CCU2C": 2.0},
@@ -141,11 +135,8 @@ TARGETS = {
             name="ice40",
             title="Lattice iCE40 UltraPlus",
             command="synth_ice40 -device u",
-            flatten="",
             keep="-noflatten",
-            no_dsp="",
             luts={"SB_LUT4": 1.0},
-            lut_ram={},
             ff=r"SB_DFF\w*",
             dsp=("SB_MAC16",),
             block_ram={"SB_RAM40_4K": 1.0},
@@ -157,16 +148,10 @@ TARGETS = {
             name="generic",
             title="6-input LUTs and flip-flops; memories are left whole",
             command="",
-            flatten="",
-            keep="",
-            no_dsp="",
             luts={"$lut": 1.0},
-            lut_ram={},
             ff=r"\$_\w*(DFF|FF|LATCH)\w*_",
-            dsp=(),
             block_ram={WHOLE_MEMORY: 1.0},
             block_ram_unit="memory",
-            block_ram_mapped="",
         ),
     )
 }  # fmt: skip
