@@ -182,10 +182,12 @@ class Trainer:
         raw = self._subject.runtime.thresholds.raw
         for step in range(BALANCE_STEPS):
             kl, task, keep = self._losses(step)
-            (self._plan.kl_weight * kl + self._plan.task_weight * task).backward(retain_graph=True)
+            other = self._plan.kl_weight * kl + self._plan.task_weight * task
+            other.backward(retain_graph=True)
             others += self._positions.chain(raw.grad)
             raw.grad = None
-            keep.backward()
+            # The others take part with nothing: what a checkpoint computes again for nodes that never run, it holds on to.
+            (keep + 0.0 * other).backward()
             keeps += self._positions.chain(raw.grad)
             raw.grad = None
         others, keeps = self._workers.mean(others), self._workers.mean(keeps)
