@@ -1,5 +1,6 @@
 """Calibration, training and evaluation of a small model on the CPU."""
 
+import gc
 import math
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 import transformers
 
 from golden.models.loading import load_language_model
+from golden.nn import soft
 from golden.nn.plug import LatteRuntime, detach
 from golden.nn.thresholds import Thresholds
 from golden.train import bit_exact, calibrate, checkpoint, evaluate
@@ -303,3 +305,19 @@ def test_models_and_texts_that_do_not_fit(model, tokens):
     workers.count = 2
     with pytest.raises(LatteError, match="multiple of the 2 processes"):
         Trainer(subject_of(model, tokens), Plan(batch=3, keep=0.1), workers)
+
+
+def test_the_first_multiplier_needs_one_tile_of_memory_at_a_time(model, tokens, monkeypatch):
+    """Two backward passes over one graph compute every tile again; no layer's tensors may still be there for the next."""
+    subject, seen, tile = subject_of(model, tokens), [], soft._tile
+
+    def counted(*args):
+        pairs = [x for x in gc.get_objects() if type(x) is torch.Tensor and x.shape[-2:] == (WINDOW, WINDOW)]
+        seen.append(len(pairs))
+        return tile(*args)
+
+    monkeypatch.setattr(soft, "_tile", counted)
+    Trainer(subject, Plan(steps=1, batch=8, keep=0.3), Workers("cpu")).run(stop_after=0)
+    for batch in (seen[:8], seen[8:]):  # two layers of the teacher, the student and, last layer first, each pass back
+        _, _, _, _, *back = batch
+        assert len(back) == 4 and back[1] <= back[0] and back[3] <= back[2]
