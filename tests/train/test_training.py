@@ -308,7 +308,7 @@ def test_models_and_texts_that_do_not_fit(model, tokens):
 
 
 def test_the_first_multiplier_needs_one_tile_of_memory_at_a_time(model, tokens, monkeypatch):
-    """Two backward passes over one graph compute every tile again; no layer's tensors may still be there for the next."""
+    """Two backward passes over one graph compute every tile again; no layer's tensors may be left for the next."""
     subject, seen, tile = subject_of(model, tokens), [], soft._tile
 
     def counted(*args):
@@ -320,4 +320,6 @@ def test_the_first_multiplier_needs_one_tile_of_memory_at_a_time(model, tokens, 
     Trainer(subject, Plan(steps=1, batch=8, keep=0.3), Workers("cpu")).run(stop_after=0)
     for batch in (seen[:8], seen[8:]):  # two layers of the teacher, the student and, last layer first, each pass back
         _, _, _, _, *back = batch
-        assert len(back) == 4 and back[1] <= back[0] and back[3] <= back[2]
+        assert len(back) == 4
+        assert back[1] <= back[0]
+        assert back[3] <= back[2]
