@@ -186,7 +186,7 @@ class Trainer:
             other.backward(retain_graph=True)
             others += self._positions.chain(raw.grad)
             raw.grad = None
-            # The others take part with weight 0: a checkpoint holds on to what it computes again for nodes that never run.
+            # The others take part with weight 0: a checkpoint keeps what it computes again for nodes that never run.
             (keep + 0.0 * other).backward()
             keeps += self._positions.chain(raw.grad)
             raw.grad = None
