@@ -10,10 +10,7 @@ from latte_hw.arith import high_part, low_part, saturate_element
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import Fifo
-
-NEVER_COLLIDES: dict[str, Any] = {"no_rw_check": 1}
-"""Attribute of a RAM that is never read where it is written: Yosys then adds no logic for that case."""
+from latte_hw.streams import NEVER_COLLIDES, Fifo
 
 
 class ReadPort(wiring.Signature):

@@ -8,7 +8,7 @@ scales are computed here. Needs the standard library only.
 import math
 from dataclasses import dataclass
 
-from latte_hw.timing import TABLE_SHAPES, HeadTiming, TableShape, multiplier_dot_latency, tree_levels
+from latte_hw.timing import TABLE_SHAPES, HeadTiming, TableShape, fifo_latency, multiplier_dot_latency, tree_levels
 from latte_hw.widths import (
     EXP_GUARD_BITS,
     SCALE_MANTISSA_BITS,
@@ -28,6 +28,7 @@ __all__ = [
     "Range",
     "TableShape",
     "ceil_div",
+    "fifo_latency",
     "multiplier_dot_latency",
     "signed_bits",
     "tree_levels",

@@ -7,10 +7,9 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.arith import high_part, low_part, saturate_element
-from latte_hw.kv_store import NEVER_COLLIDES
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import fork_ready
+from latte_hw.streams import NEVER_COLLIDES, fork_ready
 
 
 class Sequencer(wiring.Component):

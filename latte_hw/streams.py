@@ -11,9 +11,14 @@ never crosses more than one block.
 from collections.abc import Iterable
 from typing import Any
 
-from amaranth.hdl import Module, Shape, ShapeLike, Signal, Value
-from amaranth.lib import fifo, stream, wiring
+from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+
+from latte_hw.params import fifo_latency
+
+NEVER_COLLIDES: dict[str, Any] = {"no_rw_check": 1}
+"""Attribute of a RAM that is never read where it is written: Yosys then adds no logic for that case."""
 
 
 class Valid(wiring.Signature):
@@ -23,42 +28,83 @@ class Valid(wiring.Signature):
         super().__init__({"valid": Out(1), "payload": Out(payload_shape)})
 
 
-class Fifo(wiring.Component):
-    """A queue of `depth` items (at least 2) in RAM.
+class StreamRegister(wiring.Component):
+    """One register on a stream. Latency: 1 cycle. Throughput: one item per cycle."""
 
-    Latency: 2 cycles from `i` to `o` when empty. Throughput: one item per cycle for a depth of 3 or more.
-    """
-
-    queue_class: Any = fifo.SyncFIFOBuffered
-
-    def __init__(self, shape: ShapeLike, depth: int) -> None:
-        if depth < 2:
-            raise ValueError(f"{type(self).__name__} depth must be at least 2, not {depth}")
+    def __init__(self, shape: ShapeLike) -> None:
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
-        self.shape = shape
-        self.depth = depth
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.queue = queue = self.queue_class(width=Shape.cast(self.shape).width, depth=self.depth)
-        m.d.comb += [
-            queue.w_data.eq(Value.cast(self.i.payload)),
-            queue.w_en.eq(self.i.valid),
-            self.i.ready.eq(queue.w_rdy),
-            Value.cast(self.o.payload).eq(queue.r_data),
-            self.o.valid.eq(queue.r_rdy),
-            queue.r_en.eq(self.o.ready),
-        ]
+        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
+        with m.If(self.i.ready):
+            m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload)]
         return m
 
 
-class ShortFifo(Fifo):
-    """A queue of few items in LUT RAM, whose output is the RAM's own.
+class Fifo(wiring.Component):
+    """A queue of `depth` items (at least 2) in RAM and its output register, in block RAM with one register more.
 
-    Latency: 1 cycle from `i` to `o` when empty. Throughput: one item per cycle.
+    Latency: `fifo_latency(depth)` cycles from `i` to `o` when empty. Throughput: one item per cycle for a depth of 3
+    or more.
+
+    Whether there is an item, and whether there is room, are registers of their own, set from the count before the
+    transfer, so that no transfer waits for a comparison. With `reserved`, the sender knows that there is room.
     """
 
-    queue_class = fifo.SyncFIFO
+    def __init__(self, shape: ShapeLike, depth: int, *, reserved: bool = False) -> None:
+        if depth < 2:
+            raise ValueError(f"Fifo depth must be at least 2, not {depth}")
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+        self.shape = shape
+        self.depth = depth
+        self.reserved = reserved
+
+    @property
+    def words(self) -> int:
+        """Items that the RAM holds; the others lie in registers."""
+        return self.depth + 1 - fifo_latency(self.depth)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        words = self.words
+        o: Any = self.o
+        if fifo_latency(self.depth) > fifo_latency(2):  # block RAM is slow to answer: a register behind it
+            m.submodules.output = output = StreamRegister(self.shape)
+            wiring.connect(m, output.o, wiring.flipped(self.o))
+            o = output.i
+        width = Shape.cast(self.shape).width
+        m.submodules.words = ram = memory.Memory(shape=width, depth=words, init=[], attrs=NEVER_COLLIDES)
+        write_port, read_port = ram.write_port(), ram.read_port()
+        count = Signal(range(words + 1))
+        stored, room, output_free = Signal(), Signal(init=1), Signal(init=1)
+        written, read, load = Signal(), Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(1 if self.reserved else room),
+            written.eq(self.i.valid & self.i.ready),
+            write_port.en.eq(written),
+            write_port.data.eq(Value.cast(self.i.payload)),
+            load.eq(~o.valid | o.ready),
+            read_port.en.eq(load),  # void if nothing is stored: the wide register need not wait for that
+            read.eq(stored & (output_free | o.ready)),  # not from `load`, which is drawn to the wide register
+            Value.cast(o.payload).eq(read_port.data),
+        ]
+        m.d.sync += [
+            stored.eq(written | Mux(read, count != 1, stored)),
+            room.eq(read | Mux(written, count != words - 1, room)),
+        ]
+        with m.If(load):
+            m.d.sync += [o.valid.eq(stored), output_free.eq(~stored)]
+        with m.If(written & ~read):
+            m.d.sync += count.eq(count + 1)
+        with m.If(~written & read):
+            m.d.sync += count.eq(count - 1)
+        for port, moves in ((write_port, written), (read_port, read)):
+            place = Signal(range(words))
+            m.d.comb += port.addr.eq(place)
+            with m.If(moves):
+                m.d.sync += place.eq(Mux(place == words - 1, 0, place + 1))
+        return m
 
 
 class ReservedFifo(wiring.Component):
@@ -85,29 +131,22 @@ class ReservedFifo(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.queue = queue = Fifo(self.shape, self.depth)
+        m.submodules.queue = queue = Fifo(self.shape, self.depth, reserved=True)
         wiring.connect(m, queue.o, wiring.flipped(self.o))
         m.d.comb += [queue.i.payload.eq(self.i.payload), queue.i.valid.eq(self.i.valid)]
 
-        # The queue loses one place while an item waits in its output register, hence one reservation less.
-        room = Signal(range(self.depth + 1), init=self.depth - 1)
+        # What waits in the queue's registers may be nothing: only the places in its RAM are reserved.
+        places = Signal(range(self.depth + 1), init=queue.words)
+        room = Signal(init=1)
         taken = Signal()
-        m.d.comb += [self.o_room.eq(room != 0), taken.eq(self.o.valid & self.o.ready)]
-        m.d.sync += room.eq(room - self.i_reserve + taken + self.i_cancel)
-        return m
-
-
-class StreamRegister(wiring.Component):
-    """One register on a stream. Latency: 1 cycle. Throughput: one item per cycle."""
-
-    def __init__(self, shape: ShapeLike) -> None:
-        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
-
-    def elaborate(self, platform: Any) -> Module:
-        m = Module()
-        m.d.comb += self.i.ready.eq(~self.o.valid | self.o.ready)
-        with m.If(self.i.ready):
-            m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload)]
+        m.d.comb += [
+            self.o_room.eq(room),
+            taken.eq(self.o.valid & self.o.ready),
+        ]
+        m.d.sync += [
+            places.eq(places - self.i_reserve + taken + self.i_cancel),
+            room.eq(taken | self.i_cancel | Mux(self.i_reserve, places != 1, room)),
+        ]
         return m
 
 

@@ -26,7 +26,7 @@ class TableDot(StationaryDot):
     are unsigned and spend no bit on signs. With D padded to a power of two by such halves, the raise of a plane is half
     the range of its sum: inverting its top bit takes it away.
 
-    Filling takes one cycle per entry, with the counter's bits as masks of the elements.
+    Filling takes one cycle per entry, with a counter's bits as masks of the elements.
 
     Parameters
     ----------
@@ -51,23 +51,23 @@ class TableDot(StationaryDot):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        step = Signal(self.tables.group_dims)
+        left = Signal(self.tables.group_dims, init=self.tables.entries - 1)  # entries to come; inverted, the address
         prepared, written = Signal(), Signal()
         free, fill_place, read_place = self.elaborate_places(m, prepared, written)
         filling = self.i_query.valid & free
         with m.If(filling):
-            m.d.sync += step.eq(step + 1)
+            m.d.sync += left.eq(left - 1)
         fill_latency = self.tables.fill_latency
         m.d.comb += [
-            prepared.eq(filling & step.all()),
+            prepared.eq(filling & ~left.any()),
             written.eq(delayed(m, prepared, fill_latency, "written")),
         ]
         write_enable = delayed(m, filling, fill_latency, "write_enable")
-        write_address = delayed(m, Cat(step, fill_place), fill_latency, "write_address")
+        write_address = delayed(m, Cat(~left, fill_place), fill_latency, "write_address")
 
         tables: dict[tuple[str, int], tuple[memory.Memory, int]] = {}
         for part in self.queries:
-            for group, entry in enumerate(self._entries(m, part, step)):
+            for group, entry in enumerate(self._entries(m, part, ~left)):
                 depth = self.tables.entries * self.places
                 table = memory.Memory(shape=len(entry.value), depth=depth, init=[], attrs=LUT_RAM)
                 m.submodules[f"table_{part}_{group}"] = table
@@ -106,7 +106,8 @@ class TableDot(StationaryDot):
             elements = []
             for bit, d in zip(mask, dims, strict=False):
                 raised = Value.cast(self.i_query.payload.parts[part][d]).as_unsigned() ^ _half(shape)
-                element = register(m, Mux(bit, raised, _half(shape))[: shape.width], f"{part}_masked_{d}")
+                element = Signal(shape.width, name=f"{part}_masked_{d}", init=_half(shape), reset_less=True)
+                m.d.sync += element.eq(Mux(bit, raised, _half(shape)))  # the mask is the register's reset
                 elements.append(Addend(element, 2**shape.width - 1))
             subsets.append(elements)
         for level in range(self.tables.fill_latency - 1):

@@ -47,6 +47,15 @@ TABLE_SHAPES = {Dot.TABLES: TableShape(4, 2), Dot.SMALL_TABLES: TableShape(3, 2)
 """Tables of every kind of dot product that uses them."""
 
 
+LUT_RAM_DEPTH = 64
+"""Deepest queue that is made of LUT RAM; a deeper one takes block RAM."""
+
+
+def fifo_latency(depth: int) -> int:
+    """From writing into an empty queue of this depth to its output; see :class:`latte_hw.streams.Fifo`."""
+    return 2 if depth <= LUT_RAM_DEPTH else 3
+
+
 def multiplier_dot_latency(head_dim: int) -> int:
     """Cycles of a multiplier dot product: products, sum over dimensions."""
     return 1 + tree_levels(head_dim)
@@ -102,8 +111,8 @@ class HeadTiming(HeadWidths):
     softmax_pipeline = 8
     """From a queued score to its weight: distance, scaling, two shifts, rounding, table, halving, rounding."""
 
-    fifo_latency = 2
-    """From writing into an empty queue to its output; see :class:`latte_hw.streams.Fifo`."""
+    fifo_latency = fifo_latency(2)
+    """From writing into an empty queue of few items to its output."""
 
     @property
     def query_prepare_cycles(self) -> int:
@@ -173,7 +182,7 @@ class HeadTiming(HeadWidths):
     @property
     def softmax_latency(self) -> int:
         """From a row's last score to its first weight in the softmax's output queue: the row's queue, the pipeline."""
-        return self.fifo_latency + self.softmax_pipeline
+        return fifo_latency(self.row_queue_depth) + self.softmax_pipeline
 
     @property
     def softmax_landing_depth(self) -> int:
@@ -215,10 +224,18 @@ class HeadTiming(HeadWidths):
     @property
     def latency_constant(self) -> int:
         """Cycles of a lone query that do not depend on its keys: every block's latency and every queue once."""
-        queues = 9 * self.fifo_latency
-        scan = self.fill_latency + self.estimator_latency + self.filter_latency + 2
+        deep = (self.survivor_depth, self.kept_depth, self.row_queue_depth)
+        queues = 6 * self.fifo_latency + sum(fifo_latency(depth) for depth in deep)
+        blocks = (
+            self.fill_latency
+            + self.estimator_latency
+            + self.filter_latency
+            + 2
+            + self.reuse_latency
+            + self.softmax_pipeline
+        )
         others = self.config.queries_per_scan - 1  # a scan begins when the last of its queries has been taken
-        return queues + others + scan + self.reuse_latency + self.softmax_pipeline + self.weighted_sum_latency
+        return queues + others + blocks + self.weighted_sum_latency
 
     def query_latency(self, valid_keys: int, kept: int) -> int:
         """Bound on the cycles from taking a lone query to its output row.

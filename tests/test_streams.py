@@ -10,12 +10,12 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.params import HeadParams
-from latte_hw.streams import Fifo, ReservedFifo, ShortFifo, StreamRegister, delayed, fork_ready
+from latte_hw.params import fifo_latency
+from latte_hw.streams import Fifo, ReservedFifo, StreamRegister, delayed, fork_ready
 from sim.block_bench import run_block
 from sim.streams import Flow
 
-ITEMS = list(range(1, 60))
+ITEMS = list(range(1, 100))
 
 
 class Pipeline(wiring.Component):
@@ -66,12 +66,12 @@ BLOCKS: dict[str, Callable[[], wiring.Component]] = {
     "fifo 2": lambda: Fifo(8, 2),
     "fifo 3": lambda: Fifo(8, 3),
     "fifo 7": lambda: Fifo(8, 7),
-    "short fifo 2": lambda: ShortFifo(8, 2),
-    "short fifo 16": lambda: ShortFifo(8, 16),
+    "block RAM": lambda: Fifo(8, 70),
     "register": lambda: StreamRegister(8),
     "smallest landing": lambda: Pipeline(depth=2, latency=5),
     "landing": lambda: Pipeline(depth=9, latency=5),
     "deep landing": lambda: Pipeline(depth=20, latency=2),
+    "landing in block RAM": lambda: Pipeline(depth=70, latency=5),
 }
 
 
@@ -103,7 +103,7 @@ def distances(cycles: list[int]) -> set[int]:
     return {after - before for before, after in pairwise(cycles)}
 
 
-@pytest.mark.parametrize("name", ["fifo 3", "fifo 7", "short fifo 2", "register", "landing", "deep landing"])
+@pytest.mark.parametrize("name", ["fifo 3", "fifo 7", "block RAM", "register", "landing", "landing in block RAM"])
 def test_throughput_is_one_item_per_cycle(name):
     run = run_block(BLOCKS[name](), {"i": ITEMS}, {"o": len(ITEMS)})
     assert distances(run.cycles["i"]) == {1}
@@ -119,25 +119,24 @@ def test_full_throughput_needs_the_latency_plus_4(latency):
 
 @pytest.mark.parametrize(
     ("make", "latency"),
-    [(lambda: Fifo(8, 2), HeadParams.fifo_latency), (lambda: Fifo(8, 9), HeadParams.fifo_latency),
-     (lambda: ShortFifo(8, 5), 1), (lambda: StreamRegister(8), 1),
-     (lambda: Pipeline(9, 4), 4 + HeadParams.fifo_latency)],
+    [(lambda: Fifo(8, 2), 2), (lambda: Fifo(8, 64), 2), (lambda: Fifo(8, 65), 3),
+     (lambda: StreamRegister(8), 1), (lambda: Pipeline(9, 4), 4 + fifo_latency(9))],
 )  # fmt: skip
 def test_latency(make, latency):
     run = run_block(make(), {"i": [7]}, {"o": 1})
     assert run.cycles["o"][0] - run.cycles["i"][0] == latency
 
 
-@pytest.mark.parametrize("depth", [2, 3, 4, 7])
-@pytest.mark.parametrize("queue", [Fifo, ShortFifo])
-def test_fifo_holds_depth_items(queue, depth):
+@pytest.mark.parametrize("depth", [2, 3, 4, 7, 64, 65])
+def test_fifo_holds_depth_items(depth):
     with pytest.raises(AssertionError, match=f"i has {len(ITEMS) - depth} left"):
-        run_block(NoReader(queue(8, depth)), {"i": ITEMS}, {}, cycle_limit=200)
+        run_block(NoReader(Fifo(8, depth)), {"i": ITEMS}, {}, cycle_limit=200)
 
 
-@pytest.mark.parametrize("depth", [2, 3, 7])
-def test_landing_reserves_one_place_less_than_depth(depth):
-    with pytest.raises(AssertionError, match=f"i has {len(ITEMS) - depth + 1} left"):
+@pytest.mark.parametrize("depth", [2, 3, 7, 70])
+def test_landing_reserves_the_places_in_ram(depth):
+    left = len(ITEMS) - depth + fifo_latency(depth) - 1
+    with pytest.raises(AssertionError, match=f"i has {left} left"):
         run_block(NoReader(Pipeline(depth, latency=3)), {"i": ITEMS}, {}, cycle_limit=200)
 
 
@@ -191,10 +190,10 @@ def test_the_bench_notices_an_offer_that_changes():
 
 
 def test_the_bench_notices_an_item_too_many():
-    with pytest.raises(AssertionError, match="o delivered 59 of 58"):
+    with pytest.raises(AssertionError, match="o delivered 99 of 98"):
         run_block(Fifo(8, 4), {"i": ITEMS}, {"o": len(ITEMS) - 1})
 
 
 def test_the_bench_notices_a_lost_item():
-    with pytest.raises(AssertionError, match="o delivered 59 of 60"):
+    with pytest.raises(AssertionError, match="o delivered 99 of 100"):
         run_block(Fifo(8, 4), {"i": ITEMS}, {"o": len(ITEMS) + 1}, cycle_limit=200)
