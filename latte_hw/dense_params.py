@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from latte_hw.config import TOTAL_BITS, LatteConfig
-from latte_hw.params import HeadParams, ceil_div
+from latte_hw.params import HeadParams, ceil_div, fifo_latency
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,17 @@ class DenseParams(HeadParams):
 
     @property
     def row_queue_depth(self) -> int:
-        """Keys whose scores can wait for the block's best ones: a full block, and one more in the output register.
+        """Keys whose scores can wait for the block's best ones: a full block, and those of the next one that come
+        until the best scores are known.
 
-        Keys enter and leave at the same pace, and the best scores are known one cycle after the block's last key, so
-        this is enough; the RAM is exactly `max_keys` deep.
+        Keys enter and leave at the same pace, so this is enough. A block RAM is exactly `max_keys` deep.
         """
-        return self.config.max_keys + 1
+        return self.config.max_keys + self.best_latency
+
+    @property
+    def best_latency(self) -> int:
+        """From a block's last scores to its best ones in their queue's output."""
+        return self.fifo_latency
 
     @property
     def blocks_in_division(self) -> int:
@@ -111,10 +116,12 @@ class DenseParams(HeadParams):
         rows_of_last = n_queries - (len(block_keys) - 1) * self.block_rows
         slots, behind = divmod(rows_of_last - 1, self.normalisers)
         last_row = slots * self.normalise_cycles + behind
-        return rows_of_first - 1 + sum(scans) + max(2, block_keys[-1]) + last_row + self.latency_constant
+        # The best scores are known `best_latency` after the last key, but a lone key takes as long as its queue does.
+        last_sum = max(fifo_latency(self.row_queue_depth) + 1 - self.best_latency, block_keys[-1])
+        return rows_of_first - 1 + sum(scans) + last_sum + last_row + self.latency_constant
 
     @property
     def latency_constant(self) -> int:
         """Cycles of a job that do not depend on its keys and queries: every latency and every queue once."""
-        blocks = self.score_latency + self.softmax_pipeline + self.weighted_sum_latency
-        return self.query_prepare_cycles + self.fill_latency + blocks + 3 * self.fifo_latency
+        blocks = self.score_latency + self.best_latency + self.softmax_pipeline + self.weighted_sum_latency
+        return self.query_prepare_cycles + self.fill_latency - 1 + blocks + 3 * self.fifo_latency

@@ -11,7 +11,7 @@ from latte_hw.dense_params import DenseParams
 from latte_hw.dense_payloads import DensePayloads
 from latte_hw.dot import Term, stationary_dot
 from latte_hw.kv_store import ReadPort
-from latte_hw.streams import ReservedFifo, delayed
+from latte_hw.streams import ReservedFifo, delayed, delayed_data
 
 
 class DenseScores(wiring.Component):
@@ -90,9 +90,9 @@ class DenseScores(wiring.Component):
 
         # The key arrives from the store, then its scores from the dot products; its position keeps pace.
         read = delayed(m, sent, params.store_latency, "sent_read")
-        read_position = delayed(m, position, params.store_latency, "position_read")
+        read_position = delayed_data(m, position, params.store_latency, "position_read")
         m.d.comb += [dot.i_keys.valid.eq(read), dot.i_keys.payload.last.eq(read_position.last)]
-        landed_position = delayed(m, read_position, dot.latency, "position_landed")
+        landed_position = delayed_data(m, read_position, dot.latency, "position_landed")
         m.d.comb += [
             landing.i.valid.eq(dot.o.valid),
             landing.i.payload.kept.eq(landed_position.kept),

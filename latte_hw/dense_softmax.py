@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.dense_params import DenseParams
 from latte_hw.dense_payloads import DensePayloads
 from latte_hw.softmax import exponential, exponential_table, round_weight
-from latte_hw.streams import Fifo, ReservedFifo, ShortFifo, delayed
+from latte_hw.streams import Fifo, ReservedFifo, delayed, delayed_data
 
 
 class DenseSoftmax(wiring.Component):
@@ -18,8 +18,9 @@ class DenseSoftmax(wiring.Component):
     The queries of a block share one queue, one softmax scale and one control; each has an exponent of its own. A block
     waits in the queue until its best scores are known, while the next one comes in.
 
-    Latency: one cycle from a block's last scores to its first weight on its way, `params.softmax_pipeline`, then the
-    output queue. Throughput: one key of each query per cycle, without a gap.
+    Latency: `params.best_latency` from a block's last scores to its first weight on its way (the block's queue has its
+    own), `params.softmax_pipeline`, then the output queue.
+    Throughput: one key of each query per cycle, without a gap.
     """
 
     def __init__(self, params: DenseParams) -> None:
@@ -37,7 +38,7 @@ class DenseSoftmax(wiring.Component):
         m = Module()
         params, payloads = self.params, DensePayloads(self.params)
         m.submodules.row = row = Fifo(payloads.scored_block, params.row_queue_depth)
-        m.submodules.best = best_queue = ShortFifo(payloads.best_scores, params.rows_in_flight)
+        m.submodules.best = best_queue = Fifo(payloads.best_scores, params.rows_in_flight)
         m.submodules.landing = landing = ReservedFifo(payloads.weighted_block, params.softmax_landing_depth)
         wiring.connect(m, landing.o, wiring.flipped(self.o_weighted))
 
@@ -75,11 +76,11 @@ class DenseSoftmax(wiring.Component):
         key = Signal(data.StructLayout({name: payloads.scored_block[name].shape for name in ("kept", "last")}))
         m.d.comb += [key[name].eq(leaving[name]) for name in ("kept", "last")]
         arrived = delayed(m, sent, params.softmax_pipeline - 1, "sent")
-        arrived_key = delayed(m, key, params.softmax_pipeline - 1, "key")
+        arrived_key = delayed_data(m, key, params.softmax_pipeline - 1, "key")
 
         m.submodules.exp_table = table = exponential_table(params)
-        scale = delayed(m, self.i_scale.payload, 1, "scale")
-        weighted = Signal(payloads.weighted_block)
+        scale = delayed_data(m, self.i_scale.payload, 1, "scale")
+        weighted = Signal(payloads.weighted_block, reset_less=True)
         for number in range(params.block_rows):
             prefix = f"row_{number}_"
             delta = Signal(unsigned(params.delta_bits), name=f"{prefix}delta")

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.dense_params import DenseParams
 from latte_hw.dense_payloads import DensePayloads
 from latte_hw.kv_store import ReadPort
-from latte_hw.streams import Fifo, delayed
+from latte_hw.streams import Fifo, delayed, delayed_data
 from latte_hw.weighted_sum import Normaliser, accumulate
 
 
@@ -99,9 +99,9 @@ class DenseWeightedSum(wiring.Component):
             control.job_last.eq(row.last),
         ]
         read_control = delayed(m, control, params.store_latency, "control_read")
-        probs = delayed(m, item.probs, params.store_latency, "probs_read")
+        probs = delayed_data(m, item.probs, params.store_latency, "probs_read")
         product_control = delayed(m, read_control, 1, "control_product")
-        product_probs = delayed(m, probs, 1, "probs_product")
+        product_probs = delayed_data(m, probs, 1, "probs_product")
         sum_control = delayed(m, product_control, 1, "control_sum")
         sums = []
         for number in range(params.block_rows):
@@ -119,7 +119,10 @@ class DenseWeightedSum(wiring.Component):
         """Complete sums of the first queries go straight into the normalisers, the others wait for their turn."""
         params, count = self.params, len(normalisers)
         held = [
-            (Signal(row_sums.shape(), name=f"row_{number}_held"), Signal.like(total, name=f"row_{number}_held_total"))
+            (
+                Signal(row_sums.shape(), name=f"row_{number}_held", reset_less=True),
+                Signal.like(total, name=f"row_{number}_held_total"),
+            )
             for number, (row_sums, total) in list(enumerate(sums))[count:]
         ]
         left = Signal(rows.shape())  # held rows that have not gone yet

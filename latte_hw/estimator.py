@@ -15,7 +15,7 @@ from latte_hw.kv_store import ReadPort
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import ReservedFifo, delayed
+from latte_hw.streams import ReservedFifo, delayed, delayed_data
 
 
 class MS4BEstimator(wiring.Component):
@@ -101,19 +101,19 @@ class MS4BEstimator(wiring.Component):
     ) -> None:
         """The beat's keys arrive from the store, then their estimates; its position keeps pace."""
 
-        def later(value: Value, cycles: int, name: str) -> Value:
-            late: Value = delayed(m, value, cycles, self._members(name)[place])
+        def data_later(value: Value, cycles: int, name: str) -> Value:
+            late: Value = delayed_data(m, value, cycles, self._members(name)[place])
             return late
 
         latency = self.params.store_latency
-        read = later(sent, latency, "sent_read")
-        at_read = {name: later(value, latency, f"{name}_read") for name, value in position.items()}
+        read = delayed(m, sent, latency, self._members("sent_read")[place])
+        at_read = {name: data_later(value, latency, f"{name}_read") for name, value in position.items()}
         m.d.comb += [
             dot.i_keys.valid.eq(read),
             dot.i_keys.payload.terms.estimate.eq(self.beat_port.data),
             dot.i_keys.payload.last.eq(at_read["last"]),
         ]
-        landed = {name: later(value, dot.latency, f"{name}_landed") for name, value in at_read.items()}
+        landed = {name: data_later(value, dot.latency, f"{name}_landed") for name, value in at_read.items()}
         m.d.comb += [
             landing.i.valid.eq(dot.o.valid),
             landing.i.payload.estimates.eq(dot.o.payload.estimate),

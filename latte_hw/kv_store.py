@@ -10,7 +10,7 @@ from latte_hw.arith import high_part, low_part, saturate_element
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import NEVER_COLLIDES, Fifo
+from latte_hw.streams import NEVER_COLLIDES, Fifo, delayed_data
 
 
 class ReadPort(wiring.Signature):
@@ -83,20 +83,30 @@ class KvStore(wiring.Component):
         with m.If(started):
             m.d.sync += [loading.eq(1), n_keys.eq(self.i_load.payload.n_keys)]
 
-        saturated = {name: Signal(payloads.element_row, name=f"{name}_saturated") for name in ("k", "v")}
+        saturated = {
+            name: Signal(payloads.element_row, name=f"{name}_saturated", reset_less=True) for name in ("k", "v")
+        }
         done = []
         writes = {}
         for name, port in (("k", self.i_k), ("v", self.i_v)):
-            count = Signal(params.count_bits, name=f"{name}_count")
-            m.d.comb += port.ready.eq(loading & (count != n_keys))
-            for d in range(config.head_dim):
-                m.d.comb += saturated[name][d].eq(saturate_element(params, port.payload[d]))
-            with m.If(port.valid & port.ready):
-                m.d.sync += count.eq(count + 1)
+            row = Signal(params.count_bits, name=f"{name}_row")
+            left = Signal(params.count_bits, name=f"{name}_left")
+            more = Signal(name=f"{name}_more")  # rows are left
+            arrived = port.valid & port.ready
+            m.d.comb += port.ready.eq(more)
+            with m.If(arrived):
+                m.d.sync += [row.eq(row + 1), left.eq(left - 1), more.eq(left != 1)]
             with m.If(started):
-                m.d.sync += count.eq(0)
-            writes[name] = (port.valid & port.ready & (count < config.max_keys), count)
-            done.append(count == n_keys)
+                n_rows = self.i_load.payload.n_keys
+                m.d.sync += [row.eq(0), left.eq(n_rows), more.eq(n_rows != 0)]
+            done.append(~more)
+
+            # A register of its own: the writes go to RAM all over the chip.
+            stored_row, written = Signal(params.count_bits, name=f"{name}_stored_row"), Signal(name=f"{name}_written")
+            m.d.sync += [written.eq(arrived & (row < config.max_keys)), stored_row.eq(row)]
+            for d in range(config.head_dim):
+                m.d.sync += saturated[name][d].eq(saturate_element(params, port.payload[d]))
+            writes[name] = (written, stored_row)
 
         m.d.comb += [
             loaded.i.valid.eq(loading & done[0] & done[1]),
@@ -152,7 +162,7 @@ class KvStore(wiring.Component):
     def _memory(
         self, m: Module, name: str, shape: data.Layout, depth: int, address_bits: int, *, write: tuple, read: tuple
     ) -> None:
-        """One RAM over all buffers, with a registered read: address in, RAM output, output register."""
+        """One RAM over all buffers; the read takes `store_latency` cycles, the first of them in the RAM."""
         two = self.params.config.kv_buffers == 2
         total = (1 << address_bits) + depth if two else depth
         m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=total, init=[], attrs=NEVER_COLLIDES)
@@ -170,4 +180,6 @@ class KvStore(wiring.Component):
             write_port.data.eq(Value.cast(write_data)),
             read_port.addr.eq(place(read_buffer, read_address)),
         ]
-        m.d.sync += Value.cast(read_data).eq(read_port.data)
+        m.d.comb += Value.cast(read_data).eq(
+            delayed_data(m, read_port.data, self.params.store_latency - 1, f"{name}_read")
+        )

@@ -12,7 +12,7 @@ from latte_hw.dot import StationaryDot, Term, stationary_dot
 from latte_hw.kv_store import ReadPort
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import ReservedFifo, StreamRegister, delayed
+from latte_hw.streams import ReservedFifo, StreamRegister, delayed, delayed_data
 
 
 class ReuseDatapath(wiring.Component):
@@ -64,15 +64,15 @@ class ReuseDatapath(wiring.Component):
             self.key_port.address.eq(item.key),
         ]
         read = delayed(m, sent, params.store_latency, "sent_read")
-        read_item = delayed(m, item, params.store_latency, "item_read")
+        read_item = delayed_data(m, item, params.store_latency, "item_read")
         m.d.comb += [dot.i_keys.valid.eq(read), dot.i_keys.payload.last.eq(read_item.last)]
         for name in dot.terms:
             part = self.key_port.data.low if name.endswith("low") else self.key_port.data.high
             m.d.comb += dot.i_keys.payload.terms[name][0].eq(part)
 
         # estimate and correction meet, and one more register carries their sum
-        result_item = delayed(m, read_item, dot.latency, "item_result")
-        scored = Signal(payloads.scored_key)
+        result_item = delayed_data(m, read_item, dot.latency, "item_result")
+        scored = Signal(payloads.scored_key, reset_less=True)
         scored_valid = Signal()
         terms = dot.o.payload
         correction = (terms.high_low[0] + terms.low_high[0]) << params.low_bits

@@ -8,7 +8,10 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.params import EXP_GUARD_BITS, HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import Fifo, ReservedFifo, delayed
+from latte_hw.streams import Fifo, ReservedFifo, delayed, delayed_data
+
+MULTIPLIER_BITS = 17
+"""Unsigned bits that one multiplier of an FPGA takes."""
 
 
 class Softmax(wiring.Component):
@@ -47,26 +50,30 @@ class Softmax(wiring.Component):
         params, payloads = self.params, Payloads(self.params)
         score_shape = signed(params.score_bits)
         m.submodules.row = row = Fifo(payloads.scored_key, params.row_queue_depth)
-        m.submodules.best = best_queue = Fifo(score_shape, params.rows_in_flight)
+        m.submodules.best = best_queue = ReservedFifo(score_shape, params.rows_in_flight)
         m.submodules.landing = landing = ReservedFifo(payloads.weighted_key, params.softmax_landing_depth)
         wiring.connect(m, landing.o, wiring.flipped(self.o_weighted))
 
-        # In: queue the row, follow its best score.
+        # In: queue the row and follow its best score, one register after the other.
         item = self.i_scored.payload
-        running, best = Signal(score_shape), Signal(score_shape)
-        row_starts = Signal(init=1)
         accepted = Signal()
         m.d.comb += [
-            accepted.eq(self.i_scored.valid & row.i.ready & best_queue.i.ready),
+            accepted.eq(self.i_scored.valid & row.i.ready & best_queue.o_room),
             self.i_scored.ready.eq(accepted),
             row.i.valid.eq(accepted),
             row.i.payload.eq(item),
-            best.eq(Mux(item.kept & (row_starts | (item.score > running)), item.score, running)),
-            best_queue.i.valid.eq(accepted & item.last),
+            best_queue.i_reserve.eq(accepted & item.last),
+        ]
+        arrived, arrived_item = delayed(m, accepted, 1, "arrived"), delayed_data(m, item, 1, "arrived_item")
+        best, row_starts = Signal(score_shape), Signal(init=1)
+        with m.If(arrived):
+            m.d.sync += row_starts.eq(arrived_item.last)
+            with m.If(arrived_item.kept & (row_starts | (arrived_item.score > best))):
+                m.d.sync += best.eq(arrived_item.score)
+        m.d.comb += [
+            best_queue.i.valid.eq(delayed(m, arrived & arrived_item.last, 1, "row_ends")),
             best_queue.i.payload.eq(best),
         ]
-        with m.If(accepted):
-            m.d.sync += [running.eq(best), row_starts.eq(item.last)]
 
         # Out: once the best is known, one key per cycle through exponent and table.
         sent = Signal()
@@ -80,18 +87,18 @@ class Softmax(wiring.Component):
         delta = Signal(unsigned(params.delta_bits))
         m.d.sync += delta.eq(best_queue.o.payload - row.o.payload.score)
         m.submodules.exp_table = table = exponential_table(params)
-        scale = delayed(m, self.i_scale.payload, 1, "scale")
+        scale = delayed_data(m, self.i_scale.payload, 1, "scale")
         guarded = exponential(m, params, delta, scale, table)
 
         key_shape = data.StructLayout({name: payloads.weighted_key[name].shape for name in ("key", "kept", "last")})
         key = Signal(key_shape)
         m.d.comb += [key[name].eq(row.o.payload[name]) for name in ("key", "kept", "last")]
-        arrived = delayed(m, sent, params.softmax_pipeline - 1, "sent")
-        arrived_key = delayed(m, key, params.softmax_pipeline - 1, "key")
-        weighted = Signal(payloads.weighted_key)
-        round_weight(m, weighted.prob, guarded, arrived_key.kept, arrived, arrived_key.last)
-        m.d.sync += [weighted[name].eq(arrived_key[name]) for name in ("key", "kept", "last")]
-        m.d.comb += [landing.i.valid.eq(delayed(m, arrived, 1, "weighted")), landing.i.payload.eq(weighted)]
+        weighed = delayed(m, sent, params.softmax_pipeline - 1, "sent")
+        weighed_key = delayed_data(m, key, params.softmax_pipeline - 1, "key")
+        weighted = Signal(payloads.weighted_key, reset_less=True)
+        round_weight(m, weighted.prob, guarded, weighed_key.kept, weighed, weighed_key.last)
+        m.d.sync += [weighted[name].eq(weighed_key[name]) for name in ("key", "kept", "last")]
+        m.d.comb += [landing.i.valid.eq(delayed(m, weighed, 1, "weighted")), landing.i.payload.eq(weighted)]
         return m
 
 
@@ -103,24 +110,37 @@ def exponential_table(params: HeadParams) -> memory.Memory:
 
 def exponential(m: Module, params: HeadParams, delta: Any, scale: Any, table: Any, prefix: str = "") -> Signal:
     """`w` of a distance from the best score, `softmax_pipeline − 2` cycles later; `prefix` names its registers."""
-    product = Signal(unsigned(params.delta_bits + len(scale.mantissa)), name=f"{prefix}product")
-    m.d.sync += product.eq(delta * scale.mantissa)
-    shift = delayed(m, scale.shift, 1, f"{prefix}shift")
+
+    def stage(width: int, name: str) -> Signal:
+        return Signal(unsigned(width), name=f"{prefix}{name}", reset_less=True)
+
+    # Wider than one multiplier of most FPGAs: two partial products, then their sum.
+    cut, mantissa_bits = MULTIPLIER_BITS, len(scale.mantissa)
+    low, high = stage(cut + mantissa_bits, "low"), stage(max(1, params.delta_bits - cut) + mantissa_bits, "high")
+    product = stage(params.delta_bits + mantissa_bits, "product")
+    m.d.sync += [
+        low.eq(delta[:cut] * scale.mantissa),
+        high.eq(delta[cut:] * scale.mantissa),
+        product.eq(low + (high << cut)),
+    ]
+    shift = delayed_data(m, scale.shift, 2, f"{prefix}shift")
 
     # 2^shift in two steps, to keep each register's logic shallow
-    coarse, fine = Signal(product.shape()), Signal(product.shape())
-    fine_shift = delayed(m, shift[:3], 1, f"{prefix}fine_shift")
+    coarse, fine = stage(len(product), "coarse"), stage(len(product), "fine")
+    fine_shift = delayed_data(m, shift[:3], 1, f"{prefix}fine_shift")
     m.d.sync += [coarse.eq(product >> (shift[3:] << 3)), fine.eq(coarse >> fine_shift)]
-    exponent = Signal(unsigned(params.exp_bits), name=f"{prefix}exponent")
-    rounded = (fine + 1) >> 1
-    greatest = 2**params.exp_bits - 1
-    m.d.sync += exponent.eq(Mux(rounded > greatest, greatest, rounded))
+    rounded, exponent = stage(len(product), "rounded"), stage(params.exp_bits, "exponent")
+    m.d.sync += [
+        rounded.eq((fine + 1) >> 1),
+        exponent.eq(Mux(rounded[params.exp_bits :].any(), 2**params.exp_bits - 1, rounded)),
+    ]
 
     read_port = table.read_port()
     m.d.comb += read_port.addr.eq(exponent[: params.exp_fraction_bits])
-    halvings = delayed(m, exponent[params.exp_fraction_bits :], 1, f"{prefix}halvings")
-    shifted = Signal(read_port.data.shape(), name=f"{prefix}shifted")
-    m.d.sync += shifted.eq(read_port.data >> halvings)
+    entry = delayed_data(m, read_port.data, 1, f"{prefix}entry")  # block RAM is slow to answer
+    halvings = delayed_data(m, exponent[params.exp_fraction_bits :], 2, f"{prefix}halvings")
+    shifted = stage(len(entry), "shifted")
+    m.d.sync += shifted.eq(entry >> halvings)
     return shifted
 
 

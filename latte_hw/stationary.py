@@ -10,7 +10,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.params import signed_bits
-from latte_hw.streams import Valid, delayed
+from latte_hw.streams import Valid, delayed_data
 
 
 @dataclass(frozen=True)
@@ -148,4 +148,6 @@ class StationaryDot(wiring.Component):
 
     def elaborate_result(self, m: Module, term: str, lane: int, value: Value, latency: int) -> None:
         """Put one dot product, `latency` cycles old, on the output, as late as the slowest term."""
-        m.d.comb += self.o.payload[term][lane].eq(delayed(m, value, self.latency - latency, f"{term}_{lane}_delayed"))
+        m.d.comb += self.o.payload[term][lane].eq(
+            delayed_data(m, value, self.latency - latency, f"{term}_{lane}_delayed")
+        )

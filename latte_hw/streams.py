@@ -167,11 +167,19 @@ def fork_ready(m: Module, valid: Value, targets: Iterable[Any]) -> Value:
     return happens
 
 
-def delayed(m: Module, value: Any, cycles: int, name: str) -> Any:
-    """`value` as it was `cycles` clock cycles ago: a chain of registers that starts at zero."""
+def delayed(m: Module, value: Any, cycles: int, name: str, *, reset_less: bool = False) -> Any:
+    """`value` as it was `cycles` clock cycles ago: a chain of registers that starts at zero.
+
+    Only what says that something is there needs the reset; data that it vouches for do without (`delayed_data`).
+    """
     shape = value.shape()
     for cycle in range(cycles):
-        register = Signal(shape, name=f"{name}_{cycle + 1}")
+        register = Signal(shape, name=f"{name}_{cycle + 1}", reset_less=reset_less)
         m.d.sync += register.eq(value)
         value = register
     return value
+
+
+def delayed_data(m: Module, value: Any, cycles: int, name: str) -> Any:
+    """`value` as it was `cycles` clock cycles ago, not reset: void until a delayed `valid` says otherwise."""
+    return delayed(m, value, cycles, name, reset_less=True)

@@ -9,7 +9,7 @@ from amaranth.lib import data, memory
 from latte_hw.arith import Addend, pairwise_sums, register, weighted_sum
 from latte_hw.params import TableShape, tree_levels
 from latte_hw.stationary import StationaryDot, Term
-from latte_hw.streams import delayed
+from latte_hw.streams import delayed, delayed_data
 
 LUT_RAM: dict[str, Any] = {"ram_style": "distributed"}
 """Attribute of a table: with many read ports, Yosys's search for a block RAM that fits grows beyond any memory."""
@@ -63,7 +63,7 @@ class TableDot(StationaryDot):
             written.eq(delayed(m, prepared, fill_latency, "written")),
         ]
         write_enable = delayed(m, filling, fill_latency, "write_enable")
-        write_address = delayed(m, Cat(~left, fill_place), fill_latency, "write_address")
+        write_address = delayed_data(m, Cat(~left, fill_place), fill_latency, "write_address")
 
         tables: dict[tuple[str, int], tuple[memory.Memory, int]] = {}
         for part in self.queries:

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.config import Rule
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import Fifo, ReservedFifo, StreamRegister
+from latte_hw.streams import Fifo, ReservedFifo, StreamRegister, delayed, delayed_data
 
 
 class HeadThresholdFilter(wiring.Component):
@@ -33,7 +33,7 @@ class HeadThresholdFilter(wiring.Component):
 
     Throughput: a row takes max(beats, items) cycles: its items are the kept keys, and an end marker if its last beat
     keeps nothing. The two arms are decoupled by queues of `survivor_depth` and `kept_depth` beats.
-    Latency: `params.filter_latency` from a beat to its survivors, then two queues and two registers.
+    Latency: `params.filter_latency` from a beat to its survivors, then two queues and three registers.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -80,10 +80,9 @@ class HeadThresholdFilter(wiring.Component):
         ]
         m.d.sync += rows.eq(rows - row_ends + (row_limits.o.valid & row_limits.o.ready))
 
-        stage = data.StructLayout({"valid": 1, "beat": payloads.estimate_beat, "threshold": payloads.threshold})
-        current = Signal(stage, name="accepted_beat")
+        stage = data.StructLayout({"beat": payloads.estimate_beat, "threshold": payloads.threshold})
+        current = Signal(stage, name="accepted_beat", reset_less=True)
         m.d.sync += [
-            current.valid.eq(accepted),
             current.beat.eq(self.i_beat.payload),
             current.threshold.eq(self.i_threshold.payload),
         ]
@@ -97,37 +96,36 @@ class HeadThresholdFilter(wiring.Component):
         while len(best) > 1:
             halved: list[Value] = []
             for pair in range(len(best) // 2):
-                better = Signal(signed(params.estimate_bits), name=f"best_{level}_{pair}")
+                better = Signal(signed(params.estimate_bits), name=f"best_{level}_{pair}", reset_less=True)
                 first, second = best[2 * pair], best[2 * pair + 1]
                 m.d.sync += better.eq(Mux(first > second, first, second))
                 halved.append(better)
             if len(best) % 2:
-                m.d.sync += (alone := Signal.like(best[-1], name=f"best_{level}_alone")).eq(best[-1])
+                m.d.sync += (alone := Signal.like(best[-1], name=f"best_{level}_alone", reset_less=True)).eq(best[-1])
                 halved.append(alone)
-            following = Signal(stage, name=f"beat_{level}")
-            m.d.sync += following.eq(current)
-            best, current, level = halved, following, level + 1
+            best, current, level = halved, delayed_data(m, current, 1, f"beat_{level}"), level + 1
+        best_valid = delayed(m, accepted, 1 + level, "best_valid")
 
-        running = Signal(signed(params.estimate_bits))
+        running = Signal(signed(params.estimate_bits), reset_less=True)
         row_starts = Signal(init=1)
-        with m.If(current.valid):
+        with m.If(best_valid):
             m.d.sync += row_starts.eq(current.beat.last)
             with m.If(row_starts | (best[0] > running)):
                 m.d.sync += running.eq(best[0])
-        running_beat = Signal(stage)
-        m.d.sync += running_beat.eq(current)
+        running_beat = delayed_data(m, current, 1, "running_beat")
 
-        limits = Signal(self.limits)
-        limited_beat = Signal(stage)
-        m.d.sync += [limits.best.eq(running), limited_beat.eq(running_beat)]
+        limits = Signal(self.limits, reset_less=True)
+        limited_beat = delayed_data(m, running_beat, 1, "limited_beat")
+        limited_valid = delayed(m, best_valid, 2, "limited_valid")
+        m.d.sync += limits.best.eq(running)
         if params.config.rule is Rule.STATIC:
             m.d.sync += limits.limit.eq(running_beat.threshold)
         else:
             m.d.sync += limits.limit.eq(running - running_beat.threshold)
 
-        survived = Signal(payloads.estimate_beat)
-        survived_valid = Signal()
-        m.d.sync += [survived.eq(limited_beat.beat), survived_valid.eq(limited_beat.valid)]
+        survived = Signal(payloads.estimate_beat, reset_less=True)
+        survived_valid = delayed(m, limited_valid, 1, "survived_valid")
+        m.d.sync += survived.eq(limited_beat.beat)
         for lane in range(params.config.keys_per_cycle):
             passes = self._passes(limited_beat.beat.estimates[lane], limits)
             m.d.sync += survived.mask[lane].eq(limited_beat.beat.mask[lane] & passes)
@@ -140,13 +138,13 @@ class HeadThresholdFilter(wiring.Component):
             survivors.i_cancel.eq(survived_valid & ~queued),
             self.o_survivors.eq(_popcount(survived.mask, survived_valid)),
             row_limits.i.payload.eq(limits),
-            row_limits.i.valid.eq(limited_beat.valid & limited_beat.beat.last),
+            row_limits.i.valid.eq(limited_valid & limited_beat.beat.last),
         ]
 
     def _final_check(self, m: Module, survivors: ReservedFifo, row_limits: Fifo, kept: ReservedFifo) -> None:
         """One queued beat per cycle against the row's final limit; beats that keep nothing go no further."""
         beat = survivors.o.payload
-        checked = Signal(Payloads(self.params).estimate_beat)
+        checked = Signal(Payloads(self.params).estimate_beat, reset_less=True)
         checked_valid = Signal()
         taken = Signal()
         m.d.comb += [
@@ -168,36 +166,58 @@ class HeadThresholdFilter(wiring.Component):
 
     def _serialise(self, m: Module, kept: ReservedFifo) -> None:
         """Kept lanes of a beat one after the other, lowest first."""
-        params = self.params
-        m.submodules.output = output = StreamRegister(Payloads(params).kept_key)
+        params, payloads = self.params, Payloads(self.params)
+        m.submodules.output = output = StreamRegister(payloads.kept_key)
         wiring.connect(m, output.o, wiring.flipped(self.o_kept))
-        beat = kept.o.payload
-        left = Signal(params.config.keys_per_cycle)  # lanes of this beat that have not left yet
-        fresh = Signal(init=1)
-        present = Signal(params.config.keys_per_cycle)
-        rest = Signal(params.config.keys_per_cycle)
+        lanes = params.config.keys_per_cycle
+        beat = Signal(payloads.estimate_beat, name="leaving_beat", reset_less=True)
+        holds = Signal()
+        # Lanes that have not left, the same without the lowest, and whether that leaves none: known ahead.
+        left, rest, only_one = Signal(lanes), Signal(lanes), Signal()
+        mask = Value.cast(kept.o.payload.mask)
+        beat_ends = Signal()
         m.d.comb += [
-            present.eq(Mux(fresh, Value.cast(beat.mask), left)),
-            rest.eq(present & (present - 1)),
-            output.i.valid.eq(kept.o.valid),
-            output.i.payload.kept.eq(present != 0),
-            output.i.payload.last.eq(beat.last & ~rest.any()),
-            kept.o.ready.eq(output.i.ready & ~rest.any()),
+            beat_ends.eq(~holds | (output.i.ready & only_one)),
+            kept.o.ready.eq(beat_ends),
+            output.i.valid.eq(holds),
+            output.i.payload.kept.eq(left.any()),
+            output.i.payload.last.eq(beat.last & only_one),
         ]
-        for lane in reversed(range(params.config.keys_per_cycle)):
-            with m.If(present[lane]):
+        with m.If(beat_ends):
+            m.d.sync += [
+                beat.eq(kept.o.payload),
+                holds.eq(kept.o.valid),
+                left.eq(mask),
+                rest.eq(_without_lowest(mask)),
+                only_one.eq(~_several(list(mask))[1]),
+            ]
+        with m.Elif(output.i.ready):
+            m.d.sync += [left.eq(rest), rest.eq(_without_lowest(rest)), only_one.eq(~_several(list(rest))[1])]
+        for lane in range(lanes):
+            with m.If(left[lane] & ~rest[lane]):
                 m.d.comb += [
                     output.i.payload.estimate.eq(beat.estimates[lane]),
                     output.i.payload.key.eq(beat.first_key + lane),
                 ]
-        with m.If(output.i.valid & output.i.ready):
-            m.d.sync += [left.eq(rest), fresh.eq(~rest.any())]
 
     def _passes(self, estimate: Value, limits: Any) -> Value:
         passes = estimate >= limits.limit
         if self.params.config.rule is Rule.STATIC:
             passes = passes | (estimate >= limits.best)
         return passes
+
+
+def _without_lowest(mask: Value) -> Value:
+    """The mask without its lowest bit that is set."""
+    return Cat(mask[lane] & mask[:lane].any() for lane in range(len(mask)))
+
+
+def _several(bits: list[Value]) -> tuple[Value, Value]:
+    """Whether any bit is set, and whether more than one is: a tree."""
+    if len(bits) == 1:
+        return bits[0], Const(0, 1)
+    (first, more_first), (second, more_second) = (_several(bits[side::2]) for side in range(2))
+    return first | second, more_first | more_second | (first & second)
 
 
 def _popcount(mask: Any, enable: Value) -> Value:

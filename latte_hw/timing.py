@@ -105,11 +105,14 @@ class HeadTiming(HeadWidths):
 
     # --- time: cycles -------------------------------------------------------------------------------------------
 
-    store_latency = 2
-    """From an address to the store's data."""
+    store_latency = 3
+    """From an address to the store's data: block RAM, a register beside it, one where the data is used."""
 
-    softmax_pipeline = 8
-    """From a queued score to its weight: distance, scaling, two shifts, rounding, table, halving, rounding."""
+    softmax_pipeline = 11
+    """From a queued score to its weight.
+
+    Distance, scaling (2), two shifts, rounding, limit, table (2), halving, rounding.
+    """
 
     fifo_latency = fifo_latency(2)
     """From writing into an empty queue of few items to its output."""
@@ -181,8 +184,8 @@ class HeadTiming(HeadWidths):
 
     @property
     def softmax_latency(self) -> int:
-        """From a row's last score to its first weight in the softmax's output queue: the row's queue, the pipeline."""
-        return fifo_latency(self.row_queue_depth) + self.softmax_pipeline
+        """From a row's last score to its first weight in the softmax's output queue: best score, queues, pipeline."""
+        return max(2 + self.fifo_latency, fifo_latency(self.row_queue_depth)) + self.softmax_pipeline
 
     @property
     def softmax_landing_depth(self) -> int:
@@ -224,18 +227,10 @@ class HeadTiming(HeadWidths):
     @property
     def latency_constant(self) -> int:
         """Cycles of a lone query that do not depend on its keys: every block's latency and every queue once."""
-        deep = (self.survivor_depth, self.kept_depth, self.row_queue_depth)
-        queues = 6 * self.fifo_latency + sum(fifo_latency(depth) for depth in deep)
-        blocks = (
-            self.fill_latency
-            + self.estimator_latency
-            + self.filter_latency
-            + 2
-            + self.reuse_latency
-            + self.softmax_pipeline
-        )
+        queues = 6 * self.fifo_latency + fifo_latency(self.survivor_depth) + fifo_latency(self.kept_depth)
+        front = self.fill_latency + self.estimator_latency + self.filter_latency + 3
         others = self.config.queries_per_scan - 1  # a scan begins when the last of its queries has been taken
-        return queues + others + blocks + self.weighted_sum_latency
+        return queues + others + front + self.reuse_latency + self.softmax_latency + self.weighted_sum_latency
 
     def query_latency(self, valid_keys: int, kept: int) -> int:
         """Bound on the cycles from taking a lone query to its output row.

@@ -10,7 +10,7 @@ from latte_hw.config import TOTAL_BITS
 from latte_hw.kv_store import ReadPort
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import ReservedFifo, Valid, delayed
+from latte_hw.streams import ReservedFifo, Valid, delayed, delayed_data
 
 
 class WeightedSum(wiring.Component):
@@ -94,9 +94,9 @@ class WeightedSum(wiring.Component):
             control.job_last.eq(self.i_row.payload.last),
         ]
         read_control = delayed(m, control, params.store_latency, "control_read")
-        prob = delayed(m, item.prob, params.store_latency, "prob_read")
+        prob = delayed_data(m, item.prob, params.store_latency, "prob_read")
         product_control = delayed(m, read_control, 1, "control_product")
-        product_prob = delayed(m, prob, 1, "prob_product")
+        product_prob = delayed_data(m, prob, 1, "prob_product")
         sum_control = delayed(m, product_control, 1, "control_sum")
 
         total, sums = accumulate(
@@ -122,11 +122,13 @@ def accumulate(
 ) -> tuple[Signal, Any]:
     """Σ prob and Σ prob·v[d] of a row. `product_prob`, `valid` and `first` (restart) are a cycle behind `prob`."""
     total = Signal(unsigned(params.prob_sum_bits), name=f"{prefix}total")
-    sums = Signal(data.ArrayLayout(signed(params.accumulator_bits), params.config.head_dim), name=f"{prefix}sums")
+    sums = Signal(
+        data.ArrayLayout(signed(params.accumulator_bits), params.config.head_dim), name=f"{prefix}sums", reset_less=True
+    )
     with m.If(valid):
         m.d.sync += total.eq(Mux(first, 0, total) + product_prob)
     for d in range(params.config.head_dim):
-        product = Signal(signed(params.config.prob_bits + TOTAL_BITS), name=f"{prefix}product_{d}")
+        product = Signal(signed(params.config.prob_bits + TOTAL_BITS), name=f"{prefix}product_{d}", reset_less=True)
         m.d.sync += product.eq(prob * value[d])
         with m.If(valid):
             m.d.sync += sums[d].eq(Mux(first, 0, sums[d]) + product)
@@ -161,7 +163,7 @@ class Normaliser(wiring.Component):
 
         # The sums move up by `lanes` elements per cycle, so that every lane always takes from the same place.
         width = params.accumulator_bits
-        held = Signal(width * lanes * phases)
+        held = Signal(width * lanes * phases, reset_less=True)
         total = Signal(params.prob_sum_bits)
         offset = Signal(params.prob_sum_bits + 1 + quotient_bits)
         phase = Signal(range(phases + 1), init=phases)
@@ -180,25 +182,25 @@ class Normaliser(wiring.Component):
         active = phase != phases
         numerators = []
         for lane in range(lanes):
-            numerator = Signal(params.prob_sum_bits + 1 + quotient_bits, name=f"numerator_{lane}")
+            numerator = Signal(params.prob_sum_bits + 1 + quotient_bits, name=f"numerator_{lane}", reset_less=True)
             element = held[lane * width : (lane + 1) * width].as_signed()
             m.d.sync += numerator.eq((element << (fraction_bits + 1)) + offset)
             numerators.append(numerator)
-        divisor = delayed(m, total, 1, "divisor")
+        divisor = delayed_data(m, total, 1, "divisor")
         quotients = self._divide(m, numerators, divisor)
 
         # One stage before the division, quotient_bits stages of it, then the row fills from the top.
         latency = 1 + quotient_bits
         arrived = delayed(m, active, latency, "active")
         row_ends = delayed(m, phase == phases - 1, latency, "row_ends")
-        row_last = delayed(m, job_last, latency, "job_last")
-        row = Signal(params.out_bits * lanes * phases)
+        row_last = delayed_data(m, job_last, latency, "job_last")
+        row = Signal(params.out_bits * lanes * phases, reset_less=True)
         with m.If(arrived):
             m.d.sync += row.eq(Cat(row, *quotients)[params.out_bits * lanes :])
         m.d.comb += [
             self.o.valid.eq(delayed(m, row_ends, 1, "row_complete")),
             Value.cast(self.o.payload.row).eq(row[: params.out_bits * head_dim]),
-            self.o.payload.last.eq(delayed(m, row_last, 1, "row_complete_last")),
+            self.o.payload.last.eq(delayed_data(m, row_last, 1, "row_complete_last")),
         ]
         return m
 
@@ -214,13 +216,13 @@ class Normaliser(wiring.Component):
                 shifted = Cat(digits[lane][bits - 1], remainders[lane])
                 trial = shifted - (total << 1)
                 fits = ~trial[-1]
-                remainder = Signal(params.prob_sum_bits + 1, name=f"remainder_{lane}_{stage}")
-                digit = Signal(bits, name=f"digits_{lane}_{stage}")
+                remainder = Signal(params.prob_sum_bits + 1, name=f"remainder_{lane}_{stage}", reset_less=True)
+                digit = Signal(bits, name=f"digits_{lane}_{stage}", reset_less=True)
                 m.d.sync += [
                     remainder.eq(Mux(fits, trial, shifted)),
                     digit.eq(Cat(fits, digits[lane][: bits - 1])),
                 ]
                 remainders[lane], digits[lane] = remainder, digit
-            total = delayed(m, total, 1, f"divisor_{stage}")
+            total = delayed_data(m, total, 1, f"divisor_{stage}")
         # Subtracting 2^(bits − 1) flips the top bit. An empty row divides by zero, which yields garbage.
         return [Mux(total.any(), Cat(digit[: bits - 1], ~digit[bits - 1]), 0) for digit in digits]

@@ -3103,13 +3103,13 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   );
   \latte_head.estimator_queries  estimator_queries (
     .clk(clk),
+    .i__payload(i__payload),
     .i__ready(o_estimator__ready),
+    .i__valid(i__valid),
     .o__payload(\i_query__payload$90 ),
+    .o__ready(o__ready),
     .o__valid(\i_query__valid$94 ),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   \latte_head.filter  filter (
     .accepted(o_beat__ready),
@@ -3119,7 +3119,7 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .i_threshold__payload(i_threshold__payload),
     .i_threshold__ready(\o__ready$104 ),
     .i_threshold__valid(i_threshold__valid),
-    .\o__ready$35 (o_kept__ready),
+    .\o__ready$36 (o_kept__ready),
     .o_kept__payload(i_kept__payload),
     .o_kept__valid(i_kept__valid),
     .o_seen(o_seen),
@@ -3143,33 +3143,33 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   );
   \latte_head.reuse_queries  reuse_queries (
     .clk(clk),
+    .i__payload(\i__payload$108 ),
     .i__ready(o_reuse__ready),
+    .i__valid(i__valid),
     .o__payload(\i_query__payload$114 ),
+    .o__ready(\o__ready$116 ),
     .o__valid(\i_query__valid$118 ),
-    .r_en(\o__ready$116 ),
-    .rst(rst),
-    .w_data(\i__payload$108 ),
-    .w_en(i__valid)
+    .rst(rst)
   );
   \latte_head.rows  rows (
     .clk(clk),
+    .i__payload(\i__payload$132 ),
     .i__ready(o_row__ready),
+    .i__valid(\i__valid$136 ),
     .o__payload(i_row__payload),
+    .o__ready(\o__ready$140 ),
     .o__valid(i_row__valid),
-    .r_en(\o__ready$140 ),
-    .rst(rst),
-    .w_data(\i__payload$132 ),
-    .w_en(\i__valid$136 )
+    .rst(rst)
   );
   \latte_head.scales  scales (
     .clk(clk),
+    .i__payload(\i__payload$120 ),
     .i__ready(o_scale__ready),
+    .i__valid(i__valid),
     .o__payload(i_scale__payload),
+    .o__ready(\o__ready$128 ),
     .o__valid(i_scale__valid),
-    .r_en(\o__ready$128 ),
-    .rst(rst),
-    .w_data(\i__payload$120 ),
-    .w_en(i__valid)
+    .rst(rst)
   );
   \latte_head.sequencer  sequencer (
     .clk(clk),
@@ -3239,13 +3239,13 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   );
   \latte_head.thresholds  thresholds (
     .clk(clk),
+    .i__payload(\i__payload$96 ),
     .i__ready(o_threshold__ready),
+    .i__valid(i__valid),
     .o__payload(i_threshold__payload),
+    .o__ready(\o__ready$104 ),
     .o__valid(i_threshold__valid),
-    .r_en(\o__ready$104 ),
-    .rst(rst),
-    .w_data(\i__payload$96 ),
-    .w_en(i__valid)
+    .rst(rst)
   );
   \latte_head.weighted_sum  weighted_sum (
     .clk(clk),
@@ -6259,36 +6259,10 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   reg [11:0] \$21 ;
   reg \$22 ;
   reg \$23 ;
-  reg [9:0] \$24 ;
-  reg [9:0] \$25 ;
-  reg \$26 ;
-  reg \$27 ;
-  reg [11:0] \$28 ;
-  reg [11:0] \$29 ;
+  reg \$24 ;
   wire \$3 ;
-  reg [9:0] \$30 ;
-  reg [9:0] \$31 ;
-  reg [9:0] \$32 ;
-  reg [9:0] \$33 ;
-  reg [9:0] \$34 ;
-  reg [9:0] \$35 ;
-  reg [9:0] \$36 ;
-  reg \$37 ;
-  reg \$38 ;
-  reg \$39 ;
   wire \$4 ;
-  reg \$40 ;
-  reg \$41 ;
-  reg \$42 ;
-  reg \$43 ;
-  reg [11:0] \$44 ;
-  reg [11:0] \$45 ;
-  reg [11:0] \$46 ;
-  reg [11:0] \$47 ;
-  reg [11:0] \$48 ;
-  reg [11:0] \$49 ;
   wire \$5 ;
-  reg [11:0] \$50 ;
   wire \$6 ;
   wire \$7 ;
   wire \$8 ;
@@ -6834,6 +6808,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   reg [9:0] first_key_landed_7 = 10'h000;
   reg [9:0] first_key_read_1 = 10'h000;
   reg [9:0] first_key_read_2 = 10'h000;
+  reg [9:0] first_key_read_3 = 10'h000;
   wire [130:0] i__payload;
   wire [111:0] \i__payload.estimates ;
   wire [13:0] \i__payload.estimates[0] ;
@@ -7538,6 +7513,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   reg last_landed_7 = 1'h0;
   reg last_read_1 = 1'h0;
   reg last_read_2 = 1'h0;
+  reg last_read_3 = 1'h0;
   wire [11:0] left;
   reg [11:0] left_landed_1 = 12'h000;
   reg [11:0] left_landed_2 = 12'h000;
@@ -7548,6 +7524,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   reg [11:0] left_landed_7 = 12'h000;
   reg [11:0] left_read_1 = 12'h000;
   reg [11:0] left_read_2 = 12'h000;
+  reg [11:0] left_read_3 = 12'h000;
   wire mine;
   wire [130:0] o__payload;
   wire [111:0] \o__payload$34 ;
@@ -7619,51 +7596,10 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   input rst;
   wire rst;
   reg sent_read_1 = 1'h0;
+  reg sent_read_2 = 1'h0;
   (* init = 1'h0 *)
-  wire sent_read_2;
+  wire sent_read_3;
   reg starts = 1'h1;
-  always @(posedge clk)
-    first_key_landed_1 <= \$30 ;
-  always @(posedge clk)
-    first_key_landed_2 <= \$31 ;
-  always @(posedge clk)
-    first_key_landed_3 <= \$32 ;
-  always @(posedge clk)
-    first_key_landed_4 <= \$33 ;
-  always @(posedge clk)
-    first_key_landed_5 <= \$34 ;
-  always @(posedge clk)
-    first_key_landed_6 <= \$35 ;
-  always @(posedge clk)
-    first_key_landed_7 <= \$36 ;
-  always @(posedge clk)
-    last_landed_1 <= \$37 ;
-  always @(posedge clk)
-    last_landed_2 <= \$38 ;
-  always @(posedge clk)
-    last_landed_3 <= \$39 ;
-  always @(posedge clk)
-    last_landed_4 <= \$40 ;
-  always @(posedge clk)
-    last_landed_5 <= \$41 ;
-  always @(posedge clk)
-    last_landed_6 <= \$42 ;
-  always @(posedge clk)
-    last_landed_7 <= \$43 ;
-  always @(posedge clk)
-    left_landed_1 <= \$44 ;
-  always @(posedge clk)
-    left_landed_2 <= \$45 ;
-  always @(posedge clk)
-    left_landed_3 <= \$46 ;
-  always @(posedge clk)
-    left_landed_4 <= \$47 ;
-  always @(posedge clk)
-    left_landed_5 <= \$48 ;
-  always @(posedge clk)
-    left_landed_6 <= \$49 ;
-  always @(posedge clk)
-    left_landed_7 <= \$50 ;
   assign \$2  = o_prepared__valid & o_room;
   assign \$3  = $signed(left) > $signed(5'h08);
   assign last = ~ \$4 ;
@@ -7693,19 +7629,69 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   always @(posedge clk)
     sent_read_1 <= \$22 ;
   always @(posedge clk)
-    i_keys__valid <= \$23 ;
+    sent_read_2 <= \$23 ;
   always @(posedge clk)
-    first_key_read_1 <= \$24 ;
+    i_keys__valid <= \$24 ;
   always @(posedge clk)
-    first_key_read_2 <= \$25 ;
+    first_key_read_1 <= first_key;
   always @(posedge clk)
-    last_read_1 <= \$26 ;
+    first_key_read_2 <= first_key_read_1;
   always @(posedge clk)
-    last_read_2 <= \$27 ;
+    first_key_read_3 <= first_key_read_2;
   always @(posedge clk)
-    left_read_1 <= \$28 ;
+    last_read_1 <= last;
   always @(posedge clk)
-    left_read_2 <= \$29 ;
+    last_read_2 <= last_read_1;
+  always @(posedge clk)
+    last_read_3 <= last_read_2;
+  always @(posedge clk)
+    left_read_1 <= left;
+  always @(posedge clk)
+    left_read_2 <= left_read_1;
+  always @(posedge clk)
+    left_read_3 <= left_read_2;
+  always @(posedge clk)
+    first_key_landed_1 <= first_key_read_3;
+  always @(posedge clk)
+    first_key_landed_2 <= first_key_landed_1;
+  always @(posedge clk)
+    first_key_landed_3 <= first_key_landed_2;
+  always @(posedge clk)
+    first_key_landed_4 <= first_key_landed_3;
+  always @(posedge clk)
+    first_key_landed_5 <= first_key_landed_4;
+  always @(posedge clk)
+    first_key_landed_6 <= first_key_landed_5;
+  always @(posedge clk)
+    first_key_landed_7 <= first_key_landed_6;
+  always @(posedge clk)
+    last_landed_1 <= last_read_3;
+  always @(posedge clk)
+    last_landed_2 <= last_landed_1;
+  always @(posedge clk)
+    last_landed_3 <= last_landed_2;
+  always @(posedge clk)
+    last_landed_4 <= last_landed_3;
+  always @(posedge clk)
+    last_landed_5 <= last_landed_4;
+  always @(posedge clk)
+    last_landed_6 <= last_landed_5;
+  always @(posedge clk)
+    last_landed_7 <= last_landed_6;
+  always @(posedge clk)
+    left_landed_1 <= left_read_3;
+  always @(posedge clk)
+    left_landed_2 <= left_landed_1;
+  always @(posedge clk)
+    left_landed_3 <= left_landed_2;
+  always @(posedge clk)
+    left_landed_4 <= left_landed_3;
+  always @(posedge clk)
+    left_landed_5 <= left_landed_4;
+  always @(posedge clk)
+    left_landed_6 <= left_landed_5;
+  always @(posedge clk)
+    left_landed_7 <= left_landed_6;
   \latte_head.estimator.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
@@ -7731,153 +7717,6 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
     .o_room(o_room),
     .rst(rst)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$30  = first_key_read_2;
-    if (rst) begin
-      \$30  = 10'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$31  = first_key_landed_1;
-    if (rst) begin
-      \$31  = 10'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$32  = first_key_landed_2;
-    if (rst) begin
-      \$32  = 10'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$33  = first_key_landed_3;
-    if (rst) begin
-      \$33  = 10'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$34  = first_key_landed_4;
-    if (rst) begin
-      \$34  = 10'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$35  = first_key_landed_5;
-    if (rst) begin
-      \$35  = 10'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$36  = first_key_landed_6;
-    if (rst) begin
-      \$36  = 10'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$37  = last_read_2;
-    if (rst) begin
-      \$37  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$38  = last_landed_1;
-    if (rst) begin
-      \$38  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$39  = last_landed_2;
-    if (rst) begin
-      \$39  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$40  = last_landed_3;
-    if (rst) begin
-      \$40  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$41  = last_landed_4;
-    if (rst) begin
-      \$41  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$42  = last_landed_5;
-    if (rst) begin
-      \$42  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$43  = last_landed_6;
-    if (rst) begin
-      \$43  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$44  = left_read_2;
-    if (rst) begin
-      \$44  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$45  = left_landed_1;
-    if (rst) begin
-      \$45  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$46  = left_landed_2;
-    if (rst) begin
-      \$46  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$47  = left_landed_3;
-    if (rst) begin
-      \$47  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$48  = left_landed_4;
-    if (rst) begin
-      \$48  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$49  = left_landed_5;
-    if (rst) begin
-      \$49  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$50  = left_landed_6;
-    if (rst) begin
-      \$50  = 12'h000;
-    end
-  end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
     \$18  = starts;
@@ -7934,44 +7773,9 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$24  = first_key;
+    \$24  = sent_read_2;
     if (rst) begin
-      \$24  = 10'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$25  = first_key_read_1;
-    if (rst) begin
-      \$25  = 10'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$26  = last;
-    if (rst) begin
-      \$26  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$27  = last_read_1;
-    if (rst) begin
-      \$27  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$28  = left;
-    if (rst) begin
-      \$28  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$29  = left_read_1;
-    if (rst) begin
-      \$29  = 12'h000;
+      \$24  = 1'h0;
     end
   end
   assign o__payload = o_beat__payload;
@@ -7981,7 +7785,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   assign \i_query__ready$11  = i_query__ready;
   assign \$signal$20  = beat_port__address;
   assign i_reserve = mine;
-  assign sent_read_2 = i_keys__valid;
+  assign sent_read_3 = i_keys__valid;
   assign \o__valid$32  = i__valid;
   assign beat_port__buffer = o_prepared__payload[0];
   assign \o_beat__payload.estimates  = o_beat__payload[111:0];
@@ -9246,7 +9050,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   assign i__payload[130] = last_landed_7;
   assign i__payload[129:120] = first_key_landed_7;
   assign i__payload[111:0] = \o__payload$34 ;
-  assign i_keys__payload[2048] = last_read_2;
+  assign i_keys__payload[2048] = last_read_3;
   assign i_keys__payload[2047:0] = beat_port__data;
   assign i_query__payload[267:256] = \i_query__payload$9 [267:256];
   assign i_query__payload[255:0] = \i_query__payload$9 [255:0];
@@ -9259,7 +9063,7 @@ endmodule
 module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_prepared__payload, i_query__ready, i_query__payload, i_keys__payload, i_keys__valid, o__payload, o__valid, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$401  = 0;
   wire \$1 ;
-  wire \$10 ;
+  wire [3:0] \$10 ;
   wire [3:0] \$100 ;
   wire [3:0] \$101 ;
   wire [3:0] \$102 ;
@@ -9312,139 +9116,139 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [3:0] \$145 ;
   wire [3:0] \$146 ;
   wire [3:0] \$147 ;
-  wire [4:0] \$148 ;
-  wire [4:0] \$149 ;
+  wire [3:0] \$148 ;
+  wire [3:0] \$149 ;
   wire \$15 ;
-  wire [4:0] \$150 ;
-  wire [4:0] \$151 ;
-  wire [4:0] \$152 ;
-  wire [4:0] \$153 ;
-  wire [4:0] \$154 ;
-  wire [4:0] \$155 ;
-  wire [4:0] \$156 ;
-  wire [4:0] \$157 ;
-  wire [4:0] \$158 ;
-  wire [4:0] \$159 ;
+  wire [3:0] \$150 ;
+  wire [3:0] \$151 ;
+  wire [3:0] \$152 ;
+  wire [3:0] \$153 ;
+  wire [3:0] \$154 ;
+  wire [3:0] \$155 ;
+  wire [3:0] \$156 ;
+  wire [3:0] \$157 ;
+  wire [3:0] \$158 ;
+  wire [3:0] \$159 ;
   wire \$16 ;
-  wire [4:0] \$160 ;
-  wire [4:0] \$161 ;
-  wire [4:0] \$162 ;
-  wire [4:0] \$163 ;
-  wire [4:0] \$164 ;
-  wire [4:0] \$165 ;
-  wire [4:0] \$166 ;
-  wire [4:0] \$167 ;
-  wire [4:0] \$168 ;
-  wire [4:0] \$169 ;
-  wire [4:0] \$17 ;
-  wire [4:0] \$170 ;
-  wire [4:0] \$171 ;
-  wire [4:0] \$172 ;
-  wire [4:0] \$173 ;
-  wire [4:0] \$174 ;
-  wire [4:0] \$175 ;
-  wire [4:0] \$176 ;
-  wire [4:0] \$177 ;
-  wire [4:0] \$178 ;
-  wire [4:0] \$179 ;
-  wire \$18 ;
-  wire [5:0] \$180 ;
-  wire [5:0] \$181 ;
-  wire [5:0] \$182 ;
-  wire [5:0] \$183 ;
-  wire [5:0] \$184 ;
-  wire [5:0] \$185 ;
-  wire [5:0] \$186 ;
-  wire [5:0] \$187 ;
-  wire [5:0] \$188 ;
-  wire [5:0] \$189 ;
+  wire [3:0] \$160 ;
+  wire [3:0] \$161 ;
+  wire [3:0] \$162 ;
+  wire [3:0] \$163 ;
+  wire [3:0] \$164 ;
+  wire [3:0] \$165 ;
+  wire [3:0] \$166 ;
+  wire [3:0] \$167 ;
+  wire [3:0] \$168 ;
+  wire [3:0] \$169 ;
+  wire \$17 ;
+  wire [3:0] \$170 ;
+  wire [3:0] \$171 ;
+  wire [3:0] \$172 ;
+  wire [3:0] \$173 ;
+  wire [3:0] \$174 ;
+  wire [3:0] \$175 ;
+  wire [3:0] \$176 ;
+  wire [3:0] \$177 ;
+  wire [3:0] \$178 ;
+  wire [3:0] \$179 ;
+  wire [4:0] \$18 ;
+  wire [3:0] \$180 ;
+  wire [3:0] \$181 ;
+  wire [3:0] \$182 ;
+  wire [3:0] \$183 ;
+  wire [3:0] \$184 ;
+  wire [3:0] \$185 ;
+  wire [3:0] \$186 ;
+  wire [3:0] \$187 ;
+  wire [3:0] \$188 ;
+  wire [3:0] \$189 ;
   wire \$19 ;
-  wire [5:0] \$190 ;
-  wire [5:0] \$191 ;
-  wire [5:0] \$192 ;
-  wire [5:0] \$193 ;
-  wire [5:0] \$194 ;
-  wire [5:0] \$195 ;
-  wire [6:0] \$196 ;
-  wire [6:0] \$197 ;
-  wire [6:0] \$198 ;
-  wire [6:0] \$199 ;
+  wire [3:0] \$190 ;
+  wire [3:0] \$191 ;
+  wire [3:0] \$192 ;
+  wire [3:0] \$193 ;
+  wire [3:0] \$194 ;
+  wire [3:0] \$195 ;
+  wire [3:0] \$196 ;
+  wire [3:0] \$197 ;
+  wire [3:0] \$198 ;
+  wire [3:0] \$199 ;
   wire \$2 ;
-  wire [3:0] \$20 ;
-  wire [6:0] \$200 ;
-  wire [6:0] \$201 ;
-  wire [6:0] \$202 ;
-  wire [6:0] \$203 ;
-  wire [6:0] \$204 ;
-  wire [6:0] \$205 ;
-  wire [6:0] \$206 ;
-  wire [6:0] \$207 ;
-  wire [6:0] \$208 ;
-  wire [6:0] \$209 ;
+  wire \$20 ;
+  wire [3:0] \$200 ;
+  wire [3:0] \$201 ;
+  wire [3:0] \$202 ;
+  wire [3:0] \$203 ;
+  wire [3:0] \$204 ;
+  wire [3:0] \$205 ;
+  wire [3:0] \$206 ;
+  wire [3:0] \$207 ;
+  wire [3:0] \$208 ;
+  wire [3:0] \$209 ;
   wire [3:0] \$21 ;
-  wire [6:0] \$210 ;
-  wire [6:0] \$211 ;
-  wire [6:0] \$212 ;
-  wire [6:0] \$213 ;
-  wire [6:0] \$214 ;
-  wire [6:0] \$215 ;
-  wire [6:0] \$216 ;
-  wire [6:0] \$217 ;
-  wire [6:0] \$218 ;
-  wire [6:0] \$219 ;
+  wire [3:0] \$210 ;
+  wire [3:0] \$211 ;
+  wire [3:0] \$212 ;
+  wire [3:0] \$213 ;
+  wire [4:0] \$214 ;
+  wire [4:0] \$215 ;
+  wire [4:0] \$216 ;
+  wire [4:0] \$217 ;
+  wire [4:0] \$218 ;
+  wire [4:0] \$219 ;
   wire [3:0] \$22 ;
-  wire [6:0] \$220 ;
-  wire [6:0] \$221 ;
-  wire [6:0] \$222 ;
-  wire [6:0] \$223 ;
-  wire [6:0] \$224 ;
-  wire [6:0] \$225 ;
-  wire [6:0] \$226 ;
-  wire [6:0] \$227 ;
-  wire [7:0] \$228 ;
-  wire [7:0] \$229 ;
+  wire [4:0] \$220 ;
+  wire [4:0] \$221 ;
+  wire [4:0] \$222 ;
+  wire [4:0] \$223 ;
+  wire [4:0] \$224 ;
+  wire [4:0] \$225 ;
+  wire [4:0] \$226 ;
+  wire [4:0] \$227 ;
+  wire [4:0] \$228 ;
+  wire [4:0] \$229 ;
   wire [3:0] \$23 ;
-  wire [7:0] \$230 ;
-  wire [7:0] \$231 ;
-  wire [7:0] \$232 ;
-  wire [7:0] \$233 ;
-  wire [7:0] \$234 ;
-  wire [7:0] \$235 ;
-  wire [7:0] \$236 ;
-  wire [7:0] \$237 ;
-  wire [7:0] \$238 ;
-  wire [7:0] \$239 ;
+  wire [4:0] \$230 ;
+  wire [4:0] \$231 ;
+  wire [4:0] \$232 ;
+  wire [4:0] \$233 ;
+  wire [4:0] \$234 ;
+  wire [4:0] \$235 ;
+  wire [4:0] \$236 ;
+  wire [4:0] \$237 ;
+  wire [4:0] \$238 ;
+  wire [4:0] \$239 ;
   wire [3:0] \$24 ;
-  wire [7:0] \$240 ;
-  wire [7:0] \$241 ;
-  wire [7:0] \$242 ;
-  wire [7:0] \$243 ;
-  wire [8:0] \$244 ;
-  wire [8:0] \$245 ;
-  wire [8:0] \$246 ;
-  wire [8:0] \$247 ;
-  wire [8:0] \$248 ;
-  wire [8:0] \$249 ;
+  wire [4:0] \$240 ;
+  wire [4:0] \$241 ;
+  wire [4:0] \$242 ;
+  wire [4:0] \$243 ;
+  wire [4:0] \$244 ;
+  wire [4:0] \$245 ;
+  wire [5:0] \$246 ;
+  wire [5:0] \$247 ;
+  wire [5:0] \$248 ;
+  wire [5:0] \$249 ;
   wire [3:0] \$25 ;
-  wire [8:0] \$250 ;
-  wire [8:0] \$251 ;
-  wire [9:0] \$252 ;
-  wire [9:0] \$253 ;
-  wire [9:0] \$254 ;
-  wire [9:0] \$255 ;
-  wire \$256 ;
-  wire \$257 ;
-  wire [9:0] \$258 ;
-  wire \$259 ;
+  wire [5:0] \$250 ;
+  wire [5:0] \$251 ;
+  wire [5:0] \$252 ;
+  wire [5:0] \$253 ;
+  wire [5:0] \$254 ;
+  wire [5:0] \$255 ;
+  wire [5:0] \$256 ;
+  wire [5:0] \$257 ;
+  wire [5:0] \$258 ;
+  wire [5:0] \$259 ;
   wire [3:0] \$26 ;
-  wire [10:0] \$260 ;
-  wire \$261 ;
-  wire \$262 ;
-  wire [9:0] \$263 ;
-  wire \$264 ;
-  wire [10:0] \$265 ;
-  wire [11:0] \$266 ;
-  wire [12:0] \$267 ;
+  wire [5:0] \$260 ;
+  wire [5:0] \$261 ;
+  wire [6:0] \$262 ;
+  wire [6:0] \$263 ;
+  wire [6:0] \$264 ;
+  wire [6:0] \$265 ;
+  wire [6:0] \$266 ;
+  wire [6:0] \$267 ;
   wire [6:0] \$268 ;
   wire [6:0] \$269 ;
   wire [3:0] \$27 ;
@@ -9474,12 +9278,12 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [6:0] \$291 ;
   wire [6:0] \$292 ;
   wire [6:0] \$293 ;
-  wire [6:0] \$294 ;
-  wire [6:0] \$295 ;
-  wire [6:0] \$296 ;
-  wire [6:0] \$297 ;
-  wire [6:0] \$298 ;
-  wire [6:0] \$299 ;
+  wire [7:0] \$294 ;
+  wire [7:0] \$295 ;
+  wire [7:0] \$296 ;
+  wire [7:0] \$297 ;
+  wire [7:0] \$298 ;
+  wire [7:0] \$299 ;
   wire \$3 ;
   wire [3:0] \$30 ;
   wire [7:0] \$300 ;
@@ -9493,38 +9297,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [7:0] \$308 ;
   wire [7:0] \$309 ;
   wire [3:0] \$31 ;
-  wire [7:0] \$310 ;
-  wire [7:0] \$311 ;
-  wire [7:0] \$312 ;
-  wire [7:0] \$313 ;
-  wire [7:0] \$314 ;
-  wire [7:0] \$315 ;
+  wire [8:0] \$310 ;
+  wire [8:0] \$311 ;
+  wire [8:0] \$312 ;
+  wire [8:0] \$313 ;
+  wire [8:0] \$314 ;
+  wire [8:0] \$315 ;
   wire [8:0] \$316 ;
   wire [8:0] \$317 ;
-  wire [8:0] \$318 ;
-  wire [8:0] \$319 ;
+  wire [9:0] \$318 ;
+  wire [9:0] \$319 ;
   wire [3:0] \$32 ;
-  wire [8:0] \$320 ;
-  wire [8:0] \$321 ;
-  wire [8:0] \$322 ;
-  wire [8:0] \$323 ;
+  wire [9:0] \$320 ;
+  wire [9:0] \$321 ;
+  wire \$322 ;
+  wire \$323 ;
   wire [9:0] \$324 ;
-  wire [9:0] \$325 ;
-  wire [9:0] \$326 ;
-  wire [9:0] \$327 ;
+  wire \$325 ;
+  wire [10:0] \$326 ;
+  wire \$327 ;
   wire \$328 ;
-  wire \$329 ;
+  wire [9:0] \$329 ;
   wire [3:0] \$33 ;
-  wire [9:0] \$330 ;
-  wire \$331 ;
-  wire [10:0] \$332 ;
-  wire \$333 ;
-  wire \$334 ;
-  wire [9:0] \$335 ;
-  wire \$336 ;
-  wire [10:0] \$337 ;
-  wire [11:0] \$338 ;
-  wire [12:0] \$339 ;
+  wire \$330 ;
+  wire [10:0] \$331 ;
+  wire [11:0] \$332 ;
+  wire [12:0] \$333 ;
+  wire [6:0] \$334 ;
+  wire [6:0] \$335 ;
+  wire [6:0] \$336 ;
+  wire [6:0] \$337 ;
+  wire [6:0] \$338 ;
+  wire [6:0] \$339 ;
   wire [3:0] \$34 ;
   wire [6:0] \$340 ;
   wire [6:0] \$341 ;
@@ -9554,13 +9358,13 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [6:0] \$363 ;
   wire [6:0] \$364 ;
   wire [6:0] \$365 ;
-  wire [6:0] \$366 ;
-  wire [6:0] \$367 ;
-  wire [6:0] \$368 ;
-  wire [6:0] \$369 ;
+  wire [7:0] \$366 ;
+  wire [7:0] \$367 ;
+  wire [7:0] \$368 ;
+  wire [7:0] \$369 ;
   wire [3:0] \$37 ;
-  wire [6:0] \$370 ;
-  wire [6:0] \$371 ;
+  wire [7:0] \$370 ;
+  wire [7:0] \$371 ;
   wire [7:0] \$372 ;
   wire [7:0] \$373 ;
   wire [7:0] \$374 ;
@@ -9572,40 +9376,40 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [3:0] \$38 ;
   wire [7:0] \$380 ;
   wire [7:0] \$381 ;
-  wire [7:0] \$382 ;
-  wire [7:0] \$383 ;
-  wire [7:0] \$384 ;
-  wire [7:0] \$385 ;
-  wire [7:0] \$386 ;
-  wire [7:0] \$387 ;
+  wire [8:0] \$382 ;
+  wire [8:0] \$383 ;
+  wire [8:0] \$384 ;
+  wire [8:0] \$385 ;
+  wire [8:0] \$386 ;
+  wire [8:0] \$387 ;
   wire [8:0] \$388 ;
   wire [8:0] \$389 ;
   wire [3:0] \$39 ;
-  wire [8:0] \$390 ;
-  wire [8:0] \$391 ;
-  wire [8:0] \$392 ;
-  wire [8:0] \$393 ;
-  wire [8:0] \$394 ;
-  wire [8:0] \$395 ;
+  wire [9:0] \$390 ;
+  wire [9:0] \$391 ;
+  wire [9:0] \$392 ;
+  wire [9:0] \$393 ;
+  wire \$394 ;
+  wire \$395 ;
   wire [9:0] \$396 ;
-  wire [9:0] \$397 ;
-  wire [9:0] \$398 ;
-  wire [9:0] \$399 ;
-  wire [2:0] \$4 ;
+  wire \$397 ;
+  wire [10:0] \$398 ;
+  wire \$399 ;
+  wire \$4 ;
   wire [3:0] \$40 ;
   wire \$400 ;
-  wire \$401 ;
-  wire [9:0] \$402 ;
-  wire \$403 ;
-  wire [10:0] \$404 ;
-  wire \$405 ;
-  wire \$406 ;
-  wire [9:0] \$407 ;
-  wire \$408 ;
-  wire [10:0] \$409 ;
+  wire [9:0] \$401 ;
+  wire \$402 ;
+  wire [10:0] \$403 ;
+  wire [11:0] \$404 ;
+  wire [12:0] \$405 ;
+  wire [6:0] \$406 ;
+  wire [6:0] \$407 ;
+  wire [6:0] \$408 ;
+  wire [6:0] \$409 ;
   wire [3:0] \$41 ;
-  wire [11:0] \$410 ;
-  wire [12:0] \$411 ;
+  wire [6:0] \$410 ;
+  wire [6:0] \$411 ;
   wire [6:0] \$412 ;
   wire [6:0] \$413 ;
   wire [6:0] \$414 ;
@@ -9634,13 +9438,13 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [6:0] \$435 ;
   wire [6:0] \$436 ;
   wire [6:0] \$437 ;
-  wire [6:0] \$438 ;
-  wire [6:0] \$439 ;
+  wire [7:0] \$438 ;
+  wire [7:0] \$439 ;
   wire [3:0] \$44 ;
-  wire [6:0] \$440 ;
-  wire [6:0] \$441 ;
-  wire [6:0] \$442 ;
-  wire [6:0] \$443 ;
+  wire [7:0] \$440 ;
+  wire [7:0] \$441 ;
+  wire [7:0] \$442 ;
+  wire [7:0] \$443 ;
   wire [7:0] \$444 ;
   wire [7:0] \$445 ;
   wire [7:0] \$446 ;
@@ -9652,39 +9456,39 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [7:0] \$451 ;
   wire [7:0] \$452 ;
   wire [7:0] \$453 ;
-  wire [7:0] \$454 ;
-  wire [7:0] \$455 ;
-  wire [7:0] \$456 ;
-  wire [7:0] \$457 ;
-  wire [7:0] \$458 ;
-  wire [7:0] \$459 ;
+  wire [8:0] \$454 ;
+  wire [8:0] \$455 ;
+  wire [8:0] \$456 ;
+  wire [8:0] \$457 ;
+  wire [8:0] \$458 ;
+  wire [8:0] \$459 ;
   wire [3:0] \$46 ;
   wire [8:0] \$460 ;
   wire [8:0] \$461 ;
-  wire [8:0] \$462 ;
-  wire [8:0] \$463 ;
-  wire [8:0] \$464 ;
-  wire [8:0] \$465 ;
-  wire [8:0] \$466 ;
-  wire [8:0] \$467 ;
+  wire [9:0] \$462 ;
+  wire [9:0] \$463 ;
+  wire [9:0] \$464 ;
+  wire [9:0] \$465 ;
+  wire \$466 ;
+  wire \$467 ;
   wire [9:0] \$468 ;
-  wire [9:0] \$469 ;
+  wire \$469 ;
   wire [3:0] \$47 ;
-  wire [9:0] \$470 ;
-  wire [9:0] \$471 ;
+  wire [10:0] \$470 ;
+  wire \$471 ;
   wire \$472 ;
-  wire \$473 ;
-  wire [9:0] \$474 ;
-  wire \$475 ;
-  wire [10:0] \$476 ;
-  wire \$477 ;
-  wire \$478 ;
-  wire [9:0] \$479 ;
+  wire [9:0] \$473 ;
+  wire \$474 ;
+  wire [10:0] \$475 ;
+  wire [11:0] \$476 ;
+  wire [12:0] \$477 ;
+  wire [6:0] \$478 ;
+  wire [6:0] \$479 ;
   wire [3:0] \$48 ;
-  wire \$480 ;
-  wire [10:0] \$481 ;
-  wire [11:0] \$482 ;
-  wire [12:0] \$483 ;
+  wire [6:0] \$480 ;
+  wire [6:0] \$481 ;
+  wire [6:0] \$482 ;
+  wire [6:0] \$483 ;
   wire [6:0] \$484 ;
   wire [6:0] \$485 ;
   wire [6:0] \$486 ;
@@ -9702,7 +9506,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [6:0] \$497 ;
   wire [6:0] \$498 ;
   wire [6:0] \$499 ;
-  wire \$5 ;
+  wire [2:0] \$5 ;
   wire [3:0] \$50 ;
   wire [6:0] \$500 ;
   wire [6:0] \$501 ;
@@ -9715,12 +9519,12 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [6:0] \$508 ;
   wire [6:0] \$509 ;
   wire [3:0] \$51 ;
-  wire [6:0] \$510 ;
-  wire [6:0] \$511 ;
-  wire [6:0] \$512 ;
-  wire [6:0] \$513 ;
-  wire [6:0] \$514 ;
-  wire [6:0] \$515 ;
+  wire [7:0] \$510 ;
+  wire [7:0] \$511 ;
+  wire [7:0] \$512 ;
+  wire [7:0] \$513 ;
+  wire [7:0] \$514 ;
+  wire [7:0] \$515 ;
   wire [7:0] \$516 ;
   wire [7:0] \$517 ;
   wire [7:0] \$518 ;
@@ -9732,39 +9536,39 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [7:0] \$523 ;
   wire [7:0] \$524 ;
   wire [7:0] \$525 ;
-  wire [7:0] \$526 ;
-  wire [7:0] \$527 ;
-  wire [7:0] \$528 ;
-  wire [7:0] \$529 ;
+  wire [8:0] \$526 ;
+  wire [8:0] \$527 ;
+  wire [8:0] \$528 ;
+  wire [8:0] \$529 ;
   wire [3:0] \$53 ;
-  wire [7:0] \$530 ;
-  wire [7:0] \$531 ;
+  wire [8:0] \$530 ;
+  wire [8:0] \$531 ;
   wire [8:0] \$532 ;
   wire [8:0] \$533 ;
-  wire [8:0] \$534 ;
-  wire [8:0] \$535 ;
-  wire [8:0] \$536 ;
-  wire [8:0] \$537 ;
-  wire [8:0] \$538 ;
-  wire [8:0] \$539 ;
+  wire [9:0] \$534 ;
+  wire [9:0] \$535 ;
+  wire [9:0] \$536 ;
+  wire [9:0] \$537 ;
+  wire \$538 ;
+  wire \$539 ;
   wire [3:0] \$54 ;
   wire [9:0] \$540 ;
-  wire [9:0] \$541 ;
-  wire [9:0] \$542 ;
-  wire [9:0] \$543 ;
+  wire \$541 ;
+  wire [10:0] \$542 ;
+  wire \$543 ;
   wire \$544 ;
-  wire \$545 ;
-  wire [9:0] \$546 ;
-  wire \$547 ;
-  wire [10:0] \$548 ;
-  wire \$549 ;
+  wire [9:0] \$545 ;
+  wire \$546 ;
+  wire [10:0] \$547 ;
+  wire [11:0] \$548 ;
+  wire [12:0] \$549 ;
   wire [3:0] \$55 ;
-  wire \$550 ;
-  wire [9:0] \$551 ;
-  wire \$552 ;
-  wire [10:0] \$553 ;
-  wire [11:0] \$554 ;
-  wire [12:0] \$555 ;
+  wire [6:0] \$550 ;
+  wire [6:0] \$551 ;
+  wire [6:0] \$552 ;
+  wire [6:0] \$553 ;
+  wire [6:0] \$554 ;
+  wire [6:0] \$555 ;
   wire [6:0] \$556 ;
   wire [6:0] \$557 ;
   wire [6:0] \$558 ;
@@ -9794,12 +9598,12 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [3:0] \$58 ;
   wire [6:0] \$580 ;
   wire [6:0] \$581 ;
-  wire [6:0] \$582 ;
-  wire [6:0] \$583 ;
-  wire [6:0] \$584 ;
-  wire [6:0] \$585 ;
-  wire [6:0] \$586 ;
-  wire [6:0] \$587 ;
+  wire [7:0] \$582 ;
+  wire [7:0] \$583 ;
+  wire [7:0] \$584 ;
+  wire [7:0] \$585 ;
+  wire [7:0] \$586 ;
+  wire [7:0] \$587 ;
   wire [7:0] \$588 ;
   wire [7:0] \$589 ;
   wire [3:0] \$59 ;
@@ -9811,40 +9615,40 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [7:0] \$595 ;
   wire [7:0] \$596 ;
   wire [7:0] \$597 ;
-  wire [7:0] \$598 ;
-  wire [7:0] \$599 ;
-  wire [3:0] \$6 ;
+  wire [8:0] \$598 ;
+  wire [8:0] \$599 ;
+  wire \$6 ;
   wire [3:0] \$60 ;
-  wire [7:0] \$600 ;
-  wire [7:0] \$601 ;
-  wire [7:0] \$602 ;
-  wire [7:0] \$603 ;
+  wire [8:0] \$600 ;
+  wire [8:0] \$601 ;
+  wire [8:0] \$602 ;
+  wire [8:0] \$603 ;
   wire [8:0] \$604 ;
   wire [8:0] \$605 ;
-  wire [8:0] \$606 ;
-  wire [8:0] \$607 ;
-  wire [8:0] \$608 ;
-  wire [8:0] \$609 ;
+  wire [9:0] \$606 ;
+  wire [9:0] \$607 ;
+  wire [9:0] \$608 ;
+  wire [9:0] \$609 ;
   wire [3:0] \$61 ;
-  wire [8:0] \$610 ;
-  wire [8:0] \$611 ;
+  wire \$610 ;
+  wire \$611 ;
   wire [9:0] \$612 ;
-  wire [9:0] \$613 ;
-  wire [9:0] \$614 ;
-  wire [9:0] \$615 ;
+  wire \$613 ;
+  wire [10:0] \$614 ;
+  wire \$615 ;
   wire \$616 ;
-  wire \$617 ;
-  wire [9:0] \$618 ;
-  wire \$619 ;
+  wire [9:0] \$617 ;
+  wire \$618 ;
+  wire [10:0] \$619 ;
   wire [3:0] \$62 ;
-  wire [10:0] \$620 ;
-  wire \$621 ;
-  wire \$622 ;
-  wire [9:0] \$623 ;
-  wire \$624 ;
-  wire [10:0] \$625 ;
-  wire [11:0] \$626 ;
-  wire [12:0] \$627 ;
+  wire [11:0] \$620 ;
+  wire [12:0] \$621 ;
+  wire [6:0] \$622 ;
+  wire [6:0] \$623 ;
+  wire [6:0] \$624 ;
+  wire [6:0] \$625 ;
+  wire [6:0] \$626 ;
+  wire [6:0] \$627 ;
   wire [6:0] \$628 ;
   wire [6:0] \$629 ;
   wire [3:0] \$63 ;
@@ -9874,12 +9678,12 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [6:0] \$651 ;
   wire [6:0] \$652 ;
   wire [6:0] \$653 ;
-  wire [6:0] \$654 ;
-  wire [6:0] \$655 ;
-  wire [6:0] \$656 ;
-  wire [6:0] \$657 ;
-  wire [6:0] \$658 ;
-  wire [6:0] \$659 ;
+  wire [7:0] \$654 ;
+  wire [7:0] \$655 ;
+  wire [7:0] \$656 ;
+  wire [7:0] \$657 ;
+  wire [7:0] \$658 ;
+  wire [7:0] \$659 ;
   wire [3:0] \$66 ;
   wire [7:0] \$660 ;
   wire [7:0] \$661 ;
@@ -9892,39 +9696,39 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [7:0] \$668 ;
   wire [7:0] \$669 ;
   wire [3:0] \$67 ;
-  wire [7:0] \$670 ;
-  wire [7:0] \$671 ;
-  wire [7:0] \$672 ;
-  wire [7:0] \$673 ;
-  wire [7:0] \$674 ;
-  wire [7:0] \$675 ;
+  wire [8:0] \$670 ;
+  wire [8:0] \$671 ;
+  wire [8:0] \$672 ;
+  wire [8:0] \$673 ;
+  wire [8:0] \$674 ;
+  wire [8:0] \$675 ;
   wire [8:0] \$676 ;
   wire [8:0] \$677 ;
-  wire [8:0] \$678 ;
-  wire [8:0] \$679 ;
+  wire [9:0] \$678 ;
+  wire [9:0] \$679 ;
   wire [3:0] \$68 ;
-  wire [8:0] \$680 ;
-  wire [8:0] \$681 ;
-  wire [8:0] \$682 ;
-  wire [8:0] \$683 ;
+  wire [9:0] \$680 ;
+  wire [9:0] \$681 ;
+  wire \$682 ;
+  wire \$683 ;
   wire [9:0] \$684 ;
-  wire [9:0] \$685 ;
-  wire [9:0] \$686 ;
-  wire [9:0] \$687 ;
+  wire \$685 ;
+  wire [10:0] \$686 ;
+  wire \$687 ;
   wire \$688 ;
-  wire \$689 ;
+  wire [9:0] \$689 ;
   wire [3:0] \$69 ;
-  wire [9:0] \$690 ;
-  wire \$691 ;
-  wire [10:0] \$692 ;
-  wire \$693 ;
-  wire \$694 ;
-  wire [9:0] \$695 ;
-  wire \$696 ;
-  wire [10:0] \$697 ;
-  wire [11:0] \$698 ;
-  wire [12:0] \$699 ;
-  wire [2:0] \$7 ;
+  wire \$690 ;
+  wire [10:0] \$691 ;
+  wire [11:0] \$692 ;
+  wire [12:0] \$693 ;
+  wire [6:0] \$694 ;
+  wire [6:0] \$695 ;
+  wire [6:0] \$696 ;
+  wire [6:0] \$697 ;
+  wire [6:0] \$698 ;
+  wire [6:0] \$699 ;
+  wire [3:0] \$7 ;
   wire [3:0] \$70 ;
   wire [6:0] \$700 ;
   wire [6:0] \$701 ;
@@ -9954,13 +9758,13 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [6:0] \$723 ;
   wire [6:0] \$724 ;
   wire [6:0] \$725 ;
-  wire [6:0] \$726 ;
-  wire [6:0] \$727 ;
-  wire [6:0] \$728 ;
-  wire [6:0] \$729 ;
+  wire [7:0] \$726 ;
+  wire [7:0] \$727 ;
+  wire [7:0] \$728 ;
+  wire [7:0] \$729 ;
   wire [3:0] \$73 ;
-  wire [6:0] \$730 ;
-  wire [6:0] \$731 ;
+  wire [7:0] \$730 ;
+  wire [7:0] \$731 ;
   wire [7:0] \$732 ;
   wire [7:0] \$733 ;
   wire [7:0] \$734 ;
@@ -9972,77 +9776,140 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [3:0] \$74 ;
   wire [7:0] \$740 ;
   wire [7:0] \$741 ;
-  wire [7:0] \$742 ;
-  wire [7:0] \$743 ;
-  wire [7:0] \$744 ;
-  wire [7:0] \$745 ;
-  wire [7:0] \$746 ;
-  wire [7:0] \$747 ;
+  wire [8:0] \$742 ;
+  wire [8:0] \$743 ;
+  wire [8:0] \$744 ;
+  wire [8:0] \$745 ;
+  wire [8:0] \$746 ;
+  wire [8:0] \$747 ;
   wire [8:0] \$748 ;
   wire [8:0] \$749 ;
   wire [3:0] \$75 ;
-  wire [8:0] \$750 ;
-  wire [8:0] \$751 ;
-  wire [8:0] \$752 ;
-  wire [8:0] \$753 ;
-  wire [8:0] \$754 ;
-  wire [8:0] \$755 ;
+  wire [9:0] \$750 ;
+  wire [9:0] \$751 ;
+  wire [9:0] \$752 ;
+  wire [9:0] \$753 ;
+  wire \$754 ;
+  wire \$755 ;
   wire [9:0] \$756 ;
-  wire [9:0] \$757 ;
-  wire [9:0] \$758 ;
-  wire [9:0] \$759 ;
+  wire \$757 ;
+  wire [10:0] \$758 ;
+  wire \$759 ;
   wire [3:0] \$76 ;
   wire \$760 ;
-  wire \$761 ;
-  wire [9:0] \$762 ;
-  wire \$763 ;
-  wire [10:0] \$764 ;
-  wire \$765 ;
-  wire \$766 ;
-  wire [9:0] \$767 ;
-  wire \$768 ;
-  wire [10:0] \$769 ;
+  wire [9:0] \$761 ;
+  wire \$762 ;
+  wire [10:0] \$763 ;
+  wire [11:0] \$764 ;
+  wire [12:0] \$765 ;
+  wire [6:0] \$766 ;
+  wire [6:0] \$767 ;
+  wire [6:0] \$768 ;
+  wire [6:0] \$769 ;
   wire [3:0] \$77 ;
-  wire [11:0] \$770 ;
-  wire [12:0] \$771 ;
-  reg [1:0] \$772 ;
-  reg [1:0] \$773 ;
-  reg \$774 ;
-  reg [11:0] \$775 ;
-  reg [11:0] \$776 ;
-  reg \$777 ;
-  reg \$778 ;
-  reg [3:0] \$779 ;
+  wire [6:0] \$770 ;
+  wire [6:0] \$771 ;
+  wire [6:0] \$772 ;
+  wire [6:0] \$773 ;
+  wire [6:0] \$774 ;
+  wire [6:0] \$775 ;
+  wire [6:0] \$776 ;
+  wire [6:0] \$777 ;
+  wire [6:0] \$778 ;
+  wire [6:0] \$779 ;
   wire [3:0] \$78 ;
-  reg \$780 ;
-  reg \$781 ;
-  reg \$782 ;
-  reg \$783 ;
-  reg \$784 ;
-  reg \$785 ;
-  reg [4:0] \$786 ;
-  reg [4:0] \$787 ;
-  reg [4:0] \$788 ;
-  reg \$789 ;
+  wire [6:0] \$780 ;
+  wire [6:0] \$781 ;
+  wire [6:0] \$782 ;
+  wire [6:0] \$783 ;
+  wire [6:0] \$784 ;
+  wire [6:0] \$785 ;
+  wire [6:0] \$786 ;
+  wire [6:0] \$787 ;
+  wire [6:0] \$788 ;
+  wire [6:0] \$789 ;
   wire [3:0] \$79 ;
-  reg \$790 ;
-  reg \$791 ;
-  reg \$792 ;
-  reg \$793 ;
-  reg \$794 ;
-  reg \$795 ;
-  wire \$8 ;
+  wire [6:0] \$790 ;
+  wire [6:0] \$791 ;
+  wire [6:0] \$792 ;
+  wire [6:0] \$793 ;
+  wire [6:0] \$794 ;
+  wire [6:0] \$795 ;
+  wire [6:0] \$796 ;
+  wire [6:0] \$797 ;
+  wire [7:0] \$798 ;
+  wire [7:0] \$799 ;
+  wire [2:0] \$8 ;
   wire [3:0] \$80 ;
+  wire [7:0] \$800 ;
+  wire [7:0] \$801 ;
+  wire [7:0] \$802 ;
+  wire [7:0] \$803 ;
+  wire [7:0] \$804 ;
+  wire [7:0] \$805 ;
+  wire [7:0] \$806 ;
+  wire [7:0] \$807 ;
+  wire [7:0] \$808 ;
+  wire [7:0] \$809 ;
   wire [3:0] \$81 ;
+  wire [7:0] \$810 ;
+  wire [7:0] \$811 ;
+  wire [7:0] \$812 ;
+  wire [7:0] \$813 ;
+  wire [8:0] \$814 ;
+  wire [8:0] \$815 ;
+  wire [8:0] \$816 ;
+  wire [8:0] \$817 ;
+  wire [8:0] \$818 ;
+  wire [8:0] \$819 ;
   wire [3:0] \$82 ;
+  wire [8:0] \$820 ;
+  wire [8:0] \$821 ;
+  wire [9:0] \$822 ;
+  wire [9:0] \$823 ;
+  wire [9:0] \$824 ;
+  wire [9:0] \$825 ;
+  wire \$826 ;
+  wire \$827 ;
+  wire [9:0] \$828 ;
+  wire \$829 ;
   wire [3:0] \$83 ;
+  wire [10:0] \$830 ;
+  wire \$831 ;
+  wire \$832 ;
+  wire [9:0] \$833 ;
+  wire \$834 ;
+  wire [10:0] \$835 ;
+  wire [11:0] \$836 ;
+  wire [12:0] \$837 ;
+  reg [1:0] \$838 ;
+  reg [1:0] \$839 ;
   wire [3:0] \$84 ;
+  reg \$840 ;
+  reg [11:0] \$841 ;
+  reg [11:0] \$842 ;
+  reg \$843 ;
+  reg \$844 ;
+  reg [3:0] \$845 ;
+  reg \$846 ;
+  reg \$847 ;
+  reg \$848 ;
+  reg \$849 ;
   wire [3:0] \$85 ;
+  reg \$850 ;
+  reg \$851 ;
+  reg \$852 ;
+  reg \$853 ;
+  reg \$854 ;
+  reg \$855 ;
+  reg \$856 ;
+  reg \$857 ;
+  reg \$858 ;
   wire [3:0] \$86 ;
   wire [3:0] \$87 ;
   wire [3:0] \$88 ;
   wire [3:0] \$89 ;
-  wire [3:0] \$9 ;
+  wire \$9 ;
   wire [3:0] \$90 ;
   wire [3:0] \$91 ;
   wire [3:0] \$92 ;
@@ -11658,70 +11525,70 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [11:0] estimate_7_planes_0_1 = 12'h000;
   reg [14:0] estimate_7_planes_1_0 = 15'h0000;
   reg fill_place = 1'h0;
-  reg [3:0] high_masked_0 = 4'h0;
-  reg [3:0] high_masked_1 = 4'h0;
-  reg [3:0] high_masked_10 = 4'h0;
-  reg [3:0] high_masked_11 = 4'h0;
-  reg [3:0] high_masked_12 = 4'h0;
-  reg [3:0] high_masked_13 = 4'h0;
-  reg [3:0] high_masked_14 = 4'h0;
-  reg [3:0] high_masked_15 = 4'h0;
-  reg [3:0] high_masked_16 = 4'h0;
-  reg [3:0] high_masked_17 = 4'h0;
-  reg [3:0] high_masked_18 = 4'h0;
-  reg [3:0] high_masked_19 = 4'h0;
-  reg [3:0] high_masked_2 = 4'h0;
-  reg [3:0] high_masked_20 = 4'h0;
-  reg [3:0] high_masked_21 = 4'h0;
-  reg [3:0] high_masked_22 = 4'h0;
-  reg [3:0] high_masked_23 = 4'h0;
-  reg [3:0] high_masked_24 = 4'h0;
-  reg [3:0] high_masked_25 = 4'h0;
-  reg [3:0] high_masked_26 = 4'h0;
-  reg [3:0] high_masked_27 = 4'h0;
-  reg [3:0] high_masked_28 = 4'h0;
-  reg [3:0] high_masked_29 = 4'h0;
-  reg [3:0] high_masked_3 = 4'h0;
-  reg [3:0] high_masked_30 = 4'h0;
-  reg [3:0] high_masked_31 = 4'h0;
-  reg [3:0] high_masked_32 = 4'h0;
-  reg [3:0] high_masked_33 = 4'h0;
-  reg [3:0] high_masked_34 = 4'h0;
-  reg [3:0] high_masked_35 = 4'h0;
-  reg [3:0] high_masked_36 = 4'h0;
-  reg [3:0] high_masked_37 = 4'h0;
-  reg [3:0] high_masked_38 = 4'h0;
-  reg [3:0] high_masked_39 = 4'h0;
-  reg [3:0] high_masked_4 = 4'h0;
-  reg [3:0] high_masked_40 = 4'h0;
-  reg [3:0] high_masked_41 = 4'h0;
-  reg [3:0] high_masked_42 = 4'h0;
-  reg [3:0] high_masked_43 = 4'h0;
-  reg [3:0] high_masked_44 = 4'h0;
-  reg [3:0] high_masked_45 = 4'h0;
-  reg [3:0] high_masked_46 = 4'h0;
-  reg [3:0] high_masked_47 = 4'h0;
-  reg [3:0] high_masked_48 = 4'h0;
-  reg [3:0] high_masked_49 = 4'h0;
-  reg [3:0] high_masked_5 = 4'h0;
-  reg [3:0] high_masked_50 = 4'h0;
-  reg [3:0] high_masked_51 = 4'h0;
-  reg [3:0] high_masked_52 = 4'h0;
-  reg [3:0] high_masked_53 = 4'h0;
-  reg [3:0] high_masked_54 = 4'h0;
-  reg [3:0] high_masked_55 = 4'h0;
-  reg [3:0] high_masked_56 = 4'h0;
-  reg [3:0] high_masked_57 = 4'h0;
-  reg [3:0] high_masked_58 = 4'h0;
-  reg [3:0] high_masked_59 = 4'h0;
-  reg [3:0] high_masked_6 = 4'h0;
-  reg [3:0] high_masked_60 = 4'h0;
-  reg [3:0] high_masked_61 = 4'h0;
-  reg [3:0] high_masked_62 = 4'h0;
-  reg [3:0] high_masked_63 = 4'h0;
-  reg [3:0] high_masked_7 = 4'h0;
-  reg [3:0] high_masked_8 = 4'h0;
-  reg [3:0] high_masked_9 = 4'h0;
+  reg [3:0] high_masked_0 = 4'h8;
+  reg [3:0] high_masked_1 = 4'h8;
+  reg [3:0] high_masked_10 = 4'h8;
+  reg [3:0] high_masked_11 = 4'h8;
+  reg [3:0] high_masked_12 = 4'h8;
+  reg [3:0] high_masked_13 = 4'h8;
+  reg [3:0] high_masked_14 = 4'h8;
+  reg [3:0] high_masked_15 = 4'h8;
+  reg [3:0] high_masked_16 = 4'h8;
+  reg [3:0] high_masked_17 = 4'h8;
+  reg [3:0] high_masked_18 = 4'h8;
+  reg [3:0] high_masked_19 = 4'h8;
+  reg [3:0] high_masked_2 = 4'h8;
+  reg [3:0] high_masked_20 = 4'h8;
+  reg [3:0] high_masked_21 = 4'h8;
+  reg [3:0] high_masked_22 = 4'h8;
+  reg [3:0] high_masked_23 = 4'h8;
+  reg [3:0] high_masked_24 = 4'h8;
+  reg [3:0] high_masked_25 = 4'h8;
+  reg [3:0] high_masked_26 = 4'h8;
+  reg [3:0] high_masked_27 = 4'h8;
+  reg [3:0] high_masked_28 = 4'h8;
+  reg [3:0] high_masked_29 = 4'h8;
+  reg [3:0] high_masked_3 = 4'h8;
+  reg [3:0] high_masked_30 = 4'h8;
+  reg [3:0] high_masked_31 = 4'h8;
+  reg [3:0] high_masked_32 = 4'h8;
+  reg [3:0] high_masked_33 = 4'h8;
+  reg [3:0] high_masked_34 = 4'h8;
+  reg [3:0] high_masked_35 = 4'h8;
+  reg [3:0] high_masked_36 = 4'h8;
+  reg [3:0] high_masked_37 = 4'h8;
+  reg [3:0] high_masked_38 = 4'h8;
+  reg [3:0] high_masked_39 = 4'h8;
+  reg [3:0] high_masked_4 = 4'h8;
+  reg [3:0] high_masked_40 = 4'h8;
+  reg [3:0] high_masked_41 = 4'h8;
+  reg [3:0] high_masked_42 = 4'h8;
+  reg [3:0] high_masked_43 = 4'h8;
+  reg [3:0] high_masked_44 = 4'h8;
+  reg [3:0] high_masked_45 = 4'h8;
+  reg [3:0] high_masked_46 = 4'h8;
+  reg [3:0] high_masked_47 = 4'h8;
+  reg [3:0] high_masked_48 = 4'h8;
+  reg [3:0] high_masked_49 = 4'h8;
+  reg [3:0] high_masked_5 = 4'h8;
+  reg [3:0] high_masked_50 = 4'h8;
+  reg [3:0] high_masked_51 = 4'h8;
+  reg [3:0] high_masked_52 = 4'h8;
+  reg [3:0] high_masked_53 = 4'h8;
+  reg [3:0] high_masked_54 = 4'h8;
+  reg [3:0] high_masked_55 = 4'h8;
+  reg [3:0] high_masked_56 = 4'h8;
+  reg [3:0] high_masked_57 = 4'h8;
+  reg [3:0] high_masked_58 = 4'h8;
+  reg [3:0] high_masked_59 = 4'h8;
+  reg [3:0] high_masked_6 = 4'h8;
+  reg [3:0] high_masked_60 = 4'h8;
+  reg [3:0] high_masked_61 = 4'h8;
+  reg [3:0] high_masked_62 = 4'h8;
+  reg [3:0] high_masked_63 = 4'h8;
+  reg [3:0] high_masked_7 = 4'h8;
+  reg [3:0] high_masked_8 = 4'h8;
+  reg [3:0] high_masked_9 = 4'h8;
   reg [4:0] high_subsets_0_0_0 = 5'h00;
   reg [4:0] high_subsets_0_0_1 = 5'h00;
   reg [4:0] high_subsets_0_10_0 = 5'h00;
@@ -12388,6 +12255,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire i_query__ready;
   input i_query__valid;
   wire i_query__valid;
+  reg [3:0] left = 4'hf;
   output [111:0] o__payload;
   wire [111:0] o__payload;
   wire [111:0] \o__payload.estimate ;
@@ -13436,7 +13304,6 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$999 ;
   input rst;
   wire rst;
-  reg [3:0] step = 4'h0;
   reg [11:0] tag_0 = 12'h000;
   wire \tag_0.buffer ;
   wire [10:0] \tag_0.valid_keys ;
@@ -14232,824 +14099,928 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$809  = table_high_9[{ read_place, i_keys__payload[158], i_keys__payload[154], i_keys__payload[150], i_keys__payload[146] }];
   assign \read_port__data$777  = table_high_9[{ read_place, i_keys__payload[157], i_keys__payload[153], i_keys__payload[149], i_keys__payload[145] }];
   assign \read_port__data$745  = table_high_9[{ read_place, i_keys__payload[156], i_keys__payload[152], i_keys__payload[148], i_keys__payload[144] }];
-  assign \$202  = estimate_0_plane_0_entry_12 + estimate_0_plane_0_entry_13;
-  assign \$203  = estimate_0_plane_0_entry_14 + estimate_0_plane_0_entry_15;
-  assign \$204  = estimate_0_plane_1_entry_0 + estimate_0_plane_1_entry_1;
-  assign \$205  = estimate_0_plane_1_entry_2 + estimate_0_plane_1_entry_3;
-  assign \$206  = estimate_0_plane_1_entry_4 + estimate_0_plane_1_entry_5;
-  assign \$207  = estimate_0_plane_1_entry_6 + estimate_0_plane_1_entry_7;
-  assign \$208  = estimate_0_plane_1_entry_8 + estimate_0_plane_1_entry_9;
-  assign \$209  = estimate_0_plane_1_entry_10 + estimate_0_plane_1_entry_11;
-  assign \$210  = estimate_0_plane_1_entry_12 + estimate_0_plane_1_entry_13;
-  assign \$211  = estimate_0_plane_1_entry_14 + estimate_0_plane_1_entry_15;
-  assign \$212  = estimate_0_plane_2_entry_0 + estimate_0_plane_2_entry_1;
-  assign \$213  = estimate_0_plane_2_entry_2 + estimate_0_plane_2_entry_3;
-  assign \$214  = estimate_0_plane_2_entry_4 + estimate_0_plane_2_entry_5;
-  assign \$215  = estimate_0_plane_2_entry_6 + estimate_0_plane_2_entry_7;
-  assign \$216  = estimate_0_plane_2_entry_8 + estimate_0_plane_2_entry_9;
-  assign \$217  = estimate_0_plane_2_entry_10 + estimate_0_plane_2_entry_11;
-  assign \$218  = estimate_0_plane_2_entry_12 + estimate_0_plane_2_entry_13;
-  assign \$219  = estimate_0_plane_2_entry_14 + estimate_0_plane_2_entry_15;
-  assign \$220  = estimate_0_plane_3_entry_0 + estimate_0_plane_3_entry_1;
-  assign \$221  = estimate_0_plane_3_entry_2 + estimate_0_plane_3_entry_3;
-  assign \$222  = estimate_0_plane_3_entry_4 + estimate_0_plane_3_entry_5;
-  assign \$223  = estimate_0_plane_3_entry_6 + estimate_0_plane_3_entry_7;
-  assign \$224  = estimate_0_plane_3_entry_8 + estimate_0_plane_3_entry_9;
-  assign \$225  = estimate_0_plane_3_entry_10 + estimate_0_plane_3_entry_11;
-  assign \$226  = estimate_0_plane_3_entry_12 + estimate_0_plane_3_entry_13;
-  assign \$227  = estimate_0_plane_3_entry_14 + estimate_0_plane_3_entry_15;
-  assign \$228  = estimate_0_groups_0_0_0 + estimate_0_groups_0_0_1;
-  assign \$229  = estimate_0_groups_0_0_2 + estimate_0_groups_0_0_3;
-  assign \$230  = estimate_0_groups_0_0_4 + estimate_0_groups_0_0_5;
-  assign \$231  = estimate_0_groups_0_0_6 + estimate_0_groups_0_0_7;
-  assign \$232  = estimate_0_groups_0_1_0 + estimate_0_groups_0_1_1;
-  assign \$233  = estimate_0_groups_0_1_2 + estimate_0_groups_0_1_3;
-  assign \$234  = estimate_0_groups_0_1_4 + estimate_0_groups_0_1_5;
-  assign \$235  = estimate_0_groups_0_1_6 + estimate_0_groups_0_1_7;
-  assign \$236  = estimate_0_groups_0_2_0 + estimate_0_groups_0_2_1;
-  assign \$237  = estimate_0_groups_0_2_2 + estimate_0_groups_0_2_3;
-  assign \$238  = estimate_0_groups_0_2_4 + estimate_0_groups_0_2_5;
-  assign \$239  = estimate_0_groups_0_2_6 + estimate_0_groups_0_2_7;
-  assign \$240  = estimate_0_groups_0_3_0 + estimate_0_groups_0_3_1;
-  assign \$241  = estimate_0_groups_0_3_2 + estimate_0_groups_0_3_3;
-  assign \$242  = estimate_0_groups_0_3_4 + estimate_0_groups_0_3_5;
-  assign \$243  = estimate_0_groups_0_3_6 + estimate_0_groups_0_3_7;
-  assign \$244  = estimate_0_groups_1_0_0 + estimate_0_groups_1_0_1;
-  assign \$245  = estimate_0_groups_1_0_2 + estimate_0_groups_1_0_3;
-  assign \$246  = estimate_0_groups_1_1_0 + estimate_0_groups_1_1_1;
-  assign \$247  = estimate_0_groups_1_1_2 + estimate_0_groups_1_1_3;
-  assign \$248  = estimate_0_groups_1_2_0 + estimate_0_groups_1_2_1;
-  assign \$249  = estimate_0_groups_1_2_2 + estimate_0_groups_1_2_3;
-  assign \$250  = estimate_0_groups_1_3_0 + estimate_0_groups_1_3_1;
-  assign \$251  = estimate_0_groups_1_3_2 + estimate_0_groups_1_3_3;
-  assign \$252  = estimate_0_groups_2_0_0 + estimate_0_groups_2_0_1;
-  assign \$253  = estimate_0_groups_2_1_0 + estimate_0_groups_2_1_1;
-  assign \$254  = estimate_0_groups_2_2_0 + estimate_0_groups_2_2_1;
-  assign \$255  = estimate_0_groups_2_3_0 + estimate_0_groups_2_3_1;
-  assign \$256  = ~ estimate_0_groups_3_0_0[9];
-  assign \$257  = ~ estimate_0_groups_3_0_0[9];
-  assign \$259  = ~ estimate_0_groups_3_1_0[9];
-  assign \$260  = $signed(\$258 ) + $signed({ \$259 , estimate_0_groups_3_1_0[8:0] });
-  assign \$261  = ~ estimate_0_groups_3_2_0[9];
-  assign \$262  = ~ estimate_0_groups_3_2_0[9];
-  assign \$264  = ~ estimate_0_groups_3_3_0[9];
-  assign \$265  = $signed(\$263 ) - $signed({ \$264 , estimate_0_groups_3_3_0[8:0] });
-  assign \$267  = $signed(\$266 ) + $signed(estimate_0_planes_0_1);
-  assign \$268  = estimate_1_plane_0_entry_0 + estimate_1_plane_0_entry_1;
-  assign \$269  = estimate_1_plane_0_entry_2 + estimate_1_plane_0_entry_3;
-  assign \$270  = estimate_1_plane_0_entry_4 + estimate_1_plane_0_entry_5;
-  assign \$271  = estimate_1_plane_0_entry_6 + estimate_1_plane_0_entry_7;
-  assign \$272  = estimate_1_plane_0_entry_8 + estimate_1_plane_0_entry_9;
-  assign \$273  = estimate_1_plane_0_entry_10 + estimate_1_plane_0_entry_11;
-  assign \$274  = estimate_1_plane_0_entry_12 + estimate_1_plane_0_entry_13;
-  assign \$275  = estimate_1_plane_0_entry_14 + estimate_1_plane_0_entry_15;
-  assign \$276  = estimate_1_plane_1_entry_0 + estimate_1_plane_1_entry_1;
-  assign \$277  = estimate_1_plane_1_entry_2 + estimate_1_plane_1_entry_3;
-  assign \$278  = estimate_1_plane_1_entry_4 + estimate_1_plane_1_entry_5;
-  assign \$279  = estimate_1_plane_1_entry_6 + estimate_1_plane_1_entry_7;
-  assign \$280  = estimate_1_plane_1_entry_8 + estimate_1_plane_1_entry_9;
-  assign \$281  = estimate_1_plane_1_entry_10 + estimate_1_plane_1_entry_11;
-  assign \$282  = estimate_1_plane_1_entry_12 + estimate_1_plane_1_entry_13;
-  assign \$283  = estimate_1_plane_1_entry_14 + estimate_1_plane_1_entry_15;
-  assign \$284  = estimate_1_plane_2_entry_0 + estimate_1_plane_2_entry_1;
-  assign \$285  = estimate_1_plane_2_entry_2 + estimate_1_plane_2_entry_3;
-  assign \$286  = estimate_1_plane_2_entry_4 + estimate_1_plane_2_entry_5;
-  assign \$287  = estimate_1_plane_2_entry_6 + estimate_1_plane_2_entry_7;
-  assign \$288  = estimate_1_plane_2_entry_8 + estimate_1_plane_2_entry_9;
-  assign \$289  = estimate_1_plane_2_entry_10 + estimate_1_plane_2_entry_11;
-  assign \$290  = estimate_1_plane_2_entry_12 + estimate_1_plane_2_entry_13;
-  assign \$291  = estimate_1_plane_2_entry_14 + estimate_1_plane_2_entry_15;
-  assign \$292  = estimate_1_plane_3_entry_0 + estimate_1_plane_3_entry_1;
-  assign \$293  = estimate_1_plane_3_entry_2 + estimate_1_plane_3_entry_3;
-  assign \$294  = estimate_1_plane_3_entry_4 + estimate_1_plane_3_entry_5;
-  assign \$295  = estimate_1_plane_3_entry_6 + estimate_1_plane_3_entry_7;
-  assign \$296  = estimate_1_plane_3_entry_8 + estimate_1_plane_3_entry_9;
-  assign \$297  = estimate_1_plane_3_entry_10 + estimate_1_plane_3_entry_11;
-  assign \$298  = estimate_1_plane_3_entry_12 + estimate_1_plane_3_entry_13;
-  assign \$299  = estimate_1_plane_3_entry_14 + estimate_1_plane_3_entry_15;
-  assign \$300  = estimate_1_groups_0_0_0 + estimate_1_groups_0_0_1;
-  assign \$301  = estimate_1_groups_0_0_2 + estimate_1_groups_0_0_3;
-  assign \$302  = estimate_1_groups_0_0_4 + estimate_1_groups_0_0_5;
-  assign \$303  = estimate_1_groups_0_0_6 + estimate_1_groups_0_0_7;
-  assign \$304  = estimate_1_groups_0_1_0 + estimate_1_groups_0_1_1;
-  assign \$305  = estimate_1_groups_0_1_2 + estimate_1_groups_0_1_3;
-  assign \$306  = estimate_1_groups_0_1_4 + estimate_1_groups_0_1_5;
-  assign \$307  = estimate_1_groups_0_1_6 + estimate_1_groups_0_1_7;
-  assign \$308  = estimate_1_groups_0_2_0 + estimate_1_groups_0_2_1;
-  assign \$309  = estimate_1_groups_0_2_2 + estimate_1_groups_0_2_3;
-  assign \$310  = estimate_1_groups_0_2_4 + estimate_1_groups_0_2_5;
-  assign \$311  = estimate_1_groups_0_2_6 + estimate_1_groups_0_2_7;
-  assign \$312  = estimate_1_groups_0_3_0 + estimate_1_groups_0_3_1;
-  assign \$313  = estimate_1_groups_0_3_2 + estimate_1_groups_0_3_3;
-  assign \$314  = estimate_1_groups_0_3_4 + estimate_1_groups_0_3_5;
-  assign \$315  = estimate_1_groups_0_3_6 + estimate_1_groups_0_3_7;
-  assign \$316  = estimate_1_groups_1_0_0 + estimate_1_groups_1_0_1;
-  assign \$317  = estimate_1_groups_1_0_2 + estimate_1_groups_1_0_3;
-  assign \$318  = estimate_1_groups_1_1_0 + estimate_1_groups_1_1_1;
-  assign \$319  = estimate_1_groups_1_1_2 + estimate_1_groups_1_1_3;
-  assign \$320  = estimate_1_groups_1_2_0 + estimate_1_groups_1_2_1;
-  assign \$321  = estimate_1_groups_1_2_2 + estimate_1_groups_1_2_3;
-  assign \$322  = estimate_1_groups_1_3_0 + estimate_1_groups_1_3_1;
-  assign \$323  = estimate_1_groups_1_3_2 + estimate_1_groups_1_3_3;
-  assign \$324  = estimate_1_groups_2_0_0 + estimate_1_groups_2_0_1;
-  assign \$325  = estimate_1_groups_2_1_0 + estimate_1_groups_2_1_1;
-  assign \$326  = estimate_1_groups_2_2_0 + estimate_1_groups_2_2_1;
-  assign \$327  = estimate_1_groups_2_3_0 + estimate_1_groups_2_3_1;
-  assign \$328  = ~ estimate_1_groups_3_0_0[9];
-  assign \$329  = ~ estimate_1_groups_3_0_0[9];
-  assign \$331  = ~ estimate_1_groups_3_1_0[9];
-  assign \$332  = $signed(\$330 ) + $signed({ \$331 , estimate_1_groups_3_1_0[8:0] });
-  assign \$333  = ~ estimate_1_groups_3_2_0[9];
-  assign \$334  = ~ estimate_1_groups_3_2_0[9];
-  assign \$336  = ~ estimate_1_groups_3_3_0[9];
-  assign \$337  = $signed(\$335 ) - $signed({ \$336 , estimate_1_groups_3_3_0[8:0] });
-  assign \$339  = $signed(\$338 ) + $signed(estimate_1_planes_0_1);
-  assign \$340  = estimate_2_plane_0_entry_0 + estimate_2_plane_0_entry_1;
-  assign \$341  = estimate_2_plane_0_entry_2 + estimate_2_plane_0_entry_3;
-  assign \$342  = estimate_2_plane_0_entry_4 + estimate_2_plane_0_entry_5;
-  assign \$343  = estimate_2_plane_0_entry_6 + estimate_2_plane_0_entry_7;
-  assign \$344  = estimate_2_plane_0_entry_8 + estimate_2_plane_0_entry_9;
-  assign \$345  = estimate_2_plane_0_entry_10 + estimate_2_plane_0_entry_11;
-  assign \$346  = estimate_2_plane_0_entry_12 + estimate_2_plane_0_entry_13;
-  assign \$347  = estimate_2_plane_0_entry_14 + estimate_2_plane_0_entry_15;
-  assign \$348  = estimate_2_plane_1_entry_0 + estimate_2_plane_1_entry_1;
-  assign \$349  = estimate_2_plane_1_entry_2 + estimate_2_plane_1_entry_3;
-  assign \$350  = estimate_2_plane_1_entry_4 + estimate_2_plane_1_entry_5;
-  assign \$351  = estimate_2_plane_1_entry_6 + estimate_2_plane_1_entry_7;
-  assign \$352  = estimate_2_plane_1_entry_8 + estimate_2_plane_1_entry_9;
-  assign \$353  = estimate_2_plane_1_entry_10 + estimate_2_plane_1_entry_11;
-  assign \$354  = estimate_2_plane_1_entry_12 + estimate_2_plane_1_entry_13;
-  assign \$355  = estimate_2_plane_1_entry_14 + estimate_2_plane_1_entry_15;
-  assign \$356  = estimate_2_plane_2_entry_0 + estimate_2_plane_2_entry_1;
-  assign \$357  = estimate_2_plane_2_entry_2 + estimate_2_plane_2_entry_3;
-  assign \$358  = estimate_2_plane_2_entry_4 + estimate_2_plane_2_entry_5;
-  assign \$359  = estimate_2_plane_2_entry_6 + estimate_2_plane_2_entry_7;
-  assign \$360  = estimate_2_plane_2_entry_8 + estimate_2_plane_2_entry_9;
-  assign \$361  = estimate_2_plane_2_entry_10 + estimate_2_plane_2_entry_11;
-  assign \$362  = estimate_2_plane_2_entry_12 + estimate_2_plane_2_entry_13;
-  assign \$363  = estimate_2_plane_2_entry_14 + estimate_2_plane_2_entry_15;
-  assign \$364  = estimate_2_plane_3_entry_0 + estimate_2_plane_3_entry_1;
-  assign \$365  = estimate_2_plane_3_entry_2 + estimate_2_plane_3_entry_3;
-  assign \$366  = estimate_2_plane_3_entry_4 + estimate_2_plane_3_entry_5;
-  assign \$367  = estimate_2_plane_3_entry_6 + estimate_2_plane_3_entry_7;
-  assign \$368  = estimate_2_plane_3_entry_8 + estimate_2_plane_3_entry_9;
-  assign \$369  = estimate_2_plane_3_entry_10 + estimate_2_plane_3_entry_11;
-  assign \$370  = estimate_2_plane_3_entry_12 + estimate_2_plane_3_entry_13;
-  assign \$371  = estimate_2_plane_3_entry_14 + estimate_2_plane_3_entry_15;
-  assign \$372  = estimate_2_groups_0_0_0 + estimate_2_groups_0_0_1;
-  assign \$373  = estimate_2_groups_0_0_2 + estimate_2_groups_0_0_3;
-  assign \$374  = estimate_2_groups_0_0_4 + estimate_2_groups_0_0_5;
-  assign \$375  = estimate_2_groups_0_0_6 + estimate_2_groups_0_0_7;
-  assign \$376  = estimate_2_groups_0_1_0 + estimate_2_groups_0_1_1;
-  assign \$377  = estimate_2_groups_0_1_2 + estimate_2_groups_0_1_3;
-  assign \$378  = estimate_2_groups_0_1_4 + estimate_2_groups_0_1_5;
-  assign \$379  = estimate_2_groups_0_1_6 + estimate_2_groups_0_1_7;
-  assign \$380  = estimate_2_groups_0_2_0 + estimate_2_groups_0_2_1;
-  assign \$381  = estimate_2_groups_0_2_2 + estimate_2_groups_0_2_3;
-  assign \$382  = estimate_2_groups_0_2_4 + estimate_2_groups_0_2_5;
-  assign \$383  = estimate_2_groups_0_2_6 + estimate_2_groups_0_2_7;
-  assign \$384  = estimate_2_groups_0_3_0 + estimate_2_groups_0_3_1;
-  assign \$385  = estimate_2_groups_0_3_2 + estimate_2_groups_0_3_3;
-  assign \$386  = estimate_2_groups_0_3_4 + estimate_2_groups_0_3_5;
-  assign \$387  = estimate_2_groups_0_3_6 + estimate_2_groups_0_3_7;
-  assign \$388  = estimate_2_groups_1_0_0 + estimate_2_groups_1_0_1;
-  assign \$389  = estimate_2_groups_1_0_2 + estimate_2_groups_1_0_3;
-  assign \$390  = estimate_2_groups_1_1_0 + estimate_2_groups_1_1_1;
-  assign \$391  = estimate_2_groups_1_1_2 + estimate_2_groups_1_1_3;
-  assign \$392  = estimate_2_groups_1_2_0 + estimate_2_groups_1_2_1;
-  assign \$393  = estimate_2_groups_1_2_2 + estimate_2_groups_1_2_3;
-  assign \$394  = estimate_2_groups_1_3_0 + estimate_2_groups_1_3_1;
-  assign \$395  = estimate_2_groups_1_3_2 + estimate_2_groups_1_3_3;
-  assign \$396  = estimate_2_groups_2_0_0 + estimate_2_groups_2_0_1;
-  assign \$397  = estimate_2_groups_2_1_0 + estimate_2_groups_2_1_1;
-  assign \$398  = estimate_2_groups_2_2_0 + estimate_2_groups_2_2_1;
-  assign \$399  = estimate_2_groups_2_3_0 + estimate_2_groups_2_3_1;
-  assign \$400  = ~ estimate_2_groups_3_0_0[9];
-  assign \$401  = ~ estimate_2_groups_3_0_0[9];
-  assign \$403  = ~ estimate_2_groups_3_1_0[9];
-  assign \$404  = $signed(\$402 ) + $signed({ \$403 , estimate_2_groups_3_1_0[8:0] });
-  assign \$405  = ~ estimate_2_groups_3_2_0[9];
-  assign \$406  = ~ estimate_2_groups_3_2_0[9];
-  assign \$408  = ~ estimate_2_groups_3_3_0[9];
-  assign \$409  = $signed(\$407 ) - $signed({ \$408 , estimate_2_groups_3_3_0[8:0] });
-  assign \$411  = $signed(\$410 ) + $signed(estimate_2_planes_0_1);
-  assign \$412  = estimate_3_plane_0_entry_0 + estimate_3_plane_0_entry_1;
-  assign \$413  = estimate_3_plane_0_entry_2 + estimate_3_plane_0_entry_3;
-  assign \$414  = estimate_3_plane_0_entry_4 + estimate_3_plane_0_entry_5;
-  assign \$415  = estimate_3_plane_0_entry_6 + estimate_3_plane_0_entry_7;
-  assign \$416  = estimate_3_plane_0_entry_8 + estimate_3_plane_0_entry_9;
-  assign \$417  = estimate_3_plane_0_entry_10 + estimate_3_plane_0_entry_11;
-  assign \$418  = estimate_3_plane_0_entry_12 + estimate_3_plane_0_entry_13;
-  assign \$419  = estimate_3_plane_0_entry_14 + estimate_3_plane_0_entry_15;
-  assign \$420  = estimate_3_plane_1_entry_0 + estimate_3_plane_1_entry_1;
-  assign \$421  = estimate_3_plane_1_entry_2 + estimate_3_plane_1_entry_3;
-  assign \$422  = estimate_3_plane_1_entry_4 + estimate_3_plane_1_entry_5;
-  assign \$423  = estimate_3_plane_1_entry_6 + estimate_3_plane_1_entry_7;
-  assign \$424  = estimate_3_plane_1_entry_8 + estimate_3_plane_1_entry_9;
-  assign \$425  = estimate_3_plane_1_entry_10 + estimate_3_plane_1_entry_11;
-  assign \$426  = estimate_3_plane_1_entry_12 + estimate_3_plane_1_entry_13;
-  assign \$427  = estimate_3_plane_1_entry_14 + estimate_3_plane_1_entry_15;
-  assign \$428  = estimate_3_plane_2_entry_0 + estimate_3_plane_2_entry_1;
-  assign \$429  = estimate_3_plane_2_entry_2 + estimate_3_plane_2_entry_3;
-  assign \$430  = estimate_3_plane_2_entry_4 + estimate_3_plane_2_entry_5;
-  assign \$431  = estimate_3_plane_2_entry_6 + estimate_3_plane_2_entry_7;
-  assign \$432  = estimate_3_plane_2_entry_8 + estimate_3_plane_2_entry_9;
-  assign \$433  = estimate_3_plane_2_entry_10 + estimate_3_plane_2_entry_11;
-  assign \$434  = estimate_3_plane_2_entry_12 + estimate_3_plane_2_entry_13;
-  assign \$435  = estimate_3_plane_2_entry_14 + estimate_3_plane_2_entry_15;
-  assign \$436  = estimate_3_plane_3_entry_0 + estimate_3_plane_3_entry_1;
-  assign \$437  = estimate_3_plane_3_entry_2 + estimate_3_plane_3_entry_3;
-  assign \$438  = estimate_3_plane_3_entry_4 + estimate_3_plane_3_entry_5;
-  assign \$439  = estimate_3_plane_3_entry_6 + estimate_3_plane_3_entry_7;
-  assign \$440  = estimate_3_plane_3_entry_8 + estimate_3_plane_3_entry_9;
-  assign \$441  = estimate_3_plane_3_entry_10 + estimate_3_plane_3_entry_11;
-  assign \$442  = estimate_3_plane_3_entry_12 + estimate_3_plane_3_entry_13;
-  assign \$443  = estimate_3_plane_3_entry_14 + estimate_3_plane_3_entry_15;
-  assign \$444  = estimate_3_groups_0_0_0 + estimate_3_groups_0_0_1;
-  assign \$445  = estimate_3_groups_0_0_2 + estimate_3_groups_0_0_3;
-  assign \$446  = estimate_3_groups_0_0_4 + estimate_3_groups_0_0_5;
-  assign \$447  = estimate_3_groups_0_0_6 + estimate_3_groups_0_0_7;
-  assign \$448  = estimate_3_groups_0_1_0 + estimate_3_groups_0_1_1;
-  assign \$449  = estimate_3_groups_0_1_2 + estimate_3_groups_0_1_3;
-  assign \$450  = estimate_3_groups_0_1_4 + estimate_3_groups_0_1_5;
-  assign \$451  = estimate_3_groups_0_1_6 + estimate_3_groups_0_1_7;
-  assign \$452  = estimate_3_groups_0_2_0 + estimate_3_groups_0_2_1;
-  assign \$453  = estimate_3_groups_0_2_2 + estimate_3_groups_0_2_3;
-  assign \$454  = estimate_3_groups_0_2_4 + estimate_3_groups_0_2_5;
-  assign \$455  = estimate_3_groups_0_2_6 + estimate_3_groups_0_2_7;
-  assign \$456  = estimate_3_groups_0_3_0 + estimate_3_groups_0_3_1;
-  assign \$457  = estimate_3_groups_0_3_2 + estimate_3_groups_0_3_3;
-  assign \$458  = estimate_3_groups_0_3_4 + estimate_3_groups_0_3_5;
-  assign \$459  = estimate_3_groups_0_3_6 + estimate_3_groups_0_3_7;
-  assign \$460  = estimate_3_groups_1_0_0 + estimate_3_groups_1_0_1;
-  assign \$461  = estimate_3_groups_1_0_2 + estimate_3_groups_1_0_3;
-  assign \$462  = estimate_3_groups_1_1_0 + estimate_3_groups_1_1_1;
-  assign \$463  = estimate_3_groups_1_1_2 + estimate_3_groups_1_1_3;
-  assign \$464  = estimate_3_groups_1_2_0 + estimate_3_groups_1_2_1;
-  assign \$465  = estimate_3_groups_1_2_2 + estimate_3_groups_1_2_3;
-  assign \$466  = estimate_3_groups_1_3_0 + estimate_3_groups_1_3_1;
-  assign \$467  = estimate_3_groups_1_3_2 + estimate_3_groups_1_3_3;
-  assign \$468  = estimate_3_groups_2_0_0 + estimate_3_groups_2_0_1;
-  assign \$469  = estimate_3_groups_2_1_0 + estimate_3_groups_2_1_1;
-  assign \$470  = estimate_3_groups_2_2_0 + estimate_3_groups_2_2_1;
-  assign \$471  = estimate_3_groups_2_3_0 + estimate_3_groups_2_3_1;
-  assign \$472  = ~ estimate_3_groups_3_0_0[9];
-  assign \$473  = ~ estimate_3_groups_3_0_0[9];
-  assign \$475  = ~ estimate_3_groups_3_1_0[9];
-  assign \$476  = $signed(\$474 ) + $signed({ \$475 , estimate_3_groups_3_1_0[8:0] });
-  assign \$477  = ~ estimate_3_groups_3_2_0[9];
-  assign \$478  = ~ estimate_3_groups_3_2_0[9];
-  assign \$480  = ~ estimate_3_groups_3_3_0[9];
-  assign \$481  = $signed(\$479 ) - $signed({ \$480 , estimate_3_groups_3_3_0[8:0] });
-  assign \$483  = $signed(\$482 ) + $signed(estimate_3_planes_0_1);
-  assign \$484  = estimate_4_plane_0_entry_0 + estimate_4_plane_0_entry_1;
-  assign \$485  = estimate_4_plane_0_entry_2 + estimate_4_plane_0_entry_3;
-  assign \$486  = estimate_4_plane_0_entry_4 + estimate_4_plane_0_entry_5;
-  assign \$487  = estimate_4_plane_0_entry_6 + estimate_4_plane_0_entry_7;
-  assign \$488  = estimate_4_plane_0_entry_8 + estimate_4_plane_0_entry_9;
-  assign \$489  = estimate_4_plane_0_entry_10 + estimate_4_plane_0_entry_11;
-  assign \$490  = estimate_4_plane_0_entry_12 + estimate_4_plane_0_entry_13;
-  assign \$491  = estimate_4_plane_0_entry_14 + estimate_4_plane_0_entry_15;
-  assign \$492  = estimate_4_plane_1_entry_0 + estimate_4_plane_1_entry_1;
-  assign \$493  = estimate_4_plane_1_entry_2 + estimate_4_plane_1_entry_3;
-  assign \$494  = estimate_4_plane_1_entry_4 + estimate_4_plane_1_entry_5;
-  assign \$495  = estimate_4_plane_1_entry_6 + estimate_4_plane_1_entry_7;
-  assign \$496  = estimate_4_plane_1_entry_8 + estimate_4_plane_1_entry_9;
-  assign \$497  = estimate_4_plane_1_entry_10 + estimate_4_plane_1_entry_11;
-  assign \$498  = estimate_4_plane_1_entry_12 + estimate_4_plane_1_entry_13;
-  assign \$499  = estimate_4_plane_1_entry_14 + estimate_4_plane_1_entry_15;
-  assign \$500  = estimate_4_plane_2_entry_0 + estimate_4_plane_2_entry_1;
-  assign \$501  = estimate_4_plane_2_entry_2 + estimate_4_plane_2_entry_3;
-  assign \$502  = estimate_4_plane_2_entry_4 + estimate_4_plane_2_entry_5;
-  assign \$503  = estimate_4_plane_2_entry_6 + estimate_4_plane_2_entry_7;
-  assign \$504  = estimate_4_plane_2_entry_8 + estimate_4_plane_2_entry_9;
-  assign \$505  = estimate_4_plane_2_entry_10 + estimate_4_plane_2_entry_11;
-  assign \$506  = estimate_4_plane_2_entry_12 + estimate_4_plane_2_entry_13;
-  assign \$507  = estimate_4_plane_2_entry_14 + estimate_4_plane_2_entry_15;
-  assign \$508  = estimate_4_plane_3_entry_0 + estimate_4_plane_3_entry_1;
-  assign \$509  = estimate_4_plane_3_entry_2 + estimate_4_plane_3_entry_3;
-  assign \$510  = estimate_4_plane_3_entry_4 + estimate_4_plane_3_entry_5;
-  assign \$511  = estimate_4_plane_3_entry_6 + estimate_4_plane_3_entry_7;
-  assign \$512  = estimate_4_plane_3_entry_8 + estimate_4_plane_3_entry_9;
-  assign \$513  = estimate_4_plane_3_entry_10 + estimate_4_plane_3_entry_11;
-  assign \$514  = estimate_4_plane_3_entry_12 + estimate_4_plane_3_entry_13;
-  assign \$515  = estimate_4_plane_3_entry_14 + estimate_4_plane_3_entry_15;
-  assign \$516  = estimate_4_groups_0_0_0 + estimate_4_groups_0_0_1;
-  assign \$517  = estimate_4_groups_0_0_2 + estimate_4_groups_0_0_3;
-  assign \$518  = estimate_4_groups_0_0_4 + estimate_4_groups_0_0_5;
-  assign \$519  = estimate_4_groups_0_0_6 + estimate_4_groups_0_0_7;
-  assign \$520  = estimate_4_groups_0_1_0 + estimate_4_groups_0_1_1;
-  assign \$521  = estimate_4_groups_0_1_2 + estimate_4_groups_0_1_3;
-  assign \$522  = estimate_4_groups_0_1_4 + estimate_4_groups_0_1_5;
-  assign \$523  = estimate_4_groups_0_1_6 + estimate_4_groups_0_1_7;
-  assign \$524  = estimate_4_groups_0_2_0 + estimate_4_groups_0_2_1;
-  assign \$525  = estimate_4_groups_0_2_2 + estimate_4_groups_0_2_3;
-  assign \$526  = estimate_4_groups_0_2_4 + estimate_4_groups_0_2_5;
-  assign \$527  = estimate_4_groups_0_2_6 + estimate_4_groups_0_2_7;
-  assign \$528  = estimate_4_groups_0_3_0 + estimate_4_groups_0_3_1;
-  assign \$529  = estimate_4_groups_0_3_2 + estimate_4_groups_0_3_3;
-  assign \$530  = estimate_4_groups_0_3_4 + estimate_4_groups_0_3_5;
-  assign \$531  = estimate_4_groups_0_3_6 + estimate_4_groups_0_3_7;
-  assign \$532  = estimate_4_groups_1_0_0 + estimate_4_groups_1_0_1;
-  assign \$533  = estimate_4_groups_1_0_2 + estimate_4_groups_1_0_3;
-  assign \$534  = estimate_4_groups_1_1_0 + estimate_4_groups_1_1_1;
-  assign \$535  = estimate_4_groups_1_1_2 + estimate_4_groups_1_1_3;
-  assign \$536  = estimate_4_groups_1_2_0 + estimate_4_groups_1_2_1;
-  assign \$537  = estimate_4_groups_1_2_2 + estimate_4_groups_1_2_3;
-  assign \$538  = estimate_4_groups_1_3_0 + estimate_4_groups_1_3_1;
-  assign \$539  = estimate_4_groups_1_3_2 + estimate_4_groups_1_3_3;
-  assign \$540  = estimate_4_groups_2_0_0 + estimate_4_groups_2_0_1;
-  assign \$541  = estimate_4_groups_2_1_0 + estimate_4_groups_2_1_1;
-  assign \$542  = estimate_4_groups_2_2_0 + estimate_4_groups_2_2_1;
-  assign \$543  = estimate_4_groups_2_3_0 + estimate_4_groups_2_3_1;
-  assign \$544  = ~ estimate_4_groups_3_0_0[9];
-  assign \$545  = ~ estimate_4_groups_3_0_0[9];
-  assign \$547  = ~ estimate_4_groups_3_1_0[9];
-  assign \$548  = $signed(\$546 ) + $signed({ \$547 , estimate_4_groups_3_1_0[8:0] });
-  assign \$549  = ~ estimate_4_groups_3_2_0[9];
-  assign \$550  = ~ estimate_4_groups_3_2_0[9];
-  assign \$552  = ~ estimate_4_groups_3_3_0[9];
-  assign \$553  = $signed(\$551 ) - $signed({ \$552 , estimate_4_groups_3_3_0[8:0] });
-  assign \$555  = $signed(\$554 ) + $signed(estimate_4_planes_0_1);
-  assign \$556  = estimate_5_plane_0_entry_0 + estimate_5_plane_0_entry_1;
-  assign \$557  = estimate_5_plane_0_entry_2 + estimate_5_plane_0_entry_3;
-  assign \$558  = estimate_5_plane_0_entry_4 + estimate_5_plane_0_entry_5;
-  assign \$559  = estimate_5_plane_0_entry_6 + estimate_5_plane_0_entry_7;
-  assign \$560  = estimate_5_plane_0_entry_8 + estimate_5_plane_0_entry_9;
-  assign \$561  = estimate_5_plane_0_entry_10 + estimate_5_plane_0_entry_11;
-  assign \$562  = estimate_5_plane_0_entry_12 + estimate_5_plane_0_entry_13;
-  assign \$563  = estimate_5_plane_0_entry_14 + estimate_5_plane_0_entry_15;
-  assign \$564  = estimate_5_plane_1_entry_0 + estimate_5_plane_1_entry_1;
-  assign \$565  = estimate_5_plane_1_entry_2 + estimate_5_plane_1_entry_3;
-  assign \$566  = estimate_5_plane_1_entry_4 + estimate_5_plane_1_entry_5;
-  assign \$567  = estimate_5_plane_1_entry_6 + estimate_5_plane_1_entry_7;
-  assign \$568  = estimate_5_plane_1_entry_8 + estimate_5_plane_1_entry_9;
-  assign \$569  = estimate_5_plane_1_entry_10 + estimate_5_plane_1_entry_11;
-  assign \$570  = estimate_5_plane_1_entry_12 + estimate_5_plane_1_entry_13;
-  assign \$571  = estimate_5_plane_1_entry_14 + estimate_5_plane_1_entry_15;
-  assign \$572  = estimate_5_plane_2_entry_0 + estimate_5_plane_2_entry_1;
-  assign \$573  = estimate_5_plane_2_entry_2 + estimate_5_plane_2_entry_3;
-  assign \$574  = estimate_5_plane_2_entry_4 + estimate_5_plane_2_entry_5;
-  assign \$575  = estimate_5_plane_2_entry_6 + estimate_5_plane_2_entry_7;
-  assign \$576  = estimate_5_plane_2_entry_8 + estimate_5_plane_2_entry_9;
-  assign \$577  = estimate_5_plane_2_entry_10 + estimate_5_plane_2_entry_11;
-  assign \$578  = estimate_5_plane_2_entry_12 + estimate_5_plane_2_entry_13;
-  assign \$579  = estimate_5_plane_2_entry_14 + estimate_5_plane_2_entry_15;
-  assign \$580  = estimate_5_plane_3_entry_0 + estimate_5_plane_3_entry_1;
-  assign \$581  = estimate_5_plane_3_entry_2 + estimate_5_plane_3_entry_3;
-  assign \$582  = estimate_5_plane_3_entry_4 + estimate_5_plane_3_entry_5;
-  assign \$583  = estimate_5_plane_3_entry_6 + estimate_5_plane_3_entry_7;
-  assign \$584  = estimate_5_plane_3_entry_8 + estimate_5_plane_3_entry_9;
-  assign \$585  = estimate_5_plane_3_entry_10 + estimate_5_plane_3_entry_11;
-  assign \$586  = estimate_5_plane_3_entry_12 + estimate_5_plane_3_entry_13;
-  assign \$587  = estimate_5_plane_3_entry_14 + estimate_5_plane_3_entry_15;
-  assign \$588  = estimate_5_groups_0_0_0 + estimate_5_groups_0_0_1;
-  assign \$589  = estimate_5_groups_0_0_2 + estimate_5_groups_0_0_3;
-  assign \$590  = estimate_5_groups_0_0_4 + estimate_5_groups_0_0_5;
-  assign \$591  = estimate_5_groups_0_0_6 + estimate_5_groups_0_0_7;
-  assign \$592  = estimate_5_groups_0_1_0 + estimate_5_groups_0_1_1;
-  assign \$593  = estimate_5_groups_0_1_2 + estimate_5_groups_0_1_3;
-  assign \$594  = estimate_5_groups_0_1_4 + estimate_5_groups_0_1_5;
-  assign \$595  = estimate_5_groups_0_1_6 + estimate_5_groups_0_1_7;
-  assign \$596  = estimate_5_groups_0_2_0 + estimate_5_groups_0_2_1;
-  assign \$597  = estimate_5_groups_0_2_2 + estimate_5_groups_0_2_3;
-  assign \$598  = estimate_5_groups_0_2_4 + estimate_5_groups_0_2_5;
-  assign \$599  = estimate_5_groups_0_2_6 + estimate_5_groups_0_2_7;
-  assign \$600  = estimate_5_groups_0_3_0 + estimate_5_groups_0_3_1;
-  assign \$601  = estimate_5_groups_0_3_2 + estimate_5_groups_0_3_3;
-  assign \$602  = estimate_5_groups_0_3_4 + estimate_5_groups_0_3_5;
-  assign \$603  = estimate_5_groups_0_3_6 + estimate_5_groups_0_3_7;
-  assign \$604  = estimate_5_groups_1_0_0 + estimate_5_groups_1_0_1;
-  assign \$605  = estimate_5_groups_1_0_2 + estimate_5_groups_1_0_3;
-  assign \$606  = estimate_5_groups_1_1_0 + estimate_5_groups_1_1_1;
-  assign \$607  = estimate_5_groups_1_1_2 + estimate_5_groups_1_1_3;
-  assign \$608  = estimate_5_groups_1_2_0 + estimate_5_groups_1_2_1;
-  assign \$609  = estimate_5_groups_1_2_2 + estimate_5_groups_1_2_3;
-  assign \$610  = estimate_5_groups_1_3_0 + estimate_5_groups_1_3_1;
-  assign \$611  = estimate_5_groups_1_3_2 + estimate_5_groups_1_3_3;
-  assign \$612  = estimate_5_groups_2_0_0 + estimate_5_groups_2_0_1;
-  assign \$613  = estimate_5_groups_2_1_0 + estimate_5_groups_2_1_1;
-  assign \$614  = estimate_5_groups_2_2_0 + estimate_5_groups_2_2_1;
-  assign \$615  = estimate_5_groups_2_3_0 + estimate_5_groups_2_3_1;
-  assign \$616  = ~ estimate_5_groups_3_0_0[9];
-  assign \$617  = ~ estimate_5_groups_3_0_0[9];
-  assign \$619  = ~ estimate_5_groups_3_1_0[9];
-  assign \$620  = $signed(\$618 ) + $signed({ \$619 , estimate_5_groups_3_1_0[8:0] });
-  assign \$621  = ~ estimate_5_groups_3_2_0[9];
-  assign \$622  = ~ estimate_5_groups_3_2_0[9];
-  assign \$624  = ~ estimate_5_groups_3_3_0[9];
-  assign \$625  = $signed(\$623 ) - $signed({ \$624 , estimate_5_groups_3_3_0[8:0] });
-  assign \$627  = $signed(\$626 ) + $signed(estimate_5_planes_0_1);
-  assign \$628  = estimate_6_plane_0_entry_0 + estimate_6_plane_0_entry_1;
-  assign \$629  = estimate_6_plane_0_entry_2 + estimate_6_plane_0_entry_3;
-  assign \$630  = estimate_6_plane_0_entry_4 + estimate_6_plane_0_entry_5;
-  assign \$631  = estimate_6_plane_0_entry_6 + estimate_6_plane_0_entry_7;
-  assign \$632  = estimate_6_plane_0_entry_8 + estimate_6_plane_0_entry_9;
-  assign \$633  = estimate_6_plane_0_entry_10 + estimate_6_plane_0_entry_11;
-  assign \$634  = estimate_6_plane_0_entry_12 + estimate_6_plane_0_entry_13;
-  assign \$635  = estimate_6_plane_0_entry_14 + estimate_6_plane_0_entry_15;
-  assign \$636  = estimate_6_plane_1_entry_0 + estimate_6_plane_1_entry_1;
-  assign \$637  = estimate_6_plane_1_entry_2 + estimate_6_plane_1_entry_3;
-  assign \$638  = estimate_6_plane_1_entry_4 + estimate_6_plane_1_entry_5;
-  assign \$639  = estimate_6_plane_1_entry_6 + estimate_6_plane_1_entry_7;
-  assign \$640  = estimate_6_plane_1_entry_8 + estimate_6_plane_1_entry_9;
-  assign \$641  = estimate_6_plane_1_entry_10 + estimate_6_plane_1_entry_11;
-  assign \$642  = estimate_6_plane_1_entry_12 + estimate_6_plane_1_entry_13;
-  assign \$643  = estimate_6_plane_1_entry_14 + estimate_6_plane_1_entry_15;
-  assign \$644  = estimate_6_plane_2_entry_0 + estimate_6_plane_2_entry_1;
-  assign \$645  = estimate_6_plane_2_entry_2 + estimate_6_plane_2_entry_3;
-  assign \$646  = estimate_6_plane_2_entry_4 + estimate_6_plane_2_entry_5;
-  assign \$647  = estimate_6_plane_2_entry_6 + estimate_6_plane_2_entry_7;
-  assign \$648  = estimate_6_plane_2_entry_8 + estimate_6_plane_2_entry_9;
-  assign \$649  = estimate_6_plane_2_entry_10 + estimate_6_plane_2_entry_11;
-  assign \$650  = estimate_6_plane_2_entry_12 + estimate_6_plane_2_entry_13;
-  assign \$651  = estimate_6_plane_2_entry_14 + estimate_6_plane_2_entry_15;
-  assign \$652  = estimate_6_plane_3_entry_0 + estimate_6_plane_3_entry_1;
-  assign \$653  = estimate_6_plane_3_entry_2 + estimate_6_plane_3_entry_3;
-  assign \$654  = estimate_6_plane_3_entry_4 + estimate_6_plane_3_entry_5;
-  assign \$655  = estimate_6_plane_3_entry_6 + estimate_6_plane_3_entry_7;
-  assign \$656  = estimate_6_plane_3_entry_8 + estimate_6_plane_3_entry_9;
-  assign \$657  = estimate_6_plane_3_entry_10 + estimate_6_plane_3_entry_11;
-  assign \$658  = estimate_6_plane_3_entry_12 + estimate_6_plane_3_entry_13;
-  assign \$659  = estimate_6_plane_3_entry_14 + estimate_6_plane_3_entry_15;
-  assign \$660  = estimate_6_groups_0_0_0 + estimate_6_groups_0_0_1;
-  assign \$661  = estimate_6_groups_0_0_2 + estimate_6_groups_0_0_3;
-  assign \$662  = estimate_6_groups_0_0_4 + estimate_6_groups_0_0_5;
-  assign \$663  = estimate_6_groups_0_0_6 + estimate_6_groups_0_0_7;
-  assign \$664  = estimate_6_groups_0_1_0 + estimate_6_groups_0_1_1;
-  assign \$665  = estimate_6_groups_0_1_2 + estimate_6_groups_0_1_3;
-  assign \$666  = estimate_6_groups_0_1_4 + estimate_6_groups_0_1_5;
-  assign \$667  = estimate_6_groups_0_1_6 + estimate_6_groups_0_1_7;
-  assign \$668  = estimate_6_groups_0_2_0 + estimate_6_groups_0_2_1;
-  assign \$669  = estimate_6_groups_0_2_2 + estimate_6_groups_0_2_3;
-  assign \$670  = estimate_6_groups_0_2_4 + estimate_6_groups_0_2_5;
-  assign \$671  = estimate_6_groups_0_2_6 + estimate_6_groups_0_2_7;
-  assign \$672  = estimate_6_groups_0_3_0 + estimate_6_groups_0_3_1;
-  assign \$673  = estimate_6_groups_0_3_2 + estimate_6_groups_0_3_3;
-  assign \$674  = estimate_6_groups_0_3_4 + estimate_6_groups_0_3_5;
-  assign \$675  = estimate_6_groups_0_3_6 + estimate_6_groups_0_3_7;
-  assign \$676  = estimate_6_groups_1_0_0 + estimate_6_groups_1_0_1;
-  assign \$677  = estimate_6_groups_1_0_2 + estimate_6_groups_1_0_3;
-  assign \$678  = estimate_6_groups_1_1_0 + estimate_6_groups_1_1_1;
-  assign \$679  = estimate_6_groups_1_1_2 + estimate_6_groups_1_1_3;
-  assign \$680  = estimate_6_groups_1_2_0 + estimate_6_groups_1_2_1;
-  assign \$681  = estimate_6_groups_1_2_2 + estimate_6_groups_1_2_3;
-  assign \$682  = estimate_6_groups_1_3_0 + estimate_6_groups_1_3_1;
-  assign \$683  = estimate_6_groups_1_3_2 + estimate_6_groups_1_3_3;
-  assign \$684  = estimate_6_groups_2_0_0 + estimate_6_groups_2_0_1;
-  assign \$685  = estimate_6_groups_2_1_0 + estimate_6_groups_2_1_1;
-  assign \$686  = estimate_6_groups_2_2_0 + estimate_6_groups_2_2_1;
-  assign \$687  = estimate_6_groups_2_3_0 + estimate_6_groups_2_3_1;
-  assign \$688  = ~ estimate_6_groups_3_0_0[9];
-  assign \$689  = ~ estimate_6_groups_3_0_0[9];
-  assign \$691  = ~ estimate_6_groups_3_1_0[9];
-  assign \$692  = $signed(\$690 ) + $signed({ \$691 , estimate_6_groups_3_1_0[8:0] });
-  assign \$693  = ~ estimate_6_groups_3_2_0[9];
-  assign \$694  = ~ estimate_6_groups_3_2_0[9];
-  assign \$696  = ~ estimate_6_groups_3_3_0[9];
-  assign \$697  = $signed(\$695 ) - $signed({ \$696 , estimate_6_groups_3_3_0[8:0] });
-  assign \$699  = $signed(\$698 ) + $signed(estimate_6_planes_0_1);
-  assign \$700  = estimate_7_plane_0_entry_0 + estimate_7_plane_0_entry_1;
-  assign \$701  = estimate_7_plane_0_entry_2 + estimate_7_plane_0_entry_3;
-  assign \$702  = estimate_7_plane_0_entry_4 + estimate_7_plane_0_entry_5;
-  assign \$703  = estimate_7_plane_0_entry_6 + estimate_7_plane_0_entry_7;
-  assign \$704  = estimate_7_plane_0_entry_8 + estimate_7_plane_0_entry_9;
-  assign \$705  = estimate_7_plane_0_entry_10 + estimate_7_plane_0_entry_11;
-  assign \$706  = estimate_7_plane_0_entry_12 + estimate_7_plane_0_entry_13;
-  assign \$707  = estimate_7_plane_0_entry_14 + estimate_7_plane_0_entry_15;
-  assign \$708  = estimate_7_plane_1_entry_0 + estimate_7_plane_1_entry_1;
-  assign \$709  = estimate_7_plane_1_entry_2 + estimate_7_plane_1_entry_3;
-  assign \$710  = estimate_7_plane_1_entry_4 + estimate_7_plane_1_entry_5;
-  assign \$711  = estimate_7_plane_1_entry_6 + estimate_7_plane_1_entry_7;
-  assign \$712  = estimate_7_plane_1_entry_8 + estimate_7_plane_1_entry_9;
-  assign \$713  = estimate_7_plane_1_entry_10 + estimate_7_plane_1_entry_11;
-  assign \$714  = estimate_7_plane_1_entry_12 + estimate_7_plane_1_entry_13;
-  assign \$715  = estimate_7_plane_1_entry_14 + estimate_7_plane_1_entry_15;
-  assign \$716  = estimate_7_plane_2_entry_0 + estimate_7_plane_2_entry_1;
-  assign \$717  = estimate_7_plane_2_entry_2 + estimate_7_plane_2_entry_3;
-  assign \$718  = estimate_7_plane_2_entry_4 + estimate_7_plane_2_entry_5;
-  assign \$719  = estimate_7_plane_2_entry_6 + estimate_7_plane_2_entry_7;
-  assign \$720  = estimate_7_plane_2_entry_8 + estimate_7_plane_2_entry_9;
-  assign \$721  = estimate_7_plane_2_entry_10 + estimate_7_plane_2_entry_11;
-  assign \$722  = estimate_7_plane_2_entry_12 + estimate_7_plane_2_entry_13;
-  assign \$723  = estimate_7_plane_2_entry_14 + estimate_7_plane_2_entry_15;
-  assign \$724  = estimate_7_plane_3_entry_0 + estimate_7_plane_3_entry_1;
-  assign \$725  = estimate_7_plane_3_entry_2 + estimate_7_plane_3_entry_3;
-  assign \$726  = estimate_7_plane_3_entry_4 + estimate_7_plane_3_entry_5;
-  assign \$727  = estimate_7_plane_3_entry_6 + estimate_7_plane_3_entry_7;
-  assign \$728  = estimate_7_plane_3_entry_8 + estimate_7_plane_3_entry_9;
-  assign \$729  = estimate_7_plane_3_entry_10 + estimate_7_plane_3_entry_11;
-  assign \$730  = estimate_7_plane_3_entry_12 + estimate_7_plane_3_entry_13;
-  assign \$731  = estimate_7_plane_3_entry_14 + estimate_7_plane_3_entry_15;
-  assign \$732  = estimate_7_groups_0_0_0 + estimate_7_groups_0_0_1;
-  assign \$733  = estimate_7_groups_0_0_2 + estimate_7_groups_0_0_3;
-  assign \$734  = estimate_7_groups_0_0_4 + estimate_7_groups_0_0_5;
-  assign \$735  = estimate_7_groups_0_0_6 + estimate_7_groups_0_0_7;
-  assign \$736  = estimate_7_groups_0_1_0 + estimate_7_groups_0_1_1;
-  assign \$737  = estimate_7_groups_0_1_2 + estimate_7_groups_0_1_3;
-  assign \$738  = estimate_7_groups_0_1_4 + estimate_7_groups_0_1_5;
-  assign \$739  = estimate_7_groups_0_1_6 + estimate_7_groups_0_1_7;
-  assign \$740  = estimate_7_groups_0_2_0 + estimate_7_groups_0_2_1;
-  assign \$741  = estimate_7_groups_0_2_2 + estimate_7_groups_0_2_3;
-  assign \$742  = estimate_7_groups_0_2_4 + estimate_7_groups_0_2_5;
-  assign \$743  = estimate_7_groups_0_2_6 + estimate_7_groups_0_2_7;
-  assign \$744  = estimate_7_groups_0_3_0 + estimate_7_groups_0_3_1;
-  assign \$745  = estimate_7_groups_0_3_2 + estimate_7_groups_0_3_3;
-  assign \$746  = estimate_7_groups_0_3_4 + estimate_7_groups_0_3_5;
-  assign \$747  = estimate_7_groups_0_3_6 + estimate_7_groups_0_3_7;
-  assign \$748  = estimate_7_groups_1_0_0 + estimate_7_groups_1_0_1;
-  assign \$749  = estimate_7_groups_1_0_2 + estimate_7_groups_1_0_3;
-  assign \$750  = estimate_7_groups_1_1_0 + estimate_7_groups_1_1_1;
-  assign \$751  = estimate_7_groups_1_1_2 + estimate_7_groups_1_1_3;
-  assign \$752  = estimate_7_groups_1_2_0 + estimate_7_groups_1_2_1;
-  assign \$753  = estimate_7_groups_1_2_2 + estimate_7_groups_1_2_3;
-  assign \$754  = estimate_7_groups_1_3_0 + estimate_7_groups_1_3_1;
-  assign \$755  = estimate_7_groups_1_3_2 + estimate_7_groups_1_3_3;
-  assign \$756  = estimate_7_groups_2_0_0 + estimate_7_groups_2_0_1;
-  assign \$757  = estimate_7_groups_2_1_0 + estimate_7_groups_2_1_1;
-  assign \$758  = estimate_7_groups_2_2_0 + estimate_7_groups_2_2_1;
-  assign \$759  = estimate_7_groups_2_3_0 + estimate_7_groups_2_3_1;
-  assign \$760  = ~ estimate_7_groups_3_0_0[9];
-  assign \$761  = ~ estimate_7_groups_3_0_0[9];
-  assign \$763  = ~ estimate_7_groups_3_1_0[9];
-  assign \$764  = $signed(\$762 ) + $signed({ \$763 , estimate_7_groups_3_1_0[8:0] });
-  assign \$765  = ~ estimate_7_groups_3_2_0[9];
-  assign \$766  = ~ estimate_7_groups_3_2_0[9];
-  assign \$768  = ~ estimate_7_groups_3_3_0[9];
-  assign \$769  = $signed(\$767 ) - $signed({ \$768 , estimate_7_groups_3_3_0[8:0] });
-  assign \$771  = $signed(\$770 ) + $signed(estimate_7_planes_0_1);
-  always @(posedge clk)
-    \$signal$9  <= \$772 ;
-  always @(posedge clk)
-    waiting <= \$773 ;
-  always @(posedge clk)
-    fill_place <= \$774 ;
-  always @(posedge clk)
-    tag_1 <= \$775 ;
-  always @(posedge clk)
-    tag_0 <= \$776 ;
-  always @(posedge clk)
-    take_place <= \$777 ;
-  always @(posedge clk)
-    read_place <= \$778 ;
-  always @(posedge clk)
-    step <= \$779 ;
-  always @(posedge clk)
-    written_1 <= \$780 ;
-  always @(posedge clk)
-    written_2 <= \$781 ;
-  always @(posedge clk)
-    written <= \$782 ;
-  always @(posedge clk)
-    write_enable_1 <= \$783 ;
-  always @(posedge clk)
-    write_enable_2 <= \$784 ;
-  always @(posedge clk)
-    write_port__en <= \$785 ;
-  always @(posedge clk)
-    write_address_1 <= \$786 ;
-  always @(posedge clk)
-    write_address_2 <= \$787 ;
-  always @(posedge clk)
-    write_port__addr <= \$788 ;
-  always @(posedge clk)
-    high_masked_0 <= \$21 ;
-  always @(posedge clk)
-    high_masked_1 <= \$23 ;
-  always @(posedge clk)
-    high_masked_2 <= \$25 ;
-  always @(posedge clk)
-    high_masked_3 <= \$27 ;
-  always @(posedge clk)
-    high_masked_4 <= \$29 ;
-  always @(posedge clk)
-    high_masked_5 <= \$31 ;
-  always @(posedge clk)
-    high_masked_6 <= \$33 ;
-  always @(posedge clk)
-    high_masked_7 <= \$35 ;
-  always @(posedge clk)
-    high_masked_8 <= \$37 ;
-  always @(posedge clk)
-    high_masked_9 <= \$39 ;
-  always @(posedge clk)
-    high_masked_10 <= \$41 ;
-  always @(posedge clk)
-    high_masked_11 <= \$43 ;
-  always @(posedge clk)
-    high_masked_12 <= \$45 ;
-  always @(posedge clk)
-    high_masked_13 <= \$47 ;
-  always @(posedge clk)
-    high_masked_14 <= \$49 ;
-  always @(posedge clk)
-    high_masked_15 <= \$51 ;
-  always @(posedge clk)
-    high_masked_16 <= \$53 ;
-  always @(posedge clk)
-    high_masked_17 <= \$55 ;
-  always @(posedge clk)
-    high_masked_18 <= \$57 ;
-  always @(posedge clk)
-    high_masked_19 <= \$59 ;
-  always @(posedge clk)
-    high_masked_20 <= \$61 ;
-  always @(posedge clk)
-    high_masked_21 <= \$63 ;
-  always @(posedge clk)
-    high_masked_22 <= \$65 ;
-  always @(posedge clk)
-    high_masked_23 <= \$67 ;
-  always @(posedge clk)
-    high_masked_24 <= \$69 ;
-  always @(posedge clk)
-    high_masked_25 <= \$71 ;
-  always @(posedge clk)
-    high_masked_26 <= \$73 ;
-  always @(posedge clk)
-    high_masked_27 <= \$75 ;
-  always @(posedge clk)
-    high_masked_28 <= \$77 ;
-  always @(posedge clk)
-    high_masked_29 <= \$79 ;
-  always @(posedge clk)
-    high_masked_30 <= \$81 ;
-  always @(posedge clk)
-    high_masked_31 <= \$83 ;
-  always @(posedge clk)
-    high_masked_32 <= \$85 ;
-  always @(posedge clk)
-    high_masked_33 <= \$87 ;
-  always @(posedge clk)
-    high_masked_34 <= \$89 ;
-  always @(posedge clk)
-    high_masked_35 <= \$91 ;
-  always @(posedge clk)
-    high_masked_36 <= \$93 ;
-  always @(posedge clk)
-    high_masked_37 <= \$95 ;
-  always @(posedge clk)
-    high_masked_38 <= \$97 ;
-  always @(posedge clk)
-    high_masked_39 <= \$99 ;
-  always @(posedge clk)
-    high_masked_40 <= \$101 ;
-  always @(posedge clk)
-    high_masked_41 <= \$103 ;
-  always @(posedge clk)
-    high_masked_42 <= \$105 ;
-  always @(posedge clk)
-    high_masked_43 <= \$107 ;
-  always @(posedge clk)
-    high_masked_44 <= \$109 ;
-  always @(posedge clk)
-    high_masked_45 <= \$111 ;
-  always @(posedge clk)
-    high_masked_46 <= \$113 ;
-  always @(posedge clk)
-    high_masked_47 <= \$115 ;
-  always @(posedge clk)
-    high_masked_48 <= \$117 ;
-  always @(posedge clk)
-    high_masked_49 <= \$119 ;
-  always @(posedge clk)
-    high_masked_50 <= \$121 ;
-  always @(posedge clk)
-    high_masked_51 <= \$123 ;
-  always @(posedge clk)
-    high_masked_52 <= \$125 ;
-  always @(posedge clk)
-    high_masked_53 <= \$127 ;
-  always @(posedge clk)
-    high_masked_54 <= \$129 ;
-  always @(posedge clk)
-    high_masked_55 <= \$131 ;
-  always @(posedge clk)
-    high_masked_56 <= \$133 ;
-  always @(posedge clk)
-    high_masked_57 <= \$135 ;
-  always @(posedge clk)
-    high_masked_58 <= \$137 ;
-  always @(posedge clk)
-    high_masked_59 <= \$139 ;
-  always @(posedge clk)
-    high_masked_60 <= \$141 ;
-  always @(posedge clk)
-    high_masked_61 <= \$143 ;
-  always @(posedge clk)
-    high_masked_62 <= \$145 ;
-  always @(posedge clk)
-    high_masked_63 <= \$147 ;
-  always @(posedge clk)
-    high_subsets_0_0_0 <= \$148 ;
-  always @(posedge clk)
-    high_subsets_0_0_1 <= \$149 ;
-  always @(posedge clk)
-    high_subsets_0_1_0 <= \$150 ;
-  always @(posedge clk)
-    high_subsets_0_1_1 <= \$151 ;
-  always @(posedge clk)
-    high_subsets_0_2_0 <= \$152 ;
-  always @(posedge clk)
-    high_subsets_0_2_1 <= \$153 ;
-  always @(posedge clk)
-    high_subsets_0_3_0 <= \$154 ;
-  always @(posedge clk)
-    high_subsets_0_3_1 <= \$155 ;
-  always @(posedge clk)
-    high_subsets_0_4_0 <= \$156 ;
-  always @(posedge clk)
-    high_subsets_0_4_1 <= \$157 ;
-  always @(posedge clk)
-    high_subsets_0_5_0 <= \$158 ;
-  always @(posedge clk)
-    high_subsets_0_5_1 <= \$159 ;
-  always @(posedge clk)
-    high_subsets_0_6_0 <= \$160 ;
-  always @(posedge clk)
-    high_subsets_0_6_1 <= \$161 ;
-  always @(posedge clk)
-    high_subsets_0_7_0 <= \$162 ;
-  always @(posedge clk)
-    high_subsets_0_7_1 <= \$163 ;
-  always @(posedge clk)
-    high_subsets_0_8_0 <= \$164 ;
-  always @(posedge clk)
-    high_subsets_0_8_1 <= \$165 ;
-  always @(posedge clk)
-    high_subsets_0_9_0 <= \$166 ;
-  always @(posedge clk)
-    high_subsets_0_9_1 <= \$167 ;
-  always @(posedge clk)
-    high_subsets_0_10_0 <= \$168 ;
-  always @(posedge clk)
-    high_subsets_0_10_1 <= \$169 ;
-  always @(posedge clk)
-    high_subsets_0_11_0 <= \$170 ;
-  always @(posedge clk)
-    high_subsets_0_11_1 <= \$171 ;
-  always @(posedge clk)
-    high_subsets_0_12_0 <= \$172 ;
-  always @(posedge clk)
-    high_subsets_0_12_1 <= \$173 ;
-  always @(posedge clk)
-    high_subsets_0_13_0 <= \$174 ;
-  always @(posedge clk)
-    high_subsets_0_13_1 <= \$175 ;
-  always @(posedge clk)
-    high_subsets_0_14_0 <= \$176 ;
-  always @(posedge clk)
-    high_subsets_0_14_1 <= \$177 ;
-  always @(posedge clk)
-    high_subsets_0_15_0 <= \$178 ;
-  always @(posedge clk)
-    high_subsets_0_15_1 <= \$179 ;
-  always @(posedge clk)
-    write_port__data <= \$180 ;
-  always @(posedge clk)
-    \write_port__data$20  <= \$181 ;
-  always @(posedge clk)
-    \write_port__data$24  <= \$182 ;
-  always @(posedge clk)
-    \write_port__data$28  <= \$183 ;
-  always @(posedge clk)
-    \write_port__data$32  <= \$184 ;
-  always @(posedge clk)
-    \write_port__data$36  <= \$185 ;
-  always @(posedge clk)
-    \write_port__data$40  <= \$186 ;
-  always @(posedge clk)
-    \write_port__data$44  <= \$187 ;
-  always @(posedge clk)
-    \write_port__data$48  <= \$188 ;
-  always @(posedge clk)
-    \write_port__data$52  <= \$189 ;
-  always @(posedge clk)
-    \write_port__data$56  <= \$190 ;
-  always @(posedge clk)
-    \write_port__data$60  <= \$191 ;
-  always @(posedge clk)
-    \write_port__data$64  <= \$192 ;
-  always @(posedge clk)
-    \write_port__data$68  <= \$193 ;
-  always @(posedge clk)
-    \write_port__data$72  <= \$194 ;
-  always @(posedge clk)
-    \write_port__data$76  <= \$195 ;
-  always @(posedge clk)
-    valid_1 <= \$789 ;
-  always @(posedge clk)
-    valid_2 <= \$790 ;
-  always @(posedge clk)
-    valid_3 <= \$791 ;
-  always @(posedge clk)
-    valid_4 <= \$792 ;
-  always @(posedge clk)
-    valid_5 <= \$793 ;
-  always @(posedge clk)
-    valid_6 <= \$794 ;
-  always @(posedge clk)
-    o__valid <= \$795 ;
+  assign \$139  = ~ left;
+  assign \$141  = \$139 [3] ? \$140  : 4'h8;
+  assign \$142  = ~ left;
+  assign \$144  = \$142 [0] ? \$143  : 4'h8;
+  assign \$145  = ~ left;
+  assign \$147  = \$145 [1] ? \$146  : 4'h8;
+  assign \$148  = ~ left;
+  assign \$150  = \$148 [2] ? \$149  : 4'h8;
+  assign \$151  = ~ left;
+  assign \$153  = \$151 [3] ? \$152  : 4'h8;
+  assign \$154  = ~ left;
+  assign \$156  = \$154 [0] ? \$155  : 4'h8;
+  assign \$157  = ~ left;
+  assign \$159  = \$157 [1] ? \$158  : 4'h8;
+  assign \$160  = ~ left;
+  assign \$162  = \$160 [2] ? \$161  : 4'h8;
+  assign \$163  = ~ left;
+  assign \$165  = \$163 [3] ? \$164  : 4'h8;
+  assign \$166  = ~ left;
+  assign \$168  = \$166 [0] ? \$167  : 4'h8;
+  assign \$169  = ~ left;
+  assign \$171  = \$169 [1] ? \$170  : 4'h8;
+  assign \$172  = ~ left;
+  assign \$174  = \$172 [2] ? \$173  : 4'h8;
+  assign \$175  = ~ left;
+  assign \$177  = \$175 [3] ? \$176  : 4'h8;
+  assign \$178  = ~ left;
+  assign \$180  = \$178 [0] ? \$179  : 4'h8;
+  assign \$181  = ~ left;
+  assign \$183  = \$181 [1] ? \$182  : 4'h8;
+  assign \$184  = ~ left;
+  assign \$186  = \$184 [2] ? \$185  : 4'h8;
+  assign \$187  = ~ left;
+  assign \$189  = \$187 [3] ? \$188  : 4'h8;
+  assign \$190  = ~ left;
+  assign \$192  = \$190 [0] ? \$191  : 4'h8;
+  assign \$193  = ~ left;
+  assign \$195  = \$193 [1] ? \$194  : 4'h8;
+  assign \$196  = ~ left;
+  assign \$198  = \$196 [2] ? \$197  : 4'h8;
+  assign \$199  = ~ left;
+  assign \$201  = \$199 [3] ? \$200  : 4'h8;
+  assign \$202  = ~ left;
+  assign \$204  = \$202 [0] ? \$203  : 4'h8;
+  assign \$205  = ~ left;
+  assign \$207  = \$205 [1] ? \$206  : 4'h8;
+  assign \$208  = ~ left;
+  assign \$210  = \$208 [2] ? \$209  : 4'h8;
+  assign \$211  = ~ left;
+  assign \$213  = \$211 [3] ? \$212  : 4'h8;
+  assign \$214  = high_masked_0 + high_masked_1;
+  assign \$215  = high_masked_2 + high_masked_3;
+  assign \$216  = high_masked_4 + high_masked_5;
+  assign \$217  = high_masked_6 + high_masked_7;
+  assign \$218  = high_masked_8 + high_masked_9;
+  assign \$219  = high_masked_10 + high_masked_11;
+  assign \$220  = high_masked_12 + high_masked_13;
+  assign \$221  = high_masked_14 + high_masked_15;
+  assign \$222  = high_masked_16 + high_masked_17;
+  assign \$223  = high_masked_18 + high_masked_19;
+  assign \$224  = high_masked_20 + high_masked_21;
+  assign \$225  = high_masked_22 + high_masked_23;
+  assign \$226  = high_masked_24 + high_masked_25;
+  assign \$227  = high_masked_26 + high_masked_27;
+  assign \$228  = high_masked_28 + high_masked_29;
+  assign \$229  = high_masked_30 + high_masked_31;
+  assign \$230  = high_masked_32 + high_masked_33;
+  assign \$231  = high_masked_34 + high_masked_35;
+  assign \$232  = high_masked_36 + high_masked_37;
+  assign \$233  = high_masked_38 + high_masked_39;
+  assign \$234  = high_masked_40 + high_masked_41;
+  assign \$235  = high_masked_42 + high_masked_43;
+  assign \$236  = high_masked_44 + high_masked_45;
+  assign \$237  = high_masked_46 + high_masked_47;
+  assign \$238  = high_masked_48 + high_masked_49;
+  assign \$239  = high_masked_50 + high_masked_51;
+  assign \$240  = high_masked_52 + high_masked_53;
+  assign \$241  = high_masked_54 + high_masked_55;
+  assign \$242  = high_masked_56 + high_masked_57;
+  assign \$243  = high_masked_58 + high_masked_59;
+  assign \$244  = high_masked_60 + high_masked_61;
+  assign \$245  = high_masked_62 + high_masked_63;
+  assign \$246  = high_subsets_0_0_0 + high_subsets_0_0_1;
+  assign \$247  = high_subsets_0_1_0 + high_subsets_0_1_1;
+  assign \$248  = high_subsets_0_2_0 + high_subsets_0_2_1;
+  assign \$249  = high_subsets_0_3_0 + high_subsets_0_3_1;
+  assign \$250  = high_subsets_0_4_0 + high_subsets_0_4_1;
+  assign \$251  = high_subsets_0_5_0 + high_subsets_0_5_1;
+  assign \$252  = high_subsets_0_6_0 + high_subsets_0_6_1;
+  assign \$253  = high_subsets_0_7_0 + high_subsets_0_7_1;
+  assign \$254  = high_subsets_0_8_0 + high_subsets_0_8_1;
+  assign \$255  = high_subsets_0_9_0 + high_subsets_0_9_1;
+  assign \$256  = high_subsets_0_10_0 + high_subsets_0_10_1;
+  assign \$257  = high_subsets_0_11_0 + high_subsets_0_11_1;
+  assign \$258  = high_subsets_0_12_0 + high_subsets_0_12_1;
+  assign \$259  = high_subsets_0_13_0 + high_subsets_0_13_1;
+  assign \$260  = high_subsets_0_14_0 + high_subsets_0_14_1;
+  assign \$261  = high_subsets_0_15_0 + high_subsets_0_15_1;
+  assign \$262  = estimate_0_plane_0_entry_0 + estimate_0_plane_0_entry_1;
+  assign \$263  = estimate_0_plane_0_entry_2 + estimate_0_plane_0_entry_3;
+  assign \$264  = estimate_0_plane_0_entry_4 + estimate_0_plane_0_entry_5;
+  assign \$265  = estimate_0_plane_0_entry_6 + estimate_0_plane_0_entry_7;
+  assign \$266  = estimate_0_plane_0_entry_8 + estimate_0_plane_0_entry_9;
+  assign \$267  = estimate_0_plane_0_entry_10 + estimate_0_plane_0_entry_11;
+  assign \$268  = estimate_0_plane_0_entry_12 + estimate_0_plane_0_entry_13;
+  assign \$269  = estimate_0_plane_0_entry_14 + estimate_0_plane_0_entry_15;
+  assign \$270  = estimate_0_plane_1_entry_0 + estimate_0_plane_1_entry_1;
+  assign \$271  = estimate_0_plane_1_entry_2 + estimate_0_plane_1_entry_3;
+  assign \$272  = estimate_0_plane_1_entry_4 + estimate_0_plane_1_entry_5;
+  assign \$273  = estimate_0_plane_1_entry_6 + estimate_0_plane_1_entry_7;
+  assign \$274  = estimate_0_plane_1_entry_8 + estimate_0_plane_1_entry_9;
+  assign \$275  = estimate_0_plane_1_entry_10 + estimate_0_plane_1_entry_11;
+  assign \$276  = estimate_0_plane_1_entry_12 + estimate_0_plane_1_entry_13;
+  assign \$277  = estimate_0_plane_1_entry_14 + estimate_0_plane_1_entry_15;
+  assign \$278  = estimate_0_plane_2_entry_0 + estimate_0_plane_2_entry_1;
+  assign \$279  = estimate_0_plane_2_entry_2 + estimate_0_plane_2_entry_3;
+  assign \$280  = estimate_0_plane_2_entry_4 + estimate_0_plane_2_entry_5;
+  assign \$281  = estimate_0_plane_2_entry_6 + estimate_0_plane_2_entry_7;
+  assign \$282  = estimate_0_plane_2_entry_8 + estimate_0_plane_2_entry_9;
+  assign \$283  = estimate_0_plane_2_entry_10 + estimate_0_plane_2_entry_11;
+  assign \$284  = estimate_0_plane_2_entry_12 + estimate_0_plane_2_entry_13;
+  assign \$285  = estimate_0_plane_2_entry_14 + estimate_0_plane_2_entry_15;
+  assign \$286  = estimate_0_plane_3_entry_0 + estimate_0_plane_3_entry_1;
+  assign \$287  = estimate_0_plane_3_entry_2 + estimate_0_plane_3_entry_3;
+  assign \$288  = estimate_0_plane_3_entry_4 + estimate_0_plane_3_entry_5;
+  assign \$289  = estimate_0_plane_3_entry_6 + estimate_0_plane_3_entry_7;
+  assign \$290  = estimate_0_plane_3_entry_8 + estimate_0_plane_3_entry_9;
+  assign \$291  = estimate_0_plane_3_entry_10 + estimate_0_plane_3_entry_11;
+  assign \$292  = estimate_0_plane_3_entry_12 + estimate_0_plane_3_entry_13;
+  assign \$293  = estimate_0_plane_3_entry_14 + estimate_0_plane_3_entry_15;
+  assign \$294  = estimate_0_groups_0_0_0 + estimate_0_groups_0_0_1;
+  assign \$295  = estimate_0_groups_0_0_2 + estimate_0_groups_0_0_3;
+  assign \$296  = estimate_0_groups_0_0_4 + estimate_0_groups_0_0_5;
+  assign \$297  = estimate_0_groups_0_0_6 + estimate_0_groups_0_0_7;
+  assign \$298  = estimate_0_groups_0_1_0 + estimate_0_groups_0_1_1;
+  assign \$299  = estimate_0_groups_0_1_2 + estimate_0_groups_0_1_3;
+  assign \$300  = estimate_0_groups_0_1_4 + estimate_0_groups_0_1_5;
+  assign \$301  = estimate_0_groups_0_1_6 + estimate_0_groups_0_1_7;
+  assign \$302  = estimate_0_groups_0_2_0 + estimate_0_groups_0_2_1;
+  assign \$303  = estimate_0_groups_0_2_2 + estimate_0_groups_0_2_3;
+  assign \$304  = estimate_0_groups_0_2_4 + estimate_0_groups_0_2_5;
+  assign \$305  = estimate_0_groups_0_2_6 + estimate_0_groups_0_2_7;
+  assign \$306  = estimate_0_groups_0_3_0 + estimate_0_groups_0_3_1;
+  assign \$307  = estimate_0_groups_0_3_2 + estimate_0_groups_0_3_3;
+  assign \$308  = estimate_0_groups_0_3_4 + estimate_0_groups_0_3_5;
+  assign \$309  = estimate_0_groups_0_3_6 + estimate_0_groups_0_3_7;
+  assign \$310  = estimate_0_groups_1_0_0 + estimate_0_groups_1_0_1;
+  assign \$311  = estimate_0_groups_1_0_2 + estimate_0_groups_1_0_3;
+  assign \$312  = estimate_0_groups_1_1_0 + estimate_0_groups_1_1_1;
+  assign \$313  = estimate_0_groups_1_1_2 + estimate_0_groups_1_1_3;
+  assign \$314  = estimate_0_groups_1_2_0 + estimate_0_groups_1_2_1;
+  assign \$315  = estimate_0_groups_1_2_2 + estimate_0_groups_1_2_3;
+  assign \$316  = estimate_0_groups_1_3_0 + estimate_0_groups_1_3_1;
+  assign \$317  = estimate_0_groups_1_3_2 + estimate_0_groups_1_3_3;
+  assign \$318  = estimate_0_groups_2_0_0 + estimate_0_groups_2_0_1;
+  assign \$319  = estimate_0_groups_2_1_0 + estimate_0_groups_2_1_1;
+  assign \$320  = estimate_0_groups_2_2_0 + estimate_0_groups_2_2_1;
+  assign \$321  = estimate_0_groups_2_3_0 + estimate_0_groups_2_3_1;
+  assign \$322  = ~ estimate_0_groups_3_0_0[9];
+  assign \$323  = ~ estimate_0_groups_3_0_0[9];
+  assign \$325  = ~ estimate_0_groups_3_1_0[9];
+  assign \$326  = $signed(\$324 ) + $signed({ \$325 , estimate_0_groups_3_1_0[8:0] });
+  assign \$327  = ~ estimate_0_groups_3_2_0[9];
+  assign \$328  = ~ estimate_0_groups_3_2_0[9];
+  assign \$330  = ~ estimate_0_groups_3_3_0[9];
+  assign \$331  = $signed(\$329 ) - $signed({ \$330 , estimate_0_groups_3_3_0[8:0] });
+  assign \$333  = $signed(\$332 ) + $signed(estimate_0_planes_0_1);
+  assign \$334  = estimate_1_plane_0_entry_0 + estimate_1_plane_0_entry_1;
+  assign \$335  = estimate_1_plane_0_entry_2 + estimate_1_plane_0_entry_3;
+  assign \$336  = estimate_1_plane_0_entry_4 + estimate_1_plane_0_entry_5;
+  assign \$337  = estimate_1_plane_0_entry_6 + estimate_1_plane_0_entry_7;
+  assign \$338  = estimate_1_plane_0_entry_8 + estimate_1_plane_0_entry_9;
+  assign \$339  = estimate_1_plane_0_entry_10 + estimate_1_plane_0_entry_11;
+  assign \$340  = estimate_1_plane_0_entry_12 + estimate_1_plane_0_entry_13;
+  assign \$341  = estimate_1_plane_0_entry_14 + estimate_1_plane_0_entry_15;
+  assign \$342  = estimate_1_plane_1_entry_0 + estimate_1_plane_1_entry_1;
+  assign \$343  = estimate_1_plane_1_entry_2 + estimate_1_plane_1_entry_3;
+  assign \$344  = estimate_1_plane_1_entry_4 + estimate_1_plane_1_entry_5;
+  assign \$345  = estimate_1_plane_1_entry_6 + estimate_1_plane_1_entry_7;
+  assign \$346  = estimate_1_plane_1_entry_8 + estimate_1_plane_1_entry_9;
+  assign \$347  = estimate_1_plane_1_entry_10 + estimate_1_plane_1_entry_11;
+  assign \$348  = estimate_1_plane_1_entry_12 + estimate_1_plane_1_entry_13;
+  assign \$349  = estimate_1_plane_1_entry_14 + estimate_1_plane_1_entry_15;
+  assign \$350  = estimate_1_plane_2_entry_0 + estimate_1_plane_2_entry_1;
+  assign \$351  = estimate_1_plane_2_entry_2 + estimate_1_plane_2_entry_3;
+  assign \$352  = estimate_1_plane_2_entry_4 + estimate_1_plane_2_entry_5;
+  assign \$353  = estimate_1_plane_2_entry_6 + estimate_1_plane_2_entry_7;
+  assign \$354  = estimate_1_plane_2_entry_8 + estimate_1_plane_2_entry_9;
+  assign \$355  = estimate_1_plane_2_entry_10 + estimate_1_plane_2_entry_11;
+  assign \$356  = estimate_1_plane_2_entry_12 + estimate_1_plane_2_entry_13;
+  assign \$357  = estimate_1_plane_2_entry_14 + estimate_1_plane_2_entry_15;
+  assign \$358  = estimate_1_plane_3_entry_0 + estimate_1_plane_3_entry_1;
+  assign \$359  = estimate_1_plane_3_entry_2 + estimate_1_plane_3_entry_3;
+  assign \$360  = estimate_1_plane_3_entry_4 + estimate_1_plane_3_entry_5;
+  assign \$361  = estimate_1_plane_3_entry_6 + estimate_1_plane_3_entry_7;
+  assign \$362  = estimate_1_plane_3_entry_8 + estimate_1_plane_3_entry_9;
+  assign \$363  = estimate_1_plane_3_entry_10 + estimate_1_plane_3_entry_11;
+  assign \$364  = estimate_1_plane_3_entry_12 + estimate_1_plane_3_entry_13;
+  assign \$365  = estimate_1_plane_3_entry_14 + estimate_1_plane_3_entry_15;
+  assign \$366  = estimate_1_groups_0_0_0 + estimate_1_groups_0_0_1;
+  assign \$367  = estimate_1_groups_0_0_2 + estimate_1_groups_0_0_3;
+  assign \$368  = estimate_1_groups_0_0_4 + estimate_1_groups_0_0_5;
+  assign \$369  = estimate_1_groups_0_0_6 + estimate_1_groups_0_0_7;
+  assign \$370  = estimate_1_groups_0_1_0 + estimate_1_groups_0_1_1;
+  assign \$371  = estimate_1_groups_0_1_2 + estimate_1_groups_0_1_3;
+  assign \$372  = estimate_1_groups_0_1_4 + estimate_1_groups_0_1_5;
+  assign \$373  = estimate_1_groups_0_1_6 + estimate_1_groups_0_1_7;
+  assign \$374  = estimate_1_groups_0_2_0 + estimate_1_groups_0_2_1;
+  assign \$375  = estimate_1_groups_0_2_2 + estimate_1_groups_0_2_3;
+  assign \$376  = estimate_1_groups_0_2_4 + estimate_1_groups_0_2_5;
+  assign \$377  = estimate_1_groups_0_2_6 + estimate_1_groups_0_2_7;
+  assign \$378  = estimate_1_groups_0_3_0 + estimate_1_groups_0_3_1;
+  assign \$379  = estimate_1_groups_0_3_2 + estimate_1_groups_0_3_3;
+  assign \$380  = estimate_1_groups_0_3_4 + estimate_1_groups_0_3_5;
+  assign \$381  = estimate_1_groups_0_3_6 + estimate_1_groups_0_3_7;
+  assign \$382  = estimate_1_groups_1_0_0 + estimate_1_groups_1_0_1;
+  assign \$383  = estimate_1_groups_1_0_2 + estimate_1_groups_1_0_3;
+  assign \$384  = estimate_1_groups_1_1_0 + estimate_1_groups_1_1_1;
+  assign \$385  = estimate_1_groups_1_1_2 + estimate_1_groups_1_1_3;
+  assign \$386  = estimate_1_groups_1_2_0 + estimate_1_groups_1_2_1;
+  assign \$387  = estimate_1_groups_1_2_2 + estimate_1_groups_1_2_3;
+  assign \$388  = estimate_1_groups_1_3_0 + estimate_1_groups_1_3_1;
+  assign \$389  = estimate_1_groups_1_3_2 + estimate_1_groups_1_3_3;
+  assign \$390  = estimate_1_groups_2_0_0 + estimate_1_groups_2_0_1;
+  assign \$391  = estimate_1_groups_2_1_0 + estimate_1_groups_2_1_1;
+  assign \$392  = estimate_1_groups_2_2_0 + estimate_1_groups_2_2_1;
+  assign \$393  = estimate_1_groups_2_3_0 + estimate_1_groups_2_3_1;
+  assign \$394  = ~ estimate_1_groups_3_0_0[9];
+  assign \$395  = ~ estimate_1_groups_3_0_0[9];
+  assign \$397  = ~ estimate_1_groups_3_1_0[9];
+  assign \$398  = $signed(\$396 ) + $signed({ \$397 , estimate_1_groups_3_1_0[8:0] });
+  assign \$399  = ~ estimate_1_groups_3_2_0[9];
+  assign \$400  = ~ estimate_1_groups_3_2_0[9];
+  assign \$402  = ~ estimate_1_groups_3_3_0[9];
+  assign \$403  = $signed(\$401 ) - $signed({ \$402 , estimate_1_groups_3_3_0[8:0] });
+  assign \$405  = $signed(\$404 ) + $signed(estimate_1_planes_0_1);
+  assign \$406  = estimate_2_plane_0_entry_0 + estimate_2_plane_0_entry_1;
+  assign \$407  = estimate_2_plane_0_entry_2 + estimate_2_plane_0_entry_3;
+  assign \$408  = estimate_2_plane_0_entry_4 + estimate_2_plane_0_entry_5;
+  assign \$409  = estimate_2_plane_0_entry_6 + estimate_2_plane_0_entry_7;
+  assign \$410  = estimate_2_plane_0_entry_8 + estimate_2_plane_0_entry_9;
+  assign \$411  = estimate_2_plane_0_entry_10 + estimate_2_plane_0_entry_11;
+  assign \$412  = estimate_2_plane_0_entry_12 + estimate_2_plane_0_entry_13;
+  assign \$413  = estimate_2_plane_0_entry_14 + estimate_2_plane_0_entry_15;
+  assign \$414  = estimate_2_plane_1_entry_0 + estimate_2_plane_1_entry_1;
+  assign \$415  = estimate_2_plane_1_entry_2 + estimate_2_plane_1_entry_3;
+  assign \$416  = estimate_2_plane_1_entry_4 + estimate_2_plane_1_entry_5;
+  assign \$417  = estimate_2_plane_1_entry_6 + estimate_2_plane_1_entry_7;
+  assign \$418  = estimate_2_plane_1_entry_8 + estimate_2_plane_1_entry_9;
+  assign \$419  = estimate_2_plane_1_entry_10 + estimate_2_plane_1_entry_11;
+  assign \$420  = estimate_2_plane_1_entry_12 + estimate_2_plane_1_entry_13;
+  assign \$421  = estimate_2_plane_1_entry_14 + estimate_2_plane_1_entry_15;
+  assign \$422  = estimate_2_plane_2_entry_0 + estimate_2_plane_2_entry_1;
+  assign \$423  = estimate_2_plane_2_entry_2 + estimate_2_plane_2_entry_3;
+  assign \$424  = estimate_2_plane_2_entry_4 + estimate_2_plane_2_entry_5;
+  assign \$425  = estimate_2_plane_2_entry_6 + estimate_2_plane_2_entry_7;
+  assign \$426  = estimate_2_plane_2_entry_8 + estimate_2_plane_2_entry_9;
+  assign \$427  = estimate_2_plane_2_entry_10 + estimate_2_plane_2_entry_11;
+  assign \$428  = estimate_2_plane_2_entry_12 + estimate_2_plane_2_entry_13;
+  assign \$429  = estimate_2_plane_2_entry_14 + estimate_2_plane_2_entry_15;
+  assign \$430  = estimate_2_plane_3_entry_0 + estimate_2_plane_3_entry_1;
+  assign \$431  = estimate_2_plane_3_entry_2 + estimate_2_plane_3_entry_3;
+  assign \$432  = estimate_2_plane_3_entry_4 + estimate_2_plane_3_entry_5;
+  assign \$433  = estimate_2_plane_3_entry_6 + estimate_2_plane_3_entry_7;
+  assign \$434  = estimate_2_plane_3_entry_8 + estimate_2_plane_3_entry_9;
+  assign \$435  = estimate_2_plane_3_entry_10 + estimate_2_plane_3_entry_11;
+  assign \$436  = estimate_2_plane_3_entry_12 + estimate_2_plane_3_entry_13;
+  assign \$437  = estimate_2_plane_3_entry_14 + estimate_2_plane_3_entry_15;
+  assign \$438  = estimate_2_groups_0_0_0 + estimate_2_groups_0_0_1;
+  assign \$439  = estimate_2_groups_0_0_2 + estimate_2_groups_0_0_3;
+  assign \$440  = estimate_2_groups_0_0_4 + estimate_2_groups_0_0_5;
+  assign \$441  = estimate_2_groups_0_0_6 + estimate_2_groups_0_0_7;
+  assign \$442  = estimate_2_groups_0_1_0 + estimate_2_groups_0_1_1;
+  assign \$443  = estimate_2_groups_0_1_2 + estimate_2_groups_0_1_3;
+  assign \$444  = estimate_2_groups_0_1_4 + estimate_2_groups_0_1_5;
+  assign \$445  = estimate_2_groups_0_1_6 + estimate_2_groups_0_1_7;
+  assign \$446  = estimate_2_groups_0_2_0 + estimate_2_groups_0_2_1;
+  assign \$447  = estimate_2_groups_0_2_2 + estimate_2_groups_0_2_3;
+  assign \$448  = estimate_2_groups_0_2_4 + estimate_2_groups_0_2_5;
+  assign \$449  = estimate_2_groups_0_2_6 + estimate_2_groups_0_2_7;
+  assign \$450  = estimate_2_groups_0_3_0 + estimate_2_groups_0_3_1;
+  assign \$451  = estimate_2_groups_0_3_2 + estimate_2_groups_0_3_3;
+  assign \$452  = estimate_2_groups_0_3_4 + estimate_2_groups_0_3_5;
+  assign \$453  = estimate_2_groups_0_3_6 + estimate_2_groups_0_3_7;
+  assign \$454  = estimate_2_groups_1_0_0 + estimate_2_groups_1_0_1;
+  assign \$455  = estimate_2_groups_1_0_2 + estimate_2_groups_1_0_3;
+  assign \$456  = estimate_2_groups_1_1_0 + estimate_2_groups_1_1_1;
+  assign \$457  = estimate_2_groups_1_1_2 + estimate_2_groups_1_1_3;
+  assign \$458  = estimate_2_groups_1_2_0 + estimate_2_groups_1_2_1;
+  assign \$459  = estimate_2_groups_1_2_2 + estimate_2_groups_1_2_3;
+  assign \$460  = estimate_2_groups_1_3_0 + estimate_2_groups_1_3_1;
+  assign \$461  = estimate_2_groups_1_3_2 + estimate_2_groups_1_3_3;
+  assign \$462  = estimate_2_groups_2_0_0 + estimate_2_groups_2_0_1;
+  assign \$463  = estimate_2_groups_2_1_0 + estimate_2_groups_2_1_1;
+  assign \$464  = estimate_2_groups_2_2_0 + estimate_2_groups_2_2_1;
+  assign \$465  = estimate_2_groups_2_3_0 + estimate_2_groups_2_3_1;
+  assign \$466  = ~ estimate_2_groups_3_0_0[9];
+  assign \$467  = ~ estimate_2_groups_3_0_0[9];
+  assign \$469  = ~ estimate_2_groups_3_1_0[9];
+  assign \$470  = $signed(\$468 ) + $signed({ \$469 , estimate_2_groups_3_1_0[8:0] });
+  assign \$471  = ~ estimate_2_groups_3_2_0[9];
+  assign \$472  = ~ estimate_2_groups_3_2_0[9];
+  assign \$474  = ~ estimate_2_groups_3_3_0[9];
+  assign \$475  = $signed(\$473 ) - $signed({ \$474 , estimate_2_groups_3_3_0[8:0] });
+  assign \$477  = $signed(\$476 ) + $signed(estimate_2_planes_0_1);
+  assign \$478  = estimate_3_plane_0_entry_0 + estimate_3_plane_0_entry_1;
+  assign \$479  = estimate_3_plane_0_entry_2 + estimate_3_plane_0_entry_3;
+  assign \$480  = estimate_3_plane_0_entry_4 + estimate_3_plane_0_entry_5;
+  assign \$481  = estimate_3_plane_0_entry_6 + estimate_3_plane_0_entry_7;
+  assign \$482  = estimate_3_plane_0_entry_8 + estimate_3_plane_0_entry_9;
+  assign \$483  = estimate_3_plane_0_entry_10 + estimate_3_plane_0_entry_11;
+  assign \$484  = estimate_3_plane_0_entry_12 + estimate_3_plane_0_entry_13;
+  assign \$485  = estimate_3_plane_0_entry_14 + estimate_3_plane_0_entry_15;
+  assign \$486  = estimate_3_plane_1_entry_0 + estimate_3_plane_1_entry_1;
+  assign \$487  = estimate_3_plane_1_entry_2 + estimate_3_plane_1_entry_3;
+  assign \$488  = estimate_3_plane_1_entry_4 + estimate_3_plane_1_entry_5;
+  assign \$489  = estimate_3_plane_1_entry_6 + estimate_3_plane_1_entry_7;
+  assign \$490  = estimate_3_plane_1_entry_8 + estimate_3_plane_1_entry_9;
+  assign \$491  = estimate_3_plane_1_entry_10 + estimate_3_plane_1_entry_11;
+  assign \$492  = estimate_3_plane_1_entry_12 + estimate_3_plane_1_entry_13;
+  assign \$493  = estimate_3_plane_1_entry_14 + estimate_3_plane_1_entry_15;
+  assign \$494  = estimate_3_plane_2_entry_0 + estimate_3_plane_2_entry_1;
+  assign \$495  = estimate_3_plane_2_entry_2 + estimate_3_plane_2_entry_3;
+  assign \$496  = estimate_3_plane_2_entry_4 + estimate_3_plane_2_entry_5;
+  assign \$497  = estimate_3_plane_2_entry_6 + estimate_3_plane_2_entry_7;
+  assign \$498  = estimate_3_plane_2_entry_8 + estimate_3_plane_2_entry_9;
+  assign \$499  = estimate_3_plane_2_entry_10 + estimate_3_plane_2_entry_11;
+  assign \$500  = estimate_3_plane_2_entry_12 + estimate_3_plane_2_entry_13;
+  assign \$501  = estimate_3_plane_2_entry_14 + estimate_3_plane_2_entry_15;
+  assign \$502  = estimate_3_plane_3_entry_0 + estimate_3_plane_3_entry_1;
+  assign \$503  = estimate_3_plane_3_entry_2 + estimate_3_plane_3_entry_3;
+  assign \$504  = estimate_3_plane_3_entry_4 + estimate_3_plane_3_entry_5;
+  assign \$505  = estimate_3_plane_3_entry_6 + estimate_3_plane_3_entry_7;
+  assign \$506  = estimate_3_plane_3_entry_8 + estimate_3_plane_3_entry_9;
+  assign \$507  = estimate_3_plane_3_entry_10 + estimate_3_plane_3_entry_11;
+  assign \$508  = estimate_3_plane_3_entry_12 + estimate_3_plane_3_entry_13;
+  assign \$509  = estimate_3_plane_3_entry_14 + estimate_3_plane_3_entry_15;
+  assign \$510  = estimate_3_groups_0_0_0 + estimate_3_groups_0_0_1;
+  assign \$511  = estimate_3_groups_0_0_2 + estimate_3_groups_0_0_3;
+  assign \$512  = estimate_3_groups_0_0_4 + estimate_3_groups_0_0_5;
+  assign \$513  = estimate_3_groups_0_0_6 + estimate_3_groups_0_0_7;
+  assign \$514  = estimate_3_groups_0_1_0 + estimate_3_groups_0_1_1;
+  assign \$515  = estimate_3_groups_0_1_2 + estimate_3_groups_0_1_3;
+  assign \$516  = estimate_3_groups_0_1_4 + estimate_3_groups_0_1_5;
+  assign \$517  = estimate_3_groups_0_1_6 + estimate_3_groups_0_1_7;
+  assign \$518  = estimate_3_groups_0_2_0 + estimate_3_groups_0_2_1;
+  assign \$519  = estimate_3_groups_0_2_2 + estimate_3_groups_0_2_3;
+  assign \$520  = estimate_3_groups_0_2_4 + estimate_3_groups_0_2_5;
+  assign \$521  = estimate_3_groups_0_2_6 + estimate_3_groups_0_2_7;
+  assign \$522  = estimate_3_groups_0_3_0 + estimate_3_groups_0_3_1;
+  assign \$523  = estimate_3_groups_0_3_2 + estimate_3_groups_0_3_3;
+  assign \$524  = estimate_3_groups_0_3_4 + estimate_3_groups_0_3_5;
+  assign \$525  = estimate_3_groups_0_3_6 + estimate_3_groups_0_3_7;
+  assign \$526  = estimate_3_groups_1_0_0 + estimate_3_groups_1_0_1;
+  assign \$527  = estimate_3_groups_1_0_2 + estimate_3_groups_1_0_3;
+  assign \$528  = estimate_3_groups_1_1_0 + estimate_3_groups_1_1_1;
+  assign \$529  = estimate_3_groups_1_1_2 + estimate_3_groups_1_1_3;
+  assign \$530  = estimate_3_groups_1_2_0 + estimate_3_groups_1_2_1;
+  assign \$531  = estimate_3_groups_1_2_2 + estimate_3_groups_1_2_3;
+  assign \$532  = estimate_3_groups_1_3_0 + estimate_3_groups_1_3_1;
+  assign \$533  = estimate_3_groups_1_3_2 + estimate_3_groups_1_3_3;
+  assign \$534  = estimate_3_groups_2_0_0 + estimate_3_groups_2_0_1;
+  assign \$535  = estimate_3_groups_2_1_0 + estimate_3_groups_2_1_1;
+  assign \$536  = estimate_3_groups_2_2_0 + estimate_3_groups_2_2_1;
+  assign \$537  = estimate_3_groups_2_3_0 + estimate_3_groups_2_3_1;
+  assign \$538  = ~ estimate_3_groups_3_0_0[9];
+  assign \$539  = ~ estimate_3_groups_3_0_0[9];
+  assign \$541  = ~ estimate_3_groups_3_1_0[9];
+  assign \$542  = $signed(\$540 ) + $signed({ \$541 , estimate_3_groups_3_1_0[8:0] });
+  assign \$543  = ~ estimate_3_groups_3_2_0[9];
+  assign \$544  = ~ estimate_3_groups_3_2_0[9];
+  assign \$546  = ~ estimate_3_groups_3_3_0[9];
+  assign \$547  = $signed(\$545 ) - $signed({ \$546 , estimate_3_groups_3_3_0[8:0] });
+  assign \$549  = $signed(\$548 ) + $signed(estimate_3_planes_0_1);
+  assign \$550  = estimate_4_plane_0_entry_0 + estimate_4_plane_0_entry_1;
+  assign \$551  = estimate_4_plane_0_entry_2 + estimate_4_plane_0_entry_3;
+  assign \$552  = estimate_4_plane_0_entry_4 + estimate_4_plane_0_entry_5;
+  assign \$553  = estimate_4_plane_0_entry_6 + estimate_4_plane_0_entry_7;
+  assign \$554  = estimate_4_plane_0_entry_8 + estimate_4_plane_0_entry_9;
+  assign \$555  = estimate_4_plane_0_entry_10 + estimate_4_plane_0_entry_11;
+  assign \$556  = estimate_4_plane_0_entry_12 + estimate_4_plane_0_entry_13;
+  assign \$557  = estimate_4_plane_0_entry_14 + estimate_4_plane_0_entry_15;
+  assign \$558  = estimate_4_plane_1_entry_0 + estimate_4_plane_1_entry_1;
+  assign \$559  = estimate_4_plane_1_entry_2 + estimate_4_plane_1_entry_3;
+  assign \$560  = estimate_4_plane_1_entry_4 + estimate_4_plane_1_entry_5;
+  assign \$561  = estimate_4_plane_1_entry_6 + estimate_4_plane_1_entry_7;
+  assign \$562  = estimate_4_plane_1_entry_8 + estimate_4_plane_1_entry_9;
+  assign \$563  = estimate_4_plane_1_entry_10 + estimate_4_plane_1_entry_11;
+  assign \$564  = estimate_4_plane_1_entry_12 + estimate_4_plane_1_entry_13;
+  assign \$565  = estimate_4_plane_1_entry_14 + estimate_4_plane_1_entry_15;
+  assign \$566  = estimate_4_plane_2_entry_0 + estimate_4_plane_2_entry_1;
+  assign \$567  = estimate_4_plane_2_entry_2 + estimate_4_plane_2_entry_3;
+  assign \$568  = estimate_4_plane_2_entry_4 + estimate_4_plane_2_entry_5;
+  assign \$569  = estimate_4_plane_2_entry_6 + estimate_4_plane_2_entry_7;
+  assign \$570  = estimate_4_plane_2_entry_8 + estimate_4_plane_2_entry_9;
+  assign \$571  = estimate_4_plane_2_entry_10 + estimate_4_plane_2_entry_11;
+  assign \$572  = estimate_4_plane_2_entry_12 + estimate_4_plane_2_entry_13;
+  assign \$573  = estimate_4_plane_2_entry_14 + estimate_4_plane_2_entry_15;
+  assign \$574  = estimate_4_plane_3_entry_0 + estimate_4_plane_3_entry_1;
+  assign \$575  = estimate_4_plane_3_entry_2 + estimate_4_plane_3_entry_3;
+  assign \$576  = estimate_4_plane_3_entry_4 + estimate_4_plane_3_entry_5;
+  assign \$577  = estimate_4_plane_3_entry_6 + estimate_4_plane_3_entry_7;
+  assign \$578  = estimate_4_plane_3_entry_8 + estimate_4_plane_3_entry_9;
+  assign \$579  = estimate_4_plane_3_entry_10 + estimate_4_plane_3_entry_11;
+  assign \$580  = estimate_4_plane_3_entry_12 + estimate_4_plane_3_entry_13;
+  assign \$581  = estimate_4_plane_3_entry_14 + estimate_4_plane_3_entry_15;
+  assign \$582  = estimate_4_groups_0_0_0 + estimate_4_groups_0_0_1;
+  assign \$583  = estimate_4_groups_0_0_2 + estimate_4_groups_0_0_3;
+  assign \$584  = estimate_4_groups_0_0_4 + estimate_4_groups_0_0_5;
+  assign \$585  = estimate_4_groups_0_0_6 + estimate_4_groups_0_0_7;
+  assign \$586  = estimate_4_groups_0_1_0 + estimate_4_groups_0_1_1;
+  assign \$587  = estimate_4_groups_0_1_2 + estimate_4_groups_0_1_3;
+  assign \$588  = estimate_4_groups_0_1_4 + estimate_4_groups_0_1_5;
+  assign \$589  = estimate_4_groups_0_1_6 + estimate_4_groups_0_1_7;
+  assign \$590  = estimate_4_groups_0_2_0 + estimate_4_groups_0_2_1;
+  assign \$591  = estimate_4_groups_0_2_2 + estimate_4_groups_0_2_3;
+  assign \$592  = estimate_4_groups_0_2_4 + estimate_4_groups_0_2_5;
+  assign \$593  = estimate_4_groups_0_2_6 + estimate_4_groups_0_2_7;
+  assign \$594  = estimate_4_groups_0_3_0 + estimate_4_groups_0_3_1;
+  assign \$595  = estimate_4_groups_0_3_2 + estimate_4_groups_0_3_3;
+  assign \$596  = estimate_4_groups_0_3_4 + estimate_4_groups_0_3_5;
+  assign \$597  = estimate_4_groups_0_3_6 + estimate_4_groups_0_3_7;
+  assign \$598  = estimate_4_groups_1_0_0 + estimate_4_groups_1_0_1;
+  assign \$599  = estimate_4_groups_1_0_2 + estimate_4_groups_1_0_3;
+  assign \$600  = estimate_4_groups_1_1_0 + estimate_4_groups_1_1_1;
+  assign \$601  = estimate_4_groups_1_1_2 + estimate_4_groups_1_1_3;
+  assign \$602  = estimate_4_groups_1_2_0 + estimate_4_groups_1_2_1;
+  assign \$603  = estimate_4_groups_1_2_2 + estimate_4_groups_1_2_3;
+  assign \$604  = estimate_4_groups_1_3_0 + estimate_4_groups_1_3_1;
+  assign \$605  = estimate_4_groups_1_3_2 + estimate_4_groups_1_3_3;
+  assign \$606  = estimate_4_groups_2_0_0 + estimate_4_groups_2_0_1;
+  assign \$607  = estimate_4_groups_2_1_0 + estimate_4_groups_2_1_1;
+  assign \$608  = estimate_4_groups_2_2_0 + estimate_4_groups_2_2_1;
+  assign \$609  = estimate_4_groups_2_3_0 + estimate_4_groups_2_3_1;
+  assign \$610  = ~ estimate_4_groups_3_0_0[9];
+  assign \$611  = ~ estimate_4_groups_3_0_0[9];
+  assign \$613  = ~ estimate_4_groups_3_1_0[9];
+  assign \$614  = $signed(\$612 ) + $signed({ \$613 , estimate_4_groups_3_1_0[8:0] });
+  assign \$615  = ~ estimate_4_groups_3_2_0[9];
+  assign \$616  = ~ estimate_4_groups_3_2_0[9];
+  assign \$618  = ~ estimate_4_groups_3_3_0[9];
+  assign \$619  = $signed(\$617 ) - $signed({ \$618 , estimate_4_groups_3_3_0[8:0] });
+  assign \$621  = $signed(\$620 ) + $signed(estimate_4_planes_0_1);
+  assign \$622  = estimate_5_plane_0_entry_0 + estimate_5_plane_0_entry_1;
+  assign \$623  = estimate_5_plane_0_entry_2 + estimate_5_plane_0_entry_3;
+  assign \$624  = estimate_5_plane_0_entry_4 + estimate_5_plane_0_entry_5;
+  assign \$625  = estimate_5_plane_0_entry_6 + estimate_5_plane_0_entry_7;
+  assign \$626  = estimate_5_plane_0_entry_8 + estimate_5_plane_0_entry_9;
+  assign \$627  = estimate_5_plane_0_entry_10 + estimate_5_plane_0_entry_11;
+  assign \$628  = estimate_5_plane_0_entry_12 + estimate_5_plane_0_entry_13;
+  assign \$629  = estimate_5_plane_0_entry_14 + estimate_5_plane_0_entry_15;
+  assign \$630  = estimate_5_plane_1_entry_0 + estimate_5_plane_1_entry_1;
+  assign \$631  = estimate_5_plane_1_entry_2 + estimate_5_plane_1_entry_3;
+  assign \$632  = estimate_5_plane_1_entry_4 + estimate_5_plane_1_entry_5;
+  assign \$633  = estimate_5_plane_1_entry_6 + estimate_5_plane_1_entry_7;
+  assign \$634  = estimate_5_plane_1_entry_8 + estimate_5_plane_1_entry_9;
+  assign \$635  = estimate_5_plane_1_entry_10 + estimate_5_plane_1_entry_11;
+  assign \$636  = estimate_5_plane_1_entry_12 + estimate_5_plane_1_entry_13;
+  assign \$637  = estimate_5_plane_1_entry_14 + estimate_5_plane_1_entry_15;
+  assign \$638  = estimate_5_plane_2_entry_0 + estimate_5_plane_2_entry_1;
+  assign \$639  = estimate_5_plane_2_entry_2 + estimate_5_plane_2_entry_3;
+  assign \$640  = estimate_5_plane_2_entry_4 + estimate_5_plane_2_entry_5;
+  assign \$641  = estimate_5_plane_2_entry_6 + estimate_5_plane_2_entry_7;
+  assign \$642  = estimate_5_plane_2_entry_8 + estimate_5_plane_2_entry_9;
+  assign \$643  = estimate_5_plane_2_entry_10 + estimate_5_plane_2_entry_11;
+  assign \$644  = estimate_5_plane_2_entry_12 + estimate_5_plane_2_entry_13;
+  assign \$645  = estimate_5_plane_2_entry_14 + estimate_5_plane_2_entry_15;
+  assign \$646  = estimate_5_plane_3_entry_0 + estimate_5_plane_3_entry_1;
+  assign \$647  = estimate_5_plane_3_entry_2 + estimate_5_plane_3_entry_3;
+  assign \$648  = estimate_5_plane_3_entry_4 + estimate_5_plane_3_entry_5;
+  assign \$649  = estimate_5_plane_3_entry_6 + estimate_5_plane_3_entry_7;
+  assign \$650  = estimate_5_plane_3_entry_8 + estimate_5_plane_3_entry_9;
+  assign \$651  = estimate_5_plane_3_entry_10 + estimate_5_plane_3_entry_11;
+  assign \$652  = estimate_5_plane_3_entry_12 + estimate_5_plane_3_entry_13;
+  assign \$653  = estimate_5_plane_3_entry_14 + estimate_5_plane_3_entry_15;
+  assign \$654  = estimate_5_groups_0_0_0 + estimate_5_groups_0_0_1;
+  assign \$655  = estimate_5_groups_0_0_2 + estimate_5_groups_0_0_3;
+  assign \$656  = estimate_5_groups_0_0_4 + estimate_5_groups_0_0_5;
+  assign \$657  = estimate_5_groups_0_0_6 + estimate_5_groups_0_0_7;
+  assign \$658  = estimate_5_groups_0_1_0 + estimate_5_groups_0_1_1;
+  assign \$659  = estimate_5_groups_0_1_2 + estimate_5_groups_0_1_3;
+  assign \$660  = estimate_5_groups_0_1_4 + estimate_5_groups_0_1_5;
+  assign \$661  = estimate_5_groups_0_1_6 + estimate_5_groups_0_1_7;
+  assign \$662  = estimate_5_groups_0_2_0 + estimate_5_groups_0_2_1;
+  assign \$663  = estimate_5_groups_0_2_2 + estimate_5_groups_0_2_3;
+  assign \$664  = estimate_5_groups_0_2_4 + estimate_5_groups_0_2_5;
+  assign \$665  = estimate_5_groups_0_2_6 + estimate_5_groups_0_2_7;
+  assign \$666  = estimate_5_groups_0_3_0 + estimate_5_groups_0_3_1;
+  assign \$667  = estimate_5_groups_0_3_2 + estimate_5_groups_0_3_3;
+  assign \$668  = estimate_5_groups_0_3_4 + estimate_5_groups_0_3_5;
+  assign \$669  = estimate_5_groups_0_3_6 + estimate_5_groups_0_3_7;
+  assign \$670  = estimate_5_groups_1_0_0 + estimate_5_groups_1_0_1;
+  assign \$671  = estimate_5_groups_1_0_2 + estimate_5_groups_1_0_3;
+  assign \$672  = estimate_5_groups_1_1_0 + estimate_5_groups_1_1_1;
+  assign \$673  = estimate_5_groups_1_1_2 + estimate_5_groups_1_1_3;
+  assign \$674  = estimate_5_groups_1_2_0 + estimate_5_groups_1_2_1;
+  assign \$675  = estimate_5_groups_1_2_2 + estimate_5_groups_1_2_3;
+  assign \$676  = estimate_5_groups_1_3_0 + estimate_5_groups_1_3_1;
+  assign \$677  = estimate_5_groups_1_3_2 + estimate_5_groups_1_3_3;
+  assign \$678  = estimate_5_groups_2_0_0 + estimate_5_groups_2_0_1;
+  assign \$679  = estimate_5_groups_2_1_0 + estimate_5_groups_2_1_1;
+  assign \$680  = estimate_5_groups_2_2_0 + estimate_5_groups_2_2_1;
+  assign \$681  = estimate_5_groups_2_3_0 + estimate_5_groups_2_3_1;
+  assign \$682  = ~ estimate_5_groups_3_0_0[9];
+  assign \$683  = ~ estimate_5_groups_3_0_0[9];
+  assign \$685  = ~ estimate_5_groups_3_1_0[9];
+  assign \$686  = $signed(\$684 ) + $signed({ \$685 , estimate_5_groups_3_1_0[8:0] });
+  assign \$687  = ~ estimate_5_groups_3_2_0[9];
+  assign \$688  = ~ estimate_5_groups_3_2_0[9];
+  assign \$690  = ~ estimate_5_groups_3_3_0[9];
+  assign \$691  = $signed(\$689 ) - $signed({ \$690 , estimate_5_groups_3_3_0[8:0] });
+  assign \$693  = $signed(\$692 ) + $signed(estimate_5_planes_0_1);
+  assign \$694  = estimate_6_plane_0_entry_0 + estimate_6_plane_0_entry_1;
+  assign \$695  = estimate_6_plane_0_entry_2 + estimate_6_plane_0_entry_3;
+  assign \$696  = estimate_6_plane_0_entry_4 + estimate_6_plane_0_entry_5;
+  assign \$697  = estimate_6_plane_0_entry_6 + estimate_6_plane_0_entry_7;
+  assign \$698  = estimate_6_plane_0_entry_8 + estimate_6_plane_0_entry_9;
+  assign \$699  = estimate_6_plane_0_entry_10 + estimate_6_plane_0_entry_11;
+  assign \$700  = estimate_6_plane_0_entry_12 + estimate_6_plane_0_entry_13;
+  assign \$701  = estimate_6_plane_0_entry_14 + estimate_6_plane_0_entry_15;
+  assign \$702  = estimate_6_plane_1_entry_0 + estimate_6_plane_1_entry_1;
+  assign \$703  = estimate_6_plane_1_entry_2 + estimate_6_plane_1_entry_3;
+  assign \$704  = estimate_6_plane_1_entry_4 + estimate_6_plane_1_entry_5;
+  assign \$705  = estimate_6_plane_1_entry_6 + estimate_6_plane_1_entry_7;
+  assign \$706  = estimate_6_plane_1_entry_8 + estimate_6_plane_1_entry_9;
+  assign \$707  = estimate_6_plane_1_entry_10 + estimate_6_plane_1_entry_11;
+  assign \$708  = estimate_6_plane_1_entry_12 + estimate_6_plane_1_entry_13;
+  assign \$709  = estimate_6_plane_1_entry_14 + estimate_6_plane_1_entry_15;
+  assign \$710  = estimate_6_plane_2_entry_0 + estimate_6_plane_2_entry_1;
+  assign \$711  = estimate_6_plane_2_entry_2 + estimate_6_plane_2_entry_3;
+  assign \$712  = estimate_6_plane_2_entry_4 + estimate_6_plane_2_entry_5;
+  assign \$713  = estimate_6_plane_2_entry_6 + estimate_6_plane_2_entry_7;
+  assign \$714  = estimate_6_plane_2_entry_8 + estimate_6_plane_2_entry_9;
+  assign \$715  = estimate_6_plane_2_entry_10 + estimate_6_plane_2_entry_11;
+  assign \$716  = estimate_6_plane_2_entry_12 + estimate_6_plane_2_entry_13;
+  assign \$717  = estimate_6_plane_2_entry_14 + estimate_6_plane_2_entry_15;
+  assign \$718  = estimate_6_plane_3_entry_0 + estimate_6_plane_3_entry_1;
+  assign \$719  = estimate_6_plane_3_entry_2 + estimate_6_plane_3_entry_3;
+  assign \$720  = estimate_6_plane_3_entry_4 + estimate_6_plane_3_entry_5;
+  assign \$721  = estimate_6_plane_3_entry_6 + estimate_6_plane_3_entry_7;
+  assign \$722  = estimate_6_plane_3_entry_8 + estimate_6_plane_3_entry_9;
+  assign \$723  = estimate_6_plane_3_entry_10 + estimate_6_plane_3_entry_11;
+  assign \$724  = estimate_6_plane_3_entry_12 + estimate_6_plane_3_entry_13;
+  assign \$725  = estimate_6_plane_3_entry_14 + estimate_6_plane_3_entry_15;
+  assign \$726  = estimate_6_groups_0_0_0 + estimate_6_groups_0_0_1;
+  assign \$727  = estimate_6_groups_0_0_2 + estimate_6_groups_0_0_3;
+  assign \$728  = estimate_6_groups_0_0_4 + estimate_6_groups_0_0_5;
+  assign \$729  = estimate_6_groups_0_0_6 + estimate_6_groups_0_0_7;
+  assign \$730  = estimate_6_groups_0_1_0 + estimate_6_groups_0_1_1;
+  assign \$731  = estimate_6_groups_0_1_2 + estimate_6_groups_0_1_3;
+  assign \$732  = estimate_6_groups_0_1_4 + estimate_6_groups_0_1_5;
+  assign \$733  = estimate_6_groups_0_1_6 + estimate_6_groups_0_1_7;
+  assign \$734  = estimate_6_groups_0_2_0 + estimate_6_groups_0_2_1;
+  assign \$735  = estimate_6_groups_0_2_2 + estimate_6_groups_0_2_3;
+  assign \$736  = estimate_6_groups_0_2_4 + estimate_6_groups_0_2_5;
+  assign \$737  = estimate_6_groups_0_2_6 + estimate_6_groups_0_2_7;
+  assign \$738  = estimate_6_groups_0_3_0 + estimate_6_groups_0_3_1;
+  assign \$739  = estimate_6_groups_0_3_2 + estimate_6_groups_0_3_3;
+  assign \$740  = estimate_6_groups_0_3_4 + estimate_6_groups_0_3_5;
+  assign \$741  = estimate_6_groups_0_3_6 + estimate_6_groups_0_3_7;
+  assign \$742  = estimate_6_groups_1_0_0 + estimate_6_groups_1_0_1;
+  assign \$743  = estimate_6_groups_1_0_2 + estimate_6_groups_1_0_3;
+  assign \$744  = estimate_6_groups_1_1_0 + estimate_6_groups_1_1_1;
+  assign \$745  = estimate_6_groups_1_1_2 + estimate_6_groups_1_1_3;
+  assign \$746  = estimate_6_groups_1_2_0 + estimate_6_groups_1_2_1;
+  assign \$747  = estimate_6_groups_1_2_2 + estimate_6_groups_1_2_3;
+  assign \$748  = estimate_6_groups_1_3_0 + estimate_6_groups_1_3_1;
+  assign \$749  = estimate_6_groups_1_3_2 + estimate_6_groups_1_3_3;
+  assign \$750  = estimate_6_groups_2_0_0 + estimate_6_groups_2_0_1;
+  assign \$751  = estimate_6_groups_2_1_0 + estimate_6_groups_2_1_1;
+  assign \$752  = estimate_6_groups_2_2_0 + estimate_6_groups_2_2_1;
+  assign \$753  = estimate_6_groups_2_3_0 + estimate_6_groups_2_3_1;
+  assign \$754  = ~ estimate_6_groups_3_0_0[9];
+  assign \$755  = ~ estimate_6_groups_3_0_0[9];
+  assign \$757  = ~ estimate_6_groups_3_1_0[9];
+  assign \$758  = $signed(\$756 ) + $signed({ \$757 , estimate_6_groups_3_1_0[8:0] });
+  assign \$759  = ~ estimate_6_groups_3_2_0[9];
+  assign \$760  = ~ estimate_6_groups_3_2_0[9];
+  assign \$762  = ~ estimate_6_groups_3_3_0[9];
+  assign \$763  = $signed(\$761 ) - $signed({ \$762 , estimate_6_groups_3_3_0[8:0] });
+  assign \$765  = $signed(\$764 ) + $signed(estimate_6_planes_0_1);
+  assign \$766  = estimate_7_plane_0_entry_0 + estimate_7_plane_0_entry_1;
+  assign \$767  = estimate_7_plane_0_entry_2 + estimate_7_plane_0_entry_3;
+  assign \$768  = estimate_7_plane_0_entry_4 + estimate_7_plane_0_entry_5;
+  assign \$769  = estimate_7_plane_0_entry_6 + estimate_7_plane_0_entry_7;
+  assign \$770  = estimate_7_plane_0_entry_8 + estimate_7_plane_0_entry_9;
+  assign \$771  = estimate_7_plane_0_entry_10 + estimate_7_plane_0_entry_11;
+  assign \$772  = estimate_7_plane_0_entry_12 + estimate_7_plane_0_entry_13;
+  assign \$773  = estimate_7_plane_0_entry_14 + estimate_7_plane_0_entry_15;
+  assign \$774  = estimate_7_plane_1_entry_0 + estimate_7_plane_1_entry_1;
+  assign \$775  = estimate_7_plane_1_entry_2 + estimate_7_plane_1_entry_3;
+  assign \$776  = estimate_7_plane_1_entry_4 + estimate_7_plane_1_entry_5;
+  assign \$777  = estimate_7_plane_1_entry_6 + estimate_7_plane_1_entry_7;
+  assign \$778  = estimate_7_plane_1_entry_8 + estimate_7_plane_1_entry_9;
+  assign \$779  = estimate_7_plane_1_entry_10 + estimate_7_plane_1_entry_11;
+  assign \$780  = estimate_7_plane_1_entry_12 + estimate_7_plane_1_entry_13;
+  assign \$781  = estimate_7_plane_1_entry_14 + estimate_7_plane_1_entry_15;
+  assign \$782  = estimate_7_plane_2_entry_0 + estimate_7_plane_2_entry_1;
+  assign \$783  = estimate_7_plane_2_entry_2 + estimate_7_plane_2_entry_3;
+  assign \$784  = estimate_7_plane_2_entry_4 + estimate_7_plane_2_entry_5;
+  assign \$785  = estimate_7_plane_2_entry_6 + estimate_7_plane_2_entry_7;
+  assign \$786  = estimate_7_plane_2_entry_8 + estimate_7_plane_2_entry_9;
+  assign \$787  = estimate_7_plane_2_entry_10 + estimate_7_plane_2_entry_11;
+  assign \$788  = estimate_7_plane_2_entry_12 + estimate_7_plane_2_entry_13;
+  assign \$789  = estimate_7_plane_2_entry_14 + estimate_7_plane_2_entry_15;
+  assign \$790  = estimate_7_plane_3_entry_0 + estimate_7_plane_3_entry_1;
+  assign \$791  = estimate_7_plane_3_entry_2 + estimate_7_plane_3_entry_3;
+  assign \$792  = estimate_7_plane_3_entry_4 + estimate_7_plane_3_entry_5;
+  assign \$793  = estimate_7_plane_3_entry_6 + estimate_7_plane_3_entry_7;
+  assign \$794  = estimate_7_plane_3_entry_8 + estimate_7_plane_3_entry_9;
+  assign \$795  = estimate_7_plane_3_entry_10 + estimate_7_plane_3_entry_11;
+  assign \$796  = estimate_7_plane_3_entry_12 + estimate_7_plane_3_entry_13;
+  assign \$797  = estimate_7_plane_3_entry_14 + estimate_7_plane_3_entry_15;
+  assign \$798  = estimate_7_groups_0_0_0 + estimate_7_groups_0_0_1;
+  assign \$799  = estimate_7_groups_0_0_2 + estimate_7_groups_0_0_3;
+  assign \$800  = estimate_7_groups_0_0_4 + estimate_7_groups_0_0_5;
+  assign \$801  = estimate_7_groups_0_0_6 + estimate_7_groups_0_0_7;
+  assign \$802  = estimate_7_groups_0_1_0 + estimate_7_groups_0_1_1;
+  assign \$803  = estimate_7_groups_0_1_2 + estimate_7_groups_0_1_3;
+  assign \$804  = estimate_7_groups_0_1_4 + estimate_7_groups_0_1_5;
+  assign \$805  = estimate_7_groups_0_1_6 + estimate_7_groups_0_1_7;
+  assign \$806  = estimate_7_groups_0_2_0 + estimate_7_groups_0_2_1;
+  assign \$807  = estimate_7_groups_0_2_2 + estimate_7_groups_0_2_3;
+  assign \$808  = estimate_7_groups_0_2_4 + estimate_7_groups_0_2_5;
+  assign \$809  = estimate_7_groups_0_2_6 + estimate_7_groups_0_2_7;
+  assign \$810  = estimate_7_groups_0_3_0 + estimate_7_groups_0_3_1;
+  assign \$811  = estimate_7_groups_0_3_2 + estimate_7_groups_0_3_3;
+  assign \$812  = estimate_7_groups_0_3_4 + estimate_7_groups_0_3_5;
+  assign \$813  = estimate_7_groups_0_3_6 + estimate_7_groups_0_3_7;
+  assign \$814  = estimate_7_groups_1_0_0 + estimate_7_groups_1_0_1;
+  assign \$815  = estimate_7_groups_1_0_2 + estimate_7_groups_1_0_3;
+  assign \$816  = estimate_7_groups_1_1_0 + estimate_7_groups_1_1_1;
+  assign \$817  = estimate_7_groups_1_1_2 + estimate_7_groups_1_1_3;
+  assign \$818  = estimate_7_groups_1_2_0 + estimate_7_groups_1_2_1;
+  assign \$819  = estimate_7_groups_1_2_2 + estimate_7_groups_1_2_3;
+  assign \$820  = estimate_7_groups_1_3_0 + estimate_7_groups_1_3_1;
+  assign \$821  = estimate_7_groups_1_3_2 + estimate_7_groups_1_3_3;
+  assign \$822  = estimate_7_groups_2_0_0 + estimate_7_groups_2_0_1;
+  assign \$823  = estimate_7_groups_2_1_0 + estimate_7_groups_2_1_1;
+  assign \$824  = estimate_7_groups_2_2_0 + estimate_7_groups_2_2_1;
+  assign \$825  = estimate_7_groups_2_3_0 + estimate_7_groups_2_3_1;
+  assign \$826  = ~ estimate_7_groups_3_0_0[9];
+  assign \$827  = ~ estimate_7_groups_3_0_0[9];
+  assign \$829  = ~ estimate_7_groups_3_1_0[9];
+  assign \$830  = $signed(\$828 ) + $signed({ \$829 , estimate_7_groups_3_1_0[8:0] });
+  assign \$831  = ~ estimate_7_groups_3_2_0[9];
+  assign \$832  = ~ estimate_7_groups_3_2_0[9];
+  assign \$834  = ~ estimate_7_groups_3_3_0[9];
+  assign \$835  = $signed(\$833 ) - $signed({ \$834 , estimate_7_groups_3_3_0[8:0] });
+  assign \$837  = $signed(\$836 ) + $signed(estimate_7_planes_0_1);
+  always @(posedge clk)
+    \$signal$9  <= \$838 ;
+  always @(posedge clk)
+    waiting <= \$839 ;
+  always @(posedge clk)
+    fill_place <= \$840 ;
+  always @(posedge clk)
+    tag_1 <= \$841 ;
+  always @(posedge clk)
+    tag_0 <= \$842 ;
+  always @(posedge clk)
+    take_place <= \$843 ;
+  always @(posedge clk)
+    read_place <= \$844 ;
+  always @(posedge clk)
+    left <= \$845 ;
+  always @(posedge clk)
+    written_1 <= \$846 ;
+  always @(posedge clk)
+    written_2 <= \$847 ;
+  always @(posedge clk)
+    written <= \$848 ;
+  always @(posedge clk)
+    write_enable_1 <= \$849 ;
+  always @(posedge clk)
+    write_enable_2 <= \$850 ;
+  always @(posedge clk)
+    write_port__en <= \$851 ;
+  always @(posedge clk)
+    write_address_1 <= { fill_place, \$21  };
+  always @(posedge clk)
+    write_address_2 <= write_address_1;
+  always @(posedge clk)
+    write_port__addr <= write_address_2;
+  always @(posedge clk)
+    high_masked_0 <= \$24 ;
+  always @(posedge clk)
+    high_masked_1 <= \$27 ;
+  always @(posedge clk)
+    high_masked_2 <= \$30 ;
+  always @(posedge clk)
+    high_masked_3 <= \$33 ;
+  always @(posedge clk)
+    high_masked_4 <= \$36 ;
+  always @(posedge clk)
+    high_masked_5 <= \$39 ;
+  always @(posedge clk)
+    high_masked_6 <= \$42 ;
+  always @(posedge clk)
+    high_masked_7 <= \$45 ;
+  always @(posedge clk)
+    high_masked_8 <= \$48 ;
+  always @(posedge clk)
+    high_masked_9 <= \$51 ;
+  always @(posedge clk)
+    high_masked_10 <= \$54 ;
+  always @(posedge clk)
+    high_masked_11 <= \$57 ;
+  always @(posedge clk)
+    high_masked_12 <= \$60 ;
+  always @(posedge clk)
+    high_masked_13 <= \$63 ;
+  always @(posedge clk)
+    high_masked_14 <= \$66 ;
+  always @(posedge clk)
+    high_masked_15 <= \$69 ;
+  always @(posedge clk)
+    high_masked_16 <= \$72 ;
+  always @(posedge clk)
+    high_masked_17 <= \$75 ;
+  always @(posedge clk)
+    high_masked_18 <= \$78 ;
+  always @(posedge clk)
+    high_masked_19 <= \$81 ;
+  always @(posedge clk)
+    high_masked_20 <= \$84 ;
+  always @(posedge clk)
+    high_masked_21 <= \$87 ;
+  always @(posedge clk)
+    high_masked_22 <= \$90 ;
+  always @(posedge clk)
+    high_masked_23 <= \$93 ;
+  always @(posedge clk)
+    high_masked_24 <= \$96 ;
+  always @(posedge clk)
+    high_masked_25 <= \$99 ;
+  always @(posedge clk)
+    high_masked_26 <= \$102 ;
+  always @(posedge clk)
+    high_masked_27 <= \$105 ;
+  always @(posedge clk)
+    high_masked_28 <= \$108 ;
+  always @(posedge clk)
+    high_masked_29 <= \$111 ;
+  always @(posedge clk)
+    high_masked_30 <= \$114 ;
+  always @(posedge clk)
+    high_masked_31 <= \$117 ;
+  always @(posedge clk)
+    high_masked_32 <= \$120 ;
+  always @(posedge clk)
+    high_masked_33 <= \$123 ;
+  always @(posedge clk)
+    high_masked_34 <= \$126 ;
+  always @(posedge clk)
+    high_masked_35 <= \$129 ;
+  always @(posedge clk)
+    high_masked_36 <= \$132 ;
+  always @(posedge clk)
+    high_masked_37 <= \$135 ;
+  always @(posedge clk)
+    high_masked_38 <= \$138 ;
+  always @(posedge clk)
+    high_masked_39 <= \$141 ;
+  always @(posedge clk)
+    high_masked_40 <= \$144 ;
+  always @(posedge clk)
+    high_masked_41 <= \$147 ;
+  always @(posedge clk)
+    high_masked_42 <= \$150 ;
+  always @(posedge clk)
+    high_masked_43 <= \$153 ;
+  always @(posedge clk)
+    high_masked_44 <= \$156 ;
+  always @(posedge clk)
+    high_masked_45 <= \$159 ;
+  always @(posedge clk)
+    high_masked_46 <= \$162 ;
+  always @(posedge clk)
+    high_masked_47 <= \$165 ;
+  always @(posedge clk)
+    high_masked_48 <= \$168 ;
+  always @(posedge clk)
+    high_masked_49 <= \$171 ;
+  always @(posedge clk)
+    high_masked_50 <= \$174 ;
+  always @(posedge clk)
+    high_masked_51 <= \$177 ;
+  always @(posedge clk)
+    high_masked_52 <= \$180 ;
+  always @(posedge clk)
+    high_masked_53 <= \$183 ;
+  always @(posedge clk)
+    high_masked_54 <= \$186 ;
+  always @(posedge clk)
+    high_masked_55 <= \$189 ;
+  always @(posedge clk)
+    high_masked_56 <= \$192 ;
+  always @(posedge clk)
+    high_masked_57 <= \$195 ;
+  always @(posedge clk)
+    high_masked_58 <= \$198 ;
+  always @(posedge clk)
+    high_masked_59 <= \$201 ;
+  always @(posedge clk)
+    high_masked_60 <= \$204 ;
+  always @(posedge clk)
+    high_masked_61 <= \$207 ;
+  always @(posedge clk)
+    high_masked_62 <= \$210 ;
+  always @(posedge clk)
+    high_masked_63 <= \$213 ;
+  always @(posedge clk)
+    high_subsets_0_0_0 <= \$214 ;
+  always @(posedge clk)
+    high_subsets_0_0_1 <= \$215 ;
+  always @(posedge clk)
+    high_subsets_0_1_0 <= \$216 ;
+  always @(posedge clk)
+    high_subsets_0_1_1 <= \$217 ;
+  always @(posedge clk)
+    high_subsets_0_2_0 <= \$218 ;
+  always @(posedge clk)
+    high_subsets_0_2_1 <= \$219 ;
+  always @(posedge clk)
+    high_subsets_0_3_0 <= \$220 ;
+  always @(posedge clk)
+    high_subsets_0_3_1 <= \$221 ;
+  always @(posedge clk)
+    high_subsets_0_4_0 <= \$222 ;
+  always @(posedge clk)
+    high_subsets_0_4_1 <= \$223 ;
+  always @(posedge clk)
+    high_subsets_0_5_0 <= \$224 ;
+  always @(posedge clk)
+    high_subsets_0_5_1 <= \$225 ;
+  always @(posedge clk)
+    high_subsets_0_6_0 <= \$226 ;
+  always @(posedge clk)
+    high_subsets_0_6_1 <= \$227 ;
+  always @(posedge clk)
+    high_subsets_0_7_0 <= \$228 ;
+  always @(posedge clk)
+    high_subsets_0_7_1 <= \$229 ;
+  always @(posedge clk)
+    high_subsets_0_8_0 <= \$230 ;
+  always @(posedge clk)
+    high_subsets_0_8_1 <= \$231 ;
+  always @(posedge clk)
+    high_subsets_0_9_0 <= \$232 ;
+  always @(posedge clk)
+    high_subsets_0_9_1 <= \$233 ;
+  always @(posedge clk)
+    high_subsets_0_10_0 <= \$234 ;
+  always @(posedge clk)
+    high_subsets_0_10_1 <= \$235 ;
+  always @(posedge clk)
+    high_subsets_0_11_0 <= \$236 ;
+  always @(posedge clk)
+    high_subsets_0_11_1 <= \$237 ;
+  always @(posedge clk)
+    high_subsets_0_12_0 <= \$238 ;
+  always @(posedge clk)
+    high_subsets_0_12_1 <= \$239 ;
+  always @(posedge clk)
+    high_subsets_0_13_0 <= \$240 ;
+  always @(posedge clk)
+    high_subsets_0_13_1 <= \$241 ;
+  always @(posedge clk)
+    high_subsets_0_14_0 <= \$242 ;
+  always @(posedge clk)
+    high_subsets_0_14_1 <= \$243 ;
+  always @(posedge clk)
+    high_subsets_0_15_0 <= \$244 ;
+  always @(posedge clk)
+    high_subsets_0_15_1 <= \$245 ;
+  always @(posedge clk)
+    write_port__data <= \$246 ;
+  always @(posedge clk)
+    \write_port__data$20  <= \$247 ;
+  always @(posedge clk)
+    \write_port__data$24  <= \$248 ;
+  always @(posedge clk)
+    \write_port__data$28  <= \$249 ;
+  always @(posedge clk)
+    \write_port__data$32  <= \$250 ;
+  always @(posedge clk)
+    \write_port__data$36  <= \$251 ;
+  always @(posedge clk)
+    \write_port__data$40  <= \$252 ;
+  always @(posedge clk)
+    \write_port__data$44  <= \$253 ;
+  always @(posedge clk)
+    \write_port__data$48  <= \$254 ;
+  always @(posedge clk)
+    \write_port__data$52  <= \$255 ;
+  always @(posedge clk)
+    \write_port__data$56  <= \$256 ;
+  always @(posedge clk)
+    \write_port__data$60  <= \$257 ;
+  always @(posedge clk)
+    \write_port__data$64  <= \$258 ;
+  always @(posedge clk)
+    \write_port__data$68  <= \$259 ;
+  always @(posedge clk)
+    \write_port__data$72  <= \$260 ;
+  always @(posedge clk)
+    \write_port__data$76  <= \$261 ;
+  always @(posedge clk)
+    valid_1 <= \$852 ;
+  always @(posedge clk)
+    valid_2 <= \$853 ;
+  always @(posedge clk)
+    valid_3 <= \$854 ;
+  always @(posedge clk)
+    valid_4 <= \$855 ;
+  always @(posedge clk)
+    valid_5 <= \$856 ;
+  always @(posedge clk)
+    valid_6 <= \$857 ;
+  always @(posedge clk)
+    o__valid <= \$858 ;
   always @(posedge clk)
     estimate_0_plane_0_entry_0 <= read_port__data;
   always @(posedge clk)
@@ -15179,131 +15150,131 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   always @(posedge clk)
     estimate_0_plane_3_entry_15 <= \read_port__data$853 ;
   always @(posedge clk)
-    estimate_0_groups_0_0_0 <= \$196 ;
+    estimate_0_groups_0_0_0 <= \$262 ;
   always @(posedge clk)
-    estimate_0_groups_0_0_1 <= \$197 ;
+    estimate_0_groups_0_0_1 <= \$263 ;
   always @(posedge clk)
-    estimate_0_groups_0_0_2 <= \$198 ;
+    estimate_0_groups_0_0_2 <= \$264 ;
   always @(posedge clk)
-    estimate_0_groups_0_0_3 <= \$199 ;
+    estimate_0_groups_0_0_3 <= \$265 ;
   always @(posedge clk)
-    estimate_0_groups_0_0_4 <= \$200 ;
+    estimate_0_groups_0_0_4 <= \$266 ;
   always @(posedge clk)
-    estimate_0_groups_0_0_5 <= \$201 ;
+    estimate_0_groups_0_0_5 <= \$267 ;
   always @(posedge clk)
-    estimate_0_groups_0_0_6 <= \$202 ;
+    estimate_0_groups_0_0_6 <= \$268 ;
   always @(posedge clk)
-    estimate_0_groups_0_0_7 <= \$203 ;
+    estimate_0_groups_0_0_7 <= \$269 ;
   always @(posedge clk)
-    estimate_0_groups_0_1_0 <= \$204 ;
+    estimate_0_groups_0_1_0 <= \$270 ;
   always @(posedge clk)
-    estimate_0_groups_0_1_1 <= \$205 ;
+    estimate_0_groups_0_1_1 <= \$271 ;
   always @(posedge clk)
-    estimate_0_groups_0_1_2 <= \$206 ;
+    estimate_0_groups_0_1_2 <= \$272 ;
   always @(posedge clk)
-    estimate_0_groups_0_1_3 <= \$207 ;
+    estimate_0_groups_0_1_3 <= \$273 ;
   always @(posedge clk)
-    estimate_0_groups_0_1_4 <= \$208 ;
+    estimate_0_groups_0_1_4 <= \$274 ;
   always @(posedge clk)
-    estimate_0_groups_0_1_5 <= \$209 ;
+    estimate_0_groups_0_1_5 <= \$275 ;
   always @(posedge clk)
-    estimate_0_groups_0_1_6 <= \$210 ;
+    estimate_0_groups_0_1_6 <= \$276 ;
   always @(posedge clk)
-    estimate_0_groups_0_1_7 <= \$211 ;
+    estimate_0_groups_0_1_7 <= \$277 ;
   always @(posedge clk)
-    estimate_0_groups_0_2_0 <= \$212 ;
+    estimate_0_groups_0_2_0 <= \$278 ;
   always @(posedge clk)
-    estimate_0_groups_0_2_1 <= \$213 ;
+    estimate_0_groups_0_2_1 <= \$279 ;
   always @(posedge clk)
-    estimate_0_groups_0_2_2 <= \$214 ;
+    estimate_0_groups_0_2_2 <= \$280 ;
   always @(posedge clk)
-    estimate_0_groups_0_2_3 <= \$215 ;
+    estimate_0_groups_0_2_3 <= \$281 ;
   always @(posedge clk)
-    estimate_0_groups_0_2_4 <= \$216 ;
+    estimate_0_groups_0_2_4 <= \$282 ;
   always @(posedge clk)
-    estimate_0_groups_0_2_5 <= \$217 ;
+    estimate_0_groups_0_2_5 <= \$283 ;
   always @(posedge clk)
-    estimate_0_groups_0_2_6 <= \$218 ;
+    estimate_0_groups_0_2_6 <= \$284 ;
   always @(posedge clk)
-    estimate_0_groups_0_2_7 <= \$219 ;
+    estimate_0_groups_0_2_7 <= \$285 ;
   always @(posedge clk)
-    estimate_0_groups_0_3_0 <= \$220 ;
+    estimate_0_groups_0_3_0 <= \$286 ;
   always @(posedge clk)
-    estimate_0_groups_0_3_1 <= \$221 ;
+    estimate_0_groups_0_3_1 <= \$287 ;
   always @(posedge clk)
-    estimate_0_groups_0_3_2 <= \$222 ;
+    estimate_0_groups_0_3_2 <= \$288 ;
   always @(posedge clk)
-    estimate_0_groups_0_3_3 <= \$223 ;
+    estimate_0_groups_0_3_3 <= \$289 ;
   always @(posedge clk)
-    estimate_0_groups_0_3_4 <= \$224 ;
+    estimate_0_groups_0_3_4 <= \$290 ;
   always @(posedge clk)
-    estimate_0_groups_0_3_5 <= \$225 ;
+    estimate_0_groups_0_3_5 <= \$291 ;
   always @(posedge clk)
-    estimate_0_groups_0_3_6 <= \$226 ;
+    estimate_0_groups_0_3_6 <= \$292 ;
   always @(posedge clk)
-    estimate_0_groups_0_3_7 <= \$227 ;
+    estimate_0_groups_0_3_7 <= \$293 ;
   always @(posedge clk)
-    estimate_0_groups_1_0_0 <= \$228 ;
+    estimate_0_groups_1_0_0 <= \$294 ;
   always @(posedge clk)
-    estimate_0_groups_1_0_1 <= \$229 ;
+    estimate_0_groups_1_0_1 <= \$295 ;
   always @(posedge clk)
-    estimate_0_groups_1_0_2 <= \$230 ;
+    estimate_0_groups_1_0_2 <= \$296 ;
   always @(posedge clk)
-    estimate_0_groups_1_0_3 <= \$231 ;
+    estimate_0_groups_1_0_3 <= \$297 ;
   always @(posedge clk)
-    estimate_0_groups_1_1_0 <= \$232 ;
+    estimate_0_groups_1_1_0 <= \$298 ;
   always @(posedge clk)
-    estimate_0_groups_1_1_1 <= \$233 ;
+    estimate_0_groups_1_1_1 <= \$299 ;
   always @(posedge clk)
-    estimate_0_groups_1_1_2 <= \$234 ;
+    estimate_0_groups_1_1_2 <= \$300 ;
   always @(posedge clk)
-    estimate_0_groups_1_1_3 <= \$235 ;
+    estimate_0_groups_1_1_3 <= \$301 ;
   always @(posedge clk)
-    estimate_0_groups_1_2_0 <= \$236 ;
+    estimate_0_groups_1_2_0 <= \$302 ;
   always @(posedge clk)
-    estimate_0_groups_1_2_1 <= \$237 ;
+    estimate_0_groups_1_2_1 <= \$303 ;
   always @(posedge clk)
-    estimate_0_groups_1_2_2 <= \$238 ;
+    estimate_0_groups_1_2_2 <= \$304 ;
   always @(posedge clk)
-    estimate_0_groups_1_2_3 <= \$239 ;
+    estimate_0_groups_1_2_3 <= \$305 ;
   always @(posedge clk)
-    estimate_0_groups_1_3_0 <= \$240 ;
+    estimate_0_groups_1_3_0 <= \$306 ;
   always @(posedge clk)
-    estimate_0_groups_1_3_1 <= \$241 ;
+    estimate_0_groups_1_3_1 <= \$307 ;
   always @(posedge clk)
-    estimate_0_groups_1_3_2 <= \$242 ;
+    estimate_0_groups_1_3_2 <= \$308 ;
   always @(posedge clk)
-    estimate_0_groups_1_3_3 <= \$243 ;
+    estimate_0_groups_1_3_3 <= \$309 ;
   always @(posedge clk)
-    estimate_0_groups_2_0_0 <= \$244 ;
+    estimate_0_groups_2_0_0 <= \$310 ;
   always @(posedge clk)
-    estimate_0_groups_2_0_1 <= \$245 ;
+    estimate_0_groups_2_0_1 <= \$311 ;
   always @(posedge clk)
-    estimate_0_groups_2_1_0 <= \$246 ;
+    estimate_0_groups_2_1_0 <= \$312 ;
   always @(posedge clk)
-    estimate_0_groups_2_1_1 <= \$247 ;
+    estimate_0_groups_2_1_1 <= \$313 ;
   always @(posedge clk)
-    estimate_0_groups_2_2_0 <= \$248 ;
+    estimate_0_groups_2_2_0 <= \$314 ;
   always @(posedge clk)
-    estimate_0_groups_2_2_1 <= \$249 ;
+    estimate_0_groups_2_2_1 <= \$315 ;
   always @(posedge clk)
-    estimate_0_groups_2_3_0 <= \$250 ;
+    estimate_0_groups_2_3_0 <= \$316 ;
   always @(posedge clk)
-    estimate_0_groups_2_3_1 <= \$251 ;
+    estimate_0_groups_2_3_1 <= \$317 ;
   always @(posedge clk)
-    estimate_0_groups_3_0_0 <= \$252 ;
+    estimate_0_groups_3_0_0 <= \$318 ;
   always @(posedge clk)
-    estimate_0_groups_3_1_0 <= \$253 ;
+    estimate_0_groups_3_1_0 <= \$319 ;
   always @(posedge clk)
-    estimate_0_groups_3_2_0 <= \$254 ;
+    estimate_0_groups_3_2_0 <= \$320 ;
   always @(posedge clk)
-    estimate_0_groups_3_3_0 <= \$255 ;
+    estimate_0_groups_3_3_0 <= \$321 ;
   always @(posedge clk)
-    estimate_0_planes_0_0 <= { \$260 , estimate_0_groups_3_0_0[0] };
+    estimate_0_planes_0_0 <= { \$326 , estimate_0_groups_3_0_0[0] };
   always @(posedge clk)
-    estimate_0_planes_0_1 <= { \$265 , estimate_0_groups_3_2_0[0] };
+    estimate_0_planes_0_1 <= { \$331 , estimate_0_groups_3_2_0[0] };
   always @(posedge clk)
-    estimate_0_planes_1_0 <= { \$267 , estimate_0_planes_0_0[1:0] };
+    estimate_0_planes_1_0 <= { \$333 , estimate_0_planes_0_0[1:0] };
   always @(posedge clk)
     estimate_1_plane_0_entry_0 <= \read_port__data$917 ;
   always @(posedge clk)
@@ -15433,131 +15404,131 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   always @(posedge clk)
     estimate_1_plane_3_entry_15 <= \read_port__data$1043 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_0 <= \$268 ;
+    estimate_1_groups_0_0_0 <= \$334 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_1 <= \$269 ;
+    estimate_1_groups_0_0_1 <= \$335 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_2 <= \$270 ;
+    estimate_1_groups_0_0_2 <= \$336 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_3 <= \$271 ;
+    estimate_1_groups_0_0_3 <= \$337 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_4 <= \$272 ;
+    estimate_1_groups_0_0_4 <= \$338 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_5 <= \$273 ;
+    estimate_1_groups_0_0_5 <= \$339 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_6 <= \$274 ;
+    estimate_1_groups_0_0_6 <= \$340 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_7 <= \$275 ;
+    estimate_1_groups_0_0_7 <= \$341 ;
   always @(posedge clk)
-    estimate_1_groups_0_1_0 <= \$276 ;
+    estimate_1_groups_0_1_0 <= \$342 ;
   always @(posedge clk)
-    estimate_1_groups_0_1_1 <= \$277 ;
+    estimate_1_groups_0_1_1 <= \$343 ;
   always @(posedge clk)
-    estimate_1_groups_0_1_2 <= \$278 ;
+    estimate_1_groups_0_1_2 <= \$344 ;
   always @(posedge clk)
-    estimate_1_groups_0_1_3 <= \$279 ;
+    estimate_1_groups_0_1_3 <= \$345 ;
   always @(posedge clk)
-    estimate_1_groups_0_1_4 <= \$280 ;
+    estimate_1_groups_0_1_4 <= \$346 ;
   always @(posedge clk)
-    estimate_1_groups_0_1_5 <= \$281 ;
+    estimate_1_groups_0_1_5 <= \$347 ;
   always @(posedge clk)
-    estimate_1_groups_0_1_6 <= \$282 ;
+    estimate_1_groups_0_1_6 <= \$348 ;
   always @(posedge clk)
-    estimate_1_groups_0_1_7 <= \$283 ;
+    estimate_1_groups_0_1_7 <= \$349 ;
   always @(posedge clk)
-    estimate_1_groups_0_2_0 <= \$284 ;
+    estimate_1_groups_0_2_0 <= \$350 ;
   always @(posedge clk)
-    estimate_1_groups_0_2_1 <= \$285 ;
+    estimate_1_groups_0_2_1 <= \$351 ;
   always @(posedge clk)
-    estimate_1_groups_0_2_2 <= \$286 ;
+    estimate_1_groups_0_2_2 <= \$352 ;
   always @(posedge clk)
-    estimate_1_groups_0_2_3 <= \$287 ;
+    estimate_1_groups_0_2_3 <= \$353 ;
   always @(posedge clk)
-    estimate_1_groups_0_2_4 <= \$288 ;
+    estimate_1_groups_0_2_4 <= \$354 ;
   always @(posedge clk)
-    estimate_1_groups_0_2_5 <= \$289 ;
+    estimate_1_groups_0_2_5 <= \$355 ;
   always @(posedge clk)
-    estimate_1_groups_0_2_6 <= \$290 ;
+    estimate_1_groups_0_2_6 <= \$356 ;
   always @(posedge clk)
-    estimate_1_groups_0_2_7 <= \$291 ;
+    estimate_1_groups_0_2_7 <= \$357 ;
   always @(posedge clk)
-    estimate_1_groups_0_3_0 <= \$292 ;
+    estimate_1_groups_0_3_0 <= \$358 ;
   always @(posedge clk)
-    estimate_1_groups_0_3_1 <= \$293 ;
+    estimate_1_groups_0_3_1 <= \$359 ;
   always @(posedge clk)
-    estimate_1_groups_0_3_2 <= \$294 ;
+    estimate_1_groups_0_3_2 <= \$360 ;
   always @(posedge clk)
-    estimate_1_groups_0_3_3 <= \$295 ;
+    estimate_1_groups_0_3_3 <= \$361 ;
   always @(posedge clk)
-    estimate_1_groups_0_3_4 <= \$296 ;
+    estimate_1_groups_0_3_4 <= \$362 ;
   always @(posedge clk)
-    estimate_1_groups_0_3_5 <= \$297 ;
+    estimate_1_groups_0_3_5 <= \$363 ;
   always @(posedge clk)
-    estimate_1_groups_0_3_6 <= \$298 ;
+    estimate_1_groups_0_3_6 <= \$364 ;
   always @(posedge clk)
-    estimate_1_groups_0_3_7 <= \$299 ;
+    estimate_1_groups_0_3_7 <= \$365 ;
   always @(posedge clk)
-    estimate_1_groups_1_0_0 <= \$300 ;
+    estimate_1_groups_1_0_0 <= \$366 ;
   always @(posedge clk)
-    estimate_1_groups_1_0_1 <= \$301 ;
+    estimate_1_groups_1_0_1 <= \$367 ;
   always @(posedge clk)
-    estimate_1_groups_1_0_2 <= \$302 ;
+    estimate_1_groups_1_0_2 <= \$368 ;
   always @(posedge clk)
-    estimate_1_groups_1_0_3 <= \$303 ;
+    estimate_1_groups_1_0_3 <= \$369 ;
   always @(posedge clk)
-    estimate_1_groups_1_1_0 <= \$304 ;
+    estimate_1_groups_1_1_0 <= \$370 ;
   always @(posedge clk)
-    estimate_1_groups_1_1_1 <= \$305 ;
+    estimate_1_groups_1_1_1 <= \$371 ;
   always @(posedge clk)
-    estimate_1_groups_1_1_2 <= \$306 ;
+    estimate_1_groups_1_1_2 <= \$372 ;
   always @(posedge clk)
-    estimate_1_groups_1_1_3 <= \$307 ;
+    estimate_1_groups_1_1_3 <= \$373 ;
   always @(posedge clk)
-    estimate_1_groups_1_2_0 <= \$308 ;
+    estimate_1_groups_1_2_0 <= \$374 ;
   always @(posedge clk)
-    estimate_1_groups_1_2_1 <= \$309 ;
+    estimate_1_groups_1_2_1 <= \$375 ;
   always @(posedge clk)
-    estimate_1_groups_1_2_2 <= \$310 ;
+    estimate_1_groups_1_2_2 <= \$376 ;
   always @(posedge clk)
-    estimate_1_groups_1_2_3 <= \$311 ;
+    estimate_1_groups_1_2_3 <= \$377 ;
   always @(posedge clk)
-    estimate_1_groups_1_3_0 <= \$312 ;
+    estimate_1_groups_1_3_0 <= \$378 ;
   always @(posedge clk)
-    estimate_1_groups_1_3_1 <= \$313 ;
+    estimate_1_groups_1_3_1 <= \$379 ;
   always @(posedge clk)
-    estimate_1_groups_1_3_2 <= \$314 ;
+    estimate_1_groups_1_3_2 <= \$380 ;
   always @(posedge clk)
-    estimate_1_groups_1_3_3 <= \$315 ;
+    estimate_1_groups_1_3_3 <= \$381 ;
   always @(posedge clk)
-    estimate_1_groups_2_0_0 <= \$316 ;
+    estimate_1_groups_2_0_0 <= \$382 ;
   always @(posedge clk)
-    estimate_1_groups_2_0_1 <= \$317 ;
+    estimate_1_groups_2_0_1 <= \$383 ;
   always @(posedge clk)
-    estimate_1_groups_2_1_0 <= \$318 ;
+    estimate_1_groups_2_1_0 <= \$384 ;
   always @(posedge clk)
-    estimate_1_groups_2_1_1 <= \$319 ;
+    estimate_1_groups_2_1_1 <= \$385 ;
   always @(posedge clk)
-    estimate_1_groups_2_2_0 <= \$320 ;
+    estimate_1_groups_2_2_0 <= \$386 ;
   always @(posedge clk)
-    estimate_1_groups_2_2_1 <= \$321 ;
+    estimate_1_groups_2_2_1 <= \$387 ;
   always @(posedge clk)
-    estimate_1_groups_2_3_0 <= \$322 ;
+    estimate_1_groups_2_3_0 <= \$388 ;
   always @(posedge clk)
-    estimate_1_groups_2_3_1 <= \$323 ;
+    estimate_1_groups_2_3_1 <= \$389 ;
   always @(posedge clk)
-    estimate_1_groups_3_0_0 <= \$324 ;
+    estimate_1_groups_3_0_0 <= \$390 ;
   always @(posedge clk)
-    estimate_1_groups_3_1_0 <= \$325 ;
+    estimate_1_groups_3_1_0 <= \$391 ;
   always @(posedge clk)
-    estimate_1_groups_3_2_0 <= \$326 ;
+    estimate_1_groups_3_2_0 <= \$392 ;
   always @(posedge clk)
-    estimate_1_groups_3_3_0 <= \$327 ;
+    estimate_1_groups_3_3_0 <= \$393 ;
   always @(posedge clk)
-    estimate_1_planes_0_0 <= { \$332 , estimate_1_groups_3_0_0[0] };
+    estimate_1_planes_0_0 <= { \$398 , estimate_1_groups_3_0_0[0] };
   always @(posedge clk)
-    estimate_1_planes_0_1 <= { \$337 , estimate_1_groups_3_2_0[0] };
+    estimate_1_planes_0_1 <= { \$403 , estimate_1_groups_3_2_0[0] };
   always @(posedge clk)
-    estimate_1_planes_1_0 <= { \$339 , estimate_1_planes_0_0[1:0] };
+    estimate_1_planes_1_0 <= { \$405 , estimate_1_planes_0_0[1:0] };
   always @(posedge clk)
     estimate_2_plane_0_entry_0 <= \read_port__data$1107 ;
   always @(posedge clk)
@@ -15687,131 +15658,131 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   always @(posedge clk)
     estimate_2_plane_3_entry_15 <= \read_port__data$1233 ;
   always @(posedge clk)
-    estimate_2_groups_0_0_0 <= \$340 ;
+    estimate_2_groups_0_0_0 <= \$406 ;
   always @(posedge clk)
-    estimate_2_groups_0_0_1 <= \$341 ;
+    estimate_2_groups_0_0_1 <= \$407 ;
   always @(posedge clk)
-    estimate_2_groups_0_0_2 <= \$342 ;
+    estimate_2_groups_0_0_2 <= \$408 ;
   always @(posedge clk)
-    estimate_2_groups_0_0_3 <= \$343 ;
+    estimate_2_groups_0_0_3 <= \$409 ;
   always @(posedge clk)
-    estimate_2_groups_0_0_4 <= \$344 ;
+    estimate_2_groups_0_0_4 <= \$410 ;
   always @(posedge clk)
-    estimate_2_groups_0_0_5 <= \$345 ;
+    estimate_2_groups_0_0_5 <= \$411 ;
   always @(posedge clk)
-    estimate_2_groups_0_0_6 <= \$346 ;
+    estimate_2_groups_0_0_6 <= \$412 ;
   always @(posedge clk)
-    estimate_2_groups_0_0_7 <= \$347 ;
+    estimate_2_groups_0_0_7 <= \$413 ;
   always @(posedge clk)
-    estimate_2_groups_0_1_0 <= \$348 ;
+    estimate_2_groups_0_1_0 <= \$414 ;
   always @(posedge clk)
-    estimate_2_groups_0_1_1 <= \$349 ;
+    estimate_2_groups_0_1_1 <= \$415 ;
   always @(posedge clk)
-    estimate_2_groups_0_1_2 <= \$350 ;
+    estimate_2_groups_0_1_2 <= \$416 ;
   always @(posedge clk)
-    estimate_2_groups_0_1_3 <= \$351 ;
+    estimate_2_groups_0_1_3 <= \$417 ;
   always @(posedge clk)
-    estimate_2_groups_0_1_4 <= \$352 ;
+    estimate_2_groups_0_1_4 <= \$418 ;
   always @(posedge clk)
-    estimate_2_groups_0_1_5 <= \$353 ;
+    estimate_2_groups_0_1_5 <= \$419 ;
   always @(posedge clk)
-    estimate_2_groups_0_1_6 <= \$354 ;
+    estimate_2_groups_0_1_6 <= \$420 ;
   always @(posedge clk)
-    estimate_2_groups_0_1_7 <= \$355 ;
+    estimate_2_groups_0_1_7 <= \$421 ;
   always @(posedge clk)
-    estimate_2_groups_0_2_0 <= \$356 ;
+    estimate_2_groups_0_2_0 <= \$422 ;
   always @(posedge clk)
-    estimate_2_groups_0_2_1 <= \$357 ;
+    estimate_2_groups_0_2_1 <= \$423 ;
   always @(posedge clk)
-    estimate_2_groups_0_2_2 <= \$358 ;
+    estimate_2_groups_0_2_2 <= \$424 ;
   always @(posedge clk)
-    estimate_2_groups_0_2_3 <= \$359 ;
+    estimate_2_groups_0_2_3 <= \$425 ;
   always @(posedge clk)
-    estimate_2_groups_0_2_4 <= \$360 ;
+    estimate_2_groups_0_2_4 <= \$426 ;
   always @(posedge clk)
-    estimate_2_groups_0_2_5 <= \$361 ;
+    estimate_2_groups_0_2_5 <= \$427 ;
   always @(posedge clk)
-    estimate_2_groups_0_2_6 <= \$362 ;
+    estimate_2_groups_0_2_6 <= \$428 ;
   always @(posedge clk)
-    estimate_2_groups_0_2_7 <= \$363 ;
+    estimate_2_groups_0_2_7 <= \$429 ;
   always @(posedge clk)
-    estimate_2_groups_0_3_0 <= \$364 ;
+    estimate_2_groups_0_3_0 <= \$430 ;
   always @(posedge clk)
-    estimate_2_groups_0_3_1 <= \$365 ;
+    estimate_2_groups_0_3_1 <= \$431 ;
   always @(posedge clk)
-    estimate_2_groups_0_3_2 <= \$366 ;
+    estimate_2_groups_0_3_2 <= \$432 ;
   always @(posedge clk)
-    estimate_2_groups_0_3_3 <= \$367 ;
+    estimate_2_groups_0_3_3 <= \$433 ;
   always @(posedge clk)
-    estimate_2_groups_0_3_4 <= \$368 ;
+    estimate_2_groups_0_3_4 <= \$434 ;
   always @(posedge clk)
-    estimate_2_groups_0_3_5 <= \$369 ;
+    estimate_2_groups_0_3_5 <= \$435 ;
   always @(posedge clk)
-    estimate_2_groups_0_3_6 <= \$370 ;
+    estimate_2_groups_0_3_6 <= \$436 ;
   always @(posedge clk)
-    estimate_2_groups_0_3_7 <= \$371 ;
+    estimate_2_groups_0_3_7 <= \$437 ;
   always @(posedge clk)
-    estimate_2_groups_1_0_0 <= \$372 ;
+    estimate_2_groups_1_0_0 <= \$438 ;
   always @(posedge clk)
-    estimate_2_groups_1_0_1 <= \$373 ;
+    estimate_2_groups_1_0_1 <= \$439 ;
   always @(posedge clk)
-    estimate_2_groups_1_0_2 <= \$374 ;
+    estimate_2_groups_1_0_2 <= \$440 ;
   always @(posedge clk)
-    estimate_2_groups_1_0_3 <= \$375 ;
+    estimate_2_groups_1_0_3 <= \$441 ;
   always @(posedge clk)
-    estimate_2_groups_1_1_0 <= \$376 ;
+    estimate_2_groups_1_1_0 <= \$442 ;
   always @(posedge clk)
-    estimate_2_groups_1_1_1 <= \$377 ;
+    estimate_2_groups_1_1_1 <= \$443 ;
   always @(posedge clk)
-    estimate_2_groups_1_1_2 <= \$378 ;
+    estimate_2_groups_1_1_2 <= \$444 ;
   always @(posedge clk)
-    estimate_2_groups_1_1_3 <= \$379 ;
+    estimate_2_groups_1_1_3 <= \$445 ;
   always @(posedge clk)
-    estimate_2_groups_1_2_0 <= \$380 ;
+    estimate_2_groups_1_2_0 <= \$446 ;
   always @(posedge clk)
-    estimate_2_groups_1_2_1 <= \$381 ;
+    estimate_2_groups_1_2_1 <= \$447 ;
   always @(posedge clk)
-    estimate_2_groups_1_2_2 <= \$382 ;
+    estimate_2_groups_1_2_2 <= \$448 ;
   always @(posedge clk)
-    estimate_2_groups_1_2_3 <= \$383 ;
+    estimate_2_groups_1_2_3 <= \$449 ;
   always @(posedge clk)
-    estimate_2_groups_1_3_0 <= \$384 ;
+    estimate_2_groups_1_3_0 <= \$450 ;
   always @(posedge clk)
-    estimate_2_groups_1_3_1 <= \$385 ;
+    estimate_2_groups_1_3_1 <= \$451 ;
   always @(posedge clk)
-    estimate_2_groups_1_3_2 <= \$386 ;
+    estimate_2_groups_1_3_2 <= \$452 ;
   always @(posedge clk)
-    estimate_2_groups_1_3_3 <= \$387 ;
+    estimate_2_groups_1_3_3 <= \$453 ;
   always @(posedge clk)
-    estimate_2_groups_2_0_0 <= \$388 ;
+    estimate_2_groups_2_0_0 <= \$454 ;
   always @(posedge clk)
-    estimate_2_groups_2_0_1 <= \$389 ;
+    estimate_2_groups_2_0_1 <= \$455 ;
   always @(posedge clk)
-    estimate_2_groups_2_1_0 <= \$390 ;
+    estimate_2_groups_2_1_0 <= \$456 ;
   always @(posedge clk)
-    estimate_2_groups_2_1_1 <= \$391 ;
+    estimate_2_groups_2_1_1 <= \$457 ;
   always @(posedge clk)
-    estimate_2_groups_2_2_0 <= \$392 ;
+    estimate_2_groups_2_2_0 <= \$458 ;
   always @(posedge clk)
-    estimate_2_groups_2_2_1 <= \$393 ;
+    estimate_2_groups_2_2_1 <= \$459 ;
   always @(posedge clk)
-    estimate_2_groups_2_3_0 <= \$394 ;
+    estimate_2_groups_2_3_0 <= \$460 ;
   always @(posedge clk)
-    estimate_2_groups_2_3_1 <= \$395 ;
+    estimate_2_groups_2_3_1 <= \$461 ;
   always @(posedge clk)
-    estimate_2_groups_3_0_0 <= \$396 ;
+    estimate_2_groups_3_0_0 <= \$462 ;
   always @(posedge clk)
-    estimate_2_groups_3_1_0 <= \$397 ;
+    estimate_2_groups_3_1_0 <= \$463 ;
   always @(posedge clk)
-    estimate_2_groups_3_2_0 <= \$398 ;
+    estimate_2_groups_3_2_0 <= \$464 ;
   always @(posedge clk)
-    estimate_2_groups_3_3_0 <= \$399 ;
+    estimate_2_groups_3_3_0 <= \$465 ;
   always @(posedge clk)
-    estimate_2_planes_0_0 <= { \$404 , estimate_2_groups_3_0_0[0] };
+    estimate_2_planes_0_0 <= { \$470 , estimate_2_groups_3_0_0[0] };
   always @(posedge clk)
-    estimate_2_planes_0_1 <= { \$409 , estimate_2_groups_3_2_0[0] };
+    estimate_2_planes_0_1 <= { \$475 , estimate_2_groups_3_2_0[0] };
   always @(posedge clk)
-    estimate_2_planes_1_0 <= { \$411 , estimate_2_planes_0_0[1:0] };
+    estimate_2_planes_1_0 <= { \$477 , estimate_2_planes_0_0[1:0] };
   always @(posedge clk)
     estimate_3_plane_0_entry_0 <= \read_port__data$1297 ;
   always @(posedge clk)
@@ -15941,131 +15912,131 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   always @(posedge clk)
     estimate_3_plane_3_entry_15 <= \read_port__data$1423 ;
   always @(posedge clk)
-    estimate_3_groups_0_0_0 <= \$412 ;
+    estimate_3_groups_0_0_0 <= \$478 ;
   always @(posedge clk)
-    estimate_3_groups_0_0_1 <= \$413 ;
+    estimate_3_groups_0_0_1 <= \$479 ;
   always @(posedge clk)
-    estimate_3_groups_0_0_2 <= \$414 ;
+    estimate_3_groups_0_0_2 <= \$480 ;
   always @(posedge clk)
-    estimate_3_groups_0_0_3 <= \$415 ;
+    estimate_3_groups_0_0_3 <= \$481 ;
   always @(posedge clk)
-    estimate_3_groups_0_0_4 <= \$416 ;
+    estimate_3_groups_0_0_4 <= \$482 ;
   always @(posedge clk)
-    estimate_3_groups_0_0_5 <= \$417 ;
+    estimate_3_groups_0_0_5 <= \$483 ;
   always @(posedge clk)
-    estimate_3_groups_0_0_6 <= \$418 ;
+    estimate_3_groups_0_0_6 <= \$484 ;
   always @(posedge clk)
-    estimate_3_groups_0_0_7 <= \$419 ;
+    estimate_3_groups_0_0_7 <= \$485 ;
   always @(posedge clk)
-    estimate_3_groups_0_1_0 <= \$420 ;
+    estimate_3_groups_0_1_0 <= \$486 ;
   always @(posedge clk)
-    estimate_3_groups_0_1_1 <= \$421 ;
+    estimate_3_groups_0_1_1 <= \$487 ;
   always @(posedge clk)
-    estimate_3_groups_0_1_2 <= \$422 ;
+    estimate_3_groups_0_1_2 <= \$488 ;
   always @(posedge clk)
-    estimate_3_groups_0_1_3 <= \$423 ;
+    estimate_3_groups_0_1_3 <= \$489 ;
   always @(posedge clk)
-    estimate_3_groups_0_1_4 <= \$424 ;
+    estimate_3_groups_0_1_4 <= \$490 ;
   always @(posedge clk)
-    estimate_3_groups_0_1_5 <= \$425 ;
+    estimate_3_groups_0_1_5 <= \$491 ;
   always @(posedge clk)
-    estimate_3_groups_0_1_6 <= \$426 ;
+    estimate_3_groups_0_1_6 <= \$492 ;
   always @(posedge clk)
-    estimate_3_groups_0_1_7 <= \$427 ;
+    estimate_3_groups_0_1_7 <= \$493 ;
   always @(posedge clk)
-    estimate_3_groups_0_2_0 <= \$428 ;
+    estimate_3_groups_0_2_0 <= \$494 ;
   always @(posedge clk)
-    estimate_3_groups_0_2_1 <= \$429 ;
+    estimate_3_groups_0_2_1 <= \$495 ;
   always @(posedge clk)
-    estimate_3_groups_0_2_2 <= \$430 ;
+    estimate_3_groups_0_2_2 <= \$496 ;
   always @(posedge clk)
-    estimate_3_groups_0_2_3 <= \$431 ;
+    estimate_3_groups_0_2_3 <= \$497 ;
   always @(posedge clk)
-    estimate_3_groups_0_2_4 <= \$432 ;
+    estimate_3_groups_0_2_4 <= \$498 ;
   always @(posedge clk)
-    estimate_3_groups_0_2_5 <= \$433 ;
+    estimate_3_groups_0_2_5 <= \$499 ;
   always @(posedge clk)
-    estimate_3_groups_0_2_6 <= \$434 ;
+    estimate_3_groups_0_2_6 <= \$500 ;
   always @(posedge clk)
-    estimate_3_groups_0_2_7 <= \$435 ;
+    estimate_3_groups_0_2_7 <= \$501 ;
   always @(posedge clk)
-    estimate_3_groups_0_3_0 <= \$436 ;
+    estimate_3_groups_0_3_0 <= \$502 ;
   always @(posedge clk)
-    estimate_3_groups_0_3_1 <= \$437 ;
+    estimate_3_groups_0_3_1 <= \$503 ;
   always @(posedge clk)
-    estimate_3_groups_0_3_2 <= \$438 ;
+    estimate_3_groups_0_3_2 <= \$504 ;
   always @(posedge clk)
-    estimate_3_groups_0_3_3 <= \$439 ;
+    estimate_3_groups_0_3_3 <= \$505 ;
   always @(posedge clk)
-    estimate_3_groups_0_3_4 <= \$440 ;
+    estimate_3_groups_0_3_4 <= \$506 ;
   always @(posedge clk)
-    estimate_3_groups_0_3_5 <= \$441 ;
+    estimate_3_groups_0_3_5 <= \$507 ;
   always @(posedge clk)
-    estimate_3_groups_0_3_6 <= \$442 ;
+    estimate_3_groups_0_3_6 <= \$508 ;
   always @(posedge clk)
-    estimate_3_groups_0_3_7 <= \$443 ;
+    estimate_3_groups_0_3_7 <= \$509 ;
   always @(posedge clk)
-    estimate_3_groups_1_0_0 <= \$444 ;
+    estimate_3_groups_1_0_0 <= \$510 ;
   always @(posedge clk)
-    estimate_3_groups_1_0_1 <= \$445 ;
+    estimate_3_groups_1_0_1 <= \$511 ;
   always @(posedge clk)
-    estimate_3_groups_1_0_2 <= \$446 ;
+    estimate_3_groups_1_0_2 <= \$512 ;
   always @(posedge clk)
-    estimate_3_groups_1_0_3 <= \$447 ;
+    estimate_3_groups_1_0_3 <= \$513 ;
   always @(posedge clk)
-    estimate_3_groups_1_1_0 <= \$448 ;
+    estimate_3_groups_1_1_0 <= \$514 ;
   always @(posedge clk)
-    estimate_3_groups_1_1_1 <= \$449 ;
+    estimate_3_groups_1_1_1 <= \$515 ;
   always @(posedge clk)
-    estimate_3_groups_1_1_2 <= \$450 ;
+    estimate_3_groups_1_1_2 <= \$516 ;
   always @(posedge clk)
-    estimate_3_groups_1_1_3 <= \$451 ;
+    estimate_3_groups_1_1_3 <= \$517 ;
   always @(posedge clk)
-    estimate_3_groups_1_2_0 <= \$452 ;
+    estimate_3_groups_1_2_0 <= \$518 ;
   always @(posedge clk)
-    estimate_3_groups_1_2_1 <= \$453 ;
+    estimate_3_groups_1_2_1 <= \$519 ;
   always @(posedge clk)
-    estimate_3_groups_1_2_2 <= \$454 ;
+    estimate_3_groups_1_2_2 <= \$520 ;
   always @(posedge clk)
-    estimate_3_groups_1_2_3 <= \$455 ;
+    estimate_3_groups_1_2_3 <= \$521 ;
   always @(posedge clk)
-    estimate_3_groups_1_3_0 <= \$456 ;
+    estimate_3_groups_1_3_0 <= \$522 ;
   always @(posedge clk)
-    estimate_3_groups_1_3_1 <= \$457 ;
+    estimate_3_groups_1_3_1 <= \$523 ;
   always @(posedge clk)
-    estimate_3_groups_1_3_2 <= \$458 ;
+    estimate_3_groups_1_3_2 <= \$524 ;
   always @(posedge clk)
-    estimate_3_groups_1_3_3 <= \$459 ;
+    estimate_3_groups_1_3_3 <= \$525 ;
   always @(posedge clk)
-    estimate_3_groups_2_0_0 <= \$460 ;
+    estimate_3_groups_2_0_0 <= \$526 ;
   always @(posedge clk)
-    estimate_3_groups_2_0_1 <= \$461 ;
+    estimate_3_groups_2_0_1 <= \$527 ;
   always @(posedge clk)
-    estimate_3_groups_2_1_0 <= \$462 ;
+    estimate_3_groups_2_1_0 <= \$528 ;
   always @(posedge clk)
-    estimate_3_groups_2_1_1 <= \$463 ;
+    estimate_3_groups_2_1_1 <= \$529 ;
   always @(posedge clk)
-    estimate_3_groups_2_2_0 <= \$464 ;
+    estimate_3_groups_2_2_0 <= \$530 ;
   always @(posedge clk)
-    estimate_3_groups_2_2_1 <= \$465 ;
+    estimate_3_groups_2_2_1 <= \$531 ;
   always @(posedge clk)
-    estimate_3_groups_2_3_0 <= \$466 ;
+    estimate_3_groups_2_3_0 <= \$532 ;
   always @(posedge clk)
-    estimate_3_groups_2_3_1 <= \$467 ;
+    estimate_3_groups_2_3_1 <= \$533 ;
   always @(posedge clk)
-    estimate_3_groups_3_0_0 <= \$468 ;
+    estimate_3_groups_3_0_0 <= \$534 ;
   always @(posedge clk)
-    estimate_3_groups_3_1_0 <= \$469 ;
+    estimate_3_groups_3_1_0 <= \$535 ;
   always @(posedge clk)
-    estimate_3_groups_3_2_0 <= \$470 ;
+    estimate_3_groups_3_2_0 <= \$536 ;
   always @(posedge clk)
-    estimate_3_groups_3_3_0 <= \$471 ;
+    estimate_3_groups_3_3_0 <= \$537 ;
   always @(posedge clk)
-    estimate_3_planes_0_0 <= { \$476 , estimate_3_groups_3_0_0[0] };
+    estimate_3_planes_0_0 <= { \$542 , estimate_3_groups_3_0_0[0] };
   always @(posedge clk)
-    estimate_3_planes_0_1 <= { \$481 , estimate_3_groups_3_2_0[0] };
+    estimate_3_planes_0_1 <= { \$547 , estimate_3_groups_3_2_0[0] };
   always @(posedge clk)
-    estimate_3_planes_1_0 <= { \$483 , estimate_3_planes_0_0[1:0] };
+    estimate_3_planes_1_0 <= { \$549 , estimate_3_planes_0_0[1:0] };
   always @(posedge clk)
     estimate_4_plane_0_entry_0 <= \read_port__data$1487 ;
   always @(posedge clk)
@@ -16195,131 +16166,131 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   always @(posedge clk)
     estimate_4_plane_3_entry_15 <= \read_port__data$1613 ;
   always @(posedge clk)
-    estimate_4_groups_0_0_0 <= \$484 ;
+    estimate_4_groups_0_0_0 <= \$550 ;
   always @(posedge clk)
-    estimate_4_groups_0_0_1 <= \$485 ;
+    estimate_4_groups_0_0_1 <= \$551 ;
   always @(posedge clk)
-    estimate_4_groups_0_0_2 <= \$486 ;
+    estimate_4_groups_0_0_2 <= \$552 ;
   always @(posedge clk)
-    estimate_4_groups_0_0_3 <= \$487 ;
+    estimate_4_groups_0_0_3 <= \$553 ;
   always @(posedge clk)
-    estimate_4_groups_0_0_4 <= \$488 ;
+    estimate_4_groups_0_0_4 <= \$554 ;
   always @(posedge clk)
-    estimate_4_groups_0_0_5 <= \$489 ;
+    estimate_4_groups_0_0_5 <= \$555 ;
   always @(posedge clk)
-    estimate_4_groups_0_0_6 <= \$490 ;
+    estimate_4_groups_0_0_6 <= \$556 ;
   always @(posedge clk)
-    estimate_4_groups_0_0_7 <= \$491 ;
+    estimate_4_groups_0_0_7 <= \$557 ;
   always @(posedge clk)
-    estimate_4_groups_0_1_0 <= \$492 ;
+    estimate_4_groups_0_1_0 <= \$558 ;
   always @(posedge clk)
-    estimate_4_groups_0_1_1 <= \$493 ;
+    estimate_4_groups_0_1_1 <= \$559 ;
   always @(posedge clk)
-    estimate_4_groups_0_1_2 <= \$494 ;
+    estimate_4_groups_0_1_2 <= \$560 ;
   always @(posedge clk)
-    estimate_4_groups_0_1_3 <= \$495 ;
+    estimate_4_groups_0_1_3 <= \$561 ;
   always @(posedge clk)
-    estimate_4_groups_0_1_4 <= \$496 ;
+    estimate_4_groups_0_1_4 <= \$562 ;
   always @(posedge clk)
-    estimate_4_groups_0_1_5 <= \$497 ;
+    estimate_4_groups_0_1_5 <= \$563 ;
   always @(posedge clk)
-    estimate_4_groups_0_1_6 <= \$498 ;
+    estimate_4_groups_0_1_6 <= \$564 ;
   always @(posedge clk)
-    estimate_4_groups_0_1_7 <= \$499 ;
+    estimate_4_groups_0_1_7 <= \$565 ;
   always @(posedge clk)
-    estimate_4_groups_0_2_0 <= \$500 ;
+    estimate_4_groups_0_2_0 <= \$566 ;
   always @(posedge clk)
-    estimate_4_groups_0_2_1 <= \$501 ;
+    estimate_4_groups_0_2_1 <= \$567 ;
   always @(posedge clk)
-    estimate_4_groups_0_2_2 <= \$502 ;
+    estimate_4_groups_0_2_2 <= \$568 ;
   always @(posedge clk)
-    estimate_4_groups_0_2_3 <= \$503 ;
+    estimate_4_groups_0_2_3 <= \$569 ;
   always @(posedge clk)
-    estimate_4_groups_0_2_4 <= \$504 ;
+    estimate_4_groups_0_2_4 <= \$570 ;
   always @(posedge clk)
-    estimate_4_groups_0_2_5 <= \$505 ;
+    estimate_4_groups_0_2_5 <= \$571 ;
   always @(posedge clk)
-    estimate_4_groups_0_2_6 <= \$506 ;
+    estimate_4_groups_0_2_6 <= \$572 ;
   always @(posedge clk)
-    estimate_4_groups_0_2_7 <= \$507 ;
+    estimate_4_groups_0_2_7 <= \$573 ;
   always @(posedge clk)
-    estimate_4_groups_0_3_0 <= \$508 ;
+    estimate_4_groups_0_3_0 <= \$574 ;
   always @(posedge clk)
-    estimate_4_groups_0_3_1 <= \$509 ;
+    estimate_4_groups_0_3_1 <= \$575 ;
   always @(posedge clk)
-    estimate_4_groups_0_3_2 <= \$510 ;
+    estimate_4_groups_0_3_2 <= \$576 ;
   always @(posedge clk)
-    estimate_4_groups_0_3_3 <= \$511 ;
+    estimate_4_groups_0_3_3 <= \$577 ;
   always @(posedge clk)
-    estimate_4_groups_0_3_4 <= \$512 ;
+    estimate_4_groups_0_3_4 <= \$578 ;
   always @(posedge clk)
-    estimate_4_groups_0_3_5 <= \$513 ;
+    estimate_4_groups_0_3_5 <= \$579 ;
   always @(posedge clk)
-    estimate_4_groups_0_3_6 <= \$514 ;
+    estimate_4_groups_0_3_6 <= \$580 ;
   always @(posedge clk)
-    estimate_4_groups_0_3_7 <= \$515 ;
+    estimate_4_groups_0_3_7 <= \$581 ;
   always @(posedge clk)
-    estimate_4_groups_1_0_0 <= \$516 ;
+    estimate_4_groups_1_0_0 <= \$582 ;
   always @(posedge clk)
-    estimate_4_groups_1_0_1 <= \$517 ;
+    estimate_4_groups_1_0_1 <= \$583 ;
   always @(posedge clk)
-    estimate_4_groups_1_0_2 <= \$518 ;
+    estimate_4_groups_1_0_2 <= \$584 ;
   always @(posedge clk)
-    estimate_4_groups_1_0_3 <= \$519 ;
+    estimate_4_groups_1_0_3 <= \$585 ;
   always @(posedge clk)
-    estimate_4_groups_1_1_0 <= \$520 ;
+    estimate_4_groups_1_1_0 <= \$586 ;
   always @(posedge clk)
-    estimate_4_groups_1_1_1 <= \$521 ;
+    estimate_4_groups_1_1_1 <= \$587 ;
   always @(posedge clk)
-    estimate_4_groups_1_1_2 <= \$522 ;
+    estimate_4_groups_1_1_2 <= \$588 ;
   always @(posedge clk)
-    estimate_4_groups_1_1_3 <= \$523 ;
+    estimate_4_groups_1_1_3 <= \$589 ;
   always @(posedge clk)
-    estimate_4_groups_1_2_0 <= \$524 ;
+    estimate_4_groups_1_2_0 <= \$590 ;
   always @(posedge clk)
-    estimate_4_groups_1_2_1 <= \$525 ;
+    estimate_4_groups_1_2_1 <= \$591 ;
   always @(posedge clk)
-    estimate_4_groups_1_2_2 <= \$526 ;
+    estimate_4_groups_1_2_2 <= \$592 ;
   always @(posedge clk)
-    estimate_4_groups_1_2_3 <= \$527 ;
+    estimate_4_groups_1_2_3 <= \$593 ;
   always @(posedge clk)
-    estimate_4_groups_1_3_0 <= \$528 ;
+    estimate_4_groups_1_3_0 <= \$594 ;
   always @(posedge clk)
-    estimate_4_groups_1_3_1 <= \$529 ;
+    estimate_4_groups_1_3_1 <= \$595 ;
   always @(posedge clk)
-    estimate_4_groups_1_3_2 <= \$530 ;
+    estimate_4_groups_1_3_2 <= \$596 ;
   always @(posedge clk)
-    estimate_4_groups_1_3_3 <= \$531 ;
+    estimate_4_groups_1_3_3 <= \$597 ;
   always @(posedge clk)
-    estimate_4_groups_2_0_0 <= \$532 ;
+    estimate_4_groups_2_0_0 <= \$598 ;
   always @(posedge clk)
-    estimate_4_groups_2_0_1 <= \$533 ;
+    estimate_4_groups_2_0_1 <= \$599 ;
   always @(posedge clk)
-    estimate_4_groups_2_1_0 <= \$534 ;
+    estimate_4_groups_2_1_0 <= \$600 ;
   always @(posedge clk)
-    estimate_4_groups_2_1_1 <= \$535 ;
+    estimate_4_groups_2_1_1 <= \$601 ;
   always @(posedge clk)
-    estimate_4_groups_2_2_0 <= \$536 ;
+    estimate_4_groups_2_2_0 <= \$602 ;
   always @(posedge clk)
-    estimate_4_groups_2_2_1 <= \$537 ;
+    estimate_4_groups_2_2_1 <= \$603 ;
   always @(posedge clk)
-    estimate_4_groups_2_3_0 <= \$538 ;
+    estimate_4_groups_2_3_0 <= \$604 ;
   always @(posedge clk)
-    estimate_4_groups_2_3_1 <= \$539 ;
+    estimate_4_groups_2_3_1 <= \$605 ;
   always @(posedge clk)
-    estimate_4_groups_3_0_0 <= \$540 ;
+    estimate_4_groups_3_0_0 <= \$606 ;
   always @(posedge clk)
-    estimate_4_groups_3_1_0 <= \$541 ;
+    estimate_4_groups_3_1_0 <= \$607 ;
   always @(posedge clk)
-    estimate_4_groups_3_2_0 <= \$542 ;
+    estimate_4_groups_3_2_0 <= \$608 ;
   always @(posedge clk)
-    estimate_4_groups_3_3_0 <= \$543 ;
+    estimate_4_groups_3_3_0 <= \$609 ;
   always @(posedge clk)
-    estimate_4_planes_0_0 <= { \$548 , estimate_4_groups_3_0_0[0] };
+    estimate_4_planes_0_0 <= { \$614 , estimate_4_groups_3_0_0[0] };
   always @(posedge clk)
-    estimate_4_planes_0_1 <= { \$553 , estimate_4_groups_3_2_0[0] };
+    estimate_4_planes_0_1 <= { \$619 , estimate_4_groups_3_2_0[0] };
   always @(posedge clk)
-    estimate_4_planes_1_0 <= { \$555 , estimate_4_planes_0_0[1:0] };
+    estimate_4_planes_1_0 <= { \$621 , estimate_4_planes_0_0[1:0] };
   always @(posedge clk)
     estimate_5_plane_0_entry_0 <= \read_port__data$1677 ;
   always @(posedge clk)
@@ -16449,131 +16420,131 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   always @(posedge clk)
     estimate_5_plane_3_entry_15 <= \read_port__data$1803 ;
   always @(posedge clk)
-    estimate_5_groups_0_0_0 <= \$556 ;
+    estimate_5_groups_0_0_0 <= \$622 ;
   always @(posedge clk)
-    estimate_5_groups_0_0_1 <= \$557 ;
+    estimate_5_groups_0_0_1 <= \$623 ;
   always @(posedge clk)
-    estimate_5_groups_0_0_2 <= \$558 ;
+    estimate_5_groups_0_0_2 <= \$624 ;
   always @(posedge clk)
-    estimate_5_groups_0_0_3 <= \$559 ;
+    estimate_5_groups_0_0_3 <= \$625 ;
   always @(posedge clk)
-    estimate_5_groups_0_0_4 <= \$560 ;
+    estimate_5_groups_0_0_4 <= \$626 ;
   always @(posedge clk)
-    estimate_5_groups_0_0_5 <= \$561 ;
+    estimate_5_groups_0_0_5 <= \$627 ;
   always @(posedge clk)
-    estimate_5_groups_0_0_6 <= \$562 ;
+    estimate_5_groups_0_0_6 <= \$628 ;
   always @(posedge clk)
-    estimate_5_groups_0_0_7 <= \$563 ;
+    estimate_5_groups_0_0_7 <= \$629 ;
   always @(posedge clk)
-    estimate_5_groups_0_1_0 <= \$564 ;
+    estimate_5_groups_0_1_0 <= \$630 ;
   always @(posedge clk)
-    estimate_5_groups_0_1_1 <= \$565 ;
+    estimate_5_groups_0_1_1 <= \$631 ;
   always @(posedge clk)
-    estimate_5_groups_0_1_2 <= \$566 ;
+    estimate_5_groups_0_1_2 <= \$632 ;
   always @(posedge clk)
-    estimate_5_groups_0_1_3 <= \$567 ;
+    estimate_5_groups_0_1_3 <= \$633 ;
   always @(posedge clk)
-    estimate_5_groups_0_1_4 <= \$568 ;
+    estimate_5_groups_0_1_4 <= \$634 ;
   always @(posedge clk)
-    estimate_5_groups_0_1_5 <= \$569 ;
+    estimate_5_groups_0_1_5 <= \$635 ;
   always @(posedge clk)
-    estimate_5_groups_0_1_6 <= \$570 ;
+    estimate_5_groups_0_1_6 <= \$636 ;
   always @(posedge clk)
-    estimate_5_groups_0_1_7 <= \$571 ;
+    estimate_5_groups_0_1_7 <= \$637 ;
   always @(posedge clk)
-    estimate_5_groups_0_2_0 <= \$572 ;
+    estimate_5_groups_0_2_0 <= \$638 ;
   always @(posedge clk)
-    estimate_5_groups_0_2_1 <= \$573 ;
+    estimate_5_groups_0_2_1 <= \$639 ;
   always @(posedge clk)
-    estimate_5_groups_0_2_2 <= \$574 ;
+    estimate_5_groups_0_2_2 <= \$640 ;
   always @(posedge clk)
-    estimate_5_groups_0_2_3 <= \$575 ;
+    estimate_5_groups_0_2_3 <= \$641 ;
   always @(posedge clk)
-    estimate_5_groups_0_2_4 <= \$576 ;
+    estimate_5_groups_0_2_4 <= \$642 ;
   always @(posedge clk)
-    estimate_5_groups_0_2_5 <= \$577 ;
+    estimate_5_groups_0_2_5 <= \$643 ;
   always @(posedge clk)
-    estimate_5_groups_0_2_6 <= \$578 ;
+    estimate_5_groups_0_2_6 <= \$644 ;
   always @(posedge clk)
-    estimate_5_groups_0_2_7 <= \$579 ;
+    estimate_5_groups_0_2_7 <= \$645 ;
   always @(posedge clk)
-    estimate_5_groups_0_3_0 <= \$580 ;
+    estimate_5_groups_0_3_0 <= \$646 ;
   always @(posedge clk)
-    estimate_5_groups_0_3_1 <= \$581 ;
+    estimate_5_groups_0_3_1 <= \$647 ;
   always @(posedge clk)
-    estimate_5_groups_0_3_2 <= \$582 ;
+    estimate_5_groups_0_3_2 <= \$648 ;
   always @(posedge clk)
-    estimate_5_groups_0_3_3 <= \$583 ;
+    estimate_5_groups_0_3_3 <= \$649 ;
   always @(posedge clk)
-    estimate_5_groups_0_3_4 <= \$584 ;
+    estimate_5_groups_0_3_4 <= \$650 ;
   always @(posedge clk)
-    estimate_5_groups_0_3_5 <= \$585 ;
+    estimate_5_groups_0_3_5 <= \$651 ;
   always @(posedge clk)
-    estimate_5_groups_0_3_6 <= \$586 ;
+    estimate_5_groups_0_3_6 <= \$652 ;
   always @(posedge clk)
-    estimate_5_groups_0_3_7 <= \$587 ;
+    estimate_5_groups_0_3_7 <= \$653 ;
   always @(posedge clk)
-    estimate_5_groups_1_0_0 <= \$588 ;
+    estimate_5_groups_1_0_0 <= \$654 ;
   always @(posedge clk)
-    estimate_5_groups_1_0_1 <= \$589 ;
+    estimate_5_groups_1_0_1 <= \$655 ;
   always @(posedge clk)
-    estimate_5_groups_1_0_2 <= \$590 ;
+    estimate_5_groups_1_0_2 <= \$656 ;
   always @(posedge clk)
-    estimate_5_groups_1_0_3 <= \$591 ;
+    estimate_5_groups_1_0_3 <= \$657 ;
   always @(posedge clk)
-    estimate_5_groups_1_1_0 <= \$592 ;
+    estimate_5_groups_1_1_0 <= \$658 ;
   always @(posedge clk)
-    estimate_5_groups_1_1_1 <= \$593 ;
+    estimate_5_groups_1_1_1 <= \$659 ;
   always @(posedge clk)
-    estimate_5_groups_1_1_2 <= \$594 ;
+    estimate_5_groups_1_1_2 <= \$660 ;
   always @(posedge clk)
-    estimate_5_groups_1_1_3 <= \$595 ;
+    estimate_5_groups_1_1_3 <= \$661 ;
   always @(posedge clk)
-    estimate_5_groups_1_2_0 <= \$596 ;
+    estimate_5_groups_1_2_0 <= \$662 ;
   always @(posedge clk)
-    estimate_5_groups_1_2_1 <= \$597 ;
+    estimate_5_groups_1_2_1 <= \$663 ;
   always @(posedge clk)
-    estimate_5_groups_1_2_2 <= \$598 ;
+    estimate_5_groups_1_2_2 <= \$664 ;
   always @(posedge clk)
-    estimate_5_groups_1_2_3 <= \$599 ;
+    estimate_5_groups_1_2_3 <= \$665 ;
   always @(posedge clk)
-    estimate_5_groups_1_3_0 <= \$600 ;
+    estimate_5_groups_1_3_0 <= \$666 ;
   always @(posedge clk)
-    estimate_5_groups_1_3_1 <= \$601 ;
+    estimate_5_groups_1_3_1 <= \$667 ;
   always @(posedge clk)
-    estimate_5_groups_1_3_2 <= \$602 ;
+    estimate_5_groups_1_3_2 <= \$668 ;
   always @(posedge clk)
-    estimate_5_groups_1_3_3 <= \$603 ;
+    estimate_5_groups_1_3_3 <= \$669 ;
   always @(posedge clk)
-    estimate_5_groups_2_0_0 <= \$604 ;
+    estimate_5_groups_2_0_0 <= \$670 ;
   always @(posedge clk)
-    estimate_5_groups_2_0_1 <= \$605 ;
+    estimate_5_groups_2_0_1 <= \$671 ;
   always @(posedge clk)
-    estimate_5_groups_2_1_0 <= \$606 ;
+    estimate_5_groups_2_1_0 <= \$672 ;
   always @(posedge clk)
-    estimate_5_groups_2_1_1 <= \$607 ;
+    estimate_5_groups_2_1_1 <= \$673 ;
   always @(posedge clk)
-    estimate_5_groups_2_2_0 <= \$608 ;
+    estimate_5_groups_2_2_0 <= \$674 ;
   always @(posedge clk)
-    estimate_5_groups_2_2_1 <= \$609 ;
+    estimate_5_groups_2_2_1 <= \$675 ;
   always @(posedge clk)
-    estimate_5_groups_2_3_0 <= \$610 ;
+    estimate_5_groups_2_3_0 <= \$676 ;
   always @(posedge clk)
-    estimate_5_groups_2_3_1 <= \$611 ;
+    estimate_5_groups_2_3_1 <= \$677 ;
   always @(posedge clk)
-    estimate_5_groups_3_0_0 <= \$612 ;
+    estimate_5_groups_3_0_0 <= \$678 ;
   always @(posedge clk)
-    estimate_5_groups_3_1_0 <= \$613 ;
+    estimate_5_groups_3_1_0 <= \$679 ;
   always @(posedge clk)
-    estimate_5_groups_3_2_0 <= \$614 ;
+    estimate_5_groups_3_2_0 <= \$680 ;
   always @(posedge clk)
-    estimate_5_groups_3_3_0 <= \$615 ;
+    estimate_5_groups_3_3_0 <= \$681 ;
   always @(posedge clk)
-    estimate_5_planes_0_0 <= { \$620 , estimate_5_groups_3_0_0[0] };
+    estimate_5_planes_0_0 <= { \$686 , estimate_5_groups_3_0_0[0] };
   always @(posedge clk)
-    estimate_5_planes_0_1 <= { \$625 , estimate_5_groups_3_2_0[0] };
+    estimate_5_planes_0_1 <= { \$691 , estimate_5_groups_3_2_0[0] };
   always @(posedge clk)
-    estimate_5_planes_1_0 <= { \$627 , estimate_5_planes_0_0[1:0] };
+    estimate_5_planes_1_0 <= { \$693 , estimate_5_planes_0_0[1:0] };
   always @(posedge clk)
     estimate_6_plane_0_entry_0 <= \read_port__data$1867 ;
   always @(posedge clk)
@@ -16703,131 +16674,131 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   always @(posedge clk)
     estimate_6_plane_3_entry_15 <= \read_port__data$1993 ;
   always @(posedge clk)
-    estimate_6_groups_0_0_0 <= \$628 ;
+    estimate_6_groups_0_0_0 <= \$694 ;
   always @(posedge clk)
-    estimate_6_groups_0_0_1 <= \$629 ;
+    estimate_6_groups_0_0_1 <= \$695 ;
   always @(posedge clk)
-    estimate_6_groups_0_0_2 <= \$630 ;
+    estimate_6_groups_0_0_2 <= \$696 ;
   always @(posedge clk)
-    estimate_6_groups_0_0_3 <= \$631 ;
+    estimate_6_groups_0_0_3 <= \$697 ;
   always @(posedge clk)
-    estimate_6_groups_0_0_4 <= \$632 ;
+    estimate_6_groups_0_0_4 <= \$698 ;
   always @(posedge clk)
-    estimate_6_groups_0_0_5 <= \$633 ;
+    estimate_6_groups_0_0_5 <= \$699 ;
   always @(posedge clk)
-    estimate_6_groups_0_0_6 <= \$634 ;
+    estimate_6_groups_0_0_6 <= \$700 ;
   always @(posedge clk)
-    estimate_6_groups_0_0_7 <= \$635 ;
+    estimate_6_groups_0_0_7 <= \$701 ;
   always @(posedge clk)
-    estimate_6_groups_0_1_0 <= \$636 ;
+    estimate_6_groups_0_1_0 <= \$702 ;
   always @(posedge clk)
-    estimate_6_groups_0_1_1 <= \$637 ;
+    estimate_6_groups_0_1_1 <= \$703 ;
   always @(posedge clk)
-    estimate_6_groups_0_1_2 <= \$638 ;
+    estimate_6_groups_0_1_2 <= \$704 ;
   always @(posedge clk)
-    estimate_6_groups_0_1_3 <= \$639 ;
+    estimate_6_groups_0_1_3 <= \$705 ;
   always @(posedge clk)
-    estimate_6_groups_0_1_4 <= \$640 ;
+    estimate_6_groups_0_1_4 <= \$706 ;
   always @(posedge clk)
-    estimate_6_groups_0_1_5 <= \$641 ;
+    estimate_6_groups_0_1_5 <= \$707 ;
   always @(posedge clk)
-    estimate_6_groups_0_1_6 <= \$642 ;
+    estimate_6_groups_0_1_6 <= \$708 ;
   always @(posedge clk)
-    estimate_6_groups_0_1_7 <= \$643 ;
+    estimate_6_groups_0_1_7 <= \$709 ;
   always @(posedge clk)
-    estimate_6_groups_0_2_0 <= \$644 ;
+    estimate_6_groups_0_2_0 <= \$710 ;
   always @(posedge clk)
-    estimate_6_groups_0_2_1 <= \$645 ;
+    estimate_6_groups_0_2_1 <= \$711 ;
   always @(posedge clk)
-    estimate_6_groups_0_2_2 <= \$646 ;
+    estimate_6_groups_0_2_2 <= \$712 ;
   always @(posedge clk)
-    estimate_6_groups_0_2_3 <= \$647 ;
+    estimate_6_groups_0_2_3 <= \$713 ;
   always @(posedge clk)
-    estimate_6_groups_0_2_4 <= \$648 ;
+    estimate_6_groups_0_2_4 <= \$714 ;
   always @(posedge clk)
-    estimate_6_groups_0_2_5 <= \$649 ;
+    estimate_6_groups_0_2_5 <= \$715 ;
   always @(posedge clk)
-    estimate_6_groups_0_2_6 <= \$650 ;
+    estimate_6_groups_0_2_6 <= \$716 ;
   always @(posedge clk)
-    estimate_6_groups_0_2_7 <= \$651 ;
+    estimate_6_groups_0_2_7 <= \$717 ;
   always @(posedge clk)
-    estimate_6_groups_0_3_0 <= \$652 ;
+    estimate_6_groups_0_3_0 <= \$718 ;
   always @(posedge clk)
-    estimate_6_groups_0_3_1 <= \$653 ;
+    estimate_6_groups_0_3_1 <= \$719 ;
   always @(posedge clk)
-    estimate_6_groups_0_3_2 <= \$654 ;
+    estimate_6_groups_0_3_2 <= \$720 ;
   always @(posedge clk)
-    estimate_6_groups_0_3_3 <= \$655 ;
+    estimate_6_groups_0_3_3 <= \$721 ;
   always @(posedge clk)
-    estimate_6_groups_0_3_4 <= \$656 ;
+    estimate_6_groups_0_3_4 <= \$722 ;
   always @(posedge clk)
-    estimate_6_groups_0_3_5 <= \$657 ;
+    estimate_6_groups_0_3_5 <= \$723 ;
   always @(posedge clk)
-    estimate_6_groups_0_3_6 <= \$658 ;
+    estimate_6_groups_0_3_6 <= \$724 ;
   always @(posedge clk)
-    estimate_6_groups_0_3_7 <= \$659 ;
+    estimate_6_groups_0_3_7 <= \$725 ;
   always @(posedge clk)
-    estimate_6_groups_1_0_0 <= \$660 ;
+    estimate_6_groups_1_0_0 <= \$726 ;
   always @(posedge clk)
-    estimate_6_groups_1_0_1 <= \$661 ;
+    estimate_6_groups_1_0_1 <= \$727 ;
   always @(posedge clk)
-    estimate_6_groups_1_0_2 <= \$662 ;
+    estimate_6_groups_1_0_2 <= \$728 ;
   always @(posedge clk)
-    estimate_6_groups_1_0_3 <= \$663 ;
+    estimate_6_groups_1_0_3 <= \$729 ;
   always @(posedge clk)
-    estimate_6_groups_1_1_0 <= \$664 ;
+    estimate_6_groups_1_1_0 <= \$730 ;
   always @(posedge clk)
-    estimate_6_groups_1_1_1 <= \$665 ;
+    estimate_6_groups_1_1_1 <= \$731 ;
   always @(posedge clk)
-    estimate_6_groups_1_1_2 <= \$666 ;
+    estimate_6_groups_1_1_2 <= \$732 ;
   always @(posedge clk)
-    estimate_6_groups_1_1_3 <= \$667 ;
+    estimate_6_groups_1_1_3 <= \$733 ;
   always @(posedge clk)
-    estimate_6_groups_1_2_0 <= \$668 ;
+    estimate_6_groups_1_2_0 <= \$734 ;
   always @(posedge clk)
-    estimate_6_groups_1_2_1 <= \$669 ;
+    estimate_6_groups_1_2_1 <= \$735 ;
   always @(posedge clk)
-    estimate_6_groups_1_2_2 <= \$670 ;
+    estimate_6_groups_1_2_2 <= \$736 ;
   always @(posedge clk)
-    estimate_6_groups_1_2_3 <= \$671 ;
+    estimate_6_groups_1_2_3 <= \$737 ;
   always @(posedge clk)
-    estimate_6_groups_1_3_0 <= \$672 ;
+    estimate_6_groups_1_3_0 <= \$738 ;
   always @(posedge clk)
-    estimate_6_groups_1_3_1 <= \$673 ;
+    estimate_6_groups_1_3_1 <= \$739 ;
   always @(posedge clk)
-    estimate_6_groups_1_3_2 <= \$674 ;
+    estimate_6_groups_1_3_2 <= \$740 ;
   always @(posedge clk)
-    estimate_6_groups_1_3_3 <= \$675 ;
+    estimate_6_groups_1_3_3 <= \$741 ;
   always @(posedge clk)
-    estimate_6_groups_2_0_0 <= \$676 ;
+    estimate_6_groups_2_0_0 <= \$742 ;
   always @(posedge clk)
-    estimate_6_groups_2_0_1 <= \$677 ;
+    estimate_6_groups_2_0_1 <= \$743 ;
   always @(posedge clk)
-    estimate_6_groups_2_1_0 <= \$678 ;
+    estimate_6_groups_2_1_0 <= \$744 ;
   always @(posedge clk)
-    estimate_6_groups_2_1_1 <= \$679 ;
+    estimate_6_groups_2_1_1 <= \$745 ;
   always @(posedge clk)
-    estimate_6_groups_2_2_0 <= \$680 ;
+    estimate_6_groups_2_2_0 <= \$746 ;
   always @(posedge clk)
-    estimate_6_groups_2_2_1 <= \$681 ;
+    estimate_6_groups_2_2_1 <= \$747 ;
   always @(posedge clk)
-    estimate_6_groups_2_3_0 <= \$682 ;
+    estimate_6_groups_2_3_0 <= \$748 ;
   always @(posedge clk)
-    estimate_6_groups_2_3_1 <= \$683 ;
+    estimate_6_groups_2_3_1 <= \$749 ;
   always @(posedge clk)
-    estimate_6_groups_3_0_0 <= \$684 ;
+    estimate_6_groups_3_0_0 <= \$750 ;
   always @(posedge clk)
-    estimate_6_groups_3_1_0 <= \$685 ;
+    estimate_6_groups_3_1_0 <= \$751 ;
   always @(posedge clk)
-    estimate_6_groups_3_2_0 <= \$686 ;
+    estimate_6_groups_3_2_0 <= \$752 ;
   always @(posedge clk)
-    estimate_6_groups_3_3_0 <= \$687 ;
+    estimate_6_groups_3_3_0 <= \$753 ;
   always @(posedge clk)
-    estimate_6_planes_0_0 <= { \$692 , estimate_6_groups_3_0_0[0] };
+    estimate_6_planes_0_0 <= { \$758 , estimate_6_groups_3_0_0[0] };
   always @(posedge clk)
-    estimate_6_planes_0_1 <= { \$697 , estimate_6_groups_3_2_0[0] };
+    estimate_6_planes_0_1 <= { \$763 , estimate_6_groups_3_2_0[0] };
   always @(posedge clk)
-    estimate_6_planes_1_0 <= { \$699 , estimate_6_planes_0_0[1:0] };
+    estimate_6_planes_1_0 <= { \$765 , estimate_6_planes_0_0[1:0] };
   always @(posedge clk)
     estimate_7_plane_0_entry_0 <= \read_port__data$2057 ;
   always @(posedge clk)
@@ -16957,271 +16928,233 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   always @(posedge clk)
     estimate_7_plane_3_entry_15 <= \read_port__data$2183 ;
   always @(posedge clk)
-    estimate_7_groups_0_0_0 <= \$700 ;
+    estimate_7_groups_0_0_0 <= \$766 ;
   always @(posedge clk)
-    estimate_7_groups_0_0_1 <= \$701 ;
+    estimate_7_groups_0_0_1 <= \$767 ;
   always @(posedge clk)
-    estimate_7_groups_0_0_2 <= \$702 ;
+    estimate_7_groups_0_0_2 <= \$768 ;
   always @(posedge clk)
-    estimate_7_groups_0_0_3 <= \$703 ;
+    estimate_7_groups_0_0_3 <= \$769 ;
   always @(posedge clk)
-    estimate_7_groups_0_0_4 <= \$704 ;
+    estimate_7_groups_0_0_4 <= \$770 ;
   always @(posedge clk)
-    estimate_7_groups_0_0_5 <= \$705 ;
+    estimate_7_groups_0_0_5 <= \$771 ;
   always @(posedge clk)
-    estimate_7_groups_0_0_6 <= \$706 ;
+    estimate_7_groups_0_0_6 <= \$772 ;
   always @(posedge clk)
-    estimate_7_groups_0_0_7 <= \$707 ;
+    estimate_7_groups_0_0_7 <= \$773 ;
   always @(posedge clk)
-    estimate_7_groups_0_1_0 <= \$708 ;
+    estimate_7_groups_0_1_0 <= \$774 ;
   always @(posedge clk)
-    estimate_7_groups_0_1_1 <= \$709 ;
+    estimate_7_groups_0_1_1 <= \$775 ;
   always @(posedge clk)
-    estimate_7_groups_0_1_2 <= \$710 ;
+    estimate_7_groups_0_1_2 <= \$776 ;
   always @(posedge clk)
-    estimate_7_groups_0_1_3 <= \$711 ;
+    estimate_7_groups_0_1_3 <= \$777 ;
   always @(posedge clk)
-    estimate_7_groups_0_1_4 <= \$712 ;
+    estimate_7_groups_0_1_4 <= \$778 ;
   always @(posedge clk)
-    estimate_7_groups_0_1_5 <= \$713 ;
+    estimate_7_groups_0_1_5 <= \$779 ;
   always @(posedge clk)
-    estimate_7_groups_0_1_6 <= \$714 ;
+    estimate_7_groups_0_1_6 <= \$780 ;
   always @(posedge clk)
-    estimate_7_groups_0_1_7 <= \$715 ;
+    estimate_7_groups_0_1_7 <= \$781 ;
   always @(posedge clk)
-    estimate_7_groups_0_2_0 <= \$716 ;
+    estimate_7_groups_0_2_0 <= \$782 ;
   always @(posedge clk)
-    estimate_7_groups_0_2_1 <= \$717 ;
+    estimate_7_groups_0_2_1 <= \$783 ;
   always @(posedge clk)
-    estimate_7_groups_0_2_2 <= \$718 ;
+    estimate_7_groups_0_2_2 <= \$784 ;
   always @(posedge clk)
-    estimate_7_groups_0_2_3 <= \$719 ;
+    estimate_7_groups_0_2_3 <= \$785 ;
   always @(posedge clk)
-    estimate_7_groups_0_2_4 <= \$720 ;
+    estimate_7_groups_0_2_4 <= \$786 ;
   always @(posedge clk)
-    estimate_7_groups_0_2_5 <= \$721 ;
+    estimate_7_groups_0_2_5 <= \$787 ;
   always @(posedge clk)
-    estimate_7_groups_0_2_6 <= \$722 ;
+    estimate_7_groups_0_2_6 <= \$788 ;
   always @(posedge clk)
-    estimate_7_groups_0_2_7 <= \$723 ;
+    estimate_7_groups_0_2_7 <= \$789 ;
   always @(posedge clk)
-    estimate_7_groups_0_3_0 <= \$724 ;
+    estimate_7_groups_0_3_0 <= \$790 ;
   always @(posedge clk)
-    estimate_7_groups_0_3_1 <= \$725 ;
+    estimate_7_groups_0_3_1 <= \$791 ;
   always @(posedge clk)
-    estimate_7_groups_0_3_2 <= \$726 ;
+    estimate_7_groups_0_3_2 <= \$792 ;
   always @(posedge clk)
-    estimate_7_groups_0_3_3 <= \$727 ;
+    estimate_7_groups_0_3_3 <= \$793 ;
   always @(posedge clk)
-    estimate_7_groups_0_3_4 <= \$728 ;
+    estimate_7_groups_0_3_4 <= \$794 ;
   always @(posedge clk)
-    estimate_7_groups_0_3_5 <= \$729 ;
+    estimate_7_groups_0_3_5 <= \$795 ;
   always @(posedge clk)
-    estimate_7_groups_0_3_6 <= \$730 ;
+    estimate_7_groups_0_3_6 <= \$796 ;
   always @(posedge clk)
-    estimate_7_groups_0_3_7 <= \$731 ;
+    estimate_7_groups_0_3_7 <= \$797 ;
   always @(posedge clk)
-    estimate_7_groups_1_0_0 <= \$732 ;
+    estimate_7_groups_1_0_0 <= \$798 ;
   always @(posedge clk)
-    estimate_7_groups_1_0_1 <= \$733 ;
+    estimate_7_groups_1_0_1 <= \$799 ;
   always @(posedge clk)
-    estimate_7_groups_1_0_2 <= \$734 ;
+    estimate_7_groups_1_0_2 <= \$800 ;
   always @(posedge clk)
-    estimate_7_groups_1_0_3 <= \$735 ;
+    estimate_7_groups_1_0_3 <= \$801 ;
   always @(posedge clk)
-    estimate_7_groups_1_1_0 <= \$736 ;
+    estimate_7_groups_1_1_0 <= \$802 ;
   always @(posedge clk)
-    estimate_7_groups_1_1_1 <= \$737 ;
+    estimate_7_groups_1_1_1 <= \$803 ;
   always @(posedge clk)
-    estimate_7_groups_1_1_2 <= \$738 ;
+    estimate_7_groups_1_1_2 <= \$804 ;
   always @(posedge clk)
-    estimate_7_groups_1_1_3 <= \$739 ;
+    estimate_7_groups_1_1_3 <= \$805 ;
   always @(posedge clk)
-    estimate_7_groups_1_2_0 <= \$740 ;
+    estimate_7_groups_1_2_0 <= \$806 ;
   always @(posedge clk)
-    estimate_7_groups_1_2_1 <= \$741 ;
+    estimate_7_groups_1_2_1 <= \$807 ;
   always @(posedge clk)
-    estimate_7_groups_1_2_2 <= \$742 ;
+    estimate_7_groups_1_2_2 <= \$808 ;
   always @(posedge clk)
-    estimate_7_groups_1_2_3 <= \$743 ;
+    estimate_7_groups_1_2_3 <= \$809 ;
   always @(posedge clk)
-    estimate_7_groups_1_3_0 <= \$744 ;
+    estimate_7_groups_1_3_0 <= \$810 ;
   always @(posedge clk)
-    estimate_7_groups_1_3_1 <= \$745 ;
+    estimate_7_groups_1_3_1 <= \$811 ;
   always @(posedge clk)
-    estimate_7_groups_1_3_2 <= \$746 ;
+    estimate_7_groups_1_3_2 <= \$812 ;
   always @(posedge clk)
-    estimate_7_groups_1_3_3 <= \$747 ;
+    estimate_7_groups_1_3_3 <= \$813 ;
   always @(posedge clk)
-    estimate_7_groups_2_0_0 <= \$748 ;
+    estimate_7_groups_2_0_0 <= \$814 ;
   always @(posedge clk)
-    estimate_7_groups_2_0_1 <= \$749 ;
+    estimate_7_groups_2_0_1 <= \$815 ;
   always @(posedge clk)
-    estimate_7_groups_2_1_0 <= \$750 ;
+    estimate_7_groups_2_1_0 <= \$816 ;
   always @(posedge clk)
-    estimate_7_groups_2_1_1 <= \$751 ;
+    estimate_7_groups_2_1_1 <= \$817 ;
   always @(posedge clk)
-    estimate_7_groups_2_2_0 <= \$752 ;
+    estimate_7_groups_2_2_0 <= \$818 ;
   always @(posedge clk)
-    estimate_7_groups_2_2_1 <= \$753 ;
+    estimate_7_groups_2_2_1 <= \$819 ;
   always @(posedge clk)
-    estimate_7_groups_2_3_0 <= \$754 ;
+    estimate_7_groups_2_3_0 <= \$820 ;
   always @(posedge clk)
-    estimate_7_groups_2_3_1 <= \$755 ;
+    estimate_7_groups_2_3_1 <= \$821 ;
   always @(posedge clk)
-    estimate_7_groups_3_0_0 <= \$756 ;
+    estimate_7_groups_3_0_0 <= \$822 ;
   always @(posedge clk)
-    estimate_7_groups_3_1_0 <= \$757 ;
+    estimate_7_groups_3_1_0 <= \$823 ;
   always @(posedge clk)
-    estimate_7_groups_3_2_0 <= \$758 ;
+    estimate_7_groups_3_2_0 <= \$824 ;
   always @(posedge clk)
-    estimate_7_groups_3_3_0 <= \$759 ;
+    estimate_7_groups_3_3_0 <= \$825 ;
   always @(posedge clk)
-    estimate_7_planes_0_0 <= { \$764 , estimate_7_groups_3_0_0[0] };
+    estimate_7_planes_0_0 <= { \$830 , estimate_7_groups_3_0_0[0] };
   always @(posedge clk)
-    estimate_7_planes_0_1 <= { \$769 , estimate_7_groups_3_2_0[0] };
+    estimate_7_planes_0_1 <= { \$835 , estimate_7_groups_3_2_0[0] };
   always @(posedge clk)
-    estimate_7_planes_1_0 <= { \$771 , estimate_7_planes_0_0[1:0] };
+    estimate_7_planes_1_0 <= { \$837 , estimate_7_planes_0_0[1:0] };
   assign o_prepared__valid = | waiting;
   assign o_prepared__payload = take_place ? tag_1 : tag_0;
   assign \$1  = \$signal$9  != 2'h2;
   assign \$2  = i_query__valid & \$1 ;
-  assign \$3  = & step;
-  assign i_query__ready = \$2  & \$3 ;
-  assign \$4  = \$signal$9  + i_query__ready;
-  assign \$5  = i_keys__valid & i_keys__payload[2048];
-  assign \$6  = \$4  - \$5 ;
-  assign \$7  = waiting + written;
-  assign \$8  = o_prepared__valid & o_prepared__ready;
-  assign \$9  = \$7  - \$8 ;
-  assign \$10  = ~ fill_place;
-  assign \$11  = o_prepared__valid & o_prepared__ready;
-  assign \$12  = ~ take_place;
-  assign \$13  = i_keys__valid & i_keys__payload[2048];
-  assign \$14  = ~ read_place;
-  assign \$15  = \$signal$9  != 2'h2;
-  assign \$16  = i_query__valid & \$15 ;
-  assign \$17  = step + 1'h1;
-  assign \$18  = \$signal$9  != 2'h2;
-  assign \$19  = i_query__valid & \$18 ;
-  assign \$21  = step[0] ? \$20  : 4'h8;
-  assign \$23  = step[1] ? \$22  : 4'h8;
-  assign \$25  = step[2] ? \$24  : 4'h8;
-  assign \$27  = step[3] ? \$26  : 4'h8;
-  assign \$29  = step[0] ? \$28  : 4'h8;
-  assign \$31  = step[1] ? \$30  : 4'h8;
-  assign \$33  = step[2] ? \$32  : 4'h8;
-  assign \$35  = step[3] ? \$34  : 4'h8;
-  assign \$37  = step[0] ? \$36  : 4'h8;
-  assign \$39  = step[1] ? \$38  : 4'h8;
-  assign \$41  = step[2] ? \$40  : 4'h8;
-  assign \$43  = step[3] ? \$42  : 4'h8;
-  assign \$45  = step[0] ? \$44  : 4'h8;
-  assign \$47  = step[1] ? \$46  : 4'h8;
-  assign \$49  = step[2] ? \$48  : 4'h8;
-  assign \$51  = step[3] ? \$50  : 4'h8;
-  assign \$53  = step[0] ? \$52  : 4'h8;
-  assign \$55  = step[1] ? \$54  : 4'h8;
-  assign \$57  = step[2] ? \$56  : 4'h8;
-  assign \$59  = step[3] ? \$58  : 4'h8;
-  assign \$61  = step[0] ? \$60  : 4'h8;
-  assign \$63  = step[1] ? \$62  : 4'h8;
-  assign \$65  = step[2] ? \$64  : 4'h8;
-  assign \$67  = step[3] ? \$66  : 4'h8;
-  assign \$69  = step[0] ? \$68  : 4'h8;
-  assign \$71  = step[1] ? \$70  : 4'h8;
-  assign \$73  = step[2] ? \$72  : 4'h8;
-  assign \$75  = step[3] ? \$74  : 4'h8;
-  assign \$77  = step[0] ? \$76  : 4'h8;
-  assign \$79  = step[1] ? \$78  : 4'h8;
-  assign \$81  = step[2] ? \$80  : 4'h8;
-  assign \$83  = step[3] ? \$82  : 4'h8;
-  assign \$85  = step[0] ? \$84  : 4'h8;
-  assign \$87  = step[1] ? \$86  : 4'h8;
-  assign \$89  = step[2] ? \$88  : 4'h8;
-  assign \$91  = step[3] ? \$90  : 4'h8;
-  assign \$93  = step[0] ? \$92  : 4'h8;
-  assign \$95  = step[1] ? \$94  : 4'h8;
-  assign \$97  = step[2] ? \$96  : 4'h8;
-  assign \$99  = step[3] ? \$98  : 4'h8;
-  assign \$101  = step[0] ? \$100  : 4'h8;
-  assign \$103  = step[1] ? \$102  : 4'h8;
-  assign \$105  = step[2] ? \$104  : 4'h8;
-  assign \$107  = step[3] ? \$106  : 4'h8;
-  assign \$109  = step[0] ? \$108  : 4'h8;
-  assign \$111  = step[1] ? \$110  : 4'h8;
-  assign \$113  = step[2] ? \$112  : 4'h8;
-  assign \$115  = step[3] ? \$114  : 4'h8;
-  assign \$117  = step[0] ? \$116  : 4'h8;
-  assign \$119  = step[1] ? \$118  : 4'h8;
-  assign \$121  = step[2] ? \$120  : 4'h8;
-  assign \$123  = step[3] ? \$122  : 4'h8;
-  assign \$125  = step[0] ? \$124  : 4'h8;
-  assign \$127  = step[1] ? \$126  : 4'h8;
-  assign \$129  = step[2] ? \$128  : 4'h8;
-  assign \$131  = step[3] ? \$130  : 4'h8;
-  assign \$133  = step[0] ? \$132  : 4'h8;
-  assign \$135  = step[1] ? \$134  : 4'h8;
-  assign \$137  = step[2] ? \$136  : 4'h8;
-  assign \$139  = step[3] ? \$138  : 4'h8;
-  assign \$141  = step[0] ? \$140  : 4'h8;
-  assign \$143  = step[1] ? \$142  : 4'h8;
-  assign \$145  = step[2] ? \$144  : 4'h8;
-  assign \$147  = step[3] ? \$146  : 4'h8;
-  assign \$148  = high_masked_0 + high_masked_1;
-  assign \$149  = high_masked_2 + high_masked_3;
-  assign \$150  = high_masked_4 + high_masked_5;
-  assign \$151  = high_masked_6 + high_masked_7;
-  assign \$152  = high_masked_8 + high_masked_9;
-  assign \$153  = high_masked_10 + high_masked_11;
-  assign \$154  = high_masked_12 + high_masked_13;
-  assign \$155  = high_masked_14 + high_masked_15;
-  assign \$156  = high_masked_16 + high_masked_17;
-  assign \$157  = high_masked_18 + high_masked_19;
-  assign \$158  = high_masked_20 + high_masked_21;
-  assign \$159  = high_masked_22 + high_masked_23;
-  assign \$160  = high_masked_24 + high_masked_25;
-  assign \$161  = high_masked_26 + high_masked_27;
-  assign \$162  = high_masked_28 + high_masked_29;
-  assign \$163  = high_masked_30 + high_masked_31;
-  assign \$164  = high_masked_32 + high_masked_33;
-  assign \$165  = high_masked_34 + high_masked_35;
-  assign \$166  = high_masked_36 + high_masked_37;
-  assign \$167  = high_masked_38 + high_masked_39;
-  assign \$168  = high_masked_40 + high_masked_41;
-  assign \$169  = high_masked_42 + high_masked_43;
-  assign \$170  = high_masked_44 + high_masked_45;
-  assign \$171  = high_masked_46 + high_masked_47;
-  assign \$172  = high_masked_48 + high_masked_49;
-  assign \$173  = high_masked_50 + high_masked_51;
-  assign \$174  = high_masked_52 + high_masked_53;
-  assign \$175  = high_masked_54 + high_masked_55;
-  assign \$176  = high_masked_56 + high_masked_57;
-  assign \$177  = high_masked_58 + high_masked_59;
-  assign \$178  = high_masked_60 + high_masked_61;
-  assign \$179  = high_masked_62 + high_masked_63;
-  assign \$180  = high_subsets_0_0_0 + high_subsets_0_0_1;
-  assign \$181  = high_subsets_0_1_0 + high_subsets_0_1_1;
-  assign \$182  = high_subsets_0_2_0 + high_subsets_0_2_1;
-  assign \$183  = high_subsets_0_3_0 + high_subsets_0_3_1;
-  assign \$184  = high_subsets_0_4_0 + high_subsets_0_4_1;
-  assign \$185  = high_subsets_0_5_0 + high_subsets_0_5_1;
-  assign \$186  = high_subsets_0_6_0 + high_subsets_0_6_1;
-  assign \$187  = high_subsets_0_7_0 + high_subsets_0_7_1;
-  assign \$188  = high_subsets_0_8_0 + high_subsets_0_8_1;
-  assign \$189  = high_subsets_0_9_0 + high_subsets_0_9_1;
-  assign \$190  = high_subsets_0_10_0 + high_subsets_0_10_1;
-  assign \$191  = high_subsets_0_11_0 + high_subsets_0_11_1;
-  assign \$192  = high_subsets_0_12_0 + high_subsets_0_12_1;
-  assign \$193  = high_subsets_0_13_0 + high_subsets_0_13_1;
-  assign \$194  = high_subsets_0_14_0 + high_subsets_0_14_1;
-  assign \$195  = high_subsets_0_15_0 + high_subsets_0_15_1;
-  assign \$196  = estimate_0_plane_0_entry_0 + estimate_0_plane_0_entry_1;
-  assign \$197  = estimate_0_plane_0_entry_2 + estimate_0_plane_0_entry_3;
-  assign \$198  = estimate_0_plane_0_entry_4 + estimate_0_plane_0_entry_5;
-  assign \$199  = estimate_0_plane_0_entry_6 + estimate_0_plane_0_entry_7;
-  assign \$200  = estimate_0_plane_0_entry_8 + estimate_0_plane_0_entry_9;
-  assign \$201  = estimate_0_plane_0_entry_10 + estimate_0_plane_0_entry_11;
+  assign \$3  = | left;
+  assign \$4  = ~ \$3 ;
+  assign i_query__ready = \$2  & \$4 ;
+  assign \$5  = \$signal$9  + i_query__ready;
+  assign \$6  = i_keys__valid & i_keys__payload[2048];
+  assign \$7  = \$5  - \$6 ;
+  assign \$8  = waiting + written;
+  assign \$9  = o_prepared__valid & o_prepared__ready;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = ~ fill_place;
+  assign \$12  = o_prepared__valid & o_prepared__ready;
+  assign \$13  = ~ take_place;
+  assign \$14  = i_keys__valid & i_keys__payload[2048];
+  assign \$15  = ~ read_place;
+  assign \$16  = \$signal$9  != 2'h2;
+  assign \$17  = i_query__valid & \$16 ;
+  assign \$18  = left - 1'h1;
+  assign \$19  = \$signal$9  != 2'h2;
+  assign \$20  = i_query__valid & \$19 ;
+  assign \$21  = ~ left;
+  assign \$22  = ~ left;
+  assign \$24  = \$22 [0] ? \$23  : 4'h8;
+  assign \$25  = ~ left;
+  assign \$27  = \$25 [1] ? \$26  : 4'h8;
+  assign \$28  = ~ left;
+  assign \$30  = \$28 [2] ? \$29  : 4'h8;
+  assign \$31  = ~ left;
+  assign \$33  = \$31 [3] ? \$32  : 4'h8;
+  assign \$34  = ~ left;
+  assign \$36  = \$34 [0] ? \$35  : 4'h8;
+  assign \$37  = ~ left;
+  assign \$39  = \$37 [1] ? \$38  : 4'h8;
+  assign \$40  = ~ left;
+  assign \$42  = \$40 [2] ? \$41  : 4'h8;
+  assign \$43  = ~ left;
+  assign \$45  = \$43 [3] ? \$44  : 4'h8;
+  assign \$46  = ~ left;
+  assign \$48  = \$46 [0] ? \$47  : 4'h8;
+  assign \$49  = ~ left;
+  assign \$51  = \$49 [1] ? \$50  : 4'h8;
+  assign \$52  = ~ left;
+  assign \$54  = \$52 [2] ? \$53  : 4'h8;
+  assign \$55  = ~ left;
+  assign \$57  = \$55 [3] ? \$56  : 4'h8;
+  assign \$58  = ~ left;
+  assign \$60  = \$58 [0] ? \$59  : 4'h8;
+  assign \$61  = ~ left;
+  assign \$63  = \$61 [1] ? \$62  : 4'h8;
+  assign \$64  = ~ left;
+  assign \$66  = \$64 [2] ? \$65  : 4'h8;
+  assign \$67  = ~ left;
+  assign \$69  = \$67 [3] ? \$68  : 4'h8;
+  assign \$70  = ~ left;
+  assign \$72  = \$70 [0] ? \$71  : 4'h8;
+  assign \$73  = ~ left;
+  assign \$75  = \$73 [1] ? \$74  : 4'h8;
+  assign \$76  = ~ left;
+  assign \$78  = \$76 [2] ? \$77  : 4'h8;
+  assign \$79  = ~ left;
+  assign \$81  = \$79 [3] ? \$80  : 4'h8;
+  assign \$82  = ~ left;
+  assign \$84  = \$82 [0] ? \$83  : 4'h8;
+  assign \$85  = ~ left;
+  assign \$87  = \$85 [1] ? \$86  : 4'h8;
+  assign \$88  = ~ left;
+  assign \$90  = \$88 [2] ? \$89  : 4'h8;
+  assign \$91  = ~ left;
+  assign \$93  = \$91 [3] ? \$92  : 4'h8;
+  assign \$94  = ~ left;
+  assign \$96  = \$94 [0] ? \$95  : 4'h8;
+  assign \$97  = ~ left;
+  assign \$99  = \$97 [1] ? \$98  : 4'h8;
+  assign \$100  = ~ left;
+  assign \$102  = \$100 [2] ? \$101  : 4'h8;
+  assign \$103  = ~ left;
+  assign \$105  = \$103 [3] ? \$104  : 4'h8;
+  assign \$106  = ~ left;
+  assign \$108  = \$106 [0] ? \$107  : 4'h8;
+  assign \$109  = ~ left;
+  assign \$111  = \$109 [1] ? \$110  : 4'h8;
+  assign \$112  = ~ left;
+  assign \$114  = \$112 [2] ? \$113  : 4'h8;
+  assign \$115  = ~ left;
+  assign \$117  = \$115 [3] ? \$116  : 4'h8;
+  assign \$118  = ~ left;
+  assign \$120  = \$118 [0] ? \$119  : 4'h8;
+  assign \$121  = ~ left;
+  assign \$123  = \$121 [1] ? \$122  : 4'h8;
+  assign \$124  = ~ left;
+  assign \$126  = \$124 [2] ? \$125  : 4'h8;
+  assign \$127  = ~ left;
+  assign \$129  = \$127 [3] ? \$128  : 4'h8;
+  assign \$130  = ~ left;
+  assign \$132  = \$130 [0] ? \$131  : 4'h8;
+  assign \$133  = ~ left;
+  assign \$135  = \$133 [1] ? \$134  : 4'h8;
+  assign \$136  = ~ left;
+  assign \$138  = \$136 [2] ? \$137  : 4'h8;
   assign \$auto$rtlil.cc:2739:Not$258  = ~ i_query__payload[3];
   assign \$auto$rtlil.cc:2739:Not$260  = ~ i_query__payload[7];
   assign \$auto$rtlil.cc:2739:Not$262  = ~ i_query__payload[11];
@@ -17288,194 +17221,173 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \$auto$rtlil.cc:2739:Not$384  = ~ i_query__payload[255];
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$772  = \$6 [1:0];
+    \$838  = \$7 [1:0];
     if (rst) begin
-      \$772  = 2'h0;
+      \$838  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$773  = \$9 [1:0];
+    \$839  = \$10 [1:0];
     if (rst) begin
-      \$773  = 2'h0;
+      \$839  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$774  = fill_place;
+    \$840  = fill_place;
     if (i_query__ready) begin
-      \$774  = \$10 ;
+      \$840  = \$11 ;
     end
     if (rst) begin
-      \$774  = 1'h0;
+      \$840  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$775  = tag_1;
+    \$841  = tag_1;
     if (i_query__ready) begin
       if (fill_place) begin
-        \$775  = i_query__payload[267:256];
+        \$841  = i_query__payload[267:256];
       end
     end
     if (rst) begin
-      \$775  = 12'h000;
+      \$841  = 12'h000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$776  = tag_0;
+    \$842  = tag_0;
     if (i_query__ready) begin
       (* full_case = 32'd1 *)
       if (fill_place) begin
       end else begin
-        \$776  = i_query__payload[267:256];
+        \$842  = i_query__payload[267:256];
       end
     end
     if (rst) begin
-      \$776  = 12'h000;
+      \$842  = 12'h000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$777  = take_place;
-    if (\$11 ) begin
-      \$777  = \$12 ;
+    \$843  = take_place;
+    if (\$12 ) begin
+      \$843  = \$13 ;
     end
     if (rst) begin
-      \$777  = 1'h0;
+      \$843  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$778  = read_place;
-    if (\$13 ) begin
-      \$778  = \$14 ;
+    \$844  = read_place;
+    if (\$14 ) begin
+      \$844  = \$15 ;
     end
     if (rst) begin
-      \$778  = 1'h0;
+      \$844  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$779  = step;
-    if (\$16 ) begin
-      \$779  = \$17 [3:0];
+    \$845  = left;
+    if (\$17 ) begin
+      \$845  = \$18 [3:0];
     end
     if (rst) begin
-      \$779  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$780  = i_query__ready;
-    if (rst) begin
-      \$780  = 1'h0;
+      \$845  = 4'hf;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$781  = written_1;
+    \$846  = i_query__ready;
     if (rst) begin
-      \$781  = 1'h0;
+      \$846  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$782  = written_2;
+    \$847  = written_1;
     if (rst) begin
-      \$782  = 1'h0;
+      \$847  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$783  = \$19 ;
+    \$848  = written_2;
     if (rst) begin
-      \$783  = 1'h0;
+      \$848  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$784  = write_enable_1;
+    \$849  = \$20 ;
     if (rst) begin
-      \$784  = 1'h0;
+      \$849  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$785  = write_enable_2;
+    \$850  = write_enable_1;
     if (rst) begin
-      \$785  = 1'h0;
+      \$850  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$786  = { fill_place, step };
+    \$851  = write_enable_2;
     if (rst) begin
-      \$786  = 5'h00;
+      \$851  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$787  = write_address_1;
+    \$852  = i_keys__valid;
     if (rst) begin
-      \$787  = 5'h00;
+      \$852  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$788  = write_address_2;
+    \$853  = valid_1;
     if (rst) begin
-      \$788  = 5'h00;
+      \$853  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$789  = i_keys__valid;
+    \$854  = valid_2;
     if (rst) begin
-      \$789  = 1'h0;
+      \$854  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$790  = valid_1;
+    \$855  = valid_3;
     if (rst) begin
-      \$790  = 1'h0;
+      \$855  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$791  = valid_2;
+    \$856  = valid_4;
     if (rst) begin
-      \$791  = 1'h0;
+      \$856  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$792  = valid_3;
+    \$857  = valid_5;
     if (rst) begin
-      \$792  = 1'h0;
+      \$857  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$793  = valid_4;
+    \$858  = valid_6;
     if (rst) begin
-      \$793  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$794  = valid_5;
-    if (rst) begin
-      \$794  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$401 ) begin end
-    \$795  = valid_6;
-    if (rst) begin
-      \$795  = 1'h0;
+      \$858  = 1'h0;
     end
   end
   assign \$signal  = i_query__ready;
@@ -19176,166 +19088,171 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign o__payload[41:28] = estimate_2_planes_1_0[13:0];
   assign o__payload[27:14] = estimate_1_planes_1_0[13:0];
   assign o__payload[13:0] = estimate_0_planes_1_0[13:0];
-  assign \$20 [2:0] = i_query__payload[2:0];
-  assign \$20 [3] = \$auto$rtlil.cc:2739:Not$258 ;
-  assign \$22 [2:0] = i_query__payload[6:4];
-  assign \$22 [3] = \$auto$rtlil.cc:2739:Not$260 ;
-  assign \$24 [2:0] = i_query__payload[10:8];
-  assign \$24 [3] = \$auto$rtlil.cc:2739:Not$262 ;
-  assign \$26 [2:0] = i_query__payload[14:12];
-  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$264 ;
-  assign \$28 [2:0] = i_query__payload[18:16];
-  assign \$28 [3] = \$auto$rtlil.cc:2739:Not$266 ;
-  assign \$30 [2:0] = i_query__payload[22:20];
-  assign \$30 [3] = \$auto$rtlil.cc:2739:Not$268 ;
-  assign \$32 [2:0] = i_query__payload[26:24];
-  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$270 ;
-  assign \$34 [2:0] = i_query__payload[30:28];
-  assign \$34 [3] = \$auto$rtlil.cc:2739:Not$272 ;
-  assign \$36 [2:0] = i_query__payload[34:32];
-  assign \$36 [3] = \$auto$rtlil.cc:2739:Not$274 ;
-  assign \$38 [2:0] = i_query__payload[38:36];
-  assign \$38 [3] = \$auto$rtlil.cc:2739:Not$276 ;
-  assign \$40 [2:0] = i_query__payload[42:40];
-  assign \$40 [3] = \$auto$rtlil.cc:2739:Not$278 ;
-  assign \$42 [2:0] = i_query__payload[46:44];
-  assign \$42 [3] = \$auto$rtlil.cc:2739:Not$280 ;
-  assign \$44 [2:0] = i_query__payload[50:48];
-  assign \$44 [3] = \$auto$rtlil.cc:2739:Not$282 ;
-  assign \$46 [2:0] = i_query__payload[54:52];
-  assign \$46 [3] = \$auto$rtlil.cc:2739:Not$284 ;
-  assign \$48 [2:0] = i_query__payload[58:56];
-  assign \$48 [3] = \$auto$rtlil.cc:2739:Not$286 ;
-  assign \$50 [2:0] = i_query__payload[62:60];
-  assign \$50 [3] = \$auto$rtlil.cc:2739:Not$288 ;
-  assign \$52 [2:0] = i_query__payload[66:64];
-  assign \$52 [3] = \$auto$rtlil.cc:2739:Not$290 ;
-  assign \$54 [2:0] = i_query__payload[70:68];
-  assign \$54 [3] = \$auto$rtlil.cc:2739:Not$292 ;
-  assign \$56 [2:0] = i_query__payload[74:72];
-  assign \$56 [3] = \$auto$rtlil.cc:2739:Not$294 ;
-  assign \$58 [2:0] = i_query__payload[78:76];
-  assign \$58 [3] = \$auto$rtlil.cc:2739:Not$296 ;
-  assign \$60 [2:0] = i_query__payload[82:80];
-  assign \$60 [3] = \$auto$rtlil.cc:2739:Not$298 ;
-  assign \$62 [2:0] = i_query__payload[86:84];
-  assign \$62 [3] = \$auto$rtlil.cc:2739:Not$300 ;
-  assign \$64 [2:0] = i_query__payload[90:88];
-  assign \$64 [3] = \$auto$rtlil.cc:2739:Not$302 ;
-  assign \$66 [2:0] = i_query__payload[94:92];
-  assign \$66 [3] = \$auto$rtlil.cc:2739:Not$304 ;
-  assign \$68 [2:0] = i_query__payload[98:96];
-  assign \$68 [3] = \$auto$rtlil.cc:2739:Not$306 ;
-  assign \$70 [2:0] = i_query__payload[102:100];
-  assign \$70 [3] = \$auto$rtlil.cc:2739:Not$308 ;
-  assign \$72 [2:0] = i_query__payload[106:104];
-  assign \$72 [3] = \$auto$rtlil.cc:2739:Not$310 ;
-  assign \$74 [2:0] = i_query__payload[110:108];
-  assign \$74 [3] = \$auto$rtlil.cc:2739:Not$312 ;
-  assign \$76 [2:0] = i_query__payload[114:112];
-  assign \$76 [3] = \$auto$rtlil.cc:2739:Not$314 ;
-  assign \$78 [2:0] = i_query__payload[118:116];
-  assign \$78 [3] = \$auto$rtlil.cc:2739:Not$316 ;
-  assign \$80 [2:0] = i_query__payload[122:120];
-  assign \$80 [3] = \$auto$rtlil.cc:2739:Not$318 ;
-  assign \$82 [2:0] = i_query__payload[126:124];
-  assign \$82 [3] = \$auto$rtlil.cc:2739:Not$320 ;
-  assign \$84 [2:0] = i_query__payload[130:128];
-  assign \$84 [3] = \$auto$rtlil.cc:2739:Not$322 ;
-  assign \$86 [2:0] = i_query__payload[134:132];
-  assign \$86 [3] = \$auto$rtlil.cc:2739:Not$324 ;
-  assign \$88 [2:0] = i_query__payload[138:136];
-  assign \$88 [3] = \$auto$rtlil.cc:2739:Not$326 ;
-  assign \$90 [2:0] = i_query__payload[142:140];
-  assign \$90 [3] = \$auto$rtlil.cc:2739:Not$328 ;
-  assign \$92 [2:0] = i_query__payload[146:144];
-  assign \$92 [3] = \$auto$rtlil.cc:2739:Not$330 ;
-  assign \$94 [2:0] = i_query__payload[150:148];
-  assign \$94 [3] = \$auto$rtlil.cc:2739:Not$332 ;
-  assign \$96 [2:0] = i_query__payload[154:152];
-  assign \$96 [3] = \$auto$rtlil.cc:2739:Not$334 ;
-  assign \$98 [2:0] = i_query__payload[158:156];
-  assign \$98 [3] = \$auto$rtlil.cc:2739:Not$336 ;
-  assign \$100 [2:0] = i_query__payload[162:160];
-  assign \$100 [3] = \$auto$rtlil.cc:2739:Not$338 ;
-  assign \$102 [2:0] = i_query__payload[166:164];
-  assign \$102 [3] = \$auto$rtlil.cc:2739:Not$340 ;
-  assign \$104 [2:0] = i_query__payload[170:168];
-  assign \$104 [3] = \$auto$rtlil.cc:2739:Not$342 ;
-  assign \$106 [2:0] = i_query__payload[174:172];
-  assign \$106 [3] = \$auto$rtlil.cc:2739:Not$344 ;
-  assign \$108 [2:0] = i_query__payload[178:176];
-  assign \$108 [3] = \$auto$rtlil.cc:2739:Not$346 ;
-  assign \$110 [2:0] = i_query__payload[182:180];
-  assign \$110 [3] = \$auto$rtlil.cc:2739:Not$348 ;
-  assign \$112 [2:0] = i_query__payload[186:184];
-  assign \$112 [3] = \$auto$rtlil.cc:2739:Not$350 ;
-  assign \$114 [2:0] = i_query__payload[190:188];
-  assign \$114 [3] = \$auto$rtlil.cc:2739:Not$352 ;
-  assign \$116 [2:0] = i_query__payload[194:192];
-  assign \$116 [3] = \$auto$rtlil.cc:2739:Not$354 ;
-  assign \$118 [2:0] = i_query__payload[198:196];
-  assign \$118 [3] = \$auto$rtlil.cc:2739:Not$356 ;
-  assign \$120 [2:0] = i_query__payload[202:200];
-  assign \$120 [3] = \$auto$rtlil.cc:2739:Not$358 ;
-  assign \$122 [2:0] = i_query__payload[206:204];
-  assign \$122 [3] = \$auto$rtlil.cc:2739:Not$360 ;
-  assign \$124 [2:0] = i_query__payload[210:208];
-  assign \$124 [3] = \$auto$rtlil.cc:2739:Not$362 ;
-  assign \$126 [2:0] = i_query__payload[214:212];
-  assign \$126 [3] = \$auto$rtlil.cc:2739:Not$364 ;
-  assign \$128 [2:0] = i_query__payload[218:216];
-  assign \$128 [3] = \$auto$rtlil.cc:2739:Not$366 ;
-  assign \$130 [2:0] = i_query__payload[222:220];
-  assign \$130 [3] = \$auto$rtlil.cc:2739:Not$368 ;
-  assign \$132 [2:0] = i_query__payload[226:224];
-  assign \$132 [3] = \$auto$rtlil.cc:2739:Not$370 ;
-  assign \$134 [2:0] = i_query__payload[230:228];
-  assign \$134 [3] = \$auto$rtlil.cc:2739:Not$372 ;
-  assign \$136 [2:0] = i_query__payload[234:232];
-  assign \$136 [3] = \$auto$rtlil.cc:2739:Not$374 ;
-  assign \$138 [2:0] = i_query__payload[238:236];
-  assign \$138 [3] = \$auto$rtlil.cc:2739:Not$376 ;
-  assign \$140 [2:0] = i_query__payload[242:240];
-  assign \$140 [3] = \$auto$rtlil.cc:2739:Not$378 ;
-  assign \$142 [2:0] = i_query__payload[246:244];
-  assign \$142 [3] = \$auto$rtlil.cc:2739:Not$380 ;
-  assign \$144 [2:0] = i_query__payload[250:248];
-  assign \$144 [3] = \$auto$rtlil.cc:2739:Not$382 ;
-  assign \$146 [2:0] = i_query__payload[254:252];
-  assign \$146 [3] = \$auto$rtlil.cc:2739:Not$384 ;
-  assign \$258  = { \$257 , \$257 , estimate_0_groups_3_0_0[8:1] };
-  assign \$263  = { \$262 , \$262 , estimate_0_groups_3_2_0[8:1] };
-  assign \$266  = { estimate_0_planes_0_0[11], estimate_0_planes_0_0[11], estimate_0_planes_0_0[11:2] };
-  assign \$330  = { \$329 , \$329 , estimate_1_groups_3_0_0[8:1] };
-  assign \$335  = { \$334 , \$334 , estimate_1_groups_3_2_0[8:1] };
-  assign \$338  = { estimate_1_planes_0_0[11], estimate_1_planes_0_0[11], estimate_1_planes_0_0[11:2] };
-  assign \$402  = { \$401 , \$401 , estimate_2_groups_3_0_0[8:1] };
-  assign \$407  = { \$406 , \$406 , estimate_2_groups_3_2_0[8:1] };
-  assign \$410  = { estimate_2_planes_0_0[11], estimate_2_planes_0_0[11], estimate_2_planes_0_0[11:2] };
-  assign \$474  = { \$473 , \$473 , estimate_3_groups_3_0_0[8:1] };
-  assign \$479  = { \$478 , \$478 , estimate_3_groups_3_2_0[8:1] };
-  assign \$482  = { estimate_3_planes_0_0[11], estimate_3_planes_0_0[11], estimate_3_planes_0_0[11:2] };
-  assign \$546  = { \$545 , \$545 , estimate_4_groups_3_0_0[8:1] };
-  assign \$551  = { \$550 , \$550 , estimate_4_groups_3_2_0[8:1] };
-  assign \$554  = { estimate_4_planes_0_0[11], estimate_4_planes_0_0[11], estimate_4_planes_0_0[11:2] };
-  assign \$618  = { \$617 , \$617 , estimate_5_groups_3_0_0[8:1] };
-  assign \$623  = { \$622 , \$622 , estimate_5_groups_3_2_0[8:1] };
-  assign \$626  = { estimate_5_planes_0_0[11], estimate_5_planes_0_0[11], estimate_5_planes_0_0[11:2] };
-  assign \$690  = { \$689 , \$689 , estimate_6_groups_3_0_0[8:1] };
-  assign \$695  = { \$694 , \$694 , estimate_6_groups_3_2_0[8:1] };
-  assign \$698  = { estimate_6_planes_0_0[11], estimate_6_planes_0_0[11], estimate_6_planes_0_0[11:2] };
-  assign \$762  = { \$761 , \$761 , estimate_7_groups_3_0_0[8:1] };
-  assign \$767  = { \$766 , \$766 , estimate_7_groups_3_2_0[8:1] };
-  assign \$770  = { estimate_7_planes_0_0[11], estimate_7_planes_0_0[11], estimate_7_planes_0_0[11:2] };
+  assign \$23 [2:0] = i_query__payload[2:0];
+  assign \$23 [3] = \$auto$rtlil.cc:2739:Not$258 ;
+  assign \$26 [2:0] = i_query__payload[6:4];
+  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$260 ;
+  assign \$29 [2:0] = i_query__payload[10:8];
+  assign \$29 [3] = \$auto$rtlil.cc:2739:Not$262 ;
+  assign \$32 [2:0] = i_query__payload[14:12];
+  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$264 ;
+  assign \$35 [2:0] = i_query__payload[18:16];
+  assign \$35 [3] = \$auto$rtlil.cc:2739:Not$266 ;
+  assign \$38 [2:0] = i_query__payload[22:20];
+  assign \$38 [3] = \$auto$rtlil.cc:2739:Not$268 ;
+  assign \$41 [2:0] = i_query__payload[26:24];
+  assign \$41 [3] = \$auto$rtlil.cc:2739:Not$270 ;
+  assign \$44 [2:0] = i_query__payload[30:28];
+  assign \$44 [3] = \$auto$rtlil.cc:2739:Not$272 ;
+  assign \$47 [2:0] = i_query__payload[34:32];
+  assign \$47 [3] = \$auto$rtlil.cc:2739:Not$274 ;
+  assign \$50 [2:0] = i_query__payload[38:36];
+  assign \$50 [3] = \$auto$rtlil.cc:2739:Not$276 ;
+  assign \$53 [2:0] = i_query__payload[42:40];
+  assign \$53 [3] = \$auto$rtlil.cc:2739:Not$278 ;
+  assign \$56 [2:0] = i_query__payload[46:44];
+  assign \$56 [3] = \$auto$rtlil.cc:2739:Not$280 ;
+  assign \$59 [2:0] = i_query__payload[50:48];
+  assign \$59 [3] = \$auto$rtlil.cc:2739:Not$282 ;
+  assign \$62 [2:0] = i_query__payload[54:52];
+  assign \$62 [3] = \$auto$rtlil.cc:2739:Not$284 ;
+  assign \$65 [2:0] = i_query__payload[58:56];
+  assign \$65 [3] = \$auto$rtlil.cc:2739:Not$286 ;
+  assign \$68 [2:0] = i_query__payload[62:60];
+  assign \$68 [3] = \$auto$rtlil.cc:2739:Not$288 ;
+  assign \$71 [2:0] = i_query__payload[66:64];
+  assign \$71 [3] = \$auto$rtlil.cc:2739:Not$290 ;
+  assign \$74 [2:0] = i_query__payload[70:68];
+  assign \$74 [3] = \$auto$rtlil.cc:2739:Not$292 ;
+  assign \$77 [2:0] = i_query__payload[74:72];
+  assign \$77 [3] = \$auto$rtlil.cc:2739:Not$294 ;
+  assign \$80 [2:0] = i_query__payload[78:76];
+  assign \$80 [3] = \$auto$rtlil.cc:2739:Not$296 ;
+  assign \$83 [2:0] = i_query__payload[82:80];
+  assign \$83 [3] = \$auto$rtlil.cc:2739:Not$298 ;
+  assign \$86 [2:0] = i_query__payload[86:84];
+  assign \$86 [3] = \$auto$rtlil.cc:2739:Not$300 ;
+  assign \$89 [2:0] = i_query__payload[90:88];
+  assign \$89 [3] = \$auto$rtlil.cc:2739:Not$302 ;
+  assign \$92 [2:0] = i_query__payload[94:92];
+  assign \$92 [3] = \$auto$rtlil.cc:2739:Not$304 ;
+  assign \$95 [2:0] = i_query__payload[98:96];
+  assign \$95 [3] = \$auto$rtlil.cc:2739:Not$306 ;
+  assign \$98 [2:0] = i_query__payload[102:100];
+  assign \$98 [3] = \$auto$rtlil.cc:2739:Not$308 ;
+  assign \$101 [2:0] = i_query__payload[106:104];
+  assign \$101 [3] = \$auto$rtlil.cc:2739:Not$310 ;
+  assign \$104 [2:0] = i_query__payload[110:108];
+  assign \$104 [3] = \$auto$rtlil.cc:2739:Not$312 ;
+  assign \$107 [2:0] = i_query__payload[114:112];
+  assign \$107 [3] = \$auto$rtlil.cc:2739:Not$314 ;
+  assign \$110 [2:0] = i_query__payload[118:116];
+  assign \$110 [3] = \$auto$rtlil.cc:2739:Not$316 ;
+  assign \$113 [2:0] = i_query__payload[122:120];
+  assign \$113 [3] = \$auto$rtlil.cc:2739:Not$318 ;
+  assign \$116 [2:0] = i_query__payload[126:124];
+  assign \$116 [3] = \$auto$rtlil.cc:2739:Not$320 ;
+  assign \$119 [2:0] = i_query__payload[130:128];
+  assign \$119 [3] = \$auto$rtlil.cc:2739:Not$322 ;
+  assign \$122 [2:0] = i_query__payload[134:132];
+  assign \$122 [3] = \$auto$rtlil.cc:2739:Not$324 ;
+  assign \$125 [2:0] = i_query__payload[138:136];
+  assign \$125 [3] = \$auto$rtlil.cc:2739:Not$326 ;
+  assign \$128 [2:0] = i_query__payload[142:140];
+  assign \$128 [3] = \$auto$rtlil.cc:2739:Not$328 ;
+  assign \$131 [2:0] = i_query__payload[146:144];
+  assign \$131 [3] = \$auto$rtlil.cc:2739:Not$330 ;
+  assign \$134 [2:0] = i_query__payload[150:148];
+  assign \$134 [3] = \$auto$rtlil.cc:2739:Not$332 ;
+  assign \$137 [2:0] = i_query__payload[154:152];
+  assign \$137 [3] = \$auto$rtlil.cc:2739:Not$334 ;
+  assign \$140 [2:0] = i_query__payload[158:156];
+  assign \$140 [3] = \$auto$rtlil.cc:2739:Not$336 ;
+  assign \$143 [2:0] = i_query__payload[162:160];
+  assign \$143 [3] = \$auto$rtlil.cc:2739:Not$338 ;
+  assign \$146 [2:0] = i_query__payload[166:164];
+  assign \$146 [3] = \$auto$rtlil.cc:2739:Not$340 ;
+  assign \$149 [2:0] = i_query__payload[170:168];
+  assign \$149 [3] = \$auto$rtlil.cc:2739:Not$342 ;
+  assign \$152 [2:0] = i_query__payload[174:172];
+  assign \$152 [3] = \$auto$rtlil.cc:2739:Not$344 ;
+  assign \$155 [2:0] = i_query__payload[178:176];
+  assign \$155 [3] = \$auto$rtlil.cc:2739:Not$346 ;
+  assign \$158 [2:0] = i_query__payload[182:180];
+  assign \$158 [3] = \$auto$rtlil.cc:2739:Not$348 ;
+  assign \$161 [2:0] = i_query__payload[186:184];
+  assign \$161 [3] = \$auto$rtlil.cc:2739:Not$350 ;
+  assign \$164 [2:0] = i_query__payload[190:188];
+  assign \$164 [3] = \$auto$rtlil.cc:2739:Not$352 ;
+  assign \$167 [2:0] = i_query__payload[194:192];
+  assign \$167 [3] = \$auto$rtlil.cc:2739:Not$354 ;
+  assign \$170 [2:0] = i_query__payload[198:196];
+  assign \$170 [3] = \$auto$rtlil.cc:2739:Not$356 ;
+  assign \$173 [2:0] = i_query__payload[202:200];
+  assign \$173 [3] = \$auto$rtlil.cc:2739:Not$358 ;
+  assign \$176 [2:0] = i_query__payload[206:204];
+  assign \$176 [3] = \$auto$rtlil.cc:2739:Not$360 ;
+  assign \$179 [2:0] = i_query__payload[210:208];
+  assign \$179 [3] = \$auto$rtlil.cc:2739:Not$362 ;
+  assign \$182 [2:0] = i_query__payload[214:212];
+  assign \$182 [3] = \$auto$rtlil.cc:2739:Not$364 ;
+  assign \$185 [2:0] = i_query__payload[218:216];
+  assign \$185 [3] = \$auto$rtlil.cc:2739:Not$366 ;
+  assign \$188 [2:0] = i_query__payload[222:220];
+  assign \$188 [3] = \$auto$rtlil.cc:2739:Not$368 ;
+  assign \$191 [2:0] = i_query__payload[226:224];
+  assign \$191 [3] = \$auto$rtlil.cc:2739:Not$370 ;
+  assign \$194 [2:0] = i_query__payload[230:228];
+  assign \$194 [3] = \$auto$rtlil.cc:2739:Not$372 ;
+  assign \$197 [2:0] = i_query__payload[234:232];
+  assign \$197 [3] = \$auto$rtlil.cc:2739:Not$374 ;
+  assign \$200 [2:0] = i_query__payload[238:236];
+  assign \$200 [3] = \$auto$rtlil.cc:2739:Not$376 ;
+  assign \$203 [2:0] = i_query__payload[242:240];
+  assign \$203 [3] = \$auto$rtlil.cc:2739:Not$378 ;
+  assign \$206 [2:0] = i_query__payload[246:244];
+  assign \$206 [3] = \$auto$rtlil.cc:2739:Not$380 ;
+  assign \$209 [2:0] = i_query__payload[250:248];
+  assign \$209 [3] = \$auto$rtlil.cc:2739:Not$382 ;
+  assign \$212 [2:0] = i_query__payload[254:252];
+  assign \$212 [3] = \$auto$rtlil.cc:2739:Not$384 ;
+  assign \$324  = { \$323 , \$323 , estimate_0_groups_3_0_0[8:1] };
+  assign \$329  = { \$328 , \$328 , estimate_0_groups_3_2_0[8:1] };
+  assign \$332  = { estimate_0_planes_0_0[11], estimate_0_planes_0_0[11], estimate_0_planes_0_0[11:2] };
+  assign \$396  = { \$395 , \$395 , estimate_1_groups_3_0_0[8:1] };
+  assign \$401  = { \$400 , \$400 , estimate_1_groups_3_2_0[8:1] };
+  assign \$404  = { estimate_1_planes_0_0[11], estimate_1_planes_0_0[11], estimate_1_planes_0_0[11:2] };
+  assign \$468  = { \$467 , \$467 , estimate_2_groups_3_0_0[8:1] };
+  assign \$473  = { \$472 , \$472 , estimate_2_groups_3_2_0[8:1] };
+  assign \$476  = { estimate_2_planes_0_0[11], estimate_2_planes_0_0[11], estimate_2_planes_0_0[11:2] };
+  assign \$540  = { \$539 , \$539 , estimate_3_groups_3_0_0[8:1] };
+  assign \$545  = { \$544 , \$544 , estimate_3_groups_3_2_0[8:1] };
+  assign \$548  = { estimate_3_planes_0_0[11], estimate_3_planes_0_0[11], estimate_3_planes_0_0[11:2] };
+  assign \$612  = { \$611 , \$611 , estimate_4_groups_3_0_0[8:1] };
+  assign \$617  = { \$616 , \$616 , estimate_4_groups_3_2_0[8:1] };
+  assign \$620  = { estimate_4_planes_0_0[11], estimate_4_planes_0_0[11], estimate_4_planes_0_0[11:2] };
+  assign \$684  = { \$683 , \$683 , estimate_5_groups_3_0_0[8:1] };
+  assign \$689  = { \$688 , \$688 , estimate_5_groups_3_2_0[8:1] };
+  assign \$692  = { estimate_5_planes_0_0[11], estimate_5_planes_0_0[11], estimate_5_planes_0_0[11:2] };
+  assign \$756  = { \$755 , \$755 , estimate_6_groups_3_0_0[8:1] };
+  assign \$761  = { \$760 , \$760 , estimate_6_groups_3_2_0[8:1] };
+  assign \$764  = { estimate_6_planes_0_0[11], estimate_6_planes_0_0[11], estimate_6_planes_0_0[11:2] };
+  assign \$828  = { \$827 , \$827 , estimate_7_groups_3_0_0[8:1] };
+  assign \$833  = { \$832 , \$832 , estimate_7_groups_3_2_0[8:1] };
+  assign \$836  = { estimate_7_planes_0_0[11], estimate_7_planes_0_0[11], estimate_7_planes_0_0[11:2] };
 endmodule
 
-module \latte_head.estimator.landing (rst, i_reserve, o_room, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
+module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__payload, i__valid, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$402  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
-  reg [3:0] \$4 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [3:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   input [130:0] i__payload;
@@ -19437,32 +19354,45 @@ module \latte_head.estimator.landing (rst, i_reserve, o_room, o__payload, o__rea
   wire o__valid;
   wire \o__valid$5 ;
   output o_room;
-  wire o_room;
-  reg [3:0] room = 4'hc;
+  reg o_room = 1'h1;
+  reg [3:0] places = 4'hd;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   wire taken;
-  always @(posedge clk)
-    room <= \$4 ;
-  assign o_room = | room;
   assign taken = o__valid & o__ready;
-  assign \$1  = room - i_reserve;
+  assign \$1  = places - i_reserve;
   assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
   assign \$3  = $signed(\$2 ) + $signed(1'h0);
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
   \latte_head.estimator.landing.queue  queue (
     .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
+    .o__ready(o__ready),
     .o__valid(o__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
-    \$4  = \$3 [3:0];
+    \$8  = \$3 [3:0];
     if (rst) begin
-      \$4  = 4'hc;
+      \$8  = 4'hd;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -19470,6 +19400,7 @@ module \latte_head.estimator.landing (rst, i_reserve, o_room, o__payload, o__rea
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
+  assign room = o_room;
   assign i_cancel = 1'h0;
   assign \o__payload.estimates  = o__payload[111:0];
   assign \o__payload.estimates[0]  = o__payload[13:0];
@@ -19551,11 +19482,50 @@ module \latte_head.estimator.landing (rst, i_reserve, o_room, o__payload, o__rea
   assign \i__payload$7.mask[7]  = i__payload[119];
   assign \i__payload$7.first_key  = i__payload[129:120];
   assign \i__payload$7.last  = i__payload[130];
+  assign \$4  = taken;
 endmodule
 
-module \latte_head.estimator.landing.queue (rst, o__payload, r_en, w_data, w_en, o__valid, clk);
+module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$403  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [4:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [4:0] \$15 ;
+  wire \$16 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$10 ;
+  reg \$signal$11  = 1'h0;
+  reg \$signal$22  = 1'h1;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [130:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [3:0] count = 4'h0;
+  input [130:0] i__payload;
   wire [130:0] i__payload;
   wire [111:0] \i__payload.estimates ;
   wire [13:0] \i__payload.estimates[0] ;
@@ -19578,7 +19548,9 @@ module \latte_head.estimator.landing.queue (rst, o__payload, r_en, w_data, w_en,
   wire \i__payload.mask[6] ;
   wire \i__payload.mask[7] ;
   wire i__ready;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [130:0] o__payload;
   wire [130:0] o__payload;
   wire [111:0] \o__payload.estimates ;
@@ -19601,56 +19573,169 @@ module \latte_head.estimator.landing.queue (rst, o__payload, r_en, w_data, w_en,
   wire \o__payload.mask[5] ;
   wire \o__payload.mask[6] ;
   wire \o__payload.mask[7] ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [130:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$18 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [130:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [130:0] w_data;
-  wire [130:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.estimator.landing.queue.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.estimates  = w_data[111:0];
-  assign \i__payload.estimates[0]  = w_data[13:0];
-  assign \i__payload.estimates[1]  = w_data[27:14];
-  assign \i__payload.estimates[2]  = w_data[41:28];
-  assign \i__payload.estimates[3]  = w_data[55:42];
-  assign \i__payload.estimates[4]  = w_data[69:56];
-  assign \i__payload.estimates[5]  = w_data[83:70];
-  assign \i__payload.estimates[6]  = w_data[97:84];
-  assign \i__payload.estimates[7]  = w_data[111:98];
-  assign \i__payload.mask  = w_data[119:112];
-  assign \i__payload.mask[0]  = w_data[112];
-  assign \i__payload.mask[1]  = w_data[113];
-  assign \i__payload.mask[2]  = w_data[114];
-  assign \i__payload.mask[3]  = w_data[115];
-  assign \i__payload.mask[4]  = w_data[116];
-  assign \i__payload.mask[5]  = w_data[117];
-  assign \i__payload.mask[6]  = w_data[118];
-  assign \i__payload.mask[7]  = w_data[119];
-  assign \i__payload.first_key  = w_data[129:120];
-  assign \i__payload.last  = w_data[130];
+  (* no_rw_check = 32'd1 *)
+  reg [130:0] words [12:0];
+  initial begin : zero_memory_16
+    integer word;
+    for (word = 0; word < 13; word = word + 1)
+      words[word] = 131'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [130:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$10  = \$signal$11  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 4'hc;
+  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
+  assign \$8  = \$signal$10  | \$7 ;
+  assign \$9  = ~ \$signal$11 ;
+  assign \$10  = ~ \$signal$10 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$10 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'hc;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'hc;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$11  <= \$22 ;
+  always @(posedge clk)
+    \$signal$22  <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$11 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$10 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
+  assign \i__payload.estimates  = i__payload[111:0];
+  assign \i__payload.estimates[0]  = i__payload[13:0];
+  assign \i__payload.estimates[1]  = i__payload[27:14];
+  assign \i__payload.estimates[2]  = i__payload[41:28];
+  assign \i__payload.estimates[3]  = i__payload[55:42];
+  assign \i__payload.estimates[4]  = i__payload[69:56];
+  assign \i__payload.estimates[5]  = i__payload[83:70];
+  assign \i__payload.estimates[6]  = i__payload[97:84];
+  assign \i__payload.estimates[7]  = i__payload[111:98];
+  assign \i__payload.mask  = i__payload[119:112];
+  assign \i__payload.mask[0]  = i__payload[112];
+  assign \i__payload.mask[1]  = i__payload[113];
+  assign \i__payload.mask[2]  = i__payload[114];
+  assign \i__payload.mask[3]  = i__payload[115];
+  assign \i__payload.mask[4]  = i__payload[116];
+  assign \i__payload.mask[5]  = i__payload[117];
+  assign \i__payload.mask[6]  = i__payload[118];
+  assign \i__payload.mask[7]  = i__payload[119];
+  assign \i__payload.first_key  = i__payload[129:120];
+  assign \i__payload.last  = i__payload[130];
   assign \o__payload.estimates  = o__payload[111:0];
   assign \o__payload.estimates[0]  = o__payload[13:0];
   assign \o__payload.estimates[1]  = o__payload[27:14];
@@ -19671,191 +19756,51 @@ module \latte_head.estimator.landing.queue (rst, o__payload, r_en, w_data, w_en,
   assign \o__payload.mask[7]  = o__payload[119];
   assign \o__payload.first_key  = o__payload[129:120];
   assign \o__payload.last  = o__payload[130];
+  assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.estimator.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port__data, w_en, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$403  = 0;
+module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__payload, i__ready, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$404  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire [4:0] \$13 ;
+  wire [2:0] \$12 ;
+  wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [2:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
+  wire [2:0] \$17 ;
+  wire [2:0] \$18 ;
   wire \$19 ;
   wire \$2 ;
-  wire [4:0] \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire [4:0] \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [4:0] \$3 ;
-  wire \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg [3:0] \$33 ;
-  reg \$34 ;
+  wire [2:0] \$20 ;
+  wire [2:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [1:0] \$26 ;
+  reg [1:0] \$27 ;
+  reg [1:0] \$28 ;
+  wire \$3 ;
   wire \$4 ;
   wire \$5 ;
-  wire [4:0] \$6 ;
-  wire [4:0] \$7 ;
+  wire \$6 ;
+  wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg [1:0] \$signature__addr  = 2'h0;
+  wire [267:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
-  (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [3:0] level;
-  (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [130:0] r_data;
-  wire [130:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [3:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [130:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [130:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [3:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [130:0] w_port__data;
-  wire [130:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [130:0] storage [11:0];
-  initial begin : zero_memory_16
-    integer word;
-    for (word = 0; word < 12; word = word + 1)
-      storage[word] = 131'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [130:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hc;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr == 4'hb;
-  assign \$6  = w_port__addr + 1'h1;
-  assign \$7  = \$5  ? 5'h00 : \$6 ;
-  assign \$8  = ~ r_rdy;
-  assign \$9  = \$8  | r_en;
-  assign \$10  = inner_r_rdy & \$9 ;
-  assign \$11  = r_port__addr == 4'hb;
-  assign \$12  = r_port__addr + 1'h1;
-  assign \$13  = \$11  ? 5'h00 : \$12 ;
-  assign \$14  = w_rdy & w_en;
-  assign \$15  = ~ r_rdy;
-  assign \$16  = \$15  | r_en;
-  assign \$17  = inner_r_rdy & \$16 ;
-  assign \$18  = ~ \$17 ;
-  assign \$19  = \$14  & \$18 ;
-  assign \$20  = inner_level + 1'h1;
-  assign \$21  = ~ r_rdy;
-  assign \$22  = \$21  | r_en;
-  assign \$23  = inner_r_rdy & \$22 ;
-  assign \$24  = w_rdy & w_en;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = inner_level - 1'h1;
-  assign \$28  = ~ r_rdy;
-  assign \$29  = \$28  | r_en;
-  assign \$30  = inner_r_rdy & \$29 ;
-  always @(posedge clk)
-    w_port__addr <= \$31 ;
-  always @(posedge clk)
-    r_port__addr <= \$32 ;
-  always @(posedge clk)
-    inner_level <= \$33 ;
-  always @(posedge clk)
-    r_rdy <= \$34 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$31  = w_port__addr;
-    if (\$4 ) begin
-      \$31  = \$7 [3:0];
-    end
-    if (rst) begin
-      \$31  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$32  = r_port__addr;
-    if (\$10 ) begin
-      \$32  = \$13 [3:0];
-    end
-    if (rst) begin
-      \$32  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$33  = inner_level;
-    if (\$19 ) begin
-      \$33  = \$20 [3:0];
-    end
-    if (\$26 ) begin
-      \$33  = \$27 [3:0];
-    end
-    if (rst) begin
-      \$33  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$34  = r_rdy;
-    if (\$30 ) begin
-      \$34  = 1'h1;
-    end else if (r_en) begin
-      \$34  = 1'h0;
-    end
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [3:0];
-  assign level = \$3 [3:0];
-  assign r_level = \$3 [3:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.estimator_queries (rst, w_en, r_en, i__ready, o__payload, w_data, o__valid, clk);
-  input clk;
-  wire clk;
+  reg [1:0] count = 2'h0;
+  input [267:0] i__payload;
   wire [267:0] i__payload;
   wire [255:0] \i__payload.high ;
   wire [3:0] \i__payload.high[0] ;
@@ -19926,8 +19871,10 @@ module \latte_head.estimator_queries (rst, w_en, r_en, i__ready, o__payload, w_d
   wire \i__payload.scan.buffer ;
   wire [10:0] \i__payload.scan.valid_keys ;
   output i__ready;
-  wire i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [267:0] o__payload;
   wire [267:0] o__payload;
   wire [255:0] \o__payload.high ;
@@ -19998,104 +19945,218 @@ module \latte_head.estimator_queries (rst, w_en, r_en, i__ready, o__payload, w_d
   wire [11:0] \o__payload.scan ;
   wire \o__payload.scan.buffer ;
   wire [10:0] \o__payload.scan.valid_keys ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [267:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 2'h0 *)
+  wire [1:0] place;
+  (* init = 2'h0 *)
+  wire [1:0] \place$19 ;
+  reg [1:0] read_port__addr = 2'h0;
+  wire [267:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [267:0] w_data;
-  wire [267:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.estimator_queries.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.high  = w_data[255:0];
-  assign \i__payload.high[0]  = w_data[3:0];
-  assign \i__payload.high[1]  = w_data[7:4];
-  assign \i__payload.high[2]  = w_data[11:8];
-  assign \i__payload.high[3]  = w_data[15:12];
-  assign \i__payload.high[4]  = w_data[19:16];
-  assign \i__payload.high[5]  = w_data[23:20];
-  assign \i__payload.high[6]  = w_data[27:24];
-  assign \i__payload.high[7]  = w_data[31:28];
-  assign \i__payload.high[8]  = w_data[35:32];
-  assign \i__payload.high[9]  = w_data[39:36];
-  assign \i__payload.high[10]  = w_data[43:40];
-  assign \i__payload.high[11]  = w_data[47:44];
-  assign \i__payload.high[12]  = w_data[51:48];
-  assign \i__payload.high[13]  = w_data[55:52];
-  assign \i__payload.high[14]  = w_data[59:56];
-  assign \i__payload.high[15]  = w_data[63:60];
-  assign \i__payload.high[16]  = w_data[67:64];
-  assign \i__payload.high[17]  = w_data[71:68];
-  assign \i__payload.high[18]  = w_data[75:72];
-  assign \i__payload.high[19]  = w_data[79:76];
-  assign \i__payload.high[20]  = w_data[83:80];
-  assign \i__payload.high[21]  = w_data[87:84];
-  assign \i__payload.high[22]  = w_data[91:88];
-  assign \i__payload.high[23]  = w_data[95:92];
-  assign \i__payload.high[24]  = w_data[99:96];
-  assign \i__payload.high[25]  = w_data[103:100];
-  assign \i__payload.high[26]  = w_data[107:104];
-  assign \i__payload.high[27]  = w_data[111:108];
-  assign \i__payload.high[28]  = w_data[115:112];
-  assign \i__payload.high[29]  = w_data[119:116];
-  assign \i__payload.high[30]  = w_data[123:120];
-  assign \i__payload.high[31]  = w_data[127:124];
-  assign \i__payload.high[32]  = w_data[131:128];
-  assign \i__payload.high[33]  = w_data[135:132];
-  assign \i__payload.high[34]  = w_data[139:136];
-  assign \i__payload.high[35]  = w_data[143:140];
-  assign \i__payload.high[36]  = w_data[147:144];
-  assign \i__payload.high[37]  = w_data[151:148];
-  assign \i__payload.high[38]  = w_data[155:152];
-  assign \i__payload.high[39]  = w_data[159:156];
-  assign \i__payload.high[40]  = w_data[163:160];
-  assign \i__payload.high[41]  = w_data[167:164];
-  assign \i__payload.high[42]  = w_data[171:168];
-  assign \i__payload.high[43]  = w_data[175:172];
-  assign \i__payload.high[44]  = w_data[179:176];
-  assign \i__payload.high[45]  = w_data[183:180];
-  assign \i__payload.high[46]  = w_data[187:184];
-  assign \i__payload.high[47]  = w_data[191:188];
-  assign \i__payload.high[48]  = w_data[195:192];
-  assign \i__payload.high[49]  = w_data[199:196];
-  assign \i__payload.high[50]  = w_data[203:200];
-  assign \i__payload.high[51]  = w_data[207:204];
-  assign \i__payload.high[52]  = w_data[211:208];
-  assign \i__payload.high[53]  = w_data[215:212];
-  assign \i__payload.high[54]  = w_data[219:216];
-  assign \i__payload.high[55]  = w_data[223:220];
-  assign \i__payload.high[56]  = w_data[227:224];
-  assign \i__payload.high[57]  = w_data[231:228];
-  assign \i__payload.high[58]  = w_data[235:232];
-  assign \i__payload.high[59]  = w_data[239:236];
-  assign \i__payload.high[60]  = w_data[243:240];
-  assign \i__payload.high[61]  = w_data[247:244];
-  assign \i__payload.high[62]  = w_data[251:248];
-  assign \i__payload.high[63]  = w_data[255:252];
-  assign \i__payload.scan  = w_data[267:256];
-  assign \i__payload.scan.buffer  = w_data[256];
-  assign \i__payload.scan.valid_keys  = w_data[267:257];
+  (* no_rw_check = 32'd1 *)
+  reg [267:0] words [2:0];
+  initial begin : zero_memory_17
+    integer word;
+    for (word = 0; word < 3; word = word + 1)
+      words[word] = 268'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [267:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 2'h2;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 2'h2;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 3'h0 : \$17 ;
+  assign \$19  = read_port__addr == 2'h2;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 3'h0 : \$20 ;
+  always @(posedge clk)
+    \$signal$12  <= \$22 ;
+  always @(posedge clk)
+    i__ready <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [1:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [1:0];
+    end
+    if (rst) begin
+      \$26  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [1:0];
+    end
+    if (rst) begin
+      \$27  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [1:0];
+    end
+    if (rst) begin
+      \$28  = 2'h0;
+    end
+  end
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.high  = i__payload[255:0];
+  assign \i__payload.high[0]  = i__payload[3:0];
+  assign \i__payload.high[1]  = i__payload[7:4];
+  assign \i__payload.high[2]  = i__payload[11:8];
+  assign \i__payload.high[3]  = i__payload[15:12];
+  assign \i__payload.high[4]  = i__payload[19:16];
+  assign \i__payload.high[5]  = i__payload[23:20];
+  assign \i__payload.high[6]  = i__payload[27:24];
+  assign \i__payload.high[7]  = i__payload[31:28];
+  assign \i__payload.high[8]  = i__payload[35:32];
+  assign \i__payload.high[9]  = i__payload[39:36];
+  assign \i__payload.high[10]  = i__payload[43:40];
+  assign \i__payload.high[11]  = i__payload[47:44];
+  assign \i__payload.high[12]  = i__payload[51:48];
+  assign \i__payload.high[13]  = i__payload[55:52];
+  assign \i__payload.high[14]  = i__payload[59:56];
+  assign \i__payload.high[15]  = i__payload[63:60];
+  assign \i__payload.high[16]  = i__payload[67:64];
+  assign \i__payload.high[17]  = i__payload[71:68];
+  assign \i__payload.high[18]  = i__payload[75:72];
+  assign \i__payload.high[19]  = i__payload[79:76];
+  assign \i__payload.high[20]  = i__payload[83:80];
+  assign \i__payload.high[21]  = i__payload[87:84];
+  assign \i__payload.high[22]  = i__payload[91:88];
+  assign \i__payload.high[23]  = i__payload[95:92];
+  assign \i__payload.high[24]  = i__payload[99:96];
+  assign \i__payload.high[25]  = i__payload[103:100];
+  assign \i__payload.high[26]  = i__payload[107:104];
+  assign \i__payload.high[27]  = i__payload[111:108];
+  assign \i__payload.high[28]  = i__payload[115:112];
+  assign \i__payload.high[29]  = i__payload[119:116];
+  assign \i__payload.high[30]  = i__payload[123:120];
+  assign \i__payload.high[31]  = i__payload[127:124];
+  assign \i__payload.high[32]  = i__payload[131:128];
+  assign \i__payload.high[33]  = i__payload[135:132];
+  assign \i__payload.high[34]  = i__payload[139:136];
+  assign \i__payload.high[35]  = i__payload[143:140];
+  assign \i__payload.high[36]  = i__payload[147:144];
+  assign \i__payload.high[37]  = i__payload[151:148];
+  assign \i__payload.high[38]  = i__payload[155:152];
+  assign \i__payload.high[39]  = i__payload[159:156];
+  assign \i__payload.high[40]  = i__payload[163:160];
+  assign \i__payload.high[41]  = i__payload[167:164];
+  assign \i__payload.high[42]  = i__payload[171:168];
+  assign \i__payload.high[43]  = i__payload[175:172];
+  assign \i__payload.high[44]  = i__payload[179:176];
+  assign \i__payload.high[45]  = i__payload[183:180];
+  assign \i__payload.high[46]  = i__payload[187:184];
+  assign \i__payload.high[47]  = i__payload[191:188];
+  assign \i__payload.high[48]  = i__payload[195:192];
+  assign \i__payload.high[49]  = i__payload[199:196];
+  assign \i__payload.high[50]  = i__payload[203:200];
+  assign \i__payload.high[51]  = i__payload[207:204];
+  assign \i__payload.high[52]  = i__payload[211:208];
+  assign \i__payload.high[53]  = i__payload[215:212];
+  assign \i__payload.high[54]  = i__payload[219:216];
+  assign \i__payload.high[55]  = i__payload[223:220];
+  assign \i__payload.high[56]  = i__payload[227:224];
+  assign \i__payload.high[57]  = i__payload[231:228];
+  assign \i__payload.high[58]  = i__payload[235:232];
+  assign \i__payload.high[59]  = i__payload[239:236];
+  assign \i__payload.high[60]  = i__payload[243:240];
+  assign \i__payload.high[61]  = i__payload[247:244];
+  assign \i__payload.high[62]  = i__payload[251:248];
+  assign \i__payload.high[63]  = i__payload[255:252];
+  assign \i__payload.scan  = i__payload[267:256];
+  assign \i__payload.scan.buffer  = i__payload[256];
+  assign \i__payload.scan.valid_keys  = i__payload[267:257];
   assign \o__payload.high  = o__payload[255:0];
   assign \o__payload.high[0]  = o__payload[3:0];
   assign \o__payload.high[1]  = o__payload[7:4];
@@ -20166,201 +20227,23 @@ module \latte_head.estimator_queries (rst, w_en, r_en, i__ready, o__payload, w_d
   assign \o__payload.scan.valid_keys  = o__payload[267:257];
 endmodule
 
-module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$404  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire [2:0] \$11 ;
-  wire [2:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [2:0] \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [2:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire \$3 ;
-  reg [1:0] \$30 ;
-  reg [1:0] \$31 ;
-  reg [1:0] \$32 ;
-  reg \$33 ;
-  wire \$4 ;
-  wire [2:0] \$5 ;
-  wire [2:0] \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  input clk;
-  wire clk;
-  (* init = 2'h0 *)
-  wire [1:0] consume;
-  reg [1:0] inner_level = 2'h0;
-  wire inner_r_rdy;
-  wire [2:0] level;
-  (* init = 2'h0 *)
-  wire [1:0] produce;
-  output [267:0] r_data;
-  wire [267:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [2:0] r_level;
-  reg [1:0] r_port__addr = 2'h0;
-  wire [267:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [267:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [2:0] w_level;
-  reg [1:0] w_port__addr = 2'h0;
-  input [267:0] w_port__data;
-  wire [267:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [267:0] storage [2:0];
-  initial begin : zero_memory_17
-    integer word;
-    for (word = 0; word < 3; word = word + 1)
-      storage[word] = 268'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [267:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 2'h3;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 2'h2;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 3'h0 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 2'h2;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 3'h0 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
-  always @(posedge clk)
-    w_port__addr <= \$30 ;
-  always @(posedge clk)
-    r_port__addr <= \$31 ;
-  always @(posedge clk)
-    inner_level <= \$32 ;
-  always @(posedge clk)
-    r_rdy <= \$33 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [1:0];
-    end
-    if (rst) begin
-      \$30  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [1:0];
-    end
-    if (rst) begin
-      \$31  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [1:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [1:0];
-    end
-    if (rst) begin
-      \$32  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
-    end
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o_seen, o_survivors, \o__ready$35 , i_threshold__payload, i_beat__valid, o_kept__valid, o_kept__payload, i_threshold__valid, clk);
+module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o_seen, o_survivors, \o__ready$36 , i_threshold__payload, i_beat__valid, o_kept__valid, o_kept__payload, i_threshold__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$405  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire \$100 ;
-  wire \$101 ;
-  wire \$102 ;
+  wire [13:0] \$100 ;
+  wire [13:0] \$101 ;
+  wire [13:0] \$102 ;
   wire \$103 ;
-  wire \$104 ;
+  wire [13:0] \$104 ;
   wire \$105 ;
-  wire \$106 ;
+  wire [13:0] \$106 ;
   wire \$107 ;
-  wire \$108 ;
+  wire [13:0] \$108 ;
   wire \$109 ;
   wire [4:0] \$11 ;
   wire \$110 ;
-  wire \$111 ;
+  wire [15:0] \$111 ;
   wire \$112 ;
   wire \$113 ;
   wire \$114 ;
@@ -20386,42 +20269,144 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \$132 ;
   wire \$133 ;
   wire \$134 ;
-  reg [3:0] \$135 ;
-  reg [145:0] \$136 ;
-  reg [13:0] \$137 ;
-  reg [13:0] \$138 ;
-  reg [13:0] \$139 ;
+  wire \$135 ;
+  wire \$136 ;
+  wire \$137 ;
+  wire \$138 ;
+  wire \$139 ;
   wire \$14 ;
-  reg [13:0] \$140 ;
-  reg [145:0] \$141 ;
-  reg [13:0] \$142 ;
-  reg [13:0] \$143 ;
-  reg [145:0] \$144 ;
-  reg [13:0] \$145 ;
-  reg [145:0] \$146 ;
-  reg \$147 ;
-  reg [13:0] \$148 ;
-  reg [145:0] \$149 ;
+  wire \$140 ;
+  wire \$141 ;
+  wire \$142 ;
+  wire \$143 ;
+  wire \$144 ;
+  wire \$145 ;
+  wire \$146 ;
+  wire \$147 ;
+  wire \$148 ;
+  wire \$149 ;
   wire [6:0] \$15 ;
-  reg [29:0] \$150 ;
-  reg [145:0] \$151 ;
-  reg [130:0] \$152 ;
-  reg \$153 ;
-  reg [130:0] \$154 ;
-  reg \$155 ;
-  reg [7:0] \$156 ;
-  reg \$157 ;
+  wire \$150 ;
+  wire \$151 ;
+  wire \$152 ;
+  wire \$153 ;
+  wire \$154 ;
+  wire \$155 ;
+  wire \$156 ;
+  wire \$157 ;
+  wire \$158 ;
+  wire \$159 ;
   wire \$16 ;
+  wire \$160 ;
+  wire \$161 ;
+  wire \$162 ;
+  wire \$163 ;
+  wire \$164 ;
+  wire \$165 ;
+  wire \$166 ;
+  wire \$167 ;
+  wire \$168 ;
+  wire \$169 ;
   wire [7:0] \$17 ;
+  wire \$170 ;
+  wire \$171 ;
+  wire \$172 ;
+  wire \$173 ;
+  wire \$174 ;
+  wire \$175 ;
+  wire \$176 ;
+  wire \$177 ;
+  wire \$178 ;
+  wire \$179 ;
   wire \$18 ;
+  wire \$180 ;
+  wire \$181 ;
+  wire \$182 ;
+  wire \$183 ;
+  wire \$184 ;
+  wire \$185 ;
+  wire \$186 ;
+  wire \$187 ;
+  wire \$188 ;
+  wire \$189 ;
   wire [8:0] \$19 ;
+  wire \$190 ;
+  wire \$191 ;
+  wire \$192 ;
+  wire \$193 ;
+  wire \$194 ;
+  wire \$195 ;
+  wire \$196 ;
+  wire \$197 ;
+  wire \$198 ;
+  wire \$199 ;
   wire \$2 ;
   wire \$20 ;
+  wire \$200 ;
+  wire \$201 ;
+  wire \$202 ;
+  wire \$203 ;
+  wire \$204 ;
+  wire \$205 ;
+  wire \$206 ;
+  wire \$207 ;
+  wire \$208 ;
+  wire \$209 ;
   wire \$21 ;
+  wire \$210 ;
+  wire \$211 ;
+  wire \$212 ;
+  wire \$213 ;
+  wire \$214 ;
+  wire \$215 ;
+  wire \$216 ;
+  wire \$217 ;
+  wire \$218 ;
+  wire \$219 ;
   wire \$22 ;
+  wire \$220 ;
+  wire \$221 ;
+  wire \$222 ;
+  wire \$223 ;
+  wire \$224 ;
+  wire \$225 ;
+  wire \$226 ;
+  wire \$227 ;
+  wire \$228 ;
+  wire \$229 ;
   wire \$23 ;
+  wire \$230 ;
+  wire \$231 ;
+  wire \$232 ;
+  wire \$233 ;
+  wire \$234 ;
+  wire \$235 ;
+  wire \$236 ;
+  wire \$237 ;
+  wire \$238 ;
+  wire \$239 ;
   wire \$24 ;
+  reg [3:0] \$240 ;
+  wire [144:0] \$241 ;
+  reg \$242 ;
+  reg \$243 ;
+  reg \$244 ;
+  reg \$245 ;
+  reg \$246 ;
+  reg [13:0] \$247 ;
+  reg \$248 ;
+  reg \$249 ;
   wire \$25 ;
+  wire [29:0] \$250 ;
+  reg \$251 ;
+  wire [130:0] \$252 ;
+  wire [130:0] \$253 ;
+  reg \$254 ;
+  reg [130:0] \$255 ;
+  reg \$256 ;
+  reg [7:0] \$257 ;
+  reg [7:0] \$258 ;
+  reg \$259 ;
   wire [1:0] \$26 ;
   wire \$27 ;
   wire [2:0] \$28 ;
@@ -20445,41 +20430,41 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \$44 ;
   wire \$45 ;
   wire \$46 ;
-  wire [8:0] \$47 ;
-  wire [8:0] \$48 ;
+  wire \$47 ;
+  wire \$48 ;
   wire \$49 ;
   wire [1:0] \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire \$53 ;
+  wire [10:0] \$53 ;
   wire \$54 ;
-  wire [10:0] \$55 ;
+  wire \$55 ;
   wire [10:0] \$56 ;
-  wire [10:0] \$57 ;
-  wire [10:0] \$58 ;
+  wire \$57 ;
+  wire \$58 ;
   wire [10:0] \$59 ;
   wire \$6 ;
-  wire [10:0] \$60 ;
-  wire [10:0] \$61 ;
+  wire \$60 ;
+  wire \$61 ;
   wire [10:0] \$62 ;
   wire \$63 ;
-  wire [4:0] \$64 ;
-  wire \$65 ;
-  wire [5:0] \$66 ;
-  wire [13:0] \$67 ;
-  wire [13:0] \$68 ;
+  wire \$64 ;
+  wire [10:0] \$65 ;
+  wire \$66 ;
+  wire \$67 ;
+  wire [10:0] \$68 ;
   wire \$69 ;
   wire [2:0] \$7 ;
-  wire [13:0] \$70 ;
-  wire [13:0] \$71 ;
-  wire [13:0] \$72 ;
-  wire [13:0] \$73 ;
-  wire [13:0] \$74 ;
+  wire \$70 ;
+  wire [10:0] \$71 ;
+  wire \$72 ;
+  wire \$73 ;
+  wire [10:0] \$74 ;
   wire \$75 ;
-  wire [13:0] \$76 ;
-  wire [13:0] \$77 ;
-  wire [13:0] \$78 ;
+  wire [4:0] \$76 ;
+  wire \$77 ;
+  wire [5:0] \$78 ;
   wire [13:0] \$79 ;
   wire \$8 ;
   wire [13:0] \$80 ;
@@ -20494,18 +20479,20 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire [13:0] \$89 ;
   wire [3:0] \$9 ;
   wire [13:0] \$90 ;
-  wire \$91 ;
+  wire [13:0] \$91 ;
   wire [13:0] \$92 ;
   wire \$93 ;
   wire [13:0] \$94 ;
-  wire \$95 ;
+  wire [13:0] \$95 ;
   wire [13:0] \$96 ;
-  wire \$97 ;
-  wire \$98 ;
-  wire [15:0] \$99 ;
+  wire [13:0] \$97 ;
+  wire [13:0] \$98 ;
+  wire \$99 ;
+  reg [7:0] \$signal  = 8'h00;
+  reg [7:0] \$signal$49  = 8'h00;
   output accepted;
   wire accepted;
-  reg [145:0] accepted_beat = 146'h0000000000000000000000000000000000000;
+  reg [144:0] accepted_beat = 145'h0000000000000000000000000000000000000;
   wire [130:0] \accepted_beat.beat ;
   wire [111:0] \accepted_beat.beat.estimates ;
   wire [13:0] \accepted_beat.beat.estimates[0] ;
@@ -20528,79 +20515,76 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \accepted_beat.beat.mask[6] ;
   wire \accepted_beat.beat.mask[7] ;
   wire [13:0] \accepted_beat.threshold ;
-  wire \accepted_beat.valid ;
-  reg [145:0] beat_0 = 146'h0000000000000000000000000000000000000;
-  wire [130:0] \beat_0.beat ;
-  wire [111:0] \beat_0.beat.estimates ;
-  wire [13:0] \beat_0.beat.estimates[0] ;
-  wire [13:0] \beat_0.beat.estimates[1] ;
-  wire [13:0] \beat_0.beat.estimates[2] ;
-  wire [13:0] \beat_0.beat.estimates[3] ;
-  wire [13:0] \beat_0.beat.estimates[4] ;
-  wire [13:0] \beat_0.beat.estimates[5] ;
-  wire [13:0] \beat_0.beat.estimates[6] ;
-  wire [13:0] \beat_0.beat.estimates[7] ;
-  wire [9:0] \beat_0.beat.first_key ;
-  wire \beat_0.beat.last ;
-  wire [7:0] \beat_0.beat.mask ;
-  wire \beat_0.beat.mask[0] ;
-  wire \beat_0.beat.mask[1] ;
-  wire \beat_0.beat.mask[2] ;
-  wire \beat_0.beat.mask[3] ;
-  wire \beat_0.beat.mask[4] ;
-  wire \beat_0.beat.mask[5] ;
-  wire \beat_0.beat.mask[6] ;
-  wire \beat_0.beat.mask[7] ;
-  wire [13:0] \beat_0.threshold ;
-  wire \beat_0.valid ;
-  reg [145:0] beat_1 = 146'h0000000000000000000000000000000000000;
-  wire [130:0] \beat_1.beat ;
-  wire [111:0] \beat_1.beat.estimates ;
-  wire [13:0] \beat_1.beat.estimates[0] ;
-  wire [13:0] \beat_1.beat.estimates[1] ;
-  wire [13:0] \beat_1.beat.estimates[2] ;
-  wire [13:0] \beat_1.beat.estimates[3] ;
-  wire [13:0] \beat_1.beat.estimates[4] ;
-  wire [13:0] \beat_1.beat.estimates[5] ;
-  wire [13:0] \beat_1.beat.estimates[6] ;
-  wire [13:0] \beat_1.beat.estimates[7] ;
-  wire [9:0] \beat_1.beat.first_key ;
-  wire \beat_1.beat.last ;
-  wire [7:0] \beat_1.beat.mask ;
-  wire \beat_1.beat.mask[0] ;
-  wire \beat_1.beat.mask[1] ;
-  wire \beat_1.beat.mask[2] ;
-  wire \beat_1.beat.mask[3] ;
-  wire \beat_1.beat.mask[4] ;
-  wire \beat_1.beat.mask[5] ;
-  wire \beat_1.beat.mask[6] ;
-  wire \beat_1.beat.mask[7] ;
-  wire [13:0] \beat_1.threshold ;
-  wire \beat_1.valid ;
-  reg [145:0] beat_2 = 146'h0000000000000000000000000000000000000;
-  wire [130:0] \beat_2.beat ;
-  wire [111:0] \beat_2.beat.estimates ;
-  wire [13:0] \beat_2.beat.estimates[0] ;
-  wire [13:0] \beat_2.beat.estimates[1] ;
-  wire [13:0] \beat_2.beat.estimates[2] ;
-  wire [13:0] \beat_2.beat.estimates[3] ;
-  wire [13:0] \beat_2.beat.estimates[4] ;
-  wire [13:0] \beat_2.beat.estimates[5] ;
-  wire [13:0] \beat_2.beat.estimates[6] ;
-  wire [13:0] \beat_2.beat.estimates[7] ;
-  wire [9:0] \beat_2.beat.first_key ;
-  wire \beat_2.beat.last ;
-  wire [7:0] \beat_2.beat.mask ;
-  wire \beat_2.beat.mask[0] ;
-  wire \beat_2.beat.mask[1] ;
-  wire \beat_2.beat.mask[2] ;
-  wire \beat_2.beat.mask[3] ;
-  wire \beat_2.beat.mask[4] ;
-  wire \beat_2.beat.mask[5] ;
-  wire \beat_2.beat.mask[6] ;
-  wire \beat_2.beat.mask[7] ;
-  wire [13:0] \beat_2.threshold ;
-  wire \beat_2.valid ;
+  reg [144:0] beat_0_1 = 145'h0000000000000000000000000000000000000;
+  wire [130:0] \beat_0_1.beat ;
+  wire [111:0] \beat_0_1.beat.estimates ;
+  wire [13:0] \beat_0_1.beat.estimates[0] ;
+  wire [13:0] \beat_0_1.beat.estimates[1] ;
+  wire [13:0] \beat_0_1.beat.estimates[2] ;
+  wire [13:0] \beat_0_1.beat.estimates[3] ;
+  wire [13:0] \beat_0_1.beat.estimates[4] ;
+  wire [13:0] \beat_0_1.beat.estimates[5] ;
+  wire [13:0] \beat_0_1.beat.estimates[6] ;
+  wire [13:0] \beat_0_1.beat.estimates[7] ;
+  wire [9:0] \beat_0_1.beat.first_key ;
+  wire \beat_0_1.beat.last ;
+  wire [7:0] \beat_0_1.beat.mask ;
+  wire \beat_0_1.beat.mask[0] ;
+  wire \beat_0_1.beat.mask[1] ;
+  wire \beat_0_1.beat.mask[2] ;
+  wire \beat_0_1.beat.mask[3] ;
+  wire \beat_0_1.beat.mask[4] ;
+  wire \beat_0_1.beat.mask[5] ;
+  wire \beat_0_1.beat.mask[6] ;
+  wire \beat_0_1.beat.mask[7] ;
+  wire [13:0] \beat_0_1.threshold ;
+  reg [144:0] beat_1_1 = 145'h0000000000000000000000000000000000000;
+  wire [130:0] \beat_1_1.beat ;
+  wire [111:0] \beat_1_1.beat.estimates ;
+  wire [13:0] \beat_1_1.beat.estimates[0] ;
+  wire [13:0] \beat_1_1.beat.estimates[1] ;
+  wire [13:0] \beat_1_1.beat.estimates[2] ;
+  wire [13:0] \beat_1_1.beat.estimates[3] ;
+  wire [13:0] \beat_1_1.beat.estimates[4] ;
+  wire [13:0] \beat_1_1.beat.estimates[5] ;
+  wire [13:0] \beat_1_1.beat.estimates[6] ;
+  wire [13:0] \beat_1_1.beat.estimates[7] ;
+  wire [9:0] \beat_1_1.beat.first_key ;
+  wire \beat_1_1.beat.last ;
+  wire [7:0] \beat_1_1.beat.mask ;
+  wire \beat_1_1.beat.mask[0] ;
+  wire \beat_1_1.beat.mask[1] ;
+  wire \beat_1_1.beat.mask[2] ;
+  wire \beat_1_1.beat.mask[3] ;
+  wire \beat_1_1.beat.mask[4] ;
+  wire \beat_1_1.beat.mask[5] ;
+  wire \beat_1_1.beat.mask[6] ;
+  wire \beat_1_1.beat.mask[7] ;
+  wire [13:0] \beat_1_1.threshold ;
+  reg [144:0] beat_2_1 = 145'h0000000000000000000000000000000000000;
+  wire [130:0] \beat_2_1.beat ;
+  wire [111:0] \beat_2_1.beat.estimates ;
+  wire [13:0] \beat_2_1.beat.estimates[0] ;
+  wire [13:0] \beat_2_1.beat.estimates[1] ;
+  wire [13:0] \beat_2_1.beat.estimates[2] ;
+  wire [13:0] \beat_2_1.beat.estimates[3] ;
+  wire [13:0] \beat_2_1.beat.estimates[4] ;
+  wire [13:0] \beat_2_1.beat.estimates[5] ;
+  wire [13:0] \beat_2_1.beat.estimates[6] ;
+  wire [13:0] \beat_2_1.beat.estimates[7] ;
+  wire [9:0] \beat_2_1.beat.first_key ;
+  wire \beat_2_1.beat.last ;
+  wire [7:0] \beat_2_1.beat.mask ;
+  wire \beat_2_1.beat.mask[0] ;
+  wire \beat_2_1.beat.mask[1] ;
+  wire \beat_2_1.beat.mask[2] ;
+  wire \beat_2_1.beat.mask[3] ;
+  wire \beat_2_1.beat.mask[4] ;
+  wire \beat_2_1.beat.mask[5] ;
+  wire \beat_2_1.beat.mask[6] ;
+  wire \beat_2_1.beat.mask[7] ;
+  wire [13:0] \beat_2_1.threshold ;
+  wire beat_ends;
   reg [13:0] best_0_0 = 14'h0000;
   reg [13:0] best_0_1 = 14'h0000;
   reg [13:0] best_0_2 = 14'h0000;
@@ -20608,6 +20592,10 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   reg [13:0] best_1_0 = 14'h0000;
   reg [13:0] best_1_1 = 14'h0000;
   reg [13:0] best_2_0 = 14'h0000;
+  reg best_valid_1 = 1'h0;
+  reg best_valid_2 = 1'h0;
+  reg best_valid_3 = 1'h0;
+  reg best_valid_4 = 1'h0;
   (* init = 131'h000000000000000000000000000000000 *)
   wire [130:0] checked;
   wire [111:0] \checked.estimates ;
@@ -20633,32 +20621,32 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   reg checked_valid = 1'h0;
   input clk;
   wire clk;
-  reg fresh = 1'h1;
+  reg holds = 1'h0;
   reg [130:0] i__payload = 131'h000000000000000000000000000000000;
   reg [29:0] \i__payload$16  = 30'h00000000;
   wire [13:0] \i__payload$16.best ;
   wire [15:0] \i__payload$16.limit ;
-  reg [130:0] \i__payload$28  = 131'h000000000000000000000000000000000;
-  wire [111:0] \i__payload$28.estimates ;
-  wire [13:0] \i__payload$28.estimates[0] ;
-  wire [13:0] \i__payload$28.estimates[1] ;
-  wire [13:0] \i__payload$28.estimates[2] ;
-  wire [13:0] \i__payload$28.estimates[3] ;
-  wire [13:0] \i__payload$28.estimates[4] ;
-  wire [13:0] \i__payload$28.estimates[5] ;
-  wire [13:0] \i__payload$28.estimates[6] ;
-  wire [13:0] \i__payload$28.estimates[7] ;
-  wire [9:0] \i__payload$28.first_key ;
-  wire \i__payload$28.last ;
-  wire [7:0] \i__payload$28.mask ;
-  wire \i__payload$28.mask[0] ;
-  wire \i__payload$28.mask[1] ;
-  wire \i__payload$28.mask[2] ;
-  wire \i__payload$28.mask[3] ;
-  wire \i__payload$28.mask[4] ;
-  wire \i__payload$28.mask[5] ;
-  wire \i__payload$28.mask[6] ;
-  wire \i__payload$28.mask[7] ;
+  reg [130:0] \i__payload$29  = 131'h000000000000000000000000000000000;
+  wire [111:0] \i__payload$29.estimates ;
+  wire [13:0] \i__payload$29.estimates[0] ;
+  wire [13:0] \i__payload$29.estimates[1] ;
+  wire [13:0] \i__payload$29.estimates[2] ;
+  wire [13:0] \i__payload$29.estimates[3] ;
+  wire [13:0] \i__payload$29.estimates[4] ;
+  wire [13:0] \i__payload$29.estimates[5] ;
+  wire [13:0] \i__payload$29.estimates[6] ;
+  wire [13:0] \i__payload$29.estimates[7] ;
+  wire [9:0] \i__payload$29.first_key ;
+  wire \i__payload$29.last ;
+  wire [7:0] \i__payload$29.mask ;
+  wire \i__payload$29.mask[0] ;
+  wire \i__payload$29.mask[1] ;
+  wire \i__payload$29.mask[2] ;
+  wire \i__payload$29.mask[3] ;
+  wire \i__payload$29.mask[4] ;
+  wire \i__payload$29.mask[5] ;
+  wire \i__payload$29.mask[6] ;
+  wire \i__payload$29.mask[7] ;
   reg [25:0] \i__payload$46 ;
   wire [13:0] \i__payload$46.estimate ;
   wire \i__payload$46.kept ;
@@ -20687,8 +20675,9 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire i__ready;
   wire i__valid;
   wire \i__valid$18 ;
-  wire \i__valid$30 ;
-  wire \i__valid$44 ;
+  wire \i__valid$31 ;
+  (* init = 1'h0 *)
+  wire \i__valid$45 ;
   input [130:0] i_beat__payload;
   wire [130:0] i_beat__payload;
   wire [111:0] \i_beat__payload.estimates ;
@@ -20715,74 +20704,95 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   input i_beat__valid;
   wire i_beat__valid;
   wire i_cancel;
-  wire \i_cancel$32 ;
+  wire \i_cancel$33 ;
   wire i_reserve;
-  wire \i_reserve$27 ;
+  wire \i_reserve$28 ;
   input [13:0] i_threshold__payload;
   wire [13:0] i_threshold__payload;
   output i_threshold__ready;
   wire i_threshold__ready;
   input i_threshold__valid;
   wire i_threshold__valid;
-  reg [7:0] left = 8'h00;
-  reg [145:0] limited_beat = 146'h0000000000000000000000000000000000000;
-  wire [130:0] \limited_beat.beat ;
-  wire [111:0] \limited_beat.beat.estimates ;
-  wire [13:0] \limited_beat.beat.estimates[0] ;
-  wire [13:0] \limited_beat.beat.estimates[1] ;
-  wire [13:0] \limited_beat.beat.estimates[2] ;
-  wire [13:0] \limited_beat.beat.estimates[3] ;
-  wire [13:0] \limited_beat.beat.estimates[4] ;
-  wire [13:0] \limited_beat.beat.estimates[5] ;
-  wire [13:0] \limited_beat.beat.estimates[6] ;
-  wire [13:0] \limited_beat.beat.estimates[7] ;
-  wire [9:0] \limited_beat.beat.first_key ;
-  wire \limited_beat.beat.last ;
-  wire [7:0] \limited_beat.beat.mask ;
-  wire \limited_beat.beat.mask[0] ;
-  wire \limited_beat.beat.mask[1] ;
-  wire \limited_beat.beat.mask[2] ;
-  wire \limited_beat.beat.mask[3] ;
-  wire \limited_beat.beat.mask[4] ;
-  wire \limited_beat.beat.mask[5] ;
-  wire \limited_beat.beat.mask[6] ;
-  wire \limited_beat.beat.mask[7] ;
-  wire [13:0] \limited_beat.threshold ;
-  wire \limited_beat.valid ;
+  reg [130:0] leaving_beat = 131'h000000000000000000000000000000000;
+  wire [111:0] \leaving_beat.estimates ;
+  wire [13:0] \leaving_beat.estimates[0] ;
+  wire [13:0] \leaving_beat.estimates[1] ;
+  wire [13:0] \leaving_beat.estimates[2] ;
+  wire [13:0] \leaving_beat.estimates[3] ;
+  wire [13:0] \leaving_beat.estimates[4] ;
+  wire [13:0] \leaving_beat.estimates[5] ;
+  wire [13:0] \leaving_beat.estimates[6] ;
+  wire [13:0] \leaving_beat.estimates[7] ;
+  wire [9:0] \leaving_beat.first_key ;
+  wire \leaving_beat.last ;
+  wire [7:0] \leaving_beat.mask ;
+  wire \leaving_beat.mask[0] ;
+  wire \leaving_beat.mask[1] ;
+  wire \leaving_beat.mask[2] ;
+  wire \leaving_beat.mask[3] ;
+  wire \leaving_beat.mask[4] ;
+  wire \leaving_beat.mask[5] ;
+  wire \leaving_beat.mask[6] ;
+  wire \leaving_beat.mask[7] ;
+  reg [144:0] limited_beat_1 = 145'h0000000000000000000000000000000000000;
+  wire [130:0] \limited_beat_1.beat ;
+  wire [111:0] \limited_beat_1.beat.estimates ;
+  wire [13:0] \limited_beat_1.beat.estimates[0] ;
+  wire [13:0] \limited_beat_1.beat.estimates[1] ;
+  wire [13:0] \limited_beat_1.beat.estimates[2] ;
+  wire [13:0] \limited_beat_1.beat.estimates[3] ;
+  wire [13:0] \limited_beat_1.beat.estimates[4] ;
+  wire [13:0] \limited_beat_1.beat.estimates[5] ;
+  wire [13:0] \limited_beat_1.beat.estimates[6] ;
+  wire [13:0] \limited_beat_1.beat.estimates[7] ;
+  wire [9:0] \limited_beat_1.beat.first_key ;
+  wire \limited_beat_1.beat.last ;
+  wire [7:0] \limited_beat_1.beat.mask ;
+  wire \limited_beat_1.beat.mask[0] ;
+  wire \limited_beat_1.beat.mask[1] ;
+  wire \limited_beat_1.beat.mask[2] ;
+  wire \limited_beat_1.beat.mask[3] ;
+  wire \limited_beat_1.beat.mask[4] ;
+  wire \limited_beat_1.beat.mask[5] ;
+  wire \limited_beat_1.beat.mask[6] ;
+  wire \limited_beat_1.beat.mask[7] ;
+  wire [13:0] \limited_beat_1.threshold ;
+  reg limited_valid_1 = 1'h0;
+  reg limited_valid_2 = 1'h0;
   (* init = 30'h00000000 *)
   wire [29:0] limits;
   wire [13:0] \limits.best ;
   wire [15:0] \limits.limit ;
   wire [130:0] o__payload;
-  wire [25:0] \o__payload$34 ;
-  wire [13:0] \o__payload$34.estimate ;
-  wire \o__payload$34.kept ;
-  wire [9:0] \o__payload$34.key ;
-  wire \o__payload$34.last ;
-  wire [130:0] \o__payload$42 ;
-  wire [111:0] \o__payload$42.estimates ;
-  wire [13:0] \o__payload$42.estimates[0] ;
-  wire [13:0] \o__payload$42.estimates[1] ;
-  wire [13:0] \o__payload$42.estimates[2] ;
-  wire [13:0] \o__payload$42.estimates[3] ;
-  wire [13:0] \o__payload$42.estimates[4] ;
-  wire [13:0] \o__payload$42.estimates[5] ;
-  wire [13:0] \o__payload$42.estimates[6] ;
-  wire [13:0] \o__payload$42.estimates[7] ;
-  wire [9:0] \o__payload$42.first_key ;
-  wire \o__payload$42.last ;
-  wire [7:0] \o__payload$42.mask ;
-  wire \o__payload$42.mask[0] ;
-  wire \o__payload$42.mask[1] ;
-  wire \o__payload$42.mask[2] ;
-  wire \o__payload$42.mask[3] ;
-  wire \o__payload$42.mask[4] ;
-  wire \o__payload$42.mask[5] ;
-  wire \o__payload$42.mask[6] ;
-  wire \o__payload$42.mask[7] ;
-  wire [29:0] \o__payload$66 ;
-  wire [13:0] \o__payload$66.best ;
-  wire [15:0] \o__payload$66.limit ;
+  wire [25:0] \o__payload$35 ;
+  wire [13:0] \o__payload$35.estimate ;
+  wire \o__payload$35.kept ;
+  wire [9:0] \o__payload$35.key ;
+  wire \o__payload$35.last ;
+  wire [29:0] \o__payload$72 ;
+  wire [13:0] \o__payload$72.best ;
+  wire [15:0] \o__payload$72.limit ;
+  wire [130:0] \o__payload$73 ;
+  wire [111:0] \o__payload$73.estimates ;
+  wire [13:0] \o__payload$73.estimates[0] ;
+  wire [13:0] \o__payload$73.estimates[1] ;
+  wire [13:0] \o__payload$73.estimates[2] ;
+  wire [13:0] \o__payload$73.estimates[3] ;
+  wire [13:0] \o__payload$73.estimates[4] ;
+  wire [13:0] \o__payload$73.estimates[5] ;
+  wire [13:0] \o__payload$73.estimates[6] ;
+  wire [13:0] \o__payload$73.estimates[7] ;
+  wire [9:0] \o__payload$73.first_key ;
+  wire \o__payload$73.last ;
+  wire [7:0] \o__payload$73.mask ;
+  wire \o__payload$73.mask[0] ;
+  wire \o__payload$73.mask[1] ;
+  wire \o__payload$73.mask[2] ;
+  wire \o__payload$73.mask[3] ;
+  wire \o__payload$73.mask[4] ;
+  wire \o__payload$73.mask[5] ;
+  wire \o__payload$73.mask[6] ;
+  wire \o__payload$73.mask[7] ;
   wire [111:0] \o__payload.estimates ;
   wire [13:0] \o__payload.estimates[0] ;
   wire [13:0] \o__payload.estimates[1] ;
@@ -20804,14 +20814,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \o__payload.mask[6] ;
   wire \o__payload.mask[7] ;
   wire o__ready;
-  wire \o__ready$25 ;
-  input \o__ready$35 ;
-  wire \o__ready$35 ;
-  wire \o__ready$47 ;
+  wire \o__ready$26 ;
+  input \o__ready$36 ;
+  wire \o__ready$36 ;
+  wire \o__ready$44 ;
   wire o__valid;
-  wire \o__valid$22 ;
-  wire \o__valid$38 ;
-  wire \o__valid$45 ;
+  wire \o__valid$23 ;
+  wire \o__valid$39 ;
+  wire \o__valid$74 ;
   output [25:0] o_kept__payload;
   wire [25:0] o_kept__payload;
   wire [13:0] \o_kept__payload.estimate ;
@@ -20822,42 +20832,40 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   output o_kept__valid;
   wire o_kept__valid;
   wire o_room;
-  wire \o_room$23 ;
+  wire \o_room$24 ;
   output [3:0] o_seen;
   wire [3:0] o_seen;
   output [3:0] o_survivors;
   wire [3:0] o_survivors;
-  wire [7:0] present;
-  wire [7:0] rest;
+  reg only_one = 1'h0;
   reg row_starts = 1'h1;
   reg [3:0] rows = 4'hf;
   input rst;
   wire rst;
   reg [13:0] running = 14'h0000;
-  reg [145:0] running_beat = 146'h0000000000000000000000000000000000000;
-  wire [130:0] \running_beat.beat ;
-  wire [111:0] \running_beat.beat.estimates ;
-  wire [13:0] \running_beat.beat.estimates[0] ;
-  wire [13:0] \running_beat.beat.estimates[1] ;
-  wire [13:0] \running_beat.beat.estimates[2] ;
-  wire [13:0] \running_beat.beat.estimates[3] ;
-  wire [13:0] \running_beat.beat.estimates[4] ;
-  wire [13:0] \running_beat.beat.estimates[5] ;
-  wire [13:0] \running_beat.beat.estimates[6] ;
-  wire [13:0] \running_beat.beat.estimates[7] ;
-  wire [9:0] \running_beat.beat.first_key ;
-  wire \running_beat.beat.last ;
-  wire [7:0] \running_beat.beat.mask ;
-  wire \running_beat.beat.mask[0] ;
-  wire \running_beat.beat.mask[1] ;
-  wire \running_beat.beat.mask[2] ;
-  wire \running_beat.beat.mask[3] ;
-  wire \running_beat.beat.mask[4] ;
-  wire \running_beat.beat.mask[5] ;
-  wire \running_beat.beat.mask[6] ;
-  wire \running_beat.beat.mask[7] ;
-  wire [13:0] \running_beat.threshold ;
-  wire \running_beat.valid ;
+  reg [144:0] running_beat_1 = 145'h0000000000000000000000000000000000000;
+  wire [130:0] \running_beat_1.beat ;
+  wire [111:0] \running_beat_1.beat.estimates ;
+  wire [13:0] \running_beat_1.beat.estimates[0] ;
+  wire [13:0] \running_beat_1.beat.estimates[1] ;
+  wire [13:0] \running_beat_1.beat.estimates[2] ;
+  wire [13:0] \running_beat_1.beat.estimates[3] ;
+  wire [13:0] \running_beat_1.beat.estimates[4] ;
+  wire [13:0] \running_beat_1.beat.estimates[5] ;
+  wire [13:0] \running_beat_1.beat.estimates[6] ;
+  wire [13:0] \running_beat_1.beat.estimates[7] ;
+  wire [9:0] \running_beat_1.beat.first_key ;
+  wire \running_beat_1.beat.last ;
+  wire [7:0] \running_beat_1.beat.mask ;
+  wire \running_beat_1.beat.mask[0] ;
+  wire \running_beat_1.beat.mask[1] ;
+  wire \running_beat_1.beat.mask[2] ;
+  wire \running_beat_1.beat.mask[3] ;
+  wire \running_beat_1.beat.mask[4] ;
+  wire \running_beat_1.beat.mask[5] ;
+  wire \running_beat_1.beat.mask[6] ;
+  wire \running_beat_1.beat.mask[7] ;
+  wire [13:0] \running_beat_1.threshold ;
   (* init = 131'h000000000000000000000000000000000 *)
   wire [130:0] survived;
   wire [111:0] \survived.estimates ;
@@ -20880,7 +20888,7 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \survived.mask[5] ;
   wire \survived.mask[6] ;
   wire \survived.mask[7] ;
-  reg survived_valid = 1'h0;
+  reg survived_valid_1 = 1'h0;
   wire taken;
   assign \$1  = i_beat__valid & i_threshold__valid;
   assign \$2  = \$1  & o_room;
@@ -20905,204 +20913,304 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign \$19  = \$17  + \$18 ;
   assign \$20  = | i__payload[119:112];
   assign \$21  = i__payload[130] | \$20 ;
-  assign i__valid = survived_valid & \$21 ;
+  assign i__valid = survived_valid_1 & \$21 ;
   assign \$22  = | i__payload[119:112];
   assign \$23  = i__payload[130] | \$22 ;
   assign \$24  = ~ \$23 ;
-  assign i_cancel = survived_valid & \$24 ;
-  assign \$25  = i__payload[112] & survived_valid;
+  assign i_cancel = survived_valid_1 & \$24 ;
+  assign \$25  = i__payload[112] & survived_valid_1;
   assign \$26  = 1'h0 + \$25 ;
-  assign \$27  = i__payload[113] & survived_valid;
+  assign \$27  = i__payload[113] & survived_valid_1;
   assign \$28  = \$26  + \$27 ;
-  assign \$29  = i__payload[114] & survived_valid;
+  assign \$29  = i__payload[114] & survived_valid_1;
   assign \$30  = \$28  + \$29 ;
-  assign \$31  = i__payload[115] & survived_valid;
+  assign \$31  = i__payload[115] & survived_valid_1;
   assign \$32  = \$30  + \$31 ;
-  assign \$33  = i__payload[116] & survived_valid;
+  assign \$33  = i__payload[116] & survived_valid_1;
   assign \$34  = \$32  + \$33 ;
-  assign \$35  = i__payload[117] & survived_valid;
+  assign \$35  = i__payload[117] & survived_valid_1;
   assign \$36  = \$34  + \$35 ;
-  assign \$37  = i__payload[118] & survived_valid;
+  assign \$37  = i__payload[118] & survived_valid_1;
   assign \$38  = \$36  + \$37 ;
-  assign \$39  = i__payload[119] & survived_valid;
+  assign \$39  = i__payload[119] & survived_valid_1;
   assign \$40  = \$38  + \$39 ;
-  assign \i__valid$18  = limited_beat[0] & limited_beat[131];
-  assign \$41  = o__valid & \o__valid$22 ;
-  assign taken = \$41  & \o_room$23 ;
-  assign \o__ready$25  = taken & o__payload[130];
-  assign \$42  = | \i__payload$28 [119:112];
-  assign \$43  = \i__payload$28 [130] | \$42 ;
-  assign \i__valid$30  = checked_valid & \$43 ;
-  assign \$44  = | \i__payload$28 [119:112];
-  assign \$45  = \i__payload$28 [130] | \$44 ;
+  assign \i__valid$18  = limited_valid_2 & limited_beat_1[130];
+  assign \$41  = o__valid & \o__valid$23 ;
+  assign taken = \$41  & \o_room$24 ;
+  assign \o__ready$26  = taken & o__payload[130];
+  assign \$42  = | \i__payload$29 [119:112];
+  assign \$43  = \i__payload$29 [130] | \$42 ;
+  assign \i__valid$31  = checked_valid & \$43 ;
+  assign \$44  = | \i__payload$29 [119:112];
+  assign \$45  = \i__payload$29 [130] | \$44 ;
   assign \$46  = ~ \$45 ;
-  assign \i_cancel$32  = checked_valid & \$46 ;
-  assign present = fresh ? \o__payload$42 [119:112] : left;
-  assign \$47  = present - 1'h1;
-  assign \$48  = { 1'h0, present } & \$47 ;
-  assign \$49  = | present;
-  assign \$50  = | \$48 [7:0];
-  assign \$51  = ~ \$50 ;
-  assign \$52  = \o__payload$42 [130] & \$51 ;
-  assign \$53  = | \$48 [7:0];
-  assign \$54  = ~ \$53 ;
-  assign \o__ready$47  = i__ready & \$54 ;
-  assign \$55  = \o__payload$42 [129:120] + 3'h7;
-  assign \$56  = \o__payload$42 [129:120] + 3'h6;
-  assign \$57  = \o__payload$42 [129:120] + 3'h5;
-  assign \$58  = \o__payload$42 [129:120] + 3'h4;
-  assign \$59  = \o__payload$42 [129:120] + 2'h3;
-  assign \$60  = \o__payload$42 [129:120] + 2'h2;
-  assign \$61  = \o__payload$42 [129:120] + 1'h1;
-  assign \$62  = \o__payload$42 [129:120] + 1'h0;
-  assign \$63  = accepted & i_beat__payload[130];
-  assign \$64  = rows - \$63 ;
-  assign \$65  = \o__valid$22  & \o__ready$25 ;
-  assign \$66  = $signed(\$64 ) + $signed({ 1'h0, \$65  });
-  assign \$67  = accepted_beat[113] ? accepted_beat[14:1] : 14'h2000;
-  assign \$68  = accepted_beat[114] ? accepted_beat[28:15] : 14'h2000;
-  assign \$69  = $signed(\$67 ) > $signed(\$68 );
-  assign \$70  = accepted_beat[113] ? accepted_beat[14:1] : 14'h2000;
-  assign \$71  = accepted_beat[114] ? accepted_beat[28:15] : 14'h2000;
-  assign \$72  = \$69  ? \$70  : \$71 ;
-  assign \$73  = accepted_beat[115] ? accepted_beat[42:29] : 14'h2000;
-  assign \$74  = accepted_beat[116] ? accepted_beat[56:43] : 14'h2000;
-  assign \$75  = $signed(\$73 ) > $signed(\$74 );
-  assign \$76  = accepted_beat[115] ? accepted_beat[42:29] : 14'h2000;
-  assign \$77  = accepted_beat[116] ? accepted_beat[56:43] : 14'h2000;
-  assign \$78  = \$75  ? \$76  : \$77 ;
-  assign \$79  = accepted_beat[117] ? accepted_beat[70:57] : 14'h2000;
-  assign \$80  = accepted_beat[118] ? accepted_beat[84:71] : 14'h2000;
+  assign \i_cancel$33  = checked_valid & \$46 ;
+  assign \$47  = ~ holds;
+  assign \$48  = i__ready & only_one;
+  assign beat_ends = \$47  | \$48 ;
+  assign \$49  = | \$signal ;
+  assign \$50  = leaving_beat[130] & only_one;
+  assign \$51  = ~ \$signal$49 [0];
+  assign \$52  = \$signal [0] & \$51 ;
+  assign \$53  = leaving_beat[129:120] + 1'h0;
+  assign \$54  = ~ \$signal$49 [1];
+  assign \$55  = \$signal [1] & \$54 ;
+  assign \$56  = leaving_beat[129:120] + 1'h1;
+  assign \$57  = ~ \$signal$49 [2];
+  assign \$58  = \$signal [2] & \$57 ;
+  assign \$59  = leaving_beat[129:120] + 2'h2;
+  assign \$60  = ~ \$signal$49 [3];
+  assign \$61  = \$signal [3] & \$60 ;
+  assign \$62  = leaving_beat[129:120] + 2'h3;
+  assign \$63  = ~ \$signal$49 [4];
+  assign \$64  = \$signal [4] & \$63 ;
+  assign \$65  = leaving_beat[129:120] + 3'h4;
+  assign \$66  = ~ \$signal$49 [5];
+  assign \$67  = \$signal [5] & \$66 ;
+  assign \$68  = leaving_beat[129:120] + 3'h5;
+  assign \$69  = ~ \$signal$49 [6];
+  assign \$70  = \$signal [6] & \$69 ;
+  assign \$71  = leaving_beat[129:120] + 3'h6;
+  assign \$72  = ~ \$signal$49 [7];
+  assign \$73  = \$signal [7] & \$72 ;
+  assign \$74  = leaving_beat[129:120] + 3'h7;
+  assign \$75  = accepted & i_beat__payload[130];
+  assign \$76  = rows - \$75 ;
+  assign \$77  = \o__valid$23  & \o__ready$26 ;
+  assign \$78  = $signed(\$76 ) + $signed({ 1'h0, \$77  });
+  assign \$79  = accepted_beat[112] ? accepted_beat[13:0] : 14'h2000;
+  assign \$80  = accepted_beat[113] ? accepted_beat[27:14] : 14'h2000;
   assign \$81  = $signed(\$79 ) > $signed(\$80 );
-  assign \$82  = accepted_beat[117] ? accepted_beat[70:57] : 14'h2000;
-  assign \$83  = accepted_beat[118] ? accepted_beat[84:71] : 14'h2000;
+  assign \$82  = accepted_beat[112] ? accepted_beat[13:0] : 14'h2000;
+  assign \$83  = accepted_beat[113] ? accepted_beat[27:14] : 14'h2000;
   assign \$84  = \$81  ? \$82  : \$83 ;
-  assign \$85  = accepted_beat[119] ? accepted_beat[98:85] : 14'h2000;
-  assign \$86  = accepted_beat[120] ? accepted_beat[112:99] : 14'h2000;
+  assign \$85  = accepted_beat[114] ? accepted_beat[41:28] : 14'h2000;
+  assign \$86  = accepted_beat[115] ? accepted_beat[55:42] : 14'h2000;
   assign \$87  = $signed(\$85 ) > $signed(\$86 );
-  assign \$88  = accepted_beat[119] ? accepted_beat[98:85] : 14'h2000;
-  assign \$89  = accepted_beat[120] ? accepted_beat[112:99] : 14'h2000;
+  assign \$88  = accepted_beat[114] ? accepted_beat[41:28] : 14'h2000;
+  assign \$89  = accepted_beat[115] ? accepted_beat[55:42] : 14'h2000;
   assign \$90  = \$87  ? \$88  : \$89 ;
-  assign \$91  = $signed(best_0_0) > $signed(best_0_1);
-  assign \$92  = \$91  ? best_0_0 : best_0_1;
-  assign \$93  = $signed(best_0_2) > $signed(best_0_3);
-  assign \$94  = \$93  ? best_0_2 : best_0_3;
-  assign \$95  = $signed(best_1_0) > $signed(best_1_1);
-  assign \$96  = \$95  ? best_1_0 : best_1_1;
-  assign \$97  = $signed(best_2_0) > $signed(running);
-  assign \$98  = row_starts | \$97 ;
-  assign \$99  = $signed(running) - $signed({ 1'h0, running_beat[145:132] });
-  assign \$100  = $signed(limited_beat[14:1]) >= $signed(\i__payload$16 [29:14]);
-  assign \$101  = limited_beat[113] & \$100 ;
-  assign \$102  = $signed(limited_beat[28:15]) >= $signed(\i__payload$16 [29:14]);
-  assign \$103  = limited_beat[114] & \$102 ;
-  assign \$104  = $signed(limited_beat[42:29]) >= $signed(\i__payload$16 [29:14]);
-  assign \$105  = limited_beat[115] & \$104 ;
-  assign \$106  = $signed(limited_beat[56:43]) >= $signed(\i__payload$16 [29:14]);
-  assign \$107  = limited_beat[116] & \$106 ;
-  assign \$108  = $signed(limited_beat[70:57]) >= $signed(\i__payload$16 [29:14]);
-  assign \$109  = limited_beat[117] & \$108 ;
-  assign \$110  = $signed(limited_beat[84:71]) >= $signed(\i__payload$16 [29:14]);
-  assign \$111  = limited_beat[118] & \$110 ;
-  assign \$112  = $signed(limited_beat[98:85]) >= $signed(\i__payload$16 [29:14]);
-  assign \$113  = limited_beat[119] & \$112 ;
-  assign \$114  = $signed(limited_beat[112:99]) >= $signed(\i__payload$16 [29:14]);
-  assign \$115  = limited_beat[120] & \$114 ;
-  assign \$116  = $signed(o__payload[13:0]) >= $signed(\o__payload$66 [29:14]);
-  assign \$117  = o__payload[112] & \$116 ;
-  assign \$118  = $signed(o__payload[27:14]) >= $signed(\o__payload$66 [29:14]);
-  assign \$119  = o__payload[113] & \$118 ;
-  assign \$120  = $signed(o__payload[41:28]) >= $signed(\o__payload$66 [29:14]);
-  assign \$121  = o__payload[114] & \$120 ;
-  assign \$122  = $signed(o__payload[55:42]) >= $signed(\o__payload$66 [29:14]);
-  assign \$123  = o__payload[115] & \$122 ;
-  assign \$124  = $signed(o__payload[69:56]) >= $signed(\o__payload$66 [29:14]);
-  assign \$125  = o__payload[116] & \$124 ;
-  assign \$126  = $signed(o__payload[83:70]) >= $signed(\o__payload$66 [29:14]);
-  assign \$127  = o__payload[117] & \$126 ;
-  assign \$128  = $signed(o__payload[97:84]) >= $signed(\o__payload$66 [29:14]);
-  assign \$129  = o__payload[118] & \$128 ;
-  assign \$130  = $signed(o__payload[111:98]) >= $signed(\o__payload$66 [29:14]);
-  assign \$131  = o__payload[119] & \$130 ;
-  assign \$132  = \i__valid$44  & i__ready;
-  assign \$133  = | \$48 [7:0];
-  assign \$134  = ~ \$133 ;
+  assign \$91  = accepted_beat[116] ? accepted_beat[69:56] : 14'h2000;
+  assign \$92  = accepted_beat[117] ? accepted_beat[83:70] : 14'h2000;
+  assign \$93  = $signed(\$91 ) > $signed(\$92 );
+  assign \$94  = accepted_beat[116] ? accepted_beat[69:56] : 14'h2000;
+  assign \$95  = accepted_beat[117] ? accepted_beat[83:70] : 14'h2000;
+  assign \$96  = \$93  ? \$94  : \$95 ;
+  assign \$97  = accepted_beat[118] ? accepted_beat[97:84] : 14'h2000;
+  assign \$98  = accepted_beat[119] ? accepted_beat[111:98] : 14'h2000;
+  assign \$99  = $signed(\$97 ) > $signed(\$98 );
+  assign \$100  = accepted_beat[118] ? accepted_beat[97:84] : 14'h2000;
+  assign \$101  = accepted_beat[119] ? accepted_beat[111:98] : 14'h2000;
+  assign \$102  = \$99  ? \$100  : \$101 ;
+  assign \$103  = $signed(best_0_0) > $signed(best_0_1);
+  assign \$104  = \$103  ? best_0_0 : best_0_1;
+  assign \$105  = $signed(best_0_2) > $signed(best_0_3);
+  assign \$106  = \$105  ? best_0_2 : best_0_3;
+  assign \$107  = $signed(best_1_0) > $signed(best_1_1);
+  assign \$108  = \$107  ? best_1_0 : best_1_1;
+  assign \$109  = $signed(best_2_0) > $signed(running);
+  assign \$110  = row_starts | \$109 ;
+  assign \$111  = $signed(running) - $signed({ 1'h0, running_beat_1[144:131] });
+  assign \$112  = $signed(limited_beat_1[13:0]) >= $signed(\i__payload$16 [29:14]);
+  assign \$113  = limited_beat_1[112] & \$112 ;
+  assign \$114  = $signed(limited_beat_1[27:14]) >= $signed(\i__payload$16 [29:14]);
+  assign \$115  = limited_beat_1[113] & \$114 ;
+  assign \$116  = $signed(limited_beat_1[41:28]) >= $signed(\i__payload$16 [29:14]);
+  assign \$117  = limited_beat_1[114] & \$116 ;
+  assign \$118  = $signed(limited_beat_1[55:42]) >= $signed(\i__payload$16 [29:14]);
+  assign \$119  = limited_beat_1[115] & \$118 ;
+  assign \$120  = $signed(limited_beat_1[69:56]) >= $signed(\i__payload$16 [29:14]);
+  assign \$121  = limited_beat_1[116] & \$120 ;
+  assign \$122  = $signed(limited_beat_1[83:70]) >= $signed(\i__payload$16 [29:14]);
+  assign \$123  = limited_beat_1[117] & \$122 ;
+  assign \$124  = $signed(limited_beat_1[97:84]) >= $signed(\i__payload$16 [29:14]);
+  assign \$125  = limited_beat_1[118] & \$124 ;
+  assign \$126  = $signed(limited_beat_1[111:98]) >= $signed(\i__payload$16 [29:14]);
+  assign \$127  = limited_beat_1[119] & \$126 ;
+  assign \$128  = $signed(o__payload[13:0]) >= $signed(\o__payload$72 [29:14]);
+  assign \$129  = o__payload[112] & \$128 ;
+  assign \$130  = $signed(o__payload[27:14]) >= $signed(\o__payload$72 [29:14]);
+  assign \$131  = o__payload[113] & \$130 ;
+  assign \$132  = $signed(o__payload[41:28]) >= $signed(\o__payload$72 [29:14]);
+  assign \$133  = o__payload[114] & \$132 ;
+  assign \$134  = $signed(o__payload[55:42]) >= $signed(\o__payload$72 [29:14]);
+  assign \$135  = o__payload[115] & \$134 ;
+  assign \$136  = $signed(o__payload[69:56]) >= $signed(\o__payload$72 [29:14]);
+  assign \$137  = o__payload[116] & \$136 ;
+  assign \$138  = $signed(o__payload[83:70]) >= $signed(\o__payload$72 [29:14]);
+  assign \$139  = o__payload[117] & \$138 ;
+  assign \$140  = $signed(o__payload[97:84]) >= $signed(\o__payload$72 [29:14]);
+  assign \$141  = o__payload[118] & \$140 ;
+  assign \$142  = $signed(o__payload[111:98]) >= $signed(\o__payload$72 [29:14]);
+  assign \$143  = o__payload[119] & \$142 ;
+  assign \$147  = \o__payload$73 [113] & \$146 ;
+  assign \$148  = | \o__payload$73 [113:112];
+  assign \$149  = \o__payload$73 [114] & \$148 ;
+  assign \$150  = | \o__payload$73 [114:112];
+  assign \$151  = \o__payload$73 [115] & \$150 ;
+  assign \$152  = | \o__payload$73 [115:112];
+  assign \$153  = \o__payload$73 [116] & \$152 ;
+  assign \$154  = | \o__payload$73 [116:112];
+  assign \$155  = \o__payload$73 [117] & \$154 ;
+  assign \$156  = | \o__payload$73 [117:112];
+  assign \$157  = \o__payload$73 [118] & \$156 ;
+  assign \$158  = | \o__payload$73 [118:112];
+  assign \$159  = \o__payload$73 [119] & \$158 ;
+  assign \$161  = \o__payload$73 [112] & \o__payload$73 [116];
+  assign \$164  = \o__payload$73 [114] & \o__payload$73 [118];
+  assign \$166  = \$162  | \$165 ;
+  assign \$167  = \o__payload$73 [112] | \o__payload$73 [116];
+  assign \$168  = \o__payload$73 [114] | \o__payload$73 [118];
+  assign \$169  = \$167  & \$168 ;
+  assign \$170  = \$166  | \$169 ;
+  assign \$172  = \o__payload$73 [113] & \o__payload$73 [117];
+  assign \$175  = \o__payload$73 [115] & \o__payload$73 [119];
+  assign \$177  = \$173  | \$176 ;
+  assign \$178  = \o__payload$73 [113] | \o__payload$73 [117];
+  assign \$179  = \o__payload$73 [115] | \o__payload$73 [119];
+  assign \$180  = \$178  & \$179 ;
+  assign \$181  = \$177  | \$180 ;
+  assign \$182  = \$170  | \$181 ;
+  assign \$183  = \o__payload$73 [112] | \o__payload$73 [116];
+  assign \$184  = \o__payload$73 [114] | \o__payload$73 [118];
+  assign \$185  = \$183  | \$184 ;
+  assign \$186  = \o__payload$73 [113] | \o__payload$73 [117];
+  assign \$187  = \o__payload$73 [115] | \o__payload$73 [119];
+  assign \$188  = \$186  | \$187 ;
+  assign \$189  = \$185  & \$188 ;
+  assign \$190  = \$182  | \$189 ;
+  assign \$191  = ~ \$190 ;
+  assign \$195  = \$signal$49 [1] & \$194 ;
+  assign \$196  = | \$signal$49 [1:0];
+  assign \$197  = \$signal$49 [2] & \$196 ;
+  assign \$198  = | \$signal$49 [2:0];
+  assign \$199  = \$signal$49 [3] & \$198 ;
+  assign \$200  = | \$signal$49 [3:0];
+  assign \$201  = \$signal$49 [4] & \$200 ;
+  assign \$202  = | \$signal$49 [4:0];
+  assign \$203  = \$signal$49 [5] & \$202 ;
+  assign \$204  = | \$signal$49 [5:0];
+  assign \$205  = \$signal$49 [6] & \$204 ;
+  assign \$206  = | \$signal$49 [6:0];
+  assign \$207  = \$signal$49 [7] & \$206 ;
+  assign \$209  = \$signal$49 [0] & \$signal$49 [4];
+  assign \$212  = \$signal$49 [2] & \$signal$49 [6];
+  assign \$214  = \$210  | \$213 ;
+  assign \$215  = \$signal$49 [0] | \$signal$49 [4];
+  assign \$216  = \$signal$49 [2] | \$signal$49 [6];
+  assign \$217  = \$215  & \$216 ;
+  assign \$218  = \$214  | \$217 ;
+  assign \$220  = \$signal$49 [1] & \$signal$49 [5];
+  assign \$223  = \$signal$49 [3] & \$signal$49 [7];
+  assign \$225  = \$221  | \$224 ;
+  assign \$226  = \$signal$49 [1] | \$signal$49 [5];
+  assign \$227  = \$signal$49 [3] | \$signal$49 [7];
+  assign \$228  = \$226  & \$227 ;
+  assign \$229  = \$225  | \$228 ;
+  assign \$230  = \$218  | \$229 ;
+  assign \$231  = \$signal$49 [0] | \$signal$49 [4];
+  assign \$232  = \$signal$49 [2] | \$signal$49 [6];
+  assign \$233  = \$231  | \$232 ;
+  assign \$234  = \$signal$49 [1] | \$signal$49 [5];
+  assign \$235  = \$signal$49 [3] | \$signal$49 [7];
+  assign \$236  = \$234  | \$235 ;
+  assign \$237  = \$233  & \$236 ;
+  assign \$238  = \$230  | \$237 ;
+  assign \$239  = ~ \$238 ;
   always @(posedge clk)
-    rows <= \$135 ;
+    rows <= \$240 ;
   always @(posedge clk)
-    accepted_beat <= \$136 ;
+    accepted_beat <= \$241 ;
   always @(posedge clk)
-    best_0_0 <= \$137 ;
+    best_0_0 <= \$84 ;
   always @(posedge clk)
-    best_0_1 <= \$138 ;
+    best_0_1 <= \$90 ;
   always @(posedge clk)
-    best_0_2 <= \$139 ;
+    best_0_2 <= \$96 ;
   always @(posedge clk)
-    best_0_3 <= \$140 ;
+    best_0_3 <= \$102 ;
   always @(posedge clk)
-    beat_0 <= \$141 ;
+    beat_0_1 <= accepted_beat;
   always @(posedge clk)
-    best_1_0 <= \$142 ;
+    best_1_0 <= \$104 ;
   always @(posedge clk)
-    best_1_1 <= \$143 ;
+    best_1_1 <= \$106 ;
   always @(posedge clk)
-    beat_1 <= \$144 ;
+    beat_1_1 <= beat_0_1;
   always @(posedge clk)
-    best_2_0 <= \$145 ;
+    best_2_0 <= \$108 ;
   always @(posedge clk)
-    beat_2 <= \$146 ;
+    beat_2_1 <= beat_1_1;
   always @(posedge clk)
-    row_starts <= \$147 ;
+    best_valid_1 <= \$242 ;
   always @(posedge clk)
-    running <= \$148 ;
+    best_valid_2 <= \$243 ;
   always @(posedge clk)
-    running_beat <= \$149 ;
+    best_valid_3 <= \$244 ;
   always @(posedge clk)
-    \i__payload$16  <= \$150 ;
+    best_valid_4 <= \$245 ;
   always @(posedge clk)
-    limited_beat <= \$151 ;
+    row_starts <= \$246 ;
   always @(posedge clk)
-    i__payload <= \$152 ;
+    running <= \$247 ;
   always @(posedge clk)
-    survived_valid <= \$153 ;
+    running_beat_1 <= beat_2_1;
   always @(posedge clk)
-    \i__payload$28  <= \$154 ;
+    limited_beat_1 <= running_beat_1;
   always @(posedge clk)
-    checked_valid <= \$155 ;
+    limited_valid_1 <= \$248 ;
   always @(posedge clk)
-    left <= \$156 ;
+    limited_valid_2 <= \$249 ;
   always @(posedge clk)
-    fresh <= \$157 ;
+    \i__payload$16  <= \$250 ;
+  always @(posedge clk)
+    survived_valid_1 <= \$251 ;
+  always @(posedge clk)
+    i__payload <= \$252 ;
+  always @(posedge clk)
+    \i__payload$29  <= \$253 ;
+  always @(posedge clk)
+    checked_valid <= \$254 ;
+  always @(posedge clk)
+    leaving_beat <= \$255 ;
+  always @(posedge clk)
+    holds <= \$256 ;
+  always @(posedge clk)
+    \$signal  <= \$257 ;
+  always @(posedge clk)
+    \$signal$49  <= \$258 ;
+  always @(posedge clk)
+    only_one <= \$259 ;
   \latte_head.filter.kept  kept (
     .clk(clk),
-    .i__payload(\i__payload$28 ),
-    .i__valid(\i__valid$30 ),
-    .i_cancel(\i_cancel$32 ),
+    .i__payload(\i__payload$29 ),
+    .i__valid(\i__valid$31 ),
+    .i_cancel(\i_cancel$33 ),
     .i_reserve(taken),
-    .o__payload(\o__payload$42 ),
-    .o__ready(\o__ready$47 ),
-    .o__valid(\i__valid$44 ),
-    .o_room(\o_room$23 ),
+    .o__payload(\o__payload$73 ),
+    .o__ready(beat_ends),
+    .o__valid(\o__valid$74 ),
+    .o_room(\o_room$24 ),
     .rst(rst)
   );
   \latte_head.filter.output  \output  (
     .clk(clk),
     .i__payload(\i__payload$46 ),
     .i__ready(i__ready),
-    .i__valid(\i__valid$44 ),
+    .i__valid(holds),
     .o__payload(o_kept__payload),
-    .o__ready(\o__ready$35 ),
+    .o__ready(\o__ready$36 ),
     .o__valid(o_kept__valid),
     .rst(rst)
   );
   \latte_head.filter.row_limits  row_limits (
     .clk(clk),
-    .o__payload(\o__payload$66 ),
-    .o__valid(\o__valid$22 ),
-    .r_en(\o__ready$25 ),
-    .rst(rst),
-    .w_data(\i__payload$16 ),
-    .w_en(\i__valid$18 )
+    .i__payload(\i__payload$16 ),
+    .i__valid(\i__valid$18 ),
+    .o__payload(\o__payload$72 ),
+    .o__ready(\o__ready$26 ),
+    .o__valid(\o__valid$23 ),
+    .rst(rst)
   );
   \latte_head.filter.survivors  survivors (
     .clk(clk),
@@ -21119,231 +21227,172 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
     { \i__payload$46 [25:12], \i__payload$46 [9:0] } = 24'h000000;
-    if (present[7]) begin
-      \i__payload$46 [25:12] = \o__payload$42 [111:98];
-      \i__payload$46 [9:0] = \$55 [9:0];
+    if (\$52 ) begin
+      \i__payload$46 [25:12] = leaving_beat[13:0];
+      \i__payload$46 [9:0] = \$53 [9:0];
     end
-    if (present[6]) begin
-      \i__payload$46 [25:12] = \o__payload$42 [97:84];
+    if (\$55 ) begin
+      \i__payload$46 [25:12] = leaving_beat[27:14];
       \i__payload$46 [9:0] = \$56 [9:0];
     end
-    if (present[5]) begin
-      \i__payload$46 [25:12] = \o__payload$42 [83:70];
-      \i__payload$46 [9:0] = \$57 [9:0];
-    end
-    if (present[4]) begin
-      \i__payload$46 [25:12] = \o__payload$42 [69:56];
-      \i__payload$46 [9:0] = \$58 [9:0];
-    end
-    if (present[3]) begin
-      \i__payload$46 [25:12] = \o__payload$42 [55:42];
+    if (\$58 ) begin
+      \i__payload$46 [25:12] = leaving_beat[41:28];
       \i__payload$46 [9:0] = \$59 [9:0];
     end
-    if (present[2]) begin
-      \i__payload$46 [25:12] = \o__payload$42 [41:28];
-      \i__payload$46 [9:0] = \$60 [9:0];
-    end
-    if (present[1]) begin
-      \i__payload$46 [25:12] = \o__payload$42 [27:14];
-      \i__payload$46 [9:0] = \$61 [9:0];
-    end
-    if (present[0]) begin
-      \i__payload$46 [25:12] = \o__payload$42 [13:0];
+    if (\$61 ) begin
+      \i__payload$46 [25:12] = leaving_beat[55:42];
       \i__payload$46 [9:0] = \$62 [9:0];
     end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$135  = \$66 [3:0];
-    if (rst) begin
-      \$135  = 4'hf;
+    if (\$64 ) begin
+      \i__payload$46 [25:12] = leaving_beat[69:56];
+      \i__payload$46 [9:0] = \$65 [9:0];
+    end
+    if (\$67 ) begin
+      \i__payload$46 [25:12] = leaving_beat[83:70];
+      \i__payload$46 [9:0] = \$68 [9:0];
+    end
+    if (\$70 ) begin
+      \i__payload$46 [25:12] = leaving_beat[97:84];
+      \i__payload$46 [9:0] = \$71 [9:0];
+    end
+    if (\$73 ) begin
+      \i__payload$46 [25:12] = leaving_beat[111:98];
+      \i__payload$46 [9:0] = \$74 [9:0];
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$136 [0] = accepted;
-    \$136 [131:1] = i_beat__payload;
-    \$136 [145:132] = i_threshold__payload;
+    \$240  = \$78 [3:0];
     if (rst) begin
-      \$136  = 146'h0000000000000000000000000000000000000;
+      \$240  = 4'hf;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$137  = \$72 ;
+    \$242  = accepted;
     if (rst) begin
-      \$137  = 14'h0000;
+      \$242  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$138  = \$78 ;
+    \$243  = best_valid_1;
     if (rst) begin
-      \$138  = 14'h0000;
+      \$243  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$139  = \$84 ;
+    \$244  = best_valid_2;
     if (rst) begin
-      \$139  = 14'h0000;
+      \$244  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$140  = \$90 ;
+    \$245  = best_valid_3;
     if (rst) begin
-      \$140  = 14'h0000;
+      \$245  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$141  = accepted_beat;
-    if (rst) begin
-      \$141  = 146'h0000000000000000000000000000000000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$142  = \$92 ;
-    if (rst) begin
-      \$142  = 14'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$143  = \$94 ;
-    if (rst) begin
-      \$143  = 14'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$144  = beat_0;
-    if (rst) begin
-      \$144  = 146'h0000000000000000000000000000000000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$145  = \$96 ;
-    if (rst) begin
-      \$145  = 14'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$146  = beat_1;
-    if (rst) begin
-      \$146  = 146'h0000000000000000000000000000000000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$147  = row_starts;
-    if (beat_2[0]) begin
-      \$147  = beat_2[131];
+    \$246  = row_starts;
+    if (best_valid_4) begin
+      \$246  = beat_2_1[130];
     end
     if (rst) begin
-      \$147  = 1'h1;
+      \$246  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$148  = running;
-    if (beat_2[0]) begin
-      if (\$98 ) begin
-        \$148  = best_2_0;
+    \$247  = running;
+    if (best_valid_4) begin
+      if (\$110 ) begin
+        \$247  = best_2_0;
       end
     end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
+    \$248  = best_valid_4;
     if (rst) begin
-      \$148  = 14'h0000;
+      \$248  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$149  = beat_2;
+    \$249  = limited_valid_1;
     if (rst) begin
-      \$149  = 146'h0000000000000000000000000000000000000;
+      \$249  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$150 [13:0] = running;
-    \$150 [29:14] = \$99 ;
+    \$251  = limited_valid_2;
     if (rst) begin
-      \$150  = 30'h00000000;
+      \$251  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$151  = running_beat;
+    \$254  = taken;
     if (rst) begin
-      \$151  = 146'h0000000000000000000000000000000000000;
+      \$254  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    { \$152 [130:120], \$152 [111:0] } = { limited_beat[131:121], limited_beat[112:1] };
-    \$152 [112] = \$101 ;
-    \$152 [113] = \$103 ;
-    \$152 [114] = \$105 ;
-    \$152 [115] = \$107 ;
-    \$152 [116] = \$109 ;
-    \$152 [117] = \$111 ;
-    \$152 [118] = \$113 ;
-    \$152 [119] = \$115 ;
-    if (rst) begin
-      \$152  = 131'h000000000000000000000000000000000;
+    \$255  = leaving_beat;
+    if (beat_ends) begin
+      \$255  = \o__payload$73 ;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$153  = limited_beat[0];
+    \$256  = holds;
+    if (beat_ends) begin
+      \$256  = \o__valid$74 ;
+    end
     if (rst) begin
-      \$153  = 1'h0;
+      \$256  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    { \$154 [130:120], \$154 [111:0] } = { o__payload[130:120], o__payload[111:0] };
-    \$154 [112] = \$117 ;
-    \$154 [113] = \$119 ;
-    \$154 [114] = \$121 ;
-    \$154 [115] = \$123 ;
-    \$154 [116] = \$125 ;
-    \$154 [117] = \$127 ;
-    \$154 [118] = \$129 ;
-    \$154 [119] = \$131 ;
+    \$257  = \$signal ;
+    if (beat_ends) begin
+      \$257  = \o__payload$73 [119:112];
+    end else if (i__ready) begin
+      \$257  = \$signal$49 ;
+    end
     if (rst) begin
-      \$154  = 131'h000000000000000000000000000000000;
+      \$257  = 8'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$155  = taken;
+    \$258  = \$signal$49 ;
+    if (beat_ends) begin
+      \$258  = { \$159 , \$157 , \$155 , \$153 , \$151 , \$149 , \$147 , \$145  };
+    end else if (i__ready) begin
+      \$258  = { \$207 , \$205 , \$203 , \$201 , \$199 , \$197 , \$195 , \$193  };
+    end
     if (rst) begin
-      \$155  = 1'h0;
+      \$258  = 8'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$156  = left;
-    if (\$132 ) begin
-      \$156  = \$48 [7:0];
+    \$259  = only_one;
+    if (beat_ends) begin
+      \$259  = \$191 ;
+    end else if (i__ready) begin
+      \$259  = \$239 ;
     end
     if (rst) begin
-      \$156  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$405 ) begin end
-    \$157  = fresh;
-    if (\$132 ) begin
-      \$157  = \$134 ;
-    end
-    if (rst) begin
-      \$157  = 1'h1;
+      \$259  = 1'h0;
     end
   end
   assign i_beat__ready = accepted;
@@ -21351,13 +21400,13 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign survived = i__payload;
   assign limits = \i__payload$16 ;
   assign o__ready = taken;
-  assign \i_reserve$27  = taken;
-  assign checked = \i__payload$28 ;
-  assign \o__payload$34  = o_kept__payload;
-  assign o_kept__ready = \o__ready$35 ;
-  assign \o__valid$38  = o_kept__valid;
-  assign rest = \$48 [7:0];
-  assign \o__valid$45  = \i__valid$44 ;
+  assign \i_reserve$28  = taken;
+  assign checked = \i__payload$29 ;
+  assign \o__payload$35  = o_kept__payload;
+  assign o_kept__ready = \o__ready$36 ;
+  assign \o__valid$39  = o_kept__valid;
+  assign \o__ready$44  = beat_ends;
+  assign \i__valid$45  = holds;
   assign o_seen = \$19 [3:0];
   assign o_survivors = \$40 [3:0];
   assign \i_beat__payload.estimates  = i_beat__payload[111:0];
@@ -21424,29 +21473,28 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign \i__payload$16.limit  = \i__payload$16 [29:14];
   assign \limits.best  = \i__payload$16 [13:0];
   assign \limits.limit  = \i__payload$16 [29:14];
-  assign \limited_beat.valid  = limited_beat[0];
-  assign \limited_beat.beat  = limited_beat[131:1];
-  assign \limited_beat.beat.estimates  = limited_beat[112:1];
-  assign \limited_beat.beat.estimates[0]  = limited_beat[14:1];
-  assign \limited_beat.beat.estimates[1]  = limited_beat[28:15];
-  assign \limited_beat.beat.estimates[2]  = limited_beat[42:29];
-  assign \limited_beat.beat.estimates[3]  = limited_beat[56:43];
-  assign \limited_beat.beat.estimates[4]  = limited_beat[70:57];
-  assign \limited_beat.beat.estimates[5]  = limited_beat[84:71];
-  assign \limited_beat.beat.estimates[6]  = limited_beat[98:85];
-  assign \limited_beat.beat.estimates[7]  = limited_beat[112:99];
-  assign \limited_beat.beat.mask  = limited_beat[120:113];
-  assign \limited_beat.beat.mask[0]  = limited_beat[113];
-  assign \limited_beat.beat.mask[1]  = limited_beat[114];
-  assign \limited_beat.beat.mask[2]  = limited_beat[115];
-  assign \limited_beat.beat.mask[3]  = limited_beat[116];
-  assign \limited_beat.beat.mask[4]  = limited_beat[117];
-  assign \limited_beat.beat.mask[5]  = limited_beat[118];
-  assign \limited_beat.beat.mask[6]  = limited_beat[119];
-  assign \limited_beat.beat.mask[7]  = limited_beat[120];
-  assign \limited_beat.beat.first_key  = limited_beat[130:121];
-  assign \limited_beat.beat.last  = limited_beat[131];
-  assign \limited_beat.threshold  = limited_beat[145:132];
+  assign \limited_beat_1.beat  = limited_beat_1[130:0];
+  assign \limited_beat_1.beat.estimates  = limited_beat_1[111:0];
+  assign \limited_beat_1.beat.estimates[0]  = limited_beat_1[13:0];
+  assign \limited_beat_1.beat.estimates[1]  = limited_beat_1[27:14];
+  assign \limited_beat_1.beat.estimates[2]  = limited_beat_1[41:28];
+  assign \limited_beat_1.beat.estimates[3]  = limited_beat_1[55:42];
+  assign \limited_beat_1.beat.estimates[4]  = limited_beat_1[69:56];
+  assign \limited_beat_1.beat.estimates[5]  = limited_beat_1[83:70];
+  assign \limited_beat_1.beat.estimates[6]  = limited_beat_1[97:84];
+  assign \limited_beat_1.beat.estimates[7]  = limited_beat_1[111:98];
+  assign \limited_beat_1.beat.mask  = limited_beat_1[119:112];
+  assign \limited_beat_1.beat.mask[0]  = limited_beat_1[112];
+  assign \limited_beat_1.beat.mask[1]  = limited_beat_1[113];
+  assign \limited_beat_1.beat.mask[2]  = limited_beat_1[114];
+  assign \limited_beat_1.beat.mask[3]  = limited_beat_1[115];
+  assign \limited_beat_1.beat.mask[4]  = limited_beat_1[116];
+  assign \limited_beat_1.beat.mask[5]  = limited_beat_1[117];
+  assign \limited_beat_1.beat.mask[6]  = limited_beat_1[118];
+  assign \limited_beat_1.beat.mask[7]  = limited_beat_1[119];
+  assign \limited_beat_1.beat.first_key  = limited_beat_1[129:120];
+  assign \limited_beat_1.beat.last  = limited_beat_1[130];
+  assign \limited_beat_1.threshold  = limited_beat_1[144:131];
   assign \o__payload.estimates  = o__payload[111:0];
   assign \o__payload.estimates[0]  = o__payload[13:0];
   assign \o__payload.estimates[1]  = o__payload[27:14];
@@ -21467,207 +21515,271 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign \o__payload.mask[7]  = o__payload[119];
   assign \o__payload.first_key  = o__payload[129:120];
   assign \o__payload.last  = o__payload[130];
-  assign \i__payload$28.estimates  = \i__payload$28 [111:0];
-  assign \i__payload$28.estimates[0]  = \i__payload$28 [13:0];
-  assign \i__payload$28.estimates[1]  = \i__payload$28 [27:14];
-  assign \i__payload$28.estimates[2]  = \i__payload$28 [41:28];
-  assign \i__payload$28.estimates[3]  = \i__payload$28 [55:42];
-  assign \i__payload$28.estimates[4]  = \i__payload$28 [69:56];
-  assign \i__payload$28.estimates[5]  = \i__payload$28 [83:70];
-  assign \i__payload$28.estimates[6]  = \i__payload$28 [97:84];
-  assign \i__payload$28.estimates[7]  = \i__payload$28 [111:98];
-  assign \i__payload$28.mask  = \i__payload$28 [119:112];
-  assign \i__payload$28.mask[0]  = \i__payload$28 [112];
-  assign \i__payload$28.mask[1]  = \i__payload$28 [113];
-  assign \i__payload$28.mask[2]  = \i__payload$28 [114];
-  assign \i__payload$28.mask[3]  = \i__payload$28 [115];
-  assign \i__payload$28.mask[4]  = \i__payload$28 [116];
-  assign \i__payload$28.mask[5]  = \i__payload$28 [117];
-  assign \i__payload$28.mask[6]  = \i__payload$28 [118];
-  assign \i__payload$28.mask[7]  = \i__payload$28 [119];
-  assign \i__payload$28.first_key  = \i__payload$28 [129:120];
-  assign \i__payload$28.last  = \i__payload$28 [130];
-  assign \checked.estimates  = \i__payload$28 [111:0];
-  assign \checked.estimates[0]  = \i__payload$28 [13:0];
-  assign \checked.estimates[1]  = \i__payload$28 [27:14];
-  assign \checked.estimates[2]  = \i__payload$28 [41:28];
-  assign \checked.estimates[3]  = \i__payload$28 [55:42];
-  assign \checked.estimates[4]  = \i__payload$28 [69:56];
-  assign \checked.estimates[5]  = \i__payload$28 [83:70];
-  assign \checked.estimates[6]  = \i__payload$28 [97:84];
-  assign \checked.estimates[7]  = \i__payload$28 [111:98];
-  assign \checked.mask  = \i__payload$28 [119:112];
-  assign \checked.mask[0]  = \i__payload$28 [112];
-  assign \checked.mask[1]  = \i__payload$28 [113];
-  assign \checked.mask[2]  = \i__payload$28 [114];
-  assign \checked.mask[3]  = \i__payload$28 [115];
-  assign \checked.mask[4]  = \i__payload$28 [116];
-  assign \checked.mask[5]  = \i__payload$28 [117];
-  assign \checked.mask[6]  = \i__payload$28 [118];
-  assign \checked.mask[7]  = \i__payload$28 [119];
-  assign \checked.first_key  = \i__payload$28 [129:120];
-  assign \checked.last  = \i__payload$28 [130];
+  assign \i__payload$29.estimates  = \i__payload$29 [111:0];
+  assign \i__payload$29.estimates[0]  = \i__payload$29 [13:0];
+  assign \i__payload$29.estimates[1]  = \i__payload$29 [27:14];
+  assign \i__payload$29.estimates[2]  = \i__payload$29 [41:28];
+  assign \i__payload$29.estimates[3]  = \i__payload$29 [55:42];
+  assign \i__payload$29.estimates[4]  = \i__payload$29 [69:56];
+  assign \i__payload$29.estimates[5]  = \i__payload$29 [83:70];
+  assign \i__payload$29.estimates[6]  = \i__payload$29 [97:84];
+  assign \i__payload$29.estimates[7]  = \i__payload$29 [111:98];
+  assign \i__payload$29.mask  = \i__payload$29 [119:112];
+  assign \i__payload$29.mask[0]  = \i__payload$29 [112];
+  assign \i__payload$29.mask[1]  = \i__payload$29 [113];
+  assign \i__payload$29.mask[2]  = \i__payload$29 [114];
+  assign \i__payload$29.mask[3]  = \i__payload$29 [115];
+  assign \i__payload$29.mask[4]  = \i__payload$29 [116];
+  assign \i__payload$29.mask[5]  = \i__payload$29 [117];
+  assign \i__payload$29.mask[6]  = \i__payload$29 [118];
+  assign \i__payload$29.mask[7]  = \i__payload$29 [119];
+  assign \i__payload$29.first_key  = \i__payload$29 [129:120];
+  assign \i__payload$29.last  = \i__payload$29 [130];
+  assign \checked.estimates  = \i__payload$29 [111:0];
+  assign \checked.estimates[0]  = \i__payload$29 [13:0];
+  assign \checked.estimates[1]  = \i__payload$29 [27:14];
+  assign \checked.estimates[2]  = \i__payload$29 [41:28];
+  assign \checked.estimates[3]  = \i__payload$29 [55:42];
+  assign \checked.estimates[4]  = \i__payload$29 [69:56];
+  assign \checked.estimates[5]  = \i__payload$29 [83:70];
+  assign \checked.estimates[6]  = \i__payload$29 [97:84];
+  assign \checked.estimates[7]  = \i__payload$29 [111:98];
+  assign \checked.mask  = \i__payload$29 [119:112];
+  assign \checked.mask[0]  = \i__payload$29 [112];
+  assign \checked.mask[1]  = \i__payload$29 [113];
+  assign \checked.mask[2]  = \i__payload$29 [114];
+  assign \checked.mask[3]  = \i__payload$29 [115];
+  assign \checked.mask[4]  = \i__payload$29 [116];
+  assign \checked.mask[5]  = \i__payload$29 [117];
+  assign \checked.mask[6]  = \i__payload$29 [118];
+  assign \checked.mask[7]  = \i__payload$29 [119];
+  assign \checked.first_key  = \i__payload$29 [129:120];
+  assign \checked.last  = \i__payload$29 [130];
   assign \o_kept__payload.key  = o_kept__payload[9:0];
   assign \o_kept__payload.kept  = o_kept__payload[10];
   assign \o_kept__payload.last  = o_kept__payload[11];
   assign \o_kept__payload.estimate  = o_kept__payload[25:12];
-  assign \o__payload$34.key  = o_kept__payload[9:0];
-  assign \o__payload$34.kept  = o_kept__payload[10];
-  assign \o__payload$34.last  = o_kept__payload[11];
-  assign \o__payload$34.estimate  = o_kept__payload[25:12];
-  assign \o__payload$42.estimates  = \o__payload$42 [111:0];
-  assign \o__payload$42.estimates[0]  = \o__payload$42 [13:0];
-  assign \o__payload$42.estimates[1]  = \o__payload$42 [27:14];
-  assign \o__payload$42.estimates[2]  = \o__payload$42 [41:28];
-  assign \o__payload$42.estimates[3]  = \o__payload$42 [55:42];
-  assign \o__payload$42.estimates[4]  = \o__payload$42 [69:56];
-  assign \o__payload$42.estimates[5]  = \o__payload$42 [83:70];
-  assign \o__payload$42.estimates[6]  = \o__payload$42 [97:84];
-  assign \o__payload$42.estimates[7]  = \o__payload$42 [111:98];
-  assign \o__payload$42.mask  = \o__payload$42 [119:112];
-  assign \o__payload$42.mask[0]  = \o__payload$42 [112];
-  assign \o__payload$42.mask[1]  = \o__payload$42 [113];
-  assign \o__payload$42.mask[2]  = \o__payload$42 [114];
-  assign \o__payload$42.mask[3]  = \o__payload$42 [115];
-  assign \o__payload$42.mask[4]  = \o__payload$42 [116];
-  assign \o__payload$42.mask[5]  = \o__payload$42 [117];
-  assign \o__payload$42.mask[6]  = \o__payload$42 [118];
-  assign \o__payload$42.mask[7]  = \o__payload$42 [119];
-  assign \o__payload$42.first_key  = \o__payload$42 [129:120];
-  assign \o__payload$42.last  = \o__payload$42 [130];
+  assign \o__payload$35.key  = o_kept__payload[9:0];
+  assign \o__payload$35.kept  = o_kept__payload[10];
+  assign \o__payload$35.last  = o_kept__payload[11];
+  assign \o__payload$35.estimate  = o_kept__payload[25:12];
   assign \i__payload$46.key  = \i__payload$46 [9:0];
   assign \i__payload$46.kept  = \i__payload$46 [10];
   assign \i__payload$46.last  = \i__payload$46 [11];
   assign \i__payload$46.estimate  = \i__payload$46 [25:12];
-  assign \accepted_beat.valid  = accepted_beat[0];
-  assign \accepted_beat.beat  = accepted_beat[131:1];
-  assign \accepted_beat.beat.estimates  = accepted_beat[112:1];
-  assign \accepted_beat.beat.estimates[0]  = accepted_beat[14:1];
-  assign \accepted_beat.beat.estimates[1]  = accepted_beat[28:15];
-  assign \accepted_beat.beat.estimates[2]  = accepted_beat[42:29];
-  assign \accepted_beat.beat.estimates[3]  = accepted_beat[56:43];
-  assign \accepted_beat.beat.estimates[4]  = accepted_beat[70:57];
-  assign \accepted_beat.beat.estimates[5]  = accepted_beat[84:71];
-  assign \accepted_beat.beat.estimates[6]  = accepted_beat[98:85];
-  assign \accepted_beat.beat.estimates[7]  = accepted_beat[112:99];
-  assign \accepted_beat.beat.mask  = accepted_beat[120:113];
-  assign \accepted_beat.beat.mask[0]  = accepted_beat[113];
-  assign \accepted_beat.beat.mask[1]  = accepted_beat[114];
-  assign \accepted_beat.beat.mask[2]  = accepted_beat[115];
-  assign \accepted_beat.beat.mask[3]  = accepted_beat[116];
-  assign \accepted_beat.beat.mask[4]  = accepted_beat[117];
-  assign \accepted_beat.beat.mask[5]  = accepted_beat[118];
-  assign \accepted_beat.beat.mask[6]  = accepted_beat[119];
-  assign \accepted_beat.beat.mask[7]  = accepted_beat[120];
-  assign \accepted_beat.beat.first_key  = accepted_beat[130:121];
-  assign \accepted_beat.beat.last  = accepted_beat[131];
-  assign \accepted_beat.threshold  = accepted_beat[145:132];
-  assign \beat_0.valid  = beat_0[0];
-  assign \beat_0.beat  = beat_0[131:1];
-  assign \beat_0.beat.estimates  = beat_0[112:1];
-  assign \beat_0.beat.estimates[0]  = beat_0[14:1];
-  assign \beat_0.beat.estimates[1]  = beat_0[28:15];
-  assign \beat_0.beat.estimates[2]  = beat_0[42:29];
-  assign \beat_0.beat.estimates[3]  = beat_0[56:43];
-  assign \beat_0.beat.estimates[4]  = beat_0[70:57];
-  assign \beat_0.beat.estimates[5]  = beat_0[84:71];
-  assign \beat_0.beat.estimates[6]  = beat_0[98:85];
-  assign \beat_0.beat.estimates[7]  = beat_0[112:99];
-  assign \beat_0.beat.mask  = beat_0[120:113];
-  assign \beat_0.beat.mask[0]  = beat_0[113];
-  assign \beat_0.beat.mask[1]  = beat_0[114];
-  assign \beat_0.beat.mask[2]  = beat_0[115];
-  assign \beat_0.beat.mask[3]  = beat_0[116];
-  assign \beat_0.beat.mask[4]  = beat_0[117];
-  assign \beat_0.beat.mask[5]  = beat_0[118];
-  assign \beat_0.beat.mask[6]  = beat_0[119];
-  assign \beat_0.beat.mask[7]  = beat_0[120];
-  assign \beat_0.beat.first_key  = beat_0[130:121];
-  assign \beat_0.beat.last  = beat_0[131];
-  assign \beat_0.threshold  = beat_0[145:132];
-  assign \beat_1.valid  = beat_1[0];
-  assign \beat_1.beat  = beat_1[131:1];
-  assign \beat_1.beat.estimates  = beat_1[112:1];
-  assign \beat_1.beat.estimates[0]  = beat_1[14:1];
-  assign \beat_1.beat.estimates[1]  = beat_1[28:15];
-  assign \beat_1.beat.estimates[2]  = beat_1[42:29];
-  assign \beat_1.beat.estimates[3]  = beat_1[56:43];
-  assign \beat_1.beat.estimates[4]  = beat_1[70:57];
-  assign \beat_1.beat.estimates[5]  = beat_1[84:71];
-  assign \beat_1.beat.estimates[6]  = beat_1[98:85];
-  assign \beat_1.beat.estimates[7]  = beat_1[112:99];
-  assign \beat_1.beat.mask  = beat_1[120:113];
-  assign \beat_1.beat.mask[0]  = beat_1[113];
-  assign \beat_1.beat.mask[1]  = beat_1[114];
-  assign \beat_1.beat.mask[2]  = beat_1[115];
-  assign \beat_1.beat.mask[3]  = beat_1[116];
-  assign \beat_1.beat.mask[4]  = beat_1[117];
-  assign \beat_1.beat.mask[5]  = beat_1[118];
-  assign \beat_1.beat.mask[6]  = beat_1[119];
-  assign \beat_1.beat.mask[7]  = beat_1[120];
-  assign \beat_1.beat.first_key  = beat_1[130:121];
-  assign \beat_1.beat.last  = beat_1[131];
-  assign \beat_1.threshold  = beat_1[145:132];
-  assign \beat_2.valid  = beat_2[0];
-  assign \beat_2.beat  = beat_2[131:1];
-  assign \beat_2.beat.estimates  = beat_2[112:1];
-  assign \beat_2.beat.estimates[0]  = beat_2[14:1];
-  assign \beat_2.beat.estimates[1]  = beat_2[28:15];
-  assign \beat_2.beat.estimates[2]  = beat_2[42:29];
-  assign \beat_2.beat.estimates[3]  = beat_2[56:43];
-  assign \beat_2.beat.estimates[4]  = beat_2[70:57];
-  assign \beat_2.beat.estimates[5]  = beat_2[84:71];
-  assign \beat_2.beat.estimates[6]  = beat_2[98:85];
-  assign \beat_2.beat.estimates[7]  = beat_2[112:99];
-  assign \beat_2.beat.mask  = beat_2[120:113];
-  assign \beat_2.beat.mask[0]  = beat_2[113];
-  assign \beat_2.beat.mask[1]  = beat_2[114];
-  assign \beat_2.beat.mask[2]  = beat_2[115];
-  assign \beat_2.beat.mask[3]  = beat_2[116];
-  assign \beat_2.beat.mask[4]  = beat_2[117];
-  assign \beat_2.beat.mask[5]  = beat_2[118];
-  assign \beat_2.beat.mask[6]  = beat_2[119];
-  assign \beat_2.beat.mask[7]  = beat_2[120];
-  assign \beat_2.beat.first_key  = beat_2[130:121];
-  assign \beat_2.beat.last  = beat_2[131];
-  assign \beat_2.threshold  = beat_2[145:132];
-  assign \running_beat.valid  = running_beat[0];
-  assign \running_beat.beat  = running_beat[131:1];
-  assign \running_beat.beat.estimates  = running_beat[112:1];
-  assign \running_beat.beat.estimates[0]  = running_beat[14:1];
-  assign \running_beat.beat.estimates[1]  = running_beat[28:15];
-  assign \running_beat.beat.estimates[2]  = running_beat[42:29];
-  assign \running_beat.beat.estimates[3]  = running_beat[56:43];
-  assign \running_beat.beat.estimates[4]  = running_beat[70:57];
-  assign \running_beat.beat.estimates[5]  = running_beat[84:71];
-  assign \running_beat.beat.estimates[6]  = running_beat[98:85];
-  assign \running_beat.beat.estimates[7]  = running_beat[112:99];
-  assign \running_beat.beat.mask  = running_beat[120:113];
-  assign \running_beat.beat.mask[0]  = running_beat[113];
-  assign \running_beat.beat.mask[1]  = running_beat[114];
-  assign \running_beat.beat.mask[2]  = running_beat[115];
-  assign \running_beat.beat.mask[3]  = running_beat[116];
-  assign \running_beat.beat.mask[4]  = running_beat[117];
-  assign \running_beat.beat.mask[5]  = running_beat[118];
-  assign \running_beat.beat.mask[6]  = running_beat[119];
-  assign \running_beat.beat.mask[7]  = running_beat[120];
-  assign \running_beat.beat.first_key  = running_beat[130:121];
-  assign \running_beat.beat.last  = running_beat[131];
-  assign \running_beat.threshold  = running_beat[145:132];
-  assign \o__payload$66.best  = \o__payload$66 [13:0];
-  assign \o__payload$66.limit  = \o__payload$66 [29:14];
+  assign \leaving_beat.estimates  = leaving_beat[111:0];
+  assign \leaving_beat.estimates[0]  = leaving_beat[13:0];
+  assign \leaving_beat.estimates[1]  = leaving_beat[27:14];
+  assign \leaving_beat.estimates[2]  = leaving_beat[41:28];
+  assign \leaving_beat.estimates[3]  = leaving_beat[55:42];
+  assign \leaving_beat.estimates[4]  = leaving_beat[69:56];
+  assign \leaving_beat.estimates[5]  = leaving_beat[83:70];
+  assign \leaving_beat.estimates[6]  = leaving_beat[97:84];
+  assign \leaving_beat.estimates[7]  = leaving_beat[111:98];
+  assign \leaving_beat.mask  = leaving_beat[119:112];
+  assign \leaving_beat.mask[0]  = leaving_beat[112];
+  assign \leaving_beat.mask[1]  = leaving_beat[113];
+  assign \leaving_beat.mask[2]  = leaving_beat[114];
+  assign \leaving_beat.mask[3]  = leaving_beat[115];
+  assign \leaving_beat.mask[4]  = leaving_beat[116];
+  assign \leaving_beat.mask[5]  = leaving_beat[117];
+  assign \leaving_beat.mask[6]  = leaving_beat[118];
+  assign \leaving_beat.mask[7]  = leaving_beat[119];
+  assign \leaving_beat.first_key  = leaving_beat[129:120];
+  assign \leaving_beat.last  = leaving_beat[130];
+  assign \accepted_beat.beat  = accepted_beat[130:0];
+  assign \accepted_beat.beat.estimates  = accepted_beat[111:0];
+  assign \accepted_beat.beat.estimates[0]  = accepted_beat[13:0];
+  assign \accepted_beat.beat.estimates[1]  = accepted_beat[27:14];
+  assign \accepted_beat.beat.estimates[2]  = accepted_beat[41:28];
+  assign \accepted_beat.beat.estimates[3]  = accepted_beat[55:42];
+  assign \accepted_beat.beat.estimates[4]  = accepted_beat[69:56];
+  assign \accepted_beat.beat.estimates[5]  = accepted_beat[83:70];
+  assign \accepted_beat.beat.estimates[6]  = accepted_beat[97:84];
+  assign \accepted_beat.beat.estimates[7]  = accepted_beat[111:98];
+  assign \accepted_beat.beat.mask  = accepted_beat[119:112];
+  assign \accepted_beat.beat.mask[0]  = accepted_beat[112];
+  assign \accepted_beat.beat.mask[1]  = accepted_beat[113];
+  assign \accepted_beat.beat.mask[2]  = accepted_beat[114];
+  assign \accepted_beat.beat.mask[3]  = accepted_beat[115];
+  assign \accepted_beat.beat.mask[4]  = accepted_beat[116];
+  assign \accepted_beat.beat.mask[5]  = accepted_beat[117];
+  assign \accepted_beat.beat.mask[6]  = accepted_beat[118];
+  assign \accepted_beat.beat.mask[7]  = accepted_beat[119];
+  assign \accepted_beat.beat.first_key  = accepted_beat[129:120];
+  assign \accepted_beat.beat.last  = accepted_beat[130];
+  assign \accepted_beat.threshold  = accepted_beat[144:131];
+  assign \beat_0_1.beat  = beat_0_1[130:0];
+  assign \beat_0_1.beat.estimates  = beat_0_1[111:0];
+  assign \beat_0_1.beat.estimates[0]  = beat_0_1[13:0];
+  assign \beat_0_1.beat.estimates[1]  = beat_0_1[27:14];
+  assign \beat_0_1.beat.estimates[2]  = beat_0_1[41:28];
+  assign \beat_0_1.beat.estimates[3]  = beat_0_1[55:42];
+  assign \beat_0_1.beat.estimates[4]  = beat_0_1[69:56];
+  assign \beat_0_1.beat.estimates[5]  = beat_0_1[83:70];
+  assign \beat_0_1.beat.estimates[6]  = beat_0_1[97:84];
+  assign \beat_0_1.beat.estimates[7]  = beat_0_1[111:98];
+  assign \beat_0_1.beat.mask  = beat_0_1[119:112];
+  assign \beat_0_1.beat.mask[0]  = beat_0_1[112];
+  assign \beat_0_1.beat.mask[1]  = beat_0_1[113];
+  assign \beat_0_1.beat.mask[2]  = beat_0_1[114];
+  assign \beat_0_1.beat.mask[3]  = beat_0_1[115];
+  assign \beat_0_1.beat.mask[4]  = beat_0_1[116];
+  assign \beat_0_1.beat.mask[5]  = beat_0_1[117];
+  assign \beat_0_1.beat.mask[6]  = beat_0_1[118];
+  assign \beat_0_1.beat.mask[7]  = beat_0_1[119];
+  assign \beat_0_1.beat.first_key  = beat_0_1[129:120];
+  assign \beat_0_1.beat.last  = beat_0_1[130];
+  assign \beat_0_1.threshold  = beat_0_1[144:131];
+  assign \beat_1_1.beat  = beat_1_1[130:0];
+  assign \beat_1_1.beat.estimates  = beat_1_1[111:0];
+  assign \beat_1_1.beat.estimates[0]  = beat_1_1[13:0];
+  assign \beat_1_1.beat.estimates[1]  = beat_1_1[27:14];
+  assign \beat_1_1.beat.estimates[2]  = beat_1_1[41:28];
+  assign \beat_1_1.beat.estimates[3]  = beat_1_1[55:42];
+  assign \beat_1_1.beat.estimates[4]  = beat_1_1[69:56];
+  assign \beat_1_1.beat.estimates[5]  = beat_1_1[83:70];
+  assign \beat_1_1.beat.estimates[6]  = beat_1_1[97:84];
+  assign \beat_1_1.beat.estimates[7]  = beat_1_1[111:98];
+  assign \beat_1_1.beat.mask  = beat_1_1[119:112];
+  assign \beat_1_1.beat.mask[0]  = beat_1_1[112];
+  assign \beat_1_1.beat.mask[1]  = beat_1_1[113];
+  assign \beat_1_1.beat.mask[2]  = beat_1_1[114];
+  assign \beat_1_1.beat.mask[3]  = beat_1_1[115];
+  assign \beat_1_1.beat.mask[4]  = beat_1_1[116];
+  assign \beat_1_1.beat.mask[5]  = beat_1_1[117];
+  assign \beat_1_1.beat.mask[6]  = beat_1_1[118];
+  assign \beat_1_1.beat.mask[7]  = beat_1_1[119];
+  assign \beat_1_1.beat.first_key  = beat_1_1[129:120];
+  assign \beat_1_1.beat.last  = beat_1_1[130];
+  assign \beat_1_1.threshold  = beat_1_1[144:131];
+  assign \beat_2_1.beat  = beat_2_1[130:0];
+  assign \beat_2_1.beat.estimates  = beat_2_1[111:0];
+  assign \beat_2_1.beat.estimates[0]  = beat_2_1[13:0];
+  assign \beat_2_1.beat.estimates[1]  = beat_2_1[27:14];
+  assign \beat_2_1.beat.estimates[2]  = beat_2_1[41:28];
+  assign \beat_2_1.beat.estimates[3]  = beat_2_1[55:42];
+  assign \beat_2_1.beat.estimates[4]  = beat_2_1[69:56];
+  assign \beat_2_1.beat.estimates[5]  = beat_2_1[83:70];
+  assign \beat_2_1.beat.estimates[6]  = beat_2_1[97:84];
+  assign \beat_2_1.beat.estimates[7]  = beat_2_1[111:98];
+  assign \beat_2_1.beat.mask  = beat_2_1[119:112];
+  assign \beat_2_1.beat.mask[0]  = beat_2_1[112];
+  assign \beat_2_1.beat.mask[1]  = beat_2_1[113];
+  assign \beat_2_1.beat.mask[2]  = beat_2_1[114];
+  assign \beat_2_1.beat.mask[3]  = beat_2_1[115];
+  assign \beat_2_1.beat.mask[4]  = beat_2_1[116];
+  assign \beat_2_1.beat.mask[5]  = beat_2_1[117];
+  assign \beat_2_1.beat.mask[6]  = beat_2_1[118];
+  assign \beat_2_1.beat.mask[7]  = beat_2_1[119];
+  assign \beat_2_1.beat.first_key  = beat_2_1[129:120];
+  assign \beat_2_1.beat.last  = beat_2_1[130];
+  assign \beat_2_1.threshold  = beat_2_1[144:131];
+  assign \running_beat_1.beat  = running_beat_1[130:0];
+  assign \running_beat_1.beat.estimates  = running_beat_1[111:0];
+  assign \running_beat_1.beat.estimates[0]  = running_beat_1[13:0];
+  assign \running_beat_1.beat.estimates[1]  = running_beat_1[27:14];
+  assign \running_beat_1.beat.estimates[2]  = running_beat_1[41:28];
+  assign \running_beat_1.beat.estimates[3]  = running_beat_1[55:42];
+  assign \running_beat_1.beat.estimates[4]  = running_beat_1[69:56];
+  assign \running_beat_1.beat.estimates[5]  = running_beat_1[83:70];
+  assign \running_beat_1.beat.estimates[6]  = running_beat_1[97:84];
+  assign \running_beat_1.beat.estimates[7]  = running_beat_1[111:98];
+  assign \running_beat_1.beat.mask  = running_beat_1[119:112];
+  assign \running_beat_1.beat.mask[0]  = running_beat_1[112];
+  assign \running_beat_1.beat.mask[1]  = running_beat_1[113];
+  assign \running_beat_1.beat.mask[2]  = running_beat_1[114];
+  assign \running_beat_1.beat.mask[3]  = running_beat_1[115];
+  assign \running_beat_1.beat.mask[4]  = running_beat_1[116];
+  assign \running_beat_1.beat.mask[5]  = running_beat_1[117];
+  assign \running_beat_1.beat.mask[6]  = running_beat_1[118];
+  assign \running_beat_1.beat.mask[7]  = running_beat_1[119];
+  assign \running_beat_1.beat.first_key  = running_beat_1[129:120];
+  assign \running_beat_1.beat.last  = running_beat_1[130];
+  assign \running_beat_1.threshold  = running_beat_1[144:131];
+  assign \o__payload$72.best  = \o__payload$72 [13:0];
+  assign \o__payload$72.limit  = \o__payload$72 [29:14];
+  assign \o__payload$73.estimates  = \o__payload$73 [111:0];
+  assign \o__payload$73.estimates[0]  = \o__payload$73 [13:0];
+  assign \o__payload$73.estimates[1]  = \o__payload$73 [27:14];
+  assign \o__payload$73.estimates[2]  = \o__payload$73 [41:28];
+  assign \o__payload$73.estimates[3]  = \o__payload$73 [55:42];
+  assign \o__payload$73.estimates[4]  = \o__payload$73 [69:56];
+  assign \o__payload$73.estimates[5]  = \o__payload$73 [83:70];
+  assign \o__payload$73.estimates[6]  = \o__payload$73 [97:84];
+  assign \o__payload$73.estimates[7]  = \o__payload$73 [111:98];
+  assign \o__payload$73.mask  = \o__payload$73 [119:112];
+  assign \o__payload$73.mask[0]  = \o__payload$73 [112];
+  assign \o__payload$73.mask[1]  = \o__payload$73 [113];
+  assign \o__payload$73.mask[2]  = \o__payload$73 [114];
+  assign \o__payload$73.mask[3]  = \o__payload$73 [115];
+  assign \o__payload$73.mask[4]  = \o__payload$73 [116];
+  assign \o__payload$73.mask[5]  = \o__payload$73 [117];
+  assign \o__payload$73.mask[6]  = \o__payload$73 [118];
+  assign \o__payload$73.mask[7]  = \o__payload$73 [119];
+  assign \o__payload$73.first_key  = \o__payload$73 [129:120];
+  assign \o__payload$73.last  = \o__payload$73 [130];
+  assign \$253 [119] = \$143 ;
+  assign \$253 [118] = \$141 ;
+  assign \$253 [117] = \$139 ;
+  assign \$253 [116] = \$137 ;
+  assign \$253 [115] = \$135 ;
+  assign \$253 [114] = \$133 ;
+  assign \$253 [113] = \$131 ;
+  assign \$253 [112] = \$129 ;
+  assign { \$253 [130:120], \$253 [111:0] } = { o__payload[130:120], o__payload[111:0] };
+  assign \$252 [119] = \$127 ;
+  assign \$252 [118] = \$125 ;
+  assign \$252 [117] = \$123 ;
+  assign \$252 [116] = \$121 ;
+  assign \$252 [115] = \$119 ;
+  assign \$252 [114] = \$117 ;
+  assign \$252 [113] = \$115 ;
+  assign \$252 [112] = \$113 ;
+  assign { \$252 [130:120], \$252 [111:0] } = { limited_beat_1[130:120], limited_beat_1[111:0] };
+  assign \$250 [29:14] = \$111 ;
+  assign \$250 [13:0] = running;
+  assign \$241 [144:131] = i_threshold__payload;
+  assign \$241 [130:0] = i_beat__payload;
   always @*
-    \i__payload$46 [11] = \$52 ;
+    \i__payload$46 [11] = \$50 ;
   always @*
     \i__payload$46 [10] = \$49 ;
+  assign \$144  = 1'h0;
+  assign \$145  = 1'h0;
+  assign \$146  = \o__payload$73 [112];
+  assign \$160  = 1'h0;
+  assign \$162  = \$161 ;
+  assign \$163  = 1'h0;
+  assign \$165  = \$164 ;
+  assign \$171  = 1'h0;
+  assign \$173  = \$172 ;
+  assign \$174  = 1'h0;
+  assign \$176  = \$175 ;
+  assign \$192  = 1'h0;
+  assign \$193  = 1'h0;
+  assign \$194  = \$signal$49 [0];
+  assign \$208  = 1'h0;
+  assign \$210  = \$209 ;
+  assign \$211  = 1'h0;
+  assign \$213  = \$212 ;
+  assign \$219  = 1'h0;
+  assign \$221  = \$220 ;
+  assign \$222  = 1'h0;
+  assign \$224  = \$223 ;
 endmodule
 
-module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_room, o__payload, i__payload, o__valid, clk);
+module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, i__payload, o_room, o__valid, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$406  = 0;
   wire [8:0] \$1 ;
   wire [9:0] \$2 ;
   wire [10:0] \$3 ;
-  reg [7:0] \$4 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [7:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   input [130:0] i__payload;
@@ -21770,32 +21882,46 @@ module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_
   wire o__valid;
   wire \o__valid$5 ;
   output o_room;
-  wire o_room;
-  reg [7:0] room = 8'h81;
+  reg o_room = 1'h1;
+  reg [7:0] places = 8'h80;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   wire taken;
-  always @(posedge clk)
-    room <= \$4 ;
-  assign o_room = | room;
   assign taken = o__valid & o__ready;
-  assign \$1  = room - i_reserve;
+  assign \$1  = places - i_reserve;
   assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
   assign \$3  = $signed(\$2 ) + $signed({ 1'h0, i_cancel });
+  assign \$4  = taken | i_cancel;
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
   \latte_head.filter.kept.queue  queue (
     .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
+    .o__ready(o__ready),
     .o__valid(o__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
-    \$4  = \$3 [7:0];
+    \$8  = \$3 [7:0];
     if (rst) begin
-      \$4  = 8'h81;
+      \$8  = 8'h80;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -21803,6 +21929,7 @@ module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
+  assign room = o_room;
   assign \o__payload.estimates  = o__payload[111:0];
   assign \o__payload.estimates[0]  = o__payload[13:0];
   assign \o__payload.estimates[1]  = o__payload[27:14];
@@ -21885,10 +22012,69 @@ module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_
   assign \i__payload$7.last  = i__payload[130];
 endmodule
 
-module \latte_head.filter.kept.queue (rst, w_en, r_en, o__payload, w_data, o__valid, clk);
+module \latte_head.filter.kept.queue (rst, i__valid, o__ready, i__payload, o__valid, o__payload, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$407  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [8:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [8:0] \$15 ;
+  wire \$16 ;
+  wire [7:0] \$17 ;
+  wire [7:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [7:0] \$20 ;
+  wire [7:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [7:0] \$26 ;
+  reg [6:0] \$27 ;
+  reg [6:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$16 ;
+  reg \$signal$17  = 1'h0;
+  reg \$signal$28  = 1'h1;
+  reg [6:0] \$signature__addr  = 7'h00;
+  wire [130:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [7:0] count = 8'h00;
+  input [130:0] i__payload;
   wire [130:0] i__payload;
+  wire [130:0] \i__payload$19 ;
+  wire [111:0] \i__payload$19.estimates ;
+  wire [13:0] \i__payload$19.estimates[0] ;
+  wire [13:0] \i__payload$19.estimates[1] ;
+  wire [13:0] \i__payload$19.estimates[2] ;
+  wire [13:0] \i__payload$19.estimates[3] ;
+  wire [13:0] \i__payload$19.estimates[4] ;
+  wire [13:0] \i__payload$19.estimates[5] ;
+  wire [13:0] \i__payload$19.estimates[6] ;
+  wire [13:0] \i__payload$19.estimates[7] ;
+  wire [9:0] \i__payload$19.first_key ;
+  wire \i__payload$19.last ;
+  wire [7:0] \i__payload$19.mask ;
+  wire \i__payload$19.mask[0] ;
+  wire \i__payload$19.mask[1] ;
+  wire \i__payload$19.mask[2] ;
+  wire \i__payload$19.mask[3] ;
+  wire \i__payload$19.mask[4] ;
+  wire \i__payload$19.mask[5] ;
+  wire \i__payload$19.mask[6] ;
+  wire \i__payload$19.mask[7] ;
   wire [111:0] \i__payload.estimates ;
   wire [13:0] \i__payload.estimates[0] ;
   wire [13:0] \i__payload.estimates[1] ;
@@ -21910,9 +22096,34 @@ module \latte_head.filter.kept.queue (rst, w_en, r_en, o__payload, w_data, o__va
   wire \i__payload.mask[6] ;
   wire \i__payload.mask[7] ;
   wire i__ready;
+  wire \i__ready$14 ;
+  input i__valid;
   wire i__valid;
+  reg \i__valid$13  = 1'h0;
+  wire load;
   output [130:0] o__payload;
   wire [130:0] o__payload;
+  wire [130:0] \o__payload$1 ;
+  wire [111:0] \o__payload$1.estimates ;
+  wire [13:0] \o__payload$1.estimates[0] ;
+  wire [13:0] \o__payload$1.estimates[1] ;
+  wire [13:0] \o__payload$1.estimates[2] ;
+  wire [13:0] \o__payload$1.estimates[3] ;
+  wire [13:0] \o__payload$1.estimates[4] ;
+  wire [13:0] \o__payload$1.estimates[5] ;
+  wire [13:0] \o__payload$1.estimates[6] ;
+  wire [13:0] \o__payload$1.estimates[7] ;
+  wire [9:0] \o__payload$1.first_key ;
+  wire \o__payload$1.last ;
+  wire [7:0] \o__payload$1.mask ;
+  wire \o__payload$1.mask[0] ;
+  wire \o__payload$1.mask[1] ;
+  wire \o__payload$1.mask[2] ;
+  wire \o__payload$1.mask[3] ;
+  wire \o__payload$1.mask[4] ;
+  wire \o__payload$1.mask[5] ;
+  wire \o__payload$1.mask[6] ;
+  wire \o__payload$1.mask[7] ;
   wire [111:0] \o__payload.estimates ;
   wire [13:0] \o__payload.estimates[0] ;
   wire [13:0] \o__payload.estimates[1] ;
@@ -21933,56 +22144,164 @@ module \latte_head.filter.kept.queue (rst, w_en, r_en, o__payload, w_data, o__va
   wire \o__payload.mask[5] ;
   wire \o__payload.mask[6] ;
   wire \o__payload.mask[7] ;
+  input o__ready;
   wire o__ready;
+  wire \o__ready$3 ;
   output o__valid;
   wire o__valid;
-  wire [130:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  wire \o__valid$5 ;
+  reg output_free = 1'h1;
+  (* init = 7'h00 *)
+  wire [6:0] place;
+  (* init = 7'h00 *)
+  wire [6:0] \place$24 ;
+  reg [6:0] read_port__addr = 7'h00;
+  wire [130:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [130:0] w_data;
-  wire [130:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.filter.kept.queue.queue  queue (
+  (* no_rw_check = 32'd1 *)
+  reg [130:0] words [127:0];
+  initial begin : zero_memory_18
+    integer word;
+    for (word = 0; word < 128; word = word + 1)
+      words[word] = 131'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [130:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign \i__payload$19  = _0_;
+  assign \$1  = ~ \i__valid$13 ;
+  assign load = \$1  | \i__ready$14 ;
+  assign \$2  = output_free | \i__ready$14 ;
+  assign \$signal$16  = \$signal$17  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$16  ? \$3  : \$signal$17 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 7'h7f;
+  assign \$7  = \$signal  ? \$6  : \$signal$28 ;
+  assign \$8  = \$signal$16  | \$7 ;
+  assign \$9  = ~ \$signal$17 ;
+  assign \$10  = ~ \$signal$16 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$16 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 7'h7f;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 8'h00 : \$17 ;
+  assign \$19  = read_port__addr == 7'h7f;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 8'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$17  <= \$22 ;
+  always @(posedge clk)
+    \$signal$28  <= \$23 ;
+  always @(posedge clk)
+    \i__valid$13  <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  \latte_head.filter.kept.queue.output  \output  (
     .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
+    .i__payload(\i__payload$19 ),
+    .i__ready(\i__ready$14 ),
+    .i__valid(\i__valid$13 ),
+    .o__payload(o__payload),
+    .o__ready(o__ready),
+    .o__valid(o__valid),
+    .rst(rst)
   );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.estimates  = w_data[111:0];
-  assign \i__payload.estimates[0]  = w_data[13:0];
-  assign \i__payload.estimates[1]  = w_data[27:14];
-  assign \i__payload.estimates[2]  = w_data[41:28];
-  assign \i__payload.estimates[3]  = w_data[55:42];
-  assign \i__payload.estimates[4]  = w_data[69:56];
-  assign \i__payload.estimates[5]  = w_data[83:70];
-  assign \i__payload.estimates[6]  = w_data[97:84];
-  assign \i__payload.estimates[7]  = w_data[111:98];
-  assign \i__payload.mask  = w_data[119:112];
-  assign \i__payload.mask[0]  = w_data[112];
-  assign \i__payload.mask[1]  = w_data[113];
-  assign \i__payload.mask[2]  = w_data[114];
-  assign \i__payload.mask[3]  = w_data[115];
-  assign \i__payload.mask[4]  = w_data[116];
-  assign \i__payload.mask[5]  = w_data[117];
-  assign \i__payload.mask[6]  = w_data[118];
-  assign \i__payload.mask[7]  = w_data[119];
-  assign \i__payload.first_key  = w_data[129:120];
-  assign \i__payload.last  = w_data[130];
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    \$24  = \i__valid$13 ;
+    if (load) begin
+      \$24  = \$signal$17 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [7:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [7:0];
+    end
+    if (rst) begin
+      \$26  = 8'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [6:0];
+    end
+    if (rst) begin
+      \$27  = 7'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$16 ) begin
+      \$28  = \$21 [6:0];
+    end
+    if (rst) begin
+      \$28  = 7'h00;
+    end
+  end
+  assign \o__payload$1  = o__payload;
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = \i__payload$19 ;
+  assign place = \$signature__addr ;
+  assign \place$24  = read_port__addr;
   assign \o__payload.estimates  = o__payload[111:0];
   assign \o__payload.estimates[0]  = o__payload[13:0];
   assign \o__payload.estimates[1]  = o__payload[27:14];
@@ -22003,190 +22322,200 @@ module \latte_head.filter.kept.queue (rst, w_en, r_en, o__payload, w_data, o__va
   assign \o__payload.mask[7]  = o__payload[119];
   assign \o__payload.first_key  = o__payload[129:120];
   assign \o__payload.last  = o__payload[130];
+  assign \o__payload$1.estimates  = o__payload[111:0];
+  assign \o__payload$1.estimates[0]  = o__payload[13:0];
+  assign \o__payload$1.estimates[1]  = o__payload[27:14];
+  assign \o__payload$1.estimates[2]  = o__payload[41:28];
+  assign \o__payload$1.estimates[3]  = o__payload[55:42];
+  assign \o__payload$1.estimates[4]  = o__payload[69:56];
+  assign \o__payload$1.estimates[5]  = o__payload[83:70];
+  assign \o__payload$1.estimates[6]  = o__payload[97:84];
+  assign \o__payload$1.estimates[7]  = o__payload[111:98];
+  assign \o__payload$1.mask  = o__payload[119:112];
+  assign \o__payload$1.mask[0]  = o__payload[112];
+  assign \o__payload$1.mask[1]  = o__payload[113];
+  assign \o__payload$1.mask[2]  = o__payload[114];
+  assign \o__payload$1.mask[3]  = o__payload[115];
+  assign \o__payload$1.mask[4]  = o__payload[116];
+  assign \o__payload$1.mask[5]  = o__payload[117];
+  assign \o__payload$1.mask[6]  = o__payload[118];
+  assign \o__payload$1.mask[7]  = o__payload[119];
+  assign \o__payload$1.first_key  = o__payload[129:120];
+  assign \o__payload$1.last  = o__payload[130];
+  assign \i__payload.estimates  = i__payload[111:0];
+  assign \i__payload.estimates[0]  = i__payload[13:0];
+  assign \i__payload.estimates[1]  = i__payload[27:14];
+  assign \i__payload.estimates[2]  = i__payload[41:28];
+  assign \i__payload.estimates[3]  = i__payload[55:42];
+  assign \i__payload.estimates[4]  = i__payload[69:56];
+  assign \i__payload.estimates[5]  = i__payload[83:70];
+  assign \i__payload.estimates[6]  = i__payload[97:84];
+  assign \i__payload.estimates[7]  = i__payload[111:98];
+  assign \i__payload.mask  = i__payload[119:112];
+  assign \i__payload.mask[0]  = i__payload[112];
+  assign \i__payload.mask[1]  = i__payload[113];
+  assign \i__payload.mask[2]  = i__payload[114];
+  assign \i__payload.mask[3]  = i__payload[115];
+  assign \i__payload.mask[4]  = i__payload[116];
+  assign \i__payload.mask[5]  = i__payload[117];
+  assign \i__payload.mask[6]  = i__payload[118];
+  assign \i__payload.mask[7]  = i__payload[119];
+  assign \i__payload.first_key  = i__payload[129:120];
+  assign \i__payload.last  = i__payload[130];
+  assign \i__payload$19.estimates  = \i__payload$19 [111:0];
+  assign \i__payload$19.estimates[0]  = \i__payload$19 [13:0];
+  assign \i__payload$19.estimates[1]  = \i__payload$19 [27:14];
+  assign \i__payload$19.estimates[2]  = \i__payload$19 [41:28];
+  assign \i__payload$19.estimates[3]  = \i__payload$19 [55:42];
+  assign \i__payload$19.estimates[4]  = \i__payload$19 [69:56];
+  assign \i__payload$19.estimates[5]  = \i__payload$19 [83:70];
+  assign \i__payload$19.estimates[6]  = \i__payload$19 [97:84];
+  assign \i__payload$19.estimates[7]  = \i__payload$19 [111:98];
+  assign \i__payload$19.mask  = \i__payload$19 [119:112];
+  assign \i__payload$19.mask[0]  = \i__payload$19 [112];
+  assign \i__payload$19.mask[1]  = \i__payload$19 [113];
+  assign \i__payload$19.mask[2]  = \i__payload$19 [114];
+  assign \i__payload$19.mask[3]  = \i__payload$19 [115];
+  assign \i__payload$19.mask[4]  = \i__payload$19 [116];
+  assign \i__payload$19.mask[5]  = \i__payload$19 [117];
+  assign \i__payload$19.mask[6]  = \i__payload$19 [118];
+  assign \i__payload$19.mask[7]  = \i__payload$19 [119];
+  assign \i__payload$19.first_key  = \i__payload$19 [129:120];
+  assign \i__payload$19.last  = \i__payload$19 [130];
+  assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$407  = 0;
+module \latte_head.filter.kept.queue.output (rst, o__ready, i__ready, i__payload, i__valid, o__valid, o__payload, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$408  = 0;
   wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [8:0] \$12 ;
-  wire [8:0] \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [8:0] \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire [8:0] \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [8:0] \$3 ;
-  wire \$30 ;
-  reg [7:0] \$31 ;
-  reg [7:0] \$32 ;
-  reg [7:0] \$33 ;
-  reg \$34 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire [8:0] \$6 ;
-  wire [8:0] \$7 ;
-  wire \$8 ;
-  wire \$9 ;
+  reg \$2 ;
+  reg [130:0] \$3 ;
   input clk;
   wire clk;
-  (* init = 8'h00 *)
-  wire [7:0] consume;
-  reg [7:0] inner_level = 8'h00;
-  wire inner_r_rdy;
-  wire [7:0] level;
-  (* init = 8'h00 *)
-  wire [7:0] produce;
-  output [130:0] r_data;
-  wire [130:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [7:0] r_level;
-  reg [7:0] r_port__addr = 8'h00;
-  wire [130:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
+  input [130:0] i__payload;
+  wire [130:0] i__payload;
+  wire [111:0] \i__payload.estimates ;
+  wire [13:0] \i__payload.estimates[0] ;
+  wire [13:0] \i__payload.estimates[1] ;
+  wire [13:0] \i__payload.estimates[2] ;
+  wire [13:0] \i__payload.estimates[3] ;
+  wire [13:0] \i__payload.estimates[4] ;
+  wire [13:0] \i__payload.estimates[5] ;
+  wire [13:0] \i__payload.estimates[6] ;
+  wire [13:0] \i__payload.estimates[7] ;
+  wire [9:0] \i__payload.first_key ;
+  wire \i__payload.last ;
+  wire [7:0] \i__payload.mask ;
+  wire \i__payload.mask[0] ;
+  wire \i__payload.mask[1] ;
+  wire \i__payload.mask[2] ;
+  wire \i__payload.mask[3] ;
+  wire \i__payload.mask[4] ;
+  wire \i__payload.mask[5] ;
+  wire \i__payload.mask[6] ;
+  wire \i__payload.mask[7] ;
+  output i__ready;
+  wire i__ready;
+  input i__valid;
+  wire i__valid;
+  output [130:0] o__payload;
+  reg [130:0] o__payload = 131'h000000000000000000000000000000000;
+  wire [111:0] \o__payload.estimates ;
+  wire [13:0] \o__payload.estimates[0] ;
+  wire [13:0] \o__payload.estimates[1] ;
+  wire [13:0] \o__payload.estimates[2] ;
+  wire [13:0] \o__payload.estimates[3] ;
+  wire [13:0] \o__payload.estimates[4] ;
+  wire [13:0] \o__payload.estimates[5] ;
+  wire [13:0] \o__payload.estimates[6] ;
+  wire [13:0] \o__payload.estimates[7] ;
+  wire [9:0] \o__payload.first_key ;
+  wire \o__payload.last ;
+  wire [7:0] \o__payload.mask ;
+  wire \o__payload.mask[0] ;
+  wire \o__payload.mask[1] ;
+  wire \o__payload.mask[2] ;
+  wire \o__payload.mask[3] ;
+  wire \o__payload.mask[4] ;
+  wire \o__payload.mask[5] ;
+  wire \o__payload.mask[6] ;
+  wire \o__payload.mask[7] ;
+  input o__ready;
+  wire o__ready;
+  output o__valid;
+  reg o__valid = 1'h0;
   input rst;
   wire rst;
-  wire [130:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [7:0] w_level;
-  reg [7:0] w_port__addr = 8'h00;
-  input [130:0] w_port__data;
-  wire [130:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [130:0] storage [128:0];
-  initial begin : zero_memory_18
-    integer word;
-    for (word = 0; word < 129; word = word + 1)
-      storage[word] = 131'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [130:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 8'h81;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr == 8'h80;
-  assign \$6  = w_port__addr + 1'h1;
-  assign \$7  = \$5  ? 9'h000 : \$6 ;
-  assign \$8  = ~ r_rdy;
-  assign \$9  = \$8  | r_en;
-  assign \$10  = inner_r_rdy & \$9 ;
-  assign \$11  = r_port__addr == 8'h80;
-  assign \$12  = r_port__addr + 1'h1;
-  assign \$13  = \$11  ? 9'h000 : \$12 ;
-  assign \$14  = w_rdy & w_en;
-  assign \$15  = ~ r_rdy;
-  assign \$16  = \$15  | r_en;
-  assign \$17  = inner_r_rdy & \$16 ;
-  assign \$18  = ~ \$17 ;
-  assign \$19  = \$14  & \$18 ;
-  assign \$20  = inner_level + 1'h1;
-  assign \$21  = ~ r_rdy;
-  assign \$22  = \$21  | r_en;
-  assign \$23  = inner_r_rdy & \$22 ;
-  assign \$24  = w_rdy & w_en;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = inner_level - 1'h1;
-  assign \$28  = ~ r_rdy;
-  assign \$29  = \$28  | r_en;
-  assign \$30  = inner_r_rdy & \$29 ;
+  assign \$1  = ~ o__valid;
+  assign i__ready = \$1  | o__ready;
   always @(posedge clk)
-    w_port__addr <= \$31 ;
+    o__valid <= \$2 ;
   always @(posedge clk)
-    r_port__addr <= \$32 ;
-  always @(posedge clk)
-    inner_level <= \$33 ;
-  always @(posedge clk)
-    r_rdy <= \$34 ;
+    o__payload <= \$3 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$31  = w_port__addr;
-    if (\$4 ) begin
-      \$31  = \$7 [7:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
+    \$2  = o__valid;
+    if (i__ready) begin
+      \$2  = i__valid;
     end
     if (rst) begin
-      \$31  = 8'h00;
+      \$2  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$32  = r_port__addr;
-    if (\$10 ) begin
-      \$32  = \$13 [7:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
+    \$3  = o__payload;
+    if (i__ready) begin
+      \$3  = i__payload;
     end
     if (rst) begin
-      \$32  = 8'h00;
+      \$3  = 131'h000000000000000000000000000000000;
     end
   end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$33  = inner_level;
-    if (\$19 ) begin
-      \$33  = \$20 [7:0];
-    end
-    if (\$26 ) begin
-      \$33  = \$27 [7:0];
-    end
-    if (rst) begin
-      \$33  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$34  = r_rdy;
-    if (\$30 ) begin
-      \$34  = 1'h1;
-    end else if (r_en) begin
-      \$34  = 1'h0;
-    end
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [7:0];
-  assign level = \$3 [7:0];
-  assign r_level = \$3 [7:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  assign \o__payload.estimates  = o__payload[111:0];
+  assign \o__payload.estimates[0]  = o__payload[13:0];
+  assign \o__payload.estimates[1]  = o__payload[27:14];
+  assign \o__payload.estimates[2]  = o__payload[41:28];
+  assign \o__payload.estimates[3]  = o__payload[55:42];
+  assign \o__payload.estimates[4]  = o__payload[69:56];
+  assign \o__payload.estimates[5]  = o__payload[83:70];
+  assign \o__payload.estimates[6]  = o__payload[97:84];
+  assign \o__payload.estimates[7]  = o__payload[111:98];
+  assign \o__payload.mask  = o__payload[119:112];
+  assign \o__payload.mask[0]  = o__payload[112];
+  assign \o__payload.mask[1]  = o__payload[113];
+  assign \o__payload.mask[2]  = o__payload[114];
+  assign \o__payload.mask[3]  = o__payload[115];
+  assign \o__payload.mask[4]  = o__payload[116];
+  assign \o__payload.mask[5]  = o__payload[117];
+  assign \o__payload.mask[6]  = o__payload[118];
+  assign \o__payload.mask[7]  = o__payload[119];
+  assign \o__payload.first_key  = o__payload[129:120];
+  assign \o__payload.last  = o__payload[130];
+  assign \i__payload.estimates  = i__payload[111:0];
+  assign \i__payload.estimates[0]  = i__payload[13:0];
+  assign \i__payload.estimates[1]  = i__payload[27:14];
+  assign \i__payload.estimates[2]  = i__payload[41:28];
+  assign \i__payload.estimates[3]  = i__payload[55:42];
+  assign \i__payload.estimates[4]  = i__payload[69:56];
+  assign \i__payload.estimates[5]  = i__payload[83:70];
+  assign \i__payload.estimates[6]  = i__payload[97:84];
+  assign \i__payload.estimates[7]  = i__payload[111:98];
+  assign \i__payload.mask  = i__payload[119:112];
+  assign \i__payload.mask[0]  = i__payload[112];
+  assign \i__payload.mask[1]  = i__payload[113];
+  assign \i__payload.mask[2]  = i__payload[114];
+  assign \i__payload.mask[3]  = i__payload[115];
+  assign \i__payload.mask[4]  = i__payload[116];
+  assign \i__payload.mask[5]  = i__payload[117];
+  assign \i__payload.mask[6]  = i__payload[118];
+  assign \i__payload.mask[7]  = i__payload[119];
+  assign \i__payload.first_key  = i__payload[129:120];
+  assign \i__payload.last  = i__payload[130];
 endmodule
 
 module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid, o__valid, o__payload, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$408  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$409  = 0;
   wire \$1 ;
   reg \$2 ;
   reg [25:0] \$3 ;
@@ -22221,7 +22550,7 @@ module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid,
   always @(posedge clk)
     o__payload <= \$3 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
     \$2  = o__valid;
     if (i__ready) begin
       \$2  = i__valid;
@@ -22231,7 +22560,7 @@ module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid,
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
     \$3  = o__payload;
     if (i__ready) begin
       \$3  = i__payload;
@@ -22250,238 +22579,220 @@ module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid,
   assign \i__payload.estimate  = i__payload[25:12];
 endmodule
 
-module \latte_head.filter.row_limits (rst, w_en, r_en, o__payload, w_data, o__valid, clk);
+module \latte_head.filter.row_limits (rst, i__valid, o__ready, o__payload, i__payload, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$410  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [4:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [4:0] \$15 ;
+  wire \$16 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [29:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [3:0] count = 4'h0;
+  input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [13:0] \i__payload.best ;
   wire [15:0] \i__payload.limit ;
-  wire i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [13:0] \o__payload.best ;
   wire [15:0] \o__payload.limit ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [29:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$19 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [29:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [29:0] w_data;
-  wire [29:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.filter.row_limits.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.best  = w_data[13:0];
-  assign \i__payload.limit  = w_data[29:14];
+  (* no_rw_check = 32'd1 *)
+  reg [29:0] words [14:0];
+  initial begin : zero_memory_19
+    integer word;
+    for (word = 0; word < 15; word = word + 1)
+      words[word] = 30'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [29:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 4'he;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'he;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'he;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$12  <= \$22 ;
+  always @(posedge clk)
+    i__ready <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.best  = i__payload[13:0];
+  assign \i__payload.limit  = i__payload[29:14];
   assign \o__payload.best  = o__payload[13:0];
   assign \o__payload.limit  = o__payload[29:14];
 endmodule
 
-module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$409  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire [4:0] \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [4:0] \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [4:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire \$3 ;
-  reg [3:0] \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg \$33 ;
-  wire \$4 ;
-  wire [4:0] \$5 ;
-  wire [4:0] \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  input clk;
-  wire clk;
-  (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [4:0] level;
-  (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [29:0] r_data;
-  wire [29:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [4:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [29:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [29:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [4:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [29:0] w_port__data;
-  wire [29:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [29:0] storage [14:0];
-  initial begin : zero_memory_19
-    integer word;
-    for (word = 0; word < 15; word = word + 1)
-      storage[word] = 30'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [29:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hf;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 4'he;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 5'h00 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 4'he;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 5'h00 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
-  always @(posedge clk)
-    w_port__addr <= \$30 ;
-  always @(posedge clk)
-    r_port__addr <= \$31 ;
-  always @(posedge clk)
-    inner_level <= \$32 ;
-  always @(posedge clk)
-    r_rdy <= \$33 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [3:0];
-    end
-    if (rst) begin
-      \$30  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [3:0];
-    end
-    if (rst) begin
-      \$31  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [3:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [3:0];
-    end
-    if (rst) begin
-      \$32  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
-    end
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__ready, o_room, o__payload, i__payload, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$410  = 0;
+module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__ready, i__payload, o_room, o__valid, o__payload, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$411  = 0;
   wire [9:0] \$1 ;
   wire [10:0] \$2 ;
   wire [11:0] \$3 ;
-  reg [8:0] \$4 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [8:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   input [130:0] i__payload;
@@ -22584,32 +22895,46 @@ module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__read
   wire o__valid;
   wire \o__valid$5 ;
   output o_room;
-  wire o_room;
-  reg [8:0] room = 9'h101;
+  reg o_room = 1'h1;
+  reg [8:0] places = 9'h100;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   wire taken;
-  always @(posedge clk)
-    room <= \$4 ;
-  assign o_room = | room;
   assign taken = o__valid & o__ready;
-  assign \$1  = room - i_reserve;
+  assign \$1  = places - i_reserve;
   assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
   assign \$3  = $signed(\$2 ) + $signed({ 1'h0, i_cancel });
+  assign \$4  = taken | i_cancel;
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
   \latte_head.filter.survivors.queue  queue (
     .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
+    .o__ready(o__ready),
     .o__valid(o__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
-    \$4  = \$3 [8:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
+    \$8  = \$3 [8:0];
     if (rst) begin
-      \$4  = 9'h101;
+      \$8  = 9'h100;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -22617,6 +22942,7 @@ module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__read
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
+  assign room = o_room;
   assign \o__payload.estimates  = o__payload[111:0];
   assign \o__payload.estimates[0]  = o__payload[13:0];
   assign \o__payload.estimates[1]  = o__payload[27:14];
@@ -22699,10 +23025,69 @@ module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__read
   assign \i__payload$7.last  = i__payload[130];
 endmodule
 
-module \latte_head.filter.survivors.queue (rst, w_en, r_en, o__payload, w_data, o__valid, clk);
+module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, i__payload, o__valid, o__payload, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$412  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [9:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [9:0] \$15 ;
+  wire \$16 ;
+  wire [8:0] \$17 ;
+  wire [8:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [8:0] \$20 ;
+  wire [8:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [8:0] \$26 ;
+  reg [7:0] \$27 ;
+  reg [7:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$16 ;
+  reg \$signal$17  = 1'h0;
+  reg \$signal$28  = 1'h1;
+  reg [7:0] \$signature__addr  = 8'h00;
+  wire [130:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [8:0] count = 9'h000;
+  input [130:0] i__payload;
   wire [130:0] i__payload;
+  wire [130:0] \i__payload$19 ;
+  wire [111:0] \i__payload$19.estimates ;
+  wire [13:0] \i__payload$19.estimates[0] ;
+  wire [13:0] \i__payload$19.estimates[1] ;
+  wire [13:0] \i__payload$19.estimates[2] ;
+  wire [13:0] \i__payload$19.estimates[3] ;
+  wire [13:0] \i__payload$19.estimates[4] ;
+  wire [13:0] \i__payload$19.estimates[5] ;
+  wire [13:0] \i__payload$19.estimates[6] ;
+  wire [13:0] \i__payload$19.estimates[7] ;
+  wire [9:0] \i__payload$19.first_key ;
+  wire \i__payload$19.last ;
+  wire [7:0] \i__payload$19.mask ;
+  wire \i__payload$19.mask[0] ;
+  wire \i__payload$19.mask[1] ;
+  wire \i__payload$19.mask[2] ;
+  wire \i__payload$19.mask[3] ;
+  wire \i__payload$19.mask[4] ;
+  wire \i__payload$19.mask[5] ;
+  wire \i__payload$19.mask[6] ;
+  wire \i__payload$19.mask[7] ;
   wire [111:0] \i__payload.estimates ;
   wire [13:0] \i__payload.estimates[0] ;
   wire [13:0] \i__payload.estimates[1] ;
@@ -22724,9 +23109,34 @@ module \latte_head.filter.survivors.queue (rst, w_en, r_en, o__payload, w_data, 
   wire \i__payload.mask[6] ;
   wire \i__payload.mask[7] ;
   wire i__ready;
+  wire \i__ready$14 ;
+  input i__valid;
   wire i__valid;
+  reg \i__valid$13  = 1'h0;
+  wire load;
   output [130:0] o__payload;
   wire [130:0] o__payload;
+  wire [130:0] \o__payload$1 ;
+  wire [111:0] \o__payload$1.estimates ;
+  wire [13:0] \o__payload$1.estimates[0] ;
+  wire [13:0] \o__payload$1.estimates[1] ;
+  wire [13:0] \o__payload$1.estimates[2] ;
+  wire [13:0] \o__payload$1.estimates[3] ;
+  wire [13:0] \o__payload$1.estimates[4] ;
+  wire [13:0] \o__payload$1.estimates[5] ;
+  wire [13:0] \o__payload$1.estimates[6] ;
+  wire [13:0] \o__payload$1.estimates[7] ;
+  wire [9:0] \o__payload$1.first_key ;
+  wire \o__payload$1.last ;
+  wire [7:0] \o__payload$1.mask ;
+  wire \o__payload$1.mask[0] ;
+  wire \o__payload$1.mask[1] ;
+  wire \o__payload$1.mask[2] ;
+  wire \o__payload$1.mask[3] ;
+  wire \o__payload$1.mask[4] ;
+  wire \o__payload$1.mask[5] ;
+  wire \o__payload$1.mask[6] ;
+  wire \o__payload$1.mask[7] ;
   wire [111:0] \o__payload.estimates ;
   wire [13:0] \o__payload.estimates[0] ;
   wire [13:0] \o__payload.estimates[1] ;
@@ -22747,56 +23157,164 @@ module \latte_head.filter.survivors.queue (rst, w_en, r_en, o__payload, w_data, 
   wire \o__payload.mask[5] ;
   wire \o__payload.mask[6] ;
   wire \o__payload.mask[7] ;
+  input o__ready;
   wire o__ready;
+  wire \o__ready$3 ;
   output o__valid;
   wire o__valid;
-  wire [130:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  wire \o__valid$5 ;
+  reg output_free = 1'h1;
+  (* init = 8'h00 *)
+  wire [7:0] place;
+  (* init = 8'h00 *)
+  wire [7:0] \place$24 ;
+  reg [7:0] read_port__addr = 8'h00;
+  wire [130:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [130:0] w_data;
-  wire [130:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.filter.survivors.queue.queue  queue (
+  (* no_rw_check = 32'd1 *)
+  reg [130:0] words [255:0];
+  initial begin : zero_memory_20
+    integer word;
+    for (word = 0; word < 256; word = word + 1)
+      words[word] = 131'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [130:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign \i__payload$19  = _0_;
+  assign \$1  = ~ \i__valid$13 ;
+  assign load = \$1  | \i__ready$14 ;
+  assign \$2  = output_free | \i__ready$14 ;
+  assign \$signal$16  = \$signal$17  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$16  ? \$3  : \$signal$17 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 8'hff;
+  assign \$7  = \$signal  ? \$6  : \$signal$28 ;
+  assign \$8  = \$signal$16  | \$7 ;
+  assign \$9  = ~ \$signal$17 ;
+  assign \$10  = ~ \$signal$16 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$16 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 8'hff;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 9'h000 : \$17 ;
+  assign \$19  = read_port__addr == 8'hff;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 9'h000 : \$20 ;
+  always @(posedge clk)
+    \$signal$17  <= \$22 ;
+  always @(posedge clk)
+    \$signal$28  <= \$23 ;
+  always @(posedge clk)
+    \i__valid$13  <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  \latte_head.filter.survivors.queue.output  \output  (
     .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
+    .i__payload(\i__payload$19 ),
+    .i__ready(\i__ready$14 ),
+    .i__valid(\i__valid$13 ),
+    .o__payload(o__payload),
+    .o__ready(o__ready),
+    .o__valid(o__valid),
+    .rst(rst)
   );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.estimates  = w_data[111:0];
-  assign \i__payload.estimates[0]  = w_data[13:0];
-  assign \i__payload.estimates[1]  = w_data[27:14];
-  assign \i__payload.estimates[2]  = w_data[41:28];
-  assign \i__payload.estimates[3]  = w_data[55:42];
-  assign \i__payload.estimates[4]  = w_data[69:56];
-  assign \i__payload.estimates[5]  = w_data[83:70];
-  assign \i__payload.estimates[6]  = w_data[97:84];
-  assign \i__payload.estimates[7]  = w_data[111:98];
-  assign \i__payload.mask  = w_data[119:112];
-  assign \i__payload.mask[0]  = w_data[112];
-  assign \i__payload.mask[1]  = w_data[113];
-  assign \i__payload.mask[2]  = w_data[114];
-  assign \i__payload.mask[3]  = w_data[115];
-  assign \i__payload.mask[4]  = w_data[116];
-  assign \i__payload.mask[5]  = w_data[117];
-  assign \i__payload.mask[6]  = w_data[118];
-  assign \i__payload.mask[7]  = w_data[119];
-  assign \i__payload.first_key  = w_data[129:120];
-  assign \i__payload.last  = w_data[130];
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    \$24  = \i__valid$13 ;
+    if (load) begin
+      \$24  = \$signal$17 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [8:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [8:0];
+    end
+    if (rst) begin
+      \$26  = 9'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [7:0];
+    end
+    if (rst) begin
+      \$27  = 8'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$16 ) begin
+      \$28  = \$21 [7:0];
+    end
+    if (rst) begin
+      \$28  = 8'h00;
+    end
+  end
+  assign \o__payload$1  = o__payload;
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = \i__payload$19 ;
+  assign place = \$signature__addr ;
+  assign \place$24  = read_port__addr;
   assign \o__payload.estimates  = o__payload[111:0];
   assign \o__payload.estimates[0]  = o__payload[13:0];
   assign \o__payload.estimates[1]  = o__payload[27:14];
@@ -22817,208 +23335,210 @@ module \latte_head.filter.survivors.queue (rst, w_en, r_en, o__payload, w_data, 
   assign \o__payload.mask[7]  = o__payload[119];
   assign \o__payload.first_key  = o__payload[129:120];
   assign \o__payload.last  = o__payload[130];
+  assign \o__payload$1.estimates  = o__payload[111:0];
+  assign \o__payload$1.estimates[0]  = o__payload[13:0];
+  assign \o__payload$1.estimates[1]  = o__payload[27:14];
+  assign \o__payload$1.estimates[2]  = o__payload[41:28];
+  assign \o__payload$1.estimates[3]  = o__payload[55:42];
+  assign \o__payload$1.estimates[4]  = o__payload[69:56];
+  assign \o__payload$1.estimates[5]  = o__payload[83:70];
+  assign \o__payload$1.estimates[6]  = o__payload[97:84];
+  assign \o__payload$1.estimates[7]  = o__payload[111:98];
+  assign \o__payload$1.mask  = o__payload[119:112];
+  assign \o__payload$1.mask[0]  = o__payload[112];
+  assign \o__payload$1.mask[1]  = o__payload[113];
+  assign \o__payload$1.mask[2]  = o__payload[114];
+  assign \o__payload$1.mask[3]  = o__payload[115];
+  assign \o__payload$1.mask[4]  = o__payload[116];
+  assign \o__payload$1.mask[5]  = o__payload[117];
+  assign \o__payload$1.mask[6]  = o__payload[118];
+  assign \o__payload$1.mask[7]  = o__payload[119];
+  assign \o__payload$1.first_key  = o__payload[129:120];
+  assign \o__payload$1.last  = o__payload[130];
+  assign \i__payload.estimates  = i__payload[111:0];
+  assign \i__payload.estimates[0]  = i__payload[13:0];
+  assign \i__payload.estimates[1]  = i__payload[27:14];
+  assign \i__payload.estimates[2]  = i__payload[41:28];
+  assign \i__payload.estimates[3]  = i__payload[55:42];
+  assign \i__payload.estimates[4]  = i__payload[69:56];
+  assign \i__payload.estimates[5]  = i__payload[83:70];
+  assign \i__payload.estimates[6]  = i__payload[97:84];
+  assign \i__payload.estimates[7]  = i__payload[111:98];
+  assign \i__payload.mask  = i__payload[119:112];
+  assign \i__payload.mask[0]  = i__payload[112];
+  assign \i__payload.mask[1]  = i__payload[113];
+  assign \i__payload.mask[2]  = i__payload[114];
+  assign \i__payload.mask[3]  = i__payload[115];
+  assign \i__payload.mask[4]  = i__payload[116];
+  assign \i__payload.mask[5]  = i__payload[117];
+  assign \i__payload.mask[6]  = i__payload[118];
+  assign \i__payload.mask[7]  = i__payload[119];
+  assign \i__payload.first_key  = i__payload[129:120];
+  assign \i__payload.last  = i__payload[130];
+  assign \i__payload$19.estimates  = \i__payload$19 [111:0];
+  assign \i__payload$19.estimates[0]  = \i__payload$19 [13:0];
+  assign \i__payload$19.estimates[1]  = \i__payload$19 [27:14];
+  assign \i__payload$19.estimates[2]  = \i__payload$19 [41:28];
+  assign \i__payload$19.estimates[3]  = \i__payload$19 [55:42];
+  assign \i__payload$19.estimates[4]  = \i__payload$19 [69:56];
+  assign \i__payload$19.estimates[5]  = \i__payload$19 [83:70];
+  assign \i__payload$19.estimates[6]  = \i__payload$19 [97:84];
+  assign \i__payload$19.estimates[7]  = \i__payload$19 [111:98];
+  assign \i__payload$19.mask  = \i__payload$19 [119:112];
+  assign \i__payload$19.mask[0]  = \i__payload$19 [112];
+  assign \i__payload$19.mask[1]  = \i__payload$19 [113];
+  assign \i__payload$19.mask[2]  = \i__payload$19 [114];
+  assign \i__payload$19.mask[3]  = \i__payload$19 [115];
+  assign \i__payload$19.mask[4]  = \i__payload$19 [116];
+  assign \i__payload$19.mask[5]  = \i__payload$19 [117];
+  assign \i__payload$19.mask[6]  = \i__payload$19 [118];
+  assign \i__payload$19.mask[7]  = \i__payload$19 [119];
+  assign \i__payload$19.first_key  = \i__payload$19 [129:120];
+  assign \i__payload$19.last  = \i__payload$19 [130];
+  assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$411  = 0;
+module \latte_head.filter.survivors.queue.output (rst, o__ready, i__ready, i__payload, i__valid, o__valid, o__payload, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$413  = 0;
   wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [9:0] \$12 ;
-  wire [9:0] \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [9:0] \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire [9:0] \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [9:0] \$3 ;
-  wire \$30 ;
-  reg [8:0] \$31 ;
-  reg [8:0] \$32 ;
-  reg [8:0] \$33 ;
-  reg \$34 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire [9:0] \$6 ;
-  wire [9:0] \$7 ;
-  wire \$8 ;
-  wire \$9 ;
+  reg \$2 ;
+  reg [130:0] \$3 ;
   input clk;
   wire clk;
-  (* init = 9'h000 *)
-  wire [8:0] consume;
-  reg [8:0] inner_level = 9'h000;
-  wire inner_r_rdy;
-  wire [8:0] level;
-  (* init = 9'h000 *)
-  wire [8:0] produce;
-  output [130:0] r_data;
-  wire [130:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [8:0] r_level;
-  reg [8:0] r_port__addr = 9'h000;
-  wire [130:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
+  input [130:0] i__payload;
+  wire [130:0] i__payload;
+  wire [111:0] \i__payload.estimates ;
+  wire [13:0] \i__payload.estimates[0] ;
+  wire [13:0] \i__payload.estimates[1] ;
+  wire [13:0] \i__payload.estimates[2] ;
+  wire [13:0] \i__payload.estimates[3] ;
+  wire [13:0] \i__payload.estimates[4] ;
+  wire [13:0] \i__payload.estimates[5] ;
+  wire [13:0] \i__payload.estimates[6] ;
+  wire [13:0] \i__payload.estimates[7] ;
+  wire [9:0] \i__payload.first_key ;
+  wire \i__payload.last ;
+  wire [7:0] \i__payload.mask ;
+  wire \i__payload.mask[0] ;
+  wire \i__payload.mask[1] ;
+  wire \i__payload.mask[2] ;
+  wire \i__payload.mask[3] ;
+  wire \i__payload.mask[4] ;
+  wire \i__payload.mask[5] ;
+  wire \i__payload.mask[6] ;
+  wire \i__payload.mask[7] ;
+  output i__ready;
+  wire i__ready;
+  input i__valid;
+  wire i__valid;
+  output [130:0] o__payload;
+  reg [130:0] o__payload = 131'h000000000000000000000000000000000;
+  wire [111:0] \o__payload.estimates ;
+  wire [13:0] \o__payload.estimates[0] ;
+  wire [13:0] \o__payload.estimates[1] ;
+  wire [13:0] \o__payload.estimates[2] ;
+  wire [13:0] \o__payload.estimates[3] ;
+  wire [13:0] \o__payload.estimates[4] ;
+  wire [13:0] \o__payload.estimates[5] ;
+  wire [13:0] \o__payload.estimates[6] ;
+  wire [13:0] \o__payload.estimates[7] ;
+  wire [9:0] \o__payload.first_key ;
+  wire \o__payload.last ;
+  wire [7:0] \o__payload.mask ;
+  wire \o__payload.mask[0] ;
+  wire \o__payload.mask[1] ;
+  wire \o__payload.mask[2] ;
+  wire \o__payload.mask[3] ;
+  wire \o__payload.mask[4] ;
+  wire \o__payload.mask[5] ;
+  wire \o__payload.mask[6] ;
+  wire \o__payload.mask[7] ;
+  input o__ready;
+  wire o__ready;
+  output o__valid;
+  reg o__valid = 1'h0;
   input rst;
   wire rst;
-  wire [130:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [8:0] w_level;
-  reg [8:0] w_port__addr = 9'h000;
-  input [130:0] w_port__data;
-  wire [130:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [130:0] storage [256:0];
-  initial begin : zero_memory_20
-    integer word;
-    for (word = 0; word < 257; word = word + 1)
-      storage[word] = 131'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [130:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 9'h101;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr == 9'h100;
-  assign \$6  = w_port__addr + 1'h1;
-  assign \$7  = \$5  ? 10'h000 : \$6 ;
-  assign \$8  = ~ r_rdy;
-  assign \$9  = \$8  | r_en;
-  assign \$10  = inner_r_rdy & \$9 ;
-  assign \$11  = r_port__addr == 9'h100;
-  assign \$12  = r_port__addr + 1'h1;
-  assign \$13  = \$11  ? 10'h000 : \$12 ;
-  assign \$14  = w_rdy & w_en;
-  assign \$15  = ~ r_rdy;
-  assign \$16  = \$15  | r_en;
-  assign \$17  = inner_r_rdy & \$16 ;
-  assign \$18  = ~ \$17 ;
-  assign \$19  = \$14  & \$18 ;
-  assign \$20  = inner_level + 1'h1;
-  assign \$21  = ~ r_rdy;
-  assign \$22  = \$21  | r_en;
-  assign \$23  = inner_r_rdy & \$22 ;
-  assign \$24  = w_rdy & w_en;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = inner_level - 1'h1;
-  assign \$28  = ~ r_rdy;
-  assign \$29  = \$28  | r_en;
-  assign \$30  = inner_r_rdy & \$29 ;
+  assign \$1  = ~ o__valid;
+  assign i__ready = \$1  | o__ready;
   always @(posedge clk)
-    w_port__addr <= \$31 ;
+    o__valid <= \$2 ;
   always @(posedge clk)
-    r_port__addr <= \$32 ;
-  always @(posedge clk)
-    inner_level <= \$33 ;
-  always @(posedge clk)
-    r_rdy <= \$34 ;
+    o__payload <= \$3 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$31  = w_port__addr;
-    if (\$4 ) begin
-      \$31  = \$7 [8:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
+    \$2  = o__valid;
+    if (i__ready) begin
+      \$2  = i__valid;
     end
     if (rst) begin
-      \$31  = 9'h000;
+      \$2  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$32  = r_port__addr;
-    if (\$10 ) begin
-      \$32  = \$13 [8:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
+    \$3  = o__payload;
+    if (i__ready) begin
+      \$3  = i__payload;
     end
     if (rst) begin
-      \$32  = 9'h000;
+      \$3  = 131'h000000000000000000000000000000000;
     end
   end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$33  = inner_level;
-    if (\$19 ) begin
-      \$33  = \$20 [8:0];
-    end
-    if (\$26 ) begin
-      \$33  = \$27 [8:0];
-    end
-    if (rst) begin
-      \$33  = 9'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$34  = r_rdy;
-    if (\$30 ) begin
-      \$34  = 1'h1;
-    end else if (r_en) begin
-      \$34  = 1'h0;
-    end
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [8:0];
-  assign level = \$3 [8:0];
-  assign r_level = \$3 [8:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  assign \o__payload.estimates  = o__payload[111:0];
+  assign \o__payload.estimates[0]  = o__payload[13:0];
+  assign \o__payload.estimates[1]  = o__payload[27:14];
+  assign \o__payload.estimates[2]  = o__payload[41:28];
+  assign \o__payload.estimates[3]  = o__payload[55:42];
+  assign \o__payload.estimates[4]  = o__payload[69:56];
+  assign \o__payload.estimates[5]  = o__payload[83:70];
+  assign \o__payload.estimates[6]  = o__payload[97:84];
+  assign \o__payload.estimates[7]  = o__payload[111:98];
+  assign \o__payload.mask  = o__payload[119:112];
+  assign \o__payload.mask[0]  = o__payload[112];
+  assign \o__payload.mask[1]  = o__payload[113];
+  assign \o__payload.mask[2]  = o__payload[114];
+  assign \o__payload.mask[3]  = o__payload[115];
+  assign \o__payload.mask[4]  = o__payload[116];
+  assign \o__payload.mask[5]  = o__payload[117];
+  assign \o__payload.mask[6]  = o__payload[118];
+  assign \o__payload.mask[7]  = o__payload[119];
+  assign \o__payload.first_key  = o__payload[129:120];
+  assign \o__payload.last  = o__payload[130];
+  assign \i__payload.estimates  = i__payload[111:0];
+  assign \i__payload.estimates[0]  = i__payload[13:0];
+  assign \i__payload.estimates[1]  = i__payload[27:14];
+  assign \i__payload.estimates[2]  = i__payload[41:28];
+  assign \i__payload.estimates[3]  = i__payload[55:42];
+  assign \i__payload.estimates[4]  = i__payload[69:56];
+  assign \i__payload.estimates[5]  = i__payload[83:70];
+  assign \i__payload.estimates[6]  = i__payload[97:84];
+  assign \i__payload.estimates[7]  = i__payload[111:98];
+  assign \i__payload.mask  = i__payload[119:112];
+  assign \i__payload.mask[0]  = i__payload[112];
+  assign \i__payload.mask[1]  = i__payload[113];
+  assign \i__payload.mask[2]  = i__payload[114];
+  assign \i__payload.mask[3]  = i__payload[115];
+  assign \i__payload.mask[4]  = i__payload[116];
+  assign \i__payload.mask[5]  = i__payload[117];
+  assign \i__payload.mask[6]  = i__payload[118];
+  assign \i__payload.mask[7]  = i__payload[119];
+  assign \i__payload.first_key  = i__payload[129:120];
+  assign \i__payload.last  = i__payload[130];
 endmodule
 
 module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored__payload, o__ready, \i_query__payload$9 , key_port__data, i_kept__valid, i_kept__payload, o_scored__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$412  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$414  = 0;
   wire \$1 ;
-  reg [25:0] \$10 ;
-  reg [25:0] \$11 ;
-  reg [25:0] \$12 ;
-  reg [25:0] \$13 ;
-  reg [25:0] \$14 ;
-  reg [25:0] \$15 ;
-  reg [25:0] \$16 ;
-  reg \$17 ;
-  reg [33:0] \$18 ;
+  wire [33:0] \$10 ;
   wire [28:0] \$2 ;
   wire [14:0] \$3 ;
   wire [21:0] \$4 ;
   wire [29:0] \$5 ;
   reg \$6 ;
   reg \$7 ;
-  reg [25:0] \$8 ;
-  reg [25:0] \$9 ;
+  reg \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   reg [33:0] i__payload = 34'h000000000;
@@ -23456,6 +23976,11 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   wire \item_read_2.kept ;
   wire [9:0] \item_read_2.key ;
   wire \item_read_2.last ;
+  reg [25:0] item_read_3 = 26'h0000000;
+  wire [13:0] \item_read_3.estimate ;
+  wire \item_read_3.kept ;
+  wire [9:0] \item_read_3.key ;
+  wire \item_read_3.last ;
   reg [25:0] item_result_1 = 26'h0000000;
   wire [13:0] \item_result_1.estimate ;
   wire \item_result_1.kept ;
@@ -23627,11 +24152,11 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   wire [3:0] \key_port__data.low[8] ;
   wire [3:0] \key_port__data.low[9] ;
   wire [33:0] o__payload;
-  wire [27:0] \o__payload$44 ;
-  wire [13:0] \o__payload$44.high_low ;
-  wire [13:0] \o__payload$44.high_low[0] ;
-  wire [13:0] \o__payload$44.low_high ;
-  wire [13:0] \o__payload$44.low_high[0] ;
+  wire [27:0] \o__payload$46 ;
+  wire [13:0] \o__payload$46.high_low ;
+  wire [13:0] \o__payload$46.high_low[0] ;
+  wire [13:0] \o__payload$46.low_high ;
+  wire [13:0] \o__payload$46.low_high[0] ;
   wire \o__payload.kept ;
   wire [9:0] \o__payload.key ;
   wire \o__payload.last ;
@@ -23639,7 +24164,7 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   input o__ready;
   wire o__ready;
   wire o__valid;
-  wire \o__valid$43 ;
+  wire \o__valid$45 ;
   wire o_prepared__payload;
   wire o_prepared__ready;
   wire o_prepared__valid;
@@ -23666,39 +24191,44 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   output sent;
   wire sent;
   reg sent_read_1 = 1'h0;
+  reg sent_read_2 = 1'h0;
   (* init = 1'h0 *)
-  wire sent_read_2;
+  wire sent_read_3;
   assign \$1  = i_kept__valid & o_prepared__valid;
   assign sent = \$1  & o_room;
   assign o_prepared__ready = sent & i_kept__payload[11];
-  assign \$3  = $signed(\o__payload$44 [13:0]) + $signed(\o__payload$44 [27:14]);
+  assign \$3  = $signed(\o__payload$46 [13:0]) + $signed(\o__payload$46 [27:14]);
   assign \$5  = $signed(\$2 ) + $signed(\$4 );
   always @(posedge clk)
     sent_read_1 <= \$6 ;
   always @(posedge clk)
-    i_keys__valid <= \$7 ;
+    sent_read_2 <= \$7 ;
   always @(posedge clk)
-    item_read_1 <= \$8 ;
+    i_keys__valid <= \$8 ;
   always @(posedge clk)
-    item_read_2 <= \$9 ;
+    item_read_1 <= i_kept__payload;
   always @(posedge clk)
-    item_result_1 <= \$10 ;
+    item_read_2 <= item_read_1;
   always @(posedge clk)
-    item_result_2 <= \$11 ;
+    item_read_3 <= item_read_2;
   always @(posedge clk)
-    item_result_3 <= \$12 ;
+    item_result_1 <= item_read_3;
   always @(posedge clk)
-    item_result_4 <= \$13 ;
+    item_result_2 <= item_result_1;
   always @(posedge clk)
-    item_result_5 <= \$14 ;
+    item_result_3 <= item_result_2;
   always @(posedge clk)
-    item_result_6 <= \$15 ;
+    item_result_4 <= item_result_3;
   always @(posedge clk)
-    item_result_7 <= \$16 ;
+    item_result_5 <= item_result_4;
   always @(posedge clk)
-    i__valid <= \$17 ;
+    item_result_6 <= item_result_5;
   always @(posedge clk)
-    i__payload <= \$18 ;
+    item_result_7 <= item_result_6;
+  always @(posedge clk)
+    i__valid <= \$9 ;
+  always @(posedge clk)
+    i__payload <= \$10 ;
   \latte_head.reuse.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
@@ -23706,8 +24236,8 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
     .i_query__payload(i_query__payload),
     .i_query__ready(i_query__ready),
     .i_query__valid(i_query__valid),
-    .o__payload(\o__payload$44 ),
-    .o__valid(\o__valid$43 ),
+    .o__payload(\o__payload$46 ),
+    .o__valid(\o__valid$45 ),
     .o_prepared__payload(key_port__buffer),
     .o_prepared__ready(o_prepared__ready),
     .o_prepared__valid(o_prepared__valid),
@@ -23725,97 +24255,31 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
     \$6  = sent;
     if (rst) begin
       \$6  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
     \$7  = sent_read_1;
     if (rst) begin
       \$7  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$8  = i_kept__payload;
+    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    \$8  = sent_read_2;
     if (rst) begin
-      \$8  = 26'h0000000;
+      \$8  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$9  = item_read_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    \$9  = \o__valid$45 ;
     if (rst) begin
-      \$9  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$10  = item_read_2;
-    if (rst) begin
-      \$10  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$11  = item_result_1;
-    if (rst) begin
-      \$11  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$12  = item_result_2;
-    if (rst) begin
-      \$12  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$13  = item_result_3;
-    if (rst) begin
-      \$13  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$14  = item_result_4;
-    if (rst) begin
-      \$14  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$15  = item_result_5;
-    if (rst) begin
-      \$15  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$16  = item_result_6;
-    if (rst) begin
-      \$16  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$17  = \o__valid$43 ;
-    if (rst) begin
-      \$17  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$18 [9:0] = item_result_7[9:0];
-    \$18 [10] = item_result_7[10];
-    \$18 [11] = item_result_7[11];
-    \$18 [33:12] = \$5 [21:0];
-    if (rst) begin
-      \$18  = 34'h000000000;
+      \$9  = 1'h0;
     end
   end
   assign o__payload = o_scored__payload;
@@ -23827,7 +24291,7 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign i_reserve = sent;
   assign o_prepared__payload = key_port__buffer;
   assign key_port__address = i_kept__payload[9:0];
-  assign sent_read_2 = i_keys__valid;
+  assign sent_read_3 = i_keys__valid;
   assign scored_valid = i__valid;
   assign scored = i__payload;
   assign \o_scored__payload.key  = o_scored__payload[9:0];
@@ -24240,10 +24704,10 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign \i_keys__payload.terms.low_high[0][62]  = i_keys__payload[507:504];
   assign \i_keys__payload.terms.low_high[0][63]  = i_keys__payload[511:508];
   assign \i_keys__payload.last  = i_keys__payload[512];
-  assign \item_read_2.key  = item_read_2[9:0];
-  assign \item_read_2.kept  = item_read_2[10];
-  assign \item_read_2.last  = item_read_2[11];
-  assign \item_read_2.estimate  = item_read_2[25:12];
+  assign \item_read_3.key  = item_read_3[9:0];
+  assign \item_read_3.kept  = item_read_3[10];
+  assign \item_read_3.last  = item_read_3[11];
+  assign \item_read_3.estimate  = item_read_3[25:12];
   assign \key_port__data.high  = key_port__data[255:0];
   assign \key_port__data.high[0]  = key_port__data[3:0];
   assign \key_port__data.high[1]  = key_port__data[7:4];
@@ -24386,6 +24850,10 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign \item_read_1.kept  = item_read_1[10];
   assign \item_read_1.last  = item_read_1[11];
   assign \item_read_1.estimate  = item_read_1[25:12];
+  assign \item_read_2.key  = item_read_2[9:0];
+  assign \item_read_2.kept  = item_read_2[10];
+  assign \item_read_2.last  = item_read_2[11];
+  assign \item_read_2.estimate  = item_read_2[25:12];
   assign \item_result_1.key  = item_result_1[9:0];
   assign \item_result_1.kept  = item_result_1[10];
   assign \item_result_1.last  = item_result_1[11];
@@ -24414,13 +24882,17 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign \item_result_7.kept  = item_result_7[10];
   assign \item_result_7.last  = item_result_7[11];
   assign \item_result_7.estimate  = item_result_7[25:12];
-  assign \o__payload$44.high_low  = \o__payload$44 [13:0];
-  assign \o__payload$44.high_low[0]  = \o__payload$44 [13:0];
-  assign \o__payload$44.low_high  = \o__payload$44 [27:14];
-  assign \o__payload$44.low_high[0]  = \o__payload$44 [27:14];
+  assign \o__payload$46.high_low  = \o__payload$46 [13:0];
+  assign \o__payload$46.high_low[0]  = \o__payload$46 [13:0];
+  assign \o__payload$46.low_high  = \o__payload$46 [27:14];
+  assign \o__payload$46.low_high[0]  = \o__payload$46 [27:14];
+  assign \$10 [33:12] = \$5 [21:0];
+  assign \$10 [11] = item_result_7[11];
+  assign \$10 [10] = item_result_7[10];
+  assign \$10 [9:0] = item_result_7[9:0];
   assign i_keys__payload[511:256] = key_port__data[255:0];
   assign i_keys__payload[255:0] = key_port__data[511:256];
-  assign i_keys__payload[512] = item_read_2[11];
+  assign i_keys__payload[512] = item_read_3[11];
   assign i_query__payload[512] = \i_query__payload$9 [512];
   assign i_query__payload[511:256] = \i_query__payload$9 [511:256];
   assign i_query__payload[255:0] = \i_query__payload$9 [255:0];
@@ -24429,9 +24901,9 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
 endmodule
 
 module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepared__payload, i_query__ready, i_query__payload, i_keys__payload, i_keys__valid, o__payload, o__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$413  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$415  = 0;
   wire \$1 ;
-  wire \$10 ;
+  wire [3:0] \$10 ;
   wire [3:0] \$100 ;
   wire [3:0] \$101 ;
   wire [3:0] \$102 ;
@@ -24484,65 +24956,65 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [3:0] \$145 ;
   wire [3:0] \$146 ;
   wire [3:0] \$147 ;
-  wire [4:0] \$148 ;
-  wire [4:0] \$149 ;
+  wire [3:0] \$148 ;
+  wire [3:0] \$149 ;
   wire \$15 ;
-  wire [4:0] \$150 ;
-  wire [4:0] \$151 ;
-  wire [4:0] \$152 ;
-  wire [4:0] \$153 ;
-  wire [4:0] \$154 ;
-  wire [4:0] \$155 ;
-  wire [4:0] \$156 ;
-  wire [4:0] \$157 ;
-  wire [4:0] \$158 ;
-  wire [4:0] \$159 ;
+  wire [3:0] \$150 ;
+  wire [3:0] \$151 ;
+  wire [3:0] \$152 ;
+  wire [3:0] \$153 ;
+  wire [3:0] \$154 ;
+  wire [3:0] \$155 ;
+  wire [3:0] \$156 ;
+  wire [3:0] \$157 ;
+  wire [3:0] \$158 ;
+  wire [3:0] \$159 ;
   wire \$16 ;
-  wire [4:0] \$160 ;
-  wire [4:0] \$161 ;
-  wire [4:0] \$162 ;
-  wire [4:0] \$163 ;
-  wire [4:0] \$164 ;
-  wire [4:0] \$165 ;
-  wire [4:0] \$166 ;
-  wire [4:0] \$167 ;
-  wire [4:0] \$168 ;
-  wire [4:0] \$169 ;
-  wire [4:0] \$17 ;
-  wire [4:0] \$170 ;
-  wire [4:0] \$171 ;
-  wire [4:0] \$172 ;
-  wire [4:0] \$173 ;
-  wire [4:0] \$174 ;
-  wire [4:0] \$175 ;
-  wire [4:0] \$176 ;
-  wire [4:0] \$177 ;
-  wire [4:0] \$178 ;
-  wire [4:0] \$179 ;
-  wire \$18 ;
-  wire [5:0] \$180 ;
-  wire [5:0] \$181 ;
-  wire [5:0] \$182 ;
-  wire [5:0] \$183 ;
-  wire [5:0] \$184 ;
-  wire [5:0] \$185 ;
-  wire [5:0] \$186 ;
-  wire [5:0] \$187 ;
-  wire [5:0] \$188 ;
-  wire [5:0] \$189 ;
+  wire [3:0] \$160 ;
+  wire [3:0] \$161 ;
+  wire [3:0] \$162 ;
+  wire [3:0] \$163 ;
+  wire [3:0] \$164 ;
+  wire [3:0] \$165 ;
+  wire [3:0] \$166 ;
+  wire [3:0] \$167 ;
+  wire [3:0] \$168 ;
+  wire [3:0] \$169 ;
+  wire \$17 ;
+  wire [3:0] \$170 ;
+  wire [3:0] \$171 ;
+  wire [3:0] \$172 ;
+  wire [3:0] \$173 ;
+  wire [3:0] \$174 ;
+  wire [3:0] \$175 ;
+  wire [3:0] \$176 ;
+  wire [3:0] \$177 ;
+  wire [3:0] \$178 ;
+  wire [3:0] \$179 ;
+  wire [4:0] \$18 ;
+  wire [3:0] \$180 ;
+  wire [3:0] \$181 ;
+  wire [3:0] \$182 ;
+  wire [3:0] \$183 ;
+  wire [3:0] \$184 ;
+  wire [3:0] \$185 ;
+  wire [3:0] \$186 ;
+  wire [3:0] \$187 ;
+  wire [3:0] \$188 ;
+  wire [3:0] \$189 ;
   wire \$19 ;
-  wire [5:0] \$190 ;
-  wire [5:0] \$191 ;
-  wire [5:0] \$192 ;
-  wire [5:0] \$193 ;
-  wire [5:0] \$194 ;
-  wire [5:0] \$195 ;
+  wire [3:0] \$190 ;
+  wire [3:0] \$191 ;
+  wire [3:0] \$192 ;
+  wire [3:0] \$193 ;
+  wire [3:0] \$194 ;
+  wire [3:0] \$195 ;
   wire [3:0] \$196 ;
   wire [3:0] \$197 ;
   wire [3:0] \$198 ;
   wire [3:0] \$199 ;
   wire \$2 ;
-  wire [3:0] \$20 ;
+  wire \$20 ;
   wire [3:0] \$200 ;
   wire [3:0] \$201 ;
   wire [3:0] \$202 ;
@@ -24558,59 +25030,59 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [3:0] \$211 ;
   wire [3:0] \$212 ;
   wire [3:0] \$213 ;
-  wire [3:0] \$214 ;
-  wire [3:0] \$215 ;
-  wire [3:0] \$216 ;
-  wire [3:0] \$217 ;
-  wire [3:0] \$218 ;
-  wire [3:0] \$219 ;
+  wire [4:0] \$214 ;
+  wire [4:0] \$215 ;
+  wire [4:0] \$216 ;
+  wire [4:0] \$217 ;
+  wire [4:0] \$218 ;
+  wire [4:0] \$219 ;
   wire [3:0] \$22 ;
-  wire [3:0] \$220 ;
-  wire [3:0] \$221 ;
-  wire [3:0] \$222 ;
-  wire [3:0] \$223 ;
-  wire [3:0] \$224 ;
-  wire [3:0] \$225 ;
-  wire [3:0] \$226 ;
-  wire [3:0] \$227 ;
-  wire [3:0] \$228 ;
-  wire [3:0] \$229 ;
+  wire [4:0] \$220 ;
+  wire [4:0] \$221 ;
+  wire [4:0] \$222 ;
+  wire [4:0] \$223 ;
+  wire [4:0] \$224 ;
+  wire [4:0] \$225 ;
+  wire [4:0] \$226 ;
+  wire [4:0] \$227 ;
+  wire [4:0] \$228 ;
+  wire [4:0] \$229 ;
   wire [3:0] \$23 ;
-  wire [3:0] \$230 ;
-  wire [3:0] \$231 ;
-  wire [3:0] \$232 ;
-  wire [3:0] \$233 ;
-  wire [3:0] \$234 ;
-  wire [3:0] \$235 ;
-  wire [3:0] \$236 ;
-  wire [3:0] \$237 ;
-  wire [3:0] \$238 ;
-  wire [3:0] \$239 ;
+  wire [4:0] \$230 ;
+  wire [4:0] \$231 ;
+  wire [4:0] \$232 ;
+  wire [4:0] \$233 ;
+  wire [4:0] \$234 ;
+  wire [4:0] \$235 ;
+  wire [4:0] \$236 ;
+  wire [4:0] \$237 ;
+  wire [4:0] \$238 ;
+  wire [4:0] \$239 ;
   wire [3:0] \$24 ;
-  wire [3:0] \$240 ;
-  wire [3:0] \$241 ;
-  wire [3:0] \$242 ;
-  wire [3:0] \$243 ;
-  wire [3:0] \$244 ;
-  wire [3:0] \$245 ;
-  wire [3:0] \$246 ;
-  wire [3:0] \$247 ;
-  wire [3:0] \$248 ;
-  wire [3:0] \$249 ;
+  wire [4:0] \$240 ;
+  wire [4:0] \$241 ;
+  wire [4:0] \$242 ;
+  wire [4:0] \$243 ;
+  wire [4:0] \$244 ;
+  wire [4:0] \$245 ;
+  wire [5:0] \$246 ;
+  wire [5:0] \$247 ;
+  wire [5:0] \$248 ;
+  wire [5:0] \$249 ;
   wire [3:0] \$25 ;
-  wire [3:0] \$250 ;
-  wire [3:0] \$251 ;
-  wire [3:0] \$252 ;
-  wire [3:0] \$253 ;
-  wire [3:0] \$254 ;
-  wire [3:0] \$255 ;
-  wire [3:0] \$256 ;
-  wire [3:0] \$257 ;
-  wire [3:0] \$258 ;
-  wire [3:0] \$259 ;
+  wire [5:0] \$250 ;
+  wire [5:0] \$251 ;
+  wire [5:0] \$252 ;
+  wire [5:0] \$253 ;
+  wire [5:0] \$254 ;
+  wire [5:0] \$255 ;
+  wire [5:0] \$256 ;
+  wire [5:0] \$257 ;
+  wire [5:0] \$258 ;
+  wire [5:0] \$259 ;
   wire [3:0] \$26 ;
-  wire [3:0] \$260 ;
-  wire [3:0] \$261 ;
+  wire [5:0] \$260 ;
+  wire [5:0] \$261 ;
   wire [3:0] \$262 ;
   wire [3:0] \$263 ;
   wire [3:0] \$264 ;
@@ -24680,263 +25152,390 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [3:0] \$321 ;
   wire [3:0] \$322 ;
   wire [3:0] \$323 ;
-  wire [4:0] \$324 ;
-  wire [4:0] \$325 ;
-  wire [4:0] \$326 ;
-  wire [4:0] \$327 ;
-  wire [4:0] \$328 ;
-  wire [4:0] \$329 ;
+  wire [3:0] \$324 ;
+  wire [3:0] \$325 ;
+  wire [3:0] \$326 ;
+  wire [3:0] \$327 ;
+  wire [3:0] \$328 ;
+  wire [3:0] \$329 ;
   wire [3:0] \$33 ;
-  wire [4:0] \$330 ;
-  wire [4:0] \$331 ;
-  wire [4:0] \$332 ;
-  wire [4:0] \$333 ;
-  wire [4:0] \$334 ;
-  wire [4:0] \$335 ;
-  wire [4:0] \$336 ;
-  wire [4:0] \$337 ;
-  wire [4:0] \$338 ;
-  wire [4:0] \$339 ;
+  wire [3:0] \$330 ;
+  wire [3:0] \$331 ;
+  wire [3:0] \$332 ;
+  wire [3:0] \$333 ;
+  wire [3:0] \$334 ;
+  wire [3:0] \$335 ;
+  wire [3:0] \$336 ;
+  wire [3:0] \$337 ;
+  wire [3:0] \$338 ;
+  wire [3:0] \$339 ;
   wire [3:0] \$34 ;
-  wire [4:0] \$340 ;
-  wire [4:0] \$341 ;
-  wire [4:0] \$342 ;
-  wire [4:0] \$343 ;
-  wire [4:0] \$344 ;
-  wire [4:0] \$345 ;
-  wire [4:0] \$346 ;
-  wire [4:0] \$347 ;
-  wire [4:0] \$348 ;
-  wire [4:0] \$349 ;
+  wire [3:0] \$340 ;
+  wire [3:0] \$341 ;
+  wire [3:0] \$342 ;
+  wire [3:0] \$343 ;
+  wire [3:0] \$344 ;
+  wire [3:0] \$345 ;
+  wire [3:0] \$346 ;
+  wire [3:0] \$347 ;
+  wire [3:0] \$348 ;
+  wire [3:0] \$349 ;
   wire [3:0] \$35 ;
-  wire [4:0] \$350 ;
-  wire [4:0] \$351 ;
-  wire [4:0] \$352 ;
-  wire [4:0] \$353 ;
-  wire [4:0] \$354 ;
-  wire [4:0] \$355 ;
-  wire [5:0] \$356 ;
-  wire [5:0] \$357 ;
-  wire [5:0] \$358 ;
-  wire [5:0] \$359 ;
+  wire [3:0] \$350 ;
+  wire [3:0] \$351 ;
+  wire [3:0] \$352 ;
+  wire [3:0] \$353 ;
+  wire [3:0] \$354 ;
+  wire [3:0] \$355 ;
+  wire [3:0] \$356 ;
+  wire [3:0] \$357 ;
+  wire [3:0] \$358 ;
+  wire [3:0] \$359 ;
   wire [3:0] \$36 ;
-  wire [5:0] \$360 ;
-  wire [5:0] \$361 ;
-  wire [5:0] \$362 ;
-  wire [5:0] \$363 ;
-  wire [5:0] \$364 ;
-  wire [5:0] \$365 ;
-  wire [5:0] \$366 ;
-  wire [5:0] \$367 ;
-  wire [5:0] \$368 ;
-  wire [5:0] \$369 ;
+  wire [3:0] \$360 ;
+  wire [3:0] \$361 ;
+  wire [3:0] \$362 ;
+  wire [3:0] \$363 ;
+  wire [3:0] \$364 ;
+  wire [3:0] \$365 ;
+  wire [3:0] \$366 ;
+  wire [3:0] \$367 ;
+  wire [3:0] \$368 ;
+  wire [3:0] \$369 ;
   wire [3:0] \$37 ;
-  wire [5:0] \$370 ;
-  wire [5:0] \$371 ;
-  wire [6:0] \$372 ;
-  wire [6:0] \$373 ;
-  wire [6:0] \$374 ;
-  wire [6:0] \$375 ;
-  wire [6:0] \$376 ;
-  wire [6:0] \$377 ;
-  wire [6:0] \$378 ;
-  wire [6:0] \$379 ;
+  wire [3:0] \$370 ;
+  wire [3:0] \$371 ;
+  wire [3:0] \$372 ;
+  wire [3:0] \$373 ;
+  wire [3:0] \$374 ;
+  wire [3:0] \$375 ;
+  wire [3:0] \$376 ;
+  wire [3:0] \$377 ;
+  wire [3:0] \$378 ;
+  wire [3:0] \$379 ;
   wire [3:0] \$38 ;
-  wire [6:0] \$380 ;
-  wire [6:0] \$381 ;
-  wire [6:0] \$382 ;
-  wire [6:0] \$383 ;
-  wire [6:0] \$384 ;
-  wire [6:0] \$385 ;
-  wire [6:0] \$386 ;
-  wire [6:0] \$387 ;
-  wire [6:0] \$388 ;
-  wire [6:0] \$389 ;
+  wire [3:0] \$380 ;
+  wire [3:0] \$381 ;
+  wire [3:0] \$382 ;
+  wire [3:0] \$383 ;
+  wire [3:0] \$384 ;
+  wire [3:0] \$385 ;
+  wire [3:0] \$386 ;
+  wire [3:0] \$387 ;
+  wire [3:0] \$388 ;
+  wire [3:0] \$389 ;
   wire [3:0] \$39 ;
-  wire [6:0] \$390 ;
-  wire [6:0] \$391 ;
-  wire [6:0] \$392 ;
-  wire [6:0] \$393 ;
-  wire [6:0] \$394 ;
-  wire [6:0] \$395 ;
-  wire [6:0] \$396 ;
-  wire [6:0] \$397 ;
-  wire [6:0] \$398 ;
-  wire [6:0] \$399 ;
-  wire [2:0] \$4 ;
+  wire [3:0] \$390 ;
+  wire [3:0] \$391 ;
+  wire [3:0] \$392 ;
+  wire [3:0] \$393 ;
+  wire [3:0] \$394 ;
+  wire [3:0] \$395 ;
+  wire [3:0] \$396 ;
+  wire [3:0] \$397 ;
+  wire [3:0] \$398 ;
+  wire [3:0] \$399 ;
+  wire \$4 ;
   wire [3:0] \$40 ;
-  wire [6:0] \$400 ;
-  wire [6:0] \$401 ;
-  wire [6:0] \$402 ;
-  wire [6:0] \$403 ;
-  wire [7:0] \$404 ;
-  wire [7:0] \$405 ;
-  wire [7:0] \$406 ;
-  wire [7:0] \$407 ;
-  wire [7:0] \$408 ;
-  wire [7:0] \$409 ;
+  wire [3:0] \$400 ;
+  wire [3:0] \$401 ;
+  wire [3:0] \$402 ;
+  wire [3:0] \$403 ;
+  wire [3:0] \$404 ;
+  wire [3:0] \$405 ;
+  wire [3:0] \$406 ;
+  wire [3:0] \$407 ;
+  wire [3:0] \$408 ;
+  wire [3:0] \$409 ;
   wire [3:0] \$41 ;
-  wire [7:0] \$410 ;
-  wire [7:0] \$411 ;
-  wire [7:0] \$412 ;
-  wire [7:0] \$413 ;
-  wire [7:0] \$414 ;
-  wire [7:0] \$415 ;
-  wire [7:0] \$416 ;
-  wire [7:0] \$417 ;
-  wire [7:0] \$418 ;
-  wire [7:0] \$419 ;
+  wire [3:0] \$410 ;
+  wire [3:0] \$411 ;
+  wire [3:0] \$412 ;
+  wire [3:0] \$413 ;
+  wire [3:0] \$414 ;
+  wire [3:0] \$415 ;
+  wire [3:0] \$416 ;
+  wire [3:0] \$417 ;
+  wire [3:0] \$418 ;
+  wire [3:0] \$419 ;
   wire [3:0] \$42 ;
-  wire [8:0] \$420 ;
-  wire [8:0] \$421 ;
-  wire [8:0] \$422 ;
-  wire [8:0] \$423 ;
-  wire [8:0] \$424 ;
-  wire [8:0] \$425 ;
-  wire [8:0] \$426 ;
-  wire [8:0] \$427 ;
-  wire [9:0] \$428 ;
-  wire [9:0] \$429 ;
+  wire [3:0] \$420 ;
+  wire [3:0] \$421 ;
+  wire [3:0] \$422 ;
+  wire [3:0] \$423 ;
+  wire [3:0] \$424 ;
+  wire [3:0] \$425 ;
+  wire [3:0] \$426 ;
+  wire [3:0] \$427 ;
+  wire [3:0] \$428 ;
+  wire [3:0] \$429 ;
   wire [3:0] \$43 ;
-  wire [9:0] \$430 ;
-  wire [9:0] \$431 ;
-  wire \$432 ;
-  wire \$433 ;
-  wire [9:0] \$434 ;
-  wire \$435 ;
-  wire [10:0] \$436 ;
-  wire \$437 ;
-  wire \$438 ;
-  wire [9:0] \$439 ;
+  wire [3:0] \$430 ;
+  wire [3:0] \$431 ;
+  wire [3:0] \$432 ;
+  wire [3:0] \$433 ;
+  wire [3:0] \$434 ;
+  wire [3:0] \$435 ;
+  wire [3:0] \$436 ;
+  wire [3:0] \$437 ;
+  wire [3:0] \$438 ;
+  wire [3:0] \$439 ;
   wire [3:0] \$44 ;
-  wire \$440 ;
-  wire [10:0] \$441 ;
-  wire [11:0] \$442 ;
-  wire [12:0] \$443 ;
-  wire [6:0] \$444 ;
-  wire [6:0] \$445 ;
-  wire [6:0] \$446 ;
-  wire [6:0] \$447 ;
-  wire [6:0] \$448 ;
-  wire [6:0] \$449 ;
+  wire [3:0] \$440 ;
+  wire [3:0] \$441 ;
+  wire [3:0] \$442 ;
+  wire [3:0] \$443 ;
+  wire [3:0] \$444 ;
+  wire [3:0] \$445 ;
+  wire [3:0] \$446 ;
+  wire [3:0] \$447 ;
+  wire [3:0] \$448 ;
+  wire [3:0] \$449 ;
   wire [3:0] \$45 ;
-  wire [6:0] \$450 ;
-  wire [6:0] \$451 ;
-  wire [6:0] \$452 ;
-  wire [6:0] \$453 ;
-  wire [6:0] \$454 ;
-  wire [6:0] \$455 ;
-  wire [6:0] \$456 ;
-  wire [6:0] \$457 ;
-  wire [6:0] \$458 ;
-  wire [6:0] \$459 ;
+  wire [3:0] \$450 ;
+  wire [3:0] \$451 ;
+  wire [3:0] \$452 ;
+  wire [3:0] \$453 ;
+  wire [4:0] \$454 ;
+  wire [4:0] \$455 ;
+  wire [4:0] \$456 ;
+  wire [4:0] \$457 ;
+  wire [4:0] \$458 ;
+  wire [4:0] \$459 ;
   wire [3:0] \$46 ;
-  wire [6:0] \$460 ;
-  wire [6:0] \$461 ;
-  wire [6:0] \$462 ;
-  wire [6:0] \$463 ;
-  wire [6:0] \$464 ;
-  wire [6:0] \$465 ;
-  wire [6:0] \$466 ;
-  wire [6:0] \$467 ;
-  wire [6:0] \$468 ;
-  wire [6:0] \$469 ;
+  wire [4:0] \$460 ;
+  wire [4:0] \$461 ;
+  wire [4:0] \$462 ;
+  wire [4:0] \$463 ;
+  wire [4:0] \$464 ;
+  wire [4:0] \$465 ;
+  wire [4:0] \$466 ;
+  wire [4:0] \$467 ;
+  wire [4:0] \$468 ;
+  wire [4:0] \$469 ;
   wire [3:0] \$47 ;
-  wire [6:0] \$470 ;
-  wire [6:0] \$471 ;
-  wire [6:0] \$472 ;
-  wire [6:0] \$473 ;
-  wire [6:0] \$474 ;
-  wire [6:0] \$475 ;
-  wire [7:0] \$476 ;
-  wire [7:0] \$477 ;
-  wire [7:0] \$478 ;
-  wire [7:0] \$479 ;
+  wire [4:0] \$470 ;
+  wire [4:0] \$471 ;
+  wire [4:0] \$472 ;
+  wire [4:0] \$473 ;
+  wire [4:0] \$474 ;
+  wire [4:0] \$475 ;
+  wire [4:0] \$476 ;
+  wire [4:0] \$477 ;
+  wire [4:0] \$478 ;
+  wire [4:0] \$479 ;
   wire [3:0] \$48 ;
-  wire [7:0] \$480 ;
-  wire [7:0] \$481 ;
-  wire [7:0] \$482 ;
-  wire [7:0] \$483 ;
-  wire [7:0] \$484 ;
-  wire [7:0] \$485 ;
-  wire [7:0] \$486 ;
-  wire [7:0] \$487 ;
-  wire [7:0] \$488 ;
-  wire [7:0] \$489 ;
+  wire [4:0] \$480 ;
+  wire [4:0] \$481 ;
+  wire [4:0] \$482 ;
+  wire [4:0] \$483 ;
+  wire [4:0] \$484 ;
+  wire [4:0] \$485 ;
+  wire [5:0] \$486 ;
+  wire [5:0] \$487 ;
+  wire [5:0] \$488 ;
+  wire [5:0] \$489 ;
   wire [3:0] \$49 ;
-  wire [7:0] \$490 ;
-  wire [7:0] \$491 ;
-  wire [8:0] \$492 ;
-  wire [8:0] \$493 ;
-  wire [8:0] \$494 ;
-  wire [8:0] \$495 ;
-  wire [8:0] \$496 ;
-  wire [8:0] \$497 ;
-  wire [8:0] \$498 ;
-  wire [8:0] \$499 ;
-  wire \$5 ;
+  wire [5:0] \$490 ;
+  wire [5:0] \$491 ;
+  wire [5:0] \$492 ;
+  wire [5:0] \$493 ;
+  wire [5:0] \$494 ;
+  wire [5:0] \$495 ;
+  wire [5:0] \$496 ;
+  wire [5:0] \$497 ;
+  wire [5:0] \$498 ;
+  wire [5:0] \$499 ;
+  wire [2:0] \$5 ;
   wire [3:0] \$50 ;
-  wire [9:0] \$500 ;
-  wire [9:0] \$501 ;
-  wire [9:0] \$502 ;
-  wire [9:0] \$503 ;
-  wire \$504 ;
-  wire \$505 ;
-  wire [9:0] \$506 ;
-  wire \$507 ;
-  wire [10:0] \$508 ;
-  wire \$509 ;
+  wire [5:0] \$500 ;
+  wire [5:0] \$501 ;
+  wire [6:0] \$502 ;
+  wire [6:0] \$503 ;
+  wire [6:0] \$504 ;
+  wire [6:0] \$505 ;
+  wire [6:0] \$506 ;
+  wire [6:0] \$507 ;
+  wire [6:0] \$508 ;
+  wire [6:0] \$509 ;
   wire [3:0] \$51 ;
-  wire \$510 ;
-  wire [9:0] \$511 ;
-  wire \$512 ;
-  wire [10:0] \$513 ;
-  wire [11:0] \$514 ;
-  wire [12:0] \$515 ;
-  reg [1:0] \$516 ;
-  reg [1:0] \$517 ;
-  reg \$518 ;
-  reg \$519 ;
+  wire [6:0] \$510 ;
+  wire [6:0] \$511 ;
+  wire [6:0] \$512 ;
+  wire [6:0] \$513 ;
+  wire [6:0] \$514 ;
+  wire [6:0] \$515 ;
+  wire [6:0] \$516 ;
+  wire [6:0] \$517 ;
+  wire [6:0] \$518 ;
+  wire [6:0] \$519 ;
   wire [3:0] \$52 ;
-  reg \$520 ;
-  reg \$521 ;
-  reg \$522 ;
-  reg [3:0] \$523 ;
-  reg \$524 ;
-  reg \$525 ;
-  reg \$526 ;
-  reg \$527 ;
-  reg \$528 ;
-  reg \$529 ;
+  wire [6:0] \$520 ;
+  wire [6:0] \$521 ;
+  wire [6:0] \$522 ;
+  wire [6:0] \$523 ;
+  wire [6:0] \$524 ;
+  wire [6:0] \$525 ;
+  wire [6:0] \$526 ;
+  wire [6:0] \$527 ;
+  wire [6:0] \$528 ;
+  wire [6:0] \$529 ;
   wire [3:0] \$53 ;
-  reg [4:0] \$530 ;
-  reg [4:0] \$531 ;
-  reg [4:0] \$532 ;
-  reg \$533 ;
-  reg \$534 ;
-  reg \$535 ;
-  reg \$536 ;
-  reg \$537 ;
-  reg \$538 ;
-  reg \$539 ;
+  wire [6:0] \$530 ;
+  wire [6:0] \$531 ;
+  wire [6:0] \$532 ;
+  wire [6:0] \$533 ;
+  wire [7:0] \$534 ;
+  wire [7:0] \$535 ;
+  wire [7:0] \$536 ;
+  wire [7:0] \$537 ;
+  wire [7:0] \$538 ;
+  wire [7:0] \$539 ;
   wire [3:0] \$54 ;
+  wire [7:0] \$540 ;
+  wire [7:0] \$541 ;
+  wire [7:0] \$542 ;
+  wire [7:0] \$543 ;
+  wire [7:0] \$544 ;
+  wire [7:0] \$545 ;
+  wire [7:0] \$546 ;
+  wire [7:0] \$547 ;
+  wire [7:0] \$548 ;
+  wire [7:0] \$549 ;
   wire [3:0] \$55 ;
+  wire [8:0] \$550 ;
+  wire [8:0] \$551 ;
+  wire [8:0] \$552 ;
+  wire [8:0] \$553 ;
+  wire [8:0] \$554 ;
+  wire [8:0] \$555 ;
+  wire [8:0] \$556 ;
+  wire [8:0] \$557 ;
+  wire [9:0] \$558 ;
+  wire [9:0] \$559 ;
   wire [3:0] \$56 ;
+  wire [9:0] \$560 ;
+  wire [9:0] \$561 ;
+  wire \$562 ;
+  wire \$563 ;
+  wire [9:0] \$564 ;
+  wire \$565 ;
+  wire [10:0] \$566 ;
+  wire \$567 ;
+  wire \$568 ;
+  wire [9:0] \$569 ;
   wire [3:0] \$57 ;
+  wire \$570 ;
+  wire [10:0] \$571 ;
+  wire [11:0] \$572 ;
+  wire [12:0] \$573 ;
+  wire [6:0] \$574 ;
+  wire [6:0] \$575 ;
+  wire [6:0] \$576 ;
+  wire [6:0] \$577 ;
+  wire [6:0] \$578 ;
+  wire [6:0] \$579 ;
   wire [3:0] \$58 ;
+  wire [6:0] \$580 ;
+  wire [6:0] \$581 ;
+  wire [6:0] \$582 ;
+  wire [6:0] \$583 ;
+  wire [6:0] \$584 ;
+  wire [6:0] \$585 ;
+  wire [6:0] \$586 ;
+  wire [6:0] \$587 ;
+  wire [6:0] \$588 ;
+  wire [6:0] \$589 ;
   wire [3:0] \$59 ;
-  wire [3:0] \$6 ;
+  wire [6:0] \$590 ;
+  wire [6:0] \$591 ;
+  wire [6:0] \$592 ;
+  wire [6:0] \$593 ;
+  wire [6:0] \$594 ;
+  wire [6:0] \$595 ;
+  wire [6:0] \$596 ;
+  wire [6:0] \$597 ;
+  wire [6:0] \$598 ;
+  wire [6:0] \$599 ;
+  wire \$6 ;
   wire [3:0] \$60 ;
+  wire [6:0] \$600 ;
+  wire [6:0] \$601 ;
+  wire [6:0] \$602 ;
+  wire [6:0] \$603 ;
+  wire [6:0] \$604 ;
+  wire [6:0] \$605 ;
+  wire [7:0] \$606 ;
+  wire [7:0] \$607 ;
+  wire [7:0] \$608 ;
+  wire [7:0] \$609 ;
   wire [3:0] \$61 ;
+  wire [7:0] \$610 ;
+  wire [7:0] \$611 ;
+  wire [7:0] \$612 ;
+  wire [7:0] \$613 ;
+  wire [7:0] \$614 ;
+  wire [7:0] \$615 ;
+  wire [7:0] \$616 ;
+  wire [7:0] \$617 ;
+  wire [7:0] \$618 ;
+  wire [7:0] \$619 ;
   wire [3:0] \$62 ;
+  wire [7:0] \$620 ;
+  wire [7:0] \$621 ;
+  wire [8:0] \$622 ;
+  wire [8:0] \$623 ;
+  wire [8:0] \$624 ;
+  wire [8:0] \$625 ;
+  wire [8:0] \$626 ;
+  wire [8:0] \$627 ;
+  wire [8:0] \$628 ;
+  wire [8:0] \$629 ;
   wire [3:0] \$63 ;
+  wire [9:0] \$630 ;
+  wire [9:0] \$631 ;
+  wire [9:0] \$632 ;
+  wire [9:0] \$633 ;
+  wire \$634 ;
+  wire \$635 ;
+  wire [9:0] \$636 ;
+  wire \$637 ;
+  wire [10:0] \$638 ;
+  wire \$639 ;
   wire [3:0] \$64 ;
+  wire \$640 ;
+  wire [9:0] \$641 ;
+  wire \$642 ;
+  wire [10:0] \$643 ;
+  wire [11:0] \$644 ;
+  wire [12:0] \$645 ;
+  reg [1:0] \$646 ;
+  reg [1:0] \$647 ;
+  reg \$648 ;
+  reg \$649 ;
   wire [3:0] \$65 ;
+  reg \$650 ;
+  reg \$651 ;
+  reg \$652 ;
+  reg [3:0] \$653 ;
+  reg \$654 ;
+  reg \$655 ;
+  reg \$656 ;
+  reg \$657 ;
+  reg \$658 ;
+  reg \$659 ;
   wire [3:0] \$66 ;
+  reg \$660 ;
+  reg \$661 ;
+  reg \$662 ;
+  reg \$663 ;
+  reg \$664 ;
+  reg \$665 ;
+  reg \$666 ;
   wire [3:0] \$67 ;
   wire [3:0] \$68 ;
   wire [3:0] \$69 ;
-  wire [2:0] \$7 ;
+  wire [3:0] \$7 ;
   wire [3:0] \$70 ;
   wire [3:0] \$71 ;
   wire [3:0] \$72 ;
@@ -24947,7 +25546,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [3:0] \$77 ;
   wire [3:0] \$78 ;
   wire [3:0] \$79 ;
-  wire \$8 ;
+  wire [2:0] \$8 ;
   wire [3:0] \$80 ;
   wire [3:0] \$81 ;
   wire [3:0] \$82 ;
@@ -24958,7 +25557,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [3:0] \$87 ;
   wire [3:0] \$88 ;
   wire [3:0] \$89 ;
-  wire [3:0] \$9 ;
+  wire \$9 ;
   wire [3:0] \$90 ;
   wire [3:0] \$91 ;
   wire [3:0] \$92 ;
@@ -25294,70 +25893,70 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   reg [11:0] high_low_0_planes_0_0 = 12'h000;
   reg [11:0] high_low_0_planes_0_1 = 12'h000;
   reg [14:0] high_low_0_planes_1_0 = 15'h0000;
-  reg [3:0] high_masked_0 = 4'h0;
-  reg [3:0] high_masked_1 = 4'h0;
-  reg [3:0] high_masked_10 = 4'h0;
-  reg [3:0] high_masked_11 = 4'h0;
-  reg [3:0] high_masked_12 = 4'h0;
-  reg [3:0] high_masked_13 = 4'h0;
-  reg [3:0] high_masked_14 = 4'h0;
-  reg [3:0] high_masked_15 = 4'h0;
-  reg [3:0] high_masked_16 = 4'h0;
-  reg [3:0] high_masked_17 = 4'h0;
-  reg [3:0] high_masked_18 = 4'h0;
-  reg [3:0] high_masked_19 = 4'h0;
-  reg [3:0] high_masked_2 = 4'h0;
-  reg [3:0] high_masked_20 = 4'h0;
-  reg [3:0] high_masked_21 = 4'h0;
-  reg [3:0] high_masked_22 = 4'h0;
-  reg [3:0] high_masked_23 = 4'h0;
-  reg [3:0] high_masked_24 = 4'h0;
-  reg [3:0] high_masked_25 = 4'h0;
-  reg [3:0] high_masked_26 = 4'h0;
-  reg [3:0] high_masked_27 = 4'h0;
-  reg [3:0] high_masked_28 = 4'h0;
-  reg [3:0] high_masked_29 = 4'h0;
-  reg [3:0] high_masked_3 = 4'h0;
-  reg [3:0] high_masked_30 = 4'h0;
-  reg [3:0] high_masked_31 = 4'h0;
-  reg [3:0] high_masked_32 = 4'h0;
-  reg [3:0] high_masked_33 = 4'h0;
-  reg [3:0] high_masked_34 = 4'h0;
-  reg [3:0] high_masked_35 = 4'h0;
-  reg [3:0] high_masked_36 = 4'h0;
-  reg [3:0] high_masked_37 = 4'h0;
-  reg [3:0] high_masked_38 = 4'h0;
-  reg [3:0] high_masked_39 = 4'h0;
-  reg [3:0] high_masked_4 = 4'h0;
-  reg [3:0] high_masked_40 = 4'h0;
-  reg [3:0] high_masked_41 = 4'h0;
-  reg [3:0] high_masked_42 = 4'h0;
-  reg [3:0] high_masked_43 = 4'h0;
-  reg [3:0] high_masked_44 = 4'h0;
-  reg [3:0] high_masked_45 = 4'h0;
-  reg [3:0] high_masked_46 = 4'h0;
-  reg [3:0] high_masked_47 = 4'h0;
-  reg [3:0] high_masked_48 = 4'h0;
-  reg [3:0] high_masked_49 = 4'h0;
-  reg [3:0] high_masked_5 = 4'h0;
-  reg [3:0] high_masked_50 = 4'h0;
-  reg [3:0] high_masked_51 = 4'h0;
-  reg [3:0] high_masked_52 = 4'h0;
-  reg [3:0] high_masked_53 = 4'h0;
-  reg [3:0] high_masked_54 = 4'h0;
-  reg [3:0] high_masked_55 = 4'h0;
-  reg [3:0] high_masked_56 = 4'h0;
-  reg [3:0] high_masked_57 = 4'h0;
-  reg [3:0] high_masked_58 = 4'h0;
-  reg [3:0] high_masked_59 = 4'h0;
-  reg [3:0] high_masked_6 = 4'h0;
-  reg [3:0] high_masked_60 = 4'h0;
-  reg [3:0] high_masked_61 = 4'h0;
-  reg [3:0] high_masked_62 = 4'h0;
-  reg [3:0] high_masked_63 = 4'h0;
-  reg [3:0] high_masked_7 = 4'h0;
-  reg [3:0] high_masked_8 = 4'h0;
-  reg [3:0] high_masked_9 = 4'h0;
+  reg [3:0] high_masked_0 = 4'h8;
+  reg [3:0] high_masked_1 = 4'h8;
+  reg [3:0] high_masked_10 = 4'h8;
+  reg [3:0] high_masked_11 = 4'h8;
+  reg [3:0] high_masked_12 = 4'h8;
+  reg [3:0] high_masked_13 = 4'h8;
+  reg [3:0] high_masked_14 = 4'h8;
+  reg [3:0] high_masked_15 = 4'h8;
+  reg [3:0] high_masked_16 = 4'h8;
+  reg [3:0] high_masked_17 = 4'h8;
+  reg [3:0] high_masked_18 = 4'h8;
+  reg [3:0] high_masked_19 = 4'h8;
+  reg [3:0] high_masked_2 = 4'h8;
+  reg [3:0] high_masked_20 = 4'h8;
+  reg [3:0] high_masked_21 = 4'h8;
+  reg [3:0] high_masked_22 = 4'h8;
+  reg [3:0] high_masked_23 = 4'h8;
+  reg [3:0] high_masked_24 = 4'h8;
+  reg [3:0] high_masked_25 = 4'h8;
+  reg [3:0] high_masked_26 = 4'h8;
+  reg [3:0] high_masked_27 = 4'h8;
+  reg [3:0] high_masked_28 = 4'h8;
+  reg [3:0] high_masked_29 = 4'h8;
+  reg [3:0] high_masked_3 = 4'h8;
+  reg [3:0] high_masked_30 = 4'h8;
+  reg [3:0] high_masked_31 = 4'h8;
+  reg [3:0] high_masked_32 = 4'h8;
+  reg [3:0] high_masked_33 = 4'h8;
+  reg [3:0] high_masked_34 = 4'h8;
+  reg [3:0] high_masked_35 = 4'h8;
+  reg [3:0] high_masked_36 = 4'h8;
+  reg [3:0] high_masked_37 = 4'h8;
+  reg [3:0] high_masked_38 = 4'h8;
+  reg [3:0] high_masked_39 = 4'h8;
+  reg [3:0] high_masked_4 = 4'h8;
+  reg [3:0] high_masked_40 = 4'h8;
+  reg [3:0] high_masked_41 = 4'h8;
+  reg [3:0] high_masked_42 = 4'h8;
+  reg [3:0] high_masked_43 = 4'h8;
+  reg [3:0] high_masked_44 = 4'h8;
+  reg [3:0] high_masked_45 = 4'h8;
+  reg [3:0] high_masked_46 = 4'h8;
+  reg [3:0] high_masked_47 = 4'h8;
+  reg [3:0] high_masked_48 = 4'h8;
+  reg [3:0] high_masked_49 = 4'h8;
+  reg [3:0] high_masked_5 = 4'h8;
+  reg [3:0] high_masked_50 = 4'h8;
+  reg [3:0] high_masked_51 = 4'h8;
+  reg [3:0] high_masked_52 = 4'h8;
+  reg [3:0] high_masked_53 = 4'h8;
+  reg [3:0] high_masked_54 = 4'h8;
+  reg [3:0] high_masked_55 = 4'h8;
+  reg [3:0] high_masked_56 = 4'h8;
+  reg [3:0] high_masked_57 = 4'h8;
+  reg [3:0] high_masked_58 = 4'h8;
+  reg [3:0] high_masked_59 = 4'h8;
+  reg [3:0] high_masked_6 = 4'h8;
+  reg [3:0] high_masked_60 = 4'h8;
+  reg [3:0] high_masked_61 = 4'h8;
+  reg [3:0] high_masked_62 = 4'h8;
+  reg [3:0] high_masked_63 = 4'h8;
+  reg [3:0] high_masked_7 = 4'h8;
+  reg [3:0] high_masked_8 = 4'h8;
+  reg [3:0] high_masked_9 = 4'h8;
   reg [4:0] high_subsets_0_0_0 = 5'h00;
   reg [4:0] high_subsets_0_0_1 = 5'h00;
   reg [4:0] high_subsets_0_10_0 = 5'h00;
@@ -25698,6 +26297,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire i_query__ready;
   input i_query__valid;
   wire i_query__valid;
+  reg [3:0] left = 4'hf;
   reg [6:0] low_high_0_groups_0_0_0 = 7'h00;
   reg [6:0] low_high_0_groups_0_0_1 = 7'h00;
   reg [6:0] low_high_0_groups_0_0_2 = 7'h00;
@@ -25890,70 +26490,70 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   reg [11:0] low_high_0_planes_0_0 = 12'h000;
   reg [11:0] low_high_0_planes_0_1 = 12'h000;
   reg [14:0] low_high_0_planes_1_0 = 15'h0000;
-  reg [3:0] low_masked_0 = 4'h0;
-  reg [3:0] low_masked_1 = 4'h0;
-  reg [3:0] low_masked_10 = 4'h0;
-  reg [3:0] low_masked_11 = 4'h0;
-  reg [3:0] low_masked_12 = 4'h0;
-  reg [3:0] low_masked_13 = 4'h0;
-  reg [3:0] low_masked_14 = 4'h0;
-  reg [3:0] low_masked_15 = 4'h0;
-  reg [3:0] low_masked_16 = 4'h0;
-  reg [3:0] low_masked_17 = 4'h0;
-  reg [3:0] low_masked_18 = 4'h0;
-  reg [3:0] low_masked_19 = 4'h0;
-  reg [3:0] low_masked_2 = 4'h0;
-  reg [3:0] low_masked_20 = 4'h0;
-  reg [3:0] low_masked_21 = 4'h0;
-  reg [3:0] low_masked_22 = 4'h0;
-  reg [3:0] low_masked_23 = 4'h0;
-  reg [3:0] low_masked_24 = 4'h0;
-  reg [3:0] low_masked_25 = 4'h0;
-  reg [3:0] low_masked_26 = 4'h0;
-  reg [3:0] low_masked_27 = 4'h0;
-  reg [3:0] low_masked_28 = 4'h0;
-  reg [3:0] low_masked_29 = 4'h0;
-  reg [3:0] low_masked_3 = 4'h0;
-  reg [3:0] low_masked_30 = 4'h0;
-  reg [3:0] low_masked_31 = 4'h0;
-  reg [3:0] low_masked_32 = 4'h0;
-  reg [3:0] low_masked_33 = 4'h0;
-  reg [3:0] low_masked_34 = 4'h0;
-  reg [3:0] low_masked_35 = 4'h0;
-  reg [3:0] low_masked_36 = 4'h0;
-  reg [3:0] low_masked_37 = 4'h0;
-  reg [3:0] low_masked_38 = 4'h0;
-  reg [3:0] low_masked_39 = 4'h0;
-  reg [3:0] low_masked_4 = 4'h0;
-  reg [3:0] low_masked_40 = 4'h0;
-  reg [3:0] low_masked_41 = 4'h0;
-  reg [3:0] low_masked_42 = 4'h0;
-  reg [3:0] low_masked_43 = 4'h0;
-  reg [3:0] low_masked_44 = 4'h0;
-  reg [3:0] low_masked_45 = 4'h0;
-  reg [3:0] low_masked_46 = 4'h0;
-  reg [3:0] low_masked_47 = 4'h0;
-  reg [3:0] low_masked_48 = 4'h0;
-  reg [3:0] low_masked_49 = 4'h0;
-  reg [3:0] low_masked_5 = 4'h0;
-  reg [3:0] low_masked_50 = 4'h0;
-  reg [3:0] low_masked_51 = 4'h0;
-  reg [3:0] low_masked_52 = 4'h0;
-  reg [3:0] low_masked_53 = 4'h0;
-  reg [3:0] low_masked_54 = 4'h0;
-  reg [3:0] low_masked_55 = 4'h0;
-  reg [3:0] low_masked_56 = 4'h0;
-  reg [3:0] low_masked_57 = 4'h0;
-  reg [3:0] low_masked_58 = 4'h0;
-  reg [3:0] low_masked_59 = 4'h0;
-  reg [3:0] low_masked_6 = 4'h0;
-  reg [3:0] low_masked_60 = 4'h0;
-  reg [3:0] low_masked_61 = 4'h0;
-  reg [3:0] low_masked_62 = 4'h0;
-  reg [3:0] low_masked_63 = 4'h0;
-  reg [3:0] low_masked_7 = 4'h0;
-  reg [3:0] low_masked_8 = 4'h0;
-  reg [3:0] low_masked_9 = 4'h0;
+  reg [3:0] low_masked_0 = 4'h8;
+  reg [3:0] low_masked_1 = 4'h8;
+  reg [3:0] low_masked_10 = 4'h8;
+  reg [3:0] low_masked_11 = 4'h8;
+  reg [3:0] low_masked_12 = 4'h8;
+  reg [3:0] low_masked_13 = 4'h8;
+  reg [3:0] low_masked_14 = 4'h8;
+  reg [3:0] low_masked_15 = 4'h8;
+  reg [3:0] low_masked_16 = 4'h8;
+  reg [3:0] low_masked_17 = 4'h8;
+  reg [3:0] low_masked_18 = 4'h8;
+  reg [3:0] low_masked_19 = 4'h8;
+  reg [3:0] low_masked_2 = 4'h8;
+  reg [3:0] low_masked_20 = 4'h8;
+  reg [3:0] low_masked_21 = 4'h8;
+  reg [3:0] low_masked_22 = 4'h8;
+  reg [3:0] low_masked_23 = 4'h8;
+  reg [3:0] low_masked_24 = 4'h8;
+  reg [3:0] low_masked_25 = 4'h8;
+  reg [3:0] low_masked_26 = 4'h8;
+  reg [3:0] low_masked_27 = 4'h8;
+  reg [3:0] low_masked_28 = 4'h8;
+  reg [3:0] low_masked_29 = 4'h8;
+  reg [3:0] low_masked_3 = 4'h8;
+  reg [3:0] low_masked_30 = 4'h8;
+  reg [3:0] low_masked_31 = 4'h8;
+  reg [3:0] low_masked_32 = 4'h8;
+  reg [3:0] low_masked_33 = 4'h8;
+  reg [3:0] low_masked_34 = 4'h8;
+  reg [3:0] low_masked_35 = 4'h8;
+  reg [3:0] low_masked_36 = 4'h8;
+  reg [3:0] low_masked_37 = 4'h8;
+  reg [3:0] low_masked_38 = 4'h8;
+  reg [3:0] low_masked_39 = 4'h8;
+  reg [3:0] low_masked_4 = 4'h8;
+  reg [3:0] low_masked_40 = 4'h8;
+  reg [3:0] low_masked_41 = 4'h8;
+  reg [3:0] low_masked_42 = 4'h8;
+  reg [3:0] low_masked_43 = 4'h8;
+  reg [3:0] low_masked_44 = 4'h8;
+  reg [3:0] low_masked_45 = 4'h8;
+  reg [3:0] low_masked_46 = 4'h8;
+  reg [3:0] low_masked_47 = 4'h8;
+  reg [3:0] low_masked_48 = 4'h8;
+  reg [3:0] low_masked_49 = 4'h8;
+  reg [3:0] low_masked_5 = 4'h8;
+  reg [3:0] low_masked_50 = 4'h8;
+  reg [3:0] low_masked_51 = 4'h8;
+  reg [3:0] low_masked_52 = 4'h8;
+  reg [3:0] low_masked_53 = 4'h8;
+  reg [3:0] low_masked_54 = 4'h8;
+  reg [3:0] low_masked_55 = 4'h8;
+  reg [3:0] low_masked_56 = 4'h8;
+  reg [3:0] low_masked_57 = 4'h8;
+  reg [3:0] low_masked_58 = 4'h8;
+  reg [3:0] low_masked_59 = 4'h8;
+  reg [3:0] low_masked_6 = 4'h8;
+  reg [3:0] low_masked_60 = 4'h8;
+  reg [3:0] low_masked_61 = 4'h8;
+  reg [3:0] low_masked_62 = 4'h8;
+  reg [3:0] low_masked_63 = 4'h8;
+  reg [3:0] low_masked_7 = 4'h8;
+  reg [3:0] low_masked_8 = 4'h8;
+  reg [3:0] low_masked_9 = 4'h8;
   reg [4:0] low_subsets_0_0_0 = 5'h00;
   reg [4:0] low_subsets_0_0_1 = 5'h00;
   reg [4:0] low_subsets_0_10_0 = 5'h00;
@@ -26291,7 +26891,6 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] \read_port__data$807 ;
   input rst;
   wire rst;
-  reg [3:0] step = 4'h0;
   reg tag_0 = 1'h0;
   reg tag_1 = 1'h0;
   reg take_place = 1'h0;
@@ -26955,557 +27554,770 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \read_port__data$763  = table_low_9[{ read_place, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] }];
   assign \read_port__data$731  = table_low_9[{ read_place, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] }];
   assign \read_port__data$699  = table_low_9[{ read_place, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] }];
-  assign \$458  = low_high_0_plane_1_entry_12 + low_high_0_plane_1_entry_13;
-  assign \$459  = low_high_0_plane_1_entry_14 + low_high_0_plane_1_entry_15;
-  assign \$460  = low_high_0_plane_2_entry_0 + low_high_0_plane_2_entry_1;
-  assign \$461  = low_high_0_plane_2_entry_2 + low_high_0_plane_2_entry_3;
-  assign \$462  = low_high_0_plane_2_entry_4 + low_high_0_plane_2_entry_5;
-  assign \$463  = low_high_0_plane_2_entry_6 + low_high_0_plane_2_entry_7;
-  assign \$464  = low_high_0_plane_2_entry_8 + low_high_0_plane_2_entry_9;
-  assign \$465  = low_high_0_plane_2_entry_10 + low_high_0_plane_2_entry_11;
-  assign \$466  = low_high_0_plane_2_entry_12 + low_high_0_plane_2_entry_13;
-  assign \$467  = low_high_0_plane_2_entry_14 + low_high_0_plane_2_entry_15;
-  assign \$468  = low_high_0_plane_3_entry_0 + low_high_0_plane_3_entry_1;
-  assign \$469  = low_high_0_plane_3_entry_2 + low_high_0_plane_3_entry_3;
-  assign \$470  = low_high_0_plane_3_entry_4 + low_high_0_plane_3_entry_5;
-  assign \$471  = low_high_0_plane_3_entry_6 + low_high_0_plane_3_entry_7;
-  assign \$472  = low_high_0_plane_3_entry_8 + low_high_0_plane_3_entry_9;
-  assign \$473  = low_high_0_plane_3_entry_10 + low_high_0_plane_3_entry_11;
-  assign \$474  = low_high_0_plane_3_entry_12 + low_high_0_plane_3_entry_13;
-  assign \$475  = low_high_0_plane_3_entry_14 + low_high_0_plane_3_entry_15;
-  assign \$476  = low_high_0_groups_0_0_0 + low_high_0_groups_0_0_1;
-  assign \$477  = low_high_0_groups_0_0_2 + low_high_0_groups_0_0_3;
-  assign \$478  = low_high_0_groups_0_0_4 + low_high_0_groups_0_0_5;
-  assign \$479  = low_high_0_groups_0_0_6 + low_high_0_groups_0_0_7;
-  assign \$480  = low_high_0_groups_0_1_0 + low_high_0_groups_0_1_1;
-  assign \$481  = low_high_0_groups_0_1_2 + low_high_0_groups_0_1_3;
-  assign \$482  = low_high_0_groups_0_1_4 + low_high_0_groups_0_1_5;
-  assign \$483  = low_high_0_groups_0_1_6 + low_high_0_groups_0_1_7;
-  assign \$484  = low_high_0_groups_0_2_0 + low_high_0_groups_0_2_1;
-  assign \$485  = low_high_0_groups_0_2_2 + low_high_0_groups_0_2_3;
-  assign \$486  = low_high_0_groups_0_2_4 + low_high_0_groups_0_2_5;
-  assign \$487  = low_high_0_groups_0_2_6 + low_high_0_groups_0_2_7;
-  assign \$488  = low_high_0_groups_0_3_0 + low_high_0_groups_0_3_1;
-  assign \$489  = low_high_0_groups_0_3_2 + low_high_0_groups_0_3_3;
-  assign \$490  = low_high_0_groups_0_3_4 + low_high_0_groups_0_3_5;
-  assign \$491  = low_high_0_groups_0_3_6 + low_high_0_groups_0_3_7;
-  assign \$492  = low_high_0_groups_1_0_0 + low_high_0_groups_1_0_1;
-  assign \$493  = low_high_0_groups_1_0_2 + low_high_0_groups_1_0_3;
-  assign \$494  = low_high_0_groups_1_1_0 + low_high_0_groups_1_1_1;
-  assign \$495  = low_high_0_groups_1_1_2 + low_high_0_groups_1_1_3;
-  assign \$496  = low_high_0_groups_1_2_0 + low_high_0_groups_1_2_1;
-  assign \$497  = low_high_0_groups_1_2_2 + low_high_0_groups_1_2_3;
-  assign \$498  = low_high_0_groups_1_3_0 + low_high_0_groups_1_3_1;
-  assign \$499  = low_high_0_groups_1_3_2 + low_high_0_groups_1_3_3;
-  assign \$500  = low_high_0_groups_2_0_0 + low_high_0_groups_2_0_1;
-  assign \$501  = low_high_0_groups_2_1_0 + low_high_0_groups_2_1_1;
-  assign \$502  = low_high_0_groups_2_2_0 + low_high_0_groups_2_2_1;
-  assign \$503  = low_high_0_groups_2_3_0 + low_high_0_groups_2_3_1;
-  assign \$504  = ~ low_high_0_groups_3_0_0[9];
-  assign \$505  = ~ low_high_0_groups_3_0_0[9];
-  assign \$507  = ~ low_high_0_groups_3_1_0[9];
-  assign \$508  = $signed(\$506 ) + $signed({ \$507 , low_high_0_groups_3_1_0[8:0] });
-  assign \$509  = ~ low_high_0_groups_3_2_0[9];
-  assign \$510  = ~ low_high_0_groups_3_2_0[9];
-  assign \$512  = ~ low_high_0_groups_3_3_0[9];
-  assign \$513  = $signed(\$511 ) - $signed({ \$512 , low_high_0_groups_3_3_0[8:0] });
-  assign \$515  = $signed(\$514 ) + $signed(low_high_0_planes_0_1);
+  assign \$331  = ~ left;
+  assign \$333  = \$331 [3] ? \$332  : 4'h8;
+  assign \$334  = ~ left;
+  assign \$336  = \$334 [0] ? \$335  : 4'h8;
+  assign \$337  = ~ left;
+  assign \$339  = \$337 [1] ? \$338  : 4'h8;
+  assign \$340  = ~ left;
+  assign \$342  = \$340 [2] ? \$341  : 4'h8;
+  assign \$343  = ~ left;
+  assign \$345  = \$343 [3] ? \$344  : 4'h8;
+  assign \$346  = ~ left;
+  assign \$348  = \$346 [0] ? \$347  : 4'h8;
+  assign \$349  = ~ left;
+  assign \$351  = \$349 [1] ? \$350  : 4'h8;
+  assign \$352  = ~ left;
+  assign \$354  = \$352 [2] ? \$353  : 4'h8;
+  assign \$355  = ~ left;
+  assign \$357  = \$355 [3] ? \$356  : 4'h8;
+  assign \$358  = ~ left;
+  assign \$360  = \$358 [0] ? \$359  : 4'h8;
+  assign \$361  = ~ left;
+  assign \$363  = \$361 [1] ? \$362  : 4'h8;
+  assign \$364  = ~ left;
+  assign \$366  = \$364 [2] ? \$365  : 4'h8;
+  assign \$367  = ~ left;
+  assign \$369  = \$367 [3] ? \$368  : 4'h8;
+  assign \$370  = ~ left;
+  assign \$372  = \$370 [0] ? \$371  : 4'h8;
+  assign \$373  = ~ left;
+  assign \$375  = \$373 [1] ? \$374  : 4'h8;
+  assign \$376  = ~ left;
+  assign \$378  = \$376 [2] ? \$377  : 4'h8;
+  assign \$379  = ~ left;
+  assign \$381  = \$379 [3] ? \$380  : 4'h8;
+  assign \$382  = ~ left;
+  assign \$384  = \$382 [0] ? \$383  : 4'h8;
+  assign \$385  = ~ left;
+  assign \$387  = \$385 [1] ? \$386  : 4'h8;
+  assign \$388  = ~ left;
+  assign \$390  = \$388 [2] ? \$389  : 4'h8;
+  assign \$391  = ~ left;
+  assign \$393  = \$391 [3] ? \$392  : 4'h8;
+  assign \$394  = ~ left;
+  assign \$396  = \$394 [0] ? \$395  : 4'h8;
+  assign \$397  = ~ left;
+  assign \$399  = \$397 [1] ? \$398  : 4'h8;
+  assign \$400  = ~ left;
+  assign \$402  = \$400 [2] ? \$401  : 4'h8;
+  assign \$403  = ~ left;
+  assign \$405  = \$403 [3] ? \$404  : 4'h8;
+  assign \$406  = ~ left;
+  assign \$408  = \$406 [0] ? \$407  : 4'h8;
+  assign \$409  = ~ left;
+  assign \$411  = \$409 [1] ? \$410  : 4'h8;
+  assign \$412  = ~ left;
+  assign \$414  = \$412 [2] ? \$413  : 4'h8;
+  assign \$415  = ~ left;
+  assign \$417  = \$415 [3] ? \$416  : 4'h8;
+  assign \$418  = ~ left;
+  assign \$420  = \$418 [0] ? \$419  : 4'h8;
+  assign \$421  = ~ left;
+  assign \$423  = \$421 [1] ? \$422  : 4'h8;
+  assign \$424  = ~ left;
+  assign \$426  = \$424 [2] ? \$425  : 4'h8;
+  assign \$427  = ~ left;
+  assign \$429  = \$427 [3] ? \$428  : 4'h8;
+  assign \$430  = ~ left;
+  assign \$432  = \$430 [0] ? \$431  : 4'h8;
+  assign \$433  = ~ left;
+  assign \$435  = \$433 [1] ? \$434  : 4'h8;
+  assign \$436  = ~ left;
+  assign \$438  = \$436 [2] ? \$437  : 4'h8;
+  assign \$439  = ~ left;
+  assign \$441  = \$439 [3] ? \$440  : 4'h8;
+  assign \$442  = ~ left;
+  assign \$444  = \$442 [0] ? \$443  : 4'h8;
+  assign \$445  = ~ left;
+  assign \$447  = \$445 [1] ? \$446  : 4'h8;
+  assign \$448  = ~ left;
+  assign \$450  = \$448 [2] ? \$449  : 4'h8;
+  assign \$451  = ~ left;
+  assign \$453  = \$451 [3] ? \$452  : 4'h8;
+  assign \$454  = low_masked_0 + low_masked_1;
+  assign \$455  = low_masked_2 + low_masked_3;
+  assign \$456  = low_masked_4 + low_masked_5;
+  assign \$457  = low_masked_6 + low_masked_7;
+  assign \$458  = low_masked_8 + low_masked_9;
+  assign \$459  = low_masked_10 + low_masked_11;
+  assign \$460  = low_masked_12 + low_masked_13;
+  assign \$461  = low_masked_14 + low_masked_15;
+  assign \$462  = low_masked_16 + low_masked_17;
+  assign \$463  = low_masked_18 + low_masked_19;
+  assign \$464  = low_masked_20 + low_masked_21;
+  assign \$465  = low_masked_22 + low_masked_23;
+  assign \$466  = low_masked_24 + low_masked_25;
+  assign \$467  = low_masked_26 + low_masked_27;
+  assign \$468  = low_masked_28 + low_masked_29;
+  assign \$469  = low_masked_30 + low_masked_31;
+  assign \$470  = low_masked_32 + low_masked_33;
+  assign \$471  = low_masked_34 + low_masked_35;
+  assign \$472  = low_masked_36 + low_masked_37;
+  assign \$473  = low_masked_38 + low_masked_39;
+  assign \$474  = low_masked_40 + low_masked_41;
+  assign \$475  = low_masked_42 + low_masked_43;
+  assign \$476  = low_masked_44 + low_masked_45;
+  assign \$477  = low_masked_46 + low_masked_47;
+  assign \$478  = low_masked_48 + low_masked_49;
+  assign \$479  = low_masked_50 + low_masked_51;
+  assign \$480  = low_masked_52 + low_masked_53;
+  assign \$481  = low_masked_54 + low_masked_55;
+  assign \$482  = low_masked_56 + low_masked_57;
+  assign \$483  = low_masked_58 + low_masked_59;
+  assign \$484  = low_masked_60 + low_masked_61;
+  assign \$485  = low_masked_62 + low_masked_63;
+  assign \$486  = low_subsets_0_0_0 + low_subsets_0_0_1;
+  assign \$487  = low_subsets_0_1_0 + low_subsets_0_1_1;
+  assign \$488  = low_subsets_0_2_0 + low_subsets_0_2_1;
+  assign \$489  = low_subsets_0_3_0 + low_subsets_0_3_1;
+  assign \$490  = low_subsets_0_4_0 + low_subsets_0_4_1;
+  assign \$491  = low_subsets_0_5_0 + low_subsets_0_5_1;
+  assign \$492  = low_subsets_0_6_0 + low_subsets_0_6_1;
+  assign \$493  = low_subsets_0_7_0 + low_subsets_0_7_1;
+  assign \$494  = low_subsets_0_8_0 + low_subsets_0_8_1;
+  assign \$495  = low_subsets_0_9_0 + low_subsets_0_9_1;
+  assign \$496  = low_subsets_0_10_0 + low_subsets_0_10_1;
+  assign \$497  = low_subsets_0_11_0 + low_subsets_0_11_1;
+  assign \$498  = low_subsets_0_12_0 + low_subsets_0_12_1;
+  assign \$499  = low_subsets_0_13_0 + low_subsets_0_13_1;
+  assign \$500  = low_subsets_0_14_0 + low_subsets_0_14_1;
+  assign \$501  = low_subsets_0_15_0 + low_subsets_0_15_1;
+  assign \$502  = high_low_0_plane_0_entry_0 + high_low_0_plane_0_entry_1;
+  assign \$503  = high_low_0_plane_0_entry_2 + high_low_0_plane_0_entry_3;
+  assign \$504  = high_low_0_plane_0_entry_4 + high_low_0_plane_0_entry_5;
+  assign \$505  = high_low_0_plane_0_entry_6 + high_low_0_plane_0_entry_7;
+  assign \$506  = high_low_0_plane_0_entry_8 + high_low_0_plane_0_entry_9;
+  assign \$507  = high_low_0_plane_0_entry_10 + high_low_0_plane_0_entry_11;
+  assign \$508  = high_low_0_plane_0_entry_12 + high_low_0_plane_0_entry_13;
+  assign \$509  = high_low_0_plane_0_entry_14 + high_low_0_plane_0_entry_15;
+  assign \$510  = high_low_0_plane_1_entry_0 + high_low_0_plane_1_entry_1;
+  assign \$511  = high_low_0_plane_1_entry_2 + high_low_0_plane_1_entry_3;
+  assign \$512  = high_low_0_plane_1_entry_4 + high_low_0_plane_1_entry_5;
+  assign \$513  = high_low_0_plane_1_entry_6 + high_low_0_plane_1_entry_7;
+  assign \$514  = high_low_0_plane_1_entry_8 + high_low_0_plane_1_entry_9;
+  assign \$515  = high_low_0_plane_1_entry_10 + high_low_0_plane_1_entry_11;
+  assign \$516  = high_low_0_plane_1_entry_12 + high_low_0_plane_1_entry_13;
+  assign \$517  = high_low_0_plane_1_entry_14 + high_low_0_plane_1_entry_15;
+  assign \$518  = high_low_0_plane_2_entry_0 + high_low_0_plane_2_entry_1;
+  assign \$519  = high_low_0_plane_2_entry_2 + high_low_0_plane_2_entry_3;
+  assign \$520  = high_low_0_plane_2_entry_4 + high_low_0_plane_2_entry_5;
+  assign \$521  = high_low_0_plane_2_entry_6 + high_low_0_plane_2_entry_7;
+  assign \$522  = high_low_0_plane_2_entry_8 + high_low_0_plane_2_entry_9;
+  assign \$523  = high_low_0_plane_2_entry_10 + high_low_0_plane_2_entry_11;
+  assign \$524  = high_low_0_plane_2_entry_12 + high_low_0_plane_2_entry_13;
+  assign \$525  = high_low_0_plane_2_entry_14 + high_low_0_plane_2_entry_15;
+  assign \$526  = high_low_0_plane_3_entry_0 + high_low_0_plane_3_entry_1;
+  assign \$527  = high_low_0_plane_3_entry_2 + high_low_0_plane_3_entry_3;
+  assign \$528  = high_low_0_plane_3_entry_4 + high_low_0_plane_3_entry_5;
+  assign \$529  = high_low_0_plane_3_entry_6 + high_low_0_plane_3_entry_7;
+  assign \$530  = high_low_0_plane_3_entry_8 + high_low_0_plane_3_entry_9;
+  assign \$531  = high_low_0_plane_3_entry_10 + high_low_0_plane_3_entry_11;
+  assign \$532  = high_low_0_plane_3_entry_12 + high_low_0_plane_3_entry_13;
+  assign \$533  = high_low_0_plane_3_entry_14 + high_low_0_plane_3_entry_15;
+  assign \$534  = high_low_0_groups_0_0_0 + high_low_0_groups_0_0_1;
+  assign \$535  = high_low_0_groups_0_0_2 + high_low_0_groups_0_0_3;
+  assign \$536  = high_low_0_groups_0_0_4 + high_low_0_groups_0_0_5;
+  assign \$537  = high_low_0_groups_0_0_6 + high_low_0_groups_0_0_7;
+  assign \$538  = high_low_0_groups_0_1_0 + high_low_0_groups_0_1_1;
+  assign \$539  = high_low_0_groups_0_1_2 + high_low_0_groups_0_1_3;
+  assign \$540  = high_low_0_groups_0_1_4 + high_low_0_groups_0_1_5;
+  assign \$541  = high_low_0_groups_0_1_6 + high_low_0_groups_0_1_7;
+  assign \$542  = high_low_0_groups_0_2_0 + high_low_0_groups_0_2_1;
+  assign \$543  = high_low_0_groups_0_2_2 + high_low_0_groups_0_2_3;
+  assign \$544  = high_low_0_groups_0_2_4 + high_low_0_groups_0_2_5;
+  assign \$545  = high_low_0_groups_0_2_6 + high_low_0_groups_0_2_7;
+  assign \$546  = high_low_0_groups_0_3_0 + high_low_0_groups_0_3_1;
+  assign \$547  = high_low_0_groups_0_3_2 + high_low_0_groups_0_3_3;
+  assign \$548  = high_low_0_groups_0_3_4 + high_low_0_groups_0_3_5;
+  assign \$549  = high_low_0_groups_0_3_6 + high_low_0_groups_0_3_7;
+  assign \$550  = high_low_0_groups_1_0_0 + high_low_0_groups_1_0_1;
+  assign \$551  = high_low_0_groups_1_0_2 + high_low_0_groups_1_0_3;
+  assign \$552  = high_low_0_groups_1_1_0 + high_low_0_groups_1_1_1;
+  assign \$553  = high_low_0_groups_1_1_2 + high_low_0_groups_1_1_3;
+  assign \$554  = high_low_0_groups_1_2_0 + high_low_0_groups_1_2_1;
+  assign \$555  = high_low_0_groups_1_2_2 + high_low_0_groups_1_2_3;
+  assign \$556  = high_low_0_groups_1_3_0 + high_low_0_groups_1_3_1;
+  assign \$557  = high_low_0_groups_1_3_2 + high_low_0_groups_1_3_3;
+  assign \$558  = high_low_0_groups_2_0_0 + high_low_0_groups_2_0_1;
+  assign \$559  = high_low_0_groups_2_1_0 + high_low_0_groups_2_1_1;
+  assign \$560  = high_low_0_groups_2_2_0 + high_low_0_groups_2_2_1;
+  assign \$561  = high_low_0_groups_2_3_0 + high_low_0_groups_2_3_1;
+  assign \$562  = ~ high_low_0_groups_3_0_0[9];
+  assign \$563  = ~ high_low_0_groups_3_0_0[9];
+  assign \$565  = ~ high_low_0_groups_3_1_0[9];
+  assign \$566  = $signed(\$564 ) + $signed({ \$565 , high_low_0_groups_3_1_0[8:0] });
+  assign \$567  = ~ high_low_0_groups_3_2_0[9];
+  assign \$568  = ~ high_low_0_groups_3_2_0[9];
+  assign \$570  = ~ high_low_0_groups_3_3_0[9];
+  assign \$571  = $signed(\$569 ) - $signed({ \$570 , high_low_0_groups_3_3_0[8:0] });
+  assign \$573  = $signed(\$572 ) + $signed(high_low_0_planes_0_1);
+  assign \$574  = low_high_0_plane_0_entry_0 + low_high_0_plane_0_entry_1;
+  assign \$575  = low_high_0_plane_0_entry_2 + low_high_0_plane_0_entry_3;
+  assign \$576  = low_high_0_plane_0_entry_4 + low_high_0_plane_0_entry_5;
+  assign \$577  = low_high_0_plane_0_entry_6 + low_high_0_plane_0_entry_7;
+  assign \$578  = low_high_0_plane_0_entry_8 + low_high_0_plane_0_entry_9;
+  assign \$579  = low_high_0_plane_0_entry_10 + low_high_0_plane_0_entry_11;
+  assign \$580  = low_high_0_plane_0_entry_12 + low_high_0_plane_0_entry_13;
+  assign \$581  = low_high_0_plane_0_entry_14 + low_high_0_plane_0_entry_15;
+  assign \$582  = low_high_0_plane_1_entry_0 + low_high_0_plane_1_entry_1;
+  assign \$583  = low_high_0_plane_1_entry_2 + low_high_0_plane_1_entry_3;
+  assign \$584  = low_high_0_plane_1_entry_4 + low_high_0_plane_1_entry_5;
+  assign \$585  = low_high_0_plane_1_entry_6 + low_high_0_plane_1_entry_7;
+  assign \$586  = low_high_0_plane_1_entry_8 + low_high_0_plane_1_entry_9;
+  assign \$587  = low_high_0_plane_1_entry_10 + low_high_0_plane_1_entry_11;
+  assign \$588  = low_high_0_plane_1_entry_12 + low_high_0_plane_1_entry_13;
+  assign \$589  = low_high_0_plane_1_entry_14 + low_high_0_plane_1_entry_15;
+  assign \$590  = low_high_0_plane_2_entry_0 + low_high_0_plane_2_entry_1;
+  assign \$591  = low_high_0_plane_2_entry_2 + low_high_0_plane_2_entry_3;
+  assign \$592  = low_high_0_plane_2_entry_4 + low_high_0_plane_2_entry_5;
+  assign \$593  = low_high_0_plane_2_entry_6 + low_high_0_plane_2_entry_7;
+  assign \$594  = low_high_0_plane_2_entry_8 + low_high_0_plane_2_entry_9;
+  assign \$595  = low_high_0_plane_2_entry_10 + low_high_0_plane_2_entry_11;
+  assign \$596  = low_high_0_plane_2_entry_12 + low_high_0_plane_2_entry_13;
+  assign \$597  = low_high_0_plane_2_entry_14 + low_high_0_plane_2_entry_15;
+  assign \$598  = low_high_0_plane_3_entry_0 + low_high_0_plane_3_entry_1;
+  assign \$599  = low_high_0_plane_3_entry_2 + low_high_0_plane_3_entry_3;
+  assign \$600  = low_high_0_plane_3_entry_4 + low_high_0_plane_3_entry_5;
+  assign \$601  = low_high_0_plane_3_entry_6 + low_high_0_plane_3_entry_7;
+  assign \$602  = low_high_0_plane_3_entry_8 + low_high_0_plane_3_entry_9;
+  assign \$603  = low_high_0_plane_3_entry_10 + low_high_0_plane_3_entry_11;
+  assign \$604  = low_high_0_plane_3_entry_12 + low_high_0_plane_3_entry_13;
+  assign \$605  = low_high_0_plane_3_entry_14 + low_high_0_plane_3_entry_15;
+  assign \$606  = low_high_0_groups_0_0_0 + low_high_0_groups_0_0_1;
+  assign \$607  = low_high_0_groups_0_0_2 + low_high_0_groups_0_0_3;
+  assign \$608  = low_high_0_groups_0_0_4 + low_high_0_groups_0_0_5;
+  assign \$609  = low_high_0_groups_0_0_6 + low_high_0_groups_0_0_7;
+  assign \$610  = low_high_0_groups_0_1_0 + low_high_0_groups_0_1_1;
+  assign \$611  = low_high_0_groups_0_1_2 + low_high_0_groups_0_1_3;
+  assign \$612  = low_high_0_groups_0_1_4 + low_high_0_groups_0_1_5;
+  assign \$613  = low_high_0_groups_0_1_6 + low_high_0_groups_0_1_7;
+  assign \$614  = low_high_0_groups_0_2_0 + low_high_0_groups_0_2_1;
+  assign \$615  = low_high_0_groups_0_2_2 + low_high_0_groups_0_2_3;
+  assign \$616  = low_high_0_groups_0_2_4 + low_high_0_groups_0_2_5;
+  assign \$617  = low_high_0_groups_0_2_6 + low_high_0_groups_0_2_7;
+  assign \$618  = low_high_0_groups_0_3_0 + low_high_0_groups_0_3_1;
+  assign \$619  = low_high_0_groups_0_3_2 + low_high_0_groups_0_3_3;
+  assign \$620  = low_high_0_groups_0_3_4 + low_high_0_groups_0_3_5;
+  assign \$621  = low_high_0_groups_0_3_6 + low_high_0_groups_0_3_7;
+  assign \$622  = low_high_0_groups_1_0_0 + low_high_0_groups_1_0_1;
+  assign \$623  = low_high_0_groups_1_0_2 + low_high_0_groups_1_0_3;
+  assign \$624  = low_high_0_groups_1_1_0 + low_high_0_groups_1_1_1;
+  assign \$625  = low_high_0_groups_1_1_2 + low_high_0_groups_1_1_3;
+  assign \$626  = low_high_0_groups_1_2_0 + low_high_0_groups_1_2_1;
+  assign \$627  = low_high_0_groups_1_2_2 + low_high_0_groups_1_2_3;
+  assign \$628  = low_high_0_groups_1_3_0 + low_high_0_groups_1_3_1;
+  assign \$629  = low_high_0_groups_1_3_2 + low_high_0_groups_1_3_3;
+  assign \$630  = low_high_0_groups_2_0_0 + low_high_0_groups_2_0_1;
+  assign \$631  = low_high_0_groups_2_1_0 + low_high_0_groups_2_1_1;
+  assign \$632  = low_high_0_groups_2_2_0 + low_high_0_groups_2_2_1;
+  assign \$633  = low_high_0_groups_2_3_0 + low_high_0_groups_2_3_1;
+  assign \$634  = ~ low_high_0_groups_3_0_0[9];
+  assign \$635  = ~ low_high_0_groups_3_0_0[9];
+  assign \$637  = ~ low_high_0_groups_3_1_0[9];
+  assign \$638  = $signed(\$636 ) + $signed({ \$637 , low_high_0_groups_3_1_0[8:0] });
+  assign \$639  = ~ low_high_0_groups_3_2_0[9];
+  assign \$640  = ~ low_high_0_groups_3_2_0[9];
+  assign \$642  = ~ low_high_0_groups_3_3_0[9];
+  assign \$643  = $signed(\$641 ) - $signed({ \$642 , low_high_0_groups_3_3_0[8:0] });
+  assign \$645  = $signed(\$644 ) + $signed(low_high_0_planes_0_1);
+  always @(posedge clk)
+    \$signal$9  <= \$646 ;
+  always @(posedge clk)
+    waiting <= \$647 ;
+  always @(posedge clk)
+    fill_place <= \$648 ;
+  always @(posedge clk)
+    tag_1 <= \$649 ;
+  always @(posedge clk)
+    tag_0 <= \$650 ;
+  always @(posedge clk)
+    take_place <= \$651 ;
+  always @(posedge clk)
+    read_place <= \$652 ;
+  always @(posedge clk)
+    left <= \$653 ;
+  always @(posedge clk)
+    written_1 <= \$654 ;
+  always @(posedge clk)
+    written_2 <= \$655 ;
+  always @(posedge clk)
+    written <= \$656 ;
+  always @(posedge clk)
+    write_enable_1 <= \$657 ;
+  always @(posedge clk)
+    write_enable_2 <= \$658 ;
+  always @(posedge clk)
+    write_port__en <= \$659 ;
+  always @(posedge clk)
+    write_address_1 <= { fill_place, \$21  };
+  always @(posedge clk)
+    write_address_2 <= write_address_1;
+  always @(posedge clk)
+    write_port__addr <= write_address_2;
+  always @(posedge clk)
+    high_masked_0 <= \$24 ;
+  always @(posedge clk)
+    high_masked_1 <= \$27 ;
+  always @(posedge clk)
+    high_masked_2 <= \$30 ;
+  always @(posedge clk)
+    high_masked_3 <= \$33 ;
+  always @(posedge clk)
+    high_masked_4 <= \$36 ;
+  always @(posedge clk)
+    high_masked_5 <= \$39 ;
+  always @(posedge clk)
+    high_masked_6 <= \$42 ;
+  always @(posedge clk)
+    high_masked_7 <= \$45 ;
+  always @(posedge clk)
+    high_masked_8 <= \$48 ;
+  always @(posedge clk)
+    high_masked_9 <= \$51 ;
+  always @(posedge clk)
+    high_masked_10 <= \$54 ;
+  always @(posedge clk)
+    high_masked_11 <= \$57 ;
+  always @(posedge clk)
+    high_masked_12 <= \$60 ;
+  always @(posedge clk)
+    high_masked_13 <= \$63 ;
+  always @(posedge clk)
+    high_masked_14 <= \$66 ;
+  always @(posedge clk)
+    high_masked_15 <= \$69 ;
+  always @(posedge clk)
+    high_masked_16 <= \$72 ;
   always @(posedge clk)
-    \$signal$9  <= \$516 ;
+    high_masked_17 <= \$75 ;
   always @(posedge clk)
-    waiting <= \$517 ;
+    high_masked_18 <= \$78 ;
   always @(posedge clk)
-    fill_place <= \$518 ;
+    high_masked_19 <= \$81 ;
   always @(posedge clk)
-    tag_1 <= \$519 ;
+    high_masked_20 <= \$84 ;
   always @(posedge clk)
-    tag_0 <= \$520 ;
+    high_masked_21 <= \$87 ;
   always @(posedge clk)
-    take_place <= \$521 ;
+    high_masked_22 <= \$90 ;
   always @(posedge clk)
-    read_place <= \$522 ;
+    high_masked_23 <= \$93 ;
   always @(posedge clk)
-    step <= \$523 ;
+    high_masked_24 <= \$96 ;
   always @(posedge clk)
-    written_1 <= \$524 ;
+    high_masked_25 <= \$99 ;
   always @(posedge clk)
-    written_2 <= \$525 ;
+    high_masked_26 <= \$102 ;
   always @(posedge clk)
-    written <= \$526 ;
+    high_masked_27 <= \$105 ;
   always @(posedge clk)
-    write_enable_1 <= \$527 ;
+    high_masked_28 <= \$108 ;
   always @(posedge clk)
-    write_enable_2 <= \$528 ;
+    high_masked_29 <= \$111 ;
   always @(posedge clk)
-    write_port__en <= \$529 ;
+    high_masked_30 <= \$114 ;
   always @(posedge clk)
-    write_address_1 <= \$530 ;
+    high_masked_31 <= \$117 ;
   always @(posedge clk)
-    write_address_2 <= \$531 ;
+    high_masked_32 <= \$120 ;
   always @(posedge clk)
-    write_port__addr <= \$532 ;
+    high_masked_33 <= \$123 ;
   always @(posedge clk)
-    high_masked_0 <= \$21 ;
+    high_masked_34 <= \$126 ;
   always @(posedge clk)
-    high_masked_1 <= \$23 ;
+    high_masked_35 <= \$129 ;
   always @(posedge clk)
-    high_masked_2 <= \$25 ;
+    high_masked_36 <= \$132 ;
   always @(posedge clk)
-    high_masked_3 <= \$27 ;
+    high_masked_37 <= \$135 ;
   always @(posedge clk)
-    high_masked_4 <= \$29 ;
+    high_masked_38 <= \$138 ;
   always @(posedge clk)
-    high_masked_5 <= \$31 ;
+    high_masked_39 <= \$141 ;
   always @(posedge clk)
-    high_masked_6 <= \$33 ;
+    high_masked_40 <= \$144 ;
   always @(posedge clk)
-    high_masked_7 <= \$35 ;
+    high_masked_41 <= \$147 ;
   always @(posedge clk)
-    high_masked_8 <= \$37 ;
+    high_masked_42 <= \$150 ;
   always @(posedge clk)
-    high_masked_9 <= \$39 ;
+    high_masked_43 <= \$153 ;
   always @(posedge clk)
-    high_masked_10 <= \$41 ;
+    high_masked_44 <= \$156 ;
   always @(posedge clk)
-    high_masked_11 <= \$43 ;
+    high_masked_45 <= \$159 ;
   always @(posedge clk)
-    high_masked_12 <= \$45 ;
+    high_masked_46 <= \$162 ;
   always @(posedge clk)
-    high_masked_13 <= \$47 ;
+    high_masked_47 <= \$165 ;
   always @(posedge clk)
-    high_masked_14 <= \$49 ;
+    high_masked_48 <= \$168 ;
   always @(posedge clk)
-    high_masked_15 <= \$51 ;
+    high_masked_49 <= \$171 ;
   always @(posedge clk)
-    high_masked_16 <= \$53 ;
+    high_masked_50 <= \$174 ;
   always @(posedge clk)
-    high_masked_17 <= \$55 ;
+    high_masked_51 <= \$177 ;
   always @(posedge clk)
-    high_masked_18 <= \$57 ;
+    high_masked_52 <= \$180 ;
   always @(posedge clk)
-    high_masked_19 <= \$59 ;
+    high_masked_53 <= \$183 ;
   always @(posedge clk)
-    high_masked_20 <= \$61 ;
+    high_masked_54 <= \$186 ;
   always @(posedge clk)
-    high_masked_21 <= \$63 ;
+    high_masked_55 <= \$189 ;
   always @(posedge clk)
-    high_masked_22 <= \$65 ;
+    high_masked_56 <= \$192 ;
   always @(posedge clk)
-    high_masked_23 <= \$67 ;
+    high_masked_57 <= \$195 ;
   always @(posedge clk)
-    high_masked_24 <= \$69 ;
+    high_masked_58 <= \$198 ;
   always @(posedge clk)
-    high_masked_25 <= \$71 ;
+    high_masked_59 <= \$201 ;
   always @(posedge clk)
-    high_masked_26 <= \$73 ;
+    high_masked_60 <= \$204 ;
   always @(posedge clk)
-    high_masked_27 <= \$75 ;
+    high_masked_61 <= \$207 ;
   always @(posedge clk)
-    high_masked_28 <= \$77 ;
+    high_masked_62 <= \$210 ;
   always @(posedge clk)
-    high_masked_29 <= \$79 ;
+    high_masked_63 <= \$213 ;
   always @(posedge clk)
-    high_masked_30 <= \$81 ;
+    high_subsets_0_0_0 <= \$214 ;
   always @(posedge clk)
-    high_masked_31 <= \$83 ;
+    high_subsets_0_0_1 <= \$215 ;
   always @(posedge clk)
-    high_masked_32 <= \$85 ;
+    high_subsets_0_1_0 <= \$216 ;
   always @(posedge clk)
-    high_masked_33 <= \$87 ;
+    high_subsets_0_1_1 <= \$217 ;
   always @(posedge clk)
-    high_masked_34 <= \$89 ;
+    high_subsets_0_2_0 <= \$218 ;
   always @(posedge clk)
-    high_masked_35 <= \$91 ;
+    high_subsets_0_2_1 <= \$219 ;
   always @(posedge clk)
-    high_masked_36 <= \$93 ;
+    high_subsets_0_3_0 <= \$220 ;
   always @(posedge clk)
-    high_masked_37 <= \$95 ;
+    high_subsets_0_3_1 <= \$221 ;
   always @(posedge clk)
-    high_masked_38 <= \$97 ;
+    high_subsets_0_4_0 <= \$222 ;
   always @(posedge clk)
-    high_masked_39 <= \$99 ;
+    high_subsets_0_4_1 <= \$223 ;
   always @(posedge clk)
-    high_masked_40 <= \$101 ;
+    high_subsets_0_5_0 <= \$224 ;
   always @(posedge clk)
-    high_masked_41 <= \$103 ;
+    high_subsets_0_5_1 <= \$225 ;
   always @(posedge clk)
-    high_masked_42 <= \$105 ;
+    high_subsets_0_6_0 <= \$226 ;
   always @(posedge clk)
-    high_masked_43 <= \$107 ;
+    high_subsets_0_6_1 <= \$227 ;
   always @(posedge clk)
-    high_masked_44 <= \$109 ;
+    high_subsets_0_7_0 <= \$228 ;
   always @(posedge clk)
-    high_masked_45 <= \$111 ;
+    high_subsets_0_7_1 <= \$229 ;
   always @(posedge clk)
-    high_masked_46 <= \$113 ;
+    high_subsets_0_8_0 <= \$230 ;
   always @(posedge clk)
-    high_masked_47 <= \$115 ;
+    high_subsets_0_8_1 <= \$231 ;
   always @(posedge clk)
-    high_masked_48 <= \$117 ;
+    high_subsets_0_9_0 <= \$232 ;
   always @(posedge clk)
-    high_masked_49 <= \$119 ;
+    high_subsets_0_9_1 <= \$233 ;
   always @(posedge clk)
-    high_masked_50 <= \$121 ;
+    high_subsets_0_10_0 <= \$234 ;
   always @(posedge clk)
-    high_masked_51 <= \$123 ;
+    high_subsets_0_10_1 <= \$235 ;
   always @(posedge clk)
-    high_masked_52 <= \$125 ;
+    high_subsets_0_11_0 <= \$236 ;
   always @(posedge clk)
-    high_masked_53 <= \$127 ;
+    high_subsets_0_11_1 <= \$237 ;
   always @(posedge clk)
-    high_masked_54 <= \$129 ;
+    high_subsets_0_12_0 <= \$238 ;
   always @(posedge clk)
-    high_masked_55 <= \$131 ;
+    high_subsets_0_12_1 <= \$239 ;
   always @(posedge clk)
-    high_masked_56 <= \$133 ;
+    high_subsets_0_13_0 <= \$240 ;
   always @(posedge clk)
-    high_masked_57 <= \$135 ;
+    high_subsets_0_13_1 <= \$241 ;
   always @(posedge clk)
-    high_masked_58 <= \$137 ;
+    high_subsets_0_14_0 <= \$242 ;
   always @(posedge clk)
-    high_masked_59 <= \$139 ;
+    high_subsets_0_14_1 <= \$243 ;
   always @(posedge clk)
-    high_masked_60 <= \$141 ;
+    high_subsets_0_15_0 <= \$244 ;
   always @(posedge clk)
-    high_masked_61 <= \$143 ;
+    high_subsets_0_15_1 <= \$245 ;
   always @(posedge clk)
-    high_masked_62 <= \$145 ;
+    write_port__data <= \$246 ;
   always @(posedge clk)
-    high_masked_63 <= \$147 ;
+    \write_port__data$20  <= \$247 ;
   always @(posedge clk)
-    high_subsets_0_0_0 <= \$148 ;
+    \write_port__data$24  <= \$248 ;
   always @(posedge clk)
-    high_subsets_0_0_1 <= \$149 ;
+    \write_port__data$28  <= \$249 ;
   always @(posedge clk)
-    high_subsets_0_1_0 <= \$150 ;
+    \write_port__data$32  <= \$250 ;
   always @(posedge clk)
-    high_subsets_0_1_1 <= \$151 ;
+    \write_port__data$36  <= \$251 ;
   always @(posedge clk)
-    high_subsets_0_2_0 <= \$152 ;
+    \write_port__data$40  <= \$252 ;
   always @(posedge clk)
-    high_subsets_0_2_1 <= \$153 ;
+    \write_port__data$44  <= \$253 ;
   always @(posedge clk)
-    high_subsets_0_3_0 <= \$154 ;
+    \write_port__data$48  <= \$254 ;
   always @(posedge clk)
-    high_subsets_0_3_1 <= \$155 ;
+    \write_port__data$52  <= \$255 ;
   always @(posedge clk)
-    high_subsets_0_4_0 <= \$156 ;
+    \write_port__data$56  <= \$256 ;
   always @(posedge clk)
-    high_subsets_0_4_1 <= \$157 ;
+    \write_port__data$60  <= \$257 ;
   always @(posedge clk)
-    high_subsets_0_5_0 <= \$158 ;
+    \write_port__data$64  <= \$258 ;
   always @(posedge clk)
-    high_subsets_0_5_1 <= \$159 ;
+    \write_port__data$68  <= \$259 ;
   always @(posedge clk)
-    high_subsets_0_6_0 <= \$160 ;
+    \write_port__data$72  <= \$260 ;
   always @(posedge clk)
-    high_subsets_0_6_1 <= \$161 ;
+    \write_port__data$76  <= \$261 ;
   always @(posedge clk)
-    high_subsets_0_7_0 <= \$162 ;
+    low_masked_0 <= \$264 ;
   always @(posedge clk)
-    high_subsets_0_7_1 <= \$163 ;
+    low_masked_1 <= \$267 ;
   always @(posedge clk)
-    high_subsets_0_8_0 <= \$164 ;
+    low_masked_2 <= \$270 ;
   always @(posedge clk)
-    high_subsets_0_8_1 <= \$165 ;
+    low_masked_3 <= \$273 ;
   always @(posedge clk)
-    high_subsets_0_9_0 <= \$166 ;
+    low_masked_4 <= \$276 ;
   always @(posedge clk)
-    high_subsets_0_9_1 <= \$167 ;
+    low_masked_5 <= \$279 ;
   always @(posedge clk)
-    high_subsets_0_10_0 <= \$168 ;
+    low_masked_6 <= \$282 ;
   always @(posedge clk)
-    high_subsets_0_10_1 <= \$169 ;
+    low_masked_7 <= \$285 ;
   always @(posedge clk)
-    high_subsets_0_11_0 <= \$170 ;
+    low_masked_8 <= \$288 ;
   always @(posedge clk)
-    high_subsets_0_11_1 <= \$171 ;
+    low_masked_9 <= \$291 ;
   always @(posedge clk)
-    high_subsets_0_12_0 <= \$172 ;
+    low_masked_10 <= \$294 ;
   always @(posedge clk)
-    high_subsets_0_12_1 <= \$173 ;
+    low_masked_11 <= \$297 ;
   always @(posedge clk)
-    high_subsets_0_13_0 <= \$174 ;
+    low_masked_12 <= \$300 ;
   always @(posedge clk)
-    high_subsets_0_13_1 <= \$175 ;
+    low_masked_13 <= \$303 ;
   always @(posedge clk)
-    high_subsets_0_14_0 <= \$176 ;
+    low_masked_14 <= \$306 ;
   always @(posedge clk)
-    high_subsets_0_14_1 <= \$177 ;
+    low_masked_15 <= \$309 ;
   always @(posedge clk)
-    high_subsets_0_15_0 <= \$178 ;
+    low_masked_16 <= \$312 ;
   always @(posedge clk)
-    high_subsets_0_15_1 <= \$179 ;
+    low_masked_17 <= \$315 ;
   always @(posedge clk)
-    write_port__data <= \$180 ;
+    low_masked_18 <= \$318 ;
   always @(posedge clk)
-    \write_port__data$20  <= \$181 ;
+    low_masked_19 <= \$321 ;
   always @(posedge clk)
-    \write_port__data$24  <= \$182 ;
+    low_masked_20 <= \$324 ;
   always @(posedge clk)
-    \write_port__data$28  <= \$183 ;
+    low_masked_21 <= \$327 ;
   always @(posedge clk)
-    \write_port__data$32  <= \$184 ;
+    low_masked_22 <= \$330 ;
   always @(posedge clk)
-    \write_port__data$36  <= \$185 ;
+    low_masked_23 <= \$333 ;
   always @(posedge clk)
-    \write_port__data$40  <= \$186 ;
+    low_masked_24 <= \$336 ;
   always @(posedge clk)
-    \write_port__data$44  <= \$187 ;
+    low_masked_25 <= \$339 ;
   always @(posedge clk)
-    \write_port__data$48  <= \$188 ;
+    low_masked_26 <= \$342 ;
   always @(posedge clk)
-    \write_port__data$52  <= \$189 ;
+    low_masked_27 <= \$345 ;
   always @(posedge clk)
-    \write_port__data$56  <= \$190 ;
+    low_masked_28 <= \$348 ;
   always @(posedge clk)
-    \write_port__data$60  <= \$191 ;
+    low_masked_29 <= \$351 ;
   always @(posedge clk)
-    \write_port__data$64  <= \$192 ;
+    low_masked_30 <= \$354 ;
   always @(posedge clk)
-    \write_port__data$68  <= \$193 ;
+    low_masked_31 <= \$357 ;
   always @(posedge clk)
-    \write_port__data$72  <= \$194 ;
+    low_masked_32 <= \$360 ;
   always @(posedge clk)
-    \write_port__data$76  <= \$195 ;
+    low_masked_33 <= \$363 ;
   always @(posedge clk)
-    low_masked_0 <= \$197 ;
+    low_masked_34 <= \$366 ;
   always @(posedge clk)
-    low_masked_1 <= \$199 ;
+    low_masked_35 <= \$369 ;
   always @(posedge clk)
-    low_masked_2 <= \$201 ;
+    low_masked_36 <= \$372 ;
   always @(posedge clk)
-    low_masked_3 <= \$203 ;
+    low_masked_37 <= \$375 ;
   always @(posedge clk)
-    low_masked_4 <= \$205 ;
+    low_masked_38 <= \$378 ;
   always @(posedge clk)
-    low_masked_5 <= \$207 ;
+    low_masked_39 <= \$381 ;
   always @(posedge clk)
-    low_masked_6 <= \$209 ;
+    low_masked_40 <= \$384 ;
   always @(posedge clk)
-    low_masked_7 <= \$211 ;
+    low_masked_41 <= \$387 ;
   always @(posedge clk)
-    low_masked_8 <= \$213 ;
+    low_masked_42 <= \$390 ;
   always @(posedge clk)
-    low_masked_9 <= \$215 ;
+    low_masked_43 <= \$393 ;
   always @(posedge clk)
-    low_masked_10 <= \$217 ;
+    low_masked_44 <= \$396 ;
   always @(posedge clk)
-    low_masked_11 <= \$219 ;
+    low_masked_45 <= \$399 ;
   always @(posedge clk)
-    low_masked_12 <= \$221 ;
+    low_masked_46 <= \$402 ;
   always @(posedge clk)
-    low_masked_13 <= \$223 ;
+    low_masked_47 <= \$405 ;
   always @(posedge clk)
-    low_masked_14 <= \$225 ;
+    low_masked_48 <= \$408 ;
   always @(posedge clk)
-    low_masked_15 <= \$227 ;
+    low_masked_49 <= \$411 ;
   always @(posedge clk)
-    low_masked_16 <= \$229 ;
+    low_masked_50 <= \$414 ;
   always @(posedge clk)
-    low_masked_17 <= \$231 ;
+    low_masked_51 <= \$417 ;
   always @(posedge clk)
-    low_masked_18 <= \$233 ;
+    low_masked_52 <= \$420 ;
   always @(posedge clk)
-    low_masked_19 <= \$235 ;
+    low_masked_53 <= \$423 ;
   always @(posedge clk)
-    low_masked_20 <= \$237 ;
+    low_masked_54 <= \$426 ;
   always @(posedge clk)
-    low_masked_21 <= \$239 ;
+    low_masked_55 <= \$429 ;
   always @(posedge clk)
-    low_masked_22 <= \$241 ;
+    low_masked_56 <= \$432 ;
   always @(posedge clk)
-    low_masked_23 <= \$243 ;
+    low_masked_57 <= \$435 ;
   always @(posedge clk)
-    low_masked_24 <= \$245 ;
+    low_masked_58 <= \$438 ;
   always @(posedge clk)
-    low_masked_25 <= \$247 ;
+    low_masked_59 <= \$441 ;
   always @(posedge clk)
-    low_masked_26 <= \$249 ;
+    low_masked_60 <= \$444 ;
   always @(posedge clk)
-    low_masked_27 <= \$251 ;
+    low_masked_61 <= \$447 ;
   always @(posedge clk)
-    low_masked_28 <= \$253 ;
+    low_masked_62 <= \$450 ;
   always @(posedge clk)
-    low_masked_29 <= \$255 ;
+    low_masked_63 <= \$453 ;
   always @(posedge clk)
-    low_masked_30 <= \$257 ;
+    low_subsets_0_0_0 <= \$454 ;
   always @(posedge clk)
-    low_masked_31 <= \$259 ;
+    low_subsets_0_0_1 <= \$455 ;
   always @(posedge clk)
-    low_masked_32 <= \$261 ;
+    low_subsets_0_1_0 <= \$456 ;
   always @(posedge clk)
-    low_masked_33 <= \$263 ;
+    low_subsets_0_1_1 <= \$457 ;
   always @(posedge clk)
-    low_masked_34 <= \$265 ;
+    low_subsets_0_2_0 <= \$458 ;
   always @(posedge clk)
-    low_masked_35 <= \$267 ;
+    low_subsets_0_2_1 <= \$459 ;
   always @(posedge clk)
-    low_masked_36 <= \$269 ;
+    low_subsets_0_3_0 <= \$460 ;
   always @(posedge clk)
-    low_masked_37 <= \$271 ;
+    low_subsets_0_3_1 <= \$461 ;
   always @(posedge clk)
-    low_masked_38 <= \$273 ;
+    low_subsets_0_4_0 <= \$462 ;
   always @(posedge clk)
-    low_masked_39 <= \$275 ;
+    low_subsets_0_4_1 <= \$463 ;
   always @(posedge clk)
-    low_masked_40 <= \$277 ;
+    low_subsets_0_5_0 <= \$464 ;
   always @(posedge clk)
-    low_masked_41 <= \$279 ;
+    low_subsets_0_5_1 <= \$465 ;
   always @(posedge clk)
-    low_masked_42 <= \$281 ;
+    low_subsets_0_6_0 <= \$466 ;
   always @(posedge clk)
-    low_masked_43 <= \$283 ;
+    low_subsets_0_6_1 <= \$467 ;
   always @(posedge clk)
-    low_masked_44 <= \$285 ;
+    low_subsets_0_7_0 <= \$468 ;
   always @(posedge clk)
-    low_masked_45 <= \$287 ;
+    low_subsets_0_7_1 <= \$469 ;
   always @(posedge clk)
-    low_masked_46 <= \$289 ;
+    low_subsets_0_8_0 <= \$470 ;
   always @(posedge clk)
-    low_masked_47 <= \$291 ;
+    low_subsets_0_8_1 <= \$471 ;
   always @(posedge clk)
-    low_masked_48 <= \$293 ;
+    low_subsets_0_9_0 <= \$472 ;
   always @(posedge clk)
-    low_masked_49 <= \$295 ;
+    low_subsets_0_9_1 <= \$473 ;
   always @(posedge clk)
-    low_masked_50 <= \$297 ;
+    low_subsets_0_10_0 <= \$474 ;
   always @(posedge clk)
-    low_masked_51 <= \$299 ;
+    low_subsets_0_10_1 <= \$475 ;
   always @(posedge clk)
-    low_masked_52 <= \$301 ;
+    low_subsets_0_11_0 <= \$476 ;
   always @(posedge clk)
-    low_masked_53 <= \$303 ;
+    low_subsets_0_11_1 <= \$477 ;
   always @(posedge clk)
-    low_masked_54 <= \$305 ;
+    low_subsets_0_12_0 <= \$478 ;
   always @(posedge clk)
-    low_masked_55 <= \$307 ;
+    low_subsets_0_12_1 <= \$479 ;
   always @(posedge clk)
-    low_masked_56 <= \$309 ;
+    low_subsets_0_13_0 <= \$480 ;
   always @(posedge clk)
-    low_masked_57 <= \$311 ;
+    low_subsets_0_13_1 <= \$481 ;
   always @(posedge clk)
-    low_masked_58 <= \$313 ;
+    low_subsets_0_14_0 <= \$482 ;
   always @(posedge clk)
-    low_masked_59 <= \$315 ;
+    low_subsets_0_14_1 <= \$483 ;
   always @(posedge clk)
-    low_masked_60 <= \$317 ;
+    low_subsets_0_15_0 <= \$484 ;
   always @(posedge clk)
-    low_masked_61 <= \$319 ;
+    low_subsets_0_15_1 <= \$485 ;
   always @(posedge clk)
-    low_masked_62 <= \$321 ;
+    \write_port__data$80  <= \$486 ;
   always @(posedge clk)
-    low_masked_63 <= \$323 ;
+    \write_port__data$84  <= \$487 ;
   always @(posedge clk)
-    low_subsets_0_0_0 <= \$324 ;
+    \write_port__data$88  <= \$488 ;
   always @(posedge clk)
-    low_subsets_0_0_1 <= \$325 ;
+    \write_port__data$92  <= \$489 ;
   always @(posedge clk)
-    low_subsets_0_1_0 <= \$326 ;
+    \write_port__data$96  <= \$490 ;
   always @(posedge clk)
-    low_subsets_0_1_1 <= \$327 ;
+    \write_port__data$100  <= \$491 ;
   always @(posedge clk)
-    low_subsets_0_2_0 <= \$328 ;
+    \write_port__data$104  <= \$492 ;
   always @(posedge clk)
-    low_subsets_0_2_1 <= \$329 ;
+    \write_port__data$108  <= \$493 ;
   always @(posedge clk)
-    low_subsets_0_3_0 <= \$330 ;
+    \write_port__data$112  <= \$494 ;
   always @(posedge clk)
-    low_subsets_0_3_1 <= \$331 ;
+    \write_port__data$116  <= \$495 ;
   always @(posedge clk)
-    low_subsets_0_4_0 <= \$332 ;
+    \write_port__data$120  <= \$496 ;
   always @(posedge clk)
-    low_subsets_0_4_1 <= \$333 ;
+    \write_port__data$124  <= \$497 ;
   always @(posedge clk)
-    low_subsets_0_5_0 <= \$334 ;
+    \write_port__data$128  <= \$498 ;
   always @(posedge clk)
-    low_subsets_0_5_1 <= \$335 ;
+    \write_port__data$132  <= \$499 ;
   always @(posedge clk)
-    low_subsets_0_6_0 <= \$336 ;
+    \write_port__data$136  <= \$500 ;
   always @(posedge clk)
-    low_subsets_0_6_1 <= \$337 ;
+    \write_port__data$140  <= \$501 ;
   always @(posedge clk)
-    low_subsets_0_7_0 <= \$338 ;
+    valid_1 <= \$660 ;
   always @(posedge clk)
-    low_subsets_0_7_1 <= \$339 ;
+    valid_2 <= \$661 ;
   always @(posedge clk)
-    low_subsets_0_8_0 <= \$340 ;
+    valid_3 <= \$662 ;
   always @(posedge clk)
-    low_subsets_0_8_1 <= \$341 ;
+    valid_4 <= \$663 ;
   always @(posedge clk)
-    low_subsets_0_9_0 <= \$342 ;
+    valid_5 <= \$664 ;
   always @(posedge clk)
-    low_subsets_0_9_1 <= \$343 ;
+    valid_6 <= \$665 ;
   always @(posedge clk)
-    low_subsets_0_10_0 <= \$344 ;
-  always @(posedge clk)
-    low_subsets_0_10_1 <= \$345 ;
-  always @(posedge clk)
-    low_subsets_0_11_0 <= \$346 ;
-  always @(posedge clk)
-    low_subsets_0_11_1 <= \$347 ;
-  always @(posedge clk)
-    low_subsets_0_12_0 <= \$348 ;
-  always @(posedge clk)
-    low_subsets_0_12_1 <= \$349 ;
-  always @(posedge clk)
-    low_subsets_0_13_0 <= \$350 ;
-  always @(posedge clk)
-    low_subsets_0_13_1 <= \$351 ;
-  always @(posedge clk)
-    low_subsets_0_14_0 <= \$352 ;
-  always @(posedge clk)
-    low_subsets_0_14_1 <= \$353 ;
-  always @(posedge clk)
-    low_subsets_0_15_0 <= \$354 ;
-  always @(posedge clk)
-    low_subsets_0_15_1 <= \$355 ;
-  always @(posedge clk)
-    \write_port__data$80  <= \$356 ;
-  always @(posedge clk)
-    \write_port__data$84  <= \$357 ;
-  always @(posedge clk)
-    \write_port__data$88  <= \$358 ;
-  always @(posedge clk)
-    \write_port__data$92  <= \$359 ;
-  always @(posedge clk)
-    \write_port__data$96  <= \$360 ;
-  always @(posedge clk)
-    \write_port__data$100  <= \$361 ;
-  always @(posedge clk)
-    \write_port__data$104  <= \$362 ;
-  always @(posedge clk)
-    \write_port__data$108  <= \$363 ;
-  always @(posedge clk)
-    \write_port__data$112  <= \$364 ;
-  always @(posedge clk)
-    \write_port__data$116  <= \$365 ;
-  always @(posedge clk)
-    \write_port__data$120  <= \$366 ;
-  always @(posedge clk)
-    \write_port__data$124  <= \$367 ;
-  always @(posedge clk)
-    \write_port__data$128  <= \$368 ;
-  always @(posedge clk)
-    \write_port__data$132  <= \$369 ;
-  always @(posedge clk)
-    \write_port__data$136  <= \$370 ;
-  always @(posedge clk)
-    \write_port__data$140  <= \$371 ;
-  always @(posedge clk)
-    valid_1 <= \$533 ;
-  always @(posedge clk)
-    valid_2 <= \$534 ;
-  always @(posedge clk)
-    valid_3 <= \$535 ;
-  always @(posedge clk)
-    valid_4 <= \$536 ;
-  always @(posedge clk)
-    valid_5 <= \$537 ;
-  always @(posedge clk)
-    valid_6 <= \$538 ;
-  always @(posedge clk)
-    o__valid <= \$539 ;
+    o__valid <= \$666 ;
   always @(posedge clk)
     high_low_0_plane_0_entry_0 <= read_port__data;
   always @(posedge clk)
@@ -27635,131 +28447,131 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   always @(posedge clk)
     high_low_0_plane_3_entry_15 <= \read_port__data$617 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_0 <= \$372 ;
+    high_low_0_groups_0_0_0 <= \$502 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_1 <= \$373 ;
+    high_low_0_groups_0_0_1 <= \$503 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_2 <= \$374 ;
+    high_low_0_groups_0_0_2 <= \$504 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_3 <= \$375 ;
+    high_low_0_groups_0_0_3 <= \$505 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_4 <= \$376 ;
+    high_low_0_groups_0_0_4 <= \$506 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_5 <= \$377 ;
+    high_low_0_groups_0_0_5 <= \$507 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_6 <= \$378 ;
+    high_low_0_groups_0_0_6 <= \$508 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_7 <= \$379 ;
+    high_low_0_groups_0_0_7 <= \$509 ;
   always @(posedge clk)
-    high_low_0_groups_0_1_0 <= \$380 ;
+    high_low_0_groups_0_1_0 <= \$510 ;
   always @(posedge clk)
-    high_low_0_groups_0_1_1 <= \$381 ;
+    high_low_0_groups_0_1_1 <= \$511 ;
   always @(posedge clk)
-    high_low_0_groups_0_1_2 <= \$382 ;
+    high_low_0_groups_0_1_2 <= \$512 ;
   always @(posedge clk)
-    high_low_0_groups_0_1_3 <= \$383 ;
+    high_low_0_groups_0_1_3 <= \$513 ;
   always @(posedge clk)
-    high_low_0_groups_0_1_4 <= \$384 ;
+    high_low_0_groups_0_1_4 <= \$514 ;
   always @(posedge clk)
-    high_low_0_groups_0_1_5 <= \$385 ;
+    high_low_0_groups_0_1_5 <= \$515 ;
   always @(posedge clk)
-    high_low_0_groups_0_1_6 <= \$386 ;
+    high_low_0_groups_0_1_6 <= \$516 ;
   always @(posedge clk)
-    high_low_0_groups_0_1_7 <= \$387 ;
+    high_low_0_groups_0_1_7 <= \$517 ;
   always @(posedge clk)
-    high_low_0_groups_0_2_0 <= \$388 ;
+    high_low_0_groups_0_2_0 <= \$518 ;
   always @(posedge clk)
-    high_low_0_groups_0_2_1 <= \$389 ;
+    high_low_0_groups_0_2_1 <= \$519 ;
   always @(posedge clk)
-    high_low_0_groups_0_2_2 <= \$390 ;
+    high_low_0_groups_0_2_2 <= \$520 ;
   always @(posedge clk)
-    high_low_0_groups_0_2_3 <= \$391 ;
+    high_low_0_groups_0_2_3 <= \$521 ;
   always @(posedge clk)
-    high_low_0_groups_0_2_4 <= \$392 ;
+    high_low_0_groups_0_2_4 <= \$522 ;
   always @(posedge clk)
-    high_low_0_groups_0_2_5 <= \$393 ;
+    high_low_0_groups_0_2_5 <= \$523 ;
   always @(posedge clk)
-    high_low_0_groups_0_2_6 <= \$394 ;
+    high_low_0_groups_0_2_6 <= \$524 ;
   always @(posedge clk)
-    high_low_0_groups_0_2_7 <= \$395 ;
+    high_low_0_groups_0_2_7 <= \$525 ;
   always @(posedge clk)
-    high_low_0_groups_0_3_0 <= \$396 ;
+    high_low_0_groups_0_3_0 <= \$526 ;
   always @(posedge clk)
-    high_low_0_groups_0_3_1 <= \$397 ;
+    high_low_0_groups_0_3_1 <= \$527 ;
   always @(posedge clk)
-    high_low_0_groups_0_3_2 <= \$398 ;
+    high_low_0_groups_0_3_2 <= \$528 ;
   always @(posedge clk)
-    high_low_0_groups_0_3_3 <= \$399 ;
+    high_low_0_groups_0_3_3 <= \$529 ;
   always @(posedge clk)
-    high_low_0_groups_0_3_4 <= \$400 ;
+    high_low_0_groups_0_3_4 <= \$530 ;
   always @(posedge clk)
-    high_low_0_groups_0_3_5 <= \$401 ;
+    high_low_0_groups_0_3_5 <= \$531 ;
   always @(posedge clk)
-    high_low_0_groups_0_3_6 <= \$402 ;
+    high_low_0_groups_0_3_6 <= \$532 ;
   always @(posedge clk)
-    high_low_0_groups_0_3_7 <= \$403 ;
+    high_low_0_groups_0_3_7 <= \$533 ;
   always @(posedge clk)
-    high_low_0_groups_1_0_0 <= \$404 ;
+    high_low_0_groups_1_0_0 <= \$534 ;
   always @(posedge clk)
-    high_low_0_groups_1_0_1 <= \$405 ;
+    high_low_0_groups_1_0_1 <= \$535 ;
   always @(posedge clk)
-    high_low_0_groups_1_0_2 <= \$406 ;
+    high_low_0_groups_1_0_2 <= \$536 ;
   always @(posedge clk)
-    high_low_0_groups_1_0_3 <= \$407 ;
+    high_low_0_groups_1_0_3 <= \$537 ;
   always @(posedge clk)
-    high_low_0_groups_1_1_0 <= \$408 ;
+    high_low_0_groups_1_1_0 <= \$538 ;
   always @(posedge clk)
-    high_low_0_groups_1_1_1 <= \$409 ;
+    high_low_0_groups_1_1_1 <= \$539 ;
   always @(posedge clk)
-    high_low_0_groups_1_1_2 <= \$410 ;
+    high_low_0_groups_1_1_2 <= \$540 ;
   always @(posedge clk)
-    high_low_0_groups_1_1_3 <= \$411 ;
+    high_low_0_groups_1_1_3 <= \$541 ;
   always @(posedge clk)
-    high_low_0_groups_1_2_0 <= \$412 ;
+    high_low_0_groups_1_2_0 <= \$542 ;
   always @(posedge clk)
-    high_low_0_groups_1_2_1 <= \$413 ;
+    high_low_0_groups_1_2_1 <= \$543 ;
   always @(posedge clk)
-    high_low_0_groups_1_2_2 <= \$414 ;
+    high_low_0_groups_1_2_2 <= \$544 ;
   always @(posedge clk)
-    high_low_0_groups_1_2_3 <= \$415 ;
+    high_low_0_groups_1_2_3 <= \$545 ;
   always @(posedge clk)
-    high_low_0_groups_1_3_0 <= \$416 ;
+    high_low_0_groups_1_3_0 <= \$546 ;
   always @(posedge clk)
-    high_low_0_groups_1_3_1 <= \$417 ;
+    high_low_0_groups_1_3_1 <= \$547 ;
   always @(posedge clk)
-    high_low_0_groups_1_3_2 <= \$418 ;
+    high_low_0_groups_1_3_2 <= \$548 ;
   always @(posedge clk)
-    high_low_0_groups_1_3_3 <= \$419 ;
+    high_low_0_groups_1_3_3 <= \$549 ;
   always @(posedge clk)
-    high_low_0_groups_2_0_0 <= \$420 ;
+    high_low_0_groups_2_0_0 <= \$550 ;
   always @(posedge clk)
-    high_low_0_groups_2_0_1 <= \$421 ;
+    high_low_0_groups_2_0_1 <= \$551 ;
   always @(posedge clk)
-    high_low_0_groups_2_1_0 <= \$422 ;
+    high_low_0_groups_2_1_0 <= \$552 ;
   always @(posedge clk)
-    high_low_0_groups_2_1_1 <= \$423 ;
+    high_low_0_groups_2_1_1 <= \$553 ;
   always @(posedge clk)
-    high_low_0_groups_2_2_0 <= \$424 ;
+    high_low_0_groups_2_2_0 <= \$554 ;
   always @(posedge clk)
-    high_low_0_groups_2_2_1 <= \$425 ;
+    high_low_0_groups_2_2_1 <= \$555 ;
   always @(posedge clk)
-    high_low_0_groups_2_3_0 <= \$426 ;
+    high_low_0_groups_2_3_0 <= \$556 ;
   always @(posedge clk)
-    high_low_0_groups_2_3_1 <= \$427 ;
+    high_low_0_groups_2_3_1 <= \$557 ;
   always @(posedge clk)
-    high_low_0_groups_3_0_0 <= \$428 ;
+    high_low_0_groups_3_0_0 <= \$558 ;
   always @(posedge clk)
-    high_low_0_groups_3_1_0 <= \$429 ;
+    high_low_0_groups_3_1_0 <= \$559 ;
   always @(posedge clk)
-    high_low_0_groups_3_2_0 <= \$430 ;
+    high_low_0_groups_3_2_0 <= \$560 ;
   always @(posedge clk)
-    high_low_0_groups_3_3_0 <= \$431 ;
+    high_low_0_groups_3_3_0 <= \$561 ;
   always @(posedge clk)
-    high_low_0_planes_0_0 <= { \$436 , high_low_0_groups_3_0_0[0] };
+    high_low_0_planes_0_0 <= { \$566 , high_low_0_groups_3_0_0[0] };
   always @(posedge clk)
-    high_low_0_planes_0_1 <= { \$441 , high_low_0_groups_3_2_0[0] };
+    high_low_0_planes_0_1 <= { \$571 , high_low_0_groups_3_2_0[0] };
   always @(posedge clk)
-    high_low_0_planes_1_0 <= { \$443 , high_low_0_planes_0_0[1:0] };
+    high_low_0_planes_1_0 <= { \$573 , high_low_0_planes_0_0[1:0] };
   always @(posedge clk)
     low_high_0_plane_0_entry_0 <= \read_port__data$681 ;
   always @(posedge clk)
@@ -27889,460 +28701,377 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   always @(posedge clk)
     low_high_0_plane_3_entry_15 <= \read_port__data$807 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_0 <= \$444 ;
+    low_high_0_groups_0_0_0 <= \$574 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_1 <= \$445 ;
+    low_high_0_groups_0_0_1 <= \$575 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_2 <= \$446 ;
+    low_high_0_groups_0_0_2 <= \$576 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_3 <= \$447 ;
+    low_high_0_groups_0_0_3 <= \$577 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_4 <= \$448 ;
+    low_high_0_groups_0_0_4 <= \$578 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_5 <= \$449 ;
+    low_high_0_groups_0_0_5 <= \$579 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_6 <= \$450 ;
+    low_high_0_groups_0_0_6 <= \$580 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_7 <= \$451 ;
+    low_high_0_groups_0_0_7 <= \$581 ;
   always @(posedge clk)
-    low_high_0_groups_0_1_0 <= \$452 ;
+    low_high_0_groups_0_1_0 <= \$582 ;
   always @(posedge clk)
-    low_high_0_groups_0_1_1 <= \$453 ;
+    low_high_0_groups_0_1_1 <= \$583 ;
   always @(posedge clk)
-    low_high_0_groups_0_1_2 <= \$454 ;
+    low_high_0_groups_0_1_2 <= \$584 ;
   always @(posedge clk)
-    low_high_0_groups_0_1_3 <= \$455 ;
+    low_high_0_groups_0_1_3 <= \$585 ;
   always @(posedge clk)
-    low_high_0_groups_0_1_4 <= \$456 ;
+    low_high_0_groups_0_1_4 <= \$586 ;
   always @(posedge clk)
-    low_high_0_groups_0_1_5 <= \$457 ;
+    low_high_0_groups_0_1_5 <= \$587 ;
   always @(posedge clk)
-    low_high_0_groups_0_1_6 <= \$458 ;
+    low_high_0_groups_0_1_6 <= \$588 ;
   always @(posedge clk)
-    low_high_0_groups_0_1_7 <= \$459 ;
+    low_high_0_groups_0_1_7 <= \$589 ;
   always @(posedge clk)
-    low_high_0_groups_0_2_0 <= \$460 ;
+    low_high_0_groups_0_2_0 <= \$590 ;
   always @(posedge clk)
-    low_high_0_groups_0_2_1 <= \$461 ;
+    low_high_0_groups_0_2_1 <= \$591 ;
   always @(posedge clk)
-    low_high_0_groups_0_2_2 <= \$462 ;
+    low_high_0_groups_0_2_2 <= \$592 ;
   always @(posedge clk)
-    low_high_0_groups_0_2_3 <= \$463 ;
+    low_high_0_groups_0_2_3 <= \$593 ;
   always @(posedge clk)
-    low_high_0_groups_0_2_4 <= \$464 ;
+    low_high_0_groups_0_2_4 <= \$594 ;
   always @(posedge clk)
-    low_high_0_groups_0_2_5 <= \$465 ;
+    low_high_0_groups_0_2_5 <= \$595 ;
   always @(posedge clk)
-    low_high_0_groups_0_2_6 <= \$466 ;
+    low_high_0_groups_0_2_6 <= \$596 ;
   always @(posedge clk)
-    low_high_0_groups_0_2_7 <= \$467 ;
+    low_high_0_groups_0_2_7 <= \$597 ;
   always @(posedge clk)
-    low_high_0_groups_0_3_0 <= \$468 ;
+    low_high_0_groups_0_3_0 <= \$598 ;
   always @(posedge clk)
-    low_high_0_groups_0_3_1 <= \$469 ;
+    low_high_0_groups_0_3_1 <= \$599 ;
   always @(posedge clk)
-    low_high_0_groups_0_3_2 <= \$470 ;
+    low_high_0_groups_0_3_2 <= \$600 ;
   always @(posedge clk)
-    low_high_0_groups_0_3_3 <= \$471 ;
+    low_high_0_groups_0_3_3 <= \$601 ;
   always @(posedge clk)
-    low_high_0_groups_0_3_4 <= \$472 ;
+    low_high_0_groups_0_3_4 <= \$602 ;
   always @(posedge clk)
-    low_high_0_groups_0_3_5 <= \$473 ;
+    low_high_0_groups_0_3_5 <= \$603 ;
   always @(posedge clk)
-    low_high_0_groups_0_3_6 <= \$474 ;
+    low_high_0_groups_0_3_6 <= \$604 ;
   always @(posedge clk)
-    low_high_0_groups_0_3_7 <= \$475 ;
+    low_high_0_groups_0_3_7 <= \$605 ;
   always @(posedge clk)
-    low_high_0_groups_1_0_0 <= \$476 ;
+    low_high_0_groups_1_0_0 <= \$606 ;
   always @(posedge clk)
-    low_high_0_groups_1_0_1 <= \$477 ;
+    low_high_0_groups_1_0_1 <= \$607 ;
   always @(posedge clk)
-    low_high_0_groups_1_0_2 <= \$478 ;
+    low_high_0_groups_1_0_2 <= \$608 ;
   always @(posedge clk)
-    low_high_0_groups_1_0_3 <= \$479 ;
+    low_high_0_groups_1_0_3 <= \$609 ;
   always @(posedge clk)
-    low_high_0_groups_1_1_0 <= \$480 ;
+    low_high_0_groups_1_1_0 <= \$610 ;
   always @(posedge clk)
-    low_high_0_groups_1_1_1 <= \$481 ;
+    low_high_0_groups_1_1_1 <= \$611 ;
   always @(posedge clk)
-    low_high_0_groups_1_1_2 <= \$482 ;
+    low_high_0_groups_1_1_2 <= \$612 ;
   always @(posedge clk)
-    low_high_0_groups_1_1_3 <= \$483 ;
+    low_high_0_groups_1_1_3 <= \$613 ;
   always @(posedge clk)
-    low_high_0_groups_1_2_0 <= \$484 ;
+    low_high_0_groups_1_2_0 <= \$614 ;
   always @(posedge clk)
-    low_high_0_groups_1_2_1 <= \$485 ;
+    low_high_0_groups_1_2_1 <= \$615 ;
   always @(posedge clk)
-    low_high_0_groups_1_2_2 <= \$486 ;
+    low_high_0_groups_1_2_2 <= \$616 ;
   always @(posedge clk)
-    low_high_0_groups_1_2_3 <= \$487 ;
+    low_high_0_groups_1_2_3 <= \$617 ;
   always @(posedge clk)
-    low_high_0_groups_1_3_0 <= \$488 ;
+    low_high_0_groups_1_3_0 <= \$618 ;
   always @(posedge clk)
-    low_high_0_groups_1_3_1 <= \$489 ;
+    low_high_0_groups_1_3_1 <= \$619 ;
   always @(posedge clk)
-    low_high_0_groups_1_3_2 <= \$490 ;
+    low_high_0_groups_1_3_2 <= \$620 ;
   always @(posedge clk)
-    low_high_0_groups_1_3_3 <= \$491 ;
+    low_high_0_groups_1_3_3 <= \$621 ;
   always @(posedge clk)
-    low_high_0_groups_2_0_0 <= \$492 ;
+    low_high_0_groups_2_0_0 <= \$622 ;
   always @(posedge clk)
-    low_high_0_groups_2_0_1 <= \$493 ;
+    low_high_0_groups_2_0_1 <= \$623 ;
   always @(posedge clk)
-    low_high_0_groups_2_1_0 <= \$494 ;
+    low_high_0_groups_2_1_0 <= \$624 ;
   always @(posedge clk)
-    low_high_0_groups_2_1_1 <= \$495 ;
+    low_high_0_groups_2_1_1 <= \$625 ;
   always @(posedge clk)
-    low_high_0_groups_2_2_0 <= \$496 ;
+    low_high_0_groups_2_2_0 <= \$626 ;
   always @(posedge clk)
-    low_high_0_groups_2_2_1 <= \$497 ;
+    low_high_0_groups_2_2_1 <= \$627 ;
   always @(posedge clk)
-    low_high_0_groups_2_3_0 <= \$498 ;
+    low_high_0_groups_2_3_0 <= \$628 ;
   always @(posedge clk)
-    low_high_0_groups_2_3_1 <= \$499 ;
+    low_high_0_groups_2_3_1 <= \$629 ;
   always @(posedge clk)
-    low_high_0_groups_3_0_0 <= \$500 ;
+    low_high_0_groups_3_0_0 <= \$630 ;
   always @(posedge clk)
-    low_high_0_groups_3_1_0 <= \$501 ;
+    low_high_0_groups_3_1_0 <= \$631 ;
   always @(posedge clk)
-    low_high_0_groups_3_2_0 <= \$502 ;
+    low_high_0_groups_3_2_0 <= \$632 ;
   always @(posedge clk)
-    low_high_0_groups_3_3_0 <= \$503 ;
+    low_high_0_groups_3_3_0 <= \$633 ;
   always @(posedge clk)
-    low_high_0_planes_0_0 <= { \$508 , low_high_0_groups_3_0_0[0] };
+    low_high_0_planes_0_0 <= { \$638 , low_high_0_groups_3_0_0[0] };
   always @(posedge clk)
-    low_high_0_planes_0_1 <= { \$513 , low_high_0_groups_3_2_0[0] };
+    low_high_0_planes_0_1 <= { \$643 , low_high_0_groups_3_2_0[0] };
   always @(posedge clk)
-    low_high_0_planes_1_0 <= { \$515 , low_high_0_planes_0_0[1:0] };
+    low_high_0_planes_1_0 <= { \$645 , low_high_0_planes_0_0[1:0] };
   assign o_prepared__valid = | waiting;
   assign o_prepared__payload = take_place ? tag_1 : tag_0;
   assign \$1  = \$signal$9  != 2'h2;
   assign \$2  = i_query__valid & \$1 ;
-  assign \$3  = & step;
-  assign i_query__ready = \$2  & \$3 ;
-  assign \$4  = \$signal$9  + i_query__ready;
-  assign \$5  = i_keys__valid & i_keys__payload[512];
-  assign \$6  = \$4  - \$5 ;
-  assign \$7  = waiting + written;
-  assign \$8  = o_prepared__valid & o_prepared__ready;
-  assign \$9  = \$7  - \$8 ;
-  assign \$10  = ~ fill_place;
-  assign \$11  = o_prepared__valid & o_prepared__ready;
-  assign \$12  = ~ take_place;
-  assign \$13  = i_keys__valid & i_keys__payload[512];
-  assign \$14  = ~ read_place;
-  assign \$15  = \$signal$9  != 2'h2;
-  assign \$16  = i_query__valid & \$15 ;
-  assign \$17  = step + 1'h1;
-  assign \$18  = \$signal$9  != 2'h2;
-  assign \$19  = i_query__valid & \$18 ;
-  assign \$21  = step[0] ? \$20  : 4'h8;
-  assign \$23  = step[1] ? \$22  : 4'h8;
-  assign \$25  = step[2] ? \$24  : 4'h8;
-  assign \$27  = step[3] ? \$26  : 4'h8;
-  assign \$29  = step[0] ? \$28  : 4'h8;
-  assign \$31  = step[1] ? \$30  : 4'h8;
-  assign \$33  = step[2] ? \$32  : 4'h8;
-  assign \$35  = step[3] ? \$34  : 4'h8;
-  assign \$37  = step[0] ? \$36  : 4'h8;
-  assign \$39  = step[1] ? \$38  : 4'h8;
-  assign \$41  = step[2] ? \$40  : 4'h8;
-  assign \$43  = step[3] ? \$42  : 4'h8;
-  assign \$45  = step[0] ? \$44  : 4'h8;
-  assign \$47  = step[1] ? \$46  : 4'h8;
-  assign \$49  = step[2] ? \$48  : 4'h8;
-  assign \$51  = step[3] ? \$50  : 4'h8;
-  assign \$53  = step[0] ? \$52  : 4'h8;
-  assign \$55  = step[1] ? \$54  : 4'h8;
-  assign \$57  = step[2] ? \$56  : 4'h8;
-  assign \$59  = step[3] ? \$58  : 4'h8;
-  assign \$61  = step[0] ? \$60  : 4'h8;
-  assign \$63  = step[1] ? \$62  : 4'h8;
-  assign \$65  = step[2] ? \$64  : 4'h8;
-  assign \$67  = step[3] ? \$66  : 4'h8;
-  assign \$69  = step[0] ? \$68  : 4'h8;
-  assign \$71  = step[1] ? \$70  : 4'h8;
-  assign \$73  = step[2] ? \$72  : 4'h8;
-  assign \$75  = step[3] ? \$74  : 4'h8;
-  assign \$77  = step[0] ? \$76  : 4'h8;
-  assign \$79  = step[1] ? \$78  : 4'h8;
-  assign \$81  = step[2] ? \$80  : 4'h8;
-  assign \$83  = step[3] ? \$82  : 4'h8;
-  assign \$85  = step[0] ? \$84  : 4'h8;
-  assign \$87  = step[1] ? \$86  : 4'h8;
-  assign \$89  = step[2] ? \$88  : 4'h8;
-  assign \$91  = step[3] ? \$90  : 4'h8;
-  assign \$93  = step[0] ? \$92  : 4'h8;
-  assign \$95  = step[1] ? \$94  : 4'h8;
-  assign \$97  = step[2] ? \$96  : 4'h8;
-  assign \$99  = step[3] ? \$98  : 4'h8;
-  assign \$101  = step[0] ? \$100  : 4'h8;
-  assign \$103  = step[1] ? \$102  : 4'h8;
-  assign \$105  = step[2] ? \$104  : 4'h8;
-  assign \$107  = step[3] ? \$106  : 4'h8;
-  assign \$109  = step[0] ? \$108  : 4'h8;
-  assign \$111  = step[1] ? \$110  : 4'h8;
-  assign \$113  = step[2] ? \$112  : 4'h8;
-  assign \$115  = step[3] ? \$114  : 4'h8;
-  assign \$117  = step[0] ? \$116  : 4'h8;
-  assign \$119  = step[1] ? \$118  : 4'h8;
-  assign \$121  = step[2] ? \$120  : 4'h8;
-  assign \$123  = step[3] ? \$122  : 4'h8;
-  assign \$125  = step[0] ? \$124  : 4'h8;
-  assign \$127  = step[1] ? \$126  : 4'h8;
-  assign \$129  = step[2] ? \$128  : 4'h8;
-  assign \$131  = step[3] ? \$130  : 4'h8;
-  assign \$133  = step[0] ? \$132  : 4'h8;
-  assign \$135  = step[1] ? \$134  : 4'h8;
-  assign \$137  = step[2] ? \$136  : 4'h8;
-  assign \$139  = step[3] ? \$138  : 4'h8;
-  assign \$141  = step[0] ? \$140  : 4'h8;
-  assign \$143  = step[1] ? \$142  : 4'h8;
-  assign \$145  = step[2] ? \$144  : 4'h8;
-  assign \$147  = step[3] ? \$146  : 4'h8;
-  assign \$148  = high_masked_0 + high_masked_1;
-  assign \$149  = high_masked_2 + high_masked_3;
-  assign \$150  = high_masked_4 + high_masked_5;
-  assign \$151  = high_masked_6 + high_masked_7;
-  assign \$152  = high_masked_8 + high_masked_9;
-  assign \$153  = high_masked_10 + high_masked_11;
-  assign \$154  = high_masked_12 + high_masked_13;
-  assign \$155  = high_masked_14 + high_masked_15;
-  assign \$156  = high_masked_16 + high_masked_17;
-  assign \$157  = high_masked_18 + high_masked_19;
-  assign \$158  = high_masked_20 + high_masked_21;
-  assign \$159  = high_masked_22 + high_masked_23;
-  assign \$160  = high_masked_24 + high_masked_25;
-  assign \$161  = high_masked_26 + high_masked_27;
-  assign \$162  = high_masked_28 + high_masked_29;
-  assign \$163  = high_masked_30 + high_masked_31;
-  assign \$164  = high_masked_32 + high_masked_33;
-  assign \$165  = high_masked_34 + high_masked_35;
-  assign \$166  = high_masked_36 + high_masked_37;
-  assign \$167  = high_masked_38 + high_masked_39;
-  assign \$168  = high_masked_40 + high_masked_41;
-  assign \$169  = high_masked_42 + high_masked_43;
-  assign \$170  = high_masked_44 + high_masked_45;
-  assign \$171  = high_masked_46 + high_masked_47;
-  assign \$172  = high_masked_48 + high_masked_49;
-  assign \$173  = high_masked_50 + high_masked_51;
-  assign \$174  = high_masked_52 + high_masked_53;
-  assign \$175  = high_masked_54 + high_masked_55;
-  assign \$176  = high_masked_56 + high_masked_57;
-  assign \$177  = high_masked_58 + high_masked_59;
-  assign \$178  = high_masked_60 + high_masked_61;
-  assign \$179  = high_masked_62 + high_masked_63;
-  assign \$180  = high_subsets_0_0_0 + high_subsets_0_0_1;
-  assign \$181  = high_subsets_0_1_0 + high_subsets_0_1_1;
-  assign \$182  = high_subsets_0_2_0 + high_subsets_0_2_1;
-  assign \$183  = high_subsets_0_3_0 + high_subsets_0_3_1;
-  assign \$184  = high_subsets_0_4_0 + high_subsets_0_4_1;
-  assign \$185  = high_subsets_0_5_0 + high_subsets_0_5_1;
-  assign \$186  = high_subsets_0_6_0 + high_subsets_0_6_1;
-  assign \$187  = high_subsets_0_7_0 + high_subsets_0_7_1;
-  assign \$188  = high_subsets_0_8_0 + high_subsets_0_8_1;
-  assign \$189  = high_subsets_0_9_0 + high_subsets_0_9_1;
-  assign \$190  = high_subsets_0_10_0 + high_subsets_0_10_1;
-  assign \$191  = high_subsets_0_11_0 + high_subsets_0_11_1;
-  assign \$192  = high_subsets_0_12_0 + high_subsets_0_12_1;
-  assign \$193  = high_subsets_0_13_0 + high_subsets_0_13_1;
-  assign \$194  = high_subsets_0_14_0 + high_subsets_0_14_1;
-  assign \$195  = high_subsets_0_15_0 + high_subsets_0_15_1;
-  assign \$197  = step[0] ? \$196  : 4'h8;
-  assign \$199  = step[1] ? \$198  : 4'h8;
-  assign \$201  = step[2] ? \$200  : 4'h8;
-  assign \$203  = step[3] ? \$202  : 4'h8;
-  assign \$205  = step[0] ? \$204  : 4'h8;
-  assign \$207  = step[1] ? \$206  : 4'h8;
-  assign \$209  = step[2] ? \$208  : 4'h8;
-  assign \$211  = step[3] ? \$210  : 4'h8;
-  assign \$213  = step[0] ? \$212  : 4'h8;
-  assign \$215  = step[1] ? \$214  : 4'h8;
-  assign \$217  = step[2] ? \$216  : 4'h8;
-  assign \$219  = step[3] ? \$218  : 4'h8;
-  assign \$221  = step[0] ? \$220  : 4'h8;
-  assign \$223  = step[1] ? \$222  : 4'h8;
-  assign \$225  = step[2] ? \$224  : 4'h8;
-  assign \$227  = step[3] ? \$226  : 4'h8;
-  assign \$229  = step[0] ? \$228  : 4'h8;
-  assign \$231  = step[1] ? \$230  : 4'h8;
-  assign \$233  = step[2] ? \$232  : 4'h8;
-  assign \$235  = step[3] ? \$234  : 4'h8;
-  assign \$237  = step[0] ? \$236  : 4'h8;
-  assign \$239  = step[1] ? \$238  : 4'h8;
-  assign \$241  = step[2] ? \$240  : 4'h8;
-  assign \$243  = step[3] ? \$242  : 4'h8;
-  assign \$245  = step[0] ? \$244  : 4'h8;
-  assign \$247  = step[1] ? \$246  : 4'h8;
-  assign \$249  = step[2] ? \$248  : 4'h8;
-  assign \$251  = step[3] ? \$250  : 4'h8;
-  assign \$253  = step[0] ? \$252  : 4'h8;
-  assign \$255  = step[1] ? \$254  : 4'h8;
-  assign \$257  = step[2] ? \$256  : 4'h8;
-  assign \$259  = step[3] ? \$258  : 4'h8;
-  assign \$261  = step[0] ? \$260  : 4'h8;
-  assign \$263  = step[1] ? \$262  : 4'h8;
-  assign \$265  = step[2] ? \$264  : 4'h8;
-  assign \$267  = step[3] ? \$266  : 4'h8;
-  assign \$269  = step[0] ? \$268  : 4'h8;
-  assign \$271  = step[1] ? \$270  : 4'h8;
-  assign \$273  = step[2] ? \$272  : 4'h8;
-  assign \$275  = step[3] ? \$274  : 4'h8;
-  assign \$277  = step[0] ? \$276  : 4'h8;
-  assign \$279  = step[1] ? \$278  : 4'h8;
-  assign \$281  = step[2] ? \$280  : 4'h8;
-  assign \$283  = step[3] ? \$282  : 4'h8;
-  assign \$285  = step[0] ? \$284  : 4'h8;
-  assign \$287  = step[1] ? \$286  : 4'h8;
-  assign \$289  = step[2] ? \$288  : 4'h8;
-  assign \$291  = step[3] ? \$290  : 4'h8;
-  assign \$293  = step[0] ? \$292  : 4'h8;
-  assign \$295  = step[1] ? \$294  : 4'h8;
-  assign \$297  = step[2] ? \$296  : 4'h8;
-  assign \$299  = step[3] ? \$298  : 4'h8;
-  assign \$301  = step[0] ? \$300  : 4'h8;
-  assign \$303  = step[1] ? \$302  : 4'h8;
-  assign \$305  = step[2] ? \$304  : 4'h8;
-  assign \$307  = step[3] ? \$306  : 4'h8;
-  assign \$309  = step[0] ? \$308  : 4'h8;
-  assign \$311  = step[1] ? \$310  : 4'h8;
-  assign \$313  = step[2] ? \$312  : 4'h8;
-  assign \$315  = step[3] ? \$314  : 4'h8;
-  assign \$317  = step[0] ? \$316  : 4'h8;
-  assign \$319  = step[1] ? \$318  : 4'h8;
-  assign \$321  = step[2] ? \$320  : 4'h8;
-  assign \$323  = step[3] ? \$322  : 4'h8;
-  assign \$324  = low_masked_0 + low_masked_1;
-  assign \$325  = low_masked_2 + low_masked_3;
-  assign \$326  = low_masked_4 + low_masked_5;
-  assign \$327  = low_masked_6 + low_masked_7;
-  assign \$328  = low_masked_8 + low_masked_9;
-  assign \$329  = low_masked_10 + low_masked_11;
-  assign \$330  = low_masked_12 + low_masked_13;
-  assign \$331  = low_masked_14 + low_masked_15;
-  assign \$332  = low_masked_16 + low_masked_17;
-  assign \$333  = low_masked_18 + low_masked_19;
-  assign \$334  = low_masked_20 + low_masked_21;
-  assign \$335  = low_masked_22 + low_masked_23;
-  assign \$336  = low_masked_24 + low_masked_25;
-  assign \$337  = low_masked_26 + low_masked_27;
-  assign \$338  = low_masked_28 + low_masked_29;
-  assign \$339  = low_masked_30 + low_masked_31;
-  assign \$340  = low_masked_32 + low_masked_33;
-  assign \$341  = low_masked_34 + low_masked_35;
-  assign \$342  = low_masked_36 + low_masked_37;
-  assign \$343  = low_masked_38 + low_masked_39;
-  assign \$344  = low_masked_40 + low_masked_41;
-  assign \$345  = low_masked_42 + low_masked_43;
-  assign \$346  = low_masked_44 + low_masked_45;
-  assign \$347  = low_masked_46 + low_masked_47;
-  assign \$348  = low_masked_48 + low_masked_49;
-  assign \$349  = low_masked_50 + low_masked_51;
-  assign \$350  = low_masked_52 + low_masked_53;
-  assign \$351  = low_masked_54 + low_masked_55;
-  assign \$352  = low_masked_56 + low_masked_57;
-  assign \$353  = low_masked_58 + low_masked_59;
-  assign \$354  = low_masked_60 + low_masked_61;
-  assign \$355  = low_masked_62 + low_masked_63;
-  assign \$356  = low_subsets_0_0_0 + low_subsets_0_0_1;
-  assign \$357  = low_subsets_0_1_0 + low_subsets_0_1_1;
-  assign \$358  = low_subsets_0_2_0 + low_subsets_0_2_1;
-  assign \$359  = low_subsets_0_3_0 + low_subsets_0_3_1;
-  assign \$360  = low_subsets_0_4_0 + low_subsets_0_4_1;
-  assign \$361  = low_subsets_0_5_0 + low_subsets_0_5_1;
-  assign \$362  = low_subsets_0_6_0 + low_subsets_0_6_1;
-  assign \$363  = low_subsets_0_7_0 + low_subsets_0_7_1;
-  assign \$364  = low_subsets_0_8_0 + low_subsets_0_8_1;
-  assign \$365  = low_subsets_0_9_0 + low_subsets_0_9_1;
-  assign \$366  = low_subsets_0_10_0 + low_subsets_0_10_1;
-  assign \$367  = low_subsets_0_11_0 + low_subsets_0_11_1;
-  assign \$368  = low_subsets_0_12_0 + low_subsets_0_12_1;
-  assign \$369  = low_subsets_0_13_0 + low_subsets_0_13_1;
-  assign \$370  = low_subsets_0_14_0 + low_subsets_0_14_1;
-  assign \$371  = low_subsets_0_15_0 + low_subsets_0_15_1;
-  assign \$372  = high_low_0_plane_0_entry_0 + high_low_0_plane_0_entry_1;
-  assign \$373  = high_low_0_plane_0_entry_2 + high_low_0_plane_0_entry_3;
-  assign \$374  = high_low_0_plane_0_entry_4 + high_low_0_plane_0_entry_5;
-  assign \$375  = high_low_0_plane_0_entry_6 + high_low_0_plane_0_entry_7;
-  assign \$376  = high_low_0_plane_0_entry_8 + high_low_0_plane_0_entry_9;
-  assign \$377  = high_low_0_plane_0_entry_10 + high_low_0_plane_0_entry_11;
-  assign \$378  = high_low_0_plane_0_entry_12 + high_low_0_plane_0_entry_13;
-  assign \$379  = high_low_0_plane_0_entry_14 + high_low_0_plane_0_entry_15;
-  assign \$380  = high_low_0_plane_1_entry_0 + high_low_0_plane_1_entry_1;
-  assign \$381  = high_low_0_plane_1_entry_2 + high_low_0_plane_1_entry_3;
-  assign \$382  = high_low_0_plane_1_entry_4 + high_low_0_plane_1_entry_5;
-  assign \$383  = high_low_0_plane_1_entry_6 + high_low_0_plane_1_entry_7;
-  assign \$384  = high_low_0_plane_1_entry_8 + high_low_0_plane_1_entry_9;
-  assign \$385  = high_low_0_plane_1_entry_10 + high_low_0_plane_1_entry_11;
-  assign \$386  = high_low_0_plane_1_entry_12 + high_low_0_plane_1_entry_13;
-  assign \$387  = high_low_0_plane_1_entry_14 + high_low_0_plane_1_entry_15;
-  assign \$388  = high_low_0_plane_2_entry_0 + high_low_0_plane_2_entry_1;
-  assign \$389  = high_low_0_plane_2_entry_2 + high_low_0_plane_2_entry_3;
-  assign \$390  = high_low_0_plane_2_entry_4 + high_low_0_plane_2_entry_5;
-  assign \$391  = high_low_0_plane_2_entry_6 + high_low_0_plane_2_entry_7;
-  assign \$392  = high_low_0_plane_2_entry_8 + high_low_0_plane_2_entry_9;
-  assign \$393  = high_low_0_plane_2_entry_10 + high_low_0_plane_2_entry_11;
-  assign \$394  = high_low_0_plane_2_entry_12 + high_low_0_plane_2_entry_13;
-  assign \$395  = high_low_0_plane_2_entry_14 + high_low_0_plane_2_entry_15;
-  assign \$396  = high_low_0_plane_3_entry_0 + high_low_0_plane_3_entry_1;
-  assign \$397  = high_low_0_plane_3_entry_2 + high_low_0_plane_3_entry_3;
-  assign \$398  = high_low_0_plane_3_entry_4 + high_low_0_plane_3_entry_5;
-  assign \$399  = high_low_0_plane_3_entry_6 + high_low_0_plane_3_entry_7;
-  assign \$400  = high_low_0_plane_3_entry_8 + high_low_0_plane_3_entry_9;
-  assign \$401  = high_low_0_plane_3_entry_10 + high_low_0_plane_3_entry_11;
-  assign \$402  = high_low_0_plane_3_entry_12 + high_low_0_plane_3_entry_13;
-  assign \$403  = high_low_0_plane_3_entry_14 + high_low_0_plane_3_entry_15;
-  assign \$404  = high_low_0_groups_0_0_0 + high_low_0_groups_0_0_1;
-  assign \$405  = high_low_0_groups_0_0_2 + high_low_0_groups_0_0_3;
-  assign \$406  = high_low_0_groups_0_0_4 + high_low_0_groups_0_0_5;
-  assign \$407  = high_low_0_groups_0_0_6 + high_low_0_groups_0_0_7;
-  assign \$408  = high_low_0_groups_0_1_0 + high_low_0_groups_0_1_1;
-  assign \$409  = high_low_0_groups_0_1_2 + high_low_0_groups_0_1_3;
-  assign \$410  = high_low_0_groups_0_1_4 + high_low_0_groups_0_1_5;
-  assign \$411  = high_low_0_groups_0_1_6 + high_low_0_groups_0_1_7;
-  assign \$412  = high_low_0_groups_0_2_0 + high_low_0_groups_0_2_1;
-  assign \$413  = high_low_0_groups_0_2_2 + high_low_0_groups_0_2_3;
-  assign \$414  = high_low_0_groups_0_2_4 + high_low_0_groups_0_2_5;
-  assign \$415  = high_low_0_groups_0_2_6 + high_low_0_groups_0_2_7;
-  assign \$416  = high_low_0_groups_0_3_0 + high_low_0_groups_0_3_1;
-  assign \$417  = high_low_0_groups_0_3_2 + high_low_0_groups_0_3_3;
-  assign \$418  = high_low_0_groups_0_3_4 + high_low_0_groups_0_3_5;
-  assign \$419  = high_low_0_groups_0_3_6 + high_low_0_groups_0_3_7;
-  assign \$420  = high_low_0_groups_1_0_0 + high_low_0_groups_1_0_1;
-  assign \$421  = high_low_0_groups_1_0_2 + high_low_0_groups_1_0_3;
-  assign \$422  = high_low_0_groups_1_1_0 + high_low_0_groups_1_1_1;
-  assign \$423  = high_low_0_groups_1_1_2 + high_low_0_groups_1_1_3;
-  assign \$424  = high_low_0_groups_1_2_0 + high_low_0_groups_1_2_1;
-  assign \$425  = high_low_0_groups_1_2_2 + high_low_0_groups_1_2_3;
-  assign \$426  = high_low_0_groups_1_3_0 + high_low_0_groups_1_3_1;
-  assign \$427  = high_low_0_groups_1_3_2 + high_low_0_groups_1_3_3;
-  assign \$428  = high_low_0_groups_2_0_0 + high_low_0_groups_2_0_1;
-  assign \$429  = high_low_0_groups_2_1_0 + high_low_0_groups_2_1_1;
-  assign \$430  = high_low_0_groups_2_2_0 + high_low_0_groups_2_2_1;
-  assign \$431  = high_low_0_groups_2_3_0 + high_low_0_groups_2_3_1;
-  assign \$432  = ~ high_low_0_groups_3_0_0[9];
-  assign \$433  = ~ high_low_0_groups_3_0_0[9];
-  assign \$435  = ~ high_low_0_groups_3_1_0[9];
-  assign \$436  = $signed(\$434 ) + $signed({ \$435 , high_low_0_groups_3_1_0[8:0] });
-  assign \$437  = ~ high_low_0_groups_3_2_0[9];
-  assign \$438  = ~ high_low_0_groups_3_2_0[9];
-  assign \$440  = ~ high_low_0_groups_3_3_0[9];
-  assign \$441  = $signed(\$439 ) - $signed({ \$440 , high_low_0_groups_3_3_0[8:0] });
-  assign \$443  = $signed(\$442 ) + $signed(high_low_0_planes_0_1);
-  assign \$444  = low_high_0_plane_0_entry_0 + low_high_0_plane_0_entry_1;
-  assign \$445  = low_high_0_plane_0_entry_2 + low_high_0_plane_0_entry_3;
-  assign \$446  = low_high_0_plane_0_entry_4 + low_high_0_plane_0_entry_5;
-  assign \$447  = low_high_0_plane_0_entry_6 + low_high_0_plane_0_entry_7;
-  assign \$448  = low_high_0_plane_0_entry_8 + low_high_0_plane_0_entry_9;
-  assign \$449  = low_high_0_plane_0_entry_10 + low_high_0_plane_0_entry_11;
-  assign \$450  = low_high_0_plane_0_entry_12 + low_high_0_plane_0_entry_13;
-  assign \$451  = low_high_0_plane_0_entry_14 + low_high_0_plane_0_entry_15;
-  assign \$452  = low_high_0_plane_1_entry_0 + low_high_0_plane_1_entry_1;
-  assign \$453  = low_high_0_plane_1_entry_2 + low_high_0_plane_1_entry_3;
-  assign \$454  = low_high_0_plane_1_entry_4 + low_high_0_plane_1_entry_5;
-  assign \$455  = low_high_0_plane_1_entry_6 + low_high_0_plane_1_entry_7;
-  assign \$456  = low_high_0_plane_1_entry_8 + low_high_0_plane_1_entry_9;
-  assign \$457  = low_high_0_plane_1_entry_10 + low_high_0_plane_1_entry_11;
+  assign \$3  = | left;
+  assign \$4  = ~ \$3 ;
+  assign i_query__ready = \$2  & \$4 ;
+  assign \$5  = \$signal$9  + i_query__ready;
+  assign \$6  = i_keys__valid & i_keys__payload[512];
+  assign \$7  = \$5  - \$6 ;
+  assign \$8  = waiting + written;
+  assign \$9  = o_prepared__valid & o_prepared__ready;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = ~ fill_place;
+  assign \$12  = o_prepared__valid & o_prepared__ready;
+  assign \$13  = ~ take_place;
+  assign \$14  = i_keys__valid & i_keys__payload[512];
+  assign \$15  = ~ read_place;
+  assign \$16  = \$signal$9  != 2'h2;
+  assign \$17  = i_query__valid & \$16 ;
+  assign \$18  = left - 1'h1;
+  assign \$19  = \$signal$9  != 2'h2;
+  assign \$20  = i_query__valid & \$19 ;
+  assign \$21  = ~ left;
+  assign \$22  = ~ left;
+  assign \$24  = \$22 [0] ? \$23  : 4'h8;
+  assign \$25  = ~ left;
+  assign \$27  = \$25 [1] ? \$26  : 4'h8;
+  assign \$28  = ~ left;
+  assign \$30  = \$28 [2] ? \$29  : 4'h8;
+  assign \$31  = ~ left;
+  assign \$33  = \$31 [3] ? \$32  : 4'h8;
+  assign \$34  = ~ left;
+  assign \$36  = \$34 [0] ? \$35  : 4'h8;
+  assign \$37  = ~ left;
+  assign \$39  = \$37 [1] ? \$38  : 4'h8;
+  assign \$40  = ~ left;
+  assign \$42  = \$40 [2] ? \$41  : 4'h8;
+  assign \$43  = ~ left;
+  assign \$45  = \$43 [3] ? \$44  : 4'h8;
+  assign \$46  = ~ left;
+  assign \$48  = \$46 [0] ? \$47  : 4'h8;
+  assign \$49  = ~ left;
+  assign \$51  = \$49 [1] ? \$50  : 4'h8;
+  assign \$52  = ~ left;
+  assign \$54  = \$52 [2] ? \$53  : 4'h8;
+  assign \$55  = ~ left;
+  assign \$57  = \$55 [3] ? \$56  : 4'h8;
+  assign \$58  = ~ left;
+  assign \$60  = \$58 [0] ? \$59  : 4'h8;
+  assign \$61  = ~ left;
+  assign \$63  = \$61 [1] ? \$62  : 4'h8;
+  assign \$64  = ~ left;
+  assign \$66  = \$64 [2] ? \$65  : 4'h8;
+  assign \$67  = ~ left;
+  assign \$69  = \$67 [3] ? \$68  : 4'h8;
+  assign \$70  = ~ left;
+  assign \$72  = \$70 [0] ? \$71  : 4'h8;
+  assign \$73  = ~ left;
+  assign \$75  = \$73 [1] ? \$74  : 4'h8;
+  assign \$76  = ~ left;
+  assign \$78  = \$76 [2] ? \$77  : 4'h8;
+  assign \$79  = ~ left;
+  assign \$81  = \$79 [3] ? \$80  : 4'h8;
+  assign \$82  = ~ left;
+  assign \$84  = \$82 [0] ? \$83  : 4'h8;
+  assign \$85  = ~ left;
+  assign \$87  = \$85 [1] ? \$86  : 4'h8;
+  assign \$88  = ~ left;
+  assign \$90  = \$88 [2] ? \$89  : 4'h8;
+  assign \$91  = ~ left;
+  assign \$93  = \$91 [3] ? \$92  : 4'h8;
+  assign \$94  = ~ left;
+  assign \$96  = \$94 [0] ? \$95  : 4'h8;
+  assign \$97  = ~ left;
+  assign \$99  = \$97 [1] ? \$98  : 4'h8;
+  assign \$100  = ~ left;
+  assign \$102  = \$100 [2] ? \$101  : 4'h8;
+  assign \$103  = ~ left;
+  assign \$105  = \$103 [3] ? \$104  : 4'h8;
+  assign \$106  = ~ left;
+  assign \$108  = \$106 [0] ? \$107  : 4'h8;
+  assign \$109  = ~ left;
+  assign \$111  = \$109 [1] ? \$110  : 4'h8;
+  assign \$112  = ~ left;
+  assign \$114  = \$112 [2] ? \$113  : 4'h8;
+  assign \$115  = ~ left;
+  assign \$117  = \$115 [3] ? \$116  : 4'h8;
+  assign \$118  = ~ left;
+  assign \$120  = \$118 [0] ? \$119  : 4'h8;
+  assign \$121  = ~ left;
+  assign \$123  = \$121 [1] ? \$122  : 4'h8;
+  assign \$124  = ~ left;
+  assign \$126  = \$124 [2] ? \$125  : 4'h8;
+  assign \$127  = ~ left;
+  assign \$129  = \$127 [3] ? \$128  : 4'h8;
+  assign \$130  = ~ left;
+  assign \$132  = \$130 [0] ? \$131  : 4'h8;
+  assign \$133  = ~ left;
+  assign \$135  = \$133 [1] ? \$134  : 4'h8;
+  assign \$136  = ~ left;
+  assign \$138  = \$136 [2] ? \$137  : 4'h8;
+  assign \$139  = ~ left;
+  assign \$141  = \$139 [3] ? \$140  : 4'h8;
+  assign \$142  = ~ left;
+  assign \$144  = \$142 [0] ? \$143  : 4'h8;
+  assign \$145  = ~ left;
+  assign \$147  = \$145 [1] ? \$146  : 4'h8;
+  assign \$148  = ~ left;
+  assign \$150  = \$148 [2] ? \$149  : 4'h8;
+  assign \$151  = ~ left;
+  assign \$153  = \$151 [3] ? \$152  : 4'h8;
+  assign \$154  = ~ left;
+  assign \$156  = \$154 [0] ? \$155  : 4'h8;
+  assign \$157  = ~ left;
+  assign \$159  = \$157 [1] ? \$158  : 4'h8;
+  assign \$160  = ~ left;
+  assign \$162  = \$160 [2] ? \$161  : 4'h8;
+  assign \$163  = ~ left;
+  assign \$165  = \$163 [3] ? \$164  : 4'h8;
+  assign \$166  = ~ left;
+  assign \$168  = \$166 [0] ? \$167  : 4'h8;
+  assign \$169  = ~ left;
+  assign \$171  = \$169 [1] ? \$170  : 4'h8;
+  assign \$172  = ~ left;
+  assign \$174  = \$172 [2] ? \$173  : 4'h8;
+  assign \$175  = ~ left;
+  assign \$177  = \$175 [3] ? \$176  : 4'h8;
+  assign \$178  = ~ left;
+  assign \$180  = \$178 [0] ? \$179  : 4'h8;
+  assign \$181  = ~ left;
+  assign \$183  = \$181 [1] ? \$182  : 4'h8;
+  assign \$184  = ~ left;
+  assign \$186  = \$184 [2] ? \$185  : 4'h8;
+  assign \$187  = ~ left;
+  assign \$189  = \$187 [3] ? \$188  : 4'h8;
+  assign \$190  = ~ left;
+  assign \$192  = \$190 [0] ? \$191  : 4'h8;
+  assign \$193  = ~ left;
+  assign \$195  = \$193 [1] ? \$194  : 4'h8;
+  assign \$196  = ~ left;
+  assign \$198  = \$196 [2] ? \$197  : 4'h8;
+  assign \$199  = ~ left;
+  assign \$201  = \$199 [3] ? \$200  : 4'h8;
+  assign \$202  = ~ left;
+  assign \$204  = \$202 [0] ? \$203  : 4'h8;
+  assign \$205  = ~ left;
+  assign \$207  = \$205 [1] ? \$206  : 4'h8;
+  assign \$208  = ~ left;
+  assign \$210  = \$208 [2] ? \$209  : 4'h8;
+  assign \$211  = ~ left;
+  assign \$213  = \$211 [3] ? \$212  : 4'h8;
+  assign \$214  = high_masked_0 + high_masked_1;
+  assign \$215  = high_masked_2 + high_masked_3;
+  assign \$216  = high_masked_4 + high_masked_5;
+  assign \$217  = high_masked_6 + high_masked_7;
+  assign \$218  = high_masked_8 + high_masked_9;
+  assign \$219  = high_masked_10 + high_masked_11;
+  assign \$220  = high_masked_12 + high_masked_13;
+  assign \$221  = high_masked_14 + high_masked_15;
+  assign \$222  = high_masked_16 + high_masked_17;
+  assign \$223  = high_masked_18 + high_masked_19;
+  assign \$224  = high_masked_20 + high_masked_21;
+  assign \$225  = high_masked_22 + high_masked_23;
+  assign \$226  = high_masked_24 + high_masked_25;
+  assign \$227  = high_masked_26 + high_masked_27;
+  assign \$228  = high_masked_28 + high_masked_29;
+  assign \$229  = high_masked_30 + high_masked_31;
+  assign \$230  = high_masked_32 + high_masked_33;
+  assign \$231  = high_masked_34 + high_masked_35;
+  assign \$232  = high_masked_36 + high_masked_37;
+  assign \$233  = high_masked_38 + high_masked_39;
+  assign \$234  = high_masked_40 + high_masked_41;
+  assign \$235  = high_masked_42 + high_masked_43;
+  assign \$236  = high_masked_44 + high_masked_45;
+  assign \$237  = high_masked_46 + high_masked_47;
+  assign \$238  = high_masked_48 + high_masked_49;
+  assign \$239  = high_masked_50 + high_masked_51;
+  assign \$240  = high_masked_52 + high_masked_53;
+  assign \$241  = high_masked_54 + high_masked_55;
+  assign \$242  = high_masked_56 + high_masked_57;
+  assign \$243  = high_masked_58 + high_masked_59;
+  assign \$244  = high_masked_60 + high_masked_61;
+  assign \$245  = high_masked_62 + high_masked_63;
+  assign \$246  = high_subsets_0_0_0 + high_subsets_0_0_1;
+  assign \$247  = high_subsets_0_1_0 + high_subsets_0_1_1;
+  assign \$248  = high_subsets_0_2_0 + high_subsets_0_2_1;
+  assign \$249  = high_subsets_0_3_0 + high_subsets_0_3_1;
+  assign \$250  = high_subsets_0_4_0 + high_subsets_0_4_1;
+  assign \$251  = high_subsets_0_5_0 + high_subsets_0_5_1;
+  assign \$252  = high_subsets_0_6_0 + high_subsets_0_6_1;
+  assign \$253  = high_subsets_0_7_0 + high_subsets_0_7_1;
+  assign \$254  = high_subsets_0_8_0 + high_subsets_0_8_1;
+  assign \$255  = high_subsets_0_9_0 + high_subsets_0_9_1;
+  assign \$256  = high_subsets_0_10_0 + high_subsets_0_10_1;
+  assign \$257  = high_subsets_0_11_0 + high_subsets_0_11_1;
+  assign \$258  = high_subsets_0_12_0 + high_subsets_0_12_1;
+  assign \$259  = high_subsets_0_13_0 + high_subsets_0_13_1;
+  assign \$260  = high_subsets_0_14_0 + high_subsets_0_14_1;
+  assign \$261  = high_subsets_0_15_0 + high_subsets_0_15_1;
+  assign \$262  = ~ left;
+  assign \$264  = \$262 [0] ? \$263  : 4'h8;
+  assign \$265  = ~ left;
+  assign \$267  = \$265 [1] ? \$266  : 4'h8;
+  assign \$268  = ~ left;
+  assign \$270  = \$268 [2] ? \$269  : 4'h8;
+  assign \$271  = ~ left;
+  assign \$273  = \$271 [3] ? \$272  : 4'h8;
+  assign \$274  = ~ left;
+  assign \$276  = \$274 [0] ? \$275  : 4'h8;
+  assign \$277  = ~ left;
+  assign \$279  = \$277 [1] ? \$278  : 4'h8;
+  assign \$280  = ~ left;
+  assign \$282  = \$280 [2] ? \$281  : 4'h8;
+  assign \$283  = ~ left;
+  assign \$285  = \$283 [3] ? \$284  : 4'h8;
+  assign \$286  = ~ left;
+  assign \$288  = \$286 [0] ? \$287  : 4'h8;
+  assign \$289  = ~ left;
+  assign \$291  = \$289 [1] ? \$290  : 4'h8;
+  assign \$292  = ~ left;
+  assign \$294  = \$292 [2] ? \$293  : 4'h8;
+  assign \$295  = ~ left;
+  assign \$297  = \$295 [3] ? \$296  : 4'h8;
+  assign \$298  = ~ left;
+  assign \$300  = \$298 [0] ? \$299  : 4'h8;
+  assign \$301  = ~ left;
+  assign \$303  = \$301 [1] ? \$302  : 4'h8;
+  assign \$304  = ~ left;
+  assign \$306  = \$304 [2] ? \$305  : 4'h8;
+  assign \$307  = ~ left;
+  assign \$309  = \$307 [3] ? \$308  : 4'h8;
+  assign \$310  = ~ left;
+  assign \$312  = \$310 [0] ? \$311  : 4'h8;
+  assign \$313  = ~ left;
+  assign \$315  = \$313 [1] ? \$314  : 4'h8;
+  assign \$316  = ~ left;
+  assign \$318  = \$316 [2] ? \$317  : 4'h8;
+  assign \$319  = ~ left;
+  assign \$321  = \$319 [3] ? \$320  : 4'h8;
+  assign \$322  = ~ left;
+  assign \$324  = \$322 [0] ? \$323  : 4'h8;
+  assign \$325  = ~ left;
+  assign \$327  = \$325 [1] ? \$326  : 4'h8;
+  assign \$328  = ~ left;
+  assign \$330  = \$328 [2] ? \$329  : 4'h8;
   assign \$auto$rtlil.cc:2739:Not$2  = ~ i_query__payload[3];
   assign \$auto$rtlil.cc:2739:Not$102  = ~ i_query__payload[203];
   assign \$auto$rtlil.cc:2739:Not$104  = ~ i_query__payload[207];
@@ -28472,195 +29201,174 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \$auto$rtlil.cc:2739:Not$98  = ~ i_query__payload[195];
   assign \$auto$rtlil.cc:2739:Not$100  = ~ i_query__payload[199];
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$516  = \$6 [1:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$646  = \$7 [1:0];
     if (rst) begin
-      \$516  = 2'h0;
+      \$646  = 2'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$517  = \$9 [1:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$647  = \$10 [1:0];
     if (rst) begin
-      \$517  = 2'h0;
+      \$647  = 2'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$518  = fill_place;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$648  = fill_place;
     if (i_query__ready) begin
-      \$518  = \$10 ;
+      \$648  = \$11 ;
     end
     if (rst) begin
-      \$518  = 1'h0;
+      \$648  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$519  = tag_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$649  = tag_1;
     if (i_query__ready) begin
       if (fill_place) begin
-        \$519  = i_query__payload[512];
+        \$649  = i_query__payload[512];
       end
     end
     if (rst) begin
-      \$519  = 1'h0;
+      \$649  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$520  = tag_0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$650  = tag_0;
     if (i_query__ready) begin
       (* full_case = 32'd1 *)
       if (fill_place) begin
       end else begin
-        \$520  = i_query__payload[512];
+        \$650  = i_query__payload[512];
       end
     end
     if (rst) begin
-      \$520  = 1'h0;
+      \$650  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$521  = take_place;
-    if (\$11 ) begin
-      \$521  = \$12 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$651  = take_place;
+    if (\$12 ) begin
+      \$651  = \$13 ;
     end
     if (rst) begin
-      \$521  = 1'h0;
+      \$651  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$522  = read_place;
-    if (\$13 ) begin
-      \$522  = \$14 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$652  = read_place;
+    if (\$14 ) begin
+      \$652  = \$15 ;
     end
     if (rst) begin
-      \$522  = 1'h0;
+      \$652  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$523  = step;
-    if (\$16 ) begin
-      \$523  = \$17 [3:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$653  = left;
+    if (\$17 ) begin
+      \$653  = \$18 [3:0];
     end
     if (rst) begin
-      \$523  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$524  = i_query__ready;
-    if (rst) begin
-      \$524  = 1'h0;
+      \$653  = 4'hf;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$525  = written_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$654  = i_query__ready;
     if (rst) begin
-      \$525  = 1'h0;
+      \$654  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$526  = written_2;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$655  = written_1;
     if (rst) begin
-      \$526  = 1'h0;
+      \$655  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$527  = \$19 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$656  = written_2;
     if (rst) begin
-      \$527  = 1'h0;
+      \$656  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$528  = write_enable_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$657  = \$20 ;
     if (rst) begin
-      \$528  = 1'h0;
+      \$657  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$529  = write_enable_2;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$658  = write_enable_1;
     if (rst) begin
-      \$529  = 1'h0;
+      \$658  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$530  = { fill_place, step };
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$659  = write_enable_2;
     if (rst) begin
-      \$530  = 5'h00;
+      \$659  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$531  = write_address_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$660  = i_keys__valid;
     if (rst) begin
-      \$531  = 5'h00;
+      \$660  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$532  = write_address_2;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$661  = valid_1;
     if (rst) begin
-      \$532  = 5'h00;
+      \$661  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$533  = i_keys__valid;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$662  = valid_2;
     if (rst) begin
-      \$533  = 1'h0;
+      \$662  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$534  = valid_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$663  = valid_3;
     if (rst) begin
-      \$534  = 1'h0;
+      \$663  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$535  = valid_2;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$664  = valid_4;
     if (rst) begin
-      \$535  = 1'h0;
+      \$664  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$536  = valid_3;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$665  = valid_5;
     if (rst) begin
-      \$536  = 1'h0;
+      \$665  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$537  = valid_4;
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$666  = valid_6;
     if (rst) begin
-      \$537  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$538  = valid_5;
-    if (rst) begin
-      \$538  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$539  = valid_6;
-    if (rst) begin
-      \$539  = 1'h0;
+      \$666  = 1'h0;
     end
   end
   assign \$signal  = i_query__ready;
@@ -29292,276 +30000,281 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \i_query__payload.tag  = i_query__payload[512];
   assign o__payload[27:14] = low_high_0_planes_1_0[13:0];
   assign o__payload[13:0] = high_low_0_planes_1_0[13:0];
-  assign \$20 [2:0] = i_query__payload[2:0];
-  assign \$20 [3] = \$auto$rtlil.cc:2739:Not$2 ;
-  assign \$22 [2:0] = i_query__payload[6:4];
-  assign \$22 [3] = \$auto$rtlil.cc:2739:Not$4 ;
-  assign \$24 [2:0] = i_query__payload[10:8];
-  assign \$24 [3] = \$auto$rtlil.cc:2739:Not$6 ;
-  assign \$26 [2:0] = i_query__payload[14:12];
-  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$8 ;
-  assign \$28 [2:0] = i_query__payload[18:16];
-  assign \$28 [3] = \$auto$rtlil.cc:2739:Not$10 ;
-  assign \$30 [2:0] = i_query__payload[22:20];
-  assign \$30 [3] = \$auto$rtlil.cc:2739:Not$12 ;
-  assign \$32 [2:0] = i_query__payload[26:24];
-  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$14 ;
-  assign \$34 [2:0] = i_query__payload[30:28];
-  assign \$34 [3] = \$auto$rtlil.cc:2739:Not$16 ;
-  assign \$36 [2:0] = i_query__payload[34:32];
-  assign \$36 [3] = \$auto$rtlil.cc:2739:Not$18 ;
-  assign \$38 [2:0] = i_query__payload[38:36];
-  assign \$38 [3] = \$auto$rtlil.cc:2739:Not$20 ;
-  assign \$40 [2:0] = i_query__payload[42:40];
-  assign \$40 [3] = \$auto$rtlil.cc:2739:Not$22 ;
-  assign \$42 [2:0] = i_query__payload[46:44];
-  assign \$42 [3] = \$auto$rtlil.cc:2739:Not$24 ;
-  assign \$44 [2:0] = i_query__payload[50:48];
-  assign \$44 [3] = \$auto$rtlil.cc:2739:Not$26 ;
-  assign \$46 [2:0] = i_query__payload[54:52];
-  assign \$46 [3] = \$auto$rtlil.cc:2739:Not$28 ;
-  assign \$48 [2:0] = i_query__payload[58:56];
-  assign \$48 [3] = \$auto$rtlil.cc:2739:Not$30 ;
-  assign \$50 [2:0] = i_query__payload[62:60];
-  assign \$50 [3] = \$auto$rtlil.cc:2739:Not$32 ;
-  assign \$52 [2:0] = i_query__payload[66:64];
-  assign \$52 [3] = \$auto$rtlil.cc:2739:Not$34 ;
-  assign \$54 [2:0] = i_query__payload[70:68];
-  assign \$54 [3] = \$auto$rtlil.cc:2739:Not$36 ;
-  assign \$56 [2:0] = i_query__payload[74:72];
-  assign \$56 [3] = \$auto$rtlil.cc:2739:Not$38 ;
-  assign \$58 [2:0] = i_query__payload[78:76];
-  assign \$58 [3] = \$auto$rtlil.cc:2739:Not$40 ;
-  assign \$60 [2:0] = i_query__payload[82:80];
-  assign \$60 [3] = \$auto$rtlil.cc:2739:Not$42 ;
-  assign \$62 [2:0] = i_query__payload[86:84];
-  assign \$62 [3] = \$auto$rtlil.cc:2739:Not$44 ;
-  assign \$64 [2:0] = i_query__payload[90:88];
-  assign \$64 [3] = \$auto$rtlil.cc:2739:Not$46 ;
-  assign \$66 [2:0] = i_query__payload[94:92];
-  assign \$66 [3] = \$auto$rtlil.cc:2739:Not$48 ;
-  assign \$68 [2:0] = i_query__payload[98:96];
-  assign \$68 [3] = \$auto$rtlil.cc:2739:Not$50 ;
-  assign \$70 [2:0] = i_query__payload[102:100];
-  assign \$70 [3] = \$auto$rtlil.cc:2739:Not$52 ;
-  assign \$72 [2:0] = i_query__payload[106:104];
-  assign \$72 [3] = \$auto$rtlil.cc:2739:Not$54 ;
-  assign \$74 [2:0] = i_query__payload[110:108];
-  assign \$74 [3] = \$auto$rtlil.cc:2739:Not$56 ;
-  assign \$76 [2:0] = i_query__payload[114:112];
-  assign \$76 [3] = \$auto$rtlil.cc:2739:Not$58 ;
-  assign \$78 [2:0] = i_query__payload[118:116];
-  assign \$78 [3] = \$auto$rtlil.cc:2739:Not$60 ;
-  assign \$80 [2:0] = i_query__payload[122:120];
-  assign \$80 [3] = \$auto$rtlil.cc:2739:Not$62 ;
-  assign \$82 [2:0] = i_query__payload[126:124];
-  assign \$82 [3] = \$auto$rtlil.cc:2739:Not$64 ;
-  assign \$84 [2:0] = i_query__payload[130:128];
-  assign \$84 [3] = \$auto$rtlil.cc:2739:Not$66 ;
-  assign \$86 [2:0] = i_query__payload[134:132];
-  assign \$86 [3] = \$auto$rtlil.cc:2739:Not$68 ;
-  assign \$88 [2:0] = i_query__payload[138:136];
-  assign \$88 [3] = \$auto$rtlil.cc:2739:Not$70 ;
-  assign \$90 [2:0] = i_query__payload[142:140];
-  assign \$90 [3] = \$auto$rtlil.cc:2739:Not$72 ;
-  assign \$92 [2:0] = i_query__payload[146:144];
-  assign \$92 [3] = \$auto$rtlil.cc:2739:Not$74 ;
-  assign \$94 [2:0] = i_query__payload[150:148];
-  assign \$94 [3] = \$auto$rtlil.cc:2739:Not$76 ;
-  assign \$96 [2:0] = i_query__payload[154:152];
-  assign \$96 [3] = \$auto$rtlil.cc:2739:Not$78 ;
-  assign \$98 [2:0] = i_query__payload[158:156];
-  assign \$98 [3] = \$auto$rtlil.cc:2739:Not$80 ;
-  assign \$100 [2:0] = i_query__payload[162:160];
-  assign \$100 [3] = \$auto$rtlil.cc:2739:Not$82 ;
-  assign \$102 [2:0] = i_query__payload[166:164];
-  assign \$102 [3] = \$auto$rtlil.cc:2739:Not$84 ;
-  assign \$104 [2:0] = i_query__payload[170:168];
-  assign \$104 [3] = \$auto$rtlil.cc:2739:Not$86 ;
-  assign \$106 [2:0] = i_query__payload[174:172];
-  assign \$106 [3] = \$auto$rtlil.cc:2739:Not$88 ;
-  assign \$108 [2:0] = i_query__payload[178:176];
-  assign \$108 [3] = \$auto$rtlil.cc:2739:Not$90 ;
-  assign \$110 [2:0] = i_query__payload[182:180];
-  assign \$110 [3] = \$auto$rtlil.cc:2739:Not$92 ;
-  assign \$112 [2:0] = i_query__payload[186:184];
-  assign \$112 [3] = \$auto$rtlil.cc:2739:Not$94 ;
-  assign \$114 [2:0] = i_query__payload[190:188];
-  assign \$114 [3] = \$auto$rtlil.cc:2739:Not$96 ;
-  assign \$116 [2:0] = i_query__payload[194:192];
-  assign \$116 [3] = \$auto$rtlil.cc:2739:Not$98 ;
-  assign \$118 [2:0] = i_query__payload[198:196];
-  assign \$118 [3] = \$auto$rtlil.cc:2739:Not$100 ;
-  assign \$120 [2:0] = i_query__payload[202:200];
-  assign \$120 [3] = \$auto$rtlil.cc:2739:Not$102 ;
-  assign \$122 [2:0] = i_query__payload[206:204];
-  assign \$122 [3] = \$auto$rtlil.cc:2739:Not$104 ;
-  assign \$124 [2:0] = i_query__payload[210:208];
-  assign \$124 [3] = \$auto$rtlil.cc:2739:Not$106 ;
-  assign \$126 [2:0] = i_query__payload[214:212];
-  assign \$126 [3] = \$auto$rtlil.cc:2739:Not$108 ;
-  assign \$128 [2:0] = i_query__payload[218:216];
-  assign \$128 [3] = \$auto$rtlil.cc:2739:Not$110 ;
-  assign \$130 [2:0] = i_query__payload[222:220];
-  assign \$130 [3] = \$auto$rtlil.cc:2739:Not$112 ;
-  assign \$132 [2:0] = i_query__payload[226:224];
-  assign \$132 [3] = \$auto$rtlil.cc:2739:Not$114 ;
-  assign \$134 [2:0] = i_query__payload[230:228];
-  assign \$134 [3] = \$auto$rtlil.cc:2739:Not$116 ;
-  assign \$136 [2:0] = i_query__payload[234:232];
-  assign \$136 [3] = \$auto$rtlil.cc:2739:Not$118 ;
-  assign \$138 [2:0] = i_query__payload[238:236];
-  assign \$138 [3] = \$auto$rtlil.cc:2739:Not$120 ;
-  assign \$140 [2:0] = i_query__payload[242:240];
-  assign \$140 [3] = \$auto$rtlil.cc:2739:Not$122 ;
-  assign \$142 [2:0] = i_query__payload[246:244];
-  assign \$142 [3] = \$auto$rtlil.cc:2739:Not$124 ;
-  assign \$144 [2:0] = i_query__payload[250:248];
-  assign \$144 [3] = \$auto$rtlil.cc:2739:Not$126 ;
-  assign \$146 [2:0] = i_query__payload[254:252];
-  assign \$146 [3] = \$auto$rtlil.cc:2739:Not$128 ;
-  assign \$196 [2:0] = i_query__payload[258:256];
-  assign \$196 [3] = \$auto$rtlil.cc:2739:Not$130 ;
-  assign \$198 [2:0] = i_query__payload[262:260];
-  assign \$198 [3] = \$auto$rtlil.cc:2739:Not$132 ;
-  assign \$200 [2:0] = i_query__payload[266:264];
-  assign \$200 [3] = \$auto$rtlil.cc:2739:Not$134 ;
-  assign \$202 [2:0] = i_query__payload[270:268];
-  assign \$202 [3] = \$auto$rtlil.cc:2739:Not$136 ;
-  assign \$204 [2:0] = i_query__payload[274:272];
-  assign \$204 [3] = \$auto$rtlil.cc:2739:Not$138 ;
-  assign \$206 [2:0] = i_query__payload[278:276];
-  assign \$206 [3] = \$auto$rtlil.cc:2739:Not$140 ;
-  assign \$208 [2:0] = i_query__payload[282:280];
-  assign \$208 [3] = \$auto$rtlil.cc:2739:Not$142 ;
-  assign \$210 [2:0] = i_query__payload[286:284];
-  assign \$210 [3] = \$auto$rtlil.cc:2739:Not$144 ;
-  assign \$212 [2:0] = i_query__payload[290:288];
-  assign \$212 [3] = \$auto$rtlil.cc:2739:Not$146 ;
-  assign \$214 [2:0] = i_query__payload[294:292];
-  assign \$214 [3] = \$auto$rtlil.cc:2739:Not$148 ;
-  assign \$216 [2:0] = i_query__payload[298:296];
-  assign \$216 [3] = \$auto$rtlil.cc:2739:Not$150 ;
-  assign \$218 [2:0] = i_query__payload[302:300];
-  assign \$218 [3] = \$auto$rtlil.cc:2739:Not$152 ;
-  assign \$220 [2:0] = i_query__payload[306:304];
-  assign \$220 [3] = \$auto$rtlil.cc:2739:Not$154 ;
-  assign \$222 [2:0] = i_query__payload[310:308];
-  assign \$222 [3] = \$auto$rtlil.cc:2739:Not$156 ;
-  assign \$224 [2:0] = i_query__payload[314:312];
-  assign \$224 [3] = \$auto$rtlil.cc:2739:Not$158 ;
-  assign \$226 [2:0] = i_query__payload[318:316];
-  assign \$226 [3] = \$auto$rtlil.cc:2739:Not$160 ;
-  assign \$228 [2:0] = i_query__payload[322:320];
-  assign \$228 [3] = \$auto$rtlil.cc:2739:Not$162 ;
-  assign \$230 [2:0] = i_query__payload[326:324];
-  assign \$230 [3] = \$auto$rtlil.cc:2739:Not$164 ;
-  assign \$232 [2:0] = i_query__payload[330:328];
-  assign \$232 [3] = \$auto$rtlil.cc:2739:Not$166 ;
-  assign \$234 [2:0] = i_query__payload[334:332];
-  assign \$234 [3] = \$auto$rtlil.cc:2739:Not$168 ;
-  assign \$236 [2:0] = i_query__payload[338:336];
-  assign \$236 [3] = \$auto$rtlil.cc:2739:Not$170 ;
-  assign \$238 [2:0] = i_query__payload[342:340];
-  assign \$238 [3] = \$auto$rtlil.cc:2739:Not$172 ;
-  assign \$240 [2:0] = i_query__payload[346:344];
-  assign \$240 [3] = \$auto$rtlil.cc:2739:Not$174 ;
-  assign \$242 [2:0] = i_query__payload[350:348];
-  assign \$242 [3] = \$auto$rtlil.cc:2739:Not$176 ;
-  assign \$244 [2:0] = i_query__payload[354:352];
-  assign \$244 [3] = \$auto$rtlil.cc:2739:Not$178 ;
-  assign \$246 [2:0] = i_query__payload[358:356];
-  assign \$246 [3] = \$auto$rtlil.cc:2739:Not$180 ;
-  assign \$248 [2:0] = i_query__payload[362:360];
-  assign \$248 [3] = \$auto$rtlil.cc:2739:Not$182 ;
-  assign \$250 [2:0] = i_query__payload[366:364];
-  assign \$250 [3] = \$auto$rtlil.cc:2739:Not$184 ;
-  assign \$252 [2:0] = i_query__payload[370:368];
-  assign \$252 [3] = \$auto$rtlil.cc:2739:Not$186 ;
-  assign \$254 [2:0] = i_query__payload[374:372];
-  assign \$254 [3] = \$auto$rtlil.cc:2739:Not$188 ;
-  assign \$256 [2:0] = i_query__payload[378:376];
-  assign \$256 [3] = \$auto$rtlil.cc:2739:Not$190 ;
-  assign \$258 [2:0] = i_query__payload[382:380];
-  assign \$258 [3] = \$auto$rtlil.cc:2739:Not$192 ;
-  assign \$260 [2:0] = i_query__payload[386:384];
-  assign \$260 [3] = \$auto$rtlil.cc:2739:Not$194 ;
-  assign \$262 [2:0] = i_query__payload[390:388];
-  assign \$262 [3] = \$auto$rtlil.cc:2739:Not$196 ;
-  assign \$264 [2:0] = i_query__payload[394:392];
-  assign \$264 [3] = \$auto$rtlil.cc:2739:Not$198 ;
-  assign \$266 [2:0] = i_query__payload[398:396];
-  assign \$266 [3] = \$auto$rtlil.cc:2739:Not$200 ;
-  assign \$268 [2:0] = i_query__payload[402:400];
-  assign \$268 [3] = \$auto$rtlil.cc:2739:Not$202 ;
-  assign \$270 [2:0] = i_query__payload[406:404];
-  assign \$270 [3] = \$auto$rtlil.cc:2739:Not$204 ;
-  assign \$272 [2:0] = i_query__payload[410:408];
-  assign \$272 [3] = \$auto$rtlil.cc:2739:Not$206 ;
-  assign \$274 [2:0] = i_query__payload[414:412];
-  assign \$274 [3] = \$auto$rtlil.cc:2739:Not$208 ;
-  assign \$276 [2:0] = i_query__payload[418:416];
-  assign \$276 [3] = \$auto$rtlil.cc:2739:Not$210 ;
-  assign \$278 [2:0] = i_query__payload[422:420];
-  assign \$278 [3] = \$auto$rtlil.cc:2739:Not$212 ;
-  assign \$280 [2:0] = i_query__payload[426:424];
-  assign \$280 [3] = \$auto$rtlil.cc:2739:Not$214 ;
-  assign \$282 [2:0] = i_query__payload[430:428];
-  assign \$282 [3] = \$auto$rtlil.cc:2739:Not$216 ;
-  assign \$284 [2:0] = i_query__payload[434:432];
-  assign \$284 [3] = \$auto$rtlil.cc:2739:Not$218 ;
-  assign \$286 [2:0] = i_query__payload[438:436];
-  assign \$286 [3] = \$auto$rtlil.cc:2739:Not$220 ;
-  assign \$288 [2:0] = i_query__payload[442:440];
-  assign \$288 [3] = \$auto$rtlil.cc:2739:Not$222 ;
-  assign \$290 [2:0] = i_query__payload[446:444];
-  assign \$290 [3] = \$auto$rtlil.cc:2739:Not$224 ;
-  assign \$292 [2:0] = i_query__payload[450:448];
-  assign \$292 [3] = \$auto$rtlil.cc:2739:Not$226 ;
-  assign \$294 [2:0] = i_query__payload[454:452];
-  assign \$294 [3] = \$auto$rtlil.cc:2739:Not$228 ;
-  assign \$296 [2:0] = i_query__payload[458:456];
-  assign \$296 [3] = \$auto$rtlil.cc:2739:Not$230 ;
-  assign \$298 [2:0] = i_query__payload[462:460];
-  assign \$298 [3] = \$auto$rtlil.cc:2739:Not$232 ;
-  assign \$300 [2:0] = i_query__payload[466:464];
-  assign \$300 [3] = \$auto$rtlil.cc:2739:Not$234 ;
-  assign \$302 [2:0] = i_query__payload[470:468];
-  assign \$302 [3] = \$auto$rtlil.cc:2739:Not$236 ;
-  assign \$304 [2:0] = i_query__payload[474:472];
-  assign \$304 [3] = \$auto$rtlil.cc:2739:Not$238 ;
-  assign \$306 [2:0] = i_query__payload[478:476];
-  assign \$306 [3] = \$auto$rtlil.cc:2739:Not$240 ;
-  assign \$308 [2:0] = i_query__payload[482:480];
-  assign \$308 [3] = \$auto$rtlil.cc:2739:Not$242 ;
-  assign \$310 [2:0] = i_query__payload[486:484];
-  assign \$310 [3] = \$auto$rtlil.cc:2739:Not$244 ;
-  assign \$312 [2:0] = i_query__payload[490:488];
-  assign \$312 [3] = \$auto$rtlil.cc:2739:Not$246 ;
-  assign \$314 [2:0] = i_query__payload[494:492];
-  assign \$314 [3] = \$auto$rtlil.cc:2739:Not$248 ;
-  assign \$316 [2:0] = i_query__payload[498:496];
-  assign \$316 [3] = \$auto$rtlil.cc:2739:Not$250 ;
-  assign \$318 [2:0] = i_query__payload[502:500];
-  assign \$318 [3] = \$auto$rtlil.cc:2739:Not$252 ;
-  assign \$320 [2:0] = i_query__payload[506:504];
-  assign \$320 [3] = \$auto$rtlil.cc:2739:Not$254 ;
-  assign \$322 [2:0] = i_query__payload[510:508];
-  assign \$322 [3] = \$auto$rtlil.cc:2739:Not$256 ;
-  assign \$434  = { \$433 , \$433 , high_low_0_groups_3_0_0[8:1] };
-  assign \$439  = { \$438 , \$438 , high_low_0_groups_3_2_0[8:1] };
-  assign \$442  = { high_low_0_planes_0_0[11], high_low_0_planes_0_0[11], high_low_0_planes_0_0[11:2] };
-  assign \$506  = { \$505 , \$505 , low_high_0_groups_3_0_0[8:1] };
-  assign \$511  = { \$510 , \$510 , low_high_0_groups_3_2_0[8:1] };
-  assign \$514  = { low_high_0_planes_0_0[11], low_high_0_planes_0_0[11], low_high_0_planes_0_0[11:2] };
+  assign \$23 [2:0] = i_query__payload[2:0];
+  assign \$23 [3] = \$auto$rtlil.cc:2739:Not$2 ;
+  assign \$26 [2:0] = i_query__payload[6:4];
+  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$4 ;
+  assign \$29 [2:0] = i_query__payload[10:8];
+  assign \$29 [3] = \$auto$rtlil.cc:2739:Not$6 ;
+  assign \$32 [2:0] = i_query__payload[14:12];
+  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$8 ;
+  assign \$35 [2:0] = i_query__payload[18:16];
+  assign \$35 [3] = \$auto$rtlil.cc:2739:Not$10 ;
+  assign \$38 [2:0] = i_query__payload[22:20];
+  assign \$38 [3] = \$auto$rtlil.cc:2739:Not$12 ;
+  assign \$41 [2:0] = i_query__payload[26:24];
+  assign \$41 [3] = \$auto$rtlil.cc:2739:Not$14 ;
+  assign \$44 [2:0] = i_query__payload[30:28];
+  assign \$44 [3] = \$auto$rtlil.cc:2739:Not$16 ;
+  assign \$47 [2:0] = i_query__payload[34:32];
+  assign \$47 [3] = \$auto$rtlil.cc:2739:Not$18 ;
+  assign \$50 [2:0] = i_query__payload[38:36];
+  assign \$50 [3] = \$auto$rtlil.cc:2739:Not$20 ;
+  assign \$53 [2:0] = i_query__payload[42:40];
+  assign \$53 [3] = \$auto$rtlil.cc:2739:Not$22 ;
+  assign \$56 [2:0] = i_query__payload[46:44];
+  assign \$56 [3] = \$auto$rtlil.cc:2739:Not$24 ;
+  assign \$59 [2:0] = i_query__payload[50:48];
+  assign \$59 [3] = \$auto$rtlil.cc:2739:Not$26 ;
+  assign \$62 [2:0] = i_query__payload[54:52];
+  assign \$62 [3] = \$auto$rtlil.cc:2739:Not$28 ;
+  assign \$65 [2:0] = i_query__payload[58:56];
+  assign \$65 [3] = \$auto$rtlil.cc:2739:Not$30 ;
+  assign \$68 [2:0] = i_query__payload[62:60];
+  assign \$68 [3] = \$auto$rtlil.cc:2739:Not$32 ;
+  assign \$71 [2:0] = i_query__payload[66:64];
+  assign \$71 [3] = \$auto$rtlil.cc:2739:Not$34 ;
+  assign \$74 [2:0] = i_query__payload[70:68];
+  assign \$74 [3] = \$auto$rtlil.cc:2739:Not$36 ;
+  assign \$77 [2:0] = i_query__payload[74:72];
+  assign \$77 [3] = \$auto$rtlil.cc:2739:Not$38 ;
+  assign \$80 [2:0] = i_query__payload[78:76];
+  assign \$80 [3] = \$auto$rtlil.cc:2739:Not$40 ;
+  assign \$83 [2:0] = i_query__payload[82:80];
+  assign \$83 [3] = \$auto$rtlil.cc:2739:Not$42 ;
+  assign \$86 [2:0] = i_query__payload[86:84];
+  assign \$86 [3] = \$auto$rtlil.cc:2739:Not$44 ;
+  assign \$89 [2:0] = i_query__payload[90:88];
+  assign \$89 [3] = \$auto$rtlil.cc:2739:Not$46 ;
+  assign \$92 [2:0] = i_query__payload[94:92];
+  assign \$92 [3] = \$auto$rtlil.cc:2739:Not$48 ;
+  assign \$95 [2:0] = i_query__payload[98:96];
+  assign \$95 [3] = \$auto$rtlil.cc:2739:Not$50 ;
+  assign \$98 [2:0] = i_query__payload[102:100];
+  assign \$98 [3] = \$auto$rtlil.cc:2739:Not$52 ;
+  assign \$101 [2:0] = i_query__payload[106:104];
+  assign \$101 [3] = \$auto$rtlil.cc:2739:Not$54 ;
+  assign \$104 [2:0] = i_query__payload[110:108];
+  assign \$104 [3] = \$auto$rtlil.cc:2739:Not$56 ;
+  assign \$107 [2:0] = i_query__payload[114:112];
+  assign \$107 [3] = \$auto$rtlil.cc:2739:Not$58 ;
+  assign \$110 [2:0] = i_query__payload[118:116];
+  assign \$110 [3] = \$auto$rtlil.cc:2739:Not$60 ;
+  assign \$113 [2:0] = i_query__payload[122:120];
+  assign \$113 [3] = \$auto$rtlil.cc:2739:Not$62 ;
+  assign \$116 [2:0] = i_query__payload[126:124];
+  assign \$116 [3] = \$auto$rtlil.cc:2739:Not$64 ;
+  assign \$119 [2:0] = i_query__payload[130:128];
+  assign \$119 [3] = \$auto$rtlil.cc:2739:Not$66 ;
+  assign \$122 [2:0] = i_query__payload[134:132];
+  assign \$122 [3] = \$auto$rtlil.cc:2739:Not$68 ;
+  assign \$125 [2:0] = i_query__payload[138:136];
+  assign \$125 [3] = \$auto$rtlil.cc:2739:Not$70 ;
+  assign \$128 [2:0] = i_query__payload[142:140];
+  assign \$128 [3] = \$auto$rtlil.cc:2739:Not$72 ;
+  assign \$131 [2:0] = i_query__payload[146:144];
+  assign \$131 [3] = \$auto$rtlil.cc:2739:Not$74 ;
+  assign \$134 [2:0] = i_query__payload[150:148];
+  assign \$134 [3] = \$auto$rtlil.cc:2739:Not$76 ;
+  assign \$137 [2:0] = i_query__payload[154:152];
+  assign \$137 [3] = \$auto$rtlil.cc:2739:Not$78 ;
+  assign \$140 [2:0] = i_query__payload[158:156];
+  assign \$140 [3] = \$auto$rtlil.cc:2739:Not$80 ;
+  assign \$143 [2:0] = i_query__payload[162:160];
+  assign \$143 [3] = \$auto$rtlil.cc:2739:Not$82 ;
+  assign \$146 [2:0] = i_query__payload[166:164];
+  assign \$146 [3] = \$auto$rtlil.cc:2739:Not$84 ;
+  assign \$149 [2:0] = i_query__payload[170:168];
+  assign \$149 [3] = \$auto$rtlil.cc:2739:Not$86 ;
+  assign \$152 [2:0] = i_query__payload[174:172];
+  assign \$152 [3] = \$auto$rtlil.cc:2739:Not$88 ;
+  assign \$155 [2:0] = i_query__payload[178:176];
+  assign \$155 [3] = \$auto$rtlil.cc:2739:Not$90 ;
+  assign \$158 [2:0] = i_query__payload[182:180];
+  assign \$158 [3] = \$auto$rtlil.cc:2739:Not$92 ;
+  assign \$161 [2:0] = i_query__payload[186:184];
+  assign \$161 [3] = \$auto$rtlil.cc:2739:Not$94 ;
+  assign \$164 [2:0] = i_query__payload[190:188];
+  assign \$164 [3] = \$auto$rtlil.cc:2739:Not$96 ;
+  assign \$167 [2:0] = i_query__payload[194:192];
+  assign \$167 [3] = \$auto$rtlil.cc:2739:Not$98 ;
+  assign \$170 [2:0] = i_query__payload[198:196];
+  assign \$170 [3] = \$auto$rtlil.cc:2739:Not$100 ;
+  assign \$173 [2:0] = i_query__payload[202:200];
+  assign \$173 [3] = \$auto$rtlil.cc:2739:Not$102 ;
+  assign \$176 [2:0] = i_query__payload[206:204];
+  assign \$176 [3] = \$auto$rtlil.cc:2739:Not$104 ;
+  assign \$179 [2:0] = i_query__payload[210:208];
+  assign \$179 [3] = \$auto$rtlil.cc:2739:Not$106 ;
+  assign \$182 [2:0] = i_query__payload[214:212];
+  assign \$182 [3] = \$auto$rtlil.cc:2739:Not$108 ;
+  assign \$185 [2:0] = i_query__payload[218:216];
+  assign \$185 [3] = \$auto$rtlil.cc:2739:Not$110 ;
+  assign \$188 [2:0] = i_query__payload[222:220];
+  assign \$188 [3] = \$auto$rtlil.cc:2739:Not$112 ;
+  assign \$191 [2:0] = i_query__payload[226:224];
+  assign \$191 [3] = \$auto$rtlil.cc:2739:Not$114 ;
+  assign \$194 [2:0] = i_query__payload[230:228];
+  assign \$194 [3] = \$auto$rtlil.cc:2739:Not$116 ;
+  assign \$197 [2:0] = i_query__payload[234:232];
+  assign \$197 [3] = \$auto$rtlil.cc:2739:Not$118 ;
+  assign \$200 [2:0] = i_query__payload[238:236];
+  assign \$200 [3] = \$auto$rtlil.cc:2739:Not$120 ;
+  assign \$203 [2:0] = i_query__payload[242:240];
+  assign \$203 [3] = \$auto$rtlil.cc:2739:Not$122 ;
+  assign \$206 [2:0] = i_query__payload[246:244];
+  assign \$206 [3] = \$auto$rtlil.cc:2739:Not$124 ;
+  assign \$209 [2:0] = i_query__payload[250:248];
+  assign \$209 [3] = \$auto$rtlil.cc:2739:Not$126 ;
+  assign \$212 [2:0] = i_query__payload[254:252];
+  assign \$212 [3] = \$auto$rtlil.cc:2739:Not$128 ;
+  assign \$263 [2:0] = i_query__payload[258:256];
+  assign \$263 [3] = \$auto$rtlil.cc:2739:Not$130 ;
+  assign \$266 [2:0] = i_query__payload[262:260];
+  assign \$266 [3] = \$auto$rtlil.cc:2739:Not$132 ;
+  assign \$269 [2:0] = i_query__payload[266:264];
+  assign \$269 [3] = \$auto$rtlil.cc:2739:Not$134 ;
+  assign \$272 [2:0] = i_query__payload[270:268];
+  assign \$272 [3] = \$auto$rtlil.cc:2739:Not$136 ;
+  assign \$275 [2:0] = i_query__payload[274:272];
+  assign \$275 [3] = \$auto$rtlil.cc:2739:Not$138 ;
+  assign \$278 [2:0] = i_query__payload[278:276];
+  assign \$278 [3] = \$auto$rtlil.cc:2739:Not$140 ;
+  assign \$281 [2:0] = i_query__payload[282:280];
+  assign \$281 [3] = \$auto$rtlil.cc:2739:Not$142 ;
+  assign \$284 [2:0] = i_query__payload[286:284];
+  assign \$284 [3] = \$auto$rtlil.cc:2739:Not$144 ;
+  assign \$287 [2:0] = i_query__payload[290:288];
+  assign \$287 [3] = \$auto$rtlil.cc:2739:Not$146 ;
+  assign \$290 [2:0] = i_query__payload[294:292];
+  assign \$290 [3] = \$auto$rtlil.cc:2739:Not$148 ;
+  assign \$293 [2:0] = i_query__payload[298:296];
+  assign \$293 [3] = \$auto$rtlil.cc:2739:Not$150 ;
+  assign \$296 [2:0] = i_query__payload[302:300];
+  assign \$296 [3] = \$auto$rtlil.cc:2739:Not$152 ;
+  assign \$299 [2:0] = i_query__payload[306:304];
+  assign \$299 [3] = \$auto$rtlil.cc:2739:Not$154 ;
+  assign \$302 [2:0] = i_query__payload[310:308];
+  assign \$302 [3] = \$auto$rtlil.cc:2739:Not$156 ;
+  assign \$305 [2:0] = i_query__payload[314:312];
+  assign \$305 [3] = \$auto$rtlil.cc:2739:Not$158 ;
+  assign \$308 [2:0] = i_query__payload[318:316];
+  assign \$308 [3] = \$auto$rtlil.cc:2739:Not$160 ;
+  assign \$311 [2:0] = i_query__payload[322:320];
+  assign \$311 [3] = \$auto$rtlil.cc:2739:Not$162 ;
+  assign \$314 [2:0] = i_query__payload[326:324];
+  assign \$314 [3] = \$auto$rtlil.cc:2739:Not$164 ;
+  assign \$317 [2:0] = i_query__payload[330:328];
+  assign \$317 [3] = \$auto$rtlil.cc:2739:Not$166 ;
+  assign \$320 [2:0] = i_query__payload[334:332];
+  assign \$320 [3] = \$auto$rtlil.cc:2739:Not$168 ;
+  assign \$323 [2:0] = i_query__payload[338:336];
+  assign \$323 [3] = \$auto$rtlil.cc:2739:Not$170 ;
+  assign \$326 [2:0] = i_query__payload[342:340];
+  assign \$326 [3] = \$auto$rtlil.cc:2739:Not$172 ;
+  assign \$329 [2:0] = i_query__payload[346:344];
+  assign \$329 [3] = \$auto$rtlil.cc:2739:Not$174 ;
+  assign \$332 [2:0] = i_query__payload[350:348];
+  assign \$332 [3] = \$auto$rtlil.cc:2739:Not$176 ;
+  assign \$335 [2:0] = i_query__payload[354:352];
+  assign \$335 [3] = \$auto$rtlil.cc:2739:Not$178 ;
+  assign \$338 [2:0] = i_query__payload[358:356];
+  assign \$338 [3] = \$auto$rtlil.cc:2739:Not$180 ;
+  assign \$341 [2:0] = i_query__payload[362:360];
+  assign \$341 [3] = \$auto$rtlil.cc:2739:Not$182 ;
+  assign \$344 [2:0] = i_query__payload[366:364];
+  assign \$344 [3] = \$auto$rtlil.cc:2739:Not$184 ;
+  assign \$347 [2:0] = i_query__payload[370:368];
+  assign \$347 [3] = \$auto$rtlil.cc:2739:Not$186 ;
+  assign \$350 [2:0] = i_query__payload[374:372];
+  assign \$350 [3] = \$auto$rtlil.cc:2739:Not$188 ;
+  assign \$353 [2:0] = i_query__payload[378:376];
+  assign \$353 [3] = \$auto$rtlil.cc:2739:Not$190 ;
+  assign \$356 [2:0] = i_query__payload[382:380];
+  assign \$356 [3] = \$auto$rtlil.cc:2739:Not$192 ;
+  assign \$359 [2:0] = i_query__payload[386:384];
+  assign \$359 [3] = \$auto$rtlil.cc:2739:Not$194 ;
+  assign \$362 [2:0] = i_query__payload[390:388];
+  assign \$362 [3] = \$auto$rtlil.cc:2739:Not$196 ;
+  assign \$365 [2:0] = i_query__payload[394:392];
+  assign \$365 [3] = \$auto$rtlil.cc:2739:Not$198 ;
+  assign \$368 [2:0] = i_query__payload[398:396];
+  assign \$368 [3] = \$auto$rtlil.cc:2739:Not$200 ;
+  assign \$371 [2:0] = i_query__payload[402:400];
+  assign \$371 [3] = \$auto$rtlil.cc:2739:Not$202 ;
+  assign \$374 [2:0] = i_query__payload[406:404];
+  assign \$374 [3] = \$auto$rtlil.cc:2739:Not$204 ;
+  assign \$377 [2:0] = i_query__payload[410:408];
+  assign \$377 [3] = \$auto$rtlil.cc:2739:Not$206 ;
+  assign \$380 [2:0] = i_query__payload[414:412];
+  assign \$380 [3] = \$auto$rtlil.cc:2739:Not$208 ;
+  assign \$383 [2:0] = i_query__payload[418:416];
+  assign \$383 [3] = \$auto$rtlil.cc:2739:Not$210 ;
+  assign \$386 [2:0] = i_query__payload[422:420];
+  assign \$386 [3] = \$auto$rtlil.cc:2739:Not$212 ;
+  assign \$389 [2:0] = i_query__payload[426:424];
+  assign \$389 [3] = \$auto$rtlil.cc:2739:Not$214 ;
+  assign \$392 [2:0] = i_query__payload[430:428];
+  assign \$392 [3] = \$auto$rtlil.cc:2739:Not$216 ;
+  assign \$395 [2:0] = i_query__payload[434:432];
+  assign \$395 [3] = \$auto$rtlil.cc:2739:Not$218 ;
+  assign \$398 [2:0] = i_query__payload[438:436];
+  assign \$398 [3] = \$auto$rtlil.cc:2739:Not$220 ;
+  assign \$401 [2:0] = i_query__payload[442:440];
+  assign \$401 [3] = \$auto$rtlil.cc:2739:Not$222 ;
+  assign \$404 [2:0] = i_query__payload[446:444];
+  assign \$404 [3] = \$auto$rtlil.cc:2739:Not$224 ;
+  assign \$407 [2:0] = i_query__payload[450:448];
+  assign \$407 [3] = \$auto$rtlil.cc:2739:Not$226 ;
+  assign \$410 [2:0] = i_query__payload[454:452];
+  assign \$410 [3] = \$auto$rtlil.cc:2739:Not$228 ;
+  assign \$413 [2:0] = i_query__payload[458:456];
+  assign \$413 [3] = \$auto$rtlil.cc:2739:Not$230 ;
+  assign \$416 [2:0] = i_query__payload[462:460];
+  assign \$416 [3] = \$auto$rtlil.cc:2739:Not$232 ;
+  assign \$419 [2:0] = i_query__payload[466:464];
+  assign \$419 [3] = \$auto$rtlil.cc:2739:Not$234 ;
+  assign \$422 [2:0] = i_query__payload[470:468];
+  assign \$422 [3] = \$auto$rtlil.cc:2739:Not$236 ;
+  assign \$425 [2:0] = i_query__payload[474:472];
+  assign \$425 [3] = \$auto$rtlil.cc:2739:Not$238 ;
+  assign \$428 [2:0] = i_query__payload[478:476];
+  assign \$428 [3] = \$auto$rtlil.cc:2739:Not$240 ;
+  assign \$431 [2:0] = i_query__payload[482:480];
+  assign \$431 [3] = \$auto$rtlil.cc:2739:Not$242 ;
+  assign \$434 [2:0] = i_query__payload[486:484];
+  assign \$434 [3] = \$auto$rtlil.cc:2739:Not$244 ;
+  assign \$437 [2:0] = i_query__payload[490:488];
+  assign \$437 [3] = \$auto$rtlil.cc:2739:Not$246 ;
+  assign \$440 [2:0] = i_query__payload[494:492];
+  assign \$440 [3] = \$auto$rtlil.cc:2739:Not$248 ;
+  assign \$443 [2:0] = i_query__payload[498:496];
+  assign \$443 [3] = \$auto$rtlil.cc:2739:Not$250 ;
+  assign \$446 [2:0] = i_query__payload[502:500];
+  assign \$446 [3] = \$auto$rtlil.cc:2739:Not$252 ;
+  assign \$449 [2:0] = i_query__payload[506:504];
+  assign \$449 [3] = \$auto$rtlil.cc:2739:Not$254 ;
+  assign \$452 [2:0] = i_query__payload[510:508];
+  assign \$452 [3] = \$auto$rtlil.cc:2739:Not$256 ;
+  assign \$564  = { \$563 , \$563 , high_low_0_groups_3_0_0[8:1] };
+  assign \$569  = { \$568 , \$568 , high_low_0_groups_3_2_0[8:1] };
+  assign \$572  = { high_low_0_planes_0_0[11], high_low_0_planes_0_0[11], high_low_0_planes_0_0[11:2] };
+  assign \$636  = { \$635 , \$635 , low_high_0_groups_3_0_0[8:1] };
+  assign \$641  = { \$640 , \$640 , low_high_0_groups_3_2_0[8:1] };
+  assign \$644  = { low_high_0_planes_0_0[11], low_high_0_planes_0_0[11], low_high_0_planes_0_0[11:2] };
 endmodule
 
-module \latte_head.reuse.landing (rst, i_reserve, o_room, o__payload, o__ready, i__valid, i__payload, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$414  = 0;
+module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid, i__payload, o_room, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$416  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
-  reg [3:0] \$4 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [3:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   input [33:0] i__payload;
@@ -29599,32 +30312,45 @@ module \latte_head.reuse.landing (rst, i_reserve, o_room, o__payload, o__ready, 
   wire o__valid;
   wire \o__valid$5 ;
   output o_room;
-  wire o_room;
-  reg [3:0] room = 4'hd;
+  reg o_room = 1'h1;
+  reg [3:0] places = 4'he;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   wire taken;
-  always @(posedge clk)
-    room <= \$4 ;
-  assign o_room = | room;
   assign taken = o__valid & o__ready;
-  assign \$1  = room - i_reserve;
+  assign \$1  = places - i_reserve;
   assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
   assign \$3  = $signed(\$2 ) + $signed(1'h0);
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
   \latte_head.reuse.landing.queue  queue (
     .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
+    .o__ready(o__ready),
     .o__valid(o__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
-    \$4  = \$3 [3:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
+    \$8  = \$3 [3:0];
     if (rst) begin
-      \$4  = 4'hd;
+      \$8  = 4'he;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -29632,6 +30358,7 @@ module \latte_head.reuse.landing (rst, i_reserve, o_room, o__payload, o__ready, 
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
+  assign room = o_room;
   assign i_cancel = 1'h0;
   assign \o__payload.key  = o__payload[9:0];
   assign \o__payload.kept  = o__payload[10];
@@ -29649,247 +30376,261 @@ module \latte_head.reuse.landing (rst, i_reserve, o_room, o__payload, o__ready, 
   assign \i__payload$7.kept  = i__payload[10];
   assign \i__payload$7.last  = i__payload[11];
   assign \i__payload$7.score  = i__payload[33:12];
+  assign \$4  = taken;
 endmodule
 
-module \latte_head.reuse.landing.queue (rst, o__payload, r_en, w_en, w_data, o__valid, clk);
+module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__payload, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$417  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [4:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [4:0] \$15 ;
+  wire \$16 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$10 ;
+  reg \$signal$11  = 1'h0;
+  reg \$signal$22  = 1'h1;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [33:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [3:0] count = 4'h0;
+  input [33:0] i__payload;
   wire [33:0] i__payload;
   wire \i__payload.kept ;
   wire [9:0] \i__payload.key ;
   wire \i__payload.last ;
   wire [21:0] \i__payload.score ;
   wire i__ready;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [33:0] o__payload;
   wire [33:0] o__payload;
   wire \o__payload.kept ;
   wire [9:0] \o__payload.key ;
   wire \o__payload.last ;
   wire [21:0] \o__payload.score ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [33:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$18 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [33:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [33:0] w_data;
-  wire [33:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.reuse.landing.queue.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.key  = w_data[9:0];
-  assign \i__payload.kept  = w_data[10];
-  assign \i__payload.last  = w_data[11];
-  assign \i__payload.score  = w_data[33:12];
+  (* no_rw_check = 32'd1 *)
+  reg [33:0] words [13:0];
+  initial begin : zero_memory_53
+    integer word;
+    for (word = 0; word < 14; word = word + 1)
+      words[word] = 34'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [33:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$10  = \$signal$11  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 4'hd;
+  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
+  assign \$8  = \$signal$10  | \$7 ;
+  assign \$9  = ~ \$signal$11 ;
+  assign \$10  = ~ \$signal$10 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$10 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'hd;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'hd;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$11  <= \$22 ;
+  always @(posedge clk)
+    \$signal$22  <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$11 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$10 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
+  assign \i__payload.key  = i__payload[9:0];
+  assign \i__payload.kept  = i__payload[10];
+  assign \i__payload.last  = i__payload[11];
+  assign \i__payload.score  = i__payload[33:12];
   assign \o__payload.key  = o__payload[9:0];
   assign \o__payload.kept  = o__payload[10];
   assign \o__payload.last  = o__payload[11];
   assign \o__payload.score  = o__payload[33:12];
+  assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.reuse.landing.queue.queue (rst, w_rdy, r_data, r_en, w_en, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$415  = 0;
+module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payload, i__ready, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$418  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire [4:0] \$13 ;
+  wire [2:0] \$12 ;
+  wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [2:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
+  wire [2:0] \$17 ;
+  wire [2:0] \$18 ;
   wire \$19 ;
   wire \$2 ;
-  wire [4:0] \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire [4:0] \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [4:0] \$3 ;
-  wire \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg [3:0] \$33 ;
-  reg \$34 ;
+  wire [2:0] \$20 ;
+  wire [2:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [1:0] \$26 ;
+  reg [1:0] \$27 ;
+  reg [1:0] \$28 ;
+  wire \$3 ;
   wire \$4 ;
   wire \$5 ;
-  wire [4:0] \$6 ;
-  wire [4:0] \$7 ;
+  wire \$6 ;
+  wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg [1:0] \$signature__addr  = 2'h0;
+  wire [512:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
-  (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [3:0] level;
-  (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [33:0] r_data;
-  wire [33:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [3:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [33:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [33:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [3:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [33:0] w_port__data;
-  wire [33:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [33:0] storage [12:0];
-  initial begin : zero_memory_53
-    integer word;
-    for (word = 0; word < 13; word = word + 1)
-      storage[word] = 34'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [33:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hd;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr == 4'hc;
-  assign \$6  = w_port__addr + 1'h1;
-  assign \$7  = \$5  ? 5'h00 : \$6 ;
-  assign \$8  = ~ r_rdy;
-  assign \$9  = \$8  | r_en;
-  assign \$10  = inner_r_rdy & \$9 ;
-  assign \$11  = r_port__addr == 4'hc;
-  assign \$12  = r_port__addr + 1'h1;
-  assign \$13  = \$11  ? 5'h00 : \$12 ;
-  assign \$14  = w_rdy & w_en;
-  assign \$15  = ~ r_rdy;
-  assign \$16  = \$15  | r_en;
-  assign \$17  = inner_r_rdy & \$16 ;
-  assign \$18  = ~ \$17 ;
-  assign \$19  = \$14  & \$18 ;
-  assign \$20  = inner_level + 1'h1;
-  assign \$21  = ~ r_rdy;
-  assign \$22  = \$21  | r_en;
-  assign \$23  = inner_r_rdy & \$22 ;
-  assign \$24  = w_rdy & w_en;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = inner_level - 1'h1;
-  assign \$28  = ~ r_rdy;
-  assign \$29  = \$28  | r_en;
-  assign \$30  = inner_r_rdy & \$29 ;
-  always @(posedge clk)
-    w_port__addr <= \$31 ;
-  always @(posedge clk)
-    r_port__addr <= \$32 ;
-  always @(posedge clk)
-    inner_level <= \$33 ;
-  always @(posedge clk)
-    r_rdy <= \$34 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
-    \$31  = w_port__addr;
-    if (\$4 ) begin
-      \$31  = \$7 [3:0];
-    end
-    if (rst) begin
-      \$31  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
-    \$32  = r_port__addr;
-    if (\$10 ) begin
-      \$32  = \$13 [3:0];
-    end
-    if (rst) begin
-      \$32  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
-    \$33  = inner_level;
-    if (\$19 ) begin
-      \$33  = \$20 [3:0];
-    end
-    if (\$26 ) begin
-      \$33  = \$27 [3:0];
-    end
-    if (rst) begin
-      \$33  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
-    \$34  = r_rdy;
-    if (\$30 ) begin
-      \$34  = 1'h1;
-    end else if (r_en) begin
-      \$34  = 1'h0;
-    end
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [3:0];
-  assign level = \$3 [3:0];
-  assign r_level = \$3 [3:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.reuse_queries (rst, w_en, r_en, i__ready, o__payload, w_data, o__valid, clk);
-  input clk;
-  wire clk;
+  reg [1:0] count = 2'h0;
+  input [512:0] i__payload;
   wire [512:0] i__payload;
   wire \i__payload.buffer ;
   wire [511:0] \i__payload.row ;
@@ -30024,8 +30765,10 @@ module \latte_head.reuse_queries (rst, w_en, r_en, i__ready, o__payload, w_data,
   wire [3:0] \i__payload.row.low[8] ;
   wire [3:0] \i__payload.row.low[9] ;
   output i__ready;
-  wire i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [512:0] o__payload;
   wire [512:0] o__payload;
   wire \o__payload.buffer ;
@@ -30160,168 +30903,282 @@ module \latte_head.reuse_queries (rst, w_en, r_en, i__ready, o__payload, w_data,
   wire [3:0] \o__payload.row.low[7] ;
   wire [3:0] \o__payload.row.low[8] ;
   wire [3:0] \o__payload.row.low[9] ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [512:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 2'h0 *)
+  wire [1:0] place;
+  (* init = 2'h0 *)
+  wire [1:0] \place$19 ;
+  reg [1:0] read_port__addr = 2'h0;
+  wire [512:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [512:0] w_data;
-  wire [512:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.reuse_queries.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.row  = w_data[511:0];
-  assign \i__payload.row.high  = w_data[255:0];
-  assign \i__payload.row.high[0]  = w_data[3:0];
-  assign \i__payload.row.high[1]  = w_data[7:4];
-  assign \i__payload.row.high[2]  = w_data[11:8];
-  assign \i__payload.row.high[3]  = w_data[15:12];
-  assign \i__payload.row.high[4]  = w_data[19:16];
-  assign \i__payload.row.high[5]  = w_data[23:20];
-  assign \i__payload.row.high[6]  = w_data[27:24];
-  assign \i__payload.row.high[7]  = w_data[31:28];
-  assign \i__payload.row.high[8]  = w_data[35:32];
-  assign \i__payload.row.high[9]  = w_data[39:36];
-  assign \i__payload.row.high[10]  = w_data[43:40];
-  assign \i__payload.row.high[11]  = w_data[47:44];
-  assign \i__payload.row.high[12]  = w_data[51:48];
-  assign \i__payload.row.high[13]  = w_data[55:52];
-  assign \i__payload.row.high[14]  = w_data[59:56];
-  assign \i__payload.row.high[15]  = w_data[63:60];
-  assign \i__payload.row.high[16]  = w_data[67:64];
-  assign \i__payload.row.high[17]  = w_data[71:68];
-  assign \i__payload.row.high[18]  = w_data[75:72];
-  assign \i__payload.row.high[19]  = w_data[79:76];
-  assign \i__payload.row.high[20]  = w_data[83:80];
-  assign \i__payload.row.high[21]  = w_data[87:84];
-  assign \i__payload.row.high[22]  = w_data[91:88];
-  assign \i__payload.row.high[23]  = w_data[95:92];
-  assign \i__payload.row.high[24]  = w_data[99:96];
-  assign \i__payload.row.high[25]  = w_data[103:100];
-  assign \i__payload.row.high[26]  = w_data[107:104];
-  assign \i__payload.row.high[27]  = w_data[111:108];
-  assign \i__payload.row.high[28]  = w_data[115:112];
-  assign \i__payload.row.high[29]  = w_data[119:116];
-  assign \i__payload.row.high[30]  = w_data[123:120];
-  assign \i__payload.row.high[31]  = w_data[127:124];
-  assign \i__payload.row.high[32]  = w_data[131:128];
-  assign \i__payload.row.high[33]  = w_data[135:132];
-  assign \i__payload.row.high[34]  = w_data[139:136];
-  assign \i__payload.row.high[35]  = w_data[143:140];
-  assign \i__payload.row.high[36]  = w_data[147:144];
-  assign \i__payload.row.high[37]  = w_data[151:148];
-  assign \i__payload.row.high[38]  = w_data[155:152];
-  assign \i__payload.row.high[39]  = w_data[159:156];
-  assign \i__payload.row.high[40]  = w_data[163:160];
-  assign \i__payload.row.high[41]  = w_data[167:164];
-  assign \i__payload.row.high[42]  = w_data[171:168];
-  assign \i__payload.row.high[43]  = w_data[175:172];
-  assign \i__payload.row.high[44]  = w_data[179:176];
-  assign \i__payload.row.high[45]  = w_data[183:180];
-  assign \i__payload.row.high[46]  = w_data[187:184];
-  assign \i__payload.row.high[47]  = w_data[191:188];
-  assign \i__payload.row.high[48]  = w_data[195:192];
-  assign \i__payload.row.high[49]  = w_data[199:196];
-  assign \i__payload.row.high[50]  = w_data[203:200];
-  assign \i__payload.row.high[51]  = w_data[207:204];
-  assign \i__payload.row.high[52]  = w_data[211:208];
-  assign \i__payload.row.high[53]  = w_data[215:212];
-  assign \i__payload.row.high[54]  = w_data[219:216];
-  assign \i__payload.row.high[55]  = w_data[223:220];
-  assign \i__payload.row.high[56]  = w_data[227:224];
-  assign \i__payload.row.high[57]  = w_data[231:228];
-  assign \i__payload.row.high[58]  = w_data[235:232];
-  assign \i__payload.row.high[59]  = w_data[239:236];
-  assign \i__payload.row.high[60]  = w_data[243:240];
-  assign \i__payload.row.high[61]  = w_data[247:244];
-  assign \i__payload.row.high[62]  = w_data[251:248];
-  assign \i__payload.row.high[63]  = w_data[255:252];
-  assign \i__payload.row.low  = w_data[511:256];
-  assign \i__payload.row.low[0]  = w_data[259:256];
-  assign \i__payload.row.low[1]  = w_data[263:260];
-  assign \i__payload.row.low[2]  = w_data[267:264];
-  assign \i__payload.row.low[3]  = w_data[271:268];
-  assign \i__payload.row.low[4]  = w_data[275:272];
-  assign \i__payload.row.low[5]  = w_data[279:276];
-  assign \i__payload.row.low[6]  = w_data[283:280];
-  assign \i__payload.row.low[7]  = w_data[287:284];
-  assign \i__payload.row.low[8]  = w_data[291:288];
-  assign \i__payload.row.low[9]  = w_data[295:292];
-  assign \i__payload.row.low[10]  = w_data[299:296];
-  assign \i__payload.row.low[11]  = w_data[303:300];
-  assign \i__payload.row.low[12]  = w_data[307:304];
-  assign \i__payload.row.low[13]  = w_data[311:308];
-  assign \i__payload.row.low[14]  = w_data[315:312];
-  assign \i__payload.row.low[15]  = w_data[319:316];
-  assign \i__payload.row.low[16]  = w_data[323:320];
-  assign \i__payload.row.low[17]  = w_data[327:324];
-  assign \i__payload.row.low[18]  = w_data[331:328];
-  assign \i__payload.row.low[19]  = w_data[335:332];
-  assign \i__payload.row.low[20]  = w_data[339:336];
-  assign \i__payload.row.low[21]  = w_data[343:340];
-  assign \i__payload.row.low[22]  = w_data[347:344];
-  assign \i__payload.row.low[23]  = w_data[351:348];
-  assign \i__payload.row.low[24]  = w_data[355:352];
-  assign \i__payload.row.low[25]  = w_data[359:356];
-  assign \i__payload.row.low[26]  = w_data[363:360];
-  assign \i__payload.row.low[27]  = w_data[367:364];
-  assign \i__payload.row.low[28]  = w_data[371:368];
-  assign \i__payload.row.low[29]  = w_data[375:372];
-  assign \i__payload.row.low[30]  = w_data[379:376];
-  assign \i__payload.row.low[31]  = w_data[383:380];
-  assign \i__payload.row.low[32]  = w_data[387:384];
-  assign \i__payload.row.low[33]  = w_data[391:388];
-  assign \i__payload.row.low[34]  = w_data[395:392];
-  assign \i__payload.row.low[35]  = w_data[399:396];
-  assign \i__payload.row.low[36]  = w_data[403:400];
-  assign \i__payload.row.low[37]  = w_data[407:404];
-  assign \i__payload.row.low[38]  = w_data[411:408];
-  assign \i__payload.row.low[39]  = w_data[415:412];
-  assign \i__payload.row.low[40]  = w_data[419:416];
-  assign \i__payload.row.low[41]  = w_data[423:420];
-  assign \i__payload.row.low[42]  = w_data[427:424];
-  assign \i__payload.row.low[43]  = w_data[431:428];
-  assign \i__payload.row.low[44]  = w_data[435:432];
-  assign \i__payload.row.low[45]  = w_data[439:436];
-  assign \i__payload.row.low[46]  = w_data[443:440];
-  assign \i__payload.row.low[47]  = w_data[447:444];
-  assign \i__payload.row.low[48]  = w_data[451:448];
-  assign \i__payload.row.low[49]  = w_data[455:452];
-  assign \i__payload.row.low[50]  = w_data[459:456];
-  assign \i__payload.row.low[51]  = w_data[463:460];
-  assign \i__payload.row.low[52]  = w_data[467:464];
-  assign \i__payload.row.low[53]  = w_data[471:468];
-  assign \i__payload.row.low[54]  = w_data[475:472];
-  assign \i__payload.row.low[55]  = w_data[479:476];
-  assign \i__payload.row.low[56]  = w_data[483:480];
-  assign \i__payload.row.low[57]  = w_data[487:484];
-  assign \i__payload.row.low[58]  = w_data[491:488];
-  assign \i__payload.row.low[59]  = w_data[495:492];
-  assign \i__payload.row.low[60]  = w_data[499:496];
-  assign \i__payload.row.low[61]  = w_data[503:500];
-  assign \i__payload.row.low[62]  = w_data[507:504];
-  assign \i__payload.row.low[63]  = w_data[511:508];
-  assign \i__payload.buffer  = w_data[512];
+  (* no_rw_check = 32'd1 *)
+  reg [512:0] words [2:0];
+  initial begin : zero_memory_54
+    integer word;
+    for (word = 0; word < 3; word = word + 1)
+      words[word] = 513'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [512:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 2'h2;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 2'h2;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 3'h0 : \$17 ;
+  assign \$19  = read_port__addr == 2'h2;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 3'h0 : \$20 ;
+  always @(posedge clk)
+    \$signal$12  <= \$22 ;
+  always @(posedge clk)
+    i__ready <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [1:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [1:0];
+    end
+    if (rst) begin
+      \$26  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [1:0];
+    end
+    if (rst) begin
+      \$27  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [1:0];
+    end
+    if (rst) begin
+      \$28  = 2'h0;
+    end
+  end
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.row  = i__payload[511:0];
+  assign \i__payload.row.high  = i__payload[255:0];
+  assign \i__payload.row.high[0]  = i__payload[3:0];
+  assign \i__payload.row.high[1]  = i__payload[7:4];
+  assign \i__payload.row.high[2]  = i__payload[11:8];
+  assign \i__payload.row.high[3]  = i__payload[15:12];
+  assign \i__payload.row.high[4]  = i__payload[19:16];
+  assign \i__payload.row.high[5]  = i__payload[23:20];
+  assign \i__payload.row.high[6]  = i__payload[27:24];
+  assign \i__payload.row.high[7]  = i__payload[31:28];
+  assign \i__payload.row.high[8]  = i__payload[35:32];
+  assign \i__payload.row.high[9]  = i__payload[39:36];
+  assign \i__payload.row.high[10]  = i__payload[43:40];
+  assign \i__payload.row.high[11]  = i__payload[47:44];
+  assign \i__payload.row.high[12]  = i__payload[51:48];
+  assign \i__payload.row.high[13]  = i__payload[55:52];
+  assign \i__payload.row.high[14]  = i__payload[59:56];
+  assign \i__payload.row.high[15]  = i__payload[63:60];
+  assign \i__payload.row.high[16]  = i__payload[67:64];
+  assign \i__payload.row.high[17]  = i__payload[71:68];
+  assign \i__payload.row.high[18]  = i__payload[75:72];
+  assign \i__payload.row.high[19]  = i__payload[79:76];
+  assign \i__payload.row.high[20]  = i__payload[83:80];
+  assign \i__payload.row.high[21]  = i__payload[87:84];
+  assign \i__payload.row.high[22]  = i__payload[91:88];
+  assign \i__payload.row.high[23]  = i__payload[95:92];
+  assign \i__payload.row.high[24]  = i__payload[99:96];
+  assign \i__payload.row.high[25]  = i__payload[103:100];
+  assign \i__payload.row.high[26]  = i__payload[107:104];
+  assign \i__payload.row.high[27]  = i__payload[111:108];
+  assign \i__payload.row.high[28]  = i__payload[115:112];
+  assign \i__payload.row.high[29]  = i__payload[119:116];
+  assign \i__payload.row.high[30]  = i__payload[123:120];
+  assign \i__payload.row.high[31]  = i__payload[127:124];
+  assign \i__payload.row.high[32]  = i__payload[131:128];
+  assign \i__payload.row.high[33]  = i__payload[135:132];
+  assign \i__payload.row.high[34]  = i__payload[139:136];
+  assign \i__payload.row.high[35]  = i__payload[143:140];
+  assign \i__payload.row.high[36]  = i__payload[147:144];
+  assign \i__payload.row.high[37]  = i__payload[151:148];
+  assign \i__payload.row.high[38]  = i__payload[155:152];
+  assign \i__payload.row.high[39]  = i__payload[159:156];
+  assign \i__payload.row.high[40]  = i__payload[163:160];
+  assign \i__payload.row.high[41]  = i__payload[167:164];
+  assign \i__payload.row.high[42]  = i__payload[171:168];
+  assign \i__payload.row.high[43]  = i__payload[175:172];
+  assign \i__payload.row.high[44]  = i__payload[179:176];
+  assign \i__payload.row.high[45]  = i__payload[183:180];
+  assign \i__payload.row.high[46]  = i__payload[187:184];
+  assign \i__payload.row.high[47]  = i__payload[191:188];
+  assign \i__payload.row.high[48]  = i__payload[195:192];
+  assign \i__payload.row.high[49]  = i__payload[199:196];
+  assign \i__payload.row.high[50]  = i__payload[203:200];
+  assign \i__payload.row.high[51]  = i__payload[207:204];
+  assign \i__payload.row.high[52]  = i__payload[211:208];
+  assign \i__payload.row.high[53]  = i__payload[215:212];
+  assign \i__payload.row.high[54]  = i__payload[219:216];
+  assign \i__payload.row.high[55]  = i__payload[223:220];
+  assign \i__payload.row.high[56]  = i__payload[227:224];
+  assign \i__payload.row.high[57]  = i__payload[231:228];
+  assign \i__payload.row.high[58]  = i__payload[235:232];
+  assign \i__payload.row.high[59]  = i__payload[239:236];
+  assign \i__payload.row.high[60]  = i__payload[243:240];
+  assign \i__payload.row.high[61]  = i__payload[247:244];
+  assign \i__payload.row.high[62]  = i__payload[251:248];
+  assign \i__payload.row.high[63]  = i__payload[255:252];
+  assign \i__payload.row.low  = i__payload[511:256];
+  assign \i__payload.row.low[0]  = i__payload[259:256];
+  assign \i__payload.row.low[1]  = i__payload[263:260];
+  assign \i__payload.row.low[2]  = i__payload[267:264];
+  assign \i__payload.row.low[3]  = i__payload[271:268];
+  assign \i__payload.row.low[4]  = i__payload[275:272];
+  assign \i__payload.row.low[5]  = i__payload[279:276];
+  assign \i__payload.row.low[6]  = i__payload[283:280];
+  assign \i__payload.row.low[7]  = i__payload[287:284];
+  assign \i__payload.row.low[8]  = i__payload[291:288];
+  assign \i__payload.row.low[9]  = i__payload[295:292];
+  assign \i__payload.row.low[10]  = i__payload[299:296];
+  assign \i__payload.row.low[11]  = i__payload[303:300];
+  assign \i__payload.row.low[12]  = i__payload[307:304];
+  assign \i__payload.row.low[13]  = i__payload[311:308];
+  assign \i__payload.row.low[14]  = i__payload[315:312];
+  assign \i__payload.row.low[15]  = i__payload[319:316];
+  assign \i__payload.row.low[16]  = i__payload[323:320];
+  assign \i__payload.row.low[17]  = i__payload[327:324];
+  assign \i__payload.row.low[18]  = i__payload[331:328];
+  assign \i__payload.row.low[19]  = i__payload[335:332];
+  assign \i__payload.row.low[20]  = i__payload[339:336];
+  assign \i__payload.row.low[21]  = i__payload[343:340];
+  assign \i__payload.row.low[22]  = i__payload[347:344];
+  assign \i__payload.row.low[23]  = i__payload[351:348];
+  assign \i__payload.row.low[24]  = i__payload[355:352];
+  assign \i__payload.row.low[25]  = i__payload[359:356];
+  assign \i__payload.row.low[26]  = i__payload[363:360];
+  assign \i__payload.row.low[27]  = i__payload[367:364];
+  assign \i__payload.row.low[28]  = i__payload[371:368];
+  assign \i__payload.row.low[29]  = i__payload[375:372];
+  assign \i__payload.row.low[30]  = i__payload[379:376];
+  assign \i__payload.row.low[31]  = i__payload[383:380];
+  assign \i__payload.row.low[32]  = i__payload[387:384];
+  assign \i__payload.row.low[33]  = i__payload[391:388];
+  assign \i__payload.row.low[34]  = i__payload[395:392];
+  assign \i__payload.row.low[35]  = i__payload[399:396];
+  assign \i__payload.row.low[36]  = i__payload[403:400];
+  assign \i__payload.row.low[37]  = i__payload[407:404];
+  assign \i__payload.row.low[38]  = i__payload[411:408];
+  assign \i__payload.row.low[39]  = i__payload[415:412];
+  assign \i__payload.row.low[40]  = i__payload[419:416];
+  assign \i__payload.row.low[41]  = i__payload[423:420];
+  assign \i__payload.row.low[42]  = i__payload[427:424];
+  assign \i__payload.row.low[43]  = i__payload[431:428];
+  assign \i__payload.row.low[44]  = i__payload[435:432];
+  assign \i__payload.row.low[45]  = i__payload[439:436];
+  assign \i__payload.row.low[46]  = i__payload[443:440];
+  assign \i__payload.row.low[47]  = i__payload[447:444];
+  assign \i__payload.row.low[48]  = i__payload[451:448];
+  assign \i__payload.row.low[49]  = i__payload[455:452];
+  assign \i__payload.row.low[50]  = i__payload[459:456];
+  assign \i__payload.row.low[51]  = i__payload[463:460];
+  assign \i__payload.row.low[52]  = i__payload[467:464];
+  assign \i__payload.row.low[53]  = i__payload[471:468];
+  assign \i__payload.row.low[54]  = i__payload[475:472];
+  assign \i__payload.row.low[55]  = i__payload[479:476];
+  assign \i__payload.row.low[56]  = i__payload[483:480];
+  assign \i__payload.row.low[57]  = i__payload[487:484];
+  assign \i__payload.row.low[58]  = i__payload[491:488];
+  assign \i__payload.row.low[59]  = i__payload[495:492];
+  assign \i__payload.row.low[60]  = i__payload[499:496];
+  assign \i__payload.row.low[61]  = i__payload[503:500];
+  assign \i__payload.row.low[62]  = i__payload[507:504];
+  assign \i__payload.row.low[63]  = i__payload[511:508];
+  assign \i__payload.buffer  = i__payload[512];
   assign \o__payload.row  = o__payload[511:0];
   assign \o__payload.row.high  = o__payload[255:0];
   assign \o__payload.row.high[0]  = o__payload[3:0];
@@ -30456,649 +31313,425 @@ module \latte_head.reuse_queries (rst, w_en, r_en, i__ready, o__payload, w_data,
   assign \o__payload.buffer  = o__payload[512];
 endmodule
 
-module \latte_head.reuse_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$416  = 0;
+module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, i__ready, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$419  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire [2:0] \$11 ;
-  wire [2:0] \$12 ;
+  wire \$11 ;
+  wire [4:0] \$12 ;
   wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [4:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [2:0] \$19 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
   wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [2:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
   wire \$3 ;
-  reg [1:0] \$30 ;
-  reg [1:0] \$31 ;
-  reg [1:0] \$32 ;
-  reg \$33 ;
   wire \$4 ;
-  wire [2:0] \$5 ;
-  wire [2:0] \$6 ;
+  wire \$5 ;
+  wire \$6 ;
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [3:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
-  (* init = 2'h0 *)
-  wire [1:0] consume;
-  reg [1:0] inner_level = 2'h0;
-  wire inner_r_rdy;
-  wire [2:0] level;
-  (* init = 2'h0 *)
-  wire [1:0] produce;
-  output [512:0] r_data;
-  wire [512:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [2:0] r_level;
-  reg [1:0] r_port__addr = 2'h0;
-  wire [512:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [512:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [2:0] w_level;
-  reg [1:0] w_port__addr = 2'h0;
-  input [512:0] w_port__data;
-  wire [512:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [512:0] storage [2:0];
-  initial begin : zero_memory_54
-    integer word;
-    for (word = 0; word < 3; word = word + 1)
-      storage[word] = 513'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [512:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 2'h3;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 2'h2;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 3'h0 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 2'h2;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 3'h0 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
-  always @(posedge clk)
-    w_port__addr <= \$30 ;
-  always @(posedge clk)
-    r_port__addr <= \$31 ;
-  always @(posedge clk)
-    inner_level <= \$32 ;
-  always @(posedge clk)
-    r_rdy <= \$33 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [1:0];
-    end
-    if (rst) begin
-      \$30  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [1:0];
-    end
-    if (rst) begin
-      \$31  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [1:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [1:0];
-    end
-    if (rst) begin
-      \$32  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
-    end
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.rows (rst, w_en, r_en, i__ready, o__payload, w_data, o__valid, clk);
-  input clk;
-  wire clk;
+  reg [3:0] count = 4'h0;
+  input [3:0] i__payload;
   wire [3:0] i__payload;
   wire \i__payload.buffer ;
   wire \i__payload.empty ;
   wire \i__payload.last ;
   wire \i__payload.release ;
   output i__ready;
-  wire i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [3:0] o__payload;
   wire [3:0] o__payload;
   wire \o__payload.buffer ;
   wire \o__payload.empty ;
   wire \o__payload.last ;
   wire \o__payload.release ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [3:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$19 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [3:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [3:0] w_data;
-  wire [3:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.rows.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.buffer  = w_data[0];
-  assign \i__payload.empty  = w_data[1];
-  assign \i__payload.last  = w_data[2];
-  assign \i__payload.release  = w_data[3];
+  (* no_rw_check = 32'd1 *)
+  reg [3:0] words [14:0];
+  initial begin : zero_memory_55
+    integer word;
+    for (word = 0; word < 15; word = word + 1)
+      words[word] = 4'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [3:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 4'he;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'he;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'he;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$12  <= \$22 ;
+  always @(posedge clk)
+    i__ready <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.buffer  = i__payload[0];
+  assign \i__payload.empty  = i__payload[1];
+  assign \i__payload.last  = i__payload[2];
+  assign \i__payload.release  = i__payload[3];
   assign \o__payload.buffer  = o__payload[0];
   assign \o__payload.empty  = o__payload[1];
   assign \o__payload.last  = o__payload[2];
   assign \o__payload.release  = o__payload[3];
 endmodule
 
-module \latte_head.rows.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$417  = 0;
+module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, i__ready, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$420  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire [4:0] \$11 ;
+  wire \$11 ;
   wire [4:0] \$12 ;
   wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [4:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [4:0] \$19 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
   wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [4:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
   wire \$3 ;
-  reg [3:0] \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg \$33 ;
   wire \$4 ;
-  wire [4:0] \$5 ;
-  wire [4:0] \$6 ;
+  wire \$5 ;
+  wire \$6 ;
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [21:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
-  (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [4:0] level;
-  (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [3:0] r_data;
-  wire [3:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [4:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [3:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [3:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [4:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [3:0] w_port__data;
-  wire [3:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [3:0] storage [14:0];
-  initial begin : zero_memory_55
-    integer word;
-    for (word = 0; word < 15; word = word + 1)
-      storage[word] = 4'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [3:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hf;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 4'he;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 5'h00 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 4'he;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 5'h00 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
-  always @(posedge clk)
-    w_port__addr <= \$30 ;
-  always @(posedge clk)
-    r_port__addr <= \$31 ;
-  always @(posedge clk)
-    inner_level <= \$32 ;
-  always @(posedge clk)
-    r_rdy <= \$33 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [3:0];
-    end
-    if (rst) begin
-      \$30  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [3:0];
-    end
-    if (rst) begin
-      \$31  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [3:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [3:0];
-    end
-    if (rst) begin
-      \$32  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$417 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
-    end
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.scales (rst, w_en, r_en, i__ready, o__payload, w_data, o__valid, clk);
-  input clk;
-  wire clk;
+  reg [3:0] count = 4'h0;
+  input [21:0] i__payload;
   wire [21:0] i__payload;
   wire [15:0] \i__payload.mantissa ;
   wire [5:0] \i__payload.shift ;
   output i__ready;
-  wire i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [21:0] o__payload;
   wire [21:0] o__payload;
   wire [15:0] \o__payload.mantissa ;
   wire [5:0] \o__payload.shift ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [21:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$19 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [21:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [21:0] w_data;
-  wire [21:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.scales.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.mantissa  = w_data[15:0];
-  assign \i__payload.shift  = w_data[21:16];
+  (* no_rw_check = 32'd1 *)
+  reg [21:0] words [14:0];
+  initial begin : zero_memory_56
+    integer word;
+    for (word = 0; word < 15; word = word + 1)
+      words[word] = 22'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [21:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 4'he;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'he;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'he;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$12  <= \$22 ;
+  always @(posedge clk)
+    i__ready <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.mantissa  = i__payload[15:0];
+  assign \i__payload.shift  = i__payload[21:16];
   assign \o__payload.mantissa  = o__payload[15:0];
   assign \o__payload.shift  = o__payload[21:16];
 endmodule
 
-module \latte_head.scales.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$418  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire [4:0] \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [4:0] \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [4:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire \$3 ;
-  reg [3:0] \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg \$33 ;
-  wire \$4 ;
-  wire [4:0] \$5 ;
-  wire [4:0] \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  input clk;
-  wire clk;
-  (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [4:0] level;
-  (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [21:0] r_data;
-  wire [21:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [4:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [21:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [21:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [4:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [21:0] w_port__data;
-  wire [21:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [21:0] storage [14:0];
-  initial begin : zero_memory_56
-    integer word;
-    for (word = 0; word < 15; word = word + 1)
-      storage[word] = 22'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [21:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hf;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 4'he;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 5'h00 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 4'he;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 5'h00 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
-  always @(posedge clk)
-    w_port__addr <= \$30 ;
-  always @(posedge clk)
-    r_port__addr <= \$31 ;
-  always @(posedge clk)
-    inner_level <= \$32 ;
-  always @(posedge clk)
-    r_rdy <= \$33 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [3:0];
-    end
-    if (rst) begin
-      \$30  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [3:0];
-    end
-    if (rst) begin
-      \$31  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [3:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [3:0];
-    end
-    if (rst) begin
-      \$32  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$418 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
-    end
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_query__payload, i_query__valid, clk, rst, i_loaded__payload, fork_transfer, o_row__valid, o_threshold__payload, o_estimator__ready, o_threshold__ready, o_reuse__ready, o_scale__ready, o_row__ready, i_loaded__valid, i_job__ready, i_loaded__ready, i_query__ready, o_estimator__payload
-, o_reuse__payload, o_scale__payload, o_row__payload, i_table__payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$419  = 0;
+module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_query__payload, i_query__valid, clk, rst, i_loaded__payload, fork_transfer, o_row__valid, o_threshold__payload, i_loaded__valid, i_job__ready, i_loaded__ready, i_query__ready, o_estimator__payload, o_reuse__payload, o_scale__payload, o_row__payload, o_estimator__ready, o_threshold__ready
+, o_reuse__ready, o_scale__ready, o_row__ready, i_table__payload);
+  reg \$auto$verilog_backend.cc:2355:dump_module$421  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [4:0] \$100 ;
@@ -32054,7 +32687,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   always @(posedge clk)
     state_state <= \$157 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     row_alone = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32067,7 +32700,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     i_job__ready = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32089,7 +32722,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     i_loaded__ready = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32111,7 +32744,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     offered = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32126,7 +32759,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     i_query__ready = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32141,14 +32774,14 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     valid_keys = i_loaded__payload[11:1];
     if (\$10 ) begin
       valid_keys = \$12 [10:0];
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     \$155  = queries_left;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32170,7 +32803,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     \$156  = visible_keys;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32192,7 +32825,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
     \$157  = state_state;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -32795,74 +33428,74 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
 endmodule
 
 module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighted__payload, o__ready, i_scale__payload, i_scored__valid, o_weighted__valid, i_scale__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$420  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$422  = 0;
   wire \$1 ;
-  wire [5:0] \$10 ;
-  wire [37:0] \$11 ;
-  wire [37:0] \$12 ;
-  wire [38:0] \$13 ;
-  wire [38:0] \$14 ;
-  wire \$15 ;
-  wire [38:0] \$16 ;
+  wire [32:0] \$10 ;
+  wire [20:0] \$11 ;
+  wire [51:0] \$12 ;
+  wire [52:0] \$13 ;
+  wire [5:0] \$14 ;
+  wire [37:0] \$15 ;
+  wire [37:0] \$16 ;
   wire [38:0] \$17 ;
   wire [38:0] \$18 ;
-  wire [12:0] \$19 ;
+  wire \$19 ;
   wire \$2 ;
-  wire [12:0] \$20 ;
+  wire [37:0] \$20 ;
   wire [12:0] \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  reg [21:0] \$24 ;
-  reg \$25 ;
-  reg [21:0] \$26 ;
-  reg [21:0] \$27 ;
-  reg [37:0] \$28 ;
-  reg [5:0] \$29 ;
+  wire [12:0] \$22 ;
+  wire [12:0] \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  reg \$26 ;
+  reg \$27 ;
+  reg [21:0] \$28 ;
+  reg \$29 ;
   wire \$3 ;
-  reg [2:0] \$30 ;
-  reg [37:0] \$31 ;
-  reg [37:0] \$32 ;
-  reg [13:0] \$33 ;
-  reg [3:0] \$34 ;
-  reg [12:0] \$35 ;
+  reg [21:0] \$30 ;
+  reg \$31 ;
+  reg \$32 ;
+  reg \$33 ;
+  reg \$34 ;
+  reg \$35 ;
   reg \$36 ;
   reg \$37 ;
   reg \$38 ;
   reg \$39 ;
-  wire \$4 ;
+  wire [13:0] \$4 ;
   reg \$40 ;
-  reg \$41 ;
-  reg \$42 ;
-  reg [11:0] \$43 ;
-  reg [11:0] \$44 ;
-  reg [11:0] \$45 ;
-  reg [11:0] \$46 ;
-  reg [11:0] \$47 ;
-  reg [11:0] \$48 ;
-  reg [11:0] \$49 ;
+  wire [19:0] \$41 ;
+  reg [4:0] \$42 ;
+  reg \$43 ;
   wire \$5 ;
-  reg [19:0] \$50 ;
-  reg [4:0] \$51 ;
-  reg \$52 ;
   wire \$6 ;
-  wire [13:0] \$7 ;
-  wire [22:0] \$8 ;
-  wire [37:0] \$9 ;
-  reg [21:0] \$signal  = 22'h000000;
-  reg [37:0] \$signal$48  = 38'h0000000000;
+  wire \$7 ;
+  wire \$8 ;
+  wire [22:0] \$9 ;
+  (* init = 22'h000000 *)
+  wire [21:0] \$signal ;
   output accepted;
   wire accepted;
-  wire [21:0] best;
+  reg arrived_1 = 1'h0;
+  reg [33:0] arrived_item_1 = 34'h000000000;
+  wire \arrived_item_1.kept ;
+  wire [9:0] \arrived_item_1.key ;
+  wire \arrived_item_1.last ;
+  wire [21:0] \arrived_item_1.score ;
   input clk;
   wire clk;
+  reg [37:0] coarse = 38'h0000000000;
   reg [21:0] delta = 22'h000000;
+  reg [12:0] entry_1 = 13'h0000;
   reg [13:0] exponent = 14'h0000;
   reg [37:0] fine = 38'h0000000000;
   reg [2:0] fine_shift_1 = 3'h0;
   reg [3:0] halvings_1 = 4'h0;
+  reg [3:0] halvings_2 = 4'h0;
+  reg [20:0] high = 21'h000000;
   input [33:0] i__payload;
   wire [33:0] i__payload;
-  wire [21:0] \i__payload$18 ;
+  reg [21:0] \i__payload$17  = 22'h000000;
   reg [19:0] \i__payload$37  = 20'h00000;
   wire \i__payload$37.kept ;
   wire [9:0] \i__payload$37.key ;
@@ -32873,11 +33506,11 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire \i__payload.last ;
   wire [21:0] \i__payload.score ;
   wire i__ready;
-  wire \i__ready$9 ;
   wire i__valid;
-  wire \i__valid$17 ;
+  reg \i__valid$15  = 1'h0;
   reg \i__valid$35  = 1'h0;
   wire i_reserve;
+  wire \i_reserve$28 ;
   input [21:0] i_scale__payload;
   wire [21:0] i_scale__payload;
   wire [15:0] \i_scale__payload.mantissa ;
@@ -32902,6 +33535,10 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire \key_1.kept ;
   wire [9:0] \key_1.key ;
   wire \key_1.last ;
+  reg [11:0] key_10 = 12'h000;
+  wire \key_10.kept ;
+  wire [9:0] \key_10.key ;
+  wire \key_10.last ;
   reg [11:0] key_2 = 12'h000;
   wire \key_2.kept ;
   wire [9:0] \key_2.key ;
@@ -32926,13 +33563,22 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire \key_7.kept ;
   wire [9:0] \key_7.key ;
   wire \key_7.last ;
+  reg [11:0] key_8 = 12'h000;
+  wire \key_8.kept ;
+  wire [9:0] \key_8.key ;
+  wire \key_8.last ;
+  reg [11:0] key_9 = 12'h000;
+  wire \key_9.kept ;
+  wire [9:0] \key_9.key ;
+  wire \key_9.last ;
+  reg [32:0] low = 33'h000000000;
   wire [19:0] o__payload;
   wire [33:0] \o__payload$26 ;
   wire \o__payload$26.kept ;
   wire [9:0] \o__payload$26.key ;
   wire \o__payload$26.last ;
   wire [21:0] \o__payload$26.score ;
-  wire [21:0] \o__payload$42 ;
+  wire [21:0] \o__payload$45 ;
   wire \o__payload.kept ;
   wire [9:0] \o__payload.key ;
   wire \o__payload.last ;
@@ -32945,6 +33591,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire \o__valid$20 ;
   wire \o__valid$21 ;
   wire o_room;
+  wire \o_room$23 ;
   output [19:0] o_weighted__payload;
   wire [19:0] o_weighted__payload;
   wire \o_weighted__payload.kept ;
@@ -32958,6 +33605,9 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire [9:0] read_port__addr;
   wire [12:0] read_port__data;
   reg [4:0] remainder = 5'h10;
+  reg [37:0] rounded = 38'h0000000000;
+  (* init = 1'h0 *)
+  wire row_ends_1;
   reg row_starts = 1'h1;
   input rst;
   wire rst;
@@ -32966,13 +33616,17 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire [5:0] \scale_1.shift ;
   wire sent;
   reg sent_1 = 1'h0;
+  reg sent_10 = 1'h0;
   reg sent_2 = 1'h0;
   reg sent_3 = 1'h0;
   reg sent_4 = 1'h0;
   reg sent_5 = 1'h0;
   reg sent_6 = 1'h0;
   reg sent_7 = 1'h0;
+  reg sent_8 = 1'h0;
+  reg sent_9 = 1'h0;
   reg [5:0] shift_1 = 6'h00;
+  reg [5:0] shift_2 = 6'h00;
   reg [12:0] shifted = 13'h0000;
   wire [12:0] total;
   (* init = 20'h00000 *)
@@ -34016,97 +34670,129 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   end
   assign read_port__data = _0_;
   always @(posedge clk)
-    \$signal$48  <= \$31 ;
+    halvings_1 <= exponent[13:10];
   always @(posedge clk)
-    fine <= \$32 ;
+    halvings_2 <= halvings_1;
   always @(posedge clk)
-    exponent <= \$33 ;
+    shifted <= \$21 ;
   always @(posedge clk)
-    halvings_1 <= \$34 ;
+    sent_1 <= \$31 ;
   always @(posedge clk)
-    shifted <= \$35 ;
+    sent_2 <= \$32 ;
   always @(posedge clk)
-    sent_1 <= \$36 ;
+    sent_3 <= \$33 ;
   always @(posedge clk)
-    sent_2 <= \$37 ;
+    sent_4 <= \$34 ;
   always @(posedge clk)
-    sent_3 <= \$38 ;
+    sent_5 <= \$35 ;
   always @(posedge clk)
-    sent_4 <= \$39 ;
+    sent_6 <= \$36 ;
   always @(posedge clk)
-    sent_5 <= \$40 ;
+    sent_7 <= \$37 ;
   always @(posedge clk)
-    sent_6 <= \$41 ;
+    sent_8 <= \$38 ;
   always @(posedge clk)
-    sent_7 <= \$42 ;
+    sent_9 <= \$39 ;
   always @(posedge clk)
-    key_1 <= \$43 ;
+    sent_10 <= \$40 ;
   always @(posedge clk)
-    key_2 <= \$44 ;
+    key_1 <= key;
   always @(posedge clk)
-    key_3 <= \$45 ;
+    key_2 <= key_1;
   always @(posedge clk)
-    key_4 <= \$46 ;
+    key_3 <= key_2;
   always @(posedge clk)
-    key_5 <= \$47 ;
+    key_4 <= key_3;
   always @(posedge clk)
-    key_6 <= \$48 ;
+    key_5 <= key_4;
   always @(posedge clk)
-    key_7 <= \$49 ;
+    key_6 <= key_5;
   always @(posedge clk)
-    \i__payload$37  <= \$50 ;
+    key_7 <= key_6;
   always @(posedge clk)
-    remainder <= \$51 ;
+    key_8 <= key_7;
   always @(posedge clk)
-    \i__valid$35  <= \$52 ;
+    key_9 <= key_8;
+  always @(posedge clk)
+    key_10 <= key_9;
+  always @(posedge clk)
+    \i__payload$37  <= \$41 ;
+  always @(posedge clk)
+    remainder <= \$42 ;
+  always @(posedge clk)
+    \i__valid$35  <= \$43 ;
   assign \$1  = i_scored__valid & i__ready;
-  assign accepted = \$1  & \i__ready$9 ;
-  assign \$2  = $signed(i__payload[33:12]) > $signed(\$signal );
-  assign \$3  = row_starts | \$2 ;
-  assign \$4  = i__payload[10] & \$3 ;
-  assign best = \$4  ? i__payload[33:12] : \$signal ;
-  assign \i__valid$17  = accepted & i__payload[11];
-  assign \$5  = \o__valid$20  & \o__valid$21 ;
-  assign \$6  = \$5  & i_scale__valid;
-  assign sent = \$6  & o_room;
+  assign accepted = \$1  & o_room;
+  assign i_reserve = accepted & i__payload[11];
+  assign \$2  = \o__valid$20  & \o__valid$21 ;
+  assign \$3  = \$2  & i_scale__valid;
+  assign sent = \$3  & \o_room$23 ;
   assign \o__ready$25  = sent & \o__payload$26 [11];
   assign i_scale__ready = sent & \o__payload$26 [11];
-  assign \$7  = shifted + remainder;
-  assign \$8  = $signed(\o__payload$42 ) - $signed(\o__payload$26 [33:12]);
-  assign \$9  = delta * scale_1[15:0];
-  assign \$11  = product >> \$10 ;
-  assign \$12  = \$signal$48  >> fine_shift_1;
-  assign \$13  = fine + 1'h1;
-  assign \$15  = \$14  > 14'h3fff;
-  assign \$16  = fine + 1'h1;
-  assign \$18  = \$15  ? 39'h0000003fff : \$17 ;
-  assign \$19  = read_port__data >> halvings_1;
-  assign \$21  = key_7[10] ? \$20  : 13'h0000;
-  assign \$22  = sent_7 & key_7[10];
-  assign \$23  = sent_7 & key_7[11];
+  assign \$4  = shifted + remainder;
+  assign \$5  = $signed(arrived_item_1[33:12]) > $signed(\i__payload$17 );
+  assign \$6  = row_starts | \$5 ;
+  assign \$7  = arrived_item_1[10] & \$6 ;
+  assign \$8  = arrived_1 & arrived_item_1[11];
+  assign \$9  = $signed(\o__payload$45 ) - $signed(\o__payload$26 [33:12]);
+  assign \$10  = delta[16:0] * scale_1[15:0];
+  assign \$11  = delta[21:17] * scale_1[15:0];
+  assign \$13  = low + \$12 ;
+  assign \$15  = product >> \$14 ;
+  assign \$16  = coarse >> fine_shift_1;
+  assign \$17  = fine + 1'h1;
+  assign \$19  = | rounded[37:14];
+  assign \$20  = \$19  ? 38'h0000003fff : rounded;
+  assign \$21  = entry_1 >> halvings_2;
+  assign \$23  = key_10[10] ? \$22  : 13'h0000;
+  assign \$24  = sent_10 & key_10[10];
+  assign \$25  = sent_10 & key_10[11];
   always @(posedge clk)
-    \$signal  <= \$24 ;
+    arrived_1 <= \$26 ;
   always @(posedge clk)
-    row_starts <= \$25 ;
+    arrived_item_1 <= i__payload;
   always @(posedge clk)
-    delta <= \$26 ;
+    row_starts <= \$27 ;
   always @(posedge clk)
-    scale_1 <= \$27 ;
+    \i__payload$17  <= \$28 ;
   always @(posedge clk)
-    product <= \$28 ;
+    \i__valid$15  <= \$29 ;
   always @(posedge clk)
-    shift_1 <= \$29 ;
+    delta <= \$30 ;
   always @(posedge clk)
-    fine_shift_1 <= \$30 ;
-  \latte_head.softmax.best$67  \best$67  (
+    scale_1 <= i_scale__payload;
+  always @(posedge clk)
+    low <= \$10 ;
+  always @(posedge clk)
+    high <= \$11 ;
+  always @(posedge clk)
+    product <= \$13 [37:0];
+  always @(posedge clk)
+    shift_1 <= scale_1[21:16];
+  always @(posedge clk)
+    shift_2 <= shift_1;
+  always @(posedge clk)
+    fine_shift_1 <= shift_2[2:0];
+  always @(posedge clk)
+    coarse <= \$15 ;
+  always @(posedge clk)
+    fine <= \$16 ;
+  always @(posedge clk)
+    rounded <= \$18 [37:0];
+  always @(posedge clk)
+    exponent <= \$20 [13:0];
+  always @(posedge clk)
+    entry_1 <= read_port__data;
+  \latte_head.softmax.best  best (
     .clk(clk),
-    .i__ready(\i__ready$9 ),
-    .o__payload(\o__payload$42 ),
+    .i__payload(\i__payload$17 ),
+    .i__valid(\i__valid$15 ),
+    .i_reserve(i_reserve),
+    .o__payload(\o__payload$45 ),
+    .o__ready(\o__ready$25 ),
     .o__valid(\o__valid$21 ),
-    .r_en(\o__ready$25 ),
-    .rst(rst),
-    .w_data(best),
-    .w_en(\i__valid$17 )
+    .o_room(o_room),
+    .rst(rst)
   );
   \latte_head.softmax.landing  landing (
     .clk(clk),
@@ -34116,235 +34802,150 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     .o__payload(o_weighted__payload),
     .o__ready(o__ready),
     .o__valid(o_weighted__valid),
-    .o_room(o_room),
+    .o_room(\o_room$23 ),
     .rst(rst)
   );
   \latte_head.softmax.row  row (
     .clk(clk),
+    .i__payload(i__payload),
     .i__ready(i__ready),
+    .i__valid(accepted),
     .o__payload(\o__payload$26 ),
+    .o__ready(sent),
     .o__valid(\o__valid$20 ),
-    .r_en(sent),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(accepted)
+    .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$32  = \$12 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$31  = sent;
     if (rst) begin
-      \$32  = 38'h0000000000;
+      \$31  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$33  = \$18 [13:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$32  = sent_1;
     if (rst) begin
-      \$33  = 14'h0000;
+      \$32  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$34  = exponent[13:10];
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$33  = sent_2;
     if (rst) begin
-      \$34  = 4'h0;
+      \$33  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$35  = \$19 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$34  = sent_3;
     if (rst) begin
-      \$35  = 13'h0000;
+      \$34  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$36  = sent;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$35  = sent_4;
+    if (rst) begin
+      \$35  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$36  = sent_5;
     if (rst) begin
       \$36  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$37  = sent_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$37  = sent_6;
     if (rst) begin
       \$37  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$38  = sent_2;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$38  = sent_7;
     if (rst) begin
       \$38  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$39  = sent_3;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$39  = sent_8;
     if (rst) begin
       \$39  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$40  = sent_4;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$40  = sent_9;
     if (rst) begin
       \$40  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$41  = sent_5;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$42  = remainder;
+    if (\$24 ) begin
+      \$42  = \$4 [4:0];
+    end
+    if (\$25 ) begin
+      \$42  = 5'h10;
+    end
     if (rst) begin
-      \$41  = 1'h0;
+      \$42  = 5'h10;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$42  = sent_6;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$43  = sent_10;
     if (rst) begin
-      \$42  = 1'h0;
+      \$43  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$43  = key;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$26  = accepted;
     if (rst) begin
-      \$43  = 12'h000;
+      \$26  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$44  = key_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$27  = row_starts;
+    if (arrived_1) begin
+      \$27  = arrived_item_1[11];
+    end
     if (rst) begin
-      \$44  = 12'h000;
+      \$27  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$45  = key_2;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$28  = \i__payload$17 ;
+    if (arrived_1) begin
+      if (\$7 ) begin
+        \$28  = arrived_item_1[33:12];
+      end
+    end
     if (rst) begin
-      \$45  = 12'h000;
+      \$28  = 22'h000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$46  = key_3;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$29  = \$8 ;
     if (rst) begin
-      \$46  = 12'h000;
+      \$29  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$47  = key_4;
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$30  = \$9 [21:0];
     if (rst) begin
-      \$47  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$48  = key_5;
-    if (rst) begin
-      \$48  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$49  = key_6;
-    if (rst) begin
-      \$49  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$50 [19:12] = \$21 [7:0];
-    \$50 [9:0] = key_7[9:0];
-    \$50 [10] = key_7[10];
-    \$50 [11] = key_7[11];
-    if (rst) begin
-      \$50  = 20'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$51  = remainder;
-    if (\$22 ) begin
-      \$51  = \$7 [4:0];
-    end
-    if (\$23 ) begin
-      \$51  = 5'h10;
-    end
-    if (rst) begin
-      \$51  = 5'h10;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$52  = sent_7;
-    if (rst) begin
-      \$52  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$24  = \$signal ;
-    if (accepted) begin
-      \$24  = best;
-    end
-    if (rst) begin
-      \$24  = 22'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$25  = row_starts;
-    if (accepted) begin
-      \$25  = i__payload[11];
-    end
-    if (rst) begin
-      \$25  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$26  = \$8 [21:0];
-    if (rst) begin
-      \$26  = 22'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$27  = i_scale__payload;
-    if (rst) begin
-      \$27  = 22'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$28  = \$9 ;
-    if (rst) begin
-      \$28  = 38'h0000000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$29  = scale_1[21:16];
-    if (rst) begin
-      \$29  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$30  = shift_1[2:0];
-    if (rst) begin
-      \$30  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$31  = \$11 ;
-    if (rst) begin
-      \$31  = 38'h0000000000;
+      \$30  = 22'h000000;
     end
   end
   assign o__payload = o_weighted__payload;
@@ -34353,11 +34954,12 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign i_scored__ready = accepted;
   assign i__valid = accepted;
   assign i_scored__payload = i__payload;
-  assign \i__payload$18  = best;
+  assign row_ends_1 = \i__valid$15 ;
+  assign \$signal  = \i__payload$17 ;
   assign \o__ready$24  = sent;
-  assign i_reserve = sent;
+  assign \i_reserve$28  = sent;
   assign read_port__addr = exponent[9:0];
-  assign total = \$7 [12:0];
+  assign total = \$4 [12:0];
   assign weighted_1 = \i__valid$35 ;
   assign weighted = \i__payload$37 ;
   assign \o_weighted__payload.key  = o_weighted__payload[9:0];
@@ -34391,6 +34993,10 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign \weighted.kept  = \i__payload$37 [10];
   assign \weighted.last  = \i__payload$37 [11];
   assign \weighted.prob  = \i__payload$37 [19:12];
+  assign \arrived_item_1.key  = arrived_item_1[9:0];
+  assign \arrived_item_1.kept  = arrived_item_1[10];
+  assign \arrived_item_1.last  = arrived_item_1[11];
+  assign \arrived_item_1.score  = arrived_item_1[33:12];
   assign \scale_1.mantissa  = scale_1[15:0];
   assign \scale_1.shift  = scale_1[21:16];
   assign \i_scale__payload.mantissa  = i_scale__payload[15:0];
@@ -34416,240 +35022,316 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign \key_7.key  = key_7[9:0];
   assign \key_7.kept  = key_7[10];
   assign \key_7.last  = key_7[11];
+  assign \key_8.key  = key_8[9:0];
+  assign \key_8.kept  = key_8[10];
+  assign \key_8.last  = key_8[11];
+  assign \key_9.key  = key_9[9:0];
+  assign \key_9.kept  = key_9[10];
+  assign \key_9.last  = key_9[11];
+  assign \key_10.key  = key_10[9:0];
+  assign \key_10.kept  = key_10[10];
+  assign \key_10.last  = key_10[11];
+  assign \$41 [11] = key_10[11];
+  assign \$41 [10] = key_10[10];
+  assign \$41 [9:0] = key_10[9:0];
+  assign \$41 [19:12] = \$23 [7:0];
   assign key[11] = \o__payload$26 [11];
   assign key[10] = \o__payload$26 [10];
   assign key[9:0] = \o__payload$26 [9:0];
-  assign \$10  = { shift_1[5:3], 3'h0 };
-  assign \$14  = { 1'h0, \$13 [38:1] };
-  assign \$17  = { 1'h0, \$16 [38:1] };
-  assign \$20  = { 5'h00, \$7 [12:5] };
+  assign \$12  = { 14'h0000, high, 17'h00000 };
+  assign \$14  = { shift_2[5:3], 3'h0 };
+  assign \$18  = { 1'h0, \$17 [38:1] };
+  assign \$22  = { 5'h00, \$4 [12:5] };
 endmodule
 
-module \latte_head.softmax.best$67 (rst, w_data, w_en, r_en, i__ready, o__payload, o__valid, clk);
+module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, o_room, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$423  = 0;
+  wire [5:0] \$1 ;
+  wire [6:0] \$2 ;
+  wire [7:0] \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [4:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
+  input [21:0] i__payload;
   wire [21:0] i__payload;
-  output i__ready;
-  wire i__ready;
+  wire [21:0] \i__payload$7 ;
+  input i__valid;
   wire i__valid;
+  wire \i__valid$9 ;
+  wire i_cancel;
+  input i_reserve;
+  wire i_reserve;
   output [21:0] o__payload;
   wire [21:0] o__payload;
+  wire [21:0] \o__payload$1 ;
+  input o__ready;
   wire o__ready;
+  wire \o__ready$3 ;
   output o__valid;
   wire o__valid;
-  wire [21:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  wire \o__valid$5 ;
+  output o_room;
+  reg o_room = 1'h1;
+  reg [4:0] places = 5'h0f;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
-  input [21:0] w_data;
-  wire [21:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.softmax.best$67.queue  queue (
+  wire taken;
+  assign taken = o__valid & o__ready;
+  assign \$1  = places - i_reserve;
+  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
+  assign \$3  = $signed(\$2 ) + $signed(1'h0);
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
+  \latte_head.softmax.best.queue  queue (
     .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
+    .i__payload(i__payload),
+    .i__valid(i__valid),
+    .o__payload(o__payload),
+    .o__ready(o__ready),
+    .o__valid(o__valid),
+    .rst(rst)
   );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
+    \$8  = \$3 [4:0];
+    if (rst) begin
+      \$8  = 5'h0f;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
+    end
+  end
+  assign \o__payload$1  = o__payload;
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
+  assign \i__payload$7  = i__payload;
+  assign \i__valid$9  = i__valid;
+  assign room = o_room;
+  assign i_cancel = 1'h0;
+  assign \$4  = taken;
 endmodule
 
-module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, r_data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$421  = 0;
+module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i__valid, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$424  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire [4:0] \$11 ;
+  wire \$11 ;
   wire [4:0] \$12 ;
   wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [4:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [4:0] \$19 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
   wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [4:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
   wire \$3 ;
-  reg [3:0] \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg \$33 ;
   wire \$4 ;
-  wire [4:0] \$5 ;
-  wire [4:0] \$6 ;
+  wire \$5 ;
+  wire \$6 ;
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  wire \$signal ;
+  wire \$signal$10 ;
+  reg \$signal$11  = 1'h0;
+  reg \$signal$22  = 1'h1;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [21:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [3:0] count = 4'h0;
+  input [21:0] i__payload;
+  wire [21:0] i__payload;
+  wire i__ready;
+  input i__valid;
+  wire i__valid;
+  wire load;
+  output [21:0] o__payload;
+  wire [21:0] o__payload;
+  input o__ready;
+  wire o__ready;
+  output o__valid;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
   (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [4:0] level;
+  wire [3:0] place;
   (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [21:0] r_data;
-  wire [21:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [4:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [21:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
+  wire [3:0] \place$18 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [21:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  wire [21:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [4:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [21:0] w_port__data;
-  wire [21:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [21:0] storage [14:0];
+  (* no_rw_check = 32'd1 *)
+  reg [21:0] words [14:0];
   initial begin : zero_memory_58
     integer word;
     for (word = 0; word < 15; word = word + 1)
-      storage[word] = 22'h0;
+      words[word] = 22'h0;
   end
   always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
   end
   reg [21:0] _0_;
   always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
+    if (load) begin
+      _0_ <= words[read_port__addr];
     end
   end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hf;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 4'he;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 5'h00 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 4'he;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 5'h00 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
+  assign o__payload = _0_;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$10  = \$signal$11  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 4'he;
+  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
+  assign \$8  = \$signal$10  | \$7 ;
+  assign \$9  = ~ \$signal$11 ;
+  assign \$10  = ~ \$signal$10 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$10 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'he;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'he;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
   always @(posedge clk)
-    w_port__addr <= \$30 ;
+    \$signal$11  <= \$22 ;
   always @(posedge clk)
-    r_port__addr <= \$31 ;
+    \$signal$22  <= \$23 ;
   always @(posedge clk)
-    inner_level <= \$32 ;
+    o__valid <= \$24 ;
   always @(posedge clk)
-    r_rdy <= \$33 ;
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [3:0];
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$22  = \$5 ;
     if (rst) begin
-      \$30  = 4'h0;
+      \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [3:0];
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$23  = \$8 ;
     if (rst) begin
-      \$31  = 4'h0;
+      \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [3:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [3:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$11 ;
     end
     if (rst) begin
-      \$32  = 4'h0;
+      \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
     end
     if (rst) begin
-      \$33  = 1'h0;
+      \$25  = 1'h1;
     end
   end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$10 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
+  assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.softmax.landing (rst, i_reserve, o_room, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$422  = 0;
+module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__payload, i__valid, o_room, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$425  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
-  reg [3:0] \$4 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [3:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   input [19:0] i__payload;
@@ -34687,32 +35369,45 @@ module \latte_head.softmax.landing (rst, i_reserve, o_room, o__payload, o__ready
   wire o__valid;
   wire \o__valid$5 ;
   output o_room;
-  wire o_room;
-  reg [3:0] room = 4'hb;
+  reg o_room = 1'h1;
+  reg [3:0] places = 4'he;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   wire taken;
-  always @(posedge clk)
-    room <= \$4 ;
-  assign o_room = | room;
   assign taken = o__valid & o__ready;
-  assign \$1  = room - i_reserve;
+  assign \$1  = places - i_reserve;
   assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
   assign \$3  = $signed(\$2 ) + $signed(1'h0);
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
   \latte_head.softmax.landing.queue  queue (
     .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
+    .o__ready(o__ready),
     .o__valid(o__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
-    \$4  = \$3 [3:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$8  = \$3 [3:0];
     if (rst) begin
-      \$4  = 4'hb;
+      \$8  = 4'he;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -34720,6 +35415,7 @@ module \latte_head.softmax.landing (rst, i_reserve, o_room, o__payload, o__ready
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
+  assign room = o_room;
   assign i_cancel = 1'h0;
   assign \o__payload.key  = o__payload[9:0];
   assign \o__payload.kept  = o__payload[10];
@@ -34737,247 +35433,474 @@ module \latte_head.softmax.landing (rst, i_reserve, o_room, o__payload, o__ready
   assign \i__payload$7.kept  = i__payload[10];
   assign \i__payload$7.last  = i__payload[11];
   assign \i__payload$7.prob  = i__payload[19:12];
+  assign \$4  = taken;
 endmodule
 
-module \latte_head.softmax.landing.queue (rst, o__payload, r_en, w_data, w_en, o__valid, clk);
+module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$426  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [4:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [4:0] \$15 ;
+  wire \$16 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$10 ;
+  reg \$signal$11  = 1'h0;
+  reg \$signal$22  = 1'h1;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [19:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [3:0] count = 4'h0;
+  input [19:0] i__payload;
   wire [19:0] i__payload;
   wire \i__payload.kept ;
   wire [9:0] \i__payload.key ;
   wire \i__payload.last ;
   wire [7:0] \i__payload.prob ;
   wire i__ready;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [19:0] o__payload;
   wire [19:0] o__payload;
   wire \o__payload.kept ;
   wire [9:0] \o__payload.key ;
   wire \o__payload.last ;
   wire [7:0] \o__payload.prob ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [19:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$18 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [19:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [19:0] w_data;
-  wire [19:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.softmax.landing.queue.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.key  = w_data[9:0];
-  assign \i__payload.kept  = w_data[10];
-  assign \i__payload.last  = w_data[11];
-  assign \i__payload.prob  = w_data[19:12];
+  (* no_rw_check = 32'd1 *)
+  reg [19:0] words [13:0];
+  initial begin : zero_memory_59
+    integer word;
+    for (word = 0; word < 14; word = word + 1)
+      words[word] = 20'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [19:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$10  = \$signal$11  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 4'hd;
+  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
+  assign \$8  = \$signal$10  | \$7 ;
+  assign \$9  = ~ \$signal$11 ;
+  assign \$10  = ~ \$signal$10 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$10 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'hd;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'hd;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$11  <= \$22 ;
+  always @(posedge clk)
+    \$signal$22  <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$11 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$10 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
+  assign \i__payload.key  = i__payload[9:0];
+  assign \i__payload.kept  = i__payload[10];
+  assign \i__payload.last  = i__payload[11];
+  assign \i__payload.prob  = i__payload[19:12];
   assign \o__payload.key  = o__payload[9:0];
   assign \o__payload.kept  = o__payload[10];
   assign \o__payload.last  = o__payload[11];
   assign \o__payload.prob  = o__payload[19:12];
+  assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.softmax.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port__data, w_en, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$423  = 0;
+module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, i__ready, o__valid, o__payload, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$427  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire [4:0] \$13 ;
+  wire [12:0] \$12 ;
+  wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [12:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
+  wire [11:0] \$17 ;
+  wire [11:0] \$18 ;
   wire \$19 ;
   wire \$2 ;
-  wire [4:0] \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire [4:0] \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [4:0] \$3 ;
-  wire \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg [3:0] \$33 ;
-  reg \$34 ;
+  wire [11:0] \$20 ;
+  wire [11:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [11:0] \$26 ;
+  reg [10:0] \$27 ;
+  reg [10:0] \$28 ;
+  wire \$3 ;
   wire \$4 ;
   wire \$5 ;
-  wire [4:0] \$6 ;
-  wire [4:0] \$7 ;
+  wire \$6 ;
+  wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$17 ;
+  reg \$signal$18  = 1'h0;
+  wire \$signal$8 ;
+  reg [10:0] \$signature__addr  = 11'h000;
+  wire [33:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
-  (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [3:0] level;
-  (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [19:0] r_data;
-  wire [19:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [3:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [19:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
+  reg [11:0] count = 12'h000;
+  input [33:0] i__payload;
+  wire [33:0] i__payload;
+  wire [33:0] \i__payload$20 ;
+  wire \i__payload$20.kept ;
+  wire [9:0] \i__payload$20.key ;
+  wire \i__payload$20.last ;
+  wire [21:0] \i__payload$20.score ;
+  wire \i__payload.kept ;
+  wire [9:0] \i__payload.key ;
+  wire \i__payload.last ;
+  wire [21:0] \i__payload.score ;
+  output i__ready;
+  reg i__ready = 1'h1;
+  wire \i__ready$15 ;
+  input i__valid;
+  wire i__valid;
+  reg \i__valid$14  = 1'h0;
+  wire load;
+  output [33:0] o__payload;
+  wire [33:0] o__payload;
+  wire [33:0] \o__payload$1 ;
+  wire \o__payload$1.kept ;
+  wire [9:0] \o__payload$1.key ;
+  wire \o__payload$1.last ;
+  wire [21:0] \o__payload$1.score ;
+  wire \o__payload.kept ;
+  wire [9:0] \o__payload.key ;
+  wire \o__payload.last ;
+  wire [21:0] \o__payload.score ;
+  input o__ready;
+  wire o__ready;
+  wire \o__ready$3 ;
+  output o__valid;
+  wire o__valid;
+  wire \o__valid$5 ;
+  reg output_free = 1'h1;
+  (* init = 11'h000 *)
+  wire [10:0] place;
+  (* init = 11'h000 *)
+  wire [10:0] \place$25 ;
+  reg [10:0] read_port__addr = 11'h000;
+  wire [33:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  wire [19:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [3:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [19:0] w_port__data;
-  wire [19:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [19:0] storage [10:0];
-  initial begin : zero_memory_59
+  (* no_rw_check = 32'd1 *)
+  reg [33:0] words [2047:0];
+  initial begin : zero_memory_60
     integer word;
-    for (word = 0; word < 11; word = word + 1)
-      storage[word] = 20'h0;
+    for (word = 0; word < 2048; word = word + 1)
+      words[word] = 34'h0;
   end
   always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
+    if (\$signal$8 )
+      words[\$signature__addr ] <= i__payload;
   end
-  reg [19:0] _0_;
+  reg [33:0] _0_;
   always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
+    if (load) begin
+      _0_ <= words[read_port__addr];
     end
   end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hb;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr == 4'ha;
-  assign \$6  = w_port__addr + 1'h1;
-  assign \$7  = \$5  ? 5'h00 : \$6 ;
-  assign \$8  = ~ r_rdy;
-  assign \$9  = \$8  | r_en;
-  assign \$10  = inner_r_rdy & \$9 ;
-  assign \$11  = r_port__addr == 4'ha;
-  assign \$12  = r_port__addr + 1'h1;
-  assign \$13  = \$11  ? 5'h00 : \$12 ;
-  assign \$14  = w_rdy & w_en;
-  assign \$15  = ~ r_rdy;
-  assign \$16  = \$15  | r_en;
-  assign \$17  = inner_r_rdy & \$16 ;
-  assign \$18  = ~ \$17 ;
-  assign \$19  = \$14  & \$18 ;
-  assign \$20  = inner_level + 1'h1;
-  assign \$21  = ~ r_rdy;
-  assign \$22  = \$21  | r_en;
-  assign \$23  = inner_r_rdy & \$22 ;
-  assign \$24  = w_rdy & w_en;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = inner_level - 1'h1;
-  assign \$28  = ~ r_rdy;
-  assign \$29  = \$28  | r_en;
-  assign \$30  = inner_r_rdy & \$29 ;
+  assign \i__payload$20  = _0_;
+  assign \$signal$8  = i__valid & i__ready;
+  assign \$1  = ~ \i__valid$14 ;
+  assign load = \$1  | \i__ready$15 ;
+  assign \$2  = output_free | \i__ready$15 ;
+  assign \$signal$17  = \$signal$18  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$17  ? \$3  : \$signal$18 ;
+  assign \$5  = \$signal$8  | \$4 ;
+  assign \$6  = count != 11'h7ff;
+  assign \$7  = \$signal$8  ? \$6  : i__ready;
+  assign \$8  = \$signal$17  | \$7 ;
+  assign \$9  = ~ \$signal$18 ;
+  assign \$10  = ~ \$signal$17 ;
+  assign \$11  = \$signal$8  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$8 ;
+  assign \$14  = \$13  & \$signal$17 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 11'h7ff;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 12'h000 : \$17 ;
+  assign \$19  = read_port__addr == 11'h7ff;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 12'h000 : \$20 ;
   always @(posedge clk)
-    w_port__addr <= \$31 ;
+    \$signal$18  <= \$22 ;
   always @(posedge clk)
-    r_port__addr <= \$32 ;
+    i__ready <= \$23 ;
   always @(posedge clk)
-    inner_level <= \$33 ;
+    \i__valid$14  <= \$24 ;
   always @(posedge clk)
-    r_rdy <= \$34 ;
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  \latte_head.softmax.row.output  \output  (
+    .clk(clk),
+    .i__payload(\i__payload$20 ),
+    .i__ready(\i__ready$15 ),
+    .i__valid(\i__valid$14 ),
+    .o__payload(o__payload),
+    .o__ready(o__ready),
+    .o__valid(o__valid),
+    .rst(rst)
+  );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$31  = w_port__addr;
-    if (\$4 ) begin
-      \$31  = \$7 [3:0];
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
+    \$22  = \$5 ;
     if (rst) begin
-      \$31  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$32  = r_port__addr;
-    if (\$10 ) begin
-      \$32  = \$13 [3:0];
-    end
-    if (rst) begin
-      \$32  = 4'h0;
+      \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$33  = inner_level;
-    if (\$19 ) begin
-      \$33  = \$20 [3:0];
-    end
-    if (\$26 ) begin
-      \$33  = \$27 [3:0];
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
+    \$23  = \$8 ;
     if (rst) begin
-      \$33  = 4'h0;
+      \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$34  = r_rdy;
-    if (\$30 ) begin
-      \$34  = 1'h1;
-    end else if (r_en) begin
-      \$34  = 1'h0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
+    \$24  = \i__valid$14 ;
+    if (load) begin
+      \$24  = \$signal$18 ;
     end
     if (rst) begin
-      \$34  = 1'h0;
+      \$24  = 1'h0;
     end
   end
-  assign w_level = \$3 [3:0];
-  assign level = \$3 [3:0];
-  assign r_level = \$3 [3:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [11:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [11:0];
+    end
+    if (rst) begin
+      \$26  = 12'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$8 ) begin
+      \$27  = \$18 [10:0];
+    end
+    if (rst) begin
+      \$27  = 11'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$17 ) begin
+      \$28  = \$21 [10:0];
+    end
+    if (rst) begin
+      \$28  = 11'h000;
+    end
+  end
+  assign \o__payload$1  = o__payload;
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$8 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = \i__payload$20 ;
+  assign place = \$signature__addr ;
+  assign \place$25  = read_port__addr;
+  assign \o__payload.key  = o__payload[9:0];
+  assign \o__payload.kept  = o__payload[10];
+  assign \o__payload.last  = o__payload[11];
+  assign \o__payload.score  = o__payload[33:12];
+  assign \o__payload$1.key  = o__payload[9:0];
+  assign \o__payload$1.kept  = o__payload[10];
+  assign \o__payload$1.last  = o__payload[11];
+  assign \o__payload$1.score  = o__payload[33:12];
+  assign \i__payload.key  = i__payload[9:0];
+  assign \i__payload.kept  = i__payload[10];
+  assign \i__payload.last  = i__payload[11];
+  assign \i__payload.score  = i__payload[33:12];
+  assign \i__payload$20.key  = \i__payload$20 [9:0];
+  assign \i__payload$20.kept  = \i__payload$20 [10];
+  assign \i__payload$20.last  = \i__payload$20 [11];
+  assign \i__payload$20.score  = \i__payload$20 [33:12];
 endmodule
 
-module \latte_head.softmax.row (rst, w_data, w_en, r_en, i__ready, o__payload, o__valid, clk);
+module \latte_head.softmax.row.output (rst, o__ready, i__ready, i__payload, i__valid, o__valid, o__payload, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$428  = 0;
+  wire \$1 ;
+  reg \$2 ;
+  reg [33:0] \$3 ;
   input clk;
   wire clk;
+  input [33:0] i__payload;
   wire [33:0] i__payload;
   wire \i__payload.kept ;
   wire [9:0] \i__payload.key ;
@@ -34985,249 +35908,72 @@ module \latte_head.softmax.row (rst, w_data, w_en, r_en, i__ready, o__payload, o
   wire [21:0] \i__payload.score ;
   output i__ready;
   wire i__ready;
+  input i__valid;
   wire i__valid;
   output [33:0] o__payload;
-  wire [33:0] o__payload;
+  reg [33:0] o__payload = 34'h000000000;
   wire \o__payload.kept ;
   wire [9:0] \o__payload.key ;
   wire \o__payload.last ;
   wire [21:0] \o__payload.score ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [33:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
   input rst;
   wire rst;
-  input [33:0] w_data;
-  wire [33:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.softmax.row.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.key  = w_data[9:0];
-  assign \i__payload.kept  = w_data[10];
-  assign \i__payload.last  = w_data[11];
-  assign \i__payload.score  = w_data[33:12];
+  assign \$1  = ~ o__valid;
+  assign i__ready = \$1  | o__ready;
+  always @(posedge clk)
+    o__valid <= \$2 ;
+  always @(posedge clk)
+    o__payload <= \$3 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
+    \$2  = o__valid;
+    if (i__ready) begin
+      \$2  = i__valid;
+    end
+    if (rst) begin
+      \$2  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
+    \$3  = o__payload;
+    if (i__ready) begin
+      \$3  = i__payload;
+    end
+    if (rst) begin
+      \$3  = 34'h000000000;
+    end
+  end
   assign \o__payload.key  = o__payload[9:0];
   assign \o__payload.kept  = o__payload[10];
   assign \o__payload.last  = o__payload[11];
   assign \o__payload.score  = o__payload[33:12];
+  assign \i__payload.key  = i__payload[9:0];
+  assign \i__payload.kept  = i__payload[10];
+  assign \i__payload.last  = i__payload[11];
+  assign \i__payload.score  = i__payload[33:12];
 endmodule
 
-module \latte_head.softmax.row.queue (rst, w_port__data, w_en, r_en, w_rdy, r_data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$424  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [12:0] \$12 ;
-  wire [12:0] \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [12:0] \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire [12:0] \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [12:0] \$3 ;
-  wire \$30 ;
-  reg [11:0] \$31 ;
-  reg [11:0] \$32 ;
-  reg [11:0] \$33 ;
-  reg \$34 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire [12:0] \$6 ;
-  wire [12:0] \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  input clk;
-  wire clk;
-  (* init = 12'h000 *)
-  wire [11:0] consume;
-  reg [11:0] inner_level = 12'h000;
-  wire inner_r_rdy;
-  wire [11:0] level;
-  (* init = 12'h000 *)
-  wire [11:0] produce;
-  output [33:0] r_data;
-  wire [33:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [11:0] r_level;
-  reg [11:0] r_port__addr = 12'h000;
-  wire [33:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [33:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [11:0] w_level;
-  reg [11:0] w_port__addr = 12'h000;
-  input [33:0] w_port__data;
-  wire [33:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [33:0] storage [2048:0];
-  initial begin : zero_memory_60
-    integer word;
-    for (word = 0; word < 2049; word = word + 1)
-      storage[word] = 34'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [33:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 12'h801;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr == 12'h800;
-  assign \$6  = w_port__addr + 1'h1;
-  assign \$7  = \$5  ? 13'h0000 : \$6 ;
-  assign \$8  = ~ r_rdy;
-  assign \$9  = \$8  | r_en;
-  assign \$10  = inner_r_rdy & \$9 ;
-  assign \$11  = r_port__addr == 12'h800;
-  assign \$12  = r_port__addr + 1'h1;
-  assign \$13  = \$11  ? 13'h0000 : \$12 ;
-  assign \$14  = w_rdy & w_en;
-  assign \$15  = ~ r_rdy;
-  assign \$16  = \$15  | r_en;
-  assign \$17  = inner_r_rdy & \$16 ;
-  assign \$18  = ~ \$17 ;
-  assign \$19  = \$14  & \$18 ;
-  assign \$20  = inner_level + 1'h1;
-  assign \$21  = ~ r_rdy;
-  assign \$22  = \$21  | r_en;
-  assign \$23  = inner_r_rdy & \$22 ;
-  assign \$24  = w_rdy & w_en;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = inner_level - 1'h1;
-  assign \$28  = ~ r_rdy;
-  assign \$29  = \$28  | r_en;
-  assign \$30  = inner_r_rdy & \$29 ;
-  always @(posedge clk)
-    w_port__addr <= \$31 ;
-  always @(posedge clk)
-    r_port__addr <= \$32 ;
-  always @(posedge clk)
-    inner_level <= \$33 ;
-  always @(posedge clk)
-    r_rdy <= \$34 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$31  = w_port__addr;
-    if (\$4 ) begin
-      \$31  = \$7 [11:0];
-    end
-    if (rst) begin
-      \$31  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$32  = r_port__addr;
-    if (\$10 ) begin
-      \$32  = \$13 [11:0];
-    end
-    if (rst) begin
-      \$32  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$33  = inner_level;
-    if (\$19 ) begin
-      \$33  = \$20 [11:0];
-    end
-    if (\$26 ) begin
-      \$33  = \$27 [11:0];
-    end
-    if (rst) begin
-      \$33  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$34  = r_rdy;
-    if (\$30 ) begin
-      \$34  = 1'h1;
-    end else if (r_en) begin
-      \$34  = 1'h0;
-    end
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [11:0];
-  assign level = \$3 [11:0];
-  assign r_level = \$3 [11:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, i_k__ready, i_v__ready, o_loaded__payload, beat_port__buffer, key_port__buffer, value_port__address, i_free, value_port__buffer, beat_port__data, key_port__data, value_port__data, o_loaded__valid, o__ready
+module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, o_loaded__payload, beat_port__buffer, key_port__buffer, value_port__address, i_free, value_port__buffer, beat_port__data, i_k__ready, i_v__ready, key_port__data, value_port__data, o_loaded__valid, o__ready
 , beat_port__address, key_port__address, i_load__payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$425  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$429  = 0;
   wire \$1 ;
-  wire \$10 ;
+  wire [4:0] \$10 ;
   wire \$100 ;
-  wire [7:0] \$101 ;
+  wire \$101 ;
   wire \$102 ;
-  wire [7:0] \$103 ;
+  wire \$103 ;
   wire \$104 ;
-  wire [7:0] \$105 ;
+  wire \$105 ;
   wire \$106 ;
   wire [7:0] \$107 ;
   wire \$108 ;
   wire [7:0] \$109 ;
-  wire [7:0] \$11 ;
+  wire [4:0] \$11 ;
   wire \$110 ;
   wire [7:0] \$111 ;
   wire \$112 ;
@@ -35238,7 +35984,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \$117 ;
   wire \$118 ;
   wire [7:0] \$119 ;
-  wire \$12 ;
+  wire [4:0] \$12 ;
   wire \$120 ;
   wire [7:0] \$121 ;
   wire \$122 ;
@@ -35249,132 +35995,132 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \$127 ;
   wire \$128 ;
   wire [7:0] \$129 ;
-  wire [7:0] \$13 ;
+  wire [4:0] \$13 ;
   wire \$130 ;
   wire [7:0] \$131 ;
   wire \$132 ;
-  wire \$133 ;
-  wire [7:0] \$134 ;
-  wire \$135 ;
-  wire [7:0] \$136 ;
-  wire \$137 ;
-  wire [7:0] \$138 ;
-  wire \$139 ;
-  wire \$14 ;
-  wire [7:0] \$140 ;
-  wire \$141 ;
-  wire [7:0] \$142 ;
-  wire \$143 ;
-  wire [7:0] \$144 ;
-  wire \$145 ;
-  wire [7:0] \$146 ;
-  wire \$147 ;
-  wire [7:0] \$148 ;
-  wire \$149 ;
-  wire [7:0] \$15 ;
-  wire [7:0] \$150 ;
-  wire \$151 ;
-  wire [7:0] \$152 ;
-  wire \$153 ;
-  wire [7:0] \$154 ;
-  wire \$155 ;
-  wire [7:0] \$156 ;
-  wire \$157 ;
-  wire [7:0] \$158 ;
-  wire \$159 ;
-  wire \$16 ;
-  wire [7:0] \$160 ;
-  wire \$161 ;
-  wire [7:0] \$162 ;
-  wire \$163 ;
-  wire [7:0] \$164 ;
-  wire \$165 ;
-  wire [7:0] \$166 ;
-  wire \$167 ;
-  wire [7:0] \$168 ;
-  wire \$169 ;
-  wire [7:0] \$17 ;
-  wire [7:0] \$170 ;
-  wire \$171 ;
-  wire [7:0] \$172 ;
-  wire \$173 ;
-  wire [7:0] \$174 ;
-  wire \$175 ;
-  wire [7:0] \$176 ;
-  wire \$177 ;
-  wire [7:0] \$178 ;
-  wire \$179 ;
-  wire \$18 ;
-  wire [7:0] \$180 ;
-  wire \$181 ;
-  wire [7:0] \$182 ;
-  wire \$183 ;
-  wire [7:0] \$184 ;
-  wire \$185 ;
-  wire [7:0] \$186 ;
-  wire \$187 ;
-  wire [7:0] \$188 ;
-  wire \$189 ;
-  wire [7:0] \$19 ;
-  wire [7:0] \$190 ;
-  wire \$191 ;
-  wire [7:0] \$192 ;
-  wire \$193 ;
-  wire [7:0] \$194 ;
-  wire \$195 ;
-  wire [7:0] \$196 ;
-  wire \$197 ;
-  wire [7:0] \$198 ;
-  wire \$199 ;
+  wire [7:0] \$133 ;
+  wire \$134 ;
+  wire [7:0] \$135 ;
+  wire \$136 ;
+  wire [7:0] \$137 ;
+  wire \$138 ;
+  wire [7:0] \$139 ;
+  wire [4:0] \$14 ;
+  wire \$140 ;
+  wire [7:0] \$141 ;
+  wire \$142 ;
+  wire [7:0] \$143 ;
+  wire \$144 ;
+  wire [7:0] \$145 ;
+  wire \$146 ;
+  wire [7:0] \$147 ;
+  wire \$148 ;
+  wire [7:0] \$149 ;
+  wire [4:0] \$15 ;
+  wire \$150 ;
+  wire [7:0] \$151 ;
+  wire \$152 ;
+  wire [7:0] \$153 ;
+  wire \$154 ;
+  wire [7:0] \$155 ;
+  wire \$156 ;
+  wire [7:0] \$157 ;
+  wire \$158 ;
+  wire [7:0] \$159 ;
+  wire [4:0] \$16 ;
+  wire \$160 ;
+  wire [7:0] \$161 ;
+  wire \$162 ;
+  wire [7:0] \$163 ;
+  wire \$164 ;
+  wire [7:0] \$165 ;
+  wire \$166 ;
+  wire [7:0] \$167 ;
+  wire \$168 ;
+  wire [7:0] \$169 ;
+  wire [4:0] \$17 ;
+  wire \$170 ;
+  wire [7:0] \$171 ;
+  wire \$172 ;
+  wire [7:0] \$173 ;
+  wire \$174 ;
+  wire [7:0] \$175 ;
+  wire \$176 ;
+  wire [7:0] \$177 ;
+  wire \$178 ;
+  wire [7:0] \$179 ;
+  wire [4:0] \$18 ;
+  wire \$180 ;
+  wire [7:0] \$181 ;
+  wire \$182 ;
+  wire [7:0] \$183 ;
+  wire \$184 ;
+  wire [7:0] \$185 ;
+  wire \$186 ;
+  wire [7:0] \$187 ;
+  wire \$188 ;
+  wire [7:0] \$189 ;
+  wire [4:0] \$19 ;
+  wire \$190 ;
+  wire [7:0] \$191 ;
+  wire \$192 ;
+  wire [7:0] \$193 ;
+  wire \$194 ;
+  wire [7:0] \$195 ;
+  wire \$196 ;
+  wire [7:0] \$197 ;
+  wire \$198 ;
+  wire [7:0] \$199 ;
   wire \$2 ;
-  wire \$20 ;
-  wire [7:0] \$200 ;
-  wire \$201 ;
-  wire [7:0] \$202 ;
-  wire \$203 ;
-  wire [7:0] \$204 ;
-  wire \$205 ;
-  wire [7:0] \$206 ;
-  wire \$207 ;
-  wire [7:0] \$208 ;
-  wire \$209 ;
-  wire [7:0] \$21 ;
-  wire [7:0] \$210 ;
-  wire \$211 ;
-  wire [7:0] \$212 ;
-  wire \$213 ;
-  wire [7:0] \$214 ;
-  wire \$215 ;
-  wire [7:0] \$216 ;
-  wire \$217 ;
-  wire [7:0] \$218 ;
-  wire \$219 ;
-  wire \$22 ;
-  wire [7:0] \$220 ;
-  wire \$221 ;
-  wire [7:0] \$222 ;
-  wire \$223 ;
-  wire [7:0] \$224 ;
-  wire \$225 ;
-  wire [7:0] \$226 ;
-  wire \$227 ;
-  wire [7:0] \$228 ;
-  wire \$229 ;
-  wire [7:0] \$23 ;
-  wire [7:0] \$230 ;
-  wire \$231 ;
-  wire [7:0] \$232 ;
-  wire \$233 ;
-  wire [7:0] \$234 ;
-  wire \$235 ;
-  wire [7:0] \$236 ;
+  wire [4:0] \$20 ;
+  wire \$200 ;
+  wire [7:0] \$201 ;
+  wire \$202 ;
+  wire [7:0] \$203 ;
+  wire \$204 ;
+  wire [7:0] \$205 ;
+  wire \$206 ;
+  wire [7:0] \$207 ;
+  wire \$208 ;
+  wire [7:0] \$209 ;
+  wire [4:0] \$21 ;
+  wire \$210 ;
+  wire [7:0] \$211 ;
+  wire \$212 ;
+  wire [7:0] \$213 ;
+  wire \$214 ;
+  wire [7:0] \$215 ;
+  wire \$216 ;
+  wire [7:0] \$217 ;
+  wire \$218 ;
+  wire [7:0] \$219 ;
+  wire [4:0] \$22 ;
+  wire \$220 ;
+  wire [7:0] \$221 ;
+  wire \$222 ;
+  wire [7:0] \$223 ;
+  wire \$224 ;
+  wire [7:0] \$225 ;
+  wire \$226 ;
+  wire [7:0] \$227 ;
+  wire \$228 ;
+  wire [7:0] \$229 ;
+  wire [4:0] \$23 ;
+  wire \$230 ;
+  wire [7:0] \$231 ;
+  wire \$232 ;
+  wire [7:0] \$233 ;
+  wire \$234 ;
+  wire [11:0] \$235 ;
+  wire [11:0] \$236 ;
   wire \$237 ;
-  wire [7:0] \$238 ;
+  wire \$238 ;
   wire \$239 ;
-  wire \$24 ;
-  wire [7:0] \$240 ;
+  wire [4:0] \$24 ;
+  wire \$240 ;
   wire \$241 ;
-  wire [7:0] \$242 ;
+  wire \$242 ;
   wire \$243 ;
   wire [7:0] \$244 ;
   wire \$245 ;
@@ -35382,7 +36128,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$247 ;
   wire [7:0] \$248 ;
   wire \$249 ;
-  wire [7:0] \$25 ;
+  wire [4:0] \$25 ;
   wire [7:0] \$250 ;
   wire \$251 ;
   wire [7:0] \$252 ;
@@ -35393,239 +36139,225 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$257 ;
   wire [7:0] \$258 ;
   wire \$259 ;
-  wire \$26 ;
+  wire [4:0] \$26 ;
   wire [7:0] \$260 ;
   wire \$261 ;
-  wire \$262 ;
+  wire [7:0] \$262 ;
   wire \$263 ;
-  wire \$264 ;
-  wire [10:0] \$265 ;
-  wire [4:0] \$266 ;
-  wire [4:0] \$267 ;
-  wire [4:0] \$268 ;
-  wire [4:0] \$269 ;
-  wire [7:0] \$27 ;
-  wire [4:0] \$270 ;
-  wire [4:0] \$271 ;
-  wire [4:0] \$272 ;
-  wire [4:0] \$273 ;
-  wire [4:0] \$274 ;
-  wire [4:0] \$275 ;
-  wire [4:0] \$276 ;
-  wire [4:0] \$277 ;
-  wire [4:0] \$278 ;
-  wire [4:0] \$279 ;
-  wire \$28 ;
-  wire [4:0] \$280 ;
-  wire [4:0] \$281 ;
-  wire [4:0] \$282 ;
-  wire [4:0] \$283 ;
-  wire [4:0] \$284 ;
-  wire [4:0] \$285 ;
-  wire [4:0] \$286 ;
-  wire [4:0] \$287 ;
-  wire [4:0] \$288 ;
-  wire [4:0] \$289 ;
-  wire [7:0] \$29 ;
-  wire [4:0] \$290 ;
-  wire [4:0] \$291 ;
-  wire [4:0] \$292 ;
-  wire [4:0] \$293 ;
-  wire [4:0] \$294 ;
-  wire [4:0] \$295 ;
-  wire [4:0] \$296 ;
-  wire [4:0] \$297 ;
-  wire [4:0] \$298 ;
-  wire [4:0] \$299 ;
+  wire [7:0] \$264 ;
+  wire \$265 ;
+  wire [7:0] \$266 ;
+  wire \$267 ;
+  wire [7:0] \$268 ;
+  wire \$269 ;
+  wire [4:0] \$27 ;
+  wire [7:0] \$270 ;
+  wire \$271 ;
+  wire [7:0] \$272 ;
+  wire \$273 ;
+  wire [7:0] \$274 ;
+  wire \$275 ;
+  wire [7:0] \$276 ;
+  wire \$277 ;
+  wire [7:0] \$278 ;
+  wire \$279 ;
+  wire [4:0] \$28 ;
+  wire [7:0] \$280 ;
+  wire \$281 ;
+  wire [7:0] \$282 ;
+  wire \$283 ;
+  wire [7:0] \$284 ;
+  wire \$285 ;
+  wire [7:0] \$286 ;
+  wire \$287 ;
+  wire [7:0] \$288 ;
+  wire \$289 ;
+  wire [4:0] \$29 ;
+  wire [7:0] \$290 ;
+  wire \$291 ;
+  wire [7:0] \$292 ;
+  wire \$293 ;
+  wire [7:0] \$294 ;
+  wire \$295 ;
+  wire [7:0] \$296 ;
+  wire \$297 ;
+  wire [7:0] \$298 ;
+  wire \$299 ;
   wire \$3 ;
-  wire \$30 ;
-  wire [4:0] \$300 ;
-  wire [4:0] \$301 ;
-  wire [4:0] \$302 ;
-  wire [4:0] \$303 ;
-  wire [4:0] \$304 ;
-  wire [4:0] \$305 ;
-  wire [4:0] \$306 ;
-  wire [4:0] \$307 ;
-  wire [4:0] \$308 ;
-  wire [4:0] \$309 ;
-  wire [7:0] \$31 ;
-  wire [4:0] \$310 ;
-  wire [4:0] \$311 ;
-  wire [4:0] \$312 ;
-  wire [4:0] \$313 ;
-  wire [4:0] \$314 ;
-  wire [4:0] \$315 ;
-  wire [4:0] \$316 ;
-  wire [4:0] \$317 ;
-  wire [4:0] \$318 ;
-  wire [4:0] \$319 ;
-  wire \$32 ;
-  wire [4:0] \$320 ;
-  wire [4:0] \$321 ;
-  wire [4:0] \$322 ;
-  wire [4:0] \$323 ;
-  wire [4:0] \$324 ;
-  wire [4:0] \$325 ;
-  wire [4:0] \$326 ;
-  wire [4:0] \$327 ;
-  wire [4:0] \$328 ;
-  wire [4:0] \$329 ;
-  wire [7:0] \$33 ;
-  wire \$330 ;
+  wire [4:0] \$30 ;
+  wire [7:0] \$300 ;
+  wire \$301 ;
+  wire [7:0] \$302 ;
+  wire \$303 ;
+  wire [7:0] \$304 ;
+  wire \$305 ;
+  wire [7:0] \$306 ;
+  wire \$307 ;
+  wire [7:0] \$308 ;
+  wire \$309 ;
+  wire [4:0] \$31 ;
+  wire [7:0] \$310 ;
+  wire \$311 ;
+  wire [7:0] \$312 ;
+  wire \$313 ;
+  wire [7:0] \$314 ;
+  wire \$315 ;
+  wire [7:0] \$316 ;
+  wire \$317 ;
+  wire [7:0] \$318 ;
+  wire \$319 ;
+  wire [4:0] \$32 ;
+  wire [7:0] \$320 ;
+  wire \$321 ;
+  wire [7:0] \$322 ;
+  wire \$323 ;
+  wire [7:0] \$324 ;
+  wire \$325 ;
+  wire [7:0] \$326 ;
+  wire \$327 ;
+  wire [7:0] \$328 ;
+  wire \$329 ;
+  wire [4:0] \$33 ;
+  wire [7:0] \$330 ;
   wire \$331 ;
-  wire \$332 ;
-  wire [2:0] \$333 ;
-  wire \$334 ;
+  wire [7:0] \$332 ;
+  wire \$333 ;
+  wire [7:0] \$334 ;
   wire \$335 ;
-  wire \$336 ;
+  wire [7:0] \$336 ;
   wire \$337 ;
-  wire \$338 ;
-  wire [2:0] \$339 ;
-  wire \$34 ;
-  wire \$340 ;
+  wire [7:0] \$338 ;
+  wire \$339 ;
+  wire [4:0] \$34 ;
+  wire [7:0] \$340 ;
   wire \$341 ;
-  wire \$342 ;
+  wire [7:0] \$342 ;
   wire \$343 ;
-  wire \$344 ;
-  wire [2:0] \$345 ;
-  wire \$346 ;
+  wire [7:0] \$344 ;
+  wire \$345 ;
+  wire [7:0] \$346 ;
   wire \$347 ;
-  wire \$348 ;
+  wire [7:0] \$348 ;
   wire \$349 ;
-  wire [7:0] \$35 ;
-  wire \$350 ;
-  wire [2:0] \$351 ;
-  wire \$352 ;
+  wire [4:0] \$35 ;
+  wire [7:0] \$350 ;
+  wire \$351 ;
+  wire [7:0] \$352 ;
   wire \$353 ;
-  wire \$354 ;
+  wire [7:0] \$354 ;
   wire \$355 ;
-  wire \$356 ;
-  wire [2:0] \$357 ;
-  wire \$358 ;
+  wire [7:0] \$356 ;
+  wire \$357 ;
+  wire [7:0] \$358 ;
   wire \$359 ;
-  wire \$36 ;
-  wire \$360 ;
+  wire [4:0] \$36 ;
+  wire [7:0] \$360 ;
   wire \$361 ;
-  wire \$362 ;
-  wire [2:0] \$363 ;
-  wire \$364 ;
+  wire [7:0] \$362 ;
+  wire \$363 ;
+  wire [7:0] \$364 ;
   wire \$365 ;
-  wire \$366 ;
+  wire [7:0] \$366 ;
   wire \$367 ;
-  wire \$368 ;
-  wire [2:0] \$369 ;
-  wire [7:0] \$37 ;
-  wire \$370 ;
+  wire [7:0] \$368 ;
+  wire \$369 ;
+  wire [4:0] \$37 ;
+  wire [7:0] \$370 ;
   wire \$371 ;
   wire \$372 ;
   wire \$373 ;
-  wire \$374 ;
-  wire [2:0] \$375 ;
-  wire \$376 ;
+  wire [2:0] \$374 ;
+  wire [3:0] \$375 ;
+  wire [3:0] \$376 ;
   wire \$377 ;
-  wire \$378 ;
+  wire [7:0] \$378 ;
   wire \$379 ;
-  wire \$38 ;
-  wire \$380 ;
-  wire \$381 ;
-  wire \$382 ;
-  wire \$383 ;
-  wire [11:0] \$384 ;
-  wire \$385 ;
-  wire \$386 ;
-  wire [11:0] \$387 ;
-  wire \$388 ;
-  wire \$389 ;
-  wire [7:0] \$39 ;
-  wire \$390 ;
-  wire \$391 ;
-  wire [2:0] \$392 ;
-  wire [3:0] \$393 ;
-  wire \$394 ;
-  wire \$395 ;
-  wire \$396 ;
-  wire [3:0] \$397 ;
-  wire \$398 ;
-  wire [7:0] \$399 ;
+  wire [4:0] \$38 ;
+  reg \$380 ;
+  reg [10:0] \$381 ;
+  reg [10:0] \$382 ;
+  reg [10:0] \$383 ;
+  reg \$384 ;
+  reg \$385 ;
+  reg [10:0] \$386 ;
+  wire [511:0] \$387 ;
+  reg [10:0] \$388 ;
+  reg [10:0] \$389 ;
+  wire [4:0] \$39 ;
+  reg \$390 ;
+  reg \$391 ;
+  reg [10:0] \$392 ;
+  wire [511:0] \$393 ;
+  reg \$394 ;
+  reg [1:0] \$395 ;
+  reg [2:0] \$396 ;
+  reg [6:0] \$397 ;
   wire \$4 ;
-  wire \$40 ;
-  wire \$400 ;
-  reg \$401 ;
-  reg [10:0] \$402 ;
-  reg [10:0] \$403 ;
-  reg [10:0] \$404 ;
-  reg \$405 ;
-  reg [1:0] \$406 ;
-  reg [2:0] \$407 ;
-  reg [6:0] \$408 ;
-  reg [2047:0] \$409 ;
-  wire [7:0] \$41 ;
-  reg [511:0] \$410 ;
-  reg [511:0] \$411 ;
-  wire \$42 ;
-  wire [7:0] \$43 ;
-  wire \$44 ;
-  wire [7:0] \$45 ;
-  wire \$46 ;
-  wire [7:0] \$47 ;
-  wire \$48 ;
-  wire [7:0] \$49 ;
-  wire [7:0] \$5 ;
-  wire \$50 ;
-  wire [7:0] \$51 ;
-  wire \$52 ;
-  wire [7:0] \$53 ;
-  wire \$54 ;
-  wire [7:0] \$55 ;
-  wire \$56 ;
-  wire [7:0] \$57 ;
-  wire \$58 ;
-  wire [7:0] \$59 ;
+  wire [4:0] \$40 ;
+  wire [4:0] \$41 ;
+  wire [4:0] \$42 ;
+  wire [4:0] \$43 ;
+  wire [4:0] \$44 ;
+  wire [4:0] \$45 ;
+  wire [4:0] \$46 ;
+  wire [4:0] \$47 ;
+  wire [4:0] \$48 ;
+  wire [4:0] \$49 ;
+  wire \$5 ;
+  wire [4:0] \$50 ;
+  wire [4:0] \$51 ;
+  wire [4:0] \$52 ;
+  wire [4:0] \$53 ;
+  wire [4:0] \$54 ;
+  wire [4:0] \$55 ;
+  wire [4:0] \$56 ;
+  wire [4:0] \$57 ;
+  wire [4:0] \$58 ;
+  wire [4:0] \$59 ;
   wire \$6 ;
-  wire \$60 ;
-  wire [7:0] \$61 ;
-  wire \$62 ;
-  wire [7:0] \$63 ;
-  wire \$64 ;
-  wire [7:0] \$65 ;
-  wire \$66 ;
-  wire [7:0] \$67 ;
-  wire \$68 ;
-  wire [7:0] \$69 ;
-  wire [7:0] \$7 ;
-  wire \$70 ;
-  wire [7:0] \$71 ;
-  wire \$72 ;
-  wire [7:0] \$73 ;
+  wire [4:0] \$60 ;
+  wire [4:0] \$61 ;
+  wire [4:0] \$62 ;
+  wire [4:0] \$63 ;
+  wire [4:0] \$64 ;
+  wire [4:0] \$65 ;
+  wire [4:0] \$66 ;
+  wire [4:0] \$67 ;
+  wire [4:0] \$68 ;
+  wire [4:0] \$69 ;
+  wire [10:0] \$7 ;
+  wire [4:0] \$70 ;
+  wire [4:0] \$71 ;
+  wire [2:0] \$72 ;
+  wire \$73 ;
   wire \$74 ;
-  wire [7:0] \$75 ;
+  wire [2:0] \$75 ;
   wire \$76 ;
-  wire [7:0] \$77 ;
-  wire \$78 ;
-  wire [7:0] \$79 ;
-  wire \$8 ;
+  wire \$77 ;
+  wire [2:0] \$78 ;
+  wire \$79 ;
+  wire [4:0] \$8 ;
   wire \$80 ;
-  wire [7:0] \$81 ;
+  wire [2:0] \$81 ;
   wire \$82 ;
-  wire [7:0] \$83 ;
-  wire \$84 ;
-  wire [7:0] \$85 ;
+  wire \$83 ;
+  wire [2:0] \$84 ;
+  wire \$85 ;
   wire \$86 ;
-  wire [7:0] \$87 ;
+  wire [2:0] \$87 ;
   wire \$88 ;
-  wire [7:0] \$89 ;
-  wire [7:0] \$9 ;
-  wire \$90 ;
-  wire [7:0] \$91 ;
+  wire \$89 ;
+  wire [4:0] \$9 ;
+  wire [2:0] \$90 ;
+  wire \$91 ;
   wire \$92 ;
-  wire [7:0] \$93 ;
+  wire [2:0] \$93 ;
   wire \$94 ;
-  wire [7:0] \$95 ;
+  wire \$95 ;
   wire \$96 ;
-  wire [7:0] \$97 ;
-  wire \$98 ;
-  wire [7:0] \$99 ;
+  wire \$97 ;
+  wire [11:0] \$98 ;
+  wire [11:0] \$99 ;
   wire \$auto$rtlil.cc:2739:Not$386 ;
   wire \$auto$rtlil.cc:2739:Not$388 ;
   wire [1:0] \$auto$rtlil.cc:2739:Not$390 ;
@@ -35640,7 +36372,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   input beat_port__buffer;
   wire beat_port__buffer;
   output [2047:0] beat_port__data;
-  reg [2047:0] beat_port__data = 2048'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
+  wire [2047:0] beat_port__data;
   wire [255:0] \beat_port__data[0] ;
   wire [3:0] \beat_port__data[0][0] ;
   wire [3:0] \beat_port__data[0][10] ;
@@ -36239,7 +36971,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \i_k__payload[8] ;
   wire [7:0] \i_k__payload[9] ;
   output i_k__ready;
-  wire i_k__ready;
+  reg i_k__ready = 1'h0;
   input i_k__valid;
   wire i_k__valid;
   input [10:0] i_load__payload;
@@ -36316,11 +37048,33 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \i_v__payload[8] ;
   wire [7:0] \i_v__payload[9] ;
   output i_v__ready;
-  wire i_v__ready;
+  reg i_v__ready = 1'h0;
   input i_v__valid;
   wire i_v__valid;
-  reg [10:0] k_count = 11'h000;
-  wire [511:0] k_saturated;
+  reg [255:0] k_bank_0_read_1 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_0_read_2 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_1_read_1 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_1_read_2 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_2_read_1 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_2_read_2 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_3_read_1 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_3_read_2 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_4_read_1 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_4_read_2 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_5_read_1 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_5_read_2 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_6_read_1 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_6_read_2 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_7_read_1 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [255:0] k_bank_7_read_2 = 256'h0000000000000000000000000000000000000000000000000000000000000000;
+  reg [10:0] k_left = 11'h000;
+  (* init = 1'h0 *)
+  wire k_more;
+  reg [10:0] k_row = 11'h000;
+  reg [511:0] k_rows_read_1 = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
+  (* init = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000 *)
+  wire [511:0] k_rows_read_2;
+  reg [511:0] k_saturated = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
   wire [7:0] \k_saturated[0] ;
   wire [7:0] \k_saturated[10] ;
   wire [7:0] \k_saturated[11] ;
@@ -36516,6 +37270,8 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [3:0] \k_split.low[7] ;
   wire [3:0] \k_split.low[8] ;
   wire [3:0] \k_split.low[9] ;
+  reg [10:0] k_stored_row = 11'h000;
+  reg k_written = 1'h0;
   input [9:0] key_port__address;
   wire [9:0] key_port__address;
   input key_port__buffer;
@@ -36668,28 +37424,35 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   output o_loaded__valid;
   wire o_loaded__valid;
   wire [7:0] read_port__addr;
-  wire [7:0] \read_port__addr$34 ;
+  wire [7:0] \read_port__addr$33 ;
   wire [7:0] \read_port__addr$38 ;
-  wire [7:0] \read_port__addr$42 ;
-  wire [7:0] \read_port__addr$46 ;
-  wire [7:0] \read_port__addr$50 ;
-  wire [7:0] \read_port__addr$54 ;
+  wire [7:0] \read_port__addr$43 ;
+  wire [7:0] \read_port__addr$48 ;
+  wire [7:0] \read_port__addr$53 ;
   wire [7:0] \read_port__addr$58 ;
-  wire [10:0] \read_port__addr$62 ;
+  wire [7:0] \read_port__addr$63 ;
   wire [10:0] \read_port__addr$69 ;
+  wire [10:0] \read_port__addr$80 ;
   wire [255:0] read_port__data;
-  wire [255:0] \read_port__data$80 ;
-  wire [255:0] \read_port__data$81 ;
-  wire [255:0] \read_port__data$82 ;
-  wire [255:0] \read_port__data$83 ;
-  wire [255:0] \read_port__data$84 ;
-  wire [255:0] \read_port__data$85 ;
-  wire [255:0] \read_port__data$86 ;
-  wire [511:0] \read_port__data$88 ;
-  wire [511:0] \read_port__data$90 ;
+  wire [255:0] \read_port__data$102 ;
+  wire [255:0] \read_port__data$104 ;
+  wire [255:0] \read_port__data$106 ;
+  wire [255:0] \read_port__data$108 ;
+  wire [255:0] \read_port__data$110 ;
+  wire [255:0] \read_port__data$112 ;
+  wire [255:0] \read_port__data$114 ;
+  wire [511:0] \read_port__data$116 ;
+  wire [511:0] \read_port__data$118 ;
   input rst;
   wire rst;
-  reg [10:0] v_count = 11'h000;
+  reg [10:0] v_left = 11'h000;
+  (* init = 1'h0 *)
+  wire v_more;
+  reg [10:0] v_row = 11'h000;
+  reg [511:0] v_rows_read_1 = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
+  (* init = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000 *)
+  wire [511:0] v_rows_read_2;
+  (* init = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000 *)
   wire [511:0] v_saturated;
   wire [7:0] \v_saturated[0] ;
   wire [7:0] \v_saturated[10] ;
@@ -36755,6 +37518,9 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \v_saturated[7] ;
   wire [7:0] \v_saturated[8] ;
   wire [7:0] \v_saturated[9] ;
+  reg [10:0] v_stored_row = 11'h000;
+  (* init = 1'h0 *)
+  wire v_written;
   input [9:0] value_port__address;
   wire [9:0] value_port__address;
   input value_port__buffer;
@@ -36826,35 +37592,36 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \value_port__data[8] ;
   wire [7:0] \value_port__data[9] ;
   wire [7:0] write_port__addr;
-  wire [7:0] \write_port__addr$32 ;
+  wire [7:0] \write_port__addr$31 ;
   wire [7:0] \write_port__addr$36 ;
-  wire [7:0] \write_port__addr$40 ;
-  wire [7:0] \write_port__addr$44 ;
-  wire [7:0] \write_port__addr$48 ;
-  wire [7:0] \write_port__addr$52 ;
+  wire [7:0] \write_port__addr$41 ;
+  wire [7:0] \write_port__addr$46 ;
+  wire [7:0] \write_port__addr$51 ;
   wire [7:0] \write_port__addr$56 ;
-  wire [10:0] \write_port__addr$60 ;
-  wire [10:0] \write_port__addr$67 ;
+  wire [7:0] \write_port__addr$61 ;
+  wire [10:0] \write_port__addr$66 ;
+  wire [10:0] \write_port__addr$76 ;
   wire [255:0] write_port__data;
-  wire [255:0] \write_port__data$33 ;
+  wire [255:0] \write_port__data$32 ;
   wire [255:0] \write_port__data$37 ;
-  wire [255:0] \write_port__data$41 ;
-  wire [255:0] \write_port__data$45 ;
-  wire [255:0] \write_port__data$49 ;
-  wire [255:0] \write_port__data$53 ;
+  wire [255:0] \write_port__data$42 ;
+  wire [255:0] \write_port__data$47 ;
+  wire [255:0] \write_port__data$52 ;
   wire [255:0] \write_port__data$57 ;
-  wire [511:0] \write_port__data$61 ;
+  wire [255:0] \write_port__data$62 ;
   wire [511:0] \write_port__data$68 ;
+  reg [511:0] \write_port__data$78  = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
   wire write_port__en;
-  wire \write_port__en$31 ;
+  wire \write_port__en$30 ;
   wire \write_port__en$35 ;
-  wire \write_port__en$39 ;
-  wire \write_port__en$43 ;
-  wire \write_port__en$47 ;
-  wire \write_port__en$51 ;
+  wire \write_port__en$40 ;
+  wire \write_port__en$45 ;
+  wire \write_port__en$50 ;
   wire \write_port__en$55 ;
-  wire \write_port__en$59 ;
+  wire \write_port__en$60 ;
+  (* init = 1'h0 *)
   wire \write_port__en$65 ;
+  reg \write_port__en$74  = 1'h0;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_0 [255:0];
   initial begin : zero_memory_61
@@ -36879,14 +37646,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       k_bank_1[word] = 256'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$31 )
+    if (\write_port__en$30 )
       k_bank_1[{ buffer, beat }] <= k_split[255:0];
   end
   reg [255:0] _1_;
   always @(posedge clk) begin
     _1_ <= k_bank_1[{ beat_port__buffer, beat_port__address }];
   end
-  assign \read_port__data$80  = _1_;
+  assign \read_port__data$102  = _1_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_2 [255:0];
   initial begin : zero_memory_63
@@ -36902,7 +37669,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk) begin
     _2_ <= k_bank_2[{ beat_port__buffer, beat_port__address }];
   end
-  assign \read_port__data$81  = _2_;
+  assign \read_port__data$104  = _2_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_3 [255:0];
   initial begin : zero_memory_64
@@ -36911,14 +37678,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       k_bank_3[word] = 256'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$39 )
+    if (\write_port__en$40 )
       k_bank_3[{ buffer, beat }] <= k_split[255:0];
   end
   reg [255:0] _3_;
   always @(posedge clk) begin
     _3_ <= k_bank_3[{ beat_port__buffer, beat_port__address }];
   end
-  assign \read_port__data$82  = _3_;
+  assign \read_port__data$106  = _3_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_4 [255:0];
   initial begin : zero_memory_65
@@ -36927,14 +37694,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       k_bank_4[word] = 256'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$43 )
+    if (\write_port__en$45 )
       k_bank_4[{ buffer, beat }] <= k_split[255:0];
   end
   reg [255:0] _4_;
   always @(posedge clk) begin
     _4_ <= k_bank_4[{ beat_port__buffer, beat_port__address }];
   end
-  assign \read_port__data$83  = _4_;
+  assign \read_port__data$108  = _4_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_5 [255:0];
   initial begin : zero_memory_66
@@ -36943,14 +37710,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       k_bank_5[word] = 256'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$47 )
+    if (\write_port__en$50 )
       k_bank_5[{ buffer, beat }] <= k_split[255:0];
   end
   reg [255:0] _5_;
   always @(posedge clk) begin
     _5_ <= k_bank_5[{ beat_port__buffer, beat_port__address }];
   end
-  assign \read_port__data$84  = _5_;
+  assign \read_port__data$110  = _5_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_6 [255:0];
   initial begin : zero_memory_67
@@ -36959,14 +37726,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       k_bank_6[word] = 256'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$51 )
+    if (\write_port__en$55 )
       k_bank_6[{ buffer, beat }] <= k_split[255:0];
   end
   reg [255:0] _6_;
   always @(posedge clk) begin
     _6_ <= k_bank_6[{ beat_port__buffer, beat_port__address }];
   end
-  assign \read_port__data$85  = _6_;
+  assign \read_port__data$112  = _6_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_7 [255:0];
   initial begin : zero_memory_68
@@ -36975,14 +37742,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       k_bank_7[word] = 256'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$55 )
+    if (\write_port__en$60 )
       k_bank_7[{ buffer, beat }] <= k_split[255:0];
   end
   reg [255:0] _7_;
   always @(posedge clk) begin
     _7_ <= k_bank_7[{ beat_port__buffer, beat_port__address }];
   end
-  assign \read_port__data$86  = _7_;
+  assign \read_port__data$114  = _7_;
   (* no_rw_check = 32'd1 *)
   reg [511:0] k_rows [2047:0];
   initial begin : zero_memory_69
@@ -36991,14 +37758,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       k_rows[word] = 512'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$59 )
-      k_rows[{ buffer, k_count[9:0] }] <= k_split;
+    if (k_written)
+      k_rows[{ buffer, k_stored_row[9:0] }] <= k_split;
   end
   reg [511:0] _8_;
   always @(posedge clk) begin
     _8_ <= k_rows[{ key_port__buffer, key_port__address }];
   end
-  assign \read_port__data$88  = _8_;
+  assign \read_port__data$116  = _8_;
   (* no_rw_check = 32'd1 *)
   reg [511:0] v_rows [2047:0];
   initial begin : zero_memory_70
@@ -37007,442 +37774,471 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows[word] = 512'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$65 )
-      v_rows[{ buffer, v_count[9:0] }] <= v_saturated;
+    if (\write_port__en$74 )
+      v_rows[{ buffer, v_stored_row[9:0] }] <= \write_port__data$78 ;
   end
   reg [511:0] _9_;
   always @(posedge clk) begin
     _9_ <= v_rows[{ value_port__buffer, value_port__address }];
   end
-  assign \read_port__data$90  = _9_;
+  assign \read_port__data$118  = _9_;
   assign \$1  = ~ loading;
   assign \$2  = | free;
   assign i_load__ready = \$1  & \$2 ;
-  assign \$3  = k_count != n_keys;
-  assign i_k__ready = loading & \$3 ;
-  assign \$4  = $signed(i_k__payload[7:0]) > $signed(8'h77);
-  assign \$5  = \$4  ? 8'h77 : i_k__payload[7:0];
-  assign \$6  = $signed(i_k__payload[15:8]) > $signed(8'h77);
-  assign \$7  = \$6  ? 8'h77 : i_k__payload[15:8];
-  assign \$8  = $signed(i_k__payload[23:16]) > $signed(8'h77);
-  assign \$9  = \$8  ? 8'h77 : i_k__payload[23:16];
-  assign \$10  = $signed(i_k__payload[31:24]) > $signed(8'h77);
-  assign \$11  = \$10  ? 8'h77 : i_k__payload[31:24];
-  assign \$12  = $signed(i_k__payload[39:32]) > $signed(8'h77);
-  assign \$13  = \$12  ? 8'h77 : i_k__payload[39:32];
-  assign \$14  = $signed(i_k__payload[47:40]) > $signed(8'h77);
-  assign \$15  = \$14  ? 8'h77 : i_k__payload[47:40];
-  assign \$16  = $signed(i_k__payload[55:48]) > $signed(8'h77);
-  assign \$17  = \$16  ? 8'h77 : i_k__payload[55:48];
-  assign \$18  = $signed(i_k__payload[63:56]) > $signed(8'h77);
-  assign \$19  = \$18  ? 8'h77 : i_k__payload[63:56];
-  assign \$20  = $signed(i_k__payload[71:64]) > $signed(8'h77);
-  assign \$21  = \$20  ? 8'h77 : i_k__payload[71:64];
-  assign \$22  = $signed(i_k__payload[79:72]) > $signed(8'h77);
-  assign \$23  = \$22  ? 8'h77 : i_k__payload[79:72];
-  assign \$24  = $signed(i_k__payload[87:80]) > $signed(8'h77);
-  assign \$25  = \$24  ? 8'h77 : i_k__payload[87:80];
-  assign \$26  = $signed(i_k__payload[95:88]) > $signed(8'h77);
-  assign \$27  = \$26  ? 8'h77 : i_k__payload[95:88];
-  assign \$28  = $signed(i_k__payload[103:96]) > $signed(8'h77);
-  assign \$29  = \$28  ? 8'h77 : i_k__payload[103:96];
-  assign \$30  = $signed(i_k__payload[111:104]) > $signed(8'h77);
-  assign \$31  = \$30  ? 8'h77 : i_k__payload[111:104];
-  assign \$32  = $signed(i_k__payload[119:112]) > $signed(8'h77);
-  assign \$33  = \$32  ? 8'h77 : i_k__payload[119:112];
-  assign \$34  = $signed(i_k__payload[127:120]) > $signed(8'h77);
-  assign \$35  = \$34  ? 8'h77 : i_k__payload[127:120];
-  assign \$36  = $signed(i_k__payload[135:128]) > $signed(8'h77);
-  assign \$37  = \$36  ? 8'h77 : i_k__payload[135:128];
-  assign \$38  = $signed(i_k__payload[143:136]) > $signed(8'h77);
-  assign \$39  = \$38  ? 8'h77 : i_k__payload[143:136];
-  assign \$40  = $signed(i_k__payload[151:144]) > $signed(8'h77);
-  assign \$41  = \$40  ? 8'h77 : i_k__payload[151:144];
-  assign \$42  = $signed(i_k__payload[159:152]) > $signed(8'h77);
-  assign \$43  = \$42  ? 8'h77 : i_k__payload[159:152];
-  assign \$44  = $signed(i_k__payload[167:160]) > $signed(8'h77);
-  assign \$45  = \$44  ? 8'h77 : i_k__payload[167:160];
-  assign \$46  = $signed(i_k__payload[175:168]) > $signed(8'h77);
-  assign \$47  = \$46  ? 8'h77 : i_k__payload[175:168];
-  assign \$48  = $signed(i_k__payload[183:176]) > $signed(8'h77);
-  assign \$49  = \$48  ? 8'h77 : i_k__payload[183:176];
-  assign \$50  = $signed(i_k__payload[191:184]) > $signed(8'h77);
-  assign \$51  = \$50  ? 8'h77 : i_k__payload[191:184];
-  assign \$52  = $signed(i_k__payload[199:192]) > $signed(8'h77);
-  assign \$53  = \$52  ? 8'h77 : i_k__payload[199:192];
-  assign \$54  = $signed(i_k__payload[207:200]) > $signed(8'h77);
-  assign \$55  = \$54  ? 8'h77 : i_k__payload[207:200];
-  assign \$56  = $signed(i_k__payload[215:208]) > $signed(8'h77);
-  assign \$57  = \$56  ? 8'h77 : i_k__payload[215:208];
-  assign \$58  = $signed(i_k__payload[223:216]) > $signed(8'h77);
-  assign \$59  = \$58  ? 8'h77 : i_k__payload[223:216];
-  assign \$60  = $signed(i_k__payload[231:224]) > $signed(8'h77);
-  assign \$61  = \$60  ? 8'h77 : i_k__payload[231:224];
-  assign \$62  = $signed(i_k__payload[239:232]) > $signed(8'h77);
-  assign \$63  = \$62  ? 8'h77 : i_k__payload[239:232];
-  assign \$64  = $signed(i_k__payload[247:240]) > $signed(8'h77);
-  assign \$65  = \$64  ? 8'h77 : i_k__payload[247:240];
-  assign \$66  = $signed(i_k__payload[255:248]) > $signed(8'h77);
-  assign \$67  = \$66  ? 8'h77 : i_k__payload[255:248];
-  assign \$68  = $signed(i_k__payload[263:256]) > $signed(8'h77);
-  assign \$69  = \$68  ? 8'h77 : i_k__payload[263:256];
-  assign \$70  = $signed(i_k__payload[271:264]) > $signed(8'h77);
-  assign \$71  = \$70  ? 8'h77 : i_k__payload[271:264];
-  assign \$72  = $signed(i_k__payload[279:272]) > $signed(8'h77);
-  assign \$73  = \$72  ? 8'h77 : i_k__payload[279:272];
-  assign \$74  = $signed(i_k__payload[287:280]) > $signed(8'h77);
-  assign \$75  = \$74  ? 8'h77 : i_k__payload[287:280];
-  assign \$76  = $signed(i_k__payload[295:288]) > $signed(8'h77);
-  assign \$77  = \$76  ? 8'h77 : i_k__payload[295:288];
-  assign \$78  = $signed(i_k__payload[303:296]) > $signed(8'h77);
-  assign \$79  = \$78  ? 8'h77 : i_k__payload[303:296];
-  assign \$80  = $signed(i_k__payload[311:304]) > $signed(8'h77);
-  assign \$81  = \$80  ? 8'h77 : i_k__payload[311:304];
-  assign \$82  = $signed(i_k__payload[319:312]) > $signed(8'h77);
-  assign \$83  = \$82  ? 8'h77 : i_k__payload[319:312];
-  assign \$84  = $signed(i_k__payload[327:320]) > $signed(8'h77);
-  assign \$85  = \$84  ? 8'h77 : i_k__payload[327:320];
-  assign \$86  = $signed(i_k__payload[335:328]) > $signed(8'h77);
-  assign \$87  = \$86  ? 8'h77 : i_k__payload[335:328];
-  assign \$88  = $signed(i_k__payload[343:336]) > $signed(8'h77);
-  assign \$89  = \$88  ? 8'h77 : i_k__payload[343:336];
-  assign \$90  = $signed(i_k__payload[351:344]) > $signed(8'h77);
-  assign \$91  = \$90  ? 8'h77 : i_k__payload[351:344];
-  assign \$92  = $signed(i_k__payload[359:352]) > $signed(8'h77);
-  assign \$93  = \$92  ? 8'h77 : i_k__payload[359:352];
-  assign \$94  = $signed(i_k__payload[367:360]) > $signed(8'h77);
-  assign \$95  = \$94  ? 8'h77 : i_k__payload[367:360];
-  assign \$96  = $signed(i_k__payload[375:368]) > $signed(8'h77);
-  assign \$97  = \$96  ? 8'h77 : i_k__payload[375:368];
-  assign \$98  = $signed(i_k__payload[383:376]) > $signed(8'h77);
-  assign \$99  = \$98  ? 8'h77 : i_k__payload[383:376];
-  assign \$100  = $signed(i_k__payload[391:384]) > $signed(8'h77);
-  assign \$101  = \$100  ? 8'h77 : i_k__payload[391:384];
-  assign \$102  = $signed(i_k__payload[399:392]) > $signed(8'h77);
-  assign \$103  = \$102  ? 8'h77 : i_k__payload[399:392];
-  assign \$104  = $signed(i_k__payload[407:400]) > $signed(8'h77);
-  assign \$105  = \$104  ? 8'h77 : i_k__payload[407:400];
-  assign \$106  = $signed(i_k__payload[415:408]) > $signed(8'h77);
-  assign \$107  = \$106  ? 8'h77 : i_k__payload[415:408];
-  assign \$108  = $signed(i_k__payload[423:416]) > $signed(8'h77);
-  assign \$109  = \$108  ? 8'h77 : i_k__payload[423:416];
-  assign \$110  = $signed(i_k__payload[431:424]) > $signed(8'h77);
-  assign \$111  = \$110  ? 8'h77 : i_k__payload[431:424];
-  assign \$112  = $signed(i_k__payload[439:432]) > $signed(8'h77);
-  assign \$113  = \$112  ? 8'h77 : i_k__payload[439:432];
-  assign \$114  = $signed(i_k__payload[447:440]) > $signed(8'h77);
-  assign \$115  = \$114  ? 8'h77 : i_k__payload[447:440];
-  assign \$116  = $signed(i_k__payload[455:448]) > $signed(8'h77);
-  assign \$117  = \$116  ? 8'h77 : i_k__payload[455:448];
-  assign \$118  = $signed(i_k__payload[463:456]) > $signed(8'h77);
-  assign \$119  = \$118  ? 8'h77 : i_k__payload[463:456];
-  assign \$120  = $signed(i_k__payload[471:464]) > $signed(8'h77);
-  assign \$121  = \$120  ? 8'h77 : i_k__payload[471:464];
-  assign \$122  = $signed(i_k__payload[479:472]) > $signed(8'h77);
-  assign \$123  = \$122  ? 8'h77 : i_k__payload[479:472];
-  assign \$124  = $signed(i_k__payload[487:480]) > $signed(8'h77);
-  assign \$125  = \$124  ? 8'h77 : i_k__payload[487:480];
-  assign \$126  = $signed(i_k__payload[495:488]) > $signed(8'h77);
-  assign \$127  = \$126  ? 8'h77 : i_k__payload[495:488];
-  assign \$128  = $signed(i_k__payload[503:496]) > $signed(8'h77);
-  assign \$129  = \$128  ? 8'h77 : i_k__payload[503:496];
-  assign \$130  = $signed(i_k__payload[511:504]) > $signed(8'h77);
-  assign \$131  = \$130  ? 8'h77 : i_k__payload[511:504];
-  assign \$132  = v_count != n_keys;
-  assign i_v__ready = loading & \$132 ;
-  assign \$133  = $signed(i_v__payload[7:0]) > $signed(8'h77);
-  assign \$134  = \$133  ? 8'h77 : i_v__payload[7:0];
-  assign \$135  = $signed(i_v__payload[15:8]) > $signed(8'h77);
-  assign \$136  = \$135  ? 8'h77 : i_v__payload[15:8];
-  assign \$137  = $signed(i_v__payload[23:16]) > $signed(8'h77);
-  assign \$138  = \$137  ? 8'h77 : i_v__payload[23:16];
-  assign \$139  = $signed(i_v__payload[31:24]) > $signed(8'h77);
-  assign \$140  = \$139  ? 8'h77 : i_v__payload[31:24];
-  assign \$141  = $signed(i_v__payload[39:32]) > $signed(8'h77);
-  assign \$142  = \$141  ? 8'h77 : i_v__payload[39:32];
-  assign \$143  = $signed(i_v__payload[47:40]) > $signed(8'h77);
-  assign \$144  = \$143  ? 8'h77 : i_v__payload[47:40];
-  assign \$145  = $signed(i_v__payload[55:48]) > $signed(8'h77);
-  assign \$146  = \$145  ? 8'h77 : i_v__payload[55:48];
-  assign \$147  = $signed(i_v__payload[63:56]) > $signed(8'h77);
-  assign \$148  = \$147  ? 8'h77 : i_v__payload[63:56];
-  assign \$149  = $signed(i_v__payload[71:64]) > $signed(8'h77);
-  assign \$150  = \$149  ? 8'h77 : i_v__payload[71:64];
-  assign \$151  = $signed(i_v__payload[79:72]) > $signed(8'h77);
-  assign \$152  = \$151  ? 8'h77 : i_v__payload[79:72];
-  assign \$153  = $signed(i_v__payload[87:80]) > $signed(8'h77);
-  assign \$154  = \$153  ? 8'h77 : i_v__payload[87:80];
-  assign \$155  = $signed(i_v__payload[95:88]) > $signed(8'h77);
-  assign \$156  = \$155  ? 8'h77 : i_v__payload[95:88];
-  assign \$157  = $signed(i_v__payload[103:96]) > $signed(8'h77);
-  assign \$158  = \$157  ? 8'h77 : i_v__payload[103:96];
-  assign \$159  = $signed(i_v__payload[111:104]) > $signed(8'h77);
-  assign \$160  = \$159  ? 8'h77 : i_v__payload[111:104];
-  assign \$161  = $signed(i_v__payload[119:112]) > $signed(8'h77);
-  assign \$162  = \$161  ? 8'h77 : i_v__payload[119:112];
-  assign \$163  = $signed(i_v__payload[127:120]) > $signed(8'h77);
-  assign \$164  = \$163  ? 8'h77 : i_v__payload[127:120];
-  assign \$165  = $signed(i_v__payload[135:128]) > $signed(8'h77);
-  assign \$166  = \$165  ? 8'h77 : i_v__payload[135:128];
-  assign \$167  = $signed(i_v__payload[143:136]) > $signed(8'h77);
-  assign \$168  = \$167  ? 8'h77 : i_v__payload[143:136];
-  assign \$169  = $signed(i_v__payload[151:144]) > $signed(8'h77);
-  assign \$170  = \$169  ? 8'h77 : i_v__payload[151:144];
-  assign \$171  = $signed(i_v__payload[159:152]) > $signed(8'h77);
-  assign \$172  = \$171  ? 8'h77 : i_v__payload[159:152];
-  assign \$173  = $signed(i_v__payload[167:160]) > $signed(8'h77);
-  assign \$174  = \$173  ? 8'h77 : i_v__payload[167:160];
-  assign \$175  = $signed(i_v__payload[175:168]) > $signed(8'h77);
-  assign \$176  = \$175  ? 8'h77 : i_v__payload[175:168];
-  assign \$177  = $signed(i_v__payload[183:176]) > $signed(8'h77);
-  assign \$178  = \$177  ? 8'h77 : i_v__payload[183:176];
-  assign \$179  = $signed(i_v__payload[191:184]) > $signed(8'h77);
-  assign \$180  = \$179  ? 8'h77 : i_v__payload[191:184];
-  assign \$181  = $signed(i_v__payload[199:192]) > $signed(8'h77);
-  assign \$182  = \$181  ? 8'h77 : i_v__payload[199:192];
-  assign \$183  = $signed(i_v__payload[207:200]) > $signed(8'h77);
-  assign \$184  = \$183  ? 8'h77 : i_v__payload[207:200];
-  assign \$185  = $signed(i_v__payload[215:208]) > $signed(8'h77);
-  assign \$186  = \$185  ? 8'h77 : i_v__payload[215:208];
-  assign \$187  = $signed(i_v__payload[223:216]) > $signed(8'h77);
-  assign \$188  = \$187  ? 8'h77 : i_v__payload[223:216];
-  assign \$189  = $signed(i_v__payload[231:224]) > $signed(8'h77);
-  assign \$190  = \$189  ? 8'h77 : i_v__payload[231:224];
-  assign \$191  = $signed(i_v__payload[239:232]) > $signed(8'h77);
-  assign \$192  = \$191  ? 8'h77 : i_v__payload[239:232];
-  assign \$193  = $signed(i_v__payload[247:240]) > $signed(8'h77);
-  assign \$194  = \$193  ? 8'h77 : i_v__payload[247:240];
-  assign \$195  = $signed(i_v__payload[255:248]) > $signed(8'h77);
-  assign \$196  = \$195  ? 8'h77 : i_v__payload[255:248];
-  assign \$197  = $signed(i_v__payload[263:256]) > $signed(8'h77);
-  assign \$198  = \$197  ? 8'h77 : i_v__payload[263:256];
-  assign \$199  = $signed(i_v__payload[271:264]) > $signed(8'h77);
-  assign \$200  = \$199  ? 8'h77 : i_v__payload[271:264];
-  assign \$201  = $signed(i_v__payload[279:272]) > $signed(8'h77);
-  assign \$202  = \$201  ? 8'h77 : i_v__payload[279:272];
-  assign \$203  = $signed(i_v__payload[287:280]) > $signed(8'h77);
-  assign \$204  = \$203  ? 8'h77 : i_v__payload[287:280];
-  assign \$205  = $signed(i_v__payload[295:288]) > $signed(8'h77);
-  assign \$206  = \$205  ? 8'h77 : i_v__payload[295:288];
-  assign \$207  = $signed(i_v__payload[303:296]) > $signed(8'h77);
-  assign \$208  = \$207  ? 8'h77 : i_v__payload[303:296];
-  assign \$209  = $signed(i_v__payload[311:304]) > $signed(8'h77);
-  assign \$210  = \$209  ? 8'h77 : i_v__payload[311:304];
-  assign \$211  = $signed(i_v__payload[319:312]) > $signed(8'h77);
-  assign \$212  = \$211  ? 8'h77 : i_v__payload[319:312];
-  assign \$213  = $signed(i_v__payload[327:320]) > $signed(8'h77);
-  assign \$214  = \$213  ? 8'h77 : i_v__payload[327:320];
-  assign \$215  = $signed(i_v__payload[335:328]) > $signed(8'h77);
-  assign \$216  = \$215  ? 8'h77 : i_v__payload[335:328];
-  assign \$217  = $signed(i_v__payload[343:336]) > $signed(8'h77);
-  assign \$218  = \$217  ? 8'h77 : i_v__payload[343:336];
-  assign \$219  = $signed(i_v__payload[351:344]) > $signed(8'h77);
-  assign \$220  = \$219  ? 8'h77 : i_v__payload[351:344];
-  assign \$221  = $signed(i_v__payload[359:352]) > $signed(8'h77);
-  assign \$222  = \$221  ? 8'h77 : i_v__payload[359:352];
-  assign \$223  = $signed(i_v__payload[367:360]) > $signed(8'h77);
-  assign \$224  = \$223  ? 8'h77 : i_v__payload[367:360];
-  assign \$225  = $signed(i_v__payload[375:368]) > $signed(8'h77);
-  assign \$226  = \$225  ? 8'h77 : i_v__payload[375:368];
-  assign \$227  = $signed(i_v__payload[383:376]) > $signed(8'h77);
-  assign \$228  = \$227  ? 8'h77 : i_v__payload[383:376];
-  assign \$229  = $signed(i_v__payload[391:384]) > $signed(8'h77);
-  assign \$230  = \$229  ? 8'h77 : i_v__payload[391:384];
-  assign \$231  = $signed(i_v__payload[399:392]) > $signed(8'h77);
-  assign \$232  = \$231  ? 8'h77 : i_v__payload[399:392];
-  assign \$233  = $signed(i_v__payload[407:400]) > $signed(8'h77);
-  assign \$234  = \$233  ? 8'h77 : i_v__payload[407:400];
-  assign \$235  = $signed(i_v__payload[415:408]) > $signed(8'h77);
-  assign \$236  = \$235  ? 8'h77 : i_v__payload[415:408];
-  assign \$237  = $signed(i_v__payload[423:416]) > $signed(8'h77);
-  assign \$238  = \$237  ? 8'h77 : i_v__payload[423:416];
-  assign \$239  = $signed(i_v__payload[431:424]) > $signed(8'h77);
-  assign \$240  = \$239  ? 8'h77 : i_v__payload[431:424];
-  assign \$241  = $signed(i_v__payload[439:432]) > $signed(8'h77);
-  assign \$242  = \$241  ? 8'h77 : i_v__payload[439:432];
-  assign \$243  = $signed(i_v__payload[447:440]) > $signed(8'h77);
-  assign \$244  = \$243  ? 8'h77 : i_v__payload[447:440];
-  assign \$245  = $signed(i_v__payload[455:448]) > $signed(8'h77);
-  assign \$246  = \$245  ? 8'h77 : i_v__payload[455:448];
-  assign \$247  = $signed(i_v__payload[463:456]) > $signed(8'h77);
-  assign \$248  = \$247  ? 8'h77 : i_v__payload[463:456];
-  assign \$249  = $signed(i_v__payload[471:464]) > $signed(8'h77);
-  assign \$250  = \$249  ? 8'h77 : i_v__payload[471:464];
-  assign \$251  = $signed(i_v__payload[479:472]) > $signed(8'h77);
-  assign \$252  = \$251  ? 8'h77 : i_v__payload[479:472];
-  assign \$253  = $signed(i_v__payload[487:480]) > $signed(8'h77);
-  assign \$254  = \$253  ? 8'h77 : i_v__payload[487:480];
-  assign \$255  = $signed(i_v__payload[495:488]) > $signed(8'h77);
-  assign \$256  = \$255  ? 8'h77 : i_v__payload[495:488];
-  assign \$257  = $signed(i_v__payload[503:496]) > $signed(8'h77);
-  assign \$258  = \$257  ? 8'h77 : i_v__payload[503:496];
-  assign \$259  = $signed(i_v__payload[511:504]) > $signed(8'h77);
-  assign \$260  = \$259  ? 8'h77 : i_v__payload[511:504];
-  assign \$261  = k_count == n_keys;
-  assign \$262  = loading & \$261 ;
-  assign \$263  = v_count == n_keys;
-  assign i__valid = \$262  & \$263 ;
-  assign \$264  = n_keys < 11'h400;
-  assign \$265  = \$264  ? n_keys : 11'h400;
-  assign \$266  = $signed(k_saturated[7:4]) + $signed({ 1'h0, k_saturated[3] });
-  assign \$267  = $signed(k_saturated[15:12]) + $signed({ 1'h0, k_saturated[11] });
-  assign \$268  = $signed(k_saturated[23:20]) + $signed({ 1'h0, k_saturated[19] });
-  assign \$269  = $signed(k_saturated[31:28]) + $signed({ 1'h0, k_saturated[27] });
-  assign \$270  = $signed(k_saturated[39:36]) + $signed({ 1'h0, k_saturated[35] });
-  assign \$271  = $signed(k_saturated[47:44]) + $signed({ 1'h0, k_saturated[43] });
-  assign \$272  = $signed(k_saturated[55:52]) + $signed({ 1'h0, k_saturated[51] });
-  assign \$273  = $signed(k_saturated[63:60]) + $signed({ 1'h0, k_saturated[59] });
-  assign \$274  = $signed(k_saturated[71:68]) + $signed({ 1'h0, k_saturated[67] });
-  assign \$275  = $signed(k_saturated[79:76]) + $signed({ 1'h0, k_saturated[75] });
-  assign \$276  = $signed(k_saturated[87:84]) + $signed({ 1'h0, k_saturated[83] });
-  assign \$277  = $signed(k_saturated[95:92]) + $signed({ 1'h0, k_saturated[91] });
-  assign \$278  = $signed(k_saturated[103:100]) + $signed({ 1'h0, k_saturated[99] });
-  assign \$279  = $signed(k_saturated[111:108]) + $signed({ 1'h0, k_saturated[107] });
-  assign \$280  = $signed(k_saturated[119:116]) + $signed({ 1'h0, k_saturated[115] });
-  assign \$281  = $signed(k_saturated[127:124]) + $signed({ 1'h0, k_saturated[123] });
-  assign \$282  = $signed(k_saturated[135:132]) + $signed({ 1'h0, k_saturated[131] });
-  assign \$283  = $signed(k_saturated[143:140]) + $signed({ 1'h0, k_saturated[139] });
-  assign \$284  = $signed(k_saturated[151:148]) + $signed({ 1'h0, k_saturated[147] });
-  assign \$285  = $signed(k_saturated[159:156]) + $signed({ 1'h0, k_saturated[155] });
-  assign \$286  = $signed(k_saturated[167:164]) + $signed({ 1'h0, k_saturated[163] });
-  assign \$287  = $signed(k_saturated[175:172]) + $signed({ 1'h0, k_saturated[171] });
-  assign \$288  = $signed(k_saturated[183:180]) + $signed({ 1'h0, k_saturated[179] });
-  assign \$289  = $signed(k_saturated[191:188]) + $signed({ 1'h0, k_saturated[187] });
-  assign \$290  = $signed(k_saturated[199:196]) + $signed({ 1'h0, k_saturated[195] });
-  assign \$291  = $signed(k_saturated[207:204]) + $signed({ 1'h0, k_saturated[203] });
-  assign \$292  = $signed(k_saturated[215:212]) + $signed({ 1'h0, k_saturated[211] });
-  assign \$293  = $signed(k_saturated[223:220]) + $signed({ 1'h0, k_saturated[219] });
-  assign \$294  = $signed(k_saturated[231:228]) + $signed({ 1'h0, k_saturated[227] });
-  assign \$295  = $signed(k_saturated[239:236]) + $signed({ 1'h0, k_saturated[235] });
-  assign \$296  = $signed(k_saturated[247:244]) + $signed({ 1'h0, k_saturated[243] });
-  assign \$297  = $signed(k_saturated[255:252]) + $signed({ 1'h0, k_saturated[251] });
-  assign \$298  = $signed(k_saturated[263:260]) + $signed({ 1'h0, k_saturated[259] });
-  assign \$299  = $signed(k_saturated[271:268]) + $signed({ 1'h0, k_saturated[267] });
-  assign \$300  = $signed(k_saturated[279:276]) + $signed({ 1'h0, k_saturated[275] });
-  assign \$301  = $signed(k_saturated[287:284]) + $signed({ 1'h0, k_saturated[283] });
-  assign \$302  = $signed(k_saturated[295:292]) + $signed({ 1'h0, k_saturated[291] });
-  assign \$303  = $signed(k_saturated[303:300]) + $signed({ 1'h0, k_saturated[299] });
-  assign \$304  = $signed(k_saturated[311:308]) + $signed({ 1'h0, k_saturated[307] });
-  assign \$305  = $signed(k_saturated[319:316]) + $signed({ 1'h0, k_saturated[315] });
-  assign \$306  = $signed(k_saturated[327:324]) + $signed({ 1'h0, k_saturated[323] });
-  assign \$307  = $signed(k_saturated[335:332]) + $signed({ 1'h0, k_saturated[331] });
-  assign \$308  = $signed(k_saturated[343:340]) + $signed({ 1'h0, k_saturated[339] });
-  assign \$309  = $signed(k_saturated[351:348]) + $signed({ 1'h0, k_saturated[347] });
-  assign \$310  = $signed(k_saturated[359:356]) + $signed({ 1'h0, k_saturated[355] });
-  assign \$311  = $signed(k_saturated[367:364]) + $signed({ 1'h0, k_saturated[363] });
-  assign \$312  = $signed(k_saturated[375:372]) + $signed({ 1'h0, k_saturated[371] });
-  assign \$313  = $signed(k_saturated[383:380]) + $signed({ 1'h0, k_saturated[379] });
-  assign \$314  = $signed(k_saturated[391:388]) + $signed({ 1'h0, k_saturated[387] });
-  assign \$315  = $signed(k_saturated[399:396]) + $signed({ 1'h0, k_saturated[395] });
-  assign \$316  = $signed(k_saturated[407:404]) + $signed({ 1'h0, k_saturated[403] });
-  assign \$317  = $signed(k_saturated[415:412]) + $signed({ 1'h0, k_saturated[411] });
-  assign \$318  = $signed(k_saturated[423:420]) + $signed({ 1'h0, k_saturated[419] });
-  assign \$319  = $signed(k_saturated[431:428]) + $signed({ 1'h0, k_saturated[427] });
-  assign \$320  = $signed(k_saturated[439:436]) + $signed({ 1'h0, k_saturated[435] });
-  assign \$321  = $signed(k_saturated[447:444]) + $signed({ 1'h0, k_saturated[443] });
-  assign \$322  = $signed(k_saturated[455:452]) + $signed({ 1'h0, k_saturated[451] });
-  assign \$323  = $signed(k_saturated[463:460]) + $signed({ 1'h0, k_saturated[459] });
-  assign \$324  = $signed(k_saturated[471:468]) + $signed({ 1'h0, k_saturated[467] });
-  assign \$325  = $signed(k_saturated[479:476]) + $signed({ 1'h0, k_saturated[475] });
-  assign \$326  = $signed(k_saturated[487:484]) + $signed({ 1'h0, k_saturated[483] });
-  assign \$327  = $signed(k_saturated[495:492]) + $signed({ 1'h0, k_saturated[491] });
-  assign \$328  = $signed(k_saturated[503:500]) + $signed({ 1'h0, k_saturated[499] });
-  assign \$329  = $signed(k_saturated[511:508]) + $signed({ 1'h0, k_saturated[507] });
-  assign \$330  = i_k__valid & i_k__ready;
-  assign \$331  = k_count < 11'h400;
-  assign \$332  = \$330  & \$331 ;
-  assign \$334  = | \$333 ;
-  assign \$335  = ~ \$334 ;
-  assign write_port__en = \$332  & \$335 ;
-  assign \$336  = i_k__valid & i_k__ready;
-  assign \$337  = k_count < 11'h400;
-  assign \$338  = \$336  & \$337 ;
-  assign \$340  = | \$339 ;
-  assign \$341  = ~ \$340 ;
-  assign \write_port__en$31  = \$338  & \$341 ;
-  assign \$342  = i_k__valid & i_k__ready;
-  assign \$343  = k_count < 11'h400;
-  assign \$344  = \$342  & \$343 ;
-  assign \$346  = | \$345 ;
-  assign \$347  = ~ \$346 ;
-  assign \write_port__en$35  = \$344  & \$347 ;
-  assign \$348  = i_k__valid & i_k__ready;
-  assign \$349  = k_count < 11'h400;
-  assign \$350  = \$348  & \$349 ;
-  assign \$352  = | \$351 ;
-  assign \$353  = ~ \$352 ;
-  assign \write_port__en$39  = \$350  & \$353 ;
-  assign \$354  = i_k__valid & i_k__ready;
-  assign \$355  = k_count < 11'h400;
-  assign \$356  = \$354  & \$355 ;
-  assign \$358  = | \$357 ;
-  assign \$359  = ~ \$358 ;
-  assign \write_port__en$43  = \$356  & \$359 ;
-  assign \$360  = i_k__valid & i_k__ready;
-  assign \$361  = k_count < 11'h400;
-  assign \$362  = \$360  & \$361 ;
-  assign \$364  = | \$363 ;
-  assign \$365  = ~ \$364 ;
-  assign \write_port__en$47  = \$362  & \$365 ;
-  assign \$366  = i_k__valid & i_k__ready;
-  assign \$367  = k_count < 11'h400;
-  assign \$368  = \$366  & \$367 ;
-  assign \$370  = | \$369 ;
-  assign \$371  = ~ \$370 ;
-  assign \write_port__en$51  = \$368  & \$371 ;
-  assign \$372  = i_k__valid & i_k__ready;
-  assign \$373  = k_count < 11'h400;
-  assign \$374  = \$372  & \$373 ;
-  assign \$376  = | \$375 ;
-  assign \$377  = ~ \$376 ;
-  assign \write_port__en$55  = \$374  & \$377 ;
-  assign \$378  = i_k__valid & i_k__ready;
-  assign \$379  = k_count < 11'h400;
-  assign \write_port__en$59  = \$378  & \$379 ;
-  assign \$380  = i_v__valid & i_v__ready;
-  assign \$381  = v_count < 11'h400;
-  assign \write_port__en$65  = \$380  & \$381 ;
-  assign \$382  = i_load__valid & i_load__ready;
-  assign \$383  = i_k__valid & i_k__ready;
-  assign \$384  = k_count + 1'h1;
-  assign \$385  = i_load__valid & i_load__ready;
-  assign \$386  = i_v__valid & i_v__ready;
-  assign \$387  = v_count + 1'h1;
-  assign \$388  = i_load__valid & i_load__ready;
-  assign \$389  = i__valid & i__ready;
-  assign \$390  = ~ buffer;
-  assign \$391  = i_load__valid & i_load__ready;
-  assign \$392  = free - \$391 ;
-  assign \$393  = $signed(\$392 ) + $signed({ 1'h0, i_free });
-  assign \$394  = i_k__valid & i_k__ready;
-  assign \$395  = k_count < 11'h400;
-  assign \$396  = \$394  & \$395 ;
-  assign \$397  = \$signal  + 1'h1;
-  assign \$398  = \$signal  == 3'h7;
-  assign \$399  = beat + 1'h1;
-  assign \$400  = i_load__valid & i_load__ready;
+  assign \$3  = ~ i_k__ready;
+  assign \$4  = loading & \$3 ;
+  assign \$5  = ~ i_v__ready;
+  assign i__valid = \$4  & \$5 ;
+  assign \$6  = n_keys < 11'h400;
+  assign \$7  = \$6  ? n_keys : 11'h400;
+  assign \$8  = $signed(k_saturated[7:4]) + $signed({ 1'h0, k_saturated[3] });
+  assign \$9  = $signed(k_saturated[15:12]) + $signed({ 1'h0, k_saturated[11] });
+  assign \$10  = $signed(k_saturated[23:20]) + $signed({ 1'h0, k_saturated[19] });
+  assign \$11  = $signed(k_saturated[31:28]) + $signed({ 1'h0, k_saturated[27] });
+  assign \$12  = $signed(k_saturated[39:36]) + $signed({ 1'h0, k_saturated[35] });
+  assign \$13  = $signed(k_saturated[47:44]) + $signed({ 1'h0, k_saturated[43] });
+  assign \$14  = $signed(k_saturated[55:52]) + $signed({ 1'h0, k_saturated[51] });
+  assign \$15  = $signed(k_saturated[63:60]) + $signed({ 1'h0, k_saturated[59] });
+  assign \$16  = $signed(k_saturated[71:68]) + $signed({ 1'h0, k_saturated[67] });
+  assign \$17  = $signed(k_saturated[79:76]) + $signed({ 1'h0, k_saturated[75] });
+  assign \$18  = $signed(k_saturated[87:84]) + $signed({ 1'h0, k_saturated[83] });
+  assign \$19  = $signed(k_saturated[95:92]) + $signed({ 1'h0, k_saturated[91] });
+  assign \$20  = $signed(k_saturated[103:100]) + $signed({ 1'h0, k_saturated[99] });
+  assign \$21  = $signed(k_saturated[111:108]) + $signed({ 1'h0, k_saturated[107] });
+  assign \$22  = $signed(k_saturated[119:116]) + $signed({ 1'h0, k_saturated[115] });
+  assign \$23  = $signed(k_saturated[127:124]) + $signed({ 1'h0, k_saturated[123] });
+  assign \$24  = $signed(k_saturated[135:132]) + $signed({ 1'h0, k_saturated[131] });
+  assign \$25  = $signed(k_saturated[143:140]) + $signed({ 1'h0, k_saturated[139] });
+  assign \$26  = $signed(k_saturated[151:148]) + $signed({ 1'h0, k_saturated[147] });
+  assign \$27  = $signed(k_saturated[159:156]) + $signed({ 1'h0, k_saturated[155] });
+  assign \$28  = $signed(k_saturated[167:164]) + $signed({ 1'h0, k_saturated[163] });
+  assign \$29  = $signed(k_saturated[175:172]) + $signed({ 1'h0, k_saturated[171] });
+  assign \$30  = $signed(k_saturated[183:180]) + $signed({ 1'h0, k_saturated[179] });
+  assign \$31  = $signed(k_saturated[191:188]) + $signed({ 1'h0, k_saturated[187] });
+  assign \$32  = $signed(k_saturated[199:196]) + $signed({ 1'h0, k_saturated[195] });
+  assign \$33  = $signed(k_saturated[207:204]) + $signed({ 1'h0, k_saturated[203] });
+  assign \$34  = $signed(k_saturated[215:212]) + $signed({ 1'h0, k_saturated[211] });
+  assign \$35  = $signed(k_saturated[223:220]) + $signed({ 1'h0, k_saturated[219] });
+  assign \$36  = $signed(k_saturated[231:228]) + $signed({ 1'h0, k_saturated[227] });
+  assign \$37  = $signed(k_saturated[239:236]) + $signed({ 1'h0, k_saturated[235] });
+  assign \$38  = $signed(k_saturated[247:244]) + $signed({ 1'h0, k_saturated[243] });
+  assign \$39  = $signed(k_saturated[255:252]) + $signed({ 1'h0, k_saturated[251] });
+  assign \$40  = $signed(k_saturated[263:260]) + $signed({ 1'h0, k_saturated[259] });
+  assign \$41  = $signed(k_saturated[271:268]) + $signed({ 1'h0, k_saturated[267] });
+  assign \$42  = $signed(k_saturated[279:276]) + $signed({ 1'h0, k_saturated[275] });
+  assign \$43  = $signed(k_saturated[287:284]) + $signed({ 1'h0, k_saturated[283] });
+  assign \$44  = $signed(k_saturated[295:292]) + $signed({ 1'h0, k_saturated[291] });
+  assign \$45  = $signed(k_saturated[303:300]) + $signed({ 1'h0, k_saturated[299] });
+  assign \$46  = $signed(k_saturated[311:308]) + $signed({ 1'h0, k_saturated[307] });
+  assign \$47  = $signed(k_saturated[319:316]) + $signed({ 1'h0, k_saturated[315] });
+  assign \$48  = $signed(k_saturated[327:324]) + $signed({ 1'h0, k_saturated[323] });
+  assign \$49  = $signed(k_saturated[335:332]) + $signed({ 1'h0, k_saturated[331] });
+  assign \$50  = $signed(k_saturated[343:340]) + $signed({ 1'h0, k_saturated[339] });
+  assign \$51  = $signed(k_saturated[351:348]) + $signed({ 1'h0, k_saturated[347] });
+  assign \$52  = $signed(k_saturated[359:356]) + $signed({ 1'h0, k_saturated[355] });
+  assign \$53  = $signed(k_saturated[367:364]) + $signed({ 1'h0, k_saturated[363] });
+  assign \$54  = $signed(k_saturated[375:372]) + $signed({ 1'h0, k_saturated[371] });
+  assign \$55  = $signed(k_saturated[383:380]) + $signed({ 1'h0, k_saturated[379] });
+  assign \$56  = $signed(k_saturated[391:388]) + $signed({ 1'h0, k_saturated[387] });
+  assign \$57  = $signed(k_saturated[399:396]) + $signed({ 1'h0, k_saturated[395] });
+  assign \$58  = $signed(k_saturated[407:404]) + $signed({ 1'h0, k_saturated[403] });
+  assign \$59  = $signed(k_saturated[415:412]) + $signed({ 1'h0, k_saturated[411] });
+  assign \$60  = $signed(k_saturated[423:420]) + $signed({ 1'h0, k_saturated[419] });
+  assign \$61  = $signed(k_saturated[431:428]) + $signed({ 1'h0, k_saturated[427] });
+  assign \$62  = $signed(k_saturated[439:436]) + $signed({ 1'h0, k_saturated[435] });
+  assign \$63  = $signed(k_saturated[447:444]) + $signed({ 1'h0, k_saturated[443] });
+  assign \$64  = $signed(k_saturated[455:452]) + $signed({ 1'h0, k_saturated[451] });
+  assign \$65  = $signed(k_saturated[463:460]) + $signed({ 1'h0, k_saturated[459] });
+  assign \$66  = $signed(k_saturated[471:468]) + $signed({ 1'h0, k_saturated[467] });
+  assign \$67  = $signed(k_saturated[479:476]) + $signed({ 1'h0, k_saturated[475] });
+  assign \$68  = $signed(k_saturated[487:484]) + $signed({ 1'h0, k_saturated[483] });
+  assign \$69  = $signed(k_saturated[495:492]) + $signed({ 1'h0, k_saturated[491] });
+  assign \$70  = $signed(k_saturated[503:500]) + $signed({ 1'h0, k_saturated[499] });
+  assign \$71  = $signed(k_saturated[511:508]) + $signed({ 1'h0, k_saturated[507] });
+  assign \$73  = | \$72 ;
+  assign \$74  = ~ \$73 ;
+  assign write_port__en = k_written & \$74 ;
+  assign \$76  = | \$75 ;
+  assign \$77  = ~ \$76 ;
+  assign \write_port__en$30  = k_written & \$77 ;
+  assign \$79  = | \$78 ;
+  assign \$80  = ~ \$79 ;
+  assign \write_port__en$35  = k_written & \$80 ;
+  assign \$82  = | \$81 ;
+  assign \$83  = ~ \$82 ;
+  assign \write_port__en$40  = k_written & \$83 ;
+  assign \$85  = | \$84 ;
+  assign \$86  = ~ \$85 ;
+  assign \write_port__en$45  = k_written & \$86 ;
+  assign \$88  = | \$87 ;
+  assign \$89  = ~ \$88 ;
+  assign \write_port__en$50  = k_written & \$89 ;
+  assign \$91  = | \$90 ;
+  assign \$92  = ~ \$91 ;
+  assign \write_port__en$55  = k_written & \$92 ;
+  assign \$94  = | \$93 ;
+  assign \$95  = ~ \$94 ;
+  assign \write_port__en$60  = k_written & \$95 ;
+  assign \$96  = i_load__valid & i_load__ready;
+  assign \$97  = i_k__valid & i_k__ready;
+  assign \$98  = k_row + 1'h1;
+  assign \$99  = k_left - 1'h1;
+  assign \$100  = k_left != 1'h1;
+  assign \$101  = i_load__valid & i_load__ready;
+  assign \$102  = | i_load__payload;
+  assign \$103  = i_k__valid & i_k__ready;
+  assign \$104  = k_row < 11'h400;
+  assign \$105  = \$103  & \$104 ;
+  assign \$106  = $signed(i_k__payload[7:0]) > $signed(8'h77);
+  assign \$107  = \$106  ? 8'h77 : i_k__payload[7:0];
+  assign \$108  = $signed(i_k__payload[15:8]) > $signed(8'h77);
+  assign \$109  = \$108  ? 8'h77 : i_k__payload[15:8];
+  assign \$110  = $signed(i_k__payload[23:16]) > $signed(8'h77);
+  assign \$111  = \$110  ? 8'h77 : i_k__payload[23:16];
+  assign \$112  = $signed(i_k__payload[31:24]) > $signed(8'h77);
+  assign \$113  = \$112  ? 8'h77 : i_k__payload[31:24];
+  assign \$114  = $signed(i_k__payload[39:32]) > $signed(8'h77);
+  assign \$115  = \$114  ? 8'h77 : i_k__payload[39:32];
+  assign \$116  = $signed(i_k__payload[47:40]) > $signed(8'h77);
+  assign \$117  = \$116  ? 8'h77 : i_k__payload[47:40];
+  assign \$118  = $signed(i_k__payload[55:48]) > $signed(8'h77);
+  assign \$119  = \$118  ? 8'h77 : i_k__payload[55:48];
+  assign \$120  = $signed(i_k__payload[63:56]) > $signed(8'h77);
+  assign \$121  = \$120  ? 8'h77 : i_k__payload[63:56];
+  assign \$122  = $signed(i_k__payload[71:64]) > $signed(8'h77);
+  assign \$123  = \$122  ? 8'h77 : i_k__payload[71:64];
+  assign \$124  = $signed(i_k__payload[79:72]) > $signed(8'h77);
+  assign \$125  = \$124  ? 8'h77 : i_k__payload[79:72];
+  assign \$126  = $signed(i_k__payload[87:80]) > $signed(8'h77);
+  assign \$127  = \$126  ? 8'h77 : i_k__payload[87:80];
+  assign \$128  = $signed(i_k__payload[95:88]) > $signed(8'h77);
+  assign \$129  = \$128  ? 8'h77 : i_k__payload[95:88];
+  assign \$130  = $signed(i_k__payload[103:96]) > $signed(8'h77);
+  assign \$131  = \$130  ? 8'h77 : i_k__payload[103:96];
+  assign \$132  = $signed(i_k__payload[111:104]) > $signed(8'h77);
+  assign \$133  = \$132  ? 8'h77 : i_k__payload[111:104];
+  assign \$134  = $signed(i_k__payload[119:112]) > $signed(8'h77);
+  assign \$135  = \$134  ? 8'h77 : i_k__payload[119:112];
+  assign \$136  = $signed(i_k__payload[127:120]) > $signed(8'h77);
+  assign \$137  = \$136  ? 8'h77 : i_k__payload[127:120];
+  assign \$138  = $signed(i_k__payload[135:128]) > $signed(8'h77);
+  assign \$139  = \$138  ? 8'h77 : i_k__payload[135:128];
+  assign \$140  = $signed(i_k__payload[143:136]) > $signed(8'h77);
+  assign \$141  = \$140  ? 8'h77 : i_k__payload[143:136];
+  assign \$142  = $signed(i_k__payload[151:144]) > $signed(8'h77);
+  assign \$143  = \$142  ? 8'h77 : i_k__payload[151:144];
+  assign \$144  = $signed(i_k__payload[159:152]) > $signed(8'h77);
+  assign \$145  = \$144  ? 8'h77 : i_k__payload[159:152];
+  assign \$146  = $signed(i_k__payload[167:160]) > $signed(8'h77);
+  assign \$147  = \$146  ? 8'h77 : i_k__payload[167:160];
+  assign \$148  = $signed(i_k__payload[175:168]) > $signed(8'h77);
+  assign \$149  = \$148  ? 8'h77 : i_k__payload[175:168];
+  assign \$150  = $signed(i_k__payload[183:176]) > $signed(8'h77);
+  assign \$151  = \$150  ? 8'h77 : i_k__payload[183:176];
+  assign \$152  = $signed(i_k__payload[191:184]) > $signed(8'h77);
+  assign \$153  = \$152  ? 8'h77 : i_k__payload[191:184];
+  assign \$154  = $signed(i_k__payload[199:192]) > $signed(8'h77);
+  assign \$155  = \$154  ? 8'h77 : i_k__payload[199:192];
+  assign \$156  = $signed(i_k__payload[207:200]) > $signed(8'h77);
+  assign \$157  = \$156  ? 8'h77 : i_k__payload[207:200];
+  assign \$158  = $signed(i_k__payload[215:208]) > $signed(8'h77);
+  assign \$159  = \$158  ? 8'h77 : i_k__payload[215:208];
+  assign \$160  = $signed(i_k__payload[223:216]) > $signed(8'h77);
+  assign \$161  = \$160  ? 8'h77 : i_k__payload[223:216];
+  assign \$162  = $signed(i_k__payload[231:224]) > $signed(8'h77);
+  assign \$163  = \$162  ? 8'h77 : i_k__payload[231:224];
+  assign \$164  = $signed(i_k__payload[239:232]) > $signed(8'h77);
+  assign \$165  = \$164  ? 8'h77 : i_k__payload[239:232];
+  assign \$166  = $signed(i_k__payload[247:240]) > $signed(8'h77);
+  assign \$167  = \$166  ? 8'h77 : i_k__payload[247:240];
+  assign \$168  = $signed(i_k__payload[255:248]) > $signed(8'h77);
+  assign \$169  = \$168  ? 8'h77 : i_k__payload[255:248];
+  assign \$170  = $signed(i_k__payload[263:256]) > $signed(8'h77);
+  assign \$171  = \$170  ? 8'h77 : i_k__payload[263:256];
+  assign \$172  = $signed(i_k__payload[271:264]) > $signed(8'h77);
+  assign \$173  = \$172  ? 8'h77 : i_k__payload[271:264];
+  assign \$174  = $signed(i_k__payload[279:272]) > $signed(8'h77);
+  assign \$175  = \$174  ? 8'h77 : i_k__payload[279:272];
+  assign \$176  = $signed(i_k__payload[287:280]) > $signed(8'h77);
+  assign \$177  = \$176  ? 8'h77 : i_k__payload[287:280];
+  assign \$178  = $signed(i_k__payload[295:288]) > $signed(8'h77);
+  assign \$179  = \$178  ? 8'h77 : i_k__payload[295:288];
+  assign \$180  = $signed(i_k__payload[303:296]) > $signed(8'h77);
+  assign \$181  = \$180  ? 8'h77 : i_k__payload[303:296];
+  assign \$182  = $signed(i_k__payload[311:304]) > $signed(8'h77);
+  assign \$183  = \$182  ? 8'h77 : i_k__payload[311:304];
+  assign \$184  = $signed(i_k__payload[319:312]) > $signed(8'h77);
+  assign \$185  = \$184  ? 8'h77 : i_k__payload[319:312];
+  assign \$186  = $signed(i_k__payload[327:320]) > $signed(8'h77);
+  assign \$187  = \$186  ? 8'h77 : i_k__payload[327:320];
+  assign \$188  = $signed(i_k__payload[335:328]) > $signed(8'h77);
+  assign \$189  = \$188  ? 8'h77 : i_k__payload[335:328];
+  assign \$190  = $signed(i_k__payload[343:336]) > $signed(8'h77);
+  assign \$191  = \$190  ? 8'h77 : i_k__payload[343:336];
+  assign \$192  = $signed(i_k__payload[351:344]) > $signed(8'h77);
+  assign \$193  = \$192  ? 8'h77 : i_k__payload[351:344];
+  assign \$194  = $signed(i_k__payload[359:352]) > $signed(8'h77);
+  assign \$195  = \$194  ? 8'h77 : i_k__payload[359:352];
+  assign \$196  = $signed(i_k__payload[367:360]) > $signed(8'h77);
+  assign \$197  = \$196  ? 8'h77 : i_k__payload[367:360];
+  assign \$198  = $signed(i_k__payload[375:368]) > $signed(8'h77);
+  assign \$199  = \$198  ? 8'h77 : i_k__payload[375:368];
+  assign \$200  = $signed(i_k__payload[383:376]) > $signed(8'h77);
+  assign \$201  = \$200  ? 8'h77 : i_k__payload[383:376];
+  assign \$202  = $signed(i_k__payload[391:384]) > $signed(8'h77);
+  assign \$203  = \$202  ? 8'h77 : i_k__payload[391:384];
+  assign \$204  = $signed(i_k__payload[399:392]) > $signed(8'h77);
+  assign \$205  = \$204  ? 8'h77 : i_k__payload[399:392];
+  assign \$206  = $signed(i_k__payload[407:400]) > $signed(8'h77);
+  assign \$207  = \$206  ? 8'h77 : i_k__payload[407:400];
+  assign \$208  = $signed(i_k__payload[415:408]) > $signed(8'h77);
+  assign \$209  = \$208  ? 8'h77 : i_k__payload[415:408];
+  assign \$210  = $signed(i_k__payload[423:416]) > $signed(8'h77);
+  assign \$211  = \$210  ? 8'h77 : i_k__payload[423:416];
+  assign \$212  = $signed(i_k__payload[431:424]) > $signed(8'h77);
+  assign \$213  = \$212  ? 8'h77 : i_k__payload[431:424];
+  assign \$214  = $signed(i_k__payload[439:432]) > $signed(8'h77);
+  assign \$215  = \$214  ? 8'h77 : i_k__payload[439:432];
+  assign \$216  = $signed(i_k__payload[447:440]) > $signed(8'h77);
+  assign \$217  = \$216  ? 8'h77 : i_k__payload[447:440];
+  assign \$218  = $signed(i_k__payload[455:448]) > $signed(8'h77);
+  assign \$219  = \$218  ? 8'h77 : i_k__payload[455:448];
+  assign \$220  = $signed(i_k__payload[463:456]) > $signed(8'h77);
+  assign \$221  = \$220  ? 8'h77 : i_k__payload[463:456];
+  assign \$222  = $signed(i_k__payload[471:464]) > $signed(8'h77);
+  assign \$223  = \$222  ? 8'h77 : i_k__payload[471:464];
+  assign \$224  = $signed(i_k__payload[479:472]) > $signed(8'h77);
+  assign \$225  = \$224  ? 8'h77 : i_k__payload[479:472];
+  assign \$226  = $signed(i_k__payload[487:480]) > $signed(8'h77);
+  assign \$227  = \$226  ? 8'h77 : i_k__payload[487:480];
+  assign \$228  = $signed(i_k__payload[495:488]) > $signed(8'h77);
+  assign \$229  = \$228  ? 8'h77 : i_k__payload[495:488];
+  assign \$230  = $signed(i_k__payload[503:496]) > $signed(8'h77);
+  assign \$231  = \$230  ? 8'h77 : i_k__payload[503:496];
+  assign \$232  = $signed(i_k__payload[511:504]) > $signed(8'h77);
+  assign \$233  = \$232  ? 8'h77 : i_k__payload[511:504];
+  assign \$234  = i_v__valid & i_v__ready;
+  assign \$235  = v_row + 1'h1;
+  assign \$236  = v_left - 1'h1;
+  assign \$237  = v_left != 1'h1;
+  assign \$238  = i_load__valid & i_load__ready;
+  assign \$239  = | i_load__payload;
+  assign \$240  = i_v__valid & i_v__ready;
+  assign \$241  = v_row < 11'h400;
+  assign \$242  = \$240  & \$241 ;
+  assign \$243  = $signed(i_v__payload[7:0]) > $signed(8'h77);
+  assign \$244  = \$243  ? 8'h77 : i_v__payload[7:0];
+  assign \$245  = $signed(i_v__payload[15:8]) > $signed(8'h77);
+  assign \$246  = \$245  ? 8'h77 : i_v__payload[15:8];
+  assign \$247  = $signed(i_v__payload[23:16]) > $signed(8'h77);
+  assign \$248  = \$247  ? 8'h77 : i_v__payload[23:16];
+  assign \$249  = $signed(i_v__payload[31:24]) > $signed(8'h77);
+  assign \$250  = \$249  ? 8'h77 : i_v__payload[31:24];
+  assign \$251  = $signed(i_v__payload[39:32]) > $signed(8'h77);
+  assign \$252  = \$251  ? 8'h77 : i_v__payload[39:32];
+  assign \$253  = $signed(i_v__payload[47:40]) > $signed(8'h77);
+  assign \$254  = \$253  ? 8'h77 : i_v__payload[47:40];
+  assign \$255  = $signed(i_v__payload[55:48]) > $signed(8'h77);
+  assign \$256  = \$255  ? 8'h77 : i_v__payload[55:48];
+  assign \$257  = $signed(i_v__payload[63:56]) > $signed(8'h77);
+  assign \$258  = \$257  ? 8'h77 : i_v__payload[63:56];
+  assign \$259  = $signed(i_v__payload[71:64]) > $signed(8'h77);
+  assign \$260  = \$259  ? 8'h77 : i_v__payload[71:64];
+  assign \$261  = $signed(i_v__payload[79:72]) > $signed(8'h77);
+  assign \$262  = \$261  ? 8'h77 : i_v__payload[79:72];
+  assign \$263  = $signed(i_v__payload[87:80]) > $signed(8'h77);
+  assign \$264  = \$263  ? 8'h77 : i_v__payload[87:80];
+  assign \$265  = $signed(i_v__payload[95:88]) > $signed(8'h77);
+  assign \$266  = \$265  ? 8'h77 : i_v__payload[95:88];
+  assign \$267  = $signed(i_v__payload[103:96]) > $signed(8'h77);
+  assign \$268  = \$267  ? 8'h77 : i_v__payload[103:96];
+  assign \$269  = $signed(i_v__payload[111:104]) > $signed(8'h77);
+  assign \$270  = \$269  ? 8'h77 : i_v__payload[111:104];
+  assign \$271  = $signed(i_v__payload[119:112]) > $signed(8'h77);
+  assign \$272  = \$271  ? 8'h77 : i_v__payload[119:112];
+  assign \$273  = $signed(i_v__payload[127:120]) > $signed(8'h77);
+  assign \$274  = \$273  ? 8'h77 : i_v__payload[127:120];
+  assign \$275  = $signed(i_v__payload[135:128]) > $signed(8'h77);
+  assign \$276  = \$275  ? 8'h77 : i_v__payload[135:128];
+  assign \$277  = $signed(i_v__payload[143:136]) > $signed(8'h77);
+  assign \$278  = \$277  ? 8'h77 : i_v__payload[143:136];
+  assign \$279  = $signed(i_v__payload[151:144]) > $signed(8'h77);
+  assign \$280  = \$279  ? 8'h77 : i_v__payload[151:144];
+  assign \$281  = $signed(i_v__payload[159:152]) > $signed(8'h77);
+  assign \$282  = \$281  ? 8'h77 : i_v__payload[159:152];
+  assign \$283  = $signed(i_v__payload[167:160]) > $signed(8'h77);
+  assign \$284  = \$283  ? 8'h77 : i_v__payload[167:160];
+  assign \$285  = $signed(i_v__payload[175:168]) > $signed(8'h77);
+  assign \$286  = \$285  ? 8'h77 : i_v__payload[175:168];
+  assign \$287  = $signed(i_v__payload[183:176]) > $signed(8'h77);
+  assign \$288  = \$287  ? 8'h77 : i_v__payload[183:176];
+  assign \$289  = $signed(i_v__payload[191:184]) > $signed(8'h77);
+  assign \$290  = \$289  ? 8'h77 : i_v__payload[191:184];
+  assign \$291  = $signed(i_v__payload[199:192]) > $signed(8'h77);
+  assign \$292  = \$291  ? 8'h77 : i_v__payload[199:192];
+  assign \$293  = $signed(i_v__payload[207:200]) > $signed(8'h77);
+  assign \$294  = \$293  ? 8'h77 : i_v__payload[207:200];
+  assign \$295  = $signed(i_v__payload[215:208]) > $signed(8'h77);
+  assign \$296  = \$295  ? 8'h77 : i_v__payload[215:208];
+  assign \$297  = $signed(i_v__payload[223:216]) > $signed(8'h77);
+  assign \$298  = \$297  ? 8'h77 : i_v__payload[223:216];
+  assign \$299  = $signed(i_v__payload[231:224]) > $signed(8'h77);
+  assign \$300  = \$299  ? 8'h77 : i_v__payload[231:224];
+  assign \$301  = $signed(i_v__payload[239:232]) > $signed(8'h77);
+  assign \$302  = \$301  ? 8'h77 : i_v__payload[239:232];
+  assign \$303  = $signed(i_v__payload[247:240]) > $signed(8'h77);
+  assign \$304  = \$303  ? 8'h77 : i_v__payload[247:240];
+  assign \$305  = $signed(i_v__payload[255:248]) > $signed(8'h77);
+  assign \$306  = \$305  ? 8'h77 : i_v__payload[255:248];
+  assign \$307  = $signed(i_v__payload[263:256]) > $signed(8'h77);
+  assign \$308  = \$307  ? 8'h77 : i_v__payload[263:256];
+  assign \$309  = $signed(i_v__payload[271:264]) > $signed(8'h77);
+  assign \$310  = \$309  ? 8'h77 : i_v__payload[271:264];
+  assign \$311  = $signed(i_v__payload[279:272]) > $signed(8'h77);
+  assign \$312  = \$311  ? 8'h77 : i_v__payload[279:272];
+  assign \$313  = $signed(i_v__payload[287:280]) > $signed(8'h77);
+  assign \$314  = \$313  ? 8'h77 : i_v__payload[287:280];
+  assign \$315  = $signed(i_v__payload[295:288]) > $signed(8'h77);
+  assign \$316  = \$315  ? 8'h77 : i_v__payload[295:288];
+  assign \$317  = $signed(i_v__payload[303:296]) > $signed(8'h77);
+  assign \$318  = \$317  ? 8'h77 : i_v__payload[303:296];
+  assign \$319  = $signed(i_v__payload[311:304]) > $signed(8'h77);
+  assign \$320  = \$319  ? 8'h77 : i_v__payload[311:304];
+  assign \$321  = $signed(i_v__payload[319:312]) > $signed(8'h77);
+  assign \$322  = \$321  ? 8'h77 : i_v__payload[319:312];
+  assign \$323  = $signed(i_v__payload[327:320]) > $signed(8'h77);
+  assign \$324  = \$323  ? 8'h77 : i_v__payload[327:320];
+  assign \$325  = $signed(i_v__payload[335:328]) > $signed(8'h77);
+  assign \$326  = \$325  ? 8'h77 : i_v__payload[335:328];
+  assign \$327  = $signed(i_v__payload[343:336]) > $signed(8'h77);
+  assign \$328  = \$327  ? 8'h77 : i_v__payload[343:336];
+  assign \$329  = $signed(i_v__payload[351:344]) > $signed(8'h77);
+  assign \$330  = \$329  ? 8'h77 : i_v__payload[351:344];
+  assign \$331  = $signed(i_v__payload[359:352]) > $signed(8'h77);
+  assign \$332  = \$331  ? 8'h77 : i_v__payload[359:352];
+  assign \$333  = $signed(i_v__payload[367:360]) > $signed(8'h77);
+  assign \$334  = \$333  ? 8'h77 : i_v__payload[367:360];
+  assign \$335  = $signed(i_v__payload[375:368]) > $signed(8'h77);
+  assign \$336  = \$335  ? 8'h77 : i_v__payload[375:368];
+  assign \$337  = $signed(i_v__payload[383:376]) > $signed(8'h77);
+  assign \$338  = \$337  ? 8'h77 : i_v__payload[383:376];
+  assign \$339  = $signed(i_v__payload[391:384]) > $signed(8'h77);
+  assign \$340  = \$339  ? 8'h77 : i_v__payload[391:384];
+  assign \$341  = $signed(i_v__payload[399:392]) > $signed(8'h77);
+  assign \$342  = \$341  ? 8'h77 : i_v__payload[399:392];
+  assign \$343  = $signed(i_v__payload[407:400]) > $signed(8'h77);
+  assign \$344  = \$343  ? 8'h77 : i_v__payload[407:400];
+  assign \$345  = $signed(i_v__payload[415:408]) > $signed(8'h77);
+  assign \$346  = \$345  ? 8'h77 : i_v__payload[415:408];
+  assign \$347  = $signed(i_v__payload[423:416]) > $signed(8'h77);
+  assign \$348  = \$347  ? 8'h77 : i_v__payload[423:416];
+  assign \$349  = $signed(i_v__payload[431:424]) > $signed(8'h77);
+  assign \$350  = \$349  ? 8'h77 : i_v__payload[431:424];
+  assign \$351  = $signed(i_v__payload[439:432]) > $signed(8'h77);
+  assign \$352  = \$351  ? 8'h77 : i_v__payload[439:432];
+  assign \$353  = $signed(i_v__payload[447:440]) > $signed(8'h77);
+  assign \$354  = \$353  ? 8'h77 : i_v__payload[447:440];
+  assign \$355  = $signed(i_v__payload[455:448]) > $signed(8'h77);
+  assign \$356  = \$355  ? 8'h77 : i_v__payload[455:448];
+  assign \$357  = $signed(i_v__payload[463:456]) > $signed(8'h77);
+  assign \$358  = \$357  ? 8'h77 : i_v__payload[463:456];
+  assign \$359  = $signed(i_v__payload[471:464]) > $signed(8'h77);
+  assign \$360  = \$359  ? 8'h77 : i_v__payload[471:464];
+  assign \$361  = $signed(i_v__payload[479:472]) > $signed(8'h77);
+  assign \$362  = \$361  ? 8'h77 : i_v__payload[479:472];
+  assign \$363  = $signed(i_v__payload[487:480]) > $signed(8'h77);
+  assign \$364  = \$363  ? 8'h77 : i_v__payload[487:480];
+  assign \$365  = $signed(i_v__payload[495:488]) > $signed(8'h77);
+  assign \$366  = \$365  ? 8'h77 : i_v__payload[495:488];
+  assign \$367  = $signed(i_v__payload[503:496]) > $signed(8'h77);
+  assign \$368  = \$367  ? 8'h77 : i_v__payload[503:496];
+  assign \$369  = $signed(i_v__payload[511:504]) > $signed(8'h77);
+  assign \$370  = \$369  ? 8'h77 : i_v__payload[511:504];
+  assign \$371  = i__valid & i__ready;
+  assign \$372  = ~ buffer;
+  assign \$373  = i_load__valid & i_load__ready;
+  assign \$374  = free - \$373 ;
+  assign \$375  = $signed(\$374 ) + $signed({ 1'h0, i_free });
+  assign \$376  = \$signal  + 1'h1;
+  assign \$377  = \$signal  == 3'h7;
+  assign \$378  = beat + 1'h1;
+  assign \$379  = i_load__valid & i_load__ready;
   always @(posedge clk)
-    loading <= \$401 ;
+    loading <= \$380 ;
   always @(posedge clk)
-    n_keys <= \$402 ;
+    n_keys <= \$381 ;
   always @(posedge clk)
-    k_count <= \$403 ;
+    k_row <= \$382 ;
   always @(posedge clk)
-    v_count <= \$404 ;
+    k_left <= \$383 ;
   always @(posedge clk)
-    buffer <= \$405 ;
+    i_k__ready <= \$384 ;
   always @(posedge clk)
-    free <= \$406 ;
+    k_written <= \$385 ;
   always @(posedge clk)
-    \$signal  <= \$407 ;
+    k_stored_row <= \$386 ;
   always @(posedge clk)
-    beat <= \$408 ;
+    k_saturated <= \$387 ;
   always @(posedge clk)
-    beat_port__data <= \$409 ;
+    v_row <= \$388 ;
   always @(posedge clk)
-    key_port__data <= \$410 ;
+    v_left <= \$389 ;
   always @(posedge clk)
-    value_port__data <= \$411 ;
+    i_v__ready <= \$390 ;
+  always @(posedge clk)
+    \write_port__en$74  <= \$391 ;
+  always @(posedge clk)
+    v_stored_row <= \$392 ;
+  always @(posedge clk)
+    \write_port__data$78  <= \$393 ;
+  always @(posedge clk)
+    buffer <= \$394 ;
+  always @(posedge clk)
+    free <= \$395 ;
+  always @(posedge clk)
+    \$signal  <= \$396 ;
+  always @(posedge clk)
+    beat <= \$397 ;
+  always @(posedge clk)
+    k_bank_0_read_1 <= read_port__data;
+  always @(posedge clk)
+    k_bank_0_read_2 <= k_bank_0_read_1;
+  always @(posedge clk)
+    k_bank_1_read_1 <= \read_port__data$102 ;
+  always @(posedge clk)
+    k_bank_1_read_2 <= k_bank_1_read_1;
+  always @(posedge clk)
+    k_bank_2_read_1 <= \read_port__data$104 ;
+  always @(posedge clk)
+    k_bank_2_read_2 <= k_bank_2_read_1;
+  always @(posedge clk)
+    k_bank_3_read_1 <= \read_port__data$106 ;
+  always @(posedge clk)
+    k_bank_3_read_2 <= k_bank_3_read_1;
+  always @(posedge clk)
+    k_bank_4_read_1 <= \read_port__data$108 ;
+  always @(posedge clk)
+    k_bank_4_read_2 <= k_bank_4_read_1;
+  always @(posedge clk)
+    k_bank_5_read_1 <= \read_port__data$110 ;
+  always @(posedge clk)
+    k_bank_5_read_2 <= k_bank_5_read_1;
+  always @(posedge clk)
+    k_bank_6_read_1 <= \read_port__data$112 ;
+  always @(posedge clk)
+    k_bank_6_read_2 <= k_bank_6_read_1;
+  always @(posedge clk)
+    k_bank_7_read_1 <= \read_port__data$114 ;
+  always @(posedge clk)
+    k_bank_7_read_2 <= k_bank_7_read_1;
+  always @(posedge clk)
+    k_rows_read_1 <= \read_port__data$116 ;
+  always @(posedge clk)
+    key_port__data <= k_rows_read_1;
+  always @(posedge clk)
+    v_rows_read_1 <= \read_port__data$118 ;
+  always @(posedge clk)
+    value_port__data <= v_rows_read_1;
   assign \$auto$rtlil.cc:2739:Not$386  = ~ \$signal [0];
   assign \$auto$rtlil.cc:2739:Not$388  = ~ \$signal [1];
   assign \$auto$rtlil.cc:2739:Not$390  = ~ \$signal [1:0];
@@ -37452,432 +38248,234 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \$auto$rtlil.cc:2739:Not$398  = ~ \$signal ;
   \latte_head.store.loaded  loaded (
     .clk(clk),
+    .i__payload(i__payload),
     .i__ready(i__ready),
+    .i__valid(i__valid),
     .o__payload(o_loaded__payload),
+    .o__ready(o__ready),
     .o__valid(o_loaded__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
-    \$401  = loading;
-    if (\$382 ) begin
-      \$401  = 1'h1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$380  = loading;
+    if (\$96 ) begin
+      \$380  = 1'h1;
     end
-    if (\$389 ) begin
-      \$401  = 1'h0;
+    if (\$371 ) begin
+      \$380  = 1'h0;
     end
     if (rst) begin
-      \$401  = 1'h0;
+      \$380  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
-    \$402  = n_keys;
-    if (\$382 ) begin
-      \$402  = i_load__payload;
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$381  = n_keys;
+    if (\$96 ) begin
+      \$381  = i_load__payload;
     end
     if (rst) begin
-      \$402  = 11'h000;
+      \$381  = 11'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
-    \$403  = k_count;
-    if (\$383 ) begin
-      \$403  = \$384 [10:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$382  = k_row;
+    if (\$97 ) begin
+      \$382  = \$98 [10:0];
     end
-    if (\$385 ) begin
-      \$403  = 11'h000;
+    if (\$101 ) begin
+      \$382  = 11'h000;
     end
     if (rst) begin
-      \$403  = 11'h000;
+      \$382  = 11'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
-    \$404  = v_count;
-    if (\$386 ) begin
-      \$404  = \$387 [10:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$383  = k_left;
+    if (\$97 ) begin
+      \$383  = \$99 [10:0];
     end
-    if (\$388 ) begin
-      \$404  = 11'h000;
+    if (\$101 ) begin
+      \$383  = i_load__payload;
     end
     if (rst) begin
-      \$404  = 11'h000;
+      \$383  = 11'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
-    \$405  = buffer;
-    if (\$389 ) begin
-      \$405  = \$390 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$384  = i_k__ready;
+    if (\$97 ) begin
+      \$384  = \$100 ;
+    end
+    if (\$101 ) begin
+      \$384  = \$102 ;
     end
     if (rst) begin
-      \$405  = 1'h0;
+      \$384  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
-    \$406  = \$393 [1:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$385  = \$105 ;
     if (rst) begin
-      \$406  = 2'h2;
+      \$385  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
-    \$407  = \$signal ;
-    if (\$396 ) begin
-      \$407  = \$397 [2:0];
-      if (\$398 ) begin
-        \$407  = 3'h0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$386  = k_row;
+    if (rst) begin
+      \$386  = 11'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$388  = v_row;
+    if (\$234 ) begin
+      \$388  = \$235 [10:0];
+    end
+    if (\$238 ) begin
+      \$388  = 11'h000;
+    end
+    if (rst) begin
+      \$388  = 11'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$389  = v_left;
+    if (\$234 ) begin
+      \$389  = \$236 [10:0];
+    end
+    if (\$238 ) begin
+      \$389  = i_load__payload;
+    end
+    if (rst) begin
+      \$389  = 11'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$390  = i_v__ready;
+    if (\$234 ) begin
+      \$390  = \$237 ;
+    end
+    if (\$238 ) begin
+      \$390  = \$239 ;
+    end
+    if (rst) begin
+      \$390  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$391  = \$242 ;
+    if (rst) begin
+      \$391  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$392  = v_row;
+    if (rst) begin
+      \$392  = 11'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$394  = buffer;
+    if (\$371 ) begin
+      \$394  = \$372 ;
+    end
+    if (rst) begin
+      \$394  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$395  = \$375 [1:0];
+    if (rst) begin
+      \$395  = 2'h2;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$396  = \$signal ;
+    if (k_written) begin
+      \$396  = \$376 [2:0];
+      if (\$377 ) begin
+        \$396  = 3'h0;
       end
     end
-    if (\$400 ) begin
-      \$407  = 3'h0;
+    if (\$379 ) begin
+      \$396  = 3'h0;
     end
     if (rst) begin
-      \$407  = 3'h0;
+      \$396  = 3'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
-    \$408  = beat;
-    if (\$396 ) begin
-      if (\$398 ) begin
-        \$408  = \$399 [6:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$397  = beat;
+    if (k_written) begin
+      if (\$377 ) begin
+        \$397  = \$378 [6:0];
       end
     end
-    if (\$400 ) begin
-      \$408  = 7'h00;
+    if (\$379 ) begin
+      \$397  = 7'h00;
     end
     if (rst) begin
-      \$408  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
-    \$409 [255:0] = read_port__data;
-    \$409 [511:256] = \read_port__data$80 ;
-    \$409 [767:512] = \read_port__data$81 ;
-    \$409 [1023:768] = \read_port__data$82 ;
-    \$409 [1279:1024] = \read_port__data$83 ;
-    \$409 [1535:1280] = \read_port__data$84 ;
-    \$409 [1791:1536] = \read_port__data$85 ;
-    \$409 [2047:1792] = \read_port__data$86 ;
-    if (rst) begin
-      \$409  = 2048'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
-    \$410  = \read_port__data$88 ;
-    if (rst) begin
-      \$410  = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$425 ) begin end
-    \$411  = \read_port__data$90 ;
-    if (rst) begin
-      \$411  = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
+      \$397  = 7'h00;
     end
   end
   assign o__payload = o_loaded__payload;
   assign o_loaded__ready = o__ready;
   assign o__valid = o_loaded__valid;
+  assign k_more = i_k__ready;
+  assign v_more = i_v__ready;
   assign write_port__addr = { buffer, beat };
   assign write_port__data = k_split[255:0];
   assign read_port__addr = { beat_port__buffer, beat_port__address };
-  assign \write_port__addr$32  = { buffer, beat };
-  assign \write_port__data$33  = k_split[255:0];
-  assign \read_port__addr$34  = { beat_port__buffer, beat_port__address };
+  assign \write_port__addr$31  = { buffer, beat };
+  assign \write_port__data$32  = k_split[255:0];
+  assign \read_port__addr$33  = { beat_port__buffer, beat_port__address };
   assign \write_port__addr$36  = { buffer, beat };
   assign \write_port__data$37  = k_split[255:0];
   assign \read_port__addr$38  = { beat_port__buffer, beat_port__address };
-  assign \write_port__addr$40  = { buffer, beat };
-  assign \write_port__data$41  = k_split[255:0];
-  assign \read_port__addr$42  = { beat_port__buffer, beat_port__address };
-  assign \write_port__addr$44  = { buffer, beat };
-  assign \write_port__data$45  = k_split[255:0];
-  assign \read_port__addr$46  = { beat_port__buffer, beat_port__address };
-  assign \write_port__addr$48  = { buffer, beat };
-  assign \write_port__data$49  = k_split[255:0];
-  assign \read_port__addr$50  = { beat_port__buffer, beat_port__address };
-  assign \write_port__addr$52  = { buffer, beat };
-  assign \write_port__data$53  = k_split[255:0];
-  assign \read_port__addr$54  = { beat_port__buffer, beat_port__address };
+  assign \write_port__addr$41  = { buffer, beat };
+  assign \write_port__data$42  = k_split[255:0];
+  assign \read_port__addr$43  = { beat_port__buffer, beat_port__address };
+  assign \write_port__addr$46  = { buffer, beat };
+  assign \write_port__data$47  = k_split[255:0];
+  assign \read_port__addr$48  = { beat_port__buffer, beat_port__address };
+  assign \write_port__addr$51  = { buffer, beat };
+  assign \write_port__data$52  = k_split[255:0];
+  assign \read_port__addr$53  = { beat_port__buffer, beat_port__address };
   assign \write_port__addr$56  = { buffer, beat };
   assign \write_port__data$57  = k_split[255:0];
   assign \read_port__addr$58  = { beat_port__buffer, beat_port__address };
-  assign \write_port__addr$60  = { buffer, k_count[9:0] };
-  assign \write_port__data$61  = k_split;
-  assign \read_port__addr$62  = { key_port__buffer, key_port__address };
-  assign \write_port__addr$67  = { buffer, v_count[9:0] };
-  assign \write_port__data$68  = v_saturated;
-  assign \read_port__addr$69  = { value_port__buffer, value_port__address };
+  assign \write_port__addr$61  = { buffer, beat };
+  assign \write_port__data$62  = k_split[255:0];
+  assign \read_port__addr$63  = { beat_port__buffer, beat_port__address };
+  assign \write_port__en$65  = k_written;
+  assign \write_port__addr$66  = { buffer, k_stored_row[9:0] };
+  assign \write_port__data$68  = k_split;
+  assign \read_port__addr$69  = { key_port__buffer, key_port__address };
+  assign k_rows_read_2 = key_port__data;
+  assign v_written = \write_port__en$74 ;
+  assign \write_port__addr$76  = { buffer, v_stored_row[9:0] };
+  assign v_saturated = \write_port__data$78 ;
+  assign \read_port__addr$80  = { value_port__buffer, value_port__address };
+  assign v_rows_read_2 = value_port__data;
   assign \o_loaded__payload.buffer  = o_loaded__payload[0];
   assign \o_loaded__payload.n_keys  = o_loaded__payload[11:1];
   assign \o__payload.buffer  = o_loaded__payload[0];
   assign \o__payload.n_keys  = o_loaded__payload[11:1];
-  assign \k_saturated[0]  = k_saturated[7:0];
-  assign \k_saturated[1]  = k_saturated[15:8];
-  assign \k_saturated[2]  = k_saturated[23:16];
-  assign \k_saturated[3]  = k_saturated[31:24];
-  assign \k_saturated[4]  = k_saturated[39:32];
-  assign \k_saturated[5]  = k_saturated[47:40];
-  assign \k_saturated[6]  = k_saturated[55:48];
-  assign \k_saturated[7]  = k_saturated[63:56];
-  assign \k_saturated[8]  = k_saturated[71:64];
-  assign \k_saturated[9]  = k_saturated[79:72];
-  assign \k_saturated[10]  = k_saturated[87:80];
-  assign \k_saturated[11]  = k_saturated[95:88];
-  assign \k_saturated[12]  = k_saturated[103:96];
-  assign \k_saturated[13]  = k_saturated[111:104];
-  assign \k_saturated[14]  = k_saturated[119:112];
-  assign \k_saturated[15]  = k_saturated[127:120];
-  assign \k_saturated[16]  = k_saturated[135:128];
-  assign \k_saturated[17]  = k_saturated[143:136];
-  assign \k_saturated[18]  = k_saturated[151:144];
-  assign \k_saturated[19]  = k_saturated[159:152];
-  assign \k_saturated[20]  = k_saturated[167:160];
-  assign \k_saturated[21]  = k_saturated[175:168];
-  assign \k_saturated[22]  = k_saturated[183:176];
-  assign \k_saturated[23]  = k_saturated[191:184];
-  assign \k_saturated[24]  = k_saturated[199:192];
-  assign \k_saturated[25]  = k_saturated[207:200];
-  assign \k_saturated[26]  = k_saturated[215:208];
-  assign \k_saturated[27]  = k_saturated[223:216];
-  assign \k_saturated[28]  = k_saturated[231:224];
-  assign \k_saturated[29]  = k_saturated[239:232];
-  assign \k_saturated[30]  = k_saturated[247:240];
-  assign \k_saturated[31]  = k_saturated[255:248];
-  assign \k_saturated[32]  = k_saturated[263:256];
-  assign \k_saturated[33]  = k_saturated[271:264];
-  assign \k_saturated[34]  = k_saturated[279:272];
-  assign \k_saturated[35]  = k_saturated[287:280];
-  assign \k_saturated[36]  = k_saturated[295:288];
-  assign \k_saturated[37]  = k_saturated[303:296];
-  assign \k_saturated[38]  = k_saturated[311:304];
-  assign \k_saturated[39]  = k_saturated[319:312];
-  assign \k_saturated[40]  = k_saturated[327:320];
-  assign \k_saturated[41]  = k_saturated[335:328];
-  assign \k_saturated[42]  = k_saturated[343:336];
-  assign \k_saturated[43]  = k_saturated[351:344];
-  assign \k_saturated[44]  = k_saturated[359:352];
-  assign \k_saturated[45]  = k_saturated[367:360];
-  assign \k_saturated[46]  = k_saturated[375:368];
-  assign \k_saturated[47]  = k_saturated[383:376];
-  assign \k_saturated[48]  = k_saturated[391:384];
-  assign \k_saturated[49]  = k_saturated[399:392];
-  assign \k_saturated[50]  = k_saturated[407:400];
-  assign \k_saturated[51]  = k_saturated[415:408];
-  assign \k_saturated[52]  = k_saturated[423:416];
-  assign \k_saturated[53]  = k_saturated[431:424];
-  assign \k_saturated[54]  = k_saturated[439:432];
-  assign \k_saturated[55]  = k_saturated[447:440];
-  assign \k_saturated[56]  = k_saturated[455:448];
-  assign \k_saturated[57]  = k_saturated[463:456];
-  assign \k_saturated[58]  = k_saturated[471:464];
-  assign \k_saturated[59]  = k_saturated[479:472];
-  assign \k_saturated[60]  = k_saturated[487:480];
-  assign \k_saturated[61]  = k_saturated[495:488];
-  assign \k_saturated[62]  = k_saturated[503:496];
-  assign \k_saturated[63]  = k_saturated[511:504];
-  assign \i_k__payload[0]  = i_k__payload[7:0];
-  assign \i_k__payload[1]  = i_k__payload[15:8];
-  assign \i_k__payload[2]  = i_k__payload[23:16];
-  assign \i_k__payload[3]  = i_k__payload[31:24];
-  assign \i_k__payload[4]  = i_k__payload[39:32];
-  assign \i_k__payload[5]  = i_k__payload[47:40];
-  assign \i_k__payload[6]  = i_k__payload[55:48];
-  assign \i_k__payload[7]  = i_k__payload[63:56];
-  assign \i_k__payload[8]  = i_k__payload[71:64];
-  assign \i_k__payload[9]  = i_k__payload[79:72];
-  assign \i_k__payload[10]  = i_k__payload[87:80];
-  assign \i_k__payload[11]  = i_k__payload[95:88];
-  assign \i_k__payload[12]  = i_k__payload[103:96];
-  assign \i_k__payload[13]  = i_k__payload[111:104];
-  assign \i_k__payload[14]  = i_k__payload[119:112];
-  assign \i_k__payload[15]  = i_k__payload[127:120];
-  assign \i_k__payload[16]  = i_k__payload[135:128];
-  assign \i_k__payload[17]  = i_k__payload[143:136];
-  assign \i_k__payload[18]  = i_k__payload[151:144];
-  assign \i_k__payload[19]  = i_k__payload[159:152];
-  assign \i_k__payload[20]  = i_k__payload[167:160];
-  assign \i_k__payload[21]  = i_k__payload[175:168];
-  assign \i_k__payload[22]  = i_k__payload[183:176];
-  assign \i_k__payload[23]  = i_k__payload[191:184];
-  assign \i_k__payload[24]  = i_k__payload[199:192];
-  assign \i_k__payload[25]  = i_k__payload[207:200];
-  assign \i_k__payload[26]  = i_k__payload[215:208];
-  assign \i_k__payload[27]  = i_k__payload[223:216];
-  assign \i_k__payload[28]  = i_k__payload[231:224];
-  assign \i_k__payload[29]  = i_k__payload[239:232];
-  assign \i_k__payload[30]  = i_k__payload[247:240];
-  assign \i_k__payload[31]  = i_k__payload[255:248];
-  assign \i_k__payload[32]  = i_k__payload[263:256];
-  assign \i_k__payload[33]  = i_k__payload[271:264];
-  assign \i_k__payload[34]  = i_k__payload[279:272];
-  assign \i_k__payload[35]  = i_k__payload[287:280];
-  assign \i_k__payload[36]  = i_k__payload[295:288];
-  assign \i_k__payload[37]  = i_k__payload[303:296];
-  assign \i_k__payload[38]  = i_k__payload[311:304];
-  assign \i_k__payload[39]  = i_k__payload[319:312];
-  assign \i_k__payload[40]  = i_k__payload[327:320];
-  assign \i_k__payload[41]  = i_k__payload[335:328];
-  assign \i_k__payload[42]  = i_k__payload[343:336];
-  assign \i_k__payload[43]  = i_k__payload[351:344];
-  assign \i_k__payload[44]  = i_k__payload[359:352];
-  assign \i_k__payload[45]  = i_k__payload[367:360];
-  assign \i_k__payload[46]  = i_k__payload[375:368];
-  assign \i_k__payload[47]  = i_k__payload[383:376];
-  assign \i_k__payload[48]  = i_k__payload[391:384];
-  assign \i_k__payload[49]  = i_k__payload[399:392];
-  assign \i_k__payload[50]  = i_k__payload[407:400];
-  assign \i_k__payload[51]  = i_k__payload[415:408];
-  assign \i_k__payload[52]  = i_k__payload[423:416];
-  assign \i_k__payload[53]  = i_k__payload[431:424];
-  assign \i_k__payload[54]  = i_k__payload[439:432];
-  assign \i_k__payload[55]  = i_k__payload[447:440];
-  assign \i_k__payload[56]  = i_k__payload[455:448];
-  assign \i_k__payload[57]  = i_k__payload[463:456];
-  assign \i_k__payload[58]  = i_k__payload[471:464];
-  assign \i_k__payload[59]  = i_k__payload[479:472];
-  assign \i_k__payload[60]  = i_k__payload[487:480];
-  assign \i_k__payload[61]  = i_k__payload[495:488];
-  assign \i_k__payload[62]  = i_k__payload[503:496];
-  assign \i_k__payload[63]  = i_k__payload[511:504];
-  assign \v_saturated[0]  = v_saturated[7:0];
-  assign \v_saturated[1]  = v_saturated[15:8];
-  assign \v_saturated[2]  = v_saturated[23:16];
-  assign \v_saturated[3]  = v_saturated[31:24];
-  assign \v_saturated[4]  = v_saturated[39:32];
-  assign \v_saturated[5]  = v_saturated[47:40];
-  assign \v_saturated[6]  = v_saturated[55:48];
-  assign \v_saturated[7]  = v_saturated[63:56];
-  assign \v_saturated[8]  = v_saturated[71:64];
-  assign \v_saturated[9]  = v_saturated[79:72];
-  assign \v_saturated[10]  = v_saturated[87:80];
-  assign \v_saturated[11]  = v_saturated[95:88];
-  assign \v_saturated[12]  = v_saturated[103:96];
-  assign \v_saturated[13]  = v_saturated[111:104];
-  assign \v_saturated[14]  = v_saturated[119:112];
-  assign \v_saturated[15]  = v_saturated[127:120];
-  assign \v_saturated[16]  = v_saturated[135:128];
-  assign \v_saturated[17]  = v_saturated[143:136];
-  assign \v_saturated[18]  = v_saturated[151:144];
-  assign \v_saturated[19]  = v_saturated[159:152];
-  assign \v_saturated[20]  = v_saturated[167:160];
-  assign \v_saturated[21]  = v_saturated[175:168];
-  assign \v_saturated[22]  = v_saturated[183:176];
-  assign \v_saturated[23]  = v_saturated[191:184];
-  assign \v_saturated[24]  = v_saturated[199:192];
-  assign \v_saturated[25]  = v_saturated[207:200];
-  assign \v_saturated[26]  = v_saturated[215:208];
-  assign \v_saturated[27]  = v_saturated[223:216];
-  assign \v_saturated[28]  = v_saturated[231:224];
-  assign \v_saturated[29]  = v_saturated[239:232];
-  assign \v_saturated[30]  = v_saturated[247:240];
-  assign \v_saturated[31]  = v_saturated[255:248];
-  assign \v_saturated[32]  = v_saturated[263:256];
-  assign \v_saturated[33]  = v_saturated[271:264];
-  assign \v_saturated[34]  = v_saturated[279:272];
-  assign \v_saturated[35]  = v_saturated[287:280];
-  assign \v_saturated[36]  = v_saturated[295:288];
-  assign \v_saturated[37]  = v_saturated[303:296];
-  assign \v_saturated[38]  = v_saturated[311:304];
-  assign \v_saturated[39]  = v_saturated[319:312];
-  assign \v_saturated[40]  = v_saturated[327:320];
-  assign \v_saturated[41]  = v_saturated[335:328];
-  assign \v_saturated[42]  = v_saturated[343:336];
-  assign \v_saturated[43]  = v_saturated[351:344];
-  assign \v_saturated[44]  = v_saturated[359:352];
-  assign \v_saturated[45]  = v_saturated[367:360];
-  assign \v_saturated[46]  = v_saturated[375:368];
-  assign \v_saturated[47]  = v_saturated[383:376];
-  assign \v_saturated[48]  = v_saturated[391:384];
-  assign \v_saturated[49]  = v_saturated[399:392];
-  assign \v_saturated[50]  = v_saturated[407:400];
-  assign \v_saturated[51]  = v_saturated[415:408];
-  assign \v_saturated[52]  = v_saturated[423:416];
-  assign \v_saturated[53]  = v_saturated[431:424];
-  assign \v_saturated[54]  = v_saturated[439:432];
-  assign \v_saturated[55]  = v_saturated[447:440];
-  assign \v_saturated[56]  = v_saturated[455:448];
-  assign \v_saturated[57]  = v_saturated[463:456];
-  assign \v_saturated[58]  = v_saturated[471:464];
-  assign \v_saturated[59]  = v_saturated[479:472];
-  assign \v_saturated[60]  = v_saturated[487:480];
-  assign \v_saturated[61]  = v_saturated[495:488];
-  assign \v_saturated[62]  = v_saturated[503:496];
-  assign \v_saturated[63]  = v_saturated[511:504];
-  assign \i_v__payload[0]  = i_v__payload[7:0];
-  assign \i_v__payload[1]  = i_v__payload[15:8];
-  assign \i_v__payload[2]  = i_v__payload[23:16];
-  assign \i_v__payload[3]  = i_v__payload[31:24];
-  assign \i_v__payload[4]  = i_v__payload[39:32];
-  assign \i_v__payload[5]  = i_v__payload[47:40];
-  assign \i_v__payload[6]  = i_v__payload[55:48];
-  assign \i_v__payload[7]  = i_v__payload[63:56];
-  assign \i_v__payload[8]  = i_v__payload[71:64];
-  assign \i_v__payload[9]  = i_v__payload[79:72];
-  assign \i_v__payload[10]  = i_v__payload[87:80];
-  assign \i_v__payload[11]  = i_v__payload[95:88];
-  assign \i_v__payload[12]  = i_v__payload[103:96];
-  assign \i_v__payload[13]  = i_v__payload[111:104];
-  assign \i_v__payload[14]  = i_v__payload[119:112];
-  assign \i_v__payload[15]  = i_v__payload[127:120];
-  assign \i_v__payload[16]  = i_v__payload[135:128];
-  assign \i_v__payload[17]  = i_v__payload[143:136];
-  assign \i_v__payload[18]  = i_v__payload[151:144];
-  assign \i_v__payload[19]  = i_v__payload[159:152];
-  assign \i_v__payload[20]  = i_v__payload[167:160];
-  assign \i_v__payload[21]  = i_v__payload[175:168];
-  assign \i_v__payload[22]  = i_v__payload[183:176];
-  assign \i_v__payload[23]  = i_v__payload[191:184];
-  assign \i_v__payload[24]  = i_v__payload[199:192];
-  assign \i_v__payload[25]  = i_v__payload[207:200];
-  assign \i_v__payload[26]  = i_v__payload[215:208];
-  assign \i_v__payload[27]  = i_v__payload[223:216];
-  assign \i_v__payload[28]  = i_v__payload[231:224];
-  assign \i_v__payload[29]  = i_v__payload[239:232];
-  assign \i_v__payload[30]  = i_v__payload[247:240];
-  assign \i_v__payload[31]  = i_v__payload[255:248];
-  assign \i_v__payload[32]  = i_v__payload[263:256];
-  assign \i_v__payload[33]  = i_v__payload[271:264];
-  assign \i_v__payload[34]  = i_v__payload[279:272];
-  assign \i_v__payload[35]  = i_v__payload[287:280];
-  assign \i_v__payload[36]  = i_v__payload[295:288];
-  assign \i_v__payload[37]  = i_v__payload[303:296];
-  assign \i_v__payload[38]  = i_v__payload[311:304];
-  assign \i_v__payload[39]  = i_v__payload[319:312];
-  assign \i_v__payload[40]  = i_v__payload[327:320];
-  assign \i_v__payload[41]  = i_v__payload[335:328];
-  assign \i_v__payload[42]  = i_v__payload[343:336];
-  assign \i_v__payload[43]  = i_v__payload[351:344];
-  assign \i_v__payload[44]  = i_v__payload[359:352];
-  assign \i_v__payload[45]  = i_v__payload[367:360];
-  assign \i_v__payload[46]  = i_v__payload[375:368];
-  assign \i_v__payload[47]  = i_v__payload[383:376];
-  assign \i_v__payload[48]  = i_v__payload[391:384];
-  assign \i_v__payload[49]  = i_v__payload[399:392];
-  assign \i_v__payload[50]  = i_v__payload[407:400];
-  assign \i_v__payload[51]  = i_v__payload[415:408];
-  assign \i_v__payload[52]  = i_v__payload[423:416];
-  assign \i_v__payload[53]  = i_v__payload[431:424];
-  assign \i_v__payload[54]  = i_v__payload[439:432];
-  assign \i_v__payload[55]  = i_v__payload[447:440];
-  assign \i_v__payload[56]  = i_v__payload[455:448];
-  assign \i_v__payload[57]  = i_v__payload[463:456];
-  assign \i_v__payload[58]  = i_v__payload[471:464];
-  assign \i_v__payload[59]  = i_v__payload[479:472];
-  assign \i_v__payload[60]  = i_v__payload[487:480];
-  assign \i_v__payload[61]  = i_v__payload[495:488];
-  assign \i_v__payload[62]  = i_v__payload[503:496];
-  assign \i_v__payload[63]  = i_v__payload[511:504];
   assign \i__payload.buffer  = i__payload[0];
   assign \i__payload.n_keys  = i__payload[11:1];
   assign \k_split.high  = k_split[255:0];
@@ -38010,7 +38608,70 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \k_split.low[61]  = k_split[503:500];
   assign \k_split.low[62]  = k_split[507:504];
   assign \k_split.low[63]  = k_split[511:508];
-  assign \i_load__payload.n_keys  = i_load__payload;
+  assign \k_saturated[0]  = k_saturated[7:0];
+  assign \k_saturated[1]  = k_saturated[15:8];
+  assign \k_saturated[2]  = k_saturated[23:16];
+  assign \k_saturated[3]  = k_saturated[31:24];
+  assign \k_saturated[4]  = k_saturated[39:32];
+  assign \k_saturated[5]  = k_saturated[47:40];
+  assign \k_saturated[6]  = k_saturated[55:48];
+  assign \k_saturated[7]  = k_saturated[63:56];
+  assign \k_saturated[8]  = k_saturated[71:64];
+  assign \k_saturated[9]  = k_saturated[79:72];
+  assign \k_saturated[10]  = k_saturated[87:80];
+  assign \k_saturated[11]  = k_saturated[95:88];
+  assign \k_saturated[12]  = k_saturated[103:96];
+  assign \k_saturated[13]  = k_saturated[111:104];
+  assign \k_saturated[14]  = k_saturated[119:112];
+  assign \k_saturated[15]  = k_saturated[127:120];
+  assign \k_saturated[16]  = k_saturated[135:128];
+  assign \k_saturated[17]  = k_saturated[143:136];
+  assign \k_saturated[18]  = k_saturated[151:144];
+  assign \k_saturated[19]  = k_saturated[159:152];
+  assign \k_saturated[20]  = k_saturated[167:160];
+  assign \k_saturated[21]  = k_saturated[175:168];
+  assign \k_saturated[22]  = k_saturated[183:176];
+  assign \k_saturated[23]  = k_saturated[191:184];
+  assign \k_saturated[24]  = k_saturated[199:192];
+  assign \k_saturated[25]  = k_saturated[207:200];
+  assign \k_saturated[26]  = k_saturated[215:208];
+  assign \k_saturated[27]  = k_saturated[223:216];
+  assign \k_saturated[28]  = k_saturated[231:224];
+  assign \k_saturated[29]  = k_saturated[239:232];
+  assign \k_saturated[30]  = k_saturated[247:240];
+  assign \k_saturated[31]  = k_saturated[255:248];
+  assign \k_saturated[32]  = k_saturated[263:256];
+  assign \k_saturated[33]  = k_saturated[271:264];
+  assign \k_saturated[34]  = k_saturated[279:272];
+  assign \k_saturated[35]  = k_saturated[287:280];
+  assign \k_saturated[36]  = k_saturated[295:288];
+  assign \k_saturated[37]  = k_saturated[303:296];
+  assign \k_saturated[38]  = k_saturated[311:304];
+  assign \k_saturated[39]  = k_saturated[319:312];
+  assign \k_saturated[40]  = k_saturated[327:320];
+  assign \k_saturated[41]  = k_saturated[335:328];
+  assign \k_saturated[42]  = k_saturated[343:336];
+  assign \k_saturated[43]  = k_saturated[351:344];
+  assign \k_saturated[44]  = k_saturated[359:352];
+  assign \k_saturated[45]  = k_saturated[367:360];
+  assign \k_saturated[46]  = k_saturated[375:368];
+  assign \k_saturated[47]  = k_saturated[383:376];
+  assign \k_saturated[48]  = k_saturated[391:384];
+  assign \k_saturated[49]  = k_saturated[399:392];
+  assign \k_saturated[50]  = k_saturated[407:400];
+  assign \k_saturated[51]  = k_saturated[415:408];
+  assign \k_saturated[52]  = k_saturated[423:416];
+  assign \k_saturated[53]  = k_saturated[431:424];
+  assign \k_saturated[54]  = k_saturated[439:432];
+  assign \k_saturated[55]  = k_saturated[447:440];
+  assign \k_saturated[56]  = k_saturated[455:448];
+  assign \k_saturated[57]  = k_saturated[463:456];
+  assign \k_saturated[58]  = k_saturated[471:464];
+  assign \k_saturated[59]  = k_saturated[479:472];
+  assign \k_saturated[60]  = k_saturated[487:480];
+  assign \k_saturated[61]  = k_saturated[495:488];
+  assign \k_saturated[62]  = k_saturated[503:496];
+  assign \k_saturated[63]  = k_saturated[511:504];
   assign \beat_port__data[0]  = beat_port__data[255:0];
   assign \beat_port__data[0][0]  = beat_port__data[3:0];
   assign \beat_port__data[0][1]  = beat_port__data[7:4];
@@ -38661,6 +39322,70 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \key_port__data.low[61]  = key_port__data[503:500];
   assign \key_port__data.low[62]  = key_port__data[507:504];
   assign \key_port__data.low[63]  = key_port__data[511:508];
+  assign \v_saturated[0]  = \write_port__data$78 [7:0];
+  assign \v_saturated[1]  = \write_port__data$78 [15:8];
+  assign \v_saturated[2]  = \write_port__data$78 [23:16];
+  assign \v_saturated[3]  = \write_port__data$78 [31:24];
+  assign \v_saturated[4]  = \write_port__data$78 [39:32];
+  assign \v_saturated[5]  = \write_port__data$78 [47:40];
+  assign \v_saturated[6]  = \write_port__data$78 [55:48];
+  assign \v_saturated[7]  = \write_port__data$78 [63:56];
+  assign \v_saturated[8]  = \write_port__data$78 [71:64];
+  assign \v_saturated[9]  = \write_port__data$78 [79:72];
+  assign \v_saturated[10]  = \write_port__data$78 [87:80];
+  assign \v_saturated[11]  = \write_port__data$78 [95:88];
+  assign \v_saturated[12]  = \write_port__data$78 [103:96];
+  assign \v_saturated[13]  = \write_port__data$78 [111:104];
+  assign \v_saturated[14]  = \write_port__data$78 [119:112];
+  assign \v_saturated[15]  = \write_port__data$78 [127:120];
+  assign \v_saturated[16]  = \write_port__data$78 [135:128];
+  assign \v_saturated[17]  = \write_port__data$78 [143:136];
+  assign \v_saturated[18]  = \write_port__data$78 [151:144];
+  assign \v_saturated[19]  = \write_port__data$78 [159:152];
+  assign \v_saturated[20]  = \write_port__data$78 [167:160];
+  assign \v_saturated[21]  = \write_port__data$78 [175:168];
+  assign \v_saturated[22]  = \write_port__data$78 [183:176];
+  assign \v_saturated[23]  = \write_port__data$78 [191:184];
+  assign \v_saturated[24]  = \write_port__data$78 [199:192];
+  assign \v_saturated[25]  = \write_port__data$78 [207:200];
+  assign \v_saturated[26]  = \write_port__data$78 [215:208];
+  assign \v_saturated[27]  = \write_port__data$78 [223:216];
+  assign \v_saturated[28]  = \write_port__data$78 [231:224];
+  assign \v_saturated[29]  = \write_port__data$78 [239:232];
+  assign \v_saturated[30]  = \write_port__data$78 [247:240];
+  assign \v_saturated[31]  = \write_port__data$78 [255:248];
+  assign \v_saturated[32]  = \write_port__data$78 [263:256];
+  assign \v_saturated[33]  = \write_port__data$78 [271:264];
+  assign \v_saturated[34]  = \write_port__data$78 [279:272];
+  assign \v_saturated[35]  = \write_port__data$78 [287:280];
+  assign \v_saturated[36]  = \write_port__data$78 [295:288];
+  assign \v_saturated[37]  = \write_port__data$78 [303:296];
+  assign \v_saturated[38]  = \write_port__data$78 [311:304];
+  assign \v_saturated[39]  = \write_port__data$78 [319:312];
+  assign \v_saturated[40]  = \write_port__data$78 [327:320];
+  assign \v_saturated[41]  = \write_port__data$78 [335:328];
+  assign \v_saturated[42]  = \write_port__data$78 [343:336];
+  assign \v_saturated[43]  = \write_port__data$78 [351:344];
+  assign \v_saturated[44]  = \write_port__data$78 [359:352];
+  assign \v_saturated[45]  = \write_port__data$78 [367:360];
+  assign \v_saturated[46]  = \write_port__data$78 [375:368];
+  assign \v_saturated[47]  = \write_port__data$78 [383:376];
+  assign \v_saturated[48]  = \write_port__data$78 [391:384];
+  assign \v_saturated[49]  = \write_port__data$78 [399:392];
+  assign \v_saturated[50]  = \write_port__data$78 [407:400];
+  assign \v_saturated[51]  = \write_port__data$78 [415:408];
+  assign \v_saturated[52]  = \write_port__data$78 [423:416];
+  assign \v_saturated[53]  = \write_port__data$78 [431:424];
+  assign \v_saturated[54]  = \write_port__data$78 [439:432];
+  assign \v_saturated[55]  = \write_port__data$78 [447:440];
+  assign \v_saturated[56]  = \write_port__data$78 [455:448];
+  assign \v_saturated[57]  = \write_port__data$78 [463:456];
+  assign \v_saturated[58]  = \write_port__data$78 [471:464];
+  assign \v_saturated[59]  = \write_port__data$78 [479:472];
+  assign \v_saturated[60]  = \write_port__data$78 [487:480];
+  assign \v_saturated[61]  = \write_port__data$78 [495:488];
+  assign \v_saturated[62]  = \write_port__data$78 [503:496];
+  assign \v_saturated[63]  = \write_port__data$78 [511:504];
   assign \value_port__data[0]  = value_port__data[7:0];
   assign \value_port__data[1]  = value_port__data[15:8];
   assign \value_port__data[2]  = value_port__data[23:16];
@@ -38725,722 +39450,819 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \value_port__data[61]  = value_port__data[495:488];
   assign \value_port__data[62]  = value_port__data[503:496];
   assign \value_port__data[63]  = value_port__data[511:504];
+  assign \i_load__payload.n_keys  = i_load__payload;
+  assign \i_k__payload[0]  = i_k__payload[7:0];
+  assign \i_k__payload[1]  = i_k__payload[15:8];
+  assign \i_k__payload[2]  = i_k__payload[23:16];
+  assign \i_k__payload[3]  = i_k__payload[31:24];
+  assign \i_k__payload[4]  = i_k__payload[39:32];
+  assign \i_k__payload[5]  = i_k__payload[47:40];
+  assign \i_k__payload[6]  = i_k__payload[55:48];
+  assign \i_k__payload[7]  = i_k__payload[63:56];
+  assign \i_k__payload[8]  = i_k__payload[71:64];
+  assign \i_k__payload[9]  = i_k__payload[79:72];
+  assign \i_k__payload[10]  = i_k__payload[87:80];
+  assign \i_k__payload[11]  = i_k__payload[95:88];
+  assign \i_k__payload[12]  = i_k__payload[103:96];
+  assign \i_k__payload[13]  = i_k__payload[111:104];
+  assign \i_k__payload[14]  = i_k__payload[119:112];
+  assign \i_k__payload[15]  = i_k__payload[127:120];
+  assign \i_k__payload[16]  = i_k__payload[135:128];
+  assign \i_k__payload[17]  = i_k__payload[143:136];
+  assign \i_k__payload[18]  = i_k__payload[151:144];
+  assign \i_k__payload[19]  = i_k__payload[159:152];
+  assign \i_k__payload[20]  = i_k__payload[167:160];
+  assign \i_k__payload[21]  = i_k__payload[175:168];
+  assign \i_k__payload[22]  = i_k__payload[183:176];
+  assign \i_k__payload[23]  = i_k__payload[191:184];
+  assign \i_k__payload[24]  = i_k__payload[199:192];
+  assign \i_k__payload[25]  = i_k__payload[207:200];
+  assign \i_k__payload[26]  = i_k__payload[215:208];
+  assign \i_k__payload[27]  = i_k__payload[223:216];
+  assign \i_k__payload[28]  = i_k__payload[231:224];
+  assign \i_k__payload[29]  = i_k__payload[239:232];
+  assign \i_k__payload[30]  = i_k__payload[247:240];
+  assign \i_k__payload[31]  = i_k__payload[255:248];
+  assign \i_k__payload[32]  = i_k__payload[263:256];
+  assign \i_k__payload[33]  = i_k__payload[271:264];
+  assign \i_k__payload[34]  = i_k__payload[279:272];
+  assign \i_k__payload[35]  = i_k__payload[287:280];
+  assign \i_k__payload[36]  = i_k__payload[295:288];
+  assign \i_k__payload[37]  = i_k__payload[303:296];
+  assign \i_k__payload[38]  = i_k__payload[311:304];
+  assign \i_k__payload[39]  = i_k__payload[319:312];
+  assign \i_k__payload[40]  = i_k__payload[327:320];
+  assign \i_k__payload[41]  = i_k__payload[335:328];
+  assign \i_k__payload[42]  = i_k__payload[343:336];
+  assign \i_k__payload[43]  = i_k__payload[351:344];
+  assign \i_k__payload[44]  = i_k__payload[359:352];
+  assign \i_k__payload[45]  = i_k__payload[367:360];
+  assign \i_k__payload[46]  = i_k__payload[375:368];
+  assign \i_k__payload[47]  = i_k__payload[383:376];
+  assign \i_k__payload[48]  = i_k__payload[391:384];
+  assign \i_k__payload[49]  = i_k__payload[399:392];
+  assign \i_k__payload[50]  = i_k__payload[407:400];
+  assign \i_k__payload[51]  = i_k__payload[415:408];
+  assign \i_k__payload[52]  = i_k__payload[423:416];
+  assign \i_k__payload[53]  = i_k__payload[431:424];
+  assign \i_k__payload[54]  = i_k__payload[439:432];
+  assign \i_k__payload[55]  = i_k__payload[447:440];
+  assign \i_k__payload[56]  = i_k__payload[455:448];
+  assign \i_k__payload[57]  = i_k__payload[463:456];
+  assign \i_k__payload[58]  = i_k__payload[471:464];
+  assign \i_k__payload[59]  = i_k__payload[479:472];
+  assign \i_k__payload[60]  = i_k__payload[487:480];
+  assign \i_k__payload[61]  = i_k__payload[495:488];
+  assign \i_k__payload[62]  = i_k__payload[503:496];
+  assign \i_k__payload[63]  = i_k__payload[511:504];
+  assign \i_v__payload[0]  = i_v__payload[7:0];
+  assign \i_v__payload[1]  = i_v__payload[15:8];
+  assign \i_v__payload[2]  = i_v__payload[23:16];
+  assign \i_v__payload[3]  = i_v__payload[31:24];
+  assign \i_v__payload[4]  = i_v__payload[39:32];
+  assign \i_v__payload[5]  = i_v__payload[47:40];
+  assign \i_v__payload[6]  = i_v__payload[55:48];
+  assign \i_v__payload[7]  = i_v__payload[63:56];
+  assign \i_v__payload[8]  = i_v__payload[71:64];
+  assign \i_v__payload[9]  = i_v__payload[79:72];
+  assign \i_v__payload[10]  = i_v__payload[87:80];
+  assign \i_v__payload[11]  = i_v__payload[95:88];
+  assign \i_v__payload[12]  = i_v__payload[103:96];
+  assign \i_v__payload[13]  = i_v__payload[111:104];
+  assign \i_v__payload[14]  = i_v__payload[119:112];
+  assign \i_v__payload[15]  = i_v__payload[127:120];
+  assign \i_v__payload[16]  = i_v__payload[135:128];
+  assign \i_v__payload[17]  = i_v__payload[143:136];
+  assign \i_v__payload[18]  = i_v__payload[151:144];
+  assign \i_v__payload[19]  = i_v__payload[159:152];
+  assign \i_v__payload[20]  = i_v__payload[167:160];
+  assign \i_v__payload[21]  = i_v__payload[175:168];
+  assign \i_v__payload[22]  = i_v__payload[183:176];
+  assign \i_v__payload[23]  = i_v__payload[191:184];
+  assign \i_v__payload[24]  = i_v__payload[199:192];
+  assign \i_v__payload[25]  = i_v__payload[207:200];
+  assign \i_v__payload[26]  = i_v__payload[215:208];
+  assign \i_v__payload[27]  = i_v__payload[223:216];
+  assign \i_v__payload[28]  = i_v__payload[231:224];
+  assign \i_v__payload[29]  = i_v__payload[239:232];
+  assign \i_v__payload[30]  = i_v__payload[247:240];
+  assign \i_v__payload[31]  = i_v__payload[255:248];
+  assign \i_v__payload[32]  = i_v__payload[263:256];
+  assign \i_v__payload[33]  = i_v__payload[271:264];
+  assign \i_v__payload[34]  = i_v__payload[279:272];
+  assign \i_v__payload[35]  = i_v__payload[287:280];
+  assign \i_v__payload[36]  = i_v__payload[295:288];
+  assign \i_v__payload[37]  = i_v__payload[303:296];
+  assign \i_v__payload[38]  = i_v__payload[311:304];
+  assign \i_v__payload[39]  = i_v__payload[319:312];
+  assign \i_v__payload[40]  = i_v__payload[327:320];
+  assign \i_v__payload[41]  = i_v__payload[335:328];
+  assign \i_v__payload[42]  = i_v__payload[343:336];
+  assign \i_v__payload[43]  = i_v__payload[351:344];
+  assign \i_v__payload[44]  = i_v__payload[359:352];
+  assign \i_v__payload[45]  = i_v__payload[367:360];
+  assign \i_v__payload[46]  = i_v__payload[375:368];
+  assign \i_v__payload[47]  = i_v__payload[383:376];
+  assign \i_v__payload[48]  = i_v__payload[391:384];
+  assign \i_v__payload[49]  = i_v__payload[399:392];
+  assign \i_v__payload[50]  = i_v__payload[407:400];
+  assign \i_v__payload[51]  = i_v__payload[415:408];
+  assign \i_v__payload[52]  = i_v__payload[423:416];
+  assign \i_v__payload[53]  = i_v__payload[431:424];
+  assign \i_v__payload[54]  = i_v__payload[439:432];
+  assign \i_v__payload[55]  = i_v__payload[447:440];
+  assign \i_v__payload[56]  = i_v__payload[455:448];
+  assign \i_v__payload[57]  = i_v__payload[463:456];
+  assign \i_v__payload[58]  = i_v__payload[471:464];
+  assign \i_v__payload[59]  = i_v__payload[479:472];
+  assign \i_v__payload[60]  = i_v__payload[487:480];
+  assign \i_v__payload[61]  = i_v__payload[495:488];
+  assign \i_v__payload[62]  = i_v__payload[503:496];
+  assign \i_v__payload[63]  = i_v__payload[511:504];
+  assign \$393 [511:504] = \$370 ;
+  assign \$393 [503:496] = \$368 ;
+  assign \$393 [495:488] = \$366 ;
+  assign \$393 [487:480] = \$364 ;
+  assign \$393 [479:472] = \$362 ;
+  assign \$393 [471:464] = \$360 ;
+  assign \$393 [463:456] = \$358 ;
+  assign \$393 [455:448] = \$356 ;
+  assign \$393 [447:440] = \$354 ;
+  assign \$393 [439:432] = \$352 ;
+  assign \$393 [431:424] = \$350 ;
+  assign \$393 [423:416] = \$348 ;
+  assign \$393 [415:408] = \$346 ;
+  assign \$393 [407:400] = \$344 ;
+  assign \$393 [399:392] = \$342 ;
+  assign \$393 [391:384] = \$340 ;
+  assign \$393 [383:376] = \$338 ;
+  assign \$393 [375:368] = \$336 ;
+  assign \$393 [367:360] = \$334 ;
+  assign \$393 [359:352] = \$332 ;
+  assign \$393 [351:344] = \$330 ;
+  assign \$393 [343:336] = \$328 ;
+  assign \$393 [335:328] = \$326 ;
+  assign \$393 [327:320] = \$324 ;
+  assign \$393 [319:312] = \$322 ;
+  assign \$393 [311:304] = \$320 ;
+  assign \$393 [303:296] = \$318 ;
+  assign \$393 [295:288] = \$316 ;
+  assign \$393 [287:280] = \$314 ;
+  assign \$393 [279:272] = \$312 ;
+  assign \$393 [271:264] = \$310 ;
+  assign \$393 [263:256] = \$308 ;
+  assign \$393 [255:248] = \$306 ;
+  assign \$393 [247:240] = \$304 ;
+  assign \$393 [239:232] = \$302 ;
+  assign \$393 [231:224] = \$300 ;
+  assign \$393 [223:216] = \$298 ;
+  assign \$393 [215:208] = \$296 ;
+  assign \$393 [207:200] = \$294 ;
+  assign \$393 [199:192] = \$292 ;
+  assign \$393 [191:184] = \$290 ;
+  assign \$393 [183:176] = \$288 ;
+  assign \$393 [175:168] = \$286 ;
+  assign \$393 [167:160] = \$284 ;
+  assign \$393 [159:152] = \$282 ;
+  assign \$393 [151:144] = \$280 ;
+  assign \$393 [143:136] = \$278 ;
+  assign \$393 [135:128] = \$276 ;
+  assign \$393 [127:120] = \$274 ;
+  assign \$393 [119:112] = \$272 ;
+  assign \$393 [111:104] = \$270 ;
+  assign \$393 [103:96] = \$268 ;
+  assign \$393 [95:88] = \$266 ;
+  assign \$393 [87:80] = \$264 ;
+  assign \$393 [79:72] = \$262 ;
+  assign \$393 [71:64] = \$260 ;
+  assign \$393 [63:56] = \$258 ;
+  assign \$393 [55:48] = \$256 ;
+  assign \$393 [47:40] = \$254 ;
+  assign \$393 [39:32] = \$252 ;
+  assign \$393 [31:24] = \$250 ;
+  assign \$393 [23:16] = \$248 ;
+  assign \$393 [15:8] = \$246 ;
+  assign \$393 [7:0] = \$244 ;
+  assign \$387 [511:504] = \$233 ;
+  assign \$387 [503:496] = \$231 ;
+  assign \$387 [495:488] = \$229 ;
+  assign \$387 [487:480] = \$227 ;
+  assign \$387 [479:472] = \$225 ;
+  assign \$387 [471:464] = \$223 ;
+  assign \$387 [463:456] = \$221 ;
+  assign \$387 [455:448] = \$219 ;
+  assign \$387 [447:440] = \$217 ;
+  assign \$387 [439:432] = \$215 ;
+  assign \$387 [431:424] = \$213 ;
+  assign \$387 [423:416] = \$211 ;
+  assign \$387 [415:408] = \$209 ;
+  assign \$387 [407:400] = \$207 ;
+  assign \$387 [399:392] = \$205 ;
+  assign \$387 [391:384] = \$203 ;
+  assign \$387 [383:376] = \$201 ;
+  assign \$387 [375:368] = \$199 ;
+  assign \$387 [367:360] = \$197 ;
+  assign \$387 [359:352] = \$195 ;
+  assign \$387 [351:344] = \$193 ;
+  assign \$387 [343:336] = \$191 ;
+  assign \$387 [335:328] = \$189 ;
+  assign \$387 [327:320] = \$187 ;
+  assign \$387 [319:312] = \$185 ;
+  assign \$387 [311:304] = \$183 ;
+  assign \$387 [303:296] = \$181 ;
+  assign \$387 [295:288] = \$179 ;
+  assign \$387 [287:280] = \$177 ;
+  assign \$387 [279:272] = \$175 ;
+  assign \$387 [271:264] = \$173 ;
+  assign \$387 [263:256] = \$171 ;
+  assign \$387 [255:248] = \$169 ;
+  assign \$387 [247:240] = \$167 ;
+  assign \$387 [239:232] = \$165 ;
+  assign \$387 [231:224] = \$163 ;
+  assign \$387 [223:216] = \$161 ;
+  assign \$387 [215:208] = \$159 ;
+  assign \$387 [207:200] = \$157 ;
+  assign \$387 [199:192] = \$155 ;
+  assign \$387 [191:184] = \$153 ;
+  assign \$387 [183:176] = \$151 ;
+  assign \$387 [175:168] = \$149 ;
+  assign \$387 [167:160] = \$147 ;
+  assign \$387 [159:152] = \$145 ;
+  assign \$387 [151:144] = \$143 ;
+  assign \$387 [143:136] = \$141 ;
+  assign \$387 [135:128] = \$139 ;
+  assign \$387 [127:120] = \$137 ;
+  assign \$387 [119:112] = \$135 ;
+  assign \$387 [111:104] = \$133 ;
+  assign \$387 [103:96] = \$131 ;
+  assign \$387 [95:88] = \$129 ;
+  assign \$387 [87:80] = \$127 ;
+  assign \$387 [79:72] = \$125 ;
+  assign \$387 [71:64] = \$123 ;
+  assign \$387 [63:56] = \$121 ;
+  assign \$387 [55:48] = \$119 ;
+  assign \$387 [47:40] = \$117 ;
+  assign \$387 [39:32] = \$115 ;
+  assign \$387 [31:24] = \$113 ;
+  assign \$387 [23:16] = \$111 ;
+  assign \$387 [15:8] = \$109 ;
+  assign \$387 [7:0] = \$107 ;
+  assign beat_port__data[2047:1792] = k_bank_7_read_2;
+  assign beat_port__data[1791:1536] = k_bank_6_read_2;
+  assign beat_port__data[1535:1280] = k_bank_5_read_2;
+  assign beat_port__data[1279:1024] = k_bank_4_read_2;
+  assign beat_port__data[1023:768] = k_bank_3_read_2;
+  assign beat_port__data[767:512] = k_bank_2_read_2;
+  assign beat_port__data[511:256] = k_bank_1_read_2;
+  assign beat_port__data[255:0] = k_bank_0_read_2;
   assign k_split[511:508] = k_saturated[507:504];
-  assign k_split[255:252] = \$329 [3:0];
+  assign k_split[255:252] = \$71 [3:0];
   assign k_split[507:504] = k_saturated[499:496];
-  assign k_split[251:248] = \$328 [3:0];
+  assign k_split[251:248] = \$70 [3:0];
   assign k_split[503:500] = k_saturated[491:488];
-  assign k_split[247:244] = \$327 [3:0];
+  assign k_split[247:244] = \$69 [3:0];
   assign k_split[499:496] = k_saturated[483:480];
-  assign k_split[243:240] = \$326 [3:0];
+  assign k_split[243:240] = \$68 [3:0];
   assign k_split[495:492] = k_saturated[475:472];
-  assign k_split[239:236] = \$325 [3:0];
+  assign k_split[239:236] = \$67 [3:0];
   assign k_split[491:488] = k_saturated[467:464];
-  assign k_split[235:232] = \$324 [3:0];
+  assign k_split[235:232] = \$66 [3:0];
   assign k_split[487:484] = k_saturated[459:456];
-  assign k_split[231:228] = \$323 [3:0];
+  assign k_split[231:228] = \$65 [3:0];
   assign k_split[483:480] = k_saturated[451:448];
-  assign k_split[227:224] = \$322 [3:0];
+  assign k_split[227:224] = \$64 [3:0];
   assign k_split[479:476] = k_saturated[443:440];
-  assign k_split[223:220] = \$321 [3:0];
+  assign k_split[223:220] = \$63 [3:0];
   assign k_split[475:472] = k_saturated[435:432];
-  assign k_split[219:216] = \$320 [3:0];
+  assign k_split[219:216] = \$62 [3:0];
   assign k_split[471:468] = k_saturated[427:424];
-  assign k_split[215:212] = \$319 [3:0];
+  assign k_split[215:212] = \$61 [3:0];
   assign k_split[467:464] = k_saturated[419:416];
-  assign k_split[211:208] = \$318 [3:0];
+  assign k_split[211:208] = \$60 [3:0];
   assign k_split[463:460] = k_saturated[411:408];
-  assign k_split[207:204] = \$317 [3:0];
+  assign k_split[207:204] = \$59 [3:0];
   assign k_split[459:456] = k_saturated[403:400];
-  assign k_split[203:200] = \$316 [3:0];
+  assign k_split[203:200] = \$58 [3:0];
   assign k_split[455:452] = k_saturated[395:392];
-  assign k_split[199:196] = \$315 [3:0];
+  assign k_split[199:196] = \$57 [3:0];
   assign k_split[451:448] = k_saturated[387:384];
-  assign k_split[195:192] = \$314 [3:0];
+  assign k_split[195:192] = \$56 [3:0];
   assign k_split[447:444] = k_saturated[379:376];
-  assign k_split[191:188] = \$313 [3:0];
+  assign k_split[191:188] = \$55 [3:0];
   assign k_split[443:440] = k_saturated[371:368];
-  assign k_split[187:184] = \$312 [3:0];
+  assign k_split[187:184] = \$54 [3:0];
   assign k_split[439:436] = k_saturated[363:360];
-  assign k_split[183:180] = \$311 [3:0];
+  assign k_split[183:180] = \$53 [3:0];
   assign k_split[435:432] = k_saturated[355:352];
-  assign k_split[179:176] = \$310 [3:0];
+  assign k_split[179:176] = \$52 [3:0];
   assign k_split[431:428] = k_saturated[347:344];
-  assign k_split[175:172] = \$309 [3:0];
+  assign k_split[175:172] = \$51 [3:0];
   assign k_split[427:424] = k_saturated[339:336];
-  assign k_split[171:168] = \$308 [3:0];
+  assign k_split[171:168] = \$50 [3:0];
   assign k_split[423:420] = k_saturated[331:328];
-  assign k_split[167:164] = \$307 [3:0];
+  assign k_split[167:164] = \$49 [3:0];
   assign k_split[419:416] = k_saturated[323:320];
-  assign k_split[163:160] = \$306 [3:0];
+  assign k_split[163:160] = \$48 [3:0];
   assign k_split[415:412] = k_saturated[315:312];
-  assign k_split[159:156] = \$305 [3:0];
+  assign k_split[159:156] = \$47 [3:0];
   assign k_split[411:408] = k_saturated[307:304];
-  assign k_split[155:152] = \$304 [3:0];
+  assign k_split[155:152] = \$46 [3:0];
   assign k_split[407:404] = k_saturated[299:296];
-  assign k_split[151:148] = \$303 [3:0];
+  assign k_split[151:148] = \$45 [3:0];
   assign k_split[403:400] = k_saturated[291:288];
-  assign k_split[147:144] = \$302 [3:0];
+  assign k_split[147:144] = \$44 [3:0];
   assign k_split[399:396] = k_saturated[283:280];
-  assign k_split[143:140] = \$301 [3:0];
+  assign k_split[143:140] = \$43 [3:0];
   assign k_split[395:392] = k_saturated[275:272];
-  assign k_split[139:136] = \$300 [3:0];
+  assign k_split[139:136] = \$42 [3:0];
   assign k_split[391:388] = k_saturated[267:264];
-  assign k_split[135:132] = \$299 [3:0];
+  assign k_split[135:132] = \$41 [3:0];
   assign k_split[387:384] = k_saturated[259:256];
-  assign k_split[131:128] = \$298 [3:0];
+  assign k_split[131:128] = \$40 [3:0];
   assign k_split[383:380] = k_saturated[251:248];
-  assign k_split[127:124] = \$297 [3:0];
+  assign k_split[127:124] = \$39 [3:0];
   assign k_split[379:376] = k_saturated[243:240];
-  assign k_split[123:120] = \$296 [3:0];
+  assign k_split[123:120] = \$38 [3:0];
   assign k_split[375:372] = k_saturated[235:232];
-  assign k_split[119:116] = \$295 [3:0];
+  assign k_split[119:116] = \$37 [3:0];
   assign k_split[371:368] = k_saturated[227:224];
-  assign k_split[115:112] = \$294 [3:0];
+  assign k_split[115:112] = \$36 [3:0];
   assign k_split[367:364] = k_saturated[219:216];
-  assign k_split[111:108] = \$293 [3:0];
+  assign k_split[111:108] = \$35 [3:0];
   assign k_split[363:360] = k_saturated[211:208];
-  assign k_split[107:104] = \$292 [3:0];
+  assign k_split[107:104] = \$34 [3:0];
   assign k_split[359:356] = k_saturated[203:200];
-  assign k_split[103:100] = \$291 [3:0];
+  assign k_split[103:100] = \$33 [3:0];
   assign k_split[355:352] = k_saturated[195:192];
-  assign k_split[99:96] = \$290 [3:0];
+  assign k_split[99:96] = \$32 [3:0];
   assign k_split[351:348] = k_saturated[187:184];
-  assign k_split[95:92] = \$289 [3:0];
+  assign k_split[95:92] = \$31 [3:0];
   assign k_split[347:344] = k_saturated[179:176];
-  assign k_split[91:88] = \$288 [3:0];
+  assign k_split[91:88] = \$30 [3:0];
   assign k_split[343:340] = k_saturated[171:168];
-  assign k_split[87:84] = \$287 [3:0];
+  assign k_split[87:84] = \$29 [3:0];
   assign k_split[339:336] = k_saturated[163:160];
-  assign k_split[83:80] = \$286 [3:0];
+  assign k_split[83:80] = \$28 [3:0];
   assign k_split[335:332] = k_saturated[155:152];
-  assign k_split[79:76] = \$285 [3:0];
+  assign k_split[79:76] = \$27 [3:0];
   assign k_split[331:328] = k_saturated[147:144];
-  assign k_split[75:72] = \$284 [3:0];
+  assign k_split[75:72] = \$26 [3:0];
   assign k_split[327:324] = k_saturated[139:136];
-  assign k_split[71:68] = \$283 [3:0];
+  assign k_split[71:68] = \$25 [3:0];
   assign k_split[323:320] = k_saturated[131:128];
-  assign k_split[67:64] = \$282 [3:0];
+  assign k_split[67:64] = \$24 [3:0];
   assign k_split[319:316] = k_saturated[123:120];
-  assign k_split[63:60] = \$281 [3:0];
+  assign k_split[63:60] = \$23 [3:0];
   assign k_split[315:312] = k_saturated[115:112];
-  assign k_split[59:56] = \$280 [3:0];
+  assign k_split[59:56] = \$22 [3:0];
   assign k_split[311:308] = k_saturated[107:104];
-  assign k_split[55:52] = \$279 [3:0];
+  assign k_split[55:52] = \$21 [3:0];
   assign k_split[307:304] = k_saturated[99:96];
-  assign k_split[51:48] = \$278 [3:0];
+  assign k_split[51:48] = \$20 [3:0];
   assign k_split[303:300] = k_saturated[91:88];
-  assign k_split[47:44] = \$277 [3:0];
+  assign k_split[47:44] = \$19 [3:0];
   assign k_split[299:296] = k_saturated[83:80];
-  assign k_split[43:40] = \$276 [3:0];
+  assign k_split[43:40] = \$18 [3:0];
   assign k_split[295:292] = k_saturated[75:72];
-  assign k_split[39:36] = \$275 [3:0];
+  assign k_split[39:36] = \$17 [3:0];
   assign k_split[291:288] = k_saturated[67:64];
-  assign k_split[35:32] = \$274 [3:0];
+  assign k_split[35:32] = \$16 [3:0];
   assign k_split[287:284] = k_saturated[59:56];
-  assign k_split[31:28] = \$273 [3:0];
+  assign k_split[31:28] = \$15 [3:0];
   assign k_split[283:280] = k_saturated[51:48];
-  assign k_split[27:24] = \$272 [3:0];
+  assign k_split[27:24] = \$14 [3:0];
   assign k_split[279:276] = k_saturated[43:40];
-  assign k_split[23:20] = \$271 [3:0];
+  assign k_split[23:20] = \$13 [3:0];
   assign k_split[275:272] = k_saturated[35:32];
-  assign k_split[19:16] = \$270 [3:0];
+  assign k_split[19:16] = \$12 [3:0];
   assign k_split[271:268] = k_saturated[27:24];
-  assign k_split[15:12] = \$269 [3:0];
+  assign k_split[15:12] = \$11 [3:0];
   assign k_split[267:264] = k_saturated[19:16];
-  assign k_split[11:8] = \$268 [3:0];
+  assign k_split[11:8] = \$10 [3:0];
   assign k_split[263:260] = k_saturated[11:8];
-  assign k_split[7:4] = \$267 [3:0];
+  assign k_split[7:4] = \$9 [3:0];
   assign k_split[259:256] = k_saturated[3:0];
-  assign k_split[3:0] = \$266 [3:0];
-  assign i__payload[11:1] = \$265 ;
+  assign k_split[3:0] = \$8 [3:0];
+  assign i__payload[11:1] = \$7 ;
   assign i__payload[0] = buffer;
-  assign v_saturated[511:504] = \$260 ;
-  assign v_saturated[503:496] = \$258 ;
-  assign v_saturated[495:488] = \$256 ;
-  assign v_saturated[487:480] = \$254 ;
-  assign v_saturated[479:472] = \$252 ;
-  assign v_saturated[471:464] = \$250 ;
-  assign v_saturated[463:456] = \$248 ;
-  assign v_saturated[455:448] = \$246 ;
-  assign v_saturated[447:440] = \$244 ;
-  assign v_saturated[439:432] = \$242 ;
-  assign v_saturated[431:424] = \$240 ;
-  assign v_saturated[423:416] = \$238 ;
-  assign v_saturated[415:408] = \$236 ;
-  assign v_saturated[407:400] = \$234 ;
-  assign v_saturated[399:392] = \$232 ;
-  assign v_saturated[391:384] = \$230 ;
-  assign v_saturated[383:376] = \$228 ;
-  assign v_saturated[375:368] = \$226 ;
-  assign v_saturated[367:360] = \$224 ;
-  assign v_saturated[359:352] = \$222 ;
-  assign v_saturated[351:344] = \$220 ;
-  assign v_saturated[343:336] = \$218 ;
-  assign v_saturated[335:328] = \$216 ;
-  assign v_saturated[327:320] = \$214 ;
-  assign v_saturated[319:312] = \$212 ;
-  assign v_saturated[311:304] = \$210 ;
-  assign v_saturated[303:296] = \$208 ;
-  assign v_saturated[295:288] = \$206 ;
-  assign v_saturated[287:280] = \$204 ;
-  assign v_saturated[279:272] = \$202 ;
-  assign v_saturated[271:264] = \$200 ;
-  assign v_saturated[263:256] = \$198 ;
-  assign v_saturated[255:248] = \$196 ;
-  assign v_saturated[247:240] = \$194 ;
-  assign v_saturated[239:232] = \$192 ;
-  assign v_saturated[231:224] = \$190 ;
-  assign v_saturated[223:216] = \$188 ;
-  assign v_saturated[215:208] = \$186 ;
-  assign v_saturated[207:200] = \$184 ;
-  assign v_saturated[199:192] = \$182 ;
-  assign v_saturated[191:184] = \$180 ;
-  assign v_saturated[183:176] = \$178 ;
-  assign v_saturated[175:168] = \$176 ;
-  assign v_saturated[167:160] = \$174 ;
-  assign v_saturated[159:152] = \$172 ;
-  assign v_saturated[151:144] = \$170 ;
-  assign v_saturated[143:136] = \$168 ;
-  assign v_saturated[135:128] = \$166 ;
-  assign v_saturated[127:120] = \$164 ;
-  assign v_saturated[119:112] = \$162 ;
-  assign v_saturated[111:104] = \$160 ;
-  assign v_saturated[103:96] = \$158 ;
-  assign v_saturated[95:88] = \$156 ;
-  assign v_saturated[87:80] = \$154 ;
-  assign v_saturated[79:72] = \$152 ;
-  assign v_saturated[71:64] = \$150 ;
-  assign v_saturated[63:56] = \$148 ;
-  assign v_saturated[55:48] = \$146 ;
-  assign v_saturated[47:40] = \$144 ;
-  assign v_saturated[39:32] = \$142 ;
-  assign v_saturated[31:24] = \$140 ;
-  assign v_saturated[23:16] = \$138 ;
-  assign v_saturated[15:8] = \$136 ;
-  assign v_saturated[7:0] = \$134 ;
-  assign k_saturated[511:504] = \$131 ;
-  assign k_saturated[503:496] = \$129 ;
-  assign k_saturated[495:488] = \$127 ;
-  assign k_saturated[487:480] = \$125 ;
-  assign k_saturated[479:472] = \$123 ;
-  assign k_saturated[471:464] = \$121 ;
-  assign k_saturated[463:456] = \$119 ;
-  assign k_saturated[455:448] = \$117 ;
-  assign k_saturated[447:440] = \$115 ;
-  assign k_saturated[439:432] = \$113 ;
-  assign k_saturated[431:424] = \$111 ;
-  assign k_saturated[423:416] = \$109 ;
-  assign k_saturated[415:408] = \$107 ;
-  assign k_saturated[407:400] = \$105 ;
-  assign k_saturated[399:392] = \$103 ;
-  assign k_saturated[391:384] = \$101 ;
-  assign k_saturated[383:376] = \$99 ;
-  assign k_saturated[375:368] = \$97 ;
-  assign k_saturated[367:360] = \$95 ;
-  assign k_saturated[359:352] = \$93 ;
-  assign k_saturated[351:344] = \$91 ;
-  assign k_saturated[343:336] = \$89 ;
-  assign k_saturated[335:328] = \$87 ;
-  assign k_saturated[327:320] = \$85 ;
-  assign k_saturated[319:312] = \$83 ;
-  assign k_saturated[311:304] = \$81 ;
-  assign k_saturated[303:296] = \$79 ;
-  assign k_saturated[295:288] = \$77 ;
-  assign k_saturated[287:280] = \$75 ;
-  assign k_saturated[279:272] = \$73 ;
-  assign k_saturated[271:264] = \$71 ;
-  assign k_saturated[263:256] = \$69 ;
-  assign k_saturated[255:248] = \$67 ;
-  assign k_saturated[247:240] = \$65 ;
-  assign k_saturated[239:232] = \$63 ;
-  assign k_saturated[231:224] = \$61 ;
-  assign k_saturated[223:216] = \$59 ;
-  assign k_saturated[215:208] = \$57 ;
-  assign k_saturated[207:200] = \$55 ;
-  assign k_saturated[199:192] = \$53 ;
-  assign k_saturated[191:184] = \$51 ;
-  assign k_saturated[183:176] = \$49 ;
-  assign k_saturated[175:168] = \$47 ;
-  assign k_saturated[167:160] = \$45 ;
-  assign k_saturated[159:152] = \$43 ;
-  assign k_saturated[151:144] = \$41 ;
-  assign k_saturated[143:136] = \$39 ;
-  assign k_saturated[135:128] = \$37 ;
-  assign k_saturated[127:120] = \$35 ;
-  assign k_saturated[119:112] = \$33 ;
-  assign k_saturated[111:104] = \$31 ;
-  assign k_saturated[103:96] = \$29 ;
-  assign k_saturated[95:88] = \$27 ;
-  assign k_saturated[87:80] = \$25 ;
-  assign k_saturated[79:72] = \$23 ;
-  assign k_saturated[71:64] = \$21 ;
-  assign k_saturated[63:56] = \$19 ;
-  assign k_saturated[55:48] = \$17 ;
-  assign k_saturated[47:40] = \$15 ;
-  assign k_saturated[39:32] = \$13 ;
-  assign k_saturated[31:24] = \$11 ;
-  assign k_saturated[23:16] = \$9 ;
-  assign k_saturated[15:8] = \$7 ;
-  assign k_saturated[7:0] = \$5 ;
-  assign \$333  = \$signal ;
-  assign \$339 [2:1] = \$signal [2:1];
-  assign \$339 [0] = \$auto$rtlil.cc:2739:Not$386 ;
-  assign { \$345 [2], \$345 [0] } = { \$signal [2], \$signal [0] };
-  assign \$345 [1] = \$auto$rtlil.cc:2739:Not$388 ;
-  assign \$351 [2] = \$signal [2];
-  assign \$351 [1:0] = \$auto$rtlil.cc:2739:Not$390 ;
-  assign \$357 [1:0] = \$signal [1:0];
-  assign \$357 [2] = \$auto$rtlil.cc:2739:Not$392 ;
-  assign \$363 [1] = \$signal [1];
-  assign { \$363 [2], \$363 [0] } = \$auto$rtlil.cc:2739:Not$394 ;
-  assign \$369 [0] = \$signal [0];
-  assign \$369 [2:1] = \$auto$rtlil.cc:2739:Not$396 ;
-  assign \$375  = \$auto$rtlil.cc:2739:Not$398 ;
+  assign \$72  = \$signal ;
+  assign \$75 [2:1] = \$signal [2:1];
+  assign \$75 [0] = \$auto$rtlil.cc:2739:Not$386 ;
+  assign { \$78 [2], \$78 [0] } = { \$signal [2], \$signal [0] };
+  assign \$78 [1] = \$auto$rtlil.cc:2739:Not$388 ;
+  assign \$81 [2] = \$signal [2];
+  assign \$81 [1:0] = \$auto$rtlil.cc:2739:Not$390 ;
+  assign \$84 [1:0] = \$signal [1:0];
+  assign \$84 [2] = \$auto$rtlil.cc:2739:Not$392 ;
+  assign \$87 [1] = \$signal [1];
+  assign { \$87 [2], \$87 [0] } = \$auto$rtlil.cc:2739:Not$394 ;
+  assign \$90 [0] = \$signal [0];
+  assign \$90 [2:1] = \$auto$rtlil.cc:2739:Not$396 ;
+  assign \$93  = \$auto$rtlil.cc:2739:Not$398 ;
 endmodule
 
-module \latte_head.store.loaded (rst, w_en, i__ready, o__payload, w_data, o__valid, r_en, clk);
+module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, i__ready, o__valid, o__ready, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$430  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [2:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [2:0] \$15 ;
+  wire \$16 ;
+  wire [1:0] \$17 ;
+  wire [1:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [1:0] \$20 ;
+  wire [1:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [1:0] \$26 ;
+  reg \$27 ;
+  reg \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg \$signature__addr  = 1'h0;
+  wire [11:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [1:0] count = 2'h0;
+  input [11:0] i__payload;
   wire [11:0] i__payload;
   wire \i__payload.buffer ;
   wire [10:0] \i__payload.n_keys ;
   output i__ready;
-  wire i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [11:0] o__payload;
   wire [11:0] o__payload;
   wire \o__payload.buffer ;
   wire [10:0] \o__payload.n_keys ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [11:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 1'h0 *)
+  wire place;
+  (* init = 1'h0 *)
+  wire \place$19 ;
+  reg read_port__addr = 1'h0;
+  wire [11:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [11:0] w_data;
-  wire [11:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.store.loaded.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.buffer  = w_data[0];
-  assign \i__payload.n_keys  = w_data[11:1];
-  assign \o__payload.buffer  = o__payload[0];
-  assign \o__payload.n_keys  = o__payload[11:1];
-endmodule
-
-module \latte_head.store.loaded.queue (rst, w_en, w_rdy, r_data, w_port__data, r_rdy, r_en, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$426  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire [2:0] \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [2:0] \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  reg \$27 ;
-  reg \$28 ;
-  reg [1:0] \$29 ;
-  wire [2:0] \$3 ;
-  reg \$30 ;
-  wire \$4 ;
-  wire [1:0] \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire [1:0] \$9 ;
-  input clk;
-  wire clk;
-  (* init = 1'h0 *)
-  wire consume;
-  reg [1:0] inner_level = 2'h0;
-  wire inner_r_rdy;
-  wire [1:0] level;
-  (* init = 1'h0 *)
-  wire produce;
-  output [11:0] r_data;
-  wire [11:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [1:0] r_level;
-  reg r_port__addr = 1'h0;
-  wire [11:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [11:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [1:0] w_level;
-  reg w_port__addr = 1'h0;
-  input [11:0] w_port__data;
-  wire [11:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [11:0] storage [1:0];
+  (* no_rw_check = 32'd1 *)
+  reg [11:0] words [1:0];
   initial begin : zero_memory_71
     integer word;
     for (word = 0; word < 2; word = word + 1)
-      storage[word] = 12'h0;
+      words[word] = 12'h0;
   end
   always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
   end
   reg [11:0] _0_;
   always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
+    if (load) begin
+      _0_ <= words[read_port__addr];
     end
   end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 2'h2;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = ~ r_rdy;
-  assign \$7  = \$6  | r_en;
-  assign \$8  = inner_r_rdy & \$7 ;
-  assign \$9  = r_port__addr + 1'h1;
-  assign \$10  = w_rdy & w_en;
-  assign \$11  = ~ r_rdy;
-  assign \$12  = \$11  | r_en;
-  assign \$13  = inner_r_rdy & \$12 ;
-  assign \$14  = ~ \$13 ;
-  assign \$15  = \$10  & \$14 ;
-  assign \$16  = inner_level + 1'h1;
-  assign \$17  = ~ r_rdy;
-  assign \$18  = \$17  | r_en;
-  assign \$19  = inner_r_rdy & \$18 ;
-  assign \$20  = w_rdy & w_en;
-  assign \$21  = ~ \$20 ;
-  assign \$22  = \$19  & \$21 ;
-  assign \$23  = inner_level - 1'h1;
-  assign \$24  = ~ r_rdy;
-  assign \$25  = \$24  | r_en;
-  assign \$26  = inner_r_rdy & \$25 ;
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 1'h1;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 2'h0 : \$17 ;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 2'h0 : \$20 ;
   always @(posedge clk)
-    w_port__addr <= \$27 ;
+    \$signal$12  <= \$22 ;
   always @(posedge clk)
-    r_port__addr <= \$28 ;
+    i__ready <= \$23 ;
   always @(posedge clk)
-    inner_level <= \$29 ;
+    o__valid <= \$24 ;
   always @(posedge clk)
-    r_rdy <= \$30 ;
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
-    \$27  = w_port__addr;
-    if (\$4 ) begin
-      \$27  = \$5 [0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [1:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [1:0];
+    end
+    if (rst) begin
+      \$26  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [0];
     end
     if (rst) begin
       \$27  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
-    \$28  = r_port__addr;
-    if (\$8 ) begin
-      \$28  = \$9 [0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [0];
     end
     if (rst) begin
       \$28  = 1'h0;
     end
   end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
-    \$29  = inner_level;
-    if (\$15 ) begin
-      \$29  = \$16 [1:0];
-    end
-    if (\$22 ) begin
-      \$29  = \$23 [1:0];
-    end
-    if (rst) begin
-      \$29  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
-    \$30  = r_rdy;
-    if (\$26 ) begin
-      \$30  = 1'h1;
-    end else if (r_en) begin
-      \$30  = 1'h0;
-    end
-    if (rst) begin
-      \$30  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [1:0];
-  assign level = \$3 [1:0];
-  assign r_level = \$3 [1:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.buffer  = i__payload[0];
+  assign \i__payload.n_keys  = i__payload[11:1];
+  assign \o__payload.buffer  = o__payload[0];
+  assign \o__payload.n_keys  = o__payload[11:1];
+  assign \$16  = \$signature__addr ;
+  assign \$19  = read_port__addr;
 endmodule
 
-module \latte_head.thresholds (rst, w_en, w_data, r_en, i__ready, o__payload, o__valid, clk);
-  input clk;
-  wire clk;
-  wire [13:0] i__payload;
-  output i__ready;
-  wire i__ready;
-  wire i__valid;
-  output [13:0] o__payload;
-  wire [13:0] o__payload;
-  wire o__ready;
-  output o__valid;
-  wire o__valid;
-  wire [13:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
-  input rst;
-  wire rst;
-  input [13:0] w_data;
-  wire [13:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.thresholds.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-endmodule
-
-module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$427  = 0;
+module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, i__ready, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$431  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire [4:0] \$11 ;
+  wire \$11 ;
   wire [4:0] \$12 ;
   wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [4:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [4:0] \$19 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
   wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [4:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
   wire \$3 ;
-  reg [3:0] \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg \$33 ;
   wire \$4 ;
-  wire [4:0] \$5 ;
-  wire [4:0] \$6 ;
+  wire \$5 ;
+  wire \$6 ;
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [13:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [3:0] count = 4'h0;
+  input [13:0] i__payload;
+  wire [13:0] i__payload;
+  output i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
+  wire i__valid;
+  wire load;
+  output [13:0] o__payload;
+  wire [13:0] o__payload;
+  input o__ready;
+  wire o__ready;
+  output o__valid;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
   (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [4:0] level;
+  wire [3:0] place;
   (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [13:0] r_data;
-  wire [13:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [4:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [13:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
+  wire [3:0] \place$19 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [13:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  wire [13:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [4:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [13:0] w_port__data;
-  wire [13:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [13:0] storage [14:0];
+  (* no_rw_check = 32'd1 *)
+  reg [13:0] words [14:0];
   initial begin : zero_memory_72
     integer word;
     for (word = 0; word < 15; word = word + 1)
-      storage[word] = 14'h0;
+      words[word] = 14'h0;
   end
   always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
   end
   reg [13:0] _0_;
   always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
+    if (load) begin
+      _0_ <= words[read_port__addr];
     end
   end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hf;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 4'he;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 5'h00 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 4'he;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 5'h00 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 4'he;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'he;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'he;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
   always @(posedge clk)
-    w_port__addr <= \$30 ;
+    \$signal$12  <= \$22 ;
   always @(posedge clk)
-    r_port__addr <= \$31 ;
+    i__ready <= \$23 ;
   always @(posedge clk)
-    inner_level <= \$32 ;
+    o__valid <= \$24 ;
   always @(posedge clk)
-    r_rdy <= \$33 ;
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [3:0];
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    \$22  = \$5 ;
     if (rst) begin
-      \$30  = 4'h0;
+      \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [3:0];
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    \$23  = \$8 ;
     if (rst) begin
-      \$31  = 4'h0;
+      \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [3:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [3:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
     end
     if (rst) begin
-      \$32  = 4'h0;
+      \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
     end
     if (rst) begin
-      \$33  = 1'h0;
+      \$25  = 1'h1;
     end
   end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
 endmodule
 
 module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__ready, i_row__ready, o_free, o_out__payload, i_row__payload, value_port__data, i_weighted__valid, o_out__valid, i_row__valid, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$428  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$432  = 0;
   wire \$1 ;
   wire \$10 ;
   wire [25:0] \$100 ;
@@ -39566,84 +40388,18 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   reg [3:0] \$209 ;
   wire [15:0] \$21 ;
   reg [3:0] \$210 ;
-  reg [7:0] \$211 ;
-  reg [7:0] \$212 ;
+  reg [3:0] \$211 ;
+  reg [3:0] \$212 ;
   reg [3:0] \$213 ;
-  reg [7:0] \$214 ;
-  reg [3:0] \$215 ;
-  reg [17:0] \$216 ;
-  reg [15:0] \$217 ;
-  reg [1663:0] \$218 ;
-  reg [15:0] \$219 ;
+  reg [17:0] \$214 ;
+  reg [1663:0] \$215 ;
   wire [25:0] \$22 ;
-  reg [15:0] \$220 ;
-  reg [15:0] \$221 ;
-  reg [15:0] \$222 ;
-  reg [15:0] \$223 ;
-  reg [15:0] \$224 ;
-  reg [15:0] \$225 ;
-  reg [15:0] \$226 ;
-  reg [15:0] \$227 ;
-  reg [15:0] \$228 ;
-  reg [15:0] \$229 ;
   wire [26:0] \$23 ;
-  reg [15:0] \$230 ;
-  reg [15:0] \$231 ;
-  reg [15:0] \$232 ;
-  reg [15:0] \$233 ;
-  reg [15:0] \$234 ;
-  reg [15:0] \$235 ;
-  reg [15:0] \$236 ;
-  reg [15:0] \$237 ;
-  reg [15:0] \$238 ;
-  reg [15:0] \$239 ;
   wire [15:0] \$24 ;
-  reg [15:0] \$240 ;
-  reg [15:0] \$241 ;
-  reg [15:0] \$242 ;
-  reg [15:0] \$243 ;
-  reg [15:0] \$244 ;
-  reg [15:0] \$245 ;
-  reg [15:0] \$246 ;
-  reg [15:0] \$247 ;
-  reg [15:0] \$248 ;
-  reg [15:0] \$249 ;
   wire [25:0] \$25 ;
-  reg [15:0] \$250 ;
-  reg [15:0] \$251 ;
-  reg [15:0] \$252 ;
-  reg [15:0] \$253 ;
-  reg [15:0] \$254 ;
-  reg [15:0] \$255 ;
-  reg [15:0] \$256 ;
-  reg [15:0] \$257 ;
-  reg [15:0] \$258 ;
-  reg [15:0] \$259 ;
   wire [26:0] \$26 ;
-  reg [15:0] \$260 ;
-  reg [15:0] \$261 ;
-  reg [15:0] \$262 ;
-  reg [15:0] \$263 ;
-  reg [15:0] \$264 ;
-  reg [15:0] \$265 ;
-  reg [15:0] \$266 ;
-  reg [15:0] \$267 ;
-  reg [15:0] \$268 ;
-  reg [15:0] \$269 ;
   wire [15:0] \$27 ;
-  reg [15:0] \$270 ;
-  reg [15:0] \$271 ;
-  reg [15:0] \$272 ;
-  reg [15:0] \$273 ;
-  reg [15:0] \$274 ;
-  reg [15:0] \$275 ;
-  reg [15:0] \$276 ;
-  reg [15:0] \$277 ;
-  reg [15:0] \$278 ;
-  reg [15:0] \$279 ;
   wire [25:0] \$28 ;
-  reg [15:0] \$280 ;
-  reg [15:0] \$281 ;
   wire [26:0] \$29 ;
   wire \$3 ;
   wire [15:0] \$30 ;
@@ -39746,6 +40502,11 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   wire \control_read_2.job_last ;
   wire \control_read_2.last ;
   wire \control_read_2.valid ;
+  reg [3:0] control_read_3 = 4'h0;
+  wire \control_read_3.first ;
+  wire \control_read_3.job_last ;
+  wire \control_read_3.last ;
+  wire \control_read_3.valid ;
   reg [3:0] control_sum_1 = 4'h0;
   wire \control_sum_1.first ;
   wire \control_sum_1.job_last ;
@@ -40125,6 +40886,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   reg [7:0] prob_product_1 = 8'h00;
   reg [7:0] prob_read_1 = 8'h00;
   reg [7:0] prob_read_2 = 8'h00;
+  reg [7:0] prob_read_3 = 8'h00;
   reg [15:0] product_0 = 16'h0000;
   reg [15:0] product_1 = 16'h0000;
   reg [15:0] product_10 = 16'h0000;
@@ -40347,196 +41109,196 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \$12  = cooldown - 1'h1;
   assign \$13  = control_product_1[1] ? 18'h00000 : total;
   assign \$14  = \$13  + prob_product_1;
-  assign \$15  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[7:0]);
+  assign \$15  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[7:0]);
   assign \$16  = control_product_1[1] ? 26'h0000000 : sums[25:0];
   assign \$17  = $signed(\$16 ) + $signed(product_0);
-  assign \$18  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[15:8]);
+  assign \$18  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[15:8]);
   assign \$19  = control_product_1[1] ? 26'h0000000 : sums[51:26];
   assign \$20  = $signed(\$19 ) + $signed(product_1);
-  assign \$21  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[23:16]);
+  assign \$21  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[23:16]);
   assign \$22  = control_product_1[1] ? 26'h0000000 : sums[77:52];
   assign \$23  = $signed(\$22 ) + $signed(product_2);
-  assign \$24  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[31:24]);
+  assign \$24  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[31:24]);
   assign \$25  = control_product_1[1] ? 26'h0000000 : sums[103:78];
   assign \$26  = $signed(\$25 ) + $signed(product_3);
-  assign \$27  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[39:32]);
+  assign \$27  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[39:32]);
   assign \$28  = control_product_1[1] ? 26'h0000000 : sums[129:104];
   assign \$29  = $signed(\$28 ) + $signed(product_4);
-  assign \$30  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[47:40]);
+  assign \$30  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[47:40]);
   assign \$31  = control_product_1[1] ? 26'h0000000 : sums[155:130];
   assign \$32  = $signed(\$31 ) + $signed(product_5);
-  assign \$33  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[55:48]);
+  assign \$33  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[55:48]);
   assign \$34  = control_product_1[1] ? 26'h0000000 : sums[181:156];
   assign \$35  = $signed(\$34 ) + $signed(product_6);
-  assign \$36  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[63:56]);
+  assign \$36  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[63:56]);
   assign \$37  = control_product_1[1] ? 26'h0000000 : sums[207:182];
   assign \$38  = $signed(\$37 ) + $signed(product_7);
-  assign \$39  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[71:64]);
+  assign \$39  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[71:64]);
   assign \$40  = control_product_1[1] ? 26'h0000000 : sums[233:208];
   assign \$41  = $signed(\$40 ) + $signed(product_8);
-  assign \$42  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[79:72]);
+  assign \$42  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[79:72]);
   assign \$43  = control_product_1[1] ? 26'h0000000 : sums[259:234];
   assign \$44  = $signed(\$43 ) + $signed(product_9);
-  assign \$45  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[87:80]);
+  assign \$45  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[87:80]);
   assign \$46  = control_product_1[1] ? 26'h0000000 : sums[285:260];
   assign \$47  = $signed(\$46 ) + $signed(product_10);
-  assign \$48  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[95:88]);
+  assign \$48  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[95:88]);
   assign \$49  = control_product_1[1] ? 26'h0000000 : sums[311:286];
   assign \$50  = $signed(\$49 ) + $signed(product_11);
-  assign \$51  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[103:96]);
+  assign \$51  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[103:96]);
   assign \$52  = control_product_1[1] ? 26'h0000000 : sums[337:312];
   assign \$53  = $signed(\$52 ) + $signed(product_12);
-  assign \$54  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[111:104]);
+  assign \$54  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[111:104]);
   assign \$55  = control_product_1[1] ? 26'h0000000 : sums[363:338];
   assign \$56  = $signed(\$55 ) + $signed(product_13);
-  assign \$57  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[119:112]);
+  assign \$57  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[119:112]);
   assign \$58  = control_product_1[1] ? 26'h0000000 : sums[389:364];
   assign \$59  = $signed(\$58 ) + $signed(product_14);
-  assign \$60  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[127:120]);
+  assign \$60  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[127:120]);
   assign \$61  = control_product_1[1] ? 26'h0000000 : sums[415:390];
   assign \$62  = $signed(\$61 ) + $signed(product_15);
-  assign \$63  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[135:128]);
+  assign \$63  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[135:128]);
   assign \$64  = control_product_1[1] ? 26'h0000000 : sums[441:416];
   assign \$65  = $signed(\$64 ) + $signed(product_16);
-  assign \$66  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[143:136]);
+  assign \$66  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[143:136]);
   assign \$67  = control_product_1[1] ? 26'h0000000 : sums[467:442];
   assign \$68  = $signed(\$67 ) + $signed(product_17);
-  assign \$69  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[151:144]);
+  assign \$69  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[151:144]);
   assign \$70  = control_product_1[1] ? 26'h0000000 : sums[493:468];
   assign \$71  = $signed(\$70 ) + $signed(product_18);
-  assign \$72  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[159:152]);
+  assign \$72  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[159:152]);
   assign \$73  = control_product_1[1] ? 26'h0000000 : sums[519:494];
   assign \$74  = $signed(\$73 ) + $signed(product_19);
-  assign \$75  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[167:160]);
+  assign \$75  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[167:160]);
   assign \$76  = control_product_1[1] ? 26'h0000000 : sums[545:520];
   assign \$77  = $signed(\$76 ) + $signed(product_20);
-  assign \$78  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[175:168]);
+  assign \$78  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[175:168]);
   assign \$79  = control_product_1[1] ? 26'h0000000 : sums[571:546];
   assign \$80  = $signed(\$79 ) + $signed(product_21);
-  assign \$81  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[183:176]);
+  assign \$81  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[183:176]);
   assign \$82  = control_product_1[1] ? 26'h0000000 : sums[597:572];
   assign \$83  = $signed(\$82 ) + $signed(product_22);
-  assign \$84  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[191:184]);
+  assign \$84  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[191:184]);
   assign \$85  = control_product_1[1] ? 26'h0000000 : sums[623:598];
   assign \$86  = $signed(\$85 ) + $signed(product_23);
-  assign \$87  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[199:192]);
+  assign \$87  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[199:192]);
   assign \$88  = control_product_1[1] ? 26'h0000000 : sums[649:624];
   assign \$89  = $signed(\$88 ) + $signed(product_24);
-  assign \$90  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[207:200]);
+  assign \$90  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[207:200]);
   assign \$91  = control_product_1[1] ? 26'h0000000 : sums[675:650];
   assign \$92  = $signed(\$91 ) + $signed(product_25);
-  assign \$93  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[215:208]);
+  assign \$93  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[215:208]);
   assign \$94  = control_product_1[1] ? 26'h0000000 : sums[701:676];
   assign \$95  = $signed(\$94 ) + $signed(product_26);
-  assign \$96  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[223:216]);
+  assign \$96  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[223:216]);
   assign \$97  = control_product_1[1] ? 26'h0000000 : sums[727:702];
   assign \$98  = $signed(\$97 ) + $signed(product_27);
-  assign \$99  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[231:224]);
+  assign \$99  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[231:224]);
   assign \$100  = control_product_1[1] ? 26'h0000000 : sums[753:728];
   assign \$101  = $signed(\$100 ) + $signed(product_28);
-  assign \$102  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[239:232]);
+  assign \$102  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[239:232]);
   assign \$103  = control_product_1[1] ? 26'h0000000 : sums[779:754];
   assign \$104  = $signed(\$103 ) + $signed(product_29);
-  assign \$105  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[247:240]);
+  assign \$105  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[247:240]);
   assign \$106  = control_product_1[1] ? 26'h0000000 : sums[805:780];
   assign \$107  = $signed(\$106 ) + $signed(product_30);
-  assign \$108  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[255:248]);
+  assign \$108  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[255:248]);
   assign \$109  = control_product_1[1] ? 26'h0000000 : sums[831:806];
   assign \$110  = $signed(\$109 ) + $signed(product_31);
-  assign \$111  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[263:256]);
+  assign \$111  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[263:256]);
   assign \$112  = control_product_1[1] ? 26'h0000000 : sums[857:832];
   assign \$113  = $signed(\$112 ) + $signed(product_32);
-  assign \$114  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[271:264]);
+  assign \$114  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[271:264]);
   assign \$115  = control_product_1[1] ? 26'h0000000 : sums[883:858];
   assign \$116  = $signed(\$115 ) + $signed(product_33);
-  assign \$117  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[279:272]);
+  assign \$117  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[279:272]);
   assign \$118  = control_product_1[1] ? 26'h0000000 : sums[909:884];
   assign \$119  = $signed(\$118 ) + $signed(product_34);
-  assign \$120  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[287:280]);
+  assign \$120  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[287:280]);
   assign \$121  = control_product_1[1] ? 26'h0000000 : sums[935:910];
   assign \$122  = $signed(\$121 ) + $signed(product_35);
-  assign \$123  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[295:288]);
+  assign \$123  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[295:288]);
   assign \$124  = control_product_1[1] ? 26'h0000000 : sums[961:936];
   assign \$125  = $signed(\$124 ) + $signed(product_36);
-  assign \$126  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[303:296]);
+  assign \$126  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[303:296]);
   assign \$127  = control_product_1[1] ? 26'h0000000 : sums[987:962];
   assign \$128  = $signed(\$127 ) + $signed(product_37);
-  assign \$129  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[311:304]);
+  assign \$129  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[311:304]);
   assign \$130  = control_product_1[1] ? 26'h0000000 : sums[1013:988];
   assign \$131  = $signed(\$130 ) + $signed(product_38);
-  assign \$132  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[319:312]);
+  assign \$132  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[319:312]);
   assign \$133  = control_product_1[1] ? 26'h0000000 : sums[1039:1014];
   assign \$134  = $signed(\$133 ) + $signed(product_39);
-  assign \$135  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[327:320]);
+  assign \$135  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[327:320]);
   assign \$136  = control_product_1[1] ? 26'h0000000 : sums[1065:1040];
   assign \$137  = $signed(\$136 ) + $signed(product_40);
-  assign \$138  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[335:328]);
+  assign \$138  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[335:328]);
   assign \$139  = control_product_1[1] ? 26'h0000000 : sums[1091:1066];
   assign \$140  = $signed(\$139 ) + $signed(product_41);
-  assign \$141  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[343:336]);
+  assign \$141  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[343:336]);
   assign \$142  = control_product_1[1] ? 26'h0000000 : sums[1117:1092];
   assign \$143  = $signed(\$142 ) + $signed(product_42);
-  assign \$144  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[351:344]);
+  assign \$144  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[351:344]);
   assign \$145  = control_product_1[1] ? 26'h0000000 : sums[1143:1118];
   assign \$146  = $signed(\$145 ) + $signed(product_43);
-  assign \$147  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[359:352]);
+  assign \$147  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[359:352]);
   assign \$148  = control_product_1[1] ? 26'h0000000 : sums[1169:1144];
   assign \$149  = $signed(\$148 ) + $signed(product_44);
-  assign \$150  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[367:360]);
+  assign \$150  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[367:360]);
   assign \$151  = control_product_1[1] ? 26'h0000000 : sums[1195:1170];
   assign \$152  = $signed(\$151 ) + $signed(product_45);
-  assign \$153  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[375:368]);
+  assign \$153  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[375:368]);
   assign \$154  = control_product_1[1] ? 26'h0000000 : sums[1221:1196];
   assign \$155  = $signed(\$154 ) + $signed(product_46);
-  assign \$156  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[383:376]);
+  assign \$156  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[383:376]);
   assign \$157  = control_product_1[1] ? 26'h0000000 : sums[1247:1222];
   assign \$158  = $signed(\$157 ) + $signed(product_47);
-  assign \$159  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[391:384]);
+  assign \$159  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[391:384]);
   assign \$160  = control_product_1[1] ? 26'h0000000 : sums[1273:1248];
   assign \$161  = $signed(\$160 ) + $signed(product_48);
-  assign \$162  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[399:392]);
+  assign \$162  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[399:392]);
   assign \$163  = control_product_1[1] ? 26'h0000000 : sums[1299:1274];
   assign \$164  = $signed(\$163 ) + $signed(product_49);
-  assign \$165  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[407:400]);
+  assign \$165  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[407:400]);
   assign \$166  = control_product_1[1] ? 26'h0000000 : sums[1325:1300];
   assign \$167  = $signed(\$166 ) + $signed(product_50);
-  assign \$168  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[415:408]);
+  assign \$168  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[415:408]);
   assign \$169  = control_product_1[1] ? 26'h0000000 : sums[1351:1326];
   assign \$170  = $signed(\$169 ) + $signed(product_51);
-  assign \$171  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[423:416]);
+  assign \$171  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[423:416]);
   assign \$172  = control_product_1[1] ? 26'h0000000 : sums[1377:1352];
   assign \$173  = $signed(\$172 ) + $signed(product_52);
-  assign \$174  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[431:424]);
+  assign \$174  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[431:424]);
   assign \$175  = control_product_1[1] ? 26'h0000000 : sums[1403:1378];
   assign \$176  = $signed(\$175 ) + $signed(product_53);
-  assign \$177  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[439:432]);
+  assign \$177  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[439:432]);
   assign \$178  = control_product_1[1] ? 26'h0000000 : sums[1429:1404];
   assign \$179  = $signed(\$178 ) + $signed(product_54);
-  assign \$180  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[447:440]);
+  assign \$180  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[447:440]);
   assign \$181  = control_product_1[1] ? 26'h0000000 : sums[1455:1430];
   assign \$182  = $signed(\$181 ) + $signed(product_55);
-  assign \$183  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[455:448]);
+  assign \$183  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[455:448]);
   assign \$184  = control_product_1[1] ? 26'h0000000 : sums[1481:1456];
   assign \$185  = $signed(\$184 ) + $signed(product_56);
-  assign \$186  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[463:456]);
+  assign \$186  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[463:456]);
   assign \$187  = control_product_1[1] ? 26'h0000000 : sums[1507:1482];
   assign \$188  = $signed(\$187 ) + $signed(product_57);
-  assign \$189  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[471:464]);
+  assign \$189  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[471:464]);
   assign \$190  = control_product_1[1] ? 26'h0000000 : sums[1533:1508];
   assign \$191  = $signed(\$190 ) + $signed(product_58);
-  assign \$192  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[479:472]);
+  assign \$192  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[479:472]);
   assign \$193  = control_product_1[1] ? 26'h0000000 : sums[1559:1534];
   assign \$194  = $signed(\$193 ) + $signed(product_59);
-  assign \$195  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[487:480]);
+  assign \$195  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[487:480]);
   assign \$196  = control_product_1[1] ? 26'h0000000 : sums[1585:1560];
   assign \$197  = $signed(\$196 ) + $signed(product_60);
-  assign \$198  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[495:488]);
+  assign \$198  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[495:488]);
   assign \$199  = control_product_1[1] ? 26'h0000000 : sums[1611:1586];
   assign \$200  = $signed(\$199 ) + $signed(product_61);
-  assign \$201  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[503:496]);
+  assign \$201  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[503:496]);
   assign \$202  = control_product_1[1] ? 26'h0000000 : sums[1637:1612];
   assign \$203  = $signed(\$202 ) + $signed(product_62);
-  assign \$204  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[511:504]);
+  assign \$204  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[511:504]);
   assign \$205  = control_product_1[1] ? 26'h0000000 : sums[1663:1638];
   assign \$206  = $signed(\$205 ) + $signed(product_63);
   always @(posedge clk)
@@ -40548,147 +41310,151 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   always @(posedge clk)
     control_read_2 <= \$210 ;
   always @(posedge clk)
-    prob_read_1 <= \$211 ;
+    control_read_3 <= \$211 ;
   always @(posedge clk)
-    prob_read_2 <= \$212 ;
+    prob_read_1 <= i_weighted__payload[19:12];
   always @(posedge clk)
-    control_product_1 <= \$213 ;
+    prob_read_2 <= prob_read_1;
   always @(posedge clk)
-    prob_product_1 <= \$214 ;
+    prob_read_3 <= prob_read_2;
   always @(posedge clk)
-    control_sum_1 <= \$215 ;
+    control_product_1 <= \$212 ;
   always @(posedge clk)
-    total <= \$216 ;
+    prob_product_1 <= prob_read_3;
   always @(posedge clk)
-    product_0 <= \$217 ;
+    control_sum_1 <= \$213 ;
   always @(posedge clk)
-    sums <= \$218 ;
+    total <= \$214 ;
   always @(posedge clk)
-    product_1 <= \$219 ;
+    product_0 <= \$15 ;
   always @(posedge clk)
-    product_2 <= \$220 ;
+    sums <= \$215 ;
   always @(posedge clk)
-    product_3 <= \$221 ;
+    product_1 <= \$18 ;
   always @(posedge clk)
-    product_4 <= \$222 ;
+    product_2 <= \$21 ;
   always @(posedge clk)
-    product_5 <= \$223 ;
+    product_3 <= \$24 ;
   always @(posedge clk)
-    product_6 <= \$224 ;
+    product_4 <= \$27 ;
   always @(posedge clk)
-    product_7 <= \$225 ;
+    product_5 <= \$30 ;
   always @(posedge clk)
-    product_8 <= \$226 ;
+    product_6 <= \$33 ;
   always @(posedge clk)
-    product_9 <= \$227 ;
+    product_7 <= \$36 ;
   always @(posedge clk)
-    product_10 <= \$228 ;
+    product_8 <= \$39 ;
   always @(posedge clk)
-    product_11 <= \$229 ;
+    product_9 <= \$42 ;
   always @(posedge clk)
-    product_12 <= \$230 ;
+    product_10 <= \$45 ;
   always @(posedge clk)
-    product_13 <= \$231 ;
+    product_11 <= \$48 ;
   always @(posedge clk)
-    product_14 <= \$232 ;
+    product_12 <= \$51 ;
   always @(posedge clk)
-    product_15 <= \$233 ;
+    product_13 <= \$54 ;
   always @(posedge clk)
-    product_16 <= \$234 ;
+    product_14 <= \$57 ;
   always @(posedge clk)
-    product_17 <= \$235 ;
+    product_15 <= \$60 ;
   always @(posedge clk)
-    product_18 <= \$236 ;
+    product_16 <= \$63 ;
   always @(posedge clk)
-    product_19 <= \$237 ;
+    product_17 <= \$66 ;
   always @(posedge clk)
-    product_20 <= \$238 ;
+    product_18 <= \$69 ;
   always @(posedge clk)
-    product_21 <= \$239 ;
+    product_19 <= \$72 ;
   always @(posedge clk)
-    product_22 <= \$240 ;
+    product_20 <= \$75 ;
   always @(posedge clk)
-    product_23 <= \$241 ;
+    product_21 <= \$78 ;
   always @(posedge clk)
-    product_24 <= \$242 ;
+    product_22 <= \$81 ;
   always @(posedge clk)
-    product_25 <= \$243 ;
+    product_23 <= \$84 ;
   always @(posedge clk)
-    product_26 <= \$244 ;
+    product_24 <= \$87 ;
   always @(posedge clk)
-    product_27 <= \$245 ;
+    product_25 <= \$90 ;
   always @(posedge clk)
-    product_28 <= \$246 ;
+    product_26 <= \$93 ;
   always @(posedge clk)
-    product_29 <= \$247 ;
+    product_27 <= \$96 ;
   always @(posedge clk)
-    product_30 <= \$248 ;
+    product_28 <= \$99 ;
   always @(posedge clk)
-    product_31 <= \$249 ;
+    product_29 <= \$102 ;
   always @(posedge clk)
-    product_32 <= \$250 ;
+    product_30 <= \$105 ;
   always @(posedge clk)
-    product_33 <= \$251 ;
+    product_31 <= \$108 ;
   always @(posedge clk)
-    product_34 <= \$252 ;
+    product_32 <= \$111 ;
   always @(posedge clk)
-    product_35 <= \$253 ;
+    product_33 <= \$114 ;
   always @(posedge clk)
-    product_36 <= \$254 ;
+    product_34 <= \$117 ;
   always @(posedge clk)
-    product_37 <= \$255 ;
+    product_35 <= \$120 ;
   always @(posedge clk)
-    product_38 <= \$256 ;
+    product_36 <= \$123 ;
   always @(posedge clk)
-    product_39 <= \$257 ;
+    product_37 <= \$126 ;
   always @(posedge clk)
-    product_40 <= \$258 ;
+    product_38 <= \$129 ;
   always @(posedge clk)
-    product_41 <= \$259 ;
+    product_39 <= \$132 ;
   always @(posedge clk)
-    product_42 <= \$260 ;
+    product_40 <= \$135 ;
   always @(posedge clk)
-    product_43 <= \$261 ;
+    product_41 <= \$138 ;
   always @(posedge clk)
-    product_44 <= \$262 ;
+    product_42 <= \$141 ;
   always @(posedge clk)
-    product_45 <= \$263 ;
+    product_43 <= \$144 ;
   always @(posedge clk)
-    product_46 <= \$264 ;
+    product_44 <= \$147 ;
   always @(posedge clk)
-    product_47 <= \$265 ;
+    product_45 <= \$150 ;
   always @(posedge clk)
-    product_48 <= \$266 ;
+    product_46 <= \$153 ;
   always @(posedge clk)
-    product_49 <= \$267 ;
+    product_47 <= \$156 ;
   always @(posedge clk)
-    product_50 <= \$268 ;
+    product_48 <= \$159 ;
   always @(posedge clk)
-    product_51 <= \$269 ;
+    product_49 <= \$162 ;
   always @(posedge clk)
-    product_52 <= \$270 ;
+    product_50 <= \$165 ;
   always @(posedge clk)
-    product_53 <= \$271 ;
+    product_51 <= \$168 ;
   always @(posedge clk)
-    product_54 <= \$272 ;
+    product_52 <= \$171 ;
   always @(posedge clk)
-    product_55 <= \$273 ;
+    product_53 <= \$174 ;
   always @(posedge clk)
-    product_56 <= \$274 ;
+    product_54 <= \$177 ;
   always @(posedge clk)
-    product_57 <= \$275 ;
+    product_55 <= \$180 ;
   always @(posedge clk)
-    product_58 <= \$276 ;
+    product_56 <= \$183 ;
   always @(posedge clk)
-    product_59 <= \$277 ;
+    product_57 <= \$186 ;
   always @(posedge clk)
-    product_60 <= \$278 ;
+    product_58 <= \$189 ;
   always @(posedge clk)
-    product_61 <= \$279 ;
+    product_59 <= \$192 ;
   always @(posedge clk)
-    product_62 <= \$280 ;
+    product_60 <= \$195 ;
   always @(posedge clk)
-    product_63 <= \$281 ;
+    product_61 <= \$198 ;
+  always @(posedge clk)
+    product_62 <= \$201 ;
+  always @(posedge clk)
+    product_63 <= \$204 ;
   \latte_head.weighted_sum.landing  landing (
     .clk(clk),
     .i__payload(\i__payload$30 ),
@@ -40709,7 +41475,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
     \$207  = cooldown;
     if (\$signal$13 ) begin
       \$207  = 5'h0f;
@@ -40721,7 +41487,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
     \$208  = row_starts;
     if (\$signal ) begin
       \$208  = i_weighted__payload[11];
@@ -40731,583 +41497,118 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
     \$209  = control;
     if (rst) begin
       \$209  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
     \$210  = control_read_1;
     if (rst) begin
       \$210  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$211  = i_weighted__payload[19:12];
+    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
+    \$211  = control_read_2;
     if (rst) begin
-      \$211  = 8'h00;
+      \$211  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$212  = prob_read_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
+    \$212  = control_read_3;
     if (rst) begin
-      \$212  = 8'h00;
+      \$212  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$213  = control_read_2;
+    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
+    \$213  = control_product_1;
     if (rst) begin
       \$213  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$214  = prob_read_2;
-    if (rst) begin
-      \$214  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$215  = control_product_1;
-    if (rst) begin
-      \$215  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$216  = total;
+    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
+    \$214  = total;
     if (control_product_1[0]) begin
-      \$216  = \$14 [17:0];
+      \$214  = \$14 [17:0];
     end
     if (rst) begin
-      \$216  = 18'h00000;
+      \$214  = 18'h00000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$217  = \$15 ;
-    if (rst) begin
-      \$217  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$218  = sums;
+    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
+    \$215  = sums;
     if (control_product_1[0]) begin
-      \$218 [25:0] = \$17 [25:0];
-      \$218 [51:26] = \$20 [25:0];
-      \$218 [77:52] = \$23 [25:0];
-      \$218 [103:78] = \$26 [25:0];
-      \$218 [129:104] = \$29 [25:0];
-      \$218 [155:130] = \$32 [25:0];
-      \$218 [181:156] = \$35 [25:0];
-      \$218 [207:182] = \$38 [25:0];
-      \$218 [233:208] = \$41 [25:0];
-      \$218 [259:234] = \$44 [25:0];
-      \$218 [285:260] = \$47 [25:0];
-      \$218 [311:286] = \$50 [25:0];
-      \$218 [337:312] = \$53 [25:0];
-      \$218 [363:338] = \$56 [25:0];
-      \$218 [389:364] = \$59 [25:0];
-      \$218 [415:390] = \$62 [25:0];
-      \$218 [441:416] = \$65 [25:0];
-      \$218 [467:442] = \$68 [25:0];
-      \$218 [493:468] = \$71 [25:0];
-      \$218 [519:494] = \$74 [25:0];
-      \$218 [545:520] = \$77 [25:0];
-      \$218 [571:546] = \$80 [25:0];
-      \$218 [597:572] = \$83 [25:0];
-      \$218 [623:598] = \$86 [25:0];
-      \$218 [649:624] = \$89 [25:0];
-      \$218 [675:650] = \$92 [25:0];
-      \$218 [701:676] = \$95 [25:0];
-      \$218 [727:702] = \$98 [25:0];
-      \$218 [753:728] = \$101 [25:0];
-      \$218 [779:754] = \$104 [25:0];
-      \$218 [805:780] = \$107 [25:0];
-      \$218 [831:806] = \$110 [25:0];
-      \$218 [857:832] = \$113 [25:0];
-      \$218 [883:858] = \$116 [25:0];
-      \$218 [909:884] = \$119 [25:0];
-      \$218 [935:910] = \$122 [25:0];
-      \$218 [961:936] = \$125 [25:0];
-      \$218 [987:962] = \$128 [25:0];
-      \$218 [1013:988] = \$131 [25:0];
-      \$218 [1039:1014] = \$134 [25:0];
-      \$218 [1065:1040] = \$137 [25:0];
-      \$218 [1091:1066] = \$140 [25:0];
-      \$218 [1117:1092] = \$143 [25:0];
-      \$218 [1143:1118] = \$146 [25:0];
-      \$218 [1169:1144] = \$149 [25:0];
-      \$218 [1195:1170] = \$152 [25:0];
-      \$218 [1221:1196] = \$155 [25:0];
-      \$218 [1247:1222] = \$158 [25:0];
-      \$218 [1273:1248] = \$161 [25:0];
-      \$218 [1299:1274] = \$164 [25:0];
-      \$218 [1325:1300] = \$167 [25:0];
-      \$218 [1351:1326] = \$170 [25:0];
-      \$218 [1377:1352] = \$173 [25:0];
-      \$218 [1403:1378] = \$176 [25:0];
-      \$218 [1429:1404] = \$179 [25:0];
-      \$218 [1455:1430] = \$182 [25:0];
-      \$218 [1481:1456] = \$185 [25:0];
-      \$218 [1507:1482] = \$188 [25:0];
-      \$218 [1533:1508] = \$191 [25:0];
-      \$218 [1559:1534] = \$194 [25:0];
-      \$218 [1585:1560] = \$197 [25:0];
-      \$218 [1611:1586] = \$200 [25:0];
-      \$218 [1637:1612] = \$203 [25:0];
-      \$218 [1663:1638] = \$206 [25:0];
-    end
-    if (rst) begin
-      \$218  = 1664'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$219  = \$18 ;
-    if (rst) begin
-      \$219  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$220  = \$21 ;
-    if (rst) begin
-      \$220  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$221  = \$24 ;
-    if (rst) begin
-      \$221  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$222  = \$27 ;
-    if (rst) begin
-      \$222  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$223  = \$30 ;
-    if (rst) begin
-      \$223  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$224  = \$33 ;
-    if (rst) begin
-      \$224  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$225  = \$36 ;
-    if (rst) begin
-      \$225  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$226  = \$39 ;
-    if (rst) begin
-      \$226  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$227  = \$42 ;
-    if (rst) begin
-      \$227  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$228  = \$45 ;
-    if (rst) begin
-      \$228  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$229  = \$48 ;
-    if (rst) begin
-      \$229  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$230  = \$51 ;
-    if (rst) begin
-      \$230  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$231  = \$54 ;
-    if (rst) begin
-      \$231  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$232  = \$57 ;
-    if (rst) begin
-      \$232  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$233  = \$60 ;
-    if (rst) begin
-      \$233  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$234  = \$63 ;
-    if (rst) begin
-      \$234  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$235  = \$66 ;
-    if (rst) begin
-      \$235  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$236  = \$69 ;
-    if (rst) begin
-      \$236  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$237  = \$72 ;
-    if (rst) begin
-      \$237  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$238  = \$75 ;
-    if (rst) begin
-      \$238  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$239  = \$78 ;
-    if (rst) begin
-      \$239  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$240  = \$81 ;
-    if (rst) begin
-      \$240  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$241  = \$84 ;
-    if (rst) begin
-      \$241  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$242  = \$87 ;
-    if (rst) begin
-      \$242  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$243  = \$90 ;
-    if (rst) begin
-      \$243  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$244  = \$93 ;
-    if (rst) begin
-      \$244  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$245  = \$96 ;
-    if (rst) begin
-      \$245  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$246  = \$99 ;
-    if (rst) begin
-      \$246  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$247  = \$102 ;
-    if (rst) begin
-      \$247  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$248  = \$105 ;
-    if (rst) begin
-      \$248  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$249  = \$108 ;
-    if (rst) begin
-      \$249  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$250  = \$111 ;
-    if (rst) begin
-      \$250  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$251  = \$114 ;
-    if (rst) begin
-      \$251  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$252  = \$117 ;
-    if (rst) begin
-      \$252  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$253  = \$120 ;
-    if (rst) begin
-      \$253  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$254  = \$123 ;
-    if (rst) begin
-      \$254  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$255  = \$126 ;
-    if (rst) begin
-      \$255  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$256  = \$129 ;
-    if (rst) begin
-      \$256  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$257  = \$132 ;
-    if (rst) begin
-      \$257  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$258  = \$135 ;
-    if (rst) begin
-      \$258  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$259  = \$138 ;
-    if (rst) begin
-      \$259  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$260  = \$141 ;
-    if (rst) begin
-      \$260  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$261  = \$144 ;
-    if (rst) begin
-      \$261  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$262  = \$147 ;
-    if (rst) begin
-      \$262  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$263  = \$150 ;
-    if (rst) begin
-      \$263  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$264  = \$153 ;
-    if (rst) begin
-      \$264  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$265  = \$156 ;
-    if (rst) begin
-      \$265  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$266  = \$159 ;
-    if (rst) begin
-      \$266  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$267  = \$162 ;
-    if (rst) begin
-      \$267  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$268  = \$165 ;
-    if (rst) begin
-      \$268  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$269  = \$168 ;
-    if (rst) begin
-      \$269  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$270  = \$171 ;
-    if (rst) begin
-      \$270  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$271  = \$174 ;
-    if (rst) begin
-      \$271  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$272  = \$177 ;
-    if (rst) begin
-      \$272  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$273  = \$180 ;
-    if (rst) begin
-      \$273  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$274  = \$183 ;
-    if (rst) begin
-      \$274  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$275  = \$186 ;
-    if (rst) begin
-      \$275  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$276  = \$189 ;
-    if (rst) begin
-      \$276  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$277  = \$192 ;
-    if (rst) begin
-      \$277  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$278  = \$195 ;
-    if (rst) begin
-      \$278  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$279  = \$198 ;
-    if (rst) begin
-      \$279  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$280  = \$201 ;
-    if (rst) begin
-      \$280  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$281  = \$204 ;
-    if (rst) begin
-      \$281  = 16'h0000;
+      \$215 [25:0] = \$17 [25:0];
+      \$215 [51:26] = \$20 [25:0];
+      \$215 [77:52] = \$23 [25:0];
+      \$215 [103:78] = \$26 [25:0];
+      \$215 [129:104] = \$29 [25:0];
+      \$215 [155:130] = \$32 [25:0];
+      \$215 [181:156] = \$35 [25:0];
+      \$215 [207:182] = \$38 [25:0];
+      \$215 [233:208] = \$41 [25:0];
+      \$215 [259:234] = \$44 [25:0];
+      \$215 [285:260] = \$47 [25:0];
+      \$215 [311:286] = \$50 [25:0];
+      \$215 [337:312] = \$53 [25:0];
+      \$215 [363:338] = \$56 [25:0];
+      \$215 [389:364] = \$59 [25:0];
+      \$215 [415:390] = \$62 [25:0];
+      \$215 [441:416] = \$65 [25:0];
+      \$215 [467:442] = \$68 [25:0];
+      \$215 [493:468] = \$71 [25:0];
+      \$215 [519:494] = \$74 [25:0];
+      \$215 [545:520] = \$77 [25:0];
+      \$215 [571:546] = \$80 [25:0];
+      \$215 [597:572] = \$83 [25:0];
+      \$215 [623:598] = \$86 [25:0];
+      \$215 [649:624] = \$89 [25:0];
+      \$215 [675:650] = \$92 [25:0];
+      \$215 [701:676] = \$95 [25:0];
+      \$215 [727:702] = \$98 [25:0];
+      \$215 [753:728] = \$101 [25:0];
+      \$215 [779:754] = \$104 [25:0];
+      \$215 [805:780] = \$107 [25:0];
+      \$215 [831:806] = \$110 [25:0];
+      \$215 [857:832] = \$113 [25:0];
+      \$215 [883:858] = \$116 [25:0];
+      \$215 [909:884] = \$119 [25:0];
+      \$215 [935:910] = \$122 [25:0];
+      \$215 [961:936] = \$125 [25:0];
+      \$215 [987:962] = \$128 [25:0];
+      \$215 [1013:988] = \$131 [25:0];
+      \$215 [1039:1014] = \$134 [25:0];
+      \$215 [1065:1040] = \$137 [25:0];
+      \$215 [1091:1066] = \$140 [25:0];
+      \$215 [1117:1092] = \$143 [25:0];
+      \$215 [1143:1118] = \$146 [25:0];
+      \$215 [1169:1144] = \$149 [25:0];
+      \$215 [1195:1170] = \$152 [25:0];
+      \$215 [1221:1196] = \$155 [25:0];
+      \$215 [1247:1222] = \$158 [25:0];
+      \$215 [1273:1248] = \$161 [25:0];
+      \$215 [1299:1274] = \$164 [25:0];
+      \$215 [1325:1300] = \$167 [25:0];
+      \$215 [1351:1326] = \$170 [25:0];
+      \$215 [1377:1352] = \$173 [25:0];
+      \$215 [1403:1378] = \$176 [25:0];
+      \$215 [1429:1404] = \$179 [25:0];
+      \$215 [1455:1430] = \$182 [25:0];
+      \$215 [1481:1456] = \$185 [25:0];
+      \$215 [1507:1482] = \$188 [25:0];
+      \$215 [1533:1508] = \$191 [25:0];
+      \$215 [1559:1534] = \$194 [25:0];
+      \$215 [1585:1560] = \$197 [25:0];
+      \$215 [1611:1586] = \$200 [25:0];
+      \$215 [1637:1612] = \$203 [25:0];
+      \$215 [1663:1638] = \$206 [25:0];
     end
   end
   assign o__payload = o_out__payload;
@@ -41738,6 +42039,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \control_read_2.first  = control_read_2[1];
   assign \control_read_2.last  = control_read_2[2];
   assign \control_read_2.job_last  = control_read_2[3];
+  assign \control_read_3.valid  = control_read_3[0];
+  assign \control_read_3.first  = control_read_3[1];
+  assign \control_read_3.last  = control_read_3[2];
+  assign \control_read_3.job_last  = control_read_3[3];
   assign \control_product_1.valid  = control_product_1[0];
   assign \control_product_1.first  = control_product_1[1];
   assign \control_product_1.last  = control_product_1[2];
@@ -41815,12 +42120,17 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign control[0] = \$signal ;
 endmodule
 
-module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o_room, o__payload, o__valid, i__valid, i__payload, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$429  = 0;
+module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, o_room, o__valid, i__valid, i__payload, o__ready);
+  reg \$auto$verilog_backend.cc:2355:dump_module$433  = 0;
   wire [3:0] \$1 ;
   wire [4:0] \$2 ;
   wire [5:0] \$3 ;
-  reg [2:0] \$4 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [2:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   input [512:0] i__payload;
@@ -42106,32 +42416,45 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o_room, o__payload
   wire o__valid;
   wire \o__valid$5 ;
   output o_room;
-  wire o_room;
-  reg [2:0] room = 3'h3;
+  reg o_room = 1'h1;
+  reg [2:0] places = 3'h3;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   wire taken;
-  always @(posedge clk)
-    room <= \$4 ;
-  assign o_room = | room;
   assign taken = o__valid & o__ready;
-  assign \$1  = room - i_reserve;
+  assign \$1  = places - i_reserve;
   assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
   assign \$3  = $signed(\$2 ) + $signed(1'h0);
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
   \latte_head.weighted_sum.landing.queue  queue (
     .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
+    .o__ready(o__ready),
     .o__valid(o__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
-    \$4  = \$3 [2:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$433 ) begin end
+    \$8  = \$3 [2:0];
     if (rst) begin
-      \$4  = 3'h3;
+      \$8  = 3'h3;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$433 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -42139,6 +42462,7 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o_room, o__payload
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
+  assign room = o_room;
   assign i_cancel = 1'h0;
   assign \o__payload.row  = o__payload[511:0];
   assign \o__payload.row[0]  = o__payload[7:0];
@@ -42404,11 +42728,50 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o_room, o__payload
   assign \i__payload$7.row[62]  = i__payload[503:496];
   assign \i__payload$7.row[63]  = i__payload[511:504];
   assign \i__payload$7.last  = i__payload[512];
+  assign \$4  = taken;
 endmodule
 
-module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, w_en, w_data, r_en);
+module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i__valid, i__payload, o__ready);
+  reg \$auto$verilog_backend.cc:2355:dump_module$434  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [2:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [2:0] \$15 ;
+  wire \$16 ;
+  wire [2:0] \$17 ;
+  wire [2:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [2:0] \$20 ;
+  wire [2:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [1:0] \$26 ;
+  reg [1:0] \$27 ;
+  reg [1:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$10 ;
+  reg \$signal$11  = 1'h0;
+  reg \$signal$22  = 1'h1;
+  reg [1:0] \$signature__addr  = 2'h0;
+  wire [512:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [1:0] count = 2'h0;
+  input [512:0] i__payload;
   wire [512:0] i__payload;
   wire \i__payload.last ;
   wire [511:0] \i__payload.row ;
@@ -42477,7 +42840,9 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, w
   wire [7:0] \i__payload.row[8] ;
   wire [7:0] \i__payload.row[9] ;
   wire i__ready;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [512:0] o__payload;
   wire [512:0] o__payload;
   wire \o__payload.last ;
@@ -42546,102 +42911,215 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, w
   wire [7:0] \o__payload.row[7] ;
   wire [7:0] \o__payload.row[8] ;
   wire [7:0] \o__payload.row[9] ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [512:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 2'h0 *)
+  wire [1:0] place;
+  (* init = 2'h0 *)
+  wire [1:0] \place$18 ;
+  reg [1:0] read_port__addr = 2'h0;
+  wire [512:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [512:0] w_data;
-  wire [512:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.weighted_sum.landing.queue.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.row  = w_data[511:0];
-  assign \i__payload.row[0]  = w_data[7:0];
-  assign \i__payload.row[1]  = w_data[15:8];
-  assign \i__payload.row[2]  = w_data[23:16];
-  assign \i__payload.row[3]  = w_data[31:24];
-  assign \i__payload.row[4]  = w_data[39:32];
-  assign \i__payload.row[5]  = w_data[47:40];
-  assign \i__payload.row[6]  = w_data[55:48];
-  assign \i__payload.row[7]  = w_data[63:56];
-  assign \i__payload.row[8]  = w_data[71:64];
-  assign \i__payload.row[9]  = w_data[79:72];
-  assign \i__payload.row[10]  = w_data[87:80];
-  assign \i__payload.row[11]  = w_data[95:88];
-  assign \i__payload.row[12]  = w_data[103:96];
-  assign \i__payload.row[13]  = w_data[111:104];
-  assign \i__payload.row[14]  = w_data[119:112];
-  assign \i__payload.row[15]  = w_data[127:120];
-  assign \i__payload.row[16]  = w_data[135:128];
-  assign \i__payload.row[17]  = w_data[143:136];
-  assign \i__payload.row[18]  = w_data[151:144];
-  assign \i__payload.row[19]  = w_data[159:152];
-  assign \i__payload.row[20]  = w_data[167:160];
-  assign \i__payload.row[21]  = w_data[175:168];
-  assign \i__payload.row[22]  = w_data[183:176];
-  assign \i__payload.row[23]  = w_data[191:184];
-  assign \i__payload.row[24]  = w_data[199:192];
-  assign \i__payload.row[25]  = w_data[207:200];
-  assign \i__payload.row[26]  = w_data[215:208];
-  assign \i__payload.row[27]  = w_data[223:216];
-  assign \i__payload.row[28]  = w_data[231:224];
-  assign \i__payload.row[29]  = w_data[239:232];
-  assign \i__payload.row[30]  = w_data[247:240];
-  assign \i__payload.row[31]  = w_data[255:248];
-  assign \i__payload.row[32]  = w_data[263:256];
-  assign \i__payload.row[33]  = w_data[271:264];
-  assign \i__payload.row[34]  = w_data[279:272];
-  assign \i__payload.row[35]  = w_data[287:280];
-  assign \i__payload.row[36]  = w_data[295:288];
-  assign \i__payload.row[37]  = w_data[303:296];
-  assign \i__payload.row[38]  = w_data[311:304];
-  assign \i__payload.row[39]  = w_data[319:312];
-  assign \i__payload.row[40]  = w_data[327:320];
-  assign \i__payload.row[41]  = w_data[335:328];
-  assign \i__payload.row[42]  = w_data[343:336];
-  assign \i__payload.row[43]  = w_data[351:344];
-  assign \i__payload.row[44]  = w_data[359:352];
-  assign \i__payload.row[45]  = w_data[367:360];
-  assign \i__payload.row[46]  = w_data[375:368];
-  assign \i__payload.row[47]  = w_data[383:376];
-  assign \i__payload.row[48]  = w_data[391:384];
-  assign \i__payload.row[49]  = w_data[399:392];
-  assign \i__payload.row[50]  = w_data[407:400];
-  assign \i__payload.row[51]  = w_data[415:408];
-  assign \i__payload.row[52]  = w_data[423:416];
-  assign \i__payload.row[53]  = w_data[431:424];
-  assign \i__payload.row[54]  = w_data[439:432];
-  assign \i__payload.row[55]  = w_data[447:440];
-  assign \i__payload.row[56]  = w_data[455:448];
-  assign \i__payload.row[57]  = w_data[463:456];
-  assign \i__payload.row[58]  = w_data[471:464];
-  assign \i__payload.row[59]  = w_data[479:472];
-  assign \i__payload.row[60]  = w_data[487:480];
-  assign \i__payload.row[61]  = w_data[495:488];
-  assign \i__payload.row[62]  = w_data[503:496];
-  assign \i__payload.row[63]  = w_data[511:504];
-  assign \i__payload.last  = w_data[512];
+  (* no_rw_check = 32'd1 *)
+  reg [512:0] words [2:0];
+  initial begin : zero_memory_73
+    integer word;
+    for (word = 0; word < 3; word = word + 1)
+      words[word] = 513'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [512:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$10  = \$signal$11  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 2'h2;
+  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
+  assign \$8  = \$signal$10  | \$7 ;
+  assign \$9  = ~ \$signal$11 ;
+  assign \$10  = ~ \$signal$10 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$10 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 2'h2;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 3'h0 : \$17 ;
+  assign \$19  = read_port__addr == 2'h2;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 3'h0 : \$20 ;
+  always @(posedge clk)
+    \$signal$11  <= \$22 ;
+  always @(posedge clk)
+    \$signal$22  <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$11 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [1:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [1:0];
+    end
+    if (rst) begin
+      \$26  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [1:0];
+    end
+    if (rst) begin
+      \$27  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$10 ) begin
+      \$28  = \$21 [1:0];
+    end
+    if (rst) begin
+      \$28  = 2'h0;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
+  assign \i__payload.row  = i__payload[511:0];
+  assign \i__payload.row[0]  = i__payload[7:0];
+  assign \i__payload.row[1]  = i__payload[15:8];
+  assign \i__payload.row[2]  = i__payload[23:16];
+  assign \i__payload.row[3]  = i__payload[31:24];
+  assign \i__payload.row[4]  = i__payload[39:32];
+  assign \i__payload.row[5]  = i__payload[47:40];
+  assign \i__payload.row[6]  = i__payload[55:48];
+  assign \i__payload.row[7]  = i__payload[63:56];
+  assign \i__payload.row[8]  = i__payload[71:64];
+  assign \i__payload.row[9]  = i__payload[79:72];
+  assign \i__payload.row[10]  = i__payload[87:80];
+  assign \i__payload.row[11]  = i__payload[95:88];
+  assign \i__payload.row[12]  = i__payload[103:96];
+  assign \i__payload.row[13]  = i__payload[111:104];
+  assign \i__payload.row[14]  = i__payload[119:112];
+  assign \i__payload.row[15]  = i__payload[127:120];
+  assign \i__payload.row[16]  = i__payload[135:128];
+  assign \i__payload.row[17]  = i__payload[143:136];
+  assign \i__payload.row[18]  = i__payload[151:144];
+  assign \i__payload.row[19]  = i__payload[159:152];
+  assign \i__payload.row[20]  = i__payload[167:160];
+  assign \i__payload.row[21]  = i__payload[175:168];
+  assign \i__payload.row[22]  = i__payload[183:176];
+  assign \i__payload.row[23]  = i__payload[191:184];
+  assign \i__payload.row[24]  = i__payload[199:192];
+  assign \i__payload.row[25]  = i__payload[207:200];
+  assign \i__payload.row[26]  = i__payload[215:208];
+  assign \i__payload.row[27]  = i__payload[223:216];
+  assign \i__payload.row[28]  = i__payload[231:224];
+  assign \i__payload.row[29]  = i__payload[239:232];
+  assign \i__payload.row[30]  = i__payload[247:240];
+  assign \i__payload.row[31]  = i__payload[255:248];
+  assign \i__payload.row[32]  = i__payload[263:256];
+  assign \i__payload.row[33]  = i__payload[271:264];
+  assign \i__payload.row[34]  = i__payload[279:272];
+  assign \i__payload.row[35]  = i__payload[287:280];
+  assign \i__payload.row[36]  = i__payload[295:288];
+  assign \i__payload.row[37]  = i__payload[303:296];
+  assign \i__payload.row[38]  = i__payload[311:304];
+  assign \i__payload.row[39]  = i__payload[319:312];
+  assign \i__payload.row[40]  = i__payload[327:320];
+  assign \i__payload.row[41]  = i__payload[335:328];
+  assign \i__payload.row[42]  = i__payload[343:336];
+  assign \i__payload.row[43]  = i__payload[351:344];
+  assign \i__payload.row[44]  = i__payload[359:352];
+  assign \i__payload.row[45]  = i__payload[367:360];
+  assign \i__payload.row[46]  = i__payload[375:368];
+  assign \i__payload.row[47]  = i__payload[383:376];
+  assign \i__payload.row[48]  = i__payload[391:384];
+  assign \i__payload.row[49]  = i__payload[399:392];
+  assign \i__payload.row[50]  = i__payload[407:400];
+  assign \i__payload.row[51]  = i__payload[415:408];
+  assign \i__payload.row[52]  = i__payload[423:416];
+  assign \i__payload.row[53]  = i__payload[431:424];
+  assign \i__payload.row[54]  = i__payload[439:432];
+  assign \i__payload.row[55]  = i__payload[447:440];
+  assign \i__payload.row[56]  = i__payload[455:448];
+  assign \i__payload.row[57]  = i__payload[463:456];
+  assign \i__payload.row[58]  = i__payload[471:464];
+  assign \i__payload.row[59]  = i__payload[479:472];
+  assign \i__payload.row[60]  = i__payload[487:480];
+  assign \i__payload.row[61]  = i__payload[495:488];
+  assign \i__payload.row[62]  = i__payload[503:496];
+  assign \i__payload.row[63]  = i__payload[511:504];
+  assign \i__payload.last  = i__payload[512];
   assign \o__payload.row  = o__payload[511:0];
   assign \o__payload.row[0]  = o__payload[7:0];
   assign \o__payload.row[1]  = o__payload[15:8];
@@ -42708,188 +43186,11 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, w
   assign \o__payload.row[62]  = o__payload[503:496];
   assign \o__payload.row[63]  = o__payload[511:504];
   assign \o__payload.last  = o__payload[512];
-endmodule
-
-module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_rdy, w_en, w_port__data, r_en);
-  reg \$auto$verilog_backend.cc:2355:dump_module$430  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire [2:0] \$11 ;
-  wire [2:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [2:0] \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [2:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire \$3 ;
-  reg [1:0] \$30 ;
-  reg [1:0] \$31 ;
-  reg [1:0] \$32 ;
-  reg \$33 ;
-  wire \$4 ;
-  wire [2:0] \$5 ;
-  wire [2:0] \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  input clk;
-  wire clk;
-  (* init = 2'h0 *)
-  wire [1:0] consume;
-  reg [1:0] inner_level = 2'h0;
-  wire inner_r_rdy;
-  wire [2:0] level;
-  (* init = 2'h0 *)
-  wire [1:0] produce;
-  output [512:0] r_data;
-  wire [512:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [2:0] r_level;
-  reg [1:0] r_port__addr = 2'h0;
-  wire [512:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [512:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [2:0] w_level;
-  reg [1:0] w_port__addr = 2'h0;
-  input [512:0] w_port__data;
-  wire [512:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [512:0] storage [2:0];
-  initial begin : zero_memory_73
-    integer word;
-    for (word = 0; word < 3; word = word + 1)
-      storage[word] = 513'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [512:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 2'h3;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 2'h2;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 3'h0 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 2'h2;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 3'h0 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
-  always @(posedge clk)
-    w_port__addr <= \$30 ;
-  always @(posedge clk)
-    r_port__addr <= \$31 ;
-  always @(posedge clk)
-    inner_level <= \$32 ;
-  always @(posedge clk)
-    r_rdy <= \$33 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [1:0];
-    end
-    if (rst) begin
-      \$30  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [1:0];
-    end
-    if (rst) begin
-      \$31  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [1:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [1:0];
-    end
-    if (rst) begin
-      \$32  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
-    end
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  assign \$signal  = i__valid;
 endmodule
 
 module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_complete_1, o__payload, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$431  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$435  = 0;
   wire \$1 ;
   wire [26:0] \$10 ;
   wire [20:0] \$100 ;
@@ -43137,124 +43438,37 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
   reg [4:0] \$319 ;
   wire [18:0] \$32 ;
   reg \$320 ;
-  reg [26:0] \$321 ;
-  reg [26:0] \$322 ;
-  reg [26:0] \$323 ;
-  reg [26:0] \$324 ;
-  reg [17:0] \$325 ;
-  reg [18:0] \$326 ;
-  reg [7:0] \$327 ;
-  reg [18:0] \$328 ;
-  reg [7:0] \$329 ;
+  reg \$321 ;
+  reg \$322 ;
+  reg \$323 ;
+  reg \$324 ;
+  reg \$325 ;
+  reg \$326 ;
+  reg \$327 ;
+  reg \$328 ;
+  reg \$329 ;
   wire [20:0] \$33 ;
-  reg [18:0] \$330 ;
-  reg [7:0] \$331 ;
-  reg [18:0] \$332 ;
-  reg [7:0] \$333 ;
-  reg [17:0] \$334 ;
-  reg [18:0] \$335 ;
-  reg [7:0] \$336 ;
-  reg [18:0] \$337 ;
-  reg [7:0] \$338 ;
-  reg [18:0] \$339 ;
+  reg \$330 ;
+  reg \$331 ;
+  reg \$332 ;
+  reg \$333 ;
+  reg \$334 ;
+  reg \$335 ;
+  reg \$336 ;
+  reg \$337 ;
+  reg \$338 ;
+  reg [511:0] \$339 ;
   wire \$34 ;
-  reg [7:0] \$340 ;
-  reg [18:0] \$341 ;
-  reg [7:0] \$342 ;
-  reg [17:0] \$343 ;
-  reg [18:0] \$344 ;
-  reg [7:0] \$345 ;
-  reg [18:0] \$346 ;
-  reg [7:0] \$347 ;
-  reg [18:0] \$348 ;
-  reg [7:0] \$349 ;
+  reg \$340 ;
   wire [18:0] \$35 ;
-  reg [18:0] \$350 ;
-  reg [7:0] \$351 ;
-  reg [17:0] \$352 ;
-  reg [18:0] \$353 ;
-  reg [7:0] \$354 ;
-  reg [18:0] \$355 ;
-  reg [7:0] \$356 ;
-  reg [18:0] \$357 ;
-  reg [7:0] \$358 ;
-  reg [18:0] \$359 ;
   wire [20:0] \$36 ;
-  reg [7:0] \$360 ;
-  reg [17:0] \$361 ;
-  reg [18:0] \$362 ;
-  reg [7:0] \$363 ;
-  reg [18:0] \$364 ;
-  reg [7:0] \$365 ;
-  reg [18:0] \$366 ;
-  reg [7:0] \$367 ;
-  reg [18:0] \$368 ;
-  reg [7:0] \$369 ;
   wire [20:0] \$37 ;
-  reg [17:0] \$370 ;
-  reg [18:0] \$371 ;
-  reg [7:0] \$372 ;
-  reg [18:0] \$373 ;
-  reg [7:0] \$374 ;
-  reg [18:0] \$375 ;
-  reg [7:0] \$376 ;
-  reg [18:0] \$377 ;
-  reg [7:0] \$378 ;
-  reg [17:0] \$379 ;
   wire [18:0] \$38 ;
-  reg [18:0] \$380 ;
-  reg [7:0] \$381 ;
-  reg [18:0] \$382 ;
-  reg [7:0] \$383 ;
-  reg [18:0] \$384 ;
-  reg [7:0] \$385 ;
-  reg [18:0] \$386 ;
-  reg [7:0] \$387 ;
-  reg [17:0] \$388 ;
-  reg [18:0] \$389 ;
   wire [20:0] \$39 ;
-  reg [7:0] \$390 ;
-  reg [18:0] \$391 ;
-  reg [7:0] \$392 ;
-  reg [18:0] \$393 ;
-  reg [7:0] \$394 ;
-  reg [18:0] \$395 ;
-  reg [7:0] \$396 ;
-  reg [17:0] \$397 ;
-  reg \$398 ;
-  reg \$399 ;
   wire [1663:0] \$4 ;
   wire \$40 ;
-  reg \$400 ;
-  reg \$401 ;
-  reg \$402 ;
-  reg \$403 ;
-  reg \$404 ;
-  reg \$405 ;
-  reg \$406 ;
-  reg \$407 ;
-  reg \$408 ;
-  reg \$409 ;
   wire [18:0] \$41 ;
-  reg \$410 ;
-  reg \$411 ;
-  reg \$412 ;
-  reg \$413 ;
-  reg \$414 ;
-  reg \$415 ;
-  reg \$416 ;
-  reg \$417 ;
-  reg \$418 ;
-  reg \$419 ;
   wire [20:0] \$42 ;
-  reg \$420 ;
-  reg \$421 ;
-  reg \$422 ;
-  reg \$423 ;
-  reg \$424 ;
-  reg [511:0] \$425 ;
-  reg \$426 ;
-  reg \$427 ;
   wire \$43 ;
   wire [18:0] \$44 ;
   wire [20:0] \$45 ;
@@ -43799,233 +44013,230 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
   always @(posedge clk)
     job_last <= \$320 ;
   always @(posedge clk)
-    numerator_0 <= \$321 ;
+    numerator_0 <= \$7 [26:0];
   always @(posedge clk)
-    numerator_1 <= \$322 ;
+    numerator_1 <= \$9 [26:0];
   always @(posedge clk)
-    numerator_2 <= \$323 ;
+    numerator_2 <= \$11 [26:0];
   always @(posedge clk)
-    numerator_3 <= \$324 ;
+    numerator_3 <= \$13 [26:0];
   always @(posedge clk)
-    divisor_1 <= \$325 ;
+    divisor_1 <= total;
   always @(posedge clk)
-    remainder_0_0 <= \$326 ;
+    remainder_0_0 <= \$19 [18:0];
   always @(posedge clk)
-    digits_0_0 <= \$327 ;
+    digits_0_0 <= { numerator_0[6:0], \$22  };
   always @(posedge clk)
-    remainder_1_0 <= \$328 ;
+    remainder_1_0 <= \$28 [18:0];
   always @(posedge clk)
-    digits_1_0 <= \$329 ;
+    digits_1_0 <= { numerator_1[6:0], \$31  };
   always @(posedge clk)
-    remainder_2_0 <= \$330 ;
+    remainder_2_0 <= \$37 [18:0];
   always @(posedge clk)
-    digits_2_0 <= \$331 ;
+    digits_2_0 <= { numerator_2[6:0], \$40  };
   always @(posedge clk)
-    remainder_3_0 <= \$332 ;
+    remainder_3_0 <= \$46 [18:0];
   always @(posedge clk)
-    digits_3_0 <= \$333 ;
+    digits_3_0 <= { numerator_3[6:0], \$49  };
   always @(posedge clk)
-    divisor_0_1 <= \$334 ;
+    divisor_0_1 <= divisor_1;
   always @(posedge clk)
-    remainder_0_1 <= \$335 ;
+    remainder_0_1 <= \$55 [18:0];
   always @(posedge clk)
-    digits_0_1 <= \$336 ;
+    digits_0_1 <= { digits_0_0[6:0], \$58  };
   always @(posedge clk)
-    remainder_1_1 <= \$337 ;
+    remainder_1_1 <= \$64 [18:0];
   always @(posedge clk)
-    digits_1_1 <= \$338 ;
+    digits_1_1 <= { digits_1_0[6:0], \$67  };
   always @(posedge clk)
-    remainder_2_1 <= \$339 ;
+    remainder_2_1 <= \$73 [18:0];
   always @(posedge clk)
-    digits_2_1 <= \$340 ;
+    digits_2_1 <= { digits_2_0[6:0], \$76  };
   always @(posedge clk)
-    remainder_3_1 <= \$341 ;
+    remainder_3_1 <= \$82 [18:0];
   always @(posedge clk)
-    digits_3_1 <= \$342 ;
+    digits_3_1 <= { digits_3_0[6:0], \$85  };
   always @(posedge clk)
-    divisor_1_1 <= \$343 ;
+    divisor_1_1 <= divisor_0_1;
   always @(posedge clk)
-    remainder_0_2 <= \$344 ;
+    remainder_0_2 <= \$91 [18:0];
   always @(posedge clk)
-    digits_0_2 <= \$345 ;
+    digits_0_2 <= { digits_0_1[6:0], \$94  };
   always @(posedge clk)
-    remainder_1_2 <= \$346 ;
+    remainder_1_2 <= \$100 [18:0];
   always @(posedge clk)
-    digits_1_2 <= \$347 ;
+    digits_1_2 <= { digits_1_1[6:0], \$103  };
   always @(posedge clk)
-    remainder_2_2 <= \$348 ;
+    remainder_2_2 <= \$109 [18:0];
   always @(posedge clk)
-    digits_2_2 <= \$349 ;
+    digits_2_2 <= { digits_2_1[6:0], \$112  };
   always @(posedge clk)
-    remainder_3_2 <= \$350 ;
+    remainder_3_2 <= \$118 [18:0];
   always @(posedge clk)
-    digits_3_2 <= \$351 ;
+    digits_3_2 <= { digits_3_1[6:0], \$121  };
   always @(posedge clk)
-    divisor_2_1 <= \$352 ;
+    divisor_2_1 <= divisor_1_1;
   always @(posedge clk)
-    remainder_0_3 <= \$353 ;
+    remainder_0_3 <= \$127 [18:0];
   always @(posedge clk)
-    digits_0_3 <= \$354 ;
+    digits_0_3 <= { digits_0_2[6:0], \$130  };
   always @(posedge clk)
-    remainder_1_3 <= \$355 ;
+    remainder_1_3 <= \$136 [18:0];
   always @(posedge clk)
-    digits_1_3 <= \$356 ;
+    digits_1_3 <= { digits_1_2[6:0], \$139  };
   always @(posedge clk)
-    remainder_2_3 <= \$357 ;
+    remainder_2_3 <= \$145 [18:0];
   always @(posedge clk)
-    digits_2_3 <= \$358 ;
+    digits_2_3 <= { digits_2_2[6:0], \$148  };
   always @(posedge clk)
-    remainder_3_3 <= \$359 ;
+    remainder_3_3 <= \$154 [18:0];
   always @(posedge clk)
-    digits_3_3 <= \$360 ;
+    digits_3_3 <= { digits_3_2[6:0], \$157  };
   always @(posedge clk)
-    divisor_3_1 <= \$361 ;
+    divisor_3_1 <= divisor_2_1;
   always @(posedge clk)
-    remainder_0_4 <= \$362 ;
+    remainder_0_4 <= \$163 [18:0];
   always @(posedge clk)
-    digits_0_4 <= \$363 ;
+    digits_0_4 <= { digits_0_3[6:0], \$166  };
   always @(posedge clk)
-    remainder_1_4 <= \$364 ;
+    remainder_1_4 <= \$172 [18:0];
   always @(posedge clk)
-    digits_1_4 <= \$365 ;
+    digits_1_4 <= { digits_1_3[6:0], \$175  };
   always @(posedge clk)
-    remainder_2_4 <= \$366 ;
+    remainder_2_4 <= \$181 [18:0];
   always @(posedge clk)
-    digits_2_4 <= \$367 ;
+    digits_2_4 <= { digits_2_3[6:0], \$184  };
   always @(posedge clk)
-    remainder_3_4 <= \$368 ;
+    remainder_3_4 <= \$190 [18:0];
   always @(posedge clk)
-    digits_3_4 <= \$369 ;
+    digits_3_4 <= { digits_3_3[6:0], \$193  };
   always @(posedge clk)
-    divisor_4_1 <= \$370 ;
+    divisor_4_1 <= divisor_3_1;
   always @(posedge clk)
-    remainder_0_5 <= \$371 ;
+    remainder_0_5 <= \$199 [18:0];
   always @(posedge clk)
-    digits_0_5 <= \$372 ;
+    digits_0_5 <= { digits_0_4[6:0], \$202  };
   always @(posedge clk)
-    remainder_1_5 <= \$373 ;
+    remainder_1_5 <= \$208 [18:0];
   always @(posedge clk)
-    digits_1_5 <= \$374 ;
+    digits_1_5 <= { digits_1_4[6:0], \$211  };
   always @(posedge clk)
-    remainder_2_5 <= \$375 ;
+    remainder_2_5 <= \$217 [18:0];
   always @(posedge clk)
-    digits_2_5 <= \$376 ;
+    digits_2_5 <= { digits_2_4[6:0], \$220  };
   always @(posedge clk)
-    remainder_3_5 <= \$377 ;
+    remainder_3_5 <= \$226 [18:0];
   always @(posedge clk)
-    digits_3_5 <= \$378 ;
+    digits_3_5 <= { digits_3_4[6:0], \$229  };
   always @(posedge clk)
-    divisor_5_1 <= \$379 ;
+    divisor_5_1 <= divisor_4_1;
   always @(posedge clk)
-    remainder_0_6 <= \$380 ;
+    remainder_0_6 <= \$235 [18:0];
   always @(posedge clk)
-    digits_0_6 <= \$381 ;
+    digits_0_6 <= { digits_0_5[6:0], \$238  };
   always @(posedge clk)
-    remainder_1_6 <= \$382 ;
+    remainder_1_6 <= \$244 [18:0];
   always @(posedge clk)
-    digits_1_6 <= \$383 ;
+    digits_1_6 <= { digits_1_5[6:0], \$247  };
   always @(posedge clk)
-    remainder_2_6 <= \$384 ;
+    remainder_2_6 <= \$253 [18:0];
   always @(posedge clk)
-    digits_2_6 <= \$385 ;
+    digits_2_6 <= { digits_2_5[6:0], \$256  };
   always @(posedge clk)
-    remainder_3_6 <= \$386 ;
+    remainder_3_6 <= \$262 [18:0];
   always @(posedge clk)
-    digits_3_6 <= \$387 ;
+    digits_3_6 <= { digits_3_5[6:0], \$265  };
   always @(posedge clk)
-    divisor_6_1 <= \$388 ;
+    divisor_6_1 <= divisor_5_1;
   always @(posedge clk)
-    remainder_0_7 <= \$389 ;
+    remainder_0_7 <= \$271 [18:0];
   always @(posedge clk)
-    digits_0_7 <= \$390 ;
+    digits_0_7 <= { digits_0_6[6:0], \$274  };
   always @(posedge clk)
-    remainder_1_7 <= \$391 ;
+    remainder_1_7 <= \$280 [18:0];
   always @(posedge clk)
-    digits_1_7 <= \$392 ;
+    digits_1_7 <= { digits_1_6[6:0], \$283  };
   always @(posedge clk)
-    remainder_2_7 <= \$393 ;
+    remainder_2_7 <= \$289 [18:0];
   always @(posedge clk)
-    digits_2_7 <= \$394 ;
+    digits_2_7 <= { digits_2_6[6:0], \$292  };
   always @(posedge clk)
-    remainder_3_7 <= \$395 ;
+    remainder_3_7 <= \$298 [18:0];
   always @(posedge clk)
-    digits_3_7 <= \$396 ;
+    digits_3_7 <= { digits_3_6[6:0], \$301  };
   always @(posedge clk)
-    divisor_7_1 <= \$397 ;
+    divisor_7_1 <= divisor_6_1;
   always @(posedge clk)
-    active_1 <= \$398 ;
+    active_1 <= \$321 ;
   always @(posedge clk)
-    active_2 <= \$399 ;
+    active_2 <= \$322 ;
   always @(posedge clk)
-    active_3 <= \$400 ;
+    active_3 <= \$323 ;
   always @(posedge clk)
-    active_4 <= \$401 ;
+    active_4 <= \$324 ;
   always @(posedge clk)
-    active_5 <= \$402 ;
+    active_5 <= \$325 ;
   always @(posedge clk)
-    active_6 <= \$403 ;
+    active_6 <= \$326 ;
   always @(posedge clk)
-    active_7 <= \$404 ;
+    active_7 <= \$327 ;
   always @(posedge clk)
-    active_8 <= \$405 ;
+    active_8 <= \$328 ;
   always @(posedge clk)
-    active_9 <= \$406 ;
+    active_9 <= \$329 ;
   always @(posedge clk)
-    row_ends_1 <= \$407 ;
+    row_ends_1 <= \$330 ;
   always @(posedge clk)
-    row_ends_2 <= \$408 ;
+    row_ends_2 <= \$331 ;
   always @(posedge clk)
-    row_ends_3 <= \$409 ;
+    row_ends_3 <= \$332 ;
   always @(posedge clk)
-    row_ends_4 <= \$410 ;
+    row_ends_4 <= \$333 ;
   always @(posedge clk)
-    row_ends_5 <= \$411 ;
+    row_ends_5 <= \$334 ;
   always @(posedge clk)
-    row_ends_6 <= \$412 ;
+    row_ends_6 <= \$335 ;
   always @(posedge clk)
-    row_ends_7 <= \$413 ;
+    row_ends_7 <= \$336 ;
   always @(posedge clk)
-    row_ends_8 <= \$414 ;
+    row_ends_8 <= \$337 ;
   always @(posedge clk)
-    row_ends_9 <= \$415 ;
+    row_ends_9 <= \$338 ;
   always @(posedge clk)
-    job_last_1 <= \$416 ;
+    job_last_1 <= job_last;
   always @(posedge clk)
-    job_last_2 <= \$417 ;
+    job_last_2 <= job_last_1;
   always @(posedge clk)
-    job_last_3 <= \$418 ;
+    job_last_3 <= job_last_2;
   always @(posedge clk)
-    job_last_4 <= \$419 ;
+    job_last_4 <= job_last_3;
   always @(posedge clk)
-    job_last_5 <= \$420 ;
+    job_last_5 <= job_last_4;
   always @(posedge clk)
-    job_last_6 <= \$421 ;
+    job_last_6 <= job_last_5;
   always @(posedge clk)
-    job_last_7 <= \$422 ;
+    job_last_7 <= job_last_6;
   always @(posedge clk)
-    job_last_8 <= \$423 ;
+    job_last_8 <= job_last_7;
   always @(posedge clk)
-    job_last_9 <= \$424 ;
+    job_last_9 <= job_last_8;
   always @(posedge clk)
-    row <= \$425 ;
+    row <= \$339 ;
   always @(posedge clk)
-    row_complete_1 <= \$426 ;
+    row_complete_1 <= \$340 ;
   always @(posedge clk)
-    row_complete_last_1 <= \$427 ;
+    row_complete_last_1 <= job_last_9;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
     \$316  = held;
     if (i__valid) begin
       \$316  = i__payload[1663:0];
     end else if (\$1 ) begin
       \$316  = \$4 ;
     end
-    if (rst) begin
-      \$316  = 1664'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
-    end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
     \$317  = total;
     if (i__valid) begin
       \$317  = i__payload[1681:1664];
@@ -44035,7 +44246,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
     \$318  = offset;
     if (i__valid) begin
       \$318  = \$3 [26:0];
@@ -44045,7 +44256,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
     \$319  = phase;
     if (i__valid) begin
       \$319  = 5'h00;
@@ -44057,7 +44268,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
     \$320  = job_last;
     if (i__valid) begin
       \$320  = i__payload[1682];
@@ -44067,755 +44278,143 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$321  = \$7 [26:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$321  = \$302 ;
     if (rst) begin
-      \$321  = 27'h0000000;
+      \$321  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$322  = \$9 [26:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$322  = active_1;
     if (rst) begin
-      \$322  = 27'h0000000;
+      \$322  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$323  = \$11 [26:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$323  = active_2;
     if (rst) begin
-      \$323  = 27'h0000000;
+      \$323  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$324  = \$13 [26:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$324  = active_3;
     if (rst) begin
-      \$324  = 27'h0000000;
+      \$324  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$325  = total;
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$325  = active_4;
     if (rst) begin
-      \$325  = 18'h00000;
+      \$325  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$326  = \$19 [18:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$326  = active_5;
     if (rst) begin
-      \$326  = 19'h00000;
+      \$326  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$327  = { numerator_0[6:0], \$22  };
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$327  = active_6;
     if (rst) begin
-      \$327  = 8'h00;
+      \$327  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$328  = \$28 [18:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$328  = active_7;
     if (rst) begin
-      \$328  = 19'h00000;
+      \$328  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$329  = { numerator_1[6:0], \$31  };
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$329  = active_8;
     if (rst) begin
-      \$329  = 8'h00;
+      \$329  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$330  = \$37 [18:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$330  = \$303 ;
     if (rst) begin
-      \$330  = 19'h00000;
+      \$330  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$331  = { numerator_2[6:0], \$40  };
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$331  = row_ends_1;
     if (rst) begin
-      \$331  = 8'h00;
+      \$331  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$332  = \$46 [18:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$332  = row_ends_2;
     if (rst) begin
-      \$332  = 19'h00000;
+      \$332  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$333  = { numerator_3[6:0], \$49  };
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$333  = row_ends_3;
     if (rst) begin
-      \$333  = 8'h00;
+      \$333  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$334  = divisor_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$334  = row_ends_4;
     if (rst) begin
-      \$334  = 18'h00000;
+      \$334  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$335  = \$55 [18:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$335  = row_ends_5;
     if (rst) begin
-      \$335  = 19'h00000;
+      \$335  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$336  = { digits_0_0[6:0], \$58  };
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$336  = row_ends_6;
     if (rst) begin
-      \$336  = 8'h00;
+      \$336  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$337  = \$64 [18:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$337  = row_ends_7;
     if (rst) begin
-      \$337  = 19'h00000;
+      \$337  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$338  = { digits_1_0[6:0], \$67  };
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$338  = row_ends_8;
     if (rst) begin
-      \$338  = 8'h00;
+      \$338  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$339  = \$73 [18:0];
-    if (rst) begin
-      \$339  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$340  = { digits_2_0[6:0], \$76  };
-    if (rst) begin
-      \$340  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$341  = \$82 [18:0];
-    if (rst) begin
-      \$341  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$342  = { digits_3_0[6:0], \$85  };
-    if (rst) begin
-      \$342  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$343  = divisor_0_1;
-    if (rst) begin
-      \$343  = 18'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$344  = \$91 [18:0];
-    if (rst) begin
-      \$344  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$345  = { digits_0_1[6:0], \$94  };
-    if (rst) begin
-      \$345  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$346  = \$100 [18:0];
-    if (rst) begin
-      \$346  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$347  = { digits_1_1[6:0], \$103  };
-    if (rst) begin
-      \$347  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$348  = \$109 [18:0];
-    if (rst) begin
-      \$348  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$349  = { digits_2_1[6:0], \$112  };
-    if (rst) begin
-      \$349  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$350  = \$118 [18:0];
-    if (rst) begin
-      \$350  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$351  = { digits_3_1[6:0], \$121  };
-    if (rst) begin
-      \$351  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$352  = divisor_1_1;
-    if (rst) begin
-      \$352  = 18'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$353  = \$127 [18:0];
-    if (rst) begin
-      \$353  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$354  = { digits_0_2[6:0], \$130  };
-    if (rst) begin
-      \$354  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$355  = \$136 [18:0];
-    if (rst) begin
-      \$355  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$356  = { digits_1_2[6:0], \$139  };
-    if (rst) begin
-      \$356  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$357  = \$145 [18:0];
-    if (rst) begin
-      \$357  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$358  = { digits_2_2[6:0], \$148  };
-    if (rst) begin
-      \$358  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$359  = \$154 [18:0];
-    if (rst) begin
-      \$359  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$360  = { digits_3_2[6:0], \$157  };
-    if (rst) begin
-      \$360  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$361  = divisor_2_1;
-    if (rst) begin
-      \$361  = 18'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$362  = \$163 [18:0];
-    if (rst) begin
-      \$362  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$363  = { digits_0_3[6:0], \$166  };
-    if (rst) begin
-      \$363  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$364  = \$172 [18:0];
-    if (rst) begin
-      \$364  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$365  = { digits_1_3[6:0], \$175  };
-    if (rst) begin
-      \$365  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$366  = \$181 [18:0];
-    if (rst) begin
-      \$366  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$367  = { digits_2_3[6:0], \$184  };
-    if (rst) begin
-      \$367  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$368  = \$190 [18:0];
-    if (rst) begin
-      \$368  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$369  = { digits_3_3[6:0], \$193  };
-    if (rst) begin
-      \$369  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$370  = divisor_3_1;
-    if (rst) begin
-      \$370  = 18'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$371  = \$199 [18:0];
-    if (rst) begin
-      \$371  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$372  = { digits_0_4[6:0], \$202  };
-    if (rst) begin
-      \$372  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$373  = \$208 [18:0];
-    if (rst) begin
-      \$373  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$374  = { digits_1_4[6:0], \$211  };
-    if (rst) begin
-      \$374  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$375  = \$217 [18:0];
-    if (rst) begin
-      \$375  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$376  = { digits_2_4[6:0], \$220  };
-    if (rst) begin
-      \$376  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$377  = \$226 [18:0];
-    if (rst) begin
-      \$377  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$378  = { digits_3_4[6:0], \$229  };
-    if (rst) begin
-      \$378  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$379  = divisor_4_1;
-    if (rst) begin
-      \$379  = 18'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$380  = \$235 [18:0];
-    if (rst) begin
-      \$380  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$381  = { digits_0_5[6:0], \$238  };
-    if (rst) begin
-      \$381  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$382  = \$244 [18:0];
-    if (rst) begin
-      \$382  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$383  = { digits_1_5[6:0], \$247  };
-    if (rst) begin
-      \$383  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$384  = \$253 [18:0];
-    if (rst) begin
-      \$384  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$385  = { digits_2_5[6:0], \$256  };
-    if (rst) begin
-      \$385  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$386  = \$262 [18:0];
-    if (rst) begin
-      \$386  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$387  = { digits_3_5[6:0], \$265  };
-    if (rst) begin
-      \$387  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$388  = divisor_5_1;
-    if (rst) begin
-      \$388  = 18'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$389  = \$271 [18:0];
-    if (rst) begin
-      \$389  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$390  = { digits_0_6[6:0], \$274  };
-    if (rst) begin
-      \$390  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$391  = \$280 [18:0];
-    if (rst) begin
-      \$391  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$392  = { digits_1_6[6:0], \$283  };
-    if (rst) begin
-      \$392  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$393  = \$289 [18:0];
-    if (rst) begin
-      \$393  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$394  = { digits_2_6[6:0], \$292  };
-    if (rst) begin
-      \$394  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$395  = \$298 [18:0];
-    if (rst) begin
-      \$395  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$396  = { digits_3_6[6:0], \$301  };
-    if (rst) begin
-      \$396  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$397  = divisor_6_1;
-    if (rst) begin
-      \$397  = 18'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$398  = \$302 ;
-    if (rst) begin
-      \$398  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$399  = active_1;
-    if (rst) begin
-      \$399  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$400  = active_2;
-    if (rst) begin
-      \$400  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$401  = active_3;
-    if (rst) begin
-      \$401  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$402  = active_4;
-    if (rst) begin
-      \$402  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$403  = active_5;
-    if (rst) begin
-      \$403  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$404  = active_6;
-    if (rst) begin
-      \$404  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$405  = active_7;
-    if (rst) begin
-      \$405  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$406  = active_8;
-    if (rst) begin
-      \$406  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$407  = \$303 ;
-    if (rst) begin
-      \$407  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$408  = row_ends_1;
-    if (rst) begin
-      \$408  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$409  = row_ends_2;
-    if (rst) begin
-      \$409  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$410  = row_ends_3;
-    if (rst) begin
-      \$410  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$411  = row_ends_4;
-    if (rst) begin
-      \$411  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$412  = row_ends_5;
-    if (rst) begin
-      \$412  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$413  = row_ends_6;
-    if (rst) begin
-      \$413  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$414  = row_ends_7;
-    if (rst) begin
-      \$414  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$415  = row_ends_8;
-    if (rst) begin
-      \$415  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$416  = job_last;
-    if (rst) begin
-      \$416  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$417  = job_last_1;
-    if (rst) begin
-      \$417  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$418  = job_last_2;
-    if (rst) begin
-      \$418  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$419  = job_last_3;
-    if (rst) begin
-      \$419  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$420  = job_last_4;
-    if (rst) begin
-      \$420  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$421  = job_last_5;
-    if (rst) begin
-      \$421  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$422  = job_last_6;
-    if (rst) begin
-      \$422  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$423  = job_last_7;
-    if (rst) begin
-      \$423  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$424  = job_last_8;
-    if (rst) begin
-      \$424  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$425  = row;
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$339  = row;
     if (active_9) begin
-      \$425  = { \$315 , \$312 , \$309 , \$306 , row[511:32] };
-    end
-    if (rst) begin
-      \$425  = 512'h00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000;
+      \$339  = { \$315 , \$312 , \$309 , \$306 , row[511:32] };
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$426  = row_ends_9;
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$340  = row_ends_9;
     if (rst) begin
-      \$426  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$427  = job_last_9;
-    if (rst) begin
-      \$427  = 1'h0;
+      \$340  = 1'h0;
     end
   end
   assign o__valid = row_complete_1;

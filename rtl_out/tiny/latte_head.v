@@ -619,13 +619,13 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   );
   \latte_head.estimator_queries  estimator_queries (
     .clk(clk),
+    .i__payload(i__payload),
     .i__ready(o_estimator__ready),
+    .i__valid(i__valid),
     .o__payload(\i_query__payload$90 ),
+    .o__ready(o__ready),
     .o__valid(\i_query__valid$94 ),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   \latte_head.filter  filter (
     .accepted(o_beat__ready),
@@ -635,7 +635,7 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .i_threshold__payload(i_threshold__payload),
     .i_threshold__ready(\o__ready$104 ),
     .i_threshold__valid(i_threshold__valid),
-    .\o__ready$35 (o_kept__ready),
+    .\o__ready$36 (o_kept__ready),
     .o_kept__payload(i_kept__payload),
     .o_kept__valid(i_kept__valid),
     .o_seen(o_seen),
@@ -659,33 +659,33 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   );
   \latte_head.reuse_queries  reuse_queries (
     .clk(clk),
+    .i__payload(\i__payload$108 ),
     .i__ready(o_reuse__ready),
+    .i__valid(i__valid),
     .o__payload(\i_query__payload$114 ),
+    .o__ready(\o__ready$116 ),
     .o__valid(\i_query__valid$118 ),
-    .r_en(\o__ready$116 ),
-    .rst(rst),
-    .w_data(\i__payload$108 ),
-    .w_en(i__valid)
+    .rst(rst)
   );
   \latte_head.rows  rows (
     .clk(clk),
+    .i__payload(\i__payload$132 ),
     .i__ready(o_row__ready),
+    .i__valid(\i__valid$136 ),
     .o__payload(i_row__payload),
+    .o__ready(\o__ready$140 ),
     .o__valid(i_row__valid),
-    .r_en(\o__ready$140 ),
-    .rst(rst),
-    .w_data(\i__payload$132 ),
-    .w_en(\i__valid$136 )
+    .rst(rst)
   );
   \latte_head.scales  scales (
     .clk(clk),
+    .i__payload(\i__payload$120 ),
     .i__ready(o_scale__ready),
+    .i__valid(i__valid),
     .o__payload(i_scale__payload),
+    .o__ready(\o__ready$128 ),
     .o__valid(i_scale__valid),
-    .r_en(\o__ready$128 ),
-    .rst(rst),
-    .w_data(\i__payload$120 ),
-    .w_en(i__valid)
+    .rst(rst)
   );
   \latte_head.sequencer  sequencer (
     .clk(clk),
@@ -755,13 +755,13 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   );
   \latte_head.thresholds  thresholds (
     .clk(clk),
+    .i__payload(\i__payload$96 ),
     .i__ready(o_threshold__ready),
+    .i__valid(i__valid),
     .o__payload(i_threshold__payload),
+    .o__ready(\o__ready$104 ),
     .o__valid(i_threshold__valid),
-    .r_en(\o__ready$104 ),
-    .rst(rst),
-    .w_data(\i__payload$96 ),
-    .w_en(i__valid)
+    .rst(rst)
   );
   \latte_head.weighted_sum  weighted_sum (
     .clk(clk),
@@ -1284,26 +1284,9 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   reg [6:0] \$15 ;
   reg \$16 ;
   reg \$17 ;
-  reg [4:0] \$18 ;
-  reg [4:0] \$19 ;
+  reg \$18 ;
   wire \$2 ;
-  reg \$20 ;
-  reg \$21 ;
-  reg [6:0] \$22 ;
-  reg [6:0] \$23 ;
-  reg [4:0] \$24 ;
-  reg [4:0] \$25 ;
-  reg [4:0] \$26 ;
-  reg [4:0] \$27 ;
-  reg \$28 ;
-  reg \$29 ;
   wire \$3 ;
-  reg \$30 ;
-  reg \$31 ;
-  reg [6:0] \$32 ;
-  reg [6:0] \$33 ;
-  reg [6:0] \$34 ;
-  reg [6:0] \$35 ;
   wire \$4 ;
   wire \$5 ;
   wire \$6 ;
@@ -1346,6 +1329,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   reg [4:0] first_key_landed_4 = 5'h00;
   reg [4:0] first_key_read_1 = 5'h00;
   reg [4:0] first_key_read_2 = 5'h00;
+  reg [4:0] first_key_read_3 = 5'h00;
   wire [29:0] i__payload;
   wire [21:0] \i__payload.estimates ;
   wire [10:0] \i__payload.estimates[0] ;
@@ -1421,6 +1405,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   reg last_landed_4 = 1'h0;
   reg last_read_1 = 1'h0;
   reg last_read_2 = 1'h0;
+  reg last_read_3 = 1'h0;
   wire [6:0] left;
   reg [6:0] left_landed_1 = 7'h00;
   reg [6:0] left_landed_2 = 7'h00;
@@ -1428,6 +1413,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   reg [6:0] left_landed_4 = 7'h00;
   reg [6:0] left_read_1 = 7'h00;
   reg [6:0] left_read_2 = 7'h00;
+  reg [6:0] left_read_3 = 7'h00;
   wire mine;
   wire [29:0] o__payload;
   wire [21:0] \o__payload$34 ;
@@ -1469,13 +1455,10 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   input rst;
   wire rst;
   reg sent_read_1 = 1'h0;
+  reg sent_read_2 = 1'h0;
   (* init = 1'h0 *)
-  wire sent_read_2;
+  wire sent_read_3;
   reg starts = 1'h1;
-  always @(posedge clk)
-    left_landed_3 <= \$34 ;
-  always @(posedge clk)
-    left_landed_4 <= \$35 ;
   assign \$2  = o_prepared__valid & o_room;
   assign \$3  = $signed(left) > $signed(3'h2);
   assign last = ~ \$4 ;
@@ -1499,39 +1482,51 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   always @(posedge clk)
     sent_read_1 <= \$16 ;
   always @(posedge clk)
-    i_keys__valid <= \$17 ;
+    sent_read_2 <= \$17 ;
   always @(posedge clk)
-    first_key_read_1 <= \$18 ;
+    i_keys__valid <= \$18 ;
   always @(posedge clk)
-    first_key_read_2 <= \$19 ;
+    first_key_read_1 <= first_key;
   always @(posedge clk)
-    last_read_1 <= \$20 ;
+    first_key_read_2 <= first_key_read_1;
   always @(posedge clk)
-    last_read_2 <= \$21 ;
+    first_key_read_3 <= first_key_read_2;
   always @(posedge clk)
-    left_read_1 <= \$22 ;
+    last_read_1 <= last;
   always @(posedge clk)
-    left_read_2 <= \$23 ;
+    last_read_2 <= last_read_1;
   always @(posedge clk)
-    first_key_landed_1 <= \$24 ;
+    last_read_3 <= last_read_2;
   always @(posedge clk)
-    first_key_landed_2 <= \$25 ;
+    left_read_1 <= left;
   always @(posedge clk)
-    first_key_landed_3 <= \$26 ;
+    left_read_2 <= left_read_1;
   always @(posedge clk)
-    first_key_landed_4 <= \$27 ;
+    left_read_3 <= left_read_2;
   always @(posedge clk)
-    last_landed_1 <= \$28 ;
+    first_key_landed_1 <= first_key_read_3;
   always @(posedge clk)
-    last_landed_2 <= \$29 ;
+    first_key_landed_2 <= first_key_landed_1;
   always @(posedge clk)
-    last_landed_3 <= \$30 ;
+    first_key_landed_3 <= first_key_landed_2;
   always @(posedge clk)
-    last_landed_4 <= \$31 ;
+    first_key_landed_4 <= first_key_landed_3;
   always @(posedge clk)
-    left_landed_1 <= \$32 ;
+    last_landed_1 <= last_read_3;
   always @(posedge clk)
-    left_landed_2 <= \$33 ;
+    last_landed_2 <= last_landed_1;
+  always @(posedge clk)
+    last_landed_3 <= last_landed_2;
+  always @(posedge clk)
+    last_landed_4 <= last_landed_3;
+  always @(posedge clk)
+    left_landed_1 <= left_read_3;
+  always @(posedge clk)
+    left_landed_2 <= left_landed_1;
+  always @(posedge clk)
+    left_landed_3 <= left_landed_2;
+  always @(posedge clk)
+    left_landed_4 <= left_landed_3;
   \latte_head.estimator.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
@@ -1557,13 +1552,6 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
     .o_room(o_room),
     .rst(rst)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$35  = left_landed_3;
-    if (rst) begin
-      \$35  = 7'h00;
-    end
-  end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$12  = starts;
@@ -1620,121 +1608,9 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$18  = first_key;
+    \$18  = sent_read_2;
     if (rst) begin
-      \$18  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$19  = first_key_read_1;
-    if (rst) begin
-      \$19  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$20  = last;
-    if (rst) begin
-      \$20  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$21  = last_read_1;
-    if (rst) begin
-      \$21  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$22  = left;
-    if (rst) begin
-      \$22  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$23  = left_read_1;
-    if (rst) begin
-      \$23  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$24  = first_key_read_2;
-    if (rst) begin
-      \$24  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$25  = first_key_landed_1;
-    if (rst) begin
-      \$25  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$26  = first_key_landed_2;
-    if (rst) begin
-      \$26  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$27  = first_key_landed_3;
-    if (rst) begin
-      \$27  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$28  = last_read_2;
-    if (rst) begin
-      \$28  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$29  = last_landed_1;
-    if (rst) begin
-      \$29  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$30  = last_landed_2;
-    if (rst) begin
-      \$30  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$31  = last_landed_3;
-    if (rst) begin
-      \$31  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$32  = left_read_2;
-    if (rst) begin
-      \$32  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$33  = left_landed_1;
-    if (rst) begin
-      \$33  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$34  = left_landed_2;
-    if (rst) begin
-      \$34  = 7'h00;
+      \$18  = 1'h0;
     end
   end
   assign o__payload = o_beat__payload;
@@ -1744,7 +1620,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   assign \i_query__ready$11  = i_query__ready;
   assign \$signal$20  = beat_port__address;
   assign i_reserve = mine;
-  assign sent_read_2 = i_keys__valid;
+  assign sent_read_3 = i_keys__valid;
   assign \o__valid$32  = i__valid;
   assign beat_port__buffer = o_prepared__payload[0];
   assign \o_beat__payload.estimates  = o_beat__payload[21:0];
@@ -1845,7 +1721,7 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   assign i__payload[29] = last_landed_4;
   assign i__payload[28:24] = first_key_landed_4;
   assign i__payload[21:0] = \o__payload$34 ;
-  assign i_keys__payload[64] = last_read_2;
+  assign i_keys__payload[64] = last_read_3;
   assign i_keys__payload[63:0] = beat_port__data;
   assign i_query__payload[38:32] = \i_query__payload$9 [38:32];
   assign i_query__payload[31:0] = \i_query__payload$9 [31:0];
@@ -1858,18 +1734,20 @@ endmodule
 module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_prepared__payload, i_query__ready, i_query__payload, i_keys__payload, i_keys__valid, o__payload, o__valid, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$53  = 0;
   wire \$1 ;
-  wire \$10 ;
+  wire [3:0] \$10 ;
+  reg \$100 ;
+  reg \$101 ;
   wire \$11 ;
   wire \$12 ;
   wire \$13 ;
   wire \$14 ;
   wire \$15 ;
   wire \$16 ;
-  wire [4:0] \$17 ;
-  wire \$18 ;
+  wire \$17 ;
+  wire [4:0] \$18 ;
   wire \$19 ;
   wire \$2 ;
-  wire [3:0] \$20 ;
+  wire \$20 ;
   wire [3:0] \$21 ;
   wire [3:0] \$22 ;
   wire [3:0] \$23 ;
@@ -1886,71 +1764,76 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [3:0] \$33 ;
   wire [3:0] \$34 ;
   wire [3:0] \$35 ;
-  wire [4:0] \$36 ;
-  wire [4:0] \$37 ;
-  wire [4:0] \$38 ;
-  wire [4:0] \$39 ;
-  wire [2:0] \$4 ;
-  wire [5:0] \$40 ;
-  wire [5:0] \$41 ;
-  wire [6:0] \$42 ;
-  wire [6:0] \$43 ;
-  wire [6:0] \$44 ;
-  wire [6:0] \$45 ;
-  wire \$46 ;
-  wire \$47 ;
-  wire [6:0] \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire [7:0] \$50 ;
-  wire \$51 ;
-  wire \$52 ;
+  wire [3:0] \$36 ;
+  wire [3:0] \$37 ;
+  wire [3:0] \$38 ;
+  wire [3:0] \$39 ;
+  wire \$4 ;
+  wire [3:0] \$40 ;
+  wire [3:0] \$41 ;
+  wire [3:0] \$42 ;
+  wire [3:0] \$43 ;
+  wire [3:0] \$44 ;
+  wire [3:0] \$45 ;
+  wire [4:0] \$46 ;
+  wire [4:0] \$47 ;
+  wire [4:0] \$48 ;
+  wire [4:0] \$49 ;
+  wire [2:0] \$5 ;
+  wire [5:0] \$50 ;
+  wire [5:0] \$51 ;
+  wire [6:0] \$52 ;
   wire [6:0] \$53 ;
-  wire \$54 ;
-  wire [7:0] \$55 ;
-  wire [8:0] \$56 ;
-  wire [9:0] \$57 ;
+  wire [6:0] \$54 ;
+  wire [6:0] \$55 ;
+  wire \$56 ;
+  wire \$57 ;
   wire [6:0] \$58 ;
-  wire [6:0] \$59 ;
-  wire [3:0] \$6 ;
-  wire [6:0] \$60 ;
-  wire [6:0] \$61 ;
+  wire \$59 ;
+  wire \$6 ;
+  wire [7:0] \$60 ;
+  wire \$61 ;
   wire \$62 ;
-  wire \$63 ;
-  wire [6:0] \$64 ;
-  wire \$65 ;
-  wire [7:0] \$66 ;
-  wire \$67 ;
-  wire \$68 ;
+  wire [6:0] \$63 ;
+  wire \$64 ;
+  wire [7:0] \$65 ;
+  wire [8:0] \$66 ;
+  wire [9:0] \$67 ;
+  wire [6:0] \$68 ;
   wire [6:0] \$69 ;
-  wire [2:0] \$7 ;
-  wire \$70 ;
-  wire [7:0] \$71 ;
-  wire [8:0] \$72 ;
-  wire [9:0] \$73 ;
-  reg [1:0] \$74 ;
-  reg [1:0] \$75 ;
-  reg \$76 ;
-  reg [6:0] \$77 ;
-  reg [6:0] \$78 ;
-  reg \$79 ;
-  wire \$8 ;
-  reg \$80 ;
-  reg [3:0] \$81 ;
-  reg \$82 ;
-  reg \$83 ;
-  reg \$84 ;
-  reg \$85 ;
+  wire [3:0] \$7 ;
+  wire [6:0] \$70 ;
+  wire [6:0] \$71 ;
+  wire \$72 ;
+  wire \$73 ;
+  wire [6:0] \$74 ;
+  wire \$75 ;
+  wire [7:0] \$76 ;
+  wire \$77 ;
+  wire \$78 ;
+  wire [6:0] \$79 ;
+  wire [2:0] \$8 ;
+  wire \$80 ;
+  wire [7:0] \$81 ;
+  wire [8:0] \$82 ;
+  wire [9:0] \$83 ;
+  reg [1:0] \$84 ;
+  reg [1:0] \$85 ;
   reg \$86 ;
-  reg \$87 ;
-  reg [4:0] \$88 ;
-  reg [4:0] \$89 ;
-  wire [3:0] \$9 ;
-  reg [4:0] \$90 ;
-  reg \$91 ;
+  reg [6:0] \$87 ;
+  reg [6:0] \$88 ;
+  reg \$89 ;
+  wire \$9 ;
+  reg \$90 ;
+  reg [3:0] \$91 ;
   reg \$92 ;
   reg \$93 ;
   reg \$94 ;
+  reg \$95 ;
+  reg \$96 ;
+  reg \$97 ;
+  reg \$98 ;
+  reg \$99 ;
   wire \$auto$rtlil.cc:2739:Not$34 ;
   wire \$auto$rtlil.cc:2739:Not$36 ;
   wire \$auto$rtlil.cc:2739:Not$38 ;
@@ -2012,14 +1895,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [8:0] estimate_1_planes_0_1 = 9'h000;
   reg [11:0] estimate_1_planes_1_0 = 12'h000;
   reg fill_place = 1'h0;
-  reg [3:0] high_masked_0 = 4'h0;
-  reg [3:0] high_masked_1 = 4'h0;
-  reg [3:0] high_masked_2 = 4'h0;
-  reg [3:0] high_masked_3 = 4'h0;
-  reg [3:0] high_masked_4 = 4'h0;
-  reg [3:0] high_masked_5 = 4'h0;
-  reg [3:0] high_masked_6 = 4'h0;
-  reg [3:0] high_masked_7 = 4'h0;
+  reg [3:0] high_masked_0 = 4'h8;
+  reg [3:0] high_masked_1 = 4'h8;
+  reg [3:0] high_masked_2 = 4'h8;
+  reg [3:0] high_masked_3 = 4'h8;
+  reg [3:0] high_masked_4 = 4'h8;
+  reg [3:0] high_masked_5 = 4'h8;
+  reg [3:0] high_masked_6 = 4'h8;
+  reg [3:0] high_masked_7 = 4'h8;
   reg [4:0] high_subsets_0_0_0 = 5'h00;
   reg [4:0] high_subsets_0_0_1 = 5'h00;
   reg [4:0] high_subsets_0_1_0 = 5'h00;
@@ -2072,6 +1955,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire i_query__ready;
   input i_query__valid;
   wire i_query__valid;
+  reg [3:0] left = 4'hf;
   output [21:0] o__payload;
   wire [21:0] o__payload;
   wire [21:0] \o__payload.estimate ;
@@ -2122,7 +2006,6 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [5:0] \read_port__data$98 ;
   input rst;
   wire rst;
-  reg [3:0] step = 4'h0;
   reg [6:0] tag_0 = 7'h00;
   wire \tag_0.buffer ;
   wire [5:0] \tag_0.valid_keys ;
@@ -2195,133 +2078,148 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \read_port__data$86  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
   assign \read_port__data$82  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
   assign \read_port__data$78  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
-  assign i_query__ready = \$2  & \$3 ;
-  assign \$4  = \$signal$9  + i_query__ready;
-  assign \$5  = i_keys__valid & i_keys__payload[64];
-  assign \$6  = \$4  - \$5 ;
-  assign \$7  = waiting + written;
-  assign \$8  = o_prepared__valid & o_prepared__ready;
-  assign \$9  = \$7  - \$8 ;
-  assign \$10  = ~ fill_place;
-  assign \$11  = o_prepared__valid & o_prepared__ready;
-  assign \$12  = ~ take_place;
-  assign \$13  = i_keys__valid & i_keys__payload[64];
-  assign \$14  = ~ read_place;
-  assign \$15  = \$signal$9  != 2'h2;
-  assign \$16  = i_query__valid & \$15 ;
-  assign \$17  = step + 1'h1;
-  assign \$18  = \$signal$9  != 2'h2;
-  assign \$19  = i_query__valid & \$18 ;
-  assign \$21  = step[0] ? \$20  : 4'h8;
-  assign \$23  = step[1] ? \$22  : 4'h8;
-  assign \$25  = step[2] ? \$24  : 4'h8;
-  assign \$27  = step[3] ? \$26  : 4'h8;
-  assign \$29  = step[0] ? \$28  : 4'h8;
-  assign \$31  = step[1] ? \$30  : 4'h8;
-  assign \$33  = step[2] ? \$32  : 4'h8;
-  assign \$35  = step[3] ? \$34  : 4'h8;
-  assign \$36  = high_masked_0 + high_masked_1;
-  assign \$37  = high_masked_2 + high_masked_3;
-  assign \$38  = high_masked_4 + high_masked_5;
-  assign \$39  = high_masked_6 + high_masked_7;
-  assign \$40  = high_subsets_0_0_0 + high_subsets_0_0_1;
-  assign \$41  = high_subsets_0_1_0 + high_subsets_0_1_1;
-  assign \$42  = estimate_0_plane_0_entry_0 + estimate_0_plane_0_entry_1;
-  assign \$43  = estimate_0_plane_1_entry_0 + estimate_0_plane_1_entry_1;
-  assign \$44  = estimate_0_plane_2_entry_0 + estimate_0_plane_2_entry_1;
-  assign \$45  = estimate_0_plane_3_entry_0 + estimate_0_plane_3_entry_1;
-  assign \$46  = ~ estimate_0_groups_0_0_0[6];
-  assign \$47  = ~ estimate_0_groups_0_0_0[6];
-  assign \$49  = ~ estimate_0_groups_0_1_0[6];
-  assign \$50  = $signed(\$48 ) + $signed({ \$49 , estimate_0_groups_0_1_0[5:0] });
-  assign \$51  = ~ estimate_0_groups_0_2_0[6];
-  assign \$52  = ~ estimate_0_groups_0_2_0[6];
-  assign \$54  = ~ estimate_0_groups_0_3_0[6];
-  assign \$55  = $signed(\$53 ) - $signed({ \$54 , estimate_0_groups_0_3_0[5:0] });
-  assign \$57  = $signed(\$56 ) + $signed(estimate_0_planes_0_1);
-  assign \$58  = estimate_1_plane_0_entry_0 + estimate_1_plane_0_entry_1;
-  assign \$59  = estimate_1_plane_1_entry_0 + estimate_1_plane_1_entry_1;
-  assign \$60  = estimate_1_plane_2_entry_0 + estimate_1_plane_2_entry_1;
-  assign \$61  = estimate_1_plane_3_entry_0 + estimate_1_plane_3_entry_1;
-  assign \$62  = ~ estimate_1_groups_0_0_0[6];
-  assign \$63  = ~ estimate_1_groups_0_0_0[6];
-  assign \$65  = ~ estimate_1_groups_0_1_0[6];
-  assign \$66  = $signed(\$64 ) + $signed({ \$65 , estimate_1_groups_0_1_0[5:0] });
-  assign \$67  = ~ estimate_1_groups_0_2_0[6];
-  assign \$68  = ~ estimate_1_groups_0_2_0[6];
-  assign \$70  = ~ estimate_1_groups_0_3_0[6];
-  assign \$71  = $signed(\$69 ) - $signed({ \$70 , estimate_1_groups_0_3_0[5:0] });
-  assign \$73  = $signed(\$72 ) + $signed(estimate_1_planes_0_1);
+  assign o_prepared__valid = | waiting;
+  assign o_prepared__payload = take_place ? tag_1 : tag_0;
+  assign \$1  = \$signal$9  != 2'h2;
+  assign \$2  = i_query__valid & \$1 ;
+  assign \$3  = | left;
+  assign \$4  = ~ \$3 ;
+  assign i_query__ready = \$2  & \$4 ;
+  assign \$5  = \$signal$9  + i_query__ready;
+  assign \$6  = i_keys__valid & i_keys__payload[64];
+  assign \$7  = \$5  - \$6 ;
+  assign \$8  = waiting + written;
+  assign \$9  = o_prepared__valid & o_prepared__ready;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = ~ fill_place;
+  assign \$12  = o_prepared__valid & o_prepared__ready;
+  assign \$13  = ~ take_place;
+  assign \$14  = i_keys__valid & i_keys__payload[64];
+  assign \$15  = ~ read_place;
+  assign \$16  = \$signal$9  != 2'h2;
+  assign \$17  = i_query__valid & \$16 ;
+  assign \$18  = left - 1'h1;
+  assign \$19  = \$signal$9  != 2'h2;
+  assign \$20  = i_query__valid & \$19 ;
+  assign \$21  = ~ left;
+  assign \$22  = ~ left;
+  assign \$24  = \$22 [0] ? \$23  : 4'h8;
+  assign \$25  = ~ left;
+  assign \$27  = \$25 [1] ? \$26  : 4'h8;
+  assign \$28  = ~ left;
+  assign \$30  = \$28 [2] ? \$29  : 4'h8;
+  assign \$31  = ~ left;
+  assign \$33  = \$31 [3] ? \$32  : 4'h8;
+  assign \$34  = ~ left;
+  assign \$36  = \$34 [0] ? \$35  : 4'h8;
+  assign \$37  = ~ left;
+  assign \$39  = \$37 [1] ? \$38  : 4'h8;
+  assign \$40  = ~ left;
+  assign \$42  = \$40 [2] ? \$41  : 4'h8;
+  assign \$43  = ~ left;
+  assign \$45  = \$43 [3] ? \$44  : 4'h8;
+  assign \$46  = high_masked_0 + high_masked_1;
+  assign \$47  = high_masked_2 + high_masked_3;
+  assign \$48  = high_masked_4 + high_masked_5;
+  assign \$49  = high_masked_6 + high_masked_7;
+  assign \$50  = high_subsets_0_0_0 + high_subsets_0_0_1;
+  assign \$51  = high_subsets_0_1_0 + high_subsets_0_1_1;
+  assign \$52  = estimate_0_plane_0_entry_0 + estimate_0_plane_0_entry_1;
+  assign \$53  = estimate_0_plane_1_entry_0 + estimate_0_plane_1_entry_1;
+  assign \$54  = estimate_0_plane_2_entry_0 + estimate_0_plane_2_entry_1;
+  assign \$55  = estimate_0_plane_3_entry_0 + estimate_0_plane_3_entry_1;
+  assign \$56  = ~ estimate_0_groups_0_0_0[6];
+  assign \$57  = ~ estimate_0_groups_0_0_0[6];
+  assign \$59  = ~ estimate_0_groups_0_1_0[6];
+  assign \$60  = $signed(\$58 ) + $signed({ \$59 , estimate_0_groups_0_1_0[5:0] });
+  assign \$61  = ~ estimate_0_groups_0_2_0[6];
+  assign \$62  = ~ estimate_0_groups_0_2_0[6];
+  assign \$64  = ~ estimate_0_groups_0_3_0[6];
+  assign \$65  = $signed(\$63 ) - $signed({ \$64 , estimate_0_groups_0_3_0[5:0] });
+  assign \$67  = $signed(\$66 ) + $signed(estimate_0_planes_0_1);
+  assign \$68  = estimate_1_plane_0_entry_0 + estimate_1_plane_0_entry_1;
+  assign \$69  = estimate_1_plane_1_entry_0 + estimate_1_plane_1_entry_1;
+  assign \$70  = estimate_1_plane_2_entry_0 + estimate_1_plane_2_entry_1;
+  assign \$71  = estimate_1_plane_3_entry_0 + estimate_1_plane_3_entry_1;
+  assign \$72  = ~ estimate_1_groups_0_0_0[6];
+  assign \$73  = ~ estimate_1_groups_0_0_0[6];
+  assign \$75  = ~ estimate_1_groups_0_1_0[6];
+  assign \$76  = $signed(\$74 ) + $signed({ \$75 , estimate_1_groups_0_1_0[5:0] });
+  assign \$77  = ~ estimate_1_groups_0_2_0[6];
+  assign \$78  = ~ estimate_1_groups_0_2_0[6];
+  assign \$80  = ~ estimate_1_groups_0_3_0[6];
+  assign \$81  = $signed(\$79 ) - $signed({ \$80 , estimate_1_groups_0_3_0[5:0] });
+  assign \$83  = $signed(\$82 ) + $signed(estimate_1_planes_0_1);
   always @(posedge clk)
-    \$signal$9  <= \$74 ;
+    \$signal$9  <= \$84 ;
   always @(posedge clk)
-    waiting <= \$75 ;
+    waiting <= \$85 ;
   always @(posedge clk)
-    fill_place <= \$76 ;
+    fill_place <= \$86 ;
   always @(posedge clk)
-    tag_1 <= \$77 ;
+    tag_1 <= \$87 ;
   always @(posedge clk)
-    tag_0 <= \$78 ;
+    tag_0 <= \$88 ;
   always @(posedge clk)
-    take_place <= \$79 ;
+    take_place <= \$89 ;
   always @(posedge clk)
-    read_place <= \$80 ;
+    read_place <= \$90 ;
   always @(posedge clk)
-    step <= \$81 ;
+    left <= \$91 ;
   always @(posedge clk)
-    written_1 <= \$82 ;
+    written_1 <= \$92 ;
   always @(posedge clk)
-    written_2 <= \$83 ;
+    written_2 <= \$93 ;
   always @(posedge clk)
-    written <= \$84 ;
+    written <= \$94 ;
   always @(posedge clk)
-    write_enable_1 <= \$85 ;
+    write_enable_1 <= \$95 ;
   always @(posedge clk)
-    write_enable_2 <= \$86 ;
+    write_enable_2 <= \$96 ;
   always @(posedge clk)
-    write_port__en <= \$87 ;
+    write_port__en <= \$97 ;
   always @(posedge clk)
-    write_address_1 <= \$88 ;
+    write_address_1 <= { fill_place, \$21  };
   always @(posedge clk)
-    write_address_2 <= \$89 ;
+    write_address_2 <= write_address_1;
   always @(posedge clk)
-    write_port__addr <= \$90 ;
+    write_port__addr <= write_address_2;
   always @(posedge clk)
-    high_masked_0 <= \$21 ;
+    high_masked_0 <= \$24 ;
   always @(posedge clk)
-    high_masked_1 <= \$23 ;
+    high_masked_1 <= \$27 ;
   always @(posedge clk)
-    high_masked_2 <= \$25 ;
+    high_masked_2 <= \$30 ;
   always @(posedge clk)
-    high_masked_3 <= \$27 ;
+    high_masked_3 <= \$33 ;
   always @(posedge clk)
-    high_masked_4 <= \$29 ;
+    high_masked_4 <= \$36 ;
   always @(posedge clk)
-    high_masked_5 <= \$31 ;
+    high_masked_5 <= \$39 ;
   always @(posedge clk)
-    high_masked_6 <= \$33 ;
+    high_masked_6 <= \$42 ;
   always @(posedge clk)
-    high_masked_7 <= \$35 ;
+    high_masked_7 <= \$45 ;
   always @(posedge clk)
-    high_subsets_0_0_0 <= \$36 ;
+    high_subsets_0_0_0 <= \$46 ;
   always @(posedge clk)
-    high_subsets_0_0_1 <= \$37 ;
+    high_subsets_0_0_1 <= \$47 ;
   always @(posedge clk)
-    high_subsets_0_1_0 <= \$38 ;
+    high_subsets_0_1_0 <= \$48 ;
   always @(posedge clk)
-    high_subsets_0_1_1 <= \$39 ;
+    high_subsets_0_1_1 <= \$49 ;
   always @(posedge clk)
-    write_port__data <= \$40 ;
+    write_port__data <= \$50 ;
   always @(posedge clk)
-    \write_port__data$20  <= \$41 ;
+    \write_port__data$20  <= \$51 ;
   always @(posedge clk)
-    valid_1 <= \$91 ;
+    valid_1 <= \$98 ;
   always @(posedge clk)
-    valid_2 <= \$92 ;
+    valid_2 <= \$99 ;
   always @(posedge clk)
-    valid_3 <= \$93 ;
+    valid_3 <= \$100 ;
   always @(posedge clk)
-    o__valid <= \$94 ;
+    o__valid <= \$101 ;
   always @(posedge clk)
     estimate_0_plane_0_entry_0 <= read_port__data;
   always @(posedge clk)
@@ -2339,19 +2237,19 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   always @(posedge clk)
     estimate_0_plane_3_entry_1 <= \read_port__data$90 ;
   always @(posedge clk)
-    estimate_0_groups_0_0_0 <= \$42 ;
+    estimate_0_groups_0_0_0 <= \$52 ;
   always @(posedge clk)
-    estimate_0_groups_0_1_0 <= \$43 ;
+    estimate_0_groups_0_1_0 <= \$53 ;
   always @(posedge clk)
-    estimate_0_groups_0_2_0 <= \$44 ;
+    estimate_0_groups_0_2_0 <= \$54 ;
   always @(posedge clk)
-    estimate_0_groups_0_3_0 <= \$45 ;
+    estimate_0_groups_0_3_0 <= \$55 ;
   always @(posedge clk)
-    estimate_0_planes_0_0 <= { \$50 , estimate_0_groups_0_0_0[0] };
+    estimate_0_planes_0_0 <= { \$60 , estimate_0_groups_0_0_0[0] };
   always @(posedge clk)
-    estimate_0_planes_0_1 <= { \$55 , estimate_0_groups_0_2_0[0] };
+    estimate_0_planes_0_1 <= { \$65 , estimate_0_groups_0_2_0[0] };
   always @(posedge clk)
-    estimate_0_planes_1_0 <= { \$57 , estimate_0_planes_0_0[1:0] };
+    estimate_0_planes_1_0 <= { \$67 , estimate_0_planes_0_0[1:0] };
   always @(posedge clk)
     estimate_1_plane_0_entry_0 <= \read_port__data$98 ;
   always @(posedge clk)
@@ -2369,24 +2267,19 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   always @(posedge clk)
     estimate_1_plane_3_entry_1 <= \read_port__data$112 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_0 <= \$58 ;
+    estimate_1_groups_0_0_0 <= \$68 ;
   always @(posedge clk)
-    estimate_1_groups_0_1_0 <= \$59 ;
+    estimate_1_groups_0_1_0 <= \$69 ;
   always @(posedge clk)
-    estimate_1_groups_0_2_0 <= \$60 ;
+    estimate_1_groups_0_2_0 <= \$70 ;
   always @(posedge clk)
-    estimate_1_groups_0_3_0 <= \$61 ;
+    estimate_1_groups_0_3_0 <= \$71 ;
   always @(posedge clk)
-    estimate_1_planes_0_0 <= { \$66 , estimate_1_groups_0_0_0[0] };
+    estimate_1_planes_0_0 <= { \$76 , estimate_1_groups_0_0_0[0] };
   always @(posedge clk)
-    estimate_1_planes_0_1 <= { \$71 , estimate_1_groups_0_2_0[0] };
+    estimate_1_planes_0_1 <= { \$81 , estimate_1_groups_0_2_0[0] };
   always @(posedge clk)
-    estimate_1_planes_1_0 <= { \$73 , estimate_1_planes_0_0[1:0] };
-  assign o_prepared__valid = | waiting;
-  assign o_prepared__payload = take_place ? tag_1 : tag_0;
-  assign \$1  = \$signal$9  != 2'h2;
-  assign \$2  = i_query__valid & \$1 ;
-  assign \$3  = & step;
+    estimate_1_planes_1_0 <= { \$83 , estimate_1_planes_0_0[1:0] };
   assign \$auto$rtlil.cc:2739:Not$34  = ~ i_query__payload[3];
   assign \$auto$rtlil.cc:2739:Not$36  = ~ i_query__payload[7];
   assign \$auto$rtlil.cc:2739:Not$38  = ~ i_query__payload[11];
@@ -2397,173 +2290,152 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \$auto$rtlil.cc:2739:Not$48  = ~ i_query__payload[31];
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$74  = \$6 [1:0];
+    \$84  = \$7 [1:0];
     if (rst) begin
-      \$74  = 2'h0;
+      \$84  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$75  = \$9 [1:0];
+    \$85  = \$10 [1:0];
     if (rst) begin
-      \$75  = 2'h0;
+      \$85  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$76  = fill_place;
+    \$86  = fill_place;
     if (i_query__ready) begin
-      \$76  = \$10 ;
+      \$86  = \$11 ;
     end
-    if (rst) begin
-      \$76  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$77  = tag_1;
-    if (i_query__ready) begin
-      if (fill_place) begin
-        \$77  = i_query__payload[38:32];
-      end
-    end
-    if (rst) begin
-      \$77  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$78  = tag_0;
-    if (i_query__ready) begin
-      (* full_case = 32'd1 *)
-      if (fill_place) begin
-      end else begin
-        \$78  = i_query__payload[38:32];
-      end
-    end
-    if (rst) begin
-      \$78  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$79  = take_place;
-    if (\$11 ) begin
-      \$79  = \$12 ;
-    end
-    if (rst) begin
-      \$79  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$80  = read_place;
-    if (\$13 ) begin
-      \$80  = \$14 ;
-    end
-    if (rst) begin
-      \$80  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$81  = step;
-    if (\$16 ) begin
-      \$81  = \$17 [3:0];
-    end
-    if (rst) begin
-      \$81  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$82  = i_query__ready;
-    if (rst) begin
-      \$82  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$83  = written_1;
-    if (rst) begin
-      \$83  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$84  = written_2;
-    if (rst) begin
-      \$84  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$85  = \$19 ;
-    if (rst) begin
-      \$85  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$86  = write_enable_1;
     if (rst) begin
       \$86  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$87  = write_enable_2;
+    \$87  = tag_1;
+    if (i_query__ready) begin
+      if (fill_place) begin
+        \$87  = i_query__payload[38:32];
+      end
+    end
     if (rst) begin
-      \$87  = 1'h0;
+      \$87  = 7'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$88  = { fill_place, step };
+    \$88  = tag_0;
+    if (i_query__ready) begin
+      (* full_case = 32'd1 *)
+      if (fill_place) begin
+      end else begin
+        \$88  = i_query__payload[38:32];
+      end
+    end
     if (rst) begin
-      \$88  = 5'h00;
+      \$88  = 7'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$89  = write_address_1;
+    \$89  = take_place;
+    if (\$12 ) begin
+      \$89  = \$13 ;
+    end
     if (rst) begin
-      \$89  = 5'h00;
+      \$89  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$90  = write_address_2;
+    \$90  = read_place;
+    if (\$14 ) begin
+      \$90  = \$15 ;
+    end
     if (rst) begin
-      \$90  = 5'h00;
+      \$90  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$91  = i_keys__valid;
+    \$91  = left;
+    if (\$17 ) begin
+      \$91  = \$18 [3:0];
+    end
     if (rst) begin
-      \$91  = 1'h0;
+      \$91  = 4'hf;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$92  = valid_1;
+    \$92  = i_query__ready;
     if (rst) begin
       \$92  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$93  = valid_2;
+    \$93  = written_1;
     if (rst) begin
       \$93  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$94  = valid_3;
+    \$94  = written_2;
     if (rst) begin
       \$94  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$95  = \$20 ;
+    if (rst) begin
+      \$95  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$96  = write_enable_1;
+    if (rst) begin
+      \$96  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$97  = write_enable_2;
+    if (rst) begin
+      \$97  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$98  = i_keys__valid;
+    if (rst) begin
+      \$98  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$99  = valid_1;
+    if (rst) begin
+      \$99  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$100  = valid_2;
+    if (rst) begin
+      \$100  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$101  = valid_3;
+    if (rst) begin
+      \$101  = 1'h0;
     end
   end
   assign \$signal  = i_query__ready;
@@ -2654,36 +2526,41 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \i_query__payload.tag.valid_keys  = i_query__payload[38:33];
   assign o__payload[21:11] = estimate_1_planes_1_0[10:0];
   assign o__payload[10:0] = estimate_0_planes_1_0[10:0];
-  assign \$20 [2:0] = i_query__payload[2:0];
-  assign \$20 [3] = \$auto$rtlil.cc:2739:Not$34 ;
-  assign \$22 [2:0] = i_query__payload[6:4];
-  assign \$22 [3] = \$auto$rtlil.cc:2739:Not$36 ;
-  assign \$24 [2:0] = i_query__payload[10:8];
-  assign \$24 [3] = \$auto$rtlil.cc:2739:Not$38 ;
-  assign \$26 [2:0] = i_query__payload[14:12];
-  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$40 ;
-  assign \$28 [2:0] = i_query__payload[18:16];
-  assign \$28 [3] = \$auto$rtlil.cc:2739:Not$42 ;
-  assign \$30 [2:0] = i_query__payload[22:20];
-  assign \$30 [3] = \$auto$rtlil.cc:2739:Not$44 ;
-  assign \$32 [2:0] = i_query__payload[26:24];
-  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$46 ;
-  assign \$34 [2:0] = i_query__payload[30:28];
-  assign \$34 [3] = \$auto$rtlil.cc:2739:Not$48 ;
-  assign \$48  = { \$47 , \$47 , estimate_0_groups_0_0_0[5:1] };
-  assign \$53  = { \$52 , \$52 , estimate_0_groups_0_2_0[5:1] };
-  assign \$56  = { estimate_0_planes_0_0[8], estimate_0_planes_0_0[8], estimate_0_planes_0_0[8:2] };
-  assign \$64  = { \$63 , \$63 , estimate_1_groups_0_0_0[5:1] };
-  assign \$69  = { \$68 , \$68 , estimate_1_groups_0_2_0[5:1] };
-  assign \$72  = { estimate_1_planes_0_0[8], estimate_1_planes_0_0[8], estimate_1_planes_0_0[8:2] };
+  assign \$23 [2:0] = i_query__payload[2:0];
+  assign \$23 [3] = \$auto$rtlil.cc:2739:Not$34 ;
+  assign \$26 [2:0] = i_query__payload[6:4];
+  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$36 ;
+  assign \$29 [2:0] = i_query__payload[10:8];
+  assign \$29 [3] = \$auto$rtlil.cc:2739:Not$38 ;
+  assign \$32 [2:0] = i_query__payload[14:12];
+  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$40 ;
+  assign \$35 [2:0] = i_query__payload[18:16];
+  assign \$35 [3] = \$auto$rtlil.cc:2739:Not$42 ;
+  assign \$38 [2:0] = i_query__payload[22:20];
+  assign \$38 [3] = \$auto$rtlil.cc:2739:Not$44 ;
+  assign \$41 [2:0] = i_query__payload[26:24];
+  assign \$41 [3] = \$auto$rtlil.cc:2739:Not$46 ;
+  assign \$44 [2:0] = i_query__payload[30:28];
+  assign \$44 [3] = \$auto$rtlil.cc:2739:Not$48 ;
+  assign \$58  = { \$57 , \$57 , estimate_0_groups_0_0_0[5:1] };
+  assign \$63  = { \$62 , \$62 , estimate_0_groups_0_2_0[5:1] };
+  assign \$66  = { estimate_0_planes_0_0[8], estimate_0_planes_0_0[8], estimate_0_planes_0_0[8:2] };
+  assign \$74  = { \$73 , \$73 , estimate_1_groups_0_0_0[5:1] };
+  assign \$79  = { \$78 , \$78 , estimate_1_groups_0_2_0[5:1] };
+  assign \$82  = { estimate_1_planes_0_0[8], estimate_1_planes_0_0[8], estimate_1_planes_0_0[8:2] };
 endmodule
 
-module \latte_head.estimator.landing (rst, i_reserve, o_room, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
+module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__payload, i__valid, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$54  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
-  reg [3:0] \$4 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [3:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   input [29:0] i__payload;
@@ -2737,32 +2614,45 @@ module \latte_head.estimator.landing (rst, i_reserve, o_room, o__payload, o__rea
   wire o__valid;
   wire \o__valid$5 ;
   output o_room;
-  wire o_room;
-  reg [3:0] room = 4'h9;
+  reg o_room = 1'h1;
+  reg [3:0] places = 4'ha;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   wire taken;
-  always @(posedge clk)
-    room <= \$4 ;
-  assign o_room = | room;
   assign taken = o__valid & o__ready;
-  assign \$1  = room - i_reserve;
+  assign \$1  = places - i_reserve;
   assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
   assign \$3  = $signed(\$2 ) + $signed(1'h0);
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
   \latte_head.estimator.landing.queue  queue (
     .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
+    .o__ready(o__ready),
     .o__valid(o__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$4  = \$3 [3:0];
+    \$8  = \$3 [3:0];
     if (rst) begin
-      \$4  = 4'h9;
+      \$8  = 4'ha;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -2770,6 +2660,7 @@ module \latte_head.estimator.landing (rst, i_reserve, o_room, o__payload, o__rea
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
+  assign room = o_room;
   assign i_cancel = 1'h0;
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
@@ -2803,11 +2694,50 @@ module \latte_head.estimator.landing (rst, i_reserve, o_room, o__payload, o__rea
   assign \i__payload$7.mask[1]  = i__payload[23];
   assign \i__payload$7.first_key  = i__payload[28:24];
   assign \i__payload$7.last  = i__payload[29];
+  assign \$4  = taken;
 endmodule
 
-module \latte_head.estimator.landing.queue (rst, o__payload, r_en, w_data, w_en, o__valid, clk);
+module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$55  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [4:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [4:0] \$15 ;
+  wire \$16 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$10 ;
+  reg \$signal$11  = 1'h0;
+  reg \$signal$22  = 1'h1;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [29:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [3:0] count = 4'h0;
+  input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [21:0] \i__payload.estimates ;
   wire [10:0] \i__payload.estimates[0] ;
@@ -2818,7 +2748,9 @@ module \latte_head.estimator.landing.queue (rst, o__payload, r_en, w_data, w_en,
   wire \i__payload.mask[0] ;
   wire \i__payload.mask[1] ;
   wire i__ready;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [21:0] \o__payload.estimates ;
@@ -2829,44 +2761,157 @@ module \latte_head.estimator.landing.queue (rst, o__payload, r_en, w_data, w_en,
   wire [1:0] \o__payload.mask ;
   wire \o__payload.mask[0] ;
   wire \o__payload.mask[1] ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [29:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$18 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [29:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [29:0] w_data;
-  wire [29:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.estimator.landing.queue.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.estimates  = w_data[21:0];
-  assign \i__payload.estimates[0]  = w_data[10:0];
-  assign \i__payload.estimates[1]  = w_data[21:11];
-  assign \i__payload.mask  = w_data[23:22];
-  assign \i__payload.mask[0]  = w_data[22];
-  assign \i__payload.mask[1]  = w_data[23];
-  assign \i__payload.first_key  = w_data[28:24];
-  assign \i__payload.last  = w_data[29];
+  (* no_rw_check = 32'd1 *)
+  reg [29:0] words [9:0];
+  initial begin : zero_memory_2
+    integer word;
+    for (word = 0; word < 10; word = word + 1)
+      words[word] = 30'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [29:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$10  = \$signal$11  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 4'h9;
+  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
+  assign \$8  = \$signal$10  | \$7 ;
+  assign \$9  = ~ \$signal$11 ;
+  assign \$10  = ~ \$signal$10 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$10 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'h9;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'h9;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$11  <= \$22 ;
+  always @(posedge clk)
+    \$signal$22  <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$11 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$10 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
+  assign \i__payload.estimates  = i__payload[21:0];
+  assign \i__payload.estimates[0]  = i__payload[10:0];
+  assign \i__payload.estimates[1]  = i__payload[21:11];
+  assign \i__payload.mask  = i__payload[23:22];
+  assign \i__payload.mask[0]  = i__payload[22];
+  assign \i__payload.mask[1]  = i__payload[23];
+  assign \i__payload.first_key  = i__payload[28:24];
+  assign \i__payload.last  = i__payload[29];
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
@@ -2875,191 +2920,51 @@ module \latte_head.estimator.landing.queue (rst, o__payload, r_en, w_data, w_en,
   assign \o__payload.mask[1]  = o__payload[23];
   assign \o__payload.first_key  = o__payload[28:24];
   assign \o__payload.last  = o__payload[29];
+  assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.estimator.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port__data, w_en, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$55  = 0;
+module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__payload, i__ready, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$56  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire [4:0] \$13 ;
+  wire [2:0] \$12 ;
+  wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [2:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
+  wire [2:0] \$17 ;
+  wire [2:0] \$18 ;
   wire \$19 ;
   wire \$2 ;
-  wire [4:0] \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire [4:0] \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [4:0] \$3 ;
-  wire \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg [3:0] \$33 ;
-  reg \$34 ;
+  wire [2:0] \$20 ;
+  wire [2:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [1:0] \$26 ;
+  reg [1:0] \$27 ;
+  reg [1:0] \$28 ;
+  wire \$3 ;
   wire \$4 ;
   wire \$5 ;
-  wire [4:0] \$6 ;
-  wire [4:0] \$7 ;
+  wire \$6 ;
+  wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg [1:0] \$signature__addr  = 2'h0;
+  wire [38:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
-  (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [3:0] level;
-  (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [29:0] r_data;
-  wire [29:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [3:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [29:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [29:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [3:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [29:0] w_port__data;
-  wire [29:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [29:0] storage [8:0];
-  initial begin : zero_memory_2
-    integer word;
-    for (word = 0; word < 9; word = word + 1)
-      storage[word] = 30'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [29:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'h9;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr == 4'h8;
-  assign \$6  = w_port__addr + 1'h1;
-  assign \$7  = \$5  ? 5'h00 : \$6 ;
-  assign \$8  = ~ r_rdy;
-  assign \$9  = \$8  | r_en;
-  assign \$10  = inner_r_rdy & \$9 ;
-  assign \$11  = r_port__addr == 4'h8;
-  assign \$12  = r_port__addr + 1'h1;
-  assign \$13  = \$11  ? 5'h00 : \$12 ;
-  assign \$14  = w_rdy & w_en;
-  assign \$15  = ~ r_rdy;
-  assign \$16  = \$15  | r_en;
-  assign \$17  = inner_r_rdy & \$16 ;
-  assign \$18  = ~ \$17 ;
-  assign \$19  = \$14  & \$18 ;
-  assign \$20  = inner_level + 1'h1;
-  assign \$21  = ~ r_rdy;
-  assign \$22  = \$21  | r_en;
-  assign \$23  = inner_r_rdy & \$22 ;
-  assign \$24  = w_rdy & w_en;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = inner_level - 1'h1;
-  assign \$28  = ~ r_rdy;
-  assign \$29  = \$28  | r_en;
-  assign \$30  = inner_r_rdy & \$29 ;
-  always @(posedge clk)
-    w_port__addr <= \$31 ;
-  always @(posedge clk)
-    r_port__addr <= \$32 ;
-  always @(posedge clk)
-    inner_level <= \$33 ;
-  always @(posedge clk)
-    r_rdy <= \$34 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$31  = w_port__addr;
-    if (\$4 ) begin
-      \$31  = \$7 [3:0];
-    end
-    if (rst) begin
-      \$31  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$32  = r_port__addr;
-    if (\$10 ) begin
-      \$32  = \$13 [3:0];
-    end
-    if (rst) begin
-      \$32  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$33  = inner_level;
-    if (\$19 ) begin
-      \$33  = \$20 [3:0];
-    end
-    if (\$26 ) begin
-      \$33  = \$27 [3:0];
-    end
-    if (rst) begin
-      \$33  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$34  = r_rdy;
-    if (\$30 ) begin
-      \$34  = 1'h1;
-    end else if (r_en) begin
-      \$34  = 1'h0;
-    end
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [3:0];
-  assign level = \$3 [3:0];
-  assign r_level = \$3 [3:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.estimator_queries (rst, w_en, r_en, i__ready, o__payload, w_data, o__valid, clk);
-  input clk;
-  wire clk;
+  reg [1:0] count = 2'h0;
+  input [38:0] i__payload;
   wire [38:0] i__payload;
   wire [31:0] \i__payload.high ;
   wire [3:0] \i__payload.high[0] ;
@@ -3074,8 +2979,10 @@ module \latte_head.estimator_queries (rst, w_en, r_en, i__ready, o__payload, w_d
   wire \i__payload.scan.buffer ;
   wire [5:0] \i__payload.scan.valid_keys ;
   output i__ready;
-  wire i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [38:0] o__payload;
   wire [38:0] o__payload;
   wire [31:0] \o__payload.high ;
@@ -3090,48 +2997,162 @@ module \latte_head.estimator_queries (rst, w_en, r_en, i__ready, o__payload, w_d
   wire [6:0] \o__payload.scan ;
   wire \o__payload.scan.buffer ;
   wire [5:0] \o__payload.scan.valid_keys ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [38:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 2'h0 *)
+  wire [1:0] place;
+  (* init = 2'h0 *)
+  wire [1:0] \place$19 ;
+  reg [1:0] read_port__addr = 2'h0;
+  wire [38:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [38:0] w_data;
-  wire [38:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.estimator_queries.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.high  = w_data[31:0];
-  assign \i__payload.high[0]  = w_data[3:0];
-  assign \i__payload.high[1]  = w_data[7:4];
-  assign \i__payload.high[2]  = w_data[11:8];
-  assign \i__payload.high[3]  = w_data[15:12];
-  assign \i__payload.high[4]  = w_data[19:16];
-  assign \i__payload.high[5]  = w_data[23:20];
-  assign \i__payload.high[6]  = w_data[27:24];
-  assign \i__payload.high[7]  = w_data[31:28];
-  assign \i__payload.scan  = w_data[38:32];
-  assign \i__payload.scan.buffer  = w_data[32];
-  assign \i__payload.scan.valid_keys  = w_data[38:33];
+  (* no_rw_check = 32'd1 *)
+  reg [38:0] words [2:0];
+  initial begin : zero_memory_3
+    integer word;
+    for (word = 0; word < 3; word = word + 1)
+      words[word] = 39'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [38:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 2'h2;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 2'h2;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 3'h0 : \$17 ;
+  assign \$19  = read_port__addr == 2'h2;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 3'h0 : \$20 ;
+  always @(posedge clk)
+    \$signal$12  <= \$22 ;
+  always @(posedge clk)
+    i__ready <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [1:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [1:0];
+    end
+    if (rst) begin
+      \$26  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [1:0];
+    end
+    if (rst) begin
+      \$27  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [1:0];
+    end
+    if (rst) begin
+      \$28  = 2'h0;
+    end
+  end
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.high  = i__payload[31:0];
+  assign \i__payload.high[0]  = i__payload[3:0];
+  assign \i__payload.high[1]  = i__payload[7:4];
+  assign \i__payload.high[2]  = i__payload[11:8];
+  assign \i__payload.high[3]  = i__payload[15:12];
+  assign \i__payload.high[4]  = i__payload[19:16];
+  assign \i__payload.high[5]  = i__payload[23:20];
+  assign \i__payload.high[6]  = i__payload[27:24];
+  assign \i__payload.high[7]  = i__payload[31:28];
+  assign \i__payload.scan  = i__payload[38:32];
+  assign \i__payload.scan.buffer  = i__payload[32];
+  assign \i__payload.scan.valid_keys  = i__payload[38:33];
   assign \o__payload.high  = o__payload[31:0];
   assign \o__payload.high[0]  = o__payload[3:0];
   assign \o__payload.high[1]  = o__payload[7:4];
@@ -3146,185 +3167,7 @@ module \latte_head.estimator_queries (rst, w_en, r_en, i__ready, o__payload, w_d
   assign \o__payload.scan.valid_keys  = o__payload[38:33];
 endmodule
 
-module \latte_head.estimator_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$56  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire [2:0] \$11 ;
-  wire [2:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [2:0] \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [2:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire \$3 ;
-  reg [1:0] \$30 ;
-  reg [1:0] \$31 ;
-  reg [1:0] \$32 ;
-  reg \$33 ;
-  wire \$4 ;
-  wire [2:0] \$5 ;
-  wire [2:0] \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  input clk;
-  wire clk;
-  (* init = 2'h0 *)
-  wire [1:0] consume;
-  reg [1:0] inner_level = 2'h0;
-  wire inner_r_rdy;
-  wire [2:0] level;
-  (* init = 2'h0 *)
-  wire [1:0] produce;
-  output [38:0] r_data;
-  wire [38:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [2:0] r_level;
-  reg [1:0] r_port__addr = 2'h0;
-  wire [38:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [38:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [2:0] w_level;
-  reg [1:0] w_port__addr = 2'h0;
-  input [38:0] w_port__data;
-  wire [38:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [38:0] storage [2:0];
-  initial begin : zero_memory_3
-    integer word;
-    for (word = 0; word < 3; word = word + 1)
-      storage[word] = 39'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [38:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 2'h3;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 2'h2;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 3'h0 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 2'h2;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 3'h0 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
-  always @(posedge clk)
-    w_port__addr <= \$30 ;
-  always @(posedge clk)
-    r_port__addr <= \$31 ;
-  always @(posedge clk)
-    inner_level <= \$32 ;
-  always @(posedge clk)
-    r_rdy <= \$33 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [1:0];
-    end
-    if (rst) begin
-      \$30  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [1:0];
-    end
-    if (rst) begin
-      \$31  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [1:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [1:0];
-    end
-    if (rst) begin
-      \$32  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
-    end
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o_seen, o_survivors, \o__ready$35 , i_threshold__payload, i_beat__valid, o_kept__valid, o_kept__payload, i_threshold__valid, clk);
+module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o_seen, o_survivors, \o__ready$36 , i_threshold__payload, i_beat__valid, o_kept__valid, o_kept__payload, i_threshold__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$57  = 0;
   wire \$1 ;
   wire \$10 ;
@@ -3341,16 +3184,16 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \$20 ;
   wire \$21 ;
   wire \$22 ;
-  wire [2:0] \$23 ;
-  wire [2:0] \$24 ;
+  wire \$23 ;
+  wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire \$29 ;
+  wire [5:0] \$29 ;
   wire \$3 ;
   wire \$30 ;
-  wire [5:0] \$31 ;
+  wire \$31 ;
   wire [5:0] \$32 ;
   wire \$33 ;
   wire [4:0] \$34 ;
@@ -3378,28 +3221,46 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \$54 ;
   wire \$55 ;
   wire \$56 ;
-  reg [3:0] \$57 ;
-  reg [41:0] \$58 ;
-  reg [10:0] \$59 ;
+  wire \$57 ;
+  wire \$58 ;
+  wire \$59 ;
   wire \$6 ;
-  reg [41:0] \$60 ;
-  reg \$61 ;
-  reg [10:0] \$62 ;
-  reg [41:0] \$63 ;
-  reg [23:0] \$64 ;
-  reg [41:0] \$65 ;
-  reg [29:0] \$66 ;
-  reg \$67 ;
-  reg [29:0] \$68 ;
-  reg \$69 ;
+  wire \$60 ;
+  wire \$61 ;
+  wire \$62 ;
+  wire \$63 ;
+  wire \$64 ;
+  wire \$65 ;
+  wire \$66 ;
+  wire \$67 ;
+  wire \$68 ;
+  wire \$69 ;
   wire [2:0] \$7 ;
-  reg [1:0] \$70 ;
-  reg \$71 ;
+  reg [3:0] \$70 ;
+  wire [40:0] \$71 ;
+  reg \$72 ;
+  reg \$73 ;
+  reg \$74 ;
+  reg [10:0] \$75 ;
+  reg \$76 ;
+  reg \$77 ;
+  wire [23:0] \$78 ;
+  reg \$79 ;
   wire \$8 ;
+  wire [29:0] \$80 ;
+  wire [29:0] \$81 ;
+  reg \$82 ;
+  reg [29:0] \$83 ;
+  reg \$84 ;
+  reg [1:0] \$85 ;
+  reg [1:0] \$86 ;
+  reg \$87 ;
   wire \$9 ;
+  reg [1:0] \$signal  = 2'h0;
+  reg [1:0] \$signal$49  = 2'h0;
   output accepted;
   wire accepted;
-  reg [41:0] accepted_beat = 42'h00000000000;
+  reg [40:0] accepted_beat = 41'h00000000000;
   wire [29:0] \accepted_beat.beat ;
   wire [21:0] \accepted_beat.beat.estimates ;
   wire [10:0] \accepted_beat.beat.estimates[0] ;
@@ -3410,20 +3271,21 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \accepted_beat.beat.mask[0] ;
   wire \accepted_beat.beat.mask[1] ;
   wire [10:0] \accepted_beat.threshold ;
-  wire \accepted_beat.valid ;
-  reg [41:0] beat_0 = 42'h00000000000;
-  wire [29:0] \beat_0.beat ;
-  wire [21:0] \beat_0.beat.estimates ;
-  wire [10:0] \beat_0.beat.estimates[0] ;
-  wire [10:0] \beat_0.beat.estimates[1] ;
-  wire [4:0] \beat_0.beat.first_key ;
-  wire \beat_0.beat.last ;
-  wire [1:0] \beat_0.beat.mask ;
-  wire \beat_0.beat.mask[0] ;
-  wire \beat_0.beat.mask[1] ;
-  wire [10:0] \beat_0.threshold ;
-  wire \beat_0.valid ;
+  reg [40:0] beat_0_1 = 41'h00000000000;
+  wire [29:0] \beat_0_1.beat ;
+  wire [21:0] \beat_0_1.beat.estimates ;
+  wire [10:0] \beat_0_1.beat.estimates[0] ;
+  wire [10:0] \beat_0_1.beat.estimates[1] ;
+  wire [4:0] \beat_0_1.beat.first_key ;
+  wire \beat_0_1.beat.last ;
+  wire [1:0] \beat_0_1.beat.mask ;
+  wire \beat_0_1.beat.mask[0] ;
+  wire \beat_0_1.beat.mask[1] ;
+  wire [10:0] \beat_0_1.threshold ;
+  wire beat_ends;
   reg [10:0] best_0_0 = 11'h000;
+  reg best_valid_1 = 1'h0;
+  reg best_valid_2 = 1'h0;
   (* init = 30'h00000000 *)
   wire [29:0] checked;
   wire [21:0] \checked.estimates ;
@@ -3437,20 +3299,20 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   reg checked_valid = 1'h0;
   input clk;
   wire clk;
-  reg fresh = 1'h1;
+  reg holds = 1'h0;
   reg [29:0] i__payload = 30'h00000000;
   reg [23:0] \i__payload$16  = 24'h000000;
   wire [10:0] \i__payload$16.best ;
   wire [12:0] \i__payload$16.limit ;
-  reg [29:0] \i__payload$28  = 30'h00000000;
-  wire [21:0] \i__payload$28.estimates ;
-  wire [10:0] \i__payload$28.estimates[0] ;
-  wire [10:0] \i__payload$28.estimates[1] ;
-  wire [4:0] \i__payload$28.first_key ;
-  wire \i__payload$28.last ;
-  wire [1:0] \i__payload$28.mask ;
-  wire \i__payload$28.mask[0] ;
-  wire \i__payload$28.mask[1] ;
+  reg [29:0] \i__payload$29  = 30'h00000000;
+  wire [21:0] \i__payload$29.estimates ;
+  wire [10:0] \i__payload$29.estimates[0] ;
+  wire [10:0] \i__payload$29.estimates[1] ;
+  wire [4:0] \i__payload$29.first_key ;
+  wire \i__payload$29.last ;
+  wire [1:0] \i__payload$29.mask ;
+  wire \i__payload$29.mask[0] ;
+  wire \i__payload$29.mask[1] ;
   reg [17:0] \i__payload$46 ;
   wire [10:0] \i__payload$46.estimate ;
   wire \i__payload$46.kept ;
@@ -3467,8 +3329,9 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire i__ready;
   wire i__valid;
   wire \i__valid$18 ;
-  wire \i__valid$30 ;
-  wire \i__valid$44 ;
+  wire \i__valid$31 ;
+  (* init = 1'h0 *)
+  wire \i__valid$45 ;
   input [29:0] i_beat__payload;
   wire [29:0] i_beat__payload;
   wire [21:0] \i_beat__payload.estimates ;
@@ -3483,50 +3346,59 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   input i_beat__valid;
   wire i_beat__valid;
   wire i_cancel;
-  wire \i_cancel$32 ;
+  wire \i_cancel$33 ;
   wire i_reserve;
-  wire \i_reserve$27 ;
+  wire \i_reserve$28 ;
   input [10:0] i_threshold__payload;
   wire [10:0] i_threshold__payload;
   output i_threshold__ready;
   wire i_threshold__ready;
   input i_threshold__valid;
   wire i_threshold__valid;
-  reg [1:0] left = 2'h0;
-  reg [41:0] limited_beat = 42'h00000000000;
-  wire [29:0] \limited_beat.beat ;
-  wire [21:0] \limited_beat.beat.estimates ;
-  wire [10:0] \limited_beat.beat.estimates[0] ;
-  wire [10:0] \limited_beat.beat.estimates[1] ;
-  wire [4:0] \limited_beat.beat.first_key ;
-  wire \limited_beat.beat.last ;
-  wire [1:0] \limited_beat.beat.mask ;
-  wire \limited_beat.beat.mask[0] ;
-  wire \limited_beat.beat.mask[1] ;
-  wire [10:0] \limited_beat.threshold ;
-  wire \limited_beat.valid ;
+  reg [29:0] leaving_beat = 30'h00000000;
+  wire [21:0] \leaving_beat.estimates ;
+  wire [10:0] \leaving_beat.estimates[0] ;
+  wire [10:0] \leaving_beat.estimates[1] ;
+  wire [4:0] \leaving_beat.first_key ;
+  wire \leaving_beat.last ;
+  wire [1:0] \leaving_beat.mask ;
+  wire \leaving_beat.mask[0] ;
+  wire \leaving_beat.mask[1] ;
+  reg [40:0] limited_beat_1 = 41'h00000000000;
+  wire [29:0] \limited_beat_1.beat ;
+  wire [21:0] \limited_beat_1.beat.estimates ;
+  wire [10:0] \limited_beat_1.beat.estimates[0] ;
+  wire [10:0] \limited_beat_1.beat.estimates[1] ;
+  wire [4:0] \limited_beat_1.beat.first_key ;
+  wire \limited_beat_1.beat.last ;
+  wire [1:0] \limited_beat_1.beat.mask ;
+  wire \limited_beat_1.beat.mask[0] ;
+  wire \limited_beat_1.beat.mask[1] ;
+  wire [10:0] \limited_beat_1.threshold ;
+  reg limited_valid_1 = 1'h0;
+  reg limited_valid_2 = 1'h0;
   (* init = 24'h000000 *)
   wire [23:0] limits;
   wire [10:0] \limits.best ;
   wire [12:0] \limits.limit ;
   wire [29:0] o__payload;
-  wire [17:0] \o__payload$34 ;
-  wire [10:0] \o__payload$34.estimate ;
-  wire \o__payload$34.kept ;
-  wire [4:0] \o__payload$34.key ;
-  wire \o__payload$34.last ;
-  wire [29:0] \o__payload$42 ;
-  wire [21:0] \o__payload$42.estimates ;
-  wire [10:0] \o__payload$42.estimates[0] ;
-  wire [10:0] \o__payload$42.estimates[1] ;
-  wire [4:0] \o__payload$42.first_key ;
-  wire \o__payload$42.last ;
-  wire [1:0] \o__payload$42.mask ;
-  wire \o__payload$42.mask[0] ;
-  wire \o__payload$42.mask[1] ;
-  wire [23:0] \o__payload$58 ;
-  wire [10:0] \o__payload$58.best ;
-  wire [12:0] \o__payload$58.limit ;
+  wire [17:0] \o__payload$35 ;
+  wire [10:0] \o__payload$35.estimate ;
+  wire \o__payload$35.kept ;
+  wire [4:0] \o__payload$35.key ;
+  wire \o__payload$35.last ;
+  wire [23:0] \o__payload$62 ;
+  wire [10:0] \o__payload$62.best ;
+  wire [12:0] \o__payload$62.limit ;
+  wire [29:0] \o__payload$63 ;
+  wire [21:0] \o__payload$63.estimates ;
+  wire [10:0] \o__payload$63.estimates[0] ;
+  wire [10:0] \o__payload$63.estimates[1] ;
+  wire [4:0] \o__payload$63.first_key ;
+  wire \o__payload$63.last ;
+  wire [1:0] \o__payload$63.mask ;
+  wire \o__payload$63.mask[0] ;
+  wire \o__payload$63.mask[1] ;
   wire [21:0] \o__payload.estimates ;
   wire [10:0] \o__payload.estimates[0] ;
   wire [10:0] \o__payload.estimates[1] ;
@@ -3536,14 +3408,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \o__payload.mask[0] ;
   wire \o__payload.mask[1] ;
   wire o__ready;
-  wire \o__ready$25 ;
-  input \o__ready$35 ;
-  wire \o__ready$35 ;
-  wire \o__ready$47 ;
+  wire \o__ready$26 ;
+  input \o__ready$36 ;
+  wire \o__ready$36 ;
+  wire \o__ready$44 ;
   wire o__valid;
-  wire \o__valid$22 ;
-  wire \o__valid$38 ;
-  wire \o__valid$45 ;
+  wire \o__valid$23 ;
+  wire \o__valid$39 ;
+  wire \o__valid$64 ;
   output [17:0] o_kept__payload;
   wire [17:0] o_kept__payload;
   wire [10:0] \o_kept__payload.estimate ;
@@ -3554,30 +3426,28 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   output o_kept__valid;
   wire o_kept__valid;
   wire o_room;
-  wire \o_room$23 ;
+  wire \o_room$24 ;
   output [1:0] o_seen;
   wire [1:0] o_seen;
   output [1:0] o_survivors;
   wire [1:0] o_survivors;
-  wire [1:0] present;
-  wire [1:0] rest;
+  reg only_one = 1'h0;
   reg row_starts = 1'h1;
   reg [3:0] rows = 4'hf;
   input rst;
   wire rst;
   reg [10:0] running = 11'h000;
-  reg [41:0] running_beat = 42'h00000000000;
-  wire [29:0] \running_beat.beat ;
-  wire [21:0] \running_beat.beat.estimates ;
-  wire [10:0] \running_beat.beat.estimates[0] ;
-  wire [10:0] \running_beat.beat.estimates[1] ;
-  wire [4:0] \running_beat.beat.first_key ;
-  wire \running_beat.beat.last ;
-  wire [1:0] \running_beat.beat.mask ;
-  wire \running_beat.beat.mask[0] ;
-  wire \running_beat.beat.mask[1] ;
-  wire [10:0] \running_beat.threshold ;
-  wire \running_beat.valid ;
+  reg [40:0] running_beat_1 = 41'h00000000000;
+  wire [29:0] \running_beat_1.beat ;
+  wire [21:0] \running_beat_1.beat.estimates ;
+  wire [10:0] \running_beat_1.beat.estimates[0] ;
+  wire [10:0] \running_beat_1.beat.estimates[1] ;
+  wire [4:0] \running_beat_1.beat.first_key ;
+  wire \running_beat_1.beat.last ;
+  wire [1:0] \running_beat_1.beat.mask ;
+  wire \running_beat_1.beat.mask[0] ;
+  wire \running_beat_1.beat.mask[1] ;
+  wire [10:0] \running_beat_1.threshold ;
   (* init = 30'h00000000 *)
   wire [29:0] survived;
   wire [21:0] \survived.estimates ;
@@ -3588,77 +3458,109 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire [1:0] \survived.mask ;
   wire \survived.mask[0] ;
   wire \survived.mask[1] ;
-  reg survived_valid = 1'h0;
+  reg survived_valid_1 = 1'h0;
   wire taken;
-  assign \$21  = \i__payload$28 [29] | \$20 ;
+  assign \$10  = | i__payload[23:22];
+  assign \$11  = i__payload[29] | \$10 ;
+  assign \$12  = ~ \$11 ;
+  assign i_cancel = survived_valid_1 & \$12 ;
+  assign \$13  = i__payload[22] & survived_valid_1;
+  assign \$14  = 1'h0 + \$13 ;
+  assign \$15  = i__payload[23] & survived_valid_1;
+  assign \$16  = \$14  + \$15 ;
+  assign \i__valid$18  = limited_valid_2 & limited_beat_1[29];
+  assign \$17  = o__valid & \o__valid$23 ;
+  assign taken = \$17  & \o_room$24 ;
+  assign \o__ready$26  = taken & o__payload[29];
+  assign \$18  = | \i__payload$29 [23:22];
+  assign \$19  = \i__payload$29 [29] | \$18 ;
+  assign \i__valid$31  = checked_valid & \$19 ;
+  assign \$20  = | \i__payload$29 [23:22];
+  assign \$21  = \i__payload$29 [29] | \$20 ;
   assign \$22  = ~ \$21 ;
-  assign \i_cancel$32  = checked_valid & \$22 ;
-  assign present = fresh ? \o__payload$42 [23:22] : left;
-  assign \$23  = present - 1'h1;
-  assign \$24  = { 1'h0, present } & \$23 ;
-  assign \$25  = | present;
-  assign \$26  = | \$24 [1:0];
-  assign \$27  = ~ \$26 ;
-  assign \$28  = \o__payload$42 [29] & \$27 ;
-  assign \$29  = | \$24 [1:0];
-  assign \$30  = ~ \$29 ;
-  assign \o__ready$47  = i__ready & \$30 ;
-  assign \$31  = \o__payload$42 [28:24] + 1'h1;
-  assign \$32  = \o__payload$42 [28:24] + 1'h0;
+  assign \i_cancel$33  = checked_valid & \$22 ;
+  assign \$23  = ~ holds;
+  assign \$24  = i__ready & only_one;
+  assign beat_ends = \$23  | \$24 ;
+  assign \$25  = | \$signal ;
+  assign \$26  = leaving_beat[29] & only_one;
+  assign \$27  = ~ \$signal$49 [0];
+  assign \$28  = \$signal [0] & \$27 ;
+  assign \$29  = leaving_beat[28:24] + 1'h0;
+  assign \$30  = ~ \$signal$49 [1];
+  assign \$31  = \$signal [1] & \$30 ;
+  assign \$32  = leaving_beat[28:24] + 1'h1;
   assign \$33  = accepted & i_beat__payload[29];
   assign \$34  = rows - \$33 ;
-  assign \$35  = \o__valid$22  & \o__ready$25 ;
+  assign \$35  = \o__valid$23  & \o__ready$26 ;
   assign \$36  = $signed(\$34 ) + $signed({ 1'h0, \$35  });
-  assign \$37  = accepted_beat[23] ? accepted_beat[11:1] : 11'h400;
-  assign \$38  = accepted_beat[24] ? accepted_beat[22:12] : 11'h400;
+  assign \$37  = accepted_beat[22] ? accepted_beat[10:0] : 11'h400;
+  assign \$38  = accepted_beat[23] ? accepted_beat[21:11] : 11'h400;
   assign \$39  = $signed(\$37 ) > $signed(\$38 );
-  assign \$40  = accepted_beat[23] ? accepted_beat[11:1] : 11'h400;
-  assign \$41  = accepted_beat[24] ? accepted_beat[22:12] : 11'h400;
+  assign \$40  = accepted_beat[22] ? accepted_beat[10:0] : 11'h400;
+  assign \$41  = accepted_beat[23] ? accepted_beat[21:11] : 11'h400;
   assign \$42  = \$39  ? \$40  : \$41 ;
   assign \$43  = $signed(best_0_0) > $signed(running);
   assign \$44  = row_starts | \$43 ;
-  assign \$45  = $signed(running) - $signed({ 1'h0, running_beat[41:31] });
-  assign \$46  = $signed(limited_beat[11:1]) >= $signed(\i__payload$16 [23:11]);
-  assign \$47  = limited_beat[23] & \$46 ;
-  assign \$48  = $signed(limited_beat[22:12]) >= $signed(\i__payload$16 [23:11]);
-  assign \$49  = limited_beat[24] & \$48 ;
-  assign \$50  = $signed(o__payload[10:0]) >= $signed(\o__payload$58 [23:11]);
+  assign \$45  = $signed(running) - $signed({ 1'h0, running_beat_1[40:30] });
+  assign \$46  = $signed(limited_beat_1[10:0]) >= $signed(\i__payload$16 [23:11]);
+  assign \$47  = limited_beat_1[22] & \$46 ;
+  assign \$48  = $signed(limited_beat_1[21:11]) >= $signed(\i__payload$16 [23:11]);
+  assign \$49  = limited_beat_1[23] & \$48 ;
+  assign \$50  = $signed(o__payload[10:0]) >= $signed(\o__payload$62 [23:11]);
   assign \$51  = o__payload[22] & \$50 ;
-  assign \$52  = $signed(o__payload[21:11]) >= $signed(\o__payload$58 [23:11]);
+  assign \$52  = $signed(o__payload[21:11]) >= $signed(\o__payload$62 [23:11]);
   assign \$53  = o__payload[23] & \$52 ;
-  assign \$54  = \i__valid$44  & i__ready;
-  assign \$55  = | \$24 [1:0];
-  assign \$56  = ~ \$55 ;
+  assign \$57  = \o__payload$63 [23] & \$56 ;
+  assign \$59  = \o__payload$63 [22] & \o__payload$63 [23];
+  assign \$61  = ~ \$60 ;
+  assign \$65  = \$signal$49 [1] & \$64 ;
+  assign \$67  = \$signal$49 [0] & \$signal$49 [1];
+  assign \$69  = ~ \$68 ;
   always @(posedge clk)
-    rows <= \$57 ;
+    rows <= \$70 ;
   always @(posedge clk)
-    accepted_beat <= \$58 ;
+    accepted_beat <= \$71 ;
   always @(posedge clk)
-    best_0_0 <= \$59 ;
+    best_0_0 <= \$42 ;
   always @(posedge clk)
-    beat_0 <= \$60 ;
+    beat_0_1 <= accepted_beat;
   always @(posedge clk)
-    row_starts <= \$61 ;
+    best_valid_1 <= \$72 ;
   always @(posedge clk)
-    running <= \$62 ;
+    best_valid_2 <= \$73 ;
   always @(posedge clk)
-    running_beat <= \$63 ;
+    row_starts <= \$74 ;
   always @(posedge clk)
-    \i__payload$16  <= \$64 ;
+    running <= \$75 ;
   always @(posedge clk)
-    limited_beat <= \$65 ;
+    running_beat_1 <= beat_0_1;
   always @(posedge clk)
-    i__payload <= \$66 ;
+    limited_beat_1 <= running_beat_1;
   always @(posedge clk)
-    survived_valid <= \$67 ;
+    limited_valid_1 <= \$76 ;
   always @(posedge clk)
-    \i__payload$28  <= \$68 ;
+    limited_valid_2 <= \$77 ;
   always @(posedge clk)
-    checked_valid <= \$69 ;
+    \i__payload$16  <= \$78 ;
   always @(posedge clk)
-    left <= \$70 ;
+    survived_valid_1 <= \$79 ;
   always @(posedge clk)
-    fresh <= \$71 ;
+    i__payload <= \$80 ;
+  always @(posedge clk)
+    \i__payload$29  <= \$81 ;
+  always @(posedge clk)
+    checked_valid <= \$82 ;
+  always @(posedge clk)
+    leaving_beat <= \$83 ;
+  always @(posedge clk)
+    holds <= \$84 ;
+  always @(posedge clk)
+    \$signal  <= \$85 ;
+  always @(posedge clk)
+    \$signal$49  <= \$86 ;
+  always @(posedge clk)
+    only_one <= \$87 ;
   assign \$1  = i_beat__valid & i_threshold__valid;
   assign \$2  = \$1  & o_room;
   assign \$3  = | rows;
@@ -3670,53 +3572,37 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign \$7  = \$5  + \$6 ;
   assign \$8  = | i__payload[23:22];
   assign \$9  = i__payload[29] | \$8 ;
-  assign i__valid = survived_valid & \$9 ;
-  assign \$10  = | i__payload[23:22];
-  assign \$11  = i__payload[29] | \$10 ;
-  assign \$12  = ~ \$11 ;
-  assign i_cancel = survived_valid & \$12 ;
-  assign \$13  = i__payload[22] & survived_valid;
-  assign \$14  = 1'h0 + \$13 ;
-  assign \$15  = i__payload[23] & survived_valid;
-  assign \$16  = \$14  + \$15 ;
-  assign \i__valid$18  = limited_beat[0] & limited_beat[30];
-  assign \$17  = o__valid & \o__valid$22 ;
-  assign taken = \$17  & \o_room$23 ;
-  assign \o__ready$25  = taken & o__payload[29];
-  assign \$18  = | \i__payload$28 [23:22];
-  assign \$19  = \i__payload$28 [29] | \$18 ;
-  assign \i__valid$30  = checked_valid & \$19 ;
-  assign \$20  = | \i__payload$28 [23:22];
+  assign i__valid = survived_valid_1 & \$9 ;
   \latte_head.filter.kept  kept (
     .clk(clk),
-    .i__payload(\i__payload$28 ),
-    .i__valid(\i__valid$30 ),
-    .i_cancel(\i_cancel$32 ),
+    .i__payload(\i__payload$29 ),
+    .i__valid(\i__valid$31 ),
+    .i_cancel(\i_cancel$33 ),
     .i_reserve(taken),
-    .o__payload(\o__payload$42 ),
-    .o__ready(\o__ready$47 ),
-    .o__valid(\i__valid$44 ),
-    .o_room(\o_room$23 ),
+    .o__payload(\o__payload$63 ),
+    .o__ready(beat_ends),
+    .o__valid(\o__valid$64 ),
+    .o_room(\o_room$24 ),
     .rst(rst)
   );
   \latte_head.filter.output  \output  (
     .clk(clk),
     .i__payload(\i__payload$46 ),
     .i__ready(i__ready),
-    .i__valid(\i__valid$44 ),
+    .i__valid(holds),
     .o__payload(o_kept__payload),
-    .o__ready(\o__ready$35 ),
+    .o__ready(\o__ready$36 ),
     .o__valid(o_kept__valid),
     .rst(rst)
   );
   \latte_head.filter.row_limits  row_limits (
     .clk(clk),
-    .o__payload(\o__payload$58 ),
-    .o__valid(\o__valid$22 ),
-    .r_en(\o__ready$25 ),
-    .rst(rst),
-    .w_data(\i__payload$16 ),
-    .w_en(\i__valid$18 )
+    .i__payload(\i__payload$16 ),
+    .i__valid(\i__valid$18 ),
+    .o__payload(\o__payload$62 ),
+    .o__ready(\o__ready$26 ),
+    .o__valid(\o__valid$23 ),
+    .rst(rst)
   );
   \latte_head.filter.survivors  survivors (
     .clk(clk),
@@ -3733,139 +3619,134 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
     { \i__payload$46 [17:7], \i__payload$46 [4:0] } = 16'h0000;
-    if (present[1]) begin
-      \i__payload$46 [17:7] = \o__payload$42 [21:11];
-      \i__payload$46 [4:0] = \$31 [4:0];
+    if (\$28 ) begin
+      \i__payload$46 [17:7] = leaving_beat[10:0];
+      \i__payload$46 [4:0] = \$29 [4:0];
     end
-    if (present[0]) begin
-      \i__payload$46 [17:7] = \o__payload$42 [10:0];
+    if (\$31 ) begin
+      \i__payload$46 [17:7] = leaving_beat[21:11];
       \i__payload$46 [4:0] = \$32 [4:0];
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$57  = \$36 [3:0];
+    \$70  = \$36 [3:0];
     if (rst) begin
-      \$57  = 4'hf;
+      \$70  = 4'hf;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$58 [0] = accepted;
-    \$58 [30:1] = i_beat__payload;
-    \$58 [41:31] = i_threshold__payload;
+    \$72  = accepted;
     if (rst) begin
-      \$58  = 42'h00000000000;
+      \$72  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$59  = \$42 ;
+    \$73  = best_valid_1;
     if (rst) begin
-      \$59  = 11'h000;
+      \$73  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$60  = accepted_beat;
+    \$74  = row_starts;
+    if (best_valid_2) begin
+      \$74  = beat_0_1[29];
+    end
     if (rst) begin
-      \$60  = 42'h00000000000;
+      \$74  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$61  = row_starts;
-    if (beat_0[0]) begin
-      \$61  = beat_0[30];
-    end
-    if (rst) begin
-      \$61  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$62  = running;
-    if (beat_0[0]) begin
+    \$75  = running;
+    if (best_valid_2) begin
       if (\$44 ) begin
-        \$62  = best_0_0;
+        \$75  = best_0_0;
       end
     end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$76  = best_valid_2;
     if (rst) begin
-      \$62  = 11'h000;
+      \$76  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$63  = beat_0;
+    \$77  = limited_valid_1;
     if (rst) begin
-      \$63  = 42'h00000000000;
+      \$77  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$64 [10:0] = running;
-    \$64 [23:11] = \$45 ;
+    \$79  = limited_valid_2;
     if (rst) begin
-      \$64  = 24'h000000;
+      \$79  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$65  = running_beat;
+    \$82  = taken;
     if (rst) begin
-      \$65  = 42'h00000000000;
+      \$82  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    { \$66 [29:24], \$66 [21:0] } = { limited_beat[30:25], limited_beat[22:1] };
-    \$66 [22] = \$47 ;
-    \$66 [23] = \$49 ;
-    if (rst) begin
-      \$66  = 30'h00000000;
+    \$83  = leaving_beat;
+    if (beat_ends) begin
+      \$83  = \o__payload$63 ;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$67  = limited_beat[0];
+    \$84  = holds;
+    if (beat_ends) begin
+      \$84  = \o__valid$64 ;
+    end
     if (rst) begin
-      \$67  = 1'h0;
+      \$84  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    { \$68 [29:24], \$68 [21:0] } = { o__payload[29:24], o__payload[21:0] };
-    \$68 [22] = \$51 ;
-    \$68 [23] = \$53 ;
+    \$85  = \$signal ;
+    if (beat_ends) begin
+      \$85  = \o__payload$63 [23:22];
+    end else if (i__ready) begin
+      \$85  = \$signal$49 ;
+    end
     if (rst) begin
-      \$68  = 30'h00000000;
+      \$85  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$69  = taken;
+    \$86  = \$signal$49 ;
+    if (beat_ends) begin
+      \$86  = { \$57 , \$55  };
+    end else if (i__ready) begin
+      \$86  = { \$65 , \$63  };
+    end
     if (rst) begin
-      \$69  = 1'h0;
+      \$86  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$70  = left;
-    if (\$54 ) begin
-      \$70  = \$24 [1:0];
+    \$87  = only_one;
+    if (beat_ends) begin
+      \$87  = \$61 ;
+    end else if (i__ready) begin
+      \$87  = \$69 ;
     end
     if (rst) begin
-      \$70  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$71  = fresh;
-    if (\$54 ) begin
-      \$71  = \$56 ;
-    end
-    if (rst) begin
-      \$71  = 1'h1;
+      \$87  = 1'h0;
     end
   end
   assign i_beat__ready = accepted;
@@ -3873,13 +3754,13 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign survived = i__payload;
   assign limits = \i__payload$16 ;
   assign o__ready = taken;
-  assign \i_reserve$27  = taken;
-  assign checked = \i__payload$28 ;
-  assign \o__payload$34  = o_kept__payload;
-  assign o_kept__ready = \o__ready$35 ;
-  assign \o__valid$38  = o_kept__valid;
-  assign rest = \$24 [1:0];
-  assign \o__valid$45  = \i__valid$44 ;
+  assign \i_reserve$28  = taken;
+  assign checked = \i__payload$29 ;
+  assign \o__payload$35  = o_kept__payload;
+  assign o_kept__ready = \o__ready$36 ;
+  assign \o__valid$39  = o_kept__valid;
+  assign \o__ready$44  = beat_ends;
+  assign \i__valid$45  = holds;
   assign o_seen = \$7 [1:0];
   assign o_survivors = \$16 [1:0];
   assign \i_beat__payload.estimates  = i_beat__payload[21:0];
@@ -3910,17 +3791,16 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign \i__payload$16.limit  = \i__payload$16 [23:11];
   assign \limits.best  = \i__payload$16 [10:0];
   assign \limits.limit  = \i__payload$16 [23:11];
-  assign \limited_beat.valid  = limited_beat[0];
-  assign \limited_beat.beat  = limited_beat[30:1];
-  assign \limited_beat.beat.estimates  = limited_beat[22:1];
-  assign \limited_beat.beat.estimates[0]  = limited_beat[11:1];
-  assign \limited_beat.beat.estimates[1]  = limited_beat[22:12];
-  assign \limited_beat.beat.mask  = limited_beat[24:23];
-  assign \limited_beat.beat.mask[0]  = limited_beat[23];
-  assign \limited_beat.beat.mask[1]  = limited_beat[24];
-  assign \limited_beat.beat.first_key  = limited_beat[29:25];
-  assign \limited_beat.beat.last  = limited_beat[30];
-  assign \limited_beat.threshold  = limited_beat[41:31];
+  assign \limited_beat_1.beat  = limited_beat_1[29:0];
+  assign \limited_beat_1.beat.estimates  = limited_beat_1[21:0];
+  assign \limited_beat_1.beat.estimates[0]  = limited_beat_1[10:0];
+  assign \limited_beat_1.beat.estimates[1]  = limited_beat_1[21:11];
+  assign \limited_beat_1.beat.mask  = limited_beat_1[23:22];
+  assign \limited_beat_1.beat.mask[0]  = limited_beat_1[22];
+  assign \limited_beat_1.beat.mask[1]  = limited_beat_1[23];
+  assign \limited_beat_1.beat.first_key  = limited_beat_1[28:24];
+  assign \limited_beat_1.beat.last  = limited_beat_1[29];
+  assign \limited_beat_1.threshold  = limited_beat_1[40:30];
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
@@ -3929,89 +3809,119 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign \o__payload.mask[1]  = o__payload[23];
   assign \o__payload.first_key  = o__payload[28:24];
   assign \o__payload.last  = o__payload[29];
-  assign \i__payload$28.estimates  = \i__payload$28 [21:0];
-  assign \i__payload$28.estimates[0]  = \i__payload$28 [10:0];
-  assign \i__payload$28.estimates[1]  = \i__payload$28 [21:11];
-  assign \i__payload$28.mask  = \i__payload$28 [23:22];
-  assign \i__payload$28.mask[0]  = \i__payload$28 [22];
-  assign \i__payload$28.mask[1]  = \i__payload$28 [23];
-  assign \i__payload$28.first_key  = \i__payload$28 [28:24];
-  assign \i__payload$28.last  = \i__payload$28 [29];
-  assign \checked.estimates  = \i__payload$28 [21:0];
-  assign \checked.estimates[0]  = \i__payload$28 [10:0];
-  assign \checked.estimates[1]  = \i__payload$28 [21:11];
-  assign \checked.mask  = \i__payload$28 [23:22];
-  assign \checked.mask[0]  = \i__payload$28 [22];
-  assign \checked.mask[1]  = \i__payload$28 [23];
-  assign \checked.first_key  = \i__payload$28 [28:24];
-  assign \checked.last  = \i__payload$28 [29];
+  assign \i__payload$29.estimates  = \i__payload$29 [21:0];
+  assign \i__payload$29.estimates[0]  = \i__payload$29 [10:0];
+  assign \i__payload$29.estimates[1]  = \i__payload$29 [21:11];
+  assign \i__payload$29.mask  = \i__payload$29 [23:22];
+  assign \i__payload$29.mask[0]  = \i__payload$29 [22];
+  assign \i__payload$29.mask[1]  = \i__payload$29 [23];
+  assign \i__payload$29.first_key  = \i__payload$29 [28:24];
+  assign \i__payload$29.last  = \i__payload$29 [29];
+  assign \checked.estimates  = \i__payload$29 [21:0];
+  assign \checked.estimates[0]  = \i__payload$29 [10:0];
+  assign \checked.estimates[1]  = \i__payload$29 [21:11];
+  assign \checked.mask  = \i__payload$29 [23:22];
+  assign \checked.mask[0]  = \i__payload$29 [22];
+  assign \checked.mask[1]  = \i__payload$29 [23];
+  assign \checked.first_key  = \i__payload$29 [28:24];
+  assign \checked.last  = \i__payload$29 [29];
   assign \o_kept__payload.key  = o_kept__payload[4:0];
   assign \o_kept__payload.kept  = o_kept__payload[5];
   assign \o_kept__payload.last  = o_kept__payload[6];
   assign \o_kept__payload.estimate  = o_kept__payload[17:7];
-  assign \o__payload$34.key  = o_kept__payload[4:0];
-  assign \o__payload$34.kept  = o_kept__payload[5];
-  assign \o__payload$34.last  = o_kept__payload[6];
-  assign \o__payload$34.estimate  = o_kept__payload[17:7];
-  assign \o__payload$42.estimates  = \o__payload$42 [21:0];
-  assign \o__payload$42.estimates[0]  = \o__payload$42 [10:0];
-  assign \o__payload$42.estimates[1]  = \o__payload$42 [21:11];
-  assign \o__payload$42.mask  = \o__payload$42 [23:22];
-  assign \o__payload$42.mask[0]  = \o__payload$42 [22];
-  assign \o__payload$42.mask[1]  = \o__payload$42 [23];
-  assign \o__payload$42.first_key  = \o__payload$42 [28:24];
-  assign \o__payload$42.last  = \o__payload$42 [29];
+  assign \o__payload$35.key  = o_kept__payload[4:0];
+  assign \o__payload$35.kept  = o_kept__payload[5];
+  assign \o__payload$35.last  = o_kept__payload[6];
+  assign \o__payload$35.estimate  = o_kept__payload[17:7];
   assign \i__payload$46.key  = \i__payload$46 [4:0];
   assign \i__payload$46.kept  = \i__payload$46 [5];
   assign \i__payload$46.last  = \i__payload$46 [6];
   assign \i__payload$46.estimate  = \i__payload$46 [17:7];
-  assign \accepted_beat.valid  = accepted_beat[0];
-  assign \accepted_beat.beat  = accepted_beat[30:1];
-  assign \accepted_beat.beat.estimates  = accepted_beat[22:1];
-  assign \accepted_beat.beat.estimates[0]  = accepted_beat[11:1];
-  assign \accepted_beat.beat.estimates[1]  = accepted_beat[22:12];
-  assign \accepted_beat.beat.mask  = accepted_beat[24:23];
-  assign \accepted_beat.beat.mask[0]  = accepted_beat[23];
-  assign \accepted_beat.beat.mask[1]  = accepted_beat[24];
-  assign \accepted_beat.beat.first_key  = accepted_beat[29:25];
-  assign \accepted_beat.beat.last  = accepted_beat[30];
-  assign \accepted_beat.threshold  = accepted_beat[41:31];
-  assign \beat_0.valid  = beat_0[0];
-  assign \beat_0.beat  = beat_0[30:1];
-  assign \beat_0.beat.estimates  = beat_0[22:1];
-  assign \beat_0.beat.estimates[0]  = beat_0[11:1];
-  assign \beat_0.beat.estimates[1]  = beat_0[22:12];
-  assign \beat_0.beat.mask  = beat_0[24:23];
-  assign \beat_0.beat.mask[0]  = beat_0[23];
-  assign \beat_0.beat.mask[1]  = beat_0[24];
-  assign \beat_0.beat.first_key  = beat_0[29:25];
-  assign \beat_0.beat.last  = beat_0[30];
-  assign \beat_0.threshold  = beat_0[41:31];
-  assign \running_beat.valid  = running_beat[0];
-  assign \running_beat.beat  = running_beat[30:1];
-  assign \running_beat.beat.estimates  = running_beat[22:1];
-  assign \running_beat.beat.estimates[0]  = running_beat[11:1];
-  assign \running_beat.beat.estimates[1]  = running_beat[22:12];
-  assign \running_beat.beat.mask  = running_beat[24:23];
-  assign \running_beat.beat.mask[0]  = running_beat[23];
-  assign \running_beat.beat.mask[1]  = running_beat[24];
-  assign \running_beat.beat.first_key  = running_beat[29:25];
-  assign \running_beat.beat.last  = running_beat[30];
-  assign \running_beat.threshold  = running_beat[41:31];
-  assign \o__payload$58.best  = \o__payload$58 [10:0];
-  assign \o__payload$58.limit  = \o__payload$58 [23:11];
+  assign \leaving_beat.estimates  = leaving_beat[21:0];
+  assign \leaving_beat.estimates[0]  = leaving_beat[10:0];
+  assign \leaving_beat.estimates[1]  = leaving_beat[21:11];
+  assign \leaving_beat.mask  = leaving_beat[23:22];
+  assign \leaving_beat.mask[0]  = leaving_beat[22];
+  assign \leaving_beat.mask[1]  = leaving_beat[23];
+  assign \leaving_beat.first_key  = leaving_beat[28:24];
+  assign \leaving_beat.last  = leaving_beat[29];
+  assign \accepted_beat.beat  = accepted_beat[29:0];
+  assign \accepted_beat.beat.estimates  = accepted_beat[21:0];
+  assign \accepted_beat.beat.estimates[0]  = accepted_beat[10:0];
+  assign \accepted_beat.beat.estimates[1]  = accepted_beat[21:11];
+  assign \accepted_beat.beat.mask  = accepted_beat[23:22];
+  assign \accepted_beat.beat.mask[0]  = accepted_beat[22];
+  assign \accepted_beat.beat.mask[1]  = accepted_beat[23];
+  assign \accepted_beat.beat.first_key  = accepted_beat[28:24];
+  assign \accepted_beat.beat.last  = accepted_beat[29];
+  assign \accepted_beat.threshold  = accepted_beat[40:30];
+  assign \beat_0_1.beat  = beat_0_1[29:0];
+  assign \beat_0_1.beat.estimates  = beat_0_1[21:0];
+  assign \beat_0_1.beat.estimates[0]  = beat_0_1[10:0];
+  assign \beat_0_1.beat.estimates[1]  = beat_0_1[21:11];
+  assign \beat_0_1.beat.mask  = beat_0_1[23:22];
+  assign \beat_0_1.beat.mask[0]  = beat_0_1[22];
+  assign \beat_0_1.beat.mask[1]  = beat_0_1[23];
+  assign \beat_0_1.beat.first_key  = beat_0_1[28:24];
+  assign \beat_0_1.beat.last  = beat_0_1[29];
+  assign \beat_0_1.threshold  = beat_0_1[40:30];
+  assign \running_beat_1.beat  = running_beat_1[29:0];
+  assign \running_beat_1.beat.estimates  = running_beat_1[21:0];
+  assign \running_beat_1.beat.estimates[0]  = running_beat_1[10:0];
+  assign \running_beat_1.beat.estimates[1]  = running_beat_1[21:11];
+  assign \running_beat_1.beat.mask  = running_beat_1[23:22];
+  assign \running_beat_1.beat.mask[0]  = running_beat_1[22];
+  assign \running_beat_1.beat.mask[1]  = running_beat_1[23];
+  assign \running_beat_1.beat.first_key  = running_beat_1[28:24];
+  assign \running_beat_1.beat.last  = running_beat_1[29];
+  assign \running_beat_1.threshold  = running_beat_1[40:30];
+  assign \o__payload$62.best  = \o__payload$62 [10:0];
+  assign \o__payload$62.limit  = \o__payload$62 [23:11];
+  assign \o__payload$63.estimates  = \o__payload$63 [21:0];
+  assign \o__payload$63.estimates[0]  = \o__payload$63 [10:0];
+  assign \o__payload$63.estimates[1]  = \o__payload$63 [21:11];
+  assign \o__payload$63.mask  = \o__payload$63 [23:22];
+  assign \o__payload$63.mask[0]  = \o__payload$63 [22];
+  assign \o__payload$63.mask[1]  = \o__payload$63 [23];
+  assign \o__payload$63.first_key  = \o__payload$63 [28:24];
+  assign \o__payload$63.last  = \o__payload$63 [29];
+  assign \$81 [23] = \$53 ;
+  assign \$81 [22] = \$51 ;
+  assign { \$81 [29:24], \$81 [21:0] } = { o__payload[29:24], o__payload[21:0] };
+  assign \$80 [23] = \$49 ;
+  assign \$80 [22] = \$47 ;
+  assign { \$80 [29:24], \$80 [21:0] } = { limited_beat_1[29:24], limited_beat_1[21:0] };
+  assign \$78 [23:11] = \$45 ;
+  assign \$78 [10:0] = running;
+  assign \$71 [40:30] = i_threshold__payload;
+  assign \$71 [29:0] = i_beat__payload;
   always @*
-    \i__payload$46 [6] = \$28 ;
+    \i__payload$46 [6] = \$26 ;
   always @*
     \i__payload$46 [5] = \$25 ;
+  assign \$54  = 1'h0;
+  assign \$55  = 1'h0;
+  assign \$56  = \o__payload$63 [22];
+  assign \$58  = 1'h0;
+  assign \$60  = \$59 ;
+  assign \$62  = 1'h0;
+  assign \$63  = 1'h0;
+  assign \$64  = \$signal$49 [0];
+  assign \$66  = 1'h0;
+  assign \$68  = \$67 ;
 endmodule
 
-module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_room, o__payload, i__payload, o__valid, clk);
+module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o__payload, i__payload, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$58  = 0;
   wire [5:0] \$1 ;
   wire [6:0] \$2 ;
   wire [7:0] \$3 ;
-  reg [4:0] \$4 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [4:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   input [29:0] i__payload;
@@ -4066,32 +3976,46 @@ module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_
   wire o__valid;
   wire \o__valid$5 ;
   output o_room;
-  wire o_room;
-  reg [4:0] room = 5'h11;
+  reg o_room = 1'h1;
+  reg [4:0] places = 5'h11;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   wire taken;
-  always @(posedge clk)
-    room <= \$4 ;
-  assign o_room = | room;
   assign taken = o__valid & o__ready;
-  assign \$1  = room - i_reserve;
+  assign \$1  = places - i_reserve;
   assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
   assign \$3  = $signed(\$2 ) + $signed({ 1'h0, i_cancel });
+  assign \$4  = taken | i_cancel;
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
   \latte_head.filter.kept.queue  queue (
     .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
+    .o__ready(o__ready),
     .o__valid(o__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$4  = \$3 [4:0];
+    \$8  = \$3 [4:0];
     if (rst) begin
-      \$4  = 5'h11;
+      \$8  = 5'h11;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -4099,6 +4023,7 @@ module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
+  assign room = o_room;
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
@@ -4133,9 +4058,47 @@ module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_
   assign \i__payload$7.last  = i__payload[29];
 endmodule
 
-module \latte_head.filter.kept.queue (rst, w_en, r_en, o__payload, w_data, o__valid, clk);
+module \latte_head.filter.kept.queue (rst, i__valid, o__ready, o__payload, i__payload, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$59  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [5:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [5:0] \$15 ;
+  wire \$16 ;
+  wire [5:0] \$17 ;
+  wire [5:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [5:0] \$20 ;
+  wire [5:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [4:0] \$26 ;
+  reg [4:0] \$27 ;
+  reg [4:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$10 ;
+  reg \$signal$11  = 1'h0;
+  reg \$signal$22  = 1'h1;
+  reg [4:0] \$signature__addr  = 5'h00;
+  wire [29:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [4:0] count = 5'h00;
+  input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [21:0] \i__payload.estimates ;
   wire [10:0] \i__payload.estimates[0] ;
@@ -4146,7 +4109,9 @@ module \latte_head.filter.kept.queue (rst, w_en, r_en, o__payload, w_data, o__va
   wire \i__payload.mask[0] ;
   wire \i__payload.mask[1] ;
   wire i__ready;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [21:0] \o__payload.estimates ;
@@ -4157,44 +4122,157 @@ module \latte_head.filter.kept.queue (rst, w_en, r_en, o__payload, w_data, o__va
   wire [1:0] \o__payload.mask ;
   wire \o__payload.mask[0] ;
   wire \o__payload.mask[1] ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [29:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 5'h00 *)
+  wire [4:0] place;
+  (* init = 5'h00 *)
+  wire [4:0] \place$18 ;
+  reg [4:0] read_port__addr = 5'h00;
+  wire [29:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [29:0] w_data;
-  wire [29:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.filter.kept.queue.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.estimates  = w_data[21:0];
-  assign \i__payload.estimates[0]  = w_data[10:0];
-  assign \i__payload.estimates[1]  = w_data[21:11];
-  assign \i__payload.mask  = w_data[23:22];
-  assign \i__payload.mask[0]  = w_data[22];
-  assign \i__payload.mask[1]  = w_data[23];
-  assign \i__payload.first_key  = w_data[28:24];
-  assign \i__payload.last  = w_data[29];
+  (* no_rw_check = 32'd1 *)
+  reg [29:0] words [16:0];
+  initial begin : zero_memory_4
+    integer word;
+    for (word = 0; word < 17; word = word + 1)
+      words[word] = 30'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [29:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$10  = \$signal$11  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 5'h10;
+  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
+  assign \$8  = \$signal$10  | \$7 ;
+  assign \$9  = ~ \$signal$11 ;
+  assign \$10  = ~ \$signal$10 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$10 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 5'h10;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 6'h00 : \$17 ;
+  assign \$19  = read_port__addr == 5'h10;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 6'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$11  <= \$22 ;
+  always @(posedge clk)
+    \$signal$22  <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$11 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [4:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [4:0];
+    end
+    if (rst) begin
+      \$26  = 5'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [4:0];
+    end
+    if (rst) begin
+      \$27  = 5'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$10 ) begin
+      \$28  = \$21 [4:0];
+    end
+    if (rst) begin
+      \$28  = 5'h00;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
+  assign \i__payload.estimates  = i__payload[21:0];
+  assign \i__payload.estimates[0]  = i__payload[10:0];
+  assign \i__payload.estimates[1]  = i__payload[21:11];
+  assign \i__payload.mask  = i__payload[23:22];
+  assign \i__payload.mask[0]  = i__payload[22];
+  assign \i__payload.mask[1]  = i__payload[23];
+  assign \i__payload.first_key  = i__payload[28:24];
+  assign \i__payload.last  = i__payload[29];
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
@@ -4203,186 +4281,7 @@ module \latte_head.filter.kept.queue (rst, w_en, r_en, o__payload, w_data, o__va
   assign \o__payload.mask[1]  = o__payload[23];
   assign \o__payload.first_key  = o__payload[28:24];
   assign \o__payload.last  = o__payload[29];
-endmodule
-
-module \latte_head.filter.kept.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$59  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [5:0] \$12 ;
-  wire [5:0] \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [5:0] \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire [5:0] \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [5:0] \$3 ;
-  wire \$30 ;
-  reg [4:0] \$31 ;
-  reg [4:0] \$32 ;
-  reg [4:0] \$33 ;
-  reg \$34 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire [5:0] \$6 ;
-  wire [5:0] \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  input clk;
-  wire clk;
-  (* init = 5'h00 *)
-  wire [4:0] consume;
-  reg [4:0] inner_level = 5'h00;
-  wire inner_r_rdy;
-  wire [4:0] level;
-  (* init = 5'h00 *)
-  wire [4:0] produce;
-  output [29:0] r_data;
-  wire [29:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [4:0] r_level;
-  reg [4:0] r_port__addr = 5'h00;
-  wire [29:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [29:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [4:0] w_level;
-  reg [4:0] w_port__addr = 5'h00;
-  input [29:0] w_port__data;
-  wire [29:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [29:0] storage [16:0];
-  initial begin : zero_memory_4
-    integer word;
-    for (word = 0; word < 17; word = word + 1)
-      storage[word] = 30'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [29:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 5'h11;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr == 5'h10;
-  assign \$6  = w_port__addr + 1'h1;
-  assign \$7  = \$5  ? 6'h00 : \$6 ;
-  assign \$8  = ~ r_rdy;
-  assign \$9  = \$8  | r_en;
-  assign \$10  = inner_r_rdy & \$9 ;
-  assign \$11  = r_port__addr == 5'h10;
-  assign \$12  = r_port__addr + 1'h1;
-  assign \$13  = \$11  ? 6'h00 : \$12 ;
-  assign \$14  = w_rdy & w_en;
-  assign \$15  = ~ r_rdy;
-  assign \$16  = \$15  | r_en;
-  assign \$17  = inner_r_rdy & \$16 ;
-  assign \$18  = ~ \$17 ;
-  assign \$19  = \$14  & \$18 ;
-  assign \$20  = inner_level + 1'h1;
-  assign \$21  = ~ r_rdy;
-  assign \$22  = \$21  | r_en;
-  assign \$23  = inner_r_rdy & \$22 ;
-  assign \$24  = w_rdy & w_en;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = inner_level - 1'h1;
-  assign \$28  = ~ r_rdy;
-  assign \$29  = \$28  | r_en;
-  assign \$30  = inner_r_rdy & \$29 ;
-  always @(posedge clk)
-    w_port__addr <= \$31 ;
-  always @(posedge clk)
-    r_port__addr <= \$32 ;
-  always @(posedge clk)
-    inner_level <= \$33 ;
-  always @(posedge clk)
-    r_rdy <= \$34 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$31  = w_port__addr;
-    if (\$4 ) begin
-      \$31  = \$7 [4:0];
-    end
-    if (rst) begin
-      \$31  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$32  = r_port__addr;
-    if (\$10 ) begin
-      \$32  = \$13 [4:0];
-    end
-    if (rst) begin
-      \$32  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$33  = inner_level;
-    if (\$19 ) begin
-      \$33  = \$20 [4:0];
-    end
-    if (\$26 ) begin
-      \$33  = \$27 [4:0];
-    end
-    if (rst) begin
-      \$33  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$34  = r_rdy;
-    if (\$30 ) begin
-      \$34  = 1'h1;
-    end else if (r_en) begin
-      \$34  = 1'h0;
-    end
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [4:0];
-  assign level = \$3 [4:0];
-  assign r_level = \$3 [4:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  assign \$signal  = i__valid;
 endmodule
 
 module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid, o__valid, o__payload, clk);
@@ -4450,238 +4349,220 @@ module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid,
   assign \i__payload.estimate  = i__payload[17:7];
 endmodule
 
-module \latte_head.filter.row_limits (rst, w_en, r_en, o__payload, w_data, o__valid, clk);
+module \latte_head.filter.row_limits (rst, i__valid, o__ready, o__payload, i__payload, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$61  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [4:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [4:0] \$15 ;
+  wire \$16 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [23:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [3:0] count = 4'h0;
+  input [23:0] i__payload;
   wire [23:0] i__payload;
   wire [10:0] \i__payload.best ;
   wire [12:0] \i__payload.limit ;
-  wire i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [23:0] o__payload;
   wire [23:0] o__payload;
   wire [10:0] \o__payload.best ;
   wire [12:0] \o__payload.limit ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [23:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$19 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [23:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [23:0] w_data;
-  wire [23:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.filter.row_limits.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.best  = w_data[10:0];
-  assign \i__payload.limit  = w_data[23:11];
+  (* no_rw_check = 32'd1 *)
+  reg [23:0] words [14:0];
+  initial begin : zero_memory_5
+    integer word;
+    for (word = 0; word < 15; word = word + 1)
+      words[word] = 24'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [23:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 4'he;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'he;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'he;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$12  <= \$22 ;
+  always @(posedge clk)
+    i__ready <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.best  = i__payload[10:0];
+  assign \i__payload.limit  = i__payload[23:11];
   assign \o__payload.best  = o__payload[10:0];
   assign \o__payload.limit  = o__payload[23:11];
 endmodule
 
-module \latte_head.filter.row_limits.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$61  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire [4:0] \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [4:0] \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [4:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire \$3 ;
-  reg [3:0] \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg \$33 ;
-  wire \$4 ;
-  wire [4:0] \$5 ;
-  wire [4:0] \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  input clk;
-  wire clk;
-  (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [4:0] level;
-  (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [23:0] r_data;
-  wire [23:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [4:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [23:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [23:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [4:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [23:0] w_port__data;
-  wire [23:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [23:0] storage [14:0];
-  initial begin : zero_memory_5
-    integer word;
-    for (word = 0; word < 15; word = word + 1)
-      storage[word] = 24'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [23:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hf;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 4'he;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 5'h00 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 4'he;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 5'h00 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
-  always @(posedge clk)
-    w_port__addr <= \$30 ;
-  always @(posedge clk)
-    r_port__addr <= \$31 ;
-  always @(posedge clk)
-    inner_level <= \$32 ;
-  always @(posedge clk)
-    r_rdy <= \$33 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [3:0];
-    end
-    if (rst) begin
-      \$30  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [3:0];
-    end
-    if (rst) begin
-      \$31  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [3:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [3:0];
-    end
-    if (rst) begin
-      \$32  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
-    end
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__ready, o_room, o__payload, i__payload, o__valid, clk);
+module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__ready, o__payload, i__payload, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$62  = 0;
   wire [6:0] \$1 ;
   wire [7:0] \$2 ;
   wire [8:0] \$3 ;
-  reg [5:0] \$4 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [5:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   input [29:0] i__payload;
@@ -4736,32 +4617,46 @@ module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__read
   wire o__valid;
   wire \o__valid$5 ;
   output o_room;
-  wire o_room;
-  reg [5:0] room = 6'h21;
+  reg o_room = 1'h1;
+  reg [5:0] places = 6'h21;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   wire taken;
-  always @(posedge clk)
-    room <= \$4 ;
-  assign o_room = | room;
   assign taken = o__valid & o__ready;
-  assign \$1  = room - i_reserve;
+  assign \$1  = places - i_reserve;
   assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
   assign \$3  = $signed(\$2 ) + $signed({ 1'h0, i_cancel });
+  assign \$4  = taken | i_cancel;
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
   \latte_head.filter.survivors.queue  queue (
     .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
+    .o__ready(o__ready),
     .o__valid(o__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$4  = \$3 [5:0];
+    \$8  = \$3 [5:0];
     if (rst) begin
-      \$4  = 6'h21;
+      \$8  = 6'h21;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -4769,6 +4664,7 @@ module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__read
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
+  assign room = o_room;
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
@@ -4803,9 +4699,47 @@ module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__read
   assign \i__payload$7.last  = i__payload[29];
 endmodule
 
-module \latte_head.filter.survivors.queue (rst, w_en, r_en, o__payload, w_data, o__valid, clk);
+module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, o__payload, i__payload, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$63  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [6:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [6:0] \$15 ;
+  wire \$16 ;
+  wire [6:0] \$17 ;
+  wire [6:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [6:0] \$20 ;
+  wire [6:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [5:0] \$26 ;
+  reg [5:0] \$27 ;
+  reg [5:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$10 ;
+  reg \$signal$11  = 1'h0;
+  reg \$signal$22  = 1'h1;
+  reg [5:0] \$signature__addr  = 6'h00;
+  wire [29:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [5:0] count = 6'h00;
+  input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [21:0] \i__payload.estimates ;
   wire [10:0] \i__payload.estimates[0] ;
@@ -4816,7 +4750,9 @@ module \latte_head.filter.survivors.queue (rst, w_en, r_en, o__payload, w_data, 
   wire \i__payload.mask[0] ;
   wire \i__payload.mask[1] ;
   wire i__ready;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [21:0] \o__payload.estimates ;
@@ -4827,44 +4763,157 @@ module \latte_head.filter.survivors.queue (rst, w_en, r_en, o__payload, w_data, 
   wire [1:0] \o__payload.mask ;
   wire \o__payload.mask[0] ;
   wire \o__payload.mask[1] ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [29:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 6'h00 *)
+  wire [5:0] place;
+  (* init = 6'h00 *)
+  wire [5:0] \place$18 ;
+  reg [5:0] read_port__addr = 6'h00;
+  wire [29:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [29:0] w_data;
-  wire [29:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.filter.survivors.queue.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.estimates  = w_data[21:0];
-  assign \i__payload.estimates[0]  = w_data[10:0];
-  assign \i__payload.estimates[1]  = w_data[21:11];
-  assign \i__payload.mask  = w_data[23:22];
-  assign \i__payload.mask[0]  = w_data[22];
-  assign \i__payload.mask[1]  = w_data[23];
-  assign \i__payload.first_key  = w_data[28:24];
-  assign \i__payload.last  = w_data[29];
+  (* no_rw_check = 32'd1 *)
+  reg [29:0] words [32:0];
+  initial begin : zero_memory_6
+    integer word;
+    for (word = 0; word < 33; word = word + 1)
+      words[word] = 30'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [29:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$10  = \$signal$11  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 6'h20;
+  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
+  assign \$8  = \$signal$10  | \$7 ;
+  assign \$9  = ~ \$signal$11 ;
+  assign \$10  = ~ \$signal$10 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$10 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 6'h20;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 7'h00 : \$17 ;
+  assign \$19  = read_port__addr == 6'h20;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 7'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$11  <= \$22 ;
+  always @(posedge clk)
+    \$signal$22  <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$11 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [5:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [5:0];
+    end
+    if (rst) begin
+      \$26  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [5:0];
+    end
+    if (rst) begin
+      \$27  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$10 ) begin
+      \$28  = \$21 [5:0];
+    end
+    if (rst) begin
+      \$28  = 6'h00;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
+  assign \i__payload.estimates  = i__payload[21:0];
+  assign \i__payload.estimates[0]  = i__payload[10:0];
+  assign \i__payload.estimates[1]  = i__payload[21:11];
+  assign \i__payload.mask  = i__payload[23:22];
+  assign \i__payload.mask[0]  = i__payload[22];
+  assign \i__payload.mask[1]  = i__payload[23];
+  assign \i__payload.first_key  = i__payload[28:24];
+  assign \i__payload.last  = i__payload[29];
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
@@ -4873,205 +4922,21 @@ module \latte_head.filter.survivors.queue (rst, w_en, r_en, o__payload, w_data, 
   assign \o__payload.mask[1]  = o__payload[23];
   assign \o__payload.first_key  = o__payload[28:24];
   assign \o__payload.last  = o__payload[29];
-endmodule
-
-module \latte_head.filter.survivors.queue.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$63  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [6:0] \$12 ;
-  wire [6:0] \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [6:0] \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire [6:0] \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [6:0] \$3 ;
-  wire \$30 ;
-  reg [5:0] \$31 ;
-  reg [5:0] \$32 ;
-  reg [5:0] \$33 ;
-  reg \$34 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire [6:0] \$6 ;
-  wire [6:0] \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  input clk;
-  wire clk;
-  (* init = 6'h00 *)
-  wire [5:0] consume;
-  reg [5:0] inner_level = 6'h00;
-  wire inner_r_rdy;
-  wire [5:0] level;
-  (* init = 6'h00 *)
-  wire [5:0] produce;
-  output [29:0] r_data;
-  wire [29:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [5:0] r_level;
-  reg [5:0] r_port__addr = 6'h00;
-  wire [29:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [29:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [5:0] w_level;
-  reg [5:0] w_port__addr = 6'h00;
-  input [29:0] w_port__data;
-  wire [29:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [29:0] storage [32:0];
-  initial begin : zero_memory_6
-    integer word;
-    for (word = 0; word < 33; word = word + 1)
-      storage[word] = 30'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [29:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 6'h21;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr == 6'h20;
-  assign \$6  = w_port__addr + 1'h1;
-  assign \$7  = \$5  ? 7'h00 : \$6 ;
-  assign \$8  = ~ r_rdy;
-  assign \$9  = \$8  | r_en;
-  assign \$10  = inner_r_rdy & \$9 ;
-  assign \$11  = r_port__addr == 6'h20;
-  assign \$12  = r_port__addr + 1'h1;
-  assign \$13  = \$11  ? 7'h00 : \$12 ;
-  assign \$14  = w_rdy & w_en;
-  assign \$15  = ~ r_rdy;
-  assign \$16  = \$15  | r_en;
-  assign \$17  = inner_r_rdy & \$16 ;
-  assign \$18  = ~ \$17 ;
-  assign \$19  = \$14  & \$18 ;
-  assign \$20  = inner_level + 1'h1;
-  assign \$21  = ~ r_rdy;
-  assign \$22  = \$21  | r_en;
-  assign \$23  = inner_r_rdy & \$22 ;
-  assign \$24  = w_rdy & w_en;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = inner_level - 1'h1;
-  assign \$28  = ~ r_rdy;
-  assign \$29  = \$28  | r_en;
-  assign \$30  = inner_r_rdy & \$29 ;
-  always @(posedge clk)
-    w_port__addr <= \$31 ;
-  always @(posedge clk)
-    r_port__addr <= \$32 ;
-  always @(posedge clk)
-    inner_level <= \$33 ;
-  always @(posedge clk)
-    r_rdy <= \$34 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$31  = w_port__addr;
-    if (\$4 ) begin
-      \$31  = \$7 [5:0];
-    end
-    if (rst) begin
-      \$31  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$32  = r_port__addr;
-    if (\$10 ) begin
-      \$32  = \$13 [5:0];
-    end
-    if (rst) begin
-      \$32  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$33  = inner_level;
-    if (\$19 ) begin
-      \$33  = \$20 [5:0];
-    end
-    if (\$26 ) begin
-      \$33  = \$27 [5:0];
-    end
-    if (rst) begin
-      \$33  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$34  = r_rdy;
-    if (\$30 ) begin
-      \$34  = 1'h1;
-    end else if (r_en) begin
-      \$34  = 1'h0;
-    end
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [5:0];
-  assign level = \$3 [5:0];
-  assign r_level = \$3 [5:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  assign \$signal  = i__valid;
 endmodule
 
 module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored__payload, o__ready, \i_query__payload$9 , key_port__data, i_kept__valid, i_kept__payload, o_scored__valid, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$64  = 0;
   wire \$1 ;
-  reg [17:0] \$10 ;
-  reg [17:0] \$11 ;
-  reg [17:0] \$12 ;
-  reg [17:0] \$13 ;
-  reg \$14 ;
-  reg [25:0] \$15 ;
+  wire [25:0] \$10 ;
   wire [25:0] \$2 ;
   wire [11:0] \$3 ;
   wire [18:0] \$4 ;
   wire [26:0] \$5 ;
   reg \$6 ;
   reg \$7 ;
-  reg [17:0] \$8 ;
-  reg [17:0] \$9 ;
+  reg \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   reg [25:0] i__payload = 26'h0000000;
@@ -5173,6 +5038,11 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   wire \item_read_2.kept ;
   wire [4:0] \item_read_2.key ;
   wire \item_read_2.last ;
+  reg [17:0] item_read_3 = 18'h00000;
+  wire [10:0] \item_read_3.estimate ;
+  wire \item_read_3.kept ;
+  wire [4:0] \item_read_3.key ;
+  wire \item_read_3.last ;
   reg [17:0] item_result_1 = 18'h00000;
   wire [10:0] \item_result_1.estimate ;
   wire \item_result_1.kept ;
@@ -5217,11 +5087,11 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   wire [3:0] \key_port__data.low[6] ;
   wire [3:0] \key_port__data.low[7] ;
   wire [25:0] o__payload;
-  wire [21:0] \o__payload$41 ;
-  wire [10:0] \o__payload$41.high_low ;
-  wire [10:0] \o__payload$41.high_low[0] ;
-  wire [10:0] \o__payload$41.low_high ;
-  wire [10:0] \o__payload$41.low_high[0] ;
+  wire [21:0] \o__payload$43 ;
+  wire [10:0] \o__payload$43.high_low ;
+  wire [10:0] \o__payload$43.high_low[0] ;
+  wire [10:0] \o__payload$43.low_high ;
+  wire [10:0] \o__payload$43.low_high[0] ;
   wire \o__payload.kept ;
   wire [4:0] \o__payload.key ;
   wire \o__payload.last ;
@@ -5229,7 +5099,7 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   input o__ready;
   wire o__ready;
   wire o__valid;
-  wire \o__valid$40 ;
+  wire \o__valid$42 ;
   wire o_prepared__payload;
   wire o_prepared__ready;
   wire o_prepared__valid;
@@ -5256,33 +5126,38 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   output sent;
   wire sent;
   reg sent_read_1 = 1'h0;
+  reg sent_read_2 = 1'h0;
   (* init = 1'h0 *)
-  wire sent_read_2;
+  wire sent_read_3;
   assign \$1  = i_kept__valid & o_prepared__valid;
   assign sent = \$1  & o_room;
   assign o_prepared__ready = sent & i_kept__payload[6];
-  assign \$3  = $signed(\o__payload$41 [10:0]) + $signed(\o__payload$41 [21:11]);
+  assign \$3  = $signed(\o__payload$43 [10:0]) + $signed(\o__payload$43 [21:11]);
   assign \$5  = $signed(\$2 ) + $signed(\$4 );
   always @(posedge clk)
     sent_read_1 <= \$6 ;
   always @(posedge clk)
-    i_keys__valid <= \$7 ;
+    sent_read_2 <= \$7 ;
   always @(posedge clk)
-    item_read_1 <= \$8 ;
+    i_keys__valid <= \$8 ;
   always @(posedge clk)
-    item_read_2 <= \$9 ;
+    item_read_1 <= i_kept__payload;
   always @(posedge clk)
-    item_result_1 <= \$10 ;
+    item_read_2 <= item_read_1;
   always @(posedge clk)
-    item_result_2 <= \$11 ;
+    item_read_3 <= item_read_2;
   always @(posedge clk)
-    item_result_3 <= \$12 ;
+    item_result_1 <= item_read_3;
   always @(posedge clk)
-    item_result_4 <= \$13 ;
+    item_result_2 <= item_result_1;
   always @(posedge clk)
-    i__valid <= \$14 ;
+    item_result_3 <= item_result_2;
   always @(posedge clk)
-    i__payload <= \$15 ;
+    item_result_4 <= item_result_3;
+  always @(posedge clk)
+    i__valid <= \$9 ;
+  always @(posedge clk)
+    i__payload <= \$10 ;
   \latte_head.reuse.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
@@ -5290,8 +5165,8 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
     .i_query__payload(i_query__payload),
     .i_query__ready(i_query__ready),
     .i_query__valid(i_query__valid),
-    .o__payload(\o__payload$41 ),
-    .o__valid(\o__valid$40 ),
+    .o__payload(\o__payload$43 ),
+    .o__valid(\o__valid$42 ),
     .o_prepared__payload(key_port__buffer),
     .o_prepared__ready(o_prepared__ready),
     .o_prepared__valid(o_prepared__valid),
@@ -5324,61 +5199,16 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$8  = i_kept__payload;
+    \$8  = sent_read_2;
     if (rst) begin
-      \$8  = 18'h00000;
+      \$8  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$9  = item_read_1;
+    \$9  = \o__valid$42 ;
     if (rst) begin
-      \$9  = 18'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$10  = item_read_2;
-    if (rst) begin
-      \$10  = 18'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$11  = item_result_1;
-    if (rst) begin
-      \$11  = 18'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$12  = item_result_2;
-    if (rst) begin
-      \$12  = 18'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$13  = item_result_3;
-    if (rst) begin
-      \$13  = 18'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$14  = \o__valid$40 ;
-    if (rst) begin
-      \$14  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$15 [4:0] = item_result_4[4:0];
-    \$15 [5] = item_result_4[5];
-    \$15 [6] = item_result_4[6];
-    \$15 [25:7] = \$5 [18:0];
-    if (rst) begin
-      \$15  = 26'h0000000;
+      \$9  = 1'h0;
     end
   end
   assign o__payload = o_scored__payload;
@@ -5390,7 +5220,7 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign i_reserve = sent;
   assign o_prepared__payload = key_port__buffer;
   assign key_port__address = i_kept__payload[4:0];
-  assign sent_read_2 = i_keys__valid;
+  assign sent_read_3 = i_keys__valid;
   assign scored_valid = i__valid;
   assign scored = i__payload;
   assign \o_scored__payload.key  = o_scored__payload[4:0];
@@ -5467,10 +5297,10 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign \i_keys__payload.terms.low_high[0][6]  = i_keys__payload[59:56];
   assign \i_keys__payload.terms.low_high[0][7]  = i_keys__payload[63:60];
   assign \i_keys__payload.last  = i_keys__payload[64];
-  assign \item_read_2.key  = item_read_2[4:0];
-  assign \item_read_2.kept  = item_read_2[5];
-  assign \item_read_2.last  = item_read_2[6];
-  assign \item_read_2.estimate  = item_read_2[17:7];
+  assign \item_read_3.key  = item_read_3[4:0];
+  assign \item_read_3.kept  = item_read_3[5];
+  assign \item_read_3.last  = item_read_3[6];
+  assign \item_read_3.estimate  = item_read_3[17:7];
   assign \key_port__data.high  = key_port__data[31:0];
   assign \key_port__data.high[0]  = key_port__data[3:0];
   assign \key_port__data.high[1]  = key_port__data[7:4];
@@ -5501,6 +5331,10 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign \item_read_1.kept  = item_read_1[5];
   assign \item_read_1.last  = item_read_1[6];
   assign \item_read_1.estimate  = item_read_1[17:7];
+  assign \item_read_2.key  = item_read_2[4:0];
+  assign \item_read_2.kept  = item_read_2[5];
+  assign \item_read_2.last  = item_read_2[6];
+  assign \item_read_2.estimate  = item_read_2[17:7];
   assign \item_result_1.key  = item_result_1[4:0];
   assign \item_result_1.kept  = item_result_1[5];
   assign \item_result_1.last  = item_result_1[6];
@@ -5517,13 +5351,17 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign \item_result_4.kept  = item_result_4[5];
   assign \item_result_4.last  = item_result_4[6];
   assign \item_result_4.estimate  = item_result_4[17:7];
-  assign \o__payload$41.high_low  = \o__payload$41 [10:0];
-  assign \o__payload$41.high_low[0]  = \o__payload$41 [10:0];
-  assign \o__payload$41.low_high  = \o__payload$41 [21:11];
-  assign \o__payload$41.low_high[0]  = \o__payload$41 [21:11];
+  assign \o__payload$43.high_low  = \o__payload$43 [10:0];
+  assign \o__payload$43.high_low[0]  = \o__payload$43 [10:0];
+  assign \o__payload$43.low_high  = \o__payload$43 [21:11];
+  assign \o__payload$43.low_high[0]  = \o__payload$43 [21:11];
+  assign \$10 [25:7] = \$5 [18:0];
+  assign \$10 [6] = item_result_4[6];
+  assign \$10 [5] = item_result_4[5];
+  assign \$10 [4:0] = item_result_4[4:0];
   assign i_keys__payload[63:32] = key_port__data[31:0];
   assign i_keys__payload[31:0] = key_port__data[63:32];
-  assign i_keys__payload[64] = item_read_2[6];
+  assign i_keys__payload[64] = item_read_3[6];
   assign i_query__payload[64] = \i_query__payload$9 [64];
   assign i_query__payload[63:32] = \i_query__payload$9 [63:32];
   assign i_query__payload[31:0] = \i_query__payload$9 [31:0];
@@ -5534,35 +5372,50 @@ endmodule
 module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepared__payload, i_query__ready, i_query__payload, i_keys__payload, i_keys__valid, o__payload, o__valid, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$65  = 0;
   wire \$1 ;
-  wire \$10 ;
-  reg \$100 ;
-  reg \$101 ;
-  reg \$102 ;
-  reg [3:0] \$103 ;
-  reg \$104 ;
-  reg \$105 ;
-  reg \$106 ;
-  reg \$107 ;
-  reg \$108 ;
-  reg \$109 ;
+  wire [3:0] \$10 ;
+  wire [6:0] \$100 ;
+  wire [6:0] \$101 ;
+  wire \$102 ;
+  wire \$103 ;
+  wire [6:0] \$104 ;
+  wire \$105 ;
+  wire [7:0] \$106 ;
+  wire \$107 ;
+  wire \$108 ;
+  wire [6:0] \$109 ;
   wire \$11 ;
-  reg [4:0] \$110 ;
-  reg [4:0] \$111 ;
-  reg [4:0] \$112 ;
-  reg \$113 ;
-  reg \$114 ;
-  reg \$115 ;
+  wire \$110 ;
+  wire [7:0] \$111 ;
+  wire [8:0] \$112 ;
+  wire [9:0] \$113 ;
+  reg [1:0] \$114 ;
+  reg [1:0] \$115 ;
   reg \$116 ;
+  reg \$117 ;
+  reg \$118 ;
+  reg \$119 ;
   wire \$12 ;
+  reg \$120 ;
+  reg [3:0] \$121 ;
+  reg \$122 ;
+  reg \$123 ;
+  reg \$124 ;
+  reg \$125 ;
+  reg \$126 ;
+  reg \$127 ;
+  reg \$128 ;
+  reg \$129 ;
   wire \$13 ;
+  reg \$130 ;
+  reg \$131 ;
   wire \$14 ;
   wire \$15 ;
   wire \$16 ;
-  wire [4:0] \$17 ;
-  wire \$18 ;
+  wire \$17 ;
+  wire [4:0] \$18 ;
   wire \$19 ;
   wire \$2 ;
-  wire [3:0] \$20 ;
+  wire \$20 ;
   wire [3:0] \$21 ;
   wire [3:0] \$22 ;
   wire [3:0] \$23 ;
@@ -5579,76 +5432,76 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [3:0] \$33 ;
   wire [3:0] \$34 ;
   wire [3:0] \$35 ;
-  wire [4:0] \$36 ;
-  wire [4:0] \$37 ;
-  wire [4:0] \$38 ;
-  wire [4:0] \$39 ;
-  wire [2:0] \$4 ;
-  wire [5:0] \$40 ;
-  wire [5:0] \$41 ;
+  wire [3:0] \$36 ;
+  wire [3:0] \$37 ;
+  wire [3:0] \$38 ;
+  wire [3:0] \$39 ;
+  wire \$4 ;
+  wire [3:0] \$40 ;
+  wire [3:0] \$41 ;
   wire [3:0] \$42 ;
   wire [3:0] \$43 ;
   wire [3:0] \$44 ;
   wire [3:0] \$45 ;
-  wire [3:0] \$46 ;
-  wire [3:0] \$47 ;
-  wire [3:0] \$48 ;
-  wire [3:0] \$49 ;
-  wire \$5 ;
-  wire [3:0] \$50 ;
-  wire [3:0] \$51 ;
+  wire [4:0] \$46 ;
+  wire [4:0] \$47 ;
+  wire [4:0] \$48 ;
+  wire [4:0] \$49 ;
+  wire [2:0] \$5 ;
+  wire [5:0] \$50 ;
+  wire [5:0] \$51 ;
   wire [3:0] \$52 ;
   wire [3:0] \$53 ;
   wire [3:0] \$54 ;
   wire [3:0] \$55 ;
   wire [3:0] \$56 ;
   wire [3:0] \$57 ;
-  wire [4:0] \$58 ;
-  wire [4:0] \$59 ;
-  wire [3:0] \$6 ;
-  wire [4:0] \$60 ;
-  wire [4:0] \$61 ;
-  wire [5:0] \$62 ;
-  wire [5:0] \$63 ;
-  wire [6:0] \$64 ;
-  wire [6:0] \$65 ;
-  wire [6:0] \$66 ;
-  wire [6:0] \$67 ;
-  wire \$68 ;
-  wire \$69 ;
-  wire [2:0] \$7 ;
-  wire [6:0] \$70 ;
-  wire \$71 ;
-  wire [7:0] \$72 ;
-  wire \$73 ;
-  wire \$74 ;
-  wire [6:0] \$75 ;
-  wire \$76 ;
-  wire [7:0] \$77 ;
-  wire [8:0] \$78 ;
-  wire [9:0] \$79 ;
-  wire \$8 ;
-  wire [6:0] \$80 ;
-  wire [6:0] \$81 ;
+  wire [3:0] \$58 ;
+  wire [3:0] \$59 ;
+  wire \$6 ;
+  wire [3:0] \$60 ;
+  wire [3:0] \$61 ;
+  wire [3:0] \$62 ;
+  wire [3:0] \$63 ;
+  wire [3:0] \$64 ;
+  wire [3:0] \$65 ;
+  wire [3:0] \$66 ;
+  wire [3:0] \$67 ;
+  wire [3:0] \$68 ;
+  wire [3:0] \$69 ;
+  wire [3:0] \$7 ;
+  wire [3:0] \$70 ;
+  wire [3:0] \$71 ;
+  wire [3:0] \$72 ;
+  wire [3:0] \$73 ;
+  wire [3:0] \$74 ;
+  wire [3:0] \$75 ;
+  wire [4:0] \$76 ;
+  wire [4:0] \$77 ;
+  wire [4:0] \$78 ;
+  wire [4:0] \$79 ;
+  wire [2:0] \$8 ;
+  wire [5:0] \$80 ;
+  wire [5:0] \$81 ;
   wire [6:0] \$82 ;
   wire [6:0] \$83 ;
-  wire \$84 ;
-  wire \$85 ;
-  wire [6:0] \$86 ;
+  wire [6:0] \$84 ;
+  wire [6:0] \$85 ;
+  wire \$86 ;
   wire \$87 ;
-  wire [7:0] \$88 ;
+  wire [6:0] \$88 ;
   wire \$89 ;
-  wire [3:0] \$9 ;
-  wire \$90 ;
-  wire [6:0] \$91 ;
+  wire \$9 ;
+  wire [7:0] \$90 ;
+  wire \$91 ;
   wire \$92 ;
-  wire [7:0] \$93 ;
-  wire [8:0] \$94 ;
-  wire [9:0] \$95 ;
-  reg [1:0] \$96 ;
-  reg [1:0] \$97 ;
-  reg \$98 ;
-  reg \$99 ;
+  wire [6:0] \$93 ;
+  wire \$94 ;
+  wire [7:0] \$95 ;
+  wire [8:0] \$96 ;
+  wire [9:0] \$97 ;
+  wire [6:0] \$98 ;
+  wire [6:0] \$99 ;
   wire \$auto$rtlil.cc:2739:Not$10 ;
   wire \$auto$rtlil.cc:2739:Not$12 ;
   wire \$auto$rtlil.cc:2739:Not$14 ;
@@ -5694,14 +5547,14 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   reg [8:0] high_low_0_planes_0_0 = 9'h000;
   reg [8:0] high_low_0_planes_0_1 = 9'h000;
   reg [11:0] high_low_0_planes_1_0 = 12'h000;
-  reg [3:0] high_masked_0 = 4'h0;
-  reg [3:0] high_masked_1 = 4'h0;
-  reg [3:0] high_masked_2 = 4'h0;
-  reg [3:0] high_masked_3 = 4'h0;
-  reg [3:0] high_masked_4 = 4'h0;
-  reg [3:0] high_masked_5 = 4'h0;
-  reg [3:0] high_masked_6 = 4'h0;
-  reg [3:0] high_masked_7 = 4'h0;
+  reg [3:0] high_masked_0 = 4'h8;
+  reg [3:0] high_masked_1 = 4'h8;
+  reg [3:0] high_masked_2 = 4'h8;
+  reg [3:0] high_masked_3 = 4'h8;
+  reg [3:0] high_masked_4 = 4'h8;
+  reg [3:0] high_masked_5 = 4'h8;
+  reg [3:0] high_masked_6 = 4'h8;
+  reg [3:0] high_masked_7 = 4'h8;
   reg [4:0] high_subsets_0_0_0 = 5'h00;
   reg [4:0] high_subsets_0_0_1 = 5'h00;
   reg [4:0] high_subsets_0_1_0 = 5'h00;
@@ -5762,6 +5615,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire i_query__ready;
   input i_query__valid;
   wire i_query__valid;
+  reg [3:0] left = 4'hf;
   reg [6:0] low_high_0_groups_0_0_0 = 7'h00;
   reg [6:0] low_high_0_groups_0_1_0 = 7'h00;
   reg [6:0] low_high_0_groups_0_2_0 = 7'h00;
@@ -5786,14 +5640,14 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   reg [8:0] low_high_0_planes_0_0 = 9'h000;
   reg [8:0] low_high_0_planes_0_1 = 9'h000;
   reg [11:0] low_high_0_planes_1_0 = 12'h000;
-  reg [3:0] low_masked_0 = 4'h0;
-  reg [3:0] low_masked_1 = 4'h0;
-  reg [3:0] low_masked_2 = 4'h0;
-  reg [3:0] low_masked_3 = 4'h0;
-  reg [3:0] low_masked_4 = 4'h0;
-  reg [3:0] low_masked_5 = 4'h0;
-  reg [3:0] low_masked_6 = 4'h0;
-  reg [3:0] low_masked_7 = 4'h0;
+  reg [3:0] low_masked_0 = 4'h8;
+  reg [3:0] low_masked_1 = 4'h8;
+  reg [3:0] low_masked_2 = 4'h8;
+  reg [3:0] low_masked_3 = 4'h8;
+  reg [3:0] low_masked_4 = 4'h8;
+  reg [3:0] low_masked_5 = 4'h8;
+  reg [3:0] low_masked_6 = 4'h8;
+  reg [3:0] low_masked_7 = 4'h8;
   reg [4:0] low_subsets_0_0_0 = 5'h00;
   reg [4:0] low_subsets_0_0_1 = 5'h00;
   reg [4:0] low_subsets_0_1_0 = 5'h00;
@@ -5851,7 +5705,6 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [5:0] \read_port__data$98 ;
   input rst;
   wire rst;
-  reg [3:0] step = 4'h0;
   reg tag_0 = 1'h0;
   reg tag_1 = 1'h0;
   reg take_place = 1'h0;
@@ -5956,176 +5809,194 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign o_prepared__payload = take_place ? tag_1 : tag_0;
   assign \$1  = \$signal$9  != 2'h2;
   assign \$2  = i_query__valid & \$1 ;
-  assign \$3  = & step;
-  assign i_query__ready = \$2  & \$3 ;
-  assign \$4  = \$signal$9  + i_query__ready;
-  assign \$5  = i_keys__valid & i_keys__payload[64];
-  assign \$6  = \$4  - \$5 ;
-  assign \$7  = waiting + written;
-  assign \$8  = o_prepared__valid & o_prepared__ready;
-  assign \$9  = \$7  - \$8 ;
-  assign \$10  = ~ fill_place;
-  assign \$11  = o_prepared__valid & o_prepared__ready;
-  assign \$12  = ~ take_place;
-  assign \$13  = i_keys__valid & i_keys__payload[64];
-  assign \$14  = ~ read_place;
-  assign \$15  = \$signal$9  != 2'h2;
-  assign \$16  = i_query__valid & \$15 ;
-  assign \$17  = step + 1'h1;
-  assign \$18  = \$signal$9  != 2'h2;
-  assign \$19  = i_query__valid & \$18 ;
-  assign \$21  = step[0] ? \$20  : 4'h8;
-  assign \$23  = step[1] ? \$22  : 4'h8;
-  assign \$25  = step[2] ? \$24  : 4'h8;
-  assign \$27  = step[3] ? \$26  : 4'h8;
-  assign \$29  = step[0] ? \$28  : 4'h8;
-  assign \$31  = step[1] ? \$30  : 4'h8;
-  assign \$33  = step[2] ? \$32  : 4'h8;
-  assign \$35  = step[3] ? \$34  : 4'h8;
-  assign \$36  = high_masked_0 + high_masked_1;
-  assign \$37  = high_masked_2 + high_masked_3;
-  assign \$38  = high_masked_4 + high_masked_5;
-  assign \$39  = high_masked_6 + high_masked_7;
-  assign \$40  = high_subsets_0_0_0 + high_subsets_0_0_1;
-  assign \$41  = high_subsets_0_1_0 + high_subsets_0_1_1;
-  assign \$43  = step[0] ? \$42  : 4'h8;
-  assign \$45  = step[1] ? \$44  : 4'h8;
-  assign \$47  = step[2] ? \$46  : 4'h8;
-  assign \$49  = step[3] ? \$48  : 4'h8;
-  assign \$51  = step[0] ? \$50  : 4'h8;
-  assign \$53  = step[1] ? \$52  : 4'h8;
-  assign \$55  = step[2] ? \$54  : 4'h8;
-  assign \$57  = step[3] ? \$56  : 4'h8;
-  assign \$58  = low_masked_0 + low_masked_1;
-  assign \$59  = low_masked_2 + low_masked_3;
-  assign \$60  = low_masked_4 + low_masked_5;
-  assign \$61  = low_masked_6 + low_masked_7;
-  assign \$62  = low_subsets_0_0_0 + low_subsets_0_0_1;
-  assign \$63  = low_subsets_0_1_0 + low_subsets_0_1_1;
-  assign \$64  = high_low_0_plane_0_entry_0 + high_low_0_plane_0_entry_1;
-  assign \$65  = high_low_0_plane_1_entry_0 + high_low_0_plane_1_entry_1;
-  assign \$66  = high_low_0_plane_2_entry_0 + high_low_0_plane_2_entry_1;
-  assign \$67  = high_low_0_plane_3_entry_0 + high_low_0_plane_3_entry_1;
-  assign \$68  = ~ high_low_0_groups_0_0_0[6];
-  assign \$69  = ~ high_low_0_groups_0_0_0[6];
-  assign \$71  = ~ high_low_0_groups_0_1_0[6];
-  assign \$72  = $signed(\$70 ) + $signed({ \$71 , high_low_0_groups_0_1_0[5:0] });
-  assign \$73  = ~ high_low_0_groups_0_2_0[6];
-  assign \$74  = ~ high_low_0_groups_0_2_0[6];
-  assign \$76  = ~ high_low_0_groups_0_3_0[6];
-  assign \$77  = $signed(\$75 ) - $signed({ \$76 , high_low_0_groups_0_3_0[5:0] });
-  assign \$79  = $signed(\$78 ) + $signed(high_low_0_planes_0_1);
-  assign \$80  = low_high_0_plane_0_entry_0 + low_high_0_plane_0_entry_1;
-  assign \$81  = low_high_0_plane_1_entry_0 + low_high_0_plane_1_entry_1;
-  assign \$82  = low_high_0_plane_2_entry_0 + low_high_0_plane_2_entry_1;
-  assign \$83  = low_high_0_plane_3_entry_0 + low_high_0_plane_3_entry_1;
-  assign \$84  = ~ low_high_0_groups_0_0_0[6];
-  assign \$85  = ~ low_high_0_groups_0_0_0[6];
-  assign \$87  = ~ low_high_0_groups_0_1_0[6];
-  assign \$88  = $signed(\$86 ) + $signed({ \$87 , low_high_0_groups_0_1_0[5:0] });
-  assign \$89  = ~ low_high_0_groups_0_2_0[6];
-  assign \$90  = ~ low_high_0_groups_0_2_0[6];
-  assign \$92  = ~ low_high_0_groups_0_3_0[6];
-  assign \$93  = $signed(\$91 ) - $signed({ \$92 , low_high_0_groups_0_3_0[5:0] });
-  assign \$95  = $signed(\$94 ) + $signed(low_high_0_planes_0_1);
+  assign \$3  = | left;
+  assign \$4  = ~ \$3 ;
+  assign i_query__ready = \$2  & \$4 ;
+  assign \$5  = \$signal$9  + i_query__ready;
+  assign \$6  = i_keys__valid & i_keys__payload[64];
+  assign \$7  = \$5  - \$6 ;
+  assign \$8  = waiting + written;
+  assign \$9  = o_prepared__valid & o_prepared__ready;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = ~ fill_place;
+  assign \$12  = o_prepared__valid & o_prepared__ready;
+  assign \$13  = ~ take_place;
+  assign \$14  = i_keys__valid & i_keys__payload[64];
+  assign \$15  = ~ read_place;
+  assign \$16  = \$signal$9  != 2'h2;
+  assign \$17  = i_query__valid & \$16 ;
+  assign \$18  = left - 1'h1;
+  assign \$19  = \$signal$9  != 2'h2;
+  assign \$20  = i_query__valid & \$19 ;
+  assign \$21  = ~ left;
+  assign \$22  = ~ left;
+  assign \$24  = \$22 [0] ? \$23  : 4'h8;
+  assign \$25  = ~ left;
+  assign \$27  = \$25 [1] ? \$26  : 4'h8;
+  assign \$28  = ~ left;
+  assign \$30  = \$28 [2] ? \$29  : 4'h8;
+  assign \$31  = ~ left;
+  assign \$33  = \$31 [3] ? \$32  : 4'h8;
+  assign \$34  = ~ left;
+  assign \$36  = \$34 [0] ? \$35  : 4'h8;
+  assign \$37  = ~ left;
+  assign \$39  = \$37 [1] ? \$38  : 4'h8;
+  assign \$40  = ~ left;
+  assign \$42  = \$40 [2] ? \$41  : 4'h8;
+  assign \$43  = ~ left;
+  assign \$45  = \$43 [3] ? \$44  : 4'h8;
+  assign \$46  = high_masked_0 + high_masked_1;
+  assign \$47  = high_masked_2 + high_masked_3;
+  assign \$48  = high_masked_4 + high_masked_5;
+  assign \$49  = high_masked_6 + high_masked_7;
+  assign \$50  = high_subsets_0_0_0 + high_subsets_0_0_1;
+  assign \$51  = high_subsets_0_1_0 + high_subsets_0_1_1;
+  assign \$52  = ~ left;
+  assign \$54  = \$52 [0] ? \$53  : 4'h8;
+  assign \$55  = ~ left;
+  assign \$57  = \$55 [1] ? \$56  : 4'h8;
+  assign \$58  = ~ left;
+  assign \$60  = \$58 [2] ? \$59  : 4'h8;
+  assign \$61  = ~ left;
+  assign \$63  = \$61 [3] ? \$62  : 4'h8;
+  assign \$64  = ~ left;
+  assign \$66  = \$64 [0] ? \$65  : 4'h8;
+  assign \$67  = ~ left;
+  assign \$69  = \$67 [1] ? \$68  : 4'h8;
+  assign \$70  = ~ left;
+  assign \$72  = \$70 [2] ? \$71  : 4'h8;
+  assign \$73  = ~ left;
+  assign \$75  = \$73 [3] ? \$74  : 4'h8;
+  assign \$76  = low_masked_0 + low_masked_1;
+  assign \$77  = low_masked_2 + low_masked_3;
+  assign \$78  = low_masked_4 + low_masked_5;
+  assign \$79  = low_masked_6 + low_masked_7;
+  assign \$80  = low_subsets_0_0_0 + low_subsets_0_0_1;
+  assign \$81  = low_subsets_0_1_0 + low_subsets_0_1_1;
+  assign \$82  = high_low_0_plane_0_entry_0 + high_low_0_plane_0_entry_1;
+  assign \$83  = high_low_0_plane_1_entry_0 + high_low_0_plane_1_entry_1;
+  assign \$84  = high_low_0_plane_2_entry_0 + high_low_0_plane_2_entry_1;
+  assign \$85  = high_low_0_plane_3_entry_0 + high_low_0_plane_3_entry_1;
+  assign \$86  = ~ high_low_0_groups_0_0_0[6];
+  assign \$87  = ~ high_low_0_groups_0_0_0[6];
+  assign \$89  = ~ high_low_0_groups_0_1_0[6];
+  assign \$90  = $signed(\$88 ) + $signed({ \$89 , high_low_0_groups_0_1_0[5:0] });
+  assign \$91  = ~ high_low_0_groups_0_2_0[6];
+  assign \$92  = ~ high_low_0_groups_0_2_0[6];
+  assign \$94  = ~ high_low_0_groups_0_3_0[6];
+  assign \$95  = $signed(\$93 ) - $signed({ \$94 , high_low_0_groups_0_3_0[5:0] });
+  assign \$97  = $signed(\$96 ) + $signed(high_low_0_planes_0_1);
+  assign \$98  = low_high_0_plane_0_entry_0 + low_high_0_plane_0_entry_1;
+  assign \$99  = low_high_0_plane_1_entry_0 + low_high_0_plane_1_entry_1;
+  assign \$100  = low_high_0_plane_2_entry_0 + low_high_0_plane_2_entry_1;
+  assign \$101  = low_high_0_plane_3_entry_0 + low_high_0_plane_3_entry_1;
+  assign \$102  = ~ low_high_0_groups_0_0_0[6];
+  assign \$103  = ~ low_high_0_groups_0_0_0[6];
+  assign \$105  = ~ low_high_0_groups_0_1_0[6];
+  assign \$106  = $signed(\$104 ) + $signed({ \$105 , low_high_0_groups_0_1_0[5:0] });
+  assign \$107  = ~ low_high_0_groups_0_2_0[6];
+  assign \$108  = ~ low_high_0_groups_0_2_0[6];
+  assign \$110  = ~ low_high_0_groups_0_3_0[6];
+  assign \$111  = $signed(\$109 ) - $signed({ \$110 , low_high_0_groups_0_3_0[5:0] });
+  assign \$113  = $signed(\$112 ) + $signed(low_high_0_planes_0_1);
   always @(posedge clk)
-    \$signal$9  <= \$96 ;
+    \$signal$9  <= \$114 ;
   always @(posedge clk)
-    waiting <= \$97 ;
+    waiting <= \$115 ;
   always @(posedge clk)
-    fill_place <= \$98 ;
+    fill_place <= \$116 ;
   always @(posedge clk)
-    tag_1 <= \$99 ;
+    tag_1 <= \$117 ;
   always @(posedge clk)
-    tag_0 <= \$100 ;
+    tag_0 <= \$118 ;
   always @(posedge clk)
-    take_place <= \$101 ;
+    take_place <= \$119 ;
   always @(posedge clk)
-    read_place <= \$102 ;
+    read_place <= \$120 ;
   always @(posedge clk)
-    step <= \$103 ;
+    left <= \$121 ;
   always @(posedge clk)
-    written_1 <= \$104 ;
+    written_1 <= \$122 ;
   always @(posedge clk)
-    written_2 <= \$105 ;
+    written_2 <= \$123 ;
   always @(posedge clk)
-    written <= \$106 ;
+    written <= \$124 ;
   always @(posedge clk)
-    write_enable_1 <= \$107 ;
+    write_enable_1 <= \$125 ;
   always @(posedge clk)
-    write_enable_2 <= \$108 ;
+    write_enable_2 <= \$126 ;
   always @(posedge clk)
-    write_port__en <= \$109 ;
+    write_port__en <= \$127 ;
   always @(posedge clk)
-    write_address_1 <= \$110 ;
+    write_address_1 <= { fill_place, \$21  };
   always @(posedge clk)
-    write_address_2 <= \$111 ;
+    write_address_2 <= write_address_1;
   always @(posedge clk)
-    write_port__addr <= \$112 ;
+    write_port__addr <= write_address_2;
   always @(posedge clk)
-    high_masked_0 <= \$21 ;
+    high_masked_0 <= \$24 ;
   always @(posedge clk)
-    high_masked_1 <= \$23 ;
+    high_masked_1 <= \$27 ;
   always @(posedge clk)
-    high_masked_2 <= \$25 ;
+    high_masked_2 <= \$30 ;
   always @(posedge clk)
-    high_masked_3 <= \$27 ;
+    high_masked_3 <= \$33 ;
   always @(posedge clk)
-    high_masked_4 <= \$29 ;
+    high_masked_4 <= \$36 ;
   always @(posedge clk)
-    high_masked_5 <= \$31 ;
+    high_masked_5 <= \$39 ;
   always @(posedge clk)
-    high_masked_6 <= \$33 ;
+    high_masked_6 <= \$42 ;
   always @(posedge clk)
-    high_masked_7 <= \$35 ;
+    high_masked_7 <= \$45 ;
   always @(posedge clk)
-    high_subsets_0_0_0 <= \$36 ;
+    high_subsets_0_0_0 <= \$46 ;
   always @(posedge clk)
-    high_subsets_0_0_1 <= \$37 ;
+    high_subsets_0_0_1 <= \$47 ;
   always @(posedge clk)
-    high_subsets_0_1_0 <= \$38 ;
+    high_subsets_0_1_0 <= \$48 ;
   always @(posedge clk)
-    high_subsets_0_1_1 <= \$39 ;
+    high_subsets_0_1_1 <= \$49 ;
   always @(posedge clk)
-    write_port__data <= \$40 ;
+    write_port__data <= \$50 ;
   always @(posedge clk)
-    \write_port__data$20  <= \$41 ;
+    \write_port__data$20  <= \$51 ;
   always @(posedge clk)
-    low_masked_0 <= \$43 ;
+    low_masked_0 <= \$54 ;
   always @(posedge clk)
-    low_masked_1 <= \$45 ;
+    low_masked_1 <= \$57 ;
   always @(posedge clk)
-    low_masked_2 <= \$47 ;
+    low_masked_2 <= \$60 ;
   always @(posedge clk)
-    low_masked_3 <= \$49 ;
+    low_masked_3 <= \$63 ;
   always @(posedge clk)
-    low_masked_4 <= \$51 ;
+    low_masked_4 <= \$66 ;
   always @(posedge clk)
-    low_masked_5 <= \$53 ;
+    low_masked_5 <= \$69 ;
   always @(posedge clk)
-    low_masked_6 <= \$55 ;
+    low_masked_6 <= \$72 ;
   always @(posedge clk)
-    low_masked_7 <= \$57 ;
+    low_masked_7 <= \$75 ;
   always @(posedge clk)
-    low_subsets_0_0_0 <= \$58 ;
+    low_subsets_0_0_0 <= \$76 ;
   always @(posedge clk)
-    low_subsets_0_0_1 <= \$59 ;
+    low_subsets_0_0_1 <= \$77 ;
   always @(posedge clk)
-    low_subsets_0_1_0 <= \$60 ;
+    low_subsets_0_1_0 <= \$78 ;
   always @(posedge clk)
-    low_subsets_0_1_1 <= \$61 ;
+    low_subsets_0_1_1 <= \$79 ;
   always @(posedge clk)
-    \write_port__data$24  <= \$62 ;
+    \write_port__data$24  <= \$80 ;
   always @(posedge clk)
-    \write_port__data$28  <= \$63 ;
+    \write_port__data$28  <= \$81 ;
   always @(posedge clk)
-    valid_1 <= \$113 ;
+    valid_1 <= \$128 ;
   always @(posedge clk)
-    valid_2 <= \$114 ;
+    valid_2 <= \$129 ;
   always @(posedge clk)
-    valid_3 <= \$115 ;
+    valid_3 <= \$130 ;
   always @(posedge clk)
-    o__valid <= \$116 ;
+    o__valid <= \$131 ;
   always @(posedge clk)
     high_low_0_plane_0_entry_0 <= read_port__data;
   always @(posedge clk)
@@ -6143,19 +6014,19 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   always @(posedge clk)
     high_low_0_plane_3_entry_1 <= \read_port__data$110 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_0 <= \$64 ;
+    high_low_0_groups_0_0_0 <= \$82 ;
   always @(posedge clk)
-    high_low_0_groups_0_1_0 <= \$65 ;
+    high_low_0_groups_0_1_0 <= \$83 ;
   always @(posedge clk)
-    high_low_0_groups_0_2_0 <= \$66 ;
+    high_low_0_groups_0_2_0 <= \$84 ;
   always @(posedge clk)
-    high_low_0_groups_0_3_0 <= \$67 ;
+    high_low_0_groups_0_3_0 <= \$85 ;
   always @(posedge clk)
-    high_low_0_planes_0_0 <= { \$72 , high_low_0_groups_0_0_0[0] };
+    high_low_0_planes_0_0 <= { \$90 , high_low_0_groups_0_0_0[0] };
   always @(posedge clk)
-    high_low_0_planes_0_1 <= { \$77 , high_low_0_groups_0_2_0[0] };
+    high_low_0_planes_0_1 <= { \$95 , high_low_0_groups_0_2_0[0] };
   always @(posedge clk)
-    high_low_0_planes_1_0 <= { \$79 , high_low_0_planes_0_0[1:0] };
+    high_low_0_planes_1_0 <= { \$97 , high_low_0_planes_0_0[1:0] };
   always @(posedge clk)
     low_high_0_plane_0_entry_0 <= \read_port__data$118 ;
   always @(posedge clk)
@@ -6173,19 +6044,19 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   always @(posedge clk)
     low_high_0_plane_3_entry_1 <= \read_port__data$132 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_0 <= \$80 ;
+    low_high_0_groups_0_0_0 <= \$98 ;
   always @(posedge clk)
-    low_high_0_groups_0_1_0 <= \$81 ;
+    low_high_0_groups_0_1_0 <= \$99 ;
   always @(posedge clk)
-    low_high_0_groups_0_2_0 <= \$82 ;
+    low_high_0_groups_0_2_0 <= \$100 ;
   always @(posedge clk)
-    low_high_0_groups_0_3_0 <= \$83 ;
+    low_high_0_groups_0_3_0 <= \$101 ;
   always @(posedge clk)
-    low_high_0_planes_0_0 <= { \$88 , low_high_0_groups_0_0_0[0] };
+    low_high_0_planes_0_0 <= { \$106 , low_high_0_groups_0_0_0[0] };
   always @(posedge clk)
-    low_high_0_planes_0_1 <= { \$93 , low_high_0_groups_0_2_0[0] };
+    low_high_0_planes_0_1 <= { \$111 , low_high_0_groups_0_2_0[0] };
   always @(posedge clk)
-    low_high_0_planes_1_0 <= { \$95 , low_high_0_planes_0_0[1:0] };
+    low_high_0_planes_1_0 <= { \$113 , low_high_0_planes_0_0[1:0] };
   assign \$auto$rtlil.cc:2739:Not$2  = ~ i_query__payload[3];
   assign \$auto$rtlil.cc:2739:Not$12  = ~ i_query__payload[23];
   assign \$auto$rtlil.cc:2739:Not$14  = ~ i_query__payload[27];
@@ -6204,173 +6075,152 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \$auto$rtlil.cc:2739:Not$10  = ~ i_query__payload[19];
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$96  = \$6 [1:0];
+    \$114  = \$7 [1:0];
     if (rst) begin
-      \$96  = 2'h0;
+      \$114  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$97  = \$9 [1:0];
+    \$115  = \$10 [1:0];
     if (rst) begin
-      \$97  = 2'h0;
+      \$115  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$98  = fill_place;
+    \$116  = fill_place;
     if (i_query__ready) begin
-      \$98  = \$10 ;
+      \$116  = \$11 ;
     end
     if (rst) begin
-      \$98  = 1'h0;
+      \$116  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$99  = tag_1;
+    \$117  = tag_1;
     if (i_query__ready) begin
       if (fill_place) begin
-        \$99  = i_query__payload[64];
+        \$117  = i_query__payload[64];
       end
     end
     if (rst) begin
-      \$99  = 1'h0;
+      \$117  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$100  = tag_0;
+    \$118  = tag_0;
     if (i_query__ready) begin
       (* full_case = 32'd1 *)
       if (fill_place) begin
       end else begin
-        \$100  = i_query__payload[64];
+        \$118  = i_query__payload[64];
       end
     end
     if (rst) begin
-      \$100  = 1'h0;
+      \$118  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$101  = take_place;
-    if (\$11 ) begin
-      \$101  = \$12 ;
+    \$119  = take_place;
+    if (\$12 ) begin
+      \$119  = \$13 ;
     end
     if (rst) begin
-      \$101  = 1'h0;
+      \$119  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$102  = read_place;
-    if (\$13 ) begin
-      \$102  = \$14 ;
+    \$120  = read_place;
+    if (\$14 ) begin
+      \$120  = \$15 ;
     end
     if (rst) begin
-      \$102  = 1'h0;
+      \$120  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$103  = step;
-    if (\$16 ) begin
-      \$103  = \$17 [3:0];
+    \$121  = left;
+    if (\$17 ) begin
+      \$121  = \$18 [3:0];
     end
     if (rst) begin
-      \$103  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$104  = i_query__ready;
-    if (rst) begin
-      \$104  = 1'h0;
+      \$121  = 4'hf;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$105  = written_1;
+    \$122  = i_query__ready;
     if (rst) begin
-      \$105  = 1'h0;
+      \$122  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$106  = written_2;
+    \$123  = written_1;
     if (rst) begin
-      \$106  = 1'h0;
+      \$123  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$107  = \$19 ;
+    \$124  = written_2;
     if (rst) begin
-      \$107  = 1'h0;
+      \$124  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$108  = write_enable_1;
+    \$125  = \$20 ;
     if (rst) begin
-      \$108  = 1'h0;
+      \$125  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$109  = write_enable_2;
+    \$126  = write_enable_1;
     if (rst) begin
-      \$109  = 1'h0;
+      \$126  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$110  = { fill_place, step };
+    \$127  = write_enable_2;
     if (rst) begin
-      \$110  = 5'h00;
+      \$127  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$111  = write_address_1;
+    \$128  = i_keys__valid;
     if (rst) begin
-      \$111  = 5'h00;
+      \$128  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$112  = write_address_2;
+    \$129  = valid_1;
     if (rst) begin
-      \$112  = 5'h00;
+      \$129  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$113  = i_keys__valid;
+    \$130  = valid_2;
     if (rst) begin
-      \$113  = 1'h0;
+      \$130  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$114  = valid_1;
+    \$131  = valid_3;
     if (rst) begin
-      \$114  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$115  = valid_2;
-    if (rst) begin
-      \$115  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$116  = valid_3;
-    if (rst) begin
-      \$116  = 1'h0;
+      \$131  = 1'h0;
     end
   end
   assign \$signal  = i_query__ready;
@@ -6470,52 +6320,57 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \i_query__payload.tag  = i_query__payload[64];
   assign o__payload[21:11] = low_high_0_planes_1_0[10:0];
   assign o__payload[10:0] = high_low_0_planes_1_0[10:0];
-  assign \$20 [2:0] = i_query__payload[2:0];
-  assign \$20 [3] = \$auto$rtlil.cc:2739:Not$2 ;
-  assign \$22 [2:0] = i_query__payload[6:4];
-  assign \$22 [3] = \$auto$rtlil.cc:2739:Not$4 ;
-  assign \$24 [2:0] = i_query__payload[10:8];
-  assign \$24 [3] = \$auto$rtlil.cc:2739:Not$6 ;
-  assign \$26 [2:0] = i_query__payload[14:12];
-  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$8 ;
-  assign \$28 [2:0] = i_query__payload[18:16];
-  assign \$28 [3] = \$auto$rtlil.cc:2739:Not$10 ;
-  assign \$30 [2:0] = i_query__payload[22:20];
-  assign \$30 [3] = \$auto$rtlil.cc:2739:Not$12 ;
-  assign \$32 [2:0] = i_query__payload[26:24];
-  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$14 ;
-  assign \$34 [2:0] = i_query__payload[30:28];
-  assign \$34 [3] = \$auto$rtlil.cc:2739:Not$16 ;
-  assign \$42 [2:0] = i_query__payload[34:32];
-  assign \$42 [3] = \$auto$rtlil.cc:2739:Not$18 ;
-  assign \$44 [2:0] = i_query__payload[38:36];
-  assign \$44 [3] = \$auto$rtlil.cc:2739:Not$20 ;
-  assign \$46 [2:0] = i_query__payload[42:40];
-  assign \$46 [3] = \$auto$rtlil.cc:2739:Not$22 ;
-  assign \$48 [2:0] = i_query__payload[46:44];
-  assign \$48 [3] = \$auto$rtlil.cc:2739:Not$24 ;
-  assign \$50 [2:0] = i_query__payload[50:48];
-  assign \$50 [3] = \$auto$rtlil.cc:2739:Not$26 ;
-  assign \$52 [2:0] = i_query__payload[54:52];
-  assign \$52 [3] = \$auto$rtlil.cc:2739:Not$28 ;
-  assign \$54 [2:0] = i_query__payload[58:56];
-  assign \$54 [3] = \$auto$rtlil.cc:2739:Not$30 ;
-  assign \$56 [2:0] = i_query__payload[62:60];
-  assign \$56 [3] = \$auto$rtlil.cc:2739:Not$32 ;
-  assign \$70  = { \$69 , \$69 , high_low_0_groups_0_0_0[5:1] };
-  assign \$75  = { \$74 , \$74 , high_low_0_groups_0_2_0[5:1] };
-  assign \$78  = { high_low_0_planes_0_0[8], high_low_0_planes_0_0[8], high_low_0_planes_0_0[8:2] };
-  assign \$86  = { \$85 , \$85 , low_high_0_groups_0_0_0[5:1] };
-  assign \$91  = { \$90 , \$90 , low_high_0_groups_0_2_0[5:1] };
-  assign \$94  = { low_high_0_planes_0_0[8], low_high_0_planes_0_0[8], low_high_0_planes_0_0[8:2] };
+  assign \$23 [2:0] = i_query__payload[2:0];
+  assign \$23 [3] = \$auto$rtlil.cc:2739:Not$2 ;
+  assign \$26 [2:0] = i_query__payload[6:4];
+  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$4 ;
+  assign \$29 [2:0] = i_query__payload[10:8];
+  assign \$29 [3] = \$auto$rtlil.cc:2739:Not$6 ;
+  assign \$32 [2:0] = i_query__payload[14:12];
+  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$8 ;
+  assign \$35 [2:0] = i_query__payload[18:16];
+  assign \$35 [3] = \$auto$rtlil.cc:2739:Not$10 ;
+  assign \$38 [2:0] = i_query__payload[22:20];
+  assign \$38 [3] = \$auto$rtlil.cc:2739:Not$12 ;
+  assign \$41 [2:0] = i_query__payload[26:24];
+  assign \$41 [3] = \$auto$rtlil.cc:2739:Not$14 ;
+  assign \$44 [2:0] = i_query__payload[30:28];
+  assign \$44 [3] = \$auto$rtlil.cc:2739:Not$16 ;
+  assign \$53 [2:0] = i_query__payload[34:32];
+  assign \$53 [3] = \$auto$rtlil.cc:2739:Not$18 ;
+  assign \$56 [2:0] = i_query__payload[38:36];
+  assign \$56 [3] = \$auto$rtlil.cc:2739:Not$20 ;
+  assign \$59 [2:0] = i_query__payload[42:40];
+  assign \$59 [3] = \$auto$rtlil.cc:2739:Not$22 ;
+  assign \$62 [2:0] = i_query__payload[46:44];
+  assign \$62 [3] = \$auto$rtlil.cc:2739:Not$24 ;
+  assign \$65 [2:0] = i_query__payload[50:48];
+  assign \$65 [3] = \$auto$rtlil.cc:2739:Not$26 ;
+  assign \$68 [2:0] = i_query__payload[54:52];
+  assign \$68 [3] = \$auto$rtlil.cc:2739:Not$28 ;
+  assign \$71 [2:0] = i_query__payload[58:56];
+  assign \$71 [3] = \$auto$rtlil.cc:2739:Not$30 ;
+  assign \$74 [2:0] = i_query__payload[62:60];
+  assign \$74 [3] = \$auto$rtlil.cc:2739:Not$32 ;
+  assign \$88  = { \$87 , \$87 , high_low_0_groups_0_0_0[5:1] };
+  assign \$93  = { \$92 , \$92 , high_low_0_groups_0_2_0[5:1] };
+  assign \$96  = { high_low_0_planes_0_0[8], high_low_0_planes_0_0[8], high_low_0_planes_0_0[8:2] };
+  assign \$104  = { \$103 , \$103 , low_high_0_groups_0_0_0[5:1] };
+  assign \$109  = { \$108 , \$108 , low_high_0_groups_0_2_0[5:1] };
+  assign \$112  = { low_high_0_planes_0_0[8], low_high_0_planes_0_0[8], low_high_0_planes_0_0[8:2] };
 endmodule
 
-module \latte_head.reuse.landing (rst, i_reserve, o_room, o__payload, o__ready, i__valid, i__payload, o__valid, clk);
+module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid, i__payload, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$66  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
-  reg [3:0] \$4 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [3:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   input [25:0] i__payload;
@@ -6553,32 +6408,45 @@ module \latte_head.reuse.landing (rst, i_reserve, o_room, o__payload, o__ready, 
   wire o__valid;
   wire \o__valid$5 ;
   output o_room;
-  wire o_room;
-  reg [3:0] room = 4'ha;
+  reg o_room = 1'h1;
+  reg [3:0] places = 4'hb;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   wire taken;
-  always @(posedge clk)
-    room <= \$4 ;
-  assign o_room = | room;
   assign taken = o__valid & o__ready;
-  assign \$1  = room - i_reserve;
+  assign \$1  = places - i_reserve;
   assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
   assign \$3  = $signed(\$2 ) + $signed(1'h0);
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
   \latte_head.reuse.landing.queue  queue (
     .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
+    .o__ready(o__ready),
     .o__valid(o__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$4  = \$3 [3:0];
+    \$8  = \$3 [3:0];
     if (rst) begin
-      \$4  = 4'ha;
+      \$8  = 4'hb;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -6586,6 +6454,7 @@ module \latte_head.reuse.landing (rst, i_reserve, o_room, o__payload, o__ready, 
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
+  assign room = o_room;
   assign i_cancel = 1'h0;
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
@@ -6603,247 +6472,261 @@ module \latte_head.reuse.landing (rst, i_reserve, o_room, o__payload, o__ready, 
   assign \i__payload$7.kept  = i__payload[5];
   assign \i__payload$7.last  = i__payload[6];
   assign \i__payload$7.score  = i__payload[25:7];
+  assign \$4  = taken;
 endmodule
 
-module \latte_head.reuse.landing.queue (rst, o__payload, r_en, w_en, w_data, o__valid, clk);
+module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__payload, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$67  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [4:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [4:0] \$15 ;
+  wire \$16 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$10 ;
+  reg \$signal$11  = 1'h0;
+  reg \$signal$22  = 1'h1;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [25:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [3:0] count = 4'h0;
+  input [25:0] i__payload;
   wire [25:0] i__payload;
   wire \i__payload.kept ;
   wire [4:0] \i__payload.key ;
   wire \i__payload.last ;
   wire [18:0] \i__payload.score ;
   wire i__ready;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [25:0] o__payload;
   wire [25:0] o__payload;
   wire \o__payload.kept ;
   wire [4:0] \o__payload.key ;
   wire \o__payload.last ;
   wire [18:0] \o__payload.score ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [25:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$18 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [25:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [25:0] w_data;
-  wire [25:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.reuse.landing.queue.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.key  = w_data[4:0];
-  assign \i__payload.kept  = w_data[5];
-  assign \i__payload.last  = w_data[6];
-  assign \i__payload.score  = w_data[25:7];
+  (* no_rw_check = 32'd1 *)
+  reg [25:0] words [10:0];
+  initial begin : zero_memory_11
+    integer word;
+    for (word = 0; word < 11; word = word + 1)
+      words[word] = 26'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [25:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$10  = \$signal$11  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 4'ha;
+  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
+  assign \$8  = \$signal$10  | \$7 ;
+  assign \$9  = ~ \$signal$11 ;
+  assign \$10  = ~ \$signal$10 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$10 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'ha;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'ha;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$11  <= \$22 ;
+  always @(posedge clk)
+    \$signal$22  <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$11 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$10 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
+  assign \i__payload.key  = i__payload[4:0];
+  assign \i__payload.kept  = i__payload[5];
+  assign \i__payload.last  = i__payload[6];
+  assign \i__payload.score  = i__payload[25:7];
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.score  = o__payload[25:7];
+  assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.reuse.landing.queue.queue (rst, w_rdy, r_data, r_en, w_en, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$67  = 0;
+module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payload, i__ready, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$68  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire [4:0] \$13 ;
+  wire [2:0] \$12 ;
+  wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [2:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
+  wire [2:0] \$17 ;
+  wire [2:0] \$18 ;
   wire \$19 ;
   wire \$2 ;
-  wire [4:0] \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire [4:0] \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [4:0] \$3 ;
-  wire \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg [3:0] \$33 ;
-  reg \$34 ;
+  wire [2:0] \$20 ;
+  wire [2:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [1:0] \$26 ;
+  reg [1:0] \$27 ;
+  reg [1:0] \$28 ;
+  wire \$3 ;
   wire \$4 ;
   wire \$5 ;
-  wire [4:0] \$6 ;
-  wire [4:0] \$7 ;
+  wire \$6 ;
+  wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg [1:0] \$signature__addr  = 2'h0;
+  wire [64:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
-  (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [3:0] level;
-  (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [25:0] r_data;
-  wire [25:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [3:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [25:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [25:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [3:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [25:0] w_port__data;
-  wire [25:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [25:0] storage [9:0];
-  initial begin : zero_memory_11
-    integer word;
-    for (word = 0; word < 10; word = word + 1)
-      storage[word] = 26'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [25:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'ha;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr == 4'h9;
-  assign \$6  = w_port__addr + 1'h1;
-  assign \$7  = \$5  ? 5'h00 : \$6 ;
-  assign \$8  = ~ r_rdy;
-  assign \$9  = \$8  | r_en;
-  assign \$10  = inner_r_rdy & \$9 ;
-  assign \$11  = r_port__addr == 4'h9;
-  assign \$12  = r_port__addr + 1'h1;
-  assign \$13  = \$11  ? 5'h00 : \$12 ;
-  assign \$14  = w_rdy & w_en;
-  assign \$15  = ~ r_rdy;
-  assign \$16  = \$15  | r_en;
-  assign \$17  = inner_r_rdy & \$16 ;
-  assign \$18  = ~ \$17 ;
-  assign \$19  = \$14  & \$18 ;
-  assign \$20  = inner_level + 1'h1;
-  assign \$21  = ~ r_rdy;
-  assign \$22  = \$21  | r_en;
-  assign \$23  = inner_r_rdy & \$22 ;
-  assign \$24  = w_rdy & w_en;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = inner_level - 1'h1;
-  assign \$28  = ~ r_rdy;
-  assign \$29  = \$28  | r_en;
-  assign \$30  = inner_r_rdy & \$29 ;
-  always @(posedge clk)
-    w_port__addr <= \$31 ;
-  always @(posedge clk)
-    r_port__addr <= \$32 ;
-  always @(posedge clk)
-    inner_level <= \$33 ;
-  always @(posedge clk)
-    r_rdy <= \$34 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$31  = w_port__addr;
-    if (\$4 ) begin
-      \$31  = \$7 [3:0];
-    end
-    if (rst) begin
-      \$31  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$32  = r_port__addr;
-    if (\$10 ) begin
-      \$32  = \$13 [3:0];
-    end
-    if (rst) begin
-      \$32  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$33  = inner_level;
-    if (\$19 ) begin
-      \$33  = \$20 [3:0];
-    end
-    if (\$26 ) begin
-      \$33  = \$27 [3:0];
-    end
-    if (rst) begin
-      \$33  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$34  = r_rdy;
-    if (\$30 ) begin
-      \$34  = 1'h1;
-    end else if (r_en) begin
-      \$34  = 1'h0;
-    end
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [3:0];
-  assign level = \$3 [3:0];
-  assign r_level = \$3 [3:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.reuse_queries (rst, w_en, r_en, i__ready, o__payload, w_data, o__valid, clk);
-  input clk;
-  wire clk;
+  reg [1:0] count = 2'h0;
+  input [64:0] i__payload;
   wire [64:0] i__payload;
   wire \i__payload.buffer ;
   wire [63:0] \i__payload.row ;
@@ -6866,8 +6749,10 @@ module \latte_head.reuse_queries (rst, w_en, r_en, i__ready, o__payload, w_data,
   wire [3:0] \i__payload.row.low[6] ;
   wire [3:0] \i__payload.row.low[7] ;
   output i__ready;
-  wire i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [64:0] o__payload;
   wire [64:0] o__payload;
   wire \o__payload.buffer ;
@@ -6890,56 +6775,170 @@ module \latte_head.reuse_queries (rst, w_en, r_en, i__ready, o__payload, w_data,
   wire [3:0] \o__payload.row.low[5] ;
   wire [3:0] \o__payload.row.low[6] ;
   wire [3:0] \o__payload.row.low[7] ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [64:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 2'h0 *)
+  wire [1:0] place;
+  (* init = 2'h0 *)
+  wire [1:0] \place$19 ;
+  reg [1:0] read_port__addr = 2'h0;
+  wire [64:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [64:0] w_data;
-  wire [64:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.reuse_queries.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.row  = w_data[63:0];
-  assign \i__payload.row.high  = w_data[31:0];
-  assign \i__payload.row.high[0]  = w_data[3:0];
-  assign \i__payload.row.high[1]  = w_data[7:4];
-  assign \i__payload.row.high[2]  = w_data[11:8];
-  assign \i__payload.row.high[3]  = w_data[15:12];
-  assign \i__payload.row.high[4]  = w_data[19:16];
-  assign \i__payload.row.high[5]  = w_data[23:20];
-  assign \i__payload.row.high[6]  = w_data[27:24];
-  assign \i__payload.row.high[7]  = w_data[31:28];
-  assign \i__payload.row.low  = w_data[63:32];
-  assign \i__payload.row.low[0]  = w_data[35:32];
-  assign \i__payload.row.low[1]  = w_data[39:36];
-  assign \i__payload.row.low[2]  = w_data[43:40];
-  assign \i__payload.row.low[3]  = w_data[47:44];
-  assign \i__payload.row.low[4]  = w_data[51:48];
-  assign \i__payload.row.low[5]  = w_data[55:52];
-  assign \i__payload.row.low[6]  = w_data[59:56];
-  assign \i__payload.row.low[7]  = w_data[63:60];
-  assign \i__payload.buffer  = w_data[64];
+  (* no_rw_check = 32'd1 *)
+  reg [64:0] words [2:0];
+  initial begin : zero_memory_12
+    integer word;
+    for (word = 0; word < 3; word = word + 1)
+      words[word] = 65'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [64:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 2'h2;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 2'h2;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 3'h0 : \$17 ;
+  assign \$19  = read_port__addr == 2'h2;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 3'h0 : \$20 ;
+  always @(posedge clk)
+    \$signal$12  <= \$22 ;
+  always @(posedge clk)
+    i__ready <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [1:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [1:0];
+    end
+    if (rst) begin
+      \$26  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [1:0];
+    end
+    if (rst) begin
+      \$27  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [1:0];
+    end
+    if (rst) begin
+      \$28  = 2'h0;
+    end
+  end
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.row  = i__payload[63:0];
+  assign \i__payload.row.high  = i__payload[31:0];
+  assign \i__payload.row.high[0]  = i__payload[3:0];
+  assign \i__payload.row.high[1]  = i__payload[7:4];
+  assign \i__payload.row.high[2]  = i__payload[11:8];
+  assign \i__payload.row.high[3]  = i__payload[15:12];
+  assign \i__payload.row.high[4]  = i__payload[19:16];
+  assign \i__payload.row.high[5]  = i__payload[23:20];
+  assign \i__payload.row.high[6]  = i__payload[27:24];
+  assign \i__payload.row.high[7]  = i__payload[31:28];
+  assign \i__payload.row.low  = i__payload[63:32];
+  assign \i__payload.row.low[0]  = i__payload[35:32];
+  assign \i__payload.row.low[1]  = i__payload[39:36];
+  assign \i__payload.row.low[2]  = i__payload[43:40];
+  assign \i__payload.row.low[3]  = i__payload[47:44];
+  assign \i__payload.row.low[4]  = i__payload[51:48];
+  assign \i__payload.row.low[5]  = i__payload[55:52];
+  assign \i__payload.row.low[6]  = i__payload[59:56];
+  assign \i__payload.row.low[7]  = i__payload[63:60];
+  assign \i__payload.buffer  = i__payload[64];
   assign \o__payload.row  = o__payload[63:0];
   assign \o__payload.row.high  = o__payload[31:0];
   assign \o__payload.row.high[0]  = o__payload[3:0];
@@ -6962,648 +6961,424 @@ module \latte_head.reuse_queries (rst, w_en, r_en, i__ready, o__payload, w_data,
   assign \o__payload.buffer  = o__payload[64];
 endmodule
 
-module \latte_head.reuse_queries.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$68  = 0;
+module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, i__ready, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$69  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire [2:0] \$11 ;
-  wire [2:0] \$12 ;
+  wire \$11 ;
+  wire [4:0] \$12 ;
   wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [4:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [2:0] \$19 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
   wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [2:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
   wire \$3 ;
-  reg [1:0] \$30 ;
-  reg [1:0] \$31 ;
-  reg [1:0] \$32 ;
-  reg \$33 ;
   wire \$4 ;
-  wire [2:0] \$5 ;
-  wire [2:0] \$6 ;
+  wire \$5 ;
+  wire \$6 ;
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [3:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
-  (* init = 2'h0 *)
-  wire [1:0] consume;
-  reg [1:0] inner_level = 2'h0;
-  wire inner_r_rdy;
-  wire [2:0] level;
-  (* init = 2'h0 *)
-  wire [1:0] produce;
-  output [64:0] r_data;
-  wire [64:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [2:0] r_level;
-  reg [1:0] r_port__addr = 2'h0;
-  wire [64:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [64:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [2:0] w_level;
-  reg [1:0] w_port__addr = 2'h0;
-  input [64:0] w_port__data;
-  wire [64:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [64:0] storage [2:0];
-  initial begin : zero_memory_12
-    integer word;
-    for (word = 0; word < 3; word = word + 1)
-      storage[word] = 65'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [64:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 2'h3;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 2'h2;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 3'h0 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 2'h2;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 3'h0 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
-  always @(posedge clk)
-    w_port__addr <= \$30 ;
-  always @(posedge clk)
-    r_port__addr <= \$31 ;
-  always @(posedge clk)
-    inner_level <= \$32 ;
-  always @(posedge clk)
-    r_rdy <= \$33 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [1:0];
-    end
-    if (rst) begin
-      \$30  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [1:0];
-    end
-    if (rst) begin
-      \$31  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [1:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [1:0];
-    end
-    if (rst) begin
-      \$32  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
-    end
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.rows (rst, w_en, r_en, i__ready, o__payload, w_data, o__valid, clk);
-  input clk;
-  wire clk;
+  reg [3:0] count = 4'h0;
+  input [3:0] i__payload;
   wire [3:0] i__payload;
   wire \i__payload.buffer ;
   wire \i__payload.empty ;
   wire \i__payload.last ;
   wire \i__payload.release ;
   output i__ready;
-  wire i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [3:0] o__payload;
   wire [3:0] o__payload;
   wire \o__payload.buffer ;
   wire \o__payload.empty ;
   wire \o__payload.last ;
   wire \o__payload.release ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [3:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$19 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [3:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [3:0] w_data;
-  wire [3:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.rows.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.buffer  = w_data[0];
-  assign \i__payload.empty  = w_data[1];
-  assign \i__payload.last  = w_data[2];
-  assign \i__payload.release  = w_data[3];
+  (* no_rw_check = 32'd1 *)
+  reg [3:0] words [14:0];
+  initial begin : zero_memory_13
+    integer word;
+    for (word = 0; word < 15; word = word + 1)
+      words[word] = 4'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [3:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 4'he;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'he;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'he;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$12  <= \$22 ;
+  always @(posedge clk)
+    i__ready <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.buffer  = i__payload[0];
+  assign \i__payload.empty  = i__payload[1];
+  assign \i__payload.last  = i__payload[2];
+  assign \i__payload.release  = i__payload[3];
   assign \o__payload.buffer  = o__payload[0];
   assign \o__payload.empty  = o__payload[1];
   assign \o__payload.last  = o__payload[2];
   assign \o__payload.release  = o__payload[3];
 endmodule
 
-module \latte_head.rows.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$69  = 0;
+module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, i__ready, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$70  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire [4:0] \$11 ;
+  wire \$11 ;
   wire [4:0] \$12 ;
   wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [4:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [4:0] \$19 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
   wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [4:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
   wire \$3 ;
-  reg [3:0] \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg \$33 ;
   wire \$4 ;
-  wire [4:0] \$5 ;
-  wire [4:0] \$6 ;
+  wire \$5 ;
+  wire \$6 ;
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [21:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
-  (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [4:0] level;
-  (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [3:0] r_data;
-  wire [3:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [4:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [3:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [3:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [4:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [3:0] w_port__data;
-  wire [3:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [3:0] storage [14:0];
-  initial begin : zero_memory_13
-    integer word;
-    for (word = 0; word < 15; word = word + 1)
-      storage[word] = 4'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [3:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hf;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 4'he;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 5'h00 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 4'he;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 5'h00 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
-  always @(posedge clk)
-    w_port__addr <= \$30 ;
-  always @(posedge clk)
-    r_port__addr <= \$31 ;
-  always @(posedge clk)
-    inner_level <= \$32 ;
-  always @(posedge clk)
-    r_rdy <= \$33 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [3:0];
-    end
-    if (rst) begin
-      \$30  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [3:0];
-    end
-    if (rst) begin
-      \$31  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [3:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [3:0];
-    end
-    if (rst) begin
-      \$32  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
-    end
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.scales (rst, w_en, r_en, i__ready, o__payload, w_data, o__valid, clk);
-  input clk;
-  wire clk;
+  reg [3:0] count = 4'h0;
+  input [21:0] i__payload;
   wire [21:0] i__payload;
   wire [15:0] \i__payload.mantissa ;
   wire [5:0] \i__payload.shift ;
   output i__ready;
-  wire i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [21:0] o__payload;
   wire [21:0] o__payload;
   wire [15:0] \o__payload.mantissa ;
   wire [5:0] \o__payload.shift ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [21:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$19 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [21:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [21:0] w_data;
-  wire [21:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.scales.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.mantissa  = w_data[15:0];
-  assign \i__payload.shift  = w_data[21:16];
+  (* no_rw_check = 32'd1 *)
+  reg [21:0] words [14:0];
+  initial begin : zero_memory_14
+    integer word;
+    for (word = 0; word < 15; word = word + 1)
+      words[word] = 22'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [21:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 4'he;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'he;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'he;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$12  <= \$22 ;
+  always @(posedge clk)
+    i__ready <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.mantissa  = i__payload[15:0];
+  assign \i__payload.shift  = i__payload[21:16];
   assign \o__payload.mantissa  = o__payload[15:0];
   assign \o__payload.shift  = o__payload[21:16];
 endmodule
 
-module \latte_head.scales.queue (rst, w_en, r_en, w_rdy, r_data, w_port__data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$70  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire [4:0] \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [4:0] \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [4:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire \$3 ;
-  reg [3:0] \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg \$33 ;
-  wire \$4 ;
-  wire [4:0] \$5 ;
-  wire [4:0] \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  input clk;
-  wire clk;
-  (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [4:0] level;
-  (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [21:0] r_data;
-  wire [21:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [4:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [21:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [21:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [4:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [21:0] w_port__data;
-  wire [21:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [21:0] storage [14:0];
-  initial begin : zero_memory_14
-    integer word;
-    for (word = 0; word < 15; word = word + 1)
-      storage[word] = 22'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [21:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hf;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 4'he;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 5'h00 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 4'he;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 5'h00 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
-  always @(posedge clk)
-    w_port__addr <= \$30 ;
-  always @(posedge clk)
-    r_port__addr <= \$31 ;
-  always @(posedge clk)
-    inner_level <= \$32 ;
-  always @(posedge clk)
-    r_rdy <= \$33 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [3:0];
-    end
-    if (rst) begin
-      \$30  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [3:0];
-    end
-    if (rst) begin
-      \$31  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [3:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [3:0];
-    end
-    if (rst) begin
-      \$32  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
-    end
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_query__payload, i_query__valid, clk, rst, i_loaded__payload, fork_transfer, o_row__valid, o_threshold__payload, o_estimator__ready, o_threshold__ready, o_reuse__ready, o_scale__ready, o_row__ready, i_loaded__valid, i_job__ready, i_loaded__ready, i_query__ready, o_estimator__payload
-, o_reuse__payload, o_scale__payload, o_row__payload, i_table__payload);
+module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_query__payload, i_query__valid, clk, rst, i_loaded__payload, fork_transfer, o_row__valid, o_threshold__payload, i_loaded__valid, i_job__ready, i_loaded__ready, i_query__ready, o_estimator__payload, o_reuse__payload, o_scale__payload, o_row__payload, o_estimator__ready, o_threshold__ready
+, o_reuse__ready, o_scale__ready, o_row__ready, i_table__payload);
   reg \$auto$verilog_backend.cc:2355:dump_module$71  = 0;
   wire \$1 ;
   wire \$10 ;
@@ -8183,72 +7958,72 @@ endmodule
 module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighted__payload, o__ready, i_scale__payload, i_scored__valid, o_weighted__valid, i_scale__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$72  = 0;
   wire \$1 ;
-  wire [5:0] \$10 ;
-  wire [34:0] \$11 ;
-  wire [34:0] \$12 ;
-  wire [35:0] \$13 ;
-  wire [35:0] \$14 ;
-  wire \$15 ;
-  wire [35:0] \$16 ;
+  wire [32:0] \$10 ;
+  wire [17:0] \$11 ;
+  wire [48:0] \$12 ;
+  wire [49:0] \$13 ;
+  wire [5:0] \$14 ;
+  wire [34:0] \$15 ;
+  wire [34:0] \$16 ;
   wire [35:0] \$17 ;
   wire [35:0] \$18 ;
-  wire [12:0] \$19 ;
+  wire \$19 ;
   wire \$2 ;
-  wire [12:0] \$20 ;
+  wire [34:0] \$20 ;
   wire [12:0] \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  reg [18:0] \$24 ;
-  reg \$25 ;
-  reg [18:0] \$26 ;
-  reg [21:0] \$27 ;
-  reg [34:0] \$28 ;
-  reg [5:0] \$29 ;
+  wire [12:0] \$22 ;
+  wire [12:0] \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  reg \$26 ;
+  reg \$27 ;
+  reg [18:0] \$28 ;
+  reg \$29 ;
   wire \$3 ;
-  reg [2:0] \$30 ;
-  reg [34:0] \$31 ;
-  reg [34:0] \$32 ;
-  reg [13:0] \$33 ;
-  reg [3:0] \$34 ;
-  reg [12:0] \$35 ;
+  reg [18:0] \$30 ;
+  reg \$31 ;
+  reg \$32 ;
+  reg \$33 ;
+  reg \$34 ;
+  reg \$35 ;
   reg \$36 ;
   reg \$37 ;
   reg \$38 ;
   reg \$39 ;
-  wire \$4 ;
+  wire [13:0] \$4 ;
   reg \$40 ;
-  reg \$41 ;
-  reg \$42 ;
-  reg [6:0] \$43 ;
-  reg [6:0] \$44 ;
-  reg [6:0] \$45 ;
-  reg [6:0] \$46 ;
-  reg [6:0] \$47 ;
-  reg [6:0] \$48 ;
-  reg [6:0] \$49 ;
+  wire [14:0] \$41 ;
+  reg [4:0] \$42 ;
+  reg \$43 ;
   wire \$5 ;
-  reg [14:0] \$50 ;
-  reg [4:0] \$51 ;
-  reg \$52 ;
   wire \$6 ;
-  wire [13:0] \$7 ;
-  wire [19:0] \$8 ;
-  wire [34:0] \$9 ;
-  reg [18:0] \$signal  = 19'h00000;
-  reg [34:0] \$signal$48  = 35'h000000000;
+  wire \$7 ;
+  wire \$8 ;
+  wire [19:0] \$9 ;
+  (* init = 19'h00000 *)
+  wire [18:0] \$signal ;
   output accepted;
   wire accepted;
-  wire [18:0] best;
+  reg arrived_1 = 1'h0;
+  reg [25:0] arrived_item_1 = 26'h0000000;
+  wire \arrived_item_1.kept ;
+  wire [4:0] \arrived_item_1.key ;
+  wire \arrived_item_1.last ;
+  wire [18:0] \arrived_item_1.score ;
   input clk;
   wire clk;
+  reg [34:0] coarse = 35'h000000000;
   reg [18:0] delta = 19'h00000;
+  reg [12:0] entry_1 = 13'h0000;
   reg [13:0] exponent = 14'h0000;
   reg [34:0] fine = 35'h000000000;
   reg [2:0] fine_shift_1 = 3'h0;
   reg [3:0] halvings_1 = 4'h0;
+  reg [3:0] halvings_2 = 4'h0;
+  reg [17:0] high = 18'h00000;
   input [25:0] i__payload;
   wire [25:0] i__payload;
-  wire [18:0] \i__payload$18 ;
+  reg [18:0] \i__payload$17  = 19'h00000;
   reg [14:0] \i__payload$37  = 15'h0000;
   wire \i__payload$37.kept ;
   wire [4:0] \i__payload$37.key ;
@@ -8259,11 +8034,11 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire \i__payload.last ;
   wire [18:0] \i__payload.score ;
   wire i__ready;
-  wire \i__ready$9 ;
   wire i__valid;
-  wire \i__valid$17 ;
+  reg \i__valid$15  = 1'h0;
   reg \i__valid$35  = 1'h0;
   wire i_reserve;
+  wire \i_reserve$28 ;
   input [21:0] i_scale__payload;
   wire [21:0] i_scale__payload;
   wire [15:0] \i_scale__payload.mantissa ;
@@ -8288,6 +8063,10 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire \key_1.kept ;
   wire [4:0] \key_1.key ;
   wire \key_1.last ;
+  reg [6:0] key_10 = 7'h00;
+  wire \key_10.kept ;
+  wire [4:0] \key_10.key ;
+  wire \key_10.last ;
   reg [6:0] key_2 = 7'h00;
   wire \key_2.kept ;
   wire [4:0] \key_2.key ;
@@ -8312,13 +8091,22 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire \key_7.kept ;
   wire [4:0] \key_7.key ;
   wire \key_7.last ;
+  reg [6:0] key_8 = 7'h00;
+  wire \key_8.kept ;
+  wire [4:0] \key_8.key ;
+  wire \key_8.last ;
+  reg [6:0] key_9 = 7'h00;
+  wire \key_9.kept ;
+  wire [4:0] \key_9.key ;
+  wire \key_9.last ;
+  reg [32:0] low = 33'h000000000;
   wire [14:0] o__payload;
   wire [25:0] \o__payload$26 ;
   wire \o__payload$26.kept ;
   wire [4:0] \o__payload$26.key ;
   wire \o__payload$26.last ;
   wire [18:0] \o__payload$26.score ;
-  wire [18:0] \o__payload$42 ;
+  wire [18:0] \o__payload$45 ;
   wire \o__payload.kept ;
   wire [4:0] \o__payload.key ;
   wire \o__payload.last ;
@@ -8331,6 +8119,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire \o__valid$20 ;
   wire \o__valid$21 ;
   wire o_room;
+  wire \o_room$23 ;
   output [14:0] o_weighted__payload;
   wire [14:0] o_weighted__payload;
   wire \o_weighted__payload.kept ;
@@ -8344,6 +8133,9 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire [9:0] read_port__addr;
   wire [12:0] read_port__data;
   reg [4:0] remainder = 5'h10;
+  reg [34:0] rounded = 35'h000000000;
+  (* init = 1'h0 *)
+  wire row_ends_1;
   reg row_starts = 1'h1;
   input rst;
   wire rst;
@@ -8352,13 +8144,17 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire [5:0] \scale_1.shift ;
   wire sent;
   reg sent_1 = 1'h0;
+  reg sent_10 = 1'h0;
   reg sent_2 = 1'h0;
   reg sent_3 = 1'h0;
   reg sent_4 = 1'h0;
   reg sent_5 = 1'h0;
   reg sent_6 = 1'h0;
   reg sent_7 = 1'h0;
+  reg sent_8 = 1'h0;
+  reg sent_9 = 1'h0;
   reg [5:0] shift_1 = 6'h00;
+  reg [5:0] shift_2 = 6'h00;
   reg [12:0] shifted = 13'h0000;
   wire [12:0] total;
   (* init = 15'h0000 *)
@@ -9402,97 +9198,129 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   end
   assign read_port__data = _0_;
   always @(posedge clk)
-    \$signal$48  <= \$31 ;
+    halvings_1 <= exponent[13:10];
   always @(posedge clk)
-    fine <= \$32 ;
+    halvings_2 <= halvings_1;
   always @(posedge clk)
-    exponent <= \$33 ;
+    shifted <= \$21 ;
   always @(posedge clk)
-    halvings_1 <= \$34 ;
+    sent_1 <= \$31 ;
   always @(posedge clk)
-    shifted <= \$35 ;
+    sent_2 <= \$32 ;
   always @(posedge clk)
-    sent_1 <= \$36 ;
+    sent_3 <= \$33 ;
   always @(posedge clk)
-    sent_2 <= \$37 ;
+    sent_4 <= \$34 ;
   always @(posedge clk)
-    sent_3 <= \$38 ;
+    sent_5 <= \$35 ;
   always @(posedge clk)
-    sent_4 <= \$39 ;
+    sent_6 <= \$36 ;
   always @(posedge clk)
-    sent_5 <= \$40 ;
+    sent_7 <= \$37 ;
   always @(posedge clk)
-    sent_6 <= \$41 ;
+    sent_8 <= \$38 ;
   always @(posedge clk)
-    sent_7 <= \$42 ;
+    sent_9 <= \$39 ;
   always @(posedge clk)
-    key_1 <= \$43 ;
+    sent_10 <= \$40 ;
   always @(posedge clk)
-    key_2 <= \$44 ;
+    key_1 <= key;
   always @(posedge clk)
-    key_3 <= \$45 ;
+    key_2 <= key_1;
   always @(posedge clk)
-    key_4 <= \$46 ;
+    key_3 <= key_2;
   always @(posedge clk)
-    key_5 <= \$47 ;
+    key_4 <= key_3;
   always @(posedge clk)
-    key_6 <= \$48 ;
+    key_5 <= key_4;
   always @(posedge clk)
-    key_7 <= \$49 ;
+    key_6 <= key_5;
   always @(posedge clk)
-    \i__payload$37  <= \$50 ;
+    key_7 <= key_6;
   always @(posedge clk)
-    remainder <= \$51 ;
+    key_8 <= key_7;
   always @(posedge clk)
-    \i__valid$35  <= \$52 ;
+    key_9 <= key_8;
+  always @(posedge clk)
+    key_10 <= key_9;
+  always @(posedge clk)
+    \i__payload$37  <= \$41 ;
+  always @(posedge clk)
+    remainder <= \$42 ;
+  always @(posedge clk)
+    \i__valid$35  <= \$43 ;
   assign \$1  = i_scored__valid & i__ready;
-  assign accepted = \$1  & \i__ready$9 ;
-  assign \$2  = $signed(i__payload[25:7]) > $signed(\$signal );
-  assign \$3  = row_starts | \$2 ;
-  assign \$4  = i__payload[5] & \$3 ;
-  assign best = \$4  ? i__payload[25:7] : \$signal ;
-  assign \i__valid$17  = accepted & i__payload[6];
-  assign \$5  = \o__valid$20  & \o__valid$21 ;
-  assign \$6  = \$5  & i_scale__valid;
-  assign sent = \$6  & o_room;
+  assign accepted = \$1  & o_room;
+  assign i_reserve = accepted & i__payload[6];
+  assign \$2  = \o__valid$20  & \o__valid$21 ;
+  assign \$3  = \$2  & i_scale__valid;
+  assign sent = \$3  & \o_room$23 ;
   assign \o__ready$25  = sent & \o__payload$26 [6];
   assign i_scale__ready = sent & \o__payload$26 [6];
-  assign \$7  = shifted + remainder;
-  assign \$8  = $signed(\o__payload$42 ) - $signed(\o__payload$26 [25:7]);
-  assign \$9  = delta * scale_1[15:0];
-  assign \$11  = product >> \$10 ;
-  assign \$12  = \$signal$48  >> fine_shift_1;
-  assign \$13  = fine + 1'h1;
-  assign \$15  = \$14  > 14'h3fff;
-  assign \$16  = fine + 1'h1;
-  assign \$18  = \$15  ? 36'h000003fff : \$17 ;
-  assign \$19  = read_port__data >> halvings_1;
-  assign \$21  = key_7[5] ? \$20  : 13'h0000;
-  assign \$22  = sent_7 & key_7[5];
-  assign \$23  = sent_7 & key_7[6];
+  assign \$4  = shifted + remainder;
+  assign \$5  = $signed(arrived_item_1[25:7]) > $signed(\i__payload$17 );
+  assign \$6  = row_starts | \$5 ;
+  assign \$7  = arrived_item_1[5] & \$6 ;
+  assign \$8  = arrived_1 & arrived_item_1[6];
+  assign \$9  = $signed(\o__payload$45 ) - $signed(\o__payload$26 [25:7]);
+  assign \$10  = delta[16:0] * scale_1[15:0];
+  assign \$11  = delta[18:17] * scale_1[15:0];
+  assign \$13  = low + \$12 ;
+  assign \$15  = product >> \$14 ;
+  assign \$16  = coarse >> fine_shift_1;
+  assign \$17  = fine + 1'h1;
+  assign \$19  = | rounded[34:14];
+  assign \$20  = \$19  ? 35'h000003fff : rounded;
+  assign \$21  = entry_1 >> halvings_2;
+  assign \$23  = key_10[5] ? \$22  : 13'h0000;
+  assign \$24  = sent_10 & key_10[5];
+  assign \$25  = sent_10 & key_10[6];
   always @(posedge clk)
-    \$signal  <= \$24 ;
+    arrived_1 <= \$26 ;
   always @(posedge clk)
-    row_starts <= \$25 ;
+    arrived_item_1 <= i__payload;
   always @(posedge clk)
-    delta <= \$26 ;
+    row_starts <= \$27 ;
   always @(posedge clk)
-    scale_1 <= \$27 ;
+    \i__payload$17  <= \$28 ;
   always @(posedge clk)
-    product <= \$28 ;
+    \i__valid$15  <= \$29 ;
   always @(posedge clk)
-    shift_1 <= \$29 ;
+    delta <= \$30 ;
   always @(posedge clk)
-    fine_shift_1 <= \$30 ;
-  \latte_head.softmax.best$67  \best$67  (
+    scale_1 <= i_scale__payload;
+  always @(posedge clk)
+    low <= \$10 ;
+  always @(posedge clk)
+    high <= \$11 ;
+  always @(posedge clk)
+    product <= \$13 [34:0];
+  always @(posedge clk)
+    shift_1 <= scale_1[21:16];
+  always @(posedge clk)
+    shift_2 <= shift_1;
+  always @(posedge clk)
+    fine_shift_1 <= shift_2[2:0];
+  always @(posedge clk)
+    coarse <= \$15 ;
+  always @(posedge clk)
+    fine <= \$16 ;
+  always @(posedge clk)
+    rounded <= \$18 [34:0];
+  always @(posedge clk)
+    exponent <= \$20 [13:0];
+  always @(posedge clk)
+    entry_1 <= read_port__data;
+  \latte_head.softmax.best  best (
     .clk(clk),
-    .i__ready(\i__ready$9 ),
-    .o__payload(\o__payload$42 ),
+    .i__payload(\i__payload$17 ),
+    .i__valid(\i__valid$15 ),
+    .i_reserve(i_reserve),
+    .o__payload(\o__payload$45 ),
+    .o__ready(\o__ready$25 ),
     .o__valid(\o__valid$21 ),
-    .r_en(\o__ready$25 ),
-    .rst(rst),
-    .w_data(best),
-    .w_en(\i__valid$17 )
+    .o_room(o_room),
+    .rst(rst)
   );
   \latte_head.softmax.landing  landing (
     .clk(clk),
@@ -9502,235 +9330,150 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     .o__payload(o_weighted__payload),
     .o__ready(o__ready),
     .o__valid(o_weighted__valid),
-    .o_room(o_room),
+    .o_room(\o_room$23 ),
     .rst(rst)
   );
   \latte_head.softmax.row  row (
     .clk(clk),
+    .i__payload(i__payload),
     .i__ready(i__ready),
+    .i__valid(accepted),
     .o__payload(\o__payload$26 ),
+    .o__ready(sent),
     .o__valid(\o__valid$20 ),
-    .r_en(sent),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(accepted)
+    .rst(rst)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$32  = \$12 ;
+    \$31  = sent;
     if (rst) begin
-      \$32  = 35'h000000000;
+      \$31  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$33  = \$18 [13:0];
+    \$32  = sent_1;
     if (rst) begin
-      \$33  = 14'h0000;
+      \$32  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$34  = exponent[13:10];
+    \$33  = sent_2;
     if (rst) begin
-      \$34  = 4'h0;
+      \$33  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$35  = \$19 ;
+    \$34  = sent_3;
     if (rst) begin
-      \$35  = 13'h0000;
+      \$34  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$36  = sent;
+    \$35  = sent_4;
+    if (rst) begin
+      \$35  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$36  = sent_5;
     if (rst) begin
       \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$37  = sent_1;
+    \$37  = sent_6;
     if (rst) begin
       \$37  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$38  = sent_2;
+    \$38  = sent_7;
     if (rst) begin
       \$38  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$39  = sent_3;
+    \$39  = sent_8;
     if (rst) begin
       \$39  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$40  = sent_4;
+    \$40  = sent_9;
     if (rst) begin
       \$40  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$41  = sent_5;
+    \$42  = remainder;
+    if (\$24 ) begin
+      \$42  = \$4 [4:0];
+    end
+    if (\$25 ) begin
+      \$42  = 5'h10;
+    end
     if (rst) begin
-      \$41  = 1'h0;
+      \$42  = 5'h10;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$42  = sent_6;
+    \$43  = sent_10;
     if (rst) begin
-      \$42  = 1'h0;
+      \$43  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$43  = key;
+    \$26  = accepted;
     if (rst) begin
-      \$43  = 7'h00;
+      \$26  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$44  = key_1;
+    \$27  = row_starts;
+    if (arrived_1) begin
+      \$27  = arrived_item_1[6];
+    end
     if (rst) begin
-      \$44  = 7'h00;
+      \$27  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$45  = key_2;
+    \$28  = \i__payload$17 ;
+    if (arrived_1) begin
+      if (\$7 ) begin
+        \$28  = arrived_item_1[25:7];
+      end
+    end
     if (rst) begin
-      \$45  = 7'h00;
+      \$28  = 19'h00000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$46  = key_3;
+    \$29  = \$8 ;
     if (rst) begin
-      \$46  = 7'h00;
+      \$29  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$47  = key_4;
+    \$30  = \$9 [18:0];
     if (rst) begin
-      \$47  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$48  = key_5;
-    if (rst) begin
-      \$48  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$49  = key_6;
-    if (rst) begin
-      \$49  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$50 [14:7] = \$21 [7:0];
-    \$50 [4:0] = key_7[4:0];
-    \$50 [5] = key_7[5];
-    \$50 [6] = key_7[6];
-    if (rst) begin
-      \$50  = 15'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$51  = remainder;
-    if (\$22 ) begin
-      \$51  = \$7 [4:0];
-    end
-    if (\$23 ) begin
-      \$51  = 5'h10;
-    end
-    if (rst) begin
-      \$51  = 5'h10;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$52  = sent_7;
-    if (rst) begin
-      \$52  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$24  = \$signal ;
-    if (accepted) begin
-      \$24  = best;
-    end
-    if (rst) begin
-      \$24  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$25  = row_starts;
-    if (accepted) begin
-      \$25  = i__payload[6];
-    end
-    if (rst) begin
-      \$25  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$26  = \$8 [18:0];
-    if (rst) begin
-      \$26  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$27  = i_scale__payload;
-    if (rst) begin
-      \$27  = 22'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$28  = \$9 ;
-    if (rst) begin
-      \$28  = 35'h000000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$29  = scale_1[21:16];
-    if (rst) begin
-      \$29  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$30  = shift_1[2:0];
-    if (rst) begin
-      \$30  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$31  = \$11 ;
-    if (rst) begin
-      \$31  = 35'h000000000;
+      \$30  = 19'h00000;
     end
   end
   assign o__payload = o_weighted__payload;
@@ -9739,11 +9482,12 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign i_scored__ready = accepted;
   assign i__valid = accepted;
   assign i_scored__payload = i__payload;
-  assign \i__payload$18  = best;
+  assign row_ends_1 = \i__valid$15 ;
+  assign \$signal  = \i__payload$17 ;
   assign \o__ready$24  = sent;
-  assign i_reserve = sent;
+  assign \i_reserve$28  = sent;
   assign read_port__addr = exponent[9:0];
-  assign total = \$7 [12:0];
+  assign total = \$4 [12:0];
   assign weighted_1 = \i__valid$35 ;
   assign weighted = \i__payload$37 ;
   assign \o_weighted__payload.key  = o_weighted__payload[4:0];
@@ -9777,6 +9521,10 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign \weighted.kept  = \i__payload$37 [5];
   assign \weighted.last  = \i__payload$37 [6];
   assign \weighted.prob  = \i__payload$37 [14:7];
+  assign \arrived_item_1.key  = arrived_item_1[4:0];
+  assign \arrived_item_1.kept  = arrived_item_1[5];
+  assign \arrived_item_1.last  = arrived_item_1[6];
+  assign \arrived_item_1.score  = arrived_item_1[25:7];
   assign \scale_1.mantissa  = scale_1[15:0];
   assign \scale_1.shift  = scale_1[21:16];
   assign \i_scale__payload.mantissa  = i_scale__payload[15:0];
@@ -9802,240 +9550,316 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign \key_7.key  = key_7[4:0];
   assign \key_7.kept  = key_7[5];
   assign \key_7.last  = key_7[6];
+  assign \key_8.key  = key_8[4:0];
+  assign \key_8.kept  = key_8[5];
+  assign \key_8.last  = key_8[6];
+  assign \key_9.key  = key_9[4:0];
+  assign \key_9.kept  = key_9[5];
+  assign \key_9.last  = key_9[6];
+  assign \key_10.key  = key_10[4:0];
+  assign \key_10.kept  = key_10[5];
+  assign \key_10.last  = key_10[6];
+  assign \$41 [6] = key_10[6];
+  assign \$41 [5] = key_10[5];
+  assign \$41 [4:0] = key_10[4:0];
+  assign \$41 [14:7] = \$23 [7:0];
   assign key[6] = \o__payload$26 [6];
   assign key[5] = \o__payload$26 [5];
   assign key[4:0] = \o__payload$26 [4:0];
-  assign \$10  = { shift_1[5:3], 3'h0 };
-  assign \$14  = { 1'h0, \$13 [35:1] };
-  assign \$17  = { 1'h0, \$16 [35:1] };
-  assign \$20  = { 5'h00, \$7 [12:5] };
+  assign \$12  = { 14'h0000, high, 17'h00000 };
+  assign \$14  = { shift_2[5:3], 3'h0 };
+  assign \$18  = { 1'h0, \$17 [35:1] };
+  assign \$22  = { 5'h00, \$4 [12:5] };
 endmodule
 
-module \latte_head.softmax.best$67 (rst, w_data, w_en, r_en, i__ready, o__payload, o__valid, clk);
+module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, o_room, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$73  = 0;
+  wire [5:0] \$1 ;
+  wire [6:0] \$2 ;
+  wire [7:0] \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [4:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
+  input [18:0] i__payload;
   wire [18:0] i__payload;
-  output i__ready;
-  wire i__ready;
+  wire [18:0] \i__payload$7 ;
+  input i__valid;
   wire i__valid;
+  wire \i__valid$9 ;
+  wire i_cancel;
+  input i_reserve;
+  wire i_reserve;
   output [18:0] o__payload;
   wire [18:0] o__payload;
+  wire [18:0] \o__payload$1 ;
+  input o__ready;
   wire o__ready;
+  wire \o__ready$3 ;
   output o__valid;
   wire o__valid;
-  wire [18:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  wire \o__valid$5 ;
+  output o_room;
+  reg o_room = 1'h1;
+  reg [4:0] places = 5'h0f;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
-  input [18:0] w_data;
-  wire [18:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.softmax.best$67.queue  queue (
+  wire taken;
+  assign taken = o__valid & o__ready;
+  assign \$1  = places - i_reserve;
+  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
+  assign \$3  = $signed(\$2 ) + $signed(1'h0);
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
+  \latte_head.softmax.best.queue  queue (
     .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
+    .i__payload(i__payload),
+    .i__valid(i__valid),
+    .o__payload(o__payload),
+    .o__ready(o__ready),
+    .o__valid(o__valid),
+    .rst(rst)
   );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
+    \$8  = \$3 [4:0];
+    if (rst) begin
+      \$8  = 5'h0f;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
+    end
+  end
+  assign \o__payload$1  = o__payload;
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
+  assign \i__payload$7  = i__payload;
+  assign \i__valid$9  = i__valid;
+  assign room = o_room;
+  assign i_cancel = 1'h0;
+  assign \$4  = taken;
 endmodule
 
-module \latte_head.softmax.best$67.queue (rst, w_port__data, w_en, r_en, w_rdy, r_data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$73  = 0;
+module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i__valid, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$74  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire [4:0] \$11 ;
+  wire \$11 ;
   wire [4:0] \$12 ;
   wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [4:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [4:0] \$19 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
   wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [4:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
   wire \$3 ;
-  reg [3:0] \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg \$33 ;
   wire \$4 ;
-  wire [4:0] \$5 ;
-  wire [4:0] \$6 ;
+  wire \$5 ;
+  wire \$6 ;
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  wire \$signal ;
+  wire \$signal$10 ;
+  reg \$signal$11  = 1'h0;
+  reg \$signal$22  = 1'h1;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [18:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [3:0] count = 4'h0;
+  input [18:0] i__payload;
+  wire [18:0] i__payload;
+  wire i__ready;
+  input i__valid;
+  wire i__valid;
+  wire load;
+  output [18:0] o__payload;
+  wire [18:0] o__payload;
+  input o__ready;
+  wire o__ready;
+  output o__valid;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
   (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [4:0] level;
+  wire [3:0] place;
   (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [18:0] r_data;
-  wire [18:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [4:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [18:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
+  wire [3:0] \place$18 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [18:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  wire [18:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [4:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [18:0] w_port__data;
-  wire [18:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [18:0] storage [14:0];
+  (* no_rw_check = 32'd1 *)
+  reg [18:0] words [14:0];
   initial begin : zero_memory_16
     integer word;
     for (word = 0; word < 15; word = word + 1)
-      storage[word] = 19'h0;
+      words[word] = 19'h0;
   end
   always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
   end
   reg [18:0] _0_;
   always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
+    if (load) begin
+      _0_ <= words[read_port__addr];
     end
   end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hf;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 4'he;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 5'h00 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 4'he;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 5'h00 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
+  assign o__payload = _0_;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$10  = \$signal$11  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 4'he;
+  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
+  assign \$8  = \$signal$10  | \$7 ;
+  assign \$9  = ~ \$signal$11 ;
+  assign \$10  = ~ \$signal$10 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$10 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'he;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'he;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
   always @(posedge clk)
-    w_port__addr <= \$30 ;
+    \$signal$11  <= \$22 ;
   always @(posedge clk)
-    r_port__addr <= \$31 ;
+    \$signal$22  <= \$23 ;
   always @(posedge clk)
-    inner_level <= \$32 ;
+    o__valid <= \$24 ;
   always @(posedge clk)
-    r_rdy <= \$33 ;
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [3:0];
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    \$22  = \$5 ;
     if (rst) begin
-      \$30  = 4'h0;
+      \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [3:0];
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    \$23  = \$8 ;
     if (rst) begin
-      \$31  = 4'h0;
+      \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [3:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [3:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$11 ;
     end
     if (rst) begin
-      \$32  = 4'h0;
+      \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
     end
     if (rst) begin
-      \$33  = 1'h0;
+      \$25  = 1'h1;
     end
   end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$10 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
+  assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.softmax.landing (rst, i_reserve, o_room, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$74  = 0;
+module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__payload, i__valid, o_room, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$75  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
-  reg [3:0] \$4 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [3:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   input [14:0] i__payload;
@@ -10073,32 +9897,45 @@ module \latte_head.softmax.landing (rst, i_reserve, o_room, o__payload, o__ready
   wire o__valid;
   wire \o__valid$5 ;
   output o_room;
-  wire o_room;
-  reg [3:0] room = 4'hb;
+  reg o_room = 1'h1;
+  reg [3:0] places = 4'he;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   wire taken;
-  always @(posedge clk)
-    room <= \$4 ;
-  assign o_room = | room;
   assign taken = o__valid & o__ready;
-  assign \$1  = room - i_reserve;
+  assign \$1  = places - i_reserve;
   assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
   assign \$3  = $signed(\$2 ) + $signed(1'h0);
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
   \latte_head.softmax.landing.queue  queue (
     .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
+    .o__ready(o__ready),
     .o__valid(o__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$4  = \$3 [3:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    \$8  = \$3 [3:0];
     if (rst) begin
-      \$4  = 4'hb;
+      \$8  = 4'he;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -10106,6 +9943,7 @@ module \latte_head.softmax.landing (rst, i_reserve, o_room, o__payload, o__ready
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
+  assign room = o_room;
   assign i_cancel = 1'h0;
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
@@ -10123,247 +9961,474 @@ module \latte_head.softmax.landing (rst, i_reserve, o_room, o__payload, o__ready
   assign \i__payload$7.kept  = i__payload[5];
   assign \i__payload$7.last  = i__payload[6];
   assign \i__payload$7.prob  = i__payload[14:7];
+  assign \$4  = taken;
 endmodule
 
-module \latte_head.softmax.landing.queue (rst, o__payload, r_en, w_data, w_en, o__valid, clk);
+module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$76  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [4:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [4:0] \$15 ;
+  wire \$16 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$10 ;
+  reg \$signal$11  = 1'h0;
+  reg \$signal$22  = 1'h1;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [14:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [3:0] count = 4'h0;
+  input [14:0] i__payload;
   wire [14:0] i__payload;
   wire \i__payload.kept ;
   wire [4:0] \i__payload.key ;
   wire \i__payload.last ;
   wire [7:0] \i__payload.prob ;
   wire i__ready;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [14:0] o__payload;
   wire [14:0] o__payload;
   wire \o__payload.kept ;
   wire [4:0] \o__payload.key ;
   wire \o__payload.last ;
   wire [7:0] \o__payload.prob ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [14:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$18 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [14:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [14:0] w_data;
-  wire [14:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.softmax.landing.queue.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.key  = w_data[4:0];
-  assign \i__payload.kept  = w_data[5];
-  assign \i__payload.last  = w_data[6];
-  assign \i__payload.prob  = w_data[14:7];
+  (* no_rw_check = 32'd1 *)
+  reg [14:0] words [13:0];
+  initial begin : zero_memory_17
+    integer word;
+    for (word = 0; word < 14; word = word + 1)
+      words[word] = 15'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [14:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$10  = \$signal$11  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 4'hd;
+  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
+  assign \$8  = \$signal$10  | \$7 ;
+  assign \$9  = ~ \$signal$11 ;
+  assign \$10  = ~ \$signal$10 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$10 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'hd;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'hd;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    \$signal$11  <= \$22 ;
+  always @(posedge clk)
+    \$signal$22  <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$11 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$10 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
+  assign \i__payload.key  = i__payload[4:0];
+  assign \i__payload.kept  = i__payload[5];
+  assign \i__payload.last  = i__payload[6];
+  assign \i__payload.prob  = i__payload[14:7];
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.prob  = o__payload[14:7];
+  assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.softmax.landing.queue.queue (rst, w_rdy, r_data, r_en, w_port__data, w_en, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$75  = 0;
+module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, i__ready, o__valid, o__payload, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$77  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire [4:0] \$13 ;
+  wire [7:0] \$12 ;
+  wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [7:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
+  wire [6:0] \$17 ;
+  wire [6:0] \$18 ;
   wire \$19 ;
   wire \$2 ;
-  wire [4:0] \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire [4:0] \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [4:0] \$3 ;
-  wire \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg [3:0] \$33 ;
-  reg \$34 ;
+  wire [6:0] \$20 ;
+  wire [6:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [6:0] \$26 ;
+  reg [5:0] \$27 ;
+  reg [5:0] \$28 ;
+  wire \$3 ;
   wire \$4 ;
   wire \$5 ;
-  wire [4:0] \$6 ;
-  wire [4:0] \$7 ;
+  wire \$6 ;
+  wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$17 ;
+  reg \$signal$18  = 1'h0;
+  wire \$signal$8 ;
+  reg [5:0] \$signature__addr  = 6'h00;
+  wire [25:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
-  (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [3:0] level;
-  (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [14:0] r_data;
-  wire [14:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [3:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [14:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
+  reg [6:0] count = 7'h00;
+  input [25:0] i__payload;
+  wire [25:0] i__payload;
+  wire [25:0] \i__payload$20 ;
+  wire \i__payload$20.kept ;
+  wire [4:0] \i__payload$20.key ;
+  wire \i__payload$20.last ;
+  wire [18:0] \i__payload$20.score ;
+  wire \i__payload.kept ;
+  wire [4:0] \i__payload.key ;
+  wire \i__payload.last ;
+  wire [18:0] \i__payload.score ;
+  output i__ready;
+  reg i__ready = 1'h1;
+  wire \i__ready$15 ;
+  input i__valid;
+  wire i__valid;
+  reg \i__valid$14  = 1'h0;
+  wire load;
+  output [25:0] o__payload;
+  wire [25:0] o__payload;
+  wire [25:0] \o__payload$1 ;
+  wire \o__payload$1.kept ;
+  wire [4:0] \o__payload$1.key ;
+  wire \o__payload$1.last ;
+  wire [18:0] \o__payload$1.score ;
+  wire \o__payload.kept ;
+  wire [4:0] \o__payload.key ;
+  wire \o__payload.last ;
+  wire [18:0] \o__payload.score ;
+  input o__ready;
+  wire o__ready;
+  wire \o__ready$3 ;
+  output o__valid;
+  wire o__valid;
+  wire \o__valid$5 ;
+  reg output_free = 1'h1;
+  (* init = 6'h00 *)
+  wire [5:0] place;
+  (* init = 6'h00 *)
+  wire [5:0] \place$25 ;
+  reg [5:0] read_port__addr = 6'h00;
+  wire [25:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  wire [14:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [3:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [14:0] w_port__data;
-  wire [14:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [14:0] storage [10:0];
-  initial begin : zero_memory_17
+  (* no_rw_check = 32'd1 *)
+  reg [25:0] words [63:0];
+  initial begin : zero_memory_18
     integer word;
-    for (word = 0; word < 11; word = word + 1)
-      storage[word] = 15'h0;
+    for (word = 0; word < 64; word = word + 1)
+      words[word] = 26'h0;
   end
   always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
+    if (\$signal$8 )
+      words[\$signature__addr ] <= i__payload;
   end
-  reg [14:0] _0_;
+  reg [25:0] _0_;
   always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
+    if (load) begin
+      _0_ <= words[read_port__addr];
     end
   end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hb;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr == 4'ha;
-  assign \$6  = w_port__addr + 1'h1;
-  assign \$7  = \$5  ? 5'h00 : \$6 ;
-  assign \$8  = ~ r_rdy;
-  assign \$9  = \$8  | r_en;
-  assign \$10  = inner_r_rdy & \$9 ;
-  assign \$11  = r_port__addr == 4'ha;
-  assign \$12  = r_port__addr + 1'h1;
-  assign \$13  = \$11  ? 5'h00 : \$12 ;
-  assign \$14  = w_rdy & w_en;
-  assign \$15  = ~ r_rdy;
-  assign \$16  = \$15  | r_en;
-  assign \$17  = inner_r_rdy & \$16 ;
-  assign \$18  = ~ \$17 ;
-  assign \$19  = \$14  & \$18 ;
-  assign \$20  = inner_level + 1'h1;
-  assign \$21  = ~ r_rdy;
-  assign \$22  = \$21  | r_en;
-  assign \$23  = inner_r_rdy & \$22 ;
-  assign \$24  = w_rdy & w_en;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = inner_level - 1'h1;
-  assign \$28  = ~ r_rdy;
-  assign \$29  = \$28  | r_en;
-  assign \$30  = inner_r_rdy & \$29 ;
+  assign \i__payload$20  = _0_;
+  assign \$signal$8  = i__valid & i__ready;
+  assign \$1  = ~ \i__valid$14 ;
+  assign load = \$1  | \i__ready$15 ;
+  assign \$2  = output_free | \i__ready$15 ;
+  assign \$signal$17  = \$signal$18  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$17  ? \$3  : \$signal$18 ;
+  assign \$5  = \$signal$8  | \$4 ;
+  assign \$6  = count != 6'h3f;
+  assign \$7  = \$signal$8  ? \$6  : i__ready;
+  assign \$8  = \$signal$17  | \$7 ;
+  assign \$9  = ~ \$signal$18 ;
+  assign \$10  = ~ \$signal$17 ;
+  assign \$11  = \$signal$8  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$8 ;
+  assign \$14  = \$13  & \$signal$17 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 6'h3f;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 7'h00 : \$17 ;
+  assign \$19  = read_port__addr == 6'h3f;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 7'h00 : \$20 ;
   always @(posedge clk)
-    w_port__addr <= \$31 ;
+    \$signal$18  <= \$22 ;
   always @(posedge clk)
-    r_port__addr <= \$32 ;
+    i__ready <= \$23 ;
   always @(posedge clk)
-    inner_level <= \$33 ;
+    \i__valid$14  <= \$24 ;
   always @(posedge clk)
-    r_rdy <= \$34 ;
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  \latte_head.softmax.row.output  \output  (
+    .clk(clk),
+    .i__payload(\i__payload$20 ),
+    .i__ready(\i__ready$15 ),
+    .i__valid(\i__valid$14 ),
+    .o__payload(o__payload),
+    .o__ready(o__ready),
+    .o__valid(o__valid),
+    .rst(rst)
+  );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$31  = w_port__addr;
-    if (\$4 ) begin
-      \$31  = \$7 [3:0];
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$22  = \$5 ;
     if (rst) begin
-      \$31  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$32  = r_port__addr;
-    if (\$10 ) begin
-      \$32  = \$13 [3:0];
-    end
-    if (rst) begin
-      \$32  = 4'h0;
+      \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$33  = inner_level;
-    if (\$19 ) begin
-      \$33  = \$20 [3:0];
-    end
-    if (\$26 ) begin
-      \$33  = \$27 [3:0];
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$23  = \$8 ;
     if (rst) begin
-      \$33  = 4'h0;
+      \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$34  = r_rdy;
-    if (\$30 ) begin
-      \$34  = 1'h1;
-    end else if (r_en) begin
-      \$34  = 1'h0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$24  = \i__valid$14 ;
+    if (load) begin
+      \$24  = \$signal$18 ;
     end
     if (rst) begin
-      \$34  = 1'h0;
+      \$24  = 1'h0;
     end
   end
-  assign w_level = \$3 [3:0];
-  assign level = \$3 [3:0];
-  assign r_level = \$3 [3:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [6:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [6:0];
+    end
+    if (rst) begin
+      \$26  = 7'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$8 ) begin
+      \$27  = \$18 [5:0];
+    end
+    if (rst) begin
+      \$27  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$17 ) begin
+      \$28  = \$21 [5:0];
+    end
+    if (rst) begin
+      \$28  = 6'h00;
+    end
+  end
+  assign \o__payload$1  = o__payload;
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$8 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = \i__payload$20 ;
+  assign place = \$signature__addr ;
+  assign \place$25  = read_port__addr;
+  assign \o__payload.key  = o__payload[4:0];
+  assign \o__payload.kept  = o__payload[5];
+  assign \o__payload.last  = o__payload[6];
+  assign \o__payload.score  = o__payload[25:7];
+  assign \o__payload$1.key  = o__payload[4:0];
+  assign \o__payload$1.kept  = o__payload[5];
+  assign \o__payload$1.last  = o__payload[6];
+  assign \o__payload$1.score  = o__payload[25:7];
+  assign \i__payload.key  = i__payload[4:0];
+  assign \i__payload.kept  = i__payload[5];
+  assign \i__payload.last  = i__payload[6];
+  assign \i__payload.score  = i__payload[25:7];
+  assign \i__payload$20.key  = \i__payload$20 [4:0];
+  assign \i__payload$20.kept  = \i__payload$20 [5];
+  assign \i__payload$20.last  = \i__payload$20 [6];
+  assign \i__payload$20.score  = \i__payload$20 [25:7];
 endmodule
 
-module \latte_head.softmax.row (rst, w_data, w_en, r_en, i__ready, o__payload, o__valid, clk);
+module \latte_head.softmax.row.output (rst, o__ready, i__ready, i__payload, i__valid, o__valid, o__payload, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$78  = 0;
+  wire \$1 ;
+  reg \$2 ;
+  reg [25:0] \$3 ;
   input clk;
   wire clk;
+  input [25:0] i__payload;
   wire [25:0] i__payload;
   wire \i__payload.kept ;
   wire [4:0] \i__payload.key ;
@@ -10371,282 +10436,105 @@ module \latte_head.softmax.row (rst, w_data, w_en, r_en, i__ready, o__payload, o
   wire [18:0] \i__payload.score ;
   output i__ready;
   wire i__ready;
+  input i__valid;
   wire i__valid;
   output [25:0] o__payload;
-  wire [25:0] o__payload;
+  reg [25:0] o__payload = 26'h0000000;
   wire \o__payload.kept ;
   wire [4:0] \o__payload.key ;
   wire \o__payload.last ;
   wire [18:0] \o__payload.score ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [25:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
   input rst;
   wire rst;
-  input [25:0] w_data;
-  wire [25:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.softmax.row.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.key  = w_data[4:0];
-  assign \i__payload.kept  = w_data[5];
-  assign \i__payload.last  = w_data[6];
-  assign \i__payload.score  = w_data[25:7];
+  assign \$1  = ~ o__valid;
+  assign i__ready = \$1  | o__ready;
+  always @(posedge clk)
+    o__valid <= \$2 ;
+  always @(posedge clk)
+    o__payload <= \$3 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$2  = o__valid;
+    if (i__ready) begin
+      \$2  = i__valid;
+    end
+    if (rst) begin
+      \$2  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$3  = o__payload;
+    if (i__ready) begin
+      \$3  = i__payload;
+    end
+    if (rst) begin
+      \$3  = 26'h0000000;
+    end
+  end
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.score  = o__payload[25:7];
+  assign \i__payload.key  = i__payload[4:0];
+  assign \i__payload.kept  = i__payload[5];
+  assign \i__payload.last  = i__payload[6];
+  assign \i__payload.score  = i__payload[25:7];
 endmodule
 
-module \latte_head.softmax.row.queue (rst, w_port__data, w_en, r_en, w_rdy, r_data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$76  = 0;
+module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, o_loaded__payload, beat_port__buffer, key_port__buffer, value_port__address, i_free, value_port__buffer, beat_port__data, i_k__ready, i_v__ready, key_port__data, value_port__data, o_loaded__valid, o__ready
+, beat_port__address, key_port__address, i_load__payload);
+  reg \$auto$verilog_backend.cc:2355:dump_module$79  = 0;
   wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [7:0] \$12 ;
-  wire [7:0] \$13 ;
-  wire \$14 ;
-  wire \$15 ;
+  wire [4:0] \$10 ;
+  wire [4:0] \$11 ;
+  wire [4:0] \$12 ;
+  wire [4:0] \$13 ;
+  wire [4:0] \$14 ;
+  wire [4:0] \$15 ;
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
   wire \$19 ;
   wire \$2 ;
-  wire [7:0] \$20 ;
+  wire \$20 ;
   wire \$21 ;
   wire \$22 ;
   wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
+  wire [6:0] \$24 ;
+  wire [6:0] \$25 ;
   wire \$26 ;
-  wire [7:0] \$27 ;
+  wire \$27 ;
   wire \$28 ;
   wire \$29 ;
-  wire [7:0] \$3 ;
-  wire \$30 ;
-  reg [6:0] \$31 ;
-  reg [6:0] \$32 ;
-  reg [6:0] \$33 ;
-  reg \$34 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire [7:0] \$6 ;
-  wire [7:0] \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  input clk;
-  wire clk;
-  (* init = 7'h00 *)
-  wire [6:0] consume;
-  reg [6:0] inner_level = 7'h00;
-  wire inner_r_rdy;
-  wire [6:0] level;
-  (* init = 7'h00 *)
-  wire [6:0] produce;
-  output [25:0] r_data;
-  wire [25:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [6:0] r_level;
-  reg [6:0] r_port__addr = 7'h00;
-  wire [25:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [25:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [6:0] w_level;
-  reg [6:0] w_port__addr = 7'h00;
-  input [25:0] w_port__data;
-  wire [25:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [25:0] storage [64:0];
-  initial begin : zero_memory_18
-    integer word;
-    for (word = 0; word < 65; word = word + 1)
-      storage[word] = 26'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [25:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 7'h41;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr == 7'h40;
-  assign \$6  = w_port__addr + 1'h1;
-  assign \$7  = \$5  ? 8'h00 : \$6 ;
-  assign \$8  = ~ r_rdy;
-  assign \$9  = \$8  | r_en;
-  assign \$10  = inner_r_rdy & \$9 ;
-  assign \$11  = r_port__addr == 7'h40;
-  assign \$12  = r_port__addr + 1'h1;
-  assign \$13  = \$11  ? 8'h00 : \$12 ;
-  assign \$14  = w_rdy & w_en;
-  assign \$15  = ~ r_rdy;
-  assign \$16  = \$15  | r_en;
-  assign \$17  = inner_r_rdy & \$16 ;
-  assign \$18  = ~ \$17 ;
-  assign \$19  = \$14  & \$18 ;
-  assign \$20  = inner_level + 1'h1;
-  assign \$21  = ~ r_rdy;
-  assign \$22  = \$21  | r_en;
-  assign \$23  = inner_r_rdy & \$22 ;
-  assign \$24  = w_rdy & w_en;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = inner_level - 1'h1;
-  assign \$28  = ~ r_rdy;
-  assign \$29  = \$28  | r_en;
-  assign \$30  = inner_r_rdy & \$29 ;
-  always @(posedge clk)
-    w_port__addr <= \$31 ;
-  always @(posedge clk)
-    r_port__addr <= \$32 ;
-  always @(posedge clk)
-    inner_level <= \$33 ;
-  always @(posedge clk)
-    r_rdy <= \$34 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$31  = w_port__addr;
-    if (\$4 ) begin
-      \$31  = \$7 [6:0];
-    end
-    if (rst) begin
-      \$31  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$32  = r_port__addr;
-    if (\$10 ) begin
-      \$32  = \$13 [6:0];
-    end
-    if (rst) begin
-      \$32  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$33  = inner_level;
-    if (\$19 ) begin
-      \$33  = \$20 [6:0];
-    end
-    if (\$26 ) begin
-      \$33  = \$27 [6:0];
-    end
-    if (rst) begin
-      \$33  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$34  = r_rdy;
-    if (\$30 ) begin
-      \$34  = 1'h1;
-    end else if (r_en) begin
-      \$34  = 1'h0;
-    end
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [6:0];
-  assign level = \$3 [6:0];
-  assign r_level = \$3 [6:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
-endmodule
-
-module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, i_k__ready, i_v__ready, o_loaded__payload, beat_port__buffer, key_port__buffer, value_port__address, i_free, value_port__buffer, beat_port__data, key_port__data, value_port__data, o_loaded__valid, o__ready
-, beat_port__address, key_port__address, i_load__payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$77  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire [7:0] \$11 ;
-  wire \$12 ;
-  wire [7:0] \$13 ;
-  wire \$14 ;
-  wire [7:0] \$15 ;
-  wire \$16 ;
-  wire [7:0] \$17 ;
-  wire \$18 ;
-  wire [7:0] \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire [7:0] \$22 ;
-  wire \$23 ;
-  wire [7:0] \$24 ;
-  wire \$25 ;
-  wire [7:0] \$26 ;
-  wire \$27 ;
-  wire [7:0] \$28 ;
-  wire \$29 ;
   wire \$3 ;
-  wire [7:0] \$30 ;
+  wire \$30 ;
   wire \$31 ;
-  wire [7:0] \$32 ;
-  wire \$33 ;
-  wire [7:0] \$34 ;
-  wire \$35 ;
-  wire [7:0] \$36 ;
-  wire \$37 ;
+  wire \$32 ;
+  wire [7:0] \$33 ;
+  wire \$34 ;
+  wire [7:0] \$35 ;
+  wire \$36 ;
+  wire [7:0] \$37 ;
   wire \$38 ;
-  wire \$39 ;
+  wire [7:0] \$39 ;
   wire \$4 ;
   wire \$40 ;
-  wire [5:0] \$41 ;
-  wire [4:0] \$42 ;
-  wire [4:0] \$43 ;
-  wire [4:0] \$44 ;
-  wire [4:0] \$45 ;
-  wire [4:0] \$46 ;
-  wire [4:0] \$47 ;
-  wire [4:0] \$48 ;
-  wire [4:0] \$49 ;
-  wire [7:0] \$5 ;
-  wire \$50 ;
+  wire [7:0] \$41 ;
+  wire \$42 ;
+  wire [7:0] \$43 ;
+  wire \$44 ;
+  wire [7:0] \$45 ;
+  wire \$46 ;
+  wire [7:0] \$47 ;
+  wire \$48 ;
+  wire [6:0] \$49 ;
+  wire \$5 ;
+  wire [6:0] \$50 ;
   wire \$51 ;
   wire \$52 ;
   wire \$53 ;
@@ -10654,48 +10542,52 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$55 ;
   wire \$56 ;
   wire \$57 ;
-  wire \$58 ;
+  wire [7:0] \$58 ;
   wire \$59 ;
   wire \$6 ;
-  wire \$60 ;
+  wire [7:0] \$60 ;
   wire \$61 ;
-  wire \$62 ;
+  wire [7:0] \$62 ;
   wire \$63 ;
-  wire \$64 ;
+  wire [7:0] \$64 ;
   wire \$65 ;
-  wire \$66 ;
+  wire [7:0] \$66 ;
   wire \$67 ;
-  wire [6:0] \$68 ;
+  wire [7:0] \$68 ;
   wire \$69 ;
-  wire [7:0] \$7 ;
-  wire \$70 ;
-  wire [6:0] \$71 ;
-  wire \$72 ;
+  wire [5:0] \$7 ;
+  wire [7:0] \$70 ;
+  wire \$71 ;
+  wire [7:0] \$72 ;
   wire \$73 ;
   wire \$74 ;
   wire \$75 ;
   wire [2:0] \$76 ;
   wire [3:0] \$77 ;
-  wire \$78 ;
+  wire [1:0] \$78 ;
   wire \$79 ;
-  wire \$8 ;
-  wire \$80 ;
-  wire [1:0] \$81 ;
-  wire \$82 ;
-  wire [4:0] \$83 ;
-  wire \$84 ;
-  reg \$85 ;
-  reg [5:0] \$86 ;
-  reg [5:0] \$87 ;
+  wire [4:0] \$8 ;
+  wire [4:0] \$80 ;
+  wire \$81 ;
+  reg \$82 ;
+  reg [5:0] \$83 ;
+  reg [5:0] \$84 ;
+  reg [5:0] \$85 ;
+  reg \$86 ;
+  reg \$87 ;
   reg [5:0] \$88 ;
-  reg \$89 ;
-  wire [7:0] \$9 ;
-  reg [1:0] \$90 ;
-  reg \$91 ;
-  reg [3:0] \$92 ;
-  reg [63:0] \$93 ;
-  reg [63:0] \$94 ;
-  reg [63:0] \$95 ;
+  wire [63:0] \$89 ;
+  wire [4:0] \$9 ;
+  reg [5:0] \$90 ;
+  reg [5:0] \$91 ;
+  reg \$92 ;
+  reg \$93 ;
+  reg [5:0] \$94 ;
+  wire [63:0] \$95 ;
+  reg \$96 ;
+  reg [1:0] \$97 ;
+  reg \$98 ;
+  reg [3:0] \$99 ;
   wire \$auto$rtlil.cc:2739:Not$50 ;
   reg \$signal  = 1'h0;
   reg [3:0] beat = 4'h0;
@@ -10704,7 +10596,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   input beat_port__buffer;
   wire beat_port__buffer;
   output [63:0] beat_port__data;
-  reg [63:0] beat_port__data = 64'h0000000000000000;
+  wire [63:0] beat_port__data;
   wire [31:0] \beat_port__data[0] ;
   wire [3:0] \beat_port__data[0][0] ;
   wire [3:0] \beat_port__data[0][1] ;
@@ -10745,7 +10637,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \i_k__payload[6] ;
   wire [7:0] \i_k__payload[7] ;
   output i_k__ready;
-  wire i_k__ready;
+  reg i_k__ready = 1'h0;
   input i_k__valid;
   wire i_k__valid;
   input [5:0] i_load__payload;
@@ -10766,11 +10658,21 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \i_v__payload[6] ;
   wire [7:0] \i_v__payload[7] ;
   output i_v__ready;
-  wire i_v__ready;
+  reg i_v__ready = 1'h0;
   input i_v__valid;
   wire i_v__valid;
-  reg [5:0] k_count = 6'h00;
-  wire [63:0] k_saturated;
+  reg [31:0] k_bank_0_read_1 = 32'd0;
+  reg [31:0] k_bank_0_read_2 = 32'd0;
+  reg [31:0] k_bank_1_read_1 = 32'd0;
+  reg [31:0] k_bank_1_read_2 = 32'd0;
+  reg [5:0] k_left = 6'h00;
+  (* init = 1'h0 *)
+  wire k_more;
+  reg [5:0] k_row = 6'h00;
+  reg [63:0] k_rows_read_1 = 64'h0000000000000000;
+  (* init = 64'h0000000000000000 *)
+  wire [63:0] k_rows_read_2;
+  reg [63:0] k_saturated = 64'h0000000000000000;
   wire [7:0] \k_saturated[0] ;
   wire [7:0] \k_saturated[1] ;
   wire [7:0] \k_saturated[2] ;
@@ -10798,6 +10700,8 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [3:0] \k_split.low[5] ;
   wire [3:0] \k_split.low[6] ;
   wire [3:0] \k_split.low[7] ;
+  reg [5:0] k_stored_row = 6'h00;
+  reg k_written = 1'h0;
   input [4:0] key_port__address;
   wire [4:0] key_port__address;
   input key_port__buffer;
@@ -10838,16 +10742,23 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   output o_loaded__valid;
   wire o_loaded__valid;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$34 ;
-  wire [5:0] \read_port__addr$38 ;
-  wire [5:0] \read_port__addr$45 ;
+  wire [4:0] \read_port__addr$33 ;
+  wire [5:0] \read_port__addr$39 ;
+  wire [5:0] \read_port__addr$50 ;
   wire [31:0] read_port__data;
-  wire [31:0] \read_port__data$56 ;
-  wire [63:0] \read_port__data$58 ;
-  wire [63:0] \read_port__data$60 ;
+  wire [31:0] \read_port__data$72 ;
+  wire [63:0] \read_port__data$74 ;
+  wire [63:0] \read_port__data$76 ;
   input rst;
   wire rst;
-  reg [5:0] v_count = 6'h00;
+  reg [5:0] v_left = 6'h00;
+  (* init = 1'h0 *)
+  wire v_more;
+  reg [5:0] v_row = 6'h00;
+  reg [63:0] v_rows_read_1 = 64'h0000000000000000;
+  (* init = 64'h0000000000000000 *)
+  wire [63:0] v_rows_read_2;
+  (* init = 64'h0000000000000000 *)
   wire [63:0] v_saturated;
   wire [7:0] \v_saturated[0] ;
   wire [7:0] \v_saturated[1] ;
@@ -10857,6 +10768,9 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \v_saturated[5] ;
   wire [7:0] \v_saturated[6] ;
   wire [7:0] \v_saturated[7] ;
+  reg [5:0] v_stored_row = 6'h00;
+  (* init = 1'h0 *)
+  wire v_written;
   input [4:0] value_port__address;
   wire [4:0] value_port__address;
   input value_port__buffer;
@@ -10872,17 +10786,18 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \value_port__data[6] ;
   wire [7:0] \value_port__data[7] ;
   wire [4:0] write_port__addr;
-  wire [4:0] \write_port__addr$32 ;
+  wire [4:0] \write_port__addr$31 ;
   wire [5:0] \write_port__addr$36 ;
-  wire [5:0] \write_port__addr$43 ;
+  wire [5:0] \write_port__addr$46 ;
   wire [31:0] write_port__data;
-  wire [31:0] \write_port__data$33 ;
-  wire [63:0] \write_port__data$37 ;
-  wire [63:0] \write_port__data$44 ;
+  wire [31:0] \write_port__data$32 ;
+  wire [63:0] \write_port__data$38 ;
+  reg [63:0] \write_port__data$48  = 64'h0000000000000000;
   wire write_port__en;
-  wire \write_port__en$31 ;
+  wire \write_port__en$30 ;
+  (* init = 1'h0 *)
   wire \write_port__en$35 ;
-  wire \write_port__en$41 ;
+  reg \write_port__en$44  = 1'h0;
   (* no_rw_check = 32'd1 *)
   reg [31:0] k_bank_0 [31:0];
   initial begin
@@ -10965,14 +10880,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     k_bank_1[31] = 32'd0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$31 )
+    if (\write_port__en$30 )
       k_bank_1[{ buffer, beat }] <= k_split[31:0];
   end
   reg [31:0] _1_;
   always @(posedge clk) begin
     _1_ <= k_bank_1[{ beat_port__buffer, beat_port__address }];
   end
-  assign \read_port__data$56  = _1_;
+  assign \read_port__data$72  = _1_;
   (* no_rw_check = 32'd1 *)
   reg [63:0] k_rows [63:0];
   initial begin : zero_memory_19
@@ -10981,14 +10896,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       k_rows[word] = 64'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$35 )
-      k_rows[{ buffer, k_count[4:0] }] <= k_split;
+    if (k_written)
+      k_rows[{ buffer, k_stored_row[4:0] }] <= k_split;
   end
   reg [63:0] _2_;
   always @(posedge clk) begin
     _2_ <= k_rows[{ key_port__buffer, key_port__address }];
   end
-  assign \read_port__data$58  = _2_;
+  assign \read_port__data$74  = _2_;
   (* no_rw_check = 32'd1 *)
   reg [63:0] v_rows [63:0];
   initial begin : zero_memory_20
@@ -10997,303 +10912,358 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows[word] = 64'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$41 )
-      v_rows[{ buffer, v_count[4:0] }] <= v_saturated;
+    if (\write_port__en$44 )
+      v_rows[{ buffer, v_stored_row[4:0] }] <= \write_port__data$48 ;
   end
   reg [63:0] _3_;
   always @(posedge clk) begin
     _3_ <= v_rows[{ value_port__buffer, value_port__address }];
   end
-  assign \read_port__data$60  = _3_;
-  assign i_k__ready = loading & \$3 ;
-  assign \$4  = $signed(i_k__payload[7:0]) > $signed(8'h77);
-  assign \$5  = \$4  ? 8'h77 : i_k__payload[7:0];
-  assign \$6  = $signed(i_k__payload[15:8]) > $signed(8'h77);
-  assign \$7  = \$6  ? 8'h77 : i_k__payload[15:8];
-  assign \$8  = $signed(i_k__payload[23:16]) > $signed(8'h77);
-  assign \$9  = \$8  ? 8'h77 : i_k__payload[23:16];
-  assign \$10  = $signed(i_k__payload[31:24]) > $signed(8'h77);
-  assign \$11  = \$10  ? 8'h77 : i_k__payload[31:24];
-  assign \$12  = $signed(i_k__payload[39:32]) > $signed(8'h77);
-  assign \$13  = \$12  ? 8'h77 : i_k__payload[39:32];
-  assign \$14  = $signed(i_k__payload[47:40]) > $signed(8'h77);
-  assign \$15  = \$14  ? 8'h77 : i_k__payload[47:40];
-  assign \$16  = $signed(i_k__payload[55:48]) > $signed(8'h77);
-  assign \$17  = \$16  ? 8'h77 : i_k__payload[55:48];
-  assign \$18  = $signed(i_k__payload[63:56]) > $signed(8'h77);
-  assign \$19  = \$18  ? 8'h77 : i_k__payload[63:56];
-  assign \$20  = v_count != n_keys;
-  assign i_v__ready = loading & \$20 ;
-  assign \$21  = $signed(i_v__payload[7:0]) > $signed(8'h77);
-  assign \$22  = \$21  ? 8'h77 : i_v__payload[7:0];
-  assign \$23  = $signed(i_v__payload[15:8]) > $signed(8'h77);
-  assign \$24  = \$23  ? 8'h77 : i_v__payload[15:8];
-  assign \$25  = $signed(i_v__payload[23:16]) > $signed(8'h77);
-  assign \$26  = \$25  ? 8'h77 : i_v__payload[23:16];
-  assign \$27  = $signed(i_v__payload[31:24]) > $signed(8'h77);
-  assign \$28  = \$27  ? 8'h77 : i_v__payload[31:24];
-  assign \$29  = $signed(i_v__payload[39:32]) > $signed(8'h77);
-  assign \$30  = \$29  ? 8'h77 : i_v__payload[39:32];
-  assign \$31  = $signed(i_v__payload[47:40]) > $signed(8'h77);
-  assign \$32  = \$31  ? 8'h77 : i_v__payload[47:40];
-  assign \$33  = $signed(i_v__payload[55:48]) > $signed(8'h77);
-  assign \$34  = \$33  ? 8'h77 : i_v__payload[55:48];
-  assign \$35  = $signed(i_v__payload[63:56]) > $signed(8'h77);
-  assign \$36  = \$35  ? 8'h77 : i_v__payload[63:56];
-  assign \$37  = k_count == n_keys;
-  assign \$38  = loading & \$37 ;
-  assign \$39  = v_count == n_keys;
-  assign i__valid = \$38  & \$39 ;
-  assign \$40  = n_keys < 6'h20;
-  assign \$41  = \$40  ? n_keys : 6'h20;
-  assign \$42  = $signed(k_saturated[7:4]) + $signed({ 1'h0, k_saturated[3] });
-  assign \$43  = $signed(k_saturated[15:12]) + $signed({ 1'h0, k_saturated[11] });
-  assign \$44  = $signed(k_saturated[23:20]) + $signed({ 1'h0, k_saturated[19] });
-  assign \$45  = $signed(k_saturated[31:28]) + $signed({ 1'h0, k_saturated[27] });
-  assign \$46  = $signed(k_saturated[39:36]) + $signed({ 1'h0, k_saturated[35] });
-  assign \$47  = $signed(k_saturated[47:44]) + $signed({ 1'h0, k_saturated[43] });
-  assign \$48  = $signed(k_saturated[55:52]) + $signed({ 1'h0, k_saturated[51] });
-  assign \$49  = $signed(k_saturated[63:60]) + $signed({ 1'h0, k_saturated[59] });
-  assign \$50  = i_k__valid & i_k__ready;
-  assign \$51  = k_count < 6'h20;
-  assign \$52  = \$50  & \$51 ;
-  assign \$55  = ~ \$54 ;
-  assign write_port__en = \$52  & \$55 ;
-  assign \$56  = i_k__valid & i_k__ready;
-  assign \$57  = k_count < 6'h20;
-  assign \$58  = \$56  & \$57 ;
-  assign \write_port__en$31  = \$58  & \$61 ;
-  assign \$62  = i_k__valid & i_k__ready;
-  assign \$63  = k_count < 6'h20;
-  assign \write_port__en$35  = \$62  & \$63 ;
-  assign \$64  = i_v__valid & i_v__ready;
-  assign \$65  = v_count < 6'h20;
-  assign \write_port__en$41  = \$64  & \$65 ;
-  assign \$66  = i_load__valid & i_load__ready;
-  assign \$67  = i_k__valid & i_k__ready;
-  assign \$68  = k_count + 1'h1;
-  assign \$69  = i_load__valid & i_load__ready;
-  assign \$70  = i_v__valid & i_v__ready;
-  assign \$71  = v_count + 1'h1;
-  assign \$72  = i_load__valid & i_load__ready;
+  assign \read_port__data$76  = _3_;
+  assign \$1  = ~ loading;
+  assign \$2  = | free;
+  assign i_load__ready = \$1  & \$2 ;
+  assign \$3  = ~ i_k__ready;
+  assign \$4  = loading & \$3 ;
+  assign \$5  = ~ i_v__ready;
+  assign i__valid = \$4  & \$5 ;
+  assign \$6  = n_keys < 6'h20;
+  assign \$7  = \$6  ? n_keys : 6'h20;
+  assign \$8  = $signed(k_saturated[7:4]) + $signed({ 1'h0, k_saturated[3] });
+  assign \$9  = $signed(k_saturated[15:12]) + $signed({ 1'h0, k_saturated[11] });
+  assign \$10  = $signed(k_saturated[23:20]) + $signed({ 1'h0, k_saturated[19] });
+  assign \$11  = $signed(k_saturated[31:28]) + $signed({ 1'h0, k_saturated[27] });
+  assign \$12  = $signed(k_saturated[39:36]) + $signed({ 1'h0, k_saturated[35] });
+  assign \$13  = $signed(k_saturated[47:44]) + $signed({ 1'h0, k_saturated[43] });
+  assign \$14  = $signed(k_saturated[55:52]) + $signed({ 1'h0, k_saturated[51] });
+  assign \$15  = $signed(k_saturated[63:60]) + $signed({ 1'h0, k_saturated[59] });
+  assign \$18  = ~ \$17 ;
+  assign write_port__en = k_written & \$18 ;
+  assign \write_port__en$30  = k_written & \$21 ;
+  assign \$22  = i_load__valid & i_load__ready;
+  assign \$23  = i_k__valid & i_k__ready;
+  assign \$24  = k_row + 1'h1;
+  assign \$25  = k_left - 1'h1;
+  assign \$26  = k_left != 1'h1;
+  assign \$27  = i_load__valid & i_load__ready;
+  assign \$28  = | i_load__payload;
+  assign \$29  = i_k__valid & i_k__ready;
+  assign \$30  = k_row < 6'h20;
+  assign \$31  = \$29  & \$30 ;
+  assign \$32  = $signed(i_k__payload[7:0]) > $signed(8'h77);
+  assign \$33  = \$32  ? 8'h77 : i_k__payload[7:0];
+  assign \$34  = $signed(i_k__payload[15:8]) > $signed(8'h77);
+  assign \$35  = \$34  ? 8'h77 : i_k__payload[15:8];
+  assign \$36  = $signed(i_k__payload[23:16]) > $signed(8'h77);
+  assign \$37  = \$36  ? 8'h77 : i_k__payload[23:16];
+  assign \$38  = $signed(i_k__payload[31:24]) > $signed(8'h77);
+  assign \$39  = \$38  ? 8'h77 : i_k__payload[31:24];
+  assign \$40  = $signed(i_k__payload[39:32]) > $signed(8'h77);
+  assign \$41  = \$40  ? 8'h77 : i_k__payload[39:32];
+  assign \$42  = $signed(i_k__payload[47:40]) > $signed(8'h77);
+  assign \$43  = \$42  ? 8'h77 : i_k__payload[47:40];
+  assign \$44  = $signed(i_k__payload[55:48]) > $signed(8'h77);
+  assign \$45  = \$44  ? 8'h77 : i_k__payload[55:48];
+  assign \$46  = $signed(i_k__payload[63:56]) > $signed(8'h77);
+  assign \$47  = \$46  ? 8'h77 : i_k__payload[63:56];
+  assign \$48  = i_v__valid & i_v__ready;
+  assign \$49  = v_row + 1'h1;
+  assign \$50  = v_left - 1'h1;
+  assign \$51  = v_left != 1'h1;
+  assign \$52  = i_load__valid & i_load__ready;
+  assign \$53  = | i_load__payload;
+  assign \$54  = i_v__valid & i_v__ready;
+  assign \$55  = v_row < 6'h20;
+  assign \$56  = \$54  & \$55 ;
+  assign \$57  = $signed(i_v__payload[7:0]) > $signed(8'h77);
+  assign \$58  = \$57  ? 8'h77 : i_v__payload[7:0];
+  assign \$59  = $signed(i_v__payload[15:8]) > $signed(8'h77);
+  assign \$60  = \$59  ? 8'h77 : i_v__payload[15:8];
+  assign \$61  = $signed(i_v__payload[23:16]) > $signed(8'h77);
+  assign \$62  = \$61  ? 8'h77 : i_v__payload[23:16];
+  assign \$63  = $signed(i_v__payload[31:24]) > $signed(8'h77);
+  assign \$64  = \$63  ? 8'h77 : i_v__payload[31:24];
+  assign \$65  = $signed(i_v__payload[39:32]) > $signed(8'h77);
+  assign \$66  = \$65  ? 8'h77 : i_v__payload[39:32];
+  assign \$67  = $signed(i_v__payload[47:40]) > $signed(8'h77);
+  assign \$68  = \$67  ? 8'h77 : i_v__payload[47:40];
+  assign \$69  = $signed(i_v__payload[55:48]) > $signed(8'h77);
+  assign \$70  = \$69  ? 8'h77 : i_v__payload[55:48];
+  assign \$71  = $signed(i_v__payload[63:56]) > $signed(8'h77);
+  assign \$72  = \$71  ? 8'h77 : i_v__payload[63:56];
   assign \$73  = i__valid & i__ready;
   assign \$74  = ~ buffer;
   assign \$75  = i_load__valid & i_load__ready;
   assign \$76  = free - \$75 ;
   assign \$77  = $signed(\$76 ) + $signed({ 1'h0, i_free });
-  assign \$78  = i_k__valid & i_k__ready;
-  assign \$79  = k_count < 6'h20;
-  assign \$80  = \$78  & \$79 ;
-  assign \$81  = \$signal  + 1'h1;
-  assign \$83  = beat + 1'h1;
-  assign \$84  = i_load__valid & i_load__ready;
+  assign \$78  = \$signal  + 1'h1;
+  assign \$80  = beat + 1'h1;
+  assign \$81  = i_load__valid & i_load__ready;
   always @(posedge clk)
-    loading <= \$85 ;
+    loading <= \$82 ;
   always @(posedge clk)
-    n_keys <= \$86 ;
+    n_keys <= \$83 ;
   always @(posedge clk)
-    k_count <= \$87 ;
+    k_row <= \$84 ;
   always @(posedge clk)
-    v_count <= \$88 ;
+    k_left <= \$85 ;
   always @(posedge clk)
-    buffer <= \$89 ;
+    i_k__ready <= \$86 ;
   always @(posedge clk)
-    free <= \$90 ;
+    k_written <= \$87 ;
   always @(posedge clk)
-    \$signal  <= \$91 ;
+    k_stored_row <= \$88 ;
   always @(posedge clk)
-    beat <= \$92 ;
+    k_saturated <= \$89 ;
   always @(posedge clk)
-    beat_port__data <= \$93 ;
+    v_row <= \$90 ;
   always @(posedge clk)
-    key_port__data <= \$94 ;
+    v_left <= \$91 ;
   always @(posedge clk)
-    value_port__data <= \$95 ;
-  assign \$1  = ~ loading;
-  assign \$2  = | free;
-  assign i_load__ready = \$1  & \$2 ;
-  assign \$3  = k_count != n_keys;
+    i_v__ready <= \$92 ;
+  always @(posedge clk)
+    \write_port__en$44  <= \$93 ;
+  always @(posedge clk)
+    v_stored_row <= \$94 ;
+  always @(posedge clk)
+    \write_port__data$48  <= \$95 ;
+  always @(posedge clk)
+    buffer <= \$96 ;
+  always @(posedge clk)
+    free <= \$97 ;
+  always @(posedge clk)
+    \$signal  <= \$98 ;
+  always @(posedge clk)
+    beat <= \$99 ;
+  always @(posedge clk)
+    k_bank_0_read_1 <= read_port__data;
+  always @(posedge clk)
+    k_bank_0_read_2 <= k_bank_0_read_1;
+  always @(posedge clk)
+    k_bank_1_read_1 <= \read_port__data$72 ;
+  always @(posedge clk)
+    k_bank_1_read_2 <= k_bank_1_read_1;
+  always @(posedge clk)
+    k_rows_read_1 <= \read_port__data$74 ;
+  always @(posedge clk)
+    key_port__data <= k_rows_read_1;
+  always @(posedge clk)
+    v_rows_read_1 <= \read_port__data$76 ;
+  always @(posedge clk)
+    value_port__data <= v_rows_read_1;
   assign \$auto$rtlil.cc:2739:Not$50  = ~ \$signal ;
   \latte_head.store.loaded  loaded (
     .clk(clk),
+    .i__payload(i__payload),
     .i__ready(i__ready),
+    .i__valid(i__valid),
     .o__payload(o_loaded__payload),
+    .o__ready(o__ready),
     .o__valid(o_loaded__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$85  = loading;
-    if (\$66 ) begin
-      \$85  = 1'h1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$82  = loading;
+    if (\$22 ) begin
+      \$82  = 1'h1;
     end
     if (\$73 ) begin
-      \$85  = 1'h0;
+      \$82  = 1'h0;
     end
     if (rst) begin
-      \$85  = 1'h0;
+      \$82  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$86  = n_keys;
-    if (\$66 ) begin
-      \$86  = i_load__payload;
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$83  = n_keys;
+    if (\$22 ) begin
+      \$83  = i_load__payload;
     end
     if (rst) begin
-      \$86  = 6'h00;
+      \$83  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$87  = k_count;
-    if (\$67 ) begin
-      \$87  = \$68 [5:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$84  = k_row;
+    if (\$23 ) begin
+      \$84  = \$24 [5:0];
     end
-    if (\$69 ) begin
-      \$87  = 6'h00;
+    if (\$27 ) begin
+      \$84  = 6'h00;
     end
     if (rst) begin
-      \$87  = 6'h00;
+      \$84  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$88  = v_count;
-    if (\$70 ) begin
-      \$88  = \$71 [5:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$85  = k_left;
+    if (\$23 ) begin
+      \$85  = \$25 [5:0];
     end
-    if (\$72 ) begin
+    if (\$27 ) begin
+      \$85  = i_load__payload;
+    end
+    if (rst) begin
+      \$85  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$86  = i_k__ready;
+    if (\$23 ) begin
+      \$86  = \$26 ;
+    end
+    if (\$27 ) begin
+      \$86  = \$28 ;
+    end
+    if (rst) begin
+      \$86  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$87  = \$31 ;
+    if (rst) begin
+      \$87  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$88  = k_row;
+    if (rst) begin
       \$88  = 6'h00;
     end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$90  = v_row;
+    if (\$48 ) begin
+      \$90  = \$49 [5:0];
+    end
+    if (\$52 ) begin
+      \$90  = 6'h00;
+    end
     if (rst) begin
-      \$88  = 6'h00;
+      \$90  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$89  = buffer;
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$91  = v_left;
+    if (\$48 ) begin
+      \$91  = \$50 [5:0];
+    end
+    if (\$52 ) begin
+      \$91  = i_load__payload;
+    end
+    if (rst) begin
+      \$91  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$92  = i_v__ready;
+    if (\$48 ) begin
+      \$92  = \$51 ;
+    end
+    if (\$52 ) begin
+      \$92  = \$53 ;
+    end
+    if (rst) begin
+      \$92  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$93  = \$56 ;
+    if (rst) begin
+      \$93  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$94  = v_row;
+    if (rst) begin
+      \$94  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$96  = buffer;
     if (\$73 ) begin
-      \$89  = \$74 ;
+      \$96  = \$74 ;
     end
     if (rst) begin
-      \$89  = 1'h0;
+      \$96  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$90  = \$77 [1:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$97  = \$77 [1:0];
     if (rst) begin
-      \$90  = 2'h2;
+      \$97  = 2'h2;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$91  = \$signal ;
-    if (\$80 ) begin
-      \$91  = \$81 [0];
-      if (\$82 ) begin
-        \$91  = 1'h0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$98  = \$signal ;
+    if (k_written) begin
+      \$98  = \$78 [0];
+      if (\$79 ) begin
+        \$98  = 1'h0;
       end
     end
-    if (\$84 ) begin
-      \$91  = 1'h0;
+    if (\$81 ) begin
+      \$98  = 1'h0;
     end
     if (rst) begin
-      \$91  = 1'h0;
+      \$98  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$92  = beat;
-    if (\$80 ) begin
-      if (\$82 ) begin
-        \$92  = \$83 [3:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$99  = beat;
+    if (k_written) begin
+      if (\$79 ) begin
+        \$99  = \$80 [3:0];
       end
     end
-    if (\$84 ) begin
-      \$92  = 4'h0;
+    if (\$81 ) begin
+      \$99  = 4'h0;
     end
     if (rst) begin
-      \$92  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$93 [31:0] = read_port__data;
-    \$93 [63:32] = \read_port__data$56 ;
-    if (rst) begin
-      \$93  = 64'h0000000000000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$94  = \read_port__data$58 ;
-    if (rst) begin
-      \$94  = 64'h0000000000000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$95  = \read_port__data$60 ;
-    if (rst) begin
-      \$95  = 64'h0000000000000000;
+      \$99  = 4'h0;
     end
   end
   assign o__payload = o_loaded__payload;
   assign o_loaded__ready = o__ready;
   assign o__valid = o_loaded__valid;
+  assign k_more = i_k__ready;
+  assign v_more = i_v__ready;
   assign write_port__addr = { buffer, beat };
   assign write_port__data = k_split[31:0];
   assign read_port__addr = { beat_port__buffer, beat_port__address };
-  assign \write_port__addr$32  = { buffer, beat };
-  assign \write_port__data$33  = k_split[31:0];
-  assign \read_port__addr$34  = { beat_port__buffer, beat_port__address };
-  assign \write_port__addr$36  = { buffer, k_count[4:0] };
-  assign \write_port__data$37  = k_split;
-  assign \read_port__addr$38  = { key_port__buffer, key_port__address };
-  assign \write_port__addr$43  = { buffer, v_count[4:0] };
-  assign \write_port__data$44  = v_saturated;
-  assign \read_port__addr$45  = { value_port__buffer, value_port__address };
+  assign \write_port__addr$31  = { buffer, beat };
+  assign \write_port__data$32  = k_split[31:0];
+  assign \read_port__addr$33  = { beat_port__buffer, beat_port__address };
+  assign \write_port__en$35  = k_written;
+  assign \write_port__addr$36  = { buffer, k_stored_row[4:0] };
+  assign \write_port__data$38  = k_split;
+  assign \read_port__addr$39  = { key_port__buffer, key_port__address };
+  assign k_rows_read_2 = key_port__data;
+  assign v_written = \write_port__en$44 ;
+  assign \write_port__addr$46  = { buffer, v_stored_row[4:0] };
+  assign v_saturated = \write_port__data$48 ;
+  assign \read_port__addr$50  = { value_port__buffer, value_port__address };
+  assign v_rows_read_2 = value_port__data;
   assign \o_loaded__payload.buffer  = o_loaded__payload[0];
   assign \o_loaded__payload.n_keys  = o_loaded__payload[6:1];
   assign \o__payload.buffer  = o_loaded__payload[0];
   assign \o__payload.n_keys  = o_loaded__payload[6:1];
-  assign \k_saturated[0]  = k_saturated[7:0];
-  assign \k_saturated[1]  = k_saturated[15:8];
-  assign \k_saturated[2]  = k_saturated[23:16];
-  assign \k_saturated[3]  = k_saturated[31:24];
-  assign \k_saturated[4]  = k_saturated[39:32];
-  assign \k_saturated[5]  = k_saturated[47:40];
-  assign \k_saturated[6]  = k_saturated[55:48];
-  assign \k_saturated[7]  = k_saturated[63:56];
-  assign \i_k__payload[0]  = i_k__payload[7:0];
-  assign \i_k__payload[1]  = i_k__payload[15:8];
-  assign \i_k__payload[2]  = i_k__payload[23:16];
-  assign \i_k__payload[3]  = i_k__payload[31:24];
-  assign \i_k__payload[4]  = i_k__payload[39:32];
-  assign \i_k__payload[5]  = i_k__payload[47:40];
-  assign \i_k__payload[6]  = i_k__payload[55:48];
-  assign \i_k__payload[7]  = i_k__payload[63:56];
-  assign \v_saturated[0]  = v_saturated[7:0];
-  assign \v_saturated[1]  = v_saturated[15:8];
-  assign \v_saturated[2]  = v_saturated[23:16];
-  assign \v_saturated[3]  = v_saturated[31:24];
-  assign \v_saturated[4]  = v_saturated[39:32];
-  assign \v_saturated[5]  = v_saturated[47:40];
-  assign \v_saturated[6]  = v_saturated[55:48];
-  assign \v_saturated[7]  = v_saturated[63:56];
-  assign \i_v__payload[0]  = i_v__payload[7:0];
-  assign \i_v__payload[1]  = i_v__payload[15:8];
-  assign \i_v__payload[2]  = i_v__payload[23:16];
-  assign \i_v__payload[3]  = i_v__payload[31:24];
-  assign \i_v__payload[4]  = i_v__payload[39:32];
-  assign \i_v__payload[5]  = i_v__payload[47:40];
-  assign \i_v__payload[6]  = i_v__payload[55:48];
-  assign \i_v__payload[7]  = i_v__payload[63:56];
   assign \i__payload.buffer  = i__payload[0];
   assign \i__payload.n_keys  = i__payload[6:1];
   assign \k_split.high  = k_split[31:0];
@@ -11314,7 +11284,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \k_split.low[5]  = k_split[55:52];
   assign \k_split.low[6]  = k_split[59:56];
   assign \k_split.low[7]  = k_split[63:60];
-  assign \i_load__payload.n_keys  = i_load__payload;
+  assign \k_saturated[0]  = k_saturated[7:0];
+  assign \k_saturated[1]  = k_saturated[15:8];
+  assign \k_saturated[2]  = k_saturated[23:16];
+  assign \k_saturated[3]  = k_saturated[31:24];
+  assign \k_saturated[4]  = k_saturated[39:32];
+  assign \k_saturated[5]  = k_saturated[47:40];
+  assign \k_saturated[6]  = k_saturated[55:48];
+  assign \k_saturated[7]  = k_saturated[63:56];
   assign \beat_port__data[0]  = beat_port__data[31:0];
   assign \beat_port__data[0][0]  = beat_port__data[3:0];
   assign \beat_port__data[0][1]  = beat_port__data[7:4];
@@ -11351,6 +11328,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \key_port__data.low[5]  = key_port__data[55:52];
   assign \key_port__data.low[6]  = key_port__data[59:56];
   assign \key_port__data.low[7]  = key_port__data[63:60];
+  assign \v_saturated[0]  = \write_port__data$48 [7:0];
+  assign \v_saturated[1]  = \write_port__data$48 [15:8];
+  assign \v_saturated[2]  = \write_port__data$48 [23:16];
+  assign \v_saturated[3]  = \write_port__data$48 [31:24];
+  assign \v_saturated[4]  = \write_port__data$48 [39:32];
+  assign \v_saturated[5]  = \write_port__data$48 [47:40];
+  assign \v_saturated[6]  = \write_port__data$48 [55:48];
+  assign \v_saturated[7]  = \write_port__data$48 [63:56];
   assign \value_port__data[0]  = value_port__data[7:0];
   assign \value_port__data[1]  = value_port__data[15:8];
   assign \value_port__data[2]  = value_port__data[23:16];
@@ -11359,490 +11344,469 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \value_port__data[5]  = value_port__data[47:40];
   assign \value_port__data[6]  = value_port__data[55:48];
   assign \value_port__data[7]  = value_port__data[63:56];
+  assign \i_load__payload.n_keys  = i_load__payload;
+  assign \i_k__payload[0]  = i_k__payload[7:0];
+  assign \i_k__payload[1]  = i_k__payload[15:8];
+  assign \i_k__payload[2]  = i_k__payload[23:16];
+  assign \i_k__payload[3]  = i_k__payload[31:24];
+  assign \i_k__payload[4]  = i_k__payload[39:32];
+  assign \i_k__payload[5]  = i_k__payload[47:40];
+  assign \i_k__payload[6]  = i_k__payload[55:48];
+  assign \i_k__payload[7]  = i_k__payload[63:56];
+  assign \i_v__payload[0]  = i_v__payload[7:0];
+  assign \i_v__payload[1]  = i_v__payload[15:8];
+  assign \i_v__payload[2]  = i_v__payload[23:16];
+  assign \i_v__payload[3]  = i_v__payload[31:24];
+  assign \i_v__payload[4]  = i_v__payload[39:32];
+  assign \i_v__payload[5]  = i_v__payload[47:40];
+  assign \i_v__payload[6]  = i_v__payload[55:48];
+  assign \i_v__payload[7]  = i_v__payload[63:56];
+  assign \$95 [63:56] = \$72 ;
+  assign \$95 [55:48] = \$70 ;
+  assign \$95 [47:40] = \$68 ;
+  assign \$95 [39:32] = \$66 ;
+  assign \$95 [31:24] = \$64 ;
+  assign \$95 [23:16] = \$62 ;
+  assign \$95 [15:8] = \$60 ;
+  assign \$95 [7:0] = \$58 ;
+  assign \$89 [63:56] = \$47 ;
+  assign \$89 [55:48] = \$45 ;
+  assign \$89 [47:40] = \$43 ;
+  assign \$89 [39:32] = \$41 ;
+  assign \$89 [31:24] = \$39 ;
+  assign \$89 [23:16] = \$37 ;
+  assign \$89 [15:8] = \$35 ;
+  assign \$89 [7:0] = \$33 ;
+  assign beat_port__data[63:32] = k_bank_1_read_2;
+  assign beat_port__data[31:0] = k_bank_0_read_2;
   assign k_split[63:60] = k_saturated[59:56];
-  assign k_split[31:28] = \$49 [3:0];
+  assign k_split[31:28] = \$15 [3:0];
   assign k_split[59:56] = k_saturated[51:48];
-  assign k_split[27:24] = \$48 [3:0];
+  assign k_split[27:24] = \$14 [3:0];
   assign k_split[55:52] = k_saturated[43:40];
-  assign k_split[23:20] = \$47 [3:0];
+  assign k_split[23:20] = \$13 [3:0];
   assign k_split[51:48] = k_saturated[35:32];
-  assign k_split[19:16] = \$46 [3:0];
+  assign k_split[19:16] = \$12 [3:0];
   assign k_split[47:44] = k_saturated[27:24];
-  assign k_split[15:12] = \$45 [3:0];
+  assign k_split[15:12] = \$11 [3:0];
   assign k_split[43:40] = k_saturated[19:16];
-  assign k_split[11:8] = \$44 [3:0];
+  assign k_split[11:8] = \$10 [3:0];
   assign k_split[39:36] = k_saturated[11:8];
-  assign k_split[7:4] = \$43 [3:0];
+  assign k_split[7:4] = \$9 [3:0];
   assign k_split[35:32] = k_saturated[3:0];
-  assign k_split[3:0] = \$42 [3:0];
-  assign i__payload[6:1] = \$41 ;
+  assign k_split[3:0] = \$8 [3:0];
+  assign i__payload[6:1] = \$7 ;
   assign i__payload[0] = buffer;
-  assign v_saturated[63:56] = \$36 ;
-  assign v_saturated[55:48] = \$34 ;
-  assign v_saturated[47:40] = \$32 ;
-  assign v_saturated[39:32] = \$30 ;
-  assign v_saturated[31:24] = \$28 ;
-  assign v_saturated[23:16] = \$26 ;
-  assign v_saturated[15:8] = \$24 ;
-  assign v_saturated[7:0] = \$22 ;
-  assign k_saturated[63:56] = \$19 ;
-  assign k_saturated[55:48] = \$17 ;
-  assign k_saturated[47:40] = \$15 ;
-  assign k_saturated[39:32] = \$13 ;
-  assign k_saturated[31:24] = \$11 ;
-  assign k_saturated[23:16] = \$9 ;
-  assign k_saturated[15:8] = \$7 ;
-  assign k_saturated[7:0] = \$5 ;
-  assign \$53  = \$signal ;
-  assign \$54  = \$signal ;
-  assign \$59  = \$auto$rtlil.cc:2739:Not$50 ;
-  assign \$60  = \$auto$rtlil.cc:2739:Not$50 ;
-  assign \$82  = \$signal ;
-  assign \$61  = \$signal ;
+  assign \$16  = \$signal ;
+  assign \$17  = \$signal ;
+  assign \$19  = \$auto$rtlil.cc:2739:Not$50 ;
+  assign \$20  = \$auto$rtlil.cc:2739:Not$50 ;
+  assign \$79  = \$signal ;
+  assign \$21  = \$signal ;
 endmodule
 
-module \latte_head.store.loaded (rst, w_en, i__ready, o__payload, w_data, o__valid, r_en, clk);
+module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, i__ready, o__valid, o__ready, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$80  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [2:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [2:0] \$15 ;
+  wire \$16 ;
+  wire [1:0] \$17 ;
+  wire [1:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [1:0] \$20 ;
+  wire [1:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [1:0] \$26 ;
+  reg \$27 ;
+  reg \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg \$signature__addr  = 1'h0;
+  wire [6:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [1:0] count = 2'h0;
+  input [6:0] i__payload;
   wire [6:0] i__payload;
   wire \i__payload.buffer ;
   wire [5:0] \i__payload.n_keys ;
   output i__ready;
-  wire i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [6:0] o__payload;
   wire [6:0] o__payload;
   wire \o__payload.buffer ;
   wire [5:0] \o__payload.n_keys ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [6:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 1'h0 *)
+  wire place;
+  (* init = 1'h0 *)
+  wire \place$19 ;
+  reg read_port__addr = 1'h0;
+  wire [6:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [6:0] w_data;
-  wire [6:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.store.loaded.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.buffer  = w_data[0];
-  assign \i__payload.n_keys  = w_data[6:1];
-  assign \o__payload.buffer  = o__payload[0];
-  assign \o__payload.n_keys  = o__payload[6:1];
-endmodule
-
-module \latte_head.store.loaded.queue (rst, w_en, w_rdy, r_data, w_port__data, r_rdy, r_en, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$78  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire [2:0] \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [2:0] \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  reg \$27 ;
-  reg \$28 ;
-  reg [1:0] \$29 ;
-  wire [2:0] \$3 ;
-  reg \$30 ;
-  wire \$4 ;
-  wire [1:0] \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire [1:0] \$9 ;
-  input clk;
-  wire clk;
-  (* init = 1'h0 *)
-  wire consume;
-  reg [1:0] inner_level = 2'h0;
-  wire inner_r_rdy;
-  wire [1:0] level;
-  (* init = 1'h0 *)
-  wire produce;
-  output [6:0] r_data;
-  wire [6:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [1:0] r_level;
-  reg r_port__addr = 1'h0;
-  wire [6:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [6:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [1:0] w_level;
-  reg w_port__addr = 1'h0;
-  input [6:0] w_port__data;
-  wire [6:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [6:0] storage [1:0];
+  (* no_rw_check = 32'd1 *)
+  reg [6:0] words [1:0];
   initial begin : zero_memory_21
     integer word;
     for (word = 0; word < 2; word = word + 1)
-      storage[word] = 7'h0;
+      words[word] = 7'h0;
   end
   always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
   end
   reg [6:0] _0_;
   always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
+    if (load) begin
+      _0_ <= words[read_port__addr];
     end
   end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 2'h2;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = ~ r_rdy;
-  assign \$7  = \$6  | r_en;
-  assign \$8  = inner_r_rdy & \$7 ;
-  assign \$9  = r_port__addr + 1'h1;
-  assign \$10  = w_rdy & w_en;
-  assign \$11  = ~ r_rdy;
-  assign \$12  = \$11  | r_en;
-  assign \$13  = inner_r_rdy & \$12 ;
-  assign \$14  = ~ \$13 ;
-  assign \$15  = \$10  & \$14 ;
-  assign \$16  = inner_level + 1'h1;
-  assign \$17  = ~ r_rdy;
-  assign \$18  = \$17  | r_en;
-  assign \$19  = inner_r_rdy & \$18 ;
-  assign \$20  = w_rdy & w_en;
-  assign \$21  = ~ \$20 ;
-  assign \$22  = \$19  & \$21 ;
-  assign \$23  = inner_level - 1'h1;
-  assign \$24  = ~ r_rdy;
-  assign \$25  = \$24  | r_en;
-  assign \$26  = inner_r_rdy & \$25 ;
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 1'h1;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 2'h0 : \$17 ;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 2'h0 : \$20 ;
   always @(posedge clk)
-    w_port__addr <= \$27 ;
+    \$signal$12  <= \$22 ;
   always @(posedge clk)
-    r_port__addr <= \$28 ;
+    i__ready <= \$23 ;
   always @(posedge clk)
-    inner_level <= \$29 ;
+    o__valid <= \$24 ;
   always @(posedge clk)
-    r_rdy <= \$30 ;
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$27  = w_port__addr;
-    if (\$4 ) begin
-      \$27  = \$5 [0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [1:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [1:0];
+    end
+    if (rst) begin
+      \$26  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [0];
     end
     if (rst) begin
       \$27  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$28  = r_port__addr;
-    if (\$8 ) begin
-      \$28  = \$9 [0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [0];
     end
     if (rst) begin
       \$28  = 1'h0;
     end
   end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$29  = inner_level;
-    if (\$15 ) begin
-      \$29  = \$16 [1:0];
-    end
-    if (\$22 ) begin
-      \$29  = \$23 [1:0];
-    end
-    if (rst) begin
-      \$29  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$30  = r_rdy;
-    if (\$26 ) begin
-      \$30  = 1'h1;
-    end else if (r_en) begin
-      \$30  = 1'h0;
-    end
-    if (rst) begin
-      \$30  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [1:0];
-  assign level = \$3 [1:0];
-  assign r_level = \$3 [1:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.buffer  = i__payload[0];
+  assign \i__payload.n_keys  = i__payload[6:1];
+  assign \o__payload.buffer  = o__payload[0];
+  assign \o__payload.n_keys  = o__payload[6:1];
+  assign \$16  = \$signature__addr ;
+  assign \$19  = read_port__addr;
 endmodule
 
-module \latte_head.thresholds (rst, w_en, w_data, r_en, i__ready, o__payload, o__valid, clk);
-  input clk;
-  wire clk;
-  wire [10:0] i__payload;
-  output i__ready;
-  wire i__ready;
-  wire i__valid;
-  output [10:0] o__payload;
-  wire [10:0] o__payload;
-  wire o__ready;
-  output o__valid;
-  wire o__valid;
-  wire [10:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
-  input rst;
-  wire rst;
-  input [10:0] w_data;
-  wire [10:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.thresholds.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-endmodule
-
-module \latte_head.thresholds.queue (rst, w_en, w_port__data, r_en, w_rdy, r_data, r_rdy, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$79  = 0;
+module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, i__ready, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$81  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire [4:0] \$11 ;
+  wire \$11 ;
   wire [4:0] \$12 ;
   wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
+  wire [4:0] \$15 ;
   wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [4:0] \$19 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
   wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [4:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
   wire \$3 ;
-  reg [3:0] \$30 ;
-  reg [3:0] \$31 ;
-  reg [3:0] \$32 ;
-  reg \$33 ;
   wire \$4 ;
-  wire [4:0] \$5 ;
-  wire [4:0] \$6 ;
+  wire \$5 ;
+  wire \$6 ;
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
+  (* init = 1'h1 *)
+  wire \$signal ;
+  wire \$signal$11 ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$2 ;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [10:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [3:0] count = 4'h0;
+  input [10:0] i__payload;
+  wire [10:0] i__payload;
+  output i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
+  wire i__valid;
+  wire load;
+  output [10:0] o__payload;
+  wire [10:0] o__payload;
+  input o__ready;
+  wire o__ready;
+  output o__valid;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
   (* init = 4'h0 *)
-  wire [3:0] consume;
-  reg [3:0] inner_level = 4'h0;
-  wire inner_r_rdy;
-  wire [4:0] level;
+  wire [3:0] place;
   (* init = 4'h0 *)
-  wire [3:0] produce;
-  output [10:0] r_data;
-  wire [10:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [4:0] r_level;
-  reg [3:0] r_port__addr = 4'h0;
-  wire [10:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
+  wire [3:0] \place$19 ;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [10:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  wire [10:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [4:0] w_level;
-  reg [3:0] w_port__addr = 4'h0;
-  input [10:0] w_port__data;
-  wire [10:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [10:0] storage [14:0];
+  (* no_rw_check = 32'd1 *)
+  reg [10:0] words [14:0];
   initial begin : zero_memory_22
     integer word;
     for (word = 0; word < 15; word = word + 1)
-      storage[word] = 11'h0;
+      words[word] = 11'h0;
   end
   always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
+    if (\$signal$2 )
+      words[\$signature__addr ] <= i__payload;
   end
   reg [10:0] _0_;
   always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
+    if (load) begin
+      _0_ <= words[read_port__addr];
     end
   end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 4'hf;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign w_level = inner_level + r_rdy;
-  assign \$3  = w_rdy & w_en;
-  assign \$4  = w_port__addr == 4'he;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = \$4  ? 5'h00 : \$5 ;
-  assign \$7  = ~ r_rdy;
-  assign \$8  = \$7  | r_en;
-  assign \$9  = inner_r_rdy & \$8 ;
-  assign \$10  = r_port__addr == 4'he;
-  assign \$11  = r_port__addr + 1'h1;
-  assign \$12  = \$10  ? 5'h00 : \$11 ;
-  assign \$13  = w_rdy & w_en;
-  assign \$14  = ~ r_rdy;
-  assign \$15  = \$14  | r_en;
-  assign \$16  = inner_r_rdy & \$15 ;
-  assign \$17  = ~ \$16 ;
-  assign \$18  = \$13  & \$17 ;
-  assign \$19  = inner_level + 1'h1;
-  assign \$20  = ~ r_rdy;
-  assign \$21  = \$20  | r_en;
-  assign \$22  = inner_r_rdy & \$21 ;
-  assign \$23  = w_rdy & w_en;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = inner_level - 1'h1;
-  assign \$27  = ~ r_rdy;
-  assign \$28  = \$27  | r_en;
-  assign \$29  = inner_r_rdy & \$28 ;
+  assign o__payload = _0_;
+  assign \$signal$2  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$11  = \$signal$12  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
+  assign \$5  = \$signal$2  | \$4 ;
+  assign \$6  = count != 4'he;
+  assign \$7  = \$signal$2  ? \$6  : i__ready;
+  assign \$8  = \$signal$11  | \$7 ;
+  assign \$9  = ~ \$signal$12 ;
+  assign \$10  = ~ \$signal$11 ;
+  assign \$11  = \$signal$2  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal$2 ;
+  assign \$14  = \$13  & \$signal$11 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'he;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'he;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
   always @(posedge clk)
-    w_port__addr <= \$30 ;
+    \$signal$12  <= \$22 ;
   always @(posedge clk)
-    r_port__addr <= \$31 ;
+    i__ready <= \$23 ;
   always @(posedge clk)
-    inner_level <= \$32 ;
+    o__valid <= \$24 ;
   always @(posedge clk)
-    r_rdy <= \$33 ;
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$30  = w_port__addr;
-    if (\$3 ) begin
-      \$30  = \$6 [3:0];
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$22  = \$5 ;
     if (rst) begin
-      \$30  = 4'h0;
+      \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$31  = r_port__addr;
-    if (\$9 ) begin
-      \$31  = \$12 [3:0];
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$23  = \$8 ;
     if (rst) begin
-      \$31  = 4'h0;
+      \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$32  = inner_level;
-    if (\$18 ) begin
-      \$32  = \$19 [3:0];
-    end
-    if (\$25 ) begin
-      \$32  = \$26 [3:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$12 ;
     end
     if (rst) begin
-      \$32  = 4'h0;
+      \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$33  = r_rdy;
-    if (\$29 ) begin
-      \$33  = 1'h1;
-    end else if (r_en) begin
-      \$33  = 1'h0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
     end
     if (rst) begin
-      \$33  = 1'h0;
+      \$25  = 1'h1;
     end
   end
-  assign level = w_level;
-  assign r_level = w_level;
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal$2 ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$11 ) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign \$signal  = i__ready;
+  assign \$signature__en  = \$signal$2 ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
 endmodule
 
 module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__ready, i_row__ready, o_free, o_out__payload, i_row__payload, value_port__data, i_weighted__valid, o_out__valid, i_row__valid, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$80  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$82  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -11880,22 +11844,12 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   reg \$40 ;
   reg [3:0] \$41 ;
   reg [3:0] \$42 ;
-  reg [7:0] \$43 ;
-  reg [7:0] \$44 ;
+  reg [3:0] \$43 ;
+  reg [3:0] \$44 ;
   reg [3:0] \$45 ;
-  reg [7:0] \$46 ;
-  reg [3:0] \$47 ;
-  reg [12:0] \$48 ;
-  reg [15:0] \$49 ;
+  reg [12:0] \$46 ;
+  reg [167:0] \$47 ;
   wire \$5 ;
-  reg [167:0] \$50 ;
-  reg [15:0] \$51 ;
-  reg [15:0] \$52 ;
-  reg [15:0] \$53 ;
-  reg [15:0] \$54 ;
-  reg [15:0] \$55 ;
-  reg [15:0] \$56 ;
-  reg [15:0] \$57 ;
   wire \$6 ;
   wire \$7 ;
   wire \$8 ;
@@ -11924,6 +11878,11 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   wire \control_read_2.job_last ;
   wire \control_read_2.last ;
   wire \control_read_2.valid ;
+  reg [3:0] control_read_3 = 4'h0;
+  wire \control_read_3.first ;
+  wire \control_read_3.job_last ;
+  wire \control_read_3.last ;
+  wire \control_read_3.valid ;
   reg [3:0] control_sum_1 = 4'h0;
   wire \control_sum_1.first ;
   wire \control_sum_1.job_last ;
@@ -12023,6 +11982,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   reg [7:0] prob_product_1 = 8'h00;
   reg [7:0] prob_read_1 = 8'h00;
   reg [7:0] prob_read_2 = 8'h00;
+  reg [7:0] prob_read_3 = 8'h00;
   reg [15:0] product_0 = 16'h0000;
   reg [15:0] product_1 = 16'h0000;
   reg [15:0] product_2 = 16'h0000;
@@ -12057,46 +12017,42 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   wire [7:0] \value_port__data[5] ;
   wire [7:0] \value_port__data[6] ;
   wire [7:0] \value_port__data[7] ;
-  assign \$37  = control_product_1[1] ? 21'h000000 : sums[167:147];
-  assign \$38  = $signed(\$37 ) + $signed(product_7);
-  always @(posedge clk)
-    cooldown <= \$39 ;
-  always @(posedge clk)
-    row_starts <= \$40 ;
-  always @(posedge clk)
-    control_read_1 <= \$41 ;
   always @(posedge clk)
     control_read_2 <= \$42 ;
   always @(posedge clk)
-    prob_read_1 <= \$43 ;
+    control_read_3 <= \$43 ;
   always @(posedge clk)
-    prob_read_2 <= \$44 ;
+    prob_read_1 <= i_weighted__payload[14:7];
   always @(posedge clk)
-    control_product_1 <= \$45 ;
+    prob_read_2 <= prob_read_1;
   always @(posedge clk)
-    prob_product_1 <= \$46 ;
+    prob_read_3 <= prob_read_2;
   always @(posedge clk)
-    control_sum_1 <= \$47 ;
+    control_product_1 <= \$44 ;
   always @(posedge clk)
-    total <= \$48 ;
+    prob_product_1 <= prob_read_3;
   always @(posedge clk)
-    product_0 <= \$49 ;
+    control_sum_1 <= \$45 ;
   always @(posedge clk)
-    sums <= \$50 ;
+    total <= \$46 ;
   always @(posedge clk)
-    product_1 <= \$51 ;
+    product_0 <= \$15 ;
   always @(posedge clk)
-    product_2 <= \$52 ;
+    sums <= \$47 ;
   always @(posedge clk)
-    product_3 <= \$53 ;
+    product_1 <= \$18 ;
   always @(posedge clk)
-    product_4 <= \$54 ;
+    product_2 <= \$21 ;
   always @(posedge clk)
-    product_5 <= \$55 ;
+    product_3 <= \$24 ;
   always @(posedge clk)
-    product_6 <= \$56 ;
+    product_4 <= \$27 ;
   always @(posedge clk)
-    product_7 <= \$57 ;
+    product_5 <= \$30 ;
+  always @(posedge clk)
+    product_6 <= \$33 ;
+  always @(posedge clk)
+    product_7 <= \$36 ;
   assign \$1  = i_weighted__valid & i_row__valid;
   assign \$2  = ~ i_row__payload[1];
   assign \$3  = \$1  & \$2 ;
@@ -12117,28 +12073,36 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \$12  = cooldown - 1'h1;
   assign \$13  = control_product_1[1] ? 13'h0000 : total;
   assign \$14  = \$13  + prob_product_1;
-  assign \$15  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[7:0]);
+  assign \$15  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[7:0]);
   assign \$16  = control_product_1[1] ? 21'h000000 : sums[20:0];
   assign \$17  = $signed(\$16 ) + $signed(product_0);
-  assign \$18  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[15:8]);
+  assign \$18  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[15:8]);
   assign \$19  = control_product_1[1] ? 21'h000000 : sums[41:21];
   assign \$20  = $signed(\$19 ) + $signed(product_1);
-  assign \$21  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[23:16]);
+  assign \$21  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[23:16]);
   assign \$22  = control_product_1[1] ? 21'h000000 : sums[62:42];
   assign \$23  = $signed(\$22 ) + $signed(product_2);
-  assign \$24  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[31:24]);
+  assign \$24  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[31:24]);
   assign \$25  = control_product_1[1] ? 21'h000000 : sums[83:63];
   assign \$26  = $signed(\$25 ) + $signed(product_3);
-  assign \$27  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[39:32]);
+  assign \$27  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[39:32]);
   assign \$28  = control_product_1[1] ? 21'h000000 : sums[104:84];
   assign \$29  = $signed(\$28 ) + $signed(product_4);
-  assign \$30  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[47:40]);
+  assign \$30  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[47:40]);
   assign \$31  = control_product_1[1] ? 21'h000000 : sums[125:105];
   assign \$32  = $signed(\$31 ) + $signed(product_5);
-  assign \$33  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[55:48]);
+  assign \$33  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[55:48]);
   assign \$34  = control_product_1[1] ? 21'h000000 : sums[146:126];
   assign \$35  = $signed(\$34 ) + $signed(product_6);
-  assign \$36  = $signed({ 1'h0, prob_read_2 }) * $signed(value_port__data[63:56]);
+  assign \$36  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[63:56]);
+  assign \$37  = control_product_1[1] ? 21'h000000 : sums[167:147];
+  assign \$38  = $signed(\$37 ) + $signed(product_7);
+  always @(posedge clk)
+    cooldown <= \$39 ;
+  always @(posedge clk)
+    row_starts <= \$40 ;
+  always @(posedge clk)
+    control_read_1 <= \$41 ;
   \latte_head.weighted_sum.landing  landing (
     .clk(clk),
     .i__payload(\i__payload$30 ),
@@ -12159,7 +12123,59 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$42  = control_read_1;
+    if (rst) begin
+      \$42  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$43  = control_read_2;
+    if (rst) begin
+      \$43  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$44  = control_read_3;
+    if (rst) begin
+      \$44  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$45  = control_product_1;
+    if (rst) begin
+      \$45  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$46  = total;
+    if (control_product_1[0]) begin
+      \$46  = \$14 [12:0];
+    end
+    if (rst) begin
+      \$46  = 13'h0000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$47  = sums;
+    if (control_product_1[0]) begin
+      \$47 [20:0] = \$17 [20:0];
+      \$47 [41:21] = \$20 [20:0];
+      \$47 [62:42] = \$23 [20:0];
+      \$47 [83:63] = \$26 [20:0];
+      \$47 [104:84] = \$29 [20:0];
+      \$47 [125:105] = \$32 [20:0];
+      \$47 [146:126] = \$35 [20:0];
+      \$47 [167:147] = \$38 [20:0];
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$39  = cooldown;
     if (\$signal$13 ) begin
       \$39  = 4'h7;
@@ -12171,7 +12187,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$40  = row_starts;
     if (\$signal ) begin
       \$40  = i_weighted__payload[6];
@@ -12181,135 +12197,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$41  = control;
     if (rst) begin
       \$41  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$42  = control_read_1;
-    if (rst) begin
-      \$42  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$43  = i_weighted__payload[14:7];
-    if (rst) begin
-      \$43  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$44  = prob_read_1;
-    if (rst) begin
-      \$44  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$45  = control_read_2;
-    if (rst) begin
-      \$45  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$46  = prob_read_2;
-    if (rst) begin
-      \$46  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$47  = control_product_1;
-    if (rst) begin
-      \$47  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$48  = total;
-    if (control_product_1[0]) begin
-      \$48  = \$14 [12:0];
-    end
-    if (rst) begin
-      \$48  = 13'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$49  = \$15 ;
-    if (rst) begin
-      \$49  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$50  = sums;
-    if (control_product_1[0]) begin
-      \$50 [20:0] = \$17 [20:0];
-      \$50 [41:21] = \$20 [20:0];
-      \$50 [62:42] = \$23 [20:0];
-      \$50 [83:63] = \$26 [20:0];
-      \$50 [104:84] = \$29 [20:0];
-      \$50 [125:105] = \$32 [20:0];
-      \$50 [146:126] = \$35 [20:0];
-      \$50 [167:147] = \$38 [20:0];
-    end
-    if (rst) begin
-      \$50  = 168'h000000000000000000000000000000000000000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$51  = \$18 ;
-    if (rst) begin
-      \$51  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$52  = \$21 ;
-    if (rst) begin
-      \$52  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$53  = \$24 ;
-    if (rst) begin
-      \$53  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$54  = \$27 ;
-    if (rst) begin
-      \$54  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$55  = \$30 ;
-    if (rst) begin
-      \$55  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$56  = \$33 ;
-    if (rst) begin
-      \$56  = 16'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$57  = \$36 ;
-    if (rst) begin
-      \$57  = 16'h0000;
     end
   end
   assign o__payload = o_out__payload;
@@ -12404,6 +12295,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \control_read_2.first  = control_read_2[1];
   assign \control_read_2.last  = control_read_2[2];
   assign \control_read_2.job_last  = control_read_2[3];
+  assign \control_read_3.valid  = control_read_3[0];
+  assign \control_read_3.first  = control_read_3[1];
+  assign \control_read_3.last  = control_read_3[2];
+  assign \control_read_3.job_last  = control_read_3[3];
   assign \control_product_1.valid  = control_product_1[0];
   assign \control_product_1.first  = control_product_1[1];
   assign \control_product_1.last  = control_product_1[2];
@@ -12425,12 +12320,17 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign control[0] = \$signal ;
 endmodule
 
-module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o_room, o__payload, o__valid, i__valid, i__payload, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$81  = 0;
+module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, o_room, o__valid, i__valid, i__payload, o__ready);
+  reg \$auto$verilog_backend.cc:2355:dump_module$83  = 0;
   wire [3:0] \$1 ;
   wire [4:0] \$2 ;
   wire [5:0] \$3 ;
-  reg [2:0] \$4 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [2:0] \$8 ;
+  reg \$9 ;
   input clk;
   wire clk;
   input [64:0] i__payload;
@@ -12492,32 +12392,45 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o_room, o__payload
   wire o__valid;
   wire \o__valid$5 ;
   output o_room;
-  wire o_room;
-  reg [2:0] room = 3'h4;
+  reg o_room = 1'h1;
+  reg [2:0] places = 3'h4;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   wire taken;
-  always @(posedge clk)
-    room <= \$4 ;
-  assign o_room = | room;
   assign taken = o__valid & o__ready;
-  assign \$1  = room - i_reserve;
+  assign \$1  = places - i_reserve;
   assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
   assign \$3  = $signed(\$2 ) + $signed(1'h0);
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
   \latte_head.weighted_sum.landing.queue  queue (
     .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
+    .o__ready(o__ready),
     .o__valid(o__valid),
-    .r_en(o__ready),
-    .rst(rst),
-    .w_data(i__payload),
-    .w_en(i__valid)
+    .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$4  = \$3 [2:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    \$8  = \$3 [2:0];
     if (rst) begin
-      \$4  = 3'h4;
+      \$8  = 3'h4;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -12525,6 +12438,7 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o_room, o__payload
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
+  assign room = o_room;
   assign i_cancel = 1'h0;
   assign \o__payload.row  = o__payload[63:0];
   assign \o__payload.row[0]  = o__payload[7:0];
@@ -12566,11 +12480,50 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o_room, o__payload
   assign \i__payload$7.row[6]  = i__payload[55:48];
   assign \i__payload$7.row[7]  = i__payload[63:56];
   assign \i__payload$7.last  = i__payload[64];
+  assign \$4  = taken;
 endmodule
 
-module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, w_en, w_data, r_en);
+module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i__valid, i__payload, o__ready);
+  reg \$auto$verilog_backend.cc:2355:dump_module$84  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [3:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [3:0] \$15 ;
+  wire \$16 ;
+  wire [2:0] \$17 ;
+  wire [2:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [2:0] \$20 ;
+  wire [2:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [2:0] \$26 ;
+  reg [1:0] \$27 ;
+  reg [1:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  wire \$signal$10 ;
+  reg \$signal$11  = 1'h0;
+  reg \$signal$22  = 1'h1;
+  reg [1:0] \$signature__addr  = 2'h0;
+  wire [64:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [2:0] count = 3'h0;
+  input [64:0] i__payload;
   wire [64:0] i__payload;
   wire \i__payload.last ;
   wire [63:0] \i__payload.row ;
@@ -12583,7 +12536,9 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, w
   wire [7:0] \i__payload.row[6] ;
   wire [7:0] \i__payload.row[7] ;
   wire i__ready;
+  input i__valid;
   wire i__valid;
+  wire load;
   output [64:0] o__payload;
   wire [64:0] o__payload;
   wire \o__payload.last ;
@@ -12596,46 +12551,159 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, w
   wire [7:0] \o__payload.row[5] ;
   wire [7:0] \o__payload.row[6] ;
   wire [7:0] \o__payload.row[7] ;
+  input o__ready;
   wire o__ready;
   output o__valid;
-  wire o__valid;
-  wire [64:0] r_data;
-  input r_en;
-  wire r_en;
-  wire r_rdy;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 2'h0 *)
+  wire [1:0] place;
+  (* init = 2'h0 *)
+  wire [1:0] \place$18 ;
+  reg [1:0] read_port__addr = 2'h0;
+  wire [64:0] read_port__data;
+  wire read_port__en;
   input rst;
   wire rst;
-  input [64:0] w_data;
-  wire [64:0] w_data;
-  input w_en;
-  wire w_en;
-  wire w_rdy;
-  \latte_head.weighted_sum.landing.queue.queue  queue (
-    .clk(clk),
-    .r_data(o__payload),
-    .r_en(r_en),
-    .r_rdy(o__valid),
-    .rst(rst),
-    .w_en(w_en),
-    .w_port__data(w_data),
-    .w_rdy(i__ready)
-  );
-  assign i__payload = w_data;
-  assign i__valid = w_en;
-  assign w_rdy = i__ready;
-  assign r_data = o__payload;
-  assign r_rdy = o__valid;
-  assign o__ready = r_en;
-  assign \i__payload.row  = w_data[63:0];
-  assign \i__payload.row[0]  = w_data[7:0];
-  assign \i__payload.row[1]  = w_data[15:8];
-  assign \i__payload.row[2]  = w_data[23:16];
-  assign \i__payload.row[3]  = w_data[31:24];
-  assign \i__payload.row[4]  = w_data[39:32];
-  assign \i__payload.row[5]  = w_data[47:40];
-  assign \i__payload.row[6]  = w_data[55:48];
-  assign \i__payload.row[7]  = w_data[63:56];
-  assign \i__payload.last  = w_data[64];
+  (* no_rw_check = 32'd1 *)
+  reg [64:0] words [3:0];
+  initial begin : zero_memory_23
+    integer word;
+    for (word = 0; word < 4; word = word + 1)
+      words[word] = 65'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [64:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$1  = ~ o__valid;
+  assign load = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign \$signal$10  = \$signal$11  & \$2 ;
+  assign \$3  = count != 1'h1;
+  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
+  assign \$5  = \$signal  | \$4 ;
+  assign \$6  = count != 2'h3;
+  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
+  assign \$8  = \$signal$10  | \$7 ;
+  assign \$9  = ~ \$signal$11 ;
+  assign \$10  = ~ \$signal$10 ;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & \$signal$10 ;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 2'h3;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 3'h0 : \$17 ;
+  assign \$19  = read_port__addr == 2'h3;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 3'h0 : \$20 ;
+  always @(posedge clk)
+    \$signal$11  <= \$22 ;
+  always @(posedge clk)
+    \$signal$22  <= \$23 ;
+  always @(posedge clk)
+    o__valid <= \$24 ;
+  always @(posedge clk)
+    output_free <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$22  = \$5 ;
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$23  = \$8 ;
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$24  = o__valid;
+    if (load) begin
+      \$24  = \$signal$11 ;
+    end
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$25  = output_free;
+    if (load) begin
+      \$25  = \$9 ;
+    end
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [2:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [2:0];
+    end
+    if (rst) begin
+      \$26  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [1:0];
+    end
+    if (rst) begin
+      \$27  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$28  = read_port__addr;
+    if (\$signal$10 ) begin
+      \$28  = \$21 [1:0];
+    end
+    if (rst) begin
+      \$28  = 2'h0;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
+  assign \i__payload.row  = i__payload[63:0];
+  assign \i__payload.row[0]  = i__payload[7:0];
+  assign \i__payload.row[1]  = i__payload[15:8];
+  assign \i__payload.row[2]  = i__payload[23:16];
+  assign \i__payload.row[3]  = i__payload[31:24];
+  assign \i__payload.row[4]  = i__payload[39:32];
+  assign \i__payload.row[5]  = i__payload[47:40];
+  assign \i__payload.row[6]  = i__payload[55:48];
+  assign \i__payload.row[7]  = i__payload[63:56];
+  assign \i__payload.last  = i__payload[64];
   assign \o__payload.row  = o__payload[63:0];
   assign \o__payload.row[0]  = o__payload[7:0];
   assign \o__payload.row[1]  = o__payload[15:8];
@@ -12646,234 +12714,27 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, w
   assign \o__payload.row[6]  = o__payload[55:48];
   assign \o__payload.row[7]  = o__payload[63:56];
   assign \o__payload.last  = o__payload[64];
-endmodule
-
-module \latte_head.weighted_sum.landing.queue.queue (clk, rst, w_rdy, r_data, r_rdy, w_en, w_port__data, r_en);
-  reg \$auto$verilog_backend.cc:2355:dump_module$82  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire [3:0] \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [3:0] \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  reg [1:0] \$27 ;
-  reg [1:0] \$28 ;
-  reg [2:0] \$29 ;
-  wire [3:0] \$3 ;
-  reg \$30 ;
-  wire \$4 ;
-  wire [2:0] \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire [2:0] \$9 ;
-  input clk;
-  wire clk;
-  (* init = 2'h0 *)
-  wire [1:0] consume;
-  reg [2:0] inner_level = 3'h0;
-  wire inner_r_rdy;
-  wire [2:0] level;
-  (* init = 2'h0 *)
-  wire [1:0] produce;
-  output [64:0] r_data;
-  wire [64:0] r_data;
-  input r_en;
-  wire r_en;
-  wire [2:0] r_level;
-  reg [1:0] r_port__addr = 2'h0;
-  wire [64:0] r_port__data;
-  wire r_port__en;
-  output r_rdy;
-  reg r_rdy = 1'h0;
-  input rst;
-  wire rst;
-  wire [64:0] w_data;
-  input w_en;
-  wire w_en;
-  wire [2:0] w_level;
-  reg [1:0] w_port__addr = 2'h0;
-  input [64:0] w_port__data;
-  wire [64:0] w_port__data;
-  wire w_port__en;
-  output w_rdy;
-  wire w_rdy;
-  reg [64:0] storage [3:0];
-  initial begin : zero_memory_23
-    integer word;
-    for (word = 0; word < 4; word = word + 1)
-      storage[word] = 65'h0;
-  end
-  always @(posedge clk) begin
-    if (w_port__en)
-      storage[w_port__addr] <= w_port__data;
-  end
-  reg [64:0] _0_;
-  always @(posedge clk) begin
-    if (r_port__en) begin
-      _0_ <= storage[r_port__addr];
-    end
-  end
-  assign r_data = _0_;
-  assign w_rdy = inner_level != 3'h4;
-  assign inner_r_rdy = | inner_level;
-  assign w_port__en = w_rdy & w_en;
-  assign \$1  = ~ r_rdy;
-  assign \$2  = \$1  | r_en;
-  assign r_port__en = inner_r_rdy & \$2 ;
-  assign \$3  = inner_level + r_rdy;
-  assign \$4  = w_rdy & w_en;
-  assign \$5  = w_port__addr + 1'h1;
-  assign \$6  = ~ r_rdy;
-  assign \$7  = \$6  | r_en;
-  assign \$8  = inner_r_rdy & \$7 ;
-  assign \$9  = r_port__addr + 1'h1;
-  assign \$10  = w_rdy & w_en;
-  assign \$11  = ~ r_rdy;
-  assign \$12  = \$11  | r_en;
-  assign \$13  = inner_r_rdy & \$12 ;
-  assign \$14  = ~ \$13 ;
-  assign \$15  = \$10  & \$14 ;
-  assign \$16  = inner_level + 1'h1;
-  assign \$17  = ~ r_rdy;
-  assign \$18  = \$17  | r_en;
-  assign \$19  = inner_r_rdy & \$18 ;
-  assign \$20  = w_rdy & w_en;
-  assign \$21  = ~ \$20 ;
-  assign \$22  = \$19  & \$21 ;
-  assign \$23  = inner_level - 1'h1;
-  assign \$24  = ~ r_rdy;
-  assign \$25  = \$24  | r_en;
-  assign \$26  = inner_r_rdy & \$25 ;
-  always @(posedge clk)
-    w_port__addr <= \$27 ;
-  always @(posedge clk)
-    r_port__addr <= \$28 ;
-  always @(posedge clk)
-    inner_level <= \$29 ;
-  always @(posedge clk)
-    r_rdy <= \$30 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$27  = w_port__addr;
-    if (\$4 ) begin
-      \$27  = \$5 [1:0];
-    end
-    if (rst) begin
-      \$27  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$28  = r_port__addr;
-    if (\$8 ) begin
-      \$28  = \$9 [1:0];
-    end
-    if (rst) begin
-      \$28  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$29  = inner_level;
-    if (\$15 ) begin
-      \$29  = \$16 [2:0];
-    end
-    if (\$22 ) begin
-      \$29  = \$23 [2:0];
-    end
-    if (rst) begin
-      \$29  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$30  = r_rdy;
-    if (\$26 ) begin
-      \$30  = 1'h1;
-    end else if (r_en) begin
-      \$30  = 1'h0;
-    end
-    if (rst) begin
-      \$30  = 1'h0;
-    end
-  end
-  assign w_level = \$3 [2:0];
-  assign level = \$3 [2:0];
-  assign r_level = \$3 [2:0];
-  assign produce = w_port__addr;
-  assign w_data = w_port__data;
-  assign consume = r_port__addr;
-  assign r_port__data = r_data;
+  assign \$signal  = i__valid;
 endmodule
 
 module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_complete_1, o__payload, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$83  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$85  = 0;
   wire \$1 ;
   wire \$10 ;
-  reg [12:0] \$100 ;
-  reg [13:0] \$101 ;
-  reg [7:0] \$102 ;
-  reg [12:0] \$103 ;
-  reg [13:0] \$104 ;
-  reg [7:0] \$105 ;
-  reg [12:0] \$106 ;
-  reg [13:0] \$107 ;
-  reg [7:0] \$108 ;
-  reg [12:0] \$109 ;
+  reg \$100 ;
+  reg \$101 ;
+  reg \$102 ;
+  reg \$103 ;
+  reg \$104 ;
+  reg \$105 ;
+  reg \$106 ;
+  reg \$107 ;
+  reg [63:0] \$108 ;
+  reg \$109 ;
   wire [13:0] \$11 ;
-  reg [13:0] \$110 ;
-  reg [7:0] \$111 ;
-  reg [12:0] \$112 ;
-  reg [13:0] \$113 ;
-  reg [7:0] \$114 ;
-  reg [12:0] \$115 ;
-  reg \$116 ;
-  reg \$117 ;
-  reg \$118 ;
-  reg \$119 ;
   wire [15:0] \$12 ;
-  reg \$120 ;
-  reg \$121 ;
-  reg \$122 ;
-  reg \$123 ;
-  reg \$124 ;
-  reg \$125 ;
-  reg \$126 ;
-  reg \$127 ;
-  reg \$128 ;
-  reg \$129 ;
   wire [15:0] \$13 ;
-  reg \$130 ;
-  reg \$131 ;
-  reg \$132 ;
-  reg \$133 ;
-  reg \$134 ;
-  reg \$135 ;
-  reg \$136 ;
-  reg \$137 ;
-  reg \$138 ;
-  reg \$139 ;
   wire [13:0] \$14 ;
-  reg \$140 ;
-  reg \$141 ;
-  reg \$142 ;
-  reg [63:0] \$143 ;
-  reg \$144 ;
-  reg \$145 ;
   wire [15:0] \$15 ;
   wire \$16 ;
   wire [13:0] \$17 ;
@@ -12957,16 +12818,16 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
   reg [3:0] \$88 ;
   reg \$89 ;
   wire [15:0] \$9 ;
-  reg [21:0] \$90 ;
-  reg [12:0] \$91 ;
-  reg [13:0] \$92 ;
-  reg [7:0] \$93 ;
-  reg [12:0] \$94 ;
-  reg [13:0] \$95 ;
-  reg [7:0] \$96 ;
-  reg [12:0] \$97 ;
-  reg [13:0] \$98 ;
-  reg [7:0] \$99 ;
+  reg \$90 ;
+  reg \$91 ;
+  reg \$92 ;
+  reg \$93 ;
+  reg \$94 ;
+  reg \$95 ;
+  reg \$96 ;
+  reg \$97 ;
+  reg \$98 ;
+  reg \$99 ;
   reg active_1 = 1'h0;
   reg active_2 = 1'h0;
   reg active_3 = 1'h0;
@@ -13130,131 +12991,128 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
   always @(posedge clk)
     job_last <= \$89 ;
   always @(posedge clk)
-    numerator_0 <= \$90 ;
+    numerator_0 <= \$7 [21:0];
   always @(posedge clk)
-    divisor_1 <= \$91 ;
+    divisor_1 <= total;
   always @(posedge clk)
-    remainder_0_0 <= \$92 ;
+    remainder_0_0 <= \$13 [13:0];
   always @(posedge clk)
-    digits_0_0 <= \$93 ;
+    digits_0_0 <= { numerator_0[6:0], \$16  };
   always @(posedge clk)
-    divisor_0_1 <= \$94 ;
+    divisor_0_1 <= divisor_1;
   always @(posedge clk)
-    remainder_0_1 <= \$95 ;
+    remainder_0_1 <= \$22 [13:0];
   always @(posedge clk)
-    digits_0_1 <= \$96 ;
+    digits_0_1 <= { digits_0_0[6:0], \$25  };
   always @(posedge clk)
-    divisor_1_1 <= \$97 ;
+    divisor_1_1 <= divisor_0_1;
   always @(posedge clk)
-    remainder_0_2 <= \$98 ;
+    remainder_0_2 <= \$31 [13:0];
   always @(posedge clk)
-    digits_0_2 <= \$99 ;
+    digits_0_2 <= { digits_0_1[6:0], \$34  };
   always @(posedge clk)
-    divisor_2_1 <= \$100 ;
+    divisor_2_1 <= divisor_1_1;
   always @(posedge clk)
-    remainder_0_3 <= \$101 ;
+    remainder_0_3 <= \$40 [13:0];
   always @(posedge clk)
-    digits_0_3 <= \$102 ;
+    digits_0_3 <= { digits_0_2[6:0], \$43  };
   always @(posedge clk)
-    divisor_3_1 <= \$103 ;
+    divisor_3_1 <= divisor_2_1;
   always @(posedge clk)
-    remainder_0_4 <= \$104 ;
+    remainder_0_4 <= \$49 [13:0];
   always @(posedge clk)
-    digits_0_4 <= \$105 ;
+    digits_0_4 <= { digits_0_3[6:0], \$52  };
   always @(posedge clk)
-    divisor_4_1 <= \$106 ;
+    divisor_4_1 <= divisor_3_1;
   always @(posedge clk)
-    remainder_0_5 <= \$107 ;
+    remainder_0_5 <= \$58 [13:0];
   always @(posedge clk)
-    digits_0_5 <= \$108 ;
+    digits_0_5 <= { digits_0_4[6:0], \$61  };
   always @(posedge clk)
-    divisor_5_1 <= \$109 ;
+    divisor_5_1 <= divisor_4_1;
   always @(posedge clk)
-    remainder_0_6 <= \$110 ;
+    remainder_0_6 <= \$67 [13:0];
   always @(posedge clk)
-    digits_0_6 <= \$111 ;
+    digits_0_6 <= { digits_0_5[6:0], \$70  };
   always @(posedge clk)
-    divisor_6_1 <= \$112 ;
+    divisor_6_1 <= divisor_5_1;
   always @(posedge clk)
-    remainder_0_7 <= \$113 ;
+    remainder_0_7 <= \$76 [13:0];
   always @(posedge clk)
-    digits_0_7 <= \$114 ;
+    digits_0_7 <= { digits_0_6[6:0], \$79  };
   always @(posedge clk)
-    divisor_7_1 <= \$115 ;
+    divisor_7_1 <= divisor_6_1;
   always @(posedge clk)
-    active_1 <= \$116 ;
+    active_1 <= \$90 ;
   always @(posedge clk)
-    active_2 <= \$117 ;
+    active_2 <= \$91 ;
   always @(posedge clk)
-    active_3 <= \$118 ;
+    active_3 <= \$92 ;
   always @(posedge clk)
-    active_4 <= \$119 ;
+    active_4 <= \$93 ;
   always @(posedge clk)
-    active_5 <= \$120 ;
+    active_5 <= \$94 ;
   always @(posedge clk)
-    active_6 <= \$121 ;
+    active_6 <= \$95 ;
   always @(posedge clk)
-    active_7 <= \$122 ;
+    active_7 <= \$96 ;
   always @(posedge clk)
-    active_8 <= \$123 ;
+    active_8 <= \$97 ;
   always @(posedge clk)
-    active_9 <= \$124 ;
+    active_9 <= \$98 ;
   always @(posedge clk)
-    row_ends_1 <= \$125 ;
+    row_ends_1 <= \$99 ;
   always @(posedge clk)
-    row_ends_2 <= \$126 ;
+    row_ends_2 <= \$100 ;
   always @(posedge clk)
-    row_ends_3 <= \$127 ;
+    row_ends_3 <= \$101 ;
   always @(posedge clk)
-    row_ends_4 <= \$128 ;
+    row_ends_4 <= \$102 ;
   always @(posedge clk)
-    row_ends_5 <= \$129 ;
+    row_ends_5 <= \$103 ;
   always @(posedge clk)
-    row_ends_6 <= \$130 ;
+    row_ends_6 <= \$104 ;
   always @(posedge clk)
-    row_ends_7 <= \$131 ;
+    row_ends_7 <= \$105 ;
   always @(posedge clk)
-    row_ends_8 <= \$132 ;
+    row_ends_8 <= \$106 ;
   always @(posedge clk)
-    row_ends_9 <= \$133 ;
+    row_ends_9 <= \$107 ;
   always @(posedge clk)
-    job_last_1 <= \$134 ;
+    job_last_1 <= job_last;
   always @(posedge clk)
-    job_last_2 <= \$135 ;
+    job_last_2 <= job_last_1;
   always @(posedge clk)
-    job_last_3 <= \$136 ;
+    job_last_3 <= job_last_2;
   always @(posedge clk)
-    job_last_4 <= \$137 ;
+    job_last_4 <= job_last_3;
   always @(posedge clk)
-    job_last_5 <= \$138 ;
+    job_last_5 <= job_last_4;
   always @(posedge clk)
-    job_last_6 <= \$139 ;
+    job_last_6 <= job_last_5;
   always @(posedge clk)
-    job_last_7 <= \$140 ;
+    job_last_7 <= job_last_6;
   always @(posedge clk)
-    job_last_8 <= \$141 ;
+    job_last_8 <= job_last_7;
   always @(posedge clk)
-    job_last_9 <= \$142 ;
+    job_last_9 <= job_last_8;
   always @(posedge clk)
-    row <= \$143 ;
+    row <= \$108 ;
   always @(posedge clk)
-    row_complete_1 <= \$144 ;
+    row_complete_1 <= \$109 ;
   always @(posedge clk)
-    row_complete_last_1 <= \$145 ;
+    row_complete_last_1 <= job_last_9;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$85  = held;
     if (i__valid) begin
       \$85  = i__payload[167:0];
     end else if (\$1 ) begin
       \$85  = \$4 ;
     end
-    if (rst) begin
-      \$85  = 168'h000000000000000000000000000000000000000000;
-    end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$86  = total;
     if (i__valid) begin
       \$86  = i__payload[180:168];
@@ -13264,7 +13122,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$87  = offset;
     if (i__valid) begin
       \$87  = \$3 [21:0];
@@ -13274,7 +13132,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$88  = phase;
     if (i__valid) begin
       \$88  = 4'h0;
@@ -13286,7 +13144,7 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$89  = job_last;
     if (i__valid) begin
       \$89  = i__payload[181];
@@ -13296,398 +13154,143 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$90  = \$7 [21:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$90  = \$80 ;
     if (rst) begin
-      \$90  = 22'h000000;
+      \$90  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$91  = total;
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$91  = active_1;
     if (rst) begin
-      \$91  = 13'h0000;
+      \$91  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$92  = \$13 [13:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$92  = active_2;
     if (rst) begin
-      \$92  = 14'h0000;
+      \$92  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$93  = { numerator_0[6:0], \$16  };
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$93  = active_3;
     if (rst) begin
-      \$93  = 8'h00;
+      \$93  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$94  = divisor_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$94  = active_4;
     if (rst) begin
-      \$94  = 13'h0000;
+      \$94  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$95  = \$22 [13:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$95  = active_5;
     if (rst) begin
-      \$95  = 14'h0000;
+      \$95  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$96  = { digits_0_0[6:0], \$25  };
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$96  = active_6;
     if (rst) begin
-      \$96  = 8'h00;
+      \$96  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$97  = divisor_0_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$97  = active_7;
     if (rst) begin
-      \$97  = 13'h0000;
+      \$97  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$98  = \$31 [13:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$98  = active_8;
     if (rst) begin
-      \$98  = 14'h0000;
+      \$98  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$99  = { digits_0_1[6:0], \$34  };
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$99  = \$81 ;
     if (rst) begin
-      \$99  = 8'h00;
+      \$99  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$100  = divisor_1_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$100  = row_ends_1;
     if (rst) begin
-      \$100  = 13'h0000;
+      \$100  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$101  = \$40 [13:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$101  = row_ends_2;
     if (rst) begin
-      \$101  = 14'h0000;
+      \$101  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$102  = { digits_0_2[6:0], \$43  };
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$102  = row_ends_3;
     if (rst) begin
-      \$102  = 8'h00;
+      \$102  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$103  = divisor_2_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$103  = row_ends_4;
     if (rst) begin
-      \$103  = 13'h0000;
+      \$103  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$104  = \$49 [13:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$104  = row_ends_5;
     if (rst) begin
-      \$104  = 14'h0000;
+      \$104  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$105  = { digits_0_3[6:0], \$52  };
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$105  = row_ends_6;
     if (rst) begin
-      \$105  = 8'h00;
+      \$105  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$106  = divisor_3_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$106  = row_ends_7;
     if (rst) begin
-      \$106  = 13'h0000;
+      \$106  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$107  = \$58 [13:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$107  = row_ends_8;
     if (rst) begin
-      \$107  = 14'h0000;
+      \$107  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$108  = { digits_0_4[6:0], \$61  };
-    if (rst) begin
-      \$108  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$109  = divisor_4_1;
-    if (rst) begin
-      \$109  = 13'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$110  = \$67 [13:0];
-    if (rst) begin
-      \$110  = 14'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$111  = { digits_0_5[6:0], \$70  };
-    if (rst) begin
-      \$111  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$112  = divisor_5_1;
-    if (rst) begin
-      \$112  = 13'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$113  = \$76 [13:0];
-    if (rst) begin
-      \$113  = 14'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$114  = { digits_0_6[6:0], \$79  };
-    if (rst) begin
-      \$114  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$115  = divisor_6_1;
-    if (rst) begin
-      \$115  = 13'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$116  = \$80 ;
-    if (rst) begin
-      \$116  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$117  = active_1;
-    if (rst) begin
-      \$117  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$118  = active_2;
-    if (rst) begin
-      \$118  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$119  = active_3;
-    if (rst) begin
-      \$119  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$120  = active_4;
-    if (rst) begin
-      \$120  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$121  = active_5;
-    if (rst) begin
-      \$121  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$122  = active_6;
-    if (rst) begin
-      \$122  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$123  = active_7;
-    if (rst) begin
-      \$123  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$124  = active_8;
-    if (rst) begin
-      \$124  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$125  = \$81 ;
-    if (rst) begin
-      \$125  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$126  = row_ends_1;
-    if (rst) begin
-      \$126  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$127  = row_ends_2;
-    if (rst) begin
-      \$127  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$128  = row_ends_3;
-    if (rst) begin
-      \$128  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$129  = row_ends_4;
-    if (rst) begin
-      \$129  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$130  = row_ends_5;
-    if (rst) begin
-      \$130  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$131  = row_ends_6;
-    if (rst) begin
-      \$131  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$132  = row_ends_7;
-    if (rst) begin
-      \$132  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$133  = row_ends_8;
-    if (rst) begin
-      \$133  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$134  = job_last;
-    if (rst) begin
-      \$134  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$135  = job_last_1;
-    if (rst) begin
-      \$135  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$136  = job_last_2;
-    if (rst) begin
-      \$136  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$137  = job_last_3;
-    if (rst) begin
-      \$137  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$138  = job_last_4;
-    if (rst) begin
-      \$138  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$139  = job_last_5;
-    if (rst) begin
-      \$139  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$140  = job_last_6;
-    if (rst) begin
-      \$140  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$141  = job_last_7;
-    if (rst) begin
-      \$141  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$142  = job_last_8;
-    if (rst) begin
-      \$142  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$143  = row;
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$108  = row;
     if (active_9) begin
-      \$143  = { \$84 , row[63:8] };
-    end
-    if (rst) begin
-      \$143  = 64'h0000000000000000;
+      \$108  = { \$84 , row[63:8] };
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$144  = row_ends_9;
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$109  = row_ends_9;
     if (rst) begin
-      \$144  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$145  = job_last_9;
-    if (rst) begin
-      \$145  = 1'h0;
+      \$109  = 1'h0;
     end
   end
   assign o__valid = row_complete_1;

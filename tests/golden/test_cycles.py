@@ -19,10 +19,10 @@ def test_the_slowest_arm_sets_the_pace(dot: str) -> None:
 
 def test_with_one_place_the_refill_adds_to_every_query() -> None:
     params = HeadParams(LatteConfig(dot="single_tables", keys_per_cycle=8))
-    assert params.refill_cycles == 2 + 16 + 3  # read the store, an entry per cycle, masks and sums
+    assert params.refill_cycles == 3 + 16 + 3  # read the store, an entry per cycle, masks and sums
     valid, kept = np.array([1000, 1000, 1, 0]), np.array([10, 300, 1, 0])
     cycles = query_cycles(valid, kept, params) - params.cycle_slack
-    assert cycles.tolist() == [125 + 21, 300 + 21, 1 + 21, 1 + 21]
+    assert cycles.tolist() == [125 + 22, 300 + 22, 1 + 22, 1 + 22]
 
 
 def test_design_limits() -> None:
