@@ -57,6 +57,7 @@ class DenseScores(wiring.Component):
             terms={f"score_{row}": Term(f"query_{row}", element) for row in rows},
             lanes=1,
             tag_shape=payloads.scan_block,
+            key_delay=params.store_latency,
         )
         m.submodules.landing = landing = ReservedFifo(payloads.scored_block, params.score_landing_depth)
         wiring.connect(m, landing.o, wiring.flipped(self.o_scored))
@@ -78,6 +79,7 @@ class DenseScores(wiring.Component):
             landing.i_reserve.eq(sent),
             position.last.eq(key + 1 >= scan.keys),
             dot.o_prepared.ready.eq(sent & position.last),
+            dot.i_last.eq(sent & position.last),
             self.key_port.buffer.eq(scan.buffer),
             self.key_port.address.eq(key),
         ]
@@ -91,7 +93,7 @@ class DenseScores(wiring.Component):
         # The key arrives from the store, then its scores from the dot products; its position keeps pace.
         read = delayed(m, sent, params.store_latency, "sent_read")
         read_position = delayed_data(m, position, params.store_latency, "position_read")
-        m.d.comb += [dot.i_keys.valid.eq(read), dot.i_keys.payload.last.eq(read_position.last)]
+        m.d.comb += dot.i_keys.valid.eq(read)
         landed_position = delayed_data(m, read_position, dot.latency, "position_landed")
         m.d.comb += [
             landing.i.valid.eq(dot.o.valid),
@@ -101,7 +103,7 @@ class DenseScores(wiring.Component):
         ]
         for row in rows:
             m.d.comb += [
-                dot.i_keys.payload.terms[f"score_{row}"][0].eq(self.key_port.data.high),
+                dot.i_keys.payload[f"score_{row}"][0].eq(self.key_port.data.high),
                 landing.i.payload.scores[row].eq(dot.o.payload[f"score_{row}"][0]),
             ]
         return m

@@ -26,17 +26,17 @@ class MultiplierDot(StationaryDot):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        free, fill_place, read_place = self.elaborate_places(m, prepared := Signal())
-        m.d.comb += prepared.eq(self.i_query.valid & free)
+        free, fill_place, read_place = self.elaborate_places(m, taken := Signal(), 0)
+        m.d.comb += taken.eq(self.i_query.valid & free)
         parts_shape = self.i_query.payload.parts.shape()
         rows = [Signal(parts_shape, name=f"query_{place}") for place in range(2)]
-        with m.If(prepared):
+        with m.If(taken):
             store_at(m, rows, fill_place, self.i_query.payload.parts)
         query = Signal(parts_shape)
         m.d.comb += query.eq(Mux(read_place, Value.cast(rows[1]), Value.cast(rows[0])))
         m.d.comb += self.o.valid.eq(delayed(m, self.i_keys.valid, self.latency, "valid"))
         for (name, term), lane in product(self.terms.items(), range(self.lanes)):
-            keys = self.i_keys.payload.terms[name][lane]
+            keys = self.i_keys.payload[name][lane]
             products = []
             for d in range(self.head_dim):
                 operands = query[term.query][d] * keys[d]

@@ -1,11 +1,11 @@
 """Estimates of all scores of a query, or of B side by side, from the high parts of q and k, P keys per cycle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import and_, or_
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -53,41 +53,40 @@ class MS4BEstimator(wiring.Component):
         lanes = params.config.keys_per_cycle
         dots, landings = zip(*(self._place(m, place) for place in range(params.config.queries_per_scan)), strict=True)
 
-        # Scan: one beat is sent on its way per cycle. `left` keys of each query are still to come, this beat included.
-        beat, first_key = Signal(params.beat_bits), Signal(params.key_bits)
-        starts = Signal(init=1)
-        scans = [dot.o_prepared.payload for dot in dots]
-        takes_part = [Value.cast(1)] + [scans[0].others >= place for place in range(1, len(dots))]
-        ready = [dot.o_prepared.valid & landing.o_room for dot, landing in zip(dots, landings, strict=True)]
+        # Scan: the queries that share one are taken together, then one beat is sent on its way per cycle. What the next
+        # beat will be is decided one cycle ahead; `left` keys of each query are still to come, the present beat's too.
+        offers = [dot.o_prepared for dot in dots]
+        offered_part = [Value.cast(1)] + [offers[0].payload.others >= place for place in range(1, len(dots))]
+        scanning, last, started, sent = Signal(), Signal(), Signal(), Signal()
+        beat, buffer = Signal(params.beat_bits), Signal(1)
+        part = [Signal(name=name) for name in self._members("part")]
         left = [Signal(signed(params.count_bits + 1), name=name) for name in self._members("left")]
-        goes_on = [part & (one > lanes) for part, one in zip(takes_part, left, strict=True)]
-        sent, last = Signal(), Signal()
+        offered_left = [offer.payload.valid_keys for offer in offers]
         m.d.comb += [
-            sent.eq(reduce(and_, (~part | one for part, one in zip(takes_part, ready, strict=True)))),
-            last.eq(~reduce(or_, goes_on)),
-            self.beat_port.buffer.eq(scans[0].buffer),
+            sent.eq(scanning & _all_of(part, [landing.o_room for landing in landings])),
+            started.eq((~scanning | (sent & last)) & _all_of(offered_part, [offer.valid for offer in offers])),
+            self.beat_port.buffer.eq(buffer),
             self.beat_port.address.eq(beat),
         ]
-        with m.If(sent):
-            m.d.sync += [
-                starts.eq(last),
-                beat.eq(Mux(last, 0, beat + 1)),
-                first_key.eq(Mux(last, 0, first_key + lanes)),
-            ]
+        with m.If(started):
+            m.d.sync += [scanning.eq(1), beat.eq(0), last.eq(~_any_above(lanes, offered_part, offered_left))]
+            m.d.sync += buffer.eq(offers[0].payload.buffer)
+        with m.Elif(sent):
+            m.d.sync += [scanning.eq(~last), beat.eq(beat + 1), last.eq(~_any_above(2 * lanes, part, left))]
 
         for place, (dot, landing) in enumerate(zip(dots, landings, strict=True)):
-            rest = Signal.like(left[place], name=self._members("rest")[place])
-            m.d.comb += left[place].eq(Mux(starts, scans[place].valid_keys, rest))
-            with m.If(sent):
-                m.d.sync += rest.eq(left[place] - lanes)
+            with m.If(started):
+                m.d.sync += [part[place].eq(offered_part[place]), left[place].eq(offered_left[place])]
+            with m.Elif(sent):
+                m.d.sync += left[place].eq(left[place] - lanes)
             mine = Signal(name=self._members("mine")[place])
             m.d.comb += [
-                mine.eq(sent & takes_part[place]),
+                mine.eq(sent & part[place]),
                 landing.i_reserve.eq(mine),
-                dot.o_prepared.ready.eq(mine & last),
+                dot.o_prepared.ready.eq(started & offered_part[place]),
+                dot.i_last.eq(mine & last),
             ]
-            position = {"first_key": first_key, "last": last, "left": left[place]}
-            self._follow(m, place, dot, landing, mine, position)
+            self._follow(m, place, dot, landing, mine, {"last": last, "mask": _mask(left[place], lanes)})
         return m
 
     def _follow(
@@ -101,27 +100,28 @@ class MS4BEstimator(wiring.Component):
     ) -> None:
         """The beat's keys arrive from the store, then their estimates; its position keeps pace."""
 
-        def data_later(value: Value, cycles: int, name: str) -> Value:
-            late: Value = delayed_data(m, value, cycles, self._members(name)[place])
-            return late
+        def own(name: str) -> str:
+            return self._members(name)[place]
 
         latency = self.params.store_latency
-        read = delayed(m, sent, latency, self._members("sent_read")[place])
-        at_read = {name: data_later(value, latency, f"{name}_read") for name, value in position.items()}
         m.d.comb += [
-            dot.i_keys.valid.eq(read),
-            dot.i_keys.payload.terms.estimate.eq(self.beat_port.data),
-            dot.i_keys.payload.last.eq(at_read["last"]),
+            dot.i_keys.valid.eq(delayed(m, sent, latency, own("sent_read"))),
+            dot.i_keys.payload.estimate.eq(self.beat_port.data),
         ]
-        landed = {name: data_later(value, dot.latency, f"{name}_landed") for name, value in at_read.items()}
+        landed = {
+            name: delayed_data(m, value, latency + dot.latency, own(f"{name}_landed"))
+            for name, value in position.items()
+        }
+        first_key = Signal(self.params.key_bits, name=own("first_key"))
+        with m.If(landing.i.valid):
+            m.d.sync += first_key.eq(Mux(landed["last"], 0, first_key + self.params.config.keys_per_cycle))
         m.d.comb += [
             landing.i.valid.eq(dot.o.valid),
             landing.i.payload.estimates.eq(dot.o.payload.estimate),
-            landing.i.payload.first_key.eq(landed["first_key"]),
+            landing.i.payload.first_key.eq(first_key),
             landing.i.payload.last.eq(landed["last"]),
+            Value.cast(landing.i.payload.mask).eq(landed["mask"]),
         ]
-        for lane in range(self.params.config.keys_per_cycle):
-            m.d.comb += landing.i.payload.mask[lane].eq(landed["left"] > lane)
 
     def _place(self, m: Module, place: int) -> tuple[StationaryDot, ReservedFifo]:
         """Dot product and output queue of one of the queries that share a scan."""
@@ -134,6 +134,7 @@ class MS4BEstimator(wiring.Component):
             terms={"estimate": Term("high", high)},
             lanes=params.config.keys_per_cycle,
             tag_shape=payloads.scan,
+            key_delay=params.store_latency,
         )
         landing = ReservedFifo(payloads.estimate_beat, params.estimator_landing_depth)
         m.submodules[self._members("dot")[place]] = dot
@@ -147,3 +148,21 @@ class MS4BEstimator(wiring.Component):
             query.ready.eq(dot.i_query.ready),
         ]
         return dot, landing
+
+
+def _all_of(part: Sequence[Value], conditions: Sequence[Value]) -> Value:
+    """Whether the condition of everyone who takes part holds."""
+    return reduce(and_, (~takes_part | one for takes_part, one in zip(part, conditions, strict=True)))
+
+
+def _mask(left: Value, lanes: int) -> Value:
+    """Bit p: whether more than p keys are left. Written without comparisons, which would each take a carry chain."""
+    few_bits = lanes.bit_length()
+    many = left[few_bits:-1].any()
+    few = [left[:few_bits].matches(*range(lane + 1, 2**few_bits)) for lane in range(lanes)]
+    return Cat(~left[-1] & (many | above) for above in few)
+
+
+def _any_above(limit: int, part: Sequence[Value], counts: Sequence[Value]) -> Value:
+    """Whether the count of anyone who takes part is above the limit."""
+    return reduce(or_, (takes_part & (count > limit) for takes_part, count in zip(part, counts, strict=True)))

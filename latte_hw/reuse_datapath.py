@@ -21,7 +21,7 @@ class ReuseDatapath(wiring.Component):
     The estimate travels along and is never computed again. With `msb_bits = 8` it already is the score.
 
     Latency: `params.reuse_latency` from a kept key to its score, then the output queue (none with `msb_bits = 8`).
-    Throughput: one kept key per cycle, without a gap between queries that keep `params.gapless_beats` keys each.
+    Throughput: one kept key per cycle, without a gap between queries that keep `params.gapless_keys` keys each.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -60,15 +60,16 @@ class ReuseDatapath(wiring.Component):
             self.i_kept.ready.eq(sent),
             landing.i_reserve.eq(sent),
             dot.o_prepared.ready.eq(sent & item.last),
+            dot.i_last.eq(sent & item.last),
             self.key_port.buffer.eq(dot.o_prepared.payload),
             self.key_port.address.eq(item.key),
         ]
         read = delayed(m, sent, params.store_latency, "sent_read")
         read_item = delayed_data(m, item, params.store_latency, "item_read")
-        m.d.comb += [dot.i_keys.valid.eq(read), dot.i_keys.payload.last.eq(read_item.last)]
+        m.d.comb += dot.i_keys.valid.eq(read)
         for name in dot.terms:
             part = self.key_port.data.low if name.endswith("low") else self.key_port.data.high
-            m.d.comb += dot.i_keys.payload.terms[name][0].eq(part)
+            m.d.comb += dot.i_keys.payload[name][0].eq(part)
 
         # estimate and correction meet, and one more register carries their sum
         result_item = delayed_data(m, read_item, dot.latency, "item_result")
@@ -100,6 +101,7 @@ class ReuseDatapath(wiring.Component):
             terms=terms,
             lanes=1,
             tag_shape=1,
+            key_delay=self.params.store_latency,
         )
 
     def _pass_through(self, m: Module) -> None:

@@ -10,7 +10,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.params import signed_bits
-from latte_hw.streams import Valid, delayed_data
+from latte_hw.streams import Valid, delayed, delayed_data
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class StationaryDot(wiring.Component):
         Keys per cycle.
     tag_shape
         Whatever travels with a query.
+    key_delay
+        Cycles from sending for a key until it is on `i_keys`. Preparing a query overlaps it.
 
     Members
     -------
@@ -60,11 +62,12 @@ class StationaryDot(wiring.Component):
         A query: `parts.<name>` and its `tag`. Taken `prepare_cycles` after it is offered, if a place is free. The
         payload must be stable meanwhile, as in every stream.
     o_prepared
-        Tag of the oldest prepared query whose keys are not all on their way yet. The transfer announces that its last
-        key has been sent.
+        Tag of the oldest prepared query that has not been transferred yet: from now on its keys may be sent for.
+    i_last
+        High in the cycle in which the last key of the oldest query is sent for: its place will be free in time.
     i_keys
-        Keys for the oldest query; `last` gives its place free. No back-pressure: only the holder of a prepared
-        query may send.
+        Keys for the oldest query, `key_delay` cycles after they were sent for. No back-pressure: only the holder of a
+        prepared query may send.
     o
         The dot products, exact, `latency` cycles after `i_keys`.
     """
@@ -80,12 +83,14 @@ class StationaryDot(wiring.Component):
         terms: Mapping[str, Term],
         lanes: int,
         tag_shape: ShapeLike,
+        key_delay: int = 0,
     ) -> None:
         self.head_dim = head_dim
         self.queries = dict(queries)
         self.terms = dict(terms)
         self.lanes = lanes
         self.tag_shape = tag_shape
+        self.key_delay = key_delay
         parts = data.StructLayout({name: data.ArrayLayout(shape, head_dim) for name, shape in self.queries.items()})
         keys = data.StructLayout(
             {name: data.ArrayLayout(data.ArrayLayout(t.key, head_dim), lanes) for name, t in self.terms.items()}
@@ -95,7 +100,8 @@ class StationaryDot(wiring.Component):
             {
                 "i_query": In(stream.Signature(data.StructLayout({"parts": parts, "tag": tag_shape}))),
                 "o_prepared": Out(stream.Signature(tag_shape)),
-                "i_keys": In(Valid(data.StructLayout({"terms": keys, "last": 1}))),
+                "i_last": In(1),
+                "i_keys": In(Valid(keys)),
                 "o": Out(Valid(results)),
             }
         )
@@ -115,9 +121,9 @@ class StationaryDot(wiring.Component):
     def term_latency(self, term: Term) -> int:
         raise NotImplementedError
 
-    def elaborate_places(self, m: Module, taken: Value, prepared: Value | None = None) -> tuple[Value, Value, Value]:
-        """Bookkeeping of the places: `taken` is high when the offered query has been read completely, `prepared`
-        (the same, unless given) when it is in place.
+    def elaborate_places(self, m: Module, taken: Value, fill_latency: int) -> tuple[Value, Value, Value]:
+        """Bookkeeping of the places: `taken` is high when the offered query has been read completely; it is in place
+        `fill_latency` cycles later. A place changes no sooner than so many cycles after it began to be filled.
 
         Returns (a place is free, the place being filled, the place being read); a place has no bits if there is one.
         """
@@ -126,8 +132,10 @@ class StationaryDot(wiring.Component):
             Signal(self.places - 1, name=f"{n}_place") for n in ("fill", "take", "read")
         )
         tags = [Signal(self.tag_shape, name=f"tag_{place}") for place in range(self.places)]
+        prepared = delayed(m, taken, max(0, fill_latency - self.key_delay), "prepared")
         sent = self.o_prepared.valid & self.o_prepared.ready
-        released = self.i_keys.valid & self.i_keys.payload.last
+        released = delayed(m, self.i_last, max(0, self.key_delay - 1 - fill_latency), "released")
+        passed = delayed(m, self.i_last, self.key_delay, "passed")
         m.d.comb += [
             self.i_query.ready.eq(taken),
             self.o_prepared.valid.eq(waiting != 0),
@@ -135,14 +143,14 @@ class StationaryDot(wiring.Component):
         ]
         m.d.sync += [
             held.eq(held + taken - released),
-            waiting.eq(waiting + (taken if prepared is None else prepared) - sent),
+            waiting.eq(waiting + prepared - sent),
         ]
         with m.If(taken):
             m.d.sync += fill_place.eq(~fill_place)
             store_at(m, tags, fill_place, self.i_query.payload.tag)
         with m.If(sent):
             m.d.sync += take_place.eq(~take_place)
-        with m.If(released):
+        with m.If(passed):
             m.d.sync += read_place.eq(~read_place)
         return held != self.places, fill_place, read_place
 

@@ -52,16 +52,13 @@ class TableDot(StationaryDot):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         left = Signal(self.tables.group_dims, init=self.tables.entries - 1)  # entries to come; inverted, the address
-        prepared, written = Signal(), Signal()
-        free, fill_place, read_place = self.elaborate_places(m, prepared, written)
+        fill_latency = self.tables.fill_latency
+        taken = Signal()
+        free, fill_place, read_place = self.elaborate_places(m, taken, fill_latency)
         filling = self.i_query.valid & free
         with m.If(filling):
             m.d.sync += left.eq(left - 1)
-        fill_latency = self.tables.fill_latency
-        m.d.comb += [
-            prepared.eq(filling & ~left.any()),
-            written.eq(delayed(m, prepared, fill_latency, "written")),
-        ]
+        m.d.comb += taken.eq(filling & ~left.any())
         write_enable = delayed(m, filling, fill_latency, "write_enable")
         write_address = delayed_data(m, Cat(~left, fill_place), fill_latency, "write_address")
 
@@ -82,7 +79,7 @@ class TableDot(StationaryDot):
         m.d.comb += self.o.valid.eq(delayed(m, self.i_keys.valid, self.latency, "valid"))
         for (name, term), lane in product(self.terms.items(), range(self.lanes)):
             keys = Signal(data.ArrayLayout(term.key, self.head_dim), name=f"{name}_{lane}_keys")
-            m.d.comb += keys.eq(self.i_keys.payload.terms[name][lane])  # short: Amaranth copies what is sliced
+            m.d.comb += keys.eq(self.i_keys.payload[name][lane])  # short: Amaranth copies what is sliced
             planes = []
             for bit in range(term.key.width):
                 entries = []

@@ -133,18 +133,32 @@ class HeadTiming(HeadWidths):
 
     @property
     def fill_latency(self) -> int:
-        """From taking a query to its first beat, beyond one cycle."""
+        """From taking a query to its last entry on its way into a table."""
         return self.tables.fill_latency if self.tables else 0
 
     @property
+    def prepared_latency(self) -> int:
+        """From taking a query to sending for its first key, less one: filling may end as late as the key comes."""
+        return max(0, self.fill_latency - self.store_latency)
+
+    @property
     def refill_cycles(self) -> int:
-        """From sending a query's last beat to its place holding another query: read the store, fill."""
-        return self.store_latency + self.query_prepare_cycles + self.fill_latency
+        """From sending for a query's last beat to sending for the first of the next query in its place, less one.
+
+        Filling overlaps reading the store: it changes a place after the last beat has come, and ends before the first.
+        """
+        kept_back = max(0, self.store_latency - 1 - self.fill_latency)
+        return self.query_prepare_cycles + self.prepared_latency + kept_back + 1
 
     @property
     def gapless_beats(self) -> int:
         """With two places: beats of a query that hide the preparation of the query after the next one."""
         return self.refill_cycles
+
+    @property
+    def gapless_keys(self) -> int:
+        """The same for kept keys in the reuse datapath, where no scan has to begin."""
+        return self.gapless_beats - 1
 
     @property
     def query_gap(self) -> int:
@@ -228,7 +242,7 @@ class HeadTiming(HeadWidths):
     def latency_constant(self) -> int:
         """Cycles of a lone query that do not depend on its keys: every block's latency and every queue once."""
         queues = 6 * self.fifo_latency + fifo_latency(self.survivor_depth) + fifo_latency(self.kept_depth)
-        front = self.fill_latency + self.estimator_latency + self.filter_latency + 3
+        front = self.prepared_latency + 1 + self.estimator_latency + self.filter_latency + 3
         others = self.config.queries_per_scan - 1  # a scan begins when the last of its queries has been taken
         return queues + others + front + self.reuse_latency + self.softmax_latency + self.weighted_sum_latency
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Shape, signed, unsigned
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
@@ -15,7 +15,7 @@ from latte_hw.config import Dot
 from latte_hw.dot import MultiplierDot, StationaryDot, Term, stationary_dot
 from latte_hw.params import TABLE_SHAPES, multiplier_dot_latency
 from latte_hw.stationary import shape_range
-from latte_hw.streams import Valid
+from latte_hw.streams import Valid, delayed
 from sim.block_bench import BlockRun, run_block
 from sim.streams import Flow
 
@@ -34,6 +34,7 @@ class Variant:
     lanes: int
     queries: tuple[tuple[str, Shape], ...]
     terms: tuple[tuple[str, str, Shape], ...]
+    key_delay: int = 0
 
     def parameters(self) -> dict[str, Any]:
         return {
@@ -42,6 +43,7 @@ class Variant:
             "queries": dict(self.queries),
             "terms": {name: Term(part, key) for name, part, key in self.terms},
             "tag_shape": TAG_BITS,
+            "key_delay": self.key_delay,
         }
 
 
@@ -58,6 +60,9 @@ VARIANTS = {
         12, 1, (H4, U4),
         (("high_low", "high", unsigned(4)), ("low_high", "low", signed(4)), ("low_low", "low", unsigned(4))),
     ),
+    "keys come later": Variant(12, 2, (H4,), (("t", "high", signed(4)),), key_delay=2),
+    "keys come as late as entries": Variant(12, 2, (H4,), (("t", "high", signed(4)),), key_delay=3),
+    "keys come last": Variant(12, 2, (H4,), (("t", "high", signed(4)),), key_delay=7),
     "terms of unequal latency": Variant(
         8, 4, (("high", signed(7)), ("low", signed(1))),
         (("high_low", "high", signed(1)), ("low_high", "low", signed(7)), ("low_low", "low", signed(1))),
@@ -73,7 +78,7 @@ class Holder(wiring.Component):
         super().__init__(
             {
                 "i_query": In(stream.Signature(dot.i_query.payload.shape())),
-                "i_keys": In(stream.Signature(dot.i_keys.payload.shape())),
+                "i_keys": In(stream.Signature(data.StructLayout({"terms": dot.i_keys.payload.shape(), "last": 1}))),
                 "o_tag": Out(stream.Signature(dot.tag_shape)),
                 "o": Out(Valid(dot.o.payload.shape())),
             }
@@ -83,13 +88,15 @@ class Holder(wiring.Component):
         m = Module()
         m.submodules.dot = dot = self.dot
         last = self.i_keys.payload.last
+        sent = self.i_keys.valid & self.i_keys.ready
         m.d.comb += [
             self.i_keys.ready.eq(dot.o_prepared.valid & (~last | self.o_tag.ready)),
             self.o_tag.valid.eq(self.i_keys.valid & dot.o_prepared.valid & last),
             self.o_tag.payload.eq(dot.o_prepared.payload),
-            dot.i_keys.valid.eq(self.i_keys.valid & self.i_keys.ready),
-            dot.i_keys.payload.eq(self.i_keys.payload),
-            dot.o_prepared.ready.eq(dot.i_keys.valid & last),
+            dot.i_keys.valid.eq(delayed(m, sent, dot.key_delay, "sent")),
+            dot.i_keys.payload.eq(delayed(m, self.i_keys.payload.terms, dot.key_delay, "keys")),
+            dot.o_prepared.ready.eq(sent & last),
+            dot.i_last.eq(sent & last),
         ]
         wiring.connect(m, wiring.flipped(self.i_query), dot.i_query)
         wiring.connect(m, dot.o, wiring.flipped(self.o))
@@ -146,7 +153,8 @@ def rtl_dot(data: Data, kind: Dot, name: str, flow: str = Flow.FREE, seed: int =
     expected = {"o_tag": len(queries), "o": len(keys)}
     holder = Holder(stationary_dot(kind, **VARIANTS[name].parameters()))
     run = run_block(holder, {"i_query": queries, "i_keys": keys}, expected, flow=flow, seed=seed)
-    assert run.cycles["o"] == [cycle + holder.dot.latency for cycle in run.cycles["i_keys"]]
+    latency = holder.dot.key_delay + holder.dot.latency
+    assert run.cycles["o"] == [cycle + latency for cycle in run.cycles["i_keys"]]
     return run
 
 
@@ -180,6 +188,7 @@ def test_latency(kind, name):
         latency = TABLE_SHAPES[kind].dot_latency
         documented = max(latency(variant.head_dim, key.width, key.signed) for _, _, key in variant.terms)
     run = rtl_dot(draw(variant, [2, 3], seed=0), kind, name)
+    documented += variant.key_delay
     assert run.cycles["o"] == [cycle + documented for cycle in run.cycles["i_keys"]]
 
 
@@ -208,6 +217,21 @@ def test_no_gap_between_queries_whose_keys_take_the_time_to_prepare(kind, extra)
     name, cycles = "one group pair", PREPARE_CYCLES[kind] + FILL_LATENCY[kind]
     run = rtl_dot(draw(VARIANTS[name], [cycles + extra] * 6, seed=5), kind, name)
     assert {after - before for before, after in pairwise(run.cycles["i_keys"])} == {1}
+
+
+@pytest.mark.parametrize("kind", Dot)
+@pytest.mark.parametrize("name", ["keys come later", "keys come as late as entries", "keys come last"])
+@pytest.mark.parametrize("beats", [1, 5, 30])
+def test_filling_overlaps_the_way_of_the_keys(kind, name, beats):
+    """A place is neither filled before its last key has passed nor read before it is full, and no cycle is lost."""
+    variant = VARIANTS[name]
+    data = draw(variant, [beats] * 5, seed=3)
+    run = rtl_dot(data, kind, name)
+    assert run.outputs["o"] == ref_dot(data, variant)
+    if kind is Dot.SINGLE_TABLES:
+        fill, delay = FILL_LATENCY[kind], variant.key_delay
+        distances = {after - before for before, after in pairwise(run.cycles["o_tag"])}
+        assert distances == {beats + PREPARE_CYCLES[kind] + max(0, fill - delay) + max(0, delay - 1 - fill)}
 
 
 @pytest.mark.parametrize("keys", [1, 40])

@@ -155,7 +155,7 @@ def test_latency(name):
 def test_one_key_per_cycle_without_a_gap_between_queries(name):
     params = HeadParams(CONFIGURATIONS[name].replace(max_keys=24))
     data = draw(params, 7, keep=[1] * 5)
-    enough = params.gapless_beats  # as many keys here, one per cycle
+    enough = params.gapless_keys
     for valid_keys, gapless in ((enough, True), (enough - 1, params.low_bits == 0)):
         rows = np.broadcast_to(np.arange(24) < valid_keys, data.kept.shape)
         cycles = run_reuse(Data(data.q8, data.k8, data.buffer, rows, [valid_keys] * 5), params).cycles["o_scored"]
