@@ -21,21 +21,29 @@ def low_shape(params: HeadParams) -> Any:
 
 
 def saturate_element(params: HeadParams, element: Value) -> Value:
-    """An int8 element limited to `quant_max`, the greatest value that the split can hold."""
+    """An int8 element limited to `quant_max`, the greatest value that the split can hold.
+
+    In the balanced split that is `0 1…1 0 1…1`, so a greater one is known by its bits, without a carry chain.
+    """
     limit = params.quant_max
-    return Mux(element > limit, Const(limit, signed(8)), element).as_signed()
+    if limit == 127:
+        return element.as_signed()
+    above = ~element[7] & element[params.low_bits - 1 : 7].all()
+    return Mux(above, Const(limit, signed(8)), element).as_signed()
 
 
 def high_part(params: HeadParams, element: Value) -> Value:
     """`x >> L` (truncate) or `(x + 2^(L−1)) >> L` (balanced) of a saturated int8 element.
 
-    Adding half and shifting is the same as adding the bit below the cut, so the rounding costs an M-bit increment.
+    Adding half and shifting is the same as adding the bit below the cut: an increment of M bits, written as logic of
+    its bits, which is shorter than a carry chain.
     """
     low_bits = params.low_bits
     truncated = element[low_bits:].as_signed()
     if params.config.split is Split.TRUNCATE or low_bits == 0:
         return truncated
-    return (truncated + element[low_bits - 1])[: params.config.msb_bits].as_signed()
+    carry = element[low_bits - 1]
+    return Cat(truncated[bit] ^ (carry & truncated[:bit].all()) for bit in range(params.config.msb_bits)).as_signed()
 
 
 def low_part(params: HeadParams, element: Value) -> Value:

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.dense_params import DenseParams
 from latte_hw.dense_payloads import DensePayloads
 from latte_hw.kv_store import ReadPort
-from latte_hw.streams import Fifo, delayed, delayed_data
+from latte_hw.streams import SPREAD, Fifo, delayed, delayed_data
 from latte_hw.weighted_sum import Normaliser, accumulate
 
 
@@ -99,16 +99,14 @@ class DenseWeightedSum(wiring.Component):
             control.job_last.eq(row.last),
         ]
         read_control = delayed(m, control, params.store_latency, "control_read")
-        probs = delayed_data(m, item.probs, params.store_latency, "probs_read")
         product_control = delayed(m, read_control, 1, "control_product")
-        product_probs = delayed_data(m, probs, 1, "probs_product")
         sum_control = delayed(m, product_control, 1, "control_sum")
         sums = []
         for number in range(params.block_rows):
-            total, row_sums = accumulate(
-                m, params, probs[number], product_probs[number], self.value_port.data,
-                product_control.valid, product_control.first, f"row_{number}_",
-            )  # fmt: skip
+            # What is not taken weighs nothing, so the sums may go on adding it.
+            prob = Mux(taken, item.probs[number], 0)
+            prob = delayed_data(m, prob, params.store_latency - 1, f"prob_{number}_reading")
+            total, row_sums = accumulate(m, params, prob, self.value_port.data, read_control.first, f"row_{number}_")
             sums.append((row_sums, total))
         complete = sum_control.valid & sum_control.last
         self._divide(m, sums, complete, sum_control.rows, sum_control.job_last, normalisers)
@@ -146,9 +144,9 @@ class DenseWeightedSum(wiring.Component):
                 m.d.sync += [row_sums.eq(source[0]), total.eq(source[1])]
 
         for number, normaliser in enumerate(normalisers):
-            row = normaliser.i.payload
+            row = normaliser.i
             m.d.comb += [
-                normaliser.i.valid.eq(complete & (rows > number)),
+                normaliser.i_load.eq((complete & (rows > number)).replicate(SPREAD)),
                 row.sums.eq(sums[number][0]),
                 row.total.eq(sums[number][1]),
                 row.last.eq(job_last & (rows == number + 1)),
@@ -156,7 +154,7 @@ class DenseWeightedSum(wiring.Component):
             if number < len(held):
                 with m.If(~complete):
                     m.d.comb += [
-                        normaliser.i.valid.eq(next_turn & (left > number)),
+                        normaliser.i_load.eq((next_turn & (left > number)).replicate(SPREAD)),
                         row.sums.eq(held[number][0]),
                         row.total.eq(held[number][1]),
                         row.last.eq(held_last & (left == number + 1)),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Const, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,7 +16,7 @@ from latte_hw.payloads import Payloads
 from latte_hw.reuse_datapath import ReuseDatapath
 from latte_hw.sequencer import Sequencer
 from latte_hw.softmax import Softmax
-from latte_hw.streams import Fifo, Valid
+from latte_hw.streams import Fifo, Valid, delayed
 from latte_hw.threshold_filter import HeadThresholdFilter
 from latte_hw.weighted_sum import WeightedSum
 
@@ -124,14 +124,14 @@ class LatteHead(wiring.Component):
         counters = Signal(payloads.counters)
         filters = [threshold_filter for threshold_filter, *_ in blocks]
         m.d.comb += self.o_counters.eq(counters)
-        m.d.sync += [
-            counters.queries.eq(counters.queries + _passes(self.o_out)),
-            counters.keys_seen.eq(sum((one.o_seen for one in filters), start=counters.keys_seen)),
-            counters.survivors.eq(sum((one.o_survivors for one in filters), start=counters.survivors)),
-            counters.kept.eq(
-                sum((_passes(one.o_kept) & one.o_kept.payload.kept for one in filters), start=counters.kept)
-            ),
-        ]
+        events = {
+            "queries": _passes(self.o_out),
+            "keys_seen": sum((one.o_seen for one in filters), start=Const(0, 1)),
+            "survivors": sum((one.o_survivors for one in filters), start=Const(0, 1)),
+            "kept": sum((_passes(one.o_kept) & one.o_kept.payload.kept for one in filters), start=Const(0, 1)),
+        }
+        for name, event in events.items():
+            m.d.sync += counters[name].eq(counters[name] + delayed(m, event, 1, f"{name}_event"))
         return m
 
     def _lane(

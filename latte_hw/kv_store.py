@@ -83,9 +83,14 @@ class KvStore(wiring.Component):
         with m.If(started):
             m.d.sync += [loading.eq(1), n_keys.eq(self.i_load.payload.n_keys)]
 
-        saturated = {
-            name: Signal(payloads.element_row, name=f"{name}_saturated", reset_less=True) for name in ("k", "v")
-        }
+        k_split = Signal(payloads.split_row, reset_less=True)
+        v_saturated = Signal(payloads.element_row, reset_less=True)
+        for d in range(config.head_dim):
+            element = saturate_element(params, self.i_k.payload[d])
+            m.d.sync += k_split.high[d].eq(high_part(params, element))
+            if params.low_bits:
+                m.d.sync += k_split.low[d].eq(low_part(params, element))
+            m.d.sync += v_saturated[d].eq(saturate_element(params, self.i_v.payload[d]))
         done = []
         writes = {}
         for name, port in (("k", self.i_k), ("v", self.i_v)):
@@ -104,8 +109,6 @@ class KvStore(wiring.Component):
             # A register of its own: the writes go to RAM all over the chip.
             stored_row, written = Signal(params.count_bits, name=f"{name}_stored_row"), Signal(name=f"{name}_written")
             m.d.sync += [written.eq(arrived & (row < config.max_keys)), stored_row.eq(row)]
-            for d in range(config.head_dim):
-                m.d.sync += saturated[name][d].eq(saturate_element(params, port.payload[d]))
             writes[name] = (written, stored_row)
 
         m.d.comb += [
@@ -120,12 +123,6 @@ class KvStore(wiring.Component):
                 m.d.sync += buffer.eq(~buffer)
         m.d.sync += free.eq(free - started + self.i_free)
 
-        k_split = Signal(payloads.split_row)
-        for d in range(config.head_dim):
-            m.d.comb += k_split.high[d].eq(high_part(params, saturated["k"][d]))
-            if params.low_bits:
-                m.d.comb += k_split.low[d].eq(low_part(params, saturated["k"][d]))
-
         k_write, k_row = writes["k"]
         v_write, v_row = writes["v"]
         if self.banks:
@@ -138,7 +135,7 @@ class KvStore(wiring.Component):
                 )  # fmt: skip
         for ram, port_name, shape, write in (
             ("k_rows", "key_port", payloads.split_row, (k_write, buffer, k_row, k_split)),
-            ("v_rows", "value_port", payloads.element_row, (v_write, buffer, v_row, saturated["v"])),
+            ("v_rows", "value_port", payloads.element_row, (v_write, buffer, v_row, v_saturated)),
         ):
             rams, ports = numbered(ram, self.readers), numbered(port_name, self.readers)
             for name, port in zip(rams, (getattr(self, one) for one in ports), strict=True):

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.arith import high_shape, low_shape
+from latte_hw.arith import high_shape, low_shape, register
 from latte_hw.config import Reuse
 from latte_hw.dot import StationaryDot, Term, stationary_dot
 from latte_hw.kv_store import ReadPort
@@ -71,20 +71,19 @@ class ReuseDatapath(wiring.Component):
             part = self.key_port.data.low if name.endswith("low") else self.key_port.data.high
             m.d.comb += dot.i_keys.payload[name][0].eq(part)
 
-        # estimate and correction meet, and one more register carries their sum
-        result_item = delayed_data(m, read_item, dot.latency, "item_result")
+        # the sums' sum, then the estimate and it
+        result_item = delayed_data(m, read_item, dot.latency + 1, "item_result")
         scored = Signal(payloads.scored_key, reset_less=True)
-        scored_valid = Signal()
+        scored_valid = delayed(m, dot.o.valid, 2, "scored_valid")
         terms = dot.o.payload
         correction = (terms.high_low[0] + terms.low_high[0]) << params.low_bits
         if "low_low" in dot.terms:
             correction = correction + terms.low_low[0]
         m.d.sync += [
-            scored_valid.eq(dot.o.valid),
             scored.key.eq(result_item.key),
             scored.kept.eq(result_item.kept),
             scored.last.eq(result_item.last),
-            scored.score.eq((result_item.estimate << (2 * params.low_bits)) + correction),
+            scored.score.eq((result_item.estimate << (2 * params.low_bits)) + register(m, correction, "correction")),
         ]
         m.d.comb += [landing.i.valid.eq(scored_valid), landing.i.payload.eq(scored)]
         return m

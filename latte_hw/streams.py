@@ -20,6 +20,9 @@ from latte_hw.params import fifo_latency
 NEVER_COLLIDES: dict[str, Any] = {"no_rw_check": 1}
 """Attribute of a RAM that is never read where it is written: Yosys then adds no logic for that case."""
 
+SPREAD = 4
+"""Registers among which :func:`spread` divides the load of a net."""
+
 
 class Valid(wiring.Signature):
     """A payload marked by `valid`, without back-pressure: the receiver must take it."""
@@ -82,7 +85,8 @@ class Fifo(wiring.Component):
         m.d.comb += [
             self.i.ready.eq(1 if self.reserved else room),
             written.eq(self.i.valid & self.i.ready),
-            write_port.en.eq(written),
+            # With room, the place of the next item may be written at any time: its wide net need not wait for `valid`.
+            write_port.en.eq(written if self.reserved else room),
             write_port.data.eq(Value.cast(self.i.payload)),
             load.eq(~o.valid | o.ready),
             read_port.en.eq(load),  # void if nothing is stored: the wide register need not wait for that
@@ -178,6 +182,21 @@ def delayed(m: Module, value: Any, cycles: int, name: str, *, reset_less: bool =
         m.d.sync += register.eq(value)
         value = register
     return value
+
+
+def spread(m: Module, value: Value, name: str) -> list[Signal]:
+    """`value` one cycle later in `SPREAD` registers of equal content, for nets that go to hundreds of places.
+
+    Synthesis would merge them again, so they differ in their initial value, and in whether reset restores it: what
+    they hold is void in the first cycle, and for as long as reset is active.
+    """
+    width = len(value)
+    copies = []
+    for copy in range(SPREAD):
+        init = (2**width - 1) * (copy % 2)
+        copies.append(Signal(width, name=f"{name}_{copy}", init=init, reset_less=copy >= SPREAD // 2))
+        m.d.sync += copies[-1].eq(value)
+    return copies
 
 
 def delayed_data(m: Module, value: Any, cycles: int, name: str) -> Any:

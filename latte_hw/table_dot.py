@@ -9,7 +9,7 @@ from amaranth.lib import data, memory
 from latte_hw.arith import Addend, pairwise_sums, register, weighted_sum
 from latte_hw.params import TableShape, tree_levels
 from latte_hw.stationary import StationaryDot, Term
-from latte_hw.streams import delayed, delayed_data
+from latte_hw.streams import SPREAD, delayed, delayed_data, spread
 
 LUT_RAM: dict[str, Any] = {"ram_style": "distributed"}
 """Attribute of a table: with many read ports, Yosys's search for a block RAM that fits grows beyond any memory."""
@@ -59,21 +59,25 @@ class TableDot(StationaryDot):
         with m.If(filling):
             m.d.sync += left.eq(left - 1)
         m.d.comb += taken.eq(filling & ~left.any())
-        write_enable = delayed(m, filling, fill_latency, "write_enable")
-        write_address = delayed_data(m, Cat(~left, fill_place), fill_latency, "write_address")
+        writing = delayed(m, filling, fill_latency - 1, "writing")
+        address = delayed_data(m, Cat(~left, fill_place), fill_latency - 1, "address")
 
-        tables: dict[tuple[str, int], tuple[memory.Memory, int]] = {}
+        # Every read port is a RAM of its own, so the write ports' nets reach across the whole block.
+        copies = range(min(SPREAD, self.lanes))
+        write_enables = spread(m, writing, "write_enable")
+        write_addresses = spread(m, address, "write_address")
+        tables: dict[tuple[str, int, int], tuple[memory.Memory, int]] = {}
         for part in self.queries:
-            for group, entry in enumerate(self._entries(m, part, ~left)):
+            for (group, entry), copy in product(enumerate(self._entries(m, part, ~left)), copies):
                 depth = self.tables.entries * self.places
                 table = memory.Memory(shape=len(entry.value), depth=depth, init=[], attrs=LUT_RAM)
-                m.submodules[f"table_{part}_{group}"] = table
-                tables[part, group] = table, entry.greatest
+                m.submodules[f"table_{part}_{group}_{copy}"] = table
+                tables[part, group, copy] = table, entry.greatest
                 write_port = table.write_port()
                 m.d.comb += [
-                    write_port.addr.eq(write_address),
+                    write_port.addr.eq(write_addresses[copy]),
                     write_port.data.eq(entry.value),
-                    write_port.en.eq(write_enable),
+                    write_port.en.eq(write_enables[copy]),
                 ]
 
         m.d.comb += self.o.valid.eq(delayed(m, self.i_keys.valid, self.latency, "valid"))
@@ -84,7 +88,7 @@ class TableDot(StationaryDot):
             for bit in range(term.key.width):
                 entries = []
                 for group, dims in enumerate(self.groups):
-                    table, greatest = tables[term.query, group]
+                    table, greatest = tables[term.query, group, lane * len(copies) // self.lanes]
                     read_port = table.read_port(domain="comb")
                     unused = Const(0, self.tables.group_dims - len(dims))
                     m.d.comb += read_port.addr.eq(Cat(*(keys[d][bit] for d in dims), unused, read_place))

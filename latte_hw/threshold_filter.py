@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.config import Rule
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import Fifo, ReservedFifo, StreamRegister, delayed, delayed_data
+from latte_hw.streams import Fifo, ReservedFifo, delayed, delayed_data
 
 
 class HeadThresholdFilter(wiring.Component):
@@ -29,11 +29,11 @@ class HeadThresholdFilter(wiring.Component):
     o_kept
         Kept keys; see :mod:`latte_hw.payloads` for how a row ends.
     o_seen, o_survivors
-        Event counts of the present cycle: valid keys that came in, keys that passed the early drop.
+        Event counts: valid keys of the beat taken in the cycle before, keys that pass the early drop now.
 
     Throughput: a row takes max(beats, items) cycles: its items are the kept keys, and an end marker if its last beat
     keeps nothing. The two arms are decoupled by queues of `survivor_depth` and `kept_depth` beats.
-    Latency: `params.filter_latency` from a beat to its survivors, then two queues and three registers.
+    Latency: `params.filter_latency` from a beat to its survivors, then three queues and two registers.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -57,28 +57,25 @@ class HeadThresholdFilter(wiring.Component):
         m = Module()
         params, payloads = self.params, Payloads(self.params)
         m.submodules.survivors = survivors = ReservedFifo(payloads.estimate_beat, params.survivor_depth)
-        m.submodules.row_limits = row_limits = Fifo(self.limits, params.rows_in_flight)
+        m.submodules.row_limits = row_limits = ReservedFifo(self.limits, params.rows_in_flight)
         m.submodules.kept = kept = ReservedFifo(payloads.estimate_beat, params.kept_depth)
         self._early_drop(m, survivors, row_limits)
         self._final_check(m, survivors, row_limits, kept)
         self._serialise(m, kept)
         return m
 
-    def _early_drop(self, m: Module, survivors: ReservedFifo, row_limits: Fifo) -> None:
+    def _early_drop(self, m: Module, survivors: ReservedFifo, row_limits: ReservedFifo) -> None:
         """Beat by beat: best of the lanes, running best, threshold, survivors. Never stalls once a beat is in."""
         params, payloads = self.params, Payloads(self.params)
-        # A row's limit needs a place too. Rows whose limit is still on its way count, hence a reservation.
-        rows = Signal(range(params.rows_in_flight), init=params.rows_in_flight - 1)
         accepted = Signal()
         row_ends = accepted & self.i_beat.payload.last
         m.d.comb += [
-            accepted.eq(self.i_beat.valid & self.i_threshold.valid & survivors.o_room & (rows != 0)),
+            accepted.eq(self.i_beat.valid & self.i_threshold.valid & survivors.o_room & row_limits.o_room),
             self.i_beat.ready.eq(accepted),
             self.i_threshold.ready.eq(row_ends),
             survivors.i_reserve.eq(accepted),
-            self.o_seen.eq(_popcount(self.i_beat.payload.mask, accepted)),
+            row_limits.i_reserve.eq(row_ends),  # a row's limit needs a place too
         ]
-        m.d.sync += rows.eq(rows - row_ends + (row_limits.o.valid & row_limits.o.ready))
 
         stage = data.StructLayout({"beat": payloads.estimate_beat, "threshold": payloads.threshold})
         current = Signal(stage, name="accepted_beat", reset_less=True)
@@ -86,6 +83,7 @@ class HeadThresholdFilter(wiring.Component):
             current.beat.eq(self.i_beat.payload),
             current.threshold.eq(self.i_threshold.payload),
         ]
+        m.d.comb += self.o_seen.eq(_popcount(current.beat.mask, delayed(m, accepted, 1, "seen")))
 
         least = Const(-(2 ** (params.estimate_bits - 1)), signed(params.estimate_bits))
         best: list[Value] = [
@@ -141,7 +139,7 @@ class HeadThresholdFilter(wiring.Component):
             row_limits.i.valid.eq(limited_valid & limited_beat.beat.last),
         ]
 
-    def _final_check(self, m: Module, survivors: ReservedFifo, row_limits: Fifo, kept: ReservedFifo) -> None:
+    def _final_check(self, m: Module, survivors: ReservedFifo, row_limits: ReservedFifo, kept: ReservedFifo) -> None:
         """One queued beat per cycle against the row's final limit; beats that keep nothing go no further."""
         beat = survivors.o.payload
         checked = Signal(Payloads(self.params).estimate_beat, reset_less=True)
@@ -167,7 +165,7 @@ class HeadThresholdFilter(wiring.Component):
     def _serialise(self, m: Module, kept: ReservedFifo) -> None:
         """Kept lanes of a beat one after the other, lowest first."""
         params, payloads = self.params, Payloads(self.params)
-        m.submodules.output = output = StreamRegister(payloads.kept_key)
+        m.submodules.output = output = Fifo(payloads.kept_key, depth=3)  # `ready` goes no further back
         wiring.connect(m, output.o, wiring.flipped(self.o_kept))
         lanes = params.config.keys_per_cycle
         beat = Signal(payloads.estimate_beat, name="leaving_beat", reset_less=True)

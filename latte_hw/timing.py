@@ -190,7 +190,7 @@ class HeadTiming(HeadWidths):
         if self.low_bits == 0:
             return 1
         low = self.dot_latency(self.low_bits, self.low_signed)
-        return self.store_latency + max(low, self.dot_latency(self.config.msb_bits, True)) + 1
+        return self.store_latency + max(low, self.dot_latency(self.config.msb_bits, True)) + 2
 
     @property
     def reuse_landing_depth(self) -> int:
@@ -242,7 +242,7 @@ class HeadTiming(HeadWidths):
     def latency_constant(self) -> int:
         """Cycles of a lone query that do not depend on its keys: every block's latency and every queue once."""
         queues = 6 * self.fifo_latency + fifo_latency(self.survivor_depth) + fifo_latency(self.kept_depth)
-        front = self.prepared_latency + 1 + self.estimator_latency + self.filter_latency + 3
+        front = self.prepared_latency + 1 + self.estimator_latency + self.filter_latency + 4
         others = self.config.queries_per_scan - 1  # a scan begins when the last of its queries has been taken
         return queues + others + front + self.reuse_latency + self.softmax_latency + self.weighted_sum_latency
 

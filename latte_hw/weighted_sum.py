@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,7 @@ from latte_hw.config import TOTAL_BITS
 from latte_hw.kv_store import ReadPort
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import ReservedFifo, Valid, delayed, delayed_data
+from latte_hw.streams import SPREAD, ReservedFifo, Valid, delayed, delayed_data, spread
 
 
 class WeightedSum(wiring.Component):
@@ -94,44 +94,42 @@ class WeightedSum(wiring.Component):
             control.job_last.eq(self.i_row.payload.last),
         ]
         read_control = delayed(m, control, params.store_latency, "control_read")
-        prob = delayed_data(m, item.prob, params.store_latency, "prob_read")
+        # What is not taken weighs nothing, so the sums may go on adding it.
+        prob = delayed_data(m, Mux(taken, item.prob, 0), params.store_latency - 1, "prob_reading")
         product_control = delayed(m, read_control, 1, "control_product")
-        product_prob = delayed_data(m, prob, 1, "prob_product")
         sum_control = delayed(m, product_control, 1, "control_sum")
 
-        total, sums = accumulate(
-            m, params, prob, product_prob, self.value_port.data, product_control.valid, product_control.first
-        )
+        total, sums = accumulate(m, params, prob, self.value_port.data, read_control.first)
+        row_ends = product_control.valid & product_control.last
         m.d.comb += [
-            normaliser.i.valid.eq(sum_control.valid & sum_control.last),
-            normaliser.i.payload.sums.eq(sums),
-            normaliser.i.payload.total.eq(total),
-            normaliser.i.payload.last.eq(sum_control.job_last),
+            normaliser.i_load.eq(Cat(spread(m, row_ends, "row_ends"))),
+            normaliser.i.sums.eq(sums),
+            normaliser.i.total.eq(total),
+            normaliser.i.last.eq(sum_control.job_last),
         ]
 
 
 def accumulate(
-    m: Module,
-    params: HeadParams,
-    prob: Value,
-    product_prob: Value,
-    value: Any,
-    valid: Any,
-    first: Any,
-    prefix: str = "",
+    m: Module, params: HeadParams, prob: Value, value: Any, first: Value, prefix: str = ""
 ) -> tuple[Signal, Any]:
-    """Σ prob and Σ prob·v[d] of a row. `product_prob`, `valid` and `first` (restart) are a cycle behind `prob`."""
+    """Σ prob and Σ prob·v[d] of a row, three cycles after `prob`; its `value` and `first` (restart) come one later.
+
+    Takes part in every cycle: whoever has nothing to add sends a `prob` of 0.
+    """
+    head_dim = params.config.head_dim
     total = Signal(unsigned(params.prob_sum_bits), name=f"{prefix}total")
-    sums = Signal(
-        data.ArrayLayout(signed(params.accumulator_bits), params.config.head_dim), name=f"{prefix}sums", reset_less=True
-    )
-    with m.If(valid):
-        m.d.sync += total.eq(Mux(first, 0, total) + product_prob)
-    for d in range(params.config.head_dim):
+    sums = Signal(data.ArrayLayout(signed(params.accumulator_bits), head_dim), name=f"{prefix}sums", reset_less=True)
+    probs = spread(m, prob, f"{prefix}prob")
+    firsts = spread(m, first, f"{prefix}first")
+    product_prob = delayed_data(m, probs[0], 1, f"{prefix}prob_product")
+    m.d.sync += total.eq(Mux(firsts[0], 0, total) + product_prob)
+    for d in range(head_dim):
+        copy = d * SPREAD // head_dim
         product = Signal(signed(params.config.prob_bits + TOTAL_BITS), name=f"{prefix}product_{d}", reset_less=True)
-        m.d.sync += product.eq(prob * value[d])
-        with m.If(valid):
-            m.d.sync += sums[d].eq(Mux(first, 0, sums[d]) + product)
+        m.d.sync += [
+            product.eq(probs[copy] * value[d]),
+            sums[d].eq(Mux(firsts[copy], 0, sums[d]) + product),
+        ]
     return total, sums
 
 
@@ -141,7 +139,8 @@ class Normaliser(wiring.Component):
     Each lane is a pipeline of long division, one quotient bit per stage. To keep every number positive it divides
     `2^(F+1)·sum + total·(1 + 2^(8+F))` by `2·total`: the quotient is the rounded result plus 2^(7+F).
 
-    Rows must come at least `normalise_cycles` apart. Latency: `params.normaliser_latency`.
+    A row `i` is taken when `i_load` is high: the same bit, once for every quarter of the sums. Rows must come at least
+    `normalise_cycles` apart. Latency: `params.normaliser_latency`.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -150,7 +149,8 @@ class Normaliser(wiring.Component):
         sums = data.ArrayLayout(signed(params.accumulator_bits), params.config.head_dim)
         super().__init__(
             {
-                "i": In(Valid(data.StructLayout({"sums": sums, "total": params.prob_sum_bits, "last": 1}))),
+                "i_load": In(SPREAD),
+                "i": In(data.StructLayout({"sums": sums, "total": params.prob_sum_bits, "last": 1})),
                 "o": Out(Valid(payloads.out_row)),
             }
         )
@@ -168,16 +168,20 @@ class Normaliser(wiring.Component):
         offset = Signal(params.prob_sum_bits + 1 + quotient_bits)
         phase = Signal(range(phases + 1), init=phases)
         job_last = Signal()
-        with m.If(self.i.valid):
+        for d in range(lanes * phases):
+            moved = held[(d + lanes) * width :][:width] if d + lanes < lanes * phases else Const(0, width)
+            if d < head_dim:
+                moved = Mux(self.i_load[d * SPREAD // head_dim], self.i.sums[d], moved)
+            m.d.sync += held[d * width :][:width].eq(moved)
+        with m.If(self.i_load[0]):
             m.d.sync += [
-                held.eq(Value.cast(self.i.payload.sums)),
-                total.eq(self.i.payload.total),
-                offset.eq(self.i.payload.total + (self.i.payload.total << quotient_bits)),
+                total.eq(self.i.total),
+                offset.eq(self.i.total + (self.i.total << quotient_bits)),
                 phase.eq(0),
-                job_last.eq(self.i.payload.last),
+                job_last.eq(self.i.last),
             ]
         with m.Elif(phase != phases):
-            m.d.sync += [held.eq(held >> (width * lanes)), phase.eq(phase + 1)]
+            m.d.sync += phase.eq(phase + 1)
 
         active = phase != phases
         numerators = []

@@ -225,8 +225,8 @@ def test_shorter_blocks_keep_the_bound(n_keys: int, b: int) -> None:
 
 def wrong_value(accumulate: Callable[..., Any]) -> Callable[..., Any]:
     """The last product of every weighted sum is dropped."""
-    return lambda m, params, prob, product_prob, value, *rest: accumulate(
-        m, params, prob, product_prob, [*(value[d] for d in range(len(value) - 1)), 0], *rest
+    return lambda m, params, prob, value, *rest: accumulate(
+        m, params, prob, [*(value[d] for d in range(len(value) - 1)), 0], *rest
     )
 
 

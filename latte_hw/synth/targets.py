@@ -111,7 +111,7 @@ TARGETS = {
     for target in (
         Target(
             name="ecp5-85k",
-            title="Lattice ECP5 LFE5UM5G-85F",
+            title="Lattice ECP5 LFE5U-85F",
             command="synth_ecp5",
             keep="-noflatten",
             no_dsp="-nodsp",
