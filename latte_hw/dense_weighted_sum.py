@@ -98,15 +98,16 @@ class DenseWeightedSum(wiring.Component):
             control.rows.eq(row.rows),
             control.job_last.eq(row.last),
         ]
-        read_control = delayed(m, control, params.store_latency, "control_read")
+        reading_control = delayed(m, control, params.store_latency - 1, "control_reading")
+        read_control = delayed(m, reading_control, 1, "control_read")
         product_control = delayed(m, read_control, 1, "control_product")
         sum_control = delayed(m, product_control, 1, "control_sum")
         sums = []
         for number in range(params.block_rows):
             # What is not taken weighs nothing, so the sums may go on adding it.
             prob = Mux(taken, item.probs[number], 0)
-            prob = delayed_data(m, prob, params.store_latency - 1, f"prob_{number}_reading")
-            total, row_sums = accumulate(m, params, prob, self.value_port.data, read_control.first, f"row_{number}_")
+            prob = delayed_data(m, prob, params.store_latency - 2, f"prob_{number}_reading")
+            total, row_sums = accumulate(m, params, prob, self.value_port.data, reading_control.first, f"row_{number}_")
             sums.append((row_sums, total))
         complete = sum_control.valid & sum_control.last
         self._divide(m, sums, complete, sum_control.rows, sum_control.job_last, normalisers)

@@ -8,7 +8,15 @@ scales are computed here. Needs the standard library only.
 import math
 from dataclasses import dataclass
 
-from latte_hw.timing import TABLE_SHAPES, HeadTiming, TableShape, fifo_latency, multiplier_dot_latency, tree_levels
+from latte_hw.timing import (
+    LUT_RAM_DEPTH,
+    TABLE_SHAPES,
+    HeadTiming,
+    TableShape,
+    fifo_latency,
+    multiplier_dot_latency,
+    tree_levels,
+)
 from latte_hw.widths import (
     EXP_GUARD_BITS,
     SCALE_MANTISSA_BITS,
@@ -21,6 +29,7 @@ from latte_hw.widths import (
 
 __all__ = [
     "EXP_GUARD_BITS",
+    "LUT_RAM_DEPTH",
     "SCALE_MANTISSA_BITS",
     "SCALE_SHIFT_BITS",
     "TABLE_SHAPES",

@@ -15,7 +15,7 @@ from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.params import fifo_latency
+from latte_hw.params import LUT_RAM_DEPTH
 
 NEVER_COLLIDES: dict[str, Any] = {"no_rw_check": 1}
 """Attribute of a RAM that is never read where it is written: Yosys then adds no logic for that case."""
@@ -46,7 +46,10 @@ class StreamRegister(wiring.Component):
 
 
 class Fifo(wiring.Component):
-    """A queue of `depth` items (at least 2) in RAM and its output register, in block RAM with one register more.
+    """A queue of `depth` items (at least 2) in RAM and its output register.
+
+    Beyond `LUT_RAM_DEPTH` the RAM is block RAM, which is slow to answer: what is read from it goes through a register
+    into a short queue, for which places are reserved, and the queue holds three items more than `depth`.
 
     Latency: `fifo_latency(depth)` cycles from `i` to `o` when empty. Throughput: one item per cycle for a depth of 3
     or more.
@@ -66,39 +69,33 @@ class Fifo(wiring.Component):
     @property
     def words(self) -> int:
         """Items that the RAM holds; the others lie in registers."""
-        return self.depth + 1 - fifo_latency(self.depth)
+        return self.depth - 1 - self.in_block_ram
+
+    @property
+    def in_block_ram(self) -> bool:
+        return self.depth > LUT_RAM_DEPTH
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         words = self.words
-        o: Any = self.o
-        if fifo_latency(self.depth) > fifo_latency(2):  # block RAM is slow to answer: a register behind it
-            m.submodules.output = output = StreamRegister(self.shape)
-            wiring.connect(m, output.o, wiring.flipped(self.o))
-            o = output.i
         width = Shape.cast(self.shape).width
         m.submodules.words = ram = memory.Memory(shape=width, depth=words, init=[], attrs=NEVER_COLLIDES)
         write_port, read_port = ram.write_port(), ram.read_port()
         count = Signal(range(words + 1))
-        stored, room, output_free = Signal(), Signal(init=1), Signal(init=1)
-        written, read, load = Signal(), Signal(), Signal()
+        stored, room = Signal(), Signal(init=1)
+        written, read = Signal(), Signal()
         m.d.comb += [
             self.i.ready.eq(1 if self.reserved else room),
             written.eq(self.i.valid & self.i.ready),
             # With room, the place of the next item may be written at any time: its wide net need not wait for `valid`.
             write_port.en.eq(written if self.reserved else room),
             write_port.data.eq(Value.cast(self.i.payload)),
-            load.eq(~o.valid | o.ready),
-            read_port.en.eq(load),  # void if nothing is stored: the wide register need not wait for that
-            read.eq(stored & (output_free | o.ready)),  # not from `load`, which is drawn to the wide register
-            Value.cast(o.payload).eq(read_port.data),
         ]
+        (self._land if self.in_block_ram else self._register)(m, read_port, stored, read)
         m.d.sync += [
             stored.eq(written | Mux(read, count != 1, stored)),
             room.eq(read | Mux(written, count != words - 1, room)),
         ]
-        with m.If(load):
-            m.d.sync += [o.valid.eq(stored), output_free.eq(~stored)]
         with m.If(written & ~read):
             m.d.sync += count.eq(count + 1)
         with m.If(~written & read):
@@ -109,6 +106,30 @@ class Fifo(wiring.Component):
             with m.If(moves):
                 m.d.sync += place.eq(Mux(place == words - 1, 0, place + 1))
         return m
+
+    def _register(self, m: Module, read_port: Any, stored: Signal, read: Signal) -> None:
+        """The RAM's output register is the queue's."""
+        load, output_free = Signal(), Signal(init=1)
+        m.d.comb += [
+            load.eq(~self.o.valid | self.o.ready),
+            read_port.en.eq(load),  # void if nothing is stored: the wide register need not wait for that
+            read.eq(stored & (output_free | self.o.ready)),  # not from `load`, which is drawn to the wide register
+            Value.cast(self.o.payload).eq(read_port.data),
+        ]
+        with m.If(load):
+            m.d.sync += [self.o.valid.eq(stored), output_free.eq(~stored)]
+
+    def _land(self, m: Module, read_port: Any, stored: Signal, read: Signal) -> None:
+        """What is read from block RAM lands in a short queue two cycles later."""
+        m.submodules.output = output = ReservedFifo(self.shape, depth=6)
+        wiring.connect(m, output.o, wiring.flipped(self.o))
+        m.d.comb += [
+            read.eq(stored & output.o_room),
+            read_port.en.eq(1),
+            output.i_reserve.eq(read),
+            output.i.valid.eq(delayed(m, read, 2, "read")),
+            Value.cast(output.i.payload).eq(delayed_data(m, read_port.data, 1, "read_data")),
+        ]
 
 
 class ReservedFifo(wiring.Component):
@@ -184,8 +205,9 @@ def delayed(m: Module, value: Any, cycles: int, name: str, *, reset_less: bool =
     return value
 
 
-def spread(m: Module, value: Value, name: str) -> list[Signal]:
-    """`value` one cycle later in `SPREAD` registers of equal content, for nets that go to hundreds of places.
+def spread(m: Module, value: Value, name: str, levels: int = 1) -> list[Signal]:
+    """`value` `levels` cycles later in `SPREAD ** levels` registers of equal content, for nets that go to hundreds of
+    places: a tree of registers.
 
     Synthesis would merge them again, so they differ in their initial value, and in whether reset restores it: what
     they hold is void in the first cycle, and for as long as reset is active.
@@ -196,7 +218,9 @@ def spread(m: Module, value: Value, name: str) -> list[Signal]:
         init = (2**width - 1) * (copy % 2)
         copies.append(Signal(width, name=f"{name}_{copy}", init=init, reset_less=copy >= SPREAD // 2))
         m.d.sync += copies[-1].eq(value)
-    return copies
+    if levels == 1:
+        return copies
+    return [leaf for number, copy in enumerate(copies) for leaf in spread(m, copy, f"{name}_{number}", levels - 1)]
 
 
 def delayed_data(m: Module, value: Any, cycles: int, name: str) -> Any:

@@ -1,5 +1,7 @@
 """The head-wise threshold filter: early drop against the running maximum, final check against the row's best."""
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
@@ -70,8 +72,8 @@ class HeadThresholdFilter(wiring.Component):
         accepted = Signal()
         row_ends = accepted & self.i_beat.payload.last
         m.d.comb += [
-            accepted.eq(self.i_beat.valid & self.i_threshold.valid & survivors.o_room & row_limits.o_room),
-            self.i_beat.ready.eq(accepted),
+            self.i_beat.ready.eq(self.i_threshold.valid & survivors.o_room & row_limits.o_room),
+            accepted.eq(self.i_beat.valid & self.i_beat.ready),
             self.i_threshold.ready.eq(row_ends),
             survivors.i_reserve.eq(accepted),
             row_limits.i_reserve.eq(row_ends),  # a row's limit needs a place too
@@ -83,13 +85,15 @@ class HeadThresholdFilter(wiring.Component):
             current.beat.eq(self.i_beat.payload),
             current.threshold.eq(self.i_threshold.payload),
         ]
+        # A lane without a key can no longer be the best one.
+        lanes = range(params.config.keys_per_cycle)
+        least = Const(-(2 ** (params.estimate_bits - 1)), signed(params.estimate_bits))
+        for lane in lanes:
+            with m.If(~self.i_beat.payload.mask[lane]):
+                m.d.sync += current.beat.estimates[lane].eq(least)
+        best: list[Value] = [current.beat.estimates[lane] for lane in lanes]
         m.d.comb += self.o_seen.eq(_popcount(current.beat.mask, delayed(m, accepted, 1, "seen")))
 
-        least = Const(-(2 ** (params.estimate_bits - 1)), signed(params.estimate_bits))
-        best: list[Value] = [
-            Mux(current.beat.mask[lane], current.beat.estimates[lane], least).as_signed()
-            for lane in range(params.config.keys_per_cycle)
-        ]
         level = 0
         while len(best) > 1:
             halved: list[Value] = []
@@ -128,13 +132,9 @@ class HeadThresholdFilter(wiring.Component):
             passes = self._passes(limited_beat.beat.estimates[lane], limits)
             m.d.sync += survived.mask[lane].eq(limited_beat.beat.mask[lane] & passes)
 
-        # A row's last beat is queued even when nothing of it survived: it ends the row.
-        queued = survived.last | Value.cast(survived.mask).any()
+        _queue(m, survivors, survived, survived_valid, "survived")
         m.d.comb += [
-            survivors.i.payload.eq(survived),
-            survivors.i.valid.eq(survived_valid & queued),
-            survivors.i_cancel.eq(survived_valid & ~queued),
-            self.o_survivors.eq(_popcount(survived.mask, survived_valid)),
+            self.o_survivors.eq(_popcount(survivors.i.payload.mask, survivors.i.valid)),
             row_limits.i.payload.eq(limits),
             row_limits.i.valid.eq(limited_valid & limited_beat.beat.last),
         ]
@@ -146,8 +146,8 @@ class HeadThresholdFilter(wiring.Component):
         checked_valid = Signal()
         taken = Signal()
         m.d.comb += [
-            taken.eq(survivors.o.valid & row_limits.o.valid & kept.o_room),
-            survivors.o.ready.eq(taken),
+            survivors.o.ready.eq(row_limits.o.valid & kept.o_room),
+            taken.eq(survivors.o.valid & survivors.o.ready),
             row_limits.o.ready.eq(taken & beat.last),
             kept.i_reserve.eq(taken),
         ]
@@ -155,12 +155,7 @@ class HeadThresholdFilter(wiring.Component):
         for lane in range(self.params.config.keys_per_cycle):
             passes = self._passes(beat.estimates[lane], row_limits.o.payload)
             m.d.sync += checked.mask[lane].eq(beat.mask[lane] & passes)
-        queued = checked.last | Value.cast(checked.mask).any()
-        m.d.comb += [
-            kept.i.payload.eq(checked),
-            kept.i.valid.eq(checked_valid & queued),
-            kept.i_cancel.eq(checked_valid & ~queued),
-        ]
+        _queue(m, kept, checked, checked_valid, "checked")
 
     def _serialise(self, m: Module, kept: ReservedFifo) -> None:
         """Kept lanes of a beat one after the other, lowest first."""
@@ -170,33 +165,32 @@ class HeadThresholdFilter(wiring.Component):
         lanes = params.config.keys_per_cycle
         beat = Signal(payloads.estimate_beat, name="leaving_beat", reset_less=True)
         holds = Signal()
-        # Lanes that have not left, the same without the lowest, and whether that leaves none: known ahead.
-        left, rest, only_one = Signal(lanes), Signal(lanes), Signal()
+        # Of the lanes that have not left the lowest, the others, and whether there are none: known ahead.
+        lowest, rest, only_one = Signal(lanes), Signal(lanes), Signal()
         mask = Value.cast(kept.o.payload.mask)
         beat_ends = Signal()
         m.d.comb += [
             beat_ends.eq(~holds | (output.i.ready & only_one)),
             kept.o.ready.eq(beat_ends),
             output.i.valid.eq(holds),
-            output.i.payload.kept.eq(left.any()),
+            output.i.payload.kept.eq(lowest.any()),
             output.i.payload.last.eq(beat.last & only_one),
+            output.i.payload.estimate.eq(_chosen(lowest, beat.estimates)),
         ]
+        lane = _chosen(lowest, [Const(number, params.lane_bits) for number in range(lanes)])
+        if lanes == 1 << params.lane_bits:  # beats start at multiples of the lanes: no addition
+            m.d.comb += output.i.payload.key.eq(Cat(lane, beat.first_key[params.lane_bits :]))
+        else:
+            m.d.comb += output.i.payload.key.eq(beat.first_key + lane)
+
+        def from_now_on(left: Value) -> list[Any]:
+            others = _without_lowest(left)
+            return [lowest.eq(left & ~others), rest.eq(others), only_one.eq(~_several(list(left))[1])]
+
         with m.If(beat_ends):
-            m.d.sync += [
-                beat.eq(kept.o.payload),
-                holds.eq(kept.o.valid),
-                left.eq(mask),
-                rest.eq(_without_lowest(mask)),
-                only_one.eq(~_several(list(mask))[1]),
-            ]
+            m.d.sync += [beat.eq(kept.o.payload), holds.eq(kept.o.valid), from_now_on(mask)]
         with m.Elif(output.i.ready):
-            m.d.sync += [left.eq(rest), rest.eq(_without_lowest(rest)), only_one.eq(~_several(list(rest))[1])]
-        for lane in range(lanes):
-            with m.If(left[lane] & ~rest[lane]):
-                m.d.comb += [
-                    output.i.payload.estimate.eq(beat.estimates[lane]),
-                    output.i.payload.key.eq(beat.first_key + lane),
-                ]
+            m.d.sync += from_now_on(rest)
 
     def _passes(self, estimate: Value, limits: Any) -> Value:
         passes = estimate >= limits.limit
@@ -205,9 +199,25 @@ class HeadThresholdFilter(wiring.Component):
         return passes
 
 
+def _queue(m: Module, queue: ReservedFifo, beat: Any, valid: Value, name: str) -> None:
+    """Send a beat to its queue, one register later, if it has a key or ends its row; else its place is given back."""
+    needed = beat.last | Value.cast(beat.mask).any()
+    m.d.comb += [
+        queue.i.payload.eq(delayed_data(m, beat, 1, f"{name}_queued")),
+        queue.i.valid.eq(delayed(m, valid & needed, 1, f"{name}_needed")),
+        queue.i_cancel.eq(delayed(m, valid & ~needed, 1, f"{name}_cancelled")),
+    ]
+
+
 def _without_lowest(mask: Value) -> Value:
     """The mask without its lowest bit that is set."""
     return Cat(mask[lane] & mask[:lane].any() for lane in range(len(mask)))
+
+
+def _chosen(places: Value, values: Any) -> Value:
+    """The value at the one place that is set; 0 without one."""
+    every = [Value.cast(values[place]) & bit.replicate(len(values[place])) for place, bit in enumerate(places)]
+    return reduce(or_, every)
 
 
 def _several(bits: list[Value]) -> tuple[Value, Value]:

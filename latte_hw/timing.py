@@ -53,7 +53,7 @@ LUT_RAM_DEPTH = 64
 
 def fifo_latency(depth: int) -> int:
     """From writing into an empty queue of this depth to its output; see :class:`latte_hw.streams.Fifo`."""
-    return 2 if depth <= LUT_RAM_DEPTH else 3
+    return 2 if depth <= LUT_RAM_DEPTH else 5
 
 
 def multiplier_dot_latency(head_dim: int) -> int:
@@ -181,8 +181,8 @@ class HeadTiming(HeadWidths):
 
     @property
     def filter_latency(self) -> int:
-        """From a beat to its survivors in their queue: input, tree of lanes, running best, limit, comparison."""
-        return 1 + self.lane_bits + 3
+        """From a beat to its survivors in their queue: input, tree of lanes, running best, limit, comparison, queue."""
+        return 1 + self.lane_bits + 4
 
     @property
     def reuse_latency(self) -> int:
@@ -242,7 +242,7 @@ class HeadTiming(HeadWidths):
     def latency_constant(self) -> int:
         """Cycles of a lone query that do not depend on its keys: every block's latency and every queue once."""
         queues = 6 * self.fifo_latency + fifo_latency(self.survivor_depth) + fifo_latency(self.kept_depth)
-        front = self.prepared_latency + 1 + self.estimator_latency + self.filter_latency + 4
+        front = self.prepared_latency + 1 + self.estimator_latency + self.filter_latency + 5
         others = self.config.queries_per_scan - 1  # a scan begins when the last of its queries has been taken
         return queues + others + front + self.reuse_latency + self.softmax_latency + self.weighted_sum_latency
 

@@ -93,13 +93,14 @@ class WeightedSum(wiring.Component):
             control.last.eq(item.last),
             control.job_last.eq(self.i_row.payload.last),
         ]
-        read_control = delayed(m, control, params.store_latency, "control_read")
+        reading_control = delayed(m, control, params.store_latency - 1, "control_reading")
+        read_control = delayed(m, reading_control, 1, "control_read")
         # What is not taken weighs nothing, so the sums may go on adding it.
-        prob = delayed_data(m, Mux(taken, item.prob, 0), params.store_latency - 1, "prob_reading")
+        prob = delayed_data(m, Mux(taken, item.prob, 0), params.store_latency - 2, "prob_reading")
         product_control = delayed(m, read_control, 1, "control_product")
         sum_control = delayed(m, product_control, 1, "control_sum")
 
-        total, sums = accumulate(m, params, prob, self.value_port.data, read_control.first)
+        total, sums = accumulate(m, params, prob, self.value_port.data, reading_control.first)
         row_ends = product_control.valid & product_control.last
         m.d.comb += [
             normaliser.i_load.eq(Cat(spread(m, row_ends, "row_ends"))),
@@ -112,19 +113,19 @@ class WeightedSum(wiring.Component):
 def accumulate(
     m: Module, params: HeadParams, prob: Value, value: Any, first: Value, prefix: str = ""
 ) -> tuple[Signal, Any]:
-    """Σ prob and Σ prob·v[d] of a row, three cycles after `prob`; its `value` and `first` (restart) come one later.
+    """Σ prob and Σ prob·v[d] of a row, four cycles after `prob`; `first` (restart) comes one, `value` two cycles later.
 
     Takes part in every cycle: whoever has nothing to add sends a `prob` of 0.
     """
     head_dim = params.config.head_dim
     total = Signal(unsigned(params.prob_sum_bits), name=f"{prefix}total")
     sums = Signal(data.ArrayLayout(signed(params.accumulator_bits), head_dim), name=f"{prefix}sums", reset_less=True)
-    probs = spread(m, prob, f"{prefix}prob")
-    firsts = spread(m, first, f"{prefix}first")
+    probs = spread(m, prob, f"{prefix}prob", levels=2)
+    firsts = spread(m, first, f"{prefix}first", levels=2)
     product_prob = delayed_data(m, probs[0], 1, f"{prefix}prob_product")
     m.d.sync += total.eq(Mux(firsts[0], 0, total) + product_prob)
     for d in range(head_dim):
-        copy = d * SPREAD // head_dim
+        copy = d * len(probs) // head_dim
         product = Signal(signed(params.config.prob_bits + TOTAL_BITS), name=f"{prefix}product_{d}", reset_less=True)
         m.d.sync += [
             product.eq(probs[copy] * value[d]),

@@ -180,7 +180,7 @@ def test_latency_of_a_lone_beat(name):
     accepted = run.cycles["i_beat"][0]
     assert [c for c, seen in enumerate(run.watched["o_seen"]) if seen] == [accepted + 1]
     assert [c for c, kept in enumerate(run.watched["o_survivors"]) if kept] == [accepted + params.filter_latency]
-    queued, checked = params.filter_latency + params.fifo_latency, 1 + params.fifo_latency
+    queued, checked = params.filter_latency + params.fifo_latency, 2 + params.fifo_latency
     serialised = 1 + params.fifo_latency
     assert run.cycles["o_kept"] == [accepted + queued + checked + serialised]
 
