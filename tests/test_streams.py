@@ -6,12 +6,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.params import fifo_latency
-from latte_hw.streams import Fifo, ReservedFifo, StreamRegister, delayed, fork_ready
+from latte_hw.streams import SPREAD, Fifo, ReservedFifo, StreamRegister, delayed, fork_ready, spread
 from sim.block_bench import run_block
 from sim.streams import Flow
 
@@ -173,6 +173,27 @@ def test_delayed_starts_at_zero(cycles):
 
     run = run_block(Delay(), {"i": ITEMS}, {}, watch=["o"])
     assert run.watched["o"][: len(ITEMS) + cycles] == [0] * cycles + ITEMS
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_spread_is_the_value_some_cycles_later_in_registers_that_stay_apart(levels):
+    copies: list[Signal] = []
+
+    class Spread(wiring.Component):
+        i: In(stream.Signature(8))
+        o: Out(8 * SPREAD**levels)
+
+        def elaborate(self, _platform: Any) -> Module:
+            m = Module()
+            copies[:] = spread(m, self.i.payload, "item", levels)
+            m.d.comb += [self.i.ready.eq(1), self.o.eq(Cat(copies))]
+            return m
+
+    run = run_block(Spread(), {"i": ITEMS}, {}, watch=["o"])
+    everywhere = sum(1 << 8 * copy for copy in range(SPREAD**levels))
+    assert run.watched["o"][levels : len(ITEMS) + levels] == [item * everywhere for item in ITEMS]
+    siblings = [copies[first : first + SPREAD] for first in range(0, len(copies), SPREAD)]
+    assert all(len({(copy.init, copy.reset_less) for copy in group}) == SPREAD for group in siblings)
 
 
 def test_the_bench_notices_an_offer_that_changes():

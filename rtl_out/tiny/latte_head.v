@@ -6,13 +6,20 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
 , o_out_valid, o_counters, i_table_payload);
   reg \$auto$verilog_backend.cc:2355:dump_module$51  = 0;
   wire \$1 ;
+  wire [40:0] \$10 ;
+  reg \$11 ;
+  reg [159:0] \$12 ;
+  reg [2:0] \$13 ;
+  reg [2:0] \$14 ;
+  reg [1:0] \$15 ;
   wire [40:0] \$2 ;
-  wire [40:0] \$3 ;
+  wire [2:0] \$3 ;
   wire [40:0] \$4 ;
-  wire \$5 ;
-  wire \$6 ;
-  wire [40:0] \$7 ;
-  reg [159:0] \$8 ;
+  wire [2:0] \$5 ;
+  wire [40:0] \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire [1:0] \$9 ;
   wire [3:0] beat_port__address;
   wire [3:0] \beat_port__address$67 ;
   wire beat_port__buffer;
@@ -345,6 +352,7 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire [7:0] \i_weighted__payload.prob ;
   wire i_weighted__ready;
   wire i_weighted__valid;
+  reg [1:0] kept_event_1 = 2'h0;
   wire [4:0] key_port__address;
   wire [4:0] \key_port__address$73 ;
   wire key_port__buffer;
@@ -387,6 +395,7 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire [3:0] \key_port__data.low[5] ;
   wire [3:0] \key_port__data.low[6] ;
   wire [3:0] \key_port__data.low[7] ;
+  reg [2:0] keys_seen_event_1 = 3'h0;
   wire [38:0] o__payload;
   wire [10:0] \o__payload$103 ;
   wire [64:0] \o__payload$115 ;
@@ -571,8 +580,10 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire [7:0] \o_weighted__payload.prob ;
   wire o_weighted__ready;
   wire o_weighted__valid;
+  reg queries_event_1 = 1'h0;
   input rst;
   wire rst;
+  reg [2:0] survivors_event_1 = 3'h0;
   wire [4:0] value_port__address;
   wire [4:0] \value_port__address$79 ;
   wire value_port__buffer;
@@ -595,20 +606,31 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire [7:0] \value_port__data[5] ;
   wire [7:0] \value_port__data[6] ;
   wire [7:0] \value_port__data[7] ;
-  assign \$2  = o_counters[39:0] + \$1 ;
-  assign \$3  = o_counters[79:40] + o_seen;
-  assign \$4  = o_counters[119:80] + o_survivors;
-  assign \$5  = i_kept__valid & o_kept__ready;
-  assign \$6  = \$5  & i_kept__payload[5];
-  assign \$7  = o_counters[159:120] + \$6 ;
-  always @(posedge clk)
-    o_counters <= \$8 ;
   assign \$1  = o_out__valid & o_out_ready;
+  assign \$2  = o_counters[39:0] + queries_event_1;
+  assign \$3  = 1'h0 + o_seen;
+  assign \$4  = o_counters[79:40] + keys_seen_event_1;
+  assign \$5  = 1'h0 + o_survivors;
+  assign \$6  = o_counters[119:80] + survivors_event_1;
+  assign \$7  = i_kept__valid & o_kept__ready;
+  assign \$8  = \$7  & i_kept__payload[5];
+  assign \$9  = 1'h0 + \$8 ;
+  assign \$10  = o_counters[159:120] + kept_event_1;
+  always @(posedge clk)
+    queries_event_1 <= \$11 ;
+  always @(posedge clk)
+    o_counters <= \$12 ;
+  always @(posedge clk)
+    keys_seen_event_1 <= \$13 ;
+  always @(posedge clk)
+    survivors_event_1 <= \$14 ;
+  always @(posedge clk)
+    kept_event_1 <= \$15 ;
   \latte_head.estimator  estimator (
     .beat_port__address(beat_port__address),
     .beat_port__buffer(beat_port__buffer),
-    .beat_port__data(beat_port__data),
     .clk(clk),
+    .i_keys__payload(beat_port__data),
     .\i_query__payload$9 (\i_query__payload$90 ),
     .i_query__ready(o__ready),
     .i_query__valid(\i_query__valid$94 ),
@@ -628,14 +650,14 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .rst(rst)
   );
   \latte_head.filter  filter (
-    .accepted(o_beat__ready),
     .clk(clk),
     .i_beat__payload(i_beat__payload),
+    .i_beat__ready(o_beat__ready),
     .i_beat__valid(i_beat__valid),
     .i_threshold__payload(i_threshold__payload),
     .i_threshold__ready(\o__ready$104 ),
     .i_threshold__valid(i_threshold__valid),
-    .\o__ready$36 (o_kept__ready),
+    .\o__ready$41 (o_kept__ready),
     .o_kept__payload(i_kept__payload),
     .o_kept__valid(i_kept__valid),
     .o_seen(o_seen),
@@ -780,12 +802,40 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
-    \$8 [39:0] = \$2 [39:0];
-    \$8 [79:40] = \$3 [39:0];
-    \$8 [119:80] = \$4 [39:0];
-    \$8 [159:120] = \$7 [39:0];
+    \$11  = \$1 ;
     if (rst) begin
-      \$8  = 160'h0000000000000000000000000000000000000000;
+      \$11  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    \$12 [39:0] = \$2 [39:0];
+    \$12 [79:40] = \$4 [39:0];
+    \$12 [119:80] = \$6 [39:0];
+    \$12 [159:120] = \$10 [39:0];
+    if (rst) begin
+      \$12  = 160'h0000000000000000000000000000000000000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    \$13  = \$3 ;
+    if (rst) begin
+      \$13  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    \$14  = \$5 ;
+    if (rst) begin
+      \$14  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
+    \$15  = \$9 ;
+    if (rst) begin
+      \$15  = 2'h0;
     end
   end
   assign i_load__payload = i_load_payload;
@@ -1273,34 +1323,61 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   assign \counters.kept  = o_counters[159:120];
 endmodule
 
-module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__payload, o__ready, \i_query__payload$9 , beat_port__data, beat_port__address, o_beat__valid, i_query__valid, clk);
+module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i_query__payload$9 , i_keys__payload, beat_port__address, beat_port__buffer, o_beat__valid, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$52  = 0;
   wire \$1 ;
-  wire [5:0] \$10 ;
-  wire [7:0] \$11 ;
-  reg \$12 ;
-  reg [3:0] \$13 ;
-  reg [4:0] \$14 ;
-  reg [6:0] \$15 ;
-  reg \$16 ;
-  reg \$17 ;
-  reg \$18 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [4:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire \$15 ;
+  wire [7:0] \$16 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire \$19 ;
   wire \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
   wire \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire [5:0] \$32 ;
+  wire [5:0] \$33 ;
+  reg \$34 ;
+  reg [3:0] \$35 ;
+  reg \$36 ;
+  reg \$37 ;
+  reg \$38 ;
+  reg [6:0] \$39 ;
   wire \$4 ;
+  reg \$40 ;
+  reg \$41 ;
+  reg \$42 ;
+  reg [4:0] \$43 ;
   wire \$5 ;
   wire \$6 ;
-  wire [4:0] \$7 ;
-  wire [4:0] \$8 ;
-  wire [5:0] \$9 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
   wire \$signal ;
+  reg \$signal$13  = 1'h0;
+  wire \$signal$16 ;
+  reg \$signal$17  = 1'h0;
   (* init = 4'h0 *)
-  wire [3:0] \$signal$20 ;
+  wire [3:0] \$signal$22 ;
   output [3:0] beat_port__address;
   reg [3:0] beat_port__address = 4'h0;
   output beat_port__buffer;
-  wire beat_port__buffer;
-  input [63:0] beat_port__data;
+  reg beat_port__buffer = 1'h0;
   wire [63:0] beat_port__data;
   wire [31:0] \beat_port__data[0] ;
   wire [3:0] \beat_port__data[0][0] ;
@@ -1320,16 +1397,11 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   wire [3:0] \beat_port__data[1][5] ;
   wire [3:0] \beat_port__data[1][6] ;
   wire [3:0] \beat_port__data[1][7] ;
+  (* init = 1'h0 *)
+  wire buffer;
   input clk;
   wire clk;
   reg [4:0] first_key = 5'h00;
-  reg [4:0] first_key_landed_1 = 5'h00;
-  reg [4:0] first_key_landed_2 = 5'h00;
-  reg [4:0] first_key_landed_3 = 5'h00;
-  reg [4:0] first_key_landed_4 = 5'h00;
-  reg [4:0] first_key_read_1 = 5'h00;
-  reg [4:0] first_key_read_2 = 5'h00;
-  reg [4:0] first_key_read_3 = 5'h00;
   wire [29:0] i__payload;
   wire [21:0] \i__payload.estimates ;
   wire [10:0] \i__payload.estimates[0] ;
@@ -1340,29 +1412,29 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   wire \i__payload.mask[0] ;
   wire \i__payload.mask[1] ;
   wire i__valid;
-  wire [64:0] i_keys__payload;
-  wire \i_keys__payload.last ;
-  wire [63:0] \i_keys__payload.terms ;
-  wire [63:0] \i_keys__payload.terms.estimate ;
-  wire [31:0] \i_keys__payload.terms.estimate[0] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][0] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][1] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][2] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][3] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][4] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][5] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][6] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][7] ;
-  wire [31:0] \i_keys__payload.terms.estimate[1] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][0] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][1] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][2] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][3] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][4] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][5] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][6] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][7] ;
+  input [63:0] i_keys__payload;
+  wire [63:0] i_keys__payload;
+  wire [63:0] \i_keys__payload.estimate ;
+  wire [31:0] \i_keys__payload.estimate[0] ;
+  wire [3:0] \i_keys__payload.estimate[0][0] ;
+  wire [3:0] \i_keys__payload.estimate[0][1] ;
+  wire [3:0] \i_keys__payload.estimate[0][2] ;
+  wire [3:0] \i_keys__payload.estimate[0][3] ;
+  wire [3:0] \i_keys__payload.estimate[0][4] ;
+  wire [3:0] \i_keys__payload.estimate[0][5] ;
+  wire [3:0] \i_keys__payload.estimate[0][6] ;
+  wire [3:0] \i_keys__payload.estimate[0][7] ;
+  wire [31:0] \i_keys__payload.estimate[1] ;
+  wire [3:0] \i_keys__payload.estimate[1][0] ;
+  wire [3:0] \i_keys__payload.estimate[1][1] ;
+  wire [3:0] \i_keys__payload.estimate[1][2] ;
+  wire [3:0] \i_keys__payload.estimate[1][3] ;
+  wire [3:0] \i_keys__payload.estimate[1][4] ;
+  wire [3:0] \i_keys__payload.estimate[1][5] ;
+  wire [3:0] \i_keys__payload.estimate[1][6] ;
+  wire [3:0] \i_keys__payload.estimate[1][7] ;
   reg i_keys__valid = 1'h0;
+  wire i_last;
   wire [38:0] i_query__payload;
   input [38:0] \i_query__payload$9 ;
   wire [38:0] \i_query__payload$9 ;
@@ -1398,22 +1470,21 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   wire i_query__valid;
   wire \i_query__valid$7 ;
   wire i_reserve;
-  wire last;
   reg last_landed_1 = 1'h0;
   reg last_landed_2 = 1'h0;
   reg last_landed_3 = 1'h0;
   reg last_landed_4 = 1'h0;
-  reg last_read_1 = 1'h0;
-  reg last_read_2 = 1'h0;
-  reg last_read_3 = 1'h0;
-  wire [6:0] left;
-  reg [6:0] left_landed_1 = 7'h00;
-  reg [6:0] left_landed_2 = 7'h00;
-  reg [6:0] left_landed_3 = 7'h00;
-  reg [6:0] left_landed_4 = 7'h00;
-  reg [6:0] left_read_1 = 7'h00;
-  reg [6:0] left_read_2 = 7'h00;
-  reg [6:0] left_read_3 = 7'h00;
+  reg last_landed_5 = 1'h0;
+  reg last_landed_6 = 1'h0;
+  reg last_landed_7 = 1'h0;
+  reg [6:0] left = 7'h00;
+  reg [1:0] mask_landed_1 = 2'h0;
+  reg [1:0] mask_landed_2 = 2'h0;
+  reg [1:0] mask_landed_3 = 2'h0;
+  reg [1:0] mask_landed_4 = 2'h0;
+  reg [1:0] mask_landed_5 = 2'h0;
+  reg [1:0] mask_landed_6 = 2'h0;
+  reg [1:0] mask_landed_7 = 2'h0;
   wire mine;
   wire [29:0] o__payload;
   wire [21:0] \o__payload$34 ;
@@ -1451,68 +1522,17 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   wire o_prepared__ready;
   wire o_prepared__valid;
   wire o_room;
-  reg [6:0] rest = 7'h00;
+  reg part = 1'h0;
   input rst;
   wire rst;
   reg sent_read_1 = 1'h0;
   reg sent_read_2 = 1'h0;
   (* init = 1'h0 *)
   wire sent_read_3;
-  reg starts = 1'h1;
-  assign \$2  = o_prepared__valid & o_room;
-  assign \$3  = $signed(left) > $signed(3'h2);
-  assign last = ~ \$4 ;
-  assign left = starts ? { 1'h0, o_prepared__payload[6:1] } : rest;
-  assign o_prepared__ready = mine & last;
-  assign \$5  = $signed(left_landed_4) > $signed(1'h0);
-  assign \$6  = $signed(left_landed_4) > $signed(2'h1);
-  assign \$7  = beat_port__address + 1'h1;
-  assign \$8  = \$4  ? \$7  : 5'h00;
-  assign \$9  = first_key + 2'h2;
-  assign \$10  = \$4  ? \$9  : 6'h00;
-  assign \$11  = $signed(left) - $signed(3'h2);
   always @(posedge clk)
-    starts <= \$12 ;
+    i_keys__valid <= \$42 ;
   always @(posedge clk)
-    beat_port__address <= \$13 ;
-  always @(posedge clk)
-    first_key <= \$14 ;
-  always @(posedge clk)
-    rest <= \$15 ;
-  always @(posedge clk)
-    sent_read_1 <= \$16 ;
-  always @(posedge clk)
-    sent_read_2 <= \$17 ;
-  always @(posedge clk)
-    i_keys__valid <= \$18 ;
-  always @(posedge clk)
-    first_key_read_1 <= first_key;
-  always @(posedge clk)
-    first_key_read_2 <= first_key_read_1;
-  always @(posedge clk)
-    first_key_read_3 <= first_key_read_2;
-  always @(posedge clk)
-    last_read_1 <= last;
-  always @(posedge clk)
-    last_read_2 <= last_read_1;
-  always @(posedge clk)
-    last_read_3 <= last_read_2;
-  always @(posedge clk)
-    left_read_1 <= left;
-  always @(posedge clk)
-    left_read_2 <= left_read_1;
-  always @(posedge clk)
-    left_read_3 <= left_read_2;
-  always @(posedge clk)
-    first_key_landed_1 <= first_key_read_3;
-  always @(posedge clk)
-    first_key_landed_2 <= first_key_landed_1;
-  always @(posedge clk)
-    first_key_landed_3 <= first_key_landed_2;
-  always @(posedge clk)
-    first_key_landed_4 <= first_key_landed_3;
-  always @(posedge clk)
-    last_landed_1 <= last_read_3;
+    last_landed_1 <= \$signal$17 ;
   always @(posedge clk)
     last_landed_2 <= last_landed_1;
   always @(posedge clk)
@@ -1520,26 +1540,91 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   always @(posedge clk)
     last_landed_4 <= last_landed_3;
   always @(posedge clk)
-    left_landed_1 <= left_read_3;
+    last_landed_5 <= last_landed_4;
   always @(posedge clk)
-    left_landed_2 <= left_landed_1;
+    last_landed_6 <= last_landed_5;
   always @(posedge clk)
-    left_landed_3 <= left_landed_2;
+    last_landed_7 <= last_landed_6;
   always @(posedge clk)
-    left_landed_4 <= left_landed_3;
+    mask_landed_1 <= { \$31 , \$24  };
+  always @(posedge clk)
+    mask_landed_2 <= mask_landed_1;
+  always @(posedge clk)
+    mask_landed_3 <= mask_landed_2;
+  always @(posedge clk)
+    mask_landed_4 <= mask_landed_3;
+  always @(posedge clk)
+    mask_landed_5 <= mask_landed_4;
+  always @(posedge clk)
+    mask_landed_6 <= mask_landed_5;
+  always @(posedge clk)
+    mask_landed_7 <= mask_landed_6;
+  always @(posedge clk)
+    first_key <= \$43 ;
+  assign \$1  = ~ part;
+  assign \$2  = \$1  | o_room;
+  assign \$signal  = \$signal$13  & \$2 ;
+  assign \$3  = ~ \$signal$13 ;
+  assign \$4  = \$signal  & \$signal$17 ;
+  assign \$5  = \$3  | \$4 ;
+  assign \$signal$16  = \$5  & \$7 ;
+  assign mine = \$signal  & part;
+  assign i_last = mine & \$signal$17 ;
+  assign \$8  = o_prepared__payload[6:1] > 2'h2;
+  assign \$10  = ~ \$9 ;
+  assign \$11  = ~ \$signal$17 ;
+  assign \$12  = beat_port__address + 1'h1;
+  assign \$13  = $signed(left) > $signed(4'h4);
+  assign \$14  = part & \$13 ;
+  assign \$15  = ~ \$14 ;
+  assign \$16  = $signed(left) - $signed(3'h2);
+  assign \$17  = ~ left[6];
+  assign \$18  = | left[5:2];
+  assign \$19  = left[1:0] == 1'h1;
+  assign \$20  = left[1:0] == 2'h2;
+  assign \$21  = left[1:0] == 2'h3;
+  assign \$22  = | { \$21 , \$20 , \$19  };
+  assign \$23  = \$18  | \$22 ;
+  assign \$24  = \$17  & \$23 ;
+  assign \$25  = ~ left[6];
+  assign \$26  = | left[5:2];
+  assign \$27  = left[1:0] == 2'h2;
+  assign \$28  = left[1:0] == 2'h3;
+  assign \$29  = | { \$28 , \$27  };
+  assign \$30  = \$26  | \$29 ;
+  assign \$31  = \$25  & \$30 ;
+  assign \$32  = first_key + 2'h2;
+  assign \$33  = last_landed_7 ? 6'h00 : \$32 ;
+  always @(posedge clk)
+    \$signal$13  <= \$34 ;
+  always @(posedge clk)
+    beat_port__address <= \$35 ;
+  always @(posedge clk)
+    \$signal$17  <= \$36 ;
+  always @(posedge clk)
+    beat_port__buffer <= \$37 ;
+  always @(posedge clk)
+    part <= \$38 ;
+  always @(posedge clk)
+    left <= \$39 ;
+  always @(posedge clk)
+    sent_read_1 <= \$40 ;
+  always @(posedge clk)
+    sent_read_2 <= \$41 ;
   \latte_head.estimator.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
     .i_keys__valid(i_keys__valid),
+    .i_last(i_last),
     .i_query__payload(i_query__payload),
-    .i_query__ready(i_query__ready),
     .i_query__valid(i_query__valid),
     .o__payload(\o__payload$34 ),
-    .o__valid(i__valid),
     .o_prepared__payload(o_prepared__payload),
     .o_prepared__ready(o_prepared__ready),
     .o_prepared__valid(o_prepared__valid),
-    .rst(rst)
+    .rst(rst),
+    .taken(i_query__ready),
+    .valid_4(i__valid)
   );
   \latte_head.estimator.landing  landing (
     .clk(clk),
@@ -1554,63 +1639,101 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$12  = starts;
-    if (\$signal ) begin
-      \$12  = last;
-    end
+    \$42  = sent_read_2;
     if (rst) begin
-      \$12  = 1'h1;
+      \$42  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$13  = beat_port__address;
-    if (\$signal ) begin
-      \$13  = \$8 [3:0];
+    \$43  = first_key;
+    if (i__valid) begin
+      \$43  = \$33 [4:0];
     end
     if (rst) begin
-      \$13  = 4'h0;
+      \$43  = 5'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$14  = first_key;
-    if (\$signal ) begin
-      \$14  = \$10 [4:0];
+    \$34  = \$signal$13 ;
+    if (\$signal$16 ) begin
+      \$34  = 1'h1;
+    end else if (\$signal ) begin
+      \$34  = \$11 ;
     end
     if (rst) begin
-      \$14  = 5'h00;
+      \$34  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$15  = rest;
-    if (\$signal ) begin
-      \$15  = \$11 [6:0];
+    \$35  = beat_port__address;
+    if (\$signal$16 ) begin
+      \$35  = 4'h0;
+    end else if (\$signal ) begin
+      \$35  = \$12 [3:0];
     end
     if (rst) begin
-      \$15  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$16  = mine;
-    if (rst) begin
-      \$16  = 1'h0;
+      \$35  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$17  = sent_read_1;
+    \$36  = \$signal$17 ;
+    if (\$signal$16 ) begin
+      \$36  = \$10 ;
+    end else if (\$signal ) begin
+      \$36  = \$15 ;
+    end
     if (rst) begin
-      \$17  = 1'h0;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$18  = sent_read_2;
+    \$37  = beat_port__buffer;
+    if (\$signal$16 ) begin
+      \$37  = o_prepared__payload[0];
+    end
     if (rst) begin
-      \$18  = 1'h0;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
+    \$38  = part;
+    if (\$signal$16 ) begin
+      \$38  = 1'h1;
+    end
+    if (rst) begin
+      \$38  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
+    \$39  = left;
+    if (\$signal$16 ) begin
+      \$39  = { 1'h0, o_prepared__payload[6:1] };
+    end else if (\$signal ) begin
+      \$39  = \$16 [6:0];
+    end
+    if (rst) begin
+      \$39  = 7'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
+    \$40  = mine;
+    if (rst) begin
+      \$40  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
+    \$41  = sent_read_1;
+    if (rst) begin
+      \$41  = 1'h0;
     end
   end
   assign o__payload = o_beat__payload;
@@ -1618,11 +1741,12 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   assign o__valid = o_beat__valid;
   assign \i_query__valid$7  = i_query__valid;
   assign \i_query__ready$11  = i_query__ready;
-  assign \$signal$20  = beat_port__address;
+  assign buffer = beat_port__buffer;
+  assign \$signal$22  = beat_port__address;
   assign i_reserve = mine;
   assign sent_read_3 = i_keys__valid;
+  assign beat_port__data = i_keys__payload;
   assign \o__valid$32  = i__valid;
-  assign beat_port__buffer = o_prepared__payload[0];
   assign \o_beat__payload.estimates  = o_beat__payload[21:0];
   assign \o_beat__payload.estimates[0]  = o_beat__payload[10:0];
   assign \o_beat__payload.estimates[1]  = o_beat__payload[21:11];
@@ -1664,47 +1788,43 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   assign \i_query__payload$9.scan  = \i_query__payload$9 [38:32];
   assign \i_query__payload$9.scan.buffer  = \i_query__payload$9 [32];
   assign \i_query__payload$9.scan.valid_keys  = \i_query__payload$9 [38:33];
-  assign \o_prepared__payload.buffer  = o_prepared__payload[0];
-  assign \o_prepared__payload.valid_keys  = o_prepared__payload[6:1];
-  assign \i_keys__payload.terms  = i_keys__payload[63:0];
-  assign \i_keys__payload.terms.estimate  = i_keys__payload[63:0];
-  assign \i_keys__payload.terms.estimate[0]  = i_keys__payload[31:0];
-  assign \i_keys__payload.terms.estimate[0][0]  = i_keys__payload[3:0];
-  assign \i_keys__payload.terms.estimate[0][1]  = i_keys__payload[7:4];
-  assign \i_keys__payload.terms.estimate[0][2]  = i_keys__payload[11:8];
-  assign \i_keys__payload.terms.estimate[0][3]  = i_keys__payload[15:12];
-  assign \i_keys__payload.terms.estimate[0][4]  = i_keys__payload[19:16];
-  assign \i_keys__payload.terms.estimate[0][5]  = i_keys__payload[23:20];
-  assign \i_keys__payload.terms.estimate[0][6]  = i_keys__payload[27:24];
-  assign \i_keys__payload.terms.estimate[0][7]  = i_keys__payload[31:28];
-  assign \i_keys__payload.terms.estimate[1]  = i_keys__payload[63:32];
-  assign \i_keys__payload.terms.estimate[1][0]  = i_keys__payload[35:32];
-  assign \i_keys__payload.terms.estimate[1][1]  = i_keys__payload[39:36];
-  assign \i_keys__payload.terms.estimate[1][2]  = i_keys__payload[43:40];
-  assign \i_keys__payload.terms.estimate[1][3]  = i_keys__payload[47:44];
-  assign \i_keys__payload.terms.estimate[1][4]  = i_keys__payload[51:48];
-  assign \i_keys__payload.terms.estimate[1][5]  = i_keys__payload[55:52];
-  assign \i_keys__payload.terms.estimate[1][6]  = i_keys__payload[59:56];
-  assign \i_keys__payload.terms.estimate[1][7]  = i_keys__payload[63:60];
-  assign \i_keys__payload.last  = i_keys__payload[64];
-  assign \beat_port__data[0]  = beat_port__data[31:0];
-  assign \beat_port__data[0][0]  = beat_port__data[3:0];
-  assign \beat_port__data[0][1]  = beat_port__data[7:4];
-  assign \beat_port__data[0][2]  = beat_port__data[11:8];
-  assign \beat_port__data[0][3]  = beat_port__data[15:12];
-  assign \beat_port__data[0][4]  = beat_port__data[19:16];
-  assign \beat_port__data[0][5]  = beat_port__data[23:20];
-  assign \beat_port__data[0][6]  = beat_port__data[27:24];
-  assign \beat_port__data[0][7]  = beat_port__data[31:28];
-  assign \beat_port__data[1]  = beat_port__data[63:32];
-  assign \beat_port__data[1][0]  = beat_port__data[35:32];
-  assign \beat_port__data[1][1]  = beat_port__data[39:36];
-  assign \beat_port__data[1][2]  = beat_port__data[43:40];
-  assign \beat_port__data[1][3]  = beat_port__data[47:44];
-  assign \beat_port__data[1][4]  = beat_port__data[51:48];
-  assign \beat_port__data[1][5]  = beat_port__data[55:52];
-  assign \beat_port__data[1][6]  = beat_port__data[59:56];
-  assign \beat_port__data[1][7]  = beat_port__data[63:60];
+  assign \i_keys__payload.estimate  = i_keys__payload;
+  assign \i_keys__payload.estimate[0]  = i_keys__payload[31:0];
+  assign \i_keys__payload.estimate[0][0]  = i_keys__payload[3:0];
+  assign \i_keys__payload.estimate[0][1]  = i_keys__payload[7:4];
+  assign \i_keys__payload.estimate[0][2]  = i_keys__payload[11:8];
+  assign \i_keys__payload.estimate[0][3]  = i_keys__payload[15:12];
+  assign \i_keys__payload.estimate[0][4]  = i_keys__payload[19:16];
+  assign \i_keys__payload.estimate[0][5]  = i_keys__payload[23:20];
+  assign \i_keys__payload.estimate[0][6]  = i_keys__payload[27:24];
+  assign \i_keys__payload.estimate[0][7]  = i_keys__payload[31:28];
+  assign \i_keys__payload.estimate[1]  = i_keys__payload[63:32];
+  assign \i_keys__payload.estimate[1][0]  = i_keys__payload[35:32];
+  assign \i_keys__payload.estimate[1][1]  = i_keys__payload[39:36];
+  assign \i_keys__payload.estimate[1][2]  = i_keys__payload[43:40];
+  assign \i_keys__payload.estimate[1][3]  = i_keys__payload[47:44];
+  assign \i_keys__payload.estimate[1][4]  = i_keys__payload[51:48];
+  assign \i_keys__payload.estimate[1][5]  = i_keys__payload[55:52];
+  assign \i_keys__payload.estimate[1][6]  = i_keys__payload[59:56];
+  assign \i_keys__payload.estimate[1][7]  = i_keys__payload[63:60];
+  assign \beat_port__data[0]  = i_keys__payload[31:0];
+  assign \beat_port__data[0][0]  = i_keys__payload[3:0];
+  assign \beat_port__data[0][1]  = i_keys__payload[7:4];
+  assign \beat_port__data[0][2]  = i_keys__payload[11:8];
+  assign \beat_port__data[0][3]  = i_keys__payload[15:12];
+  assign \beat_port__data[0][4]  = i_keys__payload[19:16];
+  assign \beat_port__data[0][5]  = i_keys__payload[23:20];
+  assign \beat_port__data[0][6]  = i_keys__payload[27:24];
+  assign \beat_port__data[0][7]  = i_keys__payload[31:28];
+  assign \beat_port__data[1]  = i_keys__payload[63:32];
+  assign \beat_port__data[1][0]  = i_keys__payload[35:32];
+  assign \beat_port__data[1][1]  = i_keys__payload[39:36];
+  assign \beat_port__data[1][2]  = i_keys__payload[43:40];
+  assign \beat_port__data[1][3]  = i_keys__payload[47:44];
+  assign \beat_port__data[1][4]  = i_keys__payload[51:48];
+  assign \beat_port__data[1][5]  = i_keys__payload[55:52];
+  assign \beat_port__data[1][6]  = i_keys__payload[59:56];
+  assign \beat_port__data[1][7]  = i_keys__payload[63:60];
   assign \i__payload.estimates  = i__payload[21:0];
   assign \i__payload.estimates[0]  = i__payload[10:0];
   assign \i__payload.estimates[1]  = i__payload[21:11];
@@ -1716,38 +1836,38 @@ module \latte_head.estimator (rst, beat_port__buffer, i_query__ready, o_beat__pa
   assign \o__payload$34.estimate  = \o__payload$34 ;
   assign \o__payload$34.estimate[0]  = \o__payload$34 [10:0];
   assign \o__payload$34.estimate[1]  = \o__payload$34 [21:11];
-  assign i__payload[23] = \$6 ;
-  assign i__payload[22] = \$5 ;
-  assign i__payload[29] = last_landed_4;
-  assign i__payload[28:24] = first_key_landed_4;
+  assign \o_prepared__payload.buffer  = o_prepared__payload[0];
+  assign \o_prepared__payload.valid_keys  = o_prepared__payload[6:1];
+  assign i__payload[23:22] = mask_landed_7;
+  assign i__payload[29] = last_landed_7;
+  assign i__payload[28:24] = first_key;
   assign i__payload[21:0] = \o__payload$34 ;
-  assign i_keys__payload[64] = last_read_3;
-  assign i_keys__payload[63:0] = beat_port__data;
   assign i_query__payload[38:32] = \i_query__payload$9 [38:32];
   assign i_query__payload[31:0] = \i_query__payload$9 [31:0];
-  assign \$1  = 1'h0;
-  assign \$signal  = \$2 ;
-  assign \$4  = \$3 ;
-  assign mine = \$2 ;
+  assign \$6  = 1'h0;
+  assign \$7  = o_prepared__valid;
+  assign o_prepared__ready = \$signal$16 ;
+  assign \$9  = \$8 ;
 endmodule
 
-module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_prepared__payload, i_query__ready, i_query__payload, i_keys__payload, i_keys__valid, o__payload, o__valid, i_query__valid, clk);
+module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, taken, i_keys__payload, i_query__payload, i_keys__valid, valid_4, o__payload, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$53  = 0;
-  wire \$1 ;
-  wire [3:0] \$10 ;
+  wire [2:0] \$1 ;
+  wire \$10 ;
   reg \$100 ;
   reg \$101 ;
+  reg \$102 ;
   wire \$11 ;
-  wire \$12 ;
+  wire [4:0] \$12 ;
   wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire [4:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire \$20 ;
+  wire [3:0] \$15 ;
+  wire [3:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire [3:0] \$18 ;
+  wire [3:0] \$19 ;
+  wire [3:0] \$2 ;
+  wire [3:0] \$20 ;
   wire [3:0] \$21 ;
   wire [3:0] \$22 ;
   wire [3:0] \$23 ;
@@ -1757,7 +1877,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [3:0] \$27 ;
   wire [3:0] \$28 ;
   wire [3:0] \$29 ;
-  wire \$3 ;
+  wire [2:0] \$3 ;
   wire [3:0] \$30 ;
   wire [3:0] \$31 ;
   wire [3:0] \$32 ;
@@ -1769,70 +1889,70 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [3:0] \$38 ;
   wire [3:0] \$39 ;
   wire \$4 ;
-  wire [3:0] \$40 ;
-  wire [3:0] \$41 ;
-  wire [3:0] \$42 ;
-  wire [3:0] \$43 ;
-  wire [3:0] \$44 ;
-  wire [3:0] \$45 ;
-  wire [4:0] \$46 ;
-  wire [4:0] \$47 ;
-  wire [4:0] \$48 ;
-  wire [4:0] \$49 ;
-  wire [2:0] \$5 ;
-  wire [5:0] \$50 ;
-  wire [5:0] \$51 ;
+  wire [4:0] \$40 ;
+  wire [4:0] \$41 ;
+  wire [4:0] \$42 ;
+  wire [4:0] \$43 ;
+  wire [5:0] \$44 ;
+  wire [5:0] \$45 ;
+  wire [6:0] \$46 ;
+  wire [6:0] \$47 ;
+  wire [6:0] \$48 ;
+  wire [6:0] \$49 ;
+  wire [3:0] \$5 ;
+  wire \$50 ;
+  wire \$51 ;
   wire [6:0] \$52 ;
-  wire [6:0] \$53 ;
-  wire [6:0] \$54 ;
-  wire [6:0] \$55 ;
+  wire \$53 ;
+  wire [7:0] \$54 ;
+  wire \$55 ;
   wire \$56 ;
-  wire \$57 ;
-  wire [6:0] \$58 ;
-  wire \$59 ;
+  wire [6:0] \$57 ;
+  wire \$58 ;
+  wire [7:0] \$59 ;
   wire \$6 ;
-  wire [7:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
+  wire [8:0] \$60 ;
+  wire [9:0] \$61 ;
+  wire [6:0] \$62 ;
   wire [6:0] \$63 ;
-  wire \$64 ;
-  wire [7:0] \$65 ;
-  wire [8:0] \$66 ;
-  wire [9:0] \$67 ;
+  wire [6:0] \$64 ;
+  wire [6:0] \$65 ;
+  wire \$66 ;
+  wire \$67 ;
   wire [6:0] \$68 ;
-  wire [6:0] \$69 ;
-  wire [3:0] \$7 ;
-  wire [6:0] \$70 ;
-  wire [6:0] \$71 ;
+  wire \$69 ;
+  wire \$7 ;
+  wire [7:0] \$70 ;
+  wire \$71 ;
   wire \$72 ;
-  wire \$73 ;
-  wire [6:0] \$74 ;
-  wire \$75 ;
-  wire [7:0] \$76 ;
-  wire \$77 ;
+  wire [6:0] \$73 ;
+  wire \$74 ;
+  wire [7:0] \$75 ;
+  wire [8:0] \$76 ;
+  wire [9:0] \$77 ;
   wire \$78 ;
-  wire [6:0] \$79 ;
-  wire [2:0] \$8 ;
+  wire \$79 ;
+  wire \$8 ;
   wire \$80 ;
-  wire [7:0] \$81 ;
-  wire [8:0] \$82 ;
-  wire [9:0] \$83 ;
-  reg [1:0] \$84 ;
+  wire \$81 ;
+  reg \$82 ;
+  reg \$83 ;
+  reg \$84 ;
   reg [1:0] \$85 ;
-  reg \$86 ;
-  reg [6:0] \$87 ;
+  reg [1:0] \$86 ;
+  reg \$87 ;
   reg [6:0] \$88 ;
-  reg \$89 ;
+  reg [6:0] \$89 ;
   wire \$9 ;
   reg \$90 ;
-  reg [3:0] \$91 ;
-  reg \$92 ;
+  reg \$91 ;
+  reg [3:0] \$92 ;
   reg \$93 ;
   reg \$94 ;
   reg \$95 ;
   reg \$96 ;
-  reg \$97 ;
-  reg \$98 ;
+  reg [4:0] \$97 ;
+  reg [4:0] \$98 ;
   reg \$99 ;
   wire \$auto$rtlil.cc:2739:Not$34 ;
   wire \$auto$rtlil.cc:2739:Not$36 ;
@@ -1842,8 +1962,9 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire \$auto$rtlil.cc:2739:Not$44 ;
   wire \$auto$rtlil.cc:2739:Not$46 ;
   wire \$auto$rtlil.cc:2739:Not$48 ;
-  wire \$signal ;
-  reg [1:0] \$signal$9  = 2'h0;
+  reg [1:0] \$signal  = 2'h0;
+  reg [4:0] address_1 = 5'h00;
+  reg [4:0] address_2 = 5'h00;
   input clk;
   wire clk;
   reg [6:0] estimate_0_groups_0_0_0 = 7'h00;
@@ -1907,35 +2028,33 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   reg [4:0] high_subsets_0_0_1 = 5'h00;
   reg [4:0] high_subsets_0_1_0 = 5'h00;
   reg [4:0] high_subsets_0_1_1 = 5'h00;
-  (* init = 6'h00 *)
-  wire [5:0] high_subsets_1_0_0;
-  (* init = 6'h00 *)
-  wire [5:0] high_subsets_1_1_0;
-  input [64:0] i_keys__payload;
-  wire [64:0] i_keys__payload;
-  wire \i_keys__payload.last ;
-  wire [63:0] \i_keys__payload.terms ;
-  wire [63:0] \i_keys__payload.terms.estimate ;
-  wire [31:0] \i_keys__payload.terms.estimate[0] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][0] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][1] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][2] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][3] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][4] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][5] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][6] ;
-  wire [3:0] \i_keys__payload.terms.estimate[0][7] ;
-  wire [31:0] \i_keys__payload.terms.estimate[1] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][0] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][1] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][2] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][3] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][4] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][5] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][6] ;
-  wire [3:0] \i_keys__payload.terms.estimate[1][7] ;
+  reg [5:0] high_subsets_1_0_0 = 6'h00;
+  reg [5:0] high_subsets_1_1_0 = 6'h00;
+  input [63:0] i_keys__payload;
+  wire [63:0] i_keys__payload;
+  wire [63:0] \i_keys__payload.estimate ;
+  wire [31:0] \i_keys__payload.estimate[0] ;
+  wire [3:0] \i_keys__payload.estimate[0][0] ;
+  wire [3:0] \i_keys__payload.estimate[0][1] ;
+  wire [3:0] \i_keys__payload.estimate[0][2] ;
+  wire [3:0] \i_keys__payload.estimate[0][3] ;
+  wire [3:0] \i_keys__payload.estimate[0][4] ;
+  wire [3:0] \i_keys__payload.estimate[0][5] ;
+  wire [3:0] \i_keys__payload.estimate[0][6] ;
+  wire [3:0] \i_keys__payload.estimate[0][7] ;
+  wire [31:0] \i_keys__payload.estimate[1] ;
+  wire [3:0] \i_keys__payload.estimate[1][0] ;
+  wire [3:0] \i_keys__payload.estimate[1][1] ;
+  wire [3:0] \i_keys__payload.estimate[1][2] ;
+  wire [3:0] \i_keys__payload.estimate[1][3] ;
+  wire [3:0] \i_keys__payload.estimate[1][4] ;
+  wire [3:0] \i_keys__payload.estimate[1][5] ;
+  wire [3:0] \i_keys__payload.estimate[1][6] ;
+  wire [3:0] \i_keys__payload.estimate[1][7] ;
   input i_keys__valid;
   wire i_keys__valid;
+  input i_last;
+  wire i_last;
   input [38:0] i_query__payload;
   wire [38:0] i_query__payload;
   wire [31:0] \i_query__payload.parts ;
@@ -1951,7 +2070,6 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [6:0] \i_query__payload.tag ;
   wire \i_query__payload.tag.buffer ;
   wire [5:0] \i_query__payload.tag.valid_keys ;
-  output i_query__ready;
   wire i_query__ready;
   input i_query__valid;
   wire i_query__valid;
@@ -1961,8 +2079,8 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire [21:0] \o__payload.estimate ;
   wire [10:0] \o__payload.estimate[0] ;
   wire [10:0] \o__payload.estimate[1] ;
-  output o__valid;
-  reg o__valid = 1'h0;
+  (* init = 1'h0 *)
+  wire o__valid;
   output [6:0] o_prepared__payload;
   wire [6:0] o_prepared__payload;
   wire \o_prepared__payload.buffer ;
@@ -1971,39 +2089,42 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire o_prepared__ready;
   output o_prepared__valid;
   wire o_prepared__valid;
+  reg passed_1 = 1'h0;
+  reg passed_2 = 1'h0;
+  reg passed_3 = 1'h0;
   reg read_place = 1'h0;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$29 ;
-  wire [4:0] \read_port__addr$30 ;
-  wire [4:0] \read_port__addr$31 ;
-  wire [4:0] \read_port__addr$32 ;
-  wire [4:0] \read_port__addr$33 ;
-  wire [4:0] \read_port__addr$34 ;
-  wire [4:0] \read_port__addr$35 ;
-  wire [4:0] \read_port__addr$39 ;
-  wire [4:0] \read_port__addr$40 ;
-  wire [4:0] \read_port__addr$41 ;
-  wire [4:0] \read_port__addr$42 ;
-  wire [4:0] \read_port__addr$43 ;
-  wire [4:0] \read_port__addr$44 ;
-  wire [4:0] \read_port__addr$45 ;
-  wire [4:0] \read_port__addr$46 ;
+  wire [4:0] \read_port__addr$114 ;
+  wire [4:0] \read_port__addr$115 ;
+  wire [4:0] \read_port__addr$116 ;
+  wire [4:0] \read_port__addr$117 ;
+  wire [4:0] \read_port__addr$118 ;
+  wire [4:0] \read_port__addr$119 ;
+  wire [4:0] \read_port__addr$120 ;
+  wire [4:0] \read_port__addr$123 ;
+  wire [4:0] \read_port__addr$124 ;
+  wire [4:0] \read_port__addr$125 ;
+  wire [4:0] \read_port__addr$126 ;
+  wire [4:0] \read_port__addr$127 ;
+  wire [4:0] \read_port__addr$128 ;
+  wire [4:0] \read_port__addr$129 ;
+  wire [4:0] \read_port__addr$130 ;
   wire [5:0] read_port__data;
-  wire [5:0] \read_port__data$100 ;
-  wire [5:0] \read_port__data$102 ;
-  wire [5:0] \read_port__data$104 ;
-  wire [5:0] \read_port__data$106 ;
-  wire [5:0] \read_port__data$108 ;
-  wire [5:0] \read_port__data$110 ;
-  wire [5:0] \read_port__data$112 ;
+  wire [5:0] \read_port__data$53 ;
+  wire [5:0] \read_port__data$55 ;
+  wire [5:0] \read_port__data$57 ;
+  wire [5:0] \read_port__data$59 ;
+  wire [5:0] \read_port__data$61 ;
+  wire [5:0] \read_port__data$63 ;
+  wire [5:0] \read_port__data$65 ;
+  wire [5:0] \read_port__data$74 ;
+  wire [5:0] \read_port__data$76 ;
   wire [5:0] \read_port__data$78 ;
   wire [5:0] \read_port__data$80 ;
   wire [5:0] \read_port__data$82 ;
   wire [5:0] \read_port__data$84 ;
   wire [5:0] \read_port__data$86 ;
   wire [5:0] \read_port__data$88 ;
-  wire [5:0] \read_port__data$90 ;
-  wire [5:0] \read_port__data$98 ;
   input rst;
   wire rst;
   reg [6:0] tag_0 = 7'h00;
@@ -2013,273 +2134,320 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   wire \tag_1.buffer ;
   wire [5:0] \tag_1.valid_keys ;
   reg take_place = 1'h0;
+  output taken;
+  wire taken;
   reg valid_1 = 1'h0;
   reg valid_2 = 1'h0;
   reg valid_3 = 1'h0;
-  (* init = 1'h0 *)
-  wire valid_4;
+  output valid_4;
+  reg valid_4 = 1'h0;
   reg [1:0] waiting = 2'h0;
-  reg [4:0] write_address_1 = 5'h00;
+  reg [4:0] write_address_0 = 5'h00;
+  reg [4:0] write_address_1 = 5'h1f;
   reg [4:0] write_address_2 = 5'h00;
-  (* init = 5'h00 *)
-  wire [4:0] write_address_3;
-  reg write_enable_1 = 1'h0;
+  reg [4:0] write_address_3 = 5'h1f;
+  reg write_enable_0 = 1'h0;
+  reg write_enable_1 = 1'h1;
   reg write_enable_2 = 1'h0;
-  (* init = 1'h0 *)
-  wire write_enable_3;
-  reg [4:0] write_port__addr = 5'h00;
+  reg write_enable_3 = 1'h1;
   (* init = 5'h00 *)
-  wire [4:0] \write_port__addr$19 ;
-  reg [5:0] write_port__data = 6'h00;
-  reg [5:0] \write_port__data$20  = 6'h00;
-  reg write_port__en = 1'h0;
+  wire [4:0] write_port__addr;
+  (* init = 5'h1f *)
+  wire [4:0] \write_port__addr$101 ;
+  (* init = 5'h00 *)
+  wire [4:0] \write_port__addr$104 ;
+  (* init = 5'h1f *)
+  wire [4:0] \write_port__addr$107 ;
+  (* init = 6'h00 *)
+  wire [5:0] write_port__data;
+  (* init = 6'h00 *)
+  wire [5:0] \write_port__data$102 ;
+  (* init = 6'h00 *)
+  wire [5:0] \write_port__data$105 ;
+  (* init = 6'h00 *)
+  wire [5:0] \write_port__data$108 ;
   (* init = 1'h0 *)
-  wire \write_port__en$22 ;
-  reg written = 1'h0;
-  reg written_1 = 1'h0;
-  reg written_2 = 1'h0;
+  wire write_port__en;
+  (* init = 1'h1 *)
+  wire \write_port__en$103 ;
   (* init = 1'h0 *)
-  wire written_3;
+  wire \write_port__en$106 ;
+  (* init = 1'h1 *)
+  wire \write_port__en$109 ;
+  reg writing_1 = 1'h0;
+  reg writing_2 = 1'h0;
   (* ram_style = "distributed" *)
-  reg [5:0] table_high_0 [31:0];
+  reg [5:0] table_high_0_0 [31:0];
   initial begin : zero_memory_0
     integer word;
     for (word = 0; word < 32; word = word + 1)
-      table_high_0[word] = 6'h0;
+      table_high_0_0[word] = 6'h0;
   end
   always @(posedge clk) begin
-    if (write_port__en)
-      table_high_0[write_port__addr] <= write_port__data;
+    if (write_enable_0)
+      table_high_0_0[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$110  = table_high_0[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
-  assign \read_port__data$106  = table_high_0[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
-  assign \read_port__data$102  = table_high_0[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
-  assign \read_port__data$98  = table_high_0[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
-  assign \read_port__data$88  = table_high_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
-  assign \read_port__data$84  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
-  assign \read_port__data$80  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
-  assign read_port__data = table_high_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
+  assign \read_port__data$63  = table_high_0_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  assign \read_port__data$59  = table_high_0_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
+  assign \read_port__data$55  = table_high_0_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
+  assign read_port__data = table_high_0_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
   (* ram_style = "distributed" *)
-  reg [5:0] table_high_1 [31:0];
+  reg [5:0] table_high_0_1 [31:0];
   initial begin : zero_memory_1
     integer word;
     for (word = 0; word < 32; word = word + 1)
-      table_high_1[word] = 6'h0;
+      table_high_0_1[word] = 6'h0;
   end
   always @(posedge clk) begin
-    if (write_port__en)
-      table_high_1[write_port__addr] <= \write_port__data$20 ;
+    if (write_enable_1)
+      table_high_0_1[write_address_1] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$112  = table_high_1[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
-  assign \read_port__data$108  = table_high_1[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
-  assign \read_port__data$104  = table_high_1[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
-  assign \read_port__data$100  = table_high_1[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
-  assign \read_port__data$90  = table_high_1[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
-  assign \read_port__data$86  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
-  assign \read_port__data$82  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
-  assign \read_port__data$78  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  assign \read_port__data$86  = table_high_0_1[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  assign \read_port__data$82  = table_high_0_1[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
+  assign \read_port__data$78  = table_high_0_1[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
+  assign \read_port__data$74  = table_high_0_1[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  (* ram_style = "distributed" *)
+  reg [5:0] table_high_1_0 [31:0];
+  initial begin : zero_memory_2
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_0[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_1_0[write_address_0] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$65  = table_high_1_0[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  assign \read_port__data$61  = table_high_1_0[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
+  assign \read_port__data$57  = table_high_1_0[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
+  assign \read_port__data$53  = table_high_1_0[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  (* ram_style = "distributed" *)
+  reg [5:0] table_high_1_1 [31:0];
+  initial begin : zero_memory_3
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_1_1[write_address_1] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$88  = table_high_1_1[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  assign \read_port__data$84  = table_high_1_1[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
+  assign \read_port__data$80  = table_high_1_1[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
+  assign \read_port__data$76  = table_high_1_1[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  assign \$1  = \$signal  + taken;
+  assign \$2  = \$1  - i_last;
+  assign \$3  = waiting + taken;
+  assign \$4  = o_prepared__valid & o_prepared__ready;
+  assign \$5  = \$3  - \$4 ;
+  assign \$6  = ~ fill_place;
+  assign \$7  = o_prepared__valid & o_prepared__ready;
+  assign \$8  = ~ take_place;
+  assign \$9  = ~ read_place;
+  assign \$10  = \$signal  != 2'h2;
+  assign \$11  = i_query__valid & \$10 ;
+  assign \$12  = left - 1'h1;
+  assign \$13  = \$signal  != 2'h2;
+  assign \$14  = i_query__valid & \$13 ;
+  assign \$15  = ~ left;
+  assign \$16  = ~ left;
+  assign \$18  = \$16 [0] ? \$17  : 4'h8;
+  assign \$19  = ~ left;
+  assign \$21  = \$19 [1] ? \$20  : 4'h8;
+  assign \$22  = ~ left;
+  assign \$24  = \$22 [2] ? \$23  : 4'h8;
+  assign \$25  = ~ left;
+  assign \$27  = \$25 [3] ? \$26  : 4'h8;
+  assign \$28  = ~ left;
+  assign \$30  = \$28 [0] ? \$29  : 4'h8;
+  assign \$31  = ~ left;
+  assign \$33  = \$31 [1] ? \$32  : 4'h8;
+  assign \$34  = ~ left;
+  assign \$36  = \$34 [2] ? \$35  : 4'h8;
+  assign \$37  = ~ left;
+  assign \$39  = \$37 [3] ? \$38  : 4'h8;
+  assign \$40  = high_masked_0 + high_masked_1;
+  assign \$41  = high_masked_2 + high_masked_3;
+  assign \$42  = high_masked_4 + high_masked_5;
+  assign \$43  = high_masked_6 + high_masked_7;
+  assign \$44  = high_subsets_0_0_0 + high_subsets_0_0_1;
+  assign \$45  = high_subsets_0_1_0 + high_subsets_0_1_1;
+  assign \$46  = estimate_0_plane_0_entry_0 + estimate_0_plane_0_entry_1;
+  assign \$47  = estimate_0_plane_1_entry_0 + estimate_0_plane_1_entry_1;
+  assign \$48  = estimate_0_plane_2_entry_0 + estimate_0_plane_2_entry_1;
+  assign \$49  = estimate_0_plane_3_entry_0 + estimate_0_plane_3_entry_1;
+  assign \$50  = ~ estimate_0_groups_0_0_0[6];
+  assign \$51  = ~ estimate_0_groups_0_0_0[6];
+  assign \$53  = ~ estimate_0_groups_0_1_0[6];
+  assign \$54  = $signed(\$52 ) + $signed({ \$53 , estimate_0_groups_0_1_0[5:0] });
+  assign \$55  = ~ estimate_0_groups_0_2_0[6];
+  assign \$56  = ~ estimate_0_groups_0_2_0[6];
+  assign \$58  = ~ estimate_0_groups_0_3_0[6];
+  assign \$59  = $signed(\$57 ) - $signed({ \$58 , estimate_0_groups_0_3_0[5:0] });
+  assign \$61  = $signed(\$60 ) + $signed(estimate_0_planes_0_1);
+  assign \$62  = estimate_1_plane_0_entry_0 + estimate_1_plane_0_entry_1;
+  assign \$63  = estimate_1_plane_1_entry_0 + estimate_1_plane_1_entry_1;
+  assign \$64  = estimate_1_plane_2_entry_0 + estimate_1_plane_2_entry_1;
+  assign \$65  = estimate_1_plane_3_entry_0 + estimate_1_plane_3_entry_1;
+  assign \$66  = ~ estimate_1_groups_0_0_0[6];
+  assign \$67  = ~ estimate_1_groups_0_0_0[6];
+  assign \$69  = ~ estimate_1_groups_0_1_0[6];
+  assign \$70  = $signed(\$68 ) + $signed({ \$69 , estimate_1_groups_0_1_0[5:0] });
+  assign \$71  = ~ estimate_1_groups_0_2_0[6];
+  assign \$72  = ~ estimate_1_groups_0_2_0[6];
+  assign \$74  = ~ estimate_1_groups_0_3_0[6];
+  assign \$75  = $signed(\$73 ) - $signed({ \$74 , estimate_1_groups_0_3_0[5:0] });
+  assign \$77  = $signed(\$76 ) + $signed(estimate_1_planes_0_1);
   assign o_prepared__valid = | waiting;
   assign o_prepared__payload = take_place ? tag_1 : tag_0;
-  assign \$1  = \$signal$9  != 2'h2;
-  assign \$2  = i_query__valid & \$1 ;
-  assign \$3  = | left;
-  assign \$4  = ~ \$3 ;
-  assign i_query__ready = \$2  & \$4 ;
-  assign \$5  = \$signal$9  + i_query__ready;
-  assign \$6  = i_keys__valid & i_keys__payload[64];
-  assign \$7  = \$5  - \$6 ;
-  assign \$8  = waiting + written;
-  assign \$9  = o_prepared__valid & o_prepared__ready;
-  assign \$10  = \$8  - \$9 ;
-  assign \$11  = ~ fill_place;
-  assign \$12  = o_prepared__valid & o_prepared__ready;
-  assign \$13  = ~ take_place;
-  assign \$14  = i_keys__valid & i_keys__payload[64];
-  assign \$15  = ~ read_place;
-  assign \$16  = \$signal$9  != 2'h2;
-  assign \$17  = i_query__valid & \$16 ;
-  assign \$18  = left - 1'h1;
-  assign \$19  = \$signal$9  != 2'h2;
-  assign \$20  = i_query__valid & \$19 ;
-  assign \$21  = ~ left;
-  assign \$22  = ~ left;
-  assign \$24  = \$22 [0] ? \$23  : 4'h8;
-  assign \$25  = ~ left;
-  assign \$27  = \$25 [1] ? \$26  : 4'h8;
-  assign \$28  = ~ left;
-  assign \$30  = \$28 [2] ? \$29  : 4'h8;
-  assign \$31  = ~ left;
-  assign \$33  = \$31 [3] ? \$32  : 4'h8;
-  assign \$34  = ~ left;
-  assign \$36  = \$34 [0] ? \$35  : 4'h8;
-  assign \$37  = ~ left;
-  assign \$39  = \$37 [1] ? \$38  : 4'h8;
-  assign \$40  = ~ left;
-  assign \$42  = \$40 [2] ? \$41  : 4'h8;
-  assign \$43  = ~ left;
-  assign \$45  = \$43 [3] ? \$44  : 4'h8;
-  assign \$46  = high_masked_0 + high_masked_1;
-  assign \$47  = high_masked_2 + high_masked_3;
-  assign \$48  = high_masked_4 + high_masked_5;
-  assign \$49  = high_masked_6 + high_masked_7;
-  assign \$50  = high_subsets_0_0_0 + high_subsets_0_0_1;
-  assign \$51  = high_subsets_0_1_0 + high_subsets_0_1_1;
-  assign \$52  = estimate_0_plane_0_entry_0 + estimate_0_plane_0_entry_1;
-  assign \$53  = estimate_0_plane_1_entry_0 + estimate_0_plane_1_entry_1;
-  assign \$54  = estimate_0_plane_2_entry_0 + estimate_0_plane_2_entry_1;
-  assign \$55  = estimate_0_plane_3_entry_0 + estimate_0_plane_3_entry_1;
-  assign \$56  = ~ estimate_0_groups_0_0_0[6];
-  assign \$57  = ~ estimate_0_groups_0_0_0[6];
-  assign \$59  = ~ estimate_0_groups_0_1_0[6];
-  assign \$60  = $signed(\$58 ) + $signed({ \$59 , estimate_0_groups_0_1_0[5:0] });
-  assign \$61  = ~ estimate_0_groups_0_2_0[6];
-  assign \$62  = ~ estimate_0_groups_0_2_0[6];
-  assign \$64  = ~ estimate_0_groups_0_3_0[6];
-  assign \$65  = $signed(\$63 ) - $signed({ \$64 , estimate_0_groups_0_3_0[5:0] });
-  assign \$67  = $signed(\$66 ) + $signed(estimate_0_planes_0_1);
-  assign \$68  = estimate_1_plane_0_entry_0 + estimate_1_plane_0_entry_1;
-  assign \$69  = estimate_1_plane_1_entry_0 + estimate_1_plane_1_entry_1;
-  assign \$70  = estimate_1_plane_2_entry_0 + estimate_1_plane_2_entry_1;
-  assign \$71  = estimate_1_plane_3_entry_0 + estimate_1_plane_3_entry_1;
-  assign \$72  = ~ estimate_1_groups_0_0_0[6];
-  assign \$73  = ~ estimate_1_groups_0_0_0[6];
-  assign \$75  = ~ estimate_1_groups_0_1_0[6];
-  assign \$76  = $signed(\$74 ) + $signed({ \$75 , estimate_1_groups_0_1_0[5:0] });
-  assign \$77  = ~ estimate_1_groups_0_2_0[6];
-  assign \$78  = ~ estimate_1_groups_0_2_0[6];
-  assign \$80  = ~ estimate_1_groups_0_3_0[6];
-  assign \$81  = $signed(\$79 ) - $signed({ \$80 , estimate_1_groups_0_3_0[5:0] });
-  assign \$83  = $signed(\$82 ) + $signed(estimate_1_planes_0_1);
+  assign \$78  = \$signal  != 2'h2;
+  assign \$79  = i_query__valid & \$78 ;
+  assign \$80  = | left;
+  assign \$81  = ~ \$80 ;
+  assign taken = \$79  & \$81 ;
   always @(posedge clk)
-    \$signal$9  <= \$84 ;
+    passed_1 <= \$82 ;
   always @(posedge clk)
-    waiting <= \$85 ;
+    passed_2 <= \$83 ;
   always @(posedge clk)
-    fill_place <= \$86 ;
+    passed_3 <= \$84 ;
   always @(posedge clk)
-    tag_1 <= \$87 ;
+    \$signal  <= \$85 ;
   always @(posedge clk)
-    tag_0 <= \$88 ;
+    waiting <= \$86 ;
   always @(posedge clk)
-    take_place <= \$89 ;
+    fill_place <= \$87 ;
   always @(posedge clk)
-    read_place <= \$90 ;
+    tag_1 <= \$88 ;
   always @(posedge clk)
-    left <= \$91 ;
+    tag_0 <= \$89 ;
   always @(posedge clk)
-    written_1 <= \$92 ;
+    take_place <= \$90 ;
   always @(posedge clk)
-    written_2 <= \$93 ;
+    read_place <= \$91 ;
   always @(posedge clk)
-    written <= \$94 ;
+    left <= \$92 ;
   always @(posedge clk)
-    write_enable_1 <= \$95 ;
+    writing_1 <= \$93 ;
   always @(posedge clk)
-    write_enable_2 <= \$96 ;
+    writing_2 <= \$94 ;
   always @(posedge clk)
-    write_port__en <= \$97 ;
+    address_1 <= { fill_place, \$15  };
   always @(posedge clk)
-    write_address_1 <= { fill_place, \$21  };
+    address_2 <= address_1;
   always @(posedge clk)
-    write_address_2 <= write_address_1;
+    write_enable_0 <= \$95 ;
   always @(posedge clk)
-    write_port__addr <= write_address_2;
+    write_enable_1 <= \$96 ;
   always @(posedge clk)
-    high_masked_0 <= \$24 ;
+    write_enable_2 <= writing_2;
   always @(posedge clk)
-    high_masked_1 <= \$27 ;
+    write_enable_3 <= writing_2;
   always @(posedge clk)
-    high_masked_2 <= \$30 ;
+    write_address_0 <= \$97 ;
   always @(posedge clk)
-    high_masked_3 <= \$33 ;
+    write_address_1 <= \$98 ;
   always @(posedge clk)
-    high_masked_4 <= \$36 ;
+    write_address_2 <= address_2;
   always @(posedge clk)
-    high_masked_5 <= \$39 ;
+    write_address_3 <= address_2;
   always @(posedge clk)
-    high_masked_6 <= \$42 ;
+    high_masked_0 <= \$18 ;
   always @(posedge clk)
-    high_masked_7 <= \$45 ;
+    high_masked_1 <= \$21 ;
   always @(posedge clk)
-    high_subsets_0_0_0 <= \$46 ;
+    high_masked_2 <= \$24 ;
   always @(posedge clk)
-    high_subsets_0_0_1 <= \$47 ;
+    high_masked_3 <= \$27 ;
   always @(posedge clk)
-    high_subsets_0_1_0 <= \$48 ;
+    high_masked_4 <= \$30 ;
   always @(posedge clk)
-    high_subsets_0_1_1 <= \$49 ;
+    high_masked_5 <= \$33 ;
   always @(posedge clk)
-    write_port__data <= \$50 ;
+    high_masked_6 <= \$36 ;
   always @(posedge clk)
-    \write_port__data$20  <= \$51 ;
+    high_masked_7 <= \$39 ;
   always @(posedge clk)
-    valid_1 <= \$98 ;
+    high_subsets_0_0_0 <= \$40 ;
   always @(posedge clk)
-    valid_2 <= \$99 ;
+    high_subsets_0_0_1 <= \$41 ;
   always @(posedge clk)
-    valid_3 <= \$100 ;
+    high_subsets_0_1_0 <= \$42 ;
   always @(posedge clk)
-    o__valid <= \$101 ;
+    high_subsets_0_1_1 <= \$43 ;
+  always @(posedge clk)
+    high_subsets_1_0_0 <= \$44 ;
+  always @(posedge clk)
+    high_subsets_1_1_0 <= \$45 ;
+  always @(posedge clk)
+    valid_1 <= \$99 ;
+  always @(posedge clk)
+    valid_2 <= \$100 ;
+  always @(posedge clk)
+    valid_3 <= \$101 ;
+  always @(posedge clk)
+    valid_4 <= \$102 ;
   always @(posedge clk)
     estimate_0_plane_0_entry_0 <= read_port__data;
   always @(posedge clk)
-    estimate_0_plane_0_entry_1 <= \read_port__data$78 ;
+    estimate_0_plane_0_entry_1 <= \read_port__data$53 ;
   always @(posedge clk)
-    estimate_0_plane_1_entry_0 <= \read_port__data$80 ;
+    estimate_0_plane_1_entry_0 <= \read_port__data$55 ;
   always @(posedge clk)
-    estimate_0_plane_1_entry_1 <= \read_port__data$82 ;
+    estimate_0_plane_1_entry_1 <= \read_port__data$57 ;
   always @(posedge clk)
-    estimate_0_plane_2_entry_0 <= \read_port__data$84 ;
+    estimate_0_plane_2_entry_0 <= \read_port__data$59 ;
   always @(posedge clk)
-    estimate_0_plane_2_entry_1 <= \read_port__data$86 ;
+    estimate_0_plane_2_entry_1 <= \read_port__data$61 ;
   always @(posedge clk)
-    estimate_0_plane_3_entry_0 <= \read_port__data$88 ;
+    estimate_0_plane_3_entry_0 <= \read_port__data$63 ;
   always @(posedge clk)
-    estimate_0_plane_3_entry_1 <= \read_port__data$90 ;
+    estimate_0_plane_3_entry_1 <= \read_port__data$65 ;
   always @(posedge clk)
-    estimate_0_groups_0_0_0 <= \$52 ;
+    estimate_0_groups_0_0_0 <= \$46 ;
   always @(posedge clk)
-    estimate_0_groups_0_1_0 <= \$53 ;
+    estimate_0_groups_0_1_0 <= \$47 ;
   always @(posedge clk)
-    estimate_0_groups_0_2_0 <= \$54 ;
+    estimate_0_groups_0_2_0 <= \$48 ;
   always @(posedge clk)
-    estimate_0_groups_0_3_0 <= \$55 ;
+    estimate_0_groups_0_3_0 <= \$49 ;
   always @(posedge clk)
-    estimate_0_planes_0_0 <= { \$60 , estimate_0_groups_0_0_0[0] };
+    estimate_0_planes_0_0 <= { \$54 , estimate_0_groups_0_0_0[0] };
   always @(posedge clk)
-    estimate_0_planes_0_1 <= { \$65 , estimate_0_groups_0_2_0[0] };
+    estimate_0_planes_0_1 <= { \$59 , estimate_0_groups_0_2_0[0] };
   always @(posedge clk)
-    estimate_0_planes_1_0 <= { \$67 , estimate_0_planes_0_0[1:0] };
+    estimate_0_planes_1_0 <= { \$61 , estimate_0_planes_0_0[1:0] };
   always @(posedge clk)
-    estimate_1_plane_0_entry_0 <= \read_port__data$98 ;
+    estimate_1_plane_0_entry_0 <= \read_port__data$74 ;
   always @(posedge clk)
-    estimate_1_plane_0_entry_1 <= \read_port__data$100 ;
+    estimate_1_plane_0_entry_1 <= \read_port__data$76 ;
   always @(posedge clk)
-    estimate_1_plane_1_entry_0 <= \read_port__data$102 ;
+    estimate_1_plane_1_entry_0 <= \read_port__data$78 ;
   always @(posedge clk)
-    estimate_1_plane_1_entry_1 <= \read_port__data$104 ;
+    estimate_1_plane_1_entry_1 <= \read_port__data$80 ;
   always @(posedge clk)
-    estimate_1_plane_2_entry_0 <= \read_port__data$106 ;
+    estimate_1_plane_2_entry_0 <= \read_port__data$82 ;
   always @(posedge clk)
-    estimate_1_plane_2_entry_1 <= \read_port__data$108 ;
+    estimate_1_plane_2_entry_1 <= \read_port__data$84 ;
   always @(posedge clk)
-    estimate_1_plane_3_entry_0 <= \read_port__data$110 ;
+    estimate_1_plane_3_entry_0 <= \read_port__data$86 ;
   always @(posedge clk)
-    estimate_1_plane_3_entry_1 <= \read_port__data$112 ;
+    estimate_1_plane_3_entry_1 <= \read_port__data$88 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_0 <= \$68 ;
+    estimate_1_groups_0_0_0 <= \$62 ;
   always @(posedge clk)
-    estimate_1_groups_0_1_0 <= \$69 ;
+    estimate_1_groups_0_1_0 <= \$63 ;
   always @(posedge clk)
-    estimate_1_groups_0_2_0 <= \$70 ;
+    estimate_1_groups_0_2_0 <= \$64 ;
   always @(posedge clk)
-    estimate_1_groups_0_3_0 <= \$71 ;
+    estimate_1_groups_0_3_0 <= \$65 ;
   always @(posedge clk)
-    estimate_1_planes_0_0 <= { \$76 , estimate_1_groups_0_0_0[0] };
+    estimate_1_planes_0_0 <= { \$70 , estimate_1_groups_0_0_0[0] };
   always @(posedge clk)
-    estimate_1_planes_0_1 <= { \$81 , estimate_1_groups_0_2_0[0] };
+    estimate_1_planes_0_1 <= { \$75 , estimate_1_groups_0_2_0[0] };
   always @(posedge clk)
-    estimate_1_planes_1_0 <= { \$83 , estimate_1_planes_0_0[1:0] };
+    estimate_1_planes_1_0 <= { \$77 , estimate_1_planes_0_0[1:0] };
   assign \$auto$rtlil.cc:2739:Not$34  = ~ i_query__payload[3];
   assign \$auto$rtlil.cc:2739:Not$36  = ~ i_query__payload[7];
   assign \$auto$rtlil.cc:2739:Not$38  = ~ i_query__payload[11];
@@ -2290,47 +2458,54 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \$auto$rtlil.cc:2739:Not$48  = ~ i_query__payload[31];
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$84  = \$7 [1:0];
+    \$82  = i_last;
     if (rst) begin
-      \$84  = 2'h0;
+      \$82  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$85  = \$10 [1:0];
+    \$83  = passed_1;
+    if (rst) begin
+      \$83  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$84  = passed_2;
+    if (rst) begin
+      \$84  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$85  = \$2 [1:0];
     if (rst) begin
       \$85  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$86  = fill_place;
-    if (i_query__ready) begin
-      \$86  = \$11 ;
-    end
+    \$86  = \$5 [1:0];
     if (rst) begin
-      \$86  = 1'h0;
+      \$86  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$87  = tag_1;
-    if (i_query__ready) begin
-      if (fill_place) begin
-        \$87  = i_query__payload[38:32];
-      end
+    \$87  = fill_place;
+    if (taken) begin
+      \$87  = \$6 ;
     end
     if (rst) begin
-      \$87  = 7'h00;
+      \$87  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$88  = tag_0;
-    if (i_query__ready) begin
-      (* full_case = 32'd1 *)
+    \$88  = tag_1;
+    if (taken) begin
       if (fill_place) begin
-      end else begin
         \$88  = i_query__payload[38:32];
       end
     end
@@ -2340,19 +2515,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$89  = take_place;
-    if (\$12 ) begin
-      \$89  = \$13 ;
+    \$89  = tag_0;
+    if (taken) begin
+      (* full_case = 32'd1 *)
+      if (fill_place) begin
+      end else begin
+        \$89  = i_query__payload[38:32];
+      end
     end
     if (rst) begin
-      \$89  = 1'h0;
+      \$89  = 7'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$90  = read_place;
-    if (\$14 ) begin
-      \$90  = \$15 ;
+    \$90  = take_place;
+    if (\$7 ) begin
+      \$90  = \$8 ;
     end
     if (rst) begin
       \$90  = 1'h0;
@@ -2360,157 +2539,128 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$91  = left;
-    if (\$17 ) begin
-      \$91  = \$18 [3:0];
+    \$91  = read_place;
+    if (passed_3) begin
+      \$91  = \$9 ;
     end
     if (rst) begin
-      \$91  = 4'hf;
+      \$91  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$92  = i_query__ready;
+    \$92  = left;
+    if (\$11 ) begin
+      \$92  = \$12 [3:0];
+    end
     if (rst) begin
-      \$92  = 1'h0;
+      \$92  = 4'hf;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$93  = written_1;
+    \$93  = \$14 ;
     if (rst) begin
       \$93  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$94  = written_2;
+    \$94  = writing_1;
     if (rst) begin
       \$94  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$95  = \$20 ;
+    \$95  = writing_2;
     if (rst) begin
       \$95  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$96  = write_enable_1;
+    \$96  = writing_2;
     if (rst) begin
-      \$96  = 1'h0;
+      \$96  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$97  = write_enable_2;
+    \$97  = address_2;
     if (rst) begin
-      \$97  = 1'h0;
+      \$97  = 5'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$98  = i_keys__valid;
+    \$98  = address_2;
     if (rst) begin
-      \$98  = 1'h0;
+      \$98  = 5'h1f;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$99  = valid_1;
+    \$99  = i_keys__valid;
     if (rst) begin
       \$99  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$100  = valid_2;
+    \$100  = valid_1;
     if (rst) begin
       \$100  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$101  = valid_3;
+    \$101  = valid_2;
     if (rst) begin
       \$101  = 1'h0;
     end
   end
-  assign \$signal  = i_query__ready;
-  assign written_3 = written;
-  assign write_address_3 = write_port__addr;
-  assign high_subsets_1_0_0 = write_port__data;
-  assign write_enable_3 = write_port__en;
-  assign \write_port__addr$19  = write_port__addr;
-  assign high_subsets_1_1_0 = \write_port__data$20 ;
-  assign \write_port__en$22  = write_port__en;
-  assign valid_4 = o__valid;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$102  = valid_3;
+    if (rst) begin
+      \$102  = 1'h0;
+    end
+  end
+  assign i_query__ready = taken;
+  assign write_port__addr = write_address_0;
+  assign write_port__data = high_subsets_1_0_0;
+  assign write_port__en = write_enable_0;
+  assign \write_port__addr$101  = write_address_1;
+  assign \write_port__data$102  = high_subsets_1_0_0;
+  assign \write_port__en$103  = write_enable_1;
+  assign \write_port__addr$104  = write_address_0;
+  assign \write_port__data$105  = high_subsets_1_1_0;
+  assign \write_port__en$106  = write_enable_0;
+  assign \write_port__addr$107  = write_address_1;
+  assign \write_port__data$108  = high_subsets_1_1_0;
+  assign \write_port__en$109  = write_enable_1;
+  assign o__valid = valid_4;
   assign estimate_0_keys = i_keys__payload[31:0];
   assign read_port__addr = { read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
-  assign \read_port__addr$29  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
-  assign \read_port__addr$30  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
-  assign \read_port__addr$31  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
-  assign \read_port__addr$32  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
-  assign \read_port__addr$33  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$34  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$35  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign \read_port__addr$114  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
+  assign \read_port__addr$115  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
+  assign \read_port__addr$116  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
+  assign \read_port__addr$117  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
+  assign \read_port__addr$118  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
+  assign \read_port__addr$119  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$120  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
   assign estimate_1_keys = i_keys__payload[63:32];
-  assign \read_port__addr$39  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$40  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$41  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$42  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$43  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$44  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$45  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$46  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
-  assign \o_prepared__payload.buffer  = o_prepared__payload[0];
-  assign \o_prepared__payload.valid_keys  = o_prepared__payload[6:1];
-  assign \tag_0.buffer  = tag_0[0];
-  assign \tag_0.valid_keys  = tag_0[6:1];
+  assign \read_port__addr$123  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$124  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$125  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$126  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$127  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$128  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$129  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$130  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
   assign \tag_1.buffer  = tag_1[0];
   assign \tag_1.valid_keys  = tag_1[6:1];
-  assign \estimate_0_keys[0]  = i_keys__payload[3:0];
-  assign \estimate_0_keys[1]  = i_keys__payload[7:4];
-  assign \estimate_0_keys[2]  = i_keys__payload[11:8];
-  assign \estimate_0_keys[3]  = i_keys__payload[15:12];
-  assign \estimate_0_keys[4]  = i_keys__payload[19:16];
-  assign \estimate_0_keys[5]  = i_keys__payload[23:20];
-  assign \estimate_0_keys[6]  = i_keys__payload[27:24];
-  assign \estimate_0_keys[7]  = i_keys__payload[31:28];
-  assign \i_keys__payload.terms  = i_keys__payload[63:0];
-  assign \i_keys__payload.terms.estimate  = i_keys__payload[63:0];
-  assign \i_keys__payload.terms.estimate[0]  = i_keys__payload[31:0];
-  assign \i_keys__payload.terms.estimate[0][0]  = i_keys__payload[3:0];
-  assign \i_keys__payload.terms.estimate[0][1]  = i_keys__payload[7:4];
-  assign \i_keys__payload.terms.estimate[0][2]  = i_keys__payload[11:8];
-  assign \i_keys__payload.terms.estimate[0][3]  = i_keys__payload[15:12];
-  assign \i_keys__payload.terms.estimate[0][4]  = i_keys__payload[19:16];
-  assign \i_keys__payload.terms.estimate[0][5]  = i_keys__payload[23:20];
-  assign \i_keys__payload.terms.estimate[0][6]  = i_keys__payload[27:24];
-  assign \i_keys__payload.terms.estimate[0][7]  = i_keys__payload[31:28];
-  assign \i_keys__payload.terms.estimate[1]  = i_keys__payload[63:32];
-  assign \i_keys__payload.terms.estimate[1][0]  = i_keys__payload[35:32];
-  assign \i_keys__payload.terms.estimate[1][1]  = i_keys__payload[39:36];
-  assign \i_keys__payload.terms.estimate[1][2]  = i_keys__payload[43:40];
-  assign \i_keys__payload.terms.estimate[1][3]  = i_keys__payload[47:44];
-  assign \i_keys__payload.terms.estimate[1][4]  = i_keys__payload[51:48];
-  assign \i_keys__payload.terms.estimate[1][5]  = i_keys__payload[55:52];
-  assign \i_keys__payload.terms.estimate[1][6]  = i_keys__payload[59:56];
-  assign \i_keys__payload.terms.estimate[1][7]  = i_keys__payload[63:60];
-  assign \i_keys__payload.last  = i_keys__payload[64];
-  assign \o__payload.estimate  = o__payload;
-  assign \o__payload.estimate[0]  = o__payload[10:0];
-  assign \o__payload.estimate[1]  = o__payload[21:11];
-  assign \estimate_1_keys[0]  = i_keys__payload[35:32];
-  assign \estimate_1_keys[1]  = i_keys__payload[39:36];
-  assign \estimate_1_keys[2]  = i_keys__payload[43:40];
-  assign \estimate_1_keys[3]  = i_keys__payload[47:44];
-  assign \estimate_1_keys[4]  = i_keys__payload[51:48];
-  assign \estimate_1_keys[5]  = i_keys__payload[55:52];
-  assign \estimate_1_keys[6]  = i_keys__payload[59:56];
-  assign \estimate_1_keys[7]  = i_keys__payload[63:60];
   assign \i_query__payload.parts  = i_query__payload[31:0];
   assign \i_query__payload.parts.high  = i_query__payload[31:0];
   assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
@@ -2524,30 +2674,72 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, o_prepared__valid, o_p
   assign \i_query__payload.tag  = i_query__payload[38:32];
   assign \i_query__payload.tag.buffer  = i_query__payload[32];
   assign \i_query__payload.tag.valid_keys  = i_query__payload[38:33];
+  assign \tag_0.buffer  = tag_0[0];
+  assign \tag_0.valid_keys  = tag_0[6:1];
+  assign \o_prepared__payload.buffer  = o_prepared__payload[0];
+  assign \o_prepared__payload.valid_keys  = o_prepared__payload[6:1];
+  assign \estimate_0_keys[0]  = i_keys__payload[3:0];
+  assign \estimate_0_keys[1]  = i_keys__payload[7:4];
+  assign \estimate_0_keys[2]  = i_keys__payload[11:8];
+  assign \estimate_0_keys[3]  = i_keys__payload[15:12];
+  assign \estimate_0_keys[4]  = i_keys__payload[19:16];
+  assign \estimate_0_keys[5]  = i_keys__payload[23:20];
+  assign \estimate_0_keys[6]  = i_keys__payload[27:24];
+  assign \estimate_0_keys[7]  = i_keys__payload[31:28];
+  assign \i_keys__payload.estimate  = i_keys__payload;
+  assign \i_keys__payload.estimate[0]  = i_keys__payload[31:0];
+  assign \i_keys__payload.estimate[0][0]  = i_keys__payload[3:0];
+  assign \i_keys__payload.estimate[0][1]  = i_keys__payload[7:4];
+  assign \i_keys__payload.estimate[0][2]  = i_keys__payload[11:8];
+  assign \i_keys__payload.estimate[0][3]  = i_keys__payload[15:12];
+  assign \i_keys__payload.estimate[0][4]  = i_keys__payload[19:16];
+  assign \i_keys__payload.estimate[0][5]  = i_keys__payload[23:20];
+  assign \i_keys__payload.estimate[0][6]  = i_keys__payload[27:24];
+  assign \i_keys__payload.estimate[0][7]  = i_keys__payload[31:28];
+  assign \i_keys__payload.estimate[1]  = i_keys__payload[63:32];
+  assign \i_keys__payload.estimate[1][0]  = i_keys__payload[35:32];
+  assign \i_keys__payload.estimate[1][1]  = i_keys__payload[39:36];
+  assign \i_keys__payload.estimate[1][2]  = i_keys__payload[43:40];
+  assign \i_keys__payload.estimate[1][3]  = i_keys__payload[47:44];
+  assign \i_keys__payload.estimate[1][4]  = i_keys__payload[51:48];
+  assign \i_keys__payload.estimate[1][5]  = i_keys__payload[55:52];
+  assign \i_keys__payload.estimate[1][6]  = i_keys__payload[59:56];
+  assign \i_keys__payload.estimate[1][7]  = i_keys__payload[63:60];
+  assign \o__payload.estimate  = o__payload;
+  assign \o__payload.estimate[0]  = o__payload[10:0];
+  assign \o__payload.estimate[1]  = o__payload[21:11];
+  assign \estimate_1_keys[0]  = i_keys__payload[35:32];
+  assign \estimate_1_keys[1]  = i_keys__payload[39:36];
+  assign \estimate_1_keys[2]  = i_keys__payload[43:40];
+  assign \estimate_1_keys[3]  = i_keys__payload[47:44];
+  assign \estimate_1_keys[4]  = i_keys__payload[51:48];
+  assign \estimate_1_keys[5]  = i_keys__payload[55:52];
+  assign \estimate_1_keys[6]  = i_keys__payload[59:56];
+  assign \estimate_1_keys[7]  = i_keys__payload[63:60];
   assign o__payload[21:11] = estimate_1_planes_1_0[10:0];
   assign o__payload[10:0] = estimate_0_planes_1_0[10:0];
-  assign \$23 [2:0] = i_query__payload[2:0];
-  assign \$23 [3] = \$auto$rtlil.cc:2739:Not$34 ;
-  assign \$26 [2:0] = i_query__payload[6:4];
-  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$36 ;
-  assign \$29 [2:0] = i_query__payload[10:8];
-  assign \$29 [3] = \$auto$rtlil.cc:2739:Not$38 ;
-  assign \$32 [2:0] = i_query__payload[14:12];
-  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$40 ;
-  assign \$35 [2:0] = i_query__payload[18:16];
-  assign \$35 [3] = \$auto$rtlil.cc:2739:Not$42 ;
-  assign \$38 [2:0] = i_query__payload[22:20];
-  assign \$38 [3] = \$auto$rtlil.cc:2739:Not$44 ;
-  assign \$41 [2:0] = i_query__payload[26:24];
-  assign \$41 [3] = \$auto$rtlil.cc:2739:Not$46 ;
-  assign \$44 [2:0] = i_query__payload[30:28];
-  assign \$44 [3] = \$auto$rtlil.cc:2739:Not$48 ;
-  assign \$58  = { \$57 , \$57 , estimate_0_groups_0_0_0[5:1] };
-  assign \$63  = { \$62 , \$62 , estimate_0_groups_0_2_0[5:1] };
-  assign \$66  = { estimate_0_planes_0_0[8], estimate_0_planes_0_0[8], estimate_0_planes_0_0[8:2] };
-  assign \$74  = { \$73 , \$73 , estimate_1_groups_0_0_0[5:1] };
-  assign \$79  = { \$78 , \$78 , estimate_1_groups_0_2_0[5:1] };
-  assign \$82  = { estimate_1_planes_0_0[8], estimate_1_planes_0_0[8], estimate_1_planes_0_0[8:2] };
+  assign \$17 [2:0] = i_query__payload[2:0];
+  assign \$17 [3] = \$auto$rtlil.cc:2739:Not$34 ;
+  assign \$20 [2:0] = i_query__payload[6:4];
+  assign \$20 [3] = \$auto$rtlil.cc:2739:Not$36 ;
+  assign \$23 [2:0] = i_query__payload[10:8];
+  assign \$23 [3] = \$auto$rtlil.cc:2739:Not$38 ;
+  assign \$26 [2:0] = i_query__payload[14:12];
+  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$40 ;
+  assign \$29 [2:0] = i_query__payload[18:16];
+  assign \$29 [3] = \$auto$rtlil.cc:2739:Not$42 ;
+  assign \$32 [2:0] = i_query__payload[22:20];
+  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$44 ;
+  assign \$35 [2:0] = i_query__payload[26:24];
+  assign \$35 [3] = \$auto$rtlil.cc:2739:Not$46 ;
+  assign \$38 [2:0] = i_query__payload[30:28];
+  assign \$38 [3] = \$auto$rtlil.cc:2739:Not$48 ;
+  assign \$52  = { \$51 , \$51 , estimate_0_groups_0_0_0[5:1] };
+  assign \$57  = { \$56 , \$56 , estimate_0_groups_0_2_0[5:1] };
+  assign \$60  = { estimate_0_planes_0_0[8], estimate_0_planes_0_0[8], estimate_0_planes_0_0[8:2] };
+  assign \$68  = { \$67 , \$67 , estimate_1_groups_0_0_0[5:1] };
+  assign \$73  = { \$72 , \$72 , estimate_1_groups_0_2_0[5:1] };
+  assign \$76  = { estimate_1_planes_0_0[8], estimate_1_planes_0_0[8], estimate_1_planes_0_0[8:2] };
 endmodule
 
 module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__payload, i__valid, o_room, o__valid, clk);
@@ -2728,9 +2920,8 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   wire \$8 ;
   wire \$9 ;
   wire \$signal ;
-  wire \$signal$10 ;
   reg \$signal$11  = 1'h0;
-  reg \$signal$22  = 1'h1;
+  wire \$signal$6 ;
   reg [3:0] \$signature__addr  = 4'h0;
   wire [29:0] \$signature__data ;
   wire \$signature__en ;
@@ -2750,7 +2941,6 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   wire i__ready;
   input i__valid;
   wire i__valid;
-  wire load;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [21:0] \o__payload.estimates ;
@@ -2770,14 +2960,16 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   wire [3:0] place;
   (* init = 4'h0 *)
   wire [3:0] \place$18 ;
+  wire read;
   reg [3:0] read_port__addr = 4'h0;
   wire [29:0] read_port__data;
   wire read_port__en;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [9:0];
-  initial begin : zero_memory_2
+  initial begin : zero_memory_4
     integer word;
     for (word = 0; word < 10; word = word + 1)
       words[word] = 30'h0;
@@ -2788,27 +2980,27 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   end
   reg [29:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$6 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$6  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$10  = \$signal$11  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
-  assign \$5  = \$signal  | \$4 ;
-  assign \$6  = count != 4'h9;
-  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
-  assign \$8  = \$signal$10  | \$7 ;
-  assign \$9  = ~ \$signal$11 ;
-  assign \$10  = ~ \$signal$10 ;
+  assign read = \$signal$11  & \$2 ;
+  assign \$3  = ~ \$signal$11 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$11 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 4'h9;
+  assign \$8  = \$signal  ? \$7  : room;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
   assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
   assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & \$signal$10 ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
   assign \$16  = \$signature__addr  == 4'h9;
   assign \$17  = \$signature__addr  + 1'h1;
@@ -2817,13 +3009,13 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 5'h00 : \$20 ;
   always @(posedge clk)
-    \$signal$11  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    \$signal$22  <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$11  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    room <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -2832,34 +3024,34 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
     read_port__addr <= \$28 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$22  = \$5 ;
+    \$22  = o__valid;
+    if (\$signal$6 ) begin
+      \$22  = \$signal$11 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$23  = \$8 ;
+    \$23  = output_free;
+    if (\$signal$6 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$11 ;
-    end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
@@ -2890,7 +3082,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$10 ) begin
+    if (read) begin
       \$28  = \$21 [3:0];
     end
     if (rst) begin
@@ -2900,7 +3092,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$6 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
   assign \place$18  = read_port__addr;
@@ -2923,7 +3115,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__payload, i__ready, o__valid, clk);
+module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__payload, o__valid, i__ready, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$56  = 0;
   wire \$1 ;
   wire \$10 ;
@@ -2953,13 +3145,12 @@ module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__pa
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
-  (* init = 1'h1 *)
   wire \$signal ;
-  wire \$signal$11 ;
   reg \$signal$12  = 1'h0;
-  wire \$signal$2 ;
+  wire \$signal$7 ;
   reg [1:0] \$signature__addr  = 2'h0;
   wire [38:0] \$signature__data ;
+  (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
@@ -2982,7 +3173,6 @@ module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__pa
   reg i__ready = 1'h1;
   input i__valid;
   wire i__valid;
-  wire load;
   output [38:0] o__payload;
   wire [38:0] o__payload;
   wire [31:0] \o__payload.high ;
@@ -3006,46 +3196,49 @@ module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__pa
   wire [1:0] place;
   (* init = 2'h0 *)
   wire [1:0] \place$19 ;
+  wire read;
   reg [1:0] read_port__addr = 2'h0;
   wire [38:0] read_port__data;
   wire read_port__en;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [38:0] words [2:0];
-  initial begin : zero_memory_3
+  initial begin : zero_memory_5
     integer word;
     for (word = 0; word < 3; word = word + 1)
       words[word] = 39'h0;
   end
   always @(posedge clk) begin
-    if (\$signal$2 )
+    if (i__ready)
       words[\$signature__addr ] <= i__payload;
   end
   reg [38:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$7 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
-  assign \$signal$2  = i__valid & i__ready;
+  assign \$signal  = i__valid & i__ready;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$7  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$11  = \$signal$12  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
-  assign \$5  = \$signal$2  | \$4 ;
-  assign \$6  = count != 2'h2;
-  assign \$7  = \$signal$2  ? \$6  : i__ready;
-  assign \$8  = \$signal$11  | \$7 ;
-  assign \$9  = ~ \$signal$12 ;
-  assign \$10  = ~ \$signal$11 ;
-  assign \$11  = \$signal$2  & \$10 ;
+  assign read = \$signal$12  & \$2 ;
+  assign \$3  = ~ \$signal$12 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$12 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 2'h2;
+  assign \$8  = \$signal  ? \$7  : i__ready;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
+  assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal$2 ;
-  assign \$14  = \$13  & \$signal$11 ;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
   assign \$16  = \$signature__addr  == 2'h2;
   assign \$17  = \$signature__addr  + 1'h1;
@@ -3054,13 +3247,13 @@ module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__pa
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 3'h0 : \$20 ;
   always @(posedge clk)
-    \$signal$12  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    i__ready <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$12  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    i__ready <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -3069,34 +3262,34 @@ module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__pa
     read_port__addr <= \$28 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$22  = \$5 ;
+    \$22  = o__valid;
+    if (\$signal$7 ) begin
+      \$22  = \$signal$12 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$23  = \$8 ;
+    \$23  = output_free;
+    if (\$signal$7 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$12 ;
-    end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
@@ -3117,7 +3310,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__pa
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
     \$27  = \$signature__addr ;
-    if (\$signal$2 ) begin
+    if (\$signal ) begin
       \$27  = \$18 [1:0];
     end
     if (rst) begin
@@ -3127,17 +3320,17 @@ module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__pa
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$11 ) begin
+    if (read) begin
       \$28  = \$21 [1:0];
     end
     if (rst) begin
       \$28  = 2'h0;
     end
   end
-  assign \$signal  = i__ready;
-  assign \$signature__en  = \$signal$2 ;
+  assign room = i__ready;
+  assign \$signature__en  = i__ready;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
   assign \place$19  = read_port__addr;
@@ -3167,16 +3360,16 @@ module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__pa
   assign \o__payload.scan.valid_keys  = o__payload[38:33];
 endmodule
 
-module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o_seen, o_survivors, \o__ready$36 , i_threshold__payload, i_beat__valid, o_kept__valid, o_kept__payload, i_threshold__valid, clk);
+module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__ready, o_seen, o_survivors, o_kept__payload, \o__ready$41 , i_threshold__payload, i_beat__valid, o_kept__valid, i_threshold__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$57  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
   wire \$12 ;
   wire \$13 ;
-  wire [1:0] \$14 ;
-  wire \$15 ;
-  wire [2:0] \$16 ;
+  wire [11:0] \$14 ;
+  wire [11:0] \$15 ;
+  wire [11:0] \$16 ;
   wire \$17 ;
   wire \$18 ;
   wire \$19 ;
@@ -3184,41 +3377,41 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \$20 ;
   wire \$21 ;
   wire \$22 ;
-  wire \$23 ;
+  wire [10:0] \$23 ;
   wire \$24 ;
   wire \$25 ;
-  wire \$26 ;
+  wire [12:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [5:0] \$29 ;
-  wire \$3 ;
+  wire \$29 ;
+  wire [1:0] \$3 ;
   wire \$30 ;
   wire \$31 ;
-  wire [5:0] \$32 ;
+  wire \$32 ;
   wire \$33 ;
-  wire [4:0] \$34 ;
+  wire \$34 ;
   wire \$35 ;
-  wire [5:0] \$36 ;
-  wire [10:0] \$37 ;
-  wire [10:0] \$38 ;
+  wire \$36 ;
+  wire \$37 ;
+  wire \$38 ;
   wire \$39 ;
   wire \$4 ;
-  wire [10:0] \$40 ;
-  wire [10:0] \$41 ;
-  wire [10:0] \$42 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire \$42 ;
   wire \$43 ;
   wire \$44 ;
-  wire [12:0] \$45 ;
+  wire \$45 ;
   wire \$46 ;
   wire \$47 ;
   wire \$48 ;
   wire \$49 ;
-  wire [1:0] \$5 ;
+  wire [2:0] \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
+  wire [1:0] \$53 ;
+  wire [1:0] \$54 ;
   wire \$55 ;
   wire \$56 ;
   wire \$57 ;
@@ -3232,33 +3425,44 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \$64 ;
   wire \$65 ;
   wire \$66 ;
-  wire \$67 ;
-  wire \$68 ;
+  wire [1:0] \$67 ;
+  wire [1:0] \$68 ;
   wire \$69 ;
-  wire [2:0] \$7 ;
-  reg [3:0] \$70 ;
-  wire [40:0] \$71 ;
-  reg \$72 ;
-  reg \$73 ;
-  reg \$74 ;
-  reg [10:0] \$75 ;
-  reg \$76 ;
-  reg \$77 ;
-  wire [23:0] \$78 ;
+  wire [1:0] \$7 ;
+  wire \$70 ;
+  wire \$71 ;
+  wire \$72 ;
+  wire \$73 ;
+  wire \$74 ;
+  wire \$75 ;
+  wire \$76 ;
+  reg [40:0] \$77 ;
+  reg \$78 ;
   reg \$79 ;
   wire \$8 ;
-  wire [29:0] \$80 ;
-  wire [29:0] \$81 ;
-  reg \$82 ;
-  reg [29:0] \$83 ;
+  reg \$80 ;
+  reg \$81 ;
+  reg [10:0] \$82 ;
+  reg \$83 ;
   reg \$84 ;
-  reg [1:0] \$85 ;
-  reg [1:0] \$86 ;
-  reg \$87 ;
-  wire \$9 ;
-  reg [1:0] \$signal  = 2'h0;
-  reg [1:0] \$signal$49  = 2'h0;
-  output accepted;
+  wire [23:0] \$85 ;
+  reg \$86 ;
+  wire [29:0] \$87 ;
+  reg \$88 ;
+  reg \$89 ;
+  wire [2:0] \$9 ;
+  wire [29:0] \$90 ;
+  reg \$91 ;
+  reg \$92 ;
+  reg \$93 ;
+  reg [29:0] \$94 ;
+  reg \$95 ;
+  reg [1:0] \$96 ;
+  reg [1:0] \$97 ;
+  reg \$98 ;
+  reg \$signal  = 1'h0;
+  reg [1:0] \$signal$52  = 2'h0;
+  reg [1:0] \$signal$72  = 2'h0;
   wire accepted;
   reg [40:0] accepted_beat = 41'h00000000000;
   wire [29:0] \accepted_beat.beat ;
@@ -3286,8 +3490,7 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   reg [10:0] best_0_0 = 11'h000;
   reg best_valid_1 = 1'h0;
   reg best_valid_2 = 1'h0;
-  (* init = 30'h00000000 *)
-  wire [29:0] checked;
+  reg [29:0] checked = 30'h00000000;
   wire [21:0] \checked.estimates ;
   wire [10:0] \checked.estimates[0] ;
   wire [10:0] \checked.estimates[1] ;
@@ -3296,28 +3499,42 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire [1:0] \checked.mask ;
   wire \checked.mask[0] ;
   wire \checked.mask[1] ;
+  (* init = 1'h0 *)
+  wire checked_cancelled_1;
+  (* init = 1'h0 *)
+  wire checked_needed_1;
+  (* init = 30'h00000000 *)
+  wire [29:0] checked_queued_1;
+  wire [21:0] \checked_queued_1.estimates ;
+  wire [10:0] \checked_queued_1.estimates[0] ;
+  wire [10:0] \checked_queued_1.estimates[1] ;
+  wire [4:0] \checked_queued_1.first_key ;
+  wire \checked_queued_1.last ;
+  wire [1:0] \checked_queued_1.mask ;
+  wire \checked_queued_1.mask[0] ;
+  wire \checked_queued_1.mask[1] ;
   reg checked_valid = 1'h0;
   input clk;
   wire clk;
   reg holds = 1'h0;
   reg [29:0] i__payload = 30'h00000000;
-  reg [23:0] \i__payload$16  = 24'h000000;
-  wire [10:0] \i__payload$16.best ;
-  wire [12:0] \i__payload$16.limit ;
-  reg [29:0] \i__payload$29  = 30'h00000000;
-  wire [21:0] \i__payload$29.estimates ;
-  wire [10:0] \i__payload$29.estimates[0] ;
-  wire [10:0] \i__payload$29.estimates[1] ;
-  wire [4:0] \i__payload$29.first_key ;
-  wire \i__payload$29.last ;
-  wire [1:0] \i__payload$29.mask ;
-  wire \i__payload$29.mask[0] ;
-  wire \i__payload$29.mask[1] ;
-  reg [17:0] \i__payload$46 ;
-  wire [10:0] \i__payload$46.estimate ;
-  wire \i__payload$46.kept ;
-  wire [4:0] \i__payload$46.key ;
-  wire \i__payload$46.last ;
+  reg [23:0] \i__payload$20  = 24'h000000;
+  wire [10:0] \i__payload$20.best ;
+  wire [12:0] \i__payload$20.limit ;
+  reg [29:0] \i__payload$33  = 30'h00000000;
+  wire [21:0] \i__payload$33.estimates ;
+  wire [10:0] \i__payload$33.estimates[0] ;
+  wire [10:0] \i__payload$33.estimates[1] ;
+  wire [4:0] \i__payload$33.first_key ;
+  wire \i__payload$33.last ;
+  wire [1:0] \i__payload$33.mask ;
+  wire \i__payload$33.mask[0] ;
+  wire \i__payload$33.mask[1] ;
+  wire [17:0] \i__payload$51 ;
+  wire [10:0] \i__payload$51.estimate ;
+  wire \i__payload$51.kept ;
+  wire [4:0] \i__payload$51.key ;
+  wire \i__payload$51.last ;
   wire [21:0] \i__payload.estimates ;
   wire [10:0] \i__payload.estimates[0] ;
   wire [10:0] \i__payload.estimates[1] ;
@@ -3327,11 +3544,11 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \i__payload.mask[0] ;
   wire \i__payload.mask[1] ;
   wire i__ready;
-  wire i__valid;
-  wire \i__valid$18 ;
-  wire \i__valid$31 ;
+  reg i__valid = 1'h0;
+  wire \i__valid$22 ;
+  reg \i__valid$35  = 1'h0;
   (* init = 1'h0 *)
-  wire \i__valid$45 ;
+  wire \i__valid$50 ;
   input [29:0] i_beat__payload;
   wire [29:0] i_beat__payload;
   wire [21:0] \i_beat__payload.estimates ;
@@ -3342,13 +3559,15 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire [1:0] \i_beat__payload.mask ;
   wire \i_beat__payload.mask[0] ;
   wire \i_beat__payload.mask[1] ;
+  output i_beat__ready;
   wire i_beat__ready;
   input i_beat__valid;
   wire i_beat__valid;
-  wire i_cancel;
-  wire \i_cancel$33 ;
+  reg i_cancel = 1'h0;
+  reg \i_cancel$37  = 1'h0;
   wire i_reserve;
-  wire \i_reserve$28 ;
+  wire \i_reserve$32 ;
+  wire \i_reserve$9 ;
   input [10:0] i_threshold__payload;
   wire [10:0] i_threshold__payload;
   output i_threshold__ready;
@@ -3382,23 +3601,23 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire [10:0] \limits.best ;
   wire [12:0] \limits.limit ;
   wire [29:0] o__payload;
-  wire [17:0] \o__payload$35 ;
-  wire [10:0] \o__payload$35.estimate ;
-  wire \o__payload$35.kept ;
-  wire [4:0] \o__payload$35.key ;
-  wire \o__payload$35.last ;
-  wire [23:0] \o__payload$62 ;
-  wire [10:0] \o__payload$62.best ;
-  wire [12:0] \o__payload$62.limit ;
-  wire [29:0] \o__payload$63 ;
-  wire [21:0] \o__payload$63.estimates ;
-  wire [10:0] \o__payload$63.estimates[0] ;
-  wire [10:0] \o__payload$63.estimates[1] ;
-  wire [4:0] \o__payload$63.first_key ;
-  wire \o__payload$63.last ;
-  wire [1:0] \o__payload$63.mask ;
-  wire \o__payload$63.mask[0] ;
-  wire \o__payload$63.mask[1] ;
+  wire [17:0] \o__payload$40 ;
+  wire [10:0] \o__payload$40.estimate ;
+  wire \o__payload$40.kept ;
+  wire [4:0] \o__payload$40.key ;
+  wire \o__payload$40.last ;
+  wire [23:0] \o__payload$69 ;
+  wire [10:0] \o__payload$69.best ;
+  wire [12:0] \o__payload$69.limit ;
+  wire [29:0] \o__payload$70 ;
+  wire [21:0] \o__payload$70.estimates ;
+  wire [10:0] \o__payload$70.estimates[0] ;
+  wire [10:0] \o__payload$70.estimates[1] ;
+  wire [4:0] \o__payload$70.first_key ;
+  wire \o__payload$70.last ;
+  wire [1:0] \o__payload$70.mask ;
+  wire \o__payload$70.mask[0] ;
+  wire \o__payload$70.mask[1] ;
   wire [21:0] \o__payload.estimates ;
   wire [10:0] \o__payload.estimates[0] ;
   wire [10:0] \o__payload.estimates[1] ;
@@ -3408,14 +3627,14 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \o__payload.mask[0] ;
   wire \o__payload.mask[1] ;
   wire o__ready;
-  wire \o__ready$26 ;
-  input \o__ready$36 ;
-  wire \o__ready$36 ;
-  wire \o__ready$44 ;
+  wire \o__ready$30 ;
+  input \o__ready$41 ;
+  wire \o__ready$41 ;
+  wire \o__ready$49 ;
   wire o__valid;
-  wire \o__valid$23 ;
-  wire \o__valid$39 ;
-  wire \o__valid$64 ;
+  wire \o__valid$29 ;
+  wire \o__valid$44 ;
+  wire \o__valid$71 ;
   output [17:0] o_kept__payload;
   wire [17:0] o_kept__payload;
   wire [10:0] \o_kept__payload.estimate ;
@@ -3426,14 +3645,13 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   output o_kept__valid;
   wire o_kept__valid;
   wire o_room;
-  wire \o_room$24 ;
+  wire \o_room$27 ;
+  wire \o_room$3 ;
   output [1:0] o_seen;
   wire [1:0] o_seen;
   output [1:0] o_survivors;
   wire [1:0] o_survivors;
-  reg only_one = 1'h0;
   reg row_starts = 1'h1;
-  reg [3:0] rows = 4'hf;
   input rst;
   wire rst;
   reg [10:0] running = 11'h000;
@@ -3448,8 +3666,8 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire \running_beat_1.beat.mask[0] ;
   wire \running_beat_1.beat.mask[1] ;
   wire [10:0] \running_beat_1.threshold ;
-  (* init = 30'h00000000 *)
-  wire [29:0] survived;
+  reg seen_1 = 1'h0;
+  reg [29:0] survived = 30'h00000000;
   wire [21:0] \survived.estimates ;
   wire [10:0] \survived.estimates[0] ;
   wire [10:0] \survived.estimates[1] ;
@@ -3458,150 +3676,175 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   wire [1:0] \survived.mask ;
   wire \survived.mask[0] ;
   wire \survived.mask[1] ;
+  (* init = 1'h0 *)
+  wire survived_cancelled_1;
+  (* init = 1'h0 *)
+  wire survived_needed_1;
+  (* init = 30'h00000000 *)
+  wire [29:0] survived_queued_1;
+  wire [21:0] \survived_queued_1.estimates ;
+  wire [10:0] \survived_queued_1.estimates[0] ;
+  wire [10:0] \survived_queued_1.estimates[1] ;
+  wire [4:0] \survived_queued_1.first_key ;
+  wire \survived_queued_1.last ;
+  wire [1:0] \survived_queued_1.mask ;
+  wire \survived_queued_1.mask[0] ;
+  wire \survived_queued_1.mask[1] ;
   reg survived_valid_1 = 1'h0;
   wire taken;
-  assign \$10  = | i__payload[23:22];
-  assign \$11  = i__payload[29] | \$10 ;
-  assign \$12  = ~ \$11 ;
-  assign i_cancel = survived_valid_1 & \$12 ;
-  assign \$13  = i__payload[22] & survived_valid_1;
-  assign \$14  = 1'h0 + \$13 ;
-  assign \$15  = i__payload[23] & survived_valid_1;
-  assign \$16  = \$14  + \$15 ;
-  assign \i__valid$18  = limited_valid_2 & limited_beat_1[29];
-  assign \$17  = o__valid & \o__valid$23 ;
-  assign taken = \$17  & \o_room$24 ;
-  assign \o__ready$26  = taken & o__payload[29];
-  assign \$18  = | \i__payload$29 [23:22];
-  assign \$19  = \i__payload$29 [29] | \$18 ;
-  assign \i__valid$31  = checked_valid & \$19 ;
-  assign \$20  = | \i__payload$29 [23:22];
-  assign \$21  = \i__payload$29 [29] | \$20 ;
-  assign \$22  = ~ \$21 ;
-  assign \i_cancel$33  = checked_valid & \$22 ;
-  assign \$23  = ~ holds;
-  assign \$24  = i__ready & only_one;
-  assign beat_ends = \$23  | \$24 ;
-  assign \$25  = | \$signal ;
-  assign \$26  = leaving_beat[29] & only_one;
-  assign \$27  = ~ \$signal$49 [0];
-  assign \$28  = \$signal [0] & \$27 ;
-  assign \$29  = leaving_beat[28:24] + 1'h0;
-  assign \$30  = ~ \$signal$49 [1];
-  assign \$31  = \$signal [1] & \$30 ;
-  assign \$32  = leaving_beat[28:24] + 1'h1;
-  assign \$33  = accepted & i_beat__payload[29];
-  assign \$34  = rows - \$33 ;
-  assign \$35  = \o__valid$23  & \o__ready$26 ;
-  assign \$36  = $signed(\$34 ) + $signed({ 1'h0, \$35  });
-  assign \$37  = accepted_beat[22] ? accepted_beat[10:0] : 11'h400;
-  assign \$38  = accepted_beat[23] ? accepted_beat[21:11] : 11'h400;
-  assign \$39  = $signed(\$37 ) > $signed(\$38 );
-  assign \$40  = accepted_beat[22] ? accepted_beat[10:0] : 11'h400;
-  assign \$41  = accepted_beat[23] ? accepted_beat[21:11] : 11'h400;
-  assign \$42  = \$39  ? \$40  : \$41 ;
-  assign \$43  = $signed(best_0_0) > $signed(running);
-  assign \$44  = row_starts | \$43 ;
-  assign \$45  = $signed(running) - $signed({ 1'h0, running_beat_1[40:30] });
-  assign \$46  = $signed(limited_beat_1[10:0]) >= $signed(\i__payload$16 [23:11]);
-  assign \$47  = limited_beat_1[22] & \$46 ;
-  assign \$48  = $signed(limited_beat_1[21:11]) >= $signed(\i__payload$16 [23:11]);
-  assign \$49  = limited_beat_1[23] & \$48 ;
-  assign \$50  = $signed(o__payload[10:0]) >= $signed(\o__payload$62 [23:11]);
-  assign \$51  = o__payload[22] & \$50 ;
-  assign \$52  = $signed(o__payload[21:11]) >= $signed(\o__payload$62 [23:11]);
-  assign \$53  = o__payload[23] & \$52 ;
-  assign \$57  = \o__payload$63 [23] & \$56 ;
-  assign \$59  = \o__payload$63 [22] & \o__payload$63 [23];
-  assign \$61  = ~ \$60 ;
-  assign \$65  = \$signal$49 [1] & \$64 ;
-  assign \$67  = \$signal$49 [0] & \$signal$49 [1];
-  assign \$69  = ~ \$68 ;
+  assign i_beat__ready = \$1  & \o_room$3 ;
+  assign accepted = i_beat__valid & i_beat__ready;
+  assign i_threshold__ready = accepted & i_beat__payload[29];
+  assign \i_reserve$9  = accepted & i_beat__payload[29];
+  assign \$2  = accepted_beat[22] & seen_1;
+  assign \$3  = 1'h0 + \$2 ;
+  assign \$4  = accepted_beat[23] & seen_1;
+  assign \$5  = \$3  + \$4 ;
+  assign \$6  = i__payload[22] & i__valid;
+  assign \$7  = 1'h0 + \$6 ;
+  assign \$8  = i__payload[23] & i__valid;
+  assign \$9  = \$7  + \$8 ;
+  assign \i__valid$22  = limited_valid_2 & limited_beat_1[29];
+  assign o__ready = o__valid & \o_room$27 ;
+  assign taken = \o__valid$29  & o__ready;
+  assign \o__ready$30  = taken & o__payload[29];
+  assign \$10  = ~ holds;
+  assign \$11  = i__ready & \$signal ;
+  assign beat_ends = \$10  | \$11 ;
+  assign \$12  = | \$signal$52 ;
+  assign \$13  = leaving_beat[29] & \$signal ;
+  assign \$14  = { leaving_beat[10], leaving_beat[10:0] } & { 1'h0, \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0] };
+  assign \$15  = { leaving_beat[21], leaving_beat[21:11] } & { 1'h0, \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1] };
+  assign \$16  = \$14  | \$15 ;
+  assign \$20  = ~ i_beat__payload[22];
+  assign \$21  = ~ i_beat__payload[23];
+  assign \$22  = $signed(accepted_beat[10:0]) > $signed(accepted_beat[21:11]);
+  assign \$23  = \$22  ? accepted_beat[10:0] : accepted_beat[21:11];
+  assign \$24  = $signed(best_0_0) > $signed(running);
+  assign \$25  = row_starts | \$24 ;
+  assign \$26  = $signed(running) - $signed({ 1'h0, running_beat_1[40:30] });
+  assign \$27  = $signed(limited_beat_1[10:0]) >= $signed(\i__payload$20 [23:11]);
+  assign \$28  = limited_beat_1[22] & \$27 ;
+  assign \$29  = $signed(limited_beat_1[21:11]) >= $signed(\i__payload$20 [23:11]);
+  assign \$30  = limited_beat_1[23] & \$29 ;
+  assign \$31  = | survived[23:22];
+  assign \$32  = survived[29] | \$31 ;
+  assign \$33  = survived_valid_1 & \$32 ;
+  assign \$34  = | survived[23:22];
+  assign \$35  = survived[29] | \$34 ;
+  assign \$36  = ~ \$35 ;
+  assign \$37  = survived_valid_1 & \$36 ;
+  assign \$38  = $signed(o__payload[10:0]) >= $signed(\o__payload$69 [23:11]);
+  assign \$39  = o__payload[22] & \$38 ;
+  assign \$40  = $signed(o__payload[21:11]) >= $signed(\o__payload$69 [23:11]);
+  assign \$41  = o__payload[23] & \$40 ;
+  assign \$42  = | checked[23:22];
+  assign \$43  = checked[29] | \$42 ;
+  assign \$44  = checked_valid & \$43 ;
+  assign \$45  = | checked[23:22];
+  assign \$46  = checked[29] | \$45 ;
+  assign \$47  = ~ \$46 ;
+  assign \$48  = checked_valid & \$47 ;
+  assign \$52  = \o__payload$70 [23] & \$51 ;
+  assign \$53  = ~ { \$52 , \$50  };
+  assign \$54  = \o__payload$70 [23:22] & \$53 ;
+  assign \$58  = \o__payload$70 [23] & \$57 ;
+  assign \$60  = \o__payload$70 [22] & \o__payload$70 [23];
+  assign \$62  = ~ \$61 ;
+  assign \$66  = \$signal$72 [1] & \$65 ;
+  assign \$67  = ~ { \$66 , \$64  };
+  assign \$68  = \$signal$72  & \$67 ;
+  assign \$72  = \$signal$72 [1] & \$71 ;
+  assign \$74  = \$signal$72 [0] & \$signal$72 [1];
+  assign \$76  = ~ \$75 ;
   always @(posedge clk)
-    rows <= \$70 ;
+    accepted_beat <= \$77 ;
   always @(posedge clk)
-    accepted_beat <= \$71 ;
+    seen_1 <= \$78 ;
   always @(posedge clk)
-    best_0_0 <= \$42 ;
+    best_0_0 <= \$23 ;
   always @(posedge clk)
     beat_0_1 <= accepted_beat;
   always @(posedge clk)
-    best_valid_1 <= \$72 ;
+    best_valid_1 <= \$79 ;
   always @(posedge clk)
-    best_valid_2 <= \$73 ;
+    best_valid_2 <= \$80 ;
   always @(posedge clk)
-    row_starts <= \$74 ;
+    row_starts <= \$81 ;
   always @(posedge clk)
-    running <= \$75 ;
+    running <= \$82 ;
   always @(posedge clk)
     running_beat_1 <= beat_0_1;
   always @(posedge clk)
     limited_beat_1 <= running_beat_1;
   always @(posedge clk)
-    limited_valid_1 <= \$76 ;
+    limited_valid_1 <= \$83 ;
   always @(posedge clk)
-    limited_valid_2 <= \$77 ;
+    limited_valid_2 <= \$84 ;
   always @(posedge clk)
-    \i__payload$16  <= \$78 ;
+    \i__payload$20  <= \$85 ;
   always @(posedge clk)
-    survived_valid_1 <= \$79 ;
+    survived_valid_1 <= \$86 ;
   always @(posedge clk)
-    i__payload <= \$80 ;
+    survived <= \$87 ;
   always @(posedge clk)
-    \i__payload$29  <= \$81 ;
+    i__payload <= survived;
   always @(posedge clk)
-    checked_valid <= \$82 ;
+    i__valid <= \$88 ;
   always @(posedge clk)
-    leaving_beat <= \$83 ;
+    i_cancel <= \$89 ;
   always @(posedge clk)
-    holds <= \$84 ;
+    checked <= \$90 ;
   always @(posedge clk)
-    \$signal  <= \$85 ;
+    checked_valid <= \$91 ;
   always @(posedge clk)
-    \$signal$49  <= \$86 ;
+    \i__payload$33  <= checked;
   always @(posedge clk)
-    only_one <= \$87 ;
-  assign \$1  = i_beat__valid & i_threshold__valid;
-  assign \$2  = \$1  & o_room;
-  assign \$3  = | rows;
-  assign accepted = \$2  & \$3 ;
-  assign i_threshold__ready = accepted & i_beat__payload[29];
-  assign \$4  = i_beat__payload[22] & accepted;
-  assign \$5  = 1'h0 + \$4 ;
-  assign \$6  = i_beat__payload[23] & accepted;
-  assign \$7  = \$5  + \$6 ;
-  assign \$8  = | i__payload[23:22];
-  assign \$9  = i__payload[29] | \$8 ;
-  assign i__valid = survived_valid_1 & \$9 ;
+    \i__valid$35  <= \$92 ;
+  always @(posedge clk)
+    \i_cancel$37  <= \$93 ;
+  always @(posedge clk)
+    leaving_beat <= \$94 ;
+  always @(posedge clk)
+    holds <= \$95 ;
+  always @(posedge clk)
+    \$signal$52  <= \$96 ;
+  always @(posedge clk)
+    \$signal$72  <= \$97 ;
+  always @(posedge clk)
+    \$signal  <= \$98 ;
+  assign \$1  = i_threshold__valid & o_room;
   \latte_head.filter.kept  kept (
     .clk(clk),
-    .i__payload(\i__payload$29 ),
-    .i__valid(\i__valid$31 ),
-    .i_cancel(\i_cancel$33 ),
+    .i__payload(\i__payload$33 ),
+    .i__valid(\i__valid$35 ),
+    .i_cancel(\i_cancel$37 ),
     .i_reserve(taken),
-    .o__payload(\o__payload$63 ),
+    .o__payload(\o__payload$70 ),
     .o__ready(beat_ends),
-    .o__valid(\o__valid$64 ),
-    .o_room(\o_room$24 ),
+    .o__valid(\o__valid$71 ),
+    .o_room(\o_room$27 ),
     .rst(rst)
   );
   \latte_head.filter.output  \output  (
     .clk(clk),
-    .i__payload(\i__payload$46 ),
+    .i__payload(\i__payload$51 ),
     .i__ready(i__ready),
     .i__valid(holds),
     .o__payload(o_kept__payload),
-    .o__ready(\o__ready$36 ),
+    .o__ready(\o__ready$41 ),
     .o__valid(o_kept__valid),
     .rst(rst)
   );
   \latte_head.filter.row_limits  row_limits (
     .clk(clk),
-    .i__payload(\i__payload$16 ),
-    .i__valid(\i__valid$18 ),
-    .o__payload(\o__payload$62 ),
-    .o__ready(\o__ready$26 ),
-    .o__valid(\o__valid$23 ),
+    .i__payload(\i__payload$20 ),
+    .i__valid(\i__valid$22 ),
+    .i_reserve(\i_reserve$9 ),
+    .o__payload(\o__payload$69 ),
+    .o__ready(\o__ready$30 ),
+    .o__valid(o__valid),
+    .o_room(\o_room$3 ),
     .rst(rst)
   );
   \latte_head.filter.survivors  survivors (
@@ -3611,158 +3854,186 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
     .i_cancel(i_cancel),
     .i_reserve(accepted),
     .o__payload(o__payload),
-    .o__ready(taken),
-    .o__valid(o__valid),
+    .o__ready(o__ready),
+    .o__valid(\o__valid$29 ),
     .o_room(o_room),
     .rst(rst)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    { \i__payload$46 [17:7], \i__payload$46 [4:0] } = 16'h0000;
-    if (\$28 ) begin
-      \i__payload$46 [17:7] = leaving_beat[10:0];
-      \i__payload$46 [4:0] = \$29 [4:0];
+    \$77 [21:0] = i_beat__payload[21:0];
+    if (\$20 ) begin
+      \$77 [10:0] = 11'h400;
     end
-    if (\$31 ) begin
-      \i__payload$46 [17:7] = leaving_beat[21:11];
-      \i__payload$46 [4:0] = \$32 [4:0];
+    if (\$21 ) begin
+      \$77 [21:11] = 11'h400;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$70  = \$36 [3:0];
+    \$78  = accepted;
     if (rst) begin
-      \$70  = 4'hf;
+      \$78  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$72  = accepted;
-    if (rst) begin
-      \$72  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$73  = best_valid_1;
-    if (rst) begin
-      \$73  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$74  = row_starts;
-    if (best_valid_2) begin
-      \$74  = beat_0_1[29];
-    end
-    if (rst) begin
-      \$74  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$75  = running;
-    if (best_valid_2) begin
-      if (\$44 ) begin
-        \$75  = best_0_0;
-      end
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$76  = best_valid_2;
-    if (rst) begin
-      \$76  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$77  = limited_valid_1;
-    if (rst) begin
-      \$77  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$79  = limited_valid_2;
+    \$79  = accepted;
     if (rst) begin
       \$79  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$82  = taken;
+    \$80  = best_valid_1;
     if (rst) begin
-      \$82  = 1'h0;
+      \$80  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$83  = leaving_beat;
-    if (beat_ends) begin
-      \$83  = \o__payload$63 ;
+    \$81  = row_starts;
+    if (best_valid_2) begin
+      \$81  = beat_0_1[29];
+    end
+    if (rst) begin
+      \$81  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$84  = holds;
-    if (beat_ends) begin
-      \$84  = \o__valid$64 ;
+    \$82  = running;
+    if (best_valid_2) begin
+      if (\$25 ) begin
+        \$82  = best_0_0;
+      end
     end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$83  = best_valid_2;
+    if (rst) begin
+      \$83  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$84  = limited_valid_1;
     if (rst) begin
       \$84  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$85  = \$signal ;
-    if (beat_ends) begin
-      \$85  = \o__payload$63 [23:22];
-    end else if (i__ready) begin
-      \$85  = \$signal$49 ;
-    end
+    \$86  = limited_valid_2;
     if (rst) begin
-      \$85  = 2'h0;
+      \$86  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$86  = \$signal$49 ;
-    if (beat_ends) begin
-      \$86  = { \$57 , \$55  };
-    end else if (i__ready) begin
-      \$86  = { \$65 , \$63  };
-    end
+    \$88  = \$33 ;
     if (rst) begin
-      \$86  = 2'h0;
+      \$88  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$87  = only_one;
-    if (beat_ends) begin
-      \$87  = \$61 ;
-    end else if (i__ready) begin
-      \$87  = \$69 ;
-    end
+    \$89  = \$37 ;
     if (rst) begin
-      \$87  = 1'h0;
+      \$89  = 1'h0;
     end
   end
-  assign i_beat__ready = accepted;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$91  = taken;
+    if (rst) begin
+      \$91  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$92  = \$44 ;
+    if (rst) begin
+      \$92  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$93  = \$48 ;
+    if (rst) begin
+      \$93  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$94  = leaving_beat;
+    if (beat_ends) begin
+      \$94  = \o__payload$70 ;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$95  = holds;
+    if (beat_ends) begin
+      \$95  = \o__valid$71 ;
+    end
+    if (rst) begin
+      \$95  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$96  = \$signal$52 ;
+    if (beat_ends) begin
+      \$96  = \$54 ;
+    end else if (i__ready) begin
+      \$96  = \$68 ;
+    end
+    if (rst) begin
+      \$96  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$97  = \$signal$72 ;
+    if (beat_ends) begin
+      \$97  = { \$58 , \$56  };
+    end else if (i__ready) begin
+      \$97  = { \$72 , \$70  };
+    end
+    if (rst) begin
+      \$97  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$98  = \$signal ;
+    if (beat_ends) begin
+      \$98  = \$62 ;
+    end else if (i__ready) begin
+      \$98  = \$76 ;
+    end
+    if (rst) begin
+      \$98  = 1'h0;
+    end
+  end
   assign i_reserve = accepted;
-  assign survived = i__payload;
-  assign limits = \i__payload$16 ;
-  assign o__ready = taken;
-  assign \i_reserve$28  = taken;
-  assign checked = \i__payload$29 ;
-  assign \o__payload$35  = o_kept__payload;
-  assign o_kept__ready = \o__ready$36 ;
-  assign \o__valid$39  = o_kept__valid;
-  assign \o__ready$44  = beat_ends;
-  assign \i__valid$45  = holds;
-  assign o_seen = \$7 [1:0];
-  assign o_survivors = \$16 [1:0];
+  assign survived_queued_1 = i__payload;
+  assign survived_needed_1 = i__valid;
+  assign survived_cancelled_1 = i_cancel;
+  assign limits = \i__payload$20 ;
+  assign \i_reserve$32  = taken;
+  assign checked_queued_1 = \i__payload$33 ;
+  assign checked_needed_1 = \i__valid$35 ;
+  assign checked_cancelled_1 = \i_cancel$37 ;
+  assign \o__payload$40  = o_kept__payload;
+  assign o_kept__ready = \o__ready$41 ;
+  assign \o__valid$44  = o_kept__valid;
+  assign \o__ready$49  = beat_ends;
+  assign \i__valid$50  = holds;
+  assign o_seen = \$5 [1:0];
+  assign o_survivors = \$9 [1:0];
   assign \i_beat__payload.estimates  = i_beat__payload[21:0];
   assign \i_beat__payload.estimates[0]  = i_beat__payload[10:0];
   assign \i_beat__payload.estimates[1]  = i_beat__payload[21:11];
@@ -3771,6 +4042,16 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign \i_beat__payload.mask[1]  = i_beat__payload[23];
   assign \i_beat__payload.first_key  = i_beat__payload[28:24];
   assign \i_beat__payload.last  = i_beat__payload[29];
+  assign \accepted_beat.beat  = accepted_beat[29:0];
+  assign \accepted_beat.beat.estimates  = accepted_beat[21:0];
+  assign \accepted_beat.beat.estimates[0]  = accepted_beat[10:0];
+  assign \accepted_beat.beat.estimates[1]  = accepted_beat[21:11];
+  assign \accepted_beat.beat.mask  = accepted_beat[23:22];
+  assign \accepted_beat.beat.mask[0]  = accepted_beat[22];
+  assign \accepted_beat.beat.mask[1]  = accepted_beat[23];
+  assign \accepted_beat.beat.first_key  = accepted_beat[28:24];
+  assign \accepted_beat.beat.last  = accepted_beat[29];
+  assign \accepted_beat.threshold  = accepted_beat[40:30];
   assign \i__payload.estimates  = i__payload[21:0];
   assign \i__payload.estimates[0]  = i__payload[10:0];
   assign \i__payload.estimates[1]  = i__payload[21:11];
@@ -3779,18 +4060,18 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign \i__payload.mask[1]  = i__payload[23];
   assign \i__payload.first_key  = i__payload[28:24];
   assign \i__payload.last  = i__payload[29];
-  assign \survived.estimates  = i__payload[21:0];
-  assign \survived.estimates[0]  = i__payload[10:0];
-  assign \survived.estimates[1]  = i__payload[21:11];
-  assign \survived.mask  = i__payload[23:22];
-  assign \survived.mask[0]  = i__payload[22];
-  assign \survived.mask[1]  = i__payload[23];
-  assign \survived.first_key  = i__payload[28:24];
-  assign \survived.last  = i__payload[29];
-  assign \i__payload$16.best  = \i__payload$16 [10:0];
-  assign \i__payload$16.limit  = \i__payload$16 [23:11];
-  assign \limits.best  = \i__payload$16 [10:0];
-  assign \limits.limit  = \i__payload$16 [23:11];
+  assign \survived_queued_1.estimates  = i__payload[21:0];
+  assign \survived_queued_1.estimates[0]  = i__payload[10:0];
+  assign \survived_queued_1.estimates[1]  = i__payload[21:11];
+  assign \survived_queued_1.mask  = i__payload[23:22];
+  assign \survived_queued_1.mask[0]  = i__payload[22];
+  assign \survived_queued_1.mask[1]  = i__payload[23];
+  assign \survived_queued_1.first_key  = i__payload[28:24];
+  assign \survived_queued_1.last  = i__payload[29];
+  assign \i__payload$20.best  = \i__payload$20 [10:0];
+  assign \i__payload$20.limit  = \i__payload$20 [23:11];
+  assign \limits.best  = \i__payload$20 [10:0];
+  assign \limits.limit  = \i__payload$20 [23:11];
   assign \limited_beat_1.beat  = limited_beat_1[29:0];
   assign \limited_beat_1.beat.estimates  = limited_beat_1[21:0];
   assign \limited_beat_1.beat.estimates[0]  = limited_beat_1[10:0];
@@ -3809,34 +4090,34 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign \o__payload.mask[1]  = o__payload[23];
   assign \o__payload.first_key  = o__payload[28:24];
   assign \o__payload.last  = o__payload[29];
-  assign \i__payload$29.estimates  = \i__payload$29 [21:0];
-  assign \i__payload$29.estimates[0]  = \i__payload$29 [10:0];
-  assign \i__payload$29.estimates[1]  = \i__payload$29 [21:11];
-  assign \i__payload$29.mask  = \i__payload$29 [23:22];
-  assign \i__payload$29.mask[0]  = \i__payload$29 [22];
-  assign \i__payload$29.mask[1]  = \i__payload$29 [23];
-  assign \i__payload$29.first_key  = \i__payload$29 [28:24];
-  assign \i__payload$29.last  = \i__payload$29 [29];
-  assign \checked.estimates  = \i__payload$29 [21:0];
-  assign \checked.estimates[0]  = \i__payload$29 [10:0];
-  assign \checked.estimates[1]  = \i__payload$29 [21:11];
-  assign \checked.mask  = \i__payload$29 [23:22];
-  assign \checked.mask[0]  = \i__payload$29 [22];
-  assign \checked.mask[1]  = \i__payload$29 [23];
-  assign \checked.first_key  = \i__payload$29 [28:24];
-  assign \checked.last  = \i__payload$29 [29];
+  assign \i__payload$33.estimates  = \i__payload$33 [21:0];
+  assign \i__payload$33.estimates[0]  = \i__payload$33 [10:0];
+  assign \i__payload$33.estimates[1]  = \i__payload$33 [21:11];
+  assign \i__payload$33.mask  = \i__payload$33 [23:22];
+  assign \i__payload$33.mask[0]  = \i__payload$33 [22];
+  assign \i__payload$33.mask[1]  = \i__payload$33 [23];
+  assign \i__payload$33.first_key  = \i__payload$33 [28:24];
+  assign \i__payload$33.last  = \i__payload$33 [29];
+  assign \checked_queued_1.estimates  = \i__payload$33 [21:0];
+  assign \checked_queued_1.estimates[0]  = \i__payload$33 [10:0];
+  assign \checked_queued_1.estimates[1]  = \i__payload$33 [21:11];
+  assign \checked_queued_1.mask  = \i__payload$33 [23:22];
+  assign \checked_queued_1.mask[0]  = \i__payload$33 [22];
+  assign \checked_queued_1.mask[1]  = \i__payload$33 [23];
+  assign \checked_queued_1.first_key  = \i__payload$33 [28:24];
+  assign \checked_queued_1.last  = \i__payload$33 [29];
   assign \o_kept__payload.key  = o_kept__payload[4:0];
   assign \o_kept__payload.kept  = o_kept__payload[5];
   assign \o_kept__payload.last  = o_kept__payload[6];
   assign \o_kept__payload.estimate  = o_kept__payload[17:7];
-  assign \o__payload$35.key  = o_kept__payload[4:0];
-  assign \o__payload$35.kept  = o_kept__payload[5];
-  assign \o__payload$35.last  = o_kept__payload[6];
-  assign \o__payload$35.estimate  = o_kept__payload[17:7];
-  assign \i__payload$46.key  = \i__payload$46 [4:0];
-  assign \i__payload$46.kept  = \i__payload$46 [5];
-  assign \i__payload$46.last  = \i__payload$46 [6];
-  assign \i__payload$46.estimate  = \i__payload$46 [17:7];
+  assign \o__payload$40.key  = o_kept__payload[4:0];
+  assign \o__payload$40.kept  = o_kept__payload[5];
+  assign \o__payload$40.last  = o_kept__payload[6];
+  assign \o__payload$40.estimate  = o_kept__payload[17:7];
+  assign \i__payload$51.key  = \i__payload$51 [4:0];
+  assign \i__payload$51.kept  = \i__payload$51 [5];
+  assign \i__payload$51.last  = \i__payload$51 [6];
+  assign \i__payload$51.estimate  = \i__payload$51 [17:7];
   assign \leaving_beat.estimates  = leaving_beat[21:0];
   assign \leaving_beat.estimates[0]  = leaving_beat[10:0];
   assign \leaving_beat.estimates[1]  = leaving_beat[21:11];
@@ -3845,16 +4126,6 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign \leaving_beat.mask[1]  = leaving_beat[23];
   assign \leaving_beat.first_key  = leaving_beat[28:24];
   assign \leaving_beat.last  = leaving_beat[29];
-  assign \accepted_beat.beat  = accepted_beat[29:0];
-  assign \accepted_beat.beat.estimates  = accepted_beat[21:0];
-  assign \accepted_beat.beat.estimates[0]  = accepted_beat[10:0];
-  assign \accepted_beat.beat.estimates[1]  = accepted_beat[21:11];
-  assign \accepted_beat.beat.mask  = accepted_beat[23:22];
-  assign \accepted_beat.beat.mask[0]  = accepted_beat[22];
-  assign \accepted_beat.beat.mask[1]  = accepted_beat[23];
-  assign \accepted_beat.beat.first_key  = accepted_beat[28:24];
-  assign \accepted_beat.beat.last  = accepted_beat[29];
-  assign \accepted_beat.threshold  = accepted_beat[40:30];
   assign \beat_0_1.beat  = beat_0_1[29:0];
   assign \beat_0_1.beat.estimates  = beat_0_1[21:0];
   assign \beat_0_1.beat.estimates[0]  = beat_0_1[10:0];
@@ -3875,43 +4146,70 @@ module \latte_head.filter (rst, i_beat__payload, accepted, i_threshold__ready, o
   assign \running_beat_1.beat.first_key  = running_beat_1[28:24];
   assign \running_beat_1.beat.last  = running_beat_1[29];
   assign \running_beat_1.threshold  = running_beat_1[40:30];
-  assign \o__payload$62.best  = \o__payload$62 [10:0];
-  assign \o__payload$62.limit  = \o__payload$62 [23:11];
-  assign \o__payload$63.estimates  = \o__payload$63 [21:0];
-  assign \o__payload$63.estimates[0]  = \o__payload$63 [10:0];
-  assign \o__payload$63.estimates[1]  = \o__payload$63 [21:11];
-  assign \o__payload$63.mask  = \o__payload$63 [23:22];
-  assign \o__payload$63.mask[0]  = \o__payload$63 [22];
-  assign \o__payload$63.mask[1]  = \o__payload$63 [23];
-  assign \o__payload$63.first_key  = \o__payload$63 [28:24];
-  assign \o__payload$63.last  = \o__payload$63 [29];
-  assign \$81 [23] = \$53 ;
-  assign \$81 [22] = \$51 ;
-  assign { \$81 [29:24], \$81 [21:0] } = { o__payload[29:24], o__payload[21:0] };
-  assign \$80 [23] = \$49 ;
-  assign \$80 [22] = \$47 ;
-  assign { \$80 [29:24], \$80 [21:0] } = { limited_beat_1[29:24], limited_beat_1[21:0] };
-  assign \$78 [23:11] = \$45 ;
-  assign \$78 [10:0] = running;
-  assign \$71 [40:30] = i_threshold__payload;
-  assign \$71 [29:0] = i_beat__payload;
+  assign \survived.estimates  = survived[21:0];
+  assign \survived.estimates[0]  = survived[10:0];
+  assign \survived.estimates[1]  = survived[21:11];
+  assign \survived.mask  = survived[23:22];
+  assign \survived.mask[0]  = survived[22];
+  assign \survived.mask[1]  = survived[23];
+  assign \survived.first_key  = survived[28:24];
+  assign \survived.last  = survived[29];
+  assign \checked.estimates  = checked[21:0];
+  assign \checked.estimates[0]  = checked[10:0];
+  assign \checked.estimates[1]  = checked[21:11];
+  assign \checked.mask  = checked[23:22];
+  assign \checked.mask[0]  = checked[22];
+  assign \checked.mask[1]  = checked[23];
+  assign \checked.first_key  = checked[28:24];
+  assign \checked.last  = checked[29];
+  assign \o__payload$69.best  = \o__payload$69 [10:0];
+  assign \o__payload$69.limit  = \o__payload$69 [23:11];
+  assign \o__payload$70.estimates  = \o__payload$70 [21:0];
+  assign \o__payload$70.estimates[0]  = \o__payload$70 [10:0];
+  assign \o__payload$70.estimates[1]  = \o__payload$70 [21:11];
+  assign \o__payload$70.mask  = \o__payload$70 [23:22];
+  assign \o__payload$70.mask[0]  = \o__payload$70 [22];
+  assign \o__payload$70.mask[1]  = \o__payload$70 [23];
+  assign \o__payload$70.first_key  = \o__payload$70 [28:24];
+  assign \o__payload$70.last  = \o__payload$70 [29];
+  assign \$90 [23] = \$41 ;
+  assign \$90 [22] = \$39 ;
+  assign { \$90 [29:24], \$90 [21:0] } = { o__payload[29:24], o__payload[21:0] };
+  assign \$87 [23] = \$30 ;
+  assign \$87 [22] = \$28 ;
+  assign { \$87 [29:24], \$87 [21:0] } = { limited_beat_1[29:24], limited_beat_1[21:0] };
+  assign \$85 [23:11] = \$26 ;
+  assign \$85 [10:0] = running;
   always @*
-    \i__payload$46 [6] = \$26 ;
+    \$77 [40:30] = i_threshold__payload;
   always @*
-    \i__payload$46 [5] = \$25 ;
-  assign \$54  = 1'h0;
+    \$77 [29:22] = i_beat__payload[29:22];
+  assign \i__payload$51 [4:0] = { leaving_beat[28:25], \$19  };
+  assign \i__payload$51 [17:7] = \$16 [10:0];
+  assign \i__payload$51 [6] = \$13 ;
+  assign \i__payload$51 [5] = \$12 ;
+  assign \$17  = 1'h0;
+  assign \$18  = \$signal$52 [1];
+  assign \$19  = \$signal$52 [1];
+  assign \$49  = 1'h0;
+  assign \$50  = 1'h0;
+  assign \$51  = \o__payload$70 [22];
   assign \$55  = 1'h0;
-  assign \$56  = \o__payload$63 [22];
-  assign \$58  = 1'h0;
-  assign \$60  = \$59 ;
-  assign \$62  = 1'h0;
+  assign \$56  = 1'h0;
+  assign \$57  = \o__payload$70 [22];
+  assign \$59  = 1'h0;
+  assign \$61  = \$60 ;
   assign \$63  = 1'h0;
-  assign \$64  = \$signal$49 [0];
-  assign \$66  = 1'h0;
-  assign \$68  = \$67 ;
+  assign \$64  = 1'h0;
+  assign \$65  = \$signal$72 [0];
+  assign \$69  = 1'h0;
+  assign \$70  = 1'h0;
+  assign \$71  = \$signal$72 [0];
+  assign \$73  = 1'h0;
+  assign \$75  = \$74 ;
 endmodule
 
-module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o__payload, i__payload, o_room, o__valid, clk);
+module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, i_cancel, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$58  = 0;
   wire [5:0] \$1 ;
   wire [6:0] \$2 ;
@@ -4058,7 +4356,7 @@ module \latte_head.filter.kept (rst, i_reserve, i__valid, i_cancel, o__ready, o_
   assign \i__payload$7.last  = i__payload[29];
 endmodule
 
-module \latte_head.filter.kept.queue (rst, i__valid, o__ready, o__payload, i__payload, o__valid, clk);
+module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__valid, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$59  = 0;
   wire \$1 ;
   wire \$10 ;
@@ -4089,9 +4387,8 @@ module \latte_head.filter.kept.queue (rst, i__valid, o__ready, o__payload, i__pa
   wire \$8 ;
   wire \$9 ;
   wire \$signal ;
-  wire \$signal$10 ;
   reg \$signal$11  = 1'h0;
-  reg \$signal$22  = 1'h1;
+  wire \$signal$6 ;
   reg [4:0] \$signature__addr  = 5'h00;
   wire [29:0] \$signature__data ;
   wire \$signature__en ;
@@ -4111,7 +4408,6 @@ module \latte_head.filter.kept.queue (rst, i__valid, o__ready, o__payload, i__pa
   wire i__ready;
   input i__valid;
   wire i__valid;
-  wire load;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [21:0] \o__payload.estimates ;
@@ -4131,14 +4427,16 @@ module \latte_head.filter.kept.queue (rst, i__valid, o__ready, o__payload, i__pa
   wire [4:0] place;
   (* init = 5'h00 *)
   wire [4:0] \place$18 ;
+  wire read;
   reg [4:0] read_port__addr = 5'h00;
   wire [29:0] read_port__data;
   wire read_port__en;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [16:0];
-  initial begin : zero_memory_4
+  initial begin : zero_memory_6
     integer word;
     for (word = 0; word < 17; word = word + 1)
       words[word] = 30'h0;
@@ -4149,27 +4447,27 @@ module \latte_head.filter.kept.queue (rst, i__valid, o__ready, o__payload, i__pa
   end
   reg [29:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$6 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$6  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$10  = \$signal$11  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
-  assign \$5  = \$signal  | \$4 ;
-  assign \$6  = count != 5'h10;
-  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
-  assign \$8  = \$signal$10  | \$7 ;
-  assign \$9  = ~ \$signal$11 ;
-  assign \$10  = ~ \$signal$10 ;
+  assign read = \$signal$11  & \$2 ;
+  assign \$3  = ~ \$signal$11 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$11 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 5'h10;
+  assign \$8  = \$signal  ? \$7  : room;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
   assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
   assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & \$signal$10 ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
   assign \$16  = \$signature__addr  == 5'h10;
   assign \$17  = \$signature__addr  + 1'h1;
@@ -4178,13 +4476,13 @@ module \latte_head.filter.kept.queue (rst, i__valid, o__ready, o__payload, i__pa
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 6'h00 : \$20 ;
   always @(posedge clk)
-    \$signal$11  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    \$signal$22  <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$11  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    room <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -4193,34 +4491,34 @@ module \latte_head.filter.kept.queue (rst, i__valid, o__ready, o__payload, i__pa
     read_port__addr <= \$28 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$22  = \$5 ;
+    \$22  = o__valid;
+    if (\$signal$6 ) begin
+      \$22  = \$signal$11 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$23  = \$8 ;
+    \$23  = output_free;
+    if (\$signal$6 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$11 ;
-    end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
@@ -4251,7 +4549,7 @@ module \latte_head.filter.kept.queue (rst, i__valid, o__ready, o__payload, i__pa
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$10 ) begin
+    if (read) begin
       \$28  = \$21 [4:0];
     end
     if (rst) begin
@@ -4261,7 +4559,7 @@ module \latte_head.filter.kept.queue (rst, i__valid, o__ready, o__payload, i__pa
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$6 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
   assign \place$18  = read_port__addr;
@@ -4284,13 +4582,46 @@ module \latte_head.filter.kept.queue (rst, i__valid, o__ready, o__payload, i__pa
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid, o__valid, o__payload, clk);
+module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__valid, o__valid, i__ready, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$60  = 0;
   wire \$1 ;
-  reg \$2 ;
-  reg [17:0] \$3 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [2:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [2:0] \$15 ;
+  wire \$16 ;
+  wire [1:0] \$17 ;
+  wire [1:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [1:0] \$20 ;
+  wire [1:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [1:0] \$26 ;
+  reg \$27 ;
+  reg \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$7 ;
+  reg \$signature__addr  = 1'h0;
+  wire [17:0] \$signature__data ;
+  (* init = 1'h1 *)
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [1:0] count = 2'h0;
   input [17:0] i__payload;
   wire [17:0] i__payload;
   wire [10:0] \i__payload.estimate ;
@@ -4298,11 +4629,11 @@ module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid,
   wire [4:0] \i__payload.key ;
   wire \i__payload.last ;
   output i__ready;
-  wire i__ready;
+  reg i__ready = 1'h1;
   input i__valid;
   wire i__valid;
   output [17:0] o__payload;
-  reg [17:0] o__payload = 18'h00000;
+  wire [17:0] o__payload;
   wire [10:0] \o__payload.estimate ;
   wire \o__payload.kept ;
   wire [4:0] \o__payload.key ;
@@ -4311,46 +4642,260 @@ module \latte_head.filter.output (rst, i__ready, o__ready, i__payload, i__valid,
   wire o__ready;
   output o__valid;
   reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 1'h0 *)
+  wire place;
+  (* init = 1'h0 *)
+  wire \place$19 ;
+  wire read;
+  reg read_port__addr = 1'h0;
+  wire [17:0] read_port__data;
+  wire read_port__en;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
+  (* no_rw_check = 32'd1 *)
+  reg [17:0] words [1:0];
+  initial begin : zero_memory_7
+    integer word;
+    for (word = 0; word < 2; word = word + 1)
+      words[word] = 18'h0;
+  end
+  always @(posedge clk) begin
+    if (i__ready)
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [17:0] _0_;
+  always @(posedge clk) begin
+    if (\$signal$7 ) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$signal  = i__valid & i__ready;
   assign \$1  = ~ o__valid;
-  assign i__ready = \$1  | o__ready;
+  assign \$signal$7  = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign read = \$signal$12  & \$2 ;
+  assign \$3  = ~ \$signal$12 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$12 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 1'h1;
+  assign \$8  = \$signal  ? \$7  : i__ready;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & read;
+  assign \$15  = count - 1'h1;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 2'h0 : \$17 ;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 2'h0 : \$20 ;
   always @(posedge clk)
-    o__valid <= \$2 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    o__payload <= \$3 ;
+    output_free <= \$23 ;
+  always @(posedge clk)
+    \$signal$12  <= \$24 ;
+  always @(posedge clk)
+    i__ready <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$2  = o__valid;
-    if (i__ready) begin
-      \$2  = i__valid;
+    \$22  = o__valid;
+    if (\$signal$7 ) begin
+      \$22  = \$signal$12 ;
     end
     if (rst) begin
-      \$2  = 1'h0;
+      \$22  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$3  = o__payload;
-    if (i__ready) begin
-      \$3  = i__payload;
+    \$23  = output_free;
+    if (\$signal$7 ) begin
+      \$23  = \$3 ;
     end
     if (rst) begin
-      \$3  = 18'h00000;
+      \$23  = 1'h1;
     end
   end
-  assign \o__payload.key  = o__payload[4:0];
-  assign \o__payload.kept  = o__payload[5];
-  assign \o__payload.last  = o__payload[6];
-  assign \o__payload.estimate  = o__payload[17:7];
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    \$24  = \$6 ;
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    \$25  = \$9 ;
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [1:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [1:0];
+    end
+    if (rst) begin
+      \$26  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [0];
+    end
+    if (rst) begin
+      \$27  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    \$28  = read_port__addr;
+    if (read) begin
+      \$28  = \$21 [0];
+    end
+    if (rst) begin
+      \$28  = 1'h0;
+    end
+  end
+  assign room = i__ready;
+  assign \$signature__en  = i__ready;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = \$signal$7 ;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
   assign \i__payload.key  = i__payload[4:0];
   assign \i__payload.kept  = i__payload[5];
   assign \i__payload.last  = i__payload[6];
   assign \i__payload.estimate  = i__payload[17:7];
+  assign \o__payload.key  = o__payload[4:0];
+  assign \o__payload.kept  = o__payload[5];
+  assign \o__payload.last  = o__payload[6];
+  assign \o__payload.estimate  = o__payload[17:7];
+  assign \$16  = \$signature__addr ;
+  assign \$19  = read_port__addr;
 endmodule
 
-module \latte_head.filter.row_limits (rst, i__valid, o__ready, o__payload, i__payload, o__valid, clk);
+module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__payload, i__payload, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$61  = 0;
+  wire [5:0] \$1 ;
+  wire [6:0] \$2 ;
+  wire [7:0] \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [4:0] \$8 ;
+  reg \$9 ;
+  input clk;
+  wire clk;
+  input [23:0] i__payload;
+  wire [23:0] i__payload;
+  wire [23:0] \i__payload$7 ;
+  wire [10:0] \i__payload$7.best ;
+  wire [12:0] \i__payload$7.limit ;
+  wire [10:0] \i__payload.best ;
+  wire [12:0] \i__payload.limit ;
+  input i__valid;
+  wire i__valid;
+  wire \i__valid$9 ;
+  wire i_cancel;
+  input i_reserve;
+  wire i_reserve;
+  output [23:0] o__payload;
+  wire [23:0] o__payload;
+  wire [23:0] \o__payload$1 ;
+  wire [10:0] \o__payload$1.best ;
+  wire [12:0] \o__payload$1.limit ;
+  wire [10:0] \o__payload.best ;
+  wire [12:0] \o__payload.limit ;
+  input o__ready;
+  wire o__ready;
+  wire \o__ready$3 ;
+  output o__valid;
+  wire o__valid;
+  wire \o__valid$5 ;
+  output o_room;
+  reg o_room = 1'h1;
+  reg [4:0] places = 5'h0f;
+  (* init = 1'h1 *)
+  wire room;
+  input rst;
+  wire rst;
+  wire taken;
+  assign taken = o__valid & o__ready;
+  assign \$1  = places - i_reserve;
+  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
+  assign \$3  = $signed(\$2 ) + $signed(1'h0);
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
+  always @(posedge clk)
+    places <= \$8 ;
+  always @(posedge clk)
+    o_room <= \$9 ;
+  \latte_head.filter.row_limits.queue  queue (
+    .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
+    .o__payload(o__payload),
+    .o__ready(o__ready),
+    .o__valid(o__valid),
+    .rst(rst)
+  );
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$8  = \$3 [4:0];
+    if (rst) begin
+      \$8  = 5'h0f;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$9  = \$7 ;
+    if (rst) begin
+      \$9  = 1'h1;
+    end
+  end
+  assign \o__payload$1  = o__payload;
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
+  assign \i__payload$7  = i__payload;
+  assign \i__valid$9  = i__valid;
+  assign room = o_room;
+  assign i_cancel = 1'h0;
+  assign \o__payload.best  = o__payload[10:0];
+  assign \o__payload.limit  = o__payload[23:11];
+  assign \o__payload$1.best  = o__payload[10:0];
+  assign \o__payload$1.limit  = o__payload[23:11];
+  assign \i__payload.best  = i__payload[10:0];
+  assign \i__payload.limit  = i__payload[23:11];
+  assign \i__payload$7.best  = i__payload[10:0];
+  assign \i__payload$7.limit  = i__payload[23:11];
+  assign \$4  = taken;
+endmodule
+
+module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload, i__payload, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$62  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -4379,11 +4924,9 @@ module \latte_head.filter.row_limits (rst, i__valid, o__ready, o__payload, i__pa
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
-  (* init = 1'h1 *)
   wire \$signal ;
-  wire \$signal$11 ;
-  reg \$signal$12  = 1'h0;
-  wire \$signal$2 ;
+  reg \$signal$11  = 1'h0;
+  wire \$signal$6 ;
   reg [3:0] \$signature__addr  = 4'h0;
   wire [23:0] \$signature__data ;
   wire \$signature__en ;
@@ -4394,10 +4937,9 @@ module \latte_head.filter.row_limits (rst, i__valid, o__ready, o__payload, i__pa
   wire [23:0] i__payload;
   wire [10:0] \i__payload.best ;
   wire [12:0] \i__payload.limit ;
-  reg i__ready = 1'h1;
+  wire i__ready;
   input i__valid;
   wire i__valid;
-  wire load;
   output [23:0] o__payload;
   wire [23:0] o__payload;
   wire [10:0] \o__payload.best ;
@@ -4410,47 +4952,48 @@ module \latte_head.filter.row_limits (rst, i__valid, o__ready, o__payload, i__pa
   (* init = 4'h0 *)
   wire [3:0] place;
   (* init = 4'h0 *)
-  wire [3:0] \place$19 ;
+  wire [3:0] \place$18 ;
+  wire read;
   reg [3:0] read_port__addr = 4'h0;
   wire [23:0] read_port__data;
   wire read_port__en;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [23:0] words [14:0];
-  initial begin : zero_memory_5
+  initial begin : zero_memory_8
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 24'h0;
   end
   always @(posedge clk) begin
-    if (\$signal$2 )
+    if (\$signal )
       words[\$signature__addr ] <= i__payload;
   end
   reg [23:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$6 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
-  assign \$signal$2  = i__valid & i__ready;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$6  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$11  = \$signal$12  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
-  assign \$5  = \$signal$2  | \$4 ;
-  assign \$6  = count != 4'he;
-  assign \$7  = \$signal$2  ? \$6  : i__ready;
-  assign \$8  = \$signal$11  | \$7 ;
-  assign \$9  = ~ \$signal$12 ;
-  assign \$10  = ~ \$signal$11 ;
-  assign \$11  = \$signal$2  & \$10 ;
+  assign read = \$signal$11  & \$2 ;
+  assign \$3  = ~ \$signal$11 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$11 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 4'he;
+  assign \$8  = \$signal  ? \$7  : room;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
+  assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal$2 ;
-  assign \$14  = \$13  & \$signal$11 ;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
   assign \$16  = \$signature__addr  == 4'he;
   assign \$17  = \$signature__addr  + 1'h1;
@@ -4459,13 +5002,13 @@ module \latte_head.filter.row_limits (rst, i__valid, o__ready, o__payload, i__pa
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 5'h00 : \$20 ;
   always @(posedge clk)
-    \$signal$12  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    i__ready <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$11  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    room <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -4473,41 +5016,41 @@ module \latte_head.filter.row_limits (rst, i__valid, o__ready, o__payload, i__pa
   always @(posedge clk)
     read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$22  = \$5 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    \$22  = o__valid;
+    if (\$signal$6 ) begin
+      \$22  = \$signal$11 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$23  = \$8 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    \$23  = output_free;
+    if (\$signal$6 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$12 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
     \$26  = count;
     if (\$11 ) begin
       \$26  = \$12 [3:0];
@@ -4520,9 +5063,9 @@ module \latte_head.filter.row_limits (rst, i__valid, o__ready, o__payload, i__pa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
     \$27  = \$signature__addr ;
-    if (\$signal$2 ) begin
+    if (\$signal ) begin
       \$27  = \$18 [3:0];
     end
     if (rst) begin
@@ -4530,30 +5073,31 @@ module \latte_head.filter.row_limits (rst, i__valid, o__ready, o__payload, i__pa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$11 ) begin
+    if (read) begin
       \$28  = \$21 [3:0];
     end
     if (rst) begin
       \$28  = 4'h0;
     end
   end
-  assign \$signal  = i__ready;
-  assign \$signature__en  = \$signal$2 ;
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$6 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
-  assign \place$19  = read_port__addr;
+  assign \place$18  = read_port__addr;
   assign \i__payload.best  = i__payload[10:0];
   assign \i__payload.limit  = i__payload[23:11];
   assign \o__payload.best  = o__payload[10:0];
   assign \o__payload.limit  = o__payload[23:11];
+  assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__ready, o__payload, i__payload, o_room, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$62  = 0;
+module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, i_cancel, o_room, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$63  = 0;
   wire [6:0] \$1 ;
   wire [7:0] \$2 ;
   wire [8:0] \$3 ;
@@ -4646,14 +5190,14 @@ module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__read
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
     \$8  = \$3 [5:0];
     if (rst) begin
       \$8  = 6'h21;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
     \$9  = \$7 ;
     if (rst) begin
       \$9  = 1'h1;
@@ -4699,8 +5243,8 @@ module \latte_head.filter.survivors (rst, i_reserve, i__valid, i_cancel, o__read
   assign \i__payload$7.last  = i__payload[29];
 endmodule
 
-module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, o__payload, i__payload, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$63  = 0;
+module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload, i__valid, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$64  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -4730,9 +5274,8 @@ module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, o__payload, 
   wire \$8 ;
   wire \$9 ;
   wire \$signal ;
-  wire \$signal$10 ;
   reg \$signal$11  = 1'h0;
-  reg \$signal$22  = 1'h1;
+  wire \$signal$6 ;
   reg [5:0] \$signature__addr  = 6'h00;
   wire [29:0] \$signature__data ;
   wire \$signature__en ;
@@ -4752,7 +5295,6 @@ module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, o__payload, 
   wire i__ready;
   input i__valid;
   wire i__valid;
-  wire load;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [21:0] \o__payload.estimates ;
@@ -4772,14 +5314,16 @@ module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, o__payload, 
   wire [5:0] place;
   (* init = 6'h00 *)
   wire [5:0] \place$18 ;
+  wire read;
   reg [5:0] read_port__addr = 6'h00;
   wire [29:0] read_port__data;
   wire read_port__en;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [32:0];
-  initial begin : zero_memory_6
+  initial begin : zero_memory_9
     integer word;
     for (word = 0; word < 33; word = word + 1)
       words[word] = 30'h0;
@@ -4790,27 +5334,27 @@ module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, o__payload, 
   end
   reg [29:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$6 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$6  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$10  = \$signal$11  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
-  assign \$5  = \$signal  | \$4 ;
-  assign \$6  = count != 6'h20;
-  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
-  assign \$8  = \$signal$10  | \$7 ;
-  assign \$9  = ~ \$signal$11 ;
-  assign \$10  = ~ \$signal$10 ;
+  assign read = \$signal$11  & \$2 ;
+  assign \$3  = ~ \$signal$11 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$11 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 6'h20;
+  assign \$8  = \$signal  ? \$7  : room;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
   assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
   assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & \$signal$10 ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
   assign \$16  = \$signature__addr  == 6'h20;
   assign \$17  = \$signature__addr  + 1'h1;
@@ -4819,13 +5363,13 @@ module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, o__payload, 
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 7'h00 : \$20 ;
   always @(posedge clk)
-    \$signal$11  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    \$signal$22  <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$11  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    room <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -4833,41 +5377,41 @@ module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, o__payload, 
   always @(posedge clk)
     read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$22  = \$5 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    \$22  = o__valid;
+    if (\$signal$6 ) begin
+      \$22  = \$signal$11 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$23  = \$8 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    \$23  = output_free;
+    if (\$signal$6 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$11 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$26  = count;
     if (\$11 ) begin
       \$26  = \$12 [5:0];
@@ -4880,7 +5424,7 @@ module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, o__payload, 
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$27  = \$signature__addr ;
     if (\$signal ) begin
       \$27  = \$18 [5:0];
@@ -4890,9 +5434,9 @@ module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, o__payload, 
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$10 ) begin
+    if (read) begin
       \$28  = \$21 [5:0];
     end
     if (rst) begin
@@ -4902,7 +5446,7 @@ module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, o__payload, 
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$6 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
   assign \place$18  = read_port__addr;
@@ -4925,13 +5469,14 @@ module \latte_head.filter.survivors.queue (rst, i__valid, o__ready, o__payload, 
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored__payload, o__ready, \i_query__payload$9 , key_port__data, i_kept__valid, i_kept__payload, o_scored__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$64  = 0;
+module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query__ready, o_scored__payload, o__ready, \i_query__payload$9 , key_port__data, i_kept__valid, o_scored__valid, i_query__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$65  = 0;
   wire \$1 ;
-  wire [25:0] \$10 ;
-  wire [25:0] \$2 ;
-  wire [11:0] \$3 ;
-  wire [18:0] \$4 ;
+  reg \$10 ;
+  wire [25:0] \$11 ;
+  wire [11:0] \$2 ;
+  wire [18:0] \$3 ;
+  wire [25:0] \$4 ;
   wire [26:0] \$5 ;
   reg \$6 ;
   reg \$7 ;
@@ -4939,6 +5484,7 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   reg \$9 ;
   input clk;
   wire clk;
+  reg [18:0] correction = 19'h00000;
   reg [25:0] i__payload = 26'h0000000;
   wire \i__payload.kept ;
   wire [4:0] \i__payload.key ;
@@ -4954,30 +5500,29 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   wire i_kept__ready;
   input i_kept__valid;
   wire i_kept__valid;
-  wire [64:0] i_keys__payload;
-  wire \i_keys__payload.last ;
-  wire [63:0] \i_keys__payload.terms ;
-  wire [31:0] \i_keys__payload.terms.high_low ;
-  wire [31:0] \i_keys__payload.terms.high_low[0] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][0] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][1] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][2] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][3] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][4] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][5] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][6] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][7] ;
-  wire [31:0] \i_keys__payload.terms.low_high ;
-  wire [31:0] \i_keys__payload.terms.low_high[0] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][0] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][1] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][2] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][3] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][4] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][5] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][6] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][7] ;
+  wire [63:0] i_keys__payload;
+  wire [31:0] \i_keys__payload.high_low ;
+  wire [31:0] \i_keys__payload.high_low[0] ;
+  wire [3:0] \i_keys__payload.high_low[0][0] ;
+  wire [3:0] \i_keys__payload.high_low[0][1] ;
+  wire [3:0] \i_keys__payload.high_low[0][2] ;
+  wire [3:0] \i_keys__payload.high_low[0][3] ;
+  wire [3:0] \i_keys__payload.high_low[0][4] ;
+  wire [3:0] \i_keys__payload.high_low[0][5] ;
+  wire [3:0] \i_keys__payload.high_low[0][6] ;
+  wire [3:0] \i_keys__payload.high_low[0][7] ;
+  wire [31:0] \i_keys__payload.low_high ;
+  wire [31:0] \i_keys__payload.low_high[0] ;
+  wire [3:0] \i_keys__payload.low_high[0][0] ;
+  wire [3:0] \i_keys__payload.low_high[0][1] ;
+  wire [3:0] \i_keys__payload.low_high[0][2] ;
+  wire [3:0] \i_keys__payload.low_high[0][3] ;
+  wire [3:0] \i_keys__payload.low_high[0][4] ;
+  wire [3:0] \i_keys__payload.low_high[0][5] ;
+  wire [3:0] \i_keys__payload.low_high[0][6] ;
+  wire [3:0] \i_keys__payload.low_high[0][7] ;
   reg i_keys__valid = 1'h0;
+  wire i_last;
   wire [64:0] i_query__payload;
   input [64:0] \i_query__payload$9 ;
   wire [64:0] \i_query__payload$9 ;
@@ -5063,6 +5608,11 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   wire \item_result_4.kept ;
   wire [4:0] \item_result_4.key ;
   wire \item_result_4.last ;
+  reg [17:0] item_result_5 = 18'h00000;
+  wire [10:0] \item_result_5.estimate ;
+  wire \item_result_5.kept ;
+  wire [4:0] \item_result_5.key ;
+  wire \item_result_5.last ;
   wire [4:0] key_port__address;
   output key_port__buffer;
   wire key_port__buffer;
@@ -5087,11 +5637,11 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   wire [3:0] \key_port__data.low[6] ;
   wire [3:0] \key_port__data.low[7] ;
   wire [25:0] o__payload;
-  wire [21:0] \o__payload$43 ;
-  wire [10:0] \o__payload$43.high_low ;
-  wire [10:0] \o__payload$43.high_low[0] ;
-  wire [10:0] \o__payload$43.low_high ;
-  wire [10:0] \o__payload$43.low_high[0] ;
+  wire [21:0] \o__payload$47 ;
+  wire [10:0] \o__payload$47.high_low ;
+  wire [10:0] \o__payload$47.high_low[0] ;
+  wire [10:0] \o__payload$47.low_high ;
+  wire [10:0] \o__payload$47.low_high[0] ;
   wire \o__payload.kept ;
   wire [4:0] \o__payload.key ;
   wire \o__payload.last ;
@@ -5099,7 +5649,7 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   input o__ready;
   wire o__ready;
   wire o__valid;
-  wire \o__valid$42 ;
+  wire \o__valid$45 ;
   wire o_prepared__payload;
   wire o_prepared__ready;
   wire o_prepared__valid;
@@ -5121,8 +5671,9 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   wire [4:0] \scored.key ;
   wire \scored.last ;
   wire [18:0] \scored.score ;
+  reg scored_valid_1 = 1'h0;
   (* init = 1'h0 *)
-  wire scored_valid;
+  wire scored_valid_2;
   output sent;
   wire sent;
   reg sent_read_1 = 1'h0;
@@ -5132,8 +5683,9 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign \$1  = i_kept__valid & o_prepared__valid;
   assign sent = \$1  & o_room;
   assign o_prepared__ready = sent & i_kept__payload[6];
-  assign \$3  = $signed(\o__payload$43 [10:0]) + $signed(\o__payload$43 [21:11]);
-  assign \$5  = $signed(\$2 ) + $signed(\$4 );
+  assign i_last = sent & i_kept__payload[6];
+  assign \$2  = $signed(\o__payload$47 [10:0]) + $signed(\o__payload$47 [21:11]);
+  assign \$5  = $signed(\$4 ) + $signed(correction);
   always @(posedge clk)
     sent_read_1 <= \$6 ;
   always @(posedge clk)
@@ -5155,22 +5707,29 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   always @(posedge clk)
     item_result_4 <= item_result_3;
   always @(posedge clk)
-    i__valid <= \$9 ;
+    item_result_5 <= item_result_4;
   always @(posedge clk)
-    i__payload <= \$10 ;
+    scored_valid_1 <= \$9 ;
+  always @(posedge clk)
+    i__valid <= \$10 ;
+  always @(posedge clk)
+    correction <= \$3 ;
+  always @(posedge clk)
+    i__payload <= \$11 ;
   \latte_head.reuse.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
     .i_keys__valid(i_keys__valid),
+    .i_last(i_last),
     .i_query__payload(i_query__payload),
-    .i_query__ready(i_query__ready),
     .i_query__valid(i_query__valid),
-    .o__payload(\o__payload$43 ),
-    .o__valid(\o__valid$42 ),
+    .o__payload(\o__payload$47 ),
     .o_prepared__payload(key_port__buffer),
     .o_prepared__ready(o_prepared__ready),
     .o_prepared__valid(o_prepared__valid),
-    .rst(rst)
+    .rst(rst),
+    .taken(i_query__ready),
+    .valid_4(\o__valid$45 )
   );
   \latte_head.reuse.landing  landing (
     .clk(clk),
@@ -5184,31 +5743,38 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$6  = sent;
     if (rst) begin
       \$6  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$7  = sent_read_1;
     if (rst) begin
       \$7  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
     \$8  = sent_read_2;
     if (rst) begin
       \$8  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$9  = \o__valid$42 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
+    \$9  = \o__valid$45 ;
     if (rst) begin
       \$9  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
+    \$10  = scored_valid_1;
+    if (rst) begin
+      \$10  = 1'h0;
     end
   end
   assign o__payload = o_scored__payload;
@@ -5221,7 +5787,7 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign o_prepared__payload = key_port__buffer;
   assign key_port__address = i_kept__payload[4:0];
   assign sent_read_3 = i_keys__valid;
-  assign scored_valid = i__valid;
+  assign scored_valid_2 = i__valid;
   assign scored = i__payload;
   assign \o_scored__payload.key  = o_scored__payload[4:0];
   assign \o_scored__payload.kept  = o_scored__payload[5];
@@ -5275,32 +5841,26 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign \i_kept__payload.kept  = i_kept__payload[5];
   assign \i_kept__payload.last  = i_kept__payload[6];
   assign \i_kept__payload.estimate  = i_kept__payload[17:7];
-  assign \i_keys__payload.terms  = i_keys__payload[63:0];
-  assign \i_keys__payload.terms.high_low  = i_keys__payload[31:0];
-  assign \i_keys__payload.terms.high_low[0]  = i_keys__payload[31:0];
-  assign \i_keys__payload.terms.high_low[0][0]  = i_keys__payload[3:0];
-  assign \i_keys__payload.terms.high_low[0][1]  = i_keys__payload[7:4];
-  assign \i_keys__payload.terms.high_low[0][2]  = i_keys__payload[11:8];
-  assign \i_keys__payload.terms.high_low[0][3]  = i_keys__payload[15:12];
-  assign \i_keys__payload.terms.high_low[0][4]  = i_keys__payload[19:16];
-  assign \i_keys__payload.terms.high_low[0][5]  = i_keys__payload[23:20];
-  assign \i_keys__payload.terms.high_low[0][6]  = i_keys__payload[27:24];
-  assign \i_keys__payload.terms.high_low[0][7]  = i_keys__payload[31:28];
-  assign \i_keys__payload.terms.low_high  = i_keys__payload[63:32];
-  assign \i_keys__payload.terms.low_high[0]  = i_keys__payload[63:32];
-  assign \i_keys__payload.terms.low_high[0][0]  = i_keys__payload[35:32];
-  assign \i_keys__payload.terms.low_high[0][1]  = i_keys__payload[39:36];
-  assign \i_keys__payload.terms.low_high[0][2]  = i_keys__payload[43:40];
-  assign \i_keys__payload.terms.low_high[0][3]  = i_keys__payload[47:44];
-  assign \i_keys__payload.terms.low_high[0][4]  = i_keys__payload[51:48];
-  assign \i_keys__payload.terms.low_high[0][5]  = i_keys__payload[55:52];
-  assign \i_keys__payload.terms.low_high[0][6]  = i_keys__payload[59:56];
-  assign \i_keys__payload.terms.low_high[0][7]  = i_keys__payload[63:60];
-  assign \i_keys__payload.last  = i_keys__payload[64];
-  assign \item_read_3.key  = item_read_3[4:0];
-  assign \item_read_3.kept  = item_read_3[5];
-  assign \item_read_3.last  = item_read_3[6];
-  assign \item_read_3.estimate  = item_read_3[17:7];
+  assign \i_keys__payload.high_low  = i_keys__payload[31:0];
+  assign \i_keys__payload.high_low[0]  = i_keys__payload[31:0];
+  assign \i_keys__payload.high_low[0][0]  = i_keys__payload[3:0];
+  assign \i_keys__payload.high_low[0][1]  = i_keys__payload[7:4];
+  assign \i_keys__payload.high_low[0][2]  = i_keys__payload[11:8];
+  assign \i_keys__payload.high_low[0][3]  = i_keys__payload[15:12];
+  assign \i_keys__payload.high_low[0][4]  = i_keys__payload[19:16];
+  assign \i_keys__payload.high_low[0][5]  = i_keys__payload[23:20];
+  assign \i_keys__payload.high_low[0][6]  = i_keys__payload[27:24];
+  assign \i_keys__payload.high_low[0][7]  = i_keys__payload[31:28];
+  assign \i_keys__payload.low_high  = i_keys__payload[63:32];
+  assign \i_keys__payload.low_high[0]  = i_keys__payload[63:32];
+  assign \i_keys__payload.low_high[0][0]  = i_keys__payload[35:32];
+  assign \i_keys__payload.low_high[0][1]  = i_keys__payload[39:36];
+  assign \i_keys__payload.low_high[0][2]  = i_keys__payload[43:40];
+  assign \i_keys__payload.low_high[0][3]  = i_keys__payload[47:44];
+  assign \i_keys__payload.low_high[0][4]  = i_keys__payload[51:48];
+  assign \i_keys__payload.low_high[0][5]  = i_keys__payload[55:52];
+  assign \i_keys__payload.low_high[0][6]  = i_keys__payload[59:56];
+  assign \i_keys__payload.low_high[0][7]  = i_keys__payload[63:60];
   assign \key_port__data.high  = key_port__data[31:0];
   assign \key_port__data.high[0]  = key_port__data[3:0];
   assign \key_port__data.high[1]  = key_port__data[7:4];
@@ -5335,6 +5895,10 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign \item_read_2.kept  = item_read_2[5];
   assign \item_read_2.last  = item_read_2[6];
   assign \item_read_2.estimate  = item_read_2[17:7];
+  assign \item_read_3.key  = item_read_3[4:0];
+  assign \item_read_3.kept  = item_read_3[5];
+  assign \item_read_3.last  = item_read_3[6];
+  assign \item_read_3.estimate  = item_read_3[17:7];
   assign \item_result_1.key  = item_result_1[4:0];
   assign \item_result_1.kept  = item_result_1[5];
   assign \item_result_1.last  = item_result_1[6];
@@ -5351,71 +5915,75 @@ module \latte_head.reuse (rst, sent, key_port__buffer, i_query__ready, o_scored_
   assign \item_result_4.kept  = item_result_4[5];
   assign \item_result_4.last  = item_result_4[6];
   assign \item_result_4.estimate  = item_result_4[17:7];
-  assign \o__payload$43.high_low  = \o__payload$43 [10:0];
-  assign \o__payload$43.high_low[0]  = \o__payload$43 [10:0];
-  assign \o__payload$43.low_high  = \o__payload$43 [21:11];
-  assign \o__payload$43.low_high[0]  = \o__payload$43 [21:11];
-  assign \$10 [25:7] = \$5 [18:0];
-  assign \$10 [6] = item_result_4[6];
-  assign \$10 [5] = item_result_4[5];
-  assign \$10 [4:0] = item_result_4[4:0];
+  assign \item_result_5.key  = item_result_5[4:0];
+  assign \item_result_5.kept  = item_result_5[5];
+  assign \item_result_5.last  = item_result_5[6];
+  assign \item_result_5.estimate  = item_result_5[17:7];
+  assign \o__payload$47.high_low  = \o__payload$47 [10:0];
+  assign \o__payload$47.high_low[0]  = \o__payload$47 [10:0];
+  assign \o__payload$47.low_high  = \o__payload$47 [21:11];
+  assign \o__payload$47.low_high[0]  = \o__payload$47 [21:11];
+  assign \$11 [25:7] = \$5 [18:0];
+  assign \$11 [6] = item_result_5[6];
+  assign \$11 [5] = item_result_5[5];
+  assign \$11 [4:0] = item_result_5[4:0];
   assign i_keys__payload[63:32] = key_port__data[31:0];
   assign i_keys__payload[31:0] = key_port__data[63:32];
-  assign i_keys__payload[64] = item_read_3[6];
   assign i_query__payload[64] = \i_query__payload$9 [64];
   assign i_query__payload[63:32] = \i_query__payload$9 [63:32];
   assign i_query__payload[31:0] = \i_query__payload$9 [31:0];
-  assign \$2  = { item_result_4[17], item_result_4[17], item_result_4[17], item_result_4[17], item_result_4[17], item_result_4[17], item_result_4[17], item_result_4[17:7], 8'h00 };
-  assign \$4  = { \$3 [11], \$3 [11], \$3 [11], \$3 , 4'h0 };
+  assign \$3  = { \$2 [11], \$2 [11], \$2 [11], \$2 , 4'h0 };
+  assign \$4  = { item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17:7], 8'h00 };
 endmodule
 
-module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepared__payload, i_query__ready, i_query__payload, i_keys__payload, i_keys__valid, o__payload, o__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$65  = 0;
-  wire \$1 ;
-  wire [3:0] \$10 ;
-  wire [6:0] \$100 ;
-  wire [6:0] \$101 ;
+module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, taken, i_query__payload, i_keys__payload, i_keys__valid, valid_4, o__payload, i_query__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$66  = 0;
+  wire [2:0] \$1 ;
+  wire \$10 ;
+  wire [7:0] \$100 ;
+  wire \$101 ;
   wire \$102 ;
-  wire \$103 ;
-  wire [6:0] \$104 ;
-  wire \$105 ;
-  wire [7:0] \$106 ;
-  wire \$107 ;
+  wire [6:0] \$103 ;
+  wire \$104 ;
+  wire [7:0] \$105 ;
+  wire [8:0] \$106 ;
+  wire [9:0] \$107 ;
   wire \$108 ;
-  wire [6:0] \$109 ;
+  wire \$109 ;
   wire \$11 ;
   wire \$110 ;
-  wire [7:0] \$111 ;
-  wire [8:0] \$112 ;
-  wire [9:0] \$113 ;
-  reg [1:0] \$114 ;
+  wire \$111 ;
+  reg \$112 ;
+  reg \$113 ;
+  reg \$114 ;
   reg [1:0] \$115 ;
-  reg \$116 ;
+  reg [1:0] \$116 ;
   reg \$117 ;
   reg \$118 ;
   reg \$119 ;
-  wire \$12 ;
+  wire [4:0] \$12 ;
   reg \$120 ;
-  reg [3:0] \$121 ;
-  reg \$122 ;
+  reg \$121 ;
+  reg [3:0] \$122 ;
   reg \$123 ;
   reg \$124 ;
   reg \$125 ;
   reg \$126 ;
-  reg \$127 ;
-  reg \$128 ;
+  reg [4:0] \$127 ;
+  reg [4:0] \$128 ;
   reg \$129 ;
   wire \$13 ;
   reg \$130 ;
   reg \$131 ;
+  reg \$132 ;
   wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire [4:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire \$20 ;
+  wire [3:0] \$15 ;
+  wire [3:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire [3:0] \$18 ;
+  wire [3:0] \$19 ;
+  wire [3:0] \$2 ;
+  wire [3:0] \$20 ;
   wire [3:0] \$21 ;
   wire [3:0] \$22 ;
   wire [3:0] \$23 ;
@@ -5425,7 +5993,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [3:0] \$27 ;
   wire [3:0] \$28 ;
   wire [3:0] \$29 ;
-  wire \$3 ;
+  wire [2:0] \$3 ;
   wire [3:0] \$30 ;
   wire [3:0] \$31 ;
   wire [3:0] \$32 ;
@@ -5437,19 +6005,19 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [3:0] \$38 ;
   wire [3:0] \$39 ;
   wire \$4 ;
-  wire [3:0] \$40 ;
-  wire [3:0] \$41 ;
-  wire [3:0] \$42 ;
-  wire [3:0] \$43 ;
-  wire [3:0] \$44 ;
-  wire [3:0] \$45 ;
-  wire [4:0] \$46 ;
-  wire [4:0] \$47 ;
-  wire [4:0] \$48 ;
-  wire [4:0] \$49 ;
-  wire [2:0] \$5 ;
-  wire [5:0] \$50 ;
-  wire [5:0] \$51 ;
+  wire [4:0] \$40 ;
+  wire [4:0] \$41 ;
+  wire [4:0] \$42 ;
+  wire [4:0] \$43 ;
+  wire [5:0] \$44 ;
+  wire [5:0] \$45 ;
+  wire [3:0] \$46 ;
+  wire [3:0] \$47 ;
+  wire [3:0] \$48 ;
+  wire [3:0] \$49 ;
+  wire [3:0] \$5 ;
+  wire [3:0] \$50 ;
+  wire [3:0] \$51 ;
   wire [3:0] \$52 ;
   wire [3:0] \$53 ;
   wire [3:0] \$54 ;
@@ -5469,39 +6037,39 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [3:0] \$67 ;
   wire [3:0] \$68 ;
   wire [3:0] \$69 ;
-  wire [3:0] \$7 ;
-  wire [3:0] \$70 ;
-  wire [3:0] \$71 ;
-  wire [3:0] \$72 ;
-  wire [3:0] \$73 ;
-  wire [3:0] \$74 ;
-  wire [3:0] \$75 ;
-  wire [4:0] \$76 ;
-  wire [4:0] \$77 ;
-  wire [4:0] \$78 ;
-  wire [4:0] \$79 ;
-  wire [2:0] \$8 ;
-  wire [5:0] \$80 ;
-  wire [5:0] \$81 ;
+  wire \$7 ;
+  wire [4:0] \$70 ;
+  wire [4:0] \$71 ;
+  wire [4:0] \$72 ;
+  wire [4:0] \$73 ;
+  wire [5:0] \$74 ;
+  wire [5:0] \$75 ;
+  wire [6:0] \$76 ;
+  wire [6:0] \$77 ;
+  wire [6:0] \$78 ;
+  wire [6:0] \$79 ;
+  wire \$8 ;
+  wire \$80 ;
+  wire \$81 ;
   wire [6:0] \$82 ;
-  wire [6:0] \$83 ;
-  wire [6:0] \$84 ;
-  wire [6:0] \$85 ;
+  wire \$83 ;
+  wire [7:0] \$84 ;
+  wire \$85 ;
   wire \$86 ;
-  wire \$87 ;
-  wire [6:0] \$88 ;
-  wire \$89 ;
+  wire [6:0] \$87 ;
+  wire \$88 ;
+  wire [7:0] \$89 ;
   wire \$9 ;
-  wire [7:0] \$90 ;
-  wire \$91 ;
-  wire \$92 ;
+  wire [8:0] \$90 ;
+  wire [9:0] \$91 ;
+  wire [6:0] \$92 ;
   wire [6:0] \$93 ;
-  wire \$94 ;
-  wire [7:0] \$95 ;
-  wire [8:0] \$96 ;
-  wire [9:0] \$97 ;
+  wire [6:0] \$94 ;
+  wire [6:0] \$95 ;
+  wire \$96 ;
+  wire \$97 ;
   wire [6:0] \$98 ;
-  wire [6:0] \$99 ;
+  wire \$99 ;
   wire \$auto$rtlil.cc:2739:Not$10 ;
   wire \$auto$rtlil.cc:2739:Not$12 ;
   wire \$auto$rtlil.cc:2739:Not$14 ;
@@ -5518,8 +6086,9 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire \$auto$rtlil.cc:2739:Not$4 ;
   wire \$auto$rtlil.cc:2739:Not$6 ;
   wire \$auto$rtlil.cc:2739:Not$8 ;
-  wire \$signal ;
-  reg [1:0] \$signal$9  = 2'h0;
+  reg [1:0] \$signal  = 2'h0;
+  reg [4:0] address_1 = 5'h00;
+  reg [4:0] address_2 = 5'h00;
   input clk;
   wire clk;
   reg fill_place = 1'h0;
@@ -5559,36 +6128,34 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   reg [4:0] high_subsets_0_0_1 = 5'h00;
   reg [4:0] high_subsets_0_1_0 = 5'h00;
   reg [4:0] high_subsets_0_1_1 = 5'h00;
-  (* init = 6'h00 *)
-  wire [5:0] high_subsets_1_0_0;
-  (* init = 6'h00 *)
-  wire [5:0] high_subsets_1_1_0;
-  input [64:0] i_keys__payload;
-  wire [64:0] i_keys__payload;
-  wire \i_keys__payload.last ;
-  wire [63:0] \i_keys__payload.terms ;
-  wire [31:0] \i_keys__payload.terms.high_low ;
-  wire [31:0] \i_keys__payload.terms.high_low[0] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][0] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][1] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][2] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][3] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][4] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][5] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][6] ;
-  wire [3:0] \i_keys__payload.terms.high_low[0][7] ;
-  wire [31:0] \i_keys__payload.terms.low_high ;
-  wire [31:0] \i_keys__payload.terms.low_high[0] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][0] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][1] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][2] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][3] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][4] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][5] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][6] ;
-  wire [3:0] \i_keys__payload.terms.low_high[0][7] ;
+  reg [5:0] high_subsets_1_0_0 = 6'h00;
+  reg [5:0] high_subsets_1_1_0 = 6'h00;
+  input [63:0] i_keys__payload;
+  wire [63:0] i_keys__payload;
+  wire [31:0] \i_keys__payload.high_low ;
+  wire [31:0] \i_keys__payload.high_low[0] ;
+  wire [3:0] \i_keys__payload.high_low[0][0] ;
+  wire [3:0] \i_keys__payload.high_low[0][1] ;
+  wire [3:0] \i_keys__payload.high_low[0][2] ;
+  wire [3:0] \i_keys__payload.high_low[0][3] ;
+  wire [3:0] \i_keys__payload.high_low[0][4] ;
+  wire [3:0] \i_keys__payload.high_low[0][5] ;
+  wire [3:0] \i_keys__payload.high_low[0][6] ;
+  wire [3:0] \i_keys__payload.high_low[0][7] ;
+  wire [31:0] \i_keys__payload.low_high ;
+  wire [31:0] \i_keys__payload.low_high[0] ;
+  wire [3:0] \i_keys__payload.low_high[0][0] ;
+  wire [3:0] \i_keys__payload.low_high[0][1] ;
+  wire [3:0] \i_keys__payload.low_high[0][2] ;
+  wire [3:0] \i_keys__payload.low_high[0][3] ;
+  wire [3:0] \i_keys__payload.low_high[0][4] ;
+  wire [3:0] \i_keys__payload.low_high[0][5] ;
+  wire [3:0] \i_keys__payload.low_high[0][6] ;
+  wire [3:0] \i_keys__payload.low_high[0][7] ;
   input i_keys__valid;
   wire i_keys__valid;
+  input i_last;
+  wire i_last;
   input [64:0] i_query__payload;
   wire [64:0] i_query__payload;
   wire [63:0] \i_query__payload.parts ;
@@ -5611,7 +6178,6 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   wire [3:0] \i_query__payload.parts.low[6] ;
   wire [3:0] \i_query__payload.parts.low[7] ;
   wire \i_query__payload.tag ;
-  output i_query__ready;
   wire i_query__ready;
   input i_query__valid;
   wire i_query__valid;
@@ -5652,411 +6218,427 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   reg [4:0] low_subsets_0_0_1 = 5'h00;
   reg [4:0] low_subsets_0_1_0 = 5'h00;
   reg [4:0] low_subsets_0_1_1 = 5'h00;
-  (* init = 6'h00 *)
-  wire [5:0] low_subsets_1_0_0;
-  (* init = 6'h00 *)
-  wire [5:0] low_subsets_1_1_0;
+  reg [5:0] low_subsets_1_0_0 = 6'h00;
+  reg [5:0] low_subsets_1_1_0 = 6'h00;
   output [21:0] o__payload;
   wire [21:0] o__payload;
   wire [10:0] \o__payload.high_low ;
   wire [10:0] \o__payload.high_low[0] ;
   wire [10:0] \o__payload.low_high ;
   wire [10:0] \o__payload.low_high[0] ;
-  output o__valid;
-  reg o__valid = 1'h0;
+  (* init = 1'h0 *)
+  wire o__valid;
   output o_prepared__payload;
   wire o_prepared__payload;
   input o_prepared__ready;
   wire o_prepared__ready;
   output o_prepared__valid;
   wire o_prepared__valid;
+  reg passed_1 = 1'h0;
+  reg passed_2 = 1'h0;
+  reg passed_3 = 1'h0;
   reg read_place = 1'h0;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$37 ;
-  wire [4:0] \read_port__addr$38 ;
-  wire [4:0] \read_port__addr$39 ;
-  wire [4:0] \read_port__addr$40 ;
-  wire [4:0] \read_port__addr$41 ;
-  wire [4:0] \read_port__addr$42 ;
-  wire [4:0] \read_port__addr$43 ;
-  wire [4:0] \read_port__addr$47 ;
-  wire [4:0] \read_port__addr$48 ;
-  wire [4:0] \read_port__addr$49 ;
-  wire [4:0] \read_port__addr$50 ;
-  wire [4:0] \read_port__addr$51 ;
-  wire [4:0] \read_port__addr$52 ;
-  wire [4:0] \read_port__addr$53 ;
-  wire [4:0] \read_port__addr$54 ;
+  wire [4:0] \read_port__addr$128 ;
+  wire [4:0] \read_port__addr$129 ;
+  wire [4:0] \read_port__addr$130 ;
+  wire [4:0] \read_port__addr$131 ;
+  wire [4:0] \read_port__addr$132 ;
+  wire [4:0] \read_port__addr$133 ;
+  wire [4:0] \read_port__addr$134 ;
+  wire [4:0] \read_port__addr$137 ;
+  wire [4:0] \read_port__addr$138 ;
+  wire [4:0] \read_port__addr$139 ;
+  wire [4:0] \read_port__addr$140 ;
+  wire [4:0] \read_port__addr$141 ;
+  wire [4:0] \read_port__addr$142 ;
+  wire [4:0] \read_port__addr$143 ;
+  wire [4:0] \read_port__addr$144 ;
   wire [5:0] read_port__data;
   wire [5:0] \read_port__data$100 ;
   wire [5:0] \read_port__data$102 ;
-  wire [5:0] \read_port__data$104 ;
-  wire [5:0] \read_port__data$106 ;
-  wire [5:0] \read_port__data$108 ;
-  wire [5:0] \read_port__data$110 ;
-  wire [5:0] \read_port__data$118 ;
-  wire [5:0] \read_port__data$120 ;
-  wire [5:0] \read_port__data$122 ;
-  wire [5:0] \read_port__data$124 ;
-  wire [5:0] \read_port__data$126 ;
-  wire [5:0] \read_port__data$128 ;
-  wire [5:0] \read_port__data$130 ;
-  wire [5:0] \read_port__data$132 ;
+  wire [5:0] \read_port__data$67 ;
+  wire [5:0] \read_port__data$69 ;
+  wire [5:0] \read_port__data$71 ;
+  wire [5:0] \read_port__data$73 ;
+  wire [5:0] \read_port__data$75 ;
+  wire [5:0] \read_port__data$77 ;
+  wire [5:0] \read_port__data$79 ;
+  wire [5:0] \read_port__data$88 ;
+  wire [5:0] \read_port__data$90 ;
+  wire [5:0] \read_port__data$92 ;
+  wire [5:0] \read_port__data$94 ;
+  wire [5:0] \read_port__data$96 ;
   wire [5:0] \read_port__data$98 ;
   input rst;
   wire rst;
   reg tag_0 = 1'h0;
   reg tag_1 = 1'h0;
   reg take_place = 1'h0;
+  output taken;
+  wire taken;
   reg valid_1 = 1'h0;
   reg valid_2 = 1'h0;
   reg valid_3 = 1'h0;
-  (* init = 1'h0 *)
-  wire valid_4;
+  output valid_4;
+  reg valid_4 = 1'h0;
   reg [1:0] waiting = 2'h0;
-  reg [4:0] write_address_1 = 5'h00;
+  reg [4:0] write_address_0 = 5'h00;
+  reg [4:0] write_address_1 = 5'h1f;
   reg [4:0] write_address_2 = 5'h00;
-  (* init = 5'h00 *)
-  wire [4:0] write_address_3;
-  reg write_enable_1 = 1'h0;
+  reg [4:0] write_address_3 = 5'h1f;
+  reg write_enable_0 = 1'h0;
+  reg write_enable_1 = 1'h1;
   reg write_enable_2 = 1'h0;
-  (* init = 1'h0 *)
-  wire write_enable_3;
-  reg [4:0] write_port__addr = 5'h00;
+  reg write_enable_3 = 1'h1;
   (* init = 5'h00 *)
-  wire [4:0] \write_port__addr$19 ;
+  wire [4:0] write_port__addr;
   (* init = 5'h00 *)
-  wire [4:0] \write_port__addr$23 ;
+  wire [4:0] \write_port__addr$115 ;
   (* init = 5'h00 *)
-  wire [4:0] \write_port__addr$27 ;
-  reg [5:0] write_port__data = 6'h00;
-  reg [5:0] \write_port__data$20  = 6'h00;
-  reg [5:0] \write_port__data$24  = 6'h00;
-  reg [5:0] \write_port__data$28  = 6'h00;
-  reg write_port__en = 1'h0;
+  wire [4:0] \write_port__addr$118 ;
+  (* init = 5'h00 *)
+  wire [4:0] \write_port__addr$121 ;
+  (* init = 6'h00 *)
+  wire [5:0] write_port__data;
+  (* init = 6'h00 *)
+  wire [5:0] \write_port__data$116 ;
+  (* init = 6'h00 *)
+  wire [5:0] \write_port__data$119 ;
+  (* init = 6'h00 *)
+  wire [5:0] \write_port__data$122 ;
   (* init = 1'h0 *)
-  wire \write_port__en$22 ;
+  wire write_port__en;
   (* init = 1'h0 *)
-  wire \write_port__en$26 ;
+  wire \write_port__en$117 ;
   (* init = 1'h0 *)
-  wire \write_port__en$30 ;
-  reg written = 1'h0;
-  reg written_1 = 1'h0;
-  reg written_2 = 1'h0;
+  wire \write_port__en$120 ;
   (* init = 1'h0 *)
-  wire written_3;
+  wire \write_port__en$123 ;
+  reg writing_1 = 1'h0;
+  reg writing_2 = 1'h0;
   (* ram_style = "distributed" *)
-  reg [5:0] table_high_0 [31:0];
-  initial begin : zero_memory_7
-    integer word;
-    for (word = 0; word < 32; word = word + 1)
-      table_high_0[word] = 6'h0;
-  end
-  always @(posedge clk) begin
-    if (write_port__en)
-      table_high_0[write_port__addr] <= write_port__data;
-  end
-  assign \read_port__data$108  = table_high_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
-  assign \read_port__data$104  = table_high_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
-  assign \read_port__data$100  = table_high_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
-  assign read_port__data = table_high_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
-  (* ram_style = "distributed" *)
-  reg [5:0] table_high_1 [31:0];
-  initial begin : zero_memory_8
-    integer word;
-    for (word = 0; word < 32; word = word + 1)
-      table_high_1[word] = 6'h0;
-  end
-  always @(posedge clk) begin
-    if (write_port__en)
-      table_high_1[write_port__addr] <= \write_port__data$20 ;
-  end
-  assign \read_port__data$110  = table_high_1[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
-  assign \read_port__data$106  = table_high_1[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
-  assign \read_port__data$102  = table_high_1[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
-  assign \read_port__data$98  = table_high_1[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
-  (* ram_style = "distributed" *)
-  reg [5:0] table_low_0 [31:0];
-  initial begin : zero_memory_9
-    integer word;
-    for (word = 0; word < 32; word = word + 1)
-      table_low_0[word] = 6'h0;
-  end
-  always @(posedge clk) begin
-    if (write_port__en)
-      table_low_0[write_port__addr] <= \write_port__data$24 ;
-  end
-  assign \read_port__data$130  = table_low_0[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
-  assign \read_port__data$126  = table_low_0[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
-  assign \read_port__data$122  = table_low_0[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
-  assign \read_port__data$118  = table_low_0[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
-  (* ram_style = "distributed" *)
-  reg [5:0] table_low_1 [31:0];
+  reg [5:0] table_high_0_0 [31:0];
   initial begin : zero_memory_10
     integer word;
     for (word = 0; word < 32; word = word + 1)
-      table_low_1[word] = 6'h0;
+      table_high_0_0[word] = 6'h0;
   end
   always @(posedge clk) begin
-    if (write_port__en)
-      table_low_1[write_port__addr] <= \write_port__data$28 ;
+    if (write_enable_0)
+      table_high_0_0[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$132  = table_low_1[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
-  assign \read_port__data$128  = table_low_1[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
-  assign \read_port__data$124  = table_low_1[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
-  assign \read_port__data$120  = table_low_1[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  assign \read_port__data$77  = table_high_0_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  assign \read_port__data$73  = table_high_0_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
+  assign \read_port__data$69  = table_high_0_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
+  assign read_port__data = table_high_0_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
+  (* ram_style = "distributed" *)
+  reg [5:0] table_high_1_0 [31:0];
+  initial begin : zero_memory_11
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_0[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_1_0[write_address_0] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$79  = table_high_1_0[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  assign \read_port__data$75  = table_high_1_0[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
+  assign \read_port__data$71  = table_high_1_0[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
+  assign \read_port__data$67  = table_high_1_0[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  (* ram_style = "distributed" *)
+  reg [5:0] table_low_0_0 [31:0];
+  initial begin : zero_memory_12
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_0_0[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_0_0[write_address_0] <= low_subsets_1_0_0;
+  end
+  assign \read_port__data$100  = table_low_0_0[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  assign \read_port__data$96  = table_low_0_0[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
+  assign \read_port__data$92  = table_low_0_0[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
+  assign \read_port__data$88  = table_low_0_0[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  (* ram_style = "distributed" *)
+  reg [5:0] table_low_1_0 [31:0];
+  initial begin : zero_memory_13
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_1_0[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_1_0[write_address_0] <= low_subsets_1_1_0;
+  end
+  assign \read_port__data$102  = table_low_1_0[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  assign \read_port__data$98  = table_low_1_0[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
+  assign \read_port__data$94  = table_low_1_0[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
+  assign \read_port__data$90  = table_low_1_0[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  assign \$1  = \$signal  + taken;
+  assign \$2  = \$1  - i_last;
+  assign \$3  = waiting + taken;
+  assign \$4  = o_prepared__valid & o_prepared__ready;
+  assign \$5  = \$3  - \$4 ;
+  assign \$6  = ~ fill_place;
+  assign \$7  = o_prepared__valid & o_prepared__ready;
+  assign \$8  = ~ take_place;
+  assign \$9  = ~ read_place;
+  assign \$10  = \$signal  != 2'h2;
+  assign \$11  = i_query__valid & \$10 ;
+  assign \$12  = left - 1'h1;
+  assign \$13  = \$signal  != 2'h2;
+  assign \$14  = i_query__valid & \$13 ;
+  assign \$15  = ~ left;
+  assign \$16  = ~ left;
+  assign \$18  = \$16 [0] ? \$17  : 4'h8;
+  assign \$19  = ~ left;
+  assign \$21  = \$19 [1] ? \$20  : 4'h8;
+  assign \$22  = ~ left;
+  assign \$24  = \$22 [2] ? \$23  : 4'h8;
+  assign \$25  = ~ left;
+  assign \$27  = \$25 [3] ? \$26  : 4'h8;
+  assign \$28  = ~ left;
+  assign \$30  = \$28 [0] ? \$29  : 4'h8;
+  assign \$31  = ~ left;
+  assign \$33  = \$31 [1] ? \$32  : 4'h8;
+  assign \$34  = ~ left;
+  assign \$36  = \$34 [2] ? \$35  : 4'h8;
+  assign \$37  = ~ left;
+  assign \$39  = \$37 [3] ? \$38  : 4'h8;
+  assign \$40  = high_masked_0 + high_masked_1;
+  assign \$41  = high_masked_2 + high_masked_3;
+  assign \$42  = high_masked_4 + high_masked_5;
+  assign \$43  = high_masked_6 + high_masked_7;
+  assign \$44  = high_subsets_0_0_0 + high_subsets_0_0_1;
+  assign \$45  = high_subsets_0_1_0 + high_subsets_0_1_1;
+  assign \$46  = ~ left;
+  assign \$48  = \$46 [0] ? \$47  : 4'h8;
+  assign \$49  = ~ left;
+  assign \$51  = \$49 [1] ? \$50  : 4'h8;
+  assign \$52  = ~ left;
+  assign \$54  = \$52 [2] ? \$53  : 4'h8;
+  assign \$55  = ~ left;
+  assign \$57  = \$55 [3] ? \$56  : 4'h8;
+  assign \$58  = ~ left;
+  assign \$60  = \$58 [0] ? \$59  : 4'h8;
+  assign \$61  = ~ left;
+  assign \$63  = \$61 [1] ? \$62  : 4'h8;
+  assign \$64  = ~ left;
+  assign \$66  = \$64 [2] ? \$65  : 4'h8;
+  assign \$67  = ~ left;
+  assign \$69  = \$67 [3] ? \$68  : 4'h8;
+  assign \$70  = low_masked_0 + low_masked_1;
+  assign \$71  = low_masked_2 + low_masked_3;
+  assign \$72  = low_masked_4 + low_masked_5;
+  assign \$73  = low_masked_6 + low_masked_7;
+  assign \$74  = low_subsets_0_0_0 + low_subsets_0_0_1;
+  assign \$75  = low_subsets_0_1_0 + low_subsets_0_1_1;
+  assign \$76  = high_low_0_plane_0_entry_0 + high_low_0_plane_0_entry_1;
+  assign \$77  = high_low_0_plane_1_entry_0 + high_low_0_plane_1_entry_1;
+  assign \$78  = high_low_0_plane_2_entry_0 + high_low_0_plane_2_entry_1;
+  assign \$79  = high_low_0_plane_3_entry_0 + high_low_0_plane_3_entry_1;
+  assign \$80  = ~ high_low_0_groups_0_0_0[6];
+  assign \$81  = ~ high_low_0_groups_0_0_0[6];
+  assign \$83  = ~ high_low_0_groups_0_1_0[6];
+  assign \$84  = $signed(\$82 ) + $signed({ \$83 , high_low_0_groups_0_1_0[5:0] });
+  assign \$85  = ~ high_low_0_groups_0_2_0[6];
+  assign \$86  = ~ high_low_0_groups_0_2_0[6];
+  assign \$88  = ~ high_low_0_groups_0_3_0[6];
+  assign \$89  = $signed(\$87 ) - $signed({ \$88 , high_low_0_groups_0_3_0[5:0] });
+  assign \$91  = $signed(\$90 ) + $signed(high_low_0_planes_0_1);
+  assign \$92  = low_high_0_plane_0_entry_0 + low_high_0_plane_0_entry_1;
+  assign \$93  = low_high_0_plane_1_entry_0 + low_high_0_plane_1_entry_1;
+  assign \$94  = low_high_0_plane_2_entry_0 + low_high_0_plane_2_entry_1;
+  assign \$95  = low_high_0_plane_3_entry_0 + low_high_0_plane_3_entry_1;
+  assign \$96  = ~ low_high_0_groups_0_0_0[6];
+  assign \$97  = ~ low_high_0_groups_0_0_0[6];
+  assign \$99  = ~ low_high_0_groups_0_1_0[6];
+  assign \$100  = $signed(\$98 ) + $signed({ \$99 , low_high_0_groups_0_1_0[5:0] });
+  assign \$101  = ~ low_high_0_groups_0_2_0[6];
+  assign \$102  = ~ low_high_0_groups_0_2_0[6];
+  assign \$104  = ~ low_high_0_groups_0_3_0[6];
+  assign \$105  = $signed(\$103 ) - $signed({ \$104 , low_high_0_groups_0_3_0[5:0] });
+  assign \$107  = $signed(\$106 ) + $signed(low_high_0_planes_0_1);
   assign o_prepared__valid = | waiting;
   assign o_prepared__payload = take_place ? tag_1 : tag_0;
-  assign \$1  = \$signal$9  != 2'h2;
-  assign \$2  = i_query__valid & \$1 ;
-  assign \$3  = | left;
-  assign \$4  = ~ \$3 ;
-  assign i_query__ready = \$2  & \$4 ;
-  assign \$5  = \$signal$9  + i_query__ready;
-  assign \$6  = i_keys__valid & i_keys__payload[64];
-  assign \$7  = \$5  - \$6 ;
-  assign \$8  = waiting + written;
-  assign \$9  = o_prepared__valid & o_prepared__ready;
-  assign \$10  = \$8  - \$9 ;
-  assign \$11  = ~ fill_place;
-  assign \$12  = o_prepared__valid & o_prepared__ready;
-  assign \$13  = ~ take_place;
-  assign \$14  = i_keys__valid & i_keys__payload[64];
-  assign \$15  = ~ read_place;
-  assign \$16  = \$signal$9  != 2'h2;
-  assign \$17  = i_query__valid & \$16 ;
-  assign \$18  = left - 1'h1;
-  assign \$19  = \$signal$9  != 2'h2;
-  assign \$20  = i_query__valid & \$19 ;
-  assign \$21  = ~ left;
-  assign \$22  = ~ left;
-  assign \$24  = \$22 [0] ? \$23  : 4'h8;
-  assign \$25  = ~ left;
-  assign \$27  = \$25 [1] ? \$26  : 4'h8;
-  assign \$28  = ~ left;
-  assign \$30  = \$28 [2] ? \$29  : 4'h8;
-  assign \$31  = ~ left;
-  assign \$33  = \$31 [3] ? \$32  : 4'h8;
-  assign \$34  = ~ left;
-  assign \$36  = \$34 [0] ? \$35  : 4'h8;
-  assign \$37  = ~ left;
-  assign \$39  = \$37 [1] ? \$38  : 4'h8;
-  assign \$40  = ~ left;
-  assign \$42  = \$40 [2] ? \$41  : 4'h8;
-  assign \$43  = ~ left;
-  assign \$45  = \$43 [3] ? \$44  : 4'h8;
-  assign \$46  = high_masked_0 + high_masked_1;
-  assign \$47  = high_masked_2 + high_masked_3;
-  assign \$48  = high_masked_4 + high_masked_5;
-  assign \$49  = high_masked_6 + high_masked_7;
-  assign \$50  = high_subsets_0_0_0 + high_subsets_0_0_1;
-  assign \$51  = high_subsets_0_1_0 + high_subsets_0_1_1;
-  assign \$52  = ~ left;
-  assign \$54  = \$52 [0] ? \$53  : 4'h8;
-  assign \$55  = ~ left;
-  assign \$57  = \$55 [1] ? \$56  : 4'h8;
-  assign \$58  = ~ left;
-  assign \$60  = \$58 [2] ? \$59  : 4'h8;
-  assign \$61  = ~ left;
-  assign \$63  = \$61 [3] ? \$62  : 4'h8;
-  assign \$64  = ~ left;
-  assign \$66  = \$64 [0] ? \$65  : 4'h8;
-  assign \$67  = ~ left;
-  assign \$69  = \$67 [1] ? \$68  : 4'h8;
-  assign \$70  = ~ left;
-  assign \$72  = \$70 [2] ? \$71  : 4'h8;
-  assign \$73  = ~ left;
-  assign \$75  = \$73 [3] ? \$74  : 4'h8;
-  assign \$76  = low_masked_0 + low_masked_1;
-  assign \$77  = low_masked_2 + low_masked_3;
-  assign \$78  = low_masked_4 + low_masked_5;
-  assign \$79  = low_masked_6 + low_masked_7;
-  assign \$80  = low_subsets_0_0_0 + low_subsets_0_0_1;
-  assign \$81  = low_subsets_0_1_0 + low_subsets_0_1_1;
-  assign \$82  = high_low_0_plane_0_entry_0 + high_low_0_plane_0_entry_1;
-  assign \$83  = high_low_0_plane_1_entry_0 + high_low_0_plane_1_entry_1;
-  assign \$84  = high_low_0_plane_2_entry_0 + high_low_0_plane_2_entry_1;
-  assign \$85  = high_low_0_plane_3_entry_0 + high_low_0_plane_3_entry_1;
-  assign \$86  = ~ high_low_0_groups_0_0_0[6];
-  assign \$87  = ~ high_low_0_groups_0_0_0[6];
-  assign \$89  = ~ high_low_0_groups_0_1_0[6];
-  assign \$90  = $signed(\$88 ) + $signed({ \$89 , high_low_0_groups_0_1_0[5:0] });
-  assign \$91  = ~ high_low_0_groups_0_2_0[6];
-  assign \$92  = ~ high_low_0_groups_0_2_0[6];
-  assign \$94  = ~ high_low_0_groups_0_3_0[6];
-  assign \$95  = $signed(\$93 ) - $signed({ \$94 , high_low_0_groups_0_3_0[5:0] });
-  assign \$97  = $signed(\$96 ) + $signed(high_low_0_planes_0_1);
-  assign \$98  = low_high_0_plane_0_entry_0 + low_high_0_plane_0_entry_1;
-  assign \$99  = low_high_0_plane_1_entry_0 + low_high_0_plane_1_entry_1;
-  assign \$100  = low_high_0_plane_2_entry_0 + low_high_0_plane_2_entry_1;
-  assign \$101  = low_high_0_plane_3_entry_0 + low_high_0_plane_3_entry_1;
-  assign \$102  = ~ low_high_0_groups_0_0_0[6];
-  assign \$103  = ~ low_high_0_groups_0_0_0[6];
-  assign \$105  = ~ low_high_0_groups_0_1_0[6];
-  assign \$106  = $signed(\$104 ) + $signed({ \$105 , low_high_0_groups_0_1_0[5:0] });
-  assign \$107  = ~ low_high_0_groups_0_2_0[6];
-  assign \$108  = ~ low_high_0_groups_0_2_0[6];
-  assign \$110  = ~ low_high_0_groups_0_3_0[6];
-  assign \$111  = $signed(\$109 ) - $signed({ \$110 , low_high_0_groups_0_3_0[5:0] });
-  assign \$113  = $signed(\$112 ) + $signed(low_high_0_planes_0_1);
+  assign \$108  = \$signal  != 2'h2;
+  assign \$109  = i_query__valid & \$108 ;
+  assign \$110  = | left;
+  assign \$111  = ~ \$110 ;
+  assign taken = \$109  & \$111 ;
   always @(posedge clk)
-    \$signal$9  <= \$114 ;
+    passed_1 <= \$112 ;
   always @(posedge clk)
-    waiting <= \$115 ;
+    passed_2 <= \$113 ;
   always @(posedge clk)
-    fill_place <= \$116 ;
+    passed_3 <= \$114 ;
   always @(posedge clk)
-    tag_1 <= \$117 ;
+    \$signal  <= \$115 ;
   always @(posedge clk)
-    tag_0 <= \$118 ;
+    waiting <= \$116 ;
   always @(posedge clk)
-    take_place <= \$119 ;
+    fill_place <= \$117 ;
   always @(posedge clk)
-    read_place <= \$120 ;
+    tag_1 <= \$118 ;
   always @(posedge clk)
-    left <= \$121 ;
+    tag_0 <= \$119 ;
   always @(posedge clk)
-    written_1 <= \$122 ;
+    take_place <= \$120 ;
   always @(posedge clk)
-    written_2 <= \$123 ;
+    read_place <= \$121 ;
   always @(posedge clk)
-    written <= \$124 ;
+    left <= \$122 ;
   always @(posedge clk)
-    write_enable_1 <= \$125 ;
+    writing_1 <= \$123 ;
   always @(posedge clk)
-    write_enable_2 <= \$126 ;
+    writing_2 <= \$124 ;
   always @(posedge clk)
-    write_port__en <= \$127 ;
+    address_1 <= { fill_place, \$15  };
   always @(posedge clk)
-    write_address_1 <= { fill_place, \$21  };
+    address_2 <= address_1;
   always @(posedge clk)
-    write_address_2 <= write_address_1;
+    write_enable_0 <= \$125 ;
   always @(posedge clk)
-    write_port__addr <= write_address_2;
+    write_enable_1 <= \$126 ;
   always @(posedge clk)
-    high_masked_0 <= \$24 ;
+    write_enable_2 <= writing_2;
   always @(posedge clk)
-    high_masked_1 <= \$27 ;
+    write_enable_3 <= writing_2;
   always @(posedge clk)
-    high_masked_2 <= \$30 ;
+    write_address_0 <= \$127 ;
   always @(posedge clk)
-    high_masked_3 <= \$33 ;
+    write_address_1 <= \$128 ;
   always @(posedge clk)
-    high_masked_4 <= \$36 ;
+    write_address_2 <= address_2;
   always @(posedge clk)
-    high_masked_5 <= \$39 ;
+    write_address_3 <= address_2;
   always @(posedge clk)
-    high_masked_6 <= \$42 ;
+    high_masked_0 <= \$18 ;
   always @(posedge clk)
-    high_masked_7 <= \$45 ;
+    high_masked_1 <= \$21 ;
   always @(posedge clk)
-    high_subsets_0_0_0 <= \$46 ;
+    high_masked_2 <= \$24 ;
   always @(posedge clk)
-    high_subsets_0_0_1 <= \$47 ;
+    high_masked_3 <= \$27 ;
   always @(posedge clk)
-    high_subsets_0_1_0 <= \$48 ;
+    high_masked_4 <= \$30 ;
   always @(posedge clk)
-    high_subsets_0_1_1 <= \$49 ;
+    high_masked_5 <= \$33 ;
   always @(posedge clk)
-    write_port__data <= \$50 ;
+    high_masked_6 <= \$36 ;
   always @(posedge clk)
-    \write_port__data$20  <= \$51 ;
+    high_masked_7 <= \$39 ;
   always @(posedge clk)
-    low_masked_0 <= \$54 ;
+    high_subsets_0_0_0 <= \$40 ;
   always @(posedge clk)
-    low_masked_1 <= \$57 ;
+    high_subsets_0_0_1 <= \$41 ;
   always @(posedge clk)
-    low_masked_2 <= \$60 ;
+    high_subsets_0_1_0 <= \$42 ;
   always @(posedge clk)
-    low_masked_3 <= \$63 ;
+    high_subsets_0_1_1 <= \$43 ;
   always @(posedge clk)
-    low_masked_4 <= \$66 ;
+    high_subsets_1_0_0 <= \$44 ;
   always @(posedge clk)
-    low_masked_5 <= \$69 ;
+    high_subsets_1_1_0 <= \$45 ;
   always @(posedge clk)
-    low_masked_6 <= \$72 ;
+    low_masked_0 <= \$48 ;
   always @(posedge clk)
-    low_masked_7 <= \$75 ;
+    low_masked_1 <= \$51 ;
   always @(posedge clk)
-    low_subsets_0_0_0 <= \$76 ;
+    low_masked_2 <= \$54 ;
   always @(posedge clk)
-    low_subsets_0_0_1 <= \$77 ;
+    low_masked_3 <= \$57 ;
   always @(posedge clk)
-    low_subsets_0_1_0 <= \$78 ;
+    low_masked_4 <= \$60 ;
   always @(posedge clk)
-    low_subsets_0_1_1 <= \$79 ;
+    low_masked_5 <= \$63 ;
   always @(posedge clk)
-    \write_port__data$24  <= \$80 ;
+    low_masked_6 <= \$66 ;
   always @(posedge clk)
-    \write_port__data$28  <= \$81 ;
+    low_masked_7 <= \$69 ;
   always @(posedge clk)
-    valid_1 <= \$128 ;
+    low_subsets_0_0_0 <= \$70 ;
   always @(posedge clk)
-    valid_2 <= \$129 ;
+    low_subsets_0_0_1 <= \$71 ;
   always @(posedge clk)
-    valid_3 <= \$130 ;
+    low_subsets_0_1_0 <= \$72 ;
   always @(posedge clk)
-    o__valid <= \$131 ;
+    low_subsets_0_1_1 <= \$73 ;
+  always @(posedge clk)
+    low_subsets_1_0_0 <= \$74 ;
+  always @(posedge clk)
+    low_subsets_1_1_0 <= \$75 ;
+  always @(posedge clk)
+    valid_1 <= \$129 ;
+  always @(posedge clk)
+    valid_2 <= \$130 ;
+  always @(posedge clk)
+    valid_3 <= \$131 ;
+  always @(posedge clk)
+    valid_4 <= \$132 ;
   always @(posedge clk)
     high_low_0_plane_0_entry_0 <= read_port__data;
   always @(posedge clk)
-    high_low_0_plane_0_entry_1 <= \read_port__data$98 ;
+    high_low_0_plane_0_entry_1 <= \read_port__data$67 ;
   always @(posedge clk)
-    high_low_0_plane_1_entry_0 <= \read_port__data$100 ;
+    high_low_0_plane_1_entry_0 <= \read_port__data$69 ;
   always @(posedge clk)
-    high_low_0_plane_1_entry_1 <= \read_port__data$102 ;
+    high_low_0_plane_1_entry_1 <= \read_port__data$71 ;
   always @(posedge clk)
-    high_low_0_plane_2_entry_0 <= \read_port__data$104 ;
+    high_low_0_plane_2_entry_0 <= \read_port__data$73 ;
   always @(posedge clk)
-    high_low_0_plane_2_entry_1 <= \read_port__data$106 ;
+    high_low_0_plane_2_entry_1 <= \read_port__data$75 ;
   always @(posedge clk)
-    high_low_0_plane_3_entry_0 <= \read_port__data$108 ;
+    high_low_0_plane_3_entry_0 <= \read_port__data$77 ;
   always @(posedge clk)
-    high_low_0_plane_3_entry_1 <= \read_port__data$110 ;
+    high_low_0_plane_3_entry_1 <= \read_port__data$79 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_0 <= \$82 ;
+    high_low_0_groups_0_0_0 <= \$76 ;
   always @(posedge clk)
-    high_low_0_groups_0_1_0 <= \$83 ;
+    high_low_0_groups_0_1_0 <= \$77 ;
   always @(posedge clk)
-    high_low_0_groups_0_2_0 <= \$84 ;
+    high_low_0_groups_0_2_0 <= \$78 ;
   always @(posedge clk)
-    high_low_0_groups_0_3_0 <= \$85 ;
+    high_low_0_groups_0_3_0 <= \$79 ;
   always @(posedge clk)
-    high_low_0_planes_0_0 <= { \$90 , high_low_0_groups_0_0_0[0] };
+    high_low_0_planes_0_0 <= { \$84 , high_low_0_groups_0_0_0[0] };
   always @(posedge clk)
-    high_low_0_planes_0_1 <= { \$95 , high_low_0_groups_0_2_0[0] };
+    high_low_0_planes_0_1 <= { \$89 , high_low_0_groups_0_2_0[0] };
   always @(posedge clk)
-    high_low_0_planes_1_0 <= { \$97 , high_low_0_planes_0_0[1:0] };
+    high_low_0_planes_1_0 <= { \$91 , high_low_0_planes_0_0[1:0] };
   always @(posedge clk)
-    low_high_0_plane_0_entry_0 <= \read_port__data$118 ;
+    low_high_0_plane_0_entry_0 <= \read_port__data$88 ;
   always @(posedge clk)
-    low_high_0_plane_0_entry_1 <= \read_port__data$120 ;
+    low_high_0_plane_0_entry_1 <= \read_port__data$90 ;
   always @(posedge clk)
-    low_high_0_plane_1_entry_0 <= \read_port__data$122 ;
+    low_high_0_plane_1_entry_0 <= \read_port__data$92 ;
   always @(posedge clk)
-    low_high_0_plane_1_entry_1 <= \read_port__data$124 ;
+    low_high_0_plane_1_entry_1 <= \read_port__data$94 ;
   always @(posedge clk)
-    low_high_0_plane_2_entry_0 <= \read_port__data$126 ;
+    low_high_0_plane_2_entry_0 <= \read_port__data$96 ;
   always @(posedge clk)
-    low_high_0_plane_2_entry_1 <= \read_port__data$128 ;
+    low_high_0_plane_2_entry_1 <= \read_port__data$98 ;
   always @(posedge clk)
-    low_high_0_plane_3_entry_0 <= \read_port__data$130 ;
+    low_high_0_plane_3_entry_0 <= \read_port__data$100 ;
   always @(posedge clk)
-    low_high_0_plane_3_entry_1 <= \read_port__data$132 ;
+    low_high_0_plane_3_entry_1 <= \read_port__data$102 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_0 <= \$98 ;
+    low_high_0_groups_0_0_0 <= \$92 ;
   always @(posedge clk)
-    low_high_0_groups_0_1_0 <= \$99 ;
+    low_high_0_groups_0_1_0 <= \$93 ;
   always @(posedge clk)
-    low_high_0_groups_0_2_0 <= \$100 ;
+    low_high_0_groups_0_2_0 <= \$94 ;
   always @(posedge clk)
-    low_high_0_groups_0_3_0 <= \$101 ;
+    low_high_0_groups_0_3_0 <= \$95 ;
   always @(posedge clk)
-    low_high_0_planes_0_0 <= { \$106 , low_high_0_groups_0_0_0[0] };
+    low_high_0_planes_0_0 <= { \$100 , low_high_0_groups_0_0_0[0] };
   always @(posedge clk)
-    low_high_0_planes_0_1 <= { \$111 , low_high_0_groups_0_2_0[0] };
+    low_high_0_planes_0_1 <= { \$105 , low_high_0_groups_0_2_0[0] };
   always @(posedge clk)
-    low_high_0_planes_1_0 <= { \$113 , low_high_0_planes_0_0[1:0] };
+    low_high_0_planes_1_0 <= { \$107 , low_high_0_planes_0_0[1:0] };
   assign \$auto$rtlil.cc:2739:Not$2  = ~ i_query__payload[3];
   assign \$auto$rtlil.cc:2739:Not$12  = ~ i_query__payload[23];
   assign \$auto$rtlil.cc:2739:Not$14  = ~ i_query__payload[27];
@@ -6074,48 +6656,55 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \$auto$rtlil.cc:2739:Not$8  = ~ i_query__payload[15];
   assign \$auto$rtlil.cc:2739:Not$10  = ~ i_query__payload[19];
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$114  = \$7 [1:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$112  = i_last;
     if (rst) begin
-      \$114  = 2'h0;
+      \$112  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$115  = \$10 [1:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$113  = passed_1;
+    if (rst) begin
+      \$113  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$114  = passed_2;
+    if (rst) begin
+      \$114  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$115  = \$2 [1:0];
     if (rst) begin
       \$115  = 2'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$116  = fill_place;
-    if (i_query__ready) begin
-      \$116  = \$11 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$116  = \$5 [1:0];
     if (rst) begin
-      \$116  = 1'h0;
+      \$116  = 2'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$117  = tag_1;
-    if (i_query__ready) begin
-      if (fill_place) begin
-        \$117  = i_query__payload[64];
-      end
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$117  = fill_place;
+    if (taken) begin
+      \$117  = \$6 ;
     end
     if (rst) begin
       \$117  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$118  = tag_0;
-    if (i_query__ready) begin
-      (* full_case = 32'd1 *)
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$118  = tag_1;
+    if (taken) begin
       if (fill_place) begin
-      end else begin
         \$118  = i_query__payload[64];
       end
     end
@@ -6124,180 +6713,151 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$119  = take_place;
-    if (\$12 ) begin
-      \$119  = \$13 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$119  = tag_0;
+    if (taken) begin
+      (* full_case = 32'd1 *)
+      if (fill_place) begin
+      end else begin
+        \$119  = i_query__payload[64];
+      end
     end
     if (rst) begin
       \$119  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$120  = read_place;
-    if (\$14 ) begin
-      \$120  = \$15 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$120  = take_place;
+    if (\$7 ) begin
+      \$120  = \$8 ;
     end
     if (rst) begin
       \$120  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$121  = left;
-    if (\$17 ) begin
-      \$121  = \$18 [3:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$121  = read_place;
+    if (passed_3) begin
+      \$121  = \$9 ;
     end
     if (rst) begin
-      \$121  = 4'hf;
+      \$121  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$122  = i_query__ready;
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$122  = left;
+    if (\$11 ) begin
+      \$122  = \$12 [3:0];
+    end
     if (rst) begin
-      \$122  = 1'h0;
+      \$122  = 4'hf;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$123  = written_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$123  = \$14 ;
     if (rst) begin
       \$123  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$124  = written_2;
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$124  = writing_1;
     if (rst) begin
       \$124  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$125  = \$20 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$125  = writing_2;
     if (rst) begin
       \$125  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$126  = write_enable_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$126  = writing_2;
     if (rst) begin
-      \$126  = 1'h0;
+      \$126  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$127  = write_enable_2;
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$127  = address_2;
     if (rst) begin
-      \$127  = 1'h0;
+      \$127  = 5'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$128  = i_keys__valid;
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$128  = address_2;
     if (rst) begin
-      \$128  = 1'h0;
+      \$128  = 5'h1f;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$129  = valid_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$129  = i_keys__valid;
     if (rst) begin
       \$129  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$130  = valid_2;
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$130  = valid_1;
     if (rst) begin
       \$130  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$131  = valid_3;
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$131  = valid_2;
     if (rst) begin
       \$131  = 1'h0;
     end
   end
-  assign \$signal  = i_query__ready;
-  assign written_3 = written;
-  assign write_address_3 = write_port__addr;
-  assign high_subsets_1_0_0 = write_port__data;
-  assign write_enable_3 = write_port__en;
-  assign \write_port__addr$19  = write_port__addr;
-  assign high_subsets_1_1_0 = \write_port__data$20 ;
-  assign \write_port__en$22  = write_port__en;
-  assign \write_port__addr$23  = write_port__addr;
-  assign low_subsets_1_0_0 = \write_port__data$24 ;
-  assign \write_port__en$26  = write_port__en;
-  assign \write_port__addr$27  = write_port__addr;
-  assign low_subsets_1_1_0 = \write_port__data$28 ;
-  assign \write_port__en$30  = write_port__en;
-  assign valid_4 = o__valid;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$132  = valid_3;
+    if (rst) begin
+      \$132  = 1'h0;
+    end
+  end
+  assign i_query__ready = taken;
+  assign write_port__addr = write_address_0;
+  assign write_port__data = high_subsets_1_0_0;
+  assign write_port__en = write_enable_0;
+  assign \write_port__addr$115  = write_address_0;
+  assign \write_port__data$116  = high_subsets_1_1_0;
+  assign \write_port__en$117  = write_enable_0;
+  assign \write_port__addr$118  = write_address_0;
+  assign \write_port__data$119  = low_subsets_1_0_0;
+  assign \write_port__en$120  = write_enable_0;
+  assign \write_port__addr$121  = write_address_0;
+  assign \write_port__data$122  = low_subsets_1_1_0;
+  assign \write_port__en$123  = write_enable_0;
+  assign o__valid = valid_4;
   assign high_low_0_keys = i_keys__payload[31:0];
   assign read_port__addr = { read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
-  assign \read_port__addr$37  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
-  assign \read_port__addr$38  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
-  assign \read_port__addr$39  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
-  assign \read_port__addr$40  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
-  assign \read_port__addr$41  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$42  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$43  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign \read_port__addr$128  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
+  assign \read_port__addr$129  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
+  assign \read_port__addr$130  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
+  assign \read_port__addr$131  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
+  assign \read_port__addr$132  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
+  assign \read_port__addr$133  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$134  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
   assign low_high_0_keys = i_keys__payload[63:32];
-  assign \read_port__addr$47  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$48  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$49  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$50  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$51  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$52  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$53  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$54  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
-  assign \high_low_0_keys[0]  = i_keys__payload[3:0];
-  assign \high_low_0_keys[1]  = i_keys__payload[7:4];
-  assign \high_low_0_keys[2]  = i_keys__payload[11:8];
-  assign \high_low_0_keys[3]  = i_keys__payload[15:12];
-  assign \high_low_0_keys[4]  = i_keys__payload[19:16];
-  assign \high_low_0_keys[5]  = i_keys__payload[23:20];
-  assign \high_low_0_keys[6]  = i_keys__payload[27:24];
-  assign \high_low_0_keys[7]  = i_keys__payload[31:28];
-  assign \i_keys__payload.terms  = i_keys__payload[63:0];
-  assign \i_keys__payload.terms.high_low  = i_keys__payload[31:0];
-  assign \i_keys__payload.terms.high_low[0]  = i_keys__payload[31:0];
-  assign \i_keys__payload.terms.high_low[0][0]  = i_keys__payload[3:0];
-  assign \i_keys__payload.terms.high_low[0][1]  = i_keys__payload[7:4];
-  assign \i_keys__payload.terms.high_low[0][2]  = i_keys__payload[11:8];
-  assign \i_keys__payload.terms.high_low[0][3]  = i_keys__payload[15:12];
-  assign \i_keys__payload.terms.high_low[0][4]  = i_keys__payload[19:16];
-  assign \i_keys__payload.terms.high_low[0][5]  = i_keys__payload[23:20];
-  assign \i_keys__payload.terms.high_low[0][6]  = i_keys__payload[27:24];
-  assign \i_keys__payload.terms.high_low[0][7]  = i_keys__payload[31:28];
-  assign \i_keys__payload.terms.low_high  = i_keys__payload[63:32];
-  assign \i_keys__payload.terms.low_high[0]  = i_keys__payload[63:32];
-  assign \i_keys__payload.terms.low_high[0][0]  = i_keys__payload[35:32];
-  assign \i_keys__payload.terms.low_high[0][1]  = i_keys__payload[39:36];
-  assign \i_keys__payload.terms.low_high[0][2]  = i_keys__payload[43:40];
-  assign \i_keys__payload.terms.low_high[0][3]  = i_keys__payload[47:44];
-  assign \i_keys__payload.terms.low_high[0][4]  = i_keys__payload[51:48];
-  assign \i_keys__payload.terms.low_high[0][5]  = i_keys__payload[55:52];
-  assign \i_keys__payload.terms.low_high[0][6]  = i_keys__payload[59:56];
-  assign \i_keys__payload.terms.low_high[0][7]  = i_keys__payload[63:60];
-  assign \i_keys__payload.last  = i_keys__payload[64];
-  assign \o__payload.high_low  = o__payload[10:0];
-  assign \o__payload.high_low[0]  = o__payload[10:0];
-  assign \o__payload.low_high  = o__payload[21:11];
-  assign \o__payload.low_high[0]  = o__payload[21:11];
-  assign \low_high_0_keys[0]  = i_keys__payload[35:32];
-  assign \low_high_0_keys[1]  = i_keys__payload[39:36];
-  assign \low_high_0_keys[2]  = i_keys__payload[43:40];
-  assign \low_high_0_keys[3]  = i_keys__payload[47:44];
-  assign \low_high_0_keys[4]  = i_keys__payload[51:48];
-  assign \low_high_0_keys[5]  = i_keys__payload[55:52];
-  assign \low_high_0_keys[6]  = i_keys__payload[59:56];
-  assign \low_high_0_keys[7]  = i_keys__payload[63:60];
+  assign \read_port__addr$137  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$138  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$139  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$140  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$141  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$142  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$143  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$144  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
   assign \i_query__payload.parts  = i_query__payload[63:0];
   assign \i_query__payload.parts.high  = i_query__payload[31:0];
   assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
@@ -6318,50 +6878,90 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, o_prepared__valid, o_prepa
   assign \i_query__payload.parts.low[6]  = i_query__payload[59:56];
   assign \i_query__payload.parts.low[7]  = i_query__payload[63:60];
   assign \i_query__payload.tag  = i_query__payload[64];
+  assign \high_low_0_keys[0]  = i_keys__payload[3:0];
+  assign \high_low_0_keys[1]  = i_keys__payload[7:4];
+  assign \high_low_0_keys[2]  = i_keys__payload[11:8];
+  assign \high_low_0_keys[3]  = i_keys__payload[15:12];
+  assign \high_low_0_keys[4]  = i_keys__payload[19:16];
+  assign \high_low_0_keys[5]  = i_keys__payload[23:20];
+  assign \high_low_0_keys[6]  = i_keys__payload[27:24];
+  assign \high_low_0_keys[7]  = i_keys__payload[31:28];
+  assign \i_keys__payload.high_low  = i_keys__payload[31:0];
+  assign \i_keys__payload.high_low[0]  = i_keys__payload[31:0];
+  assign \i_keys__payload.high_low[0][0]  = i_keys__payload[3:0];
+  assign \i_keys__payload.high_low[0][1]  = i_keys__payload[7:4];
+  assign \i_keys__payload.high_low[0][2]  = i_keys__payload[11:8];
+  assign \i_keys__payload.high_low[0][3]  = i_keys__payload[15:12];
+  assign \i_keys__payload.high_low[0][4]  = i_keys__payload[19:16];
+  assign \i_keys__payload.high_low[0][5]  = i_keys__payload[23:20];
+  assign \i_keys__payload.high_low[0][6]  = i_keys__payload[27:24];
+  assign \i_keys__payload.high_low[0][7]  = i_keys__payload[31:28];
+  assign \i_keys__payload.low_high  = i_keys__payload[63:32];
+  assign \i_keys__payload.low_high[0]  = i_keys__payload[63:32];
+  assign \i_keys__payload.low_high[0][0]  = i_keys__payload[35:32];
+  assign \i_keys__payload.low_high[0][1]  = i_keys__payload[39:36];
+  assign \i_keys__payload.low_high[0][2]  = i_keys__payload[43:40];
+  assign \i_keys__payload.low_high[0][3]  = i_keys__payload[47:44];
+  assign \i_keys__payload.low_high[0][4]  = i_keys__payload[51:48];
+  assign \i_keys__payload.low_high[0][5]  = i_keys__payload[55:52];
+  assign \i_keys__payload.low_high[0][6]  = i_keys__payload[59:56];
+  assign \i_keys__payload.low_high[0][7]  = i_keys__payload[63:60];
+  assign \o__payload.high_low  = o__payload[10:0];
+  assign \o__payload.high_low[0]  = o__payload[10:0];
+  assign \o__payload.low_high  = o__payload[21:11];
+  assign \o__payload.low_high[0]  = o__payload[21:11];
+  assign \low_high_0_keys[0]  = i_keys__payload[35:32];
+  assign \low_high_0_keys[1]  = i_keys__payload[39:36];
+  assign \low_high_0_keys[2]  = i_keys__payload[43:40];
+  assign \low_high_0_keys[3]  = i_keys__payload[47:44];
+  assign \low_high_0_keys[4]  = i_keys__payload[51:48];
+  assign \low_high_0_keys[5]  = i_keys__payload[55:52];
+  assign \low_high_0_keys[6]  = i_keys__payload[59:56];
+  assign \low_high_0_keys[7]  = i_keys__payload[63:60];
   assign o__payload[21:11] = low_high_0_planes_1_0[10:0];
   assign o__payload[10:0] = high_low_0_planes_1_0[10:0];
-  assign \$23 [2:0] = i_query__payload[2:0];
-  assign \$23 [3] = \$auto$rtlil.cc:2739:Not$2 ;
-  assign \$26 [2:0] = i_query__payload[6:4];
-  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$4 ;
-  assign \$29 [2:0] = i_query__payload[10:8];
-  assign \$29 [3] = \$auto$rtlil.cc:2739:Not$6 ;
-  assign \$32 [2:0] = i_query__payload[14:12];
-  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$8 ;
-  assign \$35 [2:0] = i_query__payload[18:16];
-  assign \$35 [3] = \$auto$rtlil.cc:2739:Not$10 ;
-  assign \$38 [2:0] = i_query__payload[22:20];
-  assign \$38 [3] = \$auto$rtlil.cc:2739:Not$12 ;
-  assign \$41 [2:0] = i_query__payload[26:24];
-  assign \$41 [3] = \$auto$rtlil.cc:2739:Not$14 ;
-  assign \$44 [2:0] = i_query__payload[30:28];
-  assign \$44 [3] = \$auto$rtlil.cc:2739:Not$16 ;
-  assign \$53 [2:0] = i_query__payload[34:32];
-  assign \$53 [3] = \$auto$rtlil.cc:2739:Not$18 ;
-  assign \$56 [2:0] = i_query__payload[38:36];
-  assign \$56 [3] = \$auto$rtlil.cc:2739:Not$20 ;
-  assign \$59 [2:0] = i_query__payload[42:40];
-  assign \$59 [3] = \$auto$rtlil.cc:2739:Not$22 ;
-  assign \$62 [2:0] = i_query__payload[46:44];
-  assign \$62 [3] = \$auto$rtlil.cc:2739:Not$24 ;
-  assign \$65 [2:0] = i_query__payload[50:48];
-  assign \$65 [3] = \$auto$rtlil.cc:2739:Not$26 ;
-  assign \$68 [2:0] = i_query__payload[54:52];
-  assign \$68 [3] = \$auto$rtlil.cc:2739:Not$28 ;
-  assign \$71 [2:0] = i_query__payload[58:56];
-  assign \$71 [3] = \$auto$rtlil.cc:2739:Not$30 ;
-  assign \$74 [2:0] = i_query__payload[62:60];
-  assign \$74 [3] = \$auto$rtlil.cc:2739:Not$32 ;
-  assign \$88  = { \$87 , \$87 , high_low_0_groups_0_0_0[5:1] };
-  assign \$93  = { \$92 , \$92 , high_low_0_groups_0_2_0[5:1] };
-  assign \$96  = { high_low_0_planes_0_0[8], high_low_0_planes_0_0[8], high_low_0_planes_0_0[8:2] };
-  assign \$104  = { \$103 , \$103 , low_high_0_groups_0_0_0[5:1] };
-  assign \$109  = { \$108 , \$108 , low_high_0_groups_0_2_0[5:1] };
-  assign \$112  = { low_high_0_planes_0_0[8], low_high_0_planes_0_0[8], low_high_0_planes_0_0[8:2] };
+  assign \$17 [2:0] = i_query__payload[2:0];
+  assign \$17 [3] = \$auto$rtlil.cc:2739:Not$2 ;
+  assign \$20 [2:0] = i_query__payload[6:4];
+  assign \$20 [3] = \$auto$rtlil.cc:2739:Not$4 ;
+  assign \$23 [2:0] = i_query__payload[10:8];
+  assign \$23 [3] = \$auto$rtlil.cc:2739:Not$6 ;
+  assign \$26 [2:0] = i_query__payload[14:12];
+  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$8 ;
+  assign \$29 [2:0] = i_query__payload[18:16];
+  assign \$29 [3] = \$auto$rtlil.cc:2739:Not$10 ;
+  assign \$32 [2:0] = i_query__payload[22:20];
+  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$12 ;
+  assign \$35 [2:0] = i_query__payload[26:24];
+  assign \$35 [3] = \$auto$rtlil.cc:2739:Not$14 ;
+  assign \$38 [2:0] = i_query__payload[30:28];
+  assign \$38 [3] = \$auto$rtlil.cc:2739:Not$16 ;
+  assign \$47 [2:0] = i_query__payload[34:32];
+  assign \$47 [3] = \$auto$rtlil.cc:2739:Not$18 ;
+  assign \$50 [2:0] = i_query__payload[38:36];
+  assign \$50 [3] = \$auto$rtlil.cc:2739:Not$20 ;
+  assign \$53 [2:0] = i_query__payload[42:40];
+  assign \$53 [3] = \$auto$rtlil.cc:2739:Not$22 ;
+  assign \$56 [2:0] = i_query__payload[46:44];
+  assign \$56 [3] = \$auto$rtlil.cc:2739:Not$24 ;
+  assign \$59 [2:0] = i_query__payload[50:48];
+  assign \$59 [3] = \$auto$rtlil.cc:2739:Not$26 ;
+  assign \$62 [2:0] = i_query__payload[54:52];
+  assign \$62 [3] = \$auto$rtlil.cc:2739:Not$28 ;
+  assign \$65 [2:0] = i_query__payload[58:56];
+  assign \$65 [3] = \$auto$rtlil.cc:2739:Not$30 ;
+  assign \$68 [2:0] = i_query__payload[62:60];
+  assign \$68 [3] = \$auto$rtlil.cc:2739:Not$32 ;
+  assign \$82  = { \$81 , \$81 , high_low_0_groups_0_0_0[5:1] };
+  assign \$87  = { \$86 , \$86 , high_low_0_groups_0_2_0[5:1] };
+  assign \$90  = { high_low_0_planes_0_0[8], high_low_0_planes_0_0[8], high_low_0_planes_0_0[8:2] };
+  assign \$98  = { \$97 , \$97 , low_high_0_groups_0_0_0[5:1] };
+  assign \$103  = { \$102 , \$102 , low_high_0_groups_0_2_0[5:1] };
+  assign \$106  = { low_high_0_planes_0_0[8], low_high_0_planes_0_0[8], low_high_0_planes_0_0[8:2] };
 endmodule
 
 module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid, i__payload, o_room, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$66  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$67  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
@@ -6409,7 +7009,7 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   wire \o__valid$5 ;
   output o_room;
   reg o_room = 1'h1;
-  reg [3:0] places = 4'hb;
+  reg [3:0] places = 4'hc;
   (* init = 1'h1 *)
   wire room;
   input rst;
@@ -6436,14 +7036,14 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
     \$8  = \$3 [3:0];
     if (rst) begin
-      \$8  = 4'hb;
+      \$8  = 4'hc;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
     \$9  = \$7 ;
     if (rst) begin
       \$9  = 1'h1;
@@ -6476,7 +7076,7 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
 endmodule
 
 module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__payload, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$67  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$68  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -6506,9 +7106,8 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   wire \$8 ;
   wire \$9 ;
   wire \$signal ;
-  wire \$signal$10 ;
   reg \$signal$11  = 1'h0;
-  reg \$signal$22  = 1'h1;
+  wire \$signal$6 ;
   reg [3:0] \$signature__addr  = 4'h0;
   wire [25:0] \$signature__data ;
   wire \$signature__en ;
@@ -6524,7 +7123,6 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   wire i__ready;
   input i__valid;
   wire i__valid;
-  wire load;
   output [25:0] o__payload;
   wire [25:0] o__payload;
   wire \o__payload.kept ;
@@ -6540,16 +7138,18 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   wire [3:0] place;
   (* init = 4'h0 *)
   wire [3:0] \place$18 ;
+  wire read;
   reg [3:0] read_port__addr = 4'h0;
   wire [25:0] read_port__data;
   wire read_port__en;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
-  reg [25:0] words [10:0];
-  initial begin : zero_memory_11
+  reg [25:0] words [11:0];
+  initial begin : zero_memory_14
     integer word;
-    for (word = 0; word < 11; word = word + 1)
+    for (word = 0; word < 12; word = word + 1)
       words[word] = 26'h0;
   end
   always @(posedge clk) begin
@@ -6558,42 +7158,42 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   end
   reg [25:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$6 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$6  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$10  = \$signal$11  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
-  assign \$5  = \$signal  | \$4 ;
-  assign \$6  = count != 4'ha;
-  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
-  assign \$8  = \$signal$10  | \$7 ;
-  assign \$9  = ~ \$signal$11 ;
-  assign \$10  = ~ \$signal$10 ;
+  assign read = \$signal$11  & \$2 ;
+  assign \$3  = ~ \$signal$11 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$11 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 4'hb;
+  assign \$8  = \$signal  ? \$7  : room;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
   assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
   assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & \$signal$10 ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 4'ha;
+  assign \$16  = \$signature__addr  == 4'hb;
   assign \$17  = \$signature__addr  + 1'h1;
   assign \$18  = \$16  ? 5'h00 : \$17 ;
-  assign \$19  = read_port__addr == 4'ha;
+  assign \$19  = read_port__addr == 4'hb;
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 5'h00 : \$20 ;
   always @(posedge clk)
-    \$signal$11  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    \$signal$22  <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$11  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    room <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -6601,41 +7201,41 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   always @(posedge clk)
     read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$22  = \$5 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$22  = o__valid;
+    if (\$signal$6 ) begin
+      \$22  = \$signal$11 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$23  = \$8 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$23  = output_free;
+    if (\$signal$6 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$11 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
     \$26  = count;
     if (\$11 ) begin
       \$26  = \$12 [3:0];
@@ -6648,7 +7248,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
     \$27  = \$signature__addr ;
     if (\$signal ) begin
       \$27  = \$18 [3:0];
@@ -6658,9 +7258,9 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$10 ) begin
+    if (read) begin
       \$28  = \$21 [3:0];
     end
     if (rst) begin
@@ -6670,7 +7270,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$6 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
   assign \place$18  = read_port__addr;
@@ -6685,8 +7285,8 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payload, i__ready, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$68  = 0;
+module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payload, o__valid, i__ready, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$69  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -6715,13 +7315,12 @@ module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payloa
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
-  (* init = 1'h1 *)
   wire \$signal ;
-  wire \$signal$11 ;
   reg \$signal$12  = 1'h0;
-  wire \$signal$2 ;
+  wire \$signal$7 ;
   reg [1:0] \$signature__addr  = 2'h0;
   wire [64:0] \$signature__data ;
+  (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
@@ -6752,7 +7351,6 @@ module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payloa
   reg i__ready = 1'h1;
   input i__valid;
   wire i__valid;
-  wire load;
   output [64:0] o__payload;
   wire [64:0] o__payload;
   wire \o__payload.buffer ;
@@ -6784,46 +7382,49 @@ module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payloa
   wire [1:0] place;
   (* init = 2'h0 *)
   wire [1:0] \place$19 ;
+  wire read;
   reg [1:0] read_port__addr = 2'h0;
   wire [64:0] read_port__data;
   wire read_port__en;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [64:0] words [2:0];
-  initial begin : zero_memory_12
+  initial begin : zero_memory_15
     integer word;
     for (word = 0; word < 3; word = word + 1)
       words[word] = 65'h0;
   end
   always @(posedge clk) begin
-    if (\$signal$2 )
+    if (i__ready)
       words[\$signature__addr ] <= i__payload;
   end
   reg [64:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$7 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
-  assign \$signal$2  = i__valid & i__ready;
+  assign \$signal  = i__valid & i__ready;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$7  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$11  = \$signal$12  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
-  assign \$5  = \$signal$2  | \$4 ;
-  assign \$6  = count != 2'h2;
-  assign \$7  = \$signal$2  ? \$6  : i__ready;
-  assign \$8  = \$signal$11  | \$7 ;
-  assign \$9  = ~ \$signal$12 ;
-  assign \$10  = ~ \$signal$11 ;
-  assign \$11  = \$signal$2  & \$10 ;
+  assign read = \$signal$12  & \$2 ;
+  assign \$3  = ~ \$signal$12 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$12 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 2'h2;
+  assign \$8  = \$signal  ? \$7  : i__ready;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
+  assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal$2 ;
-  assign \$14  = \$13  & \$signal$11 ;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
   assign \$16  = \$signature__addr  == 2'h2;
   assign \$17  = \$signature__addr  + 1'h1;
@@ -6832,13 +7433,13 @@ module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payloa
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 3'h0 : \$20 ;
   always @(posedge clk)
-    \$signal$12  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    i__ready <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$12  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    i__ready <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -6846,41 +7447,41 @@ module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payloa
   always @(posedge clk)
     read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$22  = \$5 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$22  = o__valid;
+    if (\$signal$7 ) begin
+      \$22  = \$signal$12 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$23  = \$8 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$23  = output_free;
+    if (\$signal$7 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$12 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
     \$26  = count;
     if (\$11 ) begin
       \$26  = \$12 [1:0];
@@ -6893,9 +7494,9 @@ module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payloa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
     \$27  = \$signature__addr ;
-    if (\$signal$2 ) begin
+    if (\$signal ) begin
       \$27  = \$18 [1:0];
     end
     if (rst) begin
@@ -6903,19 +7504,19 @@ module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payloa
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$11 ) begin
+    if (read) begin
       \$28  = \$21 [1:0];
     end
     if (rst) begin
       \$28  = 2'h0;
     end
   end
-  assign \$signal  = i__ready;
-  assign \$signature__en  = \$signal$2 ;
+  assign room = i__ready;
+  assign \$signature__en  = i__ready;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
   assign \place$19  = read_port__addr;
@@ -6961,219 +7562,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payloa
   assign \o__payload.buffer  = o__payload[64];
 endmodule
 
-module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, i__ready, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$69  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [4:0] \$15 ;
-  wire \$16 ;
-  wire [4:0] \$17 ;
-  wire [4:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [4:0] \$20 ;
-  wire [4:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [3:0] \$26 ;
-  reg [3:0] \$27 ;
-  reg [3:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
-  (* init = 1'h1 *)
-  wire \$signal ;
-  wire \$signal$11 ;
-  reg \$signal$12  = 1'h0;
-  wire \$signal$2 ;
-  reg [3:0] \$signature__addr  = 4'h0;
-  wire [3:0] \$signature__data ;
-  wire \$signature__en ;
-  input clk;
-  wire clk;
-  reg [3:0] count = 4'h0;
-  input [3:0] i__payload;
-  wire [3:0] i__payload;
-  wire \i__payload.buffer ;
-  wire \i__payload.empty ;
-  wire \i__payload.last ;
-  wire \i__payload.release ;
-  output i__ready;
-  reg i__ready = 1'h1;
-  input i__valid;
-  wire i__valid;
-  wire load;
-  output [3:0] o__payload;
-  wire [3:0] o__payload;
-  wire \o__payload.buffer ;
-  wire \o__payload.empty ;
-  wire \o__payload.last ;
-  wire \o__payload.release ;
-  input o__ready;
-  wire o__ready;
-  output o__valid;
-  reg o__valid = 1'h0;
-  reg output_free = 1'h1;
-  (* init = 4'h0 *)
-  wire [3:0] place;
-  (* init = 4'h0 *)
-  wire [3:0] \place$19 ;
-  reg [3:0] read_port__addr = 4'h0;
-  wire [3:0] read_port__data;
-  wire read_port__en;
-  input rst;
-  wire rst;
-  (* no_rw_check = 32'd1 *)
-  reg [3:0] words [14:0];
-  initial begin : zero_memory_13
-    integer word;
-    for (word = 0; word < 15; word = word + 1)
-      words[word] = 4'h0;
-  end
-  always @(posedge clk) begin
-    if (\$signal$2 )
-      words[\$signature__addr ] <= i__payload;
-  end
-  reg [3:0] _0_;
-  always @(posedge clk) begin
-    if (load) begin
-      _0_ <= words[read_port__addr];
-    end
-  end
-  assign o__payload = _0_;
-  assign \$signal$2  = i__valid & i__ready;
-  assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign \$signal$11  = \$signal$12  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
-  assign \$5  = \$signal$2  | \$4 ;
-  assign \$6  = count != 4'he;
-  assign \$7  = \$signal$2  ? \$6  : i__ready;
-  assign \$8  = \$signal$11  | \$7 ;
-  assign \$9  = ~ \$signal$12 ;
-  assign \$10  = ~ \$signal$11 ;
-  assign \$11  = \$signal$2  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal$2 ;
-  assign \$14  = \$13  & \$signal$11 ;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 4'he;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 5'h00 : \$17 ;
-  assign \$19  = read_port__addr == 4'he;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 5'h00 : \$20 ;
-  always @(posedge clk)
-    \$signal$12  <= \$22 ;
-  always @(posedge clk)
-    i__ready <= \$23 ;
-  always @(posedge clk)
-    o__valid <= \$24 ;
-  always @(posedge clk)
-    output_free <= \$25 ;
-  always @(posedge clk)
-    count <= \$26 ;
-  always @(posedge clk)
-    \$signature__addr  <= \$27 ;
-  always @(posedge clk)
-    read_port__addr <= \$28 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$22  = \$5 ;
-    if (rst) begin
-      \$22  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$23  = \$8 ;
-    if (rst) begin
-      \$23  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$12 ;
-    end
-    if (rst) begin
-      \$24  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
-    if (rst) begin
-      \$25  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [3:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [3:0];
-    end
-    if (rst) begin
-      \$26  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$27  = \$signature__addr ;
-    if (\$signal$2 ) begin
-      \$27  = \$18 [3:0];
-    end
-    if (rst) begin
-      \$27  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$28  = read_port__addr;
-    if (\$signal$11 ) begin
-      \$28  = \$21 [3:0];
-    end
-    if (rst) begin
-      \$28  = 4'h0;
-    end
-  end
-  assign \$signal  = i__ready;
-  assign \$signature__en  = \$signal$2 ;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$19  = read_port__addr;
-  assign \i__payload.buffer  = i__payload[0];
-  assign \i__payload.empty  = i__payload[1];
-  assign \i__payload.last  = i__payload[2];
-  assign \i__payload.release  = i__payload[3];
-  assign \o__payload.buffer  = o__payload[0];
-  assign \o__payload.empty  = o__payload[1];
-  assign \o__payload.last  = o__payload[2];
-  assign \o__payload.release  = o__payload[3];
-endmodule
-
-module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, i__ready, o__valid, clk);
+module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__valid, i__ready, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$70  = 0;
   wire \$1 ;
   wire \$10 ;
@@ -7203,30 +7592,32 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, i__r
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
-  (* init = 1'h1 *)
   wire \$signal ;
-  wire \$signal$11 ;
   reg \$signal$12  = 1'h0;
-  wire \$signal$2 ;
+  wire \$signal$7 ;
   reg [3:0] \$signature__addr  = 4'h0;
-  wire [21:0] \$signature__data ;
+  wire [3:0] \$signature__data ;
+  (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
-  input [21:0] i__payload;
-  wire [21:0] i__payload;
-  wire [15:0] \i__payload.mantissa ;
-  wire [5:0] \i__payload.shift ;
+  input [3:0] i__payload;
+  wire [3:0] i__payload;
+  wire \i__payload.buffer ;
+  wire \i__payload.empty ;
+  wire \i__payload.last ;
+  wire \i__payload.release ;
   output i__ready;
   reg i__ready = 1'h1;
   input i__valid;
   wire i__valid;
-  wire load;
-  output [21:0] o__payload;
-  wire [21:0] o__payload;
-  wire [15:0] \o__payload.mantissa ;
-  wire [5:0] \o__payload.shift ;
+  output [3:0] o__payload;
+  wire [3:0] o__payload;
+  wire \o__payload.buffer ;
+  wire \o__payload.empty ;
+  wire \o__payload.last ;
+  wire \o__payload.release ;
   input o__ready;
   wire o__ready;
   output o__valid;
@@ -7236,46 +7627,49 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, i__r
   wire [3:0] place;
   (* init = 4'h0 *)
   wire [3:0] \place$19 ;
+  wire read;
   reg [3:0] read_port__addr = 4'h0;
-  wire [21:0] read_port__data;
+  wire [3:0] read_port__data;
   wire read_port__en;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
-  reg [21:0] words [14:0];
-  initial begin : zero_memory_14
+  reg [3:0] words [14:0];
+  initial begin : zero_memory_16
     integer word;
     for (word = 0; word < 15; word = word + 1)
-      words[word] = 22'h0;
+      words[word] = 4'h0;
   end
   always @(posedge clk) begin
-    if (\$signal$2 )
+    if (i__ready)
       words[\$signature__addr ] <= i__payload;
   end
-  reg [21:0] _0_;
+  reg [3:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$7 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
-  assign \$signal$2  = i__valid & i__ready;
+  assign \$signal  = i__valid & i__ready;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$7  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$11  = \$signal$12  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
-  assign \$5  = \$signal$2  | \$4 ;
-  assign \$6  = count != 4'he;
-  assign \$7  = \$signal$2  ? \$6  : i__ready;
-  assign \$8  = \$signal$11  | \$7 ;
-  assign \$9  = ~ \$signal$12 ;
-  assign \$10  = ~ \$signal$11 ;
-  assign \$11  = \$signal$2  & \$10 ;
+  assign read = \$signal$12  & \$2 ;
+  assign \$3  = ~ \$signal$12 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$12 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 4'he;
+  assign \$8  = \$signal  ? \$7  : i__ready;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
+  assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal$2 ;
-  assign \$14  = \$13  & \$signal$11 ;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
   assign \$16  = \$signature__addr  == 4'he;
   assign \$17  = \$signature__addr  + 1'h1;
@@ -7284,13 +7678,13 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, i__r
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 5'h00 : \$20 ;
   always @(posedge clk)
-    \$signal$12  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    i__ready <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$12  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    i__ready <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -7299,34 +7693,34 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, i__r
     read_port__addr <= \$28 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$22  = \$5 ;
+    \$22  = o__valid;
+    if (\$signal$7 ) begin
+      \$22  = \$signal$12 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$23  = \$8 ;
+    \$23  = output_free;
+    if (\$signal$7 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$12 ;
-    end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
@@ -7347,7 +7741,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, i__r
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
     \$27  = \$signature__addr ;
-    if (\$signal$2 ) begin
+    if (\$signal ) begin
       \$27  = \$18 [3:0];
     end
     if (rst) begin
@@ -7357,17 +7751,226 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, i__r
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$11 ) begin
+    if (read) begin
       \$28  = \$21 [3:0];
     end
     if (rst) begin
       \$28  = 4'h0;
     end
   end
-  assign \$signal  = i__ready;
-  assign \$signature__en  = \$signal$2 ;
+  assign room = i__ready;
+  assign \$signature__en  = i__ready;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$7 ;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$19  = read_port__addr;
+  assign \i__payload.buffer  = i__payload[0];
+  assign \i__payload.empty  = i__payload[1];
+  assign \i__payload.last  = i__payload[2];
+  assign \i__payload.release  = i__payload[3];
+  assign \o__payload.buffer  = o__payload[0];
+  assign \o__payload.empty  = o__payload[1];
+  assign \o__payload.last  = o__payload[2];
+  assign \o__payload.release  = o__payload[3];
+endmodule
+
+module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__valid, i__ready, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$71  = 0;
+  wire \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [4:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [4:0] \$15 ;
+  wire \$16 ;
+  wire [4:0] \$17 ;
+  wire [4:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [4:0] \$20 ;
+  wire [4:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [3:0] \$26 ;
+  reg [3:0] \$27 ;
+  reg [3:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  reg \$signal$12  = 1'h0;
+  wire \$signal$7 ;
+  reg [3:0] \$signature__addr  = 4'h0;
+  wire [21:0] \$signature__data ;
+  (* init = 1'h1 *)
+  wire \$signature__en ;
+  input clk;
+  wire clk;
+  reg [3:0] count = 4'h0;
+  input [21:0] i__payload;
+  wire [21:0] i__payload;
+  wire [15:0] \i__payload.mantissa ;
+  wire [5:0] \i__payload.shift ;
+  output i__ready;
+  reg i__ready = 1'h1;
+  input i__valid;
+  wire i__valid;
+  output [21:0] o__payload;
+  wire [21:0] o__payload;
+  wire [15:0] \o__payload.mantissa ;
+  wire [5:0] \o__payload.shift ;
+  input o__ready;
+  wire o__ready;
+  output o__valid;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 4'h0 *)
+  wire [3:0] place;
+  (* init = 4'h0 *)
+  wire [3:0] \place$19 ;
+  wire read;
+  reg [3:0] read_port__addr = 4'h0;
+  wire [21:0] read_port__data;
+  wire read_port__en;
+  (* init = 1'h1 *)
+  wire room;
+  input rst;
+  wire rst;
+  (* no_rw_check = 32'd1 *)
+  reg [21:0] words [14:0];
+  initial begin : zero_memory_17
+    integer word;
+    for (word = 0; word < 15; word = word + 1)
+      words[word] = 22'h0;
+  end
+  always @(posedge clk) begin
+    if (i__ready)
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [21:0] _0_;
+  always @(posedge clk) begin
+    if (\$signal$7 ) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$signal  = i__valid & i__ready;
+  assign \$1  = ~ o__valid;
+  assign \$signal$7  = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign read = \$signal$12  & \$2 ;
+  assign \$3  = ~ \$signal$12 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$12 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 4'he;
+  assign \$8  = \$signal  ? \$7  : i__ready;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & read;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 4'he;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 5'h00 : \$17 ;
+  assign \$19  = read_port__addr == 4'he;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  always @(posedge clk)
+    o__valid <= \$22 ;
+  always @(posedge clk)
+    output_free <= \$23 ;
+  always @(posedge clk)
+    \$signal$12  <= \$24 ;
+  always @(posedge clk)
+    i__ready <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$22  = o__valid;
+    if (\$signal$7 ) begin
+      \$22  = \$signal$12 ;
+    end
+    if (rst) begin
+      \$22  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$23  = output_free;
+    if (\$signal$7 ) begin
+      \$23  = \$3 ;
+    end
+    if (rst) begin
+      \$23  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$24  = \$6 ;
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$25  = \$9 ;
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [3:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [3:0];
+    end
+    if (rst) begin
+      \$26  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [3:0];
+    end
+    if (rst) begin
+      \$27  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$28  = read_port__addr;
+    if (read) begin
+      \$28  = \$21 [3:0];
+    end
+    if (rst) begin
+      \$28  = 4'h0;
+    end
+  end
+  assign room = i__ready;
+  assign \$signature__en  = i__ready;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
   assign \place$19  = read_port__addr;
@@ -7379,28 +7982,78 @@ endmodule
 
 module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_query__payload, i_query__valid, clk, rst, i_loaded__payload, fork_transfer, o_row__valid, o_threshold__payload, i_loaded__valid, i_job__ready, i_loaded__ready, i_query__ready, o_estimator__payload, o_reuse__payload, o_scale__payload, o_row__payload, o_estimator__ready, o_threshold__ready
 , o_reuse__ready, o_scale__ready, o_row__ready, i_table__payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$71  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$72  = 0;
   wire \$1 ;
   wire \$10 ;
+  wire \$100 ;
+  wire \$101 ;
+  wire \$102 ;
+  wire \$103 ;
+  wire \$104 ;
+  wire \$105 ;
+  wire \$106 ;
+  wire \$107 ;
+  wire \$108 ;
+  wire \$109 ;
   wire \$11 ;
+  wire \$110 ;
+  wire \$111 ;
+  wire \$112 ;
+  wire \$113 ;
+  wire \$114 ;
+  wire \$115 ;
+  wire \$116 ;
+  wire \$117 ;
+  wire \$118 ;
+  wire \$119 ;
   wire [8:0] \$12 ;
+  wire \$120 ;
+  wire \$121 ;
+  wire \$122 ;
+  wire \$123 ;
+  wire \$124 ;
+  wire \$125 ;
+  wire \$126 ;
+  wire \$127 ;
+  wire \$128 ;
+  wire \$129 ;
   wire \$13 ;
-  wire [4:0] \$14 ;
+  wire \$130 ;
+  wire \$131 ;
+  wire \$132 ;
+  wire \$133 ;
+  wire \$134 ;
+  wire \$135 ;
+  wire \$136 ;
+  wire \$137 ;
+  wire \$138 ;
+  wire \$139 ;
+  wire \$14 ;
+  wire \$140 ;
+  wire [7:0] \$141 ;
+  wire \$142 ;
+  wire \$143 ;
+  wire [6:0] \$144 ;
+  wire [9:0] \$145 ;
+  wire \$146 ;
+  reg [5:0] \$147 ;
+  reg [8:0] \$148 ;
+  reg \$149 ;
   wire \$15 ;
-  wire [4:0] \$16 ;
+  wire \$16 ;
   wire \$17 ;
-  wire [4:0] \$18 ;
+  wire \$18 ;
   wire \$19 ;
   wire \$2 ;
-  wire [4:0] \$20 ;
+  wire \$20 ;
   wire \$21 ;
-  wire [4:0] \$22 ;
+  wire \$22 ;
   wire \$23 ;
-  wire [4:0] \$24 ;
+  wire \$24 ;
   wire \$25 ;
-  wire [4:0] \$26 ;
+  wire \$26 ;
   wire \$27 ;
-  wire [4:0] \$28 ;
+  wire \$28 ;
   wire \$29 ;
   wire \$3 ;
   wire \$30 ;
@@ -7410,21 +8063,75 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$34 ;
   wire \$35 ;
   wire \$36 ;
-  wire [7:0] \$37 ;
+  wire \$37 ;
   wire \$38 ;
   wire \$39 ;
   wire \$4 ;
-  wire [6:0] \$40 ;
-  wire [9:0] \$41 ;
+  wire \$40 ;
+  wire \$41 ;
   wire \$42 ;
-  reg [5:0] \$43 ;
-  reg [8:0] \$44 ;
-  reg \$45 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire \$53 ;
+  wire \$54 ;
+  wire \$55 ;
+  wire \$56 ;
+  wire \$57 ;
+  wire \$58 ;
+  wire \$59 ;
   wire \$6 ;
+  wire \$60 ;
+  wire \$61 ;
+  wire \$62 ;
+  wire \$63 ;
+  wire \$64 ;
+  wire \$65 ;
+  wire \$66 ;
+  wire \$67 ;
+  wire \$68 ;
+  wire \$69 ;
   wire \$7 ;
+  wire \$70 ;
+  wire \$71 ;
+  wire \$72 ;
+  wire \$73 ;
+  wire \$74 ;
+  wire \$75 ;
+  wire \$76 ;
+  wire \$77 ;
+  wire \$78 ;
+  wire \$79 ;
   wire \$8 ;
+  wire \$80 ;
+  wire \$81 ;
+  wire \$82 ;
+  wire \$83 ;
+  wire \$84 ;
+  wire \$85 ;
+  wire \$86 ;
+  wire \$87 ;
+  wire \$88 ;
+  wire \$89 ;
   wire \$9 ;
+  wire \$90 ;
+  wire \$91 ;
+  wire \$92 ;
+  wire \$93 ;
+  wire \$94 ;
+  wire \$95 ;
+  wire \$96 ;
+  wire \$97 ;
+  wire \$98 ;
+  wire \$99 ;
   wire [1:0] \$signature__addr ;
   wire [34:0] \$signature__data ;
   wire [1:0] \$signature__data.head ;
@@ -7589,7 +8296,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   reg [8:0] visible_keys = 9'h000;
   (* no_rw_check = 32'd1 *)
   reg [34:0] entries [3:0];
-  initial begin : zero_memory_15
+  initial begin : zero_memory_18
     integer word;
     for (word = 0; word < 4; word = word + 1)
       entries[word] = 35'h0;
@@ -7605,18 +8312,12 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     end
   end
   assign read_port__data = _0_;
-  always @(posedge clk)
-    queries_left <= \$43 ;
-  always @(posedge clk)
-    visible_keys <= \$44 ;
-  always @(posedge clk)
-    state_state <= \$45 ;
   assign \$2  = \$1  & o_threshold__ready;
   assign \$3  = \$2  & o_reuse__ready;
   assign \$4  = \$3  & o_scale__ready;
   assign \$5  = \$4  & o_row__ready;
   assign fork_transfer = offered & \$5 ;
-  assign \$6  = \$33  & i_job__valid;
+  assign \$6  = \$137  & i_job__valid;
   assign read_port__en = \$6  & i_loaded__valid;
   assign \$7  = | queries_left;
   assign \$8  = ~ \$7 ;
@@ -7625,45 +8326,131 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$10  = $signed(visible_keys) < $signed({ 1'h0, i_loaded__payload[6:1] });
   assign \$11  = $signed(visible_keys) < $signed(1'h0);
   assign \$12  = \$11  ? 9'h000 : visible_keys;
-  assign \$13  = $signed(i_query__payload[7:0]) > $signed(8'h77);
-  assign element_0 = \$13  ? 8'h77 : i_query__payload[7:0];
-  assign \$14  = $signed(element_0[7:4]) + $signed({ 1'h0, element_0[3] });
-  assign \$15  = $signed(i_query__payload[15:8]) > $signed(8'h77);
-  assign element_1 = \$15  ? 8'h77 : i_query__payload[15:8];
-  assign \$16  = $signed(element_1[7:4]) + $signed({ 1'h0, element_1[3] });
-  assign \$17  = $signed(i_query__payload[23:16]) > $signed(8'h77);
-  assign element_2 = \$17  ? 8'h77 : i_query__payload[23:16];
-  assign \$18  = $signed(element_2[7:4]) + $signed({ 1'h0, element_2[3] });
-  assign \$19  = $signed(i_query__payload[31:24]) > $signed(8'h77);
-  assign element_3 = \$19  ? 8'h77 : i_query__payload[31:24];
-  assign \$20  = $signed(element_3[7:4]) + $signed({ 1'h0, element_3[3] });
-  assign \$21  = $signed(i_query__payload[39:32]) > $signed(8'h77);
-  assign element_4 = \$21  ? 8'h77 : i_query__payload[39:32];
-  assign \$22  = $signed(element_4[7:4]) + $signed({ 1'h0, element_4[3] });
-  assign \$23  = $signed(i_query__payload[47:40]) > $signed(8'h77);
-  assign element_5 = \$23  ? 8'h77 : i_query__payload[47:40];
-  assign \$24  = $signed(element_5[7:4]) + $signed({ 1'h0, element_5[3] });
-  assign \$25  = $signed(i_query__payload[55:48]) > $signed(8'h77);
-  assign element_6 = \$25  ? 8'h77 : i_query__payload[55:48];
-  assign \$26  = $signed(element_6[7:4]) + $signed({ 1'h0, element_6[3] });
-  assign \$27  = $signed(i_query__payload[63:56]) > $signed(8'h77);
-  assign element_7 = \$27  ? 8'h77 : i_query__payload[63:56];
-  assign \$28  = $signed(element_7[7:4]) + $signed({ 1'h0, element_7[3] });
-  assign \$29  = queries_left == 1'h1;
-  assign \$30  = queries_left == 1'h1;
-  assign \$31  = row_alone | \$30 ;
-  assign \$32  = i_job__payload[15] & \$31 ;
-  assign \$33  = ! state_state;
-  assign \$35  = \$33  & i_job__valid;
-  assign \$36  = \$35  & i_loaded__valid;
-  assign \$37  = $signed(i_job__payload[14:8]) + $signed(2'h1);
-  assign \$38  = | queries_left;
-  assign \$39  = ~ \$38 ;
-  assign \$40  = queries_left - 1'h1;
-  assign \$41  = $signed(visible_keys) + $signed(2'h1);
-  assign \$42  = queries_left == 1'h1;
+  assign \$13  = ~ i_query__payload[7];
+  assign \$14  = & i_query__payload[6:3];
+  assign \$15  = \$13  & \$14 ;
+  assign element_0 = \$15  ? 8'h77 : i_query__payload[7:0];
+  assign \$18  = element_0[4] ^ \$17 ;
+  assign \$20  = element_0[3] & \$19 ;
+  assign \$21  = element_0[5] ^ \$20 ;
+  assign \$22  = & element_0[5:4];
+  assign \$23  = element_0[3] & \$22 ;
+  assign \$24  = element_0[6] ^ \$23 ;
+  assign \$25  = & element_0[6:4];
+  assign \$26  = element_0[3] & \$25 ;
+  assign \$27  = element_0[7] ^ \$26 ;
+  assign \$28  = ~ i_query__payload[15];
+  assign \$29  = & i_query__payload[14:11];
+  assign \$30  = \$28  & \$29 ;
+  assign element_1 = \$30  ? 8'h77 : i_query__payload[15:8];
+  assign \$33  = element_1[4] ^ \$32 ;
+  assign \$35  = element_1[3] & \$34 ;
+  assign \$36  = element_1[5] ^ \$35 ;
+  assign \$37  = & element_1[5:4];
+  assign \$38  = element_1[3] & \$37 ;
+  assign \$39  = element_1[6] ^ \$38 ;
+  assign \$40  = & element_1[6:4];
+  assign \$41  = element_1[3] & \$40 ;
+  assign \$42  = element_1[7] ^ \$41 ;
+  assign \$43  = ~ i_query__payload[23];
+  assign \$44  = & i_query__payload[22:19];
+  assign \$45  = \$43  & \$44 ;
+  assign element_2 = \$45  ? 8'h77 : i_query__payload[23:16];
+  assign \$48  = element_2[4] ^ \$47 ;
+  assign \$50  = element_2[3] & \$49 ;
+  assign \$51  = element_2[5] ^ \$50 ;
+  assign \$52  = & element_2[5:4];
+  assign \$53  = element_2[3] & \$52 ;
+  assign \$54  = element_2[6] ^ \$53 ;
+  assign \$55  = & element_2[6:4];
+  assign \$56  = element_2[3] & \$55 ;
+  assign \$57  = element_2[7] ^ \$56 ;
+  assign \$58  = ~ i_query__payload[31];
+  assign \$59  = & i_query__payload[30:27];
+  assign \$60  = \$58  & \$59 ;
+  assign element_3 = \$60  ? 8'h77 : i_query__payload[31:24];
+  assign \$63  = element_3[4] ^ \$62 ;
+  assign \$65  = element_3[3] & \$64 ;
+  assign \$66  = element_3[5] ^ \$65 ;
+  assign \$67  = & element_3[5:4];
+  assign \$68  = element_3[3] & \$67 ;
+  assign \$69  = element_3[6] ^ \$68 ;
+  assign \$70  = & element_3[6:4];
+  assign \$71  = element_3[3] & \$70 ;
+  assign \$72  = element_3[7] ^ \$71 ;
+  assign \$73  = ~ i_query__payload[39];
+  assign \$74  = & i_query__payload[38:35];
+  assign \$75  = \$73  & \$74 ;
+  assign element_4 = \$75  ? 8'h77 : i_query__payload[39:32];
+  assign \$78  = element_4[4] ^ \$77 ;
+  assign \$80  = element_4[3] & \$79 ;
+  assign \$81  = element_4[5] ^ \$80 ;
+  assign \$82  = & element_4[5:4];
+  assign \$83  = element_4[3] & \$82 ;
+  assign \$84  = element_4[6] ^ \$83 ;
+  assign \$85  = & element_4[6:4];
+  assign \$86  = element_4[3] & \$85 ;
+  assign \$87  = element_4[7] ^ \$86 ;
+  assign \$88  = ~ i_query__payload[47];
+  assign \$89  = & i_query__payload[46:43];
+  assign \$90  = \$88  & \$89 ;
+  assign element_5 = \$90  ? 8'h77 : i_query__payload[47:40];
+  assign \$93  = element_5[4] ^ \$92 ;
+  assign \$95  = element_5[3] & \$94 ;
+  assign \$96  = element_5[5] ^ \$95 ;
+  assign \$97  = & element_5[5:4];
+  assign \$98  = element_5[3] & \$97 ;
+  assign \$99  = element_5[6] ^ \$98 ;
+  assign \$100  = & element_5[6:4];
+  assign \$101  = element_5[3] & \$100 ;
+  assign \$102  = element_5[7] ^ \$101 ;
+  assign \$103  = ~ i_query__payload[55];
+  assign \$104  = & i_query__payload[54:51];
+  assign \$105  = \$103  & \$104 ;
+  assign element_6 = \$105  ? 8'h77 : i_query__payload[55:48];
+  assign \$108  = element_6[4] ^ \$107 ;
+  assign \$110  = element_6[3] & \$109 ;
+  assign \$111  = element_6[5] ^ \$110 ;
+  assign \$112  = & element_6[5:4];
+  assign \$113  = element_6[3] & \$112 ;
+  assign \$114  = element_6[6] ^ \$113 ;
+  assign \$115  = & element_6[6:4];
+  assign \$116  = element_6[3] & \$115 ;
+  assign \$117  = element_6[7] ^ \$116 ;
+  assign \$118  = ~ i_query__payload[63];
+  assign \$119  = & i_query__payload[62:59];
+  assign \$120  = \$118  & \$119 ;
+  assign element_7 = \$120  ? 8'h77 : i_query__payload[63:56];
+  assign \$123  = element_7[4] ^ \$122 ;
+  assign \$125  = element_7[3] & \$124 ;
+  assign \$126  = element_7[5] ^ \$125 ;
+  assign \$127  = & element_7[5:4];
+  assign \$128  = element_7[3] & \$127 ;
+  assign \$129  = element_7[6] ^ \$128 ;
+  assign \$130  = & element_7[6:4];
+  assign \$131  = element_7[3] & \$130 ;
+  assign \$132  = element_7[7] ^ \$131 ;
+  assign \$133  = queries_left == 1'h1;
+  assign \$134  = queries_left == 1'h1;
+  assign \$135  = row_alone | \$134 ;
+  assign \$136  = i_job__payload[15] & \$135 ;
+  assign \$137  = ! state_state;
+  assign \$139  = \$137  & i_job__valid;
+  assign \$140  = \$139  & i_loaded__valid;
+  assign \$141  = $signed(i_job__payload[14:8]) + $signed(2'h1);
+  assign \$142  = | queries_left;
+  assign \$143  = ~ \$142 ;
+  assign \$144  = queries_left - 1'h1;
+  assign \$145  = $signed(visible_keys) + $signed(2'h1);
+  assign \$146  = queries_left == 1'h1;
+  always @(posedge clk)
+    queries_left <= \$147 ;
+  always @(posedge clk)
+    visible_keys <= \$148 ;
+  always @(posedge clk)
+    state_state <= \$149 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     row_alone = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -7676,7 +8463,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     i_job__ready = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -7698,7 +8485,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     i_loaded__ready = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -7720,7 +8507,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     offered = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -7735,7 +8522,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     i_query__ready = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
@@ -7750,81 +8537,81 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     endcase
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     valid_keys = i_loaded__payload[6:1];
     if (\$10 ) begin
       valid_keys = \$12 [5:0];
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$43  = queries_left;
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$147  = queries_left;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
-          if (\$36 ) begin
-            \$43  = i_job__payload[7:2];
+          if (\$140 ) begin
+            \$147  = i_job__payload[7:2];
           end
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$39 ) begin
+          if (\$143 ) begin
           end else begin
             if (fork_transfer) begin
-              \$43  = \$40 [5:0];
+              \$147  = \$144 [5:0];
             end
           end
     endcase
     if (rst) begin
-      \$43  = 6'h00;
+      \$147  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$44  = visible_keys;
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$148  = visible_keys;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
-          if (\$36 ) begin
-            \$44  = { \$37 [7], \$37  };
+          if (\$140 ) begin
+            \$148  = { \$141 [7], \$141  };
           end
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$39 ) begin
+          if (\$143 ) begin
           end else begin
             if (fork_transfer) begin
-              \$44  = \$41 [8:0];
+              \$148  = \$145 [8:0];
             end
           end
     endcase
     if (rst) begin
-      \$44  = 9'h000;
+      \$148  = 9'h000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$45  = state_state;
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$149  = state_state;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
-          if (\$36 ) begin
-            \$45  = 1'h1;
+          if (\$140 ) begin
+            \$149  = 1'h1;
           end
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$39 ) begin
+          if (\$143 ) begin
             if (o_row__ready) begin
-              \$45  = 1'h0;
+              \$149  = 1'h0;
             end
           end else begin
             if (fork_transfer) begin
-              if (\$42 ) begin
-                \$45  = 1'h0;
+              if (\$146 ) begin
+                \$149  = 1'h0;
               end
             end
           end
     endcase
     if (rst) begin
-      \$45  = 1'h0;
+      \$149  = 1'h0;
     end
   end
   assign i_table__ready = 1'h1;
@@ -7922,8 +8709,8 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \o_row__payload.empty  = o_row__payload[1];
   assign \o_row__payload.last  = o_row__payload[2];
   assign \o_row__payload.release  = o_row__payload[3];
-  assign o_row__payload[3] = \$32 ;
-  assign o_row__payload[2] = \$29 ;
+  assign o_row__payload[3] = \$136 ;
+  assign o_row__payload[2] = \$133 ;
   assign o_row__payload[1] = row_alone;
   assign o_row__payload[0] = i_loaded__payload[0];
   assign o_scale__payload[21:16] = read_port__data[34:29];
@@ -7936,27 +8723,51 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign o_rest[6] = i_job__payload[15];
   assign o_rest[5:0] = queries_left;
   assign split[63:60] = element_7[3:0];
-  assign split[31:28] = \$28 [3:0];
+  assign split[31:28] = { \$132 , \$129 , \$126 , \$123  };
   assign split[59:56] = element_6[3:0];
-  assign split[27:24] = \$26 [3:0];
+  assign split[27:24] = { \$117 , \$114 , \$111 , \$108  };
   assign split[55:52] = element_5[3:0];
-  assign split[23:20] = \$24 [3:0];
+  assign split[23:20] = { \$102 , \$99 , \$96 , \$93  };
   assign split[51:48] = element_4[3:0];
-  assign split[19:16] = \$22 [3:0];
+  assign split[19:16] = { \$87 , \$84 , \$81 , \$78  };
   assign split[47:44] = element_3[3:0];
-  assign split[15:12] = \$20 [3:0];
+  assign split[15:12] = { \$72 , \$69 , \$66 , \$63  };
   assign split[43:40] = element_2[3:0];
-  assign split[11:8] = \$18 [3:0];
+  assign split[11:8] = { \$57 , \$54 , \$51 , \$48  };
   assign split[39:36] = element_1[3:0];
-  assign split[7:4] = \$16 [3:0];
+  assign split[7:4] = { \$42 , \$39 , \$36 , \$33  };
   assign split[35:32] = element_0[3:0];
-  assign split[3:0] = \$14 [3:0];
+  assign split[3:0] = { \$27 , \$24 , \$21 , \$18  };
   assign \$1  = o_estimator__ready;
-  assign \$34  = state_state;
+  assign \$16  = 1'h1;
+  assign \$17  = element_0[3];
+  assign \$19  = element_0[4];
+  assign \$31  = 1'h1;
+  assign \$32  = element_1[3];
+  assign \$34  = element_1[4];
+  assign \$46  = 1'h1;
+  assign \$47  = element_2[3];
+  assign \$49  = element_2[4];
+  assign \$61  = 1'h1;
+  assign \$62  = element_3[3];
+  assign \$64  = element_3[4];
+  assign \$76  = 1'h1;
+  assign \$77  = element_4[3];
+  assign \$79  = element_4[4];
+  assign \$91  = 1'h1;
+  assign \$92  = element_5[3];
+  assign \$94  = element_5[4];
+  assign \$106  = 1'h1;
+  assign \$107  = element_6[3];
+  assign \$109  = element_6[4];
+  assign \$121  = 1'h1;
+  assign \$122  = element_7[3];
+  assign \$124  = element_7[4];
+  assign \$138  = state_state;
 endmodule
 
 module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighted__payload, o__ready, i_scale__payload, i_scored__valid, o_weighted__valid, i_scale__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$72  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$73  = 0;
   wire \$1 ;
   wire [32:0] \$10 ;
   wire [17:0] \$11 ;
@@ -9344,77 +10155,77 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$31  = sent;
     if (rst) begin
       \$31  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$32  = sent_1;
     if (rst) begin
       \$32  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$33  = sent_2;
     if (rst) begin
       \$33  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$34  = sent_3;
     if (rst) begin
       \$34  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$35  = sent_4;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$36  = sent_5;
     if (rst) begin
       \$36  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$37  = sent_6;
     if (rst) begin
       \$37  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$38  = sent_7;
     if (rst) begin
       \$38  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$39  = sent_8;
     if (rst) begin
       \$39  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$40  = sent_9;
     if (rst) begin
       \$40  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$42  = remainder;
     if (\$24 ) begin
       \$42  = \$4 [4:0];
@@ -9427,21 +10238,21 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$43  = sent_10;
     if (rst) begin
       \$43  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$26  = accepted;
     if (rst) begin
       \$26  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$27  = row_starts;
     if (arrived_1) begin
       \$27  = arrived_item_1[6];
@@ -9451,7 +10262,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$28  = \i__payload$17 ;
     if (arrived_1) begin
       if (\$7 ) begin
@@ -9463,14 +10274,14 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$29  = \$8 ;
     if (rst) begin
       \$29  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
     \$30  = \$9 [18:0];
     if (rst) begin
       \$30  = 19'h00000;
@@ -9573,7 +10384,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
 endmodule
 
 module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, o_room, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$73  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$74  = 0;
   wire [5:0] \$1 ;
   wire [6:0] \$2 ;
   wire [7:0] \$3 ;
@@ -9632,14 +10443,14 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
     \$8  = \$3 [4:0];
     if (rst) begin
       \$8  = 5'h0f;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
     \$9  = \$7 ;
     if (rst) begin
       \$9  = 1'h1;
@@ -9656,7 +10467,7 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
 endmodule
 
 module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$74  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$75  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -9686,9 +10497,8 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   wire \$8 ;
   wire \$9 ;
   wire \$signal ;
-  wire \$signal$10 ;
   reg \$signal$11  = 1'h0;
-  reg \$signal$22  = 1'h1;
+  wire \$signal$6 ;
   reg [3:0] \$signature__addr  = 4'h0;
   wire [18:0] \$signature__data ;
   wire \$signature__en ;
@@ -9700,7 +10510,6 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   wire i__ready;
   input i__valid;
   wire i__valid;
-  wire load;
   output [18:0] o__payload;
   wire [18:0] o__payload;
   input o__ready;
@@ -9712,14 +10521,16 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   wire [3:0] place;
   (* init = 4'h0 *)
   wire [3:0] \place$18 ;
+  wire read;
   reg [3:0] read_port__addr = 4'h0;
   wire [18:0] read_port__data;
   wire read_port__en;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [18:0] words [14:0];
-  initial begin : zero_memory_16
+  initial begin : zero_memory_19
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 19'h0;
@@ -9730,27 +10541,27 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   end
   reg [18:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$6 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$6  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$10  = \$signal$11  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
-  assign \$5  = \$signal  | \$4 ;
-  assign \$6  = count != 4'he;
-  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
-  assign \$8  = \$signal$10  | \$7 ;
-  assign \$9  = ~ \$signal$11 ;
-  assign \$10  = ~ \$signal$10 ;
+  assign read = \$signal$11  & \$2 ;
+  assign \$3  = ~ \$signal$11 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$11 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 4'he;
+  assign \$8  = \$signal  ? \$7  : room;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
   assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
   assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & \$signal$10 ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
   assign \$16  = \$signature__addr  == 4'he;
   assign \$17  = \$signature__addr  + 1'h1;
@@ -9759,13 +10570,13 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 5'h00 : \$20 ;
   always @(posedge clk)
-    \$signal$11  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    \$signal$22  <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$11  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    room <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -9773,41 +10584,41 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   always @(posedge clk)
     read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$22  = \$5 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    \$22  = o__valid;
+    if (\$signal$6 ) begin
+      \$22  = \$signal$11 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$23  = \$8 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    \$23  = output_free;
+    if (\$signal$6 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$11 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
     \$26  = count;
     if (\$11 ) begin
       \$26  = \$12 [3:0];
@@ -9820,7 +10631,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
     \$27  = \$signature__addr ;
     if (\$signal ) begin
       \$27  = \$18 [3:0];
@@ -9830,9 +10641,9 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$10 ) begin
+    if (read) begin
       \$28  = \$21 [3:0];
     end
     if (rst) begin
@@ -9842,7 +10653,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$6 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
   assign \place$18  = read_port__addr;
@@ -9850,7 +10661,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
 endmodule
 
 module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__payload, i__valid, o_room, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$75  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$76  = 0;
   wire [4:0] \$1 ;
   wire [5:0] \$2 ;
   wire [6:0] \$3 ;
@@ -9925,14 +10736,14 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
     \$8  = \$3 [3:0];
     if (rst) begin
       \$8  = 4'he;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
     \$9  = \$7 ;
     if (rst) begin
       \$9  = 1'h1;
@@ -9965,7 +10776,7 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
 endmodule
 
 module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$76  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$77  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -9995,9 +10806,8 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   wire \$8 ;
   wire \$9 ;
   wire \$signal ;
-  wire \$signal$10 ;
   reg \$signal$11  = 1'h0;
-  reg \$signal$22  = 1'h1;
+  wire \$signal$6 ;
   reg [3:0] \$signature__addr  = 4'h0;
   wire [14:0] \$signature__data ;
   wire \$signature__en ;
@@ -10013,7 +10823,6 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   wire i__ready;
   input i__valid;
   wire i__valid;
-  wire load;
   output [14:0] o__payload;
   wire [14:0] o__payload;
   wire \o__payload.kept ;
@@ -10029,14 +10838,16 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   wire [3:0] place;
   (* init = 4'h0 *)
   wire [3:0] \place$18 ;
+  wire read;
   reg [3:0] read_port__addr = 4'h0;
   wire [14:0] read_port__data;
   wire read_port__en;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [14:0] words [13:0];
-  initial begin : zero_memory_17
+  initial begin : zero_memory_20
     integer word;
     for (word = 0; word < 14; word = word + 1)
       words[word] = 15'h0;
@@ -10047,27 +10858,27 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   end
   reg [14:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$6 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$6  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$10  = \$signal$11  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
-  assign \$5  = \$signal  | \$4 ;
-  assign \$6  = count != 4'hd;
-  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
-  assign \$8  = \$signal$10  | \$7 ;
-  assign \$9  = ~ \$signal$11 ;
-  assign \$10  = ~ \$signal$10 ;
+  assign read = \$signal$11  & \$2 ;
+  assign \$3  = ~ \$signal$11 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$11 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 4'hd;
+  assign \$8  = \$signal  ? \$7  : room;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
   assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
   assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & \$signal$10 ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
   assign \$16  = \$signature__addr  == 4'hd;
   assign \$17  = \$signature__addr  + 1'h1;
@@ -10076,13 +10887,13 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 5'h00 : \$20 ;
   always @(posedge clk)
-    \$signal$11  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    \$signal$22  <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$11  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    room <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -10090,41 +10901,41 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   always @(posedge clk)
     read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$22  = \$5 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$22  = o__valid;
+    if (\$signal$6 ) begin
+      \$22  = \$signal$11 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$23  = \$8 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$23  = output_free;
+    if (\$signal$6 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$11 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
     \$26  = count;
     if (\$11 ) begin
       \$26  = \$12 [3:0];
@@ -10137,7 +10948,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
     \$27  = \$signature__addr ;
     if (\$signal ) begin
       \$27  = \$18 [3:0];
@@ -10147,9 +10958,9 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$10 ) begin
+    if (read) begin
       \$28  = \$21 [3:0];
     end
     if (rst) begin
@@ -10159,7 +10970,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$6 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
   assign \place$18  = read_port__addr;
@@ -10174,50 +10985,45 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, i__ready, o__valid, o__payload, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$77  = 0;
+module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload, i__ready, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$78  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
   wire [7:0] \$12 ;
   wire \$13 ;
-  wire \$14 ;
-  wire [7:0] \$15 ;
+  wire [6:0] \$14 ;
+  wire [6:0] \$15 ;
   wire \$16 ;
   wire [6:0] \$17 ;
   wire [6:0] \$18 ;
-  wire \$19 ;
+  reg \$19 ;
   wire \$2 ;
-  wire [6:0] \$20 ;
-  wire [6:0] \$21 ;
+  reg \$20 ;
+  reg \$21 ;
   reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [6:0] \$26 ;
-  reg [5:0] \$27 ;
-  reg [5:0] \$28 ;
+  reg [6:0] \$23 ;
+  reg [5:0] \$24 ;
+  reg [5:0] \$25 ;
   wire \$3 ;
   wire \$4 ;
   wire \$5 ;
   wire \$6 ;
   wire \$7 ;
   wire \$8 ;
-  wire \$9 ;
-  (* init = 1'h1 *)
+  wire [7:0] \$9 ;
   wire \$signal ;
-  wire \$signal$17 ;
-  reg \$signal$18  = 1'h0;
-  wire \$signal$8 ;
+  reg \$signal$14  = 1'h0;
   reg [5:0] \$signature__addr  = 6'h00;
   wire [25:0] \$signature__data ;
+  (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [6:0] count = 7'h00;
   input [25:0] i__payload;
   wire [25:0] i__payload;
-  wire [25:0] \i__payload$20 ;
+  reg [25:0] \i__payload$20  = 26'h0000000;
   wire \i__payload$20.kept ;
   wire [4:0] \i__payload$20.key ;
   wire \i__payload$20.last ;
@@ -10228,11 +11034,229 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, i__ready, o
   wire [18:0] \i__payload.score ;
   output i__ready;
   reg i__ready = 1'h1;
-  wire \i__ready$15 ;
   input i__valid;
   wire i__valid;
-  reg \i__valid$14  = 1'h0;
-  wire load;
+  reg \i__valid$18  = 1'h0;
+  wire i_reserve;
+  output [25:0] o__payload;
+  wire [25:0] o__payload;
+  wire [25:0] \o__payload$8 ;
+  wire \o__payload$8.kept ;
+  wire [4:0] \o__payload$8.key ;
+  wire \o__payload$8.last ;
+  wire [18:0] \o__payload$8.score ;
+  wire \o__payload.kept ;
+  wire [4:0] \o__payload.key ;
+  wire \o__payload.last ;
+  wire [18:0] \o__payload.score ;
+  input o__ready;
+  wire o__ready;
+  wire \o__ready$10 ;
+  output o__valid;
+  wire o__valid;
+  wire \o__valid$12 ;
+  wire o_room;
+  (* init = 6'h00 *)
+  wire [5:0] place;
+  (* init = 6'h00 *)
+  wire [5:0] \place$25 ;
+  wire read;
+  reg read_1 = 1'h0;
+  (* init = 1'h0 *)
+  wire read_2;
+  (* init = 26'h0000000 *)
+  wire [25:0] read_data_1;
+  reg [5:0] read_port__addr = 6'h00;
+  wire [25:0] read_port__data;
+  wire read_port__en;
+  (* init = 1'h1 *)
+  wire room;
+  input rst;
+  wire rst;
+  (* no_rw_check = 32'd1 *)
+  reg [25:0] words [63:0];
+  initial begin : zero_memory_21
+    integer word;
+    for (word = 0; word < 64; word = word + 1)
+      words[word] = 26'h0;
+  end
+  always @(posedge clk) begin
+    if (i__ready)
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [25:0] _0_;
+  always @(posedge clk) begin
+    _0_ <= words[read_port__addr];
+  end
+  assign read_port__data = _0_;
+  assign \$signal  = i__valid & i__ready;
+  assign read = \$signal$14  & o_room;
+  assign \$1  = count != 1'h1;
+  assign \$2  = read ? \$1  : \$signal$14 ;
+  assign \$3  = \$signal  | \$2 ;
+  assign \$4  = count != 6'h3f;
+  assign \$5  = \$signal  ? \$4  : i__ready;
+  assign \$6  = read | \$5 ;
+  assign \$7  = ~ read;
+  assign \$8  = \$signal  & \$7 ;
+  assign \$9  = count + 1'h1;
+  assign \$10  = ~ \$signal ;
+  assign \$11  = \$10  & read;
+  assign \$12  = count - 1'h1;
+  assign \$13  = \$signature__addr  == 6'h3f;
+  assign \$14  = \$signature__addr  + 1'h1;
+  assign \$15  = \$13  ? 7'h00 : \$14 ;
+  assign \$16  = read_port__addr == 6'h3f;
+  assign \$17  = read_port__addr + 1'h1;
+  assign \$18  = \$16  ? 7'h00 : \$17 ;
+  always @(posedge clk)
+    read_1 <= \$19 ;
+  always @(posedge clk)
+    \i__valid$18  <= \$20 ;
+  always @(posedge clk)
+    \i__payload$20  <= read_port__data;
+  always @(posedge clk)
+    \$signal$14  <= \$21 ;
+  always @(posedge clk)
+    i__ready <= \$22 ;
+  always @(posedge clk)
+    count <= \$23 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$24 ;
+  always @(posedge clk)
+    read_port__addr <= \$25 ;
+  \latte_head.softmax.row.output  \output  (
+    .clk(clk),
+    .i__payload(\i__payload$20 ),
+    .i__valid(\i__valid$18 ),
+    .i_reserve(read),
+    .o__payload(o__payload),
+    .o__ready(o__ready),
+    .o__valid(o__valid),
+    .o_room(o_room),
+    .rst(rst)
+  );
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$19  = read;
+    if (rst) begin
+      \$19  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$20  = read_1;
+    if (rst) begin
+      \$20  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$21  = \$3 ;
+    if (rst) begin
+      \$21  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$22  = \$6 ;
+    if (rst) begin
+      \$22  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$23  = count;
+    if (\$8 ) begin
+      \$23  = \$9 [6:0];
+    end
+    if (\$11 ) begin
+      \$23  = \$12 [6:0];
+    end
+    if (rst) begin
+      \$23  = 7'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$24  = \$signature__addr ;
+    if (\$signal ) begin
+      \$24  = \$15 [5:0];
+    end
+    if (rst) begin
+      \$24  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$25  = read_port__addr;
+    if (read) begin
+      \$25  = \$18 [5:0];
+    end
+    if (rst) begin
+      \$25  = 6'h00;
+    end
+  end
+  assign room = i__ready;
+  assign \$signature__en  = i__ready;
+  assign \$signature__data  = i__payload;
+  assign \o__payload$8  = o__payload;
+  assign \o__ready$10  = o__ready;
+  assign \o__valid$12  = o__valid;
+  assign read_port__en = 1'h1;
+  assign i_reserve = read;
+  assign read_2 = \i__valid$18 ;
+  assign read_data_1 = \i__payload$20 ;
+  assign place = \$signature__addr ;
+  assign \place$25  = read_port__addr;
+  assign \i__payload.key  = i__payload[4:0];
+  assign \i__payload.kept  = i__payload[5];
+  assign \i__payload.last  = i__payload[6];
+  assign \i__payload.score  = i__payload[25:7];
+  assign \o__payload.key  = o__payload[4:0];
+  assign \o__payload.kept  = o__payload[5];
+  assign \o__payload.last  = o__payload[6];
+  assign \o__payload.score  = o__payload[25:7];
+  assign \o__payload$8.key  = o__payload[4:0];
+  assign \o__payload$8.kept  = o__payload[5];
+  assign \o__payload$8.last  = o__payload[6];
+  assign \o__payload$8.score  = o__payload[25:7];
+  assign \i__payload$20.key  = \i__payload$20 [4:0];
+  assign \i__payload$20.kept  = \i__payload$20 [5];
+  assign \i__payload$20.last  = \i__payload$20 [6];
+  assign \i__payload$20.score  = \i__payload$20 [25:7];
+endmodule
+
+module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__valid, i__payload, o_room, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$79  = 0;
+  wire [3:0] \$1 ;
+  wire [4:0] \$2 ;
+  wire [5:0] \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  reg [2:0] \$8 ;
+  reg \$9 ;
+  input clk;
+  wire clk;
+  input [25:0] i__payload;
+  wire [25:0] i__payload;
+  wire [25:0] \i__payload$7 ;
+  wire \i__payload$7.kept ;
+  wire [4:0] \i__payload$7.key ;
+  wire \i__payload$7.last ;
+  wire [18:0] \i__payload$7.score ;
+  wire \i__payload.kept ;
+  wire [4:0] \i__payload.key ;
+  wire \i__payload.last ;
+  wire [18:0] \i__payload.score ;
+  input i__valid;
+  wire i__valid;
+  wire \i__valid$9 ;
+  wire i_cancel;
+  input i_reserve;
+  wire i_reserve;
   output [25:0] o__payload;
   wire [25:0] o__payload;
   wire [25:0] \o__payload$1 ;
@@ -10250,159 +11274,55 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, i__ready, o
   output o__valid;
   wire o__valid;
   wire \o__valid$5 ;
-  reg output_free = 1'h1;
-  (* init = 6'h00 *)
-  wire [5:0] place;
-  (* init = 6'h00 *)
-  wire [5:0] \place$25 ;
-  reg [5:0] read_port__addr = 6'h00;
-  wire [25:0] read_port__data;
-  wire read_port__en;
+  output o_room;
+  reg o_room = 1'h1;
+  reg [2:0] places = 3'h5;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
-  (* no_rw_check = 32'd1 *)
-  reg [25:0] words [63:0];
-  initial begin : zero_memory_18
-    integer word;
-    for (word = 0; word < 64; word = word + 1)
-      words[word] = 26'h0;
-  end
-  always @(posedge clk) begin
-    if (\$signal$8 )
-      words[\$signature__addr ] <= i__payload;
-  end
-  reg [25:0] _0_;
-  always @(posedge clk) begin
-    if (load) begin
-      _0_ <= words[read_port__addr];
-    end
-  end
-  assign \i__payload$20  = _0_;
-  assign \$signal$8  = i__valid & i__ready;
-  assign \$1  = ~ \i__valid$14 ;
-  assign load = \$1  | \i__ready$15 ;
-  assign \$2  = output_free | \i__ready$15 ;
-  assign \$signal$17  = \$signal$18  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$17  ? \$3  : \$signal$18 ;
-  assign \$5  = \$signal$8  | \$4 ;
-  assign \$6  = count != 6'h3f;
-  assign \$7  = \$signal$8  ? \$6  : i__ready;
-  assign \$8  = \$signal$17  | \$7 ;
-  assign \$9  = ~ \$signal$18 ;
-  assign \$10  = ~ \$signal$17 ;
-  assign \$11  = \$signal$8  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal$8 ;
-  assign \$14  = \$13  & \$signal$17 ;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 6'h3f;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 7'h00 : \$17 ;
-  assign \$19  = read_port__addr == 6'h3f;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 7'h00 : \$20 ;
+  wire taken;
+  assign taken = o__valid & o__ready;
+  assign \$1  = places - i_reserve;
+  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
+  assign \$3  = $signed(\$2 ) + $signed(1'h0);
+  assign \$5  = places != 1'h1;
+  assign \$6  = i_reserve ? \$5  : o_room;
+  assign \$7  = \$4  | \$6 ;
   always @(posedge clk)
-    \$signal$18  <= \$22 ;
+    places <= \$8 ;
   always @(posedge clk)
-    i__ready <= \$23 ;
-  always @(posedge clk)
-    \i__valid$14  <= \$24 ;
-  always @(posedge clk)
-    output_free <= \$25 ;
-  always @(posedge clk)
-    count <= \$26 ;
-  always @(posedge clk)
-    \$signature__addr  <= \$27 ;
-  always @(posedge clk)
-    read_port__addr <= \$28 ;
-  \latte_head.softmax.row.output  \output  (
+    o_room <= \$9 ;
+  \latte_head.softmax.row.output.queue  queue (
     .clk(clk),
-    .i__payload(\i__payload$20 ),
-    .i__ready(\i__ready$15 ),
-    .i__valid(\i__valid$14 ),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(o__valid),
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$22  = \$5 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$8  = \$3 [2:0];
     if (rst) begin
-      \$22  = 1'h0;
+      \$8  = 3'h5;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$23  = \$8 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$9  = \$7 ;
     if (rst) begin
-      \$23  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$24  = \i__valid$14 ;
-    if (load) begin
-      \$24  = \$signal$18 ;
-    end
-    if (rst) begin
-      \$24  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
-    if (rst) begin
-      \$25  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [6:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [6:0];
-    end
-    if (rst) begin
-      \$26  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$27  = \$signature__addr ;
-    if (\$signal$8 ) begin
-      \$27  = \$18 [5:0];
-    end
-    if (rst) begin
-      \$27  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$28  = read_port__addr;
-    if (\$signal$17 ) begin
-      \$28  = \$21 [5:0];
-    end
-    if (rst) begin
-      \$28  = 6'h00;
+      \$9  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
   assign \o__ready$3  = o__ready;
   assign \o__valid$5  = o__valid;
-  assign \$signal  = i__ready;
-  assign \$signature__en  = \$signal$8 ;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = load;
-  assign read_port__data = \i__payload$20 ;
-  assign place = \$signature__addr ;
-  assign \place$25  = read_port__addr;
+  assign \i__payload$7  = i__payload;
+  assign \i__valid$9  = i__valid;
+  assign room = o_room;
+  assign i_cancel = 1'h0;
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
@@ -10415,31 +11335,63 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, i__ready, o
   assign \i__payload.kept  = i__payload[5];
   assign \i__payload.last  = i__payload[6];
   assign \i__payload.score  = i__payload[25:7];
-  assign \i__payload$20.key  = \i__payload$20 [4:0];
-  assign \i__payload$20.kept  = \i__payload$20 [5];
-  assign \i__payload$20.last  = \i__payload$20 [6];
-  assign \i__payload$20.score  = \i__payload$20 [25:7];
+  assign \i__payload$7.key  = i__payload[4:0];
+  assign \i__payload$7.kept  = i__payload[5];
+  assign \i__payload$7.last  = i__payload[6];
+  assign \i__payload$7.score  = i__payload[25:7];
+  assign \$4  = taken;
 endmodule
 
-module \latte_head.softmax.row.output (rst, o__ready, i__ready, i__payload, i__valid, o__valid, o__payload, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$78  = 0;
+module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid, i__payload, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$80  = 0;
   wire \$1 ;
-  reg \$2 ;
-  reg [25:0] \$3 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [3:0] \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  wire [3:0] \$15 ;
+  wire \$16 ;
+  wire [3:0] \$17 ;
+  wire [3:0] \$18 ;
+  wire \$19 ;
+  wire \$2 ;
+  wire [3:0] \$20 ;
+  wire [3:0] \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  reg \$24 ;
+  reg \$25 ;
+  reg [2:0] \$26 ;
+  reg [2:0] \$27 ;
+  reg [2:0] \$28 ;
+  wire \$3 ;
+  wire \$4 ;
+  wire \$5 ;
+  wire \$6 ;
+  wire \$7 ;
+  wire \$8 ;
+  wire \$9 ;
+  wire \$signal ;
+  reg \$signal$11  = 1'h0;
+  wire \$signal$6 ;
+  reg [2:0] \$signature__addr  = 3'h0;
+  wire [25:0] \$signature__data ;
+  wire \$signature__en ;
   input clk;
   wire clk;
+  reg [2:0] count = 3'h0;
   input [25:0] i__payload;
   wire [25:0] i__payload;
   wire \i__payload.kept ;
   wire [4:0] \i__payload.key ;
   wire \i__payload.last ;
   wire [18:0] \i__payload.score ;
-  output i__ready;
   wire i__ready;
   input i__valid;
   wire i__valid;
   output [25:0] o__payload;
-  reg [25:0] o__payload = 26'h0000000;
+  wire [25:0] o__payload;
   wire \o__payload.kept ;
   wire [4:0] \o__payload.key ;
   wire \o__payload.last ;
@@ -10448,146 +11400,764 @@ module \latte_head.softmax.row.output (rst, o__ready, i__ready, i__payload, i__v
   wire o__ready;
   output o__valid;
   reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  (* init = 3'h0 *)
+  wire [2:0] place;
+  (* init = 3'h0 *)
+  wire [2:0] \place$18 ;
+  wire read;
+  reg [2:0] read_port__addr = 3'h0;
+  wire [25:0] read_port__data;
+  wire read_port__en;
+  reg room = 1'h1;
   input rst;
   wire rst;
+  (* no_rw_check = 32'd1 *)
+  reg [25:0] words [4:0];
+  initial begin : zero_memory_22
+    integer word;
+    for (word = 0; word < 5; word = word + 1)
+      words[word] = 26'h0;
+  end
+  always @(posedge clk) begin
+    if (\$signal )
+      words[\$signature__addr ] <= i__payload;
+  end
+  reg [25:0] _0_;
+  always @(posedge clk) begin
+    if (\$signal$6 ) begin
+      _0_ <= words[read_port__addr];
+    end
+  end
+  assign o__payload = _0_;
   assign \$1  = ~ o__valid;
-  assign i__ready = \$1  | o__ready;
+  assign \$signal$6  = \$1  | o__ready;
+  assign \$2  = output_free | o__ready;
+  assign read = \$signal$11  & \$2 ;
+  assign \$3  = ~ \$signal$11 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$11 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 3'h4;
+  assign \$8  = \$signal  ? \$7  : room;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
+  assign \$11  = \$signal  & \$10 ;
+  assign \$12  = count + 1'h1;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & read;
+  assign \$15  = count - 1'h1;
+  assign \$16  = \$signature__addr  == 3'h4;
+  assign \$17  = \$signature__addr  + 1'h1;
+  assign \$18  = \$16  ? 4'h0 : \$17 ;
+  assign \$19  = read_port__addr == 3'h4;
+  assign \$20  = read_port__addr + 1'h1;
+  assign \$21  = \$19  ? 4'h0 : \$20 ;
   always @(posedge clk)
-    o__valid <= \$2 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    o__payload <= \$3 ;
+    output_free <= \$23 ;
+  always @(posedge clk)
+    \$signal$11  <= \$24 ;
+  always @(posedge clk)
+    room <= \$25 ;
+  always @(posedge clk)
+    count <= \$26 ;
+  always @(posedge clk)
+    \$signature__addr  <= \$27 ;
+  always @(posedge clk)
+    read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$2  = o__valid;
-    if (i__ready) begin
-      \$2  = i__valid;
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$22  = o__valid;
+    if (\$signal$6 ) begin
+      \$22  = \$signal$11 ;
     end
     if (rst) begin
-      \$2  = 1'h0;
+      \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$3  = o__payload;
-    if (i__ready) begin
-      \$3  = i__payload;
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$23  = output_free;
+    if (\$signal$6 ) begin
+      \$23  = \$3 ;
     end
     if (rst) begin
-      \$3  = 26'h0000000;
+      \$23  = 1'h1;
     end
   end
-  assign \o__payload.key  = o__payload[4:0];
-  assign \o__payload.kept  = o__payload[5];
-  assign \o__payload.last  = o__payload[6];
-  assign \o__payload.score  = o__payload[25:7];
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$24  = \$6 ;
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$25  = \$9 ;
+    if (rst) begin
+      \$25  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$26  = count;
+    if (\$11 ) begin
+      \$26  = \$12 [2:0];
+    end
+    if (\$14 ) begin
+      \$26  = \$15 [2:0];
+    end
+    if (rst) begin
+      \$26  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$27  = \$signature__addr ;
+    if (\$signal ) begin
+      \$27  = \$18 [2:0];
+    end
+    if (rst) begin
+      \$27  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$28  = read_port__addr;
+    if (read) begin
+      \$28  = \$21 [2:0];
+    end
+    if (rst) begin
+      \$28  = 3'h0;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign \$signature__en  = \$signal ;
+  assign \$signature__data  = i__payload;
+  assign read_port__en = \$signal$6 ;
+  assign read_port__data = o__payload;
+  assign place = \$signature__addr ;
+  assign \place$18  = read_port__addr;
   assign \i__payload.key  = i__payload[4:0];
   assign \i__payload.kept  = i__payload[5];
   assign \i__payload.last  = i__payload[6];
   assign \i__payload.score  = i__payload[25:7];
+  assign \o__payload.key  = o__payload[4:0];
+  assign \o__payload.kept  = o__payload[5];
+  assign \o__payload.last  = o__payload[6];
+  assign \o__payload.score  = o__payload[25:7];
+  assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, o_loaded__payload, beat_port__buffer, key_port__buffer, value_port__address, i_free, value_port__buffer, beat_port__data, i_k__ready, i_v__ready, key_port__data, value_port__data, o_loaded__valid, o__ready
-, beat_port__address, key_port__address, i_load__payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$79  = 0;
+module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, o_loaded__payload, key_port__address, key_port__buffer, value_port__address, i_free, value_port__buffer, beat_port__data, i_k__ready, i_v__ready, key_port__data, value_port__data, o_loaded__valid, o__ready
+, beat_port__address, beat_port__buffer, i_load__payload);
+  reg \$auto$verilog_backend.cc:2355:dump_module$81  = 0;
   wire \$1 ;
-  wire [4:0] \$10 ;
-  wire [4:0] \$11 ;
-  wire [4:0] \$12 ;
-  wire [4:0] \$13 ;
-  wire [4:0] \$14 ;
-  wire [4:0] \$15 ;
+  wire \$10 ;
+  wire \$100 ;
+  wire [7:0] \$101 ;
+  wire \$102 ;
+  wire \$103 ;
+  wire \$104 ;
+  wire [7:0] \$105 ;
+  wire \$106 ;
+  wire \$107 ;
+  wire \$108 ;
+  wire [7:0] \$109 ;
+  wire \$11 ;
+  wire \$110 ;
+  wire \$111 ;
+  wire \$112 ;
+  wire \$113 ;
+  wire \$114 ;
+  wire \$115 ;
+  wire [7:0] \$116 ;
+  wire \$117 ;
+  wire \$118 ;
+  wire \$119 ;
+  wire \$12 ;
+  wire [7:0] \$120 ;
+  wire \$121 ;
+  wire \$122 ;
+  wire \$123 ;
+  wire [7:0] \$124 ;
+  wire \$125 ;
+  wire \$126 ;
+  wire \$127 ;
+  wire \$128 ;
+  wire \$129 ;
+  wire \$13 ;
+  wire \$130 ;
+  wire [7:0] \$131 ;
+  wire \$132 ;
+  wire \$133 ;
+  wire \$134 ;
+  wire [7:0] \$135 ;
+  wire \$136 ;
+  wire \$137 ;
+  wire \$138 ;
+  wire [7:0] \$139 ;
+  wire \$14 ;
+  wire \$140 ;
+  wire \$141 ;
+  wire \$142 ;
+  wire \$143 ;
+  wire \$144 ;
+  wire \$145 ;
+  wire [7:0] \$146 ;
+  wire \$147 ;
+  wire \$148 ;
+  wire \$149 ;
+  wire \$15 ;
+  wire [7:0] \$150 ;
+  wire \$151 ;
+  wire \$152 ;
+  wire \$153 ;
+  wire [7:0] \$154 ;
+  wire \$155 ;
+  wire \$156 ;
+  wire \$157 ;
+  wire [7:0] \$158 ;
+  wire \$159 ;
   wire \$16 ;
+  wire \$160 ;
+  wire \$161 ;
+  wire [7:0] \$162 ;
+  wire \$163 ;
+  wire \$164 ;
+  wire \$165 ;
+  wire \$166 ;
+  wire \$167 ;
+  wire \$168 ;
+  wire [7:0] \$169 ;
   wire \$17 ;
-  wire \$18 ;
+  wire \$170 ;
+  wire \$171 ;
+  wire \$172 ;
+  wire [7:0] \$173 ;
+  wire \$174 ;
+  wire \$175 ;
+  wire \$176 ;
+  wire [7:0] \$177 ;
+  wire \$178 ;
+  wire \$179 ;
+  wire [7:0] \$18 ;
+  wire \$180 ;
+  wire \$181 ;
+  wire \$182 ;
+  wire \$183 ;
+  wire [7:0] \$184 ;
+  wire \$185 ;
+  wire \$186 ;
+  wire \$187 ;
+  wire [7:0] \$188 ;
+  wire \$189 ;
   wire \$19 ;
+  wire \$190 ;
+  wire \$191 ;
+  wire [7:0] \$192 ;
+  wire \$193 ;
+  wire \$194 ;
+  wire \$195 ;
+  wire \$196 ;
+  wire \$197 ;
+  wire \$198 ;
+  wire [7:0] \$199 ;
   wire \$2 ;
   wire \$20 ;
+  wire \$200 ;
+  wire \$201 ;
+  wire \$202 ;
+  wire [7:0] \$203 ;
+  wire \$204 ;
+  wire \$205 ;
+  wire \$206 ;
+  wire [7:0] \$207 ;
+  wire \$208 ;
+  wire \$209 ;
   wire \$21 ;
-  wire \$22 ;
+  wire \$210 ;
+  wire \$211 ;
+  wire \$212 ;
+  wire \$213 ;
+  wire [7:0] \$214 ;
+  wire \$215 ;
+  wire \$216 ;
+  wire \$217 ;
+  wire [7:0] \$218 ;
+  wire \$219 ;
+  wire [7:0] \$22 ;
+  wire \$220 ;
+  wire \$221 ;
+  wire [7:0] \$222 ;
+  wire \$223 ;
+  wire \$224 ;
+  wire \$225 ;
+  wire [7:0] \$226 ;
+  wire \$227 ;
+  wire \$228 ;
+  wire \$229 ;
   wire \$23 ;
-  wire [6:0] \$24 ;
-  wire [6:0] \$25 ;
-  wire \$26 ;
+  wire [7:0] \$230 ;
+  wire \$231 ;
+  wire \$232 ;
+  wire \$233 ;
+  wire \$234 ;
+  wire \$235 ;
+  wire \$236 ;
+  wire [7:0] \$237 ;
+  wire \$238 ;
+  wire \$239 ;
+  wire \$24 ;
+  wire \$240 ;
+  wire [7:0] \$241 ;
+  wire \$242 ;
+  wire \$243 ;
+  wire \$244 ;
+  wire [7:0] \$245 ;
+  wire \$246 ;
+  wire \$247 ;
+  wire \$248 ;
+  wire \$249 ;
+  wire \$25 ;
+  wire \$250 ;
+  wire \$251 ;
+  wire [7:0] \$252 ;
+  wire \$253 ;
+  wire \$254 ;
+  wire \$255 ;
+  wire [7:0] \$256 ;
+  wire \$257 ;
+  wire \$258 ;
+  wire \$259 ;
+  wire [7:0] \$26 ;
+  wire [7:0] \$260 ;
+  wire \$261 ;
+  wire \$262 ;
+  wire \$263 ;
+  wire \$264 ;
+  wire \$265 ;
+  wire \$266 ;
+  wire [7:0] \$267 ;
+  wire \$268 ;
+  wire \$269 ;
   wire \$27 ;
+  wire \$270 ;
+  wire [7:0] \$271 ;
+  wire \$272 ;
+  wire \$273 ;
+  wire \$274 ;
+  wire [7:0] \$275 ;
+  wire \$276 ;
+  wire \$277 ;
+  wire \$278 ;
+  wire \$279 ;
   wire \$28 ;
+  wire \$280 ;
+  wire \$281 ;
+  wire [7:0] \$282 ;
+  wire \$283 ;
+  wire \$284 ;
+  wire \$285 ;
+  wire [7:0] \$286 ;
+  wire \$287 ;
+  wire \$288 ;
+  wire \$289 ;
   wire \$29 ;
+  wire [7:0] \$290 ;
+  wire \$291 ;
+  wire \$292 ;
+  wire \$293 ;
+  wire [7:0] \$294 ;
+  wire \$295 ;
+  wire \$296 ;
+  wire \$297 ;
+  wire [7:0] \$298 ;
+  wire \$299 ;
   wire \$3 ;
   wire \$30 ;
+  wire \$300 ;
+  wire \$301 ;
+  wire \$302 ;
+  wire \$303 ;
+  wire \$304 ;
+  wire [7:0] \$305 ;
+  wire \$306 ;
+  wire \$307 ;
+  wire \$308 ;
+  wire [7:0] \$309 ;
   wire \$31 ;
+  wire \$310 ;
+  wire \$311 ;
+  wire \$312 ;
+  wire [7:0] \$313 ;
+  wire \$314 ;
+  wire \$315 ;
+  wire \$316 ;
+  wire \$317 ;
+  wire \$318 ;
+  wire \$319 ;
   wire \$32 ;
+  wire [7:0] \$320 ;
+  wire \$321 ;
+  wire \$322 ;
+  wire \$323 ;
+  wire [7:0] \$324 ;
+  wire \$325 ;
+  wire \$326 ;
+  wire \$327 ;
+  wire [7:0] \$328 ;
+  wire \$329 ;
   wire [7:0] \$33 ;
+  wire \$330 ;
+  wire \$331 ;
+  wire \$332 ;
+  wire \$333 ;
+  wire \$334 ;
+  wire [7:0] \$335 ;
+  wire \$336 ;
+  wire \$337 ;
+  wire \$338 ;
+  wire [7:0] \$339 ;
   wire \$34 ;
-  wire [7:0] \$35 ;
+  wire \$340 ;
+  wire \$341 ;
+  wire \$342 ;
+  wire [7:0] \$343 ;
+  wire \$344 ;
+  wire \$345 ;
+  wire \$346 ;
+  wire \$347 ;
+  wire \$348 ;
+  wire \$349 ;
+  wire \$35 ;
+  wire [7:0] \$350 ;
+  wire \$351 ;
+  wire \$352 ;
+  wire \$353 ;
+  wire [7:0] \$354 ;
+  wire \$355 ;
+  wire \$356 ;
+  wire \$357 ;
+  wire [7:0] \$358 ;
+  wire \$359 ;
   wire \$36 ;
+  wire \$360 ;
+  wire \$361 ;
+  wire [7:0] \$362 ;
+  wire \$363 ;
+  wire \$364 ;
+  wire \$365 ;
+  wire [7:0] \$366 ;
+  wire \$367 ;
+  wire \$368 ;
+  wire \$369 ;
   wire [7:0] \$37 ;
+  wire \$370 ;
+  wire \$371 ;
+  wire \$372 ;
+  wire [7:0] \$373 ;
+  wire \$374 ;
+  wire \$375 ;
+  wire \$376 ;
+  wire [7:0] \$377 ;
+  wire \$378 ;
+  wire \$379 ;
   wire \$38 ;
-  wire [7:0] \$39 ;
+  wire \$380 ;
+  wire [7:0] \$381 ;
+  wire \$382 ;
+  wire \$383 ;
+  wire \$384 ;
+  wire \$385 ;
+  wire \$386 ;
+  wire \$387 ;
+  wire [7:0] \$388 ;
+  wire \$389 ;
+  wire \$39 ;
+  wire \$390 ;
+  wire \$391 ;
+  wire [7:0] \$392 ;
+  wire \$393 ;
+  wire \$394 ;
+  wire \$395 ;
+  wire [7:0] \$396 ;
+  wire \$397 ;
+  wire \$398 ;
+  wire \$399 ;
   wire \$4 ;
   wire \$40 ;
+  wire \$400 ;
+  wire \$401 ;
+  wire \$402 ;
+  wire [7:0] \$403 ;
+  wire \$404 ;
+  wire \$405 ;
+  wire \$406 ;
+  wire [7:0] \$407 ;
+  wire \$408 ;
+  wire \$409 ;
   wire [7:0] \$41 ;
+  wire \$410 ;
+  wire [7:0] \$411 ;
+  wire \$412 ;
+  wire \$413 ;
+  wire \$414 ;
+  wire \$415 ;
+  wire \$416 ;
+  wire \$417 ;
+  wire [7:0] \$418 ;
+  wire \$419 ;
   wire \$42 ;
-  wire [7:0] \$43 ;
+  wire \$420 ;
+  wire \$421 ;
+  wire [7:0] \$422 ;
+  wire \$423 ;
+  wire \$424 ;
+  wire \$425 ;
+  wire [7:0] \$426 ;
+  wire \$427 ;
+  wire \$428 ;
+  wire \$429 ;
+  wire \$43 ;
+  wire [7:0] \$430 ;
+  wire \$431 ;
+  wire \$432 ;
+  wire \$433 ;
+  wire [7:0] \$434 ;
+  wire \$435 ;
+  wire \$436 ;
+  wire \$437 ;
+  wire \$438 ;
+  wire \$439 ;
   wire \$44 ;
-  wire [7:0] \$45 ;
+  wire \$440 ;
+  wire [7:0] \$441 ;
+  wire \$442 ;
+  wire \$443 ;
+  wire \$444 ;
+  wire [7:0] \$445 ;
+  wire \$446 ;
+  wire \$447 ;
+  wire \$448 ;
+  wire [7:0] \$449 ;
+  wire \$45 ;
+  wire \$450 ;
+  wire \$451 ;
+  wire \$452 ;
+  wire \$453 ;
+  wire \$454 ;
+  wire \$455 ;
+  wire [7:0] \$456 ;
+  wire \$457 ;
+  wire \$458 ;
+  wire \$459 ;
   wire \$46 ;
-  wire [7:0] \$47 ;
-  wire \$48 ;
-  wire [6:0] \$49 ;
+  wire [7:0] \$460 ;
+  wire \$461 ;
+  wire \$462 ;
+  wire \$463 ;
+  wire [7:0] \$464 ;
+  wire \$465 ;
+  wire \$466 ;
+  wire \$467 ;
+  wire \$468 ;
+  wire \$469 ;
+  wire \$47 ;
+  wire \$470 ;
+  wire [7:0] \$471 ;
+  wire \$472 ;
+  wire \$473 ;
+  wire \$474 ;
+  wire [7:0] \$475 ;
+  wire \$476 ;
+  wire \$477 ;
+  wire \$478 ;
+  wire [7:0] \$479 ;
+  wire [7:0] \$48 ;
+  wire \$480 ;
+  wire \$481 ;
+  wire \$482 ;
+  wire \$483 ;
+  wire \$484 ;
+  wire \$485 ;
+  wire [7:0] \$486 ;
+  wire \$487 ;
+  wire \$488 ;
+  wire \$489 ;
+  wire \$49 ;
+  wire [7:0] \$490 ;
+  wire \$491 ;
+  wire \$492 ;
+  wire \$493 ;
+  wire [7:0] \$494 ;
+  wire \$495 ;
+  wire \$496 ;
+  wire \$497 ;
+  wire [7:0] \$498 ;
+  wire \$499 ;
   wire \$5 ;
-  wire [6:0] \$50 ;
+  wire \$50 ;
+  wire \$500 ;
+  wire \$501 ;
+  wire [7:0] \$502 ;
+  wire \$503 ;
+  wire \$504 ;
+  wire \$505 ;
+  wire \$506 ;
+  wire \$507 ;
+  wire \$508 ;
+  wire [7:0] \$509 ;
   wire \$51 ;
-  wire \$52 ;
+  wire \$510 ;
+  wire \$511 ;
+  wire \$512 ;
+  wire [7:0] \$513 ;
+  wire \$514 ;
+  wire \$515 ;
+  wire \$516 ;
+  wire [7:0] \$517 ;
+  wire \$518 ;
+  wire \$519 ;
+  wire [7:0] \$52 ;
+  wire \$520 ;
+  wire \$521 ;
+  wire \$522 ;
+  wire \$523 ;
+  wire [7:0] \$524 ;
+  wire \$525 ;
+  wire \$526 ;
+  wire \$527 ;
+  wire [7:0] \$528 ;
+  wire \$529 ;
   wire \$53 ;
+  wire \$530 ;
+  wire \$531 ;
+  wire [7:0] \$532 ;
+  wire \$533 ;
+  wire \$534 ;
+  wire \$535 ;
+  wire \$536 ;
+  wire \$537 ;
+  wire \$538 ;
+  wire [7:0] \$539 ;
   wire \$54 ;
+  wire \$540 ;
+  wire \$541 ;
+  wire \$542 ;
+  wire [7:0] \$543 ;
+  wire \$544 ;
+  wire \$545 ;
+  wire \$546 ;
+  wire [7:0] \$547 ;
+  wire \$548 ;
+  wire \$549 ;
   wire \$55 ;
-  wire \$56 ;
+  wire \$550 ;
+  wire \$551 ;
+  wire \$552 ;
+  wire \$553 ;
+  wire [7:0] \$554 ;
+  wire \$555 ;
+  wire \$556 ;
+  wire \$557 ;
+  wire [7:0] \$558 ;
+  wire \$559 ;
+  wire [7:0] \$56 ;
+  wire [6:0] \$560 ;
+  wire [6:0] \$561 ;
+  wire \$562 ;
+  wire \$563 ;
+  wire \$564 ;
+  wire \$565 ;
+  wire \$566 ;
+  wire \$567 ;
+  wire \$568 ;
+  wire [6:0] \$569 ;
   wire \$57 ;
-  wire [7:0] \$58 ;
+  wire [6:0] \$570 ;
+  wire \$571 ;
+  wire \$572 ;
+  wire \$573 ;
+  wire \$574 ;
+  wire \$575 ;
+  wire \$576 ;
+  wire \$577 ;
+  wire \$578 ;
+  wire \$579 ;
+  wire \$58 ;
+  wire [2:0] \$580 ;
+  wire [3:0] \$581 ;
+  wire [1:0] \$582 ;
+  wire \$583 ;
+  wire [4:0] \$584 ;
+  wire \$585 ;
+  reg \$586 ;
+  reg [5:0] \$587 ;
+  wire [63:0] \$588 ;
+  wire [63:0] \$589 ;
   wire \$59 ;
+  reg [5:0] \$590 ;
+  reg [5:0] \$591 ;
+  reg \$592 ;
+  reg \$593 ;
+  reg [5:0] \$594 ;
+  reg [5:0] \$595 ;
+  reg [5:0] \$596 ;
+  reg \$597 ;
+  reg \$598 ;
+  reg [5:0] \$599 ;
   wire \$6 ;
-  wire [7:0] \$60 ;
+  wire \$60 ;
+  reg \$600 ;
+  reg [1:0] \$601 ;
+  reg \$602 ;
+  reg [3:0] \$603 ;
   wire \$61 ;
-  wire [7:0] \$62 ;
-  wire \$63 ;
-  wire [7:0] \$64 ;
+  wire \$62 ;
+  wire [7:0] \$63 ;
+  wire \$64 ;
   wire \$65 ;
-  wire [7:0] \$66 ;
-  wire \$67 ;
-  wire [7:0] \$68 ;
+  wire \$66 ;
+  wire [7:0] \$67 ;
+  wire \$68 ;
   wire \$69 ;
   wire [5:0] \$7 ;
-  wire [7:0] \$70 ;
-  wire \$71 ;
-  wire [7:0] \$72 ;
+  wire \$70 ;
+  wire [7:0] \$71 ;
+  wire \$72 ;
   wire \$73 ;
   wire \$74 ;
   wire \$75 ;
-  wire [2:0] \$76 ;
-  wire [3:0] \$77 ;
-  wire [1:0] \$78 ;
+  wire \$76 ;
+  wire \$77 ;
+  wire [7:0] \$78 ;
   wire \$79 ;
-  wire [4:0] \$8 ;
-  wire [4:0] \$80 ;
+  wire \$8 ;
+  wire \$80 ;
   wire \$81 ;
-  reg \$82 ;
-  reg [5:0] \$83 ;
-  reg [5:0] \$84 ;
-  reg [5:0] \$85 ;
-  reg \$86 ;
-  reg \$87 ;
-  reg [5:0] \$88 ;
-  wire [63:0] \$89 ;
-  wire [4:0] \$9 ;
-  reg [5:0] \$90 ;
-  reg [5:0] \$91 ;
-  reg \$92 ;
-  reg \$93 ;
-  reg [5:0] \$94 ;
-  wire [63:0] \$95 ;
-  reg \$96 ;
-  reg [1:0] \$97 ;
-  reg \$98 ;
-  reg [3:0] \$99 ;
+  wire [7:0] \$82 ;
+  wire \$83 ;
+  wire \$84 ;
+  wire \$85 ;
+  wire [7:0] \$86 ;
+  wire \$87 ;
+  wire \$88 ;
+  wire \$89 ;
+  wire \$9 ;
+  wire [7:0] \$90 ;
+  wire \$91 ;
+  wire \$92 ;
+  wire \$93 ;
+  wire [7:0] \$94 ;
+  wire \$95 ;
+  wire \$96 ;
+  wire \$97 ;
+  wire \$98 ;
+  wire \$99 ;
   wire \$auto$rtlil.cc:2739:Not$50 ;
   reg \$signal  = 1'h0;
   reg [3:0] beat = 4'h0;
@@ -10672,16 +12242,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   reg [63:0] k_rows_read_1 = 64'h0000000000000000;
   (* init = 64'h0000000000000000 *)
   wire [63:0] k_rows_read_2;
-  reg [63:0] k_saturated = 64'h0000000000000000;
-  wire [7:0] \k_saturated[0] ;
-  wire [7:0] \k_saturated[1] ;
-  wire [7:0] \k_saturated[2] ;
-  wire [7:0] \k_saturated[3] ;
-  wire [7:0] \k_saturated[4] ;
-  wire [7:0] \k_saturated[5] ;
-  wire [7:0] \k_saturated[6] ;
-  wire [7:0] \k_saturated[7] ;
-  wire [63:0] k_split;
+  reg [63:0] k_split = 64'h0000000000000000;
   wire [31:0] \k_split.high ;
   wire [3:0] \k_split.high[0] ;
   wire [3:0] \k_split.high[1] ;
@@ -10742,13 +12303,13 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   output o_loaded__valid;
   wire o_loaded__valid;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$33 ;
-  wire [5:0] \read_port__addr$39 ;
-  wire [5:0] \read_port__addr$50 ;
+  wire [4:0] \read_port__addr$32 ;
+  wire [5:0] \read_port__addr$38 ;
+  wire [5:0] \read_port__addr$49 ;
   wire [31:0] read_port__data;
-  wire [31:0] \read_port__data$72 ;
-  wire [63:0] \read_port__data$74 ;
-  wire [63:0] \read_port__data$76 ;
+  wire [31:0] \read_port__data$71 ;
+  wire [63:0] \read_port__data$73 ;
+  wire [63:0] \read_port__data$75 ;
   input rst;
   wire rst;
   reg [5:0] v_left = 6'h00;
@@ -10786,18 +12347,19 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \value_port__data[6] ;
   wire [7:0] \value_port__data[7] ;
   wire [4:0] write_port__addr;
-  wire [4:0] \write_port__addr$31 ;
-  wire [5:0] \write_port__addr$36 ;
-  wire [5:0] \write_port__addr$46 ;
+  wire [4:0] \write_port__addr$30 ;
+  wire [5:0] \write_port__addr$35 ;
+  wire [5:0] \write_port__addr$45 ;
   wire [31:0] write_port__data;
-  wire [31:0] \write_port__data$32 ;
-  wire [63:0] \write_port__data$38 ;
-  reg [63:0] \write_port__data$48  = 64'h0000000000000000;
+  wire [31:0] \write_port__data$31 ;
+  (* init = 64'h0000000000000000 *)
+  wire [63:0] \write_port__data$37 ;
+  reg [63:0] \write_port__data$47  = 64'h0000000000000000;
   wire write_port__en;
-  wire \write_port__en$30 ;
+  wire \write_port__en$29 ;
   (* init = 1'h0 *)
-  wire \write_port__en$35 ;
-  reg \write_port__en$44  = 1'h0;
+  wire \write_port__en$34 ;
+  reg \write_port__en$43  = 1'h0;
   (* no_rw_check = 32'd1 *)
   reg [31:0] k_bank_0 [31:0];
   initial begin
@@ -10880,17 +12442,17 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     k_bank_1[31] = 32'd0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$30 )
+    if (\write_port__en$29 )
       k_bank_1[{ buffer, beat }] <= k_split[31:0];
   end
   reg [31:0] _1_;
   always @(posedge clk) begin
     _1_ <= k_bank_1[{ beat_port__buffer, beat_port__address }];
   end
-  assign \read_port__data$72  = _1_;
+  assign \read_port__data$71  = _1_;
   (* no_rw_check = 32'd1 *)
   reg [63:0] k_rows [63:0];
-  initial begin : zero_memory_19
+  initial begin : zero_memory_23
     integer word;
     for (word = 0; word < 64; word = word + 1)
       k_rows[word] = 64'h0;
@@ -10903,23 +12465,261 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk) begin
     _2_ <= k_rows[{ key_port__buffer, key_port__address }];
   end
-  assign \read_port__data$74  = _2_;
+  assign \read_port__data$73  = _2_;
   (* no_rw_check = 32'd1 *)
   reg [63:0] v_rows [63:0];
-  initial begin : zero_memory_20
+  initial begin : zero_memory_24
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows[word] = 64'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$44 )
-      v_rows[{ buffer, v_stored_row[4:0] }] <= \write_port__data$48 ;
+    if (\write_port__en$43 )
+      v_rows[{ buffer, v_stored_row[4:0] }] <= \write_port__data$47 ;
   end
   reg [63:0] _3_;
   always @(posedge clk) begin
     _3_ <= v_rows[{ value_port__buffer, value_port__address }];
   end
-  assign \read_port__data$76  = _3_;
+  assign \read_port__data$75  = _3_;
+  assign \$393  = ~ i_k__payload[47];
+  assign \$394  = & i_k__payload[46:43];
+  assign \$395  = \$393  & \$394 ;
+  assign \$396  = \$395  ? 8'h77 : i_k__payload[47:40];
+  assign \$397  = & \$396 [5:4];
+  assign \$398  = \$392 [3] & \$397 ;
+  assign \$399  = \$388 [6] ^ \$398 ;
+  assign \$400  = ~ i_k__payload[47];
+  assign \$401  = & i_k__payload[46:43];
+  assign \$402  = \$400  & \$401 ;
+  assign \$403  = \$402  ? 8'h77 : i_k__payload[47:40];
+  assign \$404  = ~ i_k__payload[47];
+  assign \$405  = & i_k__payload[46:43];
+  assign \$406  = \$404  & \$405 ;
+  assign \$407  = \$406  ? 8'h77 : i_k__payload[47:40];
+  assign \$408  = ~ i_k__payload[47];
+  assign \$409  = & i_k__payload[46:43];
+  assign \$410  = \$408  & \$409 ;
+  assign \$411  = \$410  ? 8'h77 : i_k__payload[47:40];
+  assign \$412  = & \$411 [6:4];
+  assign \$413  = \$407 [3] & \$412 ;
+  assign \$414  = \$403 [7] ^ \$413 ;
+  assign \$415  = ~ i_k__payload[47];
+  assign \$416  = & i_k__payload[46:43];
+  assign \$417  = \$415  & \$416 ;
+  assign \$418  = \$417  ? 8'h77 : i_k__payload[47:40];
+  assign \$419  = ~ i_v__payload[47];
+  assign \$420  = & i_v__payload[46:43];
+  assign \$421  = \$419  & \$420 ;
+  assign \$422  = \$421  ? 8'h77 : i_v__payload[47:40];
+  assign \$423  = ~ i_k__payload[55];
+  assign \$424  = & i_k__payload[54:51];
+  assign \$425  = \$423  & \$424 ;
+  assign \$426  = \$425  ? 8'h77 : i_k__payload[55:48];
+  assign \$427  = ~ i_k__payload[55];
+  assign \$428  = & i_k__payload[54:51];
+  assign \$429  = \$427  & \$428 ;
+  assign \$430  = \$429  ? 8'h77 : i_k__payload[55:48];
+  assign \$431  = ~ i_k__payload[55];
+  assign \$432  = & i_k__payload[54:51];
+  assign \$433  = \$431  & \$432 ;
+  assign \$434  = \$433  ? 8'h77 : i_k__payload[55:48];
+  assign \$437  = \$426 [4] ^ \$436 ;
+  assign \$438  = ~ i_k__payload[55];
+  assign \$439  = & i_k__payload[54:51];
+  assign \$440  = \$438  & \$439 ;
+  assign \$441  = \$440  ? 8'h77 : i_k__payload[55:48];
+  assign \$442  = ~ i_k__payload[55];
+  assign \$443  = & i_k__payload[54:51];
+  assign \$444  = \$442  & \$443 ;
+  assign \$445  = \$444  ? 8'h77 : i_k__payload[55:48];
+  assign \$446  = ~ i_k__payload[55];
+  assign \$447  = & i_k__payload[54:51];
+  assign \$448  = \$446  & \$447 ;
+  assign \$449  = \$448  ? 8'h77 : i_k__payload[55:48];
+  assign \$451  = \$445 [3] & \$450 ;
+  assign \$452  = \$441 [5] ^ \$451 ;
+  assign \$453  = ~ i_k__payload[55];
+  assign \$454  = & i_k__payload[54:51];
+  assign \$455  = \$453  & \$454 ;
+  assign \$456  = \$455  ? 8'h77 : i_k__payload[55:48];
+  assign \$457  = ~ i_k__payload[55];
+  assign \$458  = & i_k__payload[54:51];
+  assign \$459  = \$457  & \$458 ;
+  assign \$460  = \$459  ? 8'h77 : i_k__payload[55:48];
+  assign \$461  = ~ i_k__payload[55];
+  assign \$462  = & i_k__payload[54:51];
+  assign \$463  = \$461  & \$462 ;
+  assign \$464  = \$463  ? 8'h77 : i_k__payload[55:48];
+  assign \$465  = & \$464 [5:4];
+  assign \$466  = \$460 [3] & \$465 ;
+  assign \$467  = \$456 [6] ^ \$466 ;
+  assign \$468  = ~ i_k__payload[55];
+  assign \$469  = & i_k__payload[54:51];
+  assign \$470  = \$468  & \$469 ;
+  assign \$471  = \$470  ? 8'h77 : i_k__payload[55:48];
+  assign \$472  = ~ i_k__payload[55];
+  assign \$473  = & i_k__payload[54:51];
+  assign \$474  = \$472  & \$473 ;
+  assign \$475  = \$474  ? 8'h77 : i_k__payload[55:48];
+  assign \$476  = ~ i_k__payload[55];
+  assign \$477  = & i_k__payload[54:51];
+  assign \$478  = \$476  & \$477 ;
+  assign \$479  = \$478  ? 8'h77 : i_k__payload[55:48];
+  assign \$480  = & \$479 [6:4];
+  assign \$481  = \$475 [3] & \$480 ;
+  assign \$482  = \$471 [7] ^ \$481 ;
+  assign \$483  = ~ i_k__payload[55];
+  assign \$484  = & i_k__payload[54:51];
+  assign \$485  = \$483  & \$484 ;
+  assign \$486  = \$485  ? 8'h77 : i_k__payload[55:48];
+  assign \$487  = ~ i_v__payload[55];
+  assign \$488  = & i_v__payload[54:51];
+  assign \$489  = \$487  & \$488 ;
+  assign \$490  = \$489  ? 8'h77 : i_v__payload[55:48];
+  assign \$491  = ~ i_k__payload[63];
+  assign \$492  = & i_k__payload[62:59];
+  assign \$493  = \$491  & \$492 ;
+  assign \$494  = \$493  ? 8'h77 : i_k__payload[63:56];
+  assign \$495  = ~ i_k__payload[63];
+  assign \$496  = & i_k__payload[62:59];
+  assign \$497  = \$495  & \$496 ;
+  assign \$498  = \$497  ? 8'h77 : i_k__payload[63:56];
+  assign \$499  = ~ i_k__payload[63];
+  assign \$500  = & i_k__payload[62:59];
+  assign \$501  = \$499  & \$500 ;
+  assign \$502  = \$501  ? 8'h77 : i_k__payload[63:56];
+  assign \$505  = \$494 [4] ^ \$504 ;
+  assign \$506  = ~ i_k__payload[63];
+  assign \$507  = & i_k__payload[62:59];
+  assign \$508  = \$506  & \$507 ;
+  assign \$509  = \$508  ? 8'h77 : i_k__payload[63:56];
+  assign \$510  = ~ i_k__payload[63];
+  assign \$511  = & i_k__payload[62:59];
+  assign \$512  = \$510  & \$511 ;
+  assign \$513  = \$512  ? 8'h77 : i_k__payload[63:56];
+  assign \$514  = ~ i_k__payload[63];
+  assign \$515  = & i_k__payload[62:59];
+  assign \$516  = \$514  & \$515 ;
+  assign \$517  = \$516  ? 8'h77 : i_k__payload[63:56];
+  assign \$519  = \$513 [3] & \$518 ;
+  assign \$520  = \$509 [5] ^ \$519 ;
+  assign \$521  = ~ i_k__payload[63];
+  assign \$522  = & i_k__payload[62:59];
+  assign \$523  = \$521  & \$522 ;
+  assign \$524  = \$523  ? 8'h77 : i_k__payload[63:56];
+  assign \$525  = ~ i_k__payload[63];
+  assign \$526  = & i_k__payload[62:59];
+  assign \$527  = \$525  & \$526 ;
+  assign \$528  = \$527  ? 8'h77 : i_k__payload[63:56];
+  assign \$529  = ~ i_k__payload[63];
+  assign \$530  = & i_k__payload[62:59];
+  assign \$531  = \$529  & \$530 ;
+  assign \$532  = \$531  ? 8'h77 : i_k__payload[63:56];
+  assign \$533  = & \$532 [5:4];
+  assign \$534  = \$528 [3] & \$533 ;
+  assign \$535  = \$524 [6] ^ \$534 ;
+  assign \$536  = ~ i_k__payload[63];
+  assign \$537  = & i_k__payload[62:59];
+  assign \$538  = \$536  & \$537 ;
+  assign \$539  = \$538  ? 8'h77 : i_k__payload[63:56];
+  assign \$540  = ~ i_k__payload[63];
+  assign \$541  = & i_k__payload[62:59];
+  assign \$542  = \$540  & \$541 ;
+  assign \$543  = \$542  ? 8'h77 : i_k__payload[63:56];
+  assign \$544  = ~ i_k__payload[63];
+  assign \$545  = & i_k__payload[62:59];
+  assign \$546  = \$544  & \$545 ;
+  assign \$547  = \$546  ? 8'h77 : i_k__payload[63:56];
+  assign \$548  = & \$547 [6:4];
+  assign \$549  = \$543 [3] & \$548 ;
+  assign \$550  = \$539 [7] ^ \$549 ;
+  assign \$551  = ~ i_k__payload[63];
+  assign \$552  = & i_k__payload[62:59];
+  assign \$553  = \$551  & \$552 ;
+  assign \$554  = \$553  ? 8'h77 : i_k__payload[63:56];
+  assign \$555  = ~ i_v__payload[63];
+  assign \$556  = & i_v__payload[62:59];
+  assign \$557  = \$555  & \$556 ;
+  assign \$558  = \$557  ? 8'h77 : i_v__payload[63:56];
+  assign \$559  = i_k__valid & i_k__ready;
+  assign \$560  = k_row + 1'h1;
+  assign \$561  = k_left - 1'h1;
+  assign \$562  = k_left != 1'h1;
+  assign \$563  = i_load__valid & i_load__ready;
+  assign \$564  = | i_load__payload;
+  assign \$565  = i_k__valid & i_k__ready;
+  assign \$566  = k_row < 6'h20;
+  assign \$567  = \$565  & \$566 ;
+  assign \$568  = i_v__valid & i_v__ready;
+  assign \$569  = v_row + 1'h1;
+  assign \$570  = v_left - 1'h1;
+  assign \$571  = v_left != 1'h1;
+  assign \$572  = i_load__valid & i_load__ready;
+  assign \$573  = | i_load__payload;
+  assign \$574  = i_v__valid & i_v__ready;
+  assign \$575  = v_row < 6'h20;
+  assign \$576  = \$574  & \$575 ;
+  assign \$577  = i__valid & i__ready;
+  assign \$578  = ~ buffer;
+  assign \$579  = i_load__valid & i_load__ready;
+  assign \$580  = free - \$579 ;
+  assign \$581  = $signed(\$580 ) + $signed({ 1'h0, i_free });
+  assign \$582  = \$signal  + 1'h1;
+  assign \$584  = beat + 1'h1;
+  assign \$585  = i_load__valid & i_load__ready;
+  always @(posedge clk)
+    loading <= \$586 ;
+  always @(posedge clk)
+    n_keys <= \$587 ;
+  always @(posedge clk)
+    k_split <= \$588 ;
+  always @(posedge clk)
+    \write_port__data$47  <= \$589 ;
+  always @(posedge clk)
+    k_row <= \$590 ;
+  always @(posedge clk)
+    k_left <= \$591 ;
+  always @(posedge clk)
+    i_k__ready <= \$592 ;
+  always @(posedge clk)
+    k_written <= \$593 ;
+  always @(posedge clk)
+    k_stored_row <= \$594 ;
+  always @(posedge clk)
+    v_row <= \$595 ;
+  always @(posedge clk)
+    v_left <= \$596 ;
+  always @(posedge clk)
+    i_v__ready <= \$597 ;
+  always @(posedge clk)
+    \write_port__en$43  <= \$598 ;
+  always @(posedge clk)
+    v_stored_row <= \$599 ;
+  always @(posedge clk)
+    buffer <= \$600 ;
+  always @(posedge clk)
+    free <= \$601 ;
+  always @(posedge clk)
+    \$signal  <= \$602 ;
+  always @(posedge clk)
+    beat <= \$603 ;
+  always @(posedge clk)
+    k_bank_0_read_1 <= read_port__data;
+  always @(posedge clk)
+    k_bank_0_read_2 <= k_bank_0_read_1;
+  always @(posedge clk)
+    k_bank_1_read_1 <= \read_port__data$71 ;
+  always @(posedge clk)
+    k_bank_1_read_2 <= k_bank_1_read_1;
+  always @(posedge clk)
+    k_rows_read_1 <= \read_port__data$73 ;
+  always @(posedge clk)
+    key_port__data <= k_rows_read_1;
+  always @(posedge clk)
+    v_rows_read_1 <= \read_port__data$75 ;
+  always @(posedge clk)
+    value_port__data <= v_rows_read_1;
   assign \$1  = ~ loading;
   assign \$2  = | free;
   assign i_load__ready = \$1  & \$2 ;
@@ -10929,128 +12729,370 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign i__valid = \$4  & \$5 ;
   assign \$6  = n_keys < 6'h20;
   assign \$7  = \$6  ? n_keys : 6'h20;
-  assign \$8  = $signed(k_saturated[7:4]) + $signed({ 1'h0, k_saturated[3] });
-  assign \$9  = $signed(k_saturated[15:12]) + $signed({ 1'h0, k_saturated[11] });
-  assign \$10  = $signed(k_saturated[23:20]) + $signed({ 1'h0, k_saturated[19] });
-  assign \$11  = $signed(k_saturated[31:28]) + $signed({ 1'h0, k_saturated[27] });
-  assign \$12  = $signed(k_saturated[39:36]) + $signed({ 1'h0, k_saturated[35] });
-  assign \$13  = $signed(k_saturated[47:44]) + $signed({ 1'h0, k_saturated[43] });
-  assign \$14  = $signed(k_saturated[55:52]) + $signed({ 1'h0, k_saturated[51] });
-  assign \$15  = $signed(k_saturated[63:60]) + $signed({ 1'h0, k_saturated[59] });
-  assign \$18  = ~ \$17 ;
-  assign write_port__en = k_written & \$18 ;
-  assign \write_port__en$30  = k_written & \$21 ;
-  assign \$22  = i_load__valid & i_load__ready;
-  assign \$23  = i_k__valid & i_k__ready;
-  assign \$24  = k_row + 1'h1;
-  assign \$25  = k_left - 1'h1;
-  assign \$26  = k_left != 1'h1;
-  assign \$27  = i_load__valid & i_load__ready;
-  assign \$28  = | i_load__payload;
-  assign \$29  = i_k__valid & i_k__ready;
-  assign \$30  = k_row < 6'h20;
-  assign \$31  = \$29  & \$30 ;
-  assign \$32  = $signed(i_k__payload[7:0]) > $signed(8'h77);
+  assign \$10  = ~ \$9 ;
+  assign write_port__en = k_written & \$10 ;
+  assign \write_port__en$29  = k_written & \$13 ;
+  assign \$14  = i_load__valid & i_load__ready;
+  assign \$15  = ~ i_k__payload[7];
+  assign \$16  = & i_k__payload[6:3];
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$17  ? 8'h77 : i_k__payload[7:0];
+  assign \$19  = ~ i_k__payload[7];
+  assign \$20  = & i_k__payload[6:3];
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$21  ? 8'h77 : i_k__payload[7:0];
+  assign \$23  = ~ i_k__payload[7];
+  assign \$24  = & i_k__payload[6:3];
+  assign \$25  = \$23  & \$24 ;
+  assign \$26  = \$25  ? 8'h77 : i_k__payload[7:0];
+  assign \$29  = \$18 [4] ^ \$28 ;
+  assign \$30  = ~ i_k__payload[7];
+  assign \$31  = & i_k__payload[6:3];
+  assign \$32  = \$30  & \$31 ;
   assign \$33  = \$32  ? 8'h77 : i_k__payload[7:0];
-  assign \$34  = $signed(i_k__payload[15:8]) > $signed(8'h77);
-  assign \$35  = \$34  ? 8'h77 : i_k__payload[15:8];
-  assign \$36  = $signed(i_k__payload[23:16]) > $signed(8'h77);
-  assign \$37  = \$36  ? 8'h77 : i_k__payload[23:16];
-  assign \$38  = $signed(i_k__payload[31:24]) > $signed(8'h77);
-  assign \$39  = \$38  ? 8'h77 : i_k__payload[31:24];
-  assign \$40  = $signed(i_k__payload[39:32]) > $signed(8'h77);
-  assign \$41  = \$40  ? 8'h77 : i_k__payload[39:32];
-  assign \$42  = $signed(i_k__payload[47:40]) > $signed(8'h77);
-  assign \$43  = \$42  ? 8'h77 : i_k__payload[47:40];
-  assign \$44  = $signed(i_k__payload[55:48]) > $signed(8'h77);
-  assign \$45  = \$44  ? 8'h77 : i_k__payload[55:48];
-  assign \$46  = $signed(i_k__payload[63:56]) > $signed(8'h77);
-  assign \$47  = \$46  ? 8'h77 : i_k__payload[63:56];
-  assign \$48  = i_v__valid & i_v__ready;
-  assign \$49  = v_row + 1'h1;
-  assign \$50  = v_left - 1'h1;
-  assign \$51  = v_left != 1'h1;
-  assign \$52  = i_load__valid & i_load__ready;
-  assign \$53  = | i_load__payload;
-  assign \$54  = i_v__valid & i_v__ready;
-  assign \$55  = v_row < 6'h20;
-  assign \$56  = \$54  & \$55 ;
-  assign \$57  = $signed(i_v__payload[7:0]) > $signed(8'h77);
-  assign \$58  = \$57  ? 8'h77 : i_v__payload[7:0];
-  assign \$59  = $signed(i_v__payload[15:8]) > $signed(8'h77);
-  assign \$60  = \$59  ? 8'h77 : i_v__payload[15:8];
-  assign \$61  = $signed(i_v__payload[23:16]) > $signed(8'h77);
-  assign \$62  = \$61  ? 8'h77 : i_v__payload[23:16];
-  assign \$63  = $signed(i_v__payload[31:24]) > $signed(8'h77);
-  assign \$64  = \$63  ? 8'h77 : i_v__payload[31:24];
-  assign \$65  = $signed(i_v__payload[39:32]) > $signed(8'h77);
-  assign \$66  = \$65  ? 8'h77 : i_v__payload[39:32];
-  assign \$67  = $signed(i_v__payload[47:40]) > $signed(8'h77);
-  assign \$68  = \$67  ? 8'h77 : i_v__payload[47:40];
-  assign \$69  = $signed(i_v__payload[55:48]) > $signed(8'h77);
-  assign \$70  = \$69  ? 8'h77 : i_v__payload[55:48];
-  assign \$71  = $signed(i_v__payload[63:56]) > $signed(8'h77);
-  assign \$72  = \$71  ? 8'h77 : i_v__payload[63:56];
-  assign \$73  = i__valid & i__ready;
-  assign \$74  = ~ buffer;
-  assign \$75  = i_load__valid & i_load__ready;
-  assign \$76  = free - \$75 ;
-  assign \$77  = $signed(\$76 ) + $signed({ 1'h0, i_free });
-  assign \$78  = \$signal  + 1'h1;
-  assign \$80  = beat + 1'h1;
-  assign \$81  = i_load__valid & i_load__ready;
-  always @(posedge clk)
-    loading <= \$82 ;
-  always @(posedge clk)
-    n_keys <= \$83 ;
-  always @(posedge clk)
-    k_row <= \$84 ;
-  always @(posedge clk)
-    k_left <= \$85 ;
-  always @(posedge clk)
-    i_k__ready <= \$86 ;
-  always @(posedge clk)
-    k_written <= \$87 ;
-  always @(posedge clk)
-    k_stored_row <= \$88 ;
-  always @(posedge clk)
-    k_saturated <= \$89 ;
-  always @(posedge clk)
-    v_row <= \$90 ;
-  always @(posedge clk)
-    v_left <= \$91 ;
-  always @(posedge clk)
-    i_v__ready <= \$92 ;
-  always @(posedge clk)
-    \write_port__en$44  <= \$93 ;
-  always @(posedge clk)
-    v_stored_row <= \$94 ;
-  always @(posedge clk)
-    \write_port__data$48  <= \$95 ;
-  always @(posedge clk)
-    buffer <= \$96 ;
-  always @(posedge clk)
-    free <= \$97 ;
-  always @(posedge clk)
-    \$signal  <= \$98 ;
-  always @(posedge clk)
-    beat <= \$99 ;
-  always @(posedge clk)
-    k_bank_0_read_1 <= read_port__data;
-  always @(posedge clk)
-    k_bank_0_read_2 <= k_bank_0_read_1;
-  always @(posedge clk)
-    k_bank_1_read_1 <= \read_port__data$72 ;
-  always @(posedge clk)
-    k_bank_1_read_2 <= k_bank_1_read_1;
-  always @(posedge clk)
-    k_rows_read_1 <= \read_port__data$74 ;
-  always @(posedge clk)
-    key_port__data <= k_rows_read_1;
-  always @(posedge clk)
-    v_rows_read_1 <= \read_port__data$76 ;
-  always @(posedge clk)
-    value_port__data <= v_rows_read_1;
+  assign \$34  = ~ i_k__payload[7];
+  assign \$35  = & i_k__payload[6:3];
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = \$36  ? 8'h77 : i_k__payload[7:0];
+  assign \$38  = ~ i_k__payload[7];
+  assign \$39  = & i_k__payload[6:3];
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$40  ? 8'h77 : i_k__payload[7:0];
+  assign \$43  = \$37 [3] & \$42 ;
+  assign \$44  = \$33 [5] ^ \$43 ;
+  assign \$45  = ~ i_k__payload[7];
+  assign \$46  = & i_k__payload[6:3];
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$47  ? 8'h77 : i_k__payload[7:0];
+  assign \$49  = ~ i_k__payload[7];
+  assign \$50  = & i_k__payload[6:3];
+  assign \$51  = \$49  & \$50 ;
+  assign \$52  = \$51  ? 8'h77 : i_k__payload[7:0];
+  assign \$53  = ~ i_k__payload[7];
+  assign \$54  = & i_k__payload[6:3];
+  assign \$55  = \$53  & \$54 ;
+  assign \$56  = \$55  ? 8'h77 : i_k__payload[7:0];
+  assign \$57  = & \$56 [5:4];
+  assign \$58  = \$52 [3] & \$57 ;
+  assign \$59  = \$48 [6] ^ \$58 ;
+  assign \$60  = ~ i_k__payload[7];
+  assign \$61  = & i_k__payload[6:3];
+  assign \$62  = \$60  & \$61 ;
+  assign \$63  = \$62  ? 8'h77 : i_k__payload[7:0];
+  assign \$64  = ~ i_k__payload[7];
+  assign \$65  = & i_k__payload[6:3];
+  assign \$66  = \$64  & \$65 ;
+  assign \$67  = \$66  ? 8'h77 : i_k__payload[7:0];
+  assign \$68  = ~ i_k__payload[7];
+  assign \$69  = & i_k__payload[6:3];
+  assign \$70  = \$68  & \$69 ;
+  assign \$71  = \$70  ? 8'h77 : i_k__payload[7:0];
+  assign \$72  = & \$71 [6:4];
+  assign \$73  = \$67 [3] & \$72 ;
+  assign \$74  = \$63 [7] ^ \$73 ;
+  assign \$75  = ~ i_k__payload[7];
+  assign \$76  = & i_k__payload[6:3];
+  assign \$77  = \$75  & \$76 ;
+  assign \$78  = \$77  ? 8'h77 : i_k__payload[7:0];
+  assign \$79  = ~ i_v__payload[7];
+  assign \$80  = & i_v__payload[6:3];
+  assign \$81  = \$79  & \$80 ;
+  assign \$82  = \$81  ? 8'h77 : i_v__payload[7:0];
+  assign \$83  = ~ i_k__payload[15];
+  assign \$84  = & i_k__payload[14:11];
+  assign \$85  = \$83  & \$84 ;
+  assign \$86  = \$85  ? 8'h77 : i_k__payload[15:8];
+  assign \$87  = ~ i_k__payload[15];
+  assign \$88  = & i_k__payload[14:11];
+  assign \$89  = \$87  & \$88 ;
+  assign \$90  = \$89  ? 8'h77 : i_k__payload[15:8];
+  assign \$91  = ~ i_k__payload[15];
+  assign \$92  = & i_k__payload[14:11];
+  assign \$93  = \$91  & \$92 ;
+  assign \$94  = \$93  ? 8'h77 : i_k__payload[15:8];
+  assign \$97  = \$86 [4] ^ \$96 ;
+  assign \$98  = ~ i_k__payload[15];
+  assign \$99  = & i_k__payload[14:11];
+  assign \$100  = \$98  & \$99 ;
+  assign \$101  = \$100  ? 8'h77 : i_k__payload[15:8];
+  assign \$102  = ~ i_k__payload[15];
+  assign \$103  = & i_k__payload[14:11];
+  assign \$104  = \$102  & \$103 ;
+  assign \$105  = \$104  ? 8'h77 : i_k__payload[15:8];
+  assign \$106  = ~ i_k__payload[15];
+  assign \$107  = & i_k__payload[14:11];
+  assign \$108  = \$106  & \$107 ;
+  assign \$109  = \$108  ? 8'h77 : i_k__payload[15:8];
+  assign \$111  = \$105 [3] & \$110 ;
+  assign \$112  = \$101 [5] ^ \$111 ;
+  assign \$113  = ~ i_k__payload[15];
+  assign \$114  = & i_k__payload[14:11];
+  assign \$115  = \$113  & \$114 ;
+  assign \$116  = \$115  ? 8'h77 : i_k__payload[15:8];
+  assign \$117  = ~ i_k__payload[15];
+  assign \$118  = & i_k__payload[14:11];
+  assign \$119  = \$117  & \$118 ;
+  assign \$120  = \$119  ? 8'h77 : i_k__payload[15:8];
+  assign \$121  = ~ i_k__payload[15];
+  assign \$122  = & i_k__payload[14:11];
+  assign \$123  = \$121  & \$122 ;
+  assign \$124  = \$123  ? 8'h77 : i_k__payload[15:8];
+  assign \$125  = & \$124 [5:4];
+  assign \$126  = \$120 [3] & \$125 ;
+  assign \$127  = \$116 [6] ^ \$126 ;
+  assign \$128  = ~ i_k__payload[15];
+  assign \$129  = & i_k__payload[14:11];
+  assign \$130  = \$128  & \$129 ;
+  assign \$131  = \$130  ? 8'h77 : i_k__payload[15:8];
+  assign \$132  = ~ i_k__payload[15];
+  assign \$133  = & i_k__payload[14:11];
+  assign \$134  = \$132  & \$133 ;
+  assign \$135  = \$134  ? 8'h77 : i_k__payload[15:8];
+  assign \$136  = ~ i_k__payload[15];
+  assign \$137  = & i_k__payload[14:11];
+  assign \$138  = \$136  & \$137 ;
+  assign \$139  = \$138  ? 8'h77 : i_k__payload[15:8];
+  assign \$140  = & \$139 [6:4];
+  assign \$141  = \$135 [3] & \$140 ;
+  assign \$142  = \$131 [7] ^ \$141 ;
+  assign \$143  = ~ i_k__payload[15];
+  assign \$144  = & i_k__payload[14:11];
+  assign \$145  = \$143  & \$144 ;
+  assign \$146  = \$145  ? 8'h77 : i_k__payload[15:8];
+  assign \$147  = ~ i_v__payload[15];
+  assign \$148  = & i_v__payload[14:11];
+  assign \$149  = \$147  & \$148 ;
+  assign \$150  = \$149  ? 8'h77 : i_v__payload[15:8];
+  assign \$151  = ~ i_k__payload[23];
+  assign \$152  = & i_k__payload[22:19];
+  assign \$153  = \$151  & \$152 ;
+  assign \$154  = \$153  ? 8'h77 : i_k__payload[23:16];
+  assign \$155  = ~ i_k__payload[23];
+  assign \$156  = & i_k__payload[22:19];
+  assign \$157  = \$155  & \$156 ;
+  assign \$158  = \$157  ? 8'h77 : i_k__payload[23:16];
+  assign \$159  = ~ i_k__payload[23];
+  assign \$160  = & i_k__payload[22:19];
+  assign \$161  = \$159  & \$160 ;
+  assign \$162  = \$161  ? 8'h77 : i_k__payload[23:16];
+  assign \$165  = \$154 [4] ^ \$164 ;
+  assign \$166  = ~ i_k__payload[23];
+  assign \$167  = & i_k__payload[22:19];
+  assign \$168  = \$166  & \$167 ;
+  assign \$169  = \$168  ? 8'h77 : i_k__payload[23:16];
+  assign \$170  = ~ i_k__payload[23];
+  assign \$171  = & i_k__payload[22:19];
+  assign \$172  = \$170  & \$171 ;
+  assign \$173  = \$172  ? 8'h77 : i_k__payload[23:16];
+  assign \$174  = ~ i_k__payload[23];
+  assign \$175  = & i_k__payload[22:19];
+  assign \$176  = \$174  & \$175 ;
+  assign \$177  = \$176  ? 8'h77 : i_k__payload[23:16];
+  assign \$179  = \$173 [3] & \$178 ;
+  assign \$180  = \$169 [5] ^ \$179 ;
+  assign \$181  = ~ i_k__payload[23];
+  assign \$182  = & i_k__payload[22:19];
+  assign \$183  = \$181  & \$182 ;
+  assign \$184  = \$183  ? 8'h77 : i_k__payload[23:16];
+  assign \$185  = ~ i_k__payload[23];
+  assign \$186  = & i_k__payload[22:19];
+  assign \$187  = \$185  & \$186 ;
+  assign \$188  = \$187  ? 8'h77 : i_k__payload[23:16];
+  assign \$189  = ~ i_k__payload[23];
+  assign \$190  = & i_k__payload[22:19];
+  assign \$191  = \$189  & \$190 ;
+  assign \$192  = \$191  ? 8'h77 : i_k__payload[23:16];
+  assign \$193  = & \$192 [5:4];
+  assign \$194  = \$188 [3] & \$193 ;
+  assign \$195  = \$184 [6] ^ \$194 ;
+  assign \$196  = ~ i_k__payload[23];
+  assign \$197  = & i_k__payload[22:19];
+  assign \$198  = \$196  & \$197 ;
+  assign \$199  = \$198  ? 8'h77 : i_k__payload[23:16];
+  assign \$200  = ~ i_k__payload[23];
+  assign \$201  = & i_k__payload[22:19];
+  assign \$202  = \$200  & \$201 ;
+  assign \$203  = \$202  ? 8'h77 : i_k__payload[23:16];
+  assign \$204  = ~ i_k__payload[23];
+  assign \$205  = & i_k__payload[22:19];
+  assign \$206  = \$204  & \$205 ;
+  assign \$207  = \$206  ? 8'h77 : i_k__payload[23:16];
+  assign \$208  = & \$207 [6:4];
+  assign \$209  = \$203 [3] & \$208 ;
+  assign \$210  = \$199 [7] ^ \$209 ;
+  assign \$211  = ~ i_k__payload[23];
+  assign \$212  = & i_k__payload[22:19];
+  assign \$213  = \$211  & \$212 ;
+  assign \$214  = \$213  ? 8'h77 : i_k__payload[23:16];
+  assign \$215  = ~ i_v__payload[23];
+  assign \$216  = & i_v__payload[22:19];
+  assign \$217  = \$215  & \$216 ;
+  assign \$218  = \$217  ? 8'h77 : i_v__payload[23:16];
+  assign \$219  = ~ i_k__payload[31];
+  assign \$220  = & i_k__payload[30:27];
+  assign \$221  = \$219  & \$220 ;
+  assign \$222  = \$221  ? 8'h77 : i_k__payload[31:24];
+  assign \$223  = ~ i_k__payload[31];
+  assign \$224  = & i_k__payload[30:27];
+  assign \$225  = \$223  & \$224 ;
+  assign \$226  = \$225  ? 8'h77 : i_k__payload[31:24];
+  assign \$227  = ~ i_k__payload[31];
+  assign \$228  = & i_k__payload[30:27];
+  assign \$229  = \$227  & \$228 ;
+  assign \$230  = \$229  ? 8'h77 : i_k__payload[31:24];
+  assign \$233  = \$222 [4] ^ \$232 ;
+  assign \$234  = ~ i_k__payload[31];
+  assign \$235  = & i_k__payload[30:27];
+  assign \$236  = \$234  & \$235 ;
+  assign \$237  = \$236  ? 8'h77 : i_k__payload[31:24];
+  assign \$238  = ~ i_k__payload[31];
+  assign \$239  = & i_k__payload[30:27];
+  assign \$240  = \$238  & \$239 ;
+  assign \$241  = \$240  ? 8'h77 : i_k__payload[31:24];
+  assign \$242  = ~ i_k__payload[31];
+  assign \$243  = & i_k__payload[30:27];
+  assign \$244  = \$242  & \$243 ;
+  assign \$245  = \$244  ? 8'h77 : i_k__payload[31:24];
+  assign \$247  = \$241 [3] & \$246 ;
+  assign \$248  = \$237 [5] ^ \$247 ;
+  assign \$249  = ~ i_k__payload[31];
+  assign \$250  = & i_k__payload[30:27];
+  assign \$251  = \$249  & \$250 ;
+  assign \$252  = \$251  ? 8'h77 : i_k__payload[31:24];
+  assign \$253  = ~ i_k__payload[31];
+  assign \$254  = & i_k__payload[30:27];
+  assign \$255  = \$253  & \$254 ;
+  assign \$256  = \$255  ? 8'h77 : i_k__payload[31:24];
+  assign \$257  = ~ i_k__payload[31];
+  assign \$258  = & i_k__payload[30:27];
+  assign \$259  = \$257  & \$258 ;
+  assign \$260  = \$259  ? 8'h77 : i_k__payload[31:24];
+  assign \$261  = & \$260 [5:4];
+  assign \$262  = \$256 [3] & \$261 ;
+  assign \$263  = \$252 [6] ^ \$262 ;
+  assign \$264  = ~ i_k__payload[31];
+  assign \$265  = & i_k__payload[30:27];
+  assign \$266  = \$264  & \$265 ;
+  assign \$267  = \$266  ? 8'h77 : i_k__payload[31:24];
+  assign \$268  = ~ i_k__payload[31];
+  assign \$269  = & i_k__payload[30:27];
+  assign \$270  = \$268  & \$269 ;
+  assign \$271  = \$270  ? 8'h77 : i_k__payload[31:24];
+  assign \$272  = ~ i_k__payload[31];
+  assign \$273  = & i_k__payload[30:27];
+  assign \$274  = \$272  & \$273 ;
+  assign \$275  = \$274  ? 8'h77 : i_k__payload[31:24];
+  assign \$276  = & \$275 [6:4];
+  assign \$277  = \$271 [3] & \$276 ;
+  assign \$278  = \$267 [7] ^ \$277 ;
+  assign \$279  = ~ i_k__payload[31];
+  assign \$280  = & i_k__payload[30:27];
+  assign \$281  = \$279  & \$280 ;
+  assign \$282  = \$281  ? 8'h77 : i_k__payload[31:24];
+  assign \$283  = ~ i_v__payload[31];
+  assign \$284  = & i_v__payload[30:27];
+  assign \$285  = \$283  & \$284 ;
+  assign \$286  = \$285  ? 8'h77 : i_v__payload[31:24];
+  assign \$287  = ~ i_k__payload[39];
+  assign \$288  = & i_k__payload[38:35];
+  assign \$289  = \$287  & \$288 ;
+  assign \$290  = \$289  ? 8'h77 : i_k__payload[39:32];
+  assign \$291  = ~ i_k__payload[39];
+  assign \$292  = & i_k__payload[38:35];
+  assign \$293  = \$291  & \$292 ;
+  assign \$294  = \$293  ? 8'h77 : i_k__payload[39:32];
+  assign \$295  = ~ i_k__payload[39];
+  assign \$296  = & i_k__payload[38:35];
+  assign \$297  = \$295  & \$296 ;
+  assign \$298  = \$297  ? 8'h77 : i_k__payload[39:32];
+  assign \$301  = \$290 [4] ^ \$300 ;
+  assign \$302  = ~ i_k__payload[39];
+  assign \$303  = & i_k__payload[38:35];
+  assign \$304  = \$302  & \$303 ;
+  assign \$305  = \$304  ? 8'h77 : i_k__payload[39:32];
+  assign \$306  = ~ i_k__payload[39];
+  assign \$307  = & i_k__payload[38:35];
+  assign \$308  = \$306  & \$307 ;
+  assign \$309  = \$308  ? 8'h77 : i_k__payload[39:32];
+  assign \$310  = ~ i_k__payload[39];
+  assign \$311  = & i_k__payload[38:35];
+  assign \$312  = \$310  & \$311 ;
+  assign \$313  = \$312  ? 8'h77 : i_k__payload[39:32];
+  assign \$315  = \$309 [3] & \$314 ;
+  assign \$316  = \$305 [5] ^ \$315 ;
+  assign \$317  = ~ i_k__payload[39];
+  assign \$318  = & i_k__payload[38:35];
+  assign \$319  = \$317  & \$318 ;
+  assign \$320  = \$319  ? 8'h77 : i_k__payload[39:32];
+  assign \$321  = ~ i_k__payload[39];
+  assign \$322  = & i_k__payload[38:35];
+  assign \$323  = \$321  & \$322 ;
+  assign \$324  = \$323  ? 8'h77 : i_k__payload[39:32];
+  assign \$325  = ~ i_k__payload[39];
+  assign \$326  = & i_k__payload[38:35];
+  assign \$327  = \$325  & \$326 ;
+  assign \$328  = \$327  ? 8'h77 : i_k__payload[39:32];
+  assign \$329  = & \$328 [5:4];
+  assign \$330  = \$324 [3] & \$329 ;
+  assign \$331  = \$320 [6] ^ \$330 ;
+  assign \$332  = ~ i_k__payload[39];
+  assign \$333  = & i_k__payload[38:35];
+  assign \$334  = \$332  & \$333 ;
+  assign \$335  = \$334  ? 8'h77 : i_k__payload[39:32];
+  assign \$336  = ~ i_k__payload[39];
+  assign \$337  = & i_k__payload[38:35];
+  assign \$338  = \$336  & \$337 ;
+  assign \$339  = \$338  ? 8'h77 : i_k__payload[39:32];
+  assign \$340  = ~ i_k__payload[39];
+  assign \$341  = & i_k__payload[38:35];
+  assign \$342  = \$340  & \$341 ;
+  assign \$343  = \$342  ? 8'h77 : i_k__payload[39:32];
+  assign \$344  = & \$343 [6:4];
+  assign \$345  = \$339 [3] & \$344 ;
+  assign \$346  = \$335 [7] ^ \$345 ;
+  assign \$347  = ~ i_k__payload[39];
+  assign \$348  = & i_k__payload[38:35];
+  assign \$349  = \$347  & \$348 ;
+  assign \$350  = \$349  ? 8'h77 : i_k__payload[39:32];
+  assign \$351  = ~ i_v__payload[39];
+  assign \$352  = & i_v__payload[38:35];
+  assign \$353  = \$351  & \$352 ;
+  assign \$354  = \$353  ? 8'h77 : i_v__payload[39:32];
+  assign \$355  = ~ i_k__payload[47];
+  assign \$356  = & i_k__payload[46:43];
+  assign \$357  = \$355  & \$356 ;
+  assign \$358  = \$357  ? 8'h77 : i_k__payload[47:40];
+  assign \$359  = ~ i_k__payload[47];
+  assign \$360  = & i_k__payload[46:43];
+  assign \$361  = \$359  & \$360 ;
+  assign \$362  = \$361  ? 8'h77 : i_k__payload[47:40];
+  assign \$363  = ~ i_k__payload[47];
+  assign \$364  = & i_k__payload[46:43];
+  assign \$365  = \$363  & \$364 ;
+  assign \$366  = \$365  ? 8'h77 : i_k__payload[47:40];
+  assign \$369  = \$358 [4] ^ \$368 ;
+  assign \$370  = ~ i_k__payload[47];
+  assign \$371  = & i_k__payload[46:43];
+  assign \$372  = \$370  & \$371 ;
+  assign \$373  = \$372  ? 8'h77 : i_k__payload[47:40];
+  assign \$374  = ~ i_k__payload[47];
+  assign \$375  = & i_k__payload[46:43];
+  assign \$376  = \$374  & \$375 ;
+  assign \$377  = \$376  ? 8'h77 : i_k__payload[47:40];
+  assign \$378  = ~ i_k__payload[47];
+  assign \$379  = & i_k__payload[46:43];
+  assign \$380  = \$378  & \$379 ;
+  assign \$381  = \$380  ? 8'h77 : i_k__payload[47:40];
+  assign \$383  = \$377 [3] & \$382 ;
+  assign \$384  = \$373 [5] ^ \$383 ;
+  assign \$385  = ~ i_k__payload[47];
+  assign \$386  = & i_k__payload[46:43];
+  assign \$387  = \$385  & \$386 ;
+  assign \$388  = \$387  ? 8'h77 : i_k__payload[47:40];
+  assign \$389  = ~ i_k__payload[47];
+  assign \$390  = & i_k__payload[46:43];
+  assign \$391  = \$389  & \$390 ;
+  assign \$392  = \$391  ? 8'h77 : i_k__payload[47:40];
   assign \$auto$rtlil.cc:2739:Not$50  = ~ \$signal ;
   \latte_head.store.loaded  loaded (
     .clk(clk),
@@ -11063,180 +13105,180 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$82  = loading;
-    if (\$22 ) begin
-      \$82  = 1'h1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$586  = loading;
+    if (\$14 ) begin
+      \$586  = 1'h1;
     end
-    if (\$73 ) begin
-      \$82  = 1'h0;
+    if (\$577 ) begin
+      \$586  = 1'h0;
     end
     if (rst) begin
-      \$82  = 1'h0;
+      \$586  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$83  = n_keys;
-    if (\$22 ) begin
-      \$83  = i_load__payload;
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$587  = n_keys;
+    if (\$14 ) begin
+      \$587  = i_load__payload;
     end
     if (rst) begin
-      \$83  = 6'h00;
+      \$587  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$84  = k_row;
-    if (\$23 ) begin
-      \$84  = \$24 [5:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$590  = k_row;
+    if (\$559 ) begin
+      \$590  = \$560 [5:0];
     end
-    if (\$27 ) begin
-      \$84  = 6'h00;
+    if (\$563 ) begin
+      \$590  = 6'h00;
     end
     if (rst) begin
-      \$84  = 6'h00;
+      \$590  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$85  = k_left;
-    if (\$23 ) begin
-      \$85  = \$25 [5:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$591  = k_left;
+    if (\$559 ) begin
+      \$591  = \$561 [5:0];
     end
-    if (\$27 ) begin
-      \$85  = i_load__payload;
+    if (\$563 ) begin
+      \$591  = i_load__payload;
     end
     if (rst) begin
-      \$85  = 6'h00;
+      \$591  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$86  = i_k__ready;
-    if (\$23 ) begin
-      \$86  = \$26 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$592  = i_k__ready;
+    if (\$559 ) begin
+      \$592  = \$562 ;
     end
-    if (\$27 ) begin
-      \$86  = \$28 ;
+    if (\$563 ) begin
+      \$592  = \$564 ;
     end
     if (rst) begin
-      \$86  = 1'h0;
+      \$592  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$87  = \$31 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$593  = \$567 ;
     if (rst) begin
-      \$87  = 1'h0;
+      \$593  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$88  = k_row;
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$594  = k_row;
     if (rst) begin
-      \$88  = 6'h00;
+      \$594  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$90  = v_row;
-    if (\$48 ) begin
-      \$90  = \$49 [5:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$595  = v_row;
+    if (\$568 ) begin
+      \$595  = \$569 [5:0];
     end
-    if (\$52 ) begin
-      \$90  = 6'h00;
+    if (\$572 ) begin
+      \$595  = 6'h00;
     end
     if (rst) begin
-      \$90  = 6'h00;
+      \$595  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$91  = v_left;
-    if (\$48 ) begin
-      \$91  = \$50 [5:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$596  = v_left;
+    if (\$568 ) begin
+      \$596  = \$570 [5:0];
     end
-    if (\$52 ) begin
-      \$91  = i_load__payload;
+    if (\$572 ) begin
+      \$596  = i_load__payload;
     end
     if (rst) begin
-      \$91  = 6'h00;
+      \$596  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$92  = i_v__ready;
-    if (\$48 ) begin
-      \$92  = \$51 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$597  = i_v__ready;
+    if (\$568 ) begin
+      \$597  = \$571 ;
     end
-    if (\$52 ) begin
-      \$92  = \$53 ;
+    if (\$572 ) begin
+      \$597  = \$573 ;
     end
     if (rst) begin
-      \$92  = 1'h0;
+      \$597  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$93  = \$56 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$598  = \$576 ;
     if (rst) begin
-      \$93  = 1'h0;
+      \$598  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$94  = v_row;
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$599  = v_row;
     if (rst) begin
-      \$94  = 6'h00;
+      \$599  = 6'h00;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$96  = buffer;
-    if (\$73 ) begin
-      \$96  = \$74 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$600  = buffer;
+    if (\$577 ) begin
+      \$600  = \$578 ;
     end
     if (rst) begin
-      \$96  = 1'h0;
+      \$600  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$97  = \$77 [1:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$601  = \$581 [1:0];
     if (rst) begin
-      \$97  = 2'h2;
+      \$601  = 2'h2;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$98  = \$signal ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$602  = \$signal ;
     if (k_written) begin
-      \$98  = \$78 [0];
-      if (\$79 ) begin
-        \$98  = 1'h0;
+      \$602  = \$582 [0];
+      if (\$583 ) begin
+        \$602  = 1'h0;
       end
     end
-    if (\$81 ) begin
-      \$98  = 1'h0;
+    if (\$585 ) begin
+      \$602  = 1'h0;
     end
     if (rst) begin
-      \$98  = 1'h0;
+      \$602  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$99  = beat;
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$603  = beat;
     if (k_written) begin
-      if (\$79 ) begin
-        \$99  = \$80 [3:0];
+      if (\$583 ) begin
+        \$603  = \$584 [3:0];
       end
     end
-    if (\$81 ) begin
-      \$99  = 4'h0;
+    if (\$585 ) begin
+      \$603  = 4'h0;
     end
     if (rst) begin
-      \$99  = 4'h0;
+      \$603  = 4'h0;
     end
   end
   assign o__payload = o_loaded__payload;
@@ -11247,18 +13289,18 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign write_port__addr = { buffer, beat };
   assign write_port__data = k_split[31:0];
   assign read_port__addr = { beat_port__buffer, beat_port__address };
-  assign \write_port__addr$31  = { buffer, beat };
-  assign \write_port__data$32  = k_split[31:0];
-  assign \read_port__addr$33  = { beat_port__buffer, beat_port__address };
-  assign \write_port__en$35  = k_written;
-  assign \write_port__addr$36  = { buffer, k_stored_row[4:0] };
-  assign \write_port__data$38  = k_split;
-  assign \read_port__addr$39  = { key_port__buffer, key_port__address };
+  assign \write_port__addr$30  = { buffer, beat };
+  assign \write_port__data$31  = k_split[31:0];
+  assign \read_port__addr$32  = { beat_port__buffer, beat_port__address };
+  assign \write_port__en$34  = k_written;
+  assign \write_port__addr$35  = { buffer, k_stored_row[4:0] };
+  assign \write_port__data$37  = k_split;
+  assign \read_port__addr$38  = { key_port__buffer, key_port__address };
   assign k_rows_read_2 = key_port__data;
-  assign v_written = \write_port__en$44 ;
-  assign \write_port__addr$46  = { buffer, v_stored_row[4:0] };
-  assign v_saturated = \write_port__data$48 ;
-  assign \read_port__addr$50  = { value_port__buffer, value_port__address };
+  assign v_written = \write_port__en$43 ;
+  assign \write_port__addr$45  = { buffer, v_stored_row[4:0] };
+  assign v_saturated = \write_port__data$47 ;
+  assign \read_port__addr$49  = { value_port__buffer, value_port__address };
   assign v_rows_read_2 = value_port__data;
   assign \o_loaded__payload.buffer  = o_loaded__payload[0];
   assign \o_loaded__payload.n_keys  = o_loaded__payload[6:1];
@@ -11284,14 +13326,6 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \k_split.low[5]  = k_split[55:52];
   assign \k_split.low[6]  = k_split[59:56];
   assign \k_split.low[7]  = k_split[63:60];
-  assign \k_saturated[0]  = k_saturated[7:0];
-  assign \k_saturated[1]  = k_saturated[15:8];
-  assign \k_saturated[2]  = k_saturated[23:16];
-  assign \k_saturated[3]  = k_saturated[31:24];
-  assign \k_saturated[4]  = k_saturated[39:32];
-  assign \k_saturated[5]  = k_saturated[47:40];
-  assign \k_saturated[6]  = k_saturated[55:48];
-  assign \k_saturated[7]  = k_saturated[63:56];
   assign \beat_port__data[0]  = beat_port__data[31:0];
   assign \beat_port__data[0][0]  = beat_port__data[3:0];
   assign \beat_port__data[0][1]  = beat_port__data[7:4];
@@ -11328,14 +13362,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \key_port__data.low[5]  = key_port__data[55:52];
   assign \key_port__data.low[6]  = key_port__data[59:56];
   assign \key_port__data.low[7]  = key_port__data[63:60];
-  assign \v_saturated[0]  = \write_port__data$48 [7:0];
-  assign \v_saturated[1]  = \write_port__data$48 [15:8];
-  assign \v_saturated[2]  = \write_port__data$48 [23:16];
-  assign \v_saturated[3]  = \write_port__data$48 [31:24];
-  assign \v_saturated[4]  = \write_port__data$48 [39:32];
-  assign \v_saturated[5]  = \write_port__data$48 [47:40];
-  assign \v_saturated[6]  = \write_port__data$48 [55:48];
-  assign \v_saturated[7]  = \write_port__data$48 [63:56];
+  assign \v_saturated[0]  = \write_port__data$47 [7:0];
+  assign \v_saturated[1]  = \write_port__data$47 [15:8];
+  assign \v_saturated[2]  = \write_port__data$47 [23:16];
+  assign \v_saturated[3]  = \write_port__data$47 [31:24];
+  assign \v_saturated[4]  = \write_port__data$47 [39:32];
+  assign \v_saturated[5]  = \write_port__data$47 [47:40];
+  assign \v_saturated[6]  = \write_port__data$47 [55:48];
+  assign \v_saturated[7]  = \write_port__data$47 [63:56];
   assign \value_port__data[0]  = value_port__data[7:0];
   assign \value_port__data[1]  = value_port__data[15:8];
   assign \value_port__data[2]  = value_port__data[23:16];
@@ -11361,52 +13395,68 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \i_v__payload[5]  = i_v__payload[47:40];
   assign \i_v__payload[6]  = i_v__payload[55:48];
   assign \i_v__payload[7]  = i_v__payload[63:56];
-  assign \$95 [63:56] = \$72 ;
-  assign \$95 [55:48] = \$70 ;
-  assign \$95 [47:40] = \$68 ;
-  assign \$95 [39:32] = \$66 ;
-  assign \$95 [31:24] = \$64 ;
-  assign \$95 [23:16] = \$62 ;
-  assign \$95 [15:8] = \$60 ;
-  assign \$95 [7:0] = \$58 ;
-  assign \$89 [63:56] = \$47 ;
-  assign \$89 [55:48] = \$45 ;
-  assign \$89 [47:40] = \$43 ;
-  assign \$89 [39:32] = \$41 ;
-  assign \$89 [31:24] = \$39 ;
-  assign \$89 [23:16] = \$37 ;
-  assign \$89 [15:8] = \$35 ;
-  assign \$89 [7:0] = \$33 ;
+  assign \$589 [63:56] = \$558 ;
+  assign \$589 [55:48] = \$490 ;
+  assign \$589 [47:40] = \$422 ;
+  assign \$589 [39:32] = \$354 ;
+  assign \$589 [31:24] = \$286 ;
+  assign \$589 [23:16] = \$218 ;
+  assign \$589 [15:8] = \$150 ;
+  assign \$589 [7:0] = \$82 ;
+  assign \$588 [63:60] = \$554 [3:0];
+  assign \$588 [31:28] = { \$550 , \$535 , \$520 , \$505  };
+  assign \$588 [59:56] = \$486 [3:0];
+  assign \$588 [27:24] = { \$482 , \$467 , \$452 , \$437  };
+  assign \$588 [55:52] = \$418 [3:0];
+  assign \$588 [23:20] = { \$414 , \$399 , \$384 , \$369  };
+  assign \$588 [51:48] = \$350 [3:0];
+  assign \$588 [19:16] = { \$346 , \$331 , \$316 , \$301  };
+  assign \$588 [47:44] = \$282 [3:0];
+  assign \$588 [15:12] = { \$278 , \$263 , \$248 , \$233  };
+  assign \$588 [43:40] = \$214 [3:0];
+  assign \$588 [11:8] = { \$210 , \$195 , \$180 , \$165  };
+  assign \$588 [39:36] = \$146 [3:0];
+  assign \$588 [7:4] = { \$142 , \$127 , \$112 , \$97  };
+  assign \$588 [35:32] = \$78 [3:0];
+  assign \$588 [3:0] = { \$74 , \$59 , \$44 , \$29  };
   assign beat_port__data[63:32] = k_bank_1_read_2;
   assign beat_port__data[31:0] = k_bank_0_read_2;
-  assign k_split[63:60] = k_saturated[59:56];
-  assign k_split[31:28] = \$15 [3:0];
-  assign k_split[59:56] = k_saturated[51:48];
-  assign k_split[27:24] = \$14 [3:0];
-  assign k_split[55:52] = k_saturated[43:40];
-  assign k_split[23:20] = \$13 [3:0];
-  assign k_split[51:48] = k_saturated[35:32];
-  assign k_split[19:16] = \$12 [3:0];
-  assign k_split[47:44] = k_saturated[27:24];
-  assign k_split[15:12] = \$11 [3:0];
-  assign k_split[43:40] = k_saturated[19:16];
-  assign k_split[11:8] = \$10 [3:0];
-  assign k_split[39:36] = k_saturated[11:8];
-  assign k_split[7:4] = \$9 [3:0];
-  assign k_split[35:32] = k_saturated[3:0];
-  assign k_split[3:0] = \$8 [3:0];
   assign i__payload[6:1] = \$7 ;
   assign i__payload[0] = buffer;
-  assign \$16  = \$signal ;
-  assign \$17  = \$signal ;
-  assign \$19  = \$auto$rtlil.cc:2739:Not$50 ;
-  assign \$20  = \$auto$rtlil.cc:2739:Not$50 ;
-  assign \$79  = \$signal ;
-  assign \$21  = \$signal ;
+  assign \$8  = \$signal ;
+  assign \$9  = \$signal ;
+  assign \$11  = \$auto$rtlil.cc:2739:Not$50 ;
+  assign \$12  = \$auto$rtlil.cc:2739:Not$50 ;
+  assign \$27  = 1'h1;
+  assign \$28  = \$22 [3];
+  assign \$42  = \$41 [4];
+  assign \$95  = 1'h1;
+  assign \$96  = \$90 [3];
+  assign \$110  = \$109 [4];
+  assign \$163  = 1'h1;
+  assign \$164  = \$158 [3];
+  assign \$178  = \$177 [4];
+  assign \$231  = 1'h1;
+  assign \$232  = \$226 [3];
+  assign \$246  = \$245 [4];
+  assign \$299  = 1'h1;
+  assign \$300  = \$294 [3];
+  assign \$314  = \$313 [4];
+  assign \$367  = 1'h1;
+  assign \$368  = \$362 [3];
+  assign \$382  = \$381 [4];
+  assign \$435  = 1'h1;
+  assign \$436  = \$430 [3];
+  assign \$450  = \$449 [4];
+  assign \$503  = 1'h1;
+  assign \$504  = \$498 [3];
+  assign \$518  = \$517 [4];
+  assign \$583  = \$signal ;
+  assign \$13  = \$signal ;
 endmodule
 
-module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, i__ready, o__valid, o__ready, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$80  = 0;
+module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid, i__ready, o__ready, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$82  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -11435,13 +13485,12 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, i__ready
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
-  (* init = 1'h1 *)
   wire \$signal ;
-  wire \$signal$11 ;
   reg \$signal$12  = 1'h0;
-  wire \$signal$2 ;
+  wire \$signal$7 ;
   reg \$signature__addr  = 1'h0;
   wire [6:0] \$signature__data ;
+  (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
@@ -11454,7 +13503,6 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, i__ready
   reg i__ready = 1'h1;
   input i__valid;
   wire i__valid;
-  wire load;
   output [6:0] o__payload;
   wire [6:0] o__payload;
   wire \o__payload.buffer ;
@@ -11468,59 +13516,62 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, i__ready
   wire place;
   (* init = 1'h0 *)
   wire \place$19 ;
+  wire read;
   reg read_port__addr = 1'h0;
   wire [6:0] read_port__data;
   wire read_port__en;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [6:0] words [1:0];
-  initial begin : zero_memory_21
+  initial begin : zero_memory_25
     integer word;
     for (word = 0; word < 2; word = word + 1)
       words[word] = 7'h0;
   end
   always @(posedge clk) begin
-    if (\$signal$2 )
+    if (i__ready)
       words[\$signature__addr ] <= i__payload;
   end
   reg [6:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$7 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
-  assign \$signal$2  = i__valid & i__ready;
+  assign \$signal  = i__valid & i__ready;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$7  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$11  = \$signal$12  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
-  assign \$5  = \$signal$2  | \$4 ;
-  assign \$6  = count != 1'h1;
-  assign \$7  = \$signal$2  ? \$6  : i__ready;
-  assign \$8  = \$signal$11  | \$7 ;
-  assign \$9  = ~ \$signal$12 ;
-  assign \$10  = ~ \$signal$11 ;
-  assign \$11  = \$signal$2  & \$10 ;
+  assign read = \$signal$12  & \$2 ;
+  assign \$3  = ~ \$signal$12 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$12 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 1'h1;
+  assign \$8  = \$signal  ? \$7  : i__ready;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
+  assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal$2 ;
-  assign \$14  = \$13  & \$signal$11 ;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
   assign \$17  = \$signature__addr  + 1'h1;
   assign \$18  = \$16  ? 2'h0 : \$17 ;
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 2'h0 : \$20 ;
   always @(posedge clk)
-    \$signal$12  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    i__ready <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$12  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    i__ready <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -11528,41 +13579,41 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, i__ready
   always @(posedge clk)
     read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$22  = \$5 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$22  = o__valid;
+    if (\$signal$7 ) begin
+      \$22  = \$signal$12 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$23  = \$8 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$23  = output_free;
+    if (\$signal$7 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$12 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$26  = count;
     if (\$11 ) begin
       \$26  = \$12 [1:0];
@@ -11575,9 +13626,9 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, i__ready
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$27  = \$signature__addr ;
-    if (\$signal$2 ) begin
+    if (\$signal ) begin
       \$27  = \$18 [0];
     end
     if (rst) begin
@@ -11585,19 +13636,19 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, i__ready
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$11 ) begin
+    if (read) begin
       \$28  = \$21 [0];
     end
     if (rst) begin
       \$28  = 1'h0;
     end
   end
-  assign \$signal  = i__ready;
-  assign \$signature__en  = \$signal$2 ;
+  assign room = i__ready;
+  assign \$signature__en  = i__ready;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
   assign \place$19  = read_port__addr;
@@ -11609,8 +13660,8 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, i__ready
   assign \$19  = read_port__addr;
 endmodule
 
-module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, i__ready, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$81  = 0;
+module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, o__valid, i__ready, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$83  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -11639,13 +13690,12 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
-  (* init = 1'h1 *)
   wire \$signal ;
-  wire \$signal$11 ;
   reg \$signal$12  = 1'h0;
-  wire \$signal$2 ;
+  wire \$signal$7 ;
   reg [3:0] \$signature__addr  = 4'h0;
   wire [10:0] \$signature__data ;
+  (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
@@ -11656,7 +13706,6 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   reg i__ready = 1'h1;
   input i__valid;
   wire i__valid;
-  wire load;
   output [10:0] o__payload;
   wire [10:0] o__payload;
   input o__ready;
@@ -11668,46 +13717,49 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   wire [3:0] place;
   (* init = 4'h0 *)
   wire [3:0] \place$19 ;
+  wire read;
   reg [3:0] read_port__addr = 4'h0;
   wire [10:0] read_port__data;
   wire read_port__en;
+  (* init = 1'h1 *)
+  wire room;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [10:0] words [14:0];
-  initial begin : zero_memory_22
+  initial begin : zero_memory_26
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 11'h0;
   end
   always @(posedge clk) begin
-    if (\$signal$2 )
+    if (i__ready)
       words[\$signature__addr ] <= i__payload;
   end
   reg [10:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$7 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
-  assign \$signal$2  = i__valid & i__ready;
+  assign \$signal  = i__valid & i__ready;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$7  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$11  = \$signal$12  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$11  ? \$3  : \$signal$12 ;
-  assign \$5  = \$signal$2  | \$4 ;
-  assign \$6  = count != 4'he;
-  assign \$7  = \$signal$2  ? \$6  : i__ready;
-  assign \$8  = \$signal$11  | \$7 ;
-  assign \$9  = ~ \$signal$12 ;
-  assign \$10  = ~ \$signal$11 ;
-  assign \$11  = \$signal$2  & \$10 ;
+  assign read = \$signal$12  & \$2 ;
+  assign \$3  = ~ \$signal$12 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$12 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 4'he;
+  assign \$8  = \$signal  ? \$7  : i__ready;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
+  assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal$2 ;
-  assign \$14  = \$13  & \$signal$11 ;
+  assign \$13  = ~ \$signal ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
   assign \$16  = \$signature__addr  == 4'he;
   assign \$17  = \$signature__addr  + 1'h1;
@@ -11716,13 +13768,13 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 5'h00 : \$20 ;
   always @(posedge clk)
-    \$signal$12  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    i__ready <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$12  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    i__ready <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -11730,41 +13782,41 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   always @(posedge clk)
     read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$22  = \$5 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    \$22  = o__valid;
+    if (\$signal$7 ) begin
+      \$22  = \$signal$12 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$23  = \$8 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    \$23  = output_free;
+    if (\$signal$7 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$12 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$26  = count;
     if (\$11 ) begin
       \$26  = \$12 [3:0];
@@ -11777,9 +13829,9 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$27  = \$signature__addr ;
-    if (\$signal$2 ) begin
+    if (\$signal ) begin
       \$27  = \$18 [3:0];
     end
     if (rst) begin
@@ -11787,71 +13839,98 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$11 ) begin
+    if (read) begin
       \$28  = \$21 [3:0];
     end
     if (rst) begin
       \$28  = 4'h0;
     end
   end
-  assign \$signal  = i__ready;
-  assign \$signature__en  = \$signal$2 ;
+  assign room = i__ready;
+  assign \$signature__en  = i__ready;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
   assign \place$19  = read_port__addr;
 endmodule
 
 module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__ready, i_row__ready, o_free, o_out__payload, i_row__payload, value_port__data, i_weighted__valid, o_out__valid, i_row__valid, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$82  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$84  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
   wire [4:0] \$12 ;
-  wire [12:0] \$13 ;
-  wire [13:0] \$14 ;
-  wire [15:0] \$15 ;
-  wire [20:0] \$16 ;
-  wire [21:0] \$17 ;
-  wire [15:0] \$18 ;
-  wire [20:0] \$19 ;
+  wire [7:0] \$13 ;
+  wire [12:0] \$14 ;
+  wire [13:0] \$15 ;
+  wire [15:0] \$16 ;
+  wire [20:0] \$17 ;
+  wire [21:0] \$18 ;
+  wire [15:0] \$19 ;
   wire \$2 ;
-  wire [21:0] \$20 ;
-  wire [15:0] \$21 ;
-  wire [20:0] \$22 ;
-  wire [21:0] \$23 ;
-  wire [15:0] \$24 ;
-  wire [20:0] \$25 ;
-  wire [21:0] \$26 ;
-  wire [15:0] \$27 ;
-  wire [20:0] \$28 ;
-  wire [21:0] \$29 ;
+  wire [20:0] \$20 ;
+  wire [21:0] \$21 ;
+  wire [15:0] \$22 ;
+  wire [20:0] \$23 ;
+  wire [21:0] \$24 ;
+  wire [15:0] \$25 ;
+  wire [20:0] \$26 ;
+  wire [21:0] \$27 ;
+  wire [15:0] \$28 ;
+  wire [20:0] \$29 ;
   wire \$3 ;
-  wire [15:0] \$30 ;
-  wire [20:0] \$31 ;
-  wire [21:0] \$32 ;
-  wire [15:0] \$33 ;
-  wire [20:0] \$34 ;
-  wire [21:0] \$35 ;
-  wire [15:0] \$36 ;
-  wire [20:0] \$37 ;
-  wire [21:0] \$38 ;
-  reg [3:0] \$39 ;
+  wire [21:0] \$30 ;
+  wire [15:0] \$31 ;
+  wire [20:0] \$32 ;
+  wire [21:0] \$33 ;
+  wire [15:0] \$34 ;
+  wire [20:0] \$35 ;
+  wire [21:0] \$36 ;
+  wire [15:0] \$37 ;
+  wire [20:0] \$38 ;
+  wire [21:0] \$39 ;
   wire \$4 ;
-  reg \$40 ;
-  reg [3:0] \$41 ;
-  reg [3:0] \$42 ;
-  reg [3:0] \$43 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire \$42 ;
+  wire \$43 ;
   reg [3:0] \$44 ;
-  reg [3:0] \$45 ;
-  reg [12:0] \$46 ;
-  reg [167:0] \$47 ;
+  reg \$45 ;
+  reg [3:0] \$46 ;
+  reg [3:0] \$47 ;
+  reg [3:0] \$48 ;
+  reg [3:0] \$49 ;
   wire \$5 ;
+  reg [3:0] \$50 ;
+  reg [7:0] \$51 ;
+  reg [7:0] \$52 ;
+  reg [7:0] \$53 ;
+  reg [7:0] \$54 ;
+  reg [7:0] \$55 ;
+  reg [7:0] \$56 ;
+  reg [7:0] \$57 ;
+  reg [7:0] \$58 ;
+  reg [7:0] \$59 ;
   wire \$6 ;
+  reg [7:0] \$60 ;
+  reg \$61 ;
+  reg \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire \$7 ;
+  reg \$70 ;
+  reg [12:0] \$71 ;
+  wire [167:0] \$72 ;
+  reg \$73 ;
+  reg \$74 ;
   wire \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -11873,47 +13952,67 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   wire \control_read_1.job_last ;
   wire \control_read_1.last ;
   wire \control_read_1.valid ;
-  reg [3:0] control_read_2 = 4'h0;
-  wire \control_read_2.first ;
-  wire \control_read_2.job_last ;
-  wire \control_read_2.last ;
-  wire \control_read_2.valid ;
-  reg [3:0] control_read_3 = 4'h0;
-  wire \control_read_3.first ;
-  wire \control_read_3.job_last ;
-  wire \control_read_3.last ;
-  wire \control_read_3.valid ;
+  reg [3:0] control_reading_1 = 4'h0;
+  wire \control_reading_1.first ;
+  wire \control_reading_1.job_last ;
+  wire \control_reading_1.last ;
+  wire \control_reading_1.valid ;
+  reg [3:0] control_reading_2 = 4'h0;
+  wire \control_reading_2.first ;
+  wire \control_reading_2.job_last ;
+  wire \control_reading_2.last ;
+  wire \control_reading_2.valid ;
   reg [3:0] control_sum_1 = 4'h0;
   wire \control_sum_1.first ;
   wire \control_sum_1.job_last ;
   wire \control_sum_1.last ;
   wire \control_sum_1.valid ;
   reg [3:0] cooldown = 4'h0;
-  wire [181:0] i__payload;
-  wire [64:0] \i__payload$30 ;
-  wire \i__payload$30.last ;
-  wire [63:0] \i__payload$30.row ;
-  wire [7:0] \i__payload$30.row[0] ;
-  wire [7:0] \i__payload$30.row[1] ;
-  wire [7:0] \i__payload$30.row[2] ;
-  wire [7:0] \i__payload$30.row[3] ;
-  wire [7:0] \i__payload$30.row[4] ;
-  wire [7:0] \i__payload$30.row[5] ;
-  wire [7:0] \i__payload$30.row[6] ;
-  wire [7:0] \i__payload$30.row[7] ;
+  reg first_0 = 1'h0;
+  reg first_0_0 = 1'h0;
+  reg first_0_1 = 1'h1;
+  reg first_0_2 = 1'h0;
+  reg first_0_3 = 1'h1;
+  reg first_1 = 1'h1;
+  reg first_1_0 = 1'h0;
+  reg first_1_1 = 1'h1;
+  reg first_1_2 = 1'h0;
+  reg first_1_3 = 1'h1;
+  reg first_2 = 1'h0;
+  reg first_2_0 = 1'h0;
+  reg first_2_1 = 1'h1;
+  reg first_2_2 = 1'h0;
+  reg first_2_3 = 1'h1;
+  reg first_3 = 1'h1;
+  reg first_3_0 = 1'h0;
+  reg first_3_1 = 1'h1;
+  reg first_3_2 = 1'h0;
+  reg first_3_3 = 1'h1;
+  wire [181:0] i;
+  wire \i.last ;
+  wire [167:0] \i.sums ;
+  wire [20:0] \i.sums[0] ;
+  wire [20:0] \i.sums[1] ;
+  wire [20:0] \i.sums[2] ;
+  wire [20:0] \i.sums[3] ;
+  wire [20:0] \i.sums[4] ;
+  wire [20:0] \i.sums[5] ;
+  wire [20:0] \i.sums[6] ;
+  wire [20:0] \i.sums[7] ;
+  wire [12:0] \i.total ;
+  wire [64:0] i__payload;
   wire \i__payload.last ;
-  wire [167:0] \i__payload.sums ;
-  wire [20:0] \i__payload.sums[0] ;
-  wire [20:0] \i__payload.sums[1] ;
-  wire [20:0] \i__payload.sums[2] ;
-  wire [20:0] \i__payload.sums[3] ;
-  wire [20:0] \i__payload.sums[4] ;
-  wire [20:0] \i__payload.sums[5] ;
-  wire [20:0] \i__payload.sums[6] ;
-  wire [20:0] \i__payload.sums[7] ;
-  wire [12:0] \i__payload.total ;
+  wire [63:0] \i__payload.row ;
+  wire [7:0] \i__payload.row[0] ;
+  wire [7:0] \i__payload.row[1] ;
+  wire [7:0] \i__payload.row[2] ;
+  wire [7:0] \i__payload.row[3] ;
+  wire [7:0] \i__payload.row[4] ;
+  wire [7:0] \i__payload.row[5] ;
+  wire [7:0] \i__payload.row[6] ;
+  wire [7:0] \i__payload.row[7] ;
   wire i__valid;
-  wire \i__valid$28 ;
+  wire [3:0] i_load;
   wire i_reserve;
   input [3:0] i_row__payload;
   wire [3:0] i_row__payload;
@@ -11936,17 +14035,17 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   input i_weighted__valid;
   wire i_weighted__valid;
   wire [64:0] o__payload;
-  wire [64:0] \o__payload$31 ;
-  wire \o__payload$31.last ;
-  wire [63:0] \o__payload$31.row ;
-  wire [7:0] \o__payload$31.row[0] ;
-  wire [7:0] \o__payload$31.row[1] ;
-  wire [7:0] \o__payload$31.row[2] ;
-  wire [7:0] \o__payload$31.row[3] ;
-  wire [7:0] \o__payload$31.row[4] ;
-  wire [7:0] \o__payload$31.row[5] ;
-  wire [7:0] \o__payload$31.row[6] ;
-  wire [7:0] \o__payload$31.row[7] ;
+  wire [64:0] \o__payload$35 ;
+  wire \o__payload$35.last ;
+  wire [63:0] \o__payload$35.row ;
+  wire [7:0] \o__payload$35.row[0] ;
+  wire [7:0] \o__payload$35.row[1] ;
+  wire [7:0] \o__payload$35.row[2] ;
+  wire [7:0] \o__payload$35.row[3] ;
+  wire [7:0] \o__payload$35.row[4] ;
+  wire [7:0] \o__payload$35.row[5] ;
+  wire [7:0] \o__payload$35.row[6] ;
+  wire [7:0] \o__payload$35.row[7] ;
   wire \o__payload.last ;
   wire [63:0] \o__payload.row ;
   wire [7:0] \o__payload.row[0] ;
@@ -11960,7 +14059,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   input o__ready;
   wire o__ready;
   wire o__valid;
-  wire \o__valid$29 ;
+  wire \o__valid$33 ;
   output o_free;
   wire o_free;
   output [64:0] o_out__payload;
@@ -11979,10 +14078,28 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   output o_out__valid;
   wire o_out__valid;
   wire o_room;
+  reg [7:0] prob_0 = 8'h00;
+  reg [7:0] prob_0_0 = 8'h00;
+  reg [7:0] prob_0_1 = 8'hff;
+  reg [7:0] prob_0_2 = 8'h00;
+  reg [7:0] prob_0_3 = 8'hff;
+  reg [7:0] prob_1 = 8'hff;
+  reg [7:0] prob_1_0 = 8'h00;
+  reg [7:0] prob_1_1 = 8'hff;
+  reg [7:0] prob_1_2 = 8'h00;
+  reg [7:0] prob_1_3 = 8'hff;
+  reg [7:0] prob_2 = 8'h00;
+  reg [7:0] prob_2_0 = 8'h00;
+  reg [7:0] prob_2_1 = 8'hff;
+  reg [7:0] prob_2_2 = 8'h00;
+  reg [7:0] prob_2_3 = 8'hff;
+  reg [7:0] prob_3 = 8'hff;
+  reg [7:0] prob_3_0 = 8'h00;
+  reg [7:0] prob_3_1 = 8'hff;
+  reg [7:0] prob_3_2 = 8'h00;
+  reg [7:0] prob_3_3 = 8'hff;
   reg [7:0] prob_product_1 = 8'h00;
-  reg [7:0] prob_read_1 = 8'h00;
-  reg [7:0] prob_read_2 = 8'h00;
-  reg [7:0] prob_read_3 = 8'h00;
+  reg [7:0] prob_reading_1 = 8'h00;
   reg [15:0] product_0 = 16'h0000;
   reg [15:0] product_1 = 16'h0000;
   reg [15:0] product_2 = 16'h0000;
@@ -11992,6 +14109,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   reg [15:0] product_6 = 16'h0000;
   reg [15:0] product_7 = 16'h0000;
   wire released_empty;
+  reg row_ends_0 = 1'h0;
+  reg row_ends_1 = 1'h1;
+  reg row_ends_2 = 1'h0;
+  reg row_ends_3 = 1'h1;
   reg row_starts = 1'h1;
   input rst;
   wire rst;
@@ -12017,42 +14138,155 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   wire [7:0] \value_port__data[5] ;
   wire [7:0] \value_port__data[6] ;
   wire [7:0] \value_port__data[7] ;
+  assign \$21  = $signed(\$20 ) + $signed(product_1);
+  assign \$22  = $signed({ 1'h0, prob_1_0 }) * $signed(value_port__data[23:16]);
+  assign \$23  = first_1_0 ? 21'h000000 : sums[62:42];
+  assign \$24  = $signed(\$23 ) + $signed(product_2);
+  assign \$25  = $signed({ 1'h0, prob_1_2 }) * $signed(value_port__data[31:24]);
+  assign \$26  = first_1_2 ? 21'h000000 : sums[83:63];
+  assign \$27  = $signed(\$26 ) + $signed(product_3);
+  assign \$28  = $signed({ 1'h0, prob_2_0 }) * $signed(value_port__data[39:32]);
+  assign \$29  = first_2_0 ? 21'h000000 : sums[104:84];
+  assign \$30  = $signed(\$29 ) + $signed(product_4);
+  assign \$31  = $signed({ 1'h0, prob_2_2 }) * $signed(value_port__data[47:40]);
+  assign \$32  = first_2_2 ? 21'h000000 : sums[125:105];
+  assign \$33  = $signed(\$32 ) + $signed(product_5);
+  assign \$34  = $signed({ 1'h0, prob_3_0 }) * $signed(value_port__data[55:48]);
+  assign \$35  = first_3_0 ? 21'h000000 : sums[146:126];
+  assign \$36  = $signed(\$35 ) + $signed(product_6);
+  assign \$37  = $signed({ 1'h0, prob_3_2 }) * $signed(value_port__data[63:56]);
+  assign \$38  = first_3_2 ? 21'h000000 : sums[167:147];
+  assign \$39  = $signed(\$38 ) + $signed(product_7);
+  assign \$40  = control_product_1[0] & control_product_1[2];
+  assign \$41  = control_product_1[0] & control_product_1[2];
+  assign \$42  = control_product_1[0] & control_product_1[2];
+  assign \$43  = control_product_1[0] & control_product_1[2];
   always @(posedge clk)
-    control_read_2 <= \$42 ;
+    cooldown <= \$44 ;
   always @(posedge clk)
-    control_read_3 <= \$43 ;
+    row_starts <= \$45 ;
   always @(posedge clk)
-    prob_read_1 <= i_weighted__payload[14:7];
+    control_reading_1 <= \$46 ;
   always @(posedge clk)
-    prob_read_2 <= prob_read_1;
+    control_reading_2 <= \$47 ;
   always @(posedge clk)
-    prob_read_3 <= prob_read_2;
+    control_read_1 <= \$48 ;
   always @(posedge clk)
-    control_product_1 <= \$44 ;
+    prob_reading_1 <= \$13 ;
   always @(posedge clk)
-    prob_product_1 <= prob_read_3;
+    control_product_1 <= \$49 ;
   always @(posedge clk)
-    control_sum_1 <= \$45 ;
+    control_sum_1 <= \$50 ;
   always @(posedge clk)
-    total <= \$46 ;
+    prob_0 <= \$51 ;
   always @(posedge clk)
-    product_0 <= \$15 ;
+    prob_1 <= \$52 ;
   always @(posedge clk)
-    sums <= \$47 ;
+    prob_2 <= prob_reading_1;
   always @(posedge clk)
-    product_1 <= \$18 ;
+    prob_3 <= prob_reading_1;
   always @(posedge clk)
-    product_2 <= \$21 ;
+    prob_0_0 <= \$53 ;
   always @(posedge clk)
-    product_3 <= \$24 ;
+    prob_0_1 <= \$54 ;
   always @(posedge clk)
-    product_4 <= \$27 ;
+    prob_0_2 <= prob_0;
   always @(posedge clk)
-    product_5 <= \$30 ;
+    prob_0_3 <= prob_0;
   always @(posedge clk)
-    product_6 <= \$33 ;
+    prob_1_0 <= \$55 ;
   always @(posedge clk)
-    product_7 <= \$36 ;
+    prob_1_1 <= \$56 ;
+  always @(posedge clk)
+    prob_1_2 <= prob_1;
+  always @(posedge clk)
+    prob_1_3 <= prob_1;
+  always @(posedge clk)
+    prob_2_0 <= \$57 ;
+  always @(posedge clk)
+    prob_2_1 <= \$58 ;
+  always @(posedge clk)
+    prob_2_2 <= prob_2;
+  always @(posedge clk)
+    prob_2_3 <= prob_2;
+  always @(posedge clk)
+    prob_3_0 <= \$59 ;
+  always @(posedge clk)
+    prob_3_1 <= \$60 ;
+  always @(posedge clk)
+    prob_3_2 <= prob_3;
+  always @(posedge clk)
+    prob_3_3 <= prob_3;
+  always @(posedge clk)
+    first_0 <= \$61 ;
+  always @(posedge clk)
+    first_1 <= \$62 ;
+  always @(posedge clk)
+    first_2 <= control_reading_2[1];
+  always @(posedge clk)
+    first_3 <= control_reading_2[1];
+  always @(posedge clk)
+    first_0_0 <= \$63 ;
+  always @(posedge clk)
+    first_0_1 <= \$64 ;
+  always @(posedge clk)
+    first_0_2 <= first_0;
+  always @(posedge clk)
+    first_0_3 <= first_0;
+  always @(posedge clk)
+    first_1_0 <= \$65 ;
+  always @(posedge clk)
+    first_1_1 <= \$66 ;
+  always @(posedge clk)
+    first_1_2 <= first_1;
+  always @(posedge clk)
+    first_1_3 <= first_1;
+  always @(posedge clk)
+    first_2_0 <= \$67 ;
+  always @(posedge clk)
+    first_2_1 <= \$68 ;
+  always @(posedge clk)
+    first_2_2 <= first_2;
+  always @(posedge clk)
+    first_2_3 <= first_2;
+  always @(posedge clk)
+    first_3_0 <= \$69 ;
+  always @(posedge clk)
+    first_3_1 <= \$70 ;
+  always @(posedge clk)
+    first_3_2 <= first_3;
+  always @(posedge clk)
+    first_3_3 <= first_3;
+  always @(posedge clk)
+    prob_product_1 <= prob_0_0;
+  always @(posedge clk)
+    total <= \$71 ;
+  always @(posedge clk)
+    product_0 <= \$16 ;
+  always @(posedge clk)
+    sums <= \$72 ;
+  always @(posedge clk)
+    product_1 <= \$19 ;
+  always @(posedge clk)
+    product_2 <= \$22 ;
+  always @(posedge clk)
+    product_3 <= \$25 ;
+  always @(posedge clk)
+    product_4 <= \$28 ;
+  always @(posedge clk)
+    product_5 <= \$31 ;
+  always @(posedge clk)
+    product_6 <= \$34 ;
+  always @(posedge clk)
+    product_7 <= \$37 ;
+  always @(posedge clk)
+    row_ends_0 <= \$73 ;
+  always @(posedge clk)
+    row_ends_1 <= \$74 ;
+  always @(posedge clk)
+    row_ends_2 <= \$42 ;
+  always @(posedge clk)
+    row_ends_3 <= \$43 ;
   assign \$1  = i_weighted__valid & i_row__valid;
   assign \$2  = ~ i_row__payload[1];
   assign \$3  = \$1  & \$2 ;
@@ -12068,45 +14302,20 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \$9  = \$signal$13  & i_row__payload[3];
   assign \$10  = released_empty & i_row__payload[3];
   assign o_free = \$9  | \$10 ;
-  assign i__valid = control_sum_1[0] & control_sum_1[2];
   assign \$11  = | cooldown;
   assign \$12  = cooldown - 1'h1;
-  assign \$13  = control_product_1[1] ? 13'h0000 : total;
-  assign \$14  = \$13  + prob_product_1;
-  assign \$15  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[7:0]);
-  assign \$16  = control_product_1[1] ? 21'h000000 : sums[20:0];
-  assign \$17  = $signed(\$16 ) + $signed(product_0);
-  assign \$18  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[15:8]);
-  assign \$19  = control_product_1[1] ? 21'h000000 : sums[41:21];
-  assign \$20  = $signed(\$19 ) + $signed(product_1);
-  assign \$21  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[23:16]);
-  assign \$22  = control_product_1[1] ? 21'h000000 : sums[62:42];
-  assign \$23  = $signed(\$22 ) + $signed(product_2);
-  assign \$24  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[31:24]);
-  assign \$25  = control_product_1[1] ? 21'h000000 : sums[83:63];
-  assign \$26  = $signed(\$25 ) + $signed(product_3);
-  assign \$27  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[39:32]);
-  assign \$28  = control_product_1[1] ? 21'h000000 : sums[104:84];
-  assign \$29  = $signed(\$28 ) + $signed(product_4);
-  assign \$30  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[47:40]);
-  assign \$31  = control_product_1[1] ? 21'h000000 : sums[125:105];
-  assign \$32  = $signed(\$31 ) + $signed(product_5);
-  assign \$33  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[55:48]);
-  assign \$34  = control_product_1[1] ? 21'h000000 : sums[146:126];
-  assign \$35  = $signed(\$34 ) + $signed(product_6);
-  assign \$36  = $signed({ 1'h0, prob_read_3 }) * $signed(value_port__data[63:56]);
-  assign \$37  = control_product_1[1] ? 21'h000000 : sums[167:147];
-  assign \$38  = $signed(\$37 ) + $signed(product_7);
-  always @(posedge clk)
-    cooldown <= \$39 ;
-  always @(posedge clk)
-    row_starts <= \$40 ;
-  always @(posedge clk)
-    control_read_1 <= \$41 ;
+  assign \$13  = \$signal  ? i_weighted__payload[14:7] : 8'h00;
+  assign \$14  = first_0_0 ? 13'h0000 : total;
+  assign \$15  = \$14  + prob_product_1;
+  assign \$16  = $signed({ 1'h0, prob_0_0 }) * $signed(value_port__data[7:0]);
+  assign \$17  = first_0_0 ? 21'h000000 : sums[20:0];
+  assign \$18  = $signed(\$17 ) + $signed(product_0);
+  assign \$19  = $signed({ 1'h0, prob_0_2 }) * $signed(value_port__data[15:8]);
+  assign \$20  = first_0_2 ? 21'h000000 : sums[41:21];
   \latte_head.weighted_sum.landing  landing (
     .clk(clk),
-    .i__payload(\i__payload$30 ),
-    .i__valid(\i__valid$28 ),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
     .i_reserve(\$signal$13 ),
     .o__payload(o_out__payload),
     .o__ready(o__ready),
@@ -12116,91 +14325,231 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   );
   \latte_head.weighted_sum.normaliser  normaliser (
     .clk(clk),
-    .i__payload(i__payload),
-    .i__valid(i__valid),
-    .o__payload(\i__payload$30 ),
-    .row_complete_1(\i__valid$28 ),
+    .i(i),
+    .o__payload(i__payload),
+    .\port$2894$0 (row_ends_0),
+    .\port$2896$0 (row_ends_1),
+    .\port$2897$0 (row_ends_2),
+    .\port$2898$0 (row_ends_3),
+    .row_complete_1(i__valid),
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$42  = control_read_1;
-    if (rst) begin
-      \$42  = 4'h0;
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$44  = cooldown;
+    if (\$signal$13 ) begin
+      \$44  = 4'h7;
+    end else if (\$11 ) begin
+      \$44  = \$12 [3:0];
     end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$43  = control_read_2;
-    if (rst) begin
-      \$43  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$44  = control_read_3;
     if (rst) begin
       \$44  = 4'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$45  = control_product_1;
-    if (rst) begin
-      \$45  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$46  = total;
-    if (control_product_1[0]) begin
-      \$46  = \$14 [12:0];
-    end
-    if (rst) begin
-      \$46  = 13'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$47  = sums;
-    if (control_product_1[0]) begin
-      \$47 [20:0] = \$17 [20:0];
-      \$47 [41:21] = \$20 [20:0];
-      \$47 [62:42] = \$23 [20:0];
-      \$47 [83:63] = \$26 [20:0];
-      \$47 [104:84] = \$29 [20:0];
-      \$47 [125:105] = \$32 [20:0];
-      \$47 [146:126] = \$35 [20:0];
-      \$47 [167:147] = \$38 [20:0];
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$39  = cooldown;
-    if (\$signal$13 ) begin
-      \$39  = 4'h7;
-    end else if (\$11 ) begin
-      \$39  = \$12 [3:0];
-    end
-    if (rst) begin
-      \$39  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$40  = row_starts;
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$45  = row_starts;
     if (\$signal ) begin
-      \$40  = i_weighted__payload[6];
+      \$45  = i_weighted__payload[6];
     end
     if (rst) begin
-      \$40  = 1'h1;
+      \$45  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$41  = control;
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$46  = control;
     if (rst) begin
-      \$41  = 4'h0;
+      \$46  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$47  = control_reading_1;
+    if (rst) begin
+      \$47  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$48  = control_reading_2;
+    if (rst) begin
+      \$48  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$49  = control_read_1;
+    if (rst) begin
+      \$49  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$50  = control_product_1;
+    if (rst) begin
+      \$50  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$51  = prob_reading_1;
+    if (rst) begin
+      \$51  = 8'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$52  = prob_reading_1;
+    if (rst) begin
+      \$52  = 8'hff;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$53  = prob_0;
+    if (rst) begin
+      \$53  = 8'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$54  = prob_0;
+    if (rst) begin
+      \$54  = 8'hff;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$55  = prob_1;
+    if (rst) begin
+      \$55  = 8'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$56  = prob_1;
+    if (rst) begin
+      \$56  = 8'hff;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$57  = prob_2;
+    if (rst) begin
+      \$57  = 8'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$58  = prob_2;
+    if (rst) begin
+      \$58  = 8'hff;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$59  = prob_3;
+    if (rst) begin
+      \$59  = 8'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$60  = prob_3;
+    if (rst) begin
+      \$60  = 8'hff;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$61  = control_reading_2[1];
+    if (rst) begin
+      \$61  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$62  = control_reading_2[1];
+    if (rst) begin
+      \$62  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$63  = first_0;
+    if (rst) begin
+      \$63  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$64  = first_0;
+    if (rst) begin
+      \$64  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$65  = first_1;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$66  = first_1;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$67  = first_2;
+    if (rst) begin
+      \$67  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$68  = first_2;
+    if (rst) begin
+      \$68  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$69  = first_3;
+    if (rst) begin
+      \$69  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$70  = first_3;
+    if (rst) begin
+      \$70  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$71  = \$15 [12:0];
+    if (rst) begin
+      \$71  = 13'h0000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$73  = \$40 ;
+    if (rst) begin
+      \$73  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$74  = \$41 ;
+    if (rst) begin
+      \$74  = 1'h1;
     end
   end
   assign o__payload = o_out__payload;
@@ -12209,8 +14558,9 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign i_reserve = \$signal$13 ;
   assign value_port__buffer = i_row__payload[0];
   assign value_port__address = i_weighted__payload[4:0];
-  assign \o__valid$29  = \i__valid$28 ;
-  assign \o__payload$31  = \i__payload$30 ;
+  assign i_load = { row_ends_3, row_ends_2, row_ends_1, row_ends_0 };
+  assign \o__valid$33  = i__valid;
+  assign \o__payload$35  = i__payload;
   assign i_weighted__ready = \$signal ;
   assign \o_out__payload.row  = o_out__payload[63:0];
   assign \o_out__payload.row[0]  = o_out__payload[7:0];
@@ -12244,21 +14594,17 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \control.first  = control[1];
   assign \control.last  = control[2];
   assign \control.job_last  = control[3];
-  assign \control_sum_1.valid  = control_sum_1[0];
-  assign \control_sum_1.first  = control_sum_1[1];
-  assign \control_sum_1.last  = control_sum_1[2];
-  assign \control_sum_1.job_last  = control_sum_1[3];
-  assign \i__payload.sums  = i__payload[167:0];
-  assign \i__payload.sums[0]  = i__payload[20:0];
-  assign \i__payload.sums[1]  = i__payload[41:21];
-  assign \i__payload.sums[2]  = i__payload[62:42];
-  assign \i__payload.sums[3]  = i__payload[83:63];
-  assign \i__payload.sums[4]  = i__payload[104:84];
-  assign \i__payload.sums[5]  = i__payload[125:105];
-  assign \i__payload.sums[6]  = i__payload[146:126];
-  assign \i__payload.sums[7]  = i__payload[167:147];
-  assign \i__payload.total  = i__payload[180:168];
-  assign \i__payload.last  = i__payload[181];
+  assign \i.sums  = i[167:0];
+  assign \i.sums[0]  = i[20:0];
+  assign \i.sums[1]  = i[41:21];
+  assign \i.sums[2]  = i[62:42];
+  assign \i.sums[3]  = i[83:63];
+  assign \i.sums[4]  = i[104:84];
+  assign \i.sums[5]  = i[125:105];
+  assign \i.sums[6]  = i[146:126];
+  assign \i.sums[7]  = i[167:147];
+  assign \i.total  = i[180:168];
+  assign \i.last  = i[181];
   assign \sums[0]  = sums[20:0];
   assign \sums[1]  = sums[41:21];
   assign \sums[2]  = sums[62:42];
@@ -12267,38 +14613,42 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \sums[5]  = sums[125:105];
   assign \sums[6]  = sums[146:126];
   assign \sums[7]  = sums[167:147];
-  assign \i__payload$30.row  = \i__payload$30 [63:0];
-  assign \i__payload$30.row[0]  = \i__payload$30 [7:0];
-  assign \i__payload$30.row[1]  = \i__payload$30 [15:8];
-  assign \i__payload$30.row[2]  = \i__payload$30 [23:16];
-  assign \i__payload$30.row[3]  = \i__payload$30 [31:24];
-  assign \i__payload$30.row[4]  = \i__payload$30 [39:32];
-  assign \i__payload$30.row[5]  = \i__payload$30 [47:40];
-  assign \i__payload$30.row[6]  = \i__payload$30 [55:48];
-  assign \i__payload$30.row[7]  = \i__payload$30 [63:56];
-  assign \i__payload$30.last  = \i__payload$30 [64];
-  assign \o__payload$31.row  = \i__payload$30 [63:0];
-  assign \o__payload$31.row[0]  = \i__payload$30 [7:0];
-  assign \o__payload$31.row[1]  = \i__payload$30 [15:8];
-  assign \o__payload$31.row[2]  = \i__payload$30 [23:16];
-  assign \o__payload$31.row[3]  = \i__payload$30 [31:24];
-  assign \o__payload$31.row[4]  = \i__payload$30 [39:32];
-  assign \o__payload$31.row[5]  = \i__payload$30 [47:40];
-  assign \o__payload$31.row[6]  = \i__payload$30 [55:48];
-  assign \o__payload$31.row[7]  = \i__payload$30 [63:56];
-  assign \o__payload$31.last  = \i__payload$30 [64];
+  assign \control_sum_1.valid  = control_sum_1[0];
+  assign \control_sum_1.first  = control_sum_1[1];
+  assign \control_sum_1.last  = control_sum_1[2];
+  assign \control_sum_1.job_last  = control_sum_1[3];
+  assign \i__payload.row  = i__payload[63:0];
+  assign \i__payload.row[0]  = i__payload[7:0];
+  assign \i__payload.row[1]  = i__payload[15:8];
+  assign \i__payload.row[2]  = i__payload[23:16];
+  assign \i__payload.row[3]  = i__payload[31:24];
+  assign \i__payload.row[4]  = i__payload[39:32];
+  assign \i__payload.row[5]  = i__payload[47:40];
+  assign \i__payload.row[6]  = i__payload[55:48];
+  assign \i__payload.row[7]  = i__payload[63:56];
+  assign \i__payload.last  = i__payload[64];
+  assign \o__payload$35.row  = i__payload[63:0];
+  assign \o__payload$35.row[0]  = i__payload[7:0];
+  assign \o__payload$35.row[1]  = i__payload[15:8];
+  assign \o__payload$35.row[2]  = i__payload[23:16];
+  assign \o__payload$35.row[3]  = i__payload[31:24];
+  assign \o__payload$35.row[4]  = i__payload[39:32];
+  assign \o__payload$35.row[5]  = i__payload[47:40];
+  assign \o__payload$35.row[6]  = i__payload[55:48];
+  assign \o__payload$35.row[7]  = i__payload[63:56];
+  assign \o__payload$35.last  = i__payload[64];
+  assign \control_reading_1.valid  = control_reading_1[0];
+  assign \control_reading_1.first  = control_reading_1[1];
+  assign \control_reading_1.last  = control_reading_1[2];
+  assign \control_reading_1.job_last  = control_reading_1[3];
+  assign \control_reading_2.valid  = control_reading_2[0];
+  assign \control_reading_2.first  = control_reading_2[1];
+  assign \control_reading_2.last  = control_reading_2[2];
+  assign \control_reading_2.job_last  = control_reading_2[3];
   assign \control_read_1.valid  = control_read_1[0];
   assign \control_read_1.first  = control_read_1[1];
   assign \control_read_1.last  = control_read_1[2];
   assign \control_read_1.job_last  = control_read_1[3];
-  assign \control_read_2.valid  = control_read_2[0];
-  assign \control_read_2.first  = control_read_2[1];
-  assign \control_read_2.last  = control_read_2[2];
-  assign \control_read_2.job_last  = control_read_2[3];
-  assign \control_read_3.valid  = control_read_3[0];
-  assign \control_read_3.first  = control_read_3[1];
-  assign \control_read_3.last  = control_read_3[2];
-  assign \control_read_3.job_last  = control_read_3[3];
   assign \control_product_1.valid  = control_product_1[0];
   assign \control_product_1.first  = control_product_1[1];
   assign \control_product_1.last  = control_product_1[2];
@@ -12311,9 +14661,17 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \value_port__data[5]  = value_port__data[47:40];
   assign \value_port__data[6]  = value_port__data[55:48];
   assign \value_port__data[7]  = value_port__data[63:56];
-  assign i__payload[181] = control_sum_1[3];
-  assign i__payload[180:168] = total;
-  assign i__payload[167:0] = sums;
+  assign \$72 [167:147] = \$39 [20:0];
+  assign \$72 [146:126] = \$36 [20:0];
+  assign \$72 [125:105] = \$33 [20:0];
+  assign \$72 [104:84] = \$30 [20:0];
+  assign \$72 [83:63] = \$27 [20:0];
+  assign \$72 [62:42] = \$24 [20:0];
+  assign \$72 [41:21] = \$21 [20:0];
+  assign \$72 [20:0] = \$18 [20:0];
+  assign i[181] = control_sum_1[3];
+  assign i[180:168] = total;
+  assign i[167:0] = sums;
   assign control[3] = i_row__payload[2];
   assign control[2] = i_weighted__payload[6];
   assign control[1] = row_starts;
@@ -12321,7 +14679,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
 endmodule
 
 module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, o_room, o__valid, i__valid, i__payload, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$83  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$85  = 0;
   wire [3:0] \$1 ;
   wire [4:0] \$2 ;
   wire [5:0] \$3 ;
@@ -12420,14 +14778,14 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, o_room
     .rst(rst)
   );
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$8  = \$3 [2:0];
     if (rst) begin
       \$8  = 3'h4;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$9  = \$7 ;
     if (rst) begin
       \$9  = 1'h1;
@@ -12484,7 +14842,7 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, o_room
 endmodule
 
 module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i__valid, i__payload, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$84  = 0;
+  reg \$auto$verilog_backend.cc:2355:dump_module$86  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
@@ -12514,9 +14872,8 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i
   wire \$8 ;
   wire \$9 ;
   wire \$signal ;
-  wire \$signal$10 ;
   reg \$signal$11  = 1'h0;
-  reg \$signal$22  = 1'h1;
+  wire \$signal$6 ;
   reg [1:0] \$signature__addr  = 2'h0;
   wire [64:0] \$signature__data ;
   wire \$signature__en ;
@@ -12538,7 +14895,6 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i
   wire i__ready;
   input i__valid;
   wire i__valid;
-  wire load;
   output [64:0] o__payload;
   wire [64:0] o__payload;
   wire \o__payload.last ;
@@ -12560,14 +14916,16 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i
   wire [1:0] place;
   (* init = 2'h0 *)
   wire [1:0] \place$18 ;
+  wire read;
   reg [1:0] read_port__addr = 2'h0;
   wire [64:0] read_port__data;
   wire read_port__en;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [64:0] words [3:0];
-  initial begin : zero_memory_23
+  initial begin : zero_memory_27
     integer word;
     for (word = 0; word < 4; word = word + 1)
       words[word] = 65'h0;
@@ -12578,27 +14936,27 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i
   end
   reg [64:0] _0_;
   always @(posedge clk) begin
-    if (load) begin
+    if (\$signal$6 ) begin
       _0_ <= words[read_port__addr];
     end
   end
   assign o__payload = _0_;
   assign \$1  = ~ o__valid;
-  assign load = \$1  | o__ready;
+  assign \$signal$6  = \$1  | o__ready;
   assign \$2  = output_free | o__ready;
-  assign \$signal$10  = \$signal$11  & \$2 ;
-  assign \$3  = count != 1'h1;
-  assign \$4  = \$signal$10  ? \$3  : \$signal$11 ;
-  assign \$5  = \$signal  | \$4 ;
-  assign \$6  = count != 2'h3;
-  assign \$7  = \$signal  ? \$6  : \$signal$22 ;
-  assign \$8  = \$signal$10  | \$7 ;
-  assign \$9  = ~ \$signal$11 ;
-  assign \$10  = ~ \$signal$10 ;
+  assign read = \$signal$11  & \$2 ;
+  assign \$3  = ~ \$signal$11 ;
+  assign \$4  = count != 1'h1;
+  assign \$5  = read ? \$4  : \$signal$11 ;
+  assign \$6  = \$signal  | \$5 ;
+  assign \$7  = count != 2'h3;
+  assign \$8  = \$signal  ? \$7  : room;
+  assign \$9  = read | \$8 ;
+  assign \$10  = ~ read;
   assign \$11  = \$signal  & \$10 ;
   assign \$12  = count + 1'h1;
   assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & \$signal$10 ;
+  assign \$14  = \$13  & read;
   assign \$15  = count - 1'h1;
   assign \$16  = \$signature__addr  == 2'h3;
   assign \$17  = \$signature__addr  + 1'h1;
@@ -12607,13 +14965,13 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i
   assign \$20  = read_port__addr + 1'h1;
   assign \$21  = \$19  ? 3'h0 : \$20 ;
   always @(posedge clk)
-    \$signal$11  <= \$22 ;
+    o__valid <= \$22 ;
   always @(posedge clk)
-    \$signal$22  <= \$23 ;
+    output_free <= \$23 ;
   always @(posedge clk)
-    o__valid <= \$24 ;
+    \$signal$11  <= \$24 ;
   always @(posedge clk)
-    output_free <= \$25 ;
+    room <= \$25 ;
   always @(posedge clk)
     count <= \$26 ;
   always @(posedge clk)
@@ -12621,41 +14979,41 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i
   always @(posedge clk)
     read_port__addr <= \$28 ;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$22  = \$5 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$22  = o__valid;
+    if (\$signal$6 ) begin
+      \$22  = \$signal$11 ;
+    end
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$23  = \$8 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$23  = output_free;
+    if (\$signal$6 ) begin
+      \$23  = \$3 ;
+    end
     if (rst) begin
       \$23  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$24  = o__valid;
-    if (load) begin
-      \$24  = \$signal$11 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$24  = \$6 ;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$25  = output_free;
-    if (load) begin
-      \$25  = \$9 ;
-    end
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$25  = \$9 ;
     if (rst) begin
       \$25  = 1'h1;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
     \$26  = count;
     if (\$11 ) begin
       \$26  = \$12 [2:0];
@@ -12668,7 +15026,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
     \$27  = \$signature__addr ;
     if (\$signal ) begin
       \$27  = \$18 [1:0];
@@ -12678,9 +15036,9 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
     \$28  = read_port__addr;
-    if (\$signal$10 ) begin
+    if (read) begin
       \$28  = \$21 [1:0];
     end
     if (rst) begin
@@ -12690,7 +15048,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = load;
+  assign read_port__en = \$signal$6 ;
   assign read_port__data = o__payload;
   assign place = \$signature__addr ;
   assign \place$18  = read_port__addr;
@@ -12717,10 +15075,10 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_complete_1, o__payload, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$85  = 0;
-  wire \$1 ;
-  wire \$10 ;
+module \latte_head.weighted_sum.normaliser (rst, i, \port$2894$0 , \port$2896$0 , \port$2897$0 , \port$2898$0 , row_complete_1, o__payload, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$87  = 0;
+  wire [21:0] \$1 ;
+  wire [27:0] \$10 ;
   reg \$100 ;
   reg \$101 ;
   reg \$102 ;
@@ -12729,101 +15087,108 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
   reg \$105 ;
   reg \$106 ;
   reg \$107 ;
-  reg [63:0] \$108 ;
+  reg \$108 ;
   reg \$109 ;
-  wire [13:0] \$11 ;
-  wire [15:0] \$12 ;
-  wire [15:0] \$13 ;
-  wire [13:0] \$14 ;
-  wire [15:0] \$15 ;
-  wire \$16 ;
-  wire [13:0] \$17 ;
-  wire [15:0] \$18 ;
-  wire \$19 ;
-  wire [27:0] \$2 ;
-  wire [13:0] \$20 ;
-  wire [15:0] \$21 ;
+  wire [28:0] \$11 ;
+  reg \$110 ;
+  reg \$111 ;
+  reg \$112 ;
+  reg \$113 ;
+  reg \$114 ;
+  reg [63:0] \$115 ;
+  reg \$116 ;
+  wire [4:0] \$12 ;
+  wire [21:0] \$13 ;
+  wire [23:0] \$14 ;
+  wire [13:0] \$15 ;
+  wire [15:0] \$16 ;
+  wire \$17 ;
+  wire [13:0] \$18 ;
+  wire [15:0] \$19 ;
+  wire [21:0] \$2 ;
+  wire [15:0] \$20 ;
+  wire [13:0] \$21 ;
   wire [15:0] \$22 ;
-  wire [13:0] \$23 ;
-  wire [15:0] \$24 ;
-  wire \$25 ;
-  wire [13:0] \$26 ;
-  wire [15:0] \$27 ;
-  wire \$28 ;
-  wire [13:0] \$29 ;
-  wire [28:0] \$3 ;
-  wire [15:0] \$30 ;
+  wire \$23 ;
+  wire [13:0] \$24 ;
+  wire [15:0] \$25 ;
+  wire \$26 ;
+  wire [13:0] \$27 ;
+  wire [15:0] \$28 ;
+  wire [15:0] \$29 ;
+  wire [21:0] \$3 ;
+  wire [13:0] \$30 ;
   wire [15:0] \$31 ;
-  wire [13:0] \$32 ;
-  wire [15:0] \$33 ;
-  wire \$34 ;
-  wire [13:0] \$35 ;
-  wire [15:0] \$36 ;
-  wire \$37 ;
-  wire [13:0] \$38 ;
-  wire [15:0] \$39 ;
-  wire [167:0] \$4 ;
+  wire \$32 ;
+  wire [13:0] \$33 ;
+  wire [15:0] \$34 ;
+  wire \$35 ;
+  wire [13:0] \$36 ;
+  wire [15:0] \$37 ;
+  wire [15:0] \$38 ;
+  wire [13:0] \$39 ;
+  wire [21:0] \$4 ;
   wire [15:0] \$40 ;
-  wire [13:0] \$41 ;
-  wire [15:0] \$42 ;
-  wire \$43 ;
-  wire [13:0] \$44 ;
-  wire [15:0] \$45 ;
-  wire \$46 ;
-  wire [13:0] \$47 ;
-  wire [15:0] \$48 ;
+  wire \$41 ;
+  wire [13:0] \$42 ;
+  wire [15:0] \$43 ;
+  wire \$44 ;
+  wire [13:0] \$45 ;
+  wire [15:0] \$46 ;
+  wire [15:0] \$47 ;
+  wire [13:0] \$48 ;
   wire [15:0] \$49 ;
-  wire [4:0] \$5 ;
-  wire [13:0] \$50 ;
-  wire [15:0] \$51 ;
-  wire \$52 ;
-  wire [13:0] \$53 ;
-  wire [15:0] \$54 ;
-  wire \$55 ;
-  wire [13:0] \$56 ;
-  wire [15:0] \$57 ;
+  wire [21:0] \$5 ;
+  wire \$50 ;
+  wire [13:0] \$51 ;
+  wire [15:0] \$52 ;
+  wire \$53 ;
+  wire [13:0] \$54 ;
+  wire [15:0] \$55 ;
+  wire [15:0] \$56 ;
+  wire [13:0] \$57 ;
   wire [15:0] \$58 ;
-  wire [13:0] \$59 ;
+  wire \$59 ;
   wire [21:0] \$6 ;
-  wire [15:0] \$60 ;
-  wire \$61 ;
-  wire [13:0] \$62 ;
-  wire [15:0] \$63 ;
-  wire \$64 ;
-  wire [13:0] \$65 ;
-  wire [15:0] \$66 ;
+  wire [13:0] \$60 ;
+  wire [15:0] \$61 ;
+  wire \$62 ;
+  wire [13:0] \$63 ;
+  wire [15:0] \$64 ;
+  wire [15:0] \$65 ;
+  wire [13:0] \$66 ;
   wire [15:0] \$67 ;
-  wire [13:0] \$68 ;
-  wire [15:0] \$69 ;
-  wire [23:0] \$7 ;
-  wire \$70 ;
-  wire [13:0] \$71 ;
-  wire [15:0] \$72 ;
-  wire \$73 ;
-  wire [13:0] \$74 ;
-  wire [15:0] \$75 ;
+  wire \$68 ;
+  wire [13:0] \$69 ;
+  wire [21:0] \$7 ;
+  wire [15:0] \$70 ;
+  wire \$71 ;
+  wire [13:0] \$72 ;
+  wire [15:0] \$73 ;
+  wire [15:0] \$74 ;
+  wire [13:0] \$75 ;
   wire [15:0] \$76 ;
-  wire [13:0] \$77 ;
-  wire [15:0] \$78 ;
-  wire \$79 ;
-  wire [13:0] \$8 ;
+  wire \$77 ;
+  wire [13:0] \$78 ;
+  wire [15:0] \$79 ;
+  wire [21:0] \$8 ;
   wire \$80 ;
-  wire \$81 ;
-  wire \$82 ;
-  wire \$83 ;
-  wire [7:0] \$84 ;
-  reg [167:0] \$85 ;
-  reg [12:0] \$86 ;
-  reg [21:0] \$87 ;
-  reg [3:0] \$88 ;
-  reg \$89 ;
-  wire [15:0] \$9 ;
-  reg \$90 ;
-  reg \$91 ;
-  reg \$92 ;
-  reg \$93 ;
-  reg \$94 ;
-  reg \$95 ;
+  wire [13:0] \$81 ;
+  wire [15:0] \$82 ;
+  wire [15:0] \$83 ;
+  wire [13:0] \$84 ;
+  wire [15:0] \$85 ;
+  wire \$86 ;
+  wire \$87 ;
+  wire \$88 ;
+  wire \$89 ;
+  wire \$9 ;
+  wire \$90 ;
+  wire [7:0] \$91 ;
+  wire [167:0] \$92 ;
+  reg [12:0] \$93 ;
+  reg [21:0] \$94 ;
+  reg [3:0] \$95 ;
   reg \$96 ;
   reg \$97 ;
   reg \$98 ;
@@ -12857,21 +15222,20 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
   reg [12:0] divisor_6_1 = 13'h0000;
   reg [12:0] divisor_7_1 = 13'h0000;
   reg [167:0] held = 168'h000000000000000000000000000000000000000000;
-  input [181:0] i__payload;
-  wire [181:0] i__payload;
-  wire \i__payload.last ;
-  wire [167:0] \i__payload.sums ;
-  wire [20:0] \i__payload.sums[0] ;
-  wire [20:0] \i__payload.sums[1] ;
-  wire [20:0] \i__payload.sums[2] ;
-  wire [20:0] \i__payload.sums[3] ;
-  wire [20:0] \i__payload.sums[4] ;
-  wire [20:0] \i__payload.sums[5] ;
-  wire [20:0] \i__payload.sums[6] ;
-  wire [20:0] \i__payload.sums[7] ;
-  wire [12:0] \i__payload.total ;
-  input i__valid;
-  wire i__valid;
+  input [181:0] i;
+  wire [181:0] i;
+  wire \i.last ;
+  wire [167:0] \i.sums ;
+  wire [20:0] \i.sums[0] ;
+  wire [20:0] \i.sums[1] ;
+  wire [20:0] \i.sums[2] ;
+  wire [20:0] \i.sums[3] ;
+  wire [20:0] \i.sums[4] ;
+  wire [20:0] \i.sums[5] ;
+  wire [20:0] \i.sums[6] ;
+  wire [20:0] \i.sums[7] ;
+  wire [12:0] \i.total ;
+  wire [3:0] i_load;
   reg job_last = 1'h0;
   reg job_last_1 = 1'h0;
   reg job_last_2 = 1'h0;
@@ -12899,6 +15263,14 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
   wire o__valid;
   reg [21:0] offset = 22'h000000;
   reg [3:0] phase = 4'h8;
+  input \port$2894$0 ;
+  wire \port$2894$0 ;
+  input \port$2896$0 ;
+  wire \port$2896$0 ;
+  input \port$2897$0 ;
+  wire \port$2897$0 ;
+  input \port$2898$0 ;
+  wire \port$2898$0 ;
   reg [13:0] remainder_0_0 = 14'h0000;
   reg [13:0] remainder_0_1 = 14'h0000;
   reg [13:0] remainder_0_2 = 14'h0000;
@@ -12923,161 +15295,169 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
   input rst;
   wire rst;
   reg [12:0] total = 13'h0000;
-  assign \$1  = phase != 4'h8;
-  assign \$3  = i__payload[180:168] + \$2 ;
-  assign \$5  = phase + 1'h1;
-  assign \$7  = $signed(\$6 ) + $signed({ 1'h0, offset });
-  assign \$9  = numerator_0[21:7] - \$8 ;
-  assign \$10  = ~ \$9 [15];
-  assign \$12  = numerator_0[21:7] - \$11 ;
-  assign \$13  = \$9 [15] ? { 1'h0, numerator_0[21:7] } : \$12 ;
-  assign \$15  = numerator_0[21:7] - \$14 ;
-  assign \$16  = ~ \$15 [15];
-  assign \$18  = { remainder_0_0, digits_0_0[7] } - \$17 ;
-  assign \$19  = ~ \$18 [15];
-  assign \$21  = { remainder_0_0, digits_0_0[7] } - \$20 ;
-  assign \$22  = \$18 [15] ? { 1'h0, remainder_0_0, digits_0_0[7] } : \$21 ;
-  assign \$24  = { remainder_0_0, digits_0_0[7] } - \$23 ;
-  assign \$25  = ~ \$24 [15];
-  assign \$27  = { remainder_0_1, digits_0_1[7] } - \$26 ;
-  assign \$28  = ~ \$27 [15];
-  assign \$30  = { remainder_0_1, digits_0_1[7] } - \$29 ;
-  assign \$31  = \$27 [15] ? { 1'h0, remainder_0_1, digits_0_1[7] } : \$30 ;
-  assign \$33  = { remainder_0_1, digits_0_1[7] } - \$32 ;
-  assign \$34  = ~ \$33 [15];
-  assign \$36  = { remainder_0_2, digits_0_2[7] } - \$35 ;
-  assign \$37  = ~ \$36 [15];
-  assign \$39  = { remainder_0_2, digits_0_2[7] } - \$38 ;
-  assign \$40  = \$36 [15] ? { 1'h0, remainder_0_2, digits_0_2[7] } : \$39 ;
-  assign \$42  = { remainder_0_2, digits_0_2[7] } - \$41 ;
-  assign \$43  = ~ \$42 [15];
-  assign \$45  = { remainder_0_3, digits_0_3[7] } - \$44 ;
-  assign \$46  = ~ \$45 [15];
-  assign \$48  = { remainder_0_3, digits_0_3[7] } - \$47 ;
-  assign \$49  = \$45 [15] ? { 1'h0, remainder_0_3, digits_0_3[7] } : \$48 ;
-  assign \$51  = { remainder_0_3, digits_0_3[7] } - \$50 ;
-  assign \$52  = ~ \$51 [15];
-  assign \$54  = { remainder_0_4, digits_0_4[7] } - \$53 ;
-  assign \$55  = ~ \$54 [15];
-  assign \$57  = { remainder_0_4, digits_0_4[7] } - \$56 ;
-  assign \$58  = \$54 [15] ? { 1'h0, remainder_0_4, digits_0_4[7] } : \$57 ;
-  assign \$60  = { remainder_0_4, digits_0_4[7] } - \$59 ;
-  assign \$61  = ~ \$60 [15];
-  assign \$63  = { remainder_0_5, digits_0_5[7] } - \$62 ;
-  assign \$64  = ~ \$63 [15];
-  assign \$66  = { remainder_0_5, digits_0_5[7] } - \$65 ;
-  assign \$67  = \$63 [15] ? { 1'h0, remainder_0_5, digits_0_5[7] } : \$66 ;
-  assign \$69  = { remainder_0_5, digits_0_5[7] } - \$68 ;
-  assign \$70  = ~ \$69 [15];
-  assign \$72  = { remainder_0_6, digits_0_6[7] } - \$71 ;
-  assign \$73  = ~ \$72 [15];
-  assign \$75  = { remainder_0_6, digits_0_6[7] } - \$74 ;
-  assign \$76  = \$72 [15] ? { 1'h0, remainder_0_6, digits_0_6[7] } : \$75 ;
-  assign \$78  = { remainder_0_6, digits_0_6[7] } - \$77 ;
-  assign \$79  = ~ \$78 [15];
-  assign \$80  = phase != 4'h8;
-  assign \$81  = phase == 3'h7;
-  assign \$82  = | divisor_7_1;
-  assign \$83  = ~ digits_0_7[7];
-  assign \$84  = \$82  ? { \$83 , digits_0_7[6:0] } : 8'h00;
+  assign \$1  = \port$2894$0  ? { i[20], i[20:0] } : { 1'h0, held[41:21] };
+  assign \$2  = \port$2894$0  ? { i[41], i[41:21] } : { 1'h0, held[62:42] };
+  assign \$3  = \port$2896$0  ? { i[62], i[62:42] } : { 1'h0, held[83:63] };
+  assign \$4  = \port$2896$0  ? { i[83], i[83:63] } : { 1'h0, held[104:84] };
+  assign \$5  = \port$2897$0  ? { i[104], i[104:84] } : { 1'h0, held[125:105] };
+  assign \$6  = \port$2897$0  ? { i[125], i[125:105] } : { 1'h0, held[146:126] };
+  assign \$7  = \port$2898$0  ? { i[146], i[146:126] } : { 1'h0, held[167:147] };
+  assign \$8  = \port$2898$0  ? { i[167], i[167:147] } : 22'h000000;
+  assign \$9  = phase != 4'h8;
+  assign \$11  = i[180:168] + \$10 ;
+  assign \$12  = phase + 1'h1;
+  assign \$14  = $signed(\$13 ) + $signed({ 1'h0, offset });
+  assign \$16  = numerator_0[21:7] - \$15 ;
+  assign \$17  = ~ \$16 [15];
+  assign \$19  = numerator_0[21:7] - \$18 ;
+  assign \$20  = \$16 [15] ? { 1'h0, numerator_0[21:7] } : \$19 ;
+  assign \$22  = numerator_0[21:7] - \$21 ;
+  assign \$23  = ~ \$22 [15];
+  assign \$25  = { remainder_0_0, digits_0_0[7] } - \$24 ;
+  assign \$26  = ~ \$25 [15];
+  assign \$28  = { remainder_0_0, digits_0_0[7] } - \$27 ;
+  assign \$29  = \$25 [15] ? { 1'h0, remainder_0_0, digits_0_0[7] } : \$28 ;
+  assign \$31  = { remainder_0_0, digits_0_0[7] } - \$30 ;
+  assign \$32  = ~ \$31 [15];
+  assign \$34  = { remainder_0_1, digits_0_1[7] } - \$33 ;
+  assign \$35  = ~ \$34 [15];
+  assign \$37  = { remainder_0_1, digits_0_1[7] } - \$36 ;
+  assign \$38  = \$34 [15] ? { 1'h0, remainder_0_1, digits_0_1[7] } : \$37 ;
+  assign \$40  = { remainder_0_1, digits_0_1[7] } - \$39 ;
+  assign \$41  = ~ \$40 [15];
+  assign \$43  = { remainder_0_2, digits_0_2[7] } - \$42 ;
+  assign \$44  = ~ \$43 [15];
+  assign \$46  = { remainder_0_2, digits_0_2[7] } - \$45 ;
+  assign \$47  = \$43 [15] ? { 1'h0, remainder_0_2, digits_0_2[7] } : \$46 ;
+  assign \$49  = { remainder_0_2, digits_0_2[7] } - \$48 ;
+  assign \$50  = ~ \$49 [15];
+  assign \$52  = { remainder_0_3, digits_0_3[7] } - \$51 ;
+  assign \$53  = ~ \$52 [15];
+  assign \$55  = { remainder_0_3, digits_0_3[7] } - \$54 ;
+  assign \$56  = \$52 [15] ? { 1'h0, remainder_0_3, digits_0_3[7] } : \$55 ;
+  assign \$58  = { remainder_0_3, digits_0_3[7] } - \$57 ;
+  assign \$59  = ~ \$58 [15];
+  assign \$61  = { remainder_0_4, digits_0_4[7] } - \$60 ;
+  assign \$62  = ~ \$61 [15];
+  assign \$64  = { remainder_0_4, digits_0_4[7] } - \$63 ;
+  assign \$65  = \$61 [15] ? { 1'h0, remainder_0_4, digits_0_4[7] } : \$64 ;
+  assign \$67  = { remainder_0_4, digits_0_4[7] } - \$66 ;
+  assign \$68  = ~ \$67 [15];
+  assign \$70  = { remainder_0_5, digits_0_5[7] } - \$69 ;
+  assign \$71  = ~ \$70 [15];
+  assign \$73  = { remainder_0_5, digits_0_5[7] } - \$72 ;
+  assign \$74  = \$70 [15] ? { 1'h0, remainder_0_5, digits_0_5[7] } : \$73 ;
+  assign \$76  = { remainder_0_5, digits_0_5[7] } - \$75 ;
+  assign \$77  = ~ \$76 [15];
+  assign \$79  = { remainder_0_6, digits_0_6[7] } - \$78 ;
+  assign \$80  = ~ \$79 [15];
+  assign \$82  = { remainder_0_6, digits_0_6[7] } - \$81 ;
+  assign \$83  = \$79 [15] ? { 1'h0, remainder_0_6, digits_0_6[7] } : \$82 ;
+  assign \$85  = { remainder_0_6, digits_0_6[7] } - \$84 ;
+  assign \$86  = ~ \$85 [15];
+  assign \$87  = phase != 4'h8;
+  assign \$88  = phase == 3'h7;
+  assign \$89  = | divisor_7_1;
+  assign \$90  = ~ digits_0_7[7];
+  assign \$91  = \$89  ? { \$90 , digits_0_7[6:0] } : 8'h00;
   always @(posedge clk)
-    held <= \$85 ;
+    held <= \$92 ;
   always @(posedge clk)
-    total <= \$86 ;
+    total <= \$93 ;
   always @(posedge clk)
-    offset <= \$87 ;
+    offset <= \$94 ;
   always @(posedge clk)
-    phase <= \$88 ;
+    phase <= \$95 ;
   always @(posedge clk)
-    job_last <= \$89 ;
+    job_last <= \$96 ;
   always @(posedge clk)
-    numerator_0 <= \$7 [21:0];
+    numerator_0 <= \$14 [21:0];
   always @(posedge clk)
     divisor_1 <= total;
   always @(posedge clk)
-    remainder_0_0 <= \$13 [13:0];
+    remainder_0_0 <= \$20 [13:0];
   always @(posedge clk)
-    digits_0_0 <= { numerator_0[6:0], \$16  };
+    digits_0_0 <= { numerator_0[6:0], \$23  };
   always @(posedge clk)
     divisor_0_1 <= divisor_1;
   always @(posedge clk)
-    remainder_0_1 <= \$22 [13:0];
+    remainder_0_1 <= \$29 [13:0];
   always @(posedge clk)
-    digits_0_1 <= { digits_0_0[6:0], \$25  };
+    digits_0_1 <= { digits_0_0[6:0], \$32  };
   always @(posedge clk)
     divisor_1_1 <= divisor_0_1;
   always @(posedge clk)
-    remainder_0_2 <= \$31 [13:0];
+    remainder_0_2 <= \$38 [13:0];
   always @(posedge clk)
-    digits_0_2 <= { digits_0_1[6:0], \$34  };
+    digits_0_2 <= { digits_0_1[6:0], \$41  };
   always @(posedge clk)
     divisor_2_1 <= divisor_1_1;
   always @(posedge clk)
-    remainder_0_3 <= \$40 [13:0];
+    remainder_0_3 <= \$47 [13:0];
   always @(posedge clk)
-    digits_0_3 <= { digits_0_2[6:0], \$43  };
+    digits_0_3 <= { digits_0_2[6:0], \$50  };
   always @(posedge clk)
     divisor_3_1 <= divisor_2_1;
   always @(posedge clk)
-    remainder_0_4 <= \$49 [13:0];
+    remainder_0_4 <= \$56 [13:0];
   always @(posedge clk)
-    digits_0_4 <= { digits_0_3[6:0], \$52  };
+    digits_0_4 <= { digits_0_3[6:0], \$59  };
   always @(posedge clk)
     divisor_4_1 <= divisor_3_1;
   always @(posedge clk)
-    remainder_0_5 <= \$58 [13:0];
+    remainder_0_5 <= \$65 [13:0];
   always @(posedge clk)
-    digits_0_5 <= { digits_0_4[6:0], \$61  };
+    digits_0_5 <= { digits_0_4[6:0], \$68  };
   always @(posedge clk)
     divisor_5_1 <= divisor_4_1;
   always @(posedge clk)
-    remainder_0_6 <= \$67 [13:0];
+    remainder_0_6 <= \$74 [13:0];
   always @(posedge clk)
-    digits_0_6 <= { digits_0_5[6:0], \$70  };
+    digits_0_6 <= { digits_0_5[6:0], \$77  };
   always @(posedge clk)
     divisor_6_1 <= divisor_5_1;
   always @(posedge clk)
-    remainder_0_7 <= \$76 [13:0];
+    remainder_0_7 <= \$83 [13:0];
   always @(posedge clk)
-    digits_0_7 <= { digits_0_6[6:0], \$79  };
+    digits_0_7 <= { digits_0_6[6:0], \$86  };
   always @(posedge clk)
     divisor_7_1 <= divisor_6_1;
   always @(posedge clk)
-    active_1 <= \$90 ;
+    active_1 <= \$97 ;
   always @(posedge clk)
-    active_2 <= \$91 ;
+    active_2 <= \$98 ;
   always @(posedge clk)
-    active_3 <= \$92 ;
+    active_3 <= \$99 ;
   always @(posedge clk)
-    active_4 <= \$93 ;
+    active_4 <= \$100 ;
   always @(posedge clk)
-    active_5 <= \$94 ;
+    active_5 <= \$101 ;
   always @(posedge clk)
-    active_6 <= \$95 ;
+    active_6 <= \$102 ;
   always @(posedge clk)
-    active_7 <= \$96 ;
+    active_7 <= \$103 ;
   always @(posedge clk)
-    active_8 <= \$97 ;
+    active_8 <= \$104 ;
   always @(posedge clk)
-    active_9 <= \$98 ;
+    active_9 <= \$105 ;
   always @(posedge clk)
-    row_ends_1 <= \$99 ;
+    row_ends_1 <= \$106 ;
   always @(posedge clk)
-    row_ends_2 <= \$100 ;
+    row_ends_2 <= \$107 ;
   always @(posedge clk)
-    row_ends_3 <= \$101 ;
+    row_ends_3 <= \$108 ;
   always @(posedge clk)
-    row_ends_4 <= \$102 ;
+    row_ends_4 <= \$109 ;
   always @(posedge clk)
-    row_ends_5 <= \$103 ;
+    row_ends_5 <= \$110 ;
   always @(posedge clk)
-    row_ends_6 <= \$104 ;
+    row_ends_6 <= \$111 ;
   always @(posedge clk)
-    row_ends_7 <= \$105 ;
+    row_ends_7 <= \$112 ;
   always @(posedge clk)
-    row_ends_8 <= \$106 ;
+    row_ends_8 <= \$113 ;
   always @(posedge clk)
-    row_ends_9 <= \$107 ;
+    row_ends_9 <= \$114 ;
   always @(posedge clk)
     job_last_1 <= job_last;
   always @(posedge clk)
@@ -13097,214 +15477,206 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
   always @(posedge clk)
     job_last_9 <= job_last_8;
   always @(posedge clk)
-    row <= \$108 ;
+    row <= \$115 ;
   always @(posedge clk)
-    row_complete_1 <= \$109 ;
+    row_complete_1 <= \$116 ;
   always @(posedge clk)
     row_complete_last_1 <= job_last_9;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$85  = held;
-    if (i__valid) begin
-      \$85  = i__payload[167:0];
-    end else if (\$1 ) begin
-      \$85  = \$4 ;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$86  = total;
-    if (i__valid) begin
-      \$86  = i__payload[180:168];
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$93  = total;
+    if (\port$2894$0 ) begin
+      \$93  = i[180:168];
     end
     if (rst) begin
-      \$86  = 13'h0000;
+      \$93  = 13'h0000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$87  = offset;
-    if (i__valid) begin
-      \$87  = \$3 [21:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$94  = offset;
+    if (\port$2894$0 ) begin
+      \$94  = \$11 [21:0];
     end
     if (rst) begin
-      \$87  = 22'h000000;
+      \$94  = 22'h000000;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$88  = phase;
-    if (i__valid) begin
-      \$88  = 4'h0;
-    end else if (\$1 ) begin
-      \$88  = \$5 [3:0];
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$95  = phase;
+    if (\port$2894$0 ) begin
+      \$95  = 4'h0;
+    end else if (\$9 ) begin
+      \$95  = \$12 [3:0];
     end
     if (rst) begin
-      \$88  = 4'h8;
+      \$95  = 4'h8;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$89  = job_last;
-    if (i__valid) begin
-      \$89  = i__payload[181];
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$96  = job_last;
+    if (\port$2894$0 ) begin
+      \$96  = i[181];
     end
-    if (rst) begin
-      \$89  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$90  = \$80 ;
-    if (rst) begin
-      \$90  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$91  = active_1;
-    if (rst) begin
-      \$91  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$92  = active_2;
-    if (rst) begin
-      \$92  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$93  = active_3;
-    if (rst) begin
-      \$93  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$94  = active_4;
-    if (rst) begin
-      \$94  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$95  = active_5;
-    if (rst) begin
-      \$95  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$96  = active_6;
     if (rst) begin
       \$96  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$97  = active_7;
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$97  = \$87 ;
     if (rst) begin
       \$97  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$98  = active_8;
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$98  = active_1;
     if (rst) begin
       \$98  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$99  = \$81 ;
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$99  = active_2;
     if (rst) begin
       \$99  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$100  = row_ends_1;
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$100  = active_3;
     if (rst) begin
       \$100  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$101  = row_ends_2;
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$101  = active_4;
     if (rst) begin
       \$101  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$102  = row_ends_3;
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$102  = active_5;
     if (rst) begin
       \$102  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$103  = row_ends_4;
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$103  = active_6;
     if (rst) begin
       \$103  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$104  = row_ends_5;
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$104  = active_7;
     if (rst) begin
       \$104  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$105  = row_ends_6;
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$105  = active_8;
     if (rst) begin
       \$105  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$106  = row_ends_7;
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$106  = \$88 ;
     if (rst) begin
       \$106  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$107  = row_ends_8;
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$107  = row_ends_1;
     if (rst) begin
       \$107  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$108  = row;
-    if (active_9) begin
-      \$108  = { \$84 , row[63:8] };
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$108  = row_ends_2;
+    if (rst) begin
+      \$108  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$109  = row_ends_9;
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$109  = row_ends_3;
     if (rst) begin
       \$109  = 1'h0;
     end
   end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$110  = row_ends_4;
+    if (rst) begin
+      \$110  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$111  = row_ends_5;
+    if (rst) begin
+      \$111  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$112  = row_ends_6;
+    if (rst) begin
+      \$112  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$113  = row_ends_7;
+    if (rst) begin
+      \$113  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$114  = row_ends_8;
+    if (rst) begin
+      \$114  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$115  = row;
+    if (active_9) begin
+      \$115  = { \$91 , row[63:8] };
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$116  = row_ends_9;
+    if (rst) begin
+      \$116  = 1'h0;
+    end
+  end
+  assign i_load = { \port$2898$0 , \port$2897$0 , \port$2896$0 , \port$2894$0  };
   assign o__valid = row_complete_1;
-  assign \i__payload.sums  = i__payload[167:0];
-  assign \i__payload.sums[0]  = i__payload[20:0];
-  assign \i__payload.sums[1]  = i__payload[41:21];
-  assign \i__payload.sums[2]  = i__payload[62:42];
-  assign \i__payload.sums[3]  = i__payload[83:63];
-  assign \i__payload.sums[4]  = i__payload[104:84];
-  assign \i__payload.sums[5]  = i__payload[125:105];
-  assign \i__payload.sums[6]  = i__payload[146:126];
-  assign \i__payload.sums[7]  = i__payload[167:147];
-  assign \i__payload.total  = i__payload[180:168];
-  assign \i__payload.last  = i__payload[181];
+  assign \i.sums  = i[167:0];
+  assign \i.sums[0]  = i[20:0];
+  assign \i.sums[1]  = i[41:21];
+  assign \i.sums[2]  = i[62:42];
+  assign \i.sums[3]  = i[83:63];
+  assign \i.sums[4]  = i[104:84];
+  assign \i.sums[5]  = i[125:105];
+  assign \i.sums[6]  = i[146:126];
+  assign \i.sums[7]  = i[167:147];
+  assign \i.total  = i[180:168];
+  assign \i.last  = i[181];
   assign \o__payload.row  = o__payload[63:0];
   assign \o__payload.row[0]  = o__payload[7:0];
   assign \o__payload.row[1]  = o__payload[15:8];
@@ -13317,31 +15689,38 @@ module \latte_head.weighted_sum.normaliser (rst, i__valid, i__payload, row_compl
   assign \o__payload.last  = o__payload[64];
   assign o__payload[64] = row_complete_last_1;
   assign o__payload[63:0] = row;
-  assign \$2  = { 7'h00, i__payload[180:168], 8'h00 };
-  assign \$4  = { 21'h000000, held[167:21] };
-  assign \$6  = { held[20:0], 1'h0 };
-  assign \$8  = { divisor_1, 1'h0 };
-  assign \$11  = { divisor_1, 1'h0 };
-  assign \$14  = { divisor_1, 1'h0 };
-  assign \$17  = { divisor_0_1, 1'h0 };
-  assign \$20  = { divisor_0_1, 1'h0 };
-  assign \$23  = { divisor_0_1, 1'h0 };
-  assign \$26  = { divisor_1_1, 1'h0 };
-  assign \$29  = { divisor_1_1, 1'h0 };
-  assign \$32  = { divisor_1_1, 1'h0 };
-  assign \$35  = { divisor_2_1, 1'h0 };
-  assign \$38  = { divisor_2_1, 1'h0 };
-  assign \$41  = { divisor_2_1, 1'h0 };
-  assign \$44  = { divisor_3_1, 1'h0 };
-  assign \$47  = { divisor_3_1, 1'h0 };
-  assign \$50  = { divisor_3_1, 1'h0 };
-  assign \$53  = { divisor_4_1, 1'h0 };
-  assign \$56  = { divisor_4_1, 1'h0 };
-  assign \$59  = { divisor_4_1, 1'h0 };
-  assign \$62  = { divisor_5_1, 1'h0 };
-  assign \$65  = { divisor_5_1, 1'h0 };
-  assign \$68  = { divisor_5_1, 1'h0 };
-  assign \$71  = { divisor_6_1, 1'h0 };
-  assign \$74  = { divisor_6_1, 1'h0 };
-  assign \$77  = { divisor_6_1, 1'h0 };
+  assign \$92 [167:147] = \$8 [20:0];
+  assign \$92 [146:126] = \$7 [20:0];
+  assign \$92 [125:105] = \$6 [20:0];
+  assign \$92 [104:84] = \$5 [20:0];
+  assign \$92 [83:63] = \$4 [20:0];
+  assign \$92 [62:42] = \$3 [20:0];
+  assign \$92 [41:21] = \$2 [20:0];
+  assign \$92 [20:0] = \$1 [20:0];
+  assign \$10  = { 7'h00, i[180:168], 8'h00 };
+  assign \$13  = { held[20:0], 1'h0 };
+  assign \$15  = { divisor_1, 1'h0 };
+  assign \$18  = { divisor_1, 1'h0 };
+  assign \$21  = { divisor_1, 1'h0 };
+  assign \$24  = { divisor_0_1, 1'h0 };
+  assign \$27  = { divisor_0_1, 1'h0 };
+  assign \$30  = { divisor_0_1, 1'h0 };
+  assign \$33  = { divisor_1_1, 1'h0 };
+  assign \$36  = { divisor_1_1, 1'h0 };
+  assign \$39  = { divisor_1_1, 1'h0 };
+  assign \$42  = { divisor_2_1, 1'h0 };
+  assign \$45  = { divisor_2_1, 1'h0 };
+  assign \$48  = { divisor_2_1, 1'h0 };
+  assign \$51  = { divisor_3_1, 1'h0 };
+  assign \$54  = { divisor_3_1, 1'h0 };
+  assign \$57  = { divisor_3_1, 1'h0 };
+  assign \$60  = { divisor_4_1, 1'h0 };
+  assign \$63  = { divisor_4_1, 1'h0 };
+  assign \$66  = { divisor_4_1, 1'h0 };
+  assign \$69  = { divisor_5_1, 1'h0 };
+  assign \$72  = { divisor_5_1, 1'h0 };
+  assign \$75  = { divisor_5_1, 1'h0 };
+  assign \$78  = { divisor_6_1, 1'h0 };
+  assign \$81  = { divisor_6_1, 1'h0 };
+  assign \$84  = { divisor_6_1, 1'h0 };
 endmodule
