@@ -177,8 +177,10 @@ class HeadThresholdFilter(wiring.Component):
             output.i.payload.last.eq(beat.last & only_one),
             output.i.payload.estimate.eq(_chosen(lowest, beat.estimates)),
         ]
-        lane = _chosen(lowest, [Const(number, params.lane_bits) for number in range(lanes)])
-        if lanes == 1 << params.lane_bits:  # beats start at multiples of the lanes: no addition
+        lane = _chosen(lowest, [Const(number, max(1, params.lane_bits)) for number in range(lanes)])
+        if lanes == 1:
+            m.d.comb += output.i.payload.key.eq(beat.first_key)
+        elif lanes == 1 << params.lane_bits:  # beats start at multiples of the lanes: no addition
             m.d.comb += output.i.payload.key.eq(Cat(lane, beat.first_key[params.lane_bits :]))
         else:
             m.d.comb += output.i.payload.key.eq(beat.first_key + lane)
