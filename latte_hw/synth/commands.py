@@ -28,6 +28,9 @@ def synth(
     seeds: Annotated[str, typer.Option("--seeds", metavar="N,N", help="Seeds to place and route with.")] = "1,2,3",
     speed: Annotated[int, typer.Option("--speed", metavar="N", help="Speed grade: 6, 7 or 8.")] = 8,
     no_dsp: Annotated[bool, typer.Option("--no-dsp", help="Build every multiplier from LUTs.")] = False,
+    dsp_products: Annotated[
+        int | None, typer.Option("--dsp-products", metavar="N", help="Products that may go to DSP blocks; others to LUTs.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for synth.json and synth.md.")
     ] = None,
@@ -49,6 +52,7 @@ def synth(
         core=core,
         block=block,
         dsp=not no_dsp,
+        products=dsp_products,
         seeds=_seeds(seeds) if place_and_route else (),
         speed=speed,
     )

@@ -35,6 +35,7 @@ class Job:
     core: str = "latte"
     block: str = "head"
     dsp: bool = True
+    products: int | None = None  # that may go to DSP blocks at most; None: all
     seeds: tuple[int, ...] = ()  # place and route with each; none: resources only
     speed: int = 8
 
@@ -46,6 +47,10 @@ class Job:
             raise LatteError("--seeds must name different seeds")
         if self.speed not in (6, 7, 8):
             raise LatteError(f"--speed must be 6, 7 or 8, not {self.speed}")
+        if self.products is not None and (self.products < 1 or not self.dsp or not self.target.dsp):
+            raise LatteError(
+                f"--dsp-products must be at least 1, on a target with DSP blocks and without --no-dsp, not {self.products}"
+            )
 
 
 class Steps:
@@ -98,6 +103,7 @@ def synthesise(job: Job, command: str, say: Callable[[str], None]) -> dict[str, 
         "target": {
             "name": job.target.name, "title": job.target.title, "block_ram_unit": job.target.block_ram_unit,
             "yosys": job.target.command, "dsp": job.dsp,
+            "dsp_products": job.products,
         },
         "command": command,
         "versions": versions,
@@ -123,7 +129,7 @@ def _yosys(folder: Path, text: str, produces: Sequence[str]) -> str:
 
 
 def _count(job: Job, folder: Path) -> tuple[list[ModuleCount], list[checks.Problem]]:
-    text = script.counting_script(job.target, VERILOG_FILE, TOP, job.dsp)
+    text = script.counting_script(job.target, VERILOG_FILE, TOP, job.dsp, job.products)
     log = _yosys(folder, text, [script.STAT_FILE, script.CHECK_FILE])
     modules = count_modules(json.loads((folder / script.STAT_FILE).read_text()), TOP, job.target)
     problems = checks.structural(*((folder / name).read_text() for name in (script.CHECK_FILE, script.LATCH_FILE)))
@@ -133,7 +139,7 @@ def _count(job: Job, folder: Path) -> tuple[list[ModuleCount], list[checks.Probl
 
 
 def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleCount]) -> dict[str, Any]:
-    text = script.flat_script(job.target, VERILOG_FILE, TOP, job.dsp)
+    text = script.flat_script(job.target, VERILOG_FILE, TOP, job.dsp, job.products)
     steps.run("synthesise flat, for place and route", lambda: _yosys(folder, text, [script.NETLIST_FILE]))
     seeds: list[dict[str, Any]] = []
     frequencies: list[float] = []

@@ -12,7 +12,7 @@ CHECK_FILE, LATCH_FILE, MEMORY_FILE, STAT_FILE, NETLIST_FILE = (
 )  # fmt: skip
 
 
-def counting_script(target: Target, verilog: str, top: str, dsp: bool) -> str:
+def counting_script(target: Target, verilog: str, top: str, dsp: bool, products: int | None = None) -> str:
     """Check the flattened design, then synthesise with the hierarchy kept and count the cells of every module.
 
     The checks run on a flat copy, because a loop may pass through several modules.
@@ -29,20 +29,20 @@ def counting_script(target: Target, verilog: str, top: str, dsp: bool) -> str:
             f"tee -q -o {CHECK_FILE} check",
             f"tee -q -o {LATCH_FILE} select -list {latches}",
             "design -load read",
-            *_synthesise(target, top, dsp, target.keep),
+            *_synthesise(target, top, dsp, products, target.keep),
             f"tee -q -o {STAT_FILE} stat -json",
             "",
         ]
     )
 
 
-def flat_script(target: Target, verilog: str, top: str, dsp: bool) -> str:
+def flat_script(target: Target, verilog: str, top: str, dsp: bool, products: int | None = None) -> str:
     """Synthesise flat, for place and route; names keep their path."""
     lines = [f"read_verilog {verilog}", f"hierarchy -check -top {top}", "proc"]
-    return "\n".join([*lines, *_synthesise(target, top, dsp, target.flatten), f"write_json {NETLIST_FILE}", ""])
+    return "\n".join([*lines, *_synthesise(target, top, dsp, products, target.flatten), f"write_json {NETLIST_FILE}", ""])
 
 
-def _synthesise(target: Target, top: str, dsp: bool, shape: str) -> list[str]:
+def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape: str) -> list[str]:
     if not target.command:
         return [
             f"synth -top {top} -run begin:fine",
@@ -60,7 +60,20 @@ def _synthesise(target: Target, top: str, dsp: bool, shape: str) -> list[str]:
         "opt_clean",
         "wreduce t:$mul",
         f"alumacc {narrow}",  # turned into sums now, they are no longer multipliers when those get their DSP blocks
+        *([] if products is None else _all_but(products)),
         f"{command} -run begin:map_luts",
         "splitnets",  # without it the LUT mapper fails on a name that is there twice, once the hierarchy is kept
         f"{command} -run map_luts:",
+    ]
+
+
+def _all_but(products: int) -> list[str]:
+    """Withhold all but so many products from the mapping to DSP blocks, under the name that Yosys gives those it leaves.
+
+    Yosys chooses them by a generator of its own with a fixed seed, so the choice is the same on every run.
+    """
+    return [
+        "select -set wide t:$mul",
+        f"select -set lucky @wide %R{products}",
+        "chtype -set $__soft_mul @wide @lucky %d",
     ]
