@@ -58,10 +58,9 @@ class DenseParams(HeadParams):
     @property
     def blocks_in_division(self) -> int:
         """Blocks whose output rows may be on their way or waiting: enough to keep blocks `division_cycles` apart."""
-        sums = self.store_latency + 2
-        last_rows = (self.rows_per_normaliser - 1) * self.normalise_cycles + self.normaliser_latency
+        last_row = self.weighted_sum_latency + self.rows_per_normaliser - 1
         leaving = self.fifo_latency + self.normalisers + 1
-        return 1 + ceil_div(sums + last_rows + leaving, self.division_cycles)
+        return 1 + ceil_div(last_row + leaving, self.division_cycles)
 
     @property
     def out_queue_depth(self) -> int:
@@ -81,6 +80,11 @@ class DenseParams(HeadParams):
     def rows_per_normaliser(self) -> int:
         """Rows of a full block that one normaliser divides one after the other."""
         return ceil_div(self.block_rows, self.normalisers)
+
+    @property
+    def value_stagger(self) -> int:  # type: ignore[override]
+        """Cycles from one group of a value's elements to the next: one for every query of a normaliser."""
+        return self.rows_per_normaliser
 
     @property
     def division_cycles(self) -> int:
@@ -114,11 +118,9 @@ class DenseParams(HeadParams):
         scans = [max(1, keys) if len(block_keys) == 1 else self.cycles_per_block(keys) for keys in block_keys]
         rows_of_first = min(n_queries, self.block_rows)
         rows_of_last = n_queries - (len(block_keys) - 1) * self.block_rows
-        slots, behind = divmod(rows_of_last - 1, self.normalisers)
-        last_row = slots * self.normalise_cycles + behind
         # The best scores are known `best_latency` after the last key, but a lone key takes as long as its queue does.
         last_sum = max(fifo_latency(self.row_queue_depth) + 1 - self.best_latency, block_keys[-1])
-        return rows_of_first - 1 + sum(scans) + last_sum + last_row + self.latency_constant
+        return rows_of_first - 1 + sum(scans) + last_sum + rows_of_last - 1 + self.latency_constant
 
     @property
     def latency_constant(self) -> int:

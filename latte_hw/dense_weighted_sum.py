@@ -9,15 +9,19 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.dense_params import DenseParams
 from latte_hw.dense_payloads import DensePayloads
 from latte_hw.kv_store import ReadPort
-from latte_hw.streams import SPREAD, Fifo, delayed, delayed_data
-from latte_hw.weighted_sum import Normaliser, accumulate
+from latte_hw.normaliser import Normaliser
+from latte_hw.row_sums import RowSums
+from latte_hw.streams import Fifo, delayed, delayed_data
+
+TAG = data.StructLayout({"void": 1, "last": 1})
+"""Of a row: the block has no such query; last of its job."""
 
 
 class DenseWeightedSum(wiring.Component):
     """The outputs of :class:`latte_hw.weighted_sum.WeightedSum` for every query of a block, in their order.
 
-    The B sums grow side by side. When they are complete they wait for their turn in `params.normalisers` normalisers,
-    query b in number b mod `normalisers`, while the sums of the next block grow.
+    The B sums grow side by side, and take turns in `params.normalisers` normalisers, query b in number
+    b mod `normalisers`: groups of a value are `rows_per_normaliser` cycles apart, one for each query of a normaliser.
 
     Members
     -------
@@ -51,7 +55,8 @@ class DenseWeightedSum(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         params = self.params
-        normalisers = [Normaliser(params) for _ in range(params.normalisers)]
+        queries = [range(number, params.block_rows, params.normalisers) for number in range(params.normalisers)]
+        normalisers = [Normaliser(params, TAG, rows=len(own)) for own in queries]
         for number, normaliser in enumerate(normalisers):
             m.submodules[f"normaliser_{number}"] = normaliser
         block_left = self._collect(m, normalisers)
@@ -70,7 +75,7 @@ class DenseWeightedSum(wiring.Component):
             released_empty.eq(self.i_row.valid & row.empty),
             self.i_weighted.ready.eq(taken),
             self.i_row.ready.eq(block_ends | released_empty),
-            self.o_free.eq((block_ends | released_empty) & row.release),
+            self.o_free.eq(delayed(m, (block_ends | released_empty) & row.release, params.value_spread, "free")),
             self.value_port.buffer.eq(row.buffer),
             self.value_port.address.eq(key),
         ]
@@ -82,84 +87,36 @@ class DenseWeightedSum(wiring.Component):
         with m.Elif(cooldown != 0):
             m.d.sync += cooldown.eq(cooldown - 1)
 
-        self._accumulate(m, taken, ~key.any(), normalisers)
+        reads = delayed(m, taken, params.store_latency, "reads")
+        read_item = delayed_data(m, item, params.store_latency, "item_read")
+        read_row = delayed_data(m, row, params.store_latency, "row_read")
+        for number, normaliser in enumerate(normalisers):
+            sums = [self._row_sums(m, query, reads, read_item, read_row) for query in queries[number]]
+            self._in_turns(m, number, sums, normaliser)
         return m
 
-    def _accumulate(self, m: Module, taken: Value, first: Value, normalisers: list[Normaliser]) -> None:
-        """Read, multiply, add up: one register each, as in a single weighted sum."""
-        params = self.params
-        item, row = self.i_weighted.payload, self.i_row.payload
-        rows_shape = row.rows.shape()
-        control = Signal(data.StructLayout({"valid": 1, "first": 1, "last": 1, "rows": rows_shape, "job_last": 1}))
+    def _row_sums(self, m: Module, query: int, reads: Value, item: Any, row: Any) -> RowSums:
+        """The sums of one query of the block."""
+        m.submodules[f"sums_{query}"] = sums = RowSums(self.params, TAG)
         m.d.comb += [
-            control.valid.eq(taken),
-            control.first.eq(first),
-            control.last.eq(item.last),
-            control.rows.eq(row.rows),
-            control.job_last.eq(row.last),
+            sums.i.valid.eq(reads),
+            sums.i.payload.prob.eq(item.probs[query]),
+            sums.i.payload.last.eq(item.last),
+            sums.i.payload.tag.void.eq(row.rows <= query),
+            sums.i.payload.tag.last.eq(row.last & (row.rows == query + 1)),
+            sums.value.eq(self.value_port.data),
         ]
-        reading_control = delayed(m, control, params.store_latency - 1, "control_reading")
-        read_control = delayed(m, reading_control, 1, "control_read")
-        product_control = delayed(m, read_control, 1, "control_product")
-        sum_control = delayed(m, product_control, 1, "control_sum")
-        sums = []
-        for number in range(params.block_rows):
-            # What is not taken weighs nothing, so the sums may go on adding it.
-            prob = Mux(taken, item.probs[number], 0)
-            prob = delayed_data(m, prob, params.store_latency - 2, f"prob_{number}_reading")
-            total, row_sums = accumulate(m, params, prob, self.value_port.data, reading_control.first, f"row_{number}_")
-            sums.append((row_sums, total))
-        complete = sum_control.valid & sum_control.last
-        self._divide(m, sums, complete, sum_control.rows, sum_control.job_last, normalisers)
+        return sums
 
-    def _divide(
-        self, m: Module, sums: list[Any], complete: Value, rows: Value, job_last: Value, normalisers: list[Normaliser]
-    ) -> None:
-        """Complete sums of the first queries go straight into the normalisers, the others wait for their turn."""
-        params, count = self.params, len(normalisers)
-        held = [
-            (
-                Signal(row_sums.shape(), name=f"row_{number}_held", reset_less=True),
-                Signal.like(total, name=f"row_{number}_held_total"),
-            )
-            for number, (row_sums, total) in list(enumerate(sums))[count:]
-        ]
-        left = Signal(rows.shape())  # held rows that have not gone yet
-        held_last = Signal()
-        pause = Signal(range(params.normalise_cycles))
-        next_turn = Signal()
-        m.d.comb += next_turn.eq(left.any() & ~pause.any())
-        with m.If(complete | next_turn):
-            m.d.sync += pause.eq(params.normalise_cycles - 1)
-        with m.Elif(pause.any()):
-            m.d.sync += pause.eq(pause - 1)
-        with m.If(complete):
-            if held:
-                m.d.sync += [left.eq(Mux(rows > count, rows - count, 0)), held_last.eq(job_last)]
-            for (row_sums, total), source in zip(held, sums[count:], strict=True):
-                m.d.sync += [row_sums.eq(source[0]), total.eq(source[1])]
-        with m.Elif(next_turn):
-            if held:
-                m.d.sync += left.eq(Mux(left > count, left - count, 0))
-            for (row_sums, total), source in zip(held, held[count:], strict=False):
-                m.d.sync += [row_sums.eq(source[0]), total.eq(source[1])]
-
-        for number, normaliser in enumerate(normalisers):
-            row = normaliser.i
-            m.d.comb += [
-                normaliser.i_load.eq((complete & (rows > number)).replicate(SPREAD)),
-                row.sums.eq(sums[number][0]),
-                row.total.eq(sums[number][1]),
-                row.last.eq(job_last & (rows == number + 1)),
-            ]
-            if number < len(held):
-                with m.If(~complete):
-                    m.d.comb += [
-                        normaliser.i_load.eq((next_turn & (left > number)).replicate(SPREAD)),
-                        row.sums.eq(held[number][0]),
-                        row.total.eq(held[number][1]),
-                        row.last.eq(held_last & (left == number + 1)),
-                    ]
+    def _in_turns(self, m: Module, number: int, sums: list[RowSums], normaliser: Normaliser) -> None:
+        """Groups come every `value_stagger` cycles, in the same cycle for all queries: each waits for its turn."""
+        valid, payload = Value.cast(0), Value.cast(0)
+        for slot, one in enumerate(sums):
+            own = delayed(m, one.o.valid, slot, f"slot_{number}_{slot}_valid")
+            waited = delayed_data(m, one.o.payload, slot, f"slot_{number}_{slot}_payload")
+            valid = valid | own
+            payload = payload | Mux(own, Value.cast(waited), 0)
+        m.d.comb += [normaliser.i.valid.eq(valid), Value.cast(normaliser.i.payload).eq(payload)]
 
     def _collect(self, m: Module, normalisers: list[Normaliser]) -> Value:
         """Output rows in the order of the queries. Returns whether the last row of a block leaves."""
@@ -168,7 +125,12 @@ class DenseWeightedSum(wiring.Component):
         place = Signal(range(max(2, params.block_rows)))  # of the next row in its block
         for number, normaliser in enumerate(normalisers):
             m.submodules[f"landing_{number}"] = landing = Fifo(payloads.out_row, params.out_queue_depth)
-            m.d.comb += [landing.i.valid.eq(normaliser.o.valid), landing.i.payload.eq(normaliser.o.payload)]
+            row = normaliser.o.payload
+            m.d.comb += [
+                landing.i.valid.eq(normaliser.o.valid & ~row.tag.void),
+                landing.i.payload.row.eq(row.row),
+                landing.i.payload.last.eq(row.tag.last),
+            ]
             with m.If(turn == number if number else ~turn.any()):
                 wiring.connect(m, landing.o, wiring.flipped(self.o_out))
         left = self.o_out.valid & self.o_out.ready

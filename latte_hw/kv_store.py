@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.arith import high_part, low_part, saturate_element
+from latte_hw.config import TOTAL_BITS
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
@@ -14,7 +15,11 @@ from latte_hw.streams import NEVER_COLLIDES, Fifo, delayed_data
 
 
 class ReadPort(wiring.Signature):
-    """A read port of the store, as its user sees it: `data` is `store_latency` cycles behind `buffer` and `address`."""
+    """A read port of the store, as its user sees it: `data` is `store_latency` cycles behind `buffer` and `address`.
+
+    That of a value is staggered: each group of `normalise_lanes` elements is `value_stagger` cycles behind the one
+    before (see :class:`latte_hw.row_sums.RowSums`).
+    """
 
     def __init__(self, address_bits: int, shape: Any) -> None:
         super().__init__({"buffer": Out(1), "address": Out(address_bits), "data": In(shape)})
@@ -25,6 +30,8 @@ class KvStore(wiring.Component):
 
     Key j lies in bank j mod P at beat j // P, so that one read of all banks yields the P keys of a beat. With several
     `readers`, whole rows lie in as many RAMs of equal content.
+
+    A value's elements lie in a RAM per group, which are read one after the other.
 
     Members
     -------
@@ -133,17 +140,31 @@ class KvStore(wiring.Component):
                     write=(k_write & ~(bank ^ lane).any(), buffer, beat, k_split.high),
                     read=(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane]),
                 )  # fmt: skip
-        for ram, port_name, shape, write in (
-            ("k_rows", "key_port", payloads.split_row, (k_write, buffer, k_row, k_split)),
-            ("v_rows", "value_port", payloads.element_row, (v_write, buffer, v_row, v_saturated)),
-        ):
-            rams, ports = numbered(ram, self.readers), numbered(port_name, self.readers)
-            for name, port in zip(rams, (getattr(self, one) for one in ports), strict=True):
-                self._memory(
-                    m, name, shape, config.max_keys, params.key_bits,
-                    write=write, read=(port.buffer, port.address, port.data),
-                )  # fmt: skip
+        for ram, port_name in zip(numbered("k_rows", self.readers), numbered("key_port", self.readers), strict=True):
+            port = getattr(self, port_name)
+            self._memory(
+                m, ram, payloads.split_row, config.max_keys, params.key_bits,
+                write=(k_write, buffer, k_row, k_split), read=(port.buffer, port.address, port.data),
+            )  # fmt: skip
+        for ram, port_name in zip(numbered("v_rows", self.readers), numbered("value_port", self.readers), strict=True):
+            self._values(m, ram, getattr(self, port_name), (v_write, buffer, v_row), v_saturated)
         return m
+
+    def _values(self, m: Module, name: str, port: Any, write: tuple, row: Any) -> None:
+        """A RAM for each group of elements; the address goes from one to the next."""
+        params, lanes = self.params, self.params.normalise_lanes
+        buffer, address = port.buffer, port.address
+        for group in range(params.normalise_cycles):
+            if group:
+                buffer = delayed_data(m, buffer, params.value_stagger, f"{name}_{group}_buffer")
+                address = delayed_data(m, address, params.value_stagger, f"{name}_{group}_address")
+            elements = slice(group * lanes, min((group + 1) * lanes, params.config.head_dim))
+            here = data.ArrayLayout(signed(TOTAL_BITS), elements.stop - elements.start)
+            self._memory(
+                m, f"{name}_{group}", here, params.config.max_keys, params.key_bits,
+                write=(*write, Value.cast(row)[elements.start * TOTAL_BITS : elements.stop * TOTAL_BITS]),
+                read=(buffer, address, Value.cast(port.data)[elements.start * TOTAL_BITS : elements.stop * TOTAL_BITS]),
+            )  # fmt: skip
 
     def _bank_and_beat(self, m: Module, started: Value, written: Value) -> tuple[Value, Value]:
         """Where the next row of K belongs."""

@@ -215,15 +215,21 @@ class HeadTiming(HeadWidths):
         """Least distance of two output rows."""
         return ceil_div(self.config.head_dim, self.normalise_lanes)
 
+    value_stagger = 1
+    """Cycles from one group of a value's elements to the next."""
+
     @property
-    def normaliser_latency(self) -> int:
-        """From a row's sums to its output row: take, offset, one stage per quotient bit, collect."""
-        return 1 + self.normalise_cycles + self.out_bits + 1
+    def value_spread(self) -> int:
+        """Cycles from a value's first group of elements to its last."""
+        return (self.normalise_cycles - 1) * self.value_stagger
 
     @property
     def weighted_sum_latency(self) -> int:
-        """From a row's last weight to its output row in the output queue: read, multiply, add, divide."""
-        return self.store_latency + 2 + self.normaliser_latency
+        """From a row's last weight to its output row in the output queue.
+
+        Read; multiply, add, pick (3); the last group; offset (2), a stage per quotient bit, collect.
+        """
+        return self.store_latency + 3 + self.value_spread + 2 + self.out_bits + 1
 
     cycle_slack = 4
     """Cycles that a query may take beyond its slowest arm (c)."""

@@ -12,6 +12,7 @@ from amaranth.hdl import Shape, Value
 from amaranth.lib import data, wiring
 from amaranth.sim import Simulator
 
+from latte_hw.config import TOTAL_BITS
 from latte_hw.params import HeadParams
 from sim.streams import Flow, Monitor, Pace, StreamSink, StreamSource
 
@@ -119,6 +120,27 @@ def run_block(
     return bench.result()
 
 
+class _Answers:
+    """What a read port of the store has read and not yet answered; the groups of a value are answered one by one."""
+
+    def __init__(self, params: HeadParams, staggered: bool) -> None:
+        self.step = params.value_stagger if staggered else 0
+        self.groups = params.normalise_cycles if staggered else 1
+        self.mask = (1 << params.normalise_lanes * TOTAL_BITS) - 1 if staggered else -1
+        self.reads = deque([0] * (params.store_latency + (self.groups - 1) * self.step))  # latest first
+
+    def now(self) -> int:
+        answer = 0
+        for group in range(self.groups):
+            age = len(self.reads) - 1 - (self.groups - 1 - group) * self.step
+            answer |= self.reads[age] & (self.mask << group * self.mask.bit_length() if self.step else -1)
+        return answer
+
+    def read(self, data: int) -> None:
+        self.reads.appendleft(data)
+        self.reads.pop()
+
+
 class _Bench:
     """The ends of a block's streams, and what has passed them."""
 
@@ -141,8 +163,10 @@ class _Bench:
         for name, payloads in inputs.items():
             shape = self.ports[name].payload.shape()
             self.sources[name].push([pack(shape, payload) for payload in payloads])
-        # what the store has read and not yet answered, oldest first
-        self.reads = {name: deque([0] * HeadParams.store_latency) for name in stores}
+        self.answers = {
+            name: _Answers(block.params, staggered=name.startswith("value_port"))  # type: ignore[attr-defined]
+            for name in stores
+        }
         self.held: dict[str, int] = {}
         """What an output offered in the cycle before, and was not taken."""
         self.watched: dict[str, tuple[Value, list[int]]] = {
@@ -159,8 +183,8 @@ class _Bench:
             sink.step()
             if not self._unhindered(name):
                 context.set(self.ports[name].ready, int(sink.ready))
-        for name, reads in self.reads.items():
-            context.set(Value.cast(self.ports[name].data), reads.popleft())
+        for name, answers in self.answers.items():
+            context.set(Value.cast(self.ports[name].data), answers.now())
 
     def sample(self, context: Any, cycle: int) -> None:
         """At the end of a cycle."""
@@ -171,7 +195,7 @@ class _Bench:
             self._sample_output(context, name, sink, cycle)
         for name, store in self.stores.items():
             port = self.ports[name]
-            self.reads[name].append(store(context.get(port.buffer), context.get(port.address)))
+            self.answers[name].read(store(context.get(port.buffer), context.get(port.address)))
         for value, values in self.watched.values():
             values.append(context.get(value))
 

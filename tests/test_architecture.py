@@ -29,6 +29,8 @@ LAYERS: tuple[set[str], ...] = (
     {"stationary"},
     {"table_dot"},
     {"dot"},
+    {"normaliser"},
+    {"row_sums"},
     {"sequencer", "dealer", "kv_store", "estimator", "threshold_filter", "reuse_datapath", "softmax", "weighted_sum"},
     {"dense_blocks", "dense_scores", "dense_softmax", "dense_weighted_sum"},
     {"head", "dense"},

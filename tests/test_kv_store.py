@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
@@ -76,20 +76,32 @@ class ReadBack(wiring.Component):
             self.o_loaded.payload.eq(store.o_loaded.payload),
             store.o_loaded.ready.eq(finished),
             self.i_release.ready.eq(finished),
-            store.i_free.eq(finished),
+            store.i_free.eq(delayed(m, finished, self.params.value_spread, "finished")),
         ]
         for port, output, count in (
             (store.beat_port, self.o_beat, self.params.max_beats),
             (store.key_port, self.o_key, self.params.config.max_keys),
             (store.value_port, self.o_value, self.params.config.max_keys),
         ):
+            row, latency = port.data, self.params.store_latency
+            if port is store.value_port:
+                row, latency = self._aligned(m, row), latency + self.params.value_spread
             m.d.comb += [
                 port.buffer.eq(store.o_loaded.payload.buffer),
                 port.address.eq(address),
-                output.payload.eq(port.data),
-                output.valid.eq(delayed(m, reads & (address < count), self.params.store_latency, "reads")),
+                Value.cast(output.payload).eq(row),
+                output.valid.eq(delayed(m, reads & (address < count), latency, "reads")),
             ]
         return m
+
+    def _aligned(self, m: Module, value: Any) -> Value:
+        """A value whose groups of elements came one after the other, in one piece."""
+        lanes, groups = self.params.normalise_lanes, self.params.normalise_cycles
+        parts = []
+        for group in range(groups):
+            part = Value.cast(value)[group * lanes * 8 : (group + 1) * lanes * 8]
+            parts.append(delayed(m, part, (groups - 1 - group) * self.params.value_stagger, f"group_{group}"))
+        return Cat(*parts)
 
 
 @dataclass(frozen=True)
@@ -185,13 +197,13 @@ def test_loading_overlaps_reading_and_the_third_load_waits():
     cycles = run_store(draw(params, [12, 10, 12], seed=4), params).cycles
     first_freed = cycles["o_loaded"][0]
     assert cycles["i_k"][21] < first_freed
-    assert cycles["i_load"][2] == first_freed + 1
+    assert cycles["i_load"][2] == first_freed + params.value_spread + 1
 
 
 def test_a_single_buffer_is_loaded_once_it_is_free():
     params = HeadParams(CONFIGURATIONS["one buffer"])
     cycles = run_store(draw(params, [12, 12], seed=5), params).cycles
-    assert cycles["i_load"][1] == cycles["o_loaded"][0] + 1
+    assert cycles["i_load"][1] == cycles["o_loaded"][0] + params.value_spread + 1
 
 
 @pytest.mark.parametrize(("name", "buffers"), [("one buffer", 1), ("two buffers", 2)])

@@ -29,7 +29,8 @@ def synth(
     speed: Annotated[int, typer.Option("--speed", metavar="N", help="Speed grade: 6, 7 or 8.")] = 8,
     no_dsp: Annotated[bool, typer.Option("--no-dsp", help="Build every multiplier from LUTs.")] = False,
     dsp_products: Annotated[
-        int | None, typer.Option("--dsp-products", metavar="N", help="Products that may go to DSP blocks; others to LUTs.")
+        int | None,
+        typer.Option("--dsp-products", metavar="N", help="Products that may go to DSP blocks; others to LUTs."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for synth.json and synth.md.")

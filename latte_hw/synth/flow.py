@@ -48,9 +48,8 @@ class Job:
         if self.speed not in (6, 7, 8):
             raise LatteError(f"--speed must be 6, 7 or 8, not {self.speed}")
         if self.products is not None and (self.products < 1 or not self.dsp or not self.target.dsp):
-            raise LatteError(
-                f"--dsp-products must be at least 1, on a target with DSP blocks and without --no-dsp, not {self.products}"
-            )
+            fitting = "at least 1, without --no-dsp and for a target with DSP blocks"
+            raise LatteError(f"--dsp-products must be {fitting}, not {self.products}")
 
 
 class Steps:

@@ -39,7 +39,9 @@ def counting_script(target: Target, verilog: str, top: str, dsp: bool, products:
 def flat_script(target: Target, verilog: str, top: str, dsp: bool, products: int | None = None) -> str:
     """Synthesise flat, for place and route; names keep their path."""
     lines = [f"read_verilog {verilog}", f"hierarchy -check -top {top}", "proc"]
-    return "\n".join([*lines, *_synthesise(target, top, dsp, products, target.flatten), f"write_json {NETLIST_FILE}", ""])
+    return "\n".join(
+        [*lines, *_synthesise(target, top, dsp, products, target.flatten), f"write_json {NETLIST_FILE}", ""]
+    )
 
 
 def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape: str) -> list[str]:
@@ -68,7 +70,7 @@ def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape
 
 
 def _all_but(products: int) -> list[str]:
-    """Withhold all but so many products from the mapping to DSP blocks, under the name that Yosys gives those it leaves.
+    """Withhold all but so many products from the mapping to DSP blocks, as the cells that Yosys makes of the others.
 
     Yosys chooses them by a generator of its own with a fixed seed, so the choice is the same on every run.
     """

@@ -1,0 +1,113 @@
+"""The running sums of one query: its weights, and its weighted values group by group."""
+
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from amaranth.hdl import Module, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.config import TOTAL_BITS
+from latte_hw.normaliser import sums_of_group
+from latte_hw.params import HeadParams
+from latte_hw.payloads import Payloads
+from latte_hw.streams import Valid, delayed, delayed_data
+
+
+class RowSums(wiring.Component):
+    """`Σ prob` and `Σ prob·v[d]` of one row after the other.
+
+    The elements of a value come in groups, `params.normalise_lanes` at a time, each group `params.value_stagger`
+    cycles behind the one before, and so do its weights: the sums of a row are complete in the order and at the pace
+    in which the division takes them, so nothing has to hold a whole row. The last product of a row goes into its
+    group's result and not into the running sum, which starts again from zero: a row may follow the one before at once.
+
+    Members
+    -------
+    i
+        Weights, in the cycle in which the value's first group is at `value`; `last` ends a row, and `tag` goes with it.
+    value
+        The values, staggered, as the store reads them.
+    o
+        Complete groups, the first of a row 3 cycles after its last weight.
+
+    Throughput: one weight per cycle; row ends at least `normalise_cycles · value_stagger` cycles apart.
+    """
+
+    def __init__(self, params: HeadParams, tag: data.StructLayout) -> None:
+        self.params = params
+        super().__init__(
+            {
+                "i": In(Valid(data.StructLayout({"prob": unsigned(params.config.prob_bits), "last": 1, "tag": tag}))),
+                "value": In(Payloads(params).element_row),
+                "o": Out(Valid(sums_of_group(params, tag))),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        params = self.params
+        valid, last, prob = self.i.valid, self.i.payload.last, self.i.payload.prob
+        lanes, groups, step = params.normalise_lanes, params.normalise_cycles, params.value_stagger
+
+        complete: list[Value] = []  # per group: its sums are picked
+        picked: list[list[Value]] = [[] for _ in range(lanes)]
+        for group in range(groups):
+            if group:
+                valid = delayed(m, valid, step, f"valid_{group}")
+                last = delayed_data(m, last, step, f"last_{group}")
+                prob = delayed_data(m, prob, step, f"prob_{group}")
+            adds = delayed(m, valid, 1, f"adds_{group}")
+            ends = delayed(m, valid & last, 1, f"ends_{group}")
+            complete.append(delayed(m, ends, 1, f"complete_{group}"))
+            for lane, d in enumerate(range(group * lanes, min((group + 1) * lanes, params.config.head_dim))):
+                product = Signal(signed(params.config.prob_bits + TOTAL_BITS), name=f"product_{d}", reset_less=True)
+                m.d.sync += product.eq(prob * self.value[d])
+                picked[lane].append(self._sum(m, product, adds, ends, f"{d}"))
+
+        # The results of all other groups are 0 meanwhile.
+        for lane in range(lanes):
+            m.d.sync += self.o.payload.sums[lane].eq(_either(picked[lane]))
+        total = self._total(m)
+        m.d.comb += self.o.payload.total.eq(delayed_data(m, total.value, 1, "total_merged"))
+        m.d.comb += self.o.payload.tag.eq(delayed_data(m, total.tag, 1, "tag_merged"))
+        m.d.sync += [self.o.valid.eq(_either(complete)), self.o.payload.row_end.eq(complete[-1])]
+        return m
+
+    def _sum(self, m: Module, product: Value, adds: Value, ends: Value, name: str) -> Signal:
+        """Adds up products; what a row comes to, in the cycle after its last product and 0 in all others."""
+        running = Signal(signed(self.params.accumulator_bits), name=f"sum_{name}")
+        result = Signal.like(running, name=f"result_{name}")
+        reached = running + product
+        with m.If(ends):
+            m.d.sync += [running.eq(0), result.eq(reached)]
+        with m.Else():
+            m.d.sync += result.eq(0)
+            with m.If(adds):
+                m.d.sync += running.eq(reached)
+        return result
+
+    def _total(self, m: Module) -> Any:
+        """The weight and the tag of the row whose groups are on their way."""
+        adds = delayed(m, self.i.valid, 1, "total_adds")
+        prob = delayed_data(m, self.i.payload.prob, 1, "total_prob")
+        tag = delayed_data(m, self.i.payload.tag, 1, "total_tag")
+        ends = delayed(m, self.i.valid & self.i.payload.last, 1, "total_ends")
+        running = Signal(unsigned(self.params.prob_sum_bits), name="total_sum")
+        layout = data.StructLayout({"value": running.shape(), "tag": self.i.payload.tag.shape()})
+        reached = Signal(layout, name="total", reset_less=True)
+        with m.If(ends):
+            m.d.sync += [
+                running.eq(0),
+                reached.value.eq(running + prob),
+                reached.tag.eq(tag),
+            ]
+        with m.Elif(adds):
+            m.d.sync += running.eq(running + prob)
+        return reached
+
+
+def _either(values: list[Value]) -> Value:
+    """Bitwise or of values of one shape."""
+    return reduce(or_, (value.as_unsigned() for value in values))
