@@ -8,15 +8,8 @@ scales are computed here. Needs the standard library only.
 import math
 from dataclasses import dataclass
 
-from latte_hw.timing import (
-    LUT_RAM_DEPTH,
-    TABLE_SHAPES,
-    HeadTiming,
-    TableShape,
-    fifo_latency,
-    multiplier_dot_latency,
-    tree_levels,
-)
+from latte_hw.dot_timing import TABLE_SHAPES, TableShape, multiplier_dot_latency, tree_levels
+from latte_hw.timing import LUT_RAM_DEPTH, HeadTiming, fifo_latency
 from latte_hw.widths import (
     EXP_GUARD_BITS,
     SCALE_MANTISSA_BITS,

@@ -2,49 +2,11 @@
 
 from dataclasses import dataclass
 
-from latte_hw.config import Dot
+from latte_hw.dot_timing import TABLE_SHAPES, TableShape, multiplier_dot_latency
 from latte_hw.widths import HeadWidths, ceil_div
 
 NORMALISE_CYCLES = 16
 """Cycles that the normaliser may take for a row, however few keys it has."""
-
-
-def tree_levels(terms: int) -> int:
-    """Levels of a tree of pairs: ⌈log2(terms)⌉."""
-    return (terms - 1).bit_length()
-
-
-@dataclass(frozen=True)
-class TableShape:
-    """Lookup tables of a query-stationary dot product."""
-
-    group_dims: int
-    """Dimensions that share one table."""
-
-    places: int
-    """Queries that a table holds. With 2, the next query is filled in while keys of the present one pass."""
-
-    @property
-    def entries(self) -> int:
-        """Entries per query, and the cycles that filling them takes."""
-        return 2**self.group_dims
-
-    @property
-    def fill_latency(self) -> int:
-        """Cycles from an address to its entry: masked elements, their sum. The entry is written in the next one."""
-        return 1 + tree_levels(self.group_dims)
-
-    def dot_latency(self, head_dim: int, key_bits: int, key_signed: bool) -> int:
-        """Cycles of a dot product: table read, sums over groups and bit planes, negation of a lone sign plane.
-
-        A head_dim that is no power of two takes one more addend beside the groups.
-        """
-        addends = ceil_div(head_dim, self.group_dims) + (head_dim != 1 << tree_levels(head_dim))
-        return 1 + tree_levels(addends) + tree_levels(key_bits) + (key_bits == 1 and key_signed)
-
-
-TABLE_SHAPES = {Dot.TABLES: TableShape(4, 2), Dot.SMALL_TABLES: TableShape(3, 2), Dot.SINGLE_TABLES: TableShape(4, 1)}
-"""Tables of every kind of dot product that uses them."""
 
 
 LUT_RAM_DEPTH = 64
@@ -54,11 +16,6 @@ LUT_RAM_DEPTH = 64
 def fifo_latency(depth: int) -> int:
     """From writing into an empty queue of this depth to its output; see :class:`latte_hw.streams.Fifo`."""
     return 2 if depth <= LUT_RAM_DEPTH else 5
-
-
-def multiplier_dot_latency(head_dim: int) -> int:
-    """Cycles of a multiplier dot product: products, sum over dimensions."""
-    return 1 + tree_levels(head_dim)
 
 
 @dataclass(frozen=True)

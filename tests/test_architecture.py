@@ -19,6 +19,7 @@ LONGEST_TEST = 330
 LAYERS: tuple[set[str], ...] = (
     {"config", "errors", "names"},
     {"widths", "presets", "options"},
+    {"dot_timing"},
     {"timing"},
     {"params"},
     {"dense_params"},

@@ -23,9 +23,9 @@ from latte_hw.arith import (
     weighted_sum,
 )
 from latte_hw.config import LatteConfig, Split
+from latte_hw.dot_timing import tree_levels
 from latte_hw.params import HeadParams
 from latte_hw.streams import Valid, delayed
-from latte_hw.timing import tree_levels
 from sim.block_bench import run_block
 
 CONFIGURATIONS = [(bits, kind) for bits in range(2, 9) for kind in Split]

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import signed
+from amaranth.hdl import Const, signed
 
 import latte_hw.dense_scores
 import latte_hw.dense_softmax
-import latte_hw.dense_weighted_sum
+import latte_hw.row_sums
 from golden.dense import dense_attention
 from golden.tensors import TensorFile
 from latte_hw.config import LatteConfig
@@ -221,10 +221,10 @@ def test_shorter_blocks_keep_the_bound(n_keys: int, b: int) -> None:
 # --- faults must show -------------------------------------------------------------------------------------------------
 
 
-def wrong_value(accumulate: Callable[..., Any]) -> Callable[..., Any]:
+def wrong_value(add_up: Callable[..., Any]) -> Callable[..., Any]:
     """The last product of every weighted sum is dropped."""
-    return lambda m, params, prob, value, *rest: accumulate(
-        m, params, prob, [*(value[d] for d in range(len(value) - 1)), 0], *rest
+    return lambda sums, m, product, adds, ends, name: add_up(
+        sums, m, product if int(name) < sums.params.config.head_dim - 1 else Const(0), adds, ends, name
     )
 
 
@@ -253,7 +253,7 @@ def swapped_queries(round_weight: Callable[..., None]) -> Callable[..., None]:
 
 
 FAULTS = {
-    "product": (latte_hw.dense_weighted_sum, "accumulate", wrong_value),
+    "product": (latte_hw.row_sums.RowSums, "_sum", wrong_value),
     "sign plane": (latte_hw.dense_scores, "stationary_dot", narrow_keys),
     "remainder": (latte_hw.dense_softmax, "round_weight", forgotten_remainder),
     "other queries": (latte_hw.dense_softmax, "round_weight", swapped_queries),

@@ -132,8 +132,10 @@ def test_one_row_of_k_and_one_of_v_whatever_the_block():
             verilog_of(TINY.replace(queries_per_scan=b)).split("module \\dense_head.store (")[1].split("endmodule")[0]
         )
         memories = re.findall(r"reg \[(\d+):0\] (\w+) \[(\d+):0\];", store)
-        assert memories == [("63", "k_rows", "63"), ("63", "v_rows", "63")]
-        assert len(re.findall(r"<= [kv]_rows\[", store)) == 2, "each is read once"
+        values = [("7", f"v_rows_{group}", "63") for group in range(8)]
+        assert memories == [("63", "k_rows", "63"), *values]
+        assert len(re.findall(r"<= k_rows\[", store)) == 1, "each is read once"
+        assert len(re.findall(r"<= v_rows_\d\[", store)) == 8
 
 
 @pytest.mark.parametrize("core", ["one", "five", "sixteen"])

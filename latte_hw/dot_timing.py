@@ -1,0 +1,49 @@
+"""Tables and latencies of the dot products, whatever head they are part of."""
+
+from dataclasses import dataclass
+
+from latte_hw.config import Dot
+from latte_hw.widths import ceil_div
+
+
+def tree_levels(terms: int) -> int:
+    """Levels of a tree of pairs: ⌈log2(terms)⌉."""
+    return (terms - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class TableShape:
+    """Lookup tables of a query-stationary dot product."""
+
+    group_dims: int
+    """Dimensions that share one table."""
+
+    places: int
+    """Queries that a table holds. With 2, the next query is filled in while keys of the present one pass."""
+
+    @property
+    def entries(self) -> int:
+        """Entries per query, and the cycles that filling them takes."""
+        return 2**self.group_dims
+
+    @property
+    def fill_latency(self) -> int:
+        """Cycles from an address to its entry: masked elements, their sum. The entry is written in the next one."""
+        return 1 + tree_levels(self.group_dims)
+
+    def dot_latency(self, head_dim: int, key_bits: int, key_signed: bool) -> int:
+        """Cycles of a dot product: table read, sums over groups and bit planes, negation of a lone sign plane.
+
+        A head_dim that is no power of two takes one more addend beside the groups.
+        """
+        addends = ceil_div(head_dim, self.group_dims) + (head_dim != 1 << tree_levels(head_dim))
+        return 1 + tree_levels(addends) + tree_levels(key_bits) + (key_bits == 1 and key_signed)
+
+
+TABLE_SHAPES = {Dot.TABLES: TableShape(4, 2), Dot.SMALL_TABLES: TableShape(3, 2), Dot.SINGLE_TABLES: TableShape(4, 1)}
+"""Tables of every kind of dot product that uses them."""
+
+
+def multiplier_dot_latency(head_dim: int) -> int:
+    """Cycles of a multiplier dot product: products, sum over dimensions."""
+    return 1 + tree_levels(head_dim)
