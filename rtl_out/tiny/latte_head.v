@@ -798,7 +798,7 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .o_out__payload(o_out__payload),
     .o_out__valid(o_out__valid),
     .rst(rst),
-    .value_port__data(value_port__data)
+    .value(value_port__data)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
@@ -11552,8 +11552,8 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, o_loaded__payload, key_port__address, key_port__buffer, value_port__address, i_free, value_port__buffer, beat_port__data, i_k__ready, i_v__ready, key_port__data, value_port__data, o_loaded__valid, o__ready
-, beat_port__address, beat_port__buffer, i_load__payload);
+module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, o_loaded__payload, key_port__address, key_port__buffer, value_port__address, value_port__buffer, beat_port__data, value_port__data, i_k__ready, i_v__ready, key_port__data, o_loaded__valid, o__ready, beat_port__address
+, beat_port__buffer, i_free, i_load__payload);
   reg \$auto$verilog_backend.cc:2355:dump_module$81  = 0;
   wire \$1 ;
   wire \$10 ;
@@ -12306,21 +12306,61 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [4:0] \read_port__addr$32 ;
   wire [5:0] \read_port__addr$38 ;
   wire [5:0] \read_port__addr$49 ;
+  wire [5:0] \read_port__addr$57 ;
+  wire [5:0] \read_port__addr$64 ;
+  wire [5:0] \read_port__addr$71 ;
+  wire [5:0] \read_port__addr$78 ;
+  wire [5:0] \read_port__addr$85 ;
+  wire [5:0] \read_port__addr$92 ;
+  wire [5:0] \read_port__addr$99 ;
   wire [31:0] read_port__data;
-  wire [31:0] \read_port__data$71 ;
-  wire [63:0] \read_port__data$73 ;
-  wire [63:0] \read_port__data$75 ;
+  wire [31:0] \read_port__data$120 ;
+  wire [63:0] \read_port__data$122 ;
+  wire [7:0] \read_port__data$124 ;
+  wire [7:0] \read_port__data$126 ;
+  wire [7:0] \read_port__data$128 ;
+  wire [7:0] \read_port__data$130 ;
+  wire [7:0] \read_port__data$132 ;
+  wire [7:0] \read_port__data$134 ;
+  wire [7:0] \read_port__data$136 ;
+  wire [7:0] \read_port__data$138 ;
   input rst;
   wire rst;
   reg [5:0] v_left = 6'h00;
   (* init = 1'h0 *)
   wire v_more;
   reg [5:0] v_row = 6'h00;
-  reg [63:0] v_rows_read_1 = 64'h0000000000000000;
-  (* init = 64'h0000000000000000 *)
-  wire [63:0] v_rows_read_2;
-  (* init = 64'h0000000000000000 *)
-  wire [63:0] v_saturated;
+  reg [7:0] v_rows_0_read_1 = 8'h00;
+  reg [7:0] v_rows_0_read_2 = 8'h00;
+  reg [4:0] v_rows_1_address_1 = 5'h00;
+  reg v_rows_1_buffer_1 = 1'h0;
+  reg [7:0] v_rows_1_read_1 = 8'h00;
+  reg [7:0] v_rows_1_read_2 = 8'h00;
+  reg [4:0] v_rows_2_address_1 = 5'h00;
+  reg v_rows_2_buffer_1 = 1'h0;
+  reg [7:0] v_rows_2_read_1 = 8'h00;
+  reg [7:0] v_rows_2_read_2 = 8'h00;
+  reg [4:0] v_rows_3_address_1 = 5'h00;
+  reg v_rows_3_buffer_1 = 1'h0;
+  reg [7:0] v_rows_3_read_1 = 8'h00;
+  reg [7:0] v_rows_3_read_2 = 8'h00;
+  reg [4:0] v_rows_4_address_1 = 5'h00;
+  reg v_rows_4_buffer_1 = 1'h0;
+  reg [7:0] v_rows_4_read_1 = 8'h00;
+  reg [7:0] v_rows_4_read_2 = 8'h00;
+  reg [4:0] v_rows_5_address_1 = 5'h00;
+  reg v_rows_5_buffer_1 = 1'h0;
+  reg [7:0] v_rows_5_read_1 = 8'h00;
+  reg [7:0] v_rows_5_read_2 = 8'h00;
+  reg [4:0] v_rows_6_address_1 = 5'h00;
+  reg v_rows_6_buffer_1 = 1'h0;
+  reg [7:0] v_rows_6_read_1 = 8'h00;
+  reg [7:0] v_rows_6_read_2 = 8'h00;
+  reg [4:0] v_rows_7_address_1 = 5'h00;
+  reg v_rows_7_buffer_1 = 1'h0;
+  reg [7:0] v_rows_7_read_1 = 8'h00;
+  reg [7:0] v_rows_7_read_2 = 8'h00;
+  reg [63:0] v_saturated = 64'h0000000000000000;
   wire [7:0] \v_saturated[0] ;
   wire [7:0] \v_saturated[1] ;
   wire [7:0] \v_saturated[2] ;
@@ -12337,7 +12377,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   input value_port__buffer;
   wire value_port__buffer;
   output [63:0] value_port__data;
-  reg [63:0] value_port__data = 64'h0000000000000000;
+  wire [63:0] value_port__data;
   wire [7:0] \value_port__data[0] ;
   wire [7:0] \value_port__data[1] ;
   wire [7:0] \value_port__data[2] ;
@@ -12350,16 +12390,44 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [4:0] \write_port__addr$30 ;
   wire [5:0] \write_port__addr$35 ;
   wire [5:0] \write_port__addr$45 ;
+  wire [5:0] \write_port__addr$55 ;
+  wire [5:0] \write_port__addr$62 ;
+  wire [5:0] \write_port__addr$69 ;
+  wire [5:0] \write_port__addr$76 ;
+  wire [5:0] \write_port__addr$83 ;
+  wire [5:0] \write_port__addr$90 ;
+  wire [5:0] \write_port__addr$97 ;
   wire [31:0] write_port__data;
   wire [31:0] \write_port__data$31 ;
   (* init = 64'h0000000000000000 *)
   wire [63:0] \write_port__data$37 ;
-  reg [63:0] \write_port__data$47  = 64'h0000000000000000;
+  wire [7:0] \write_port__data$47 ;
+  wire [7:0] \write_port__data$56 ;
+  wire [7:0] \write_port__data$63 ;
+  wire [7:0] \write_port__data$70 ;
+  wire [7:0] \write_port__data$77 ;
+  wire [7:0] \write_port__data$84 ;
+  wire [7:0] \write_port__data$91 ;
+  wire [7:0] \write_port__data$98 ;
   wire write_port__en;
   wire \write_port__en$29 ;
   (* init = 1'h0 *)
   wire \write_port__en$34 ;
   reg \write_port__en$43  = 1'h0;
+  (* init = 1'h0 *)
+  wire \write_port__en$54 ;
+  (* init = 1'h0 *)
+  wire \write_port__en$61 ;
+  (* init = 1'h0 *)
+  wire \write_port__en$68 ;
+  (* init = 1'h0 *)
+  wire \write_port__en$75 ;
+  (* init = 1'h0 *)
+  wire \write_port__en$82 ;
+  (* init = 1'h0 *)
+  wire \write_port__en$89 ;
+  (* init = 1'h0 *)
+  wire \write_port__en$96 ;
   (* no_rw_check = 32'd1 *)
   reg [31:0] k_bank_0 [31:0];
   initial begin
@@ -12449,7 +12517,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk) begin
     _1_ <= k_bank_1[{ beat_port__buffer, beat_port__address }];
   end
-  assign \read_port__data$71  = _1_;
+  assign \read_port__data$120  = _1_;
   (* no_rw_check = 32'd1 *)
   reg [63:0] k_rows [63:0];
   initial begin : zero_memory_23
@@ -12465,23 +12533,135 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk) begin
     _2_ <= k_rows[{ key_port__buffer, key_port__address }];
   end
-  assign \read_port__data$73  = _2_;
+  assign \read_port__data$122  = _2_;
   (* no_rw_check = 32'd1 *)
-  reg [63:0] v_rows [63:0];
+  reg [7:0] v_rows_0 [63:0];
   initial begin : zero_memory_24
     integer word;
     for (word = 0; word < 64; word = word + 1)
-      v_rows[word] = 64'h0;
+      v_rows_0[word] = 8'h0;
   end
   always @(posedge clk) begin
     if (\write_port__en$43 )
-      v_rows[{ buffer, v_stored_row[4:0] }] <= \write_port__data$47 ;
+      v_rows_0[{ buffer, v_stored_row[4:0] }] <= v_saturated[7:0];
   end
-  reg [63:0] _3_;
+  reg [7:0] _3_;
   always @(posedge clk) begin
-    _3_ <= v_rows[{ value_port__buffer, value_port__address }];
+    _3_ <= v_rows_0[{ value_port__buffer, value_port__address }];
   end
-  assign \read_port__data$75  = _3_;
+  assign \read_port__data$124  = _3_;
+  (* no_rw_check = 32'd1 *)
+  reg [7:0] v_rows_1 [63:0];
+  initial begin : zero_memory_25
+    integer word;
+    for (word = 0; word < 64; word = word + 1)
+      v_rows_1[word] = 8'h0;
+  end
+  always @(posedge clk) begin
+    if (\write_port__en$43 )
+      v_rows_1[{ buffer, v_stored_row[4:0] }] <= v_saturated[15:8];
+  end
+  reg [7:0] _4_;
+  always @(posedge clk) begin
+    _4_ <= v_rows_1[{ v_rows_1_buffer_1, v_rows_1_address_1 }];
+  end
+  assign \read_port__data$126  = _4_;
+  (* no_rw_check = 32'd1 *)
+  reg [7:0] v_rows_2 [63:0];
+  initial begin : zero_memory_26
+    integer word;
+    for (word = 0; word < 64; word = word + 1)
+      v_rows_2[word] = 8'h0;
+  end
+  always @(posedge clk) begin
+    if (\write_port__en$43 )
+      v_rows_2[{ buffer, v_stored_row[4:0] }] <= v_saturated[23:16];
+  end
+  reg [7:0] _5_;
+  always @(posedge clk) begin
+    _5_ <= v_rows_2[{ v_rows_2_buffer_1, v_rows_2_address_1 }];
+  end
+  assign \read_port__data$128  = _5_;
+  (* no_rw_check = 32'd1 *)
+  reg [7:0] v_rows_3 [63:0];
+  initial begin : zero_memory_27
+    integer word;
+    for (word = 0; word < 64; word = word + 1)
+      v_rows_3[word] = 8'h0;
+  end
+  always @(posedge clk) begin
+    if (\write_port__en$43 )
+      v_rows_3[{ buffer, v_stored_row[4:0] }] <= v_saturated[31:24];
+  end
+  reg [7:0] _6_;
+  always @(posedge clk) begin
+    _6_ <= v_rows_3[{ v_rows_3_buffer_1, v_rows_3_address_1 }];
+  end
+  assign \read_port__data$130  = _6_;
+  (* no_rw_check = 32'd1 *)
+  reg [7:0] v_rows_4 [63:0];
+  initial begin : zero_memory_28
+    integer word;
+    for (word = 0; word < 64; word = word + 1)
+      v_rows_4[word] = 8'h0;
+  end
+  always @(posedge clk) begin
+    if (\write_port__en$43 )
+      v_rows_4[{ buffer, v_stored_row[4:0] }] <= v_saturated[39:32];
+  end
+  reg [7:0] _7_;
+  always @(posedge clk) begin
+    _7_ <= v_rows_4[{ v_rows_4_buffer_1, v_rows_4_address_1 }];
+  end
+  assign \read_port__data$132  = _7_;
+  (* no_rw_check = 32'd1 *)
+  reg [7:0] v_rows_5 [63:0];
+  initial begin : zero_memory_29
+    integer word;
+    for (word = 0; word < 64; word = word + 1)
+      v_rows_5[word] = 8'h0;
+  end
+  always @(posedge clk) begin
+    if (\write_port__en$43 )
+      v_rows_5[{ buffer, v_stored_row[4:0] }] <= v_saturated[47:40];
+  end
+  reg [7:0] _8_;
+  always @(posedge clk) begin
+    _8_ <= v_rows_5[{ v_rows_5_buffer_1, v_rows_5_address_1 }];
+  end
+  assign \read_port__data$134  = _8_;
+  (* no_rw_check = 32'd1 *)
+  reg [7:0] v_rows_6 [63:0];
+  initial begin : zero_memory_30
+    integer word;
+    for (word = 0; word < 64; word = word + 1)
+      v_rows_6[word] = 8'h0;
+  end
+  always @(posedge clk) begin
+    if (\write_port__en$43 )
+      v_rows_6[{ buffer, v_stored_row[4:0] }] <= v_saturated[55:48];
+  end
+  reg [7:0] _9_;
+  always @(posedge clk) begin
+    _9_ <= v_rows_6[{ v_rows_6_buffer_1, v_rows_6_address_1 }];
+  end
+  assign \read_port__data$136  = _9_;
+  (* no_rw_check = 32'd1 *)
+  reg [7:0] v_rows_7 [63:0];
+  initial begin : zero_memory_31
+    integer word;
+    for (word = 0; word < 64; word = word + 1)
+      v_rows_7[word] = 8'h0;
+  end
+  always @(posedge clk) begin
+    if (\write_port__en$43 )
+      v_rows_7[{ buffer, v_stored_row[4:0] }] <= v_saturated[63:56];
+  end
+  reg [7:0] _10_;
+  always @(posedge clk) begin
+    _10_ <= v_rows_7[{ v_rows_7_buffer_1, v_rows_7_address_1 }];
+  end
+  assign \read_port__data$138  = _10_;
   assign \$393  = ~ i_k__payload[47];
   assign \$394  = & i_k__payload[46:43];
   assign \$395  = \$393  & \$394 ;
@@ -12675,7 +12855,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk)
     k_split <= \$588 ;
   always @(posedge clk)
-    \write_port__data$47  <= \$589 ;
+    v_saturated <= \$589 ;
   always @(posedge clk)
     k_row <= \$590 ;
   always @(posedge clk)
@@ -12709,17 +12889,73 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk)
     k_bank_0_read_2 <= k_bank_0_read_1;
   always @(posedge clk)
-    k_bank_1_read_1 <= \read_port__data$71 ;
+    k_bank_1_read_1 <= \read_port__data$120 ;
   always @(posedge clk)
     k_bank_1_read_2 <= k_bank_1_read_1;
   always @(posedge clk)
-    k_rows_read_1 <= \read_port__data$73 ;
+    k_rows_read_1 <= \read_port__data$122 ;
   always @(posedge clk)
     key_port__data <= k_rows_read_1;
   always @(posedge clk)
-    v_rows_read_1 <= \read_port__data$75 ;
+    v_rows_0_read_1 <= \read_port__data$124 ;
   always @(posedge clk)
-    value_port__data <= v_rows_read_1;
+    v_rows_0_read_2 <= v_rows_0_read_1;
+  always @(posedge clk)
+    v_rows_1_buffer_1 <= value_port__buffer;
+  always @(posedge clk)
+    v_rows_1_address_1 <= value_port__address;
+  always @(posedge clk)
+    v_rows_1_read_1 <= \read_port__data$126 ;
+  always @(posedge clk)
+    v_rows_1_read_2 <= v_rows_1_read_1;
+  always @(posedge clk)
+    v_rows_2_buffer_1 <= v_rows_1_buffer_1;
+  always @(posedge clk)
+    v_rows_2_address_1 <= v_rows_1_address_1;
+  always @(posedge clk)
+    v_rows_2_read_1 <= \read_port__data$128 ;
+  always @(posedge clk)
+    v_rows_2_read_2 <= v_rows_2_read_1;
+  always @(posedge clk)
+    v_rows_3_buffer_1 <= v_rows_2_buffer_1;
+  always @(posedge clk)
+    v_rows_3_address_1 <= v_rows_2_address_1;
+  always @(posedge clk)
+    v_rows_3_read_1 <= \read_port__data$130 ;
+  always @(posedge clk)
+    v_rows_3_read_2 <= v_rows_3_read_1;
+  always @(posedge clk)
+    v_rows_4_buffer_1 <= v_rows_3_buffer_1;
+  always @(posedge clk)
+    v_rows_4_address_1 <= v_rows_3_address_1;
+  always @(posedge clk)
+    v_rows_4_read_1 <= \read_port__data$132 ;
+  always @(posedge clk)
+    v_rows_4_read_2 <= v_rows_4_read_1;
+  always @(posedge clk)
+    v_rows_5_buffer_1 <= v_rows_4_buffer_1;
+  always @(posedge clk)
+    v_rows_5_address_1 <= v_rows_4_address_1;
+  always @(posedge clk)
+    v_rows_5_read_1 <= \read_port__data$134 ;
+  always @(posedge clk)
+    v_rows_5_read_2 <= v_rows_5_read_1;
+  always @(posedge clk)
+    v_rows_6_buffer_1 <= v_rows_5_buffer_1;
+  always @(posedge clk)
+    v_rows_6_address_1 <= v_rows_5_address_1;
+  always @(posedge clk)
+    v_rows_6_read_1 <= \read_port__data$136 ;
+  always @(posedge clk)
+    v_rows_6_read_2 <= v_rows_6_read_1;
+  always @(posedge clk)
+    v_rows_7_buffer_1 <= v_rows_6_buffer_1;
+  always @(posedge clk)
+    v_rows_7_address_1 <= v_rows_6_address_1;
+  always @(posedge clk)
+    v_rows_7_read_1 <= \read_port__data$138 ;
+  always @(posedge clk)
+    v_rows_7_read_2 <= v_rows_7_read_1;
   assign \$1  = ~ loading;
   assign \$2  = | free;
   assign i_load__ready = \$1  & \$2 ;
@@ -13299,9 +13535,36 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign k_rows_read_2 = key_port__data;
   assign v_written = \write_port__en$43 ;
   assign \write_port__addr$45  = { buffer, v_stored_row[4:0] };
-  assign v_saturated = \write_port__data$47 ;
+  assign \write_port__data$47  = v_saturated[7:0];
   assign \read_port__addr$49  = { value_port__buffer, value_port__address };
-  assign v_rows_read_2 = value_port__data;
+  assign \write_port__en$54  = \write_port__en$43 ;
+  assign \write_port__addr$55  = { buffer, v_stored_row[4:0] };
+  assign \write_port__data$56  = v_saturated[15:8];
+  assign \read_port__addr$57  = { v_rows_1_buffer_1, v_rows_1_address_1 };
+  assign \write_port__en$61  = \write_port__en$43 ;
+  assign \write_port__addr$62  = { buffer, v_stored_row[4:0] };
+  assign \write_port__data$63  = v_saturated[23:16];
+  assign \read_port__addr$64  = { v_rows_2_buffer_1, v_rows_2_address_1 };
+  assign \write_port__en$68  = \write_port__en$43 ;
+  assign \write_port__addr$69  = { buffer, v_stored_row[4:0] };
+  assign \write_port__data$70  = v_saturated[31:24];
+  assign \read_port__addr$71  = { v_rows_3_buffer_1, v_rows_3_address_1 };
+  assign \write_port__en$75  = \write_port__en$43 ;
+  assign \write_port__addr$76  = { buffer, v_stored_row[4:0] };
+  assign \write_port__data$77  = v_saturated[39:32];
+  assign \read_port__addr$78  = { v_rows_4_buffer_1, v_rows_4_address_1 };
+  assign \write_port__en$82  = \write_port__en$43 ;
+  assign \write_port__addr$83  = { buffer, v_stored_row[4:0] };
+  assign \write_port__data$84  = v_saturated[47:40];
+  assign \read_port__addr$85  = { v_rows_5_buffer_1, v_rows_5_address_1 };
+  assign \write_port__en$89  = \write_port__en$43 ;
+  assign \write_port__addr$90  = { buffer, v_stored_row[4:0] };
+  assign \write_port__data$91  = v_saturated[55:48];
+  assign \read_port__addr$92  = { v_rows_6_buffer_1, v_rows_6_address_1 };
+  assign \write_port__en$96  = \write_port__en$43 ;
+  assign \write_port__addr$97  = { buffer, v_stored_row[4:0] };
+  assign \write_port__data$98  = v_saturated[63:56];
+  assign \read_port__addr$99  = { v_rows_7_buffer_1, v_rows_7_address_1 };
   assign \o_loaded__payload.buffer  = o_loaded__payload[0];
   assign \o_loaded__payload.n_keys  = o_loaded__payload[6:1];
   assign \o__payload.buffer  = o_loaded__payload[0];
@@ -13362,14 +13625,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \key_port__data.low[5]  = key_port__data[55:52];
   assign \key_port__data.low[6]  = key_port__data[59:56];
   assign \key_port__data.low[7]  = key_port__data[63:60];
-  assign \v_saturated[0]  = \write_port__data$47 [7:0];
-  assign \v_saturated[1]  = \write_port__data$47 [15:8];
-  assign \v_saturated[2]  = \write_port__data$47 [23:16];
-  assign \v_saturated[3]  = \write_port__data$47 [31:24];
-  assign \v_saturated[4]  = \write_port__data$47 [39:32];
-  assign \v_saturated[5]  = \write_port__data$47 [47:40];
-  assign \v_saturated[6]  = \write_port__data$47 [55:48];
-  assign \v_saturated[7]  = \write_port__data$47 [63:56];
+  assign \v_saturated[0]  = v_saturated[7:0];
+  assign \v_saturated[1]  = v_saturated[15:8];
+  assign \v_saturated[2]  = v_saturated[23:16];
+  assign \v_saturated[3]  = v_saturated[31:24];
+  assign \v_saturated[4]  = v_saturated[39:32];
+  assign \v_saturated[5]  = v_saturated[47:40];
+  assign \v_saturated[6]  = v_saturated[55:48];
+  assign \v_saturated[7]  = v_saturated[63:56];
   assign \value_port__data[0]  = value_port__data[7:0];
   assign \value_port__data[1]  = value_port__data[15:8];
   assign \value_port__data[2]  = value_port__data[23:16];
@@ -13419,6 +13682,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \$588 [7:4] = { \$142 , \$127 , \$112 , \$97  };
   assign \$588 [35:32] = \$78 [3:0];
   assign \$588 [3:0] = { \$74 , \$59 , \$44 , \$29  };
+  assign value_port__data[63:56] = v_rows_7_read_2;
+  assign value_port__data[55:48] = v_rows_6_read_2;
+  assign value_port__data[47:40] = v_rows_5_read_2;
+  assign value_port__data[39:32] = v_rows_4_read_2;
+  assign value_port__data[31:24] = v_rows_3_read_2;
+  assign value_port__data[23:16] = v_rows_2_read_2;
+  assign value_port__data[15:8] = v_rows_1_read_2;
+  assign value_port__data[7:0] = v_rows_0_read_2;
   assign beat_port__data[63:32] = k_bank_1_read_2;
   assign beat_port__data[31:0] = k_bank_0_read_2;
   assign i__payload[6:1] = \$7 ;
@@ -13526,7 +13797,7 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [6:0] words [1:0];
-  initial begin : zero_memory_25
+  initial begin : zero_memory_32
     integer word;
     for (word = 0; word < 2; word = word + 1)
       words[word] = 7'h0;
@@ -13727,7 +13998,7 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [10:0] words [14:0];
-  initial begin : zero_memory_26
+  initial begin : zero_memory_33
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 11'h0;
@@ -13857,162 +14128,78 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   assign \place$19  = read_port__addr;
 endmodule
 
-module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__ready, i_row__ready, o_free, o_out__payload, i_row__payload, value_port__data, i_weighted__valid, o_out__valid, i_row__valid, o__ready);
+module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__ready, i_row__ready, o_out__payload, i_row__payload, value, i_weighted__valid, o_free, o_out__valid, i_row__valid, o__ready);
   reg \$auto$verilog_backend.cc:2355:dump_module$84  = 0;
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
   wire [4:0] \$12 ;
-  wire [7:0] \$13 ;
-  wire [12:0] \$14 ;
-  wire [13:0] \$15 ;
-  wire [15:0] \$16 ;
-  wire [20:0] \$17 ;
-  wire [21:0] \$18 ;
-  wire [15:0] \$19 ;
+  reg \$13 ;
+  reg \$14 ;
+  reg \$15 ;
+  reg \$16 ;
+  reg \$17 ;
+  reg \$18 ;
+  reg \$19 ;
   wire \$2 ;
-  wire [20:0] \$20 ;
-  wire [21:0] \$21 ;
-  wire [15:0] \$22 ;
-  wire [20:0] \$23 ;
-  wire [21:0] \$24 ;
-  wire [15:0] \$25 ;
-  wire [20:0] \$26 ;
-  wire [21:0] \$27 ;
-  wire [15:0] \$28 ;
-  wire [20:0] \$29 ;
+  reg [3:0] \$20 ;
+  reg \$21 ;
+  reg \$22 ;
+  reg \$23 ;
+  wire [20:0] \$24 ;
+  wire \$25 ;
+  wire [12:0] \$26 ;
+  wire \$27 ;
   wire \$3 ;
-  wire [21:0] \$30 ;
-  wire [15:0] \$31 ;
-  wire [20:0] \$32 ;
-  wire [21:0] \$33 ;
-  wire [15:0] \$34 ;
-  wire [20:0] \$35 ;
-  wire [21:0] \$36 ;
-  wire [15:0] \$37 ;
-  wire [20:0] \$38 ;
-  wire [21:0] \$39 ;
   wire \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  reg [3:0] \$44 ;
-  reg \$45 ;
-  reg [3:0] \$46 ;
-  reg [3:0] \$47 ;
-  reg [3:0] \$48 ;
-  reg [3:0] \$49 ;
   wire \$5 ;
-  reg [3:0] \$50 ;
-  reg [7:0] \$51 ;
-  reg [7:0] \$52 ;
-  reg [7:0] \$53 ;
-  reg [7:0] \$54 ;
-  reg [7:0] \$55 ;
-  reg [7:0] \$56 ;
-  reg [7:0] \$57 ;
-  reg [7:0] \$58 ;
-  reg [7:0] \$59 ;
   wire \$6 ;
-  reg [7:0] \$60 ;
-  reg \$61 ;
-  reg \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
   wire \$7 ;
-  reg \$70 ;
-  reg [12:0] \$71 ;
-  wire [167:0] \$72 ;
-  reg \$73 ;
-  reg \$74 ;
   wire \$8 ;
   wire \$9 ;
   wire \$signal ;
   wire \$signal$13 ;
+  reg arrives_1 = 1'h0;
+  reg arrives_2 = 1'h0;
+  (* init = 1'h0 *)
+  wire arrives_3;
   input clk;
   wire clk;
-  wire [3:0] control;
-  wire \control.first ;
-  wire \control.job_last ;
-  wire \control.last ;
-  wire \control.valid ;
-  reg [3:0] control_product_1 = 4'h0;
-  wire \control_product_1.first ;
-  wire \control_product_1.job_last ;
-  wire \control_product_1.last ;
-  wire \control_product_1.valid ;
-  reg [3:0] control_read_1 = 4'h0;
-  wire \control_read_1.first ;
-  wire \control_read_1.job_last ;
-  wire \control_read_1.last ;
-  wire \control_read_1.valid ;
-  reg [3:0] control_reading_1 = 4'h0;
-  wire \control_reading_1.first ;
-  wire \control_reading_1.job_last ;
-  wire \control_reading_1.last ;
-  wire \control_reading_1.valid ;
-  reg [3:0] control_reading_2 = 4'h0;
-  wire \control_reading_2.first ;
-  wire \control_reading_2.job_last ;
-  wire \control_reading_2.last ;
-  wire \control_reading_2.valid ;
-  reg [3:0] control_sum_1 = 4'h0;
-  wire \control_sum_1.first ;
-  wire \control_sum_1.job_last ;
-  wire \control_sum_1.last ;
-  wire \control_sum_1.valid ;
   reg [3:0] cooldown = 4'h0;
-  reg first_0 = 1'h0;
-  reg first_0_0 = 1'h0;
-  reg first_0_1 = 1'h1;
-  reg first_0_2 = 1'h0;
-  reg first_0_3 = 1'h1;
-  reg first_1 = 1'h1;
-  reg first_1_0 = 1'h0;
-  reg first_1_1 = 1'h1;
-  reg first_1_2 = 1'h0;
-  reg first_1_3 = 1'h1;
-  reg first_2 = 1'h0;
-  reg first_2_0 = 1'h0;
-  reg first_2_1 = 1'h1;
-  reg first_2_2 = 1'h0;
-  reg first_2_3 = 1'h1;
-  reg first_3 = 1'h1;
-  reg first_3_0 = 1'h0;
-  reg first_3_1 = 1'h1;
-  reg first_3_2 = 1'h0;
-  reg first_3_3 = 1'h1;
-  wire [181:0] i;
-  wire \i.last ;
-  wire [167:0] \i.sums ;
-  wire [20:0] \i.sums[0] ;
-  wire [20:0] \i.sums[1] ;
-  wire [20:0] \i.sums[2] ;
-  wire [20:0] \i.sums[3] ;
-  wire [20:0] \i.sums[4] ;
-  wire [20:0] \i.sums[5] ;
-  wire [20:0] \i.sums[6] ;
-  wire [20:0] \i.sums[7] ;
-  wire [12:0] \i.total ;
-  wire [64:0] i__payload;
+  reg free_1 = 1'h0;
+  reg free_2 = 1'h0;
+  reg free_3 = 1'h0;
+  reg free_4 = 1'h0;
+  reg free_5 = 1'h0;
+  reg free_6 = 1'h0;
+  (* init = 1'h0 *)
+  wire free_7;
+  wire [9:0] i__payload;
+  wire [64:0] \i__payload$32 ;
+  wire \i__payload$32.last ;
+  wire [63:0] \i__payload$32.row ;
+  wire [7:0] \i__payload$32.row[0] ;
+  wire [7:0] \i__payload$32.row[1] ;
+  wire [7:0] \i__payload$32.row[2] ;
+  wire [7:0] \i__payload$32.row[3] ;
+  wire [7:0] \i__payload$32.row[4] ;
+  wire [7:0] \i__payload$32.row[5] ;
+  wire [7:0] \i__payload$32.row[6] ;
+  wire [7:0] \i__payload$32.row[7] ;
+  wire [35:0] \i__payload$34 ;
+  wire \i__payload$34.row_end ;
+  wire [20:0] \i__payload$34.sums ;
+  wire [20:0] \i__payload$34.sums[0] ;
+  wire \i__payload$34.tag ;
+  wire \i__payload$34.tag.last ;
+  wire [12:0] \i__payload$34.total ;
   wire \i__payload.last ;
-  wire [63:0] \i__payload.row ;
-  wire [7:0] \i__payload.row[0] ;
-  wire [7:0] \i__payload.row[1] ;
-  wire [7:0] \i__payload.row[2] ;
-  wire [7:0] \i__payload.row[3] ;
-  wire [7:0] \i__payload.row[4] ;
-  wire [7:0] \i__payload.row[5] ;
-  wire [7:0] \i__payload.row[6] ;
-  wire [7:0] \i__payload.row[7] ;
-  wire i__valid;
-  wire [3:0] i_load;
+  wire [7:0] \i__payload.prob ;
+  wire \i__payload.tag ;
+  wire \i__payload.tag.last ;
+  reg i__valid = 1'h0;
+  wire \i__valid$30 ;
+  wire \i__valid$36 ;
   wire i_reserve;
   input [3:0] i_row__payload;
   wire [3:0] i_row__payload;
@@ -14034,18 +14221,32 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   wire i_weighted__ready;
   input i_weighted__valid;
   wire i_weighted__valid;
+  reg job_last_1 = 1'h0;
+  reg job_last_2 = 1'h0;
+  reg job_last_3 = 1'h0;
+  reg last_1 = 1'h0;
+  reg last_2 = 1'h0;
+  reg last_3 = 1'h0;
   wire [64:0] o__payload;
-  wire [64:0] \o__payload$35 ;
-  wire \o__payload$35.last ;
-  wire [63:0] \o__payload$35.row ;
-  wire [7:0] \o__payload$35.row[0] ;
-  wire [7:0] \o__payload$35.row[1] ;
-  wire [7:0] \o__payload$35.row[2] ;
-  wire [7:0] \o__payload$35.row[3] ;
-  wire [7:0] \o__payload$35.row[4] ;
-  wire [7:0] \o__payload$35.row[5] ;
-  wire [7:0] \o__payload$35.row[6] ;
-  wire [7:0] \o__payload$35.row[7] ;
+  wire [64:0] \o__payload$33 ;
+  wire [63:0] \o__payload$33.row ;
+  wire [7:0] \o__payload$33.row[0] ;
+  wire [7:0] \o__payload$33.row[1] ;
+  wire [7:0] \o__payload$33.row[2] ;
+  wire [7:0] \o__payload$33.row[3] ;
+  wire [7:0] \o__payload$33.row[4] ;
+  wire [7:0] \o__payload$33.row[5] ;
+  wire [7:0] \o__payload$33.row[6] ;
+  wire [7:0] \o__payload$33.row[7] ;
+  wire \o__payload$33.tag ;
+  wire \o__payload$33.tag.last ;
+  wire [35:0] \o__payload$35 ;
+  wire \o__payload$35.row_end ;
+  wire [20:0] \o__payload$35.sums ;
+  wire [20:0] \o__payload$35.sums[0] ;
+  wire \o__payload$35.tag ;
+  wire \o__payload$35.tag.last ;
+  wire [12:0] \o__payload$35.total ;
   wire \o__payload.last ;
   wire [63:0] \o__payload.row ;
   wire [7:0] \o__payload.row[0] ;
@@ -14059,9 +14260,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   input o__ready;
   wire o__ready;
   wire o__valid;
-  wire \o__valid$33 ;
+  wire \o__valid$31 ;
+  wire \o__valid$37 ;
   output o_free;
-  wire o_free;
+  reg o_free = 1'h0;
   output [64:0] o_out__payload;
   wire [64:0] o_out__payload;
   wire \o_out__payload.last ;
@@ -14078,57 +14280,24 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   output o_out__valid;
   wire o_out__valid;
   wire o_room;
-  reg [7:0] prob_0 = 8'h00;
-  reg [7:0] prob_0_0 = 8'h00;
-  reg [7:0] prob_0_1 = 8'hff;
-  reg [7:0] prob_0_2 = 8'h00;
-  reg [7:0] prob_0_3 = 8'hff;
-  reg [7:0] prob_1 = 8'hff;
-  reg [7:0] prob_1_0 = 8'h00;
-  reg [7:0] prob_1_1 = 8'hff;
-  reg [7:0] prob_1_2 = 8'h00;
-  reg [7:0] prob_1_3 = 8'hff;
+  reg [7:0] prob_1 = 8'h00;
   reg [7:0] prob_2 = 8'h00;
-  reg [7:0] prob_2_0 = 8'h00;
-  reg [7:0] prob_2_1 = 8'hff;
-  reg [7:0] prob_2_2 = 8'h00;
-  reg [7:0] prob_2_3 = 8'hff;
-  reg [7:0] prob_3 = 8'hff;
-  reg [7:0] prob_3_0 = 8'h00;
-  reg [7:0] prob_3_1 = 8'hff;
-  reg [7:0] prob_3_2 = 8'h00;
-  reg [7:0] prob_3_3 = 8'hff;
-  reg [7:0] prob_product_1 = 8'h00;
-  reg [7:0] prob_reading_1 = 8'h00;
-  reg [15:0] product_0 = 16'h0000;
-  reg [15:0] product_1 = 16'h0000;
-  reg [15:0] product_2 = 16'h0000;
-  reg [15:0] product_3 = 16'h0000;
-  reg [15:0] product_4 = 16'h0000;
-  reg [15:0] product_5 = 16'h0000;
-  reg [15:0] product_6 = 16'h0000;
-  reg [15:0] product_7 = 16'h0000;
+  reg [7:0] prob_3 = 8'h00;
   wire released_empty;
-  reg row_ends_0 = 1'h0;
-  reg row_ends_1 = 1'h1;
-  reg row_ends_2 = 1'h0;
-  reg row_ends_3 = 1'h1;
-  reg row_starts = 1'h1;
   input rst;
   wire rst;
-  reg [167:0] sums = 168'h000000000000000000000000000000000000000000;
-  wire [20:0] \sums[0] ;
-  wire [20:0] \sums[1] ;
-  wire [20:0] \sums[2] ;
-  wire [20:0] \sums[3] ;
-  wire [20:0] \sums[4] ;
-  wire [20:0] \sums[5] ;
-  wire [20:0] \sums[6] ;
-  wire [20:0] \sums[7] ;
-  reg [12:0] total = 13'h0000;
+  input [63:0] value;
+  wire [63:0] value;
+  wire [7:0] \value[0] ;
+  wire [7:0] \value[1] ;
+  wire [7:0] \value[2] ;
+  wire [7:0] \value[3] ;
+  wire [7:0] \value[4] ;
+  wire [7:0] \value[5] ;
+  wire [7:0] \value[6] ;
+  wire [7:0] \value[7] ;
   wire [4:0] value_port__address;
   wire value_port__buffer;
-  input [63:0] value_port__data;
   wire [63:0] value_port__data;
   wire [7:0] \value_port__data[0] ;
   wire [7:0] \value_port__data[1] ;
@@ -14138,155 +14307,6 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   wire [7:0] \value_port__data[5] ;
   wire [7:0] \value_port__data[6] ;
   wire [7:0] \value_port__data[7] ;
-  assign \$21  = $signed(\$20 ) + $signed(product_1);
-  assign \$22  = $signed({ 1'h0, prob_1_0 }) * $signed(value_port__data[23:16]);
-  assign \$23  = first_1_0 ? 21'h000000 : sums[62:42];
-  assign \$24  = $signed(\$23 ) + $signed(product_2);
-  assign \$25  = $signed({ 1'h0, prob_1_2 }) * $signed(value_port__data[31:24]);
-  assign \$26  = first_1_2 ? 21'h000000 : sums[83:63];
-  assign \$27  = $signed(\$26 ) + $signed(product_3);
-  assign \$28  = $signed({ 1'h0, prob_2_0 }) * $signed(value_port__data[39:32]);
-  assign \$29  = first_2_0 ? 21'h000000 : sums[104:84];
-  assign \$30  = $signed(\$29 ) + $signed(product_4);
-  assign \$31  = $signed({ 1'h0, prob_2_2 }) * $signed(value_port__data[47:40]);
-  assign \$32  = first_2_2 ? 21'h000000 : sums[125:105];
-  assign \$33  = $signed(\$32 ) + $signed(product_5);
-  assign \$34  = $signed({ 1'h0, prob_3_0 }) * $signed(value_port__data[55:48]);
-  assign \$35  = first_3_0 ? 21'h000000 : sums[146:126];
-  assign \$36  = $signed(\$35 ) + $signed(product_6);
-  assign \$37  = $signed({ 1'h0, prob_3_2 }) * $signed(value_port__data[63:56]);
-  assign \$38  = first_3_2 ? 21'h000000 : sums[167:147];
-  assign \$39  = $signed(\$38 ) + $signed(product_7);
-  assign \$40  = control_product_1[0] & control_product_1[2];
-  assign \$41  = control_product_1[0] & control_product_1[2];
-  assign \$42  = control_product_1[0] & control_product_1[2];
-  assign \$43  = control_product_1[0] & control_product_1[2];
-  always @(posedge clk)
-    cooldown <= \$44 ;
-  always @(posedge clk)
-    row_starts <= \$45 ;
-  always @(posedge clk)
-    control_reading_1 <= \$46 ;
-  always @(posedge clk)
-    control_reading_2 <= \$47 ;
-  always @(posedge clk)
-    control_read_1 <= \$48 ;
-  always @(posedge clk)
-    prob_reading_1 <= \$13 ;
-  always @(posedge clk)
-    control_product_1 <= \$49 ;
-  always @(posedge clk)
-    control_sum_1 <= \$50 ;
-  always @(posedge clk)
-    prob_0 <= \$51 ;
-  always @(posedge clk)
-    prob_1 <= \$52 ;
-  always @(posedge clk)
-    prob_2 <= prob_reading_1;
-  always @(posedge clk)
-    prob_3 <= prob_reading_1;
-  always @(posedge clk)
-    prob_0_0 <= \$53 ;
-  always @(posedge clk)
-    prob_0_1 <= \$54 ;
-  always @(posedge clk)
-    prob_0_2 <= prob_0;
-  always @(posedge clk)
-    prob_0_3 <= prob_0;
-  always @(posedge clk)
-    prob_1_0 <= \$55 ;
-  always @(posedge clk)
-    prob_1_1 <= \$56 ;
-  always @(posedge clk)
-    prob_1_2 <= prob_1;
-  always @(posedge clk)
-    prob_1_3 <= prob_1;
-  always @(posedge clk)
-    prob_2_0 <= \$57 ;
-  always @(posedge clk)
-    prob_2_1 <= \$58 ;
-  always @(posedge clk)
-    prob_2_2 <= prob_2;
-  always @(posedge clk)
-    prob_2_3 <= prob_2;
-  always @(posedge clk)
-    prob_3_0 <= \$59 ;
-  always @(posedge clk)
-    prob_3_1 <= \$60 ;
-  always @(posedge clk)
-    prob_3_2 <= prob_3;
-  always @(posedge clk)
-    prob_3_3 <= prob_3;
-  always @(posedge clk)
-    first_0 <= \$61 ;
-  always @(posedge clk)
-    first_1 <= \$62 ;
-  always @(posedge clk)
-    first_2 <= control_reading_2[1];
-  always @(posedge clk)
-    first_3 <= control_reading_2[1];
-  always @(posedge clk)
-    first_0_0 <= \$63 ;
-  always @(posedge clk)
-    first_0_1 <= \$64 ;
-  always @(posedge clk)
-    first_0_2 <= first_0;
-  always @(posedge clk)
-    first_0_3 <= first_0;
-  always @(posedge clk)
-    first_1_0 <= \$65 ;
-  always @(posedge clk)
-    first_1_1 <= \$66 ;
-  always @(posedge clk)
-    first_1_2 <= first_1;
-  always @(posedge clk)
-    first_1_3 <= first_1;
-  always @(posedge clk)
-    first_2_0 <= \$67 ;
-  always @(posedge clk)
-    first_2_1 <= \$68 ;
-  always @(posedge clk)
-    first_2_2 <= first_2;
-  always @(posedge clk)
-    first_2_3 <= first_2;
-  always @(posedge clk)
-    first_3_0 <= \$69 ;
-  always @(posedge clk)
-    first_3_1 <= \$70 ;
-  always @(posedge clk)
-    first_3_2 <= first_3;
-  always @(posedge clk)
-    first_3_3 <= first_3;
-  always @(posedge clk)
-    prob_product_1 <= prob_0_0;
-  always @(posedge clk)
-    total <= \$71 ;
-  always @(posedge clk)
-    product_0 <= \$16 ;
-  always @(posedge clk)
-    sums <= \$72 ;
-  always @(posedge clk)
-    product_1 <= \$19 ;
-  always @(posedge clk)
-    product_2 <= \$22 ;
-  always @(posedge clk)
-    product_3 <= \$25 ;
-  always @(posedge clk)
-    product_4 <= \$28 ;
-  always @(posedge clk)
-    product_5 <= \$31 ;
-  always @(posedge clk)
-    product_6 <= \$34 ;
-  always @(posedge clk)
-    product_7 <= \$37 ;
-  always @(posedge clk)
-    row_ends_0 <= \$73 ;
-  always @(posedge clk)
-    row_ends_1 <= \$74 ;
-  always @(posedge clk)
-    row_ends_2 <= \$42 ;
-  always @(posedge clk)
-    row_ends_3 <= \$43 ;
   assign \$1  = i_weighted__valid & i_row__valid;
   assign \$2  = ~ i_row__payload[1];
   assign \$3  = \$1  & \$2 ;
@@ -14299,23 +14319,54 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \$signal$13  = \$signal  & i_weighted__payload[6];
   assign released_empty = i_row__valid & i_row__payload[1];
   assign i_row__ready = \$signal$13  | released_empty;
-  assign \$9  = \$signal$13  & i_row__payload[3];
-  assign \$10  = released_empty & i_row__payload[3];
-  assign o_free = \$9  | \$10 ;
+  assign \$9  = i_row__ready & i_row__valid;
+  assign \$10  = \$9  & i_row__payload[3];
   assign \$11  = | cooldown;
   assign \$12  = cooldown - 1'h1;
-  assign \$13  = \$signal  ? i_weighted__payload[14:7] : 8'h00;
-  assign \$14  = first_0_0 ? 13'h0000 : total;
-  assign \$15  = \$14  + prob_product_1;
-  assign \$16  = $signed({ 1'h0, prob_0_0 }) * $signed(value_port__data[7:0]);
-  assign \$17  = first_0_0 ? 21'h000000 : sums[20:0];
-  assign \$18  = $signed(\$17 ) + $signed(product_0);
-  assign \$19  = $signed({ 1'h0, prob_0_2 }) * $signed(value_port__data[15:8]);
-  assign \$20  = first_0_2 ? 21'h000000 : sums[41:21];
+  always @(posedge clk)
+    free_1 <= \$13 ;
+  always @(posedge clk)
+    free_2 <= \$14 ;
+  always @(posedge clk)
+    free_3 <= \$15 ;
+  always @(posedge clk)
+    free_4 <= \$16 ;
+  always @(posedge clk)
+    free_5 <= \$17 ;
+  always @(posedge clk)
+    free_6 <= \$18 ;
+  always @(posedge clk)
+    o_free <= \$19 ;
+  always @(posedge clk)
+    cooldown <= \$20 ;
+  always @(posedge clk)
+    arrives_1 <= \$21 ;
+  always @(posedge clk)
+    arrives_2 <= \$22 ;
+  always @(posedge clk)
+    i__valid <= \$23 ;
+  always @(posedge clk)
+    prob_1 <= i_weighted__payload[14:7];
+  always @(posedge clk)
+    prob_2 <= prob_1;
+  always @(posedge clk)
+    prob_3 <= prob_2;
+  always @(posedge clk)
+    last_1 <= i_weighted__payload[6];
+  always @(posedge clk)
+    last_2 <= last_1;
+  always @(posedge clk)
+    last_3 <= last_2;
+  always @(posedge clk)
+    job_last_1 <= i_row__payload[2];
+  always @(posedge clk)
+    job_last_2 <= job_last_1;
+  always @(posedge clk)
+    job_last_3 <= job_last_2;
   \latte_head.weighted_sum.landing  landing (
     .clk(clk),
-    .i__payload(i__payload),
-    .i__valid(i__valid),
+    .i__payload(\i__payload$32 ),
+    .i__valid(\i__valid$30 ),
     .i_reserve(\$signal$13 ),
     .o__payload(o_out__payload),
     .o__ready(o__ready),
@@ -14325,242 +14376,122 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   );
   \latte_head.weighted_sum.normaliser  normaliser (
     .clk(clk),
-    .i(i),
-    .o__payload(i__payload),
-    .\port$2894$0 (row_ends_0),
-    .\port$2896$0 (row_ends_1),
-    .\port$2897$0 (row_ends_2),
-    .\port$2898$0 (row_ends_3),
-    .row_complete_1(i__valid),
+    .ends_11(\i__valid$30 ),
+    .i__valid(\i__valid$36 ),
+    .o__payload(\o__payload$33 ),
+    .\port$3063$0 (\$24 ),
+    .\port$3065$0 (\$25 ),
+    .\port$3076$0 (\$26 ),
+    .\port$3077$0 (\$27 ),
     .rst(rst)
+  );
+  \latte_head.weighted_sum.sums  sums (
+    .clk(clk),
+    .i__payload(i__payload),
+    .i__valid(i__valid),
+    .o__valid(\i__valid$36 ),
+    .\port$3063$0 (\$24 ),
+    .\port$3065$0 (\$25 ),
+    .rst(rst),
+    .tag_merged_1(\$27 ),
+    .total_merged_1(\$26 ),
+    .value(value)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$44  = cooldown;
+    \$13  = \$10 ;
+    if (rst) begin
+      \$13  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$14  = free_1;
+    if (rst) begin
+      \$14  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$15  = free_2;
+    if (rst) begin
+      \$15  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$16  = free_3;
+    if (rst) begin
+      \$16  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$17  = free_4;
+    if (rst) begin
+      \$17  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$18  = free_5;
+    if (rst) begin
+      \$18  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$19  = free_6;
+    if (rst) begin
+      \$19  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$20  = cooldown;
     if (\$signal$13 ) begin
-      \$44  = 4'h7;
+      \$20  = 4'h7;
     end else if (\$11 ) begin
-      \$44  = \$12 [3:0];
+      \$20  = \$12 [3:0];
     end
     if (rst) begin
-      \$44  = 4'h0;
+      \$20  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$45  = row_starts;
-    if (\$signal ) begin
-      \$45  = i_weighted__payload[6];
-    end
+    \$21  = \$signal ;
     if (rst) begin
-      \$45  = 1'h1;
+      \$21  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$46  = control;
+    \$22  = arrives_1;
     if (rst) begin
-      \$46  = 4'h0;
+      \$22  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$47  = control_reading_1;
+    \$23  = arrives_2;
     if (rst) begin
-      \$47  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$48  = control_reading_2;
-    if (rst) begin
-      \$48  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$49  = control_read_1;
-    if (rst) begin
-      \$49  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$50  = control_product_1;
-    if (rst) begin
-      \$50  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$51  = prob_reading_1;
-    if (rst) begin
-      \$51  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$52  = prob_reading_1;
-    if (rst) begin
-      \$52  = 8'hff;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$53  = prob_0;
-    if (rst) begin
-      \$53  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$54  = prob_0;
-    if (rst) begin
-      \$54  = 8'hff;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$55  = prob_1;
-    if (rst) begin
-      \$55  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$56  = prob_1;
-    if (rst) begin
-      \$56  = 8'hff;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$57  = prob_2;
-    if (rst) begin
-      \$57  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$58  = prob_2;
-    if (rst) begin
-      \$58  = 8'hff;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$59  = prob_3;
-    if (rst) begin
-      \$59  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$60  = prob_3;
-    if (rst) begin
-      \$60  = 8'hff;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$61  = control_reading_2[1];
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$62  = control_reading_2[1];
-    if (rst) begin
-      \$62  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$63  = first_0;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$64  = first_0;
-    if (rst) begin
-      \$64  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$65  = first_1;
-    if (rst) begin
-      \$65  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$66  = first_1;
-    if (rst) begin
-      \$66  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$67  = first_2;
-    if (rst) begin
-      \$67  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$68  = first_2;
-    if (rst) begin
-      \$68  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$69  = first_3;
-    if (rst) begin
-      \$69  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$70  = first_3;
-    if (rst) begin
-      \$70  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$71  = \$15 [12:0];
-    if (rst) begin
-      \$71  = 13'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$73  = \$40 ;
-    if (rst) begin
-      \$73  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$74  = \$41 ;
-    if (rst) begin
-      \$74  = 1'h1;
+      \$23  = 1'h0;
     end
   end
   assign o__payload = o_out__payload;
   assign o_out__ready = o__ready;
   assign o__valid = o_out__valid;
   assign i_reserve = \$signal$13 ;
+  assign free_7 = o_free;
   assign value_port__buffer = i_row__payload[0];
   assign value_port__address = i_weighted__payload[4:0];
-  assign i_load = { row_ends_3, row_ends_2, row_ends_1, row_ends_0 };
-  assign \o__valid$33  = i__valid;
-  assign \o__payload$35  = i__payload;
+  assign arrives_3 = i__valid;
+  assign value_port__data = value;
+  assign \o__valid$31  = \i__valid$30 ;
+  assign \i__payload$34  = { \$27 , \$25 , \$26 , \$24  };
+  assign \o__payload$35  = { \$27 , \$25 , \$26 , \$24  };
+  assign \o__valid$37  = \i__valid$36 ;
   assign i_weighted__ready = \$signal ;
   assign \o_out__payload.row  = o_out__payload[63:0];
   assign \o_out__payload.row[0]  = o_out__payload[7:0];
@@ -14590,95 +14521,67 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \i_weighted__payload.kept  = i_weighted__payload[5];
   assign \i_weighted__payload.last  = i_weighted__payload[6];
   assign \i_weighted__payload.prob  = i_weighted__payload[14:7];
-  assign \control.valid  = control[0];
-  assign \control.first  = control[1];
-  assign \control.last  = control[2];
-  assign \control.job_last  = control[3];
-  assign \i.sums  = i[167:0];
-  assign \i.sums[0]  = i[20:0];
-  assign \i.sums[1]  = i[41:21];
-  assign \i.sums[2]  = i[62:42];
-  assign \i.sums[3]  = i[83:63];
-  assign \i.sums[4]  = i[104:84];
-  assign \i.sums[5]  = i[125:105];
-  assign \i.sums[6]  = i[146:126];
-  assign \i.sums[7]  = i[167:147];
-  assign \i.total  = i[180:168];
-  assign \i.last  = i[181];
-  assign \sums[0]  = sums[20:0];
-  assign \sums[1]  = sums[41:21];
-  assign \sums[2]  = sums[62:42];
-  assign \sums[3]  = sums[83:63];
-  assign \sums[4]  = sums[104:84];
-  assign \sums[5]  = sums[125:105];
-  assign \sums[6]  = sums[146:126];
-  assign \sums[7]  = sums[167:147];
-  assign \control_sum_1.valid  = control_sum_1[0];
-  assign \control_sum_1.first  = control_sum_1[1];
-  assign \control_sum_1.last  = control_sum_1[2];
-  assign \control_sum_1.job_last  = control_sum_1[3];
-  assign \i__payload.row  = i__payload[63:0];
-  assign \i__payload.row[0]  = i__payload[7:0];
-  assign \i__payload.row[1]  = i__payload[15:8];
-  assign \i__payload.row[2]  = i__payload[23:16];
-  assign \i__payload.row[3]  = i__payload[31:24];
-  assign \i__payload.row[4]  = i__payload[39:32];
-  assign \i__payload.row[5]  = i__payload[47:40];
-  assign \i__payload.row[6]  = i__payload[55:48];
-  assign \i__payload.row[7]  = i__payload[63:56];
-  assign \i__payload.last  = i__payload[64];
-  assign \o__payload$35.row  = i__payload[63:0];
-  assign \o__payload$35.row[0]  = i__payload[7:0];
-  assign \o__payload$35.row[1]  = i__payload[15:8];
-  assign \o__payload$35.row[2]  = i__payload[23:16];
-  assign \o__payload$35.row[3]  = i__payload[31:24];
-  assign \o__payload$35.row[4]  = i__payload[39:32];
-  assign \o__payload$35.row[5]  = i__payload[47:40];
-  assign \o__payload$35.row[6]  = i__payload[55:48];
-  assign \o__payload$35.row[7]  = i__payload[63:56];
-  assign \o__payload$35.last  = i__payload[64];
-  assign \control_reading_1.valid  = control_reading_1[0];
-  assign \control_reading_1.first  = control_reading_1[1];
-  assign \control_reading_1.last  = control_reading_1[2];
-  assign \control_reading_1.job_last  = control_reading_1[3];
-  assign \control_reading_2.valid  = control_reading_2[0];
-  assign \control_reading_2.first  = control_reading_2[1];
-  assign \control_reading_2.last  = control_reading_2[2];
-  assign \control_reading_2.job_last  = control_reading_2[3];
-  assign \control_read_1.valid  = control_read_1[0];
-  assign \control_read_1.first  = control_read_1[1];
-  assign \control_read_1.last  = control_read_1[2];
-  assign \control_read_1.job_last  = control_read_1[3];
-  assign \control_product_1.valid  = control_product_1[0];
-  assign \control_product_1.first  = control_product_1[1];
-  assign \control_product_1.last  = control_product_1[2];
-  assign \control_product_1.job_last  = control_product_1[3];
-  assign \value_port__data[0]  = value_port__data[7:0];
-  assign \value_port__data[1]  = value_port__data[15:8];
-  assign \value_port__data[2]  = value_port__data[23:16];
-  assign \value_port__data[3]  = value_port__data[31:24];
-  assign \value_port__data[4]  = value_port__data[39:32];
-  assign \value_port__data[5]  = value_port__data[47:40];
-  assign \value_port__data[6]  = value_port__data[55:48];
-  assign \value_port__data[7]  = value_port__data[63:56];
-  assign \$72 [167:147] = \$39 [20:0];
-  assign \$72 [146:126] = \$36 [20:0];
-  assign \$72 [125:105] = \$33 [20:0];
-  assign \$72 [104:84] = \$30 [20:0];
-  assign \$72 [83:63] = \$27 [20:0];
-  assign \$72 [62:42] = \$24 [20:0];
-  assign \$72 [41:21] = \$21 [20:0];
-  assign \$72 [20:0] = \$18 [20:0];
-  assign i[181] = control_sum_1[3];
-  assign i[180:168] = total;
-  assign i[167:0] = sums;
-  assign control[3] = i_row__payload[2];
-  assign control[2] = i_weighted__payload[6];
-  assign control[1] = row_starts;
-  assign control[0] = \$signal ;
+  assign \i__payload.prob  = i__payload[7:0];
+  assign \i__payload.last  = i__payload[8];
+  assign \i__payload.tag  = i__payload[9];
+  assign \i__payload.tag.last  = i__payload[9];
+  assign \value[0]  = value[7:0];
+  assign \value[1]  = value[15:8];
+  assign \value[2]  = value[23:16];
+  assign \value[3]  = value[31:24];
+  assign \value[4]  = value[39:32];
+  assign \value[5]  = value[47:40];
+  assign \value[6]  = value[55:48];
+  assign \value[7]  = value[63:56];
+  assign \value_port__data[0]  = value[7:0];
+  assign \value_port__data[1]  = value[15:8];
+  assign \value_port__data[2]  = value[23:16];
+  assign \value_port__data[3]  = value[31:24];
+  assign \value_port__data[4]  = value[39:32];
+  assign \value_port__data[5]  = value[47:40];
+  assign \value_port__data[6]  = value[55:48];
+  assign \value_port__data[7]  = value[63:56];
+  assign \i__payload$32.row  = \i__payload$32 [63:0];
+  assign \i__payload$32.row[0]  = \i__payload$32 [7:0];
+  assign \i__payload$32.row[1]  = \i__payload$32 [15:8];
+  assign \i__payload$32.row[2]  = \i__payload$32 [23:16];
+  assign \i__payload$32.row[3]  = \i__payload$32 [31:24];
+  assign \i__payload$32.row[4]  = \i__payload$32 [39:32];
+  assign \i__payload$32.row[5]  = \i__payload$32 [47:40];
+  assign \i__payload$32.row[6]  = \i__payload$32 [55:48];
+  assign \i__payload$32.row[7]  = \i__payload$32 [63:56];
+  assign \i__payload$32.last  = \i__payload$32 [64];
+  assign \o__payload$33.row  = \o__payload$33 [63:0];
+  assign \o__payload$33.row[0]  = \o__payload$33 [7:0];
+  assign \o__payload$33.row[1]  = \o__payload$33 [15:8];
+  assign \o__payload$33.row[2]  = \o__payload$33 [23:16];
+  assign \o__payload$33.row[3]  = \o__payload$33 [31:24];
+  assign \o__payload$33.row[4]  = \o__payload$33 [39:32];
+  assign \o__payload$33.row[5]  = \o__payload$33 [47:40];
+  assign \o__payload$33.row[6]  = \o__payload$33 [55:48];
+  assign \o__payload$33.row[7]  = \o__payload$33 [63:56];
+  assign \o__payload$33.tag  = \o__payload$33 [64];
+  assign \o__payload$33.tag.last  = \o__payload$33 [64];
+  assign \i__payload$34.sums  = \$24 ;
+  assign \i__payload$34.sums[0]  = \$24 ;
+  assign \i__payload$34.total  = \$26 ;
+  assign \i__payload$34.row_end  = \$25 ;
+  assign \i__payload$34.tag  = \$27 ;
+  assign \i__payload$34.tag.last  = \$27 ;
+  assign \o__payload$35.sums  = \$24 ;
+  assign \o__payload$35.sums[0]  = \$24 ;
+  assign \o__payload$35.total  = \$26 ;
+  assign \o__payload$35.row_end  = \$25 ;
+  assign \o__payload$35.tag  = \$27 ;
+  assign \o__payload$35.tag.last  = \$27 ;
+  assign \i__payload$32 [64] = \o__payload$33 [64];
+  assign \i__payload$32 [63:0] = \o__payload$33 [63:0];
+  assign i__payload[9] = job_last_3;
+  assign i__payload[8] = last_3;
+  assign i__payload[7:0] = prob_3;
 endmodule
 
-module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, o_room, o__valid, i__valid, i__payload, o__ready);
+module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__payload, o_room, o__valid, i__valid, o__ready);
   reg \$auto$verilog_backend.cc:2355:dump_module$85  = 0;
   wire [3:0] \$1 ;
   wire [4:0] \$2 ;
@@ -14841,7 +14744,7 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, o_room
   assign \$4  = taken;
 endmodule
 
-module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i__valid, i__payload, o__ready);
+module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload, o__valid, i__valid, o__ready);
   reg \$auto$verilog_backend.cc:2355:dump_module$86  = 0;
   wire \$1 ;
   wire \$10 ;
@@ -14925,7 +14828,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i
   wire rst;
   (* no_rw_check = 32'd1 *)
   reg [64:0] words [3:0];
-  initial begin : zero_memory_27
+  initial begin : zero_memory_34
     integer word;
     for (word = 0; word < 4; word = word + 1)
       words[word] = 65'h0;
@@ -15075,133 +14978,120 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, o__valid, i
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.normaliser (rst, i, \port$2894$0 , \port$2896$0 , \port$2897$0 , \port$2898$0 , row_complete_1, o__payload, clk);
+module \latte_head.weighted_sum.normaliser (rst, \port$3063$0 , \port$3065$0 , \port$3076$0 , \port$3077$0 , i__valid, ends_11, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$87  = 0;
-  wire [21:0] \$1 ;
-  wire [27:0] \$10 ;
+  wire [27:0] \$1 ;
+  wire [15:0] \$10 ;
   reg \$100 ;
   reg \$101 ;
-  reg \$102 ;
-  reg \$103 ;
-  reg \$104 ;
-  reg \$105 ;
-  reg \$106 ;
-  reg \$107 ;
-  reg \$108 ;
-  reg \$109 ;
-  wire [28:0] \$11 ;
-  reg \$110 ;
-  reg \$111 ;
-  reg \$112 ;
-  reg \$113 ;
-  reg \$114 ;
-  reg [63:0] \$115 ;
-  reg \$116 ;
-  wire [4:0] \$12 ;
-  wire [21:0] \$13 ;
-  wire [23:0] \$14 ;
-  wire [13:0] \$15 ;
-  wire [15:0] \$16 ;
-  wire \$17 ;
-  wire [13:0] \$18 ;
+  reg [63:0] \$102 ;
+  wire [13:0] \$11 ;
+  wire [15:0] \$12 ;
+  wire \$13 ;
+  wire [13:0] \$14 ;
+  wire [15:0] \$15 ;
+  wire \$16 ;
+  wire [13:0] \$17 ;
+  wire [15:0] \$18 ;
   wire [15:0] \$19 ;
-  wire [21:0] \$2 ;
-  wire [15:0] \$20 ;
-  wire [13:0] \$21 ;
-  wire [15:0] \$22 ;
-  wire \$23 ;
-  wire [13:0] \$24 ;
-  wire [15:0] \$25 ;
-  wire \$26 ;
-  wire [13:0] \$27 ;
+  wire [28:0] \$2 ;
+  wire [13:0] \$20 ;
+  wire [15:0] \$21 ;
+  wire \$22 ;
+  wire [13:0] \$23 ;
+  wire [15:0] \$24 ;
+  wire \$25 ;
+  wire [13:0] \$26 ;
+  wire [15:0] \$27 ;
   wire [15:0] \$28 ;
-  wire [15:0] \$29 ;
+  wire [13:0] \$29 ;
   wire [21:0] \$3 ;
-  wire [13:0] \$30 ;
-  wire [15:0] \$31 ;
-  wire \$32 ;
-  wire [13:0] \$33 ;
-  wire [15:0] \$34 ;
-  wire \$35 ;
-  wire [13:0] \$36 ;
+  wire [15:0] \$30 ;
+  wire \$31 ;
+  wire [13:0] \$32 ;
+  wire [15:0] \$33 ;
+  wire \$34 ;
+  wire [13:0] \$35 ;
+  wire [15:0] \$36 ;
   wire [15:0] \$37 ;
-  wire [15:0] \$38 ;
-  wire [13:0] \$39 ;
-  wire [21:0] \$4 ;
-  wire [15:0] \$40 ;
-  wire \$41 ;
-  wire [13:0] \$42 ;
-  wire [15:0] \$43 ;
-  wire \$44 ;
-  wire [13:0] \$45 ;
+  wire [13:0] \$38 ;
+  wire [15:0] \$39 ;
+  wire [23:0] \$4 ;
+  wire \$40 ;
+  wire [13:0] \$41 ;
+  wire [15:0] \$42 ;
+  wire \$43 ;
+  wire [13:0] \$44 ;
+  wire [15:0] \$45 ;
   wire [15:0] \$46 ;
-  wire [15:0] \$47 ;
-  wire [13:0] \$48 ;
-  wire [15:0] \$49 ;
-  wire [21:0] \$5 ;
-  wire \$50 ;
-  wire [13:0] \$51 ;
-  wire [15:0] \$52 ;
-  wire \$53 ;
-  wire [13:0] \$54 ;
+  wire [13:0] \$47 ;
+  wire [15:0] \$48 ;
+  wire \$49 ;
+  wire [13:0] \$5 ;
+  wire [13:0] \$50 ;
+  wire [15:0] \$51 ;
+  wire \$52 ;
+  wire [13:0] \$53 ;
+  wire [15:0] \$54 ;
   wire [15:0] \$55 ;
-  wire [15:0] \$56 ;
-  wire [13:0] \$57 ;
-  wire [15:0] \$58 ;
-  wire \$59 ;
-  wire [21:0] \$6 ;
-  wire [13:0] \$60 ;
-  wire [15:0] \$61 ;
-  wire \$62 ;
-  wire [13:0] \$63 ;
+  wire [13:0] \$56 ;
+  wire [15:0] \$57 ;
+  wire \$58 ;
+  wire [13:0] \$59 ;
+  wire [15:0] \$6 ;
+  wire [15:0] \$60 ;
+  wire \$61 ;
+  wire [13:0] \$62 ;
+  wire [15:0] \$63 ;
   wire [15:0] \$64 ;
-  wire [15:0] \$65 ;
-  wire [13:0] \$66 ;
-  wire [15:0] \$67 ;
-  wire \$68 ;
-  wire [13:0] \$69 ;
-  wire [21:0] \$7 ;
-  wire [15:0] \$70 ;
-  wire \$71 ;
-  wire [13:0] \$72 ;
+  wire [13:0] \$65 ;
+  wire [15:0] \$66 ;
+  wire \$67 ;
+  wire [13:0] \$68 ;
+  wire [15:0] \$69 ;
+  wire \$7 ;
+  wire \$70 ;
+  wire [13:0] \$71 ;
+  wire [15:0] \$72 ;
   wire [15:0] \$73 ;
-  wire [15:0] \$74 ;
-  wire [13:0] \$75 ;
-  wire [15:0] \$76 ;
+  wire [13:0] \$74 ;
+  wire [15:0] \$75 ;
+  wire \$76 ;
   wire \$77 ;
-  wire [13:0] \$78 ;
-  wire [15:0] \$79 ;
-  wire [21:0] \$8 ;
-  wire \$80 ;
-  wire [13:0] \$81 ;
-  wire [15:0] \$82 ;
-  wire [15:0] \$83 ;
-  wire [13:0] \$84 ;
-  wire [15:0] \$85 ;
-  wire \$86 ;
-  wire \$87 ;
-  wire \$88 ;
-  wire \$89 ;
-  wire \$9 ;
-  wire \$90 ;
-  wire [7:0] \$91 ;
-  wire [167:0] \$92 ;
-  reg [12:0] \$93 ;
-  reg [21:0] \$94 ;
-  reg [3:0] \$95 ;
+  wire \$78 ;
+  wire \$79 ;
+  wire [13:0] \$8 ;
+  wire [7:0] \$80 ;
+  reg \$81 ;
+  reg \$82 ;
+  reg \$83 ;
+  reg \$84 ;
+  reg \$85 ;
+  reg \$86 ;
+  reg \$87 ;
+  reg \$88 ;
+  reg \$89 ;
+  wire [15:0] \$9 ;
+  reg \$90 ;
+  reg \$91 ;
+  reg \$92 ;
+  reg \$93 ;
+  reg \$94 ;
+  reg \$95 ;
   reg \$96 ;
   reg \$97 ;
   reg \$98 ;
   reg \$99 ;
-  reg active_1 = 1'h0;
-  reg active_2 = 1'h0;
-  reg active_3 = 1'h0;
-  reg active_4 = 1'h0;
-  reg active_5 = 1'h0;
-  reg active_6 = 1'h0;
-  reg active_7 = 1'h0;
-  reg active_8 = 1'h0;
-  reg active_9 = 1'h0;
+  reg arrived_1 = 1'h0;
+  reg arrived_10 = 1'h0;
+  reg arrived_2 = 1'h0;
+  reg arrived_3 = 1'h0;
+  reg arrived_4 = 1'h0;
+  reg arrived_5 = 1'h0;
+  reg arrived_6 = 1'h0;
+  reg arrived_7 = 1'h0;
+  reg arrived_8 = 1'h0;
+  reg arrived_9 = 1'h0;
   input clk;
   wire clk;
   reg [7:0] digits_0_0 = 8'h00;
@@ -15213,7 +15103,6 @@ module \latte_head.weighted_sum.normaliser (rst, i, \port$2894$0 , \port$2896$0 
   reg [7:0] digits_0_6 = 8'h00;
   reg [7:0] digits_0_7 = 8'h00;
   reg [12:0] divisor_0_1 = 13'h0000;
-  reg [12:0] divisor_1 = 13'h0000;
   reg [12:0] divisor_1_1 = 13'h0000;
   reg [12:0] divisor_2_1 = 13'h0000;
   reg [12:0] divisor_3_1 = 13'h0000;
@@ -15221,35 +15110,31 @@ module \latte_head.weighted_sum.normaliser (rst, i, \port$2894$0 , \port$2896$0 
   reg [12:0] divisor_5_1 = 13'h0000;
   reg [12:0] divisor_6_1 = 13'h0000;
   reg [12:0] divisor_7_1 = 13'h0000;
-  reg [167:0] held = 168'h000000000000000000000000000000000000000000;
-  input [181:0] i;
-  wire [181:0] i;
-  wire \i.last ;
-  wire [167:0] \i.sums ;
-  wire [20:0] \i.sums[0] ;
-  wire [20:0] \i.sums[1] ;
-  wire [20:0] \i.sums[2] ;
-  wire [20:0] \i.sums[3] ;
-  wire [20:0] \i.sums[4] ;
-  wire [20:0] \i.sums[5] ;
-  wire [20:0] \i.sums[6] ;
-  wire [20:0] \i.sums[7] ;
-  wire [12:0] \i.total ;
-  wire [3:0] i_load;
-  reg job_last = 1'h0;
-  reg job_last_1 = 1'h0;
-  reg job_last_2 = 1'h0;
-  reg job_last_3 = 1'h0;
-  reg job_last_4 = 1'h0;
-  reg job_last_5 = 1'h0;
-  reg job_last_6 = 1'h0;
-  reg job_last_7 = 1'h0;
-  reg job_last_8 = 1'h0;
-  reg job_last_9 = 1'h0;
+  reg ends_1 = 1'h0;
+  reg ends_10 = 1'h0;
+  output ends_11;
+  reg ends_11 = 1'h0;
+  reg ends_2 = 1'h0;
+  reg ends_3 = 1'h0;
+  reg ends_4 = 1'h0;
+  reg ends_5 = 1'h0;
+  reg ends_6 = 1'h0;
+  reg ends_7 = 1'h0;
+  reg ends_8 = 1'h0;
+  reg ends_9 = 1'h0;
+  reg [63:0] filled = 64'h0000000000000000;
+  wire [35:0] i__payload;
+  wire \i__payload.row_end ;
+  wire [20:0] \i__payload.sums ;
+  wire [20:0] \i__payload.sums[0] ;
+  wire \i__payload.tag ;
+  wire \i__payload.tag.last ;
+  wire [12:0] \i__payload.total ;
+  input i__valid;
+  wire i__valid;
   reg [21:0] numerator_0 = 22'h000000;
   output [64:0] o__payload;
   wire [64:0] o__payload;
-  wire \o__payload.last ;
   wire [63:0] \o__payload.row ;
   wire [7:0] \o__payload.row[0] ;
   wire [7:0] \o__payload.row[1] ;
@@ -15259,18 +15144,19 @@ module \latte_head.weighted_sum.normaliser (rst, i, \port$2894$0 , \port$2896$0 
   wire [7:0] \o__payload.row[5] ;
   wire [7:0] \o__payload.row[6] ;
   wire [7:0] \o__payload.row[7] ;
+  wire \o__payload.tag ;
+  wire \o__payload.tag.last ;
   (* init = 1'h0 *)
   wire o__valid;
   reg [21:0] offset = 22'h000000;
-  reg [3:0] phase = 4'h8;
-  input \port$2894$0 ;
-  wire \port$2894$0 ;
-  input \port$2896$0 ;
-  wire \port$2896$0 ;
-  input \port$2897$0 ;
-  wire \port$2897$0 ;
-  input \port$2898$0 ;
-  wire \port$2898$0 ;
+  input [20:0] \port$3063$0 ;
+  wire [20:0] \port$3063$0 ;
+  input \port$3065$0 ;
+  wire \port$3065$0 ;
+  input [12:0] \port$3076$0 ;
+  wire [12:0] \port$3076$0 ;
+  input \port$3077$0 ;
+  wire \port$3077$0 ;
   reg [13:0] remainder_0_0 = 14'h0000;
   reg [13:0] remainder_0_1 = 14'h0000;
   reg [13:0] remainder_0_2 = 14'h0000;
@@ -15279,404 +15165,386 @@ module \latte_head.weighted_sum.normaliser (rst, i, \port$2894$0 , \port$2896$0 
   reg [13:0] remainder_0_5 = 14'h0000;
   reg [13:0] remainder_0_6 = 14'h0000;
   reg [13:0] remainder_0_7 = 14'h0000;
-  reg [63:0] row = 64'h0000000000000000;
-  output row_complete_1;
-  reg row_complete_1 = 1'h0;
-  reg row_complete_last_1 = 1'h0;
-  reg row_ends_1 = 1'h0;
-  reg row_ends_2 = 1'h0;
-  reg row_ends_3 = 1'h0;
-  reg row_ends_4 = 1'h0;
-  reg row_ends_5 = 1'h0;
-  reg row_ends_6 = 1'h0;
-  reg row_ends_7 = 1'h0;
-  reg row_ends_8 = 1'h0;
-  reg row_ends_9 = 1'h0;
   input rst;
   wire rst;
-  reg [12:0] total = 13'h0000;
-  assign \$1  = \port$2894$0  ? { i[20], i[20:0] } : { 1'h0, held[41:21] };
-  assign \$2  = \port$2894$0  ? { i[41], i[41:21] } : { 1'h0, held[62:42] };
-  assign \$3  = \port$2896$0  ? { i[62], i[62:42] } : { 1'h0, held[83:63] };
-  assign \$4  = \port$2896$0  ? { i[83], i[83:63] } : { 1'h0, held[104:84] };
-  assign \$5  = \port$2897$0  ? { i[104], i[104:84] } : { 1'h0, held[125:105] };
-  assign \$6  = \port$2897$0  ? { i[125], i[125:105] } : { 1'h0, held[146:126] };
-  assign \$7  = \port$2898$0  ? { i[146], i[146:126] } : { 1'h0, held[167:147] };
-  assign \$8  = \port$2898$0  ? { i[167], i[167:147] } : 22'h000000;
-  assign \$9  = phase != 4'h8;
-  assign \$11  = i[180:168] + \$10 ;
-  assign \$12  = phase + 1'h1;
-  assign \$14  = $signed(\$13 ) + $signed({ 1'h0, offset });
-  assign \$16  = numerator_0[21:7] - \$15 ;
-  assign \$17  = ~ \$16 [15];
-  assign \$19  = numerator_0[21:7] - \$18 ;
-  assign \$20  = \$16 [15] ? { 1'h0, numerator_0[21:7] } : \$19 ;
-  assign \$22  = numerator_0[21:7] - \$21 ;
-  assign \$23  = ~ \$22 [15];
-  assign \$25  = { remainder_0_0, digits_0_0[7] } - \$24 ;
-  assign \$26  = ~ \$25 [15];
-  assign \$28  = { remainder_0_0, digits_0_0[7] } - \$27 ;
-  assign \$29  = \$25 [15] ? { 1'h0, remainder_0_0, digits_0_0[7] } : \$28 ;
-  assign \$31  = { remainder_0_0, digits_0_0[7] } - \$30 ;
-  assign \$32  = ~ \$31 [15];
-  assign \$34  = { remainder_0_1, digits_0_1[7] } - \$33 ;
-  assign \$35  = ~ \$34 [15];
-  assign \$37  = { remainder_0_1, digits_0_1[7] } - \$36 ;
-  assign \$38  = \$34 [15] ? { 1'h0, remainder_0_1, digits_0_1[7] } : \$37 ;
-  assign \$40  = { remainder_0_1, digits_0_1[7] } - \$39 ;
-  assign \$41  = ~ \$40 [15];
-  assign \$43  = { remainder_0_2, digits_0_2[7] } - \$42 ;
-  assign \$44  = ~ \$43 [15];
-  assign \$46  = { remainder_0_2, digits_0_2[7] } - \$45 ;
-  assign \$47  = \$43 [15] ? { 1'h0, remainder_0_2, digits_0_2[7] } : \$46 ;
-  assign \$49  = { remainder_0_2, digits_0_2[7] } - \$48 ;
-  assign \$50  = ~ \$49 [15];
-  assign \$52  = { remainder_0_3, digits_0_3[7] } - \$51 ;
-  assign \$53  = ~ \$52 [15];
-  assign \$55  = { remainder_0_3, digits_0_3[7] } - \$54 ;
-  assign \$56  = \$52 [15] ? { 1'h0, remainder_0_3, digits_0_3[7] } : \$55 ;
-  assign \$58  = { remainder_0_3, digits_0_3[7] } - \$57 ;
-  assign \$59  = ~ \$58 [15];
-  assign \$61  = { remainder_0_4, digits_0_4[7] } - \$60 ;
-  assign \$62  = ~ \$61 [15];
-  assign \$64  = { remainder_0_4, digits_0_4[7] } - \$63 ;
-  assign \$65  = \$61 [15] ? { 1'h0, remainder_0_4, digits_0_4[7] } : \$64 ;
-  assign \$67  = { remainder_0_4, digits_0_4[7] } - \$66 ;
-  assign \$68  = ~ \$67 [15];
-  assign \$70  = { remainder_0_5, digits_0_5[7] } - \$69 ;
-  assign \$71  = ~ \$70 [15];
-  assign \$73  = { remainder_0_5, digits_0_5[7] } - \$72 ;
-  assign \$74  = \$70 [15] ? { 1'h0, remainder_0_5, digits_0_5[7] } : \$73 ;
-  assign \$76  = { remainder_0_5, digits_0_5[7] } - \$75 ;
-  assign \$77  = ~ \$76 [15];
-  assign \$79  = { remainder_0_6, digits_0_6[7] } - \$78 ;
-  assign \$80  = ~ \$79 [15];
-  assign \$82  = { remainder_0_6, digits_0_6[7] } - \$81 ;
-  assign \$83  = \$79 [15] ? { 1'h0, remainder_0_6, digits_0_6[7] } : \$82 ;
-  assign \$85  = { remainder_0_6, digits_0_6[7] } - \$84 ;
-  assign \$86  = ~ \$85 [15];
-  assign \$87  = phase != 4'h8;
-  assign \$88  = phase == 3'h7;
-  assign \$89  = | divisor_7_1;
-  assign \$90  = ~ digits_0_7[7];
-  assign \$91  = \$89  ? { \$90 , digits_0_7[6:0] } : 8'h00;
+  reg [20:0] sums_1 = 21'h000000;
+  wire [20:0] \sums_1[0] ;
+  reg tag_1 = 1'h0;
+  wire \tag_1.last ;
+  reg tag_10 = 1'h0;
+  wire \tag_10.last ;
+  reg tag_11 = 1'h0;
+  wire \tag_11.last ;
+  reg tag_2 = 1'h0;
+  wire \tag_2.last ;
+  reg tag_3 = 1'h0;
+  wire \tag_3.last ;
+  reg tag_4 = 1'h0;
+  wire \tag_4.last ;
+  reg tag_5 = 1'h0;
+  wire \tag_5.last ;
+  reg tag_6 = 1'h0;
+  wire \tag_6.last ;
+  reg tag_7 = 1'h0;
+  wire \tag_7.last ;
+  reg tag_8 = 1'h0;
+  wire \tag_8.last ;
+  reg tag_9 = 1'h0;
+  wire \tag_9.last ;
+  reg [12:0] total_1 = 13'h0000;
+  reg [12:0] total_2 = 13'h0000;
+  assign \$2  = \port$3076$0  + \$1 ;
+  assign \$4  = $signed(\$3 ) + $signed({ 1'h0, offset });
+  assign \$6  = numerator_0[21:7] - \$5 ;
+  assign \$7  = ~ \$6 [15];
+  assign \$9  = numerator_0[21:7] - \$8 ;
+  assign \$10  = \$6 [15] ? { 1'h0, numerator_0[21:7] } : \$9 ;
+  assign \$12  = numerator_0[21:7] - \$11 ;
+  assign \$13  = ~ \$12 [15];
+  assign \$15  = { remainder_0_0, digits_0_0[7] } - \$14 ;
+  assign \$16  = ~ \$15 [15];
+  assign \$18  = { remainder_0_0, digits_0_0[7] } - \$17 ;
+  assign \$19  = \$15 [15] ? { 1'h0, remainder_0_0, digits_0_0[7] } : \$18 ;
+  assign \$21  = { remainder_0_0, digits_0_0[7] } - \$20 ;
+  assign \$22  = ~ \$21 [15];
+  assign \$24  = { remainder_0_1, digits_0_1[7] } - \$23 ;
+  assign \$25  = ~ \$24 [15];
+  assign \$27  = { remainder_0_1, digits_0_1[7] } - \$26 ;
+  assign \$28  = \$24 [15] ? { 1'h0, remainder_0_1, digits_0_1[7] } : \$27 ;
+  assign \$30  = { remainder_0_1, digits_0_1[7] } - \$29 ;
+  assign \$31  = ~ \$30 [15];
+  assign \$33  = { remainder_0_2, digits_0_2[7] } - \$32 ;
+  assign \$34  = ~ \$33 [15];
+  assign \$36  = { remainder_0_2, digits_0_2[7] } - \$35 ;
+  assign \$37  = \$33 [15] ? { 1'h0, remainder_0_2, digits_0_2[7] } : \$36 ;
+  assign \$39  = { remainder_0_2, digits_0_2[7] } - \$38 ;
+  assign \$40  = ~ \$39 [15];
+  assign \$42  = { remainder_0_3, digits_0_3[7] } - \$41 ;
+  assign \$43  = ~ \$42 [15];
+  assign \$45  = { remainder_0_3, digits_0_3[7] } - \$44 ;
+  assign \$46  = \$42 [15] ? { 1'h0, remainder_0_3, digits_0_3[7] } : \$45 ;
+  assign \$48  = { remainder_0_3, digits_0_3[7] } - \$47 ;
+  assign \$49  = ~ \$48 [15];
+  assign \$51  = { remainder_0_4, digits_0_4[7] } - \$50 ;
+  assign \$52  = ~ \$51 [15];
+  assign \$54  = { remainder_0_4, digits_0_4[7] } - \$53 ;
+  assign \$55  = \$51 [15] ? { 1'h0, remainder_0_4, digits_0_4[7] } : \$54 ;
+  assign \$57  = { remainder_0_4, digits_0_4[7] } - \$56 ;
+  assign \$58  = ~ \$57 [15];
+  assign \$60  = { remainder_0_5, digits_0_5[7] } - \$59 ;
+  assign \$61  = ~ \$60 [15];
+  assign \$63  = { remainder_0_5, digits_0_5[7] } - \$62 ;
+  assign \$64  = \$60 [15] ? { 1'h0, remainder_0_5, digits_0_5[7] } : \$63 ;
+  assign \$66  = { remainder_0_5, digits_0_5[7] } - \$65 ;
+  assign \$67  = ~ \$66 [15];
+  assign \$69  = { remainder_0_6, digits_0_6[7] } - \$68 ;
+  assign \$70  = ~ \$69 [15];
+  assign \$72  = { remainder_0_6, digits_0_6[7] } - \$71 ;
+  assign \$73  = \$69 [15] ? { 1'h0, remainder_0_6, digits_0_6[7] } : \$72 ;
+  assign \$75  = { remainder_0_6, digits_0_6[7] } - \$74 ;
+  assign \$76  = ~ \$75 [15];
+  assign \$77  = i__valid & \port$3065$0 ;
+  assign \$78  = | divisor_7_1;
+  assign \$79  = ~ digits_0_7[7];
+  assign \$80  = \$78  ? { \$79 , digits_0_7[6:0] } : 8'h00;
   always @(posedge clk)
-    held <= \$92 ;
+    offset <= \$2 [21:0];
   always @(posedge clk)
-    total <= \$93 ;
+    sums_1 <= \port$3063$0 ;
   always @(posedge clk)
-    offset <= \$94 ;
+    numerator_0 <= \$4 [21:0];
   always @(posedge clk)
-    phase <= \$95 ;
+    total_1 <= \port$3076$0 ;
   always @(posedge clk)
-    job_last <= \$96 ;
+    total_2 <= total_1;
   always @(posedge clk)
-    numerator_0 <= \$14 [21:0];
+    remainder_0_0 <= \$10 [13:0];
   always @(posedge clk)
-    divisor_1 <= total;
+    digits_0_0 <= { numerator_0[6:0], \$13  };
   always @(posedge clk)
-    remainder_0_0 <= \$20 [13:0];
+    divisor_0_1 <= total_2;
   always @(posedge clk)
-    digits_0_0 <= { numerator_0[6:0], \$23  };
+    remainder_0_1 <= \$19 [13:0];
   always @(posedge clk)
-    divisor_0_1 <= divisor_1;
-  always @(posedge clk)
-    remainder_0_1 <= \$29 [13:0];
-  always @(posedge clk)
-    digits_0_1 <= { digits_0_0[6:0], \$32  };
+    digits_0_1 <= { digits_0_0[6:0], \$22  };
   always @(posedge clk)
     divisor_1_1 <= divisor_0_1;
   always @(posedge clk)
-    remainder_0_2 <= \$38 [13:0];
+    remainder_0_2 <= \$28 [13:0];
   always @(posedge clk)
-    digits_0_2 <= { digits_0_1[6:0], \$41  };
+    digits_0_2 <= { digits_0_1[6:0], \$31  };
   always @(posedge clk)
     divisor_2_1 <= divisor_1_1;
   always @(posedge clk)
-    remainder_0_3 <= \$47 [13:0];
+    remainder_0_3 <= \$37 [13:0];
   always @(posedge clk)
-    digits_0_3 <= { digits_0_2[6:0], \$50  };
+    digits_0_3 <= { digits_0_2[6:0], \$40  };
   always @(posedge clk)
     divisor_3_1 <= divisor_2_1;
   always @(posedge clk)
-    remainder_0_4 <= \$56 [13:0];
+    remainder_0_4 <= \$46 [13:0];
   always @(posedge clk)
-    digits_0_4 <= { digits_0_3[6:0], \$59  };
+    digits_0_4 <= { digits_0_3[6:0], \$49  };
   always @(posedge clk)
     divisor_4_1 <= divisor_3_1;
   always @(posedge clk)
-    remainder_0_5 <= \$65 [13:0];
+    remainder_0_5 <= \$55 [13:0];
   always @(posedge clk)
-    digits_0_5 <= { digits_0_4[6:0], \$68  };
+    digits_0_5 <= { digits_0_4[6:0], \$58  };
   always @(posedge clk)
     divisor_5_1 <= divisor_4_1;
   always @(posedge clk)
-    remainder_0_6 <= \$74 [13:0];
+    remainder_0_6 <= \$64 [13:0];
   always @(posedge clk)
-    digits_0_6 <= { digits_0_5[6:0], \$77  };
+    digits_0_6 <= { digits_0_5[6:0], \$67  };
   always @(posedge clk)
     divisor_6_1 <= divisor_5_1;
   always @(posedge clk)
-    remainder_0_7 <= \$83 [13:0];
+    remainder_0_7 <= \$73 [13:0];
   always @(posedge clk)
-    digits_0_7 <= { digits_0_6[6:0], \$86  };
+    digits_0_7 <= { digits_0_6[6:0], \$76  };
   always @(posedge clk)
     divisor_7_1 <= divisor_6_1;
   always @(posedge clk)
-    active_1 <= \$97 ;
+    arrived_1 <= \$81 ;
   always @(posedge clk)
-    active_2 <= \$98 ;
+    arrived_2 <= \$82 ;
   always @(posedge clk)
-    active_3 <= \$99 ;
+    arrived_3 <= \$83 ;
   always @(posedge clk)
-    active_4 <= \$100 ;
+    arrived_4 <= \$84 ;
   always @(posedge clk)
-    active_5 <= \$101 ;
+    arrived_5 <= \$85 ;
   always @(posedge clk)
-    active_6 <= \$102 ;
+    arrived_6 <= \$86 ;
   always @(posedge clk)
-    active_7 <= \$103 ;
+    arrived_7 <= \$87 ;
   always @(posedge clk)
-    active_8 <= \$104 ;
+    arrived_8 <= \$88 ;
   always @(posedge clk)
-    active_9 <= \$105 ;
+    arrived_9 <= \$89 ;
   always @(posedge clk)
-    row_ends_1 <= \$106 ;
+    arrived_10 <= \$90 ;
   always @(posedge clk)
-    row_ends_2 <= \$107 ;
+    ends_1 <= \$91 ;
   always @(posedge clk)
-    row_ends_3 <= \$108 ;
+    ends_2 <= \$92 ;
   always @(posedge clk)
-    row_ends_4 <= \$109 ;
+    ends_3 <= \$93 ;
   always @(posedge clk)
-    row_ends_5 <= \$110 ;
+    ends_4 <= \$94 ;
   always @(posedge clk)
-    row_ends_6 <= \$111 ;
+    ends_5 <= \$95 ;
   always @(posedge clk)
-    row_ends_7 <= \$112 ;
+    ends_6 <= \$96 ;
   always @(posedge clk)
-    row_ends_8 <= \$113 ;
+    ends_7 <= \$97 ;
   always @(posedge clk)
-    row_ends_9 <= \$114 ;
+    ends_8 <= \$98 ;
   always @(posedge clk)
-    job_last_1 <= job_last;
+    ends_9 <= \$99 ;
   always @(posedge clk)
-    job_last_2 <= job_last_1;
+    ends_10 <= \$100 ;
   always @(posedge clk)
-    job_last_3 <= job_last_2;
+    ends_11 <= \$101 ;
   always @(posedge clk)
-    job_last_4 <= job_last_3;
+    filled <= \$102 ;
   always @(posedge clk)
-    job_last_5 <= job_last_4;
+    tag_1 <= \port$3077$0 ;
   always @(posedge clk)
-    job_last_6 <= job_last_5;
+    tag_2 <= tag_1;
   always @(posedge clk)
-    job_last_7 <= job_last_6;
+    tag_3 <= tag_2;
   always @(posedge clk)
-    job_last_8 <= job_last_7;
+    tag_4 <= tag_3;
   always @(posedge clk)
-    job_last_9 <= job_last_8;
+    tag_5 <= tag_4;
   always @(posedge clk)
-    row <= \$115 ;
+    tag_6 <= tag_5;
   always @(posedge clk)
-    row_complete_1 <= \$116 ;
+    tag_7 <= tag_6;
   always @(posedge clk)
-    row_complete_last_1 <= job_last_9;
+    tag_8 <= tag_7;
+  always @(posedge clk)
+    tag_9 <= tag_8;
+  always @(posedge clk)
+    tag_10 <= tag_9;
+  always @(posedge clk)
+    tag_11 <= tag_10;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$93  = total;
-    if (\port$2894$0 ) begin
-      \$93  = i[180:168];
-    end
+    \$81  = i__valid;
     if (rst) begin
-      \$93  = 13'h0000;
+      \$81  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$94  = offset;
-    if (\port$2894$0 ) begin
-      \$94  = \$11 [21:0];
-    end
+    \$82  = arrived_1;
     if (rst) begin
-      \$94  = 22'h000000;
+      \$82  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$95  = phase;
-    if (\port$2894$0 ) begin
-      \$95  = 4'h0;
-    end else if (\$9 ) begin
-      \$95  = \$12 [3:0];
-    end
+    \$83  = arrived_2;
     if (rst) begin
-      \$95  = 4'h8;
+      \$83  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$96  = job_last;
-    if (\port$2894$0 ) begin
-      \$96  = i[181];
+    \$84  = arrived_3;
+    if (rst) begin
+      \$84  = 1'h0;
     end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$85  = arrived_4;
+    if (rst) begin
+      \$85  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$86  = arrived_5;
+    if (rst) begin
+      \$86  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$87  = arrived_6;
+    if (rst) begin
+      \$87  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$88  = arrived_7;
+    if (rst) begin
+      \$88  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$89  = arrived_8;
+    if (rst) begin
+      \$89  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$90  = arrived_9;
+    if (rst) begin
+      \$90  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$91  = \$77 ;
+    if (rst) begin
+      \$91  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$92  = ends_1;
+    if (rst) begin
+      \$92  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$93  = ends_2;
+    if (rst) begin
+      \$93  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$94  = ends_3;
+    if (rst) begin
+      \$94  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$95  = ends_4;
+    if (rst) begin
+      \$95  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$96  = ends_5;
     if (rst) begin
       \$96  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$97  = \$87 ;
+    \$97  = ends_6;
     if (rst) begin
       \$97  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$98  = active_1;
+    \$98  = ends_7;
     if (rst) begin
       \$98  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$99  = active_2;
+    \$99  = ends_8;
     if (rst) begin
       \$99  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$100  = active_3;
+    \$100  = ends_9;
     if (rst) begin
       \$100  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$101  = active_4;
+    \$101  = ends_10;
     if (rst) begin
       \$101  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$102  = active_5;
-    if (rst) begin
-      \$102  = 1'h0;
+    \$102  = filled;
+    if (arrived_10) begin
+      \$102  = { \$80 , filled[63:8] };
     end
   end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$103  = active_6;
-    if (rst) begin
-      \$103  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$104  = active_7;
-    if (rst) begin
-      \$104  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$105  = active_8;
-    if (rst) begin
-      \$105  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$106  = \$88 ;
-    if (rst) begin
-      \$106  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$107  = row_ends_1;
-    if (rst) begin
-      \$107  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$108  = row_ends_2;
-    if (rst) begin
-      \$108  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$109  = row_ends_3;
-    if (rst) begin
-      \$109  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$110  = row_ends_4;
-    if (rst) begin
-      \$110  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$111  = row_ends_5;
-    if (rst) begin
-      \$111  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$112  = row_ends_6;
-    if (rst) begin
-      \$112  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$113  = row_ends_7;
-    if (rst) begin
-      \$113  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$114  = row_ends_8;
-    if (rst) begin
-      \$114  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$115  = row;
-    if (active_9) begin
-      \$115  = { \$91 , row[63:8] };
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$116  = row_ends_9;
-    if (rst) begin
-      \$116  = 1'h0;
-    end
-  end
-  assign i_load = { \port$2898$0 , \port$2897$0 , \port$2896$0 , \port$2894$0  };
-  assign o__valid = row_complete_1;
-  assign \i.sums  = i[167:0];
-  assign \i.sums[0]  = i[20:0];
-  assign \i.sums[1]  = i[41:21];
-  assign \i.sums[2]  = i[62:42];
-  assign \i.sums[3]  = i[83:63];
-  assign \i.sums[4]  = i[104:84];
-  assign \i.sums[5]  = i[125:105];
-  assign \i.sums[6]  = i[146:126];
-  assign \i.sums[7]  = i[167:147];
-  assign \i.total  = i[180:168];
-  assign \i.last  = i[181];
+  assign i__payload = { \port$3077$0 , \port$3065$0 , \port$3076$0 , \port$3063$0  };
+  assign o__valid = ends_11;
+  assign \i__payload.sums  = \port$3063$0 ;
+  assign \i__payload.sums[0]  = \port$3063$0 ;
+  assign \i__payload.total  = \port$3076$0 ;
+  assign \i__payload.row_end  = \port$3065$0 ;
+  assign \i__payload.tag  = \port$3077$0 ;
+  assign \i__payload.tag.last  = \port$3077$0 ;
+  assign \sums_1[0]  = sums_1;
+  assign \tag_1.last  = tag_1;
+  assign \tag_2.last  = tag_2;
+  assign \tag_3.last  = tag_3;
+  assign \tag_4.last  = tag_4;
+  assign \tag_5.last  = tag_5;
+  assign \tag_6.last  = tag_6;
+  assign \tag_7.last  = tag_7;
+  assign \tag_8.last  = tag_8;
+  assign \tag_9.last  = tag_9;
+  assign \tag_10.last  = tag_10;
+  assign \tag_11.last  = tag_11;
   assign \o__payload.row  = o__payload[63:0];
   assign \o__payload.row[0]  = o__payload[7:0];
   assign \o__payload.row[1]  = o__payload[15:8];
@@ -15686,41 +15554,987 @@ module \latte_head.weighted_sum.normaliser (rst, i, \port$2894$0 , \port$2896$0 
   assign \o__payload.row[5]  = o__payload[47:40];
   assign \o__payload.row[6]  = o__payload[55:48];
   assign \o__payload.row[7]  = o__payload[63:56];
-  assign \o__payload.last  = o__payload[64];
-  assign o__payload[64] = row_complete_last_1;
-  assign o__payload[63:0] = row;
-  assign \$92 [167:147] = \$8 [20:0];
-  assign \$92 [146:126] = \$7 [20:0];
-  assign \$92 [125:105] = \$6 [20:0];
-  assign \$92 [104:84] = \$5 [20:0];
-  assign \$92 [83:63] = \$4 [20:0];
-  assign \$92 [62:42] = \$3 [20:0];
-  assign \$92 [41:21] = \$2 [20:0];
-  assign \$92 [20:0] = \$1 [20:0];
-  assign \$10  = { 7'h00, i[180:168], 8'h00 };
-  assign \$13  = { held[20:0], 1'h0 };
-  assign \$15  = { divisor_1, 1'h0 };
-  assign \$18  = { divisor_1, 1'h0 };
-  assign \$21  = { divisor_1, 1'h0 };
-  assign \$24  = { divisor_0_1, 1'h0 };
-  assign \$27  = { divisor_0_1, 1'h0 };
-  assign \$30  = { divisor_0_1, 1'h0 };
-  assign \$33  = { divisor_1_1, 1'h0 };
-  assign \$36  = { divisor_1_1, 1'h0 };
-  assign \$39  = { divisor_1_1, 1'h0 };
-  assign \$42  = { divisor_2_1, 1'h0 };
-  assign \$45  = { divisor_2_1, 1'h0 };
-  assign \$48  = { divisor_2_1, 1'h0 };
-  assign \$51  = { divisor_3_1, 1'h0 };
-  assign \$54  = { divisor_3_1, 1'h0 };
-  assign \$57  = { divisor_3_1, 1'h0 };
-  assign \$60  = { divisor_4_1, 1'h0 };
-  assign \$63  = { divisor_4_1, 1'h0 };
-  assign \$66  = { divisor_4_1, 1'h0 };
-  assign \$69  = { divisor_5_1, 1'h0 };
-  assign \$72  = { divisor_5_1, 1'h0 };
-  assign \$75  = { divisor_5_1, 1'h0 };
-  assign \$78  = { divisor_6_1, 1'h0 };
-  assign \$81  = { divisor_6_1, 1'h0 };
-  assign \$84  = { divisor_6_1, 1'h0 };
+  assign \o__payload.tag  = o__payload[64];
+  assign \o__payload.tag.last  = o__payload[64];
+  assign o__payload[64] = tag_11;
+  assign o__payload[63:0] = filled;
+  assign \$1  = { 7'h00, \port$3076$0 , 8'h00 };
+  assign \$3  = { sums_1, 1'h0 };
+  assign \$5  = { total_2, 1'h0 };
+  assign \$8  = { total_2, 1'h0 };
+  assign \$11  = { total_2, 1'h0 };
+  assign \$14  = { divisor_0_1, 1'h0 };
+  assign \$17  = { divisor_0_1, 1'h0 };
+  assign \$20  = { divisor_0_1, 1'h0 };
+  assign \$23  = { divisor_1_1, 1'h0 };
+  assign \$26  = { divisor_1_1, 1'h0 };
+  assign \$29  = { divisor_1_1, 1'h0 };
+  assign \$32  = { divisor_2_1, 1'h0 };
+  assign \$35  = { divisor_2_1, 1'h0 };
+  assign \$38  = { divisor_2_1, 1'h0 };
+  assign \$41  = { divisor_3_1, 1'h0 };
+  assign \$44  = { divisor_3_1, 1'h0 };
+  assign \$47  = { divisor_3_1, 1'h0 };
+  assign \$50  = { divisor_4_1, 1'h0 };
+  assign \$53  = { divisor_4_1, 1'h0 };
+  assign \$56  = { divisor_4_1, 1'h0 };
+  assign \$59  = { divisor_5_1, 1'h0 };
+  assign \$62  = { divisor_5_1, 1'h0 };
+  assign \$65  = { divisor_5_1, 1'h0 };
+  assign \$68  = { divisor_6_1, 1'h0 };
+  assign \$71  = { divisor_6_1, 1'h0 };
+  assign \$74  = { divisor_6_1, 1'h0 };
+endmodule
+
+module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$3063$0 , \port$3065$0 , total_merged_1, tag_merged_1, o__valid, clk);
+  reg \$auto$verilog_backend.cc:2355:dump_module$88  = 0;
+  wire \$1 ;
+  wire [15:0] \$10 ;
+  reg \$100  = 1'h0;
+  reg \$101 ;
+  reg \$102 ;
+  reg [12:0] \$103 ;
+  reg [13:0] \$104 ;
+  reg \$105 ;
+  wire [21:0] \$11 ;
+  wire [21:0] \$12 ;
+  wire \$13 ;
+  wire [15:0] \$14 ;
+  wire [21:0] \$15 ;
+  wire [21:0] \$16 ;
+  wire \$17 ;
+  wire [15:0] \$18 ;
+  wire [21:0] \$19 ;
+  wire [15:0] \$2 ;
+  wire [21:0] \$20 ;
+  wire \$21 ;
+  wire [15:0] \$22 ;
+  wire [21:0] \$23 ;
+  wire [21:0] \$24 ;
+  wire \$25 ;
+  wire [15:0] \$26 ;
+  wire [21:0] \$27 ;
+  wire [21:0] \$28 ;
+  wire \$29 ;
+  wire [21:0] \$3 ;
+  wire [15:0] \$30 ;
+  wire [21:0] \$31 ;
+  wire [21:0] \$32 ;
+  wire [20:0] \$33 ;
+  wire [20:0] \$34 ;
+  wire [20:0] \$35 ;
+  wire [20:0] \$36 ;
+  wire [20:0] \$37 ;
+  wire [20:0] \$38 ;
+  wire [20:0] \$39 ;
+  wire [21:0] \$4 ;
+  wire \$40 ;
+  wire [13:0] \$41 ;
+  wire [13:0] \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
+  wire \$5 ;
+  reg \$50 ;
+  reg \$51 ;
+  reg \$52 ;
+  reg [20:0] \$53 ;
+  reg [20:0] \$54 ;
+  reg \$55 ;
+  reg \$56 ;
+  reg \$57 ;
+  reg \$58 ;
+  reg [20:0] \$59 ;
+  wire [15:0] \$6 ;
+  reg [20:0] \$60 ;
+  reg \$61 ;
+  reg \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg [20:0] \$65 ;
+  reg [20:0] \$66 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
+  wire [21:0] \$7 ;
+  reg \$70 ;
+  reg [20:0] \$71 ;
+  reg [20:0] \$72 ;
+  reg \$73 ;
+  reg \$74 ;
+  reg \$75 ;
+  reg \$76 ;
+  reg [20:0] \$77 ;
+  reg [20:0] \$78 ;
+  reg \$79 ;
+  wire [21:0] \$8 ;
+  reg \$80 ;
+  reg \$81 ;
+  reg \$82 ;
+  reg [20:0] \$83 ;
+  reg [20:0] \$84 ;
+  reg \$85 ;
+  reg \$86 ;
+  reg \$87 ;
+  reg \$88 ;
+  reg [20:0] \$89 ;
+  wire \$9 ;
+  reg [20:0] \$90 ;
+  reg \$91 ;
+  reg \$92 ;
+  reg \$93 ;
+  reg \$94 ;
+  reg [20:0] \$95 ;
+  reg [20:0] \$96 ;
+  reg [20:0] \$97 ;
+  reg [20:0] \$98  = 21'h000000;
+  reg \$99 ;
+  reg adds_0_1 = 1'h0;
+  reg adds_1_1 = 1'h0;
+  reg adds_2_1 = 1'h0;
+  reg adds_3_1 = 1'h0;
+  reg adds_4_1 = 1'h0;
+  reg adds_5_1 = 1'h0;
+  reg adds_6_1 = 1'h0;
+  reg adds_7_1 = 1'h0;
+  input clk;
+  wire clk;
+  reg complete_0_1 = 1'h0;
+  reg complete_1_1 = 1'h0;
+  reg complete_2_1 = 1'h0;
+  reg complete_3_1 = 1'h0;
+  reg complete_4_1 = 1'h0;
+  reg complete_5_1 = 1'h0;
+  reg complete_6_1 = 1'h0;
+  reg complete_7_1 = 1'h0;
+  reg ends_0_1 = 1'h0;
+  reg ends_1_1 = 1'h0;
+  reg ends_2_1 = 1'h0;
+  reg ends_3_1 = 1'h0;
+  reg ends_4_1 = 1'h0;
+  reg ends_5_1 = 1'h0;
+  reg ends_6_1 = 1'h0;
+  reg ends_7_1 = 1'h0;
+  input [9:0] i__payload;
+  wire [9:0] i__payload;
+  wire \i__payload.last ;
+  wire [7:0] \i__payload.prob ;
+  wire \i__payload.tag ;
+  wire \i__payload.tag.last ;
+  input i__valid;
+  wire i__valid;
+  reg last_1_1 = 1'h0;
+  reg last_2_1 = 1'h0;
+  reg last_3_1 = 1'h0;
+  reg last_4_1 = 1'h0;
+  reg last_5_1 = 1'h0;
+  reg last_6_1 = 1'h0;
+  reg last_7_1 = 1'h0;
+  wire [35:0] o__payload;
+  wire \o__payload.row_end ;
+  wire [20:0] \o__payload.sums ;
+  wire [20:0] \o__payload.sums[0] ;
+  wire \o__payload.tag ;
+  wire \o__payload.tag.last ;
+  wire [12:0] \o__payload.total ;
+  output o__valid;
+  reg o__valid = 1'h0;
+  (* init = 21'h000000 *)
+  output [20:0] \port$3063$0 ;
+  wire [20:0] \port$3063$0 ;
+  (* init = 1'h0 *)
+  output \port$3065$0 ;
+  wire \port$3065$0 ;
+  reg [7:0] prob_1_1 = 8'h00;
+  reg [7:0] prob_2_1 = 8'h00;
+  reg [7:0] prob_3_1 = 8'h00;
+  reg [7:0] prob_4_1 = 8'h00;
+  reg [7:0] prob_5_1 = 8'h00;
+  reg [7:0] prob_6_1 = 8'h00;
+  reg [7:0] prob_7_1 = 8'h00;
+  reg [15:0] product_0 = 16'h0000;
+  reg [15:0] product_1 = 16'h0000;
+  reg [15:0] product_2 = 16'h0000;
+  reg [15:0] product_3 = 16'h0000;
+  reg [15:0] product_4 = 16'h0000;
+  reg [15:0] product_5 = 16'h0000;
+  reg [15:0] product_6 = 16'h0000;
+  reg [15:0] product_7 = 16'h0000;
+  reg [20:0] result_0 = 21'h000000;
+  reg [20:0] result_1 = 21'h000000;
+  reg [20:0] result_2 = 21'h000000;
+  reg [20:0] result_3 = 21'h000000;
+  reg [20:0] result_4 = 21'h000000;
+  reg [20:0] result_5 = 21'h000000;
+  reg [20:0] result_6 = 21'h000000;
+  reg [20:0] result_7 = 21'h000000;
+  input rst;
+  wire rst;
+  reg [20:0] sum_0 = 21'h000000;
+  reg [20:0] sum_1 = 21'h000000;
+  reg [20:0] sum_2 = 21'h000000;
+  reg [20:0] sum_3 = 21'h000000;
+  reg [20:0] sum_4 = 21'h000000;
+  reg [20:0] sum_5 = 21'h000000;
+  reg [20:0] sum_6 = 21'h000000;
+  reg [20:0] sum_7 = 21'h000000;
+  output tag_merged_1;
+  reg tag_merged_1 = 1'h0;
+  wire \tag_merged_1.last ;
+  reg [13:0] total = 14'h0000;
+  wire \total.tag ;
+  wire \total.tag.last ;
+  wire [12:0] \total.value ;
+  reg total_adds_1 = 1'h0;
+  reg total_ends_1 = 1'h0;
+  output [12:0] total_merged_1;
+  reg [12:0] total_merged_1 = 13'h0000;
+  reg [7:0] total_prob_1 = 8'h00;
+  reg [12:0] total_sum = 13'h0000;
+  reg total_tag_1 = 1'h0;
+  wire \total_tag_1.last ;
+  reg valid_1_1 = 1'h0;
+  reg valid_2_1 = 1'h0;
+  reg valid_3_1 = 1'h0;
+  reg valid_4_1 = 1'h0;
+  reg valid_5_1 = 1'h0;
+  reg valid_6_1 = 1'h0;
+  reg valid_7_1 = 1'h0;
+  input [63:0] value;
+  wire [63:0] value;
+  wire [7:0] \value[0] ;
+  wire [7:0] \value[1] ;
+  wire [7:0] \value[2] ;
+  wire [7:0] \value[3] ;
+  wire [7:0] \value[4] ;
+  wire [7:0] \value[5] ;
+  wire [7:0] \value[6] ;
+  wire [7:0] \value[7] ;
+  assign \$1  = i__valid & i__payload[8];
+  assign \$2  = $signed({ 1'h0, i__payload[7:0] }) * $signed(value[7:0]);
+  assign \$3  = $signed(sum_0) + $signed(product_0);
+  assign \$4  = $signed(sum_0) + $signed(product_0);
+  assign \$5  = valid_1_1 & last_1_1;
+  assign \$6  = $signed({ 1'h0, prob_1_1 }) * $signed(value[15:8]);
+  assign \$7  = $signed(sum_1) + $signed(product_1);
+  assign \$8  = $signed(sum_1) + $signed(product_1);
+  assign \$9  = valid_2_1 & last_2_1;
+  assign \$10  = $signed({ 1'h0, prob_2_1 }) * $signed(value[23:16]);
+  assign \$11  = $signed(sum_2) + $signed(product_2);
+  assign \$12  = $signed(sum_2) + $signed(product_2);
+  assign \$13  = valid_3_1 & last_3_1;
+  assign \$14  = $signed({ 1'h0, prob_3_1 }) * $signed(value[31:24]);
+  assign \$15  = $signed(sum_3) + $signed(product_3);
+  assign \$16  = $signed(sum_3) + $signed(product_3);
+  assign \$17  = valid_4_1 & last_4_1;
+  assign \$18  = $signed({ 1'h0, prob_4_1 }) * $signed(value[39:32]);
+  assign \$19  = $signed(sum_4) + $signed(product_4);
+  assign \$20  = $signed(sum_4) + $signed(product_4);
+  assign \$21  = valid_5_1 & last_5_1;
+  assign \$22  = $signed({ 1'h0, prob_5_1 }) * $signed(value[47:40]);
+  assign \$23  = $signed(sum_5) + $signed(product_5);
+  assign \$24  = $signed(sum_5) + $signed(product_5);
+  assign \$25  = valid_6_1 & last_6_1;
+  assign \$26  = $signed({ 1'h0, prob_6_1 }) * $signed(value[55:48]);
+  assign \$27  = $signed(sum_6) + $signed(product_6);
+  assign \$28  = $signed(sum_6) + $signed(product_6);
+  assign \$29  = valid_7_1 & last_7_1;
+  assign \$30  = $signed({ 1'h0, prob_7_1 }) * $signed(value[63:56]);
+  assign \$31  = $signed(sum_7) + $signed(product_7);
+  assign \$32  = $signed(sum_7) + $signed(product_7);
+  assign \$33  = result_0 | result_1;
+  assign \$34  = \$33  | result_2;
+  assign \$35  = \$34  | result_3;
+  assign \$36  = \$35  | result_4;
+  assign \$37  = \$36  | result_5;
+  assign \$38  = \$37  | result_6;
+  assign \$39  = \$38  | result_7;
+  assign \$40  = i__valid & i__payload[8];
+  assign \$41  = total_sum + total_prob_1;
+  assign \$42  = total_sum + total_prob_1;
+  assign \$43  = complete_0_1 | complete_1_1;
+  assign \$44  = \$43  | complete_2_1;
+  assign \$45  = \$44  | complete_3_1;
+  assign \$46  = \$45  | complete_4_1;
+  assign \$47  = \$46  | complete_5_1;
+  assign \$48  = \$47  | complete_6_1;
+  assign \$49  = \$48  | complete_7_1;
+  always @(posedge clk)
+    adds_0_1 <= \$50 ;
+  always @(posedge clk)
+    ends_0_1 <= \$51 ;
+  always @(posedge clk)
+    complete_0_1 <= \$52 ;
+  always @(posedge clk)
+    product_0 <= \$2 ;
+  always @(posedge clk)
+    sum_0 <= \$53 ;
+  always @(posedge clk)
+    result_0 <= \$54 ;
+  always @(posedge clk)
+    valid_1_1 <= \$55 ;
+  always @(posedge clk)
+    last_1_1 <= i__payload[8];
+  always @(posedge clk)
+    prob_1_1 <= i__payload[7:0];
+  always @(posedge clk)
+    adds_1_1 <= \$56 ;
+  always @(posedge clk)
+    ends_1_1 <= \$57 ;
+  always @(posedge clk)
+    complete_1_1 <= \$58 ;
+  always @(posedge clk)
+    product_1 <= \$6 ;
+  always @(posedge clk)
+    sum_1 <= \$59 ;
+  always @(posedge clk)
+    result_1 <= \$60 ;
+  always @(posedge clk)
+    valid_2_1 <= \$61 ;
+  always @(posedge clk)
+    last_2_1 <= last_1_1;
+  always @(posedge clk)
+    prob_2_1 <= prob_1_1;
+  always @(posedge clk)
+    adds_2_1 <= \$62 ;
+  always @(posedge clk)
+    ends_2_1 <= \$63 ;
+  always @(posedge clk)
+    complete_2_1 <= \$64 ;
+  always @(posedge clk)
+    product_2 <= \$10 ;
+  always @(posedge clk)
+    sum_2 <= \$65 ;
+  always @(posedge clk)
+    result_2 <= \$66 ;
+  always @(posedge clk)
+    valid_3_1 <= \$67 ;
+  always @(posedge clk)
+    last_3_1 <= last_2_1;
+  always @(posedge clk)
+    prob_3_1 <= prob_2_1;
+  always @(posedge clk)
+    adds_3_1 <= \$68 ;
+  always @(posedge clk)
+    ends_3_1 <= \$69 ;
+  always @(posedge clk)
+    complete_3_1 <= \$70 ;
+  always @(posedge clk)
+    product_3 <= \$14 ;
+  always @(posedge clk)
+    sum_3 <= \$71 ;
+  always @(posedge clk)
+    result_3 <= \$72 ;
+  always @(posedge clk)
+    valid_4_1 <= \$73 ;
+  always @(posedge clk)
+    last_4_1 <= last_3_1;
+  always @(posedge clk)
+    prob_4_1 <= prob_3_1;
+  always @(posedge clk)
+    adds_4_1 <= \$74 ;
+  always @(posedge clk)
+    ends_4_1 <= \$75 ;
+  always @(posedge clk)
+    complete_4_1 <= \$76 ;
+  always @(posedge clk)
+    product_4 <= \$18 ;
+  always @(posedge clk)
+    sum_4 <= \$77 ;
+  always @(posedge clk)
+    result_4 <= \$78 ;
+  always @(posedge clk)
+    valid_5_1 <= \$79 ;
+  always @(posedge clk)
+    last_5_1 <= last_4_1;
+  always @(posedge clk)
+    prob_5_1 <= prob_4_1;
+  always @(posedge clk)
+    adds_5_1 <= \$80 ;
+  always @(posedge clk)
+    ends_5_1 <= \$81 ;
+  always @(posedge clk)
+    complete_5_1 <= \$82 ;
+  always @(posedge clk)
+    product_5 <= \$22 ;
+  always @(posedge clk)
+    sum_5 <= \$83 ;
+  always @(posedge clk)
+    result_5 <= \$84 ;
+  always @(posedge clk)
+    valid_6_1 <= \$85 ;
+  always @(posedge clk)
+    last_6_1 <= last_5_1;
+  always @(posedge clk)
+    prob_6_1 <= prob_5_1;
+  always @(posedge clk)
+    adds_6_1 <= \$86 ;
+  always @(posedge clk)
+    ends_6_1 <= \$87 ;
+  always @(posedge clk)
+    complete_6_1 <= \$88 ;
+  always @(posedge clk)
+    product_6 <= \$26 ;
+  always @(posedge clk)
+    sum_6 <= \$89 ;
+  always @(posedge clk)
+    result_6 <= \$90 ;
+  always @(posedge clk)
+    valid_7_1 <= \$91 ;
+  always @(posedge clk)
+    last_7_1 <= last_6_1;
+  always @(posedge clk)
+    prob_7_1 <= prob_6_1;
+  always @(posedge clk)
+    adds_7_1 <= \$92 ;
+  always @(posedge clk)
+    ends_7_1 <= \$93 ;
+  always @(posedge clk)
+    complete_7_1 <= \$94 ;
+  always @(posedge clk)
+    product_7 <= \$30 ;
+  always @(posedge clk)
+    sum_7 <= \$95 ;
+  always @(posedge clk)
+    result_7 <= \$96 ;
+  always @(posedge clk)
+    \$98  <= \$97 ;
+  always @(posedge clk)
+    \$100  <= \$99 ;
+  always @(posedge clk)
+    total_adds_1 <= \$101 ;
+  always @(posedge clk)
+    total_prob_1 <= i__payload[7:0];
+  always @(posedge clk)
+    total_tag_1 <= i__payload[9];
+  always @(posedge clk)
+    total_ends_1 <= \$102 ;
+  always @(posedge clk)
+    total_sum <= \$103 ;
+  always @(posedge clk)
+    total <= \$104 ;
+  always @(posedge clk)
+    total_merged_1 <= total[12:0];
+  always @(posedge clk)
+    tag_merged_1 <= total[13];
+  always @(posedge clk)
+    o__valid <= \$105 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$50  = i__valid;
+    if (rst) begin
+      \$50  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$51  = \$1 ;
+    if (rst) begin
+      \$51  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$52  = ends_0_1;
+    if (rst) begin
+      \$52  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$53  = sum_0;
+    (* full_case = 32'd1 *)
+    if (ends_0_1) begin
+      \$53  = 21'h000000;
+    end else begin
+      if (adds_0_1) begin
+        \$53  = \$4 [20:0];
+      end
+    end
+    if (rst) begin
+      \$53  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_0_1) begin
+      \$54  = \$3 [20:0];
+    end else begin
+      \$54  = 21'h000000;
+    end
+    if (rst) begin
+      \$54  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$55  = i__valid;
+    if (rst) begin
+      \$55  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$56  = valid_1_1;
+    if (rst) begin
+      \$56  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$57  = \$5 ;
+    if (rst) begin
+      \$57  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$58  = ends_1_1;
+    if (rst) begin
+      \$58  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$59  = sum_1;
+    (* full_case = 32'd1 *)
+    if (ends_1_1) begin
+      \$59  = 21'h000000;
+    end else begin
+      if (adds_1_1) begin
+        \$59  = \$8 [20:0];
+      end
+    end
+    if (rst) begin
+      \$59  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_1_1) begin
+      \$60  = \$7 [20:0];
+    end else begin
+      \$60  = 21'h000000;
+    end
+    if (rst) begin
+      \$60  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$61  = valid_1_1;
+    if (rst) begin
+      \$61  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$62  = valid_2_1;
+    if (rst) begin
+      \$62  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$63  = \$9 ;
+    if (rst) begin
+      \$63  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$64  = ends_2_1;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$65  = sum_2;
+    (* full_case = 32'd1 *)
+    if (ends_2_1) begin
+      \$65  = 21'h000000;
+    end else begin
+      if (adds_2_1) begin
+        \$65  = \$12 [20:0];
+      end
+    end
+    if (rst) begin
+      \$65  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_2_1) begin
+      \$66  = \$11 [20:0];
+    end else begin
+      \$66  = 21'h000000;
+    end
+    if (rst) begin
+      \$66  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$67  = valid_2_1;
+    if (rst) begin
+      \$67  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$68  = valid_3_1;
+    if (rst) begin
+      \$68  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$69  = \$13 ;
+    if (rst) begin
+      \$69  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$70  = ends_3_1;
+    if (rst) begin
+      \$70  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$71  = sum_3;
+    (* full_case = 32'd1 *)
+    if (ends_3_1) begin
+      \$71  = 21'h000000;
+    end else begin
+      if (adds_3_1) begin
+        \$71  = \$16 [20:0];
+      end
+    end
+    if (rst) begin
+      \$71  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_3_1) begin
+      \$72  = \$15 [20:0];
+    end else begin
+      \$72  = 21'h000000;
+    end
+    if (rst) begin
+      \$72  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$73  = valid_3_1;
+    if (rst) begin
+      \$73  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$74  = valid_4_1;
+    if (rst) begin
+      \$74  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$75  = \$17 ;
+    if (rst) begin
+      \$75  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$76  = ends_4_1;
+    if (rst) begin
+      \$76  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$77  = sum_4;
+    (* full_case = 32'd1 *)
+    if (ends_4_1) begin
+      \$77  = 21'h000000;
+    end else begin
+      if (adds_4_1) begin
+        \$77  = \$20 [20:0];
+      end
+    end
+    if (rst) begin
+      \$77  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_4_1) begin
+      \$78  = \$19 [20:0];
+    end else begin
+      \$78  = 21'h000000;
+    end
+    if (rst) begin
+      \$78  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$79  = valid_4_1;
+    if (rst) begin
+      \$79  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$80  = valid_5_1;
+    if (rst) begin
+      \$80  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$81  = \$21 ;
+    if (rst) begin
+      \$81  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$82  = ends_5_1;
+    if (rst) begin
+      \$82  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$83  = sum_5;
+    (* full_case = 32'd1 *)
+    if (ends_5_1) begin
+      \$83  = 21'h000000;
+    end else begin
+      if (adds_5_1) begin
+        \$83  = \$24 [20:0];
+      end
+    end
+    if (rst) begin
+      \$83  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_5_1) begin
+      \$84  = \$23 [20:0];
+    end else begin
+      \$84  = 21'h000000;
+    end
+    if (rst) begin
+      \$84  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$85  = valid_5_1;
+    if (rst) begin
+      \$85  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$86  = valid_6_1;
+    if (rst) begin
+      \$86  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$87  = \$25 ;
+    if (rst) begin
+      \$87  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$88  = ends_6_1;
+    if (rst) begin
+      \$88  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$89  = sum_6;
+    (* full_case = 32'd1 *)
+    if (ends_6_1) begin
+      \$89  = 21'h000000;
+    end else begin
+      if (adds_6_1) begin
+        \$89  = \$28 [20:0];
+      end
+    end
+    if (rst) begin
+      \$89  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_6_1) begin
+      \$90  = \$27 [20:0];
+    end else begin
+      \$90  = 21'h000000;
+    end
+    if (rst) begin
+      \$90  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$91  = valid_6_1;
+    if (rst) begin
+      \$91  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$92  = valid_7_1;
+    if (rst) begin
+      \$92  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$93  = \$29 ;
+    if (rst) begin
+      \$93  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$94  = ends_7_1;
+    if (rst) begin
+      \$94  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$95  = sum_7;
+    (* full_case = 32'd1 *)
+    if (ends_7_1) begin
+      \$95  = 21'h000000;
+    end else begin
+      if (adds_7_1) begin
+        \$95  = \$32 [20:0];
+      end
+    end
+    if (rst) begin
+      \$95  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_7_1) begin
+      \$96  = \$31 [20:0];
+    end else begin
+      \$96  = 21'h000000;
+    end
+    if (rst) begin
+      \$96  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$97  = \$39 ;
+    if (rst) begin
+      \$97  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$99  = complete_7_1;
+    if (rst) begin
+      \$99  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$101  = i__valid;
+    if (rst) begin
+      \$101  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$102  = \$40 ;
+    if (rst) begin
+      \$102  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$103  = total_sum;
+    if (total_ends_1) begin
+      \$103  = 13'h0000;
+    end else if (total_adds_1) begin
+      \$103  = \$42 [12:0];
+    end
+    if (rst) begin
+      \$103  = 13'h0000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$104  = total;
+    if (total_ends_1) begin
+      \$104 [12:0] = \$41 [12:0];
+      \$104 [13] = total_tag_1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$105  = \$49 ;
+    if (rst) begin
+      \$105  = 1'h0;
+    end
+  end
+  assign o__payload = { tag_merged_1, \$100 , total_merged_1, \$98  };
+  assign \port$3063$0  = \$98 ;
+  assign \port$3065$0  = \$100 ;
+  assign \i__payload.prob  = i__payload[7:0];
+  assign \i__payload.last  = i__payload[8];
+  assign \i__payload.tag  = i__payload[9];
+  assign \i__payload.tag.last  = i__payload[9];
+  assign \value[0]  = value[7:0];
+  assign \value[1]  = value[15:8];
+  assign \value[2]  = value[23:16];
+  assign \value[3]  = value[31:24];
+  assign \value[4]  = value[39:32];
+  assign \value[5]  = value[47:40];
+  assign \value[6]  = value[55:48];
+  assign \value[7]  = value[63:56];
+  assign \o__payload.sums  = \$98 ;
+  assign \o__payload.sums[0]  = \$98 ;
+  assign \o__payload.total  = total_merged_1;
+  assign \o__payload.row_end  = \$100 ;
+  assign \o__payload.tag  = tag_merged_1;
+  assign \o__payload.tag.last  = tag_merged_1;
+  assign \total_tag_1.last  = total_tag_1;
+  assign \total.value  = total[12:0];
+  assign \total.tag  = total[13];
+  assign \total.tag.last  = total[13];
+  assign \tag_merged_1.last  = tag_merged_1;
 endmodule
