@@ -97,7 +97,7 @@ class LiteAdapter(wiring.Component):
 
         write_waits = address_held & data_held & ~port.bvalid
         read_waits = read_held & ~port.rvalid
-        wrote_last, valid, write, bad = Signal(), Signal(), Signal(), Signal()
+        valid, write, bad = Signal(), Signal(), Signal()
         data = Mux(access.error, 0, access.data)
         m.d.comb += [
             access.valid.eq(valid & ~bad),
@@ -106,16 +106,16 @@ class LiteAdapter(wiring.Component):
             access.write_data.eq(write_data),
         ]
         with m.If(~valid):
-            turn = Mux(read_waits, write_waits & ~wrote_last, write_waits)
-            unaligned = Mux(turn, write_address[:2].any(), read_address[:2].any())
+            # A write goes first; it cannot come twice in a row past a read, because its response is still there then.
+            unaligned = Mux(write_waits, write_address[:2].any(), read_address[:2].any())
             m.d.sync += [
                 valid.eq(write_waits | read_waits),
-                write.eq(turn),
-                bad.eq(unaligned | (turn & ~strobes.all())),
+                write.eq(write_waits),
+                bad.eq(unaligned | (write_waits & ~strobes.all())),
             ]
         with m.Elif(access.done | bad):
             response = Mux(bad | access.error, SLVERR, OKAY)
-            m.d.sync += [valid.eq(0), wrote_last.eq(write)]
+            m.d.sync += valid.eq(0)
             with m.If(write):
                 m.d.sync += [address_held.eq(0), data_held.eq(0), port.bvalid.eq(1), port.bresp.eq(response)]
             with m.Else():

@@ -2,6 +2,7 @@
 
 import importlib
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,8 +50,11 @@ def write_html(registers: RegisterMap, folder: Path) -> None:
     Raises :class:`LatteError` when the extra `registers` is not installed.
     """
     html = _required("peakrdl_html")
+    # Tells builds apart in browsers' caches; the default, the time, would make every build another.
+    build = {"build_ts": zlib.crc32(system_rdl(registers).encode())}
     with compiled(registers) as top:
-        html.HTMLExporter(generate_source_links=False).export(top, str(folder), title=registers.title)
+        exporter = html.HTMLExporter(generate_source_links=False, user_context=build)
+        exporter.export(top, str(folder), title=registers.title)
 
 
 def _required(module: str) -> Any:

@@ -113,8 +113,9 @@ def test_files_are_the_same_every_time(registers, tmp_path):
     assert not any(str(tmp_path.parents[2]) in text for text in files.values())
 
 
-def test_html(tmp_path):
-    for folder in ("first", "second"):
+def test_html(tmp_path, monkeypatch):
+    for now, folder in enumerate(("first", "second")):
+        monkeypatch.setattr("peakrdl_html.exporter.time.time", lambda now=now: now)
         write_html(MAPS["small"], tmp_path / folder)
     assert "LATTE multi-head attention core" in (tmp_path / "first" / "index.html").read_text()
     pages = sorted(path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*") if path.is_file())

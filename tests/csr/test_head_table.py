@@ -120,6 +120,18 @@ def test_start_waits_for_the_idle_bank(entries):
     make(entries, run_cycles=1).run(scenario)
 
 
+@pytest.mark.parametrize("entry", [0, 7, 39])
+def test_what_is_written_behind_a_waiting_start_is_for_the_next_layer(entry):
+    async def scenario(bench: RegisterBench) -> None:
+        for layer in range(3):
+            await bench.put("control", start=1)
+            await bench.put(f"table[{entry}].threshold", threshold=layer + 1)
+            await bench.until_idle()
+        assert [seen[entry] for seen in bench.cores.layers] == [(threshold, 0, 0) for threshold in range(3)]
+
+    make(40, run_cycles=1).run(scenario)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_soft_reset_at_any_moment_leaves_the_table_and_nothing_else(seed):
     rng = Random(seed)

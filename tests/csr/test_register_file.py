@@ -134,6 +134,7 @@ def test_busy_has_no_gap_between_the_command_and_the_layer():
     ("path", "values"),
     [
         ("layer_heads", {"heads": 3, "group": 1}),
+        ("layer_heads", {"heads": LAYER["heads"], "group": LAYER["group"]}),  # even if it would change nothing
         ("layer_lengths", {"n_queries": 1, "n_keys": 1}),
         ("causal_offset", {"offset": 3}),
         ("control", {"keep": 1}),
