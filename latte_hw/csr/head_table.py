@@ -94,27 +94,22 @@ class HeadTable(wiring.Component):
             with m.If(access.write):
                 m.d.comb += merged.threshold.eq(access.write_data)
 
-        with m.FSM(name="state"):
-            with m.State("read"):
-                asked = access.valid & ~self.i_hold
-                m.d.comb += [
-                    read_port.en.eq(1),
-                    read_port.addr.eq(Mux(asked, access.address >> 1, entry)),
-                ]
-                m.d.sync += serves.eq(asked)
-                with m.If(asked | rewriting):
-                    m.next = "write"
-            with m.State("write"):
-                with m.If(serves & ~access.write):
-                    m.d.comb += access.done.eq(1)
-                    m.next = "read"
-                with m.Else():
-                    m.d.comb += self.o_table.valid.eq(1)
-                    m.d.comb += [write_port.en.eq(serves), access.done.eq(serves)]
-                    m.next = "read"
-                    with m.If(~serves):
-                        m.d.sync += [entry.eq(entry + 1), rewriting.eq(entry != self.entries - 1)]
-
+        # Reading an entry and writing it take turns, so that the RAM is never read where it is written.
+        writes = Signal()
+        asked = access.valid & ~self.i_hold
+        m.d.comb += [
+            read_port.en.eq(~writes),
+            read_port.addr.eq(Mux(asked, access.address >> 1, entry)),
+            access.done.eq(writes & serves),
+            self.o_table.valid.eq(writes & ~(serves & ~access.write)),
+            write_port.en.eq(writes & serves & access.write),
+        ]
+        with m.If(writes):
+            m.d.sync += writes.eq(0)
+            with m.If(~serves):
+                m.d.sync += [entry.eq(entry + 1), rewriting.eq(entry != self.entries - 1)]
+        with m.Else():
+            m.d.sync += [writes.eq(asked | rewriting), serves.eq(asked)]
         with m.If(self.i_swapped):
             m.d.sync += [entry.eq(0), rewriting.eq(1)]
         return m

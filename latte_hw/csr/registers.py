@@ -72,21 +72,23 @@ class Registers(wiring.Component):
             table.i_access.address.eq(access.address),  # the window starts at a multiple of its size
             table.i_access.write_data.eq(access.write_data),
         ]
-        writes = {}
         with m.Switch(access.address):
             for placed in self.outside_table:
-                register = placed.register
                 with m.Case(placed.address // WORD_BYTES):
-                    m.d.sync += answer.eq(self._word(register, placed.path, values))
-                    if register.writable:
-                        writes[placed.path] = written = Signal(name=f"writes_{register.name}")
-                        m.d.comb += written.eq(asked & access.write)
-                    else:
+                    m.d.sync += answer.eq(self._word(placed.register, placed.path, values))
+                    if not placed.register.writable:
                         m.d.sync += error.eq(access.write)
             with m.Default():
-                m.d.sync += error.eq(1)
+                m.d.sync += [answer.eq(0), error.eq(1)]
         with m.If(in_table):
             m.d.sync += [done.eq(table.i_access.done), answer.eq(table.i_access.data), error.eq(0)]
+
+        writes = {}
+        for placed in self.outside_table:
+            if placed.register.writable:
+                writes[placed.path] = written = Signal(name=f"writes_{placed.path}")
+                here = access.address.matches(placed.address // WORD_BYTES)
+                m.d.comb += written.eq(asked & access.write & here)
         return writes
 
     @staticmethod

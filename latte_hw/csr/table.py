@@ -4,6 +4,8 @@ Gateware (:mod:`latte_hw.csr.register_file`), driver constants, SystemRDL and al
 `docs/registers.md` are made from this table; nothing else states an address. Needs the standard library only.
 """
 
+import re
+
 from latte_hw import __version__
 from latte_hw.config import LatteConfig, Rule
 from latte_hw.csr import names
@@ -59,7 +61,7 @@ def _bit(name: str, lsb: int, access: Access, description: str, reset: int = 0) 
 
 def _identity(params: HeadParams, cores: int, stream_bits: int, entries: int) -> list[Register]:
     config = params.config
-    major, minor, patch = (int(part) for part in __version__.split("."))
+    major, minor, patch = (int(part) for part in re.findall(r"\d+", __version__)[:3])
     digest = config.sha256()
     hash_words = [
         Register(

@@ -3,12 +3,14 @@
 from random import Random
 
 import pytest
+from amaranth.back import verilog
 
 from latte_hw.config import LatteConfig
 from latte_hw.csr.model import Access
 from latte_hw.csr.register_file import RegisterFile
 from latte_hw.csr.table import register_map
 from latte_hw.params import HeadParams
+from sim import runner, yosys_check
 from sim.axi_lite import OKAY, SLVERR
 from sim.register_bench import RegisterBench
 from sim.streams import Flow
@@ -258,3 +260,20 @@ def test_a_snapshot_holds_all_counters_of_one_cycle(cores):
             await bench.step(300)
 
     make(cores=cores, totals=total).run(scenario)
+
+
+AXI4_LITE = """
+awaddr awprot awvalid awready wdata wstrb wvalid wready bresp bvalid bready
+araddr arprot arvalid arready rdata rresp rvalid rready
+"""
+
+
+@pytest.mark.parametrize("cores", [1, 4])
+def test_the_verilog_is_clean_and_its_ports_have_the_usual_names(cores, tmp_path):
+    file = RegisterFile(HeadParams(CONFIG), register_map(CONFIG, cores=cores, stream_bits=64, entries=64))
+    path = tmp_path / "register_file.v"
+    path.write_text(verilog.convert(file, name="register_file", emit_src=False, strip_internal_attrs=True))
+    assert runner.lint(path) == ""
+    assert yosys_check.check(path, "register_file") == ""
+    ports = {"_".join(map(str, path)) for path, _, _ in file.signature.flatten(file)}
+    assert {port for port in ports if port.startswith("s_axil")} == {f"s_axil_{name}" for name in AXI4_LITE.split()}
