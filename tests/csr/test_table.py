@@ -112,6 +112,8 @@ def test_a_map_that_cannot_be_is_refused(make, message):
     [
         ("layer_lengths", {"n_queries": 0x1234, "n_keys": 0x5678}, 0x5678_1234),
         ("causal_offset", {"offset": -2}, 0xFFFE),
+        ("causal_offset", {"offset": -(2**15)}, 0x8000),
+        ("causal_offset", {"offset": 2**15 - 1}, 0x7FFF),
         ("table[1].scale", {"mantissa": 0xABCD, "shift": 0x3F}, 0x3F_ABCD),
         ("control", {"keep": 1}, 0b100),
     ],
