@@ -101,9 +101,9 @@ class LatteConfig(BaseModel):
         if not low <= value <= high:
             raise ValueError(f"{name} must be from {low} to {high}, not {value}")
 
-    def replace(self, **changes: object) -> "LatteConfig":
+    def replace(self, **changes: object) -> Self:
         """A checked copy with some fields changed."""
-        return LatteConfig(**{**self.model_dump(), **changes})
+        return type(self)(**{**self.model_dump(), **changes})
 
     def sha256(self) -> str:
         """Hash of every field in canonical JSON: equal exactly when two cores are the same."""

@@ -1,0 +1,56 @@
+"""What describes a whole accelerator: a head core's parameters, how many cores, and the shape of its ports."""
+
+from enum import StrEnum
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from latte_hw.config import LatteConfig
+
+STREAM_BITS = (32, 64, 128, 256, 512)
+MAX_CORES = 8
+LEAST_TABLE_ENTRIES = 64
+GREATEST_TABLE_ENTRIES = 128
+
+
+class Reset(StrEnum):
+    """The reset port; both are synchronous."""
+
+    RST = "rst"  # active high
+    ARESETN = "aresetn"  # active low, as AXI names it
+
+
+class TopConfig(LatteConfig):
+    """Every elaboration-time parameter of a multi-head AXI core. Immutable and checked, as :class:`LatteConfig`."""
+
+    cores: int = Field(1, description="Head cores that work side by side (C), 1 to 8.")
+    stream_bits: int = Field(64, description="Data width of the AXI4-Stream ports: 32, 64, 128, 256 or 512.")
+    reset: Reset = Field(Reset.RST, description="The reset port: rst (active high) or aresetn (active low).")
+
+    @model_validator(mode="after")
+    def _check_top(self) -> Self:
+        self._check_range("cores", 1, MAX_CORES)
+        if self.stream_bits not in STREAM_BITS:
+            widths = ", ".join(map(str, STREAM_BITS[:-1]))
+            raise ValueError(f"stream_bits must be {widths} or {STREAM_BITS[-1]}, not {self.stream_bits}")
+        self._check_range("heads", 1, GREATEST_TABLE_ENTRIES)
+        return self
+
+    @property
+    def table_entries(self) -> int:
+        """Heads that one bank of the table holds (E): the next power of two from `heads`, at least 64.
+
+        A power of two, so that the bank is one bit of an entry's number.
+        """
+        return max(LEAST_TABLE_ENTRIES, 1 << (self.heads - 1).bit_length())
+
+    @property
+    def head_config(self) -> LatteConfig:
+        """One head core: its table has two banks, entry `bank · table_entries + head`."""
+        fields = {name: getattr(self, name) for name in LatteConfig.model_fields}
+        return LatteConfig(**{**fields, "heads": 2 * self.table_entries})
+
+    @property
+    def stream_bytes(self) -> int:
+        """Byte lanes of an AXI4-Stream port."""
+        return self.stream_bits // 8
