@@ -45,6 +45,8 @@ class LatteHead(wiring.Component):
         Bring the stages to ports for verification: `tap_estimate`, `tap_kept`, `tap_score`, `tap_prob` are valid in
         the cycle in which an item passes. The core behaves the same with and without. With several lanes every lane
         has its own, `tap_estimate_0` and on.
+    appends
+        K and V of a buffer may grow by a row, for decoding with a cache: see :class:`~latte_hw.kv_store.KvStore`.
 
     Members
     -------
@@ -57,14 +59,15 @@ class LatteHead(wiring.Component):
     Throughput: `params.cycles_per_query`; latency of a lone query: at most `params.query_latency`.
     """
 
-    def __init__(self, config: LatteConfig, *, taps: bool = False) -> None:
+    def __init__(self, config: LatteConfig, *, taps: bool = False, appends: bool = False) -> None:
         self.config = config
         self.params = HeadParams(config)
         self.taps = taps
+        self.appends = appends
         payloads = Payloads(self.params)
         members: dict[str, Any] = {
             "i_table": In(stream.Signature(payloads.table_entry)),
-            "i_load": In(stream.Signature(payloads.load)),
+            "i_load": In(stream.Signature(payloads.append_load if appends else payloads.load)),
             "i_k": In(stream.Signature(payloads.element_row)),
             "i_v": In(stream.Signature(payloads.element_row)),
             "i_job": In(stream.Signature(payloads.job)),
@@ -72,6 +75,8 @@ class LatteHead(wiring.Component):
             "o_out": Out(stream.Signature(payloads.out_row)),
             "o_counters": Out(payloads.counters),
         }
+        if appends:
+            members["o_loading"] = Out(1)
         if taps:
             members |= {
                 name: Out(Valid(shape))
@@ -89,7 +94,9 @@ class LatteHead(wiring.Component):
         m = Module()
         params, payloads = self.params, Payloads(self.params)
         lanes = self.config.queries_per_scan
-        m.submodules.store = store = KvStore(params, readers=lanes)
+        m.submodules.store = store = KvStore(params, readers=lanes, appends=self.appends)
+        if self.appends:
+            m.d.comb += self.o_loading.eq(store.o_loading)
         m.submodules.sequencer = sequencer = Sequencer(params)
         m.submodules.estimator = estimator = MS4BEstimator(params)
 

@@ -46,20 +46,27 @@ class KvStore(wiring.Component):
     beat_port, key_port, value_port
         Reads; every port yields one row (or beat) per cycle. With several readers `key_port_0`, `value_port_0` and on.
 
+    With `appends`, a load with `append` brings one row of K and of V behind those of the buffer that was loaded last,
+    which must not have been given back; `n_keys` of what `o_loaded` offers grows with it, the only payload that may
+    change before it is taken. `o_loading` is high while any load is under way: with that, queries that are to see the
+    row know when they may be sent. A row beyond `max_keys` is left out.
+
     Without `banks` there are no high parts in banks and no `beat_port`: a core that reads whole rows needs neither.
 
     Throughput: one row of K and one of V per cycle. Loading one buffer overlaps reading the other.
     """
 
-    def __init__(self, params: HeadParams, *, banks: bool = True, readers: int = 1) -> None:
+    def __init__(self, params: HeadParams, *, banks: bool = True, readers: int = 1, appends: bool = False) -> None:
         self.params = params
         self.banks = banks
         self.readers = readers
+        self.appends = appends
         payloads = Payloads(params)
         beat_port = {"beat_port": In(ReadPort(params.beat_bits, payloads.high_beat))}
         super().__init__(
             {
-                "i_load": In(stream.Signature(payloads.load)),
+                "i_load": In(stream.Signature(payloads.append_load if appends else payloads.load)),
+                **({"o_loading": Out(1)} if appends else {}),
                 "i_k": In(stream.Signature(payloads.element_row)),
                 "i_v": In(stream.Signature(payloads.element_row)),
                 "o_loaded": Out(stream.Signature(payloads.loaded)),
@@ -83,10 +90,17 @@ class KvStore(wiring.Component):
         loading = Signal()
         n_keys = Signal(params.count_bits)
         m.submodules.loaded = loaded = Fifo(payloads.loaded, depth=max(3, config.kv_buffers + 1))
-        wiring.connect(m, loaded.o, wiring.flipped(self.o_loaded))
+        if not self.appends:
+            wiring.connect(m, loaded.o, wiring.flipped(self.o_loaded))
 
-        m.d.comb += self.i_load.ready.eq(~loading & (free != 0))
-        started = self.i_load.valid & self.i_load.ready
+        may_start = free != 0
+        if self.appends:
+            may_start = may_start | self.i_load.payload.append
+        m.d.comb += self.i_load.ready.eq(~loading & may_start)
+        started = begun = self.i_load.valid & self.i_load.ready
+        if self.appends:
+            started = begun & ~self.i_load.payload.append
+            m.d.comb += self.o_loading.eq(loading)
         with m.If(started):
             m.d.sync += [loading.eq(1), n_keys.eq(self.i_load.payload.n_keys)]
 
@@ -111,6 +125,9 @@ class KvStore(wiring.Component):
             with m.If(started):
                 n_rows = self.i_load.payload.n_keys
                 m.d.sync += [row.eq(0), left.eq(n_rows), more.eq(n_rows != 0)]
+            if self.appends:
+                with m.If(begun & ~started):
+                    m.d.sync += [left.eq(1), more.eq(1)]
             done.append(~more)
 
             # A register of its own: the writes go to RAM all over the chip.
@@ -118,16 +135,24 @@ class KvStore(wiring.Component):
             m.d.sync += [written.eq(arrived & (row < config.max_keys)), stored_row.eq(row)]
             writes[name] = (written, stored_row)
 
+        appending = Signal()
+        complete = loading & done[0] & done[1]
         m.d.comb += [
-            loaded.i.valid.eq(loading & done[0] & done[1]),
+            loaded.i.valid.eq(complete & ~appending if self.appends else complete),
             loaded.i.payload.buffer.eq(buffer),
             loaded.i.payload.n_keys.eq(Mux(n_keys < config.max_keys, n_keys, config.max_keys)),
         ]
         finished = loaded.i.valid & loaded.i.ready
-        with m.If(finished):
+        with m.If(finished | (complete & appending) if self.appends else finished):
             m.d.sync += loading.eq(0)
             if config.kv_buffers == 2:
                 m.d.sync += buffer.eq(~buffer)
+        if self.appends:
+            with m.If(begun):
+                m.d.sync += [loading.eq(1), appending.eq(~started)]
+                if config.kv_buffers == 2:  # back to the buffer that was loaded last
+                    m.d.sync += buffer.eq(buffer ^ ~started)
+            self._offer_growing(m, loaded, finished, complete & appending, buffer)
         m.d.sync += free.eq(free - started + self.i_free)
 
         k_write, k_row = writes["k"]
@@ -165,6 +190,22 @@ class KvStore(wiring.Component):
                 write=(*write, Value.cast(row)[elements.start * TOTAL_BITS : elements.stop * TOTAL_BITS]),
                 read=(buffer, address, Value.cast(port.data)[elements.start * TOTAL_BITS : elements.stop * TOTAL_BITS]),
             )  # fmt: skip
+
+    def _offer_growing(self, m: Module, loaded: Fifo, finished: Value, appended: Value, buffer: Value) -> None:
+        """Loaded buffers with the rows that they hold by now."""
+        held = [Signal(self.params.count_bits, name=f"held_rows_{number}") for number in range(2)]
+        for number, rows in enumerate(held):
+            with m.If(finished & (buffer == number)):
+                m.d.sync += rows.eq(loaded.i.payload.n_keys)
+            with m.If(appended & (buffer == number) & (rows != self.params.config.max_keys)):
+                m.d.sync += rows.eq(rows + 1)
+        oldest = loaded.o.payload.buffer
+        m.d.comb += [
+            self.o_loaded.valid.eq(loaded.o.valid),
+            loaded.o.ready.eq(self.o_loaded.ready),
+            self.o_loaded.payload.buffer.eq(oldest),
+            self.o_loaded.payload.n_keys.eq(Mux(oldest, held[1], held[0])),
+        ]
 
     def _bank_and_beat(self, m: Module, started: Value, written: Value) -> tuple[Value, Value]:
         """Where the next row of K belongs."""

@@ -60,6 +60,9 @@ class Payloads:
         self.load = data.StructLayout({"n_keys": unsigned(params.count_bits)})
         """Announces `n_keys` rows of K and of V. Rows beyond `max_keys` are taken and left out."""
 
+        self.append_load = data.StructLayout({"n_keys": unsigned(params.count_bits), "append": unsigned(1)})
+        """The same for a store that appends: with `append`, one row more, and `n_keys` means nothing."""
+
         self.loaded = data.StructLayout({"buffer": buffer, "n_keys": unsigned(params.count_bits)})
         """A K/V buffer that is ready for queries."""
 

@@ -1,0 +1,82 @@
+"""What passes between the register file and the head cores, each field documented."""
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data
+
+from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
+from latte_hw.payloads import COUNTER_BITS, Payloads
+from latte_hw.top_config import TopConfig
+from latte_hw.widths import unsigned_bits
+
+LENGTH_BITS = 16
+"""Width of every number that describes a layer, as the register file holds it."""
+
+PACKET_ERRORS = tuple(f"{name}_{kind}" for name in "qkv" for kind in ("short", "long", "hole"))
+COMMAND_ERRORS = ("length_zero", "length_too_large", "busy_write")
+CORE_COUNTERS = ("queries", "keys_seen", "survivors", "kept")
+LAYER_COUNTERS = ("cycles_busy", "stalled_input", "stalled_output")
+TOTAL_BITS = 64
+
+
+class LayerPayloads:
+    """Every payload shape above the head cores of a configuration."""
+
+    def __init__(self, config: TopConfig) -> None:
+        params = HeadParams(config.head_config)
+        head = unsigned(unsigned_bits(config.table_entries - 1))
+        heads = unsigned(unsigned_bits(config.table_entries))
+        count = unsigned(params.count_bits)
+
+        self.layer = data.StructLayout(
+            {
+                "heads": unsigned(LENGTH_BITS),  # query heads
+                "group": unsigned(LENGTH_BITS),  # query heads per K/V head
+                "n_queries": unsigned(LENGTH_BITS),  # per query head
+                "n_keys": unsigned(LENGTH_BITS),  # per K/V head
+                "causal_offset": signed(LENGTH_BITS),  # query i sees keys j <= i + causal_offset, in a causal core
+                "keep": unsigned(1),  # K and V stay after the layer
+            }
+        )
+        """A layer as the registers describe it, in whatever numbers they hold."""
+
+        self.table_write = data.StructLayout(
+            {
+                "head": head,  # which entry
+                "threshold": Payloads(params).threshold,
+                "mantissa": unsigned(SCALE_MANTISSA_BITS),
+                "shift": unsigned(SCALE_SHIFT_BITS),
+            }
+        )
+        """One write to the idle bank of the table."""
+
+        self.plan = data.StructLayout(
+            {
+                "heads": heads,
+                "group": heads,
+                "kv_heads": heads,
+                "n_queries": count,
+                "n_keys": count,  # rows of a packet of K or V: 1 to append
+                "causal_offset": signed(params.offset_bits),
+                "keep": unsigned(1),
+                "append": unsigned(1),
+                "bank": unsigned(1),
+            }
+        )
+        """A layer, or a step of decoding, that has been checked and runs."""
+
+        self.errors = data.StructLayout(dict.fromkeys((*PACKET_ERRORS, *COMMAND_ERRORS), unsigned(1)))
+        """High for one cycle each: a packet of q, k or v that is short, long or has a hole in `tkeep`; a command that
+        was refused, for a length that is 0 or too large, or because the core was busy."""
+
+        core = data.StructLayout(dict.fromkeys(CORE_COUNTERS, unsigned(TOTAL_BITS)))
+        self.head_counters = data.StructLayout(dict.fromkeys(CORE_COUNTERS, unsigned(COUNTER_BITS)))
+        self.counters = data.StructLayout(
+            dict.fromkeys((*LAYER_COUNTERS, *CORE_COUNTERS), unsigned(TOTAL_BITS))
+            | {"cores": data.ArrayLayout(core, config.cores)}
+        )
+        """Totals since reset.
+
+        `cycles_busy`; `stalled_input`: busy, no core has a query in flight and one wants input; `stalled_output`: an
+        output beat is offered and not taken; the others are those of :class:`latte_hw.payloads.Payloads`, summed up
+        over the cores and then of every core.
+        """
