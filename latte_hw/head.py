@@ -45,8 +45,10 @@ class LatteHead(wiring.Component):
         Bring the stages to ports for verification: `tap_estimate`, `tap_kept`, `tap_score`, `tap_prob` are valid in
         the cycle in which an item passes. The core behaves the same with and without. With several lanes every lane
         has its own, `tap_estimate_0` and on.
-    appends
-        K and V of a buffer may grow by a row, for decoding with a cache: see :class:`~latte_hw.kv_store.KvStore`.
+    managed
+        For :class:`latte_hw.multihead.MultiHead`: K and V of a buffer may grow by a row, see
+        :class:`~latte_hw.kv_store.KvStore`, `o_loading` is the store's, and `o_fed` is high while a query lies before
+        the filter, so that the core's first stage has work.
 
     Members
     -------
@@ -59,15 +61,15 @@ class LatteHead(wiring.Component):
     Throughput: `params.cycles_per_query`; latency of a lone query: at most `params.query_latency`.
     """
 
-    def __init__(self, config: LatteConfig, *, taps: bool = False, appends: bool = False) -> None:
+    def __init__(self, config: LatteConfig, *, taps: bool = False, managed: bool = False) -> None:
         self.config = config
         self.params = HeadParams(config)
         self.taps = taps
-        self.appends = appends
+        self.managed = managed
         payloads = Payloads(self.params)
         members: dict[str, Any] = {
             "i_table": In(stream.Signature(payloads.table_entry)),
-            "i_load": In(stream.Signature(payloads.append_load if appends else payloads.load)),
+            "i_load": In(stream.Signature(payloads.append_load if managed else payloads.load)),
             "i_k": In(stream.Signature(payloads.element_row)),
             "i_v": In(stream.Signature(payloads.element_row)),
             "i_job": In(stream.Signature(payloads.job)),
@@ -75,8 +77,8 @@ class LatteHead(wiring.Component):
             "o_out": Out(stream.Signature(payloads.out_row)),
             "o_counters": Out(payloads.counters),
         }
-        if appends:
-            members["o_loading"] = Out(1)
+        if managed:
+            members |= {"o_loading": Out(1), "o_fed": Out(1)}
         if taps:
             members |= {
                 name: Out(Valid(shape))
@@ -94,8 +96,8 @@ class LatteHead(wiring.Component):
         m = Module()
         params, payloads = self.params, Payloads(self.params)
         lanes = self.config.queries_per_scan
-        m.submodules.store = store = KvStore(params, readers=lanes, appends=self.appends)
-        if self.appends:
+        m.submodules.store = store = KvStore(params, readers=lanes, appends=self.managed)
+        if self.managed:
             m.d.comb += self.o_loading.eq(store.o_loading)
         m.submodules.sequencer = sequencer = Sequencer(params)
         m.submodules.estimator = estimator = MS4BEstimator(params)
@@ -116,6 +118,9 @@ class LatteHead(wiring.Component):
             m.d.comb += dealer.i_rest.eq(sequencer.o_rest)
             sources = [{role: dealer.lane(role, lane) for role in ROLES} for lane in range(lanes)]
         blocks = [self._lane(m, lane, sources[lane], store, estimator) for lane in range(lanes)]
+
+        if self.managed:
+            self._tell_if_fed(m, sequencer, estimator)
 
         sums = [weighted_sum for *_, weighted_sum in blocks]
         if lanes == 1:
@@ -140,6 +145,16 @@ class LatteHead(wiring.Component):
         for name, event in events.items():
             m.d.sync += counters[name].eq(counters[name] + delayed(m, event, 1, f"{name}_event"))
         return m
+
+    def _tell_if_fed(self, m: Module, sequencer: Sequencer, estimator: MS4BEstimator) -> None:
+        lanes = self.config.queries_per_scan
+        before_filter = Signal(range(2 * lanes * self.params.rows_in_flight))  # no lane's queue of rows holds as many
+        left = [
+            _passes(beats) & beats.payload.last
+            for beats in (getattr(estimator, name) for name in numbered("o_beat", lanes))
+        ]
+        m.d.sync += before_filter.eq(before_filter + _passes(sequencer.i_query) - sum(left))
+        m.d.comb += self.o_fed.eq(before_filter.any())
 
     def _lane(
         self, m: Module, lane: int, sources: dict[str, Any], store: KvStore, estimator: MS4BEstimator

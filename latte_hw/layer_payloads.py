@@ -76,7 +76,7 @@ class LayerPayloads:
         )
         """Totals since reset.
 
-        `cycles_busy`; `stalled_input`: busy, no core has a query in flight and one wants input; `stalled_output`: an
-        output beat is offered and not taken; the others are those of :class:`latte_hw.payloads.Payloads`, summed up
-        over the cores and then of every core.
+        `cycles_busy`; `stalled_input`: queries are due, but no core has one before its filter, for want of a packet of
+        Q, K or V; `stalled_output`: an output beat is offered and not taken. The others are those of
+        :class:`latte_hw.payloads.Payloads`, summed up over the cores and then of every core.
         """

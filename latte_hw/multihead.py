@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, ResetInserter, Signal, signed
+from amaranth.hdl import Cat, Module, ResetInserter, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,9 +18,6 @@ from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.streams import Fifo, Valid
 from latte_hw.top_config import TopConfig
-
-IN_FLIGHT_BITS = 10
-"""Enough for all queries that the queues of a head core can hold."""
 
 
 class MultiHead(wiring.Component):
@@ -118,7 +115,7 @@ class MultiHead(wiring.Component):
             return numbered(name, self.config.cores)[core]
 
         depth = max(4, self.config.max_keys) if self.config.cores > 1 else 4
-        m.submodules[own("head")] = head = LatteHead(self.config.head_config, appends=True)
+        m.submodules[own("head")] = head = LatteHead(self.config.head_config, managed=True)
         m.submodules[own("schedule")] = schedule = CoreSchedule(self.config, core)
         m.submodules[own("queries")] = queries = Fifo(payloads.element_row, depth)
         m.submodules[own("rows")] = rows = Fifo(payloads.out_row, depth)
@@ -185,17 +182,12 @@ class MultiHead(wiring.Component):
 
     def _count(self, m: Module, heads: Any, schedules: Any) -> None:
         m.submodules.counters = counters = LayerCounters(self.config)
-        flying, waiting = [], []
-        for core, (head, schedule) in enumerate(zip(heads, schedules, strict=True)):
-            in_flight = Signal(IN_FLIGHT_BITS, name=f"in_flight_{core}")
-            taken, delivered = head.i_q.valid & head.i_q.ready, head.o_out.valid & head.o_out.ready
-            m.d.sync += in_flight.eq(in_flight + taken - delivered)
+        for core, head in enumerate(heads):
             m.d.comb += counters.i_cores[core].eq(head.o_counters)
-            flying.append(in_flight.any())
-            waiting.append(schedule.o_working & ~taken)
+        fed, working = Cat(head.o_fed for head in heads), Cat(schedule.o_working for schedule in schedules)
         m.d.comb += [
             counters.i_cycles_busy.eq(self.o_busy),
-            counters.i_stalled_input.eq(~Cat(flying).any() & Cat(waiting).any()),
+            counters.i_stalled_input.eq(working.any() & ~fed.any()),
             counters.i_stalled_output.eq(self.m_axis_o.tvalid & ~self.m_axis_o.tready),
             self.o_counters.eq(counters.o_counters),
         ]

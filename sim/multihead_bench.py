@@ -26,7 +26,7 @@ class MultiHeadBench:
 
     def __init__(self, config: TopConfig, paces: dict[str, float] | None = None, seed: int = 0) -> None:
         self.config = config
-        self.core = AsStreams(MultiHead(config))
+        self.core: Any = AsStreams(MultiHead(config))
         self.layout = beat_layout(config.stream_bits)
         self._paces = {name: Pace(name, seed, pace) for name, pace in (paces or {}).items()}
         self.cycle = 0

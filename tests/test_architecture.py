@@ -18,7 +18,7 @@ LONGEST_TEST = 330
 
 LAYERS: tuple[set[str], ...] = (
     {"config", "errors", "names"},
-    {"widths", "presets", "options"},
+    {"widths", "presets", "options", "top_config"},
     {"dot_timing"},
     {"timing"},
     {"params"},
@@ -36,6 +36,8 @@ LAYERS: tuple[set[str], ...] = (
     {"sequencer", "dealer", "kv_store", "estimator", "threshold_filter", "reuse_datapath", "softmax", "weighted_sum"},
     {"dense_blocks", "dense_scores", "dense_softmax", "dense_weighted_sum"},
     {"head", "dense"},
+    {"axi", "layer_payloads"},
+    {"layer_control", "layer_counters", "layer_schedule"},
     {"multihead"},
     {"csr"},
     {"top"},

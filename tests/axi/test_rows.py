@@ -26,7 +26,7 @@ def draw(row_bytes: int, rows: list[int], seed: int) -> list[bytes]:
 
 
 def rows_of(packet: bytes, row_bytes: int, n_rows: int) -> list[int]:
-    """What the unpacker makes of a packet: `n_rows` rows, those or parts that are missing 0, those too many left out."""
+    """What the unpacker makes of a packet: `n_rows` rows; what is missing is 0, what is too much is left out."""
     padded = packet[: n_rows * row_bytes].ljust(n_rows * row_bytes, b"\0")
     return [int.from_bytes(padded[i * row_bytes :][:row_bytes], "little") for i in range(n_rows)]
 
@@ -99,8 +99,8 @@ def test_one_beat_or_one_row_per_cycle(row_bytes: int, bits: int) -> None:
 def test_nothing_is_taken_before_a_packet_is_asked_for() -> None:
     first, second = draw(8, [2, 3], seed=6)
     beats = to_beats(first, 64) + to_beats(second, 64)
+    unpacker = AsStreams(RowUnpacker(64, 64, MAX_ROWS))
     with pytest.raises(AssertionError, match="i has 3 left"):
-        unpacker = AsStreams(RowUnpacker(64, 64, MAX_ROWS))
         run_block(unpacker, {"i_packet": [2], "i": beats}, {"o": 2}, cycle_limit=200)
 
 
