@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -80,63 +80,60 @@ class LayerControl(wiring.Component):
         with m.If(layer.causal_offset < -limit):
             m.d.comb += offset.eq(-limit)
 
-        zero = (layer.heads == 0) | (layer.group == 0) | (layer.n_queries == 0) | (layer.n_keys == 0)
+        lengths = (layer.heads, layer.group, layer.n_queries, layer.n_keys)
+        zero = ~Cat(length.any() for length in lengths).all()
         too_large = (layer.heads > self.config.table_entries) | (layer.n_queries > max_keys) | (layer.n_keys > max_keys)
         with m.If(self.i_table_written):
             m.d.sync += written.eq(1)
-        with m.FSM(name="state") as state:
-            m.d.comb += [
-                self.o_busy.eq(~state.ongoing("idle")),
-                errors.busy_write.eq(self.o_busy & (self.i_start | self.i_append)),
-            ]
-            with m.State("idle"):
-                with m.If(self.i_start):
-                    m.d.sync += [layer.eq(self.i_layer), bank.eq(bank ^ written), written.eq(0)]
-                    m.next = "check"
-                with m.Elif(self.i_append):
-                    m.d.comb += [errors.length_zero.eq(~kept), errors.length_too_large.eq(kept & (rows == max_keys))]
-                    with m.If(kept & (rows != max_keys)):
-                        m.d.sync += [
-                            rows.eq(rows + 1),
-                            plan.append.eq(1),
-                            plan.n_queries.eq(1),
-                            plan.n_keys.eq(1),
-                            plan.causal_offset.eq(max_keys),  # sees every row
-                            plan.keep.eq(self.i_layer.keep),
-                        ]
-                        m.next = "begin"
-            with m.State("check"):
-                m.d.sync += [heads_left.eq(layer.heads), kv_heads.eq(0)]
-                m.d.comb += [errors.length_zero.eq(zero), errors.length_too_large.eq(~zero & too_large)]
-                m.next = "divide"
-                with m.If(zero | too_large):
-                    m.next = "idle"
-            with m.State("divide"):
-                m.d.sync += [heads_left.eq(heads_left - layer.group), kv_heads.eq(kv_heads + 1)]
-                with m.If(heads_left < layer.group):
-                    refused = heads_left.any() | (layer.keep & (kv_heads > self.config.cores))
-                    m.d.comb += errors.length_too_large.eq(refused)
-                    m.next = "idle"
-                    with m.If(~refused):
-                        m.d.sync += [
-                            rows.eq(layer.n_keys),
-                            plan.heads.eq(layer.heads),
-                            plan.group.eq(layer.group),
-                            plan.kv_heads.eq(kv_heads),
-                            plan.n_queries.eq(layer.n_queries),
-                            plan.n_keys.eq(layer.n_keys),
-                            plan.causal_offset.eq(offset),
-                            plan.keep.eq(layer.keep),
-                            plan.append.eq(0),
-                            plan.bank.eq(bank),
-                        ]
-                        m.next = "begin"
-            with m.State("begin"):
-                m.d.comb += self.o_begin.eq(1)
-                m.next = "run"
-            with m.State("run"), m.If(self.i_finished):
-                m.d.comb += self.o_done.eq(1)
-                m.d.sync += kept.eq(plan.keep)
-                m.next = "idle"
+        # At most one of these is high: the phase of a command.
+        checking, dividing, beginning, running = (Signal(name=name) for name in ("check", "divide", "begin", "run"))
+        m.d.comb += [
+            self.o_busy.eq(checking | dividing | beginning | running),
+            errors.busy_write.eq(self.o_busy & (self.i_start | self.i_append)),
+        ]
+        m.d.sync += [checking.eq(0), beginning.eq(0)]
+        with m.If(~self.o_busy & self.i_start):
+            m.d.sync += [checking.eq(1), layer.eq(self.i_layer), bank.eq(bank ^ written), written.eq(0)]
+        with m.Elif(~self.o_busy & self.i_append):
+            fits = rows != max_keys
+            m.d.comb += [errors.length_zero.eq(~kept), errors.length_too_large.eq(kept & ~fits)]
+            with m.If(kept & fits):
+                m.d.sync += [
+                    beginning.eq(1),
+                    rows.eq(rows + 1),
+                    plan.append.eq(1),
+                    plan.n_queries.eq(1),
+                    plan.n_keys.eq(1),
+                    plan.causal_offset.eq(max_keys),  # sees every row
+                    plan.keep.eq(self.i_layer.keep),
+                ]
+        with m.If(checking):
+            m.d.sync += [heads_left.eq(layer.heads), kv_heads.eq(0), dividing.eq(~zero & ~too_large)]
+            m.d.comb += [errors.length_zero.eq(zero), errors.length_too_large.eq(~zero & too_large)]
+        with m.If(dividing):
+            m.d.sync += [heads_left.eq(heads_left - layer.group), kv_heads.eq(kv_heads + 1)]
+            with m.If(heads_left < layer.group):
+                refused = heads_left.any() | (layer.keep & (kv_heads > self.config.cores))
+                m.d.comb += errors.length_too_large.eq(refused)
+                m.d.sync += [dividing.eq(0), beginning.eq(~refused)]
+                with m.If(~refused):
+                    m.d.sync += [
+                        rows.eq(layer.n_keys),
+                        plan.heads.eq(layer.heads),
+                        plan.group.eq(layer.group),
+                        plan.kv_heads.eq(kv_heads),
+                        plan.n_queries.eq(layer.n_queries),
+                        plan.n_keys.eq(layer.n_keys),
+                        plan.causal_offset.eq(offset),
+                        plan.keep.eq(layer.keep),
+                        plan.append.eq(0),
+                        plan.bank.eq(bank),
+                    ]
+        with m.If(beginning):
+            m.d.comb += self.o_begin.eq(1)
+            m.d.sync += running.eq(1)
+        with m.If(running & self.i_finished):
+            m.d.comb += self.o_done.eq(1)
+            m.d.sync += [running.eq(0), kept.eq(plan.keep)]
         m.d.comb += [self.o_plan.eq(plan), self.o_table_bank.eq(~bank)]
         return m

@@ -81,6 +81,9 @@ def test_the_last_token_may_give_back_what_was_kept() -> None:
         layer = draw_layer(TINY, 1, heads=2, group=2)
         await play(bench, layer, keep=True)
         layer = await decode(bench, layer, 2)
+        await bench.start(**layer.registers() | {"n_keys": 0})  # refused: what was kept stays
+        await bench.until_idle()
+        assert bench.errors.pop("length_zero") == 1
         await decode(bench, layer, 3, keep=0)
         await bench.append()
         assert bench.errors == {"length_zero": 1}

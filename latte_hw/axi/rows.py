@@ -195,6 +195,6 @@ class RowPacker(wiring.Component):
             self.o.tdata.eq(output.o.payload.data),
             self.o.tkeep.eq(output.o.payload.keep),
             self.o.tlast.eq(output.o.payload.last),
-            self.o_empty.eq(~ending & (gearbox.o_fill == 0) & ~output.o.valid),
+            self.o_empty.eq(~ending & ~gearbox.o_fill.any() & ~output.o.valid),
         ]
         return m

@@ -74,8 +74,9 @@ class Gearbox(wiring.Component):
             place.eq(Mux(self.i_take, Mux(self.o_full, fill - self.out_units, 0), fill)),
         ]
         with m.Switch(place):
-            for start in range(self.units - self.in_units + 1):
-                with m.Case(start):
+            last = self.units - self.in_units
+            for start in range(last + 1):
+                with m.Case(start) if start < last else m.Default():
                     m.d.comb += placed[start * unit_bits : (start + self.in_units) * unit_bits].eq(self.i_data)
         m.d.sync += [held.eq(kept | Mux(self.i_put, placed, 0)), fill.eq(place + Mux(self.i_put, self.in_units, 0))]
         with m.If(self.i_clear):
