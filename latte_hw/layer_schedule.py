@@ -22,11 +22,10 @@ class PacketTurns(wiring.Component):
     i_next
         The present packet has passed.
     o_active, o_core
-        A packet is due, and which core it belongs to.
+        A packet is due, and which core it belongs to: bit c for core c.
     """
 
     def __init__(self, config: TopConfig) -> None:
-        self.cores = config.cores
         count = LayerPayloads(config).plan["heads"].shape
         super().__init__(
             {
@@ -35,7 +34,7 @@ class PacketTurns(wiring.Component):
                 "i_repeat": In(count),
                 "i_next": In(1),
                 "o_active": Out(1),
-                "o_core": Out(range(max(2, config.cores))),
+                "o_core": Out(config.cores, init=1),
             }
         )
 
@@ -43,12 +42,12 @@ class PacketTurns(wiring.Component):
         m = Module()
         left, repeats = Signal.like(self.i_packets), Signal.like(self.i_repeat)
         with m.If(self.i_begin):
-            m.d.sync += [self.o_active.eq(1), self.o_core.eq(0), left.eq(self.i_packets), repeats.eq(self.i_repeat)]
+            m.d.sync += [self.o_active.eq(1), self.o_core.eq(1), left.eq(self.i_packets), repeats.eq(self.i_repeat)]
         with m.Elif(self.i_next):
             m.d.sync += [left.eq(left - 1), self.o_active.eq(left != 1), repeats.eq(repeats - 1)]
             with m.If(repeats == 1):
                 m.d.sync += repeats.eq(self.i_repeat)
-                m.d.sync += self.o_core.eq(Mux(self.o_core == self.cores - 1, 0, self.o_core + 1))
+                m.d.sync += self.o_core.eq(self.o_core.rotate_left(1))
         return m
 
 

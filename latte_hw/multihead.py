@@ -156,7 +156,7 @@ class MultiHead(wiring.Component):
             *(self.o_errors[f"{name}_{kind}"].eq(getattr(unpacker, f"o_{kind}")) for kind in ("short", "long", "hole")),
         ]
         for core, sink in enumerate(sinks):
-            chosen = turns.o_core == core
+            chosen = turns.o_core[core]
             m.d.comb += [sink.valid.eq(unpacker.o.valid & chosen), sink.payload.eq(unpacker.o.payload)]
             with m.If(chosen):
                 m.d.comb += unpacker.o.ready.eq(sink.ready)
@@ -170,7 +170,7 @@ class MultiHead(wiring.Component):
         m.submodules.o_packer = packer = RowPacker(row, self.config.stream_bits)
         wiring.connect(m, packer.o, wiring.flipped(self.m_axis_o))
         for core, source in enumerate(sources):
-            with m.If(turns.o_active & (turns.o_core == core)):
+            with m.If(turns.o_active & turns.o_core[core]):
                 m.d.comb += [
                     packer.i.valid.eq(source.valid),
                     source.ready.eq(packer.i.ready),
