@@ -34,9 +34,10 @@ class MultiHead(wiring.Component):
     8 bits. K/V head g lies in core g mod C, where its query heads run one after the other. All ports must be served
     independently: a core may wait for its keys while queries of another are due.
 
-    Cores work on different heads at the same time while packets come head after head. So each core has a queue of
-    `max_keys` queries and one of as many output rows; no core waits for another's as long as the query heads of one
-    K/V head have no more than `max_keys` queries together.
+    Cores work on different heads at the same time while packets come head after head. So each of several cores has a
+    queue of `max_keys` queries and one of as many output rows; no core waits for another's as long as the query heads
+    of one K/V head have no more than `max_keys` queries together. With more, cores take turns in part: three query
+    heads of `max_keys` queries on each K/V head run 1.55 times as fast on two cores as on one, not twice.
 
     Members
     -------
@@ -47,8 +48,9 @@ class MultiHead(wiring.Component):
     i_table
         Writes an entry of the idle bank; always taken.
     i_soft_reset
-        Everything but the table's words returns to the state after reset: nothing of what is in flight comes out. Rests
-        of packets must not follow: the sender begins with a new packet, too.
+        Everything returns to the state after reset: what is in flight does not come out, an offered output beat is
+        withdrawn, the table must be written again. Senders must begin with a new packet, too; the rest of an old one
+        would be taken for it.
     o_errors
         High for one cycle each.
     o_counters

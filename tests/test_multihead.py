@@ -128,7 +128,7 @@ def test_loading_is_hidden_behind_computing() -> None:
     two = run_layers(TINY, [layer]).final
     one = run_layers(TINY.replace(kv_buffers=1), [layer]).final
     first_load = 16 + 20
-    assert two["stalled_input"] <= first_load
+    assert 0 < two["stalled_input"] <= first_load
     assert one["stalled_input"] >= 2 * two["stalled_input"]
     assert one["cycles_busy"] >= two["cycles_busy"] + one["stalled_input"] - two["stalled_input"]
 

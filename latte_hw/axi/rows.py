@@ -2,7 +2,15 @@
 
 A packet is a number of rows, one behind the other without gaps, element 0 first: byte i of the packet lies in byte lane
 i mod (stream_bits / 8) of beat i // (stream_bits / 8). `tlast` marks the last beat, `tkeep` is full in every other one
-and contiguous from lane 0 in that one. A row may begin in the middle of a beat.
+and contiguous from lane 0 in that one. A row may begin in the middle of a beat. Rows of 12
+bytes in beats of 64 bits, for example (row.element)::
+
+    tdata   63:56  55:48  47:40  39:32  31:24  23:16  15:8    7:0
+    beat 0    0.7    0.6    0.5    0.4    0.3    0.2    0.1    0.0
+    beat 1    1.3    1.2    1.1    1.0   0.11   0.10    0.9    0.8
+    beat 2   1.11   1.10    1.9    1.8    1.7    1.6    1.5    1.4
+
+Elements of two bytes have the lower one first.
 """
 
 from typing import Any
