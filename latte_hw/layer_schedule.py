@@ -34,7 +34,7 @@ class PacketTurns(wiring.Component):
                 "i_repeat": In(count),
                 "i_next": In(1),
                 "o_active": Out(1),
-                "o_core": Out(config.cores, init=1),
+                "o_core": Out(config.cores),
             }
         )
 

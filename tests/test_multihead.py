@@ -137,6 +137,6 @@ def test_loading_is_hidden_behind_computing() -> None:
 def test_ports_that_hold_the_core_up_are_told(slow: str, counter: str) -> None:
     layer = draw_layer(TINY, 7, heads=4, group=1)
     counters = run_layers(TINY, [layer], {slow: 0.05}).final
-    assert counters[counter] >= 0.6 * counters["cycles_busy"]
+    assert counters[counter] >= 0.4 * counters["cycles_busy"]
     free = run_layers(TINY, [layer]).final
     assert free["stalled_output"] == 0
