@@ -5,7 +5,7 @@ from functools import reduce
 from operator import and_, or_
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -61,7 +61,7 @@ class MS4BEstimator(wiring.Component):
         beat, buffer = Signal(params.beat_bits), Signal(1)
         part = [Signal(name=name) for name in self._members("part")]
         left = [Signal(signed(params.count_bits + 1), name=name) for name in self._members("left")]
-        offered_left = [offer.payload.valid_keys for offer in offers]
+        offered_left = [Cat(offer.payload.valid_keys, Const(0, 1)) for offer in offers]
         m.d.comb += [
             sent.eq(scanning & _all_of(part, [landing.o_room for landing in landings])),
             started.eq((~scanning | (sent & last)) & _all_of(offered_part, [offer.valid for offer in offers])),
@@ -86,7 +86,8 @@ class MS4BEstimator(wiring.Component):
                 dot.o_prepared.ready.eq(started & offered_part[place]),
                 dot.i_last.eq(mine & last),
             ]
-            self._follow(m, place, dot, landing, mine, {"last": last, "mask": _mask(left[place], lanes)})
+            mask = Cat(_above(left[place], lane) for lane in range(lanes))
+            self._follow(m, place, dot, landing, mine, {"last": last, "mask": mask})
         return m
 
     def _follow(
@@ -155,14 +156,14 @@ def _all_of(part: Sequence[Value], conditions: Sequence[Value]) -> Value:
     return reduce(and_, (~takes_part | one for takes_part, one in zip(part, conditions, strict=True)))
 
 
-def _mask(left: Value, lanes: int) -> Value:
-    """Bit p: whether more than p keys are left. Written without comparisons, which would each take a carry chain."""
-    few_bits = lanes.bit_length()
-    many = left[few_bits:-1].any()
-    few = [left[:few_bits].matches(*range(lane + 1, 2**few_bits)) for lane in range(lanes)]
-    return Cat(~left[-1] & (many | above) for above in few)
+def _above(count: Value, limit: int) -> Value:
+    """`count > limit` of a signed count, as logic of its bits: a comparison would take a carry chain."""
+    low_bits = max(1, limit.bit_length())
+    magnitude = count[:-1] if len(count) > low_bits else Cat(count[:-1], Const(0, low_bits + 1 - len(count)))
+    few = [magnitude[:low_bits].matches(*range(limit + 1, 2**low_bits))] if limit + 1 < 2**low_bits else []
+    return ~count[-1] & Cat(magnitude[low_bits:], *few).any()
 
 
 def _any_above(limit: int, part: Sequence[Value], counts: Sequence[Value]) -> Value:
     """Whether the count of anyone who takes part is above the limit."""
-    return reduce(or_, (takes_part & (count > limit) for takes_part, count in zip(part, counts, strict=True)))
+    return reduce(or_, (takes_part & _above(count, limit) for takes_part, count in zip(part, counts, strict=True)))
