@@ -1,6 +1,6 @@
 """Estimates of all scores of a query, or of B side by side, from the high parts of q and k, P keys per cycle."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from operator import and_, or_
 from typing import Any
@@ -86,8 +86,10 @@ class MS4BEstimator(wiring.Component):
                 dot.o_prepared.ready.eq(started & offered_part[place]),
                 dot.i_last.eq(mine & last),
             ]
-            mask = Cat(_above(left[place], lane) for lane in range(lanes))
-            self._follow(m, place, dot, landing, mine, {"last": last, "mask": mask})
+            # Enough of the count to tell how many lanes hold a key.
+            low_bits = lanes.bit_length()
+            brief = Cat(left[place][:low_bits], left[place][low_bits:-1].any(), left[place][-1])
+            self._follow(m, place, dot, landing, mine, last, brief)
         return m
 
     def _follow(
@@ -97,7 +99,8 @@ class MS4BEstimator(wiring.Component):
         dot: StationaryDot,
         landing: ReservedFifo,
         sent: Value,
-        position: Mapping[str, Value],
+        last: Value,
+        brief: Value,
     ) -> None:
         """The beat's keys arrive from the store, then their estimates; its position keeps pace."""
 
@@ -109,19 +112,19 @@ class MS4BEstimator(wiring.Component):
             dot.i_keys.valid.eq(delayed(m, sent, latency, own("sent_read"))),
             dot.i_keys.payload.estimate.eq(self.beat_port.data),
         ]
-        landed = {
-            name: delayed_data(m, value, latency + dot.latency, own(f"{name}_landed"))
-            for name, value in position.items()
-        }
+        lanes, latency = range(self.params.config.keys_per_cycle), latency + dot.latency
+        landed_last = delayed_data(m, last, latency, own("last_landed"))
+        counted = delayed_data(m, brief, 1, own("left"))
+        mask = Cat(_above(counted, lane) for lane in lanes)
         first_key = Signal(self.params.key_bits, name=own("first_key"))
         with m.If(landing.i.valid):
-            m.d.sync += first_key.eq(Mux(landed["last"], 0, first_key + self.params.config.keys_per_cycle))
+            m.d.sync += first_key.eq(Mux(landed_last, 0, first_key + len(lanes)))
         m.d.comb += [
             landing.i.valid.eq(dot.o.valid),
             landing.i.payload.estimates.eq(dot.o.payload.estimate),
             landing.i.payload.first_key.eq(first_key),
-            landing.i.payload.last.eq(landed["last"]),
-            Value.cast(landing.i.payload.mask).eq(landed["mask"]),
+            landing.i.payload.last.eq(landed_last),
+            Value.cast(landing.i.payload.mask).eq(delayed_data(m, mask, latency - 1, own("mask_landed"))),
         ]
 
     def _place(self, m: Module, place: int) -> tuple[StationaryDot, ReservedFifo]:
