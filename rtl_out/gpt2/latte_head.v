@@ -6295,80 +6295,19 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   reg \$auto$verilog_backend.cc:2355:dump_module$400  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire \$100 ;
-  wire \$101 ;
-  wire \$102 ;
-  wire \$103 ;
-  wire \$104 ;
-  wire \$105 ;
-  wire \$106 ;
-  wire \$107 ;
-  wire \$108 ;
-  wire \$109 ;
   wire \$11 ;
-  wire \$110 ;
-  wire \$111 ;
-  wire \$112 ;
-  wire \$113 ;
-  wire \$114 ;
-  wire \$115 ;
-  wire \$116 ;
-  wire \$117 ;
-  wire \$118 ;
-  wire \$119 ;
-  wire [7:0] \$12 ;
-  wire \$120 ;
-  wire \$121 ;
-  wire \$122 ;
-  wire \$123 ;
-  wire \$124 ;
-  wire \$125 ;
-  wire \$126 ;
-  wire \$127 ;
-  wire \$128 ;
-  wire \$129 ;
+  wire \$12 ;
   wire \$13 ;
-  wire \$130 ;
-  wire \$131 ;
-  wire \$132 ;
-  wire \$133 ;
-  wire \$134 ;
-  wire \$135 ;
-  wire \$136 ;
-  wire \$137 ;
-  wire \$138 ;
-  wire \$139 ;
   wire \$14 ;
-  wire \$140 ;
-  wire \$141 ;
-  wire \$142 ;
-  wire \$143 ;
-  wire \$144 ;
-  wire \$145 ;
-  wire \$146 ;
-  wire \$147 ;
-  wire \$148 ;
-  wire [10:0] \$149 ;
   wire \$15 ;
-  wire [10:0] \$150 ;
-  reg \$151 ;
-  reg [6:0] \$152 ;
-  reg \$153 ;
-  reg \$154 ;
-  reg \$155 ;
-  reg [11:0] \$156 ;
-  reg \$157 ;
-  reg \$158 ;
-  reg \$159 ;
-  wire [12:0] \$16 ;
-  reg [9:0] \$160 ;
+  wire \$16 ;
   wire \$17 ;
   wire \$18 ;
   wire \$19 ;
   wire \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire \$22 ;
+  wire [7:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
@@ -6392,10 +6331,10 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   wire \$41 ;
   wire \$42 ;
   wire \$43 ;
-  wire \$44 ;
+  wire [12:0] \$44 ;
   wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire [10:0] \$46 ;
+  wire [10:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
@@ -6434,25 +6373,17 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   wire \$8 ;
   wire \$80 ;
   wire \$81 ;
-  wire \$82 ;
-  wire \$83 ;
-  wire \$84 ;
-  wire \$85 ;
-  wire \$86 ;
-  wire \$87 ;
-  wire \$88 ;
-  wire \$89 ;
+  reg \$82 ;
+  reg [6:0] \$83 ;
+  reg \$84 ;
+  reg \$85 ;
+  reg \$86 ;
+  reg [11:0] \$87 ;
+  reg \$88 ;
+  reg \$89 ;
   wire \$9 ;
-  wire \$90 ;
-  wire \$91 ;
-  wire \$92 ;
-  wire \$93 ;
-  wire \$94 ;
-  wire \$95 ;
-  wire \$96 ;
-  wire \$97 ;
-  wire \$98 ;
-  wire \$99 ;
+  reg \$90 ;
+  reg [9:0] \$91 ;
   wire \$signal ;
   reg \$signal$13  = 1'h0;
   wire \$signal$16 ;
@@ -7694,8 +7625,8 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   reg last_landed_8 = 1'h0;
   reg last_landed_9 = 1'h0;
   reg [11:0] left = 12'h000;
+  reg [5:0] left_1 = 6'h00;
   reg [7:0] mask_landed_1 = 8'h00;
-  reg [7:0] mask_landed_10 = 8'h00;
   reg [7:0] mask_landed_2 = 8'h00;
   reg [7:0] mask_landed_3 = 8'h00;
   reg [7:0] mask_landed_4 = 8'h00;
@@ -7778,175 +7709,97 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   reg sent_read_2 = 1'h0;
   (* init = 1'h0 *)
   wire sent_read_3;
-  assign \$1  = ~ part;
-  assign \$2  = \$1  | o_room;
-  assign \$signal  = \$signal$13  & \$2 ;
-  assign \$3  = ~ \$signal$13 ;
-  assign \$4  = \$signal  & \$signal$17 ;
-  assign \$5  = \$3  | \$4 ;
   assign \$signal$16  = \$5  & \$7 ;
   assign mine = \$signal  & part;
   assign i_last = mine & \$signal$17 ;
-  assign \$8  = o_prepared__payload[11:1] > 4'h8;
-  assign \$10  = ~ \$9 ;
-  assign \$11  = ~ \$signal$17 ;
-  assign \$12  = beat_port__address + 1'h1;
-  assign \$13  = $signed(left) > $signed(6'h10);
-  assign \$14  = part & \$13 ;
-  assign \$15  = ~ \$14 ;
-  assign \$16  = $signed(left) - $signed(5'h08);
-  assign \$17  = ~ left[11];
-  assign \$18  = | left[10:4];
-  assign \$19  = left[3:0] == 1'h1;
-  assign \$20  = left[3:0] == 2'h2;
-  assign \$21  = left[3:0] == 2'h3;
-  assign \$22  = left[3:0] == 3'h4;
-  assign \$23  = left[3:0] == 3'h5;
-  assign \$24  = left[3:0] == 3'h6;
-  assign \$25  = left[3:0] == 3'h7;
-  assign \$26  = left[3:0] == 4'h8;
-  assign \$27  = left[3:0] == 4'h9;
-  assign \$28  = left[3:0] == 4'ha;
-  assign \$29  = left[3:0] == 4'hb;
-  assign \$30  = left[3:0] == 4'hc;
-  assign \$31  = left[3:0] == 4'hd;
-  assign \$32  = left[3:0] == 4'he;
-  assign \$33  = left[3:0] == 4'hf;
-  assign \$34  = | { \$33 , \$32 , \$31 , \$30 , \$29 , \$28 , \$27 , \$26 , \$25 , \$24 , \$23 , \$22 , \$21 , \$20 , \$19  };
-  assign \$35  = \$18  | \$34 ;
-  assign \$36  = \$17  & \$35 ;
-  assign \$37  = ~ left[11];
-  assign \$38  = | left[10:4];
-  assign \$39  = left[3:0] == 2'h2;
-  assign \$40  = left[3:0] == 2'h3;
-  assign \$41  = left[3:0] == 3'h4;
-  assign \$42  = left[3:0] == 3'h5;
-  assign \$43  = left[3:0] == 3'h6;
-  assign \$44  = left[3:0] == 3'h7;
-  assign \$45  = left[3:0] == 4'h8;
-  assign \$46  = left[3:0] == 4'h9;
-  assign \$47  = left[3:0] == 4'ha;
-  assign \$48  = left[3:0] == 4'hb;
-  assign \$49  = left[3:0] == 4'hc;
-  assign \$50  = left[3:0] == 4'hd;
-  assign \$51  = left[3:0] == 4'he;
-  assign \$52  = left[3:0] == 4'hf;
-  assign \$53  = | { \$52 , \$51 , \$50 , \$49 , \$48 , \$47 , \$46 , \$45 , \$44 , \$43 , \$42 , \$41 , \$40 , \$39  };
-  assign \$54  = \$38  | \$53 ;
-  assign \$55  = \$37  & \$54 ;
-  assign \$56  = ~ left[11];
-  assign \$57  = | left[10:4];
-  assign \$58  = left[3:0] == 2'h3;
-  assign \$59  = left[3:0] == 3'h4;
-  assign \$60  = left[3:0] == 3'h5;
-  assign \$61  = left[3:0] == 3'h6;
-  assign \$62  = left[3:0] == 3'h7;
-  assign \$63  = left[3:0] == 4'h8;
-  assign \$64  = left[3:0] == 4'h9;
-  assign \$65  = left[3:0] == 4'ha;
-  assign \$66  = left[3:0] == 4'hb;
-  assign \$67  = left[3:0] == 4'hc;
-  assign \$68  = left[3:0] == 4'hd;
-  assign \$69  = left[3:0] == 4'he;
-  assign \$70  = left[3:0] == 4'hf;
-  assign \$71  = | { \$70 , \$69 , \$68 , \$67 , \$66 , \$65 , \$64 , \$63 , \$62 , \$61 , \$60 , \$59 , \$58  };
-  assign \$72  = \$57  | \$71 ;
-  assign \$73  = \$56  & \$72 ;
-  assign \$74  = ~ left[11];
-  assign \$75  = | left[10:4];
-  assign \$76  = left[3:0] == 3'h4;
-  assign \$77  = left[3:0] == 3'h5;
-  assign \$78  = left[3:0] == 3'h6;
-  assign \$79  = left[3:0] == 3'h7;
-  assign \$80  = left[3:0] == 4'h8;
-  assign \$81  = left[3:0] == 4'h9;
-  assign \$82  = left[3:0] == 4'ha;
-  assign \$83  = left[3:0] == 4'hb;
-  assign \$84  = left[3:0] == 4'hc;
-  assign \$85  = left[3:0] == 4'hd;
-  assign \$86  = left[3:0] == 4'he;
-  assign \$87  = left[3:0] == 4'hf;
-  assign \$88  = | { \$87 , \$86 , \$85 , \$84 , \$83 , \$82 , \$81 , \$80 , \$79 , \$78 , \$77 , \$76  };
-  assign \$89  = \$75  | \$88 ;
-  assign \$90  = \$74  & \$89 ;
-  assign \$91  = ~ left[11];
-  assign \$92  = | left[10:4];
-  assign \$93  = left[3:0] == 3'h5;
-  assign \$94  = left[3:0] == 3'h6;
-  assign \$95  = left[3:0] == 3'h7;
-  assign \$96  = left[3:0] == 4'h8;
-  assign \$97  = left[3:0] == 4'h9;
-  assign \$98  = left[3:0] == 4'ha;
-  assign \$99  = left[3:0] == 4'hb;
-  assign \$100  = left[3:0] == 4'hc;
-  assign \$101  = left[3:0] == 4'hd;
-  assign \$102  = left[3:0] == 4'he;
-  assign \$103  = left[3:0] == 4'hf;
-  assign \$104  = | { \$103 , \$102 , \$101 , \$100 , \$99 , \$98 , \$97 , \$96 , \$95 , \$94 , \$93  };
-  assign \$105  = \$92  | \$104 ;
-  assign \$106  = \$91  & \$105 ;
-  assign \$107  = ~ left[11];
-  assign \$108  = | left[10:4];
-  assign \$109  = left[3:0] == 3'h6;
-  assign \$110  = left[3:0] == 3'h7;
-  assign \$111  = left[3:0] == 4'h8;
-  assign \$112  = left[3:0] == 4'h9;
-  assign \$113  = left[3:0] == 4'ha;
-  assign \$114  = left[3:0] == 4'hb;
-  assign \$115  = left[3:0] == 4'hc;
-  assign \$116  = left[3:0] == 4'hd;
-  assign \$117  = left[3:0] == 4'he;
-  assign \$118  = left[3:0] == 4'hf;
-  assign \$119  = | { \$118 , \$117 , \$116 , \$115 , \$114 , \$113 , \$112 , \$111 , \$110 , \$109  };
-  assign \$120  = \$108  | \$119 ;
-  assign \$121  = \$107  & \$120 ;
-  assign \$122  = ~ left[11];
-  assign \$123  = | left[10:4];
-  assign \$124  = left[3:0] == 3'h7;
-  assign \$125  = left[3:0] == 4'h8;
-  assign \$126  = left[3:0] == 4'h9;
-  assign \$127  = left[3:0] == 4'ha;
-  assign \$128  = left[3:0] == 4'hb;
-  assign \$129  = left[3:0] == 4'hc;
-  assign \$130  = left[3:0] == 4'hd;
-  assign \$131  = left[3:0] == 4'he;
-  assign \$132  = left[3:0] == 4'hf;
-  assign \$133  = | { \$132 , \$131 , \$130 , \$129 , \$128 , \$127 , \$126 , \$125 , \$124  };
-  assign \$134  = \$123  | \$133 ;
-  assign \$135  = \$122  & \$134 ;
-  assign \$136  = ~ left[11];
-  assign \$137  = | left[10:4];
-  assign \$138  = left[3:0] == 4'h8;
-  assign \$139  = left[3:0] == 4'h9;
-  assign \$140  = left[3:0] == 4'ha;
-  assign \$141  = left[3:0] == 4'hb;
-  assign \$142  = left[3:0] == 4'hc;
-  assign \$143  = left[3:0] == 4'hd;
-  assign \$144  = left[3:0] == 4'he;
-  assign \$145  = left[3:0] == 4'hf;
-  assign \$146  = | { \$145 , \$144 , \$143 , \$142 , \$141 , \$140 , \$139 , \$138  };
-  assign \$147  = \$137  | \$146 ;
-  assign \$148  = \$136  & \$147 ;
-  assign \$149  = first_key + 4'h8;
-  assign \$150  = last_landed_10 ? 11'h000 : \$149 ;
+  assign \$9  = o_prepared__payload[4:1] == 4'h9;
+  assign \$10  = o_prepared__payload[4:1] == 4'ha;
+  assign \$11  = o_prepared__payload[4:1] == 4'hb;
+  assign \$12  = o_prepared__payload[4:1] == 4'hc;
+  assign \$13  = o_prepared__payload[4:1] == 4'hd;
+  assign \$14  = o_prepared__payload[4:1] == 4'he;
+  assign \$15  = o_prepared__payload[4:1] == 4'hf;
+  assign \$16  = | { \$15 , \$14 , \$13 , \$12 , \$11 , \$10 , \$9  };
+  assign \$17  = | { \$16 , o_prepared__payload[11:5] };
+  assign \$20  = ~ \$19 ;
+  assign \$21  = ~ \$signal$17 ;
+  assign \$22  = beat_port__address + 1'h1;
+  assign \$23  = ~ left[11];
+  assign \$24  = left[4:0] == 5'h11;
+  assign \$25  = left[4:0] == 5'h12;
+  assign \$26  = left[4:0] == 5'h13;
+  assign \$27  = left[4:0] == 5'h14;
+  assign \$28  = left[4:0] == 5'h15;
+  assign \$29  = left[4:0] == 5'h16;
+  assign \$30  = left[4:0] == 5'h17;
+  assign \$31  = left[4:0] == 5'h18;
+  assign \$32  = left[4:0] == 5'h19;
+  assign \$33  = left[4:0] == 5'h1a;
+  assign \$34  = left[4:0] == 5'h1b;
+  assign \$35  = left[4:0] == 5'h1c;
+  assign \$36  = left[4:0] == 5'h1d;
+  assign \$37  = left[4:0] == 5'h1e;
+  assign \$38  = left[4:0] == 5'h1f;
+  assign \$39  = | { \$38 , \$37 , \$36 , \$35 , \$34 , \$33 , \$32 , \$31 , \$30 , \$29 , \$28 , \$27 , \$26 , \$25 , \$24  };
+  assign \$40  = | { \$39 , left[10:5] };
+  assign \$41  = \$23  & \$40 ;
+  assign \$42  = part & \$41 ;
+  assign \$43  = ~ \$42 ;
+  assign \$44  = $signed(left) - $signed(5'h08);
+  assign \$45  = | left[10:4];
+  assign \$46  = first_key + 4'h8;
+  assign \$47  = last_landed_10 ? 11'h000 : \$46 ;
+  assign \$48  = ~ left_1[5];
+  assign \$50  = | { \$49 , left_1[4:1] };
+  assign \$51  = \$48  & \$50 ;
+  assign \$52  = ~ left_1[5];
+  assign \$53  = | left_1[4:1];
+  assign \$54  = \$52  & \$53 ;
+  assign \$55  = ~ left_1[5];
+  assign \$56  = left_1[1:0] == 2'h3;
+  assign \$57  = | { \$56 , left_1[4:2] };
+  assign \$58  = \$55  & \$57 ;
+  assign \$59  = ~ left_1[5];
+  assign \$60  = | left_1[4:2];
+  assign \$61  = \$59  & \$60 ;
+  assign \$62  = ~ left_1[5];
+  assign \$63  = left_1[2:0] == 3'h5;
+  assign \$64  = left_1[2:0] == 3'h6;
+  assign \$65  = left_1[2:0] == 3'h7;
+  assign \$66  = | { \$65 , \$64 , \$63  };
+  assign \$67  = | { \$66 , left_1[4:3] };
+  assign \$68  = \$62  & \$67 ;
+  assign \$69  = ~ left_1[5];
+  assign \$70  = left_1[2:0] == 3'h6;
+  assign \$71  = left_1[2:0] == 3'h7;
+  assign \$72  = | { \$71 , \$70  };
+  assign \$73  = | { \$72 , left_1[4:3] };
+  assign \$74  = \$69  & \$73 ;
+  assign \$75  = ~ left_1[5];
+  assign \$76  = left_1[2:0] == 3'h7;
+  assign \$77  = | { \$76 , left_1[4:3] };
+  assign \$78  = \$75  & \$77 ;
+  assign \$79  = ~ left_1[5];
+  assign \$80  = | left_1[4:3];
+  assign \$81  = \$79  & \$80 ;
   always @(posedge clk)
-    \$signal$13  <= \$151 ;
+    \$signal$13  <= \$82 ;
   always @(posedge clk)
-    beat_port__address <= \$152 ;
+    beat_port__address <= \$83 ;
   always @(posedge clk)
-    \$signal$17  <= \$153 ;
+    \$signal$17  <= \$84 ;
   always @(posedge clk)
-    beat_port__buffer <= \$154 ;
+    beat_port__buffer <= \$85 ;
   always @(posedge clk)
-    part <= \$155 ;
+    part <= \$86 ;
   always @(posedge clk)
-    left <= \$156 ;
+    left <= \$87 ;
   always @(posedge clk)
-    sent_read_1 <= \$157 ;
+    sent_read_1 <= \$88 ;
   always @(posedge clk)
-    sent_read_2 <= \$158 ;
+    sent_read_2 <= \$89 ;
   always @(posedge clk)
-    i_keys__valid <= \$159 ;
+    i_keys__valid <= \$90 ;
   always @(posedge clk)
     last_landed_1 <= \$signal$17 ;
   always @(posedge clk)
@@ -7968,7 +7821,11 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   always @(posedge clk)
     last_landed_10 <= last_landed_9;
   always @(posedge clk)
-    mask_landed_1 <= { \$148 , \$135 , \$121 , \$106 , \$90 , \$73 , \$55 , \$36  };
+    left_1 <= { left[11], \$45 , left[3:0] };
+  always @(posedge clk)
+    first_key <= \$91 ;
+  always @(posedge clk)
+    mask_landed_1 <= { \$81 , \$78 , \$74 , \$68 , \$61 , \$58 , \$54 , \$51  };
   always @(posedge clk)
     mask_landed_2 <= mask_landed_1;
   always @(posedge clk)
@@ -7985,10 +7842,12 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
     mask_landed_8 <= mask_landed_7;
   always @(posedge clk)
     mask_landed_9 <= mask_landed_8;
-  always @(posedge clk)
-    mask_landed_10 <= mask_landed_9;
-  always @(posedge clk)
-    first_key <= \$160 ;
+  assign \$1  = ~ part;
+  assign \$2  = \$1  | o_room;
+  assign \$signal  = \$signal$13  & \$2 ;
+  assign \$3  = ~ \$signal$13 ;
+  assign \$4  = \$signal  & \$signal$17 ;
+  assign \$5  = \$3  | \$4 ;
   \latte_head.estimator.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
@@ -8017,101 +7876,101 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$151  = \$signal$13 ;
+    \$82  = \$signal$13 ;
     if (\$signal$16 ) begin
-      \$151  = 1'h1;
+      \$82  = 1'h1;
     end else if (\$signal ) begin
-      \$151  = \$11 ;
+      \$82  = \$21 ;
     end
     if (rst) begin
-      \$151  = 1'h0;
+      \$82  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$152  = beat_port__address;
+    \$83  = beat_port__address;
     if (\$signal$16 ) begin
-      \$152  = 7'h00;
+      \$83  = 7'h00;
     end else if (\$signal ) begin
-      \$152  = \$12 [6:0];
+      \$83  = \$22 [6:0];
     end
     if (rst) begin
-      \$152  = 7'h00;
+      \$83  = 7'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$153  = \$signal$17 ;
+    \$84  = \$signal$17 ;
     if (\$signal$16 ) begin
-      \$153  = \$10 ;
+      \$84  = \$20 ;
     end else if (\$signal ) begin
-      \$153  = \$15 ;
+      \$84  = \$43 ;
     end
     if (rst) begin
-      \$153  = 1'h0;
+      \$84  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$154  = beat_port__buffer;
+    \$85  = beat_port__buffer;
     if (\$signal$16 ) begin
-      \$154  = o_prepared__payload[0];
+      \$85  = o_prepared__payload[0];
     end
     if (rst) begin
-      \$154  = 1'h0;
+      \$85  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$155  = part;
+    \$86  = part;
     if (\$signal$16 ) begin
-      \$155  = 1'h1;
+      \$86  = 1'h1;
     end
     if (rst) begin
-      \$155  = 1'h0;
+      \$86  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$156  = left;
+    \$87  = left;
     if (\$signal$16 ) begin
-      \$156  = { 1'h0, o_prepared__payload[11:1] };
+      \$87  = { 1'h0, o_prepared__payload[11:1] };
     end else if (\$signal ) begin
-      \$156  = \$16 [11:0];
+      \$87  = \$44 [11:0];
     end
     if (rst) begin
-      \$156  = 12'h000;
+      \$87  = 12'h000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$157  = mine;
+    \$88  = mine;
     if (rst) begin
-      \$157  = 1'h0;
+      \$88  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$158  = sent_read_1;
+    \$89  = sent_read_1;
     if (rst) begin
-      \$158  = 1'h0;
+      \$89  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$159  = sent_read_2;
+    \$90  = sent_read_2;
     if (rst) begin
-      \$159  = 1'h0;
+      \$90  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$160  = first_key;
+    \$91  = first_key;
     if (i__valid) begin
-      \$160  = \$150 [9:0];
+      \$91  = \$47 [9:0];
     end
     if (rst) begin
-      \$160  = 10'h000;
+      \$91  = 10'h000;
     end
   end
   assign o__payload = o_beat__payload;
@@ -9374,7 +9233,7 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   assign \o__payload$34.estimate[7]  = \o__payload$34 [111:98];
   assign \o_prepared__payload.buffer  = o_prepared__payload[0];
   assign \o_prepared__payload.valid_keys  = o_prepared__payload[11:1];
-  assign i__payload[119:112] = mask_landed_10;
+  assign i__payload[119:112] = mask_landed_9;
   assign i__payload[130] = last_landed_10;
   assign i__payload[129:120] = first_key;
   assign i__payload[111:0] = \o__payload$34 ;
@@ -9383,7 +9242,10 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   assign \$6  = 1'h0;
   assign \$7  = o_prepared__valid;
   assign o_prepared__ready = \$signal$16 ;
-  assign \$9  = \$8 ;
+  assign \$8  = 1'h1;
+  assign \$18  = \$17 ;
+  assign \$19  = \$17 ;
+  assign \$49  = left_1[0];
 endmodule
 
 module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, taken, i_keys__payload, i_query__payload, i_keys__valid, valid_7, o__payload, i_query__valid, clk);
@@ -86572,10 +86434,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     .ends_11(\i__valid$30 ),
     .i__valid(\i__valid$36 ),
     .o__payload(\o__payload$33 ),
-    .\port$12807$0 (\$32 ),
-    .\port$12809$0 (\$33 ),
-    .\port$12820$0 (\$34 ),
-    .\port$12821$0 (\$35 ),
+    .\port$12738$0 (\$32 ),
+    .\port$12740$0 (\$33 ),
+    .\port$12751$0 (\$34 ),
+    .\port$12752$0 (\$35 ),
     .rst(rst)
   );
   \latte_head.weighted_sum.sums  sums (
@@ -86583,8 +86445,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     .i__payload(i__payload),
     .i__valid(i__valid),
     .o__valid(\i__valid$36 ),
-    .\port$12807$0 (\$32 ),
-    .\port$12809$0 (\$33 ),
+    .\port$12738$0 (\$32 ),
+    .\port$12740$0 (\$33 ),
     .rst(rst),
     .tag_merged_1(\$35 ),
     .total_merged_1(\$34 ),
@@ -88241,7 +88103,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.normaliser (rst, \port$12807$0 , \port$12809$0 , \port$12820$0 , \port$12821$0 , i__valid, ends_11, o__payload, clk);
+module \latte_head.weighted_sum.normaliser (rst, \port$12738$0 , \port$12740$0 , \port$12751$0 , \port$12752$0 , i__valid, ends_11, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$439  = 0;
   wire [32:0] \$1 ;
   wire [28:0] \$10 ;
@@ -88729,14 +88591,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12807$0 , \port$12809$0 ,
   (* init = 1'h0 *)
   wire o__valid;
   reg [26:0] offset = 27'h0000000;
-  input [103:0] \port$12807$0 ;
-  wire [103:0] \port$12807$0 ;
-  input \port$12809$0 ;
-  wire \port$12809$0 ;
-  input [17:0] \port$12820$0 ;
-  wire [17:0] \port$12820$0 ;
-  input \port$12821$0 ;
-  wire \port$12821$0 ;
+  input [103:0] \port$12738$0 ;
+  wire [103:0] \port$12738$0 ;
+  input \port$12740$0 ;
+  wire \port$12740$0 ;
+  input [17:0] \port$12751$0 ;
+  wire [17:0] \port$12751$0 ;
+  input \port$12752$0 ;
+  wire \port$12752$0 ;
   reg [18:0] remainder_0_0 = 19'h00000;
   reg [18:0] remainder_0_1 = 19'h00000;
   reg [18:0] remainder_0_2 = 19'h00000;
@@ -88800,7 +88662,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12807$0 , \port$12809$0 ,
   wire \tag_9.last ;
   reg [17:0] total_1 = 18'h00000;
   reg [17:0] total_2 = 18'h00000;
-  assign \$2  = \port$12820$0  + \$1 ;
+  assign \$2  = \port$12751$0  + \$1 ;
   assign \$4  = $signed(\$3 ) + $signed({ 1'h0, offset });
   assign \$6  = $signed(\$5 ) + $signed({ 1'h0, offset });
   assign \$8  = $signed(\$7 ) + $signed({ 1'h0, offset });
@@ -88997,7 +88859,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12807$0 , \port$12809$0 ,
   assign \$295  = \$291 [20] ? { 1'h0, remainder_3_6, digits_3_6[7] } : \$294 ;
   assign \$297  = { remainder_3_6, digits_3_6[7] } - \$296 ;
   assign \$298  = ~ \$297 [20];
-  assign \$299  = i__valid & \port$12809$0 ;
+  assign \$299  = i__valid & \port$12740$0 ;
   assign \$300  = | divisor_7_1;
   assign \$301  = ~ digits_0_7[7];
   assign \$302  = \$300  ? { \$301 , digits_0_7[6:0] } : 8'h00;
@@ -89013,7 +88875,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12807$0 , \port$12809$0 ,
   always @(posedge clk)
     offset <= \$2 [26:0];
   always @(posedge clk)
-    sums_1 <= \port$12807$0 ;
+    sums_1 <= \port$12738$0 ;
   always @(posedge clk)
     numerator_0 <= \$4 [26:0];
   always @(posedge clk)
@@ -89023,7 +88885,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12807$0 , \port$12809$0 ,
   always @(posedge clk)
     numerator_3 <= \$10 [26:0];
   always @(posedge clk)
-    total_1 <= \port$12820$0 ;
+    total_1 <= \port$12751$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
@@ -89215,7 +89077,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12807$0 , \port$12809$0 ,
   always @(posedge clk)
     filled <= \$333 ;
   always @(posedge clk)
-    tag_1 <= \port$12821$0 ;
+    tag_1 <= \port$12752$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -89390,17 +89252,17 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12807$0 , \port$12809$0 ,
       \$333  = { \$311 , \$308 , \$305 , \$302 , filled[511:32] };
     end
   end
-  assign i__payload = { \port$12821$0 , \port$12809$0 , \port$12820$0 , \port$12807$0  };
+  assign i__payload = { \port$12752$0 , \port$12740$0 , \port$12751$0 , \port$12738$0  };
   assign o__valid = ends_11;
-  assign \i__payload.sums  = \port$12807$0 ;
-  assign \i__payload.sums[0]  = \port$12807$0 [25:0];
-  assign \i__payload.sums[1]  = \port$12807$0 [51:26];
-  assign \i__payload.sums[2]  = \port$12807$0 [77:52];
-  assign \i__payload.sums[3]  = \port$12807$0 [103:78];
-  assign \i__payload.total  = \port$12820$0 ;
-  assign \i__payload.row_end  = \port$12809$0 ;
-  assign \i__payload.tag  = \port$12821$0 ;
-  assign \i__payload.tag.last  = \port$12821$0 ;
+  assign \i__payload.sums  = \port$12738$0 ;
+  assign \i__payload.sums[0]  = \port$12738$0 [25:0];
+  assign \i__payload.sums[1]  = \port$12738$0 [51:26];
+  assign \i__payload.sums[2]  = \port$12738$0 [77:52];
+  assign \i__payload.sums[3]  = \port$12738$0 [103:78];
+  assign \i__payload.total  = \port$12751$0 ;
+  assign \i__payload.row_end  = \port$12740$0 ;
+  assign \i__payload.tag  = \port$12752$0 ;
+  assign \i__payload.tag.last  = \port$12752$0 ;
   assign \sums_1[0]  = sums_1[25:0];
   assign \sums_1[1]  = sums_1[51:26];
   assign \sums_1[2]  = sums_1[77:52];
@@ -89485,7 +89347,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12807$0 , \port$12809$0 ,
   assign \o__payload.tag.last  = o__payload[512];
   assign o__payload[512] = tag_11;
   assign o__payload[511:0] = filled;
-  assign \$1  = { 7'h00, \port$12820$0 , 8'h00 };
+  assign \$1  = { 7'h00, \port$12751$0 , 8'h00 };
   assign \$3  = { sums_1[25:0], 1'h0 };
   assign \$5  = { sums_1[51:26], 1'h0 };
   assign \$7  = { sums_1[77:52], 1'h0 };
@@ -89588,7 +89450,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12807$0 , \port$12809$0 ,
   assign \$296  = { divisor_6_1, 1'h0 };
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12807$0 , \port$12809$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12738$0 , \port$12740$0 , total_merged_1, tag_merged_1, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$440  = 0;
   wire \$1 ;
   wire [26:0] \$10 ;
@@ -90162,11 +90024,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   output o__valid;
   reg o__valid = 1'h0;
   (* init = 104'h00000000000000000000000000 *)
-  output [103:0] \port$12807$0 ;
-  wire [103:0] \port$12807$0 ;
+  output [103:0] \port$12738$0 ;
+  wire [103:0] \port$12738$0 ;
   (* init = 1'h0 *)
-  output \port$12809$0 ;
-  wire \port$12809$0 ;
+  output \port$12740$0 ;
+  wire \port$12740$0 ;
   reg [7:0] prob_10_1 = 8'h00;
   reg [7:0] prob_11_1 = 8'h00;
   reg [7:0] prob_12_1 = 8'h00;
@@ -93578,8 +93440,8 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
     end
   end
   assign o__payload = { tag_merged_1, \$481 , total_merged_1, \$479  };
-  assign \port$12807$0  = \$479 ;
-  assign \port$12809$0  = \$481 ;
+  assign \port$12738$0  = \$479 ;
+  assign \port$12740$0  = \$481 ;
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.last  = i__payload[8];
   assign \i__payload.tag  = i__payload[9];

@@ -1328,11 +1328,11 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   wire \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
+  wire \$12 ;
   wire \$13 ;
   wire \$14 ;
-  wire \$15 ;
-  wire [7:0] \$16 ;
+  wire [4:0] \$15 ;
+  wire \$16 ;
   wire \$17 ;
   wire \$18 ;
   wire \$19 ;
@@ -1342,27 +1342,29 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   wire \$22 ;
   wire \$23 ;
   wire \$24 ;
-  wire \$25 ;
+  wire [7:0] \$25 ;
   wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
+  wire [5:0] \$27 ;
+  wire [5:0] \$28 ;
   wire \$29 ;
   wire \$3 ;
   wire \$30 ;
   wire \$31 ;
-  wire [5:0] \$32 ;
-  wire [5:0] \$33 ;
-  reg \$34 ;
-  reg [3:0] \$35 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire \$35 ;
   reg \$36 ;
-  reg \$37 ;
+  reg [3:0] \$37 ;
   reg \$38 ;
-  reg [6:0] \$39 ;
+  reg \$39 ;
   wire \$4 ;
   reg \$40 ;
-  reg \$41 ;
+  reg [6:0] \$41 ;
   reg \$42 ;
-  reg [4:0] \$43 ;
+  reg \$43 ;
+  reg \$44 ;
+  reg [4:0] \$45 ;
   wire \$5 ;
   wire \$6 ;
   wire \$7 ;
@@ -1478,13 +1480,13 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   reg last_landed_6 = 1'h0;
   reg last_landed_7 = 1'h0;
   reg [6:0] left = 7'h00;
+  reg [3:0] left_1 = 4'h0;
   reg [1:0] mask_landed_1 = 2'h0;
   reg [1:0] mask_landed_2 = 2'h0;
   reg [1:0] mask_landed_3 = 2'h0;
   reg [1:0] mask_landed_4 = 2'h0;
   reg [1:0] mask_landed_5 = 2'h0;
   reg [1:0] mask_landed_6 = 2'h0;
-  reg [1:0] mask_landed_7 = 2'h0;
   wire mine;
   wire [29:0] o__payload;
   wire [21:0] \o__payload$34 ;
@@ -1530,7 +1532,11 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   (* init = 1'h0 *)
   wire sent_read_3;
   always @(posedge clk)
-    i_keys__valid <= \$42 ;
+    sent_read_1 <= \$42 ;
+  always @(posedge clk)
+    sent_read_2 <= \$43 ;
+  always @(posedge clk)
+    i_keys__valid <= \$44 ;
   always @(posedge clk)
     last_landed_1 <= \$signal$17 ;
   always @(posedge clk)
@@ -1546,7 +1552,11 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   always @(posedge clk)
     last_landed_7 <= last_landed_6;
   always @(posedge clk)
-    mask_landed_1 <= { \$31 , \$24  };
+    left_1 <= { left[6], \$26 , left[1:0] };
+  always @(posedge clk)
+    first_key <= \$45 ;
+  always @(posedge clk)
+    mask_landed_1 <= { \$35 , \$32  };
   always @(posedge clk)
     mask_landed_2 <= mask_landed_1;
   always @(posedge clk)
@@ -1557,10 +1567,6 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
     mask_landed_5 <= mask_landed_4;
   always @(posedge clk)
     mask_landed_6 <= mask_landed_5;
-  always @(posedge clk)
-    mask_landed_7 <= mask_landed_6;
-  always @(posedge clk)
-    first_key <= \$43 ;
   assign \$1  = ~ part;
   assign \$2  = \$1  | o_room;
   assign \$signal  = \$signal$13  & \$2 ;
@@ -1570,47 +1576,42 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   assign \$signal$16  = \$5  & \$7 ;
   assign mine = \$signal  & part;
   assign i_last = mine & \$signal$17 ;
-  assign \$8  = o_prepared__payload[6:1] > 2'h2;
-  assign \$10  = ~ \$9 ;
-  assign \$11  = ~ \$signal$17 ;
-  assign \$12  = beat_port__address + 1'h1;
-  assign \$13  = $signed(left) > $signed(4'h4);
-  assign \$14  = part & \$13 ;
-  assign \$15  = ~ \$14 ;
-  assign \$16  = $signed(left) - $signed(3'h2);
-  assign \$17  = ~ left[6];
-  assign \$18  = | left[5:2];
-  assign \$19  = left[1:0] == 1'h1;
-  assign \$20  = left[1:0] == 2'h2;
-  assign \$21  = left[1:0] == 2'h3;
-  assign \$22  = | { \$21 , \$20 , \$19  };
-  assign \$23  = \$18  | \$22 ;
-  assign \$24  = \$17  & \$23 ;
-  assign \$25  = ~ left[6];
+  assign \$9  = o_prepared__payload[2:1] == 2'h3;
+  assign \$10  = | { \$9 , o_prepared__payload[6:3] };
+  assign \$13  = ~ \$12 ;
+  assign \$14  = ~ \$signal$17 ;
+  assign \$15  = beat_port__address + 1'h1;
+  assign \$16  = ~ left[6];
+  assign \$17  = left[2:0] == 3'h5;
+  assign \$18  = left[2:0] == 3'h6;
+  assign \$19  = left[2:0] == 3'h7;
+  assign \$20  = | { \$19 , \$18 , \$17  };
+  assign \$21  = | { \$20 , left[5:3] };
+  assign \$22  = \$16  & \$21 ;
+  assign \$23  = part & \$22 ;
+  assign \$24  = ~ \$23 ;
+  assign \$25  = $signed(left) - $signed(3'h2);
   assign \$26  = | left[5:2];
-  assign \$27  = left[1:0] == 2'h2;
-  assign \$28  = left[1:0] == 2'h3;
-  assign \$29  = | { \$28 , \$27  };
-  assign \$30  = \$26  | \$29 ;
-  assign \$31  = \$25  & \$30 ;
-  assign \$32  = first_key + 2'h2;
-  assign \$33  = last_landed_7 ? 6'h00 : \$32 ;
+  assign \$27  = first_key + 2'h2;
+  assign \$28  = last_landed_7 ? 6'h00 : \$27 ;
+  assign \$29  = ~ left_1[3];
+  assign \$31  = | { \$30 , left_1[2:1] };
+  assign \$32  = \$29  & \$31 ;
+  assign \$33  = ~ left_1[3];
+  assign \$34  = | left_1[2:1];
+  assign \$35  = \$33  & \$34 ;
   always @(posedge clk)
-    \$signal$13  <= \$34 ;
+    \$signal$13  <= \$36 ;
   always @(posedge clk)
-    beat_port__address <= \$35 ;
+    beat_port__address <= \$37 ;
   always @(posedge clk)
-    \$signal$17  <= \$36 ;
+    \$signal$17  <= \$38 ;
   always @(posedge clk)
-    beat_port__buffer <= \$37 ;
+    beat_port__buffer <= \$39 ;
   always @(posedge clk)
-    part <= \$38 ;
+    part <= \$40 ;
   always @(posedge clk)
-    left <= \$39 ;
-  always @(posedge clk)
-    sent_read_1 <= \$40 ;
-  always @(posedge clk)
-    sent_read_2 <= \$41 ;
+    left <= \$41 ;
   \latte_head.estimator.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
@@ -1639,52 +1640,42 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$42  = sent_read_2;
+    \$42  = mine;
     if (rst) begin
       \$42  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$43  = first_key;
+    \$43  = sent_read_1;
+    if (rst) begin
+      \$43  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
+    \$44  = sent_read_2;
+    if (rst) begin
+      \$44  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
+    \$45  = first_key;
     if (i__valid) begin
-      \$43  = \$33 [4:0];
+      \$45  = \$28 [4:0];
     end
     if (rst) begin
-      \$43  = 5'h00;
+      \$45  = 5'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$34  = \$signal$13 ;
+    \$36  = \$signal$13 ;
     if (\$signal$16 ) begin
-      \$34  = 1'h1;
+      \$36  = 1'h1;
     end else if (\$signal ) begin
-      \$34  = \$11 ;
-    end
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$35  = beat_port__address;
-    if (\$signal$16 ) begin
-      \$35  = 4'h0;
-    end else if (\$signal ) begin
-      \$35  = \$12 [3:0];
-    end
-    if (rst) begin
-      \$35  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$36  = \$signal$17 ;
-    if (\$signal$16 ) begin
-      \$36  = \$10 ;
-    end else if (\$signal ) begin
-      \$36  = \$15 ;
+      \$36  = \$14 ;
     end
     if (rst) begin
       \$36  = 1'h0;
@@ -1692,19 +1683,23 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$37  = beat_port__buffer;
+    \$37  = beat_port__address;
     if (\$signal$16 ) begin
-      \$37  = o_prepared__payload[0];
+      \$37  = 4'h0;
+    end else if (\$signal ) begin
+      \$37  = \$15 [3:0];
     end
     if (rst) begin
-      \$37  = 1'h0;
+      \$37  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$38  = part;
+    \$38  = \$signal$17 ;
     if (\$signal$16 ) begin
-      \$38  = 1'h1;
+      \$38  = \$13 ;
+    end else if (\$signal ) begin
+      \$38  = \$24 ;
     end
     if (rst) begin
       \$38  = 1'h0;
@@ -1712,28 +1707,34 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$39  = left;
+    \$39  = beat_port__buffer;
     if (\$signal$16 ) begin
-      \$39  = { 1'h0, o_prepared__payload[6:1] };
-    end else if (\$signal ) begin
-      \$39  = \$16 [6:0];
+      \$39  = o_prepared__payload[0];
     end
     if (rst) begin
-      \$39  = 7'h00;
+      \$39  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$40  = mine;
+    \$40  = part;
+    if (\$signal$16 ) begin
+      \$40  = 1'h1;
+    end
     if (rst) begin
       \$40  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$41  = sent_read_1;
+    \$41  = left;
+    if (\$signal$16 ) begin
+      \$41  = { 1'h0, o_prepared__payload[6:1] };
+    end else if (\$signal ) begin
+      \$41  = \$25 [6:0];
+    end
     if (rst) begin
-      \$41  = 1'h0;
+      \$41  = 7'h00;
     end
   end
   assign o__payload = o_beat__payload;
@@ -1838,7 +1839,7 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   assign \o__payload$34.estimate[1]  = \o__payload$34 [21:11];
   assign \o_prepared__payload.buffer  = o_prepared__payload[0];
   assign \o_prepared__payload.valid_keys  = o_prepared__payload[6:1];
-  assign i__payload[23:22] = mask_landed_7;
+  assign i__payload[23:22] = mask_landed_6;
   assign i__payload[29] = last_landed_7;
   assign i__payload[28:24] = first_key;
   assign i__payload[21:0] = \o__payload$34 ;
@@ -1847,7 +1848,10 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   assign \$6  = 1'h0;
   assign \$7  = o_prepared__valid;
   assign o_prepared__ready = \$signal$16 ;
-  assign \$9  = \$8 ;
+  assign \$8  = 1'h1;
+  assign \$11  = \$10 ;
+  assign \$12  = \$10 ;
+  assign \$30  = left_1[0];
 endmodule
 
 module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, taken, i_keys__payload, i_query__payload, i_keys__valid, valid_4, o__payload, i_query__valid, clk);
@@ -14379,10 +14383,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     .ends_11(\i__valid$30 ),
     .i__valid(\i__valid$36 ),
     .o__payload(\o__payload$33 ),
-    .\port$3063$0 (\$24 ),
-    .\port$3065$0 (\$25 ),
-    .\port$3076$0 (\$26 ),
-    .\port$3077$0 (\$27 ),
+    .\port$3065$0 (\$24 ),
+    .\port$3067$0 (\$25 ),
+    .\port$3078$0 (\$26 ),
+    .\port$3079$0 (\$27 ),
     .rst(rst)
   );
   \latte_head.weighted_sum.sums  sums (
@@ -14390,8 +14394,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     .i__payload(i__payload),
     .i__valid(i__valid),
     .o__valid(\i__valid$36 ),
-    .\port$3063$0 (\$24 ),
-    .\port$3065$0 (\$25 ),
+    .\port$3065$0 (\$24 ),
+    .\port$3067$0 (\$25 ),
     .rst(rst),
     .tag_merged_1(\$27 ),
     .total_merged_1(\$26 ),
@@ -14978,7 +14982,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.normaliser (rst, \port$3063$0 , \port$3065$0 , \port$3076$0 , \port$3077$0 , i__valid, ends_11, o__payload, clk);
+module \latte_head.weighted_sum.normaliser (rst, \port$3065$0 , \port$3067$0 , \port$3078$0 , \port$3079$0 , i__valid, ends_11, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$87  = 0;
   wire [27:0] \$1 ;
   wire [15:0] \$10 ;
@@ -15149,14 +15153,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3063$0 , \port$3065$0 , \
   (* init = 1'h0 *)
   wire o__valid;
   reg [21:0] offset = 22'h000000;
-  input [20:0] \port$3063$0 ;
-  wire [20:0] \port$3063$0 ;
-  input \port$3065$0 ;
-  wire \port$3065$0 ;
-  input [12:0] \port$3076$0 ;
-  wire [12:0] \port$3076$0 ;
-  input \port$3077$0 ;
-  wire \port$3077$0 ;
+  input [20:0] \port$3065$0 ;
+  wire [20:0] \port$3065$0 ;
+  input \port$3067$0 ;
+  wire \port$3067$0 ;
+  input [12:0] \port$3078$0 ;
+  wire [12:0] \port$3078$0 ;
+  input \port$3079$0 ;
+  wire \port$3079$0 ;
   reg [13:0] remainder_0_0 = 14'h0000;
   reg [13:0] remainder_0_1 = 14'h0000;
   reg [13:0] remainder_0_2 = 14'h0000;
@@ -15193,7 +15197,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3063$0 , \port$3065$0 , \
   wire \tag_9.last ;
   reg [12:0] total_1 = 13'h0000;
   reg [12:0] total_2 = 13'h0000;
-  assign \$2  = \port$3076$0  + \$1 ;
+  assign \$2  = \port$3078$0  + \$1 ;
   assign \$4  = $signed(\$3 ) + $signed({ 1'h0, offset });
   assign \$6  = numerator_0[21:7] - \$5 ;
   assign \$7  = ~ \$6 [15];
@@ -15243,18 +15247,18 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3063$0 , \port$3065$0 , \
   assign \$73  = \$69 [15] ? { 1'h0, remainder_0_6, digits_0_6[7] } : \$72 ;
   assign \$75  = { remainder_0_6, digits_0_6[7] } - \$74 ;
   assign \$76  = ~ \$75 [15];
-  assign \$77  = i__valid & \port$3065$0 ;
+  assign \$77  = i__valid & \port$3067$0 ;
   assign \$78  = | divisor_7_1;
   assign \$79  = ~ digits_0_7[7];
   assign \$80  = \$78  ? { \$79 , digits_0_7[6:0] } : 8'h00;
   always @(posedge clk)
     offset <= \$2 [21:0];
   always @(posedge clk)
-    sums_1 <= \port$3063$0 ;
+    sums_1 <= \port$3065$0 ;
   always @(posedge clk)
     numerator_0 <= \$4 [21:0];
   always @(posedge clk)
-    total_1 <= \port$3076$0 ;
+    total_1 <= \port$3078$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
@@ -15350,7 +15354,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3063$0 , \port$3065$0 , \
   always @(posedge clk)
     filled <= \$102 ;
   always @(posedge clk)
-    tag_1 <= \port$3077$0 ;
+    tag_1 <= \port$3079$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -15525,14 +15529,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3063$0 , \port$3065$0 , \
       \$102  = { \$80 , filled[63:8] };
     end
   end
-  assign i__payload = { \port$3077$0 , \port$3065$0 , \port$3076$0 , \port$3063$0  };
+  assign i__payload = { \port$3079$0 , \port$3067$0 , \port$3078$0 , \port$3065$0  };
   assign o__valid = ends_11;
-  assign \i__payload.sums  = \port$3063$0 ;
-  assign \i__payload.sums[0]  = \port$3063$0 ;
-  assign \i__payload.total  = \port$3076$0 ;
-  assign \i__payload.row_end  = \port$3065$0 ;
-  assign \i__payload.tag  = \port$3077$0 ;
-  assign \i__payload.tag.last  = \port$3077$0 ;
+  assign \i__payload.sums  = \port$3065$0 ;
+  assign \i__payload.sums[0]  = \port$3065$0 ;
+  assign \i__payload.total  = \port$3078$0 ;
+  assign \i__payload.row_end  = \port$3067$0 ;
+  assign \i__payload.tag  = \port$3079$0 ;
+  assign \i__payload.tag.last  = \port$3079$0 ;
   assign \sums_1[0]  = sums_1;
   assign \tag_1.last  = tag_1;
   assign \tag_2.last  = tag_2;
@@ -15558,7 +15562,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3063$0 , \port$3065$0 , \
   assign \o__payload.tag.last  = o__payload[64];
   assign o__payload[64] = tag_11;
   assign o__payload[63:0] = filled;
-  assign \$1  = { 7'h00, \port$3076$0 , 8'h00 };
+  assign \$1  = { 7'h00, \port$3078$0 , 8'h00 };
   assign \$3  = { sums_1, 1'h0 };
   assign \$5  = { total_2, 1'h0 };
   assign \$8  = { total_2, 1'h0 };
@@ -15586,7 +15590,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3063$0 , \port$3065$0 , \
   assign \$74  = { divisor_6_1, 1'h0 };
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$3063$0 , \port$3065$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$3065$0 , \port$3067$0 , total_merged_1, tag_merged_1, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$88  = 0;
   wire \$1 ;
   wire [15:0] \$10 ;
@@ -15744,11 +15748,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   output o__valid;
   reg o__valid = 1'h0;
   (* init = 21'h000000 *)
-  output [20:0] \port$3063$0 ;
-  wire [20:0] \port$3063$0 ;
+  output [20:0] \port$3065$0 ;
+  wire [20:0] \port$3065$0 ;
   (* init = 1'h0 *)
-  output \port$3065$0 ;
-  wire \port$3065$0 ;
+  output \port$3067$0 ;
+  wire \port$3067$0 ;
   reg [7:0] prob_1_1 = 8'h00;
   reg [7:0] prob_2_1 = 8'h00;
   reg [7:0] prob_3_1 = 8'h00;
@@ -16512,8 +16516,8 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
     end
   end
   assign o__payload = { tag_merged_1, \$100 , total_merged_1, \$98  };
-  assign \port$3063$0  = \$98 ;
-  assign \port$3065$0  = \$100 ;
+  assign \port$3065$0  = \$98 ;
+  assign \port$3067$0  = \$100 ;
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.last  = i__payload[8];
   assign \i__payload.tag  = i__payload[9];
