@@ -48,6 +48,9 @@ def simulate(
     back_to_back: Annotated[
         bool, typer.Option("--back-to-back", help="Issue heads without a pause; counters are then totals only.")
     ] = False,
+    netlist: Annotated[
+        bool, typer.Option("--netlist", help="Run the netlist that Yosys makes of the Verilog for AMD 7 series.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run the Verilog on a tensor file and compare every stage with the golden model.
@@ -60,7 +63,7 @@ def simulate(
 
     check_output_folder(output)
     loaded, chosen = load_inputs(tensors, thresholds, layer, preset, config, settings)
-    got = _simulate(loaded, chosen, core, simulator, flow, seed, back_to_back, quiet=as_json)
+    got = _simulate(loaded, chosen, core, simulator, flow, seed, back_to_back, netlist, quiet=as_json)
     save_npz(output, got)
     difference = compare(expect(loaded, chosen, core), got)
     heads, queries, keys = got["score"].shape
@@ -69,6 +72,7 @@ def simulate(
         "difference": difference,
         "core": core.value,
         "simulator": simulator,
+        "netlist": netlist,
         "flow": flow,
         "seed": seed,
         "heads": heads,
@@ -85,8 +89,9 @@ def simulate(
     if difference is not None:
         raise MismatchError(f"{simulator} and the golden model differ: {difference}")
     if not as_json:
+        what = f"{simulator}, netlist" if netlist else simulator
         typer.echo(
-            f"{simulator}: {heads} heads x {queries} queries x {keys} keys equal the golden model at every stage "
+            f"{what}: {heads} heads x {queries} queries x {keys} keys equal the golden model at every stage "
             f"({summary['pairs']:,} pairs, {summary['cycles_total']:,} cycles); written to {output}"
         )
 
@@ -99,6 +104,7 @@ def _simulate(
     flow: str,
     seed: int,
     back_to_back: bool,
+    netlist: bool,
     *,
     quiet: bool,
 ) -> dict:
@@ -120,5 +126,6 @@ def _simulate(
             flow=flow,
             seed=seed,
             back_to_back=back_to_back,
+            netlist=netlist,
             progress=lambda done: bar.update(task, completed=done),
         )

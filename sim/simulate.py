@@ -15,6 +15,7 @@ from sim.collect import collect
 from sim.collect_dense import collect_dense
 from sim.harness import HeadHarness, Options
 from sim.layout import Description
+from sim.netlist import netlist_of
 from sim.recording import Recording
 from sim.streams import Flow
 from sim.traffic import Traffic
@@ -36,6 +37,7 @@ def simulate(
     back_to_back: bool = False,
     taps: bool = True,
     core: Core = Core.LATTE,
+    netlist: bool = False,
     cycle_limit: int | None = None,
     progress: runner.Progress | None = None,
 ) -> dict[str, NDArray]:
@@ -45,6 +47,7 @@ def simulate(
     ``flow`` says who holds up the streams at random (free, idle, stalled, both), from ``seed``. Jobs follow each other
     with the core drained in between, unless ``back_to_back``: then there is no ``counters``, only ``counters_total``.
     Without ``taps`` the core is the one that `latte generate` writes, and of the stages there is only ``out``.
+    With ``netlist`` the simulator runs what Yosys makes of the Verilog; see :mod:`sim.netlist`.
 
     Raises :class:`latte_hw.errors.MismatchError` when the core hangs or breaks the protocol, and
     :class:`latte_hw.errors.LatteError` on a simulator that is missing or a tool that fails.
@@ -53,12 +56,14 @@ def simulate(
         raise LatteError(f"simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}")
     if flow not in list(Flow):
         raise LatteError(f"flow must be one of {', '.join(Flow)}, not {flow!r}")
+    if netlist and simulator == "amaranth":
+        raise LatteError("a netlist runs in verilator or icarus, not in amaranth, which simulates no Verilog")
     options = Options(flow=Flow(flow), seed=seed, back_to_back=back_to_back, cycle_limit=cycle_limit)
     traffic = Traffic.from_tensors(tensors)
     if simulator == "amaranth":
         description, recording = _in_amaranth(config, taps, core, traffic, options, progress)
     else:
-        description, recording = _in_verilog(config, taps, core, traffic, options, simulator, progress)
+        description, recording = _in_verilog(config, taps, core, traffic, options, simulator, netlist, progress)
     collector = collect_dense if core is Core.DENSE else collect
     results = collector(recording, description, traffic, back_to_back=back_to_back)
     return {name: getattr(tensors, name) for name in _INPUTS} | results
@@ -104,15 +109,18 @@ def _in_verilog(
     traffic: Traffic,
     options: Options,
     simulator: str,
+    netlist: bool,
     progress: runner.Progress | None,
 ) -> tuple[Description, Recording]:
     runner.environment(simulator)  # a missing simulator is said before the work, not after
     from latte_hw.emit import TOPS
 
-    texts = _emitted(config, taps, core)
+    core_text, ports = _emitted(config, taps, core)
+    if netlist:
+        core_text = netlist_of(core_text, TOPS[core])
     with tempfile.TemporaryDirectory(prefix="latte-emit-") as name:
         verilog, description = (Path(name) / f"{TOPS[core]}{suffix}" for suffix in (".v", ".json"))
-        for path, text in zip((verilog, description), texts, strict=True):
+        for path, text in zip((verilog, description), (core_text, ports), strict=True):
             path.write_text(text)
         recording = runner.run(verilog, description, traffic, options, simulator=simulator, progress=progress)
         return Description.load(description), recording

@@ -36,12 +36,14 @@ def counting_script(target: Target, verilog: str, top: str, dsp: bool, products:
     )
 
 
-def flat_script(target: Target, verilog: str, top: str, dsp: bool, products: int | None = None) -> str:
-    """Synthesise flat, for place and route; names keep their path."""
+def flat_script(
+    target: Target, verilog: str, top: str, dsp: bool, products: int | None = None, netlist: str = NETLIST_FILE
+) -> str:
+    """Synthesise flat, for place and route (a `.json` netlist) or for simulation (`.v`); names keep their path."""
     lines = [f"read_verilog {verilog}", f"hierarchy -check -top {top}", "proc"]
-    return "\n".join(
-        [*lines, *_synthesise(target, top, dsp, products, target.flatten), f"write_json {NETLIST_FILE}", ""]
-    )
+    write = "write_verilog -noattr" if netlist.endswith(".v") else "write_json"
+    return "
+".join([*lines, *_synthesise(target, top, dsp, products, target.flatten), f"{write} {netlist}", ""])
 
 
 def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape: str) -> list[str]:
