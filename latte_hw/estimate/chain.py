@@ -1,0 +1,68 @@
+"""When the queries of a LATTE head move through its blocks, cycle by cycle, from latencies and depths alone.
+
+Exact for streams that never starve and an output that is always taken. The control of every block is repeated here as
+conditions between times (see :mod:`latte_hw.estimate.queues`); the data path enters by its latencies. Row by row, every
+condition refers to earlier items or to earlier stages; the few that refer to later stages of the same row (a queue that
+fills up within it) are met by repeating the row until nothing changes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latte_hw.config import LatteConfig
+from latte_hw.estimate.lane import Lane, Row
+from latte_hw.estimate.pattern import Pattern
+from latte_hw.estimate.queues import NEVER_BINDS, one_per_cycle
+from latte_hw.params import HeadParams
+
+
+def output_cycles(pattern: Pattern, config: LatteConfig, *, release: bool = True) -> NDArray[np.int64]:
+    """The cycle in which each output row of a lone job leaves, counted from the one in which its first query is taken.
+
+    ``release`` as in the job: whether it gives the K/V buffer back.
+    """
+    params = HeadParams(config)
+    together = config.queries_per_scan
+    rows = rows_of(pattern, params)
+    lanes = [Lane(params, rows[number::together]) for number in range(together)]
+    out = np.zeros(pattern.queries, np.int64)
+    query, sent, left = -1, NEVER_BINDS, NEVER_BINDS
+    for first in range(0, pattern.queries, together):
+        part = lanes[: pattern.queries - first]
+        for place, lane in enumerate(part):
+            told = lanes[place:] if release and first + place == pattern.queries - 1 else [lane]
+            query = max(query + 1, 0, lane.query_room(), *(one.row_room() for one in told))
+            lane.take(query)
+        sent = _scan(part, sent)
+        for place, lane in enumerate(part):
+            left = out[first + place] = lane.leave(left)
+    return out
+
+
+def rows_of(pattern: Pattern, params: HeadParams) -> list[Row]:
+    """What of each query concerns its lane. All queries of a scan get as many beats as the one that sees most keys."""
+    rows, together = [], params.config.queries_per_scan
+    for first in range(0, pattern.queries, together):
+        scan = range(first, min(first + together, pattern.queries))
+        beats = max(params.beats(int(pattern.valid[query])) for query in scan)
+        for query in scan:
+            queued = pattern.survives[query, :beats].copy()
+            queued[-1] = True  # it ends the row
+            rows.append(Row(queued, pattern.kept[query, :beats][queued]))
+    return rows
+
+
+def _scan(lanes: Sequence[Lane], before: int) -> int:
+    """One scan, after one whose last beat was sent at ``before``; when its own is."""
+    ready = max(lane.prepared for lane in lanes)
+    settled = False
+    while not settled:
+        conditions = np.maximum.reduce([lane.beat_room() for lane in lanes])
+        conditions[0] = max(conditions[0], ready)
+        sent = one_per_cycle(conditions, before)
+        settled = all([lane.follow(sent) for lane in lanes])
+    for lane in lanes:
+        lane.close()
+    return int(sent[-1])

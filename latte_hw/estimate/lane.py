@@ -1,0 +1,203 @@
+"""One lane of a LATTE head in time: a query's way through filter, reuse, softmax and weighted sum."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latte_hw.estimate.queues import NEVER_BINDS, History, Reservations, Times, one_per_cycle
+from latte_hw.params import HeadParams
+
+
+@dataclass(frozen=True)
+class Row:
+    """What of a query concerns its lane."""
+
+    queued: NDArray[np.bool_]  # beats of its scan that the early drop leaves, and the last one
+    kept: Times  # kept keys of each of those
+
+    @property
+    def beats(self) -> int:
+        return len(self.queued)
+
+    @cached_property
+    def items(self) -> Times:
+        """What leaves the filter for each queued beat: its kept keys, or the end of a row that keeps none there."""
+        items = self.kept.copy()
+        items[-1] = max(1, items[-1])
+        return items
+
+
+class Lane:
+    """The queries of a job that one lane works on, one after the other: :meth:`take`, :meth:`follow` until it settles,
+    :meth:`close`, :meth:`leave`. Latencies and depths are those of :class:`latte_hw.params.HeadParams`."""
+
+    def __init__(self, params: HeadParams, rows: Sequence[Row]) -> None:
+        self.params = params
+        self.rows = rows
+        count, flying = len(rows), params.rows_in_flight + 1
+        beats, items = sum(row.beats for row in rows), sum(int(row.items.sum()) for row in rows)
+        queued = sum(len(row.kept) for row in rows)
+        # by row
+        self.queries, self.row_accepted, self.limits_taken = (History(count, flying) for _ in range(3))
+        self.best_taken, self.row_summed = History(count, flying), History(count, flying)
+        self.row_scored = History(count, flying)
+        self.estimator_taken, self.reuse_taken = History(count, flying), History(count, flying)
+        self.last_sent, self.last_left = History(count, flying), History(count, flying)
+        self.out = History(count, params.out_queue_depth)
+        # by beat, by queued beat, by item
+        self.accepted = History(beats, params.estimator_landing_depth)
+        self.checked = History(queued, 1)
+        self.left = History(items, 1)
+        self.scored = History(items, max(params.reuse_landing_depth, params.row_queue_depth))
+        self.weighed = History(items, params.row_queue_depth + 1)
+        self.summed = History(items, params.softmax_landing_depth)
+        self.survivors = Reservations(_places(params.survivor_depth))
+        self.kept = Reservations(_places(params.kept_depth))
+        self.number = self.beat = self.check = self.item = 0  # of the present row, its first beat, and so on
+
+    # --- a query comes ------------------------------------------------------------------------------------------------
+
+    def query_room(self) -> int:
+        """From when on the lane's next query may be taken: every queue that it goes to has room."""
+        few, many = self.params.query_queue_depth, self.params.rows_in_flight
+        return max(
+            self._room(few, self.estimator_taken),
+            self._room(few, self.reuse_taken),
+            self._room(many, self.row_accepted),
+            self._room(many, self.best_taken),
+            self.row_room(),
+        )
+
+    def row_room(self) -> int:
+        """From when on the queue of the weighted sum has room for the lane's next row."""
+        return self._room(self.params.rows_in_flight, self.row_summed)
+
+    def _room(self, depth: int, taken: History) -> int:
+        """A place is free when what was in it has moved to the output register, behind what was taken from there."""
+        freeing = self.number - _places(depth)
+        return max(self.queries[freeing] + 2, taken[freeing - 1] + 1) if freeing >= 0 else NEVER_BINDS
+
+    def take(self, query: int) -> None:
+        params, row = self.params, self.number
+        self.present = self.rows[row]
+        self.queries[row] = query
+        self.prepared = self._prepare(self.estimator_taken, self.last_sent)
+        if params.low_bits:
+            self.reuse_prepared = self._prepare(self.reuse_taken, self.last_left)
+        else:
+            self.reuse_prepared = max(query + params.fifo_latency, self.last_left[row - 1] + 1)
+        self._survivors_given, self._kept_given = (
+            np.full(count, NEVER_BINDS, np.int64) for count in (self.present.beats, len(self.present.kept))
+        )
+        self._conditions = self._room_conditions()
+
+    def _prepare(self, taken: History, last_sent: History) -> int:
+        """When the present query is ready in a dot product: it is filled in when a place is free."""
+        params, row = self.params, self.number
+        released = last_sent[row - params.places] + params.store_latency
+        starts = max(self.queries[row] + params.fifo_latency, taken[row - 1] + 1, released + 1)
+        taken[row] = starts + params.query_prepare_cycles - 1
+        return max(taken[row] + params.fill_latency + 1, last_sent[row - 1] + 1)
+
+    # --- its row moves ------------------------------------------------------------------------------------------------
+
+    def _room_conditions(self) -> tuple[Times, ...]:
+        """From when on there is room for every beat or item of the row, in each queue, as far as known."""
+        params = self.params
+        beat, item = (self.beat, self.beat + self.present.beats), (self.item, self.item + int(self.present.items.sum()))
+        landing = _places(params.reuse_landing_depth) if params.low_bits else 1
+        words = _places(params.row_queue_depth)
+        return (
+            self.accepted.part(*beat, _places(params.estimator_landing_depth)) + 1,
+            self.survivors.conditions(self.present.beats, self._survivors_given),
+            self.kept.conditions(len(self.present.kept), self._kept_given),
+            self.scored.part(*item, landing) + (1 if params.low_bits else 0),
+            np.maximum(self.scored.part(*item, words) + 2, self.weighed.part(*item, words + 1) + 1),
+            self.summed.part(*item, _places(params.softmax_landing_depth)) + 1,
+        )
+
+    def beat_room(self) -> Times:
+        return self._conditions[0].copy()
+
+    def follow(self, sent: Times) -> bool:
+        """The row's beats are sent at ``sent``: when they and their kept keys move. Whether that is final."""
+        params, number, row = self.params, self.number, self.present
+        _, survivor_room, kept_room, score_room, row_room, weight_room = self._conditions
+        fifo = params.fifo_latency
+
+        arrived = np.maximum(sent + params.estimator_latency + fifo, survivor_room)
+        arrived[0] = max(arrived[0], self.limits_taken[number - _places(params.rows_in_flight)] + 1)
+        accepted = one_per_cycle(arrived, self.accepted[self.beat - 1])
+        written = accepted + params.filter_latency
+
+        limit_known = max(int(written[-1]) - 1 + fifo, self.limits_taken[number - 1] + 1)
+        waiting = np.maximum(np.maximum(written[row.queued] + fifo, kept_room), limit_known)
+        checked = one_per_cycle(waiting, self.checked[self.check - 1])
+
+        kept = np.repeat(checked + 1 + fifo, row.items)  # when an item is at the head of the filter's last queue
+        left = one_per_cycle(
+            np.maximum(np.maximum(kept + 1, score_room), self.reuse_prepared), self.left[self.item - 1]
+        )
+        before = np.concatenate([[self.left[self.item - 1]], left[:-1]])
+        ends = np.cumsum(row.items) - 1
+        self._survivors_given = written.copy()
+        self._survivors_given[row.queued] = checked
+        self._kept_given = np.where(row.items > 0, np.maximum(kept, before)[ends], checked + 1)
+
+        completed = left + (params.reuse_latency + fifo if params.low_bits else 1)
+        best_room = self._best_room()
+        scored = one_per_cycle(np.maximum(np.maximum(completed, row_room), best_room), self.scored[self.item - 1])
+        best_known = max(int(scored[-1]) + fifo, self.best_taken[number - 1] + 1)
+        weighed = one_per_cycle(
+            np.maximum(np.maximum(scored + fifo, weight_room), best_known), self.weighed[self.item - 1]
+        )
+        summed = one_per_cycle(weighed + params.softmax_pipeline + fifo, self.summed[self.item - 1])
+        free = self.row_summed[number - 1] + params.normalise_cycles
+        room = self.out[number - _places(params.out_queue_depth)] + 1
+        summed[-1] = max(summed[-1], free, room)
+
+        self.last_sent[number], self.row_accepted[number] = int(sent[-1]), int(accepted[-1])
+        self.limits_taken[number], self.last_left[number] = int(checked[-1]), int(left[-1])
+        self.row_scored[number] = int(scored[-1])
+        self.best_taken[number], self.row_summed[number] = int(weighed[-1]), int(summed[-1])
+        self.accepted.set(self.beat, accepted)
+        self.checked.set(self.check, checked)
+        for history, times in ((self.left, left), (self.scored, scored), (self.weighed, weighed), (self.summed, summed)):
+            history.set(self.item, times)
+        if not params.low_bits:
+            self.reuse_taken[number] = int(left[-1])
+        known, self._conditions = self._conditions, self._room_conditions()
+        return all(np.array_equal(old, new) for old, new in zip(known, self._conditions, strict=True))
+
+    def _best_room(self) -> int:
+        freeing = self.number - _places(self.params.rows_in_flight)
+        if freeing < 0:
+            return NEVER_BINDS
+        return max(self.row_scored[freeing] + 2, self.best_taken[freeing - 1] + 1)
+
+    # --- and leaves ---------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """The row has settled: go on to the next one."""
+        row = self.present
+        self.survivors.make(self.accepted.part(self.beat, self.beat + row.beats), self._survivors_given)
+        self.kept.make(self.checked.part(self.check, self.check + len(row.kept)), self._kept_given)
+        self.number += 1
+        self.beat += row.beats
+        self.check += len(row.kept)
+        self.item += int(row.items.sum())
+
+    def leave(self, before: int) -> int:
+        """When the row that was closed last leaves, after one that left at ``before``."""
+        number = self.number - 1
+        ready = self.row_summed[number] + self.params.weighted_sum_latency + self.params.fifo_latency
+        self.out[number] = max(ready, before + 1)
+        return self.out[number]
+
+
+def _places(depth: int) -> int:
+    """Items that a queue holds before its output register."""
+    return depth - 1

@@ -1,0 +1,120 @@
+"""Which keys survive the early drop and which are kept, beat by beat: all that the cycles of a head depend on."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latte_hw.config import LatteConfig, Rule
+from latte_hw.errors import LatteError
+from latte_hw.params import ceil_div
+
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One head's queries, in their order. N_q queries, N_b beats of a full row.
+
+    ``survives`` (N_q, N_b): some key of the beat passed the early drop; ``kept`` (N_q, N_b): keys of the beat that are
+    kept; ``valid`` (N_q,): keys that the query sees.
+    """
+
+    survives: NDArray[np.bool_]
+    kept: NDArray[np.int64]
+    valid: NDArray[np.int64]
+
+    @property
+    def queries(self) -> int:
+        return len(self.valid)
+
+    @cached_property
+    def kept_keys(self) -> int:
+        return int(self.kept.sum())
+
+    @cached_property
+    def valid_keys(self) -> int:
+        return int(self.valid.sum())
+
+    @property
+    def keep_ratio(self) -> float:
+        return self.kept_keys / self.valid_keys if self.valid_keys else 0.0
+
+
+def visible_keys(config: LatteConfig, queries: int, keys: int, causal_offset: int | None = None) -> NDArray[np.int64]:
+    """Valid keys of every query; with `causal` query i sees keys j <= i + offset, which is keys − queries unless
+    given."""
+    if not config.causal:
+        return np.full(queries, keys, np.int64)
+    offset = keys - queries if causal_offset is None else causal_offset
+    return np.clip(np.arange(queries) + offset + 1, 0, keys).astype(np.int64)
+
+
+def from_estimates(
+    estimate: NDArray[Any], threshold: float, config: LatteConfig, valid: NDArray[np.int64]
+) -> Pattern:
+    """The pattern of estimates (N_q, N_k) under a threshold, by the rules of the filter."""
+    queries, keys = estimate.shape
+    lanes = config.keys_per_cycle
+    beats = max(1, ceil_div(keys, lanes))
+    seen = np.full((queries, beats * lanes), -math.inf)
+    seen[:, :keys] = np.where(np.arange(keys) < valid[:, None], estimate, -math.inf)
+    seen = seen.reshape(queries, beats, lanes)
+    best = np.maximum.accumulate(seen.max(axis=2), axis=1)
+    limit = np.minimum(best, threshold) if config.rule is Rule.STATIC else best - threshold
+    limit = np.where(np.isneginf(best), math.inf, limit)
+    return Pattern(
+        survives=(seen >= limit[:, :, None]).any(axis=2),
+        kept=(seen >= limit[:, -1:, None]).sum(axis=2).astype(np.int64),
+        valid=valid,
+    )
+
+
+def typical(config: LatteConfig, queries: int, keys: int, keep: float, seed: int = SEED) -> Pattern:
+    """A made-up pattern: estimates drawn from a normal distribution, spread evenly over the keys of every query, and
+    the threshold that keeps the share ``keep`` of all valid pairs."""
+    if not 0 < keep <= 1:
+        raise LatteError(f"the keep ratio must be above 0 and at most 1, not {keep:g}")
+    valid = visible_keys(config, queries, keys)
+    estimate = np.random.default_rng(seed).standard_normal((queries, keys))
+    mask = np.arange(keys) < valid[:, None]
+    if config.rule is Rule.STATIC:
+        threshold = float(np.quantile(estimate[mask], 1 - keep)) if mask.any() else 0.0
+        return from_estimates(estimate, threshold, config, valid)
+    best = np.where(mask, estimate, -math.inf).max(axis=1, keepdims=True)
+    distance = np.broadcast_to(best, estimate.shape)[mask] - estimate[mask]
+    return from_estimates(estimate, float(np.quantile(distance, keep)) if mask.any() else 0.0, config, valid)
+
+
+def of_results(path: Path, config: LatteConfig) -> list[Pattern]:
+    """The pattern of every head in a file that `latte golden` or `latte simulate` wrote.
+
+    Raises :class:`LatteError` when the file lacks something, or is of another configuration.
+    """
+    try:
+        with np.load(path) as arrays:
+            estimate, keep, tau, counters = (arrays[name] for name in ("estimate", "keep", "tau_int", "counters"))
+    except (OSError, ValueError) as error:
+        raise LatteError(f"{path} cannot be read: {error}") from None
+    except KeyError as error:
+        raise LatteError(f"{path} has no {error.args[0]}: give a file that latte golden has written") from None
+    if estimate.shape[2] > config.max_keys:
+        raise LatteError(f"{path} has {estimate.shape[2]} keys, more than the {config.max_keys} of the configuration")
+    heads = []
+    for number, seen in enumerate(counters[:, 0]):
+        pattern = from_estimates(estimate[number], float(tau[number]), config, _valid(*keep[number].shape, seen, config))
+        if pattern.valid_keys != seen or (pattern.kept.sum(axis=1) != keep[number].sum(axis=1)).any():
+            raise LatteError(f"head {number} of {path} keeps other keys than this configuration would")
+        heads.append(pattern)
+    return heads
+
+
+def _valid(queries: int, keys: int, seen: int, config: LatteConfig) -> NDArray[np.int64]:
+    """Valid keys of every query, from their sum: results do not tell the causal offset."""
+    offsets = range(-queries, keys)
+    fitting = (visible_keys(config, queries, keys, offset) for offset in offsets)
+    return next((valid for valid in fitting if valid.sum() == seen), visible_keys(config, queries, keys))
