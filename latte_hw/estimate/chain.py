@@ -56,11 +56,13 @@ def rows_of(pattern: Pattern, params: HeadParams) -> list[Row]:
 
 def _scan(lanes: Sequence[Lane], before: int) -> int:
     """One scan, after one whose last beat was sent at ``before``; when its own is."""
-    ready = max(lane.prepared for lane in lanes)
+    started = max(before, *(lane.prepared for lane in lanes))
+    for lane in lanes:
+        lane.scan_started[lane.number] = started
     settled = False
     while not settled:
         conditions = np.maximum.reduce([lane.beat_room() for lane in lanes])
-        conditions[0] = max(conditions[0], ready)
+        conditions[0] = max(conditions[0], started + 1)
         sent = one_per_cycle(conditions, before)
         settled = all([lane.follow(sent) for lane in lanes])
     for lane in lanes:

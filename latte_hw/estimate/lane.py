@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latte_hw.estimate.queues import NEVER_BINDS, History, Reservations, Times, one_per_cycle
-from latte_hw.params import HeadParams
+from latte_hw.params import HeadParams, fifo_latency
 
 
 @dataclass(frozen=True)
@@ -43,19 +43,19 @@ class Lane:
         # by row
         self.queries, self.row_accepted, self.limits_taken = (History(count, flying) for _ in range(3))
         self.best_taken, self.row_summed = History(count, flying), History(count, flying)
-        self.row_scored = History(count, flying)
         self.estimator_taken, self.reuse_taken = History(count, flying), History(count, flying)
-        self.last_sent, self.last_left = History(count, flying), History(count, flying)
+        self.scan_started, self.last_sent, self.last_left = (History(count, flying) for _ in range(3))
         self.out = History(count, params.out_queue_depth)
         # by beat, by queued beat, by item
         self.accepted = History(beats, params.estimator_landing_depth)
         self.checked = History(queued, 1)
         self.left = History(items, 1)
         self.scored = History(items, max(params.reuse_landing_depth, params.row_queue_depth))
-        self.weighed = History(items, params.row_queue_depth + 1)
+        self.weighed = History(items, params.row_queue_depth + 2)
         self.summed = History(items, params.softmax_landing_depth)
         self.survivors = Reservations(_places(params.survivor_depth))
         self.kept = Reservations(_places(params.kept_depth))
+        self.last_moved = NEVER_BINDS  # the last item of the row before, out of its beat
         self.number = self.beat = self.check = self.item = 0  # of the present row, its first beat, and so on
 
     # --- a query comes ------------------------------------------------------------------------------------------------
@@ -84,9 +84,9 @@ class Lane:
         params, row = self.params, self.number
         self.present = self.rows[row]
         self.queries[row] = query
-        self.prepared = self._prepare(self.estimator_taken, self.last_sent)
+        self.prepared = self._prepare(self.estimator_taken, self.last_sent, self.scan_started)
         if params.low_bits:
-            self.reuse_prepared = self._prepare(self.reuse_taken, self.last_left)
+            self.reuse_prepared = self._prepare(self.reuse_taken, self.last_left, self.last_left)
         else:
             self.reuse_prepared = max(query + params.fifo_latency, self.last_left[row - 1] + 1)
         self._survivors_given, self._kept_given = (
@@ -94,13 +94,13 @@ class Lane:
         )
         self._conditions = self._room_conditions()
 
-    def _prepare(self, taken: History, last_sent: History) -> int:
+    def _prepare(self, taken: History, last_sent: History, handed_over: History) -> int:
         """When the present query is ready in a dot product: it is filled in when a place is free."""
         params, row = self.params, self.number
-        released = last_sent[row - params.places] + params.store_latency
+        released = last_sent[row - params.places] + max(0, params.store_latency - 1 - params.fill_latency)
         starts = max(self.queries[row] + params.fifo_latency, taken[row - 1] + 1, released + 1)
         taken[row] = starts + params.query_prepare_cycles - 1
-        return max(taken[row] + params.fill_latency + 1, last_sent[row - 1] + 1)
+        return max(taken[row] + params.prepared_latency + 1, handed_over[row - 1] + 1)
 
     # --- its row moves ------------------------------------------------------------------------------------------------
 
@@ -109,13 +109,13 @@ class Lane:
         params = self.params
         beat, item = (self.beat, self.beat + self.present.beats), (self.item, self.item + int(self.present.items.sum()))
         landing = _places(params.reuse_landing_depth) if params.low_bits else 1
-        words = _places(params.row_queue_depth)
+        words, registers = _places(params.row_queue_depth), fifo_latency(params.row_queue_depth) - 1
         return (
             self.accepted.part(*beat, _places(params.estimator_landing_depth)) + 1,
             self.survivors.conditions(self.present.beats, self._survivors_given),
             self.kept.conditions(len(self.present.kept), self._kept_given),
             self.scored.part(*item, landing) + (1 if params.low_bits else 0),
-            np.maximum(self.scored.part(*item, words) + 2, self.weighed.part(*item, words + 1) + 1),
+            np.maximum(self.scored.part(*item, words) + 2, self.weighed.part(*item, words + registers) + 1),
             self.summed.part(*item, _places(params.softmax_landing_depth)) + 1,
         )
 
@@ -134,25 +134,29 @@ class Lane:
         written = accepted + params.filter_latency
 
         limit_known = max(int(written[-1]) - 1 + fifo, self.limits_taken[number - 1] + 1)
-        waiting = np.maximum(np.maximum(written[row.queued] + fifo, kept_room), limit_known)
+        survived = written[row.queued] + fifo_latency(params.survivor_depth)
+        waiting = np.maximum(np.maximum(survived, kept_room), limit_known)
         checked = one_per_cycle(waiting, self.checked[self.check - 1])
 
-        kept = np.repeat(checked + 1 + fifo, row.items)  # when an item is at the head of the filter's last queue
-        left = one_per_cycle(
-            np.maximum(np.maximum(kept + 1, score_room), self.reuse_prepared), self.left[self.item - 1]
-        )
-        before = np.concatenate([[self.left[self.item - 1]], left[:-1]])
+        # An item waits in its beat's register, then in its own.
+        beat_ready = checked + 1 + fifo_latency(params.kept_depth)
+        item_ready = np.repeat(beat_ready, row.items) + 1
+        ready = np.maximum(np.maximum(item_ready + 1, score_room), self.reuse_prepared)
+        left = one_per_cycle(ready, self.left[self.item - 1])
+        moved = np.maximum(item_ready, np.concatenate([[self.left[self.item - 1]], left[:-1]]))
         ends = np.cumsum(row.items) - 1
+        before = np.concatenate([[self.last_moved], moved])[ends - row.items + 1]
         self._survivors_given = written.copy()
         self._survivors_given[row.queued] = checked
-        self._kept_given = np.where(row.items > 0, np.maximum(kept, before)[ends], checked + 1)
+        self._kept_given = np.where(row.items > 0, np.maximum(beat_ready, before), checked + 1)
+        self._last_moved = int(moved[-1])
 
         completed = left + (params.reuse_latency + fifo if params.low_bits else 1)
-        best_room = self._best_room()
+        best_room = self.best_taken[number - _places(params.rows_in_flight)] + 1
         scored = one_per_cycle(np.maximum(np.maximum(completed, row_room), best_room), self.scored[self.item - 1])
-        best_known = max(int(scored[-1]) + fifo, self.best_taken[number - 1] + 1)
+        best_known = max(int(scored[-1]) + 2 + fifo, self.best_taken[number - 1] + 1)
         weighed = one_per_cycle(
-            np.maximum(np.maximum(scored + fifo, weight_room), best_known), self.weighed[self.item - 1]
+            np.maximum(np.maximum(scored + fifo_latency(params.row_queue_depth), weight_room), best_known), self.weighed[self.item - 1]
         )
         summed = one_per_cycle(weighed + params.softmax_pipeline + fifo, self.summed[self.item - 1])
         free = self.row_summed[number - 1] + params.normalise_cycles
@@ -161,7 +165,6 @@ class Lane:
 
         self.last_sent[number], self.row_accepted[number] = int(sent[-1]), int(accepted[-1])
         self.limits_taken[number], self.last_left[number] = int(checked[-1]), int(left[-1])
-        self.row_scored[number] = int(scored[-1])
         self.best_taken[number], self.row_summed[number] = int(weighed[-1]), int(summed[-1])
         self.accepted.set(self.beat, accepted)
         self.checked.set(self.check, checked)
@@ -172,12 +175,6 @@ class Lane:
         known, self._conditions = self._conditions, self._room_conditions()
         return all(np.array_equal(old, new) for old, new in zip(known, self._conditions, strict=True))
 
-    def _best_room(self) -> int:
-        freeing = self.number - _places(self.params.rows_in_flight)
-        if freeing < 0:
-            return NEVER_BINDS
-        return max(self.row_scored[freeing] + 2, self.best_taken[freeing - 1] + 1)
-
     # --- and leaves ---------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -185,6 +182,7 @@ class Lane:
         row = self.present
         self.survivors.make(self.accepted.part(self.beat, self.beat + row.beats), self._survivors_given)
         self.kept.make(self.checked.part(self.check, self.check + len(row.kept)), self._kept_given)
+        self.last_moved = self._last_moved
         self.number += 1
         self.beat += row.beats
         self.check += len(row.kept)
@@ -199,5 +197,5 @@ class Lane:
 
 
 def _places(depth: int) -> int:
-    """Items that a queue holds before its output register."""
-    return depth - 1
+    """Items in the RAM of a queue: see :class:`latte_hw.streams.Fifo`."""
+    return depth + 1 - fifo_latency(depth)
