@@ -22,7 +22,8 @@ from rich.console import Console
 
 from golden.stimuli import random_trace
 from golden.tensors import TensorFile, from_arrays, load
-from latte_hw.config import Core, LatteConfig, Reuse
+from latte_hw.config import Core, LatteConfig
+from latte_hw.estimate.operations import FULL, operations_per_cycle
 from latte_hw.params import ceil_div
 from sim.results import write_result
 from sim.simulate import compare, expect, simulate
@@ -38,8 +39,8 @@ ENTRANTS: dict[float, tuple[dict[str, int], ...]] = {
 """Cores to try: the first balances the two arms, the second has the presets' keys per cycle."""
 
 ITA_SIZES = (256, 512, 1024)
-HIGH, FULL = 1, 4
-"""Operations of a 4×4-bit and of an 8×8-bit multiply-add."""
+HIGH = 1
+"""Operations of a 4×4-bit multiply-add; an 8×8-bit one has `FULL`."""
 
 console = Console()
 
@@ -63,12 +64,8 @@ class Run:
 
 
 def operations(config: LatteConfig, core: Core) -> int:
-    """Operations per cycle of a core's multipliers, 4×4 bits counted 1 (msb_bits = 4)."""
-    if core is Core.DENSE:
-        return config.queries_per_scan * config.head_dim * 2 * FULL
-    products = 3 if config.reuse is Reuse.EXACT else 2
-    per_query = config.keys_per_cycle * HIGH + products * HIGH + FULL
-    return config.queries_per_scan * config.head_dim * per_query
+    """Operations per cycle of a core's multipliers; whole with msb_bits = 4."""
+    return round(operations_per_cycle(config, core))
 
 
 def race(tensors: TensorFile, config: LatteConfig, core: Core, simulator: str = "verilator") -> Run:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from latte_hw.estimate.queues import NEVER_BINDS, History, Reservations, Times, one_per_cycle
+from latte_hw.estimate.queues import NEVER_BINDS, History, Reservations, Times, one_per_cycle, places
 from latte_hw.params import HeadParams, fifo_latency
 
 
@@ -53,8 +53,8 @@ class Lane:
         self.scored = History(items, max(params.reuse_landing_depth, params.row_queue_depth))
         self.weighed = History(items, params.row_queue_depth + 2)
         self.summed = History(items, params.softmax_landing_depth)
-        self.survivors = Reservations(_places(params.survivor_depth))
-        self.kept = Reservations(_places(params.kept_depth))
+        self.survivors = Reservations(places(params.survivor_depth))
+        self.kept = Reservations(places(params.kept_depth))
         self.last_moved = NEVER_BINDS  # the last item of the row before, out of its beat
         self.number = self.beat = self.check = self.item = 0  # of the present row, its first beat, and so on
 
@@ -77,7 +77,7 @@ class Lane:
 
     def _room(self, depth: int, taken: History) -> int:
         """A place is free when what was in it has moved to the output register, behind what was taken from there."""
-        freeing = self.number - _places(depth)
+        freeing = self.number - places(depth)
         return max(self.queries[freeing] + 2, taken[freeing - 1] + 1) if freeing >= 0 else NEVER_BINDS
 
     def take(self, query: int) -> None:
@@ -108,15 +108,15 @@ class Lane:
         """From when on there is room for every beat or item of the row, in each queue, as far as known."""
         params = self.params
         beat, item = (self.beat, self.beat + self.present.beats), (self.item, self.item + int(self.present.items.sum()))
-        landing = _places(params.reuse_landing_depth) if params.low_bits else 1
-        words, registers = _places(params.row_queue_depth), fifo_latency(params.row_queue_depth) - 1
+        landing = places(params.reuse_landing_depth) if params.low_bits else 1
+        words, registers = places(params.row_queue_depth), fifo_latency(params.row_queue_depth) - 1
         return (
-            self.accepted.part(*beat, _places(params.estimator_landing_depth)) + 1,
+            self.accepted.part(*beat, places(params.estimator_landing_depth)) + 1,
             self.survivors.conditions(self.present.beats, self._survivors_given),
             self.kept.conditions(len(self.present.kept), self._kept_given),
             self.scored.part(*item, landing) + (1 if params.low_bits else 0),
             np.maximum(self.scored.part(*item, words) + 2, self.weighed.part(*item, words + registers) + 1),
-            self.summed.part(*item, _places(params.softmax_landing_depth)) + 1,
+            self.summed.part(*item, places(params.softmax_landing_depth)) + 1,
         )
 
     def beat_room(self) -> Times:
@@ -129,7 +129,7 @@ class Lane:
         fifo = params.fifo_latency
 
         arrived = np.maximum(sent + params.estimator_latency + fifo, survivor_room)
-        arrived[0] = max(arrived[0], self.limits_taken[number - _places(params.rows_in_flight)] + 1)
+        arrived[0] = max(arrived[0], self.limits_taken[number - places(params.rows_in_flight)] + 1)
         accepted = one_per_cycle(arrived, self.accepted[self.beat - 1])
         written = accepted + params.filter_latency
 
@@ -152,7 +152,7 @@ class Lane:
         self._last_moved = int(moved[-1])
 
         completed = left + (params.reuse_latency + fifo if params.low_bits else 1)
-        best_room = self.best_taken[number - _places(params.rows_in_flight)] + 1
+        best_room = self.best_taken[number - places(params.rows_in_flight)] + 1
         scored = one_per_cycle(np.maximum(np.maximum(completed, row_room), best_room), self.scored[self.item - 1])
         best_known = max(int(scored[-1]) + 2 + fifo, self.best_taken[number - 1] + 1)
         weighed = one_per_cycle(
@@ -160,7 +160,7 @@ class Lane:
         )
         summed = one_per_cycle(weighed + params.softmax_pipeline + fifo, self.summed[self.item - 1])
         free = self.row_summed[number - 1] + params.normalise_cycles
-        room = self.out[number - _places(params.out_queue_depth)] + 1
+        room = self.out[number - places(params.out_queue_depth)] + 1
         summed[-1] = max(summed[-1], free, room)
 
         self.last_sent[number], self.row_accepted[number] = int(sent[-1]), int(accepted[-1])
@@ -194,8 +194,3 @@ class Lane:
         ready = self.row_summed[number] + self.params.weighted_sum_latency + self.params.fifo_latency
         self.out[number] = max(ready, before + 1)
         return self.out[number]
-
-
-def _places(depth: int) -> int:
-    """Items in the RAM of a queue: see :class:`latte_hw.streams.Fifo`."""
-    return depth + 1 - fifo_latency(depth)

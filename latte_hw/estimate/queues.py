@@ -7,12 +7,19 @@ condition is a time from which on the item may move: its arrival, or the place t
 import numpy as np
 from numpy.typing import NDArray
 
+from latte_hw.params import fifo_latency
+
 Times = NDArray[np.int64]
 
 NEVER_BINDS = -(1 << 40)
 """A time before everything: no condition."""
 
 INDEX = np.arange(1 << 16, dtype=np.int64)
+
+
+def places(depth: int) -> int:
+    """Items in the RAM of a queue of that depth; the others wait in its registers. See `latte_hw.streams.Fifo`."""
+    return depth + 1 - fifo_latency(depth)
 
 
 class History:

@@ -1,0 +1,109 @@
+"""When the blocks of queries of a dense core move, cycle by cycle: :mod:`latte_hw.estimate.chain` for the baseline."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latte_hw.config import LatteConfig
+from latte_hw.dense_params import DenseParams
+from latte_hw.estimate.queues import NEVER_BINDS, History, Times, one_per_cycle, places
+from latte_hw.params import fifo_latency
+
+
+def dense_output_cycles(valid: NDArray[np.int64], config: LatteConfig) -> NDArray[np.int64]:
+    """The cycle in which each output row of a lone job leaves, counted from the one in which its first query is taken.
+
+    ``valid`` (N_q,): keys that each query sees. Exact for streams that never starve and an output always taken.
+    """
+    return _DenseChain(DenseParams.of(config), valid).output_cycles()
+
+
+class _DenseChain:
+    def __init__(self, params: DenseParams, valid: NDArray[np.int64]) -> None:
+        self.params = params
+        size = params.block_rows
+        self.rows = [min(size, len(valid) - first) for first in range(0, len(valid), size)]
+        self.keys = [max(1, int(valid[first : first + size].max())) for first in range(0, len(valid), size)]
+        count, flying, keys = len(self.rows), params.rows_in_flight + 1, sum(self.keys)
+        self.closed, self.taken, self.last_sent = (History(count, flying) for _ in range(3))
+        self.row_scored, self.row_weighed, self.row_summed = (History(count, flying) for _ in range(3))
+        self.left = History(count, params.blocks_in_division)
+        self.scored = History(keys, max(params.score_landing_depth, params.row_queue_depth))
+        self.weighed = History(keys, params.row_queue_depth + 2)
+        self.summed = History(keys, params.softmax_landing_depth)
+
+    def output_cycles(self) -> NDArray[np.int64]:
+        out: list[int] = []
+        query, key = -1, 0
+        for block, rows in enumerate(self.rows):
+            query = max(query + 1, 0, self._block_room(block)) + rows - 1
+            self.closed[block] = query
+            self._settle(block, key)
+            key += self.keys[block]
+            for ready in self._rows_ready(block):
+                out.append(max(ready, out[-1] + 1 if out else 0))
+            self.left[block] = out[-1]
+        return np.array(out, np.int64)
+
+    def _block_room(self, block: int) -> int:
+        """From when on a block's queries may come: the one before is handed over, and what it needs later has room."""
+        params = self.params
+        freeing = block - places(params.rows_in_flight)
+        rooms = [self.taken[block - 1]]
+        if freeing >= 0:
+            behind = (self.row_weighed[freeing - 1], self.row_summed[freeing - 1])
+            rooms += [self.closed[freeing] + 2, *(taken + 1 for taken in behind)]
+        return max(rooms)
+
+    def _settle(self, block: int, key: int) -> None:
+        """All of a block's keys move, again and again until no queue that fills up within it changes anything."""
+        params = self.params
+        released = self.last_sent[block - params.places] + max(0, params.store_latency - 1 - params.fill_latency)
+        starts = max(self.closed[block] + 1, self.taken[block - 1] + 1, released + 1)
+        self.taken[block] = starts + params.query_prepare_cycles - 1
+        ready = max(self.taken[block] + params.prepared_latency + 1, self.last_sent[block - 1] + 1)
+        known = None
+        while known is None or not all(map(np.array_equal, known, self._rooms(block, key))):
+            known = self._rooms(block, key)
+            self._follow(block, key, ready, *known)
+
+    def _rooms(self, block: int, key: int) -> tuple[Times, Times, Times]:
+        params = self.params
+        keys = (key, key + self.keys[block])
+        words, registers = places(params.row_queue_depth), fifo_latency(params.row_queue_depth) - 1
+        return (
+            self.scored.part(*keys, places(params.score_landing_depth)) + 1,
+            np.maximum(self.scored.part(*keys, words) + 2, self.weighed.part(*keys, words + registers) + 1),
+            self.summed.part(*keys, places(params.softmax_landing_depth)) + 1,
+        )
+
+    def _follow(self, block: int, key: int, ready: int, score_room: Times, row_room: Times, weight_room: Times) -> None:
+        params = self.params
+        fifo = params.fifo_latency
+        sent = one_per_cycle(np.maximum(score_room, ready), NEVER_BINDS)
+        scored = sent + params.score_latency + fifo
+        scored = one_per_cycle(np.maximum(np.maximum(scored, row_room), self._best_room(block)), self.scored[key - 1])
+        best_known = max(int(scored[-1]) + params.best_latency, self.row_weighed[block - 1] + 1)
+        weighed = scored + fifo_latency(params.row_queue_depth)
+        weighed = one_per_cycle(np.maximum(np.maximum(weighed, weight_room), best_known), self.weighed[key - 1])
+        summed = one_per_cycle(weighed + params.softmax_pipeline + fifo, self.summed[key - 1])
+        free = self.row_summed[block - 1] + params.division_cycles
+        summed[-1] = max(summed[-1], free, self.left[block - params.blocks_in_division] + 1)
+
+        self.last_sent[block], self.row_scored[block] = int(sent[-1]), int(scored[-1])
+        self.row_weighed[block], self.row_summed[block] = int(weighed[-1]), int(summed[-1])
+        for history, times in ((self.scored, scored), (self.weighed, weighed), (self.summed, summed)):
+            history.set(key, times)
+
+    def _best_room(self, block: int) -> int:
+        freeing = block - places(self.params.rows_in_flight)
+        if freeing < 0:
+            return NEVER_BINDS
+        return max(self.row_scored[freeing] + 2, self.row_weighed[freeing - 1] + 1)
+
+    def _rows_ready(self, block: int) -> list[int]:
+        """When the output rows of a block are ready to leave, behind the normalisers that they share."""
+        params = self.params
+        complete = self.row_summed[block] + params.store_latency + 2
+        latency = params.normaliser_latency + fifo_latency(params.out_queue_depth)
+        turns = (row // params.normalisers for row in range(self.rows[block]))
+        return [complete + turn * params.normalise_cycles + latency for turn in turns]

@@ -1,0 +1,131 @@
+"""Every memory of a core, by name, words and width: as many bits as the emitted Verilog declares."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from latte_hw.config import TOTAL_BITS, Core, LatteConfig, Reuse
+from latte_hw.dense_params import DenseParams
+from latte_hw.estimate.queues import places
+from latte_hw.params import EXP_GUARD_BITS, SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams, unsigned_bits
+
+SCALE_BITS = SCALE_MANTISSA_BITS + SCALE_SHIFT_BITS
+
+
+@dataclass(frozen=True)
+class Memory:
+    """``copies`` equal RAMs with ``reads`` read ports each, in the block of that name."""
+
+    block: str
+    name: str
+    words: int
+    width: int
+    copies: int = 1
+    reads: int = 1
+
+    @property
+    def bits(self) -> int:
+        return self.words * self.width * self.copies
+
+
+def memories_of(config: LatteConfig, core: Core = Core.LATTE) -> list[Memory]:
+    """All memories of a core; those of `queries_per_scan` lanes are given as copies."""
+    return list(_dense(DenseParams.of(config)) if core is Core.DENSE else _latte(HeadParams(config)))
+
+
+def _queue(block: str, name: str, depth: int, width: int, copies: int = 1) -> Memory:
+    return Memory(block, name, places(depth), width, copies)
+
+
+def buffered_words(params: HeadParams, words: int, address_bits: int) -> int:
+    """Words of a store's RAM: with two buffers the second one begins at a power of two."""
+    return (1 << address_bits) + words if params.config.kv_buffers == 2 else words
+
+
+def _store(params: HeadParams, readers: int, banks: bool) -> Iterator[Memory]:
+    config = params.config
+    if banks:
+        beats = buffered_words(params, params.max_beats, params.beat_bits)
+        yield Memory("store", "k_banks", beats, config.head_dim * config.msb_bits, config.keys_per_cycle)
+    words = buffered_words(params, config.max_keys, params.key_bits)
+    for name in ("k_rows", "v_rows"):
+        yield Memory("store", name, words, config.head_dim * TOTAL_BITS, readers)
+    yield _queue("store", "loaded", max(3, config.kv_buffers + 1), 1 + params.count_bits)
+
+
+def _sequencer(params: HeadParams, threshold_bits: int) -> Memory:
+    return Memory("sequencer", "table", max(2, params.config.heads), params.head_bits + threshold_bits + SCALE_BITS)
+
+
+def _exponentials(params: HeadParams, copies: int, reads: int) -> Memory:
+    entries = 1 << params.exp_fraction_bits
+    return Memory("softmax", "exp_table", entries, params.config.prob_bits + EXP_GUARD_BITS, copies, reads)
+
+
+def _tables(params: HeadParams, block: str, part_bits: dict[str, int], copies: int, reads: int) -> Iterator[Memory]:
+    """Tables of a query-stationary dot product: one per group of dimensions and part of a query. ``reads`` is that of
+    the parts in all: every lane and bit of a key reads them."""
+    if params.tables is None:
+        return
+    size = params.tables.group_dims
+    words = params.tables.entries * params.places
+    full, rest = divmod(params.config.head_dim, size)
+    for part, bits in part_bits.items():
+        for dims, groups in ((size, full), (rest, 1)):
+            if dims and groups:
+                width = unsigned_bits(dims * (2**bits - 1))
+                yield Memory(block, f"table_{part}_{dims}", words, width, groups * copies, reads)
+
+
+def reuse_reads(params: HeadParams) -> dict[str, int]:
+    """Bits of a key that read the tables of each part of a query in the reuse datapath."""
+    low = params.low_bits if params.config.reuse is Reuse.EXACT else 0
+    return {"high": params.low_bits, "low": params.config.msb_bits + low}
+
+
+def _latte(params: HeadParams) -> Iterator[Memory]:
+    config, lanes = params.config, params.config.queries_per_scan
+    key, estimate = params.key_bits, params.estimate_bits
+    beat = config.keys_per_cycle * (estimate + 1) + key + 1
+    yield from _store(params, lanes, banks=True)
+    yield _sequencer(params, params.threshold_bits)
+    scan = 1 + params.count_bits + params.scan_place_bits
+    for name, depth, width in (
+        ("estimator_queries", params.query_queue_depth, config.head_dim * config.msb_bits + scan),
+        ("reuse_queries", params.query_queue_depth, config.head_dim * TOTAL_BITS + 1),
+        ("thresholds", params.rows_in_flight, params.threshold_bits),
+        ("scales", params.rows_in_flight, SCALE_BITS),
+        ("rows", params.rows_in_flight, 4),
+    ):
+        yield _queue(name, name, depth, width, lanes)
+    reads = config.keys_per_cycle * config.msb_bits
+    yield from _tables(params, "estimator", {"high": config.msb_bits}, lanes, reads)
+    yield _queue("estimator", "landing", params.estimator_landing_depth, beat, lanes)
+    yield _queue("filter", "survivors", params.survivor_depth, beat, lanes)
+    yield _queue("filter", "row_limits", params.rows_in_flight, 2 * estimate + 2, lanes)
+    yield _queue("filter", "kept", params.kept_depth, beat, lanes)
+    if params.low_bits:
+        for part, bits in (("high", config.msb_bits), ("low", params.low_bits)):
+            yield from _tables(params, "reuse", {part: bits}, lanes, reuse_reads(params)[part])
+        yield _queue("reuse", "landing", params.reuse_landing_depth, key + 2 + params.score_bits, lanes)
+    yield _queue("softmax", "row", params.row_queue_depth, key + 2 + params.score_bits, lanes)
+    yield _queue("softmax", "best", params.rows_in_flight, params.score_bits, lanes)
+    yield _queue("softmax", "landing", params.softmax_landing_depth, key + 2 + config.prob_bits, lanes)
+    yield _exponentials(params, lanes, 1)
+    yield _queue("weighted_sum", "landing", params.out_queue_depth, config.head_dim * params.out_bits + 1, lanes)
+
+
+def _dense(params: DenseParams) -> Iterator[Memory]:
+    config, rows = params.config, params.block_rows
+    yield from _store(params, 1, banks=False)
+    yield _sequencer(params, params.threshold_bits)
+    yield _queue("scales", "scales", params.rows_in_flight, SCALE_BITS)
+    yield _queue("rows", "rows", params.rows_in_flight, 4 + unsigned_bits(rows))
+    parts = {f"query_{row}": TOTAL_BITS for row in range(rows)}
+    yield from _tables(params, "scores", parts, 1, TOTAL_BITS)
+    yield _queue("scores", "landing", params.score_landing_depth, rows * (params.score_bits + 1) + 1)
+    yield _queue("softmax", "row", params.row_queue_depth, rows * (params.score_bits + 1) + 1)
+    yield _queue("softmax", "best", params.rows_in_flight, rows * params.score_bits)
+    yield _queue("softmax", "landing", params.softmax_landing_depth, rows * config.prob_bits + 1)
+    yield _exponentials(params, 1, rows)
+    width = config.head_dim * params.out_bits + 1
+    yield _queue("weighted_sum", "landing", params.out_queue_depth, width, params.normalisers)
