@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from latte_hw.dot_timing import TABLE_SHAPES, TableShape, multiplier_dot_latency, tree_levels
-from latte_hw.timing import LUT_RAM_DEPTH, HeadTiming, fifo_latency
+from latte_hw.timing import LUT_RAM_DEPTH, SPREAD, HeadTiming, fifo_latency
 from latte_hw.widths import (
     EXP_GUARD_BITS,
     SCALE_MANTISSA_BITS,
@@ -25,6 +25,7 @@ __all__ = [
     "LUT_RAM_DEPTH",
     "SCALE_MANTISSA_BITS",
     "SCALE_SHIFT_BITS",
+    "SPREAD",
     "TABLE_SHAPES",
     "HeadParams",
     "Range",

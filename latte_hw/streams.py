@@ -15,13 +15,10 @@ from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.params import LUT_RAM_DEPTH
+from latte_hw.params import LUT_RAM_DEPTH, SPREAD
 
 NEVER_COLLIDES: dict[str, Any] = {"no_rw_check": 1}
 """Attribute of a RAM that is never read where it is written: Yosys then adds no logic for that case."""
-
-SPREAD = 4
-"""Registers among which :func:`spread` divides the load of a net."""
 
 
 class Valid(wiring.Signature):

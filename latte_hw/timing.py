@@ -8,6 +8,9 @@ from latte_hw.widths import HeadWidths, ceil_div
 NORMALISE_CYCLES = 16
 """Cycles that the normaliser may take for a row, however few keys it has."""
 
+SPREAD = 4
+"""Registers among which :func:`latte_hw.streams.spread` divides the load of a net; copies of a table, too."""
+
 
 LUT_RAM_DEPTH = 64
 """Deepest queue that is made of LUT RAM; a deeper one takes block RAM."""

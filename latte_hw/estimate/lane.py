@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from latte_hw.estimate.queues import NEVER_BINDS, History, Reservations, Times, one_per_cycle, places
+from latte_hw.estimate.queues import NEVER_BINDS, OUTPUT_DEPTH, History, Reservations, Times, one_per_cycle, places
 from latte_hw.params import HeadParams, fifo_latency
 
 
@@ -49,7 +49,7 @@ class Lane:
         # by beat, by queued beat, by item
         self.accepted = History(beats, params.estimator_landing_depth)
         self.checked = History(queued, 1)
-        self.left = History(items, 1)
+        self.left = History(items, OUTPUT_DEPTH)
         self.scored = History(items, max(params.reuse_landing_depth, params.row_queue_depth))
         self.weighed = History(items, params.row_queue_depth + 2)
         self.summed = History(items, params.softmax_landing_depth)
@@ -138,12 +138,14 @@ class Lane:
         waiting = np.maximum(np.maximum(survived, kept_room), limit_known)
         checked = one_per_cycle(waiting, self.checked[self.check - 1])
 
-        # An item waits in its beat's register, then in its own.
+        # An item waits in its beat's register, then in the filter's output queue.
         beat_ready = checked + 1 + fifo_latency(params.kept_depth)
         item_ready = np.repeat(beat_ready, row.items) + 1
-        ready = np.maximum(np.maximum(item_ready + 1, score_room), self.reuse_prepared)
+        ready = np.maximum(np.maximum(item_ready + fifo, score_room), self.reuse_prepared)
         left = one_per_cycle(ready, self.left[self.item - 1])
-        moved = np.maximum(item_ready, np.concatenate([[self.left[self.item - 1]], left[:-1]]))
+        self.left.set(self.item, left)
+        output_room = self.left.part(self.item, self.item + len(left), OUTPUT_DEPTH) + 1
+        moved = one_per_cycle(np.maximum(item_ready, output_room), self.last_moved)
         ends = np.cumsum(row.items) - 1
         before = np.concatenate([[self.last_moved], moved])[ends - row.items + 1]
         self._survivors_given = written.copy()
@@ -156,7 +158,8 @@ class Lane:
         scored = one_per_cycle(np.maximum(np.maximum(completed, row_room), best_room), self.scored[self.item - 1])
         best_known = max(int(scored[-1]) + 2 + fifo, self.best_taken[number - 1] + 1)
         weighed = one_per_cycle(
-            np.maximum(np.maximum(scored + fifo_latency(params.row_queue_depth), weight_room), best_known), self.weighed[self.item - 1]
+            np.maximum(np.maximum(scored + fifo_latency(params.row_queue_depth), weight_room), best_known),
+            self.weighed[self.item - 1],
         )
         summed = one_per_cycle(weighed + params.softmax_pipeline + fifo, self.summed[self.item - 1])
         free = self.row_summed[number - 1] + params.normalise_cycles
@@ -168,7 +171,7 @@ class Lane:
         self.best_taken[number], self.row_summed[number] = int(weighed[-1]), int(summed[-1])
         self.accepted.set(self.beat, accepted)
         self.checked.set(self.check, checked)
-        for history, times in ((self.left, left), (self.scored, scored), (self.weighed, weighed), (self.summed, summed)):
+        for history, times in ((self.scored, scored), (self.weighed, weighed), (self.summed, summed)):
             history.set(self.item, times)
         if not params.low_bits:
             self.reuse_taken[number] = int(left[-1])

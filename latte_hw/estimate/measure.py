@@ -116,7 +116,11 @@ def main() -> None:
             run = known.get((target, sha)) or _run(config, target, sha, fitted)
             runs.append(run | {"fitted": fitted})
             total = run["modules"]["head"]["total"]
-            print(f"{len(runs)}: {target} {run['seconds']} s, {dict(zip(FIGURES, total, strict=True))}", file=sys.stderr, flush=True)
+            print(
+                f"{len(runs)}: {target} {run['seconds']} s, {dict(zip(FIGURES, total, strict=True))}",
+                file=sys.stderr,
+                flush=True,
+            )
             if (target, sha) not in known:
                 known[target, sha] = run
                 _write([*known.values()])

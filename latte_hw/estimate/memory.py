@@ -5,8 +5,16 @@ from dataclasses import dataclass
 
 from latte_hw.config import TOTAL_BITS, Core, LatteConfig, Reuse
 from latte_hw.dense_params import DenseParams
-from latte_hw.estimate.queues import places
-from latte_hw.params import EXP_GUARD_BITS, SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams, unsigned_bits
+from latte_hw.estimate.queues import OUTPUT_DEPTH, places
+from latte_hw.params import (
+    EXP_GUARD_BITS,
+    SCALE_MANTISSA_BITS,
+    SCALE_SHIFT_BITS,
+    SPREAD,
+    HeadParams,
+    ceil_div,
+    unsigned_bits,
+)
 
 SCALE_BITS = SCALE_MANTISSA_BITS + SCALE_SHIFT_BITS
 
@@ -61,19 +69,23 @@ def _exponentials(params: HeadParams, copies: int, reads: int) -> Memory:
     return Memory("softmax", "exp_table", entries, params.config.prob_bits + EXP_GUARD_BITS, copies, reads)
 
 
-def _tables(params: HeadParams, block: str, part_bits: dict[str, int], copies: int, reads: int) -> Iterator[Memory]:
-    """Tables of a query-stationary dot product: one per group of dimensions and part of a query. ``reads`` is that of
-    the parts in all: every lane and bit of a key reads them."""
+def _tables(
+    params: HeadParams, block: str, part_bits: dict[str, int], lanes: int, reads: dict[str, int], copies: int = 1
+) -> Iterator[Memory]:
+    """Tables of a query-stationary dot product: one per group of dimensions and part of a query, in as many equal ones
+    as a net is spread over. ``reads`` are those of each part: every key of a beat and every bit of it."""
     if params.tables is None:
         return
     size = params.tables.group_dims
     words = params.tables.entries * params.places
     full, rest = divmod(params.config.head_dim, size)
+    equal = min(SPREAD, lanes)
     for part, bits in part_bits.items():
         for dims, groups in ((size, full), (rest, 1)):
             if dims and groups:
                 width = unsigned_bits(dims * (2**bits - 1))
-                yield Memory(block, f"table_{part}_{dims}", words, width, groups * copies, reads)
+                ports = ceil_div(lanes, equal) * reads[part]
+                yield Memory(block, f"table_{part}_{dims}", words, width, groups * equal * copies, ports)
 
 
 def reuse_reads(params: HeadParams) -> dict[str, int]:
@@ -97,15 +109,17 @@ def _latte(params: HeadParams) -> Iterator[Memory]:
         ("rows", params.rows_in_flight, 4),
     ):
         yield _queue(name, name, depth, width, lanes)
-    reads = config.keys_per_cycle * config.msb_bits
-    yield from _tables(params, "estimator", {"high": config.msb_bits}, lanes, reads)
+    yield from _tables(
+        params, "estimator", {"high": config.msb_bits}, config.keys_per_cycle, {"high": config.msb_bits}, lanes
+    )
     yield _queue("estimator", "landing", params.estimator_landing_depth, beat, lanes)
     yield _queue("filter", "survivors", params.survivor_depth, beat, lanes)
     yield _queue("filter", "row_limits", params.rows_in_flight, 2 * estimate + 2, lanes)
     yield _queue("filter", "kept", params.kept_depth, beat, lanes)
+    yield _queue("filter", "output", OUTPUT_DEPTH, key + 2 + estimate, lanes)
     if params.low_bits:
-        for part, bits in (("high", config.msb_bits), ("low", params.low_bits)):
-            yield from _tables(params, "reuse", {part: bits}, lanes, reuse_reads(params)[part])
+        parts = {"high": config.msb_bits, "low": params.low_bits}
+        yield from _tables(params, "reuse", parts, 1, reuse_reads(params), lanes)
         yield _queue("reuse", "landing", params.reuse_landing_depth, key + 2 + params.score_bits, lanes)
     yield _queue("softmax", "row", params.row_queue_depth, key + 2 + params.score_bits, lanes)
     yield _queue("softmax", "best", params.rows_in_flight, params.score_bits, lanes)
@@ -121,7 +135,7 @@ def _dense(params: DenseParams) -> Iterator[Memory]:
     yield _queue("scales", "scales", params.rows_in_flight, SCALE_BITS)
     yield _queue("rows", "rows", params.rows_in_flight, 4 + unsigned_bits(rows))
     parts = {f"query_{row}": TOTAL_BITS for row in range(rows)}
-    yield from _tables(params, "scores", parts, 1, TOTAL_BITS)
+    yield from _tables(params, "scores", parts, 1, dict.fromkeys(parts, TOTAL_BITS))
     yield _queue("scores", "landing", params.score_landing_depth, rows * (params.score_bits + 1) + 1)
     yield _queue("softmax", "row", params.row_queue_depth, rows * (params.score_bits + 1) + 1)
     yield _queue("softmax", "best", params.rows_in_flight, rows * params.score_bits)

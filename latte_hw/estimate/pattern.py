@@ -54,9 +54,7 @@ def visible_keys(config: LatteConfig, queries: int, keys: int, causal_offset: in
     return np.clip(np.arange(queries) + offset + 1, 0, keys).astype(np.int64)
 
 
-def from_estimates(
-    estimate: NDArray[Any], threshold: float, config: LatteConfig, valid: NDArray[np.int64]
-) -> Pattern:
+def from_estimates(estimate: NDArray[Any], threshold: float, config: LatteConfig, valid: NDArray[np.int64]) -> Pattern:
     """The pattern of estimates (N_q, N_k) under a threshold, by the rules of the filter."""
     queries, keys = estimate.shape
     lanes = config.keys_per_cycle
@@ -106,7 +104,9 @@ def of_results(path: Path, config: LatteConfig) -> list[Pattern]:
         raise LatteError(f"{path} has {estimate.shape[2]} keys, more than the {config.max_keys} of the configuration")
     heads = []
     for number, seen in enumerate(counters[:, 0]):
-        pattern = from_estimates(estimate[number], float(tau[number]), config, _valid(*keep[number].shape, seen, config))
+        pattern = from_estimates(
+            estimate[number], float(tau[number]), config, _valid(*keep[number].shape, seen, config)
+        )
         if pattern.valid_keys != seen or (pattern.kept.sum(axis=1) != keep[number].sum(axis=1)).any():
             raise LatteError(f"head {number} of {path} keeps other keys than this configuration would")
         heads.append(pattern)

@@ -14,6 +14,9 @@ Times = NDArray[np.int64]
 NEVER_BINDS = -(1 << 40)
 """A time before everything: no condition."""
 
+OUTPUT_DEPTH = 3
+"""Of the filter's output queue."""
+
 INDEX = np.arange(1 << 16, dtype=np.int64)
 
 
