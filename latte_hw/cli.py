@@ -10,6 +10,7 @@ import typer
 
 import golden.commands
 import latte_hw.commands
+import latte_hw.estimate.commands
 import latte_hw.synth.commands
 import sim.commands
 from latte_hw.errors import LatteError, MismatchError
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _module in (latte_hw.commands, golden.commands, sim.commands, latte_hw.synth.commands):
+for _module in (latte_hw.commands, golden.commands, sim.commands, latte_hw.synth.commands, latte_hw.estimate.commands):
     _module.register(app)
 
 

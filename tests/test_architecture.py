@@ -43,6 +43,7 @@ LAYERS: tuple[set[str], ...] = (
     {"top"},
     {"emit", "driver", "doctor"},
     {"synth", "boards"},
+    {"estimate"},
     {"commands"},
     {"cli"},
 )
@@ -171,7 +172,7 @@ def test_help_answers_at_once():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
         times.append(time.perf_counter() - start)
         assert done.returncode == 0, done.stderr
-    for command in ("generate", "golden", "simulate", "vectors", "capture", "synth", "doctor"):
+    for command in ("generate", "golden", "simulate", "vectors", "capture", "synth", "estimate", "doctor"):
         assert f" {command} " in done.stdout
     assert min(times) < 1.5
 

@@ -18,11 +18,9 @@ from latte_hw.estimate.queues import NEVER_BINDS, one_per_cycle
 from latte_hw.params import HeadParams
 
 
-def output_cycles(pattern: Pattern, config: LatteConfig, *, release: bool = True) -> NDArray[np.int64]:
-    """The cycle in which each output row of a lone job leaves, counted from the one in which its first query is taken.
-
-    ``release`` as in the job: whether it gives the K/V buffer back.
-    """
+def output_cycles(pattern: Pattern, config: LatteConfig) -> NDArray[np.int64]:
+    """The cycle in which each output row of a lone job leaves, counted from the one in which its first query is
+    taken."""
     params = HeadParams(config)
     together = config.queries_per_scan
     rows = rows_of(pattern, params)
@@ -32,7 +30,7 @@ def output_cycles(pattern: Pattern, config: LatteConfig, *, release: bool = True
     for first in range(0, pattern.queries, together):
         part = lanes[: pattern.queries - first]
         for place, lane in enumerate(part):
-            told = lanes[place:] if release and first + place == pattern.queries - 1 else [lane]
+            told = lanes[place:] if pattern.release and first + place == pattern.queries - 1 else [lane]
             query = max(query + 1, 0, lane.query_room(), *(one.row_room() for one in told))
             lane.take(query)
         sent = _scan(part, sent)
@@ -64,7 +62,8 @@ def _scan(lanes: Sequence[Lane], before: int) -> int:
         conditions = np.maximum.reduce([lane.beat_room() for lane in lanes])
         conditions[0] = max(conditions[0], started + 1)
         sent = one_per_cycle(conditions, before)
-        settled = all([lane.follow(sent) for lane in lanes])
+        followed = [lane.follow(sent) for lane in lanes]
+        settled = all(followed)
     for lane in lanes:
         lane.close()
     return int(sent[-1])

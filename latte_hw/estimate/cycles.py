@@ -36,8 +36,8 @@ class Cycles:
         return float(self.left[-1] - self.left[0]) / (len(self.left) - 1)
 
 
-def cycles_of(pattern: Pattern, config: LatteConfig, core: Core = Core.LATTE, *, release: bool = True) -> Cycles:
+def cycles_of(pattern: Pattern, config: LatteConfig, core: Core = Core.LATTE) -> Cycles:
     """Cycles of one head; the dense core prunes nothing and asks only for the pattern's valid keys."""
     if core is Core.DENSE:
         return Cycles(dense_output_cycles(pattern.valid, config))
-    return Cycles(output_cycles(pattern, config, release=release))
+    return Cycles(output_cycles(pattern, config))

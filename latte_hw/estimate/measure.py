@@ -8,7 +8,6 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +66,12 @@ HELD_OUT: tuple[dict[str, Any], ...] = (
 )
 
 
-def configurations() -> Iterator[tuple[bool, LatteConfig]]:
-    """All cores, those of the fit first: whether it is one, and its configuration."""
-    for fitted, changes in ((True, FIT), (False, HELD_OUT)):
-        for change in changes:
-            yield fitted, _BASE.replace(**change)
+def configurations() -> list[tuple[bool, LatteConfig]]:
+    """All cores, small ones first: whether it is one of the fit, and its configuration."""
+    cores = [
+        (fitted, _BASE.replace(**change)) for fitted, changes in ((True, FIT), (False, HELD_OUT)) for change in changes
+    ]
+    return sorted(cores, key=lambda core: core[1].queries_per_scan * core[1].head_dim * (core[1].keys_per_cycle + 4))
 
 
 def load(path: Path = RESULTS) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Which keys survive the early drop and which are kept, beat by beat: all that the cycles of a head depend on."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ class Pattern:
     """One head's queries, in their order. N_q queries, N_b beats of a full row.
 
     ``survives`` (N_q, N_b): some key of the beat passed the early drop; ``kept`` (N_q, N_b): keys of the beat that are
-    kept; ``valid`` (N_q,): keys that the query sees.
+    kept; ``valid`` (N_q,): keys that the query sees. ``release``: the job gives its K/V buffer back.
     """
 
     survives: NDArray[np.bool_]
     kept: NDArray[np.int64]
     valid: NDArray[np.int64]
+    release: bool = True
 
     @property
     def queries(self) -> int:
@@ -96,6 +97,7 @@ def of_results(path: Path, config: LatteConfig) -> list[Pattern]:
     try:
         with np.load(path) as arrays:
             estimate, keep, tau, counters = (arrays[name] for name in ("estimate", "keep", "tau_int", "counters"))
+            group = len(keep) // len(arrays["k8"])
     except (OSError, ValueError) as error:
         raise LatteError(f"{path} cannot be read: {error}") from None
     except KeyError as error:
@@ -109,7 +111,7 @@ def of_results(path: Path, config: LatteConfig) -> list[Pattern]:
         )
         if pattern.valid_keys != seen or (pattern.kept.sum(axis=1) != keep[number].sum(axis=1)).any():
             raise LatteError(f"head {number} of {path} keeps other keys than this configuration would")
-        heads.append(pattern)
+        heads.append(replace(pattern, release=(number + 1) % group == 0))
     return heads
 
 

@@ -1,0 +1,159 @@
+"""The coefficients of the area model: `python -m latte_hw.estimate.fit`.
+
+Fits every block's LUTs and flip-flops to the synthesis runs in `docs/results/estimate-synthesis.json` that are marked
+for it, writes `coefficients.json` beside this module, and holds the model against the other runs in
+`docs/results/estimate-area.json`.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latte_hw.config import LatteConfig
+from latte_hw.errors import LatteError
+from latte_hw.estimate.area import FIGURES, QUEUES, area_of, quantities
+from latte_hw.estimate.measure import FIGURES as MEASURED
+from latte_hw.estimate.measure import RESULTS, load
+from latte_hw.names import numbered
+
+COEFFICIENTS = Path(__file__).with_name("coefficients.json")
+REPORT = Path("docs/results/estimate-area.json")
+ALLOWED = 0.15
+"""Greatest relative error that is accepted of LUTs and DSP blocks."""
+
+Run = dict[str, Any]
+
+
+def measured(run: Run, figure: str) -> dict[str, float]:
+    """What synthesis counted for each block of the model, all lanes together."""
+    place = MEASURED.index(figure)
+    modules = run["modules"]
+    lanes = run["config"]["queries_per_scan"]
+
+    def total(*names: str) -> float:
+        inside = [f"head.{one}" for name in names for one in {name, *numbered(name, lanes)}]
+        return float(sum(modules[name]["total"][place] for name in inside if name in modules))
+
+    blocks = {
+        name: total(name) for name in ("store", "sequencer", "estimator", "filter", "reuse", "softmax", "weighted_sum")
+    } | {"queues": total(*QUEUES)}
+    return blocks | {"head": modules["head"]["total"][place] - sum(blocks.values())}
+
+
+def fitted(runs: Sequence[Run]) -> dict[str, Any]:
+    """Coefficients by target, figure, block and quantity."""
+    targets: dict[str, Any] = {}
+    for target in sorted({run["target"] for run in runs}):
+        chosen = [run for run in runs if run["target"] == target and run["fitted"]]
+        found = [quantities(LatteConfig.model_validate(run["config"]), target) for run in chosen]
+        targets[target] = {}
+        for figure in FIGURES:
+            counted = [measured(run, figure) for run in chosen]
+            whole = np.array([sum(one.values()) for one in counted])
+            targets[target][figure] = {}
+            for block in found[0]:
+                names = sorted({name for one in found for name in one[block]})
+                matrix = np.array([[one[block].get(name, 0) for name in names] for one in found], float)
+                wanted = np.array([one[block] for one in counted])
+                values = nonnegative(matrix / whole[:, None], wanted / whole)
+                targets[target][figure][block] = {
+                    name: round(float(value), 4) for name, value in zip(names, values, strict=True) if value > 0
+                }
+    return targets
+
+
+def nonnegative(matrix: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least squares with coefficients of at least 0, by the active sets of Lawson and Hanson."""
+    count = matrix.shape[1]
+    scale = np.maximum(np.abs(matrix).max(axis=0), 1e-30)
+    scaled = matrix / scale
+    values, free = np.zeros(count), np.zeros(count, bool)
+    for _ in range(10 * count):
+        slope = scaled.T @ (wanted - scaled @ values)
+        slope[free] = 0
+        if slope.max() <= 1e-12:
+            break
+        free[int(slope.argmax())] = True
+        while free.any():
+            trial = np.zeros(count)
+            trial[free] = np.linalg.lstsq(scaled[:, free], wanted, rcond=None)[0]
+            low = free & (trial <= 0)
+            if not low.any():
+                values = trial
+                break
+            step = (values[low] / np.maximum(values[low] - trial[low], 1e-30)).min()
+            values = values + step * (trial - values)
+            free &= values > 1e-12
+            values[~free] = 0
+    return values / scale
+
+
+def held_against(runs: Sequence[Run], coefficients: dict[str, Any]) -> list[dict[str, Any]]:
+    """Estimate beside synthesis, of every run."""
+    rows = []
+    for run in runs:
+        config = LatteConfig.model_validate(run["config"])
+        area = area_of(config, run["target"], coefficients)
+        total = dict(zip(MEASURED, run["modules"]["head"]["total"], strict=True))
+        figures = {"lut": area.lut, "ff": area.ff, "dsp": area.dsp, "block_ram": area.block_ram}
+        rows.append(
+            {
+                "target": run["target"],
+                "fitted": run["fitted"],
+                "changes": changes_of(config),
+                "synthesis": {name: total[name] for name in figures},
+                "estimate": figures,
+                "error": {name: round(_error(value, total[name]), 4) for name, value in figures.items()},
+                "synthesis_seconds": run["seconds"],
+            }
+        )
+    return rows
+
+
+def changes_of(config: LatteConfig) -> dict[str, Any]:
+    """How a configuration differs from the plainest one."""
+    plain = LatteConfig().model_dump(mode="json")
+    return {name: value for name, value in config.model_dump(mode="json").items() if value != plain[name]}
+
+
+def _error(estimate: float, counted: float) -> float:
+    return (estimate - counted) / counted if counted else float(estimate != counted)
+
+
+def main() -> int:
+    """Fit, write both files, print the greatest errors; exit code 1 if one is above what is accepted."""
+    runs = load()
+    coefficients = fitted(runs)
+    rows = held_against(runs, coefficients)
+    worst = {}
+    for target in coefficients:
+        apart = [row for row in rows if row["target"] == target and not row["fitted"]]
+        worst[target] = {
+            "configurations": len(apart),
+            **{
+                name: max((abs(row["error"][name]) for row in apart), default=0.0)
+                for name in ("lut", "ff", "dsp", "block_ram")
+            },
+        }
+        print(f"{target}: {worst[target]}", file=sys.stderr)
+    provenance = {
+        "command": "python -m latte_hw.estimate.fit",
+        "fitted_to": f"the runs marked fitted in {RESULTS}",
+        "yosys": sorted({run["yosys"] for run in runs}),
+    }
+    COEFFICIENTS.write_text(json.dumps({**provenance, "targets": coefficients}, indent=1) + "\n")
+    report = {**provenance, "greatest_error_apart_from_the_fit": worst, "allowed": ALLOWED, "rows": rows}
+    REPORT.write_text(json.dumps(report, separators=(",", ":")).replace('{"target"', '\n{"target"') + "\n")
+    return int(any(one[name] > ALLOWED for one in worst.values() for name in ("lut", "dsp")))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LatteError as error:
+        sys.exit(f"latte_hw.estimate.fit: {error}")

@@ -1,0 +1,65 @@
+"""Estimated cycles are those of the simulation, query by query; the rest of the cases runs in `sim.estimate_cycles`."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from latte_hw.config import Core
+from latte_hw.estimate.cycles import Cycles, cycles_of
+from latte_hw.estimate.pattern import typical
+from latte_hw.params import HeadParams
+from sim.estimate_cycles import CASES, compare, pattern_of
+
+IN_THE_SUITE = (1, 2, 7, 8, 9, 11, 13, 14, 21, 23)
+
+
+@pytest.fixture(scope="session")
+def small_simulator() -> str:
+    return "icarus" if shutil.which("iverilog") and shutil.which("vvp") else "verilator"
+
+
+@pytest.mark.parametrize("number", IN_THE_SUITE)
+def test_every_output_row_leaves_in_the_estimated_cycle(number: int, small_simulator: str):
+    estimated, simulated, keep_ratio, _ = compare(CASES[number], small_simulator)
+    assert (estimated.left == simulated.left).all()
+    assert keep_ratio > 0
+
+
+def test_the_cases_are_many_and_cover_the_parameters():
+    assert len(CASES) >= 20
+    assert {case.core for case in CASES} == set(Core)
+    for field in ("dot", "rule", "causal", "queries_per_scan", "keys_per_cycle", "head_dim", "max_keys", "msb_bits"):
+        assert len({getattr(case.config, field) for case in CASES if case.core is Core.LATTE}) > 1, field
+    assert len({case.config.sha256() for case in CASES}) >= 20
+
+
+def test_a_pattern_changes_the_cycles():
+    """The comparison above can fail: one more kept key where the kept keys limit moves the rows behind it."""
+    case = CASES[1]
+    pattern = pattern_of(case, case.tensors())
+    before = cycles_of(pattern, case.config).left
+    kept = pattern.kept.copy()
+    kept[10, 0] -= 1
+    after = cycles_of(replace(pattern, kept=kept), case.config).left
+    assert (before[:10] == after[:10]).all()
+    assert (before != after).any()
+
+
+@pytest.mark.parametrize("keep", [0.05, 0.3, 1])
+def test_within_the_bounds_of_the_parameters(keep: float):
+    config = CASES[0].config
+    params = HeadParams(config)
+    pattern = typical(config, 32, 32, keep)
+    got = cycles_of(pattern, config)
+    kept = pattern.kept.sum(axis=1)
+    bounds = [params.cycles_per_query(int(valid), int(keys)) for valid, keys in zip(pattern.valid, kept, strict=True)]
+    assert got.per_query <= np.mean(bounds[1:])
+    assert got.first <= params.query_latency(int(pattern.valid[0]), int(kept[0]))
+
+
+def test_what_a_run_is_counted_as():
+    cycles = Cycles(np.array([40, 50, 70]))
+    assert (cycles.total, cycles.first, cycles.per_query) == (71, 40, 15)
+    assert Cycles(np.array([40])).per_query == 41
