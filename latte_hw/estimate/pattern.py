@@ -14,6 +14,8 @@ from latte_hw.errors import LatteError
 from latte_hw.params import ceil_div
 
 SEED = 1
+NEEDED = ("estimate", "keep", "tau_int", "counters", "k8")
+"""Arrays of a results file that the pattern comes from."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +98,12 @@ def of_results(path: Path, config: LatteConfig) -> list[Pattern]:
     """
     try:
         with np.load(path) as arrays:
-            estimate, keep, tau, counters = (arrays[name] for name in ("estimate", "keep", "tau_int", "counters"))
-            group = len(keep) // len(arrays["k8"])
-    except (OSError, ValueError) as error:
+            if missing := [name for name in NEEDED if name not in arrays]:
+                raise LatteError(f"{path} has no {missing[0]}: give a file that latte golden has written")
+            estimate, keep, tau, counters, k8 = (arrays[name] for name in NEEDED)
+    except OSError as error:
         raise LatteError(f"{path} cannot be read: {error}") from None
-    except KeyError as error:
-        raise LatteError(f"{path} has no {error.args[0]}: give a file that latte golden has written") from None
+    group = len(keep) // len(k8)
     if estimate.shape[2] > config.max_keys:
         raise LatteError(f"{path} has {estimate.shape[2]} keys, more than the {config.max_keys} of the configuration")
     heads = []

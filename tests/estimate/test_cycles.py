@@ -12,7 +12,7 @@ from latte_hw.estimate.pattern import typical
 from latte_hw.params import HeadParams
 from sim.estimate_cycles import CASES, compare, pattern_of
 
-IN_THE_SUITE = (1, 2, 7, 8, 9, 11, 13, 14, 21, 23)
+IN_THE_SUITE = (1, 2, 8, 9, 11, 13, 21, 23)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,68 @@
+"""The area model against the synthesis runs that are on record, and the pieces that it is made of."""
+
+import numpy as np
+import pytest
+
+from latte_hw.config import Dot, LatteConfig
+from latte_hw.errors import LatteError
+from latte_hw.estimate.adders import DotCount, count_dot
+from latte_hw.estimate.area import area_of, dsp_blocks, load_coefficients, quantities
+from latte_hw.estimate.fit import ALLOWED, fitted, held_against, nonnegative
+from latte_hw.estimate.measure import TARGETS, load
+from latte_hw.params import HeadParams
+from latte_hw.presets import preset
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_luts_and_dsp_blocks_of_cores_that_were_not_fitted(target: str):
+    rows = [row for row in held_against(load(), load_coefficients()["targets"]) if row["target"] == target]
+    apart = [row for row in rows if not row["fitted"]]
+    assert len(apart) >= 20
+    for row in apart:
+        for figure in ("lut", "dsp"):
+            assert abs(row["error"][figure]) <= ALLOWED, (row["changes"], row["synthesis"], row["estimate"])
+
+
+def test_the_coefficients_are_those_of_the_fit():
+    assert fitted(load()) == load_coefficients()["targets"]
+
+
+def test_a_larger_core_is_larger():
+    small, large = (area_of(preset(name), "xc7") for name in ("tiny", "gpt2"))
+    assert large.lut > 2 * small.lut
+    assert large.block_ram > 10 * small.block_ram
+    assert sum(large.blocks.values()) == pytest.approx(large.lut, abs=len(large.blocks))
+    assert set(small.blocks) == set(quantities(preset("tiny"), "xc7"))
+
+
+def test_another_target():
+    with pytest.raises(LatteError, match="area is estimated for the targets ecp5-85k, xc7, not for ice40"):
+        area_of(preset("tiny"), "ice40")
+
+
+def test_dsp_blocks_by_hand():
+    config = LatteConfig(head_dim=8, max_keys=32, keys_per_cycle=2)
+    assert dsp_blocks(config) == 8 + 2
+    assert dsp_blocks(config.replace(queries_per_scan=3)) == 3 * (8 + 2)
+    assert dsp_blocks(config.replace(dot=Dot.MULTIPLIERS)) == 8 + 2, "products of 4x4 bits stay in LUTs"
+    assert dsp_blocks(config.replace(dot=Dot.MULTIPLIERS, msb_bits=8)) == 8 + 1 + 2 * 8
+
+
+def test_adders_by_hand():
+    """Two tables of four dimensions, 4-bit elements: entries of 6 bits, whose sum has 7; four planes, in pairs."""
+    params = HeadParams(LatteConfig(head_dim=8, max_keys=32, keys_per_cycle=2))
+    count = count_dot(params, {"high": 4}, [("high", 4, True)], 1)
+    assert count.adder_bits == 4 * 7 + (2 * 8 + 10)
+    assert count_dot(params, {"high": 4}, [("high", 4, True)], 3).adder_bits == 3 * count.adder_bits
+    assert count.times(2) == count + count
+    assert count.product_bits == 0
+    assert DotCount() + count == count
+
+
+def test_least_squares_without_negative_coefficients():
+    rng = np.random.default_rng(1)
+    matrix = rng.random((20, 4))
+    assert nonnegative(matrix, matrix @ [3, 0, 0.5, 2]) == pytest.approx([3, 0, 0.5, 2], abs=1e-9)
+    held = nonnegative(matrix, matrix @ [3, -1, 0.5, 2])
+    assert (held >= 0).all()
+    assert held[1] == 0

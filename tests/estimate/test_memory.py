@@ -1,0 +1,60 @@
+"""Estimated memories are those that the emitted Verilog declares; where Yosys puts them."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from latte_hw import emit
+from latte_hw.config import Core, Dot, LatteConfig, Reuse, Split
+from latte_hw.estimate.memory import Memory, memories_of
+from latte_hw.estimate.placement import place
+from latte_hw.presets import preset
+
+DECLARED = re.compile(r"^\s*reg (?:\[(\d+):0\] )?\S+ \[(\d+):0\];", re.MULTILINE)
+
+CHANGES = {
+    "tiny": {},
+    "small tables of two queries per scan": {"head_dim": 12, "dot": Dot.SMALL_TABLES, "queries_per_scan": 2},
+    "nothing to reuse": {"msb_bits": 8, "kv_buffers": 1},
+    "an odd number of keys": {
+        "head_dim": 20, "msb_bits": 3, "split": Split.TRUNCATE, "reuse": Reuse.EXACT, "keys_per_cycle": 3,
+        "max_keys": 96, "causal": False,
+    },
+    "multipliers": {"dot": Dot.MULTIPLIERS, "queries_per_scan": 9, "out_fraction_bits": 5, "prob_bits": 11},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("core", Core)
+@pytest.mark.parametrize("name", CHANGES)
+def test_memories_are_those_of_the_verilog(name: str, core: Core, tmp_path: Path):
+    config: LatteConfig = preset("tiny").replace(**CHANGES[name])
+    text = emit.generate(config, tmp_path, core=core).verilog.read_text()
+    declared = Counter((int(words) + 1, int(width or 0) + 1) for width, words in DECLARED.findall(text))
+    estimated: Counter[tuple[int, int]] = Counter()
+    for memory in memories_of(config, core):
+        estimated[memory.words, memory.width] += memory.copies
+    assert estimated == declared
+
+
+@pytest.mark.parametrize(
+    ("words", "width", "target", "blocks", "luts"),
+    [
+        (1024, 13, "xc7", 0.5, 0),  # half a RAMB36
+        (64, 64, "xc7", 0, 88),  # 22 RAM64M
+        (512, 72, "xc7", 1, 0),
+        (32, 32, "ecp5-85k", 0, 64),  # 16 DPR16X4
+        (64, 64, "ecp5-85k", 2, 0),
+        (2048, 512, "ecp5-85k", 57, 0),
+    ],
+)
+def test_where_a_memory_goes(words: int, width: int, target: str, blocks: float, luts: float):
+    placed = place(Memory("store", "rows", words, width), target)
+    assert (placed.blocks, placed.luts) == (blocks, luts)
+    twice = place(Memory("store", "rows", words, width, copies=2), target)
+    assert (twice.blocks, twice.luts) == (2 * blocks, 2 * luts)
+
+
+def test_tables_stay_in_lut_ram():
+    assert place(Memory("estimator", "table_high_4", 32, 6, 16, 32), "ecp5-85k").blocks == 0
