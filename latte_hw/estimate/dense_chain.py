@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from latte_hw.config import LatteConfig
 from latte_hw.dense_params import DenseParams
-from latte_hw.estimate.queues import NEVER_BINDS, History, Times, one_per_cycle, places
+from latte_hw.estimate.queues import NEVER_BINDS, OUTPUT_PLACES, History, Times, one_per_cycle, places, room
 from latte_hw.params import fifo_latency
 
 
@@ -28,7 +28,7 @@ class _DenseChain:
         self.row_scored, self.row_weighed, self.row_summed = (History(count, flying) for _ in range(3))
         self.left = History(count, params.blocks_in_division)
         self.scored = History(keys, max(params.score_landing_depth, params.row_queue_depth))
-        self.weighed = History(keys, params.row_queue_depth + 2)
+        self.weighed = History(keys, params.row_queue_depth + OUTPUT_PLACES)
         self.summed = History(keys, params.softmax_landing_depth)
 
     def output_cycles(self) -> NDArray[np.int64]:
@@ -69,10 +69,9 @@ class _DenseChain:
     def _rooms(self, block: int, key: int) -> tuple[Times, Times, Times]:
         params = self.params
         keys = (key, key + self.keys[block])
-        words, registers = places(params.row_queue_depth), fifo_latency(params.row_queue_depth) - 1
         return (
             self.scored.part(*keys, places(params.score_landing_depth)) + 1,
-            np.maximum(self.scored.part(*keys, words) + 2, self.weighed.part(*keys, words + registers) + 1),
+            room(self.scored, self.weighed, params.row_queue_depth, *keys),
             self.summed.part(*keys, places(params.softmax_landing_depth)) + 1,
         )
 

@@ -7,7 +7,17 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from latte_hw.estimate.queues import NEVER_BINDS, OUTPUT_DEPTH, History, Reservations, Times, one_per_cycle, places
+from latte_hw.estimate.queues import (
+    NEVER_BINDS,
+    OUTPUT_DEPTH,
+    OUTPUT_PLACES,
+    History,
+    Reservations,
+    Times,
+    one_per_cycle,
+    places,
+    room,
+)
 from latte_hw.params import HeadParams, fifo_latency
 
 
@@ -51,7 +61,7 @@ class Lane:
         self.checked = History(queued, 1)
         self.left = History(items, OUTPUT_DEPTH)
         self.scored = History(items, max(params.reuse_landing_depth, params.row_queue_depth))
-        self.weighed = History(items, params.row_queue_depth + 2)
+        self.weighed = History(items, params.row_queue_depth + OUTPUT_PLACES)
         self.summed = History(items, params.softmax_landing_depth)
         self.survivors = Reservations(places(params.survivor_depth))
         self.kept = Reservations(places(params.kept_depth))
@@ -109,13 +119,12 @@ class Lane:
         params = self.params
         beat, item = (self.beat, self.beat + self.present.beats), (self.item, self.item + int(self.present.items.sum()))
         landing = places(params.reuse_landing_depth) if params.low_bits else 1
-        words, registers = places(params.row_queue_depth), fifo_latency(params.row_queue_depth) - 1
         return (
             self.accepted.part(*beat, places(params.estimator_landing_depth)) + 1,
             self.survivors.conditions(self.present.beats, self._survivors_given),
             self.kept.conditions(len(self.present.kept), self._kept_given),
             self.scored.part(*item, landing) + (1 if params.low_bits else 0),
-            np.maximum(self.scored.part(*item, words) + 2, self.weighed.part(*item, words + registers) + 1),
+            room(self.scored, self.weighed, params.row_queue_depth, *item),
             self.summed.part(*item, places(params.softmax_landing_depth)) + 1,
         )
 
@@ -133,13 +142,14 @@ class Lane:
         accepted = one_per_cycle(arrived, self.accepted[self.beat - 1])
         written = accepted + params.filter_latency
 
-        limit_known = max(int(written[-1]) - 1 + fifo, self.limits_taken[number - 1] + 1)
+        limit_known = max(int(written[-1]) - 2 + fifo, self.limits_taken[number - 1] + 1)
         survived = written[row.queued] + fifo_latency(params.survivor_depth)
         waiting = np.maximum(np.maximum(survived, kept_room), limit_known)
         checked = one_per_cycle(waiting, self.checked[self.check - 1])
 
         # An item waits in its beat's register, then in the filter's output queue.
-        beat_ready = checked + 1 + fifo_latency(params.kept_depth)
+        queued = checked + 2
+        beat_ready = queued + fifo_latency(params.kept_depth)
         item_ready = np.repeat(beat_ready, row.items) + 1
         ready = np.maximum(np.maximum(item_ready + fifo, score_room), self.reuse_prepared)
         left = one_per_cycle(ready, self.left[self.item - 1])
@@ -150,7 +160,7 @@ class Lane:
         before = np.concatenate([[self.last_moved], moved])[ends - row.items + 1]
         self._survivors_given = written.copy()
         self._survivors_given[row.queued] = checked
-        self._kept_given = np.where(row.items > 0, np.maximum(beat_ready, before), checked + 1)
+        self._kept_given = np.where(row.items > 0, np.maximum(beat_ready, before), queued)
         self._last_moved = int(moved[-1])
 
         completed = left + (params.reuse_latency + fifo if params.low_bits else 1)
@@ -163,8 +173,8 @@ class Lane:
         )
         summed = one_per_cycle(weighed + params.softmax_pipeline + fifo, self.summed[self.item - 1])
         free = self.row_summed[number - 1] + params.normalise_cycles
-        room = self.out[number - places(params.out_queue_depth)] + 1
-        summed[-1] = max(summed[-1], free, room)
+        out_room = self.out[number - places(params.out_queue_depth)] + 1
+        summed[-1] = max(summed[-1], free, out_room)
 
         self.last_sent[number], self.row_accepted[number] = int(sent[-1]), int(accepted[-1])
         self.limits_taken[number], self.last_left[number] = int(checked[-1]), int(left[-1])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from latte_hw.config import TOTAL_BITS, Core, LatteConfig, Reuse
 from latte_hw.dense_params import DenseParams
-from latte_hw.estimate.queues import OUTPUT_DEPTH, places
+from latte_hw.estimate.queues import OUTPUT_DEPTH, OUTPUT_PLACES, in_block_ram, places
 from latte_hw.params import (
     EXP_GUARD_BITS,
     SCALE_MANTISSA_BITS,
@@ -40,8 +40,10 @@ def memories_of(config: LatteConfig, core: Core = Core.LATTE) -> list[Memory]:
     return list(_dense(DenseParams.of(config)) if core is Core.DENSE else _latte(HeadParams(config)))
 
 
-def _queue(block: str, name: str, depth: int, width: int, copies: int = 1) -> Memory:
-    return Memory(block, name, places(depth), width, copies)
+def _queue(block: str, name: str, depth: int, width: int, copies: int = 1) -> Iterator[Memory]:
+    yield Memory(block, name, places(depth), width, copies)
+    if in_block_ram(depth):
+        yield Memory(block, f"{name}_output", OUTPUT_PLACES, width, copies)
 
 
 def buffered_words(params: HeadParams, words: int, address_bits: int) -> int:
@@ -57,7 +59,7 @@ def _store(params: HeadParams, readers: int, banks: bool) -> Iterator[Memory]:
     words = buffered_words(params, config.max_keys, params.key_bits)
     for name in ("k_rows", "v_rows"):
         yield Memory("store", name, words, config.head_dim * TOTAL_BITS, readers)
-    yield _queue("store", "loaded", max(3, config.kv_buffers + 1), 1 + params.count_bits)
+    yield from _queue("store", "loaded", max(3, config.kv_buffers + 1), 1 + params.count_bits)
 
 
 def _sequencer(params: HeadParams, threshold_bits: int) -> Memory:
@@ -108,38 +110,38 @@ def _latte(params: HeadParams) -> Iterator[Memory]:
         ("scales", params.rows_in_flight, SCALE_BITS),
         ("rows", params.rows_in_flight, 4),
     ):
-        yield _queue(name, name, depth, width, lanes)
+        yield from _queue(name, name, depth, width, lanes)
     yield from _tables(
         params, "estimator", {"high": config.msb_bits}, config.keys_per_cycle, {"high": config.msb_bits}, lanes
     )
-    yield _queue("estimator", "landing", params.estimator_landing_depth, beat, lanes)
-    yield _queue("filter", "survivors", params.survivor_depth, beat, lanes)
-    yield _queue("filter", "row_limits", params.rows_in_flight, 2 * estimate + 2, lanes)
-    yield _queue("filter", "kept", params.kept_depth, beat, lanes)
-    yield _queue("filter", "output", OUTPUT_DEPTH, key + 2 + estimate, lanes)
+    yield from _queue("estimator", "landing", params.estimator_landing_depth, beat, lanes)
+    yield from _queue("filter", "survivors", params.survivor_depth, beat, lanes)
+    yield from _queue("filter", "row_limits", params.rows_in_flight, 2 * estimate + 2, lanes)
+    yield from _queue("filter", "kept", params.kept_depth, beat, lanes)
+    yield from _queue("filter", "output", OUTPUT_DEPTH, key + 2 + estimate, lanes)
     if params.low_bits:
         parts = {"high": config.msb_bits, "low": params.low_bits}
         yield from _tables(params, "reuse", parts, 1, reuse_reads(params), lanes)
-        yield _queue("reuse", "landing", params.reuse_landing_depth, key + 2 + params.score_bits, lanes)
-    yield _queue("softmax", "row", params.row_queue_depth, key + 2 + params.score_bits, lanes)
-    yield _queue("softmax", "best", params.rows_in_flight, params.score_bits, lanes)
-    yield _queue("softmax", "landing", params.softmax_landing_depth, key + 2 + config.prob_bits, lanes)
+        yield from _queue("reuse", "landing", params.reuse_landing_depth, key + 2 + params.score_bits, lanes)
+    yield from _queue("softmax", "row", params.row_queue_depth, key + 2 + params.score_bits, lanes)
+    yield from _queue("softmax", "best", params.rows_in_flight, params.score_bits, lanes)
+    yield from _queue("softmax", "landing", params.softmax_landing_depth, key + 2 + config.prob_bits, lanes)
     yield _exponentials(params, lanes, 1)
-    yield _queue("weighted_sum", "landing", params.out_queue_depth, config.head_dim * params.out_bits + 1, lanes)
+    yield from _queue("weighted_sum", "landing", params.out_queue_depth, config.head_dim * params.out_bits + 1, lanes)
 
 
 def _dense(params: DenseParams) -> Iterator[Memory]:
     config, rows = params.config, params.block_rows
     yield from _store(params, 1, banks=False)
     yield _sequencer(params, params.threshold_bits)
-    yield _queue("scales", "scales", params.rows_in_flight, SCALE_BITS)
-    yield _queue("rows", "rows", params.rows_in_flight, 4 + unsigned_bits(rows))
+    yield from _queue("scales", "scales", params.rows_in_flight, SCALE_BITS)
+    yield from _queue("rows", "rows", params.rows_in_flight, 4 + unsigned_bits(rows))
     parts = {f"query_{row}": TOTAL_BITS for row in range(rows)}
     yield from _tables(params, "scores", parts, 1, dict.fromkeys(parts, TOTAL_BITS))
-    yield _queue("scores", "landing", params.score_landing_depth, rows * (params.score_bits + 1) + 1)
-    yield _queue("softmax", "row", params.row_queue_depth, rows * (params.score_bits + 1) + 1)
-    yield _queue("softmax", "best", params.rows_in_flight, rows * params.score_bits)
-    yield _queue("softmax", "landing", params.softmax_landing_depth, rows * config.prob_bits + 1)
+    yield from _queue("scores", "landing", params.score_landing_depth, rows * (params.score_bits + 1) + 1)
+    yield from _queue("softmax", "row", params.row_queue_depth, rows * (params.score_bits + 1) + 1)
+    yield from _queue("softmax", "best", params.rows_in_flight, rows * params.score_bits)
+    yield from _queue("softmax", "landing", params.softmax_landing_depth, rows * config.prob_bits + 1)
     yield _exponentials(params, 1, rows)
     width = config.head_dim * params.out_bits + 1
-    yield _queue("weighted_sum", "landing", params.out_queue_depth, width, params.normalisers)
+    yield from _queue("weighted_sum", "landing", params.out_queue_depth, width, params.normalisers)

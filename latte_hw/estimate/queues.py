@@ -7,7 +7,7 @@ condition is a time from which on the item may move: its arrival, or the place t
 import numpy as np
 from numpy.typing import NDArray
 
-from latte_hw.params import fifo_latency
+from latte_hw.params import LUT_RAM_DEPTH
 
 Times = NDArray[np.int64]
 
@@ -17,12 +17,27 @@ NEVER_BINDS = -(1 << 40)
 OUTPUT_DEPTH = 3
 """Of the filter's output queue."""
 
+OUTPUT_PLACES = 5
+"""Items that may be on their way from block RAM or wait behind it."""
+
 INDEX = np.arange(1 << 16, dtype=np.int64)
 
 
+def in_block_ram(depth: int) -> bool:
+    return depth > LUT_RAM_DEPTH
+
+
 def places(depth: int) -> int:
-    """Items in the RAM of a queue of that depth; the others wait in its registers. See `latte_hw.streams.Fifo`."""
-    return depth + 1 - fifo_latency(depth)
+    """Items in the RAM of a queue of that depth; the others wait behind it. See :class:`latte_hw.streams.Fifo`."""
+    return depth - 1 - in_block_ram(depth)
+
+
+def room(written: "History", taken: "History", depth: int, start: int, stop: int) -> Times:
+    """From when on the items ``start`` to before ``stop`` may be written into a queue that nothing is reserved in: what
+    was in their place has left the RAM, for the output register or for the short queue behind block RAM."""
+    behind, after = (OUTPUT_PLACES, 2) if in_block_ram(depth) else (1, 1)
+    words = places(depth)
+    return np.maximum(written.part(start, stop, words) + 2, taken.part(start, stop, words + behind) + after)
 
 
 class History:
