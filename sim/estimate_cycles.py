@@ -15,6 +15,7 @@ from golden.tensors import TensorFile, from_arrays
 from latte_hw.config import Core, Dot, LatteConfig, Rule
 from latte_hw.estimate.cycles import Cycles, cycles_of
 from latte_hw.estimate.pattern import Pattern, from_estimates, visible_keys
+from latte_hw.estimate.page import fill
 from latte_hw.presets import preset
 from sim.results import write_result
 from sim.simulate import expect, simulate
@@ -115,6 +116,7 @@ def main() -> int:
         print(f"{number + 1}/{len(CASES)}: {rows[-1]}", file=sys.stderr, flush=True)
     figures = {"seed": SEED, "compared": "the cycle of every output row", "base": BASE.model_dump(mode="json"),
                "different": different, "cases": rows}  # fmt: skip
+    fill("cycles", f" {len(CASES)} ")
     print(f"written to {write_result('estimate-cycles', 'python -m sim.estimate_cycles', figures)}")
     return int(different > 0)
 

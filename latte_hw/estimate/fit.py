@@ -19,6 +19,7 @@ from latte_hw.errors import LatteError
 from latte_hw.estimate.area import FIGURES, QUEUES, area_of, quantities
 from latte_hw.estimate.measure import FIGURES as MEASURED
 from latte_hw.estimate.measure import RESULTS, load
+from latte_hw.estimate.page import area_table, fill
 from latte_hw.names import numbered
 
 COEFFICIENTS = Path(__file__).with_name("coefficients.json")
@@ -147,6 +148,7 @@ def main() -> int:
         "yosys": sorted({run["yosys"] for run in runs}),
     }
     COEFFICIENTS.write_text(json.dumps({**provenance, "targets": coefficients}, indent=1) + "\n")
+    fill("area", area_table(worst))
     report = {**provenance, "greatest_error_apart_from_the_fit": worst, "allowed": ALLOWED, "rows": rows}
     REPORT.write_text(json.dumps(report, separators=(",", ":")).replace('{"target"', '\n{"target"') + "\n")
     return int(any(one[name] > ALLOWED for one in worst.values() for name in ("lut", "dsp")))

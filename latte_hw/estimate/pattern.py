@@ -62,14 +62,14 @@ def from_estimates(estimate: NDArray[Any], threshold: float, config: LatteConfig
     queries, keys = estimate.shape
     lanes = config.keys_per_cycle
     beats = max(1, ceil_div(keys, lanes))
-    seen = np.full((queries, beats * lanes), -math.inf)
-    seen[:, :keys] = np.where(np.arange(keys) < valid[:, None], estimate, -math.inf)
-    seen = seen.reshape(queries, beats, lanes)
+    padded = np.full((queries, beats * lanes), -math.inf)
+    padded[:, :keys] = np.where(np.arange(keys) < valid[:, None], estimate, -math.inf)
+    seen = padded.reshape(queries, beats, lanes)
     best = np.maximum.accumulate(seen.max(axis=2), axis=1)
     limit = np.minimum(best, threshold) if config.rule is Rule.STATIC else best - threshold
     limit = np.where(np.isneginf(best), math.inf, limit)
     return Pattern(
-        survives=(seen >= limit[:, :, None]).any(axis=2),
+        survives=np.any(seen >= limit[:, :, None], axis=2),
         kept=(seen >= limit[:, -1:, None]).sum(axis=2).astype(np.int64),
         valid=valid,
     )
@@ -108,9 +108,8 @@ def of_results(path: Path, config: LatteConfig) -> list[Pattern]:
         raise LatteError(f"{path} has {estimate.shape[2]} keys, more than the {config.max_keys} of the configuration")
     heads = []
     for number, seen in enumerate(counters[:, 0]):
-        pattern = from_estimates(
-            estimate[number], float(tau[number]), config, _valid(*keep[number].shape, seen, config)
-        )
+        valid = _valid(estimate.shape[1], estimate.shape[2], int(seen), config)
+        pattern = from_estimates(estimate[number], float(tau[number]), config, valid)
         if pattern.valid_keys != seen or (pattern.kept.sum(axis=1) != keep[number].sum(axis=1)).any():
             raise LatteError(f"head {number} of {path} keeps other keys than this configuration would")
         heads.append(replace(pattern, release=(number + 1) % group == 0))

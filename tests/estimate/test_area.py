@@ -1,5 +1,7 @@
 """The area model against the synthesis runs that are on record, and the pieces that it is made of."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from latte_hw.estimate.adders import DotCount, count_dot
 from latte_hw.estimate.area import area_of, dsp_blocks, load_coefficients, quantities
 from latte_hw.estimate.fit import ALLOWED, fitted, held_against, nonnegative
 from latte_hw.estimate.measure import TARGETS, load
+from latte_hw.estimate.page import area_table, fill
 from latte_hw.params import HeadParams
 from latte_hw.presets import preset
 
@@ -66,3 +69,13 @@ def test_least_squares_without_negative_coefficients():
     held = nonnegative(matrix, matrix @ [3, -1, 0.5, 2])
     assert (held >= 0).all()
     assert held[1] == 0
+
+
+def test_the_page_is_filled_between_its_markers(tmp_path: Path):
+    page = tmp_path / "page.md"
+    page.write_text("a <!-- begin area -->old<!-- end area --> b\n")
+    fill("area", area_table({"xc7": {"configurations": 20, "lut": 0.051, "ff": 0.1, "dsp": 0, "block_ram": 0}}), page)
+    assert "| `xc7` | 20 | 5.1 % | 10.0 % | 0.0 % | 0.0 % |" in page.read_text()
+    assert "old" not in page.read_text()
+    with pytest.raises(LatteError, match="must have one <!-- begin cycles -->"):
+        fill("cycles", "", page)
