@@ -14,8 +14,8 @@ from golden.stimuli import random_trace
 from golden.tensors import TensorFile, from_arrays
 from latte_hw.config import Core, Dot, LatteConfig, Rule
 from latte_hw.estimate.cycles import Cycles, cycles_of
-from latte_hw.estimate.pattern import Pattern, from_estimates, visible_keys
 from latte_hw.estimate.page import fill
+from latte_hw.estimate.pattern import Pattern, from_estimates, visible_keys
 from latte_hw.presets import preset
 from sim.results import write_result
 from sim.simulate import expect, simulate

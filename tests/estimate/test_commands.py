@@ -36,10 +36,7 @@ def test_json():
     assert 100 < cycles["per_query"] < 132, (
         "the last 256 of 1024 causal queries: 112 beats in the mean, or the kept keys"
     )
-    assert (
-        found["speed"]["queries_per_second"] == round(200e6 / cycles["per_query"], -0)
-        or abs(found["speed"]["queries_per_second"] - 200e6 / cycles["per_query"]) < 1e3
-    )
+    assert found["speed"]["queries_per_second"] == pytest.approx(200e6 / cycles["per_query"], rel=1e-3)
     assert found["memory"]["bits"] == sum(found["memory"]["blocks"].values())
     assert set(found["area"]) == {"ecp5-85k", "xc7"}
     assert found["area"]["xc7"]["dsp"] == 66
@@ -53,7 +50,7 @@ def test_it_takes_milliseconds():
 def test_tables_of_both_cores():
     shown = latte("--preset", "tiny", "--core", "dense", "--clock", "100").stdout
     assert "not estimated for the dense core" in shown
-    assert "100.00 %" in shown or "15." in shown
+    assert "queries per second" in shown
     assert "LUT" in latte("--preset", "tiny").stdout
 
 
