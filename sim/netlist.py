@@ -26,7 +26,9 @@ def netlist_of(verilog: str, top: str) -> str:
     with tempfile.TemporaryDirectory(prefix="latte-netlist-") as name:
         folder = Path(name)
         (folder / _VERILOG).write_text(verilog)
-        (folder / "run.ys").write_text(script.flat_script(target_called(TARGET), _VERILOG, top, dsp=True, netlist=_NETLIST))
+        (folder / "run.ys").write_text(
+            script.flat_script(target_called(TARGET), _VERILOG, top, dsp=True, netlist=_NETLIST)
+        )
         with tools.one_at_a_time():
             tools.run(tools.YOSYS, ["-s", "run.ys"], folder, [_NETLIST])
         return (folder / _NETLIST).read_text() + cells

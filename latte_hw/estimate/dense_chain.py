@@ -100,9 +100,7 @@ class _DenseChain:
         return max(self.row_scored[freeing] + 2, self.row_weighed[freeing - 1] + 1)
 
     def _rows_ready(self, block: int) -> list[int]:
-        """When the output rows of a block are ready to leave, behind the normalisers that they share."""
+        """When the output rows of a block are ready to leave; a normaliser divides its rows one after the other."""
         params = self.params
-        complete = self.row_summed[block] + params.store_latency + 2
-        latency = params.normaliser_latency + fifo_latency(params.out_queue_depth)
-        turns = (row // params.normalisers for row in range(self.rows[block]))
-        return [complete + turn * params.normalise_cycles + latency for turn in turns]
+        first = self.row_summed[block] + params.weighted_sum_latency + fifo_latency(params.out_queue_depth)
+        return [first + row // params.normalisers for row in range(self.rows[block])]

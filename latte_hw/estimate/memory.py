@@ -57,8 +57,11 @@ def _store(params: HeadParams, readers: int, banks: bool) -> Iterator[Memory]:
         beats = buffered_words(params, params.max_beats, params.beat_bits)
         yield Memory("store", "k_banks", beats, config.head_dim * config.msb_bits, config.keys_per_cycle)
     words = buffered_words(params, config.max_keys, params.key_bits)
-    for name in ("k_rows", "v_rows"):
-        yield Memory("store", name, words, config.head_dim * TOTAL_BITS, readers)
+    yield Memory("store", "k_rows", words, config.head_dim * TOTAL_BITS, readers)
+    groups, rest = divmod(config.head_dim, params.normalise_lanes)  # a value lies in a RAM per group of elements
+    for elements, copies in ((params.normalise_lanes, groups), (rest, 1)):
+        if elements:
+            yield Memory("store", f"v_rows_{elements}", words, elements * TOTAL_BITS, copies * readers)
     yield from _queue("store", "loaded", max(3, config.kv_buffers + 1), 1 + params.count_bits)
 
 

@@ -42,8 +42,7 @@ def flat_script(
     """Synthesise flat, for place and route (a `.json` netlist) or for simulation (`.v`); names keep their path."""
     lines = [f"read_verilog {verilog}", f"hierarchy -check -top {top}", "proc"]
     write = "write_verilog -noattr" if netlist.endswith(".v") else "write_json"
-    return "
-".join([*lines, *_synthesise(target, top, dsp, products, target.flatten), f"{write} {netlist}", ""])
+    return "\n".join([*lines, *_synthesise(target, top, dsp, products, target.flatten), f"{write} {netlist}", ""])
 
 
 def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape: str) -> list[str]:
