@@ -116,7 +116,8 @@ def main() -> int:
     figures = {"seed": SEED, "compared": "the cycle of every output row", "base": BASE.model_dump(mode="json"),
                "different": different, "cases": rows}  # fmt: skip
     fill("cycles", f" {len(CASES)} ")
-    print(f"written to {write_result('estimate-cycles', 'python -m sim.estimate_cycles', figures)}")
+    path = write_result("estimate-cycles", "python -m sim.estimate_cycles", figures)
+    print(f"written to docs/results/{path.name}")
     return int(different > 0)
 
 
