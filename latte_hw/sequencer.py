@@ -34,7 +34,8 @@ class Sequencer(wiring.Component):
     o_rest
         What is left of the job, the query on offer included.
 
-    Throughput: one query per cycle, one cycle more per job; two cycles for a job without queries.
+    Throughput: one query per cycle; one cycle more per job, two if it releases its buffer; two cycles for a job without
+    queries, or three.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -79,8 +80,12 @@ class Sequencer(wiring.Component):
         offered = Signal()
         taken = fork_ready(m, offered, [*outputs[:-1], row := _RowOffer(self.o_row)])
 
+        # The buffer is given back a cycle later: the store is far away, and there is time between two jobs.
+        gives_back = Signal()
+        m.d.comb += self.i_loaded.ready.eq(gives_back)
+        m.d.sync += gives_back.eq(0)
         with m.FSM(name="state") as state:
-            starts = state.ongoing("idle") & self.i_job.valid & self.i_loaded.valid
+            starts = state.ongoing("idle") & self.i_job.valid & self.i_loaded.valid & ~gives_back
             m.d.comb += read_port.en.eq(starts)
             with m.State("idle"), m.If(starts):
                 m.d.sync += [queries_left.eq(job.n_queries), visible_keys.eq(job.causal_offset + 1)]
@@ -90,14 +95,16 @@ class Sequencer(wiring.Component):
                     # No row to carry the release: it travels alone, behind the rows of earlier jobs.
                     m.d.comb += row.alone.eq(1)
                     with m.If(self.o_row.ready):
-                        m.d.comb += [self.i_job.ready.eq(1), self.i_loaded.ready.eq(job.release)]
+                        m.d.comb += self.i_job.ready.eq(1)
+                        m.d.sync += gives_back.eq(job.release)
                         m.next = "idle"
                 with m.Else():
                     m.d.comb += [offered.eq(self.i_query.valid), self.i_query.ready.eq(taken)]
                     with m.If(taken):
                         m.d.sync += [queries_left.eq(queries_left - 1), visible_keys.eq(visible_keys + 1)]
                         with m.If(is_last):
-                            m.d.comb += [self.i_job.ready.eq(1), self.i_loaded.ready.eq(job.release)]
+                            m.d.comb += self.i_job.ready.eq(1)
+                            m.d.sync += gives_back.eq(job.release)
                             m.next = "idle"
         m.d.comb += self.o_row.valid.eq(row.valid | row.alone)
 

@@ -231,5 +231,5 @@ def test_the_buffer_is_kept_until_a_job_releases_it():
     queries = np.zeros((3, 8), np.int8)
     data = Data(draw(params, 0, 1).table, [Job(0, 0, r, queries) for r in (0, 1, 1)], [12, 5])
     cycles = run_sequencer(data, params).cycles
-    assert cycles["i_loaded"] == [cycles["i_query"][5], cycles["i_query"][8]]
+    assert cycles["i_loaded"] == [cycles["i_query"][5] + 1, cycles["i_query"][8] + 1]
     assert cycles["i_job"] == [cycles["i_query"][last] for last in (2, 5, 8)]

@@ -7984,7 +7984,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   assign \o__payload.shift  = o__payload[21:16];
 endmodule
 
-module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_query__payload, i_query__valid, clk, rst, i_loaded__payload, fork_transfer, o_row__valid, o_threshold__payload, i_loaded__valid, i_job__ready, i_loaded__ready, i_query__ready, o_estimator__payload, o_reuse__payload, o_scale__payload, o_row__payload, o_estimator__ready, o_threshold__ready
+module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_query__payload, i_query__valid, clk, rst, i_loaded__payload, fork_transfer, o_row__valid, o_threshold__payload, i_loaded__valid, i_job__ready, i_query__ready, o_estimator__payload, o_reuse__payload, o_scale__payload, o_row__payload, i_loaded__ready, o_estimator__ready, o_threshold__ready
 , o_reuse__ready, o_scale__ready, o_row__ready, i_table__payload);
   reg \$auto$verilog_backend.cc:2355:dump_module$72  = 0;
   wire \$1 ;
@@ -8010,7 +8010,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$117 ;
   wire \$118 ;
   wire \$119 ;
-  wire [8:0] \$12 ;
+  wire \$12 ;
   wire \$120 ;
   wire \$121 ;
   wire \$122 ;
@@ -8032,18 +8032,23 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$137 ;
   wire \$138 ;
   wire \$139 ;
-  wire \$14 ;
+  wire [8:0] \$14 ;
   wire \$140 ;
-  wire [7:0] \$141 ;
+  wire \$141 ;
   wire \$142 ;
   wire \$143 ;
-  wire [6:0] \$144 ;
-  wire [9:0] \$145 ;
+  wire \$144 ;
+  wire [7:0] \$145 ;
   wire \$146 ;
-  reg [5:0] \$147 ;
-  reg [8:0] \$148 ;
-  reg \$149 ;
+  wire \$147 ;
+  wire [6:0] \$148 ;
+  wire [9:0] \$149 ;
   wire \$15 ;
+  wire \$150 ;
+  reg \$151 ;
+  reg [5:0] \$152 ;
+  reg [8:0] \$153 ;
+  reg \$154 ;
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
@@ -8155,6 +8160,8 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire [7:0] element_7;
   output fork_transfer;
   wire fork_transfer;
+  (* init = 1'h0 *)
+  wire gives_back;
   input [15:0] i_job__payload;
   wire [15:0] i_job__payload;
   wire [6:0] \i_job__payload.causal_offset ;
@@ -8170,7 +8177,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \i_loaded__payload.buffer ;
   wire [5:0] \i_loaded__payload.n_keys ;
   output i_loaded__ready;
-  reg i_loaded__ready;
+  reg i_loaded__ready = 1'h0;
   input i_loaded__valid;
   wire i_loaded__valid;
   input [63:0] i_query__payload;
@@ -8321,138 +8328,144 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$4  = \$3  & o_scale__ready;
   assign \$5  = \$4  & o_row__ready;
   assign fork_transfer = offered & \$5 ;
-  assign \$6  = \$137  & i_job__valid;
-  assign read_port__en = \$6  & i_loaded__valid;
-  assign \$7  = | queries_left;
-  assign \$8  = ~ \$7 ;
-  assign \$9  = queries_left == 1'h1;
+  assign \$6  = \$139  & i_job__valid;
+  assign \$7  = \$6  & i_loaded__valid;
+  assign \$8  = ~ i_loaded__ready;
+  assign read_port__en = \$7  & \$8 ;
+  assign \$9  = | queries_left;
+  assign \$10  = ~ \$9 ;
+  assign \$11  = queries_left == 1'h1;
   assign o_row__valid = fork_transfer | row_alone;
-  assign \$10  = $signed(visible_keys) < $signed({ 1'h0, i_loaded__payload[6:1] });
-  assign \$11  = $signed(visible_keys) < $signed(1'h0);
-  assign \$12  = \$11  ? 9'h000 : visible_keys;
-  assign \$13  = ~ i_query__payload[7];
-  assign \$14  = & i_query__payload[6:3];
-  assign \$15  = \$13  & \$14 ;
-  assign element_0 = \$15  ? 8'h77 : i_query__payload[7:0];
-  assign \$18  = element_0[4] ^ \$17 ;
-  assign \$20  = element_0[3] & \$19 ;
-  assign \$21  = element_0[5] ^ \$20 ;
-  assign \$22  = & element_0[5:4];
-  assign \$23  = element_0[3] & \$22 ;
-  assign \$24  = element_0[6] ^ \$23 ;
-  assign \$25  = & element_0[6:4];
-  assign \$26  = element_0[3] & \$25 ;
-  assign \$27  = element_0[7] ^ \$26 ;
-  assign \$28  = ~ i_query__payload[15];
-  assign \$29  = & i_query__payload[14:11];
-  assign \$30  = \$28  & \$29 ;
-  assign element_1 = \$30  ? 8'h77 : i_query__payload[15:8];
-  assign \$33  = element_1[4] ^ \$32 ;
-  assign \$35  = element_1[3] & \$34 ;
-  assign \$36  = element_1[5] ^ \$35 ;
-  assign \$37  = & element_1[5:4];
-  assign \$38  = element_1[3] & \$37 ;
-  assign \$39  = element_1[6] ^ \$38 ;
-  assign \$40  = & element_1[6:4];
-  assign \$41  = element_1[3] & \$40 ;
-  assign \$42  = element_1[7] ^ \$41 ;
-  assign \$43  = ~ i_query__payload[23];
-  assign \$44  = & i_query__payload[22:19];
-  assign \$45  = \$43  & \$44 ;
-  assign element_2 = \$45  ? 8'h77 : i_query__payload[23:16];
-  assign \$48  = element_2[4] ^ \$47 ;
-  assign \$50  = element_2[3] & \$49 ;
-  assign \$51  = element_2[5] ^ \$50 ;
-  assign \$52  = & element_2[5:4];
-  assign \$53  = element_2[3] & \$52 ;
-  assign \$54  = element_2[6] ^ \$53 ;
-  assign \$55  = & element_2[6:4];
-  assign \$56  = element_2[3] & \$55 ;
-  assign \$57  = element_2[7] ^ \$56 ;
-  assign \$58  = ~ i_query__payload[31];
-  assign \$59  = & i_query__payload[30:27];
-  assign \$60  = \$58  & \$59 ;
-  assign element_3 = \$60  ? 8'h77 : i_query__payload[31:24];
-  assign \$63  = element_3[4] ^ \$62 ;
-  assign \$65  = element_3[3] & \$64 ;
-  assign \$66  = element_3[5] ^ \$65 ;
-  assign \$67  = & element_3[5:4];
-  assign \$68  = element_3[3] & \$67 ;
-  assign \$69  = element_3[6] ^ \$68 ;
-  assign \$70  = & element_3[6:4];
-  assign \$71  = element_3[3] & \$70 ;
-  assign \$72  = element_3[7] ^ \$71 ;
-  assign \$73  = ~ i_query__payload[39];
-  assign \$74  = & i_query__payload[38:35];
-  assign \$75  = \$73  & \$74 ;
-  assign element_4 = \$75  ? 8'h77 : i_query__payload[39:32];
-  assign \$78  = element_4[4] ^ \$77 ;
-  assign \$80  = element_4[3] & \$79 ;
-  assign \$81  = element_4[5] ^ \$80 ;
-  assign \$82  = & element_4[5:4];
-  assign \$83  = element_4[3] & \$82 ;
-  assign \$84  = element_4[6] ^ \$83 ;
-  assign \$85  = & element_4[6:4];
-  assign \$86  = element_4[3] & \$85 ;
-  assign \$87  = element_4[7] ^ \$86 ;
-  assign \$88  = ~ i_query__payload[47];
-  assign \$89  = & i_query__payload[46:43];
-  assign \$90  = \$88  & \$89 ;
-  assign element_5 = \$90  ? 8'h77 : i_query__payload[47:40];
-  assign \$93  = element_5[4] ^ \$92 ;
-  assign \$95  = element_5[3] & \$94 ;
-  assign \$96  = element_5[5] ^ \$95 ;
-  assign \$97  = & element_5[5:4];
-  assign \$98  = element_5[3] & \$97 ;
-  assign \$99  = element_5[6] ^ \$98 ;
-  assign \$100  = & element_5[6:4];
-  assign \$101  = element_5[3] & \$100 ;
-  assign \$102  = element_5[7] ^ \$101 ;
-  assign \$103  = ~ i_query__payload[55];
-  assign \$104  = & i_query__payload[54:51];
-  assign \$105  = \$103  & \$104 ;
-  assign element_6 = \$105  ? 8'h77 : i_query__payload[55:48];
-  assign \$108  = element_6[4] ^ \$107 ;
-  assign \$110  = element_6[3] & \$109 ;
-  assign \$111  = element_6[5] ^ \$110 ;
-  assign \$112  = & element_6[5:4];
-  assign \$113  = element_6[3] & \$112 ;
-  assign \$114  = element_6[6] ^ \$113 ;
-  assign \$115  = & element_6[6:4];
-  assign \$116  = element_6[3] & \$115 ;
-  assign \$117  = element_6[7] ^ \$116 ;
-  assign \$118  = ~ i_query__payload[63];
-  assign \$119  = & i_query__payload[62:59];
-  assign \$120  = \$118  & \$119 ;
-  assign element_7 = \$120  ? 8'h77 : i_query__payload[63:56];
-  assign \$123  = element_7[4] ^ \$122 ;
-  assign \$125  = element_7[3] & \$124 ;
-  assign \$126  = element_7[5] ^ \$125 ;
-  assign \$127  = & element_7[5:4];
-  assign \$128  = element_7[3] & \$127 ;
-  assign \$129  = element_7[6] ^ \$128 ;
-  assign \$130  = & element_7[6:4];
-  assign \$131  = element_7[3] & \$130 ;
-  assign \$132  = element_7[7] ^ \$131 ;
-  assign \$133  = queries_left == 1'h1;
-  assign \$134  = queries_left == 1'h1;
-  assign \$135  = row_alone | \$134 ;
-  assign \$136  = i_job__payload[15] & \$135 ;
-  assign \$137  = ! state_state;
-  assign \$139  = \$137  & i_job__valid;
-  assign \$140  = \$139  & i_loaded__valid;
-  assign \$141  = $signed(i_job__payload[14:8]) + $signed(2'h1);
-  assign \$142  = | queries_left;
-  assign \$143  = ~ \$142 ;
-  assign \$144  = queries_left - 1'h1;
-  assign \$145  = $signed(visible_keys) + $signed(2'h1);
-  assign \$146  = queries_left == 1'h1;
+  assign \$12  = $signed(visible_keys) < $signed({ 1'h0, i_loaded__payload[6:1] });
+  assign \$13  = $signed(visible_keys) < $signed(1'h0);
+  assign \$14  = \$13  ? 9'h000 : visible_keys;
+  assign \$15  = ~ i_query__payload[7];
+  assign \$16  = & i_query__payload[6:3];
+  assign \$17  = \$15  & \$16 ;
+  assign element_0 = \$17  ? 8'h77 : i_query__payload[7:0];
+  assign \$20  = element_0[4] ^ \$19 ;
+  assign \$22  = element_0[3] & \$21 ;
+  assign \$23  = element_0[5] ^ \$22 ;
+  assign \$24  = & element_0[5:4];
+  assign \$25  = element_0[3] & \$24 ;
+  assign \$26  = element_0[6] ^ \$25 ;
+  assign \$27  = & element_0[6:4];
+  assign \$28  = element_0[3] & \$27 ;
+  assign \$29  = element_0[7] ^ \$28 ;
+  assign \$30  = ~ i_query__payload[15];
+  assign \$31  = & i_query__payload[14:11];
+  assign \$32  = \$30  & \$31 ;
+  assign element_1 = \$32  ? 8'h77 : i_query__payload[15:8];
+  assign \$35  = element_1[4] ^ \$34 ;
+  assign \$37  = element_1[3] & \$36 ;
+  assign \$38  = element_1[5] ^ \$37 ;
+  assign \$39  = & element_1[5:4];
+  assign \$40  = element_1[3] & \$39 ;
+  assign \$41  = element_1[6] ^ \$40 ;
+  assign \$42  = & element_1[6:4];
+  assign \$43  = element_1[3] & \$42 ;
+  assign \$44  = element_1[7] ^ \$43 ;
+  assign \$45  = ~ i_query__payload[23];
+  assign \$46  = & i_query__payload[22:19];
+  assign \$47  = \$45  & \$46 ;
+  assign element_2 = \$47  ? 8'h77 : i_query__payload[23:16];
+  assign \$50  = element_2[4] ^ \$49 ;
+  assign \$52  = element_2[3] & \$51 ;
+  assign \$53  = element_2[5] ^ \$52 ;
+  assign \$54  = & element_2[5:4];
+  assign \$55  = element_2[3] & \$54 ;
+  assign \$56  = element_2[6] ^ \$55 ;
+  assign \$57  = & element_2[6:4];
+  assign \$58  = element_2[3] & \$57 ;
+  assign \$59  = element_2[7] ^ \$58 ;
+  assign \$60  = ~ i_query__payload[31];
+  assign \$61  = & i_query__payload[30:27];
+  assign \$62  = \$60  & \$61 ;
+  assign element_3 = \$62  ? 8'h77 : i_query__payload[31:24];
+  assign \$65  = element_3[4] ^ \$64 ;
+  assign \$67  = element_3[3] & \$66 ;
+  assign \$68  = element_3[5] ^ \$67 ;
+  assign \$69  = & element_3[5:4];
+  assign \$70  = element_3[3] & \$69 ;
+  assign \$71  = element_3[6] ^ \$70 ;
+  assign \$72  = & element_3[6:4];
+  assign \$73  = element_3[3] & \$72 ;
+  assign \$74  = element_3[7] ^ \$73 ;
+  assign \$75  = ~ i_query__payload[39];
+  assign \$76  = & i_query__payload[38:35];
+  assign \$77  = \$75  & \$76 ;
+  assign element_4 = \$77  ? 8'h77 : i_query__payload[39:32];
+  assign \$80  = element_4[4] ^ \$79 ;
+  assign \$82  = element_4[3] & \$81 ;
+  assign \$83  = element_4[5] ^ \$82 ;
+  assign \$84  = & element_4[5:4];
+  assign \$85  = element_4[3] & \$84 ;
+  assign \$86  = element_4[6] ^ \$85 ;
+  assign \$87  = & element_4[6:4];
+  assign \$88  = element_4[3] & \$87 ;
+  assign \$89  = element_4[7] ^ \$88 ;
+  assign \$90  = ~ i_query__payload[47];
+  assign \$91  = & i_query__payload[46:43];
+  assign \$92  = \$90  & \$91 ;
+  assign element_5 = \$92  ? 8'h77 : i_query__payload[47:40];
+  assign \$95  = element_5[4] ^ \$94 ;
+  assign \$97  = element_5[3] & \$96 ;
+  assign \$98  = element_5[5] ^ \$97 ;
+  assign \$99  = & element_5[5:4];
+  assign \$100  = element_5[3] & \$99 ;
+  assign \$101  = element_5[6] ^ \$100 ;
+  assign \$102  = & element_5[6:4];
+  assign \$103  = element_5[3] & \$102 ;
+  assign \$104  = element_5[7] ^ \$103 ;
+  assign \$105  = ~ i_query__payload[55];
+  assign \$106  = & i_query__payload[54:51];
+  assign \$107  = \$105  & \$106 ;
+  assign element_6 = \$107  ? 8'h77 : i_query__payload[55:48];
+  assign \$110  = element_6[4] ^ \$109 ;
+  assign \$112  = element_6[3] & \$111 ;
+  assign \$113  = element_6[5] ^ \$112 ;
+  assign \$114  = & element_6[5:4];
+  assign \$115  = element_6[3] & \$114 ;
+  assign \$116  = element_6[6] ^ \$115 ;
+  assign \$117  = & element_6[6:4];
+  assign \$118  = element_6[3] & \$117 ;
+  assign \$119  = element_6[7] ^ \$118 ;
+  assign \$120  = ~ i_query__payload[63];
+  assign \$121  = & i_query__payload[62:59];
+  assign \$122  = \$120  & \$121 ;
+  assign element_7 = \$122  ? 8'h77 : i_query__payload[63:56];
+  assign \$125  = element_7[4] ^ \$124 ;
+  assign \$127  = element_7[3] & \$126 ;
+  assign \$128  = element_7[5] ^ \$127 ;
+  assign \$129  = & element_7[5:4];
+  assign \$130  = element_7[3] & \$129 ;
+  assign \$131  = element_7[6] ^ \$130 ;
+  assign \$132  = & element_7[6:4];
+  assign \$133  = element_7[3] & \$132 ;
+  assign \$134  = element_7[7] ^ \$133 ;
+  assign \$135  = queries_left == 1'h1;
+  assign \$136  = queries_left == 1'h1;
+  assign \$137  = row_alone | \$136 ;
+  assign \$138  = i_job__payload[15] & \$137 ;
+  assign \$139  = ! state_state;
+  assign \$141  = \$139  & i_job__valid;
+  assign \$142  = \$141  & i_loaded__valid;
+  assign \$143  = ~ i_loaded__ready;
+  assign \$144  = \$142  & \$143 ;
+  assign \$145  = $signed(i_job__payload[14:8]) + $signed(2'h1);
+  assign \$146  = | queries_left;
+  assign \$147  = ~ \$146 ;
+  assign \$148  = queries_left - 1'h1;
+  assign \$149  = $signed(visible_keys) + $signed(2'h1);
+  assign \$150  = queries_left == 1'h1;
   always @(posedge clk)
-    queries_left <= \$147 ;
+    i_loaded__ready <= \$151 ;
   always @(posedge clk)
-    visible_keys <= \$148 ;
+    queries_left <= \$152 ;
   always @(posedge clk)
-    state_state <= \$149 ;
+    visible_keys <= \$153 ;
+  always @(posedge clk)
+    state_state <= \$154 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     row_alone = 1'h0;
@@ -8461,7 +8474,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
       1'h0:
           /* empty */;
       1'h1:
-          if (\$8 ) begin
+          if (\$10 ) begin
             row_alone = 1'h1;
           end
     endcase
@@ -8475,36 +8488,14 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
           /* empty */;
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$8 ) begin
+          if (\$10 ) begin
             if (o_row__ready) begin
               i_job__ready = 1'h1;
             end
           end else begin
             if (fork_transfer) begin
-              if (\$9 ) begin
+              if (\$11 ) begin
                 i_job__ready = 1'h1;
-              end
-            end
-          end
-    endcase
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    i_loaded__ready = 1'h0;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          /* empty */;
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$8 ) begin
-            if (o_row__ready) begin
-              i_loaded__ready = i_job__payload[15];
-            end
-          end else begin
-            if (fork_transfer) begin
-              if (\$9 ) begin
-                i_loaded__ready = i_job__payload[15];
               end
             end
           end
@@ -8519,7 +8510,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
           /* empty */;
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$8 ) begin
+          if (\$10 ) begin
           end else begin
             offered = i_query__valid;
           end
@@ -8534,7 +8525,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
           /* empty */;
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$8 ) begin
+          if (\$10 ) begin
           end else begin
             i_query__ready = fork_transfer;
           end
@@ -8543,79 +8534,104 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     valid_keys = i_loaded__payload[6:1];
-    if (\$10 ) begin
-      valid_keys = \$12 [5:0];
+    if (\$12 ) begin
+      valid_keys = \$14 [5:0];
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$147  = queries_left;
+    \$151  = 1'h0;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
-          if (\$140 ) begin
-            \$147  = i_job__payload[7:2];
-          end
+          /* empty */;
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$143 ) begin
-          end else begin
-            if (fork_transfer) begin
-              \$147  = \$144 [5:0];
-            end
-          end
-    endcase
-    if (rst) begin
-      \$147  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$148  = visible_keys;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$140 ) begin
-            \$148  = { \$141 [7], \$141  };
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$143 ) begin
-          end else begin
-            if (fork_transfer) begin
-              \$148  = \$145 [8:0];
-            end
-          end
-    endcase
-    if (rst) begin
-      \$148  = 9'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$149  = state_state;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$140 ) begin
-            \$149  = 1'h1;
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$143 ) begin
+          if (\$147 ) begin
             if (o_row__ready) begin
-              \$149  = 1'h0;
+              \$151  = i_job__payload[15];
             end
           end else begin
             if (fork_transfer) begin
-              if (\$146 ) begin
-                \$149  = 1'h0;
+              if (\$150 ) begin
+                \$151  = i_job__payload[15];
               end
             end
           end
     endcase
     if (rst) begin
-      \$149  = 1'h0;
+      \$151  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$152  = queries_left;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$144 ) begin
+            \$152  = i_job__payload[7:2];
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (\$147 ) begin
+          end else begin
+            if (fork_transfer) begin
+              \$152  = \$148 [5:0];
+            end
+          end
+    endcase
+    if (rst) begin
+      \$152  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$153  = visible_keys;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$144 ) begin
+            \$153  = { \$145 [7], \$145  };
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (\$147 ) begin
+          end else begin
+            if (fork_transfer) begin
+              \$153  = \$149 [8:0];
+            end
+          end
+    endcase
+    if (rst) begin
+      \$153  = 9'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$154  = state_state;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$144 ) begin
+            \$154  = 1'h1;
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (\$147 ) begin
+            if (o_row__ready) begin
+              \$154  = 1'h0;
+            end
+          end else begin
+            if (fork_transfer) begin
+              if (\$150 ) begin
+                \$154  = 1'h0;
+              end
+            end
+          end
+    endcase
+    if (rst) begin
+      \$154  = 1'h0;
     end
   end
   assign i_table__ready = 1'h1;
@@ -8628,6 +8644,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign o_reuse__valid = fork_transfer;
   assign o_scale__valid = fork_transfer;
   assign row_offered = fork_transfer;
+  assign gives_back = i_loaded__ready;
   assign o_threshold__payload = read_port__data[12:2];
   assign \i_table__payload.head  = i_table__payload[1:0];
   assign \i_table__payload.threshold  = i_table__payload[12:2];
@@ -8713,8 +8730,8 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \o_row__payload.empty  = o_row__payload[1];
   assign \o_row__payload.last  = o_row__payload[2];
   assign \o_row__payload.release  = o_row__payload[3];
-  assign o_row__payload[3] = \$136 ;
-  assign o_row__payload[2] = \$133 ;
+  assign o_row__payload[3] = \$138 ;
+  assign o_row__payload[2] = \$135 ;
   assign o_row__payload[1] = row_alone;
   assign o_row__payload[0] = i_loaded__payload[0];
   assign o_scale__payload[21:16] = read_port__data[34:29];
@@ -8727,47 +8744,47 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign o_rest[6] = i_job__payload[15];
   assign o_rest[5:0] = queries_left;
   assign split[63:60] = element_7[3:0];
-  assign split[31:28] = { \$132 , \$129 , \$126 , \$123  };
+  assign split[31:28] = { \$134 , \$131 , \$128 , \$125  };
   assign split[59:56] = element_6[3:0];
-  assign split[27:24] = { \$117 , \$114 , \$111 , \$108  };
+  assign split[27:24] = { \$119 , \$116 , \$113 , \$110  };
   assign split[55:52] = element_5[3:0];
-  assign split[23:20] = { \$102 , \$99 , \$96 , \$93  };
+  assign split[23:20] = { \$104 , \$101 , \$98 , \$95  };
   assign split[51:48] = element_4[3:0];
-  assign split[19:16] = { \$87 , \$84 , \$81 , \$78  };
+  assign split[19:16] = { \$89 , \$86 , \$83 , \$80  };
   assign split[47:44] = element_3[3:0];
-  assign split[15:12] = { \$72 , \$69 , \$66 , \$63  };
+  assign split[15:12] = { \$74 , \$71 , \$68 , \$65  };
   assign split[43:40] = element_2[3:0];
-  assign split[11:8] = { \$57 , \$54 , \$51 , \$48  };
+  assign split[11:8] = { \$59 , \$56 , \$53 , \$50  };
   assign split[39:36] = element_1[3:0];
-  assign split[7:4] = { \$42 , \$39 , \$36 , \$33  };
+  assign split[7:4] = { \$44 , \$41 , \$38 , \$35  };
   assign split[35:32] = element_0[3:0];
-  assign split[3:0] = { \$27 , \$24 , \$21 , \$18  };
+  assign split[3:0] = { \$29 , \$26 , \$23 , \$20  };
   assign \$1  = o_estimator__ready;
-  assign \$16  = 1'h1;
-  assign \$17  = element_0[3];
-  assign \$19  = element_0[4];
-  assign \$31  = 1'h1;
-  assign \$32  = element_1[3];
-  assign \$34  = element_1[4];
-  assign \$46  = 1'h1;
-  assign \$47  = element_2[3];
-  assign \$49  = element_2[4];
-  assign \$61  = 1'h1;
-  assign \$62  = element_3[3];
-  assign \$64  = element_3[4];
-  assign \$76  = 1'h1;
-  assign \$77  = element_4[3];
-  assign \$79  = element_4[4];
-  assign \$91  = 1'h1;
-  assign \$92  = element_5[3];
-  assign \$94  = element_5[4];
-  assign \$106  = 1'h1;
-  assign \$107  = element_6[3];
-  assign \$109  = element_6[4];
-  assign \$121  = 1'h1;
-  assign \$122  = element_7[3];
-  assign \$124  = element_7[4];
-  assign \$138  = state_state;
+  assign \$18  = 1'h1;
+  assign \$19  = element_0[3];
+  assign \$21  = element_0[4];
+  assign \$33  = 1'h1;
+  assign \$34  = element_1[3];
+  assign \$36  = element_1[4];
+  assign \$48  = 1'h1;
+  assign \$49  = element_2[3];
+  assign \$51  = element_2[4];
+  assign \$63  = 1'h1;
+  assign \$64  = element_3[3];
+  assign \$66  = element_3[4];
+  assign \$78  = 1'h1;
+  assign \$79  = element_4[3];
+  assign \$81  = element_4[4];
+  assign \$93  = 1'h1;
+  assign \$94  = element_5[3];
+  assign \$96  = element_5[4];
+  assign \$108  = 1'h1;
+  assign \$109  = element_6[3];
+  assign \$111  = element_6[4];
+  assign \$123  = 1'h1;
+  assign \$124  = element_7[3];
+  assign \$126  = element_7[4];
+  assign \$140  = state_state;
 endmodule
 
 module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighted__payload, o__ready, i_scale__payload, i_scored__valid, o_weighted__valid, i_scale__valid, clk);
@@ -14383,10 +14400,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     .ends_11(\i__valid$30 ),
     .i__valid(\i__valid$36 ),
     .o__payload(\o__payload$33 ),
-    .\port$3065$0 (\$24 ),
-    .\port$3067$0 (\$25 ),
-    .\port$3078$0 (\$26 ),
-    .\port$3079$0 (\$27 ),
+    .\port$3070$0 (\$24 ),
+    .\port$3072$0 (\$25 ),
+    .\port$3083$0 (\$26 ),
+    .\port$3084$0 (\$27 ),
     .rst(rst)
   );
   \latte_head.weighted_sum.sums  sums (
@@ -14394,8 +14411,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     .i__payload(i__payload),
     .i__valid(i__valid),
     .o__valid(\i__valid$36 ),
-    .\port$3065$0 (\$24 ),
-    .\port$3067$0 (\$25 ),
+    .\port$3070$0 (\$24 ),
+    .\port$3072$0 (\$25 ),
     .rst(rst),
     .tag_merged_1(\$27 ),
     .total_merged_1(\$26 ),
@@ -14982,7 +14999,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.normaliser (rst, \port$3065$0 , \port$3067$0 , \port$3078$0 , \port$3079$0 , i__valid, ends_11, o__payload, clk);
+module \latte_head.weighted_sum.normaliser (rst, \port$3070$0 , \port$3072$0 , \port$3083$0 , \port$3084$0 , i__valid, ends_11, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$87  = 0;
   wire [27:0] \$1 ;
   wire [15:0] \$10 ;
@@ -15153,14 +15170,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3065$0 , \port$3067$0 , \
   (* init = 1'h0 *)
   wire o__valid;
   reg [21:0] offset = 22'h000000;
-  input [20:0] \port$3065$0 ;
-  wire [20:0] \port$3065$0 ;
-  input \port$3067$0 ;
-  wire \port$3067$0 ;
-  input [12:0] \port$3078$0 ;
-  wire [12:0] \port$3078$0 ;
-  input \port$3079$0 ;
-  wire \port$3079$0 ;
+  input [20:0] \port$3070$0 ;
+  wire [20:0] \port$3070$0 ;
+  input \port$3072$0 ;
+  wire \port$3072$0 ;
+  input [12:0] \port$3083$0 ;
+  wire [12:0] \port$3083$0 ;
+  input \port$3084$0 ;
+  wire \port$3084$0 ;
   reg [13:0] remainder_0_0 = 14'h0000;
   reg [13:0] remainder_0_1 = 14'h0000;
   reg [13:0] remainder_0_2 = 14'h0000;
@@ -15197,7 +15214,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3065$0 , \port$3067$0 , \
   wire \tag_9.last ;
   reg [12:0] total_1 = 13'h0000;
   reg [12:0] total_2 = 13'h0000;
-  assign \$2  = \port$3078$0  + \$1 ;
+  assign \$2  = \port$3083$0  + \$1 ;
   assign \$4  = $signed(\$3 ) + $signed({ 1'h0, offset });
   assign \$6  = numerator_0[21:7] - \$5 ;
   assign \$7  = ~ \$6 [15];
@@ -15247,18 +15264,18 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3065$0 , \port$3067$0 , \
   assign \$73  = \$69 [15] ? { 1'h0, remainder_0_6, digits_0_6[7] } : \$72 ;
   assign \$75  = { remainder_0_6, digits_0_6[7] } - \$74 ;
   assign \$76  = ~ \$75 [15];
-  assign \$77  = i__valid & \port$3067$0 ;
+  assign \$77  = i__valid & \port$3072$0 ;
   assign \$78  = | divisor_7_1;
   assign \$79  = ~ digits_0_7[7];
   assign \$80  = \$78  ? { \$79 , digits_0_7[6:0] } : 8'h00;
   always @(posedge clk)
     offset <= \$2 [21:0];
   always @(posedge clk)
-    sums_1 <= \port$3065$0 ;
+    sums_1 <= \port$3070$0 ;
   always @(posedge clk)
     numerator_0 <= \$4 [21:0];
   always @(posedge clk)
-    total_1 <= \port$3078$0 ;
+    total_1 <= \port$3083$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
@@ -15354,7 +15371,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3065$0 , \port$3067$0 , \
   always @(posedge clk)
     filled <= \$102 ;
   always @(posedge clk)
-    tag_1 <= \port$3079$0 ;
+    tag_1 <= \port$3084$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -15529,14 +15546,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3065$0 , \port$3067$0 , \
       \$102  = { \$80 , filled[63:8] };
     end
   end
-  assign i__payload = { \port$3079$0 , \port$3067$0 , \port$3078$0 , \port$3065$0  };
+  assign i__payload = { \port$3084$0 , \port$3072$0 , \port$3083$0 , \port$3070$0  };
   assign o__valid = ends_11;
-  assign \i__payload.sums  = \port$3065$0 ;
-  assign \i__payload.sums[0]  = \port$3065$0 ;
-  assign \i__payload.total  = \port$3078$0 ;
-  assign \i__payload.row_end  = \port$3067$0 ;
-  assign \i__payload.tag  = \port$3079$0 ;
-  assign \i__payload.tag.last  = \port$3079$0 ;
+  assign \i__payload.sums  = \port$3070$0 ;
+  assign \i__payload.sums[0]  = \port$3070$0 ;
+  assign \i__payload.total  = \port$3083$0 ;
+  assign \i__payload.row_end  = \port$3072$0 ;
+  assign \i__payload.tag  = \port$3084$0 ;
+  assign \i__payload.tag.last  = \port$3084$0 ;
   assign \sums_1[0]  = sums_1;
   assign \tag_1.last  = tag_1;
   assign \tag_2.last  = tag_2;
@@ -15562,7 +15579,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3065$0 , \port$3067$0 , \
   assign \o__payload.tag.last  = o__payload[64];
   assign o__payload[64] = tag_11;
   assign o__payload[63:0] = filled;
-  assign \$1  = { 7'h00, \port$3078$0 , 8'h00 };
+  assign \$1  = { 7'h00, \port$3083$0 , 8'h00 };
   assign \$3  = { sums_1, 1'h0 };
   assign \$5  = { total_2, 1'h0 };
   assign \$8  = { total_2, 1'h0 };
@@ -15590,7 +15607,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3065$0 , \port$3067$0 , \
   assign \$74  = { divisor_6_1, 1'h0 };
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$3065$0 , \port$3067$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$3070$0 , \port$3072$0 , total_merged_1, tag_merged_1, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$88  = 0;
   wire \$1 ;
   wire [15:0] \$10 ;
@@ -15748,11 +15765,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   output o__valid;
   reg o__valid = 1'h0;
   (* init = 21'h000000 *)
-  output [20:0] \port$3065$0 ;
-  wire [20:0] \port$3065$0 ;
+  output [20:0] \port$3070$0 ;
+  wire [20:0] \port$3070$0 ;
   (* init = 1'h0 *)
-  output \port$3067$0 ;
-  wire \port$3067$0 ;
+  output \port$3072$0 ;
+  wire \port$3072$0 ;
   reg [7:0] prob_1_1 = 8'h00;
   reg [7:0] prob_2_1 = 8'h00;
   reg [7:0] prob_3_1 = 8'h00;
@@ -16516,8 +16533,8 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
     end
   end
   assign o__payload = { tag_merged_1, \$100 , total_merged_1, \$98  };
-  assign \port$3065$0  = \$98 ;
-  assign \port$3067$0  = \$100 ;
+  assign \port$3070$0  = \$98 ;
+  assign \port$3072$0  = \$100 ;
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.last  = i__payload[8];
   assign \i__payload.tag  = i__payload[9];
