@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,14 @@ def test_narrow_multipliers_take_no_dsp_and_no_dsp_means_none():
     for block, dsp, expected in (("estimator", True, 0), ("weighted_sum", True, 8), ("weighted_sum", False, 0)):
         job = Job("tiny", config, ECP5, block=block, dsp=dsp)
         assert synthesise(job, "", lambda _: None)["total"]["dsp"] == expected, (block, dsp)
+
+
+def test_so_many_products_go_to_dsp_blocks():
+    job = Job("tiny", preset("tiny"), ECP5, block="weighted_sum", products=5)
+    assert synthesise(job, "", lambda _: None)["total"]["dsp"] == 5
+    for changes in ({"products": 0}, {"dsp": False}, {"target": TARGETS["generic"]}):
+        with pytest.raises(LatteError, match="--dsp-products must be at least 1, without --no-dsp and for a target"):
+            replace(job, **changes).check()
 
 
 BODIES = {
