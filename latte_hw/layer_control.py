@@ -6,7 +6,8 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.layer_payloads import COMMAND_ERRORS, LayerPayloads
+from latte_hw.layer_names import COMMAND_ERRORS
+from latte_hw.layer_payloads import LayerPayloads
 from latte_hw.params import HeadParams
 from latte_hw.top_config import TopConfig
 
@@ -23,8 +24,9 @@ class LayerControl(wiring.Component):
     group that does not divide them, more queries or keys than `max_keys`, or `keep` with more K/V heads than cores,
     APPEND to `max_keys` rows (`length_too_large`). A refused START keeps what was kept.
 
-    Table writes go to the idle bank. START swaps the banks if any entry has been written since it last did, so a layer
-    that runs again needs no second writing; the new bank must have been written as far as the layer has heads.
+    Table writes go to the idle bank. A START that is not refused swaps the banks if any entry has been written since
+    they last were, so a layer that runs again needs no second writing; the new bank must have been written as far as
+    the layer has heads.
 
     Members
     -------
@@ -36,6 +38,10 @@ class LayerControl(wiring.Component):
         The plan, which holds until the next `o_begin`, is new in the cycle with `o_begin`.
     i_finished
         Every part has worked through the plan; must be low from the cycle after `o_begin` until that is so.
+    o_checking
+        From the cycle after START until it is accepted or refused: no entry of the table may be written.
+    o_swapped
+        High in the last cycle of `o_checking` if the banks change places behind it.
     o_table_bank
         The idle bank.
 
@@ -56,6 +62,8 @@ class LayerControl(wiring.Component):
                 "o_done": Out(1),
                 "o_begin": Out(1),
                 "o_plan": Out(payloads.plan),
+                "o_checking": Out(1),
+                "o_swapped": Out(1),
                 "o_table_bank": Out(1),
                 "o_errors": Out(data.StructLayout(dict.fromkeys(COMMAND_ERRORS, 1))),
             }
@@ -88,12 +96,13 @@ class LayerControl(wiring.Component):
         # At most one of these is high: the phase of a command.
         checking, dividing, beginning, running = (Signal(name=name) for name in ("check", "divide", "begin", "run"))
         m.d.comb += [
+            self.o_checking.eq(checking | dividing),
             self.o_busy.eq(checking | dividing | beginning | running),
             errors.busy_write.eq(self.o_busy & (self.i_start | self.i_append)),
         ]
         m.d.sync += [checking.eq(0), beginning.eq(0)]
         with m.If(~self.o_busy & self.i_start):
-            m.d.sync += [checking.eq(1), layer.eq(self.i_layer), bank.eq(bank ^ written), written.eq(0)]
+            m.d.sync += [checking.eq(1), layer.eq(self.i_layer)]
         with m.Elif(~self.o_busy & self.i_append):
             fits = rows != max_keys
             m.d.comb += [errors.length_zero.eq(~kept), errors.length_too_large.eq(kept & ~fits)]
@@ -117,7 +126,11 @@ class LayerControl(wiring.Component):
                 m.d.comb += errors.length_too_large.eq(refused)
                 m.d.sync += [dividing.eq(0), beginning.eq(~refused)]
                 with m.If(~refused):
+                    m.d.comb += self.o_swapped.eq(written)
                     m.d.sync += [
+                        bank.eq(bank ^ written),
+                        written.eq(0),
+                        plan.bank.eq(bank ^ written),
                         rows.eq(layer.n_keys),
                         plan.heads.eq(layer.heads),
                         plan.group.eq(layer.group),
@@ -127,7 +140,6 @@ class LayerControl(wiring.Component):
                         plan.causal_offset.eq(offset),
                         plan.keep.eq(layer.keep),
                         plan.append.eq(0),
-                        plan.bank.eq(bank),
                     ]
         with m.If(beginning):
             m.d.comb += self.o_begin.eq(1)

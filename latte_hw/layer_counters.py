@@ -6,7 +6,8 @@ from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.layer_payloads import CORE_COUNTERS, LAYER_COUNTERS, LayerPayloads
+from latte_hw.layer_names import CORE_COUNTERS, WHOLE_COUNTERS
+from latte_hw.layer_payloads import LayerPayloads
 from latte_hw.top_config import TopConfig
 from latte_hw.widths import unsigned_bits
 
@@ -30,7 +31,7 @@ class LayerCounters(wiring.Component):
         self.config = config
         payloads = LayerPayloads(config)
         super().__init__(
-            {f"i_{name}": In(1) for name in LAYER_COUNTERS}
+            {f"i_{name}": In(1) for name in WHOLE_COUNTERS}
             | {
                 "i_cores": In(data.ArrayLayout(payloads.head_counters, config.cores)),
                 "o_counters": Out(payloads.counters),
@@ -41,7 +42,7 @@ class LayerCounters(wiring.Component):
         m = Module()
         total = Signal(self.o_counters.shape())
         m.d.comb += self.o_counters.eq(total)
-        for name in LAYER_COUNTERS:
+        for name in WHOLE_COUNTERS:
             with m.If(getattr(self, f"i_{name}")):
                 m.d.sync += total[name].eq(total[name] + 1)
 

@@ -3,18 +3,12 @@
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
+from latte_hw.layer_names import COMMAND_ERRORS, CORE_COUNTERS, COUNTERS, LENGTH_BITS, PACKET_ERRORS
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
 from latte_hw.payloads import COUNTER_BITS, Payloads
 from latte_hw.top_config import TopConfig
 from latte_hw.widths import unsigned_bits
 
-LENGTH_BITS = 16
-"""Width of every number that describes a layer, as the register file holds it."""
-
-PACKET_ERRORS = tuple(f"{name}_{kind}" for name in "qkv" for kind in ("short", "long", "hole"))
-COMMAND_ERRORS = ("length_zero", "length_too_large", "busy_write")
-CORE_COUNTERS = ("queries", "keys_seen", "survivors", "kept")
-LAYER_COUNTERS = ("cycles_busy", "stalled_input", "stalled_output")
 TOTAL_BITS = 64
 
 
@@ -71,8 +65,7 @@ class LayerPayloads:
         core = data.StructLayout(dict.fromkeys(CORE_COUNTERS, unsigned(TOTAL_BITS)))
         self.head_counters = data.StructLayout(dict.fromkeys(CORE_COUNTERS, unsigned(COUNTER_BITS)))
         self.counters = data.StructLayout(
-            dict.fromkeys((*LAYER_COUNTERS, *CORE_COUNTERS), unsigned(TOTAL_BITS))
-            | {"cores": data.ArrayLayout(core, config.cores)}
+            dict.fromkeys(COUNTERS, unsigned(TOTAL_BITS)) | {"cores": data.ArrayLayout(core, config.cores)}
         )
         """Totals since reset.
 

@@ -11,7 +11,8 @@ from latte_hw.axi.stream import AxiStream
 from latte_hw.head import LatteHead
 from latte_hw.layer_control import LayerControl
 from latte_hw.layer_counters import LayerCounters
-from latte_hw.layer_payloads import COMMAND_ERRORS, LayerPayloads
+from latte_hw.layer_names import COMMAND_ERRORS
+from latte_hw.layer_payloads import LayerPayloads
 from latte_hw.layer_schedule import CoreSchedule, PacketTurns
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
@@ -46,7 +47,9 @@ class MultiHead(wiring.Component):
     i_layer, i_start, i_append, o_busy, o_done
         Commands; see :class:`latte_hw.layer_control.LayerControl`.
     i_table
-        Writes an entry of the idle bank; always taken.
+        Writes an entry of the idle bank; always taken. None may come while `o_checking` is high.
+    o_checking, o_swapped
+        See :class:`latte_hw.layer_control.LayerControl`.
     i_soft_reset
         Everything returns to the state after reset: what is in flight does not come out, an offered output beat is
         withdrawn, the table must be written again. Senders must begin with a new packet, too; the rest of an old one
@@ -74,6 +77,8 @@ class MultiHead(wiring.Component):
                 "i_soft_reset": In(1),
                 "o_busy": Out(1),
                 "o_done": Out(1),
+                "o_checking": Out(1),
+                "o_swapped": Out(1),
                 "o_errors": Out(payloads.errors),
                 "o_counters": Out(payloads.counters),
             }
@@ -89,6 +94,8 @@ class MultiHead(wiring.Component):
             control.i_table_written.eq(self.i_table.valid),
             self.o_busy.eq(control.o_busy),
             self.o_done.eq(control.o_done),
+            self.o_checking.eq(control.o_checking),
+            self.o_swapped.eq(control.o_swapped),
             *(self.o_errors[name].eq(control.o_errors[name]) for name in COMMAND_ERRORS),
         ]
         plan = control.o_plan

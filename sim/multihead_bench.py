@@ -7,7 +7,7 @@ from typing import Any
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
-from latte_hw.layer_payloads import COMMAND_ERRORS, PACKET_ERRORS
+from latte_hw.layer_names import COMMAND_ERRORS, PACKET_ERRORS
 from latte_hw.multihead import MultiHead
 from latte_hw.top_config import TopConfig
 from sim.axi_stream import AsStreams, Beat, beat_layout, to_packets
@@ -61,6 +61,9 @@ class MultiHeadBench:
         self.sources[name].push([pack(self.layout, beat) for beat in beats])
 
     async def write_table(self, head: int, threshold: int, mantissa: int, shift: int) -> None:
+        """Write an entry of the idle bank, once no START is being checked."""
+        while self._context.get(self.core.o_checking):
+            await self.step()
         entry = {"head": head, "threshold": threshold, "mantissa": mantissa, "shift": shift}
         payload = self.core.i_table.payload
         self._context.set(Value.cast(payload), pack(payload.shape(), entry))

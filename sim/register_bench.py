@@ -6,9 +6,9 @@ from typing import Any
 
 from amaranth.sim import Simulator
 
-from latte_hw.csr.names import CORE_COUNTERS, COUNTERS
 from latte_hw.csr.register_file import RegisterFile
 from latte_hw.csr.view import RegisterView
+from latte_hw.layer_names import CORE_COUNTERS, COUNTERS
 from sim.axi_lite import OKAY, LiteManager, Response
 from sim.streams import Flow
 
@@ -18,13 +18,17 @@ Entry = tuple[int, int, int]
 
 @dataclass
 class Cores:
-    """A layer takes `run_cycles`; a START changes the bank. Notes what the registers ask for.
+    """A layer takes `run_cycles`, the checking of a START `check_cycles` of them. Notes what the registers ask for.
+
+    `refuses` says of which STARTs, counted from 0: they raise `length_zero` and leave the banks as they are.
 
     `events` and `totals` are driven in every cycle: names of errors to raise in it, and what each counter shows.
     """
 
     file: Any
     run_cycles: int = 30
+    check_cycles: int = 1
+    refuses: Callable[[int], bool] = lambda _start: False
     events: Callable[[int], set[str]] = lambda _cycle: set()
     totals: Callable[[int, int, str], int] | None = None  # of cycle, core (−1: all) and counter
     commands: list[tuple[int, str, dict[str, int]]] = field(default_factory=list)
@@ -34,16 +38,21 @@ class Cores:
     irq: list[int] = field(default_factory=list)
     banks: list[dict[int, Entry]] = field(default_factory=lambda: [{}, {}])
     bank: int = 0
+    starts: int = 0
     _left: int = 0
+    _checking: int = 0
     _snapshot: dict[int, Entry] = field(default_factory=dict)
 
     def each_cycle(self, context: Any, cycle: int) -> None:
         port = self.file
-        done = self._left == 1
+        refuses = self._checking == 1 and self.refuses(self.starts - 1)
+        done = self._left == 1 and not self._checking
         context.set(port.i_busy, int(self._left > 0))
+        context.set(port.i_checking, int(self._checking > 0))
+        context.set(port.i_swapped, int(self._checking == 1 and not refuses))
         context.set(port.i_done, int(done))
         for name in port.i_errors.shape().members:
-            context.set(port.i_errors[name], int(name in self.events(cycle)))
+            context.set(port.i_errors[name], int(name in self.events(cycle) or (refuses and name == "length_zero")))
         if self.totals:
             for name in COUNTERS:
                 context.set(port.i_counters[name], self.totals(cycle, -1, name))
@@ -56,7 +65,16 @@ class Cores:
     def _after(self, context: Any, cycle: int) -> None:
         """What the coming clock edge does."""
         port = self.file
-        if self._left:
+        if self._checking:
+            assert not context.get(port.o_table.valid), f"table written while a START is checked, in cycle {cycle}"
+            self._checking -= 1
+            if not self._checking and self.refuses(self.starts - 1):
+                self._left = 0
+            elif not self._checking:
+                self.bank = 1 - self.bank
+                self.layers.append(dict(self.banks[self.bank]))
+                self._snapshot = dict(self.banks[self.bank])
+        elif self._left:
             assert self.banks[self.bank] == self._snapshot, f"bank in use changed before cycle {cycle}"
             self._left -= 1
         if context.get(port.o_table.valid):
@@ -74,13 +92,13 @@ class Cores:
 
     def _obey(self, name: str) -> None:
         if name == "soft_reset":
-            self._left, self.bank = 0, 0
+            self._left, self._checking, self.bank = 0, 0, 0
             return
         assert self._left == 0, f"{name} while busy"
         self._left = self.run_cycles
         if name == "start":
-            self.bank = 1 - self.bank
-            self.layers.append(dict(self.banks[self.bank]))
+            self.starts += 1
+            self._checking = self.check_cycles
         self._snapshot = dict(self.banks[self.bank])
 
 

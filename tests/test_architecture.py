@@ -17,7 +17,7 @@ LONGEST_FILE = 260
 LONGEST_TEST = 330
 
 LAYERS: tuple[set[str], ...] = (
-    {"config", "errors", "names"},
+    {"config", "errors", "names", "layer_names"},
     {"widths", "presets", "options", "top_config"},
     {"dot_timing"},
     {"timing"},

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from latte_hw.layer_payloads import PACKET_ERRORS
+from latte_hw.layer_names import PACKET_ERRORS
 from latte_hw.top_config import TopConfig
 from sim.axi_stream import Beat
-from sim.layer import Layer, draw_layer, draw_rows
+from sim.layer import SCALE, Layer, draw_layer, draw_rows
 from sim.multihead_bench import MultiHeadBench
 
 TINY = TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True, cores=2)
@@ -195,6 +195,23 @@ def test_the_next_layer_is_written_while_this_one_runs() -> None:
         await play(bench, again, write=False)
 
     MultiHeadBench(TINY, {"m_axis_o": 0.3}).run(script)
+
+
+@pytest.mark.parametrize("wrong", [{"heads": 0}, {"heads": 5}, {"group": 3}])
+def test_a_refused_start_leaves_the_banks_of_the_table_as_they_are(wrong: dict[str, int]) -> None:
+    """An entry that is written behind the refused START joins those written before it."""
+    first, second = draw_layer(TINY, 7), draw_layer(TINY, 8, threshold=1)
+
+    async def script(bench: MultiHeadBench) -> None:
+        await play(bench, first)
+        await second.write_table(bench)
+        await bench.start(**second.registers() | wrong)
+        await bench.until_idle()
+        assert sum(bench.errors.values()) == 1
+        await bench.write_table(0, second.thresholds[0], *SCALE)
+        await play(bench, second, write=False)
+
+    MultiHeadBench(TINY).run(script)
 
 
 @pytest.mark.parametrize("offset", [-32768, -17, -16, 15, 16, 17, 32767])

@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.axi.lite import LiteAdapter, LiteSignature
 from latte_hw.csr.head_table import entry_layout
 from latte_hw.csr.model import RegisterMap
-from latte_hw.csr.names import CORE_COUNTERS, COUNTERS, LENGTH_BITS
 from latte_hw.csr.registers import Registers
+from latte_hw.layer_names import CORE_COUNTERS, COUNTERS, LENGTH_BITS
 from latte_hw.params import HeadParams
 from latte_hw.streams import Valid
 
@@ -32,6 +32,8 @@ def core_side(params: HeadParams, registers: RegisterMap) -> dict[str, wiring.Me
         "o_table": Out(Valid(entry_layout(params, registers.block("table").count))),
         "i_busy": In(1),
         "i_done": In(1),
+        "i_checking": In(1),
+        "i_swapped": In(1),
         "i_errors": In(data.StructLayout(dict.fromkeys(errors, unsigned(1)))),
         "i_counters": In(data.StructLayout(dict.fromkeys(COUNTERS, unsigned(COUNTER_BITS)) | {"cores": cores})),
         "o_irq": Out(1),
@@ -52,8 +54,12 @@ class RegisterFile(wiring.Component):
     o_soft_reset
         High for one cycle; the registers return to their state after reset in the cycle after it.
     o_table
-        Writes to the idle bank of the cores' per-head table; must be taken. The cores change the bank with `o_start`,
-        that is, before the next cycle, or not at all; the bank that is idle then is written anew.
+        Writes to the idle bank of the cores' per-head table; must be taken.
+    i_checking
+        High from the cycle after `o_start` until it is accepted or refused: there are no writes to the table meanwhile.
+    i_swapped
+        High in the last cycle of `i_checking` if the banks change places behind it; then the bank that is idle is
+        written anew.
     i_busy
         High from the cycle after an accepted `o_start` or `o_append`, at the latest, to the end of its work.
     i_done

@@ -12,7 +12,8 @@ from amaranth.lib.wiring import In
 from latte_hw.axi.lite import AccessSignature
 from latte_hw.csr.head_table import HeadTable
 from latte_hw.csr.model import WORD_BYTES, Access, Placed, Register, RegisterMap
-from latte_hw.csr.names import BUSY_WRITE, CORE_COUNTERS, COUNTERS, TABLE_BASE
+from latte_hw.csr.names import TABLE_BASE
+from latte_hw.layer_names import BUSY_WRITE, CORE_COUNTERS, COUNTERS
 from latte_hw.params import HeadParams
 
 WHILE_IDLE = (Access.CONFIG, Access.COMMAND)
@@ -99,15 +100,14 @@ class Registers(wiring.Component):
     def _commands(self, m: Module, values: Values, table: HeadTable) -> Value:
         """Issues START and APPEND once the idle bank is written anew; gives whether the core is busy."""
         start, append, done = values["control", "start"], values["control", "append"], values["status", "done"]
-        pending, started = start | append, Signal()
+        pending = start | append
         with m.If(pending & table.o_fresh):
             m.d.comb += [self.o_start.eq(start), self.o_append.eq(append & ~start)]
             m.d.sync += [start.eq(0), append.eq(0)]
-        m.d.sync += started.eq(self.o_start)
         busy = self.i_busy | pending
         m.d.comb += [
-            table.i_swapped.eq(started),
-            table.i_hold.eq(pending),  # what is written after a START is not for its layer
+            table.i_swapped.eq(self.i_swapped),
+            table.i_hold.eq(pending | self.i_checking),  # what is written after a START is not for its layer
             self.o_layer.keep.eq(values["control", "keep"]),
             self.o_soft_reset.eq(values["control", "soft_reset"]),
             values["status", "busy"].eq(busy),

@@ -10,6 +10,7 @@ from latte_hw import __version__
 from latte_hw.config import LatteConfig, Rule
 from latte_hw.csr import names
 from latte_hw.csr.model import Access, Block, Field, Register, RegisterMap
+from latte_hw.layer_names import COMMAND_ERRORS, CORE_COUNTERS, COUNTERS, LENGTH_BITS, PACKET_ERRORS
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
 
 
@@ -29,7 +30,7 @@ def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: 
         *_control(),
         *_layer(),
         *_events(),
-        *_counter_words(names.COUNTERS, names.COUNTERS_BASE),
+        *_counter_words(COUNTERS, names.COUNTERS_BASE),
     )
     core = Block(
         "core",
@@ -37,7 +38,7 @@ def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: 
         cores,
         names.CORE_STRIDE,
         "Counters of one head core, of the latest snapshot.",
-        tuple(_counter_words(names.CORE_COUNTERS, 0)),
+        tuple(_counter_words(CORE_COUNTERS, 0)),
     )
     return RegisterMap(
         "latte",
@@ -160,8 +161,8 @@ def _layer() -> list[Register]:
             0x028,
             "Heads of the next layer. Query head h has K/V head h // group and table entry h.",
             (
-                length("heads", 0, names.LENGTH_BITS, "Query heads, 1 to table_entries."),
-                length("group", 16, names.LENGTH_BITS, "Query heads per K/V head; divides heads."),
+                length("heads", 0, LENGTH_BITS, "Query heads, 1 to table_entries."),
+                length("group", 16, LENGTH_BITS, "Query heads per K/V head; divides heads."),
             ),
         ),
         Register(
@@ -169,8 +170,8 @@ def _layer() -> list[Register]:
             0x02C,
             "Rows of the next layer, of every head.",
             (
-                length("n_queries", 0, names.LENGTH_BITS, "Queries of a query head, 1 to max_keys."),
-                length("n_keys", 16, names.LENGTH_BITS, "Keys of a K/V head, 1 to max_keys."),
+                length("n_queries", 0, LENGTH_BITS, "Queries of a query head, 1 to max_keys."),
+                length("n_keys", 16, LENGTH_BITS, "Keys of a K/V head, 1 to max_keys."),
             ),
         ),
         Register(
@@ -178,22 +179,14 @@ def _layer() -> list[Register]:
             0x030,
             "Of a causal core: query i sees keys j <= i + offset. n_keys - n_queries aligns the last query with the "
             "last key.",
-            (
-                Field(
-                    "offset", 0, names.LENGTH_BITS, Access.CONFIG, "Two's complement; no extension beyond.", signed=True
-                ),
-            ),
+            (Field("offset", 0, LENGTH_BITS, Access.CONFIG, "Two's complement; no extension beyond.", signed=True),),
         ),
     ]
 
 
 def _events() -> list[Register]:
-    packet = {
-        f"{stream}_{kind}": f"s_axis_{stream}: {text}."
-        for kind, text in names.PACKET_ERRORS.items()
-        for stream in names.STREAMS
-    }
-    command = {name: f"{text}." for name, text in names.COMMAND_ERRORS.items()}
+    packet = {name: f"{text}." for name, text in PACKET_ERRORS.items()}
+    command = {name: f"{text}." for name, text in COMMAND_ERRORS.items()}
     errors = [_bit(name, 4 * (i // 3) + i % 3, Access.STICKY, text) for i, (name, text) in enumerate(packet.items())]
     errors += [_bit(name, 12 + i, Access.STICKY, text) for i, (name, text) in enumerate(command.items())]
     causes = {"done": "A layer or an APPEND has finished.", "error": "A bit of `errors` was set."}

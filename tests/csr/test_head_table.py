@@ -88,6 +88,28 @@ def test_the_same_with_every_channel_held_up(seed):
     make(7, Flow.BOTH, seed, run_cycles=5).run(scenario)
 
 
+@pytest.mark.parametrize("check_cycles", [1, 2, 9])
+def test_a_refused_start_leaves_the_table_as_software_wrote_it(check_cycles):
+    """Every second START is refused; entries are written one at a time, so that a bank swapped too often shows."""
+    rng = Random(check_cycles)
+
+    async def scenario(bench: RegisterBench) -> None:
+        software, expected = Software(bench, 5, rng), []
+        for start in range(10):
+            await software.write()
+            await bench.until_idle()
+            await bench.put("control", start=1)
+            if start % 2 == 0:
+                expected.append(dict(software.entries))
+            await software.write()  # while the START is checked, too
+        await bench.until_idle()
+        await software.check()
+        assert bench.cores.layers == expected
+        assert (await bench.get("errors"))["length_zero"]
+
+    make(5, run_cycles=20, check_cycles=check_cycles, refuses=lambda start: start % 2 == 1).run(scenario)
+
+
 def test_a_static_threshold_is_signed():
     async def scenario(bench: RegisterBench) -> None:
         await bench.put("table[0].threshold", threshold=-3)
@@ -114,7 +136,7 @@ def test_start_waits_for_the_idle_bank(entries):
         assert (await bench.get("status"))["busy"]
         await bench.until_idle()
         (first, *_), (second, *_) = bench.cores.commands
-        swapped = first + 1
+        swapped = first + 1  # checked for a cycle
         assert second - swapped == 2 * entries + 1
 
     make(entries, run_cycles=1).run(scenario)
