@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from latte_hw.config import Core
+from latte_hw.config import Core, LatteConfig
 from latte_hw.options import ConfigOption, CoreOption, JsonOption, PresetOption, SetOption, resolve_config
+from latte_hw.top_config import TopConfig
 
 
 def register(app: typer.Typer) -> None:
@@ -25,18 +26,15 @@ def generate(
     core: CoreOption = Core.LATTE,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the Verilog of one configuration, and a JSON file that describes it."""
-    chosen = resolve_config(preset, config, settings)
-
-    from latte_hw.emit import generate as emit
-
-    emitted = emit(chosen, output, core=core)
-    verilog, description = Path(emitted.verilog), Path(emitted.description)
+    """Write the Verilog of one configuration, and a JSON file that describes it; for `top` the register files, too."""
+    chosen = resolve_config(preset, config, settings, core=core)
+    verilog, description, others = _emit(chosen, output, core)
     lines = verilog.read_text().count("\n")
     if as_json:
         summary = {
             "verilog": str(verilog),
             "description": str(description),
+            "others": [str(path) for path in others],
             "lines": lines,
             "core": core.value,
             "config": chosen.model_dump(mode="json"),
@@ -46,8 +44,23 @@ def generate(
         return
     typer.echo(f"{verilog}: {lines:,} lines of Verilog")
     typer.echo(f"{description}: configuration {chosen.sha256()[:12]}, ports and latencies")
+    for path in others:
+        typer.echo(f"{path}: registers")
     fields = chosen.model_dump(mode="json")
     typer.echo("  " + ", ".join(f"{name}={value}" for name, value in fields.items()))
+
+
+def _emit(config: LatteConfig, output: Path, core: Core) -> tuple[Path, Path, tuple[Path, ...]]:
+    """The Verilog, its description, and what else is written."""
+    if isinstance(config, TopConfig):
+        from latte_hw.emit_top import generate as emit_top
+
+        return emit_top(config, output)
+
+    from latte_hw.emit import generate as emit
+
+    emitted = emit(config, output, core=core)
+    return emitted.verilog, emitted.description, ()
 
 
 def doctor(as_json: JsonOption = False) -> None:

@@ -49,6 +49,7 @@ class Core(StrEnum):
 
     LATTE = "latte"  # the head core that prunes
     DENSE = "dense"  # the int8 baseline with the same ports
+    TOP = "top"  # several head cores that prune behind AXI4 ports
 
 
 class LatteConfig(BaseModel):

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from latte_hw.config import Core, LatteConfig
 from latte_hw.errors import LatteError
 from latte_hw.presets import PRESETS, preset
+from latte_hw.top_config import TopConfig
 
 PresetOption = Annotated[
     str | None, typer.Option("--preset", metavar="NAME", help=f"Named configuration: {', '.join(PRESETS)}.")
@@ -28,7 +29,10 @@ LayerOption = Annotated[
     int | None, typer.Option("--layer", min=0, metavar="N", help="Layer of --thresholds that IN.npz is of.")
 ]
 CoreOption = Annotated[
-    Core, typer.Option("--core", metavar="NAME", help="latte, or dense: the int8 baseline that prunes nothing.")
+    Core,
+    typer.Option(
+        "--core", metavar="NAME", help="latte; dense: int8, prunes nothing; top: latte cores behind AXI ports."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
@@ -38,15 +42,18 @@ def resolve_config(
     config_file: Path | None,
     settings: list[str] | None,
     default: dict[str, Any] | None = None,
+    core: Core = Core.LATTE,
 ) -> LatteConfig:
     """The configuration that ``--preset`` or ``--config``, then every ``--set``, describe.
 
-    Without the first two it starts from the fields ``default``, or from `tiny`.
+    Without the first two it starts from the fields ``default``, or from `tiny`. For the core `top` it is a
+    :class:`TopConfig`: one core, streams of 64 bits and `rst`, unless something else is said.
 
     Raises :class:`LatteError` on an unknown preset or field, a file that is not a configuration, or a bad value.
     """
     if preset_name is not None and config_file is not None:
         raise LatteError("give either --preset or --config, not both")
+    kind = TopConfig if core is Core.TOP else LatteConfig
     if config_file is not None:
         fields = _from_file(config_file)
     else:
@@ -55,16 +62,24 @@ def resolve_config(
         name, equals, value = setting.partition("=")
         if not equals:
             raise LatteError(f"--set takes FIELD=VALUE, not {setting!r}")
-        if name not in LatteConfig.model_fields:
-            raise LatteError(f"configuration field must be one of {', '.join(LatteConfig.model_fields)}, not {name!r}")
+        if name not in kind.model_fields:
+            if name in TopConfig.model_fields:
+                raise LatteError(f"configuration field {name} belongs to --core top, not to {core.value}")
+            raise LatteError(f"configuration field must be one of {', '.join(kind.model_fields)}, not {name!r}")
         fields[name] = value
-    return build_config(fields)
+    return build_config(fields, kind)
 
 
-def build_config(fields: dict[str, Any]) -> LatteConfig:
+def check_head_core(core: Core, command: str) -> None:
+    """:class:`LatteError` when ``command`` takes one head core and is given the whole top."""
+    if core is Core.TOP:
+        raise LatteError(f"{command} takes one head core: --core must be latte or dense, not top")
+
+
+def build_config(fields: dict[str, Any], kind: type[LatteConfig] = LatteConfig) -> LatteConfig:
     """A configuration from plain fields; the first thing wrong with them as one :class:`LatteError` sentence."""
     try:
-        return LatteConfig.model_validate(fields)
+        return kind.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

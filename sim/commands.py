@@ -16,6 +16,7 @@ from latte_hw.options import (
     PresetOption,
     SetOption,
     ThresholdsOption,
+    check_head_core,
 )
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def simulate(
     from golden.train.layer import load_inputs
     from sim.simulate import compare, expect
 
+    check_head_core(core, "latte simulate")
     check_output_folder(output)
     loaded, chosen = load_inputs(tensors, thresholds, layer, preset, config, settings)
     got = _simulate(loaded, chosen, core, simulator, flow, seed, back_to_back, netlist, quiet=as_json)

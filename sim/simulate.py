@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from latte_hw.config import Core, LatteConfig
 from latte_hw.errors import LatteError
+from latte_hw.options import check_head_core
 from sim import runner
 from sim.collect import collect
 from sim.collect_dense import collect_dense
@@ -58,6 +59,7 @@ def simulate(
         raise LatteError(f"flow must be one of {', '.join(Flow)}, not {flow!r}")
     if netlist and simulator == "amaranth":
         raise LatteError("a netlist runs in verilator or icarus, not in amaranth, which simulates no Verilog")
+    check_head_core(core, "simulate")
     options = Options(flow=Flow(flow), seed=seed, back_to_back=back_to_back, cycle_limit=cycle_limit)
     traffic = Traffic.from_tensors(tensors)
     if simulator == "amaranth":

@@ -42,6 +42,7 @@ LAYERS: tuple[set[str], ...] = (
     {"csr"},
     {"top"},
     {"emit", "driver", "doctor"},
+    {"emit_top"},
     {"synth", "boards"},
     {"estimate"},
     {"commands"},

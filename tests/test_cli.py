@@ -70,6 +70,29 @@ def test_from_the_trace_to_equal_results(latte: Latte, trace_file: Path, tmp_pat
     assert json.loads((tmp_path / "vectors" / "desc.json").read_text())["config_sha256"] == description["config_sha256"]
 
 
+def test_the_top_is_generated_with_its_registers(latte: Latte, tmp_path: Path):
+    code, output, errors = latte("generate", "--core", "top", "--set", "cores=2", "--json", "-o", tmp_path / "rtl")
+    assert (code, errors) == (0, "")
+    summary = json.loads(output)
+    assert (summary["core"], summary["config"]["cores"]) == ("top", 2)
+    written = {summary["verilog"], summary["description"], *summary["others"]}
+    assert set(files(tmp_path / "rtl")) == written
+    again = tmp_path / "again"
+    assert latte("generate", "--core", "top", "--config", summary["description"], "-o", again)[0] == 0
+    assert (again / "latte_top.v").read_bytes() == Path(summary["verilog"]).read_bytes()
+
+
+def test_where_the_top_is_not_supported_one_sentence_says_so(latte: Latte, trace_file: Path, tmp_path: Path):
+    for name, arguments in (
+        ("simulate", (trace_file, "-o", tmp_path / "out" / "rtl.npz")),
+        ("synth", ("--target", "generic", "-o", tmp_path / "out")),
+    ):
+        code, output, errors = latte(name, *arguments, "--core", "top")
+        sentence = f"latte: latte {name} takes one head core: --core must be latte or dense, not top\n"
+        assert (code, output, errors) == (2, "", sentence)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_console_script(trace_file: Path, tmp_path: Path):
     script = Path(sys.executable).with_name("latte")
     command = [script, "golden", trace_file, "-o", tmp_path / "out.npz", "--json"]

@@ -8,6 +8,7 @@ from latte_hw.emit import HEADS, build_head
 from latte_hw.errors import LatteError
 from latte_hw.estimator import MS4BEstimator
 from latte_hw.kv_store import KvStore
+from latte_hw.options import check_head_core
 from latte_hw.params import HeadParams
 from latte_hw.reuse_datapath import ReuseDatapath
 from latte_hw.sequencer import Sequencer
@@ -32,6 +33,8 @@ BLOCK_NAMES = (WHOLE, *BLOCKS)
 
 def build(core: str, block: str, config: LatteConfig) -> Any:
     """The component to synthesise. Raises :class:`LatteError` on an unknown core or block."""
+    if core == Core.TOP:
+        check_head_core(Core.TOP, "latte synth")
     if core not in HEADS:
         raise LatteError(f"core must be one of {', '.join(HEADS)}, not {core!r}")
     if block == WHOLE:

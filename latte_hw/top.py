@@ -1,0 +1,95 @@
+"""The whole accelerator as an FPGA design takes it in: AXI4-Stream data, AXI4-Lite registers, an interrupt."""
+
+from typing import Any
+
+from amaranth.hdl import ClockDomain, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.axi.lite import LiteSignature
+from latte_hw.axi.stream import AxiStream
+from latte_hw.csr.model import RegisterMap
+from latte_hw.csr.register_file import RegisterFile
+from latte_hw.csr.table import register_map
+from latte_hw.layer_names import CORE_COUNTERS, COUNTERS
+from latte_hw.multihead import MultiHead
+from latte_hw.params import HeadParams
+from latte_hw.top_config import Reset, TopConfig
+
+
+def top_registers(config: TopConfig) -> RegisterMap:
+    """The register map of :class:`LatteTop`."""
+    return register_map(config, cores=config.cores, stream_bits=config.stream_bits, entries=config.table_entries)
+
+
+class LatteTop(wiring.Component):
+    """Registers and head cores. Block diagram::
+
+        s_axil ──> registers ──────────> irq
+                    │     ^
+                    v     │
+        s_axis_q ─> ┌───────────┐
+        s_axis_k ─> │ multihead │ ─> m_axis_o
+        s_axis_v ─> └───────────┘
+
+    Members
+    -------
+    s_axis_q, s_axis_k, s_axis_v, m_axis_o
+        AXI4-Stream; see :class:`latte_hw.multihead.MultiHead` for the order of the packets and
+        :mod:`latte_hw.axi.rows` for what is in them.
+    s_axil
+        AXI4-Lite; `docs/registers.md` has the map.
+    irq
+        Level, active high.
+    aresetn
+        Only if the configuration asks for it: the synchronous reset, active low. Otherwise it is `rst`, active high.
+
+    `clk` and `rst` belong to the clock domain, :attr:`clock`, whose signals become ports of the Verilog.
+    """
+
+    def __init__(self, config: TopConfig) -> None:
+        self.config = config
+        self.registers = top_registers(config)
+        self.clock = ClockDomain("sync")
+        stream = AxiStream(config.stream_bits)
+        super().__init__(
+            ({"aresetn": In(1)} if config.reset is Reset.ARESETN else {})
+            | {
+                "s_axis_q": In(stream),
+                "s_axis_k": In(stream),
+                "s_axis_v": In(stream),
+                "m_axis_o": Out(stream),
+                "s_axil": In(LiteSignature(self.registers.address_bits)),
+                "irq": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.domains += self.clock
+        if self.config.reset is Reset.ARESETN:
+            m.d.comb += self.clock.rst.eq(~self.aresetn)
+        m.submodules.registers = registers = RegisterFile(HeadParams(self.config), self.registers)
+        m.submodules.multihead = cores = MultiHead(self.config)
+        for name in ("s_axis_q", "s_axis_k", "s_axis_v", "m_axis_o"):
+            wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(cores, name))
+        wiring.connect(m, wiring.flipped(self.s_axil), registers.s_axil)
+        wiring.connect(m, registers.o_table, cores.i_table)
+        m.d.comb += [
+            self.irq.eq(registers.o_irq),
+            cores.i_start.eq(registers.o_start),
+            cores.i_append.eq(registers.o_append),
+            cores.i_soft_reset.eq(registers.o_soft_reset),
+            registers.i_busy.eq(cores.o_busy),
+            registers.i_done.eq(cores.o_done),
+            registers.i_checking.eq(cores.o_checking),
+            registers.i_swapped.eq(cores.o_swapped),
+        ]
+        # By name: each side has its own order.
+        m.d.comb += [cores.i_layer[name].eq(registers.o_layer[name]) for name in registers.o_layer.shape().members]
+        m.d.comb += [registers.i_errors[name].eq(cores.o_errors[name]) for name in registers.i_errors.shape().members]
+        m.d.comb += [registers.i_counters[name].eq(cores.o_counters[name]) for name in COUNTERS]
+        for core in range(self.config.cores):
+            inner, outer = cores.o_counters.cores[core], registers.i_counters.cores[core]
+            m.d.comb += [outer[name].eq(inner[name]) for name in CORE_COUNTERS]
+        return m
