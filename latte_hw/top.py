@@ -8,18 +8,12 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.axi.lite import LiteSignature
 from latte_hw.axi.stream import AxiStream
-from latte_hw.csr.model import RegisterMap
 from latte_hw.csr.register_file import RegisterFile
-from latte_hw.csr.table import register_map
+from latte_hw.csr.table import top_registers
 from latte_hw.layer_names import CORE_COUNTERS, COUNTERS
 from latte_hw.multihead import MultiHead
 from latte_hw.params import HeadParams
 from latte_hw.top_config import Reset, TopConfig
-
-
-def top_registers(config: TopConfig) -> RegisterMap:
-    """The register map of :class:`LatteTop`."""
-    return register_map(config, cores=config.cores, stream_bits=config.stream_bits, entries=config.table_entries)
 
 
 class LatteTop(wiring.Component):

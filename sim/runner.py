@@ -174,23 +174,26 @@ def run(
         traffic.save(work / "traffic.npz")
         order = {"description": str(description.resolve()), "options": asdict(options)}
         (work / "order.json").write_text(json.dumps(order))
-        with _process(folder, top, simulator, options.seed, work) as process:
-            while process.poll() is None:
+        with process(folder, top, simulator, options.seed, work) as simulation:
+            while simulation.poll() is None:
                 time.sleep(0.05)
                 if progress is not None:
                     progress(_rows_done(work))
-        return _result(work, simulator, process.returncode)
+        return _result(work, simulator, simulation.returncode)
 
 
 @contextlib.contextmanager
-def _process(folder: Path, top: str, simulator: str, seed: int, work: Path) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    folder: Path, top: str, simulator: str, seed: int, work: Path, module: str = "sim.bench"
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A simulation that runs the cocotb tests in `module`, with its files in `work`; ended on leaving."""
     import cocotb_tools.config as cocotb
     import find_libpython
 
     env = environment(simulator) | {
         "LATTE_SIM_WORK": str(work),
         "COCOTB_TOPLEVEL": top,
-        "COCOTB_TEST_MODULES": "sim.bench",
+        "COCOTB_TEST_MODULES": module,
         "COCOTB_RESULTS_FILE": str(work / "results.xml"),
         "COCOTB_RANDOM_SEED": str(seed),
         "TOPLEVEL_LANG": "verilog",
@@ -206,13 +209,13 @@ def _process(folder: Path, top: str, simulator: str, seed: int, work: Path) -> I
     else:
         command = ["vvp", "-m", cocotb.lib_entry("vpi", "icarus"), str(folder / "sim.vvp"), "-none"]
     with (work / "log").open("wb") as log:
-        process = subprocess.Popen(command, env=env, cwd=work, stdout=log, stderr=subprocess.STDOUT)
+        running = subprocess.Popen(command, env=env, cwd=work, stdout=log, stderr=subprocess.STDOUT)
         try:
-            yield process
+            yield running
         finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
+            if running.poll() is None:
+                running.kill()
+            running.wait()
 
 
 def _rows_done(work: Path) -> int:

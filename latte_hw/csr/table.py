@@ -12,6 +12,7 @@ from latte_hw.csr import names
 from latte_hw.csr.model import Access, Block, Field, Register, RegisterMap
 from latte_hw.layer_names import COMMAND_ERRORS, CORE_COUNTERS, COUNTERS, LENGTH_BITS, PACKET_ERRORS
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
+from latte_hw.top_config import TopConfig
 
 
 def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: int) -> RegisterMap:
@@ -50,6 +51,11 @@ def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: 
         registers,
         (core, _table(params, entries)),
     )
+
+
+def top_registers(config: TopConfig) -> RegisterMap:
+    """The register map of :class:`latte_hw.top.LatteTop`."""
+    return register_map(config, cores=config.cores, stream_bits=config.stream_bits, entries=config.table_entries)
 
 
 def _constant(name: str, lsb: int, width: int, value: int, description: str) -> Field:

@@ -1,0 +1,63 @@
+"""What a driver raises. All are :class:`LatteError`, whose message is one sentence."""
+
+from collections.abc import Iterable
+
+from latte_hw.errors import LatteError
+from latte_hw.layer_names import BUSY_WRITE, COMMAND_ERRORS, PACKET_ERRORS
+
+_TEXTS = PACKET_ERRORS | COMMAND_ERRORS
+
+
+class BusError(LatteError):
+    """The register bus answered with an error, or not at all."""
+
+
+class UnknownCoreError(LatteError):
+    """What answers is no LATTE core, or one of another version or configuration."""
+
+
+class StallError(LatteError):
+    """Nothing has moved for as long as the driver waits; the message says who waits for whom."""
+
+
+class CoreError(LatteError):
+    """The core has set sticky bits of its register `errors`, which the driver has cleared. `bits` names all of them."""
+
+    def __init__(self, bits: Iterable[str]) -> None:
+        self.bits = tuple(bits)
+        super().__init__("; ".join(f"{bit}: {_TEXTS[bit]}" for bit in self.bits))
+
+
+class PacketError(CoreError):
+    """An input packet was malformed; the result of its layer was dropped."""
+
+
+class ShortPacketError(PacketError):
+    """A packet ended too early."""
+
+
+class LongPacketError(PacketError):
+    """A packet went on where it had to end."""
+
+
+class HoleError(PacketError):
+    """`tkeep` was not contiguous, or not full before the last beat."""
+
+
+class LengthError(CoreError):
+    """The core refused a command because of its lengths."""
+
+
+class BusyError(CoreError):
+    """The core refused a command or configuration because it was busy."""
+
+
+_TYPES: dict[str, type[CoreError]] = {"short": ShortPacketError, "long": LongPacketError, "hole": HoleError}
+
+
+def core_error(bits: Iterable[str]) -> CoreError:
+    """The error of these sticky bits, of the type of the first one."""
+    names = tuple(bits)
+    if names[0] in PACKET_ERRORS:
+        return _TYPES[names[0].split("_")[1]](names)
+    return (BusyError if names[0] == BUSY_WRITE else LengthError)(names)

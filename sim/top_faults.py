@@ -1,0 +1,167 @@
+"""Scenarios for :mod:`sim.top_runner`: what goes wrong is told by the driver, and the next layer is right."""
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any
+
+from cocotbext.axi import AxiStreamFrame
+
+from latte_hw import driver
+from latte_hw.errors import LatteError
+from latte_hw.layer_names import PACKET_ERRORS
+from sim.top_bench import TopBench
+from sim.top_layers import check, run_layer, tensors_of
+from sim.top_transport import INPUTS
+
+LAYER: dict[str, Any] = {"shape": "random", "heads": 4, "kv_heads": 2, "n_queries": 5, "n_keys": 9}
+KINDS = {"short": driver.ShortPacketError, "long": driver.LongPacketError, "hole": driver.HoleError}
+
+
+def spoiled(packet: bytes, kind: str, lanes: int) -> AxiStreamFrame:
+    """A packet that ends after its first beat, goes on for a beat and a byte, or has a hole in its first beat."""
+    if kind == "short":
+        return AxiStreamFrame(packet[:lanes])
+    if kind == "long":
+        return AxiStreamFrame(packet + bytes(range(1, lanes + 2)))
+    keep = [1] * len(packet)
+    keep[1] = 0
+    return AxiStreamFrame(packet, tkeep=keep)
+
+
+def raised_by(kind: type[Exception], call: Callable[[], Any]) -> Any:
+    """The exception of this kind that the call raises; an :class:`AssertionError` if it raises none."""
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(f"no {kind.__name__} was raised")
+
+
+class Spoiler:
+    """Stands in for a transport's `send`: spoils one packet of a stream, counted from 0."""
+
+    def __init__(self, bench: TopBench, stream: str, kind: str, number: int) -> None:
+        self._send, self._transport = bench.transport.send, bench.transport
+        self._lanes = bench.config.stream_bytes
+        self._stream, self._kind, self._left = stream, kind, number
+
+    def __call__(self, stream: str, packet: bytes) -> None:
+        if stream != self._stream:
+            self._send(stream, packet)
+            return
+        if self._left == 0:
+            self._transport.send_frame(stream, spoiled(packet, self._kind, self._lanes))
+        else:
+            self._send(stream, packet)
+        self._left -= 1
+
+
+def malformed(bench: TopBench) -> dict[str, Any]:
+    """Each kind of wrong packet on each stream, first and last packet: the typed error, its bit alone, and recovery."""
+    layer = tensors_of(bench.config, **LAYER)
+    good_send = bench.transport.send
+    raised = []
+    for stream in INPUTS:
+        packets = len(layer.q8 if stream == "q" else layer.k8)
+        for kind, error in KINDS.items():
+            for number in (0, packets - 1):
+                bench.transport.send = Spoiler(bench, stream, kind, number)  # type: ignore[method-assign, assignment]
+                told = raised_by(error, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8))
+                bench.transport.send = good_send  # type: ignore[method-assign, assignment]
+                assert told.bits == (f"{stream}_{kind}",), told.bits
+                raised.append(told.bits[0])
+                bench.transport.assert_nothing_left()
+                assert bench.latte.registers.error_bits() == []
+                run_layer(bench, layer)
+    assert set(raised) == set(PACKET_ERRORS)
+    return {"raised": raised}
+
+
+def refusals(bench: TopBench) -> dict[str, Any]:
+    """Lengths that the core refuses although the driver was made to ask: typed errors, and no packet stays behind."""
+    layer = tensors_of(bench.config, **LAYER)
+    registers, write = bench.latte.registers, bench.latte.registers.write
+    told: dict[str, str] = {}
+    wrong = {
+        "length_zero": ("layer_lengths", {"n_queries": 0}),
+        "length_too_large": ("layer_lengths", {"n_keys": bench.config.max_keys + 1}),
+    }
+    for bit, (path, change) in wrong.items():
+
+        def spoil(written: str, _path: str = path, _change: Any = change, **values: int) -> None:
+            write(written, **(values | _change if written == _path else values))
+
+        registers.write = spoil  # type: ignore[method-assign, assignment]
+        error = raised_by(driver.LengthError, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8))
+        registers.write = write  # type: ignore[method-assign, assignment]
+        assert error.bits == (bit,)
+        told[bit] = str(error)
+        run_layer(bench, layer)
+    return told
+
+
+def stalls(bench: TopBench) -> dict[str, Any]:
+    """A stream whose packets do not come, an output that nobody takes: the driver says so, and then all is well."""
+    layer = tensors_of(bench.config, **LAYER)
+    send, told = bench.transport.send, {}
+    for stream in INPUTS:
+
+        def lossy(name: str, packet: bytes, lost: str = stream) -> None:
+            if name != lost:
+                send(name, packet)
+
+        bench.transport.send = lossy  # type: ignore[method-assign, assignment]
+        told[stream] = str(raised_by(driver.StallError, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8)))
+        bench.transport.send = send  # type: ignore[method-assign, assignment]
+        again = str(raised_by(driver.StallError, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8)))
+        assert "still busy with an earlier command" in again, again
+        bench.latte.soft_reset()
+        run_layer(bench, layer)
+    bench.transport.sink.pause = True
+    told["o"] = str(raised_by(driver.StallError, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8)))
+    bench.transport.sink.pause = False
+    bench.latte.soft_reset()
+    run_layer(bench, layer)
+    return told
+
+
+def bad_addresses(bench: TopBench) -> dict[str, Any]:
+    """Addresses without a register answer SLVERR, which is a BusError; the next access is well."""
+    for access in (lambda: bench.transport.read32(0x40), lambda: bench.transport.write32(0x0, 1)):
+        told = str(raised_by(driver.BusError, access))
+        assert "SLVERR" in told, told
+        assert bench.latte.registers.read("status")["idle"]
+    return {}
+
+
+def soft_resets(bench: TopBench, resets: int, moments: int) -> dict[str, Any]:
+    """Soft resets at random moments of a layer; the first result after each is right."""
+    layer, draw = tensors_of(bench.config, **LAYER), Random(moments)
+    registers = bench.latte.registers
+    run_layer(bench, layer)
+    for _ in range(resets):
+        registers.write("layer_heads", heads=4, group=2)
+        registers.write("layer_lengths", n_queries=5, n_keys=9)
+        registers.write("control", start=1, keep=draw.randrange(2))
+        for name, rows in (("k", layer.k8), ("v", layer.v8), ("q", layer.q8)):
+            for head in rows:
+                bench.transport.send(name, head.tobytes())
+        bench.transport.wait_cycles(1 + draw.randrange(400))
+        bench.latte.soft_reset()
+        assert bench.latte.registers.read("status") == {"busy": 0, "idle": 1, "done": 0}
+        assert bench.latte.counters()["cycles_busy"] == 0
+        out = bench.latte.attention(layer.q8, layer.k8, layer.v8)  # the thresholds are those from before the reset
+        check(bench, layer, out)
+    return {"resets": resets}
+
+
+def refused_by_the_driver(bench: TopBench) -> dict[str, Any]:
+    """What is wrong with arrays is told before anything is sent."""
+    layer = tensors_of(bench.config, **LAYER)
+    told, good = [], {"q": layer.q8, "k": layer.k8, "v": layer.v8}
+    for change in ({"q": layer.q8[:3]}, {"k": layer.k8[:, :4]}, {"q": layer.q8.astype(float)}, {"v": layer.v8[:1]}):
+        arrays = good | change
+        told.append(str(raised_by(LatteError, partial(bench.latte.attention, **arrays))))
+    run_layer(bench, layer)
+    return {"told": told}
