@@ -72,6 +72,12 @@ def test_every_pair_of_hold_ups(idle: str, stall: str) -> None:
         assert (counters["stalled_output"] > 0) == (stall != "none")
 
 
+@pytest.mark.parametrize("idle", ["none", "0.5"])
+def test_thresholds_written_behind_a_start_are_for_the_next_layer(idle: str) -> None:
+    arguments = {"layers": 20, "draws": 5, "idle": idle}
+    assert top_runner.run(TINY, "sim.top_tables:written_behind_start", **arguments)["result"]["refused"] > 5
+
+
 def test_decoding_row_by_row() -> None:
     config = TINY.replace(max_keys=24, head_dim=16)
     result = top_runner.run(config, "sim.top_layers:decoding", heads=4, kv_heads=2, prompt=3, tokens=21, idle="0.1")
