@@ -7,7 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from latte_hw.config import Core
-from latte_hw.options import ConfigOption, CoreOption, JsonOption, PresetOption, SetOption, resolve_config
+from latte_hw.options import (
+    ConfigOption,
+    CoreOption,
+    JsonOption,
+    PresetOption,
+    SetOption,
+    check_head_core,
+    resolve_config,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +49,7 @@ def estimate(
 
     Cycles are exactly those of a simulation; LUTs and flip-flops come from formulas fitted to synthesis.
     """
+    check_head_core(core, "latte estimate")
     chosen = resolve_config(preset, config, settings)
 
     from latte_hw.estimate.summary import Request, summarize

@@ -71,6 +71,7 @@ def test_results_instead_of_a_typical_pattern(tmp_path: Path):
         (("--keys", "0"), "--keys must be from 1 to 32, the most keys of the configuration, not 0"),
         (("--keep", "2"), "the keep ratio must be above 0 and at most 1, not 2"),
         (("--clock", "0"), "--clock must be above 0 MHz, not 0"),
+        (("--core", "top"), "latte estimate takes one head core: --core must be latte or dense, not top"),
     ],
 )
 def test_errors_are_one_sentence(options: tuple[str, str], sentence: str):
