@@ -8,6 +8,7 @@ import pytest
 
 from latte_hw import emit
 from latte_hw.config import Core, Dot, LatteConfig, Reuse, Split
+from latte_hw.emit import HEADS
 from latte_hw.estimate.memory import Memory, memories_of
 from latte_hw.estimate.placement import place
 from latte_hw.presets import preset
@@ -26,7 +27,7 @@ CHANGES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("core", Core)
+@pytest.mark.parametrize("core", HEADS)
 @pytest.mark.parametrize("name", CHANGES)
 def test_memories_are_those_of_the_verilog(name: str, core: Core, tmp_path: Path):
     config: LatteConfig = preset("tiny").replace(**CHANGES[name])

@@ -121,7 +121,9 @@ def test_what_only_pruning_needs_makes_no_difference():
 
 @pytest.mark.parametrize("config", [TINY, TINY.replace(rule="static", msb_bits=3, queries_per_scan=4)])
 def test_ports_are_those_of_the_latte_core(config: LatteConfig, tmp_path: Path):
-    latte, dense = (json.loads(emit.generate(config, tmp_path, core=core).description.read_text()) for core in Core)
+    latte, dense = (
+        json.loads(emit.generate(config, tmp_path, core=core).description.read_text()) for core in emit.HEADS
+    )
     assert latte["ports"] == dense["ports"]
     assert (latte["top"], dense["top"]) == ("latte_head", "dense_head")
 
