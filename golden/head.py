@@ -45,6 +45,19 @@ class HeadResult:
     out: NDArray[np.int16]  # (Nq, D)
     counters: Int64  # (3,), named by COUNTER_NAMES
 
+    @classmethod
+    def empty(cls, n_queries: int, n_keys: int, head_dim: int) -> "HeadResult":
+        """Arrays of their own for one head."""
+        pairs = (n_queries, n_keys)
+        return cls(
+            estimate=np.zeros(pairs, np.int32),
+            keep=np.zeros(pairs, bool),
+            score=np.zeros(pairs, np.int32),
+            prob=np.zeros(pairs, np.uint16),
+            out=np.zeros((n_queries, head_dim), np.int16),
+            counters=np.zeros(len(COUNTER_NAMES), np.int64),
+        )
+
 
 def run_head(
     q8: Int8,

@@ -10,7 +10,7 @@ from latte_hw.dense_params import DenseParams
 from latte_hw.dense_payloads import DensePayloads
 from latte_hw.kv_store import ReadPort
 from latte_hw.normaliser import Normaliser
-from latte_hw.row_sums import RowSums
+from latte_hw.row_sums import RowSums, take_weights
 from latte_hw.streams import Fifo, delayed, delayed_data
 
 TAG = data.StructLayout({"void": 1, "last": 1})
@@ -61,31 +61,17 @@ class DenseWeightedSum(wiring.Component):
             m.submodules[f"normaliser_{number}"] = normaliser
         block_left = self._collect(m, normalisers)
 
-        # A block may end only if the normalisers will have taken the block before by the time its sums arrive. That
-        # takes the same time for every block, so it is enough that their ends keep `division_cycles` apart.
         item, row = self.i_weighted.payload, self.i_row.payload
-        cooldown = Signal(range(params.division_cycles + 1))
         room = Signal(range(params.blocks_in_division + 1), init=params.blocks_in_division)
         key = Signal(params.key_bits)
-        taken, block_ends, released_empty = Signal(), Signal(), Signal()
-        may_end = ~cooldown.any() & room.any()
-        m.d.comb += [
-            taken.eq(self.i_weighted.valid & self.i_row.valid & ~row.empty & (~item.last | may_end)),
-            block_ends.eq(taken & item.last),
-            released_empty.eq(self.i_row.valid & row.empty),
-            self.i_weighted.ready.eq(taken),
-            self.i_row.ready.eq(block_ends | released_empty),
-            self.o_free.eq(delayed(m, (block_ends | released_empty) & row.release, params.value_spread, "free")),
-            self.value_port.buffer.eq(row.buffer),
-            self.value_port.address.eq(key),
-        ]
+        taken, block_ends = take_weights(
+            m, self.i_weighted, self.i_row, self.o_free,
+            distance=params.division_cycles, room=room.any(), spread=params.value_spread,
+        )  # fmt: skip
+        m.d.comb += [self.value_port.buffer.eq(row.buffer), self.value_port.address.eq(key)]
         m.d.sync += room.eq(room - block_ends + block_left)
         with m.If(taken):
             m.d.sync += key.eq(Mux(item.last, 0, key + 1))
-        with m.If(block_ends):
-            m.d.sync += cooldown.eq(params.division_cycles - 1)
-        with m.Elif(cooldown != 0):
-            m.d.sync += cooldown.eq(cooldown - 1)
 
         reads = delayed(m, taken, params.store_latency, "reads")
         read_item = delayed_data(m, item, params.store_latency, "item_read")

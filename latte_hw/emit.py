@@ -14,6 +14,7 @@ from typing import Any
 
 from amaranth.back import verilog
 from amaranth.hdl import Fragment, Shape, Value
+from amaranth.hdl._ir import PortDirection  # what `verilog.convert` itself takes; there is no public name
 from amaranth.lib import data, wiring
 
 from latte_hw import __version__
@@ -79,10 +80,10 @@ def to_verilog(head: Head) -> str:
     return header + component_to_verilog(head, top, {})
 
 
-def component_to_verilog(component: wiring.Component, name: str, more_ports: dict[str, Any]) -> str:
-    """A component as Verilog, its members' names with single underscores. `more_ports`, which no member names, come
-    first: their signals and directions."""
-    ports = more_ports | {
+def component_to_verilog(component: wiring.Component, name: str, inputs: dict[str, Value]) -> str:
+    """A component as Verilog, its members' names with single underscores. `inputs`, which no member names, come
+    first."""
+    ports = {name: (signal, PortDirection.Input) for name, signal in inputs.items()} | {
         "_".join(str(part) for part in path): (Value.cast(value), _direction(member))
         for path, member, value in component.signature.flatten(component)
     }
@@ -142,6 +143,7 @@ def describe(head: Head) -> dict[str, Any]:
 
 
 def head_latencies(params: HeadParams) -> dict[str, int | str]:
+    """Latencies of the stages of a head core in clock cycles, and its cycle laws in words."""
     return {
         "query_prepare_cycles": params.query_prepare_cycles,
         "estimator": params.estimator_latency,
@@ -173,8 +175,6 @@ def _dense_latencies(params: DenseParams) -> dict[str, int | str]:
 
 
 def _direction(member: wiring.Member) -> Any:
-    from amaranth.hdl._ir import PortDirection  # what `verilog.convert` itself takes; there is no public name
-
     return PortDirection.Input if member.flow == wiring.In else PortDirection.Output
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from amaranth.hdl import Value
-from amaranth.hdl._ir import PortDirection  # what `verilog.convert` itself takes; there is no public name
 from amaranth.lib import wiring
 
 from latte_hw import __version__
@@ -41,8 +40,7 @@ def to_verilog(top: LatteTop) -> str:
         f"// Configuration sha256 {top.config.sha256()}; see {TOP}.json for its ports.\n"
     )
     signals = {"clk": top.clock.clk, "rst": top.clock.rst}
-    ports = {name: (signals[name], PortDirection.Input) for name in _clock_ports(top)}
-    return header + component_to_verilog(top, TOP, ports)
+    return header + component_to_verilog(top, TOP, {name: signals[name] for name in _clock_ports(top)})
 
 
 def describe(top: LatteTop) -> dict[str, Any]:

@@ -223,8 +223,8 @@ class KvStore(wiring.Component):
     ) -> None:
         """One RAM over all buffers; the read takes `store_latency` cycles, the first of them in the RAM."""
         two = self.params.config.kv_buffers == 2
-        total = (1 << address_bits) + depth if two else depth
-        m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=total, init=[], attrs=NEVER_COLLIDES)
+        words = self.params.buffered_words(depth)
+        m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=words, init=[], attrs=NEVER_COLLIDES)
         write_enable, write_buffer, write_address, write_data = write
         read_buffer, read_address, read_data = read
 

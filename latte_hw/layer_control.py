@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.layer_names import COMMAND_ERRORS
-from latte_hw.layer_payloads import LayerPayloads
+from latte_hw.layer_payloads import LAYER, LayerPayloads
 from latte_hw.params import HeadParams
 from latte_hw.top_config import TopConfig
 
@@ -53,7 +53,7 @@ class LayerControl(wiring.Component):
         payloads = LayerPayloads(config)
         super().__init__(
             {
-                "i_layer": In(payloads.layer),
+                "i_layer": In(LAYER),
                 "i_start": In(1),
                 "i_append": In(1),
                 "i_table_written": In(1),
@@ -74,7 +74,7 @@ class LayerControl(wiring.Component):
         max_keys = self.config.max_keys
         payloads, params = LayerPayloads(self.config), HeadParams(self.config.head_config)
         plan, errors = Signal(payloads.plan), self.o_errors
-        layer = Signal(payloads.layer)
+        layer = Signal(LAYER)
         heads_left = Signal.like(layer.heads)
         kv_heads = Signal.like(layer.heads)
         kept, rows = Signal(), Signal(params.count_bits)

@@ -11,37 +11,58 @@ from latte_hw.widths import unsigned_bits
 
 TOTAL_BITS = 64
 
+LAYER = data.StructLayout(
+    {
+        "heads": unsigned(LENGTH_BITS),  # query heads
+        "group": unsigned(LENGTH_BITS),  # query heads per K/V head
+        "n_queries": unsigned(LENGTH_BITS),  # per query head
+        "n_keys": unsigned(LENGTH_BITS),  # per K/V head
+        "causal_offset": signed(LENGTH_BITS),  # query i sees keys j <= i + causal_offset, in a causal core
+        "keep": unsigned(1),  # K and V stay after the layer
+    }
+)
+"""A layer as the registers describe it, in whatever numbers they hold."""
+
+ERRORS = data.StructLayout(dict.fromkeys((*PACKET_ERRORS, *COMMAND_ERRORS), unsigned(1)))
+"""High for one cycle each: a packet of q, k or v that is short, long or has a hole in `tkeep`; a command that was
+refused, for a length that is 0 or too large, or because the core was busy."""
+
+
+def table_write(params: HeadParams, entries: int) -> data.StructLayout:
+    """One write to the idle bank, of `entries` entries, of the table."""
+    return data.StructLayout(
+        {
+            "head": unsigned(unsigned_bits(entries - 1)),  # which entry
+            "threshold": Payloads(params).threshold,
+            "mantissa": unsigned(SCALE_MANTISSA_BITS),
+            "shift": unsigned(SCALE_SHIFT_BITS),
+        }
+    )
+
+
+def totals(cores: int) -> data.StructLayout:
+    """Totals since reset.
+
+    `cycles_busy`; `stalled_input`: queries are due, but no core has one before its filter, for want of a packet of Q, K
+    or V; `stalled_output`: an output beat is offered and not taken. The others are those of
+    :class:`latte_hw.payloads.Payloads`, summed up over the cores and then of every core.
+    """
+    core = data.StructLayout(dict.fromkeys(CORE_COUNTERS, unsigned(TOTAL_BITS)))
+    return data.StructLayout(dict.fromkeys(COUNTERS, unsigned(TOTAL_BITS)) | {"cores": data.ArrayLayout(core, cores)})
+
 
 class LayerPayloads:
-    """Every payload shape above the head cores of a configuration."""
+    """Payload shapes above the head cores that depend on the configuration."""
 
     def __init__(self, config: TopConfig) -> None:
         params = HeadParams(config.head_config)
-        head = unsigned(unsigned_bits(config.table_entries - 1))
         heads = unsigned(unsigned_bits(config.table_entries))
         count = unsigned(params.count_bits)
 
-        self.layer = data.StructLayout(
-            {
-                "heads": unsigned(LENGTH_BITS),  # query heads
-                "group": unsigned(LENGTH_BITS),  # query heads per K/V head
-                "n_queries": unsigned(LENGTH_BITS),  # per query head
-                "n_keys": unsigned(LENGTH_BITS),  # per K/V head
-                "causal_offset": signed(LENGTH_BITS),  # query i sees keys j <= i + causal_offset, in a causal core
-                "keep": unsigned(1),  # K and V stay after the layer
-            }
-        )
-        """A layer as the registers describe it, in whatever numbers they hold."""
-
-        self.table_write = data.StructLayout(
-            {
-                "head": head,  # which entry
-                "threshold": Payloads(params).threshold,
-                "mantissa": unsigned(SCALE_MANTISSA_BITS),
-                "shift": unsigned(SCALE_SHIFT_BITS),
-            }
-        )
-        """One write to the idle bank of the table."""
+        self.table_write = table_write(params, config.table_entries)
+        self.counters = totals(config.cores)
+        self.head_counters = data.StructLayout(dict.fromkeys(CORE_COUNTERS, unsigned(COUNTER_BITS)))
+        """Of one head core."""
 
         self.plan = data.StructLayout(
             {
@@ -57,19 +78,3 @@ class LayerPayloads:
             }
         )
         """A layer, or a step of decoding, that has been checked and runs."""
-
-        self.errors = data.StructLayout(dict.fromkeys((*PACKET_ERRORS, *COMMAND_ERRORS), unsigned(1)))
-        """High for one cycle each: a packet of q, k or v that is short, long or has a hole in `tkeep`; a command that
-        was refused, for a length that is 0 or too large, or because the core was busy."""
-
-        core = data.StructLayout(dict.fromkeys(CORE_COUNTERS, unsigned(TOTAL_BITS)))
-        self.head_counters = data.StructLayout(dict.fromkeys(CORE_COUNTERS, unsigned(COUNTER_BITS)))
-        self.counters = data.StructLayout(
-            dict.fromkeys(COUNTERS, unsigned(TOTAL_BITS)) | {"cores": data.ArrayLayout(core, config.cores)}
-        )
-        """Totals since reset.
-
-        `cycles_busy`; `stalled_input`: queries are due, but no core has one before its filter, for want of a packet of
-        Q, K or V; `stalled_output`: an output beat is offered and not taken. The others are those of
-        :class:`latte_hw.payloads.Payloads`, summed up over the cores and then of every core.
-        """

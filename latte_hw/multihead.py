@@ -12,7 +12,7 @@ from latte_hw.head import LatteHead
 from latte_hw.layer_control import LayerControl
 from latte_hw.layer_counters import LayerCounters
 from latte_hw.layer_names import COMMAND_ERRORS
-from latte_hw.layer_payloads import LayerPayloads
+from latte_hw.layer_payloads import ERRORS, LAYER, LayerPayloads
 from latte_hw.layer_schedule import CoreSchedule, PacketTurns
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
@@ -70,7 +70,7 @@ class MultiHead(wiring.Component):
                 "s_axis_k": In(AxiStream(config.stream_bits)),
                 "s_axis_v": In(AxiStream(config.stream_bits)),
                 "m_axis_o": Out(AxiStream(config.stream_bits)),
-                "i_layer": In(payloads.layer),
+                "i_layer": In(LAYER),
                 "i_start": In(1),
                 "i_append": In(1),
                 "i_table": In(Valid(payloads.table_write)),
@@ -79,7 +79,7 @@ class MultiHead(wiring.Component):
                 "o_done": Out(1),
                 "o_checking": Out(1),
                 "o_swapped": Out(1),
-                "o_errors": Out(payloads.errors),
+                "o_errors": Out(ERRORS),
                 "o_counters": Out(payloads.counters),
             }
         )
@@ -174,7 +174,7 @@ class MultiHead(wiring.Component):
     def _outward(self, m: Module, control: LayerControl, sources: list[Any]) -> tuple[PacketTurns, RowPacker]:
         """Rows of the cores to the output, in turns."""
         turns = self._turns(m, control, "o", control.o_plan.heads, control.o_plan.group)
-        element = signed(8 if self.params.out_bits <= 8 else 16)
+        element = signed(8 * self.params.out_bytes)
         row = data.ArrayLayout(element, self.config.head_dim)
         m.submodules.o_packer = packer = RowPacker(row, self.config.stream_bits)
         wiring.connect(m, packer.o, wiring.flipped(self.m_axis_o))

@@ -9,9 +9,18 @@ import math
 from dataclasses import dataclass
 
 from latte_hw.dot_timing import TABLE_SHAPES, TableShape, multiplier_dot_latency, tree_levels
-from latte_hw.timing import LUT_RAM_DEPTH, SPREAD, HeadTiming, fifo_latency
+from latte_hw.timing import (
+    BLOCK_RAM_LANDING_DEPTH,
+    LUT_RAM_DEPTH,
+    SPREAD,
+    HeadTiming,
+    fifo_latency,
+    fifo_words,
+    in_block_ram,
+)
 from latte_hw.widths import (
     EXP_GUARD_BITS,
+    MULTIPLIER_BITS,
     SCALE_MANTISSA_BITS,
     SCALE_SHIFT_BITS,
     Range,
@@ -21,8 +30,10 @@ from latte_hw.widths import (
 )
 
 __all__ = [
+    "BLOCK_RAM_LANDING_DEPTH",
     "EXP_GUARD_BITS",
     "LUT_RAM_DEPTH",
+    "MULTIPLIER_BITS",
     "SCALE_MANTISSA_BITS",
     "SCALE_SHIFT_BITS",
     "SPREAD",
@@ -32,6 +43,8 @@ __all__ = [
     "TableShape",
     "ceil_div",
     "fifo_latency",
+    "fifo_words",
+    "in_block_ram",
     "multiplier_dot_latency",
     "signed_bits",
     "tree_levels",

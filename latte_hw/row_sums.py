@@ -12,7 +12,29 @@ from latte_hw.config import TOTAL_BITS
 from latte_hw.normaliser import sums_of_group
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import Valid, delayed, delayed_data
+from latte_hw.streams import Valid, apart, delayed, delayed_data
+
+
+def take_weights(
+    m: Module, weighted: Any, row: Any, free: Value, *, distance: int, room: Value, spread: int
+) -> tuple[Value, Value]:
+    """When a weight is taken, and when it is the last of its row.
+
+    What the row needs beside its weights is taken with the last one, by itself for a job without queries. Row ends keep
+    `distance` cycles apart, since the groups of rows are divided one after the other, and wait for `room`. `free` tells
+    that a released buffer's values have been read, the last group `spread` cycles after the first.
+    """
+    taken, row_ends = Signal(name="taken"), Signal(name="row_ends")
+    may_end = apart(m, row_ends, distance, "cooldown") & room
+    released_empty = row.valid & row.payload.empty
+    m.d.comb += [
+        taken.eq(weighted.valid & row.valid & ~row.payload.empty & (~weighted.payload.last | may_end)),
+        row_ends.eq(taken & weighted.payload.last),
+        weighted.ready.eq(taken),
+        row.ready.eq(row_ends | released_empty),
+        free.eq(delayed(m, (row_ends | released_empty) & row.payload.release, spread, "free")),
+    ]
+    return taken, row_ends
 
 
 class RowSums(wiring.Component):
@@ -51,6 +73,7 @@ class RowSums(wiring.Component):
         valid, last, prob = self.i.valid, self.i.payload.last, self.i.payload.prob
         lanes, groups, step = params.normalise_lanes, params.normalise_cycles, params.value_stagger
 
+        added: list[tuple[Value, Value]] = []  # per group: a product is added, and is the row's last
         complete: list[Value] = []  # per group: its sums are picked
         picked: list[list[Value]] = [[] for _ in range(lanes)]
         for group in range(groups):
@@ -60,6 +83,7 @@ class RowSums(wiring.Component):
                 prob = delayed_data(m, prob, step, f"prob_{group}")
             adds = delayed(m, valid, 1, f"adds_{group}")
             ends = delayed(m, valid & last, 1, f"ends_{group}")
+            added.append((adds, ends))
             complete.append(delayed(m, ends, 1, f"complete_{group}"))
             for lane, d in enumerate(range(group * lanes, min((group + 1) * lanes, params.config.head_dim))):
                 product = Signal(signed(params.config.prob_bits + TOTAL_BITS), name=f"product_{d}", reset_less=True)
@@ -69,7 +93,7 @@ class RowSums(wiring.Component):
         # The results of all other groups are 0 meanwhile.
         for lane in range(lanes):
             m.d.sync += self.o.payload.sums[lane].eq(_either(picked[lane]))
-        total = self._total(m)
+        total = self._total(m, *added[0])
         m.d.comb += self.o.payload.total.eq(delayed_data(m, total.value, 1, "total_merged"))
         m.d.comb += self.o.payload.tag.eq(delayed_data(m, total.tag, 1, "tag_merged"))
         m.d.sync += [self.o.valid.eq(_either(complete)), self.o.payload.row_end.eq(complete[-1])]
@@ -88,12 +112,10 @@ class RowSums(wiring.Component):
                 m.d.sync += running.eq(reached)
         return result
 
-    def _total(self, m: Module) -> Any:
-        """The weight and the tag of the row whose groups are on their way."""
-        adds = delayed(m, self.i.valid, 1, "total_adds")
+    def _total(self, m: Module, adds: Value, ends: Value) -> Any:
+        """The weight and the tag of the row whose groups are on their way; with the sums of the first group."""
         prob = delayed_data(m, self.i.payload.prob, 1, "total_prob")
         tag = delayed_data(m, self.i.payload.tag, 1, "total_tag")
-        ends = delayed(m, self.i.valid & self.i.payload.last, 1, "total_ends")
         running = Signal(unsigned(self.params.prob_sum_bits), name="total_sum")
         layout = data.StructLayout({"value": running.shape(), "tag": self.i.payload.tag.shape()})
         reached = Signal(layout, name="total", reset_less=True)

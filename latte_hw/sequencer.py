@@ -81,9 +81,9 @@ class Sequencer(wiring.Component):
         taken = fork_ready(m, offered, [*outputs[:-1], row := _RowOffer(self.o_row)])
 
         # The buffer is given back a cycle later: the store is far away, and there is time between two jobs.
-        gives_back = Signal()
-        m.d.comb += self.i_loaded.ready.eq(gives_back)
-        m.d.sync += gives_back.eq(0)
+        job_ends, gives_back = Signal(), Signal()
+        m.d.comb += [self.i_job.ready.eq(job_ends), self.i_loaded.ready.eq(gives_back)]
+        m.d.sync += gives_back.eq(job_ends & job.release)
         with m.FSM(name="state") as state:
             starts = state.ongoing("idle") & self.i_job.valid & self.i_loaded.valid & ~gives_back
             m.d.comb += read_port.en.eq(starts)
@@ -95,16 +95,14 @@ class Sequencer(wiring.Component):
                     # No row to carry the release: it travels alone, behind the rows of earlier jobs.
                     m.d.comb += row.alone.eq(1)
                     with m.If(self.o_row.ready):
-                        m.d.comb += self.i_job.ready.eq(1)
-                        m.d.sync += gives_back.eq(job.release)
+                        m.d.comb += job_ends.eq(1)
                         m.next = "idle"
                 with m.Else():
                     m.d.comb += [offered.eq(self.i_query.valid), self.i_query.ready.eq(taken)]
                     with m.If(taken):
                         m.d.sync += [queries_left.eq(queries_left - 1), visible_keys.eq(visible_keys + 1)]
                         with m.If(is_last):
-                            m.d.comb += self.i_job.ready.eq(1)
-                            m.d.sync += gives_back.eq(job.release)
+                            m.d.comb += job_ends.eq(1)
                             m.next = "idle"
         m.d.comb += self.o_row.valid.eq(row.valid | row.alone)
 

@@ -6,12 +6,9 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.params import EXP_GUARD_BITS, HeadParams
+from latte_hw.params import EXP_GUARD_BITS, MULTIPLIER_BITS, HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.streams import Fifo, ReservedFifo, delayed, delayed_data
-
-MULTIPLIER_BITS = 17
-"""Unsigned bits that one multiplier of an FPGA takes."""
 
 
 class Softmax(wiring.Component):

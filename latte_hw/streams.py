@@ -15,7 +15,7 @@ from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.params import LUT_RAM_DEPTH, SPREAD
+from latte_hw.params import BLOCK_RAM_LANDING_DEPTH, SPREAD, fifo_words, in_block_ram
 
 NEVER_COLLIDES: dict[str, Any] = {"no_rw_check": 1}
 """Attribute of a RAM that is never read where it is written: Yosys then adds no logic for that case."""
@@ -66,11 +66,7 @@ class Fifo(wiring.Component):
     @property
     def words(self) -> int:
         """Items that the RAM holds; the others lie in registers."""
-        return self.depth - 1 - self.in_block_ram
-
-    @property
-    def in_block_ram(self) -> bool:
-        return self.depth > LUT_RAM_DEPTH
+        return fifo_words(self.depth)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -88,7 +84,7 @@ class Fifo(wiring.Component):
             write_port.en.eq(written if self.reserved else room),
             write_port.data.eq(Value.cast(self.i.payload)),
         ]
-        (self._land if self.in_block_ram else self._register)(m, read_port, stored, read)
+        (self._land if in_block_ram(self.depth) else self._register)(m, read_port, stored, read)
         m.d.sync += [
             stored.eq(written | Mux(read, count != 1, stored)),
             room.eq(read | Mux(written, count != words - 1, room)),
@@ -118,7 +114,7 @@ class Fifo(wiring.Component):
 
     def _land(self, m: Module, read_port: Any, stored: Signal, read: Signal) -> None:
         """What is read from block RAM lands in a short queue two cycles later."""
-        m.submodules.output = output = ReservedFifo(self.shape, depth=6)
+        m.submodules.output = output = ReservedFifo(self.shape, BLOCK_RAM_LANDING_DEPTH)
         wiring.connect(m, output.o, wiring.flipped(self.o))
         m.d.comb += [
             read.eq(stored & output.o_room),
@@ -172,6 +168,16 @@ class ReservedFifo(wiring.Component):
         return m
 
 
+def apart(m: Module, event: Value, cycles: int, name: str) -> Value:
+    """High when `event` may be: in no cycle from the one after it was to `cycles` − 1 after it."""
+    left = Signal(range(cycles + 1), name=name)
+    with m.If(event):
+        m.d.sync += left.eq(cycles - 1)
+    with m.Elif(left.any()):
+        m.d.sync += left.eq(left - 1)
+    return ~left.any()
+
+
 def fork_ready(m: Module, valid: Value, targets: Iterable[Any]) -> Value:
     """Offer one transfer to several streams at once: it happens in all of them, or in none.
 
@@ -202,9 +208,8 @@ def delayed(m: Module, value: Any, cycles: int, name: str, *, reset_less: bool =
     return value
 
 
-def spread(m: Module, value: Value, name: str, levels: int = 1) -> list[Signal]:
-    """`value` `levels` cycles later in `SPREAD ** levels` registers of equal content, for nets that go to hundreds of
-    places: a tree of registers.
+def spread(m: Module, value: Value, name: str) -> list[Signal]:
+    """`value` one cycle later in `SPREAD` registers of equal content, for nets that go to hundreds of places.
 
     Synthesis would merge them again, so they differ in their initial value, and in whether reset restores it: what
     they hold is void in the first cycle, and for as long as reset is active.
@@ -215,9 +220,7 @@ def spread(m: Module, value: Value, name: str, levels: int = 1) -> list[Signal]:
         init = (2**width - 1) * (copy % 2)
         copies.append(Signal(width, name=f"{name}_{copy}", init=init, reset_less=copy >= SPREAD // 2))
         m.d.sync += copies[-1].eq(value)
-    if levels == 1:
-        return copies
-    return [leaf for number, copy in enumerate(copies) for leaf in spread(m, copy, f"{name}_{number}", levels - 1)]
+    return copies
 
 
 def delayed_data(m: Module, value: Any, cycles: int, name: str) -> Any:

@@ -160,7 +160,9 @@ class HeadThresholdFilter(wiring.Component):
     def _serialise(self, m: Module, kept: ReservedFifo) -> None:
         """Kept lanes of a beat one after the other, lowest first."""
         params, payloads = self.params, Payloads(self.params)
-        m.submodules.output = output = Fifo(payloads.kept_key, depth=3)  # `ready` goes no further back
+        m.submodules.output = output = Fifo(
+            payloads.kept_key, params.filter_output_depth
+        )  # `ready` goes no further back
         wiring.connect(m, output.o, wiring.flipped(self.o_kept))
         lanes = params.config.keys_per_cycle
         beat = Signal(payloads.estimate_beat, name="leaving_beat", reset_less=True)

@@ -11,14 +11,26 @@ NORMALISE_CYCLES = 16
 SPREAD = 4
 """Registers among which :func:`latte_hw.streams.spread` divides the load of a net; copies of a table, too."""
 
-
 LUT_RAM_DEPTH = 64
 """Deepest queue that is made of LUT RAM; a deeper one takes block RAM."""
+
+BLOCK_RAM_LANDING_DEPTH = 6
+"""Depth of the short queue behind the block RAM of a deep one."""
+
+
+def in_block_ram(depth: int) -> bool:
+    """Whether the RAM of a queue of this depth is block RAM."""
+    return depth > LUT_RAM_DEPTH
+
+
+def fifo_words(depth: int) -> int:
+    """Items in the RAM of a queue of this depth; the others lie behind it, see :class:`latte_hw.streams.Fifo`."""
+    return depth - 1 - in_block_ram(depth)
 
 
 def fifo_latency(depth: int) -> int:
     """From writing into an empty queue of this depth to its output; see :class:`latte_hw.streams.Fifo`."""
-    return 2 if depth <= LUT_RAM_DEPTH else 5
+    return 5 if in_block_ram(depth) else 2
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,9 @@ class HeadTiming(HeadWidths):
         With less, a long stretch of survivors that all fail the final check would leave the reuse datapath idle.
         """
         return self.max_beats + 2
+
+    filter_output_depth = 3
+    """Kept keys that can wait behind the filter: the least depth that lets one pass per cycle."""
 
     @property
     def row_queue_depth(self) -> int:

@@ -10,7 +10,6 @@ from latte_hw.axi.lite import LiteSignature
 from latte_hw.axi.stream import AxiStream
 from latte_hw.csr.register_file import RegisterFile
 from latte_hw.csr.table import top_registers
-from latte_hw.layer_names import CORE_COUNTERS, COUNTERS
 from latte_hw.multihead import MultiHead
 from latte_hw.params import HeadParams
 from latte_hw.top_config import Reset, TopConfig
@@ -71,6 +70,7 @@ class LatteTop(wiring.Component):
         wiring.connect(m, registers.o_table, cores.i_table)
         m.d.comb += [
             self.irq.eq(registers.o_irq),
+            cores.i_layer.eq(registers.o_layer),
             cores.i_start.eq(registers.o_start),
             cores.i_append.eq(registers.o_append),
             cores.i_soft_reset.eq(registers.o_soft_reset),
@@ -78,12 +78,7 @@ class LatteTop(wiring.Component):
             registers.i_done.eq(cores.o_done),
             registers.i_checking.eq(cores.o_checking),
             registers.i_swapped.eq(cores.o_swapped),
+            registers.i_errors.eq(cores.o_errors),
+            registers.i_counters.eq(cores.o_counters),
         ]
-        # By name: each side has its own order.
-        m.d.comb += [cores.i_layer[name].eq(registers.o_layer[name]) for name in registers.o_layer.shape().members]
-        m.d.comb += [registers.i_errors[name].eq(cores.o_errors[name]) for name in registers.i_errors.shape().members]
-        m.d.comb += [registers.i_counters[name].eq(cores.o_counters[name]) for name in COUNTERS]
-        for core in range(self.config.cores):
-            inner, outer = cores.o_counters.cores[core], registers.i_counters.cores[core]
-            m.d.comb += [outer[name].eq(inner[name]) for name in CORE_COUNTERS]
         return m

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,7 @@ from latte_hw.kv_store import ReadPort
 from latte_hw.normaliser import Normaliser
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.row_sums import RowSums
+from latte_hw.row_sums import RowSums, take_weights
 from latte_hw.streams import ReservedFifo, delayed, delayed_data
 
 
@@ -56,26 +56,16 @@ class WeightedSum(wiring.Component):
         m.submodules.sums = sums = RowSums(params, tag)
         m.submodules.normaliser = normaliser = Normaliser(params, tag)
 
-        # The groups of a row are divided one after the other, so row ends keep `normalise_cycles` apart.
         item, row = self.i_weighted.payload, self.i_row.payload
-        cooldown = Signal(range(params.normalise_cycles + 1))
-        taken, row_ends, released_empty = Signal(), Signal(), Signal()
-        may_end = ~cooldown.any() & landing.o_room
+        taken, row_ends = take_weights(
+            m, self.i_weighted, self.i_row, self.o_free,
+            distance=params.normalise_cycles, room=landing.o_room, spread=params.value_spread,
+        )  # fmt: skip
         m.d.comb += [
-            taken.eq(self.i_weighted.valid & self.i_row.valid & ~row.empty & (~item.last | may_end)),
-            row_ends.eq(taken & item.last),
-            released_empty.eq(self.i_row.valid & row.empty),
-            self.i_weighted.ready.eq(taken),
-            self.i_row.ready.eq(row_ends | released_empty),
             landing.i_reserve.eq(row_ends),
-            self.o_free.eq(delayed(m, self.i_row.ready & self.i_row.valid & row.release, params.value_spread, "free")),
             self.value_port.buffer.eq(row.buffer),
             self.value_port.address.eq(item.key),
         ]
-        with m.If(row_ends):
-            m.d.sync += cooldown.eq(params.normalise_cycles - 1)
-        with m.Elif(cooldown != 0):
-            m.d.sync += cooldown.eq(cooldown - 1)
 
         arrives = delayed(m, taken, params.store_latency, "arrives")
         m.d.comb += [

@@ -11,6 +11,9 @@ SCALE_SHIFT_BITS = 6
 EXP_GUARD_BITS = 5
 """Fraction bits that a table entry of 2**-x carries below the least significant bit of a weight."""
 
+MULTIPLIER_BITS = 17
+"""Unsigned bits that one multiplier of an FPGA takes."""
+
 Range = tuple[int, int]
 """Inclusive least and greatest value of an integer."""
 
@@ -172,9 +175,18 @@ class HeadWidths:
     # --- counts and addresses -----------------------------------------------------------------------------------
 
     @property
+    def out_bytes(self) -> int:
+        """Bytes of an output element outside of the core."""
+        return ceil_div(self.out_bits, 8)
+
+    @property
     def max_beats(self) -> int:
         """Beats of keys in a full scan: the depth of one bank of K's high parts."""
         return self.config.max_keys // self.config.keys_per_cycle
+
+    def buffered_words(self, words: int) -> int:
+        """Words of a RAM that holds so many of each K/V buffer: with two, the second begins at a power of two."""
+        return (1 << unsigned_bits(words - 1)) + words if self.config.kv_buffers == 2 else words
 
     def beats(self, valid_keys: int) -> int:
         """Cycles that the estimator spends on a query that sees ``valid_keys`` keys (a row takes at least one)."""

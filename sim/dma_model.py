@@ -78,18 +78,13 @@ class CoreModel:
         )
         offset = self.get("causal_offset")["offset"]
         for head in range(len(q)):
-            pairs = q.shape[1], k.shape[1]
-            out = np.zeros(q.shape[1:], np.int16)
-            result = HeadResult(
-                np.zeros(pairs, np.int32), np.zeros(pairs, bool), np.zeros(pairs, np.int32),
-                np.zeros(pairs, np.uint16), out, np.zeros(3, np.int64),
-            )  # fmt: skip
+            result = HeadResult.empty(q.shape[1], *k.shape[1:])
             scale = self.get(f"table[{head}].scale")
             registers = HeadRegisters(
                 self.get(f"table[{head}].threshold")["threshold"], scale["mantissa"], scale["shift"]
             )
             run_head(q[head], k[head // group], v[head // group], registers, offset, params, result)
-            self.outputs.append((out.astype(np.int8) if params.out_bits <= 8 else out).tobytes())
+            self.outputs.append(result.out.astype(f"<i{params.out_bytes}").tobytes())
         self._busy, self._done = False, True
 
 

@@ -61,11 +61,8 @@ class Layer:
 
     def expected(self) -> list[bytes]:
         """Packets of the output, by the golden model."""
-        packets = []
-        for head in range(len(self.q8)):
-            out = self.result(head).out
-            packets.append((out.astype(np.int8) if self.params.out_bits <= 8 else out).tobytes())
-        return packets
+        heads = range(len(self.q8))
+        return [self.result(head).out.astype(f"<i{self.params.out_bytes}").tobytes() for head in heads]
 
     def counters(self) -> dict[str, int]:
         """What the core counts, over all heads."""
@@ -76,15 +73,7 @@ class Layer:
 
     def result(self, head: int) -> HeadResult:
         q, k, v = self.q8[head], self.k8[head // self.group], self.v8[head // self.group]
-        pairs = (len(q), len(k))
-        result = HeadResult(
-            estimate=np.zeros(pairs, np.int32),
-            keep=np.zeros(pairs, bool),
-            score=np.zeros(pairs, np.int32),
-            prob=np.zeros(pairs, np.uint16),
-            out=np.zeros(q.shape, np.int16),
-            counters=np.zeros(3, np.int64),
-        )
+        result = HeadResult.empty(len(q), *k.shape)
         registers = HeadRegisters(self.thresholds[head], *SCALE)
         run_head(q, k, v, registers, self.causal_offset, self.params, result)
         return result

@@ -17,7 +17,7 @@ from cocotb.triggers import ClockCycles
 from latte_hw.driver import Latte
 from latte_hw.top_config import TopConfig
 from sim.bench import RESET_CYCLES, WORK_VARIABLE
-from sim.top_transport import CLOCK_STEPS, CYCLE_SECONDS, CocotbTransport
+from sim.top_transport import CLOCK_STEPS, CYCLE_SECONDS, CocotbTransport, reset_of
 
 PATIENCE_CYCLES = 20_000
 """Cycles without any packet, beyond a head that keeps every key of every query, after which the driver gives up."""
@@ -40,12 +40,12 @@ async def run(dut: Any) -> None:
     work = Path(os.environ[WORK_VARIABLE])
     order = json.loads((work / "order.json").read_text())
     config = TopConfig.model_validate(order["config"])
-    reset, active = (dut.rst, 1) if hasattr(dut, "rst") else (dut.aresetn, 0)
-    reset.value = active
+    reset, active_high = reset_of(dut)
+    reset.value = int(active_high)
     transport = CocotbTransport(dut, order["idle"], order["stall"], order["seed"])
     Clock(dut.clk, CLOCK_STEPS, "step").start(start_high=False)
     await ClockCycles(dut.clk, RESET_CYCLES)
-    reset.value = 1 - active
+    reset.value = int(not active_high)
     await ClockCycles(dut.clk, 2)
     module, _, function = order["scenario"].partition(":")
     scenario = getattr(importlib.import_module(module), function)

@@ -46,6 +46,11 @@ def _naturals() -> Iterator[int]:
         number += 1
 
 
+def reset_of(dut: Any) -> tuple[Any, bool]:
+    """The reset port of `latte_top`, and whether it is active high."""
+    return (dut.rst, True) if hasattr(dut, "rst") else (dut.aresetn, False)
+
+
 class CocotbTransport:
     """Registers and streams of `latte_top`; see :class:`latte_hw.driver.transport.Transport`.
 
@@ -54,8 +59,7 @@ class CocotbTransport:
 
     def __init__(self, dut: Any, idle: str = "none", stall: str = "none", seed: int = 0) -> None:
         self._clock = dut.clk
-        reset, active_high = (dut.rst, True) if hasattr(dut, "rst") else (dut.aresetn, False)
-        ends = (dut.clk, reset, active_high)
+        ends = (dut.clk, *reset_of(dut))
         self.bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), *ends)
         ports = {name: AxiStreamBus.from_prefix(dut, f"s_axis_{name}") for name in INPUTS}
         self.sources = {name: AxiStreamSource(port, *ends) for name, port in ports.items()}

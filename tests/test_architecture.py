@@ -17,7 +17,7 @@ LONGEST_FILE = 260
 LONGEST_TEST = 330
 
 LAYERS: tuple[set[str], ...] = (
-    {"config", "errors", "names", "layer_names"},
+    {"config", "errors", "names", "layer_names", "marked_page"},
     {"widths", "presets", "options", "top_config"},
     {"dot_timing"},
     {"timing"},
@@ -36,7 +36,7 @@ LAYERS: tuple[set[str], ...] = (
     {"sequencer", "dealer", "kv_store", "estimator", "threshold_filter", "reuse_datapath", "softmax", "weighted_sum"},
     {"dense_blocks", "dense_scores", "dense_softmax", "dense_weighted_sum"},
     {"head", "dense"},
-    {"axi", "layer_payloads"},
+    {"layer_payloads"},
     {"layer_control", "layer_counters", "layer_schedule"},
     {"multihead"},
     {"csr"},

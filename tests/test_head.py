@@ -56,15 +56,7 @@ class Session:
         if n_queries == 0 or n_keys == 0:
             self.rows += [([0] * q.shape[1], int(i == n_queries - 1)) for i in range(n_queries)]
             return
-        pairs = (n_queries, n_keys)
-        result = HeadResult(
-            estimate=np.zeros(pairs, np.int32),
-            keep=np.zeros(pairs, bool),
-            score=np.zeros(pairs, np.int32),
-            prob=np.zeros(pairs, np.uint16),
-            out=np.zeros(q.shape, np.int16),
-            counters=np.zeros(3, np.int64),
-        )
+        result = HeadResult.empty(len(q), *self.k.shape)
         run_head(q, self.k, self.v, HeadRegisters(self.thresholds[head], *SCALE), offset, self.params, result)
         self.rows += [(row, int(i == n_queries - 1)) for i, row in enumerate(result.out.tolist())]
         self.counters += result.counters

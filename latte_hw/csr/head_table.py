@@ -2,27 +2,14 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
-from amaranth.lib import data, memory, wiring
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.axi.lite import AccessSignature
-from latte_hw.config import Rule
+from latte_hw.layer_payloads import table_write
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams, unsigned_bits
 from latte_hw.streams import NEVER_COLLIDES, Valid
-
-
-def entry_layout(params: HeadParams, entries: int) -> data.StructLayout:
-    """One write to the cores' table: query head, threshold (signed for the static rule), mantissa, shift."""
-    threshold = signed(params.threshold_bits) if params.config.rule is Rule.STATIC else unsigned(params.threshold_bits)
-    return data.StructLayout(
-        {
-            "head": unsigned(unsigned_bits(entries - 1)),
-            "threshold": threshold,
-            "mantissa": unsigned(SCALE_MANTISSA_BITS),
-            "shift": unsigned(SCALE_SHIFT_BITS),
-        }
-    )
 
 
 class HeadTable(wiring.Component):
@@ -52,7 +39,7 @@ class HeadTable(wiring.Component):
     def __init__(self, params: HeadParams, entries: int) -> None:
         self.params = params
         self.entries = entries
-        self.layout = entry_layout(params, entries)
+        self.layout = table_write(params, entries)
         self.address_bits = unsigned_bits(2 * entries - 1)
         super().__init__(
             {

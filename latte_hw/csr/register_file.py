@@ -2,40 +2,32 @@
 
 from typing import Any
 
-from amaranth.hdl import Module, ResetInserter, signed, unsigned
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, ResetInserter
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.axi.lite import LiteAdapter, LiteSignature
-from latte_hw.csr.head_table import entry_layout
 from latte_hw.csr.model import RegisterMap
 from latte_hw.csr.registers import Registers
-from latte_hw.layer_names import CORE_COUNTERS, COUNTERS, LENGTH_BITS
+from latte_hw.layer_payloads import ERRORS, LAYER, table_write, totals
 from latte_hw.params import HeadParams
 from latte_hw.streams import Valid
-
-COUNTER_BITS = 64
 
 
 def core_side(params: HeadParams, registers: RegisterMap) -> dict[str, wiring.Member]:
     """Members between the registers and the cores; see :class:`RegisterFile`."""
-    length = unsigned(LENGTH_BITS)
-    layer = dict.fromkeys(("heads", "group", "n_queries", "n_keys"), length)
-    errors = [field.name for field in registers.register("errors").fields]
-    core = data.StructLayout(dict.fromkeys(CORE_COUNTERS, unsigned(COUNTER_BITS)))
-    cores = data.ArrayLayout(core, registers.block("core").count)
     return {
-        "o_layer": Out(data.StructLayout({**layer, "causal_offset": signed(LENGTH_BITS), "keep": unsigned(1)})),
+        "o_layer": Out(LAYER),
         "o_start": Out(1),
         "o_append": Out(1),
         "o_soft_reset": Out(1),
-        "o_table": Out(Valid(entry_layout(params, registers.block("table").count))),
+        "o_table": Out(Valid(table_write(params, registers.block("table").count))),
         "i_busy": In(1),
         "i_done": In(1),
         "i_checking": In(1),
         "i_swapped": In(1),
-        "i_errors": In(data.StructLayout(dict.fromkeys(errors, unsigned(1)))),
-        "i_counters": In(data.StructLayout(dict.fromkeys(COUNTERS, unsigned(COUNTER_BITS)) | {"cores": cores})),
+        "i_errors": In(ERRORS),
+        "i_counters": In(totals(registers.block("core").count)),
         "o_irq": Out(1),
     }
 

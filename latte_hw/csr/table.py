@@ -12,7 +12,7 @@ from latte_hw.csr import names
 from latte_hw.csr.model import Access, Block, Field, Register, RegisterMap
 from latte_hw.layer_names import COMMAND_ERRORS, CORE_COUNTERS, COUNTERS, LENGTH_BITS, PACKET_ERRORS
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
-from latte_hw.top_config import TopConfig
+from latte_hw.top_config import MAX_CORES, STREAM_BITS, TopConfig
 
 
 def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: int) -> RegisterMap:
@@ -20,10 +20,10 @@ def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: 
 
     `config` may be of a derived class: its hash is what identifies the core to the driver.
     """
-    for name, value, most in (("cores", cores, names.MAX_CORES), ("entries", entries, names.MAX_ENTRIES)):
+    for name, value, most in (("cores", cores, MAX_CORES), ("entries", entries, names.MAX_ENTRIES)):
         if not 1 <= value <= most:
             raise ValueError(f"{name} must be from 1 to {most}, not {value}")
-    if stream_bits not in names.STREAM_WIDTHS:
+    if stream_bits not in STREAM_BITS:
         raise ValueError(f"stream_bits must be 32, 64, 128, 256 or 512, not {stream_bits}")
     params = HeadParams(config)
     registers = (
@@ -116,7 +116,7 @@ def _identity(params: HeadParams, cores: int, stream_bits: int, entries: int) ->
             "Shape of the core.",
             (
                 _constant("cores", 0, 4, cores, "Head cores that work in parallel."),
-                _constant("out_bytes", 4, 2, -(-params.out_bits // 8), "Bytes of an output element."),
+                _constant("out_bytes", 4, 2, params.out_bytes, "Bytes of an output element."),
                 _constant(
                     "causal", 6, 1, int(config.causal), "Whether query i sees only keys up to i + causal_offset."
                 ),

@@ -91,7 +91,7 @@ class Latte:
         given. `causal` is the configuration's unless given; a causal core runs a layer with all keys visible, too. With
         `keep`, K and V stay for :meth:`append`.
         """
-        q, k, v = layers.check_layer(q, k, v, self.params)
+        q, k, v = layers.check_layer(q, k, v, self.config)
         if keep and len(k) > self.config.cores:
             raise LatteError(f"keep needs no more than {self.config.cores} K/V heads, one per core, not {len(k)}")
         offset = layers.causal_offset(self.config, q.shape[1], k.shape[1], causal, causal_offset)
@@ -115,7 +115,7 @@ class Latte:
         if rows == self.config.max_keys:
             raise LatteError(f"append to {rows} rows, which is max_keys, is not possible")
         q, k, v = (x[:, None] if np.ndim(x) == 2 else x for x in (q, k, v))
-        q, k, v = layers.check_layer(q, k, v, self.params)
+        q, k, v = layers.check_layer(q, k, v, self.config)
         if (len(q), len(k), q.shape[1], k.shape[1]) != (heads, kv_heads, 1, 1):
             raise LatteError(f"append takes one row for each of {heads} query heads and {kv_heads} K/V heads")
         self._prepare()
@@ -134,7 +134,7 @@ class Latte:
         for name, rows in (("k", k), ("v", v), ("q", q)):
             for head in rows:
                 self._transport.send(name, head.tobytes())
-        dtype: np.dtype[Any] = np.dtype(np.int8 if self.params.out_bits <= 8 else "<i2")
+        dtype: np.dtype[Any] = np.dtype(f"<i{self.params.out_bytes}")
         packets = self._collect(len(q), q[0].size * dtype.itemsize)
         self._until(lambda: not self.registers.read("status")["busy"])
         self.registers.raise_errors()

@@ -13,15 +13,15 @@ Array = NDArray[Any]
 Int8 = NDArray[np.int8]
 
 
-def check_layer(q: Array, k: Array, v: Array, params: HeadParams) -> tuple[Int8, Int8, Int8]:
+def check_layer(q: Array, k: Array, v: Array, config: TopConfig) -> tuple[Int8, Int8, Int8]:
     """q (H, Nq, D), k and v (G, Nk, D) as contiguous int8; :class:`LatteError` on what a core would not take."""
-    config = params.config
+    params = HeadParams(config)
     q, k, v = (_rows(name, x, params) for name, x in (("q", q), ("k", k), ("v", v)))
     if k.shape != v.shape:
         raise LatteError(f"k and v must have the same shape, not {k.shape} and {v.shape}")
     if len(q) % len(k):
         raise LatteError(f"the number of query heads must be a multiple of the {len(k)} K/V heads, not {len(q)}")
-    if isinstance(config, TopConfig) and len(q) > config.table_entries:
+    if len(q) > config.table_entries:
         raise LatteError(f"there must be at most {config.table_entries} query heads, not {len(q)}")
     return q, k, v
 

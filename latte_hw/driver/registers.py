@@ -1,6 +1,5 @@
 """Registers of a core by name, over a transport: identity, fields, sticky errors, counters."""
 
-import re
 from typing import Any
 
 from latte_hw import __version__
@@ -34,10 +33,10 @@ class CoreRegisters:
         word = self.read("id")["id"]
         if word != CORE_ID:
             raise UnknownCoreError(f"no LATTE core answers: its id must be {CORE_ID:#010x}, not {word:#010x}")
-        version, mine = self.read("version"), [int(part) for part in re.findall(r"\d+", __version__)[:3]]
+        version, mine = self.read("version"), self._made("version")
         # Before 1.0 a minor version may change anything.
-        places = ("major", "minor") if mine[0] == 0 else ("major",)
-        if [version[place] for place in places] != mine[: len(places)]:
+        places = ("major", "minor") if mine["major"] == 0 else ("major",)
+        if any(version[place] != mine[place] for place in places):
             found = ".".join(str(version[place]) for place in ("major", "minor", "patch"))
             raise UnknownCoreError(f"this driver is for cores of version {__version__}, not {found}")
         digits = "".join(f"{self.read(f'config_hash_{word}')['hash']:08x}" for word in (0, 1))
@@ -47,6 +46,10 @@ class CoreRegisters:
                 f"the core was made of another configuration: its hash must begin with {expected}, not {digits}; "
                 "take the latte_top.json that was written with it"
             )
+
+    def _made(self, path: str) -> dict[str, int]:
+        """What this configuration and this generator make of a register of constants."""
+        return self.view.unpack(path, self.view.placed(path).register.reset)
 
     def error_bits(self) -> list[str]:
         """Names of the sticky errors that are set."""

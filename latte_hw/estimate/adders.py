@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from latte_hw.params import HeadParams, tree_levels, unsigned_bits
+from latte_hw.params import HeadParams, ceil_div, tree_levels, unsigned_bits
 
 Term = tuple[str, int, bool]
 """Query part, bits of a key's element, whether it is signed."""
@@ -48,7 +48,7 @@ def count_dot(params: HeadParams, parts: Mapping[str, int], terms: Sequence[Term
     if params.tables is not None:
         size = params.tables.group_dims
         for bits in parts.values():
-            filled = _tree([2**bits - 1] * size).times(-(-dim // size))
+            filled = _tree([2**bits - 1] * size).times(ceil_div(dim, size))
             total = total + DotCount(fill_bits=filled.adder_bits + dim * bits)
     return total
 

@@ -17,18 +17,14 @@ from latte_hw.errors import LatteError
 from latte_hw.estimate.adders import DotCount, count_dot
 from latte_hw.estimate.memory import Memory, memories_of
 from latte_hw.estimate.placement import FAMILIES, Placement, place
-from latte_hw.params import SCALE_MANTISSA_BITS, HeadParams
+from latte_hw.params import MULTIPLIER_BITS, SCALE_MANTISSA_BITS, HeadParams
+from latte_hw.synth.script import NARROW
 
 Quantities = dict[str, dict[str, float]]
 """By block, then by name."""
 
 FIGURES = ("lut", "ff")
 QUEUES = ("estimator_queries", "reuse_queries", "thresholds", "scales", "rows")
-NARROW_BITS = 5
-"""Factors up to this wide are multiplied in LUTs; see :mod:`latte_hw.synth.script`."""
-
-DSP_BITS = 17
-"""Unsigned bits of one factor of a DSP block."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +69,8 @@ def dsp_blocks(config: LatteConfig) -> int:
     """One for each product of a weight and a value, those of the softmax's scaling, and of wide multiplier products."""
     params = HeadParams(config)
     values = config.head_dim * _multiplies(config.prob_bits, TOTAL_BITS)
-    scaling = _multiplies(min(params.delta_bits, DSP_BITS), SCALE_MANTISSA_BITS)
-    scaling += _multiplies(max(0, params.delta_bits - DSP_BITS), SCALE_MANTISSA_BITS)
+    scaling = _multiplies(min(params.delta_bits, MULTIPLIER_BITS), SCALE_MANTISSA_BITS)
+    scaling += _multiplies(max(0, params.delta_bits - MULTIPLIER_BITS), SCALE_MANTISSA_BITS)
     scores = 0
     if config.dot is Dot.MULTIPLIERS:
         high, low = config.msb_bits, params.low_bits
@@ -87,7 +83,7 @@ def dsp_blocks(config: LatteConfig) -> int:
 def _multiplies(first: int, second: int) -> int:
     """Whether Yosys takes a DSP block for a product of so many bits."""
     narrow, wide = sorted((first, second))
-    return int(narrow > 1 and wide > NARROW_BITS and first + second > 8)
+    return int(narrow > 1 and wide > NARROW and first + second > 8)
 
 
 def _placed(config: LatteConfig, target: str) -> dict[Memory, Placement]:

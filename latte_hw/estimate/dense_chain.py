@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from latte_hw.config import LatteConfig
 from latte_hw.dense_params import DenseParams
-from latte_hw.estimate.queues import NEVER_BINDS, OUTPUT_PLACES, History, Times, one_per_cycle, places, room
-from latte_hw.params import fifo_latency
+from latte_hw.estimate.queues import LANDING_PLACES, NEVER_BINDS, History, Times, one_per_cycle, room
+from latte_hw.params import fifo_latency, fifo_words
 
 
 def dense_output_cycles(valid: NDArray[np.int64], config: LatteConfig) -> NDArray[np.int64]:
@@ -28,7 +28,7 @@ class _DenseChain:
         self.row_scored, self.row_weighed, self.row_summed = (History(count, flying) for _ in range(3))
         self.left = History(count, params.blocks_in_division)
         self.scored = History(keys, max(params.score_landing_depth, params.row_queue_depth))
-        self.weighed = History(keys, params.row_queue_depth + OUTPUT_PLACES)
+        self.weighed = History(keys, params.row_queue_depth + LANDING_PLACES)
         self.summed = History(keys, params.softmax_landing_depth)
 
     def output_cycles(self) -> NDArray[np.int64]:
@@ -47,7 +47,7 @@ class _DenseChain:
     def _block_room(self, block: int) -> int:
         """From when on a block's queries may come: the one before is handed over, and what it needs later has room."""
         params = self.params
-        freeing = block - places(params.rows_in_flight)
+        freeing = block - fifo_words(params.rows_in_flight)
         rooms = [self.taken[block - 1]]
         if freeing >= 0:
             behind = (self.row_weighed[freeing - 1], self.row_summed[freeing - 1])
@@ -70,9 +70,9 @@ class _DenseChain:
         params = self.params
         keys = (key, key + self.keys[block])
         return (
-            self.scored.part(*keys, places(params.score_landing_depth)) + 1,
+            self.scored.part(*keys, fifo_words(params.score_landing_depth)) + 1,
             room(self.scored, self.weighed, params.row_queue_depth, *keys),
-            self.summed.part(*keys, places(params.softmax_landing_depth)) + 1,
+            self.summed.part(*keys, fifo_words(params.softmax_landing_depth)) + 1,
         )
 
     def _follow(self, block: int, key: int, ready: int, score_room: Times, row_room: Times, weight_room: Times) -> None:
@@ -94,7 +94,7 @@ class _DenseChain:
             history.set(key, times)
 
     def _best_room(self, block: int) -> int:
-        freeing = block - places(self.params.rows_in_flight)
+        freeing = block - fifo_words(self.params.rows_in_flight)
         if freeing < 0:
             return NEVER_BINDS
         return max(self.row_scored[freeing] + 2, self.row_weighed[freeing - 1] + 1)

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import nnls
 
 from latte_hw.config import LatteConfig
 from latte_hw.errors import LatteError
 from latte_hw.estimate.area import FIGURES, QUEUES, area_of, quantities
 from latte_hw.estimate.measure import FIGURES as MEASURED
-from latte_hw.estimate.measure import RESULTS, load
+from latte_hw.estimate.measure import RESULTS, lines, load
 from latte_hw.estimate.page import area_table, fill
 from latte_hw.names import numbered
 
@@ -66,35 +67,15 @@ def _fitted(runs: Sequence[Run], target: str) -> dict[str, Any]:
             matrix = np.array([[one[block].get(name, 0) for name in names] for one in found], float)
             wanted = np.array([one[block] for one in counted])
             values = nonnegative(matrix / whole[:, None], wanted / whole)
-            coefficients[figure][block] = {
-                name: round(float(value), 4) for name, value in zip(names, values, strict=True) if value > 0
-            }
+            rounded = {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
+            coefficients[figure][block] = {name: value for name, value in rounded.items() if value > 0}
     return coefficients
 
 
 def nonnegative(matrix: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Least squares with coefficients of at least 0, by the active sets of Lawson and Hanson."""
-    count = matrix.shape[1]
+    """Least squares with coefficients of at least 0."""
     scale = np.maximum(np.abs(matrix).max(axis=0), 1e-30)
-    scaled = matrix / scale
-    values, free = np.zeros(count), np.zeros(count, bool)
-    for _ in range(10 * count):
-        slope = scaled.T @ (wanted - scaled @ values)
-        slope[free] = 0
-        if slope.max() <= 1e-12:
-            break
-        free[int(slope.argmax())] = True
-        while free.any():
-            trial = np.zeros(count)
-            trial[free] = np.linalg.lstsq(scaled[:, free], wanted, rcond=None)[0]
-            low = free & (trial <= 0)
-            if not low.any():
-                values = trial
-                break
-            step = (values[low] / np.maximum(values[low] - trial[low], 1e-30)).min()
-            values = values + step * (trial - values)
-            free &= values > 1e-12
-            values[~free] = 0
+    values: NDArray[np.float64] = nnls(matrix / scale, wanted)[0]
     return values / scale
 
 
@@ -150,7 +131,7 @@ def main() -> int:
     COEFFICIENTS.write_text(json.dumps({**provenance, "targets": coefficients}, indent=1) + "\n")
     fill("area", area_table(worst))
     report = {**provenance, "greatest_error_of_a_core_fitted_without": worst, "allowed": ALLOWED, "rows": rows}
-    REPORT.write_text(json.dumps(report, separators=(",", ":")).replace('{"target"', '\n{"target"') + "\n")
+    REPORT.write_text(lines(report))
     return int(any(one[name] > ALLOWED for one in worst.values() for name in ("lut", "dsp")))
 
 

@@ -8,17 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latte_hw.estimate.queues import (
+    LANDING_PLACES,
     NEVER_BINDS,
-    OUTPUT_DEPTH,
-    OUTPUT_PLACES,
     History,
     Reservations,
     Times,
     one_per_cycle,
-    places,
     room,
 )
-from latte_hw.params import HeadParams, fifo_latency
+from latte_hw.params import HeadParams, fifo_latency, fifo_words
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,12 @@ class Lane:
         # by beat, by queued beat, by item
         self.accepted = History(beats, params.estimator_landing_depth)
         self.checked = History(queued, 1)
-        self.left = History(items, OUTPUT_DEPTH)
+        self.left = History(items, params.filter_output_depth)
         self.scored = History(items, max(params.reuse_landing_depth, params.row_queue_depth))
-        self.weighed = History(items, params.row_queue_depth + OUTPUT_PLACES)
+        self.weighed = History(items, params.row_queue_depth + LANDING_PLACES)
         self.summed = History(items, params.softmax_landing_depth)
-        self.survivors = Reservations(places(params.survivor_depth))
-        self.kept = Reservations(places(params.kept_depth))
+        self.survivors = Reservations(fifo_words(params.survivor_depth))
+        self.kept = Reservations(fifo_words(params.kept_depth))
         self.last_moved = NEVER_BINDS  # the last item of the row before, out of its beat
         self.number = self.beat = self.check = self.item = 0  # of the present row, its first beat, and so on
 
@@ -87,7 +85,7 @@ class Lane:
 
     def _room(self, depth: int, taken: History) -> int:
         """A place is free when what was in it has moved to the output register, behind what was taken from there."""
-        freeing = self.number - places(depth)
+        freeing = self.number - fifo_words(depth)
         return max(self.queries[freeing] + 2, taken[freeing - 1] + 1) if freeing >= 0 else NEVER_BINDS
 
     def take(self, query: int) -> None:
@@ -118,14 +116,14 @@ class Lane:
         """From when on there is room for every beat or item of the row, in each queue, as far as known."""
         params = self.params
         beat, item = (self.beat, self.beat + self.present.beats), (self.item, self.item + int(self.present.items.sum()))
-        landing = places(params.reuse_landing_depth) if params.low_bits else 1
+        landing = fifo_words(params.reuse_landing_depth) if params.low_bits else 1
         return (
-            self.accepted.part(*beat, places(params.estimator_landing_depth)) + 1,
+            self.accepted.part(*beat, fifo_words(params.estimator_landing_depth)) + 1,
             self.survivors.conditions(self.present.beats, self._survivors_given),
             self.kept.conditions(len(self.present.kept), self._kept_given),
             self.scored.part(*item, landing) + (1 if params.low_bits else 0),
             room(self.scored, self.weighed, params.row_queue_depth, *item),
-            self.summed.part(*item, places(params.softmax_landing_depth)) + 1,
+            self.summed.part(*item, fifo_words(params.softmax_landing_depth)) + 1,
         )
 
     def beat_room(self) -> Times:
@@ -138,7 +136,7 @@ class Lane:
         fifo = params.fifo_latency
 
         arrived = np.maximum(sent + params.estimator_latency + fifo, survivor_room)
-        arrived[0] = max(arrived[0], self.limits_taken[number - places(params.rows_in_flight)] + 1)
+        arrived[0] = max(arrived[0], self.limits_taken[number - fifo_words(params.rows_in_flight)] + 1)
         accepted = one_per_cycle(arrived, self.accepted[self.beat - 1])
         written = accepted + params.filter_latency
 
@@ -154,7 +152,7 @@ class Lane:
         ready = np.maximum(np.maximum(item_ready + fifo, score_room), self.reuse_prepared)
         left = one_per_cycle(ready, self.left[self.item - 1])
         self.left.set(self.item, left)
-        output_room = self.left.part(self.item, self.item + len(left), OUTPUT_DEPTH) + 1
+        output_room = self.left.part(self.item, self.item + len(left), params.filter_output_depth) + 1
         moved = one_per_cycle(np.maximum(item_ready, output_room), self.last_moved)
         ends = np.cumsum(row.items) - 1
         before = np.concatenate([[self.last_moved], moved])[ends - row.items + 1]
@@ -164,7 +162,7 @@ class Lane:
         self._last_moved = int(moved[-1])
 
         completed = left + (params.reuse_latency + fifo if params.low_bits else 1)
-        best_room = self.best_taken[number - places(params.rows_in_flight)] + 1
+        best_room = self.best_taken[number - fifo_words(params.rows_in_flight)] + 1
         scored = one_per_cycle(np.maximum(np.maximum(completed, row_room), best_room), self.scored[self.item - 1])
         best_known = max(int(scored[-1]) + 2 + fifo, self.best_taken[number - 1] + 1)
         weighed = one_per_cycle(
@@ -173,7 +171,7 @@ class Lane:
         )
         summed = one_per_cycle(weighed + params.softmax_pipeline + fifo, self.summed[self.item - 1])
         free = self.row_summed[number - 1] + params.normalise_cycles
-        out_room = self.out[number - places(params.out_queue_depth)] + 1
+        out_room = self.out[number - fifo_words(params.out_queue_depth)] + 1
         summed[-1] = max(summed[-1], free, out_room)
 
         self.last_sent[number], self.row_accepted[number] = int(sent[-1]), int(accepted[-1])

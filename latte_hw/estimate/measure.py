@@ -116,8 +116,12 @@ def main() -> None:
 
 
 def _write(runs: list[dict[str, Any]]) -> None:
-    content = {"command": "python -m latte_hw.estimate.measure", "runs": runs}
-    RESULTS.write_text(json.dumps(content, separators=(",", ":")).replace('{"target"', '\n{"target"') + "\n")
+    RESULTS.write_text(lines({"command": "python -m latte_hw.estimate.measure", "runs": runs}))
+
+
+def lines(content: dict[str, Any]) -> str:
+    """Short JSON with a line for each core."""
+    return json.dumps(content, separators=(",", ":")).replace('{"target"', '\n{"target"') + "\n"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from latte_hw.config import TOTAL_BITS, Core, LatteConfig, Reuse
 from latte_hw.dense_params import DenseParams
-from latte_hw.estimate.queues import OUTPUT_DEPTH, OUTPUT_PLACES, in_block_ram, places
+from latte_hw.estimate.queues import LANDING_PLACES
 from latte_hw.params import (
     EXP_GUARD_BITS,
     SCALE_MANTISSA_BITS,
@@ -13,6 +13,8 @@ from latte_hw.params import (
     SPREAD,
     HeadParams,
     ceil_div,
+    fifo_words,
+    in_block_ram,
     unsigned_bits,
 )
 
@@ -41,22 +43,17 @@ def memories_of(config: LatteConfig, core: Core = Core.LATTE) -> list[Memory]:
 
 
 def _queue(block: str, name: str, depth: int, width: int, copies: int = 1) -> Iterator[Memory]:
-    yield Memory(block, name, places(depth), width, copies)
+    yield Memory(block, name, fifo_words(depth), width, copies)
     if in_block_ram(depth):
-        yield Memory(block, f"{name}_output", OUTPUT_PLACES, width, copies)
-
-
-def buffered_words(params: HeadParams, words: int, address_bits: int) -> int:
-    """Words of a store's RAM: with two buffers the second one begins at a power of two."""
-    return (1 << address_bits) + words if params.config.kv_buffers == 2 else words
+        yield Memory(block, f"{name}_output", LANDING_PLACES, width, copies)
 
 
 def _store(params: HeadParams, readers: int, banks: bool) -> Iterator[Memory]:
     config = params.config
     if banks:
-        beats = buffered_words(params, params.max_beats, params.beat_bits)
+        beats = params.buffered_words(params.max_beats)
         yield Memory("store", "k_banks", beats, config.head_dim * config.msb_bits, config.keys_per_cycle)
-    words = buffered_words(params, config.max_keys, params.key_bits)
+    words = params.buffered_words(config.max_keys)
     yield Memory("store", "k_rows", words, config.head_dim * TOTAL_BITS, readers)
     groups, rest = divmod(config.head_dim, params.normalise_lanes)  # a value lies in a RAM per group of elements
     for elements, copies in ((params.normalise_lanes, groups), (rest, 1)):
@@ -121,7 +118,7 @@ def _latte(params: HeadParams) -> Iterator[Memory]:
     yield from _queue("filter", "survivors", params.survivor_depth, beat, lanes)
     yield from _queue("filter", "row_limits", params.rows_in_flight, 2 * estimate + 2, lanes)
     yield from _queue("filter", "kept", params.kept_depth, beat, lanes)
-    yield from _queue("filter", "output", OUTPUT_DEPTH, key + 2 + estimate, lanes)
+    yield from _queue("filter", "output", params.filter_output_depth, key + 2 + estimate, lanes)
     if params.low_bits:
         parts = {"high": config.msb_bits, "low": params.low_bits}
         yield from _tables(params, "reuse", parts, 1, reuse_reads(params), lanes)

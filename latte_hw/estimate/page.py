@@ -1,21 +1,15 @@
 """Fills the parts of `docs/estimate.md` that are measured."""
 
-import re
 from pathlib import Path
 
-from latte_hw.errors import LatteError
+from latte_hw.marked_page import with_part
 
 PAGE = Path("docs/estimate.md")
 
 
 def fill(part: str, text: str, page: Path = PAGE) -> None:
     """Write ``text`` between the markers of a part. Raises :class:`LatteError` when the page has no such part."""
-    before = page.read_text()
-    begin, end = (f"<!-- {edge} {part} -->" for edge in ("begin", "end"))
-    if before.count(begin) != 1 or before.count(end) != 1:
-        raise LatteError(f"{page} must have one {begin} and one {end}")
-    after = re.sub(f"{begin}.*?{end}", lambda _: f"{begin}{text}{end}", before, flags=re.DOTALL)
-    page.write_text(after)
+    page.write_text(with_part(page.read_text(), part, text))
 
 
 def area_table(worst: dict[str, dict[str, float]]) -> str:

@@ -7,36 +7,24 @@ condition is a time from which on the item may move: its arrival, or the place t
 import numpy as np
 from numpy.typing import NDArray
 
-from latte_hw.params import LUT_RAM_DEPTH
+from latte_hw.params import BLOCK_RAM_LANDING_DEPTH, fifo_words, in_block_ram
 
 Times = NDArray[np.int64]
 
 NEVER_BINDS = -(1 << 40)
 """A time before everything: no condition."""
 
-OUTPUT_DEPTH = 3
-"""Of the filter's output queue."""
-
-OUTPUT_PLACES = 5
+LANDING_PLACES = fifo_words(BLOCK_RAM_LANDING_DEPTH)
 """Items that may be on their way from block RAM or wait behind it."""
 
 INDEX = np.arange(1 << 16, dtype=np.int64)
 
 
-def in_block_ram(depth: int) -> bool:
-    return depth > LUT_RAM_DEPTH
-
-
-def places(depth: int) -> int:
-    """Items in the RAM of a queue of that depth; the others wait behind it. See :class:`latte_hw.streams.Fifo`."""
-    return depth - 1 - in_block_ram(depth)
-
-
 def room(written: "History", taken: "History", depth: int, start: int, stop: int) -> Times:
     """From when on the items ``start`` to before ``stop`` may be written into a queue that nothing is reserved in: what
     was in their place has left the RAM, for the output register or for the short queue behind block RAM."""
-    behind, after = (OUTPUT_PLACES, 2) if in_block_ram(depth) else (1, 1)
-    words = places(depth)
+    behind, after = (LANDING_PLACES, 2) if in_block_ram(depth) else (1, 1)
+    words = fifo_words(depth)
     return np.maximum(written.part(start, stop, words) + 2, taken.part(start, stop, words + behind) + after)
 
 

@@ -1,17 +1,16 @@
 """Fills the table of `docs/synthesis.md` from the committed results: `python -m latte_hw.synth.pages`."""
 
 import json
-import re
 import sys
 from pathlib import Path
 
 from latte_hw.errors import LatteError
+from latte_hw.marked_page import with_part
 from latte_hw.synth.flow import SCHEMA
 from latte_hw.synth.report import markdown
 
 PAGE = Path("docs/synthesis.md")
 RESULTS = Path("docs/results/synth")
-BEGIN, END = "<!-- begin results -->", "<!-- end results -->"
 DEEPEST = 1
 """Modules this deep below the core are shown; the JSON has all of them."""
 
@@ -21,16 +20,13 @@ def filled(text: str, results: Path) -> str:
 
     Raises :class:`LatteError` when the page has no pair of markers, or a file is no result.
     """
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise LatteError(f"the page must have one {BEGIN} and one {END}")
     parts = []
     for path in sorted(results.glob("*.json")):
         content = json.loads(path.read_text())
         if content.get("schema") != SCHEMA:
             raise LatteError(f"{path} is not of the schema {SCHEMA}")
         parts.append(markdown(content, deepest=DEEPEST))
-    block = "\n".join([BEGIN, *parts, END])
-    return re.sub(f"{BEGIN}.*{END}", lambda _: block, text, flags=re.DOTALL)
+    return with_part(text, "results", "\n".join(["", *parts, ""]))
 
 
 def main() -> None:

@@ -3275,13 +3275,13 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .i_row__ready(\o__ready$140 ),
     .i_row__valid(i_row__valid),
     .i_weighted__payload(i_weighted__payload),
-    .i_weighted__ready(o_weighted__ready),
     .i_weighted__valid(i_weighted__valid),
     .o__ready(o_out_ready),
     .o_free(i_free),
     .o_out__payload(o_out__payload),
     .o_out__valid(o_out__valid),
     .rst(rst),
+    .taken(o_weighted__ready),
     .value(value_port__data)
   );
   always @* begin
@@ -35167,17 +35167,19 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$982 ;
   wire \$983 ;
   wire \$984 ;
-  wire [12:0] \$985 ;
-  wire \$986 ;
+  wire \$985 ;
+  wire [12:0] \$986 ;
   wire \$987 ;
-  wire [11:0] \$988 ;
-  wire [14:0] \$989 ;
+  wire \$988 ;
+  wire [11:0] \$989 ;
   wire \$99 ;
-  wire \$990 ;
-  reg \$991 ;
-  reg [10:0] \$992 ;
-  reg [13:0] \$993 ;
-  reg \$994 ;
+  wire [14:0] \$990 ;
+  wire \$991 ;
+  reg \$992 ;
+  reg [10:0] \$993 ;
+  reg [13:0] \$994 ;
+  reg \$995 ;
+  wire \$signal ;
   wire [3:0] \$signature__addr ;
   wire [39:0] \$signature__data ;
   wire [3:0] \$signature__data.head ;
@@ -35752,6 +35754,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     end
   end
   assign read_port__data = _0_;
+  assign \$5  = \$4  & o_row__ready;
   assign fork_transfer = offered & \$5 ;
   assign \$6  = \$979  & i_job__valid;
   assign \$7  = \$6  & i_loaded__valid;
@@ -36601,28 +36604,28 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$977  = row_alone | \$976 ;
   assign \$978  = i_job__payload[27] & \$977 ;
   assign \$979  = ! state_state;
-  assign \$981  = \$979  & i_job__valid;
-  assign \$982  = \$981  & i_loaded__valid;
-  assign \$983  = ~ i_loaded__ready;
-  assign \$984  = \$982  & \$983 ;
-  assign \$985  = $signed(i_job__payload[26:15]) + $signed(2'h1);
-  assign \$986  = | queries_left;
-  assign \$987  = ~ \$986 ;
-  assign \$988  = queries_left - 1'h1;
-  assign \$989  = $signed(visible_keys) + $signed(2'h1);
-  assign \$990  = queries_left == 1'h1;
+  assign \$981  = i_job__ready & i_job__payload[27];
+  assign \$982  = \$979  & i_job__valid;
+  assign \$983  = \$982  & i_loaded__valid;
+  assign \$984  = ~ i_loaded__ready;
+  assign \$985  = \$983  & \$984 ;
+  assign \$986  = $signed(i_job__payload[26:15]) + $signed(2'h1);
+  assign \$987  = | queries_left;
+  assign \$988  = ~ \$987 ;
+  assign \$989  = queries_left - 1'h1;
+  assign \$990  = $signed(visible_keys) + $signed(2'h1);
+  assign \$991  = queries_left == 1'h1;
   always @(posedge clk)
-    i_loaded__ready <= \$991 ;
+    i_loaded__ready <= \$992 ;
   always @(posedge clk)
-    queries_left <= \$992 ;
+    queries_left <= \$993 ;
   always @(posedge clk)
-    visible_keys <= \$993 ;
+    visible_keys <= \$994 ;
   always @(posedge clk)
-    state_state <= \$994 ;
+    state_state <= \$995 ;
   assign \$2  = \$1  & o_threshold__ready;
   assign \$3  = \$2  & o_reuse__ready;
   assign \$4  = \$3  & o_scale__ready;
-  assign \$5  = \$4  & o_row__ready;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
     row_alone = 1'h0;
@@ -36697,98 +36700,80 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$991  = 1'h0;
+    \$992  = \$981 ;
+    if (rst) begin
+      \$992  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$993  = queries_left;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
-          /* empty */;
+          if (\$985 ) begin
+            \$993  = i_job__payload[14:4];
+          end
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$987 ) begin
+          if (\$988 ) begin
+          end else begin
+            if (fork_transfer) begin
+              \$993  = \$989 [10:0];
+            end
+          end
+    endcase
+    if (rst) begin
+      \$993  = 11'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$994  = visible_keys;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$985 ) begin
+            \$994  = { \$986 [12], \$986  };
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (\$988 ) begin
+          end else begin
+            if (fork_transfer) begin
+              \$994  = \$990 [13:0];
+            end
+          end
+    endcase
+    if (rst) begin
+      \$994  = 14'h0000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$995  = state_state;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$985 ) begin
+            \$995  = 1'h1;
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (\$988 ) begin
             if (o_row__ready) begin
-              \$991  = i_job__payload[27];
+              \$995  = 1'h0;
             end
           end else begin
             if (fork_transfer) begin
-              if (\$990 ) begin
-                \$991  = i_job__payload[27];
+              if (\$991 ) begin
+                \$995  = 1'h0;
               end
             end
           end
     endcase
     if (rst) begin
-      \$991  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$992  = queries_left;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$984 ) begin
-            \$992  = i_job__payload[14:4];
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$987 ) begin
-          end else begin
-            if (fork_transfer) begin
-              \$992  = \$988 [10:0];
-            end
-          end
-    endcase
-    if (rst) begin
-      \$992  = 11'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$993  = visible_keys;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$984 ) begin
-            \$993  = { \$985 [12], \$985  };
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$987 ) begin
-          end else begin
-            if (fork_transfer) begin
-              \$993  = \$989 [13:0];
-            end
-          end
-    endcase
-    if (rst) begin
-      \$993  = 14'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$994  = state_state;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$984 ) begin
-            \$994  = 1'h1;
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$987 ) begin
-            if (o_row__ready) begin
-              \$994  = 1'h0;
-            end
-          end else begin
-            if (fork_transfer) begin
-              if (\$990 ) begin
-                \$994  = 1'h0;
-              end
-            end
-          end
-    endcase
-    if (rst) begin
-      \$994  = 1'h0;
+      \$995  = 1'h0;
     end
   end
   assign i_table__ready = 1'h1;
@@ -36801,6 +36786,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign o_reuse__valid = fork_transfer;
   assign o_scale__valid = fork_transfer;
   assign row_offered = fork_transfer;
+  assign \$signal  = i_job__ready;
   assign gives_back = i_loaded__ready;
   assign o_threshold__payload = read_port__data[17:4];
   assign \i_table__payload.head  = i_table__payload[3:0];
@@ -85826,15 +85812,15 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   assign \place$19  = read_port__addr;
 endmodule
 
-module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__ready, i_row__ready, o_out__payload, i_row__payload, value, i_weighted__valid, o_free, o_out__valid, i_row__valid, o__ready);
+module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__ready, o_out__payload, i_row__payload, value, i_weighted__valid, o_free, o_out__valid, i_row__valid, o__ready);
   reg \$auto$verilog_backend.cc:2355:dump_module$436  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire \$11 ;
-  wire [5:0] \$12 ;
-  reg \$13 ;
-  reg \$14 ;
-  reg \$15 ;
+  wire [5:0] \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  reg [4:0] \$15 ;
   reg \$16 ;
   reg \$17 ;
   reg \$18 ;
@@ -85848,23 +85834,23 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   reg \$25 ;
   reg \$26 ;
   reg \$27 ;
-  reg [4:0] \$28 ;
+  reg \$28 ;
   reg \$29 ;
   wire \$3 ;
   reg \$30 ;
   reg \$31 ;
-  wire [103:0] \$32 ;
-  wire \$33 ;
-  wire [17:0] \$34 ;
+  reg \$32 ;
+  reg \$33 ;
+  wire [103:0] \$34 ;
   wire \$35 ;
+  wire [17:0] \$36 ;
+  wire \$37 ;
   wire \$4 ;
   wire \$5 ;
   wire \$6 ;
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$13 ;
   reg arrives_1 = 1'h0;
   reg arrives_2 = 1'h0;
   (* init = 1'h0 *)
@@ -85889,90 +85875,90 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   reg free_8 = 1'h0;
   reg free_9 = 1'h0;
   wire [9:0] i__payload;
-  wire [512:0] \i__payload$32 ;
-  wire \i__payload$32.last ;
-  wire [511:0] \i__payload$32.row ;
-  wire [7:0] \i__payload$32.row[0] ;
-  wire [7:0] \i__payload$32.row[10] ;
-  wire [7:0] \i__payload$32.row[11] ;
-  wire [7:0] \i__payload$32.row[12] ;
-  wire [7:0] \i__payload$32.row[13] ;
-  wire [7:0] \i__payload$32.row[14] ;
-  wire [7:0] \i__payload$32.row[15] ;
-  wire [7:0] \i__payload$32.row[16] ;
-  wire [7:0] \i__payload$32.row[17] ;
-  wire [7:0] \i__payload$32.row[18] ;
-  wire [7:0] \i__payload$32.row[19] ;
-  wire [7:0] \i__payload$32.row[1] ;
-  wire [7:0] \i__payload$32.row[20] ;
-  wire [7:0] \i__payload$32.row[21] ;
-  wire [7:0] \i__payload$32.row[22] ;
-  wire [7:0] \i__payload$32.row[23] ;
-  wire [7:0] \i__payload$32.row[24] ;
-  wire [7:0] \i__payload$32.row[25] ;
-  wire [7:0] \i__payload$32.row[26] ;
-  wire [7:0] \i__payload$32.row[27] ;
-  wire [7:0] \i__payload$32.row[28] ;
-  wire [7:0] \i__payload$32.row[29] ;
-  wire [7:0] \i__payload$32.row[2] ;
-  wire [7:0] \i__payload$32.row[30] ;
-  wire [7:0] \i__payload$32.row[31] ;
-  wire [7:0] \i__payload$32.row[32] ;
-  wire [7:0] \i__payload$32.row[33] ;
-  wire [7:0] \i__payload$32.row[34] ;
-  wire [7:0] \i__payload$32.row[35] ;
-  wire [7:0] \i__payload$32.row[36] ;
-  wire [7:0] \i__payload$32.row[37] ;
-  wire [7:0] \i__payload$32.row[38] ;
-  wire [7:0] \i__payload$32.row[39] ;
-  wire [7:0] \i__payload$32.row[3] ;
-  wire [7:0] \i__payload$32.row[40] ;
-  wire [7:0] \i__payload$32.row[41] ;
-  wire [7:0] \i__payload$32.row[42] ;
-  wire [7:0] \i__payload$32.row[43] ;
-  wire [7:0] \i__payload$32.row[44] ;
-  wire [7:0] \i__payload$32.row[45] ;
-  wire [7:0] \i__payload$32.row[46] ;
-  wire [7:0] \i__payload$32.row[47] ;
-  wire [7:0] \i__payload$32.row[48] ;
-  wire [7:0] \i__payload$32.row[49] ;
-  wire [7:0] \i__payload$32.row[4] ;
-  wire [7:0] \i__payload$32.row[50] ;
-  wire [7:0] \i__payload$32.row[51] ;
-  wire [7:0] \i__payload$32.row[52] ;
-  wire [7:0] \i__payload$32.row[53] ;
-  wire [7:0] \i__payload$32.row[54] ;
-  wire [7:0] \i__payload$32.row[55] ;
-  wire [7:0] \i__payload$32.row[56] ;
-  wire [7:0] \i__payload$32.row[57] ;
-  wire [7:0] \i__payload$32.row[58] ;
-  wire [7:0] \i__payload$32.row[59] ;
-  wire [7:0] \i__payload$32.row[5] ;
-  wire [7:0] \i__payload$32.row[60] ;
-  wire [7:0] \i__payload$32.row[61] ;
-  wire [7:0] \i__payload$32.row[62] ;
-  wire [7:0] \i__payload$32.row[63] ;
-  wire [7:0] \i__payload$32.row[6] ;
-  wire [7:0] \i__payload$32.row[7] ;
-  wire [7:0] \i__payload$32.row[8] ;
-  wire [7:0] \i__payload$32.row[9] ;
-  wire [123:0] \i__payload$34 ;
-  wire \i__payload$34.row_end ;
-  wire [103:0] \i__payload$34.sums ;
-  wire [25:0] \i__payload$34.sums[0] ;
-  wire [25:0] \i__payload$34.sums[1] ;
-  wire [25:0] \i__payload$34.sums[2] ;
-  wire [25:0] \i__payload$34.sums[3] ;
-  wire \i__payload$34.tag ;
-  wire \i__payload$34.tag.last ;
-  wire [17:0] \i__payload$34.total ;
+  wire [512:0] \i__payload$31 ;
+  wire \i__payload$31.last ;
+  wire [511:0] \i__payload$31.row ;
+  wire [7:0] \i__payload$31.row[0] ;
+  wire [7:0] \i__payload$31.row[10] ;
+  wire [7:0] \i__payload$31.row[11] ;
+  wire [7:0] \i__payload$31.row[12] ;
+  wire [7:0] \i__payload$31.row[13] ;
+  wire [7:0] \i__payload$31.row[14] ;
+  wire [7:0] \i__payload$31.row[15] ;
+  wire [7:0] \i__payload$31.row[16] ;
+  wire [7:0] \i__payload$31.row[17] ;
+  wire [7:0] \i__payload$31.row[18] ;
+  wire [7:0] \i__payload$31.row[19] ;
+  wire [7:0] \i__payload$31.row[1] ;
+  wire [7:0] \i__payload$31.row[20] ;
+  wire [7:0] \i__payload$31.row[21] ;
+  wire [7:0] \i__payload$31.row[22] ;
+  wire [7:0] \i__payload$31.row[23] ;
+  wire [7:0] \i__payload$31.row[24] ;
+  wire [7:0] \i__payload$31.row[25] ;
+  wire [7:0] \i__payload$31.row[26] ;
+  wire [7:0] \i__payload$31.row[27] ;
+  wire [7:0] \i__payload$31.row[28] ;
+  wire [7:0] \i__payload$31.row[29] ;
+  wire [7:0] \i__payload$31.row[2] ;
+  wire [7:0] \i__payload$31.row[30] ;
+  wire [7:0] \i__payload$31.row[31] ;
+  wire [7:0] \i__payload$31.row[32] ;
+  wire [7:0] \i__payload$31.row[33] ;
+  wire [7:0] \i__payload$31.row[34] ;
+  wire [7:0] \i__payload$31.row[35] ;
+  wire [7:0] \i__payload$31.row[36] ;
+  wire [7:0] \i__payload$31.row[37] ;
+  wire [7:0] \i__payload$31.row[38] ;
+  wire [7:0] \i__payload$31.row[39] ;
+  wire [7:0] \i__payload$31.row[3] ;
+  wire [7:0] \i__payload$31.row[40] ;
+  wire [7:0] \i__payload$31.row[41] ;
+  wire [7:0] \i__payload$31.row[42] ;
+  wire [7:0] \i__payload$31.row[43] ;
+  wire [7:0] \i__payload$31.row[44] ;
+  wire [7:0] \i__payload$31.row[45] ;
+  wire [7:0] \i__payload$31.row[46] ;
+  wire [7:0] \i__payload$31.row[47] ;
+  wire [7:0] \i__payload$31.row[48] ;
+  wire [7:0] \i__payload$31.row[49] ;
+  wire [7:0] \i__payload$31.row[4] ;
+  wire [7:0] \i__payload$31.row[50] ;
+  wire [7:0] \i__payload$31.row[51] ;
+  wire [7:0] \i__payload$31.row[52] ;
+  wire [7:0] \i__payload$31.row[53] ;
+  wire [7:0] \i__payload$31.row[54] ;
+  wire [7:0] \i__payload$31.row[55] ;
+  wire [7:0] \i__payload$31.row[56] ;
+  wire [7:0] \i__payload$31.row[57] ;
+  wire [7:0] \i__payload$31.row[58] ;
+  wire [7:0] \i__payload$31.row[59] ;
+  wire [7:0] \i__payload$31.row[5] ;
+  wire [7:0] \i__payload$31.row[60] ;
+  wire [7:0] \i__payload$31.row[61] ;
+  wire [7:0] \i__payload$31.row[62] ;
+  wire [7:0] \i__payload$31.row[63] ;
+  wire [7:0] \i__payload$31.row[6] ;
+  wire [7:0] \i__payload$31.row[7] ;
+  wire [7:0] \i__payload$31.row[8] ;
+  wire [7:0] \i__payload$31.row[9] ;
+  wire [123:0] \i__payload$33 ;
+  wire \i__payload$33.row_end ;
+  wire [103:0] \i__payload$33.sums ;
+  wire [25:0] \i__payload$33.sums[0] ;
+  wire [25:0] \i__payload$33.sums[1] ;
+  wire [25:0] \i__payload$33.sums[2] ;
+  wire [25:0] \i__payload$33.sums[3] ;
+  wire \i__payload$33.tag ;
+  wire \i__payload$33.tag.last ;
+  wire [17:0] \i__payload$33.total ;
   wire \i__payload.last ;
   wire [7:0] \i__payload.prob ;
   wire \i__payload.tag ;
   wire \i__payload.tag.last ;
   reg i__valid = 1'h0;
-  wire \i__valid$30 ;
-  wire \i__valid$36 ;
+  wire \i__valid$29 ;
+  wire \i__valid$35 ;
   wire i_reserve;
   input [3:0] i_row__payload;
   wire [3:0] i_row__payload;
@@ -85990,7 +85976,6 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   wire [9:0] \i_weighted__payload.key ;
   wire \i_weighted__payload.last ;
   wire [7:0] \i_weighted__payload.prob ;
-  output i_weighted__ready;
   wire i_weighted__ready;
   input i_weighted__valid;
   wire i_weighted__valid;
@@ -86001,84 +85986,84 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   reg last_2 = 1'h0;
   reg last_3 = 1'h0;
   wire [512:0] o__payload;
-  wire [512:0] \o__payload$33 ;
-  wire [511:0] \o__payload$33.row ;
-  wire [7:0] \o__payload$33.row[0] ;
-  wire [7:0] \o__payload$33.row[10] ;
-  wire [7:0] \o__payload$33.row[11] ;
-  wire [7:0] \o__payload$33.row[12] ;
-  wire [7:0] \o__payload$33.row[13] ;
-  wire [7:0] \o__payload$33.row[14] ;
-  wire [7:0] \o__payload$33.row[15] ;
-  wire [7:0] \o__payload$33.row[16] ;
-  wire [7:0] \o__payload$33.row[17] ;
-  wire [7:0] \o__payload$33.row[18] ;
-  wire [7:0] \o__payload$33.row[19] ;
-  wire [7:0] \o__payload$33.row[1] ;
-  wire [7:0] \o__payload$33.row[20] ;
-  wire [7:0] \o__payload$33.row[21] ;
-  wire [7:0] \o__payload$33.row[22] ;
-  wire [7:0] \o__payload$33.row[23] ;
-  wire [7:0] \o__payload$33.row[24] ;
-  wire [7:0] \o__payload$33.row[25] ;
-  wire [7:0] \o__payload$33.row[26] ;
-  wire [7:0] \o__payload$33.row[27] ;
-  wire [7:0] \o__payload$33.row[28] ;
-  wire [7:0] \o__payload$33.row[29] ;
-  wire [7:0] \o__payload$33.row[2] ;
-  wire [7:0] \o__payload$33.row[30] ;
-  wire [7:0] \o__payload$33.row[31] ;
-  wire [7:0] \o__payload$33.row[32] ;
-  wire [7:0] \o__payload$33.row[33] ;
-  wire [7:0] \o__payload$33.row[34] ;
-  wire [7:0] \o__payload$33.row[35] ;
-  wire [7:0] \o__payload$33.row[36] ;
-  wire [7:0] \o__payload$33.row[37] ;
-  wire [7:0] \o__payload$33.row[38] ;
-  wire [7:0] \o__payload$33.row[39] ;
-  wire [7:0] \o__payload$33.row[3] ;
-  wire [7:0] \o__payload$33.row[40] ;
-  wire [7:0] \o__payload$33.row[41] ;
-  wire [7:0] \o__payload$33.row[42] ;
-  wire [7:0] \o__payload$33.row[43] ;
-  wire [7:0] \o__payload$33.row[44] ;
-  wire [7:0] \o__payload$33.row[45] ;
-  wire [7:0] \o__payload$33.row[46] ;
-  wire [7:0] \o__payload$33.row[47] ;
-  wire [7:0] \o__payload$33.row[48] ;
-  wire [7:0] \o__payload$33.row[49] ;
-  wire [7:0] \o__payload$33.row[4] ;
-  wire [7:0] \o__payload$33.row[50] ;
-  wire [7:0] \o__payload$33.row[51] ;
-  wire [7:0] \o__payload$33.row[52] ;
-  wire [7:0] \o__payload$33.row[53] ;
-  wire [7:0] \o__payload$33.row[54] ;
-  wire [7:0] \o__payload$33.row[55] ;
-  wire [7:0] \o__payload$33.row[56] ;
-  wire [7:0] \o__payload$33.row[57] ;
-  wire [7:0] \o__payload$33.row[58] ;
-  wire [7:0] \o__payload$33.row[59] ;
-  wire [7:0] \o__payload$33.row[5] ;
-  wire [7:0] \o__payload$33.row[60] ;
-  wire [7:0] \o__payload$33.row[61] ;
-  wire [7:0] \o__payload$33.row[62] ;
-  wire [7:0] \o__payload$33.row[63] ;
-  wire [7:0] \o__payload$33.row[6] ;
-  wire [7:0] \o__payload$33.row[7] ;
-  wire [7:0] \o__payload$33.row[8] ;
-  wire [7:0] \o__payload$33.row[9] ;
-  wire \o__payload$33.tag ;
-  wire \o__payload$33.tag.last ;
-  wire [123:0] \o__payload$35 ;
-  wire \o__payload$35.row_end ;
-  wire [103:0] \o__payload$35.sums ;
-  wire [25:0] \o__payload$35.sums[0] ;
-  wire [25:0] \o__payload$35.sums[1] ;
-  wire [25:0] \o__payload$35.sums[2] ;
-  wire [25:0] \o__payload$35.sums[3] ;
-  wire \o__payload$35.tag ;
-  wire \o__payload$35.tag.last ;
-  wire [17:0] \o__payload$35.total ;
+  wire [512:0] \o__payload$32 ;
+  wire [511:0] \o__payload$32.row ;
+  wire [7:0] \o__payload$32.row[0] ;
+  wire [7:0] \o__payload$32.row[10] ;
+  wire [7:0] \o__payload$32.row[11] ;
+  wire [7:0] \o__payload$32.row[12] ;
+  wire [7:0] \o__payload$32.row[13] ;
+  wire [7:0] \o__payload$32.row[14] ;
+  wire [7:0] \o__payload$32.row[15] ;
+  wire [7:0] \o__payload$32.row[16] ;
+  wire [7:0] \o__payload$32.row[17] ;
+  wire [7:0] \o__payload$32.row[18] ;
+  wire [7:0] \o__payload$32.row[19] ;
+  wire [7:0] \o__payload$32.row[1] ;
+  wire [7:0] \o__payload$32.row[20] ;
+  wire [7:0] \o__payload$32.row[21] ;
+  wire [7:0] \o__payload$32.row[22] ;
+  wire [7:0] \o__payload$32.row[23] ;
+  wire [7:0] \o__payload$32.row[24] ;
+  wire [7:0] \o__payload$32.row[25] ;
+  wire [7:0] \o__payload$32.row[26] ;
+  wire [7:0] \o__payload$32.row[27] ;
+  wire [7:0] \o__payload$32.row[28] ;
+  wire [7:0] \o__payload$32.row[29] ;
+  wire [7:0] \o__payload$32.row[2] ;
+  wire [7:0] \o__payload$32.row[30] ;
+  wire [7:0] \o__payload$32.row[31] ;
+  wire [7:0] \o__payload$32.row[32] ;
+  wire [7:0] \o__payload$32.row[33] ;
+  wire [7:0] \o__payload$32.row[34] ;
+  wire [7:0] \o__payload$32.row[35] ;
+  wire [7:0] \o__payload$32.row[36] ;
+  wire [7:0] \o__payload$32.row[37] ;
+  wire [7:0] \o__payload$32.row[38] ;
+  wire [7:0] \o__payload$32.row[39] ;
+  wire [7:0] \o__payload$32.row[3] ;
+  wire [7:0] \o__payload$32.row[40] ;
+  wire [7:0] \o__payload$32.row[41] ;
+  wire [7:0] \o__payload$32.row[42] ;
+  wire [7:0] \o__payload$32.row[43] ;
+  wire [7:0] \o__payload$32.row[44] ;
+  wire [7:0] \o__payload$32.row[45] ;
+  wire [7:0] \o__payload$32.row[46] ;
+  wire [7:0] \o__payload$32.row[47] ;
+  wire [7:0] \o__payload$32.row[48] ;
+  wire [7:0] \o__payload$32.row[49] ;
+  wire [7:0] \o__payload$32.row[4] ;
+  wire [7:0] \o__payload$32.row[50] ;
+  wire [7:0] \o__payload$32.row[51] ;
+  wire [7:0] \o__payload$32.row[52] ;
+  wire [7:0] \o__payload$32.row[53] ;
+  wire [7:0] \o__payload$32.row[54] ;
+  wire [7:0] \o__payload$32.row[55] ;
+  wire [7:0] \o__payload$32.row[56] ;
+  wire [7:0] \o__payload$32.row[57] ;
+  wire [7:0] \o__payload$32.row[58] ;
+  wire [7:0] \o__payload$32.row[59] ;
+  wire [7:0] \o__payload$32.row[5] ;
+  wire [7:0] \o__payload$32.row[60] ;
+  wire [7:0] \o__payload$32.row[61] ;
+  wire [7:0] \o__payload$32.row[62] ;
+  wire [7:0] \o__payload$32.row[63] ;
+  wire [7:0] \o__payload$32.row[6] ;
+  wire [7:0] \o__payload$32.row[7] ;
+  wire [7:0] \o__payload$32.row[8] ;
+  wire [7:0] \o__payload$32.row[9] ;
+  wire \o__payload$32.tag ;
+  wire \o__payload$32.tag.last ;
+  wire [123:0] \o__payload$34 ;
+  wire \o__payload$34.row_end ;
+  wire [103:0] \o__payload$34.sums ;
+  wire [25:0] \o__payload$34.sums[0] ;
+  wire [25:0] \o__payload$34.sums[1] ;
+  wire [25:0] \o__payload$34.sums[2] ;
+  wire [25:0] \o__payload$34.sums[3] ;
+  wire \o__payload$34.tag ;
+  wire \o__payload$34.tag.last ;
+  wire [17:0] \o__payload$34.total ;
   wire \o__payload.last ;
   wire [511:0] \o__payload.row ;
   wire [7:0] \o__payload.row[0] ;
@@ -86148,8 +86133,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   input o__ready;
   wire o__ready;
   wire o__valid;
-  wire \o__valid$31 ;
-  wire \o__valid$37 ;
+  wire \o__valid$30 ;
+  wire \o__valid$36 ;
   output o_free;
   reg o_free = 1'h0;
   output [512:0] o_out__payload;
@@ -86227,9 +86212,11 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   reg [7:0] prob_1 = 8'h00;
   reg [7:0] prob_2 = 8'h00;
   reg [7:0] prob_3 = 8'h00;
-  wire released_empty;
+  wire row_ends;
   input rst;
   wire rst;
+  output taken;
+  wire taken;
   input [511:0] value;
   wire [511:0] value;
   wire [7:0] \value[0] ;
@@ -86364,6 +86351,12 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   wire [7:0] \value_port__data[8] ;
   wire [7:0] \value_port__data[9] ;
   always @(posedge clk)
+    last_3 <= last_2;
+  always @(posedge clk)
+    job_last_1 <= i_row__payload[2];
+  always @(posedge clk)
+    job_last_2 <= job_last_1;
+  always @(posedge clk)
     job_last_3 <= job_last_2;
   assign \$1  = i_weighted__valid & i_row__valid;
   assign \$2  = ~ i_row__payload[1];
@@ -86373,52 +86366,53 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \$6  = ~ \$5 ;
   assign \$7  = \$6  & o_room;
   assign \$8  = \$4  | \$7 ;
-  assign \$signal  = \$3  & \$8 ;
-  assign \$signal$13  = \$signal  & i_weighted__payload[11];
-  assign released_empty = i_row__valid & i_row__payload[1];
-  assign i_row__ready = \$signal$13  | released_empty;
-  assign \$9  = i_row__ready & i_row__valid;
-  assign \$10  = \$9  & i_row__payload[3];
-  assign \$11  = | cooldown;
-  assign \$12  = cooldown - 1'h1;
+  assign taken = \$3  & \$8 ;
+  assign row_ends = taken & i_weighted__payload[11];
+  assign \$9  = i_row__valid & i_row__payload[1];
+  assign i_row__ready = row_ends | \$9 ;
+  assign \$10  = | cooldown;
+  assign \$11  = cooldown - 1'h1;
+  assign \$12  = i_row__valid & i_row__payload[1];
+  assign \$13  = row_ends | \$12 ;
+  assign \$14  = \$13  & i_row__payload[3];
   always @(posedge clk)
-    free_1 <= \$13 ;
+    cooldown <= \$15 ;
   always @(posedge clk)
-    free_2 <= \$14 ;
+    free_1 <= \$16 ;
   always @(posedge clk)
-    free_3 <= \$15 ;
+    free_2 <= \$17 ;
   always @(posedge clk)
-    free_4 <= \$16 ;
+    free_3 <= \$18 ;
   always @(posedge clk)
-    free_5 <= \$17 ;
+    free_4 <= \$19 ;
   always @(posedge clk)
-    free_6 <= \$18 ;
+    free_5 <= \$20 ;
   always @(posedge clk)
-    free_7 <= \$19 ;
+    free_6 <= \$21 ;
   always @(posedge clk)
-    free_8 <= \$20 ;
+    free_7 <= \$22 ;
   always @(posedge clk)
-    free_9 <= \$21 ;
+    free_8 <= \$23 ;
   always @(posedge clk)
-    free_10 <= \$22 ;
+    free_9 <= \$24 ;
   always @(posedge clk)
-    free_11 <= \$23 ;
+    free_10 <= \$25 ;
   always @(posedge clk)
-    free_12 <= \$24 ;
+    free_11 <= \$26 ;
   always @(posedge clk)
-    free_13 <= \$25 ;
+    free_12 <= \$27 ;
   always @(posedge clk)
-    free_14 <= \$26 ;
+    free_13 <= \$28 ;
   always @(posedge clk)
-    o_free <= \$27 ;
+    free_14 <= \$29 ;
   always @(posedge clk)
-    cooldown <= \$28 ;
+    o_free <= \$30 ;
   always @(posedge clk)
-    arrives_1 <= \$29 ;
+    arrives_1 <= \$31 ;
   always @(posedge clk)
-    arrives_2 <= \$30 ;
+    arrives_2 <= \$32 ;
   always @(posedge clk)
-    i__valid <= \$31 ;
+    i__valid <= \$33 ;
   always @(posedge clk)
     prob_1 <= i_weighted__payload[19:12];
   always @(posedge clk)
@@ -86429,17 +86423,11 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     last_1 <= i_weighted__payload[11];
   always @(posedge clk)
     last_2 <= last_1;
-  always @(posedge clk)
-    last_3 <= last_2;
-  always @(posedge clk)
-    job_last_1 <= i_row__payload[2];
-  always @(posedge clk)
-    job_last_2 <= job_last_1;
   \latte_head.weighted_sum.landing  landing (
     .clk(clk),
-    .i__payload(\i__payload$32 ),
-    .i__valid(\i__valid$30 ),
-    .i_reserve(\$signal$13 ),
+    .i__payload(\i__payload$31 ),
+    .i__valid(\i__valid$29 ),
+    .i_reserve(row_ends),
     .o__payload(o_out__payload),
     .o__ready(o__ready),
     .o__valid(o_out__valid),
@@ -86448,179 +86436,179 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   );
   \latte_head.weighted_sum.normaliser  normaliser (
     .clk(clk),
-    .ends_11(\i__valid$30 ),
-    .i__valid(\i__valid$36 ),
-    .o__payload(\o__payload$33 ),
-    .\port$12743$0 (\$32 ),
-    .\port$12745$0 (\$33 ),
-    .\port$12756$0 (\$34 ),
-    .\port$12757$0 (\$35 ),
+    .ends_11(\i__valid$29 ),
+    .i__valid(\i__valid$35 ),
+    .o__payload(\o__payload$32 ),
+    .\port$12744$0 (\$34 ),
+    .\port$12746$0 (\$35 ),
+    .\port$12753$0 (\$36 ),
+    .\port$12754$0 (\$37 ),
     .rst(rst)
   );
   \latte_head.weighted_sum.sums  sums (
     .clk(clk),
     .i__payload(i__payload),
     .i__valid(i__valid),
-    .o__valid(\i__valid$36 ),
-    .\port$12743$0 (\$32 ),
-    .\port$12745$0 (\$33 ),
+    .o__valid(\i__valid$35 ),
+    .\port$12744$0 (\$34 ),
+    .\port$12746$0 (\$35 ),
     .rst(rst),
-    .tag_merged_1(\$35 ),
-    .total_merged_1(\$34 ),
+    .tag_merged_1(\$37 ),
+    .total_merged_1(\$36 ),
     .value(value)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$13  = \$10 ;
+    \$15  = cooldown;
+    if (row_ends) begin
+      \$15  = 5'h0f;
+    end else if (\$10 ) begin
+      \$15  = \$11 [4:0];
+    end
     if (rst) begin
-      \$13  = 1'h0;
+      \$15  = 5'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$14  = free_1;
-    if (rst) begin
-      \$14  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$15  = free_2;
-    if (rst) begin
-      \$15  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$16  = free_3;
+    \$16  = \$14 ;
     if (rst) begin
       \$16  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$17  = free_4;
+    \$17  = free_1;
     if (rst) begin
       \$17  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$18  = free_5;
+    \$18  = free_2;
     if (rst) begin
       \$18  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$19  = free_6;
+    \$19  = free_3;
     if (rst) begin
       \$19  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$20  = free_7;
+    \$20  = free_4;
     if (rst) begin
       \$20  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$21  = free_8;
+    \$21  = free_5;
     if (rst) begin
       \$21  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$22  = free_9;
+    \$22  = free_6;
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$23  = free_10;
+    \$23  = free_7;
     if (rst) begin
       \$23  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$24  = free_11;
+    \$24  = free_8;
     if (rst) begin
       \$24  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$25  = free_12;
+    \$25  = free_9;
     if (rst) begin
       \$25  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$26  = free_13;
+    \$26  = free_10;
     if (rst) begin
       \$26  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$27  = free_14;
+    \$27  = free_11;
     if (rst) begin
       \$27  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$28  = cooldown;
-    if (\$signal$13 ) begin
-      \$28  = 5'h0f;
-    end else if (\$11 ) begin
-      \$28  = \$12 [4:0];
-    end
+    \$28  = free_12;
     if (rst) begin
-      \$28  = 5'h00;
+      \$28  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$29  = \$signal ;
+    \$29  = free_13;
     if (rst) begin
       \$29  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$30  = arrives_1;
+    \$30  = free_14;
     if (rst) begin
       \$30  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
-    \$31  = arrives_2;
+    \$31  = taken;
     if (rst) begin
       \$31  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
+    \$32  = arrives_1;
+    if (rst) begin
+      \$32  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$436 ) begin end
+    \$33  = arrives_2;
+    if (rst) begin
+      \$33  = 1'h0;
     end
   end
   assign o__payload = o_out__payload;
   assign o_out__ready = o__ready;
   assign o__valid = o_out__valid;
-  assign i_reserve = \$signal$13 ;
+  assign i_weighted__ready = taken;
   assign free_15 = o_free;
+  assign i_reserve = row_ends;
   assign value_port__buffer = i_row__payload[0];
   assign value_port__address = i_weighted__payload[9:0];
   assign arrives_3 = i__valid;
   assign value_port__data = value;
-  assign \o__valid$31  = \i__valid$30 ;
-  assign \i__payload$34  = { \$35 , \$33 , \$34 , \$32  };
-  assign \o__payload$35  = { \$35 , \$33 , \$34 , \$32  };
-  assign \o__valid$37  = \i__valid$36 ;
-  assign i_weighted__ready = \$signal ;
+  assign \o__valid$30  = \i__valid$29 ;
+  assign \i__payload$33  = { \$37 , \$35 , \$36 , \$34  };
+  assign \o__payload$34  = { \$37 , \$35 , \$36 , \$34  };
+  assign \o__valid$36  = \i__valid$35 ;
   assign \o_out__payload.row  = o_out__payload[511:0];
   assign \o_out__payload.row[0]  = o_out__payload[7:0];
   assign \o_out__payload.row[1]  = o_out__payload[15:8];
@@ -86893,159 +86881,159 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \value_port__data[61]  = value[495:488];
   assign \value_port__data[62]  = value[503:496];
   assign \value_port__data[63]  = value[511:504];
-  assign \i__payload$32.row  = \i__payload$32 [511:0];
-  assign \i__payload$32.row[0]  = \i__payload$32 [7:0];
-  assign \i__payload$32.row[1]  = \i__payload$32 [15:8];
-  assign \i__payload$32.row[2]  = \i__payload$32 [23:16];
-  assign \i__payload$32.row[3]  = \i__payload$32 [31:24];
-  assign \i__payload$32.row[4]  = \i__payload$32 [39:32];
-  assign \i__payload$32.row[5]  = \i__payload$32 [47:40];
-  assign \i__payload$32.row[6]  = \i__payload$32 [55:48];
-  assign \i__payload$32.row[7]  = \i__payload$32 [63:56];
-  assign \i__payload$32.row[8]  = \i__payload$32 [71:64];
-  assign \i__payload$32.row[9]  = \i__payload$32 [79:72];
-  assign \i__payload$32.row[10]  = \i__payload$32 [87:80];
-  assign \i__payload$32.row[11]  = \i__payload$32 [95:88];
-  assign \i__payload$32.row[12]  = \i__payload$32 [103:96];
-  assign \i__payload$32.row[13]  = \i__payload$32 [111:104];
-  assign \i__payload$32.row[14]  = \i__payload$32 [119:112];
-  assign \i__payload$32.row[15]  = \i__payload$32 [127:120];
-  assign \i__payload$32.row[16]  = \i__payload$32 [135:128];
-  assign \i__payload$32.row[17]  = \i__payload$32 [143:136];
-  assign \i__payload$32.row[18]  = \i__payload$32 [151:144];
-  assign \i__payload$32.row[19]  = \i__payload$32 [159:152];
-  assign \i__payload$32.row[20]  = \i__payload$32 [167:160];
-  assign \i__payload$32.row[21]  = \i__payload$32 [175:168];
-  assign \i__payload$32.row[22]  = \i__payload$32 [183:176];
-  assign \i__payload$32.row[23]  = \i__payload$32 [191:184];
-  assign \i__payload$32.row[24]  = \i__payload$32 [199:192];
-  assign \i__payload$32.row[25]  = \i__payload$32 [207:200];
-  assign \i__payload$32.row[26]  = \i__payload$32 [215:208];
-  assign \i__payload$32.row[27]  = \i__payload$32 [223:216];
-  assign \i__payload$32.row[28]  = \i__payload$32 [231:224];
-  assign \i__payload$32.row[29]  = \i__payload$32 [239:232];
-  assign \i__payload$32.row[30]  = \i__payload$32 [247:240];
-  assign \i__payload$32.row[31]  = \i__payload$32 [255:248];
-  assign \i__payload$32.row[32]  = \i__payload$32 [263:256];
-  assign \i__payload$32.row[33]  = \i__payload$32 [271:264];
-  assign \i__payload$32.row[34]  = \i__payload$32 [279:272];
-  assign \i__payload$32.row[35]  = \i__payload$32 [287:280];
-  assign \i__payload$32.row[36]  = \i__payload$32 [295:288];
-  assign \i__payload$32.row[37]  = \i__payload$32 [303:296];
-  assign \i__payload$32.row[38]  = \i__payload$32 [311:304];
-  assign \i__payload$32.row[39]  = \i__payload$32 [319:312];
-  assign \i__payload$32.row[40]  = \i__payload$32 [327:320];
-  assign \i__payload$32.row[41]  = \i__payload$32 [335:328];
-  assign \i__payload$32.row[42]  = \i__payload$32 [343:336];
-  assign \i__payload$32.row[43]  = \i__payload$32 [351:344];
-  assign \i__payload$32.row[44]  = \i__payload$32 [359:352];
-  assign \i__payload$32.row[45]  = \i__payload$32 [367:360];
-  assign \i__payload$32.row[46]  = \i__payload$32 [375:368];
-  assign \i__payload$32.row[47]  = \i__payload$32 [383:376];
-  assign \i__payload$32.row[48]  = \i__payload$32 [391:384];
-  assign \i__payload$32.row[49]  = \i__payload$32 [399:392];
-  assign \i__payload$32.row[50]  = \i__payload$32 [407:400];
-  assign \i__payload$32.row[51]  = \i__payload$32 [415:408];
-  assign \i__payload$32.row[52]  = \i__payload$32 [423:416];
-  assign \i__payload$32.row[53]  = \i__payload$32 [431:424];
-  assign \i__payload$32.row[54]  = \i__payload$32 [439:432];
-  assign \i__payload$32.row[55]  = \i__payload$32 [447:440];
-  assign \i__payload$32.row[56]  = \i__payload$32 [455:448];
-  assign \i__payload$32.row[57]  = \i__payload$32 [463:456];
-  assign \i__payload$32.row[58]  = \i__payload$32 [471:464];
-  assign \i__payload$32.row[59]  = \i__payload$32 [479:472];
-  assign \i__payload$32.row[60]  = \i__payload$32 [487:480];
-  assign \i__payload$32.row[61]  = \i__payload$32 [495:488];
-  assign \i__payload$32.row[62]  = \i__payload$32 [503:496];
-  assign \i__payload$32.row[63]  = \i__payload$32 [511:504];
-  assign \i__payload$32.last  = \i__payload$32 [512];
-  assign \o__payload$33.row  = \o__payload$33 [511:0];
-  assign \o__payload$33.row[0]  = \o__payload$33 [7:0];
-  assign \o__payload$33.row[1]  = \o__payload$33 [15:8];
-  assign \o__payload$33.row[2]  = \o__payload$33 [23:16];
-  assign \o__payload$33.row[3]  = \o__payload$33 [31:24];
-  assign \o__payload$33.row[4]  = \o__payload$33 [39:32];
-  assign \o__payload$33.row[5]  = \o__payload$33 [47:40];
-  assign \o__payload$33.row[6]  = \o__payload$33 [55:48];
-  assign \o__payload$33.row[7]  = \o__payload$33 [63:56];
-  assign \o__payload$33.row[8]  = \o__payload$33 [71:64];
-  assign \o__payload$33.row[9]  = \o__payload$33 [79:72];
-  assign \o__payload$33.row[10]  = \o__payload$33 [87:80];
-  assign \o__payload$33.row[11]  = \o__payload$33 [95:88];
-  assign \o__payload$33.row[12]  = \o__payload$33 [103:96];
-  assign \o__payload$33.row[13]  = \o__payload$33 [111:104];
-  assign \o__payload$33.row[14]  = \o__payload$33 [119:112];
-  assign \o__payload$33.row[15]  = \o__payload$33 [127:120];
-  assign \o__payload$33.row[16]  = \o__payload$33 [135:128];
-  assign \o__payload$33.row[17]  = \o__payload$33 [143:136];
-  assign \o__payload$33.row[18]  = \o__payload$33 [151:144];
-  assign \o__payload$33.row[19]  = \o__payload$33 [159:152];
-  assign \o__payload$33.row[20]  = \o__payload$33 [167:160];
-  assign \o__payload$33.row[21]  = \o__payload$33 [175:168];
-  assign \o__payload$33.row[22]  = \o__payload$33 [183:176];
-  assign \o__payload$33.row[23]  = \o__payload$33 [191:184];
-  assign \o__payload$33.row[24]  = \o__payload$33 [199:192];
-  assign \o__payload$33.row[25]  = \o__payload$33 [207:200];
-  assign \o__payload$33.row[26]  = \o__payload$33 [215:208];
-  assign \o__payload$33.row[27]  = \o__payload$33 [223:216];
-  assign \o__payload$33.row[28]  = \o__payload$33 [231:224];
-  assign \o__payload$33.row[29]  = \o__payload$33 [239:232];
-  assign \o__payload$33.row[30]  = \o__payload$33 [247:240];
-  assign \o__payload$33.row[31]  = \o__payload$33 [255:248];
-  assign \o__payload$33.row[32]  = \o__payload$33 [263:256];
-  assign \o__payload$33.row[33]  = \o__payload$33 [271:264];
-  assign \o__payload$33.row[34]  = \o__payload$33 [279:272];
-  assign \o__payload$33.row[35]  = \o__payload$33 [287:280];
-  assign \o__payload$33.row[36]  = \o__payload$33 [295:288];
-  assign \o__payload$33.row[37]  = \o__payload$33 [303:296];
-  assign \o__payload$33.row[38]  = \o__payload$33 [311:304];
-  assign \o__payload$33.row[39]  = \o__payload$33 [319:312];
-  assign \o__payload$33.row[40]  = \o__payload$33 [327:320];
-  assign \o__payload$33.row[41]  = \o__payload$33 [335:328];
-  assign \o__payload$33.row[42]  = \o__payload$33 [343:336];
-  assign \o__payload$33.row[43]  = \o__payload$33 [351:344];
-  assign \o__payload$33.row[44]  = \o__payload$33 [359:352];
-  assign \o__payload$33.row[45]  = \o__payload$33 [367:360];
-  assign \o__payload$33.row[46]  = \o__payload$33 [375:368];
-  assign \o__payload$33.row[47]  = \o__payload$33 [383:376];
-  assign \o__payload$33.row[48]  = \o__payload$33 [391:384];
-  assign \o__payload$33.row[49]  = \o__payload$33 [399:392];
-  assign \o__payload$33.row[50]  = \o__payload$33 [407:400];
-  assign \o__payload$33.row[51]  = \o__payload$33 [415:408];
-  assign \o__payload$33.row[52]  = \o__payload$33 [423:416];
-  assign \o__payload$33.row[53]  = \o__payload$33 [431:424];
-  assign \o__payload$33.row[54]  = \o__payload$33 [439:432];
-  assign \o__payload$33.row[55]  = \o__payload$33 [447:440];
-  assign \o__payload$33.row[56]  = \o__payload$33 [455:448];
-  assign \o__payload$33.row[57]  = \o__payload$33 [463:456];
-  assign \o__payload$33.row[58]  = \o__payload$33 [471:464];
-  assign \o__payload$33.row[59]  = \o__payload$33 [479:472];
-  assign \o__payload$33.row[60]  = \o__payload$33 [487:480];
-  assign \o__payload$33.row[61]  = \o__payload$33 [495:488];
-  assign \o__payload$33.row[62]  = \o__payload$33 [503:496];
-  assign \o__payload$33.row[63]  = \o__payload$33 [511:504];
-  assign \o__payload$33.tag  = \o__payload$33 [512];
-  assign \o__payload$33.tag.last  = \o__payload$33 [512];
-  assign \i__payload$34.sums  = \$32 ;
-  assign \i__payload$34.sums[0]  = \$32 [25:0];
-  assign \i__payload$34.sums[1]  = \$32 [51:26];
-  assign \i__payload$34.sums[2]  = \$32 [77:52];
-  assign \i__payload$34.sums[3]  = \$32 [103:78];
-  assign \i__payload$34.total  = \$34 ;
-  assign \i__payload$34.row_end  = \$33 ;
-  assign \i__payload$34.tag  = \$35 ;
-  assign \i__payload$34.tag.last  = \$35 ;
-  assign \o__payload$35.sums  = \$32 ;
-  assign \o__payload$35.sums[0]  = \$32 [25:0];
-  assign \o__payload$35.sums[1]  = \$32 [51:26];
-  assign \o__payload$35.sums[2]  = \$32 [77:52];
-  assign \o__payload$35.sums[3]  = \$32 [103:78];
-  assign \o__payload$35.total  = \$34 ;
-  assign \o__payload$35.row_end  = \$33 ;
-  assign \o__payload$35.tag  = \$35 ;
-  assign \o__payload$35.tag.last  = \$35 ;
-  assign \i__payload$32 [512] = \o__payload$33 [512];
-  assign \i__payload$32 [511:0] = \o__payload$33 [511:0];
+  assign \i__payload$31.row  = \i__payload$31 [511:0];
+  assign \i__payload$31.row[0]  = \i__payload$31 [7:0];
+  assign \i__payload$31.row[1]  = \i__payload$31 [15:8];
+  assign \i__payload$31.row[2]  = \i__payload$31 [23:16];
+  assign \i__payload$31.row[3]  = \i__payload$31 [31:24];
+  assign \i__payload$31.row[4]  = \i__payload$31 [39:32];
+  assign \i__payload$31.row[5]  = \i__payload$31 [47:40];
+  assign \i__payload$31.row[6]  = \i__payload$31 [55:48];
+  assign \i__payload$31.row[7]  = \i__payload$31 [63:56];
+  assign \i__payload$31.row[8]  = \i__payload$31 [71:64];
+  assign \i__payload$31.row[9]  = \i__payload$31 [79:72];
+  assign \i__payload$31.row[10]  = \i__payload$31 [87:80];
+  assign \i__payload$31.row[11]  = \i__payload$31 [95:88];
+  assign \i__payload$31.row[12]  = \i__payload$31 [103:96];
+  assign \i__payload$31.row[13]  = \i__payload$31 [111:104];
+  assign \i__payload$31.row[14]  = \i__payload$31 [119:112];
+  assign \i__payload$31.row[15]  = \i__payload$31 [127:120];
+  assign \i__payload$31.row[16]  = \i__payload$31 [135:128];
+  assign \i__payload$31.row[17]  = \i__payload$31 [143:136];
+  assign \i__payload$31.row[18]  = \i__payload$31 [151:144];
+  assign \i__payload$31.row[19]  = \i__payload$31 [159:152];
+  assign \i__payload$31.row[20]  = \i__payload$31 [167:160];
+  assign \i__payload$31.row[21]  = \i__payload$31 [175:168];
+  assign \i__payload$31.row[22]  = \i__payload$31 [183:176];
+  assign \i__payload$31.row[23]  = \i__payload$31 [191:184];
+  assign \i__payload$31.row[24]  = \i__payload$31 [199:192];
+  assign \i__payload$31.row[25]  = \i__payload$31 [207:200];
+  assign \i__payload$31.row[26]  = \i__payload$31 [215:208];
+  assign \i__payload$31.row[27]  = \i__payload$31 [223:216];
+  assign \i__payload$31.row[28]  = \i__payload$31 [231:224];
+  assign \i__payload$31.row[29]  = \i__payload$31 [239:232];
+  assign \i__payload$31.row[30]  = \i__payload$31 [247:240];
+  assign \i__payload$31.row[31]  = \i__payload$31 [255:248];
+  assign \i__payload$31.row[32]  = \i__payload$31 [263:256];
+  assign \i__payload$31.row[33]  = \i__payload$31 [271:264];
+  assign \i__payload$31.row[34]  = \i__payload$31 [279:272];
+  assign \i__payload$31.row[35]  = \i__payload$31 [287:280];
+  assign \i__payload$31.row[36]  = \i__payload$31 [295:288];
+  assign \i__payload$31.row[37]  = \i__payload$31 [303:296];
+  assign \i__payload$31.row[38]  = \i__payload$31 [311:304];
+  assign \i__payload$31.row[39]  = \i__payload$31 [319:312];
+  assign \i__payload$31.row[40]  = \i__payload$31 [327:320];
+  assign \i__payload$31.row[41]  = \i__payload$31 [335:328];
+  assign \i__payload$31.row[42]  = \i__payload$31 [343:336];
+  assign \i__payload$31.row[43]  = \i__payload$31 [351:344];
+  assign \i__payload$31.row[44]  = \i__payload$31 [359:352];
+  assign \i__payload$31.row[45]  = \i__payload$31 [367:360];
+  assign \i__payload$31.row[46]  = \i__payload$31 [375:368];
+  assign \i__payload$31.row[47]  = \i__payload$31 [383:376];
+  assign \i__payload$31.row[48]  = \i__payload$31 [391:384];
+  assign \i__payload$31.row[49]  = \i__payload$31 [399:392];
+  assign \i__payload$31.row[50]  = \i__payload$31 [407:400];
+  assign \i__payload$31.row[51]  = \i__payload$31 [415:408];
+  assign \i__payload$31.row[52]  = \i__payload$31 [423:416];
+  assign \i__payload$31.row[53]  = \i__payload$31 [431:424];
+  assign \i__payload$31.row[54]  = \i__payload$31 [439:432];
+  assign \i__payload$31.row[55]  = \i__payload$31 [447:440];
+  assign \i__payload$31.row[56]  = \i__payload$31 [455:448];
+  assign \i__payload$31.row[57]  = \i__payload$31 [463:456];
+  assign \i__payload$31.row[58]  = \i__payload$31 [471:464];
+  assign \i__payload$31.row[59]  = \i__payload$31 [479:472];
+  assign \i__payload$31.row[60]  = \i__payload$31 [487:480];
+  assign \i__payload$31.row[61]  = \i__payload$31 [495:488];
+  assign \i__payload$31.row[62]  = \i__payload$31 [503:496];
+  assign \i__payload$31.row[63]  = \i__payload$31 [511:504];
+  assign \i__payload$31.last  = \i__payload$31 [512];
+  assign \o__payload$32.row  = \o__payload$32 [511:0];
+  assign \o__payload$32.row[0]  = \o__payload$32 [7:0];
+  assign \o__payload$32.row[1]  = \o__payload$32 [15:8];
+  assign \o__payload$32.row[2]  = \o__payload$32 [23:16];
+  assign \o__payload$32.row[3]  = \o__payload$32 [31:24];
+  assign \o__payload$32.row[4]  = \o__payload$32 [39:32];
+  assign \o__payload$32.row[5]  = \o__payload$32 [47:40];
+  assign \o__payload$32.row[6]  = \o__payload$32 [55:48];
+  assign \o__payload$32.row[7]  = \o__payload$32 [63:56];
+  assign \o__payload$32.row[8]  = \o__payload$32 [71:64];
+  assign \o__payload$32.row[9]  = \o__payload$32 [79:72];
+  assign \o__payload$32.row[10]  = \o__payload$32 [87:80];
+  assign \o__payload$32.row[11]  = \o__payload$32 [95:88];
+  assign \o__payload$32.row[12]  = \o__payload$32 [103:96];
+  assign \o__payload$32.row[13]  = \o__payload$32 [111:104];
+  assign \o__payload$32.row[14]  = \o__payload$32 [119:112];
+  assign \o__payload$32.row[15]  = \o__payload$32 [127:120];
+  assign \o__payload$32.row[16]  = \o__payload$32 [135:128];
+  assign \o__payload$32.row[17]  = \o__payload$32 [143:136];
+  assign \o__payload$32.row[18]  = \o__payload$32 [151:144];
+  assign \o__payload$32.row[19]  = \o__payload$32 [159:152];
+  assign \o__payload$32.row[20]  = \o__payload$32 [167:160];
+  assign \o__payload$32.row[21]  = \o__payload$32 [175:168];
+  assign \o__payload$32.row[22]  = \o__payload$32 [183:176];
+  assign \o__payload$32.row[23]  = \o__payload$32 [191:184];
+  assign \o__payload$32.row[24]  = \o__payload$32 [199:192];
+  assign \o__payload$32.row[25]  = \o__payload$32 [207:200];
+  assign \o__payload$32.row[26]  = \o__payload$32 [215:208];
+  assign \o__payload$32.row[27]  = \o__payload$32 [223:216];
+  assign \o__payload$32.row[28]  = \o__payload$32 [231:224];
+  assign \o__payload$32.row[29]  = \o__payload$32 [239:232];
+  assign \o__payload$32.row[30]  = \o__payload$32 [247:240];
+  assign \o__payload$32.row[31]  = \o__payload$32 [255:248];
+  assign \o__payload$32.row[32]  = \o__payload$32 [263:256];
+  assign \o__payload$32.row[33]  = \o__payload$32 [271:264];
+  assign \o__payload$32.row[34]  = \o__payload$32 [279:272];
+  assign \o__payload$32.row[35]  = \o__payload$32 [287:280];
+  assign \o__payload$32.row[36]  = \o__payload$32 [295:288];
+  assign \o__payload$32.row[37]  = \o__payload$32 [303:296];
+  assign \o__payload$32.row[38]  = \o__payload$32 [311:304];
+  assign \o__payload$32.row[39]  = \o__payload$32 [319:312];
+  assign \o__payload$32.row[40]  = \o__payload$32 [327:320];
+  assign \o__payload$32.row[41]  = \o__payload$32 [335:328];
+  assign \o__payload$32.row[42]  = \o__payload$32 [343:336];
+  assign \o__payload$32.row[43]  = \o__payload$32 [351:344];
+  assign \o__payload$32.row[44]  = \o__payload$32 [359:352];
+  assign \o__payload$32.row[45]  = \o__payload$32 [367:360];
+  assign \o__payload$32.row[46]  = \o__payload$32 [375:368];
+  assign \o__payload$32.row[47]  = \o__payload$32 [383:376];
+  assign \o__payload$32.row[48]  = \o__payload$32 [391:384];
+  assign \o__payload$32.row[49]  = \o__payload$32 [399:392];
+  assign \o__payload$32.row[50]  = \o__payload$32 [407:400];
+  assign \o__payload$32.row[51]  = \o__payload$32 [415:408];
+  assign \o__payload$32.row[52]  = \o__payload$32 [423:416];
+  assign \o__payload$32.row[53]  = \o__payload$32 [431:424];
+  assign \o__payload$32.row[54]  = \o__payload$32 [439:432];
+  assign \o__payload$32.row[55]  = \o__payload$32 [447:440];
+  assign \o__payload$32.row[56]  = \o__payload$32 [455:448];
+  assign \o__payload$32.row[57]  = \o__payload$32 [463:456];
+  assign \o__payload$32.row[58]  = \o__payload$32 [471:464];
+  assign \o__payload$32.row[59]  = \o__payload$32 [479:472];
+  assign \o__payload$32.row[60]  = \o__payload$32 [487:480];
+  assign \o__payload$32.row[61]  = \o__payload$32 [495:488];
+  assign \o__payload$32.row[62]  = \o__payload$32 [503:496];
+  assign \o__payload$32.row[63]  = \o__payload$32 [511:504];
+  assign \o__payload$32.tag  = \o__payload$32 [512];
+  assign \o__payload$32.tag.last  = \o__payload$32 [512];
+  assign \i__payload$33.sums  = \$34 ;
+  assign \i__payload$33.sums[0]  = \$34 [25:0];
+  assign \i__payload$33.sums[1]  = \$34 [51:26];
+  assign \i__payload$33.sums[2]  = \$34 [77:52];
+  assign \i__payload$33.sums[3]  = \$34 [103:78];
+  assign \i__payload$33.total  = \$36 ;
+  assign \i__payload$33.row_end  = \$35 ;
+  assign \i__payload$33.tag  = \$37 ;
+  assign \i__payload$33.tag.last  = \$37 ;
+  assign \o__payload$34.sums  = \$34 ;
+  assign \o__payload$34.sums[0]  = \$34 [25:0];
+  assign \o__payload$34.sums[1]  = \$34 [51:26];
+  assign \o__payload$34.sums[2]  = \$34 [77:52];
+  assign \o__payload$34.sums[3]  = \$34 [103:78];
+  assign \o__payload$34.total  = \$36 ;
+  assign \o__payload$34.row_end  = \$35 ;
+  assign \o__payload$34.tag  = \$37 ;
+  assign \o__payload$34.tag.last  = \$37 ;
+  assign \i__payload$31 [512] = \o__payload$32 [512];
+  assign \i__payload$31 [511:0] = \o__payload$32 [511:0];
   assign i__payload[9] = job_last_3;
   assign i__payload[8] = last_3;
   assign i__payload[7:0] = prob_3;
@@ -88120,7 +88108,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.normaliser (rst, \port$12743$0 , \port$12745$0 , \port$12756$0 , \port$12757$0 , i__valid, ends_11, o__payload, clk);
+module \latte_head.weighted_sum.normaliser (rst, \port$12744$0 , \port$12746$0 , \port$12753$0 , \port$12754$0 , i__valid, ends_11, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$439  = 0;
   wire [32:0] \$1 ;
   wire [28:0] \$10 ;
@@ -88608,14 +88596,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12743$0 , \port$12745$0 ,
   (* init = 1'h0 *)
   wire o__valid;
   reg [26:0] offset = 27'h0000000;
-  input [103:0] \port$12743$0 ;
-  wire [103:0] \port$12743$0 ;
-  input \port$12745$0 ;
-  wire \port$12745$0 ;
-  input [17:0] \port$12756$0 ;
-  wire [17:0] \port$12756$0 ;
-  input \port$12757$0 ;
-  wire \port$12757$0 ;
+  input [103:0] \port$12744$0 ;
+  wire [103:0] \port$12744$0 ;
+  input \port$12746$0 ;
+  wire \port$12746$0 ;
+  input [17:0] \port$12753$0 ;
+  wire [17:0] \port$12753$0 ;
+  input \port$12754$0 ;
+  wire \port$12754$0 ;
   reg [18:0] remainder_0_0 = 19'h00000;
   reg [18:0] remainder_0_1 = 19'h00000;
   reg [18:0] remainder_0_2 = 19'h00000;
@@ -88679,7 +88667,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12743$0 , \port$12745$0 ,
   wire \tag_9.last ;
   reg [17:0] total_1 = 18'h00000;
   reg [17:0] total_2 = 18'h00000;
-  assign \$2  = \port$12756$0  + \$1 ;
+  assign \$2  = \port$12753$0  + \$1 ;
   assign \$4  = $signed(\$3 ) + $signed({ 1'h0, offset });
   assign \$6  = $signed(\$5 ) + $signed({ 1'h0, offset });
   assign \$8  = $signed(\$7 ) + $signed({ 1'h0, offset });
@@ -88876,7 +88864,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12743$0 , \port$12745$0 ,
   assign \$295  = \$291 [20] ? { 1'h0, remainder_3_6, digits_3_6[7] } : \$294 ;
   assign \$297  = { remainder_3_6, digits_3_6[7] } - \$296 ;
   assign \$298  = ~ \$297 [20];
-  assign \$299  = i__valid & \port$12745$0 ;
+  assign \$299  = i__valid & \port$12746$0 ;
   assign \$300  = | divisor_7_1;
   assign \$301  = ~ digits_0_7[7];
   assign \$302  = \$300  ? { \$301 , digits_0_7[6:0] } : 8'h00;
@@ -88892,7 +88880,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12743$0 , \port$12745$0 ,
   always @(posedge clk)
     offset <= \$2 [26:0];
   always @(posedge clk)
-    sums_1 <= \port$12743$0 ;
+    sums_1 <= \port$12744$0 ;
   always @(posedge clk)
     numerator_0 <= \$4 [26:0];
   always @(posedge clk)
@@ -88902,7 +88890,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12743$0 , \port$12745$0 ,
   always @(posedge clk)
     numerator_3 <= \$10 [26:0];
   always @(posedge clk)
-    total_1 <= \port$12756$0 ;
+    total_1 <= \port$12753$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
@@ -89094,7 +89082,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12743$0 , \port$12745$0 ,
   always @(posedge clk)
     filled <= \$333 ;
   always @(posedge clk)
-    tag_1 <= \port$12757$0 ;
+    tag_1 <= \port$12754$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -89269,17 +89257,17 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12743$0 , \port$12745$0 ,
       \$333  = { \$311 , \$308 , \$305 , \$302 , filled[511:32] };
     end
   end
-  assign i__payload = { \port$12757$0 , \port$12745$0 , \port$12756$0 , \port$12743$0  };
+  assign i__payload = { \port$12754$0 , \port$12746$0 , \port$12753$0 , \port$12744$0  };
   assign o__valid = ends_11;
-  assign \i__payload.sums  = \port$12743$0 ;
-  assign \i__payload.sums[0]  = \port$12743$0 [25:0];
-  assign \i__payload.sums[1]  = \port$12743$0 [51:26];
-  assign \i__payload.sums[2]  = \port$12743$0 [77:52];
-  assign \i__payload.sums[3]  = \port$12743$0 [103:78];
-  assign \i__payload.total  = \port$12756$0 ;
-  assign \i__payload.row_end  = \port$12745$0 ;
-  assign \i__payload.tag  = \port$12757$0 ;
-  assign \i__payload.tag.last  = \port$12757$0 ;
+  assign \i__payload.sums  = \port$12744$0 ;
+  assign \i__payload.sums[0]  = \port$12744$0 [25:0];
+  assign \i__payload.sums[1]  = \port$12744$0 [51:26];
+  assign \i__payload.sums[2]  = \port$12744$0 [77:52];
+  assign \i__payload.sums[3]  = \port$12744$0 [103:78];
+  assign \i__payload.total  = \port$12753$0 ;
+  assign \i__payload.row_end  = \port$12746$0 ;
+  assign \i__payload.tag  = \port$12754$0 ;
+  assign \i__payload.tag.last  = \port$12754$0 ;
   assign \sums_1[0]  = sums_1[25:0];
   assign \sums_1[1]  = sums_1[51:26];
   assign \sums_1[2]  = sums_1[77:52];
@@ -89364,7 +89352,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12743$0 , \port$12745$0 ,
   assign \o__payload.tag.last  = o__payload[512];
   assign o__payload[512] = tag_11;
   assign o__payload[511:0] = filled;
-  assign \$1  = { 7'h00, \port$12756$0 , 8'h00 };
+  assign \$1  = { 7'h00, \port$12753$0 , 8'h00 };
   assign \$3  = { sums_1[25:0], 1'h0 };
   assign \$5  = { sums_1[51:26], 1'h0 };
   assign \$7  = { sums_1[77:52], 1'h0 };
@@ -89467,7 +89455,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$12743$0 , \port$12745$0 ,
   assign \$296  = { divisor_6_1, 1'h0 };
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12743$0 , \port$12745$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12744$0 , \port$12746$0 , total_merged_1, tag_merged_1, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$440  = 0;
   wire \$1 ;
   wire [26:0] \$10 ;
@@ -89657,10 +89645,10 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   wire [25:0] \$266 ;
   wire [25:0] \$267 ;
   wire [25:0] \$268 ;
-  wire \$269 ;
+  wire [18:0] \$269 ;
   wire \$27 ;
   wire [18:0] \$270 ;
-  wire [18:0] \$271 ;
+  wire \$271 ;
   wire \$272 ;
   wire \$273 ;
   wire \$274 ;
@@ -89676,10 +89664,10 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   wire \$283 ;
   wire \$284 ;
   wire \$285 ;
-  wire \$286 ;
+  reg \$286 ;
   reg \$287 ;
   reg \$288 ;
-  reg \$289 ;
+  reg [25:0] \$289 ;
   wire [26:0] \$29 ;
   reg [25:0] \$290 ;
   reg [25:0] \$291 ;
@@ -89688,13 +89676,13 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$294 ;
   reg [25:0] \$295 ;
   reg [25:0] \$296 ;
-  reg [25:0] \$297 ;
+  reg \$297 ;
   reg \$298 ;
   reg \$299 ;
   wire [26:0] \$3 ;
   wire [26:0] \$30 ;
   reg \$300 ;
-  reg \$301 ;
+  reg [25:0] \$301 ;
   reg [25:0] \$302 ;
   reg [25:0] \$303 ;
   reg [25:0] \$304 ;
@@ -89702,12 +89690,12 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$306 ;
   reg [25:0] \$307 ;
   reg [25:0] \$308 ;
-  reg [25:0] \$309 ;
+  reg \$309 ;
   wire [15:0] \$31 ;
   reg \$310 ;
   reg \$311 ;
   reg \$312 ;
-  reg \$313 ;
+  reg [25:0] \$313 ;
   reg [25:0] \$314 ;
   reg [25:0] \$315 ;
   reg [25:0] \$316 ;
@@ -89716,11 +89704,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$319 ;
   wire [26:0] \$32 ;
   reg [25:0] \$320 ;
-  reg [25:0] \$321 ;
+  reg \$321 ;
   reg \$322 ;
   reg \$323 ;
   reg \$324 ;
-  reg \$325 ;
+  reg [25:0] \$325 ;
   reg [25:0] \$326 ;
   reg [25:0] \$327 ;
   reg [25:0] \$328 ;
@@ -89729,11 +89717,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$330 ;
   reg [25:0] \$331 ;
   reg [25:0] \$332 ;
-  reg [25:0] \$333 ;
+  reg \$333 ;
   reg \$334 ;
   reg \$335 ;
   reg \$336 ;
-  reg \$337 ;
+  reg [25:0] \$337 ;
   reg [25:0] \$338 ;
   reg [25:0] \$339 ;
   wire [15:0] \$34 ;
@@ -89742,11 +89730,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$342 ;
   reg [25:0] \$343 ;
   reg [25:0] \$344 ;
-  reg [25:0] \$345 ;
+  reg \$345 ;
   reg \$346 ;
   reg \$347 ;
   reg \$348 ;
-  reg \$349 ;
+  reg [25:0] \$349 ;
   wire [26:0] \$35 ;
   reg [25:0] \$350 ;
   reg [25:0] \$351 ;
@@ -89755,12 +89743,12 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$354 ;
   reg [25:0] \$355 ;
   reg [25:0] \$356 ;
-  reg [25:0] \$357 ;
+  reg \$357 ;
   reg \$358 ;
   reg \$359 ;
   wire [26:0] \$36 ;
   reg \$360 ;
-  reg \$361 ;
+  reg [25:0] \$361 ;
   reg [25:0] \$362 ;
   reg [25:0] \$363 ;
   reg [25:0] \$364 ;
@@ -89768,12 +89756,12 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$366 ;
   reg [25:0] \$367 ;
   reg [25:0] \$368 ;
-  reg [25:0] \$369 ;
+  reg \$369 ;
   wire [15:0] \$37 ;
   reg \$370 ;
   reg \$371 ;
   reg \$372 ;
-  reg \$373 ;
+  reg [25:0] \$373 ;
   reg [25:0] \$374 ;
   reg [25:0] \$375 ;
   reg [25:0] \$376 ;
@@ -89782,11 +89770,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$379 ;
   wire [26:0] \$38 ;
   reg [25:0] \$380 ;
-  reg [25:0] \$381 ;
+  reg \$381 ;
   reg \$382 ;
   reg \$383 ;
   reg \$384 ;
-  reg \$385 ;
+  reg [25:0] \$385 ;
   reg [25:0] \$386 ;
   reg [25:0] \$387 ;
   reg [25:0] \$388 ;
@@ -89795,11 +89783,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$390 ;
   reg [25:0] \$391 ;
   reg [25:0] \$392 ;
-  reg [25:0] \$393 ;
+  reg \$393 ;
   reg \$394 ;
   reg \$395 ;
   reg \$396 ;
-  reg \$397 ;
+  reg [25:0] \$397 ;
   reg [25:0] \$398 ;
   reg [25:0] \$399 ;
   wire [26:0] \$4 ;
@@ -89809,11 +89797,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$402 ;
   reg [25:0] \$403 ;
   reg [25:0] \$404 ;
-  reg [25:0] \$405 ;
+  reg \$405 ;
   reg \$406 ;
   reg \$407 ;
   reg \$408 ;
-  reg \$409 ;
+  reg [25:0] \$409 ;
   wire [15:0] \$41 ;
   reg [25:0] \$410 ;
   reg [25:0] \$411 ;
@@ -89822,12 +89810,12 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$414 ;
   reg [25:0] \$415 ;
   reg [25:0] \$416 ;
-  reg [25:0] \$417 ;
+  reg \$417 ;
   reg \$418 ;
   reg \$419 ;
   wire [26:0] \$42 ;
   reg \$420 ;
-  reg \$421 ;
+  reg [25:0] \$421 ;
   reg [25:0] \$422 ;
   reg [25:0] \$423 ;
   reg [25:0] \$424 ;
@@ -89835,12 +89823,12 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$426 ;
   reg [25:0] \$427 ;
   reg [25:0] \$428 ;
-  reg [25:0] \$429 ;
+  reg \$429 ;
   wire [26:0] \$43 ;
   reg \$430 ;
   reg \$431 ;
   reg \$432 ;
-  reg \$433 ;
+  reg [25:0] \$433 ;
   reg [25:0] \$434 ;
   reg [25:0] \$435 ;
   reg [25:0] \$436 ;
@@ -89849,11 +89837,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$439 ;
   wire [15:0] \$44 ;
   reg [25:0] \$440 ;
-  reg [25:0] \$441 ;
+  reg \$441 ;
   reg \$442 ;
   reg \$443 ;
   reg \$444 ;
-  reg \$445 ;
+  reg [25:0] \$445 ;
   reg [25:0] \$446 ;
   reg [25:0] \$447 ;
   reg [25:0] \$448 ;
@@ -89862,11 +89850,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$450 ;
   reg [25:0] \$451 ;
   reg [25:0] \$452 ;
-  reg [25:0] \$453 ;
+  reg \$453 ;
   reg \$454 ;
   reg \$455 ;
   reg \$456 ;
-  reg \$457 ;
+  reg [25:0] \$457 ;
   reg [25:0] \$458 ;
   reg [25:0] \$459 ;
   wire [26:0] \$46 ;
@@ -89875,11 +89863,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$462 ;
   reg [25:0] \$463 ;
   reg [25:0] \$464 ;
-  reg [25:0] \$465 ;
+  reg \$465 ;
   reg \$466 ;
   reg \$467 ;
   reg \$468 ;
-  reg \$469 ;
+  reg [25:0] \$469 ;
   wire [15:0] \$47 ;
   reg [25:0] \$470 ;
   reg [25:0] \$471 ;
@@ -89888,17 +89876,14 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   reg [25:0] \$474 ;
   reg [25:0] \$475 ;
   reg [25:0] \$476 ;
-  reg [25:0] \$477 ;
-  reg [103:0] \$478 ;
-  reg [103:0] \$479  = 104'h00000000000000000000000000;
+  reg [103:0] \$477 ;
+  reg [103:0] \$478  = 104'h00000000000000000000000000;
+  reg \$479 ;
   wire [26:0] \$48 ;
-  reg \$480 ;
-  reg \$481  = 1'h0;
-  reg \$482 ;
+  reg \$480  = 1'h0;
+  reg [17:0] \$481 ;
+  reg [18:0] \$482 ;
   reg \$483 ;
-  reg [17:0] \$484 ;
-  reg [18:0] \$485 ;
-  reg \$486 ;
   wire [26:0] \$49 ;
   wire [15:0] \$5 ;
   wire [15:0] \$50 ;
@@ -90041,11 +90026,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   output o__valid;
   reg o__valid = 1'h0;
   (* init = 104'h00000000000000000000000000 *)
-  output [103:0] \port$12743$0 ;
-  wire [103:0] \port$12743$0 ;
+  output [103:0] \port$12744$0 ;
+  wire [103:0] \port$12744$0 ;
   (* init = 1'h0 *)
-  output \port$12745$0 ;
-  wire \port$12745$0 ;
+  output \port$12746$0 ;
+  wire \port$12746$0 ;
   reg [7:0] prob_10_1 = 8'h00;
   reg [7:0] prob_11_1 = 8'h00;
   reg [7:0] prob_12_1 = 8'h00;
@@ -90262,8 +90247,6 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   wire \total.tag ;
   wire \total.tag.last ;
   wire [17:0] \total.value ;
-  reg total_adds_1 = 1'h0;
-  reg total_ends_1 = 1'h0;
   output [17:0] total_merged_1;
   reg [17:0] total_merged_1 = 18'h00000;
   reg [7:0] total_prob_1 = 8'h00;
@@ -90352,325 +90335,317 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   wire [7:0] \value[8] ;
   wire [7:0] \value[9] ;
   always @(posedge clk)
-    sum_30 <= \$378 ;
-  always @(posedge clk)
-    result_30 <= \$379 ;
-  always @(posedge clk)
     product_31 <= \$102 ;
   always @(posedge clk)
-    sum_31 <= \$380 ;
+    sum_31 <= \$379 ;
   always @(posedge clk)
-    result_31 <= \$381 ;
+    result_31 <= \$380 ;
   always @(posedge clk)
-    valid_8_1 <= \$382 ;
+    valid_8_1 <= \$381 ;
   always @(posedge clk)
     last_8_1 <= last_7_1;
   always @(posedge clk)
     prob_8_1 <= prob_7_1;
   always @(posedge clk)
-    adds_8_1 <= \$383 ;
+    adds_8_1 <= \$382 ;
   always @(posedge clk)
-    ends_8_1 <= \$384 ;
+    ends_8_1 <= \$383 ;
   always @(posedge clk)
-    complete_8_1 <= \$385 ;
+    complete_8_1 <= \$384 ;
   always @(posedge clk)
     product_32 <= \$106 ;
   always @(posedge clk)
-    sum_32 <= \$386 ;
+    sum_32 <= \$385 ;
   always @(posedge clk)
-    result_32 <= \$387 ;
+    result_32 <= \$386 ;
   always @(posedge clk)
     product_33 <= \$109 ;
   always @(posedge clk)
-    sum_33 <= \$388 ;
+    sum_33 <= \$387 ;
   always @(posedge clk)
-    result_33 <= \$389 ;
+    result_33 <= \$388 ;
   always @(posedge clk)
     product_34 <= \$112 ;
   always @(posedge clk)
-    sum_34 <= \$390 ;
+    sum_34 <= \$389 ;
   always @(posedge clk)
-    result_34 <= \$391 ;
+    result_34 <= \$390 ;
   always @(posedge clk)
     product_35 <= \$115 ;
   always @(posedge clk)
-    sum_35 <= \$392 ;
+    sum_35 <= \$391 ;
   always @(posedge clk)
-    result_35 <= \$393 ;
+    result_35 <= \$392 ;
   always @(posedge clk)
-    valid_9_1 <= \$394 ;
+    valid_9_1 <= \$393 ;
   always @(posedge clk)
     last_9_1 <= last_8_1;
   always @(posedge clk)
     prob_9_1 <= prob_8_1;
   always @(posedge clk)
-    adds_9_1 <= \$395 ;
+    adds_9_1 <= \$394 ;
   always @(posedge clk)
-    ends_9_1 <= \$396 ;
+    ends_9_1 <= \$395 ;
   always @(posedge clk)
-    complete_9_1 <= \$397 ;
+    complete_9_1 <= \$396 ;
   always @(posedge clk)
     product_36 <= \$119 ;
   always @(posedge clk)
-    sum_36 <= \$398 ;
+    sum_36 <= \$397 ;
   always @(posedge clk)
-    result_36 <= \$399 ;
+    result_36 <= \$398 ;
   always @(posedge clk)
     product_37 <= \$122 ;
   always @(posedge clk)
-    sum_37 <= \$400 ;
+    sum_37 <= \$399 ;
   always @(posedge clk)
-    result_37 <= \$401 ;
+    result_37 <= \$400 ;
   always @(posedge clk)
     product_38 <= \$125 ;
   always @(posedge clk)
-    sum_38 <= \$402 ;
+    sum_38 <= \$401 ;
   always @(posedge clk)
-    result_38 <= \$403 ;
+    result_38 <= \$402 ;
   always @(posedge clk)
     product_39 <= \$128 ;
   always @(posedge clk)
-    sum_39 <= \$404 ;
+    sum_39 <= \$403 ;
   always @(posedge clk)
-    result_39 <= \$405 ;
+    result_39 <= \$404 ;
   always @(posedge clk)
-    valid_10_1 <= \$406 ;
+    valid_10_1 <= \$405 ;
   always @(posedge clk)
     last_10_1 <= last_9_1;
   always @(posedge clk)
     prob_10_1 <= prob_9_1;
   always @(posedge clk)
-    adds_10_1 <= \$407 ;
+    adds_10_1 <= \$406 ;
   always @(posedge clk)
-    ends_10_1 <= \$408 ;
+    ends_10_1 <= \$407 ;
   always @(posedge clk)
-    complete_10_1 <= \$409 ;
+    complete_10_1 <= \$408 ;
   always @(posedge clk)
     product_40 <= \$132 ;
   always @(posedge clk)
-    sum_40 <= \$410 ;
+    sum_40 <= \$409 ;
   always @(posedge clk)
-    result_40 <= \$411 ;
+    result_40 <= \$410 ;
   always @(posedge clk)
     product_41 <= \$135 ;
   always @(posedge clk)
-    sum_41 <= \$412 ;
+    sum_41 <= \$411 ;
   always @(posedge clk)
-    result_41 <= \$413 ;
+    result_41 <= \$412 ;
   always @(posedge clk)
     product_42 <= \$138 ;
   always @(posedge clk)
-    sum_42 <= \$414 ;
+    sum_42 <= \$413 ;
   always @(posedge clk)
-    result_42 <= \$415 ;
+    result_42 <= \$414 ;
   always @(posedge clk)
     product_43 <= \$141 ;
   always @(posedge clk)
-    sum_43 <= \$416 ;
+    sum_43 <= \$415 ;
   always @(posedge clk)
-    result_43 <= \$417 ;
+    result_43 <= \$416 ;
   always @(posedge clk)
-    valid_11_1 <= \$418 ;
+    valid_11_1 <= \$417 ;
   always @(posedge clk)
     last_11_1 <= last_10_1;
   always @(posedge clk)
     prob_11_1 <= prob_10_1;
   always @(posedge clk)
-    adds_11_1 <= \$419 ;
+    adds_11_1 <= \$418 ;
   always @(posedge clk)
-    ends_11_1 <= \$420 ;
+    ends_11_1 <= \$419 ;
   always @(posedge clk)
-    complete_11_1 <= \$421 ;
+    complete_11_1 <= \$420 ;
   always @(posedge clk)
     product_44 <= \$145 ;
   always @(posedge clk)
-    sum_44 <= \$422 ;
+    sum_44 <= \$421 ;
   always @(posedge clk)
-    result_44 <= \$423 ;
+    result_44 <= \$422 ;
   always @(posedge clk)
     product_45 <= \$148 ;
   always @(posedge clk)
-    sum_45 <= \$424 ;
+    sum_45 <= \$423 ;
   always @(posedge clk)
-    result_45 <= \$425 ;
+    result_45 <= \$424 ;
   always @(posedge clk)
     product_46 <= \$151 ;
   always @(posedge clk)
-    sum_46 <= \$426 ;
+    sum_46 <= \$425 ;
   always @(posedge clk)
-    result_46 <= \$427 ;
+    result_46 <= \$426 ;
   always @(posedge clk)
     product_47 <= \$154 ;
   always @(posedge clk)
-    sum_47 <= \$428 ;
+    sum_47 <= \$427 ;
   always @(posedge clk)
-    result_47 <= \$429 ;
+    result_47 <= \$428 ;
   always @(posedge clk)
-    valid_12_1 <= \$430 ;
+    valid_12_1 <= \$429 ;
   always @(posedge clk)
     last_12_1 <= last_11_1;
   always @(posedge clk)
     prob_12_1 <= prob_11_1;
   always @(posedge clk)
-    adds_12_1 <= \$431 ;
+    adds_12_1 <= \$430 ;
   always @(posedge clk)
-    ends_12_1 <= \$432 ;
+    ends_12_1 <= \$431 ;
   always @(posedge clk)
-    complete_12_1 <= \$433 ;
+    complete_12_1 <= \$432 ;
   always @(posedge clk)
     product_48 <= \$158 ;
   always @(posedge clk)
-    sum_48 <= \$434 ;
+    sum_48 <= \$433 ;
   always @(posedge clk)
-    result_48 <= \$435 ;
+    result_48 <= \$434 ;
   always @(posedge clk)
     product_49 <= \$161 ;
   always @(posedge clk)
-    sum_49 <= \$436 ;
+    sum_49 <= \$435 ;
   always @(posedge clk)
-    result_49 <= \$437 ;
+    result_49 <= \$436 ;
   always @(posedge clk)
     product_50 <= \$164 ;
   always @(posedge clk)
-    sum_50 <= \$438 ;
+    sum_50 <= \$437 ;
   always @(posedge clk)
-    result_50 <= \$439 ;
+    result_50 <= \$438 ;
   always @(posedge clk)
     product_51 <= \$167 ;
   always @(posedge clk)
-    sum_51 <= \$440 ;
+    sum_51 <= \$439 ;
   always @(posedge clk)
-    result_51 <= \$441 ;
+    result_51 <= \$440 ;
   always @(posedge clk)
-    valid_13_1 <= \$442 ;
+    valid_13_1 <= \$441 ;
   always @(posedge clk)
     last_13_1 <= last_12_1;
   always @(posedge clk)
     prob_13_1 <= prob_12_1;
   always @(posedge clk)
-    adds_13_1 <= \$443 ;
+    adds_13_1 <= \$442 ;
   always @(posedge clk)
-    ends_13_1 <= \$444 ;
+    ends_13_1 <= \$443 ;
   always @(posedge clk)
-    complete_13_1 <= \$445 ;
+    complete_13_1 <= \$444 ;
   always @(posedge clk)
     product_52 <= \$171 ;
   always @(posedge clk)
-    sum_52 <= \$446 ;
+    sum_52 <= \$445 ;
   always @(posedge clk)
-    result_52 <= \$447 ;
+    result_52 <= \$446 ;
   always @(posedge clk)
     product_53 <= \$174 ;
   always @(posedge clk)
-    sum_53 <= \$448 ;
+    sum_53 <= \$447 ;
   always @(posedge clk)
-    result_53 <= \$449 ;
+    result_53 <= \$448 ;
   always @(posedge clk)
     product_54 <= \$177 ;
   always @(posedge clk)
-    sum_54 <= \$450 ;
+    sum_54 <= \$449 ;
   always @(posedge clk)
-    result_54 <= \$451 ;
+    result_54 <= \$450 ;
   always @(posedge clk)
     product_55 <= \$180 ;
   always @(posedge clk)
-    sum_55 <= \$452 ;
+    sum_55 <= \$451 ;
   always @(posedge clk)
-    result_55 <= \$453 ;
+    result_55 <= \$452 ;
   always @(posedge clk)
-    valid_14_1 <= \$454 ;
+    valid_14_1 <= \$453 ;
   always @(posedge clk)
     last_14_1 <= last_13_1;
   always @(posedge clk)
     prob_14_1 <= prob_13_1;
   always @(posedge clk)
-    adds_14_1 <= \$455 ;
+    adds_14_1 <= \$454 ;
   always @(posedge clk)
-    ends_14_1 <= \$456 ;
+    ends_14_1 <= \$455 ;
   always @(posedge clk)
-    complete_14_1 <= \$457 ;
+    complete_14_1 <= \$456 ;
   always @(posedge clk)
     product_56 <= \$184 ;
   always @(posedge clk)
-    sum_56 <= \$458 ;
+    sum_56 <= \$457 ;
   always @(posedge clk)
-    result_56 <= \$459 ;
+    result_56 <= \$458 ;
   always @(posedge clk)
     product_57 <= \$187 ;
   always @(posedge clk)
-    sum_57 <= \$460 ;
+    sum_57 <= \$459 ;
   always @(posedge clk)
-    result_57 <= \$461 ;
+    result_57 <= \$460 ;
   always @(posedge clk)
     product_58 <= \$190 ;
   always @(posedge clk)
-    sum_58 <= \$462 ;
+    sum_58 <= \$461 ;
   always @(posedge clk)
-    result_58 <= \$463 ;
+    result_58 <= \$462 ;
   always @(posedge clk)
     product_59 <= \$193 ;
   always @(posedge clk)
-    sum_59 <= \$464 ;
+    sum_59 <= \$463 ;
   always @(posedge clk)
-    result_59 <= \$465 ;
+    result_59 <= \$464 ;
   always @(posedge clk)
-    valid_15_1 <= \$466 ;
+    valid_15_1 <= \$465 ;
   always @(posedge clk)
     last_15_1 <= last_14_1;
   always @(posedge clk)
     prob_15_1 <= prob_14_1;
   always @(posedge clk)
-    adds_15_1 <= \$467 ;
+    adds_15_1 <= \$466 ;
   always @(posedge clk)
-    ends_15_1 <= \$468 ;
+    ends_15_1 <= \$467 ;
   always @(posedge clk)
-    complete_15_1 <= \$469 ;
+    complete_15_1 <= \$468 ;
   always @(posedge clk)
     product_60 <= \$197 ;
   always @(posedge clk)
-    sum_60 <= \$470 ;
+    sum_60 <= \$469 ;
   always @(posedge clk)
-    result_60 <= \$471 ;
+    result_60 <= \$470 ;
   always @(posedge clk)
     product_61 <= \$200 ;
   always @(posedge clk)
-    sum_61 <= \$472 ;
+    sum_61 <= \$471 ;
   always @(posedge clk)
-    result_61 <= \$473 ;
+    result_61 <= \$472 ;
   always @(posedge clk)
     product_62 <= \$203 ;
   always @(posedge clk)
-    sum_62 <= \$474 ;
+    sum_62 <= \$473 ;
   always @(posedge clk)
-    result_62 <= \$475 ;
+    result_62 <= \$474 ;
   always @(posedge clk)
     product_63 <= \$206 ;
   always @(posedge clk)
-    sum_63 <= \$476 ;
+    sum_63 <= \$475 ;
   always @(posedge clk)
-    result_63 <= \$477 ;
+    result_63 <= \$476 ;
   always @(posedge clk)
-    \$479  <= \$478 ;
+    \$478  <= \$477 ;
   always @(posedge clk)
-    \$481  <= \$480 ;
-  always @(posedge clk)
-    total_adds_1 <= \$482 ;
+    \$480  <= \$479 ;
   always @(posedge clk)
     total_prob_1 <= i__payload[7:0];
   always @(posedge clk)
     total_tag_1 <= i__payload[9];
   always @(posedge clk)
-    total_ends_1 <= \$483 ;
+    total_sum <= \$481 ;
   always @(posedge clk)
-    total_sum <= \$484 ;
-  always @(posedge clk)
-    total <= \$485 ;
+    total <= \$482 ;
   always @(posedge clk)
     total_merged_1 <= total[17:0];
   always @(posedge clk)
     tag_merged_1 <= total[18];
   always @(posedge clk)
-    o__valid <= \$486 ;
+    o__valid <= \$483 ;
   assign \$1  = i__valid & i__payload[8];
   assign \$2  = $signed({ 1'h0, i__payload[7:0] }) * $signed(value[7:0]);
   assign \$3  = $signed(sum_0) + $signed(product_0);
@@ -90939,318 +90914,309 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   assign \$266  = \$265  | result_55;
   assign \$267  = \$266  | result_59;
   assign \$268  = \$267  | result_63;
-  assign \$269  = i__valid & i__payload[8];
+  assign \$269  = total_sum + total_prob_1;
   assign \$270  = total_sum + total_prob_1;
-  assign \$271  = total_sum + total_prob_1;
-  assign \$272  = complete_0_1 | complete_1_1;
-  assign \$273  = \$272  | complete_2_1;
-  assign \$274  = \$273  | complete_3_1;
-  assign \$275  = \$274  | complete_4_1;
-  assign \$276  = \$275  | complete_5_1;
-  assign \$277  = \$276  | complete_6_1;
-  assign \$278  = \$277  | complete_7_1;
-  assign \$279  = \$278  | complete_8_1;
-  assign \$280  = \$279  | complete_9_1;
-  assign \$281  = \$280  | complete_10_1;
-  assign \$282  = \$281  | complete_11_1;
-  assign \$283  = \$282  | complete_12_1;
-  assign \$284  = \$283  | complete_13_1;
-  assign \$285  = \$284  | complete_14_1;
-  assign \$286  = \$285  | complete_15_1;
+  assign \$271  = complete_0_1 | complete_1_1;
+  assign \$272  = \$271  | complete_2_1;
+  assign \$273  = \$272  | complete_3_1;
+  assign \$274  = \$273  | complete_4_1;
+  assign \$275  = \$274  | complete_5_1;
+  assign \$276  = \$275  | complete_6_1;
+  assign \$277  = \$276  | complete_7_1;
+  assign \$278  = \$277  | complete_8_1;
+  assign \$279  = \$278  | complete_9_1;
+  assign \$280  = \$279  | complete_10_1;
+  assign \$281  = \$280  | complete_11_1;
+  assign \$282  = \$281  | complete_12_1;
+  assign \$283  = \$282  | complete_13_1;
+  assign \$284  = \$283  | complete_14_1;
+  assign \$285  = \$284  | complete_15_1;
   always @(posedge clk)
-    adds_0_1 <= \$287 ;
+    adds_0_1 <= \$286 ;
   always @(posedge clk)
-    ends_0_1 <= \$288 ;
+    ends_0_1 <= \$287 ;
   always @(posedge clk)
-    complete_0_1 <= \$289 ;
+    complete_0_1 <= \$288 ;
   always @(posedge clk)
     product_0 <= \$2 ;
   always @(posedge clk)
-    sum_0 <= \$290 ;
+    sum_0 <= \$289 ;
   always @(posedge clk)
-    result_0 <= \$291 ;
+    result_0 <= \$290 ;
   always @(posedge clk)
     product_1 <= \$5 ;
   always @(posedge clk)
-    sum_1 <= \$292 ;
+    sum_1 <= \$291 ;
   always @(posedge clk)
-    result_1 <= \$293 ;
+    result_1 <= \$292 ;
   always @(posedge clk)
     product_2 <= \$8 ;
   always @(posedge clk)
-    sum_2 <= \$294 ;
+    sum_2 <= \$293 ;
   always @(posedge clk)
-    result_2 <= \$295 ;
+    result_2 <= \$294 ;
   always @(posedge clk)
     product_3 <= \$11 ;
   always @(posedge clk)
-    sum_3 <= \$296 ;
+    sum_3 <= \$295 ;
   always @(posedge clk)
-    result_3 <= \$297 ;
+    result_3 <= \$296 ;
   always @(posedge clk)
-    valid_1_1 <= \$298 ;
+    valid_1_1 <= \$297 ;
   always @(posedge clk)
     last_1_1 <= i__payload[8];
   always @(posedge clk)
     prob_1_1 <= i__payload[7:0];
   always @(posedge clk)
-    adds_1_1 <= \$299 ;
+    adds_1_1 <= \$298 ;
   always @(posedge clk)
-    ends_1_1 <= \$300 ;
+    ends_1_1 <= \$299 ;
   always @(posedge clk)
-    complete_1_1 <= \$301 ;
+    complete_1_1 <= \$300 ;
   always @(posedge clk)
     product_4 <= \$15 ;
   always @(posedge clk)
-    sum_4 <= \$302 ;
+    sum_4 <= \$301 ;
   always @(posedge clk)
-    result_4 <= \$303 ;
+    result_4 <= \$302 ;
   always @(posedge clk)
     product_5 <= \$18 ;
   always @(posedge clk)
-    sum_5 <= \$304 ;
+    sum_5 <= \$303 ;
   always @(posedge clk)
-    result_5 <= \$305 ;
+    result_5 <= \$304 ;
   always @(posedge clk)
     product_6 <= \$21 ;
   always @(posedge clk)
-    sum_6 <= \$306 ;
+    sum_6 <= \$305 ;
   always @(posedge clk)
-    result_6 <= \$307 ;
+    result_6 <= \$306 ;
   always @(posedge clk)
     product_7 <= \$24 ;
   always @(posedge clk)
-    sum_7 <= \$308 ;
+    sum_7 <= \$307 ;
   always @(posedge clk)
-    result_7 <= \$309 ;
+    result_7 <= \$308 ;
   always @(posedge clk)
-    valid_2_1 <= \$310 ;
+    valid_2_1 <= \$309 ;
   always @(posedge clk)
     last_2_1 <= last_1_1;
   always @(posedge clk)
     prob_2_1 <= prob_1_1;
   always @(posedge clk)
-    adds_2_1 <= \$311 ;
+    adds_2_1 <= \$310 ;
   always @(posedge clk)
-    ends_2_1 <= \$312 ;
+    ends_2_1 <= \$311 ;
   always @(posedge clk)
-    complete_2_1 <= \$313 ;
+    complete_2_1 <= \$312 ;
   always @(posedge clk)
     product_8 <= \$28 ;
   always @(posedge clk)
-    sum_8 <= \$314 ;
+    sum_8 <= \$313 ;
   always @(posedge clk)
-    result_8 <= \$315 ;
+    result_8 <= \$314 ;
   always @(posedge clk)
     product_9 <= \$31 ;
   always @(posedge clk)
-    sum_9 <= \$316 ;
+    sum_9 <= \$315 ;
   always @(posedge clk)
-    result_9 <= \$317 ;
+    result_9 <= \$316 ;
   always @(posedge clk)
     product_10 <= \$34 ;
   always @(posedge clk)
-    sum_10 <= \$318 ;
+    sum_10 <= \$317 ;
   always @(posedge clk)
-    result_10 <= \$319 ;
+    result_10 <= \$318 ;
   always @(posedge clk)
     product_11 <= \$37 ;
   always @(posedge clk)
-    sum_11 <= \$320 ;
+    sum_11 <= \$319 ;
   always @(posedge clk)
-    result_11 <= \$321 ;
+    result_11 <= \$320 ;
   always @(posedge clk)
-    valid_3_1 <= \$322 ;
+    valid_3_1 <= \$321 ;
   always @(posedge clk)
     last_3_1 <= last_2_1;
   always @(posedge clk)
     prob_3_1 <= prob_2_1;
   always @(posedge clk)
-    adds_3_1 <= \$323 ;
+    adds_3_1 <= \$322 ;
   always @(posedge clk)
-    ends_3_1 <= \$324 ;
+    ends_3_1 <= \$323 ;
   always @(posedge clk)
-    complete_3_1 <= \$325 ;
+    complete_3_1 <= \$324 ;
   always @(posedge clk)
     product_12 <= \$41 ;
   always @(posedge clk)
-    sum_12 <= \$326 ;
+    sum_12 <= \$325 ;
   always @(posedge clk)
-    result_12 <= \$327 ;
+    result_12 <= \$326 ;
   always @(posedge clk)
     product_13 <= \$44 ;
   always @(posedge clk)
-    sum_13 <= \$328 ;
+    sum_13 <= \$327 ;
   always @(posedge clk)
-    result_13 <= \$329 ;
+    result_13 <= \$328 ;
   always @(posedge clk)
     product_14 <= \$47 ;
   always @(posedge clk)
-    sum_14 <= \$330 ;
+    sum_14 <= \$329 ;
   always @(posedge clk)
-    result_14 <= \$331 ;
+    result_14 <= \$330 ;
   always @(posedge clk)
     product_15 <= \$50 ;
   always @(posedge clk)
-    sum_15 <= \$332 ;
+    sum_15 <= \$331 ;
   always @(posedge clk)
-    result_15 <= \$333 ;
+    result_15 <= \$332 ;
   always @(posedge clk)
-    valid_4_1 <= \$334 ;
+    valid_4_1 <= \$333 ;
   always @(posedge clk)
     last_4_1 <= last_3_1;
   always @(posedge clk)
     prob_4_1 <= prob_3_1;
   always @(posedge clk)
-    adds_4_1 <= \$335 ;
+    adds_4_1 <= \$334 ;
   always @(posedge clk)
-    ends_4_1 <= \$336 ;
+    ends_4_1 <= \$335 ;
   always @(posedge clk)
-    complete_4_1 <= \$337 ;
+    complete_4_1 <= \$336 ;
   always @(posedge clk)
     product_16 <= \$54 ;
   always @(posedge clk)
-    sum_16 <= \$338 ;
+    sum_16 <= \$337 ;
   always @(posedge clk)
-    result_16 <= \$339 ;
+    result_16 <= \$338 ;
   always @(posedge clk)
     product_17 <= \$57 ;
   always @(posedge clk)
-    sum_17 <= \$340 ;
+    sum_17 <= \$339 ;
   always @(posedge clk)
-    result_17 <= \$341 ;
+    result_17 <= \$340 ;
   always @(posedge clk)
     product_18 <= \$60 ;
   always @(posedge clk)
-    sum_18 <= \$342 ;
+    sum_18 <= \$341 ;
   always @(posedge clk)
-    result_18 <= \$343 ;
+    result_18 <= \$342 ;
   always @(posedge clk)
     product_19 <= \$63 ;
   always @(posedge clk)
-    sum_19 <= \$344 ;
+    sum_19 <= \$343 ;
   always @(posedge clk)
-    result_19 <= \$345 ;
+    result_19 <= \$344 ;
   always @(posedge clk)
-    valid_5_1 <= \$346 ;
+    valid_5_1 <= \$345 ;
   always @(posedge clk)
     last_5_1 <= last_4_1;
   always @(posedge clk)
     prob_5_1 <= prob_4_1;
   always @(posedge clk)
-    adds_5_1 <= \$347 ;
+    adds_5_1 <= \$346 ;
   always @(posedge clk)
-    ends_5_1 <= \$348 ;
+    ends_5_1 <= \$347 ;
   always @(posedge clk)
-    complete_5_1 <= \$349 ;
+    complete_5_1 <= \$348 ;
   always @(posedge clk)
     product_20 <= \$67 ;
   always @(posedge clk)
-    sum_20 <= \$350 ;
+    sum_20 <= \$349 ;
   always @(posedge clk)
-    result_20 <= \$351 ;
+    result_20 <= \$350 ;
   always @(posedge clk)
     product_21 <= \$70 ;
   always @(posedge clk)
-    sum_21 <= \$352 ;
+    sum_21 <= \$351 ;
   always @(posedge clk)
-    result_21 <= \$353 ;
+    result_21 <= \$352 ;
   always @(posedge clk)
     product_22 <= \$73 ;
   always @(posedge clk)
-    sum_22 <= \$354 ;
+    sum_22 <= \$353 ;
   always @(posedge clk)
-    result_22 <= \$355 ;
+    result_22 <= \$354 ;
   always @(posedge clk)
     product_23 <= \$76 ;
   always @(posedge clk)
-    sum_23 <= \$356 ;
+    sum_23 <= \$355 ;
   always @(posedge clk)
-    result_23 <= \$357 ;
+    result_23 <= \$356 ;
   always @(posedge clk)
-    valid_6_1 <= \$358 ;
+    valid_6_1 <= \$357 ;
   always @(posedge clk)
     last_6_1 <= last_5_1;
   always @(posedge clk)
     prob_6_1 <= prob_5_1;
   always @(posedge clk)
-    adds_6_1 <= \$359 ;
+    adds_6_1 <= \$358 ;
   always @(posedge clk)
-    ends_6_1 <= \$360 ;
+    ends_6_1 <= \$359 ;
   always @(posedge clk)
-    complete_6_1 <= \$361 ;
+    complete_6_1 <= \$360 ;
   always @(posedge clk)
     product_24 <= \$80 ;
   always @(posedge clk)
-    sum_24 <= \$362 ;
+    sum_24 <= \$361 ;
   always @(posedge clk)
-    result_24 <= \$363 ;
+    result_24 <= \$362 ;
   always @(posedge clk)
     product_25 <= \$83 ;
   always @(posedge clk)
-    sum_25 <= \$364 ;
+    sum_25 <= \$363 ;
   always @(posedge clk)
-    result_25 <= \$365 ;
+    result_25 <= \$364 ;
   always @(posedge clk)
     product_26 <= \$86 ;
   always @(posedge clk)
-    sum_26 <= \$366 ;
+    sum_26 <= \$365 ;
   always @(posedge clk)
-    result_26 <= \$367 ;
+    result_26 <= \$366 ;
   always @(posedge clk)
     product_27 <= \$89 ;
   always @(posedge clk)
-    sum_27 <= \$368 ;
+    sum_27 <= \$367 ;
   always @(posedge clk)
-    result_27 <= \$369 ;
+    result_27 <= \$368 ;
   always @(posedge clk)
-    valid_7_1 <= \$370 ;
+    valid_7_1 <= \$369 ;
   always @(posedge clk)
     last_7_1 <= last_6_1;
   always @(posedge clk)
     prob_7_1 <= prob_6_1;
   always @(posedge clk)
-    adds_7_1 <= \$371 ;
+    adds_7_1 <= \$370 ;
   always @(posedge clk)
-    ends_7_1 <= \$372 ;
+    ends_7_1 <= \$371 ;
   always @(posedge clk)
-    complete_7_1 <= \$373 ;
+    complete_7_1 <= \$372 ;
   always @(posedge clk)
     product_28 <= \$93 ;
   always @(posedge clk)
-    sum_28 <= \$374 ;
+    sum_28 <= \$373 ;
   always @(posedge clk)
-    result_28 <= \$375 ;
+    result_28 <= \$374 ;
   always @(posedge clk)
     product_29 <= \$96 ;
   always @(posedge clk)
-    sum_29 <= \$376 ;
+    sum_29 <= \$375 ;
   always @(posedge clk)
-    result_29 <= \$377 ;
+    result_29 <= \$376 ;
   always @(posedge clk)
     product_30 <= \$99 ;
+  always @(posedge clk)
+    sum_30 <= \$377 ;
+  always @(posedge clk)
+    result_30 <= \$378 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$378  = sum_30;
+    \$379  = sum_31;
     (* full_case = 32'd1 *)
     if (ends_7_1) begin
-      \$378  = 26'h0000000;
+      \$379  = 26'h0000000;
     end else begin
       if (adds_7_1) begin
-        \$378  = \$101 [25:0];
+        \$379  = \$104 [25:0];
       end
-    end
-    if (rst) begin
-      \$378  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    (* full_case = 32'd1 *)
-    if (ends_7_1) begin
-      \$379  = \$100 [25:0];
-    end else begin
-      \$379  = 26'h0000000;
     end
     if (rst) begin
       \$379  = 26'h0000000;
@@ -91258,14 +91224,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$380  = sum_31;
     (* full_case = 32'd1 *)
     if (ends_7_1) begin
-      \$380  = 26'h0000000;
+      \$380  = \$103 [25:0];
     end else begin
-      if (adds_7_1) begin
-        \$380  = \$104 [25:0];
-      end
+      \$380  = 26'h0000000;
     end
     if (rst) begin
       \$380  = 26'h0000000;
@@ -91273,81 +91236,81 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    (* full_case = 32'd1 *)
-    if (ends_7_1) begin
-      \$381  = \$103 [25:0];
-    end else begin
-      \$381  = 26'h0000000;
-    end
+    \$381  = valid_7_1;
     if (rst) begin
-      \$381  = 26'h0000000;
+      \$381  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$382  = valid_7_1;
+    \$382  = valid_8_1;
     if (rst) begin
       \$382  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$383  = valid_8_1;
+    \$383  = \$105 ;
     if (rst) begin
       \$383  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$384  = \$105 ;
+    \$384  = ends_8_1;
     if (rst) begin
       \$384  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$385  = ends_8_1;
-    if (rst) begin
-      \$385  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$386  = sum_32;
+    \$385  = sum_32;
     (* full_case = 32'd1 *)
     if (ends_8_1) begin
-      \$386  = 26'h0000000;
+      \$385  = 26'h0000000;
     end else begin
       if (adds_8_1) begin
-        \$386  = \$108 [25:0];
+        \$385  = \$108 [25:0];
       end
     end
     if (rst) begin
-      \$386  = 26'h0000000;
+      \$385  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_8_1) begin
-      \$387  = \$107 [25:0];
+      \$386  = \$107 [25:0];
     end else begin
+      \$386  = 26'h0000000;
+    end
+    if (rst) begin
+      \$386  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$387  = sum_33;
+    (* full_case = 32'd1 *)
+    if (ends_8_1) begin
+      \$387  = 26'h0000000;
+    end else begin
+      if (adds_8_1) begin
+        \$387  = \$111 [25:0];
+      end
+    end
+    if (rst) begin
       \$387  = 26'h0000000;
     end
-    if (rst) begin
-      \$387  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$388  = sum_33;
     (* full_case = 32'd1 *)
     if (ends_8_1) begin
-      \$388  = 26'h0000000;
+      \$388  = \$110 [25:0];
     end else begin
-      if (adds_8_1) begin
-        \$388  = \$111 [25:0];
-      end
+      \$388  = 26'h0000000;
     end
     if (rst) begin
       \$388  = 26'h0000000;
@@ -91355,135 +91318,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$389  = sum_34;
     (* full_case = 32'd1 *)
     if (ends_8_1) begin
-      \$389  = \$110 [25:0];
-    end else begin
       \$389  = 26'h0000000;
-    end
-    if (rst) begin
-      \$389  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$390  = sum_34;
-    (* full_case = 32'd1 *)
-    if (ends_8_1) begin
-      \$390  = 26'h0000000;
     end else begin
       if (adds_8_1) begin
-        \$390  = \$114 [25:0];
+        \$389  = \$114 [25:0];
       end
     end
     if (rst) begin
+      \$389  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_8_1) begin
+      \$390  = \$113 [25:0];
+    end else begin
+      \$390  = 26'h0000000;
+    end
+    if (rst) begin
       \$390  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$391  = sum_35;
     (* full_case = 32'd1 *)
     if (ends_8_1) begin
-      \$391  = \$113 [25:0];
-    end else begin
       \$391  = 26'h0000000;
-    end
-    if (rst) begin
-      \$391  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$392  = sum_35;
-    (* full_case = 32'd1 *)
-    if (ends_8_1) begin
-      \$392  = 26'h0000000;
     end else begin
       if (adds_8_1) begin
-        \$392  = \$117 [25:0];
+        \$391  = \$117 [25:0];
       end
     end
     if (rst) begin
-      \$392  = 26'h0000000;
+      \$391  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_8_1) begin
-      \$393  = \$116 [25:0];
+      \$392  = \$116 [25:0];
     end else begin
-      \$393  = 26'h0000000;
+      \$392  = 26'h0000000;
     end
     if (rst) begin
-      \$393  = 26'h0000000;
+      \$392  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$394  = valid_8_1;
+    \$393  = valid_8_1;
+    if (rst) begin
+      \$393  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$394  = valid_9_1;
     if (rst) begin
       \$394  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$395  = valid_9_1;
+    \$395  = \$118 ;
     if (rst) begin
       \$395  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$396  = \$118 ;
+    \$396  = ends_9_1;
     if (rst) begin
       \$396  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$397  = ends_9_1;
-    if (rst) begin
-      \$397  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$398  = sum_36;
+    \$397  = sum_36;
     (* full_case = 32'd1 *)
     if (ends_9_1) begin
-      \$398  = 26'h0000000;
+      \$397  = 26'h0000000;
     end else begin
       if (adds_9_1) begin
-        \$398  = \$121 [25:0];
+        \$397  = \$121 [25:0];
       end
     end
     if (rst) begin
-      \$398  = 26'h0000000;
+      \$397  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_9_1) begin
-      \$399  = \$120 [25:0];
+      \$398  = \$120 [25:0];
     end else begin
+      \$398  = 26'h0000000;
+    end
+    if (rst) begin
+      \$398  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$399  = sum_37;
+    (* full_case = 32'd1 *)
+    if (ends_9_1) begin
+      \$399  = 26'h0000000;
+    end else begin
+      if (adds_9_1) begin
+        \$399  = \$124 [25:0];
+      end
+    end
+    if (rst) begin
       \$399  = 26'h0000000;
     end
-    if (rst) begin
-      \$399  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$400  = sum_37;
     (* full_case = 32'd1 *)
     if (ends_9_1) begin
-      \$400  = 26'h0000000;
+      \$400  = \$123 [25:0];
     end else begin
-      if (adds_9_1) begin
-        \$400  = \$124 [25:0];
-      end
+      \$400  = 26'h0000000;
     end
     if (rst) begin
       \$400  = 26'h0000000;
@@ -91491,135 +91454,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$401  = sum_38;
     (* full_case = 32'd1 *)
     if (ends_9_1) begin
-      \$401  = \$123 [25:0];
-    end else begin
       \$401  = 26'h0000000;
-    end
-    if (rst) begin
-      \$401  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$402  = sum_38;
-    (* full_case = 32'd1 *)
-    if (ends_9_1) begin
-      \$402  = 26'h0000000;
     end else begin
       if (adds_9_1) begin
-        \$402  = \$127 [25:0];
+        \$401  = \$127 [25:0];
       end
     end
     if (rst) begin
+      \$401  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_9_1) begin
+      \$402  = \$126 [25:0];
+    end else begin
+      \$402  = 26'h0000000;
+    end
+    if (rst) begin
       \$402  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$403  = sum_39;
     (* full_case = 32'd1 *)
     if (ends_9_1) begin
-      \$403  = \$126 [25:0];
-    end else begin
       \$403  = 26'h0000000;
-    end
-    if (rst) begin
-      \$403  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$404  = sum_39;
-    (* full_case = 32'd1 *)
-    if (ends_9_1) begin
-      \$404  = 26'h0000000;
     end else begin
       if (adds_9_1) begin
-        \$404  = \$130 [25:0];
+        \$403  = \$130 [25:0];
       end
     end
     if (rst) begin
-      \$404  = 26'h0000000;
+      \$403  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_9_1) begin
-      \$405  = \$129 [25:0];
+      \$404  = \$129 [25:0];
     end else begin
-      \$405  = 26'h0000000;
+      \$404  = 26'h0000000;
     end
     if (rst) begin
-      \$405  = 26'h0000000;
+      \$404  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$406  = valid_9_1;
+    \$405  = valid_9_1;
+    if (rst) begin
+      \$405  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$406  = valid_10_1;
     if (rst) begin
       \$406  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$407  = valid_10_1;
+    \$407  = \$131 ;
     if (rst) begin
       \$407  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$408  = \$131 ;
+    \$408  = ends_10_1;
     if (rst) begin
       \$408  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$409  = ends_10_1;
-    if (rst) begin
-      \$409  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$410  = sum_40;
+    \$409  = sum_40;
     (* full_case = 32'd1 *)
     if (ends_10_1) begin
-      \$410  = 26'h0000000;
+      \$409  = 26'h0000000;
     end else begin
       if (adds_10_1) begin
-        \$410  = \$134 [25:0];
+        \$409  = \$134 [25:0];
       end
     end
     if (rst) begin
-      \$410  = 26'h0000000;
+      \$409  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_10_1) begin
-      \$411  = \$133 [25:0];
+      \$410  = \$133 [25:0];
     end else begin
+      \$410  = 26'h0000000;
+    end
+    if (rst) begin
+      \$410  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$411  = sum_41;
+    (* full_case = 32'd1 *)
+    if (ends_10_1) begin
+      \$411  = 26'h0000000;
+    end else begin
+      if (adds_10_1) begin
+        \$411  = \$137 [25:0];
+      end
+    end
+    if (rst) begin
       \$411  = 26'h0000000;
     end
-    if (rst) begin
-      \$411  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$412  = sum_41;
     (* full_case = 32'd1 *)
     if (ends_10_1) begin
-      \$412  = 26'h0000000;
+      \$412  = \$136 [25:0];
     end else begin
-      if (adds_10_1) begin
-        \$412  = \$137 [25:0];
-      end
+      \$412  = 26'h0000000;
     end
     if (rst) begin
       \$412  = 26'h0000000;
@@ -91627,135 +91590,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$413  = sum_42;
     (* full_case = 32'd1 *)
     if (ends_10_1) begin
-      \$413  = \$136 [25:0];
-    end else begin
       \$413  = 26'h0000000;
-    end
-    if (rst) begin
-      \$413  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$414  = sum_42;
-    (* full_case = 32'd1 *)
-    if (ends_10_1) begin
-      \$414  = 26'h0000000;
     end else begin
       if (adds_10_1) begin
-        \$414  = \$140 [25:0];
+        \$413  = \$140 [25:0];
       end
     end
     if (rst) begin
+      \$413  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_10_1) begin
+      \$414  = \$139 [25:0];
+    end else begin
+      \$414  = 26'h0000000;
+    end
+    if (rst) begin
       \$414  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$415  = sum_43;
     (* full_case = 32'd1 *)
     if (ends_10_1) begin
-      \$415  = \$139 [25:0];
-    end else begin
       \$415  = 26'h0000000;
-    end
-    if (rst) begin
-      \$415  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$416  = sum_43;
-    (* full_case = 32'd1 *)
-    if (ends_10_1) begin
-      \$416  = 26'h0000000;
     end else begin
       if (adds_10_1) begin
-        \$416  = \$143 [25:0];
+        \$415  = \$143 [25:0];
       end
     end
     if (rst) begin
-      \$416  = 26'h0000000;
+      \$415  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_10_1) begin
-      \$417  = \$142 [25:0];
+      \$416  = \$142 [25:0];
     end else begin
-      \$417  = 26'h0000000;
+      \$416  = 26'h0000000;
     end
     if (rst) begin
-      \$417  = 26'h0000000;
+      \$416  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$418  = valid_10_1;
+    \$417  = valid_10_1;
+    if (rst) begin
+      \$417  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$418  = valid_11_1;
     if (rst) begin
       \$418  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$419  = valid_11_1;
+    \$419  = \$144 ;
     if (rst) begin
       \$419  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$420  = \$144 ;
+    \$420  = ends_11_1;
     if (rst) begin
       \$420  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$421  = ends_11_1;
-    if (rst) begin
-      \$421  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$422  = sum_44;
+    \$421  = sum_44;
     (* full_case = 32'd1 *)
     if (ends_11_1) begin
-      \$422  = 26'h0000000;
+      \$421  = 26'h0000000;
     end else begin
       if (adds_11_1) begin
-        \$422  = \$147 [25:0];
+        \$421  = \$147 [25:0];
       end
     end
     if (rst) begin
-      \$422  = 26'h0000000;
+      \$421  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_11_1) begin
-      \$423  = \$146 [25:0];
+      \$422  = \$146 [25:0];
     end else begin
+      \$422  = 26'h0000000;
+    end
+    if (rst) begin
+      \$422  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$423  = sum_45;
+    (* full_case = 32'd1 *)
+    if (ends_11_1) begin
+      \$423  = 26'h0000000;
+    end else begin
+      if (adds_11_1) begin
+        \$423  = \$150 [25:0];
+      end
+    end
+    if (rst) begin
       \$423  = 26'h0000000;
     end
-    if (rst) begin
-      \$423  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$424  = sum_45;
     (* full_case = 32'd1 *)
     if (ends_11_1) begin
-      \$424  = 26'h0000000;
+      \$424  = \$149 [25:0];
     end else begin
-      if (adds_11_1) begin
-        \$424  = \$150 [25:0];
-      end
+      \$424  = 26'h0000000;
     end
     if (rst) begin
       \$424  = 26'h0000000;
@@ -91763,135 +91726,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$425  = sum_46;
     (* full_case = 32'd1 *)
     if (ends_11_1) begin
-      \$425  = \$149 [25:0];
-    end else begin
       \$425  = 26'h0000000;
-    end
-    if (rst) begin
-      \$425  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$426  = sum_46;
-    (* full_case = 32'd1 *)
-    if (ends_11_1) begin
-      \$426  = 26'h0000000;
     end else begin
       if (adds_11_1) begin
-        \$426  = \$153 [25:0];
+        \$425  = \$153 [25:0];
       end
     end
     if (rst) begin
+      \$425  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_11_1) begin
+      \$426  = \$152 [25:0];
+    end else begin
+      \$426  = 26'h0000000;
+    end
+    if (rst) begin
       \$426  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$427  = sum_47;
     (* full_case = 32'd1 *)
     if (ends_11_1) begin
-      \$427  = \$152 [25:0];
-    end else begin
       \$427  = 26'h0000000;
-    end
-    if (rst) begin
-      \$427  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$428  = sum_47;
-    (* full_case = 32'd1 *)
-    if (ends_11_1) begin
-      \$428  = 26'h0000000;
     end else begin
       if (adds_11_1) begin
-        \$428  = \$156 [25:0];
+        \$427  = \$156 [25:0];
       end
     end
     if (rst) begin
-      \$428  = 26'h0000000;
+      \$427  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_11_1) begin
-      \$429  = \$155 [25:0];
+      \$428  = \$155 [25:0];
     end else begin
-      \$429  = 26'h0000000;
+      \$428  = 26'h0000000;
     end
     if (rst) begin
-      \$429  = 26'h0000000;
+      \$428  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$430  = valid_11_1;
+    \$429  = valid_11_1;
+    if (rst) begin
+      \$429  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$430  = valid_12_1;
     if (rst) begin
       \$430  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$431  = valid_12_1;
+    \$431  = \$157 ;
     if (rst) begin
       \$431  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$432  = \$157 ;
+    \$432  = ends_12_1;
     if (rst) begin
       \$432  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$433  = ends_12_1;
-    if (rst) begin
-      \$433  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$434  = sum_48;
+    \$433  = sum_48;
     (* full_case = 32'd1 *)
     if (ends_12_1) begin
-      \$434  = 26'h0000000;
+      \$433  = 26'h0000000;
     end else begin
       if (adds_12_1) begin
-        \$434  = \$160 [25:0];
+        \$433  = \$160 [25:0];
       end
     end
     if (rst) begin
-      \$434  = 26'h0000000;
+      \$433  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_12_1) begin
-      \$435  = \$159 [25:0];
+      \$434  = \$159 [25:0];
     end else begin
+      \$434  = 26'h0000000;
+    end
+    if (rst) begin
+      \$434  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$435  = sum_49;
+    (* full_case = 32'd1 *)
+    if (ends_12_1) begin
+      \$435  = 26'h0000000;
+    end else begin
+      if (adds_12_1) begin
+        \$435  = \$163 [25:0];
+      end
+    end
+    if (rst) begin
       \$435  = 26'h0000000;
     end
-    if (rst) begin
-      \$435  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$436  = sum_49;
     (* full_case = 32'd1 *)
     if (ends_12_1) begin
-      \$436  = 26'h0000000;
+      \$436  = \$162 [25:0];
     end else begin
-      if (adds_12_1) begin
-        \$436  = \$163 [25:0];
-      end
+      \$436  = 26'h0000000;
     end
     if (rst) begin
       \$436  = 26'h0000000;
@@ -91899,135 +91862,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$437  = sum_50;
     (* full_case = 32'd1 *)
     if (ends_12_1) begin
-      \$437  = \$162 [25:0];
-    end else begin
       \$437  = 26'h0000000;
-    end
-    if (rst) begin
-      \$437  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$438  = sum_50;
-    (* full_case = 32'd1 *)
-    if (ends_12_1) begin
-      \$438  = 26'h0000000;
     end else begin
       if (adds_12_1) begin
-        \$438  = \$166 [25:0];
+        \$437  = \$166 [25:0];
       end
     end
     if (rst) begin
+      \$437  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_12_1) begin
+      \$438  = \$165 [25:0];
+    end else begin
+      \$438  = 26'h0000000;
+    end
+    if (rst) begin
       \$438  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$439  = sum_51;
     (* full_case = 32'd1 *)
     if (ends_12_1) begin
-      \$439  = \$165 [25:0];
-    end else begin
       \$439  = 26'h0000000;
-    end
-    if (rst) begin
-      \$439  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$440  = sum_51;
-    (* full_case = 32'd1 *)
-    if (ends_12_1) begin
-      \$440  = 26'h0000000;
     end else begin
       if (adds_12_1) begin
-        \$440  = \$169 [25:0];
+        \$439  = \$169 [25:0];
       end
     end
     if (rst) begin
-      \$440  = 26'h0000000;
+      \$439  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_12_1) begin
-      \$441  = \$168 [25:0];
+      \$440  = \$168 [25:0];
     end else begin
-      \$441  = 26'h0000000;
+      \$440  = 26'h0000000;
     end
     if (rst) begin
-      \$441  = 26'h0000000;
+      \$440  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$442  = valid_12_1;
+    \$441  = valid_12_1;
+    if (rst) begin
+      \$441  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$442  = valid_13_1;
     if (rst) begin
       \$442  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$443  = valid_13_1;
+    \$443  = \$170 ;
     if (rst) begin
       \$443  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$444  = \$170 ;
+    \$444  = ends_13_1;
     if (rst) begin
       \$444  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$445  = ends_13_1;
-    if (rst) begin
-      \$445  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$446  = sum_52;
+    \$445  = sum_52;
     (* full_case = 32'd1 *)
     if (ends_13_1) begin
-      \$446  = 26'h0000000;
+      \$445  = 26'h0000000;
     end else begin
       if (adds_13_1) begin
-        \$446  = \$173 [25:0];
+        \$445  = \$173 [25:0];
       end
     end
     if (rst) begin
-      \$446  = 26'h0000000;
+      \$445  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_13_1) begin
-      \$447  = \$172 [25:0];
+      \$446  = \$172 [25:0];
     end else begin
+      \$446  = 26'h0000000;
+    end
+    if (rst) begin
+      \$446  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$447  = sum_53;
+    (* full_case = 32'd1 *)
+    if (ends_13_1) begin
+      \$447  = 26'h0000000;
+    end else begin
+      if (adds_13_1) begin
+        \$447  = \$176 [25:0];
+      end
+    end
+    if (rst) begin
       \$447  = 26'h0000000;
     end
-    if (rst) begin
-      \$447  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$448  = sum_53;
     (* full_case = 32'd1 *)
     if (ends_13_1) begin
-      \$448  = 26'h0000000;
+      \$448  = \$175 [25:0];
     end else begin
-      if (adds_13_1) begin
-        \$448  = \$176 [25:0];
-      end
+      \$448  = 26'h0000000;
     end
     if (rst) begin
       \$448  = 26'h0000000;
@@ -92035,135 +91998,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$449  = sum_54;
     (* full_case = 32'd1 *)
     if (ends_13_1) begin
-      \$449  = \$175 [25:0];
-    end else begin
       \$449  = 26'h0000000;
-    end
-    if (rst) begin
-      \$449  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$450  = sum_54;
-    (* full_case = 32'd1 *)
-    if (ends_13_1) begin
-      \$450  = 26'h0000000;
     end else begin
       if (adds_13_1) begin
-        \$450  = \$179 [25:0];
+        \$449  = \$179 [25:0];
       end
     end
     if (rst) begin
+      \$449  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_13_1) begin
+      \$450  = \$178 [25:0];
+    end else begin
+      \$450  = 26'h0000000;
+    end
+    if (rst) begin
       \$450  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$451  = sum_55;
     (* full_case = 32'd1 *)
     if (ends_13_1) begin
-      \$451  = \$178 [25:0];
-    end else begin
       \$451  = 26'h0000000;
-    end
-    if (rst) begin
-      \$451  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$452  = sum_55;
-    (* full_case = 32'd1 *)
-    if (ends_13_1) begin
-      \$452  = 26'h0000000;
     end else begin
       if (adds_13_1) begin
-        \$452  = \$182 [25:0];
+        \$451  = \$182 [25:0];
       end
     end
     if (rst) begin
-      \$452  = 26'h0000000;
+      \$451  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_13_1) begin
-      \$453  = \$181 [25:0];
+      \$452  = \$181 [25:0];
     end else begin
-      \$453  = 26'h0000000;
+      \$452  = 26'h0000000;
     end
     if (rst) begin
-      \$453  = 26'h0000000;
+      \$452  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$454  = valid_13_1;
+    \$453  = valid_13_1;
+    if (rst) begin
+      \$453  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$454  = valid_14_1;
     if (rst) begin
       \$454  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$455  = valid_14_1;
+    \$455  = \$183 ;
     if (rst) begin
       \$455  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$456  = \$183 ;
+    \$456  = ends_14_1;
     if (rst) begin
       \$456  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$457  = ends_14_1;
-    if (rst) begin
-      \$457  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$458  = sum_56;
+    \$457  = sum_56;
     (* full_case = 32'd1 *)
     if (ends_14_1) begin
-      \$458  = 26'h0000000;
+      \$457  = 26'h0000000;
     end else begin
       if (adds_14_1) begin
-        \$458  = \$186 [25:0];
+        \$457  = \$186 [25:0];
       end
     end
     if (rst) begin
-      \$458  = 26'h0000000;
+      \$457  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_14_1) begin
-      \$459  = \$185 [25:0];
+      \$458  = \$185 [25:0];
     end else begin
+      \$458  = 26'h0000000;
+    end
+    if (rst) begin
+      \$458  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$459  = sum_57;
+    (* full_case = 32'd1 *)
+    if (ends_14_1) begin
+      \$459  = 26'h0000000;
+    end else begin
+      if (adds_14_1) begin
+        \$459  = \$189 [25:0];
+      end
+    end
+    if (rst) begin
       \$459  = 26'h0000000;
     end
-    if (rst) begin
-      \$459  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$460  = sum_57;
     (* full_case = 32'd1 *)
     if (ends_14_1) begin
-      \$460  = 26'h0000000;
+      \$460  = \$188 [25:0];
     end else begin
-      if (adds_14_1) begin
-        \$460  = \$189 [25:0];
-      end
+      \$460  = 26'h0000000;
     end
     if (rst) begin
       \$460  = 26'h0000000;
@@ -92171,135 +92134,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$461  = sum_58;
     (* full_case = 32'd1 *)
     if (ends_14_1) begin
-      \$461  = \$188 [25:0];
-    end else begin
       \$461  = 26'h0000000;
-    end
-    if (rst) begin
-      \$461  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$462  = sum_58;
-    (* full_case = 32'd1 *)
-    if (ends_14_1) begin
-      \$462  = 26'h0000000;
     end else begin
       if (adds_14_1) begin
-        \$462  = \$192 [25:0];
+        \$461  = \$192 [25:0];
       end
     end
     if (rst) begin
+      \$461  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_14_1) begin
+      \$462  = \$191 [25:0];
+    end else begin
+      \$462  = 26'h0000000;
+    end
+    if (rst) begin
       \$462  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$463  = sum_59;
     (* full_case = 32'd1 *)
     if (ends_14_1) begin
-      \$463  = \$191 [25:0];
-    end else begin
       \$463  = 26'h0000000;
-    end
-    if (rst) begin
-      \$463  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$464  = sum_59;
-    (* full_case = 32'd1 *)
-    if (ends_14_1) begin
-      \$464  = 26'h0000000;
     end else begin
       if (adds_14_1) begin
-        \$464  = \$195 [25:0];
+        \$463  = \$195 [25:0];
       end
     end
     if (rst) begin
-      \$464  = 26'h0000000;
+      \$463  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_14_1) begin
-      \$465  = \$194 [25:0];
+      \$464  = \$194 [25:0];
     end else begin
-      \$465  = 26'h0000000;
+      \$464  = 26'h0000000;
     end
     if (rst) begin
-      \$465  = 26'h0000000;
+      \$464  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$466  = valid_14_1;
+    \$465  = valid_14_1;
+    if (rst) begin
+      \$465  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$466  = valid_15_1;
     if (rst) begin
       \$466  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$467  = valid_15_1;
+    \$467  = \$196 ;
     if (rst) begin
       \$467  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$468  = \$196 ;
+    \$468  = ends_15_1;
     if (rst) begin
       \$468  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$469  = ends_15_1;
-    if (rst) begin
-      \$469  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$470  = sum_60;
+    \$469  = sum_60;
     (* full_case = 32'd1 *)
     if (ends_15_1) begin
-      \$470  = 26'h0000000;
+      \$469  = 26'h0000000;
     end else begin
       if (adds_15_1) begin
-        \$470  = \$199 [25:0];
+        \$469  = \$199 [25:0];
       end
     end
     if (rst) begin
-      \$470  = 26'h0000000;
+      \$469  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_15_1) begin
-      \$471  = \$198 [25:0];
+      \$470  = \$198 [25:0];
     end else begin
+      \$470  = 26'h0000000;
+    end
+    if (rst) begin
+      \$470  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$471  = sum_61;
+    (* full_case = 32'd1 *)
+    if (ends_15_1) begin
+      \$471  = 26'h0000000;
+    end else begin
+      if (adds_15_1) begin
+        \$471  = \$202 [25:0];
+      end
+    end
+    if (rst) begin
       \$471  = 26'h0000000;
     end
-    if (rst) begin
-      \$471  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$472  = sum_61;
     (* full_case = 32'd1 *)
     if (ends_15_1) begin
-      \$472  = 26'h0000000;
+      \$472  = \$201 [25:0];
     end else begin
-      if (adds_15_1) begin
-        \$472  = \$202 [25:0];
-      end
+      \$472  = 26'h0000000;
     end
     if (rst) begin
       \$472  = 26'h0000000;
@@ -92307,186 +92270,172 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$473  = sum_62;
     (* full_case = 32'd1 *)
     if (ends_15_1) begin
-      \$473  = \$201 [25:0];
-    end else begin
       \$473  = 26'h0000000;
-    end
-    if (rst) begin
-      \$473  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$474  = sum_62;
-    (* full_case = 32'd1 *)
-    if (ends_15_1) begin
-      \$474  = 26'h0000000;
     end else begin
       if (adds_15_1) begin
-        \$474  = \$205 [25:0];
+        \$473  = \$205 [25:0];
       end
     end
     if (rst) begin
+      \$473  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_15_1) begin
+      \$474  = \$204 [25:0];
+    end else begin
+      \$474  = 26'h0000000;
+    end
+    if (rst) begin
       \$474  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$475  = sum_63;
     (* full_case = 32'd1 *)
     if (ends_15_1) begin
-      \$475  = \$204 [25:0];
-    end else begin
       \$475  = 26'h0000000;
-    end
-    if (rst) begin
-      \$475  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$476  = sum_63;
-    (* full_case = 32'd1 *)
-    if (ends_15_1) begin
-      \$476  = 26'h0000000;
     end else begin
       if (adds_15_1) begin
-        \$476  = \$208 [25:0];
+        \$475  = \$208 [25:0];
       end
     end
     if (rst) begin
-      \$476  = 26'h0000000;
+      \$475  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_15_1) begin
-      \$477  = \$207 [25:0];
+      \$476  = \$207 [25:0];
     end else begin
-      \$477  = 26'h0000000;
+      \$476  = 26'h0000000;
     end
     if (rst) begin
-      \$477  = 26'h0000000;
+      \$476  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$478 [25:0] = \$223 ;
-    \$478 [51:26] = \$238 ;
-    \$478 [77:52] = \$253 ;
-    \$478 [103:78] = \$268 ;
+    \$477 [25:0] = \$223 ;
+    \$477 [51:26] = \$238 ;
+    \$477 [77:52] = \$253 ;
+    \$477 [103:78] = \$268 ;
     if (rst) begin
-      \$478  = 104'h00000000000000000000000000;
+      \$477  = 104'h00000000000000000000000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$480  = complete_15_1;
+    \$479  = complete_15_1;
     if (rst) begin
-      \$480  = 1'h0;
+      \$479  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$482  = i__valid;
+    \$481  = total_sum;
+    if (ends_0_1) begin
+      \$481  = 18'h00000;
+    end else if (adds_0_1) begin
+      \$481  = \$270 [17:0];
+    end
     if (rst) begin
-      \$482  = 1'h0;
+      \$481  = 18'h00000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$483  = \$269 ;
+    \$482  = total;
+    if (ends_0_1) begin
+      \$482 [17:0] = \$269 [17:0];
+      \$482 [18] = total_tag_1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$483  = \$285 ;
     if (rst) begin
       \$483  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$484  = total_sum;
-    if (total_ends_1) begin
-      \$484  = 18'h00000;
-    end else if (total_adds_1) begin
-      \$484  = \$271 [17:0];
-    end
+    \$286  = i__valid;
     if (rst) begin
-      \$484  = 18'h00000;
+      \$286  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$485  = total;
-    if (total_ends_1) begin
-      \$485 [17:0] = \$270 [17:0];
-      \$485 [18] = total_tag_1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$486  = \$286 ;
-    if (rst) begin
-      \$486  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$287  = i__valid;
+    \$287  = \$1 ;
     if (rst) begin
       \$287  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$288  = \$1 ;
+    \$288  = ends_0_1;
     if (rst) begin
       \$288  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$289  = ends_0_1;
-    if (rst) begin
-      \$289  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$290  = sum_0;
+    \$289  = sum_0;
     (* full_case = 32'd1 *)
     if (ends_0_1) begin
-      \$290  = 26'h0000000;
+      \$289  = 26'h0000000;
     end else begin
       if (adds_0_1) begin
-        \$290  = \$4 [25:0];
+        \$289  = \$4 [25:0];
       end
     end
     if (rst) begin
-      \$290  = 26'h0000000;
+      \$289  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_0_1) begin
-      \$291  = \$3 [25:0];
+      \$290  = \$3 [25:0];
     end else begin
+      \$290  = 26'h0000000;
+    end
+    if (rst) begin
+      \$290  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$291  = sum_1;
+    (* full_case = 32'd1 *)
+    if (ends_0_1) begin
+      \$291  = 26'h0000000;
+    end else begin
+      if (adds_0_1) begin
+        \$291  = \$7 [25:0];
+      end
+    end
+    if (rst) begin
       \$291  = 26'h0000000;
     end
-    if (rst) begin
-      \$291  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$292  = sum_1;
     (* full_case = 32'd1 *)
     if (ends_0_1) begin
-      \$292  = 26'h0000000;
+      \$292  = \$6 [25:0];
     end else begin
-      if (adds_0_1) begin
-        \$292  = \$7 [25:0];
-      end
+      \$292  = 26'h0000000;
     end
     if (rst) begin
       \$292  = 26'h0000000;
@@ -92494,135 +92443,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$293  = sum_2;
     (* full_case = 32'd1 *)
     if (ends_0_1) begin
-      \$293  = \$6 [25:0];
-    end else begin
       \$293  = 26'h0000000;
-    end
-    if (rst) begin
-      \$293  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$294  = sum_2;
-    (* full_case = 32'd1 *)
-    if (ends_0_1) begin
-      \$294  = 26'h0000000;
     end else begin
       if (adds_0_1) begin
-        \$294  = \$10 [25:0];
+        \$293  = \$10 [25:0];
       end
     end
     if (rst) begin
+      \$293  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_0_1) begin
+      \$294  = \$9 [25:0];
+    end else begin
+      \$294  = 26'h0000000;
+    end
+    if (rst) begin
       \$294  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$295  = sum_3;
     (* full_case = 32'd1 *)
     if (ends_0_1) begin
-      \$295  = \$9 [25:0];
-    end else begin
       \$295  = 26'h0000000;
-    end
-    if (rst) begin
-      \$295  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$296  = sum_3;
-    (* full_case = 32'd1 *)
-    if (ends_0_1) begin
-      \$296  = 26'h0000000;
     end else begin
       if (adds_0_1) begin
-        \$296  = \$13 [25:0];
+        \$295  = \$13 [25:0];
       end
     end
     if (rst) begin
-      \$296  = 26'h0000000;
+      \$295  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_0_1) begin
-      \$297  = \$12 [25:0];
+      \$296  = \$12 [25:0];
     end else begin
-      \$297  = 26'h0000000;
+      \$296  = 26'h0000000;
     end
     if (rst) begin
-      \$297  = 26'h0000000;
+      \$296  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$298  = i__valid;
+    \$297  = i__valid;
+    if (rst) begin
+      \$297  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$298  = valid_1_1;
     if (rst) begin
       \$298  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$299  = valid_1_1;
+    \$299  = \$14 ;
     if (rst) begin
       \$299  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$300  = \$14 ;
+    \$300  = ends_1_1;
     if (rst) begin
       \$300  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$301  = ends_1_1;
-    if (rst) begin
-      \$301  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$302  = sum_4;
+    \$301  = sum_4;
     (* full_case = 32'd1 *)
     if (ends_1_1) begin
-      \$302  = 26'h0000000;
+      \$301  = 26'h0000000;
     end else begin
       if (adds_1_1) begin
-        \$302  = \$17 [25:0];
+        \$301  = \$17 [25:0];
       end
     end
     if (rst) begin
-      \$302  = 26'h0000000;
+      \$301  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_1_1) begin
-      \$303  = \$16 [25:0];
+      \$302  = \$16 [25:0];
     end else begin
+      \$302  = 26'h0000000;
+    end
+    if (rst) begin
+      \$302  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$303  = sum_5;
+    (* full_case = 32'd1 *)
+    if (ends_1_1) begin
+      \$303  = 26'h0000000;
+    end else begin
+      if (adds_1_1) begin
+        \$303  = \$20 [25:0];
+      end
+    end
+    if (rst) begin
       \$303  = 26'h0000000;
     end
-    if (rst) begin
-      \$303  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$304  = sum_5;
     (* full_case = 32'd1 *)
     if (ends_1_1) begin
-      \$304  = 26'h0000000;
+      \$304  = \$19 [25:0];
     end else begin
-      if (adds_1_1) begin
-        \$304  = \$20 [25:0];
-      end
+      \$304  = 26'h0000000;
     end
     if (rst) begin
       \$304  = 26'h0000000;
@@ -92630,135 +92579,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$305  = sum_6;
     (* full_case = 32'd1 *)
     if (ends_1_1) begin
-      \$305  = \$19 [25:0];
-    end else begin
       \$305  = 26'h0000000;
-    end
-    if (rst) begin
-      \$305  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$306  = sum_6;
-    (* full_case = 32'd1 *)
-    if (ends_1_1) begin
-      \$306  = 26'h0000000;
     end else begin
       if (adds_1_1) begin
-        \$306  = \$23 [25:0];
+        \$305  = \$23 [25:0];
       end
     end
     if (rst) begin
+      \$305  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_1_1) begin
+      \$306  = \$22 [25:0];
+    end else begin
+      \$306  = 26'h0000000;
+    end
+    if (rst) begin
       \$306  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$307  = sum_7;
     (* full_case = 32'd1 *)
     if (ends_1_1) begin
-      \$307  = \$22 [25:0];
-    end else begin
       \$307  = 26'h0000000;
-    end
-    if (rst) begin
-      \$307  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$308  = sum_7;
-    (* full_case = 32'd1 *)
-    if (ends_1_1) begin
-      \$308  = 26'h0000000;
     end else begin
       if (adds_1_1) begin
-        \$308  = \$26 [25:0];
+        \$307  = \$26 [25:0];
       end
     end
     if (rst) begin
-      \$308  = 26'h0000000;
+      \$307  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_1_1) begin
-      \$309  = \$25 [25:0];
+      \$308  = \$25 [25:0];
     end else begin
-      \$309  = 26'h0000000;
+      \$308  = 26'h0000000;
     end
     if (rst) begin
-      \$309  = 26'h0000000;
+      \$308  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$310  = valid_1_1;
+    \$309  = valid_1_1;
+    if (rst) begin
+      \$309  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$310  = valid_2_1;
     if (rst) begin
       \$310  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$311  = valid_2_1;
+    \$311  = \$27 ;
     if (rst) begin
       \$311  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$312  = \$27 ;
+    \$312  = ends_2_1;
     if (rst) begin
       \$312  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$313  = ends_2_1;
-    if (rst) begin
-      \$313  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$314  = sum_8;
+    \$313  = sum_8;
     (* full_case = 32'd1 *)
     if (ends_2_1) begin
-      \$314  = 26'h0000000;
+      \$313  = 26'h0000000;
     end else begin
       if (adds_2_1) begin
-        \$314  = \$30 [25:0];
+        \$313  = \$30 [25:0];
       end
     end
     if (rst) begin
-      \$314  = 26'h0000000;
+      \$313  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_2_1) begin
-      \$315  = \$29 [25:0];
+      \$314  = \$29 [25:0];
     end else begin
+      \$314  = 26'h0000000;
+    end
+    if (rst) begin
+      \$314  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$315  = sum_9;
+    (* full_case = 32'd1 *)
+    if (ends_2_1) begin
+      \$315  = 26'h0000000;
+    end else begin
+      if (adds_2_1) begin
+        \$315  = \$33 [25:0];
+      end
+    end
+    if (rst) begin
       \$315  = 26'h0000000;
     end
-    if (rst) begin
-      \$315  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$316  = sum_9;
     (* full_case = 32'd1 *)
     if (ends_2_1) begin
-      \$316  = 26'h0000000;
+      \$316  = \$32 [25:0];
     end else begin
-      if (adds_2_1) begin
-        \$316  = \$33 [25:0];
-      end
+      \$316  = 26'h0000000;
     end
     if (rst) begin
       \$316  = 26'h0000000;
@@ -92766,135 +92715,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$317  = sum_10;
     (* full_case = 32'd1 *)
     if (ends_2_1) begin
-      \$317  = \$32 [25:0];
-    end else begin
       \$317  = 26'h0000000;
-    end
-    if (rst) begin
-      \$317  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$318  = sum_10;
-    (* full_case = 32'd1 *)
-    if (ends_2_1) begin
-      \$318  = 26'h0000000;
     end else begin
       if (adds_2_1) begin
-        \$318  = \$36 [25:0];
+        \$317  = \$36 [25:0];
       end
     end
     if (rst) begin
+      \$317  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_2_1) begin
+      \$318  = \$35 [25:0];
+    end else begin
+      \$318  = 26'h0000000;
+    end
+    if (rst) begin
       \$318  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$319  = sum_11;
     (* full_case = 32'd1 *)
     if (ends_2_1) begin
-      \$319  = \$35 [25:0];
-    end else begin
       \$319  = 26'h0000000;
-    end
-    if (rst) begin
-      \$319  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$320  = sum_11;
-    (* full_case = 32'd1 *)
-    if (ends_2_1) begin
-      \$320  = 26'h0000000;
     end else begin
       if (adds_2_1) begin
-        \$320  = \$39 [25:0];
+        \$319  = \$39 [25:0];
       end
     end
     if (rst) begin
-      \$320  = 26'h0000000;
+      \$319  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_2_1) begin
-      \$321  = \$38 [25:0];
+      \$320  = \$38 [25:0];
     end else begin
-      \$321  = 26'h0000000;
+      \$320  = 26'h0000000;
     end
     if (rst) begin
-      \$321  = 26'h0000000;
+      \$320  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$322  = valid_2_1;
+    \$321  = valid_2_1;
+    if (rst) begin
+      \$321  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$322  = valid_3_1;
     if (rst) begin
       \$322  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$323  = valid_3_1;
+    \$323  = \$40 ;
     if (rst) begin
       \$323  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$324  = \$40 ;
+    \$324  = ends_3_1;
     if (rst) begin
       \$324  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$325  = ends_3_1;
-    if (rst) begin
-      \$325  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$326  = sum_12;
+    \$325  = sum_12;
     (* full_case = 32'd1 *)
     if (ends_3_1) begin
-      \$326  = 26'h0000000;
+      \$325  = 26'h0000000;
     end else begin
       if (adds_3_1) begin
-        \$326  = \$43 [25:0];
+        \$325  = \$43 [25:0];
       end
     end
     if (rst) begin
-      \$326  = 26'h0000000;
+      \$325  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_3_1) begin
-      \$327  = \$42 [25:0];
+      \$326  = \$42 [25:0];
     end else begin
+      \$326  = 26'h0000000;
+    end
+    if (rst) begin
+      \$326  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$327  = sum_13;
+    (* full_case = 32'd1 *)
+    if (ends_3_1) begin
+      \$327  = 26'h0000000;
+    end else begin
+      if (adds_3_1) begin
+        \$327  = \$46 [25:0];
+      end
+    end
+    if (rst) begin
       \$327  = 26'h0000000;
     end
-    if (rst) begin
-      \$327  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$328  = sum_13;
     (* full_case = 32'd1 *)
     if (ends_3_1) begin
-      \$328  = 26'h0000000;
+      \$328  = \$45 [25:0];
     end else begin
-      if (adds_3_1) begin
-        \$328  = \$46 [25:0];
-      end
+      \$328  = 26'h0000000;
     end
     if (rst) begin
       \$328  = 26'h0000000;
@@ -92902,135 +92851,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$329  = sum_14;
     (* full_case = 32'd1 *)
     if (ends_3_1) begin
-      \$329  = \$45 [25:0];
-    end else begin
       \$329  = 26'h0000000;
-    end
-    if (rst) begin
-      \$329  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$330  = sum_14;
-    (* full_case = 32'd1 *)
-    if (ends_3_1) begin
-      \$330  = 26'h0000000;
     end else begin
       if (adds_3_1) begin
-        \$330  = \$49 [25:0];
+        \$329  = \$49 [25:0];
       end
     end
     if (rst) begin
+      \$329  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_3_1) begin
+      \$330  = \$48 [25:0];
+    end else begin
+      \$330  = 26'h0000000;
+    end
+    if (rst) begin
       \$330  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$331  = sum_15;
     (* full_case = 32'd1 *)
     if (ends_3_1) begin
-      \$331  = \$48 [25:0];
-    end else begin
       \$331  = 26'h0000000;
-    end
-    if (rst) begin
-      \$331  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$332  = sum_15;
-    (* full_case = 32'd1 *)
-    if (ends_3_1) begin
-      \$332  = 26'h0000000;
     end else begin
       if (adds_3_1) begin
-        \$332  = \$52 [25:0];
+        \$331  = \$52 [25:0];
       end
     end
     if (rst) begin
-      \$332  = 26'h0000000;
+      \$331  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_3_1) begin
-      \$333  = \$51 [25:0];
+      \$332  = \$51 [25:0];
     end else begin
-      \$333  = 26'h0000000;
+      \$332  = 26'h0000000;
     end
     if (rst) begin
-      \$333  = 26'h0000000;
+      \$332  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$334  = valid_3_1;
+    \$333  = valid_3_1;
+    if (rst) begin
+      \$333  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$334  = valid_4_1;
     if (rst) begin
       \$334  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$335  = valid_4_1;
+    \$335  = \$53 ;
     if (rst) begin
       \$335  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$336  = \$53 ;
+    \$336  = ends_4_1;
     if (rst) begin
       \$336  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$337  = ends_4_1;
-    if (rst) begin
-      \$337  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$338  = sum_16;
+    \$337  = sum_16;
     (* full_case = 32'd1 *)
     if (ends_4_1) begin
-      \$338  = 26'h0000000;
+      \$337  = 26'h0000000;
     end else begin
       if (adds_4_1) begin
-        \$338  = \$56 [25:0];
+        \$337  = \$56 [25:0];
       end
     end
     if (rst) begin
-      \$338  = 26'h0000000;
+      \$337  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_4_1) begin
-      \$339  = \$55 [25:0];
+      \$338  = \$55 [25:0];
     end else begin
+      \$338  = 26'h0000000;
+    end
+    if (rst) begin
+      \$338  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$339  = sum_17;
+    (* full_case = 32'd1 *)
+    if (ends_4_1) begin
+      \$339  = 26'h0000000;
+    end else begin
+      if (adds_4_1) begin
+        \$339  = \$59 [25:0];
+      end
+    end
+    if (rst) begin
       \$339  = 26'h0000000;
     end
-    if (rst) begin
-      \$339  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$340  = sum_17;
     (* full_case = 32'd1 *)
     if (ends_4_1) begin
-      \$340  = 26'h0000000;
+      \$340  = \$58 [25:0];
     end else begin
-      if (adds_4_1) begin
-        \$340  = \$59 [25:0];
-      end
+      \$340  = 26'h0000000;
     end
     if (rst) begin
       \$340  = 26'h0000000;
@@ -93038,135 +92987,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$341  = sum_18;
     (* full_case = 32'd1 *)
     if (ends_4_1) begin
-      \$341  = \$58 [25:0];
-    end else begin
       \$341  = 26'h0000000;
-    end
-    if (rst) begin
-      \$341  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$342  = sum_18;
-    (* full_case = 32'd1 *)
-    if (ends_4_1) begin
-      \$342  = 26'h0000000;
     end else begin
       if (adds_4_1) begin
-        \$342  = \$62 [25:0];
+        \$341  = \$62 [25:0];
       end
     end
     if (rst) begin
+      \$341  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_4_1) begin
+      \$342  = \$61 [25:0];
+    end else begin
+      \$342  = 26'h0000000;
+    end
+    if (rst) begin
       \$342  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$343  = sum_19;
     (* full_case = 32'd1 *)
     if (ends_4_1) begin
-      \$343  = \$61 [25:0];
-    end else begin
       \$343  = 26'h0000000;
-    end
-    if (rst) begin
-      \$343  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$344  = sum_19;
-    (* full_case = 32'd1 *)
-    if (ends_4_1) begin
-      \$344  = 26'h0000000;
     end else begin
       if (adds_4_1) begin
-        \$344  = \$65 [25:0];
+        \$343  = \$65 [25:0];
       end
     end
     if (rst) begin
-      \$344  = 26'h0000000;
+      \$343  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_4_1) begin
-      \$345  = \$64 [25:0];
+      \$344  = \$64 [25:0];
     end else begin
-      \$345  = 26'h0000000;
+      \$344  = 26'h0000000;
     end
     if (rst) begin
-      \$345  = 26'h0000000;
+      \$344  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$346  = valid_4_1;
+    \$345  = valid_4_1;
+    if (rst) begin
+      \$345  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$346  = valid_5_1;
     if (rst) begin
       \$346  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$347  = valid_5_1;
+    \$347  = \$66 ;
     if (rst) begin
       \$347  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$348  = \$66 ;
+    \$348  = ends_5_1;
     if (rst) begin
       \$348  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$349  = ends_5_1;
-    if (rst) begin
-      \$349  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$350  = sum_20;
+    \$349  = sum_20;
     (* full_case = 32'd1 *)
     if (ends_5_1) begin
-      \$350  = 26'h0000000;
+      \$349  = 26'h0000000;
     end else begin
       if (adds_5_1) begin
-        \$350  = \$69 [25:0];
+        \$349  = \$69 [25:0];
       end
     end
     if (rst) begin
-      \$350  = 26'h0000000;
+      \$349  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_5_1) begin
-      \$351  = \$68 [25:0];
+      \$350  = \$68 [25:0];
     end else begin
+      \$350  = 26'h0000000;
+    end
+    if (rst) begin
+      \$350  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$351  = sum_21;
+    (* full_case = 32'd1 *)
+    if (ends_5_1) begin
+      \$351  = 26'h0000000;
+    end else begin
+      if (adds_5_1) begin
+        \$351  = \$72 [25:0];
+      end
+    end
+    if (rst) begin
       \$351  = 26'h0000000;
     end
-    if (rst) begin
-      \$351  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$352  = sum_21;
     (* full_case = 32'd1 *)
     if (ends_5_1) begin
-      \$352  = 26'h0000000;
+      \$352  = \$71 [25:0];
     end else begin
-      if (adds_5_1) begin
-        \$352  = \$72 [25:0];
-      end
+      \$352  = 26'h0000000;
     end
     if (rst) begin
       \$352  = 26'h0000000;
@@ -93174,135 +93123,135 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$353  = sum_22;
     (* full_case = 32'd1 *)
     if (ends_5_1) begin
-      \$353  = \$71 [25:0];
-    end else begin
       \$353  = 26'h0000000;
-    end
-    if (rst) begin
-      \$353  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$354  = sum_22;
-    (* full_case = 32'd1 *)
-    if (ends_5_1) begin
-      \$354  = 26'h0000000;
     end else begin
       if (adds_5_1) begin
-        \$354  = \$75 [25:0];
+        \$353  = \$75 [25:0];
       end
     end
     if (rst) begin
+      \$353  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_5_1) begin
+      \$354  = \$74 [25:0];
+    end else begin
+      \$354  = 26'h0000000;
+    end
+    if (rst) begin
       \$354  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$355  = sum_23;
     (* full_case = 32'd1 *)
     if (ends_5_1) begin
-      \$355  = \$74 [25:0];
-    end else begin
       \$355  = 26'h0000000;
-    end
-    if (rst) begin
-      \$355  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$356  = sum_23;
-    (* full_case = 32'd1 *)
-    if (ends_5_1) begin
-      \$356  = 26'h0000000;
     end else begin
       if (adds_5_1) begin
-        \$356  = \$78 [25:0];
+        \$355  = \$78 [25:0];
       end
     end
     if (rst) begin
-      \$356  = 26'h0000000;
+      \$355  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_5_1) begin
-      \$357  = \$77 [25:0];
+      \$356  = \$77 [25:0];
     end else begin
-      \$357  = 26'h0000000;
+      \$356  = 26'h0000000;
     end
     if (rst) begin
-      \$357  = 26'h0000000;
+      \$356  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$358  = valid_5_1;
+    \$357  = valid_5_1;
+    if (rst) begin
+      \$357  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$358  = valid_6_1;
     if (rst) begin
       \$358  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$359  = valid_6_1;
+    \$359  = \$79 ;
     if (rst) begin
       \$359  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$360  = \$79 ;
+    \$360  = ends_6_1;
     if (rst) begin
       \$360  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$361  = ends_6_1;
-    if (rst) begin
-      \$361  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$362  = sum_24;
+    \$361  = sum_24;
     (* full_case = 32'd1 *)
     if (ends_6_1) begin
-      \$362  = 26'h0000000;
+      \$361  = 26'h0000000;
     end else begin
       if (adds_6_1) begin
-        \$362  = \$82 [25:0];
+        \$361  = \$82 [25:0];
       end
     end
     if (rst) begin
-      \$362  = 26'h0000000;
+      \$361  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_6_1) begin
-      \$363  = \$81 [25:0];
+      \$362  = \$81 [25:0];
     end else begin
+      \$362  = 26'h0000000;
+    end
+    if (rst) begin
+      \$362  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$363  = sum_25;
+    (* full_case = 32'd1 *)
+    if (ends_6_1) begin
+      \$363  = 26'h0000000;
+    end else begin
+      if (adds_6_1) begin
+        \$363  = \$85 [25:0];
+      end
+    end
+    if (rst) begin
       \$363  = 26'h0000000;
     end
-    if (rst) begin
-      \$363  = 26'h0000000;
-    end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$364  = sum_25;
     (* full_case = 32'd1 *)
     if (ends_6_1) begin
-      \$364  = 26'h0000000;
+      \$364  = \$84 [25:0];
     end else begin
-      if (adds_6_1) begin
-        \$364  = \$85 [25:0];
-      end
+      \$364  = 26'h0000000;
     end
     if (rst) begin
       \$364  = 26'h0000000;
@@ -93310,155 +93259,170 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$365  = sum_26;
     (* full_case = 32'd1 *)
     if (ends_6_1) begin
-      \$365  = \$84 [25:0];
-    end else begin
       \$365  = 26'h0000000;
-    end
-    if (rst) begin
-      \$365  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$366  = sum_26;
-    (* full_case = 32'd1 *)
-    if (ends_6_1) begin
-      \$366  = 26'h0000000;
     end else begin
       if (adds_6_1) begin
-        \$366  = \$88 [25:0];
+        \$365  = \$88 [25:0];
       end
     end
     if (rst) begin
+      \$365  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_6_1) begin
+      \$366  = \$87 [25:0];
+    end else begin
+      \$366  = 26'h0000000;
+    end
+    if (rst) begin
       \$366  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$367  = sum_27;
     (* full_case = 32'd1 *)
     if (ends_6_1) begin
-      \$367  = \$87 [25:0];
-    end else begin
       \$367  = 26'h0000000;
-    end
-    if (rst) begin
-      \$367  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$368  = sum_27;
-    (* full_case = 32'd1 *)
-    if (ends_6_1) begin
-      \$368  = 26'h0000000;
     end else begin
       if (adds_6_1) begin
-        \$368  = \$91 [25:0];
+        \$367  = \$91 [25:0];
       end
     end
     if (rst) begin
-      \$368  = 26'h0000000;
+      \$367  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_6_1) begin
-      \$369  = \$90 [25:0];
+      \$368  = \$90 [25:0];
     end else begin
-      \$369  = 26'h0000000;
+      \$368  = 26'h0000000;
     end
     if (rst) begin
-      \$369  = 26'h0000000;
+      \$368  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$370  = valid_6_1;
+    \$369  = valid_6_1;
+    if (rst) begin
+      \$369  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$370  = valid_7_1;
     if (rst) begin
       \$370  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$371  = valid_7_1;
+    \$371  = \$92 ;
     if (rst) begin
       \$371  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$372  = \$92 ;
+    \$372  = ends_7_1;
     if (rst) begin
       \$372  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$373  = ends_7_1;
-    if (rst) begin
-      \$373  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$374  = sum_28;
+    \$373  = sum_28;
     (* full_case = 32'd1 *)
     if (ends_7_1) begin
-      \$374  = 26'h0000000;
+      \$373  = 26'h0000000;
     end else begin
       if (adds_7_1) begin
-        \$374  = \$95 [25:0];
+        \$373  = \$95 [25:0];
       end
     end
     if (rst) begin
+      \$373  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_7_1) begin
+      \$374  = \$94 [25:0];
+    end else begin
+      \$374  = 26'h0000000;
+    end
+    if (rst) begin
       \$374  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$375  = sum_29;
     (* full_case = 32'd1 *)
     if (ends_7_1) begin
-      \$375  = \$94 [25:0];
-    end else begin
       \$375  = 26'h0000000;
-    end
-    if (rst) begin
-      \$375  = 26'h0000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
-    \$376  = sum_29;
-    (* full_case = 32'd1 *)
-    if (ends_7_1) begin
-      \$376  = 26'h0000000;
     end else begin
       if (adds_7_1) begin
-        \$376  = \$98 [25:0];
+        \$375  = \$98 [25:0];
       end
     end
     if (rst) begin
-      \$376  = 26'h0000000;
+      \$375  = 26'h0000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
     (* full_case = 32'd1 *)
     if (ends_7_1) begin
-      \$377  = \$97 [25:0];
+      \$376  = \$97 [25:0];
     end else begin
+      \$376  = 26'h0000000;
+    end
+    if (rst) begin
+      \$376  = 26'h0000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    \$377  = sum_30;
+    (* full_case = 32'd1 *)
+    if (ends_7_1) begin
       \$377  = 26'h0000000;
+    end else begin
+      if (adds_7_1) begin
+        \$377  = \$101 [25:0];
+      end
     end
     if (rst) begin
       \$377  = 26'h0000000;
     end
   end
-  assign o__payload = { tag_merged_1, \$481 , total_merged_1, \$479  };
-  assign \port$12743$0  = \$479 ;
-  assign \port$12745$0  = \$481 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$440 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_7_1) begin
+      \$378  = \$100 [25:0];
+    end else begin
+      \$378  = 26'h0000000;
+    end
+    if (rst) begin
+      \$378  = 26'h0000000;
+    end
+  end
+  assign o__payload = { tag_merged_1, \$480 , total_merged_1, \$478  };
+  assign \port$12744$0  = \$478 ;
+  assign \port$12746$0  = \$480 ;
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.last  = i__payload[8];
   assign \i__payload.tag  = i__payload[9];
@@ -93527,13 +93491,13 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$12
   assign \value[61]  = value[495:488];
   assign \value[62]  = value[503:496];
   assign \value[63]  = value[511:504];
-  assign \o__payload.sums  = \$479 ;
-  assign \o__payload.sums[0]  = \$479 [25:0];
-  assign \o__payload.sums[1]  = \$479 [51:26];
-  assign \o__payload.sums[2]  = \$479 [77:52];
-  assign \o__payload.sums[3]  = \$479 [103:78];
+  assign \o__payload.sums  = \$478 ;
+  assign \o__payload.sums[0]  = \$478 [25:0];
+  assign \o__payload.sums[1]  = \$478 [51:26];
+  assign \o__payload.sums[2]  = \$478 [77:52];
+  assign \o__payload.sums[3]  = \$478 [103:78];
   assign \o__payload.total  = total_merged_1;
-  assign \o__payload.row_end  = \$481 ;
+  assign \o__payload.row_end  = \$480 ;
   assign \o__payload.tag  = tag_merged_1;
   assign \o__payload.tag.last  = tag_merged_1;
   assign \total_tag_1.last  = total_tag_1;

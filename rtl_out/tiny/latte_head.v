@@ -791,13 +791,13 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .i_row__ready(\o__ready$140 ),
     .i_row__valid(i_row__valid),
     .i_weighted__payload(i_weighted__payload),
-    .i_weighted__ready(o_weighted__ready),
     .i_weighted__valid(i_weighted__valid),
     .o__ready(o_out_ready),
     .o_free(i_free),
     .o_out__payload(o_out__payload),
     .o_out__valid(o_out__valid),
     .rst(rst),
+    .taken(o_weighted__ready),
     .value(value_port__data)
   );
   always @* begin
@@ -8038,17 +8038,18 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$142 ;
   wire \$143 ;
   wire \$144 ;
-  wire [7:0] \$145 ;
-  wire \$146 ;
+  wire \$145 ;
+  wire [7:0] \$146 ;
   wire \$147 ;
-  wire [6:0] \$148 ;
-  wire [9:0] \$149 ;
+  wire \$148 ;
+  wire [6:0] \$149 ;
   wire \$15 ;
-  wire \$150 ;
-  reg \$151 ;
-  reg [5:0] \$152 ;
-  reg [8:0] \$153 ;
-  reg \$154 ;
+  wire [9:0] \$150 ;
+  wire \$151 ;
+  reg \$152 ;
+  reg [5:0] \$153 ;
+  reg [8:0] \$154 ;
+  reg \$155 ;
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
@@ -8141,6 +8142,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$97 ;
   wire \$98 ;
   wire \$99 ;
+  wire \$signal ;
   wire [1:0] \$signature__addr ;
   wire [34:0] \$signature__data ;
   wire [1:0] \$signature__data.head ;
@@ -8448,24 +8450,25 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$137  = row_alone | \$136 ;
   assign \$138  = i_job__payload[15] & \$137 ;
   assign \$139  = ! state_state;
-  assign \$141  = \$139  & i_job__valid;
-  assign \$142  = \$141  & i_loaded__valid;
-  assign \$143  = ~ i_loaded__ready;
-  assign \$144  = \$142  & \$143 ;
-  assign \$145  = $signed(i_job__payload[14:8]) + $signed(2'h1);
-  assign \$146  = | queries_left;
-  assign \$147  = ~ \$146 ;
-  assign \$148  = queries_left - 1'h1;
-  assign \$149  = $signed(visible_keys) + $signed(2'h1);
-  assign \$150  = queries_left == 1'h1;
+  assign \$141  = i_job__ready & i_job__payload[15];
+  assign \$142  = \$139  & i_job__valid;
+  assign \$143  = \$142  & i_loaded__valid;
+  assign \$144  = ~ i_loaded__ready;
+  assign \$145  = \$143  & \$144 ;
+  assign \$146  = $signed(i_job__payload[14:8]) + $signed(2'h1);
+  assign \$147  = | queries_left;
+  assign \$148  = ~ \$147 ;
+  assign \$149  = queries_left - 1'h1;
+  assign \$150  = $signed(visible_keys) + $signed(2'h1);
+  assign \$151  = queries_left == 1'h1;
   always @(posedge clk)
-    i_loaded__ready <= \$151 ;
+    i_loaded__ready <= \$152 ;
   always @(posedge clk)
-    queries_left <= \$152 ;
+    queries_left <= \$153 ;
   always @(posedge clk)
-    visible_keys <= \$153 ;
+    visible_keys <= \$154 ;
   always @(posedge clk)
-    state_state <= \$154 ;
+    state_state <= \$155 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     row_alone = 1'h0;
@@ -8540,98 +8543,80 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$151  = 1'h0;
+    \$152  = \$141 ;
+    if (rst) begin
+      \$152  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$153  = queries_left;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
-          /* empty */;
+          if (\$145 ) begin
+            \$153  = i_job__payload[7:2];
+          end
       1'h1:
           (* full_case = 32'd1 *)
-          if (\$147 ) begin
+          if (\$148 ) begin
+          end else begin
+            if (fork_transfer) begin
+              \$153  = \$149 [5:0];
+            end
+          end
+    endcase
+    if (rst) begin
+      \$153  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$154  = visible_keys;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$145 ) begin
+            \$154  = { \$146 [7], \$146  };
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (\$148 ) begin
+          end else begin
+            if (fork_transfer) begin
+              \$154  = \$150 [8:0];
+            end
+          end
+    endcase
+    if (rst) begin
+      \$154  = 9'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$155  = state_state;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$145 ) begin
+            \$155  = 1'h1;
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (\$148 ) begin
             if (o_row__ready) begin
-              \$151  = i_job__payload[15];
+              \$155  = 1'h0;
             end
           end else begin
             if (fork_transfer) begin
-              if (\$150 ) begin
-                \$151  = i_job__payload[15];
+              if (\$151 ) begin
+                \$155  = 1'h0;
               end
             end
           end
     endcase
     if (rst) begin
-      \$151  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$152  = queries_left;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$144 ) begin
-            \$152  = i_job__payload[7:2];
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$147 ) begin
-          end else begin
-            if (fork_transfer) begin
-              \$152  = \$148 [5:0];
-            end
-          end
-    endcase
-    if (rst) begin
-      \$152  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$153  = visible_keys;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$144 ) begin
-            \$153  = { \$145 [7], \$145  };
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$147 ) begin
-          end else begin
-            if (fork_transfer) begin
-              \$153  = \$149 [8:0];
-            end
-          end
-    endcase
-    if (rst) begin
-      \$153  = 9'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$154  = state_state;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$144 ) begin
-            \$154  = 1'h1;
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$147 ) begin
-            if (o_row__ready) begin
-              \$154  = 1'h0;
-            end
-          end else begin
-            if (fork_transfer) begin
-              if (\$150 ) begin
-                \$154  = 1'h0;
-              end
-            end
-          end
-    endcase
-    if (rst) begin
-      \$154  = 1'h0;
+      \$155  = 1'h0;
     end
   end
   assign i_table__ready = 1'h1;
@@ -8644,6 +8629,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign o_reuse__valid = fork_transfer;
   assign o_scale__valid = fork_transfer;
   assign row_offered = fork_transfer;
+  assign \$signal  = i_job__ready;
   assign gives_back = i_loaded__ready;
   assign o_threshold__payload = read_port__data[12:2];
   assign \i_table__payload.head  = i_table__payload[1:0];
@@ -14149,28 +14135,30 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   assign \place$19  = read_port__addr;
 endmodule
 
-module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__ready, i_row__ready, o_out__payload, i_row__payload, value, i_weighted__valid, o_free, o_out__valid, i_row__valid, o__ready);
+module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__ready, o_out__payload, i_row__payload, value, i_weighted__valid, o_free, o_out__valid, i_row__valid, o__ready);
   reg \$auto$verilog_backend.cc:2355:dump_module$84  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire \$11 ;
-  wire [4:0] \$12 ;
-  reg \$13 ;
-  reg \$14 ;
-  reg \$15 ;
+  wire [4:0] \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire \$14 ;
+  reg [3:0] \$15 ;
   reg \$16 ;
   reg \$17 ;
   reg \$18 ;
   reg \$19 ;
   wire \$2 ;
-  reg [3:0] \$20 ;
+  reg \$20 ;
   reg \$21 ;
   reg \$22 ;
   reg \$23 ;
-  wire [20:0] \$24 ;
-  wire \$25 ;
-  wire [12:0] \$26 ;
+  reg \$24 ;
+  reg \$25 ;
+  wire [20:0] \$26 ;
   wire \$27 ;
+  wire [12:0] \$28 ;
+  wire \$29 ;
   wire \$3 ;
   wire \$4 ;
   wire \$5 ;
@@ -14178,8 +14166,6 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$13 ;
   reg arrives_1 = 1'h0;
   reg arrives_2 = 1'h0;
   (* init = 1'h0 *)
@@ -14196,31 +14182,31 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   (* init = 1'h0 *)
   wire free_7;
   wire [9:0] i__payload;
-  wire [64:0] \i__payload$32 ;
-  wire \i__payload$32.last ;
-  wire [63:0] \i__payload$32.row ;
-  wire [7:0] \i__payload$32.row[0] ;
-  wire [7:0] \i__payload$32.row[1] ;
-  wire [7:0] \i__payload$32.row[2] ;
-  wire [7:0] \i__payload$32.row[3] ;
-  wire [7:0] \i__payload$32.row[4] ;
-  wire [7:0] \i__payload$32.row[5] ;
-  wire [7:0] \i__payload$32.row[6] ;
-  wire [7:0] \i__payload$32.row[7] ;
-  wire [35:0] \i__payload$34 ;
-  wire \i__payload$34.row_end ;
-  wire [20:0] \i__payload$34.sums ;
-  wire [20:0] \i__payload$34.sums[0] ;
-  wire \i__payload$34.tag ;
-  wire \i__payload$34.tag.last ;
-  wire [12:0] \i__payload$34.total ;
+  wire [64:0] \i__payload$31 ;
+  wire \i__payload$31.last ;
+  wire [63:0] \i__payload$31.row ;
+  wire [7:0] \i__payload$31.row[0] ;
+  wire [7:0] \i__payload$31.row[1] ;
+  wire [7:0] \i__payload$31.row[2] ;
+  wire [7:0] \i__payload$31.row[3] ;
+  wire [7:0] \i__payload$31.row[4] ;
+  wire [7:0] \i__payload$31.row[5] ;
+  wire [7:0] \i__payload$31.row[6] ;
+  wire [7:0] \i__payload$31.row[7] ;
+  wire [35:0] \i__payload$33 ;
+  wire \i__payload$33.row_end ;
+  wire [20:0] \i__payload$33.sums ;
+  wire [20:0] \i__payload$33.sums[0] ;
+  wire \i__payload$33.tag ;
+  wire \i__payload$33.tag.last ;
+  wire [12:0] \i__payload$33.total ;
   wire \i__payload.last ;
   wire [7:0] \i__payload.prob ;
   wire \i__payload.tag ;
   wire \i__payload.tag.last ;
   reg i__valid = 1'h0;
-  wire \i__valid$30 ;
-  wire \i__valid$36 ;
+  wire \i__valid$29 ;
+  wire \i__valid$35 ;
   wire i_reserve;
   input [3:0] i_row__payload;
   wire [3:0] i_row__payload;
@@ -14238,7 +14224,6 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   wire [4:0] \i_weighted__payload.key ;
   wire \i_weighted__payload.last ;
   wire [7:0] \i_weighted__payload.prob ;
-  output i_weighted__ready;
   wire i_weighted__ready;
   input i_weighted__valid;
   wire i_weighted__valid;
@@ -14249,25 +14234,25 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   reg last_2 = 1'h0;
   reg last_3 = 1'h0;
   wire [64:0] o__payload;
-  wire [64:0] \o__payload$33 ;
-  wire [63:0] \o__payload$33.row ;
-  wire [7:0] \o__payload$33.row[0] ;
-  wire [7:0] \o__payload$33.row[1] ;
-  wire [7:0] \o__payload$33.row[2] ;
-  wire [7:0] \o__payload$33.row[3] ;
-  wire [7:0] \o__payload$33.row[4] ;
-  wire [7:0] \o__payload$33.row[5] ;
-  wire [7:0] \o__payload$33.row[6] ;
-  wire [7:0] \o__payload$33.row[7] ;
-  wire \o__payload$33.tag ;
-  wire \o__payload$33.tag.last ;
-  wire [35:0] \o__payload$35 ;
-  wire \o__payload$35.row_end ;
-  wire [20:0] \o__payload$35.sums ;
-  wire [20:0] \o__payload$35.sums[0] ;
-  wire \o__payload$35.tag ;
-  wire \o__payload$35.tag.last ;
-  wire [12:0] \o__payload$35.total ;
+  wire [64:0] \o__payload$32 ;
+  wire [63:0] \o__payload$32.row ;
+  wire [7:0] \o__payload$32.row[0] ;
+  wire [7:0] \o__payload$32.row[1] ;
+  wire [7:0] \o__payload$32.row[2] ;
+  wire [7:0] \o__payload$32.row[3] ;
+  wire [7:0] \o__payload$32.row[4] ;
+  wire [7:0] \o__payload$32.row[5] ;
+  wire [7:0] \o__payload$32.row[6] ;
+  wire [7:0] \o__payload$32.row[7] ;
+  wire \o__payload$32.tag ;
+  wire \o__payload$32.tag.last ;
+  wire [35:0] \o__payload$34 ;
+  wire \o__payload$34.row_end ;
+  wire [20:0] \o__payload$34.sums ;
+  wire [20:0] \o__payload$34.sums[0] ;
+  wire \o__payload$34.tag ;
+  wire \o__payload$34.tag.last ;
+  wire [12:0] \o__payload$34.total ;
   wire \o__payload.last ;
   wire [63:0] \o__payload.row ;
   wire [7:0] \o__payload.row[0] ;
@@ -14281,8 +14266,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   input o__ready;
   wire o__ready;
   wire o__valid;
-  wire \o__valid$31 ;
-  wire \o__valid$37 ;
+  wire \o__valid$30 ;
+  wire \o__valid$36 ;
   output o_free;
   reg o_free = 1'h0;
   output [64:0] o_out__payload;
@@ -14304,9 +14289,11 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   reg [7:0] prob_1 = 8'h00;
   reg [7:0] prob_2 = 8'h00;
   reg [7:0] prob_3 = 8'h00;
-  wire released_empty;
+  wire row_ends;
   input rst;
   wire rst;
+  output taken;
+  wire taken;
   input [63:0] value;
   wire [63:0] value;
   wire [7:0] \value[0] ;
@@ -14336,36 +14323,37 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \$6  = ~ \$5 ;
   assign \$7  = \$6  & o_room;
   assign \$8  = \$4  | \$7 ;
-  assign \$signal  = \$3  & \$8 ;
-  assign \$signal$13  = \$signal  & i_weighted__payload[6];
-  assign released_empty = i_row__valid & i_row__payload[1];
-  assign i_row__ready = \$signal$13  | released_empty;
-  assign \$9  = i_row__ready & i_row__valid;
-  assign \$10  = \$9  & i_row__payload[3];
-  assign \$11  = | cooldown;
-  assign \$12  = cooldown - 1'h1;
+  assign taken = \$3  & \$8 ;
+  assign row_ends = taken & i_weighted__payload[6];
+  assign \$9  = i_row__valid & i_row__payload[1];
+  assign i_row__ready = row_ends | \$9 ;
+  assign \$10  = | cooldown;
+  assign \$11  = cooldown - 1'h1;
+  assign \$12  = i_row__valid & i_row__payload[1];
+  assign \$13  = row_ends | \$12 ;
+  assign \$14  = \$13  & i_row__payload[3];
   always @(posedge clk)
-    free_1 <= \$13 ;
+    cooldown <= \$15 ;
   always @(posedge clk)
-    free_2 <= \$14 ;
+    free_1 <= \$16 ;
   always @(posedge clk)
-    free_3 <= \$15 ;
+    free_2 <= \$17 ;
   always @(posedge clk)
-    free_4 <= \$16 ;
+    free_3 <= \$18 ;
   always @(posedge clk)
-    free_5 <= \$17 ;
+    free_4 <= \$19 ;
   always @(posedge clk)
-    free_6 <= \$18 ;
+    free_5 <= \$20 ;
   always @(posedge clk)
-    o_free <= \$19 ;
+    free_6 <= \$21 ;
   always @(posedge clk)
-    cooldown <= \$20 ;
+    o_free <= \$22 ;
   always @(posedge clk)
-    arrives_1 <= \$21 ;
+    arrives_1 <= \$23 ;
   always @(posedge clk)
-    arrives_2 <= \$22 ;
+    arrives_2 <= \$24 ;
   always @(posedge clk)
-    i__valid <= \$23 ;
+    i__valid <= \$25 ;
   always @(posedge clk)
     prob_1 <= i_weighted__payload[14:7];
   always @(posedge clk)
@@ -14386,9 +14374,9 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
     job_last_3 <= job_last_2;
   \latte_head.weighted_sum.landing  landing (
     .clk(clk),
-    .i__payload(\i__payload$32 ),
-    .i__valid(\i__valid$30 ),
-    .i_reserve(\$signal$13 ),
+    .i__payload(\i__payload$31 ),
+    .i__valid(\i__valid$29 ),
+    .i_reserve(row_ends),
     .o__payload(o_out__payload),
     .o__ready(o__ready),
     .o__valid(o_out__valid),
@@ -14397,123 +14385,123 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   );
   \latte_head.weighted_sum.normaliser  normaliser (
     .clk(clk),
-    .ends_11(\i__valid$30 ),
-    .i__valid(\i__valid$36 ),
-    .o__payload(\o__payload$33 ),
-    .\port$3070$0 (\$24 ),
-    .\port$3072$0 (\$25 ),
-    .\port$3083$0 (\$26 ),
-    .\port$3084$0 (\$27 ),
+    .ends_11(\i__valid$29 ),
+    .i__valid(\i__valid$35 ),
+    .o__payload(\o__payload$32 ),
+    .\port$3071$0 (\$26 ),
+    .\port$3073$0 (\$27 ),
+    .\port$3080$0 (\$28 ),
+    .\port$3081$0 (\$29 ),
     .rst(rst)
   );
   \latte_head.weighted_sum.sums  sums (
     .clk(clk),
     .i__payload(i__payload),
     .i__valid(i__valid),
-    .o__valid(\i__valid$36 ),
-    .\port$3070$0 (\$24 ),
-    .\port$3072$0 (\$25 ),
+    .o__valid(\i__valid$35 ),
+    .\port$3071$0 (\$26 ),
+    .\port$3073$0 (\$27 ),
     .rst(rst),
-    .tag_merged_1(\$27 ),
-    .total_merged_1(\$26 ),
+    .tag_merged_1(\$29 ),
+    .total_merged_1(\$28 ),
     .value(value)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$13  = \$10 ;
+    \$15  = cooldown;
+    if (row_ends) begin
+      \$15  = 4'h7;
+    end else if (\$10 ) begin
+      \$15  = \$11 [3:0];
+    end
     if (rst) begin
-      \$13  = 1'h0;
+      \$15  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$14  = free_1;
-    if (rst) begin
-      \$14  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$15  = free_2;
-    if (rst) begin
-      \$15  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$16  = free_3;
+    \$16  = \$14 ;
     if (rst) begin
       \$16  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$17  = free_4;
+    \$17  = free_1;
     if (rst) begin
       \$17  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$18  = free_5;
+    \$18  = free_2;
     if (rst) begin
       \$18  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$19  = free_6;
+    \$19  = free_3;
     if (rst) begin
       \$19  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$20  = cooldown;
-    if (\$signal$13 ) begin
-      \$20  = 4'h7;
-    end else if (\$11 ) begin
-      \$20  = \$12 [3:0];
-    end
+    \$20  = free_4;
     if (rst) begin
-      \$20  = 4'h0;
+      \$20  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$21  = \$signal ;
+    \$21  = free_5;
     if (rst) begin
       \$21  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$22  = arrives_1;
+    \$22  = free_6;
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$23  = arrives_2;
+    \$23  = taken;
     if (rst) begin
       \$23  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$24  = arrives_1;
+    if (rst) begin
+      \$24  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$25  = arrives_2;
+    if (rst) begin
+      \$25  = 1'h0;
     end
   end
   assign o__payload = o_out__payload;
   assign o_out__ready = o__ready;
   assign o__valid = o_out__valid;
-  assign i_reserve = \$signal$13 ;
+  assign i_weighted__ready = taken;
   assign free_7 = o_free;
+  assign i_reserve = row_ends;
   assign value_port__buffer = i_row__payload[0];
   assign value_port__address = i_weighted__payload[4:0];
   assign arrives_3 = i__valid;
   assign value_port__data = value;
-  assign \o__valid$31  = \i__valid$30 ;
-  assign \i__payload$34  = { \$27 , \$25 , \$26 , \$24  };
-  assign \o__payload$35  = { \$27 , \$25 , \$26 , \$24  };
-  assign \o__valid$37  = \i__valid$36 ;
-  assign i_weighted__ready = \$signal ;
+  assign \o__valid$30  = \i__valid$29 ;
+  assign \i__payload$33  = { \$29 , \$27 , \$28 , \$26  };
+  assign \o__payload$34  = { \$29 , \$27 , \$28 , \$26  };
+  assign \o__valid$36  = \i__valid$35 ;
   assign \o_out__payload.row  = o_out__payload[63:0];
   assign \o_out__payload.row[0]  = o_out__payload[7:0];
   assign \o_out__payload.row[1]  = o_out__payload[15:8];
@@ -14562,41 +14550,41 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, i_weighted__read
   assign \value_port__data[5]  = value[47:40];
   assign \value_port__data[6]  = value[55:48];
   assign \value_port__data[7]  = value[63:56];
-  assign \i__payload$32.row  = \i__payload$32 [63:0];
-  assign \i__payload$32.row[0]  = \i__payload$32 [7:0];
-  assign \i__payload$32.row[1]  = \i__payload$32 [15:8];
-  assign \i__payload$32.row[2]  = \i__payload$32 [23:16];
-  assign \i__payload$32.row[3]  = \i__payload$32 [31:24];
-  assign \i__payload$32.row[4]  = \i__payload$32 [39:32];
-  assign \i__payload$32.row[5]  = \i__payload$32 [47:40];
-  assign \i__payload$32.row[6]  = \i__payload$32 [55:48];
-  assign \i__payload$32.row[7]  = \i__payload$32 [63:56];
-  assign \i__payload$32.last  = \i__payload$32 [64];
-  assign \o__payload$33.row  = \o__payload$33 [63:0];
-  assign \o__payload$33.row[0]  = \o__payload$33 [7:0];
-  assign \o__payload$33.row[1]  = \o__payload$33 [15:8];
-  assign \o__payload$33.row[2]  = \o__payload$33 [23:16];
-  assign \o__payload$33.row[3]  = \o__payload$33 [31:24];
-  assign \o__payload$33.row[4]  = \o__payload$33 [39:32];
-  assign \o__payload$33.row[5]  = \o__payload$33 [47:40];
-  assign \o__payload$33.row[6]  = \o__payload$33 [55:48];
-  assign \o__payload$33.row[7]  = \o__payload$33 [63:56];
-  assign \o__payload$33.tag  = \o__payload$33 [64];
-  assign \o__payload$33.tag.last  = \o__payload$33 [64];
-  assign \i__payload$34.sums  = \$24 ;
-  assign \i__payload$34.sums[0]  = \$24 ;
-  assign \i__payload$34.total  = \$26 ;
-  assign \i__payload$34.row_end  = \$25 ;
-  assign \i__payload$34.tag  = \$27 ;
-  assign \i__payload$34.tag.last  = \$27 ;
-  assign \o__payload$35.sums  = \$24 ;
-  assign \o__payload$35.sums[0]  = \$24 ;
-  assign \o__payload$35.total  = \$26 ;
-  assign \o__payload$35.row_end  = \$25 ;
-  assign \o__payload$35.tag  = \$27 ;
-  assign \o__payload$35.tag.last  = \$27 ;
-  assign \i__payload$32 [64] = \o__payload$33 [64];
-  assign \i__payload$32 [63:0] = \o__payload$33 [63:0];
+  assign \i__payload$31.row  = \i__payload$31 [63:0];
+  assign \i__payload$31.row[0]  = \i__payload$31 [7:0];
+  assign \i__payload$31.row[1]  = \i__payload$31 [15:8];
+  assign \i__payload$31.row[2]  = \i__payload$31 [23:16];
+  assign \i__payload$31.row[3]  = \i__payload$31 [31:24];
+  assign \i__payload$31.row[4]  = \i__payload$31 [39:32];
+  assign \i__payload$31.row[5]  = \i__payload$31 [47:40];
+  assign \i__payload$31.row[6]  = \i__payload$31 [55:48];
+  assign \i__payload$31.row[7]  = \i__payload$31 [63:56];
+  assign \i__payload$31.last  = \i__payload$31 [64];
+  assign \o__payload$32.row  = \o__payload$32 [63:0];
+  assign \o__payload$32.row[0]  = \o__payload$32 [7:0];
+  assign \o__payload$32.row[1]  = \o__payload$32 [15:8];
+  assign \o__payload$32.row[2]  = \o__payload$32 [23:16];
+  assign \o__payload$32.row[3]  = \o__payload$32 [31:24];
+  assign \o__payload$32.row[4]  = \o__payload$32 [39:32];
+  assign \o__payload$32.row[5]  = \o__payload$32 [47:40];
+  assign \o__payload$32.row[6]  = \o__payload$32 [55:48];
+  assign \o__payload$32.row[7]  = \o__payload$32 [63:56];
+  assign \o__payload$32.tag  = \o__payload$32 [64];
+  assign \o__payload$32.tag.last  = \o__payload$32 [64];
+  assign \i__payload$33.sums  = \$26 ;
+  assign \i__payload$33.sums[0]  = \$26 ;
+  assign \i__payload$33.total  = \$28 ;
+  assign \i__payload$33.row_end  = \$27 ;
+  assign \i__payload$33.tag  = \$29 ;
+  assign \i__payload$33.tag.last  = \$29 ;
+  assign \o__payload$34.sums  = \$26 ;
+  assign \o__payload$34.sums[0]  = \$26 ;
+  assign \o__payload$34.total  = \$28 ;
+  assign \o__payload$34.row_end  = \$27 ;
+  assign \o__payload$34.tag  = \$29 ;
+  assign \o__payload$34.tag.last  = \$29 ;
+  assign \i__payload$31 [64] = \o__payload$32 [64];
+  assign \i__payload$31 [63:0] = \o__payload$32 [63:0];
   assign i__payload[9] = job_last_3;
   assign i__payload[8] = last_3;
   assign i__payload[7:0] = prob_3;
@@ -14999,7 +14987,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.normaliser (rst, \port$3070$0 , \port$3072$0 , \port$3083$0 , \port$3084$0 , i__valid, ends_11, o__payload, clk);
+module \latte_head.weighted_sum.normaliser (rst, \port$3071$0 , \port$3073$0 , \port$3080$0 , \port$3081$0 , i__valid, ends_11, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$87  = 0;
   wire [27:0] \$1 ;
   wire [15:0] \$10 ;
@@ -15170,14 +15158,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3070$0 , \port$3072$0 , \
   (* init = 1'h0 *)
   wire o__valid;
   reg [21:0] offset = 22'h000000;
-  input [20:0] \port$3070$0 ;
-  wire [20:0] \port$3070$0 ;
-  input \port$3072$0 ;
-  wire \port$3072$0 ;
-  input [12:0] \port$3083$0 ;
-  wire [12:0] \port$3083$0 ;
-  input \port$3084$0 ;
-  wire \port$3084$0 ;
+  input [20:0] \port$3071$0 ;
+  wire [20:0] \port$3071$0 ;
+  input \port$3073$0 ;
+  wire \port$3073$0 ;
+  input [12:0] \port$3080$0 ;
+  wire [12:0] \port$3080$0 ;
+  input \port$3081$0 ;
+  wire \port$3081$0 ;
   reg [13:0] remainder_0_0 = 14'h0000;
   reg [13:0] remainder_0_1 = 14'h0000;
   reg [13:0] remainder_0_2 = 14'h0000;
@@ -15214,7 +15202,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3070$0 , \port$3072$0 , \
   wire \tag_9.last ;
   reg [12:0] total_1 = 13'h0000;
   reg [12:0] total_2 = 13'h0000;
-  assign \$2  = \port$3083$0  + \$1 ;
+  assign \$2  = \port$3080$0  + \$1 ;
   assign \$4  = $signed(\$3 ) + $signed({ 1'h0, offset });
   assign \$6  = numerator_0[21:7] - \$5 ;
   assign \$7  = ~ \$6 [15];
@@ -15264,18 +15252,18 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3070$0 , \port$3072$0 , \
   assign \$73  = \$69 [15] ? { 1'h0, remainder_0_6, digits_0_6[7] } : \$72 ;
   assign \$75  = { remainder_0_6, digits_0_6[7] } - \$74 ;
   assign \$76  = ~ \$75 [15];
-  assign \$77  = i__valid & \port$3072$0 ;
+  assign \$77  = i__valid & \port$3073$0 ;
   assign \$78  = | divisor_7_1;
   assign \$79  = ~ digits_0_7[7];
   assign \$80  = \$78  ? { \$79 , digits_0_7[6:0] } : 8'h00;
   always @(posedge clk)
     offset <= \$2 [21:0];
   always @(posedge clk)
-    sums_1 <= \port$3070$0 ;
+    sums_1 <= \port$3071$0 ;
   always @(posedge clk)
     numerator_0 <= \$4 [21:0];
   always @(posedge clk)
-    total_1 <= \port$3083$0 ;
+    total_1 <= \port$3080$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
@@ -15371,7 +15359,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3070$0 , \port$3072$0 , \
   always @(posedge clk)
     filled <= \$102 ;
   always @(posedge clk)
-    tag_1 <= \port$3084$0 ;
+    tag_1 <= \port$3081$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -15546,14 +15534,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3070$0 , \port$3072$0 , \
       \$102  = { \$80 , filled[63:8] };
     end
   end
-  assign i__payload = { \port$3084$0 , \port$3072$0 , \port$3083$0 , \port$3070$0  };
+  assign i__payload = { \port$3081$0 , \port$3073$0 , \port$3080$0 , \port$3071$0  };
   assign o__valid = ends_11;
-  assign \i__payload.sums  = \port$3070$0 ;
-  assign \i__payload.sums[0]  = \port$3070$0 ;
-  assign \i__payload.total  = \port$3083$0 ;
-  assign \i__payload.row_end  = \port$3072$0 ;
-  assign \i__payload.tag  = \port$3084$0 ;
-  assign \i__payload.tag.last  = \port$3084$0 ;
+  assign \i__payload.sums  = \port$3071$0 ;
+  assign \i__payload.sums[0]  = \port$3071$0 ;
+  assign \i__payload.total  = \port$3080$0 ;
+  assign \i__payload.row_end  = \port$3073$0 ;
+  assign \i__payload.tag  = \port$3081$0 ;
+  assign \i__payload.tag.last  = \port$3081$0 ;
   assign \sums_1[0]  = sums_1;
   assign \tag_1.last  = tag_1;
   assign \tag_2.last  = tag_2;
@@ -15579,7 +15567,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3070$0 , \port$3072$0 , \
   assign \o__payload.tag.last  = o__payload[64];
   assign o__payload[64] = tag_11;
   assign o__payload[63:0] = filled;
-  assign \$1  = { 7'h00, \port$3083$0 , 8'h00 };
+  assign \$1  = { 7'h00, \port$3080$0 , 8'h00 };
   assign \$3  = { sums_1, 1'h0 };
   assign \$5  = { total_2, 1'h0 };
   assign \$8  = { total_2, 1'h0 };
@@ -15607,16 +15595,13 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3070$0 , \port$3072$0 , \
   assign \$74  = { divisor_6_1, 1'h0 };
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$3070$0 , \port$3072$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$3071$0 , \port$3073$0 , total_merged_1, tag_merged_1, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$88  = 0;
   wire \$1 ;
   wire [15:0] \$10 ;
-  reg \$100  = 1'h0;
-  reg \$101 ;
+  reg [12:0] \$100 ;
+  reg [13:0] \$101 ;
   reg \$102 ;
-  reg [12:0] \$103 ;
-  reg [13:0] \$104 ;
-  reg \$105 ;
   wire [21:0] \$11 ;
   wire [21:0] \$12 ;
   wire \$13 ;
@@ -15649,71 +15634,71 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   wire [20:0] \$38 ;
   wire [20:0] \$39 ;
   wire [21:0] \$4 ;
-  wire \$40 ;
+  wire [13:0] \$40 ;
   wire [13:0] \$41 ;
-  wire [13:0] \$42 ;
+  wire \$42 ;
   wire \$43 ;
   wire \$44 ;
   wire \$45 ;
   wire \$46 ;
   wire \$47 ;
   wire \$48 ;
-  wire \$49 ;
+  reg \$49 ;
   wire \$5 ;
   reg \$50 ;
   reg \$51 ;
-  reg \$52 ;
+  reg [20:0] \$52 ;
   reg [20:0] \$53 ;
-  reg [20:0] \$54 ;
+  reg \$54 ;
   reg \$55 ;
   reg \$56 ;
   reg \$57 ;
-  reg \$58 ;
+  reg [20:0] \$58 ;
   reg [20:0] \$59 ;
   wire [15:0] \$6 ;
-  reg [20:0] \$60 ;
+  reg \$60 ;
   reg \$61 ;
   reg \$62 ;
   reg \$63 ;
-  reg \$64 ;
+  reg [20:0] \$64 ;
   reg [20:0] \$65 ;
-  reg [20:0] \$66 ;
+  reg \$66 ;
   reg \$67 ;
   reg \$68 ;
   reg \$69 ;
   wire [21:0] \$7 ;
-  reg \$70 ;
+  reg [20:0] \$70 ;
   reg [20:0] \$71 ;
-  reg [20:0] \$72 ;
+  reg \$72 ;
   reg \$73 ;
   reg \$74 ;
   reg \$75 ;
-  reg \$76 ;
+  reg [20:0] \$76 ;
   reg [20:0] \$77 ;
-  reg [20:0] \$78 ;
+  reg \$78 ;
   reg \$79 ;
   wire [21:0] \$8 ;
   reg \$80 ;
   reg \$81 ;
-  reg \$82 ;
+  reg [20:0] \$82 ;
   reg [20:0] \$83 ;
-  reg [20:0] \$84 ;
+  reg \$84 ;
   reg \$85 ;
   reg \$86 ;
   reg \$87 ;
-  reg \$88 ;
+  reg [20:0] \$88 ;
   reg [20:0] \$89 ;
   wire \$9 ;
-  reg [20:0] \$90 ;
+  reg \$90 ;
   reg \$91 ;
   reg \$92 ;
   reg \$93 ;
-  reg \$94 ;
+  reg [20:0] \$94 ;
   reg [20:0] \$95 ;
   reg [20:0] \$96 ;
-  reg [20:0] \$97 ;
-  reg [20:0] \$98  = 21'h000000;
-  reg \$99 ;
+  reg [20:0] \$97  = 21'h000000;
+  reg \$98 ;
+  reg \$99  = 1'h0;
   reg adds_0_1 = 1'h0;
   reg adds_1_1 = 1'h0;
   reg adds_2_1 = 1'h0;
@@ -15765,11 +15750,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   output o__valid;
   reg o__valid = 1'h0;
   (* init = 21'h000000 *)
-  output [20:0] \port$3070$0 ;
-  wire [20:0] \port$3070$0 ;
+  output [20:0] \port$3071$0 ;
+  wire [20:0] \port$3071$0 ;
   (* init = 1'h0 *)
-  output \port$3072$0 ;
-  wire \port$3072$0 ;
+  output \port$3073$0 ;
+  wire \port$3073$0 ;
   reg [7:0] prob_1_1 = 8'h00;
   reg [7:0] prob_2_1 = 8'h00;
   reg [7:0] prob_3_1 = 8'h00;
@@ -15810,8 +15795,6 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   wire \total.tag ;
   wire \total.tag.last ;
   wire [12:0] \total.value ;
-  reg total_adds_1 = 1'h0;
-  reg total_ends_1 = 1'h0;
   output [12:0] total_merged_1;
   reg [12:0] total_merged_1 = 13'h0000;
   reg [7:0] total_prob_1 = 8'h00;
@@ -15874,667 +15857,648 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   assign \$37  = \$36  | result_5;
   assign \$38  = \$37  | result_6;
   assign \$39  = \$38  | result_7;
-  assign \$40  = i__valid & i__payload[8];
+  assign \$40  = total_sum + total_prob_1;
   assign \$41  = total_sum + total_prob_1;
-  assign \$42  = total_sum + total_prob_1;
-  assign \$43  = complete_0_1 | complete_1_1;
-  assign \$44  = \$43  | complete_2_1;
-  assign \$45  = \$44  | complete_3_1;
-  assign \$46  = \$45  | complete_4_1;
-  assign \$47  = \$46  | complete_5_1;
-  assign \$48  = \$47  | complete_6_1;
-  assign \$49  = \$48  | complete_7_1;
+  assign \$42  = complete_0_1 | complete_1_1;
+  assign \$43  = \$42  | complete_2_1;
+  assign \$44  = \$43  | complete_3_1;
+  assign \$45  = \$44  | complete_4_1;
+  assign \$46  = \$45  | complete_5_1;
+  assign \$47  = \$46  | complete_6_1;
+  assign \$48  = \$47  | complete_7_1;
   always @(posedge clk)
-    adds_0_1 <= \$50 ;
+    adds_0_1 <= \$49 ;
   always @(posedge clk)
-    ends_0_1 <= \$51 ;
+    ends_0_1 <= \$50 ;
   always @(posedge clk)
-    complete_0_1 <= \$52 ;
+    complete_0_1 <= \$51 ;
   always @(posedge clk)
     product_0 <= \$2 ;
   always @(posedge clk)
-    sum_0 <= \$53 ;
+    sum_0 <= \$52 ;
   always @(posedge clk)
-    result_0 <= \$54 ;
+    result_0 <= \$53 ;
   always @(posedge clk)
-    valid_1_1 <= \$55 ;
+    valid_1_1 <= \$54 ;
   always @(posedge clk)
     last_1_1 <= i__payload[8];
   always @(posedge clk)
     prob_1_1 <= i__payload[7:0];
   always @(posedge clk)
-    adds_1_1 <= \$56 ;
+    adds_1_1 <= \$55 ;
   always @(posedge clk)
-    ends_1_1 <= \$57 ;
+    ends_1_1 <= \$56 ;
   always @(posedge clk)
-    complete_1_1 <= \$58 ;
+    complete_1_1 <= \$57 ;
   always @(posedge clk)
     product_1 <= \$6 ;
   always @(posedge clk)
-    sum_1 <= \$59 ;
+    sum_1 <= \$58 ;
   always @(posedge clk)
-    result_1 <= \$60 ;
+    result_1 <= \$59 ;
   always @(posedge clk)
-    valid_2_1 <= \$61 ;
+    valid_2_1 <= \$60 ;
   always @(posedge clk)
     last_2_1 <= last_1_1;
   always @(posedge clk)
     prob_2_1 <= prob_1_1;
   always @(posedge clk)
-    adds_2_1 <= \$62 ;
+    adds_2_1 <= \$61 ;
   always @(posedge clk)
-    ends_2_1 <= \$63 ;
+    ends_2_1 <= \$62 ;
   always @(posedge clk)
-    complete_2_1 <= \$64 ;
+    complete_2_1 <= \$63 ;
   always @(posedge clk)
     product_2 <= \$10 ;
   always @(posedge clk)
-    sum_2 <= \$65 ;
+    sum_2 <= \$64 ;
   always @(posedge clk)
-    result_2 <= \$66 ;
+    result_2 <= \$65 ;
   always @(posedge clk)
-    valid_3_1 <= \$67 ;
+    valid_3_1 <= \$66 ;
   always @(posedge clk)
     last_3_1 <= last_2_1;
   always @(posedge clk)
     prob_3_1 <= prob_2_1;
   always @(posedge clk)
-    adds_3_1 <= \$68 ;
+    adds_3_1 <= \$67 ;
   always @(posedge clk)
-    ends_3_1 <= \$69 ;
+    ends_3_1 <= \$68 ;
   always @(posedge clk)
-    complete_3_1 <= \$70 ;
+    complete_3_1 <= \$69 ;
   always @(posedge clk)
     product_3 <= \$14 ;
   always @(posedge clk)
-    sum_3 <= \$71 ;
+    sum_3 <= \$70 ;
   always @(posedge clk)
-    result_3 <= \$72 ;
+    result_3 <= \$71 ;
   always @(posedge clk)
-    valid_4_1 <= \$73 ;
+    valid_4_1 <= \$72 ;
   always @(posedge clk)
     last_4_1 <= last_3_1;
   always @(posedge clk)
     prob_4_1 <= prob_3_1;
   always @(posedge clk)
-    adds_4_1 <= \$74 ;
+    adds_4_1 <= \$73 ;
   always @(posedge clk)
-    ends_4_1 <= \$75 ;
+    ends_4_1 <= \$74 ;
   always @(posedge clk)
-    complete_4_1 <= \$76 ;
+    complete_4_1 <= \$75 ;
   always @(posedge clk)
     product_4 <= \$18 ;
   always @(posedge clk)
-    sum_4 <= \$77 ;
+    sum_4 <= \$76 ;
   always @(posedge clk)
-    result_4 <= \$78 ;
+    result_4 <= \$77 ;
   always @(posedge clk)
-    valid_5_1 <= \$79 ;
+    valid_5_1 <= \$78 ;
   always @(posedge clk)
     last_5_1 <= last_4_1;
   always @(posedge clk)
     prob_5_1 <= prob_4_1;
   always @(posedge clk)
-    adds_5_1 <= \$80 ;
+    adds_5_1 <= \$79 ;
   always @(posedge clk)
-    ends_5_1 <= \$81 ;
+    ends_5_1 <= \$80 ;
   always @(posedge clk)
-    complete_5_1 <= \$82 ;
+    complete_5_1 <= \$81 ;
   always @(posedge clk)
     product_5 <= \$22 ;
   always @(posedge clk)
-    sum_5 <= \$83 ;
+    sum_5 <= \$82 ;
   always @(posedge clk)
-    result_5 <= \$84 ;
+    result_5 <= \$83 ;
   always @(posedge clk)
-    valid_6_1 <= \$85 ;
+    valid_6_1 <= \$84 ;
   always @(posedge clk)
     last_6_1 <= last_5_1;
   always @(posedge clk)
     prob_6_1 <= prob_5_1;
   always @(posedge clk)
-    adds_6_1 <= \$86 ;
+    adds_6_1 <= \$85 ;
   always @(posedge clk)
-    ends_6_1 <= \$87 ;
+    ends_6_1 <= \$86 ;
   always @(posedge clk)
-    complete_6_1 <= \$88 ;
+    complete_6_1 <= \$87 ;
   always @(posedge clk)
     product_6 <= \$26 ;
   always @(posedge clk)
-    sum_6 <= \$89 ;
+    sum_6 <= \$88 ;
   always @(posedge clk)
-    result_6 <= \$90 ;
+    result_6 <= \$89 ;
   always @(posedge clk)
-    valid_7_1 <= \$91 ;
+    valid_7_1 <= \$90 ;
   always @(posedge clk)
     last_7_1 <= last_6_1;
   always @(posedge clk)
     prob_7_1 <= prob_6_1;
   always @(posedge clk)
-    adds_7_1 <= \$92 ;
+    adds_7_1 <= \$91 ;
   always @(posedge clk)
-    ends_7_1 <= \$93 ;
+    ends_7_1 <= \$92 ;
   always @(posedge clk)
-    complete_7_1 <= \$94 ;
+    complete_7_1 <= \$93 ;
   always @(posedge clk)
     product_7 <= \$30 ;
   always @(posedge clk)
-    sum_7 <= \$95 ;
+    sum_7 <= \$94 ;
   always @(posedge clk)
-    result_7 <= \$96 ;
+    result_7 <= \$95 ;
   always @(posedge clk)
-    \$98  <= \$97 ;
+    \$97  <= \$96 ;
   always @(posedge clk)
-    \$100  <= \$99 ;
-  always @(posedge clk)
-    total_adds_1 <= \$101 ;
+    \$99  <= \$98 ;
   always @(posedge clk)
     total_prob_1 <= i__payload[7:0];
   always @(posedge clk)
     total_tag_1 <= i__payload[9];
   always @(posedge clk)
-    total_ends_1 <= \$102 ;
+    total_sum <= \$100 ;
   always @(posedge clk)
-    total_sum <= \$103 ;
-  always @(posedge clk)
-    total <= \$104 ;
+    total <= \$101 ;
   always @(posedge clk)
     total_merged_1 <= total[12:0];
   always @(posedge clk)
     tag_merged_1 <= total[13];
   always @(posedge clk)
-    o__valid <= \$105 ;
+    o__valid <= \$102 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$50  = i__valid;
+    \$49  = i__valid;
+    if (rst) begin
+      \$49  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$50  = \$1 ;
     if (rst) begin
       \$50  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$51  = \$1 ;
+    \$51  = ends_0_1;
     if (rst) begin
       \$51  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$52  = ends_0_1;
-    if (rst) begin
-      \$52  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$53  = sum_0;
+    \$52  = sum_0;
     (* full_case = 32'd1 *)
     if (ends_0_1) begin
-      \$53  = 21'h000000;
+      \$52  = 21'h000000;
     end else begin
       if (adds_0_1) begin
-        \$53  = \$4 [20:0];
+        \$52  = \$4 [20:0];
       end
     end
     if (rst) begin
-      \$53  = 21'h000000;
+      \$52  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
     if (ends_0_1) begin
-      \$54  = \$3 [20:0];
+      \$53  = \$3 [20:0];
     end else begin
-      \$54  = 21'h000000;
+      \$53  = 21'h000000;
     end
     if (rst) begin
-      \$54  = 21'h000000;
+      \$53  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$55  = i__valid;
+    \$54  = i__valid;
+    if (rst) begin
+      \$54  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$55  = valid_1_1;
     if (rst) begin
       \$55  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$56  = valid_1_1;
+    \$56  = \$5 ;
     if (rst) begin
       \$56  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$57  = \$5 ;
+    \$57  = ends_1_1;
     if (rst) begin
       \$57  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$58  = ends_1_1;
-    if (rst) begin
-      \$58  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$59  = sum_1;
+    \$58  = sum_1;
     (* full_case = 32'd1 *)
     if (ends_1_1) begin
-      \$59  = 21'h000000;
+      \$58  = 21'h000000;
     end else begin
       if (adds_1_1) begin
-        \$59  = \$8 [20:0];
+        \$58  = \$8 [20:0];
       end
     end
     if (rst) begin
-      \$59  = 21'h000000;
+      \$58  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
     if (ends_1_1) begin
-      \$60  = \$7 [20:0];
+      \$59  = \$7 [20:0];
     end else begin
-      \$60  = 21'h000000;
+      \$59  = 21'h000000;
     end
     if (rst) begin
-      \$60  = 21'h000000;
+      \$59  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$61  = valid_1_1;
+    \$60  = valid_1_1;
+    if (rst) begin
+      \$60  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$61  = valid_2_1;
     if (rst) begin
       \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$62  = valid_2_1;
+    \$62  = \$9 ;
     if (rst) begin
       \$62  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$63  = \$9 ;
+    \$63  = ends_2_1;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$64  = ends_2_1;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$65  = sum_2;
+    \$64  = sum_2;
     (* full_case = 32'd1 *)
     if (ends_2_1) begin
-      \$65  = 21'h000000;
+      \$64  = 21'h000000;
     end else begin
       if (adds_2_1) begin
-        \$65  = \$12 [20:0];
+        \$64  = \$12 [20:0];
       end
     end
     if (rst) begin
-      \$65  = 21'h000000;
+      \$64  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
     if (ends_2_1) begin
-      \$66  = \$11 [20:0];
+      \$65  = \$11 [20:0];
     end else begin
-      \$66  = 21'h000000;
+      \$65  = 21'h000000;
     end
     if (rst) begin
-      \$66  = 21'h000000;
+      \$65  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$67  = valid_2_1;
+    \$66  = valid_2_1;
+    if (rst) begin
+      \$66  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$67  = valid_3_1;
     if (rst) begin
       \$67  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$68  = valid_3_1;
+    \$68  = \$13 ;
     if (rst) begin
       \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$69  = \$13 ;
+    \$69  = ends_3_1;
     if (rst) begin
       \$69  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$70  = ends_3_1;
-    if (rst) begin
-      \$70  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$71  = sum_3;
+    \$70  = sum_3;
     (* full_case = 32'd1 *)
     if (ends_3_1) begin
-      \$71  = 21'h000000;
+      \$70  = 21'h000000;
     end else begin
       if (adds_3_1) begin
-        \$71  = \$16 [20:0];
+        \$70  = \$16 [20:0];
       end
     end
     if (rst) begin
-      \$71  = 21'h000000;
+      \$70  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
     if (ends_3_1) begin
-      \$72  = \$15 [20:0];
+      \$71  = \$15 [20:0];
     end else begin
-      \$72  = 21'h000000;
+      \$71  = 21'h000000;
     end
     if (rst) begin
-      \$72  = 21'h000000;
+      \$71  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$73  = valid_3_1;
+    \$72  = valid_3_1;
+    if (rst) begin
+      \$72  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$73  = valid_4_1;
     if (rst) begin
       \$73  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$74  = valid_4_1;
+    \$74  = \$17 ;
     if (rst) begin
       \$74  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$75  = \$17 ;
+    \$75  = ends_4_1;
     if (rst) begin
       \$75  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$76  = ends_4_1;
-    if (rst) begin
-      \$76  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$77  = sum_4;
+    \$76  = sum_4;
     (* full_case = 32'd1 *)
     if (ends_4_1) begin
-      \$77  = 21'h000000;
+      \$76  = 21'h000000;
     end else begin
       if (adds_4_1) begin
-        \$77  = \$20 [20:0];
+        \$76  = \$20 [20:0];
       end
     end
     if (rst) begin
-      \$77  = 21'h000000;
+      \$76  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
     if (ends_4_1) begin
-      \$78  = \$19 [20:0];
+      \$77  = \$19 [20:0];
     end else begin
-      \$78  = 21'h000000;
+      \$77  = 21'h000000;
     end
     if (rst) begin
-      \$78  = 21'h000000;
+      \$77  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$79  = valid_4_1;
+    \$78  = valid_4_1;
+    if (rst) begin
+      \$78  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$79  = valid_5_1;
     if (rst) begin
       \$79  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$80  = valid_5_1;
+    \$80  = \$21 ;
     if (rst) begin
       \$80  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$81  = \$21 ;
+    \$81  = ends_5_1;
     if (rst) begin
       \$81  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$82  = ends_5_1;
-    if (rst) begin
-      \$82  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$83  = sum_5;
+    \$82  = sum_5;
     (* full_case = 32'd1 *)
     if (ends_5_1) begin
-      \$83  = 21'h000000;
+      \$82  = 21'h000000;
     end else begin
       if (adds_5_1) begin
-        \$83  = \$24 [20:0];
+        \$82  = \$24 [20:0];
       end
     end
     if (rst) begin
-      \$83  = 21'h000000;
+      \$82  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
     if (ends_5_1) begin
-      \$84  = \$23 [20:0];
+      \$83  = \$23 [20:0];
     end else begin
-      \$84  = 21'h000000;
+      \$83  = 21'h000000;
     end
     if (rst) begin
-      \$84  = 21'h000000;
+      \$83  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$85  = valid_5_1;
+    \$84  = valid_5_1;
+    if (rst) begin
+      \$84  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$85  = valid_6_1;
     if (rst) begin
       \$85  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$86  = valid_6_1;
+    \$86  = \$25 ;
     if (rst) begin
       \$86  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$87  = \$25 ;
+    \$87  = ends_6_1;
     if (rst) begin
       \$87  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$88  = ends_6_1;
-    if (rst) begin
-      \$88  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$89  = sum_6;
+    \$88  = sum_6;
     (* full_case = 32'd1 *)
     if (ends_6_1) begin
-      \$89  = 21'h000000;
+      \$88  = 21'h000000;
     end else begin
       if (adds_6_1) begin
-        \$89  = \$28 [20:0];
+        \$88  = \$28 [20:0];
       end
     end
     if (rst) begin
-      \$89  = 21'h000000;
+      \$88  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
     if (ends_6_1) begin
-      \$90  = \$27 [20:0];
+      \$89  = \$27 [20:0];
     end else begin
-      \$90  = 21'h000000;
+      \$89  = 21'h000000;
     end
     if (rst) begin
-      \$90  = 21'h000000;
+      \$89  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$91  = valid_6_1;
+    \$90  = valid_6_1;
+    if (rst) begin
+      \$90  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$91  = valid_7_1;
     if (rst) begin
       \$91  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$92  = valid_7_1;
+    \$92  = \$29 ;
     if (rst) begin
       \$92  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$93  = \$29 ;
+    \$93  = ends_7_1;
     if (rst) begin
       \$93  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$94  = ends_7_1;
-    if (rst) begin
-      \$94  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$95  = sum_7;
+    \$94  = sum_7;
     (* full_case = 32'd1 *)
     if (ends_7_1) begin
-      \$95  = 21'h000000;
+      \$94  = 21'h000000;
     end else begin
       if (adds_7_1) begin
-        \$95  = \$32 [20:0];
+        \$94  = \$32 [20:0];
       end
     end
     if (rst) begin
-      \$95  = 21'h000000;
+      \$94  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
     if (ends_7_1) begin
-      \$96  = \$31 [20:0];
+      \$95  = \$31 [20:0];
     end else begin
-      \$96  = 21'h000000;
+      \$95  = 21'h000000;
     end
+    if (rst) begin
+      \$95  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$96  = \$39 ;
     if (rst) begin
       \$96  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$97  = \$39 ;
+    \$98  = complete_7_1;
     if (rst) begin
-      \$97  = 21'h000000;
+      \$98  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$99  = complete_7_1;
+    \$100  = total_sum;
+    if (ends_0_1) begin
+      \$100  = 13'h0000;
+    end else if (adds_0_1) begin
+      \$100  = \$41 [12:0];
+    end
     if (rst) begin
-      \$99  = 1'h0;
+      \$100  = 13'h0000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$101  = i__valid;
-    if (rst) begin
-      \$101  = 1'h0;
+    \$101  = total;
+    if (ends_0_1) begin
+      \$101 [12:0] = \$40 [12:0];
+      \$101 [13] = total_tag_1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$102  = \$40 ;
+    \$102  = \$48 ;
     if (rst) begin
       \$102  = 1'h0;
     end
   end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$103  = total_sum;
-    if (total_ends_1) begin
-      \$103  = 13'h0000;
-    end else if (total_adds_1) begin
-      \$103  = \$42 [12:0];
-    end
-    if (rst) begin
-      \$103  = 13'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$104  = total;
-    if (total_ends_1) begin
-      \$104 [12:0] = \$41 [12:0];
-      \$104 [13] = total_tag_1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$105  = \$49 ;
-    if (rst) begin
-      \$105  = 1'h0;
-    end
-  end
-  assign o__payload = { tag_merged_1, \$100 , total_merged_1, \$98  };
-  assign \port$3070$0  = \$98 ;
-  assign \port$3072$0  = \$100 ;
+  assign o__payload = { tag_merged_1, \$99 , total_merged_1, \$97  };
+  assign \port$3071$0  = \$97 ;
+  assign \port$3073$0  = \$99 ;
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.last  = i__payload[8];
   assign \i__payload.tag  = i__payload[9];
@@ -16547,10 +16511,10 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   assign \value[5]  = value[47:40];
   assign \value[6]  = value[55:48];
   assign \value[7]  = value[63:56];
-  assign \o__payload.sums  = \$98 ;
-  assign \o__payload.sums[0]  = \$98 ;
+  assign \o__payload.sums  = \$97 ;
+  assign \o__payload.sums[0]  = \$97 ;
   assign \o__payload.total  = total_merged_1;
-  assign \o__payload.row_end  = \$100 ;
+  assign \o__payload.row_end  = \$99 ;
   assign \o__payload.tag  = tag_merged_1;
   assign \o__payload.tag.last  = tag_merged_1;
   assign \total_tag_1.last  = total_tag_1;
