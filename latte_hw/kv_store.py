@@ -132,8 +132,9 @@ class KvStore(wiring.Component):
 
             # A register of its own: the writes go to RAM all over the chip.
             stored_row, written = Signal(params.count_bits, name=f"{name}_stored_row"), Signal(name=f"{name}_written")
-            m.d.sync += [written.eq(arrived & (row < config.max_keys)), stored_row.eq(row)]
-            writes[name] = (written, stored_row)
+            stores = arrived & (row < config.max_keys)
+            m.d.sync += [written.eq(stores), stored_row.eq(row)]
+            writes[name] = (stores, written, stored_row)
 
         appending = Signal()
         complete = loading & done[0] & done[1]
@@ -155,14 +156,18 @@ class KvStore(wiring.Component):
             self._offer_growing(m, loaded, finished, complete & appending, buffer)
         m.d.sync += free.eq(free - started + self.i_free)
 
-        k_write, k_row = writes["k"]
-        v_write, v_row = writes["v"]
+        k_stores, k_write, k_row = writes["k"]
+        _, v_write, v_row = writes["v"]
         if self.banks:
-            bank, beat = self._bank_and_beat(m, started, k_write)
+            bank, beat = self._bank_and_beat(m, started, k_stores)
+            stored_beat = Signal.like(beat)
+            m.d.sync += stored_beat.eq(beat)
             for lane in range(config.keys_per_cycle):
+                bank_written = Signal(name=f"k_bank_{lane}_written")
+                m.d.sync += bank_written.eq(k_stores & ~(bank ^ lane).any())
                 self._memory(
                     m, f"k_bank_{lane}", payloads.high_row, params.max_beats, params.beat_bits,
-                    write=(k_write & ~(bank ^ lane).any(), buffer, beat, k_split.high),
+                    write=(bank_written, buffer, stored_beat, k_split.high),
                     read=(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane]),
                 )  # fmt: skip
         for ram, port_name in zip(numbered("k_rows", self.readers), numbered("key_port", self.readers), strict=True):

@@ -12,6 +12,7 @@ from latte_hw.dot_timing import TABLE_SHAPES, TableShape, multiplier_dot_latency
 from latte_hw.timing import (
     BLOCK_RAM_LANDING_DEPTH,
     LUT_RAM_DEPTH,
+    MULTIPLY,
     SPREAD,
     HeadTiming,
     fifo_latency,
@@ -34,6 +35,7 @@ __all__ = [
     "EXP_GUARD_BITS",
     "LUT_RAM_DEPTH",
     "MULTIPLIER_BITS",
+    "MULTIPLY",
     "SCALE_MANTISSA_BITS",
     "SCALE_SHIFT_BITS",
     "SPREAD",

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.config import TOTAL_BITS
 from latte_hw.normaliser import sums_of_group
-from latte_hw.params import HeadParams
+from latte_hw.params import MULTIPLY, HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.streams import Valid, apart, delayed, delayed_data
 
@@ -52,7 +52,7 @@ class RowSums(wiring.Component):
     value
         The values, staggered, as the store reads them.
     o
-        Complete groups, the first of a row 3 cycles after its last weight.
+        Complete groups, the first of a row `params.row_sums_latency` cycles after its last weight.
 
     Throughput: one weight per cycle; row ends at least `normalise_cycles · value_stagger` cycles apart.
     """
@@ -81,14 +81,15 @@ class RowSums(wiring.Component):
                 valid = delayed(m, valid, step, f"valid_{group}")
                 last = delayed_data(m, last, step, f"last_{group}")
                 prob = delayed_data(m, prob, step, f"prob_{group}")
-            adds = delayed(m, valid, 1, f"adds_{group}")
-            ends = delayed(m, valid & last, 1, f"ends_{group}")
+            adds = delayed(m, valid, MULTIPLY, f"adds_{group}")
+            ends = delayed(m, valid & last, MULTIPLY, f"ends_{group}")
             added.append((adds, ends))
             complete.append(delayed(m, ends, 1, f"complete_{group}"))
             for lane, d in enumerate(range(group * lanes, min((group + 1) * lanes, params.config.head_dim))):
                 product = Signal(signed(params.config.prob_bits + TOTAL_BITS), name=f"product_{d}", reset_less=True)
                 m.d.sync += product.eq(prob * self.value[d])
-                picked[lane].append(self._sum(m, product, adds, ends, f"{d}"))
+                landed = delayed_data(m, product, MULTIPLY - 1, f"product_{d}")
+                picked[lane].append(self._sum(m, landed, adds, ends, f"{d}"))
 
         # The results of all other groups are 0 meanwhile.
         for lane in range(lanes):
@@ -114,8 +115,8 @@ class RowSums(wiring.Component):
 
     def _total(self, m: Module, adds: Value, ends: Value) -> Any:
         """The weight and the tag of the row whose groups are on their way; with the sums of the first group."""
-        prob = delayed_data(m, self.i.payload.prob, 1, "total_prob")
-        tag = delayed_data(m, self.i.payload.tag, 1, "total_tag")
+        prob = delayed_data(m, self.i.payload.prob, MULTIPLY, "total_prob")
+        tag = delayed_data(m, self.i.payload.tag, MULTIPLY, "total_tag")
         running = Signal(unsigned(self.params.prob_sum_bits), name="total_sum")
         layout = data.StructLayout({"value": running.shape(), "tag": self.i.payload.tag.shape()})
         reached = Signal(layout, name="total", reset_less=True)

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.params import EXP_GUARD_BITS, MULTIPLIER_BITS, HeadParams
+from latte_hw.params import EXP_GUARD_BITS, MULTIPLIER_BITS, MULTIPLY, HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.streams import Fifo, ReservedFifo, delayed, delayed_data
 
@@ -107,6 +107,8 @@ def exponential_table(params: HeadParams) -> memory.Memory:
 
 def exponential(m: Module, params: HeadParams, delta: Any, scale: Any, table: Any, prefix: str = "") -> Signal:
     """`w` of a distance from the best score, `softmax_pipeline − 2` cycles later; `prefix` names its registers."""
+    delta = delayed_data(m, delta, 1, f"{prefix}delta_at_product")
+    scale = delayed_data(m, scale, 1, f"{prefix}scale_at_product")
 
     def stage(width: int, name: str) -> Signal:
         return Signal(unsigned(width), name=f"{prefix}{name}", reset_less=True)
@@ -118,9 +120,12 @@ def exponential(m: Module, params: HeadParams, delta: Any, scale: Any, table: An
     m.d.sync += [
         low.eq(delta[:cut] * scale.mantissa),
         high.eq(delta[cut:] * scale.mantissa),
-        product.eq(low + (high << cut)),
+        product.eq(
+            delayed_data(m, low, MULTIPLY - 1, f"{prefix}low")
+            + (delayed_data(m, high, MULTIPLY - 1, f"{prefix}high") << cut)
+        ),
     ]
-    shift = delayed_data(m, scale.shift, 2, f"{prefix}shift")
+    shift = delayed_data(m, scale.shift, MULTIPLY + 1, f"{prefix}shift")
 
     # 2^shift in two steps, to keep each register's logic shallow
     coarse, fine = stage(len(product), "coarse"), stage(len(product), "fine")

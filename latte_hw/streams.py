@@ -9,6 +9,8 @@ never crosses more than one block.
 """
 
 from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value
@@ -74,9 +76,9 @@ class Fifo(wiring.Component):
         width = Shape.cast(self.shape).width
         m.submodules.words = ram = memory.Memory(shape=width, depth=words, init=[], attrs=NEVER_COLLIDES)
         write_port, read_port = ram.write_port(), ram.read_port()
-        count = Signal(range(words + 1))
         stored, room = Signal(), Signal(init=1)
         written, read = Signal(), Signal()
+        count = _Count(m, words, init=0, name="count", up=[written], down=[read])
         m.d.comb += [
             self.i.ready.eq(1 if self.reserved else room),
             written.eq(self.i.valid & self.i.ready),
@@ -86,13 +88,9 @@ class Fifo(wiring.Component):
         ]
         (self._land if in_block_ram(self.depth) else self._register)(m, read_port, stored, read)
         m.d.sync += [
-            stored.eq(written | Mux(read, count != 1, stored)),
-            room.eq(read | Mux(written, count != words - 1, room)),
+            stored.eq(written | Mux(read, ~count.equals(1), stored)),
+            room.eq(read | Mux(written, ~count.equals(words - 1), room)),
         ]
-        with m.If(written & ~read):
-            m.d.sync += count.eq(count + 1)
-        with m.If(~written & read):
-            m.d.sync += count.eq(count - 1)
         for port, moves in ((write_port, written), (read_port, read)):
             place = Signal(range(words))
             m.d.comb += port.addr.eq(place)
@@ -154,18 +152,43 @@ class ReservedFifo(wiring.Component):
         m.d.comb += [queue.i.payload.eq(self.i.payload), queue.i.valid.eq(self.i.valid)]
 
         # What waits in the queue's registers may be nothing: only the places in its RAM are reserved.
-        places = Signal(range(self.depth + 1), init=queue.words)
         room = Signal(init=1)
         taken = Signal()
+        places = _Count(
+            m, queue.words, init=queue.words, name="places", up=[taken, self.i_cancel], down=[self.i_reserve]
+        )
         m.d.comb += [
             self.o_room.eq(room),
             taken.eq(self.o.valid & self.o.ready),
         ]
-        m.d.sync += [
-            places.eq(places - self.i_reserve + taken + self.i_cancel),
-            room.eq(taken | self.i_cancel | Mux(self.i_reserve, places != 1, room)),
-        ]
+        m.d.sync += room.eq(taken | self.i_cancel | Mux(self.i_reserve, ~places.equals(1), room))
         return m
+
+
+class _Count:
+    """How many items there are, 0 to `greatest`, kept one cycle late.
+
+    What changes it often comes late in its cycle: so only registers wait for that, and the sum is made in the cycle
+    after. Every event in `up` adds one, every one in `down` takes one away.
+    """
+
+    def __init__(
+        self, m: Module, greatest: int, *, init: int, name: str, up: Iterable[Value], down: Iterable[Value]
+    ) -> None:
+        self.greatest = greatest
+        self.before = Signal(range(greatest + 1), init=init, name=name)
+        self.came = [delayed(m, event, 1, f"{name}_up_{number}") for number, event in enumerate(up)]
+        self.went = [delayed(m, event, 1, f"{name}_down_{number}") for number, event in enumerate(down)]
+        m.d.sync += self.before.eq(self.before + sum(self.came) - sum(self.went))
+
+    def equals(self, number: int) -> Value:
+        """Whether there are so many in the present cycle; without the sum, whose carry chain would be on the way."""
+        change = sum(self.came) - sum(self.went)
+        changes = range(-len(self.went), len(self.came) + 1)
+        cases = [
+            (change == one) & (self.before == number - one) for one in changes if 0 <= number - one <= self.greatest
+        ]
+        return reduce(or_, cases)
 
 
 def apart(m: Module, event: Value, cycles: int, name: str) -> Value:

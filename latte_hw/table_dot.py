@@ -58,7 +58,8 @@ class TableDot(StationaryDot):
         filling = self.i_query.valid & free
         with m.If(filling):
             m.d.sync += left.eq(left - 1)
-        m.d.comb += taken.eq(filling & ~left.any())
+        # Filling, once begun, goes on: its last cycle is known in the one before, and a wide queue waits for `taken`.
+        m.d.sync += taken.eq(filling & (left == 1))
         writing = delayed(m, filling, fill_latency - 1, "writing")
         address = delayed_data(m, Cat(~left, fill_place), fill_latency - 1, "address")
 

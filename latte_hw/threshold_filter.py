@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from latte_hw.arith import register
 from latte_hw.config import Rule
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
@@ -98,15 +99,15 @@ class HeadThresholdFilter(wiring.Component):
         while len(best) > 1:
             halved: list[Value] = []
             for pair in range(len(best) // 2):
-                better = Signal(signed(params.estimate_bits), name=f"best_{level}_{pair}", reset_less=True)
-                first, second = best[2 * pair], best[2 * pair + 1]
-                m.d.sync += better.eq(Mux(first > second, first, second))
-                halved.append(better)
+                name = f"best_{level}_{pair}"
+                first, second = best[2 * pair : 2 * pair + 2]
+                first_wins = register(m, first > second, f"{name}_first_wins")
+                first, second = register(m, first, f"{name}_first"), register(m, second, f"{name}_second")
+                halved.append(register(m, Mux(first_wins, first, second), name))
             if len(best) % 2:
-                m.d.sync += (alone := Signal.like(best[-1], name=f"best_{level}_alone", reset_less=True)).eq(best[-1])
-                halved.append(alone)
-            best, current, level = halved, delayed_data(m, current, 1, f"beat_{level}"), level + 1
-        best_valid = delayed(m, accepted, 1 + level, "best_valid")
+                halved.append(delayed_data(m, best[-1], 2, f"best_{level}_alone"))
+            best, current, level = halved, delayed_data(m, current, 2, f"beat_{level}"), level + 1
+        best_valid = delayed(m, accepted, 1 + 2 * level, "best_valid")
 
         running = Signal(signed(params.estimate_bits), reset_less=True)
         row_starts = Signal(init=1)

@@ -8,6 +8,9 @@ from latte_hw.widths import HeadWidths, ceil_div
 NORMALISE_CYCLES = 16
 """Cycles that the normaliser may take for a row, however few keys it has."""
 
+MULTIPLY = 2
+"""Cycles of a product in a multiplier block: these lie in columns of their own, so its result travels for a cycle."""
+
 SPREAD = 4
 """Registers among which :func:`latte_hw.streams.spread` divides the load of a net; copies of a table, too."""
 
@@ -80,13 +83,13 @@ class HeadTiming(HeadWidths):
 
     # --- time: cycles -------------------------------------------------------------------------------------------
 
-    store_latency = 3
-    """From an address to the store's data: block RAM, a register beside it, one where the data is used."""
+    store_latency = 4
+    """From an address to the store's data: block RAM, a register beside it, one on the way, one where it is used."""
 
-    softmax_pipeline = 11
+    softmax_pipeline = 13
     """From a queued score to its weight.
 
-    Distance, scaling (2), two shifts, rounding, limit, table (2), halving, rounding.
+    Distance, on its way, scaling (`MULTIPLY` and a sum), two shifts, rounding, limit, table (2), halving, rounding.
     """
 
     fifo_latency = fifo_latency(2)
@@ -156,8 +159,11 @@ class HeadTiming(HeadWidths):
 
     @property
     def filter_latency(self) -> int:
-        """From a beat to its survivors in their queue: input, tree of lanes, running best, limit, comparison, queue."""
-        return 1 + self.lane_bits + 4
+        """From a beat to its survivors in their queue: input, tree of lanes, running best, limit, comparison, queue.
+
+        A level of the tree compares in one cycle and chooses in the next.
+        """
+        return 1 + 2 * self.lane_bits + 4
 
     @property
     def reuse_latency(self) -> int:
@@ -202,9 +208,12 @@ class HeadTiming(HeadWidths):
     def weighted_sum_latency(self) -> int:
         """From a row's last weight to its output row in the output queue.
 
-        Read; multiply, add, pick (3); the last group; offset (2), a stage per quotient bit, collect.
+        Read; the sums; the last group; offset (2), a stage per quotient bit, collect.
         """
-        return self.store_latency + 3 + self.value_spread + 2 + self.out_bits + 1
+        return self.store_latency + self.row_sums_latency + self.value_spread + 2 + self.out_bits + 1
+
+    row_sums_latency = MULTIPLY + 2
+    """From a row's last weight and value to its first group of sums: multiply, add, pick."""
 
     cycle_slack = 4
     """Cycles that a query may take beyond its slowest arm (c)."""
