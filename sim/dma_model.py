@@ -26,7 +26,8 @@ class CoreModel:
         self.errors: dict[str, int] = {}
         self.outputs: deque[bytes] = deque()
         self._taken: dict[str, list[bytes]] = {}
-        self._busy = self._done = False
+        self._busy = self._done = self._appends = False
+        self._kept: tuple[np.ndarray, np.ndarray]
 
     def read32(self, address: int) -> int:
         if address == self.view.address("status"):
@@ -60,8 +61,9 @@ class CoreModel:
         if control["soft_reset"]:
             self._busy = self._done = False
             self.outputs.clear()
-        if control["start"]:
+        if control["start"] or control["append"]:
             self._busy, self._done = True, False
+            self._appends = not control["start"]
             self._taken = {name: [] for name in "qkv"}
             self.words[self.view.address("errors")] |= self.view.pack("errors", self.errors)
             if self.errors.keys() & {"length_zero", "length_too_large"}:
@@ -77,6 +79,10 @@ class CoreModel:
             for name in "qkv"
         )
         offset = self.get("causal_offset")["offset"]
+        if self._appends:
+            k, v = (np.concatenate(pair, axis=1) for pair in zip(self._kept, (k, v), strict=True))
+            offset = k.shape[1] - 1
+        self._kept = k, v
         for head in range(len(q)):
             result = HeadResult.empty(q.shape[1], *k.shape[1:])
             scale = self.get(f"table[{head}].scale")

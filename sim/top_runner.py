@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from latte_hw import emit_top
+from latte_hw.driver.core import config_of
 from latte_hw.errors import LatteError
 from latte_hw.top import LatteTop
 from latte_hw.top_config import TopConfig
@@ -36,9 +37,29 @@ def run(
     :class:`AssertionError` here, with its traceback.
     """
     with tempfile.TemporaryDirectory(prefix="latte-top-") as name:
-        work = Path(name)
-        verilog = work / f"{emit_top.TOP}.v"
+        verilog = Path(name) / f"{emit_top.TOP}.v"
         verilog.write_text(verilog_of(config))
+        return _run(verilog, config, scenario, simulator, seed, idle, stall, arguments)
+
+
+def run_generated(folder: Path, scenario: str, *, simulator: str = "verilator", **arguments: Any) -> dict[str, Any]:
+    """The same on what `latte generate --core top` has written into `folder`."""
+    config = config_of(folder / f"{emit_top.TOP}.json")
+    return _run(folder / f"{emit_top.TOP}.v", config, scenario, simulator, 0, "none", "none", arguments)
+
+
+def _run(
+    verilog: Path,
+    config: TopConfig,
+    scenario: str,
+    simulator: str,
+    seed: int,
+    idle: str,
+    stall: str,
+    arguments: dict[str, Any],
+) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="latte-top-") as name:
+        work = Path(name)
         folder = runner.build(verilog, emit_top.TOP, simulator)
         order = {
             "config": config.model_dump(mode="json"),

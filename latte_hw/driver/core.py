@@ -19,6 +19,17 @@ from latte_hw.params import HeadParams
 from latte_hw.top_config import TopConfig
 
 
+def config_of(description: str | Path) -> TopConfig:
+    """The configuration in `latte_top.json`."""
+    try:
+        fields = json.loads(Path(description).read_text())["config"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise LatteError(f"{description} is not a description that latte generate --core top wrote") from None
+    config = build_config(fields, TopConfig)
+    assert isinstance(config, TopConfig)
+    return config
+
+
 class Latte:
     """A multi-head core behind a transport, `config` being what it was generated from.
 
@@ -41,13 +52,7 @@ class Latte:
     @classmethod
     def of_description(cls, transport: Transport, description: str | Path, timeout: float = 1.0) -> "Latte":
         """The same, with the configuration in `latte_top.json`."""
-        try:
-            fields = json.loads(Path(description).read_text())["config"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise LatteError(f"{description} is not a description that latte generate --core top wrote") from None
-        config = build_config(fields, TopConfig)
-        assert isinstance(config, TopConfig)
-        return cls(transport, config, timeout)
+        return cls(transport, config_of(description), timeout)
 
     # --- thresholds -----------------------------------------------------------------------------------------------
 
