@@ -17,11 +17,13 @@ from latte_hw.errors import LatteError
 from latte_hw.synth import checks, script, timing_report, tools
 from latte_hw.synth.harness import TOP, to_verilog
 from latte_hw.synth.netlist import ModuleCount, count_modules
+from latte_hw.synth.register_packing import pack_file
 from latte_hw.synth.subjects import build
 from latte_hw.synth.targets import Target
 
 SCHEMA = "latte-synth-1"
 VERILOG_FILE = f"{TOP}.v"
+PACKED_FILE = "packed.json"
 TARGET_MHZ = 400  # out of reach, so that the placer works on every path that is slow
 
 
@@ -81,7 +83,7 @@ def synthesise(job: Job, command: str, say: Callable[[str], None]) -> dict[str, 
     for program in (tools.YOSYS, *([tools.NEXTPNR_ECP5] if job.seeds else [])):
         tools.command_of(program)
     subject = build(job.core, job.block, job.config)  # last: a component that is never elaborated makes Amaranth warn
-    steps = Steps(3 + (1 + len(job.seeds) if job.seeds else 0), say)
+    steps = Steps(3 + (2 + len(job.seeds) if job.seeds else 0), say)
     with tempfile.TemporaryDirectory(prefix="latte-synth-") as name:
         folder = Path(name)
         verilog = steps.run("emit Verilog", lambda: to_verilog(subject, job.block))
@@ -140,6 +142,10 @@ def _count(job: Job, folder: Path) -> tuple[list[ModuleCount], list[checks.Probl
 def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleCount]) -> dict[str, Any]:
     text = script.flat_script(job.target, VERILOG_FILE, TOP, job.dsp, job.products)
     steps.run("synthesise flat, for place and route", lambda: _yosys(folder, text, [script.NETLIST_FILE]))
+    packed = steps.run(
+        "pack registers into block RAM and multipliers",
+        lambda: pack_file(folder / script.NETLIST_FILE, TOP, folder / PACKED_FILE),
+    )
     seeds: list[dict[str, Any]] = []
     frequencies: list[float] = []
     for seed in job.seeds:
@@ -158,6 +164,7 @@ def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleC
     return {
         "device": job.target.title,
         "speed": job.speed,
+        "registers_packed": packed.as_dict(),
         "fmax_mhz_median": round(statistics.median(frequencies), 2),
         "seeds": seeds,
         "utilisation_with_wrapper": timing_report.utilisation(report),
@@ -168,7 +175,7 @@ def _route(job: Job, folder: Path, seed: int) -> dict[str, Any]:
     report = f"report-{seed}.json"
     device = [part for option in job.target.device.items() for part in option if part]
     arguments = [
-        *device, "--speed", str(job.speed), "--json", script.NETLIST_FILE, "--report", report,
+        *device, "--speed", str(job.speed), "--json", PACKED_FILE, "--report", report,
         "--seed", str(seed), "--freq", str(TARGET_MHZ), "--timing-allow-fail", "--out-of-context",
     ]  # fmt: skip
     tools.run(tools.NEXTPNR_ECP5, arguments, folder, [report])

@@ -3,7 +3,7 @@
 Yosys leaves these unused, and a net from a block RAM to its first flip-flop, or from a flip-flop through a multiplier
 to the next, is then as long as the placer makes it. Vendors' tools pack them; this does it between Yosys and nextpnr::
 
-    python -m latte_hw.synth.register_packing netlist.json packed.json
+    python -m latte_hw.synth.register_packing netlist.json latte_head packed.json
 
 The netlist does the same in every cycle. Packed are flip-flops of the same clock without clock enable and reset:
 
@@ -183,17 +183,25 @@ def _data_port(cell: dict[str, Any]) -> str:
 
 
 def _plain(cell: dict[str, Any], clock: Bit) -> bool:
-    """A flip-flop of this clock without clock enable and reset."""
+    """A flip-flop of this clock without clock enable and reset, which starts at 0 as the packed ones do."""
     if cell["type"] != "TRELLIS_FF":
         return False
     parameters, ports = cell["parameters"], cell["connections"]
     always = parameters["CEMUX"].strip() == "1" or ports.get("CE") == ["1"]
     rising = parameters["CLKMUX"] == "CLK" and ports["CLK"] == [clock]
-    return always and rising and ports["LSR"] == ["0"] and parameters["LSRMUX"] == "LSR"
+    never_reset = ports["LSR"] == ["0"] and parameters["LSRMUX"] == "LSR"
+    return always and rising and never_reset and parameters["REGSET"] == "RESET"
+
+
+def pack_file(source: Path, top: str, packed_file: Path) -> Packed:
+    """Pack a netlist in a file into another."""
+    content = json.loads(source.read_text())
+    packed = pack(content, top)
+    packed_file.write_text(json.dumps(content))
+    return packed
 
 
 if __name__ == "__main__":
-    content = json.loads(Path(sys.argv[1]).read_text())
-    (flat,) = content["modules"] if len(content["modules"]) == 1 else [sys.argv[3]]
-    print(pack(content, flat).as_dict())
-    Path(sys.argv[2]).write_text(json.dumps(content))
+    if len(sys.argv) != 4:
+        sys.exit("usage: python -m latte_hw.synth.register_packing NETLIST.json TOP PACKED.json")
+    print(pack_file(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))

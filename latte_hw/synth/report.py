@@ -57,6 +57,11 @@ def summary(result: Mapping[str, Any]) -> list[str]:
         lines.append("No clock frequency: nothing was placed and routed.")
     else:
         each = ", ".join(f"{one['fmax_mhz']} (seed {one['seed']}, {one['seconds']} s)" for one in routed["seeds"])
+        packed = routed["registers_packed"]
+        lines.append(
+            f"Registers packed into {packed['block_rams']} block RAMs and {packed['products']} multipliers: "
+            f"{packed['flip_flops']} flip-flops less."
+        )
         lines.append(f"Fmax, median: {routed['fmax_mhz_median']} MHz at speed grade {routed['speed']}; {each}.")
         used = routed["utilisation_with_wrapper"].items()
         places = ", ".join(f"{kind} {place['used']:,} of {place['available']:,}" for kind, place in used)
