@@ -8,6 +8,7 @@ import typer
 
 from latte_hw.config import Core, LatteConfig
 from latte_hw.options import ConfigOption, CoreOption, JsonOption, PresetOption, SetOption, resolve_config
+from latte_hw.packages.core_files import PURPOSES
 from latte_hw.top_config import TopConfig
 
 
@@ -26,7 +27,7 @@ def generate(
     core: CoreOption = Core.LATTE,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the Verilog of one configuration, and a JSON file that describes it; for `top` the register files, too."""
+    """Write the Verilog of one configuration and a JSON file that describes it; for `top` registers and packages, too."""
     chosen = resolve_config(preset, config, settings, core=core)
     verilog, description, others = _emit(chosen, output, core)
     lines = verilog.read_text().count("\n")
@@ -45,7 +46,7 @@ def generate(
     typer.echo(f"{verilog}: {lines:,} lines of Verilog")
     typer.echo(f"{description}: configuration {chosen.sha256()[:12]}, ports and latencies")
     for path in others:
-        typer.echo(f"{path}: registers")
+        typer.echo(f"{path}: {PURPOSES[path.name]}")
     fields = chosen.model_dump(mode="json")
     typer.echo("  " + ", ".join(f"{name}={value}" for name, value in fields.items()))
 

@@ -1,4 +1,4 @@
-"""Writes the multi-head core: Verilog-2005, its description in JSON, and its register map for programs and tools."""
+"""Writes the multi-head core: Verilog-2005, its description in JSON, its registers, and packages for FPGA tools."""
 
 import json
 from pathlib import Path
@@ -10,27 +10,51 @@ from amaranth.lib import wiring
 from latte_hw import __version__
 from latte_hw.csr.exports import register_files
 from latte_hw.emit import SCHEMA_VERSION, component_to_verilog, head_latencies, write_files
+from latte_hw.packages import core_files as names
+from latte_hw.packages.fusesoc import fusesoc_core
+from latte_hw.packages.lint import verilator_configuration
+from latte_hw.packages.manifest import manifest
+from latte_hw.packages.testbench import testbench
+from latte_hw.packages.vivado import ip_wrapper, packaging_script
 from latte_hw.params import HeadParams
 from latte_hw.top import LatteTop
 from latte_hw.top_config import Reset, TopConfig
 
-TOP = "latte_top"
-"""The top module, and the stem of its files."""
+TOP = names.TOP
 
 
 def generate(config: TopConfig, folder: Path) -> tuple[Path, Path, tuple[Path, ...]]:
-    """Write `latte_top.v`, `latte_top.json`, and the registers as SystemRDL, C header and IP-XACT into `folder`.
+    """Write the files of :data:`latte_hw.packages.core_files.PURPOSES` into `folder`.
 
-    Gives the paths, those of the registers last. The output is byte-identical on every run. Raises
+    Gives the paths of Verilog and description, then all others. The output is byte-identical on every run. Raises
     :class:`latte_hw.errors.LatteError` when the folder cannot be written, or the extra `registers` is not installed;
     then nothing is written.
     """
     top = LatteTop(config)
     registers = register_files(top.registers)
     description = describe(top) | {"register_files": list(registers)}
-    texts = {f"{TOP}.v": to_verilog(top), f"{TOP}.json": json.dumps(description, indent=2) + "\n", **registers}
+    texts = {
+        names.VERILOG_NAME: to_verilog(top),
+        names.DESCRIPTION_NAME: json.dumps(description, indent=2) + "\n",
+        **registers,
+        **_packages(top, description["ports"]),
+    }
+    texts[names.MANIFEST_NAME] = manifest(config, texts)
     write_files(folder, texts)
-    return folder / f"{TOP}.v", folder / f"{TOP}.json", tuple(folder / name for name in registers)
+    verilog, described, *others = (folder / name for name in texts)
+    return verilog, described, tuple(others)
+
+
+def _packages(top: LatteTop, described: dict[str, dict[str, Any]]) -> dict[str, str]:
+    config, registers = top.config, top.registers
+    ports = [names.Port(name, port["direction"] == "in", port["width"]) for name, port in described.items()]
+    return {
+        names.WRAPPER_NAME: ip_wrapper(config, ports),
+        names.TESTBENCH_NAME: testbench(config, registers),
+        names.LINT_NAME: verilator_configuration(config),
+        names.FUSESOC_NAME: fusesoc_core(config),
+        names.VIVADO_NAME: packaging_script(config, registers, ports),
+    }
 
 
 def to_verilog(top: LatteTop) -> str:

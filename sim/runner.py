@@ -15,20 +15,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from latte_hw.errors import LatteError, MismatchError
+from latte_hw.packages.lint import LINT_WAIVERS
 from sim.harness import Options
 from sim.layout import Description
 from sim.recording import Recording
 from sim.traffic import Traffic
 
 SIMULATORS = ("verilator", "icarus")
-LINT_WAIVERS = {
-    "DECLFILENAME": "all modules of a core lie in one file, on purpose",
-    "UNUSEDSIGNAL": "Amaranth names every field of a structure, used or not",
-    "PROCASSINIT": "Amaranth gives registers their reset value as initial value too: both hold on an FPGA",
-    "WIDTHEXPAND": "Amaranth leaves operands at their own width and lets Verilog extend them, which loses no bit",
-}
-"""What `verilator -Wall` may say of an emitted file, and why it does not matter. Everything else is an error."""
-
 Progress = Callable[[int], None]
 """Called with the number of output rows so far, a few times a second."""
 

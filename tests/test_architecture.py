@@ -41,6 +41,7 @@ LAYERS: tuple[set[str], ...] = (
     {"multihead"},
     {"csr"},
     {"top"},
+    {"packages"},
     {"emit", "driver", "doctor"},
     {"emit_top"},
     {"synth", "boards"},

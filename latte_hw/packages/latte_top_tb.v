@@ -1,0 +1,342 @@
+@{heading}
+// Runs one small layer whose answer is known without any reference model. Keys come in pairs that are equal and unlike
+// every other pair; each query equals one pair, and the thresholds keep the best estimate only. So an output row is the
+// mean of the values of that pair, or one value where the causal mask hides the other. Identity, configuration, refused
+// addresses, counters, errors and irq are checked, too. It is a check that the core is whole and connected, not the
+// proof that it is right: that is the project's own comparison with the golden model.
+
+`timescale 1ns / 1ps
+
+module latte_top_tb;
+  localparam HEAD_DIM = @{head_dim};
+  localparam BEAT = @{stream_bytes};  // bytes
+  localparam OUT_BYTES = @{out_bytes};  // of an element
+  localparam FRACTION = @{out_fraction_bits};  // bits of an output element below one step of V
+  localparam CAUSAL = @{causal};
+  localparam GREATEST = @{quant_max};  // of an element of V: what is above would be saturated
+  localparam KV_HEADS = @{kv_heads};
+  localparam GROUP = 2;
+  localparam HEADS = GROUP * KV_HEADS;
+  localparam KEYS = @{keys};
+  localparam QUERIES = @{queries};
+  localparam OFFSET = KEYS / 2;  // query i of a causal core sees keys j <= i + OFFSET
+  localparam [31:0] KEEP_BEST = @{keep_best};  // threshold
+  localparam [31:0] SCALE = @{scale};
+  localparam LONGEST_WAIT = 200000;  // cycles, for everything
+  localparam ADDRESS_BITS = @{address_bits};
+  localparam OKAY = 2'b00, SLVERR = 2'b10;
+
+  integer checks = 0;
+  integer seed = 1;  // of all idle cycles
+
+  reg clk = 0;
+  reg in_reset = 1;
+  always #5 clk = ~clk;
+
+  task fail;
+    input [8*40-1:0] what;
+    input integer where;
+    input [31:0] expected;
+    input [31:0] got;
+    $fatal(1, "%0s %0d: %h expected, %h came", what, where, expected, got);
+  endtask
+
+  task check;
+    input [8*40-1:0] what;
+    input integer where;
+    input [31:0] expected;
+    input [31:0] got;
+    begin
+      checks = checks + 1;
+      if (got !== expected) fail(what, where, expected, got);
+    end
+  endtask
+
+  // --- the core -----------------------------------------------------------------------------------------------------
+
+  reg [ADDRESS_BITS-1:0] awaddr = 0, araddr = 0;
+  reg [31:0] wdata = 0;
+  reg awvalid = 0, wvalid = 0, arvalid = 0;
+  wire awready, wready, arready, bvalid, rvalid;
+  wire [1:0] bresp, rresp;
+  wire [31:0] rdata;
+
+  reg [3*8*BEAT-1:0] in_data = 0;  // of q, k and v
+  reg [3*BEAT-1:0] in_keep = 0;
+  reg [2:0] in_last = 0, in_valid = 0;
+  wire [2:0] in_ready;
+
+  wire [8*BEAT-1:0] out_data;
+  wire [BEAT-1:0] out_keep;
+  wire out_last, out_valid, irq;
+  reg out_ready = 0;
+
+  @{ip_top} dut (
+    .clk(clk),
+    .@{reset}(@{reset_value}),
+    .s_axis_q_tdata(in_data[0+:8*BEAT]),
+    .s_axis_q_tkeep(in_keep[0+:BEAT]),
+    .s_axis_q_tlast(in_last[0]),
+    .s_axis_q_tvalid(in_valid[0]),
+    .s_axis_q_tready(in_ready[0]),
+    .s_axis_k_tdata(in_data[8*BEAT+:8*BEAT]),
+    .s_axis_k_tkeep(in_keep[BEAT+:BEAT]),
+    .s_axis_k_tlast(in_last[1]),
+    .s_axis_k_tvalid(in_valid[1]),
+    .s_axis_k_tready(in_ready[1]),
+    .s_axis_v_tdata(in_data[16*BEAT+:8*BEAT]),
+    .s_axis_v_tkeep(in_keep[2*BEAT+:BEAT]),
+    .s_axis_v_tlast(in_last[2]),
+    .s_axis_v_tvalid(in_valid[2]),
+    .s_axis_v_tready(in_ready[2]),
+    .m_axis_o_tdata(out_data),
+    .m_axis_o_tkeep(out_keep),
+    .m_axis_o_tlast(out_last),
+    .m_axis_o_tvalid(out_valid),
+    .m_axis_o_tready(out_ready),
+    .s_axil_awaddr(awaddr),
+    .s_axil_awprot(3'b000),
+    .s_axil_awvalid(awvalid),
+    .s_axil_awready(awready),
+    .s_axil_wdata(wdata),
+    .s_axil_wstrb(4'b1111),
+    .s_axil_wvalid(wvalid),
+    .s_axil_wready(wready),
+    .s_axil_bresp(bresp),
+    .s_axil_bvalid(bvalid),
+    .s_axil_bready(1'b1),
+    .s_axil_araddr(araddr),
+    .s_axil_arprot(3'b000),
+    .s_axil_arvalid(arvalid),
+    .s_axil_arready(arready),
+    .s_axil_rdata(rdata),
+    .s_axil_rresp(rresp),
+    .s_axil_rvalid(rvalid),
+    .s_axil_rready(1'b1),
+    .irq(irq)
+  );
+
+  // --- registers ----------------------------------------------------------------------------------------------------
+
+  reg address_waits, data_waits;
+
+  task write;
+    input [ADDRESS_BITS-1:0] address;
+    input [31:0] data;
+    input [1:0] response;
+    begin
+      awaddr <= address;
+      wdata <= data;
+      awvalid <= 1;
+      wvalid <= 1;
+      address_waits = 1;
+      data_waits = 1;
+      while (address_waits || data_waits) begin
+        @(posedge clk);
+        if (address_waits && awready) begin
+          address_waits = 0;
+          awvalid <= 0;
+        end
+        if (data_waits && wready) begin
+          data_waits = 0;
+          wvalid <= 0;
+        end
+      end
+      @(posedge clk);
+      while (!bvalid) @(posedge clk);
+      check("response to a write at", address, response, bresp);
+    end
+  endtask
+
+  reg [31:0] word;
+
+  // Into `word`.
+  task read;
+    input [ADDRESS_BITS-1:0] address;
+    input [1:0] response;
+    begin
+      araddr <= address;
+      arvalid <= 1;
+      @(posedge clk);
+      while (!arready) @(posedge clk);
+      arvalid <= 0;
+      @(posedge clk);
+      while (!rvalid) @(posedge clk);
+      check("response to a read at", address, response, rresp);
+      word = rdata;
+    end
+  endtask
+
+  task check_register;
+    input [ADDRESS_BITS-1:0] address;
+    input [31:0] expected;
+    begin
+      read(address, OKAY);
+      check("register at", address, expected, word);
+    end
+  endtask
+
+  // --- the layer ----------------------------------------------------------------------------------------------------
+
+  function integer visible;  // keys of a query
+    input integer query;
+    visible = CAUSAL && query + OFFSET + 1 < KEYS ? query + OFFSET + 1 : KEYS;
+  endfunction
+
+  // Even queries choose the last pair that they see, of which the mask may hide a key.
+  function integer pair_of;
+    input integer head, query;
+    pair_of = (query % 2 == 0 ? visible(query) - 1 : (3 * head + 5 * query) % visible(query)) / 2;
+  endfunction
+
+  function integer kept;
+    input integer head, query;
+    kept = 2 * pair_of(head, query) + 1 < visible(query) ? 2 : 1;
+  endfunction
+
+  // +64 or -64, by a bit of a code that no two pairs of a head share.
+  function signed [7:0] key;
+    input integer head, pair, element;
+    reg [7:0] code;
+    begin
+      code = 37 * pair + 11 * head;
+      key = code[element%8] ? 8'sd64 : -8'sd64;
+    end
+  endfunction
+
+  // Any byte that the core takes, but with a lowest bit that both keys of a pair share: their mean is a whole number.
+  function signed [7:0] value;
+    input integer head, row, element;
+    reg [7:0] high, low;
+    begin
+      high = 89 * head + 53 * row + 31 * element + row * element;
+      low = head + row / 2 + element;
+      value = {high[6:0], low[0]};
+      if (value > GREATEST) value = value - 128;
+    end
+  endfunction
+
+  function signed [31:0] expected_output;
+    input integer head, query, element;
+    reg signed [31:0] first, last;
+    begin
+      first = value(head / GROUP, 2 * pair_of(head, query), element);
+      last = value(head / GROUP, 2 * pair_of(head, query) + kept(head, query) - 1, element);
+      expected_output = (first + last) / 2 * (1 << FRACTION);
+    end
+  endfunction
+
+  // A byte of a packet, q being stream 0, k 1 and v 2; 0 behind its end.
+  function [7:0] packet_byte;
+    input integer stream, head, index, size;
+    begin
+      packet_byte = 0;
+      if (index < size && stream == 0)
+        packet_byte = key(head / GROUP, pair_of(head, index / HEAD_DIM), index % HEAD_DIM);
+      if (index < size && stream == 1) packet_byte = key(head, index / HEAD_DIM / 2, index % HEAD_DIM);
+      if (index < size && stream == 2) packet_byte = value(head, index / HEAD_DIM, index % HEAD_DIM);
+    end
+  endfunction
+
+  reg go = 0;
+
+  genvar stream;
+  generate
+    for (stream = 0; stream < 3; stream = stream + 1) begin : source
+      localparam PACKETS = stream == 0 ? HEADS : KV_HEADS;
+      localparam SIZE = (stream == 0 ? QUERIES : KEYS) * HEAD_DIM;
+      integer head, first, lane;
+      initial begin
+        wait (go);
+        for (head = 0; head < PACKETS; head = head + 1)
+          for (first = 0; first < SIZE; first = first + BEAT) begin
+            while ($random(seed) % 4 == 0) @(posedge clk);
+            for (lane = 0; lane < BEAT; lane = lane + 1) begin
+              in_data[8*(stream*BEAT+lane)+:8] <= packet_byte(stream, head, first + lane, SIZE);
+              in_keep[stream*BEAT+lane] <= first + lane < SIZE;
+            end
+            in_last[stream] <= first + BEAT >= SIZE;
+            in_valid[stream] <= 1;
+            @(posedge clk);
+            while (!in_ready[stream]) @(posedge clk);
+            in_valid[stream] <= 0;
+          end
+      end
+    end
+  endgenerate
+
+  localparam OUT_SIZE = QUERIES * HEAD_DIM * OUT_BYTES;
+  integer out_head = 0, out_first = 0, out_lane, out_index;
+  reg signed [31:0] out_element;
+
+  always @(posedge clk) begin
+    out_ready <= $random(seed) % 4 != 0;
+    if (out_valid && out_ready) begin
+      if (out_head >= HEADS) fail("output packet", out_head, 0, 1);
+      for (out_lane = 0; out_lane < BEAT; out_lane = out_lane + 1) begin
+        out_index = out_first + out_lane;
+        check("tkeep of output byte", out_index, out_index < OUT_SIZE, out_keep[out_lane]);
+        out_element = expected_output(out_head, out_index / OUT_BYTES / HEAD_DIM, out_index / OUT_BYTES % HEAD_DIM);
+        out_element = out_element >>> 8 * (out_index % OUT_BYTES);
+        if (out_index < OUT_SIZE) check("output byte", out_index, out_element[7:0], out_data[8*out_lane+:8]);
+      end
+      check("tlast of output packet", out_head, out_first + BEAT >= OUT_SIZE, out_last);
+      out_head = out_last ? out_head + 1 : out_head;
+      out_first = out_last ? 0 : out_first + BEAT;
+    end
+  end
+
+  initial begin
+    repeat (LONGEST_WAIT) @(posedge clk);
+    fail("output packets after too many cycles:", LONGEST_WAIT, HEADS, out_head);
+  end
+
+  // --- the run ------------------------------------------------------------------------------------------------------
+
+  integer head_number, query_number, pairs_seen, pairs_kept;
+
+  initial begin
+    repeat (8) @(posedge clk);
+    in_reset <= 0;
+    repeat (2) @(posedge clk);
+
+@{constants}
+    read(@{hole}, SLVERR);
+    write(@{hole}, 0, SLVERR);
+    read(@{control} + 1, SLVERR);
+    write(@{id}, 0, SLVERR);
+
+    pairs_seen = 0;
+    pairs_kept = 0;
+    for (head_number = 0; head_number < HEADS; head_number = head_number + 1) begin
+      write(@{table} + @{table_stride} * head_number, KEEP_BEST, OKAY);
+      write(@{table} + @{table_stride} * head_number + 4, SCALE, OKAY);
+      for (query_number = 0; query_number < QUERIES; query_number = query_number + 1) begin
+        pairs_seen = pairs_seen + visible(query_number);
+        pairs_kept = pairs_kept + kept(head_number, query_number);
+      end
+    end
+    check_register(@{table} + @{table_stride} * (HEADS - 1) + 4, SCALE);
+    write(@{layer_heads}, HEADS | GROUP << 16, OKAY);
+    write(@{layer_lengths}, QUERIES | KEYS << 16, OKAY);
+    write(@{causal_offset}, OFFSET, OKAY);
+    write(@{irq_enable}, 1, OKAY);
+    check("irq before the layer", 0, 0, irq);
+    go = 1;
+    write(@{control}, 1, OKAY);
+    while (irq !== 1) @(posedge clk);
+
+    check_register(@{status}, 32'b110);  // done, idle
+    check_register(@{errors}, 0);
+    check_register(@{irq_status}, 1);
+    write(@{irq_status}, 1, OKAY);
+    check("irq after it was cleared", 0, 0, irq);
+    check("output packets", 0, HEADS, out_head);
+    write(@{control}, 1 << 4, OKAY);  // snapshot of the counters
+    check_register(@{queries_lo}, HEADS * QUERIES);
+    check_register(@{keys_seen_lo}, pairs_seen);
+    check_register(@{kept_lo}, pairs_kept);
+    $display("PASS: %0d checks, %0d heads of %0d queries and %0d keys", checks, HEADS, QUERIES, KEYS);
+    $finish;
+  end
+endmodule
