@@ -49,7 +49,7 @@ $(VENV)/installed-sim: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo '== setting up: everything that the tests need, PyTorch among it (first time two to four minutes)'
-	@$(PIP) --editable '.[sim,synth,registers,train,dev]'
+	@$(PIP) --editable '.[sim,synth,registers,packages,train,dev]'
 	@touch $@
 
 $(VENV)/installed-model: $(VENV)/installed-dev

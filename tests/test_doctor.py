@@ -81,7 +81,8 @@ def test_advice_says_what_fails_and_what_mends_it():
     assert icarus.endswith("apt-get install iverilog")
     assert doctor.core_works(findings)
     assert doctor.ready(findings) == {
-        "core": True, "simulate": False, "icarus": False, "capture": True, "synth": True, "route": True, "tests": True,
+        "core": True, "simulate": False, "icarus": False, "top": True, "packages": True, "vivado": True,
+        "capture": True, "synth": True, "route": True, "tests": True,
     }  # fmt: skip
 
 

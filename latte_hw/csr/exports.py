@@ -39,7 +39,9 @@ def register_files(registers: RegisterMap) -> dict[str, str]:
     cheader, ipxact = _required("peakrdl_cheader.exporter"), _required("peakrdl_ipxact")
     with compiled(registers) as top, tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / name for name in (HEADER_NAME, IPXACT_NAME)]
-        cheader.CHeaderExporter().export(top, str(paths[0]))
+        # Later standards bring a static_assert, which older compilers and C99 do not know.
+        standard = _required("peakrdl_cheader.c_standards").CStandard.gnu99
+        cheader.CHeaderExporter().export(top, str(paths[0]), std=standard)
         ipxact.IPXACTExporter(vendor="latte-hw", library="latte", version=__version__).export(top, str(paths[1]))
         return {RDL_NAME: system_rdl(registers)} | {path.name: path.read_text() for path in paths}
 

@@ -40,22 +40,39 @@ def interfaces(config: TopConfig, ports: Iterable[Port]) -> list[Interface]:
 
 
 def _interface(config: TopConfig, name: str, ports: list[Port]) -> Interface:
+    if name == "s_axil":
+        return _register_bus(name, ports)
     if name in BUSES:
-        logical = {port.name.removeprefix(f"{name}_").upper(): port.name for port in ports}
-        widths = {port.name.removeprefix(f"{name}_"): port.width for port in ports}
-        if name == "s_axil":
-            parameters = {"PROTOCOL": "AXI4LITE", "DATA_WIDTH": widths["wdata"], "ADDR_WIDTH": widths["awaddr"]}
-            return Interface(name, "xilinx.com:interface:aximm:1.0", True, logical, parameters)
-        parameters = {"TDATA_NUM_BYTES": widths["tdata"] // 8} | dict.fromkeys(("HAS_TKEEP", "HAS_TLAST", "HAS_TREADY"), 1)
-        parameters |= dict.fromkeys(("HAS_TSTRB", "TID_WIDTH", "TDEST_WIDTH", "TUSER_WIDTH"), 0)
-        return Interface(name, "xilinx.com:interface:axis:1.0", name.startswith("s_"), logical, parameters)
+        return _stream(name, ports)
     if name == "clk":
-        parameters = {"ASSOCIATED_BUSIF": ":".join(BUSES), "ASSOCIATED_RESET": config.reset.value}
-        return Interface(name, "xilinx.com:signal:clock:1.0", True, {"CLK": name}, parameters)
+        associated: dict[str, object] = {"ASSOCIATED_BUSIF": ":".join(BUSES), "ASSOCIATED_RESET": config.reset.value}
+        return Interface(name, "xilinx.com:signal:clock:1.0", True, {"CLK": name}, associated)
     if name == config.reset.value:
         polarity = "ACTIVE_LOW" if config.reset is Reset.ARESETN else "ACTIVE_HIGH"
         return Interface(name, "xilinx.com:signal:reset:1.0", True, {"RST": name}, {"POLARITY": polarity})
     if name == "irq":
-        level = {"SENSITIVITY": "LEVEL_HIGH"}
+        level: dict[str, object] = {"SENSITIVITY": "LEVEL_HIGH"}
         return Interface(name, "xilinx.com:signal:interrupt:1.0", False, {"INTERRUPT": name}, level)
     raise ValueError(f"port {name} belongs to no interface")
+
+
+def _register_bus(name: str, ports: list[Port]) -> Interface:
+    width = {port.name: port.width for port in ports}
+    parameters: dict[str, object] = {
+        "PROTOCOL": "AXI4LITE",
+        "DATA_WIDTH": width[f"{name}_wdata"],
+        "ADDR_WIDTH": width[f"{name}_awaddr"],
+    }
+    return Interface(name, "xilinx.com:interface:aximm:1.0", True, _logical(name, ports), parameters)
+
+
+def _stream(name: str, ports: list[Port]) -> Interface:
+    width = {port.name: port.width for port in ports}
+    parameters: dict[str, object] = {"TDATA_NUM_BYTES": width[f"{name}_tdata"] // 8}
+    parameters |= dict.fromkeys(("HAS_TKEEP", "HAS_TLAST", "HAS_TREADY"), 1)
+    parameters |= dict.fromkeys(("HAS_TSTRB", "TID_WIDTH", "TDEST_WIDTH", "TUSER_WIDTH"), 0)
+    return Interface(name, "xilinx.com:interface:axis:1.0", name.startswith("s_"), _logical(name, ports), parameters)
+
+
+def _logical(name: str, ports: list[Port]) -> dict[str, str]:
+    return {port.name.removeprefix(f"{name}_").upper(): port.name for port in ports}

@@ -22,7 +22,8 @@ module latte_top_tb;
   localparam OFFSET = KEYS / 2;  // query i of a causal core sees keys j <= i + OFFSET
   localparam [31:0] KEEP_BEST = @{keep_best};  // threshold
   localparam [31:0] SCALE = @{scale};
-  localparam LONGEST_WAIT = 200000;  // cycles, for everything
+  localparam BEATS = HEADS * (QUERIES * (1 + OUT_BYTES) + KEYS) * HEAD_DIM / BEAT;  // more or less
+  localparam LONGEST_WAIT = 5000 + 10 * BEATS;  // cycles, for everything
   localparam ADDRESS_BITS = @{address_bits};
   localparam OKAY = 2'b00, SLVERR = 2'b10;
 

@@ -1,6 +1,6 @@
 """What a linter may say of emitted Verilog, and why it does not matter."""
 
-from latte_hw.packages.core_files import IP_TOP, TOP, heading
+from latte_hw.packages.core_files import VERILOG_NAME, heading
 from latte_hw.top_config import TopConfig
 
 LINT_WAIVERS = {
@@ -13,9 +13,9 @@ LINT_WAIVERS = {
 
 
 def verilator_configuration(config: TopConfig) -> str:
-    """Verilator's control file: waives in the core's own files only, whatever else is linted with them."""
+    """Verilator's control file: waives in the core's own file only, whatever else is linted with it."""
     lines = [heading(config, "lint waivers for Verilator"), "`verilator_config\n"]
     for rule, reason in LINT_WAIVERS.items():
         lines.append(f"// {reason[0].upper()}{reason[1:]}.\n")
-        lines += [f'lint_off -rule {rule} -file "*{stem}.v"\n' for stem in (TOP, IP_TOP)]
+        lines.append(f'lint_off -rule {rule} -file "*{VERILOG_NAME}"\n')
     return "".join(lines)

@@ -7,7 +7,10 @@ _PLACE = re.compile(r"@\{(\w+)\}")
 
 
 def render(name: str, values: dict[str, object]) -> str:
-    """The template `name` with every `@{key}` replaced. KeyError for a key without a value, or a value without a place."""
+    """The template `name` with every `@{key}` replaced.
+
+    KeyError for a key without a value, or a value without a place.
+    """
     text = resources.files(__package__).joinpath(name).read_text()
     if unused := values.keys() - set(_PLACE.findall(text)):
         raise KeyError(f"{name} has no place for {', '.join(sorted(unused))}")

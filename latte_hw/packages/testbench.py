@@ -10,8 +10,11 @@ from latte_hw.top_config import Reset, TopConfig
 SCALE = 40000 | 17 << SCALE_MANTISSA_BITS
 """Any will do: only keys of equal scores are kept."""
 
-REGISTERS = ("id", "control", "status", "layer_heads", "layer_lengths", "causal_offset")
-REGISTERS += ("errors", "irq_enable", "irq_status", "queries_lo", "keys_seen_lo", "kept_lo")
+REGISTERS = (
+    *("id", "control", "status", "layer_heads", "layer_lengths", "causal_offset"),
+    *("errors", "irq_enable", "irq_status", "queries_lo", "keys_seen_lo", "kept_lo"),
+)
+"""What the template is told the addresses of."""
 
 
 def testbench(config: TopConfig, registers: RegisterMap) -> str:

@@ -73,6 +73,12 @@ def test_the_header_compiles_and_its_offsets_and_masks_are_the_tables(registers,
     asserts = "\n".join(f'_Static_assert({code} == {value:#x}u, "{code}");' for code, value in checks)
     source = tmp_path / "check.c"
     source.write_text(f'#include <stddef.h>\n#include "{HEADER_NAME}"\n{asserts}\n')
+    plain = tmp_path / "plain.c"
+    plain.write_text(f'#include "{HEADER_NAME}"\n')
+    for standard in ("c99", "c11", "gnu17"):
+        strict = ["gcc", f"-std={standard}", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", str(plain)]
+        done = subprocess.run(strict, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
     build = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", str(source)]
     done = subprocess.run(build, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -18,11 +18,11 @@ CONFIG = TopConfig(head_dim=8, max_keys=64, keys_per_cycle=2, causal=True, cores
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
+@pytest.fixture(params=["c99", "c11"])
+def program(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     for name, text in register_files(top_registers(CONFIG)).items():
         (tmp_path / name).write_text(text)
-    command = ["gcc", "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{tmp_path}", str(EXAMPLE)]
+    command = ["gcc", f"-std={request.param}", "-O2", "-Wall", "-Wextra", "-Werror", f"-I{tmp_path}", str(EXAMPLE)]
     subprocess.run([*command, "-o", str(tmp_path / "latte")], check=True, capture_output=True)
     return tmp_path / "latte"
 
