@@ -27,7 +27,7 @@ def generate(
     core: CoreOption = Core.LATTE,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the Verilog of one configuration and a JSON file that describes it; for `top` also registers and packages."""
+    """Write the Verilog of a configuration and a JSON file that describes it; for `top` also registers and packages."""
     chosen = resolve_config(preset, config, settings, core=core)
     verilog, description, others = _emit(chosen, output, core)
     lines = verilog.read_text().count("\n")
