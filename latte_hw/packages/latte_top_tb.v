@@ -1,9 +1,11 @@
 @{heading}
-// Runs one small layer whose answer is known without any reference model. Keys come in pairs that are equal and unlike
-// every other pair; each query equals one pair, and the thresholds keep the best estimate only. So an output row is the
-// mean of the values of that pair, or one value where the causal mask hides the other. Identity, configuration, refused
-// addresses, counters, errors and irq are checked, too. It is a check that the core is whole and connected, not the
-// proof that it is right: that is the project's own comparison with the golden model.
+// Runs two small layers whose answers are known without any reference model. Keys come in pairs that are unlike every
+// other pair; each query is like one pair, and the thresholds keep the best estimate only. In the first layer the keys of
+// a pair are equal: an output row is the mean of their values, or one value where the causal mask hides the other. In the
+// second layer the second key has greater low bits, and the softmax is steep: its value alone comes out, where it is not
+// hidden. Identity, configuration, refused addresses, a refused START, counters, errors and irq are checked, too. It is a
+// check that the core is whole and connected, not the proof that it is right: that is the project's own comparison with
+// the golden model.
 
 `timescale 1ns / 1ps
 
@@ -21,9 +23,10 @@ module latte_top_tb;
   localparam QUERIES = @{queries};
   localparam OFFSET = KEYS / 2;  // query i of a causal core sees keys j <= i + OFFSET
   localparam [31:0] KEEP_BEST = @{keep_best};  // threshold
-  localparam [31:0] SCALE = @{scale};
+  localparam SAME_ESTIMATE = @{same_estimate};  // whether 64 and 65 differ in their low bits only
+  localparam [31:0] SCALE = @{scale}, STEEP = @{steep};  // of the softmax
   localparam BEATS = HEADS * (QUERIES * (1 + OUT_BYTES) + KEYS) * HEAD_DIM / BEAT;  // more or less
-  localparam LONGEST_WAIT = 5000 + 10 * BEATS;  // cycles, for everything
+  localparam LONGEST_WAIT = 10000 + 20 * BEATS;  // cycles, for everything
   localparam ADDRESS_BITS = @{address_bits};
   localparam OKAY = 2'b00, SLVERR = 2'b10;
 
@@ -190,18 +193,26 @@ module latte_top_tb;
     pair_of = (query % 2 == 0 ? visible(query) - 1 : (3 * head + 5 * query) % visible(query)) / 2;
   endfunction
 
-  function integer kept;
+  reg steep = 0;  // the second layer
+
+  function integer seen;  // keys of its pair
     input integer head, query;
-    kept = 2 * pair_of(head, query) + 1 < visible(query) ? 2 : 1;
+    seen = 2 * pair_of(head, query) + 1 < visible(query) ? 2 : 1;
   endfunction
 
-  // +64 or -64, by a bit of a code that no two pairs of a head share.
+  function integer kept;
+    input integer head, query;
+    kept = steep && !SAME_ESTIMATE ? 1 : seen(head, query);
+  endfunction
+
+  // 64 or 65, or -64, by a bit of a code that no two pairs of a head share and that is never 0.
   function signed [7:0] key;
-    input integer head, pair, element;
+    input integer head, row, element;
     reg [7:0] code;
     begin
-      code = 37 * pair + 11 * head;
-      key = code[element%8] ? 8'sd64 : -8'sd64;
+      code = 2 * (37 * (row / 2) + 11 * head) + 1;
+      key = code[element%8] ? 64 : -64;
+      if (steep && row % 2 == 1 && key > 0) key = 65;
     end
   endfunction
 
@@ -222,8 +233,8 @@ module latte_top_tb;
     reg signed [31:0] first, last;
     begin
       first = value(head / GROUP, 2 * pair_of(head, query), element);
-      last = value(head / GROUP, 2 * pair_of(head, query) + kept(head, query) - 1, element);
-      expected_output = (first + last) / 2 * (1 << FRACTION);
+      last = value(head / GROUP, 2 * pair_of(head, query) + seen(head, query) - 1, element);
+      expected_output = (steep ? last : (first + last) / 2) * (1 << FRACTION);
     end
   endfunction
 
@@ -233,36 +244,37 @@ module latte_top_tb;
     begin
       packet_byte = 0;
       if (index < size && stream == 0)
-        packet_byte = key(head / GROUP, pair_of(head, index / HEAD_DIM), index % HEAD_DIM);
-      if (index < size && stream == 1) packet_byte = key(head, index / HEAD_DIM / 2, index % HEAD_DIM);
+        packet_byte = key(head / GROUP, 2 * pair_of(head, index / HEAD_DIM), index % HEAD_DIM);
+      if (index < size && stream == 1) packet_byte = key(head, index / HEAD_DIM, index % HEAD_DIM);
       if (index < size && stream == 2) packet_byte = value(head, index / HEAD_DIM, index % HEAD_DIM);
     end
   endfunction
 
-  reg go = 0;
+  integer layer = 0;
 
   genvar stream;
   generate
     for (stream = 0; stream < 3; stream = stream + 1) begin : source
       localparam PACKETS = stream == 0 ? HEADS : KV_HEADS;
       localparam SIZE = (stream == 0 ? QUERIES : KEYS) * HEAD_DIM;
-      integer head, first, lane;
-      initial begin
-        wait (go);
-        for (head = 0; head < PACKETS; head = head + 1)
-          for (first = 0; first < SIZE; first = first + BEAT) begin
-            while ($random(seed) % 4 == 0) @(posedge clk);
-            for (lane = 0; lane < BEAT; lane = lane + 1) begin
-              in_data[8*(stream*BEAT+lane)+:8] <= packet_byte(stream, head, first + lane, SIZE);
-              in_keep[stream*BEAT+lane] <= first + lane < SIZE;
+      integer round, head, first, lane;
+      initial
+        for (round = 1; round <= 2; round = round + 1) begin
+          wait (layer == round);
+          for (head = 0; head < PACKETS; head = head + 1)
+            for (first = 0; first < SIZE; first = first + BEAT) begin
+              while ($random(seed) % 4 == 0) @(posedge clk);
+              for (lane = 0; lane < BEAT; lane = lane + 1) begin
+                in_data[8*(stream*BEAT+lane)+:8] <= packet_byte(stream, head, first + lane, SIZE);
+                in_keep[stream*BEAT+lane] <= first + lane < SIZE;
+              end
+              in_last[stream] <= first + BEAT >= SIZE;
+              in_valid[stream] <= 1;
+              @(posedge clk);
+              while (!in_ready[stream]) @(posedge clk);
+              in_valid[stream] <= 0;
             end
-            in_last[stream] <= first + BEAT >= SIZE;
-            in_valid[stream] <= 1;
-            @(posedge clk);
-            while (!in_ready[stream]) @(posedge clk);
-            in_valid[stream] <= 0;
-          end
-      end
+        end
     end
   endgenerate
 
@@ -294,7 +306,39 @@ module latte_top_tb;
 
   // --- the run ------------------------------------------------------------------------------------------------------
 
-  integer head_number, query_number, pairs_seen, pairs_kept;
+  integer head_number, query_number, pairs_seen = 0, pairs_kept = 0;
+
+  task run_layer;
+    begin
+      for (head_number = 0; head_number < HEADS; head_number = head_number + 1) begin
+        write(@{table} + @{table_stride} * head_number, KEEP_BEST, OKAY);
+        write(@{table} + @{table_stride} * head_number + 4, steep ? STEEP : SCALE, OKAY);
+        for (query_number = 0; query_number < QUERIES; query_number = query_number + 1) begin
+          pairs_seen = pairs_seen + visible(query_number);
+          pairs_kept = pairs_kept + kept(head_number, query_number);
+        end
+      end
+      check_register(@{table} + @{table_stride} * (HEADS - 1) + 4, steep ? STEEP : SCALE);
+      write(@{layer_heads}, HEADS | GROUP << 16, OKAY);
+      write(@{layer_lengths}, QUERIES | KEYS << 16, OKAY);
+      write(@{causal_offset}, OFFSET, OKAY);
+      check("irq before layer", layer, 0, irq);
+      layer = layer + 1;
+      write(@{control}, 1, OKAY);
+      while (irq !== 1) @(posedge clk);
+      check_register(@{status}, 32'b110);  // done, idle
+      check_register(@{errors}, 0);
+      check_register(@{irq_status}, 1);
+      write(@{irq_status}, 1, OKAY);
+      check("irq after layer", layer, 0, irq);
+      check("output packets of layer", layer, HEADS, out_head);
+      out_head = 0;
+      write(@{control}, 1 << 4, OKAY);  // snapshot of the counters
+      check_register(@{queries_lo}, layer * HEADS * QUERIES);
+      check_register(@{keys_seen_lo}, pairs_seen);
+      check_register(@{kept_lo}, pairs_kept);
+    end
+  endtask
 
   initial begin
     repeat (8) @(posedge clk);
@@ -307,37 +351,20 @@ module latte_top_tb;
     read(@{control} + 1, SLVERR);
     write(@{id}, 0, SLVERR);
 
-    pairs_seen = 0;
-    pairs_kept = 0;
-    for (head_number = 0; head_number < HEADS; head_number = head_number + 1) begin
-      write(@{table} + @{table_stride} * head_number, KEEP_BEST, OKAY);
-      write(@{table} + @{table_stride} * head_number + 4, SCALE, OKAY);
-      for (query_number = 0; query_number < QUERIES; query_number = query_number + 1) begin
-        pairs_seen = pairs_seen + visible(query_number);
-        pairs_kept = pairs_kept + kept(head_number, query_number);
-      end
-    end
-    check_register(@{table} + @{table_stride} * (HEADS - 1) + 4, SCALE);
-    write(@{layer_heads}, HEADS | GROUP << 16, OKAY);
-    write(@{layer_lengths}, QUERIES | KEYS << 16, OKAY);
-    write(@{causal_offset}, OFFSET, OKAY);
-    write(@{irq_enable}, 1, OKAY);
-    check("irq before the layer", 0, 0, irq);
-    go = 1;
-    write(@{control}, 1, OKAY);
-    while (irq !== 1) @(posedge clk);
+    write(@{control}, 1, OKAY);  // of a layer without heads
+    read(@{status}, OKAY);
+    while (word[0]) read(@{status}, OKAY);  // busy
+    check_register(@{status}, 32'b010);  // idle
+    check_register(@{errors}, @{length_zero});
+    write(@{errors}, @{length_zero}, OKAY);
+    check_register(@{irq_status}, 2);
+    write(@{irq_status}, 2, OKAY);
 
-    check_register(@{status}, 32'b110);  // done, idle
-    check_register(@{errors}, 0);
-    check_register(@{irq_status}, 1);
-    write(@{irq_status}, 1, OKAY);
-    check("irq after it was cleared", 0, 0, irq);
-    check("output packets", 0, HEADS, out_head);
-    write(@{control}, 1 << 4, OKAY);  // snapshot of the counters
-    check_register(@{queries_lo}, HEADS * QUERIES);
-    check_register(@{keys_seen_lo}, pairs_seen);
-    check_register(@{kept_lo}, pairs_kept);
-    $display("PASS: %0d checks, %0d heads of %0d queries and %0d keys", checks, HEADS, QUERIES, KEYS);
+    write(@{irq_enable}, 1, OKAY);  // done
+    run_layer;
+    steep = 1;
+    run_layer;
+    $display("PASS: %0d checks, 2 layers of %0d heads, %0d queries, %0d keys", checks, HEADS, QUERIES, KEYS);
     $finish;
   end
 endmodule

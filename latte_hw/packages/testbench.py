@@ -1,6 +1,6 @@
 """The self-checking testbench that comes with the core; it knows the answer without the golden model."""
 
-from latte_hw.config import Rule
+from latte_hw.config import Rule, Split
 from latte_hw.csr.model import Access, RegisterMap
 from latte_hw.packages import core_files as names
 from latte_hw.packages.templates import render
@@ -8,7 +8,10 @@ from latte_hw.params import SCALE_MANTISSA_BITS, HeadParams
 from latte_hw.top_config import Reset, TopConfig
 
 SCALE = 40000 | 17 << SCALE_MANTISSA_BITS
-"""Any will do: only keys of equal scores are kept."""
+"""Any will do for keys of equal scores."""
+
+STEEP = 2**SCALE_MANTISSA_BITS - 1
+"""The least shift: the weight of a key whose score is a little less than the best is 0."""
 
 REGISTERS = (
     *("id", "control", "status", "layer_heads", "layer_lengths", "causal_offset"),
@@ -20,10 +23,13 @@ REGISTERS = (
 def testbench(config: TopConfig, registers: RegisterMap) -> str:
     """Verilog of the testbench, which ends with PASS, or with $fatal and what differed.
 
-    Its layer has two query heads per K/V head, one K/V head more than there are cores, some beats of keys with a
+    A layer has two query heads per K/V head, one K/V head more than there are cores, some beats of keys with a
     remainder and some queries more than share a scan, as far as `max_keys` allows.
     """
     params = HeadParams(config)
+    rounding = 1 << params.low_bits >> 1 if config.split is Split.BALANCED else 0
+    high = [element + rounding >> params.low_bits for element in (64, 65)]
+    error = {field.name: field for field in registers.register("errors").fields}
     active_low = config.reset is Reset.ARESETN
     table = registers.block("table")
     addresses = {name: _hex(registers, registers.register(name).offset) for name in REGISTERS}
@@ -41,7 +47,10 @@ def testbench(config: TopConfig, registers: RegisterMap) -> str:
             "keys": min(config.max_keys, 2 * config.keys_per_cycle + 3),
             "queries": min(config.max_keys, config.queries_per_scan + 2),
             "keep_best": params.threshold_range[1] if config.rule is Rule.STATIC else 0,
+            "same_estimate": int(high[0] == high[1]),
             "scale": SCALE,
+            "steep": STEEP,
+            "length_zero": f"32'h{error['length_zero'].mask << error['length_zero'].lsb:x}",
             "address_bits": registers.address_bits,
             "ip_top": names.IP_TOP,
             "reset": config.reset.value,

@@ -61,7 +61,7 @@ def test_lint_is_clean(folder: Path, tmp_path: Path) -> None:
 def test_sim_passes(folder: Path, config: TopConfig, tmp_path: Path) -> None:
     done = fusesoc("sim", folder, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(rf"^PASS: \d+ checks, {2 * config.cores + 2} heads of 3 queries", done.stdout, re.M)
+    assert re.search(rf"^PASS: \d+ checks, 2 layers of {2 * config.cores + 2} heads, 3 queries,", done.stdout, re.M)
 
 
 # --- negative controls ------------------------------------------------------------------------------------------------
@@ -99,6 +99,11 @@ def test_lint_fails_for_what_is_not_waived(broken, tmp_path: Path, old: str, new
 
 FAULTS = {
     "k and v swapped": ("latte_top_ip.v", r"\.s_axis_k_tdata\(s_axis_k_tdata\)", ".s_axis_k_tdata(s_axis_v_tdata)"),
+    "low bits of k lost": (
+        "latte_top_ip.v",
+        r"\.s_axis_k_tdata\(s_axis_k_tdata\)",
+        ".s_axis_k_tdata(s_axis_k_tdata & {8{8'hfe}})",
+    ),
     "irq never": ("latte_top_ip.v", r"\.irq\(irq\)", ".irq()"),
     "another id": ("latte_top.v", "04c415454", "04c415455"),
     "reset never ends": ("latte_top_ip.v", r"\.rst\(rst\)", ".rst(1'b1)"),
