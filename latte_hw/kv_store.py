@@ -11,7 +11,7 @@ from latte_hw.config import TOTAL_BITS
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import NEVER_COLLIDES, Fifo, delayed_data
+from latte_hw.streams import NEVER_COLLIDES, Fifo, delayed_data, spread
 
 
 class ReadPort(wiring.Signature):
@@ -130,11 +130,10 @@ class KvStore(wiring.Component):
                     m.d.sync += [left.eq(1), more.eq(1)]
             done.append(~more)
 
-            # A register of its own: the writes go to RAM all over the chip.
-            stored_row, written = Signal(params.count_bits, name=f"{name}_stored_row"), Signal(name=f"{name}_written")
-            stores = arrived & (row < config.max_keys)
-            m.d.sync += [written.eq(stores), stored_row.eq(row)]
-            writes[name] = (stores, written, stored_row)
+            # Registers of their own, the place's even several: the writes go to RAM all over the chip.
+            stores, written = arrived & (row < config.max_keys), Signal(name=f"{name}_written")
+            m.d.sync += written.eq(stores)
+            writes[name] = (stores, written, spread(m, self._place(buffer, row, params.key_bits), f"{name}_place"))
 
         appending = Signal()
         complete = loading & done[0] & done[1]
@@ -156,31 +155,30 @@ class KvStore(wiring.Component):
             self._offer_growing(m, loaded, finished, complete & appending, buffer)
         m.d.sync += free.eq(free - started + self.i_free)
 
-        k_stores, k_write, k_row = writes["k"]
-        _, v_write, v_row = writes["v"]
+        k_stores, k_write, k_places = writes["k"]
+        _, v_write, v_places = writes["v"]
         if self.banks:
             bank, beat = self._bank_and_beat(m, started, k_stores)
-            stored_beat = Signal.like(beat)
-            m.d.sync += stored_beat.eq(beat)
+            places = spread(m, self._place(buffer, beat, params.beat_bits), "k_bank_place")
             for lane in range(config.keys_per_cycle):
                 bank_written = Signal(name=f"k_bank_{lane}_written")
                 m.d.sync += bank_written.eq(k_stores & ~(bank ^ lane).any())
                 self._memory(
                     m, f"k_bank_{lane}", payloads.high_row, params.max_beats, params.beat_bits,
-                    write=(bank_written, buffer, stored_beat, k_split.high),
+                    write=(bank_written, places[lane % len(places)], k_split.high),
                     read=(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane]),
                 )  # fmt: skip
-        for ram, port_name in zip(numbered("k_rows", self.readers), numbered("key_port", self.readers), strict=True):
-            port = getattr(self, port_name)
+        for reader, ram in enumerate(numbered("k_rows", self.readers)):
+            port = getattr(self, numbered("key_port", self.readers)[reader])
             self._memory(
                 m, ram, payloads.split_row, config.max_keys, params.key_bits,
-                write=(k_write, buffer, k_row, k_split), read=(port.buffer, port.address, port.data),
+                write=(k_write, k_places[reader % len(k_places)], k_split), read=(port.buffer, port.address, port.data),
             )  # fmt: skip
         for ram, port_name in zip(numbered("v_rows", self.readers), numbered("value_port", self.readers), strict=True):
-            self._values(m, ram, getattr(self, port_name), (v_write, buffer, v_row), v_saturated)
+            self._values(m, ram, getattr(self, port_name), v_write, v_places, v_saturated)
         return m
 
-    def _values(self, m: Module, name: str, port: Any, write: tuple, row: Any) -> None:
+    def _values(self, m: Module, name: str, port: Any, write: Value, places: list[Signal], row: Any) -> None:
         """A RAM for each group of elements; the address goes from one to the next."""
         params, lanes = self.params, self.params.normalise_lanes
         buffer, address = port.buffer, port.address
@@ -190,10 +188,11 @@ class KvStore(wiring.Component):
                 address = delayed_data(m, address, params.value_stagger, f"{name}_{group}_address")
             elements = slice(group * lanes, min((group + 1) * lanes, params.config.head_dim))
             here = data.ArrayLayout(signed(TOTAL_BITS), elements.stop - elements.start)
+            bits = slice(elements.start * TOTAL_BITS, elements.stop * TOTAL_BITS)
             self._memory(
                 m, f"{name}_{group}", here, params.config.max_keys, params.key_bits,
-                write=(*write, Value.cast(row)[elements.start * TOTAL_BITS : elements.stop * TOTAL_BITS]),
-                read=(buffer, address, Value.cast(port.data)[elements.start * TOTAL_BITS : elements.stop * TOTAL_BITS]),
+                write=(write, places[group % len(places)], Value.cast(row)[bits]),
+                read=(buffer, address, Value.cast(port.data)[bits]),
             )  # fmt: skip
 
     def _offer_growing(self, m: Module, loaded: Fifo, finished: Value, appended: Value, buffer: Value) -> None:
@@ -227,23 +226,24 @@ class KvStore(wiring.Component):
         self, m: Module, name: str, shape: data.Layout, depth: int, address_bits: int, *, write: tuple, read: tuple
     ) -> None:
         """One RAM over all buffers; the read takes `store_latency` cycles, the first of them in the RAM."""
-        two = self.params.config.kv_buffers == 2
         words = self.params.buffered_words(depth)
         m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=words, init=[], attrs=NEVER_COLLIDES)
-        write_enable, write_buffer, write_address, write_data = write
+        write_enable, write_place, write_data = write
         read_buffer, read_address, read_data = read
-
-        def place(buffer: Value, address: Value) -> Value:
-            return Cat(address[:address_bits], buffer) if two else address[:address_bits]
 
         write_port = ram.write_port()
         read_port = ram.read_port()
         m.d.comb += [
             write_port.en.eq(write_enable),
-            write_port.addr.eq(place(write_buffer, write_address)),
+            write_port.addr.eq(write_place),
             write_port.data.eq(Value.cast(write_data)),
-            read_port.addr.eq(place(read_buffer, read_address)),
+            read_port.addr.eq(self._place(read_buffer, read_address, address_bits)),
         ]
         m.d.comb += Value.cast(read_data).eq(
             delayed_data(m, read_port.data, self.params.store_latency - 1, f"{name}_read")
         )
+
+    def _place(self, buffer: Value, address: Value, address_bits: int) -> Value:
+        """Where a row or beat of a buffer lies in its RAM."""
+        two = self.params.config.kv_buffers == 2
+        return Cat(address[:address_bits], buffer) if two else address[:address_bits]

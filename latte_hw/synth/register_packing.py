@@ -107,15 +107,20 @@ def pack(netlist: dict[str, Any], top: str) -> Packed:
 
 
 def _pack_block_ram(module: _Module, cell: dict[str, Any]) -> bool:
-    """A RAM with one read port, B. At 36 bits its words come out of both ports."""
+    """A RAM with a read port at A, at B, or at both; a word of 36 bits comes out of both by the clock of B."""
     ports = cell["connections"]
-    outputs = [port for port in ports if port[:3] in ("DOA", "DOB") and module.listeners[ports[port][0]]]
-    (clock,), wide = ports["CLKB"], int(cell["parameters"]["DATA_WIDTH_B"], 2) == 36
-    if not outputs or (not wide and any(port.startswith("DOA") for port in outputs)):
+    if int(cell["parameters"]["DATA_WIDTH_B"], 2) == 36:
+        return _pack_read_port(module, cell, "AB", ports["CLKB"][0])
+    sides = [_pack_read_port(module, cell, side, ports[f"CLK{side}"][0]) for side in "AB"]
+    return any(sides)
+
+
+def _pack_read_port(module: _Module, cell: dict[str, Any], sides: str, clock: Bit) -> bool:
+    ports = cell["connections"]
+    outputs = [port for port in ports if port[:2] == "DO" and port[2] in sides and module.listeners[ports[port][0]]]
+    if not outputs or not _replace_listeners(module, cell, outputs, clock):
         return False
-    if not _replace_listeners(module, cell, outputs, clock):
-        return False
-    for side in "AB" if wide else "B":
+    for side in sides:
         cell["parameters"][f"REGMODE_{side}"] = "OUTREG"
         ports[f"OCE{side}"] = ["1"]
     return True
