@@ -47,8 +47,8 @@ class LatteHead(wiring.Component):
         has its own, `tap_estimate_0` and on.
     managed
         For :class:`latte_hw.multihead.MultiHead`: K and V of a buffer may grow by a row, see
-        :class:`~latte_hw.kv_store.KvStore`, `o_loading` is the store's, and `o_fed` is high while a query lies before
-        the filter, so that the core's first stage has work.
+        :class:`~latte_hw.kv_store.KvStore`, `o_loading` is the store's, and `o_fed` is high while the core does not
+        wait for input: a query lies before the filter, or is on offer together with its job and its K and V.
 
     Members
     -------
@@ -154,7 +154,9 @@ class LatteHead(wiring.Component):
             for beats in (getattr(estimator, name) for name in numbered("o_beat", lanes))
         ]
         m.d.sync += before_filter.eq(before_filter + _passes(sequencer.i_query) - sum(left))
-        m.d.comb += self.o_fed.eq(before_filter.any())
+        # Offered and not taken: the core itself holds the query up, because stages behind the filter take longer.
+        offered = sequencer.i_job.valid & sequencer.i_loaded.valid & sequencer.i_query.valid
+        m.d.comb += self.o_fed.eq(before_filter.any() | offered)
 
     def _lane(
         self, m: Module, lane: int, sources: dict[str, Any], store: KvStore, estimator: MS4BEstimator

@@ -43,8 +43,9 @@ def table_write(params: HeadParams, entries: int) -> data.StructLayout:
 def totals(cores: int) -> data.StructLayout:
     """Totals since reset.
 
-    `cycles_busy`; `stalled_input`: queries are due, but no core has one before its filter, for want of a packet of Q, K
-    or V; `stalled_output`: an output beat is offered and not taken. The others are those of
+    `cycles_busy`; `stalled_input`: queries are due, but no core has one before its filter, nor is offered one whose K
+    and V are there, for want of a packet of Q, K or V; `stalled_output`: an output beat is offered and not taken. A
+    core that takes no query because its own later stages are full counts as neither. The others are those of
     :class:`latte_hw.payloads.Payloads`, summed up over the cores and then of every core.
     """
     core = data.StructLayout(dict.fromkeys(CORE_COUNTERS, unsigned(TOTAL_BITS)))

@@ -30,7 +30,11 @@ class TopBench:
         self.dut = dut
         self.config = config
         self.transport = transport
-        self.latte = Latte(transport, config, (PATIENCE_CYCLES + config.max_keys**2) * CYCLE_SECONDS)
+        self.latte = self.new_driver()
+
+    def new_driver(self) -> Latte:
+        """A driver that knows nothing of what the core has done before."""
+        return Latte(self.transport, self.config, (PATIENCE_CYCLES + self.config.max_keys**2) * CYCLE_SECONDS)
 
 
 @cocotb.test()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from random import Random
 from typing import Any
 
 from cocotbext.axi import AxiStreamFrame
@@ -11,7 +10,7 @@ from latte_hw import driver
 from latte_hw.errors import LatteError
 from latte_hw.layer_names import PACKET_ERRORS
 from sim.top_bench import TopBench
-from sim.top_layers import check, run_layer, tensors_of
+from sim.top_layers import run_layer, tensors_of
 from sim.top_transport import INPUTS
 
 LAYER: dict[str, Any] = {"shape": "random", "heads": 4, "kv_heads": 2, "n_queries": 5, "n_keys": 9}
@@ -133,27 +132,6 @@ def bad_addresses(bench: TopBench) -> dict[str, Any]:
         assert "SLVERR" in told, told
         assert bench.latte.registers.read("status")["idle"]
     return {}
-
-
-def soft_resets(bench: TopBench, resets: int, moments: int) -> dict[str, Any]:
-    """Soft resets at random moments of a layer; the first result after each is right."""
-    layer, draw = tensors_of(bench.config, **LAYER), Random(moments)
-    registers = bench.latte.registers
-    run_layer(bench, layer)
-    for _ in range(resets):
-        registers.write("layer_heads", heads=4, group=2)
-        registers.write("layer_lengths", n_queries=5, n_keys=9)
-        registers.write("control", start=1, keep=draw.randrange(2))
-        for name, rows in (("k", layer.k8), ("v", layer.v8), ("q", layer.q8)):
-            for head in rows:
-                bench.transport.send(name, head.tobytes())
-        bench.transport.wait_cycles(1 + draw.randrange(400))
-        bench.latte.soft_reset()
-        assert bench.latte.registers.read("status") == {"busy": 0, "idle": 1, "done": 0}
-        assert bench.latte.counters()["cycles_busy"] == 0
-        out = bench.latte.attention(layer.q8, layer.k8, layer.v8)  # the thresholds are those from before the reset
-        check(bench, layer, out)
-    return {"resets": resets}
 
 
 def refused_by_the_driver(bench: TopBench) -> dict[str, Any]:

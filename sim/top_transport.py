@@ -59,6 +59,7 @@ class CocotbTransport:
 
     def __init__(self, dut: Any, idle: str = "none", stall: str = "none", seed: int = 0) -> None:
         self._clock = dut.clk
+        self._reset, self._active_high = reset_of(dut)
         ends = (dut.clk, *reset_of(dut))
         self.bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), *ends)
         ports = {name: AxiStreamBus.from_prefix(dut, f"s_axis_{name}") for name in INPUTS}
@@ -72,6 +73,8 @@ class CocotbTransport:
             port.set_pause_generator(held_up(stall, name, seed))
         self.received = 0
         """Bytes that have come out."""
+        self.received_beats = 0
+        """Beats of the packets that have come out whole."""
 
     # --- of a transport -------------------------------------------------------------------------------------------
 
@@ -115,6 +118,10 @@ class CocotbTransport:
         """Queue a packet with any `tkeep`."""
         resume(self._send)(stream, frame)
 
+    def hard_reset(self, cycles: int) -> None:
+        """Hold the reset port active; the bus model's ends are reset with the core, packets that wait are dropped."""
+        resume(self._hard_reset)(cycles)
+
     def assert_nothing_left(self) -> None:
         """No beat has come too many, none is still to be taken."""
         self.wait_cycles(WAIT_CYCLES)
@@ -139,6 +146,7 @@ class CocotbTransport:
         lanes = self.sink.byte_lanes
         assert frame.tkeep == [1] * kept + [0] * (len(frame.tkeep) - kept), "tkeep of the output has a hole"
         assert len(frame.tkeep) - kept < lanes, "a beat of the output keeps no byte"
+        self.received_beats += len(frame.tkeep) // lanes
         return bytes(frame.tdata[:kept])
 
     async def _send(self, stream: str, frame: AxiStreamFrame) -> None:
@@ -146,6 +154,14 @@ class CocotbTransport:
 
     async def _wait(self, cycles: int) -> None:
         await ClockCycles(self._clock, cycles)
+
+    async def _hard_reset(self, cycles: int) -> None:
+        self._reset.value = int(self._active_high)
+        await ClockCycles(self._clock, cycles)
+        for port in (*self.sources.values(), self.sink):
+            port.clear()
+        self._reset.value = int(not self._active_high)
+        await ClockCycles(self._clock, 1)
 
     async def _discard(self) -> None:
         for port in (*self.sources.values(), self.sink):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from latte_hw.driver import layers
-from latte_hw.driver.errors import StallError
+from latte_hw.driver.errors import CoreError, StallError
 from latte_hw.driver.layers import Array, Int8
 from latte_hw.driver.registers import CoreRegisters
 from latte_hw.driver.thresholds import Entries, entries_of
@@ -142,7 +142,11 @@ class Latte:
         dtype: np.dtype[Any] = np.dtype(f"<i{self.params.out_bytes}")
         packets = self._collect(len(q), q[0].size * dtype.itemsize)
         self._until(lambda: not self.registers.read("status")["busy"])
-        self.registers.raise_errors()
+        try:
+            self.registers.raise_errors()
+        except CoreError:
+            self._transport.discard()  # a packet that was cut in two has left one too many
+            raise
         out: NDArray[np.integer] = np.frombuffer(b"".join(packets), dtype).reshape(q.shape)
         return out
 
