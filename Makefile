@@ -13,19 +13,22 @@ TRACE_OPTIONS := --layers 2,12,25 --heads 0-2 --tokens 256 --keep 0.1
 RTL_PRESETS   := tiny gpt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench race lint format trace rtl clean
+.PHONY: help demo test test-all soak throughput bench race lint format trace rtl clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo 'make demo    generate the Verilog of a full-size preset and run it on a real trace against the golden model'
-	@echo 'make test    lint, types and every test'
-	@echo 'make bench   measure golden model, generation and simulation'
-	@echo 'make race    race LATTE against the dense int8 core, cycle by cycle'
-	@echo 'make lint    lint and types only'
-	@echo 'make format  format the sources'
-	@echo 'make rtl     emit the committed Verilog in rtl_out/ again'
-	@echo 'make trace   take the committed trace in traces/ again'
-	@echo 'make clean   remove .venv and everything built'
+	@echo 'make demo       generate the Verilog of a full-size preset and run it on a real trace against the golden model'
+	@echo 'make test       lint, types and every test'
+	@echo 'make test-all   the same with the slow tests'
+	@echo 'make soak       the multi-head core under random layers, hold-ups and resets: 1,000,000 output elements'
+	@echo 'make throughput the multi-head core with one, two and four head cores'
+	@echo 'make bench      measure golden model, generation and simulation'
+	@echo 'make race       race LATTE against the dense int8 core, cycle by cycle'
+	@echo 'make lint       lint and types only'
+	@echo 'make format     format the sources'
+	@echo 'make rtl        emit the committed Verilog in rtl_out/ again'
+	@echo 'make trace      take the committed trace in traces/ again'
+	@echo 'make clean      remove .venv and everything built'
 
 # --- set-up -----------------------------------------------------------------------------------------------------
 
@@ -65,6 +68,16 @@ demo: $(VENV)/installed-sim
 test: lint
 	@echo '== tests'
 	@$(BIN)/python -m pytest -n $(JOBS)
+
+test-all: lint
+	@echo '== tests, the slow ones too'
+	@$(BIN)/python -m pytest -n $(JOBS) -m ''
+
+soak: $(VENV)/installed-sim
+	@$(BIN)/python -m sim.soak
+
+throughput: $(VENV)/installed-sim
+	@$(BIN)/python -m sim.top_throughput
 
 bench: $(VENV)/installed-dev
 	@$(BIN)/python -m sim.benchmark

@@ -14,6 +14,7 @@ from latte_hw.layer_counters import LayerCounters
 from latte_hw.layer_names import COMMAND_ERRORS
 from latte_hw.layer_payloads import ERRORS, LAYER, LayerPayloads
 from latte_hw.layer_schedule import CoreSchedule, PacketTurns
+from latte_hw.layer_timing import LayerTiming
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
@@ -123,7 +124,7 @@ class MultiHead(wiring.Component):
         def own(name: str) -> str:
             return numbered(name, self.config.cores)[core]
 
-        depth = max(4, self.config.max_keys) if self.config.cores > 1 else 4
+        depth = LayerTiming(self.config).queue_depth
         m.submodules[own("head")] = head = LatteHead(self.config.head_config, managed=True)
         m.submodules[own("schedule")] = schedule = CoreSchedule(self.config, core)
         m.submodules[own("queries")] = queries = Fifo(payloads.element_row, depth)

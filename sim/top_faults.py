@@ -77,6 +77,84 @@ def malformed(bench: TopBench) -> dict[str, Any]:
     return {"raised": raised}
 
 
+def misplaced_ends(bench: TopBench) -> dict[str, Any]:
+    """`tlast` where none is due, the packet going on behind it, and no `tlast` where one is due, on each stream.
+
+    The first makes two packets of one: a typed error, after which nothing of them is left. The second makes one of two:
+    the core waits for one more, which the driver tells as a stall, with the sticky bit; a soft reset ends it.
+    """
+    layer, told = tensors_of(bench.config, **LAYER), {}
+    lanes, send = bench.config.stream_bytes, bench.transport.send
+    for stream in INPUTS:
+        held: list[bytes] = []
+
+        def cut(name: str, packet: bytes, wrong: str = stream) -> None:
+            for part in (packet[:lanes], packet[lanes:]) if name == wrong else (packet,):
+                send(name, part)
+
+        def merged(name: str, packet: bytes, wrong: str = stream, kept: list[bytes] = held) -> None:
+            if name == wrong and not kept:
+                kept.append(packet)
+            else:
+                send(name, b"".join(kept) + packet if name == wrong and len(kept) == 1 else packet)
+                kept.extend([b""] if name == wrong else [])
+
+        for tamper, error in ((cut, driver.ShortPacketError), (merged, driver.StallError)):
+            bench.transport.send = tamper  # type: ignore[method-assign]
+            raised = raised_by(error, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8))
+            bench.transport.send = send  # type: ignore[method-assign]
+            if error is driver.StallError:
+                assert f"errors: {stream}_long" in str(raised), raised
+                bench.latte.soft_reset()
+            else:
+                assert raised.bits == (f"{stream}_short",), raised.bits
+            bench.transport.assert_nothing_left()
+            run_layer(bench, layer)
+            told[f"{stream} {tamper.__name__}"] = str(raised)
+    return told
+
+
+BUSY_WRITES: dict[str, dict[str, int]] = {
+    "layer_heads": {"heads": 2, "group": 1},
+    "layer_lengths": {"n_queries": 1, "n_keys": 1},
+    "causal_offset": {"offset": 3},
+    "control": {"start": 1},
+}
+
+
+def changes_while_busy(bench: TopBench) -> dict[str, Any]:
+    """Each register that describes a layer, and START, written while one runs: a typed error, and neither that layer
+    nor the next is disturbed."""
+    layer, told = tensors_of(bench.config, **LAYER), {}
+    good = [head.tobytes() for head in run_layer(bench, layer)]
+    receive, wait = bench.transport.receive, bench.transport.wait
+    for path, values in BUSY_WRITES.items():
+        came: list[bytes] = []
+        written: list[str] = []
+
+        def note(size: int, to: list[bytes] = came) -> bytes | None:
+            packet = receive(size)
+            to.extend([] if packet is None else [packet])
+            return packet
+
+        def write_once(path: str = path, values: dict[str, int] = values, done: list[str] = written) -> None:
+            if not done:
+                assert bench.latte.registers.read("status")["busy"]
+                bench.latte.registers.write(path, **values)
+                done.append(path)
+            wait()
+
+        bench.transport.receive, bench.transport.wait = note, write_once  # type: ignore[method-assign]
+        error = raised_by(driver.BusyError, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8))
+        bench.transport.receive, bench.transport.wait = receive, wait  # type: ignore[method-assign]
+        assert error.bits == ("busy_write",), error.bits
+        assert came == good, f"{path} written while busy has changed the layer"
+        out = bench.latte.attention(layer.q8, layer.k8, layer.v8)
+        assert [head.tobytes() for head in out] == good
+        told[path] = str(error)
+    return told
+
+
 def refusals(bench: TopBench) -> dict[str, Any]:
     """Lengths that the core refuses although the driver was made to ask: typed errors, and no packet stays behind."""
     layer = tensors_of(bench.config, **LAYER)

@@ -45,9 +45,10 @@ def run_layer(bench: TopBench, tensors: TensorFile, causal: bool | None = None, 
     return out
 
 
-def check(bench: TopBench, tensors: TensorFile, out: NDArray[Any]) -> None:
-    """Equal to golden, element by element."""
-    expected = attention(tensors, bench.config)["out"]
+def check(bench: TopBench, tensors: TensorFile, out: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Equal to golden, element by element; golden's results."""
+    golden = attention(tensors, bench.config)
+    expected = golden["out"]
     assert out.shape == expected.shape, f"{out.shape} came, not {expected.shape}"
     wrong = np.argwhere(out != expected)
     assert not len(wrong), (
@@ -55,6 +56,7 @@ def check(bench: TopBench, tensors: TensorFile, out: NDArray[Any]) -> None:
         f"{expected[tuple(wrong[0])]} expected, {out[tuple(wrong[0])]} came"
     )
     bench.transport.assert_nothing_left()
+    return golden
 
 
 def layers(bench: TopBench, shapes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -79,15 +81,21 @@ def layers(bench: TopBench, shapes: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def decoding(bench: TopBench, heads: int, kv_heads: int, prompt: int, tokens: int, seed: int = 1) -> dict[str, Any]:
-    """A prompt, then tokens one by one, each held against golden over all rows so far; cycles of each token."""
+    """A prompt, then tokens one by one, each held against golden over all rows so far.
+
+    Of each token the cycles from APPEND to the end of its last packet (`cycles_busy`), and golden's counts per head.
+    """
     whole = tensors_of(bench.config, "random", heads, kv_heads, prompt + tokens, prompt + tokens, seed)
     first = replace(whole, q8=whole.q8[:, :prompt], k8=whole.k8[:, :prompt], v8=whole.v8[:, :prompt], causal_offset=0)
     run_layer(bench, first, keep=True)
-    cycles = []
+    steps = []
     for row in range(prompt, prompt + tokens):
         before = bench.latte.counters()["cycles_busy"]
         out = bench.latte.append(whole.q8[:, row], whole.k8[:, row], whole.v8[:, row])
-        cycles.append(bench.latte.counters()["cycles_busy"] - before)
+        cycles = bench.latte.counters()["cycles_busy"] - before
         k8, v8 = whole.k8[:, : row + 1], whole.v8[:, : row + 1]
-        check(bench, replace(whole, q8=whole.q8[:, row : row + 1], k8=k8, v8=v8, causal_offset=row), out[:, None])
-    return {"cycles": cycles}
+        token = replace(whole, q8=whole.q8[:, row : row + 1], k8=k8, v8=v8, causal_offset=row)
+        golden = check(bench, token, out[:, None])
+        counts = dict(zip(golden["counter_names"].tolist(), golden["counters"].T.tolist(), strict=True))
+        steps.append({"cycles": cycles, "keys": row + 1, **counts})
+    return {"steps": steps}

@@ -14,7 +14,7 @@ from latte_hw.top_config import TopConfig
 from sim import runner
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def verilog_of(config: TopConfig) -> str:
     """The emitted text; emitting a full-size core takes many seconds."""
     return emit_top.to_verilog(LatteTop(config))

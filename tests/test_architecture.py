@@ -22,6 +22,7 @@ LAYERS: tuple[set[str], ...] = (
     {"dot_timing"},
     {"timing"},
     {"params"},
+    {"layer_timing"},
     {"dense_params"},
     {"arith"},
     {"payloads"},

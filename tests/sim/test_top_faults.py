@@ -1,6 +1,7 @@
 """What goes wrong on the emitted multi-head core is a typed error of the driver, and the next layer is right."""
 
 import re
+import shutil
 
 import pytest
 
@@ -18,6 +19,18 @@ TINY = TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True, cores=2
 def test_malformed_packets(config: TopConfig, pace: str) -> None:
     result = top_runner.run(config, "sim.top_faults:malformed", idle=pace, stall=pace)["result"]
     assert len(result["raised"]) == 18
+
+
+@pytest.mark.parametrize("pace", ["none", "0.5"])
+def test_misplaced_ends_of_packets(pace: str) -> None:
+    told = top_runner.run(TINY, "sim.top_faults:misplaced_ends", idle=pace, stall=pace)["result"]
+    assert set(told) == {f"{stream} {kind}" for stream in "qkv" for kind in ("cut", "merged")}
+
+
+@pytest.mark.parametrize("pace", ["none", "0.5"])
+def test_changes_while_busy(pace: str) -> None:
+    told = top_runner.run(TINY, "sim.top_faults:changes_while_busy", idle=pace, stall=pace)["result"]
+    assert set(told) == {"layer_heads", "layer_lengths", "causal_offset", "control"}
 
 
 def test_refused_lengths() -> None:
@@ -44,9 +57,23 @@ def test_arrays_that_do_not_fit() -> None:
     top_runner.run(TINY, "sim.top_faults:refused_by_the_driver")
 
 
-@pytest.mark.parametrize("cores", [1, 2])
-def test_soft_resets_at_random_moments(cores: int) -> None:
-    top_runner.run(TINY.replace(cores=cores), "sim.top_faults:soft_resets", resets=25, moments=cores, idle="0.1")
+@pytest.mark.parametrize("pace", ["none", "0.1", "0.5"])
+def test_resets_at_random_moments(pace: str) -> None:
+    """Soft and hard ones, alone and back to back: 75 altogether; `make soak` has 1,040."""
+    told = top_runner.run(TINY, "sim.top_resets:resets", resets=25, draws=1, idle=pace, stall=pace)["result"]
+    assert set(told["kinds"]) == {"soft", "hard", "back to back"}
+    assert {"load", "output"} <= set(told["moments"])
+
+
+def test_resets_of_one_core() -> None:
+    top_runner.run(TINY.replace(cores=1), "sim.top_resets:resets", resets=25, draws=2, idle="0.1")
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus is not installed")
+def test_resets_by_an_active_low_port_in_icarus() -> None:
+    config = TINY.replace(cores=1, reset="aresetn")
+    told = top_runner.run(config, "sim.top_resets:resets", simulator="icarus", resets=5, draws=3)["result"]
+    assert told["kinds"]["hard"] > 0
 
 
 def test_a_scenario_that_fails_is_told() -> None:

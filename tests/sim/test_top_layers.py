@@ -8,6 +8,7 @@ import pytest
 from latte_hw.presets import preset
 from latte_hw.top_config import TopConfig
 from sim import top_runner
+from sim.top_throughput import LEAST_TIMES
 from sim.top_transport import PACES
 
 TINY = TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True, cores=2)
@@ -79,7 +80,10 @@ def test_thresholds_written_behind_a_start_are_for_the_next_layer(idle: str) -> 
     assert top_runner.run(TINY, "sim.top_tables:written_behind_start", **arguments)["result"]["refused"] > 5
 
 
-def test_decoding_row_by_row() -> None:
-    config = TINY.replace(max_keys=24, head_dim=16)
-    result = top_runner.run(config, "sim.top_layers:decoding", heads=4, kv_heads=2, prompt=3, tokens=21, idle="0.1")
-    assert len(result["result"]["cycles"]) == 21
+def test_cores_share_a_layer() -> None:
+    """The bounds of `make throughput` on small cores, and loading that is hidden behind computing."""
+    layer = {**SMALL, "heads": 64, "kv_heads": 64, "n_queries": 16, "n_keys": 16}
+    runs = {cores: run(TINY.replace(cores=cores), [layer])["counters"] for cores in (1, *LEAST_TIMES)}
+    for cores, least in LEAST_TIMES.items():
+        assert runs[1]["cycles_busy"] >= least * runs[cores]["cycles_busy"]
+    assert runs[1]["stalled_input"] <= 0.01 * runs[1]["cycles_busy"]
