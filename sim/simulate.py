@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from latte_hw.config import Core, LatteConfig
 from latte_hw.errors import LatteError
 from latte_hw.options import check_head_core
-from sim import runner
+from sim import builds, runner
 from sim.collect import collect
 from sim.collect_dense import collect_dense
 from sim.harness import HeadHarness, Options
@@ -24,7 +24,7 @@ from sim.traffic import Traffic
 if TYPE_CHECKING:
     from golden.tensors import TensorFile
 
-SIMULATORS = (*runner.SIMULATORS, "amaranth")
+SIMULATORS = (*builds.SIMULATORS, "amaranth")
 _INPUTS = ("q8", "k8", "v8", "scale_q", "scale_k", "scale_v", "tau_int", "softmax_scale")
 
 
@@ -114,7 +114,7 @@ def _in_verilog(
     netlist: bool,
     progress: runner.Progress | None,
 ) -> tuple[Description, Recording]:
-    runner.environment(simulator)  # a missing simulator is said before the work, not after
+    builds.environment(simulator)  # a missing simulator is said before the work, not after
     from latte_hw.emit import TOPS
 
     core_text, ports = _emitted(config, taps, core)

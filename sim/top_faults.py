@@ -100,7 +100,7 @@ def misplaced_ends(bench: TopBench) -> dict[str, Any]:
                 kept.extend([b""] if name == wrong else [])
 
         for tamper, error in ((cut, driver.ShortPacketError), (merged, driver.StallError)):
-            bench.transport.send = tamper  # type: ignore[method-assign]
+            bench.transport.send = tamper  # type: ignore[method-assign, assignment]
             raised = raised_by(error, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8))
             bench.transport.send = send  # type: ignore[method-assign]
             if error is driver.StallError:

@@ -11,7 +11,7 @@ from latte_hw.driver.core import config_of
 from latte_hw.errors import LatteError
 from latte_hw.top import LatteTop
 from latte_hw.top_config import TopConfig
-from sim import runner
+from sim import builds, runner
 
 
 @lru_cache(maxsize=16)
@@ -60,7 +60,7 @@ def _run(
 ) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="latte-top-") as name:
         work = Path(name)
-        folder = runner.build(verilog, emit_top.TOP, simulator)
+        folder = builds.build(verilog, emit_top.TOP, simulator)
         order = {
             "config": config.model_dump(mode="json"),
             "scenario": scenario,

@@ -11,7 +11,7 @@ from golden.tensors import TensorFile
 from latte_hw import emit
 from latte_hw.config import LatteConfig
 from latte_hw.errors import LatteError, MismatchError
-from sim import runner
+from sim import builds, runner
 from sim.harness import Options
 from sim.traffic import Traffic
 
@@ -19,7 +19,7 @@ COUNTER = "module counter(input clk, output reg [3:0] n);\n  always @(posedge cl
 
 
 @pytest.fixture
-def builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def build_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A build folder of its own."""
     monkeypatch.setenv("LATTE_BUILD", str(tmp_path / "builds"))
     return tmp_path / "builds"
@@ -35,35 +35,35 @@ def icarus() -> None:
 def test_a_missing_tool_is_named(simulator: str, tool: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(LatteError, match=f"simulation needs `{tool}`, which is not on PATH"):
-        runner.environment(simulator)
+        builds.environment(simulator)
 
 
 def test_an_unknown_simulator():
     with pytest.raises(LatteError, match="simulator must be one of verilator, icarus, not 'vcs'"):
-        runner.environment("vcs")
+        builds.environment("vcs")
 
 
 @pytest.mark.usefixtures("icarus")
-def test_a_build_is_kept_and_two_at_once_do_no_harm(builds: Path, tmp_path: Path):
+def test_a_build_is_kept_and_two_at_once_do_no_harm(build_folder: Path, tmp_path: Path):
     verilog = tmp_path / "counter.v"
     verilog.write_text(COUNTER)
     with ThreadPoolExecutor(2) as pool:
-        folders = set(pool.map(lambda _: runner.build(verilog, "counter", "icarus"), range(2)))
+        folders = set(pool.map(lambda _: builds.build(verilog, "counter", "icarus"), range(2)))
     assert len(folders) == 1
-    assert [folder.name for folder in builds.iterdir()] == [folders.pop().name], "scratch folders are left"
+    assert [folder.name for folder in build_folder.iterdir()] == [folders.pop().name], "scratch folders are left"
     verilog.write_text(COUNTER.replace("4'd1", "4'd2"))
-    runner.build(verilog, "counter", "icarus")
-    assert len(list(builds.iterdir())) == 2
+    builds.build(verilog, "counter", "icarus")
+    assert len(list(build_folder.iterdir())) == 2
 
 
 @pytest.mark.parametrize("simulator", ["verilator", "icarus"])
 @pytest.mark.usefixtures("icarus")
-def test_the_words_of_the_tool_are_shown(simulator: str, builds: Path, tmp_path: Path):
+def test_the_words_of_the_tool_are_shown(simulator: str, build_folder: Path, tmp_path: Path):
     verilog = tmp_path / "counter.v"
     verilog.write_text(COUNTER.replace("endmodule", ""))
     with pytest.raises(LatteError, match=r"(?s)failed \(.*exit code.*counter\.v:\d+.*"):
-        runner.build(verilog, "counter", simulator)
-    assert list(builds.iterdir()) == []
+        builds.build(verilog, "counter", simulator)
+    assert list(build_folder.iterdir()) == []
 
 
 def test_lint(tmp_path: Path):

@@ -22,15 +22,17 @@ def bound(step: dict[str, Any]) -> int:
     return max(law(heads, step["keys"], step["kept"][part], step["survivors"][part]) for part in own)
 
 
-@pytest.mark.parametrize(("heads", "tokens"), [(KV_HEADS, 256), (3 * KV_HEADS, 48)], ids=["lone", "groups"])
-def test_every_token_is_exact_and_within_the_law(heads: int, tokens: int) -> None:
+@pytest.mark.parametrize(
+    ("heads", "tokens", "loose"), [(KV_HEADS, 256, 40), (3 * KV_HEADS, 48, 180)], ids=["lone", "groups"]
+)
+def test_every_token_is_exact_and_within_the_law(heads: int, tokens: int, loose: int) -> None:
     """A lone query of each core for 256 tokens behind a prompt of 16; groups of three for the last 48 of them."""
     shape = {"heads": heads, "kv_heads": KV_HEADS, "prompt": CONFIG.max_keys - tokens, "tokens": tokens}
     steps = top_runner.run(CONFIG, "sim.top_layers:decoding", **shape)["result"]["steps"]
     assert [step["keys"] for step in steps] == list(range(CONFIG.max_keys - tokens + 1, CONFIG.max_keys + 1))
     slack = [bound(step) - step["cycles"] for step in steps]
     assert min(slack) >= 0
-    assert median(slack) <= 40 * heads // KV_HEADS  # the law is no looser than a few registers of each query
+    assert median(slack) <= loose  # the law says something: queries that overlap are counted by their slowest arm
     assert max(max(step["kept"]) for step in steps) > 3 * LayerTiming(CONFIG).params.query_prepare_cycles
 
 
