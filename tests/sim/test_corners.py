@@ -42,7 +42,7 @@ def test_small_core(core: str, corner: str, flow: str, small_simulator: str, equ
     equal_to_golden(SMALL[core], trace, simulator=small_simulator, flow=flow)
 
 
-@pytest.mark.parametrize("flow", ["free", "both"])
+@pytest.mark.parametrize("flow", [pytest.param("free", marks=pytest.mark.slow), "both"])
 @pytest.mark.parametrize("corner", EVERY_CORNER)
 @pytest.mark.parametrize("core", FULL_SIZE)
 def test_full_size_core(core: str, corner: str, flow: str, equal_to_golden: Callable[..., Arrays]):
