@@ -63,7 +63,7 @@ def test_simulators_agree(core: str, simulator: str, equal_to_golden: EqualToGol
 
 @pytest.mark.parametrize("flow", [Flow.FREE, Flow.BOTH])
 @pytest.mark.parametrize("corner", CORNERS)
-@pytest.mark.parametrize("core", ["one", "three", "five"])
+@pytest.mark.parametrize("core", ["one", pytest.param("three", marks=pytest.mark.slow), "five"])
 def test_corners(core: str, corner: str, flow: Flow, small_simulator: str, equal_to_golden: EqualToGolden):
     equal_to_golden(CORES[core], CORNERS[corner](CORES[core], 1), small_simulator, flow, core=Core.DENSE)
 
