@@ -642,11 +642,11 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   \latte_head.estimator_queries  estimator_queries (
     .clk(clk),
     .i__payload(i__payload),
-    .i__ready(o_estimator__ready),
     .i__valid(i__valid),
     .o__payload(\i_query__payload$90 ),
     .o__ready(o__ready),
     .o__valid(\i_query__valid$94 ),
+    .room(o_estimator__ready),
     .rst(rst)
   );
   \latte_head.filter  filter (
@@ -682,31 +682,31 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   \latte_head.reuse_queries  reuse_queries (
     .clk(clk),
     .i__payload(\i__payload$108 ),
-    .i__ready(o_reuse__ready),
     .i__valid(i__valid),
     .o__payload(\i_query__payload$114 ),
     .o__ready(\o__ready$116 ),
     .o__valid(\i_query__valid$118 ),
+    .room(o_reuse__ready),
     .rst(rst)
   );
   \latte_head.rows  rows (
     .clk(clk),
     .i__payload(\i__payload$132 ),
-    .i__ready(o_row__ready),
     .i__valid(\i__valid$136 ),
     .o__payload(i_row__payload),
     .o__ready(\o__ready$140 ),
     .o__valid(i_row__valid),
+    .room(o_row__ready),
     .rst(rst)
   );
   \latte_head.scales  scales (
     .clk(clk),
     .i__payload(\i__payload$120 ),
-    .i__ready(o_scale__ready),
     .i__valid(i__valid),
     .o__payload(i_scale__payload),
     .o__ready(\o__ready$128 ),
     .o__valid(i_scale__valid),
+    .room(o_scale__ready),
     .rst(rst)
   );
   \latte_head.sequencer  sequencer (
@@ -778,11 +778,11 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   \latte_head.thresholds  thresholds (
     .clk(clk),
     .i__payload(\i__payload$96 ),
-    .i__ready(o_threshold__ready),
     .i__valid(i__valid),
     .o__payload(i_threshold__payload),
     .o__ready(\o__ready$104 ),
     .o__valid(i_threshold__valid),
+    .room(o_threshold__ready),
     .rst(rst)
   );
   \latte_head.weighted_sum  weighted_sum (
@@ -1323,7 +1323,7 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   assign \counters.kept  = o_counters[159:120];
 endmodule
 
-module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i_query__payload$9 , i_keys__payload, beat_port__address, beat_port__buffer, o_beat__valid, i_query__valid, clk);
+module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$9 , i_keys__payload, beat_port__address, beat_port__buffer, i_query__ready, o_beat__valid, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$52  = 0;
   wire \$1 ;
   wire \$10 ;
@@ -1364,7 +1364,8 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   reg \$42 ;
   reg \$43 ;
   reg \$44 ;
-  reg [4:0] \$45 ;
+  reg \$45 ;
+  reg [4:0] \$46 ;
   wire \$5 ;
   wire \$6 ;
   wire \$7 ;
@@ -1479,6 +1480,7 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   reg last_landed_5 = 1'h0;
   reg last_landed_6 = 1'h0;
   reg last_landed_7 = 1'h0;
+  reg last_landed_8 = 1'h0;
   reg [6:0] left = 7'h00;
   reg [3:0] left_1 = 4'h0;
   reg [1:0] mask_landed_1 = 2'h0;
@@ -1487,6 +1489,7 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   reg [1:0] mask_landed_4 = 2'h0;
   reg [1:0] mask_landed_5 = 2'h0;
   reg [1:0] mask_landed_6 = 2'h0;
+  reg [1:0] mask_landed_7 = 2'h0;
   wire mine;
   wire [29:0] o__payload;
   wire [21:0] \o__payload$34 ;
@@ -1529,14 +1532,19 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   wire rst;
   reg sent_read_1 = 1'h0;
   reg sent_read_2 = 1'h0;
+  reg sent_read_3 = 1'h0;
   (* init = 1'h0 *)
-  wire sent_read_3;
+  wire sent_read_4;
+  always @(posedge clk)
+    left <= \$41 ;
   always @(posedge clk)
     sent_read_1 <= \$42 ;
   always @(posedge clk)
     sent_read_2 <= \$43 ;
   always @(posedge clk)
-    i_keys__valid <= \$44 ;
+    sent_read_3 <= \$44 ;
+  always @(posedge clk)
+    i_keys__valid <= \$45 ;
   always @(posedge clk)
     last_landed_1 <= \$signal$17 ;
   always @(posedge clk)
@@ -1552,9 +1560,11 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   always @(posedge clk)
     last_landed_7 <= last_landed_6;
   always @(posedge clk)
+    last_landed_8 <= last_landed_7;
+  always @(posedge clk)
     left_1 <= { left[6], \$26 , left[1:0] };
   always @(posedge clk)
-    first_key <= \$45 ;
+    first_key <= \$46 ;
   always @(posedge clk)
     mask_landed_1 <= { \$35 , \$32  };
   always @(posedge clk)
@@ -1567,6 +1577,8 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
     mask_landed_5 <= mask_landed_4;
   always @(posedge clk)
     mask_landed_6 <= mask_landed_5;
+  always @(posedge clk)
+    mask_landed_7 <= mask_landed_6;
   assign \$1  = ~ part;
   assign \$2  = \$1  | o_room;
   assign \$signal  = \$signal$13  & \$2 ;
@@ -1593,7 +1605,7 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   assign \$25  = $signed(left) - $signed(3'h2);
   assign \$26  = | left[5:2];
   assign \$27  = first_key + 2'h2;
-  assign \$28  = last_landed_7 ? 6'h00 : \$27 ;
+  assign \$28  = last_landed_8 ? 6'h00 : \$27 ;
   assign \$29  = ~ left_1[3];
   assign \$31  = | { \$30 , left_1[2:1] };
   assign \$32  = \$29  & \$31 ;
@@ -1610,8 +1622,6 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
     beat_port__buffer <= \$39 ;
   always @(posedge clk)
     part <= \$40 ;
-  always @(posedge clk)
-    left <= \$41 ;
   \latte_head.estimator.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
@@ -1661,12 +1671,19 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$45  = first_key;
+    \$45  = sent_read_3;
+    if (rst) begin
+      \$45  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
+    \$46  = first_key;
     if (i__valid) begin
-      \$45  = \$28 [4:0];
+      \$46  = \$28 [4:0];
     end
     if (rst) begin
-      \$45  = 5'h00;
+      \$46  = 5'h00;
     end
   end
   always @* begin
@@ -1745,7 +1762,7 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   assign buffer = beat_port__buffer;
   assign \$signal$22  = beat_port__address;
   assign i_reserve = mine;
-  assign sent_read_3 = i_keys__valid;
+  assign sent_read_4 = i_keys__valid;
   assign beat_port__data = i_keys__payload;
   assign \o__valid$32  = i__valid;
   assign \o_beat__payload.estimates  = o_beat__payload[21:0];
@@ -1839,8 +1856,8 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   assign \o__payload$34.estimate[1]  = \o__payload$34 [21:11];
   assign \o_prepared__payload.buffer  = o_prepared__payload[0];
   assign \o_prepared__payload.valid_keys  = o_prepared__payload[6:1];
-  assign i__payload[23:22] = mask_landed_6;
-  assign i__payload[29] = last_landed_7;
+  assign i__payload[23:22] = mask_landed_7;
+  assign i__payload[29] = last_landed_8;
   assign i__payload[28:24] = first_key;
   assign i__payload[21:0] = \o__payload$34 ;
   assign i_query__payload[38:32] = \i_query__payload$9 [38:32];
@@ -1854,21 +1871,23 @@ module \latte_head.estimator (rst, i_query__ready, o_beat__payload, o__ready, \i
   assign \$30  = left_1[0];
 endmodule
 
-module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, taken, i_keys__payload, i_query__payload, i_keys__valid, valid_4, o__payload, i_query__valid, clk);
+module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, i_keys__payload, i_query__payload, i_keys__valid, taken, valid_4, o__payload, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$53  = 0;
   wire [2:0] \$1 ;
   wire \$10 ;
-  reg \$100 ;
+  reg [4:0] \$100 ;
   reg \$101 ;
   reg \$102 ;
+  reg \$103 ;
+  reg \$104 ;
   wire \$11 ;
   wire [4:0] \$12 ;
   wire \$13 ;
   wire \$14 ;
-  wire [3:0] \$15 ;
-  wire [3:0] \$16 ;
-  wire [3:0] \$17 ;
-  wire [3:0] \$18 ;
+  wire \$15 ;
+  wire \$16 ;
+  wire \$17 ;
+  wire \$18 ;
   wire [3:0] \$19 ;
   wire [3:0] \$2 ;
   wire [3:0] \$20 ;
@@ -1893,71 +1912,71 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [3:0] \$38 ;
   wire [3:0] \$39 ;
   wire \$4 ;
-  wire [4:0] \$40 ;
-  wire [4:0] \$41 ;
-  wire [4:0] \$42 ;
-  wire [4:0] \$43 ;
-  wire [5:0] \$44 ;
-  wire [5:0] \$45 ;
-  wire [6:0] \$46 ;
-  wire [6:0] \$47 ;
-  wire [6:0] \$48 ;
-  wire [6:0] \$49 ;
+  wire [3:0] \$40 ;
+  wire [3:0] \$41 ;
+  wire [3:0] \$42 ;
+  wire [3:0] \$43 ;
+  wire [4:0] \$44 ;
+  wire [4:0] \$45 ;
+  wire [4:0] \$46 ;
+  wire [4:0] \$47 ;
+  wire [5:0] \$48 ;
+  wire [5:0] \$49 ;
   wire [3:0] \$5 ;
-  wire \$50 ;
-  wire \$51 ;
+  wire [6:0] \$50 ;
+  wire [6:0] \$51 ;
   wire [6:0] \$52 ;
-  wire \$53 ;
-  wire [7:0] \$54 ;
+  wire [6:0] \$53 ;
+  wire \$54 ;
   wire \$55 ;
-  wire \$56 ;
-  wire [6:0] \$57 ;
-  wire \$58 ;
-  wire [7:0] \$59 ;
+  wire [6:0] \$56 ;
+  wire \$57 ;
+  wire [7:0] \$58 ;
+  wire \$59 ;
   wire \$6 ;
-  wire [8:0] \$60 ;
-  wire [9:0] \$61 ;
-  wire [6:0] \$62 ;
-  wire [6:0] \$63 ;
-  wire [6:0] \$64 ;
-  wire [6:0] \$65 ;
-  wire \$66 ;
-  wire \$67 ;
+  wire \$60 ;
+  wire [6:0] \$61 ;
+  wire \$62 ;
+  wire [7:0] \$63 ;
+  wire [8:0] \$64 ;
+  wire [9:0] \$65 ;
+  wire [6:0] \$66 ;
+  wire [6:0] \$67 ;
   wire [6:0] \$68 ;
-  wire \$69 ;
+  wire [6:0] \$69 ;
   wire \$7 ;
-  wire [7:0] \$70 ;
+  wire \$70 ;
   wire \$71 ;
-  wire \$72 ;
-  wire [6:0] \$73 ;
-  wire \$74 ;
-  wire [7:0] \$75 ;
-  wire [8:0] \$76 ;
-  wire [9:0] \$77 ;
+  wire [6:0] \$72 ;
+  wire \$73 ;
+  wire [7:0] \$74 ;
+  wire \$75 ;
+  wire \$76 ;
+  wire [6:0] \$77 ;
   wire \$78 ;
-  wire \$79 ;
+  wire [7:0] \$79 ;
   wire \$8 ;
-  wire \$80 ;
-  wire \$81 ;
+  wire [8:0] \$80 ;
+  wire [9:0] \$81 ;
   reg \$82 ;
   reg \$83 ;
   reg \$84 ;
-  reg [1:0] \$85 ;
+  reg \$85 ;
   reg [1:0] \$86 ;
-  reg \$87 ;
-  reg [6:0] \$88 ;
+  reg [1:0] \$87 ;
+  reg \$88 ;
   reg [6:0] \$89 ;
   wire \$9 ;
-  reg \$90 ;
+  reg [6:0] \$90 ;
   reg \$91 ;
-  reg [3:0] \$92 ;
-  reg \$93 ;
+  reg \$92 ;
+  reg [3:0] \$93 ;
   reg \$94 ;
   reg \$95 ;
   reg \$96 ;
-  reg [4:0] \$97 ;
-  reg [4:0] \$98 ;
-  reg \$99 ;
+  reg \$97 ;
+  reg \$98 ;
+  reg [4:0] \$99 ;
   wire \$auto$rtlil.cc:2739:Not$34 ;
   wire \$auto$rtlil.cc:2739:Not$36 ;
   wire \$auto$rtlil.cc:2739:Not$38 ;
@@ -2074,6 +2093,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [6:0] \i_query__payload.tag ;
   wire \i_query__payload.tag.buffer ;
   wire [5:0] \i_query__payload.tag.valid_keys ;
+  (* init = 1'h0 *)
   wire i_query__ready;
   input i_query__valid;
   wire i_query__valid;
@@ -2096,16 +2116,16 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   reg passed_1 = 1'h0;
   reg passed_2 = 1'h0;
   reg passed_3 = 1'h0;
+  reg passed_4 = 1'h0;
   reg read_place = 1'h0;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$114 ;
   wire [4:0] \read_port__addr$115 ;
   wire [4:0] \read_port__addr$116 ;
   wire [4:0] \read_port__addr$117 ;
   wire [4:0] \read_port__addr$118 ;
   wire [4:0] \read_port__addr$119 ;
   wire [4:0] \read_port__addr$120 ;
-  wire [4:0] \read_port__addr$123 ;
+  wire [4:0] \read_port__addr$121 ;
   wire [4:0] \read_port__addr$124 ;
   wire [4:0] \read_port__addr$125 ;
   wire [4:0] \read_port__addr$126 ;
@@ -2113,22 +2133,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [4:0] \read_port__addr$128 ;
   wire [4:0] \read_port__addr$129 ;
   wire [4:0] \read_port__addr$130 ;
+  wire [4:0] \read_port__addr$131 ;
   wire [5:0] read_port__data;
-  wire [5:0] \read_port__data$53 ;
-  wire [5:0] \read_port__data$55 ;
-  wire [5:0] \read_port__data$57 ;
-  wire [5:0] \read_port__data$59 ;
-  wire [5:0] \read_port__data$61 ;
-  wire [5:0] \read_port__data$63 ;
-  wire [5:0] \read_port__data$65 ;
-  wire [5:0] \read_port__data$74 ;
-  wire [5:0] \read_port__data$76 ;
-  wire [5:0] \read_port__data$78 ;
-  wire [5:0] \read_port__data$80 ;
-  wire [5:0] \read_port__data$82 ;
-  wire [5:0] \read_port__data$84 ;
-  wire [5:0] \read_port__data$86 ;
-  wire [5:0] \read_port__data$88 ;
+  wire [5:0] \read_port__data$54 ;
+  wire [5:0] \read_port__data$56 ;
+  wire [5:0] \read_port__data$58 ;
+  wire [5:0] \read_port__data$60 ;
+  wire [5:0] \read_port__data$62 ;
+  wire [5:0] \read_port__data$64 ;
+  wire [5:0] \read_port__data$66 ;
+  wire [5:0] \read_port__data$75 ;
+  wire [5:0] \read_port__data$77 ;
+  wire [5:0] \read_port__data$79 ;
+  wire [5:0] \read_port__data$81 ;
+  wire [5:0] \read_port__data$83 ;
+  wire [5:0] \read_port__data$85 ;
+  wire [5:0] \read_port__data$87 ;
+  wire [5:0] \read_port__data$89 ;
   input rst;
   wire rst;
   reg [6:0] tag_0 = 7'h00;
@@ -2139,7 +2160,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [5:0] \tag_1.valid_keys ;
   reg take_place = 1'h0;
   output taken;
-  wire taken;
+  reg taken = 1'h0;
   reg valid_1 = 1'h0;
   reg valid_2 = 1'h0;
   reg valid_3 = 1'h0;
@@ -2157,27 +2178,27 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   (* init = 5'h00 *)
   wire [4:0] write_port__addr;
   (* init = 5'h1f *)
-  wire [4:0] \write_port__addr$101 ;
+  wire [4:0] \write_port__addr$102 ;
   (* init = 5'h00 *)
-  wire [4:0] \write_port__addr$104 ;
+  wire [4:0] \write_port__addr$105 ;
   (* init = 5'h1f *)
-  wire [4:0] \write_port__addr$107 ;
+  wire [4:0] \write_port__addr$108 ;
   (* init = 6'h00 *)
   wire [5:0] write_port__data;
   (* init = 6'h00 *)
-  wire [5:0] \write_port__data$102 ;
+  wire [5:0] \write_port__data$103 ;
   (* init = 6'h00 *)
-  wire [5:0] \write_port__data$105 ;
+  wire [5:0] \write_port__data$106 ;
   (* init = 6'h00 *)
-  wire [5:0] \write_port__data$108 ;
+  wire [5:0] \write_port__data$109 ;
   (* init = 1'h0 *)
   wire write_port__en;
   (* init = 1'h1 *)
-  wire \write_port__en$103 ;
+  wire \write_port__en$104 ;
   (* init = 1'h0 *)
-  wire \write_port__en$106 ;
+  wire \write_port__en$107 ;
   (* init = 1'h1 *)
-  wire \write_port__en$109 ;
+  wire \write_port__en$110 ;
   reg writing_1 = 1'h0;
   reg writing_2 = 1'h0;
   (* ram_style = "distributed" *)
@@ -2191,9 +2212,9 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_0_0[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$63  = table_high_0_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
-  assign \read_port__data$59  = table_high_0_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
-  assign \read_port__data$55  = table_high_0_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
+  assign \read_port__data$64  = table_high_0_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  assign \read_port__data$60  = table_high_0_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
+  assign \read_port__data$56  = table_high_0_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
   (* ram_style = "distributed" *)
   reg [5:0] table_high_0_1 [31:0];
@@ -2206,10 +2227,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_0_1[write_address_1] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$86  = table_high_0_1[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
-  assign \read_port__data$82  = table_high_0_1[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
-  assign \read_port__data$78  = table_high_0_1[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
-  assign \read_port__data$74  = table_high_0_1[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  assign \read_port__data$87  = table_high_0_1[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  assign \read_port__data$83  = table_high_0_1[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
+  assign \read_port__data$79  = table_high_0_1[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
+  assign \read_port__data$75  = table_high_0_1[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
   (* ram_style = "distributed" *)
   reg [5:0] table_high_1_0 [31:0];
   initial begin : zero_memory_2
@@ -2221,10 +2242,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_1_0[write_address_0] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$65  = table_high_1_0[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
-  assign \read_port__data$61  = table_high_1_0[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
-  assign \read_port__data$57  = table_high_1_0[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
-  assign \read_port__data$53  = table_high_1_0[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  assign \read_port__data$66  = table_high_1_0[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  assign \read_port__data$62  = table_high_1_0[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
+  assign \read_port__data$58  = table_high_1_0[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
+  assign \read_port__data$54  = table_high_1_0[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
   (* ram_style = "distributed" *)
   reg [5:0] table_high_1_1 [31:0];
   initial begin : zero_memory_3
@@ -2236,10 +2257,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_1_1[write_address_1] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$88  = table_high_1_1[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
-  assign \read_port__data$84  = table_high_1_1[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
-  assign \read_port__data$80  = table_high_1_1[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
-  assign \read_port__data$76  = table_high_1_1[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  assign \read_port__data$89  = table_high_1_1[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  assign \read_port__data$85  = table_high_1_1[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
+  assign \read_port__data$81  = table_high_1_1[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
+  assign \read_port__data$77  = table_high_1_1[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
   assign \$1  = \$signal  + taken;
   assign \$2  = \$1  - i_last;
   assign \$3  = waiting + taken;
@@ -2254,62 +2275,61 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \$12  = left - 1'h1;
   assign \$13  = \$signal  != 2'h2;
   assign \$14  = i_query__valid & \$13 ;
-  assign \$15  = ~ left;
-  assign \$16  = ~ left;
-  assign \$18  = \$16 [0] ? \$17  : 4'h8;
+  assign \$15  = left == 1'h1;
+  assign \$16  = \$14  & \$15 ;
+  assign \$17  = \$signal  != 2'h2;
+  assign \$18  = i_query__valid & \$17 ;
   assign \$19  = ~ left;
-  assign \$21  = \$19 [1] ? \$20  : 4'h8;
-  assign \$22  = ~ left;
-  assign \$24  = \$22 [2] ? \$23  : 4'h8;
-  assign \$25  = ~ left;
-  assign \$27  = \$25 [3] ? \$26  : 4'h8;
-  assign \$28  = ~ left;
-  assign \$30  = \$28 [0] ? \$29  : 4'h8;
-  assign \$31  = ~ left;
-  assign \$33  = \$31 [1] ? \$32  : 4'h8;
-  assign \$34  = ~ left;
-  assign \$36  = \$34 [2] ? \$35  : 4'h8;
-  assign \$37  = ~ left;
-  assign \$39  = \$37 [3] ? \$38  : 4'h8;
-  assign \$40  = high_masked_0 + high_masked_1;
-  assign \$41  = high_masked_2 + high_masked_3;
-  assign \$42  = high_masked_4 + high_masked_5;
-  assign \$43  = high_masked_6 + high_masked_7;
-  assign \$44  = high_subsets_0_0_0 + high_subsets_0_0_1;
-  assign \$45  = high_subsets_0_1_0 + high_subsets_0_1_1;
-  assign \$46  = estimate_0_plane_0_entry_0 + estimate_0_plane_0_entry_1;
-  assign \$47  = estimate_0_plane_1_entry_0 + estimate_0_plane_1_entry_1;
-  assign \$48  = estimate_0_plane_2_entry_0 + estimate_0_plane_2_entry_1;
-  assign \$49  = estimate_0_plane_3_entry_0 + estimate_0_plane_3_entry_1;
-  assign \$50  = ~ estimate_0_groups_0_0_0[6];
-  assign \$51  = ~ estimate_0_groups_0_0_0[6];
-  assign \$53  = ~ estimate_0_groups_0_1_0[6];
-  assign \$54  = $signed(\$52 ) + $signed({ \$53 , estimate_0_groups_0_1_0[5:0] });
-  assign \$55  = ~ estimate_0_groups_0_2_0[6];
-  assign \$56  = ~ estimate_0_groups_0_2_0[6];
-  assign \$58  = ~ estimate_0_groups_0_3_0[6];
-  assign \$59  = $signed(\$57 ) - $signed({ \$58 , estimate_0_groups_0_3_0[5:0] });
-  assign \$61  = $signed(\$60 ) + $signed(estimate_0_planes_0_1);
-  assign \$62  = estimate_1_plane_0_entry_0 + estimate_1_plane_0_entry_1;
-  assign \$63  = estimate_1_plane_1_entry_0 + estimate_1_plane_1_entry_1;
-  assign \$64  = estimate_1_plane_2_entry_0 + estimate_1_plane_2_entry_1;
-  assign \$65  = estimate_1_plane_3_entry_0 + estimate_1_plane_3_entry_1;
-  assign \$66  = ~ estimate_1_groups_0_0_0[6];
-  assign \$67  = ~ estimate_1_groups_0_0_0[6];
-  assign \$69  = ~ estimate_1_groups_0_1_0[6];
-  assign \$70  = $signed(\$68 ) + $signed({ \$69 , estimate_1_groups_0_1_0[5:0] });
-  assign \$71  = ~ estimate_1_groups_0_2_0[6];
-  assign \$72  = ~ estimate_1_groups_0_2_0[6];
-  assign \$74  = ~ estimate_1_groups_0_3_0[6];
-  assign \$75  = $signed(\$73 ) - $signed({ \$74 , estimate_1_groups_0_3_0[5:0] });
-  assign \$77  = $signed(\$76 ) + $signed(estimate_1_planes_0_1);
+  assign \$20  = ~ left;
+  assign \$22  = \$20 [0] ? \$21  : 4'h8;
+  assign \$23  = ~ left;
+  assign \$25  = \$23 [1] ? \$24  : 4'h8;
+  assign \$26  = ~ left;
+  assign \$28  = \$26 [2] ? \$27  : 4'h8;
+  assign \$29  = ~ left;
+  assign \$31  = \$29 [3] ? \$30  : 4'h8;
+  assign \$32  = ~ left;
+  assign \$34  = \$32 [0] ? \$33  : 4'h8;
+  assign \$35  = ~ left;
+  assign \$37  = \$35 [1] ? \$36  : 4'h8;
+  assign \$38  = ~ left;
+  assign \$40  = \$38 [2] ? \$39  : 4'h8;
+  assign \$41  = ~ left;
+  assign \$43  = \$41 [3] ? \$42  : 4'h8;
+  assign \$44  = high_masked_0 + high_masked_1;
+  assign \$45  = high_masked_2 + high_masked_3;
+  assign \$46  = high_masked_4 + high_masked_5;
+  assign \$47  = high_masked_6 + high_masked_7;
+  assign \$48  = high_subsets_0_0_0 + high_subsets_0_0_1;
+  assign \$49  = high_subsets_0_1_0 + high_subsets_0_1_1;
+  assign \$50  = estimate_0_plane_0_entry_0 + estimate_0_plane_0_entry_1;
+  assign \$51  = estimate_0_plane_1_entry_0 + estimate_0_plane_1_entry_1;
+  assign \$52  = estimate_0_plane_2_entry_0 + estimate_0_plane_2_entry_1;
+  assign \$53  = estimate_0_plane_3_entry_0 + estimate_0_plane_3_entry_1;
+  assign \$54  = ~ estimate_0_groups_0_0_0[6];
+  assign \$55  = ~ estimate_0_groups_0_0_0[6];
+  assign \$57  = ~ estimate_0_groups_0_1_0[6];
+  assign \$58  = $signed(\$56 ) + $signed({ \$57 , estimate_0_groups_0_1_0[5:0] });
+  assign \$59  = ~ estimate_0_groups_0_2_0[6];
+  assign \$60  = ~ estimate_0_groups_0_2_0[6];
+  assign \$62  = ~ estimate_0_groups_0_3_0[6];
+  assign \$63  = $signed(\$61 ) - $signed({ \$62 , estimate_0_groups_0_3_0[5:0] });
+  assign \$65  = $signed(\$64 ) + $signed(estimate_0_planes_0_1);
+  assign \$66  = estimate_1_plane_0_entry_0 + estimate_1_plane_0_entry_1;
+  assign \$67  = estimate_1_plane_1_entry_0 + estimate_1_plane_1_entry_1;
+  assign \$68  = estimate_1_plane_2_entry_0 + estimate_1_plane_2_entry_1;
+  assign \$69  = estimate_1_plane_3_entry_0 + estimate_1_plane_3_entry_1;
+  assign \$70  = ~ estimate_1_groups_0_0_0[6];
+  assign \$71  = ~ estimate_1_groups_0_0_0[6];
+  assign \$73  = ~ estimate_1_groups_0_1_0[6];
+  assign \$74  = $signed(\$72 ) + $signed({ \$73 , estimate_1_groups_0_1_0[5:0] });
+  assign \$75  = ~ estimate_1_groups_0_2_0[6];
+  assign \$76  = ~ estimate_1_groups_0_2_0[6];
+  assign \$78  = ~ estimate_1_groups_0_3_0[6];
+  assign \$79  = $signed(\$77 ) - $signed({ \$78 , estimate_1_groups_0_3_0[5:0] });
+  assign \$81  = $signed(\$80 ) + $signed(estimate_1_planes_0_1);
   assign o_prepared__valid = | waiting;
   assign o_prepared__payload = take_place ? tag_1 : tag_0;
-  assign \$78  = \$signal  != 2'h2;
-  assign \$79  = i_query__valid & \$78 ;
-  assign \$80  = | left;
-  assign \$81  = ~ \$80 ;
-  assign taken = \$79  & \$81 ;
   always @(posedge clk)
     passed_1 <= \$82 ;
   always @(posedge clk)
@@ -2317,141 +2337,145 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   always @(posedge clk)
     passed_3 <= \$84 ;
   always @(posedge clk)
-    \$signal  <= \$85 ;
+    passed_4 <= \$85 ;
   always @(posedge clk)
-    waiting <= \$86 ;
+    \$signal  <= \$86 ;
   always @(posedge clk)
-    fill_place <= \$87 ;
+    waiting <= \$87 ;
   always @(posedge clk)
-    tag_1 <= \$88 ;
+    fill_place <= \$88 ;
   always @(posedge clk)
-    tag_0 <= \$89 ;
+    tag_1 <= \$89 ;
   always @(posedge clk)
-    take_place <= \$90 ;
+    tag_0 <= \$90 ;
   always @(posedge clk)
-    read_place <= \$91 ;
+    take_place <= \$91 ;
   always @(posedge clk)
-    left <= \$92 ;
+    read_place <= \$92 ;
   always @(posedge clk)
-    writing_1 <= \$93 ;
+    left <= \$93 ;
   always @(posedge clk)
-    writing_2 <= \$94 ;
+    taken <= \$94 ;
   always @(posedge clk)
-    address_1 <= { fill_place, \$15  };
+    writing_1 <= \$95 ;
+  always @(posedge clk)
+    writing_2 <= \$96 ;
+  always @(posedge clk)
+    address_1 <= { fill_place, \$19  };
   always @(posedge clk)
     address_2 <= address_1;
   always @(posedge clk)
-    write_enable_0 <= \$95 ;
+    write_enable_0 <= \$97 ;
   always @(posedge clk)
-    write_enable_1 <= \$96 ;
+    write_enable_1 <= \$98 ;
   always @(posedge clk)
     write_enable_2 <= writing_2;
   always @(posedge clk)
     write_enable_3 <= writing_2;
   always @(posedge clk)
-    write_address_0 <= \$97 ;
+    write_address_0 <= \$99 ;
   always @(posedge clk)
-    write_address_1 <= \$98 ;
+    write_address_1 <= \$100 ;
   always @(posedge clk)
     write_address_2 <= address_2;
   always @(posedge clk)
     write_address_3 <= address_2;
   always @(posedge clk)
-    high_masked_0 <= \$18 ;
+    high_masked_0 <= \$22 ;
   always @(posedge clk)
-    high_masked_1 <= \$21 ;
+    high_masked_1 <= \$25 ;
   always @(posedge clk)
-    high_masked_2 <= \$24 ;
+    high_masked_2 <= \$28 ;
   always @(posedge clk)
-    high_masked_3 <= \$27 ;
+    high_masked_3 <= \$31 ;
   always @(posedge clk)
-    high_masked_4 <= \$30 ;
+    high_masked_4 <= \$34 ;
   always @(posedge clk)
-    high_masked_5 <= \$33 ;
+    high_masked_5 <= \$37 ;
   always @(posedge clk)
-    high_masked_6 <= \$36 ;
+    high_masked_6 <= \$40 ;
   always @(posedge clk)
-    high_masked_7 <= \$39 ;
+    high_masked_7 <= \$43 ;
   always @(posedge clk)
-    high_subsets_0_0_0 <= \$40 ;
+    high_subsets_0_0_0 <= \$44 ;
   always @(posedge clk)
-    high_subsets_0_0_1 <= \$41 ;
+    high_subsets_0_0_1 <= \$45 ;
   always @(posedge clk)
-    high_subsets_0_1_0 <= \$42 ;
+    high_subsets_0_1_0 <= \$46 ;
   always @(posedge clk)
-    high_subsets_0_1_1 <= \$43 ;
+    high_subsets_0_1_1 <= \$47 ;
   always @(posedge clk)
-    high_subsets_1_0_0 <= \$44 ;
+    high_subsets_1_0_0 <= \$48 ;
   always @(posedge clk)
-    high_subsets_1_1_0 <= \$45 ;
+    high_subsets_1_1_0 <= \$49 ;
   always @(posedge clk)
-    valid_1 <= \$99 ;
+    valid_1 <= \$101 ;
   always @(posedge clk)
-    valid_2 <= \$100 ;
+    valid_2 <= \$102 ;
   always @(posedge clk)
-    valid_3 <= \$101 ;
+    valid_3 <= \$103 ;
   always @(posedge clk)
-    valid_4 <= \$102 ;
+    valid_4 <= \$104 ;
   always @(posedge clk)
     estimate_0_plane_0_entry_0 <= read_port__data;
   always @(posedge clk)
-    estimate_0_plane_0_entry_1 <= \read_port__data$53 ;
+    estimate_0_plane_0_entry_1 <= \read_port__data$54 ;
   always @(posedge clk)
-    estimate_0_plane_1_entry_0 <= \read_port__data$55 ;
+    estimate_0_plane_1_entry_0 <= \read_port__data$56 ;
   always @(posedge clk)
-    estimate_0_plane_1_entry_1 <= \read_port__data$57 ;
+    estimate_0_plane_1_entry_1 <= \read_port__data$58 ;
   always @(posedge clk)
-    estimate_0_plane_2_entry_0 <= \read_port__data$59 ;
+    estimate_0_plane_2_entry_0 <= \read_port__data$60 ;
   always @(posedge clk)
-    estimate_0_plane_2_entry_1 <= \read_port__data$61 ;
+    estimate_0_plane_2_entry_1 <= \read_port__data$62 ;
   always @(posedge clk)
-    estimate_0_plane_3_entry_0 <= \read_port__data$63 ;
+    estimate_0_plane_3_entry_0 <= \read_port__data$64 ;
   always @(posedge clk)
-    estimate_0_plane_3_entry_1 <= \read_port__data$65 ;
+    estimate_0_plane_3_entry_1 <= \read_port__data$66 ;
   always @(posedge clk)
-    estimate_0_groups_0_0_0 <= \$46 ;
+    estimate_0_groups_0_0_0 <= \$50 ;
   always @(posedge clk)
-    estimate_0_groups_0_1_0 <= \$47 ;
+    estimate_0_groups_0_1_0 <= \$51 ;
   always @(posedge clk)
-    estimate_0_groups_0_2_0 <= \$48 ;
+    estimate_0_groups_0_2_0 <= \$52 ;
   always @(posedge clk)
-    estimate_0_groups_0_3_0 <= \$49 ;
+    estimate_0_groups_0_3_0 <= \$53 ;
   always @(posedge clk)
-    estimate_0_planes_0_0 <= { \$54 , estimate_0_groups_0_0_0[0] };
+    estimate_0_planes_0_0 <= { \$58 , estimate_0_groups_0_0_0[0] };
   always @(posedge clk)
-    estimate_0_planes_0_1 <= { \$59 , estimate_0_groups_0_2_0[0] };
+    estimate_0_planes_0_1 <= { \$63 , estimate_0_groups_0_2_0[0] };
   always @(posedge clk)
-    estimate_0_planes_1_0 <= { \$61 , estimate_0_planes_0_0[1:0] };
+    estimate_0_planes_1_0 <= { \$65 , estimate_0_planes_0_0[1:0] };
   always @(posedge clk)
-    estimate_1_plane_0_entry_0 <= \read_port__data$74 ;
+    estimate_1_plane_0_entry_0 <= \read_port__data$75 ;
   always @(posedge clk)
-    estimate_1_plane_0_entry_1 <= \read_port__data$76 ;
+    estimate_1_plane_0_entry_1 <= \read_port__data$77 ;
   always @(posedge clk)
-    estimate_1_plane_1_entry_0 <= \read_port__data$78 ;
+    estimate_1_plane_1_entry_0 <= \read_port__data$79 ;
   always @(posedge clk)
-    estimate_1_plane_1_entry_1 <= \read_port__data$80 ;
+    estimate_1_plane_1_entry_1 <= \read_port__data$81 ;
   always @(posedge clk)
-    estimate_1_plane_2_entry_0 <= \read_port__data$82 ;
+    estimate_1_plane_2_entry_0 <= \read_port__data$83 ;
   always @(posedge clk)
-    estimate_1_plane_2_entry_1 <= \read_port__data$84 ;
+    estimate_1_plane_2_entry_1 <= \read_port__data$85 ;
   always @(posedge clk)
-    estimate_1_plane_3_entry_0 <= \read_port__data$86 ;
+    estimate_1_plane_3_entry_0 <= \read_port__data$87 ;
   always @(posedge clk)
-    estimate_1_plane_3_entry_1 <= \read_port__data$88 ;
+    estimate_1_plane_3_entry_1 <= \read_port__data$89 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_0 <= \$62 ;
+    estimate_1_groups_0_0_0 <= \$66 ;
   always @(posedge clk)
-    estimate_1_groups_0_1_0 <= \$63 ;
+    estimate_1_groups_0_1_0 <= \$67 ;
   always @(posedge clk)
-    estimate_1_groups_0_2_0 <= \$64 ;
+    estimate_1_groups_0_2_0 <= \$68 ;
   always @(posedge clk)
-    estimate_1_groups_0_3_0 <= \$65 ;
+    estimate_1_groups_0_3_0 <= \$69 ;
   always @(posedge clk)
-    estimate_1_planes_0_0 <= { \$70 , estimate_1_groups_0_0_0[0] };
+    estimate_1_planes_0_0 <= { \$74 , estimate_1_groups_0_0_0[0] };
   always @(posedge clk)
-    estimate_1_planes_0_1 <= { \$75 , estimate_1_groups_0_2_0[0] };
+    estimate_1_planes_0_1 <= { \$79 , estimate_1_groups_0_2_0[0] };
   always @(posedge clk)
-    estimate_1_planes_1_0 <= { \$77 , estimate_1_planes_0_0[1:0] };
+    estimate_1_planes_1_0 <= { \$81 , estimate_1_planes_0_0[1:0] };
   assign \$auto$rtlil.cc:2739:Not$34  = ~ i_query__payload[3];
   assign \$auto$rtlil.cc:2739:Not$36  = ~ i_query__payload[7];
   assign \$auto$rtlil.cc:2739:Not$38  = ~ i_query__payload[11];
@@ -2483,47 +2507,40 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$85  = \$2 [1:0];
+    \$85  = passed_3;
     if (rst) begin
-      \$85  = 2'h0;
+      \$85  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$86  = \$5 [1:0];
+    \$86  = \$2 [1:0];
     if (rst) begin
       \$86  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$87  = fill_place;
-    if (taken) begin
-      \$87  = \$6 ;
-    end
+    \$87  = \$5 [1:0];
     if (rst) begin
-      \$87  = 1'h0;
+      \$87  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$88  = tag_1;
+    \$88  = fill_place;
     if (taken) begin
-      if (fill_place) begin
-        \$88  = i_query__payload[38:32];
-      end
+      \$88  = \$6 ;
     end
     if (rst) begin
-      \$88  = 7'h00;
+      \$88  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$89  = tag_0;
+    \$89  = tag_1;
     if (taken) begin
-      (* full_case = 32'd1 *)
       if (fill_place) begin
-      end else begin
         \$89  = i_query__payload[38:32];
       end
     end
@@ -2533,19 +2550,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$90  = take_place;
-    if (\$7 ) begin
-      \$90  = \$8 ;
+    \$90  = tag_0;
+    if (taken) begin
+      (* full_case = 32'd1 *)
+      if (fill_place) begin
+      end else begin
+        \$90  = i_query__payload[38:32];
+      end
     end
     if (rst) begin
-      \$90  = 1'h0;
+      \$90  = 7'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$91  = read_place;
-    if (passed_3) begin
-      \$91  = \$9 ;
+    \$91  = take_place;
+    if (\$7 ) begin
+      \$91  = \$8 ;
     end
     if (rst) begin
       \$91  = 1'h0;
@@ -2553,116 +2574,133 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$92  = left;
+    \$92  = read_place;
+    if (passed_4) begin
+      \$92  = \$9 ;
+    end
+    if (rst) begin
+      \$92  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$93  = left;
     if (\$11 ) begin
-      \$92  = \$12 [3:0];
+      \$93  = \$12 [3:0];
     end
     if (rst) begin
-      \$92  = 4'hf;
+      \$93  = 4'hf;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$93  = \$14 ;
-    if (rst) begin
-      \$93  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$94  = writing_1;
+    \$94  = \$16 ;
     if (rst) begin
       \$94  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$95  = writing_2;
+    \$95  = \$18 ;
     if (rst) begin
       \$95  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$96  = writing_2;
+    \$96  = writing_1;
     if (rst) begin
-      \$96  = 1'h1;
+      \$96  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$97  = address_2;
+    \$97  = writing_2;
     if (rst) begin
-      \$97  = 5'h00;
+      \$97  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$98  = address_2;
+    \$98  = writing_2;
     if (rst) begin
-      \$98  = 5'h1f;
+      \$98  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$99  = i_keys__valid;
+    \$99  = address_2;
     if (rst) begin
-      \$99  = 1'h0;
+      \$99  = 5'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$100  = valid_1;
+    \$100  = address_2;
     if (rst) begin
-      \$100  = 1'h0;
+      \$100  = 5'h1f;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$101  = valid_2;
+    \$101  = i_keys__valid;
     if (rst) begin
       \$101  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$102  = valid_3;
+    \$102  = valid_1;
     if (rst) begin
       \$102  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$103  = valid_2;
+    if (rst) begin
+      \$103  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
+    \$104  = valid_3;
+    if (rst) begin
+      \$104  = 1'h0;
     end
   end
   assign i_query__ready = taken;
   assign write_port__addr = write_address_0;
   assign write_port__data = high_subsets_1_0_0;
   assign write_port__en = write_enable_0;
-  assign \write_port__addr$101  = write_address_1;
-  assign \write_port__data$102  = high_subsets_1_0_0;
-  assign \write_port__en$103  = write_enable_1;
-  assign \write_port__addr$104  = write_address_0;
-  assign \write_port__data$105  = high_subsets_1_1_0;
-  assign \write_port__en$106  = write_enable_0;
-  assign \write_port__addr$107  = write_address_1;
-  assign \write_port__data$108  = high_subsets_1_1_0;
-  assign \write_port__en$109  = write_enable_1;
+  assign \write_port__addr$102  = write_address_1;
+  assign \write_port__data$103  = high_subsets_1_0_0;
+  assign \write_port__en$104  = write_enable_1;
+  assign \write_port__addr$105  = write_address_0;
+  assign \write_port__data$106  = high_subsets_1_1_0;
+  assign \write_port__en$107  = write_enable_0;
+  assign \write_port__addr$108  = write_address_1;
+  assign \write_port__data$109  = high_subsets_1_1_0;
+  assign \write_port__en$110  = write_enable_1;
   assign o__valid = valid_4;
   assign estimate_0_keys = i_keys__payload[31:0];
   assign read_port__addr = { read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
-  assign \read_port__addr$114  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
-  assign \read_port__addr$115  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
-  assign \read_port__addr$116  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
-  assign \read_port__addr$117  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
-  assign \read_port__addr$118  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$119  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$120  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign \read_port__addr$115  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
+  assign \read_port__addr$116  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
+  assign \read_port__addr$117  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
+  assign \read_port__addr$118  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
+  assign \read_port__addr$119  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
+  assign \read_port__addr$120  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$121  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
   assign estimate_1_keys = i_keys__payload[63:32];
-  assign \read_port__addr$123  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$124  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$125  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$126  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$127  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$128  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$129  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$130  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \read_port__addr$124  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$125  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$126  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$127  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$128  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$129  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$130  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$131  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
   assign \tag_1.buffer  = tag_1[0];
   assign \tag_1.valid_keys  = tag_1[6:1];
   assign \i_query__payload.parts  = i_query__payload[31:0];
@@ -2722,41 +2760,69 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \estimate_1_keys[7]  = i_keys__payload[63:60];
   assign o__payload[21:11] = estimate_1_planes_1_0[10:0];
   assign o__payload[10:0] = estimate_0_planes_1_0[10:0];
-  assign \$17 [2:0] = i_query__payload[2:0];
-  assign \$17 [3] = \$auto$rtlil.cc:2739:Not$34 ;
-  assign \$20 [2:0] = i_query__payload[6:4];
-  assign \$20 [3] = \$auto$rtlil.cc:2739:Not$36 ;
-  assign \$23 [2:0] = i_query__payload[10:8];
-  assign \$23 [3] = \$auto$rtlil.cc:2739:Not$38 ;
-  assign \$26 [2:0] = i_query__payload[14:12];
-  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$40 ;
-  assign \$29 [2:0] = i_query__payload[18:16];
-  assign \$29 [3] = \$auto$rtlil.cc:2739:Not$42 ;
-  assign \$32 [2:0] = i_query__payload[22:20];
-  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$44 ;
-  assign \$35 [2:0] = i_query__payload[26:24];
-  assign \$35 [3] = \$auto$rtlil.cc:2739:Not$46 ;
-  assign \$38 [2:0] = i_query__payload[30:28];
-  assign \$38 [3] = \$auto$rtlil.cc:2739:Not$48 ;
-  assign \$52  = { \$51 , \$51 , estimate_0_groups_0_0_0[5:1] };
-  assign \$57  = { \$56 , \$56 , estimate_0_groups_0_2_0[5:1] };
-  assign \$60  = { estimate_0_planes_0_0[8], estimate_0_planes_0_0[8], estimate_0_planes_0_0[8:2] };
-  assign \$68  = { \$67 , \$67 , estimate_1_groups_0_0_0[5:1] };
-  assign \$73  = { \$72 , \$72 , estimate_1_groups_0_2_0[5:1] };
-  assign \$76  = { estimate_1_planes_0_0[8], estimate_1_planes_0_0[8], estimate_1_planes_0_0[8:2] };
+  assign \$21 [2:0] = i_query__payload[2:0];
+  assign \$21 [3] = \$auto$rtlil.cc:2739:Not$34 ;
+  assign \$24 [2:0] = i_query__payload[6:4];
+  assign \$24 [3] = \$auto$rtlil.cc:2739:Not$36 ;
+  assign \$27 [2:0] = i_query__payload[10:8];
+  assign \$27 [3] = \$auto$rtlil.cc:2739:Not$38 ;
+  assign \$30 [2:0] = i_query__payload[14:12];
+  assign \$30 [3] = \$auto$rtlil.cc:2739:Not$40 ;
+  assign \$33 [2:0] = i_query__payload[18:16];
+  assign \$33 [3] = \$auto$rtlil.cc:2739:Not$42 ;
+  assign \$36 [2:0] = i_query__payload[22:20];
+  assign \$36 [3] = \$auto$rtlil.cc:2739:Not$44 ;
+  assign \$39 [2:0] = i_query__payload[26:24];
+  assign \$39 [3] = \$auto$rtlil.cc:2739:Not$46 ;
+  assign \$42 [2:0] = i_query__payload[30:28];
+  assign \$42 [3] = \$auto$rtlil.cc:2739:Not$48 ;
+  assign \$56  = { \$55 , \$55 , estimate_0_groups_0_0_0[5:1] };
+  assign \$61  = { \$60 , \$60 , estimate_0_groups_0_2_0[5:1] };
+  assign \$64  = { estimate_0_planes_0_0[8], estimate_0_planes_0_0[8], estimate_0_planes_0_0[8:2] };
+  assign \$72  = { \$71 , \$71 , estimate_1_groups_0_0_0[5:1] };
+  assign \$77  = { \$76 , \$76 , estimate_1_groups_0_2_0[5:1] };
+  assign \$80  = { estimate_1_planes_0_0[8], estimate_1_planes_0_0[8], estimate_1_planes_0_0[8:2] };
 endmodule
 
 module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__payload, i__valid, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$54  = 0;
-  wire [4:0] \$1 ;
-  wire [5:0] \$2 ;
-  wire [6:0] \$3 ;
-  wire \$4 ;
-  wire \$5 ;
+  wire [1:0] \$1 ;
+  wire [3:0] \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire [1:0] \$14 ;
+  wire [2:0] \$15 ;
+  wire [1:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire [2:0] \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire [1:0] \$22 ;
+  wire [2:0] \$23 ;
+  wire [1:0] \$24 ;
+  wire [3:0] \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [4:0] \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  reg \$33 ;
+  reg \$34 ;
+  reg \$35 ;
+  reg [3:0] \$36 ;
+  reg \$37 ;
+  wire [1:0] \$4 ;
+  wire [5:0] \$5 ;
   wire \$6 ;
-  wire \$7 ;
-  reg [3:0] \$8 ;
-  reg \$9 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
+  wire [1:0] \$9 ;
   input clk;
   wire clk;
   input [29:0] i__payload;
@@ -2811,23 +2877,57 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   wire \o__valid$5 ;
   output o_room;
   reg o_room = 1'h1;
-  reg [3:0] places = 4'ha;
+  reg [3:0] places = 4'hb;
+  reg places_down_0_1 = 1'h0;
+  reg places_up_0_1 = 1'h0;
+  reg places_up_1_1 = 1'h0;
   (* init = 1'h1 *)
   wire room;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = places - i_reserve;
-  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
-  assign \$3  = $signed(\$2 ) + $signed(1'h0);
-  assign \$5  = places != 1'h1;
-  assign \$6  = i_reserve ? \$5  : o_room;
-  assign \$7  = \$4  | \$6 ;
+  assign \$1  = 1'h0 + places_up_0_1;
+  assign \$2  = \$1  + places_up_1_1;
+  assign \$3  = places + \$2 ;
+  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$5  = \$3  - \$4 ;
+  assign \$7  = 1'h0 + places_up_0_1;
+  assign \$8  = \$7  + places_up_1_1;
+  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = \$10  == 4'hf;
+  assign \$12  = places == 2'h2;
+  assign \$13  = \$11  & \$12 ;
+  assign \$14  = 1'h0 + places_up_0_1;
+  assign \$15  = \$14  + places_up_1_1;
+  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$17  = \$15  - \$16 ;
+  assign \$18  = ! \$17 ;
+  assign \$19  = places == 1'h1;
+  assign \$20  = \$18  & \$19 ;
+  assign \$21  = \$13  | \$20 ;
+  assign \$22  = 1'h0 + places_up_0_1;
+  assign \$23  = \$22  + places_up_1_1;
+  assign \$24  = 1'h0 + places_down_0_1;
+  assign \$25  = \$23  - \$24 ;
+  assign \$26  = \$25  == 1'h1;
+  assign \$27  = ! places;
+  assign \$28  = \$26  & \$27 ;
+  assign \$29  = \$21  | \$28 ;
+  assign \$30  = ~ \$29 ;
+  assign \$31  = i_reserve ? \$30  : o_room;
+  assign \$32  = \$6  | \$31 ;
   always @(posedge clk)
-    places <= \$8 ;
+    places_up_0_1 <= \$33 ;
   always @(posedge clk)
-    o_room <= \$9 ;
+    places_up_1_1 <= \$34 ;
+  always @(posedge clk)
+    places_down_0_1 <= \$35 ;
+  always @(posedge clk)
+    places <= \$36 ;
+  always @(posedge clk)
+    o_room <= \$37 ;
   \latte_head.estimator.landing.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -2839,16 +2939,37 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$8  = \$3 [3:0];
+    \$33  = taken;
     if (rst) begin
-      \$8  = 4'ha;
+      \$33  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$9  = \$7 ;
+    \$34  = 1'h0;
     if (rst) begin
-      \$9  = 1'h1;
+      \$34  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
+    \$35  = i_reserve;
+    if (rst) begin
+      \$35  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
+    \$36  = \$5 [3:0];
+    if (rst) begin
+      \$36  = 4'hb;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
+    \$37  = \$32 ;
+    if (rst) begin
+      \$37  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -2890,48 +3011,91 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   assign \i__payload$7.mask[1]  = i__payload[23];
   assign \i__payload$7.first_key  = i__payload[28:24];
   assign \i__payload$7.last  = i__payload[29];
-  assign \$4  = taken;
+  assign \$6  = taken;
 endmodule
 
 module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$55  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [4:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [4:0] \$17 ;
-  wire [4:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [4:0] \$20 ;
-  wire [4:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [3:0] \$26 ;
-  reg [3:0] \$27 ;
-  reg [3:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [4:0] \$2 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [5:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [4:0] \$53 ;
+  wire [4:0] \$54 ;
+  wire \$55 ;
+  wire [4:0] \$56 ;
+  wire [4:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [3:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [3:0] \$67 ;
+  reg [3:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$11  = 1'h0;
-  wire \$signal$6 ;
-  reg [3:0] \$signature__addr  = 4'h0;
+  wire \$signal$7 ;
+  reg \$signal$9  = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] \$signature__addr ;
   wire [29:0] \$signature__data ;
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [21:0] \i__payload.estimates ;
@@ -2960,146 +3124,195 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 4'h0 *)
-  wire [3:0] place;
-  (* init = 4'h0 *)
-  wire [3:0] \place$18 ;
+  reg [3:0] place = 4'h0;
+  reg [3:0] \place$13  = 4'h0;
   wire read;
-  reg [3:0] read_port__addr = 4'h0;
+  (* init = 4'h0 *)
+  wire [3:0] read_port__addr;
   wire [29:0] read_port__data;
   wire read_port__en;
   reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
-  reg [29:0] words [9:0];
+  reg [29:0] words [10:0];
   initial begin : zero_memory_4
     integer word;
-    for (word = 0; word < 10; word = word + 1)
+    for (word = 0; word < 11; word = word + 1)
       words[word] = 30'h0;
   end
   always @(posedge clk) begin
     if (\$signal )
-      words[\$signature__addr ] <= i__payload;
+      words[place] <= i__payload;
   end
   reg [29:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$6 ) begin
-      _0_ <= words[read_port__addr];
+    if (\$signal$7 ) begin
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$1  = ~ o__valid;
-  assign \$signal$6  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$11  & \$2 ;
-  assign \$3  = ~ \$signal$11 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$11 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 4'h9;
-  assign \$8  = \$signal  ? \$7  : room;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 4'h9;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 5'h00 : \$17 ;
-  assign \$19  = read_port__addr == 4'h9;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 4'hb;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 4'ha;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 4'h9;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 4'ha;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 5'h00 : \$53 ;
+  assign \$55  = \place$13  == 4'ha;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$11  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    room <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$22  = o__valid;
-    if (\$signal$6 ) begin
-      \$22  = \$signal$11 ;
-    end
+    \$60  = \$signal ;
     if (rst) begin
-      \$22  = 1'h0;
+      \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$23  = output_free;
-    if (\$signal$6 ) begin
-      \$23  = \$3 ;
-    end
+    \$61  = read;
     if (rst) begin
-      \$23  = 1'h1;
+      \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$24  = \$6 ;
+    \$62  = \$4 [3:0];
     if (rst) begin
-      \$24  = 1'h0;
+      \$62  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$25  = \$9 ;
+    \$63  = o__valid;
+    if (\$signal$7 ) begin
+      \$63  = \$signal$9 ;
+    end
     if (rst) begin
-      \$25  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [3:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [3:0];
+    \$64  = output_free;
+    if (\$signal$7 ) begin
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$26  = 4'h0;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$27  = \$signature__addr ;
+    \$65  = \$28 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    \$66  = \$51 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [3:0];
+      \$67  = \$54 [3:0];
     end
     if (rst) begin
-      \$27  = 4'h0;
+      \$67  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [3:0];
+      \$68  = \$57 [3:0];
     end
     if (rst) begin
-      \$28  = 4'h0;
+      \$68  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$6 ;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$18  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.estimates  = i__payload[21:0];
   assign \i__payload.estimates[0]  = i__payload[10:0];
   assign \i__payload.estimates[1]  = i__payload[21:11];
@@ -3119,46 +3332,89 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__payload, o__valid, i__ready, clk);
+module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__ready, o__valid, room, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$56  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [2:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [2:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [2:0] \$17 ;
-  wire [2:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [2:0] \$20 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [2:0] \$2 ;
+  wire [1:0] \$20 ;
   wire [2:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [1:0] \$26 ;
-  reg [1:0] \$27 ;
-  reg [1:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [3:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [2:0] \$53 ;
+  wire [2:0] \$54 ;
+  wire \$55 ;
+  wire [2:0] \$56 ;
+  wire [2:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [1:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [1:0] \$67 ;
+  reg [1:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$12  = 1'h0;
   wire \$signal$7 ;
-  reg [1:0] \$signature__addr  = 2'h0;
+  reg \$signal$9  = 1'h0;
+  (* init = 2'h0 *)
+  wire [1:0] \$signature__addr ;
   wire [38:0] \$signature__data ;
   (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [38:0] i__payload;
   wire [38:0] i__payload;
   wire [31:0] \i__payload.high ;
@@ -3173,8 +3429,8 @@ module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__pa
   wire [6:0] \i__payload.scan ;
   wire \i__payload.scan.buffer ;
   wire [5:0] \i__payload.scan.valid_keys ;
-  output i__ready;
-  reg i__ready = 1'h1;
+  (* init = 1'h1 *)
+  wire i__ready;
   input i__valid;
   wire i__valid;
   output [38:0] o__payload;
@@ -3196,16 +3452,15 @@ module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__pa
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 2'h0 *)
-  wire [1:0] place;
-  (* init = 2'h0 *)
-  wire [1:0] \place$19 ;
+  reg [1:0] place = 2'h0;
+  reg [1:0] \place$13  = 2'h0;
   wire read;
-  reg [1:0] read_port__addr = 2'h0;
+  (* init = 2'h0 *)
+  wire [1:0] read_port__addr;
   wire [38:0] read_port__data;
   wire read_port__en;
-  (* init = 1'h1 *)
-  wire room;
+  output room;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
@@ -3216,128 +3471,178 @@ module \latte_head.estimator_queries (rst, i__valid, o__ready, o__payload, i__pa
       words[word] = 39'h0;
   end
   always @(posedge clk) begin
-    if (i__ready)
-      words[\$signature__addr ] <= i__payload;
+    if (room)
+      words[place] <= i__payload;
   end
   reg [38:0] _0_;
   always @(posedge clk) begin
     if (\$signal$7 ) begin
-      _0_ <= words[read_port__addr];
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$signal  = i__valid & i__ready;
-  assign \$1  = ~ o__valid;
-  assign \$signal$7  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$12  & \$2 ;
-  assign \$3  = ~ \$signal$12 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$12 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 2'h2;
-  assign \$8  = \$signal  ? \$7  : i__ready;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 2'h2;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 3'h0 : \$17 ;
-  assign \$19  = read_port__addr == 2'h2;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 3'h0 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 2'h3;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 2'h2;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 1'h1;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 2'h2;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 3'h0 : \$53 ;
+  assign \$55  = \place$13  == 2'h2;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 3'h0 : \$56 ;
+  assign \$signal  = i__valid & room;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$12  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    i__ready <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$22  = o__valid;
+    \$60  = \$signal ;
+    if (rst) begin
+      \$60  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$61  = read;
+    if (rst) begin
+      \$61  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$62  = \$4 [1:0];
+    if (rst) begin
+      \$62  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$63  = o__valid;
     if (\$signal$7 ) begin
-      \$22  = \$signal$12 ;
+      \$63  = \$signal$9 ;
     end
     if (rst) begin
-      \$22  = 1'h0;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$23  = output_free;
+    \$64  = output_free;
     if (\$signal$7 ) begin
-      \$23  = \$3 ;
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$23  = 1'h1;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$24  = \$6 ;
+    \$65  = \$28 ;
     if (rst) begin
-      \$24  = 1'h0;
+      \$65  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$25  = \$9 ;
+    \$66  = \$51 ;
     if (rst) begin
-      \$25  = 1'h1;
+      \$66  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [1:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [1:0];
-    end
-    if (rst) begin
-      \$26  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$27  = \$signature__addr ;
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [1:0];
+      \$67  = \$54 [1:0];
     end
     if (rst) begin
-      \$27  = 2'h0;
+      \$67  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [1:0];
+      \$68  = \$57 [1:0];
     end
     if (rst) begin
-      \$28  = 2'h0;
+      \$68  = 2'h0;
     end
   end
-  assign room = i__ready;
-  assign \$signature__en  = i__ready;
+  assign i__ready = room;
+  assign \$signature__en  = room;
   assign \$signature__data  = i__payload;
   assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$19  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.high  = i__payload[31:0];
   assign \i__payload.high[0]  = i__payload[3:0];
   assign \i__payload.high[1]  = i__payload[7:4];
@@ -3446,27 +3751,28 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire \$8 ;
   reg \$80 ;
   reg \$81 ;
-  reg [10:0] \$82 ;
-  reg \$83 ;
+  reg \$82 ;
+  reg [10:0] \$83 ;
   reg \$84 ;
-  wire [23:0] \$85 ;
-  reg \$86 ;
-  wire [29:0] \$87 ;
-  reg \$88 ;
+  reg \$85 ;
+  wire [23:0] \$86 ;
+  reg \$87 ;
+  wire [29:0] \$88 ;
   reg \$89 ;
   wire [2:0] \$9 ;
-  wire [29:0] \$90 ;
-  reg \$91 ;
+  reg \$90 ;
+  wire [29:0] \$91 ;
   reg \$92 ;
   reg \$93 ;
-  reg [29:0] \$94 ;
-  reg \$95 ;
-  reg [1:0] \$96 ;
+  reg \$94 ;
+  reg [29:0] \$95 ;
+  reg \$96 ;
   reg [1:0] \$97 ;
-  reg \$98 ;
+  reg [1:0] \$98 ;
+  reg \$99 ;
   reg \$signal  = 1'h0;
   reg [1:0] \$signal$52  = 2'h0;
-  reg [1:0] \$signal$72  = 2'h0;
+  reg [1:0] \$signal$77  = 2'h0;
   wire accepted;
   reg [40:0] accepted_beat = 41'h00000000000;
   wire [29:0] \accepted_beat.beat ;
@@ -3490,10 +3796,25 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire \beat_0_1.beat.mask[0] ;
   wire \beat_0_1.beat.mask[1] ;
   wire [10:0] \beat_0_1.threshold ;
+  reg [40:0] beat_0_2 = 41'h00000000000;
+  wire [29:0] \beat_0_2.beat ;
+  wire [21:0] \beat_0_2.beat.estimates ;
+  wire [10:0] \beat_0_2.beat.estimates[0] ;
+  wire [10:0] \beat_0_2.beat.estimates[1] ;
+  wire [4:0] \beat_0_2.beat.first_key ;
+  wire \beat_0_2.beat.last ;
+  wire [1:0] \beat_0_2.beat.mask ;
+  wire \beat_0_2.beat.mask[0] ;
+  wire \beat_0_2.beat.mask[1] ;
+  wire [10:0] \beat_0_2.threshold ;
   wire beat_ends;
   reg [10:0] best_0_0 = 11'h000;
+  reg [10:0] best_0_0_first = 11'h000;
+  reg best_0_0_first_wins = 1'h0;
+  reg [10:0] best_0_0_second = 11'h000;
   reg best_valid_1 = 1'h0;
   reg best_valid_2 = 1'h0;
+  reg best_valid_3 = 1'h0;
   reg [29:0] checked = 30'h00000000;
   wire [21:0] \checked.estimates ;
   wire [10:0] \checked.estimates[0] ;
@@ -3610,18 +3931,18 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire \o__payload$40.kept ;
   wire [4:0] \o__payload$40.key ;
   wire \o__payload$40.last ;
-  wire [23:0] \o__payload$69 ;
-  wire [10:0] \o__payload$69.best ;
-  wire [12:0] \o__payload$69.limit ;
-  wire [29:0] \o__payload$70 ;
-  wire [21:0] \o__payload$70.estimates ;
-  wire [10:0] \o__payload$70.estimates[0] ;
-  wire [10:0] \o__payload$70.estimates[1] ;
-  wire [4:0] \o__payload$70.first_key ;
-  wire \o__payload$70.last ;
-  wire [1:0] \o__payload$70.mask ;
-  wire \o__payload$70.mask[0] ;
-  wire \o__payload$70.mask[1] ;
+  wire [23:0] \o__payload$74 ;
+  wire [10:0] \o__payload$74.best ;
+  wire [12:0] \o__payload$74.limit ;
+  wire [29:0] \o__payload$75 ;
+  wire [21:0] \o__payload$75.estimates ;
+  wire [10:0] \o__payload$75.estimates[0] ;
+  wire [10:0] \o__payload$75.estimates[1] ;
+  wire [4:0] \o__payload$75.first_key ;
+  wire \o__payload$75.last ;
+  wire [1:0] \o__payload$75.mask ;
+  wire \o__payload$75.mask[0] ;
+  wire \o__payload$75.mask[1] ;
   wire [21:0] \o__payload.estimates ;
   wire [10:0] \o__payload.estimates[0] ;
   wire [10:0] \o__payload.estimates[1] ;
@@ -3638,7 +3959,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire o__valid;
   wire \o__valid$29 ;
   wire \o__valid$44 ;
-  wire \o__valid$71 ;
+  wire \o__valid$76 ;
   output [17:0] o_kept__payload;
   wire [17:0] o_kept__payload;
   wire [10:0] \o_kept__payload.estimate ;
@@ -3696,6 +4017,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire \survived_queued_1.mask[1] ;
   reg survived_valid_1 = 1'h0;
   wire taken;
+  assign \$1  = i_threshold__valid & o_room;
   assign i_beat__ready = \$1  & \o_room$3 ;
   assign accepted = i_beat__valid & i_beat__ready;
   assign i_threshold__ready = accepted & i_beat__payload[29];
@@ -3723,7 +4045,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \$20  = ~ i_beat__payload[22];
   assign \$21  = ~ i_beat__payload[23];
   assign \$22  = $signed(accepted_beat[10:0]) > $signed(accepted_beat[21:11]);
-  assign \$23  = \$22  ? accepted_beat[10:0] : accepted_beat[21:11];
+  assign \$23  = best_0_0_first_wins ? best_0_0_first : best_0_0_second;
   assign \$24  = $signed(best_0_0) > $signed(running);
   assign \$25  = row_starts | \$24 ;
   assign \$26  = $signed(running) - $signed({ 1'h0, running_beat_1[40:30] });
@@ -3738,9 +4060,9 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \$35  = survived[29] | \$34 ;
   assign \$36  = ~ \$35 ;
   assign \$37  = survived_valid_1 & \$36 ;
-  assign \$38  = $signed(o__payload[10:0]) >= $signed(\o__payload$69 [23:11]);
+  assign \$38  = $signed(o__payload[10:0]) >= $signed(\o__payload$74 [23:11]);
   assign \$39  = o__payload[22] & \$38 ;
-  assign \$40  = $signed(o__payload[21:11]) >= $signed(\o__payload$69 [23:11]);
+  assign \$40  = $signed(o__payload[21:11]) >= $signed(\o__payload$74 [23:11]);
   assign \$41  = o__payload[23] & \$40 ;
   assign \$42  = | checked[23:22];
   assign \$43  = checked[29] | \$42 ;
@@ -3749,95 +4071,104 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \$46  = checked[29] | \$45 ;
   assign \$47  = ~ \$46 ;
   assign \$48  = checked_valid & \$47 ;
-  assign \$52  = \o__payload$70 [23] & \$51 ;
+  assign \$52  = \o__payload$75 [23] & \$51 ;
   assign \$53  = ~ { \$52 , \$50  };
-  assign \$54  = \o__payload$70 [23:22] & \$53 ;
-  assign \$58  = \o__payload$70 [23] & \$57 ;
-  assign \$60  = \o__payload$70 [22] & \o__payload$70 [23];
+  assign \$54  = \o__payload$75 [23:22] & \$53 ;
+  assign \$58  = \o__payload$75 [23] & \$57 ;
+  assign \$60  = \o__payload$75 [22] & \o__payload$75 [23];
   assign \$62  = ~ \$61 ;
-  assign \$66  = \$signal$72 [1] & \$65 ;
+  assign \$66  = \$signal$77 [1] & \$65 ;
   assign \$67  = ~ { \$66 , \$64  };
-  assign \$68  = \$signal$72  & \$67 ;
-  assign \$72  = \$signal$72 [1] & \$71 ;
-  assign \$74  = \$signal$72 [0] & \$signal$72 [1];
+  assign \$68  = \$signal$77  & \$67 ;
+  assign \$72  = \$signal$77 [1] & \$71 ;
+  assign \$74  = \$signal$77 [0] & \$signal$77 [1];
   assign \$76  = ~ \$75 ;
   always @(posedge clk)
     accepted_beat <= \$77 ;
   always @(posedge clk)
     seen_1 <= \$78 ;
   always @(posedge clk)
+    best_0_0_first_wins <= \$22 ;
+  always @(posedge clk)
+    best_0_0_first <= accepted_beat[10:0];
+  always @(posedge clk)
+    best_0_0_second <= accepted_beat[21:11];
+  always @(posedge clk)
     best_0_0 <= \$23 ;
   always @(posedge clk)
     beat_0_1 <= accepted_beat;
+  always @(posedge clk)
+    beat_0_2 <= beat_0_1;
   always @(posedge clk)
     best_valid_1 <= \$79 ;
   always @(posedge clk)
     best_valid_2 <= \$80 ;
   always @(posedge clk)
-    row_starts <= \$81 ;
+    best_valid_3 <= \$81 ;
   always @(posedge clk)
-    running <= \$82 ;
+    row_starts <= \$82 ;
   always @(posedge clk)
-    running_beat_1 <= beat_0_1;
+    running <= \$83 ;
+  always @(posedge clk)
+    running_beat_1 <= beat_0_2;
   always @(posedge clk)
     limited_beat_1 <= running_beat_1;
   always @(posedge clk)
-    limited_valid_1 <= \$83 ;
+    limited_valid_1 <= \$84 ;
   always @(posedge clk)
-    limited_valid_2 <= \$84 ;
+    limited_valid_2 <= \$85 ;
   always @(posedge clk)
-    \i__payload$20  <= \$85 ;
+    \i__payload$20  <= \$86 ;
   always @(posedge clk)
-    survived_valid_1 <= \$86 ;
+    survived_valid_1 <= \$87 ;
   always @(posedge clk)
-    survived <= \$87 ;
+    survived <= \$88 ;
   always @(posedge clk)
     i__payload <= survived;
   always @(posedge clk)
-    i__valid <= \$88 ;
+    i__valid <= \$89 ;
   always @(posedge clk)
-    i_cancel <= \$89 ;
+    i_cancel <= \$90 ;
   always @(posedge clk)
-    checked <= \$90 ;
+    checked <= \$91 ;
   always @(posedge clk)
-    checked_valid <= \$91 ;
+    checked_valid <= \$92 ;
   always @(posedge clk)
     \i__payload$33  <= checked;
   always @(posedge clk)
-    \i__valid$35  <= \$92 ;
+    \i__valid$35  <= \$93 ;
   always @(posedge clk)
-    \i_cancel$37  <= \$93 ;
+    \i_cancel$37  <= \$94 ;
   always @(posedge clk)
-    leaving_beat <= \$94 ;
+    leaving_beat <= \$95 ;
   always @(posedge clk)
-    holds <= \$95 ;
+    holds <= \$96 ;
   always @(posedge clk)
-    \$signal$52  <= \$96 ;
+    \$signal$52  <= \$97 ;
   always @(posedge clk)
-    \$signal$72  <= \$97 ;
+    \$signal$77  <= \$98 ;
   always @(posedge clk)
-    \$signal  <= \$98 ;
-  assign \$1  = i_threshold__valid & o_room;
+    \$signal  <= \$99 ;
   \latte_head.filter.kept  kept (
     .clk(clk),
     .i__payload(\i__payload$33 ),
     .i__valid(\i__valid$35 ),
     .i_cancel(\i_cancel$37 ),
     .i_reserve(taken),
-    .o__payload(\o__payload$70 ),
+    .o__payload(\o__payload$75 ),
     .o__ready(beat_ends),
-    .o__valid(\o__valid$71 ),
+    .o__valid(\o__valid$76 ),
     .o_room(\o_room$27 ),
     .rst(rst)
   );
   \latte_head.filter.output  \output  (
     .clk(clk),
     .i__payload(\i__payload$51 ),
-    .i__ready(i__ready),
     .i__valid(holds),
     .o__payload(o_kept__payload),
     .o__ready(\o__ready$41 ),
     .o__valid(o_kept__valid),
+    .room(i__ready),
     .rst(rst)
   );
   \latte_head.filter.row_limits  row_limits (
@@ -3845,7 +4176,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
     .i__payload(\i__payload$20 ),
     .i__valid(\i__valid$22 ),
     .i_reserve(\i_reserve$9 ),
-    .o__payload(\o__payload$69 ),
+    .o__payload(\o__payload$74 ),
     .o__ready(\o__ready$30 ),
     .o__valid(o__valid),
     .o_room(\o_room$3 ),
@@ -3896,115 +4227,110 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$81  = row_starts;
-    if (best_valid_2) begin
-      \$81  = beat_0_1[29];
-    end
+    \$81  = best_valid_2;
     if (rst) begin
-      \$81  = 1'h1;
+      \$81  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$82  = running;
-    if (best_valid_2) begin
+    \$82  = row_starts;
+    if (best_valid_3) begin
+      \$82  = beat_0_2[29];
+    end
+    if (rst) begin
+      \$82  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$83  = running;
+    if (best_valid_3) begin
       if (\$25 ) begin
-        \$82  = best_0_0;
+        \$83  = best_0_0;
       end
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$83  = best_valid_2;
-    if (rst) begin
-      \$83  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$84  = limited_valid_1;
+    \$84  = best_valid_3;
     if (rst) begin
       \$84  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$86  = limited_valid_2;
+    \$85  = limited_valid_1;
     if (rst) begin
-      \$86  = 1'h0;
+      \$85  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$88  = \$33 ;
+    \$87  = limited_valid_2;
     if (rst) begin
-      \$88  = 1'h0;
+      \$87  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$89  = \$37 ;
+    \$89  = \$33 ;
     if (rst) begin
       \$89  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$91  = taken;
+    \$90  = \$37 ;
     if (rst) begin
-      \$91  = 1'h0;
+      \$90  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$92  = \$44 ;
+    \$92  = taken;
     if (rst) begin
       \$92  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$93  = \$48 ;
+    \$93  = \$44 ;
     if (rst) begin
       \$93  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$94  = leaving_beat;
-    if (beat_ends) begin
-      \$94  = \o__payload$70 ;
+    \$94  = \$48 ;
+    if (rst) begin
+      \$94  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$95  = holds;
+    \$95  = leaving_beat;
     if (beat_ends) begin
-      \$95  = \o__valid$71 ;
+      \$95  = \o__payload$75 ;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$96  = holds;
+    if (beat_ends) begin
+      \$96  = \o__valid$76 ;
     end
     if (rst) begin
-      \$95  = 1'h0;
+      \$96  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$96  = \$signal$52 ;
+    \$97  = \$signal$52 ;
     if (beat_ends) begin
-      \$96  = \$54 ;
+      \$97  = \$54 ;
     end else if (i__ready) begin
-      \$96  = \$68 ;
-    end
-    if (rst) begin
-      \$96  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$97  = \$signal$72 ;
-    if (beat_ends) begin
-      \$97  = { \$58 , \$56  };
-    end else if (i__ready) begin
-      \$97  = { \$72 , \$70  };
+      \$97  = \$68 ;
     end
     if (rst) begin
       \$97  = 2'h0;
@@ -4012,14 +4338,26 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$98  = \$signal ;
+    \$98  = \$signal$77 ;
     if (beat_ends) begin
-      \$98  = \$62 ;
+      \$98  = { \$58 , \$56  };
     end else if (i__ready) begin
-      \$98  = \$76 ;
+      \$98  = { \$72 , \$70  };
     end
     if (rst) begin
-      \$98  = 1'h0;
+      \$98  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
+    \$99  = \$signal ;
+    if (beat_ends) begin
+      \$99  = \$62 ;
+    end else if (i__ready) begin
+      \$99  = \$76 ;
+    end
+    if (rst) begin
+      \$99  = 1'h0;
     end
   end
   assign i_reserve = accepted;
@@ -4140,6 +4478,16 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \beat_0_1.beat.first_key  = beat_0_1[28:24];
   assign \beat_0_1.beat.last  = beat_0_1[29];
   assign \beat_0_1.threshold  = beat_0_1[40:30];
+  assign \beat_0_2.beat  = beat_0_2[29:0];
+  assign \beat_0_2.beat.estimates  = beat_0_2[21:0];
+  assign \beat_0_2.beat.estimates[0]  = beat_0_2[10:0];
+  assign \beat_0_2.beat.estimates[1]  = beat_0_2[21:11];
+  assign \beat_0_2.beat.mask  = beat_0_2[23:22];
+  assign \beat_0_2.beat.mask[0]  = beat_0_2[22];
+  assign \beat_0_2.beat.mask[1]  = beat_0_2[23];
+  assign \beat_0_2.beat.first_key  = beat_0_2[28:24];
+  assign \beat_0_2.beat.last  = beat_0_2[29];
+  assign \beat_0_2.threshold  = beat_0_2[40:30];
   assign \running_beat_1.beat  = running_beat_1[29:0];
   assign \running_beat_1.beat.estimates  = running_beat_1[21:0];
   assign \running_beat_1.beat.estimates[0]  = running_beat_1[10:0];
@@ -4166,24 +4514,24 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \checked.mask[1]  = checked[23];
   assign \checked.first_key  = checked[28:24];
   assign \checked.last  = checked[29];
-  assign \o__payload$69.best  = \o__payload$69 [10:0];
-  assign \o__payload$69.limit  = \o__payload$69 [23:11];
-  assign \o__payload$70.estimates  = \o__payload$70 [21:0];
-  assign \o__payload$70.estimates[0]  = \o__payload$70 [10:0];
-  assign \o__payload$70.estimates[1]  = \o__payload$70 [21:11];
-  assign \o__payload$70.mask  = \o__payload$70 [23:22];
-  assign \o__payload$70.mask[0]  = \o__payload$70 [22];
-  assign \o__payload$70.mask[1]  = \o__payload$70 [23];
-  assign \o__payload$70.first_key  = \o__payload$70 [28:24];
-  assign \o__payload$70.last  = \o__payload$70 [29];
-  assign \$90 [23] = \$41 ;
-  assign \$90 [22] = \$39 ;
-  assign { \$90 [29:24], \$90 [21:0] } = { o__payload[29:24], o__payload[21:0] };
-  assign \$87 [23] = \$30 ;
-  assign \$87 [22] = \$28 ;
-  assign { \$87 [29:24], \$87 [21:0] } = { limited_beat_1[29:24], limited_beat_1[21:0] };
-  assign \$85 [23:11] = \$26 ;
-  assign \$85 [10:0] = running;
+  assign \o__payload$74.best  = \o__payload$74 [10:0];
+  assign \o__payload$74.limit  = \o__payload$74 [23:11];
+  assign \o__payload$75.estimates  = \o__payload$75 [21:0];
+  assign \o__payload$75.estimates[0]  = \o__payload$75 [10:0];
+  assign \o__payload$75.estimates[1]  = \o__payload$75 [21:11];
+  assign \o__payload$75.mask  = \o__payload$75 [23:22];
+  assign \o__payload$75.mask[0]  = \o__payload$75 [22];
+  assign \o__payload$75.mask[1]  = \o__payload$75 [23];
+  assign \o__payload$75.first_key  = \o__payload$75 [28:24];
+  assign \o__payload$75.last  = \o__payload$75 [29];
+  assign \$91 [23] = \$41 ;
+  assign \$91 [22] = \$39 ;
+  assign { \$91 [29:24], \$91 [21:0] } = { o__payload[29:24], o__payload[21:0] };
+  assign \$88 [23] = \$30 ;
+  assign \$88 [22] = \$28 ;
+  assign { \$88 [29:24], \$88 [21:0] } = { limited_beat_1[29:24], limited_beat_1[21:0] };
+  assign \$86 [23:11] = \$26 ;
+  assign \$86 [10:0] = running;
   always @*
     \$77 [40:30] = i_threshold__payload;
   always @*
@@ -4197,33 +4545,61 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \$19  = \$signal$52 [1];
   assign \$49  = 1'h0;
   assign \$50  = 1'h0;
-  assign \$51  = \o__payload$70 [22];
+  assign \$51  = \o__payload$75 [22];
   assign \$55  = 1'h0;
   assign \$56  = 1'h0;
-  assign \$57  = \o__payload$70 [22];
+  assign \$57  = \o__payload$75 [22];
   assign \$59  = 1'h0;
   assign \$61  = \$60 ;
   assign \$63  = 1'h0;
   assign \$64  = 1'h0;
-  assign \$65  = \$signal$72 [0];
+  assign \$65  = \$signal$77 [0];
   assign \$69  = 1'h0;
   assign \$70  = 1'h0;
-  assign \$71  = \$signal$72 [0];
+  assign \$71  = \$signal$77 [0];
   assign \$73  = 1'h0;
   assign \$75  = \$74 ;
 endmodule
 
 module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, i_cancel, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$58  = 0;
-  wire [5:0] \$1 ;
-  wire [6:0] \$2 ;
-  wire [7:0] \$3 ;
-  wire \$4 ;
-  wire \$5 ;
+  wire [1:0] \$1 ;
+  wire [3:0] \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire [1:0] \$14 ;
+  wire [2:0] \$15 ;
+  wire [1:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire [2:0] \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire [1:0] \$22 ;
+  wire [2:0] \$23 ;
+  wire [1:0] \$24 ;
+  wire [3:0] \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [5:0] \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  reg \$33 ;
+  reg \$34 ;
+  reg \$35 ;
+  reg [4:0] \$36 ;
+  reg \$37 ;
+  wire [1:0] \$4 ;
+  wire [6:0] \$5 ;
   wire \$6 ;
-  wire \$7 ;
-  reg [4:0] \$8 ;
-  reg \$9 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
+  wire [1:0] \$9 ;
   input clk;
   wire clk;
   input [29:0] i__payload;
@@ -4280,23 +4656,57 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   output o_room;
   reg o_room = 1'h1;
   reg [4:0] places = 5'h11;
+  reg places_down_0_1 = 1'h0;
+  reg places_up_0_1 = 1'h0;
+  reg places_up_1_1 = 1'h0;
   (* init = 1'h1 *)
   wire room;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = places - i_reserve;
-  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
-  assign \$3  = $signed(\$2 ) + $signed({ 1'h0, i_cancel });
-  assign \$4  = taken | i_cancel;
-  assign \$5  = places != 1'h1;
-  assign \$6  = i_reserve ? \$5  : o_room;
-  assign \$7  = \$4  | \$6 ;
+  assign \$1  = 1'h0 + places_up_0_1;
+  assign \$2  = \$1  + places_up_1_1;
+  assign \$3  = places + \$2 ;
+  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$5  = \$3  - \$4 ;
+  assign \$6  = taken | i_cancel;
+  assign \$7  = 1'h0 + places_up_0_1;
+  assign \$8  = \$7  + places_up_1_1;
+  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = \$10  == 4'hf;
+  assign \$12  = places == 2'h2;
+  assign \$13  = \$11  & \$12 ;
+  assign \$14  = 1'h0 + places_up_0_1;
+  assign \$15  = \$14  + places_up_1_1;
+  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$17  = \$15  - \$16 ;
+  assign \$18  = ! \$17 ;
+  assign \$19  = places == 1'h1;
+  assign \$20  = \$18  & \$19 ;
+  assign \$21  = \$13  | \$20 ;
+  assign \$22  = 1'h0 + places_up_0_1;
+  assign \$23  = \$22  + places_up_1_1;
+  assign \$24  = 1'h0 + places_down_0_1;
+  assign \$25  = \$23  - \$24 ;
+  assign \$26  = \$25  == 1'h1;
+  assign \$27  = ! places;
+  assign \$28  = \$26  & \$27 ;
+  assign \$29  = \$21  | \$28 ;
+  assign \$30  = ~ \$29 ;
+  assign \$31  = i_reserve ? \$30  : o_room;
+  assign \$32  = \$6  | \$31 ;
   always @(posedge clk)
-    places <= \$8 ;
+    places_up_0_1 <= \$33 ;
   always @(posedge clk)
-    o_room <= \$9 ;
+    places_up_1_1 <= \$34 ;
+  always @(posedge clk)
+    places_down_0_1 <= \$35 ;
+  always @(posedge clk)
+    places <= \$36 ;
+  always @(posedge clk)
+    o_room <= \$37 ;
   \latte_head.filter.kept.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -4308,16 +4718,37 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$8  = \$3 [4:0];
+    \$33  = taken;
     if (rst) begin
-      \$8  = 5'h11;
+      \$33  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$9  = \$7 ;
+    \$34  = i_cancel;
     if (rst) begin
-      \$9  = 1'h1;
+      \$34  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
+    \$35  = i_reserve;
+    if (rst) begin
+      \$35  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
+    \$36  = \$5 [4:0];
+    if (rst) begin
+      \$36  = 5'h11;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
+    \$37  = \$32 ;
+    if (rst) begin
+      \$37  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -4362,43 +4793,86 @@ endmodule
 
 module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__valid, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$59  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [5:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [5:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [5:0] \$17 ;
-  wire [5:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [5:0] \$20 ;
-  wire [5:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [4:0] \$26 ;
-  reg [4:0] \$27 ;
-  reg [4:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [5:0] \$2 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [6:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [5:0] \$53 ;
+  wire [5:0] \$54 ;
+  wire \$55 ;
+  wire [5:0] \$56 ;
+  wire [5:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [4:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [4:0] \$67 ;
+  reg [4:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$11  = 1'h0;
-  wire \$signal$6 ;
-  reg [4:0] \$signature__addr  = 5'h00;
+  wire \$signal$7 ;
+  reg \$signal$9  = 1'h0;
+  (* init = 5'h00 *)
+  wire [4:0] \$signature__addr ;
   wire [29:0] \$signature__data ;
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [4:0] count = 5'h00;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [21:0] \i__payload.estimates ;
@@ -4427,12 +4901,11 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 5'h00 *)
-  wire [4:0] place;
-  (* init = 5'h00 *)
-  wire [4:0] \place$18 ;
+  reg [4:0] place = 5'h00;
+  reg [4:0] \place$13  = 5'h00;
   wire read;
-  reg [4:0] read_port__addr = 5'h00;
+  (* init = 5'h00 *)
+  wire [4:0] read_port__addr;
   wire [29:0] read_port__data;
   wire read_port__en;
   reg room = 1'h1;
@@ -4447,126 +4920,176 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   end
   always @(posedge clk) begin
     if (\$signal )
-      words[\$signature__addr ] <= i__payload;
+      words[place] <= i__payload;
   end
   reg [29:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$6 ) begin
-      _0_ <= words[read_port__addr];
+    if (\$signal$7 ) begin
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$1  = ~ o__valid;
-  assign \$signal$6  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$11  & \$2 ;
-  assign \$3  = ~ \$signal$11 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$11 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 5'h10;
-  assign \$8  = \$signal  ? \$7  : room;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 5'h10;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 6'h00 : \$17 ;
-  assign \$19  = read_port__addr == 5'h10;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 6'h00 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 5'h11;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 5'h10;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 4'hf;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 5'h10;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 6'h00 : \$53 ;
+  assign \$55  = \place$13  == 5'h10;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 6'h00 : \$56 ;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$11  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    room <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$22  = o__valid;
-    if (\$signal$6 ) begin
-      \$22  = \$signal$11 ;
-    end
+    \$60  = \$signal ;
     if (rst) begin
-      \$22  = 1'h0;
+      \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$23  = output_free;
-    if (\$signal$6 ) begin
-      \$23  = \$3 ;
-    end
+    \$61  = read;
     if (rst) begin
-      \$23  = 1'h1;
+      \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$24  = \$6 ;
+    \$62  = \$4 [4:0];
     if (rst) begin
-      \$24  = 1'h0;
+      \$62  = 5'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$25  = \$9 ;
+    \$63  = o__valid;
+    if (\$signal$7 ) begin
+      \$63  = \$signal$9 ;
+    end
     if (rst) begin
-      \$25  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [4:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [4:0];
+    \$64  = output_free;
+    if (\$signal$7 ) begin
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$26  = 5'h00;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$27  = \$signature__addr ;
+    \$65  = \$28 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    \$66  = \$51 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [4:0];
+      \$67  = \$54 [4:0];
     end
     if (rst) begin
-      \$27  = 5'h00;
+      \$67  = 5'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [4:0];
+      \$68  = \$57 [4:0];
     end
     if (rst) begin
-      \$28  = 5'h00;
+      \$68  = 5'h00;
     end
   end
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$6 ;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$18  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.estimates  = i__payload[21:0];
   assign \i__payload.estimates[0]  = i__payload[10:0];
   assign \i__payload.estimates[1]  = i__payload[21:11];
@@ -4586,54 +5109,97 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__valid, o__valid, i__ready, clk);
+module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__valid, o__valid, room, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$60  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [2:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [2:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [1:0] \$17 ;
-  wire [1:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [2:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [1:0] \$26 ;
-  reg \$27 ;
-  reg \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [3:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [1:0] \$53 ;
+  wire [1:0] \$54 ;
+  wire \$55 ;
+  wire [1:0] \$56 ;
+  wire [1:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [1:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg \$67 ;
+  reg \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$12  = 1'h0;
   wire \$signal$7 ;
-  reg \$signature__addr  = 1'h0;
+  reg \$signal$9  = 1'h0;
+  (* init = 1'h0 *)
+  wire \$signature__addr ;
   wire [17:0] \$signature__data ;
   (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [17:0] i__payload;
   wire [17:0] i__payload;
   wire [10:0] \i__payload.estimate ;
   wire \i__payload.kept ;
   wire [4:0] \i__payload.key ;
   wire \i__payload.last ;
-  output i__ready;
-  reg i__ready = 1'h1;
+  (* init = 1'h1 *)
+  wire i__ready;
   input i__valid;
   wire i__valid;
   output [17:0] o__payload;
@@ -4647,16 +5213,15 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 1'h0 *)
-  wire place;
-  (* init = 1'h0 *)
-  wire \place$19 ;
+  reg place = 1'h0;
+  reg \place$13  = 1'h0;
   wire read;
-  reg read_port__addr = 1'h0;
+  (* init = 1'h0 *)
+  wire read_port__addr;
   wire [17:0] read_port__data;
   wire read_port__en;
-  (* init = 1'h1 *)
-  wire room;
+  output room;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
@@ -4667,126 +5232,176 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
       words[word] = 18'h0;
   end
   always @(posedge clk) begin
-    if (i__ready)
-      words[\$signature__addr ] <= i__payload;
+    if (room)
+      words[place] <= i__payload;
   end
   reg [17:0] _0_;
   always @(posedge clk) begin
     if (\$signal$7 ) begin
-      _0_ <= words[read_port__addr];
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$signal  = i__valid & i__ready;
-  assign \$1  = ~ o__valid;
-  assign \$signal$7  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$12  & \$2 ;
-  assign \$3  = ~ \$signal$12 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$12 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 1'h1;
-  assign \$8  = \$signal  ? \$7  : i__ready;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 2'h0 : \$17 ;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 2'h0 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 2'h2;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 1'h1;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = ! count;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 2'h0 : \$53 ;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 2'h0 : \$56 ;
+  assign \$signal  = i__valid & room;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$12  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    i__ready <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$22  = o__valid;
+    \$60  = \$signal ;
+    if (rst) begin
+      \$60  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    \$61  = read;
+    if (rst) begin
+      \$61  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    \$62  = \$4 [1:0];
+    if (rst) begin
+      \$62  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    \$63  = o__valid;
     if (\$signal$7 ) begin
-      \$22  = \$signal$12 ;
+      \$63  = \$signal$9 ;
     end
     if (rst) begin
-      \$22  = 1'h0;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$23  = output_free;
+    \$64  = output_free;
     if (\$signal$7 ) begin
-      \$23  = \$3 ;
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$23  = 1'h1;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$24  = \$6 ;
+    \$65  = \$28 ;
     if (rst) begin
-      \$24  = 1'h0;
+      \$65  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$25  = \$9 ;
+    \$66  = \$51 ;
     if (rst) begin
-      \$25  = 1'h1;
+      \$66  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [1:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [1:0];
-    end
-    if (rst) begin
-      \$26  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$27  = \$signature__addr ;
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [0];
+      \$67  = \$54 [0];
     end
     if (rst) begin
-      \$27  = 1'h0;
+      \$67  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [0];
+      \$68  = \$57 [0];
     end
     if (rst) begin
-      \$28  = 1'h0;
+      \$68  = 1'h0;
     end
   end
-  assign room = i__ready;
-  assign \$signature__en  = i__ready;
+  assign i__ready = room;
+  assign \$signature__en  = room;
   assign \$signature__data  = i__payload;
   assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$19  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.key  = i__payload[4:0];
   assign \i__payload.kept  = i__payload[5];
   assign \i__payload.last  = i__payload[6];
@@ -4795,21 +5410,49 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.estimate  = o__payload[17:7];
-  assign \$16  = \$signature__addr ;
-  assign \$19  = read_port__addr;
+  assign \$52  = place;
+  assign \$55  = \place$13 ;
 endmodule
 
 module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__payload, i__payload, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$61  = 0;
-  wire [5:0] \$1 ;
-  wire [6:0] \$2 ;
-  wire [7:0] \$3 ;
-  wire \$4 ;
-  wire \$5 ;
+  wire [1:0] \$1 ;
+  wire [3:0] \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire [1:0] \$14 ;
+  wire [2:0] \$15 ;
+  wire [1:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire [2:0] \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire [1:0] \$22 ;
+  wire [2:0] \$23 ;
+  wire [1:0] \$24 ;
+  wire [3:0] \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [4:0] \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  reg \$33 ;
+  reg \$34 ;
+  reg \$35 ;
+  reg [3:0] \$36 ;
+  reg \$37 ;
+  wire [1:0] \$4 ;
+  wire [5:0] \$5 ;
   wire \$6 ;
-  wire \$7 ;
-  reg [4:0] \$8 ;
-  reg \$9 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
+  wire [1:0] \$9 ;
   input clk;
   wire clk;
   input [23:0] i__payload;
@@ -4840,23 +5483,57 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   wire \o__valid$5 ;
   output o_room;
   reg o_room = 1'h1;
-  reg [4:0] places = 5'h0f;
+  reg [3:0] places = 4'hf;
+  reg places_down_0_1 = 1'h0;
+  reg places_up_0_1 = 1'h0;
+  reg places_up_1_1 = 1'h0;
   (* init = 1'h1 *)
   wire room;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = places - i_reserve;
-  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
-  assign \$3  = $signed(\$2 ) + $signed(1'h0);
-  assign \$5  = places != 1'h1;
-  assign \$6  = i_reserve ? \$5  : o_room;
-  assign \$7  = \$4  | \$6 ;
+  assign \$1  = 1'h0 + places_up_0_1;
+  assign \$2  = \$1  + places_up_1_1;
+  assign \$3  = places + \$2 ;
+  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$5  = \$3  - \$4 ;
+  assign \$7  = 1'h0 + places_up_0_1;
+  assign \$8  = \$7  + places_up_1_1;
+  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = \$10  == 4'hf;
+  assign \$12  = places == 2'h2;
+  assign \$13  = \$11  & \$12 ;
+  assign \$14  = 1'h0 + places_up_0_1;
+  assign \$15  = \$14  + places_up_1_1;
+  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$17  = \$15  - \$16 ;
+  assign \$18  = ! \$17 ;
+  assign \$19  = places == 1'h1;
+  assign \$20  = \$18  & \$19 ;
+  assign \$21  = \$13  | \$20 ;
+  assign \$22  = 1'h0 + places_up_0_1;
+  assign \$23  = \$22  + places_up_1_1;
+  assign \$24  = 1'h0 + places_down_0_1;
+  assign \$25  = \$23  - \$24 ;
+  assign \$26  = \$25  == 1'h1;
+  assign \$27  = ! places;
+  assign \$28  = \$26  & \$27 ;
+  assign \$29  = \$21  | \$28 ;
+  assign \$30  = ~ \$29 ;
+  assign \$31  = i_reserve ? \$30  : o_room;
+  assign \$32  = \$6  | \$31 ;
   always @(posedge clk)
-    places <= \$8 ;
+    places_up_0_1 <= \$33 ;
   always @(posedge clk)
-    o_room <= \$9 ;
+    places_up_1_1 <= \$34 ;
+  always @(posedge clk)
+    places_down_0_1 <= \$35 ;
+  always @(posedge clk)
+    places <= \$36 ;
+  always @(posedge clk)
+    o_room <= \$37 ;
   \latte_head.filter.row_limits.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -4868,16 +5545,37 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$8  = \$3 [4:0];
+    \$33  = taken;
     if (rst) begin
-      \$8  = 5'h0f;
+      \$33  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$9  = \$7 ;
+    \$34  = 1'h0;
     if (rst) begin
-      \$9  = 1'h1;
+      \$34  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$35  = i_reserve;
+    if (rst) begin
+      \$35  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$36  = \$5 [3:0];
+    if (rst) begin
+      \$36  = 4'hf;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$37  = \$32 ;
+    if (rst) begin
+      \$37  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -4895,48 +5593,91 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   assign \i__payload.limit  = i__payload[23:11];
   assign \i__payload$7.best  = i__payload[10:0];
   assign \i__payload$7.limit  = i__payload[23:11];
-  assign \$4  = taken;
+  assign \$6  = taken;
 endmodule
 
 module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload, i__payload, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$62  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [4:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [4:0] \$17 ;
-  wire [4:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [4:0] \$20 ;
-  wire [4:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [3:0] \$26 ;
-  reg [3:0] \$27 ;
-  reg [3:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [4:0] \$2 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [5:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [4:0] \$53 ;
+  wire [4:0] \$54 ;
+  wire \$55 ;
+  wire [4:0] \$56 ;
+  wire [4:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [3:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [3:0] \$67 ;
+  reg [3:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$11  = 1'h0;
-  wire \$signal$6 ;
-  reg [3:0] \$signature__addr  = 4'h0;
+  wire \$signal$7 ;
+  reg \$signal$9  = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] \$signature__addr ;
   wire [23:0] \$signature__data ;
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [23:0] i__payload;
   wire [23:0] i__payload;
   wire [10:0] \i__payload.best ;
@@ -4953,12 +5694,11 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 4'h0 *)
-  wire [3:0] place;
-  (* init = 4'h0 *)
-  wire [3:0] \place$18 ;
+  reg [3:0] place = 4'h0;
+  reg [3:0] \place$13  = 4'h0;
   wire read;
-  reg [3:0] read_port__addr = 4'h0;
+  (* init = 4'h0 *)
+  wire [3:0] read_port__addr;
   wire [23:0] read_port__data;
   wire read_port__en;
   reg room = 1'h1;
@@ -4973,126 +5713,176 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   end
   always @(posedge clk) begin
     if (\$signal )
-      words[\$signature__addr ] <= i__payload;
+      words[place] <= i__payload;
   end
   reg [23:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$6 ) begin
-      _0_ <= words[read_port__addr];
+    if (\$signal$7 ) begin
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$1  = ~ o__valid;
-  assign \$signal$6  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$11  & \$2 ;
-  assign \$3  = ~ \$signal$11 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$11 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 4'he;
-  assign \$8  = \$signal  ? \$7  : room;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 4'he;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 5'h00 : \$17 ;
-  assign \$19  = read_port__addr == 4'he;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 4'hf;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 4'he;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 4'hd;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 4'he;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 5'h00 : \$53 ;
+  assign \$55  = \place$13  == 4'he;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$11  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    room <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$22  = o__valid;
-    if (\$signal$6 ) begin
-      \$22  = \$signal$11 ;
-    end
+    \$60  = \$signal ;
     if (rst) begin
-      \$22  = 1'h0;
+      \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$23  = output_free;
-    if (\$signal$6 ) begin
-      \$23  = \$3 ;
-    end
+    \$61  = read;
     if (rst) begin
-      \$23  = 1'h1;
+      \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$24  = \$6 ;
+    \$62  = \$4 [3:0];
     if (rst) begin
-      \$24  = 1'h0;
+      \$62  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$25  = \$9 ;
+    \$63  = o__valid;
+    if (\$signal$7 ) begin
+      \$63  = \$signal$9 ;
+    end
     if (rst) begin
-      \$25  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [3:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [3:0];
+    \$64  = output_free;
+    if (\$signal$7 ) begin
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$26  = 4'h0;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$27  = \$signature__addr ;
+    \$65  = \$28 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    \$66  = \$51 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [3:0];
+      \$67  = \$54 [3:0];
     end
     if (rst) begin
-      \$27  = 4'h0;
+      \$67  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [3:0];
+      \$68  = \$57 [3:0];
     end
     if (rst) begin
-      \$28  = 4'h0;
+      \$68  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$6 ;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$18  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.best  = i__payload[10:0];
   assign \i__payload.limit  = i__payload[23:11];
   assign \o__payload.best  = o__payload[10:0];
@@ -5102,15 +5892,43 @@ endmodule
 
 module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, i_cancel, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$63  = 0;
-  wire [6:0] \$1 ;
-  wire [7:0] \$2 ;
-  wire [8:0] \$3 ;
-  wire \$4 ;
-  wire \$5 ;
+  wire [1:0] \$1 ;
+  wire [3:0] \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire [1:0] \$14 ;
+  wire [2:0] \$15 ;
+  wire [1:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire [2:0] \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire [1:0] \$22 ;
+  wire [2:0] \$23 ;
+  wire [1:0] \$24 ;
+  wire [3:0] \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [6:0] \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  reg \$33 ;
+  reg \$34 ;
+  reg \$35 ;
+  reg [5:0] \$36 ;
+  reg \$37 ;
+  wire [1:0] \$4 ;
+  wire [7:0] \$5 ;
   wire \$6 ;
-  wire \$7 ;
-  reg [5:0] \$8 ;
-  reg \$9 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
+  wire [1:0] \$9 ;
   input clk;
   wire clk;
   input [29:0] i__payload;
@@ -5167,23 +5985,57 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   output o_room;
   reg o_room = 1'h1;
   reg [5:0] places = 6'h21;
+  reg places_down_0_1 = 1'h0;
+  reg places_up_0_1 = 1'h0;
+  reg places_up_1_1 = 1'h0;
   (* init = 1'h1 *)
   wire room;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = places - i_reserve;
-  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
-  assign \$3  = $signed(\$2 ) + $signed({ 1'h0, i_cancel });
-  assign \$4  = taken | i_cancel;
-  assign \$5  = places != 1'h1;
-  assign \$6  = i_reserve ? \$5  : o_room;
-  assign \$7  = \$4  | \$6 ;
+  assign \$1  = 1'h0 + places_up_0_1;
+  assign \$2  = \$1  + places_up_1_1;
+  assign \$3  = places + \$2 ;
+  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$5  = \$3  - \$4 ;
+  assign \$6  = taken | i_cancel;
+  assign \$7  = 1'h0 + places_up_0_1;
+  assign \$8  = \$7  + places_up_1_1;
+  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = \$10  == 4'hf;
+  assign \$12  = places == 2'h2;
+  assign \$13  = \$11  & \$12 ;
+  assign \$14  = 1'h0 + places_up_0_1;
+  assign \$15  = \$14  + places_up_1_1;
+  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$17  = \$15  - \$16 ;
+  assign \$18  = ! \$17 ;
+  assign \$19  = places == 1'h1;
+  assign \$20  = \$18  & \$19 ;
+  assign \$21  = \$13  | \$20 ;
+  assign \$22  = 1'h0 + places_up_0_1;
+  assign \$23  = \$22  + places_up_1_1;
+  assign \$24  = 1'h0 + places_down_0_1;
+  assign \$25  = \$23  - \$24 ;
+  assign \$26  = \$25  == 1'h1;
+  assign \$27  = ! places;
+  assign \$28  = \$26  & \$27 ;
+  assign \$29  = \$21  | \$28 ;
+  assign \$30  = ~ \$29 ;
+  assign \$31  = i_reserve ? \$30  : o_room;
+  assign \$32  = \$6  | \$31 ;
   always @(posedge clk)
-    places <= \$8 ;
+    places_up_0_1 <= \$33 ;
   always @(posedge clk)
-    o_room <= \$9 ;
+    places_up_1_1 <= \$34 ;
+  always @(posedge clk)
+    places_down_0_1 <= \$35 ;
+  always @(posedge clk)
+    places <= \$36 ;
+  always @(posedge clk)
+    o_room <= \$37 ;
   \latte_head.filter.survivors.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -5195,16 +6047,37 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$8  = \$3 [5:0];
+    \$33  = taken;
     if (rst) begin
-      \$8  = 6'h21;
+      \$33  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$9  = \$7 ;
+    \$34  = i_cancel;
     if (rst) begin
-      \$9  = 1'h1;
+      \$34  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    \$35  = i_reserve;
+    if (rst) begin
+      \$35  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    \$36  = \$5 [5:0];
+    if (rst) begin
+      \$36  = 6'h21;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    \$37  = \$32 ;
+    if (rst) begin
+      \$37  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -5249,43 +6122,86 @@ endmodule
 
 module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload, i__valid, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$64  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [6:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [6:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [6:0] \$17 ;
-  wire [6:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [6:0] \$20 ;
-  wire [6:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [5:0] \$26 ;
-  reg [5:0] \$27 ;
-  reg [5:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [6:0] \$2 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [7:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [6:0] \$53 ;
+  wire [6:0] \$54 ;
+  wire \$55 ;
+  wire [6:0] \$56 ;
+  wire [6:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [5:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [5:0] \$67 ;
+  reg [5:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$11  = 1'h0;
-  wire \$signal$6 ;
-  reg [5:0] \$signature__addr  = 6'h00;
+  wire \$signal$7 ;
+  reg \$signal$9  = 1'h0;
+  (* init = 6'h00 *)
+  wire [5:0] \$signature__addr ;
   wire [29:0] \$signature__data ;
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [5:0] count = 6'h00;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [21:0] \i__payload.estimates ;
@@ -5314,12 +6230,11 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 6'h00 *)
-  wire [5:0] place;
-  (* init = 6'h00 *)
-  wire [5:0] \place$18 ;
+  reg [5:0] place = 6'h00;
+  reg [5:0] \place$13  = 6'h00;
   wire read;
-  reg [5:0] read_port__addr = 6'h00;
+  (* init = 6'h00 *)
+  wire [5:0] read_port__addr;
   wire [29:0] read_port__data;
   wire read_port__en;
   reg room = 1'h1;
@@ -5334,126 +6249,176 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   end
   always @(posedge clk) begin
     if (\$signal )
-      words[\$signature__addr ] <= i__payload;
+      words[place] <= i__payload;
   end
   reg [29:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$6 ) begin
-      _0_ <= words[read_port__addr];
+    if (\$signal$7 ) begin
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$1  = ~ o__valid;
-  assign \$signal$6  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$11  & \$2 ;
-  assign \$3  = ~ \$signal$11 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$11 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 6'h20;
-  assign \$8  = \$signal  ? \$7  : room;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 6'h20;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 7'h00 : \$17 ;
-  assign \$19  = read_port__addr == 6'h20;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 7'h00 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 6'h21;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 6'h20;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 5'h1f;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 6'h20;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 7'h00 : \$53 ;
+  assign \$55  = \place$13  == 6'h20;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 7'h00 : \$56 ;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$11  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    room <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$22  = o__valid;
-    if (\$signal$6 ) begin
-      \$22  = \$signal$11 ;
-    end
+    \$60  = \$signal ;
     if (rst) begin
-      \$22  = 1'h0;
+      \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$23  = output_free;
-    if (\$signal$6 ) begin
-      \$23  = \$3 ;
-    end
+    \$61  = read;
     if (rst) begin
-      \$23  = 1'h1;
+      \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$24  = \$6 ;
+    \$62  = \$4 [5:0];
     if (rst) begin
-      \$24  = 1'h0;
+      \$62  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$25  = \$9 ;
+    \$63  = o__valid;
+    if (\$signal$7 ) begin
+      \$63  = \$signal$9 ;
+    end
     if (rst) begin
-      \$25  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [5:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [5:0];
+    \$64  = output_free;
+    if (\$signal$7 ) begin
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$26  = 6'h00;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$27  = \$signature__addr ;
+    \$65  = \$28 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    \$66  = \$51 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [5:0];
+      \$67  = \$54 [5:0];
     end
     if (rst) begin
-      \$27  = 6'h00;
+      \$67  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [5:0];
+      \$68  = \$57 [5:0];
     end
     if (rst) begin
-      \$28  = 6'h00;
+      \$68  = 6'h00;
     end
   end
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$6 ;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$18  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.estimates  = i__payload[21:0];
   assign \i__payload.estimates[0]  = i__payload[10:0];
   assign \i__payload.estimates[1]  = i__payload[21:11];
@@ -5473,11 +6438,12 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query__ready, o_scored__payload, o__ready, \i_query__payload$9 , key_port__data, i_kept__valid, o_scored__valid, i_query__valid, clk);
+module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored__payload, o__ready, \i_query__payload$9 , key_port__data, i_kept__valid, i_query__ready, o_scored__valid, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$65  = 0;
   wire \$1 ;
   reg \$10 ;
-  wire [25:0] \$11 ;
+  reg \$11 ;
+  wire [25:0] \$12 ;
   wire [11:0] \$2 ;
   wire [18:0] \$3 ;
   wire [25:0] \$4 ;
@@ -5592,6 +6558,11 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query_
   wire \item_read_3.kept ;
   wire [4:0] \item_read_3.key ;
   wire \item_read_3.last ;
+  reg [17:0] item_read_4 = 18'h00000;
+  wire [10:0] \item_read_4.estimate ;
+  wire \item_read_4.kept ;
+  wire [4:0] \item_read_4.key ;
+  wire \item_read_4.last ;
   reg [17:0] item_result_1 = 18'h00000;
   wire [10:0] \item_result_1.estimate ;
   wire \item_result_1.kept ;
@@ -5641,11 +6612,11 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query_
   wire [3:0] \key_port__data.low[6] ;
   wire [3:0] \key_port__data.low[7] ;
   wire [25:0] o__payload;
-  wire [21:0] \o__payload$47 ;
-  wire [10:0] \o__payload$47.high_low ;
-  wire [10:0] \o__payload$47.high_low[0] ;
-  wire [10:0] \o__payload$47.low_high ;
-  wire [10:0] \o__payload$47.low_high[0] ;
+  wire [21:0] \o__payload$49 ;
+  wire [10:0] \o__payload$49.high_low ;
+  wire [10:0] \o__payload$49.high_low[0] ;
+  wire [10:0] \o__payload$49.low_high ;
+  wire [10:0] \o__payload$49.low_high[0] ;
   wire \o__payload.kept ;
   wire [4:0] \o__payload.key ;
   wire \o__payload.last ;
@@ -5653,7 +6624,7 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query_
   input o__ready;
   wire o__ready;
   wire o__valid;
-  wire \o__valid$45 ;
+  wire \o__valid$47 ;
   wire o_prepared__payload;
   wire o_prepared__ready;
   wire o_prepared__valid;
@@ -5682,20 +6653,23 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query_
   wire sent;
   reg sent_read_1 = 1'h0;
   reg sent_read_2 = 1'h0;
+  reg sent_read_3 = 1'h0;
   (* init = 1'h0 *)
-  wire sent_read_3;
+  wire sent_read_4;
   assign \$1  = i_kept__valid & o_prepared__valid;
   assign sent = \$1  & o_room;
   assign o_prepared__ready = sent & i_kept__payload[6];
   assign i_last = sent & i_kept__payload[6];
-  assign \$2  = $signed(\o__payload$47 [10:0]) + $signed(\o__payload$47 [21:11]);
+  assign \$2  = $signed(\o__payload$49 [10:0]) + $signed(\o__payload$49 [21:11]);
   assign \$5  = $signed(\$4 ) + $signed(correction);
   always @(posedge clk)
     sent_read_1 <= \$6 ;
   always @(posedge clk)
     sent_read_2 <= \$7 ;
   always @(posedge clk)
-    i_keys__valid <= \$8 ;
+    sent_read_3 <= \$8 ;
+  always @(posedge clk)
+    i_keys__valid <= \$9 ;
   always @(posedge clk)
     item_read_1 <= i_kept__payload;
   always @(posedge clk)
@@ -5703,7 +6677,9 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query_
   always @(posedge clk)
     item_read_3 <= item_read_2;
   always @(posedge clk)
-    item_result_1 <= item_read_3;
+    item_read_4 <= item_read_3;
+  always @(posedge clk)
+    item_result_1 <= item_read_4;
   always @(posedge clk)
     item_result_2 <= item_result_1;
   always @(posedge clk)
@@ -5713,13 +6689,13 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query_
   always @(posedge clk)
     item_result_5 <= item_result_4;
   always @(posedge clk)
-    scored_valid_1 <= \$9 ;
+    scored_valid_1 <= \$10 ;
   always @(posedge clk)
-    i__valid <= \$10 ;
+    i__valid <= \$11 ;
   always @(posedge clk)
     correction <= \$3 ;
   always @(posedge clk)
-    i__payload <= \$11 ;
+    i__payload <= \$12 ;
   \latte_head.reuse.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
@@ -5727,13 +6703,13 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query_
     .i_last(i_last),
     .i_query__payload(i_query__payload),
     .i_query__valid(i_query__valid),
-    .o__payload(\o__payload$47 ),
+    .o__payload(\o__payload$49 ),
     .o_prepared__payload(key_port__buffer),
     .o_prepared__ready(o_prepared__ready),
     .o_prepared__valid(o_prepared__valid),
     .rst(rst),
     .taken(i_query__ready),
-    .valid_4(\o__valid$45 )
+    .valid_4(\o__valid$47 )
   );
   \latte_head.reuse.landing  landing (
     .clk(clk),
@@ -5769,16 +6745,23 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query_
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$9  = \o__valid$45 ;
+    \$9  = sent_read_3;
     if (rst) begin
       \$9  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$10  = scored_valid_1;
+    \$10  = \o__valid$47 ;
     if (rst) begin
       \$10  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
+    \$11  = scored_valid_1;
+    if (rst) begin
+      \$11  = 1'h0;
     end
   end
   assign o__payload = o_scored__payload;
@@ -5790,7 +6773,7 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query_
   assign i_reserve = sent;
   assign o_prepared__payload = key_port__buffer;
   assign key_port__address = i_kept__payload[4:0];
-  assign sent_read_3 = i_keys__valid;
+  assign sent_read_4 = i_keys__valid;
   assign scored_valid_2 = i__valid;
   assign scored = i__payload;
   assign \o_scored__payload.key  = o_scored__payload[4:0];
@@ -5903,6 +6886,10 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query_
   assign \item_read_3.kept  = item_read_3[5];
   assign \item_read_3.last  = item_read_3[6];
   assign \item_read_3.estimate  = item_read_3[17:7];
+  assign \item_read_4.key  = item_read_4[4:0];
+  assign \item_read_4.kept  = item_read_4[5];
+  assign \item_read_4.last  = item_read_4[6];
+  assign \item_read_4.estimate  = item_read_4[17:7];
   assign \item_result_1.key  = item_result_1[4:0];
   assign \item_result_1.kept  = item_result_1[5];
   assign \item_result_1.last  = item_result_1[6];
@@ -5923,14 +6910,14 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query_
   assign \item_result_5.kept  = item_result_5[5];
   assign \item_result_5.last  = item_result_5[6];
   assign \item_result_5.estimate  = item_result_5[17:7];
-  assign \o__payload$47.high_low  = \o__payload$47 [10:0];
-  assign \o__payload$47.high_low[0]  = \o__payload$47 [10:0];
-  assign \o__payload$47.low_high  = \o__payload$47 [21:11];
-  assign \o__payload$47.low_high[0]  = \o__payload$47 [21:11];
-  assign \$11 [25:7] = \$5 [18:0];
-  assign \$11 [6] = item_result_5[6];
-  assign \$11 [5] = item_result_5[5];
-  assign \$11 [4:0] = item_result_5[4:0];
+  assign \o__payload$49.high_low  = \o__payload$49 [10:0];
+  assign \o__payload$49.high_low[0]  = \o__payload$49 [10:0];
+  assign \o__payload$49.low_high  = \o__payload$49 [21:11];
+  assign \o__payload$49.low_high[0]  = \o__payload$49 [21:11];
+  assign \$12 [25:7] = \$5 [18:0];
+  assign \$12 [6] = item_result_5[6];
+  assign \$12 [5] = item_result_5[5];
+  assign \$12 [4:0] = item_result_5[4:0];
   assign i_keys__payload[63:32] = key_port__data[31:0];
   assign i_keys__payload[31:0] = key_port__data[63:32];
   assign i_query__payload[64] = \i_query__payload$9 [64];
@@ -5940,51 +6927,53 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, i_query_
   assign \$4  = { item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17:7], 8'h00 };
 endmodule
 
-module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, taken, i_query__payload, i_keys__payload, i_keys__valid, valid_4, o__payload, i_query__valid, clk);
+module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, i_query__payload, i_keys__payload, i_keys__valid, taken, valid_4, o__payload, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$66  = 0;
   wire [2:0] \$1 ;
   wire \$10 ;
-  wire [7:0] \$100 ;
+  wire \$100 ;
   wire \$101 ;
-  wire \$102 ;
-  wire [6:0] \$103 ;
-  wire \$104 ;
-  wire [7:0] \$105 ;
-  wire [8:0] \$106 ;
-  wire [9:0] \$107 ;
+  wire [6:0] \$102 ;
+  wire \$103 ;
+  wire [7:0] \$104 ;
+  wire \$105 ;
+  wire \$106 ;
+  wire [6:0] \$107 ;
   wire \$108 ;
-  wire \$109 ;
+  wire [7:0] \$109 ;
   wire \$11 ;
-  wire \$110 ;
-  wire \$111 ;
+  wire [8:0] \$110 ;
+  wire [9:0] \$111 ;
   reg \$112 ;
   reg \$113 ;
   reg \$114 ;
-  reg [1:0] \$115 ;
+  reg \$115 ;
   reg [1:0] \$116 ;
-  reg \$117 ;
+  reg [1:0] \$117 ;
   reg \$118 ;
   reg \$119 ;
   wire [4:0] \$12 ;
   reg \$120 ;
   reg \$121 ;
-  reg [3:0] \$122 ;
-  reg \$123 ;
+  reg \$122 ;
+  reg [3:0] \$123 ;
   reg \$124 ;
   reg \$125 ;
   reg \$126 ;
-  reg [4:0] \$127 ;
-  reg [4:0] \$128 ;
-  reg \$129 ;
+  reg \$127 ;
+  reg \$128 ;
+  reg [4:0] \$129 ;
   wire \$13 ;
-  reg \$130 ;
+  reg [4:0] \$130 ;
   reg \$131 ;
   reg \$132 ;
+  reg \$133 ;
+  reg \$134 ;
   wire \$14 ;
-  wire [3:0] \$15 ;
-  wire [3:0] \$16 ;
-  wire [3:0] \$17 ;
-  wire [3:0] \$18 ;
+  wire \$15 ;
+  wire \$16 ;
+  wire \$17 ;
+  wire \$18 ;
   wire [3:0] \$19 ;
   wire [3:0] \$2 ;
   wire [3:0] \$20 ;
@@ -6009,16 +6998,16 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire [3:0] \$38 ;
   wire [3:0] \$39 ;
   wire \$4 ;
-  wire [4:0] \$40 ;
-  wire [4:0] \$41 ;
-  wire [4:0] \$42 ;
-  wire [4:0] \$43 ;
-  wire [5:0] \$44 ;
-  wire [5:0] \$45 ;
-  wire [3:0] \$46 ;
-  wire [3:0] \$47 ;
-  wire [3:0] \$48 ;
-  wire [3:0] \$49 ;
+  wire [3:0] \$40 ;
+  wire [3:0] \$41 ;
+  wire [3:0] \$42 ;
+  wire [3:0] \$43 ;
+  wire [4:0] \$44 ;
+  wire [4:0] \$45 ;
+  wire [4:0] \$46 ;
+  wire [4:0] \$47 ;
+  wire [5:0] \$48 ;
+  wire [5:0] \$49 ;
   wire [3:0] \$5 ;
   wire [3:0] \$50 ;
   wire [3:0] \$51 ;
@@ -6042,38 +7031,38 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire [3:0] \$68 ;
   wire [3:0] \$69 ;
   wire \$7 ;
-  wire [4:0] \$70 ;
-  wire [4:0] \$71 ;
-  wire [4:0] \$72 ;
-  wire [4:0] \$73 ;
-  wire [5:0] \$74 ;
-  wire [5:0] \$75 ;
-  wire [6:0] \$76 ;
-  wire [6:0] \$77 ;
-  wire [6:0] \$78 ;
-  wire [6:0] \$79 ;
+  wire [3:0] \$70 ;
+  wire [3:0] \$71 ;
+  wire [3:0] \$72 ;
+  wire [3:0] \$73 ;
+  wire [4:0] \$74 ;
+  wire [4:0] \$75 ;
+  wire [4:0] \$76 ;
+  wire [4:0] \$77 ;
+  wire [5:0] \$78 ;
+  wire [5:0] \$79 ;
   wire \$8 ;
-  wire \$80 ;
-  wire \$81 ;
+  wire [6:0] \$80 ;
+  wire [6:0] \$81 ;
   wire [6:0] \$82 ;
-  wire \$83 ;
-  wire [7:0] \$84 ;
+  wire [6:0] \$83 ;
+  wire \$84 ;
   wire \$85 ;
-  wire \$86 ;
-  wire [6:0] \$87 ;
-  wire \$88 ;
-  wire [7:0] \$89 ;
+  wire [6:0] \$86 ;
+  wire \$87 ;
+  wire [7:0] \$88 ;
+  wire \$89 ;
   wire \$9 ;
-  wire [8:0] \$90 ;
-  wire [9:0] \$91 ;
-  wire [6:0] \$92 ;
-  wire [6:0] \$93 ;
-  wire [6:0] \$94 ;
-  wire [6:0] \$95 ;
-  wire \$96 ;
-  wire \$97 ;
+  wire \$90 ;
+  wire [6:0] \$91 ;
+  wire \$92 ;
+  wire [7:0] \$93 ;
+  wire [8:0] \$94 ;
+  wire [9:0] \$95 ;
+  wire [6:0] \$96 ;
+  wire [6:0] \$97 ;
   wire [6:0] \$98 ;
-  wire \$99 ;
+  wire [6:0] \$99 ;
   wire \$auto$rtlil.cc:2739:Not$10 ;
   wire \$auto$rtlil.cc:2739:Not$12 ;
   wire \$auto$rtlil.cc:2739:Not$14 ;
@@ -6182,6 +7171,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire [3:0] \i_query__payload.parts.low[6] ;
   wire [3:0] \i_query__payload.parts.low[7] ;
   wire \i_query__payload.tag ;
+  (* init = 1'h0 *)
   wire i_query__ready;
   input i_query__valid;
   wire i_query__valid;
@@ -6241,16 +7231,16 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   reg passed_1 = 1'h0;
   reg passed_2 = 1'h0;
   reg passed_3 = 1'h0;
+  reg passed_4 = 1'h0;
   reg read_place = 1'h0;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$128 ;
   wire [4:0] \read_port__addr$129 ;
   wire [4:0] \read_port__addr$130 ;
   wire [4:0] \read_port__addr$131 ;
   wire [4:0] \read_port__addr$132 ;
   wire [4:0] \read_port__addr$133 ;
   wire [4:0] \read_port__addr$134 ;
-  wire [4:0] \read_port__addr$137 ;
+  wire [4:0] \read_port__addr$135 ;
   wire [4:0] \read_port__addr$138 ;
   wire [4:0] \read_port__addr$139 ;
   wire [4:0] \read_port__addr$140 ;
@@ -6258,29 +7248,30 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire [4:0] \read_port__addr$142 ;
   wire [4:0] \read_port__addr$143 ;
   wire [4:0] \read_port__addr$144 ;
+  wire [4:0] \read_port__addr$145 ;
   wire [5:0] read_port__data;
-  wire [5:0] \read_port__data$100 ;
-  wire [5:0] \read_port__data$102 ;
-  wire [5:0] \read_port__data$67 ;
-  wire [5:0] \read_port__data$69 ;
-  wire [5:0] \read_port__data$71 ;
-  wire [5:0] \read_port__data$73 ;
-  wire [5:0] \read_port__data$75 ;
-  wire [5:0] \read_port__data$77 ;
-  wire [5:0] \read_port__data$79 ;
-  wire [5:0] \read_port__data$88 ;
-  wire [5:0] \read_port__data$90 ;
-  wire [5:0] \read_port__data$92 ;
-  wire [5:0] \read_port__data$94 ;
-  wire [5:0] \read_port__data$96 ;
-  wire [5:0] \read_port__data$98 ;
+  wire [5:0] \read_port__data$101 ;
+  wire [5:0] \read_port__data$103 ;
+  wire [5:0] \read_port__data$68 ;
+  wire [5:0] \read_port__data$70 ;
+  wire [5:0] \read_port__data$72 ;
+  wire [5:0] \read_port__data$74 ;
+  wire [5:0] \read_port__data$76 ;
+  wire [5:0] \read_port__data$78 ;
+  wire [5:0] \read_port__data$80 ;
+  wire [5:0] \read_port__data$89 ;
+  wire [5:0] \read_port__data$91 ;
+  wire [5:0] \read_port__data$93 ;
+  wire [5:0] \read_port__data$95 ;
+  wire [5:0] \read_port__data$97 ;
+  wire [5:0] \read_port__data$99 ;
   input rst;
   wire rst;
   reg tag_0 = 1'h0;
   reg tag_1 = 1'h0;
   reg take_place = 1'h0;
   output taken;
-  wire taken;
+  reg taken = 1'h0;
   reg valid_1 = 1'h0;
   reg valid_2 = 1'h0;
   reg valid_3 = 1'h0;
@@ -6298,27 +7289,27 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   (* init = 5'h00 *)
   wire [4:0] write_port__addr;
   (* init = 5'h00 *)
-  wire [4:0] \write_port__addr$115 ;
+  wire [4:0] \write_port__addr$116 ;
   (* init = 5'h00 *)
-  wire [4:0] \write_port__addr$118 ;
+  wire [4:0] \write_port__addr$119 ;
   (* init = 5'h00 *)
-  wire [4:0] \write_port__addr$121 ;
+  wire [4:0] \write_port__addr$122 ;
   (* init = 6'h00 *)
   wire [5:0] write_port__data;
   (* init = 6'h00 *)
-  wire [5:0] \write_port__data$116 ;
+  wire [5:0] \write_port__data$117 ;
   (* init = 6'h00 *)
-  wire [5:0] \write_port__data$119 ;
+  wire [5:0] \write_port__data$120 ;
   (* init = 6'h00 *)
-  wire [5:0] \write_port__data$122 ;
+  wire [5:0] \write_port__data$123 ;
   (* init = 1'h0 *)
   wire write_port__en;
   (* init = 1'h0 *)
-  wire \write_port__en$117 ;
+  wire \write_port__en$118 ;
   (* init = 1'h0 *)
-  wire \write_port__en$120 ;
+  wire \write_port__en$121 ;
   (* init = 1'h0 *)
-  wire \write_port__en$123 ;
+  wire \write_port__en$124 ;
   reg writing_1 = 1'h0;
   reg writing_2 = 1'h0;
   (* ram_style = "distributed" *)
@@ -6332,9 +7323,9 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_0_0[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$77  = table_high_0_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
-  assign \read_port__data$73  = table_high_0_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
-  assign \read_port__data$69  = table_high_0_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
+  assign \read_port__data$78  = table_high_0_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  assign \read_port__data$74  = table_high_0_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
+  assign \read_port__data$70  = table_high_0_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
   (* ram_style = "distributed" *)
   reg [5:0] table_high_1_0 [31:0];
@@ -6347,10 +7338,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_1_0[write_address_0] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$79  = table_high_1_0[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
-  assign \read_port__data$75  = table_high_1_0[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
-  assign \read_port__data$71  = table_high_1_0[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
-  assign \read_port__data$67  = table_high_1_0[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  assign \read_port__data$80  = table_high_1_0[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  assign \read_port__data$76  = table_high_1_0[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
+  assign \read_port__data$72  = table_high_1_0[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
+  assign \read_port__data$68  = table_high_1_0[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
   (* ram_style = "distributed" *)
   reg [5:0] table_low_0_0 [31:0];
   initial begin : zero_memory_12
@@ -6362,10 +7353,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_0_0[write_address_0] <= low_subsets_1_0_0;
   end
-  assign \read_port__data$100  = table_low_0_0[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
-  assign \read_port__data$96  = table_low_0_0[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
-  assign \read_port__data$92  = table_low_0_0[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
-  assign \read_port__data$88  = table_low_0_0[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  assign \read_port__data$101  = table_low_0_0[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  assign \read_port__data$97  = table_low_0_0[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
+  assign \read_port__data$93  = table_low_0_0[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
+  assign \read_port__data$89  = table_low_0_0[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
   (* ram_style = "distributed" *)
   reg [5:0] table_low_1_0 [31:0];
   initial begin : zero_memory_13
@@ -6377,10 +7368,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_1_0[write_address_0] <= low_subsets_1_1_0;
   end
-  assign \read_port__data$102  = table_low_1_0[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
-  assign \read_port__data$98  = table_low_1_0[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
-  assign \read_port__data$94  = table_low_1_0[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
-  assign \read_port__data$90  = table_low_1_0[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  assign \read_port__data$103  = table_low_1_0[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  assign \read_port__data$99  = table_low_1_0[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
+  assign \read_port__data$95  = table_low_1_0[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
+  assign \read_port__data$91  = table_low_1_0[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
   assign \$1  = \$signal  + taken;
   assign \$2  = \$1  - i_last;
   assign \$3  = waiting + taken;
@@ -6395,84 +7386,83 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \$12  = left - 1'h1;
   assign \$13  = \$signal  != 2'h2;
   assign \$14  = i_query__valid & \$13 ;
-  assign \$15  = ~ left;
-  assign \$16  = ~ left;
-  assign \$18  = \$16 [0] ? \$17  : 4'h8;
+  assign \$15  = left == 1'h1;
+  assign \$16  = \$14  & \$15 ;
+  assign \$17  = \$signal  != 2'h2;
+  assign \$18  = i_query__valid & \$17 ;
   assign \$19  = ~ left;
-  assign \$21  = \$19 [1] ? \$20  : 4'h8;
-  assign \$22  = ~ left;
-  assign \$24  = \$22 [2] ? \$23  : 4'h8;
-  assign \$25  = ~ left;
-  assign \$27  = \$25 [3] ? \$26  : 4'h8;
-  assign \$28  = ~ left;
-  assign \$30  = \$28 [0] ? \$29  : 4'h8;
-  assign \$31  = ~ left;
-  assign \$33  = \$31 [1] ? \$32  : 4'h8;
-  assign \$34  = ~ left;
-  assign \$36  = \$34 [2] ? \$35  : 4'h8;
-  assign \$37  = ~ left;
-  assign \$39  = \$37 [3] ? \$38  : 4'h8;
-  assign \$40  = high_masked_0 + high_masked_1;
-  assign \$41  = high_masked_2 + high_masked_3;
-  assign \$42  = high_masked_4 + high_masked_5;
-  assign \$43  = high_masked_6 + high_masked_7;
-  assign \$44  = high_subsets_0_0_0 + high_subsets_0_0_1;
-  assign \$45  = high_subsets_0_1_0 + high_subsets_0_1_1;
-  assign \$46  = ~ left;
-  assign \$48  = \$46 [0] ? \$47  : 4'h8;
-  assign \$49  = ~ left;
-  assign \$51  = \$49 [1] ? \$50  : 4'h8;
-  assign \$52  = ~ left;
-  assign \$54  = \$52 [2] ? \$53  : 4'h8;
-  assign \$55  = ~ left;
-  assign \$57  = \$55 [3] ? \$56  : 4'h8;
-  assign \$58  = ~ left;
-  assign \$60  = \$58 [0] ? \$59  : 4'h8;
-  assign \$61  = ~ left;
-  assign \$63  = \$61 [1] ? \$62  : 4'h8;
-  assign \$64  = ~ left;
-  assign \$66  = \$64 [2] ? \$65  : 4'h8;
-  assign \$67  = ~ left;
-  assign \$69  = \$67 [3] ? \$68  : 4'h8;
-  assign \$70  = low_masked_0 + low_masked_1;
-  assign \$71  = low_masked_2 + low_masked_3;
-  assign \$72  = low_masked_4 + low_masked_5;
-  assign \$73  = low_masked_6 + low_masked_7;
-  assign \$74  = low_subsets_0_0_0 + low_subsets_0_0_1;
-  assign \$75  = low_subsets_0_1_0 + low_subsets_0_1_1;
-  assign \$76  = high_low_0_plane_0_entry_0 + high_low_0_plane_0_entry_1;
-  assign \$77  = high_low_0_plane_1_entry_0 + high_low_0_plane_1_entry_1;
-  assign \$78  = high_low_0_plane_2_entry_0 + high_low_0_plane_2_entry_1;
-  assign \$79  = high_low_0_plane_3_entry_0 + high_low_0_plane_3_entry_1;
-  assign \$80  = ~ high_low_0_groups_0_0_0[6];
-  assign \$81  = ~ high_low_0_groups_0_0_0[6];
-  assign \$83  = ~ high_low_0_groups_0_1_0[6];
-  assign \$84  = $signed(\$82 ) + $signed({ \$83 , high_low_0_groups_0_1_0[5:0] });
-  assign \$85  = ~ high_low_0_groups_0_2_0[6];
-  assign \$86  = ~ high_low_0_groups_0_2_0[6];
-  assign \$88  = ~ high_low_0_groups_0_3_0[6];
-  assign \$89  = $signed(\$87 ) - $signed({ \$88 , high_low_0_groups_0_3_0[5:0] });
-  assign \$91  = $signed(\$90 ) + $signed(high_low_0_planes_0_1);
-  assign \$92  = low_high_0_plane_0_entry_0 + low_high_0_plane_0_entry_1;
-  assign \$93  = low_high_0_plane_1_entry_0 + low_high_0_plane_1_entry_1;
-  assign \$94  = low_high_0_plane_2_entry_0 + low_high_0_plane_2_entry_1;
-  assign \$95  = low_high_0_plane_3_entry_0 + low_high_0_plane_3_entry_1;
-  assign \$96  = ~ low_high_0_groups_0_0_0[6];
-  assign \$97  = ~ low_high_0_groups_0_0_0[6];
-  assign \$99  = ~ low_high_0_groups_0_1_0[6];
-  assign \$100  = $signed(\$98 ) + $signed({ \$99 , low_high_0_groups_0_1_0[5:0] });
-  assign \$101  = ~ low_high_0_groups_0_2_0[6];
-  assign \$102  = ~ low_high_0_groups_0_2_0[6];
-  assign \$104  = ~ low_high_0_groups_0_3_0[6];
-  assign \$105  = $signed(\$103 ) - $signed({ \$104 , low_high_0_groups_0_3_0[5:0] });
-  assign \$107  = $signed(\$106 ) + $signed(low_high_0_planes_0_1);
+  assign \$20  = ~ left;
+  assign \$22  = \$20 [0] ? \$21  : 4'h8;
+  assign \$23  = ~ left;
+  assign \$25  = \$23 [1] ? \$24  : 4'h8;
+  assign \$26  = ~ left;
+  assign \$28  = \$26 [2] ? \$27  : 4'h8;
+  assign \$29  = ~ left;
+  assign \$31  = \$29 [3] ? \$30  : 4'h8;
+  assign \$32  = ~ left;
+  assign \$34  = \$32 [0] ? \$33  : 4'h8;
+  assign \$35  = ~ left;
+  assign \$37  = \$35 [1] ? \$36  : 4'h8;
+  assign \$38  = ~ left;
+  assign \$40  = \$38 [2] ? \$39  : 4'h8;
+  assign \$41  = ~ left;
+  assign \$43  = \$41 [3] ? \$42  : 4'h8;
+  assign \$44  = high_masked_0 + high_masked_1;
+  assign \$45  = high_masked_2 + high_masked_3;
+  assign \$46  = high_masked_4 + high_masked_5;
+  assign \$47  = high_masked_6 + high_masked_7;
+  assign \$48  = high_subsets_0_0_0 + high_subsets_0_0_1;
+  assign \$49  = high_subsets_0_1_0 + high_subsets_0_1_1;
+  assign \$50  = ~ left;
+  assign \$52  = \$50 [0] ? \$51  : 4'h8;
+  assign \$53  = ~ left;
+  assign \$55  = \$53 [1] ? \$54  : 4'h8;
+  assign \$56  = ~ left;
+  assign \$58  = \$56 [2] ? \$57  : 4'h8;
+  assign \$59  = ~ left;
+  assign \$61  = \$59 [3] ? \$60  : 4'h8;
+  assign \$62  = ~ left;
+  assign \$64  = \$62 [0] ? \$63  : 4'h8;
+  assign \$65  = ~ left;
+  assign \$67  = \$65 [1] ? \$66  : 4'h8;
+  assign \$68  = ~ left;
+  assign \$70  = \$68 [2] ? \$69  : 4'h8;
+  assign \$71  = ~ left;
+  assign \$73  = \$71 [3] ? \$72  : 4'h8;
+  assign \$74  = low_masked_0 + low_masked_1;
+  assign \$75  = low_masked_2 + low_masked_3;
+  assign \$76  = low_masked_4 + low_masked_5;
+  assign \$77  = low_masked_6 + low_masked_7;
+  assign \$78  = low_subsets_0_0_0 + low_subsets_0_0_1;
+  assign \$79  = low_subsets_0_1_0 + low_subsets_0_1_1;
+  assign \$80  = high_low_0_plane_0_entry_0 + high_low_0_plane_0_entry_1;
+  assign \$81  = high_low_0_plane_1_entry_0 + high_low_0_plane_1_entry_1;
+  assign \$82  = high_low_0_plane_2_entry_0 + high_low_0_plane_2_entry_1;
+  assign \$83  = high_low_0_plane_3_entry_0 + high_low_0_plane_3_entry_1;
+  assign \$84  = ~ high_low_0_groups_0_0_0[6];
+  assign \$85  = ~ high_low_0_groups_0_0_0[6];
+  assign \$87  = ~ high_low_0_groups_0_1_0[6];
+  assign \$88  = $signed(\$86 ) + $signed({ \$87 , high_low_0_groups_0_1_0[5:0] });
+  assign \$89  = ~ high_low_0_groups_0_2_0[6];
+  assign \$90  = ~ high_low_0_groups_0_2_0[6];
+  assign \$92  = ~ high_low_0_groups_0_3_0[6];
+  assign \$93  = $signed(\$91 ) - $signed({ \$92 , high_low_0_groups_0_3_0[5:0] });
+  assign \$95  = $signed(\$94 ) + $signed(high_low_0_planes_0_1);
+  assign \$96  = low_high_0_plane_0_entry_0 + low_high_0_plane_0_entry_1;
+  assign \$97  = low_high_0_plane_1_entry_0 + low_high_0_plane_1_entry_1;
+  assign \$98  = low_high_0_plane_2_entry_0 + low_high_0_plane_2_entry_1;
+  assign \$99  = low_high_0_plane_3_entry_0 + low_high_0_plane_3_entry_1;
+  assign \$100  = ~ low_high_0_groups_0_0_0[6];
+  assign \$101  = ~ low_high_0_groups_0_0_0[6];
+  assign \$103  = ~ low_high_0_groups_0_1_0[6];
+  assign \$104  = $signed(\$102 ) + $signed({ \$103 , low_high_0_groups_0_1_0[5:0] });
+  assign \$105  = ~ low_high_0_groups_0_2_0[6];
+  assign \$106  = ~ low_high_0_groups_0_2_0[6];
+  assign \$108  = ~ low_high_0_groups_0_3_0[6];
+  assign \$109  = $signed(\$107 ) - $signed({ \$108 , low_high_0_groups_0_3_0[5:0] });
+  assign \$111  = $signed(\$110 ) + $signed(low_high_0_planes_0_1);
   assign o_prepared__valid = | waiting;
   assign o_prepared__payload = take_place ? tag_1 : tag_0;
-  assign \$108  = \$signal  != 2'h2;
-  assign \$109  = i_query__valid & \$108 ;
-  assign \$110  = | left;
-  assign \$111  = ~ \$110 ;
-  assign taken = \$109  & \$111 ;
   always @(posedge clk)
     passed_1 <= \$112 ;
   always @(posedge clk)
@@ -6480,169 +7470,173 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   always @(posedge clk)
     passed_3 <= \$114 ;
   always @(posedge clk)
-    \$signal  <= \$115 ;
+    passed_4 <= \$115 ;
   always @(posedge clk)
-    waiting <= \$116 ;
+    \$signal  <= \$116 ;
   always @(posedge clk)
-    fill_place <= \$117 ;
+    waiting <= \$117 ;
   always @(posedge clk)
-    tag_1 <= \$118 ;
+    fill_place <= \$118 ;
   always @(posedge clk)
-    tag_0 <= \$119 ;
+    tag_1 <= \$119 ;
   always @(posedge clk)
-    take_place <= \$120 ;
+    tag_0 <= \$120 ;
   always @(posedge clk)
-    read_place <= \$121 ;
+    take_place <= \$121 ;
   always @(posedge clk)
-    left <= \$122 ;
+    read_place <= \$122 ;
   always @(posedge clk)
-    writing_1 <= \$123 ;
+    left <= \$123 ;
   always @(posedge clk)
-    writing_2 <= \$124 ;
+    taken <= \$124 ;
   always @(posedge clk)
-    address_1 <= { fill_place, \$15  };
+    writing_1 <= \$125 ;
+  always @(posedge clk)
+    writing_2 <= \$126 ;
+  always @(posedge clk)
+    address_1 <= { fill_place, \$19  };
   always @(posedge clk)
     address_2 <= address_1;
   always @(posedge clk)
-    write_enable_0 <= \$125 ;
+    write_enable_0 <= \$127 ;
   always @(posedge clk)
-    write_enable_1 <= \$126 ;
+    write_enable_1 <= \$128 ;
   always @(posedge clk)
     write_enable_2 <= writing_2;
   always @(posedge clk)
     write_enable_3 <= writing_2;
   always @(posedge clk)
-    write_address_0 <= \$127 ;
+    write_address_0 <= \$129 ;
   always @(posedge clk)
-    write_address_1 <= \$128 ;
+    write_address_1 <= \$130 ;
   always @(posedge clk)
     write_address_2 <= address_2;
   always @(posedge clk)
     write_address_3 <= address_2;
   always @(posedge clk)
-    high_masked_0 <= \$18 ;
+    high_masked_0 <= \$22 ;
   always @(posedge clk)
-    high_masked_1 <= \$21 ;
+    high_masked_1 <= \$25 ;
   always @(posedge clk)
-    high_masked_2 <= \$24 ;
+    high_masked_2 <= \$28 ;
   always @(posedge clk)
-    high_masked_3 <= \$27 ;
+    high_masked_3 <= \$31 ;
   always @(posedge clk)
-    high_masked_4 <= \$30 ;
+    high_masked_4 <= \$34 ;
   always @(posedge clk)
-    high_masked_5 <= \$33 ;
+    high_masked_5 <= \$37 ;
   always @(posedge clk)
-    high_masked_6 <= \$36 ;
+    high_masked_6 <= \$40 ;
   always @(posedge clk)
-    high_masked_7 <= \$39 ;
+    high_masked_7 <= \$43 ;
   always @(posedge clk)
-    high_subsets_0_0_0 <= \$40 ;
+    high_subsets_0_0_0 <= \$44 ;
   always @(posedge clk)
-    high_subsets_0_0_1 <= \$41 ;
+    high_subsets_0_0_1 <= \$45 ;
   always @(posedge clk)
-    high_subsets_0_1_0 <= \$42 ;
+    high_subsets_0_1_0 <= \$46 ;
   always @(posedge clk)
-    high_subsets_0_1_1 <= \$43 ;
+    high_subsets_0_1_1 <= \$47 ;
   always @(posedge clk)
-    high_subsets_1_0_0 <= \$44 ;
+    high_subsets_1_0_0 <= \$48 ;
   always @(posedge clk)
-    high_subsets_1_1_0 <= \$45 ;
+    high_subsets_1_1_0 <= \$49 ;
   always @(posedge clk)
-    low_masked_0 <= \$48 ;
+    low_masked_0 <= \$52 ;
   always @(posedge clk)
-    low_masked_1 <= \$51 ;
+    low_masked_1 <= \$55 ;
   always @(posedge clk)
-    low_masked_2 <= \$54 ;
+    low_masked_2 <= \$58 ;
   always @(posedge clk)
-    low_masked_3 <= \$57 ;
+    low_masked_3 <= \$61 ;
   always @(posedge clk)
-    low_masked_4 <= \$60 ;
+    low_masked_4 <= \$64 ;
   always @(posedge clk)
-    low_masked_5 <= \$63 ;
+    low_masked_5 <= \$67 ;
   always @(posedge clk)
-    low_masked_6 <= \$66 ;
+    low_masked_6 <= \$70 ;
   always @(posedge clk)
-    low_masked_7 <= \$69 ;
+    low_masked_7 <= \$73 ;
   always @(posedge clk)
-    low_subsets_0_0_0 <= \$70 ;
+    low_subsets_0_0_0 <= \$74 ;
   always @(posedge clk)
-    low_subsets_0_0_1 <= \$71 ;
+    low_subsets_0_0_1 <= \$75 ;
   always @(posedge clk)
-    low_subsets_0_1_0 <= \$72 ;
+    low_subsets_0_1_0 <= \$76 ;
   always @(posedge clk)
-    low_subsets_0_1_1 <= \$73 ;
+    low_subsets_0_1_1 <= \$77 ;
   always @(posedge clk)
-    low_subsets_1_0_0 <= \$74 ;
+    low_subsets_1_0_0 <= \$78 ;
   always @(posedge clk)
-    low_subsets_1_1_0 <= \$75 ;
+    low_subsets_1_1_0 <= \$79 ;
   always @(posedge clk)
-    valid_1 <= \$129 ;
+    valid_1 <= \$131 ;
   always @(posedge clk)
-    valid_2 <= \$130 ;
+    valid_2 <= \$132 ;
   always @(posedge clk)
-    valid_3 <= \$131 ;
+    valid_3 <= \$133 ;
   always @(posedge clk)
-    valid_4 <= \$132 ;
+    valid_4 <= \$134 ;
   always @(posedge clk)
     high_low_0_plane_0_entry_0 <= read_port__data;
   always @(posedge clk)
-    high_low_0_plane_0_entry_1 <= \read_port__data$67 ;
+    high_low_0_plane_0_entry_1 <= \read_port__data$68 ;
   always @(posedge clk)
-    high_low_0_plane_1_entry_0 <= \read_port__data$69 ;
+    high_low_0_plane_1_entry_0 <= \read_port__data$70 ;
   always @(posedge clk)
-    high_low_0_plane_1_entry_1 <= \read_port__data$71 ;
+    high_low_0_plane_1_entry_1 <= \read_port__data$72 ;
   always @(posedge clk)
-    high_low_0_plane_2_entry_0 <= \read_port__data$73 ;
+    high_low_0_plane_2_entry_0 <= \read_port__data$74 ;
   always @(posedge clk)
-    high_low_0_plane_2_entry_1 <= \read_port__data$75 ;
+    high_low_0_plane_2_entry_1 <= \read_port__data$76 ;
   always @(posedge clk)
-    high_low_0_plane_3_entry_0 <= \read_port__data$77 ;
+    high_low_0_plane_3_entry_0 <= \read_port__data$78 ;
   always @(posedge clk)
-    high_low_0_plane_3_entry_1 <= \read_port__data$79 ;
+    high_low_0_plane_3_entry_1 <= \read_port__data$80 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_0 <= \$76 ;
+    high_low_0_groups_0_0_0 <= \$80 ;
   always @(posedge clk)
-    high_low_0_groups_0_1_0 <= \$77 ;
+    high_low_0_groups_0_1_0 <= \$81 ;
   always @(posedge clk)
-    high_low_0_groups_0_2_0 <= \$78 ;
+    high_low_0_groups_0_2_0 <= \$82 ;
   always @(posedge clk)
-    high_low_0_groups_0_3_0 <= \$79 ;
+    high_low_0_groups_0_3_0 <= \$83 ;
   always @(posedge clk)
-    high_low_0_planes_0_0 <= { \$84 , high_low_0_groups_0_0_0[0] };
+    high_low_0_planes_0_0 <= { \$88 , high_low_0_groups_0_0_0[0] };
   always @(posedge clk)
-    high_low_0_planes_0_1 <= { \$89 , high_low_0_groups_0_2_0[0] };
+    high_low_0_planes_0_1 <= { \$93 , high_low_0_groups_0_2_0[0] };
   always @(posedge clk)
-    high_low_0_planes_1_0 <= { \$91 , high_low_0_planes_0_0[1:0] };
+    high_low_0_planes_1_0 <= { \$95 , high_low_0_planes_0_0[1:0] };
   always @(posedge clk)
-    low_high_0_plane_0_entry_0 <= \read_port__data$88 ;
+    low_high_0_plane_0_entry_0 <= \read_port__data$89 ;
   always @(posedge clk)
-    low_high_0_plane_0_entry_1 <= \read_port__data$90 ;
+    low_high_0_plane_0_entry_1 <= \read_port__data$91 ;
   always @(posedge clk)
-    low_high_0_plane_1_entry_0 <= \read_port__data$92 ;
+    low_high_0_plane_1_entry_0 <= \read_port__data$93 ;
   always @(posedge clk)
-    low_high_0_plane_1_entry_1 <= \read_port__data$94 ;
+    low_high_0_plane_1_entry_1 <= \read_port__data$95 ;
   always @(posedge clk)
-    low_high_0_plane_2_entry_0 <= \read_port__data$96 ;
+    low_high_0_plane_2_entry_0 <= \read_port__data$97 ;
   always @(posedge clk)
-    low_high_0_plane_2_entry_1 <= \read_port__data$98 ;
+    low_high_0_plane_2_entry_1 <= \read_port__data$99 ;
   always @(posedge clk)
-    low_high_0_plane_3_entry_0 <= \read_port__data$100 ;
+    low_high_0_plane_3_entry_0 <= \read_port__data$101 ;
   always @(posedge clk)
-    low_high_0_plane_3_entry_1 <= \read_port__data$102 ;
+    low_high_0_plane_3_entry_1 <= \read_port__data$103 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_0 <= \$92 ;
+    low_high_0_groups_0_0_0 <= \$96 ;
   always @(posedge clk)
-    low_high_0_groups_0_1_0 <= \$93 ;
+    low_high_0_groups_0_1_0 <= \$97 ;
   always @(posedge clk)
-    low_high_0_groups_0_2_0 <= \$94 ;
+    low_high_0_groups_0_2_0 <= \$98 ;
   always @(posedge clk)
-    low_high_0_groups_0_3_0 <= \$95 ;
+    low_high_0_groups_0_3_0 <= \$99 ;
   always @(posedge clk)
-    low_high_0_planes_0_0 <= { \$100 , low_high_0_groups_0_0_0[0] };
+    low_high_0_planes_0_0 <= { \$104 , low_high_0_groups_0_0_0[0] };
   always @(posedge clk)
-    low_high_0_planes_0_1 <= { \$105 , low_high_0_groups_0_2_0[0] };
+    low_high_0_planes_0_1 <= { \$109 , low_high_0_groups_0_2_0[0] };
   always @(posedge clk)
-    low_high_0_planes_1_0 <= { \$107 , low_high_0_planes_0_0[1:0] };
+    low_high_0_planes_1_0 <= { \$111 , low_high_0_planes_0_0[1:0] };
   assign \$auto$rtlil.cc:2739:Not$2  = ~ i_query__payload[3];
   assign \$auto$rtlil.cc:2739:Not$12  = ~ i_query__payload[23];
   assign \$auto$rtlil.cc:2739:Not$14  = ~ i_query__payload[27];
@@ -6682,35 +7676,30 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$115  = \$2 [1:0];
+    \$115  = passed_3;
     if (rst) begin
-      \$115  = 2'h0;
+      \$115  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$116  = \$5 [1:0];
+    \$116  = \$2 [1:0];
     if (rst) begin
       \$116  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$117  = fill_place;
-    if (taken) begin
-      \$117  = \$6 ;
-    end
+    \$117  = \$5 [1:0];
     if (rst) begin
-      \$117  = 1'h0;
+      \$117  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$118  = tag_1;
+    \$118  = fill_place;
     if (taken) begin
-      if (fill_place) begin
-        \$118  = i_query__payload[64];
-      end
+      \$118  = \$6 ;
     end
     if (rst) begin
       \$118  = 1'h0;
@@ -6718,11 +7707,9 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$119  = tag_0;
+    \$119  = tag_1;
     if (taken) begin
-      (* full_case = 32'd1 *)
       if (fill_place) begin
-      end else begin
         \$119  = i_query__payload[64];
       end
     end
@@ -6732,9 +7719,13 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$120  = take_place;
-    if (\$7 ) begin
-      \$120  = \$8 ;
+    \$120  = tag_0;
+    if (taken) begin
+      (* full_case = 32'd1 *)
+      if (fill_place) begin
+      end else begin
+        \$120  = i_query__payload[64];
+      end
     end
     if (rst) begin
       \$120  = 1'h0;
@@ -6742,9 +7733,9 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$121  = read_place;
-    if (passed_3) begin
-      \$121  = \$9 ;
+    \$121  = take_place;
+    if (\$7 ) begin
+      \$121  = \$8 ;
     end
     if (rst) begin
       \$121  = 1'h0;
@@ -6752,116 +7743,133 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$122  = left;
+    \$122  = read_place;
+    if (passed_4) begin
+      \$122  = \$9 ;
+    end
+    if (rst) begin
+      \$122  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$123  = left;
     if (\$11 ) begin
-      \$122  = \$12 [3:0];
+      \$123  = \$12 [3:0];
     end
     if (rst) begin
-      \$122  = 4'hf;
+      \$123  = 4'hf;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$123  = \$14 ;
-    if (rst) begin
-      \$123  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$124  = writing_1;
+    \$124  = \$16 ;
     if (rst) begin
       \$124  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$125  = writing_2;
+    \$125  = \$18 ;
     if (rst) begin
       \$125  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$126  = writing_2;
+    \$126  = writing_1;
     if (rst) begin
-      \$126  = 1'h1;
+      \$126  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$127  = address_2;
+    \$127  = writing_2;
     if (rst) begin
-      \$127  = 5'h00;
+      \$127  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$128  = address_2;
+    \$128  = writing_2;
     if (rst) begin
-      \$128  = 5'h1f;
+      \$128  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$129  = i_keys__valid;
+    \$129  = address_2;
     if (rst) begin
-      \$129  = 1'h0;
+      \$129  = 5'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$130  = valid_1;
+    \$130  = address_2;
     if (rst) begin
-      \$130  = 1'h0;
+      \$130  = 5'h1f;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$131  = valid_2;
+    \$131  = i_keys__valid;
     if (rst) begin
       \$131  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$132  = valid_3;
+    \$132  = valid_1;
     if (rst) begin
       \$132  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$133  = valid_2;
+    if (rst) begin
+      \$133  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
+    \$134  = valid_3;
+    if (rst) begin
+      \$134  = 1'h0;
     end
   end
   assign i_query__ready = taken;
   assign write_port__addr = write_address_0;
   assign write_port__data = high_subsets_1_0_0;
   assign write_port__en = write_enable_0;
-  assign \write_port__addr$115  = write_address_0;
-  assign \write_port__data$116  = high_subsets_1_1_0;
-  assign \write_port__en$117  = write_enable_0;
-  assign \write_port__addr$118  = write_address_0;
-  assign \write_port__data$119  = low_subsets_1_0_0;
-  assign \write_port__en$120  = write_enable_0;
-  assign \write_port__addr$121  = write_address_0;
-  assign \write_port__data$122  = low_subsets_1_1_0;
-  assign \write_port__en$123  = write_enable_0;
+  assign \write_port__addr$116  = write_address_0;
+  assign \write_port__data$117  = high_subsets_1_1_0;
+  assign \write_port__en$118  = write_enable_0;
+  assign \write_port__addr$119  = write_address_0;
+  assign \write_port__data$120  = low_subsets_1_0_0;
+  assign \write_port__en$121  = write_enable_0;
+  assign \write_port__addr$122  = write_address_0;
+  assign \write_port__data$123  = low_subsets_1_1_0;
+  assign \write_port__en$124  = write_enable_0;
   assign o__valid = valid_4;
   assign high_low_0_keys = i_keys__payload[31:0];
   assign read_port__addr = { read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
-  assign \read_port__addr$128  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
-  assign \read_port__addr$129  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
-  assign \read_port__addr$130  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
-  assign \read_port__addr$131  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
-  assign \read_port__addr$132  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$133  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$134  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign \read_port__addr$129  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
+  assign \read_port__addr$130  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
+  assign \read_port__addr$131  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
+  assign \read_port__addr$132  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
+  assign \read_port__addr$133  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
+  assign \read_port__addr$134  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$135  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
   assign low_high_0_keys = i_keys__payload[63:32];
-  assign \read_port__addr$137  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$138  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$139  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$140  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$141  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$142  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$143  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$144  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \read_port__addr$138  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$139  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$140  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$141  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$142  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$143  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$144  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$145  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
   assign \i_query__payload.parts  = i_query__payload[63:0];
   assign \i_query__payload.parts.high  = i_query__payload[31:0];
   assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
@@ -6924,57 +7932,85 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \low_high_0_keys[7]  = i_keys__payload[63:60];
   assign o__payload[21:11] = low_high_0_planes_1_0[10:0];
   assign o__payload[10:0] = high_low_0_planes_1_0[10:0];
-  assign \$17 [2:0] = i_query__payload[2:0];
-  assign \$17 [3] = \$auto$rtlil.cc:2739:Not$2 ;
-  assign \$20 [2:0] = i_query__payload[6:4];
-  assign \$20 [3] = \$auto$rtlil.cc:2739:Not$4 ;
-  assign \$23 [2:0] = i_query__payload[10:8];
-  assign \$23 [3] = \$auto$rtlil.cc:2739:Not$6 ;
-  assign \$26 [2:0] = i_query__payload[14:12];
-  assign \$26 [3] = \$auto$rtlil.cc:2739:Not$8 ;
-  assign \$29 [2:0] = i_query__payload[18:16];
-  assign \$29 [3] = \$auto$rtlil.cc:2739:Not$10 ;
-  assign \$32 [2:0] = i_query__payload[22:20];
-  assign \$32 [3] = \$auto$rtlil.cc:2739:Not$12 ;
-  assign \$35 [2:0] = i_query__payload[26:24];
-  assign \$35 [3] = \$auto$rtlil.cc:2739:Not$14 ;
-  assign \$38 [2:0] = i_query__payload[30:28];
-  assign \$38 [3] = \$auto$rtlil.cc:2739:Not$16 ;
-  assign \$47 [2:0] = i_query__payload[34:32];
-  assign \$47 [3] = \$auto$rtlil.cc:2739:Not$18 ;
-  assign \$50 [2:0] = i_query__payload[38:36];
-  assign \$50 [3] = \$auto$rtlil.cc:2739:Not$20 ;
-  assign \$53 [2:0] = i_query__payload[42:40];
-  assign \$53 [3] = \$auto$rtlil.cc:2739:Not$22 ;
-  assign \$56 [2:0] = i_query__payload[46:44];
-  assign \$56 [3] = \$auto$rtlil.cc:2739:Not$24 ;
-  assign \$59 [2:0] = i_query__payload[50:48];
-  assign \$59 [3] = \$auto$rtlil.cc:2739:Not$26 ;
-  assign \$62 [2:0] = i_query__payload[54:52];
-  assign \$62 [3] = \$auto$rtlil.cc:2739:Not$28 ;
-  assign \$65 [2:0] = i_query__payload[58:56];
-  assign \$65 [3] = \$auto$rtlil.cc:2739:Not$30 ;
-  assign \$68 [2:0] = i_query__payload[62:60];
-  assign \$68 [3] = \$auto$rtlil.cc:2739:Not$32 ;
-  assign \$82  = { \$81 , \$81 , high_low_0_groups_0_0_0[5:1] };
-  assign \$87  = { \$86 , \$86 , high_low_0_groups_0_2_0[5:1] };
-  assign \$90  = { high_low_0_planes_0_0[8], high_low_0_planes_0_0[8], high_low_0_planes_0_0[8:2] };
-  assign \$98  = { \$97 , \$97 , low_high_0_groups_0_0_0[5:1] };
-  assign \$103  = { \$102 , \$102 , low_high_0_groups_0_2_0[5:1] };
-  assign \$106  = { low_high_0_planes_0_0[8], low_high_0_planes_0_0[8], low_high_0_planes_0_0[8:2] };
+  assign \$21 [2:0] = i_query__payload[2:0];
+  assign \$21 [3] = \$auto$rtlil.cc:2739:Not$2 ;
+  assign \$24 [2:0] = i_query__payload[6:4];
+  assign \$24 [3] = \$auto$rtlil.cc:2739:Not$4 ;
+  assign \$27 [2:0] = i_query__payload[10:8];
+  assign \$27 [3] = \$auto$rtlil.cc:2739:Not$6 ;
+  assign \$30 [2:0] = i_query__payload[14:12];
+  assign \$30 [3] = \$auto$rtlil.cc:2739:Not$8 ;
+  assign \$33 [2:0] = i_query__payload[18:16];
+  assign \$33 [3] = \$auto$rtlil.cc:2739:Not$10 ;
+  assign \$36 [2:0] = i_query__payload[22:20];
+  assign \$36 [3] = \$auto$rtlil.cc:2739:Not$12 ;
+  assign \$39 [2:0] = i_query__payload[26:24];
+  assign \$39 [3] = \$auto$rtlil.cc:2739:Not$14 ;
+  assign \$42 [2:0] = i_query__payload[30:28];
+  assign \$42 [3] = \$auto$rtlil.cc:2739:Not$16 ;
+  assign \$51 [2:0] = i_query__payload[34:32];
+  assign \$51 [3] = \$auto$rtlil.cc:2739:Not$18 ;
+  assign \$54 [2:0] = i_query__payload[38:36];
+  assign \$54 [3] = \$auto$rtlil.cc:2739:Not$20 ;
+  assign \$57 [2:0] = i_query__payload[42:40];
+  assign \$57 [3] = \$auto$rtlil.cc:2739:Not$22 ;
+  assign \$60 [2:0] = i_query__payload[46:44];
+  assign \$60 [3] = \$auto$rtlil.cc:2739:Not$24 ;
+  assign \$63 [2:0] = i_query__payload[50:48];
+  assign \$63 [3] = \$auto$rtlil.cc:2739:Not$26 ;
+  assign \$66 [2:0] = i_query__payload[54:52];
+  assign \$66 [3] = \$auto$rtlil.cc:2739:Not$28 ;
+  assign \$69 [2:0] = i_query__payload[58:56];
+  assign \$69 [3] = \$auto$rtlil.cc:2739:Not$30 ;
+  assign \$72 [2:0] = i_query__payload[62:60];
+  assign \$72 [3] = \$auto$rtlil.cc:2739:Not$32 ;
+  assign \$86  = { \$85 , \$85 , high_low_0_groups_0_0_0[5:1] };
+  assign \$91  = { \$90 , \$90 , high_low_0_groups_0_2_0[5:1] };
+  assign \$94  = { high_low_0_planes_0_0[8], high_low_0_planes_0_0[8], high_low_0_planes_0_0[8:2] };
+  assign \$102  = { \$101 , \$101 , low_high_0_groups_0_0_0[5:1] };
+  assign \$107  = { \$106 , \$106 , low_high_0_groups_0_2_0[5:1] };
+  assign \$110  = { low_high_0_planes_0_0[8], low_high_0_planes_0_0[8], low_high_0_planes_0_0[8:2] };
 endmodule
 
 module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid, i__payload, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$67  = 0;
-  wire [4:0] \$1 ;
-  wire [5:0] \$2 ;
-  wire [6:0] \$3 ;
-  wire \$4 ;
-  wire \$5 ;
+  wire [1:0] \$1 ;
+  wire [3:0] \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire [1:0] \$14 ;
+  wire [2:0] \$15 ;
+  wire [1:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire [2:0] \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire [1:0] \$22 ;
+  wire [2:0] \$23 ;
+  wire [1:0] \$24 ;
+  wire [3:0] \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [4:0] \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  reg \$33 ;
+  reg \$34 ;
+  reg \$35 ;
+  reg [3:0] \$36 ;
+  reg \$37 ;
+  wire [1:0] \$4 ;
+  wire [5:0] \$5 ;
   wire \$6 ;
-  wire \$7 ;
-  reg [3:0] \$8 ;
-  reg \$9 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
+  wire [1:0] \$9 ;
   input clk;
   wire clk;
   input [25:0] i__payload;
@@ -7013,23 +8049,57 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   wire \o__valid$5 ;
   output o_room;
   reg o_room = 1'h1;
-  reg [3:0] places = 4'hc;
+  reg [3:0] places = 4'hd;
+  reg places_down_0_1 = 1'h0;
+  reg places_up_0_1 = 1'h0;
+  reg places_up_1_1 = 1'h0;
   (* init = 1'h1 *)
   wire room;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = places - i_reserve;
-  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
-  assign \$3  = $signed(\$2 ) + $signed(1'h0);
-  assign \$5  = places != 1'h1;
-  assign \$6  = i_reserve ? \$5  : o_room;
-  assign \$7  = \$4  | \$6 ;
+  assign \$1  = 1'h0 + places_up_0_1;
+  assign \$2  = \$1  + places_up_1_1;
+  assign \$3  = places + \$2 ;
+  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$5  = \$3  - \$4 ;
+  assign \$7  = 1'h0 + places_up_0_1;
+  assign \$8  = \$7  + places_up_1_1;
+  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = \$10  == 4'hf;
+  assign \$12  = places == 2'h2;
+  assign \$13  = \$11  & \$12 ;
+  assign \$14  = 1'h0 + places_up_0_1;
+  assign \$15  = \$14  + places_up_1_1;
+  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$17  = \$15  - \$16 ;
+  assign \$18  = ! \$17 ;
+  assign \$19  = places == 1'h1;
+  assign \$20  = \$18  & \$19 ;
+  assign \$21  = \$13  | \$20 ;
+  assign \$22  = 1'h0 + places_up_0_1;
+  assign \$23  = \$22  + places_up_1_1;
+  assign \$24  = 1'h0 + places_down_0_1;
+  assign \$25  = \$23  - \$24 ;
+  assign \$26  = \$25  == 1'h1;
+  assign \$27  = ! places;
+  assign \$28  = \$26  & \$27 ;
+  assign \$29  = \$21  | \$28 ;
+  assign \$30  = ~ \$29 ;
+  assign \$31  = i_reserve ? \$30  : o_room;
+  assign \$32  = \$6  | \$31 ;
   always @(posedge clk)
-    places <= \$8 ;
+    places_up_0_1 <= \$33 ;
   always @(posedge clk)
-    o_room <= \$9 ;
+    places_up_1_1 <= \$34 ;
+  always @(posedge clk)
+    places_down_0_1 <= \$35 ;
+  always @(posedge clk)
+    places <= \$36 ;
+  always @(posedge clk)
+    o_room <= \$37 ;
   \latte_head.reuse.landing.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -7041,16 +8111,37 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$8  = \$3 [3:0];
+    \$33  = taken;
     if (rst) begin
-      \$8  = 4'hc;
+      \$33  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$9  = \$7 ;
+    \$34  = 1'h0;
     if (rst) begin
-      \$9  = 1'h1;
+      \$34  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    \$35  = i_reserve;
+    if (rst) begin
+      \$35  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    \$36  = \$5 [3:0];
+    if (rst) begin
+      \$36  = 4'hd;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    \$37  = \$32 ;
+    if (rst) begin
+      \$37  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -7076,48 +8167,91 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   assign \i__payload$7.kept  = i__payload[5];
   assign \i__payload$7.last  = i__payload[6];
   assign \i__payload$7.score  = i__payload[25:7];
-  assign \$4  = taken;
+  assign \$6  = taken;
 endmodule
 
 module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__payload, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$68  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [4:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [4:0] \$17 ;
-  wire [4:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [4:0] \$20 ;
-  wire [4:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [3:0] \$26 ;
-  reg [3:0] \$27 ;
-  reg [3:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [4:0] \$2 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [5:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [4:0] \$53 ;
+  wire [4:0] \$54 ;
+  wire \$55 ;
+  wire [4:0] \$56 ;
+  wire [4:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [3:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [3:0] \$67 ;
+  reg [3:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$11  = 1'h0;
-  wire \$signal$6 ;
-  reg [3:0] \$signature__addr  = 4'h0;
+  wire \$signal$7 ;
+  reg \$signal$9  = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] \$signature__addr ;
   wire [25:0] \$signature__data ;
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [25:0] i__payload;
   wire [25:0] i__payload;
   wire \i__payload.kept ;
@@ -7138,146 +8272,195 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 4'h0 *)
-  wire [3:0] place;
-  (* init = 4'h0 *)
-  wire [3:0] \place$18 ;
+  reg [3:0] place = 4'h0;
+  reg [3:0] \place$13  = 4'h0;
   wire read;
-  reg [3:0] read_port__addr = 4'h0;
+  (* init = 4'h0 *)
+  wire [3:0] read_port__addr;
   wire [25:0] read_port__data;
   wire read_port__en;
   reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
-  reg [25:0] words [11:0];
+  reg [25:0] words [12:0];
   initial begin : zero_memory_14
     integer word;
-    for (word = 0; word < 12; word = word + 1)
+    for (word = 0; word < 13; word = word + 1)
       words[word] = 26'h0;
   end
   always @(posedge clk) begin
     if (\$signal )
-      words[\$signature__addr ] <= i__payload;
+      words[place] <= i__payload;
   end
   reg [25:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$6 ) begin
-      _0_ <= words[read_port__addr];
+    if (\$signal$7 ) begin
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$1  = ~ o__valid;
-  assign \$signal$6  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$11  & \$2 ;
-  assign \$3  = ~ \$signal$11 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$11 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 4'hb;
-  assign \$8  = \$signal  ? \$7  : room;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 4'hb;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 5'h00 : \$17 ;
-  assign \$19  = read_port__addr == 4'hb;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 4'hd;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 4'hc;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 4'hb;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 4'hc;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 5'h00 : \$53 ;
+  assign \$55  = \place$13  == 4'hc;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$11  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    room <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$22  = o__valid;
-    if (\$signal$6 ) begin
-      \$22  = \$signal$11 ;
-    end
+    \$60  = \$signal ;
     if (rst) begin
-      \$22  = 1'h0;
+      \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$23  = output_free;
-    if (\$signal$6 ) begin
-      \$23  = \$3 ;
-    end
+    \$61  = read;
     if (rst) begin
-      \$23  = 1'h1;
+      \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$24  = \$6 ;
+    \$62  = \$4 [3:0];
     if (rst) begin
-      \$24  = 1'h0;
+      \$62  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$25  = \$9 ;
+    \$63  = o__valid;
+    if (\$signal$7 ) begin
+      \$63  = \$signal$9 ;
+    end
     if (rst) begin
-      \$25  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [3:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [3:0];
+    \$64  = output_free;
+    if (\$signal$7 ) begin
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$26  = 4'h0;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$27  = \$signature__addr ;
+    \$65  = \$28 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$66  = \$51 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [3:0];
+      \$67  = \$54 [3:0];
     end
     if (rst) begin
-      \$27  = 4'h0;
+      \$67  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [3:0];
+      \$68  = \$57 [3:0];
     end
     if (rst) begin
-      \$28  = 4'h0;
+      \$68  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$6 ;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$18  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.key  = i__payload[4:0];
   assign \i__payload.kept  = i__payload[5];
   assign \i__payload.last  = i__payload[6];
@@ -7289,46 +8472,89 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payload, o__valid, i__ready, clk);
+module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__ready, o__valid, room, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$69  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [2:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [2:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [2:0] \$17 ;
-  wire [2:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [2:0] \$20 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [2:0] \$2 ;
+  wire [1:0] \$20 ;
   wire [2:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [1:0] \$26 ;
-  reg [1:0] \$27 ;
-  reg [1:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [3:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [2:0] \$53 ;
+  wire [2:0] \$54 ;
+  wire \$55 ;
+  wire [2:0] \$56 ;
+  wire [2:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [1:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [1:0] \$67 ;
+  reg [1:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$12  = 1'h0;
   wire \$signal$7 ;
-  reg [1:0] \$signature__addr  = 2'h0;
+  reg \$signal$9  = 1'h0;
+  (* init = 2'h0 *)
+  wire [1:0] \$signature__addr ;
   wire [64:0] \$signature__data ;
   (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [64:0] i__payload;
   wire [64:0] i__payload;
   wire \i__payload.buffer ;
@@ -7351,8 +8577,8 @@ module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payloa
   wire [3:0] \i__payload.row.low[5] ;
   wire [3:0] \i__payload.row.low[6] ;
   wire [3:0] \i__payload.row.low[7] ;
-  output i__ready;
-  reg i__ready = 1'h1;
+  (* init = 1'h1 *)
+  wire i__ready;
   input i__valid;
   wire i__valid;
   output [64:0] o__payload;
@@ -7382,16 +8608,15 @@ module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payloa
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 2'h0 *)
-  wire [1:0] place;
-  (* init = 2'h0 *)
-  wire [1:0] \place$19 ;
+  reg [1:0] place = 2'h0;
+  reg [1:0] \place$13  = 2'h0;
   wire read;
-  reg [1:0] read_port__addr = 2'h0;
+  (* init = 2'h0 *)
+  wire [1:0] read_port__addr;
   wire [64:0] read_port__data;
   wire read_port__en;
-  (* init = 1'h1 *)
-  wire room;
+  output room;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
@@ -7402,128 +8627,178 @@ module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payloa
       words[word] = 65'h0;
   end
   always @(posedge clk) begin
-    if (i__ready)
-      words[\$signature__addr ] <= i__payload;
+    if (room)
+      words[place] <= i__payload;
   end
   reg [64:0] _0_;
   always @(posedge clk) begin
     if (\$signal$7 ) begin
-      _0_ <= words[read_port__addr];
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$signal  = i__valid & i__ready;
-  assign \$1  = ~ o__valid;
-  assign \$signal$7  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$12  & \$2 ;
-  assign \$3  = ~ \$signal$12 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$12 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 2'h2;
-  assign \$8  = \$signal  ? \$7  : i__ready;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 2'h2;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 3'h0 : \$17 ;
-  assign \$19  = read_port__addr == 2'h2;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 3'h0 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 2'h3;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 2'h2;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 1'h1;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 2'h2;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 3'h0 : \$53 ;
+  assign \$55  = \place$13  == 2'h2;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 3'h0 : \$56 ;
+  assign \$signal  = i__valid & room;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$12  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    i__ready <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$22  = o__valid;
+    \$60  = \$signal ;
+    if (rst) begin
+      \$60  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$61  = read;
+    if (rst) begin
+      \$61  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$62  = \$4 [1:0];
+    if (rst) begin
+      \$62  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$63  = o__valid;
     if (\$signal$7 ) begin
-      \$22  = \$signal$12 ;
+      \$63  = \$signal$9 ;
     end
     if (rst) begin
-      \$22  = 1'h0;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$23  = output_free;
+    \$64  = output_free;
     if (\$signal$7 ) begin
-      \$23  = \$3 ;
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$23  = 1'h1;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$24  = \$6 ;
+    \$65  = \$28 ;
     if (rst) begin
-      \$24  = 1'h0;
+      \$65  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$25  = \$9 ;
+    \$66  = \$51 ;
     if (rst) begin
-      \$25  = 1'h1;
+      \$66  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [1:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [1:0];
-    end
-    if (rst) begin
-      \$26  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$27  = \$signature__addr ;
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [1:0];
+      \$67  = \$54 [1:0];
     end
     if (rst) begin
-      \$27  = 2'h0;
+      \$67  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [1:0];
+      \$68  = \$57 [1:0];
     end
     if (rst) begin
-      \$28  = 2'h0;
+      \$68  = 2'h0;
     end
   end
-  assign room = i__ready;
-  assign \$signature__en  = i__ready;
+  assign i__ready = room;
+  assign \$signature__en  = room;
   assign \$signature__data  = i__payload;
   assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$19  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.row  = i__payload[63:0];
   assign \i__payload.row.high  = i__payload[31:0];
   assign \i__payload.row.high[0]  = i__payload[3:0];
@@ -7566,54 +8841,97 @@ module \latte_head.reuse_queries (rst, i__valid, o__ready, o__payload, i__payloa
   assign \o__payload.buffer  = o__payload[64];
 endmodule
 
-module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__valid, i__ready, clk);
+module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__valid, room, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$70  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [4:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [4:0] \$17 ;
-  wire [4:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [4:0] \$20 ;
-  wire [4:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [3:0] \$26 ;
-  reg [3:0] \$27 ;
-  reg [3:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [4:0] \$2 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [5:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [4:0] \$53 ;
+  wire [4:0] \$54 ;
+  wire \$55 ;
+  wire [4:0] \$56 ;
+  wire [4:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [3:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [3:0] \$67 ;
+  reg [3:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$12  = 1'h0;
   wire \$signal$7 ;
-  reg [3:0] \$signature__addr  = 4'h0;
+  reg \$signal$9  = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] \$signature__addr ;
   wire [3:0] \$signature__data ;
   (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [3:0] i__payload;
   wire [3:0] i__payload;
   wire \i__payload.buffer ;
   wire \i__payload.empty ;
   wire \i__payload.last ;
   wire \i__payload.release ;
-  output i__ready;
-  reg i__ready = 1'h1;
+  (* init = 1'h1 *)
+  wire i__ready;
   input i__valid;
   wire i__valid;
   output [3:0] o__payload;
@@ -7627,16 +8945,15 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 4'h0 *)
-  wire [3:0] place;
-  (* init = 4'h0 *)
-  wire [3:0] \place$19 ;
+  reg [3:0] place = 4'h0;
+  reg [3:0] \place$13  = 4'h0;
   wire read;
-  reg [3:0] read_port__addr = 4'h0;
+  (* init = 4'h0 *)
+  wire [3:0] read_port__addr;
   wire [3:0] read_port__data;
   wire read_port__en;
-  (* init = 1'h1 *)
-  wire room;
+  output room;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
@@ -7647,128 +8964,178 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
       words[word] = 4'h0;
   end
   always @(posedge clk) begin
-    if (i__ready)
-      words[\$signature__addr ] <= i__payload;
+    if (room)
+      words[place] <= i__payload;
   end
   reg [3:0] _0_;
   always @(posedge clk) begin
     if (\$signal$7 ) begin
-      _0_ <= words[read_port__addr];
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$signal  = i__valid & i__ready;
-  assign \$1  = ~ o__valid;
-  assign \$signal$7  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$12  & \$2 ;
-  assign \$3  = ~ \$signal$12 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$12 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 4'he;
-  assign \$8  = \$signal  ? \$7  : i__ready;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 4'he;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 5'h00 : \$17 ;
-  assign \$19  = read_port__addr == 4'he;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 4'hf;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 4'he;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 4'hd;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 4'he;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 5'h00 : \$53 ;
+  assign \$55  = \place$13  == 4'he;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$signal  = i__valid & room;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$12  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    i__ready <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$22  = o__valid;
+    \$60  = \$signal ;
+    if (rst) begin
+      \$60  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$61  = read;
+    if (rst) begin
+      \$61  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$62  = \$4 [3:0];
+    if (rst) begin
+      \$62  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$63  = o__valid;
     if (\$signal$7 ) begin
-      \$22  = \$signal$12 ;
+      \$63  = \$signal$9 ;
     end
     if (rst) begin
-      \$22  = 1'h0;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$23  = output_free;
+    \$64  = output_free;
     if (\$signal$7 ) begin
-      \$23  = \$3 ;
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$23  = 1'h1;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$24  = \$6 ;
+    \$65  = \$28 ;
     if (rst) begin
-      \$24  = 1'h0;
+      \$65  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$25  = \$9 ;
+    \$66  = \$51 ;
     if (rst) begin
-      \$25  = 1'h1;
+      \$66  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [3:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [3:0];
-    end
-    if (rst) begin
-      \$26  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$27  = \$signature__addr ;
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [3:0];
+      \$67  = \$54 [3:0];
     end
     if (rst) begin
-      \$27  = 4'h0;
+      \$67  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [3:0];
+      \$68  = \$57 [3:0];
     end
     if (rst) begin
-      \$28  = 4'h0;
+      \$68  = 4'h0;
     end
   end
-  assign room = i__ready;
-  assign \$signature__en  = i__ready;
+  assign i__ready = room;
+  assign \$signature__en  = room;
   assign \$signature__data  = i__payload;
   assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$19  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.buffer  = i__payload[0];
   assign \i__payload.empty  = i__payload[1];
   assign \i__payload.last  = i__payload[2];
@@ -7779,52 +9146,95 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   assign \o__payload.release  = o__payload[3];
 endmodule
 
-module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__valid, i__ready, clk);
+module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__valid, room, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$71  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [4:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [4:0] \$17 ;
-  wire [4:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [4:0] \$20 ;
-  wire [4:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [3:0] \$26 ;
-  reg [3:0] \$27 ;
-  reg [3:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [4:0] \$2 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [5:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [4:0] \$53 ;
+  wire [4:0] \$54 ;
+  wire \$55 ;
+  wire [4:0] \$56 ;
+  wire [4:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [3:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [3:0] \$67 ;
+  reg [3:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$12  = 1'h0;
   wire \$signal$7 ;
-  reg [3:0] \$signature__addr  = 4'h0;
+  reg \$signal$9  = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] \$signature__addr ;
   wire [21:0] \$signature__data ;
   (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [21:0] i__payload;
   wire [21:0] i__payload;
   wire [15:0] \i__payload.mantissa ;
   wire [5:0] \i__payload.shift ;
-  output i__ready;
-  reg i__ready = 1'h1;
+  (* init = 1'h1 *)
+  wire i__ready;
   input i__valid;
   wire i__valid;
   output [21:0] o__payload;
@@ -7836,16 +9246,15 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 4'h0 *)
-  wire [3:0] place;
-  (* init = 4'h0 *)
-  wire [3:0] \place$19 ;
+  reg [3:0] place = 4'h0;
+  reg [3:0] \place$13  = 4'h0;
   wire read;
-  reg [3:0] read_port__addr = 4'h0;
+  (* init = 4'h0 *)
+  wire [3:0] read_port__addr;
   wire [21:0] read_port__data;
   wire read_port__en;
-  (* init = 1'h1 *)
-  wire room;
+  output room;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
@@ -7856,128 +9265,178 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
       words[word] = 22'h0;
   end
   always @(posedge clk) begin
-    if (i__ready)
-      words[\$signature__addr ] <= i__payload;
+    if (room)
+      words[place] <= i__payload;
   end
   reg [21:0] _0_;
   always @(posedge clk) begin
     if (\$signal$7 ) begin
-      _0_ <= words[read_port__addr];
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$signal  = i__valid & i__ready;
-  assign \$1  = ~ o__valid;
-  assign \$signal$7  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$12  & \$2 ;
-  assign \$3  = ~ \$signal$12 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$12 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 4'he;
-  assign \$8  = \$signal  ? \$7  : i__ready;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 4'he;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 5'h00 : \$17 ;
-  assign \$19  = read_port__addr == 4'he;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 4'hf;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 4'he;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 4'hd;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 4'he;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 5'h00 : \$53 ;
+  assign \$55  = \place$13  == 4'he;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$signal  = i__valid & room;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$12  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    i__ready <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$22  = o__valid;
+    \$60  = \$signal ;
+    if (rst) begin
+      \$60  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$61  = read;
+    if (rst) begin
+      \$61  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$62  = \$4 [3:0];
+    if (rst) begin
+      \$62  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$63  = o__valid;
     if (\$signal$7 ) begin
-      \$22  = \$signal$12 ;
+      \$63  = \$signal$9 ;
     end
     if (rst) begin
-      \$22  = 1'h0;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$23  = output_free;
+    \$64  = output_free;
     if (\$signal$7 ) begin
-      \$23  = \$3 ;
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$23  = 1'h1;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$24  = \$6 ;
+    \$65  = \$28 ;
     if (rst) begin
-      \$24  = 1'h0;
+      \$65  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$25  = \$9 ;
+    \$66  = \$51 ;
     if (rst) begin
-      \$25  = 1'h1;
+      \$66  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [3:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [3:0];
-    end
-    if (rst) begin
-      \$26  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$27  = \$signature__addr ;
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [3:0];
+      \$67  = \$54 [3:0];
     end
     if (rst) begin
-      \$27  = 4'h0;
+      \$67  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [3:0];
+      \$68  = \$57 [3:0];
     end
     if (rst) begin
-      \$28  = 4'h0;
+      \$68  = 4'h0;
     end
   end
-  assign room = i__ready;
-  assign \$signature__en  = i__ready;
+  assign i__ready = room;
+  assign \$signature__en  = room;
   assign \$signature__data  = i__payload;
   assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$19  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.mantissa  = i__payload[15:0];
   assign \i__payload.shift  = i__payload[21:16];
   assign \o__payload.mantissa  = o__payload[15:0];
@@ -7999,7 +9458,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$107 ;
   wire \$108 ;
   wire \$109 ;
-  wire \$11 ;
+  wire [8:0] \$11 ;
   wire \$110 ;
   wire \$111 ;
   wire \$112 ;
@@ -8032,24 +9491,21 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$137 ;
   wire \$138 ;
   wire \$139 ;
-  wire [8:0] \$14 ;
+  wire \$14 ;
   wire \$140 ;
   wire \$141 ;
   wire \$142 ;
-  wire \$143 ;
+  wire [7:0] \$143 ;
   wire \$144 ;
-  wire \$145 ;
-  wire [7:0] \$146 ;
-  wire \$147 ;
-  wire \$148 ;
-  wire [6:0] \$149 ;
+  wire [6:0] \$145 ;
+  wire \$146 ;
+  wire [9:0] \$147 ;
+  reg \$148 ;
+  reg [5:0] \$149 ;
   wire \$15 ;
-  wire [9:0] \$150 ;
-  wire \$151 ;
-  reg \$152 ;
-  reg [5:0] \$153 ;
-  reg [8:0] \$154 ;
-  reg \$155 ;
+  reg \$150 ;
+  reg [8:0] \$151 ;
+  reg [1:0] \$152 ;
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
@@ -8205,6 +9661,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire i_table__ready;
   input i_table__valid;
   wire i_table__valid;
+  reg is_last = 1'h0;
   output [38:0] o_estimator__payload;
   wire [38:0] o_estimator__payload;
   wire [31:0] \o_estimator__payload.high ;
@@ -8304,7 +9761,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire [3:0] \split.low[5] ;
   wire [3:0] \split.low[6] ;
   wire [3:0] \split.low[7] ;
-  reg state_state = 1'h0;
+  reg [1:0] state_state = 2'h0;
   reg [5:0] valid_keys;
   reg [8:0] visible_keys = 9'h000;
   (* no_rw_check = 32'd1 *)
@@ -8330,176 +9787,168 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$4  = \$3  & o_scale__ready;
   assign \$5  = \$4  & o_row__ready;
   assign fork_transfer = offered & \$5 ;
-  assign \$6  = \$139  & i_job__valid;
+  assign \$6  = \$134  & i_job__valid;
   assign \$7  = \$6  & i_loaded__valid;
   assign \$8  = ~ i_loaded__ready;
   assign read_port__en = \$7  & \$8 ;
-  assign \$9  = | queries_left;
-  assign \$10  = ~ \$9 ;
-  assign \$11  = queries_left == 1'h1;
   assign o_row__valid = fork_transfer | row_alone;
-  assign \$12  = $signed(visible_keys) < $signed({ 1'h0, i_loaded__payload[6:1] });
-  assign \$13  = $signed(visible_keys) < $signed(1'h0);
-  assign \$14  = \$13  ? 9'h000 : visible_keys;
-  assign \$15  = ~ i_query__payload[7];
-  assign \$16  = & i_query__payload[6:3];
-  assign \$17  = \$15  & \$16 ;
-  assign element_0 = \$17  ? 8'h77 : i_query__payload[7:0];
-  assign \$20  = element_0[4] ^ \$19 ;
+  assign \$9  = $signed(visible_keys) < $signed({ 1'h0, i_loaded__payload[6:1] });
+  assign \$10  = $signed(visible_keys) < $signed(1'h0);
+  assign \$11  = \$10  ? 9'h000 : visible_keys;
+  assign \$12  = ~ i_query__payload[7];
+  assign \$13  = & i_query__payload[6:3];
+  assign \$14  = \$12  & \$13 ;
+  assign element_0 = \$14  ? 8'h77 : i_query__payload[7:0];
+  assign \$17  = element_0[4] ^ \$16 ;
+  assign \$19  = element_0[3] & \$18 ;
+  assign \$20  = element_0[5] ^ \$19 ;
+  assign \$21  = & element_0[5:4];
   assign \$22  = element_0[3] & \$21 ;
-  assign \$23  = element_0[5] ^ \$22 ;
-  assign \$24  = & element_0[5:4];
+  assign \$23  = element_0[6] ^ \$22 ;
+  assign \$24  = & element_0[6:4];
   assign \$25  = element_0[3] & \$24 ;
-  assign \$26  = element_0[6] ^ \$25 ;
-  assign \$27  = & element_0[6:4];
-  assign \$28  = element_0[3] & \$27 ;
-  assign \$29  = element_0[7] ^ \$28 ;
-  assign \$30  = ~ i_query__payload[15];
-  assign \$31  = & i_query__payload[14:11];
-  assign \$32  = \$30  & \$31 ;
-  assign element_1 = \$32  ? 8'h77 : i_query__payload[15:8];
-  assign \$35  = element_1[4] ^ \$34 ;
+  assign \$26  = element_0[7] ^ \$25 ;
+  assign \$27  = ~ i_query__payload[15];
+  assign \$28  = & i_query__payload[14:11];
+  assign \$29  = \$27  & \$28 ;
+  assign element_1 = \$29  ? 8'h77 : i_query__payload[15:8];
+  assign \$32  = element_1[4] ^ \$31 ;
+  assign \$34  = element_1[3] & \$33 ;
+  assign \$35  = element_1[5] ^ \$34 ;
+  assign \$36  = & element_1[5:4];
   assign \$37  = element_1[3] & \$36 ;
-  assign \$38  = element_1[5] ^ \$37 ;
-  assign \$39  = & element_1[5:4];
+  assign \$38  = element_1[6] ^ \$37 ;
+  assign \$39  = & element_1[6:4];
   assign \$40  = element_1[3] & \$39 ;
-  assign \$41  = element_1[6] ^ \$40 ;
-  assign \$42  = & element_1[6:4];
-  assign \$43  = element_1[3] & \$42 ;
-  assign \$44  = element_1[7] ^ \$43 ;
-  assign \$45  = ~ i_query__payload[23];
-  assign \$46  = & i_query__payload[22:19];
-  assign \$47  = \$45  & \$46 ;
-  assign element_2 = \$47  ? 8'h77 : i_query__payload[23:16];
-  assign \$50  = element_2[4] ^ \$49 ;
+  assign \$41  = element_1[7] ^ \$40 ;
+  assign \$42  = ~ i_query__payload[23];
+  assign \$43  = & i_query__payload[22:19];
+  assign \$44  = \$42  & \$43 ;
+  assign element_2 = \$44  ? 8'h77 : i_query__payload[23:16];
+  assign \$47  = element_2[4] ^ \$46 ;
+  assign \$49  = element_2[3] & \$48 ;
+  assign \$50  = element_2[5] ^ \$49 ;
+  assign \$51  = & element_2[5:4];
   assign \$52  = element_2[3] & \$51 ;
-  assign \$53  = element_2[5] ^ \$52 ;
-  assign \$54  = & element_2[5:4];
+  assign \$53  = element_2[6] ^ \$52 ;
+  assign \$54  = & element_2[6:4];
   assign \$55  = element_2[3] & \$54 ;
-  assign \$56  = element_2[6] ^ \$55 ;
-  assign \$57  = & element_2[6:4];
-  assign \$58  = element_2[3] & \$57 ;
-  assign \$59  = element_2[7] ^ \$58 ;
-  assign \$60  = ~ i_query__payload[31];
-  assign \$61  = & i_query__payload[30:27];
-  assign \$62  = \$60  & \$61 ;
-  assign element_3 = \$62  ? 8'h77 : i_query__payload[31:24];
-  assign \$65  = element_3[4] ^ \$64 ;
+  assign \$56  = element_2[7] ^ \$55 ;
+  assign \$57  = ~ i_query__payload[31];
+  assign \$58  = & i_query__payload[30:27];
+  assign \$59  = \$57  & \$58 ;
+  assign element_3 = \$59  ? 8'h77 : i_query__payload[31:24];
+  assign \$62  = element_3[4] ^ \$61 ;
+  assign \$64  = element_3[3] & \$63 ;
+  assign \$65  = element_3[5] ^ \$64 ;
+  assign \$66  = & element_3[5:4];
   assign \$67  = element_3[3] & \$66 ;
-  assign \$68  = element_3[5] ^ \$67 ;
-  assign \$69  = & element_3[5:4];
+  assign \$68  = element_3[6] ^ \$67 ;
+  assign \$69  = & element_3[6:4];
   assign \$70  = element_3[3] & \$69 ;
-  assign \$71  = element_3[6] ^ \$70 ;
-  assign \$72  = & element_3[6:4];
-  assign \$73  = element_3[3] & \$72 ;
-  assign \$74  = element_3[7] ^ \$73 ;
-  assign \$75  = ~ i_query__payload[39];
-  assign \$76  = & i_query__payload[38:35];
-  assign \$77  = \$75  & \$76 ;
-  assign element_4 = \$77  ? 8'h77 : i_query__payload[39:32];
-  assign \$80  = element_4[4] ^ \$79 ;
+  assign \$71  = element_3[7] ^ \$70 ;
+  assign \$72  = ~ i_query__payload[39];
+  assign \$73  = & i_query__payload[38:35];
+  assign \$74  = \$72  & \$73 ;
+  assign element_4 = \$74  ? 8'h77 : i_query__payload[39:32];
+  assign \$77  = element_4[4] ^ \$76 ;
+  assign \$79  = element_4[3] & \$78 ;
+  assign \$80  = element_4[5] ^ \$79 ;
+  assign \$81  = & element_4[5:4];
   assign \$82  = element_4[3] & \$81 ;
-  assign \$83  = element_4[5] ^ \$82 ;
-  assign \$84  = & element_4[5:4];
+  assign \$83  = element_4[6] ^ \$82 ;
+  assign \$84  = & element_4[6:4];
   assign \$85  = element_4[3] & \$84 ;
-  assign \$86  = element_4[6] ^ \$85 ;
-  assign \$87  = & element_4[6:4];
-  assign \$88  = element_4[3] & \$87 ;
-  assign \$89  = element_4[7] ^ \$88 ;
-  assign \$90  = ~ i_query__payload[47];
-  assign \$91  = & i_query__payload[46:43];
-  assign \$92  = \$90  & \$91 ;
-  assign element_5 = \$92  ? 8'h77 : i_query__payload[47:40];
-  assign \$95  = element_5[4] ^ \$94 ;
+  assign \$86  = element_4[7] ^ \$85 ;
+  assign \$87  = ~ i_query__payload[47];
+  assign \$88  = & i_query__payload[46:43];
+  assign \$89  = \$87  & \$88 ;
+  assign element_5 = \$89  ? 8'h77 : i_query__payload[47:40];
+  assign \$92  = element_5[4] ^ \$91 ;
+  assign \$94  = element_5[3] & \$93 ;
+  assign \$95  = element_5[5] ^ \$94 ;
+  assign \$96  = & element_5[5:4];
   assign \$97  = element_5[3] & \$96 ;
-  assign \$98  = element_5[5] ^ \$97 ;
-  assign \$99  = & element_5[5:4];
+  assign \$98  = element_5[6] ^ \$97 ;
+  assign \$99  = & element_5[6:4];
   assign \$100  = element_5[3] & \$99 ;
-  assign \$101  = element_5[6] ^ \$100 ;
-  assign \$102  = & element_5[6:4];
-  assign \$103  = element_5[3] & \$102 ;
-  assign \$104  = element_5[7] ^ \$103 ;
-  assign \$105  = ~ i_query__payload[55];
-  assign \$106  = & i_query__payload[54:51];
-  assign \$107  = \$105  & \$106 ;
-  assign element_6 = \$107  ? 8'h77 : i_query__payload[55:48];
-  assign \$110  = element_6[4] ^ \$109 ;
+  assign \$101  = element_5[7] ^ \$100 ;
+  assign \$102  = ~ i_query__payload[55];
+  assign \$103  = & i_query__payload[54:51];
+  assign \$104  = \$102  & \$103 ;
+  assign element_6 = \$104  ? 8'h77 : i_query__payload[55:48];
+  assign \$107  = element_6[4] ^ \$106 ;
+  assign \$109  = element_6[3] & \$108 ;
+  assign \$110  = element_6[5] ^ \$109 ;
+  assign \$111  = & element_6[5:4];
   assign \$112  = element_6[3] & \$111 ;
-  assign \$113  = element_6[5] ^ \$112 ;
-  assign \$114  = & element_6[5:4];
+  assign \$113  = element_6[6] ^ \$112 ;
+  assign \$114  = & element_6[6:4];
   assign \$115  = element_6[3] & \$114 ;
-  assign \$116  = element_6[6] ^ \$115 ;
-  assign \$117  = & element_6[6:4];
-  assign \$118  = element_6[3] & \$117 ;
-  assign \$119  = element_6[7] ^ \$118 ;
-  assign \$120  = ~ i_query__payload[63];
-  assign \$121  = & i_query__payload[62:59];
-  assign \$122  = \$120  & \$121 ;
-  assign element_7 = \$122  ? 8'h77 : i_query__payload[63:56];
-  assign \$125  = element_7[4] ^ \$124 ;
+  assign \$116  = element_6[7] ^ \$115 ;
+  assign \$117  = ~ i_query__payload[63];
+  assign \$118  = & i_query__payload[62:59];
+  assign \$119  = \$117  & \$118 ;
+  assign element_7 = \$119  ? 8'h77 : i_query__payload[63:56];
+  assign \$122  = element_7[4] ^ \$121 ;
+  assign \$124  = element_7[3] & \$123 ;
+  assign \$125  = element_7[5] ^ \$124 ;
+  assign \$126  = & element_7[5:4];
   assign \$127  = element_7[3] & \$126 ;
-  assign \$128  = element_7[5] ^ \$127 ;
-  assign \$129  = & element_7[5:4];
+  assign \$128  = element_7[6] ^ \$127 ;
+  assign \$129  = & element_7[6:4];
   assign \$130  = element_7[3] & \$129 ;
-  assign \$131  = element_7[6] ^ \$130 ;
-  assign \$132  = & element_7[6:4];
-  assign \$133  = element_7[3] & \$132 ;
-  assign \$134  = element_7[7] ^ \$133 ;
-  assign \$135  = queries_left == 1'h1;
-  assign \$136  = queries_left == 1'h1;
-  assign \$137  = row_alone | \$136 ;
-  assign \$138  = i_job__payload[15] & \$137 ;
-  assign \$139  = ! state_state;
-  assign \$141  = i_job__ready & i_job__payload[15];
-  assign \$142  = \$139  & i_job__valid;
-  assign \$143  = \$142  & i_loaded__valid;
-  assign \$144  = ~ i_loaded__ready;
-  assign \$145  = \$143  & \$144 ;
-  assign \$146  = $signed(i_job__payload[14:8]) + $signed(2'h1);
-  assign \$147  = | queries_left;
-  assign \$148  = ~ \$147 ;
-  assign \$149  = queries_left - 1'h1;
-  assign \$150  = $signed(visible_keys) + $signed(2'h1);
-  assign \$151  = queries_left == 1'h1;
+  assign \$131  = element_7[7] ^ \$130 ;
+  assign \$132  = row_alone | is_last;
+  assign \$133  = i_job__payload[15] & \$132 ;
+  assign \$134  = ! state_state;
+  assign \$135  = state_state == 1'h1;
+  assign \$136  = state_state == 2'h2;
+  assign \$137  = i_job__ready & i_job__payload[15];
+  assign \$138  = \$134  & i_job__valid;
+  assign \$139  = \$138  & i_loaded__valid;
+  assign \$140  = ~ i_loaded__ready;
+  assign \$141  = \$139  & \$140 ;
+  assign \$142  = i_job__payload[7:2] == 1'h1;
+  assign \$143  = $signed(i_job__payload[14:8]) + $signed(2'h1);
+  assign \$144  = | i_job__payload[7:2];
+  assign \$145  = queries_left - 1'h1;
+  assign \$146  = queries_left == 2'h2;
+  assign \$147  = $signed(visible_keys) + $signed(2'h1);
   always @(posedge clk)
-    i_loaded__ready <= \$152 ;
+    i_loaded__ready <= \$148 ;
   always @(posedge clk)
-    queries_left <= \$153 ;
+    queries_left <= \$149 ;
   always @(posedge clk)
-    visible_keys <= \$154 ;
+    is_last <= \$150 ;
   always @(posedge clk)
-    state_state <= \$155 ;
+    visible_keys <= \$151 ;
+  always @(posedge clk)
+    state_state <= \$152 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     row_alone = 1'h0;
-    (* full_case = 32'd1 *)
     casez (state_state)
-      1'h0:
+      2'h0:
           /* empty */;
-      1'h1:
-          if (\$10 ) begin
-            row_alone = 1'h1;
-          end
+      2'h2:
+          row_alone = 1'h1;
     endcase
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     i_job__ready = 1'h0;
-    (* full_case = 32'd1 *)
     casez (state_state)
-      1'h0:
+      2'h0:
           /* empty */;
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$10 ) begin
-            if (o_row__ready) begin
+      2'h2:
+          if (o_row__ready) begin
+            i_job__ready = 1'h1;
+          end
+      2'h1:
+          if (fork_transfer) begin
+            if (is_last) begin
               i_job__ready = 1'h1;
-            end
-          end else begin
-            if (fork_transfer) begin
-              if (\$11 ) begin
-                i_job__ready = 1'h1;
-              end
             end
           end
     endcase
@@ -8507,116 +9956,124 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     offered = 1'h0;
-    (* full_case = 32'd1 *)
     casez (state_state)
-      1'h0:
+      2'h0:
           /* empty */;
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$10 ) begin
-          end else begin
-            offered = i_query__valid;
-          end
+      2'h2:
+          /* empty */;
+      2'h1:
+          offered = i_query__valid;
     endcase
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     i_query__ready = 1'h0;
-    (* full_case = 32'd1 *)
     casez (state_state)
-      1'h0:
+      2'h0:
           /* empty */;
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$10 ) begin
-          end else begin
-            i_query__ready = fork_transfer;
-          end
+      2'h2:
+          /* empty */;
+      2'h1:
+          i_query__ready = fork_transfer;
     endcase
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     valid_keys = i_loaded__payload[6:1];
-    if (\$12 ) begin
-      valid_keys = \$14 [5:0];
+    if (\$9 ) begin
+      valid_keys = \$11 [5:0];
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$152  = \$141 ;
+    \$148  = \$137 ;
     if (rst) begin
-      \$152  = 1'h0;
+      \$148  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$153  = queries_left;
-    (* full_case = 32'd1 *)
+    \$149  = queries_left;
     casez (state_state)
-      1'h0:
-          if (\$145 ) begin
-            \$153  = i_job__payload[7:2];
+      2'h0:
+          if (\$141 ) begin
+            \$149  = i_job__payload[7:2];
           end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$148 ) begin
-          end else begin
-            if (fork_transfer) begin
-              \$153  = \$149 [5:0];
+      2'h2:
+          /* empty */;
+      2'h1:
+          if (fork_transfer) begin
+            \$149  = \$145 [5:0];
+          end
+    endcase
+    if (rst) begin
+      \$149  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$150  = is_last;
+    casez (state_state)
+      2'h0:
+          if (\$141 ) begin
+            \$150  = \$142 ;
+          end
+      2'h2:
+          /* empty */;
+      2'h1:
+          if (fork_transfer) begin
+            \$150  = \$146 ;
+          end
+    endcase
+    if (rst) begin
+      \$150  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$151  = visible_keys;
+    casez (state_state)
+      2'h0:
+          if (\$141 ) begin
+            \$151  = { \$143 [7], \$143  };
+          end
+      2'h2:
+          /* empty */;
+      2'h1:
+          if (fork_transfer) begin
+            \$151  = \$147 [8:0];
+          end
+    endcase
+    if (rst) begin
+      \$151  = 9'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$152  = state_state;
+    casez (state_state)
+      2'h0:
+          if (\$141 ) begin
+            (* full_case = 32'd1 *)
+            if (\$144 ) begin
+              \$152  = 2'h1;
+            end else begin
+              \$152  = 2'h2;
+            end
+          end
+      2'h2:
+          if (o_row__ready) begin
+            \$152  = 2'h0;
+          end
+      2'h1:
+          if (fork_transfer) begin
+            if (is_last) begin
+              \$152  = 2'h0;
             end
           end
     endcase
     if (rst) begin
-      \$153  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$154  = visible_keys;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$145 ) begin
-            \$154  = { \$146 [7], \$146  };
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$148 ) begin
-          end else begin
-            if (fork_transfer) begin
-              \$154  = \$150 [8:0];
-            end
-          end
-    endcase
-    if (rst) begin
-      \$154  = 9'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$155  = state_state;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$145 ) begin
-            \$155  = 1'h1;
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (\$148 ) begin
-            if (o_row__ready) begin
-              \$155  = 1'h0;
-            end
-          end else begin
-            if (fork_transfer) begin
-              if (\$151 ) begin
-                \$155  = 1'h0;
-              end
-            end
-          end
-    endcase
-    if (rst) begin
-      \$155  = 1'h0;
+      \$152  = 2'h0;
     end
   end
   assign i_table__ready = 1'h1;
@@ -8716,8 +10173,8 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \o_row__payload.empty  = o_row__payload[1];
   assign \o_row__payload.last  = o_row__payload[2];
   assign \o_row__payload.release  = o_row__payload[3];
-  assign o_row__payload[3] = \$138 ;
-  assign o_row__payload[2] = \$135 ;
+  assign o_row__payload[3] = \$133 ;
+  assign o_row__payload[2] = is_last;
   assign o_row__payload[1] = row_alone;
   assign o_row__payload[0] = i_loaded__payload[0];
   assign o_scale__payload[21:16] = read_port__data[34:29];
@@ -8730,47 +10187,46 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign o_rest[6] = i_job__payload[15];
   assign o_rest[5:0] = queries_left;
   assign split[63:60] = element_7[3:0];
-  assign split[31:28] = { \$134 , \$131 , \$128 , \$125  };
+  assign split[31:28] = { \$131 , \$128 , \$125 , \$122  };
   assign split[59:56] = element_6[3:0];
-  assign split[27:24] = { \$119 , \$116 , \$113 , \$110  };
+  assign split[27:24] = { \$116 , \$113 , \$110 , \$107  };
   assign split[55:52] = element_5[3:0];
-  assign split[23:20] = { \$104 , \$101 , \$98 , \$95  };
+  assign split[23:20] = { \$101 , \$98 , \$95 , \$92  };
   assign split[51:48] = element_4[3:0];
-  assign split[19:16] = { \$89 , \$86 , \$83 , \$80  };
+  assign split[19:16] = { \$86 , \$83 , \$80 , \$77  };
   assign split[47:44] = element_3[3:0];
-  assign split[15:12] = { \$74 , \$71 , \$68 , \$65  };
+  assign split[15:12] = { \$71 , \$68 , \$65 , \$62  };
   assign split[43:40] = element_2[3:0];
-  assign split[11:8] = { \$59 , \$56 , \$53 , \$50  };
+  assign split[11:8] = { \$56 , \$53 , \$50 , \$47  };
   assign split[39:36] = element_1[3:0];
-  assign split[7:4] = { \$44 , \$41 , \$38 , \$35  };
+  assign split[7:4] = { \$41 , \$38 , \$35 , \$32  };
   assign split[35:32] = element_0[3:0];
-  assign split[3:0] = { \$29 , \$26 , \$23 , \$20  };
+  assign split[3:0] = { \$26 , \$23 , \$20 , \$17  };
   assign \$1  = o_estimator__ready;
-  assign \$18  = 1'h1;
-  assign \$19  = element_0[3];
-  assign \$21  = element_0[4];
-  assign \$33  = 1'h1;
-  assign \$34  = element_1[3];
-  assign \$36  = element_1[4];
-  assign \$48  = 1'h1;
-  assign \$49  = element_2[3];
-  assign \$51  = element_2[4];
-  assign \$63  = 1'h1;
-  assign \$64  = element_3[3];
-  assign \$66  = element_3[4];
-  assign \$78  = 1'h1;
-  assign \$79  = element_4[3];
-  assign \$81  = element_4[4];
-  assign \$93  = 1'h1;
-  assign \$94  = element_5[3];
-  assign \$96  = element_5[4];
-  assign \$108  = 1'h1;
-  assign \$109  = element_6[3];
-  assign \$111  = element_6[4];
-  assign \$123  = 1'h1;
-  assign \$124  = element_7[3];
-  assign \$126  = element_7[4];
-  assign \$140  = state_state;
+  assign \$15  = 1'h1;
+  assign \$16  = element_0[3];
+  assign \$18  = element_0[4];
+  assign \$30  = 1'h1;
+  assign \$31  = element_1[3];
+  assign \$33  = element_1[4];
+  assign \$45  = 1'h1;
+  assign \$46  = element_2[3];
+  assign \$48  = element_2[4];
+  assign \$60  = 1'h1;
+  assign \$61  = element_3[3];
+  assign \$63  = element_3[4];
+  assign \$75  = 1'h1;
+  assign \$76  = element_4[3];
+  assign \$78  = element_4[4];
+  assign \$90  = 1'h1;
+  assign \$91  = element_5[3];
+  assign \$93  = element_5[4];
+  assign \$105  = 1'h1;
+  assign \$106  = element_6[3];
+  assign \$108  = element_6[4];
+  assign \$120  = 1'h1;
+  assign \$121  = element_7[3];
+  assign \$123  = element_7[4];
 endmodule
 
 module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighted__payload, o__ready, i_scale__payload, i_scored__valid, o_weighted__valid, i_scale__valid, clk);
@@ -8810,9 +10266,11 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   reg \$39 ;
   wire [13:0] \$4 ;
   reg \$40 ;
-  wire [14:0] \$41 ;
-  reg [4:0] \$42 ;
-  reg \$43 ;
+  reg \$41 ;
+  reg \$42 ;
+  wire [14:0] \$43 ;
+  reg [4:0] \$44 ;
+  reg \$45 ;
   wire \$5 ;
   wire \$6 ;
   wire \$7 ;
@@ -8832,6 +10290,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire clk;
   reg [34:0] coarse = 35'h000000000;
   reg [18:0] delta = 19'h00000;
+  reg [18:0] delta_at_product_1 = 19'h00000;
   reg [12:0] entry_1 = 13'h0000;
   reg [13:0] exponent = 14'h0000;
   reg [34:0] fine = 35'h000000000;
@@ -8839,6 +10298,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   reg [3:0] halvings_1 = 4'h0;
   reg [3:0] halvings_2 = 4'h0;
   reg [17:0] high = 18'h00000;
+  reg [17:0] high_1 = 18'h00000;
   input [25:0] i__payload;
   wire [25:0] i__payload;
   reg [18:0] \i__payload$17  = 19'h00000;
@@ -8885,6 +10345,14 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire \key_10.kept ;
   wire [4:0] \key_10.key ;
   wire \key_10.last ;
+  reg [6:0] key_11 = 7'h00;
+  wire \key_11.kept ;
+  wire [4:0] \key_11.key ;
+  wire \key_11.last ;
+  reg [6:0] key_12 = 7'h00;
+  wire \key_12.kept ;
+  wire [4:0] \key_12.key ;
+  wire \key_12.last ;
   reg [6:0] key_2 = 7'h00;
   wire \key_2.kept ;
   wire [4:0] \key_2.key ;
@@ -8918,6 +10386,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire [4:0] \key_9.key ;
   wire \key_9.last ;
   reg [32:0] low = 33'h000000000;
+  reg [32:0] low_1 = 33'h000000000;
   wire [14:0] o__payload;
   wire [25:0] \o__payload$26 ;
   wire \o__payload$26.kept ;
@@ -8960,9 +10429,14 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   reg [21:0] scale_1 = 22'h000000;
   wire [15:0] \scale_1.mantissa ;
   wire [5:0] \scale_1.shift ;
+  reg [21:0] scale_at_product_1 = 22'h000000;
+  wire [15:0] \scale_at_product_1.mantissa ;
+  wire [5:0] \scale_at_product_1.shift ;
   wire sent;
   reg sent_1 = 1'h0;
   reg sent_10 = 1'h0;
+  reg sent_11 = 1'h0;
+  reg sent_12 = 1'h0;
   reg sent_2 = 1'h0;
   reg sent_3 = 1'h0;
   reg sent_4 = 1'h0;
@@ -8973,6 +10447,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   reg sent_9 = 1'h0;
   reg [5:0] shift_1 = 6'h00;
   reg [5:0] shift_2 = 6'h00;
+  reg [5:0] shift_3 = 6'h00;
   reg [12:0] shifted = 13'h0000;
   wire [12:0] total;
   (* init = 15'h0000 *)
@@ -10016,6 +11491,20 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   end
   assign read_port__data = _0_;
   always @(posedge clk)
+    shift_3 <= shift_2;
+  always @(posedge clk)
+    fine_shift_1 <= shift_3[2:0];
+  always @(posedge clk)
+    coarse <= \$15 ;
+  always @(posedge clk)
+    fine <= \$16 ;
+  always @(posedge clk)
+    rounded <= \$18 [34:0];
+  always @(posedge clk)
+    exponent <= \$20 [13:0];
+  always @(posedge clk)
+    entry_1 <= read_port__data;
+  always @(posedge clk)
     halvings_1 <= exponent[13:10];
   always @(posedge clk)
     halvings_2 <= halvings_1;
@@ -10042,6 +11531,10 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   always @(posedge clk)
     sent_10 <= \$40 ;
   always @(posedge clk)
+    sent_11 <= \$41 ;
+  always @(posedge clk)
+    sent_12 <= \$42 ;
+  always @(posedge clk)
     key_1 <= key;
   always @(posedge clk)
     key_2 <= key_1;
@@ -10062,11 +11555,15 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   always @(posedge clk)
     key_10 <= key_9;
   always @(posedge clk)
-    \i__payload$37  <= \$41 ;
+    key_11 <= key_10;
   always @(posedge clk)
-    remainder <= \$42 ;
+    key_12 <= key_11;
   always @(posedge clk)
-    \i__valid$35  <= \$43 ;
+    \i__payload$37  <= \$43 ;
+  always @(posedge clk)
+    remainder <= \$44 ;
+  always @(posedge clk)
+    \i__valid$35  <= \$45 ;
   assign \$1  = i_scored__valid & i__ready;
   assign accepted = \$1  & o_room;
   assign i_reserve = accepted & i__payload[6];
@@ -10081,18 +11578,18 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign \$7  = arrived_item_1[5] & \$6 ;
   assign \$8  = arrived_1 & arrived_item_1[6];
   assign \$9  = $signed(\o__payload$45 ) - $signed(\o__payload$26 [25:7]);
-  assign \$10  = delta[16:0] * scale_1[15:0];
-  assign \$11  = delta[18:17] * scale_1[15:0];
-  assign \$13  = low + \$12 ;
+  assign \$10  = delta_at_product_1[16:0] * scale_at_product_1[15:0];
+  assign \$11  = delta_at_product_1[18:17] * scale_at_product_1[15:0];
+  assign \$13  = low_1 + \$12 ;
   assign \$15  = product >> \$14 ;
   assign \$16  = coarse >> fine_shift_1;
   assign \$17  = fine + 1'h1;
   assign \$19  = | rounded[34:14];
   assign \$20  = \$19  ? 35'h000003fff : rounded;
   assign \$21  = entry_1 >> halvings_2;
-  assign \$23  = key_10[5] ? \$22  : 13'h0000;
-  assign \$24  = sent_10 & key_10[5];
-  assign \$25  = sent_10 & key_10[6];
+  assign \$23  = key_12[5] ? \$22  : 13'h0000;
+  assign \$24  = sent_12 & key_12[5];
+  assign \$25  = sent_12 & key_12[6];
   always @(posedge clk)
     arrived_1 <= \$26 ;
   always @(posedge clk)
@@ -10108,27 +11605,23 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   always @(posedge clk)
     scale_1 <= i_scale__payload;
   always @(posedge clk)
+    delta_at_product_1 <= delta;
+  always @(posedge clk)
+    scale_at_product_1 <= scale_1;
+  always @(posedge clk)
+    low_1 <= low;
+  always @(posedge clk)
+    high_1 <= high;
+  always @(posedge clk)
     low <= \$10 ;
   always @(posedge clk)
     high <= \$11 ;
   always @(posedge clk)
     product <= \$13 [34:0];
   always @(posedge clk)
-    shift_1 <= scale_1[21:16];
+    shift_1 <= scale_at_product_1[21:16];
   always @(posedge clk)
     shift_2 <= shift_1;
-  always @(posedge clk)
-    fine_shift_1 <= shift_2[2:0];
-  always @(posedge clk)
-    coarse <= \$15 ;
-  always @(posedge clk)
-    fine <= \$16 ;
-  always @(posedge clk)
-    rounded <= \$18 [34:0];
-  always @(posedge clk)
-    exponent <= \$20 [13:0];
-  always @(posedge clk)
-    entry_1 <= read_port__data;
   \latte_head.softmax.best  best (
     .clk(clk),
     .i__payload(\i__payload$17 ),
@@ -10154,11 +11647,11 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   \latte_head.softmax.row  row (
     .clk(clk),
     .i__payload(i__payload),
-    .i__ready(i__ready),
     .i__valid(accepted),
     .o__payload(\o__payload$26 ),
     .o__ready(sent),
     .o__valid(\o__valid$20 ),
+    .room(i__ready),
     .rst(rst)
   );
   always @* begin
@@ -10233,22 +11726,36 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$42  = remainder;
-    if (\$24 ) begin
-      \$42  = \$4 [4:0];
-    end
-    if (\$25 ) begin
-      \$42  = 5'h10;
-    end
+    \$41  = sent_10;
     if (rst) begin
-      \$42  = 5'h10;
+      \$41  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$43  = sent_10;
+    \$42  = sent_11;
     if (rst) begin
-      \$43  = 1'h0;
+      \$42  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
+    \$44  = remainder;
+    if (\$24 ) begin
+      \$44  = \$4 [4:0];
+    end
+    if (\$25 ) begin
+      \$44  = 5'h10;
+    end
+    if (rst) begin
+      \$44  = 5'h10;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
+    \$45  = sent_12;
+    if (rst) begin
+      \$45  = 1'h0;
     end
   end
   always @* begin
@@ -10347,6 +11854,8 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign \scale_1.shift  = scale_1[21:16];
   assign \i_scale__payload.mantissa  = i_scale__payload[15:0];
   assign \i_scale__payload.shift  = i_scale__payload[21:16];
+  assign \scale_at_product_1.mantissa  = scale_at_product_1[15:0];
+  assign \scale_at_product_1.shift  = scale_at_product_1[21:16];
   assign \key_1.key  = key_1[4:0];
   assign \key_1.kept  = key_1[5];
   assign \key_1.last  = key_1[6];
@@ -10377,30 +11886,64 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign \key_10.key  = key_10[4:0];
   assign \key_10.kept  = key_10[5];
   assign \key_10.last  = key_10[6];
-  assign \$41 [6] = key_10[6];
-  assign \$41 [5] = key_10[5];
-  assign \$41 [4:0] = key_10[4:0];
-  assign \$41 [14:7] = \$23 [7:0];
+  assign \key_11.key  = key_11[4:0];
+  assign \key_11.kept  = key_11[5];
+  assign \key_11.last  = key_11[6];
+  assign \key_12.key  = key_12[4:0];
+  assign \key_12.kept  = key_12[5];
+  assign \key_12.last  = key_12[6];
+  assign \$43 [6] = key_12[6];
+  assign \$43 [5] = key_12[5];
+  assign \$43 [4:0] = key_12[4:0];
+  assign \$43 [14:7] = \$23 [7:0];
   assign key[6] = \o__payload$26 [6];
   assign key[5] = \o__payload$26 [5];
   assign key[4:0] = \o__payload$26 [4:0];
-  assign \$12  = { 14'h0000, high, 17'h00000 };
-  assign \$14  = { shift_2[5:3], 3'h0 };
+  assign \$12  = { 14'h0000, high_1, 17'h00000 };
+  assign \$14  = { shift_3[5:3], 3'h0 };
   assign \$18  = { 1'h0, \$17 [35:1] };
   assign \$22  = { 5'h00, \$4 [12:5] };
 endmodule
 
 module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$74  = 0;
-  wire [5:0] \$1 ;
-  wire [6:0] \$2 ;
-  wire [7:0] \$3 ;
-  wire \$4 ;
-  wire \$5 ;
+  wire [1:0] \$1 ;
+  wire [3:0] \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire [1:0] \$14 ;
+  wire [2:0] \$15 ;
+  wire [1:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire [2:0] \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire [1:0] \$22 ;
+  wire [2:0] \$23 ;
+  wire [1:0] \$24 ;
+  wire [3:0] \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [4:0] \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  reg \$33 ;
+  reg \$34 ;
+  reg \$35 ;
+  reg [3:0] \$36 ;
+  reg \$37 ;
+  wire [1:0] \$4 ;
+  wire [5:0] \$5 ;
   wire \$6 ;
-  wire \$7 ;
-  reg [4:0] \$8 ;
-  reg \$9 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
+  wire [1:0] \$9 ;
   input clk;
   wire clk;
   input [18:0] i__payload;
@@ -10423,23 +11966,57 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
   wire \o__valid$5 ;
   output o_room;
   reg o_room = 1'h1;
-  reg [4:0] places = 5'h0f;
+  reg [3:0] places = 4'hf;
+  reg places_down_0_1 = 1'h0;
+  reg places_up_0_1 = 1'h0;
+  reg places_up_1_1 = 1'h0;
   (* init = 1'h1 *)
   wire room;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = places - i_reserve;
-  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
-  assign \$3  = $signed(\$2 ) + $signed(1'h0);
-  assign \$5  = places != 1'h1;
-  assign \$6  = i_reserve ? \$5  : o_room;
-  assign \$7  = \$4  | \$6 ;
+  assign \$1  = 1'h0 + places_up_0_1;
+  assign \$2  = \$1  + places_up_1_1;
+  assign \$3  = places + \$2 ;
+  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$5  = \$3  - \$4 ;
+  assign \$7  = 1'h0 + places_up_0_1;
+  assign \$8  = \$7  + places_up_1_1;
+  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = \$10  == 4'hf;
+  assign \$12  = places == 2'h2;
+  assign \$13  = \$11  & \$12 ;
+  assign \$14  = 1'h0 + places_up_0_1;
+  assign \$15  = \$14  + places_up_1_1;
+  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$17  = \$15  - \$16 ;
+  assign \$18  = ! \$17 ;
+  assign \$19  = places == 1'h1;
+  assign \$20  = \$18  & \$19 ;
+  assign \$21  = \$13  | \$20 ;
+  assign \$22  = 1'h0 + places_up_0_1;
+  assign \$23  = \$22  + places_up_1_1;
+  assign \$24  = 1'h0 + places_down_0_1;
+  assign \$25  = \$23  - \$24 ;
+  assign \$26  = \$25  == 1'h1;
+  assign \$27  = ! places;
+  assign \$28  = \$26  & \$27 ;
+  assign \$29  = \$21  | \$28 ;
+  assign \$30  = ~ \$29 ;
+  assign \$31  = i_reserve ? \$30  : o_room;
+  assign \$32  = \$6  | \$31 ;
   always @(posedge clk)
-    places <= \$8 ;
+    places_up_0_1 <= \$33 ;
   always @(posedge clk)
-    o_room <= \$9 ;
+    places_up_1_1 <= \$34 ;
+  always @(posedge clk)
+    places_down_0_1 <= \$35 ;
+  always @(posedge clk)
+    places <= \$36 ;
+  always @(posedge clk)
+    o_room <= \$37 ;
   \latte_head.softmax.best.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -10451,16 +12028,37 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$8  = \$3 [4:0];
+    \$33  = taken;
     if (rst) begin
-      \$8  = 5'h0f;
+      \$33  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$9  = \$7 ;
+    \$34  = 1'h0;
     if (rst) begin
-      \$9  = 1'h1;
+      \$34  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    \$35  = i_reserve;
+    if (rst) begin
+      \$35  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    \$36  = \$5 [3:0];
+    if (rst) begin
+      \$36  = 4'hf;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    \$37  = \$32 ;
+    if (rst) begin
+      \$37  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -10470,48 +12068,91 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
   assign \i__valid$9  = i__valid;
   assign room = o_room;
   assign i_cancel = 1'h0;
-  assign \$4  = taken;
+  assign \$6  = taken;
 endmodule
 
 module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i__valid, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$75  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [4:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [4:0] \$17 ;
-  wire [4:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [4:0] \$20 ;
-  wire [4:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [3:0] \$26 ;
-  reg [3:0] \$27 ;
-  reg [3:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [4:0] \$2 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [5:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [4:0] \$53 ;
+  wire [4:0] \$54 ;
+  wire \$55 ;
+  wire [4:0] \$56 ;
+  wire [4:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [3:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [3:0] \$67 ;
+  reg [3:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$11  = 1'h0;
-  wire \$signal$6 ;
-  reg [3:0] \$signature__addr  = 4'h0;
+  wire \$signal$7 ;
+  reg \$signal$9  = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] \$signature__addr ;
   wire [18:0] \$signature__data ;
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [18:0] i__payload;
   wire [18:0] i__payload;
   wire i__ready;
@@ -10524,12 +12165,11 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 4'h0 *)
-  wire [3:0] place;
-  (* init = 4'h0 *)
-  wire [3:0] \place$18 ;
+  reg [3:0] place = 4'h0;
+  reg [3:0] \place$13  = 4'h0;
   wire read;
-  reg [3:0] read_port__addr = 4'h0;
+  (* init = 4'h0 *)
+  wire [3:0] read_port__addr;
   wire [18:0] read_port__data;
   wire read_port__en;
   reg room = 1'h1;
@@ -10544,140 +12184,218 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   end
   always @(posedge clk) begin
     if (\$signal )
-      words[\$signature__addr ] <= i__payload;
+      words[place] <= i__payload;
   end
   reg [18:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$6 ) begin
-      _0_ <= words[read_port__addr];
+    if (\$signal$7 ) begin
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$1  = ~ o__valid;
-  assign \$signal$6  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$11  & \$2 ;
-  assign \$3  = ~ \$signal$11 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$11 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 4'he;
-  assign \$8  = \$signal  ? \$7  : room;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 4'he;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 5'h00 : \$17 ;
-  assign \$19  = read_port__addr == 4'he;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 4'hf;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 4'he;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 4'hd;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 4'he;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 5'h00 : \$53 ;
+  assign \$55  = \place$13  == 4'he;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$11  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    room <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$22  = o__valid;
-    if (\$signal$6 ) begin
-      \$22  = \$signal$11 ;
-    end
+    \$60  = \$signal ;
     if (rst) begin
-      \$22  = 1'h0;
+      \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$23  = output_free;
-    if (\$signal$6 ) begin
-      \$23  = \$3 ;
-    end
+    \$61  = read;
     if (rst) begin
-      \$23  = 1'h1;
+      \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$24  = \$6 ;
+    \$62  = \$4 [3:0];
     if (rst) begin
-      \$24  = 1'h0;
+      \$62  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$25  = \$9 ;
+    \$63  = o__valid;
+    if (\$signal$7 ) begin
+      \$63  = \$signal$9 ;
+    end
     if (rst) begin
-      \$25  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [3:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [3:0];
+    \$64  = output_free;
+    if (\$signal$7 ) begin
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$26  = 4'h0;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$27  = \$signature__addr ;
+    \$65  = \$28 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    \$66  = \$51 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [3:0];
+      \$67  = \$54 [3:0];
     end
     if (rst) begin
-      \$27  = 4'h0;
+      \$67  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [3:0];
+      \$68  = \$57 [3:0];
     end
     if (rst) begin
-      \$28  = 4'h0;
+      \$68  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$6 ;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$18  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \$signal  = i__valid;
 endmodule
 
 module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__payload, i__valid, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$76  = 0;
-  wire [4:0] \$1 ;
-  wire [5:0] \$2 ;
-  wire [6:0] \$3 ;
-  wire \$4 ;
-  wire \$5 ;
+  wire [1:0] \$1 ;
+  wire [3:0] \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire [1:0] \$14 ;
+  wire [2:0] \$15 ;
+  wire [1:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire [2:0] \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire [1:0] \$22 ;
+  wire [2:0] \$23 ;
+  wire [1:0] \$24 ;
+  wire [3:0] \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [5:0] \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  reg \$33 ;
+  reg \$34 ;
+  reg \$35 ;
+  reg [4:0] \$36 ;
+  reg \$37 ;
+  wire [1:0] \$4 ;
+  wire [6:0] \$5 ;
   wire \$6 ;
-  wire \$7 ;
-  reg [3:0] \$8 ;
-  reg \$9 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
+  wire [1:0] \$9 ;
   input clk;
   wire clk;
   input [14:0] i__payload;
@@ -10716,23 +12434,57 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   wire \o__valid$5 ;
   output o_room;
   reg o_room = 1'h1;
-  reg [3:0] places = 4'he;
+  reg [4:0] places = 5'h10;
+  reg places_down_0_1 = 1'h0;
+  reg places_up_0_1 = 1'h0;
+  reg places_up_1_1 = 1'h0;
   (* init = 1'h1 *)
   wire room;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = places - i_reserve;
-  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
-  assign \$3  = $signed(\$2 ) + $signed(1'h0);
-  assign \$5  = places != 1'h1;
-  assign \$6  = i_reserve ? \$5  : o_room;
-  assign \$7  = \$4  | \$6 ;
+  assign \$1  = 1'h0 + places_up_0_1;
+  assign \$2  = \$1  + places_up_1_1;
+  assign \$3  = places + \$2 ;
+  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$5  = \$3  - \$4 ;
+  assign \$7  = 1'h0 + places_up_0_1;
+  assign \$8  = \$7  + places_up_1_1;
+  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = \$10  == 4'hf;
+  assign \$12  = places == 2'h2;
+  assign \$13  = \$11  & \$12 ;
+  assign \$14  = 1'h0 + places_up_0_1;
+  assign \$15  = \$14  + places_up_1_1;
+  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$17  = \$15  - \$16 ;
+  assign \$18  = ! \$17 ;
+  assign \$19  = places == 1'h1;
+  assign \$20  = \$18  & \$19 ;
+  assign \$21  = \$13  | \$20 ;
+  assign \$22  = 1'h0 + places_up_0_1;
+  assign \$23  = \$22  + places_up_1_1;
+  assign \$24  = 1'h0 + places_down_0_1;
+  assign \$25  = \$23  - \$24 ;
+  assign \$26  = \$25  == 1'h1;
+  assign \$27  = ! places;
+  assign \$28  = \$26  & \$27 ;
+  assign \$29  = \$21  | \$28 ;
+  assign \$30  = ~ \$29 ;
+  assign \$31  = i_reserve ? \$30  : o_room;
+  assign \$32  = \$6  | \$31 ;
   always @(posedge clk)
-    places <= \$8 ;
+    places_up_0_1 <= \$33 ;
   always @(posedge clk)
-    o_room <= \$9 ;
+    places_up_1_1 <= \$34 ;
+  always @(posedge clk)
+    places_down_0_1 <= \$35 ;
+  always @(posedge clk)
+    places <= \$36 ;
+  always @(posedge clk)
+    o_room <= \$37 ;
   \latte_head.softmax.landing.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -10744,16 +12496,37 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$8  = \$3 [3:0];
+    \$33  = taken;
     if (rst) begin
-      \$8  = 4'he;
+      \$33  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$9  = \$7 ;
+    \$34  = 1'h0;
     if (rst) begin
-      \$9  = 1'h1;
+      \$34  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    \$35  = i_reserve;
+    if (rst) begin
+      \$35  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    \$36  = \$5 [4:0];
+    if (rst) begin
+      \$36  = 5'h10;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    \$37  = \$32 ;
+    if (rst) begin
+      \$37  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -10779,48 +12552,91 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   assign \i__payload$7.kept  = i__payload[5];
   assign \i__payload$7.last  = i__payload[6];
   assign \i__payload$7.prob  = i__payload[14:7];
-  assign \$4  = taken;
+  assign \$6  = taken;
 endmodule
 
 module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$77  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [4:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [4:0] \$17 ;
-  wire [4:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [4:0] \$20 ;
-  wire [4:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [3:0] \$26 ;
-  reg [3:0] \$27 ;
-  reg [3:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [5:0] \$2 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [6:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [4:0] \$53 ;
+  wire [4:0] \$54 ;
+  wire \$55 ;
+  wire [4:0] \$56 ;
+  wire [4:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [4:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [3:0] \$67 ;
+  reg [3:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$11  = 1'h0;
-  wire \$signal$6 ;
-  reg [3:0] \$signature__addr  = 4'h0;
+  wire \$signal$7 ;
+  reg \$signal$9  = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] \$signature__addr ;
   wire [14:0] \$signature__data ;
   wire \$signature__en ;
   input clk;
   wire clk;
-  reg [3:0] count = 4'h0;
+  reg [4:0] count = 5'h00;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [14:0] i__payload;
   wire [14:0] i__payload;
   wire \i__payload.kept ;
@@ -10841,146 +12657,195 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 4'h0 *)
-  wire [3:0] place;
-  (* init = 4'h0 *)
-  wire [3:0] \place$18 ;
+  reg [3:0] place = 4'h0;
+  reg [3:0] \place$13  = 4'h0;
   wire read;
-  reg [3:0] read_port__addr = 4'h0;
+  (* init = 4'h0 *)
+  wire [3:0] read_port__addr;
   wire [14:0] read_port__data;
   wire read_port__en;
   reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
-  reg [14:0] words [13:0];
+  reg [14:0] words [15:0];
   initial begin : zero_memory_20
     integer word;
-    for (word = 0; word < 14; word = word + 1)
+    for (word = 0; word < 16; word = word + 1)
       words[word] = 15'h0;
   end
   always @(posedge clk) begin
     if (\$signal )
-      words[\$signature__addr ] <= i__payload;
+      words[place] <= i__payload;
   end
   reg [14:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$6 ) begin
-      _0_ <= words[read_port__addr];
+    if (\$signal$7 ) begin
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$1  = ~ o__valid;
-  assign \$signal$6  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$11  & \$2 ;
-  assign \$3  = ~ \$signal$11 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$11 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 4'hd;
-  assign \$8  = \$signal  ? \$7  : room;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 4'hd;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 5'h00 : \$17 ;
-  assign \$19  = read_port__addr == 4'hd;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 5'h10;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 4'hf;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 4'he;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 4'hf;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 5'h00 : \$53 ;
+  assign \$55  = \place$13  == 4'hf;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$11  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    room <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$22  = o__valid;
-    if (\$signal$6 ) begin
-      \$22  = \$signal$11 ;
-    end
+    \$60  = \$signal ;
     if (rst) begin
-      \$22  = 1'h0;
+      \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$23  = output_free;
-    if (\$signal$6 ) begin
-      \$23  = \$3 ;
-    end
+    \$61  = read;
     if (rst) begin
-      \$23  = 1'h1;
+      \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$24  = \$6 ;
+    \$62  = \$4 [4:0];
     if (rst) begin
-      \$24  = 1'h0;
+      \$62  = 5'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$25  = \$9 ;
+    \$63  = o__valid;
+    if (\$signal$7 ) begin
+      \$63  = \$signal$9 ;
+    end
     if (rst) begin
-      \$25  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [3:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [3:0];
+    \$64  = output_free;
+    if (\$signal$7 ) begin
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$26  = 4'h0;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$27  = \$signature__addr ;
+    \$65  = \$28 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$66  = \$51 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [3:0];
+      \$67  = \$54 [3:0];
     end
     if (rst) begin
-      \$27  = 4'h0;
+      \$67  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [3:0];
+      \$68  = \$57 [3:0];
     end
     if (rst) begin
-      \$28  = 4'h0;
+      \$68  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$6 ;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$18  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.key  = i__payload[4:0];
   assign \i__payload.kept  = i__payload[5];
   assign \i__payload.last  = i__payload[6];
@@ -10992,92 +12857,134 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload, i__ready, o__valid, clk);
+module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload, room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$78  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
-  wire \$11 ;
-  wire [7:0] \$12 ;
-  wire \$13 ;
-  wire [6:0] \$14 ;
-  wire [6:0] \$15 ;
+  wire [1:0] \$11 ;
+  wire [1:0] \$12 ;
+  wire [2:0] \$13 ;
+  wire \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [6:0] \$17 ;
-  wire [6:0] \$18 ;
-  reg \$19 ;
-  wire \$2 ;
-  reg \$20 ;
-  reg \$21 ;
-  reg \$22 ;
-  reg [6:0] \$23 ;
-  reg [5:0] \$24 ;
-  reg [5:0] \$25 ;
-  wire \$3 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
+  wire \$17 ;
+  wire [1:0] \$18 ;
+  wire [1:0] \$19 ;
+  wire [7:0] \$2 ;
+  wire [2:0] \$20 ;
+  wire \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire [1:0] \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [2:0] \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire [1:0] \$34 ;
+  wire [1:0] \$35 ;
+  wire [2:0] \$36 ;
+  wire \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [8:0] \$4 ;
+  wire \$40 ;
+  wire [1:0] \$41 ;
+  wire [1:0] \$42 ;
+  wire [2:0] \$43 ;
+  wire \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
+  wire [1:0] \$5 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire [6:0] \$52 ;
+  wire [6:0] \$53 ;
+  wire \$54 ;
+  wire [6:0] \$55 ;
+  wire [6:0] \$56 ;
+  reg \$57 ;
+  reg \$58 ;
+  reg [6:0] \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg \$62 ;
+  reg \$63 ;
+  reg [5:0] \$64 ;
+  reg [5:0] \$65 ;
+  wire [2:0] \$7 ;
   wire \$8 ;
-  wire [7:0] \$9 ;
+  wire \$9 ;
   wire \$signal ;
-  reg \$signal$14  = 1'h0;
-  reg [5:0] \$signature__addr  = 6'h00;
+  reg \$signal$11  = 1'h0;
+  (* init = 6'h00 *)
+  wire [5:0] \$signature__addr ;
   wire [25:0] \$signature__data ;
   (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [6:0] count = 7'h00;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [25:0] i__payload;
   wire [25:0] i__payload;
-  reg [25:0] \i__payload$20  = 26'h0000000;
-  wire \i__payload$20.kept ;
-  wire [4:0] \i__payload$20.key ;
-  wire \i__payload$20.last ;
-  wire [18:0] \i__payload$20.score ;
+  (* init = 26'h0000000 *)
+  wire [25:0] \i__payload$30 ;
+  wire \i__payload$30.kept ;
+  wire [4:0] \i__payload$30.key ;
+  wire \i__payload$30.last ;
+  wire [18:0] \i__payload$30.score ;
   wire \i__payload.kept ;
   wire [4:0] \i__payload.key ;
   wire \i__payload.last ;
   wire [18:0] \i__payload.score ;
-  output i__ready;
-  reg i__ready = 1'h1;
+  (* init = 1'h1 *)
+  wire i__ready;
   input i__valid;
   wire i__valid;
-  reg \i__valid$18  = 1'h0;
+  (* init = 1'h0 *)
+  wire \i__valid$29 ;
   wire i_reserve;
   output [25:0] o__payload;
   wire [25:0] o__payload;
-  wire [25:0] \o__payload$8 ;
-  wire \o__payload$8.kept ;
-  wire [4:0] \o__payload$8.key ;
-  wire \o__payload$8.last ;
-  wire [18:0] \o__payload$8.score ;
+  wire [25:0] \o__payload$21 ;
+  wire \o__payload$21.kept ;
+  wire [4:0] \o__payload$21.key ;
+  wire \o__payload$21.last ;
+  wire [18:0] \o__payload$21.score ;
   wire \o__payload.kept ;
   wire [4:0] \o__payload.key ;
   wire \o__payload.last ;
   wire [18:0] \o__payload.score ;
   input o__ready;
   wire o__ready;
-  wire \o__ready$10 ;
+  wire \o__ready$23 ;
   output o__valid;
   wire o__valid;
-  wire \o__valid$12 ;
+  wire \o__valid$25 ;
   wire o_room;
-  (* init = 6'h00 *)
-  wire [5:0] place;
-  (* init = 6'h00 *)
-  wire [5:0] \place$25 ;
+  reg [5:0] place = 6'h00;
+  reg [5:0] \place$14  = 6'h00;
   wire read;
   reg read_1 = 1'h0;
-  (* init = 1'h0 *)
-  wire read_2;
-  (* init = 26'h0000000 *)
-  wire [25:0] read_data_1;
-  reg [5:0] read_port__addr = 6'h00;
+  reg read_2 = 1'h0;
+  reg [25:0] read_data_1 = 26'h0000000;
+  (* init = 6'h00 *)
+  wire [5:0] read_port__addr;
   wire [25:0] read_port__data;
   wire read_port__en;
-  (* init = 1'h1 *)
-  wire room;
+  output room;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
@@ -11088,54 +12995,96 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
       words[word] = 26'h0;
   end
   always @(posedge clk) begin
-    if (i__ready)
-      words[\$signature__addr ] <= i__payload;
+    if (room)
+      words[place] <= i__payload;
   end
   reg [25:0] _0_;
   always @(posedge clk) begin
-    _0_ <= words[read_port__addr];
+    _0_ <= words[\place$14 ];
   end
   assign read_port__data = _0_;
-  assign \$signal  = i__valid & i__ready;
-  assign read = \$signal$14  & o_room;
-  assign \$1  = count != 1'h1;
-  assign \$2  = read ? \$1  : \$signal$14 ;
-  assign \$3  = \$signal  | \$2 ;
-  assign \$4  = count != 6'h3f;
-  assign \$5  = \$signal  ? \$4  : i__ready;
-  assign \$6  = read | \$5 ;
-  assign \$7  = ~ read;
-  assign \$8  = \$signal  & \$7 ;
-  assign \$9  = count + 1'h1;
-  assign \$10  = ~ \$signal ;
-  assign \$11  = \$10  & read;
-  assign \$12  = count - 1'h1;
-  assign \$13  = \$signature__addr  == 6'h3f;
-  assign \$14  = \$signature__addr  + 1'h1;
-  assign \$15  = \$13  ? 7'h00 : \$14 ;
-  assign \$16  = read_port__addr == 6'h3f;
-  assign \$17  = read_port__addr + 1'h1;
-  assign \$18  = \$16  ? 7'h00 : \$17 ;
+  assign \$35  = 1'h0 + count_down_0_1;
+  assign \$36  = \$34  - \$35 ;
+  assign \$37  = ! \$36 ;
+  assign \$38  = count == 6'h3f;
+  assign \$39  = \$37  & \$38 ;
+  assign \$40  = \$33  | \$39 ;
+  assign \$41  = 1'h0 + count_up_0_1;
+  assign \$42  = 1'h0 + count_down_0_1;
+  assign \$43  = \$41  - \$42 ;
+  assign \$44  = \$43  == 1'h1;
+  assign \$45  = count == 6'h3e;
+  assign \$46  = \$44  & \$45 ;
+  assign \$47  = \$40  | \$46 ;
+  assign \$48  = ~ \$47 ;
+  assign \$49  = \$signal  ? \$48  : room;
+  assign \$50  = read | \$49 ;
+  assign \$51  = place == 6'h3f;
+  assign \$52  = place + 1'h1;
+  assign \$53  = \$51  ? 7'h00 : \$52 ;
+  assign \$54  = \place$14  == 6'h3f;
+  assign \$55  = \place$14  + 1'h1;
+  assign \$56  = \$54  ? 7'h00 : \$55 ;
+  assign \$signal  = i__valid & room;
+  assign read = \$signal$11  & o_room;
   always @(posedge clk)
-    read_1 <= \$19 ;
+    count_up_0_1 <= \$57 ;
   always @(posedge clk)
-    \i__valid$18  <= \$20 ;
+    count_down_0_1 <= \$58 ;
   always @(posedge clk)
-    \i__payload$20  <= read_port__data;
+    count <= \$59 ;
   always @(posedge clk)
-    \$signal$14  <= \$21 ;
+    read_1 <= \$60 ;
   always @(posedge clk)
-    i__ready <= \$22 ;
+    read_2 <= \$61 ;
   always @(posedge clk)
-    count <= \$23 ;
+    read_data_1 <= read_port__data;
   always @(posedge clk)
-    \$signature__addr  <= \$24 ;
+    \$signal$11  <= \$62 ;
   always @(posedge clk)
-    read_port__addr <= \$25 ;
+    room <= \$63 ;
+  always @(posedge clk)
+    place <= \$64 ;
+  always @(posedge clk)
+    \place$14  <= \$65 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = 1'h0 + count_up_0_1;
+  assign \$6  = 1'h0 + count_down_0_1;
+  assign \$7  = \$5  - \$6 ;
+  assign \$8  = \$7  == 3'h7;
+  assign \$9  = count == 2'h2;
+  assign \$10  = \$8  & \$9 ;
+  assign \$11  = 1'h0 + count_up_0_1;
+  assign \$12  = 1'h0 + count_down_0_1;
+  assign \$13  = \$11  - \$12 ;
+  assign \$14  = ! \$13 ;
+  assign \$15  = count == 1'h1;
+  assign \$16  = \$14  & \$15 ;
+  assign \$17  = \$10  | \$16 ;
+  assign \$18  = 1'h0 + count_up_0_1;
+  assign \$19  = 1'h0 + count_down_0_1;
+  assign \$20  = \$18  - \$19 ;
+  assign \$21  = \$20  == 1'h1;
+  assign \$22  = ! count;
+  assign \$23  = \$21  & \$22 ;
+  assign \$24  = \$17  | \$23 ;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = read ? \$25  : \$signal$11 ;
+  assign \$27  = \$signal  | \$26 ;
+  assign \$28  = 1'h0 + count_up_0_1;
+  assign \$29  = 1'h0 + count_down_0_1;
+  assign \$30  = \$28  - \$29 ;
+  assign \$31  = \$30  == 3'h7;
+  assign \$32  = count == 7'h40;
+  assign \$33  = \$31  & \$32 ;
+  assign \$34  = 1'h0 + count_up_0_1;
   \latte_head.softmax.row.output  \output  (
     .clk(clk),
-    .i__payload(\i__payload$20 ),
-    .i__valid(\i__valid$18 ),
+    .i__payload(read_data_1),
+    .i__valid(read_2),
     .i_reserve(read),
     .o__payload(o__payload),
     .o__ready(o__ready),
@@ -11145,77 +13094,85 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$19  = read;
+    \$57  = \$signal ;
     if (rst) begin
-      \$19  = 1'h0;
+      \$57  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$20  = read_1;
+    \$58  = read;
     if (rst) begin
-      \$20  = 1'h0;
+      \$58  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$21  = \$3 ;
+    \$59  = \$4 [6:0];
     if (rst) begin
-      \$21  = 1'h0;
+      \$59  = 7'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$22  = \$6 ;
+    \$60  = read;
     if (rst) begin
-      \$22  = 1'h1;
+      \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$23  = count;
-    if (\$8 ) begin
-      \$23  = \$9 [6:0];
-    end
-    if (\$11 ) begin
-      \$23  = \$12 [6:0];
-    end
+    \$61  = read_1;
     if (rst) begin
-      \$23  = 7'h00;
+      \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$24  = \$signature__addr ;
+    \$62  = \$27 ;
+    if (rst) begin
+      \$62  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$63  = \$50 ;
+    if (rst) begin
+      \$63  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$64  = place;
     if (\$signal ) begin
-      \$24  = \$15 [5:0];
+      \$64  = \$53 [5:0];
     end
     if (rst) begin
-      \$24  = 6'h00;
+      \$64  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$25  = read_port__addr;
+    \$65  = \place$14 ;
     if (read) begin
-      \$25  = \$18 [5:0];
+      \$65  = \$56 [5:0];
     end
     if (rst) begin
-      \$25  = 6'h00;
+      \$65  = 6'h00;
     end
   end
-  assign room = i__ready;
-  assign \$signature__en  = i__ready;
+  assign i__ready = room;
+  assign \$signature__en  = room;
   assign \$signature__data  = i__payload;
-  assign \o__payload$8  = o__payload;
-  assign \o__ready$10  = o__ready;
-  assign \o__valid$12  = o__valid;
+  assign \o__payload$21  = o__payload;
+  assign \o__ready$23  = o__ready;
+  assign \o__valid$25  = o__valid;
   assign read_port__en = 1'h1;
   assign i_reserve = read;
-  assign read_2 = \i__valid$18 ;
-  assign read_data_1 = \i__payload$20 ;
-  assign place = \$signature__addr ;
-  assign \place$25  = read_port__addr;
+  assign \i__valid$29  = read_2;
+  assign \i__payload$30  = read_data_1;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$14 ;
   assign \i__payload.key  = i__payload[4:0];
   assign \i__payload.kept  = i__payload[5];
   assign \i__payload.last  = i__payload[6];
@@ -11224,27 +13181,55 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.score  = o__payload[25:7];
-  assign \o__payload$8.key  = o__payload[4:0];
-  assign \o__payload$8.kept  = o__payload[5];
-  assign \o__payload$8.last  = o__payload[6];
-  assign \o__payload$8.score  = o__payload[25:7];
-  assign \i__payload$20.key  = \i__payload$20 [4:0];
-  assign \i__payload$20.kept  = \i__payload$20 [5];
-  assign \i__payload$20.last  = \i__payload$20 [6];
-  assign \i__payload$20.score  = \i__payload$20 [25:7];
+  assign \o__payload$21.key  = o__payload[4:0];
+  assign \o__payload$21.kept  = o__payload[5];
+  assign \o__payload$21.last  = o__payload[6];
+  assign \o__payload$21.score  = o__payload[25:7];
+  assign \i__payload$30.key  = read_data_1[4:0];
+  assign \i__payload$30.kept  = read_data_1[5];
+  assign \i__payload$30.last  = read_data_1[6];
+  assign \i__payload$30.score  = read_data_1[25:7];
 endmodule
 
 module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__valid, i__payload, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$79  = 0;
-  wire [3:0] \$1 ;
-  wire [4:0] \$2 ;
-  wire [5:0] \$3 ;
-  wire \$4 ;
-  wire \$5 ;
+  wire [1:0] \$1 ;
+  wire [3:0] \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire [1:0] \$14 ;
+  wire [2:0] \$15 ;
+  wire [1:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire [2:0] \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire [1:0] \$22 ;
+  wire [2:0] \$23 ;
+  wire [1:0] \$24 ;
+  wire [3:0] \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [3:0] \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  reg \$33 ;
+  reg \$34 ;
+  reg \$35 ;
+  reg [2:0] \$36 ;
+  reg \$37 ;
+  wire [1:0] \$4 ;
+  wire [4:0] \$5 ;
   wire \$6 ;
-  wire \$7 ;
-  reg [2:0] \$8 ;
-  reg \$9 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
+  wire [1:0] \$9 ;
   input clk;
   wire clk;
   input [25:0] i__payload;
@@ -11284,22 +13269,56 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   output o_room;
   reg o_room = 1'h1;
   reg [2:0] places = 3'h5;
+  reg places_down_0_1 = 1'h0;
+  reg places_up_0_1 = 1'h0;
+  reg places_up_1_1 = 1'h0;
   (* init = 1'h1 *)
   wire room;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = places - i_reserve;
-  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
-  assign \$3  = $signed(\$2 ) + $signed(1'h0);
-  assign \$5  = places != 1'h1;
-  assign \$6  = i_reserve ? \$5  : o_room;
-  assign \$7  = \$4  | \$6 ;
+  assign \$1  = 1'h0 + places_up_0_1;
+  assign \$2  = \$1  + places_up_1_1;
+  assign \$3  = places + \$2 ;
+  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$5  = \$3  - \$4 ;
+  assign \$7  = 1'h0 + places_up_0_1;
+  assign \$8  = \$7  + places_up_1_1;
+  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = \$10  == 4'hf;
+  assign \$12  = places == 2'h2;
+  assign \$13  = \$11  & \$12 ;
+  assign \$14  = 1'h0 + places_up_0_1;
+  assign \$15  = \$14  + places_up_1_1;
+  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$17  = \$15  - \$16 ;
+  assign \$18  = ! \$17 ;
+  assign \$19  = places == 1'h1;
+  assign \$20  = \$18  & \$19 ;
+  assign \$21  = \$13  | \$20 ;
+  assign \$22  = 1'h0 + places_up_0_1;
+  assign \$23  = \$22  + places_up_1_1;
+  assign \$24  = 1'h0 + places_down_0_1;
+  assign \$25  = \$23  - \$24 ;
+  assign \$26  = \$25  == 1'h1;
+  assign \$27  = ! places;
+  assign \$28  = \$26  & \$27 ;
+  assign \$29  = \$21  | \$28 ;
+  assign \$30  = ~ \$29 ;
+  assign \$31  = i_reserve ? \$30  : o_room;
+  assign \$32  = \$6  | \$31 ;
   always @(posedge clk)
-    places <= \$8 ;
+    places_up_0_1 <= \$33 ;
   always @(posedge clk)
-    o_room <= \$9 ;
+    places_up_1_1 <= \$34 ;
+  always @(posedge clk)
+    places_down_0_1 <= \$35 ;
+  always @(posedge clk)
+    places <= \$36 ;
+  always @(posedge clk)
+    o_room <= \$37 ;
   \latte_head.softmax.row.output.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -11311,16 +13330,37 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$8  = \$3 [2:0];
+    \$33  = taken;
     if (rst) begin
-      \$8  = 3'h5;
+      \$33  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$9  = \$7 ;
+    \$34  = 1'h0;
     if (rst) begin
-      \$9  = 1'h1;
+      \$34  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$35  = i_reserve;
+    if (rst) begin
+      \$35  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$36  = \$5 [2:0];
+    if (rst) begin
+      \$36  = 3'h5;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$37  = \$32 ;
+    if (rst) begin
+      \$37  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -11346,48 +13386,91 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   assign \i__payload$7.kept  = i__payload[5];
   assign \i__payload$7.last  = i__payload[6];
   assign \i__payload$7.score  = i__payload[25:7];
-  assign \$4  = taken;
+  assign \$6  = taken;
 endmodule
 
 module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid, i__payload, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$80  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [3:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [3:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [3:0] \$17 ;
-  wire [3:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [3:0] \$20 ;
-  wire [3:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [2:0] \$26 ;
-  reg [2:0] \$27 ;
-  reg [2:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [3:0] \$2 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [4:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [3:0] \$53 ;
+  wire [3:0] \$54 ;
+  wire \$55 ;
+  wire [3:0] \$56 ;
+  wire [3:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [2:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [2:0] \$67 ;
+  reg [2:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$11  = 1'h0;
-  wire \$signal$6 ;
-  reg [2:0] \$signature__addr  = 3'h0;
+  wire \$signal$7 ;
+  reg \$signal$9  = 1'h0;
+  (* init = 3'h0 *)
+  wire [2:0] \$signature__addr ;
   wire [25:0] \$signature__data ;
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [2:0] count = 3'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [25:0] i__payload;
   wire [25:0] i__payload;
   wire \i__payload.kept ;
@@ -11408,12 +13491,11 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 3'h0 *)
-  wire [2:0] place;
-  (* init = 3'h0 *)
-  wire [2:0] \place$18 ;
+  reg [2:0] place = 3'h0;
+  reg [2:0] \place$13  = 3'h0;
   wire read;
-  reg [2:0] read_port__addr = 3'h0;
+  (* init = 3'h0 *)
+  wire [2:0] read_port__addr;
   wire [25:0] read_port__data;
   wire read_port__en;
   reg room = 1'h1;
@@ -11428,126 +13510,176 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   end
   always @(posedge clk) begin
     if (\$signal )
-      words[\$signature__addr ] <= i__payload;
+      words[place] <= i__payload;
   end
   reg [25:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$6 ) begin
-      _0_ <= words[read_port__addr];
+    if (\$signal$7 ) begin
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$1  = ~ o__valid;
-  assign \$signal$6  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$11  & \$2 ;
-  assign \$3  = ~ \$signal$11 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$11 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 3'h4;
-  assign \$8  = \$signal  ? \$7  : room;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 3'h4;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 4'h0 : \$17 ;
-  assign \$19  = read_port__addr == 3'h4;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 4'h0 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 3'h5;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 3'h4;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 2'h3;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 3'h4;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 4'h0 : \$53 ;
+  assign \$55  = \place$13  == 3'h4;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 4'h0 : \$56 ;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$11  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    room <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$22  = o__valid;
-    if (\$signal$6 ) begin
-      \$22  = \$signal$11 ;
-    end
+    \$60  = \$signal ;
     if (rst) begin
-      \$22  = 1'h0;
+      \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$23  = output_free;
-    if (\$signal$6 ) begin
-      \$23  = \$3 ;
-    end
+    \$61  = read;
     if (rst) begin
-      \$23  = 1'h1;
+      \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$24  = \$6 ;
+    \$62  = \$4 [2:0];
     if (rst) begin
-      \$24  = 1'h0;
+      \$62  = 3'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$25  = \$9 ;
+    \$63  = o__valid;
+    if (\$signal$7 ) begin
+      \$63  = \$signal$9 ;
+    end
     if (rst) begin
-      \$25  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [2:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [2:0];
+    \$64  = output_free;
+    if (\$signal$7 ) begin
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$26  = 3'h0;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$27  = \$signature__addr ;
+    \$65  = \$28 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$66  = \$51 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [2:0];
+      \$67  = \$54 [2:0];
     end
     if (rst) begin
-      \$27  = 3'h0;
+      \$67  = 3'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [2:0];
+      \$68  = \$57 [2:0];
     end
     if (rst) begin
-      \$28  = 3'h0;
+      \$68  = 3'h0;
     end
   end
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$6 ;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$18  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.key  = i__payload[4:0];
   assign \i__payload.kept  = i__payload[5];
   assign \i__payload.last  = i__payload[6];
@@ -11565,606 +13697,623 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$1 ;
   wire \$10 ;
   wire \$100 ;
-  wire [7:0] \$101 ;
+  wire \$101 ;
   wire \$102 ;
-  wire \$103 ;
+  wire [7:0] \$103 ;
   wire \$104 ;
-  wire [7:0] \$105 ;
+  wire \$105 ;
   wire \$106 ;
   wire \$107 ;
   wire \$108 ;
-  wire [7:0] \$109 ;
+  wire \$109 ;
   wire \$11 ;
-  wire \$110 ;
+  wire [7:0] \$110 ;
   wire \$111 ;
   wire \$112 ;
   wire \$113 ;
-  wire \$114 ;
+  wire [7:0] \$114 ;
   wire \$115 ;
-  wire [7:0] \$116 ;
+  wire \$116 ;
   wire \$117 ;
-  wire \$118 ;
+  wire [7:0] \$118 ;
   wire \$119 ;
-  wire \$12 ;
-  wire [7:0] \$120 ;
+  wire [7:0] \$12 ;
+  wire \$120 ;
   wire \$121 ;
   wire \$122 ;
   wire \$123 ;
-  wire [7:0] \$124 ;
-  wire \$125 ;
+  wire \$124 ;
+  wire [7:0] \$125 ;
   wire \$126 ;
   wire \$127 ;
   wire \$128 ;
-  wire \$129 ;
+  wire [7:0] \$129 ;
   wire \$13 ;
   wire \$130 ;
-  wire [7:0] \$131 ;
+  wire \$131 ;
   wire \$132 ;
-  wire \$133 ;
+  wire [7:0] \$133 ;
   wire \$134 ;
-  wire [7:0] \$135 ;
+  wire \$135 ;
   wire \$136 ;
   wire \$137 ;
   wire \$138 ;
-  wire [7:0] \$139 ;
+  wire \$139 ;
   wire \$14 ;
-  wire \$140 ;
+  wire [7:0] \$140 ;
   wire \$141 ;
   wire \$142 ;
   wire \$143 ;
-  wire \$144 ;
+  wire [7:0] \$144 ;
   wire \$145 ;
-  wire [7:0] \$146 ;
+  wire \$146 ;
   wire \$147 ;
-  wire \$148 ;
+  wire [7:0] \$148 ;
   wire \$149 ;
   wire \$15 ;
-  wire [7:0] \$150 ;
+  wire \$150 ;
   wire \$151 ;
-  wire \$152 ;
+  wire [7:0] \$152 ;
   wire \$153 ;
-  wire [7:0] \$154 ;
+  wire \$154 ;
   wire \$155 ;
-  wire \$156 ;
+  wire [7:0] \$156 ;
   wire \$157 ;
-  wire [7:0] \$158 ;
+  wire \$158 ;
   wire \$159 ;
-  wire \$16 ;
+  wire [7:0] \$16 ;
   wire \$160 ;
   wire \$161 ;
-  wire [7:0] \$162 ;
-  wire \$163 ;
+  wire \$162 ;
+  wire [7:0] \$163 ;
   wire \$164 ;
   wire \$165 ;
   wire \$166 ;
-  wire \$167 ;
+  wire [7:0] \$167 ;
   wire \$168 ;
-  wire [7:0] \$169 ;
+  wire \$169 ;
   wire \$17 ;
   wire \$170 ;
-  wire \$171 ;
+  wire [7:0] \$171 ;
   wire \$172 ;
-  wire [7:0] \$173 ;
+  wire \$173 ;
   wire \$174 ;
   wire \$175 ;
   wire \$176 ;
-  wire [7:0] \$177 ;
-  wire \$178 ;
+  wire \$177 ;
+  wire [7:0] \$178 ;
   wire \$179 ;
-  wire [7:0] \$18 ;
+  wire \$18 ;
   wire \$180 ;
   wire \$181 ;
-  wire \$182 ;
+  wire [7:0] \$182 ;
   wire \$183 ;
-  wire [7:0] \$184 ;
+  wire \$184 ;
   wire \$185 ;
-  wire \$186 ;
+  wire [7:0] \$186 ;
   wire \$187 ;
-  wire [7:0] \$188 ;
+  wire \$188 ;
   wire \$189 ;
   wire \$19 ;
   wire \$190 ;
   wire \$191 ;
-  wire [7:0] \$192 ;
-  wire \$193 ;
+  wire \$192 ;
+  wire [7:0] \$193 ;
   wire \$194 ;
   wire \$195 ;
   wire \$196 ;
-  wire \$197 ;
+  wire [7:0] \$197 ;
   wire \$198 ;
-  wire [7:0] \$199 ;
+  wire \$199 ;
   wire \$2 ;
-  wire \$20 ;
+  wire [7:0] \$20 ;
   wire \$200 ;
-  wire \$201 ;
+  wire [7:0] \$201 ;
   wire \$202 ;
-  wire [7:0] \$203 ;
+  wire \$203 ;
   wire \$204 ;
   wire \$205 ;
   wire \$206 ;
-  wire [7:0] \$207 ;
-  wire \$208 ;
+  wire \$207 ;
+  wire [7:0] \$208 ;
   wire \$209 ;
   wire \$21 ;
   wire \$210 ;
   wire \$211 ;
-  wire \$212 ;
+  wire [7:0] \$212 ;
   wire \$213 ;
-  wire [7:0] \$214 ;
+  wire \$214 ;
   wire \$215 ;
-  wire \$216 ;
+  wire [7:0] \$216 ;
   wire \$217 ;
-  wire [7:0] \$218 ;
+  wire \$218 ;
   wire \$219 ;
-  wire [7:0] \$22 ;
-  wire \$220 ;
+  wire \$22 ;
+  wire [7:0] \$220 ;
   wire \$221 ;
-  wire [7:0] \$222 ;
+  wire \$222 ;
   wire \$223 ;
-  wire \$224 ;
+  wire [7:0] \$224 ;
   wire \$225 ;
-  wire [7:0] \$226 ;
+  wire \$226 ;
   wire \$227 ;
   wire \$228 ;
   wire \$229 ;
   wire \$23 ;
-  wire [7:0] \$230 ;
-  wire \$231 ;
+  wire \$230 ;
+  wire [7:0] \$231 ;
   wire \$232 ;
   wire \$233 ;
   wire \$234 ;
-  wire \$235 ;
+  wire [7:0] \$235 ;
   wire \$236 ;
-  wire [7:0] \$237 ;
+  wire \$237 ;
   wire \$238 ;
-  wire \$239 ;
+  wire [7:0] \$239 ;
   wire \$24 ;
   wire \$240 ;
-  wire [7:0] \$241 ;
+  wire \$241 ;
   wire \$242 ;
   wire \$243 ;
   wire \$244 ;
-  wire [7:0] \$245 ;
-  wire \$246 ;
+  wire \$245 ;
+  wire [7:0] \$246 ;
   wire \$247 ;
   wire \$248 ;
   wire \$249 ;
   wire \$25 ;
-  wire \$250 ;
+  wire [7:0] \$250 ;
   wire \$251 ;
-  wire [7:0] \$252 ;
+  wire \$252 ;
   wire \$253 ;
-  wire \$254 ;
+  wire [7:0] \$254 ;
   wire \$255 ;
-  wire [7:0] \$256 ;
+  wire \$256 ;
   wire \$257 ;
   wire \$258 ;
   wire \$259 ;
-  wire [7:0] \$26 ;
-  wire [7:0] \$260 ;
-  wire \$261 ;
+  wire \$26 ;
+  wire \$260 ;
+  wire [7:0] \$261 ;
   wire \$262 ;
   wire \$263 ;
   wire \$264 ;
-  wire \$265 ;
+  wire [7:0] \$265 ;
   wire \$266 ;
-  wire [7:0] \$267 ;
+  wire \$267 ;
   wire \$268 ;
-  wire \$269 ;
-  wire \$27 ;
+  wire [7:0] \$269 ;
+  wire [7:0] \$27 ;
   wire \$270 ;
-  wire [7:0] \$271 ;
+  wire \$271 ;
   wire \$272 ;
   wire \$273 ;
   wire \$274 ;
-  wire [7:0] \$275 ;
-  wire \$276 ;
+  wire \$275 ;
+  wire [7:0] \$276 ;
   wire \$277 ;
   wire \$278 ;
   wire \$279 ;
   wire \$28 ;
-  wire \$280 ;
+  wire [7:0] \$280 ;
   wire \$281 ;
-  wire [7:0] \$282 ;
+  wire \$282 ;
   wire \$283 ;
-  wire \$284 ;
+  wire [7:0] \$284 ;
   wire \$285 ;
-  wire [7:0] \$286 ;
+  wire \$286 ;
   wire \$287 ;
-  wire \$288 ;
+  wire [7:0] \$288 ;
   wire \$289 ;
   wire \$29 ;
-  wire [7:0] \$290 ;
+  wire \$290 ;
   wire \$291 ;
-  wire \$292 ;
+  wire [7:0] \$292 ;
   wire \$293 ;
-  wire [7:0] \$294 ;
+  wire \$294 ;
   wire \$295 ;
   wire \$296 ;
   wire \$297 ;
-  wire [7:0] \$298 ;
-  wire \$299 ;
+  wire \$298 ;
+  wire [7:0] \$299 ;
   wire \$3 ;
   wire \$30 ;
   wire \$300 ;
   wire \$301 ;
   wire \$302 ;
-  wire \$303 ;
+  wire [7:0] \$303 ;
   wire \$304 ;
-  wire [7:0] \$305 ;
+  wire \$305 ;
   wire \$306 ;
-  wire \$307 ;
+  wire [7:0] \$307 ;
   wire \$308 ;
-  wire [7:0] \$309 ;
-  wire \$31 ;
+  wire \$309 ;
+  wire [7:0] \$31 ;
   wire \$310 ;
   wire \$311 ;
   wire \$312 ;
-  wire [7:0] \$313 ;
-  wire \$314 ;
+  wire \$313 ;
+  wire [7:0] \$314 ;
   wire \$315 ;
   wire \$316 ;
   wire \$317 ;
-  wire \$318 ;
+  wire [7:0] \$318 ;
   wire \$319 ;
   wire \$32 ;
-  wire [7:0] \$320 ;
+  wire \$320 ;
   wire \$321 ;
-  wire \$322 ;
+  wire [7:0] \$322 ;
   wire \$323 ;
-  wire [7:0] \$324 ;
+  wire \$324 ;
   wire \$325 ;
   wire \$326 ;
   wire \$327 ;
-  wire [7:0] \$328 ;
-  wire \$329 ;
-  wire [7:0] \$33 ;
+  wire \$328 ;
+  wire [7:0] \$329 ;
+  wire \$33 ;
   wire \$330 ;
   wire \$331 ;
   wire \$332 ;
-  wire \$333 ;
+  wire [7:0] \$333 ;
   wire \$334 ;
-  wire [7:0] \$335 ;
+  wire \$335 ;
   wire \$336 ;
-  wire \$337 ;
+  wire [7:0] \$337 ;
   wire \$338 ;
-  wire [7:0] \$339 ;
+  wire \$339 ;
   wire \$34 ;
   wire \$340 ;
   wire \$341 ;
   wire \$342 ;
-  wire [7:0] \$343 ;
-  wire \$344 ;
+  wire \$343 ;
+  wire [7:0] \$344 ;
   wire \$345 ;
   wire \$346 ;
   wire \$347 ;
-  wire \$348 ;
+  wire [7:0] \$348 ;
   wire \$349 ;
-  wire \$35 ;
-  wire [7:0] \$350 ;
+  wire [7:0] \$35 ;
+  wire \$350 ;
   wire \$351 ;
-  wire \$352 ;
+  wire [7:0] \$352 ;
   wire \$353 ;
-  wire [7:0] \$354 ;
+  wire \$354 ;
   wire \$355 ;
-  wire \$356 ;
+  wire [7:0] \$356 ;
   wire \$357 ;
-  wire [7:0] \$358 ;
+  wire \$358 ;
   wire \$359 ;
   wire \$36 ;
-  wire \$360 ;
+  wire [7:0] \$360 ;
   wire \$361 ;
-  wire [7:0] \$362 ;
+  wire \$362 ;
   wire \$363 ;
   wire \$364 ;
   wire \$365 ;
-  wire [7:0] \$366 ;
-  wire \$367 ;
+  wire \$366 ;
+  wire [7:0] \$367 ;
   wire \$368 ;
   wire \$369 ;
-  wire [7:0] \$37 ;
+  wire \$37 ;
   wire \$370 ;
-  wire \$371 ;
+  wire [7:0] \$371 ;
   wire \$372 ;
-  wire [7:0] \$373 ;
+  wire \$373 ;
   wire \$374 ;
-  wire \$375 ;
+  wire [7:0] \$375 ;
   wire \$376 ;
-  wire [7:0] \$377 ;
+  wire \$377 ;
   wire \$378 ;
   wire \$379 ;
   wire \$38 ;
   wire \$380 ;
-  wire [7:0] \$381 ;
-  wire \$382 ;
+  wire \$381 ;
+  wire [7:0] \$382 ;
   wire \$383 ;
   wire \$384 ;
   wire \$385 ;
-  wire \$386 ;
+  wire [7:0] \$386 ;
   wire \$387 ;
-  wire [7:0] \$388 ;
+  wire \$388 ;
   wire \$389 ;
   wire \$39 ;
-  wire \$390 ;
+  wire [7:0] \$390 ;
   wire \$391 ;
-  wire [7:0] \$392 ;
+  wire \$392 ;
   wire \$393 ;
   wire \$394 ;
   wire \$395 ;
-  wire [7:0] \$396 ;
-  wire \$397 ;
+  wire \$396 ;
+  wire [7:0] \$397 ;
   wire \$398 ;
   wire \$399 ;
   wire \$4 ;
   wire \$40 ;
   wire \$400 ;
-  wire \$401 ;
+  wire [7:0] \$401 ;
   wire \$402 ;
-  wire [7:0] \$403 ;
+  wire \$403 ;
   wire \$404 ;
-  wire \$405 ;
+  wire [7:0] \$405 ;
   wire \$406 ;
-  wire [7:0] \$407 ;
+  wire \$407 ;
   wire \$408 ;
   wire \$409 ;
-  wire [7:0] \$41 ;
+  wire \$41 ;
   wire \$410 ;
-  wire [7:0] \$411 ;
-  wire \$412 ;
+  wire \$411 ;
+  wire [7:0] \$412 ;
   wire \$413 ;
   wire \$414 ;
   wire \$415 ;
-  wire \$416 ;
+  wire [7:0] \$416 ;
   wire \$417 ;
-  wire [7:0] \$418 ;
+  wire \$418 ;
   wire \$419 ;
-  wire \$42 ;
-  wire \$420 ;
+  wire [7:0] \$42 ;
+  wire [7:0] \$420 ;
   wire \$421 ;
-  wire [7:0] \$422 ;
+  wire \$422 ;
   wire \$423 ;
-  wire \$424 ;
+  wire [7:0] \$424 ;
   wire \$425 ;
-  wire [7:0] \$426 ;
+  wire \$426 ;
   wire \$427 ;
-  wire \$428 ;
+  wire [7:0] \$428 ;
   wire \$429 ;
   wire \$43 ;
-  wire [7:0] \$430 ;
+  wire \$430 ;
   wire \$431 ;
   wire \$432 ;
   wire \$433 ;
-  wire [7:0] \$434 ;
-  wire \$435 ;
+  wire \$434 ;
+  wire [7:0] \$435 ;
   wire \$436 ;
   wire \$437 ;
   wire \$438 ;
-  wire \$439 ;
+  wire [7:0] \$439 ;
   wire \$44 ;
   wire \$440 ;
-  wire [7:0] \$441 ;
+  wire \$441 ;
   wire \$442 ;
-  wire \$443 ;
+  wire [7:0] \$443 ;
   wire \$444 ;
-  wire [7:0] \$445 ;
+  wire \$445 ;
   wire \$446 ;
   wire \$447 ;
   wire \$448 ;
-  wire [7:0] \$449 ;
+  wire \$449 ;
   wire \$45 ;
-  wire \$450 ;
+  wire [7:0] \$450 ;
   wire \$451 ;
   wire \$452 ;
   wire \$453 ;
-  wire \$454 ;
+  wire [7:0] \$454 ;
   wire \$455 ;
-  wire [7:0] \$456 ;
+  wire \$456 ;
   wire \$457 ;
-  wire \$458 ;
+  wire [7:0] \$458 ;
   wire \$459 ;
-  wire \$46 ;
-  wire [7:0] \$460 ;
+  wire [7:0] \$46 ;
+  wire \$460 ;
   wire \$461 ;
   wire \$462 ;
   wire \$463 ;
-  wire [7:0] \$464 ;
-  wire \$465 ;
+  wire \$464 ;
+  wire [7:0] \$465 ;
   wire \$466 ;
   wire \$467 ;
   wire \$468 ;
-  wire \$469 ;
+  wire [7:0] \$469 ;
   wire \$47 ;
   wire \$470 ;
-  wire [7:0] \$471 ;
+  wire \$471 ;
   wire \$472 ;
-  wire \$473 ;
+  wire [7:0] \$473 ;
   wire \$474 ;
-  wire [7:0] \$475 ;
+  wire \$475 ;
   wire \$476 ;
   wire \$477 ;
   wire \$478 ;
-  wire [7:0] \$479 ;
-  wire [7:0] \$48 ;
-  wire \$480 ;
+  wire \$479 ;
+  wire \$48 ;
+  wire [7:0] \$480 ;
   wire \$481 ;
   wire \$482 ;
   wire \$483 ;
-  wire \$484 ;
+  wire [7:0] \$484 ;
   wire \$485 ;
-  wire [7:0] \$486 ;
+  wire \$486 ;
   wire \$487 ;
-  wire \$488 ;
+  wire [7:0] \$488 ;
   wire \$489 ;
   wire \$49 ;
-  wire [7:0] \$490 ;
+  wire \$490 ;
   wire \$491 ;
-  wire \$492 ;
+  wire [7:0] \$492 ;
   wire \$493 ;
-  wire [7:0] \$494 ;
+  wire \$494 ;
   wire \$495 ;
-  wire \$496 ;
+  wire [7:0] \$496 ;
   wire \$497 ;
-  wire [7:0] \$498 ;
+  wire \$498 ;
   wire \$499 ;
   wire \$5 ;
-  wire \$50 ;
+  wire [7:0] \$50 ;
   wire \$500 ;
   wire \$501 ;
-  wire [7:0] \$502 ;
-  wire \$503 ;
+  wire \$502 ;
+  wire [7:0] \$503 ;
   wire \$504 ;
   wire \$505 ;
   wire \$506 ;
-  wire \$507 ;
+  wire [7:0] \$507 ;
   wire \$508 ;
-  wire [7:0] \$509 ;
+  wire \$509 ;
   wire \$51 ;
   wire \$510 ;
-  wire \$511 ;
+  wire [7:0] \$511 ;
   wire \$512 ;
-  wire [7:0] \$513 ;
+  wire \$513 ;
   wire \$514 ;
   wire \$515 ;
   wire \$516 ;
-  wire [7:0] \$517 ;
-  wire \$518 ;
+  wire \$517 ;
+  wire [7:0] \$518 ;
   wire \$519 ;
-  wire [7:0] \$52 ;
+  wire \$52 ;
   wire \$520 ;
   wire \$521 ;
-  wire \$522 ;
+  wire [7:0] \$522 ;
   wire \$523 ;
-  wire [7:0] \$524 ;
+  wire \$524 ;
   wire \$525 ;
-  wire \$526 ;
+  wire [7:0] \$526 ;
   wire \$527 ;
-  wire [7:0] \$528 ;
+  wire \$528 ;
   wire \$529 ;
   wire \$53 ;
   wire \$530 ;
   wire \$531 ;
-  wire [7:0] \$532 ;
-  wire \$533 ;
+  wire \$532 ;
+  wire [7:0] \$533 ;
   wire \$534 ;
   wire \$535 ;
   wire \$536 ;
-  wire \$537 ;
+  wire [7:0] \$537 ;
   wire \$538 ;
-  wire [7:0] \$539 ;
+  wire \$539 ;
   wire \$54 ;
   wire \$540 ;
-  wire \$541 ;
+  wire [7:0] \$541 ;
   wire \$542 ;
-  wire [7:0] \$543 ;
+  wire \$543 ;
   wire \$544 ;
   wire \$545 ;
   wire \$546 ;
-  wire [7:0] \$547 ;
-  wire \$548 ;
+  wire \$547 ;
+  wire [7:0] \$548 ;
   wire \$549 ;
   wire \$55 ;
   wire \$550 ;
   wire \$551 ;
-  wire \$552 ;
+  wire [7:0] \$552 ;
   wire \$553 ;
-  wire [7:0] \$554 ;
-  wire \$555 ;
+  wire [6:0] \$554 ;
+  wire [6:0] \$555 ;
   wire \$556 ;
   wire \$557 ;
-  wire [7:0] \$558 ;
+  wire \$558 ;
   wire \$559 ;
-  wire [7:0] \$56 ;
-  wire [6:0] \$560 ;
-  wire [6:0] \$561 ;
+  wire \$56 ;
+  wire \$560 ;
+  wire \$561 ;
   wire \$562 ;
-  wire \$563 ;
-  wire \$564 ;
+  wire [6:0] \$563 ;
+  wire [6:0] \$564 ;
   wire \$565 ;
   wire \$566 ;
   wire \$567 ;
   wire \$568 ;
-  wire [6:0] \$569 ;
-  wire \$57 ;
-  wire [6:0] \$570 ;
+  wire \$569 ;
+  wire [7:0] \$57 ;
+  wire \$570 ;
   wire \$571 ;
   wire \$572 ;
   wire \$573 ;
-  wire \$574 ;
-  wire \$575 ;
+  wire [2:0] \$574 ;
+  wire [3:0] \$575 ;
   wire \$576 ;
   wire \$577 ;
   wire \$578 ;
-  wire \$579 ;
+  wire [1:0] \$579 ;
   wire \$58 ;
-  wire [2:0] \$580 ;
-  wire [3:0] \$581 ;
-  wire [1:0] \$582 ;
+  wire \$580 ;
+  wire [4:0] \$581 ;
+  wire \$582 ;
   wire \$583 ;
-  wire [4:0] \$584 ;
+  wire \$584 ;
   wire \$585 ;
-  reg \$586 ;
-  reg [5:0] \$587 ;
-  wire [63:0] \$588 ;
-  wire [63:0] \$589 ;
+  wire \$586 ;
+  wire \$587 ;
+  wire \$588 ;
+  wire \$589 ;
   wire \$59 ;
-  reg [5:0] \$590 ;
-  reg [5:0] \$591 ;
-  reg \$592 ;
-  reg \$593 ;
-  reg [5:0] \$594 ;
-  reg [5:0] \$595 ;
-  reg [5:0] \$596 ;
+  wire \$590 ;
+  wire \$591 ;
+  wire \$592 ;
+  wire \$593 ;
+  wire \$594 ;
+  wire \$595 ;
+  wire \$596 ;
   reg \$597 ;
-  reg \$598 ;
-  reg [5:0] \$599 ;
+  reg [5:0] \$598 ;
+  wire [63:0] \$599 ;
   wire \$6 ;
   wire \$60 ;
-  reg \$600 ;
-  reg [1:0] \$601 ;
-  reg \$602 ;
-  reg [3:0] \$603 ;
-  wire \$61 ;
+  wire [63:0] \$600 ;
+  reg [5:0] \$601 ;
+  reg [5:0] \$602 ;
+  reg \$603 ;
+  reg \$604 ;
+  reg [5:0] \$605 ;
+  reg [5:0] \$606 ;
+  reg [5:0] \$607 ;
+  reg [5:0] \$608 ;
+  reg \$609 ;
+  wire [7:0] \$61 ;
+  reg \$610 ;
+  reg [5:0] \$611 ;
+  reg [5:0] \$612 ;
+  reg \$613 ;
+  reg [1:0] \$614 ;
+  reg \$615 ;
+  reg [3:0] \$616 ;
+  reg [4:0] \$617 ;
+  reg [4:0] \$618 ;
+  reg \$619 ;
   wire \$62 ;
-  wire [7:0] \$63 ;
+  reg \$620 ;
+  wire \$63 ;
   wire \$64 ;
-  wire \$65 ;
+  wire [7:0] \$65 ;
   wire \$66 ;
-  wire [7:0] \$67 ;
+  wire \$67 ;
   wire \$68 ;
   wire \$69 ;
   wire [5:0] \$7 ;
   wire \$70 ;
-  wire [7:0] \$71 ;
-  wire \$72 ;
+  wire \$71 ;
+  wire [7:0] \$72 ;
   wire \$73 ;
   wire \$74 ;
   wire \$75 ;
-  wire \$76 ;
+  wire [7:0] \$76 ;
   wire \$77 ;
-  wire [7:0] \$78 ;
+  wire \$78 ;
   wire \$79 ;
   wire \$8 ;
-  wire \$80 ;
+  wire [7:0] \$80 ;
   wire \$81 ;
-  wire [7:0] \$82 ;
+  wire \$82 ;
   wire \$83 ;
-  wire \$84 ;
+  wire [7:0] \$84 ;
   wire \$85 ;
-  wire [7:0] \$86 ;
+  wire \$86 ;
   wire \$87 ;
-  wire \$88 ;
+  wire [7:0] \$88 ;
   wire \$89 ;
   wire \$9 ;
-  wire [7:0] \$90 ;
+  wire \$90 ;
   wire \$91 ;
   wire \$92 ;
   wire \$93 ;
-  wire [7:0] \$94 ;
-  wire \$95 ;
+  wire \$94 ;
+  wire [7:0] \$95 ;
   wire \$96 ;
   wire \$97 ;
   wire \$98 ;
-  wire \$99 ;
+  wire [7:0] \$99 ;
   wire \$auto$rtlil.cc:2739:Not$50 ;
   reg \$signal  = 1'h0;
   reg [3:0] beat = 4'h0;
@@ -12240,15 +14389,33 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire i_v__valid;
   reg [31:0] k_bank_0_read_1 = 32'd0;
   reg [31:0] k_bank_0_read_2 = 32'd0;
+  reg [31:0] k_bank_0_read_3 = 32'd0;
+  (* init = 1'h0 *)
+  wire k_bank_0_written;
   reg [31:0] k_bank_1_read_1 = 32'd0;
   reg [31:0] k_bank_1_read_2 = 32'd0;
+  reg [31:0] k_bank_1_read_3 = 32'd0;
+  (* init = 1'h0 *)
+  wire k_bank_1_written;
+  (* init = 5'h00 *)
+  wire [4:0] k_bank_place_0;
+  (* init = 5'h1f *)
+  wire [4:0] k_bank_place_1;
+  reg [4:0] k_bank_place_2 = 5'h00;
+  reg [4:0] k_bank_place_3 = 5'h1f;
   reg [5:0] k_left = 6'h00;
   (* init = 1'h0 *)
   wire k_more;
+  (* init = 6'h00 *)
+  wire [5:0] k_place_0;
+  reg [5:0] k_place_1 = 6'h3f;
+  reg [5:0] k_place_2 = 6'h00;
+  reg [5:0] k_place_3 = 6'h3f;
   reg [5:0] k_row = 6'h00;
   reg [63:0] k_rows_read_1 = 64'h0000000000000000;
+  reg [63:0] k_rows_read_2 = 64'h0000000000000000;
   (* init = 64'h0000000000000000 *)
-  wire [63:0] k_rows_read_2;
+  wire [63:0] k_rows_read_3;
   reg [63:0] k_split = 64'h0000000000000000;
   wire [31:0] \k_split.high ;
   wire [3:0] \k_split.high[0] ;
@@ -12268,8 +14435,8 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [3:0] \k_split.low[5] ;
   wire [3:0] \k_split.low[6] ;
   wire [3:0] \k_split.low[7] ;
-  reg [5:0] k_stored_row = 6'h00;
-  reg k_written = 1'h0;
+  (* init = 1'h0 *)
+  wire k_written;
   input [4:0] key_port__address;
   wire [4:0] key_port__address;
   input key_port__buffer;
@@ -12310,63 +14477,79 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   output o_loaded__valid;
   wire o_loaded__valid;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$32 ;
-  wire [5:0] \read_port__addr$38 ;
-  wire [5:0] \read_port__addr$49 ;
-  wire [5:0] \read_port__addr$57 ;
-  wire [5:0] \read_port__addr$64 ;
-  wire [5:0] \read_port__addr$71 ;
-  wire [5:0] \read_port__addr$78 ;
-  wire [5:0] \read_port__addr$85 ;
-  wire [5:0] \read_port__addr$92 ;
-  wire [5:0] \read_port__addr$99 ;
+  wire [5:0] \read_port__addr$104 ;
+  wire [4:0] \read_port__addr$33 ;
+  wire [5:0] \read_port__addr$40 ;
+  wire [5:0] \read_port__addr$51 ;
+  wire [5:0] \read_port__addr$60 ;
+  wire [5:0] \read_port__addr$68 ;
+  wire [5:0] \read_port__addr$76 ;
+  wire [5:0] \read_port__addr$83 ;
+  wire [5:0] \read_port__addr$90 ;
+  wire [5:0] \read_port__addr$97 ;
   wire [31:0] read_port__data;
-  wire [31:0] \read_port__data$120 ;
-  wire [63:0] \read_port__data$122 ;
-  wire [7:0] \read_port__data$124 ;
-  wire [7:0] \read_port__data$126 ;
-  wire [7:0] \read_port__data$128 ;
-  wire [7:0] \read_port__data$130 ;
-  wire [7:0] \read_port__data$132 ;
-  wire [7:0] \read_port__data$134 ;
-  wire [7:0] \read_port__data$136 ;
-  wire [7:0] \read_port__data$138 ;
+  wire [31:0] \read_port__data$133 ;
+  wire [63:0] \read_port__data$136 ;
+  wire [7:0] \read_port__data$139 ;
+  wire [7:0] \read_port__data$142 ;
+  wire [7:0] \read_port__data$145 ;
+  wire [7:0] \read_port__data$148 ;
+  wire [7:0] \read_port__data$151 ;
+  wire [7:0] \read_port__data$154 ;
+  wire [7:0] \read_port__data$157 ;
+  wire [7:0] \read_port__data$160 ;
   input rst;
   wire rst;
   reg [5:0] v_left = 6'h00;
   (* init = 1'h0 *)
   wire v_more;
+  (* init = 6'h00 *)
+  wire [5:0] v_place_0;
+  (* init = 6'h3f *)
+  wire [5:0] v_place_1;
+  (* init = 6'h00 *)
+  wire [5:0] v_place_2;
+  (* init = 6'h3f *)
+  wire [5:0] v_place_3;
   reg [5:0] v_row = 6'h00;
   reg [7:0] v_rows_0_read_1 = 8'h00;
   reg [7:0] v_rows_0_read_2 = 8'h00;
+  reg [7:0] v_rows_0_read_3 = 8'h00;
   reg [4:0] v_rows_1_address_1 = 5'h00;
   reg v_rows_1_buffer_1 = 1'h0;
   reg [7:0] v_rows_1_read_1 = 8'h00;
   reg [7:0] v_rows_1_read_2 = 8'h00;
+  reg [7:0] v_rows_1_read_3 = 8'h00;
   reg [4:0] v_rows_2_address_1 = 5'h00;
   reg v_rows_2_buffer_1 = 1'h0;
   reg [7:0] v_rows_2_read_1 = 8'h00;
   reg [7:0] v_rows_2_read_2 = 8'h00;
+  reg [7:0] v_rows_2_read_3 = 8'h00;
   reg [4:0] v_rows_3_address_1 = 5'h00;
   reg v_rows_3_buffer_1 = 1'h0;
   reg [7:0] v_rows_3_read_1 = 8'h00;
   reg [7:0] v_rows_3_read_2 = 8'h00;
+  reg [7:0] v_rows_3_read_3 = 8'h00;
   reg [4:0] v_rows_4_address_1 = 5'h00;
   reg v_rows_4_buffer_1 = 1'h0;
   reg [7:0] v_rows_4_read_1 = 8'h00;
   reg [7:0] v_rows_4_read_2 = 8'h00;
+  reg [7:0] v_rows_4_read_3 = 8'h00;
   reg [4:0] v_rows_5_address_1 = 5'h00;
   reg v_rows_5_buffer_1 = 1'h0;
   reg [7:0] v_rows_5_read_1 = 8'h00;
   reg [7:0] v_rows_5_read_2 = 8'h00;
+  reg [7:0] v_rows_5_read_3 = 8'h00;
   reg [4:0] v_rows_6_address_1 = 5'h00;
   reg v_rows_6_buffer_1 = 1'h0;
   reg [7:0] v_rows_6_read_1 = 8'h00;
   reg [7:0] v_rows_6_read_2 = 8'h00;
+  reg [7:0] v_rows_6_read_3 = 8'h00;
   reg [4:0] v_rows_7_address_1 = 5'h00;
   reg v_rows_7_buffer_1 = 1'h0;
   reg [7:0] v_rows_7_read_1 = 8'h00;
   reg [7:0] v_rows_7_read_2 = 8'h00;
+  reg [7:0] v_rows_7_read_3 = 8'h00;
   reg [63:0] v_saturated = 64'h0000000000000000;
   wire [7:0] \v_saturated[0] ;
   wire [7:0] \v_saturated[1] ;
@@ -12376,7 +14559,6 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \v_saturated[5] ;
   wire [7:0] \v_saturated[6] ;
   wire [7:0] \v_saturated[7] ;
-  reg [5:0] v_stored_row = 6'h00;
   (* init = 1'h0 *)
   wire v_written;
   input [4:0] value_port__address;
@@ -12393,48 +14575,51 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \value_port__data[5] ;
   wire [7:0] \value_port__data[6] ;
   wire [7:0] \value_port__data[7] ;
-  wire [4:0] write_port__addr;
-  wire [4:0] \write_port__addr$30 ;
-  wire [5:0] \write_port__addr$35 ;
-  wire [5:0] \write_port__addr$45 ;
-  wire [5:0] \write_port__addr$55 ;
-  wire [5:0] \write_port__addr$62 ;
-  wire [5:0] \write_port__addr$69 ;
-  wire [5:0] \write_port__addr$76 ;
-  wire [5:0] \write_port__addr$83 ;
-  wire [5:0] \write_port__addr$90 ;
-  wire [5:0] \write_port__addr$97 ;
+  reg [4:0] write_port__addr = 5'h00;
+  (* init = 6'h3f *)
+  wire [5:0] \write_port__addr$102 ;
+  reg [4:0] \write_port__addr$30  = 5'h1f;
+  reg [5:0] \write_port__addr$37  = 6'h00;
+  reg [5:0] \write_port__addr$47  = 6'h00;
+  reg [5:0] \write_port__addr$57  = 6'h3f;
+  reg [5:0] \write_port__addr$65  = 6'h00;
+  reg [5:0] \write_port__addr$73  = 6'h3f;
+  (* init = 6'h00 *)
+  wire [5:0] \write_port__addr$81 ;
+  (* init = 6'h3f *)
+  wire [5:0] \write_port__addr$88 ;
+  (* init = 6'h00 *)
+  wire [5:0] \write_port__addr$95 ;
   wire [31:0] write_port__data;
-  wire [31:0] \write_port__data$31 ;
+  wire [7:0] \write_port__data$103 ;
+  wire [31:0] \write_port__data$32 ;
   (* init = 64'h0000000000000000 *)
-  wire [63:0] \write_port__data$37 ;
-  wire [7:0] \write_port__data$47 ;
-  wire [7:0] \write_port__data$56 ;
-  wire [7:0] \write_port__data$63 ;
-  wire [7:0] \write_port__data$70 ;
-  wire [7:0] \write_port__data$77 ;
-  wire [7:0] \write_port__data$84 ;
-  wire [7:0] \write_port__data$91 ;
-  wire [7:0] \write_port__data$98 ;
-  wire write_port__en;
-  wire \write_port__en$29 ;
+  wire [63:0] \write_port__data$39 ;
+  wire [7:0] \write_port__data$49 ;
+  wire [7:0] \write_port__data$59 ;
+  wire [7:0] \write_port__data$67 ;
+  wire [7:0] \write_port__data$75 ;
+  wire [7:0] \write_port__data$82 ;
+  wire [7:0] \write_port__data$89 ;
+  wire [7:0] \write_port__data$96 ;
+  reg write_port__en = 1'h0;
   (* init = 1'h0 *)
-  wire \write_port__en$34 ;
-  reg \write_port__en$43  = 1'h0;
+  wire \write_port__en$101 ;
+  reg \write_port__en$28  = 1'h0;
+  reg \write_port__en$35  = 1'h0;
+  reg \write_port__en$45  = 1'h0;
   (* init = 1'h0 *)
-  wire \write_port__en$54 ;
+  wire \write_port__en$56 ;
   (* init = 1'h0 *)
-  wire \write_port__en$61 ;
+  wire \write_port__en$64 ;
   (* init = 1'h0 *)
-  wire \write_port__en$68 ;
+  wire \write_port__en$72 ;
   (* init = 1'h0 *)
-  wire \write_port__en$75 ;
+  wire \write_port__en$80 ;
   (* init = 1'h0 *)
-  wire \write_port__en$82 ;
+  wire \write_port__en$87 ;
   (* init = 1'h0 *)
-  wire \write_port__en$89 ;
-  (* init = 1'h0 *)
-  wire \write_port__en$96 ;
+  wire \write_port__en$94 ;
   (* no_rw_check = 32'd1 *)
   reg [31:0] k_bank_0 [31:0];
   initial begin
@@ -12473,7 +14658,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @(posedge clk) begin
     if (write_port__en)
-      k_bank_0[{ buffer, beat }] <= k_split[31:0];
+      k_bank_0[write_port__addr] <= k_split[31:0];
   end
   reg [31:0] _0_;
   always @(posedge clk) begin
@@ -12517,14 +14702,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     k_bank_1[31] = 32'd0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$29 )
-      k_bank_1[{ buffer, beat }] <= k_split[31:0];
+    if (\write_port__en$28 )
+      k_bank_1[\write_port__addr$30 ] <= k_split[31:0];
   end
   reg [31:0] _1_;
   always @(posedge clk) begin
     _1_ <= k_bank_1[{ beat_port__buffer, beat_port__address }];
   end
-  assign \read_port__data$120  = _1_;
+  assign \read_port__data$133  = _1_;
   (* no_rw_check = 32'd1 *)
   reg [63:0] k_rows [63:0];
   initial begin : zero_memory_23
@@ -12533,14 +14718,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       k_rows[word] = 64'h0;
   end
   always @(posedge clk) begin
-    if (k_written)
-      k_rows[{ buffer, k_stored_row[4:0] }] <= k_split;
+    if (\write_port__en$35 )
+      k_rows[\write_port__addr$37 ] <= k_split;
   end
   reg [63:0] _2_;
   always @(posedge clk) begin
     _2_ <= k_rows[{ key_port__buffer, key_port__address }];
   end
-  assign \read_port__data$122  = _2_;
+  assign \read_port__data$136  = _2_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_0 [63:0];
   initial begin : zero_memory_24
@@ -12549,14 +14734,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_0[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$43 )
-      v_rows_0[{ buffer, v_stored_row[4:0] }] <= v_saturated[7:0];
+    if (\write_port__en$45 )
+      v_rows_0[\write_port__addr$47 ] <= v_saturated[7:0];
   end
   reg [7:0] _3_;
   always @(posedge clk) begin
     _3_ <= v_rows_0[{ value_port__buffer, value_port__address }];
   end
-  assign \read_port__data$124  = _3_;
+  assign \read_port__data$139  = _3_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_1 [63:0];
   initial begin : zero_memory_25
@@ -12565,14 +14750,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_1[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$43 )
-      v_rows_1[{ buffer, v_stored_row[4:0] }] <= v_saturated[15:8];
+    if (\write_port__en$45 )
+      v_rows_1[\write_port__addr$57 ] <= v_saturated[15:8];
   end
   reg [7:0] _4_;
   always @(posedge clk) begin
     _4_ <= v_rows_1[{ v_rows_1_buffer_1, v_rows_1_address_1 }];
   end
-  assign \read_port__data$126  = _4_;
+  assign \read_port__data$142  = _4_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_2 [63:0];
   initial begin : zero_memory_26
@@ -12581,14 +14766,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_2[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$43 )
-      v_rows_2[{ buffer, v_stored_row[4:0] }] <= v_saturated[23:16];
+    if (\write_port__en$45 )
+      v_rows_2[\write_port__addr$65 ] <= v_saturated[23:16];
   end
   reg [7:0] _5_;
   always @(posedge clk) begin
     _5_ <= v_rows_2[{ v_rows_2_buffer_1, v_rows_2_address_1 }];
   end
-  assign \read_port__data$128  = _5_;
+  assign \read_port__data$145  = _5_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_3 [63:0];
   initial begin : zero_memory_27
@@ -12597,14 +14782,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_3[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$43 )
-      v_rows_3[{ buffer, v_stored_row[4:0] }] <= v_saturated[31:24];
+    if (\write_port__en$45 )
+      v_rows_3[\write_port__addr$73 ] <= v_saturated[31:24];
   end
   reg [7:0] _6_;
   always @(posedge clk) begin
     _6_ <= v_rows_3[{ v_rows_3_buffer_1, v_rows_3_address_1 }];
   end
-  assign \read_port__data$130  = _6_;
+  assign \read_port__data$148  = _6_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_4 [63:0];
   initial begin : zero_memory_28
@@ -12613,14 +14798,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_4[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$43 )
-      v_rows_4[{ buffer, v_stored_row[4:0] }] <= v_saturated[39:32];
+    if (\write_port__en$45 )
+      v_rows_4[\write_port__addr$47 ] <= v_saturated[39:32];
   end
   reg [7:0] _7_;
   always @(posedge clk) begin
     _7_ <= v_rows_4[{ v_rows_4_buffer_1, v_rows_4_address_1 }];
   end
-  assign \read_port__data$132  = _7_;
+  assign \read_port__data$151  = _7_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_5 [63:0];
   initial begin : zero_memory_29
@@ -12629,14 +14814,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_5[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$43 )
-      v_rows_5[{ buffer, v_stored_row[4:0] }] <= v_saturated[47:40];
+    if (\write_port__en$45 )
+      v_rows_5[\write_port__addr$57 ] <= v_saturated[47:40];
   end
   reg [7:0] _8_;
   always @(posedge clk) begin
     _8_ <= v_rows_5[{ v_rows_5_buffer_1, v_rows_5_address_1 }];
   end
-  assign \read_port__data$134  = _8_;
+  assign \read_port__data$154  = _8_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_6 [63:0];
   initial begin : zero_memory_30
@@ -12645,14 +14830,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_6[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$43 )
-      v_rows_6[{ buffer, v_stored_row[4:0] }] <= v_saturated[55:48];
+    if (\write_port__en$45 )
+      v_rows_6[\write_port__addr$65 ] <= v_saturated[55:48];
   end
   reg [7:0] _9_;
   always @(posedge clk) begin
     _9_ <= v_rows_6[{ v_rows_6_buffer_1, v_rows_6_address_1 }];
   end
-  assign \read_port__data$136  = _9_;
+  assign \read_port__data$157  = _9_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_7 [63:0];
   initial begin : zero_memory_31
@@ -12661,308 +14846,375 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_7[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$43 )
-      v_rows_7[{ buffer, v_stored_row[4:0] }] <= v_saturated[63:56];
+    if (\write_port__en$45 )
+      v_rows_7[\write_port__addr$73 ] <= v_saturated[63:56];
   end
   reg [7:0] _10_;
   always @(posedge clk) begin
     _10_ <= v_rows_7[{ v_rows_7_buffer_1, v_rows_7_address_1 }];
   end
-  assign \read_port__data$138  = _10_;
-  assign \$393  = ~ i_k__payload[47];
-  assign \$394  = & i_k__payload[46:43];
-  assign \$395  = \$393  & \$394 ;
-  assign \$396  = \$395  ? 8'h77 : i_k__payload[47:40];
-  assign \$397  = & \$396 [5:4];
-  assign \$398  = \$392 [3] & \$397 ;
-  assign \$399  = \$388 [6] ^ \$398 ;
-  assign \$400  = ~ i_k__payload[47];
-  assign \$401  = & i_k__payload[46:43];
-  assign \$402  = \$400  & \$401 ;
-  assign \$403  = \$402  ? 8'h77 : i_k__payload[47:40];
-  assign \$404  = ~ i_k__payload[47];
-  assign \$405  = & i_k__payload[46:43];
-  assign \$406  = \$404  & \$405 ;
-  assign \$407  = \$406  ? 8'h77 : i_k__payload[47:40];
-  assign \$408  = ~ i_k__payload[47];
-  assign \$409  = & i_k__payload[46:43];
-  assign \$410  = \$408  & \$409 ;
-  assign \$411  = \$410  ? 8'h77 : i_k__payload[47:40];
-  assign \$412  = & \$411 [6:4];
-  assign \$413  = \$407 [3] & \$412 ;
-  assign \$414  = \$403 [7] ^ \$413 ;
-  assign \$415  = ~ i_k__payload[47];
-  assign \$416  = & i_k__payload[46:43];
-  assign \$417  = \$415  & \$416 ;
-  assign \$418  = \$417  ? 8'h77 : i_k__payload[47:40];
-  assign \$419  = ~ i_v__payload[47];
-  assign \$420  = & i_v__payload[46:43];
-  assign \$421  = \$419  & \$420 ;
-  assign \$422  = \$421  ? 8'h77 : i_v__payload[47:40];
-  assign \$423  = ~ i_k__payload[55];
-  assign \$424  = & i_k__payload[54:51];
-  assign \$425  = \$423  & \$424 ;
-  assign \$426  = \$425  ? 8'h77 : i_k__payload[55:48];
-  assign \$427  = ~ i_k__payload[55];
-  assign \$428  = & i_k__payload[54:51];
-  assign \$429  = \$427  & \$428 ;
-  assign \$430  = \$429  ? 8'h77 : i_k__payload[55:48];
-  assign \$431  = ~ i_k__payload[55];
-  assign \$432  = & i_k__payload[54:51];
-  assign \$433  = \$431  & \$432 ;
-  assign \$434  = \$433  ? 8'h77 : i_k__payload[55:48];
-  assign \$437  = \$426 [4] ^ \$436 ;
-  assign \$438  = ~ i_k__payload[55];
-  assign \$439  = & i_k__payload[54:51];
-  assign \$440  = \$438  & \$439 ;
-  assign \$441  = \$440  ? 8'h77 : i_k__payload[55:48];
-  assign \$442  = ~ i_k__payload[55];
-  assign \$443  = & i_k__payload[54:51];
-  assign \$444  = \$442  & \$443 ;
-  assign \$445  = \$444  ? 8'h77 : i_k__payload[55:48];
-  assign \$446  = ~ i_k__payload[55];
-  assign \$447  = & i_k__payload[54:51];
-  assign \$448  = \$446  & \$447 ;
-  assign \$449  = \$448  ? 8'h77 : i_k__payload[55:48];
-  assign \$451  = \$445 [3] & \$450 ;
-  assign \$452  = \$441 [5] ^ \$451 ;
-  assign \$453  = ~ i_k__payload[55];
-  assign \$454  = & i_k__payload[54:51];
-  assign \$455  = \$453  & \$454 ;
-  assign \$456  = \$455  ? 8'h77 : i_k__payload[55:48];
-  assign \$457  = ~ i_k__payload[55];
-  assign \$458  = & i_k__payload[54:51];
-  assign \$459  = \$457  & \$458 ;
-  assign \$460  = \$459  ? 8'h77 : i_k__payload[55:48];
-  assign \$461  = ~ i_k__payload[55];
-  assign \$462  = & i_k__payload[54:51];
-  assign \$463  = \$461  & \$462 ;
-  assign \$464  = \$463  ? 8'h77 : i_k__payload[55:48];
-  assign \$465  = & \$464 [5:4];
-  assign \$466  = \$460 [3] & \$465 ;
-  assign \$467  = \$456 [6] ^ \$466 ;
-  assign \$468  = ~ i_k__payload[55];
-  assign \$469  = & i_k__payload[54:51];
-  assign \$470  = \$468  & \$469 ;
-  assign \$471  = \$470  ? 8'h77 : i_k__payload[55:48];
-  assign \$472  = ~ i_k__payload[55];
-  assign \$473  = & i_k__payload[54:51];
-  assign \$474  = \$472  & \$473 ;
-  assign \$475  = \$474  ? 8'h77 : i_k__payload[55:48];
-  assign \$476  = ~ i_k__payload[55];
-  assign \$477  = & i_k__payload[54:51];
-  assign \$478  = \$476  & \$477 ;
-  assign \$479  = \$478  ? 8'h77 : i_k__payload[55:48];
-  assign \$480  = & \$479 [6:4];
-  assign \$481  = \$475 [3] & \$480 ;
-  assign \$482  = \$471 [7] ^ \$481 ;
-  assign \$483  = ~ i_k__payload[55];
-  assign \$484  = & i_k__payload[54:51];
-  assign \$485  = \$483  & \$484 ;
-  assign \$486  = \$485  ? 8'h77 : i_k__payload[55:48];
-  assign \$487  = ~ i_v__payload[55];
-  assign \$488  = & i_v__payload[54:51];
-  assign \$489  = \$487  & \$488 ;
-  assign \$490  = \$489  ? 8'h77 : i_v__payload[55:48];
-  assign \$491  = ~ i_k__payload[63];
-  assign \$492  = & i_k__payload[62:59];
-  assign \$493  = \$491  & \$492 ;
-  assign \$494  = \$493  ? 8'h77 : i_k__payload[63:56];
-  assign \$495  = ~ i_k__payload[63];
-  assign \$496  = & i_k__payload[62:59];
-  assign \$497  = \$495  & \$496 ;
-  assign \$498  = \$497  ? 8'h77 : i_k__payload[63:56];
-  assign \$499  = ~ i_k__payload[63];
-  assign \$500  = & i_k__payload[62:59];
-  assign \$501  = \$499  & \$500 ;
-  assign \$502  = \$501  ? 8'h77 : i_k__payload[63:56];
-  assign \$505  = \$494 [4] ^ \$504 ;
-  assign \$506  = ~ i_k__payload[63];
-  assign \$507  = & i_k__payload[62:59];
-  assign \$508  = \$506  & \$507 ;
-  assign \$509  = \$508  ? 8'h77 : i_k__payload[63:56];
-  assign \$510  = ~ i_k__payload[63];
-  assign \$511  = & i_k__payload[62:59];
-  assign \$512  = \$510  & \$511 ;
-  assign \$513  = \$512  ? 8'h77 : i_k__payload[63:56];
-  assign \$514  = ~ i_k__payload[63];
-  assign \$515  = & i_k__payload[62:59];
-  assign \$516  = \$514  & \$515 ;
-  assign \$517  = \$516  ? 8'h77 : i_k__payload[63:56];
-  assign \$519  = \$513 [3] & \$518 ;
-  assign \$520  = \$509 [5] ^ \$519 ;
-  assign \$521  = ~ i_k__payload[63];
-  assign \$522  = & i_k__payload[62:59];
-  assign \$523  = \$521  & \$522 ;
-  assign \$524  = \$523  ? 8'h77 : i_k__payload[63:56];
-  assign \$525  = ~ i_k__payload[63];
-  assign \$526  = & i_k__payload[62:59];
-  assign \$527  = \$525  & \$526 ;
-  assign \$528  = \$527  ? 8'h77 : i_k__payload[63:56];
-  assign \$529  = ~ i_k__payload[63];
-  assign \$530  = & i_k__payload[62:59];
-  assign \$531  = \$529  & \$530 ;
-  assign \$532  = \$531  ? 8'h77 : i_k__payload[63:56];
-  assign \$533  = & \$532 [5:4];
-  assign \$534  = \$528 [3] & \$533 ;
-  assign \$535  = \$524 [6] ^ \$534 ;
-  assign \$536  = ~ i_k__payload[63];
-  assign \$537  = & i_k__payload[62:59];
-  assign \$538  = \$536  & \$537 ;
-  assign \$539  = \$538  ? 8'h77 : i_k__payload[63:56];
-  assign \$540  = ~ i_k__payload[63];
-  assign \$541  = & i_k__payload[62:59];
-  assign \$542  = \$540  & \$541 ;
-  assign \$543  = \$542  ? 8'h77 : i_k__payload[63:56];
-  assign \$544  = ~ i_k__payload[63];
-  assign \$545  = & i_k__payload[62:59];
-  assign \$546  = \$544  & \$545 ;
-  assign \$547  = \$546  ? 8'h77 : i_k__payload[63:56];
-  assign \$548  = & \$547 [6:4];
-  assign \$549  = \$543 [3] & \$548 ;
-  assign \$550  = \$539 [7] ^ \$549 ;
-  assign \$551  = ~ i_k__payload[63];
-  assign \$552  = & i_k__payload[62:59];
-  assign \$553  = \$551  & \$552 ;
-  assign \$554  = \$553  ? 8'h77 : i_k__payload[63:56];
-  assign \$555  = ~ i_v__payload[63];
-  assign \$556  = & i_v__payload[62:59];
-  assign \$557  = \$555  & \$556 ;
-  assign \$558  = \$557  ? 8'h77 : i_v__payload[63:56];
+  assign \read_port__data$160  = _10_;
+  assign \$378  = \$367 [5] ^ \$377 ;
+  assign \$379  = ~ i_k__payload[47];
+  assign \$380  = & i_k__payload[46:43];
+  assign \$381  = \$379  & \$380 ;
+  assign \$382  = \$381  ? 8'h77 : i_k__payload[47:40];
+  assign \$383  = ~ i_k__payload[47];
+  assign \$384  = & i_k__payload[46:43];
+  assign \$385  = \$383  & \$384 ;
+  assign \$386  = \$385  ? 8'h77 : i_k__payload[47:40];
+  assign \$387  = ~ i_k__payload[47];
+  assign \$388  = & i_k__payload[46:43];
+  assign \$389  = \$387  & \$388 ;
+  assign \$390  = \$389  ? 8'h77 : i_k__payload[47:40];
+  assign \$391  = & \$390 [5:4];
+  assign \$392  = \$386 [3] & \$391 ;
+  assign \$393  = \$382 [6] ^ \$392 ;
+  assign \$394  = ~ i_k__payload[47];
+  assign \$395  = & i_k__payload[46:43];
+  assign \$396  = \$394  & \$395 ;
+  assign \$397  = \$396  ? 8'h77 : i_k__payload[47:40];
+  assign \$398  = ~ i_k__payload[47];
+  assign \$399  = & i_k__payload[46:43];
+  assign \$400  = \$398  & \$399 ;
+  assign \$401  = \$400  ? 8'h77 : i_k__payload[47:40];
+  assign \$402  = ~ i_k__payload[47];
+  assign \$403  = & i_k__payload[46:43];
+  assign \$404  = \$402  & \$403 ;
+  assign \$405  = \$404  ? 8'h77 : i_k__payload[47:40];
+  assign \$406  = & \$405 [6:4];
+  assign \$407  = \$401 [3] & \$406 ;
+  assign \$408  = \$397 [7] ^ \$407 ;
+  assign \$409  = ~ i_k__payload[47];
+  assign \$410  = & i_k__payload[46:43];
+  assign \$411  = \$409  & \$410 ;
+  assign \$412  = \$411  ? 8'h77 : i_k__payload[47:40];
+  assign \$413  = ~ i_v__payload[47];
+  assign \$414  = & i_v__payload[46:43];
+  assign \$415  = \$413  & \$414 ;
+  assign \$416  = \$415  ? 8'h77 : i_v__payload[47:40];
+  assign \$417  = ~ i_k__payload[55];
+  assign \$418  = & i_k__payload[54:51];
+  assign \$419  = \$417  & \$418 ;
+  assign \$420  = \$419  ? 8'h77 : i_k__payload[55:48];
+  assign \$421  = ~ i_k__payload[55];
+  assign \$422  = & i_k__payload[54:51];
+  assign \$423  = \$421  & \$422 ;
+  assign \$424  = \$423  ? 8'h77 : i_k__payload[55:48];
+  assign \$425  = ~ i_k__payload[55];
+  assign \$426  = & i_k__payload[54:51];
+  assign \$427  = \$425  & \$426 ;
+  assign \$428  = \$427  ? 8'h77 : i_k__payload[55:48];
+  assign \$431  = \$420 [4] ^ \$430 ;
+  assign \$432  = ~ i_k__payload[55];
+  assign \$433  = & i_k__payload[54:51];
+  assign \$434  = \$432  & \$433 ;
+  assign \$435  = \$434  ? 8'h77 : i_k__payload[55:48];
+  assign \$436  = ~ i_k__payload[55];
+  assign \$437  = & i_k__payload[54:51];
+  assign \$438  = \$436  & \$437 ;
+  assign \$439  = \$438  ? 8'h77 : i_k__payload[55:48];
+  assign \$440  = ~ i_k__payload[55];
+  assign \$441  = & i_k__payload[54:51];
+  assign \$442  = \$440  & \$441 ;
+  assign \$443  = \$442  ? 8'h77 : i_k__payload[55:48];
+  assign \$445  = \$439 [3] & \$444 ;
+  assign \$446  = \$435 [5] ^ \$445 ;
+  assign \$447  = ~ i_k__payload[55];
+  assign \$448  = & i_k__payload[54:51];
+  assign \$449  = \$447  & \$448 ;
+  assign \$450  = \$449  ? 8'h77 : i_k__payload[55:48];
+  assign \$451  = ~ i_k__payload[55];
+  assign \$452  = & i_k__payload[54:51];
+  assign \$453  = \$451  & \$452 ;
+  assign \$454  = \$453  ? 8'h77 : i_k__payload[55:48];
+  assign \$455  = ~ i_k__payload[55];
+  assign \$456  = & i_k__payload[54:51];
+  assign \$457  = \$455  & \$456 ;
+  assign \$458  = \$457  ? 8'h77 : i_k__payload[55:48];
+  assign \$459  = & \$458 [5:4];
+  assign \$460  = \$454 [3] & \$459 ;
+  assign \$461  = \$450 [6] ^ \$460 ;
+  assign \$462  = ~ i_k__payload[55];
+  assign \$463  = & i_k__payload[54:51];
+  assign \$464  = \$462  & \$463 ;
+  assign \$465  = \$464  ? 8'h77 : i_k__payload[55:48];
+  assign \$466  = ~ i_k__payload[55];
+  assign \$467  = & i_k__payload[54:51];
+  assign \$468  = \$466  & \$467 ;
+  assign \$469  = \$468  ? 8'h77 : i_k__payload[55:48];
+  assign \$470  = ~ i_k__payload[55];
+  assign \$471  = & i_k__payload[54:51];
+  assign \$472  = \$470  & \$471 ;
+  assign \$473  = \$472  ? 8'h77 : i_k__payload[55:48];
+  assign \$474  = & \$473 [6:4];
+  assign \$475  = \$469 [3] & \$474 ;
+  assign \$476  = \$465 [7] ^ \$475 ;
+  assign \$477  = ~ i_k__payload[55];
+  assign \$478  = & i_k__payload[54:51];
+  assign \$479  = \$477  & \$478 ;
+  assign \$480  = \$479  ? 8'h77 : i_k__payload[55:48];
+  assign \$481  = ~ i_v__payload[55];
+  assign \$482  = & i_v__payload[54:51];
+  assign \$483  = \$481  & \$482 ;
+  assign \$484  = \$483  ? 8'h77 : i_v__payload[55:48];
+  assign \$485  = ~ i_k__payload[63];
+  assign \$486  = & i_k__payload[62:59];
+  assign \$487  = \$485  & \$486 ;
+  assign \$488  = \$487  ? 8'h77 : i_k__payload[63:56];
+  assign \$489  = ~ i_k__payload[63];
+  assign \$490  = & i_k__payload[62:59];
+  assign \$491  = \$489  & \$490 ;
+  assign \$492  = \$491  ? 8'h77 : i_k__payload[63:56];
+  assign \$493  = ~ i_k__payload[63];
+  assign \$494  = & i_k__payload[62:59];
+  assign \$495  = \$493  & \$494 ;
+  assign \$496  = \$495  ? 8'h77 : i_k__payload[63:56];
+  assign \$499  = \$488 [4] ^ \$498 ;
+  assign \$500  = ~ i_k__payload[63];
+  assign \$501  = & i_k__payload[62:59];
+  assign \$502  = \$500  & \$501 ;
+  assign \$503  = \$502  ? 8'h77 : i_k__payload[63:56];
+  assign \$504  = ~ i_k__payload[63];
+  assign \$505  = & i_k__payload[62:59];
+  assign \$506  = \$504  & \$505 ;
+  assign \$507  = \$506  ? 8'h77 : i_k__payload[63:56];
+  assign \$508  = ~ i_k__payload[63];
+  assign \$509  = & i_k__payload[62:59];
+  assign \$510  = \$508  & \$509 ;
+  assign \$511  = \$510  ? 8'h77 : i_k__payload[63:56];
+  assign \$513  = \$507 [3] & \$512 ;
+  assign \$514  = \$503 [5] ^ \$513 ;
+  assign \$515  = ~ i_k__payload[63];
+  assign \$516  = & i_k__payload[62:59];
+  assign \$517  = \$515  & \$516 ;
+  assign \$518  = \$517  ? 8'h77 : i_k__payload[63:56];
+  assign \$519  = ~ i_k__payload[63];
+  assign \$520  = & i_k__payload[62:59];
+  assign \$521  = \$519  & \$520 ;
+  assign \$522  = \$521  ? 8'h77 : i_k__payload[63:56];
+  assign \$523  = ~ i_k__payload[63];
+  assign \$524  = & i_k__payload[62:59];
+  assign \$525  = \$523  & \$524 ;
+  assign \$526  = \$525  ? 8'h77 : i_k__payload[63:56];
+  assign \$527  = & \$526 [5:4];
+  assign \$528  = \$522 [3] & \$527 ;
+  assign \$529  = \$518 [6] ^ \$528 ;
+  assign \$530  = ~ i_k__payload[63];
+  assign \$531  = & i_k__payload[62:59];
+  assign \$532  = \$530  & \$531 ;
+  assign \$533  = \$532  ? 8'h77 : i_k__payload[63:56];
+  assign \$534  = ~ i_k__payload[63];
+  assign \$535  = & i_k__payload[62:59];
+  assign \$536  = \$534  & \$535 ;
+  assign \$537  = \$536  ? 8'h77 : i_k__payload[63:56];
+  assign \$538  = ~ i_k__payload[63];
+  assign \$539  = & i_k__payload[62:59];
+  assign \$540  = \$538  & \$539 ;
+  assign \$541  = \$540  ? 8'h77 : i_k__payload[63:56];
+  assign \$542  = & \$541 [6:4];
+  assign \$543  = \$537 [3] & \$542 ;
+  assign \$544  = \$533 [7] ^ \$543 ;
+  assign \$545  = ~ i_k__payload[63];
+  assign \$546  = & i_k__payload[62:59];
+  assign \$547  = \$545  & \$546 ;
+  assign \$548  = \$547  ? 8'h77 : i_k__payload[63:56];
+  assign \$549  = ~ i_v__payload[63];
+  assign \$550  = & i_v__payload[62:59];
+  assign \$551  = \$549  & \$550 ;
+  assign \$552  = \$551  ? 8'h77 : i_v__payload[63:56];
+  assign \$553  = i_k__valid & i_k__ready;
+  assign \$554  = k_row + 1'h1;
+  assign \$555  = k_left - 1'h1;
+  assign \$556  = k_left != 1'h1;
+  assign \$557  = i_load__valid & i_load__ready;
+  assign \$558  = | i_load__payload;
   assign \$559  = i_k__valid & i_k__ready;
-  assign \$560  = k_row + 1'h1;
-  assign \$561  = k_left - 1'h1;
-  assign \$562  = k_left != 1'h1;
-  assign \$563  = i_load__valid & i_load__ready;
-  assign \$564  = | i_load__payload;
-  assign \$565  = i_k__valid & i_k__ready;
-  assign \$566  = k_row < 6'h20;
-  assign \$567  = \$565  & \$566 ;
+  assign \$560  = k_row < 6'h20;
+  assign \$561  = \$559  & \$560 ;
+  assign \$562  = i_v__valid & i_v__ready;
+  assign \$563  = v_row + 1'h1;
+  assign \$564  = v_left - 1'h1;
+  assign \$565  = v_left != 1'h1;
+  assign \$566  = i_load__valid & i_load__ready;
+  assign \$567  = | i_load__payload;
   assign \$568  = i_v__valid & i_v__ready;
-  assign \$569  = v_row + 1'h1;
-  assign \$570  = v_left - 1'h1;
-  assign \$571  = v_left != 1'h1;
-  assign \$572  = i_load__valid & i_load__ready;
-  assign \$573  = | i_load__payload;
-  assign \$574  = i_v__valid & i_v__ready;
-  assign \$575  = v_row < 6'h20;
-  assign \$576  = \$574  & \$575 ;
-  assign \$577  = i__valid & i__ready;
-  assign \$578  = ~ buffer;
-  assign \$579  = i_load__valid & i_load__ready;
-  assign \$580  = free - \$579 ;
-  assign \$581  = $signed(\$580 ) + $signed({ 1'h0, i_free });
-  assign \$582  = \$signal  + 1'h1;
-  assign \$584  = beat + 1'h1;
-  assign \$585  = i_load__valid & i_load__ready;
+  assign \$569  = v_row < 6'h20;
+  assign \$570  = \$568  & \$569 ;
+  assign \$571  = i__valid & i__ready;
+  assign \$572  = ~ buffer;
+  assign \$573  = i_load__valid & i_load__ready;
+  assign \$574  = free - \$573 ;
+  assign \$575  = $signed(\$574 ) + $signed({ 1'h0, i_free });
+  assign \$576  = i_k__valid & i_k__ready;
+  assign \$577  = k_row < 6'h20;
+  assign \$578  = \$576  & \$577 ;
+  assign \$579  = \$signal  + 1'h1;
+  assign \$581  = beat + 1'h1;
+  assign \$582  = i_load__valid & i_load__ready;
+  assign \$583  = i_k__valid & i_k__ready;
+  assign \$584  = k_row < 6'h20;
+  assign \$585  = \$583  & \$584 ;
+  assign \$588  = ~ \$587 ;
+  assign \$589  = \$585  & \$588 ;
+  assign \$590  = i_k__valid & i_k__ready;
+  assign \$591  = k_row < 6'h20;
+  assign \$592  = \$590  & \$591 ;
+  assign \$596  = \$592  & \$595 ;
   always @(posedge clk)
-    loading <= \$586 ;
+    loading <= \$597 ;
   always @(posedge clk)
-    n_keys <= \$587 ;
+    n_keys <= \$598 ;
   always @(posedge clk)
-    k_split <= \$588 ;
+    k_split <= \$599 ;
   always @(posedge clk)
-    v_saturated <= \$589 ;
+    v_saturated <= \$600 ;
   always @(posedge clk)
-    k_row <= \$590 ;
+    k_row <= \$601 ;
   always @(posedge clk)
-    k_left <= \$591 ;
+    k_left <= \$602 ;
   always @(posedge clk)
-    i_k__ready <= \$592 ;
+    i_k__ready <= \$603 ;
   always @(posedge clk)
-    k_written <= \$593 ;
+    \write_port__en$35  <= \$604 ;
   always @(posedge clk)
-    k_stored_row <= \$594 ;
+    \write_port__addr$37  <= \$605 ;
   always @(posedge clk)
-    v_row <= \$595 ;
+    k_place_1 <= \$606 ;
   always @(posedge clk)
-    v_left <= \$596 ;
+    k_place_2 <= { buffer, k_row[4:0] };
   always @(posedge clk)
-    i_v__ready <= \$597 ;
+    k_place_3 <= { buffer, k_row[4:0] };
   always @(posedge clk)
-    \write_port__en$43  <= \$598 ;
+    v_row <= \$607 ;
   always @(posedge clk)
-    v_stored_row <= \$599 ;
+    v_left <= \$608 ;
   always @(posedge clk)
-    buffer <= \$600 ;
+    i_v__ready <= \$609 ;
   always @(posedge clk)
-    free <= \$601 ;
+    \write_port__en$45  <= \$610 ;
   always @(posedge clk)
-    \$signal  <= \$602 ;
+    \write_port__addr$47  <= \$611 ;
   always @(posedge clk)
-    beat <= \$603 ;
+    \write_port__addr$57  <= \$612 ;
+  always @(posedge clk)
+    \write_port__addr$65  <= { buffer, v_row[4:0] };
+  always @(posedge clk)
+    \write_port__addr$73  <= { buffer, v_row[4:0] };
+  always @(posedge clk)
+    buffer <= \$613 ;
+  always @(posedge clk)
+    free <= \$614 ;
+  always @(posedge clk)
+    \$signal  <= \$615 ;
+  always @(posedge clk)
+    beat <= \$616 ;
+  always @(posedge clk)
+    write_port__addr <= \$617 ;
+  always @(posedge clk)
+    \write_port__addr$30  <= \$618 ;
+  always @(posedge clk)
+    k_bank_place_2 <= { buffer, beat };
+  always @(posedge clk)
+    k_bank_place_3 <= { buffer, beat };
+  always @(posedge clk)
+    write_port__en <= \$619 ;
   always @(posedge clk)
     k_bank_0_read_1 <= read_port__data;
   always @(posedge clk)
     k_bank_0_read_2 <= k_bank_0_read_1;
   always @(posedge clk)
-    k_bank_1_read_1 <= \read_port__data$120 ;
+    k_bank_0_read_3 <= k_bank_0_read_2;
+  always @(posedge clk)
+    \write_port__en$28  <= \$620 ;
+  always @(posedge clk)
+    k_bank_1_read_1 <= \read_port__data$133 ;
   always @(posedge clk)
     k_bank_1_read_2 <= k_bank_1_read_1;
   always @(posedge clk)
-    k_rows_read_1 <= \read_port__data$122 ;
+    k_bank_1_read_3 <= k_bank_1_read_2;
   always @(posedge clk)
-    key_port__data <= k_rows_read_1;
+    k_rows_read_1 <= \read_port__data$136 ;
   always @(posedge clk)
-    v_rows_0_read_1 <= \read_port__data$124 ;
+    k_rows_read_2 <= k_rows_read_1;
+  always @(posedge clk)
+    key_port__data <= k_rows_read_2;
+  always @(posedge clk)
+    v_rows_0_read_1 <= \read_port__data$139 ;
   always @(posedge clk)
     v_rows_0_read_2 <= v_rows_0_read_1;
+  always @(posedge clk)
+    v_rows_0_read_3 <= v_rows_0_read_2;
   always @(posedge clk)
     v_rows_1_buffer_1 <= value_port__buffer;
   always @(posedge clk)
     v_rows_1_address_1 <= value_port__address;
   always @(posedge clk)
-    v_rows_1_read_1 <= \read_port__data$126 ;
+    v_rows_1_read_1 <= \read_port__data$142 ;
   always @(posedge clk)
     v_rows_1_read_2 <= v_rows_1_read_1;
+  always @(posedge clk)
+    v_rows_1_read_3 <= v_rows_1_read_2;
   always @(posedge clk)
     v_rows_2_buffer_1 <= v_rows_1_buffer_1;
   always @(posedge clk)
     v_rows_2_address_1 <= v_rows_1_address_1;
   always @(posedge clk)
-    v_rows_2_read_1 <= \read_port__data$128 ;
+    v_rows_2_read_1 <= \read_port__data$145 ;
   always @(posedge clk)
     v_rows_2_read_2 <= v_rows_2_read_1;
+  always @(posedge clk)
+    v_rows_2_read_3 <= v_rows_2_read_2;
   always @(posedge clk)
     v_rows_3_buffer_1 <= v_rows_2_buffer_1;
   always @(posedge clk)
     v_rows_3_address_1 <= v_rows_2_address_1;
   always @(posedge clk)
-    v_rows_3_read_1 <= \read_port__data$130 ;
+    v_rows_3_read_1 <= \read_port__data$148 ;
   always @(posedge clk)
     v_rows_3_read_2 <= v_rows_3_read_1;
+  always @(posedge clk)
+    v_rows_3_read_3 <= v_rows_3_read_2;
   always @(posedge clk)
     v_rows_4_buffer_1 <= v_rows_3_buffer_1;
   always @(posedge clk)
     v_rows_4_address_1 <= v_rows_3_address_1;
   always @(posedge clk)
-    v_rows_4_read_1 <= \read_port__data$132 ;
+    v_rows_4_read_1 <= \read_port__data$151 ;
   always @(posedge clk)
     v_rows_4_read_2 <= v_rows_4_read_1;
+  always @(posedge clk)
+    v_rows_4_read_3 <= v_rows_4_read_2;
   always @(posedge clk)
     v_rows_5_buffer_1 <= v_rows_4_buffer_1;
   always @(posedge clk)
     v_rows_5_address_1 <= v_rows_4_address_1;
   always @(posedge clk)
-    v_rows_5_read_1 <= \read_port__data$134 ;
+    v_rows_5_read_1 <= \read_port__data$154 ;
   always @(posedge clk)
     v_rows_5_read_2 <= v_rows_5_read_1;
+  always @(posedge clk)
+    v_rows_5_read_3 <= v_rows_5_read_2;
   always @(posedge clk)
     v_rows_6_buffer_1 <= v_rows_5_buffer_1;
   always @(posedge clk)
     v_rows_6_address_1 <= v_rows_5_address_1;
   always @(posedge clk)
-    v_rows_6_read_1 <= \read_port__data$136 ;
+    v_rows_6_read_1 <= \read_port__data$157 ;
   always @(posedge clk)
     v_rows_6_read_2 <= v_rows_6_read_1;
+  always @(posedge clk)
+    v_rows_6_read_3 <= v_rows_6_read_2;
   always @(posedge clk)
     v_rows_7_buffer_1 <= v_rows_6_buffer_1;
   always @(posedge clk)
     v_rows_7_address_1 <= v_rows_6_address_1;
   always @(posedge clk)
-    v_rows_7_read_1 <= \read_port__data$138 ;
+    v_rows_7_read_1 <= \read_port__data$160 ;
   always @(posedge clk)
     v_rows_7_read_2 <= v_rows_7_read_1;
+  always @(posedge clk)
+    v_rows_7_read_3 <= v_rows_7_read_2;
   assign \$1  = ~ loading;
   assign \$2  = | free;
   assign i_load__ready = \$1  & \$2 ;
@@ -12972,491 +15224,377 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign i__valid = \$4  & \$5 ;
   assign \$6  = n_keys < 6'h20;
   assign \$7  = \$6  ? n_keys : 6'h20;
-  assign \$10  = ~ \$9 ;
-  assign write_port__en = k_written & \$10 ;
-  assign \write_port__en$29  = k_written & \$13 ;
-  assign \$14  = i_load__valid & i_load__ready;
-  assign \$15  = ~ i_k__payload[7];
-  assign \$16  = & i_k__payload[6:3];
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$17  ? 8'h77 : i_k__payload[7:0];
-  assign \$19  = ~ i_k__payload[7];
-  assign \$20  = & i_k__payload[6:3];
-  assign \$21  = \$19  & \$20 ;
-  assign \$22  = \$21  ? 8'h77 : i_k__payload[7:0];
-  assign \$23  = ~ i_k__payload[7];
-  assign \$24  = & i_k__payload[6:3];
-  assign \$25  = \$23  & \$24 ;
-  assign \$26  = \$25  ? 8'h77 : i_k__payload[7:0];
-  assign \$29  = \$18 [4] ^ \$28 ;
-  assign \$30  = ~ i_k__payload[7];
-  assign \$31  = & i_k__payload[6:3];
-  assign \$32  = \$30  & \$31 ;
-  assign \$33  = \$32  ? 8'h77 : i_k__payload[7:0];
-  assign \$34  = ~ i_k__payload[7];
-  assign \$35  = & i_k__payload[6:3];
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = \$36  ? 8'h77 : i_k__payload[7:0];
-  assign \$38  = ~ i_k__payload[7];
-  assign \$39  = & i_k__payload[6:3];
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$40  ? 8'h77 : i_k__payload[7:0];
-  assign \$43  = \$37 [3] & \$42 ;
-  assign \$44  = \$33 [5] ^ \$43 ;
-  assign \$45  = ~ i_k__payload[7];
-  assign \$46  = & i_k__payload[6:3];
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$47  ? 8'h77 : i_k__payload[7:0];
-  assign \$49  = ~ i_k__payload[7];
-  assign \$50  = & i_k__payload[6:3];
-  assign \$51  = \$49  & \$50 ;
-  assign \$52  = \$51  ? 8'h77 : i_k__payload[7:0];
-  assign \$53  = ~ i_k__payload[7];
-  assign \$54  = & i_k__payload[6:3];
-  assign \$55  = \$53  & \$54 ;
-  assign \$56  = \$55  ? 8'h77 : i_k__payload[7:0];
-  assign \$57  = & \$56 [5:4];
-  assign \$58  = \$52 [3] & \$57 ;
-  assign \$59  = \$48 [6] ^ \$58 ;
-  assign \$60  = ~ i_k__payload[7];
-  assign \$61  = & i_k__payload[6:3];
-  assign \$62  = \$60  & \$61 ;
-  assign \$63  = \$62  ? 8'h77 : i_k__payload[7:0];
-  assign \$64  = ~ i_k__payload[7];
-  assign \$65  = & i_k__payload[6:3];
-  assign \$66  = \$64  & \$65 ;
-  assign \$67  = \$66  ? 8'h77 : i_k__payload[7:0];
-  assign \$68  = ~ i_k__payload[7];
-  assign \$69  = & i_k__payload[6:3];
-  assign \$70  = \$68  & \$69 ;
-  assign \$71  = \$70  ? 8'h77 : i_k__payload[7:0];
-  assign \$72  = & \$71 [6:4];
-  assign \$73  = \$67 [3] & \$72 ;
-  assign \$74  = \$63 [7] ^ \$73 ;
-  assign \$75  = ~ i_k__payload[7];
-  assign \$76  = & i_k__payload[6:3];
-  assign \$77  = \$75  & \$76 ;
-  assign \$78  = \$77  ? 8'h77 : i_k__payload[7:0];
-  assign \$79  = ~ i_v__payload[7];
-  assign \$80  = & i_v__payload[6:3];
-  assign \$81  = \$79  & \$80 ;
-  assign \$82  = \$81  ? 8'h77 : i_v__payload[7:0];
-  assign \$83  = ~ i_k__payload[15];
-  assign \$84  = & i_k__payload[14:11];
-  assign \$85  = \$83  & \$84 ;
-  assign \$86  = \$85  ? 8'h77 : i_k__payload[15:8];
-  assign \$87  = ~ i_k__payload[15];
-  assign \$88  = & i_k__payload[14:11];
-  assign \$89  = \$87  & \$88 ;
-  assign \$90  = \$89  ? 8'h77 : i_k__payload[15:8];
-  assign \$91  = ~ i_k__payload[15];
-  assign \$92  = & i_k__payload[14:11];
-  assign \$93  = \$91  & \$92 ;
-  assign \$94  = \$93  ? 8'h77 : i_k__payload[15:8];
-  assign \$97  = \$86 [4] ^ \$96 ;
-  assign \$98  = ~ i_k__payload[15];
-  assign \$99  = & i_k__payload[14:11];
-  assign \$100  = \$98  & \$99 ;
-  assign \$101  = \$100  ? 8'h77 : i_k__payload[15:8];
-  assign \$102  = ~ i_k__payload[15];
-  assign \$103  = & i_k__payload[14:11];
-  assign \$104  = \$102  & \$103 ;
-  assign \$105  = \$104  ? 8'h77 : i_k__payload[15:8];
-  assign \$106  = ~ i_k__payload[15];
-  assign \$107  = & i_k__payload[14:11];
-  assign \$108  = \$106  & \$107 ;
-  assign \$109  = \$108  ? 8'h77 : i_k__payload[15:8];
-  assign \$111  = \$105 [3] & \$110 ;
-  assign \$112  = \$101 [5] ^ \$111 ;
-  assign \$113  = ~ i_k__payload[15];
-  assign \$114  = & i_k__payload[14:11];
-  assign \$115  = \$113  & \$114 ;
-  assign \$116  = \$115  ? 8'h77 : i_k__payload[15:8];
-  assign \$117  = ~ i_k__payload[15];
-  assign \$118  = & i_k__payload[14:11];
-  assign \$119  = \$117  & \$118 ;
-  assign \$120  = \$119  ? 8'h77 : i_k__payload[15:8];
-  assign \$121  = ~ i_k__payload[15];
-  assign \$122  = & i_k__payload[14:11];
-  assign \$123  = \$121  & \$122 ;
-  assign \$124  = \$123  ? 8'h77 : i_k__payload[15:8];
-  assign \$125  = & \$124 [5:4];
-  assign \$126  = \$120 [3] & \$125 ;
-  assign \$127  = \$116 [6] ^ \$126 ;
-  assign \$128  = ~ i_k__payload[15];
-  assign \$129  = & i_k__payload[14:11];
-  assign \$130  = \$128  & \$129 ;
-  assign \$131  = \$130  ? 8'h77 : i_k__payload[15:8];
-  assign \$132  = ~ i_k__payload[15];
-  assign \$133  = & i_k__payload[14:11];
-  assign \$134  = \$132  & \$133 ;
-  assign \$135  = \$134  ? 8'h77 : i_k__payload[15:8];
-  assign \$136  = ~ i_k__payload[15];
-  assign \$137  = & i_k__payload[14:11];
-  assign \$138  = \$136  & \$137 ;
-  assign \$139  = \$138  ? 8'h77 : i_k__payload[15:8];
-  assign \$140  = & \$139 [6:4];
-  assign \$141  = \$135 [3] & \$140 ;
-  assign \$142  = \$131 [7] ^ \$141 ;
-  assign \$143  = ~ i_k__payload[15];
-  assign \$144  = & i_k__payload[14:11];
-  assign \$145  = \$143  & \$144 ;
-  assign \$146  = \$145  ? 8'h77 : i_k__payload[15:8];
-  assign \$147  = ~ i_v__payload[15];
-  assign \$148  = & i_v__payload[14:11];
-  assign \$149  = \$147  & \$148 ;
-  assign \$150  = \$149  ? 8'h77 : i_v__payload[15:8];
-  assign \$151  = ~ i_k__payload[23];
-  assign \$152  = & i_k__payload[22:19];
-  assign \$153  = \$151  & \$152 ;
-  assign \$154  = \$153  ? 8'h77 : i_k__payload[23:16];
-  assign \$155  = ~ i_k__payload[23];
-  assign \$156  = & i_k__payload[22:19];
-  assign \$157  = \$155  & \$156 ;
-  assign \$158  = \$157  ? 8'h77 : i_k__payload[23:16];
-  assign \$159  = ~ i_k__payload[23];
-  assign \$160  = & i_k__payload[22:19];
-  assign \$161  = \$159  & \$160 ;
-  assign \$162  = \$161  ? 8'h77 : i_k__payload[23:16];
-  assign \$165  = \$154 [4] ^ \$164 ;
-  assign \$166  = ~ i_k__payload[23];
-  assign \$167  = & i_k__payload[22:19];
-  assign \$168  = \$166  & \$167 ;
-  assign \$169  = \$168  ? 8'h77 : i_k__payload[23:16];
-  assign \$170  = ~ i_k__payload[23];
-  assign \$171  = & i_k__payload[22:19];
-  assign \$172  = \$170  & \$171 ;
-  assign \$173  = \$172  ? 8'h77 : i_k__payload[23:16];
-  assign \$174  = ~ i_k__payload[23];
-  assign \$175  = & i_k__payload[22:19];
-  assign \$176  = \$174  & \$175 ;
-  assign \$177  = \$176  ? 8'h77 : i_k__payload[23:16];
-  assign \$179  = \$173 [3] & \$178 ;
-  assign \$180  = \$169 [5] ^ \$179 ;
-  assign \$181  = ~ i_k__payload[23];
-  assign \$182  = & i_k__payload[22:19];
-  assign \$183  = \$181  & \$182 ;
-  assign \$184  = \$183  ? 8'h77 : i_k__payload[23:16];
-  assign \$185  = ~ i_k__payload[23];
-  assign \$186  = & i_k__payload[22:19];
-  assign \$187  = \$185  & \$186 ;
-  assign \$188  = \$187  ? 8'h77 : i_k__payload[23:16];
-  assign \$189  = ~ i_k__payload[23];
-  assign \$190  = & i_k__payload[22:19];
-  assign \$191  = \$189  & \$190 ;
-  assign \$192  = \$191  ? 8'h77 : i_k__payload[23:16];
-  assign \$193  = & \$192 [5:4];
-  assign \$194  = \$188 [3] & \$193 ;
-  assign \$195  = \$184 [6] ^ \$194 ;
-  assign \$196  = ~ i_k__payload[23];
-  assign \$197  = & i_k__payload[22:19];
-  assign \$198  = \$196  & \$197 ;
-  assign \$199  = \$198  ? 8'h77 : i_k__payload[23:16];
-  assign \$200  = ~ i_k__payload[23];
-  assign \$201  = & i_k__payload[22:19];
-  assign \$202  = \$200  & \$201 ;
-  assign \$203  = \$202  ? 8'h77 : i_k__payload[23:16];
-  assign \$204  = ~ i_k__payload[23];
-  assign \$205  = & i_k__payload[22:19];
-  assign \$206  = \$204  & \$205 ;
-  assign \$207  = \$206  ? 8'h77 : i_k__payload[23:16];
-  assign \$208  = & \$207 [6:4];
-  assign \$209  = \$203 [3] & \$208 ;
-  assign \$210  = \$199 [7] ^ \$209 ;
-  assign \$211  = ~ i_k__payload[23];
-  assign \$212  = & i_k__payload[22:19];
-  assign \$213  = \$211  & \$212 ;
-  assign \$214  = \$213  ? 8'h77 : i_k__payload[23:16];
-  assign \$215  = ~ i_v__payload[23];
-  assign \$216  = & i_v__payload[22:19];
-  assign \$217  = \$215  & \$216 ;
-  assign \$218  = \$217  ? 8'h77 : i_v__payload[23:16];
-  assign \$219  = ~ i_k__payload[31];
-  assign \$220  = & i_k__payload[30:27];
-  assign \$221  = \$219  & \$220 ;
-  assign \$222  = \$221  ? 8'h77 : i_k__payload[31:24];
-  assign \$223  = ~ i_k__payload[31];
-  assign \$224  = & i_k__payload[30:27];
-  assign \$225  = \$223  & \$224 ;
-  assign \$226  = \$225  ? 8'h77 : i_k__payload[31:24];
-  assign \$227  = ~ i_k__payload[31];
-  assign \$228  = & i_k__payload[30:27];
-  assign \$229  = \$227  & \$228 ;
-  assign \$230  = \$229  ? 8'h77 : i_k__payload[31:24];
-  assign \$233  = \$222 [4] ^ \$232 ;
-  assign \$234  = ~ i_k__payload[31];
-  assign \$235  = & i_k__payload[30:27];
-  assign \$236  = \$234  & \$235 ;
-  assign \$237  = \$236  ? 8'h77 : i_k__payload[31:24];
-  assign \$238  = ~ i_k__payload[31];
-  assign \$239  = & i_k__payload[30:27];
-  assign \$240  = \$238  & \$239 ;
-  assign \$241  = \$240  ? 8'h77 : i_k__payload[31:24];
-  assign \$242  = ~ i_k__payload[31];
-  assign \$243  = & i_k__payload[30:27];
-  assign \$244  = \$242  & \$243 ;
-  assign \$245  = \$244  ? 8'h77 : i_k__payload[31:24];
-  assign \$247  = \$241 [3] & \$246 ;
-  assign \$248  = \$237 [5] ^ \$247 ;
-  assign \$249  = ~ i_k__payload[31];
-  assign \$250  = & i_k__payload[30:27];
-  assign \$251  = \$249  & \$250 ;
-  assign \$252  = \$251  ? 8'h77 : i_k__payload[31:24];
-  assign \$253  = ~ i_k__payload[31];
-  assign \$254  = & i_k__payload[30:27];
-  assign \$255  = \$253  & \$254 ;
-  assign \$256  = \$255  ? 8'h77 : i_k__payload[31:24];
-  assign \$257  = ~ i_k__payload[31];
-  assign \$258  = & i_k__payload[30:27];
-  assign \$259  = \$257  & \$258 ;
-  assign \$260  = \$259  ? 8'h77 : i_k__payload[31:24];
-  assign \$261  = & \$260 [5:4];
-  assign \$262  = \$256 [3] & \$261 ;
-  assign \$263  = \$252 [6] ^ \$262 ;
-  assign \$264  = ~ i_k__payload[31];
-  assign \$265  = & i_k__payload[30:27];
-  assign \$266  = \$264  & \$265 ;
-  assign \$267  = \$266  ? 8'h77 : i_k__payload[31:24];
-  assign \$268  = ~ i_k__payload[31];
-  assign \$269  = & i_k__payload[30:27];
-  assign \$270  = \$268  & \$269 ;
-  assign \$271  = \$270  ? 8'h77 : i_k__payload[31:24];
-  assign \$272  = ~ i_k__payload[31];
-  assign \$273  = & i_k__payload[30:27];
-  assign \$274  = \$272  & \$273 ;
-  assign \$275  = \$274  ? 8'h77 : i_k__payload[31:24];
-  assign \$276  = & \$275 [6:4];
-  assign \$277  = \$271 [3] & \$276 ;
-  assign \$278  = \$267 [7] ^ \$277 ;
-  assign \$279  = ~ i_k__payload[31];
-  assign \$280  = & i_k__payload[30:27];
-  assign \$281  = \$279  & \$280 ;
-  assign \$282  = \$281  ? 8'h77 : i_k__payload[31:24];
-  assign \$283  = ~ i_v__payload[31];
-  assign \$284  = & i_v__payload[30:27];
-  assign \$285  = \$283  & \$284 ;
-  assign \$286  = \$285  ? 8'h77 : i_v__payload[31:24];
-  assign \$287  = ~ i_k__payload[39];
-  assign \$288  = & i_k__payload[38:35];
-  assign \$289  = \$287  & \$288 ;
-  assign \$290  = \$289  ? 8'h77 : i_k__payload[39:32];
-  assign \$291  = ~ i_k__payload[39];
-  assign \$292  = & i_k__payload[38:35];
-  assign \$293  = \$291  & \$292 ;
-  assign \$294  = \$293  ? 8'h77 : i_k__payload[39:32];
-  assign \$295  = ~ i_k__payload[39];
-  assign \$296  = & i_k__payload[38:35];
-  assign \$297  = \$295  & \$296 ;
-  assign \$298  = \$297  ? 8'h77 : i_k__payload[39:32];
-  assign \$301  = \$290 [4] ^ \$300 ;
-  assign \$302  = ~ i_k__payload[39];
-  assign \$303  = & i_k__payload[38:35];
-  assign \$304  = \$302  & \$303 ;
-  assign \$305  = \$304  ? 8'h77 : i_k__payload[39:32];
-  assign \$306  = ~ i_k__payload[39];
-  assign \$307  = & i_k__payload[38:35];
-  assign \$308  = \$306  & \$307 ;
-  assign \$309  = \$308  ? 8'h77 : i_k__payload[39:32];
-  assign \$310  = ~ i_k__payload[39];
-  assign \$311  = & i_k__payload[38:35];
-  assign \$312  = \$310  & \$311 ;
-  assign \$313  = \$312  ? 8'h77 : i_k__payload[39:32];
-  assign \$315  = \$309 [3] & \$314 ;
-  assign \$316  = \$305 [5] ^ \$315 ;
-  assign \$317  = ~ i_k__payload[39];
-  assign \$318  = & i_k__payload[38:35];
-  assign \$319  = \$317  & \$318 ;
-  assign \$320  = \$319  ? 8'h77 : i_k__payload[39:32];
-  assign \$321  = ~ i_k__payload[39];
-  assign \$322  = & i_k__payload[38:35];
-  assign \$323  = \$321  & \$322 ;
-  assign \$324  = \$323  ? 8'h77 : i_k__payload[39:32];
-  assign \$325  = ~ i_k__payload[39];
-  assign \$326  = & i_k__payload[38:35];
-  assign \$327  = \$325  & \$326 ;
-  assign \$328  = \$327  ? 8'h77 : i_k__payload[39:32];
-  assign \$329  = & \$328 [5:4];
-  assign \$330  = \$324 [3] & \$329 ;
-  assign \$331  = \$320 [6] ^ \$330 ;
-  assign \$332  = ~ i_k__payload[39];
-  assign \$333  = & i_k__payload[38:35];
-  assign \$334  = \$332  & \$333 ;
-  assign \$335  = \$334  ? 8'h77 : i_k__payload[39:32];
-  assign \$336  = ~ i_k__payload[39];
-  assign \$337  = & i_k__payload[38:35];
-  assign \$338  = \$336  & \$337 ;
-  assign \$339  = \$338  ? 8'h77 : i_k__payload[39:32];
-  assign \$340  = ~ i_k__payload[39];
-  assign \$341  = & i_k__payload[38:35];
-  assign \$342  = \$340  & \$341 ;
-  assign \$343  = \$342  ? 8'h77 : i_k__payload[39:32];
-  assign \$344  = & \$343 [6:4];
-  assign \$345  = \$339 [3] & \$344 ;
-  assign \$346  = \$335 [7] ^ \$345 ;
-  assign \$347  = ~ i_k__payload[39];
-  assign \$348  = & i_k__payload[38:35];
-  assign \$349  = \$347  & \$348 ;
-  assign \$350  = \$349  ? 8'h77 : i_k__payload[39:32];
-  assign \$351  = ~ i_v__payload[39];
-  assign \$352  = & i_v__payload[38:35];
-  assign \$353  = \$351  & \$352 ;
-  assign \$354  = \$353  ? 8'h77 : i_v__payload[39:32];
-  assign \$355  = ~ i_k__payload[47];
-  assign \$356  = & i_k__payload[46:43];
-  assign \$357  = \$355  & \$356 ;
-  assign \$358  = \$357  ? 8'h77 : i_k__payload[47:40];
-  assign \$359  = ~ i_k__payload[47];
-  assign \$360  = & i_k__payload[46:43];
-  assign \$361  = \$359  & \$360 ;
-  assign \$362  = \$361  ? 8'h77 : i_k__payload[47:40];
-  assign \$363  = ~ i_k__payload[47];
-  assign \$364  = & i_k__payload[46:43];
-  assign \$365  = \$363  & \$364 ;
-  assign \$366  = \$365  ? 8'h77 : i_k__payload[47:40];
-  assign \$369  = \$358 [4] ^ \$368 ;
-  assign \$370  = ~ i_k__payload[47];
-  assign \$371  = & i_k__payload[46:43];
-  assign \$372  = \$370  & \$371 ;
-  assign \$373  = \$372  ? 8'h77 : i_k__payload[47:40];
-  assign \$374  = ~ i_k__payload[47];
-  assign \$375  = & i_k__payload[46:43];
-  assign \$376  = \$374  & \$375 ;
-  assign \$377  = \$376  ? 8'h77 : i_k__payload[47:40];
-  assign \$378  = ~ i_k__payload[47];
-  assign \$379  = & i_k__payload[46:43];
-  assign \$380  = \$378  & \$379 ;
-  assign \$381  = \$380  ? 8'h77 : i_k__payload[47:40];
-  assign \$383  = \$377 [3] & \$382 ;
-  assign \$384  = \$373 [5] ^ \$383 ;
-  assign \$385  = ~ i_k__payload[47];
-  assign \$386  = & i_k__payload[46:43];
-  assign \$387  = \$385  & \$386 ;
-  assign \$388  = \$387  ? 8'h77 : i_k__payload[47:40];
-  assign \$389  = ~ i_k__payload[47];
-  assign \$390  = & i_k__payload[46:43];
-  assign \$391  = \$389  & \$390 ;
-  assign \$392  = \$391  ? 8'h77 : i_k__payload[47:40];
+  assign \$8  = i_load__valid & i_load__ready;
+  assign \$9  = ~ i_k__payload[7];
+  assign \$10  = & i_k__payload[6:3];
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = \$11  ? 8'h77 : i_k__payload[7:0];
+  assign \$13  = ~ i_k__payload[7];
+  assign \$14  = & i_k__payload[6:3];
+  assign \$15  = \$13  & \$14 ;
+  assign \$16  = \$15  ? 8'h77 : i_k__payload[7:0];
+  assign \$17  = ~ i_k__payload[7];
+  assign \$18  = & i_k__payload[6:3];
+  assign \$19  = \$17  & \$18 ;
+  assign \$20  = \$19  ? 8'h77 : i_k__payload[7:0];
+  assign \$23  = \$12 [4] ^ \$22 ;
+  assign \$24  = ~ i_k__payload[7];
+  assign \$25  = & i_k__payload[6:3];
+  assign \$26  = \$24  & \$25 ;
+  assign \$27  = \$26  ? 8'h77 : i_k__payload[7:0];
+  assign \$28  = ~ i_k__payload[7];
+  assign \$29  = & i_k__payload[6:3];
+  assign \$30  = \$28  & \$29 ;
+  assign \$31  = \$30  ? 8'h77 : i_k__payload[7:0];
+  assign \$32  = ~ i_k__payload[7];
+  assign \$33  = & i_k__payload[6:3];
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = \$34  ? 8'h77 : i_k__payload[7:0];
+  assign \$37  = \$31 [3] & \$36 ;
+  assign \$38  = \$27 [5] ^ \$37 ;
+  assign \$39  = ~ i_k__payload[7];
+  assign \$40  = & i_k__payload[6:3];
+  assign \$41  = \$39  & \$40 ;
+  assign \$42  = \$41  ? 8'h77 : i_k__payload[7:0];
+  assign \$43  = ~ i_k__payload[7];
+  assign \$44  = & i_k__payload[6:3];
+  assign \$45  = \$43  & \$44 ;
+  assign \$46  = \$45  ? 8'h77 : i_k__payload[7:0];
+  assign \$47  = ~ i_k__payload[7];
+  assign \$48  = & i_k__payload[6:3];
+  assign \$49  = \$47  & \$48 ;
+  assign \$50  = \$49  ? 8'h77 : i_k__payload[7:0];
+  assign \$51  = & \$50 [5:4];
+  assign \$52  = \$46 [3] & \$51 ;
+  assign \$53  = \$42 [6] ^ \$52 ;
+  assign \$54  = ~ i_k__payload[7];
+  assign \$55  = & i_k__payload[6:3];
+  assign \$56  = \$54  & \$55 ;
+  assign \$57  = \$56  ? 8'h77 : i_k__payload[7:0];
+  assign \$58  = ~ i_k__payload[7];
+  assign \$59  = & i_k__payload[6:3];
+  assign \$60  = \$58  & \$59 ;
+  assign \$61  = \$60  ? 8'h77 : i_k__payload[7:0];
+  assign \$62  = ~ i_k__payload[7];
+  assign \$63  = & i_k__payload[6:3];
+  assign \$64  = \$62  & \$63 ;
+  assign \$65  = \$64  ? 8'h77 : i_k__payload[7:0];
+  assign \$66  = & \$65 [6:4];
+  assign \$67  = \$61 [3] & \$66 ;
+  assign \$68  = \$57 [7] ^ \$67 ;
+  assign \$69  = ~ i_k__payload[7];
+  assign \$70  = & i_k__payload[6:3];
+  assign \$71  = \$69  & \$70 ;
+  assign \$72  = \$71  ? 8'h77 : i_k__payload[7:0];
+  assign \$73  = ~ i_v__payload[7];
+  assign \$74  = & i_v__payload[6:3];
+  assign \$75  = \$73  & \$74 ;
+  assign \$76  = \$75  ? 8'h77 : i_v__payload[7:0];
+  assign \$77  = ~ i_k__payload[15];
+  assign \$78  = & i_k__payload[14:11];
+  assign \$79  = \$77  & \$78 ;
+  assign \$80  = \$79  ? 8'h77 : i_k__payload[15:8];
+  assign \$81  = ~ i_k__payload[15];
+  assign \$82  = & i_k__payload[14:11];
+  assign \$83  = \$81  & \$82 ;
+  assign \$84  = \$83  ? 8'h77 : i_k__payload[15:8];
+  assign \$85  = ~ i_k__payload[15];
+  assign \$86  = & i_k__payload[14:11];
+  assign \$87  = \$85  & \$86 ;
+  assign \$88  = \$87  ? 8'h77 : i_k__payload[15:8];
+  assign \$91  = \$80 [4] ^ \$90 ;
+  assign \$92  = ~ i_k__payload[15];
+  assign \$93  = & i_k__payload[14:11];
+  assign \$94  = \$92  & \$93 ;
+  assign \$95  = \$94  ? 8'h77 : i_k__payload[15:8];
+  assign \$96  = ~ i_k__payload[15];
+  assign \$97  = & i_k__payload[14:11];
+  assign \$98  = \$96  & \$97 ;
+  assign \$99  = \$98  ? 8'h77 : i_k__payload[15:8];
+  assign \$100  = ~ i_k__payload[15];
+  assign \$101  = & i_k__payload[14:11];
+  assign \$102  = \$100  & \$101 ;
+  assign \$103  = \$102  ? 8'h77 : i_k__payload[15:8];
+  assign \$105  = \$99 [3] & \$104 ;
+  assign \$106  = \$95 [5] ^ \$105 ;
+  assign \$107  = ~ i_k__payload[15];
+  assign \$108  = & i_k__payload[14:11];
+  assign \$109  = \$107  & \$108 ;
+  assign \$110  = \$109  ? 8'h77 : i_k__payload[15:8];
+  assign \$111  = ~ i_k__payload[15];
+  assign \$112  = & i_k__payload[14:11];
+  assign \$113  = \$111  & \$112 ;
+  assign \$114  = \$113  ? 8'h77 : i_k__payload[15:8];
+  assign \$115  = ~ i_k__payload[15];
+  assign \$116  = & i_k__payload[14:11];
+  assign \$117  = \$115  & \$116 ;
+  assign \$118  = \$117  ? 8'h77 : i_k__payload[15:8];
+  assign \$119  = & \$118 [5:4];
+  assign \$120  = \$114 [3] & \$119 ;
+  assign \$121  = \$110 [6] ^ \$120 ;
+  assign \$122  = ~ i_k__payload[15];
+  assign \$123  = & i_k__payload[14:11];
+  assign \$124  = \$122  & \$123 ;
+  assign \$125  = \$124  ? 8'h77 : i_k__payload[15:8];
+  assign \$126  = ~ i_k__payload[15];
+  assign \$127  = & i_k__payload[14:11];
+  assign \$128  = \$126  & \$127 ;
+  assign \$129  = \$128  ? 8'h77 : i_k__payload[15:8];
+  assign \$130  = ~ i_k__payload[15];
+  assign \$131  = & i_k__payload[14:11];
+  assign \$132  = \$130  & \$131 ;
+  assign \$133  = \$132  ? 8'h77 : i_k__payload[15:8];
+  assign \$134  = & \$133 [6:4];
+  assign \$135  = \$129 [3] & \$134 ;
+  assign \$136  = \$125 [7] ^ \$135 ;
+  assign \$137  = ~ i_k__payload[15];
+  assign \$138  = & i_k__payload[14:11];
+  assign \$139  = \$137  & \$138 ;
+  assign \$140  = \$139  ? 8'h77 : i_k__payload[15:8];
+  assign \$141  = ~ i_v__payload[15];
+  assign \$142  = & i_v__payload[14:11];
+  assign \$143  = \$141  & \$142 ;
+  assign \$144  = \$143  ? 8'h77 : i_v__payload[15:8];
+  assign \$145  = ~ i_k__payload[23];
+  assign \$146  = & i_k__payload[22:19];
+  assign \$147  = \$145  & \$146 ;
+  assign \$148  = \$147  ? 8'h77 : i_k__payload[23:16];
+  assign \$149  = ~ i_k__payload[23];
+  assign \$150  = & i_k__payload[22:19];
+  assign \$151  = \$149  & \$150 ;
+  assign \$152  = \$151  ? 8'h77 : i_k__payload[23:16];
+  assign \$153  = ~ i_k__payload[23];
+  assign \$154  = & i_k__payload[22:19];
+  assign \$155  = \$153  & \$154 ;
+  assign \$156  = \$155  ? 8'h77 : i_k__payload[23:16];
+  assign \$159  = \$148 [4] ^ \$158 ;
+  assign \$160  = ~ i_k__payload[23];
+  assign \$161  = & i_k__payload[22:19];
+  assign \$162  = \$160  & \$161 ;
+  assign \$163  = \$162  ? 8'h77 : i_k__payload[23:16];
+  assign \$164  = ~ i_k__payload[23];
+  assign \$165  = & i_k__payload[22:19];
+  assign \$166  = \$164  & \$165 ;
+  assign \$167  = \$166  ? 8'h77 : i_k__payload[23:16];
+  assign \$168  = ~ i_k__payload[23];
+  assign \$169  = & i_k__payload[22:19];
+  assign \$170  = \$168  & \$169 ;
+  assign \$171  = \$170  ? 8'h77 : i_k__payload[23:16];
+  assign \$173  = \$167 [3] & \$172 ;
+  assign \$174  = \$163 [5] ^ \$173 ;
+  assign \$175  = ~ i_k__payload[23];
+  assign \$176  = & i_k__payload[22:19];
+  assign \$177  = \$175  & \$176 ;
+  assign \$178  = \$177  ? 8'h77 : i_k__payload[23:16];
+  assign \$179  = ~ i_k__payload[23];
+  assign \$180  = & i_k__payload[22:19];
+  assign \$181  = \$179  & \$180 ;
+  assign \$182  = \$181  ? 8'h77 : i_k__payload[23:16];
+  assign \$183  = ~ i_k__payload[23];
+  assign \$184  = & i_k__payload[22:19];
+  assign \$185  = \$183  & \$184 ;
+  assign \$186  = \$185  ? 8'h77 : i_k__payload[23:16];
+  assign \$187  = & \$186 [5:4];
+  assign \$188  = \$182 [3] & \$187 ;
+  assign \$189  = \$178 [6] ^ \$188 ;
+  assign \$190  = ~ i_k__payload[23];
+  assign \$191  = & i_k__payload[22:19];
+  assign \$192  = \$190  & \$191 ;
+  assign \$193  = \$192  ? 8'h77 : i_k__payload[23:16];
+  assign \$194  = ~ i_k__payload[23];
+  assign \$195  = & i_k__payload[22:19];
+  assign \$196  = \$194  & \$195 ;
+  assign \$197  = \$196  ? 8'h77 : i_k__payload[23:16];
+  assign \$198  = ~ i_k__payload[23];
+  assign \$199  = & i_k__payload[22:19];
+  assign \$200  = \$198  & \$199 ;
+  assign \$201  = \$200  ? 8'h77 : i_k__payload[23:16];
+  assign \$202  = & \$201 [6:4];
+  assign \$203  = \$197 [3] & \$202 ;
+  assign \$204  = \$193 [7] ^ \$203 ;
+  assign \$205  = ~ i_k__payload[23];
+  assign \$206  = & i_k__payload[22:19];
+  assign \$207  = \$205  & \$206 ;
+  assign \$208  = \$207  ? 8'h77 : i_k__payload[23:16];
+  assign \$209  = ~ i_v__payload[23];
+  assign \$210  = & i_v__payload[22:19];
+  assign \$211  = \$209  & \$210 ;
+  assign \$212  = \$211  ? 8'h77 : i_v__payload[23:16];
+  assign \$213  = ~ i_k__payload[31];
+  assign \$214  = & i_k__payload[30:27];
+  assign \$215  = \$213  & \$214 ;
+  assign \$216  = \$215  ? 8'h77 : i_k__payload[31:24];
+  assign \$217  = ~ i_k__payload[31];
+  assign \$218  = & i_k__payload[30:27];
+  assign \$219  = \$217  & \$218 ;
+  assign \$220  = \$219  ? 8'h77 : i_k__payload[31:24];
+  assign \$221  = ~ i_k__payload[31];
+  assign \$222  = & i_k__payload[30:27];
+  assign \$223  = \$221  & \$222 ;
+  assign \$224  = \$223  ? 8'h77 : i_k__payload[31:24];
+  assign \$227  = \$216 [4] ^ \$226 ;
+  assign \$228  = ~ i_k__payload[31];
+  assign \$229  = & i_k__payload[30:27];
+  assign \$230  = \$228  & \$229 ;
+  assign \$231  = \$230  ? 8'h77 : i_k__payload[31:24];
+  assign \$232  = ~ i_k__payload[31];
+  assign \$233  = & i_k__payload[30:27];
+  assign \$234  = \$232  & \$233 ;
+  assign \$235  = \$234  ? 8'h77 : i_k__payload[31:24];
+  assign \$236  = ~ i_k__payload[31];
+  assign \$237  = & i_k__payload[30:27];
+  assign \$238  = \$236  & \$237 ;
+  assign \$239  = \$238  ? 8'h77 : i_k__payload[31:24];
+  assign \$241  = \$235 [3] & \$240 ;
+  assign \$242  = \$231 [5] ^ \$241 ;
+  assign \$243  = ~ i_k__payload[31];
+  assign \$244  = & i_k__payload[30:27];
+  assign \$245  = \$243  & \$244 ;
+  assign \$246  = \$245  ? 8'h77 : i_k__payload[31:24];
+  assign \$247  = ~ i_k__payload[31];
+  assign \$248  = & i_k__payload[30:27];
+  assign \$249  = \$247  & \$248 ;
+  assign \$250  = \$249  ? 8'h77 : i_k__payload[31:24];
+  assign \$251  = ~ i_k__payload[31];
+  assign \$252  = & i_k__payload[30:27];
+  assign \$253  = \$251  & \$252 ;
+  assign \$254  = \$253  ? 8'h77 : i_k__payload[31:24];
+  assign \$255  = & \$254 [5:4];
+  assign \$256  = \$250 [3] & \$255 ;
+  assign \$257  = \$246 [6] ^ \$256 ;
+  assign \$258  = ~ i_k__payload[31];
+  assign \$259  = & i_k__payload[30:27];
+  assign \$260  = \$258  & \$259 ;
+  assign \$261  = \$260  ? 8'h77 : i_k__payload[31:24];
+  assign \$262  = ~ i_k__payload[31];
+  assign \$263  = & i_k__payload[30:27];
+  assign \$264  = \$262  & \$263 ;
+  assign \$265  = \$264  ? 8'h77 : i_k__payload[31:24];
+  assign \$266  = ~ i_k__payload[31];
+  assign \$267  = & i_k__payload[30:27];
+  assign \$268  = \$266  & \$267 ;
+  assign \$269  = \$268  ? 8'h77 : i_k__payload[31:24];
+  assign \$270  = & \$269 [6:4];
+  assign \$271  = \$265 [3] & \$270 ;
+  assign \$272  = \$261 [7] ^ \$271 ;
+  assign \$273  = ~ i_k__payload[31];
+  assign \$274  = & i_k__payload[30:27];
+  assign \$275  = \$273  & \$274 ;
+  assign \$276  = \$275  ? 8'h77 : i_k__payload[31:24];
+  assign \$277  = ~ i_v__payload[31];
+  assign \$278  = & i_v__payload[30:27];
+  assign \$279  = \$277  & \$278 ;
+  assign \$280  = \$279  ? 8'h77 : i_v__payload[31:24];
+  assign \$281  = ~ i_k__payload[39];
+  assign \$282  = & i_k__payload[38:35];
+  assign \$283  = \$281  & \$282 ;
+  assign \$284  = \$283  ? 8'h77 : i_k__payload[39:32];
+  assign \$285  = ~ i_k__payload[39];
+  assign \$286  = & i_k__payload[38:35];
+  assign \$287  = \$285  & \$286 ;
+  assign \$288  = \$287  ? 8'h77 : i_k__payload[39:32];
+  assign \$289  = ~ i_k__payload[39];
+  assign \$290  = & i_k__payload[38:35];
+  assign \$291  = \$289  & \$290 ;
+  assign \$292  = \$291  ? 8'h77 : i_k__payload[39:32];
+  assign \$295  = \$284 [4] ^ \$294 ;
+  assign \$296  = ~ i_k__payload[39];
+  assign \$297  = & i_k__payload[38:35];
+  assign \$298  = \$296  & \$297 ;
+  assign \$299  = \$298  ? 8'h77 : i_k__payload[39:32];
+  assign \$300  = ~ i_k__payload[39];
+  assign \$301  = & i_k__payload[38:35];
+  assign \$302  = \$300  & \$301 ;
+  assign \$303  = \$302  ? 8'h77 : i_k__payload[39:32];
+  assign \$304  = ~ i_k__payload[39];
+  assign \$305  = & i_k__payload[38:35];
+  assign \$306  = \$304  & \$305 ;
+  assign \$307  = \$306  ? 8'h77 : i_k__payload[39:32];
+  assign \$309  = \$303 [3] & \$308 ;
+  assign \$310  = \$299 [5] ^ \$309 ;
+  assign \$311  = ~ i_k__payload[39];
+  assign \$312  = & i_k__payload[38:35];
+  assign \$313  = \$311  & \$312 ;
+  assign \$314  = \$313  ? 8'h77 : i_k__payload[39:32];
+  assign \$315  = ~ i_k__payload[39];
+  assign \$316  = & i_k__payload[38:35];
+  assign \$317  = \$315  & \$316 ;
+  assign \$318  = \$317  ? 8'h77 : i_k__payload[39:32];
+  assign \$319  = ~ i_k__payload[39];
+  assign \$320  = & i_k__payload[38:35];
+  assign \$321  = \$319  & \$320 ;
+  assign \$322  = \$321  ? 8'h77 : i_k__payload[39:32];
+  assign \$323  = & \$322 [5:4];
+  assign \$324  = \$318 [3] & \$323 ;
+  assign \$325  = \$314 [6] ^ \$324 ;
+  assign \$326  = ~ i_k__payload[39];
+  assign \$327  = & i_k__payload[38:35];
+  assign \$328  = \$326  & \$327 ;
+  assign \$329  = \$328  ? 8'h77 : i_k__payload[39:32];
+  assign \$330  = ~ i_k__payload[39];
+  assign \$331  = & i_k__payload[38:35];
+  assign \$332  = \$330  & \$331 ;
+  assign \$333  = \$332  ? 8'h77 : i_k__payload[39:32];
+  assign \$334  = ~ i_k__payload[39];
+  assign \$335  = & i_k__payload[38:35];
+  assign \$336  = \$334  & \$335 ;
+  assign \$337  = \$336  ? 8'h77 : i_k__payload[39:32];
+  assign \$338  = & \$337 [6:4];
+  assign \$339  = \$333 [3] & \$338 ;
+  assign \$340  = \$329 [7] ^ \$339 ;
+  assign \$341  = ~ i_k__payload[39];
+  assign \$342  = & i_k__payload[38:35];
+  assign \$343  = \$341  & \$342 ;
+  assign \$344  = \$343  ? 8'h77 : i_k__payload[39:32];
+  assign \$345  = ~ i_v__payload[39];
+  assign \$346  = & i_v__payload[38:35];
+  assign \$347  = \$345  & \$346 ;
+  assign \$348  = \$347  ? 8'h77 : i_v__payload[39:32];
+  assign \$349  = ~ i_k__payload[47];
+  assign \$350  = & i_k__payload[46:43];
+  assign \$351  = \$349  & \$350 ;
+  assign \$352  = \$351  ? 8'h77 : i_k__payload[47:40];
+  assign \$353  = ~ i_k__payload[47];
+  assign \$354  = & i_k__payload[46:43];
+  assign \$355  = \$353  & \$354 ;
+  assign \$356  = \$355  ? 8'h77 : i_k__payload[47:40];
+  assign \$357  = ~ i_k__payload[47];
+  assign \$358  = & i_k__payload[46:43];
+  assign \$359  = \$357  & \$358 ;
+  assign \$360  = \$359  ? 8'h77 : i_k__payload[47:40];
+  assign \$363  = \$352 [4] ^ \$362 ;
+  assign \$364  = ~ i_k__payload[47];
+  assign \$365  = & i_k__payload[46:43];
+  assign \$366  = \$364  & \$365 ;
+  assign \$367  = \$366  ? 8'h77 : i_k__payload[47:40];
+  assign \$368  = ~ i_k__payload[47];
+  assign \$369  = & i_k__payload[46:43];
+  assign \$370  = \$368  & \$369 ;
+  assign \$371  = \$370  ? 8'h77 : i_k__payload[47:40];
+  assign \$372  = ~ i_k__payload[47];
+  assign \$373  = & i_k__payload[46:43];
+  assign \$374  = \$372  & \$373 ;
+  assign \$375  = \$374  ? 8'h77 : i_k__payload[47:40];
+  assign \$377  = \$371 [3] & \$376 ;
   assign \$auto$rtlil.cc:2739:Not$50  = ~ \$signal ;
   \latte_head.store.loaded  loaded (
     .clk(clk),
     .i__payload(i__payload),
-    .i__ready(i__ready),
     .i__valid(i__valid),
     .o__payload(o_loaded__payload),
     .o__ready(o__ready),
     .o__valid(o_loaded__valid),
+    .room(i__ready),
     .rst(rst)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$586  = loading;
-    if (\$14 ) begin
-      \$586  = 1'h1;
+    \$597  = loading;
+    if (\$8 ) begin
+      \$597  = 1'h1;
     end
-    if (\$577 ) begin
-      \$586  = 1'h0;
-    end
-    if (rst) begin
-      \$586  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$587  = n_keys;
-    if (\$14 ) begin
-      \$587  = i_load__payload;
-    end
-    if (rst) begin
-      \$587  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$590  = k_row;
-    if (\$559 ) begin
-      \$590  = \$560 [5:0];
-    end
-    if (\$563 ) begin
-      \$590  = 6'h00;
-    end
-    if (rst) begin
-      \$590  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$591  = k_left;
-    if (\$559 ) begin
-      \$591  = \$561 [5:0];
-    end
-    if (\$563 ) begin
-      \$591  = i_load__payload;
-    end
-    if (rst) begin
-      \$591  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$592  = i_k__ready;
-    if (\$559 ) begin
-      \$592  = \$562 ;
-    end
-    if (\$563 ) begin
-      \$592  = \$564 ;
-    end
-    if (rst) begin
-      \$592  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$593  = \$567 ;
-    if (rst) begin
-      \$593  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$594  = k_row;
-    if (rst) begin
-      \$594  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$595  = v_row;
-    if (\$568 ) begin
-      \$595  = \$569 [5:0];
-    end
-    if (\$572 ) begin
-      \$595  = 6'h00;
-    end
-    if (rst) begin
-      \$595  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$596  = v_left;
-    if (\$568 ) begin
-      \$596  = \$570 [5:0];
-    end
-    if (\$572 ) begin
-      \$596  = i_load__payload;
-    end
-    if (rst) begin
-      \$596  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$597  = i_v__ready;
-    if (\$568 ) begin
-      \$597  = \$571 ;
-    end
-    if (\$572 ) begin
-      \$597  = \$573 ;
+    if (\$571 ) begin
+      \$597  = 1'h0;
     end
     if (rst) begin
       \$597  = 1'h0;
@@ -13464,64 +15602,208 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$598  = \$576 ;
+    \$598  = n_keys;
+    if (\$8 ) begin
+      \$598  = i_load__payload;
+    end
     if (rst) begin
-      \$598  = 1'h0;
+      \$598  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$599  = v_row;
+    \$601  = k_row;
+    if (\$553 ) begin
+      \$601  = \$554 [5:0];
+    end
+    if (\$557 ) begin
+      \$601  = 6'h00;
+    end
     if (rst) begin
-      \$599  = 6'h00;
+      \$601  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$600  = buffer;
-    if (\$577 ) begin
-      \$600  = \$578 ;
+    \$602  = k_left;
+    if (\$553 ) begin
+      \$602  = \$555 [5:0];
+    end
+    if (\$557 ) begin
+      \$602  = i_load__payload;
     end
     if (rst) begin
-      \$600  = 1'h0;
+      \$602  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$601  = \$581 [1:0];
+    \$603  = i_k__ready;
+    if (\$553 ) begin
+      \$603  = \$556 ;
+    end
+    if (\$557 ) begin
+      \$603  = \$558 ;
+    end
     if (rst) begin
-      \$601  = 2'h2;
+      \$603  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$602  = \$signal ;
-    if (k_written) begin
-      \$602  = \$582 [0];
-      if (\$583 ) begin
-        \$602  = 1'h0;
+    \$604  = \$561 ;
+    if (rst) begin
+      \$604  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$605  = { buffer, k_row[4:0] };
+    if (rst) begin
+      \$605  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$606  = { buffer, k_row[4:0] };
+    if (rst) begin
+      \$606  = 6'h3f;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$607  = v_row;
+    if (\$562 ) begin
+      \$607  = \$563 [5:0];
+    end
+    if (\$566 ) begin
+      \$607  = 6'h00;
+    end
+    if (rst) begin
+      \$607  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$608  = v_left;
+    if (\$562 ) begin
+      \$608  = \$564 [5:0];
+    end
+    if (\$566 ) begin
+      \$608  = i_load__payload;
+    end
+    if (rst) begin
+      \$608  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$609  = i_v__ready;
+    if (\$562 ) begin
+      \$609  = \$565 ;
+    end
+    if (\$566 ) begin
+      \$609  = \$567 ;
+    end
+    if (rst) begin
+      \$609  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$610  = \$570 ;
+    if (rst) begin
+      \$610  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$611  = { buffer, v_row[4:0] };
+    if (rst) begin
+      \$611  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$612  = { buffer, v_row[4:0] };
+    if (rst) begin
+      \$612  = 6'h3f;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$613  = buffer;
+    if (\$571 ) begin
+      \$613  = \$572 ;
+    end
+    if (rst) begin
+      \$613  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$614  = \$575 [1:0];
+    if (rst) begin
+      \$614  = 2'h2;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$615  = \$signal ;
+    if (\$578 ) begin
+      \$615  = \$579 [0];
+      if (\$580 ) begin
+        \$615  = 1'h0;
       end
     end
-    if (\$585 ) begin
-      \$602  = 1'h0;
+    if (\$582 ) begin
+      \$615  = 1'h0;
     end
     if (rst) begin
-      \$602  = 1'h0;
+      \$615  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$603  = beat;
-    if (k_written) begin
-      if (\$583 ) begin
-        \$603  = \$584 [3:0];
+    \$616  = beat;
+    if (\$578 ) begin
+      if (\$580 ) begin
+        \$616  = \$581 [3:0];
       end
     end
-    if (\$585 ) begin
-      \$603  = 4'h0;
+    if (\$582 ) begin
+      \$616  = 4'h0;
     end
     if (rst) begin
-      \$603  = 4'h0;
+      \$616  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$617  = { buffer, beat };
+    if (rst) begin
+      \$617  = 5'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$618  = { buffer, beat };
+    if (rst) begin
+      \$618  = 5'h1f;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$619  = \$589 ;
+    if (rst) begin
+      \$619  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$620  = \$596 ;
+    if (rst) begin
+      \$620  = 1'h0;
     end
   end
   assign o__payload = o_loaded__payload;
@@ -13529,49 +15811,51 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign o__valid = o_loaded__valid;
   assign k_more = i_k__ready;
   assign v_more = i_v__ready;
-  assign write_port__addr = { buffer, beat };
+  assign k_bank_0_written = write_port__en;
+  assign k_bank_place_0 = write_port__addr;
   assign write_port__data = k_split[31:0];
   assign read_port__addr = { beat_port__buffer, beat_port__address };
-  assign \write_port__addr$30  = { buffer, beat };
-  assign \write_port__data$31  = k_split[31:0];
-  assign \read_port__addr$32  = { beat_port__buffer, beat_port__address };
-  assign \write_port__en$34  = k_written;
-  assign \write_port__addr$35  = { buffer, k_stored_row[4:0] };
-  assign \write_port__data$37  = k_split;
-  assign \read_port__addr$38  = { key_port__buffer, key_port__address };
-  assign k_rows_read_2 = key_port__data;
-  assign v_written = \write_port__en$43 ;
-  assign \write_port__addr$45  = { buffer, v_stored_row[4:0] };
-  assign \write_port__data$47  = v_saturated[7:0];
-  assign \read_port__addr$49  = { value_port__buffer, value_port__address };
-  assign \write_port__en$54  = \write_port__en$43 ;
-  assign \write_port__addr$55  = { buffer, v_stored_row[4:0] };
-  assign \write_port__data$56  = v_saturated[15:8];
-  assign \read_port__addr$57  = { v_rows_1_buffer_1, v_rows_1_address_1 };
-  assign \write_port__en$61  = \write_port__en$43 ;
-  assign \write_port__addr$62  = { buffer, v_stored_row[4:0] };
-  assign \write_port__data$63  = v_saturated[23:16];
-  assign \read_port__addr$64  = { v_rows_2_buffer_1, v_rows_2_address_1 };
-  assign \write_port__en$68  = \write_port__en$43 ;
-  assign \write_port__addr$69  = { buffer, v_stored_row[4:0] };
-  assign \write_port__data$70  = v_saturated[31:24];
-  assign \read_port__addr$71  = { v_rows_3_buffer_1, v_rows_3_address_1 };
-  assign \write_port__en$75  = \write_port__en$43 ;
-  assign \write_port__addr$76  = { buffer, v_stored_row[4:0] };
-  assign \write_port__data$77  = v_saturated[39:32];
-  assign \read_port__addr$78  = { v_rows_4_buffer_1, v_rows_4_address_1 };
-  assign \write_port__en$82  = \write_port__en$43 ;
-  assign \write_port__addr$83  = { buffer, v_stored_row[4:0] };
-  assign \write_port__data$84  = v_saturated[47:40];
-  assign \read_port__addr$85  = { v_rows_5_buffer_1, v_rows_5_address_1 };
-  assign \write_port__en$89  = \write_port__en$43 ;
-  assign \write_port__addr$90  = { buffer, v_stored_row[4:0] };
-  assign \write_port__data$91  = v_saturated[55:48];
-  assign \read_port__addr$92  = { v_rows_6_buffer_1, v_rows_6_address_1 };
-  assign \write_port__en$96  = \write_port__en$43 ;
-  assign \write_port__addr$97  = { buffer, v_stored_row[4:0] };
-  assign \write_port__data$98  = v_saturated[63:56];
-  assign \read_port__addr$99  = { v_rows_7_buffer_1, v_rows_7_address_1 };
+  assign k_bank_1_written = \write_port__en$28 ;
+  assign k_bank_place_1 = \write_port__addr$30 ;
+  assign \write_port__data$32  = k_split[31:0];
+  assign \read_port__addr$33  = { beat_port__buffer, beat_port__address };
+  assign k_written = \write_port__en$35 ;
+  assign k_place_0 = \write_port__addr$37 ;
+  assign \write_port__data$39  = k_split;
+  assign \read_port__addr$40  = { key_port__buffer, key_port__address };
+  assign k_rows_read_3 = key_port__data;
+  assign v_written = \write_port__en$45 ;
+  assign v_place_0 = \write_port__addr$47 ;
+  assign \write_port__data$49  = v_saturated[7:0];
+  assign \read_port__addr$51  = { value_port__buffer, value_port__address };
+  assign \write_port__en$56  = \write_port__en$45 ;
+  assign v_place_1 = \write_port__addr$57 ;
+  assign \write_port__data$59  = v_saturated[15:8];
+  assign \read_port__addr$60  = { v_rows_1_buffer_1, v_rows_1_address_1 };
+  assign \write_port__en$64  = \write_port__en$45 ;
+  assign v_place_2 = \write_port__addr$65 ;
+  assign \write_port__data$67  = v_saturated[23:16];
+  assign \read_port__addr$68  = { v_rows_2_buffer_1, v_rows_2_address_1 };
+  assign \write_port__en$72  = \write_port__en$45 ;
+  assign v_place_3 = \write_port__addr$73 ;
+  assign \write_port__data$75  = v_saturated[31:24];
+  assign \read_port__addr$76  = { v_rows_3_buffer_1, v_rows_3_address_1 };
+  assign \write_port__en$80  = \write_port__en$45 ;
+  assign \write_port__addr$81  = \write_port__addr$47 ;
+  assign \write_port__data$82  = v_saturated[39:32];
+  assign \read_port__addr$83  = { v_rows_4_buffer_1, v_rows_4_address_1 };
+  assign \write_port__en$87  = \write_port__en$45 ;
+  assign \write_port__addr$88  = \write_port__addr$57 ;
+  assign \write_port__data$89  = v_saturated[47:40];
+  assign \read_port__addr$90  = { v_rows_5_buffer_1, v_rows_5_address_1 };
+  assign \write_port__en$94  = \write_port__en$45 ;
+  assign \write_port__addr$95  = \write_port__addr$65 ;
+  assign \write_port__data$96  = v_saturated[55:48];
+  assign \read_port__addr$97  = { v_rows_6_buffer_1, v_rows_6_address_1 };
+  assign \write_port__en$101  = \write_port__en$45 ;
+  assign \write_port__addr$102  = \write_port__addr$73 ;
+  assign \write_port__data$103  = v_saturated[63:56];
+  assign \read_port__addr$104  = { v_rows_7_buffer_1, v_rows_7_address_1 };
   assign \o_loaded__payload.buffer  = o_loaded__payload[0];
   assign \o_loaded__payload.n_keys  = o_loaded__payload[6:1];
   assign \o__payload.buffer  = o_loaded__payload[0];
@@ -13665,120 +15949,163 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \i_v__payload[5]  = i_v__payload[47:40];
   assign \i_v__payload[6]  = i_v__payload[55:48];
   assign \i_v__payload[7]  = i_v__payload[63:56];
-  assign \$589 [63:56] = \$558 ;
-  assign \$589 [55:48] = \$490 ;
-  assign \$589 [47:40] = \$422 ;
-  assign \$589 [39:32] = \$354 ;
-  assign \$589 [31:24] = \$286 ;
-  assign \$589 [23:16] = \$218 ;
-  assign \$589 [15:8] = \$150 ;
-  assign \$589 [7:0] = \$82 ;
-  assign \$588 [63:60] = \$554 [3:0];
-  assign \$588 [31:28] = { \$550 , \$535 , \$520 , \$505  };
-  assign \$588 [59:56] = \$486 [3:0];
-  assign \$588 [27:24] = { \$482 , \$467 , \$452 , \$437  };
-  assign \$588 [55:52] = \$418 [3:0];
-  assign \$588 [23:20] = { \$414 , \$399 , \$384 , \$369  };
-  assign \$588 [51:48] = \$350 [3:0];
-  assign \$588 [19:16] = { \$346 , \$331 , \$316 , \$301  };
-  assign \$588 [47:44] = \$282 [3:0];
-  assign \$588 [15:12] = { \$278 , \$263 , \$248 , \$233  };
-  assign \$588 [43:40] = \$214 [3:0];
-  assign \$588 [11:8] = { \$210 , \$195 , \$180 , \$165  };
-  assign \$588 [39:36] = \$146 [3:0];
-  assign \$588 [7:4] = { \$142 , \$127 , \$112 , \$97  };
-  assign \$588 [35:32] = \$78 [3:0];
-  assign \$588 [3:0] = { \$74 , \$59 , \$44 , \$29  };
-  assign value_port__data[63:56] = v_rows_7_read_2;
-  assign value_port__data[55:48] = v_rows_6_read_2;
-  assign value_port__data[47:40] = v_rows_5_read_2;
-  assign value_port__data[39:32] = v_rows_4_read_2;
-  assign value_port__data[31:24] = v_rows_3_read_2;
-  assign value_port__data[23:16] = v_rows_2_read_2;
-  assign value_port__data[15:8] = v_rows_1_read_2;
-  assign value_port__data[7:0] = v_rows_0_read_2;
-  assign beat_port__data[63:32] = k_bank_1_read_2;
-  assign beat_port__data[31:0] = k_bank_0_read_2;
+  assign \$600 [63:56] = \$552 ;
+  assign \$600 [55:48] = \$484 ;
+  assign \$600 [47:40] = \$416 ;
+  assign \$600 [39:32] = \$348 ;
+  assign \$600 [31:24] = \$280 ;
+  assign \$600 [23:16] = \$212 ;
+  assign \$600 [15:8] = \$144 ;
+  assign \$600 [7:0] = \$76 ;
+  assign \$599 [63:60] = \$548 [3:0];
+  assign \$599 [31:28] = { \$544 , \$529 , \$514 , \$499  };
+  assign \$599 [59:56] = \$480 [3:0];
+  assign \$599 [27:24] = { \$476 , \$461 , \$446 , \$431  };
+  assign \$599 [55:52] = \$412 [3:0];
+  assign \$599 [23:20] = { \$408 , \$393 , \$378 , \$363  };
+  assign \$599 [51:48] = \$344 [3:0];
+  assign \$599 [19:16] = { \$340 , \$325 , \$310 , \$295  };
+  assign \$599 [47:44] = \$276 [3:0];
+  assign \$599 [15:12] = { \$272 , \$257 , \$242 , \$227  };
+  assign \$599 [43:40] = \$208 [3:0];
+  assign \$599 [11:8] = { \$204 , \$189 , \$174 , \$159  };
+  assign \$599 [39:36] = \$140 [3:0];
+  assign \$599 [7:4] = { \$136 , \$121 , \$106 , \$91  };
+  assign \$599 [35:32] = \$72 [3:0];
+  assign \$599 [3:0] = { \$68 , \$53 , \$38 , \$23  };
+  assign value_port__data[63:56] = v_rows_7_read_3;
+  assign value_port__data[55:48] = v_rows_6_read_3;
+  assign value_port__data[47:40] = v_rows_5_read_3;
+  assign value_port__data[39:32] = v_rows_4_read_3;
+  assign value_port__data[31:24] = v_rows_3_read_3;
+  assign value_port__data[23:16] = v_rows_2_read_3;
+  assign value_port__data[15:8] = v_rows_1_read_3;
+  assign value_port__data[7:0] = v_rows_0_read_3;
+  assign beat_port__data[63:32] = k_bank_1_read_3;
+  assign beat_port__data[31:0] = k_bank_0_read_3;
   assign i__payload[6:1] = \$7 ;
   assign i__payload[0] = buffer;
-  assign \$8  = \$signal ;
-  assign \$9  = \$signal ;
-  assign \$11  = \$auto$rtlil.cc:2739:Not$50 ;
-  assign \$12  = \$auto$rtlil.cc:2739:Not$50 ;
-  assign \$27  = 1'h1;
-  assign \$28  = \$22 [3];
-  assign \$42  = \$41 [4];
-  assign \$95  = 1'h1;
-  assign \$96  = \$90 [3];
-  assign \$110  = \$109 [4];
-  assign \$163  = 1'h1;
-  assign \$164  = \$158 [3];
-  assign \$178  = \$177 [4];
-  assign \$231  = 1'h1;
-  assign \$232  = \$226 [3];
-  assign \$246  = \$245 [4];
-  assign \$299  = 1'h1;
-  assign \$300  = \$294 [3];
-  assign \$314  = \$313 [4];
-  assign \$367  = 1'h1;
-  assign \$368  = \$362 [3];
-  assign \$382  = \$381 [4];
-  assign \$435  = 1'h1;
-  assign \$436  = \$430 [3];
-  assign \$450  = \$449 [4];
-  assign \$503  = 1'h1;
-  assign \$504  = \$498 [3];
-  assign \$518  = \$517 [4];
-  assign \$583  = \$signal ;
-  assign \$13  = \$signal ;
+  assign \$21  = 1'h1;
+  assign \$22  = \$16 [3];
+  assign \$36  = \$35 [4];
+  assign \$89  = 1'h1;
+  assign \$90  = \$84 [3];
+  assign \$104  = \$103 [4];
+  assign \$157  = 1'h1;
+  assign \$158  = \$152 [3];
+  assign \$172  = \$171 [4];
+  assign \$225  = 1'h1;
+  assign \$226  = \$220 [3];
+  assign \$240  = \$239 [4];
+  assign \$293  = 1'h1;
+  assign \$294  = \$288 [3];
+  assign \$308  = \$307 [4];
+  assign \$361  = 1'h1;
+  assign \$362  = \$356 [3];
+  assign \$376  = \$375 [4];
+  assign \$429  = 1'h1;
+  assign \$430  = \$424 [3];
+  assign \$444  = \$443 [4];
+  assign \$497  = 1'h1;
+  assign \$498  = \$492 [3];
+  assign \$512  = \$511 [4];
+  assign \$580  = \$signal ;
+  assign \$586  = \$signal ;
+  assign \$587  = \$signal ;
+  assign \$593  = \$auto$rtlil.cc:2739:Not$50 ;
+  assign \$594  = \$auto$rtlil.cc:2739:Not$50 ;
+  assign \$595  = \$signal ;
 endmodule
 
-module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid, i__ready, o__ready, clk);
+module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid, room, o__ready, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$82  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [2:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [2:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [1:0] \$17 ;
-  wire [1:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [2:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [1:0] \$26 ;
-  reg \$27 ;
-  reg \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [3:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [1:0] \$53 ;
+  wire [1:0] \$54 ;
+  wire \$55 ;
+  wire [1:0] \$56 ;
+  wire [1:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [1:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg \$67 ;
+  reg \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$12  = 1'h0;
   wire \$signal$7 ;
-  reg \$signature__addr  = 1'h0;
+  reg \$signal$9  = 1'h0;
+  (* init = 1'h0 *)
+  wire \$signature__addr ;
   wire [6:0] \$signature__data ;
   (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [6:0] i__payload;
   wire [6:0] i__payload;
   wire \i__payload.buffer ;
   wire [5:0] \i__payload.n_keys ;
-  output i__ready;
-  reg i__ready = 1'h1;
+  (* init = 1'h1 *)
+  wire i__ready;
   input i__valid;
   wire i__valid;
   output [6:0] o__payload;
@@ -13790,16 +16117,15 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 1'h0 *)
-  wire place;
-  (* init = 1'h0 *)
-  wire \place$19 ;
+  reg place = 1'h0;
+  reg \place$13  = 1'h0;
   wire read;
-  reg read_port__addr = 1'h0;
+  (* init = 1'h0 *)
+  wire read_port__addr;
   wire [6:0] read_port__data;
   wire read_port__en;
-  (* init = 1'h1 *)
-  wire room;
+  output room;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
@@ -13810,178 +16136,271 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
       words[word] = 7'h0;
   end
   always @(posedge clk) begin
-    if (i__ready)
-      words[\$signature__addr ] <= i__payload;
+    if (room)
+      words[place] <= i__payload;
   end
   reg [6:0] _0_;
   always @(posedge clk) begin
     if (\$signal$7 ) begin
-      _0_ <= words[read_port__addr];
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$signal  = i__valid & i__ready;
-  assign \$1  = ~ o__valid;
-  assign \$signal$7  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$12  & \$2 ;
-  assign \$3  = ~ \$signal$12 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$12 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 1'h1;
-  assign \$8  = \$signal  ? \$7  : i__ready;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 2'h0 : \$17 ;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 2'h0 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 2'h2;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 1'h1;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = ! count;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 2'h0 : \$53 ;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 2'h0 : \$56 ;
+  assign \$signal  = i__valid & room;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$12  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    i__ready <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$22  = o__valid;
+    \$60  = \$signal ;
+    if (rst) begin
+      \$60  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$61  = read;
+    if (rst) begin
+      \$61  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$62  = \$4 [1:0];
+    if (rst) begin
+      \$62  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$63  = o__valid;
     if (\$signal$7 ) begin
-      \$22  = \$signal$12 ;
+      \$63  = \$signal$9 ;
     end
     if (rst) begin
-      \$22  = 1'h0;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$23  = output_free;
+    \$64  = output_free;
     if (\$signal$7 ) begin
-      \$23  = \$3 ;
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$23  = 1'h1;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$24  = \$6 ;
+    \$65  = \$28 ;
     if (rst) begin
-      \$24  = 1'h0;
+      \$65  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$25  = \$9 ;
+    \$66  = \$51 ;
     if (rst) begin
-      \$25  = 1'h1;
+      \$66  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [1:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [1:0];
-    end
-    if (rst) begin
-      \$26  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$27  = \$signature__addr ;
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [0];
+      \$67  = \$54 [0];
     end
     if (rst) begin
-      \$27  = 1'h0;
+      \$67  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [0];
+      \$68  = \$57 [0];
     end
     if (rst) begin
-      \$28  = 1'h0;
+      \$68  = 1'h0;
     end
   end
-  assign room = i__ready;
-  assign \$signature__en  = i__ready;
+  assign i__ready = room;
+  assign \$signature__en  = room;
   assign \$signature__data  = i__payload;
   assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$19  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.buffer  = i__payload[0];
   assign \i__payload.n_keys  = i__payload[6:1];
   assign \o__payload.buffer  = o__payload[0];
   assign \o__payload.n_keys  = o__payload[6:1];
-  assign \$16  = \$signature__addr ;
-  assign \$19  = read_port__addr;
+  assign \$52  = place;
+  assign \$55  = \place$13 ;
 endmodule
 
-module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, o__valid, i__ready, clk);
+module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, o__valid, room, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$83  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [4:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [4:0] \$17 ;
-  wire [4:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [4:0] \$20 ;
-  wire [4:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [3:0] \$26 ;
-  reg [3:0] \$27 ;
-  reg [3:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [4:0] \$2 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [5:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [4:0] \$53 ;
+  wire [4:0] \$54 ;
+  wire \$55 ;
+  wire [4:0] \$56 ;
+  wire [4:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [3:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [3:0] \$67 ;
+  reg [3:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$12  = 1'h0;
   wire \$signal$7 ;
-  reg [3:0] \$signature__addr  = 4'h0;
+  reg \$signal$9  = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] \$signature__addr ;
   wire [10:0] \$signature__data ;
   (* init = 1'h1 *)
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [10:0] i__payload;
   wire [10:0] i__payload;
-  output i__ready;
-  reg i__ready = 1'h1;
+  (* init = 1'h1 *)
+  wire i__ready;
   input i__valid;
   wire i__valid;
   output [10:0] o__payload;
@@ -13991,16 +16410,15 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 4'h0 *)
-  wire [3:0] place;
-  (* init = 4'h0 *)
-  wire [3:0] \place$19 ;
+  reg [3:0] place = 4'h0;
+  reg [3:0] \place$13  = 4'h0;
   wire read;
-  reg [3:0] read_port__addr = 4'h0;
+  (* init = 4'h0 *)
+  wire [3:0] read_port__addr;
   wire [10:0] read_port__data;
   wire read_port__en;
-  (* init = 1'h1 *)
-  wire room;
+  output room;
+  reg room = 1'h1;
   input rst;
   wire rst;
   (* no_rw_check = 32'd1 *)
@@ -14011,128 +16429,178 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
       words[word] = 11'h0;
   end
   always @(posedge clk) begin
-    if (i__ready)
-      words[\$signature__addr ] <= i__payload;
+    if (room)
+      words[place] <= i__payload;
   end
   reg [10:0] _0_;
   always @(posedge clk) begin
     if (\$signal$7 ) begin
-      _0_ <= words[read_port__addr];
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$signal  = i__valid & i__ready;
-  assign \$1  = ~ o__valid;
-  assign \$signal$7  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$12  & \$2 ;
-  assign \$3  = ~ \$signal$12 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$12 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 4'he;
-  assign \$8  = \$signal  ? \$7  : i__ready;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 4'he;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 5'h00 : \$17 ;
-  assign \$19  = read_port__addr == 4'he;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 5'h00 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 4'hf;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 4'he;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 4'hd;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 4'he;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 5'h00 : \$53 ;
+  assign \$55  = \place$13  == 4'he;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$signal  = i__valid & room;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$12  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    i__ready <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$22  = o__valid;
+    \$60  = \$signal ;
+    if (rst) begin
+      \$60  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    \$61  = read;
+    if (rst) begin
+      \$61  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    \$62  = \$4 [3:0];
+    if (rst) begin
+      \$62  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    \$63  = o__valid;
     if (\$signal$7 ) begin
-      \$22  = \$signal$12 ;
+      \$63  = \$signal$9 ;
     end
     if (rst) begin
-      \$22  = 1'h0;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$23  = output_free;
+    \$64  = output_free;
     if (\$signal$7 ) begin
-      \$23  = \$3 ;
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$23  = 1'h1;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$24  = \$6 ;
+    \$65  = \$28 ;
     if (rst) begin
-      \$24  = 1'h0;
+      \$65  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$25  = \$9 ;
+    \$66  = \$51 ;
     if (rst) begin
-      \$25  = 1'h1;
+      \$66  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [3:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [3:0];
-    end
-    if (rst) begin
-      \$26  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$27  = \$signature__addr ;
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [3:0];
+      \$67  = \$54 [3:0];
     end
     if (rst) begin
-      \$27  = 4'h0;
+      \$67  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [3:0];
+      \$68  = \$57 [3:0];
     end
     if (rst) begin
-      \$28  = 4'h0;
+      \$68  = 4'h0;
     end
   end
-  assign room = i__ready;
-  assign \$signature__en  = i__ready;
+  assign i__ready = room;
+  assign \$signature__en  = room;
   assign \$signature__data  = i__payload;
   assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$19  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
 endmodule
 
 module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__ready, o_out__payload, i_row__payload, value, i_weighted__valid, o_free, o_out__valid, i_row__valid, o__ready);
@@ -14155,11 +16623,12 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   reg \$23 ;
   reg \$24 ;
   reg \$25 ;
-  wire [20:0] \$26 ;
-  wire \$27 ;
-  wire [12:0] \$28 ;
-  wire \$29 ;
+  reg \$26 ;
+  wire [20:0] \$27 ;
+  wire \$28 ;
+  wire [12:0] \$29 ;
   wire \$3 ;
+  wire \$30 ;
   wire \$4 ;
   wire \$5 ;
   wire \$6 ;
@@ -14168,8 +16637,9 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   wire \$9 ;
   reg arrives_1 = 1'h0;
   reg arrives_2 = 1'h0;
+  reg arrives_3 = 1'h0;
   (* init = 1'h0 *)
-  wire arrives_3;
+  wire arrives_4;
   input clk;
   wire clk;
   reg [3:0] cooldown = 4'h0;
@@ -14230,9 +16700,11 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   reg job_last_1 = 1'h0;
   reg job_last_2 = 1'h0;
   reg job_last_3 = 1'h0;
+  reg job_last_4 = 1'h0;
   reg last_1 = 1'h0;
   reg last_2 = 1'h0;
   reg last_3 = 1'h0;
+  reg last_4 = 1'h0;
   wire [64:0] o__payload;
   wire [64:0] \o__payload$32 ;
   wire [63:0] \o__payload$32.row ;
@@ -14289,6 +16761,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   reg [7:0] prob_1 = 8'h00;
   reg [7:0] prob_2 = 8'h00;
   reg [7:0] prob_3 = 8'h00;
+  reg [7:0] prob_4 = 8'h00;
   wire row_ends;
   input rst;
   wire rst;
@@ -14353,7 +16826,9 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   always @(posedge clk)
     arrives_2 <= \$24 ;
   always @(posedge clk)
-    i__valid <= \$25 ;
+    arrives_3 <= \$25 ;
+  always @(posedge clk)
+    i__valid <= \$26 ;
   always @(posedge clk)
     prob_1 <= i_weighted__payload[14:7];
   always @(posedge clk)
@@ -14361,17 +16836,23 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   always @(posedge clk)
     prob_3 <= prob_2;
   always @(posedge clk)
+    prob_4 <= prob_3;
+  always @(posedge clk)
     last_1 <= i_weighted__payload[6];
   always @(posedge clk)
     last_2 <= last_1;
   always @(posedge clk)
     last_3 <= last_2;
   always @(posedge clk)
+    last_4 <= last_3;
+  always @(posedge clk)
     job_last_1 <= i_row__payload[2];
   always @(posedge clk)
     job_last_2 <= job_last_1;
   always @(posedge clk)
     job_last_3 <= job_last_2;
+  always @(posedge clk)
+    job_last_4 <= job_last_3;
   \latte_head.weighted_sum.landing  landing (
     .clk(clk),
     .i__payload(\i__payload$31 ),
@@ -14388,10 +16869,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
     .ends_11(\i__valid$29 ),
     .i__valid(\i__valid$35 ),
     .o__payload(\o__payload$32 ),
-    .\port$3071$0 (\$26 ),
-    .\port$3073$0 (\$27 ),
-    .\port$3080$0 (\$28 ),
-    .\port$3081$0 (\$29 ),
+    .\port$4082$0 (\$27 ),
+    .\port$4084$0 (\$28 ),
+    .\port$4093$0 (\$29 ),
+    .\port$4094$0 (\$30 ),
     .rst(rst)
   );
   \latte_head.weighted_sum.sums  sums (
@@ -14399,11 +16880,11 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
     .i__payload(i__payload),
     .i__valid(i__valid),
     .o__valid(\i__valid$35 ),
-    .\port$3071$0 (\$26 ),
-    .\port$3073$0 (\$27 ),
+    .\port$4082$0 (\$27 ),
+    .\port$4084$0 (\$28 ),
     .rst(rst),
-    .tag_merged_1(\$29 ),
-    .total_merged_1(\$28 ),
+    .tag_merged_1(\$30 ),
+    .total_merged_1(\$29 ),
     .value(value)
   );
   always @* begin
@@ -14488,6 +16969,13 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
       \$25  = 1'h0;
     end
   end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
+    \$26  = arrives_3;
+    if (rst) begin
+      \$26  = 1'h0;
+    end
+  end
   assign o__payload = o_out__payload;
   assign o_out__ready = o__ready;
   assign o__valid = o_out__valid;
@@ -14496,11 +16984,11 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   assign i_reserve = row_ends;
   assign value_port__buffer = i_row__payload[0];
   assign value_port__address = i_weighted__payload[4:0];
-  assign arrives_3 = i__valid;
+  assign arrives_4 = i__valid;
   assign value_port__data = value;
   assign \o__valid$30  = \i__valid$29 ;
-  assign \i__payload$33  = { \$29 , \$27 , \$28 , \$26  };
-  assign \o__payload$34  = { \$29 , \$27 , \$28 , \$26  };
+  assign \i__payload$33  = { \$30 , \$28 , \$29 , \$27  };
+  assign \o__payload$34  = { \$30 , \$28 , \$29 , \$27  };
   assign \o__valid$36  = \i__valid$35 ;
   assign \o_out__payload.row  = o_out__payload[63:0];
   assign \o_out__payload.row[0]  = o_out__payload[7:0];
@@ -14571,36 +17059,64 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   assign \o__payload$32.row[7]  = \o__payload$32 [63:56];
   assign \o__payload$32.tag  = \o__payload$32 [64];
   assign \o__payload$32.tag.last  = \o__payload$32 [64];
-  assign \i__payload$33.sums  = \$26 ;
-  assign \i__payload$33.sums[0]  = \$26 ;
-  assign \i__payload$33.total  = \$28 ;
-  assign \i__payload$33.row_end  = \$27 ;
-  assign \i__payload$33.tag  = \$29 ;
-  assign \i__payload$33.tag.last  = \$29 ;
-  assign \o__payload$34.sums  = \$26 ;
-  assign \o__payload$34.sums[0]  = \$26 ;
-  assign \o__payload$34.total  = \$28 ;
-  assign \o__payload$34.row_end  = \$27 ;
-  assign \o__payload$34.tag  = \$29 ;
-  assign \o__payload$34.tag.last  = \$29 ;
+  assign \i__payload$33.sums  = \$27 ;
+  assign \i__payload$33.sums[0]  = \$27 ;
+  assign \i__payload$33.total  = \$29 ;
+  assign \i__payload$33.row_end  = \$28 ;
+  assign \i__payload$33.tag  = \$30 ;
+  assign \i__payload$33.tag.last  = \$30 ;
+  assign \o__payload$34.sums  = \$27 ;
+  assign \o__payload$34.sums[0]  = \$27 ;
+  assign \o__payload$34.total  = \$29 ;
+  assign \o__payload$34.row_end  = \$28 ;
+  assign \o__payload$34.tag  = \$30 ;
+  assign \o__payload$34.tag.last  = \$30 ;
   assign \i__payload$31 [64] = \o__payload$32 [64];
   assign \i__payload$31 [63:0] = \o__payload$32 [63:0];
-  assign i__payload[9] = job_last_3;
-  assign i__payload[8] = last_3;
-  assign i__payload[7:0] = prob_3;
+  assign i__payload[9] = job_last_4;
+  assign i__payload[8] = last_4;
+  assign i__payload[7:0] = prob_4;
 endmodule
 
 module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__payload, o_room, o__valid, i__valid, o__ready);
   reg \$auto$verilog_backend.cc:2355:dump_module$85  = 0;
-  wire [3:0] \$1 ;
-  wire [4:0] \$2 ;
-  wire [5:0] \$3 ;
-  wire \$4 ;
-  wire \$5 ;
+  wire [1:0] \$1 ;
+  wire [3:0] \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire [1:0] \$14 ;
+  wire [2:0] \$15 ;
+  wire [1:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire [2:0] \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire [1:0] \$22 ;
+  wire [2:0] \$23 ;
+  wire [1:0] \$24 ;
+  wire [3:0] \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [3:0] \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  reg \$33 ;
+  reg \$34 ;
+  reg \$35 ;
+  reg [2:0] \$36 ;
+  reg \$37 ;
+  wire [1:0] \$4 ;
+  wire [4:0] \$5 ;
   wire \$6 ;
-  wire \$7 ;
-  reg [2:0] \$8 ;
-  reg \$9 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
+  wire [1:0] \$9 ;
   input clk;
   wire clk;
   input [64:0] i__payload;
@@ -14664,22 +17180,56 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
   output o_room;
   reg o_room = 1'h1;
   reg [2:0] places = 3'h4;
+  reg places_down_0_1 = 1'h0;
+  reg places_up_0_1 = 1'h0;
+  reg places_up_1_1 = 1'h0;
   (* init = 1'h1 *)
   wire room;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = places - i_reserve;
-  assign \$2  = $signed(\$1 ) + $signed({ 1'h0, taken });
-  assign \$3  = $signed(\$2 ) + $signed(1'h0);
-  assign \$5  = places != 1'h1;
-  assign \$6  = i_reserve ? \$5  : o_room;
-  assign \$7  = \$4  | \$6 ;
+  assign \$1  = 1'h0 + places_up_0_1;
+  assign \$2  = \$1  + places_up_1_1;
+  assign \$3  = places + \$2 ;
+  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$5  = \$3  - \$4 ;
+  assign \$7  = 1'h0 + places_up_0_1;
+  assign \$8  = \$7  + places_up_1_1;
+  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = \$10  == 4'hf;
+  assign \$12  = places == 2'h2;
+  assign \$13  = \$11  & \$12 ;
+  assign \$14  = 1'h0 + places_up_0_1;
+  assign \$15  = \$14  + places_up_1_1;
+  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$17  = \$15  - \$16 ;
+  assign \$18  = ! \$17 ;
+  assign \$19  = places == 1'h1;
+  assign \$20  = \$18  & \$19 ;
+  assign \$21  = \$13  | \$20 ;
+  assign \$22  = 1'h0 + places_up_0_1;
+  assign \$23  = \$22  + places_up_1_1;
+  assign \$24  = 1'h0 + places_down_0_1;
+  assign \$25  = \$23  - \$24 ;
+  assign \$26  = \$25  == 1'h1;
+  assign \$27  = ! places;
+  assign \$28  = \$26  & \$27 ;
+  assign \$29  = \$21  | \$28 ;
+  assign \$30  = ~ \$29 ;
+  assign \$31  = i_reserve ? \$30  : o_room;
+  assign \$32  = \$6  | \$31 ;
   always @(posedge clk)
-    places <= \$8 ;
+    places_up_0_1 <= \$33 ;
   always @(posedge clk)
-    o_room <= \$9 ;
+    places_up_1_1 <= \$34 ;
+  always @(posedge clk)
+    places_down_0_1 <= \$35 ;
+  always @(posedge clk)
+    places <= \$36 ;
+  always @(posedge clk)
+    o_room <= \$37 ;
   \latte_head.weighted_sum.landing.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -14691,16 +17241,37 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$8  = \$3 [2:0];
+    \$33  = taken;
     if (rst) begin
-      \$8  = 3'h4;
+      \$33  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$9  = \$7 ;
+    \$34  = 1'h0;
     if (rst) begin
-      \$9  = 1'h1;
+      \$34  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$35  = i_reserve;
+    if (rst) begin
+      \$35  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$36  = \$5 [2:0];
+    if (rst) begin
+      \$36  = 3'h4;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$37  = \$32 ;
+    if (rst) begin
+      \$37  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -14750,48 +17321,91 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
   assign \i__payload$7.row[6]  = i__payload[55:48];
   assign \i__payload$7.row[7]  = i__payload[63:56];
   assign \i__payload$7.last  = i__payload[64];
-  assign \$4  = taken;
+  assign \$6  = taken;
 endmodule
 
 module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload, o__valid, i__valid, o__ready);
   reg \$auto$verilog_backend.cc:2355:dump_module$86  = 0;
-  wire \$1 ;
+  wire [1:0] \$1 ;
   wire \$10 ;
   wire \$11 ;
-  wire [3:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [3:0] \$15 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
   wire \$16 ;
-  wire [2:0] \$17 ;
-  wire [2:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [2:0] \$20 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire [1:0] \$19 ;
+  wire [3:0] \$2 ;
+  wire [1:0] \$20 ;
   wire [2:0] \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  reg \$25 ;
-  reg [2:0] \$26 ;
-  reg [1:0] \$27 ;
-  reg [1:0] \$28 ;
-  wire \$3 ;
-  wire \$4 ;
+  wire \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire [1:0] \$29 ;
+  wire [1:0] \$3 ;
+  wire [1:0] \$30 ;
+  wire [2:0] \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  wire [1:0] \$35 ;
+  wire [1:0] \$36 ;
+  wire [2:0] \$37 ;
+  wire \$38 ;
+  wire \$39 ;
+  wire [4:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire [1:0] \$42 ;
+  wire [1:0] \$43 ;
+  wire [2:0] \$44 ;
+  wire \$45 ;
+  wire \$46 ;
+  wire \$47 ;
+  wire \$48 ;
+  wire \$49 ;
   wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire [2:0] \$53 ;
+  wire [2:0] \$54 ;
+  wire \$55 ;
+  wire [2:0] \$56 ;
+  wire [2:0] \$57 ;
+  wire \$58 ;
+  wire \$59 ;
+  wire [1:0] \$6 ;
+  reg \$60 ;
+  reg \$61 ;
+  reg [2:0] \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [1:0] \$67 ;
+  reg [1:0] \$68 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
-  reg \$signal$11  = 1'h0;
-  wire \$signal$6 ;
-  reg [1:0] \$signature__addr  = 2'h0;
+  wire \$signal$7 ;
+  reg \$signal$9  = 1'h0;
+  (* init = 2'h0 *)
+  wire [1:0] \$signature__addr ;
   wire [64:0] \$signature__data ;
   wire \$signature__en ;
   input clk;
   wire clk;
   reg [2:0] count = 3'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
   input [64:0] i__payload;
   wire [64:0] i__payload;
   wire \i__payload.last ;
@@ -14824,12 +17438,11 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  (* init = 2'h0 *)
-  wire [1:0] place;
-  (* init = 2'h0 *)
-  wire [1:0] \place$18 ;
+  reg [1:0] place = 2'h0;
+  reg [1:0] \place$13  = 2'h0;
   wire read;
-  reg [1:0] read_port__addr = 2'h0;
+  (* init = 2'h0 *)
+  wire [1:0] read_port__addr;
   wire [64:0] read_port__data;
   wire read_port__en;
   reg room = 1'h1;
@@ -14844,126 +17457,176 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   end
   always @(posedge clk) begin
     if (\$signal )
-      words[\$signature__addr ] <= i__payload;
+      words[place] <= i__payload;
   end
   reg [64:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$6 ) begin
-      _0_ <= words[read_port__addr];
+    if (\$signal$7 ) begin
+      _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$1  = ~ o__valid;
-  assign \$signal$6  = \$1  | o__ready;
-  assign \$2  = output_free | o__ready;
-  assign read = \$signal$11  & \$2 ;
-  assign \$3  = ~ \$signal$11 ;
-  assign \$4  = count != 1'h1;
-  assign \$5  = read ? \$4  : \$signal$11 ;
-  assign \$6  = \$signal  | \$5 ;
-  assign \$7  = count != 2'h3;
-  assign \$8  = \$signal  ? \$7  : room;
-  assign \$9  = read | \$8 ;
-  assign \$10  = ~ read;
-  assign \$11  = \$signal  & \$10 ;
-  assign \$12  = count + 1'h1;
-  assign \$13  = ~ \$signal ;
-  assign \$14  = \$13  & read;
-  assign \$15  = count - 1'h1;
-  assign \$16  = \$signature__addr  == 2'h3;
-  assign \$17  = \$signature__addr  + 1'h1;
-  assign \$18  = \$16  ? 3'h0 : \$17 ;
-  assign \$19  = read_port__addr == 2'h3;
-  assign \$20  = read_port__addr + 1'h1;
-  assign \$21  = \$19  ? 3'h0 : \$20 ;
+  assign \$32  = \$31  == 3'h7;
+  assign \$33  = count == 3'h4;
+  assign \$34  = \$32  & \$33 ;
+  assign \$35  = 1'h0 + count_up_0_1;
+  assign \$36  = 1'h0 + count_down_0_1;
+  assign \$37  = \$35  - \$36 ;
+  assign \$38  = ! \$37 ;
+  assign \$39  = count == 2'h3;
+  assign \$40  = \$38  & \$39 ;
+  assign \$41  = \$34  | \$40 ;
+  assign \$42  = 1'h0 + count_up_0_1;
+  assign \$43  = 1'h0 + count_down_0_1;
+  assign \$44  = \$42  - \$43 ;
+  assign \$45  = \$44  == 1'h1;
+  assign \$46  = count == 2'h2;
+  assign \$47  = \$45  & \$46 ;
+  assign \$48  = \$41  | \$47 ;
+  assign \$49  = ~ \$48 ;
+  assign \$50  = \$signal  ? \$49  : room;
+  assign \$51  = read | \$50 ;
+  assign \$52  = place == 2'h3;
+  assign \$53  = place + 1'h1;
+  assign \$54  = \$52  ? 3'h0 : \$53 ;
+  assign \$55  = \place$13  == 2'h3;
+  assign \$56  = \place$13  + 1'h1;
+  assign \$57  = \$55  ? 3'h0 : \$56 ;
+  assign \$58  = ~ o__valid;
+  assign \$signal$7  = \$58  | o__ready;
+  assign \$59  = output_free | o__ready;
+  assign read = \$signal$9  & \$59 ;
   always @(posedge clk)
-    o__valid <= \$22 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    output_free <= \$23 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    \$signal$11  <= \$24 ;
+    count <= \$62 ;
   always @(posedge clk)
-    room <= \$25 ;
+    o__valid <= \$63 ;
   always @(posedge clk)
-    count <= \$26 ;
+    output_free <= \$64 ;
   always @(posedge clk)
-    \$signature__addr  <= \$27 ;
+    \$signal$9  <= \$65 ;
   always @(posedge clk)
-    read_port__addr <= \$28 ;
+    room <= \$66 ;
+  always @(posedge clk)
+    place <= \$67 ;
+  always @(posedge clk)
+    \place$13  <= \$68 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ \$signal$9 ;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = ! \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$11  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = ! count;
+  assign \$24  = \$22  & \$23 ;
+  assign \$25  = \$18  | \$24 ;
+  assign \$26  = ~ \$25 ;
+  assign \$27  = read ? \$26  : \$signal$9 ;
+  assign \$28  = \$signal  | \$27 ;
+  assign \$29  = 1'h0 + count_up_0_1;
+  assign \$30  = 1'h0 + count_down_0_1;
+  assign \$31  = \$29  - \$30 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$22  = o__valid;
-    if (\$signal$6 ) begin
-      \$22  = \$signal$11 ;
-    end
+    \$60  = \$signal ;
     if (rst) begin
-      \$22  = 1'h0;
+      \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$23  = output_free;
-    if (\$signal$6 ) begin
-      \$23  = \$3 ;
-    end
+    \$61  = read;
     if (rst) begin
-      \$23  = 1'h1;
+      \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$24  = \$6 ;
+    \$62  = \$4 [2:0];
     if (rst) begin
-      \$24  = 1'h0;
+      \$62  = 3'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$25  = \$9 ;
+    \$63  = o__valid;
+    if (\$signal$7 ) begin
+      \$63  = \$signal$9 ;
+    end
     if (rst) begin
-      \$25  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$26  = count;
-    if (\$11 ) begin
-      \$26  = \$12 [2:0];
-    end
-    if (\$14 ) begin
-      \$26  = \$15 [2:0];
+    \$64  = output_free;
+    if (\$signal$7 ) begin
+      \$64  = \$5 ;
     end
     if (rst) begin
-      \$26  = 3'h0;
+      \$64  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$27  = \$signature__addr ;
+    \$65  = \$28 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$66  = \$51 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$27  = \$18 [1:0];
+      \$67  = \$54 [1:0];
     end
     if (rst) begin
-      \$27  = 2'h0;
+      \$67  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$28  = read_port__addr;
+    \$68  = \place$13 ;
     if (read) begin
-      \$28  = \$21 [1:0];
+      \$68  = \$57 [1:0];
     end
     if (rst) begin
-      \$28  = 2'h0;
+      \$68  = 2'h0;
     end
   end
   assign i__ready = 1'h1;
   assign \$signature__en  = \$signal ;
   assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$6 ;
+  assign read_port__en = \$signal$7 ;
   assign read_port__data = o__payload;
-  assign place = \$signature__addr ;
-  assign \place$18  = read_port__addr;
+  assign \$signature__addr  = place;
+  assign read_port__addr = \place$13 ;
   assign \i__payload.row  = i__payload[63:0];
   assign \i__payload.row[0]  = i__payload[7:0];
   assign \i__payload.row[1]  = i__payload[15:8];
@@ -14987,7 +17650,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.normaliser (rst, \port$3071$0 , \port$3073$0 , \port$3080$0 , \port$3081$0 , i__valid, ends_11, o__payload, clk);
+module \latte_head.weighted_sum.normaliser (rst, \port$4082$0 , \port$4084$0 , \port$4093$0 , \port$4094$0 , i__valid, ends_11, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$87  = 0;
   wire [27:0] \$1 ;
   wire [15:0] \$10 ;
@@ -15158,14 +17821,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3071$0 , \port$3073$0 , \
   (* init = 1'h0 *)
   wire o__valid;
   reg [21:0] offset = 22'h000000;
-  input [20:0] \port$3071$0 ;
-  wire [20:0] \port$3071$0 ;
-  input \port$3073$0 ;
-  wire \port$3073$0 ;
-  input [12:0] \port$3080$0 ;
-  wire [12:0] \port$3080$0 ;
-  input \port$3081$0 ;
-  wire \port$3081$0 ;
+  input [20:0] \port$4082$0 ;
+  wire [20:0] \port$4082$0 ;
+  input \port$4084$0 ;
+  wire \port$4084$0 ;
+  input [12:0] \port$4093$0 ;
+  wire [12:0] \port$4093$0 ;
+  input \port$4094$0 ;
+  wire \port$4094$0 ;
   reg [13:0] remainder_0_0 = 14'h0000;
   reg [13:0] remainder_0_1 = 14'h0000;
   reg [13:0] remainder_0_2 = 14'h0000;
@@ -15202,7 +17865,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3071$0 , \port$3073$0 , \
   wire \tag_9.last ;
   reg [12:0] total_1 = 13'h0000;
   reg [12:0] total_2 = 13'h0000;
-  assign \$2  = \port$3080$0  + \$1 ;
+  assign \$2  = \port$4093$0  + \$1 ;
   assign \$4  = $signed(\$3 ) + $signed({ 1'h0, offset });
   assign \$6  = numerator_0[21:7] - \$5 ;
   assign \$7  = ~ \$6 [15];
@@ -15252,18 +17915,18 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3071$0 , \port$3073$0 , \
   assign \$73  = \$69 [15] ? { 1'h0, remainder_0_6, digits_0_6[7] } : \$72 ;
   assign \$75  = { remainder_0_6, digits_0_6[7] } - \$74 ;
   assign \$76  = ~ \$75 [15];
-  assign \$77  = i__valid & \port$3073$0 ;
+  assign \$77  = i__valid & \port$4084$0 ;
   assign \$78  = | divisor_7_1;
   assign \$79  = ~ digits_0_7[7];
   assign \$80  = \$78  ? { \$79 , digits_0_7[6:0] } : 8'h00;
   always @(posedge clk)
     offset <= \$2 [21:0];
   always @(posedge clk)
-    sums_1 <= \port$3071$0 ;
+    sums_1 <= \port$4082$0 ;
   always @(posedge clk)
     numerator_0 <= \$4 [21:0];
   always @(posedge clk)
-    total_1 <= \port$3080$0 ;
+    total_1 <= \port$4093$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
@@ -15359,7 +18022,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3071$0 , \port$3073$0 , \
   always @(posedge clk)
     filled <= \$102 ;
   always @(posedge clk)
-    tag_1 <= \port$3081$0 ;
+    tag_1 <= \port$4094$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -15534,14 +18197,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3071$0 , \port$3073$0 , \
       \$102  = { \$80 , filled[63:8] };
     end
   end
-  assign i__payload = { \port$3081$0 , \port$3073$0 , \port$3080$0 , \port$3071$0  };
+  assign i__payload = { \port$4094$0 , \port$4084$0 , \port$4093$0 , \port$4082$0  };
   assign o__valid = ends_11;
-  assign \i__payload.sums  = \port$3071$0 ;
-  assign \i__payload.sums[0]  = \port$3071$0 ;
-  assign \i__payload.total  = \port$3080$0 ;
-  assign \i__payload.row_end  = \port$3073$0 ;
-  assign \i__payload.tag  = \port$3081$0 ;
-  assign \i__payload.tag.last  = \port$3081$0 ;
+  assign \i__payload.sums  = \port$4082$0 ;
+  assign \i__payload.sums[0]  = \port$4082$0 ;
+  assign \i__payload.total  = \port$4093$0 ;
+  assign \i__payload.row_end  = \port$4084$0 ;
+  assign \i__payload.tag  = \port$4094$0 ;
+  assign \i__payload.tag.last  = \port$4094$0 ;
   assign \sums_1[0]  = sums_1;
   assign \tag_1.last  = tag_1;
   assign \tag_2.last  = tag_2;
@@ -15567,7 +18230,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3071$0 , \port$3073$0 , \
   assign \o__payload.tag.last  = o__payload[64];
   assign o__payload[64] = tag_11;
   assign o__payload[63:0] = filled;
-  assign \$1  = { 7'h00, \port$3080$0 , 8'h00 };
+  assign \$1  = { 7'h00, \port$4093$0 , 8'h00 };
   assign \$3  = { sums_1, 1'h0 };
   assign \$5  = { total_2, 1'h0 };
   assign \$8  = { total_2, 1'h0 };
@@ -15595,14 +18258,30 @@ module \latte_head.weighted_sum.normaliser (rst, \port$3071$0 , \port$3073$0 , \
   assign \$74  = { divisor_6_1, 1'h0 };
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$3071$0 , \port$3073$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$4082$0 , \port$4084$0 , total_merged_1, tag_merged_1, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$88  = 0;
   wire \$1 ;
   wire [15:0] \$10 ;
-  reg [12:0] \$100 ;
-  reg [13:0] \$101 ;
-  reg \$102 ;
+  reg \$100 ;
+  reg \$101 ;
+  reg [20:0] \$102 ;
+  reg [20:0] \$103 ;
+  reg \$104 ;
+  reg \$105 ;
+  reg \$106 ;
+  reg \$107 ;
+  reg \$108 ;
+  reg \$109 ;
   wire [21:0] \$11 ;
+  reg [20:0] \$110 ;
+  reg [20:0] \$111 ;
+  reg [20:0] \$112 ;
+  reg [20:0] \$113  = 21'h000000;
+  reg \$114 ;
+  reg \$115  = 1'h0;
+  reg [12:0] \$116 ;
+  reg [13:0] \$117 ;
+  reg \$118 ;
   wire [21:0] \$12 ;
   wire \$13 ;
   wire [15:0] \$14 ;
@@ -15647,21 +18326,21 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   wire \$5 ;
   reg \$50 ;
   reg \$51 ;
-  reg [20:0] \$52 ;
-  reg [20:0] \$53 ;
-  reg \$54 ;
-  reg \$55 ;
+  reg \$52 ;
+  reg \$53 ;
+  reg [20:0] \$54 ;
+  reg [20:0] \$55 ;
   reg \$56 ;
   reg \$57 ;
-  reg [20:0] \$58 ;
-  reg [20:0] \$59 ;
+  reg \$58 ;
+  reg \$59 ;
   wire [15:0] \$6 ;
   reg \$60 ;
   reg \$61 ;
-  reg \$62 ;
-  reg \$63 ;
-  reg [20:0] \$64 ;
-  reg [20:0] \$65 ;
+  reg [20:0] \$62 ;
+  reg [20:0] \$63 ;
+  reg \$64 ;
+  reg \$65 ;
   reg \$66 ;
   reg \$67 ;
   reg \$68 ;
@@ -15673,21 +18352,21 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   reg \$73 ;
   reg \$74 ;
   reg \$75 ;
-  reg [20:0] \$76 ;
-  reg [20:0] \$77 ;
-  reg \$78 ;
-  reg \$79 ;
+  reg \$76 ;
+  reg \$77 ;
+  reg [20:0] \$78 ;
+  reg [20:0] \$79 ;
   wire [21:0] \$8 ;
   reg \$80 ;
   reg \$81 ;
-  reg [20:0] \$82 ;
-  reg [20:0] \$83 ;
+  reg \$82 ;
+  reg \$83 ;
   reg \$84 ;
   reg \$85 ;
-  reg \$86 ;
-  reg \$87 ;
-  reg [20:0] \$88 ;
-  reg [20:0] \$89 ;
+  reg [20:0] \$86 ;
+  reg [20:0] \$87 ;
+  reg \$88 ;
+  reg \$89 ;
   wire \$9 ;
   reg \$90 ;
   reg \$91 ;
@@ -15695,18 +18374,26 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   reg \$93 ;
   reg [20:0] \$94 ;
   reg [20:0] \$95 ;
-  reg [20:0] \$96 ;
-  reg [20:0] \$97  = 21'h000000;
+  reg \$96 ;
+  reg \$97 ;
   reg \$98 ;
-  reg \$99  = 1'h0;
+  reg \$99 ;
   reg adds_0_1 = 1'h0;
+  reg adds_0_2 = 1'h0;
   reg adds_1_1 = 1'h0;
+  reg adds_1_2 = 1'h0;
   reg adds_2_1 = 1'h0;
+  reg adds_2_2 = 1'h0;
   reg adds_3_1 = 1'h0;
+  reg adds_3_2 = 1'h0;
   reg adds_4_1 = 1'h0;
+  reg adds_4_2 = 1'h0;
   reg adds_5_1 = 1'h0;
+  reg adds_5_2 = 1'h0;
   reg adds_6_1 = 1'h0;
+  reg adds_6_2 = 1'h0;
   reg adds_7_1 = 1'h0;
+  reg adds_7_2 = 1'h0;
   input clk;
   wire clk;
   reg complete_0_1 = 1'h0;
@@ -15718,13 +18405,21 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   reg complete_6_1 = 1'h0;
   reg complete_7_1 = 1'h0;
   reg ends_0_1 = 1'h0;
+  reg ends_0_2 = 1'h0;
   reg ends_1_1 = 1'h0;
+  reg ends_1_2 = 1'h0;
   reg ends_2_1 = 1'h0;
+  reg ends_2_2 = 1'h0;
   reg ends_3_1 = 1'h0;
+  reg ends_3_2 = 1'h0;
   reg ends_4_1 = 1'h0;
+  reg ends_4_2 = 1'h0;
   reg ends_5_1 = 1'h0;
+  reg ends_5_2 = 1'h0;
   reg ends_6_1 = 1'h0;
+  reg ends_6_2 = 1'h0;
   reg ends_7_1 = 1'h0;
+  reg ends_7_2 = 1'h0;
   input [9:0] i__payload;
   wire [9:0] i__payload;
   wire \i__payload.last ;
@@ -15750,11 +18445,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   output o__valid;
   reg o__valid = 1'h0;
   (* init = 21'h000000 *)
-  output [20:0] \port$3071$0 ;
-  wire [20:0] \port$3071$0 ;
+  output [20:0] \port$4082$0 ;
+  wire [20:0] \port$4082$0 ;
   (* init = 1'h0 *)
-  output \port$3073$0 ;
-  wire \port$3073$0 ;
+  output \port$4084$0 ;
+  wire \port$4084$0 ;
   reg [7:0] prob_1_1 = 8'h00;
   reg [7:0] prob_2_1 = 8'h00;
   reg [7:0] prob_3_1 = 8'h00;
@@ -15763,13 +18458,21 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   reg [7:0] prob_6_1 = 8'h00;
   reg [7:0] prob_7_1 = 8'h00;
   reg [15:0] product_0 = 16'h0000;
+  reg [15:0] product_0_1 = 16'h0000;
   reg [15:0] product_1 = 16'h0000;
+  reg [15:0] product_1_1 = 16'h0000;
   reg [15:0] product_2 = 16'h0000;
+  reg [15:0] product_2_1 = 16'h0000;
   reg [15:0] product_3 = 16'h0000;
+  reg [15:0] product_3_1 = 16'h0000;
   reg [15:0] product_4 = 16'h0000;
+  reg [15:0] product_4_1 = 16'h0000;
   reg [15:0] product_5 = 16'h0000;
+  reg [15:0] product_5_1 = 16'h0000;
   reg [15:0] product_6 = 16'h0000;
+  reg [15:0] product_6_1 = 16'h0000;
   reg [15:0] product_7 = 16'h0000;
+  reg [15:0] product_7_1 = 16'h0000;
   reg [20:0] result_0 = 21'h000000;
   reg [20:0] result_1 = 21'h000000;
   reg [20:0] result_2 = 21'h000000;
@@ -15798,9 +18501,12 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   output [12:0] total_merged_1;
   reg [12:0] total_merged_1 = 13'h0000;
   reg [7:0] total_prob_1 = 8'h00;
+  reg [7:0] total_prob_2 = 8'h00;
   reg [12:0] total_sum = 13'h0000;
   reg total_tag_1 = 1'h0;
   wire \total_tag_1.last ;
+  reg total_tag_2 = 1'h0;
+  wire \total_tag_2.last ;
   reg valid_1_1 = 1'h0;
   reg valid_2_1 = 1'h0;
   reg valid_3_1 = 1'h0;
@@ -15820,36 +18526,36 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   wire [7:0] \value[7] ;
   assign \$1  = i__valid & i__payload[8];
   assign \$2  = $signed({ 1'h0, i__payload[7:0] }) * $signed(value[7:0]);
-  assign \$3  = $signed(sum_0) + $signed(product_0);
-  assign \$4  = $signed(sum_0) + $signed(product_0);
+  assign \$3  = $signed(sum_0) + $signed(product_0_1);
+  assign \$4  = $signed(sum_0) + $signed(product_0_1);
   assign \$5  = valid_1_1 & last_1_1;
   assign \$6  = $signed({ 1'h0, prob_1_1 }) * $signed(value[15:8]);
-  assign \$7  = $signed(sum_1) + $signed(product_1);
-  assign \$8  = $signed(sum_1) + $signed(product_1);
+  assign \$7  = $signed(sum_1) + $signed(product_1_1);
+  assign \$8  = $signed(sum_1) + $signed(product_1_1);
   assign \$9  = valid_2_1 & last_2_1;
   assign \$10  = $signed({ 1'h0, prob_2_1 }) * $signed(value[23:16]);
-  assign \$11  = $signed(sum_2) + $signed(product_2);
-  assign \$12  = $signed(sum_2) + $signed(product_2);
+  assign \$11  = $signed(sum_2) + $signed(product_2_1);
+  assign \$12  = $signed(sum_2) + $signed(product_2_1);
   assign \$13  = valid_3_1 & last_3_1;
   assign \$14  = $signed({ 1'h0, prob_3_1 }) * $signed(value[31:24]);
-  assign \$15  = $signed(sum_3) + $signed(product_3);
-  assign \$16  = $signed(sum_3) + $signed(product_3);
+  assign \$15  = $signed(sum_3) + $signed(product_3_1);
+  assign \$16  = $signed(sum_3) + $signed(product_3_1);
   assign \$17  = valid_4_1 & last_4_1;
   assign \$18  = $signed({ 1'h0, prob_4_1 }) * $signed(value[39:32]);
-  assign \$19  = $signed(sum_4) + $signed(product_4);
-  assign \$20  = $signed(sum_4) + $signed(product_4);
+  assign \$19  = $signed(sum_4) + $signed(product_4_1);
+  assign \$20  = $signed(sum_4) + $signed(product_4_1);
   assign \$21  = valid_5_1 & last_5_1;
   assign \$22  = $signed({ 1'h0, prob_5_1 }) * $signed(value[47:40]);
-  assign \$23  = $signed(sum_5) + $signed(product_5);
-  assign \$24  = $signed(sum_5) + $signed(product_5);
+  assign \$23  = $signed(sum_5) + $signed(product_5_1);
+  assign \$24  = $signed(sum_5) + $signed(product_5_1);
   assign \$25  = valid_6_1 & last_6_1;
   assign \$26  = $signed({ 1'h0, prob_6_1 }) * $signed(value[55:48]);
-  assign \$27  = $signed(sum_6) + $signed(product_6);
-  assign \$28  = $signed(sum_6) + $signed(product_6);
+  assign \$27  = $signed(sum_6) + $signed(product_6_1);
+  assign \$28  = $signed(sum_6) + $signed(product_6_1);
   assign \$29  = valid_7_1 & last_7_1;
   assign \$30  = $signed({ 1'h0, prob_7_1 }) * $signed(value[63:56]);
-  assign \$31  = $signed(sum_7) + $signed(product_7);
-  assign \$32  = $signed(sum_7) + $signed(product_7);
+  assign \$31  = $signed(sum_7) + $signed(product_7_1);
+  assign \$32  = $signed(sum_7) + $signed(product_7_1);
   assign \$33  = result_0 | result_1;
   assign \$34  = \$33  | result_2;
   assign \$35  = \$34  | result_3;
@@ -15857,8 +18563,8 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   assign \$37  = \$36  | result_5;
   assign \$38  = \$37  | result_6;
   assign \$39  = \$38  | result_7;
-  assign \$40  = total_sum + total_prob_1;
-  assign \$41  = total_sum + total_prob_1;
+  assign \$40  = total_sum + total_prob_2;
+  assign \$41  = total_sum + total_prob_2;
   assign \$42  = complete_0_1 | complete_1_1;
   assign \$43  = \$42  | complete_2_1;
   assign \$44  = \$43  | complete_3_1;
@@ -15869,159 +18575,211 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   always @(posedge clk)
     adds_0_1 <= \$49 ;
   always @(posedge clk)
-    ends_0_1 <= \$50 ;
+    adds_0_2 <= \$50 ;
   always @(posedge clk)
-    complete_0_1 <= \$51 ;
+    ends_0_1 <= \$51 ;
+  always @(posedge clk)
+    ends_0_2 <= \$52 ;
+  always @(posedge clk)
+    complete_0_1 <= \$53 ;
   always @(posedge clk)
     product_0 <= \$2 ;
   always @(posedge clk)
-    sum_0 <= \$52 ;
+    product_0_1 <= product_0;
   always @(posedge clk)
-    result_0 <= \$53 ;
+    sum_0 <= \$54 ;
   always @(posedge clk)
-    valid_1_1 <= \$54 ;
+    result_0 <= \$55 ;
+  always @(posedge clk)
+    valid_1_1 <= \$56 ;
   always @(posedge clk)
     last_1_1 <= i__payload[8];
   always @(posedge clk)
     prob_1_1 <= i__payload[7:0];
   always @(posedge clk)
-    adds_1_1 <= \$55 ;
+    adds_1_1 <= \$57 ;
   always @(posedge clk)
-    ends_1_1 <= \$56 ;
+    adds_1_2 <= \$58 ;
   always @(posedge clk)
-    complete_1_1 <= \$57 ;
+    ends_1_1 <= \$59 ;
+  always @(posedge clk)
+    ends_1_2 <= \$60 ;
+  always @(posedge clk)
+    complete_1_1 <= \$61 ;
   always @(posedge clk)
     product_1 <= \$6 ;
   always @(posedge clk)
-    sum_1 <= \$58 ;
+    product_1_1 <= product_1;
   always @(posedge clk)
-    result_1 <= \$59 ;
+    sum_1 <= \$62 ;
   always @(posedge clk)
-    valid_2_1 <= \$60 ;
+    result_1 <= \$63 ;
+  always @(posedge clk)
+    valid_2_1 <= \$64 ;
   always @(posedge clk)
     last_2_1 <= last_1_1;
   always @(posedge clk)
     prob_2_1 <= prob_1_1;
   always @(posedge clk)
-    adds_2_1 <= \$61 ;
+    adds_2_1 <= \$65 ;
   always @(posedge clk)
-    ends_2_1 <= \$62 ;
+    adds_2_2 <= \$66 ;
   always @(posedge clk)
-    complete_2_1 <= \$63 ;
+    ends_2_1 <= \$67 ;
+  always @(posedge clk)
+    ends_2_2 <= \$68 ;
+  always @(posedge clk)
+    complete_2_1 <= \$69 ;
   always @(posedge clk)
     product_2 <= \$10 ;
   always @(posedge clk)
-    sum_2 <= \$64 ;
+    product_2_1 <= product_2;
   always @(posedge clk)
-    result_2 <= \$65 ;
+    sum_2 <= \$70 ;
   always @(posedge clk)
-    valid_3_1 <= \$66 ;
+    result_2 <= \$71 ;
+  always @(posedge clk)
+    valid_3_1 <= \$72 ;
   always @(posedge clk)
     last_3_1 <= last_2_1;
   always @(posedge clk)
     prob_3_1 <= prob_2_1;
   always @(posedge clk)
-    adds_3_1 <= \$67 ;
+    adds_3_1 <= \$73 ;
   always @(posedge clk)
-    ends_3_1 <= \$68 ;
+    adds_3_2 <= \$74 ;
   always @(posedge clk)
-    complete_3_1 <= \$69 ;
+    ends_3_1 <= \$75 ;
+  always @(posedge clk)
+    ends_3_2 <= \$76 ;
+  always @(posedge clk)
+    complete_3_1 <= \$77 ;
   always @(posedge clk)
     product_3 <= \$14 ;
   always @(posedge clk)
-    sum_3 <= \$70 ;
+    product_3_1 <= product_3;
   always @(posedge clk)
-    result_3 <= \$71 ;
+    sum_3 <= \$78 ;
   always @(posedge clk)
-    valid_4_1 <= \$72 ;
+    result_3 <= \$79 ;
+  always @(posedge clk)
+    valid_4_1 <= \$80 ;
   always @(posedge clk)
     last_4_1 <= last_3_1;
   always @(posedge clk)
     prob_4_1 <= prob_3_1;
   always @(posedge clk)
-    adds_4_1 <= \$73 ;
+    adds_4_1 <= \$81 ;
   always @(posedge clk)
-    ends_4_1 <= \$74 ;
+    adds_4_2 <= \$82 ;
   always @(posedge clk)
-    complete_4_1 <= \$75 ;
+    ends_4_1 <= \$83 ;
+  always @(posedge clk)
+    ends_4_2 <= \$84 ;
+  always @(posedge clk)
+    complete_4_1 <= \$85 ;
   always @(posedge clk)
     product_4 <= \$18 ;
   always @(posedge clk)
-    sum_4 <= \$76 ;
+    product_4_1 <= product_4;
   always @(posedge clk)
-    result_4 <= \$77 ;
+    sum_4 <= \$86 ;
   always @(posedge clk)
-    valid_5_1 <= \$78 ;
+    result_4 <= \$87 ;
+  always @(posedge clk)
+    valid_5_1 <= \$88 ;
   always @(posedge clk)
     last_5_1 <= last_4_1;
   always @(posedge clk)
     prob_5_1 <= prob_4_1;
   always @(posedge clk)
-    adds_5_1 <= \$79 ;
+    adds_5_1 <= \$89 ;
   always @(posedge clk)
-    ends_5_1 <= \$80 ;
+    adds_5_2 <= \$90 ;
   always @(posedge clk)
-    complete_5_1 <= \$81 ;
+    ends_5_1 <= \$91 ;
+  always @(posedge clk)
+    ends_5_2 <= \$92 ;
+  always @(posedge clk)
+    complete_5_1 <= \$93 ;
   always @(posedge clk)
     product_5 <= \$22 ;
   always @(posedge clk)
-    sum_5 <= \$82 ;
+    product_5_1 <= product_5;
   always @(posedge clk)
-    result_5 <= \$83 ;
+    sum_5 <= \$94 ;
   always @(posedge clk)
-    valid_6_1 <= \$84 ;
+    result_5 <= \$95 ;
+  always @(posedge clk)
+    valid_6_1 <= \$96 ;
   always @(posedge clk)
     last_6_1 <= last_5_1;
   always @(posedge clk)
     prob_6_1 <= prob_5_1;
   always @(posedge clk)
-    adds_6_1 <= \$85 ;
+    adds_6_1 <= \$97 ;
   always @(posedge clk)
-    ends_6_1 <= \$86 ;
+    adds_6_2 <= \$98 ;
   always @(posedge clk)
-    complete_6_1 <= \$87 ;
+    ends_6_1 <= \$99 ;
+  always @(posedge clk)
+    ends_6_2 <= \$100 ;
+  always @(posedge clk)
+    complete_6_1 <= \$101 ;
   always @(posedge clk)
     product_6 <= \$26 ;
   always @(posedge clk)
-    sum_6 <= \$88 ;
+    product_6_1 <= product_6;
   always @(posedge clk)
-    result_6 <= \$89 ;
+    sum_6 <= \$102 ;
   always @(posedge clk)
-    valid_7_1 <= \$90 ;
+    result_6 <= \$103 ;
+  always @(posedge clk)
+    valid_7_1 <= \$104 ;
   always @(posedge clk)
     last_7_1 <= last_6_1;
   always @(posedge clk)
     prob_7_1 <= prob_6_1;
   always @(posedge clk)
-    adds_7_1 <= \$91 ;
+    adds_7_1 <= \$105 ;
   always @(posedge clk)
-    ends_7_1 <= \$92 ;
+    adds_7_2 <= \$106 ;
   always @(posedge clk)
-    complete_7_1 <= \$93 ;
+    ends_7_1 <= \$107 ;
+  always @(posedge clk)
+    ends_7_2 <= \$108 ;
+  always @(posedge clk)
+    complete_7_1 <= \$109 ;
   always @(posedge clk)
     product_7 <= \$30 ;
   always @(posedge clk)
-    sum_7 <= \$94 ;
+    product_7_1 <= product_7;
   always @(posedge clk)
-    result_7 <= \$95 ;
+    sum_7 <= \$110 ;
   always @(posedge clk)
-    \$97  <= \$96 ;
+    result_7 <= \$111 ;
   always @(posedge clk)
-    \$99  <= \$98 ;
+    \$113  <= \$112 ;
+  always @(posedge clk)
+    \$115  <= \$114 ;
   always @(posedge clk)
     total_prob_1 <= i__payload[7:0];
   always @(posedge clk)
+    total_prob_2 <= total_prob_1;
+  always @(posedge clk)
     total_tag_1 <= i__payload[9];
   always @(posedge clk)
-    total_sum <= \$100 ;
+    total_tag_2 <= total_tag_1;
   always @(posedge clk)
-    total <= \$101 ;
+    total_sum <= \$116 ;
+  always @(posedge clk)
+    total <= \$117 ;
   always @(posedge clk)
     total_merged_1 <= total[12:0];
   always @(posedge clk)
     tag_merged_1 <= total[13];
   always @(posedge clk)
-    o__valid <= \$102 ;
+    o__valid <= \$118 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     \$49  = i__valid;
@@ -16031,192 +18789,179 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$50  = \$1 ;
+    \$50  = adds_0_1;
     if (rst) begin
       \$50  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$51  = ends_0_1;
+    \$51  = \$1 ;
     if (rst) begin
       \$51  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$52  = sum_0;
+    \$52  = ends_0_1;
+    if (rst) begin
+      \$52  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$53  = ends_0_2;
+    if (rst) begin
+      \$53  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$54  = sum_0;
     (* full_case = 32'd1 *)
-    if (ends_0_1) begin
-      \$52  = 21'h000000;
+    if (ends_0_2) begin
+      \$54  = 21'h000000;
     end else begin
-      if (adds_0_1) begin
-        \$52  = \$4 [20:0];
+      if (adds_0_2) begin
+        \$54  = \$4 [20:0];
       end
     end
     if (rst) begin
-      \$52  = 21'h000000;
+      \$54  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
-    if (ends_0_1) begin
-      \$53  = \$3 [20:0];
+    if (ends_0_2) begin
+      \$55  = \$3 [20:0];
     end else begin
-      \$53  = 21'h000000;
+      \$55  = 21'h000000;
     end
     if (rst) begin
-      \$53  = 21'h000000;
+      \$55  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$54  = i__valid;
-    if (rst) begin
-      \$54  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$55  = valid_1_1;
-    if (rst) begin
-      \$55  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$56  = \$5 ;
+    \$56  = i__valid;
     if (rst) begin
       \$56  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$57  = ends_1_1;
+    \$57  = valid_1_1;
     if (rst) begin
       \$57  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$58  = sum_1;
-    (* full_case = 32'd1 *)
-    if (ends_1_1) begin
-      \$58  = 21'h000000;
-    end else begin
-      if (adds_1_1) begin
-        \$58  = \$8 [20:0];
-      end
-    end
+    \$58  = adds_1_1;
     if (rst) begin
-      \$58  = 21'h000000;
+      \$58  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    (* full_case = 32'd1 *)
-    if (ends_1_1) begin
-      \$59  = \$7 [20:0];
-    end else begin
-      \$59  = 21'h000000;
-    end
+    \$59  = \$5 ;
     if (rst) begin
-      \$59  = 21'h000000;
+      \$59  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$60  = valid_1_1;
+    \$60  = ends_1_1;
     if (rst) begin
       \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$61  = valid_2_1;
+    \$61  = ends_1_2;
     if (rst) begin
       \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$62  = \$9 ;
-    if (rst) begin
-      \$62  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$63  = ends_2_1;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$64  = sum_2;
+    \$62  = sum_1;
     (* full_case = 32'd1 *)
-    if (ends_2_1) begin
-      \$64  = 21'h000000;
+    if (ends_1_2) begin
+      \$62  = 21'h000000;
     end else begin
-      if (adds_2_1) begin
-        \$64  = \$12 [20:0];
+      if (adds_1_2) begin
+        \$62  = \$8 [20:0];
       end
     end
     if (rst) begin
-      \$64  = 21'h000000;
+      \$62  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
-    if (ends_2_1) begin
-      \$65  = \$11 [20:0];
+    if (ends_1_2) begin
+      \$63  = \$7 [20:0];
     end else begin
-      \$65  = 21'h000000;
+      \$63  = 21'h000000;
     end
     if (rst) begin
-      \$65  = 21'h000000;
+      \$63  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$66  = valid_2_1;
+    \$64  = valid_1_1;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$65  = valid_2_1;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$66  = adds_2_1;
     if (rst) begin
       \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$67  = valid_3_1;
+    \$67  = \$9 ;
     if (rst) begin
       \$67  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$68  = \$13 ;
+    \$68  = ends_2_1;
     if (rst) begin
       \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$69  = ends_3_1;
+    \$69  = ends_2_2;
     if (rst) begin
       \$69  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$70  = sum_3;
+    \$70  = sum_2;
     (* full_case = 32'd1 *)
-    if (ends_3_1) begin
+    if (ends_2_2) begin
       \$70  = 21'h000000;
     end else begin
-      if (adds_3_1) begin
-        \$70  = \$16 [20:0];
+      if (adds_2_2) begin
+        \$70  = \$12 [20:0];
       end
     end
     if (rst) begin
@@ -16226,8 +18971,8 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
-    if (ends_3_1) begin
-      \$71  = \$15 [20:0];
+    if (ends_2_2) begin
+      \$71  = \$11 [20:0];
     end else begin
       \$71  = 21'h000000;
     end
@@ -16237,206 +18982,193 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$72  = valid_3_1;
+    \$72  = valid_2_1;
     if (rst) begin
       \$72  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$73  = valid_4_1;
+    \$73  = valid_3_1;
     if (rst) begin
       \$73  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$74  = \$17 ;
+    \$74  = adds_3_1;
     if (rst) begin
       \$74  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$75  = ends_4_1;
+    \$75  = \$13 ;
     if (rst) begin
       \$75  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$76  = sum_4;
+    \$76  = ends_3_1;
+    if (rst) begin
+      \$76  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$77  = ends_3_2;
+    if (rst) begin
+      \$77  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$78  = sum_3;
     (* full_case = 32'd1 *)
-    if (ends_4_1) begin
-      \$76  = 21'h000000;
+    if (ends_3_2) begin
+      \$78  = 21'h000000;
     end else begin
-      if (adds_4_1) begin
-        \$76  = \$20 [20:0];
+      if (adds_3_2) begin
+        \$78  = \$16 [20:0];
       end
     end
     if (rst) begin
-      \$76  = 21'h000000;
+      \$78  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
-    if (ends_4_1) begin
-      \$77  = \$19 [20:0];
+    if (ends_3_2) begin
+      \$79  = \$15 [20:0];
     end else begin
-      \$77  = 21'h000000;
+      \$79  = 21'h000000;
     end
     if (rst) begin
-      \$77  = 21'h000000;
+      \$79  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$78  = valid_4_1;
-    if (rst) begin
-      \$78  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$79  = valid_5_1;
-    if (rst) begin
-      \$79  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$80  = \$21 ;
+    \$80  = valid_3_1;
     if (rst) begin
       \$80  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$81  = ends_5_1;
+    \$81  = valid_4_1;
     if (rst) begin
       \$81  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$82  = sum_5;
-    (* full_case = 32'd1 *)
-    if (ends_5_1) begin
-      \$82  = 21'h000000;
-    end else begin
-      if (adds_5_1) begin
-        \$82  = \$24 [20:0];
-      end
-    end
+    \$82  = adds_4_1;
     if (rst) begin
-      \$82  = 21'h000000;
+      \$82  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    (* full_case = 32'd1 *)
-    if (ends_5_1) begin
-      \$83  = \$23 [20:0];
-    end else begin
-      \$83  = 21'h000000;
-    end
+    \$83  = \$17 ;
     if (rst) begin
-      \$83  = 21'h000000;
+      \$83  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$84  = valid_5_1;
+    \$84  = ends_4_1;
     if (rst) begin
       \$84  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$85  = valid_6_1;
+    \$85  = ends_4_2;
     if (rst) begin
       \$85  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$86  = \$25 ;
-    if (rst) begin
-      \$86  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$87  = ends_6_1;
-    if (rst) begin
-      \$87  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$88  = sum_6;
+    \$86  = sum_4;
     (* full_case = 32'd1 *)
-    if (ends_6_1) begin
-      \$88  = 21'h000000;
+    if (ends_4_2) begin
+      \$86  = 21'h000000;
     end else begin
-      if (adds_6_1) begin
-        \$88  = \$28 [20:0];
+      if (adds_4_2) begin
+        \$86  = \$20 [20:0];
       end
     end
     if (rst) begin
-      \$88  = 21'h000000;
+      \$86  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
-    if (ends_6_1) begin
-      \$89  = \$27 [20:0];
+    if (ends_4_2) begin
+      \$87  = \$19 [20:0];
     end else begin
-      \$89  = 21'h000000;
+      \$87  = 21'h000000;
     end
     if (rst) begin
-      \$89  = 21'h000000;
+      \$87  = 21'h000000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$90  = valid_6_1;
+    \$88  = valid_4_1;
+    if (rst) begin
+      \$88  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$89  = valid_5_1;
+    if (rst) begin
+      \$89  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$90  = adds_5_1;
     if (rst) begin
       \$90  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$91  = valid_7_1;
+    \$91  = \$21 ;
     if (rst) begin
       \$91  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$92  = \$29 ;
+    \$92  = ends_5_1;
     if (rst) begin
       \$92  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$93  = ends_7_1;
+    \$93  = ends_5_2;
     if (rst) begin
       \$93  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$94  = sum_7;
+    \$94  = sum_5;
     (* full_case = 32'd1 *)
-    if (ends_7_1) begin
+    if (ends_5_2) begin
       \$94  = 21'h000000;
     end else begin
-      if (adds_7_1) begin
-        \$94  = \$32 [20:0];
+      if (adds_5_2) begin
+        \$94  = \$24 [20:0];
       end
     end
     if (rst) begin
@@ -16446,8 +19178,8 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
     (* full_case = 32'd1 *)
-    if (ends_7_1) begin
-      \$95  = \$31 [20:0];
+    if (ends_5_2) begin
+      \$95  = \$23 [20:0];
     end else begin
       \$95  = 21'h000000;
     end
@@ -16457,48 +19189,186 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$96  = \$39 ;
+    \$96  = valid_5_1;
     if (rst) begin
-      \$96  = 21'h000000;
+      \$96  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$98  = complete_7_1;
+    \$97  = valid_6_1;
+    if (rst) begin
+      \$97  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$98  = adds_6_1;
     if (rst) begin
       \$98  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$100  = total_sum;
-    if (ends_0_1) begin
-      \$100  = 13'h0000;
-    end else if (adds_0_1) begin
-      \$100  = \$41 [12:0];
-    end
+    \$99  = \$25 ;
     if (rst) begin
-      \$100  = 13'h0000;
+      \$99  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$101  = total;
-    if (ends_0_1) begin
-      \$101 [12:0] = \$40 [12:0];
-      \$101 [13] = total_tag_1;
+    \$100  = ends_6_1;
+    if (rst) begin
+      \$100  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$102  = \$48 ;
+    \$101  = ends_6_2;
     if (rst) begin
-      \$102  = 1'h0;
+      \$101  = 1'h0;
     end
   end
-  assign o__payload = { tag_merged_1, \$99 , total_merged_1, \$97  };
-  assign \port$3071$0  = \$97 ;
-  assign \port$3073$0  = \$99 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$102  = sum_6;
+    (* full_case = 32'd1 *)
+    if (ends_6_2) begin
+      \$102  = 21'h000000;
+    end else begin
+      if (adds_6_2) begin
+        \$102  = \$28 [20:0];
+      end
+    end
+    if (rst) begin
+      \$102  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_6_2) begin
+      \$103  = \$27 [20:0];
+    end else begin
+      \$103  = 21'h000000;
+    end
+    if (rst) begin
+      \$103  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$104  = valid_6_1;
+    if (rst) begin
+      \$104  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$105  = valid_7_1;
+    if (rst) begin
+      \$105  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$106  = adds_7_1;
+    if (rst) begin
+      \$106  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$107  = \$29 ;
+    if (rst) begin
+      \$107  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$108  = ends_7_1;
+    if (rst) begin
+      \$108  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$109  = ends_7_2;
+    if (rst) begin
+      \$109  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$110  = sum_7;
+    (* full_case = 32'd1 *)
+    if (ends_7_2) begin
+      \$110  = 21'h000000;
+    end else begin
+      if (adds_7_2) begin
+        \$110  = \$32 [20:0];
+      end
+    end
+    if (rst) begin
+      \$110  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    (* full_case = 32'd1 *)
+    if (ends_7_2) begin
+      \$111  = \$31 [20:0];
+    end else begin
+      \$111  = 21'h000000;
+    end
+    if (rst) begin
+      \$111  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$112  = \$39 ;
+    if (rst) begin
+      \$112  = 21'h000000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$114  = complete_7_1;
+    if (rst) begin
+      \$114  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$116  = total_sum;
+    if (ends_0_2) begin
+      \$116  = 13'h0000;
+    end else if (adds_0_2) begin
+      \$116  = \$41 [12:0];
+    end
+    if (rst) begin
+      \$116  = 13'h0000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$117  = total;
+    if (ends_0_2) begin
+      \$117 [12:0] = \$40 [12:0];
+      \$117 [13] = total_tag_2;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
+    \$118  = \$48 ;
+    if (rst) begin
+      \$118  = 1'h0;
+    end
+  end
+  assign o__payload = { tag_merged_1, \$115 , total_merged_1, \$113  };
+  assign \port$4082$0  = \$113 ;
+  assign \port$4084$0  = \$115 ;
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.last  = i__payload[8];
   assign \i__payload.tag  = i__payload[9];
@@ -16511,13 +19381,14 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$30
   assign \value[5]  = value[47:40];
   assign \value[6]  = value[55:48];
   assign \value[7]  = value[63:56];
-  assign \o__payload.sums  = \$97 ;
-  assign \o__payload.sums[0]  = \$97 ;
+  assign \o__payload.sums  = \$113 ;
+  assign \o__payload.sums[0]  = \$113 ;
   assign \o__payload.total  = total_merged_1;
-  assign \o__payload.row_end  = \$99 ;
+  assign \o__payload.row_end  = \$115 ;
   assign \o__payload.tag  = tag_merged_1;
   assign \o__payload.tag.last  = tag_merged_1;
   assign \total_tag_1.last  = total_tag_1;
+  assign \total_tag_2.last  = total_tag_2;
   assign \total.value  = total[12:0];
   assign \total.tag  = total[13];
   assign \total.tag.last  = total[13];
