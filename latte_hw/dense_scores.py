@@ -10,7 +10,7 @@ from latte_hw.config import TOTAL_BITS
 from latte_hw.dense_params import DenseParams
 from latte_hw.dense_payloads import DensePayloads
 from latte_hw.dot import Term, stationary_dot
-from latte_hw.kv_store import ReadPort
+from latte_hw.row_rams import ReadPort
 from latte_hw.streams import ReservedFifo, delayed, delayed_data
 
 

@@ -8,8 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.dense_params import DenseParams
 from latte_hw.dense_payloads import DensePayloads
-from latte_hw.kv_store import ReadPort
 from latte_hw.normaliser import Normaliser
+from latte_hw.row_rams import ReadPort
 from latte_hw.row_sums import RowSums, take_weights
 from latte_hw.streams import Fifo, delayed, delayed_data
 

@@ -11,10 +11,10 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.arith import high_shape
 from latte_hw.dot import StationaryDot, Term, stationary_dot
-from latte_hw.kv_store import ReadPort
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
+from latte_hw.row_rams import ReadPort
 from latte_hw.streams import ReservedFifo, delayed, delayed_data
 
 

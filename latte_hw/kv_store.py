@@ -2,34 +2,24 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.arith import high_part, low_part, saturate_element
-from latte_hw.config import TOTAL_BITS
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.streams import NEVER_COLLIDES, Fifo, delayed_data, spread
-
-
-class ReadPort(wiring.Signature):
-    """A read port of the store, as its user sees it: `data` is `store_latency` cycles behind `buffer` and `address`.
-
-    That of a value is staggered: each group of `normalise_lanes` elements is `value_stagger` cycles behind the one
-    before (see :class:`latte_hw.row_sums.RowSums`).
-    """
-
-    def __init__(self, address_bits: int, shape: Any) -> None:
-        super().__init__({"buffer": Out(1), "address": Out(address_bits), "data": In(shape)})
+from latte_hw.row_rams import ReadPort, place_of, row_ram, value_rams
+from latte_hw.streams import Fifo, spread
 
 
 class KvStore(wiring.Component):
     """K and V of `kv_buffers` heads, `max_keys` keys each.
 
     Key j lies in bank j mod P at beat j // P, so that one read of all banks yields the P keys of a beat. With several
-    `readers`, whole rows lie in as many RAMs of equal content.
+    `readers`, whole rows lie in as many RAMs of equal content. One buffer alone is never loaded while it is read, so
+    that half as many RAMs will do: they have two ports, two readers share one, and loading takes a port of theirs.
 
     A value's elements lie in a RAM per group, which are read one after the other.
 
@@ -133,7 +123,7 @@ class KvStore(wiring.Component):
             # Registers of their own, the place's even several: the writes go to RAM all over the chip.
             stores, written = arrived & (row < config.max_keys), Signal(name=f"{name}_written")
             m.d.sync += written.eq(stores)
-            writes[name] = (stores, written, spread(m, self._place(buffer, row, params.key_bits), f"{name}_place"))
+            writes[name] = (stores, written, spread(m, place_of(params, buffer, row, params.key_bits), f"{name}_place"))
 
         appending = Signal()
         complete = loading & done[0] & done[1]
@@ -159,41 +149,27 @@ class KvStore(wiring.Component):
         _, v_write, v_places = writes["v"]
         if self.banks:
             bank, beat = self._bank_and_beat(m, started, k_stores)
-            places = spread(m, self._place(buffer, beat, params.beat_bits), "k_bank_place")
+            places = spread(m, place_of(params, buffer, beat, params.beat_bits), "k_bank_place")
             for lane in range(config.keys_per_cycle):
                 bank_written = Signal(name=f"k_bank_{lane}_written")
                 m.d.sync += bank_written.eq(k_stores & ~(bank ^ lane).any())
-                self._memory(
-                    m, f"k_bank_{lane}", payloads.high_row, params.max_beats, params.beat_bits,
+                row_ram(
+                    m, params, f"k_bank_{lane}", payloads.high_row, params.max_beats, params.beat_bits,
                     write=(bank_written, places[lane % len(places)], k_split.high),
-                    read=(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane]),
+                    reads=[(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane])],
                 )  # fmt: skip
-        for reader, ram in enumerate(numbered("k_rows", self.readers)):
-            port = getattr(self, numbered("key_port", self.readers)[reader])
-            self._memory(
-                m, ram, payloads.split_row, config.max_keys, params.key_bits,
-                write=(k_write, k_places[reader % len(k_places)], k_split), read=(port.buffer, port.address, port.data),
+        shares = params.readers_per_ram
+        for number, first in enumerate(range(0, self.readers, shares)):
+            names = [numbered(name, self.readers)[first : first + shares] for name in ("key_port", "value_port")]
+            key_ports, value_ports = ([getattr(self, name) for name in ports] for ports in names)
+            suffix = f"_{number}" if self.readers > shares else ""
+            row_ram(
+                m, params, f"k_rows{suffix}", payloads.split_row, config.max_keys, params.key_bits,
+                write=(k_write, k_places[number % len(k_places)], k_split),
+                reads=[(port.buffer, port.address, port.data) for port in key_ports],
             )  # fmt: skip
-        for ram, port_name in zip(numbered("v_rows", self.readers), numbered("value_port", self.readers), strict=True):
-            self._values(m, ram, getattr(self, port_name), v_write, v_places, v_saturated)
+            value_rams(m, params, f"v_rows{suffix}", value_ports, v_write, v_places, v_saturated)
         return m
-
-    def _values(self, m: Module, name: str, port: Any, write: Value, places: list[Signal], row: Any) -> None:
-        """A RAM for each group of elements; the address goes from one to the next."""
-        params, lanes = self.params, self.params.normalise_lanes
-        buffer, address = port.buffer, port.address
-        for group in range(params.normalise_cycles):
-            if group:
-                buffer = delayed_data(m, buffer, params.value_stagger, f"{name}_{group}_buffer")
-                address = delayed_data(m, address, params.value_stagger, f"{name}_{group}_address")
-            elements = slice(group * lanes, min((group + 1) * lanes, params.config.head_dim))
-            here = data.ArrayLayout(signed(TOTAL_BITS), elements.stop - elements.start)
-            bits = slice(elements.start * TOTAL_BITS, elements.stop * TOTAL_BITS)
-            self._memory(
-                m, f"{name}_{group}", here, params.config.max_keys, params.key_bits,
-                write=(write, places[group % len(places)], Value.cast(row)[bits]),
-                read=(buffer, address, Value.cast(port.data)[bits]),
-            )  # fmt: skip
 
     def _offer_growing(self, m: Module, loaded: Fifo, finished: Value, appended: Value, buffer: Value) -> None:
         """Loaded buffers with the rows that they hold by now."""
@@ -221,29 +197,3 @@ class KvStore(wiring.Component):
         with m.If(started):
             m.d.sync += [bank.eq(0), beat.eq(0)]
         return bank, beat
-
-    def _memory(
-        self, m: Module, name: str, shape: data.Layout, depth: int, address_bits: int, *, write: tuple, read: tuple
-    ) -> None:
-        """One RAM over all buffers; the read takes `store_latency` cycles, the first of them in the RAM."""
-        words = self.params.buffered_words(depth)
-        m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=words, init=[], attrs=NEVER_COLLIDES)
-        write_enable, write_place, write_data = write
-        read_buffer, read_address, read_data = read
-
-        write_port = ram.write_port()
-        read_port = ram.read_port()
-        m.d.comb += [
-            write_port.en.eq(write_enable),
-            write_port.addr.eq(write_place),
-            write_port.data.eq(Value.cast(write_data)),
-            read_port.addr.eq(self._place(read_buffer, read_address, address_bits)),
-        ]
-        m.d.comb += Value.cast(read_data).eq(
-            delayed_data(m, read_port.data, self.params.store_latency - 1, f"{name}_read")
-        )
-
-    def _place(self, buffer: Value, address: Value, address_bits: int) -> Value:
-        """Where a row or beat of a buffer lies in its RAM."""
-        two = self.params.config.kv_buffers == 2
-        return Cat(address[:address_bits], buffer) if two else address[:address_bits]

@@ -9,9 +9,9 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.arith import high_shape, low_shape, register
 from latte_hw.config import Reuse
 from latte_hw.dot import StationaryDot, Term, stationary_dot
-from latte_hw.kv_store import ReadPort
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
+from latte_hw.row_rams import ReadPort
 from latte_hw.streams import ReservedFifo, StreamRegister, delayed, delayed_data
 
 

@@ -6,10 +6,10 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.kv_store import ReadPort
 from latte_hw.normaliser import Normaliser
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
+from latte_hw.row_rams import ReadPort
 from latte_hw.row_sums import RowSums, take_weights
 from latte_hw.streams import ReservedFifo, delayed, delayed_data
 

@@ -184,6 +184,11 @@ class HeadWidths:
         """Beats of keys in a full scan: the depth of one bank of K's high parts."""
         return self.config.max_keys // self.config.keys_per_cycle
 
+    @property
+    def readers_per_ram(self) -> int:
+        """Lanes that read whole rows of K and V from one RAM: with one buffer its write port is free meanwhile."""
+        return 2 if self.config.kv_buffers == 1 else 1
+
     def buffered_words(self, words: int) -> int:
         """Words of a RAM that holds so many of each K/V buffer: with two, the second begins at a power of two."""
         return (1 << unsigned_bits(words - 1)) + words if self.config.kv_buffers == 2 else words

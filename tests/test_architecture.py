@@ -34,6 +34,7 @@ LAYERS: tuple[set[str], ...] = (
     {"dot"},
     {"normaliser"},
     {"row_sums"},
+    {"row_rams"},
     {"sequencer", "dealer", "kv_store", "estimator", "threshold_filter", "reuse_datapath", "softmax", "weighted_sum"},
     {"dense_blocks", "dense_scores", "dense_softmax", "dense_weighted_sum"},
     {"head", "dense"},

@@ -23,7 +23,10 @@ SCALE_BITS = SCALE_MANTISSA_BITS + SCALE_SHIFT_BITS
 
 @dataclass(frozen=True)
 class Memory:
-    """``copies`` equal RAMs with ``reads`` read ports each, in the block of that name."""
+    """``copies`` equal RAMs with ``reads`` read ports each, in the block of that name.
+
+    One of the reads may share the port of the write: they never come together.
+    """
 
     block: str
     name: str
@@ -31,6 +34,7 @@ class Memory:
     width: int
     copies: int = 1
     reads: int = 1
+    shares_write: bool = False
 
     @property
     def bits(self) -> int:
@@ -54,11 +58,23 @@ def _store(params: HeadParams, readers: int, banks: bool) -> Iterator[Memory]:
         beats = params.buffered_words(params.max_beats)
         yield Memory("store", "k_banks", beats, config.head_dim * config.msb_bits, config.keys_per_cycle)
     words = params.buffered_words(config.max_keys)
-    yield Memory("store", "k_rows", words, config.head_dim * TOTAL_BITS, readers)
+    shared, alone = divmod(readers, params.readers_per_ram)
     groups, rest = divmod(config.head_dim, params.normalise_lanes)  # a value lies in a RAM per group of elements
-    for elements, copies in ((params.normalise_lanes, groups), (rest, 1)):
-        if elements:
-            yield Memory("store", f"v_rows_{elements}", words, elements * TOTAL_BITS, copies * readers)
+    for rams, reads in ((shared, params.readers_per_ram), (alone, 1)):
+        if rams:
+            shares = reads > 1
+            yield Memory("store", f"k_rows_{reads}", words, config.head_dim * TOTAL_BITS, rams, reads, shares)
+            for elements, copies in ((params.normalise_lanes, groups), (rest, 1)):
+                if elements and copies:
+                    yield Memory(
+                        "store",
+                        f"v_rows_{elements}_{reads}",
+                        words,
+                        elements * TOTAL_BITS,
+                        copies * rams,
+                        reads,
+                        shares,
+                    )
     yield from _queue("store", "loaded", max(3, config.kv_buffers + 1), 1 + params.count_bits)
 
 

@@ -11,12 +11,16 @@ MUX_COST = 0.5
 
 @dataclass(frozen=True)
 class RamKind:
-    """``widths`` by number of words; its cost, what it counts as, and read ports beside the write port."""
+    """``widths`` by number of words; its cost, what it counts as, and read ports beside the write port.
+
+    With ``two_way`` the write port may read, too, but not at the width of the shallowest way, which takes both ports.
+    """
 
     widths: dict[int, int]
     cost: float
     counts: float
     reads: int = 1
+    two_way: bool = False
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,13 @@ class RamFamily:
 FAMILIES = {
     "xc7": RamFamily(
         block=(
-            RamKind({512: 36, 1024: 18, 2048: 9, 4096: 4, 8192: 2, 16384: 1}, 129, 0.5),
-            RamKind({512: 72, 1024: 36, 2048: 18, 4096: 9, 8192: 4, 16384: 2, 32768: 1}, 257, 1),
+            RamKind({512: 36, 1024: 18, 2048: 9, 4096: 4, 8192: 2, 16384: 1}, 129, 0.5, two_way=True),
+            RamKind({512: 72, 1024: 36, 2048: 18, 4096: 9, 8192: 4, 16384: 2, 32768: 1}, 257, 1, two_way=True),
         ),
         lut=(RamKind({32: 6, 64: 3}, 8, 4), RamKind({32: 2, 64: 1}, 7, 4, 3)),
     ),
     "ecp5-85k": RamFamily(
-        block=(RamKind({512: 36, 1024: 18, 2048: 9, 4096: 4, 8192: 2, 16384: 1}, 128, 1),),
+        block=(RamKind({512: 36, 1024: 18, 2048: 9, 4096: 4, 8192: 2, 16384: 1}, 128, 1, two_way=True),),
         lut=(RamKind({16: 4}, 4, 4),),
     ),
 }
@@ -64,8 +68,9 @@ def place(memory: Memory, target: str) -> Placement:
 def _fill(memory: Memory, kind: RamKind) -> tuple[float, float, int]:
     """Cost, number counted, and multiplexer bits of the cheapest way to build a memory of one kind."""
     ways = []
-    for words, width in kind.widths.items():
-        deep, ports = ceil_div(memory.words, words), ceil_div(memory.reads, kind.reads)
+    shares = memory.shares_write and kind.two_way
+    for words, width in list(kind.widths.items())[shares:]:
+        deep, ports = ceil_div(memory.words, words), ceil_div(memory.reads - shares, kind.reads)
         number = deep * ceil_div(memory.width, width) * ports
         muxes = (deep - 1) * memory.width * memory.reads
         ways.append((number * kind.cost + MUX_COST * muxes, number * kind.counts, muxes))

@@ -19,6 +19,7 @@ CHANGES = {
     "tiny": {},
     "small tables of two queries per scan": {"head_dim": 12, "dot": Dot.SMALL_TABLES, "queries_per_scan": 2},
     "nothing to reuse": {"msb_bits": 8, "kv_buffers": 1},
+    "readers that share RAMs, and one alone": {"kv_buffers": 1, "queries_per_scan": 3},
     "an odd number of keys": {
         "head_dim": 20, "msb_bits": 3, "split": Split.TRUNCATE, "reuse": Reuse.EXACT, "keys_per_cycle": 3,
         "max_keys": 96, "causal": False,
