@@ -75,7 +75,8 @@ class Sequencer(wiring.Component):
         job, loaded = self.i_job.payload, self.i_loaded.payload
         queries_left = Signal(params.count_bits)
         visible_keys = Signal(signed(params.count_bits + 3))  # causal limit of the present query, not yet clipped
-        is_last = Signal()  # queries_left == 1: known ahead, since what follows from it goes far
+        # queries_left == 1, and a job without queries: known ahead, since what follows from them goes far
+        is_last, is_empty = Signal(), Signal()
         outputs = [self.o_estimator, self.o_threshold, self.o_reuse, self.o_scale, self.o_row]
         offered = Signal()
         taken = fork_ready(m, offered, [*outputs[:-1], row := _RowOffer(self.o_row)])
@@ -93,27 +94,27 @@ class Sequencer(wiring.Component):
                     is_last.eq(job.n_queries == 1),
                     visible_keys.eq(job.causal_offset + 1),
                 ]
-                with m.If(job.n_queries.any()):
-                    m.next = "queries"
-                with m.Else():
-                    m.next = "alone"
-            with m.State("alone"):
-                # No row to carry the release: it travels alone, behind the rows of earlier jobs.
-                m.d.comb += row.alone.eq(1)
-                with m.If(self.o_row.ready):
-                    m.d.comb += job_ends.eq(1)
-                    m.next = "idle"
+                m.next = "queries"
             with m.State("queries"):
-                m.d.comb += [offered.eq(self.i_query.valid), self.i_query.ready.eq(taken)]
-                with m.If(taken):
-                    m.d.sync += [
-                        queries_left.eq(queries_left - 1),
-                        is_last.eq(queries_left == 2),
-                        visible_keys.eq(visible_keys + 1),
-                    ]
-                    with m.If(is_last):
+                with m.If(is_empty):
+                    # No row to carry the release: it travels alone, behind the rows of earlier jobs.
+                    m.d.comb += row.alone.eq(1)
+                    with m.If(self.o_row.ready):
                         m.d.comb += job_ends.eq(1)
                         m.next = "idle"
+                with m.Else():
+                    m.d.comb += [offered.eq(self.i_query.valid), self.i_query.ready.eq(taken)]
+                    with m.If(taken):
+                        m.d.sync += [
+                            queries_left.eq(queries_left - 1),
+                            is_last.eq(queries_left == 2),
+                            visible_keys.eq(visible_keys + 1),
+                        ]
+                        with m.If(is_last):
+                            m.d.comb += job_ends.eq(1)
+                            m.next = "idle"
+        with m.If(starts):
+            m.d.sync += is_empty.eq(~job.n_queries.any())
         m.d.comb += self.o_row.valid.eq(row.valid | row.alone)
 
         valid_keys = Signal(params.count_bits)

@@ -20477,11 +20477,11 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -20489,11 +20489,13 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [3:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [3:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [5:0] \$5 ;
   wire \$6 ;
@@ -20628,31 +20630,33 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.estimator.landing.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -20664,37 +20668,37 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
-    \$36  = \$5 [3:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 4'he;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
+    \$38  = \$5 [3:0];
+    if (rst) begin
+      \$38  = 4'he;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$402 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -20799,62 +20803,65 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -20949,54 +20956,60 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'he;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'hd;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hc;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'hd;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'hd;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'he;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'hd;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hc;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'hd;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 4'hd;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -21011,96 +21024,93 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$403 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -21165,62 +21175,65 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [2:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [3:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [2:0] \$53 ;
-  wire [2:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [2:0] \$56 ;
   wire [2:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [2:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [1:0] \$62 ;
+  wire [2:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [1:0] \$65 ;
   reg \$66 ;
-  reg [1:0] \$67 ;
-  reg [1:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [1:0] \$70 ;
+  reg [1:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -21414,55 +21427,61 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 2'h3;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 2'h2;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 1'h1;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 2'h2;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 3'h0 : \$53 ;
-  assign \$55  = \place$13  == 2'h2;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 2'h3;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 2'h2;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 1'h1;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 2'h2;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 3'h0 : \$56 ;
+  assign \$58  = \place$13  == 2'h2;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 3'h0 : \$59 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -21477,96 +21496,93 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$62  = \$4 [1:0];
-    if (rst) begin
-      \$62  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    \$65  = \$4 [1:0];
+    if (rst) begin
+      \$65  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [1:0];
+      \$70  = \$57 [1:0];
     end
     if (rst) begin
-      \$67  = 2'h0;
+      \$70  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$404 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [1:0];
+      \$71  = \$60 [1:0];
     end
     if (rst) begin
-      \$68  = 2'h0;
+      \$71  = 2'h0;
     end
   end
   assign i__ready = room;
@@ -23710,11 +23726,11 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -23722,11 +23738,13 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [7:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [7:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [9:0] \$5 ;
   wire \$6 ;
@@ -23863,31 +23881,33 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.filter.kept.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -23899,37 +23919,37 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
-    \$34  = i_cancel;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
-    \$36  = \$5 [7:0];
+    \$36  = i_cancel;
     if (rst) begin
-      \$36  = 8'h80;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    \$38  = \$5 [7:0];
+    if (rst) begin
+      \$38  = 8'h80;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$406 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -24031,59 +24051,62 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   wire \$15 ;
   wire \$16 ;
   wire \$17 ;
-  wire [1:0] \$18 ;
+  wire \$18 ;
   wire [1:0] \$19 ;
   wire [8:0] \$2 ;
-  wire [2:0] \$20 ;
-  wire \$21 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
   wire \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
-  wire [1:0] \$28 ;
-  wire [1:0] \$29 ;
+  wire \$28 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [2:0] \$30 ;
-  wire \$31 ;
-  wire \$32 ;
+  wire [1:0] \$30 ;
+  wire [1:0] \$31 ;
+  wire [2:0] \$32 ;
   wire \$33 ;
-  wire [1:0] \$34 ;
-  wire [1:0] \$35 ;
-  wire [2:0] \$36 ;
-  wire \$37 ;
-  wire \$38 ;
+  wire \$34 ;
+  wire \$35 ;
+  wire [1:0] \$36 ;
+  wire [1:0] \$37 ;
+  wire [2:0] \$38 ;
   wire \$39 ;
   wire [9:0] \$4 ;
   wire \$40 ;
-  wire [1:0] \$41 ;
-  wire [1:0] \$42 ;
-  wire [2:0] \$43 ;
-  wire \$44 ;
-  wire \$45 ;
-  wire \$46 ;
+  wire \$41 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire [1:0] \$44 ;
+  wire [1:0] \$45 ;
+  wire [2:0] \$46 ;
   wire \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire [1:0] \$5 ;
   wire \$50 ;
   wire \$51 ;
-  wire [7:0] \$52 ;
-  wire [7:0] \$53 ;
+  wire \$52 ;
+  wire \$53 ;
   wire \$54 ;
   wire [7:0] \$55 ;
   wire [7:0] \$56 ;
-  reg \$57 ;
-  reg \$58 ;
-  reg [7:0] \$59 ;
+  wire \$57 ;
+  wire [7:0] \$58 ;
+  wire [7:0] \$59 ;
   wire [1:0] \$6 ;
   reg \$60 ;
   reg \$61 ;
-  reg \$62 ;
+  reg [7:0] \$62 ;
   reg \$63 ;
-  reg [6:0] \$64 ;
-  reg [6:0] \$65 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [6:0] \$67 ;
+  reg [6:0] \$68 ;
   wire [2:0] \$7 ;
   wire \$8 ;
   wire \$9 ;
@@ -24227,49 +24250,55 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
     _0_ <= words[\place$14 ];
   end
   assign read_port__data = _0_;
-  assign \$35  = 1'h0 + count_down_0_1;
-  assign \$36  = \$34  - \$35 ;
-  assign \$37  = ! \$36 ;
-  assign \$38  = count == 7'h7f;
-  assign \$39  = \$37  & \$38 ;
-  assign \$40  = \$33  | \$39 ;
-  assign \$41  = 1'h0 + count_up_0_1;
-  assign \$42  = 1'h0 + count_down_0_1;
-  assign \$43  = \$41  - \$42 ;
-  assign \$44  = \$43  == 1'h1;
-  assign \$45  = count == 7'h7e;
-  assign \$46  = \$44  & \$45 ;
-  assign \$47  = \$40  | \$46 ;
-  assign \$48  = ~ \$47 ;
-  assign \$49  = \$signal  ? \$48  : room;
-  assign \$50  = read | \$49 ;
-  assign \$51  = place == 7'h7f;
-  assign \$52  = place + 1'h1;
-  assign \$53  = \$51  ? 8'h00 : \$52 ;
-  assign \$54  = \place$14  == 7'h7f;
-  assign \$55  = \place$14  + 1'h1;
+  assign \$32  = \$30  - \$31 ;
+  assign \$33  = \$32  == 3'h7;
+  assign \$34  = count == 8'h80;
+  assign \$35  = \$33  & \$34 ;
+  assign \$36  = 1'h0 + count_up_0_1;
+  assign \$37  = 1'h0 + count_down_0_1;
+  assign \$38  = \$36  - \$37 ;
+  assign \$39  = | \$38 ;
+  assign \$40  = ~ \$39 ;
+  assign \$41  = count == 7'h7f;
+  assign \$42  = \$40  & \$41 ;
+  assign \$43  = \$35  | \$42 ;
+  assign \$44  = 1'h0 + count_up_0_1;
+  assign \$45  = 1'h0 + count_down_0_1;
+  assign \$46  = \$44  - \$45 ;
+  assign \$47  = \$46  == 1'h1;
+  assign \$48  = count == 7'h7e;
+  assign \$49  = \$47  & \$48 ;
+  assign \$50  = \$43  | \$49 ;
+  assign \$51  = ~ \$50 ;
+  assign \$52  = \$signal  ? \$51  : room;
+  assign \$53  = read | \$52 ;
+  assign \$54  = place == 7'h7f;
+  assign \$55  = place + 1'h1;
   assign \$56  = \$54  ? 8'h00 : \$55 ;
+  assign \$57  = \place$14  == 7'h7f;
+  assign \$58  = \place$14  + 1'h1;
+  assign \$59  = \$57  ? 8'h00 : \$58 ;
   assign read = \$signal$11  & o_room;
   always @(posedge clk)
-    count_up_0_1 <= \$57 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    count_down_0_1 <= \$58 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    count <= \$59 ;
+    count <= \$62 ;
   always @(posedge clk)
-    read_1 <= \$60 ;
+    read_1 <= \$63 ;
   always @(posedge clk)
-    read_2 <= \$61 ;
+    read_2 <= \$64 ;
   always @(posedge clk)
     read_data_1 <= read_port__data;
   always @(posedge clk)
-    \$signal$11  <= \$62 ;
+    \$signal$11  <= \$65 ;
   always @(posedge clk)
-    room <= \$63 ;
+    room <= \$66 ;
   always @(posedge clk)
-    place <= \$64 ;
+    place <= \$67 ;
   always @(posedge clk)
-    \place$14  <= \$65 ;
+    \place$14  <= \$68 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -24283,27 +24312,24 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   assign \$11  = 1'h0 + count_up_0_1;
   assign \$12  = 1'h0 + count_down_0_1;
   assign \$13  = \$11  - \$12 ;
-  assign \$14  = ! \$13 ;
-  assign \$15  = count == 1'h1;
-  assign \$16  = \$14  & \$15 ;
-  assign \$17  = \$10  | \$16 ;
-  assign \$18  = 1'h0 + count_up_0_1;
-  assign \$19  = 1'h0 + count_down_0_1;
-  assign \$20  = \$18  - \$19 ;
-  assign \$21  = \$20  == 1'h1;
-  assign \$22  = ! count;
-  assign \$23  = \$21  & \$22 ;
-  assign \$24  = \$17  | \$23 ;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = read ? \$25  : \$signal$11 ;
-  assign \$27  = \$signal  | \$26 ;
-  assign \$28  = 1'h0 + count_up_0_1;
-  assign \$29  = 1'h0 + count_down_0_1;
-  assign \$30  = \$28  - \$29 ;
-  assign \$31  = \$30  == 3'h7;
-  assign \$32  = count == 8'h80;
-  assign \$33  = \$31  & \$32 ;
-  assign \$34  = 1'h0 + count_up_0_1;
+  assign \$14  = | \$13 ;
+  assign \$15  = ~ \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$10  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = | count;
+  assign \$24  = ~ \$23 ;
+  assign \$25  = \$22  & \$24 ;
+  assign \$26  = \$18  | \$25 ;
+  assign \$27  = ~ \$26 ;
+  assign \$28  = read ? \$27  : \$signal$11 ;
+  assign \$29  = \$signal  | \$28 ;
+  assign \$30  = 1'h0 + count_up_0_1;
+  assign \$31  = 1'h0 + count_down_0_1;
   \latte_head.filter.kept.queue.output  \output  (
     .clk(clk),
     .i__payload(read_data_1),
@@ -24317,71 +24343,71 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$57  = \$signal ;
-    if (rst) begin
-      \$57  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$58  = read;
-    if (rst) begin
-      \$58  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$59  = \$4 [7:0];
-    if (rst) begin
-      \$59  = 8'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$60  = read;
+    \$60  = \$signal ;
     if (rst) begin
       \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$61  = read_1;
+    \$61  = read;
     if (rst) begin
       \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$62  = \$27 ;
+    \$62  = \$4 [7:0];
     if (rst) begin
-      \$62  = 1'h0;
+      \$62  = 8'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$63  = \$50 ;
+    \$63  = read;
     if (rst) begin
-      \$63  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$64  = place;
+    \$64  = read_1;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    \$65  = \$29 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    \$66  = \$53 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$64  = \$53 [6:0];
+      \$67  = \$56 [6:0];
     end
     if (rst) begin
-      \$64  = 7'h00;
+      \$67  = 7'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$407 ) begin end
-    \$65  = \place$14 ;
+    \$68  = \place$14 ;
     if (read) begin
-      \$65  = \$56 [6:0];
+      \$68  = \$59 [6:0];
     end
     if (rst) begin
-      \$65  = 7'h00;
+      \$68  = 7'h00;
     end
   end
   assign i__ready = 1'h1;
@@ -24495,11 +24521,11 @@ module \latte_head.filter.kept.queue.output (rst, o__ready, i_reserve, o__payloa
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -24507,11 +24533,13 @@ module \latte_head.filter.kept.queue.output (rst, o__ready, i_reserve, o__payloa
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [2:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [2:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [4:0] \$5 ;
   wire \$6 ;
@@ -24646,31 +24674,33 @@ module \latte_head.filter.kept.queue.output (rst, o__ready, i_reserve, o__payloa
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.filter.kept.queue.output.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -24682,37 +24712,37 @@ module \latte_head.filter.kept.queue.output (rst, o__ready, i_reserve, o__payloa
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
-    \$36  = \$5 [2:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 3'h5;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
+    \$38  = \$5 [2:0];
+    if (rst) begin
+      \$38  = 3'h5;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$408 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -24817,62 +24847,65 @@ module \latte_head.filter.kept.queue.output.queue (rst, o__ready, o__payload, i_
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [3:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [4:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [3:0] \$53 ;
-  wire [3:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [3:0] \$56 ;
   wire [3:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [3:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [2:0] \$62 ;
+  wire [3:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [2:0] \$65 ;
   reg \$66 ;
-  reg [2:0] \$67 ;
-  reg [2:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [2:0] \$70 ;
+  reg [2:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -24967,54 +25000,60 @@ module \latte_head.filter.kept.queue.output.queue (rst, o__ready, o__payload, i_
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 3'h5;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 3'h4;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 2'h3;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 3'h4;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 4'h0 : \$53 ;
-  assign \$55  = \place$13  == 3'h4;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 3'h5;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 3'h4;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 2'h3;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 3'h4;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 4'h0 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 3'h4;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 4'h0 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -25029,96 +25068,93 @@ module \latte_head.filter.kept.queue.output.queue (rst, o__ready, o__payload, i_
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$62  = \$4 [2:0];
-    if (rst) begin
-      \$62  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
+    \$65  = \$4 [2:0];
+    if (rst) begin
+      \$65  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [2:0];
+      \$70  = \$57 [2:0];
     end
     if (rst) begin
-      \$67  = 3'h0;
+      \$70  = 3'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$409 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [2:0];
+      \$71  = \$60 [2:0];
     end
     if (rst) begin
-      \$68  = 3'h0;
+      \$71  = 3'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -25183,62 +25219,66 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [2:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [3:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [1:0] \$53 ;
-  wire [1:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
-  wire [1:0] \$56 ;
+  wire \$56 ;
   wire [1:0] \$57 ;
-  wire \$58 ;
+  wire [1:0] \$58 ;
   wire \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [1:0] \$62 ;
-  reg \$63 ;
+  wire [1:0] \$60 ;
+  wire [1:0] \$61 ;
+  wire \$62 ;
+  wire \$63 ;
   reg \$64 ;
   reg \$65 ;
-  reg \$66 ;
+  reg [1:0] \$66 ;
   reg \$67 ;
   reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg \$70 ;
+  reg \$71 ;
+  reg \$72 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -25304,53 +25344,61 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 2'h2;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 1'h1;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = ! count;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 2'h0 : \$53 ;
-  assign \$56  = \place$13  + 1'h1;
-  assign \$57  = \$55  ? 2'h0 : \$56 ;
+  assign \$28  = ~ \$27 ;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 2'h2;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 1'h1;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = | count;
+  assign \$50  = ~ \$49 ;
+  assign \$51  = \$48  & \$50 ;
+  assign \$52  = \$44  | \$51 ;
+  assign \$53  = ~ \$52 ;
+  assign \$54  = \$signal  ? \$53  : room;
+  assign \$55  = read | \$54 ;
+  assign \$57  = place + 1'h1;
+  assign \$58  = \$56  ? 2'h0 : \$57 ;
+  assign \$60  = \place$13  + 1'h1;
+  assign \$61  = \$59  ? 2'h0 : \$60 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$62  = ~ o__valid;
+  assign \$signal$7  = \$62  | o__ready;
+  assign \$63  = output_free | o__ready;
+  assign read = \$signal$9  & \$63 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$64 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$65 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$66 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$67 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$68 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$69 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$70 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$71 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$72 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -25365,83 +25413,45 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
-    \$60  = \$signal ;
+    \$64  = \$signal ;
     if (rst) begin
-      \$60  = 1'h0;
+      \$64  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
-    \$62  = \$4 [1:0];
-    if (rst) begin
-      \$62  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
-    \$64  = output_free;
-    if (\$signal$7 ) begin
-      \$64  = \$5 ;
-    end
-    if (rst) begin
-      \$64  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
-    \$65  = \$28 ;
+    \$65  = read;
     if (rst) begin
       \$65  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
-    \$66  = \$51 ;
+    \$66  = \$4 [1:0];
     if (rst) begin
-      \$66  = 1'h1;
+      \$66  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
-    \$67  = place;
-    if (\$signal ) begin
-      \$67  = \$54 [0];
+    \$67  = o__valid;
+    if (\$signal$7 ) begin
+      \$67  = \$signal$9 ;
     end
     if (rst) begin
       \$67  = 1'h0;
@@ -25449,12 +25459,46 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
-    \$68  = \place$13 ;
-    if (read) begin
-      \$68  = \$57 [0];
+    \$68  = output_free;
+    if (\$signal$7 ) begin
+      \$68  = \$5 ;
     end
     if (rst) begin
-      \$68  = 1'h0;
+      \$68  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    \$69  = \$30 ;
+    if (rst) begin
+      \$69  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    \$70  = \$55 ;
+    if (rst) begin
+      \$70  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    \$71  = place;
+    if (\$signal ) begin
+      \$71  = \$58 [0];
+    end
+    if (rst) begin
+      \$71  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$410 ) begin end
+    \$72  = \place$13 ;
+    if (read) begin
+      \$72  = \$61 [0];
+    end
+    if (rst) begin
+      \$72  = 1'h0;
     end
   end
   assign i__ready = room;
@@ -25472,8 +25516,8 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   assign \o__payload.kept  = o__payload[10];
   assign \o__payload.last  = o__payload[11];
   assign \o__payload.estimate  = o__payload[25:12];
-  assign \$52  = place;
-  assign \$55  = \place$13 ;
+  assign \$56  = place;
+  assign \$59  = \place$13 ;
 endmodule
 
 module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__payload, i__payload, o_room, o__valid, clk);
@@ -25492,11 +25536,11 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -25504,11 +25548,13 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [3:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [3:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [5:0] \$5 ;
   wire \$6 ;
@@ -25571,31 +25617,33 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.filter.row_limits.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -25607,37 +25655,37 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$36  = \$5 [3:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 4'hf;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
+    \$38  = \$5 [3:0];
+    if (rst) begin
+      \$38  = 4'hf;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$411 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -25670,62 +25718,65 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -25784,54 +25835,60 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'hf;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'he;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hd;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'he;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'he;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'hf;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'he;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hd;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'he;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 4'he;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -25846,96 +25903,93 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$412 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -25968,11 +26022,11 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -25980,11 +26034,13 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [8:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [8:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [10:0] \$5 ;
   wire \$6 ;
@@ -26121,31 +26177,33 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.filter.survivors.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -26157,37 +26215,37 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$34  = i_cancel;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$36  = \$5 [8:0];
+    \$36  = i_cancel;
     if (rst) begin
-      \$36  = 9'h100;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
+    \$38  = \$5 [8:0];
+    if (rst) begin
+      \$38  = 9'h100;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$413 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -26289,59 +26347,62 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   wire \$15 ;
   wire \$16 ;
   wire \$17 ;
-  wire [1:0] \$18 ;
+  wire \$18 ;
   wire [1:0] \$19 ;
   wire [9:0] \$2 ;
-  wire [2:0] \$20 ;
-  wire \$21 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
   wire \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
-  wire [1:0] \$28 ;
-  wire [1:0] \$29 ;
+  wire \$28 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [2:0] \$30 ;
-  wire \$31 ;
-  wire \$32 ;
+  wire [1:0] \$30 ;
+  wire [1:0] \$31 ;
+  wire [2:0] \$32 ;
   wire \$33 ;
-  wire [1:0] \$34 ;
-  wire [1:0] \$35 ;
-  wire [2:0] \$36 ;
-  wire \$37 ;
-  wire \$38 ;
+  wire \$34 ;
+  wire \$35 ;
+  wire [1:0] \$36 ;
+  wire [1:0] \$37 ;
+  wire [2:0] \$38 ;
   wire \$39 ;
   wire [10:0] \$4 ;
   wire \$40 ;
-  wire [1:0] \$41 ;
-  wire [1:0] \$42 ;
-  wire [2:0] \$43 ;
-  wire \$44 ;
-  wire \$45 ;
-  wire \$46 ;
+  wire \$41 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire [1:0] \$44 ;
+  wire [1:0] \$45 ;
+  wire [2:0] \$46 ;
   wire \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire [1:0] \$5 ;
   wire \$50 ;
   wire \$51 ;
-  wire [8:0] \$52 ;
-  wire [8:0] \$53 ;
+  wire \$52 ;
+  wire \$53 ;
   wire \$54 ;
   wire [8:0] \$55 ;
   wire [8:0] \$56 ;
-  reg \$57 ;
-  reg \$58 ;
-  reg [8:0] \$59 ;
+  wire \$57 ;
+  wire [8:0] \$58 ;
+  wire [8:0] \$59 ;
   wire [1:0] \$6 ;
   reg \$60 ;
   reg \$61 ;
-  reg \$62 ;
+  reg [8:0] \$62 ;
   reg \$63 ;
-  reg [7:0] \$64 ;
-  reg [7:0] \$65 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [7:0] \$67 ;
+  reg [7:0] \$68 ;
   wire [2:0] \$7 ;
   wire \$8 ;
   wire \$9 ;
@@ -26485,49 +26546,55 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
     _0_ <= words[\place$14 ];
   end
   assign read_port__data = _0_;
-  assign \$35  = 1'h0 + count_down_0_1;
-  assign \$36  = \$34  - \$35 ;
-  assign \$37  = ! \$36 ;
-  assign \$38  = count == 8'hff;
-  assign \$39  = \$37  & \$38 ;
-  assign \$40  = \$33  | \$39 ;
-  assign \$41  = 1'h0 + count_up_0_1;
-  assign \$42  = 1'h0 + count_down_0_1;
-  assign \$43  = \$41  - \$42 ;
-  assign \$44  = \$43  == 1'h1;
-  assign \$45  = count == 8'hfe;
-  assign \$46  = \$44  & \$45 ;
-  assign \$47  = \$40  | \$46 ;
-  assign \$48  = ~ \$47 ;
-  assign \$49  = \$signal  ? \$48  : room;
-  assign \$50  = read | \$49 ;
-  assign \$51  = place == 8'hff;
-  assign \$52  = place + 1'h1;
-  assign \$53  = \$51  ? 9'h000 : \$52 ;
-  assign \$54  = \place$14  == 8'hff;
-  assign \$55  = \place$14  + 1'h1;
+  assign \$32  = \$30  - \$31 ;
+  assign \$33  = \$32  == 3'h7;
+  assign \$34  = count == 9'h100;
+  assign \$35  = \$33  & \$34 ;
+  assign \$36  = 1'h0 + count_up_0_1;
+  assign \$37  = 1'h0 + count_down_0_1;
+  assign \$38  = \$36  - \$37 ;
+  assign \$39  = | \$38 ;
+  assign \$40  = ~ \$39 ;
+  assign \$41  = count == 8'hff;
+  assign \$42  = \$40  & \$41 ;
+  assign \$43  = \$35  | \$42 ;
+  assign \$44  = 1'h0 + count_up_0_1;
+  assign \$45  = 1'h0 + count_down_0_1;
+  assign \$46  = \$44  - \$45 ;
+  assign \$47  = \$46  == 1'h1;
+  assign \$48  = count == 8'hfe;
+  assign \$49  = \$47  & \$48 ;
+  assign \$50  = \$43  | \$49 ;
+  assign \$51  = ~ \$50 ;
+  assign \$52  = \$signal  ? \$51  : room;
+  assign \$53  = read | \$52 ;
+  assign \$54  = place == 8'hff;
+  assign \$55  = place + 1'h1;
   assign \$56  = \$54  ? 9'h000 : \$55 ;
+  assign \$57  = \place$14  == 8'hff;
+  assign \$58  = \place$14  + 1'h1;
+  assign \$59  = \$57  ? 9'h000 : \$58 ;
   assign read = \$signal$11  & o_room;
   always @(posedge clk)
-    count_up_0_1 <= \$57 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    count_down_0_1 <= \$58 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    count <= \$59 ;
+    count <= \$62 ;
   always @(posedge clk)
-    read_1 <= \$60 ;
+    read_1 <= \$63 ;
   always @(posedge clk)
-    read_2 <= \$61 ;
+    read_2 <= \$64 ;
   always @(posedge clk)
     read_data_1 <= read_port__data;
   always @(posedge clk)
-    \$signal$11  <= \$62 ;
+    \$signal$11  <= \$65 ;
   always @(posedge clk)
-    room <= \$63 ;
+    room <= \$66 ;
   always @(posedge clk)
-    place <= \$64 ;
+    place <= \$67 ;
   always @(posedge clk)
-    \place$14  <= \$65 ;
+    \place$14  <= \$68 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -26541,27 +26608,24 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   assign \$11  = 1'h0 + count_up_0_1;
   assign \$12  = 1'h0 + count_down_0_1;
   assign \$13  = \$11  - \$12 ;
-  assign \$14  = ! \$13 ;
-  assign \$15  = count == 1'h1;
-  assign \$16  = \$14  & \$15 ;
-  assign \$17  = \$10  | \$16 ;
-  assign \$18  = 1'h0 + count_up_0_1;
-  assign \$19  = 1'h0 + count_down_0_1;
-  assign \$20  = \$18  - \$19 ;
-  assign \$21  = \$20  == 1'h1;
-  assign \$22  = ! count;
-  assign \$23  = \$21  & \$22 ;
-  assign \$24  = \$17  | \$23 ;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = read ? \$25  : \$signal$11 ;
-  assign \$27  = \$signal  | \$26 ;
-  assign \$28  = 1'h0 + count_up_0_1;
-  assign \$29  = 1'h0 + count_down_0_1;
-  assign \$30  = \$28  - \$29 ;
-  assign \$31  = \$30  == 3'h7;
-  assign \$32  = count == 9'h100;
-  assign \$33  = \$31  & \$32 ;
-  assign \$34  = 1'h0 + count_up_0_1;
+  assign \$14  = | \$13 ;
+  assign \$15  = ~ \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$10  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = | count;
+  assign \$24  = ~ \$23 ;
+  assign \$25  = \$22  & \$24 ;
+  assign \$26  = \$18  | \$25 ;
+  assign \$27  = ~ \$26 ;
+  assign \$28  = read ? \$27  : \$signal$11 ;
+  assign \$29  = \$signal  | \$28 ;
+  assign \$30  = 1'h0 + count_up_0_1;
+  assign \$31  = 1'h0 + count_down_0_1;
   \latte_head.filter.survivors.queue.output  \output  (
     .clk(clk),
     .i__payload(read_data_1),
@@ -26575,71 +26639,71 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
-    \$57  = \$signal ;
-    if (rst) begin
-      \$57  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
-    \$58  = read;
-    if (rst) begin
-      \$58  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
-    \$59  = \$4 [8:0];
-    if (rst) begin
-      \$59  = 9'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
-    \$60  = read;
+    \$60  = \$signal ;
     if (rst) begin
       \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
-    \$61  = read_1;
+    \$61  = read;
     if (rst) begin
       \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
-    \$62  = \$27 ;
+    \$62  = \$4 [8:0];
     if (rst) begin
-      \$62  = 1'h0;
+      \$62  = 9'h000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
-    \$63  = \$50 ;
+    \$63  = read;
     if (rst) begin
-      \$63  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
-    \$64  = place;
+    \$64  = read_1;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    \$65  = \$29 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    \$66  = \$53 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$64  = \$53 [7:0];
+      \$67  = \$56 [7:0];
     end
     if (rst) begin
-      \$64  = 8'h00;
+      \$67  = 8'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$414 ) begin end
-    \$65  = \place$14 ;
+    \$68  = \place$14 ;
     if (read) begin
-      \$65  = \$56 [7:0];
+      \$68  = \$59 [7:0];
     end
     if (rst) begin
-      \$65  = 8'h00;
+      \$68  = 8'h00;
     end
   end
   assign i__ready = 1'h1;
@@ -26753,11 +26817,11 @@ module \latte_head.filter.survivors.queue.output (rst, o__ready, i_reserve, o__p
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -26765,11 +26829,13 @@ module \latte_head.filter.survivors.queue.output (rst, o__ready, i_reserve, o__p
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [2:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [2:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [4:0] \$5 ;
   wire \$6 ;
@@ -26904,31 +26970,33 @@ module \latte_head.filter.survivors.queue.output (rst, o__ready, i_reserve, o__p
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.filter.survivors.queue.output.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -26940,37 +27008,37 @@ module \latte_head.filter.survivors.queue.output (rst, o__ready, i_reserve, o__p
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
-    \$36  = \$5 [2:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 3'h5;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$38  = \$5 [2:0];
+    if (rst) begin
+      \$38  = 3'h5;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$415 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -27075,62 +27143,65 @@ module \latte_head.filter.survivors.queue.output.queue (rst, o__ready, o__payloa
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [3:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [4:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [3:0] \$53 ;
-  wire [3:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [3:0] \$56 ;
   wire [3:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [3:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [2:0] \$62 ;
+  wire [3:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [2:0] \$65 ;
   reg \$66 ;
-  reg [2:0] \$67 ;
-  reg [2:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [2:0] \$70 ;
+  reg [2:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -27225,54 +27296,60 @@ module \latte_head.filter.survivors.queue.output.queue (rst, o__ready, o__payloa
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 3'h5;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 3'h4;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 2'h3;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 3'h4;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 4'h0 : \$53 ;
-  assign \$55  = \place$13  == 3'h4;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 3'h5;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 3'h4;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 2'h3;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 3'h4;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 4'h0 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 3'h4;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 4'h0 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -27287,96 +27364,93 @@ module \latte_head.filter.survivors.queue.output.queue (rst, o__ready, o__payloa
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$62  = \$4 [2:0];
-    if (rst) begin
-      \$62  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
+    \$65  = \$4 [2:0];
+    if (rst) begin
+      \$65  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [2:0];
+      \$70  = \$57 [2:0];
     end
     if (rst) begin
-      \$67  = 3'h0;
+      \$70  = 3'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$416 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [2:0];
+      \$71  = \$60 [2:0];
     end
     if (rst) begin
-      \$68  = 3'h0;
+      \$71  = 3'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -34281,11 +34355,11 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -34293,11 +34367,13 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [4:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [4:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [6:0] \$5 ;
   wire \$6 ;
@@ -34368,31 +34444,33 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.reuse.landing.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -34404,37 +34482,37 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
-    \$36  = \$5 [4:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 5'h10;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    \$38  = \$5 [4:0];
+    if (rst) begin
+      \$38  = 5'h10;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$419 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -34475,62 +34553,65 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [5:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [6:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [4:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [4:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -34593,54 +34674,60 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 5'h10;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'hf;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'he;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'hf;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'hf;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 5'h10;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'hf;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'he;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'hf;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 4'hf;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -34655,96 +34742,93 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$62  = \$4 [4:0];
-    if (rst) begin
-      \$62  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
+    \$65  = \$4 [4:0];
+    if (rst) begin
+      \$65  = 5'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$420 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -34777,62 +34861,65 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [2:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [3:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [2:0] \$53 ;
-  wire [2:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [2:0] \$56 ;
   wire [2:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [2:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [1:0] \$62 ;
+  wire [2:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [1:0] \$65 ;
   reg \$66 ;
-  reg [1:0] \$67 ;
-  reg [1:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [1:0] \$70 ;
+  reg [1:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -35154,55 +35241,61 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 2'h3;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 2'h2;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 1'h1;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 2'h2;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 3'h0 : \$53 ;
-  assign \$55  = \place$13  == 2'h2;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 2'h3;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 2'h2;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 1'h1;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 2'h2;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 3'h0 : \$56 ;
+  assign \$58  = \place$13  == 2'h2;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 3'h0 : \$59 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -35217,96 +35310,93 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$62  = \$4 [1:0];
-    if (rst) begin
-      \$62  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
+    \$65  = \$4 [1:0];
+    if (rst) begin
+      \$65  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [1:0];
+      \$70  = \$57 [1:0];
     end
     if (rst) begin
-      \$67  = 2'h0;
+      \$70  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$421 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [1:0];
+      \$71  = \$60 [1:0];
     end
     if (rst) begin
-      \$68  = 2'h0;
+      \$71  = 2'h0;
     end
   end
   assign i__ready = room;
@@ -35594,62 +35684,65 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -35715,55 +35808,61 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'hf;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'he;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hd;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'he;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'he;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'hf;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'he;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hd;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'he;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$58  = \place$13  == 4'he;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -35778,96 +35877,93 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$422 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = room;
@@ -35899,62 +35995,65 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -36016,55 +36115,61 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'hf;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'he;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hd;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'he;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'he;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'hf;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'he;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hd;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'he;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$58  = \place$13  == 4'he;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -36079,96 +36184,93 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$423 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = room;
@@ -37167,19 +37269,25 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$98 ;
   wire \$980 ;
   wire \$981 ;
-  wire \$982 ;
-  wire [12:0] \$983 ;
+  wire [12:0] \$982 ;
+  wire [11:0] \$983 ;
   wire \$984 ;
-  wire [11:0] \$985 ;
+  wire [14:0] \$985 ;
   wire \$986 ;
-  wire [14:0] \$987 ;
-  reg \$988 ;
-  reg [10:0] \$989 ;
+  wire \$987 ;
+  wire \$988 ;
+  wire \$989 ;
   wire \$99 ;
-  reg \$990 ;
-  reg [13:0] \$991 ;
-  reg [1:0] \$992 ;
+  wire \$990 ;
+  wire \$991 ;
+  reg \$992 ;
+  reg [10:0] \$993 ;
+  reg \$994 ;
+  reg [13:0] \$995 ;
+  reg \$996 ;
+  reg \$997 ;
   wire \$signal ;
+  reg \$signal$32  = 1'h0;
   wire [3:0] \$signature__addr ;
   wire [39:0] \$signature__data ;
   wire [3:0] \$signature__data.head ;
@@ -37354,7 +37462,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire i_table__ready;
   input i_table__valid;
   wire i_table__valid;
-  reg is_last = 1'h0;
+  reg is_empty = 1'h0;
   output [267:0] o_estimator__payload;
   wire [267:0] o_estimator__payload;
   wire [255:0] \o_estimator__payload.high ;
@@ -37734,7 +37842,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire [3:0] \split.low[7] ;
   wire [3:0] \split.low[8] ;
   wire [3:0] \split.low[9] ;
-  reg [1:0] state_state = 2'h0;
+  reg state_state = 1'h0;
   reg [10:0] valid_keys;
   reg [13:0] visible_keys = 14'h0000;
   (* no_rw_check = 32'd1 *)
@@ -37755,6 +37863,11 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     end
   end
   assign read_port__data = _0_;
+  assign \$3  = \$2  & o_reuse__ready;
+  assign \$4  = \$3  & o_scale__ready;
+  assign \$5  = \$4  & o_row__ready;
+  assign fork_transfer = offered & \$5 ;
+  assign \$6  = \$974  & i_job__valid;
   assign \$7  = \$6  & i_loaded__valid;
   assign \$8  = ~ i_loaded__ready;
   assign read_port__en = \$7  & \$8 ;
@@ -38594,62 +38707,69 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$969  = & element_63[6:4];
   assign \$970  = element_63[3] & \$969 ;
   assign \$971  = element_63[7] ^ \$970 ;
-  assign \$972  = row_alone | is_last;
+  assign \$972  = row_alone | \$signal$32 ;
   assign \$973  = i_job__payload[27] & \$972 ;
   assign \$974  = ! state_state;
-  assign \$975  = state_state == 1'h1;
-  assign \$976  = state_state == 2'h2;
-  assign \$977  = i_job__ready & i_job__payload[27];
-  assign \$978  = \$974  & i_job__valid;
-  assign \$979  = \$978  & i_loaded__valid;
-  assign \$980  = ~ i_loaded__ready;
-  assign \$981  = \$979  & \$980 ;
-  assign \$982  = i_job__payload[14:4] == 1'h1;
-  assign \$983  = $signed(i_job__payload[26:15]) + $signed(2'h1);
-  assign \$984  = | i_job__payload[14:4];
-  assign \$985  = queries_left - 1'h1;
-  assign \$986  = queries_left == 2'h2;
-  assign \$987  = $signed(visible_keys) + $signed(2'h1);
+  assign \$976  = i_job__ready & i_job__payload[27];
+  assign \$977  = \$974  & i_job__valid;
+  assign \$978  = \$977  & i_loaded__valid;
+  assign \$979  = ~ i_loaded__ready;
+  assign \$980  = \$978  & \$979 ;
+  assign \$981  = i_job__payload[14:4] == 1'h1;
+  assign \$982  = $signed(i_job__payload[26:15]) + $signed(2'h1);
+  assign \$983  = queries_left - 1'h1;
+  assign \$984  = queries_left == 2'h2;
+  assign \$985  = $signed(visible_keys) + $signed(2'h1);
+  assign \$986  = \$974  & i_job__valid;
+  assign \$987  = \$986  & i_loaded__valid;
+  assign \$988  = ~ i_loaded__ready;
+  assign \$989  = \$987  & \$988 ;
+  assign \$990  = | i_job__payload[14:4];
+  assign \$991  = ~ \$990 ;
   always @(posedge clk)
-    i_loaded__ready <= \$988 ;
+    i_loaded__ready <= \$992 ;
   always @(posedge clk)
-    queries_left <= \$989 ;
+    queries_left <= \$993 ;
   always @(posedge clk)
-    is_last <= \$990 ;
+    \$signal$32  <= \$994 ;
   always @(posedge clk)
-    visible_keys <= \$991 ;
+    visible_keys <= \$995 ;
   always @(posedge clk)
-    state_state <= \$992 ;
+    state_state <= \$996 ;
+  always @(posedge clk)
+    is_empty <= \$997 ;
   assign \$2  = \$1  & o_threshold__ready;
-  assign \$3  = \$2  & o_reuse__ready;
-  assign \$4  = \$3  & o_scale__ready;
-  assign \$5  = \$4  & o_row__ready;
-  assign fork_transfer = offered & \$5 ;
-  assign \$6  = \$974  & i_job__valid;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
     row_alone = 1'h0;
+    (* full_case = 32'd1 *)
     casez (state_state)
-      2'h0:
+      1'h0:
           /* empty */;
-      2'h2:
-          row_alone = 1'h1;
+      1'h1:
+          if (is_empty) begin
+            row_alone = 1'h1;
+          end
     endcase
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
     i_job__ready = 1'h0;
+    (* full_case = 32'd1 *)
     casez (state_state)
-      2'h0:
+      1'h0:
           /* empty */;
-      2'h2:
-          if (o_row__ready) begin
-            i_job__ready = 1'h1;
-          end
-      2'h1:
-          if (fork_transfer) begin
-            if (is_last) begin
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+            if (o_row__ready) begin
               i_job__ready = 1'h1;
+            end
+          end else begin
+            if (fork_transfer) begin
+              if (\$signal$32 ) begin
+                i_job__ready = 1'h1;
+              end
             end
           end
     endcase
@@ -38657,25 +38777,31 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
     offered = 1'h0;
+    (* full_case = 32'd1 *)
     casez (state_state)
-      2'h0:
+      1'h0:
           /* empty */;
-      2'h2:
-          /* empty */;
-      2'h1:
-          offered = i_query__valid;
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+          end else begin
+            offered = i_query__valid;
+          end
     endcase
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
     i_query__ready = 1'h0;
+    (* full_case = 32'd1 *)
     casez (state_state)
-      2'h0:
+      1'h0:
           /* empty */;
-      2'h2:
-          /* empty */;
-      2'h1:
-          i_query__ready = fork_transfer;
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+          end else begin
+            i_query__ready = fork_transfer;
+          end
     endcase
   end
   always @* begin
@@ -38687,94 +38813,112 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$988  = \$977 ;
+    \$992  = \$976 ;
     if (rst) begin
-      \$988  = 1'h0;
+      \$992  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$989  = queries_left;
+    \$993  = queries_left;
+    (* full_case = 32'd1 *)
     casez (state_state)
-      2'h0:
-          if (\$981 ) begin
-            \$989  = i_job__payload[14:4];
+      1'h0:
+          if (\$980 ) begin
+            \$993  = i_job__payload[14:4];
           end
-      2'h2:
-          /* empty */;
-      2'h1:
-          if (fork_transfer) begin
-            \$989  = \$985 [10:0];
-          end
-    endcase
-    if (rst) begin
-      \$989  = 11'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$990  = is_last;
-    casez (state_state)
-      2'h0:
-          if (\$981 ) begin
-            \$990  = \$982 ;
-          end
-      2'h2:
-          /* empty */;
-      2'h1:
-          if (fork_transfer) begin
-            \$990  = \$986 ;
-          end
-    endcase
-    if (rst) begin
-      \$990  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$991  = visible_keys;
-    casez (state_state)
-      2'h0:
-          if (\$981 ) begin
-            \$991  = { \$983 [12], \$983  };
-          end
-      2'h2:
-          /* empty */;
-      2'h1:
-          if (fork_transfer) begin
-            \$991  = \$987 [13:0];
-          end
-    endcase
-    if (rst) begin
-      \$991  = 14'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
-    \$992  = state_state;
-    casez (state_state)
-      2'h0:
-          if (\$981 ) begin
-            (* full_case = 32'd1 *)
-            if (\$984 ) begin
-              \$992  = 2'h1;
-            end else begin
-              \$992  = 2'h2;
-            end
-          end
-      2'h2:
-          if (o_row__ready) begin
-            \$992  = 2'h0;
-          end
-      2'h1:
-          if (fork_transfer) begin
-            if (is_last) begin
-              \$992  = 2'h0;
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+          end else begin
+            if (fork_transfer) begin
+              \$993  = \$983 [10:0];
             end
           end
     endcase
     if (rst) begin
-      \$992  = 2'h0;
+      \$993  = 11'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$994  = \$signal$32 ;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$980 ) begin
+            \$994  = \$981 ;
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+          end else begin
+            if (fork_transfer) begin
+              \$994  = \$984 ;
+            end
+          end
+    endcase
+    if (rst) begin
+      \$994  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$995  = visible_keys;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$980 ) begin
+            \$995  = { \$982 [12], \$982  };
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+          end else begin
+            if (fork_transfer) begin
+              \$995  = \$985 [13:0];
+            end
+          end
+    endcase
+    if (rst) begin
+      \$995  = 14'h0000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$996  = state_state;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$980 ) begin
+            \$996  = 1'h1;
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+            if (o_row__ready) begin
+              \$996  = 1'h0;
+            end
+          end else begin
+            if (fork_transfer) begin
+              if (\$signal$32 ) begin
+                \$996  = 1'h0;
+              end
+            end
+          end
+    endcase
+    if (rst) begin
+      \$996  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$424 ) begin end
+    \$997  = is_empty;
+    if (\$989 ) begin
+      \$997  = \$991 ;
+    end
+    if (rst) begin
+      \$997  = 1'h0;
     end
   end
   assign i_table__ready = 1'h1;
@@ -39211,7 +39355,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \o_row__payload.last  = o_row__payload[2];
   assign \o_row__payload.release  = o_row__payload[3];
   assign o_row__payload[3] = \$973 ;
-  assign o_row__payload[2] = is_last;
+  assign o_row__payload[2] = \$signal$32 ;
   assign o_row__payload[1] = row_alone;
   assign o_row__payload[0] = i_loaded__payload[0];
   assign o_scale__payload[21:16] = read_port__data[39:34];
@@ -39544,6 +39688,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$960  = 1'h1;
   assign \$961  = element_63[3];
   assign \$963  = element_63[4];
+  assign \$975  = state_state;
 endmodule
 
 module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighted__payload, o__ready, i_scale__payload, i_scored__valid, o_weighted__valid, i_scale__valid, clk);
@@ -41238,11 +41383,11 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -41250,11 +41395,13 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [3:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [3:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [5:0] \$5 ;
   wire \$6 ;
@@ -41309,31 +41456,33 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.softmax.best.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -41345,37 +41494,37 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
-    \$36  = \$5 [3:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 4'hf;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
+    \$38  = \$5 [3:0];
+    if (rst) begin
+      \$38  = 4'hf;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$426 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -41400,62 +41549,65 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -41510,54 +41662,60 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'hf;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'he;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hd;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'he;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'he;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'hf;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'he;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hd;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'he;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 4'he;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -41572,96 +41730,93 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$427 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -41690,11 +41845,11 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -41702,11 +41857,13 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [4:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [4:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [6:0] \$5 ;
   wire \$6 ;
@@ -41777,31 +41934,33 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.softmax.landing.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -41813,37 +41972,37 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$36  = \$5 [4:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 5'h10;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
+    \$38  = \$5 [4:0];
+    if (rst) begin
+      \$38  = 5'h10;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$428 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -41884,62 +42043,65 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [5:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [6:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [4:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [4:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -42002,54 +42164,60 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 5'h10;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'hf;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'he;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'hf;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'hf;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 5'h10;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'hf;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'he;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'hf;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 4'hf;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -42064,96 +42232,93 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
-    \$62  = \$4 [4:0];
-    if (rst) begin
-      \$62  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$65  = \$4 [4:0];
+    if (rst) begin
+      \$65  = 5'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$429 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -42185,59 +42350,62 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   wire \$15 ;
   wire \$16 ;
   wire \$17 ;
-  wire [1:0] \$18 ;
+  wire \$18 ;
   wire [1:0] \$19 ;
   wire [12:0] \$2 ;
-  wire [2:0] \$20 ;
-  wire \$21 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
   wire \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
-  wire [1:0] \$28 ;
-  wire [1:0] \$29 ;
+  wire \$28 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [2:0] \$30 ;
-  wire \$31 ;
-  wire \$32 ;
+  wire [1:0] \$30 ;
+  wire [1:0] \$31 ;
+  wire [2:0] \$32 ;
   wire \$33 ;
-  wire [1:0] \$34 ;
-  wire [1:0] \$35 ;
-  wire [2:0] \$36 ;
-  wire \$37 ;
-  wire \$38 ;
+  wire \$34 ;
+  wire \$35 ;
+  wire [1:0] \$36 ;
+  wire [1:0] \$37 ;
+  wire [2:0] \$38 ;
   wire \$39 ;
   wire [13:0] \$4 ;
   wire \$40 ;
-  wire [1:0] \$41 ;
-  wire [1:0] \$42 ;
-  wire [2:0] \$43 ;
-  wire \$44 ;
-  wire \$45 ;
-  wire \$46 ;
+  wire \$41 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire [1:0] \$44 ;
+  wire [1:0] \$45 ;
+  wire [2:0] \$46 ;
   wire \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire [1:0] \$5 ;
   wire \$50 ;
   wire \$51 ;
-  wire [11:0] \$52 ;
-  wire [11:0] \$53 ;
+  wire \$52 ;
+  wire \$53 ;
   wire \$54 ;
   wire [11:0] \$55 ;
   wire [11:0] \$56 ;
-  reg \$57 ;
-  reg \$58 ;
-  reg [11:0] \$59 ;
+  wire \$57 ;
+  wire [11:0] \$58 ;
+  wire [11:0] \$59 ;
   wire [1:0] \$6 ;
   reg \$60 ;
   reg \$61 ;
-  reg \$62 ;
+  reg [11:0] \$62 ;
   reg \$63 ;
-  reg [10:0] \$64 ;
-  reg [10:0] \$65 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [10:0] \$67 ;
+  reg [10:0] \$68 ;
   wire [2:0] \$7 ;
   wire \$8 ;
   wire \$9 ;
@@ -42320,50 +42488,56 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
     _0_ <= words[\place$14 ];
   end
   assign read_port__data = _0_;
-  assign \$35  = 1'h0 + count_down_0_1;
-  assign \$36  = \$34  - \$35 ;
-  assign \$37  = ! \$36 ;
-  assign \$38  = count == 11'h7ff;
-  assign \$39  = \$37  & \$38 ;
-  assign \$40  = \$33  | \$39 ;
-  assign \$41  = 1'h0 + count_up_0_1;
-  assign \$42  = 1'h0 + count_down_0_1;
-  assign \$43  = \$41  - \$42 ;
-  assign \$44  = \$43  == 1'h1;
-  assign \$45  = count == 11'h7fe;
-  assign \$46  = \$44  & \$45 ;
-  assign \$47  = \$40  | \$46 ;
-  assign \$48  = ~ \$47 ;
-  assign \$49  = \$signal  ? \$48  : room;
-  assign \$50  = read | \$49 ;
-  assign \$51  = place == 11'h7ff;
-  assign \$52  = place + 1'h1;
-  assign \$53  = \$51  ? 12'h000 : \$52 ;
-  assign \$54  = \place$14  == 11'h7ff;
-  assign \$55  = \place$14  + 1'h1;
+  assign \$32  = \$30  - \$31 ;
+  assign \$33  = \$32  == 3'h7;
+  assign \$34  = count == 12'h800;
+  assign \$35  = \$33  & \$34 ;
+  assign \$36  = 1'h0 + count_up_0_1;
+  assign \$37  = 1'h0 + count_down_0_1;
+  assign \$38  = \$36  - \$37 ;
+  assign \$39  = | \$38 ;
+  assign \$40  = ~ \$39 ;
+  assign \$41  = count == 11'h7ff;
+  assign \$42  = \$40  & \$41 ;
+  assign \$43  = \$35  | \$42 ;
+  assign \$44  = 1'h0 + count_up_0_1;
+  assign \$45  = 1'h0 + count_down_0_1;
+  assign \$46  = \$44  - \$45 ;
+  assign \$47  = \$46  == 1'h1;
+  assign \$48  = count == 11'h7fe;
+  assign \$49  = \$47  & \$48 ;
+  assign \$50  = \$43  | \$49 ;
+  assign \$51  = ~ \$50 ;
+  assign \$52  = \$signal  ? \$51  : room;
+  assign \$53  = read | \$52 ;
+  assign \$54  = place == 11'h7ff;
+  assign \$55  = place + 1'h1;
   assign \$56  = \$54  ? 12'h000 : \$55 ;
+  assign \$57  = \place$14  == 11'h7ff;
+  assign \$58  = \place$14  + 1'h1;
+  assign \$59  = \$57  ? 12'h000 : \$58 ;
   assign \$signal  = i__valid & room;
   assign read = \$signal$11  & o_room;
   always @(posedge clk)
-    count_up_0_1 <= \$57 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    count_down_0_1 <= \$58 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    count <= \$59 ;
+    count <= \$62 ;
   always @(posedge clk)
-    read_1 <= \$60 ;
+    read_1 <= \$63 ;
   always @(posedge clk)
-    read_2 <= \$61 ;
+    read_2 <= \$64 ;
   always @(posedge clk)
     read_data_1 <= read_port__data;
   always @(posedge clk)
-    \$signal$11  <= \$62 ;
+    \$signal$11  <= \$65 ;
   always @(posedge clk)
-    room <= \$63 ;
+    room <= \$66 ;
   always @(posedge clk)
-    place <= \$64 ;
+    place <= \$67 ;
   always @(posedge clk)
-    \place$14  <= \$65 ;
+    \place$14  <= \$68 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -42377,27 +42551,24 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   assign \$11  = 1'h0 + count_up_0_1;
   assign \$12  = 1'h0 + count_down_0_1;
   assign \$13  = \$11  - \$12 ;
-  assign \$14  = ! \$13 ;
-  assign \$15  = count == 1'h1;
-  assign \$16  = \$14  & \$15 ;
-  assign \$17  = \$10  | \$16 ;
-  assign \$18  = 1'h0 + count_up_0_1;
-  assign \$19  = 1'h0 + count_down_0_1;
-  assign \$20  = \$18  - \$19 ;
-  assign \$21  = \$20  == 1'h1;
-  assign \$22  = ! count;
-  assign \$23  = \$21  & \$22 ;
-  assign \$24  = \$17  | \$23 ;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = read ? \$25  : \$signal$11 ;
-  assign \$27  = \$signal  | \$26 ;
-  assign \$28  = 1'h0 + count_up_0_1;
-  assign \$29  = 1'h0 + count_down_0_1;
-  assign \$30  = \$28  - \$29 ;
-  assign \$31  = \$30  == 3'h7;
-  assign \$32  = count == 12'h800;
-  assign \$33  = \$31  & \$32 ;
-  assign \$34  = 1'h0 + count_up_0_1;
+  assign \$14  = | \$13 ;
+  assign \$15  = ~ \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$10  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = | count;
+  assign \$24  = ~ \$23 ;
+  assign \$25  = \$22  & \$24 ;
+  assign \$26  = \$18  | \$25 ;
+  assign \$27  = ~ \$26 ;
+  assign \$28  = read ? \$27  : \$signal$11 ;
+  assign \$29  = \$signal  | \$28 ;
+  assign \$30  = 1'h0 + count_up_0_1;
+  assign \$31  = 1'h0 + count_down_0_1;
   \latte_head.softmax.row.output  \output  (
     .clk(clk),
     .i__payload(read_data_1),
@@ -42411,71 +42582,71 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$57  = \$signal ;
-    if (rst) begin
-      \$57  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$58  = read;
-    if (rst) begin
-      \$58  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$59  = \$4 [11:0];
-    if (rst) begin
-      \$59  = 12'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$60  = read;
+    \$60  = \$signal ;
     if (rst) begin
       \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$61  = read_1;
+    \$61  = read;
     if (rst) begin
       \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$62  = \$27 ;
+    \$62  = \$4 [11:0];
     if (rst) begin
-      \$62  = 1'h0;
+      \$62  = 12'h000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$63  = \$50 ;
+    \$63  = read;
     if (rst) begin
-      \$63  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$64  = place;
+    \$64  = read_1;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
+    \$65  = \$29 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
+    \$66  = \$53 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$64  = \$53 [10:0];
+      \$67  = \$56 [10:0];
     end
     if (rst) begin
-      \$64  = 11'h000;
+      \$67  = 11'h000;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$430 ) begin end
-    \$65  = \place$14 ;
+    \$68  = \place$14 ;
     if (read) begin
-      \$65  = \$56 [10:0];
+      \$68  = \$59 [10:0];
     end
     if (rst) begin
-      \$65  = 11'h000;
+      \$68  = 11'h000;
     end
   end
   assign i__ready = room;
@@ -42524,11 +42695,11 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -42536,11 +42707,13 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [2:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [2:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [4:0] \$5 ;
   wire \$6 ;
@@ -42611,31 +42784,33 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.softmax.row.output.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -42647,37 +42822,37 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$36  = \$5 [2:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 3'h5;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    \$38  = \$5 [2:0];
+    if (rst) begin
+      \$38  = 3'h5;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$431 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -42718,62 +42893,65 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [3:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [4:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [3:0] \$53 ;
-  wire [3:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [3:0] \$56 ;
   wire [3:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [3:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [2:0] \$62 ;
+  wire [3:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [2:0] \$65 ;
   reg \$66 ;
-  reg [2:0] \$67 ;
-  reg [2:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [2:0] \$70 ;
+  reg [2:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -42836,54 +43014,60 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 3'h5;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 3'h4;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 2'h3;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 3'h4;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 4'h0 : \$53 ;
-  assign \$55  = \place$13  == 3'h4;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 3'h5;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 3'h4;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 2'h3;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 3'h4;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 4'h0 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 3'h4;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 4'h0 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -42898,96 +43082,93 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
-    \$62  = \$4 [2:0];
-    if (rst) begin
-      \$62  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
+    \$65  = \$4 [2:0];
+    if (rst) begin
+      \$65  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [2:0];
+      \$70  = \$57 [2:0];
     end
     if (rst) begin
-      \$67  = 3'h0;
+      \$70  = 3'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$432 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [2:0];
+      \$71  = \$60 [2:0];
     end
     if (rst) begin
-      \$68  = 3'h0;
+      \$71  = 3'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -88426,62 +88607,66 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [2:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [3:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [1:0] \$53 ;
-  wire [1:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
-  wire [1:0] \$56 ;
+  wire \$56 ;
   wire [1:0] \$57 ;
-  wire \$58 ;
+  wire [1:0] \$58 ;
   wire \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [1:0] \$62 ;
-  reg \$63 ;
+  wire [1:0] \$60 ;
+  wire [1:0] \$61 ;
+  wire \$62 ;
+  wire \$63 ;
   reg \$64 ;
   reg \$65 ;
-  reg \$66 ;
+  reg [1:0] \$66 ;
   reg \$67 ;
   reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg \$70 ;
+  reg \$71 ;
+  reg \$72 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -88543,53 +88728,61 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 2'h2;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 1'h1;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = ! count;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 2'h0 : \$53 ;
-  assign \$56  = \place$13  + 1'h1;
-  assign \$57  = \$55  ? 2'h0 : \$56 ;
+  assign \$28  = ~ \$27 ;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 2'h2;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 1'h1;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = | count;
+  assign \$50  = ~ \$49 ;
+  assign \$51  = \$48  & \$50 ;
+  assign \$52  = \$44  | \$51 ;
+  assign \$53  = ~ \$52 ;
+  assign \$54  = \$signal  ? \$53  : room;
+  assign \$55  = read | \$54 ;
+  assign \$57  = place + 1'h1;
+  assign \$58  = \$56  ? 2'h0 : \$57 ;
+  assign \$60  = \place$13  + 1'h1;
+  assign \$61  = \$59  ? 2'h0 : \$60 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$62  = ~ o__valid;
+  assign \$signal$7  = \$62  | o__ready;
+  assign \$63  = output_free | o__ready;
+  assign read = \$signal$9  & \$63 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$64 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$65 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$66 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$67 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$68 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$69 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$70 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$71 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$72 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -88604,83 +88797,45 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
-    \$60  = \$signal ;
+    \$64  = \$signal ;
     if (rst) begin
-      \$60  = 1'h0;
+      \$64  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
-    \$62  = \$4 [1:0];
-    if (rst) begin
-      \$62  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
-    \$64  = output_free;
-    if (\$signal$7 ) begin
-      \$64  = \$5 ;
-    end
-    if (rst) begin
-      \$64  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
-    \$65  = \$28 ;
+    \$65  = read;
     if (rst) begin
       \$65  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
-    \$66  = \$51 ;
+    \$66  = \$4 [1:0];
     if (rst) begin
-      \$66  = 1'h1;
+      \$66  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
-    \$67  = place;
-    if (\$signal ) begin
-      \$67  = \$54 [0];
+    \$67  = o__valid;
+    if (\$signal$7 ) begin
+      \$67  = \$signal$9 ;
     end
     if (rst) begin
       \$67  = 1'h0;
@@ -88688,12 +88843,46 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
-    \$68  = \place$13 ;
-    if (read) begin
-      \$68  = \$57 [0];
+    \$68  = output_free;
+    if (\$signal$7 ) begin
+      \$68  = \$5 ;
     end
     if (rst) begin
-      \$68  = 1'h0;
+      \$68  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
+    \$69  = \$30 ;
+    if (rst) begin
+      \$69  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
+    \$70  = \$55 ;
+    if (rst) begin
+      \$70  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
+    \$71  = place;
+    if (\$signal ) begin
+      \$71  = \$58 [0];
+    end
+    if (rst) begin
+      \$71  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$434 ) begin end
+    \$72  = \place$13 ;
+    if (read) begin
+      \$72  = \$61 [0];
+    end
+    if (rst) begin
+      \$72  = 1'h0;
     end
   end
   assign i__ready = room;
@@ -88707,8 +88896,8 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   assign \i__payload.n_keys  = i__payload[11:1];
   assign \o__payload.buffer  = o__payload[0];
   assign \o__payload.n_keys  = o__payload[11:1];
-  assign \$52  = place;
-  assign \$55  = \place$13 ;
+  assign \$56  = place;
+  assign \$59  = \place$13 ;
 endmodule
 
 module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, o__valid, room, clk);
@@ -88723,62 +88912,65 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -88836,55 +89028,61 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'hf;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'he;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hd;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'he;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'he;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'hf;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'he;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hd;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'he;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$58  = \place$13  == 4'he;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -88899,96 +89097,93 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$435 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = room;
@@ -89640,10 +89835,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
     .ends_11(\i__valid$29 ),
     .i__valid(\i__valid$35 ),
     .o__payload(\o__payload$32 ),
-    .\port$14049$0 (\$35 ),
-    .\port$14051$0 (\$36 ),
-    .\port$14060$0 (\$37 ),
-    .\port$14061$0 (\$38 ),
+    .\port$14137$0 (\$35 ),
+    .\port$14139$0 (\$36 ),
+    .\port$14148$0 (\$37 ),
+    .\port$14149$0 (\$38 ),
     .rst(rst)
   );
   \latte_head.weighted_sum.sums  sums (
@@ -89651,8 +89846,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
     .i__payload(i__payload),
     .i__valid(i__valid),
     .o__valid(\i__valid$35 ),
-    .\port$14049$0 (\$35 ),
-    .\port$14051$0 (\$36 ),
+    .\port$14137$0 (\$35 ),
+    .\port$14139$0 (\$36 ),
     .rst(rst),
     .tag_merged_1(\$38 ),
     .total_merged_1(\$37 ),
@@ -90263,11 +90458,11 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -90275,11 +90470,13 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [1:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [1:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [4:0] \$5 ;
   wire \$6 ;
@@ -90598,31 +90795,33 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.weighted_sum.landing.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -90634,37 +90833,37 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$437 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$437 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$437 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$437 ) begin end
-    \$36  = \$5 [1:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 2'h3;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$437 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$437 ) begin end
+    \$38  = \$5 [1:0];
+    if (rst) begin
+      \$38  = 2'h3;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$437 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -90953,62 +91152,65 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [2:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [3:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [2:0] \$53 ;
-  wire [2:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [2:0] \$56 ;
   wire [2:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [2:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [1:0] \$62 ;
+  wire [2:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [1:0] \$65 ;
   reg \$66 ;
-  reg [1:0] \$67 ;
-  reg [1:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [1:0] \$70 ;
+  reg [1:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -91195,54 +91397,60 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 2'h3;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 2'h2;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 1'h1;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 2'h2;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 3'h0 : \$53 ;
-  assign \$55  = \place$13  == 2'h2;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 2'h3;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 2'h2;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 1'h1;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 2'h2;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 3'h0 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 2'h2;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 3'h0 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -91257,96 +91465,93 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$438 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$438 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$438 ) begin end
-    \$62  = \$4 [1:0];
-    if (rst) begin
-      \$62  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$438 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$438 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$438 ) begin end
+    \$65  = \$4 [1:0];
+    if (rst) begin
+      \$65  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$438 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$438 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$438 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$438 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$438 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [1:0];
+      \$70  = \$57 [1:0];
     end
     if (rst) begin
-      \$67  = 2'h0;
+      \$70  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$438 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [1:0];
+      \$71  = \$60 [1:0];
     end
     if (rst) begin
-      \$68  = 2'h0;
+      \$71  = 2'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -91491,7 +91696,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.normaliser (rst, \port$14049$0 , \port$14051$0 , \port$14060$0 , \port$14061$0 , i__valid, ends_11, o__payload, clk);
+module \latte_head.weighted_sum.normaliser (rst, \port$14137$0 , \port$14139$0 , \port$14148$0 , \port$14149$0 , i__valid, ends_11, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$439  = 0;
   wire [32:0] \$1 ;
   wire [28:0] \$10 ;
@@ -91979,14 +92184,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$14049$0 , \port$14051$0 ,
   (* init = 1'h0 *)
   wire o__valid;
   reg [26:0] offset = 27'h0000000;
-  input [103:0] \port$14049$0 ;
-  wire [103:0] \port$14049$0 ;
-  input \port$14051$0 ;
-  wire \port$14051$0 ;
-  input [17:0] \port$14060$0 ;
-  wire [17:0] \port$14060$0 ;
-  input \port$14061$0 ;
-  wire \port$14061$0 ;
+  input [103:0] \port$14137$0 ;
+  wire [103:0] \port$14137$0 ;
+  input \port$14139$0 ;
+  wire \port$14139$0 ;
+  input [17:0] \port$14148$0 ;
+  wire [17:0] \port$14148$0 ;
+  input \port$14149$0 ;
+  wire \port$14149$0 ;
   reg [18:0] remainder_0_0 = 19'h00000;
   reg [18:0] remainder_0_1 = 19'h00000;
   reg [18:0] remainder_0_2 = 19'h00000;
@@ -92050,7 +92255,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$14049$0 , \port$14051$0 ,
   wire \tag_9.last ;
   reg [17:0] total_1 = 18'h00000;
   reg [17:0] total_2 = 18'h00000;
-  assign \$2  = \port$14060$0  + \$1 ;
+  assign \$2  = \port$14148$0  + \$1 ;
   assign \$4  = $signed(\$3 ) + $signed({ 1'h0, offset });
   assign \$6  = $signed(\$5 ) + $signed({ 1'h0, offset });
   assign \$8  = $signed(\$7 ) + $signed({ 1'h0, offset });
@@ -92247,7 +92452,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$14049$0 , \port$14051$0 ,
   assign \$295  = \$291 [20] ? { 1'h0, remainder_3_6, digits_3_6[7] } : \$294 ;
   assign \$297  = { remainder_3_6, digits_3_6[7] } - \$296 ;
   assign \$298  = ~ \$297 [20];
-  assign \$299  = i__valid & \port$14051$0 ;
+  assign \$299  = i__valid & \port$14139$0 ;
   assign \$300  = | divisor_7_1;
   assign \$301  = ~ digits_0_7[7];
   assign \$302  = \$300  ? { \$301 , digits_0_7[6:0] } : 8'h00;
@@ -92263,7 +92468,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$14049$0 , \port$14051$0 ,
   always @(posedge clk)
     offset <= \$2 [26:0];
   always @(posedge clk)
-    sums_1 <= \port$14049$0 ;
+    sums_1 <= \port$14137$0 ;
   always @(posedge clk)
     numerator_0 <= \$4 [26:0];
   always @(posedge clk)
@@ -92273,7 +92478,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$14049$0 , \port$14051$0 ,
   always @(posedge clk)
     numerator_3 <= \$10 [26:0];
   always @(posedge clk)
-    total_1 <= \port$14060$0 ;
+    total_1 <= \port$14148$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
@@ -92465,7 +92670,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$14049$0 , \port$14051$0 ,
   always @(posedge clk)
     filled <= \$333 ;
   always @(posedge clk)
-    tag_1 <= \port$14061$0 ;
+    tag_1 <= \port$14149$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -92640,17 +92845,17 @@ module \latte_head.weighted_sum.normaliser (rst, \port$14049$0 , \port$14051$0 ,
       \$333  = { \$311 , \$308 , \$305 , \$302 , filled[511:32] };
     end
   end
-  assign i__payload = { \port$14061$0 , \port$14051$0 , \port$14060$0 , \port$14049$0  };
+  assign i__payload = { \port$14149$0 , \port$14139$0 , \port$14148$0 , \port$14137$0  };
   assign o__valid = ends_11;
-  assign \i__payload.sums  = \port$14049$0 ;
-  assign \i__payload.sums[0]  = \port$14049$0 [25:0];
-  assign \i__payload.sums[1]  = \port$14049$0 [51:26];
-  assign \i__payload.sums[2]  = \port$14049$0 [77:52];
-  assign \i__payload.sums[3]  = \port$14049$0 [103:78];
-  assign \i__payload.total  = \port$14060$0 ;
-  assign \i__payload.row_end  = \port$14051$0 ;
-  assign \i__payload.tag  = \port$14061$0 ;
-  assign \i__payload.tag.last  = \port$14061$0 ;
+  assign \i__payload.sums  = \port$14137$0 ;
+  assign \i__payload.sums[0]  = \port$14137$0 [25:0];
+  assign \i__payload.sums[1]  = \port$14137$0 [51:26];
+  assign \i__payload.sums[2]  = \port$14137$0 [77:52];
+  assign \i__payload.sums[3]  = \port$14137$0 [103:78];
+  assign \i__payload.total  = \port$14148$0 ;
+  assign \i__payload.row_end  = \port$14139$0 ;
+  assign \i__payload.tag  = \port$14149$0 ;
+  assign \i__payload.tag.last  = \port$14149$0 ;
   assign \sums_1[0]  = sums_1[25:0];
   assign \sums_1[1]  = sums_1[51:26];
   assign \sums_1[2]  = sums_1[77:52];
@@ -92735,7 +92940,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$14049$0 , \port$14051$0 ,
   assign \o__payload.tag.last  = o__payload[512];
   assign o__payload[512] = tag_11;
   assign o__payload[511:0] = filled;
-  assign \$1  = { 7'h00, \port$14060$0 , 8'h00 };
+  assign \$1  = { 7'h00, \port$14148$0 , 8'h00 };
   assign \$3  = { sums_1[25:0], 1'h0 };
   assign \$5  = { sums_1[51:26], 1'h0 };
   assign \$7  = { sums_1[77:52], 1'h0 };
@@ -92838,7 +93043,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$14049$0 , \port$14051$0 ,
   assign \$296  = { divisor_6_1, 1'h0 };
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$14049$0 , \port$14051$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$14137$0 , \port$14139$0 , total_merged_1, tag_merged_1, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$440  = 0;
   wire \$1 ;
   wire [26:0] \$10 ;
@@ -93473,11 +93678,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$14
   output o__valid;
   reg o__valid = 1'h0;
   (* init = 104'h00000000000000000000000000 *)
-  output [103:0] \port$14049$0 ;
-  wire [103:0] \port$14049$0 ;
+  output [103:0] \port$14137$0 ;
+  wire [103:0] \port$14137$0 ;
   (* init = 1'h0 *)
-  output \port$14051$0 ;
-  wire \port$14051$0 ;
+  output \port$14139$0 ;
+  wire \port$14139$0 ;
   reg [7:0] prob_10_1 = 8'h00;
   reg [7:0] prob_11_1 = 8'h00;
   reg [7:0] prob_12_1 = 8'h00;
@@ -97355,8 +97560,8 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$14
     end
   end
   assign o__payload = { tag_merged_1, \$512 , total_merged_1, \$510  };
-  assign \port$14049$0  = \$510 ;
-  assign \port$14051$0  = \$512 ;
+  assign \port$14137$0  = \$510 ;
+  assign \port$14139$0  = \$512 ;
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.last  = i__payload[8];
   assign \i__payload.tag  = i__payload[9];

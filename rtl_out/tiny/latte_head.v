@@ -2800,11 +2800,11 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -2812,11 +2812,13 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [3:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [3:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [5:0] \$5 ;
   wire \$6 ;
@@ -2903,31 +2905,33 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.estimator.landing.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -2939,37 +2943,37 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$36  = \$5 [3:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 4'hb;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
+    \$38  = \$5 [3:0];
+    if (rst) begin
+      \$38  = 4'hb;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -3026,62 +3030,65 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -3152,54 +3159,60 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'hb;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'ha;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'h9;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'ha;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'ha;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'hb;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'ha;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'h9;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'ha;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 4'ha;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -3214,96 +3227,93 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -3344,62 +3354,65 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [2:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [3:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [2:0] \$53 ;
-  wire [2:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [2:0] \$56 ;
   wire [2:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [2:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [1:0] \$62 ;
+  wire [2:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [1:0] \$65 ;
   reg \$66 ;
-  reg [1:0] \$67 ;
-  reg [1:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [1:0] \$70 ;
+  reg [1:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -3481,55 +3494,61 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 2'h3;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 2'h2;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 1'h1;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 2'h2;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 3'h0 : \$53 ;
-  assign \$55  = \place$13  == 2'h2;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 2'h3;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 2'h2;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 1'h1;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 2'h2;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 3'h0 : \$56 ;
+  assign \$58  = \place$13  == 2'h2;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 3'h0 : \$59 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -3544,96 +3563,93 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$62  = \$4 [1:0];
-    if (rst) begin
-      \$62  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$65  = \$4 [1:0];
+    if (rst) begin
+      \$65  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [1:0];
+      \$70  = \$57 [1:0];
     end
     if (rst) begin
-      \$67  = 2'h0;
+      \$70  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [1:0];
+      \$71  = \$60 [1:0];
     end
     if (rst) begin
-      \$68  = 2'h0;
+      \$71  = 2'h0;
     end
   end
   assign i__ready = room;
@@ -4577,11 +4593,11 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -4589,11 +4605,13 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [4:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [4:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [6:0] \$5 ;
   wire \$6 ;
@@ -4682,31 +4700,33 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.filter.kept.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -4718,37 +4738,37 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$34  = i_cancel;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$36  = \$5 [4:0];
+    \$36  = i_cancel;
     if (rst) begin
-      \$36  = 5'h11;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
+    \$38  = \$5 [4:0];
+    if (rst) begin
+      \$38  = 5'h11;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -4803,62 +4823,65 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [5:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [6:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [5:0] \$53 ;
-  wire [5:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [5:0] \$56 ;
   wire [5:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [5:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [4:0] \$62 ;
+  wire [5:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [4:0] \$65 ;
   reg \$66 ;
-  reg [4:0] \$67 ;
-  reg [4:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [4:0] \$70 ;
+  reg [4:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -4929,54 +4952,60 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 5'h11;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 5'h10;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hf;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 5'h10;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 6'h00 : \$53 ;
-  assign \$55  = \place$13  == 5'h10;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 5'h11;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 5'h10;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hf;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 5'h10;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 6'h00 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 5'h10;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 6'h00 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -4991,96 +5020,93 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$62  = \$4 [4:0];
-    if (rst) begin
-      \$62  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    \$65  = \$4 [4:0];
+    if (rst) begin
+      \$65  = 5'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [4:0];
+      \$70  = \$57 [4:0];
     end
     if (rst) begin
-      \$67  = 5'h00;
+      \$70  = 5'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [4:0];
+      \$71  = \$60 [4:0];
     end
     if (rst) begin
-      \$68  = 5'h00;
+      \$71  = 5'h00;
     end
   end
   assign i__ready = 1'h1;
@@ -5121,62 +5147,66 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [2:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [3:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [1:0] \$53 ;
-  wire [1:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
-  wire [1:0] \$56 ;
+  wire \$56 ;
   wire [1:0] \$57 ;
-  wire \$58 ;
+  wire [1:0] \$58 ;
   wire \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [1:0] \$62 ;
-  reg \$63 ;
+  wire [1:0] \$60 ;
+  wire [1:0] \$61 ;
+  wire \$62 ;
+  wire \$63 ;
   reg \$64 ;
   reg \$65 ;
-  reg \$66 ;
+  reg [1:0] \$66 ;
   reg \$67 ;
   reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg \$70 ;
+  reg \$71 ;
+  reg \$72 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -5242,53 +5272,61 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 2'h2;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 1'h1;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = ! count;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 2'h0 : \$53 ;
-  assign \$56  = \place$13  + 1'h1;
-  assign \$57  = \$55  ? 2'h0 : \$56 ;
+  assign \$28  = ~ \$27 ;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 2'h2;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 1'h1;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = | count;
+  assign \$50  = ~ \$49 ;
+  assign \$51  = \$48  & \$50 ;
+  assign \$52  = \$44  | \$51 ;
+  assign \$53  = ~ \$52 ;
+  assign \$54  = \$signal  ? \$53  : room;
+  assign \$55  = read | \$54 ;
+  assign \$57  = place + 1'h1;
+  assign \$58  = \$56  ? 2'h0 : \$57 ;
+  assign \$60  = \place$13  + 1'h1;
+  assign \$61  = \$59  ? 2'h0 : \$60 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$62  = ~ o__valid;
+  assign \$signal$7  = \$62  | o__ready;
+  assign \$63  = output_free | o__ready;
+  assign read = \$signal$9  & \$63 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$64 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$65 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$66 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$67 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$68 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$69 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$70 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$71 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$72 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -5303,83 +5341,45 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$60  = \$signal ;
+    \$64  = \$signal ;
     if (rst) begin
-      \$60  = 1'h0;
+      \$64  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$62  = \$4 [1:0];
-    if (rst) begin
-      \$62  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$64  = output_free;
-    if (\$signal$7 ) begin
-      \$64  = \$5 ;
-    end
-    if (rst) begin
-      \$64  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$65  = \$28 ;
+    \$65  = read;
     if (rst) begin
       \$65  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$66  = \$51 ;
+    \$66  = \$4 [1:0];
     if (rst) begin
-      \$66  = 1'h1;
+      \$66  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$67  = place;
-    if (\$signal ) begin
-      \$67  = \$54 [0];
+    \$67  = o__valid;
+    if (\$signal$7 ) begin
+      \$67  = \$signal$9 ;
     end
     if (rst) begin
       \$67  = 1'h0;
@@ -5387,12 +5387,46 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$68  = \place$13 ;
-    if (read) begin
-      \$68  = \$57 [0];
+    \$68  = output_free;
+    if (\$signal$7 ) begin
+      \$68  = \$5 ;
     end
     if (rst) begin
-      \$68  = 1'h0;
+      \$68  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    \$69  = \$30 ;
+    if (rst) begin
+      \$69  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    \$70  = \$55 ;
+    if (rst) begin
+      \$70  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    \$71  = place;
+    if (\$signal ) begin
+      \$71  = \$58 [0];
+    end
+    if (rst) begin
+      \$71  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
+    \$72  = \place$13 ;
+    if (read) begin
+      \$72  = \$61 [0];
+    end
+    if (rst) begin
+      \$72  = 1'h0;
     end
   end
   assign i__ready = room;
@@ -5410,8 +5444,8 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.estimate  = o__payload[17:7];
-  assign \$52  = place;
-  assign \$55  = \place$13 ;
+  assign \$56  = place;
+  assign \$59  = \place$13 ;
 endmodule
 
 module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__payload, i__payload, o_room, o__valid, clk);
@@ -5430,11 +5464,11 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -5442,11 +5476,13 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [3:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [3:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [5:0] \$5 ;
   wire \$6 ;
@@ -5509,31 +5545,33 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.filter.row_limits.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -5545,37 +5583,37 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$36  = \$5 [3:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 4'hf;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$38  = \$5 [3:0];
+    if (rst) begin
+      \$38  = 4'hf;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -5608,62 +5646,65 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -5722,54 +5763,60 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'hf;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'he;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hd;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'he;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'he;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'hf;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'he;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hd;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'he;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 4'he;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -5784,96 +5831,93 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -5906,11 +5950,11 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -5918,11 +5962,13 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [5:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [5:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [7:0] \$5 ;
   wire \$6 ;
@@ -6011,31 +6057,33 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.filter.survivors.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -6047,37 +6095,37 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$34  = i_cancel;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$36  = \$5 [5:0];
+    \$36  = i_cancel;
     if (rst) begin
-      \$36  = 6'h21;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    \$38  = \$5 [5:0];
+    if (rst) begin
+      \$38  = 6'h21;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -6132,62 +6180,65 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [6:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [7:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [6:0] \$53 ;
-  wire [6:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [6:0] \$56 ;
   wire [6:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [6:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [5:0] \$62 ;
+  wire [6:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [5:0] \$65 ;
   reg \$66 ;
-  reg [5:0] \$67 ;
-  reg [5:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [5:0] \$70 ;
+  reg [5:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -6258,54 +6309,60 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 6'h21;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 6'h20;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 5'h1f;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 6'h20;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 7'h00 : \$53 ;
-  assign \$55  = \place$13  == 6'h20;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 6'h21;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 6'h20;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 5'h1f;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 6'h20;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 7'h00 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 6'h20;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 7'h00 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -6320,96 +6377,93 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$62  = \$4 [5:0];
-    if (rst) begin
-      \$62  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    \$65  = \$4 [5:0];
+    if (rst) begin
+      \$65  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [5:0];
+      \$70  = \$57 [5:0];
     end
     if (rst) begin
-      \$67  = 6'h00;
+      \$70  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [5:0];
+      \$71  = \$60 [5:0];
     end
     if (rst) begin
-      \$68  = 6'h00;
+      \$71  = 6'h00;
     end
   end
   assign i__ready = 1'h1;
@@ -7988,11 +8042,11 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -8000,11 +8054,13 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [3:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [3:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [5:0] \$5 ;
   wire \$6 ;
@@ -8075,31 +8131,33 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.reuse.landing.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -8111,37 +8169,37 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$36  = \$5 [3:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 4'hd;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    \$38  = \$5 [3:0];
+    if (rst) begin
+      \$38  = 4'hd;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -8182,62 +8240,65 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -8300,54 +8361,60 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'hd;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'hc;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hb;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'hc;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'hc;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'hd;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'hc;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hb;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'hc;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 4'hc;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -8362,96 +8429,93 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -8484,62 +8548,65 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [2:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [3:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [2:0] \$53 ;
-  wire [2:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [2:0] \$56 ;
   wire [2:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [2:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [1:0] \$62 ;
+  wire [2:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [1:0] \$65 ;
   reg \$66 ;
-  reg [1:0] \$67 ;
-  reg [1:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [1:0] \$70 ;
+  reg [1:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -8637,55 +8704,61 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 2'h3;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 2'h2;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 1'h1;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 2'h2;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 3'h0 : \$53 ;
-  assign \$55  = \place$13  == 2'h2;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 2'h3;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 2'h2;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 1'h1;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 2'h2;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 3'h0 : \$56 ;
+  assign \$58  = \place$13  == 2'h2;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 3'h0 : \$59 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -8700,96 +8773,93 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$62  = \$4 [1:0];
-    if (rst) begin
-      \$62  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$65  = \$4 [1:0];
+    if (rst) begin
+      \$65  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [1:0];
+      \$70  = \$57 [1:0];
     end
     if (rst) begin
-      \$67  = 2'h0;
+      \$70  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [1:0];
+      \$71  = \$60 [1:0];
     end
     if (rst) begin
-      \$68  = 2'h0;
+      \$71  = 2'h0;
     end
   end
   assign i__ready = room;
@@ -8853,62 +8923,65 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -8974,55 +9047,61 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'hf;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'he;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hd;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'he;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'he;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'hf;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'he;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hd;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'he;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$58  = \place$13  == 4'he;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -9037,96 +9116,93 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = room;
@@ -9158,62 +9234,65 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -9275,55 +9354,61 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'hf;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'he;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hd;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'he;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'he;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'hf;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'he;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hd;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'he;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$58  = \place$13  == 4'he;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -9338,96 +9423,93 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = room;
@@ -9494,18 +9576,23 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$14 ;
   wire \$140 ;
   wire \$141 ;
-  wire \$142 ;
-  wire [7:0] \$143 ;
+  wire [7:0] \$142 ;
+  wire [6:0] \$143 ;
   wire \$144 ;
-  wire [6:0] \$145 ;
+  wire [9:0] \$145 ;
   wire \$146 ;
-  wire [9:0] \$147 ;
-  reg \$148 ;
-  reg [5:0] \$149 ;
+  wire \$147 ;
+  wire \$148 ;
+  wire \$149 ;
   wire \$15 ;
-  reg \$150 ;
-  reg [8:0] \$151 ;
-  reg [1:0] \$152 ;
+  wire \$150 ;
+  wire \$151 ;
+  reg \$152 ;
+  reg [5:0] \$153 ;
+  reg \$154 ;
+  reg [8:0] \$155 ;
+  reg \$156 ;
+  reg \$157 ;
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
@@ -9599,6 +9686,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$98 ;
   wire \$99 ;
   wire \$signal ;
+  reg \$signal$32  = 1'h0;
   wire [1:0] \$signature__addr ;
   wire [34:0] \$signature__data ;
   wire [1:0] \$signature__data.head ;
@@ -9661,7 +9749,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire i_table__ready;
   input i_table__valid;
   wire i_table__valid;
-  reg is_last = 1'h0;
+  reg is_empty = 1'h0;
   output [38:0] o_estimator__payload;
   wire [38:0] o_estimator__payload;
   wire [31:0] \o_estimator__payload.high ;
@@ -9761,7 +9849,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire [3:0] \split.low[5] ;
   wire [3:0] \split.low[6] ;
   wire [3:0] \split.low[7] ;
-  reg [1:0] state_state = 2'h0;
+  reg state_state = 1'h0;
   reg [5:0] valid_keys;
   reg [8:0] visible_keys = 9'h000;
   (* no_rw_check = 32'd1 *)
@@ -9899,56 +9987,68 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$129  = & element_7[6:4];
   assign \$130  = element_7[3] & \$129 ;
   assign \$131  = element_7[7] ^ \$130 ;
-  assign \$132  = row_alone | is_last;
+  assign \$132  = row_alone | \$signal$32 ;
   assign \$133  = i_job__payload[15] & \$132 ;
   assign \$134  = ! state_state;
-  assign \$135  = state_state == 1'h1;
-  assign \$136  = state_state == 2'h2;
-  assign \$137  = i_job__ready & i_job__payload[15];
-  assign \$138  = \$134  & i_job__valid;
-  assign \$139  = \$138  & i_loaded__valid;
-  assign \$140  = ~ i_loaded__ready;
-  assign \$141  = \$139  & \$140 ;
-  assign \$142  = i_job__payload[7:2] == 1'h1;
-  assign \$143  = $signed(i_job__payload[14:8]) + $signed(2'h1);
-  assign \$144  = | i_job__payload[7:2];
-  assign \$145  = queries_left - 1'h1;
-  assign \$146  = queries_left == 2'h2;
-  assign \$147  = $signed(visible_keys) + $signed(2'h1);
+  assign \$136  = i_job__ready & i_job__payload[15];
+  assign \$137  = \$134  & i_job__valid;
+  assign \$138  = \$137  & i_loaded__valid;
+  assign \$139  = ~ i_loaded__ready;
+  assign \$140  = \$138  & \$139 ;
+  assign \$141  = i_job__payload[7:2] == 1'h1;
+  assign \$142  = $signed(i_job__payload[14:8]) + $signed(2'h1);
+  assign \$143  = queries_left - 1'h1;
+  assign \$144  = queries_left == 2'h2;
+  assign \$145  = $signed(visible_keys) + $signed(2'h1);
+  assign \$146  = \$134  & i_job__valid;
+  assign \$147  = \$146  & i_loaded__valid;
+  assign \$148  = ~ i_loaded__ready;
+  assign \$149  = \$147  & \$148 ;
+  assign \$150  = | i_job__payload[7:2];
+  assign \$151  = ~ \$150 ;
   always @(posedge clk)
-    i_loaded__ready <= \$148 ;
+    i_loaded__ready <= \$152 ;
   always @(posedge clk)
-    queries_left <= \$149 ;
+    queries_left <= \$153 ;
   always @(posedge clk)
-    is_last <= \$150 ;
+    \$signal$32  <= \$154 ;
   always @(posedge clk)
-    visible_keys <= \$151 ;
+    visible_keys <= \$155 ;
   always @(posedge clk)
-    state_state <= \$152 ;
+    state_state <= \$156 ;
+  always @(posedge clk)
+    is_empty <= \$157 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     row_alone = 1'h0;
+    (* full_case = 32'd1 *)
     casez (state_state)
-      2'h0:
+      1'h0:
           /* empty */;
-      2'h2:
-          row_alone = 1'h1;
+      1'h1:
+          if (is_empty) begin
+            row_alone = 1'h1;
+          end
     endcase
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     i_job__ready = 1'h0;
+    (* full_case = 32'd1 *)
     casez (state_state)
-      2'h0:
+      1'h0:
           /* empty */;
-      2'h2:
-          if (o_row__ready) begin
-            i_job__ready = 1'h1;
-          end
-      2'h1:
-          if (fork_transfer) begin
-            if (is_last) begin
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+            if (o_row__ready) begin
               i_job__ready = 1'h1;
+            end
+          end else begin
+            if (fork_transfer) begin
+              if (\$signal$32 ) begin
+                i_job__ready = 1'h1;
+              end
             end
           end
     endcase
@@ -9956,25 +10056,31 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     offered = 1'h0;
+    (* full_case = 32'd1 *)
     casez (state_state)
-      2'h0:
+      1'h0:
           /* empty */;
-      2'h2:
-          /* empty */;
-      2'h1:
-          offered = i_query__valid;
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+          end else begin
+            offered = i_query__valid;
+          end
     endcase
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     i_query__ready = 1'h0;
+    (* full_case = 32'd1 *)
     casez (state_state)
-      2'h0:
+      1'h0:
           /* empty */;
-      2'h2:
-          /* empty */;
-      2'h1:
-          i_query__ready = fork_transfer;
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+          end else begin
+            i_query__ready = fork_transfer;
+          end
     endcase
   end
   always @* begin
@@ -9986,94 +10092,112 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$148  = \$137 ;
+    \$152  = \$136 ;
     if (rst) begin
-      \$148  = 1'h0;
+      \$152  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$149  = queries_left;
+    \$153  = queries_left;
+    (* full_case = 32'd1 *)
     casez (state_state)
-      2'h0:
-          if (\$141 ) begin
-            \$149  = i_job__payload[7:2];
+      1'h0:
+          if (\$140 ) begin
+            \$153  = i_job__payload[7:2];
           end
-      2'h2:
-          /* empty */;
-      2'h1:
-          if (fork_transfer) begin
-            \$149  = \$145 [5:0];
-          end
-    endcase
-    if (rst) begin
-      \$149  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$150  = is_last;
-    casez (state_state)
-      2'h0:
-          if (\$141 ) begin
-            \$150  = \$142 ;
-          end
-      2'h2:
-          /* empty */;
-      2'h1:
-          if (fork_transfer) begin
-            \$150  = \$146 ;
-          end
-    endcase
-    if (rst) begin
-      \$150  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$151  = visible_keys;
-    casez (state_state)
-      2'h0:
-          if (\$141 ) begin
-            \$151  = { \$143 [7], \$143  };
-          end
-      2'h2:
-          /* empty */;
-      2'h1:
-          if (fork_transfer) begin
-            \$151  = \$147 [8:0];
-          end
-    endcase
-    if (rst) begin
-      \$151  = 9'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$152  = state_state;
-    casez (state_state)
-      2'h0:
-          if (\$141 ) begin
-            (* full_case = 32'd1 *)
-            if (\$144 ) begin
-              \$152  = 2'h1;
-            end else begin
-              \$152  = 2'h2;
-            end
-          end
-      2'h2:
-          if (o_row__ready) begin
-            \$152  = 2'h0;
-          end
-      2'h1:
-          if (fork_transfer) begin
-            if (is_last) begin
-              \$152  = 2'h0;
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+          end else begin
+            if (fork_transfer) begin
+              \$153  = \$143 [5:0];
             end
           end
     endcase
     if (rst) begin
-      \$152  = 2'h0;
+      \$153  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$154  = \$signal$32 ;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$140 ) begin
+            \$154  = \$141 ;
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+          end else begin
+            if (fork_transfer) begin
+              \$154  = \$144 ;
+            end
+          end
+    endcase
+    if (rst) begin
+      \$154  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$155  = visible_keys;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$140 ) begin
+            \$155  = { \$142 [7], \$142  };
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+          end else begin
+            if (fork_transfer) begin
+              \$155  = \$145 [8:0];
+            end
+          end
+    endcase
+    if (rst) begin
+      \$155  = 9'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$156  = state_state;
+    (* full_case = 32'd1 *)
+    casez (state_state)
+      1'h0:
+          if (\$140 ) begin
+            \$156  = 1'h1;
+          end
+      1'h1:
+          (* full_case = 32'd1 *)
+          if (is_empty) begin
+            if (o_row__ready) begin
+              \$156  = 1'h0;
+            end
+          end else begin
+            if (fork_transfer) begin
+              if (\$signal$32 ) begin
+                \$156  = 1'h0;
+              end
+            end
+          end
+    endcase
+    if (rst) begin
+      \$156  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
+    \$157  = is_empty;
+    if (\$149 ) begin
+      \$157  = \$151 ;
+    end
+    if (rst) begin
+      \$157  = 1'h0;
     end
   end
   assign i_table__ready = 1'h1;
@@ -10174,7 +10298,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \o_row__payload.last  = o_row__payload[2];
   assign \o_row__payload.release  = o_row__payload[3];
   assign o_row__payload[3] = \$133 ;
-  assign o_row__payload[2] = is_last;
+  assign o_row__payload[2] = \$signal$32 ;
   assign o_row__payload[1] = row_alone;
   assign o_row__payload[0] = i_loaded__payload[0];
   assign o_scale__payload[21:16] = read_port__data[34:29];
@@ -10227,6 +10351,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$120  = 1'h1;
   assign \$121  = element_7[3];
   assign \$123  = element_7[4];
+  assign \$135  = state_state;
 endmodule
 
 module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighted__payload, o__ready, i_scale__payload, i_scored__valid, o_weighted__valid, i_scale__valid, clk);
@@ -11921,11 +12046,11 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -11933,11 +12058,13 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [3:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [3:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [5:0] \$5 ;
   wire \$6 ;
@@ -11992,31 +12119,33 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.softmax.best.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -12028,37 +12157,37 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$36  = \$5 [3:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 4'hf;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    \$38  = \$5 [3:0];
+    if (rst) begin
+      \$38  = 4'hf;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -12083,62 +12212,65 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -12193,54 +12325,60 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'hf;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'he;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hd;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'he;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'he;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'hf;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'he;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hd;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'he;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 4'he;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -12255,96 +12393,93 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -12373,11 +12508,11 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -12385,11 +12520,13 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [4:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [4:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [6:0] \$5 ;
   wire \$6 ;
@@ -12460,31 +12597,33 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.softmax.landing.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -12496,37 +12635,37 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$36  = \$5 [4:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 5'h10;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    \$38  = \$5 [4:0];
+    if (rst) begin
+      \$38  = 5'h10;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -12567,62 +12706,65 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [5:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [6:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [4:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [4:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -12685,54 +12827,60 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 5'h10;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'hf;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'he;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'hf;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'hf;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 5'h10;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'hf;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'he;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'hf;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 4'hf;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -12747,96 +12895,93 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$62  = \$4 [4:0];
-    if (rst) begin
-      \$62  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$65  = \$4 [4:0];
+    if (rst) begin
+      \$65  = 5'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -12868,59 +13013,62 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   wire \$15 ;
   wire \$16 ;
   wire \$17 ;
-  wire [1:0] \$18 ;
+  wire \$18 ;
   wire [1:0] \$19 ;
   wire [7:0] \$2 ;
-  wire [2:0] \$20 ;
-  wire \$21 ;
+  wire [1:0] \$20 ;
+  wire [2:0] \$21 ;
   wire \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
-  wire [1:0] \$28 ;
-  wire [1:0] \$29 ;
+  wire \$28 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [2:0] \$30 ;
-  wire \$31 ;
-  wire \$32 ;
+  wire [1:0] \$30 ;
+  wire [1:0] \$31 ;
+  wire [2:0] \$32 ;
   wire \$33 ;
-  wire [1:0] \$34 ;
-  wire [1:0] \$35 ;
-  wire [2:0] \$36 ;
-  wire \$37 ;
-  wire \$38 ;
+  wire \$34 ;
+  wire \$35 ;
+  wire [1:0] \$36 ;
+  wire [1:0] \$37 ;
+  wire [2:0] \$38 ;
   wire \$39 ;
   wire [8:0] \$4 ;
   wire \$40 ;
-  wire [1:0] \$41 ;
-  wire [1:0] \$42 ;
-  wire [2:0] \$43 ;
-  wire \$44 ;
-  wire \$45 ;
-  wire \$46 ;
+  wire \$41 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire [1:0] \$44 ;
+  wire [1:0] \$45 ;
+  wire [2:0] \$46 ;
   wire \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire [1:0] \$5 ;
   wire \$50 ;
   wire \$51 ;
-  wire [6:0] \$52 ;
-  wire [6:0] \$53 ;
+  wire \$52 ;
+  wire \$53 ;
   wire \$54 ;
   wire [6:0] \$55 ;
   wire [6:0] \$56 ;
-  reg \$57 ;
-  reg \$58 ;
-  reg [6:0] \$59 ;
+  wire \$57 ;
+  wire [6:0] \$58 ;
+  wire [6:0] \$59 ;
   wire [1:0] \$6 ;
   reg \$60 ;
   reg \$61 ;
-  reg \$62 ;
+  reg [6:0] \$62 ;
   reg \$63 ;
-  reg [5:0] \$64 ;
-  reg [5:0] \$65 ;
+  reg \$64 ;
+  reg \$65 ;
+  reg \$66 ;
+  reg [5:0] \$67 ;
+  reg [5:0] \$68 ;
   wire [2:0] \$7 ;
   wire \$8 ;
   wire \$9 ;
@@ -13003,50 +13151,56 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
     _0_ <= words[\place$14 ];
   end
   assign read_port__data = _0_;
-  assign \$35  = 1'h0 + count_down_0_1;
-  assign \$36  = \$34  - \$35 ;
-  assign \$37  = ! \$36 ;
-  assign \$38  = count == 6'h3f;
-  assign \$39  = \$37  & \$38 ;
-  assign \$40  = \$33  | \$39 ;
-  assign \$41  = 1'h0 + count_up_0_1;
-  assign \$42  = 1'h0 + count_down_0_1;
-  assign \$43  = \$41  - \$42 ;
-  assign \$44  = \$43  == 1'h1;
-  assign \$45  = count == 6'h3e;
-  assign \$46  = \$44  & \$45 ;
-  assign \$47  = \$40  | \$46 ;
-  assign \$48  = ~ \$47 ;
-  assign \$49  = \$signal  ? \$48  : room;
-  assign \$50  = read | \$49 ;
-  assign \$51  = place == 6'h3f;
-  assign \$52  = place + 1'h1;
-  assign \$53  = \$51  ? 7'h00 : \$52 ;
-  assign \$54  = \place$14  == 6'h3f;
-  assign \$55  = \place$14  + 1'h1;
+  assign \$32  = \$30  - \$31 ;
+  assign \$33  = \$32  == 3'h7;
+  assign \$34  = count == 7'h40;
+  assign \$35  = \$33  & \$34 ;
+  assign \$36  = 1'h0 + count_up_0_1;
+  assign \$37  = 1'h0 + count_down_0_1;
+  assign \$38  = \$36  - \$37 ;
+  assign \$39  = | \$38 ;
+  assign \$40  = ~ \$39 ;
+  assign \$41  = count == 6'h3f;
+  assign \$42  = \$40  & \$41 ;
+  assign \$43  = \$35  | \$42 ;
+  assign \$44  = 1'h0 + count_up_0_1;
+  assign \$45  = 1'h0 + count_down_0_1;
+  assign \$46  = \$44  - \$45 ;
+  assign \$47  = \$46  == 1'h1;
+  assign \$48  = count == 6'h3e;
+  assign \$49  = \$47  & \$48 ;
+  assign \$50  = \$43  | \$49 ;
+  assign \$51  = ~ \$50 ;
+  assign \$52  = \$signal  ? \$51  : room;
+  assign \$53  = read | \$52 ;
+  assign \$54  = place == 6'h3f;
+  assign \$55  = place + 1'h1;
   assign \$56  = \$54  ? 7'h00 : \$55 ;
+  assign \$57  = \place$14  == 6'h3f;
+  assign \$58  = \place$14  + 1'h1;
+  assign \$59  = \$57  ? 7'h00 : \$58 ;
   assign \$signal  = i__valid & room;
   assign read = \$signal$11  & o_room;
   always @(posedge clk)
-    count_up_0_1 <= \$57 ;
+    count_up_0_1 <= \$60 ;
   always @(posedge clk)
-    count_down_0_1 <= \$58 ;
+    count_down_0_1 <= \$61 ;
   always @(posedge clk)
-    count <= \$59 ;
+    count <= \$62 ;
   always @(posedge clk)
-    read_1 <= \$60 ;
+    read_1 <= \$63 ;
   always @(posedge clk)
-    read_2 <= \$61 ;
+    read_2 <= \$64 ;
   always @(posedge clk)
     read_data_1 <= read_port__data;
   always @(posedge clk)
-    \$signal$11  <= \$62 ;
+    \$signal$11  <= \$65 ;
   always @(posedge clk)
-    room <= \$63 ;
+    room <= \$66 ;
   always @(posedge clk)
-    place <= \$64 ;
+    place <= \$67 ;
   always @(posedge clk)
-    \place$14  <= \$65 ;
+    \place$14  <= \$68 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -13060,27 +13214,24 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   assign \$11  = 1'h0 + count_up_0_1;
   assign \$12  = 1'h0 + count_down_0_1;
   assign \$13  = \$11  - \$12 ;
-  assign \$14  = ! \$13 ;
-  assign \$15  = count == 1'h1;
-  assign \$16  = \$14  & \$15 ;
-  assign \$17  = \$10  | \$16 ;
-  assign \$18  = 1'h0 + count_up_0_1;
-  assign \$19  = 1'h0 + count_down_0_1;
-  assign \$20  = \$18  - \$19 ;
-  assign \$21  = \$20  == 1'h1;
-  assign \$22  = ! count;
-  assign \$23  = \$21  & \$22 ;
-  assign \$24  = \$17  | \$23 ;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = read ? \$25  : \$signal$11 ;
-  assign \$27  = \$signal  | \$26 ;
-  assign \$28  = 1'h0 + count_up_0_1;
-  assign \$29  = 1'h0 + count_down_0_1;
-  assign \$30  = \$28  - \$29 ;
-  assign \$31  = \$30  == 3'h7;
-  assign \$32  = count == 7'h40;
-  assign \$33  = \$31  & \$32 ;
-  assign \$34  = 1'h0 + count_up_0_1;
+  assign \$14  = | \$13 ;
+  assign \$15  = ~ \$14 ;
+  assign \$16  = count == 1'h1;
+  assign \$17  = \$15  & \$16 ;
+  assign \$18  = \$10  | \$17 ;
+  assign \$19  = 1'h0 + count_up_0_1;
+  assign \$20  = 1'h0 + count_down_0_1;
+  assign \$21  = \$19  - \$20 ;
+  assign \$22  = \$21  == 1'h1;
+  assign \$23  = | count;
+  assign \$24  = ~ \$23 ;
+  assign \$25  = \$22  & \$24 ;
+  assign \$26  = \$18  | \$25 ;
+  assign \$27  = ~ \$26 ;
+  assign \$28  = read ? \$27  : \$signal$11 ;
+  assign \$29  = \$signal  | \$28 ;
+  assign \$30  = 1'h0 + count_up_0_1;
+  assign \$31  = 1'h0 + count_down_0_1;
   \latte_head.softmax.row.output  \output  (
     .clk(clk),
     .i__payload(read_data_1),
@@ -13094,71 +13245,71 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$57  = \$signal ;
-    if (rst) begin
-      \$57  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$58  = read;
-    if (rst) begin
-      \$58  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$59  = \$4 [6:0];
-    if (rst) begin
-      \$59  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$60  = read;
+    \$60  = \$signal ;
     if (rst) begin
       \$60  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$61  = read_1;
+    \$61  = read;
     if (rst) begin
       \$61  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$62  = \$27 ;
+    \$62  = \$4 [6:0];
     if (rst) begin
-      \$62  = 1'h0;
+      \$62  = 7'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$63  = \$50 ;
+    \$63  = read;
     if (rst) begin
-      \$63  = 1'h1;
+      \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$64  = place;
+    \$64  = read_1;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$65  = \$29 ;
+    if (rst) begin
+      \$65  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$66  = \$53 ;
+    if (rst) begin
+      \$66  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
+    \$67  = place;
     if (\$signal ) begin
-      \$64  = \$53 [5:0];
+      \$67  = \$56 [5:0];
     end
     if (rst) begin
-      \$64  = 6'h00;
+      \$67  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$65  = \place$14 ;
+    \$68  = \place$14 ;
     if (read) begin
-      \$65  = \$56 [5:0];
+      \$68  = \$59 [5:0];
     end
     if (rst) begin
-      \$65  = 6'h00;
+      \$68  = 6'h00;
     end
   end
   assign i__ready = room;
@@ -13207,11 +13358,11 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -13219,11 +13370,13 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [2:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [2:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [4:0] \$5 ;
   wire \$6 ;
@@ -13294,31 +13447,33 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.softmax.row.output.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -13330,37 +13485,37 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$36  = \$5 [2:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 3'h5;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$38  = \$5 [2:0];
+    if (rst) begin
+      \$38  = 3'h5;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -13401,62 +13556,65 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [3:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [4:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [3:0] \$53 ;
-  wire [3:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [3:0] \$56 ;
   wire [3:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [3:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [2:0] \$62 ;
+  wire [3:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [2:0] \$65 ;
   reg \$66 ;
-  reg [2:0] \$67 ;
-  reg [2:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [2:0] \$70 ;
+  reg [2:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -13519,54 +13677,60 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 3'h5;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 3'h4;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 2'h3;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 3'h4;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 4'h0 : \$53 ;
-  assign \$55  = \place$13  == 3'h4;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 3'h5;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 3'h4;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 2'h3;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 3'h4;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 4'h0 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 3'h4;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 4'h0 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -13581,96 +13745,93 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$62  = \$4 [2:0];
-    if (rst) begin
-      \$62  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$65  = \$4 [2:0];
+    if (rst) begin
+      \$65  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [2:0];
+      \$70  = \$57 [2:0];
     end
     if (rst) begin
-      \$67  = 3'h0;
+      \$70  = 3'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [2:0];
+      \$71  = \$60 [2:0];
     end
     if (rst) begin
-      \$68  = 3'h0;
+      \$71  = 3'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -16029,62 +16190,66 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [2:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [3:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [1:0] \$53 ;
-  wire [1:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
-  wire [1:0] \$56 ;
+  wire \$56 ;
   wire [1:0] \$57 ;
-  wire \$58 ;
+  wire [1:0] \$58 ;
   wire \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [1:0] \$62 ;
-  reg \$63 ;
+  wire [1:0] \$60 ;
+  wire [1:0] \$61 ;
+  wire \$62 ;
+  wire \$63 ;
   reg \$64 ;
   reg \$65 ;
-  reg \$66 ;
+  reg [1:0] \$66 ;
   reg \$67 ;
   reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg \$70 ;
+  reg \$71 ;
+  reg \$72 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -16146,53 +16311,61 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 2'h2;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 1'h1;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = ! count;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 2'h0 : \$53 ;
-  assign \$56  = \place$13  + 1'h1;
-  assign \$57  = \$55  ? 2'h0 : \$56 ;
+  assign \$28  = ~ \$27 ;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 2'h2;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 1'h1;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = | count;
+  assign \$50  = ~ \$49 ;
+  assign \$51  = \$48  & \$50 ;
+  assign \$52  = \$44  | \$51 ;
+  assign \$53  = ~ \$52 ;
+  assign \$54  = \$signal  ? \$53  : room;
+  assign \$55  = read | \$54 ;
+  assign \$57  = place + 1'h1;
+  assign \$58  = \$56  ? 2'h0 : \$57 ;
+  assign \$60  = \place$13  + 1'h1;
+  assign \$61  = \$59  ? 2'h0 : \$60 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$62  = ~ o__valid;
+  assign \$signal$7  = \$62  | o__ready;
+  assign \$63  = output_free | o__ready;
+  assign read = \$signal$9  & \$63 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$64 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$65 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$66 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$67 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$68 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$69 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$70 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$71 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$72 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -16207,83 +16380,45 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$60  = \$signal ;
+    \$64  = \$signal ;
     if (rst) begin
-      \$60  = 1'h0;
+      \$64  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$62  = \$4 [1:0];
-    if (rst) begin
-      \$62  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$64  = output_free;
-    if (\$signal$7 ) begin
-      \$64  = \$5 ;
-    end
-    if (rst) begin
-      \$64  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$65  = \$28 ;
+    \$65  = read;
     if (rst) begin
       \$65  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$66  = \$51 ;
+    \$66  = \$4 [1:0];
     if (rst) begin
-      \$66  = 1'h1;
+      \$66  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$67  = place;
-    if (\$signal ) begin
-      \$67  = \$54 [0];
+    \$67  = o__valid;
+    if (\$signal$7 ) begin
+      \$67  = \$signal$9 ;
     end
     if (rst) begin
       \$67  = 1'h0;
@@ -16291,12 +16426,46 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$68  = \place$13 ;
-    if (read) begin
-      \$68  = \$57 [0];
+    \$68  = output_free;
+    if (\$signal$7 ) begin
+      \$68  = \$5 ;
     end
     if (rst) begin
-      \$68  = 1'h0;
+      \$68  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$69  = \$30 ;
+    if (rst) begin
+      \$69  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$70  = \$55 ;
+    if (rst) begin
+      \$70  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$71  = place;
+    if (\$signal ) begin
+      \$71  = \$58 [0];
+    end
+    if (rst) begin
+      \$71  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
+    \$72  = \place$13 ;
+    if (read) begin
+      \$72  = \$61 [0];
+    end
+    if (rst) begin
+      \$72  = 1'h0;
     end
   end
   assign i__ready = room;
@@ -16310,8 +16479,8 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   assign \i__payload.n_keys  = i__payload[6:1];
   assign \o__payload.buffer  = o__payload[0];
   assign \o__payload.n_keys  = o__payload[6:1];
-  assign \$52  = place;
-  assign \$55  = \place$13 ;
+  assign \$56  = place;
+  assign \$59  = \place$13 ;
 endmodule
 
 module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, o__valid, room, clk);
@@ -16326,62 +16495,65 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [4:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [5:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [4:0] \$53 ;
-  wire [4:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [4:0] \$56 ;
   wire [4:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [4:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [3:0] \$62 ;
+  wire [4:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [3:0] \$65 ;
   reg \$66 ;
-  reg [3:0] \$67 ;
-  reg [3:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [3:0] \$70 ;
+  reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -16439,55 +16611,61 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 4'hf;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 4'he;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 4'hd;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 4'he;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 5'h00 : \$53 ;
-  assign \$55  = \place$13  == 4'he;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 4'hf;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 4'he;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 4'hd;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 4'he;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
+  assign \$58  = \place$13  == 4'he;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$signal  = i__valid & room;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -16502,96 +16680,93 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$62  = \$4 [3:0];
-    if (rst) begin
-      \$62  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    \$65  = \$4 [3:0];
+    if (rst) begin
+      \$65  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [3:0];
+      \$70  = \$57 [3:0];
     end
     if (rst) begin
-      \$67  = 4'h0;
+      \$70  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [3:0];
+      \$71  = \$60 [3:0];
     end
     if (rst) begin
-      \$68  = 4'h0;
+      \$71  = 4'h0;
     end
   end
   assign i__ready = room;
@@ -16869,10 +17044,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
     .ends_11(\i__valid$29 ),
     .i__valid(\i__valid$35 ),
     .o__payload(\o__payload$32 ),
-    .\port$4082$0 (\$27 ),
-    .\port$4084$0 (\$28 ),
-    .\port$4093$0 (\$29 ),
-    .\port$4094$0 (\$30 ),
+    .\port$4160$0 (\$27 ),
+    .\port$4162$0 (\$28 ),
+    .\port$4171$0 (\$29 ),
+    .\port$4172$0 (\$30 ),
     .rst(rst)
   );
   \latte_head.weighted_sum.sums  sums (
@@ -16880,8 +17055,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
     .i__payload(i__payload),
     .i__valid(i__valid),
     .o__valid(\i__valid$35 ),
-    .\port$4082$0 (\$27 ),
-    .\port$4084$0 (\$28 ),
+    .\port$4160$0 (\$27 ),
+    .\port$4162$0 (\$28 ),
     .rst(rst),
     .tag_merged_1(\$30 ),
     .total_merged_1(\$29 ),
@@ -17094,11 +17269,11 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
   wire [2:0] \$2 ;
   wire \$20 ;
   wire \$21 ;
-  wire [1:0] \$22 ;
-  wire [2:0] \$23 ;
-  wire [1:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire \$26 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
   wire \$27 ;
   wire \$28 ;
   wire \$29 ;
@@ -17106,11 +17281,13 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
   wire \$30 ;
   wire \$31 ;
   wire \$32 ;
-  reg \$33 ;
-  reg \$34 ;
+  wire \$33 ;
+  wire \$34 ;
   reg \$35 ;
-  reg [2:0] \$36 ;
+  reg \$36 ;
   reg \$37 ;
+  reg [2:0] \$38 ;
+  reg \$39 ;
   wire [1:0] \$4 ;
   wire [4:0] \$5 ;
   wire \$6 ;
@@ -17205,31 +17382,33 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
   assign \$15  = \$14  + places_up_1_1;
   assign \$16  = 1'h0 + places_down_0_1;
   assign \$17  = \$15  - \$16 ;
-  assign \$18  = ! \$17 ;
-  assign \$19  = places == 1'h1;
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$13  | \$20 ;
-  assign \$22  = 1'h0 + places_up_0_1;
-  assign \$23  = \$22  + places_up_1_1;
-  assign \$24  = 1'h0 + places_down_0_1;
-  assign \$25  = \$23  - \$24 ;
-  assign \$26  = \$25  == 1'h1;
-  assign \$27  = ! places;
-  assign \$28  = \$26  & \$27 ;
-  assign \$29  = \$21  | \$28 ;
-  assign \$30  = ~ \$29 ;
-  assign \$31  = i_reserve ? \$30  : o_room;
-  assign \$32  = \$6  | \$31 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = places == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + places_up_0_1;
+  assign \$24  = \$23  + places_up_1_1;
+  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | places;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$33 ;
+    places_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$34 ;
+    places_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$35 ;
+    places_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$36 ;
+    places <= \$38 ;
   always @(posedge clk)
-    o_room <= \$37 ;
+    o_room <= \$39 ;
   \latte_head.weighted_sum.landing.queue  queue (
     .clk(clk),
     .i__payload(i__payload),
@@ -17241,37 +17420,37 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$33  = taken;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$34  = 1'h0;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$35  = i_reserve;
+    \$35  = taken;
     if (rst) begin
       \$35  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$36  = \$5 [2:0];
+    \$36  = 1'h0;
     if (rst) begin
-      \$36  = 3'h4;
+      \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$37  = \$32 ;
+    \$37  = i_reserve;
     if (rst) begin
-      \$37  = 1'h1;
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$38  = \$5 [2:0];
+    if (rst) begin
+      \$38  = 3'h4;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
     end
   end
   assign \o__payload$1  = o__payload;
@@ -17336,62 +17515,65 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   wire \$16 ;
   wire \$17 ;
   wire \$18 ;
-  wire [1:0] \$19 ;
+  wire \$19 ;
   wire [3:0] \$2 ;
   wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
   wire \$23 ;
   wire \$24 ;
   wire \$25 ;
   wire \$26 ;
   wire \$27 ;
   wire \$28 ;
-  wire [1:0] \$29 ;
+  wire \$29 ;
   wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [2:0] \$31 ;
-  wire \$32 ;
-  wire \$33 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
   wire \$34 ;
-  wire [1:0] \$35 ;
-  wire [1:0] \$36 ;
-  wire [2:0] \$37 ;
-  wire \$38 ;
-  wire \$39 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
   wire [4:0] \$4 ;
   wire \$40 ;
   wire \$41 ;
-  wire [1:0] \$42 ;
-  wire [1:0] \$43 ;
-  wire [2:0] \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
   wire \$48 ;
   wire \$49 ;
   wire \$5 ;
   wire \$50 ;
   wire \$51 ;
   wire \$52 ;
-  wire [2:0] \$53 ;
-  wire [2:0] \$54 ;
+  wire \$53 ;
+  wire \$54 ;
   wire \$55 ;
   wire [2:0] \$56 ;
   wire [2:0] \$57 ;
   wire \$58 ;
-  wire \$59 ;
+  wire [2:0] \$59 ;
   wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [2:0] \$62 ;
+  wire [2:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
   reg \$63 ;
   reg \$64 ;
-  reg \$65 ;
+  reg [2:0] \$65 ;
   reg \$66 ;
-  reg [1:0] \$67 ;
-  reg [1:0] \$68 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
   wire [1:0] \$7 ;
+  reg [1:0] \$70 ;
+  reg [1:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
   wire \$signal ;
@@ -17466,54 +17648,60 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
     end
   end
   assign o__payload = _0_;
-  assign \$32  = \$31  == 3'h7;
-  assign \$33  = count == 3'h4;
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = 1'h0 + count_up_0_1;
-  assign \$36  = 1'h0 + count_down_0_1;
-  assign \$37  = \$35  - \$36 ;
-  assign \$38  = ! \$37 ;
-  assign \$39  = count == 2'h3;
-  assign \$40  = \$38  & \$39 ;
-  assign \$41  = \$34  | \$40 ;
-  assign \$42  = 1'h0 + count_up_0_1;
-  assign \$43  = 1'h0 + count_down_0_1;
-  assign \$44  = \$42  - \$43 ;
-  assign \$45  = \$44  == 1'h1;
-  assign \$46  = count == 2'h2;
-  assign \$47  = \$45  & \$46 ;
-  assign \$48  = \$41  | \$47 ;
-  assign \$49  = ~ \$48 ;
-  assign \$50  = \$signal  ? \$49  : room;
-  assign \$51  = read | \$50 ;
-  assign \$52  = place == 2'h3;
-  assign \$53  = place + 1'h1;
-  assign \$54  = \$52  ? 3'h0 : \$53 ;
-  assign \$55  = \place$13  == 2'h3;
-  assign \$56  = \place$13  + 1'h1;
+  assign \$29  = read ? \$28  : \$signal$9 ;
+  assign \$30  = \$signal  | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 3'h4;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 2'h3;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 2'h2;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = \$signal  ? \$52  : room;
+  assign \$54  = read | \$53 ;
+  assign \$55  = place == 2'h3;
+  assign \$56  = place + 1'h1;
   assign \$57  = \$55  ? 3'h0 : \$56 ;
-  assign \$58  = ~ o__valid;
-  assign \$signal$7  = \$58  | o__ready;
-  assign \$59  = output_free | o__ready;
-  assign read = \$signal$9  & \$59 ;
+  assign \$58  = \place$13  == 2'h3;
+  assign \$59  = \place$13  + 1'h1;
+  assign \$60  = \$58  ? 3'h0 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign \$signal$7  = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = \$signal$9  & \$62 ;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
+    count_up_0_1 <= \$63 ;
   always @(posedge clk)
-    count_down_0_1 <= \$61 ;
+    count_down_0_1 <= \$64 ;
   always @(posedge clk)
-    count <= \$62 ;
+    count <= \$65 ;
   always @(posedge clk)
-    o__valid <= \$63 ;
+    o__valid <= \$66 ;
   always @(posedge clk)
-    output_free <= \$64 ;
+    output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$65 ;
+    \$signal$9  <= \$68 ;
   always @(posedge clk)
-    room <= \$66 ;
+    room <= \$69 ;
   always @(posedge clk)
-    place <= \$67 ;
+    place <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$68 ;
+    \place$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -17528,96 +17716,93 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$12  = 1'h0 + count_up_0_1;
   assign \$13  = 1'h0 + count_down_0_1;
   assign \$14  = \$12  - \$13 ;
-  assign \$15  = ! \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$11  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = ! count;
-  assign \$24  = \$22  & \$23 ;
-  assign \$25  = \$18  | \$24 ;
-  assign \$26  = ~ \$25 ;
-  assign \$27  = read ? \$26  : \$signal$9 ;
-  assign \$28  = \$signal  | \$27 ;
-  assign \$29  = 1'h0 + count_up_0_1;
-  assign \$30  = 1'h0 + count_down_0_1;
-  assign \$31  = \$29  - \$30 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$60  = \$signal ;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$62  = \$4 [2:0];
-    if (rst) begin
-      \$62  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$63  = o__valid;
-    if (\$signal$7 ) begin
-      \$63  = \$signal$9 ;
-    end
+    \$63  = \$signal ;
     if (rst) begin
       \$63  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$64  = output_free;
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$65  = \$4 [2:0];
+    if (rst) begin
+      \$65  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$66  = o__valid;
     if (\$signal$7 ) begin
-      \$64  = \$5 ;
+      \$66  = \$signal$9 ;
     end
     if (rst) begin
-      \$64  = 1'h1;
+      \$66  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$65  = \$28 ;
+    \$67  = output_free;
+    if (\$signal$7 ) begin
+      \$67  = \$5 ;
+    end
     if (rst) begin
-      \$65  = 1'h0;
+      \$67  = 1'h1;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$66  = \$51 ;
+    \$68  = \$30 ;
     if (rst) begin
-      \$66  = 1'h1;
+      \$68  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$67  = place;
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$70  = place;
     if (\$signal ) begin
-      \$67  = \$54 [1:0];
+      \$70  = \$57 [1:0];
     end
     if (rst) begin
-      \$67  = 2'h0;
+      \$70  = 2'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$68  = \place$13 ;
+    \$71  = \place$13 ;
     if (read) begin
-      \$68  = \$57 [1:0];
+      \$71  = \$60 [1:0];
     end
     if (rst) begin
-      \$68  = 2'h0;
+      \$71  = 2'h0;
     end
   end
   assign i__ready = 1'h1;
@@ -17650,7 +17835,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$signal  = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.normaliser (rst, \port$4082$0 , \port$4084$0 , \port$4093$0 , \port$4094$0 , i__valid, ends_11, o__payload, clk);
+module \latte_head.weighted_sum.normaliser (rst, \port$4160$0 , \port$4162$0 , \port$4171$0 , \port$4172$0 , i__valid, ends_11, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$87  = 0;
   wire [27:0] \$1 ;
   wire [15:0] \$10 ;
@@ -17821,14 +18006,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$4082$0 , \port$4084$0 , \
   (* init = 1'h0 *)
   wire o__valid;
   reg [21:0] offset = 22'h000000;
-  input [20:0] \port$4082$0 ;
-  wire [20:0] \port$4082$0 ;
-  input \port$4084$0 ;
-  wire \port$4084$0 ;
-  input [12:0] \port$4093$0 ;
-  wire [12:0] \port$4093$0 ;
-  input \port$4094$0 ;
-  wire \port$4094$0 ;
+  input [20:0] \port$4160$0 ;
+  wire [20:0] \port$4160$0 ;
+  input \port$4162$0 ;
+  wire \port$4162$0 ;
+  input [12:0] \port$4171$0 ;
+  wire [12:0] \port$4171$0 ;
+  input \port$4172$0 ;
+  wire \port$4172$0 ;
   reg [13:0] remainder_0_0 = 14'h0000;
   reg [13:0] remainder_0_1 = 14'h0000;
   reg [13:0] remainder_0_2 = 14'h0000;
@@ -17865,7 +18050,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$4082$0 , \port$4084$0 , \
   wire \tag_9.last ;
   reg [12:0] total_1 = 13'h0000;
   reg [12:0] total_2 = 13'h0000;
-  assign \$2  = \port$4093$0  + \$1 ;
+  assign \$2  = \port$4171$0  + \$1 ;
   assign \$4  = $signed(\$3 ) + $signed({ 1'h0, offset });
   assign \$6  = numerator_0[21:7] - \$5 ;
   assign \$7  = ~ \$6 [15];
@@ -17915,18 +18100,18 @@ module \latte_head.weighted_sum.normaliser (rst, \port$4082$0 , \port$4084$0 , \
   assign \$73  = \$69 [15] ? { 1'h0, remainder_0_6, digits_0_6[7] } : \$72 ;
   assign \$75  = { remainder_0_6, digits_0_6[7] } - \$74 ;
   assign \$76  = ~ \$75 [15];
-  assign \$77  = i__valid & \port$4084$0 ;
+  assign \$77  = i__valid & \port$4162$0 ;
   assign \$78  = | divisor_7_1;
   assign \$79  = ~ digits_0_7[7];
   assign \$80  = \$78  ? { \$79 , digits_0_7[6:0] } : 8'h00;
   always @(posedge clk)
     offset <= \$2 [21:0];
   always @(posedge clk)
-    sums_1 <= \port$4082$0 ;
+    sums_1 <= \port$4160$0 ;
   always @(posedge clk)
     numerator_0 <= \$4 [21:0];
   always @(posedge clk)
-    total_1 <= \port$4093$0 ;
+    total_1 <= \port$4171$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
@@ -18022,7 +18207,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$4082$0 , \port$4084$0 , \
   always @(posedge clk)
     filled <= \$102 ;
   always @(posedge clk)
-    tag_1 <= \port$4094$0 ;
+    tag_1 <= \port$4172$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -18197,14 +18382,14 @@ module \latte_head.weighted_sum.normaliser (rst, \port$4082$0 , \port$4084$0 , \
       \$102  = { \$80 , filled[63:8] };
     end
   end
-  assign i__payload = { \port$4094$0 , \port$4084$0 , \port$4093$0 , \port$4082$0  };
+  assign i__payload = { \port$4172$0 , \port$4162$0 , \port$4171$0 , \port$4160$0  };
   assign o__valid = ends_11;
-  assign \i__payload.sums  = \port$4082$0 ;
-  assign \i__payload.sums[0]  = \port$4082$0 ;
-  assign \i__payload.total  = \port$4093$0 ;
-  assign \i__payload.row_end  = \port$4084$0 ;
-  assign \i__payload.tag  = \port$4094$0 ;
-  assign \i__payload.tag.last  = \port$4094$0 ;
+  assign \i__payload.sums  = \port$4160$0 ;
+  assign \i__payload.sums[0]  = \port$4160$0 ;
+  assign \i__payload.total  = \port$4171$0 ;
+  assign \i__payload.row_end  = \port$4162$0 ;
+  assign \i__payload.tag  = \port$4172$0 ;
+  assign \i__payload.tag.last  = \port$4172$0 ;
   assign \sums_1[0]  = sums_1;
   assign \tag_1.last  = tag_1;
   assign \tag_2.last  = tag_2;
@@ -18230,7 +18415,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$4082$0 , \port$4084$0 , \
   assign \o__payload.tag.last  = o__payload[64];
   assign o__payload[64] = tag_11;
   assign o__payload[63:0] = filled;
-  assign \$1  = { 7'h00, \port$4093$0 , 8'h00 };
+  assign \$1  = { 7'h00, \port$4171$0 , 8'h00 };
   assign \$3  = { sums_1, 1'h0 };
   assign \$5  = { total_2, 1'h0 };
   assign \$8  = { total_2, 1'h0 };
@@ -18258,7 +18443,7 @@ module \latte_head.weighted_sum.normaliser (rst, \port$4082$0 , \port$4084$0 , \
   assign \$74  = { divisor_6_1, 1'h0 };
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$4082$0 , \port$4084$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$4160$0 , \port$4162$0 , total_merged_1, tag_merged_1, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$88  = 0;
   wire \$1 ;
   wire [15:0] \$10 ;
@@ -18445,11 +18630,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$40
   output o__valid;
   reg o__valid = 1'h0;
   (* init = 21'h000000 *)
-  output [20:0] \port$4082$0 ;
-  wire [20:0] \port$4082$0 ;
+  output [20:0] \port$4160$0 ;
+  wire [20:0] \port$4160$0 ;
   (* init = 1'h0 *)
-  output \port$4084$0 ;
-  wire \port$4084$0 ;
+  output \port$4162$0 ;
+  wire \port$4162$0 ;
   reg [7:0] prob_1_1 = 8'h00;
   reg [7:0] prob_2_1 = 8'h00;
   reg [7:0] prob_3_1 = 8'h00;
@@ -19367,8 +19552,8 @@ module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$40
     end
   end
   assign o__payload = { tag_merged_1, \$115 , total_merged_1, \$113  };
-  assign \port$4082$0  = \$113 ;
-  assign \port$4084$0  = \$115 ;
+  assign \port$4160$0  = \$113 ;
+  assign \port$4162$0  = \$115 ;
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.last  = i__payload[8];
   assign \i__payload.tag  = i__payload[9];

@@ -13,7 +13,7 @@ import pytest
 from latte_hw.packages.core_files import PURPOSES
 from latte_hw.packages.fusesoc import CORE
 from latte_hw.top_config import TopConfig
-from sim import runner
+from sim import builds
 
 pytest.importorskip("fusesoc")
 
@@ -32,7 +32,7 @@ def fusesoc(target: str, cores: Path, work: Path) -> subprocess.CompletedProcess
     home.mkdir(parents=True)
     (home / "sitecustomize.py").write_text(OFFLINE)
     simulator = {"lint": "verilator", "sim": "icarus"}[target]
-    env = runner.environment(simulator) | {"HOME": str(home), "PYTHONPATH": str(home)}
+    env = builds.environment(simulator) | {"HOME": str(home), "PYTHONPATH": str(home)}
     env = {name: value for name, value in env.items() if not name.startswith("XDG_")}
     command = [sys.executable, "-m", "fusesoc.main", "--cores-root", str(cores), "run", "--target", target]
     command += ["--build-root", str(work / "build"), CORE]
