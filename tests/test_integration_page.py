@@ -12,6 +12,7 @@ import pytest
 
 from latte_hw.driver import memory
 from latte_hw.driver.core import config_of
+from sim import builds
 from sim.dma_model import CoreModel, EngineModel, Memory
 
 ROOT = Path(__file__).parents[1]
@@ -34,20 +35,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     (folder / "examples").symlink_to(ROOT / "examples")
     programs = {"latte": [sys.executable, "-m", "latte_hw.cli"], "python": [sys.executable]}
+    programs["fusesoc"] = [sys.executable, "-m", "fusesoc.main"]
+    env = builds.environment("verilator")
     for command in commands():
         program, *arguments = shlex.split(command)
-        if shutil.which(program) is None and program not in programs:
+        needed = "iverilog" if "sim" in arguments else program
+        if shutil.which(needed) is None and needed not in programs:
             continue
         done = subprocess.run(
-            [*programs.get(program, [program]), *arguments], cwd=folder, capture_output=True, text=True, timeout=300
-        )
+            [*programs.get(program, [program]), *arguments],
+            cwd=folder, env=env, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
         assert done.returncode == 0, f"{command}: {done.stderr}"
         (folder / f"{program}.txt").write_text(done.stdout)
     return folder
 
 
 def test_there_is_something_to_run() -> None:
-    assert [shlex.split(command)[0] for command in commands()][:2] == ["latte", "python"]
+    assert [shlex.split(command)[0] for command in commands()] == ["latte", "fusesoc", "fusesoc", "python", "cc"]
     assert len(snippets()) == 3
 
 
