@@ -26,12 +26,7 @@ STAGES = ("estimate", "keep", "score", "prob", "out", "counters")
 pytestmark = pytest.mark.skipif(shutil.which("iverilog") is None, reason="needs iverilog")
 
 
-# Since its products take two cycles: Yosys, the cells' models or the core is wrong. Every simulation of the Verilog is
-# right. The LATTE core's netlist, of the same blocks, is right as well.
-DENSE_DIFFERS = pytest.mark.xfail(reason="one output element of the dense core's netlist is off by one", strict=True)
-
-
-@pytest.mark.parametrize("core", [pytest.param(c, marks=DENSE_DIFFERS if c is Core.DENSE else ()) for c in HEADS])
+@pytest.mark.parametrize("core", HEADS)
 def test_a_netlist_equals_golden_and_the_verilog_in_every_cycle(
     core: Core, tiny: LatteConfig, trace: Callable[..., TensorFile]
 ):
