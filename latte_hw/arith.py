@@ -7,7 +7,7 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 
 from latte_hw.config import Split
-from latte_hw.params import HeadParams, unsigned_bits
+from latte_hw.params import MULTIPLY, HeadParams, unsigned_bits
 
 
 def high_shape(params: HeadParams) -> Any:
@@ -130,6 +130,14 @@ def weighted_sum(m: Module, planes: Sequence[Value], last_negative: bool, name: 
         terms, level = heavier, level + 1
     value = terms[0][1]
     return (register(m, -value, f"{name}_negated"), level + 1) if last_negative else (value, level)
+
+
+def multiplied(m: Module, first: Value, second: Value, name: str) -> Signal:
+    """`first · second`, `MULTIPLY` cycles later."""
+    product = register(m, first * second, name)
+    for cycle in range(1, MULTIPLY):
+        product = register(m, product, f"{name}_{cycle}")
+    return product
 
 
 def register(m: Module, value: Value, name: str) -> Signal:

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
+from latte_hw.streams import equals
 
 ROLES = ("estimator", "threshold", "reuse", "scale", "row")
 """What the sequencer says of each query, by the block that needs it."""
@@ -64,7 +65,7 @@ class Dealer(wiring.Component):
 
         # A query needs its own lane's queues. Lanes behind a job's last query, and all lanes of a job without
         # queries, are told of the release by a row of their own.
-        here = _is_each(place, lanes)
+        here = [equals(place, lane) for lane in range(lanes)]
         before = [Const(0, 1), *(place < lane for lane in range(1, lanes))]
         told_alone = [row.empty | (row.last & self.i_rest.release & before[lane]) for lane in range(lanes)]
         ready = Signal()
@@ -118,10 +119,9 @@ class RowMerger(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         turn = Signal(range(self.lanes))
-        turns = _is_each(turn, self.lanes)
         for lane, name in enumerate(numbered("i_out", self.lanes)):
             source = getattr(self, name)
-            with m.If(turns[lane]):
+            with m.If(equals(turn, lane)):
                 m.d.comb += [
                     self.o_out.valid.eq(source.valid),
                     self.o_out.payload.eq(source.payload),
@@ -138,8 +138,3 @@ class RowMerger(wiring.Component):
             everyone = everyone & done.any()
         m.d.comb += self.o_free.eq(everyone)
         return m
-
-
-def _is_each(number: Value, count: int) -> list[Value]:
-    """`number == 0`, `number == 1` and on. The first without a comparison, which Verilator's lint takes amiss."""
-    return [~number.any(), *(number == one for one in range(1, count))]

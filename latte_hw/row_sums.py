@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.config import TOTAL_BITS
+from latte_hw.arith import multiplied
 from latte_hw.normaliser import sums_of_group
 from latte_hw.params import MULTIPLY, HeadParams
 from latte_hw.payloads import Payloads
@@ -86,10 +86,8 @@ class RowSums(wiring.Component):
             added.append((adds, ends))
             complete.append(delayed(m, ends, 1, f"complete_{group}"))
             for lane, d in enumerate(range(group * lanes, min((group + 1) * lanes, params.config.head_dim))):
-                product = Signal(signed(params.config.prob_bits + TOTAL_BITS), name=f"product_{d}", reset_less=True)
-                m.d.sync += product.eq(prob * self.value[d])
-                landed = delayed_data(m, product, MULTIPLY - 1, f"product_{d}")
-                picked[lane].append(self._sum(m, landed, adds, ends, f"{d}"))
+                product = multiplied(m, prob, self.value[d], f"product_{d}")
+                picked[lane].append(self._sum(m, product, adds, ends, f"{d}"))
 
         # The results of all other groups are 0 meanwhile.
         for lane in range(lanes):

@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from latte_hw.arith import multiplied
 from latte_hw.params import EXP_GUARD_BITS, MULTIPLIER_BITS, MULTIPLY, HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.streams import Fifo, ReservedFifo, delayed, delayed_data
@@ -115,16 +116,10 @@ def exponential(m: Module, params: HeadParams, delta: Any, scale: Any, table: An
 
     # Wider than one multiplier of most FPGAs: two partial products, then their sum.
     cut, mantissa_bits = MULTIPLIER_BITS, len(scale.mantissa)
-    low, high = stage(cut + mantissa_bits, "low"), stage(max(1, params.delta_bits - cut) + mantissa_bits, "high")
+    low = multiplied(m, delta[:cut], scale.mantissa, f"{prefix}low")
+    high = multiplied(m, delta[cut:], scale.mantissa, f"{prefix}high")
     product = stage(params.delta_bits + mantissa_bits, "product")
-    m.d.sync += [
-        low.eq(delta[:cut] * scale.mantissa),
-        high.eq(delta[cut:] * scale.mantissa),
-        product.eq(
-            delayed_data(m, low, MULTIPLY - 1, f"{prefix}low")
-            + (delayed_data(m, high, MULTIPLY - 1, f"{prefix}high") << cut)
-        ),
-    ]
+    m.d.sync += product.eq(low + (high << cut))
     shift = delayed_data(m, scale.shift, MULTIPLY + 1, f"{prefix}shift")
 
     # 2^shift in two steps, to keep each register's logic shallow

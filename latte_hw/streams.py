@@ -186,14 +186,14 @@ class _Count:
         change = sum(self.came) - sum(self.went)
         changes = range(-len(self.went), len(self.came) + 1)
         cases = [
-            _equals(change, one) & _equals(self.before, number - one)
+            equals(change, one) & equals(self.before, number - one)
             for one in changes
             if 0 <= number - one <= self.greatest
         ]
         return reduce(or_, cases)
 
 
-def _equals(value: Any, number: int) -> Value:
+def equals(value: Any, number: int) -> Value:
     """`value == number`; without a comparison with 0, whose Verilog lint takes amiss."""
     return value == number if number else ~value.any()
 

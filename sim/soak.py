@@ -69,8 +69,7 @@ class Case:
 
     def run(self) -> dict[str, Any]:
         config = CONFIGURATIONS[self.configuration]
-        paces = {"idle": self.idle, "stall": self.stall}
-        return top_runner.run(config, self.scenario, seed=self.seed, **paces, **self.arguments)
+        return top_runner.run(config, self.scenario, seed=self.seed, idle=self.idle, stall=self.stall, **self.arguments)
 
 
 def layer_case(seed: int) -> Case:

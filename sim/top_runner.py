@@ -28,38 +28,21 @@ def run(
     seed: int = 0,
     idle: str = "none",
     stall: str = "none",
+    verilog: Path | None = None,
     **arguments: Any,
 ) -> dict[str, Any]:
     """`result`, `cycles` and `seconds` of the function `scenario`, as `module:function`.
 
     It is called as `function(bench, **arguments)` with a :class:`sim.top_bench.TopBench`; arguments and result are
-    plain data. `idle` and `stall` are of :data:`sim.top_transport.PACES`. What the scenario raises is an
-    :class:`AssertionError` here, with its traceback.
+    plain data. `idle` and `stall` are of :data:`sim.top_transport.PACES`. `verilog` is the
+    emitted file; without it, it is emitted here. What the scenario raises is an :class:`AssertionError` here, with its
+    traceback.
     """
     with tempfile.TemporaryDirectory(prefix="latte-top-") as name:
-        verilog = Path(name) / f"{emit_top.TOP}.v"
-        verilog.write_text(verilog_of(config))
-        return _run(verilog, config, scenario, simulator, seed, idle, stall, arguments)
-
-
-def run_generated(folder: Path, scenario: str, *, simulator: str = "verilator", **arguments: Any) -> dict[str, Any]:
-    """The same on what `latte generate --core top` has written into `folder`."""
-    config = config_of(folder / f"{emit_top.TOP}.json")
-    return _run(folder / f"{emit_top.TOP}.v", config, scenario, simulator, 0, "none", "none", arguments)
-
-
-def _run(
-    verilog: Path,
-    config: TopConfig,
-    scenario: str,
-    simulator: str,
-    seed: int,
-    idle: str,
-    stall: str,
-    arguments: dict[str, Any],
-) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="latte-top-") as name:
         work = Path(name)
+        if verilog is None:
+            verilog = work / f"{emit_top.TOP}.v"
+            verilog.write_text(verilog_of(config))
         folder = builds.build(verilog, emit_top.TOP, simulator)
         order = {
             "config": config.model_dump(mode="json"),
@@ -79,3 +62,9 @@ def _run(
             raise LatteError(f"the {simulator} simulation ended without a result: {log}") from None
     assert summary["error"] is None, f"{simulator}, {scenario}: {summary['error']}"
     return summary
+
+
+def run_generated(folder: Path, scenario: str, **options: Any) -> dict[str, Any]:
+    """The same on what `latte generate --core top` has written into `folder`."""
+    config = config_of(folder / f"{emit_top.TOP}.json")
+    return run(config, scenario, verilog=folder / f"{emit_top.TOP}.v", **options)

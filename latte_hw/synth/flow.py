@@ -164,7 +164,7 @@ def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleC
     return {
         "device": job.target.title,
         "speed": job.speed,
-        "registers_packed": packed.as_dict(),
+        "registers_packed": asdict(packed),
         "fmax_mhz_median": round(statistics.median(frequencies), 2),
         "seeds": seeds,
         "utilisation_with_wrapper": timing_report.utilisation(report),

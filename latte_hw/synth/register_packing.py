@@ -37,9 +37,6 @@ class Packed:
     factors: int = 0
     flip_flops: int = 0
 
-    def as_dict(self) -> dict[str, int]:
-        return dict(self.__dict__)
-
 
 @dataclass
 class _Module:

@@ -41071,13 +41071,13 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   always @(posedge clk)
     scale_at_product_1 <= scale_1;
   always @(posedge clk)
-    low_1 <= low;
-  always @(posedge clk)
-    high_1 <= high;
-  always @(posedge clk)
     low <= \$10 ;
   always @(posedge clk)
+    low_1 <= low;
+  always @(posedge clk)
     high <= \$11 ;
+  always @(posedge clk)
+    high_1 <= high;
   always @(posedge clk)
     product <= \$13 [37:0];
   always @(posedge clk)
