@@ -32,6 +32,10 @@ def synth(
         int | None,
         typer.Option("--dsp-products", metavar="N", help="Products that may go to DSP blocks; others to LUTs."),
     ] = None,
+    trim_carry: Annotated[
+        bool,
+        typer.Option("--trim-carry", help="Free the cells at the ends of carry chains before place and route."),
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for synth.json and synth.md.")
     ] = None,
@@ -54,6 +58,7 @@ def synth(
         block=block,
         dsp=not no_dsp,
         products=dsp_products,
+        trim_carry=trim_carry,
         seeds=_seeds(seeds) if place_and_route else (),
         speed=speed,
     )

@@ -14,7 +14,7 @@ from typing import Any
 from latte_hw import __version__
 from latte_hw.config import LatteConfig
 from latte_hw.errors import LatteError
-from latte_hw.synth import checks, script, timing_report, tools
+from latte_hw.synth import carry_chains, checks, script, timing_report, tools
 from latte_hw.synth.harness import TOP, to_verilog
 from latte_hw.synth.netlist import ModuleCount, count_modules
 from latte_hw.synth.register_packing import pack_file
@@ -38,6 +38,7 @@ class Job:
     block: str = "head"
     dsp: bool = True
     products: int | None = None  # that may go to DSP blocks at most; None: all
+    trim_carry: bool = False  # before place and route
     seeds: tuple[int, ...] = ()  # place and route with each; none: resources only
     speed: int = 8
 
@@ -45,6 +46,8 @@ class Job:
         """Raises :class:`LatteError` on what cannot be done, before anything runs."""
         if self.seeds and not self.target.device:
             raise LatteError(f"place and route works for the target ecp5-85k, not for {self.target.name}")
+        if self.trim_carry and not self.seeds:
+            raise LatteError("--trim-carry prepares a netlist for place and route: give --place-and-route, too")
         if len(set(self.seeds)) != len(self.seeds):
             raise LatteError("--seeds must name different seeds")
         if self.speed not in (6, 7, 8):
@@ -83,7 +86,7 @@ def synthesise(job: Job, command: str, say: Callable[[str], None]) -> dict[str, 
     for program in (tools.YOSYS, *([tools.NEXTPNR_ECP5] if job.seeds else [])):
         tools.command_of(program)
     subject = build(job.core, job.block, job.config)  # last: a component that is never elaborated makes Amaranth warn
-    steps = Steps(3 + (2 + len(job.seeds) if job.seeds else 0), say)
+    steps = Steps(3 + (2 + job.trim_carry + len(job.seeds) if job.seeds else 0), say)
     with tempfile.TemporaryDirectory(prefix="latte-synth-") as name:
         folder = Path(name)
         verilog = steps.run("emit Verilog", lambda: to_verilog(subject, job.block))
@@ -146,6 +149,9 @@ def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleC
         "pack registers into block RAM and multipliers",
         lambda: pack_file(folder / script.NETLIST_FILE, TOP, folder / PACKED_FILE),
     )
+    trimmed = None
+    if job.trim_carry:
+        trimmed = steps.run("trim carry chains", lambda: carry_chains.trim_file(folder / PACKED_FILE, TOP))
     seeds: list[dict[str, Any]] = []
     frequencies: list[float] = []
     for seed in job.seeds:
@@ -165,6 +171,7 @@ def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleC
         "device": job.target.title,
         "speed": job.speed,
         "registers_packed": asdict(packed),
+        "carry_chains_trimmed": asdict(trimmed) if trimmed else None,
         "fmax_mhz_median": round(statistics.median(frequencies), 2),
         "seeds": seeds,
         "utilisation_with_wrapper": timing_report.utilisation(report),
