@@ -1,6 +1,6 @@
 """Integer arithmetic shared by the blocks: saturation, the split into high and low part, pipelined sums."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,31 +89,42 @@ class Addend:
     greatest: int
 
 
-def pairwise_sums(m: Module, lists: Sequence[Sequence[Addend]], name: str) -> list[list[Addend]]:
+def pairwise_sums(
+    m: Module, lists: Sequence[Sequence[Addend]], name: str, registered: bool = True
+) -> list[list[Addend]]:
     """One level of the sums of many lists: neighbours of each list added, an odd last one kept, all registered."""
+    keep = register if registered else _named
     sums: list[list[Addend]] = []
     for index, addends in enumerate(lists):
         following = []
         for first, second in zip(addends[::2], addends[1::2], strict=False):
             greatest = first.greatest + second.greatest
             total = (first.value + second.value)[: unsigned_bits(greatest)]
-            following.append(Addend(register(m, total, f"{name}_{index}_{len(following)}"), greatest))
+            following.append(Addend(keep(m, total, f"{name}_{index}_{len(following)}"), greatest))
         if len(addends) % 2:
             last = addends[-1]
-            following.append(Addend(register(m, last.value, f"{name}_{index}_last"), last.greatest))
+            following.append(Addend(keep(m, last.value, f"{name}_{index}_last"), last.greatest))
         sums.append(following)
     return sums
 
 
-def weighted_sum(m: Module, planes: Sequence[Value], last_negative: bool, name: str) -> tuple[Value, int]:
-    """`Σ 2^b · planes[b]`, the last one subtracted if `last_negative`, with a register after every level of pairs.
+def weighted_sum(
+    m: Module,
+    planes: Sequence[Value],
+    last_negative: bool,
+    name: str,
+    registered: Callable[[int], bool],
+) -> Value:
+    """`Σ 2^b · planes[b]`, the last one subtracted if `last_negative`, with a register after the `registered` levels
+    of pairs.
 
-    Returns the sum and its latency of ⌈log2(number of planes)⌉ cycles (1 for a lone negative plane). What lies below
-    the heavier plane of a pair passes by its adder.
+    There are ⌈log2(number of planes)⌉ levels (1 for a lone negative plane). What lies below the heavier plane of a
+    pair passes by its adder.
     """
     terms: list[tuple[int, Value]] = list(enumerate(planes))  # (weight, value); the sign stays with the last one
     level = 0
     while len(terms) > 1:
+        keep = register if registered(level) else _named
         heavier: list[tuple[int, Value]] = []
         for index in range(0, len(terms) - 1, 2):
             (weight, low), (high_weight, high) = terms[index : index + 2]
@@ -123,13 +134,15 @@ def weighted_sum(m: Module, planes: Sequence[Value], last_negative: bool, name: 
             upper = (low >> shift) - high if negative else (low >> shift) + high
             joined = Cat(low[:shift], upper)
             total = joined.as_signed() if upper.shape().signed else joined.as_unsigned()
-            heavier.append((weight, register(m, total, f"{name}_{level}_{index // 2}")))
+            heavier.append((weight, keep(m, total, f"{name}_{level}_{index // 2}")))
         if len(terms) % 2:
             weight, value = terms[-1]
-            heavier.append((weight, register(m, value, f"{name}_{level}_{len(terms) // 2}")))
+            heavier.append((weight, keep(m, value, f"{name}_{level}_{len(terms) // 2}")))
         terms, level = heavier, level + 1
     value = terms[0][1]
-    return (register(m, -value, f"{name}_negated"), level + 1) if last_negative else (value, level)
+    if not last_negative:
+        return value
+    return (register if registered(level) else _named)(m, -value, f"{name}_negated")
 
 
 def multiplied(m: Module, first: Value, second: Value, name: str) -> Signal:
@@ -144,4 +157,11 @@ def register(m: Module, value: Value, name: str) -> Signal:
     """`value` one cycle later; not reset, since what passes a pipeline is void until `valid` follows it."""
     result = Signal(value.shape(), name=name, reset_less=True)
     m.d.sync += result.eq(value)
+    return result
+
+
+def _named(m: Module, value: Value, name: str) -> Signal:
+    """`value` under a name, in the same cycle."""
+    result = Signal(value.shape(), name=name)
+    m.d.comb += result.eq(value)
     return result

@@ -40,6 +40,7 @@ class Dot(StrEnum):
 
     TABLES = "tables"  # lookup tables of 4 dimensions and 2 queries: LUT RAM of 32 words (7-series and later)
     SMALL_TABLES = "small_tables"  # of 3 dimensions and 2 queries: LUT RAM of 16 words (ECP5)
+    LEAN_TABLES = "lean_tables"  # small ones, a register after every second addition: fewest flip-flops, lower clock
     SINGLE_TABLES = "single_tables"  # of 4 dimensions and 1 query: 16 words, fewest LUTs; a gap between queries
     MULTIPLIERS = "multipliers"  # one multiplier per element: the readable reference
 

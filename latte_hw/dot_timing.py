@@ -21,6 +21,9 @@ class TableShape:
     places: int
     """Queries that a table holds. With 2, the next query is filled in while keys of the present one pass."""
 
+    steps_per_cycle: int = 1
+    """Steps of a dot product, reading the table or adding pairs, from one register to the next."""
+
     @property
     def entries(self) -> int:
         """Entries per query, and the cycles that filling them takes."""
@@ -32,15 +35,28 @@ class TableShape:
         return 1 + tree_levels(self.group_dims)
 
     def dot_latency(self, head_dim: int, key_bits: int, key_signed: bool) -> int:
-        """Cycles of a dot product: table read, sums over groups and bit planes, negation of a lone sign plane.
+        """Cycles of a dot product: its steps, `steps_per_cycle` at a time.
 
         A head_dim that is no power of two takes one more addend beside the groups.
         """
         addends = ceil_div(head_dim, self.group_dims) + (head_dim != 1 << tree_levels(head_dim))
+        return ceil_div(self.dot_steps(addends, key_bits, key_signed), self.steps_per_cycle)
+
+    def dot_steps(self, addends: int, key_bits: int, key_signed: bool) -> int:
+        """Steps of a dot product: table read, sums over groups and bit planes, negation of a lone sign plane."""
         return 1 + tree_levels(addends) + tree_levels(key_bits) + (key_bits == 1 and key_signed)
 
+    def registered(self, step: int, steps: int) -> bool:
+        """Whether a register follows a step of so many; one always follows the last."""
+        return (step + 1) % self.steps_per_cycle == 0 or step == steps - 1
 
-TABLE_SHAPES = {Dot.TABLES: TableShape(4, 2), Dot.SMALL_TABLES: TableShape(3, 2), Dot.SINGLE_TABLES: TableShape(4, 1)}
+
+TABLE_SHAPES = {
+    Dot.TABLES: TableShape(4, 2),
+    Dot.SMALL_TABLES: TableShape(3, 2),
+    Dot.LEAN_TABLES: TableShape(3, 2, steps_per_cycle=2),
+    Dot.SINGLE_TABLES: TableShape(4, 1),
+}
 """Tables of every kind of dot product that uses them."""
 
 

@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, memory
 
 from latte_hw.arith import Addend, pairwise_sums, register, weighted_sum
-from latte_hw.params import TableShape, tree_levels
+from latte_hw.params import TableShape, ceil_div, tree_levels
 from latte_hw.stationary import StationaryDot, Term
 from latte_hw.streams import SPREAD, delayed, delayed_data, spread
 
@@ -20,7 +20,7 @@ class TableDot(StationaryDot):
 
     Dimensions are taken in groups of 3 or 4. For every group, a table in LUT RAM holds the sums of all subsets of the
     query's elements. One bit plane of a key's elements addresses it; the entries of all groups add up to the plane's
-    dot product, and the planes add up with their weights. There is a register after every addition.
+    dot product, and the planes add up with their weights. There is a register after every step, or every second one.
 
     A signed query element is raised by half its range wherever it is used or left out, so that all sums over groups
     are unsigned and spend no bit on signs. With D padded to a power of two by such halves, the raise of a plane is half
@@ -85,6 +85,7 @@ class TableDot(StationaryDot):
         for (name, term), lane in product(self.terms.items(), range(self.lanes)):
             keys = Signal(data.ArrayLayout(term.key, self.head_dim), name=f"{name}_{lane}_keys")
             m.d.comb += keys.eq(self.i_keys.payload[name][lane])  # short: Amaranth copies what is sliced
+            steps = self._steps(term)
             planes = []
             for bit in range(term.key.width):
                 entries = []
@@ -93,11 +94,13 @@ class TableDot(StationaryDot):
                     read_port = table.read_port(domain="comb")
                     unused = Const(0, self.tables.group_dims - len(dims))
                     m.d.comb += read_port.addr.eq(Cat(*(keys[d][bit] for d in dims), unused, read_place))
-                    read = register(m, read_port.data, f"{name}_{lane}_plane_{bit}_entry_{group}")
+                    read = read_port.data
+                    if self.tables.registered(0, steps):
+                        read = register(m, read, f"{name}_{lane}_plane_{bit}_entry_{group}")
                     entries.append(Addend(read, greatest))
                 planes.append(entries)
-            total, latency = self._total(m, planes, term, f"{name}_{lane}")
-            self.elaborate_result(m, name, lane, total, 1 + latency)
+            total = self._total(m, planes, term, steps, f"{name}_{lane}")
+            self.elaborate_result(m, name, lane, total, ceil_div(steps, self.tables.steps_per_cycle))
         return m
 
     def _entries(self, m: Module, part: str, mask: Value) -> list[Addend]:
@@ -116,24 +119,32 @@ class TableDot(StationaryDot):
             subsets = pairwise_sums(m, subsets, f"{part}_subsets_{level}")
         return [subset[0] for subset in subsets]
 
-    def _total(self, m: Module, planes: list[list[Addend]], term: Term, name: str) -> tuple[Value, int]:
-        """The dot product from the entries of every plane, and its latency."""
+    def _padding(self, shape: Shape) -> int:
+        """What the elements would add to a plane that are missing to the next power of two."""
+        return ((1 << tree_levels(self.head_dim)) - self.head_dim) * _half(shape)
+
+    def _steps(self, term: Term) -> int:
+        addends = len(self.groups) + bool(self._padding(self.queries[term.query]))
+        return self.tables.dot_steps(addends, term.key.width, term.key.signed)
+
+    def _total(self, m: Module, planes: list[list[Addend]], term: Term, steps: int, name: str) -> Value:
+        """The dot product from the entries of every plane; reading them was the first of its steps."""
         shape = self.queries[term.query]
-        levels = tree_levels(self.head_dim)
-        padding = ((1 << levels) - self.head_dim) * _half(shape)
-        level = 0
+        levels, padding = tree_levels(self.head_dim), self._padding(shape)
         if padding:
             planes = [[*entries, Addend(Const(padding), padding)] for entries in planes]
+        done = 1
         while len(planes[0]) > 1:
-            planes = pairwise_sums(m, planes, f"{name}_groups_{level}")
-            level += 1
+            planes = pairwise_sums(m, planes, f"{name}_groups_{done - 1}", self.tables.registered(done, steps))
+            done += 1
         totals: list[Value] = [entries[0].value for entries in planes]
         if shape.signed:
             top = shape.width + levels - 1
             padded = [Cat(total, Const(0, top + 1 - len(total))) for total in totals]
             totals = [Cat(total[:top], ~total[top]).as_signed() for total in padded]
-        total, plane_levels = weighted_sum(m, totals, term.key.signed, f"{name}_planes")
-        return total, level + plane_levels
+        return weighted_sum(
+            m, totals, term.key.signed, f"{name}_planes", lambda further: self.tables.registered(done + further, steps)
+        )
 
 
 def _half(shape: Shape) -> int:

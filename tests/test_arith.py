@@ -138,7 +138,7 @@ class Planes(wiring.Component):
             planes = pairwise_sums(m, planes, f"sums_of_{len(planes[0])}")
         self.greatest_sum = planes[0][0].greatest
         totals = [plane[0].value.as_signed() if self.top_flipped else plane[0].value for plane in planes]
-        total, _ = weighted_sum(m, totals, self.last_negative, "planes")
+        total = weighted_sum(m, totals, self.last_negative, "planes", lambda _: True)
         m.d.comb += self.o.valid.eq(delayed(m, self.i.valid, self.latency, "valid"))
         m.d.comb += self.o.payload.eq(total)
         m.d.sync += Signal(name="clocked").eq(1)  # a single number has no register
