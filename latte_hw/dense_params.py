@@ -6,6 +6,7 @@ from typing import Self
 
 from latte_hw.config import TOTAL_BITS, LatteConfig
 from latte_hw.params import HeadParams, ceil_div, fifo_latency
+from latte_hw.timing import NORMALISE_CYCLES
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,11 @@ class DenseParams(HeadParams):
 
     rows_per_normaliser_limit = 4
     """A normaliser is busy for `normalise_cycles` a row, a block for hundreds of cycles: so it serves several rows."""
+
+    @property
+    def normalise_lanes(self) -> int:
+        """Elements of an output row divided per cycle: queries share dividers, so these need not be slower."""
+        return ceil_div(self.config.head_dim, NORMALISE_CYCLES)
 
     @property
     def normalisers(self) -> int:

@@ -16,7 +16,7 @@ from latte_hw.payloads import Payloads
 from latte_hw.reuse_datapath import ReuseDatapath
 from latte_hw.sequencer import Sequencer
 from latte_hw.softmax import Softmax
-from latte_hw.streams import Fifo, Valid, delayed
+from latte_hw.streams import Fifo, StreamRegister, Valid, delayed
 from latte_hw.threshold_filter import HeadThresholdFilter
 from latte_hw.weighted_sum import WeightedSum
 
@@ -176,14 +176,16 @@ class LatteHead(wiring.Component):
 
         # What a block needs of a query waits beside the data path until its row gets there.
         for name, role, sink, depth in (
-            ("estimator_queries", "estimator", getattr(estimator, own("i_query")), params.query_queue_depth),
+            ("estimator_queries", "estimator", getattr(estimator, own("i_query")), params.estimator_queue_depth),
             ("thresholds", "threshold", threshold_filter.i_threshold, params.rows_in_flight),
             ("reuse_queries", "reuse", reuse.i_query, params.query_queue_depth),
             ("scales", "scale", softmax.i_scale, params.rows_in_flight),
             ("rows", "row", weighted_sum.i_row, params.rows_in_flight),
         ):
             source = sources[role]
-            m.submodules[own(name)] = queue = Fifo(source.payload.shape(), depth)
+            shape = source.payload.shape()
+            queue: Any = Fifo(shape, depth) if depth > 1 else StreamRegister(shape)
+            m.submodules[own(name)] = queue
             wiring.connect(m, source, queue.i)
             wiring.connect(m, queue.o, sink)
 

@@ -6,7 +6,7 @@ from latte_hw.dot_timing import TABLE_SHAPES, TableShape, multiplier_dot_latency
 from latte_hw.widths import HeadWidths, ceil_div
 
 NORMALISE_CYCLES = 16
-"""Cycles that the normaliser may take for a row, however few keys it has."""
+"""Cycles that division may take for each row, however few keys it has."""
 
 MULTIPLY = 2
 """Cycles of a product in a multiplier block: these lie in columns of their own, so its result travels for a cycle."""
@@ -46,6 +46,12 @@ class HeadTiming(HeadWidths):
     # --- queues -------------------------------------------------------------------------------------------------
 
     @property
+    def rows_apart(self) -> int:
+        """Rows more that a lane may hold while others take longer, where several queries share a scan: one lane's
+        queries keep more keys now, another's then. More than one row gains nothing."""
+        return int(self.config.queries_per_scan > 1)
+
+    @property
     def survivor_depth(self) -> int:
         """Beats of survivors that can wait: two full rows, so that one is written while the other is checked."""
         return 2 * self.max_beats + 2
@@ -56,7 +62,7 @@ class HeadTiming(HeadWidths):
 
         With less, a long stretch of survivors that all fail the final check would leave the reuse datapath idle.
         """
-        return self.max_beats + 2
+        return (1 + self.rows_apart) * self.max_beats + 2
 
     filter_output_depth = 3
     """Kept keys that can wait behind the filter: the least depth that lets one pass per cycle."""
@@ -73,13 +79,26 @@ class HeadTiming(HeadWidths):
 
     @property
     def query_queue_depth(self) -> int:
-        """Queries that wait for a place in the estimator or the reuse datapath."""
-        return 4
+        """Queries that wait for a place in the reuse datapath, and in the estimator unless it is shared."""
+        return 4 * (1 + self.rows_apart)
+
+    @property
+    def estimator_queue_depth(self) -> int:
+        """Queries that wait for a place in the estimator. Where several share a scan, each has two places in a table
+        and one here: the reuse datapath, behind by a scan, is what needs a queue."""
+        return self.query_queue_depth if self.config.queries_per_scan == 1 else 1
+
+    @property
+    def estimator_queue_latency(self) -> int:
+        """From a query's arrival in its empty queue to the queue's output; a queue of one is a register."""
+        return 1 if self.estimator_queue_depth == 1 else self.fifo_latency
 
     @property
     def out_queue_depth(self) -> int:
         """Output rows on their way or waiting: enough to keep rows `normalise_cycles` apart."""
-        return 1 + ceil_div(self.weighted_sum_latency + self.fifo_latency + 1, self.normalise_cycles)
+        return (
+            1 + 2 * self.rows_apart + ceil_div(self.weighted_sum_latency + self.fifo_latency + 1, self.normalise_cycles)
+        )
 
     # --- time: cycles -------------------------------------------------------------------------------------------
 
@@ -188,8 +207,13 @@ class HeadTiming(HeadWidths):
 
     @property
     def normalise_lanes(self) -> int:
-        """Elements of an output row divided per cycle: enough to keep up with queries that take `F` cycles."""
-        return ceil_div(self.config.head_dim, NORMALISE_CYCLES)
+        """Elements of an output row divided per cycle: enough to keep up with queries that take `F` cycles each.
+
+        Queries of a scan are divided side by side, so that each may take as much longer; but a value lies in a RAM per
+        group of elements, and a word of block RAM holds two.
+        """
+        alone = ceil_div(self.config.head_dim, NORMALISE_CYCLES)
+        return max(min(2, alone), ceil_div(alone, self.config.queries_per_scan))
 
     @property
     def normalise_cycles(self) -> int:

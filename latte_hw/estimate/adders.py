@@ -1,9 +1,9 @@
 """Adder and register bits of a query-stationary dot product, level by level as the data path builds it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from latte_hw.params import HeadParams, ceil_div, tree_levels, unsigned_bits
+from latte_hw.params import HeadParams, TableShape, ceil_div, tree_levels, unsigned_bits
 
 Term = tuple[str, int, bool]
 """Query part, bits of a key's element, whether it is signed."""
@@ -36,15 +36,14 @@ def count_dot(params: HeadParams, parts: Mapping[str, int], terms: Sequence[Term
     """``parts`` are the bits of a query element by part."""
     dim = params.config.head_dim
     total = DotCount()
-    for part, key_bits, _ in terms:
+    for part, key_bits, signed in terms:
         bits = parts[part]
         if params.tables is None:
             products = DotCount(product_bits=dim * bits * key_bits, register_bits=dim * (bits + key_bits))
             sums = _tree([2 ** (bits + key_bits) - 1] * dim)
             total = total + (products + sums).times(lanes)
             continue
-        planes = _plane(params, bits).times(key_bits)
-        total = total + (planes + _weighted(bits + tree_levels(dim), key_bits)).times(lanes)
+        total = total + _table_dot(params, params.tables, bits, key_bits, signed).times(lanes)
     if params.tables is not None:
         size = params.tables.group_dims
         for bits in parts.values():
@@ -53,31 +52,39 @@ def count_dot(params: HeadParams, parts: Mapping[str, int], terms: Sequence[Term
     return total
 
 
-def _plane(params: HeadParams, bits: int) -> DotCount:
-    """One bit plane of a key: an entry of each group, read and added up."""
-    dim = params.config.head_dim
-    size = params.tables.group_dims if params.tables else 1
+def _table_dot(params: HeadParams, tables: TableShape, bits: int, key_bits: int, key_signed: bool) -> DotCount:
+    """Every group's entry of every bit plane of a key, read and added up, then the planes."""
+    dim, size = params.config.head_dim, tables.group_dims
     greatest = [min(size, dim - first) * (2**bits - 1) for first in range(0, dim, size)]
-    read = DotCount(register_bits=sum(map(unsigned_bits, greatest)))
     padding = (1 << tree_levels(dim)) - dim
-    return read + _tree(greatest + [padding << (bits - 1)] * bool(padding))
+    addends = greatest + [padding << (bits - 1)] * bool(padding)
+    steps = tables.dot_steps(len(addends), key_bits, key_signed)
+
+    def registered(step: int) -> bool:
+        return tables.registered(step, steps)
+
+    read = DotCount(register_bits=registered(0) * sum(map(unsigned_bits, greatest)))
+    planes = (read + _tree(addends, lambda level: registered(1 + level))).times(key_bits)
+    done = 1 + tree_levels(len(addends))
+    return planes + _weighted(bits + tree_levels(dim), key_bits, lambda level: registered(done + level))
 
 
-def _tree(greatest: Sequence[int]) -> DotCount:
+def _tree(greatest: Sequence[int], registered: Callable[[int], bool] = lambda _: True) -> DotCount:
     """Neighbours added, level after level, an odd last one carried on."""
-    adders = registers = 0
+    adders = registers = level = 0
     present = list(greatest)
     while len(present) > 1:
         sums = [first + second for first, second in zip(present[::2], present[1::2], strict=False)]
         adders += sum(map(unsigned_bits, sums))
         present = sums + present[len(present) // 2 * 2 :]
-        registers += sum(map(unsigned_bits, present))
+        registers += registered(level) * sum(map(unsigned_bits, present))
+        level += 1
     return DotCount(adders, registers)
 
 
-def _weighted(bits: int, planes: int) -> DotCount:
+def _weighted(bits: int, planes: int, registered: Callable[[int], bool]) -> DotCount:
     """The planes, each weighing twice the one before; what lies below the heavier one of a pair passes by its adder."""
-    adders = registers = 0
+    adders = registers = level = 0
     present = [(weight, bits) for weight in range(planes)]  # weight and width
     while len(present) > 1:
         following = []
@@ -85,6 +92,6 @@ def _weighted(bits: int, planes: int) -> DotCount:
             adders += high_width + 1
             following.append((weight, high_width + 1 + high_weight - weight))
         following += present[len(present) // 2 * 2 :]
-        registers += sum(width for _, width in following)
-        present = following
+        registers += registered(level) * sum(width for _, width in following)
+        present, level = following, level + 1
     return DotCount(adders, registers)

@@ -70,10 +70,10 @@ class Lane:
 
     def query_room(self) -> int:
         """From when on the lane's next query may be taken: every queue that it goes to has room."""
-        few, many = self.params.query_queue_depth, self.params.rows_in_flight
+        params, many = self.params, self.params.rows_in_flight
         return max(
-            self._room(few, self.estimator_taken),
-            self._room(few, self.reuse_taken),
+            self._room(params.estimator_queue_depth, self.estimator_taken),
+            self._room(params.query_queue_depth, self.reuse_taken),
             self._room(many, self.row_accepted),
             self._room(many, self.best_taken),
             self.row_room(),
@@ -84,7 +84,10 @@ class Lane:
         return self._room(self.params.rows_in_flight, self.row_summed)
 
     def _room(self, depth: int, taken: History) -> int:
-        """A place is free when what was in it has moved to the output register, behind what was taken from there."""
+        """A place is free when what was in it has moved to the output register, behind what was taken from there; a
+        register, when what was in it is taken."""
+        if depth == 1:
+            return taken[self.number - 1]
         freeing = self.number - fifo_words(depth)
         return max(self.queries[freeing] + 2, taken[freeing - 1] + 1) if freeing >= 0 else NEVER_BINDS
 
@@ -92,21 +95,22 @@ class Lane:
         params, row = self.params, self.number
         self.present = self.rows[row]
         self.queries[row] = query
-        self.prepared = self._prepare(self.estimator_taken, self.last_sent, self.scan_started)
+        at_estimator, at_reuse = query + params.estimator_queue_latency, query + params.fifo_latency
+        self.prepared = self._prepare(at_estimator, self.estimator_taken, self.last_sent, self.scan_started)
         if params.low_bits:
-            self.reuse_prepared = self._prepare(self.reuse_taken, self.last_left, self.last_left)
+            self.reuse_prepared = self._prepare(at_reuse, self.reuse_taken, self.last_left, self.last_left)
         else:
-            self.reuse_prepared = max(query + params.fifo_latency, self.last_left[row - 1] + 1)
+            self.reuse_prepared = max(at_reuse, self.last_left[row - 1] + 1)
         self._survivors_given, self._kept_given = (
             np.full(count, NEVER_BINDS, np.int64) for count in (self.present.beats, len(self.present.kept))
         )
         self._conditions = self._room_conditions()
 
-    def _prepare(self, taken: History, last_sent: History, handed_over: History) -> int:
-        """When the present query is ready in a dot product: it is filled in when a place is free."""
+    def _prepare(self, offered: int, taken: History, last_sent: History, handed_over: History) -> int:
+        """When the present query, offered from then on, is ready in a dot product: filled in when a place is free."""
         params, row = self.params, self.number
         released = last_sent[row - params.places] + max(0, params.store_latency - 1 - params.fill_latency)
-        starts = max(self.queries[row] + params.fifo_latency, taken[row - 1] + 1, released + 1)
+        starts = max(offered, taken[row - 1] + 1, released + 1)
         taken[row] = starts + params.query_prepare_cycles - 1
         return max(taken[row] + params.prepared_latency + 1, handed_over[row - 1] + 1)
 

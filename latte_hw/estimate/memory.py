@@ -1,5 +1,6 @@
 """Every memory of a core, by name, words and width: as many bits as the emitted Verilog declares."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,7 +13,6 @@ from latte_hw.params import (
     SCALE_SHIFT_BITS,
     SPREAD,
     HeadParams,
-    ceil_div,
     fifo_words,
     in_block_ram,
     unsigned_bits,
@@ -47,6 +47,8 @@ def memories_of(config: LatteConfig, core: Core = Core.LATTE) -> list[Memory]:
 
 
 def _queue(block: str, name: str, depth: int, width: int, copies: int = 1) -> Iterator[Memory]:
+    if depth == 1:  # a register
+        return
     yield Memory(block, name, fifo_words(depth), width, copies)
     if in_block_ram(depth):
         yield Memory(block, f"{name}_output", LANDING_PLACES, width, copies)
@@ -102,8 +104,10 @@ def _tables(
         for dims, groups in ((size, full), (rest, 1)):
             if dims and groups:
                 width = unsigned_bits(dims * (2**bits - 1))
-                ports = ceil_div(lanes, equal) * reads[part]
-                yield Memory(block, f"table_{part}_{dims}", words, width, groups * equal * copies, ports)
+                keys_of = Counter(lane * equal // lanes for lane in range(lanes))  # by copy, not always equally many
+                for keys, alike in sorted(Counter(keys_of.values()).items()):
+                    name = f"table_{part}_{dims}_{keys}"
+                    yield Memory(block, name, words, width, groups * alike * copies, keys * reads[part])
 
 
 def reuse_reads(params: HeadParams) -> dict[str, int]:
@@ -120,7 +124,7 @@ def _latte(params: HeadParams) -> Iterator[Memory]:
     yield _sequencer(params, params.threshold_bits)
     scan = 1 + params.count_bits + params.scan_place_bits
     for name, depth, width in (
-        ("estimator_queries", params.query_queue_depth, config.head_dim * config.msb_bits + scan),
+        ("estimator_queries", params.estimator_queue_depth, config.head_dim * config.msb_bits + scan),
         ("reuse_queries", params.query_queue_depth, config.head_dim * TOTAL_BITS + 1),
         ("thresholds", params.rows_in_flight, params.threshold_bits),
         ("scales", params.rows_in_flight, SCALE_BITS),
