@@ -76,6 +76,7 @@ class LatteConfig(BaseModel):
     kv_buffers: int = Field(2, description="K/V buffers: with 2, loading a head overlaps computing another.")
     dot: Dot = Field(Dot.TABLES, description="How the dot products are built.")
     queries_per_scan: int = Field(1, description="Queries that share one scan of K (B).")
+    kept_per_cycle: int = Field(1, description="Kept keys of a query completed and summed up per cycle (R), 1 or 2.")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -96,6 +97,12 @@ class LatteConfig(BaseModel):
         self._check_range("heads", 1, 256)
         self._check_range("kv_buffers", 1, 2)
         self._check_range("queries_per_scan", 1, 16)
+        self._check_range("kept_per_cycle", 1, 2)
+        if self.kept_per_cycle > 1 and self.queries_per_scan > 1:
+            raise ValueError(
+                "queries that share a scan have a lane each for one kept key per cycle: "
+                f"kept_per_cycle={self.kept_per_cycle} and queries_per_scan={self.queries_per_scan} exclude each other"
+            )
         return self
 
     def _check_range(self, name: str, low: int, high: int) -> None:
@@ -108,6 +115,11 @@ class LatteConfig(BaseModel):
         return type(self)(**{**self.model_dump(), **changes})
 
     def sha256(self) -> str:
-        """Hash of every field in canonical JSON: equal exactly when two cores are the same."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        """Hash of every field in canonical JSON: equal exactly when two cores are the same.
+
+        `kept_per_cycle` counts only where it is not 1: cores that were hashed before there was such a field are the
+        same as ever, and so is their Verilog, which names its hash.
+        """
+        fields = self.model_dump(mode="json", exclude={"kept_per_cycle"} if self.kept_per_cycle == 1 else None)
+        canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

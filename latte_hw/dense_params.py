@@ -20,7 +20,7 @@ class DenseParams(HeadParams):
     @classmethod
     def of(cls, config: LatteConfig) -> Self:
         """Parameters of the dense core for a configuration; what only pruning needs in it is left out."""
-        return cls(config.replace(msb_bits=TOTAL_BITS, keys_per_cycle=1))
+        return cls(config.replace(msb_bits=TOTAL_BITS, keys_per_cycle=1, kept_per_cycle=1))
 
     @property
     def block_rows(self) -> int:

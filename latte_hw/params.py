@@ -1,20 +1,20 @@
 """Everything that follows from a configuration, each quantity derived in exactly one place.
 
 :class:`HeadParams` is what hardware, golden model, testbenches, driver and documents read: widths and counts come from
-:mod:`latte_hw.widths`, depths and cycles from :mod:`latte_hw.timing`, and the registers that depend on real-valued
-scales are computed here. Needs the standard library only.
+:mod:`latte_hw.widths`, depths and latencies from :mod:`latte_hw.timing`, bounds on cycles from :mod:`latte_hw.laws`,
+and the registers that depend on real-valued scales are computed here. Needs the standard library only.
 """
 
 import math
 from dataclasses import dataclass
 
 from latte_hw.dot_timing import TABLE_SHAPES, TableShape, multiplier_dot_latency, tree_levels
+from latte_hw.laws import HeadLaws
 from latte_hw.timing import (
     BLOCK_RAM_LANDING_DEPTH,
     LUT_RAM_DEPTH,
     MULTIPLY,
     SPREAD,
-    HeadTiming,
     fifo_latency,
     fifo_words,
     in_block_ram,
@@ -55,7 +55,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class HeadParams(HeadTiming):
+class HeadParams(HeadLaws):
     """Derived parameters of one head core."""
 
     def threshold_register(self, tau: float, scale_q: float, scale_k: float) -> int:

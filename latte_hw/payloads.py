@@ -2,6 +2,9 @@
 
 A row of keys that belong to one query travels as a sequence of items. The item with `last` ends the row; when nothing
 of the row's last beat was kept (or the row has no key at all) it is a mere end marker, with `kept` low.
+
+With R = `kept_per_cycle` = 2 an item holds up to two keys, lowest first, each field but `last` once for each of them.
+Only a row's last item may hold fewer: `kept` of its second slot is low when the row keeps an odd number of keys.
 """
 
 from typing import Any
@@ -17,6 +20,11 @@ from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
 def _optional(fields: dict[str, Any]) -> data.StructLayout:
     """A structure without its zero-width fields."""
     return data.StructLayout({name: shape for name, shape in fields.items() if Shape.cast(shape).width})
+
+
+def slots(field: Any, count: int) -> list[Any]:
+    """What a field that comes once for each of `count` keys holds for every one of them."""
+    return [field] if count == 1 else [field[slot] for slot in range(count)]
 
 
 class Payloads:
@@ -104,25 +112,40 @@ class Payloads:
         )
         """What the weighted sum needs beside the weights."""
 
-        self.estimate_beat = data.StructLayout(
-            {
-                "estimates": data.ArrayLayout(estimate, config.keys_per_cycle),
-                "mask": data.ArrayLayout(unsigned(1), config.keys_per_cycle),  # lanes that hold a valid key
-                "first_key": unsigned(params.key_bits),  # lane p holds key first_key + p
+        def each(shape: Any, count: int = config.kept_per_cycle) -> Any:
+            """A field that comes once for each key of an item."""
+            return shape if count == 1 else data.ArrayLayout(shape, count)
+
+        def beats(count: int) -> dict[str, Any]:
+            lanes = count * config.keys_per_cycle
+            return {
+                "estimates": data.ArrayLayout(estimate, lanes),
+                "mask": data.ArrayLayout(unsigned(1), lanes),  # lanes that hold a valid key
+                "first_key": each(unsigned(params.key_bits), count),  # lane p of a beat holds its first_key + p
                 "last": unsigned(1),
             }
-        )
+
+        self.estimate_beat = data.StructLayout(beats(1))
         """Estimates of the keys of one beat."""
 
-        key_item = {"key": unsigned(params.key_bits), "kept": unsigned(1), "last": unsigned(1)}
-        self.kept_key = data.StructLayout({**key_item, "estimate": estimate})
-        """A key that passed the filter."""
+        self.survivor_beats = data.StructLayout(beats(config.kept_per_cycle))
+        """R beats of one row that hold survivors, one behind the other; the row's last ones may be fewer."""
 
-        self.scored_key = data.StructLayout({**key_item, "score": score})
-        """A kept key with its completed score."""
+        carried = {"carried": unsigned(1), "carried_key": unsigned(params.key_bits), "carried_estimate": estimate}
+        self.kept_beats = data.StructLayout(
+            beats(config.kept_per_cycle) | (carried if config.kept_per_cycle > 1 else {})
+        )
+        """The same with the lanes that are kept; with R = 2 and a key of an earlier beat before them, if `carried`."""
 
-        self.weighted_key = data.StructLayout({**key_item, "prob": unsigned(config.prob_bits)})
-        """A kept key with its unnormalised softmax weight."""
+        key_item = {"key": each(unsigned(params.key_bits)), "kept": each(unsigned(1)), "last": unsigned(1)}
+        self.kept_key = data.StructLayout({**key_item, "estimate": each(estimate)})
+        """R keys that passed the filter."""
+
+        self.scored_key = data.StructLayout({**key_item, "score": each(score)})
+        """Kept keys with their completed scores."""
+
+        self.weighted_key = data.StructLayout({**key_item, "prob": each(unsigned(config.prob_bits))})
+        """Kept keys with their unnormalised softmax weights."""
 
         self.out_row = data.StructLayout(
             {"row": data.ArrayLayout(signed(params.out_bits), config.head_dim), "last": unsigned(1)}

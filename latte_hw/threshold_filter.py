@@ -1,17 +1,17 @@
 """The head-wise threshold filter: early drop against the running maximum, final check against the row's best."""
 
-from functools import reduce
-from operator import or_
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.arith import register
 from latte_hw.config import Rule
+from latte_hw.kept_pairs import carry_odd_key, estimates_of, join_beats, key_at, places_of
+from latte_hw.lane_masks import chosen, popcount, several, without_lowest
 from latte_hw.params import HeadParams
-from latte_hw.payloads import Payloads
+from latte_hw.payloads import Payloads, slots
 from latte_hw.streams import Fifo, ReservedFifo, delayed, delayed_data
 
 
@@ -21,7 +21,8 @@ class HeadThresholdFilter(wiring.Component):
 
     A key that fails against the best estimate *so far*, its own beat included, can never pass; it is dropped at once.
     The survivors of a beat are queued, checked again when the row's best is known, P lanes at a time, and the kept
-    ones leave one per cycle in the order of the keys.
+    ones leave one per cycle in the order of the keys. With R = `kept_per_cycle` = 2 all of this goes two beats and two
+    kept keys at a time, see :mod:`latte_hw.kept_pairs`.
 
     Members
     -------
@@ -35,21 +36,22 @@ class HeadThresholdFilter(wiring.Component):
         Event counts: valid keys of the beat taken in the cycle before, keys that pass the early drop now.
 
     Throughput: a row takes max(beats, items) cycles: its items are the kept keys, and an end marker if its last beat
-    keeps nothing. The two arms are decoupled by queues of `survivor_depth` and `kept_depth` beats.
+    keeps nothing; with R = 2 the pairs of kept keys, at least one. The two arms are decoupled by queues of `survivor_depth` and `kept_depth` beats.
     Latency: `params.filter_latency` from a beat to its survivors, then three queues and two registers.
     """
 
     def __init__(self, params: HeadParams) -> None:
         self.params = params
+        self.lanes = params.config.keys_per_cycle * params.config.kept_per_cycle  # of the beats that are checked at once
         payloads = Payloads(params)
-        count = range(params.config.keys_per_cycle + 1)
+        seen, survivors = (range(lanes + 1) for lanes in (params.config.keys_per_cycle, self.lanes))
         super().__init__(
             {
                 "i_threshold": In(stream.Signature(payloads.threshold)),
                 "i_beat": In(stream.Signature(payloads.estimate_beat)),
                 "o_kept": Out(stream.Signature(payloads.kept_key)),
-                "o_seen": Out(Shape.cast(count)),
-                "o_survivors": Out(Shape.cast(count)),
+                "o_seen": Out(Shape.cast(seen)),
+                "o_survivors": Out(Shape.cast(survivors)),
             }
         )
         # running best − threshold, in the `differential` rule; a plain estimate in the `static` one
@@ -59,9 +61,9 @@ class HeadThresholdFilter(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         params, payloads = self.params, Payloads(self.params)
-        m.submodules.survivors = survivors = ReservedFifo(payloads.estimate_beat, params.survivor_depth)
+        m.submodules.survivors = survivors = ReservedFifo(payloads.survivor_beats, params.survivor_depth)
         m.submodules.row_limits = row_limits = ReservedFifo(self.limits, params.rows_in_flight)
-        m.submodules.kept = kept = ReservedFifo(payloads.estimate_beat, params.kept_depth)
+        m.submodules.kept = kept = ReservedFifo(payloads.kept_beats, params.kept_depth)
         self._early_drop(m, survivors, row_limits)
         self._final_check(m, survivors, row_limits, kept)
         self._serialise(m, kept)
@@ -93,7 +95,7 @@ class HeadThresholdFilter(wiring.Component):
             with m.If(~self.i_beat.payload.mask[lane]):
                 m.d.sync += current.beat.estimates[lane].eq(least)
         best: list[Value] = [current.beat.estimates[lane] for lane in lanes]
-        m.d.comb += self.o_seen.eq(_popcount(current.beat.mask, delayed(m, accepted, 1, "seen")))
+        m.d.comb += self.o_seen.eq(popcount(current.beat.mask, delayed(m, accepted, 1, "seen")))
 
         level = 0
         while len(best) > 1:
@@ -133,9 +135,11 @@ class HeadThresholdFilter(wiring.Component):
             passes = self._passes(limited_beat.beat.estimates[lane], limits)
             m.d.sync += survived.mask[lane].eq(limited_beat.beat.mask[lane] & passes)
 
-        _queue(m, survivors, survived, survived_valid, "survived")
+        (_queue if self.lanes == params.config.keys_per_cycle else join_beats)(
+            m, survivors, survived, survived_valid, "survived"
+        )
         m.d.comb += [
-            self.o_survivors.eq(_popcount(survivors.i.payload.mask, survivors.i.valid)),
+            self.o_survivors.eq(popcount(survivors.i.payload.mask, survivors.i.valid)),
             row_limits.i.payload.eq(limits),
             row_limits.i.valid.eq(limited_valid & limited_beat.beat.last),
         ]
@@ -143,7 +147,7 @@ class HeadThresholdFilter(wiring.Component):
     def _final_check(self, m: Module, survivors: ReservedFifo, row_limits: ReservedFifo, kept: ReservedFifo) -> None:
         """One queued beat per cycle against the row's final limit; beats that keep nothing go no further."""
         beat = survivors.o.payload
-        checked = Signal(Payloads(self.params).estimate_beat, reset_less=True)
+        checked = Signal(Payloads(self.params).survivor_beats, reset_less=True)
         checked_valid = Signal()
         taken = Signal()
         m.d.comb += [
@@ -153,44 +157,49 @@ class HeadThresholdFilter(wiring.Component):
             kept.i_reserve.eq(taken),
         ]
         m.d.sync += [checked.eq(beat), checked_valid.eq(taken)]
-        for lane in range(self.params.config.keys_per_cycle):
+        for lane in range(self.lanes):
             passes = self._passes(beat.estimates[lane], row_limits.o.payload)
             m.d.sync += checked.mask[lane].eq(beat.mask[lane] & passes)
-        _queue(m, kept, checked, checked_valid, "checked")
+        if self.lanes == self.params.config.keys_per_cycle:
+            _queue(m, kept, checked, checked_valid, "checked")
+        else:
+            carry_odd_key(m, self.params, kept, checked, checked_valid)
 
     def _serialise(self, m: Module, kept: ReservedFifo) -> None:
-        """Kept lanes of a beat one after the other, lowest first."""
+        """Kept lanes of the oldest entry one item after the other, lowest first."""
         params, payloads = self.params, Payloads(self.params)
         m.submodules.output = output = Fifo(
             payloads.kept_key, params.filter_output_depth
         )  # `ready` goes no further back
         wiring.connect(m, output.o, wiring.flipped(self.o_kept))
-        lanes = params.config.keys_per_cycle
-        beat = Signal(payloads.estimate_beat, name="leaving_beat", reset_less=True)
+        beat = Signal(payloads.kept_beats, name="leaving_beat", reset_less=True)
         holds = Signal()
-        # Of the lanes that have not left the lowest, the others, and whether there are none: known ahead.
-        lowest, rest, only_one = Signal(lanes), Signal(lanes), Signal()
-        mask = Value.cast(kept.o.payload.mask)
+        # Of the lanes that have not left those of the next item, the others, and whether there are none: known ahead.
+        mask = places_of(kept.o.payload)
+        leaving = [Signal(len(mask)) for _ in range(params.config.kept_per_cycle)]
+        rest, only_one = Signal(len(mask)), Signal()
         beat_ends = Signal()
         m.d.comb += [
             beat_ends.eq(~holds | (output.i.ready & only_one)),
             kept.o.ready.eq(beat_ends),
             output.i.valid.eq(holds),
-            output.i.payload.kept.eq(lowest.any()),
-            output.i.payload.last.eq(beat.last & only_one),
-            output.i.payload.estimate.eq(_chosen(lowest, beat.estimates)),
         ]
-        lane = _chosen(lowest, [Const(number, max(1, params.lane_bits)) for number in range(lanes)])
-        if lanes == 1:
-            m.d.comb += output.i.payload.key.eq(beat.first_key)
-        elif lanes == 1 << params.lane_bits:  # beats start at multiples of the lanes: no addition
-            m.d.comb += output.i.payload.key.eq(Cat(lane, beat.first_key[params.lane_bits :]))
-        else:
-            m.d.comb += output.i.payload.key.eq(beat.first_key + lane)
+        kept_bits, estimates, keys = (
+            slots(output.i.payload[name], len(leaving)) for name in ("kept", "estimate", "key")
+        )
+        m.d.comb += [
+            *(bit.eq(place.any()) for bit, place in zip(kept_bits, leaving, strict=True)),
+            output.i.payload.last.eq(beat.last & only_one),
+            *(one.eq(chosen(place, estimates_of(beat))) for one, place in zip(estimates, leaving, strict=True)),
+            *(key.eq(key_at(params, place, beat)) for key, place in zip(keys, leaving, strict=True)),
+        ]
 
         def from_now_on(left: Value) -> list[Any]:
-            others = _without_lowest(left)
-            return [lowest.eq(left & ~others), rest.eq(others), only_one.eq(~_several(list(left))[1])]
+            statements = []
+            for place in leaving:
+                before, left = left, without_lowest(left)
+                statements.append(place.eq(before & ~left))
+            return [*statements, rest.eq(left), only_one.eq(~several(before))]
 
         with m.If(beat_ends):
             m.d.sync += [beat.eq(kept.o.payload), holds.eq(kept.o.valid), from_now_on(mask)]
@@ -212,26 +221,3 @@ def _queue(m: Module, queue: ReservedFifo, beat: Any, valid: Value, name: str) -
         queue.i.valid.eq(delayed(m, valid & needed, 1, f"{name}_needed")),
         queue.i_cancel.eq(delayed(m, valid & ~needed, 1, f"{name}_cancelled")),
     ]
-
-
-def _without_lowest(mask: Value) -> Value:
-    """The mask without its lowest bit that is set."""
-    return Cat(mask[lane] & mask[:lane].any() for lane in range(len(mask)))
-
-
-def _chosen(places: Value, values: Any) -> Value:
-    """The value at the one place that is set; 0 without one."""
-    every = [Value.cast(values[place]) & bit.replicate(len(values[place])) for place, bit in enumerate(places)]
-    return reduce(or_, every)
-
-
-def _several(bits: list[Value]) -> tuple[Value, Value]:
-    """Whether any bit is set, and whether more than one is: a tree."""
-    if len(bits) == 1:
-        return bits[0], Const(0, 1)
-    (first, more_first), (second, more_second) = (_several(bits[side::2]) for side in range(2))
-    return first | second, more_first | more_second | (first & second)
-
-
-def _popcount(mask: Any, enable: Value) -> Value:
-    return sum((bit & enable for bit in Value.cast(mask)), start=Const(0, 1))

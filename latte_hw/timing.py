@@ -1,4 +1,4 @@
-"""Queue depths, latencies and cycle counts of a head: all of them follow from its configuration."""
+"""Queue depths and latencies of a head: all of them follow from its configuration."""
 
 from dataclasses import dataclass
 
@@ -53,24 +53,26 @@ class HeadTiming(HeadWidths):
 
     @property
     def survivor_depth(self) -> int:
-        """Beats of survivors that can wait: two full rows, so that one is written while the other is checked."""
-        return 2 * self.max_beats + 2
+        """Beats of survivors, R at a time, that can wait: two full rows, so that one is written while the other is
+        checked. With R = 2 each beat on its way reserves the place of a pair."""
+        on_their_way = self.filter_latency * (self.config.kept_per_cycle - 1)
+        return 2 * self.items(self.max_beats) + 2 + on_their_way
 
     @property
     def kept_depth(self) -> int:
-        """Beats of kept keys that can wait: a full row, so that the next row is checked while this one leaves.
+        """Beats of kept keys, R at a time, that can wait: a full row, so that the next row is checked while this one leaves.
 
         With less, a long stretch of survivors that all fail the final check would leave the reuse datapath idle.
         """
-        return (1 + self.rows_apart) * self.max_beats + 2
+        return (1 + self.rows_apart) * self.items(self.max_beats) + self.check_latency
 
     filter_output_depth = 3
-    """Kept keys that can wait behind the filter: the least depth that lets one pass per cycle."""
+    """Items that can wait behind the filter: the least depth that lets one pass per cycle."""
 
     @property
     def row_queue_depth(self) -> int:
-        """Scored keys that can wait for their row's best score: two full rows with their end markers."""
-        return 2 * self.config.max_keys + 2
+        """Items that can wait for their row's best score: two full rows with their end markers."""
+        return 2 * self.items(self.config.max_keys) + 2
 
     @property
     def rows_in_flight(self) -> int:
@@ -185,6 +187,11 @@ class HeadTiming(HeadWidths):
         return 1 + 2 * self.lane_bits + 4
 
     @property
+    def check_latency(self) -> int:
+        """From a beat of survivors to its kept keys in their queue: comparison, queue; with R = 2, which is left over."""
+        return 1 + self.config.kept_per_cycle
+
+    @property
     def reuse_latency(self) -> int:
         """From a kept key to its score in the reuse datapath's output queue."""
         if self.low_bits == 0:
@@ -197,9 +204,15 @@ class HeadTiming(HeadWidths):
         return self.reuse_latency + self.fifo_latency + 2
 
     @property
+    def best_score_latency(self) -> int:
+        """From a row's last score to its best one on its way into the queue: arrival, better of an item, best."""
+        return 1 + self.config.kept_per_cycle
+
+    @property
     def softmax_latency(self) -> int:
         """From a row's last score to its first weight in the softmax's output queue: best score, queues, pipeline."""
-        return max(2 + self.fifo_latency, fifo_latency(self.row_queue_depth)) + self.softmax_pipeline
+        best_known = self.best_score_latency + self.fifo_latency
+        return max(best_known, fifo_latency(self.row_queue_depth)) + self.softmax_pipeline
 
     @property
     def softmax_landing_depth(self) -> int:
@@ -236,36 +249,12 @@ class HeadTiming(HeadWidths):
         """
         return self.store_latency + self.row_sums_latency + self.value_spread + 2 + self.out_bits + 1
 
-    row_sums_latency = MULTIPLY + 2
-    """From a row's last weight and value to its first group of sums: multiply, add, pick."""
-
-    cycle_slack = 4
-    """Cycles that a query may take beyond its slowest arm (c)."""
-
-    def cycles_per_query(self, valid_keys: int, kept: int) -> int:
-        """Bound on the average distance of consecutive outputs of a stream of queries (DESIGN: max + c).
-
-        With one place the refill of a place adds to its beats or kept keys, instead of being hidden behind them. When
-        several queries share a scan it is the distance of scans; give the most valid and the most kept keys of any
-        query in it.
-        """
-        slowest = max(self.beats(valid_keys), kept) + self.query_gap
-        return max(slowest, self.query_prepare_cycles, self.normalise_cycles) + self.cycle_slack
+    @property
+    def products_latency(self) -> int:
+        """From weights and values to the sum of an item's products: multiply, add those of R keys."""
+        return MULTIPLY + self.config.kept_per_cycle - 1
 
     @property
-    def latency_constant(self) -> int:
-        """Cycles of a lone query that do not depend on its keys: every block's latency and every queue once."""
-        queues = 6 * self.fifo_latency + fifo_latency(self.survivor_depth) + fifo_latency(self.kept_depth)
-        front = self.prepared_latency + 1 + self.estimator_latency + self.filter_latency + 5
-        others = self.config.queries_per_scan - 1  # a scan begins when the last of its queries has been taken
-        return queues + others + front + self.reuse_latency + self.softmax_latency + self.weighted_sum_latency
-
-    def query_latency(self, valid_keys: int, kept: int) -> int:
-        """Bound on the cycles from taking a lone query to its output row.
-
-        Prepare; scan; check the survivors, at most as many beats again, and complete the kept scores; sum up. The
-        row's best *estimate* must be known before the check, its best *score* before the sum, so a lone query cannot
-        overlap them.
-        """
-        beats = self.beats(valid_keys)
-        return self.query_prepare_cycles + beats + (beats + kept) + kept + self.latency_constant
+    def row_sums_latency(self) -> int:
+        """From a row's last weight and value to its first group of sums: products, add, pick."""
+        return self.products_latency + 2

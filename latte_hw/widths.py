@@ -197,6 +197,10 @@ class HeadWidths:
         """Cycles that the estimator spends on a query that sees ``valid_keys`` keys (a row takes at least one)."""
         return max(1, ceil_div(valid_keys, self.config.keys_per_cycle))
 
+    def items(self, count: int) -> int:
+        """Items of R = `kept_per_cycle` that so many kept keys, or beats of survivors, make; each takes a cycle."""
+        return ceil_div(count, self.config.kept_per_cycle)
+
     @property
     def beat_bits(self) -> int:
         return unsigned_bits(self.max_beats - 1)

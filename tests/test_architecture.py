@@ -21,6 +21,7 @@ LAYERS: tuple[set[str], ...] = (
     {"widths", "presets", "options", "top_config"},
     {"dot_timing"},
     {"timing"},
+    {"laws"},
     {"params"},
     {"layer_timing"},
     {"dense_params"},

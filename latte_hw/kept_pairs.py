@@ -1,0 +1,128 @@
+"""How two kept keys leave the filter per cycle: survivors are checked two beats at a time, and kept keys come in pairs.
+
+A pair may span beats, and a beat may keep an odd number of keys. So the highest key of an odd number is carried over to
+the next entry of the queue of kept keys: each entry holds an even number of keys, at least two, but for the last one of
+a row, and two leave in every cycle in which one entry or the next is there.
+"""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data
+
+from latte_hw.arith import register
+from latte_hw.lane_masks import chosen, highest, several
+from latte_hw.params import HeadParams
+from latte_hw.streams import ReservedFifo, delayed, delayed_data
+
+
+def join_beats(m: Module, queue: ReservedFifo, beat: Any, valid: Value, name: str) -> None:
+    """Send beats that have a key to their queue, one register later, two to an entry; the beat that ends a row goes at
+    once, with a key or without, alone or as the second. Every beat has reserved a place: what is not used of them is
+    given back."""
+    layout = queue.i.payload.shape()
+    pair = Signal(layout, name=f"{name}_pair", reset_less=True)
+    holds = Signal(name=f"{name}_holds")  # the first half is there, its row goes on
+    needed = valid & (beat.last | Value.cast(beat.mask).any())
+    completes = needed & (holds | beat.last)
+    lanes = len(beat.mask)
+    with m.If(needed):
+        m.d.sync += [holds.eq(~completes), pair.last.eq(beat.last)]
+        for half in range(2):
+            with m.If(holds == half):
+                m.d.sync += [
+                    pair.first_key[half].eq(beat.first_key),
+                    *(pair.estimates[half * lanes + lane].eq(beat.estimates[lane]) for lane in range(lanes)),
+                ]
+        for lane in range(lanes):
+            m.d.sync += pair.mask[lanes + lane].eq(beat.mask[lane] & holds)
+            with m.If(~holds):
+                m.d.sync += pair.mask[lane].eq(beat.mask[lane])
+    m.d.comb += [
+        queue.i.payload.eq(pair),
+        queue.i.valid.eq(delayed(m, completes, 1, f"{name}_completed")),
+        queue.i_cancel.eq(delayed(m, valid & (~needed | holds), 1, f"{name}_cancelled")),
+    ]
+
+
+def carry_odd_key(m: Module, params: HeadParams, queue: ReservedFifo, beats: Any, valid: Value) -> None:
+    """Send checked beats to their queue, two registers later, with an even number of keys unless they end a row: the
+    highest of an odd number, counted with the one that was carried over before, is carried over."""
+    mask = Value.cast(beats.mask)
+    checked = delayed_data(m, beats, 1, "counted")
+    odd, top = register(m, mask.xor(), "odd"), register(m, highest(mask), "top")
+    lone = register(m, ~several(mask), "lone")
+    filled = delayed(m, valid & mask.any(), 1, "filled")
+    ends = delayed(m, valid & beats.last, 1, "ends")
+
+    carries = Signal()
+    carried = Signal(data.StructLayout({"key": params.key_bits, "estimate": beats.estimates[0].shape()}))
+    leaves_one = filled & ~ends & (carries ^ odd)
+    with m.If(filled | ends):
+        m.d.sync += carries.eq(leaves_one)
+    with m.If(filled):
+        m.d.sync += [
+            carried.key.eq(key_at(params, top, checked)),
+            carried.estimate.eq(chosen(top, checked.estimates)),
+        ]
+
+    entry = Signal(queue.i.payload.shape(), name="kept_entry", reset_less=True)
+    m.d.sync += [
+        *(entry[name].eq(checked[name]) for name in ("estimates", "first_key", "last")),
+        Value.cast(entry.mask).eq(Value.cast(checked.mask) & ~(top & leaves_one.replicate(len(top)))),
+        entry.carried.eq(carries),
+        entry.carried_key.eq(carried.key),
+        entry.carried_estimate.eq(carried.estimate),
+    ]
+    needed = ends | (filled & (carries | ~lone))  # a lone key by itself is carried over, and nothing is left
+    m.d.comb += [
+        queue.i.payload.eq(entry),
+        queue.i.valid.eq(delayed(m, needed, 1, "checked_needed")),
+        queue.i_cancel.eq(delayed(m, delayed(m, valid, 1, "checked_arrived") & ~needed, 1, "checked_cancelled")),
+    ]
+
+
+def _carries(entry: Any) -> bool:
+    """Whether entries of that layout have a key of an earlier beat before their lanes."""
+    return "carried" in entry.shape().members
+
+
+def places_of(entry: Any) -> Value:
+    """Mask of the kept keys of a queue's entry, in the order of the keys."""
+    mask = Value.cast(entry.mask)
+    return Cat(entry.carried, mask) if _carries(entry) else mask
+
+
+def estimates_of(entry: Any) -> list[Value]:
+    """Their estimates."""
+    own = [entry.estimates[lane] for lane in range(len(entry.mask))]
+    return [entry.carried_estimate, *own] if _carries(entry) else own
+
+
+def key_at(params: HeadParams, place: Value, entry: Any) -> Value:
+    """Number of the key at the one place that is set."""
+    if _carries(entry):
+        return Mux(place[0], entry.carried_key, _key_of_beats(params, place[1:], entry))
+    return _key_of_beats(params, place, entry)
+
+
+def _key_of_beats(params: HeadParams, place: Value, entry: Any) -> Value:
+    lanes = params.config.keys_per_cycle
+    if len(place) == lanes:
+        return _key_of_beat(params, place, entry.first_key)
+    first, second = place[:lanes], place[lanes:]
+    return Mux(
+        second.any(),
+        _key_of_beat(params, second, entry.first_key[1]),
+        _key_of_beat(params, first, entry.first_key[0]),
+    )
+
+
+def _key_of_beat(params: HeadParams, place: Value, first_key: Value) -> Value:
+    lanes = params.config.keys_per_cycle
+    lane = chosen(place, [Const(number, max(1, params.lane_bits)) for number in range(lanes)])
+    if lanes == 1:
+        return first_key
+    if lanes == 1 << params.lane_bits:  # beats start at multiples of the lanes: no addition
+        return Cat(lane, first_key[params.lane_bits :])
+    return first_key + lane
