@@ -64,23 +64,6 @@ def unpack(shape: Any, bits: int) -> Any:
     return number - (1 << plain.width) if plain.signed and plain.width and number >> (plain.width - 1) else number
 
 
-def key_items(kept: Sequence[bool], valid_keys: int, lanes: int) -> list[dict[str, int]]:
-    """`key`, `kept` and `last` of every item of a row, as the filter sends it: kept keys, lowest first.
-
-    The row ends with the last kept key if that lies in the row's last beat, otherwise with a mere end marker.
-    """
-    keys = [key for key in range(valid_keys) if kept[key]]
-    last_beat = max(0, valid_keys - 1) // lanes
-    ends_with_key = bool(keys) and keys[-1] // lanes == last_beat
-    items = [{"key": key, "kept": 1, "last": int(ends_with_key and key == keys[-1])} for key in keys]
-    return items if ends_with_key else [*items, {"key": last_beat * lanes, "kept": 0, "last": 1}]
-
-
-def bare(item: dict[str, int]) -> dict[str, int]:
-    """An item without what an end marker does not mean: it has neither key nor value."""
-    return item if item["kept"] else {"kept": 0, "last": item["last"]}
-
-
 def run_block(
     block: wiring.Component,
     inputs: Mapping[str, Sequence[Any]],

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from golden.threshold_filter import filter_tile, valid_mask
 from latte_hw.config import LatteConfig, Rule
+from latte_hw.estimate.pattern import from_estimates
 from latte_hw.params import HeadParams
 from latte_hw.threshold_filter import HeadThresholdFilter
-from sim.block_bench import BlockRun, bare, key_items, run_block
+from sim.block_bench import BlockRun, run_block
+from sim.key_items import Item, bare, key_items, keys_of, with_values
 from sim.streams import Flow
 
 TINY = LatteConfig(head_dim=8, max_keys=40, keys_per_cycle=4)
@@ -23,6 +25,10 @@ CONFIGURATIONS = {
     "sixteen lanes": TINY.replace(keys_per_cycle=16, max_keys=64),
     "single beat": TINY.replace(max_keys=4),
     "eight bits": TINY.replace(msb_bits=8),
+    "pairs": TINY.replace(kept_per_cycle=2),
+    "pairs of one lane": TINY.replace(keys_per_cycle=1, max_keys=20, kept_per_cycle=2),
+    "pairs of seven lanes": TINY.replace(keys_per_cycle=7, max_keys=35, kept_per_cycle=2),
+    "pairs of a single beat": TINY.replace(max_keys=4, kept_per_cycle=2),
 }
 
 
@@ -39,7 +45,7 @@ class Data:
 class Kept:
     """Items by stream order, and the totals of the event counts."""
 
-    items: list[dict[str, int]]
+    items: list[Item]
     seen: int
     survivors: int
 
@@ -72,10 +78,21 @@ def ref_threshold_filter(data: Data, params: HeadParams) -> Kept:
     for e, count, tau in zip(data.estimates, data.valid_keys, data.tau, strict=True):
         valid = valid_mask([count], len(e))
         keep, survived = filter_tile(e[None].astype(np.float64), valid, tau, params)
-        row = key_items(keep[0].tolist(), count, params.config.keys_per_cycle)
-        items += [item | {"estimate": int(e[item["key"]])} for item in row]
+        together, lanes = params.config.kept_per_cycle, params.config.keys_per_cycle
+        ends = keeps_at_its_end(e, count, tau, params) if together == 2 else None
+        row = key_items(keep[0].tolist(), count, lanes, together, ends)
+        items += [with_values(item, "estimate", e) for item in row]
         survivors += int(survived[0])
     return Kept([bare(item) for item in items], sum(data.valid_keys), survivors)
+
+
+def keeps_at_its_end(e: NDArray[np.int64], count: int, tau: int, params: HeadParams) -> bool:
+    """Whether the beats that are checked last keep a key: two by two, of those with survivors and the row's last."""
+    beats = params.beats(count)
+    pattern = from_estimates(e[None], tau, params.config, np.array([count]))
+    pattern.survives[0, beats - 1] = True
+    queued = np.flatnonzero(pattern.survives[0, :beats])
+    return bool(pattern.kept[0, queued[(len(queued) - 1) // 2 * 2 :]].any())
 
 
 def beats_of(data: Data, params: HeadParams) -> list[dict[str, Any]]:
@@ -127,10 +144,11 @@ def test_rows_of_all_kinds(name, rule, flow):
     assert_equal(draw(params, 24, seed=1), params, flow, seed=2)
 
 
+@pytest.mark.parametrize("together", [1, 2], ids="{} kept per cycle".format)
 @pytest.mark.parametrize("rule", Rule)
 @pytest.mark.parametrize("seed", range(4))
-def test_random_rows(rule, seed):
-    params = HeadParams(TINY.replace(rule=rule))
+def test_random_rows(rule, seed, together):
+    params = HeadParams(TINY.replace(rule=rule, kept_per_cycle=together))
     assert_equal(draw(params, 40, seed), params, Flow.BOTH, seed)
 
 
@@ -140,9 +158,10 @@ def row(estimates: list[int], tau: int, size: int = 40) -> Data:
 
 
 def kept_keys(kept: Kept) -> list[int]:
-    return [item["key"] for item in kept.items if item["kept"]]
+    return keys_of(kept.items)
 
 
+@pytest.mark.parametrize("together", [1, 2], ids="{} kept per cycle".format)
 @pytest.mark.parametrize(
     ("rule", "tau", "estimates", "keys"),
     [
@@ -160,8 +179,8 @@ def kept_keys(kept: Kept) -> list[int]:
         (Rule.STATIC, -(2**10), [], []),
     ],
 )
-def test_named_rows(rule, tau, estimates, keys):
-    params = HeadParams(TINY.replace(rule=rule))
+def test_named_rows(rule, tau, estimates, keys, together):
+    params = HeadParams(TINY.replace(rule=rule, kept_per_cycle=together))
     assert params.estimate_bits == 11
     assert kept_keys(assert_equal(row(estimates, tau), params)) == keys
 
@@ -180,17 +199,18 @@ def test_latency_of_a_lone_beat(name):
     accepted = run.cycles["i_beat"][0]
     assert [c for c, seen in enumerate(run.watched["o_seen"]) if seen] == [accepted + 1]
     assert [c for c, kept in enumerate(run.watched["o_survivors"]) if kept] == [accepted + params.filter_latency]
-    queued, checked = params.filter_latency + params.fifo_latency, 2 + params.fifo_latency
+    queued, checked = params.filter_latency + params.fifo_latency, params.check_latency + params.fifo_latency
     serialised = 1 + params.fifo_latency
     assert run.cycles["o_kept"] == [accepted + queued + checked + serialised]
 
 
+@pytest.mark.parametrize("together", [1, 2], ids="{} kept per cycle".format)
 @pytest.mark.parametrize(
     ("beats", "keys"),
     [(10, [0, 5, 38]), (10, [0, 5, 7]), (10, list(range(20, 40))), (10, list(range(40))), (2, [0, 1, 2]), (1, [])],
 )
-def test_a_row_takes_the_longer_of_beats_and_items(beats, keys):
-    params = HeadParams(TINY)
+def test_a_row_takes_the_longer_of_beats_and_items(beats, keys, together):
+    params = HeadParams(TINY.replace(kept_per_cycle=together))
     estimates = np.full(40, -400)
     estimates[keys] = 100
     valid_keys = 4 * beats if keys else 0
@@ -201,9 +221,26 @@ def test_a_row_takes_the_longer_of_beats_and_items(beats, keys):
     assert {after - before for before, after in pairwise(ends[5:])} == {max(beats, items // 20)}
 
 
+@pytest.mark.parametrize("keep", [[1, 3] * 5, [1] * 5 + [4] * 5, [4, 1, 1] * 3, [3] * 10, [1] * 10], ids=str)
+def test_kept_keys_of_different_beats_make_pairs(keep):
+    """A row takes the longer of its beats and its pairs, however its kept keys lie."""
+    params = HeadParams(TINY.replace(kept_per_cycle=2))
+    estimates = np.full((len(keep), 4), -400)
+    for beat, count in enumerate(keep):
+        estimates[beat, (np.arange(count) + beat) % 4] = 100
+    row = np.concatenate([estimates.ravel(), np.zeros(40 - estimates.size, int)])
+    data = Data(np.tile(row, (20, 1)), [estimates.size] * 20, [0] * 20)
+    pairs = -(-sum(keep) // 2)
+    run = run_filter(data, params, 20 * pairs)
+    ends = [c for c, item in zip(run.cycles["o_kept"], run.outputs["o_kept"], strict=True) if item["last"]]
+    assert {after - before for before, after in pairwise(ends[5:])} == {max(len(keep), pairs)}
+    assert keys_of(run.outputs["o_kept"]) == np.flatnonzero(row == 100).tolist() * 20
+
+
+@pytest.mark.parametrize("together", [1, 2], ids="{} kept per cycle".format)
 @pytest.mark.parametrize("rule", Rule)
-def test_many_short_rows_wait_for_their_keys_to_leave(rule):
-    params = HeadParams(TINY.replace(rule=rule))
+def test_many_short_rows_wait_for_their_keys_to_leave(rule, together):
+    params = HeadParams(TINY.replace(rule=rule, kept_per_cycle=together))
     rows = params.kept_depth + 3 * params.rows_in_flight
     data = draw(params, rows, seed=4)
     tau = [params.threshold_range[rule is Rule.DIFFERENTIAL]] * rows  # keeps every key
