@@ -9,8 +9,9 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.arith import high_shape, low_shape, register
 from latte_hw.config import Reuse
 from latte_hw.dot import StationaryDot, Term, stationary_dot
+from latte_hw.names import numbered
 from latte_hw.params import HeadParams
-from latte_hw.payloads import Payloads
+from latte_hw.payloads import Payloads, slots
 from latte_hw.row_rams import ReadPort
 from latte_hw.streams import ReservedFifo, StreamRegister, delayed, delayed_data
 
@@ -21,20 +22,26 @@ class ReuseDatapath(wiring.Component):
     The estimate travels along and is never computed again. With `msb_bits = 8` it already is the score.
 
     Latency: `params.reuse_latency` from a kept key to its score, then the output queue (none with `msb_bits = 8`).
-    Throughput: one kept key per cycle, without a gap between queries that keep `params.gapless_keys` keys each.
+    Throughput: one item of R = `kept_per_cycle` keys per cycle, each key read through a port of its own, `key_port_0`
+    and `key_port_1`; without a gap between queries of `params.gapless_keys` items each.
     """
 
     def __init__(self, params: HeadParams) -> None:
         self.params = params
+        self.together = params.config.kept_per_cycle
         payloads = Payloads(params)
         super().__init__(
             {
                 "i_query": In(stream.Signature(payloads.reuse_query)),
                 "i_kept": In(stream.Signature(payloads.kept_key)),
-                "key_port": Out(ReadPort(params.key_bits, payloads.split_row)),
+                **{name: Out(ReadPort(params.key_bits, payloads.split_row)) for name in self.key_ports},
                 "o_scored": Out(stream.Signature(payloads.scored_key)),
             }
         )
+
+    @property
+    def key_ports(self) -> list[str]:
+        return numbered("key_port", self.together)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -61,29 +68,35 @@ class ReuseDatapath(wiring.Component):
             landing.i_reserve.eq(sent),
             dot.o_prepared.ready.eq(sent & item.last),
             dot.i_last.eq(sent & item.last),
-            self.key_port.buffer.eq(dot.o_prepared.payload),
-            self.key_port.address.eq(item.key),
         ]
+        ports = [getattr(self, name) for name in self.key_ports]
+        for port, key in zip(ports, slots(item.key, self.together), strict=True):
+            m.d.comb += [port.buffer.eq(dot.o_prepared.payload), port.address.eq(key)]
         read = delayed(m, sent, params.store_latency, "sent_read")
         read_item = delayed_data(m, item, params.store_latency, "item_read")
         m.d.comb += dot.i_keys.valid.eq(read)
         for name in dot.terms:
-            part = self.key_port.data.low if name.endswith("low") else self.key_port.data.high
-            m.d.comb += dot.i_keys.payload[name][0].eq(part)
+            for slot, port in enumerate(ports):
+                part = port.data.low if name.endswith("low") else port.data.high
+                m.d.comb += dot.i_keys.payload[name][slot].eq(part)
 
         # the sums' sum, then the estimate and it
         result_item = delayed_data(m, read_item, dot.latency + 1, "item_result")
         scored = Signal(payloads.scored_key, reset_less=True)
         scored_valid = delayed(m, dot.o.valid, 2, "scored_valid")
         terms = dot.o.payload
-        correction = (terms.high_low[0] + terms.low_high[0]) << params.low_bits
-        if "low_low" in dot.terms:
-            correction = correction + terms.low_low[0]
+        scores = []
+        for slot, name in enumerate(numbered("correction", self.together)):
+            correction = (terms.high_low[slot] + terms.low_high[slot]) << params.low_bits
+            if "low_low" in dot.terms:
+                correction = correction + terms.low_low[slot]
+            estimate = slots(result_item.estimate, self.together)[slot]
+            scores.append((estimate << (2 * params.low_bits)) + register(m, correction, name))
         m.d.sync += [
             scored.key.eq(result_item.key),
             scored.kept.eq(result_item.kept),
             scored.last.eq(result_item.last),
-            scored.score.eq((result_item.estimate << (2 * params.low_bits)) + register(m, correction, "correction")),
+            *(field.eq(score) for field, score in zip(slots(scored.score, self.together), scores, strict=True)),
         ]
         m.d.comb += [landing.i.valid.eq(scored_valid), landing.i.payload.eq(scored)]
         return m
@@ -98,7 +111,7 @@ class ReuseDatapath(wiring.Component):
             head_dim=self.params.config.head_dim,
             queries={"high": high, "low": low},
             terms=terms,
-            lanes=1,
+            lanes=self.together,
             tag_shape=1,
             key_delay=self.params.store_latency,
         )
@@ -113,7 +126,12 @@ class ReuseDatapath(wiring.Component):
             landing.i.payload.key.eq(item.key),
             landing.i.payload.kept.eq(item.kept),
             landing.i.payload.last.eq(item.last),
-            landing.i.payload.score.eq(item.estimate),
+            *(
+                score.eq(estimate)
+                for score, estimate in zip(
+                    slots(landing.i.payload.score, self.together), slots(item.estimate, self.together), strict=True
+                )
+            ),
             self.i_kept.ready.eq(moved & landing.i.ready),
             self.i_query.ready.eq(moved & landing.i.ready & item.last),
         ]

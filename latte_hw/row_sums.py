@@ -8,10 +8,11 @@ from amaranth.hdl import Module, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.arith import multiplied
+from latte_hw.arith import multiplied, register
+from latte_hw.names import numbered
 from latte_hw.normaliser import sums_of_group
 from latte_hw.params import MULTIPLY, HeadParams
-from latte_hw.payloads import Payloads
+from latte_hw.payloads import Payloads, slots
 from latte_hw.streams import Valid, apart, delayed, delayed_data
 
 
@@ -50,19 +51,23 @@ class RowSums(wiring.Component):
     i
         Weights, in the cycle in which the value's first group is at `value`; `last` ends a row, and `tag` goes with it.
     value
-        The values, staggered, as the store reads them.
+        The values, staggered, as the store reads them. With R = `kept_per_cycle` = 2 there are as many weights in `i`,
+        and `value_0` and `value_1`; the products of an element are added before they go into its sum.
     o
         Complete groups, the first of a row `params.row_sums_latency` cycles after its last weight.
 
-    Throughput: one weight per cycle; row ends at least `normalise_cycles · value_stagger` cycles apart.
+    Throughput: R weights per cycle; row ends at least `normalise_cycles · value_stagger` cycles apart.
     """
 
     def __init__(self, params: HeadParams, tag: data.StructLayout) -> None:
         self.params = params
+        self.together = params.config.kept_per_cycle
+        payloads = Payloads(params)
+        prob = payloads.weighted_key["prob"].shape
         super().__init__(
             {
-                "i": In(Valid(data.StructLayout({"prob": unsigned(params.config.prob_bits), "last": 1, "tag": tag}))),
-                "value": In(Payloads(params).element_row),
+                "i": In(Valid(data.StructLayout({"prob": prob, "last": 1, "tag": tag}))),
+                **{name: In(payloads.element_row) for name in numbered("value", self.together)},
                 "o": Out(Valid(sums_of_group(params, tag))),
             }
         )
@@ -81,13 +86,12 @@ class RowSums(wiring.Component):
                 valid = delayed(m, valid, step, f"valid_{group}")
                 last = delayed_data(m, last, step, f"last_{group}")
                 prob = delayed_data(m, prob, step, f"prob_{group}")
-            adds = delayed(m, valid, MULTIPLY, f"adds_{group}")
-            ends = delayed(m, valid & last, MULTIPLY, f"ends_{group}")
+            adds = delayed(m, valid, params.products_latency, f"adds_{group}")
+            ends = delayed(m, valid & last, params.products_latency, f"ends_{group}")
             added.append((adds, ends))
             complete.append(delayed(m, ends, 1, f"complete_{group}"))
             for lane, d in enumerate(range(group * lanes, min((group + 1) * lanes, params.config.head_dim))):
-                product = multiplied(m, prob, self.value[d], f"product_{d}")
-                picked[lane].append(self._sum(m, product, adds, ends, f"{d}"))
+                picked[lane].append(self._sum(m, self._product(m, prob, d), adds, ends, f"{d}"))
 
         # The results of all other groups are 0 meanwhile.
         for lane in range(lanes):
@@ -97,6 +101,17 @@ class RowSums(wiring.Component):
         m.d.comb += self.o.payload.tag.eq(delayed_data(m, total.tag, 1, "tag_merged"))
         m.d.sync += [self.o.valid.eq(_either(complete)), self.o.payload.row_end.eq(complete[-1])]
         return m
+
+    def _product(self, m: Module, prob: Any, d: int) -> Value:
+        """Of an item's weights and the values' element d; of two, their sum."""
+        values = [getattr(self, name)[d] for name in numbered("value", self.together)]
+        products = [
+            multiplied(m, weight, value, name)
+            for weight, value, name in zip(
+                slots(prob, self.together), values, numbered(f"product_{d}", self.together), strict=True
+            )
+        ]
+        return products[0] if self.together == 1 else register(m, products[0] + products[1], f"products_{d}")
 
     def _sum(self, m: Module, product: Value, adds: Value, ends: Value, name: str) -> Signal:
         """Adds up products; what a row comes to, in the cycle after its last product and 0 in all others."""
@@ -114,7 +129,9 @@ class RowSums(wiring.Component):
     def _total(self, m: Module, adds: Value, ends: Value) -> Any:
         """The weight and the tag of the row whose groups are on their way; with the sums of the first group."""
         prob = delayed_data(m, self.i.payload.prob, MULTIPLY, "total_prob")
-        tag = delayed_data(m, self.i.payload.tag, MULTIPLY, "total_tag")
+        if self.together == 2:
+            prob = register(m, prob[0] + prob[1], "total_probs")
+        tag = delayed_data(m, self.i.payload.tag, self.params.products_latency, "total_tag")
         running = Signal(unsigned(self.params.prob_sum_bits), name="total_sum")
         layout = data.StructLayout({"value": running.shape(), "tag": self.i.payload.tag.shape()})
         reached = Signal(layout, name="total", reset_less=True)

@@ -1,14 +1,16 @@
 """Base-2 softmax weights of a row's kept keys, relative to its best kept score, in fixed point."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.arith import multiplied
+from latte_hw.arith import multiplied, register
+from latte_hw.names import numbered
 from latte_hw.params import EXP_GUARD_BITS, MULTIPLIER_BITS, MULTIPLY, HeadParams
-from latte_hw.payloads import Payloads
+from latte_hw.payloads import Payloads, slots
 from latte_hw.streams import Fifo, ReservedFifo, delayed, delayed_data
 
 
@@ -25,11 +27,13 @@ class Softmax(wiring.Component):
     The remainder r makes the weights of a row add up to the rounded sum of its w. They are unnormalised: the weighted
     sum divides by their total. The best kept key weighs 2^prob_bits − 1.
 
+    With R = `kept_per_cycle` = 2, the remainder passes from the first key of an item to the second at once.
+
     A row waits in a queue until its best score is known; the queue holds more than one full row, so the next row
     comes in meanwhile.
 
     Latency: `params.softmax_latency` from a row's end to its first weight, then the output queue.
-    Throughput: one key per cycle.
+    Throughput: one item of R keys per cycle.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -62,18 +66,24 @@ class Softmax(wiring.Component):
             row.i.payload.eq(item),
             best_queue.i_reserve.eq(accepted & item.last),
         ]
+        together = params.config.kept_per_cycle
         arrived, arrived_item = delayed(m, accepted, 1, "arrived"), delayed_data(m, item, 1, "arrived_item")
+        kept, score, ends = arrived_item.kept, arrived_item.score, arrived_item.last
+        if together == 2:  # the second slot is kept only with the first
+            better = Mux(kept[1] & (score[1] > score[0]), score[1], score[0])
+            arrived, kept, ends = (delayed(m, value, 1, "compared") for value in (arrived, kept[0], ends))
+            score = register(m, better, "better")
         best, row_starts = Signal(score_shape), Signal(init=1)
         with m.If(arrived):
-            m.d.sync += row_starts.eq(arrived_item.last)
-            with m.If(arrived_item.kept & (row_starts | (arrived_item.score > best))):
-                m.d.sync += best.eq(arrived_item.score)
+            m.d.sync += row_starts.eq(ends)
+            with m.If(kept & (row_starts | (score > best))):
+                m.d.sync += best.eq(score)
         m.d.comb += [
-            best_queue.i.valid.eq(delayed(m, arrived & arrived_item.last, 1, "row_ends")),
+            best_queue.i.valid.eq(delayed(m, arrived & ends, 1, "row_ends")),
             best_queue.i.payload.eq(best),
         ]
 
-        # Out: once the best is known, one key per cycle through exponent and table.
+        # Out: once the best is known, one item per cycle through exponents and table.
         sent = Signal()
         m.d.comb += [
             sent.eq(row.o.valid & best_queue.o.valid & self.i_scale.valid & landing.o_room),
@@ -82,11 +92,15 @@ class Softmax(wiring.Component):
             self.i_scale.ready.eq(sent & row.o.payload.last),
             landing.i_reserve.eq(sent),
         ]
-        delta = Signal(unsigned(params.delta_bits))
-        m.d.sync += delta.eq(best_queue.o.payload - row.o.payload.score)
+        deltas = [Signal(unsigned(params.delta_bits), name=name) for name in numbered("delta", together)]
+        for delta, score in zip(deltas, slots(row.o.payload.score, together), strict=True):
+            m.d.sync += delta.eq(best_queue.o.payload - score)
         m.submodules.exp_table = table = exponential_table(params)
         scale = delayed_data(m, self.i_scale.payload, 1, "scale")
-        guarded = exponential(m, params, delta, scale, table)
+        prefixes = [""] if together == 1 else ["first_", "second_"]
+        guarded = [
+            exponential(m, params, delta, scale, table, prefix) for delta, prefix in zip(deltas, prefixes, strict=True)
+        ]
 
         key_shape = data.StructLayout({name: payloads.weighted_key[name].shape for name in ("key", "kept", "last")})
         key = Signal(key_shape)
@@ -94,7 +108,8 @@ class Softmax(wiring.Component):
         weighed = delayed(m, sent, params.softmax_pipeline - 1, "sent")
         weighed_key = delayed_data(m, key, params.softmax_pipeline - 1, "key")
         weighted = Signal(payloads.weighted_key, reset_less=True)
-        round_weight(m, weighted.prob, guarded, weighed_key.kept, weighed, weighed_key.last)
+        probs, kepts = slots(weighted.prob, together), slots(weighed_key.kept, together)
+        round_weights(m, list(zip(probs, guarded, kepts, strict=True)), weighed, weighed_key.last)
         m.d.sync += [weighted[name].eq(weighed_key[name]) for name in ("key", "kept", "last")]
         m.d.comb += [landing.i.valid.eq(delayed(m, weighed, 1, "weighted")), landing.i.payload.eq(weighted)]
         return m
@@ -143,12 +158,22 @@ def exponential(m: Module, params: HeadParams, delta: Any, scale: Any, table: An
 
 def round_weight(m: Module, prob: Value, guarded: Signal, kept: Any, arrived: Any, last: Any, prefix: str = "") -> None:
     """Into the register `prob`, a key's weight from its `w`; the remainder passes to the row's next kept key."""
+    round_weights(m, [(prob, guarded, kept)], arrived, last, prefix)
+
+
+def round_weights(
+    m: Module, keys: Sequence[tuple[Value, Signal, Any]], arrived: Any, last: Any, prefix: str = ""
+) -> None:
+    """The same for the keys of an item, (`prob`, `w`, kept) of each: one is kept only if the one before it is."""
     remainder = Signal(EXP_GUARD_BITS, init=2 ** (EXP_GUARD_BITS - 1), name=f"{prefix}remainder")
+    before: Value = remainder
     # w has its greatest value with all guard bits zero, so adding a remainder never carries out of the weight.
-    total = Signal(guarded.shape(), name=f"{prefix}total")
-    m.d.comb += total.eq(guarded + remainder)
-    m.d.sync += prob.eq(Mux(kept, total >> EXP_GUARD_BITS, 0))
-    with m.If(arrived & kept):
-        m.d.sync += remainder.eq(total)
+    for (prob, guarded, kept), name in zip(keys, numbered(f"{prefix}total", len(keys)), strict=True):
+        total = Signal(guarded.shape(), name=name)
+        m.d.comb += total.eq(guarded + before)
+        m.d.sync += prob.eq(Mux(kept, total >> EXP_GUARD_BITS, 0))
+        with m.If(arrived & kept):
+            m.d.sync += remainder.eq(total)
+        before = total[:EXP_GUARD_BITS]
     with m.If(arrived & last):
         m.d.sync += remainder.eq(remainder.init)

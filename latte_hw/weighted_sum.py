@@ -6,9 +6,10 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from latte_hw.names import numbered
 from latte_hw.normaliser import Normaliser
 from latte_hw.params import HeadParams
-from latte_hw.payloads import Payloads
+from latte_hw.payloads import Payloads, slots
 from latte_hw.row_rams import ReadPort
 from latte_hw.row_sums import RowSums, take_weights
 from latte_hw.streams import ReservedFifo, delayed, delayed_data
@@ -24,7 +25,7 @@ class WeightedSum(wiring.Component):
     i_weighted
         Weights, from the softmax.
     value_port
-        Reads V.
+        Reads V. With R = `kept_per_cycle` = 2, `value_port_0` and `value_port_1`: a port for each key of an item.
     o_out
         One row per query.
     o_free
@@ -36,16 +37,21 @@ class WeightedSum(wiring.Component):
 
     def __init__(self, params: HeadParams) -> None:
         self.params = params
+        self.together = params.config.kept_per_cycle
         payloads = Payloads(params)
         super().__init__(
             {
                 "i_row": In(stream.Signature(payloads.row_end)),
                 "i_weighted": In(stream.Signature(payloads.weighted_key)),
-                "value_port": Out(ReadPort(params.key_bits, payloads.element_row)),
+                **{name: Out(ReadPort(params.key_bits, payloads.element_row)) for name in self.value_ports},
                 "o_out": Out(stream.Signature(payloads.out_row)),
                 "o_free": Out(1),
             }
         )
+
+    @property
+    def value_ports(self) -> list[str]:
+        return numbered("value_port", self.together)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -61,11 +67,10 @@ class WeightedSum(wiring.Component):
             m, self.i_weighted, self.i_row, self.o_free,
             distance=params.normalise_cycles, room=landing.o_room, spread=params.value_spread,
         )  # fmt: skip
-        m.d.comb += [
-            landing.i_reserve.eq(row_ends),
-            self.value_port.buffer.eq(row.buffer),
-            self.value_port.address.eq(item.key),
-        ]
+        m.d.comb += landing.i_reserve.eq(row_ends)
+        ports = [getattr(self, name) for name in self.value_ports]
+        for port, key in zip(ports, slots(item.key, self.together), strict=True):
+            m.d.comb += [port.buffer.eq(row.buffer), port.address.eq(key)]
 
         arrives = delayed(m, taken, params.store_latency, "arrives")
         m.d.comb += [
@@ -73,7 +78,10 @@ class WeightedSum(wiring.Component):
             sums.i.payload.prob.eq(delayed_data(m, item.prob, params.store_latency, "prob")),
             sums.i.payload.last.eq(delayed_data(m, item.last, params.store_latency, "last")),
             sums.i.payload.tag.last.eq(delayed_data(m, row.last, params.store_latency, "job_last")),
-            sums.value.eq(self.value_port.data),
+            *(
+                getattr(sums, name).eq(port.data)
+                for name, port in zip(numbered("value", self.together), ports, strict=True)
+            ),
             landing.i.valid.eq(normaliser.o.valid),
             landing.i.payload.row.eq(normaliser.o.payload.row),
             landing.i.payload.last.eq(normaliser.o.payload.tag.last),
