@@ -12,7 +12,7 @@ from latte_hw.estimator import MS4BEstimator
 from latte_hw.kv_store import KvStore
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
-from latte_hw.payloads import Payloads
+from latte_hw.payloads import Payloads, slots
 from latte_hw.reuse_datapath import ReuseDatapath
 from latte_hw.sequencer import Sequencer
 from latte_hw.softmax import Softmax
@@ -36,6 +36,9 @@ class LatteHead(wiring.Component):
     With B = `queries_per_scan` above 1, B queries share one scan of K, each with a lane of its own for all that comes
     behind the estimator: filter, reuse, softmax, weighted sum. K's high parts are read once for all of them; whole
     rows of K and V lie in one RAM per lane.
+
+    With R = `kept_per_cycle` = 2, the kept keys of a query leave the filter two by two and stay together up to the
+    sums; the store has two ports for whole rows of K and of V. It excludes B above 1.
 
     Parameters
     ----------
@@ -92,11 +95,16 @@ class LatteHead(wiring.Component):
             }
         super().__init__(members)
 
+    @property
+    def readers(self) -> int:
+        """Whole rows of K, and of V, that are read per cycle."""
+        return self.config.queries_per_scan * self.config.kept_per_cycle
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         params, payloads = self.params, Payloads(self.params)
         lanes = self.config.queries_per_scan
-        m.submodules.store = store = KvStore(params, readers=lanes, appends=self.managed)
+        m.submodules.store = store = KvStore(params, readers=self.readers, appends=self.managed)
         if self.managed:
             m.d.comb += self.o_loading.eq(store.o_loading)
         m.submodules.sequencer = sequencer = Sequencer(params)
@@ -140,7 +148,14 @@ class LatteHead(wiring.Component):
             "queries": _passes(self.o_out),
             "keys_seen": sum((one.o_seen for one in filters), start=Const(0, 1)),
             "survivors": sum((one.o_survivors for one in filters), start=Const(0, 1)),
-            "kept": sum((_passes(one.o_kept) & one.o_kept.payload.kept for one in filters), start=Const(0, 1)),
+            "kept": sum(
+                (
+                    _passes(one.o_kept) & kept
+                    for one in filters
+                    for kept in slots(one.o_kept.payload.kept, self.config.kept_per_cycle)
+                ),
+                start=Const(0, 1),
+            ),
         }
         for name, event in events.items():
             m.d.sync += counters[name].eq(counters[name] + delayed(m, event, 1, f"{name}_event"))
@@ -171,8 +186,11 @@ class LatteHead(wiring.Component):
         m.submodules[own("reuse")] = reuse = ReuseDatapath(params)
         m.submodules[own("softmax")] = softmax = Softmax(params)
         m.submodules[own("weighted_sum")] = weighted_sum = WeightedSum(params)
-        wiring.connect(m, reuse.key_port, getattr(store, own("key_port")))
-        wiring.connect(m, weighted_sum.value_port, getattr(store, own("value_port")))
+        together = self.config.kept_per_cycle
+        for block, name in ((reuse, "key_port"), (weighted_sum, "value_port")):
+            of_store = numbered(name, self.readers)[lane * together :][:together]
+            for own_port, store_port in zip(numbered(name, together), of_store, strict=True):
+                wiring.connect(m, getattr(block, own_port), getattr(store, store_port))
 
         # What a block needs of a query waits beside the data path until its row gets there.
         for name, role, sink, depth in (

@@ -47,7 +47,8 @@ class LayerCounters(wiring.Component):
                 m.d.sync += total[name].eq(total[name] + 1)
 
         # What a core counts in a cycle is a small number, so few bits of its counters tell it.
-        bits = unsigned_bits(self.config.keys_per_cycle * self.config.queries_per_scan)
+        config = self.config
+        bits = unsigned_bits(config.keys_per_cycle * config.queries_per_scan * config.kept_per_cycle)
         for name in CORE_COUNTERS:
             steps = []
             for core in range(self.config.cores):

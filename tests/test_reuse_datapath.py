@@ -12,10 +12,12 @@ from golden.arith import split
 from golden.estimator import estimate
 from golden.reuse_datapath import key_operand, query_operand, scores
 from latte_hw.config import Dot, LatteConfig, Reuse, Split
+from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.reuse_datapath import ReuseDatapath
-from sim.block_bench import BlockRun, Store, bare, key_items, pack, run_block
+from sim.block_bench import BlockRun, Store, pack, run_block
+from sim.key_items import Item, bare, key_items, with_values
 from sim.streams import Flow
 
 TINY = LatteConfig(head_dim=8, max_keys=20, keys_per_cycle=4)
@@ -29,6 +31,10 @@ CONFIGURATIONS = {
     "one low bit": TINY.replace(msb_bits=7, reuse=Reuse.EXACT),
     "no low part": TINY.replace(msb_bits=8),
     "one buffer": TINY.replace(kv_buffers=1, max_keys=12),
+    "pairs": TINY.replace(kept_per_cycle=2),
+    "pairs, exact": TINY.replace(kept_per_cycle=2, reuse=Reuse.EXACT, dot=Dot.SMALL_TABLES, head_dim=12),
+    "pairs, multipliers": TINY.replace(kept_per_cycle=2, dot=Dot.MULTIPLIERS, split=Split.TRUNCATE),
+    "pairs, no low part": TINY.replace(kept_per_cycle=2, msb_bits=8),
 }
 
 
@@ -74,18 +80,19 @@ def draw(params: HeadParams, seed: int, keep: list[float]) -> Data:
     return Data(q8, k8, rng.integers(0, config.kv_buffers, len(keep)).tolist(), kept, valid_keys.tolist())
 
 
-def items_of(data: Data, params: HeadParams, query: int) -> list[dict[str, int]]:
-    return key_items(data.kept[query].tolist(), data.valid_keys[query], params.config.keys_per_cycle)
+def items_of(data: Data, params: HeadParams, query: int) -> list[Item]:
+    config = params.config
+    return key_items(data.kept[query].tolist(), data.valid_keys[query], config.keys_per_cycle, config.kept_per_cycle)
 
 
-def ref_reuse(data: Data, params: HeadParams) -> list[dict[str, int]]:
+def ref_reuse(data: Data, params: HeadParams) -> list[Item]:
     expected = []
     for query, q in enumerate(data.q8):
         e, kept = data.estimates(params, query), data.kept[query]
         q_operand = query_operand(*split(q[None], params), params)
         k_operand = key_operand(*split(data.k8[data.buffer[query]], params), params)
         score = scores(e[None], q_operand, k_operand, kept[None], params)[0]
-        expected += [item | {"score": int(score[item["key"]])} for item in items_of(data, params, query)]
+        expected += [with_values(item, "score", score.astype(int)) for item in items_of(data, params, query)]
     return [bare(item) for item in expected]
 
 
@@ -94,13 +101,13 @@ def run_reuse(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int =
     for query, q in enumerate(data.q8):
         e = data.estimates(params, query)
         queries.append({"row": split_row(q, params), "buffer": data.buffer[query]})
-        kept += [item | {"estimate": int(e[item["key"]])} for item in items_of(data, params, query)]
-    stores = {"key_port": data.store(params)}
+        kept += [with_values(item, "estimate", e.astype(int)) for item in items_of(data, params, query)]
+    stores = dict.fromkeys(numbered("key_port", params.config.kept_per_cycle), data.store(params))
     inputs: dict[str, list[Any]] = {"i_query": queries, "i_kept": kept}
     return run_block(ReuseDatapath(params), inputs, {"o_scored": len(kept)}, flow=flow, seed=seed, stores=stores)
 
 
-def rtl_reuse(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int = 0) -> list[dict[str, int]]:
+def rtl_reuse(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int = 0) -> list[Item]:
     return [bare(item) for item in run_reuse(data, params, flow, seed).outputs["o_scored"]]
 
 
@@ -126,7 +133,8 @@ def test_exact_reuse_is_the_int8_dot_product(name):
     data = draw(params, 3, keep=[1, 1, 0.5])
     dots = [data.k8[buffer].astype(int) @ q.astype(int) for q, buffer in zip(data.q8, data.buffer, strict=True)]
     expected = [int(dots[query][key]) for query, key in np.argwhere(data.kept)]
-    assert [item["score"] for item in rtl_reuse(data, params) if item["kept"]] == expected
+    scores_of_items = [np.ravel(item["score"]) for item in rtl_reuse(data, params) if np.any(item["kept"])]
+    assert np.concatenate(scores_of_items)[: len(expected)].tolist() == expected
 
 
 def test_the_estimate_is_carried_along_not_computed_again():
@@ -151,12 +159,13 @@ def test_latency(name):
     ] * len(cycles["i_kept"])
 
 
-@pytest.mark.parametrize("name", ["three terms", "exact", "no low part"])
-def test_one_key_per_cycle_without_a_gap_between_queries(name):
-    params = HeadParams(CONFIGURATIONS[name].replace(max_keys=24))
+@pytest.mark.parametrize("name", ["three terms", "exact", "no low part", "pairs", "pairs, no low part"])
+def test_one_item_per_cycle_without_a_gap_between_queries(name):
+    together = CONFIGURATIONS[name].kept_per_cycle
+    params = HeadParams(CONFIGURATIONS[name].replace(max_keys=24 * together))
     data = draw(params, 7, keep=[1] * 5)
-    enough = params.gapless_keys
-    for valid_keys, gapless in ((enough, True), (enough - 1, params.low_bits == 0)):
-        rows = np.broadcast_to(np.arange(24) < valid_keys, data.kept.shape)
+    enough = params.gapless_keys * together
+    for valid_keys, gapless in ((enough, True), (enough - together, params.low_bits == 0)):
+        rows = np.broadcast_to(np.arange(24 * together) < valid_keys, data.kept.shape)
         cycles = run_reuse(Data(data.q8, data.k8, data.buffer, rows, [valid_keys] * 5), params).cycles["o_scored"]
         assert ({after - before for before, after in pairwise(cycles)} == {1}) == gapless

@@ -11,7 +11,8 @@ from golden.softmax import weights
 from latte_hw.config import LatteConfig, Reuse, Split
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
 from latte_hw.softmax import Softmax
-from sim.block_bench import BlockRun, bare, key_items, run_block
+from sim.block_bench import BlockRun, run_block
+from sim.key_items import Item, bare, key_items, with_values
 from sim.streams import Flow
 
 TINY = LatteConfig(head_dim=8, max_keys=20, keys_per_cycle=4)
@@ -21,6 +22,9 @@ CONFIGURATIONS = {
     "16 bits": TINY.replace(prob_bits=16, split=Split.TRUNCATE, reuse=Reuse.EXACT),
     "one lane": TINY.replace(keys_per_cycle=1, max_keys=9),
     "no low part": TINY.replace(msb_bits=8),
+    "pairs": TINY.replace(kept_per_cycle=2),
+    "pairs, 16 bits": TINY.replace(kept_per_cycle=2, prob_bits=16, reuse=Reuse.EXACT),
+    "pairs, one lane": TINY.replace(kept_per_cycle=2, keys_per_cycle=1, max_keys=9, prob_bits=4),
 }
 GREATEST_MANTISSA, GREATEST_SHIFT = 2**SCALE_MANTISSA_BITS - 1, 2**SCALE_SHIFT_BITS - 1
 
@@ -58,30 +62,39 @@ def draw(params: HeadParams, rows: int, seed: int, keep: float = 0.5) -> Data:
     return Data(np.array(scores), kept, valid_keys.tolist(), scales)
 
 
-def items_of(data: Data, params: HeadParams, row: int) -> list[dict[str, int]]:
-    return key_items(data.kept[row].tolist(), data.valid_keys[row], params.config.keys_per_cycle)
+def items_of(data: Data, params: HeadParams, row: int) -> list[Item]:
+    config = params.config
+    return key_items(data.kept[row].tolist(), data.valid_keys[row], config.keys_per_cycle, config.kept_per_cycle)
 
 
-def ref_softmax(data: Data, params: HeadParams) -> list[dict[str, int]]:
+def ref_softmax(data: Data, params: HeadParams) -> list[Item]:
     expected = []
     for row, scale in enumerate(data.scale):
         prob = weights(data.score[row][None], data.kept[row][None], *scale, params)[0]
-        expected += [item | {"prob": int(prob[item["key"]])} for item in items_of(data, params, row)]
-    return [bare(item) | {"prob": item["prob"]} for item in expected]  # an end marker weighs nothing
+        expected += [with_values(item, "prob", prob.astype(int)) for item in items_of(data, params, row)]
+    return [bare(item) | {"prob": weighing(item)} for item in expected]
+
+
+def weighing(item: Item) -> int | list[int]:
+    """The weights of an item; what holds no key weighs nothing."""
+    weights: int | list[int] = (np.array(item["prob"]) * item["kept"]).tolist()
+    return weights
 
 
 def run_softmax(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int = 0) -> BlockRun:
     scored = []
     for row in range(len(data.scale)):
-        # an end marker holds the greatest score, which must not count
-        values = np.where(data.kept[row], data.score[row], params.score_range[1])
-        scored += [item | {"score": int(values[item["key"]])} for item in items_of(data, params, row)]
+        # a slot without a key holds the greatest score, which must not count
+        scored += [
+            item | {"score": np.where(item["kept"], data.score[row][item["key"]], params.score_range[1]).tolist()}
+            for item in items_of(data, params, row)
+        ]
     scales = [{"mantissa": mantissa, "shift": shift} for mantissa, shift in data.scale]
     inputs = {"i_scale": scales, "i_scored": scored}
     return run_block(Softmax(params), inputs, {"o_weighted": len(scored)}, flow=flow, seed=seed)
 
 
-def rtl_softmax(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int = 0) -> list[dict[str, int]]:
+def rtl_softmax(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int = 0) -> list[Item]:
     items = run_softmax(data, params, flow, seed).outputs["o_weighted"]
     return [bare(item) | {"prob": item["prob"]} for item in items]
 
@@ -144,17 +157,29 @@ def test_latency_from_the_end_of_a_row(name, keys):
     data.kept[:] = np.arange(data.kept.shape[1]) < keys
     cycles = run_softmax(Data(data.score, data.kept, [keys], data.scale), params).cycles
     first = cycles["i_scored"][-1] + params.softmax_latency + params.fifo_latency
-    assert cycles["o_weighted"] == [first + key for key in range(keys)]
+    assert cycles["o_weighted"] == [first + item for item in range(params.items(keys))]
 
 
+@pytest.mark.parametrize("name", ["8 bits", "pairs"])
 @pytest.mark.parametrize("keys", [0, 1, 7, 20])
-def test_one_key_per_cycle(keys):
-    params = HeadParams(TINY)
+def test_one_item_per_cycle(keys, name):
+    params = HeadParams(CONFIGURATIONS[name])
     data = draw(params, 20, seed=4)
     kept = np.broadcast_to(np.arange(20) < keys, data.kept.shape)
     cycles = run_softmax(Data(data.score, kept, [max(keys, 1)] * 20, data.scale), params).cycles
-    for name in ("i_scored", "o_weighted"):
-        assert {after - before for before, after in pairwise(cycles[name])} == {1}
+    for port in ("i_scored", "o_weighted"):
+        assert len(cycles[port]) == 20 * max(1, params.items(keys))
+        assert {after - before for before, after in pairwise(cycles[port])} == {1}
+
+
+def test_the_remainder_passes_from_key_to_key_of_an_item_and_on():
+    """Weights of pairs are those of single keys: 255 · 2^(−n / 4) in turn, rounded with what is left over before."""
+    single, pairs = (HeadParams(TINY.replace(kept_per_cycle=together)) for together in (1, 2))
+    scale = (2**15, 16 - single.exp_fraction_bits)
+    rows = one_row([0, -1, -2, -3, -5, -6, -7], scale)
+    alone = [item["prob"] for item in rtl_softmax(rows, single)]
+    assert [prob for item in rtl_softmax(rows, pairs) for prob in item["prob"]] == [*alone, 0]
+    assert alone != [round(255 * 2 ** (-step / 4)) for step in (0, 1, 2, 3, 5, 6, 7)], "a remainder makes a difference"
 
 
 def test_many_short_rows_wait():

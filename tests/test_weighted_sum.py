@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from golden.weighted_sum import weighted_sum
 from latte_hw.config import LatteConfig
+from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.weighted_sum import WeightedSum
-from sim.block_bench import BlockRun, Store, key_items, pack, run_block
+from sim.block_bench import BlockRun, Store, pack, run_block
+from sim.key_items import Item, key_items
 from sim.streams import Flow
 
 TINY = LatteConfig(head_dim=8, max_keys=20, keys_per_cycle=4)
@@ -25,6 +27,8 @@ CONFIGURATIONS = {
     "two lanes of division": TINY.replace(head_dim=20),
     "division with padding": TINY.replace(head_dim=68, max_keys=8),
     "one buffer": TINY.replace(kv_buffers=1, keys_per_cycle=1, max_keys=9),
+    "pairs": TINY.replace(kept_per_cycle=2),
+    "pairs, 16-bit weights": TINY.replace(kept_per_cycle=2, prob_bits=16, out_fraction_bits=8, head_dim=20),
 }
 
 
@@ -81,9 +85,10 @@ def ref_weighted_sum(data: Data, params: HeadParams) -> list[dict[str, Any]]:
     ]
 
 
-def items_of(data: Data, params: HeadParams, row: int) -> list[dict[str, int]]:
-    items = key_items(data.kept[row].tolist(), data.valid_keys[row], params.config.keys_per_cycle)
-    return [item | {"prob": int(data.prob[row, item["key"]]) * item["kept"]} for item in items]
+def items_of(data: Data, params: HeadParams, row: int) -> list[Item]:
+    config, kept = params.config, data.kept[row].tolist()
+    items = key_items(kept, data.valid_keys[row], config.keys_per_cycle, config.kept_per_cycle)
+    return [item | {"prob": (data.prob[row][item["key"]] * item["kept"]).tolist()} for item in items]
 
 
 def run_weighted_sum(
@@ -97,7 +102,7 @@ def run_weighted_sum(
         flow=flow,
         seed=seed,
         pace=pace,
-        stores={"value_port": data.store(params)},
+        stores=dict.fromkeys(numbered("value_port", params.config.kept_per_cycle), data.store(params)),
         watch=["o_free"],
     )
 
@@ -193,12 +198,13 @@ def test_latency(name, keys):
 def test_a_row_takes_its_keys_or_the_division(name, keys):
     params = HeadParams(CONFIGURATIONS[name])
     cycles = run_weighted_sum(rows_of(params, keys), params).cycles["o_out"]
-    assert {after - before for before, after in pairwise(cycles)} == {max(keys, params.normalise_cycles)}
+    assert {after - before for before, after in pairwise(cycles)} == {max(params.items(keys), params.normalise_cycles)}
 
 
-def test_long_rows_take_their_keys():
-    params = HeadParams(TINY)
-    cycles = run_weighted_sum(rows_of(params, keys=20), params).cycles
+@pytest.mark.parametrize("together", [1, 2])
+def test_long_rows_take_their_items(together):
+    params = HeadParams(TINY.replace(max_keys=20 * together, kept_per_cycle=together))
+    cycles = run_weighted_sum(rows_of(params, keys=20 * together), params).cycles
     assert {after - before for before, after in pairwise(cycles["i_weighted"])} == {1}
     assert {after - before for before, after in pairwise(cycles["o_out"])} == {20}
 
