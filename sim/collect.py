@@ -118,9 +118,11 @@ class Collector:
 
     def _items(self, tap: str, value: str) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Which pairs a tap delivered, and their values; both of shape (rows, keys)."""
-        fields, rows = self._tap(tap)
-        taken = fields["kept"].astype(bool)
-        return self.scatter(tap, rows[taken], fields["key"][taken], fields[value][taken])
+        fields, item_rows = self._tap(tap)
+        kept, keys, values = (fields[name].reshape(len(item_rows), -1) for name in ("kept", "key", value))
+        taken = kept.astype(bool)
+        rows = np.broadcast_to(item_rows[:, None], taken.shape)
+        return self.scatter(tap, rows[taken], keys[taken], values[taken])
 
     def _tap(self, tap: str) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64]]:
         """Fields of a tap's beats, of all lanes one after the other, and the row number of each beat."""

@@ -17,8 +17,12 @@ from sim.block_bench import BlockRun, run_block
 from sim.streams import Flow
 
 TINY = preset("tiny")
-SHARED = pytest.mark.parametrize("together", [1, 2, 3, 8], ids="{} queries per scan".format)
-"""Queries that share a scan; jobs of all sizes leave the last scan of some incomplete."""
+CORES = {f"{together} queries per scan": TINY.replace(queries_per_scan=together) for together in (1, 2, 3, 8)} | {
+    "pairs of kept keys": TINY.replace(kept_per_cycle=2),
+    "pairs, one key per cycle, one buffer": TINY.replace(kept_per_cycle=2, keys_per_cycle=1, kv_buffers=1),
+}
+EVERY_CORE = pytest.mark.parametrize("core", CORES)
+"""Queries that share a scan: jobs of all sizes leave the last scan of some incomplete. Pairs: rows of all sizes."""
 SCALE = (40000, 12)  # weights that spread over their whole range at these random scores
 
 
@@ -78,20 +82,20 @@ class Session:
 
 
 # Entries of the table must be written before their job starts, so the sources never idle here.
-@SHARED
+@EVERY_CORE
 @pytest.mark.parametrize("flow", [Flow.FREE, Flow.STALLED])
 @pytest.mark.parametrize("seed", range(2))
-def test_jobs_of_every_shape(flow: str, seed: int, together: int) -> None:
-    session = Session(TINY.replace(queries_per_scan=together), seed)
+def test_jobs_of_every_shape(flow: str, seed: int, core: str) -> None:
+    session = Session(CORES[core], seed)
     for n_keys, n_queries, head in ((32, 5, 0), (1, 1, 1), (7, 20, 2), (31, 32, 3), (2, 3, 1)):
         session.load(n_keys)
         session.job(n_queries, head=head)
     session.check(flow, seed)
 
 
-@SHARED
-def test_grouped_queries_keep_keys_and_values(together: int) -> None:
-    session = Session(TINY.replace(queries_per_scan=together), 3)
+@EVERY_CORE
+def test_grouped_queries_keep_keys_and_values(core: str) -> None:
+    session = Session(CORES[core], 3)
     for _ in range(2):
         session.load(19)
         for head in range(3):
@@ -99,10 +103,10 @@ def test_grouped_queries_keep_keys_and_values(together: int) -> None:
     session.check()
 
 
-@pytest.mark.parametrize("together", [1, 3])
+@pytest.mark.parametrize("core", ["1 queries per scan", "3 queries per scan", "pairs of kept keys"])
 @pytest.mark.parametrize("buffers", [1, 2])
-def test_one_buffer_or_two(buffers: int, together: int) -> None:
-    session = Session(TINY.replace(kv_buffers=buffers, queries_per_scan=together), 4)
+def test_one_buffer_or_two(buffers: int, core: str) -> None:
+    session = Session(CORES[core].replace(kv_buffers=buffers), 4)
     for _ in range(4):
         session.load(32)
         session.job(8)
@@ -125,9 +129,9 @@ def test_loading_is_hidden_behind_computing() -> None:
     assert ends[1] - ends[0] <= queries
 
 
-@SHARED
-def test_jobs_without_queries_and_loads_without_keys(together: int) -> None:
-    session = Session(TINY.replace(queries_per_scan=together), 6)
+@EVERY_CORE
+def test_jobs_without_queries_and_loads_without_keys(core: str) -> None:
+    session = Session(CORES[core], 6)
     session.load(4)
     session.job(0)
     session.load(6)
@@ -141,9 +145,9 @@ def test_jobs_without_queries_and_loads_without_keys(together: int) -> None:
     session.check()
 
 
-@SHARED
-def test_queries_without_a_valid_key_put_out_zeros(together: int) -> None:
-    session = Session(TINY.replace(queries_per_scan=together), 7)
+@EVERY_CORE
+def test_queries_without_a_valid_key_put_out_zeros(core: str) -> None:
+    session = Session(CORES[core], 7)
     session.load(9)
     session.job(12, offset=-4)  # the first four see nothing
     session.load(9)
@@ -166,9 +170,10 @@ def test_an_entry_may_be_rewritten_for_a_later_job() -> None:
     assert first.outputs["o_out"] != second.outputs["o_out"]
 
 
-def test_lone_query_is_as_fast_as_documented() -> None:
+@pytest.mark.parametrize("kept_per_cycle", [1, 2])
+def test_lone_query_is_as_fast_as_documented(kept_per_cycle: int) -> None:
     for n_keys, head in ((1, 3), (32, 3), (32, 0), (17, 2)):
-        session = Session(TINY, n_keys)
+        session = Session(TINY.replace(kept_per_cycle=kept_per_cycle), n_keys)
         session.load(n_keys)
         session.job(1, head=head)
         run = session.check()
@@ -176,10 +181,11 @@ def test_lone_query_is_as_fast_as_documented() -> None:
         assert latency <= session.params.query_latency(n_keys, int(session.counters[2]))
 
 
+@pytest.mark.parametrize("kept_per_cycle", [1, 2])
 @pytest.mark.parametrize("dot", [Dot.SMALL_TABLES, Dot.SINGLE_TABLES])
 @pytest.mark.parametrize("head", [0, 3])
-def test_queries_keep_the_pace_of_every_kind_of_table(dot: Dot, head: int) -> None:
-    session = Session(TINY.replace(causal=False, dot=dot), 9)
+def test_queries_keep_the_pace_of_every_kind_of_table(dot: Dot, head: int, kept_per_cycle: int) -> None:
+    session = Session(TINY.replace(causal=False, dot=dot, kept_per_cycle=kept_per_cycle), 9)
     session.load(32)
     session.job(24, head=head)
     run = session.check()
