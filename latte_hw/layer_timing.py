@@ -40,6 +40,10 @@ class LayerTiming:
         moved = heads * (beats_in + PACKET_GAP) + heads * (beats_out + 1)
         return COMMAND_CYCLES + moved + 2 * fifo_latency(self.queue_depth)
 
+    def decode_constant(self, heads: int) -> int:
+        """Cycles of a step of decoding that do not depend on its keys: transfer, preparing a query (F), latencies."""
+        return self.append_transfer(heads) + self.params.query_prepare_cycles + self.params.latency_constant
+
     def decode_cycles(self, heads: int, valid_keys: int, kept: Sequence[int], survivors: Sequence[int]) -> int:
         """Bound on the cycles of a step of decoding, from APPEND to the end of its last output packet.
 
@@ -47,14 +51,15 @@ class LayerTiming:
         head of its K/V head: give those of the core that has most to do. Survivors are keys that passed the early
         drop. Of a lone query, with d survivors that the final check drops::
 
-            F + ceil(valid_keys / P) + min(d, ceil(valid_keys / P)) + 2 * kept + constant
+            ceil(valid_keys / P) + ceil(min(d, ceil(valid_keys / P)) / R) + 2 * ceil(kept / R) + decode_constant
 
         The row's best estimate must be known before the final check, its best score before the sum, so a lone query
-        pays for its kept keys twice. Further queries of the core overlap and cost `cycles_per_query` each.
+        pays for its kept keys twice: with R = `kept_per_cycle` = 2, a cycle each. Further queries of the core overlap
+        and cost `cycles_per_query` each.
         """
         params = self.params
         beats = params.beats(valid_keys)
         dropped = max(min(beats, passed - stays) for passed, stays in zip(survivors, kept, strict=True))
-        alone = params.query_latency(valid_keys, max(kept)) - beats + dropped
+        alone = beats + params.items(dropped) + 2 * params.items(max(kept))
         others = sorted(params.cycles_per_query(valid_keys, stays) for stays in kept)[1:]
-        return self.append_transfer(heads) + alone + sum(others)
+        return self.decode_constant(heads) + alone + sum(others)
