@@ -21,6 +21,7 @@ CONFIGURATIONS = {
     "two bytes an element": TINY.replace(out_fraction_bits=4, head_dim=12, stream_bits=256),
     "one buffer": TINY.replace(kv_buffers=1),
     "shared scans": TINY.replace(queries_per_scan=3),
+    "pairs of kept keys": TINY.replace(kept_per_cycle=2),
     "truncate": TINY.replace(split=Split.TRUNCATE, prob_bits=12),
 }
 

@@ -55,6 +55,7 @@ DECODING = {
     "all keys": TINY.replace(causal=False, head_dim=12),
     "three keys per cycle": TINY.replace(keys_per_cycle=3, max_keys=18),
     "shared scans": TINY.replace(queries_per_scan=2),
+    "pairs of kept keys": TINY.replace(kept_per_cycle=2, kv_buffers=1),
 }
 
 
@@ -94,9 +95,10 @@ def test_the_last_token_may_give_back_what_was_kept() -> None:
     MultiHeadBench(TINY).run(script)
 
 
-def test_a_token_takes_as_many_cycles_as_documented() -> None:
+@pytest.mark.parametrize("kept_per_cycle", [1, 2])
+def test_a_token_takes_as_many_cycles_as_documented(kept_per_cycle: int) -> None:
     """The law of decoding, closely, for the first tokens; tests/sim/test_top_decode.py has 256 of them."""
-    config = TINY.replace(cores=1)
+    config = TINY.replace(cores=1, kept_per_cycle=kept_per_cycle)
     taken = []
 
     async def script(bench: MultiHeadBench) -> None:

@@ -89,11 +89,30 @@ def test_setting_without_a_value():
         ("kv_buffers=3", "kv_buffers must be from 1 to 2, not 3"),
         ("queries_per_scan=0", "queries_per_scan must be from 1 to 16, not 0"),
         ("queries_per_scan=17", "queries_per_scan must be from 1 to 16, not 17"),
+        ("kept_per_cycle=0", "kept_per_cycle must be from 1 to 2, not 0"),
+        ("kept_per_cycle=3", "kept_per_cycle must be from 1 to 2, not 3"),
     ],
 )
 def test_bad_values_say_what_would_be_right(setting, sentence):
     with refuse(sentence):
         resolve_config("gpt2", None, [setting])
+
+
+def test_queries_that_share_a_scan_have_one_kept_key_per_cycle_each():
+    assert resolve_config("gpt2", None, ["kept_per_cycle=2"]).kept_per_cycle == 2
+    sentence = (
+        "queries that share a scan have a lane each for one kept key per cycle: "
+        "kept_per_cycle=2 and queries_per_scan=3 exclude each other"
+    )
+    with refuse(sentence):
+        resolve_config("gpt2", None, ["kept_per_cycle=2", "queries_per_scan=3"])
+
+
+def test_a_field_of_later_does_not_change_the_hash_of_a_core_without_it():
+    before = "9792ab42381916df"  # of the default configuration, before there was kept_per_cycle
+    config = LatteConfig()
+    assert config.sha256().startswith(before)
+    assert config.replace(kept_per_cycle=2).sha256() != config.sha256()
 
 
 @pytest.mark.parametrize(
