@@ -20,7 +20,7 @@ class HeadPace:
     """Mean distance of consecutive output rows."""
 
     bound: float
-    """Mean over the same queries of max(⌈valid / P⌉, kept, F) + c."""
+    """Mean over the same queries of max(⌈valid / P⌉, ⌈kept / R⌉, F) + c."""
 
     kept: float
     """Mean number of kept keys."""
