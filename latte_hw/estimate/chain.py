@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latte_hw.config import LatteConfig
-from latte_hw.estimate.lane import Lane, Row
+from latte_hw.estimate.lane import Lane
 from latte_hw.estimate.pattern import Pattern
 from latte_hw.estimate.queues import NEVER_BINDS, one_per_cycle
+from latte_hw.estimate.rows import Row
 from latte_hw.params import HeadParams
 
 
@@ -46,9 +47,9 @@ def rows_of(pattern: Pattern, params: HeadParams) -> list[Row]:
         scan = range(first, min(first + together, pattern.queries))
         beats = max(params.beats(int(pattern.valid[query])) for query in scan)
         for query in scan:
-            queued = pattern.survives[query, :beats].copy()
-            queued[-1] = True  # it ends the row
-            rows.append(Row(queued, pattern.kept[query, :beats][queued]))
+            needed = pattern.survives[query, :beats].copy()
+            needed[-1] = True  # it ends the row
+            rows.append(Row(needed, pattern.kept[query, :beats][needed], params.config.kept_per_cycle))
     return rows
 
 

@@ -1,11 +1,8 @@
 """One lane of a LATTE head in time: a query's way through filter, reuse, softmax and weighted sum."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from latte_hw.estimate.queues import (
     LANDING_PLACES,
@@ -16,26 +13,8 @@ from latte_hw.estimate.queues import (
     one_per_cycle,
     room,
 )
+from latte_hw.estimate.rows import Row
 from latte_hw.params import HeadParams, fifo_latency, fifo_words
-
-
-@dataclass(frozen=True)
-class Row:
-    """What of a query concerns its lane."""
-
-    queued: NDArray[np.bool_]  # beats of its scan that the early drop leaves, and the last one
-    kept: Times  # kept keys of each of those
-
-    @property
-    def beats(self) -> int:
-        return len(self.queued)
-
-    @cached_property
-    def items(self) -> Times:
-        """What leaves the filter for each queued beat: its kept keys, or the end of a row that keeps none there."""
-        items = self.kept.copy()
-        items[-1] = max(1, items[-1])
-        return items
 
 
 class Lane:
@@ -47,16 +26,16 @@ class Lane:
         self.rows = rows
         count, flying = len(rows), params.rows_in_flight + 1
         beats, items = sum(row.beats for row in rows), sum(int(row.items.sum()) for row in rows)
-        queued = sum(len(row.kept) for row in rows)
+        entries = sum(row.entries for row in rows)
         # by row
         self.queries, self.row_accepted, self.limits_taken = (History(count, flying) for _ in range(3))
         self.best_taken, self.row_summed = History(count, flying), History(count, flying)
         self.estimator_taken, self.reuse_taken = History(count, flying), History(count, flying)
         self.scan_started, self.last_sent, self.last_left = (History(count, flying) for _ in range(3))
         self.out = History(count, params.out_queue_depth)
-        # by beat, by queued beat, by item
+        # by beat, by entry of the queues in the filter, by item
         self.accepted = History(beats, params.estimator_landing_depth)
-        self.checked = History(queued, 1)
+        self.checked = History(entries, 1)
         self.left = History(items, params.filter_output_depth)
         self.scored = History(items, max(params.reuse_landing_depth, params.row_queue_depth))
         self.weighed = History(items, params.row_queue_depth + LANDING_PLACES)
@@ -102,7 +81,7 @@ class Lane:
         else:
             self.reuse_prepared = max(at_reuse, self.last_left[row - 1] + 1)
         self._survivors_given, self._kept_given = (
-            np.full(count, NEVER_BINDS, np.int64) for count in (self.present.beats, len(self.present.kept))
+            np.full(count, NEVER_BINDS, np.int64) for count in (self.present.beats, self.present.entries)
         )
         self._conditions = self._room_conditions()
 
@@ -124,7 +103,7 @@ class Lane:
         return (
             self.accepted.part(*beat, fifo_words(params.estimator_landing_depth)) + 1,
             self.survivors.conditions(self.present.beats, self._survivors_given),
-            self.kept.conditions(len(self.present.kept), self._kept_given),
+            self.kept.conditions(self.present.entries, self._kept_given),
             self.scored.part(*item, landing) + (1 if params.low_bits else 0),
             room(self.scored, self.weighed, params.row_queue_depth, *item),
             self.summed.part(*item, fifo_words(params.softmax_landing_depth)) + 1,
@@ -145,12 +124,12 @@ class Lane:
         written = accepted + params.filter_latency
 
         limit_known = max(int(written[-1]) - 2 + fifo, self.limits_taken[number - 1] + 1)
-        survived = written[row.queued] + fifo_latency(params.survivor_depth)
+        survived = written[row.completing] + fifo_latency(params.survivor_depth)
         waiting = np.maximum(np.maximum(survived, kept_room), limit_known)
         checked = one_per_cycle(waiting, self.checked[self.check - 1])
 
-        # An item waits in its beat's register, then in the filter's output queue.
-        queued = checked + 2
+        # An item waits in its entry's register, then in the filter's output queue.
+        queued = checked + params.check_latency
         beat_ready = queued + fifo_latency(params.kept_depth)
         item_ready = np.repeat(beat_ready, row.items) + 1
         ready = np.maximum(np.maximum(item_ready + fifo, score_room), self.reuse_prepared)
@@ -160,15 +139,15 @@ class Lane:
         moved = one_per_cycle(np.maximum(item_ready, output_room), self.last_moved)
         ends = np.cumsum(row.items) - 1
         before = np.concatenate([[self.last_moved], moved])[ends - row.items + 1]
-        self._survivors_given = written.copy()
-        self._survivors_given[row.queued] = checked
+        self._survivors_given = written[row.used_with]
+        self._survivors_given[row.completing] = checked
         self._kept_given = np.where(row.items > 0, np.maximum(beat_ready, before), queued)
         self._last_moved = int(moved[-1])
 
         completed = left + (params.reuse_latency + fifo if params.low_bits else 1)
         best_room = self.best_taken[number - fifo_words(params.rows_in_flight)] + 1
         scored = one_per_cycle(np.maximum(np.maximum(completed, row_room), best_room), self.scored[self.item - 1])
-        best_known = max(int(scored[-1]) + 2 + fifo, self.best_taken[number - 1] + 1)
+        best_known = max(int(scored[-1]) + params.best_score_latency + fifo, self.best_taken[number - 1] + 1)
         weighed = one_per_cycle(
             np.maximum(np.maximum(scored + fifo_latency(params.row_queue_depth), weight_room), best_known),
             self.weighed[self.item - 1],
@@ -196,11 +175,11 @@ class Lane:
         """The row has settled: go on to the next one."""
         row = self.present
         self.survivors.make(self.accepted.part(self.beat, self.beat + row.beats), self._survivors_given)
-        self.kept.make(self.checked.part(self.check, self.check + len(row.kept)), self._kept_given)
+        self.kept.make(self.checked.part(self.check, self.check + row.entries), self._kept_given)
         self.last_moved = self._last_moved
         self.number += 1
         self.beat += row.beats
-        self.check += len(row.kept)
+        self.check += row.entries
         self.item += int(row.items.sum())
 
     def leave(self, before: int) -> int:

@@ -119,8 +119,10 @@ def reuse_reads(params: HeadParams) -> dict[str, int]:
 def _latte(params: HeadParams) -> Iterator[Memory]:
     config, lanes = params.config, params.config.queries_per_scan
     key, estimate = params.key_bits, params.estimate_bits
-    beat = config.keys_per_cycle * (estimate + 1) + key + 1
-    yield from _store(params, lanes, banks=True)
+    together = config.kept_per_cycle  # of what is kept for each query
+    beat = config.keys_per_cycle * (estimate + 1) + key
+    carried = (1 + key + estimate) * (together - 1)
+    yield from _store(params, lanes * together, banks=True)
     yield _sequencer(params, params.threshold_bits)
     scan = 1 + params.count_bits + params.scan_place_bits
     for name, depth, width in (
@@ -134,19 +136,23 @@ def _latte(params: HeadParams) -> Iterator[Memory]:
     yield from _tables(
         params, "estimator", {"high": config.msb_bits}, config.keys_per_cycle, {"high": config.msb_bits}, lanes
     )
-    yield from _queue("estimator", "landing", params.estimator_landing_depth, beat, lanes)
-    yield from _queue("filter", "survivors", params.survivor_depth, beat, lanes)
+    yield from _queue("estimator", "landing", params.estimator_landing_depth, beat + 1, lanes)
+    yield from _queue("filter", "survivors", params.survivor_depth, together * beat + 1, lanes)
     yield from _queue("filter", "row_limits", params.rows_in_flight, 2 * estimate + 2, lanes)
-    yield from _queue("filter", "kept", params.kept_depth, beat, lanes)
-    yield from _queue("filter", "output", params.filter_output_depth, key + 2 + estimate, lanes)
+    yield from _queue("filter", "kept", params.kept_depth, together * beat + 1 + carried, lanes)
+
+    def item(value_bits: int) -> int:
+        return together * (key + 1 + value_bits) + 1
+
+    yield from _queue("filter", "output", params.filter_output_depth, item(estimate), lanes)
     if params.low_bits:
         parts = {"high": config.msb_bits, "low": params.low_bits}
-        yield from _tables(params, "reuse", parts, 1, reuse_reads(params), lanes)
-        yield from _queue("reuse", "landing", params.reuse_landing_depth, key + 2 + params.score_bits, lanes)
-    yield from _queue("softmax", "row", params.row_queue_depth, key + 2 + params.score_bits, lanes)
+        yield from _tables(params, "reuse", parts, together, reuse_reads(params), lanes)
+        yield from _queue("reuse", "landing", params.reuse_landing_depth, item(params.score_bits), lanes)
+    yield from _queue("softmax", "row", params.row_queue_depth, item(params.score_bits), lanes)
     yield from _queue("softmax", "best", params.rows_in_flight, params.score_bits, lanes)
-    yield from _queue("softmax", "landing", params.softmax_landing_depth, key + 2 + config.prob_bits, lanes)
-    yield _exponentials(params, lanes, 1)
+    yield from _queue("softmax", "landing", params.softmax_landing_depth, item(config.prob_bits), lanes)
+    yield _exponentials(params, lanes, together)
     yield from _queue("weighted_sum", "landing", params.out_queue_depth, config.head_dim * params.out_bits + 1, lanes)
 
 

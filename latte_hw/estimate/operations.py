@@ -29,7 +29,7 @@ def operations_per_cycle(config: LatteConfig, core: Core) -> float:
         return config.queries_per_scan * config.head_dim * 2 * FULL
     params = HeadParams(config)
     every = config.keys_per_cycle * estimate_operations(params)
-    return config.queries_per_scan * (every + kept_operations(params))
+    return config.queries_per_scan * (every + config.kept_per_cycle * kept_operations(params))
 
 
 def operations_of_run(config: LatteConfig, core: Core, valid: int, kept: int) -> float:

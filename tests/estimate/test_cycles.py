@@ -13,7 +13,7 @@ from latte_hw.estimate.pattern import typical
 from latte_hw.params import HeadParams
 from sim.estimate_cycles import CASES, compare, pattern_of
 
-IN_THE_SUITE = (1, 2, 8, 9, 11, 13, 21, 23)
+IN_THE_SUITE = (1, 2, 8, 9, 11, 13, 20, 22, 23, 26, 28)
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +31,8 @@ def test_every_output_row_leaves_in_the_estimated_cycle(number: int, small_simul
 def test_the_cases_are_many_and_cover_the_parameters():
     assert len(CASES) >= 20
     assert {case.core for case in CASES} == set(HEADS)
-    for field in ("dot", "rule", "causal", "queries_per_scan", "keys_per_cycle", "head_dim", "max_keys", "msb_bits"):
+    fields = ("dot", "rule", "causal", "queries_per_scan", "keys_per_cycle", "head_dim", "max_keys", "msb_bits")
+    for field in (*fields, "kept_per_cycle"):
         assert len({getattr(case.config, field) for case in CASES if case.core is Core.LATTE}) > 1, field
     assert len({case.config.sha256() for case in CASES}) >= 20
 
