@@ -155,9 +155,10 @@ def head_latencies(params: HeadParams) -> dict[str, int | str]:
         "latency_constant": params.latency_constant,
         "query_gap": params.query_gap,
         "normalise_cycles": params.normalise_cycles,
-        "cycles_per_query": "max(max(ceil(valid_keys / keys_per_cycle), kept) + query_gap, query_prepare_cycles, "
-        "normalise_cycles) + cycle_slack",
-        "query_latency": "query_prepare_cycles + 2 * beats + 2 * kept + latency_constant",
+        "cycles_per_query": "max(max(ceil(valid_keys / keys_per_cycle), ceil(kept / kept_per_cycle)) + query_gap, "
+        "query_prepare_cycles, normalise_cycles) + cycle_slack",
+        "query_latency": "query_prepare_cycles + beats + ceil(beats / kept_per_cycle) "
+        "+ 2 * ceil(kept / kept_per_cycle) + latency_constant",
     }
 
 

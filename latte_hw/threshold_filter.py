@@ -36,13 +36,16 @@ class HeadThresholdFilter(wiring.Component):
         Event counts: valid keys of the beat taken in the cycle before, keys that pass the early drop now.
 
     Throughput: a row takes max(beats, items) cycles: its items are the kept keys, and an end marker if its last beat
-    keeps nothing; with R = 2 the pairs of kept keys, at least one. The two arms are decoupled by queues of `survivor_depth` and `kept_depth` beats.
+    keeps nothing; with R = 2 the pairs of kept keys, and an end marker likewise. The two arms are decoupled by queues
+    of `survivor_depth` and `kept_depth` entries.
     Latency: `params.filter_latency` from a beat to its survivors, then three queues and two registers.
     """
 
     def __init__(self, params: HeadParams) -> None:
         self.params = params
-        self.lanes = params.config.keys_per_cycle * params.config.kept_per_cycle  # of the beats that are checked at once
+        self.lanes = (
+            params.config.keys_per_cycle * params.config.kept_per_cycle
+        )  # of the beats that are checked at once
         payloads = Payloads(params)
         seen, survivors = (range(lanes + 1) for lanes in (params.config.keys_per_cycle, self.lanes))
         super().__init__(

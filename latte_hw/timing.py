@@ -60,7 +60,7 @@ class HeadTiming(HeadWidths):
 
     @property
     def kept_depth(self) -> int:
-        """Beats of kept keys, R at a time, that can wait: a full row, so that the next row is checked while this one leaves.
+        """Beats of kept keys, R at a time, that can wait: a full row, so that the next one is checked while it leaves.
 
         With less, a long stretch of survivors that all fail the final check would leave the reuse datapath idle.
         """
@@ -188,7 +188,7 @@ class HeadTiming(HeadWidths):
 
     @property
     def check_latency(self) -> int:
-        """From a beat of survivors to its kept keys in their queue: comparison, queue; with R = 2, which is left over."""
+        """From a beat of survivors to its kept keys in their queue: comparison, queue; with R = 2, what is carried."""
         return 1 + self.config.kept_per_cycle
 
     @property

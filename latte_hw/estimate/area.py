@@ -68,16 +68,17 @@ def load_coefficients() -> dict[str, Any]:
 def dsp_blocks(config: LatteConfig) -> int:
     """One for each product of a weight and a value, those of the softmax's scaling, and of wide multiplier products."""
     params = HeadParams(config)
+    together = config.kept_per_cycle
     values = config.head_dim * _multiplies(config.prob_bits, TOTAL_BITS)
     scaling = _multiplies(min(params.delta_bits, MULTIPLIER_BITS), SCALE_MANTISSA_BITS)
     scaling += _multiplies(max(0, params.delta_bits - MULTIPLIER_BITS), SCALE_MANTISSA_BITS)
     scores = 0
     if config.dot is Dot.MULTIPLIERS:
         high, low = config.msb_bits, params.low_bits
-        scores = config.keys_per_cycle * _multiplies(high, high) + 2 * _multiplies(high, low)
-        scores += _multiplies(low, low) if config.reuse is Reuse.EXACT else 0
+        corrections = 2 * _multiplies(high, low) + _multiplies(low, low) * (config.reuse is Reuse.EXACT)
+        scores = config.keys_per_cycle * _multiplies(high, high) + together * corrections
         scores *= config.head_dim
-    return config.queries_per_scan * (values + scaling + scores)
+    return config.queries_per_scan * (together * (values + scaling) + scores)
 
 
 def _multiplies(first: int, second: int) -> int:
@@ -94,24 +95,27 @@ def quantities(config: LatteConfig, target: str) -> Quantities:
     """What a block's LUTs and flip-flops are proportional to, for all lanes together."""
     params = HeadParams(config)
     lanes, dim, keys = config.queries_per_scan, config.head_dim, config.keys_per_cycle
+    together = config.kept_per_cycle
+    slots = lanes * together  # kept keys worked on side by side
     high, low, estimate = config.msb_bits, params.low_bits, params.estimate_bits
     estimator = count_dot(params, {"high": high}, [("high", high, True)], keys)
     terms = [("high", low, params.low_signed), ("low", high, True)]
     terms += [("low", low, params.low_signed)] if config.reuse is Reuse.EXACT else []
-    reuse = count_dot(params, {"high": high, "low": low}, terms, 1) if low else DotCount()
-    beat = keys * (estimate + 1) + params.key_bits
+    reuse = count_dot(params, {"high": high, "low": low}, terms, together) if low else DotCount()
+    checked = (1 + together) / 2  # the early drop takes one beat at a time, the final check R
+    beat = checked * (keys * (estimate + 1) + params.key_bits)
     product = params.delta_bits + SCALE_MANTISSA_BITS
     divided = params.normalise_lanes * params.out_bits * (params.prob_sum_bits + 2)
-    sums = dim * params.accumulator_bits
+    sums = dim * (params.accumulator_bits + (together - 1) * (config.prob_bits + TOTAL_BITS + 1))
     found: Quantities = {
         "head": {"one": 1},
-        "store": {"element_bits": 2 * dim * TOTAL_BITS, "read_bits": dim * (high * keys + 2 * TOTAL_BITS * lanes)},
+        "store": {"element_bits": 2 * dim * TOTAL_BITS, "read_bits": dim * (high * keys + 2 * TOTAL_BITS * slots)},
         "sequencer": {"one": 1, "element_bits": dim * TOTAL_BITS},
         "queues": {"one": 5 * lanes, "bits": lanes * dim * (high + TOTAL_BITS)},
         "estimator": {"one": 1, **_of_dot(estimator, lanes)},
-        "filter": {"one": lanes, "beat_bits": lanes * beat, "compared_bits": lanes * keys * estimate},
-        "reuse": {"one": lanes, **_of_dot(reuse, lanes), "score_bits": lanes * params.score_bits * bool(low)},
-        "softmax": {"one": lanes, "product_bits": lanes * product, "score_bits": lanes * params.score_bits},
+        "filter": {"one": lanes, "beat_bits": lanes * beat, "compared_bits": lanes * checked * keys * estimate},
+        "reuse": {"one": lanes, **_of_dot(reuse, lanes), "score_bits": slots * params.score_bits * bool(low)},
+        "softmax": {"one": lanes, "product_bits": slots * product, "score_bits": slots * params.score_bits},
         "weighted_sum": {
             "one": lanes,
             "sum_bits": lanes * sums,

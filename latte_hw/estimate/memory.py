@@ -25,7 +25,7 @@ SCALE_BITS = SCALE_MANTISSA_BITS + SCALE_SHIFT_BITS
 class Memory:
     """``copies`` equal RAMs with ``reads`` read ports each, in the block of that name.
 
-    One of the reads may share the port of the write: they never come together.
+    One of the reads may share the port of the write: they never come together, or there is no write.
     """
 
     block: str
@@ -86,7 +86,8 @@ def _sequencer(params: HeadParams, threshold_bits: int) -> Memory:
 
 def _exponentials(params: HeadParams, copies: int, reads: int) -> Memory:
     entries = 1 << params.exp_fraction_bits
-    return Memory("softmax", "exp_table", entries, params.config.prob_bits + EXP_GUARD_BITS, copies, reads)
+    width = params.config.prob_bits + EXP_GUARD_BITS
+    return Memory("softmax", "exp_table", entries, width, copies, reads, shares_write=reads > 1)
 
 
 def _tables(

@@ -102,6 +102,7 @@ def test_operations_by_hand():
     config = LatteConfig(head_dim=64, keys_per_cycle=8)
     assert operations_per_cycle(config, Core.LATTE) == 64 * (8 + 2 + 4)
     assert operations_per_cycle(config.replace(reuse=Reuse.EXACT), Core.LATTE) == 64 * (8 + 3 + 4)
+    assert operations_per_cycle(config.replace(kept_per_cycle=2), Core.LATTE) == 64 * (8 + 2 * (2 + 4))
     assert operations_per_cycle(config.replace(queries_per_scan=2), Core.DENSE) == 2 * 2 * 64 * 4
     assert operations_of_run(config, Core.LATTE, 100, 15) == 64 * (100 + 15 * 6)
     assert operations_of_run(config, Core.DENSE, 100, 15) == 64 * 100 * 8

@@ -25,7 +25,7 @@ CHANGES = {
         "max_keys": 96, "causal": False,
     },
     "pairs of kept keys": {"kept_per_cycle": 2, "reuse": Reuse.EXACT, "max_keys": 64},
-    "pairs of kept keys that share RAMs": {"kept_per_cycle": 2, "kv_buffers": 1, "head_dim": 20, "dot": Dot.SMALL_TABLES},
+    "pairs of kept keys, one buffer": {"kept_per_cycle": 2, "kv_buffers": 1, "head_dim": 20, "dot": Dot.SMALL_TABLES},
     "multipliers": {"dot": Dot.MULTIPLIERS, "queries_per_scan": 9, "out_fraction_bits": 5, "prob_bits": 11},
 }  # fmt: skip
 
