@@ -36,6 +36,7 @@ LAYERS: tuple[set[str], ...] = (
     {"normaliser"},
     {"row_sums"},
     {"row_rams"},
+    {"lane_masks", "kept_pairs"},
     {"sequencer", "dealer", "kv_store", "estimator", "threshold_filter", "reuse_datapath", "softmax", "weighted_sum"},
     {"dense_blocks", "dense_scores", "dense_softmax", "dense_weighted_sum"},
     {"head", "dense"},
