@@ -2,7 +2,7 @@
 
 A pair may span beats, and a beat may keep an odd number of keys. So the highest key of an odd number is carried over to
 the next entry of the queue of kept keys: each entry holds an even number of keys, at least two, but for the last one of
-a row, and two leave in every cycle in which one entry or the next is there.
+a row, and two leave in every cycle in which an entry is there.
 """
 
 from typing import Any
@@ -17,9 +17,11 @@ from latte_hw.streams import ReservedFifo, delayed, delayed_data
 
 
 def join_beats(m: Module, queue: ReservedFifo, beat: Any, valid: Value, name: str) -> None:
-    """Send beats that have a key to their queue, one register later, two to an entry; the beat that ends a row goes at
-    once, with a key or without, alone or as the second. Every beat has reserved a place: what is not used of them is
-    given back."""
+    """Send beats that have a key to their queue, one register later, two to an entry.
+
+    The beat that ends a row goes at once, with a key or without, alone or as the second. Every beat has reserved a
+    place, and an entry takes one: the others are given back.
+    """
     layout = queue.i.payload.shape()
     pair = Signal(layout, name=f"{name}_pair", reset_less=True)
     holds = Signal(name=f"{name}_holds")  # the first half is there, its row goes on
@@ -46,8 +48,11 @@ def join_beats(m: Module, queue: ReservedFifo, beat: Any, valid: Value, name: st
 
 
 def carry_odd_key(m: Module, params: HeadParams, queue: ReservedFifo, beats: Any, valid: Value) -> None:
-    """Send checked beats to their queue, two registers later, with an even number of keys unless they end a row: the
-    highest of an odd number, counted with the one that was carried over before, is carried over."""
+    """Send checked beats to their queue, two registers later, with an even number of keys unless they end a row.
+
+    The highest of an odd number, counted with the one that was carried over before, is carried over. An entry that
+    would hold nothing gives its place back.
+    """
     mask = Value.cast(beats.mask)
     checked = delayed_data(m, beats, 1, "counted")
     odd, top = register(m, mask.xor(), "odd"), register(m, highest(mask), "top")
@@ -56,7 +61,9 @@ def carry_odd_key(m: Module, params: HeadParams, queue: ReservedFifo, beats: Any
     ends = delayed(m, valid & beats.last, 1, "ends")
 
     carries = Signal()
-    carried = Signal(data.StructLayout({"key": params.key_bits, "estimate": beats.estimates[0].shape()}))
+    carried = Signal(
+        data.StructLayout({"key": params.key_bits, "estimate": beats.estimates[0].shape()}), reset_less=True
+    )
     leaves_one = filled & ~ends & (carries ^ odd)
     with m.If(filled | ends):
         m.d.sync += carries.eq(leaves_one)
@@ -100,7 +107,7 @@ def estimates_of(entry: Any) -> list[Value]:
 
 
 def key_at(params: HeadParams, place: Value, entry: Any) -> Value:
-    """Number of the key at the one place that is set."""
+    """Number of the key at the one place that is set, in a queue's entry or in beats that are on their way there."""
     if _carries(entry):
         return Mux(place[0], entry.carried_key, _key_of_beats(params, place[1:], entry))
     return _key_of_beats(params, place, entry)

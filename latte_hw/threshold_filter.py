@@ -38,14 +38,14 @@ class HeadThresholdFilter(wiring.Component):
     Throughput: a row takes max(beats, items) cycles: its items are the kept keys, and an end marker if its last beat
     keeps nothing; with R = 2 the pairs of kept keys, and an end marker likewise. The two arms are decoupled by queues
     of `survivor_depth` and `kept_depth` entries.
-    Latency: `params.filter_latency` from a beat to its survivors, then three queues and two registers.
+    Latency: `params.filter_latency` from a beat to its survivors, `params.check_latency` from these to its kept keys, a
+    register; and three queues.
     """
 
     def __init__(self, params: HeadParams) -> None:
         self.params = params
-        self.lanes = (
-            params.config.keys_per_cycle * params.config.kept_per_cycle
-        )  # of the beats that are checked at once
+        self.pairs = params.config.kept_per_cycle == 2
+        self.lanes = params.config.keys_per_cycle * params.config.kept_per_cycle  # checked per cycle
         payloads = Payloads(params)
         seen, survivors = (range(lanes + 1) for lanes in (params.config.keys_per_cycle, self.lanes))
         super().__init__(
@@ -138,9 +138,8 @@ class HeadThresholdFilter(wiring.Component):
             passes = self._passes(limited_beat.beat.estimates[lane], limits)
             m.d.sync += survived.mask[lane].eq(limited_beat.beat.mask[lane] & passes)
 
-        (_queue if self.lanes == params.config.keys_per_cycle else join_beats)(
-            m, survivors, survived, survived_valid, "survived"
-        )
+        send = join_beats if self.pairs else _queue
+        send(m, survivors, survived, survived_valid, "survived")
         m.d.comb += [
             self.o_survivors.eq(popcount(survivors.i.payload.mask, survivors.i.valid)),
             row_limits.i.payload.eq(limits),
@@ -163,10 +162,10 @@ class HeadThresholdFilter(wiring.Component):
         for lane in range(self.lanes):
             passes = self._passes(beat.estimates[lane], row_limits.o.payload)
             m.d.sync += checked.mask[lane].eq(beat.mask[lane] & passes)
-        if self.lanes == self.params.config.keys_per_cycle:
-            _queue(m, kept, checked, checked_valid, "checked")
-        else:
+        if self.pairs:
             carry_odd_key(m, self.params, kept, checked, checked_valid)
+        else:
+            _queue(m, kept, checked, checked_valid, "checked")
 
     def _serialise(self, m: Module, kept: ReservedFifo) -> None:
         """Kept lanes of the oldest entry one item after the other, lowest first."""

@@ -16,6 +16,8 @@ RTL_OUT = "rtl_out/tiny", "rtl_out/gpt2"
 OTHER = {
     "static-exact-M2": {"rule": Rule.STATIC, "reuse": Reuse.EXACT, "msb_bits": 2, "split": Split.TRUNCATE},
     "multipliers-M8-one-buffer": {"dot": Dot.MULTIPLIERS, "msb_bits": 8, "kv_buffers": 1, "causal": False},
+    "pairs-of-kept-keys": {"kept_per_cycle": 2, "keys_per_cycle": 3, "max_keys": 33, "reuse": Reuse.EXACT},
+    "pairs-one-key-per-cycle": {"kept_per_cycle": 2, "keys_per_cycle": 1, "kv_buffers": 1, "msb_bits": 8},
     "odd-one-key-per-cycle": {"head_dim": 12, "keys_per_cycle": 1, "max_keys": 5, "out_fraction_bits": 3, "heads": 1},
 }
 

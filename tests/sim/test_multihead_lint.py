@@ -15,6 +15,7 @@ TINY = TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True)
 CONFIGURATIONS = {
     "one core": TINY,
     "three cores": TINY.replace(cores=3, stream_bits=512),
+    "pairs of kept keys": TINY.replace(cores=2, kept_per_cycle=2),
     "odd": TINY.replace(head_dim=12, cores=2, kv_buffers=1, out_fraction_bits=3, keys_per_cycle=1, max_keys=5),
 }
 
