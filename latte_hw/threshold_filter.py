@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.arith import register
 from latte_hw.config import Rule
 from latte_hw.kept_pairs import carry_odd_key, estimates_of, join_beats, key_at, places_of
-from latte_hw.lane_masks import chosen, popcount, several, without_lowest
+from latte_hw.lane_masks import chosen, lowest_two, popcount, several, without_lowest
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads, slots
 from latte_hw.streams import Fifo, ReservedFifo, delayed, delayed_data
@@ -197,11 +197,11 @@ class HeadThresholdFilter(wiring.Component):
         ]
 
         def from_now_on(left: Value) -> list[Any]:
-            statements = []
-            for place in leaving:
-                before, left = left, without_lowest(left)
-                statements.append(place.eq(before & ~left))
-            return [*statements, rest.eq(left), only_one.eq(~several(before))]
+            if self.pairs:
+                first, second, others = lowest_two(left)
+                return [leaving[0].eq(first), leaving[1].eq(second), rest.eq(others), only_one.eq(~others.any())]
+            others = without_lowest(left)
+            return [leaving[0].eq(left & ~others), rest.eq(others), only_one.eq(~several(left))]
 
         with m.If(beat_ends):
             m.d.sync += [beat.eq(kept.o.payload), holds.eq(kept.o.valid), from_now_on(mask)]
