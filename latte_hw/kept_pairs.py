@@ -11,7 +11,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from latte_hw.arith import register
-from latte_hw.lane_masks import chosen, highest, several
+from latte_hw.lane_masks import chosen, highest, popcount, several
 from latte_hw.params import HeadParams
 from latte_hw.streams import ReservedFifo, delayed, delayed_data
 
@@ -56,6 +56,7 @@ def carry_odd_key(m: Module, params: HeadParams, queue: ReservedFifo, beats: Any
     mask = Value.cast(beats.mask)
     checked = delayed_data(m, beats, 1, "counted")
     odd, top = register(m, mask.xor(), "odd"), register(m, highest(mask), "top")
+    count = register(m, popcount(mask, Const(1)), "count")
     lone = register(m, ~several(mask), "lone")
     filled = delayed(m, valid & mask.any(), 1, "filled")
     ends = delayed(m, valid & beats.last, 1, "ends")
@@ -80,6 +81,7 @@ def carry_odd_key(m: Module, params: HeadParams, queue: ReservedFifo, beats: Any
         entry.carried.eq(carries),
         entry.carried_key.eq(carried.key),
         entry.carried_estimate.eq(carried.estimate),
+        entry.pairs.eq((count + carries + ends) >> 1),  # 0 for a row's mere end
     ]
     needed = ends | (filled & (carries | ~lone))  # a lone key by itself is carried over, and nothing is left
     m.d.comb += [

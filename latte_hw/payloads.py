@@ -131,11 +131,16 @@ class Payloads:
         self.survivor_beats = data.StructLayout(beats(config.kept_per_cycle))
         """R beats of one row that hold survivors, one behind the other; the row's last ones may be fewer."""
 
-        carried = {"carried": unsigned(1), "carried_key": unsigned(params.key_bits), "carried_estimate": estimate}
+        of_pairs = {
+            "carried": unsigned(1),  # there is a key of an earlier beat before those of the lanes
+            "carried_key": unsigned(params.key_bits),
+            "carried_estimate": estimate,
+            "pairs": unsigned(params.pairs_bits),  # that the entry makes
+        }
         self.kept_beats = data.StructLayout(
-            beats(config.kept_per_cycle) | (carried if config.kept_per_cycle > 1 else {})
+            beats(config.kept_per_cycle) | (of_pairs if config.kept_per_cycle > 1 else {})
         )
-        """The same with the lanes that are kept; with R = 2 and a key of an earlier beat before them, if `carried`."""
+        """The same with the lanes that are kept, and what else pairs need."""
 
         key_item = {"key": each(unsigned(params.key_bits)), "kept": each(unsigned(1)), "last": unsigned(1)}
         self.kept_key = data.StructLayout({**key_item, "estimate": each(estimate)})

@@ -199,7 +199,7 @@ class HeadThresholdFilter(wiring.Component):
         def from_now_on(left: Value) -> list[Any]:
             if self.pairs:
                 first, second, others = lowest_two(left)
-                return [leaving[0].eq(first), leaving[1].eq(second), rest.eq(others), only_one.eq(~others.any())]
+                return [leaving[0].eq(first), leaving[1].eq(second), rest.eq(others)]
             others = without_lowest(left)
             return [leaving[0].eq(left & ~others), rest.eq(others), only_one.eq(~several(left))]
 
@@ -207,6 +207,12 @@ class HeadThresholdFilter(wiring.Component):
             m.d.sync += [beat.eq(kept.o.payload), holds.eq(kept.o.valid), from_now_on(mask)]
         with m.Elif(output.i.ready):
             m.d.sync += from_now_on(rest)
+        if self.pairs:  # counted ahead: the masks alone would tell it late
+            left = Signal(params.pairs_bits)
+            with m.If(beat_ends):
+                m.d.sync += [left.eq(kept.o.payload.pairs), only_one.eq(~kept.o.payload.pairs[1:].any())]
+            with m.Elif(output.i.ready):
+                m.d.sync += [left.eq(left - 1), only_one.eq(left == 2)]
 
     def _passes(self, estimate: Value, limits: Any) -> Value:
         passes = estimate >= limits.limit

@@ -202,6 +202,11 @@ class HeadWidths:
         return ceil_div(count, self.config.kept_per_cycle)
 
     @property
+    def pairs_bits(self) -> int:
+        """Bits of the number of pairs that two beats of kept keys make, with a key of an earlier one before them."""
+        return unsigned_bits(self.config.keys_per_cycle + 1)
+
+    @property
     def beat_bits(self) -> int:
         return unsigned_bits(self.max_beats - 1)
 

@@ -122,7 +122,7 @@ def _latte(params: HeadParams) -> Iterator[Memory]:
     key, estimate = params.key_bits, params.estimate_bits
     together = config.kept_per_cycle  # of what is kept for each query
     beat = config.keys_per_cycle * (estimate + 1) + key
-    carried = (1 + key + estimate) * (together - 1)
+    of_pairs = (1 + key + estimate + params.pairs_bits) * (together - 1)
     yield from _store(params, lanes * together, banks=True)
     yield _sequencer(params, params.threshold_bits)
     scan = 1 + params.count_bits + params.scan_place_bits
@@ -140,7 +140,7 @@ def _latte(params: HeadParams) -> Iterator[Memory]:
     yield from _queue("estimator", "landing", params.estimator_landing_depth, beat + 1, lanes)
     yield from _queue("filter", "survivors", params.survivor_depth, together * beat + 1, lanes)
     yield from _queue("filter", "row_limits", params.rows_in_flight, 2 * estimate + 2, lanes)
-    yield from _queue("filter", "kept", params.kept_depth, together * beat + 1 + carried, lanes)
+    yield from _queue("filter", "kept", params.kept_depth, together * beat + 1 + of_pairs, lanes)
 
     def item(value_bits: int) -> int:
         return together * (key + 1 + value_bits) + 1
