@@ -32,6 +32,7 @@ CONFIGURATIONS = {
         head_dim=20, max_keys=24, keys_per_cycle=1, causal=True, cores=2, queries_per_scan=3, split=Split.TRUNCATE,
         prob_bits=12, stream_bits=128,
     ),
+    "pairs": TopConfig(head_dim=16, max_keys=40, keys_per_cycle=8, causal=True, cores=2, kept_per_cycle=2),
     "static": TopConfig(
         head_dim=24, max_keys=32, keys_per_cycle=4, rule=Rule.STATIC, dot=Dot.SMALL_TABLES, msb_bits=5, stream_bits=256,
     ),
@@ -44,7 +45,7 @@ ELEMENTS = 5_500
 """Output elements of a seed, at least: more than 1,000,000 altogether."""
 
 RESETS = 26
-"""In every configuration under every hold-up, the same on all ports: 1,040 altogether."""
+"""In every configuration under every hold-up, the same on all ports: 1,170 altogether."""
 
 RESET_SEEDS = len(CONFIGURATIONS) * len(PACES)
 
