@@ -17,6 +17,14 @@ def test_the_slowest_arm_sets_the_pace(dot: str) -> None:
     assert (cycles - params.cycle_slack).tolist() == [125, 300, idle, idle]
 
 
+def test_two_kept_keys_per_cycle_take_half_as_long() -> None:
+    params = HeadParams(LatteConfig(keys_per_cycle=8, kept_per_cycle=2))
+    valid, kept = np.array([1000, 1000, 80]), np.array([10, 301, 80])
+    assert (query_cycles(valid, kept, params) - params.cycle_slack).tolist() == [125, 151, 40]
+    constant = params.query_prepare_cycles + params.latency_constant
+    assert params.query_latency(1000, 301) == constant + 125 + 63 + 2 * 151
+
+
 def test_with_one_place_the_refill_adds_to_every_query() -> None:
     params = HeadParams(LatteConfig(dot="single_tables", keys_per_cycle=8))
     assert params.refill_cycles == 16 + 1  # an entry per cycle, its scan begun; the store is read meanwhile

@@ -117,6 +117,7 @@ def test_what_only_pruning_needs_makes_no_difference():
     for change in ({"split": "truncate"}, {"reuse": "exact"}, {"keys_per_cycle": 8}):
         assert verilog_of(base.replace(**change)) == expected, change
     assert verilog_of(base.replace(queries_per_scan=3)) != expected
+    assert verilog_of(TINY.replace(kept_per_cycle=2)) == verilog_of(TINY)
 
 
 @pytest.mark.parametrize("config", [TINY, TINY.replace(rule="static", msb_bits=3, queries_per_scan=4)])
