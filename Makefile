@@ -13,7 +13,7 @@ TRACE_OPTIONS := --layers 2,12,25 --heads 0-2 --tokens 256 --keep 0.1
 RTL_PRESETS   := tiny gpt2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all soak throughput bench race lint format trace rtl clean
+.PHONY: help demo test test-all soak throughput bench race same-device lint format trace rtl clean
 .DELETE_ON_ERROR:
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo 'make throughput the multi-head core with one, two and four head cores'
 	@echo 'make bench      measure golden model, generation and simulation'
 	@echo 'make race       race LATTE against the dense int8 core, cycle by cycle'
+	@echo 'make same-device  cycles of both cores in configurations for one ECP5-85F, queries per second where routed'
 	@echo 'make lint       lint and types only'
 	@echo 'make format     format the sources'
 	@echo 'make rtl        emit the committed Verilog in rtl_out/ again'
@@ -84,6 +85,9 @@ bench: $(VENV)/installed-dev
 
 race: $(VENV)/installed-dev
 	@$(BIN)/python -m sim.race
+
+same-device: $(VENV)/installed-dev
+	@$(BIN)/python -m sim.same_device
 
 lint: $(VENV)/installed-dev
 	@echo '== ruff'

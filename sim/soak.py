@@ -7,8 +7,10 @@ cycles in every configuration (:mod:`sim.top_resets`). The first thing that is w
 command that repeats it.
 """
 
+import os
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Annotated, Any
@@ -93,21 +95,25 @@ def cases(kind: str) -> list[Case]:
     return [case_of(seed) for seed in range(seeds)]
 
 
-def soak(kind: str, cases: list[Case]) -> list[dict[str, Any]]:
-    """Run them one after the other; ends the program at the first that is wrong."""
-    summaries, began = [], perf_counter()
-    for number, case in enumerate(cases, 1):
-        try:
-            summaries.append(case.run())
-        except Exception as error:
-            print(f"seed {case.seed} of {kind} is wrong: {case}\n{error}", file=sys.stderr)
-            print(f"repeat it with: python -m sim.soak --{kind} {case.seed}", file=sys.stderr)
-            raise SystemExit(1) from None
-        print(
-            f"{kind} {number}/{len(cases)}: seed {case.seed}, {case.configuration}, idle {case.idle}, stall "
-            f"{case.stall}: {summaries[-1]['cycles']:,} cycles are right; {perf_counter() - began:,.0f} s",
-            flush=True,
-        )
+def soak(kind: str, cases: list[Case], workers: int = 1) -> list[dict[str, Any]]:
+    """Run them, so many at a time; ends the program at the first that is wrong."""
+    summaries: list[dict[str, Any]] = []
+    began = perf_counter()
+    with ThreadPoolExecutor(workers) as pool:
+        runs = [pool.submit(case.run) for case in cases]
+        for number, (case, run) in enumerate(zip(cases, runs, strict=True), 1):
+            try:
+                summaries.append(run.result())
+            except Exception as error:
+                pool.shutdown(wait=False, cancel_futures=True)
+                print(f"seed {case.seed} of {kind} is wrong: {case}\n{error}", file=sys.stderr)
+                print(f"repeat it with: python -m sim.soak --{kind} {case.seed}", file=sys.stderr)
+                raise SystemExit(1) from None
+            print(
+                f"{kind} {number}/{len(cases)}: seed {case.seed}, {case.configuration}, idle {case.idle}, stall "
+                f"{case.stall}: {summaries[-1]['cycles']:,} cycles are right; {perf_counter() - began:,.0f} s",
+                flush=True,
+            )
     return summaries
 
 
@@ -156,7 +162,8 @@ def main(
             if seed is not None:
                 print(soak(kind, [KINDS[kind][0](seed)]))
         return
-    found = figures(soak("layers", cases("layers")), soak("resets", cases("resets")))
+    workers = os.cpu_count() or 1
+    found = figures(*(soak(kind, cases(kind), workers) for kind in KINDS))
     path = write_result("soak", "python -m sim.soak", found)
     print(f"{found['elements']:,} elements of {found['seeds']} seeds equal golden; {path.name} written")
 

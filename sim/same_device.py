@@ -1,0 +1,125 @@
+"""`make same-device`: both cores on one ECP5-85F, queries per second; `docs/results/same-device.json`.
+
+Each entrant's emitted Verilog runs under Verilator on the same tensors, one head of the shape of DeiT-B16 (577 queries,
+577 keys, no mask, thresholds that keep 14.84 %), and must equal its golden model. Its clock is that of its file in
+`docs/results/synth/`, made by the command that the result names; without one it has no queries per second.
+
+    queries per second = queries per cycle · median Fmax of the seeds
+
+Rates are taken between output rows, from the last row of the first scan to the last row of all.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from golden.stimuli import random_trace
+from golden.tensors import from_arrays
+from latte_hw.config import Core, Dot, LatteConfig
+from latte_hw.params import ceil_div
+from latte_hw.presets import preset
+from sim.race import KEYS, SEED, race
+from sim.results import FOLDER, write_result
+
+KEEP = 0.1484
+QUERIES = KEYS
+DSP_BLOCKS = 156
+"""Of the device: all that a core can use. What products are left over are built from LUTs, by Yosys for both sides."""
+
+PRESET = "deit-b16-384"
+BASE = preset(PRESET).replace(kv_buffers=1)
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A core in one configuration."""
+
+    name: str
+    core: Core
+    changes: dict[str, Any]
+
+    @property
+    def config(self) -> LatteConfig:
+        return BASE.replace(**self.changes)
+
+    @property
+    def synthesis(self) -> Path:
+        """Where the result of its place and route is, once there is one."""
+        return FOLDER / "synth" / f"same-device-{self.name}.json"
+
+    @property
+    def command(self) -> str:
+        """What makes that file (called `synth.json` where it is written)."""
+        settings = " ".join(f"--set {name}={value}" for name, value in {"kv_buffers": 1, **self.changes}.items())
+        return (
+            f"latte synth --core {self.core.value} --preset {PRESET} {settings} --target ecp5-85k "
+            f"--dsp-products {DSP_BLOCKS} --trim-carry --place-and-route -o build/same-device/{self.name}"
+        )
+
+    def fmax_mhz(self) -> float | None:
+        """Median over the seeds."""
+        if not self.synthesis.exists():
+            return None
+        return float(json.loads(self.synthesis.read_text())["place_and_route"]["fmax_mhz_median"])
+
+
+def _scan(queries: int, keys: int, dot: Dot) -> dict[str, Any]:
+    room = ceil_div(KEYS, keys) * keys
+    return {"queries_per_scan": queries, "keys_per_cycle": keys, "max_keys": room, "dot": dot}
+
+
+ENTRANTS = (
+    Entrant("latte-b2", Core.LATTE, _scan(queries=2, keys=7, dot=Dot.SMALL_TABLES)),
+    Entrant("latte-b3", Core.LATTE, _scan(queries=3, keys=6, dot=Dot.LEAN_TABLES)),
+    Entrant("dense-b4", Core.DENSE, _scan(queries=4, keys=8, dot=Dot.SINGLE_TABLES)),
+    Entrant("dense-b5", Core.DENSE, _scan(queries=5, keys=8, dot=Dot.SINGLE_TABLES)),
+)
+"""Of each core one that places and routes with ease, and one that fills the device."""
+
+console = Console()
+
+
+def measured(entrant: Entrant) -> dict[str, Any]:
+    """One entrant with its cycles, and with its queries per second if its clock is known."""
+    tensors = random_trace(BASE, SEED, 1, 1, QUERIES, KEYS, keep=KEEP)
+    run = race(from_arrays(tensors, entrant.config), entrant.config, entrant.core)
+    fmax = entrant.fmax_mhz()
+    return {
+        "name": entrant.name, **asdict(run), "dot": entrant.config.dot.value,
+        "cycles_per_query": 1 / run.queries_per_cycle, "fmax_mhz": fmax, "synthesis": entrant.command,
+        "queries_per_second": None if fmax is None else run.queries_per_cycle * fmax * 1e6,
+    }  # fmt: skip
+
+
+def ratios(rows: Sequence[dict[str, Any]], figure: str) -> dict[str, float]:
+    """A figure of every LATTE entrant over every dense one, where both have it."""
+    latte, dense = ([row for row in rows if row["core"] == core and row[figure]] for core in (Core.LATTE, Core.DENSE))
+    return {f"{one['name']} / {other['name']}": one[figure] / other[figure] for one in latte for other in dense}
+
+
+def main() -> int:
+    """Measure everything and write the result; exit code 1 if a core differs from its golden model."""
+    rows = []
+    for entrant in ENTRANTS:
+        rows.append(measured(entrant))
+        clock = "no clock yet" if rows[-1]["fmax_mhz"] is None else f"{rows[-1]['fmax_mhz']} MHz"
+        console.print(f"{entrant.name}: {rows[-1]['cycles_per_query']:.2f} cycles a query, {clock}")
+    by_cycle, by_second = (ratios(rows, figure) for figure in ("queries_per_cycle", "queries_per_second"))
+    figures = {
+        "device": "Lattice ECP5 LFE5U-85F, speed grade 8", "keys": KEYS, "queries": QUERIES, "keep": KEEP, "seed": SEED,
+        "counted": "valid pairs; nothing is masked", "rows": rows,
+        "ratios": {"queries_per_cycle": by_cycle, "queries_per_second": by_second},
+    }  # fmt: skip
+    for pair, ratio in by_cycle.items():
+        console.print(f"{pair}: {ratio:.2f} times the queries per cycle")
+    console.print(f"written to {write_result('same-device', 'make same-device', figures).name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""Both cores on one device: who is compared with whom, and that the commands named synthesise what is simulated."""
+
+import itertools
+import json
+import shlex
+
+import pytest
+
+from latte_hw.config import Core
+from latte_hw.options import resolve_config
+from sim import same_device
+from sim.results import FOLDER
+from sim.same_device import ENTRANTS, Entrant, ratios
+
+
+@pytest.mark.parametrize("entrant", ENTRANTS, ids=lambda one: one.name)
+def test_the_command_synthesises_what_is_simulated(entrant: Entrant):
+    words = shlex.split(entrant.command)
+    settings = [value for option, value in itertools.pairwise(words) if option == "--set"]
+    assert words[words.index("--core") + 1] == entrant.core
+    assert resolve_config(words[words.index("--preset") + 1], None, settings) == entrant.config
+    assert entrant.config.max_keys >= same_device.KEYS
+
+
+def test_ratios_are_of_what_both_sides_have():
+    rows = [
+        {"name": "a", "core": "latte", "cycles": 6.0},
+        {"name": "b", "core": "latte", "cycles": None},
+        {"name": "c", "core": "dense", "cycles": 2.0},
+    ]
+    assert ratios(rows, "cycles") == {"a / c": 3.0}
+
+
+def test_results_on_record_are_of_these_entrants():
+    record = json.loads((FOLDER / "same-device.json").read_text())
+    assert [row["name"] for row in record["rows"]] == [entrant.name for entrant in ENTRANTS]
+    assert [row["synthesis"] for row in record["rows"]] == [entrant.command for entrant in ENTRANTS]
+    assert record["ratios"]["queries_per_cycle"] == ratios(record["rows"], "queries_per_cycle")
+
+
+def test_a_clock_is_that_of_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path):
+    entrant = Entrant("some", Core.LATTE, {})
+    monkeypatch.setattr(same_device, "FOLDER", tmp_path)
+    assert entrant.fmax_mhz() is None
+    (tmp_path / "synth").mkdir()
+    entrant.synthesis.write_text(json.dumps({"place_and_route": {"fmax_mhz_median": 123.4}}))
+    assert entrant.fmax_mhz() == 123.4
