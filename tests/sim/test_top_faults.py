@@ -59,7 +59,7 @@ def test_arrays_that_do_not_fit() -> None:
 
 @pytest.mark.parametrize("pace", ["none", "0.1", "0.5"])
 def test_resets_at_random_moments(pace: str) -> None:
-    """Soft and hard ones, alone and back to back: 75 altogether; `make soak` has 1,040."""
+    """Soft and hard ones, alone and back to back: 75 altogether; `make soak` has 1,170."""
     told = top_runner.run(TINY, "sim.top_resets:resets", resets=25, draws=1, idle=pace, stall=pace)["result"]
     assert set(told["kinds"]) == {"soft", "hard", "back to back"}
     assert {"load", "output"} <= set(told["moments"])
