@@ -40,7 +40,7 @@ class Dot(StrEnum):
 
     TABLES = "tables"  # lookup tables of 4 dimensions and 2 queries: LUT RAM of 32 words (7-series and later)
     SMALL_TABLES = "small_tables"  # of 3 dimensions and 2 queries: LUT RAM of 16 words (ECP5)
-    LEAN_TABLES = "lean_tables"  # small ones, a register after every second addition: fewest flip-flops, lower clock
+    LEAN_TABLES = "lean_tables"  # small ones, a register after every second step: fewest flip-flops, lower clock
     SINGLE_TABLES = "single_tables"  # of 4 dimensions and 1 query: 16 words, fewest LUTs; a gap between queries
     MULTIPLIERS = "multipliers"  # one multiplier per element: the readable reference
 
@@ -117,8 +117,7 @@ class LatteConfig(BaseModel):
     def sha256(self) -> str:
         """Hash of every field in canonical JSON: equal exactly when two cores are the same.
 
-        `kept_per_cycle` counts only where it is not 1: cores that were hashed before there was such a field are the
-        same as ever, and so is their Verilog, which names its hash.
+        `kept_per_cycle` counts only where it is not 1, so that hashes from before there was such a field stay valid.
         """
         fields = self.model_dump(mode="json", exclude={"kept_per_cycle"} if self.kept_per_cycle == 1 else None)
         canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))

@@ -14,7 +14,7 @@ def without_lowest(mask: Value) -> Value:
 
 def lowest_two(mask: Value) -> tuple[Value, Value, Value]:
     """The lowest bit that is set, the next one, and the others, each as a mask; from how many are set below each bit,
-    found in as many steps as the mask's length has bits."""
+    found in ⌈log2 n⌉ steps for a mask of n bits."""
     up_to: list[tuple[Value, Value]] = [(bit, Const(0, 1)) for bit in mask]  # any, more than one
     distance = 1
     while distance < len(mask):

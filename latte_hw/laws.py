@@ -17,7 +17,7 @@ class HeadLaws(HeadTiming):
 
     def cycles_per_query(self, valid_keys: int, kept: int) -> int:
         """Bound on the average distance of consecutive outputs of a stream of queries (DESIGN: max + c): beats, kept
-        keys R at a time, or preparation.
+        keys R at a time, preparation, or division, which takes up to twice as long where queries share a scan.
 
         With one place the refill of a place adds to its beats or kept keys, instead of being hidden behind them. When
         several queries share a scan it is the distance of scans; give the most valid and the most kept keys of any

@@ -147,7 +147,7 @@ class HeadThresholdFilter(wiring.Component):
         ]
 
     def _final_check(self, m: Module, survivors: ReservedFifo, row_limits: ReservedFifo, kept: ReservedFifo) -> None:
-        """One queued beat per cycle against the row's final limit; beats that keep nothing go no further."""
+        """R queued beats per cycle against the row's final limit; beats that keep nothing go no further."""
         beat = survivors.o.payload
         checked = Signal(Payloads(self.params).survivor_beats, reset_less=True)
         checked_valid = Signal()
@@ -176,7 +176,7 @@ class HeadThresholdFilter(wiring.Component):
         wiring.connect(m, output.o, wiring.flipped(self.o_kept))
         beat = Signal(payloads.kept_beats, name="leaving_beat", reset_less=True)
         holds = Signal()
-        # Of the lanes that have not left those of the next item, the others, and whether there are none: known ahead.
+        # Known ahead of the lanes that have not left: those of the next item, the others, whether it is the last item.
         mask = places_of(kept.o.payload)
         leaving = [Signal(len(mask)) for _ in range(params.config.kept_per_cycle)]
         rest, only_one = Signal(len(mask)), Signal()

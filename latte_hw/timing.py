@@ -48,7 +48,8 @@ class HeadTiming(HeadWidths):
     @property
     def rows_apart(self) -> int:
         """Rows more that a lane may hold while others take longer, where several queries share a scan: one lane's
-        queries keep more keys now, another's then. More than one row gains nothing."""
+        queries keep more keys now, another's then. Its queues grow within RAMs that are as deep anyway; more than one
+        row of kept keys gains nothing."""
         return int(self.config.queries_per_scan > 1)
 
     @property
@@ -222,11 +223,12 @@ class HeadTiming(HeadWidths):
     def normalise_lanes(self) -> int:
         """Elements of an output row divided per cycle: enough to keep up with queries that take `F` cycles each.
 
-        Queries of a scan are divided side by side, so that each may take as much longer; but a value lies in a RAM per
-        group of elements, and a word of block RAM holds two.
+        Where several queries share a scan, their rows are divided side by side, and half as many will do. Not fewer
+        than two, though, if there are as many: a value lies in a RAM per group of elements, and a word of block RAM
+        holds two.
         """
         alone = ceil_div(self.config.head_dim, NORMALISE_CYCLES)
-        return max(min(2, alone), ceil_div(alone, self.config.queries_per_scan))
+        return alone if self.config.queries_per_scan == 1 else max(min(2, alone), ceil_div(alone, 2))
 
     @property
     def normalise_cycles(self) -> int:

@@ -21,6 +21,7 @@ from rich.console import Console
 from golden.stimuli import random_trace
 from golden.tensors import from_arrays
 from latte_hw.config import Core, Dot, LatteConfig
+from latte_hw.errors import LatteError
 from latte_hw.params import ceil_div
 from latte_hw.presets import preset
 from sim.race import KEYS, SEED, race
@@ -62,10 +63,13 @@ class Entrant:
         )
 
     def fmax_mhz(self) -> float | None:
-        """Median over the seeds."""
+        """Median over the seeds. Raises :class:`LatteError` if the file is of another core."""
         if not self.synthesis.exists():
             return None
-        return float(json.loads(self.synthesis.read_text())["place_and_route"]["fmax_mhz_median"])
+        result = json.loads(self.synthesis.read_text())
+        if (result["core"], result["config"]) != (self.core, self.config.model_dump(mode="json")):
+            raise LatteError(f"{self.synthesis.name} is not of the core and configuration of {self.name}")
+        return float(result["place_and_route"]["fmax_mhz_median"])
 
 
 def _scan(queries: int, keys: int, dot: Dot) -> dict[str, Any]:
@@ -79,7 +83,7 @@ ENTRANTS = (
     Entrant("dense-b4", Core.DENSE, _scan(queries=4, keys=8, dot=Dot.SINGLE_TABLES)),
     Entrant("dense-b5", Core.DENSE, _scan(queries=5, keys=8, dot=Dot.SINGLE_TABLES)),
 )
-"""Of each core one that places and routes with ease, and one that fills the device."""
+"""Of each core one that takes about 60 % of the device's LUTs, and a larger one."""
 
 console = Console()
 

@@ -96,7 +96,12 @@ def cases(kind: str) -> list[Case]:
 
 
 def soak(kind: str, cases: list[Case], workers: int = 1) -> list[dict[str, Any]]:
-    """Run them, so many at a time; ends the program at the first that is wrong."""
+    """Run them, so many at a time; ends the program at the first of them that is wrong, when those under way are done.
+
+    Verilog is emitted before, one configuration after the other: Amaranth is not made for threads.
+    """
+    for configuration in dict.fromkeys(case.configuration for case in cases):
+        top_runner.verilog_of(CONFIGURATIONS[configuration])
     summaries: list[dict[str, Any]] = []
     began = perf_counter()
     with ThreadPoolExecutor(workers) as pool:

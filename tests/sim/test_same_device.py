@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from latte_hw.config import Core
+from latte_hw.errors import LatteError
 from latte_hw.options import resolve_config
 from sim import same_device
 from sim.results import FOLDER
@@ -43,5 +44,9 @@ def test_a_clock_is_that_of_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path):
     monkeypatch.setattr(same_device, "FOLDER", tmp_path)
     assert entrant.fmax_mhz() is None
     (tmp_path / "synth").mkdir()
-    entrant.synthesis.write_text(json.dumps({"place_and_route": {"fmax_mhz_median": 123.4}}))
+    result = {"core": "latte", "config": entrant.config.model_dump(mode="json")}
+    entrant.synthesis.write_text(json.dumps(result | {"place_and_route": {"fmax_mhz_median": 123.4}}))
     assert entrant.fmax_mhz() == 123.4
+    entrant.synthesis.write_text(json.dumps(result | {"core": "dense"}))
+    with pytest.raises(LatteError, match="is not of the core and configuration of some"):
+        entrant.fmax_mhz()

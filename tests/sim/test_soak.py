@@ -2,6 +2,8 @@
 
 from collections import Counter
 from itertools import product
+from threading import Barrier, Event
+from typing import Any
 
 import pytest
 
@@ -33,20 +35,43 @@ def test_the_configurations_differ() -> None:
 
 def test_the_first_mismatch_ends_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     ran = []
+    told_so = Event()
 
     def run(case: soak.Case) -> dict:
         ran.append(case.seed)
+        if case.seed > 2:
+            told_so.wait(10)
         assert case.seed != 2, "3 of 40 elements differ"
         return {"cycles": 1, "result": {}}
 
+    def tell(*words: object, **options: Any) -> None:
+        print(*words, **options)
+        if "is wrong" in str(words[0]):
+            told_so.set()
+
     monkeypatch.setattr(soak.Case, "run", run)
+    monkeypatch.setattr(soak, "print", tell, raising=False)
+    monkeypatch.setattr(soak.top_runner, "verilog_of", str)
     with pytest.raises(SystemExit) as ended:
         soak.soak("layers", soak.cases("layers"))
     assert ended.value.code == 1
-    assert ran[:3] == [0, 1, 2]
+    assert ran in ([0, 1, 2], [0, 1, 2, 3])
     told = capsys.readouterr().err
     assert "3 of 40 elements differ" in told
     assert "python -m sim.soak --layers 2" in told
+
+
+def test_several_workers_give_results_in_the_order_of_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = Barrier(2, timeout=10)  # nothing comes back unless two run at once
+
+    def run(case: soak.Case) -> dict:
+        together.wait()
+        return {"cycles": case.seed, "result": {}}
+
+    monkeypatch.setattr(soak.Case, "run", run)
+    monkeypatch.setattr(soak.top_runner, "verilog_of", str)
+    summaries = soak.soak("layers", soak.cases("layers")[:6], workers=2)
+    assert [summary["cycles"] for summary in summaries] == list(range(6))
 
 
 def test_the_figures_are_sums_over_the_seeds() -> None:

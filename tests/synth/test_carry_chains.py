@@ -84,10 +84,15 @@ def test_a_trimmed_netlist_does_the_same(tmp_path: Path, name: str) -> None:
     content = netlist(tmp_path, SUMS[name])
     changed = copy.deepcopy(content)
     trimmed = trim(changed, "dut")
-    assert trimmed.carries_in + trimmed.carries_out > 0
     before, after = content["modules"]["dut"], changed["modules"]["dut"]
-    chains = [cell for cell in after["cells"].values() if cell["type"] == "CCU2C"]
-    assert not any(cell["connections"]["CIN"][0] in ("0", "1") for cell in chains)
+    chains = [cell["connections"] for cell in after["cells"].values() if cell["type"] == "CCU2C"]
+    assert not any(ports["CIN"][0] in ("0", "1") for ports in chains)
+    assert trimmed.carries_in == sum(ports["CIN"] == ["x"] for ports in chains)
+    assert (trimmed.carries_in > 0) == (name != "with_carry")
+    heard = {ports["CIN"][0] for ports in chains}
+    assert all(ports["COUT"] == ["x"] or ports["COUT"][0] in heard for ports in chains)
+    assert trimmed.carries_out == sum(ports["COUT"] == ["x"] for ports in chains)
+    assert (trimmed.carries_out > 0) == (name != "comparison")
     random = Random(1)
     seen = set()
     for _ in range(300):
@@ -97,3 +102,30 @@ def test_a_trimmed_netlist_does_the_same(tmp_path: Path, name: str) -> None:
         assert [evaluate(after, inputs, open_carry) for open_carry in (0, 1)] == [expected, expected]
         seen.add(expected)
     assert len(seen) > (1 if name == "comparison" else 100)
+
+
+@pytest.mark.parametrize(
+    ("changes", "begins"),
+    [
+        ({}, True),
+        ({"INJECT1_1": "YES"}, True),
+        ({"INJECT1_0": "YES"}, False),
+        ({"C0": [5]}, False),
+        ({"D0": [5]}, False),
+    ],
+)
+def test_a_chain_begins_where_its_first_half_is_an_addition(changes: dict[str, Any], begins: bool) -> None:
+    """Without injection, and with its inputs C and D constant: only then does its carry fit the LUT of two inputs."""
+    ports = {"A0": [2], "B0": [3], "A1": [2], "B1": [3], "CIN": ["0"], "COUT": [4], "S0": [6], "S1": [7]}
+    ports |= {name: ["1"] for name in ("C0", "D0", "C1", "D1")}
+    parameters = {"INIT0": "1001011010101010", "INIT1": "1001011010101010", "INJECT1_0": "NO", "INJECT1_1": "NO"}
+    for name, value in changes.items():
+        (parameters if name in parameters else ports)[name] = value
+    directions = {name: "output" if name[0] == "S" or name == "COUT" else "input" for name in ports}
+    cell = {"type": "CCU2C", "connections": ports, "parameters": parameters, "port_directions": directions}
+    outside = {"y": {"direction": "output", "bits": [4, 6, 7]}}
+    content = {"modules": {"dut": {"cells": {"chain": cell}, "ports": outside}}}
+    before = copy.deepcopy(cell)
+    assert trim(content, "dut").carries_in == begins
+    assert (cell == before) != begins
+    assert len(content["modules"]["dut"]["cells"]) == 1 + begins

@@ -39,10 +39,10 @@ def check_verilog(folder: Path, body: str) -> tuple[list[checks.Problem], dict[s
 
 def test_tiny_through_place_and_route(monkeypatch, capfd, tmp_path: Path):
     out = tmp_path / "out"
-    options = ("--target", "ecp5-85k", "--place-and-route", "--seeds", "1", "-o", out, "--json")
+    options = ("--target", "ecp5-85k", "--place-and-route", "--trim-carry", "--seeds", "1", "-o", out, "--json")
     code, output, errors = latte(monkeypatch, capfd, "--preset", "tiny", *options)
     assert code == 0, errors
-    assert errors.splitlines()[0].startswith("1/6 emit Verilog  ")
+    assert errors.splitlines()[0].startswith("1/7 emit Verilog  ")
     result = json.loads(output)
     assert result == json.loads((out / "synth.json").read_text())
     assert str(tmp_path) not in output
@@ -57,6 +57,9 @@ def test_tiny_through_place_and_route(monkeypatch, capfd, tmp_path: Path):
     assert 30 < seed["fmax_mhz"] < 600
     assert {step["module"] for step in seed["critical_path"]["modules"]} <= names | {""}
     used = result["place_and_route"]["utilisation_with_wrapper"]
+    trimmed = result["place_and_route"]["carry_chains_trimmed"]
+    assert min(trimmed["carries_in"], trimmed["carries_out"]) > 50
+    assert f"{trimmed['carries_in']:,} that led in" in (out / "synth.md").read_text()
     packed = result["place_and_route"]["registers_packed"]
     assert (packed["products"], packed["factors"]) == (10, 10)
     assert packed["block_rams"] == result["total"]["block_ram"]
@@ -80,6 +83,11 @@ def test_narrow_multipliers_take_no_dsp_and_no_dsp_means_none():
     for block, dsp, expected in (("estimator", True, 0), ("weighted_sum", True, 8), ("weighted_sum", False, 0)):
         job = Job("tiny", config, ECP5, block=block, dsp=dsp)
         assert synthesise(job, "", lambda _: None)["total"]["dsp"] == expected, (block, dsp)
+
+
+def test_only_what_is_placed_is_trimmed():
+    with pytest.raises(LatteError, match="--trim-carry prepares a netlist for place and route: give --place-and-route"):
+        Job("tiny", preset("tiny"), ECP5, trim_carry=True).check()
 
 
 def test_so_many_products_go_to_dsp_blocks():
