@@ -223,9 +223,7 @@ class HeadTiming(HeadWidths):
     def normalise_lanes(self) -> int:
         """Elements of an output row divided per cycle: enough to keep up with queries that take `F` cycles each.
 
-        Where several queries share a scan, their rows are divided side by side, and half as many will do. Not fewer
-        than two, though, if there are as many: a value lies in a RAM per group of elements, and a word of block RAM
-        holds two.
+        Half as many where rows of a scan are divided side by side; but two of a value fill a word of its block RAM.
         """
         alone = ceil_div(self.config.head_dim, NORMALISE_CYCLES)
         return alone if self.config.queries_per_scan == 1 else max(min(2, alone), ceil_div(alone, 2))

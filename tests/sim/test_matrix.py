@@ -53,7 +53,7 @@ def name(config: LatteConfig) -> str:
 
 
 CORES = {name(config): config for config in cores()}
-ON_EVERY_SIMULATOR = list(CORES)[2::5]
+ON_EVERY_SIMULATOR = list(CORES)[2::9]
 
 
 def inputs(config: LatteConfig, seed: int) -> dict:

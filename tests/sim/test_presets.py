@@ -6,6 +6,7 @@ pytest gives all tests of one preset to one worker (tests/conftest.py), so that 
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,11 +31,15 @@ SHAPES = {
 
 PAIRS = 100_000
 
-GPT2 = pytest.param("gpt2", marks=pytest.mark.slow)
-"""The core of smollm2-135m, but for the entries of its table."""
+SLOW = {"gpt2", "long-4096"}
+"""The first is the core of smollm2-135m, but for the entries of its table; the second takes minutes to build."""
 
 
-@pytest.mark.parametrize("name", [GPT2 if name == "gpt2" else name for name in PRESETS])
+def presets(*names: str, slow: set[str] = SLOW) -> list[Any]:
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in slow else []) for name in names]
+
+
+@pytest.mark.parametrize("name", presets(*PRESETS))
 def test_random_pairs(name: str, equal_to_golden: EqualToGolden):
     config = preset(name)
     got = equal_to_golden(config, random_trace(config, 1, *SHAPES[name]), flow="both")
@@ -51,7 +56,7 @@ def test_a_full_head(name: str, equal_to_golden: EqualToGolden):
     assert got["keep"].shape == (1, 1024, 1024)
 
 
-@pytest.mark.parametrize("name", ["smollm2-135m", GPT2, "deit-b16-384"])
+@pytest.mark.parametrize("name", presets("smollm2-135m", "gpt2", "deit-b16-384", slow=SLOW | {"deit-b16-384"}))
 def test_the_real_trace(name: str, real_trace: RealTrace, equal_to_golden: EqualToGolden):
     """Nine heads of SmolLM2-135M back to back: each is issued while the one before is still in the core."""
     config = preset(name)

@@ -69,9 +69,10 @@ def test_with_one_kept_key_per_cycle_it_pays_twice() -> None:
     assert max(beyond) > LOOSE
 
 
-@pytest.mark.parametrize("config", [CONFIG, PAIRS], ids=["one kept per cycle", "two kept per cycle"])
-@pytest.mark.parametrize("pace", ["0.1", "0.5"])
-def test_tokens_are_exact_when_ports_are_held_up(pace: str, config: TopConfig) -> None:
+@pytest.mark.parametrize(
+    ("config", "pace"), [(CONFIG, "0.1"), (PAIRS, "0.5")], ids=["one kept per cycle", "two kept per cycle"]
+)
+def test_tokens_are_exact_when_ports_are_held_up(config: TopConfig, pace: str) -> None:
     shape = {"heads": 2 * KV_HEADS, "kv_heads": KV_HEADS, "prompt": 3, "tokens": 21}
     result = top_runner.run(config, "sim.top_layers:decoding", idle=pace, stall=pace, **shape)["result"]
     assert len(result["steps"]) == 21
