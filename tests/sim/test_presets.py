@@ -63,6 +63,7 @@ def test_the_real_trace(name: str, real_trace: RealTrace, equal_to_golden: Equal
     equal_to_golden(config, real_trace(config), flow="both", back_to_back=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="the second simulator, Icarus, is not installed")
 @pytest.mark.parametrize("name", ["smollm2-135m"])
 def test_part_of_the_real_trace_in_both_simulators(name: str, real_trace: RealTrace, equal_to_golden: EqualToGolden):
