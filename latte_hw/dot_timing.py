@@ -40,7 +40,11 @@ class TableShape:
         A head_dim that is no power of two takes one more addend beside the groups.
         """
         addends = ceil_div(head_dim, self.group_dims) + (head_dim != 1 << tree_levels(head_dim))
-        return ceil_div(self.dot_steps(addends, key_bits, key_signed), self.steps_per_cycle)
+        return self.cycles(self.dot_steps(addends, key_bits, key_signed))
+
+    def cycles(self, steps: int) -> int:
+        """Cycles that so many steps take."""
+        return ceil_div(steps, self.steps_per_cycle)
 
     def dot_steps(self, addends: int, key_bits: int, key_signed: bool) -> int:
         """Steps of a dot product: table read, sums over groups and bit planes, negation of a lone sign plane."""

@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, memory
 
 from latte_hw.arith import Addend, pairwise_sums, register, weighted_sum
-from latte_hw.params import TableShape, ceil_div, tree_levels
+from latte_hw.params import TableShape, tree_levels
 from latte_hw.stationary import StationaryDot, Term
 from latte_hw.streams import SPREAD, delayed, delayed_data, spread
 
@@ -100,7 +100,7 @@ class TableDot(StationaryDot):
                     entries.append(Addend(read, greatest))
                 planes.append(entries)
             total = self._total(m, planes, term, steps, f"{name}_{lane}")
-            self.elaborate_result(m, name, lane, total, ceil_div(steps, self.tables.steps_per_cycle))
+            self.elaborate_result(m, name, lane, total, self.tables.cycles(steps))
         return m
 
     def _entries(self, m: Module, part: str, mask: Value) -> list[Addend]:
