@@ -75,6 +75,7 @@ class LatteConfig(BaseModel):
     heads: int = Field(16, description="Entries of the per-head table of thresholds and softmax scales, 1 to 256.")
     kv_buffers: int = Field(2, description="K/V buffers: with 2, loading a head overlaps computing another.")
     dot: Dot = Field(Dot.TABLES, description="How the dot products are built.")
+    reuse_dot: Dot | None = Field(None, description="How those that complete a score are built; none: as `dot` says.")
     queries_per_scan: int = Field(1, description="Queries that share one scan of K (B).")
     kept_per_cycle: int = Field(1, description="Kept keys of a query completed and summed up per cycle (R), 1 or 2.")
 
@@ -117,8 +118,10 @@ class LatteConfig(BaseModel):
     def sha256(self) -> str:
         """Hash of every field in canonical JSON: equal exactly when two cores are the same.
 
-        `kept_per_cycle` counts only where it is not 1, so that hashes from before there was such a field stay valid.
+        Fields that came later count only where they are not as if they were not there, so that older hashes stay valid.
         """
-        fields = self.model_dump(mode="json", exclude={"kept_per_cycle"} if self.kept_per_cycle == 1 else None)
+        later = {"kept_per_cycle": 1, "reuse_dot": None}
+        unused = {name for name, default in later.items() if getattr(self, name) == default}
+        fields = self.model_dump(mode="json", exclude=unused)
         canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

@@ -51,10 +51,11 @@ class DenseScores(wiring.Component):
         params, payloads = self.params, DensePayloads(self.params)
         element, rows = signed(TOTAL_BITS), range(params.block_rows)
         m.submodules.dot = dot = stationary_dot(
-            params.config.dot,
+            params.scan_dot.kind,
             head_dim=params.config.head_dim,
             queries={f"query_{row}": element for row in rows},
-            terms={f"score_{row}": Term(f"query_{row}", element) for row in rows},
+            keys={"key": element},
+            terms={f"score_{row}": Term(f"query_{row}", "key") for row in rows},
             lanes=1,
             tag_shape=payloads.scan_block,
             key_delay=params.store_latency,
@@ -101,9 +102,7 @@ class DenseScores(wiring.Component):
             landing.i.payload.last.eq(landed_position.last),
             self.o_seen.eq(sum((kept & read for kept in read_position.kept), start=0)),
         ]
+        m.d.comb += dot.i_keys.payload.key[0].eq(self.key_port.data.high)
         for row in rows:
-            m.d.comb += [
-                dot.i_keys.payload[f"score_{row}"][0].eq(self.key_port.data.high),
-                landing.i.payload.scores[row].eq(dot.o.payload[f"score_{row}"][0]),
-            ]
+            m.d.comb += landing.i.payload.scores[row].eq(dot.o.payload[f"score_{row}"][0])
         return m

@@ -36,7 +36,7 @@ class MultiplierDot(StationaryDot):
         m.d.comb += query.eq(Mux(read_place, Value.cast(rows[1]), Value.cast(rows[0])))
         m.d.comb += self.o.valid.eq(delayed(m, self.i_keys.valid, self.latency, "valid"))
         for (name, term), lane in product(self.terms.items(), range(self.lanes)):
-            keys = self.i_keys.payload[name][lane]
+            keys = self.i_keys.payload[term.key][lane]
             products = []
             for d in range(self.head_dim):
                 operands = query[term.query][d] * keys[d]

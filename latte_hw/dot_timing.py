@@ -67,3 +67,59 @@ TABLE_SHAPES = {
 def multiplier_dot_latency(head_dim: int) -> int:
     """Cycles of a multiplier dot product: products, sum over dimensions."""
     return 1 + tree_levels(head_dim)
+
+
+@dataclass(frozen=True)
+class DotTiming:
+    """What it takes to prepare queries for dot products of a kind, whose keys come from the store."""
+
+    kind: Dot
+    store_latency: int
+
+    @property
+    def tables(self) -> TableShape | None:
+        return TABLE_SHAPES.get(self.kind)
+
+    @property
+    def prepare_cycles(self) -> int:
+        """Cycles to prepare a query, overlapped with the one before (F)."""
+        return self.tables.entries if self.tables else 1
+
+    @property
+    def places(self) -> int:
+        """Queries that are prepared and held at a time."""
+        return self.tables.places if self.tables else 2
+
+    @property
+    def fill_latency(self) -> int:
+        """From taking a query to its last entry on its way into a table."""
+        return self.tables.fill_latency if self.tables else 0
+
+    @property
+    def prepared_latency(self) -> int:
+        """From taking a query to sending for its first key, less one: filling may end as late as the key comes."""
+        return max(0, self.fill_latency - self.store_latency)
+
+    @property
+    def kept_back(self) -> int:
+        """Cycles after sending for a query's last key before its place may be filled anew: that key must have come."""
+        return max(0, self.store_latency - 1 - self.fill_latency)
+
+    @property
+    def refill_cycles(self) -> int:
+        """From sending for a query's last key to sending for the first of the next query in its place.
+
+        Filling overlaps reading the store: it changes a place after the last key has come, and ends before the first.
+        """
+        return self.prepare_cycles + self.prepared_latency + self.kept_back
+
+    @property
+    def query_gap(self) -> int:
+        """Idle cycles between two queries, however many keys they have; with two places none."""
+        return 0 if self.places == 2 else self.refill_cycles
+
+    def latency(self, head_dim: int, key_bits: int, key_signed: bool) -> int:
+        """Cycles of a dot product."""
+        if self.tables:
+            return self.tables.dot_latency(head_dim, key_bits, key_signed)
+        return multiplier_dot_latency(head_dim)

@@ -154,9 +154,11 @@ def head_latencies(params: HeadParams) -> dict[str, int | str]:
         "cycle_slack": params.cycle_slack,
         "latency_constant": params.latency_constant,
         "query_gap": params.query_gap,
+        "reuse_prepare_cycles": params.reuse_dot.prepare_cycles,
+        "reuse_gap": params.reuse_dot.query_gap,
         "normalise_cycles": params.normalise_cycles,
-        "cycles_per_query": "max(max(ceil(valid_keys / keys_per_cycle), ceil(kept / kept_per_cycle)) + query_gap, "
-        "query_prepare_cycles, normalise_cycles) + cycle_slack",
+        "cycles_per_query": "max(ceil(valid_keys / keys_per_cycle) + query_gap, ceil(kept / kept_per_cycle) "
+        "+ reuse_gap, query_prepare_cycles, reuse_prepare_cycles, normalise_cycles) + cycle_slack",
         "query_latency": "query_prepare_cycles + beats + ceil(beats / kept_per_cycle) "
         "+ 2 * ceil(kept / kept_per_cycle) + latency_constant",
     }

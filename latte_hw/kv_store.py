@@ -10,7 +10,7 @@ from latte_hw.arith import high_part, low_part, saturate_element
 from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
-from latte_hw.row_rams import ReadPort, place_of, row_ram, value_rams
+from latte_hw.row_rams import ReadPort, bank_rams, place_of, row_ram, value_rams
 from latte_hw.streams import Fifo, spread
 
 
@@ -153,10 +153,10 @@ class KvStore(wiring.Component):
             for lane in range(config.keys_per_cycle):
                 bank_written = Signal(name=f"k_bank_{lane}_written")
                 m.d.sync += bank_written.eq(k_stores & ~(bank ^ lane).any())
-                row_ram(
-                    m, params, f"k_bank_{lane}", payloads.high_row, params.max_beats, params.beat_bits,
+                bank_rams(
+                    m, params, f"k_bank_{lane}",
                     write=(bank_written, places[lane % len(places)], k_split.high),
-                    reads=[(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane])],
+                    read=(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane]),
                 )  # fmt: skip
         shares = params.readers_per_ram
         for number, first in enumerate(range(0, self.readers, shares)):

@@ -23,14 +23,17 @@ class HeadLaws(HeadTiming):
         several queries share a scan it is the distance of scans; give the most valid and the most kept keys of any
         query in it.
         """
-        slowest = max(self.beats(valid_keys), self.items(kept)) + self.query_gap
-        return max(slowest, self.query_prepare_cycles, self.normalise_cycles) + self.cycle_slack
+        slowest = max(self.beats(valid_keys) + self.query_gap, self.items(kept) + self.reuse_dot.query_gap)
+        prepare = max(self.query_prepare_cycles, self.reuse_dot.prepare_cycles)
+        return max(slowest, prepare, self.normalise_cycles) + self.cycle_slack
 
     @property
     def latency_constant(self) -> int:
         """Cycles of a lone query that do not depend on its keys: every block's latency and every queue once."""
         queues = 6 * self.fifo_latency + fifo_latency(self.survivor_depth) + fifo_latency(self.kept_depth)
-        front = self.prepared_latency + 1 + self.estimator_latency + self.filter_latency + self.check_latency + 3
+        front = (
+            self.scan_dot.prepared_latency + 1 + self.estimator_latency + self.filter_latency + self.check_latency + 3
+        )
         others = self.config.queries_per_scan - 1  # a scan begins when the last of its queries has been taken
         return queues + others + front + self.reuse_latency + self.softmax_latency + self.weighted_sum_latency
 

@@ -8,7 +8,7 @@ and the registers that depend on real-valued scales are computed here. Needs the
 import math
 from dataclasses import dataclass
 
-from latte_hw.dot_timing import TABLE_SHAPES, TableShape, multiplier_dot_latency, tree_levels
+from latte_hw.dot_timing import TABLE_SHAPES, DotTiming, TableShape, multiplier_dot_latency, tree_levels
 from latte_hw.laws import HeadLaws
 from latte_hw.timing import (
     BLOCK_RAM_LANDING_DEPTH,
@@ -40,6 +40,7 @@ __all__ = [
     "SCALE_SHIFT_BITS",
     "SPREAD",
     "TABLE_SHAPES",
+    "DotTiming",
     "HeadParams",
     "Range",
     "TableShape",

@@ -1,5 +1,6 @@
 """Completes the score of a kept key by adding the missing partial products to its estimate."""
 
+from itertools import product
 from typing import Any
 
 from amaranth.hdl import Module, Shape, Signal
@@ -75,10 +76,8 @@ class ReuseDatapath(wiring.Component):
         read = delayed(m, sent, params.store_latency, "sent_read")
         read_item = delayed_data(m, item, params.store_latency, "item_read")
         m.d.comb += dot.i_keys.valid.eq(read)
-        for name in dot.terms:
-            for slot, port in enumerate(ports):
-                part = port.data.low if name.endswith("low") else port.data.high
-                m.d.comb += dot.i_keys.payload[name][slot].eq(part)
+        for name, slot in product(dot.keys, range(self.together)):
+            m.d.comb += dot.i_keys.payload[name][slot].eq(ports[slot].data[name])
 
         # the sums' sum, then the estimate and it
         result_item = delayed_data(m, read_item, dot.latency + 1, "item_result")
@@ -103,13 +102,15 @@ class ReuseDatapath(wiring.Component):
 
     def _dot(self) -> StationaryDot:
         high, low = Shape.cast(high_shape(self.params)), Shape.cast(low_shape(self.params))
-        terms = {"high_low": Term("high", low), "low_high": Term("low", high)}
+        parts = {"high": high, "low": low}
+        terms = {"high_low": Term("high", "low"), "low_high": Term("low", "high")}
         if self.params.config.reuse is Reuse.EXACT:
-            terms["low_low"] = Term("low", low)
+            terms["low_low"] = Term("low", "low")
         return stationary_dot(
-            self.params.config.dot,
+            self.params.reuse_dot.kind,
             head_dim=self.params.config.head_dim,
-            queries={"high": high, "low": low},
+            queries=parts,
+            keys=parts,
             terms=terms,
             lanes=self.together,
             tag_shape=1,

@@ -66,6 +66,21 @@ def row_ram(
         m.d.comb += Value.cast(read_data).eq(waited)
 
 
+def bank_rams(m: Module, params: HeadParams, name: str, *, write: tuple, read: tuple) -> None:
+    """A bank of K's high parts, see :attr:`latte_hw.widths.HeadWidths.bank_bits`."""
+    write_enable, write_place, row = write
+    low = 0
+    for number, bits in enumerate(params.bank_bits):
+        part = slice(low, low + bits)
+        row_ram(
+            m, params, f"{name}_rest" if number else name, data.ArrayLayout(1, bits), params.max_beats,
+            params.beat_bits,
+            write=(write_enable, write_place, Value.cast(row)[part]),
+            reads=[(*read[:2], Value.cast(read[2])[part])],
+        )  # fmt: skip
+        low += bits
+
+
 def value_rams(
     m: Module, params: HeadParams, name: str, ports: list[Any], write: Value, places: list[Signal], row: Any
 ) -> None:

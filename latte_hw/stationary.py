@@ -15,10 +15,10 @@ from latte_hw.streams import Valid, delayed, delayed_data
 
 @dataclass(frozen=True)
 class Term:
-    """One dot product: the query part of that name against a key part of that shape."""
+    """One dot product: the query part against the key part of these names."""
 
     query: str
-    key: Shape
+    key: str
 
 
 def shape_range(shape: Shape) -> tuple[int, int]:
@@ -37,7 +37,7 @@ def store_at(m: Module, registers: list[Any], place: Value, value: Any) -> None:
 
 
 class StationaryDot(wiring.Component):
-    """`lanes` keys per cycle against a stationary query: `term[lane] = Σ_d query[term.query][d] · key[term][lane][d]`.
+    """`lanes` keys per cycle against stationary queries: `o[t][lane] = Σ_d query[t.query][d] · key[t.key][lane][d]`.
 
     With two `places`, the next query is prepared while keys of the present one pass; with one, when they have passed.
 
@@ -46,7 +46,10 @@ class StationaryDot(wiring.Component):
     head_dim
         Elements of a query or key.
     queries
-        Query parts by name, and the shape of their elements.
+        Query parts by name, and the shape of their elements. They may be of one query or of several that stand still
+        together.
+    keys
+        Key parts by name, and the shape of their elements.
     terms
         Dot products by name.
     lanes
@@ -80,6 +83,7 @@ class StationaryDot(wiring.Component):
         *,
         head_dim: int,
         queries: Mapping[str, Shape],
+        keys: Mapping[str, Shape],
         terms: Mapping[str, Term],
         lanes: int,
         tag_shape: ShapeLike,
@@ -87,29 +91,31 @@ class StationaryDot(wiring.Component):
     ) -> None:
         self.head_dim = head_dim
         self.queries = dict(queries)
+        self.keys = dict(keys)
         self.terms = dict(terms)
         self.lanes = lanes
         self.tag_shape = tag_shape
         self.key_delay = key_delay
-        parts = data.StructLayout({name: data.ArrayLayout(shape, head_dim) for name, shape in self.queries.items()})
-        keys = data.StructLayout(
-            {name: data.ArrayLayout(data.ArrayLayout(t.key, head_dim), lanes) for name, t in self.terms.items()}
-        )
+        query_parts = {name: data.ArrayLayout(shape, head_dim) for name, shape in self.queries.items()}
+        key_parts = {
+            name: data.ArrayLayout(data.ArrayLayout(shape, head_dim), lanes) for name, shape in self.keys.items()
+        }
         results = data.StructLayout({name: data.ArrayLayout(self.result_shape(name), lanes) for name in self.terms})
         super().__init__(
             {
-                "i_query": In(stream.Signature(data.StructLayout({"parts": parts, "tag": tag_shape}))),
+                "i_query": In(
+                    stream.Signature(data.StructLayout({"parts": data.StructLayout(query_parts), "tag": tag_shape}))
+                ),
                 "o_prepared": Out(stream.Signature(tag_shape)),
                 "i_last": In(1),
-                "i_keys": In(Valid(keys)),
+                "i_keys": In(Valid(data.StructLayout(key_parts))),
                 "o": Out(Valid(results)),
             }
         )
 
     def result_shape(self, term: str) -> Shape:
         """Shape that holds every result of a term."""
-        key = self.terms[term].key
-        query = self.queries[self.terms[term].query]
+        query, key = self.queries[self.terms[term].query], self.keys[self.terms[term].key]
         corners = [self.head_dim * q * k for q, k in product(shape_range(query), shape_range(key))]
         return signed(signed_bits(min(corners), max(corners)))
 

@@ -1,5 +1,7 @@
 """Query-stationary dot products without a multiplier: tables of the query, read by the bit planes of the keys."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -13,6 +15,23 @@ from latte_hw.streams import SPREAD, delayed, delayed_data, spread
 
 LUT_RAM: dict[str, Any] = {"ram_style": "distributed"}
 """Attribute of a table: with many read ports, Yosys's search for a block RAM that fits grows beyond any memory."""
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    """Query parts side by side: the entries being written by part and group, and their tables by group and copy."""
+
+    entries: dict[str, list[Addend]]
+    tables: dict[tuple[int, int], memory.Memory]
+
+    def split(self, read: Value, group: int) -> dict[str, Addend]:
+        """Each part's entry, of all that is read from a table."""
+        parts, low = {}, 0
+        for part, entries in self.entries.items():
+            high = low + len(entries[group].value)
+            parts[part] = Addend(read[low:high], entries[group].greatest)
+            low = high
+        return parts
 
 
 class TableDot(StationaryDot):
@@ -46,8 +65,18 @@ class TableDot(StationaryDot):
         size = self.tables.group_dims
         return [range(first, min(first + size, self.head_dim)) for first in range(0, self.head_dim, size)]
 
+    @property
+    def side_by_side(self) -> list[list[str]]:
+        """Query parts that share tables: those that meet the same keys, so that one read brings the entries of all."""
+        shelves: dict[frozenset[str], list[str]] = {}
+        for part in self.queries:
+            met = frozenset(term.key for term in self.terms.values() if term.query == part)
+            shelves.setdefault(met, []).append(part)
+        return list(shelves.values())
+
     def term_latency(self, term: Term) -> int:
-        return self.tables.dot_latency(self.head_dim, term.key.width, term.key.signed)
+        key = self.keys[term.key]
+        return self.tables.dot_latency(self.head_dim, key.width, key.signed)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -64,44 +93,52 @@ class TableDot(StationaryDot):
         address = delayed_data(m, Cat(~left, fill_place), fill_latency - 1, "address")
 
         # Every read port is a RAM of its own, so the write ports' nets reach across the whole block.
-        copies = range(min(SPREAD, self.lanes))
-        write_enables = spread(m, writing, "write_enable")
-        write_addresses = spread(m, address, "write_address")
-        tables: dict[tuple[str, int, int], tuple[memory.Memory, int]] = {}
-        for part in self.queries:
-            for (group, entry), copy in product(enumerate(self._entries(m, part, ~left)), copies):
-                depth = self.tables.entries * self.places
-                table = memory.Memory(shape=len(entry.value), depth=depth, init=[], attrs=LUT_RAM)
-                m.submodules[f"table_{part}_{group}_{copy}"] = table
-                tables[part, group, copy] = table, entry.greatest
-                write_port = table.write_port()
-                m.d.comb += [
-                    write_port.addr.eq(write_addresses[copy]),
-                    write_port.data.eq(entry.value),
-                    write_port.en.eq(write_enables[copy]),
-                ]
+        copies = min(SPREAD, self.lanes)
+        write_enables = spread(m, writing, "write_enable")[:copies]
+        write_addresses = spread(m, address, "write_address")[:copies]
+        writes = list(zip(write_enables, write_addresses, strict=True))
+        shelves = [self._shelf(m, parts, ~left, writes) for parts in self.side_by_side]
 
         m.d.comb += self.o.valid.eq(delayed(m, self.i_keys.valid, self.latency, "valid"))
-        for (name, term), lane in product(self.terms.items(), range(self.lanes)):
-            keys = Signal(data.ArrayLayout(term.key, self.head_dim), name=f"{name}_{lane}_keys")
-            m.d.comb += keys.eq(self.i_keys.payload[name][lane])  # short: Amaranth copies what is sliced
-            steps = self._steps(term)
-            planes = []
-            for bit in range(term.key.width):
-                entries = []
-                for group, dims in enumerate(self.groups):
-                    table, greatest = tables[term.query, group, lane * len(copies) // self.lanes]
-                    read_port = table.read_port(domain="comb")
-                    unused = Const(0, self.tables.group_dims - len(dims))
-                    m.d.comb += read_port.addr.eq(Cat(*(keys[d][bit] for d in dims), unused, read_place))
-                    read = read_port.data
-                    if self.tables.registered(0, steps):
-                        read = register(m, read, f"{name}_{lane}_plane_{bit}_entry_{group}")
-                    entries.append(Addend(read, greatest))
-                planes.append(entries)
-            total = self._total(m, planes, term, steps, f"{name}_{lane}")
-            self.elaborate_result(m, name, lane, total, self.tables.cycles(steps))
+        for shelf, key, lane in product(shelves, self.keys, range(self.lanes)):
+            self._multiply(m, shelf, key, lane, read_place)
         return m
+
+    def _shelf(self, m: Module, parts: list[str], mask: Value, writes: Sequence[tuple[Value, Value]]) -> _Shelf:
+        """Tables of query parts side by side, and how they are filled: enable and address of each copy's writes."""
+        written = {part: self._entries(m, part, mask) for part in parts}
+        tables = {}
+        for group, (copy, (enable, address)) in product(range(len(self.groups)), enumerate(writes)):
+            entry = Cat(written[part][group].value for part in parts)
+            table = memory.Memory(shape=len(entry), depth=self.tables.entries * self.places, init=[], attrs=LUT_RAM)
+            m.submodules[f"table_{parts[0]}_{group}_{copy}"] = tables[group, copy] = table
+            write_port = table.write_port()
+            m.d.comb += [write_port.addr.eq(address), write_port.data.eq(entry), write_port.en.eq(enable)]
+        return _Shelf(written, tables)
+
+    def _multiply(self, m: Module, shelf: _Shelf, key: str, lane: int, place: Value) -> None:
+        """The terms of a key part with the query parts of a shelf: every bit plane of the key reads all of them."""
+        terms = {name: term for name, term in self.terms.items() if term.key == key and term.query in shelf.entries}
+        if not terms:
+            return
+        shape, copy = self.keys[key], lane * min(SPREAD, self.lanes) // self.lanes
+        keys = Signal(data.ArrayLayout(shape, self.head_dim), name=f"{next(iter(terms))}_{lane}_keys")
+        m.d.comb += keys.eq(self.i_keys.payload[key][lane])  # short: Amaranth copies what is sliced
+        planes: dict[str, list[list[Addend]]] = {name: [[] for _ in range(shape.width)] for name in terms}
+        for bit, (group, dims) in product(range(shape.width), enumerate(self.groups)):
+            read_port = shelf.tables[group, copy].read_port(domain="comb")
+            unused = Const(0, self.tables.group_dims - len(dims))
+            m.d.comb += read_port.addr.eq(Cat(*(keys[d][bit] for d in dims), unused, place))
+            read = shelf.split(read_port.data, group)
+            for name, term in terms.items():
+                entry = read[term.query]
+                if self.tables.registered(0, self._steps(term)):
+                    kept = register(m, entry.value, f"{name}_{lane}_plane_{bit}_entry_{group}")
+                    entry = Addend(kept, entry.greatest)
+                planes[name][bit].append(entry)
+        for name, term in terms.items():
+            total = self._total(m, planes[name], term, f"{name}_{lane}")
+            self.elaborate_result(m, name, lane, total, self.tables.cycles(self._steps(term)))
 
     def _entries(self, m: Module, part: str, mask: Value) -> list[Addend]:
         """The entry of every group at the address that `mask` was `fill_latency` cycles ago."""
@@ -125,11 +162,12 @@ class TableDot(StationaryDot):
 
     def _steps(self, term: Term) -> int:
         addends = len(self.groups) + bool(self._padding(self.queries[term.query]))
-        return self.tables.dot_steps(addends, term.key.width, term.key.signed)
+        key = self.keys[term.key]
+        return self.tables.dot_steps(addends, key.width, key.signed)
 
-    def _total(self, m: Module, planes: list[list[Addend]], term: Term, steps: int, name: str) -> Value:
+    def _total(self, m: Module, planes: list[list[Addend]], term: Term, name: str) -> Value:
         """The dot product from the entries of every plane; reading them was the first of its steps."""
-        shape = self.queries[term.query]
+        shape, steps = self.queries[term.query], self._steps(term)
         levels, padding = tree_levels(self.head_dim), self._padding(shape)
         if padding:
             planes = [[*entries, Addend(Const(padding), padding)] for entries in planes]
@@ -143,7 +181,11 @@ class TableDot(StationaryDot):
             padded = [Cat(total, Const(0, top + 1 - len(total))) for total in totals]
             totals = [Cat(total[:top], ~total[top]).as_signed() for total in padded]
         return weighted_sum(
-            m, totals, term.key.signed, f"{name}_planes", lambda further: self.tables.registered(done + further, steps)
+            m,
+            totals,
+            self.keys[term.key].signed,
+            f"{name}_planes",
+            lambda further: self.tables.registered(done + further, steps),
         )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from latte_hw.dot_timing import TABLE_SHAPES, TableShape, multiplier_dot_latency
+from latte_hw.dot_timing import DotTiming
 from latte_hw.widths import HeadWidths, ceil_div
 
 NORMALISE_CYCLES = 16
@@ -118,62 +118,40 @@ class HeadTiming(HeadWidths):
     """From writing into an empty queue of few items to its output."""
 
     @property
+    def scan_dot(self) -> DotTiming:
+        """Of the estimator, and of the dense core's scores."""
+        return DotTiming(self.config.dot, self.store_latency)
+
+    @property
+    def reuse_dot(self) -> DotTiming:
+        """Of the dot products that complete the scores of kept keys."""
+        return DotTiming(self.config.reuse_dot or self.config.dot, self.store_latency)
+
+    @property
     def query_prepare_cycles(self) -> int:
-        """Cycles to prepare a query, overlapped with the one before (F)."""
-        return self.tables.entries if self.tables else 1
-
-    @property
-    def tables(self) -> TableShape | None:
-        return TABLE_SHAPES.get(self.config.dot)
-
-    @property
-    def places(self) -> int:
-        """Queries that the estimator or the reuse datapath prepares and holds at a time."""
-        return self.tables.places if self.tables else 2
-
-    @property
-    def fill_latency(self) -> int:
-        """From taking a query to its last entry on its way into a table."""
-        return self.tables.fill_latency if self.tables else 0
-
-    @property
-    def prepared_latency(self) -> int:
-        """From taking a query to sending for its first key, less one: filling may end as late as the key comes."""
-        return max(0, self.fill_latency - self.store_latency)
-
-    @property
-    def refill_cycles(self) -> int:
-        """From sending for a query's last beat to sending for the first of the next query in its place, less one.
-
-        Filling overlaps reading the store: it changes a place after the last beat has come, and ends before the first.
-        """
-        kept_back = max(0, self.store_latency - 1 - self.fill_latency)
-        return self.query_prepare_cycles + self.prepared_latency + kept_back + 1
+        """Cycles to prepare a query for its scan, overlapped with the one before (F)."""
+        return self.scan_dot.prepare_cycles
 
     @property
     def gapless_beats(self) -> int:
-        """With two places: beats of a query that hide the preparation of the query after the next one."""
-        return self.refill_cycles
+        """With two places: beats of a query that hide the preparation of the query after the next one. A scan takes a
+        cycle to begin."""
+        return self.scan_dot.refill_cycles + 1
 
     @property
     def gapless_keys(self) -> int:
         """The same for kept keys in the reuse datapath, where no scan has to begin."""
-        return self.gapless_beats - 1
+        return self.reuse_dot.refill_cycles
 
     @property
     def query_gap(self) -> int:
-        """Idle cycles between two queries, however long they are; with two places none."""
-        return 0 if self.places == 2 else self.refill_cycles
-
-    def dot_latency(self, key_bits: int, key_signed: bool) -> int:
-        if self.tables:
-            return self.tables.dot_latency(self.config.head_dim, key_bits, key_signed)
-        return multiplier_dot_latency(self.config.head_dim)
+        """Idle cycles between two scans, however long they are; with two places none."""
+        return self.scan_dot.query_gap + (self.scan_dot.places == 1)
 
     @property
     def estimator_latency(self) -> int:
         """From sending a beat's address to its estimates in the estimator's output queue."""
-        return self.store_latency + self.dot_latency(self.config.msb_bits, True)
+        return self.store_latency + self.scan_dot.latency(self.config.head_dim, self.config.msb_bits, True)
 
     @property
     def estimator_landing_depth(self) -> int:
@@ -197,8 +175,9 @@ class HeadTiming(HeadWidths):
         """From a kept key to its score in the reuse datapath's output queue."""
         if self.low_bits == 0:
             return 1
-        low = self.dot_latency(self.low_bits, self.low_signed)
-        return self.store_latency + max(low, self.dot_latency(self.config.msb_bits, True)) + 2
+        dim, dot = self.config.head_dim, self.reuse_dot
+        low = dot.latency(dim, self.low_bits, self.low_signed)
+        return self.store_latency + max(low, dot.latency(dim, self.config.msb_bits, True)) + 2
 
     @property
     def reuse_landing_depth(self) -> int:

@@ -28,6 +28,13 @@ def signed_bits(low: int, high: int) -> int:
     return 1 + max((-low - 1).bit_length() if low < 0 else 0, max(high, 0).bit_length())
 
 
+BLOCK_RAM_BITS, LUT_RAM_BITS = 36, 4
+"""Bits of a word: of a block RAM where it is widest, on every target, and of the smallest LUT RAM."""
+
+SHALLOW_WORDS = 128
+"""Words that a few bits may have to be put into LUT RAM."""
+
+
 def ceil_div(dividend: int, divisor: int) -> int:
     return -(-dividend // divisor)
 
@@ -183,6 +190,15 @@ class HeadWidths:
     def max_beats(self) -> int:
         """Beats of keys in a full scan: the depth of one bank of K's high parts."""
         return self.config.max_keys // self.config.keys_per_cycle
+
+    @property
+    def bank_bits(self) -> tuple[int, ...]:
+        """Widths of the RAMs that a bank of K's high parts is made of: a few bits that would take one block RAM more
+        lie in a RAM of their own, shallow enough to be LUT RAM. Of D = 64, M = 4: 252 and 4."""
+        bits = self.config.head_dim * self.config.msb_bits
+        rest = bits % BLOCK_RAM_BITS
+        shallow = self.buffered_words(self.max_beats) <= SHALLOW_WORDS
+        return (bits - rest, rest) if 0 < rest <= LUT_RAM_BITS and bits > rest and shallow else (bits,)
 
     @property
     def readers_per_ram(self) -> int:

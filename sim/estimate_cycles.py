@@ -59,6 +59,8 @@ CASES = (
     Case({"dot": Dot.SMALL_TABLES}, 10, 32),
     Case({"queries_per_scan": 3}, 20, 30),
     Case({"queries_per_scan": 2, "dot": Dot.SINGLE_TABLES, "causal": False}, 15, 32, 0.6),
+    Case({"queries_per_scan": 3, "dot": Dot.SINGLE_TABLES, "reuse_dot": Dot.SMALL_TABLES, "causal": False}, 20, 31),
+    Case({"dot": Dot.SMALL_TABLES, "reuse_dot": Dot.SINGLE_TABLES}, 20, 32, 0.7),
     Case({"queries_per_scan": 5, "msb_bits": 8, "keys_per_cycle": 4}, 18, 29),
     Case({"max_keys": 256, "keys_per_cycle": 4}, 40, 250, 0.1),
     Case({"max_keys": 256, "keys_per_cycle": 4, "causal": False}, 20, 256, 1),

@@ -72,14 +72,14 @@ class Entrant:
         return float(result["place_and_route"]["fmax_mhz_median"])
 
 
-def _scan(queries: int, keys: int, dot: Dot) -> dict[str, Any]:
+def _scan(queries: int, keys: int, dot: Dot, **more: Any) -> dict[str, Any]:
     room = ceil_div(KEYS, keys) * keys
-    return {"queries_per_scan": queries, "keys_per_cycle": keys, "max_keys": room, "dot": dot}
+    return {"queries_per_scan": queries, "keys_per_cycle": keys, "max_keys": room, "dot": dot, **more}
 
 
 ENTRANTS = (
     Entrant("latte-b2", Core.LATTE, _scan(queries=2, keys=7, dot=Dot.SMALL_TABLES)),
-    Entrant("latte-b3", Core.LATTE, _scan(queries=3, keys=6, dot=Dot.LEAN_TABLES)),
+    Entrant("latte-b3", Core.LATTE, _scan(queries=3, keys=7, dot=Dot.SINGLE_TABLES, reuse_dot=Dot.SMALL_TABLES)),
     Entrant("dense-b4", Core.DENSE, _scan(queries=4, keys=8, dot=Dot.SINGLE_TABLES)),
     Entrant("dense-b5", Core.DENSE, _scan(queries=5, keys=8, dot=Dot.SINGLE_TABLES)),
 )

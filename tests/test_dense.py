@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from amaranth.hdl import Const, signed
+from amaranth.hdl import Const, Shape, signed
 
 import latte_hw.dense_scores
 import latte_hw.dense_softmax
@@ -19,7 +19,6 @@ from golden.tensors import TensorFile
 from latte_hw.config import LatteConfig
 from latte_hw.dense import DenseHead
 from latte_hw.dense_params import DenseParams
-from latte_hw.dot import Term
 from latte_hw.presets import preset
 from sim.block_bench import BlockRun, run_block
 from sim.streams import Flow
@@ -231,9 +230,8 @@ def wrong_value(add_up: Callable[..., Any]) -> Callable[..., Any]:
 def narrow_keys(stationary_dot: Callable[..., Any]) -> Callable[..., Any]:
     """The sign plane of every key is dropped."""
 
-    def build(kind: Any, *, terms: dict[str, Term], **parameters: Any) -> Any:
-        narrow = {name: Term(term.query, signed(7)) for name, term in terms.items()}
-        return stationary_dot(kind, terms=narrow, **parameters)
+    def build(kind: Any, *, keys: dict[str, Shape], **parameters: Any) -> Any:
+        return stationary_dot(kind, keys=dict.fromkeys(keys, signed(7)), **parameters)
 
     return build
 

@@ -28,12 +28,13 @@ TWO_PLACES = [Dot.TABLES, Dot.SMALL_TABLES, Dot.LEAN_TABLES, Dot.MULTIPLIERS]
 
 @dataclass(frozen=True)
 class Variant:
-    """Shape of a dot product; `terms` maps a name to the query part and the key's shape."""
+    """Shape of a dot product: query parts and key parts, their shapes, and names of the parts of every term."""
 
     head_dim: int
     lanes: int
     queries: tuple[tuple[str, Shape], ...]
-    terms: tuple[tuple[str, str, Shape], ...]
+    keys: tuple[tuple[str, Shape], ...]
+    terms: tuple[tuple[str, str, str], ...]
     key_delay: int = 0
 
     def parameters(self) -> dict[str, Any]:
@@ -41,6 +42,7 @@ class Variant:
             "head_dim": self.head_dim,
             "lanes": self.lanes,
             "queries": dict(self.queries),
+            "keys": dict(self.keys),
             "terms": {name: Term(part, key) for name, part, key in self.terms},
             "tag_shape": TAG_BITS,
             "key_delay": self.key_delay,
@@ -48,24 +50,31 @@ class Variant:
 
 
 H4, L4, U4 = ("high", signed(4)), ("low", signed(4)), ("low", unsigned(4))
+K4 = (("k", signed(4)),)
 VARIANTS = {
-    "one group pair": Variant(8, 1, (H4,), (("t", "high", signed(4)),)),
-    "three groups": Variant(12, 4, (H4,), (("t", "high", signed(4)),)),
-    "five groups": Variant(20, 1, (("low", unsigned(3)),), (("t", "low", unsigned(5)),)),
-    "full size": Variant(64, 1, (H4,), (("t", "high", signed(4)),)),
-    "one-bit signed key": Variant(8, 4, (("high", signed(7)),), (("t", "high", signed(1)),)),
-    "one-bit unsigned key": Variant(12, 1, (("high", signed(7)),), (("t", "high", unsigned(1)),)),
-    "one-bit query": Variant(8, 1, (("low", signed(1)),), (("t", "low", signed(7)),)),
+    "one group pair": Variant(8, 1, (H4,), K4, (("t", "high", "k"),)),
+    "three groups": Variant(12, 4, (H4,), K4, (("t", "high", "k"),)),
+    "five groups": Variant(20, 1, (("low", unsigned(3)),), (("k", unsigned(5)),), (("t", "low", "k"),)),
+    "full size": Variant(64, 1, (H4,), K4, (("t", "high", "k"),)),
+    "one-bit signed key": Variant(8, 4, (("high", signed(7)),), (("k", signed(1)),), (("t", "high", "k"),)),
+    "one-bit unsigned key": Variant(12, 1, (("high", signed(7)),), (("k", unsigned(1)),), (("t", "high", "k"),)),
+    "one-bit query": Variant(8, 1, (("low", signed(1)),), (("k", signed(7)),), (("t", "low", "k"),)),
     "shared query part": Variant(
-        12, 1, (H4, U4),
-        (("high_low", "high", unsigned(4)), ("low_high", "low", signed(4)), ("low_low", "low", unsigned(4))),
+        12, 1, (H4, U4), (H4, U4), (("high_low", "high", "low"), ("low_high", "low", "high"), ("low_low", "low", "low"))
     ),
-    "keys come later": Variant(12, 2, (H4,), (("t", "high", signed(4)),), key_delay=2),
-    "keys come as late as entries": Variant(12, 2, (H4,), (("t", "high", signed(4)),), key_delay=3),
-    "keys come last": Variant(12, 2, (H4,), (("t", "high", signed(4)),), key_delay=7),
+    "three queries side by side": Variant(
+        20, 5, tuple((f"q{number}", signed(4)) for number in range(3)), K4,
+        tuple((f"t{number}", f"q{number}", "k") for number in range(3)),
+    ),
+    "unlike parts side by side": Variant(
+        12, 2, (H4, U4, ("wide", signed(7))), K4, (("a", "high", "k"), ("b", "low", "k"), ("c", "wide", "k"))
+    ),
+    "keys come later": Variant(12, 2, (H4,), K4, (("t", "high", "k"),), key_delay=2),
+    "keys come as late as entries": Variant(12, 2, (H4,), K4, (("t", "high", "k"),), key_delay=3),
+    "keys come last": Variant(12, 2, (H4,), K4, (("t", "high", "k"),), key_delay=7),
     "terms of unequal latency": Variant(
-        8, 4, (("high", signed(7)), ("low", signed(1))),
-        (("high_low", "high", signed(1)), ("low_high", "low", signed(7)), ("low_low", "low", signed(1))),
+        8, 4, (("high", signed(7)), ("low", signed(1))), (("high", signed(7)), ("low", signed(1))),
+        (("high_low", "high", "low"), ("low_high", "low", "high"), ("low_low", "low", "low")),
     ),
 }  # fmt: skip
 
@@ -78,7 +87,7 @@ class Holder(wiring.Component):
         super().__init__(
             {
                 "i_query": In(stream.Signature(dot.i_query.payload.shape())),
-                "i_keys": In(stream.Signature(data.StructLayout({"terms": dot.i_keys.payload.shape(), "last": 1}))),
+                "i_keys": In(stream.Signature(data.StructLayout({"parts": dot.i_keys.payload.shape(), "last": 1}))),
                 "o_tag": Out(stream.Signature(dot.tag_shape)),
                 "o": Out(Valid(dot.o.payload.shape())),
             }
@@ -94,7 +103,7 @@ class Holder(wiring.Component):
             self.o_tag.valid.eq(self.i_keys.valid & dot.o_prepared.valid & last),
             self.o_tag.payload.eq(dot.o_prepared.payload),
             dot.i_keys.valid.eq(delayed(m, sent, dot.key_delay, "sent")),
-            dot.i_keys.payload.eq(delayed(m, self.i_keys.payload.terms, dot.key_delay, "keys")),
+            dot.i_keys.payload.eq(delayed(m, self.i_keys.payload.parts, dot.key_delay, "keys")),
             dot.o_prepared.ready.eq(sent & last),
             dot.i_last.eq(sent & last),
         ]
@@ -105,7 +114,7 @@ class Holder(wiring.Component):
 
 @dataclass(frozen=True)
 class Data:
-    """Query parts (queries, D) by name; for every query, keys (beats, lanes, D) by term."""
+    """Query parts (queries, D) by name; for every query, key parts (beats, lanes, D) by name."""
 
     queries: dict[str, NDArray[np.int64]]
     keys: list[dict[str, NDArray[np.int64]]]
@@ -123,7 +132,7 @@ def draw(variant: Variant, beats: list[int], seed: int) -> Data:
 
     queries = {name: elements(shape, len(beats), variant.head_dim) for name, shape in variant.queries}
     keys = [
-        {name: elements(key, count, variant.lanes, variant.head_dim) for name, _, key in variant.terms}
+        {name: elements(shape, count, variant.lanes, variant.head_dim) for name, shape in variant.keys}
         for count in beats
     ]
     return Data(queries, keys)
@@ -132,7 +141,7 @@ def draw(variant: Variant, beats: list[int], seed: int) -> Data:
 def ref_dot(data: Data, variant: Variant) -> list[dict[str, list[int]]]:
     results = []
     for query, keys in enumerate(data.keys):
-        sums = {name: keys[name] @ data.queries[part][query] for name, part, _ in variant.terms}  # (beats, lanes)
+        sums = {name: keys[key] @ data.queries[part][query] for name, part, key in variant.terms}  # (beats, lanes)
         beats = len(next(iter(keys.values())))
         results += [{name: total[beat].tolist() for name, total in sums.items()} for beat in range(beats)]
     return results
@@ -144,10 +153,10 @@ def rtl_dot(data: Data, kind: Dot, name: str, flow: str = Flow.FREE, seed: int =
         for index in range(len(data.keys))
     ]
     keys = []
-    for terms in data.keys:
-        beats = len(next(iter(terms.values())))
+    for parts in data.keys:
+        beats = len(next(iter(parts.values())))
         keys += [
-            {"terms": {term: x[beat].tolist() for term, x in terms.items()}, "last": int(beat == beats - 1)}
+            {"parts": {part: x[beat].tolist() for part, x in parts.items()}, "last": int(beat == beats - 1)}
             for beat in range(beats)
         ]
     expected = {"o_tag": len(queries), "o": len(keys)}
@@ -186,7 +195,8 @@ def test_latency(kind, name):
         documented = multiplier_dot_latency(variant.head_dim)
     else:
         latency = TABLE_SHAPES[kind].dot_latency
-        documented = max(latency(variant.head_dim, key.width, key.signed) for _, _, key in variant.terms)
+        keys = [dict(variant.keys)[key] for _, _, key in variant.terms]
+        documented = max(latency(variant.head_dim, key.width, key.signed) for key in keys)
     run = rtl_dot(draw(variant, [2, 3], seed=0), kind, name)
     documented += variant.key_delay
     assert run.cycles["o"] == [cycle + documented for cycle in run.cycles["i_keys"]]

@@ -118,7 +118,7 @@ def test_random_scans(seed):
 def test_latency(name):
     params = HeadParams(CONFIGURATIONS[name])
     cycles = run_estimator(draw(params, 3, [3]), params).cycles
-    first_read = cycles["i_query"][0] + 2 + params.prepared_latency  # prepared, its scan begun
+    first_read = cycles["i_query"][0] + 2 + params.scan_dot.prepared_latency  # prepared, its scan begun
     assert cycles["i_query"] == [params.query_prepare_cycles - 1]
     assert cycles["o_beat"][0] - first_read == params.estimator_latency + params.fifo_latency
 

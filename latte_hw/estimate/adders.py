@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from latte_hw.params import HeadParams, TableShape, ceil_div, tree_levels, unsigned_bits
+from latte_hw.params import TableShape, ceil_div, tree_levels, unsigned_bits
 
 Term = tuple[str, int, bool]
 """Query part, bits of a key's element, whether it is signed."""
@@ -32,29 +32,30 @@ class DotCount:
         )
 
 
-def count_dot(params: HeadParams, parts: Mapping[str, int], terms: Sequence[Term], lanes: int) -> DotCount:
-    """``parts`` are the bits of a query element by part."""
-    dim = params.config.head_dim
+def count_dot(
+    dim: int, tables: TableShape | None, parts: Mapping[str, int], terms: Sequence[Term], lanes: int
+) -> DotCount:
+    """Without ``tables`` of multipliers; ``parts`` are the bits of a query element by part."""
     total = DotCount()
     for part, key_bits, signed in terms:
         bits = parts[part]
-        if params.tables is None:
+        if tables is None:
             products = DotCount(product_bits=dim * bits * key_bits, register_bits=dim * (bits + key_bits))
             sums = _tree([2 ** (bits + key_bits) - 1] * dim)
             total = total + (products + sums).times(lanes)
             continue
-        total = total + _table_dot(params, params.tables, bits, key_bits, signed).times(lanes)
-    if params.tables is not None:
-        size = params.tables.group_dims
+        total = total + _table_dot(dim, tables, bits, key_bits, signed).times(lanes)
+    if tables is not None:
+        size = tables.group_dims
         for bits in parts.values():
             filled = _tree([2**bits - 1] * size).times(ceil_div(dim, size))
             total = total + DotCount(fill_bits=filled.adder_bits + dim * bits)
     return total
 
 
-def _table_dot(params: HeadParams, tables: TableShape, bits: int, key_bits: int, key_signed: bool) -> DotCount:
+def _table_dot(dim: int, tables: TableShape, bits: int, key_bits: int, key_signed: bool) -> DotCount:
     """Every group's entry of every bit plane of a key, read and added up, then the planes."""
-    dim, size = params.config.head_dim, tables.group_dims
+    size = tables.group_dims
     greatest = [min(size, dim - first) * (2**bits - 1) for first in range(0, dim, size)]
     padding = (1 << tree_levels(dim)) - dim
     addends = greatest + [padding << (bits - 1)] * bool(padding)

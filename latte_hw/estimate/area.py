@@ -98,10 +98,11 @@ def quantities(config: LatteConfig, target: str) -> Quantities:
     together = config.kept_per_cycle
     slots = lanes * together  # kept keys worked on side by side
     high, low, estimate = config.msb_bits, params.low_bits, params.estimate_bits
-    estimator = count_dot(params, {"high": high}, [("high", high, True)], keys)
+    estimator = count_dot(dim, params.scan_dot.tables, {"high": high}, [("high", high, True)], keys)
     terms = [("high", low, params.low_signed), ("low", high, True)]
     terms += [("low", low, params.low_signed)] if config.reuse is Reuse.EXACT else []
-    reuse = count_dot(params, {"high": high, "low": low}, terms, together) if low else DotCount()
+    parts = {"high": high, "low": low}
+    reuse = count_dot(dim, params.reuse_dot.tables, parts, terms, together) if low else DotCount()
     checked = (1 + together) / 2  # the early drop takes one beat at a time, the final check R
     beat = checked * (keys * (estimate + 1) + params.key_bits)
     product = params.delta_bits + SCALE_MANTISSA_BITS

@@ -34,6 +34,9 @@ def output_cycles(pattern: Pattern, config: LatteConfig) -> NDArray[np.int64]:
             told = lanes[place:] if pattern.release and first + place == pattern.queries - 1 else [lane]
             query = max(query + 1, 0, lane.query_room(), *(one.row_room() for one in told))
             lane.take(query)
+        offered = max(lane.offered() for lane in part)
+        for lane in part:
+            lane.prepare(offered)
         sent = _scan(part, sent)
         for place, lane in enumerate(part):
             left = out[first + place] = lane.leave(left)

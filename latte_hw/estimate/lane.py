@@ -14,7 +14,7 @@ from latte_hw.estimate.queues import (
     room,
 )
 from latte_hw.estimate.rows import Row
-from latte_hw.params import HeadParams, fifo_latency, fifo_words
+from latte_hw.params import DotTiming, HeadParams, fifo_latency, fifo_words
 
 
 class Lane:
@@ -74,10 +74,11 @@ class Lane:
         params, row = self.params, self.number
         self.present = self.rows[row]
         self.queries[row] = query
-        at_estimator, at_reuse = query + params.estimator_queue_latency, query + params.fifo_latency
-        self.prepared = self._prepare(at_estimator, self.estimator_taken, self.last_sent, self.scan_started)
+        at_reuse = query + params.fifo_latency
         if params.low_bits:
-            self.reuse_prepared = self._prepare(at_reuse, self.reuse_taken, self.last_left, self.last_left)
+            self.reuse_prepared = self._prepare(
+                params.reuse_dot, at_reuse, self.reuse_taken, self.last_left, self.last_left
+            )
         else:
             self.reuse_prepared = max(at_reuse, self.last_left[row - 1] + 1)
         self._survivors_given, self._kept_given = (
@@ -85,13 +86,23 @@ class Lane:
         )
         self._conditions = self._room_conditions()
 
-    def _prepare(self, offered: int, taken: History, last_sent: History, handed_over: History) -> int:
+    def offered(self) -> int:
+        """When the present query is before the estimator."""
+        return self.queries[self.number] + self.params.estimator_queue_latency
+
+    def prepare(self, offered: int) -> None:
+        """The estimator prepares the queries of a scan together, all of them on offer from then on."""
+        self.prepared = self._prepare(
+            self.params.scan_dot, offered, self.estimator_taken, self.last_sent, self.scan_started
+        )
+
+    def _prepare(self, dot: DotTiming, offered: int, taken: History, last_sent: History, handed_over: History) -> int:
         """When the present query, offered from then on, is ready in a dot product: filled in when a place is free."""
-        params, row = self.params, self.number
-        released = last_sent[row - params.places] + max(0, params.store_latency - 1 - params.fill_latency)
+        row = self.number
+        released = last_sent[row - dot.places] + dot.kept_back
         starts = max(offered, taken[row - 1] + 1, released + 1)
-        taken[row] = starts + params.query_prepare_cycles - 1
-        return max(taken[row] + params.prepared_latency + 1, handed_over[row - 1] + 1)
+        taken[row] = starts + dot.prepare_cycles - 1
+        return max(taken[row] + dot.prepared_latency + 1, handed_over[row - 1] + 1)
 
     # --- its row moves ------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from latte_hw.config import TOTAL_BITS, Core, LatteConfig, Reuse
 from latte_hw.dense_params import DenseParams
@@ -13,6 +14,7 @@ from latte_hw.params import (
     SCALE_SHIFT_BITS,
     SPREAD,
     HeadParams,
+    TableShape,
     fifo_words,
     in_block_ram,
     unsigned_bits,
@@ -41,6 +43,14 @@ class Memory:
         return self.words * self.width * self.copies
 
 
+class Table(NamedTuple):
+    """Of a query part: bits of an element, queries side by side, and reads by a key: one for every bit."""
+
+    bits: int
+    queries: int
+    reads: int
+
+
 def memories_of(config: LatteConfig, core: Core = Core.LATTE) -> list[Memory]:
     """All memories of a core; those of `queries_per_scan` lanes are given as copies."""
     return list(_dense(DenseParams.of(config)) if core is Core.DENSE else _latte(HeadParams(config)))
@@ -58,7 +68,8 @@ def _store(params: HeadParams, readers: int, banks: bool) -> Iterator[Memory]:
     config = params.config
     if banks:
         beats = params.buffered_words(params.max_beats)
-        yield Memory("store", "k_banks", beats, config.head_dim * config.msb_bits, config.keys_per_cycle)
+        for name, bits in zip(("k_banks", "k_banks_rest"), params.bank_bits, strict=False):
+            yield Memory("store", name, beats, bits, config.keys_per_cycle)
     words = params.buffered_words(config.max_keys)
     shared, alone = divmod(readers, params.readers_per_ram)
     groups, rest = divmod(config.head_dim, params.normalise_lanes)  # a value lies in a RAM per group of elements
@@ -91,24 +102,24 @@ def _exponentials(params: HeadParams, copies: int, reads: int) -> Memory:
 
 
 def _tables(
-    params: HeadParams, block: str, part_bits: dict[str, int], lanes: int, reads: dict[str, int], copies: int = 1
+    dim: int, tables: TableShape | None, block: str, parts: dict[str, Table], lanes: int, copies: int = 1
 ) -> Iterator[Memory]:
-    """Tables of a query-stationary dot product: one per group of dimensions and part of a query, in as many equal ones
-    as a net is spread over. ``reads`` are those of each part: every key of a beat and every bit of it."""
-    if params.tables is None:
+    """Tables of a query-stationary dot product: one per group of dimensions and set of query parts side by side, in as
+    many equal ones as a net is spread over."""
+    if tables is None:
         return
-    size = params.tables.group_dims
-    words = params.tables.entries * params.places
-    full, rest = divmod(params.config.head_dim, size)
+    size = tables.group_dims
+    words = tables.entries * tables.places
+    full, rest = divmod(dim, size)
     equal = min(SPREAD, lanes)
-    for part, bits in part_bits.items():
+    for part, (bits, queries, reads) in parts.items():
         for dims, groups in ((size, full), (rest, 1)):
             if dims and groups:
-                width = unsigned_bits(dims * (2**bits - 1))
+                width = queries * unsigned_bits(dims * (2**bits - 1))
                 keys_of = Counter(lane * equal // lanes for lane in range(lanes))  # by copy, not always equally many
                 for keys, alike in sorted(Counter(keys_of.values()).items()):
                     name = f"table_{part}_{dims}_{keys}"
-                    yield Memory(block, name, words, width, groups * alike * copies, keys * reads[part])
+                    yield Memory(block, name, words, width, groups * alike * copies, keys * reads)
 
 
 def reuse_reads(params: HeadParams) -> dict[str, int]:
@@ -134,9 +145,8 @@ def _latte(params: HeadParams) -> Iterator[Memory]:
         ("rows", params.rows_in_flight, 4),
     ):
         yield from _queue(name, name, depth, width, lanes)
-    yield from _tables(
-        params, "estimator", {"high": config.msb_bits}, config.keys_per_cycle, {"high": config.msb_bits}, lanes
-    )
+    high, tables = config.msb_bits, params.scan_dot.tables
+    yield from _tables(config.head_dim, tables, "estimator", {"high": Table(high, lanes, high)}, config.keys_per_cycle)
     yield from _queue("estimator", "landing", params.estimator_landing_depth, beat + 1, lanes)
     yield from _queue("filter", "survivors", params.survivor_depth, together * beat + 1, lanes)
     yield from _queue("filter", "row_limits", params.rows_in_flight, 2 * estimate + 2, lanes)
@@ -147,8 +157,9 @@ def _latte(params: HeadParams) -> Iterator[Memory]:
 
     yield from _queue("filter", "output", params.filter_output_depth, item(estimate), lanes)
     if params.low_bits:
-        parts = {"high": config.msb_bits, "low": params.low_bits}
-        yield from _tables(params, "reuse", parts, together, reuse_reads(params), lanes)
+        bits = {"high": high, "low": params.low_bits}
+        parts = {part: Table(bits[part], 1, reads) for part, reads in reuse_reads(params).items()}
+        yield from _tables(config.head_dim, params.reuse_dot.tables, "reuse", parts, together, lanes)
         yield from _queue("reuse", "landing", params.reuse_landing_depth, item(params.score_bits), lanes)
     yield from _queue("softmax", "row", params.row_queue_depth, item(params.score_bits), lanes)
     yield from _queue("softmax", "best", params.rows_in_flight, params.score_bits, lanes)
@@ -163,8 +174,8 @@ def _dense(params: DenseParams) -> Iterator[Memory]:
     yield _sequencer(params, params.threshold_bits)
     yield from _queue("scales", "scales", params.rows_in_flight, SCALE_BITS)
     yield from _queue("rows", "rows", params.rows_in_flight, 4 + unsigned_bits(rows))
-    parts = {f"query_{row}": TOTAL_BITS for row in range(rows)}
-    yield from _tables(params, "scores", parts, 1, dict.fromkeys(parts, TOTAL_BITS))
+    side_by_side = {"queries": Table(TOTAL_BITS, rows, TOTAL_BITS)}
+    yield from _tables(config.head_dim, params.scan_dot.tables, "scores", side_by_side, 1)
     yield from _queue("scores", "landing", params.score_landing_depth, rows * (params.score_bits + 1) + 1)
     yield from _queue("softmax", "row", params.row_queue_depth, rows * (params.score_bits + 1) + 1)
     yield from _queue("softmax", "best", params.rows_in_flight, rows * params.score_bits)

@@ -184,6 +184,7 @@ def _route(job: Job, folder: Path, seed: int) -> dict[str, Any]:
     arguments = [
         *device, "--speed", str(job.speed), "--json", PACKED_FILE, "--report", report,
         "--seed", str(seed), "--freq", str(TARGET_MHZ), "--timing-allow-fail", "--out-of-context",
+        "--placer-heap-cell-placement-timeout", "0",  # its default overflows, and gives up, from 46,341 cells on
     ]  # fmt: skip
     tools.run(tools.NEXTPNR_ECP5, arguments, folder, [report])
     return dict(json.loads((folder / report).read_text()))

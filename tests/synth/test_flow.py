@@ -135,6 +135,8 @@ def without_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if "yowasp" in name else real(name))
     monkeypatch.setenv("AMARANTH_USE_YOSYS", "builtin")
+    for program in (tools.YOSYS, tools.NEXTPNR_ECP5):
+        monkeypatch.delenv(program.variable, raising=False)
 
 
 BAD = {
@@ -198,6 +200,17 @@ def test_a_missing_tool_is_told_before_anything_runs(monkeypatch):
     with pytest.raises(LatteError, match="yosys is missing: install the extra `synth`"):
         synthesise(Job("tiny", preset("tiny"), ECP5), "", said.append)
     assert said == []
+
+
+def test_an_environment_variable_names_the_program(monkeypatch, tmp_path: Path):
+    program = tmp_path / "own-nextpnr"
+    program.write_text("#!/bin/sh\necho 'nextpnr-ecp5 9.8.7'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("NEXTPNR_ECP5", str(program))
+    assert tools.version_of(tools.NEXTPNR_ECP5) == "9.8.7"
+    monkeypatch.setenv("NEXTPNR_ECP5", "no-such-program")
+    with pytest.raises(LatteError, match="NEXTPNR_ECP5 must name a program that can be run, not 'no-such-program'"):
+        tools.command_of(tools.NEXTPNR_ECP5)
 
 
 def test_out_of_memory_is_said_in_words():
