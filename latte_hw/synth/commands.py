@@ -36,6 +36,9 @@ def synth(
         bool,
         typer.Option("--trim-carry", help="Free the cells at the ends of carry chains before place and route."),
     ] = False,
+    router: Annotated[
+        str, typer.Option("--router", metavar="NAME", help="Of nextpnr: router1, or router2 for full chips.")
+    ] = "router1",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for synth.json and synth.md.")
     ] = None,
@@ -60,6 +63,7 @@ def synth(
         products=dsp_products,
         trim_carry=trim_carry,
         seeds=_seeds(seeds) if place_and_route else (),
+        router=router,
         speed=speed,
     )
     report.check_folder(output)

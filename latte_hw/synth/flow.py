@@ -24,6 +24,9 @@ from latte_hw.synth.targets import Target
 SCHEMA = "latte-synth-1"
 VERILOG_FILE = f"{TOP}.v"
 PACKED_FILE = "packed.json"
+ROUTERS = ("router1", "router2")
+"""Of nextpnr: arc by arc, its default, and all nets at once, which comes to an end on chips that are nearly full."""
+
 TARGET_MHZ = 400  # out of reach, so that the placer works on every path that is slow
 
 
@@ -40,6 +43,7 @@ class Job:
     products: int | None = None  # that may go to DSP blocks at most; None: all
     trim_carry: bool = False  # before place and route
     seeds: tuple[int, ...] = ()  # place and route with each; none: resources only
+    router: str = ROUTERS[0]
     speed: int = 8
 
     def check(self) -> None:
@@ -50,6 +54,8 @@ class Job:
             raise LatteError("--trim-carry prepares a netlist for place and route: give --place-and-route, too")
         if len(set(self.seeds)) != len(self.seeds):
             raise LatteError("--seeds must name different seeds")
+        if self.router not in ROUTERS:
+            raise LatteError(f"--router must be {' or '.join(ROUTERS)}, not {self.router}")
         if self.speed not in (6, 7, 8):
             raise LatteError(f"--speed must be 6, 7 or 8, not {self.speed}")
         if self.products is not None and (self.products < 1 or not self.dsp or not self.target.dsp):
@@ -170,6 +176,7 @@ def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleC
     return {
         "device": job.target.title,
         "speed": job.speed,
+        "router": job.router,
         "registers_packed": asdict(packed),
         "carry_chains_trimmed": asdict(trimmed) if trimmed else None,
         "fmax_mhz_median": round(statistics.median(frequencies), 2),
@@ -183,7 +190,8 @@ def _route(job: Job, folder: Path, seed: int) -> dict[str, Any]:
     device = [part for option in job.target.device.items() for part in option if part]
     arguments = [
         *device, "--speed", str(job.speed), "--json", PACKED_FILE, "--report", report,
-        "--seed", str(seed), "--freq", str(TARGET_MHZ), "--timing-allow-fail", "--out-of-context",
+        "--seed", str(seed), "--router", job.router, "--freq", str(TARGET_MHZ), "--timing-allow-fail",
+        "--out-of-context",
         "--placer-heap-cell-placement-timeout", "0",  # its default overflows, and gives up, from 46,341 cells on
     ]  # fmt: skip
     tools.run(tools.NEXTPNR_ECP5, arguments, folder, [report])
