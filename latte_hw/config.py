@@ -42,6 +42,7 @@ class Dot(StrEnum):
     SMALL_TABLES = "small_tables"  # of 3 dimensions and 2 queries: LUT RAM of 16 words (ECP5)
     LEAN_TABLES = "lean_tables"  # small ones, a register after every second step: fewest flip-flops, lower clock
     SINGLE_TABLES = "single_tables"  # of 4 dimensions and 1 query: 16 words, fewest LUTs; a gap between queries
+    LEAN_SINGLE_TABLES = "lean_single_tables"  # single ones, a register after every second step
     MULTIPLIERS = "multipliers"  # one multiplier per element: the readable reference
 
 

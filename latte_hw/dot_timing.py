@@ -60,6 +60,7 @@ TABLE_SHAPES = {
     Dot.SMALL_TABLES: TableShape(3, 2),
     Dot.LEAN_TABLES: TableShape(3, 2, steps_per_cycle=2),
     Dot.SINGLE_TABLES: TableShape(4, 1),
+    Dot.LEAN_SINGLE_TABLES: TableShape(4, 1, steps_per_cycle=2),
 }
 """Tables of every kind of dot product that uses them."""
 

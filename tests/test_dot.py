@@ -203,8 +203,8 @@ def test_latency(kind, name):
 
 
 def test_prepare_cycles():
-    expected = {Dot.TABLES: 16, Dot.SMALL_TABLES: 8, Dot.LEAN_TABLES: 8, Dot.SINGLE_TABLES: 16, Dot.MULTIPLIERS: 1}
-    assert expected == PREPARE_CYCLES
+    expected = {Dot.TABLES: 16, Dot.SMALL_TABLES: 8, Dot.LEAN_TABLES: 8, Dot.MULTIPLIERS: 1}
+    assert expected | {Dot.SINGLE_TABLES: 16, Dot.LEAN_SINGLE_TABLES: 16} == PREPARE_CYCLES
 
 
 @pytest.mark.parametrize("kind", Dot)
@@ -239,15 +239,16 @@ def test_filling_overlaps_the_way_of_the_keys(kind, name, beats):
     data = draw(variant, [beats] * 5, seed=3)
     run = rtl_dot(data, kind, name)
     assert run.outputs["o"] == ref_dot(data, variant)
-    if kind is Dot.SINGLE_TABLES:
+    if kind not in TWO_PLACES:
         fill, delay = FILL_LATENCY[kind], variant.key_delay
         distances = {after - before for before, after in pairwise(run.cycles["o_tag"])}
         assert distances == {beats + PREPARE_CYCLES[kind] + max(0, fill - delay) + max(0, delay - 1 - fill)}
 
 
+@pytest.mark.parametrize("kind", [Dot.SINGLE_TABLES, Dot.LEAN_SINGLE_TABLES])
 @pytest.mark.parametrize("keys", [1, 40])
-def test_with_one_place_a_query_is_prepared_when_the_keys_of_the_last_have_passed(keys):
-    kind, name = Dot.SINGLE_TABLES, "one group pair"
+def test_with_one_place_a_query_is_prepared_when_the_keys_of_the_last_have_passed(kind, keys):
+    name = "one group pair"
     run = rtl_dot(draw(VARIANTS[name], [keys] * 4, seed=5), kind, name)
     distances = {after - before for before, after in pairwise(run.cycles["o_tag"])}
     assert distances == {keys + PREPARE_CYCLES[kind] + FILL_LATENCY[kind]}

@@ -14,6 +14,7 @@ from typing import Any
 from latte_hw import __version__
 from latte_hw.config import LatteConfig
 from latte_hw.errors import LatteError
+from latte_hw.params import HeadParams
 from latte_hw.synth import carry_chains, checks, script, timing_report, tools
 from latte_hw.synth.harness import TOP, to_verilog
 from latte_hw.synth.netlist import ModuleCount, count_modules
@@ -45,6 +46,13 @@ class Job:
     seeds: tuple[int, ...] = ()  # place and route with each; none: resources only
     router: str = ROUTERS[0]
     speed: int = 8
+
+    @property
+    def lone_adders(self) -> bool:
+        """Whether additions follow one another without a register in between."""
+        params = HeadParams(self.config)
+        tables = [dot.tables for dot in (params.scan_dot, params.reuse_dot)]
+        return any(one.steps_per_cycle > 1 for one in tables if one)
 
     def check(self) -> None:
         """Raises :class:`LatteError` on what cannot be done, before anything runs."""
@@ -135,11 +143,12 @@ def _versions(job: Job) -> dict[str, str]:
 
 def _yosys(folder: Path, text: str, produces: Sequence[str]) -> str:
     (folder / "run.ys").write_text(text)
+    (folder / script.ADDER_FILE).write_text(script.ADDER_MAP)
     return tools.run(tools.YOSYS, ["-s", "run.ys"], folder, produces)
 
 
 def _count(job: Job, folder: Path) -> tuple[list[ModuleCount], list[checks.Problem]]:
-    text = script.counting_script(job.target, VERILOG_FILE, TOP, job.dsp, job.products)
+    text = script.counting_script(job.target, VERILOG_FILE, TOP, job.dsp, job.products, job.lone_adders)
     log = _yosys(folder, text, [script.STAT_FILE, script.CHECK_FILE])
     modules = count_modules(json.loads((folder / script.STAT_FILE).read_text()), TOP, job.target)
     problems = checks.structural(*((folder / name).read_text() for name in (script.CHECK_FILE, script.LATCH_FILE)))
@@ -149,7 +158,7 @@ def _count(job: Job, folder: Path) -> tuple[list[ModuleCount], list[checks.Probl
 
 
 def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleCount]) -> dict[str, Any]:
-    text = script.flat_script(job.target, VERILOG_FILE, TOP, job.dsp, job.products)
+    text = script.flat_script(job.target, VERILOG_FILE, TOP, job.dsp, job.products, lone_adders=job.lone_adders)
     steps.run("synthesise flat, for place and route", lambda: _yosys(folder, text, [script.NETLIST_FILE]))
     packed = steps.run(
         "pack registers into block RAM and multipliers",

@@ -7,15 +7,36 @@ NARROW = 5
 
 LATCHES = ("$dlatch", "$adlatch", "$dlatchsr")
 
+ADDER_FILE = "adders.v"
+ADDER_MAP = """\
+(* techmap_celltype = "$add" *)
+module adder_alone (A, B, Y);
+  parameter A_SIGNED = 0, B_SIGNED = 0, A_WIDTH = 1, B_WIDTH = 1, Y_WIDTH = 1;
+  localparam SIGNED = A_SIGNED && B_SIGNED;
+  input [A_WIDTH-1:0] A;
+  input [B_WIDTH-1:0] B;
+  output [Y_WIDTH-1:0] Y;
+  wire [Y_WIDTH-1:0] propagate, carries;
+  \\$alu #(
+    .A_SIGNED(SIGNED), .B_SIGNED(SIGNED), .A_WIDTH(A_WIDTH), .B_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)
+  ) adder (.A(A), .B(B), .Y(Y), .CI(1'b0), .BI(1'b0), .X(propagate), .CO(carries));
+endmodule
+"""
+"""An addition as a carry chain of its own. Yosys makes one sum with compressors of additions without a register between
+them; a compressor takes two LUTs a bit where a carry chain takes one."""
+
 CHECK_FILE, LATCH_FILE, MEMORY_FILE, STAT_FILE, NETLIST_FILE = (
     "check.txt", "latches.txt", "memories.txt", "stat.json", "netlist.json"
 )  # fmt: skip
 
 
-def counting_script(target: Target, verilog: str, top: str, dsp: bool, products: int | None = None) -> str:
+def counting_script(
+    target: Target, verilog: str, top: str, dsp: bool, products: int | None = None, lone_adders: bool = False
+) -> str:
     """Check the flattened design, then synthesise with the hierarchy kept and count the cells of every module.
 
-    The checks run on a flat copy, because a loop may pass through several modules.
+    The checks run on a flat copy, because a loop may pass through several modules. With `lone_adders`, additions in
+    dot products are mapped by `ADDER_MAP`, which `ADDER_FILE` must hold.
     """
     latches = " ".join(f"t:{latch}" for latch in LATCHES)
     return "\n".join(
@@ -29,7 +50,7 @@ def counting_script(target: Target, verilog: str, top: str, dsp: bool, products:
             f"tee -q -o {CHECK_FILE} check",
             f"tee -q -o {LATCH_FILE} select -list {latches}",
             "design -load read",
-            *_synthesise(target, top, dsp, products, target.keep),
+            *_synthesise(target, top, dsp, products, target.keep, lone_adders),
             f"tee -q -o {STAT_FILE} stat -json",
             "",
         ]
@@ -37,15 +58,23 @@ def counting_script(target: Target, verilog: str, top: str, dsp: bool, products:
 
 
 def flat_script(
-    target: Target, verilog: str, top: str, dsp: bool, products: int | None = None, netlist: str = NETLIST_FILE
+    target: Target,
+    verilog: str,
+    top: str,
+    dsp: bool,
+    products: int | None = None,
+    netlist: str = NETLIST_FILE,
+    lone_adders: bool = False,
 ) -> str:
     """Synthesise flat, for place and route (a `.json` netlist) or for simulation (`.v`); names keep their path."""
     lines = [f"read_verilog {verilog}", f"hierarchy -check -top {top}", "proc"]
     write = "write_verilog -noattr" if netlist.endswith(".v") else "write_json"
-    return "\n".join([*lines, *_synthesise(target, top, dsp, products, target.flatten), f"{write} {netlist}", ""])
+    return "\n".join(
+        [*lines, *_synthesise(target, top, dsp, products, target.flatten, lone_adders), f"{write} {netlist}", ""]
+    )
 
 
-def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape: str) -> list[str]:
+def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape: str, lone_adders: bool) -> list[str]:
     if not target.command:
         return [
             f"synth -top {top} -run begin:fine",
@@ -62,6 +91,7 @@ def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape
         "opt_expr",
         "opt_clean",
         "wreduce t:$mul",
+        *(["wreduce", f"techmap -map {ADDER_FILE} *dot*/t:$add"] if lone_adders else []),
         f"alumacc {narrow}",  # turned into sums now, they are no longer multipliers when those get their DSP blocks
         *([] if products is None else _all_but(products)),
         f"{command} -run begin:map_luts",
