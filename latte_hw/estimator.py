@@ -49,44 +49,33 @@ class MS4BEstimator(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        params, payloads = self.params, Payloads(self.params)
-        lanes = params.config.keys_per_cycle
+        params, lanes = self.params, self.params.config.keys_per_cycle
         m.submodules.dot = dot = self._dot()
-        landings = [
-            ReservedFifo(payloads.estimate_beat, params.estimator_landing_depth) for _ in self._members("landing")
-        ]
-        for name, landing, beats in zip(
-            self._members("landing"), landings, (getattr(self, name) for name in self._members("o_beat")), strict=True
-        ):
-            m.submodules[name] = landing
-            wiring.connect(m, landing.o, wiring.flipped(beats))
+        landings = [self._landing(m, place) for place in self._places]
         self._take_queries(m, dot)
 
         # Scan: one beat is sent on its way per cycle. What the next beat will be is decided one cycle ahead; `left`
-        # keys of each query are still to come, the present beat's too.
-        offers = dot.o_prepared.payload
-        offered_part = _part_of(offers[0], len(landings))
+        # keys of each query are still to come, the present beat's too. The first query takes part in every scan.
+        offer = dot.o_prepared.payload
+        offered_part = self._part_of(offer)
         scanning, last, started, sent = Signal(), Signal(), Signal(), Signal()
         beat, buffer = Signal(params.beat_bits), Signal(1)
         part = [Signal(name=name) for name in self._members("part")]
         left = [Signal(signed(params.count_bits + 1), name=name) for name in self._members("left")]
-        offered_left = [Cat(offers[place].valid_keys, Const(0, 1)) for place in range(len(landings))]
+        offered_left = [Cat(offer[name], Const(0, 1)) for name in self._valid_keys]
+        prepared = [dot.o_prepared.valid for _ in landings]  # all at once
         m.d.comb += [
             sent.eq(scanning & _all_of(part, [landing.o_room for landing in landings])),
-            started.eq((~scanning | (sent & last)) & dot.o_prepared.valid),
+            started.eq((~scanning | (sent & last)) & _all_of(offered_part, prepared)),
             self.beat_port.buffer.eq(buffer),
             self.beat_port.address.eq(beat),
-            dot.o_prepared.ready.eq(started),
-            dot.i_last.eq(sent & last),
         ]
         with m.If(started):
             m.d.sync += [scanning.eq(1), beat.eq(0), last.eq(~_any_above(lanes, offered_part, offered_left))]
-            m.d.sync += buffer.eq(offers[0].buffer)
+            m.d.sync += buffer.eq(offer.buffer)
         with m.Elif(sent):
             m.d.sync += [scanning.eq(~last), beat.eq(beat + 1), last.eq(~_any_above(2 * lanes, part, left))]
 
-        arrived = delayed(m, sent, params.store_latency, "sent_read")
-        m.d.comb += [dot.i_keys.valid.eq(arrived), dot.i_keys.payload.high.eq(self.beat_port.data)]
         for place, landing in enumerate(landings):
             with m.If(started):
                 m.d.sync += [part[place].eq(offered_part[place]), left[place].eq(offered_left[place])]
@@ -94,66 +83,102 @@ class MS4BEstimator(wiring.Component):
                 m.d.sync += left[place].eq(left[place] - lanes)
             mine = Signal(name=self._members("mine")[place])
             m.d.comb += [mine.eq(sent & part[place]), landing.i_reserve.eq(mine)]
-            self._land(m, place, dot, landing, mine, last, left[place])
+            if place == 0:
+                m.d.comb += [dot.o_prepared.ready.eq(started & offered_part[0]), dot.i_last.eq(mine & last)]
+            # Enough of the count to tell how many lanes hold a key.
+            low_bits = lanes.bit_length()
+            brief = Cat(left[place][:low_bits], left[place][low_bits:-1].any(), left[place][-1])
+            self._follow(m, place, dot, landing, mine, last, brief)
         return m
 
-    def _dot(self) -> StationaryDot:
-        """Dot products of all queries of a scan with the keys of a beat; a scan that is not full has some void ones."""
-        params = self.params
-        high = Shape.cast(high_shape(params))
-        queries = self._members("high")
-        return stationary_dot(
-            params.scan_dot.kind,
-            head_dim=params.config.head_dim,
-            queries=dict.fromkeys(queries, high),
-            keys={"high": high},
-            terms={name: Term(query, "high") for name, query in zip(self._members("estimate"), queries, strict=True)},
-            lanes=params.config.keys_per_cycle,
-            tag_shape=data.ArrayLayout(Payloads(params).scan, len(queries)),
-            key_delay=params.store_latency,
-        )
-
-    def _take_queries(self, m: Module, dot: StationaryDot) -> None:
-        """Those that share a scan are taken together."""
-        queries = [getattr(self, name) for name in self._members("i_query")]
-        part = _part_of(queries[0].payload.scan, len(queries))
-        m.d.comb += dot.i_query.valid.eq(_all_of(part, [query.valid for query in queries]))
-        for place, (name, query) in enumerate(zip(self._members("high"), queries, strict=True)):
-            m.d.comb += [
-                query.ready.eq(dot.i_query.ready & part[place]),
-                dot.i_query.payload.parts[name].eq(query.payload.high),
-                dot.i_query.payload.tag[place].eq(query.payload.scan),
-            ]
-
-    def _land(
-        self, m: Module, place: int, dot: StationaryDot, landing: ReservedFifo, sent: Value, last: Value, left: Value
+    def _follow(
+        self,
+        m: Module,
+        place: int,
+        dot: StationaryDot,
+        landing: ReservedFifo,
+        sent: Value,
+        last: Value,
+        brief: Value,
     ) -> None:
-        """The estimates of one query arrive, a beat's keys having been read; the beat's position keeps pace."""
+        """The beat's keys arrive from the store, then the estimates of each query; its position keeps pace."""
 
         def own(name: str) -> str:
             return self._members(name)[place]
 
-        lanes, latency = self.params.config.keys_per_cycle, self.params.store_latency + dot.latency
-        low_bits = lanes.bit_length()
-        brief = Cat(left[:low_bits], left[low_bits:-1].any(), left[-1])  # enough to tell how many lanes hold a key
-        counted = delayed_data(m, brief, 1, own("left"))
-        mask = Cat(_above(counted, lane) for lane in range(lanes))
+        latency = self.params.store_latency
+        arrived = delayed(m, sent, latency, own("sent_read"))
+        if place == 0:
+            m.d.comb += [dot.i_keys.valid.eq(arrived), dot.i_keys.payload.estimate.eq(self.beat_port.data)]
+        landed = delayed(m, arrived, dot.latency, own("sent_landed")) if place else dot.o.valid
+        lanes, latency = range(self.params.config.keys_per_cycle), latency + dot.latency
         landed_last = delayed_data(m, last, latency, own("last_landed"))
+        counted = delayed_data(m, brief, 1, own("left"))
+        mask = Cat(_above(counted, lane) for lane in lanes)
         first_key = Signal(self.params.key_bits, name=own("first_key"))
         with m.If(landing.i.valid):
-            m.d.sync += first_key.eq(Mux(landed_last, 0, first_key + lanes))
+            m.d.sync += first_key.eq(Mux(landed_last, 0, first_key + len(lanes)))
         m.d.comb += [
-            landing.i.valid.eq(delayed(m, sent, latency, own("sent_landed"))),
+            landing.i.valid.eq(landed),
             landing.i.payload.estimates.eq(dot.o.payload[own("estimate")]),
             landing.i.payload.first_key.eq(first_key),
             landing.i.payload.last.eq(landed_last),
             Value.cast(landing.i.payload.mask).eq(delayed_data(m, mask, latency - 1, own("mask_landed"))),
         ]
 
+    def _dot(self) -> StationaryDot:
+        """Dot products of all queries of a scan with the keys of a beat; a scan that is not full has some void ones."""
+        params, payloads = self.params, Payloads(self.params)
+        high = Shape.cast(high_shape(params))
+        queries = self._members("high")
+        valid_keys = payloads.scan["valid_keys"].shape
+        return stationary_dot(
+            params.scan_dot.kind,
+            head_dim=params.config.head_dim,
+            queries=dict.fromkeys(queries, high),
+            keys={"estimate": high},
+            terms={
+                name: Term(query, "estimate") for name, query in zip(self._members("estimate"), queries, strict=True)
+            },
+            lanes=params.config.keys_per_cycle,
+            tag_shape=data.StructLayout({**payloads.scan.members, **dict.fromkeys(self._valid_keys, valid_keys)}),
+            key_delay=params.store_latency,
+        )
 
-def _part_of(first: Any, places: int) -> list[Value]:
-    """Which of the places take part in the scan of the first query."""
-    return [Const(1, 1), *(Value.cast(first.others) >= place for place in range(1, places))]
+    @property
+    def _places(self) -> range:
+        return range(self.params.config.queries_per_scan)
+
+    @property
+    def _valid_keys(self) -> list[str]:
+        """Names of each query's count in the tag of a scan, which is that of its first query and the counts of all."""
+        return ["valid_keys", *(f"valid_keys_{place}" for place in self._places[1:])]
+
+    def _part_of(self, scan: Any) -> list[Value]:
+        """Which of the places take part in a scan."""
+        return [Value.cast(1), *(scan.others >= place for place in self._places[1:])]
+
+    def _take_queries(self, m: Module, dot: StationaryDot) -> None:
+        """Those that share a scan are taken together."""
+        queries = [getattr(self, name) for name in self._members("i_query")]
+        first, part = queries[0], self._part_of(queries[0].payload.scan)
+        m.d.comb += dot.i_query.valid.eq(
+            reduce(and_, (~part[place] | queries[place].valid for place in self._places[1:]), first.valid)
+        )
+        for name, query in zip(self._members("high"), queries, strict=True):
+            m.d.comb += dot.i_query.payload.parts[name].eq(query.payload.high)
+        tag = Cat(first.payload.scan, *(query.payload.scan.valid_keys for query in queries[1:]))
+        m.d.comb += Value.cast(dot.i_query.payload.tag).eq(tag)
+        m.d.comb += first.ready.eq(dot.i_query.ready)
+        for place in self._places[1:]:
+            m.d.comb += queries[place].ready.eq(dot.i_query.ready & part[place])
+
+    def _landing(self, m: Module, place: int) -> ReservedFifo:
+        """Output queue of one of the queries that share a scan."""
+        landing = ReservedFifo(Payloads(self.params).estimate_beat, self.params.estimator_landing_depth)
+        m.submodules[self._members("landing")[place]] = landing
+        wiring.connect(m, landing.o, wiring.flipped(getattr(self, self._members("o_beat")[place])))
+        return landing
 
 
 def _all_of(part: Sequence[Value], conditions: Sequence[Value]) -> Value:

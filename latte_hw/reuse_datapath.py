@@ -1,6 +1,5 @@
 """Completes the score of a kept key by adding the missing partial products to its estimate."""
 
-from itertools import product
 from typing import Any
 
 from amaranth.hdl import Module, Shape, Signal
@@ -76,8 +75,10 @@ class ReuseDatapath(wiring.Component):
         read = delayed(m, sent, params.store_latency, "sent_read")
         read_item = delayed_data(m, item, params.store_latency, "item_read")
         m.d.comb += dot.i_keys.valid.eq(read)
-        for name, slot in product(dot.keys, range(self.together)):
-            m.d.comb += dot.i_keys.payload[name][slot].eq(ports[slot].data[name])
+        for name in dot.keys:
+            for slot, port in enumerate(ports):
+                part = port.data.low if name.endswith("low") else port.data.high
+                m.d.comb += dot.i_keys.payload[name][slot].eq(part)
 
         # the sums' sum, then the estimate and it
         result_item = delayed_data(m, read_item, dot.latency + 1, "item_result")
@@ -102,16 +103,15 @@ class ReuseDatapath(wiring.Component):
 
     def _dot(self) -> StationaryDot:
         high, low = Shape.cast(high_shape(self.params)), Shape.cast(low_shape(self.params))
-        parts = {"high": high, "low": low}
-        terms = {"high_low": Term("high", "low"), "low_high": Term("low", "high")}
+        keys = {"high_low": low, "low_high": high}  # by the term that they are for
         if self.params.config.reuse is Reuse.EXACT:
-            terms["low_low"] = Term("low", "low")
+            keys["low_low"] = low
         return stationary_dot(
             self.params.reuse_dot.kind,
             head_dim=self.params.config.head_dim,
-            queries=parts,
-            keys=parts,
-            terms=terms,
+            queries={"high": high, "low": low},
+            keys=keys,
+            terms={name: Term(name.split("_")[0], name) for name in keys},
             lanes=self.together,
             tag_shape=1,
             key_delay=self.params.store_latency,
