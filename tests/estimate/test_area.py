@@ -12,7 +12,7 @@ from latte_hw.estimate.area import area_of, dsp_blocks, load_coefficients, quant
 from latte_hw.estimate.fit import ALLOWED, fitted, held_against, nonnegative
 from latte_hw.estimate.measure import TARGETS, load
 from latte_hw.estimate.page import area_table, fill
-from latte_hw.params import HeadParams
+from latte_hw.params import TABLE_SHAPES
 from latte_hw.presets import preset
 
 
@@ -55,10 +55,10 @@ def test_dsp_blocks_by_hand():
 
 def test_adders_by_hand():
     """Two tables of four dimensions, 4-bit elements: entries of 6 bits, whose sum has 7; four planes, in pairs."""
-    params = HeadParams(LatteConfig(head_dim=8, max_keys=32, keys_per_cycle=2))
-    count = count_dot(params, {"high": 4}, [("high", 4, True)], 1)
+    tables = TABLE_SHAPES[Dot.TABLES]
+    count = count_dot(8, tables, {"high": 4}, [("high", 4, True)], 1)
     assert count.adder_bits == 4 * 7 + (2 * 8 + 10)
-    assert count_dot(params, {"high": 4}, [("high", 4, True)], 3).adder_bits == 3 * count.adder_bits
+    assert count_dot(8, tables, {"high": 4}, [("high", 4, True)], 3).adder_bits == 3 * count.adder_bits
     assert count.times(2) == count + count
     assert count.product_bits == 0
     assert DotCount() + count == count
