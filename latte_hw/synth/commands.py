@@ -36,8 +36,11 @@ def synth(
         bool,
         typer.Option("--trim-carry", help="Free the cells at the ends of carry chains before place and route."),
     ] = False,
+    placer: Annotated[
+        str, typer.Option("--placer", metavar="NAME", help="Of nextpnr: heap, or static for full chips.")
+    ] = "heap",
     router: Annotated[
-        str, typer.Option("--router", metavar="NAME", help="Of nextpnr: router1, or router2 for full chips.")
+        str, typer.Option("--router", metavar="NAME", help="Of nextpnr: router1 or router2.")
     ] = "router1",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Folder for synth.json and synth.md.")
@@ -63,6 +66,7 @@ def synth(
         products=dsp_products,
         trim_carry=trim_carry,
         seeds=_seeds(seeds) if place_and_route else (),
+        placer=placer,
         router=router,
         speed=speed,
     )

@@ -41,6 +41,7 @@ def test_a_netlist_equals_golden_and_the_verilog_in_every_cycle(
         assert (got[cycles] == plain[cycles]).all(), cycles
 
 
+@pytest.mark.slow
 def test_one_wrong_look_up_table_is_seen(tiny: LatteConfig, trace: Callable[..., TensorFile], tmp_path: Path):
     """The same netlist, but the table of one LUT that drives a net of a block is inverted."""
     emitted = emit.generate(tiny, tmp_path, taps=True)

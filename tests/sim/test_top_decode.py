@@ -63,6 +63,7 @@ LOOSE = 24
 """Cycles by which the constant may be too cautious."""
 
 
+@pytest.mark.slow
 def test_with_one_kept_key_per_cycle_it_pays_twice() -> None:
     """So the bound above is one that a core can miss."""
     beyond = beyond_a_cycle_per_kept_key(CONFIG, decoded(CONFIG, KV_HEADS, 48))

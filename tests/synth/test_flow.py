@@ -149,6 +149,7 @@ BAD = {
     ),
     "seeds": (["--target", "ecp5-85k", "--place-and-route", "--seeds", "1,x"], "--seeds takes whole numbers"),
     "same seeds": (["--target", "ecp5-85k", "--place-and-route", "--seeds", "1,1"], "must name different seeds"),
+    "placer": (["--target", "ecp5-85k", "--placer", "best"], "--placer must be heap or static, not best"),
     "router": (["--target", "ecp5-85k", "--router", "best"], "--router must be router1 or router2, not best"),
     "speed": (["--target", "ecp5-85k", "--speed", "9"], "--speed must be 6, 7 or 8, not 9"),
     "a file as folder": (["--target", "xc7", "-o", "file/out"], "file is a file"),
