@@ -55,7 +55,7 @@ class MS4BEstimator(wiring.Component):
         self._take_queries(m, dot)
 
         # Scan: one beat is sent on its way per cycle. What the next beat will be is decided one cycle ahead; `left`
-        # keys of each query are still to come, the present beat's too. The first query takes part in every scan.
+        # keys of each query are still to come, the present beat's too.
         offer = dot.o_prepared.payload
         offered_part = self._part_of(offer)
         scanning, last, started, sent = Signal(), Signal(), Signal(), Signal()
@@ -83,7 +83,7 @@ class MS4BEstimator(wiring.Component):
                 m.d.sync += left[place].eq(left[place] - lanes)
             mine = Signal(name=self._members("mine")[place])
             m.d.comb += [mine.eq(sent & part[place]), landing.i_reserve.eq(mine)]
-            if place == 0:
+            if place == 0:  # the first query takes part in every scan
                 m.d.comb += [dot.o_prepared.ready.eq(started & offered_part[0]), dot.i_last.eq(mine & last)]
             # Enough of the count to tell how many lanes hold a key.
             low_bits = lanes.bit_length()
