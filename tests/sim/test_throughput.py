@@ -15,7 +15,7 @@ from sim.collect import Arrays
 from sim.measure import head_paces
 
 EqualToGolden = Callable[..., Arrays]
-CORES = ("gpt2", "deit-b16-384")
+CORES = (pytest.param("gpt2", marks=pytest.mark.slow), "deit-b16-384")
 
 SLACK = 4
 LONGEST_PREPARATION = 16
@@ -45,7 +45,7 @@ def check_pace(config: LatteConfig, tensors: TensorFile, got: Arrays) -> None:
         assert pace.within, f"head {head}: {pace}"
 
 
-@pytest.mark.parametrize("name", [pytest.param("gpt2", marks=pytest.mark.slow), "deit-b16-384"])
+@pytest.mark.parametrize("name", CORES)
 def test_the_real_trace(
     name: str, real_trace: Callable[[LatteConfig], TensorFile], equal_to_golden: EqualToGolden
 ) -> None:

@@ -71,7 +71,9 @@ def test_with_one_kept_key_per_cycle_it_pays_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "pace"), [(CONFIG, "0.1"), (PAIRS, "0.5")], ids=["one kept per cycle", "two kept per cycle"]
+    ("config", "pace"),
+    [pytest.param(CONFIG, "0.1", marks=pytest.mark.slow), (PAIRS, "0.5")],
+    ids=["one kept per cycle", "two kept per cycle"],
 )
 def test_tokens_are_exact_when_ports_are_held_up(config: TopConfig, pace: str) -> None:
     shape = {"heads": 2 * KV_HEADS, "kv_heads": KV_HEADS, "prompt": 3, "tokens": 21}
