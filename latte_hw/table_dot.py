@@ -66,6 +66,11 @@ class TableDot(StationaryDot):
         return [range(first, min(first + size, self.head_dim)) for first in range(0, self.head_dim, size)]
 
     @property
+    def copies(self) -> int:
+        """Equal tables among which the lanes are divided."""
+        return min(SPREAD, self.lanes)
+
+    @property
     def side_by_side(self) -> list[list[str]]:
         """Query parts that share tables: those that meet the same keys, so that one read brings the entries of all."""
         shelves: dict[frozenset[str], list[str]] = {}
@@ -93,9 +98,8 @@ class TableDot(StationaryDot):
         address = delayed_data(m, Cat(~left, fill_place), fill_latency - 1, "address")
 
         # Every read port is a RAM of its own, so the write ports' nets reach across the whole block.
-        copies = min(SPREAD, self.lanes)
-        write_enables = spread(m, writing, "write_enable")[:copies]
-        write_addresses = spread(m, address, "write_address")[:copies]
+        write_enables = spread(m, writing, "write_enable")[: self.copies]
+        write_addresses = spread(m, address, "write_address")[: self.copies]
         writes = list(zip(write_enables, write_addresses, strict=True))
         shelves = [self._shelf(m, parts, ~left, writes) for parts in self.side_by_side]
 
@@ -121,7 +125,7 @@ class TableDot(StationaryDot):
         terms = {name: term for name, term in self.terms.items() if term.key == key and term.query in shelf.entries}
         if not terms:
             return
-        shape, copy = self.keys[key], lane * min(SPREAD, self.lanes) // self.lanes
+        shape, copy = self.keys[key], lane * self.copies // self.lanes
         keys = Signal(data.ArrayLayout(shape, self.head_dim), name=f"{next(iter(terms))}_{lane}_keys")
         m.d.comb += keys.eq(self.i_keys.payload[key][lane])  # short: Amaranth copies what is sliced
         planes: dict[str, list[list[Addend]]] = {name: [[] for _ in range(shape.width)] for name in terms}

@@ -26,7 +26,7 @@ SCHEMA = "latte-synth-1"
 VERILOG_FILE = f"{TOP}.v"
 PACKED_FILE = "packed.json"
 PLACERS, ROUTERS = ("heap", "static"), ("router1", "router2")
-"""Of nextpnr, its defaults first. On a chip that is more than half full, wires are shorter by a fifth with `static`."""
+"""Of nextpnr, its defaults first. On chips more than half full `static` left 2 to 20 % shorter wires."""
 
 TARGET_MHZ = 400  # out of reach, so that the placer works on every path that is slow
 
