@@ -79,7 +79,7 @@ def _scan(queries: int, keys: int, dot: Dot, **more: Any) -> dict[str, Any]:
 
 ENTRANTS = (
     Entrant("latte-b2", Core.LATTE, _scan(queries=2, keys=7, dot=Dot.SMALL_TABLES)),
-    Entrant("latte-b3", Core.LATTE, _scan(queries=3, keys=7, dot=Dot.SINGLE_TABLES, reuse_dot=Dot.SMALL_TABLES)),
+    Entrant("latte-b3", Core.LATTE, _scan(queries=3, keys=7, dot=Dot.LEAN_SINGLE_TABLES, reuse_dot=Dot.LEAN_TABLES)),
     Entrant("dense-b4", Core.DENSE, _scan(queries=4, keys=8, dot=Dot.SINGLE_TABLES)),
     Entrant("dense-b5", Core.DENSE, _scan(queries=5, keys=8, dot=Dot.SINGLE_TABLES)),
 )
