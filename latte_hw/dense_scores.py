@@ -51,14 +51,13 @@ class DenseScores(wiring.Component):
         params, payloads = self.params, DensePayloads(self.params)
         element, rows = signed(TOTAL_BITS), range(params.block_rows)
         m.submodules.dot = dot = stationary_dot(
-            params.scan_dot.kind,
+            params.scan_dot,
             head_dim=params.config.head_dim,
             queries={f"query_{row}": element for row in rows},
             keys={"key": element},
             terms={f"score_{row}": Term(f"query_{row}", "key") for row in rows},
             lanes=1,
             tag_shape=payloads.scan_block,
-            key_delay=params.store_latency,
         )
         m.submodules.landing = landing = ReservedFifo(payloads.scored_block, params.score_landing_depth)
         wiring.connect(m, landing.o, wiring.flipped(self.o_scored))

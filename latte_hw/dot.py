@@ -6,8 +6,7 @@ from typing import Any
 from amaranth.hdl import Module, Mux, Signal, Value
 
 from latte_hw.arith import adder_tree
-from latte_hw.config import Dot
-from latte_hw.params import TABLE_SHAPES, multiplier_dot_latency
+from latte_hw.params import DotTiming, multiplier_dot_latency
 from latte_hw.stationary import StationaryDot, Term, store_at
 from latte_hw.streams import delayed
 from latte_hw.table_dot import TableDot
@@ -26,7 +25,7 @@ class MultiplierDot(StationaryDot):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        free, fill_place, read_place = self.elaborate_places(m, taken := Signal(), 0)
+        free, fill_place, (read_place, *_) = self.elaborate_places(m, taken := Signal(), 0)
         m.d.comb += taken.eq(self.i_query.valid & free)
         parts_shape = self.i_query.payload.parts.shape()
         rows = [Signal(parts_shape, name=f"query_{place}") for place in range(2)]
@@ -48,8 +47,7 @@ class MultiplierDot(StationaryDot):
         return m
 
 
-def stationary_dot(kind: Dot, **parameters: Any) -> StationaryDot:
-    """The dot product of the chosen kind; see :class:`StationaryDot` for the parameters."""
-    if kind is Dot.MULTIPLIERS:
-        return MultiplierDot(**parameters)
-    return TableDot(tables=TABLE_SHAPES[kind], **parameters)
+def stationary_dot(timing: DotTiming, **parameters: Any) -> StationaryDot:
+    """The dot product of the chosen kind and time; see :class:`StationaryDot` for the other parameters."""
+    parameters["key_delay"] = timing.store_latency
+    return TableDot(tables=timing.tables, **parameters) if timing.tables else MultiplierDot(**parameters)

@@ -1,6 +1,6 @@
 """Tables and latencies of the dot products, whatever head they are part of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from latte_hw.config import Dot
 from latte_hw.widths import ceil_div
@@ -24,6 +24,9 @@ class TableShape:
     steps_per_cycle: int = 1
     """Steps of a dot product, reading the table or adding pairs, from one register to the next."""
 
+    relayed: bool = False
+    """Whether an entry passes one register more, its tables' own, on its way to them."""
+
     @property
     def entries(self) -> int:
         """Entries per query, and the cycles that filling them takes."""
@@ -31,8 +34,13 @@ class TableShape:
 
     @property
     def fill_latency(self) -> int:
-        """Cycles from an address to its entry: masked elements, their sum. The entry is written in the next one."""
-        return 1 + tree_levels(self.group_dims)
+        """Cycles from an address to its entry: masked elements, their sum, its way. It is written in the next one."""
+        return 1 + self.sum_levels + self.relayed
+
+    @property
+    def sum_levels(self) -> int:
+        """Levels of the sum of a group's elements."""
+        return tree_levels(self.group_dims)
 
     def dot_latency(self, head_dim: int, key_bits: int, key_signed: bool) -> int:
         """Cycles of a dot product: its steps, `steps_per_cycle` at a time.
@@ -76,10 +84,14 @@ class DotTiming:
 
     kind: Dot
     store_latency: int
+    relayed: bool = False
+    """Whether tables lie so far apart that what they are filled with passes one register more on its way. No cycle is
+    lost, since filling overlaps reading the store."""
 
     @property
     def tables(self) -> TableShape | None:
-        return TABLE_SHAPES.get(self.kind)
+        shape = TABLE_SHAPES.get(self.kind)
+        return replace(shape, relayed=self.relayed) if shape else None
 
     @property
     def prepare_cycles(self) -> int:

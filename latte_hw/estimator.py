@@ -133,7 +133,7 @@ class MS4BEstimator(wiring.Component):
         queries = self._members("high")
         valid_keys = payloads.scan["valid_keys"].shape
         return stationary_dot(
-            params.scan_dot.kind,
+            params.scan_dot,
             head_dim=params.config.head_dim,
             queries=dict.fromkeys(queries, high),
             keys={"estimate": high},
@@ -142,7 +142,6 @@ class MS4BEstimator(wiring.Component):
             },
             lanes=params.config.keys_per_cycle,
             tag_shape=data.StructLayout({**payloads.scan.members, **dict.fromkeys(self._valid_keys, valid_keys)}),
-            key_delay=params.store_latency,
         )
 
     @property

@@ -145,19 +145,21 @@ class LatteHead(wiring.Component):
         filters = [threshold_filter for threshold_filter, *_ in blocks]
         m.d.comb += self.o_counters.eq(counters)
         events = {
-            "queries": _passes(self.o_out),
-            "keys_seen": sum((one.o_seen for one in filters), start=Const(0, 1)),
-            "survivors": sum((one.o_survivors for one in filters), start=Const(0, 1)),
-            "kept": sum(
-                (
-                    _passes(one.o_kept) & kept
-                    for one in filters
-                    for kept in slots(one.o_kept.payload.kept, self.config.kept_per_cycle)
-                ),
-                start=Const(0, 1),
-            ),
+            "keys_seen": [one.o_seen for one in filters],
+            "survivors": [one.o_survivors for one in filters],
+            "kept": [
+                _passes(one.o_kept) & kept
+                for one in filters
+                for kept in slots(one.o_kept.payload.kept, self.config.kept_per_cycle)
+            ],
         }
-        for name, event in events.items():
+        if params.reaches_far:
+            events = {
+                name: [delayed(m, part, 1, f"{name}_part_{number}") for number, part in enumerate(parts)]
+                for name, parts in events.items()
+            }
+        totals = {name: sum(parts, start=Const(0, 1)) for name, parts in events.items()}
+        for name, event in {"queries": _passes(self.o_out), **totals}.items():
             m.d.sync += counters[name].eq(counters[name] + delayed(m, event, 1, f"{name}_event"))
         return m
 

@@ -107,14 +107,13 @@ class ReuseDatapath(wiring.Component):
         if self.params.config.reuse is Reuse.EXACT:
             keys["low_low"] = low
         return stationary_dot(
-            self.params.reuse_dot.kind,
+            self.params.reuse_dot,
             head_dim=self.params.config.head_dim,
             queries={"high": high, "low": low},
             keys=keys,
             terms={name: Term(name.split("_")[0], name) for name in keys},
             lanes=self.together,
             tag_shape=1,
-            key_delay=self.params.store_latency,
         )
 
     def _pass_through(self, m: Module) -> None:

@@ -9,8 +9,8 @@ from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.params import signed_bits
-from latte_hw.streams import Valid, delayed, delayed_data
+from latte_hw.params import SPREAD, signed_bits
+from latte_hw.streams import Valid, delayed, delayed_data, spread
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,14 @@ class StationaryDot(wiring.Component):
     def term_latency(self, term: Term) -> int:
         raise NotImplementedError
 
-    def elaborate_places(self, m: Module, taken: Value, fill_latency: int) -> tuple[Value, Value, Value]:
+    def elaborate_places(
+        self, m: Module, taken: Value, fill_latency: int, *, divided: bool = False
+    ) -> tuple[Value, Value, list[Signal]]:
         """Bookkeeping of the places: `taken` is high when the offered query has been read completely; it is in place
         `fill_latency` cycles later. A place changes no sooner than so many cycles after it began to be filled.
 
-        Returns (a place is free, the place being filled, the place being read); a place has no bits if there is one.
+        Returns (a place is free, the place being filled, the place being read, `SPREAD` times); a place has no bits if
+        there is one. The place being read is `divided` among as many registers, or one.
         """
         held, waiting = Signal(range(self.places + 1)), Signal(range(self.places + 1))
         fill_place, take_place, read_place = (
@@ -158,7 +161,8 @@ class StationaryDot(wiring.Component):
             m.d.sync += take_place.eq(~take_place)
         with m.If(passed):
             m.d.sync += read_place.eq(~read_place)
-        return held != self.places, fill_place, read_place
+        read_places = spread(m, read_place ^ passed, "read_place") if divided else [read_place] * SPREAD
+        return held != self.places, fill_place, read_places
 
     def elaborate_result(self, m: Module, term: str, lane: int, value: Value, latency: int) -> None:
         """Put one dot product, `latency` cycles old, on the output, as late as the slowest term."""

@@ -34,6 +34,15 @@ class _Shelf:
         return parts
 
 
+@dataclass(frozen=True)
+class _Copy:
+    """What all tables of a copy have in common: enable and address of their writes, and the place that is read."""
+
+    write_enable: Value
+    write_address: Value
+    read_place: Value
+
+
 class TableDot(StationaryDot):
     """Distributed arithmetic: `Σ_d q[d]·k[d] = Σ_b ±2^b · Σ_d q[d]·k[d][b]`, the sign plane of a signed key subtracted.
 
@@ -67,8 +76,19 @@ class TableDot(StationaryDot):
 
     @property
     def copies(self) -> int:
-        """Equal tables among which the lanes are divided."""
-        return min(SPREAD, self.lanes)
+        """Equal tables among which the lanes are divided; where entries are relayed, the bit planes of the lanes."""
+        return min(SPREAD, self.lanes * (self._planes if self.tables.relayed else 1))
+
+    @property
+    def _planes(self) -> int:
+        """Bit planes of the widest key part."""
+        return max(key.width for key in self.keys.values())
+
+    def copy_of(self, lane: int, plane: int) -> int:
+        """The copy that a bit plane of a lane reads."""
+        if self.tables.relayed:
+            return (lane * self._planes + plane) * self.copies // (self.lanes * self._planes)
+        return lane * self.copies // self.lanes
 
     @property
     def side_by_side(self) -> list[list[str]]:
@@ -88,7 +108,7 @@ class TableDot(StationaryDot):
         left = Signal(self.tables.group_dims, init=self.tables.entries - 1)  # entries to come; inverted, the address
         fill_latency = self.tables.fill_latency
         taken = Signal()
-        free, fill_place, read_place = self.elaborate_places(m, taken, fill_latency)
+        free, fill_place, read_places = self.elaborate_places(m, taken, fill_latency, divided=self.tables.relayed)
         filling = self.i_query.valid & free
         with m.If(filling):
             m.d.sync += left.eq(left - 1)
@@ -97,42 +117,51 @@ class TableDot(StationaryDot):
         writing = delayed(m, filling, fill_latency - 1, "writing")
         address = delayed_data(m, Cat(~left, fill_place), fill_latency - 1, "address")
 
-        # Every read port is a RAM of its own, so the write ports' nets reach across the whole block.
-        write_enables = spread(m, writing, "write_enable")[: self.copies]
-        write_addresses = spread(m, address, "write_address")[: self.copies]
-        writes = list(zip(write_enables, write_addresses, strict=True))
-        shelves = [self._shelf(m, parts, ~left, writes) for parts in self.side_by_side]
+        # Every read port is a RAM of its own, so the nets of all tables reach across the whole block.
+        write_enables = spread(m, writing, "write_enable")
+        write_addresses = spread(m, address, "write_address")
+        copies = [_Copy(*nets) for nets in zip(write_enables, write_addresses, read_places, strict=True)][: self.copies]
+        shelves = [self._shelf(m, parts, ~left, copies) for parts in self.side_by_side]
 
         m.d.comb += self.o.valid.eq(delayed(m, self.i_keys.valid, self.latency, "valid"))
         for shelf, key, lane in product(shelves, self.keys, range(self.lanes)):
-            self._multiply(m, shelf, key, lane, read_place)
+            self._multiply(m, shelf, key, lane, copies)
         return m
 
-    def _shelf(self, m: Module, parts: list[str], mask: Value, writes: Sequence[tuple[Value, Value]]) -> _Shelf:
-        """Tables of query parts side by side, and how they are filled: enable and address of each copy's writes."""
+    def _shelf(self, m: Module, parts: list[str], mask: Value, copies: Sequence[_Copy]) -> _Shelf:
+        """Tables of query parts side by side, and how they are filled."""
         written = {part: self._entries(m, part, mask) for part in parts}
         tables = {}
-        for group, (copy, (enable, address)) in product(range(len(self.groups)), enumerate(writes)):
+        for group in range(len(self.groups)):
             entry = Cat(written[part][group].value for part in parts)
-            table = memory.Memory(shape=len(entry), depth=self.tables.entries * self.places, init=[], attrs=LUT_RAM)
-            m.submodules[f"table_{parts[0]}_{group}_{copy}"] = tables[group, copy] = table
-            write_port = table.write_port()
-            m.d.comb += [write_port.addr.eq(address), write_port.data.eq(entry), write_port.en.eq(enable)]
+            entries: list[Value] = [entry] * SPREAD
+            if self.tables.relayed:
+                entries = [*spread(m, entry, f"{parts[0]}_{group}_relayed")]
+            for number, (copy, data_in) in enumerate(zip(copies, entries, strict=False)):
+                table = memory.Memory(shape=len(entry), depth=self.tables.entries * self.places, init=[], attrs=LUT_RAM)
+                m.submodules[f"table_{parts[0]}_{group}_{number}"] = tables[group, number] = table
+                write_port = table.write_port()
+                m.d.comb += [
+                    write_port.addr.eq(copy.write_address),
+                    write_port.data.eq(data_in),
+                    write_port.en.eq(copy.write_enable),
+                ]
         return _Shelf(written, tables)
 
-    def _multiply(self, m: Module, shelf: _Shelf, key: str, lane: int, place: Value) -> None:
+    def _multiply(self, m: Module, shelf: _Shelf, key: str, lane: int, copies: Sequence[_Copy]) -> None:
         """The terms of a key part with the query parts of a shelf: every bit plane of the key reads all of them."""
         terms = {name: term for name, term in self.terms.items() if term.key == key and term.query in shelf.entries}
         if not terms:
             return
-        shape, copy = self.keys[key], lane * self.copies // self.lanes
+        shape = self.keys[key]
         keys = Signal(data.ArrayLayout(shape, self.head_dim), name=f"{next(iter(terms))}_{lane}_keys")
         m.d.comb += keys.eq(self.i_keys.payload[key][lane])  # short: Amaranth copies what is sliced
         planes: dict[str, list[list[Addend]]] = {name: [[] for _ in range(shape.width)] for name in terms}
         for bit, (group, dims) in product(range(shape.width), enumerate(self.groups)):
+            copy = self.copy_of(lane, bit)
             read_port = shelf.tables[group, copy].read_port(domain="comb")
             unused = Const(0, self.tables.group_dims - len(dims))
-            m.d.comb += read_port.addr.eq(Cat(*(keys[d][bit] for d in dims), unused, place))
+            m.d.comb += read_port.addr.eq(Cat(*(keys[d][bit] for d in dims), unused, copies[copy].read_place))
             read = shelf.split(read_port.data, group)
             for name, term in terms.items():
                 entry = read[term.query]
@@ -156,7 +185,7 @@ class TableDot(StationaryDot):
                 m.d.sync += element.eq(Mux(bit, raised, _half(shape)))  # the mask is the register's reset
                 elements.append(Addend(element, 2**shape.width - 1))
             subsets.append(elements)
-        for level in range(self.tables.fill_latency - 1):
+        for level in range(self.tables.sum_levels):
             subsets = pairwise_sums(m, subsets, f"{part}_subsets_{level}")
         return [subset[0] for subset in subsets]
 

@@ -46,6 +46,12 @@ class HeadTiming(HeadWidths):
     # --- queues -------------------------------------------------------------------------------------------------
 
     @property
+    def reaches_far(self) -> bool:
+        """Whether the core is expected to reach across a whole chip, because several queries share a scan: what fills
+        tables and banks then passes one register more, where that loses no cycle."""
+        return self.config.queries_per_scan > 1
+
+    @property
     def rows_apart(self) -> int:
         """Rows more that a lane may hold while others take longer, where several queries share a scan: one lane's
         queries keep more keys now, another's then. Its queues grow within RAMs that are as deep anyway; more than one
@@ -120,7 +126,7 @@ class HeadTiming(HeadWidths):
     @property
     def scan_dot(self) -> DotTiming:
         """Of the estimator, and of the dense core's scores."""
-        return DotTiming(self.config.dot, self.store_latency)
+        return DotTiming(self.config.dot, self.store_latency, relayed=self.reaches_far)
 
     @property
     def reuse_dot(self) -> DotTiming:

@@ -59,7 +59,7 @@ class Entrant:
         settings = " ".join(f"--set {name}={value}" for name, value in {"kv_buffers": 1, **self.changes}.items())
         return (
             f"latte synth --core {self.core.value} --preset {PRESET} {settings} --target ecp5-85k "
-            f"--dsp-products {DSP_BLOCKS} --trim-carry --place-and-route -o build/same-device/{self.name}"
+            f"--dsp-products {DSP_BLOCKS} --trim --place-and-route -o build/same-device/{self.name}"
         )
 
     def fmax_mhz(self) -> float | None:

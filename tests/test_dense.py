@@ -230,8 +230,8 @@ def wrong_value(add_up: Callable[..., Any]) -> Callable[..., Any]:
 def narrow_keys(stationary_dot: Callable[..., Any]) -> Callable[..., Any]:
     """The sign plane of every key is dropped."""
 
-    def build(kind: Any, *, keys: dict[str, Shape], **parameters: Any) -> Any:
-        return stationary_dot(kind, keys=dict.fromkeys(keys, signed(7)), **parameters)
+    def build(timing: Any, *, keys: dict[str, Shape], **parameters: Any) -> Any:
+        return stationary_dot(timing, keys=dict.fromkeys(keys, signed(7)), **parameters)
 
     return build
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from latte_hw.config import Dot
 from latte_hw.dot import MultiplierDot, StationaryDot, Term, stationary_dot
-from latte_hw.params import TABLE_SHAPES, multiplier_dot_latency
+from latte_hw.params import TABLE_SHAPES, DotTiming, multiplier_dot_latency
 from latte_hw.stationary import shape_range
 from latte_hw.streams import Valid, delayed
 from sim.block_bench import BlockRun, run_block
@@ -22,7 +22,6 @@ from sim.streams import Flow
 TAG_BITS = 6
 PREPARE_CYCLES = {kind: tables.entries for kind, tables in TABLE_SHAPES.items()}
 PREPARE_CYCLES[Dot.MULTIPLIERS] = MultiplierDot.prepare_cycles
-FILL_LATENCY = {kind: tables.fill_latency for kind, tables in TABLE_SHAPES.items()} | {Dot.MULTIPLIERS: 0}
 TWO_PLACES = [Dot.TABLES, Dot.SMALL_TABLES, Dot.LEAN_TABLES, Dot.MULTIPLIERS]
 
 
@@ -36,6 +35,13 @@ class Variant:
     keys: tuple[tuple[str, Shape], ...]
     terms: tuple[tuple[str, str, str], ...]
     key_delay: int = 0
+    relayed: bool = False
+
+    def timing(self, kind: Dot) -> DotTiming:
+        return DotTiming(kind, self.key_delay, self.relayed)
+
+    def dot(self, kind: Dot) -> StationaryDot:
+        return stationary_dot(self.timing(kind), **self.parameters())
 
     def parameters(self) -> dict[str, Any]:
         return {
@@ -45,7 +51,6 @@ class Variant:
             "keys": dict(self.keys),
             "terms": {name: Term(part, key) for name, part, key in self.terms},
             "tag_shape": TAG_BITS,
-            "key_delay": self.key_delay,
         }
 
 
@@ -72,6 +77,13 @@ VARIANTS = {
     "keys come later": Variant(12, 2, (H4,), K4, (("t", "high", "k"),), key_delay=2),
     "keys come as late as entries": Variant(12, 2, (H4,), K4, (("t", "high", "k"),), key_delay=3),
     "keys come last": Variant(12, 2, (H4,), K4, (("t", "high", "k"),), key_delay=7),
+    "entries relayed to lanes": Variant(
+        20, 6, (("q0", signed(4)), ("q1", signed(4))), K4, (("t0", "q0", "k"), ("t1", "q1", "k")), 4, relayed=True
+    ),
+    "entries relayed to bit planes": Variant(
+        12, 1, (("q0", signed(8)), ("q1", signed(8))), (("k", signed(8)),), (("t0", "q0", "k"), ("t1", "q1", "k")), 1,
+        relayed=True,
+    ),
     "terms of unequal latency": Variant(
         8, 4, (("high", signed(7)), ("low", signed(1))), (("high", signed(7)), ("low", signed(1))),
         (("high_low", "high", "low"), ("low_high", "low", "high"), ("low_low", "low", "low")),
@@ -160,7 +172,7 @@ def rtl_dot(data: Data, kind: Dot, name: str, flow: str = Flow.FREE, seed: int =
             for beat in range(beats)
         ]
     expected = {"o_tag": len(queries), "o": len(keys)}
-    holder = Holder(stationary_dot(kind, **VARIANTS[name].parameters()))
+    holder = Holder(VARIANTS[name].dot(kind))
     run = run_block(holder, {"i_query": queries, "i_keys": keys}, expected, flow=flow, seed=seed)
     latency = holder.dot.key_delay + holder.dot.latency
     assert run.cycles["o"] == [cycle + latency for cycle in run.cycles["i_keys"]]
@@ -197,7 +209,7 @@ def test_latency(kind, name):
         latency = TABLE_SHAPES[kind].dot_latency
         keys = [dict(variant.keys)[key] for _, _, key in variant.terms]
         documented = max(latency(variant.head_dim, key.width, key.signed) for key in keys)
-    dot = stationary_dot(kind, **variant.parameters())  # `rtl_dot` holds every run to its latency
+    dot = variant.dot(kind)  # `rtl_dot` holds every run to its latency
     Fragment.get(dot, None)  # so that it counts as used
     assert dot.latency == documented
 
@@ -210,14 +222,14 @@ def test_prepare_cycles():
 @pytest.mark.parametrize("kind", Dot)
 def test_preparing_takes_prepare_cycles_and_no_more_queries_are_held_than_there_are_places(kind):
     name, cycles = "one group pair", PREPARE_CYCLES[kind]
-    dot = stationary_dot(kind, **VARIANTS[name].parameters())
+    dot = VARIANTS[name].dot(kind)
     places = 2 if kind in TWO_PLACES else 1
     assert dot.places == places
     queries = [{"parts": {"high": [0] * 8}, "tag": index} for index in range(4)]
     run = run_block(dot, {"i_query": queries[:places]}, {})
     # Offered from cycle 0; the transfer is in the last of `prepare_cycles` cycles.
     assert run.cycles["i_query"] == [cycles - 1, 2 * cycles - 1][:places]
-    dot = stationary_dot(kind, **VARIANTS[name].parameters())
+    dot = VARIANTS[name].dot(kind)
     with pytest.raises(AssertionError, match="i_query has 1 left"):
         run_block(dot, {"i_query": queries[: places + 1]}, {}, cycle_limit=100)
 
@@ -225,13 +237,16 @@ def test_preparing_takes_prepare_cycles_and_no_more_queries_are_held_than_there_
 @pytest.mark.parametrize("kind", TWO_PLACES)
 @pytest.mark.parametrize("extra", [0, 3])
 def test_no_gap_between_queries_whose_keys_take_the_time_to_prepare(kind, extra):
-    name, cycles = "one group pair", PREPARE_CYCLES[kind] + FILL_LATENCY[kind]
+    name = "one group pair"
+    cycles = PREPARE_CYCLES[kind] + VARIANTS[name].timing(kind).fill_latency
     run = rtl_dot(draw(VARIANTS[name], [cycles + extra] * 6, seed=5), kind, name)
     assert {after - before for before, after in pairwise(run.cycles["i_keys"])} == {1}
 
 
 @pytest.mark.parametrize("kind", Dot)
-@pytest.mark.parametrize("name", ["keys come later", "keys come as late as entries", "keys come last"])
+@pytest.mark.parametrize(
+    "name", ["keys come later", "keys come as late as entries", "keys come last", "entries relayed to lanes"]
+)
 @pytest.mark.parametrize("beats", [1, 5, 30])
 def test_filling_overlaps_the_way_of_the_keys(kind, name, beats):
     """A place is neither filled before its last key has passed nor read before it is full, and no cycle is lost."""
@@ -240,7 +255,7 @@ def test_filling_overlaps_the_way_of_the_keys(kind, name, beats):
     run = rtl_dot(data, kind, name)
     assert run.outputs["o"] == ref_dot(data, variant)
     if kind not in TWO_PLACES:
-        fill, delay = FILL_LATENCY[kind], variant.key_delay
+        fill, delay = variant.timing(kind).fill_latency, variant.key_delay
         distances = {after - before for before, after in pairwise(run.cycles["o_tag"])}
         assert distances == {beats + PREPARE_CYCLES[kind] + max(0, fill - delay) + max(0, delay - 1 - fill)}
 
@@ -251,7 +266,7 @@ def test_with_one_place_a_query_is_prepared_when_the_keys_of_the_last_have_passe
     name = "one group pair"
     run = rtl_dot(draw(VARIANTS[name], [keys] * 4, seed=5), kind, name)
     distances = {after - before for before, after in pairwise(run.cycles["o_tag"])}
-    assert distances == {keys + PREPARE_CYCLES[kind] + FILL_LATENCY[kind]}
+    assert distances == {keys + PREPARE_CYCLES[kind] + VARIANTS[name].timing(kind).fill_latency}
 
 
 @pytest.mark.parametrize("kind", TWO_PLACES)

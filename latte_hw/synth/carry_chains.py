@@ -15,11 +15,9 @@ beside the chain gives S0.
 Source: the cell CCU2C in Yosys's ECP5 library; nextpnr's own lead-in, which uses G in the same way.
 """
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 INPUTS = "ABCD"
@@ -88,11 +86,3 @@ def _begin(cell: dict[str, Any]) -> None:
     carries = [carry_in if table[a + 2 * b + 4 * c + 8 * d] else table[a + 2 * b] for b, a in product((0, 1), repeat=2)]
     parameters["INIT0"] = "0" * 12 + "".join(str(bit) for bit in reversed(carries))
     ports.update({"C0": ["1"], "D0": ["1"], "CIN": UNCONNECTED, "S0": UNCONNECTED})
-
-
-def trim_file(netlist: Path, top: str) -> Trimmed:
-    """Trim a netlist in a file, in place."""
-    content = json.loads(netlist.read_text())
-    trimmed = trim(content, top)
-    netlist.write_text(json.dumps(content))
-    return trimmed

@@ -32,9 +32,9 @@ def synth(
         int | None,
         typer.Option("--dsp-products", metavar="N", help="Products that may go to DSP blocks; others to LUTs."),
     ] = None,
-    trim_carry: Annotated[
+    trim: Annotated[
         bool,
-        typer.Option("--trim-carry", help="Free the cells at the ends of carry chains before place and route."),
+        typer.Option("--trim", help="Free the ends of carry chains, and unused address wires, before place and route."),
     ] = False,
     placer: Annotated[
         str, typer.Option("--placer", metavar="NAME", help="Of nextpnr: heap, or static for full chips.")
@@ -64,7 +64,7 @@ def synth(
         block=block,
         dsp=not no_dsp,
         products=dsp_products,
-        trim_carry=trim_carry,
+        trim=trim,
         seeds=_seeds(seeds) if place_and_route else (),
         placer=placer,
         router=router,

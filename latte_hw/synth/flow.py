@@ -15,12 +15,13 @@ from latte_hw import __version__
 from latte_hw.config import LatteConfig
 from latte_hw.errors import LatteError
 from latte_hw.params import HeadParams
-from latte_hw.synth import carry_chains, checks, script, timing_report, tools
+from latte_hw.synth import checks, script, timing_report, tools
 from latte_hw.synth.harness import TOP, to_verilog
 from latte_hw.synth.netlist import ModuleCount, count_modules
 from latte_hw.synth.register_packing import pack_file
 from latte_hw.synth.subjects import build
 from latte_hw.synth.targets import Target
+from latte_hw.synth.trimming import trim_file
 
 SCHEMA = "latte-synth-1"
 VERILOG_FILE = f"{TOP}.v"
@@ -42,7 +43,7 @@ class Job:
     block: str = "head"
     dsp: bool = True
     products: int | None = None  # that may go to DSP blocks at most; None: all
-    trim_carry: bool = False  # before place and route
+    trim: bool = False  # before place and route
     seeds: tuple[int, ...] = ()  # place and route with each; none: resources only
     placer: str = PLACERS[0]
     router: str = ROUTERS[0]
@@ -59,8 +60,8 @@ class Job:
         """Raises :class:`LatteError` on what cannot be done, before anything runs."""
         if self.seeds and not self.target.device:
             raise LatteError(f"place and route works for the target ecp5-85k, not for {self.target.name}")
-        if self.trim_carry and not self.seeds:
-            raise LatteError("--trim-carry prepares a netlist for place and route: give --place-and-route, too")
+        if self.trim and not self.seeds:
+            raise LatteError("--trim prepares a netlist for place and route: give --place-and-route, too")
         if len(set(self.seeds)) != len(self.seeds):
             raise LatteError("--seeds must name different seeds")
         for option, chosen, known in (("placer", self.placer, PLACERS), ("router", self.router, ROUTERS)):
@@ -102,7 +103,7 @@ def synthesise(job: Job, command: str, say: Callable[[str], None]) -> dict[str, 
     for program in (tools.YOSYS, *([tools.NEXTPNR_ECP5] if job.seeds else [])):
         tools.command_of(program)
     subject = build(job.core, job.block, job.config)  # last: a component that is never elaborated makes Amaranth warn
-    steps = Steps(3 + (2 + job.trim_carry + len(job.seeds) if job.seeds else 0), say)
+    steps = Steps(3 + (2 + job.trim + len(job.seeds) if job.seeds else 0), say)
     with tempfile.TemporaryDirectory(prefix="latte-synth-") as name:
         folder = Path(name)
         verilog = steps.run("emit Verilog", lambda: to_verilog(subject, job.block))
@@ -167,8 +168,8 @@ def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleC
         lambda: pack_file(folder / script.NETLIST_FILE, TOP, folder / PACKED_FILE),
     )
     trimmed = None
-    if job.trim_carry:
-        trimmed = steps.run("trim carry chains", lambda: carry_chains.trim_file(folder / PACKED_FILE, TOP))
+    if job.trim:
+        trimmed = steps.run("trim carry chains and addresses", lambda: trim_file(folder / PACKED_FILE, TOP))
     seeds: list[dict[str, Any]] = []
     frequencies: list[float] = []
     for seed in job.seeds:
@@ -190,7 +191,7 @@ def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleC
         "placer": job.placer,
         "router": job.router,
         "registers_packed": asdict(packed),
-        "carry_chains_trimmed": asdict(trimmed) if trimmed else None,
+        "trimmed": trimmed,
         "fmax_mhz_median": round(statistics.median(frequencies), 2),
         "seeds": seeds,
         "utilisation_with_wrapper": timing_report.utilisation(report),

@@ -62,9 +62,10 @@ def summary(result: Mapping[str, Any]) -> list[str]:
             f"Registers packed into {packed['block_rams']} block RAMs and {packed['products']} multipliers: "
             f"{packed['flip_flops']} flip-flops less."
         )
-        if trimmed := routed.get("carry_chains_trimmed"):
+        if trimmed := routed.get("trimmed"):
             ends = f"{trimmed['carries_in']:,} that led in, {trimmed['carries_out']:,} that led out"
             lines.append(f"Cells at the ends of carry chains saved: {ends}.")
+            lines.append(f"Unused address bits of LUT RAM tied to used ones: {trimmed['addresses']:,}.")
         lines.append(f"Fmax, median: {routed['fmax_mhz_median']} MHz at speed grade {routed['speed']}; {each}.")
         used = routed["utilisation_with_wrapper"].items()
         places = ", ".join(f"{kind} {place['used']:,} of {place['available']:,}" for kind, place in used)

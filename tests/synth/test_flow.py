@@ -39,7 +39,7 @@ def check_verilog(folder: Path, body: str) -> tuple[list[checks.Problem], dict[s
 
 def test_tiny_through_place_and_route(monkeypatch, capfd, tmp_path: Path):
     out = tmp_path / "out"
-    options = ("--target", "ecp5-85k", "--place-and-route", "--trim-carry", "--seeds", "1", "-o", out, "--json")
+    options = ("--target", "ecp5-85k", "--place-and-route", "--trim", "--seeds", "1", "-o", out, "--json")
     code, output, errors = latte(monkeypatch, capfd, "--preset", "tiny", *options)
     assert code == 0, errors
     assert errors.splitlines()[0].startswith("1/7 emit Verilog  ")
@@ -57,8 +57,8 @@ def test_tiny_through_place_and_route(monkeypatch, capfd, tmp_path: Path):
     assert 30 < seed["fmax_mhz"] < 600
     assert {step["module"] for step in seed["critical_path"]["modules"]} <= names | {""}
     used = result["place_and_route"]["utilisation_with_wrapper"]
-    trimmed = result["place_and_route"]["carry_chains_trimmed"]
-    assert min(trimmed["carries_in"], trimmed["carries_out"]) > 50
+    trimmed = result["place_and_route"]["trimmed"]
+    assert min(trimmed["carries_in"], trimmed["carries_out"], trimmed["addresses"]) > 50
     assert f"{trimmed['carries_in']:,} that led in" in (out / "synth.md").read_text()
     packed = result["place_and_route"]["registers_packed"]
     assert (packed["products"], packed["factors"]) == (10, 10)
@@ -86,8 +86,8 @@ def test_narrow_multipliers_take_no_dsp_and_no_dsp_means_none():
 
 
 def test_only_what_is_placed_is_trimmed():
-    with pytest.raises(LatteError, match="--trim-carry prepares a netlist for place and route: give --place-and-route"):
-        Job("tiny", preset("tiny"), ECP5, trim_carry=True).check()
+    with pytest.raises(LatteError, match="--trim prepares a netlist for place and route: give --place-and-route"):
+        Job("tiny", preset("tiny"), ECP5, trim=True).check()
 
 
 def test_so_many_products_go_to_dsp_blocks():
