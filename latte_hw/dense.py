@@ -17,7 +17,7 @@ from latte_hw.kv_store import KvStore
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.sequencer import Sequencer
-from latte_hw.streams import Fifo, Valid
+from latte_hw.streams import Fifo, Valid, delayed
 
 
 class DenseHead(wiring.Component):
@@ -119,7 +119,11 @@ class DenseHead(wiring.Component):
             return port.valid & port.ready
 
         queries, pairs = Signal.like(self.o_counters.queries), Signal.like(self.o_counters.keys_seen)
-        m.d.sync += [queries.eq(queries + passes(weighted_sum.o_out)), pairs.eq(pairs + scores.o_seen)]
+        for counter, event, name in (
+            (queries, passes(weighted_sum.o_out), "query_event"),
+            (pairs, scores.o_seen, "pairs_event"),
+        ):
+            m.d.sync += counter.eq(counter + delayed(m, event, 1, name))
         m.d.comb += self.o_counters.queries.eq(queries)
         m.d.comb += [self.o_counters[name].eq(pairs) for name in ("keys_seen", "survivors", "kept")]
         if self.taps:

@@ -47,9 +47,9 @@ class HeadTiming(HeadWidths):
 
     @property
     def reaches_far(self) -> bool:
-        """Whether the core is expected to reach across a whole chip, because several queries share a scan: what fills
-        tables and banks then passes one register more, where that loses no cycle."""
-        return self.config.queries_per_scan > 1
+        """Whether the core is expected to reach across a whole chip, because several queries share a scan or many keys
+        are read at a time: what fills tables and banks then passes one register more, where that loses no cycle."""
+        return self.config.queries_per_scan > 1 or self.config.keys_per_cycle > 8
 
     @property
     def rows_apart(self) -> int:

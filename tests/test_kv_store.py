@@ -26,6 +26,7 @@ CONFIGURATIONS = {
     "two buffers": LatteConfig(**TINY),
     "one buffer": LatteConfig(**TINY, kv_buffers=1),
     "three keys per cycle": LatteConfig(**{**TINY, "keys_per_cycle": 3}),
+    "registers on the way to many banks": LatteConfig(**{**TINY, "max_keys": 24, "keys_per_cycle": 12}),
     "one key per cycle": LatteConfig(**{**TINY, "keys_per_cycle": 1}),
     "single beat": LatteConfig(**{**TINY, "max_keys": 4}),
     "power of two": LatteConfig(**{**TINY, "max_keys": 16}),  # a row too many would come to lie on the first
