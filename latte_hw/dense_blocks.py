@@ -3,11 +3,12 @@
 from typing import Any
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.dense_params import DenseParams
 from latte_hw.dense_payloads import DensePayloads
+from latte_hw.streams import StreamRegister
 
 
 class DenseBlocks(wiring.Component):
@@ -23,7 +24,8 @@ class DenseBlocks(wiring.Component):
     o_scale, o_row
         What softmax and weighted sum need of it; they come with its last query.
 
-    Throughput: one query per cycle while the block before is taken from `o_block` in time.
+    A query waits in a register first. Throughput: one query per cycle while the block before is taken from `o_block`
+    in time.
     """
 
     def __init__(self, params: DenseParams) -> None:
@@ -43,20 +45,24 @@ class DenseBlocks(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         block_rows = self.params.block_rows
-        query, row = self.i_query.payload, self.i_row.payload
+        shares = {"query": self.i_query, "scale": self.i_scale, "row": self.i_row}
+        shape = data.StructLayout({name: share.payload.shape() for name, share in shares.items()})
+        m.submodules.waiting = waiting = StreamRegister(shape)
+        m.d.comb += waiting.i.valid.eq(self.i_row.valid)
+        for name, share in shares.items():
+            m.d.comb += [waiting.i.payload[name].eq(share.payload), share.ready.eq(waiting.i.ready)]
+        query, row = waiting.o.payload.query, waiting.o.payload.row
         block = self.o_block.payload
         place = Signal(range(max(2, block_rows)))  # of the next query
         open_, added, closes = Signal(), Signal(), Signal()
         m.d.comb += [
             open_.eq((~self.o_block.valid | self.o_block.ready) & self.o_scale.ready & self.o_row.ready),
-            self.i_query.ready.eq(open_),
-            self.i_scale.ready.eq(open_),
-            self.i_row.ready.eq(open_),
-            added.eq(self.i_row.valid & open_ & ~row.empty),
+            waiting.o.ready.eq(open_),
+            added.eq(waiting.o.valid & open_ & ~row.empty),
             closes.eq(added & (row.last | (place == block_rows - 1))),
             self.o_scale.valid.eq(closes),
-            self.o_scale.payload.eq(self.i_scale.payload),
-            self.o_row.valid.eq(closes | (self.i_row.valid & open_ & row.empty)),
+            self.o_scale.payload.eq(waiting.o.payload.scale),
+            self.o_row.valid.eq(closes | (waiting.o.valid & open_ & row.empty)),
             self.o_row.payload.rows.eq(place + 1),
         ]
         m.d.comb += [self.o_row.payload[name].eq(row[name]) for name in ("buffer", "empty", "last", "release")]

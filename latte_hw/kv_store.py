@@ -151,9 +151,12 @@ class KvStore(wiring.Component):
             bank, beat = self._bank_and_beat(m, started, k_stores)
             place = place_of(params, buffer, beat, params.beat_bits)
             rows: list[Any] = [k_split.high]
-            if params.reaches_far:  # the banks have registers of their own, also for the row
+            relayed: list[Any] = [None]
+            if params.reaches_far:  # the banks have registers of their own, also for the row and for what is read
                 place = delayed_data(m, place, 1, "k_bank_place_relayed")
                 rows = spread(m, Value.cast(k_split.high), "k_bank_row")
+                sent = place_of(params, self.beat_port.buffer, self.beat_port.address, params.beat_bits)
+                relayed = spread(m, sent, "k_bank_read_place")
             places = spread(m, place, "k_bank_place")
             for lane in range(config.keys_per_cycle):
                 bank_written = Signal(name=f"k_bank_{lane}_written")
@@ -163,6 +166,7 @@ class KvStore(wiring.Component):
                     m, params, f"k_bank_{lane}",
                     write=(bank_written, places[lane % len(places)], rows[lane % len(rows)]),
                     read=(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane]),
+                    relayed=relayed[lane % len(relayed)],
                 )  # fmt: skip
         shares = params.readers_per_ram
         for number, first in enumerate(range(0, self.readers, shares)):

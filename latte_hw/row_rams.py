@@ -38,15 +38,20 @@ def row_ram(
     *,
     write: tuple,
     reads: list[tuple],
+    relayed: Value | None = None,
 ) -> None:
     """One RAM over all buffers; a read takes `store_latency` cycles, the first of them in the RAM.
 
-    With two reads, the write takes the port of the first one.
+    With two reads, the write takes the port of the first one. A place that is `relayed` is read a cycle later, instead
+    of the buffer and address of the only read, and there is a register less behind the RAM.
     """
     words = params.buffered_words(depth)
     m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=words, init=[], attrs=NEVER_COLLIDES)
     write_enable, write_place, write_data = write
     read_places = [place_of(params, buffer, address, address_bits) for buffer, address, _ in reads]
+    waits = params.store_latency - 1
+    if relayed is not None:
+        read_places, waits = [relayed], waits - 1
     if len(reads) > 1:
         shared = Signal(len(read_places[0]), name=f"{name}_shared")  # one signal: so Yosys sees one port
         m.d.comb += shared.eq(Mux(write_enable, write_place, read_places[0]))
@@ -62,11 +67,13 @@ def row_ram(
         read_port = ram.read_port()
         m.d.comb += read_port.addr.eq(place)
         own = f"{name}_read_{number}" if len(reads) > 1 else f"{name}_read"
-        waited = delayed_data(m, read_port.data, params.store_latency - 1, own)
+        waited = delayed_data(m, read_port.data, waits, own)
         m.d.comb += Value.cast(read_data).eq(waited)
 
 
-def bank_rams(m: Module, params: HeadParams, name: str, *, write: tuple, read: tuple) -> None:
+def bank_rams(
+    m: Module, params: HeadParams, name: str, *, write: tuple, read: tuple, relayed: Value | None = None
+) -> None:
     """A bank of K's high parts, see :attr:`latte_hw.widths.HeadWidths.bank_bits`."""
     write_enable, write_place, row = write
     low = 0
@@ -77,6 +84,7 @@ def bank_rams(m: Module, params: HeadParams, name: str, *, write: tuple, read: t
             params.beat_bits,
             write=(write_enable, write_place, Value.cast(row)[part]),
             reads=[(*read[:2], Value.cast(read[2])[part])],
+            relayed=relayed,
         )  # fmt: skip
         low += bits
 
