@@ -32,6 +32,9 @@ QUERIES = KEYS
 DSP_BLOCKS = 156
 """Of the device: all that a core can use. What products are left over are built from LUTs, by Yosys for both sides."""
 
+SCALE_PRODUCTS = 2
+"""Products that scale a difference of scores, for every key that the softmax takes per cycle; never of LUTs."""
+
 PRESET = "deit-b16-384"
 BASE = preset(PRESET).replace(kv_buffers=1)
 
@@ -49,6 +52,11 @@ class Entrant:
         return BASE.replace(**self.changes)
 
     @property
+    def keys_weighed(self) -> int:
+        """Keys whose weights the core makes per cycle."""
+        return self.config.queries_per_scan * self.config.kept_per_cycle
+
+    @property
     def synthesis(self) -> Path:
         """Where the result of its place and route is, once there is one."""
         return FOLDER / "synth" / f"same-device-{self.name}.json"
@@ -59,7 +67,8 @@ class Entrant:
         settings = " ".join(f"--set {name}={value}" for name, value in {"kv_buffers": 1, **self.changes}.items())
         return (
             f"latte synth --core {self.core.value} --preset {PRESET} {settings} --target ecp5-85k "
-            f"--dsp-products {DSP_BLOCKS} --trim --place-and-route -o build/same-device/{self.name}"
+            f"--dsp-products {DSP_BLOCKS - SCALE_PRODUCTS * self.keys_weighed} --trim --placer static --place-and-route "
+            f"-o build/same-device/{self.name}"
         )
 
     def fmax_mhz(self) -> float | None:
@@ -77,13 +86,21 @@ def _scan(queries: int, keys: int, dot: Dot, **more: Any) -> dict[str, Any]:
     return {"queries_per_scan": queries, "keys_per_cycle": keys, "max_keys": room, "dot": dot, **more}
 
 
+def _dense(queries: int, dot: Dot) -> Entrant:
+    return Entrant(f"dense-b{queries}", Core.DENSE, _scan(queries=queries, keys=8, dot=dot))
+
+
 ENTRANTS = (
-    Entrant("latte-b2", Core.LATTE, _scan(queries=2, keys=7, dot=Dot.SMALL_TABLES)),
+    Entrant("latte-p10", Core.LATTE, _scan(queries=1, keys=10, dot=Dot.LEAN_TABLES, kept_per_cycle=2)),
+    Entrant("latte-p14", Core.LATTE, _scan(queries=1, keys=14, dot=Dot.LEAN_TABLES, kept_per_cycle=2)),
     Entrant("latte-b3", Core.LATTE, _scan(queries=3, keys=7, dot=Dot.LEAN_SINGLE_TABLES, reuse_dot=Dot.LEAN_TABLES)),
-    Entrant("dense-b4", Core.DENSE, _scan(queries=4, keys=8, dot=Dot.SINGLE_TABLES)),
-    Entrant("dense-b5", Core.DENSE, _scan(queries=5, keys=8, dot=Dot.SINGLE_TABLES)),
+    _dense(queries=2, dot=Dot.SINGLE_TABLES),
+    _dense(queries=3, dot=Dot.LEAN_SINGLE_TABLES),
+    _dense(queries=4, dot=Dot.LEAN_SINGLE_TABLES),
+    _dense(queries=5, dot=Dot.LEAN_SINGLE_TABLES),
 )
-"""Of each core one that takes about 60 % of the device's LUTs, and a larger one."""
+"""Of each core what takes from a fifth or half of the device's LUTs to nearly all: a larger core answers more queries
+per cycle, a smaller one has more cycles per second."""
 
 console = Console()
 

@@ -30,7 +30,7 @@ def synth(
     no_dsp: Annotated[bool, typer.Option("--no-dsp", help="Build every multiplier from LUTs.")] = False,
     dsp_products: Annotated[
         int | None,
-        typer.Option("--dsp-products", metavar="N", help="Products that may go to DSP blocks; others to LUTs."),
+        typer.Option("--dsp-products", metavar="N", help="Byte products that may go to DSP blocks; others to LUTs."),
     ] = None,
     trim: Annotated[
         bool,

@@ -42,7 +42,7 @@ class Job:
     core: str = "latte"
     block: str = "head"
     dsp: bool = True
-    products: int | None = None  # that may go to DSP blocks at most; None: all
+    products: int | None = None  # of bytes, that may go to DSP blocks at most; None: all
     trim: bool = False  # before place and route
     seeds: tuple[int, ...] = ()  # place and route with each; none: resources only
     placer: str = PLACERS[0]

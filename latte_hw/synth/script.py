@@ -5,6 +5,9 @@ from latte_hw.synth.targets import WHOLE_MEMORY, Target
 NARROW = 5
 """Products of operands up to this wide never take a DSP block: one of those multiplies 18 by 18 bits."""
 
+BYTE = 9
+"""Operands of a byte product: 8 bits, and a sign where one is signed and the other is not."""
+
 LATCHES = ("$dlatch", "$adlatch", "$dlatchsr")
 
 ADDER_FILE = "adders.v"
@@ -101,12 +104,13 @@ def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape
 
 
 def _all_but(products: int) -> list[str]:
-    """Withhold all but so many products from the mapping to DSP blocks, as the cells that Yosys makes of the others.
+    """Withhold all but so many byte products from the mapping to DSP blocks, as the cells that Yosys makes of the others.
 
-    Yosys chooses them by a generator of its own with a fixed seed, so the choice is the same on every run.
+    Wider ones all get their DSP block: of LUTs they would be slow. Yosys chooses among the others by a generator of its
+    own with a fixed seed, so the choice is the same on every run.
     """
     return [
-        "select -set wide t:$mul",
-        f"select -set lucky @wide %R{products}",
-        "chtype -set $__soft_mul @wide @lucky %d",
+        f"select -set bytes t:$mul r:A_WIDTH<={BYTE} %i r:B_WIDTH<={BYTE} %i",
+        f"select -set lucky @bytes %R{products}",
+        "chtype -set $__soft_mul @bytes @lucky %d",
     ]
