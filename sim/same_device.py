@@ -65,9 +65,10 @@ class Entrant:
     def command(self) -> str:
         """What makes that file (called `synth.json` where it is written)."""
         settings = " ".join(f"--set {name}={value}" for name, value in {"kv_buffers": 1, **self.changes}.items())
+        products = DSP_BLOCKS - SCALE_PRODUCTS * self.keys_weighed
         return (
             f"latte synth --core {self.core.value} --preset {PRESET} {settings} --target ecp5-85k "
-            f"--dsp-products {DSP_BLOCKS - SCALE_PRODUCTS * self.keys_weighed} --trim --placer static --place-and-route "
+            f"--dsp-products {products} --trim --placer static --place-and-route "
             f"-o build/same-device/{self.name}"
         )
 
