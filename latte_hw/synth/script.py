@@ -104,7 +104,7 @@ def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape
 
 
 def _all_but(products: int) -> list[str]:
-    """Withhold all but so many byte products from the mapping to DSP blocks, as the cells that Yosys makes of the others.
+    """Withhold all but so many byte products from the mapping to DSP blocks, as the cells that Yosys makes of such.
 
     Wider ones all get their DSP block: of LUTs they would be slow. Yosys chooses among the others by a generator of its
     own with a fixed seed, so the choice is the same on every run.
