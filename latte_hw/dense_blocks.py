@@ -24,8 +24,8 @@ class DenseBlocks(wiring.Component):
     o_scale, o_row
         What softmax and weighted sum need of it; they come with its last query.
 
-    A query waits in a register first. Throughput: one query per cycle while the block before is taken from `o_block`
-    in time.
+    A query waits in a register first. Throughput: one query per cycle, from the cycle on after the block before was
+    taken from `o_block`.
     """
 
     def __init__(self, params: DenseParams) -> None:
@@ -56,7 +56,8 @@ class DenseBlocks(wiring.Component):
         place = Signal(range(max(2, block_rows)))  # of the next query
         open_, added, closes = Signal(), Signal(), Signal()
         m.d.comb += [
-            open_.eq((~self.o_block.valid | self.o_block.ready) & self.o_scale.ready & self.o_row.ready),
+            # Not in the cycle in which a block is taken: `ready` would be on the way to all the next block's registers.
+            open_.eq(~self.o_block.valid & self.o_scale.ready & self.o_row.ready),
             waiting.o.ready.eq(open_),
             added.eq(waiting.o.valid & open_ & ~row.empty),
             closes.eq(added & (row.last | (place == block_rows - 1))),

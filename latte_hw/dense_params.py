@@ -102,7 +102,7 @@ class DenseParams(HeadParams):
     @property
     def block_prepare_cycles(self) -> int:
         """Least distance of two blocks, for the sake of taking B queries and preparing them."""
-        return self.block_rows - 1 + self.query_prepare_cycles
+        return self.block_rows + self.query_prepare_cycles
 
     @property
     def shortest_block(self) -> int:

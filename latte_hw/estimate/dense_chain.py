@@ -33,7 +33,7 @@ class _DenseChain:
 
     def output_cycles(self) -> NDArray[np.int64]:
         out: list[int] = []
-        query, key = -1, 0
+        query, key = 0, 0  # the first query leaves the register before the blocks a cycle after it was taken
         for block, rows in enumerate(self.rows):
             query = max(query + 1, 0, self._block_room(block)) + rows - 1
             self.closed[block] = query
@@ -45,10 +45,10 @@ class _DenseChain:
         return np.array(out, np.int64)
 
     def _block_room(self, block: int) -> int:
-        """From when on a block's queries may come: the one before is handed over, and what it needs later has room."""
+        """From when on a block's queries may come: the one before was handed over, and what it needs later has room."""
         params = self.params
         freeing = block - fifo_words(params.rows_in_flight)
-        rooms = [self.taken[block - 1]]
+        rooms = [self.taken[block - 1] + 1]
         if freeing >= 0:
             behind = (self.row_weighed[freeing - 1], self.row_summed[freeing - 1])
             rooms += [self.closed[freeing] + 2, *(taken + 1 for taken in behind)]
