@@ -93,6 +93,8 @@ def test_only_what_is_placed_is_trimmed():
 def test_so_many_products_go_to_dsp_blocks():
     job = Job("tiny", preset("tiny"), ECP5, block="weighted_sum", products=5)
     assert synthesise(job, "", lambda _: None)["total"]["dsp"] == 5
+    wide = replace(job, block="softmax", products=1)
+    assert synthesise(wide, "", lambda _: None)["total"]["dsp"] == 2, "those that scale are wider than bytes"
     for changes in ({"products": 0}, {"dsp": False}, {"target": TARGETS["generic"]}):
         with pytest.raises(LatteError, match="--dsp-products must be at least 1, without --no-dsp and for a target"):
             replace(job, **changes).check()
