@@ -105,21 +105,22 @@ def _tables(
     dim: int, tables: TableShape | None, block: str, parts: dict[str, Table], lanes: int, copies: int = 1
 ) -> Iterator[Memory]:
     """Tables of a query-stationary dot product: one per group of dimensions and set of query parts side by side, in as
-    many equal ones as a net is spread over."""
+    many equal ones as a net is spread over: lanes are divided among them, or single reads where entries are relayed."""
     if tables is None:
         return
     size = tables.group_dims
     words = tables.entries * tables.places
     full, rest = divmod(dim, size)
-    equal = min(SPREAD, lanes)
     for part, (bits, queries, reads) in parts.items():
         for dims, groups in ((size, full), (rest, 1)):
             if dims and groups:
                 width = queries * unsigned_bits(dims * (2**bits - 1))
-                keys_of = Counter(lane * equal // lanes for lane in range(lanes))  # by copy, not always equally many
-                for keys, alike in sorted(Counter(keys_of.values()).items()):
-                    name = f"table_{part}_{dims}_{keys}"
-                    yield Memory(block, name, words, width, groups * alike * copies, keys * reads)
+                readers, each = (lanes * reads, 1) if tables.relayed else (lanes, reads)
+                equal = min(SPREAD, readers)
+                served = Counter(reader * equal // readers for reader in range(readers))  # not always equally many
+                for number, alike in sorted(Counter(served.values()).items()):
+                    name = f"table_{part}_{dims}_{number}"
+                    yield Memory(block, name, words, width, groups * alike * copies, number * each)
 
 
 def reuse_reads(params: HeadParams) -> dict[str, int]:

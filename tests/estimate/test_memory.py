@@ -30,6 +30,7 @@ CHANGES = {
         "dot": Dot.SINGLE_TABLES, "reuse_dot": Dot.SMALL_TABLES, "queries_per_scan": 3, "kv_buffers": 1,
     },
     "a few bits of a bank in LUT RAM": {"head_dim": 64, "kv_buffers": 1, "keys_per_cycle": 2, "max_keys": 64},
+    "more than eight keys per cycle": {"keys_per_cycle": 10, "max_keys": 40, "kept_per_cycle": 2},
     "multipliers": {"dot": Dot.MULTIPLIERS, "queries_per_scan": 9, "out_fraction_bits": 5, "prob_bits": 11},
 }  # fmt: skip
 
