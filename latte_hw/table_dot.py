@@ -77,18 +77,17 @@ class TableDot(StationaryDot):
     @property
     def copies(self) -> int:
         """Equal tables among which the lanes are divided; where entries are relayed, the bit planes of the lanes."""
-        return min(SPREAD, self.lanes * (self._planes if self.tables.relayed else 1))
+        return min(SPREAD, self.lanes * self._readers_per_lane)
 
     @property
-    def _planes(self) -> int:
-        """Bit planes of the widest key part."""
-        return max(key.width for key in self.keys.values())
+    def _readers_per_lane(self) -> int:
+        """What of a lane may read copies of its own: each bit plane of the widest key part, or all of it as one."""
+        return max(key.width for key in self.keys.values()) if self.tables.relayed else 1
 
     def copy_of(self, lane: int, plane: int) -> int:
         """The copy that a bit plane of a lane reads."""
-        if self.tables.relayed:
-            return (lane * self._planes + plane) * self.copies // (self.lanes * self._planes)
-        return lane * self.copies // self.lanes
+        reader = lane * self._readers_per_lane + min(plane, self._readers_per_lane - 1)
+        return reader * self.copies // (self.lanes * self._readers_per_lane)
 
     @property
     def side_by_side(self) -> list[list[str]]:

@@ -112,12 +112,12 @@ def _tables(
     words = tables.entries * tables.places
     full, rest = divmod(dim, size)
     for part, (bits, queries, reads) in parts.items():
+        readers, each = (lanes * reads, 1) if tables.relayed else (lanes, reads)
+        equal = min(SPREAD, readers)
+        served = Counter(reader * equal // readers for reader in range(readers))  # by copy, not always equally many
         for dims, groups in ((size, full), (rest, 1)):
             if dims and groups:
                 width = queries * unsigned_bits(dims * (2**bits - 1))
-                readers, each = (lanes * reads, 1) if tables.relayed else (lanes, reads)
-                equal = min(SPREAD, readers)
-                served = Counter(reader * equal // readers for reader in range(readers))  # not always equally many
                 for number, alike in sorted(Counter(served.values()).items()):
                     name = f"table_{part}_{dims}_{number}"
                     yield Memory(block, name, words, width, groups * alike * copies, number * each)
