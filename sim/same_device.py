@@ -46,6 +46,8 @@ class Entrant:
     name: str
     core: Core
     changes: dict[str, Any]
+    seeds: tuple[int, ...] = (1,)
+    """Of nextpnr's placer: those that were routed, an hour each where the chip is more than half full."""
 
     @property
     def config(self) -> LatteConfig:
@@ -69,7 +71,7 @@ class Entrant:
         return (
             f"latte synth --core {self.core.value} --preset {PRESET} {settings} --target ecp5-85k "
             f"--dsp-products {products} --trim --placer static --place-and-route "
-            f"-o build/same-device/{self.name}"
+            f"--seeds {','.join(map(str, self.seeds))} -o build/same-device/{self.name}"
         )
 
     def fmax_mhz(self) -> float | None:

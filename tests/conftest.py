@@ -8,21 +8,25 @@ import pytest
 LARGE_CORE = re.compile(r"\[(?:.*-)?(smollm2-135m|gpt2|deit-b16-384|minilm-static|minilm|long-4096)[-\]]")
 """A test of one large core: its parameters name it."""
 
+SHARED = re.compile(r"^tests/(?:test_integration_page|sim/test_top_faults|sim/test_top_decode)\.py")
+"""Modules whose tests share what takes a minute to make."""
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """All tests of one large core go to one worker, which then emits and builds it once; every other test is alone.
+    """All tests of one large core go to one worker, which then emits and builds it once, and so do those of a module
+    that shares as much; every other test is alone.
 
     The groups of pytest-xdist itself (3.8) have no effect under pytest 9.2.
     """
     from xdist.scheduler import LoadScopeScheduling
 
-    class OneWorkerPerLargeCore(LoadScopeScheduling):
+    class OneWorkerPerBuild(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            named = LARGE_CORE.search(nodeid)
-            return named.group(1) if named else nodeid
+            shared, named = SHARED.match(nodeid), LARGE_CORE.search(nodeid)
+            return shared.group() if shared else named.group(1) if named else nodeid
 
-    return OneWorkerPerLargeCore(config, log)
+    return OneWorkerPerBuild(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -154,7 +154,7 @@ PACES = {
 }
 
 
-@pytest.mark.parametrize("b", [1, 2, 5, 8])
+@pytest.mark.parametrize("b", [1, 2, pytest.param(5, marks=pytest.mark.slow), 8])
 @pytest.mark.parametrize("name", PACES)
 def test_a_block_takes_exactly_its_keys(name: str, b: int) -> None:
     """ceil(n_queries / B) · N and a constant, from the shortest block to a full buffer."""

@@ -105,7 +105,7 @@ def cycles_busy(cores: int, heads: int, group: int = 1, n_queries: int = 16) -> 
     return bench.final["cycles_busy"]
 
 
-@pytest.mark.parametrize("cores", [2, 4])
+@pytest.mark.parametrize("cores", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_cores_share_the_work(cores: int) -> None:
     """One head more per core costs no more than one head more of a single core, within 5 %."""
     alone = cycles_busy(1, 4) - cycles_busy(1, 2)

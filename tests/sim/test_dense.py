@@ -50,7 +50,7 @@ def test_every_flow(core: str, small_simulator: str, equal_to_golden: EqualToGol
         equal_to_golden(config, trace, small_simulator, flow, back_to_back=seed % 2 == 1, core=Core.DENSE)
 
 
-@pytest.mark.parametrize("core", ["three", "eight"])
+@pytest.mark.parametrize("core", ["three", pytest.param("eight", marks=pytest.mark.slow)])
 def test_simulators_agree(core: str, simulator: str, equal_to_golden: EqualToGolden):
     """Equal to golden in values in each simulator, and to Amaranth's in every cycle."""
     trace = random_trace(CORES[core], 9, 4, 2, 7, 11)
@@ -143,7 +143,7 @@ def test_one_row_of_k_and_one_of_v_whatever_the_block():
         assert len(re.findall(r"<= v_rows_\d\[", store)) == 8
 
 
-@pytest.mark.parametrize("core", ["one", "five", "sixteen"])
+@pytest.mark.parametrize("core", ["one", "five", pytest.param("sixteen", marks=pytest.mark.slow)])
 def test_the_verilog_is_clean(core: str, tmp_path: Path):
     verilog = emit.generate(CORES[core], tmp_path, core=Core.DENSE).verilog
     assert verilog.name == "dense_head.v"

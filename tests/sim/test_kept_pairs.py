@@ -76,7 +76,9 @@ def test_dense_rows_take_half_a_cycle_per_kept_key(small_simulator: str, equal_t
     assert 48 <= per_query[2] <= 48 + 4
 
 
-@pytest.mark.parametrize("keep", [0.15, 0.25, 0.4])
+@pytest.mark.parametrize(
+    "keep", [pytest.param(0.15, marks=pytest.mark.slow), 0.25, pytest.param(0.4, marks=pytest.mark.slow)]
+)
 def test_pace_and_latency_where_both_arms_take_about_as_long(
     keep: float, small_simulator: str, equal_to_golden: EqualToGolden
 ):

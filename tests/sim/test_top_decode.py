@@ -49,9 +49,10 @@ def beyond_a_cycle_per_kept_key(config: TopConfig, steps: list[dict[str, Any]]) 
     return [step["cycles"] - beats(step["keys"]) - max(step["kept"]) - constant for step in steps]
 
 
-def test_with_two_kept_keys_per_cycle_a_token_pays_once_for_each() -> None:
+@pytest.mark.parametrize("tokens", [96, pytest.param(256, marks=pytest.mark.slow)])
+def test_with_two_kept_keys_per_cycle_a_token_pays_once_for_each(tokens: int) -> None:
     """Completing its score and weighting it take half a cycle each."""
-    steps = decoded(PAIRS, KV_HEADS, 256)
+    steps = decoded(PAIRS, KV_HEADS, tokens)
     assert all(step["cycles"] <= bound(PAIRS, step) for step in steps)
     beyond = beyond_a_cycle_per_kept_key(PAIRS, steps)
     assert max(beyond) <= 0

@@ -15,7 +15,7 @@ TRACE = ROOT / "traces" / "smollm2-135m-layer12.npz"
 THRESHOLDS = ROOT / "thresholds" / "smollm2-135m-window.json"
 
 
-@pytest.mark.parametrize("flow", ["free", "both"])
+@pytest.mark.parametrize("flow", [pytest.param("free", marks=pytest.mark.slow), "both"])
 def test_a_trained_layer_equals_golden_in_hardware(flow: str, equal_to_golden: Callable[..., Arrays]):
     tensors, config = load_inputs(TRACE, THRESHOLDS, LAYER, None, None, None)
     got = equal_to_golden(config, tensors, flow=flow)
