@@ -1,19 +1,15 @@
 """Writes a core as Verilog-2005, with a JSON description of its configuration, ports and latencies beside it."""
 
-import gc
 import itertools
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from amaranth.back import verilog
-from amaranth.hdl import Fragment, Shape, Value
+from amaranth.hdl import Shape, Value
 from amaranth.hdl._ir import PortDirection  # what `verilog.convert` itself takes; there is no public name
 from amaranth.lib import data, wiring
 
@@ -24,6 +20,7 @@ from latte_hw.dense_params import DenseParams
 from latte_hw.errors import LatteError
 from latte_hw.head import LatteHead
 from latte_hw.params import HeadParams
+from latte_hw.verilog_text import verilog_text
 
 TOP = "latte_head"
 TOPS = {Core.LATTE: TOP, Core.DENSE: "dense_head"}
@@ -87,22 +84,7 @@ def component_to_verilog(component: wiring.Component, name: str, inputs: dict[st
         "_".join(str(part) for part in path): (Value.cast(value), _direction(member))
         for path, member, value in component.signature.flatten(component)
     }
-    with without_garbage_collection():
-        fragment = Fragment.get(component, None)
-        body = verilog.convert(fragment, name=name, ports=ports, emit_src=False, strip_internal_attrs=True)
-    return _compact_zero_memories(body)
-
-
-@contextmanager
-def without_garbage_collection() -> Iterator[None]:
-    """Conversion makes millions of objects and drops hardly any: looking for cycles among them doubles its time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
+    return _compact_zero_memories(verilog_text(component, name, ports))
 
 
 _ZERO_MEMORY = re.compile(r"  initial begin\n((?:    (\S+ ?)\[\d+\] = (\d+)'h0+;\n)+)  end\n")

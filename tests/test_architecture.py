@@ -17,7 +17,7 @@ LONGEST_FILE = 260
 LONGEST_TEST = 330
 
 LAYERS: tuple[set[str], ...] = (
-    {"config", "errors", "names", "layer_names", "marked_page"},
+    {"config", "errors", "names", "layer_names", "marked_page", "verilog_text"},
     {"widths", "presets", "options", "top_config"},
     {"dot_timing"},
     {"timing"},

@@ -38,6 +38,18 @@ def test_emission_is_byte_identical_on_every_run(tmp_path: Path) -> None:
     assert first.description.read_bytes() == second.description.read_bytes()
 
 
+def test_a_yosys_of_the_machine_does_not_change_the_verilog(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FPGA engineers have one; versions of Yosys write the same modules in other words."""
+    here = emit.generate(preset("tiny"), tmp_path / "here").verilog.read_text()
+    other = tmp_path / "yosys"
+    other.write_text(
+        "#!/bin/sh\ntest \"$1\" = -V && echo 'Yosys 0.64 (git sha1 0)' || echo 'module other(); endmodule'\n"
+    )
+    other.chmod(0o755)
+    monkeypatch.setenv("YOSYS", str(other))
+    assert emit.generate(preset("tiny"), tmp_path / "there").verilog.read_text() == here
+
+
 def test_port_names_are_a_contract() -> None:
     assert top_ports(emit.to_verilog(emit.build_head(preset("tiny")))) == sorted(PORTS)
 

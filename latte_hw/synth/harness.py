@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from amaranth.back import verilog
-from amaranth.hdl import Cat, Fragment, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.emit import without_garbage_collection
 from latte_hw.params import ceil_div
+from latte_hw.verilog_text import verilog_text
 
 TOP = "latte_synth"
 XOR_INPUTS = 4
@@ -65,7 +64,4 @@ class Harness(wiring.Component):
 def to_verilog(subject: Any, role: str) -> str:
     """Verilog of the component in its wrapper; the top module is `latte_synth`, the component is `latte_synth.role`."""
     harness = Harness(subject, role)
-    with without_garbage_collection():
-        fragment = Fragment.get(harness, None)
-        ports = [harness.i, harness.o]
-        return verilog.convert(fragment, name=TOP, ports=ports, emit_src=False, strip_internal_attrs=True)
+    return verilog_text(harness, TOP, [harness.i, harness.o])

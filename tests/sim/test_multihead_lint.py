@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import pytest
-from amaranth.back import verilog
-from amaranth.hdl import Fragment, Value
 
-from latte_hw.emit import _direction, without_garbage_collection
+from latte_hw.emit import component_to_verilog
 from latte_hw.multihead import MultiHead
 from latte_hw.top_config import TopConfig
 from sim import runner, yosys_check
@@ -22,15 +20,7 @@ CONFIGURATIONS = {
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_the_verilog_is_clean(name: str, tmp_path: Path) -> None:
-    core = MultiHead(CONFIGURATIONS[name])
-    ports = {
-        "_".join(str(part) for part in path): (Value.cast(value), _direction(member))
-        for path, member, value in core.signature.flatten(core)
-    }
     path = tmp_path / "multihead.v"
-    with without_garbage_collection():
-        fragment = Fragment.get(core, None)
-        text = verilog.convert(fragment, name="multihead", ports=ports, emit_src=False, strip_internal_attrs=True)
-    path.write_text(text)
+    path.write_text(component_to_verilog(MultiHead(CONFIGURATIONS[name]), "multihead", {}))
     assert runner.lint(path) == ""
     assert yosys_check.check(path, "multihead") == ""

@@ -136,7 +136,6 @@ def without_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the tools were not installed; Amaranth's own Yosys still is."""
     real = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if "yowasp" in name else real(name))
-    monkeypatch.setenv("AMARANTH_USE_YOSYS", "builtin")
     for program in (tools.YOSYS, tools.NEXTPNR_ECP5):
         monkeypatch.delenv(program.variable, raising=False)
 
