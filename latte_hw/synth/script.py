@@ -1,5 +1,6 @@
 """The Yosys scripts: one that keeps the hierarchy, checks and counts, one that writes a flat netlist."""
 
+from latte_hw.synth import byte_products
 from latte_hw.synth.targets import WHOLE_MEMORY, Target
 
 NARROW = 5
@@ -96,14 +97,14 @@ def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape
         "wreduce t:$mul",
         *(["wreduce", f"techmap -map {ADDER_FILE} *dot*/t:$add"] if lone_adders else []),
         f"alumacc {narrow}",  # turned into sums now, they are no longer multipliers when those get their DSP blocks
-        *([] if products is None else _all_but(products)),
+        *([] if products is None else _all_but(products, target)),
         f"{command} -run begin:map_luts",
         "splitnets",  # without it the LUT mapper fails on a name that is there twice, once the hierarchy is kept
         f"{command} -run map_luts:",
     ]
 
 
-def _all_but(products: int) -> list[str]:
+def _all_but(products: int, target: Target) -> list[str]:
     """Withhold all but so many byte products from the mapping to DSP blocks, as the cells that Yosys makes of such.
 
     Wider ones all get their DSP block: of LUTs they would be slow. Yosys chooses among the others by a generator of its
@@ -112,5 +113,7 @@ def _all_but(products: int) -> list[str]:
     return [
         f"select -set bytes t:$mul r:A_WIDTH<={BYTE} %i r:B_WIDTH<={BYTE} %i",
         f"select -set lucky @bytes %R{products}",
-        "chtype -set $__soft_mul @bytes @lucky %d",
+        "select -set others @bytes @lucky %d",
+        *([f"techmap -map {byte_products.FILE} @others"] if target.name == "ecp5-85k" else []),
+        "chtype -set $__soft_mul @others t:$mul %i",
     ]
