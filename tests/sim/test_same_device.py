@@ -41,13 +41,10 @@ def test_results_on_record_are_of_these_entrants():
 
 
 def test_clocks_on_record_are_those_of_place_and_route():
-    """And LATTE's fastest core on this device answers at least 3.5 times the queries of the fastest dense one."""
     rows = json.loads((FOLDER / "same-device.json").read_text())["rows"]
     for row, entrant in zip(rows, ENTRANTS, strict=True):
         assert row["fmax_mhz"] == entrant.routed().get("fmax_mhz_median")
         assert row["utilisation"] == entrant.routed().get("utilisation_with_wrapper")
-    rates = {core: [row["queries_per_second"] or 0 for row in rows if row["core"] == core] for core in Core}
-    assert max(rates[Core.LATTE]) >= 3.5 * max(rates[Core.DENSE]) > 0
 
 
 def test_a_clock_is_that_of_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path):
