@@ -55,26 +55,15 @@ module product_of_bytes (A, B, Y);
     end
   endgenerate
 
-  wire [T-1:0] t0 = pairs[0+:T], t1 = pairs[2*CELLS+:T], t2 = pairs[4*CELLS+:T], t3 = pairs[6*CELLS+:T];
-  wire [T-1:0] lower, upper;
-  sum_alone #(.A_WIDTH(T-2), .B_WIDTH(T), .Y_WIDTH(T)) first (.A(t0[T-1:2]), .B(t1), .Y(lower));
-  sum_alone #(.A_WIDTH(T-2), .B_WIDTH(T), .Y_WIDTH(T)) second (.A(t2[T-1:2]), .B(t3), .Y(upper));
-  wire [T+1:0] half = {lower, t0[1:0]}, other = {upper, t2[1:0]}, total;
-  sum_alone #(.A_WIDTH(T-2), .B_WIDTH(T+2), .Y_WIDTH(T+2)) third (.A(half[T+1:4]), .B(other), .Y(total));
+  wire signed [T-1:0] t0 = pairs[0+:T], t1 = pairs[2*CELLS+:T], t2 = pairs[4*CELLS+:T], t3 = pairs[6*CELLS+:T];
+  wire signed [T-3:0] t0_rest = t0[T-1:2], t2_rest = t2[T-1:2];
+  wire signed [T-1:0] lower = t0_rest + t1, upper = t2_rest + t3;
+  wire signed [T+1:0] half = {lower, t0[1:0]}, other = {upper, t2[1:0]};
+  wire signed [T-3:0] half_rest = half[T+1:4];
+  wire signed [T+1:0] total = half_rest + other;
   wire signed [T+5:0] product = {total, half[3:0]};
   assign Y = product;
 endmodule
-
-(* techmap_celltype = "sum_alone" *)
-module sum_alone (A, B, Y);
-  parameter A_WIDTH = 1, B_WIDTH = 1, Y_WIDTH = 1;
-  input [A_WIDTH-1:0] A;
-  input [B_WIDTH-1:0] B;
-  output [Y_WIDTH-1:0] Y;
-  wire [Y_WIDTH-1:0] propagate, carries;
-  \\$alu #(
-    .A_SIGNED(1), .B_SIGNED(1), .A_WIDTH(A_WIDTH), .B_WIDTH(B_WIDTH), .Y_WIDTH(Y_WIDTH)
-  ) adder (.A(A), .B(B), .Y(Y), .CI(1'b0), .BI(1'b0), .X(propagate), .CO(carries));
-endmodule
 """
-"""A techmap of Yosys, for `$mul` cells; it leaves what is no product of a weight and an element of V."""
+"""A techmap of Yosys, for `$mul` cells; it leaves what is no product of a weight and an element of V. Its additions are
+to be mapped by `script.ADDER_MAP`."""

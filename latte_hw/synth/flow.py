@@ -15,7 +15,7 @@ from latte_hw import __version__
 from latte_hw.config import LatteConfig
 from latte_hw.errors import LatteError
 from latte_hw.params import HeadParams
-from latte_hw.synth import byte_products, checks, script, timing_report, tools
+from latte_hw.synth import checks, script, timing_report, tools
 from latte_hw.synth.harness import TOP, to_verilog
 from latte_hw.synth.netlist import ModuleCount, count_modules
 from latte_hw.synth.register_packing import pack_file
@@ -146,8 +146,8 @@ def _versions(job: Job) -> dict[str, str]:
 
 def _yosys(folder: Path, text: str, produces: Sequence[str]) -> str:
     (folder / "run.ys").write_text(text)
-    (folder / script.ADDER_FILE).write_text(script.ADDER_MAP)
-    (folder / byte_products.FILE).write_text(byte_products.MAP)
+    for name, content in script.MAPS.items():
+        (folder / name).write_text(content)
     return tools.run(tools.YOSYS, ["-s", "run.ys"], folder, produces)
 
 

@@ -29,6 +29,9 @@ endmodule
 """An addition as a carry chain of its own. Yosys makes one sum with compressors of additions without a register between
 them; a compressor takes two LUTs a bit where a carry chain takes one."""
 
+MAPS = {ADDER_FILE: ADDER_MAP, byte_products.FILE: byte_products.MAP}
+"""What a script may read, beside the Verilog: content by file name."""
+
 CHECK_FILE, LATCH_FILE, MEMORY_FILE, STAT_FILE, NETLIST_FILE = (
     "check.txt", "latches.txt", "memories.txt", "stat.json", "netlist.json"
 )  # fmt: skip
@@ -40,7 +43,7 @@ def counting_script(
     """Check the flattened design, then synthesise with the hierarchy kept and count the cells of every module.
 
     The checks run on a flat copy, because a loop may pass through several modules. With `lone_adders`, additions in
-    dot products are mapped by `ADDER_MAP`, which `ADDER_FILE` must hold.
+    dot products are mapped by `ADDER_MAP`. The files of `MAPS` must be there.
     """
     latches = " ".join(f"t:{latch}" for latch in LATCHES)
     return "\n".join(
@@ -114,6 +117,6 @@ def _all_but(products: int, target: Target) -> list[str]:
         f"select -set bytes t:$mul r:A_WIDTH<={BYTE} %i r:B_WIDTH<={BYTE} %i",
         f"select -set lucky @bytes %R{products}",
         "select -set others @bytes @lucky %d",
-        *([f"techmap -map {byte_products.FILE} @others"] if target.name == "ecp5-85k" else []),
+        *([f"techmap -map {byte_products.FILE} -map {ADDER_FILE} @others"] if target.name == "ecp5-85k" else []),
         "chtype -set $__soft_mul @others t:$mul %i",
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from latte_hw.synth import byte_products, script, tools
+from latte_hw.synth import script, tools
 from latte_hw.synth.carry_chains import trim
 from latte_hw.synth.targets import TARGETS
 from tests.synth.test_carry_chains import evaluate
@@ -18,11 +18,17 @@ PRODUCTS = {"weight first": "$signed({1'b0, w}) * v", "element first": "v * $sig
 LEFT = {"two signed": "$signed(w) * v", "two unsigned": "w * $unsigned(v)"}
 
 
+def write_maps(folder: Path) -> None:
+    for name, content in script.MAPS.items():
+        (folder / name).write_text(content)
+
+
 def mapped(folder: Path, product: str) -> dict[str, Any]:
     """The netlist of one product whose map to carry chains was asked for."""
     (folder / "dut.v").write_text(f"module dut({PORTS});\nassign o = {product};\nendmodule\n")
-    (folder / byte_products.FILE).write_text(byte_products.MAP)
-    map_it = f"read_verilog dut.v\nproc\nwreduce t:$mul\ntechmap -map {byte_products.FILE} t:$mul\n"
+    write_maps(folder)
+    maps = " ".join(f"-map {name}" for name in script.MAPS)
+    map_it = f"read_verilog dut.v\nproc\nwreduce t:$mul\ntechmap {maps} t:$mul\n"
     synthesise = (
         "synth_ecp5 -top dut -noiopad -nodsp -run begin:map_luts\nsplitnets\nsynth_ecp5 -top dut -run map_luts:\n"
     )
@@ -60,7 +66,7 @@ def test_those_beyond_the_dsp_blocks_are_built_so(tmp_path: Path) -> None:
     ports = "input clk, input [7:0] w, input signed [7:0] a, b, c, output reg signed [15:0] x, y, z"
     lines = [f"{out} <= $signed({{1'b0, w}}) * {factor};" for out, factor in zip("xyz", "abc", strict=True)]
     (tmp_path / "t.v").write_text(f"module t({ports});\nalways @(posedge clk) begin {' '.join(lines)} end\nendmodule\n")
-    (tmp_path / byte_products.FILE).write_text(byte_products.MAP)
+    write_maps(tmp_path)
     (tmp_path / "run.ys").write_text(script.flat_script(ECP5, "t.v", "t", True, products=1))
     tools.run(tools.YOSYS, ["-s", "run.ys"], tmp_path, [script.NETLIST_FILE])
     cells = counted(json.loads((tmp_path / script.NETLIST_FILE).read_text()), "t")
