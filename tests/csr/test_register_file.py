@@ -3,12 +3,12 @@
 from random import Random
 
 import pytest
-from amaranth.back import verilog
 
 from latte_hw.config import LatteConfig
 from latte_hw.csr.model import Access
 from latte_hw.csr.register_file import RegisterFile
 from latte_hw.csr.table import register_map
+from latte_hw.emit import component_to_verilog
 from latte_hw.params import HeadParams
 from sim import runner, yosys_check
 from sim.axi_lite import OKAY, SLVERR
@@ -272,7 +272,7 @@ araddr arprot arvalid arready rdata rresp rvalid rready
 def test_the_verilog_is_clean_and_its_ports_have_the_usual_names(cores, tmp_path):
     file = RegisterFile(HeadParams(CONFIG), register_map(CONFIG, cores=cores, stream_bits=64, entries=64))
     path = tmp_path / "register_file.v"
-    path.write_text(verilog.convert(file, name="register_file", emit_src=False, strip_internal_attrs=True))
+    path.write_text(component_to_verilog(file, "register_file", {}))
     assert runner.lint(path) == ""
     assert yosys_check.check(path, "register_file") == ""
     ports = {"_".join(map(str, path)) for path, _, _ in file.signature.flatten(file)}
