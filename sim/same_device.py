@@ -96,10 +96,8 @@ def _dense(queries: int, dot: Dot, seeds: tuple[int, ...] = (1,)) -> Entrant:
 
 
 ENTRANTS = (
-    *(
-        Entrant(f"latte-p{keys}", Core.LATTE, _scan(queries=1, keys=keys, dot=Dot.LEAN_TABLES, kept_per_cycle=2))
-        for keys in (10, 14)
-    ),
+    Entrant("latte-p10", Core.LATTE, _scan(queries=1, keys=10, dot=Dot.LEAN_TABLES, kept_per_cycle=2)),
+    Entrant("latte-p14", Core.LATTE, _scan(queries=1, keys=14, dot=Dot.LEAN_TABLES, kept_per_cycle=2)),
     Entrant("latte-b3", Core.LATTE, _scan(queries=3, keys=7, dot=Dot.LEAN_SINGLE_TABLES, reuse_dot=Dot.LEAN_TABLES)),
     _dense(queries=2, dot=Dot.SINGLE_TABLES),
     _dense(queries=3, dot=Dot.LEAN_SINGLE_TABLES, seeds=(1, 2, 3)),

@@ -8,7 +8,7 @@ import pytest
 LARGE_CORE = re.compile(r"\[(?:.*-)?(smollm2-135m|gpt2|deit-b16-384|minilm-static|minilm|long-4096)[-\]]")
 """A test of one large core: its parameters name it."""
 
-SHARED = re.compile(r"^tests/(?:test_integration_page|sim/test_top_faults|sim/test_top_decode)\.py")
+SHARED = re.compile(r"^(tests/(?:test_integration_page|sim/test_top_faults|sim/test_top_decode)\.py)")
 """Modules whose tests share what takes a minute to make."""
 
 
@@ -23,8 +23,8 @@ def pytest_xdist_make_scheduler(config, log):
 
     class OneWorkerPerBuild(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            shared, named = SHARED.match(nodeid), LARGE_CORE.search(nodeid)
-            return shared.group() if shared else named.group(1) if named else nodeid
+            scope = SHARED.match(nodeid) or LARGE_CORE.search(nodeid)
+            return scope.group(1) if scope else nodeid
 
     return OneWorkerPerBuild(config, log)
 

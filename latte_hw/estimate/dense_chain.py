@@ -35,7 +35,7 @@ class _DenseChain:
         out: list[int] = []
         query, key = 0, 0  # the first query leaves the register before the blocks a cycle after it was taken
         for block, rows in enumerate(self.rows):
-            query = max(query + 1, 0, self._block_room(block)) + rows - 1
+            query = max(query + 1, self._block_room(block)) + rows - 1
             self.closed[block] = query
             self._settle(block, key)
             key += self.keys[block]
