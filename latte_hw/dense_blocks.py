@@ -22,7 +22,8 @@ class DenseBlocks(wiring.Component):
     o_block
         The block, when its last query has been taken.
     o_scale, o_row
-        What softmax and weighted sum need of it; they come with its last query.
+        What softmax and weighted sum need of it; they come with its last query. To queues: whose `ready`, once high,
+        stays so until something is sent.
 
     A query waits in a register first. Throughput: one query per cycle, from the cycle on after the block before was
     taken from `o_block`.
@@ -54,10 +55,12 @@ class DenseBlocks(wiring.Component):
         query, row = waiting.o.payload.query, waiting.o.payload.row
         block = self.o_block.payload
         place = Signal(range(max(2, block_rows)))  # of the next query
-        open_, added, closes = Signal(), Signal(), Signal()
+        room, open_, added, closes = Signal(init=1), Signal(), Signal(), Signal()
+        # What comes from afar must not be on the way to all the next block's registers: so nothing is taken in the
+        # cycle in which a block is, and room is known a cycle late. Only this sends to the two queues.
+        m.d.sync += room.eq(self.o_scale.ready & self.o_row.ready & ~self.o_row.valid)
         m.d.comb += [
-            # Not in the cycle in which a block is taken: `ready` would be on the way to all the next block's registers.
-            open_.eq(~self.o_block.valid & self.o_scale.ready & self.o_row.ready),
+            open_.eq(~self.o_block.valid & room),
             waiting.o.ready.eq(open_),
             added.eq(waiting.o.valid & open_ & ~row.empty),
             closes.eq(added & (row.last | (place == block_rows - 1))),
