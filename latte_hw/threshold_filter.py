@@ -147,20 +147,26 @@ class HeadThresholdFilter(wiring.Component):
         ]
 
     def _final_check(self, m: Module, survivors: ReservedFifo, row_limits: ReservedFifo, kept: ReservedFifo) -> None:
-        """R queued beats per cycle against the row's final limit; beats that keep nothing go no further."""
-        beat = survivors.o.payload
+        """R queued beats per cycle against the row's final limit; beats that keep nothing go no further.
+
+        Where `reaches_far`, a register parts the block RAM of the queue from the comparison.
+        """
+        relays = int(self.params.reaches_far)
+        waiting = survivors.o.payload
         checked = Signal(Payloads(self.params).survivor_beats, reset_less=True)
         checked_valid = Signal()
         taken = Signal()
         m.d.comb += [
             survivors.o.ready.eq(row_limits.o.valid & kept.o_room),
             taken.eq(survivors.o.valid & survivors.o.ready),
-            row_limits.o.ready.eq(taken & beat.last),
+            row_limits.o.ready.eq(taken & waiting.last),
             kept.i_reserve.eq(taken),
         ]
-        m.d.sync += [checked.eq(beat), checked_valid.eq(taken)]
+        beat = delayed_data(m, waiting, relays, "compared_beat")
+        limits = delayed_data(m, row_limits.o.payload, relays, "compared_limits")
+        m.d.sync += [checked.eq(beat), checked_valid.eq(delayed(m, taken, relays, "compared_valid"))]
         for lane in range(self.lanes):
-            passes = self._passes(beat.estimates[lane], row_limits.o.payload)
+            passes = self._passes(beat.estimates[lane], limits)
             m.d.sync += checked.mask[lane].eq(beat.mask[lane] & passes)
         if self.pairs:
             carry_odd_key(m, self.params, kept, checked, checked_valid)

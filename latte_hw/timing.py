@@ -173,8 +173,9 @@ class HeadTiming(HeadWidths):
 
     @property
     def check_latency(self) -> int:
-        """From a beat of survivors to its kept keys in their queue: comparison, queue; with R = 2, what is carried."""
-        return 1 + self.config.kept_per_cycle
+        """From a beat of survivors to its kept keys in their queue: the way to the comparison, if far; comparison,
+        queue; with R = 2, what is carried."""
+        return int(self.reaches_far) + 1 + self.config.kept_per_cycle
 
     @property
     def reuse_latency(self) -> int:
