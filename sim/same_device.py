@@ -30,7 +30,10 @@ from sim.results import FOLDER, write_result
 KEEP = 0.1484
 QUERIES = KEYS
 DSP_BLOCKS = 156
-"""Of the device: all that a core can use. What products are left over are built from LUTs, by Yosys for both sides."""
+"""Of the device: all that a core can use. Products that are left over are built from LUTs, for both sides alike."""
+
+SEED_OF_PLACER = 1
+"""Of nextpnr: one, since a run takes up to an hour where half of the chip is full."""
 
 SCALE_PRODUCTS = 2
 """Products that scale a difference of scores, for every key that the softmax takes per cycle; never of LUTs."""
@@ -46,8 +49,6 @@ class Entrant:
     name: str
     core: Core
     changes: dict[str, Any]
-    seeds: tuple[int, ...] = (1,)
-    """Of nextpnr's placer: those that are routed, up to an hour each where half of the chip is full."""
 
     @property
     def config(self) -> LatteConfig:
@@ -71,7 +72,7 @@ class Entrant:
         return (
             f"latte synth --core {self.core.value} --preset {PRESET} {settings} --target ecp5-85k "
             f"--dsp-products {products} --trim --placer static --place-and-route "
-            f"--seeds {','.join(map(str, self.seeds))} -o build/same-device/{self.name}"
+            f"--seeds {SEED_OF_PLACER} -o build/same-device/{self.name}"
         )
 
     def routed(self) -> dict[str, Any]:
@@ -91,16 +92,22 @@ def _scan(queries: int, keys: int, dot: Dot, **more: Any) -> dict[str, Any]:
     return {"queries_per_scan": queries, "keys_per_cycle": keys, "max_keys": room, "dot": dot, **more}
 
 
-def _dense(queries: int, dot: Dot, seeds: tuple[int, ...] = (1,)) -> Entrant:
-    return Entrant(f"dense-b{queries}", Core.DENSE, _scan(queries=queries, keys=8, dot=dot), seeds)
+def _latte(keys: int) -> Entrant:
+    changes = _scan(queries=1, keys=keys, dot=Dot.LEAN_TABLES, kept_per_cycle=2)
+    return Entrant(f"latte-p{keys}", Core.LATTE, changes)
+
+
+def _dense(queries: int, dot: Dot) -> Entrant:
+    return Entrant(f"dense-b{queries}", Core.DENSE, _scan(queries=queries, keys=8, dot=dot))
 
 
 ENTRANTS = (
-    Entrant("latte-p10", Core.LATTE, _scan(queries=1, keys=10, dot=Dot.LEAN_TABLES, kept_per_cycle=2)),
-    Entrant("latte-p14", Core.LATTE, _scan(queries=1, keys=14, dot=Dot.LEAN_TABLES, kept_per_cycle=2)),
+    _latte(keys=12),
+    _latte(keys=13),
+    _latte(keys=14),
     Entrant("latte-b3", Core.LATTE, _scan(queries=3, keys=7, dot=Dot.LEAN_SINGLE_TABLES, reuse_dot=Dot.LEAN_TABLES)),
     _dense(queries=2, dot=Dot.SINGLE_TABLES),
-    _dense(queries=3, dot=Dot.LEAN_SINGLE_TABLES, seeds=(1, 2, 3)),
+    _dense(queries=3, dot=Dot.LEAN_SINGLE_TABLES),
     _dense(queries=4, dot=Dot.LEAN_SINGLE_TABLES),
     _dense(queries=5, dot=Dot.LEAN_SINGLE_TABLES),
 )
