@@ -42,7 +42,7 @@ CORES = {
 # --- equal ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("core", [pytest.param(name, marks=[pytest.mark.slow] * (name == "eight")) for name in CORES])
 def test_every_flow(core: str, small_simulator: str, equal_to_golden: EqualToGolden):
     config = CORES[core]
     for seed, flow in enumerate(Flow):
