@@ -151,7 +151,7 @@ class HeadThresholdFilter(wiring.Component):
 
         Where `reaches_far`, a register parts the block RAM of the queue from the comparison.
         """
-        relays = int(self.params.reaches_far)
+        relays = self.params.reaches_far
         waiting = survivors.o.payload
         checked = Signal(Payloads(self.params).survivor_beats, reset_less=True)
         checked_valid = Signal()

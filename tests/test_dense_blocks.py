@@ -65,21 +65,18 @@ def share(number: int, *, empty: bool = False, last: bool = True) -> dict[str, A
     }
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("flow", list(Flow))
-@pytest.mark.parametrize("jobs", [[0] * 24, [3, 0, 0, 0, 1, 0, 0, 7, 0], [1] * 12, [9, 2, 4, 3, 6]])
-def test_every_query_gets_into_one_block(jobs: list[int], flow: str, seed: int) -> None:
+def gathered(jobs: list[int]) -> tuple[list[Any], dict[str, list[Any]]]:
+    """The shares of jobs of so many queries, and what comes out for them; a job without any gives a row alone."""
     sent: list[Any] = []
     outputs: dict[str, list[Any]] = {"o_block": [], "o_scale": [], "o_row": []}
     for queries in jobs:
-        first = len(sent)
         if not queries:
-            sent.append(share(first, empty=True))
-            row = sent[-1]["row"]
-            outputs["o_row"].append({name: row[name] for name in ("buffer", "empty", "last", "release")})
-        sent += [share(first + query, last=query == queries - 1) for query in range(queries)]
-        for start in range(first, first + queries, ROWS):
-            block = sent[start : min(start + ROWS, first + queries)]
+            sent.append(share(len(sent), empty=True))
+            outputs["o_row"].append(sent[-1]["row"])
+        job = [share(len(sent) + query, last=query == queries - 1) for query in range(queries)]
+        sent += job
+        for start in range(0, queries, ROWS):
+            block = job[start : start + ROWS]
             scans = [one["query"]["scan"] for one in block]
             outputs["o_block"].append(
                 {
@@ -90,15 +87,19 @@ def test_every_query_gets_into_one_block(jobs: list[int], flow: str, seed: int) 
                 }
             )
             outputs["o_scale"].append(block[-1]["scale"])
-            outputs["o_row"].append({**block[-1]["row"], "rows": len(block)})
-    counts = {name: len(items) for name, items in outputs.items()}
-    run = run_block(QueuedBlocks(), {"i_share": sent}, counts, flow=flow, seed=seed)
-    found = run.outputs
-    assert found["o_scale"] == outputs["o_scale"]
-    assert [{name: one[name] for name in want} for one, want in zip(found["o_row"], outputs["o_row"], strict=True)] == (
-        outputs["o_row"]
-    )
-    assert len(found["o_block"]) == len(outputs["o_block"])
-    for one, want in zip(found["o_block"], outputs["o_block"], strict=True):
-        rows = one["queries"][: len(want["queries"])]
-        assert {"queries": rows, **one["scan"]} == want
+            outputs["o_row"].append(block[-1]["row"] | {"rows": len(block)})
+    return sent, outputs
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("flow", list(Flow))
+@pytest.mark.parametrize("jobs", [[0] * 24, [3, 0, 0, 0, 1, 0, 0, 7, 0], [1] * 12, [9, 2, 4, 3, 6]])
+def test_every_query_gets_into_one_block(jobs: list[int], flow: str, seed: int) -> None:
+    sent, expected = gathered(jobs)
+    counts = {name: len(items) for name, items in expected.items()}
+    found = run_block(QueuedBlocks(), {"i_share": sent}, counts, flow=flow, seed=seed).outputs
+    assert found["o_scale"] == expected["o_scale"]
+    for row, wanted in zip(found["o_row"], expected["o_row"], strict=True):
+        assert {name: row[name] for name in wanted} == wanted
+    for block, wanted in zip(found["o_block"], expected["o_block"], strict=True):
+        assert {"queries": block["queries"][: len(wanted["queries"])], **block["scan"]} == wanted

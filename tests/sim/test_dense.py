@@ -42,7 +42,9 @@ CORES = {
 # --- equal ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("core", [pytest.param(name, marks=[pytest.mark.slow] * (name == "eight")) for name in CORES])
+@pytest.mark.parametrize(
+    "core", [pytest.param(name, marks=[pytest.mark.slow] if name == "eight" else []) for name in CORES]
+)
 def test_every_flow(core: str, small_simulator: str, equal_to_golden: EqualToGolden):
     config = CORES[core]
     for seed, flow in enumerate(Flow):
