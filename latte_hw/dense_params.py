@@ -130,7 +130,7 @@ class DenseParams(HeadParams):
 
     @property
     def latency_constant(self) -> int:
-        """Cycles of a job that do not depend on its keys and queries: every latency and every queue once, and the
-        register in which a query waits for its block."""
-        blocks = self.score_latency + self.best_latency + self.softmax_pipeline + self.weighted_sum_latency
+        """Cycles of a job that do not depend on its keys and queries: every latency and every queue once, the register
+        in which a query waits for its block, and the one in which an output row leaves."""
+        blocks = self.score_latency + self.best_latency + self.softmax_pipeline + self.weighted_sum_latency + 1
         return self.query_prepare_cycles + self.scan_dot.prepared_latency + blocks + 3 * self.fifo_latency

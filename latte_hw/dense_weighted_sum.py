@@ -11,7 +11,7 @@ from latte_hw.dense_payloads import DensePayloads
 from latte_hw.normaliser import Normaliser
 from latte_hw.row_rams import ReadPort
 from latte_hw.row_sums import RowSums, take_weights
-from latte_hw.streams import Fifo, delayed, delayed_data
+from latte_hw.streams import Fifo, StreamRegister, delayed, delayed_data
 
 TAG = data.StructLayout({"void": 1, "last": 1})
 """Of a row: the block has no such query; last of its job."""
@@ -105,8 +105,13 @@ class DenseWeightedSum(wiring.Component):
         m.d.comb += [normaliser.i.valid.eq(valid), Value.cast(normaliser.i.payload).eq(payload)]
 
     def _collect(self, m: Module, normalisers: list[Normaliser]) -> Value:
-        """Output rows in the order of the queries. Returns whether the last row of a block leaves."""
+        """Output rows in the order of the queries. Returns whether the last row of a block leaves its queue.
+
+        A register parts the order of the rows from the port, which may be far away.
+        """
         params, payloads = self.params, DensePayloads(self.params)
+        m.submodules.leaving = leaving = StreamRegister(payloads.out_row)
+        wiring.connect(m, leaving.o, wiring.flipped(self.o_out))
         turn = Signal(range(max(2, len(normalisers))))  # the normaliser that divides the next row
         place = Signal(range(max(2, params.block_rows)))  # of the next row in its block
         for number, normaliser in enumerate(normalisers):
@@ -118,9 +123,9 @@ class DenseWeightedSum(wiring.Component):
                 landing.i.payload.last.eq(row.tag.last),
             ]
             with m.If(turn == number if number else ~turn.any()):
-                wiring.connect(m, landing.o, wiring.flipped(self.o_out))
-        left = self.o_out.valid & self.o_out.ready
-        block_left = left & (self.o_out.payload.last | (place == params.block_rows - 1))
+                wiring.connect(m, landing.o, leaving.i)
+        left = leaving.i.valid & leaving.i.ready
+        block_left = left & (leaving.i.payload.last | (place == params.block_rows - 1))
         with m.If(block_left):
             m.d.sync += [turn.eq(0), place.eq(0)]
         with m.Elif(left):

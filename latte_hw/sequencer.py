@@ -34,8 +34,9 @@ class Sequencer(wiring.Component):
     o_rest
         What is left of the job, the query on offer included.
 
-    Throughput: one query per cycle; one cycle more per job, two if it releases its buffer; two cycles for a job without
-    queries, or three.
+    Throughput: one query per cycle, or every other one where there are `queries_apart`; one cycle more per job, two if
+    it releases its buffer; two cycles for a job without queries, or three. With `queries_apart`, an output's `ready`,
+    once high, must stay so until a query is taken.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -79,7 +80,8 @@ class Sequencer(wiring.Component):
         is_last, is_empty = Signal(), Signal()
         outputs = [self.o_estimator, self.o_threshold, self.o_reuse, self.o_scale, self.o_row]
         offered = Signal()
-        taken = fork_ready(m, offered, [*outputs[:-1], row := _RowOffer(self.o_row)])
+        row = _RowOffer(self.o_row)
+        taken = fork_ready(m, offered, [*outputs[:-1], row], late=params.queries_apart)
 
         # The buffer is given back a cycle later: the store is far away, and there is time between two jobs.
         job_ends, gives_back = Signal(), Signal()

@@ -208,17 +208,24 @@ def apart(m: Module, event: Value, cycles: int, name: str) -> Value:
     return ~left.any()
 
 
-def fork_ready(m: Module, valid: Value, targets: Iterable[Any]) -> Value:
+def fork_ready(m: Module, valid: Value, targets: Iterable[Any], *, late: bool = False) -> Value:
     """Offer one transfer to several streams at once: it happens in all of them, or in none.
 
     Drives `valid` of every target and returns the condition under which the transfer happens. The targets must not
     make `ready` wait for `valid` (a :class:`Fifo` does not).
+
+    With `late`, whether all are ready is known a cycle late, so that nothing goes from one target straight to another
+    far away: there is no transfer in the cycle after one, and a target's `ready`, once high, must stay so until then.
     """
     targets = list(targets)
     happens = Signal(name="fork_transfer")
     all_ready = Value.cast(1)
     for target in targets:
         all_ready = all_ready & target.ready
+    if late:
+        were_ready = Signal(name="fork_were_ready")
+        m.d.sync += were_ready.eq(all_ready & ~happens)
+        all_ready = were_ready
     m.d.comb += happens.eq(valid & all_ready)
     for target in targets:
         m.d.comb += target.valid.eq(happens)

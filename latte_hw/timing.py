@@ -52,6 +52,12 @@ class HeadTiming(HeadWidths):
         return self.config.queries_per_scan > 1 or self.config.keys_per_cycle > 8
 
     @property
+    def queries_apart(self) -> bool:
+        """Whether the sequencer knows late that the queues of a query have room, and so sends one every other cycle at
+        most. With several queries per scan, room depends on the lane whose turn it is: there it is never late."""
+        return self.reaches_far and self.config.queries_per_scan == 1
+
+    @property
     def rows_apart(self) -> int:
         """Rows more that a lane may hold while others take longer, where several queries share a scan: one lane's
         queries keep more keys now, another's then. Its queues grow within RAMs that are as deep anyway; more than one

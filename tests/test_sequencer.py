@@ -15,6 +15,7 @@ from golden.threshold_filter import valid_keys
 from latte_hw.config import LatteConfig, Rule, Split
 from latte_hw.params import HeadParams
 from latte_hw.sequencer import Sequencer
+from latte_hw.streams import StreamRegister
 from sim.block_bench import BlockRun, run_block
 from sim.streams import Flow
 
@@ -27,6 +28,7 @@ CONFIGURATIONS = {
     "static rule": TINY.replace(rule=Rule.STATIC),
     "one buffer": TINY.replace(kv_buffers=1),
     "one head": TINY.replace(heads=1),
+    "queries apart": TINY.replace(keys_per_cycle=12),
 }
 OUTPUTS = ("o_estimator", "o_threshold", "o_reuse", "o_scale", "o_row")
 
@@ -42,8 +44,15 @@ class TableFirst(wiring.Component):
     def elaborate(self, _platform: Any) -> Module:
         m = Module()
         m.submodules.sequencer = sequencer = self.sequencer
-        for name in (*OUTPUTS, "i_query", "i_loaded"):
+        for name in ("i_query", "i_loaded"):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(sequencer, name))
+        for name in OUTPUTS:
+            source = getattr(sequencer, name)
+            if sequencer.params.queries_apart:  # a bench may take back its `ready`, which a queue does not
+                m.submodules[f"{name}_queue"] = queue = StreamRegister(source.payload.shape())
+                wiring.connect(m, source, queue.i)
+                source = queue.o
+            wiring.connect(m, source, wiring.flipped(getattr(self, name)))
         written, started = Signal(range(self.heads + 1)), Signal()
         table_open, jobs_open = started | (written != self.heads), written == self.heads
         for gate, outer, inner in (
@@ -224,6 +233,15 @@ def test_one_query_per_cycle_and_one_cycle_more_per_job():
     assert steps == [1] * 5 + [2] + [1] * 5 + [2] + [2] + [2] + [2] + [1] * 5
     for name in OUTPUTS[:-1]:
         assert cycles[name] == cycles["i_query"]
+
+
+def test_queries_apart_go_every_other_cycle():
+    params = HeadParams(CONFIGURATIONS["queries apart"])
+    queries = np.zeros((6, 8), np.int8)
+    jobs = [Job(0, 0, 0, queries[:n]) for n in (6, 1, 0)] + [Job(0, 0, 1, queries)]
+    cycles = run_sequencer(Data(draw(params, 0, 1).table, jobs, [12]), params).cycles
+    steps = [after - before for before, after in pairwise(cycles["i_query"])]
+    assert steps == [2] * 5 + [2] + [4] + [2] * 5
 
 
 def test_the_buffer_is_kept_until_a_job_releases_it():

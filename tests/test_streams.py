@@ -46,7 +46,8 @@ class Pipeline(wiring.Component):
 class Fork(wiring.Component):
     """One stream into three queues of different depth."""
 
-    def __init__(self) -> None:
+    def __init__(self, late: bool) -> None:
+        self.late = late
         outputs = {f"o{n}": Out(stream.Signature(8)) for n in range(3)}
         super().__init__({"i": In(stream.Signature(8)), "happens": Out(1), **outputs})
 
@@ -57,7 +58,7 @@ class Fork(wiring.Component):
             m.submodules[f"queue_{number}"] = queue
             m.d.comb += queue.i.payload.eq(self.i.payload + number)
             wiring.connect(m, queue.o, wiring.flipped(getattr(self, f"o{number}")))
-        m.d.comb += self.happens.eq(fork_ready(m, self.i.valid, [queue.i for queue in queues]))
+        m.d.comb += self.happens.eq(fork_ready(m, self.i.valid, [queue.i for queue in queues], late=self.late))
         m.d.comb += self.i.ready.eq(self.happens)
         return m
 
@@ -90,10 +91,11 @@ def test_cancelled_reservations_come_back(depth, flow):
     assert run.outputs["o"] == kept
 
 
+@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("flow", Flow)
-def test_fork_moves_in_all_or_none(flow):
+def test_fork_moves_in_all_or_none(flow, late):
     expected = {f"o{n}": len(ITEMS) for n in range(3)}
-    run = run_block(Fork(), {"i": ITEMS}, expected, flow=flow, seed=2, watch=["happens"])
+    run = run_block(Fork(late), {"i": ITEMS}, expected, flow=flow, seed=2, watch=["happens"])
     for number in range(3):
         assert run.outputs[f"o{number}"] == [item + number for item in ITEMS]
     assert [cycle for cycle, happens in enumerate(run.watched["happens"]) if happens] == run.cycles["i"]

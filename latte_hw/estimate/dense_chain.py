@@ -41,7 +41,7 @@ class _DenseChain:
             key += self.keys[block]
             for ready in self._rows_ready(block):
                 out.append(max(ready, out[-1] + 1 if out else 0))
-            self.left[block] = out[-1]
+            self.left[block] = out[-1] - 1  # its queue, for the register at the port
         return np.array(out, np.int64)
 
     def _block_room(self, block: int) -> int:
@@ -102,5 +102,5 @@ class _DenseChain:
     def _rows_ready(self, block: int) -> list[int]:
         """When the output rows of a block are ready to leave; a normaliser divides its rows one after the other."""
         params = self.params
-        first = self.row_summed[block] + params.weighted_sum_latency + fifo_latency(params.out_queue_depth)
+        first = self.row_summed[block] + params.weighted_sum_latency + fifo_latency(params.out_queue_depth) + 1
         return [first + row // params.normalisers for row in range(self.rows[block])]
