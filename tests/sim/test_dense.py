@@ -78,7 +78,8 @@ def test_queries_without_a_key(core: str, small_simulator: str, equal_to_golden:
     assert got["out"][:, 3:].any(axis=2).all()
 
 
-@pytest.mark.parametrize("name", [pytest.param("smollm2-135m-by-1", marks=pytest.mark.slow), "smollm2-135m-by-4"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["smollm2-135m-by-1", "smollm2-135m-by-4"])
 def test_the_real_trace(name: str, real_trace: Callable[[LatteConfig], TensorFile], equal_to_golden: EqualToGolden):
     """Nine heads of SmolLM2-135M, three on each K/V head, back to back and held up, on a full-size core."""
     preset_name, _, b = name.rpartition("-by-")
