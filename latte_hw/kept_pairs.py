@@ -2,7 +2,8 @@
 
 A pair may span beats, and a beat may keep an odd number of keys. So the highest key of an odd number is carried over to
 the next entry of the queue of kept keys: each entry holds an even number of keys, at least two, but for the last one of
-a row, and two leave in every cycle in which an entry is there.
+a row, and two leave in every cycle in which an entry is there. Which keys begin a pair and which end one is worked out
+on the way to the queue, so that behind it both kinds leave lowest first without knowing of each other.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 
 from latte_hw.arith import register
-from latte_hw.lane_masks import chosen, highest, popcount, several
+from latte_hw.lane_masks import behind_odd, chosen, highest, popcount
 from latte_hw.params import HeadParams
 from latte_hw.streams import ReservedFifo, delayed, delayed_data
 
@@ -55,17 +56,21 @@ def carry_odd_key(m: Module, params: HeadParams, queue: ReservedFifo, beats: Any
     """
     mask = Value.cast(beats.mask)
     checked = delayed_data(m, beats, 1, "counted")
-    odd, top = register(m, mask.xor(), "odd"), register(m, highest(mask), "top")
-    count = register(m, popcount(mask, Const(1)), "count")
-    lone = register(m, ~several(mask), "lone")
+    top = register(m, highest(mask), "top")
     filled = delayed(m, valid & mask.any(), 1, "filled")
+    # Of each beat by itself, which is quicker: how many keys, those behind an even number of others, those behind odd.
+    halves = [mask[: len(mask) // 2], mask[len(mask) // 2 :]]
+    counts = [register(m, popcount(half, Const(1)), f"count_{beat}") for beat, half in enumerate(halves)]
+    even = [register(m, half & ~behind_odd(half), f"even_{beat}") for beat, half in enumerate(halves)]
+    odd = [register(m, half & behind_odd(half), f"odd_{beat}") for beat, half in enumerate(halves)]
     ends = delayed(m, valid & beats.last, 1, "ends")
 
     carries = Signal()
     carried = Signal(
         data.StructLayout({"key": params.key_bits, "estimate": beats.estimates[0].shape()}), reset_less=True
     )
-    leaves_one = filled & ~ends & (carries ^ odd)
+    shifts = [carries, carries ^ counts[0][0]]  # whether an odd number of keys comes before the beat
+    leaves_one = filled & ~ends & (shifts[1] ^ counts[1][0])
     with m.If(filled | ends):
         m.d.sync += carries.eq(leaves_one)
     with m.If(filled):
@@ -74,15 +79,18 @@ def carry_odd_key(m: Module, params: HeadParams, queue: ReservedFifo, beats: Any
             carried.estimate.eq(chosen(top, checked.estimates)),
         ]
 
+    stays = ~(top & leaves_one.replicate(len(top)))
     entry = Signal(queue.i.payload.shape(), name="kept_entry", reset_less=True)
     m.d.sync += [
         *(entry[name].eq(checked[name]) for name in ("estimates", "first_key", "last")),
-        Value.cast(entry.mask).eq(Value.cast(checked.mask) & ~(top & leaves_one.replicate(len(top)))),
+        Value.cast(entry.mask).eq(Cat(map(Mux, shifts, odd, even)) & stays),
+        entry.second_mask.eq(Cat(map(Mux, shifts, even, odd)) & stays),
         entry.carried.eq(carries),
         entry.carried_key.eq(carried.key),
         entry.carried_estimate.eq(carried.estimate),
-        entry.pairs.eq((count + carries + ends) >> 1),  # 0 for a row's mere end
+        entry.pairs.eq((sum(counts) + carries + ends) >> 1),  # 0 for a row's mere end
     ]
+    lone = ~Cat(count[1:] for count in counts).any() & ~(counts[0].any() & counts[1].any())
     needed = ends | (filled & (carries | ~lone))  # a lone key by itself is carried over, and nothing is left
     m.d.comb += [
         queue.i.payload.eq(entry),
@@ -96,10 +104,11 @@ def _carries(entry: Any) -> bool:
     return "carried" in entry.shape().members
 
 
-def places_of(entry: Any) -> Value:
-    """Mask of the kept keys of a queue's entry, in the order of the keys."""
+def places_of(entry: Any) -> list[Value]:
+    """Masks of the kept keys of a queue's entry, in the order of the keys: one of all, or one of those that begin a
+    pair and one of those that end one."""
     mask = Value.cast(entry.mask)
-    return Cat(entry.carried, mask) if _carries(entry) else mask
+    return [Cat(entry.carried, mask), Cat(Const(0, 1), entry.second_mask)] if _carries(entry) else [mask]
 
 
 def estimates_of(entry: Any) -> list[Value]:

@@ -6,25 +6,21 @@ from typing import Any
 
 from amaranth.hdl import Cat, Const, Value
 
+CARRY_CHAIN_LANES = 17
+"""From so many lanes on, the lowest one is found by a carry chain: Yosys makes a row of LUTs of them, one behind the
+other, as long as another path is longer still."""
+
 
 def without_lowest(mask: Value) -> Value:
     """The mask without its lowest bit that is set."""
+    if len(mask) >= CARRY_CHAIN_LANES:
+        return (mask & (mask - 1))[: len(mask)]
     return Cat(mask[lane] & mask[:lane].any() for lane in range(len(mask)))
 
 
-def lowest_two(mask: Value) -> tuple[Value, Value, Value]:
-    """The lowest bit that is set, the next one, and the others, each as a mask; from how many are set below each bit,
-    found in ⌈log2 n⌉ steps for a mask of n bits."""
-    up_to: list[tuple[Value, Value]] = [(bit, Const(0, 1)) for bit in mask]  # any, more than one
-    distance = 1
-    while distance < len(mask):
-        up_to = [*up_to[:distance], *map(_joined, up_to, up_to[distance:])]
-        distance *= 2
-    below = [(Const(0, 1), Const(0, 1)), *up_to[:-1]]
-    first = Cat(bit & ~some for bit, (some, _) in zip(mask, below, strict=True))
-    second = Cat(bit & some & ~more for bit, (some, more) in zip(mask, below, strict=True))
-    others = Cat(bit & more for bit, (_, more) in zip(mask, below, strict=True))
-    return first, second, others
+def behind_odd(mask: Value) -> Value:
+    """Of every bit, whether an odd number of bits is set below it."""
+    return Cat(mask[:lane].xor() for lane in range(len(mask)))
 
 
 def highest(mask: Value) -> Value:

@@ -136,11 +136,13 @@ class Payloads:
             "carried_key": unsigned(params.key_bits),
             "carried_estimate": estimate,
             "pairs": unsigned(params.pairs_bits),  # that the entry makes
+            "second_mask": unsigned(config.keys_per_cycle * config.kept_per_cycle),  # lanes that end a pair
         }
         self.kept_beats = data.StructLayout(
             beats(config.kept_per_cycle) | (of_pairs if config.kept_per_cycle > 1 else {})
         )
-        """The same with the lanes that are kept, and what else pairs need."""
+        """The same with the lanes that are kept, and what else pairs need; of these, `mask` has the lanes that begin
+        one."""
 
         key_item = {"key": each(unsigned(params.key_bits)), "kept": each(unsigned(1)), "last": unsigned(1)}
         self.kept_key = data.StructLayout({**key_item, "estimate": each(estimate)})

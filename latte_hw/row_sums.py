@@ -13,7 +13,7 @@ from latte_hw.names import numbered
 from latte_hw.normaliser import sums_of_group
 from latte_hw.params import MULTIPLY, HeadParams
 from latte_hw.payloads import Payloads, slots
-from latte_hw.streams import Valid, apart, delayed, delayed_data
+from latte_hw.streams import Valid, delayed, delayed_data
 
 
 def take_weights(
@@ -26,7 +26,7 @@ def take_weights(
     that a released buffer's values have been read, the last group `spread` cycles after the first.
     """
     taken, row_ends = Signal(name="taken"), Signal(name="row_ends")
-    may_end = apart(m, row_ends, distance, "cooldown") & room
+    may_end = _apart(m, row_ends, distance, "cooldown") & room
     released_empty = row.valid & row.payload.empty
     m.d.comb += [
         taken.eq(weighted.valid & row.valid & ~row.payload.empty & (~weighted.payload.last | may_end)),
@@ -149,3 +149,13 @@ class RowSums(wiring.Component):
 def _either(values: list[Value]) -> Value:
     """Bitwise or of values of one shape."""
     return reduce(or_, (value.as_unsigned() for value in values))
+
+
+def _apart(m: Module, event: Value, cycles: int, name: str) -> Value:
+    """High when `event` may be: in no cycle from the one after it was to `cycles` − 1 after it."""
+    left = Signal(range(cycles + 1), name=name)
+    with m.If(event):
+        m.d.sync += left.eq(cycles - 1)
+    with m.Elif(left.any()):
+        m.d.sync += left.eq(left - 1)
+    return ~left.any()

@@ -198,16 +198,6 @@ def equals(value: Any, number: int) -> Value:
     return value == number if number else ~value.any()
 
 
-def apart(m: Module, event: Value, cycles: int, name: str) -> Value:
-    """High when `event` may be: in no cycle from the one after it was to `cycles` − 1 after it."""
-    left = Signal(range(cycles + 1), name=name)
-    with m.If(event):
-        m.d.sync += left.eq(cycles - 1)
-    with m.Elif(left.any()):
-        m.d.sync += left.eq(left - 1)
-    return ~left.any()
-
-
 def fork_ready(m: Module, valid: Value, targets: Iterable[Any], *, late: bool = False) -> Value:
     """Offer one transfer to several streams at once: it happens in all of them, or in none.
 

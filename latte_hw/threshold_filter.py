@@ -9,7 +9,8 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.arith import register
 from latte_hw.config import Rule
 from latte_hw.kept_pairs import carry_odd_key, estimates_of, join_beats, key_at, places_of
-from latte_hw.lane_masks import chosen, lowest_two, popcount, several, without_lowest
+from latte_hw.lane_masks import chosen, popcount, several, without_lowest
+from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads, slots
 from latte_hw.streams import Fifo, ReservedFifo, delayed, delayed_data
@@ -183,9 +184,10 @@ class HeadThresholdFilter(wiring.Component):
         beat = Signal(payloads.kept_beats, name="leaving_beat", reset_less=True)
         holds = Signal()
         # Known ahead of the lanes that have not left: those of the next item, the others, whether it is the last item.
-        mask = places_of(kept.o.payload)
-        leaving = [Signal(len(mask)) for _ in range(params.config.kept_per_cycle)]
-        rest, only_one = Signal(len(mask)), Signal()
+        masks = places_of(kept.o.payload)
+        leaving = [Signal(len(mask)) for mask in masks]
+        rest = [Signal(len(mask), name=name) for name, mask in zip(numbered("rest", len(masks)), masks, strict=True)]
+        only_one = Signal()
         beat_ends = Signal()
         m.d.comb += [
             beat_ends.eq(~holds | (output.i.ready & only_one)),
@@ -202,15 +204,15 @@ class HeadThresholdFilter(wiring.Component):
             *(key.eq(key_at(params, place, beat)) for key, place in zip(keys, leaving, strict=True)),
         ]
 
-        def from_now_on(left: Value) -> list[Any]:
-            if self.pairs:
-                first, second, others = lowest_two(left)
-                return [leaving[0].eq(first), leaving[1].eq(second), rest.eq(others)]
-            others = without_lowest(left)
-            return [leaving[0].eq(left & ~others), rest.eq(others), only_one.eq(~several(left))]
+        def from_now_on(left: list[Any]) -> list[Any]:
+            moves = []
+            for mask, first, others in zip(left, leaving, rest, strict=True):
+                behind = without_lowest(mask)
+                moves += [first.eq(mask & ~behind), others.eq(behind)]
+            return moves if self.pairs else [*moves, only_one.eq(~several(left[0]))]
 
         with m.If(beat_ends):
-            m.d.sync += [beat.eq(kept.o.payload), holds.eq(kept.o.valid), from_now_on(mask)]
+            m.d.sync += [beat.eq(kept.o.payload), holds.eq(kept.o.valid), from_now_on(masks)]
         with m.Elif(output.i.ready):
             m.d.sync += from_now_on(rest)
         if self.pairs:  # counted ahead: the masks alone would tell it late

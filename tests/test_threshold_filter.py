@@ -28,6 +28,7 @@ CONFIGURATIONS = {
     "pairs": TINY.replace(kept_per_cycle=2),
     "pairs of one lane": TINY.replace(keys_per_cycle=1, max_keys=20, kept_per_cycle=2),
     "pairs of seven lanes": TINY.replace(keys_per_cycle=7, max_keys=35, kept_per_cycle=2),
+    "pairs of twelve lanes": TINY.replace(keys_per_cycle=12, max_keys=48, kept_per_cycle=2),
     "pairs of a single beat": TINY.replace(max_keys=4, kept_per_cycle=2),
 }
 

@@ -134,7 +134,7 @@ def _latte(params: HeadParams) -> Iterator[Memory]:
     key, estimate = params.key_bits, params.estimate_bits
     together = config.kept_per_cycle  # of what is kept for each query
     beat = config.keys_per_cycle * (estimate + 1) + key
-    of_pairs = (1 + key + estimate + params.pairs_bits) * (together - 1)
+    of_pairs = (1 + key + estimate + params.pairs_bits + together * config.keys_per_cycle) * (together - 1)
     yield from _store(params, lanes * together, banks=True)
     yield _sequencer(params, params.threshold_bits)
     scan = 1 + params.count_bits + params.scan_place_bits
