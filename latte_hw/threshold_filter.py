@@ -10,7 +10,6 @@ from latte_hw.arith import register
 from latte_hw.config import Rule
 from latte_hw.kept_pairs import carry_odd_key, estimates_of, join_beats, key_at, places_of
 from latte_hw.lane_masks import chosen, popcount, several, without_lowest
-from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads, slots
 from latte_hw.streams import Fifo, ReservedFifo, delayed, delayed_data
@@ -186,8 +185,7 @@ class HeadThresholdFilter(wiring.Component):
         # Known ahead of the lanes that have not left: those of the next item, the others, whether it is the last item.
         masks = places_of(kept.o.payload)
         leaving = [Signal(len(mask)) for mask in masks]
-        rest = [Signal(len(mask), name=name) for name, mask in zip(numbered("rest", len(masks)), masks, strict=True)]
-        only_one = Signal()
+        rest, only_one = [Signal(len(mask)) for mask in masks], Signal()
         beat_ends = Signal()
         m.d.comb += [
             beat_ends.eq(~holds | (output.i.ready & only_one)),
