@@ -22,7 +22,7 @@ class DenseBlocks(wiring.Component):
     o_block
         The block, when its last query has been taken.
     o_scale, o_row
-        What softmax and weighted sum need of it; they come with its last query. To queues: whose `ready`, once high,
+        What softmax and weighted sum need of it, the cycle after its last query. To queues: whose `ready`, once high,
         stays so until something is sent.
 
     A query waits in a register first. Throughput: one query per cycle, from the cycle on after the block before was
@@ -53,23 +53,28 @@ class DenseBlocks(wiring.Component):
         for name, share in shares.items():
             m.d.comb += [waiting.i.payload[name].eq(share.payload), share.ready.eq(waiting.i.ready)]
         query, row = waiting.o.payload.query, waiting.o.payload.row
+        m.submodules.scale_leaving = scale = StreamRegister(self.o_scale.payload.shape())
+        m.submodules.row_leaving = rows = StreamRegister(self.o_row.payload.shape())
+        wiring.connect(m, scale.o, wiring.flipped(self.o_scale))
+        wiring.connect(m, rows.o, wiring.flipped(self.o_row))
         block = self.o_block.payload
         place = Signal(range(max(2, block_rows)))  # of the next query
         room, open_, added, closes = Signal(init=1), Signal(), Signal(), Signal()
         # What comes from afar must not be on the way to all the next block's registers: so nothing is taken in the
-        # cycle in which a block is, and room is known a cycle late. Only this sends to the two queues.
-        m.d.sync += room.eq(self.o_scale.ready & self.o_row.ready & ~self.o_row.valid)
+        # cycle in which a block is, and room is known a cycle late. Only this sends to the two queues, and through
+        # registers, since they are far away too.
+        m.d.sync += room.eq(scale.i.ready & rows.i.ready & ~rows.i.valid)
         m.d.comb += [
             open_.eq(~self.o_block.valid & room),
             waiting.o.ready.eq(open_),
             added.eq(waiting.o.valid & open_ & ~row.empty),
             closes.eq(added & (row.last | (place == block_rows - 1))),
-            self.o_scale.valid.eq(closes),
-            self.o_scale.payload.eq(waiting.o.payload.scale),
-            self.o_row.valid.eq(closes | (waiting.o.valid & open_ & row.empty)),
-            self.o_row.payload.rows.eq(place + 1),
+            scale.i.valid.eq(closes),
+            scale.i.payload.eq(waiting.o.payload.scale),
+            rows.i.valid.eq(closes | (waiting.o.valid & open_ & row.empty)),
+            rows.i.payload.rows.eq(place + 1),
         ]
-        m.d.comb += [self.o_row.payload[name].eq(row[name]) for name in ("buffer", "empty", "last", "release")]
+        m.d.comb += [rows.i.payload[name].eq(row[name]) for name in ("buffer", "empty", "last", "release")]
 
         with m.If(closes):
             m.d.sync += self.o_block.valid.eq(1)

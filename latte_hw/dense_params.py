@@ -97,6 +97,12 @@ class DenseParams(HeadParams):
         """Least distance of the ends of two blocks, for the sake of the normalisers."""
         return self.rows_per_normaliser * self.normalise_cycles
 
+    @property
+    def weighted_sum_latency(self) -> int:
+        """From a block's last weights to its first output row in the output queue; the sums take turns in a register
+        before their normaliser."""
+        return super().weighted_sum_latency + 1
+
     # --- time: cycles -------------------------------------------------------------------------------------------
 
     @property

@@ -95,14 +95,17 @@ class DenseWeightedSum(wiring.Component):
         return sums
 
     def _in_turns(self, m: Module, number: int, sums: list[RowSums], normaliser: Normaliser) -> None:
-        """Groups come every `value_stagger` cycles, in the same cycle for all queries: each waits for its turn."""
+        """Groups come every `value_stagger` cycles, in the same cycle for all queries: each waits for its turn.
+
+        A register gathers them: the queries' sums are far from each other.
+        """
         valid, payload = Value.cast(0), Value.cast(0)
         for slot, one in enumerate(sums):
             own = delayed(m, one.o.valid, slot, f"slot_{number}_{slot}_valid")
             waited = delayed_data(m, one.o.payload, slot, f"slot_{number}_{slot}_payload")
             valid = valid | own
             payload = payload | Mux(own, Value.cast(waited), 0)
-        m.d.comb += [normaliser.i.valid.eq(valid), Value.cast(normaliser.i.payload).eq(payload)]
+        m.d.sync += [normaliser.i.valid.eq(valid), Value.cast(normaliser.i.payload).eq(payload)]
 
     def _collect(self, m: Module, normalisers: list[Normaliser]) -> Value:
         """Output rows in the order of the queries. Returns whether the last row of a block leaves its queue.

@@ -23,7 +23,7 @@ class _DenseChain:
         size = params.block_rows
         self.rows = [min(size, len(valid) - first) for first in range(0, len(valid), size)]
         self.keys = [max(1, int(valid[first : first + size].max())) for first in range(0, len(valid), size)]
-        count, flying, keys = len(self.rows), params.rows_in_flight + 1, sum(self.keys)
+        count, flying, keys = len(self.rows), params.rows_in_flight + 2, sum(self.keys)
         self.closed, self.taken, self.last_sent = (History(count, flying) for _ in range(3))
         self.row_scored, self.row_weighed, self.row_summed = (History(count, flying) for _ in range(3))
         self.left = History(count, params.blocks_in_division)
@@ -45,13 +45,14 @@ class _DenseChain:
         return np.array(out, np.int64)
 
     def _block_room(self, block: int) -> int:
-        """From when on a block's queries may come: the one before was handed over, and what it needs later has room."""
+        """From when on a block's queries may come: the one before was handed over, and what it needs later has room: in
+        a queue, or in the register before it, which is known a cycle later."""
         params = self.params
-        freeing = block - fifo_words(params.rows_in_flight)
+        freeing = block - fifo_words(params.rows_in_flight) - 1
         rooms = [self.taken[block - 1] + 1]
         if freeing >= 0:
             behind = (self.row_weighed[freeing - 1], self.row_summed[freeing - 1])
-            rooms += [self.closed[freeing] + 2, *(taken + 1 for taken in behind)]
+            rooms += [self.closed[freeing] + 3, *(taken + 2 for taken in behind)]
         return max(rooms)
 
     def _settle(self, block: int, key: int) -> None:

@@ -11,7 +11,7 @@ from latte_hw.emit import HEADS
 from latte_hw.estimate.cycles import Cycles, cycles_of
 from latte_hw.estimate.pattern import typical
 from latte_hw.params import HeadParams
-from sim.estimate_cycles import CASES, compare, pattern_of
+from sim.estimate_cycles import CASES, Case, compare, pattern_of
 
 IN_THE_SUITE = (1, 2, 8, 9, 11, 13, 20, 22, 23, 26, 28)
 
@@ -35,6 +35,21 @@ def test_the_cases_are_many_and_cover_the_parameters():
     for field in (*fields, "kept_per_cycle"):
         assert len({getattr(case.config, field) for case in CASES if case.core is Core.LATTE}) > 1, field
     assert len({case.config.sha256() for case in CASES}) >= 20
+
+
+@pytest.mark.parametrize("block_rows", [1, 2])
+def test_blocks_wait_in_the_estimated_cycle_for_room_in_the_queue_of_rows(
+    block_rows: int, small_simulator: str, monkeypatch: pytest.MonkeyPatch
+):
+    """In an unchanged core that queue never fills. No other test has these configurations, whose built cores are
+    kept."""
+    changes = {"queries_per_scan": block_rows, "causal": False, "max_keys": 36}
+    case = Case(changes, queries=32, keys=6 * block_rows, core=Core.DENSE)
+    never_waits = cycles_of(pattern_of(case, case.tensors()), case.config, case.core)
+    monkeypatch.setattr(HeadParams, "rows_in_flight", 2)
+    estimated, simulated, _, _ = compare(case, small_simulator)
+    assert (estimated.left == simulated.left).all()
+    assert estimated.total > never_waits.total
 
 
 def test_a_pattern_changes_the_cycles():
