@@ -204,6 +204,10 @@ class LatteHead(wiring.Component):
         ):
             source = sources[role]
             shape = source.payload.shape()
+            if params.queries_apart and role != "estimator":  # there is time until its row gets there
+                m.submodules[own(f"{name}_relay")] = relay = StreamRegister(shape)
+                wiring.connect(m, source, relay.i)
+                source = relay.o
             queue: Any = Fifo(shape, depth) if depth > 1 else StreamRegister(shape)
             m.submodules[own(name)] = queue
             wiring.connect(m, source, queue.i)

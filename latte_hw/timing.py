@@ -54,7 +54,8 @@ class HeadTiming(HeadWidths):
     @property
     def queries_apart(self) -> bool:
         """Whether the sequencer knows late that the queues of a query have room, and so sends one every other cycle at
-        most. With several queries per scan, room depends on the lane whose turn it is: there it is never late."""
+        most; what its row needs behind the estimator then passes a register on its way to the queue. With several
+        queries per scan, room depends on the lane whose turn it is: there it is never late."""
         return self.reaches_far and self.config.queries_per_scan == 1
 
     @property

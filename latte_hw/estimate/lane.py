@@ -24,7 +24,7 @@ class Lane:
     def __init__(self, params: HeadParams, rows: Sequence[Row]) -> None:
         self.params = params
         self.rows = rows
-        count, flying = len(rows), params.rows_in_flight + 1
+        count, flying = len(rows), params.rows_in_flight + 2
         beats, items = sum(row.beats for row in rows), sum(int(row.items.sum()) for row in rows)
         entries = sum(row.entries for row in rows)
         # by row
@@ -51,7 +51,7 @@ class Lane:
         """From when on the lane's next query may be taken: every queue that it goes to has room."""
         params, many = self.params, self.params.rows_in_flight
         return max(
-            self._room(params.estimator_queue_depth, self.estimator_taken),
+            self._room(params.estimator_queue_depth, self.estimator_taken, relay=False),
             self._room(params.query_queue_depth, self.reuse_taken),
             self._room(many, self.row_accepted),
             self._room(many, self.best_taken),
@@ -62,19 +62,21 @@ class Lane:
         """From when on the queue of the weighted sum has room for the lane's next row."""
         return self._room(self.params.rows_in_flight, self.row_summed)
 
-    def _room(self, depth: int, taken: History) -> int:
+    def _room(self, depth: int, taken: History, *, relay: bool = True) -> int:
         """A place is free when what was in it has moved to the output register, behind what was taken from there; a
-        register, when what was in it is taken."""
+        register, when what was in it is taken. With `queries_apart`, a register before the queue is one place
+        more, and that of the sequencer one cycle."""
         if depth == 1:
             return taken[self.number - 1]
-        freeing = self.number - fifo_words(depth)
-        return max(self.queries[freeing] + 2, taken[freeing - 1] + 1) if freeing >= 0 else NEVER_BINDS
+        late = int(self.params.queries_apart)
+        freeing = self.number - fifo_words(depth) - relay * late
+        return max(self.queries[freeing] + 2, taken[freeing - 1] + 1) + late if freeing >= 0 else NEVER_BINDS
 
     def take(self, query: int) -> None:
         params, row = self.params, self.number
         self.present = self.rows[row]
         self.queries[row] = query
-        at_reuse = query + params.fifo_latency
+        at_reuse = query + int(params.queries_apart) + params.fifo_latency
         if params.low_bits:
             self.reuse_prepared = self._prepare(
                 params.reuse_dot, at_reuse, self.reuse_taken, self.last_left, self.last_left

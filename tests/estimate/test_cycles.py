@@ -52,6 +52,19 @@ def test_blocks_wait_in_the_estimated_cycle_for_room_in_the_queue_of_rows(
     assert estimated.total > never_waits.total
 
 
+@pytest.mark.parametrize(("queue", "room"), [("rows_in_flight", 45), ("query_queue_depth", 54)])
+def test_queries_wait_in_the_estimated_cycle_for_room_in_queues_far_away(
+    queue: str, room: int, small_simulator: str, monkeypatch: pytest.MonkeyPatch
+):
+    changes = {"keys_per_cycle": 9, "max_keys": room, "dot": "lean_tables", "kept_per_cycle": 2, "causal": False}
+    case = Case(changes, queries=40, keys=18)
+    before = cycles_of(pattern_of(case, case.tensors()), case.config)
+    monkeypatch.setattr(HeadParams, queue, 2)
+    estimated, simulated, _, _ = compare(case, small_simulator)
+    assert (estimated.left == simulated.left).all()
+    assert estimated.total > before.total
+
+
 def test_a_pattern_changes_the_cycles():
     """The comparison above can fail: one more kept key where the kept keys limit moves the rows behind it."""
     case = CASES[1]
