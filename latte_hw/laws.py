@@ -31,9 +31,8 @@ class HeadLaws(HeadTiming):
     def latency_constant(self) -> int:
         """Cycles of a lone query that do not depend on its keys: every block's latency and every queue once."""
         queues = 6 * self.fifo_latency + fifo_latency(self.survivor_depth) + fifo_latency(self.kept_depth)
-        front = (
-            self.scan_dot.prepared_latency + 1 + self.estimator_latency + self.filter_latency + self.check_latency + 3
-        )
+        filtering = self.filter_latency + self.check_latency + self.choice_latency
+        front = self.scan_dot.prepared_latency + 1 + self.estimator_latency + filtering + 2
         others = self.config.queries_per_scan - 1  # a scan begins when the last of its queries has been taken
         return queues + others + front + self.reuse_latency + self.softmax_latency + self.weighted_sum_latency
 

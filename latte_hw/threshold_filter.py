@@ -12,7 +12,7 @@ from latte_hw.kept_pairs import carry_odd_key, estimates_of, join_beats, key_at,
 from latte_hw.lane_masks import chosen, popcount, several, without_lowest
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads, slots
-from latte_hw.streams import Fifo, ReservedFifo, delayed, delayed_data
+from latte_hw.streams import Fifo, ReservedFifo, StreamRegister, delayed, delayed_data
 
 
 class HeadThresholdFilter(wiring.Component):
@@ -33,13 +33,14 @@ class HeadThresholdFilter(wiring.Component):
     o_kept
         Kept keys; see :mod:`latte_hw.payloads` for how a row ends.
     o_seen, o_survivors
-        Event counts: valid keys of the beat taken in the cycle before, keys that pass the early drop now.
+        Event counts: valid keys of the beat taken in the cycle before, keys of a beat that passed the early drop in
+        the cycle before.
 
     Throughput: a row takes max(beats, items) cycles: its items are the kept keys, and an end marker if its last beat
     keeps nothing; with R = 2 the pairs of kept keys, and an end marker likewise. The two arms are decoupled by queues
     of `survivor_depth` and `kept_depth` entries.
-    Latency: `params.filter_latency` from a beat to its survivors, `params.check_latency` from these to its kept keys, a
-    register; and three queues.
+    Latency: `params.filter_latency` from a beat to its survivors, `params.check_latency` from these to its kept keys,
+    `params.choice_latency` from these to an item; and three queues.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -47,14 +48,14 @@ class HeadThresholdFilter(wiring.Component):
         self.pairs = params.config.kept_per_cycle == 2
         self.lanes = params.config.keys_per_cycle * params.config.kept_per_cycle  # checked per cycle
         payloads = Payloads(params)
-        seen, survivors = (range(lanes + 1) for lanes in (params.config.keys_per_cycle, self.lanes))
+        event = Shape.cast(range(params.config.keys_per_cycle + 1))
         super().__init__(
             {
                 "i_threshold": In(stream.Signature(payloads.threshold)),
                 "i_beat": In(stream.Signature(payloads.estimate_beat)),
                 "o_kept": Out(stream.Signature(payloads.kept_key)),
-                "o_seen": Out(Shape.cast(seen)),
-                "o_survivors": Out(Shape.cast(survivors)),
+                "o_seen": Out(event),
+                "o_survivors": Out(event),
             }
         )
         # running best − threshold, in the `differential` rule; a plain estimate in the `static` one
@@ -138,10 +139,13 @@ class HeadThresholdFilter(wiring.Component):
             passes = self._passes(limited_beat.beat.estimates[lane], limits)
             m.d.sync += survived.mask[lane].eq(limited_beat.beat.mask[lane] & passes)
 
-        send = join_beats if self.pairs else _queue
-        send(m, survivors, survived, survived_valid, "survived")
+        if self.pairs:
+            join_beats(m, survivors, survived, survived_valid, "survived")
+            m.d.sync += self.o_survivors.eq(popcount(survived.mask, survived_valid))  # fewer lanes than two beats have
+        else:
+            _queue(m, survivors, survived, survived_valid, "survived")
+            m.d.comb += self.o_survivors.eq(popcount(survivors.i.payload.mask, survivors.i.valid))
         m.d.comb += [
-            self.o_survivors.eq(popcount(survivors.i.payload.mask, survivors.i.valid)),
             row_limits.i.payload.eq(limits),
             row_limits.i.valid.eq(limited_valid & limited_beat.beat.last),
         ]
@@ -174,12 +178,19 @@ class HeadThresholdFilter(wiring.Component):
             _queue(m, kept, checked, checked_valid, "checked")
 
     def _serialise(self, m: Module, kept: ReservedFifo) -> None:
-        """Kept lanes of the oldest entry one item after the other, lowest first."""
+        """Kept lanes of the oldest entry one item after the other, lowest first.
+
+        Where `reaches_far`, a register parts the choice of an item from its queue.
+        """
         params, payloads = self.params, Payloads(self.params)
-        m.submodules.output = output = Fifo(
-            payloads.kept_key, params.filter_output_depth
-        )  # `ready` goes no further back
+        # `ready` goes no further back than to this queue
+        m.submodules.output = output = Fifo(payloads.kept_key, params.filter_output_depth)
         wiring.connect(m, output.o, wiring.flipped(self.o_kept))
+        item = output.i
+        if params.reaches_far:
+            m.submodules.chosen = chosen_item = StreamRegister(payloads.kept_key)
+            wiring.connect(m, chosen_item.o, output.i)
+            item = chosen_item.i
         beat = Signal(payloads.kept_beats, name="leaving_beat", reset_less=True)
         holds = Signal()
         # Known ahead of the lanes that have not left: those of the next item, the others, whether it is the last item.
@@ -188,16 +199,14 @@ class HeadThresholdFilter(wiring.Component):
         rest, only_one = [Signal(len(mask)) for mask in masks], Signal()
         beat_ends = Signal()
         m.d.comb += [
-            beat_ends.eq(~holds | (output.i.ready & only_one)),
+            beat_ends.eq(~holds | (item.ready & only_one)),
             kept.o.ready.eq(beat_ends),
-            output.i.valid.eq(holds),
+            item.valid.eq(holds),
         ]
-        kept_bits, estimates, keys = (
-            slots(output.i.payload[name], len(leaving)) for name in ("kept", "estimate", "key")
-        )
+        kept_bits, estimates, keys = (slots(item.payload[name], len(leaving)) for name in ("kept", "estimate", "key"))
         m.d.comb += [
             *(bit.eq(place.any()) for bit, place in zip(kept_bits, leaving, strict=True)),
-            output.i.payload.last.eq(beat.last & only_one),
+            item.payload.last.eq(beat.last & only_one),
             *(one.eq(chosen(place, estimates_of(beat))) for one, place in zip(estimates, leaving, strict=True)),
             *(key.eq(key_at(params, place, beat)) for key, place in zip(keys, leaving, strict=True)),
         ]
@@ -211,13 +220,13 @@ class HeadThresholdFilter(wiring.Component):
 
         with m.If(beat_ends):
             m.d.sync += [beat.eq(kept.o.payload), holds.eq(kept.o.valid), from_now_on(masks)]
-        with m.Elif(output.i.ready):
+        with m.Elif(item.ready):
             m.d.sync += from_now_on(rest)
         if self.pairs:  # counted ahead: the masks alone would tell it late
             left = Signal(params.pairs_bits)
             with m.If(beat_ends):
                 m.d.sync += [left.eq(kept.o.payload.pairs), only_one.eq(~kept.o.payload.pairs[1:].any())]
-            with m.Elif(output.i.ready):
+            with m.Elif(item.ready):
                 m.d.sync += [left.eq(left - 1), only_one.eq(left == 2)]
 
     def _passes(self, estimate: Value, limits: Any) -> Value:

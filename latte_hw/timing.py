@@ -81,7 +81,7 @@ class HeadTiming(HeadWidths):
         return (1 + self.rows_apart) * self.items(self.max_beats) + self.check_latency
 
     filter_output_depth = 3
-    """Items that can wait behind the filter: the least depth that lets one pass per cycle."""
+    """Items that can wait in the queue behind the filter: the least depth that lets one pass per cycle."""
 
     @property
     def row_queue_depth(self) -> int:
@@ -183,6 +183,12 @@ class HeadTiming(HeadWidths):
         """From a beat of survivors to its kept keys in their queue: the way to the comparison, if far; comparison,
         queue; with R = 2, what is carried."""
         return int(self.reaches_far) + 1 + self.config.kept_per_cycle
+
+    @property
+    def choice_latency(self) -> int:
+        """From the queue of kept keys to an item in the filter's output queue, beside that: the beat, its lane if the
+        way is far."""
+        return 1 + int(self.reaches_far)
 
     @property
     def reuse_latency(self) -> int:

@@ -201,7 +201,7 @@ def test_latency_of_a_lone_beat(name):
     assert [c for c, seen in enumerate(run.watched["o_seen"]) if seen] == [accepted + 1]
     assert [c for c, kept in enumerate(run.watched["o_survivors"]) if kept] == [accepted + params.filter_latency]
     queued, checked = params.filter_latency + params.fifo_latency, params.check_latency + params.fifo_latency
-    serialised = 1 + params.fifo_latency
+    serialised = params.choice_latency + params.fifo_latency
     assert run.cycles["o_kept"] == [accepted + queued + checked + serialised]
 
 

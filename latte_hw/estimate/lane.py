@@ -36,7 +36,8 @@ class Lane:
         # by beat, by entry of the queues in the filter, by item
         self.accepted = History(beats, params.estimator_landing_depth)
         self.checked = History(entries, 1)
-        self.left = History(items, params.filter_output_depth)
+        self.output_places = params.filter_output_depth + params.choice_latency - 1
+        self.left = History(items, self.output_places)
         self.scored = History(items, max(params.reuse_landing_depth, params.row_queue_depth))
         self.weighed = History(items, params.row_queue_depth + LANDING_PLACES)
         self.summed = History(items, params.softmax_landing_depth)
@@ -141,14 +142,15 @@ class Lane:
         waiting = np.maximum(np.maximum(survived, kept_room), limit_known)
         checked = one_per_cycle(waiting, self.checked[self.check - 1])
 
-        # An item waits in its entry's register, then in the filter's output queue.
+        # An item waits in its entry's register, in one of its own if the way is far, then in the filter's output queue.
         queued = checked + params.check_latency
         beat_ready = queued + fifo_latency(params.kept_depth)
         item_ready = np.repeat(beat_ready, row.items) + 1
-        ready = np.maximum(np.maximum(item_ready + fifo, score_room), self.reuse_prepared)
+        chosen = item_ready + params.choice_latency - 1
+        ready = np.maximum(np.maximum(chosen + fifo, score_room), self.reuse_prepared)
         left = one_per_cycle(ready, self.left[self.item - 1])
         self.left.set(self.item, left)
-        output_room = self.left.part(self.item, self.item + len(left), params.filter_output_depth) + 1
+        output_room = self.left.part(self.item, self.item + len(left), self.output_places) + 1
         moved = one_per_cycle(np.maximum(item_ready, output_room), self.last_moved)
         ends = np.cumsum(row.items) - 1
         before = np.concatenate([[self.last_moved], moved])[ends - row.items + 1]
