@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.dense_params import DenseParams
 from latte_hw.dense_payloads import DensePayloads
-from latte_hw.streams import StreamRegister
+from latte_hw.streams import StreamRegister, delayed, delayed_data
 
 
 class DenseBlocks(wiring.Component):
@@ -20,13 +20,13 @@ class DenseBlocks(wiring.Component):
         The shares of a query that the sequencer hands out, all in the same cycle; `i_row` alone for a job without
         queries.
     o_block
-        The block, when its last query has been taken.
+        The block, two cycles after its last query was taken.
     o_scale, o_row
         What softmax and weighted sum need of it, the cycle after its last query. To queues: whose `ready`, once high,
         stays so until something is sent.
 
-    A query waits in a register first. Throughput: one query per cycle, from the cycle on after the block before was
-    taken from `o_block`.
+    A query waits in a register first, from which it goes into another. Throughput: one query per cycle, from the cycle
+    on after the block before was taken from `o_block`.
     """
 
     def __init__(self, params: DenseParams) -> None:
@@ -76,25 +76,27 @@ class DenseBlocks(wiring.Component):
         ]
         m.d.comb += [rows.i.payload[name].eq(row[name]) for name in ("buffer", "empty", "last", "release")]
 
-        with m.If(closes):
+        with m.If(added):
+            m.d.sync += place.eq(place + 1)
+            with m.If(closes):
+                m.d.sync += place.eq(0)
+
+        # A cycle later, since the registers of a block are many.
+        loading = delayed_data(m, query, 1, "loading")
+        with m.If(delayed(m, closes, 1, "closes")):
             m.d.sync += self.o_block.valid.eq(1)
         with m.Elif(self.o_block.ready):
             m.d.sync += self.o_block.valid.eq(0)
-        with m.If(added):
+        with m.If(delayed(m, added, 1, "loads")):
             # A later query of a job never sees fewer keys, so the latest one sees most.
-            m.d.sync += [
-                place.eq(place + 1),
-                block.scan.buffer.eq(query.scan.buffer),
-                block.scan.keys.eq(query.scan.valid_keys),
-            ]
-            with m.If(closes):
-                m.d.sync += place.eq(0)
+            m.d.sync += [block.scan.buffer.eq(loading.scan.buffer), block.scan.keys.eq(loading.scan.valid_keys)]
+        begins = delayed(m, added & ~place.any(), 1, "begins")
         for number in range(block_rows):
-            with m.If(added & (place == number if number else ~place.any())):
+            with m.If(delayed(m, added & (place == number), 1, f"loads_{number}")):
                 m.d.sync += [
-                    block.queries[number].eq(query.high),
-                    block.scan.valid_keys[number].eq(query.scan.valid_keys),
+                    block.queries[number].eq(loading.high),
+                    block.scan.valid_keys[number].eq(loading.scan.valid_keys),
                 ]
-            with m.Elif(added & ~place.any()):
+            with m.Elif(begins):
                 m.d.sync += block.scan.valid_keys[number].eq(0)
         return m

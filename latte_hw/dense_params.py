@@ -107,8 +107,8 @@ class DenseParams(HeadParams):
 
     @property
     def block_prepare_cycles(self) -> int:
-        """Least distance of two blocks, for the sake of taking B queries and preparing them."""
-        return self.block_rows + self.query_prepare_cycles
+        """Least distance of two blocks, for the sake of taking B queries, loading them and preparing them."""
+        return self.block_rows + 1 + self.query_prepare_cycles
 
     @property
     def shortest_block(self) -> int:
@@ -136,7 +136,7 @@ class DenseParams(HeadParams):
 
     @property
     def latency_constant(self) -> int:
-        """Cycles of a job that do not depend on its keys and queries: every latency and every queue once, the register
-        in which a query waits for its block, and the one in which an output row leaves."""
-        blocks = self.score_latency + self.best_latency + self.softmax_pipeline + self.weighted_sum_latency + 1
+        """Cycles of a job that do not depend on its keys and queries: every latency and every queue once, the registers
+        in which a query waits for its block and from which it is loaded, and the one in which an output row leaves."""
+        blocks = self.score_latency + self.best_latency + self.softmax_pipeline + self.weighted_sum_latency + 2
         return self.query_prepare_cycles + self.scan_dot.prepared_latency + blocks + 3 * self.fifo_latency

@@ -59,7 +59,7 @@ class _DenseChain:
         """All of a block's keys move, again and again until no queue that fills up within it changes anything."""
         params = self.params
         released = self.last_sent[block - params.scan_dot.places] + params.scan_dot.kept_back
-        starts = max(self.closed[block] + 1, self.taken[block - 1] + 1, released + 1)
+        starts = max(self.closed[block] + 2, self.taken[block - 1] + 1, released + 1)
         self.taken[block] = starts + params.query_prepare_cycles - 1
         ready = max(self.taken[block] + params.scan_dot.prepared_latency + 1, self.last_sent[block - 1] + 1)
         known = None
