@@ -139,9 +139,9 @@ def test_loading_is_hidden_behind_computing() -> None:
     session = Session(block(2, causal=False), 5)
     for _ in range(4):
         session.load(32)
-        session.job(8)
-    ends = session.check().cycles["o_out"][7::8]
-    assert [after - before for before, after in pairwise(ends)] == [4 * 32] * 3
+        session.job(10)
+    ends = session.check().cycles["o_out"][9::10]
+    assert [after - before for before, after in pairwise(ends)] == [5 * 32] * 3
 
 
 # --- cycles -----------------------------------------------------------------------------------------------------------
