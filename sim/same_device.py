@@ -90,9 +90,9 @@ def _scan(queries: int, keys: int, dot: Dot, **more: Any) -> dict[str, Any]:
     return {"queries_per_scan": queries, "keys_per_cycle": keys, "max_keys": room, "dot": dot, **more}
 
 
-def _latte(keys: int) -> Entrant:
+def _latte(keys: int, seed: int = 1) -> Entrant:
     changes = _scan(queries=1, keys=keys, dot=Dot.LEAN_TABLES, kept_per_cycle=2)
-    return Entrant(f"latte-p{keys}", Core.LATTE, changes)
+    return Entrant(f"latte-p{keys}", Core.LATTE, changes, seed)
 
 
 def _dense(queries: int, dot: Dot, seed: int = 1) -> Entrant:
@@ -100,7 +100,7 @@ def _dense(queries: int, dot: Dot, seed: int = 1) -> Entrant:
 
 
 ENTRANTS = (
-    _latte(keys=12),
+    _latte(keys=12, seed=2),
     _latte(keys=13),
     _latte(keys=14),
     Entrant("latte-b3", Core.LATTE, _scan(queries=3, keys=7, dot=Dot.LEAN_SINGLE_TABLES, reuse_dot=Dot.LEAN_TABLES)),
