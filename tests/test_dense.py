@@ -154,8 +154,14 @@ PACES = {
 }
 
 
-@pytest.mark.parametrize("b", [1, 2, pytest.param(5, marks=pytest.mark.slow), 8])
-@pytest.mark.parametrize("name", PACES)
+LARGE = [
+    pytest.param(name, b, marks=[] if (name, b) == ("tables", 8) else pytest.mark.slow)
+    for name in PACES
+    for b in (5, 8)
+]
+
+
+@pytest.mark.parametrize(("name", "b"), [*((name, b) for name in PACES for b in (1, 2)), *LARGE])
 def test_a_block_takes_exactly_its_keys(name: str, b: int) -> None:
     """ceil(n_queries / B) · N and a constant, from the shortest block to a full buffer."""
     config = block(b, causal=False, **{"max_keys": 64} | PACES[name])
