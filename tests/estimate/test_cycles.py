@@ -56,6 +56,7 @@ def test_blocks_wait_in_the_estimated_cycle_for_room_in_the_queue_of_rows(
 def test_queries_wait_in_the_estimated_cycle_for_room_in_queues_far_away(
     queue: str, room: int, small_simulator: str, monkeypatch: pytest.MonkeyPatch
 ):
+    """Each queue with a configuration of its own, for the same reason."""
     changes = {"keys_per_cycle": 9, "max_keys": room, "dot": "lean_tables", "kept_per_cycle": 2, "causal": False}
     case = Case(changes, queries=40, keys=18)
     before = cycles_of(pattern_of(case, case.tensors()), case.config)
