@@ -211,7 +211,12 @@ class LatteHead(wiring.Component):
             queue: Any = Fifo(shape, depth) if depth > 1 else StreamRegister(shape)
             m.submodules[own(name)] = queue
             wiring.connect(m, source, queue.i)
-            wiring.connect(m, queue.o, sink)
+            source = queue.o
+            if params.queries_apart and role == "threshold":  # every beat waits for it, the queue may lie far away
+                m.submodules[own(f"{name}_arrival")] = arrival = StreamRegister(shape)
+                wiring.connect(m, source, arrival.i)
+                source = arrival.o
+            wiring.connect(m, source, sink)
 
         beats = getattr(estimator, own("o_beat"))
         wiring.connect(m, beats, threshold_filter.i_beat)

@@ -30,17 +30,20 @@ def join_beats(m: Module, queue: ReservedFifo, beat: Any, valid: Value, name: st
     completes = needed & (holds | beat.last)
     lanes = len(beat.mask)
     with m.If(needed):
-        m.d.sync += [holds.eq(~completes), pair.last.eq(beat.last)]
-        for half in range(2):
-            with m.If(holds == half):
-                m.d.sync += [
-                    pair.first_key[half].eq(beat.first_key),
-                    *(pair.estimates[half * lanes + lane].eq(beat.estimates[lane]) for lane in range(lanes)),
-                ]
-        for lane in range(lanes):
-            m.d.sync += pair.mask[lanes + lane].eq(beat.mask[lane] & holds)
-            with m.If(~holds):
-                m.d.sync += pair.mask[lane].eq(beat.mask[lane])
+        m.d.sync += holds.eq(~completes)
+    # Void unless needed: the wide registers do not wait for that.
+    with m.If(~holds):
+        m.d.sync += [
+            pair.first_key[0].eq(beat.first_key),
+            *(pair.mask[lane].eq(beat.mask[lane]) for lane in range(lanes)),
+        ]
+        m.d.sync += [pair.estimates[lane].eq(beat.estimates[lane]) for lane in range(lanes)]
+    m.d.sync += [pair.last.eq(beat.last), pair.first_key[1].eq(beat.first_key)]
+    for lane in range(lanes):
+        m.d.sync += [
+            pair.mask[lanes + lane].eq(beat.mask[lane] & holds),
+            pair.estimates[lanes + lane].eq(beat.estimates[lane]),
+        ]
     m.d.comb += [
         queue.i.payload.eq(pair),
         queue.i.valid.eq(delayed(m, completes, 1, f"{name}_completed")),

@@ -11,7 +11,7 @@ from latte_hw.names import numbered
 from latte_hw.params import HeadParams
 from latte_hw.payloads import Payloads
 from latte_hw.row_rams import ReadPort, bank_rams, place_of, row_ram, value_rams
-from latte_hw.streams import Fifo, delayed, delayed_data, spread
+from latte_hw.streams import Fifo, spread
 
 
 class KvStore(wiring.Component):
@@ -148,20 +148,19 @@ class KvStore(wiring.Component):
         k_stores, k_write, k_places = writes["k"]
         _, v_write, v_places = writes["v"]
         if self.banks:
-            bank, beat = self._bank_and_beat(m, started, k_stores)
-            place = place_of(params, buffer, beat, params.beat_bits)
             rows: list[Any] = [k_split.high]
             relayed: list[Any] = [None]
-            if params.reaches_far:  # the banks have registers of their own, also for the row and for what is read
-                place = delayed_data(m, place, 1, "k_bank_place_relayed")
+            if params.reaches_far:
+                # The banks have registers of their own, also for the row, which comes a cycle later, and for reads.
+                k_stores = k_write
                 rows = spread(m, Value.cast(k_split.high), "k_bank_row")
                 sent = place_of(params, self.beat_port.buffer, self.beat_port.address, params.beat_bits)
                 relayed = spread(m, sent, "k_bank_read_place")
-            places = spread(m, place, "k_bank_place")
+            bank, beat = self._bank_and_beat(m, started, k_stores)
+            places = spread(m, place_of(params, buffer, beat, params.beat_bits), "k_bank_place")
             for lane in range(config.keys_per_cycle):
                 bank_written = Signal(name=f"k_bank_{lane}_written")
-                stores = k_stores & ~(bank ^ lane).any()
-                m.d.sync += bank_written.eq(delayed(m, stores, params.reaches_far, f"k_bank_{lane}_stores"))
+                m.d.sync += bank_written.eq(k_stores & ~(bank ^ lane).any())
                 bank_rams(
                     m, params, f"k_bank_{lane}",
                     write=(bank_written, places[lane % len(places)], rows[lane % len(rows)]),

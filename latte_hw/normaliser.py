@@ -78,6 +78,8 @@ class Normaliser(wiring.Component):
         """`numerator // (2·total) − 2^(out_bits − 1)`, or 0 if `total` is 0; `out_bits` cycles later."""
         params = self.params
         bits = params.out_bits
+        # Where the row is put together far away, that it is not empty comes from a register.
+        weighs_ahead = delayed_data(m, total.any(), bits, "weighs") if params.reaches_far else None
         # The quotient fits in `bits` bits, so what lies above the lowest `bits` bits is a first remainder.
         remainders: list[Value] = [numerator[bits:] for numerator in numerators]
         digits: list[Value] = [numerator[:bits] for numerator in numerators]  # dividend bits left, then quotient bits
@@ -95,4 +97,5 @@ class Normaliser(wiring.Component):
                 remainders[lane], digits[lane] = remainder, digit
             total = delayed_data(m, total, 1, f"divisor_{stage}")
         # Subtracting 2^(bits − 1) flips the top bit. An empty row divides by zero, which yields garbage.
-        return [Mux(total.any(), Cat(digit[: bits - 1], ~digit[bits - 1]), 0) for digit in digits]
+        weighs = total.any() if weighs_ahead is None else weighs_ahead
+        return [Mux(weighs, Cat(digit[: bits - 1], ~digit[bits - 1]), 0) for digit in digits]

@@ -4,7 +4,7 @@ from functools import reduce
 from operator import or_
 from typing import Any
 
-from amaranth.hdl import Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -17,16 +17,17 @@ from latte_hw.streams import Valid, delayed, delayed_data
 
 
 def take_weights(
-    m: Module, weighted: Any, row: Any, free: Value, *, distance: int, room: Value, spread: int
+    m: Module, weighted: Any, row: Any, free: Value, *, distance: int, room: Value, spread: int, ahead: bool
 ) -> tuple[Value, Value]:
     """When a weight is taken, and when it is the last of its row.
 
     What the row needs beside its weights is taken with the last one, by itself for a job without queries. Row ends keep
     `distance` cycles apart, since the groups of rows are divided one after the other, and wait for `room`. `free` tells
-    that a released buffer's values have been read, the last group `spread` cycles after the first.
+    that a released buffer's values have been read, the last group `spread` cycles after the first. With `ahead`, that
+    the distance is kept is known by a register, as where the row waits far away.
     """
     taken, row_ends = Signal(name="taken"), Signal(name="row_ends")
-    may_end = _apart(m, row_ends, distance, "cooldown") & room
+    may_end = _apart(m, row_ends, distance, "cooldown", ahead) & room
     released_empty = row.valid & row.payload.empty
     m.d.comb += [
         taken.eq(weighted.valid & row.valid & ~row.payload.empty & (~weighted.payload.last | may_end)),
@@ -151,11 +152,15 @@ def _either(values: list[Value]) -> Value:
     return reduce(or_, (value.as_unsigned() for value in values))
 
 
-def _apart(m: Module, event: Value, cycles: int, name: str) -> Value:
-    """High when `event` may be: in no cycle from the one after it was to `cycles` − 1 after it."""
+def _apart(m: Module, event: Value, cycles: int, name: str, ahead: bool) -> Value:
+    """High when `event` may be: in no cycle from the one after it was to `cycles` − 1 after it; `ahead`, a register."""
     left = Signal(range(cycles + 1), name=name)
     with m.If(event):
         m.d.sync += left.eq(cycles - 1)
     with m.Elif(left.any()):
         m.d.sync += left.eq(left - 1)
-    return ~left.any()
+    if not ahead:
+        return ~left.any()
+    over = Signal(init=1, name=f"{name}_over")
+    m.d.sync += over.eq(Mux(event, cycles == 1, ~left[1:].any()))
+    return over

@@ -153,17 +153,22 @@ class HeadThresholdFilter(wiring.Component):
     def _final_check(self, m: Module, survivors: ReservedFifo, row_limits: ReservedFifo, kept: ReservedFifo) -> None:
         """R queued beats per cycle against the row's final limit; beats that keep nothing go no further.
 
-        Where `reaches_far`, a register parts the block RAM of the queue from the comparison.
+        Where `reaches_far`, a register parts the block RAM of the queue from the comparison; with R = 2 from the
+        queue of limits too, so that a row's first entry is taken no sooner than two cycles after the row before ended.
         """
         relays = self.params.reaches_far
         waiting = survivors.o.payload
         checked = Signal(Payloads(self.params).survivor_beats, reset_less=True)
         checked_valid = Signal()
         taken = Signal()
+        row_ends, may_take = taken & waiting.last, row_limits.o.valid & kept.o_room
+        if self.params.rows_checked_apart:
+            row_ends = delayed(m, row_ends, 1, "row_checked")
+            may_take = may_take & ~row_ends
         m.d.comb += [
-            survivors.o.ready.eq(row_limits.o.valid & kept.o_room),
+            survivors.o.ready.eq(may_take),
             taken.eq(survivors.o.valid & survivors.o.ready),
-            row_limits.o.ready.eq(taken & waiting.last),
+            row_limits.o.ready.eq(row_ends),
             kept.i_reserve.eq(taken),
         ]
         beat = delayed_data(m, waiting, relays, "compared_beat")

@@ -75,9 +75,7 @@ class HeadTiming(HeadWidths):
     @property
     def kept_depth(self) -> int:
         """Beats of kept keys, R at a time, that can wait: a full row, so that the next one is checked while it leaves.
-
-        With less, a long stretch of survivors that all fail the final check would leave the reuse datapath idle.
-        """
+        With less, a long stretch of survivors that all fail the final check would leave the reuse datapath idle."""
         return (1 + self.rows_apart) * self.items(self.max_beats) + self.check_latency
 
     filter_output_depth = 3
@@ -138,7 +136,7 @@ class HeadTiming(HeadWidths):
     @property
     def reuse_dot(self) -> DotTiming:
         """Of the dot products that complete the scores of kept keys."""
-        return DotTiming(self.config.reuse_dot or self.config.dot, self.store_latency)
+        return DotTiming(self.config.reuse_dot or self.config.dot, self.store_latency, relayed=self.reaches_far)
 
     @property
     def query_prepare_cycles(self) -> int:
@@ -185,6 +183,12 @@ class HeadTiming(HeadWidths):
         return int(self.reaches_far) + 1 + self.config.kept_per_cycle
 
     @property
+    def rows_checked_apart(self) -> bool:
+        """Whether the final check pauses for a cycle between two rows. It costs none: of a row's N cycles, two beats at
+        a time leave ⌊N/2⌋ idle, and queries of a single beat come every other cycle, `queries_apart`."""
+        return self.queries_apart and self.config.kept_per_cycle == 2
+
+    @property
     def choice_latency(self) -> int:
         """From the queue of kept keys to an item in the filter's output queue, beside that: the beat, its lane if the
         way is far."""
@@ -221,9 +225,7 @@ class HeadTiming(HeadWidths):
     @property
     def normalise_lanes(self) -> int:
         """Elements of an output row divided per cycle: enough to keep up with queries that take `F` cycles each.
-
-        Half as many where rows of a scan are divided side by side; but two of a value fill a word of its block RAM.
-        """
+        Half as many where rows of a scan are divided side by side; but two of a value fill a word of its block RAM."""
         alone = ceil_div(self.config.head_dim, NORMALISE_CYCLES)
         return alone if self.config.queries_per_scan == 1 else max(min(2, alone), ceil_div(alone, 2))
 
@@ -242,10 +244,8 @@ class HeadTiming(HeadWidths):
 
     @property
     def weighted_sum_latency(self) -> int:
-        """From a row's last weight to its output row in the output queue.
-
-        Read; the sums; the last group; offset (2), a stage per quotient bit, collect.
-        """
+        """From a row's last weight to its output row in the output queue: read; the sums; the last group; offset (2), a
+        stage per quotient bit, collect."""
         return self.store_latency + self.row_sums_latency + self.value_spread + 2 + self.out_bits + 1
 
     @property

@@ -73,6 +73,8 @@ CASES = (
     Case({"kept_per_cycle": 2, "msb_bits": 8, "keys_per_cycle": 3, "max_keys": 33}, 24, 33, 0.5),
     Case({"kept_per_cycle": 2, "dot": Dot.SINGLE_TABLES, "rule": Rule.STATIC, "head_dim": 20}, keep=1),
     Case({"kept_per_cycle": 2, "max_keys": 256, "keys_per_cycle": 4, "causal": False}, 20, 256, 1),
+    Case({"kept_per_cycle": 2, "keys_per_cycle": 12, "max_keys": 60}, 60, 60, 0.5),
+    Case({"kept_per_cycle": 2, "keys_per_cycle": 12, "max_keys": 120, "causal": False}, 50, 40, 1),
     Case(core=Core.DENSE),
     Case({"causal": False, "queries_per_scan": 3}, 20, 32, core=Core.DENSE),
     Case({"dot": Dot.MULTIPLIERS, "queries_per_scan": 9}, 30, 31, core=Core.DENSE),

@@ -28,7 +28,7 @@ class Lane:
         beats, items = sum(row.beats for row in rows), sum(int(row.items.sum()) for row in rows)
         entries = sum(row.entries for row in rows)
         # by row
-        self.queries, self.row_accepted, self.limits_taken = (History(count, flying) for _ in range(3))
+        self.queries, self.limits_taken = History(count, flying), History(count, flying)
         self.best_taken, self.row_summed = History(count, flying), History(count, flying)
         self.estimator_taken, self.reuse_taken = History(count, flying), History(count, flying)
         self.scan_started, self.last_sent, self.last_left = (History(count, flying) for _ in range(3))
@@ -49,12 +49,12 @@ class Lane:
     # --- a query comes ------------------------------------------------------------------------------------------------
 
     def query_room(self) -> int:
-        """From when on the lane's next query may be taken: every queue that it goes to has room."""
+        """From when on the lane's next query may be taken: every queue that it goes to has room. That of thresholds is
+        as deep as that of rows and gives up a row sooner: it never fills."""
         params, many = self.params, self.params.rows_in_flight
         return max(
             self._room(params.estimator_queue_depth, self.estimator_taken, relay=False),
             self._room(params.query_queue_depth, self.reuse_taken),
-            self._room(many, self.row_accepted),
             self._room(many, self.best_taken),
             self.row_room(),
         )
@@ -172,8 +172,9 @@ class Lane:
         out_room = self.out[number - fifo_words(params.out_queue_depth)] + 1
         summed[-1] = max(summed[-1], free, out_room)
 
-        self.last_sent[number], self.row_accepted[number] = int(sent[-1]), int(accepted[-1])
-        self.limits_taken[number], self.last_left[number] = int(checked[-1]), int(left[-1])
+        self.last_sent[number] = int(sent[-1])
+        self.limits_taken[number] = int(checked[-1]) + int(params.rows_checked_apart)
+        self.last_left[number] = int(left[-1])
         self.best_taken[number], self.row_summed[number] = int(weighed[-1]), int(summed[-1])
         self.accepted.set(self.beat, accepted)
         self.checked.set(self.check, checked)

@@ -13,7 +13,7 @@ from latte_hw.estimate.pattern import typical
 from latte_hw.params import HeadParams
 from sim.estimate_cycles import CASES, Case, compare, pattern_of
 
-IN_THE_SUITE = (1, 2, 8, 9, 11, 13, 20, 22, 23, 26, 28)
+IN_THE_SUITE = (1, 2, 8, 9, 11, 13, 20, 22, 23, 26, 27, 30)
 
 
 @pytest.fixture(scope="session")
