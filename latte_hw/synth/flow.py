@@ -176,7 +176,8 @@ def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleC
     for seed in job.seeds:
         title = f"place and route with seed {seed}"
         report = steps.run(title, partial(_route, job, folder, seed))
-        path = timing_report.critical_path(report, [module.path for module in modules])
+        paths = [module.path for module in modules]
+        path = timing_report.critical_path(report, paths)
         frequencies.append(round(timing_report.fmax_mhz(report), 2))
         seeds.append(
             {
@@ -184,6 +185,7 @@ def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleC
                 "fmax_mhz": frequencies[-1],
                 "seconds": steps.seconds[title],
                 "critical_path": path.as_dict() if path else None,
+                "slow_ends": [asdict(ends) for ends in timing_report.slow_ends(report, paths)],
             }
         )
     return {
@@ -205,7 +207,7 @@ def _route(job: Job, folder: Path, seed: int) -> dict[str, Any]:
     arguments = [
         *device, "--speed", str(job.speed), "--json", PACKED_FILE, "--report", report,
         "--seed", str(seed), "--placer", job.placer, "--router", job.router, "--freq", str(TARGET_MHZ),
-        "--timing-allow-fail", "--out-of-context",
+        "--timing-allow-fail", "--out-of-context", "--detailed-timing-report",
         "--placer-heap-cell-placement-timeout", "0",  # its default overflows, and gives up, from 46,341 cells on
     ]  # fmt: skip
     tools.run(tools.NEXTPNR_ECP5, arguments, folder, [report])

@@ -71,6 +71,7 @@ def summary(result: Mapping[str, Any]) -> list[str]:
         places = ", ".join(f"{kind} {place['used']:,} of {place['available']:,}" for kind, place in used)
         lines.append(f"Used, with the wrapper: {places}.")
         lines += [_path(one) for one in routed["seeds"] if one["critical_path"]]
+        lines += [_slow_ends(one) for one in routed["seeds"] if one.get("slow_ends")]
     problems = result["problems"]
     lines += [f"{'WRONG' if p['wrong'] else 'note'}: {p['kind']} {p['where']}: {p['message']}" for p in problems]
     if not problems:
@@ -83,6 +84,11 @@ def _path(one: Mapping[str, Any]) -> str:
     through = ", ".join(f"{step['module'] or 'wrapper'} {step['delay_ns']:.2f} ns" for step in path["modules"])
     delays = f"logic {path['logic_ns']:.2f} ns, routing {path['routing_ns']:.2f} ns, {path['levels']} levels"
     return f"Critical path, seed {one['seed']}: {through} ({delays}), from {path['begins']} to {path['ends']}."
+
+
+def _slow_ends(one: Mapping[str, Any]) -> str:
+    each = ", ".join(f"{ends['latest']} {ends['delay_ns']:.2f} ns ({ends['pins']})" for ends in one["slow_ends"])
+    return f"Reached last, seed {one['seed']}, by groups of like names (pins in brackets): {each}."
 
 
 def title(result: Mapping[str, Any]) -> str:

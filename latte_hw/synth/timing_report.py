@@ -1,5 +1,6 @@
-"""nextpnr's JSON report: highest clock frequency, utilisation, and the critical path named by module."""
+"""nextpnr's JSON report: highest clock frequency, utilisation, critical path and other slow ends named by module."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,12 @@ from typing import Any
 from latte_hw.errors import LatteError
 
 CLOCK = "clk"
+
+SLOW = 0.85
+"""Share of the critical path's delay from which on an end is slow."""
+
+MOST_SLOW_ENDS = 20
+"""Groups that are listed."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,17 @@ class CriticalPath:
         }
 
 
+@dataclass(frozen=True)
+class SlowEnds:
+    """Registers and RAMs whose names differ in numbers alone, and that signals reach late: what limits the clock once
+    the critical path is mended."""
+
+    module: str
+    latest: str  # the cell that is reached last
+    pins: int  # that are reached late
+    delay_ns: float  # to the latest, from the clock edge
+
+
 def fmax_mhz(report: Mapping[str, Any]) -> float:
     """The greatest frequency of the clock; :class:`LatteError` when the report has none."""
     try:
@@ -64,6 +82,26 @@ def critical_path(report: Mapping[str, Any], modules: Iterable[str]) -> Critical
         if path["from"] == path["to"] == edge and path["path"]:
             return _read(path["path"], known)
     return None
+
+
+def slow_ends(report: Mapping[str, Any], modules: Iterable[str]) -> list[SlowEnds]:
+    """Whatever is reached after `SLOW` of the longest delay, slowest first, `MOST_SLOW_ENDS` groups at most. The report
+    must be a detailed one."""
+    edge = f"posedge {_clock(report)}"
+    known = sorted(modules, key=len, reverse=True)
+    ends = [
+        (max(end["delay"]), end["cell"])
+        for net in report["detailed_net_timings"]
+        for end in net["endpoints"]
+        if net["event"] == end["event"] == edge
+    ]
+    late = SLOW * max(ends)[0] if ends else 0.0
+    groups: dict[str, list[tuple[float, str]]] = {}
+    for delay, cell in ends:
+        if delay >= late:
+            groups.setdefault(re.sub(r"\d+", "#", cell), []).append((delay, cell))
+    slowest = sorted(((*max(group), len(group)) for group in groups.values()), reverse=True)[:MOST_SLOW_ENDS]
+    return [SlowEnds(module_of(cell, known), cell, pins, round(delay, 3)) for delay, cell, pins in slowest]
 
 
 def _read(parts: list[Mapping[str, Any]], known: list[str]) -> CriticalPath:

@@ -93,6 +93,28 @@ def test_critical_path_by_module():
     assert timing_report.utilisation(REPORT) == {"TRELLIS_FF": {"used": 7, "available": 10}}
 
 
+def net(event: str, *ends: tuple[str, float, str]) -> dict:
+    endpoints = [{"cell": cell, "delay": [0.1, delay], "event": of} for cell, delay, of in ends]
+    return {"event": event, "endpoints": endpoints}
+
+
+def test_slow_ends_by_module():
+    edge = "posedge clk"
+    nets = [
+        net(edge, ("head.filter.q[0]_FF", 8.6, edge), ("head.filter.q[1]_FF", 10.0, edge), ("head.n_FF", 8.4, edge)),
+        net(edge, ("head.filter.q[12]_FF", 3.0, edge), ("folded_FF", 9.0, edge), ("port", 11.0, "<async>")),
+        net("<async>", ("head.n_FF", 12.0, edge)),
+    ]
+    slow = timing_report.slow_ends(REPORT | {"detailed_net_timings": nets}, ["", "head", "head.filter"])
+    assert [(ends.module, ends.latest, ends.pins, ends.delay_ns) for ends in slow] == [
+        ("head.filter", "head.filter.q[1]_FF", 2, 10.0), ("", "folded_FF", 1, 9.0),
+    ]  # fmt: skip
+    many = [net(edge, *((f"head.{chr(97 + number)}_FF", 1.0, edge) for number in range(26)))]
+    slow = timing_report.slow_ends(REPORT | {"detailed_net_timings": many}, ["head"])
+    assert len(slow) == timing_report.MOST_SLOW_ENDS
+    assert timing_report.slow_ends(REPORT | {"detailed_net_timings": []}, []) == []
+
+
 def test_a_name_that_only_begins_alike_is_another_module():
     assert timing_report.module_of("head.filter_2.x", ["head.filter", "head"]) == "head"
 

@@ -56,6 +56,10 @@ def test_tiny_through_place_and_route(monkeypatch, capfd, tmp_path: Path):
     (seed,) = result["place_and_route"]["seeds"]
     assert 30 < seed["fmax_mhz"] < 600
     assert {step["module"] for step in seed["critical_path"]["modules"]} <= names | {""}
+    slowest = seed["slow_ends"][0]
+    assert slowest["delay_ns"] == pytest.approx(1e3 / seed["fmax_mhz"], abs=0.01)
+    assert {ends["module"] for ends in seed["slow_ends"]} <= names | {""}
+    assert f"{slowest['latest']} {slowest['delay_ns']:.2f} ns" in (out / "synth.md").read_text()
     used = result["place_and_route"]["utilisation_with_wrapper"]
     trimmed = result["place_and_route"]["trimmed"]
     assert min(trimmed["carries_in"], trimmed["carries_out"], trimmed["addresses"]) > 50
