@@ -101,7 +101,7 @@ def _dense(queries: int, dot: Dot, seed: int = 1) -> Entrant:
 
 ENTRANTS = (
     _latte(keys=12, seed=2),
-    _latte(keys=13),
+    _latte(keys=13, seed=5),
     _latte(keys=14),
     Entrant("latte-b3", Core.LATTE, _scan(queries=3, keys=7, dot=Dot.LEAN_SINGLE_TABLES, reuse_dot=Dot.LEAN_TABLES)),
     _dense(queries=2, dot=Dot.SINGLE_TABLES),
