@@ -205,17 +205,13 @@ class LatteHead(wiring.Component):
             source = sources[role]
             shape = source.payload.shape()
             if params.queries_apart and role != "estimator":  # there is time until its row gets there
-                m.submodules[own(f"{name}_relay")] = relay = StreamRegister(shape)
-                wiring.connect(m, source, relay.i)
-                source = relay.o
+                source = _registered(m, source, own(f"{name}_relay"))
             queue: Any = Fifo(shape, depth) if depth > 1 else StreamRegister(shape)
             m.submodules[own(name)] = queue
             wiring.connect(m, source, queue.i)
             source = queue.o
             if params.queries_apart and role == "threshold":  # every beat waits for it, the queue may lie far away
-                m.submodules[own(f"{name}_arrival")] = arrival = StreamRegister(shape)
-                wiring.connect(m, source, arrival.i)
-                source = arrival.o
+                source = _registered(m, source, own(f"{name}_arrival"))
             wiring.connect(m, source, sink)
 
         beats = getattr(estimator, own("o_beat"))
@@ -233,6 +229,13 @@ class LatteHead(wiring.Component):
                 seen = getattr(self, own(tap))
                 m.d.comb += [seen.valid.eq(_passes(port)), seen.payload.eq(port.payload)]
         return threshold_filter, reuse, softmax, weighted_sum
+
+
+def _registered(m: Module, source: Any, name: str) -> Any:
+    """A stream behind a register of that name."""
+    m.submodules[name] = register = StreamRegister(source.payload.shape())
+    wiring.connect(m, source, register.i)
+    return register.o
 
 
 def _passes(port: Any) -> Any:

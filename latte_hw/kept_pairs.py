@@ -36,8 +36,8 @@ def join_beats(m: Module, queue: ReservedFifo, beat: Any, valid: Value, name: st
         m.d.sync += [
             pair.first_key[0].eq(beat.first_key),
             *(pair.mask[lane].eq(beat.mask[lane]) for lane in range(lanes)),
+            *(pair.estimates[lane].eq(beat.estimates[lane]) for lane in range(lanes)),
         ]
-        m.d.sync += [pair.estimates[lane].eq(beat.estimates[lane]) for lane in range(lanes)]
     m.d.sync += [pair.last.eq(beat.last), pair.first_key[1].eq(beat.first_key)]
     for lane in range(lanes):
         m.d.sync += [

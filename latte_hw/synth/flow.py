@@ -173,10 +173,10 @@ def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleC
         trimmed = steps.run("trim carry chains and addresses", lambda: trim_file(folder / PACKED_FILE, TOP))
     seeds: list[dict[str, Any]] = []
     frequencies: list[float] = []
+    paths = [module.path for module in modules]
     for seed in job.seeds:
         title = f"place and route with seed {seed}"
         report = steps.run(title, partial(_route, job, folder, seed))
-        paths = [module.path for module in modules]
         path = timing_report.critical_path(report, paths)
         frequencies.append(round(timing_report.fmax_mhz(report), 2))
         seeds.append(
