@@ -64,7 +64,7 @@ $(VENV)/installed-model: $(VENV)/installed-dev
 # --- what a person asks for -------------------------------------------------------------------------------------
 
 demo: $(VENV)/installed-sim
-	@$(BIN)/python -m sim.demo
+	@$(BIN)/python -m sim.reports.demo
 
 test: lint
 	@echo '== tests'
@@ -75,19 +75,19 @@ test-all: lint
 	@$(BIN)/python -m pytest -n $(JOBS) -m ''
 
 soak: $(VENV)/installed-sim
-	@$(BIN)/python -m sim.soak
+	@$(BIN)/python -m sim.reports.soak
 
 throughput: $(VENV)/installed-sim
-	@$(BIN)/python -m sim.top_throughput
+	@$(BIN)/python -m sim.reports.top_throughput
 
 bench: $(VENV)/installed-dev
-	@$(BIN)/python -m sim.benchmark
+	@$(BIN)/python -m sim.reports.benchmark
 
 race: $(VENV)/installed-dev
-	@$(BIN)/python -m sim.race
+	@$(BIN)/python -m sim.reports.race
 
 same-device: $(VENV)/installed-dev
-	@$(BIN)/python -m sim.same_device
+	@$(BIN)/python -m sim.reports.same_device
 
 lint: $(VENV)/installed-dev
 	@echo '== ruff'

@@ -64,7 +64,7 @@ def in_simulation(bench: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from sim import top_runner
+    from sim.top import runner as top_runner
 
     if len(sys.argv) != 2:
         sys.exit("usage: first_layer.py FOLDER, where latte generate --core top has written")

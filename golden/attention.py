@@ -1,7 +1,7 @@
 """Multi-head attention, every stage visible: the integer reference of the whole accelerator.
 
-``attention(tensors, config)`` takes a checked :class:`golden.tensors.TensorFile` and returns, by name (H query heads,
-G K/V heads, Nq queries, Nk keys, D dimensions):
+``attention(tensors, config)`` takes a checked :class:`golden.files.tensors.TensorFile` and returns, by name (H query
+heads, G K/V heads, Nq queries, Nk keys, D dimensions):
 
 ==================  =======  ===============  ====================================================
 ``q8``              int8     (H, Nq, D)       quantised queries
@@ -27,9 +27,9 @@ from functools import lru_cache
 import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from golden.arith import Array
-from golden.head import COUNTER_NAMES, HeadRegisters, HeadResult, run_head
-from golden.tensors import TensorFile
+from golden.blocks.arith import Array
+from golden.blocks.head import COUNTER_NAMES, HeadRegisters, HeadResult, run_head
+from golden.files.tensors import TensorFile
 from latte_hw.config import LatteConfig
 from latte_hw.params import HeadParams
 

@@ -10,16 +10,9 @@ import golden.experiments.commands
 import golden.models.commands
 import golden.train.commands
 import golden.train.vit_commands
-from latte_hw.errors import LatteError
-from latte_hw.options import (
-    ConfigOption,
-    JsonOption,
-    LayerOption,
-    PresetOption,
-    SetOption,
-    ThresholdsOption,
-    resolve_config,
-)
+from latte_hw.cli.options import ConfigOption, JsonOption, LayerOption, PresetOption, SetOption, ThresholdsOption
+from latte_hw.config.errors import LatteError
+from latte_hw.config.loading import resolve_config
 
 
 def register(app: typer.Typer) -> None:
@@ -42,8 +35,10 @@ def golden_command(
     as_json: JsonOption = False,
 ) -> None:
     """Run the integer golden model on a tensor file."""
-    from golden import attention, metrics, npz
-    from golden.train.layer import load_inputs
+    from golden import attention
+    from golden.analysis import metrics
+    from golden.files import npz
+    from golden.files.inputs import load_inputs
     from latte_hw.params import HeadParams
 
     npz.check_output_folder(output)
@@ -69,7 +64,9 @@ def vectors_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write test vectors (desc.json, .npy, .hex) from a tensor file or a seeded random trace."""
-    from golden import metrics, stimuli, tensors, vectors
+    from golden import vectors
+    from golden.analysis import metrics
+    from golden.files import stimuli, tensors
     from latte_hw.params import HeadParams
 
     configuration = resolve_config(preset, config, settings)

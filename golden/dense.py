@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from golden.arith import Array
 from golden.attention import attention
-from golden.tensors import TensorFile
+from golden.blocks.arith import Array
+from golden.files.tensors import TensorFile
 from latte_hw.config import LatteConfig, Reuse, Rule
 from latte_hw.params import HeadParams
 

@@ -9,7 +9,7 @@ little-endian bytes in C order. Each tensor lies beside it twice:
   least significant bits are element 0. Each element is two's complement in ``bits`` bits.
 
 Besides the results of :func:`golden.attention.attention` there is ``k_banks``, the memory image of K's high parts
-(:mod:`golden.kv_store`). Equal input gives equal bytes.
+(:mod:`golden.blocks.kv_store`). Equal input gives equal bytes.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 
 import latte_hw
-from golden.arith import Array, split
 from golden.attention import attention
-from golden.kv_store import banks
-from golden.npz import check_output_folder
-from golden.stimuli import RNG_NAME
-from golden.tensors import TensorFile
+from golden.blocks.arith import Array, split
+from golden.blocks.kv_store import banks
+from golden.files.npz import check_output_folder
+from golden.files.stimuli import RNG_NAME
+from golden.files.tensors import TensorFile
 from latte_hw.config import LatteConfig
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 from latte_hw.params import HeadParams, ceil_div
 
 SCHEMA_VERSION = 1

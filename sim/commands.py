@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from latte_hw.config import Core
-from latte_hw.errors import MismatchError
-from latte_hw.options import (
+from latte_hw.cli.options import (
     ConfigOption,
     CoreOption,
     JsonOption,
@@ -16,11 +14,13 @@ from latte_hw.options import (
     PresetOption,
     SetOption,
     ThresholdsOption,
-    check_head_core,
 )
+from latte_hw.config import Core
+from latte_hw.config.errors import MismatchError
+from latte_hw.config.loading import check_head_core
 
 if TYPE_CHECKING:
-    from golden.tensors import TensorFile
+    from golden.files.tensors import TensorFile
     from latte_hw.config import LatteConfig
 
 
@@ -58,8 +58,8 @@ def simulate(
 
     OUT.npz is written also when they differ; then the first difference is told and the exit code is 1.
     """
-    from golden.npz import check_output_folder, save_npz
-    from golden.train.layer import load_inputs
+    from golden.files.inputs import load_inputs
+    from golden.files.npz import check_output_folder, save_npz
     from sim.simulate import compare, expect
 
     check_head_core(core, "latte simulate")

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 from numpy.typing import NDArray
 
 from latte_hw.config import Core, LatteConfig
-from latte_hw.errors import LatteError
-from latte_hw.options import check_head_core
-from sim import builds, runner
-from sim.collect import collect
-from sim.collect_dense import collect_dense
-from sim.harness import HeadHarness, Options
-from sim.layout import Description
-from sim.netlist import netlist_of
-from sim.recording import Recording
-from sim.streams import Flow
-from sim.traffic import Traffic
+from latte_hw.config.errors import LatteError
+from latte_hw.config.loading import check_head_core
+from sim.head.collect import collect
+from sim.head.collect_dense import collect_dense
+from sim.head.harness import HeadHarness, Options
+from sim.head.traffic import Traffic
+from sim.lib.layout import Description
+from sim.lib.recording import Recording
+from sim.lib.streams import Flow
+from sim.simulators import builds, runner
+from sim.simulators.netlist import netlist_of
 
 if TYPE_CHECKING:
-    from golden.tensors import TensorFile
+    from golden.files.tensors import TensorFile
 
 SIMULATORS = (*builds.SIMULATORS, "amaranth")
 _INPUTS = ("q8", "k8", "v8", "scale_q", "scale_k", "scale_v", "tau_int", "softmax_scale")
@@ -42,16 +42,16 @@ def simulate(
     cycle_limit: int | None = None,
     progress: runner.Progress | None = None,
 ) -> dict[str, NDArray]:
-    """What the core makes of ``tensors``: the names of ``golden.attention`` and those of :func:`sim.collect.collect`.
-    The dense core has the names of ``golden.dense``.
+    """What the core makes of ``tensors``: the names of ``golden.attention`` and those of
+    :func:`sim.head.collect.collect`. The dense core has the names of ``golden.dense``.
 
     ``flow`` says who holds up the streams at random (free, idle, stalled, both), from ``seed``. Jobs follow each other
     with the core drained in between, unless ``back_to_back``: then there is no ``counters``, only ``counters_total``.
     Without ``taps`` the core is the one that `latte generate` writes, and of the stages there is only ``out``.
-    With ``netlist`` the simulator runs what Yosys makes of the Verilog; see :mod:`sim.netlist`.
+    With ``netlist`` the simulator runs what Yosys makes of the Verilog; see :mod:`sim.simulators.netlist`.
 
-    Raises :class:`latte_hw.errors.MismatchError` when the core hangs or breaks the protocol, and
-    :class:`latte_hw.errors.LatteError` on a simulator that is missing or a tool that fails.
+    Raises :class:`latte_hw.config.errors.MismatchError` when the core hangs or breaks the protocol, and
+    :class:`latte_hw.config.errors.LatteError` on a simulator that is missing or a tool that fails.
     """
     if simulator not in SIMULATORS:
         raise LatteError(f"simulator must be one of {', '.join(SIMULATORS)}, not {simulator!r}")
@@ -82,7 +82,7 @@ def expect(tensors: "TensorFile", config: LatteConfig, core: Core = Core.LATTE) 
 def compare(expected: Mapping[str, NDArray], got: Mapping[str, NDArray]) -> str | None:
     """First difference between golden and simulated results, or None. Stages that a run cannot see (no taps, counters
     of a single head back to back) are left out; the counters' totals never are."""
-    from golden.compare import ORDER, first_difference
+    from golden.analysis.compare import ORDER, first_difference
 
     visible = {name: array for name, array in expected.items() if name in got or name not in ORDER}
     return first_difference(visible | {"counters_total": expected["counters"].sum(axis=0)}, got)
@@ -96,8 +96,8 @@ def _in_amaranth(
     options: Options,
     progress: runner.Progress | None,
 ) -> tuple[Description, Recording]:
-    from latte_hw import emit
-    from sim import amaranth_bench
+    from latte_hw.emit import head as emit
+    from sim.head import amaranth_bench
 
     head = emit.build_head(config, taps, core)
     description = Description.from_json(emit.describe(head))
@@ -115,7 +115,7 @@ def _in_verilog(
     progress: runner.Progress | None,
 ) -> tuple[Description, Recording]:
     builds.environment(simulator)  # a missing simulator is said before the work, not after
-    from latte_hw.emit import TOPS
+    from latte_hw.emit.head import TOPS
 
     core_text, ports = _emitted(config, taps, core)
     if netlist:
@@ -131,7 +131,7 @@ def _in_verilog(
 @lru_cache(maxsize=16)
 def _emitted(config: LatteConfig, taps: bool, core: Core) -> tuple[str, str]:
     """Verilog and description. A large core takes seconds to write, and tests run the same one many times."""
-    from latte_hw import emit
+    from latte_hw.emit import head as emit
 
     with tempfile.TemporaryDirectory(prefix="latte-emit-") as folder:
         emitted = emit.generate(config, Path(folder), taps, core)

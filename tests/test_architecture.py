@@ -1,4 +1,4 @@
-"""The shape of the project: what may import what, how long a file may be, how fast the command line answers."""
+"""The shape of the project: which package may import which, what loads what, how fast the command line answers."""
 
 import ast
 import re
@@ -12,61 +12,24 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("latte_hw", "golden", "sim")
-LONGEST_FILE = 260
-LONGEST_TEST = 330
 
-LAYERS: tuple[set[str], ...] = (
-    {"config", "errors", "names", "layer_names", "marked_page", "verilog_text"},
-    {"widths", "presets", "options", "top_config"},
-    {"dot_timing"},
-    {"timing"},
-    {"laws"},
-    {"params"},
-    {"layer_timing"},
-    {"dense_params"},
-    {"arith"},
-    {"payloads"},
-    {"dense_payloads"},
-    {"streams"},
-    {"axi"},
-    {"stationary"},
-    {"table_dot"},
-    {"dot"},
-    {"normaliser"},
-    {"row_sums"},
-    {"row_rams"},
-    {"lane_masks", "kept_pairs"},
-    {"sequencer", "dealer", "kv_store", "estimator", "threshold_filter", "reuse_datapath", "softmax", "weighted_sum"},
-    {"dense_blocks", "dense_scores", "dense_softmax", "dense_weighted_sum"},
-    {"head", "dense"},
-    {"layer_payloads"},
-    {"layer_control", "layer_counters", "layer_schedule"},
-    {"multihead"},
-    {"csr"},
-    {"top"},
-    {"packages"},
-    {"emit", "driver", "doctor"},
-    {"emit_top"},
-    {"synth", "boards"},
-    {"estimate"},
-    {"commands"},
-    {"cli"},
-)
-"""Modules of latte_hw from the bottom up: each may import its own layer and those before it."""
+FLOORS: dict[str, tuple[str, ...]] = {
+    "latte_hw": ("config", "params", "lib", "core", "system", "emit driver", "boards synth", "estimate", "cli"),
+    "golden": ("blocks", "files", "attention nn models", "dense analysis vectors", "train", "experiments", "commands"),
+    "sim": ("lib", "head blocks", "simulators", "simulate top", "reports commands"),
+}
+"""Rooms of every package from the bottom up, those of a floor in one string: each imports only from floors below its
+own."""
 
-BLOCKS = (
-    "arith",
-    "dense",
-    "estimator",
-    "head",
-    "kv_store",
-    "reuse_datapath",
-    "softmax",
-    "threshold_filter",
-    "weighted_sum",
-)
-"""Stems that name a gateware module, its golden twin and its test."""
+MOST_ROOMS, MOST_FLOORS = 12, 9
+
+TWINS = {
+    "arith": "lib",
+    **dict.fromkeys(
+        ("estimator", "head", "kv_store", "reuse_datapath", "softmax", "threshold_filter", "weighted_sum"), "core"
+    ),
+}
+"""Stems that name a gateware module, its golden twin and its test, and where the gateware lies."""
 
 WITH_TORCH = ("nn", "train", "models", "experiments")
 """Packages of golden that may use PyTorch."""
@@ -90,7 +53,7 @@ def module_name(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+SOURCES = sorted(path for package in FLOORS for path in (ROOT / package).rglob("*.py"))
 MODULES = {module_name(path): path for path in SOURCES}
 
 
@@ -106,38 +69,63 @@ def imports(path: Path) -> Iterator[str]:
                 yield full if full in MODULES else str(node.module)
 
 
-def layer(module: str) -> int:
-    stem = module.split(".")[1]
-    for number, stems in enumerate(LAYERS):
-        if stem in stems:
+def floor(module: str) -> int:
+    package, room = module.split(".")[:2]
+    for number, rooms in enumerate(FLOORS[package]):
+        if room in rooms.split():
             return number
-    pytest.fail(f"{module} has no layer yet: give it one in LAYERS")
+    pytest.fail(f"{module} lies in no room of {package}: give it one in FLOORS")
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("latte_hw.")])
-def test_latte_hw_depends_only_downwards(module):
+@pytest.mark.parametrize("package", FLOORS)
+def test_a_package_has_few_rooms_on_few_floors(package):
+    rooms = {module.split(".")[1] for module in MODULES if module.startswith(f"{package}.")}
+    known = {room for rooms in FLOORS[package] for room in rooms.split()} - {"boards"}
+    assert rooms - {"boards"} == known
+    assert len(rooms) <= MOST_ROOMS
+    assert len(FLOORS[package]) <= MOST_FLOORS
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if "." in module])
+def test_arrows_point_down(module):
+    package, room = module.split(".")[:2]
+    allowed = {"latte_hw": {"latte_hw"}, "golden": {"golden", "latte_hw"}, "sim": set(FLOORS)}[package]
     for imported in imports(MODULES[module]):
-        package = imported.split(".")[0]
-        if module != "latte_hw.cli":
-            assert package not in ("golden", "sim"), f"{module} imports {imported}"
-        if imported.startswith("latte_hw."):
-            assert layer(imported) <= layer(module), f"{module} imports {imported}, which lies above it"
+        other = imported.split(".")[0]
+        if other in FLOORS:
+            assert other in allowed, f"{module} imports {imported}"
+        if other == package and "." in imported and imported.split(".")[1] != room:
+            assert floor(imported) < floor(module), f"{module} imports {imported}, which does not lie below it"
+
+
+def test_modules_import_each_other_in_no_circle():
+    below = {module: {name for name in imports(path) if name in MODULES} for module, path in MODULES.items()}
+    done: set[str] = set()
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        assert module not in trail, " -> ".join([*trail[trail.index(module) :], module])
+        if module not in done:
+            for name in below[module]:
+                visit(name, (*trail, module))
+            done.add(module)
+
+    for module in MODULES:
+        visit(module, ())
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m.startswith("golden.")])
-def test_golden_knows_only_the_parameters_of_the_gateware(module):
-    allowed = {"latte_hw", "latte_hw.config", "latte_hw.params", "latte_hw.presets", "latte_hw.errors"}
-    if module.split(".")[-1] == "commands" or module.startswith("golden.train."):
-        allowed.add("latte_hw.options")  # both turn what a person wrote into a configuration
+def test_golden_knows_only_configuration_and_parameters(module):
+    rooms = {"config", "params"} | ({"cli"} if module.split(".")[-1] in ("commands", "vit_commands") else set())
     for imported in imports(MODULES[module]):
-        package = imported.split(".")[0]
-        assert package not in ("sim", "amaranth"), f"{module} imports {imported}"
-        assert package != "latte_hw" or imported in allowed, f"{module} imports {imported}"
+        parts = imported.split(".")
+        assert parts[0] != "amaranth", f"{module} imports {imported}"
+        if parts[0] == "latte_hw" and len(parts) > 1:
+            assert parts[1] in rooms, f"{module} imports {imported}"
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_torch_only_where_models_are(module):
-    if module.startswith(tuple(f"golden.{name}" for name in WITH_TORCH)) or module == "golden.benchmark":
+    if module.startswith(tuple(f"golden.{name}" for name in WITH_TORCH)) or module == "golden.analysis.benchmark":
         return  # the benchmark times torch's attention beside ours
     for imported in imports(MODULES[module]):
         assert imported.split(".")[0] not in ("torch", "transformers"), f"{module} imports {imported}"
@@ -150,7 +138,7 @@ def test_every_imported_package_is_declared():
     for module, path in MODULES.items():
         for imported in imports(path):
             package = imported.split(".")[0]
-            if package not in {*sys.stdlib_module_names, *PACKAGES, *UNDECLARED}:
+            if package not in {*sys.stdlib_module_names, *FLOORS, *UNDECLARED}:
                 assert DISTRIBUTION_OF.get(package, package) in declared, f"{module} imports {package}"
 
 
@@ -163,19 +151,23 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_golden_and_configuration_do_without_amaranth_and_torch():
     golden = [m for m in MODULES if m.startswith("golden") and not set(m.split(".")[1:2]) & set(WITH_TORCH)]
-    loaded = loaded_by(f"import latte_hw.config, latte_hw.params, latte_hw.presets, {', '.join(golden)}")
+    loaded = loaded_by(f"import latte_hw.config, latte_hw.params, latte_hw.config.presets, {', '.join(golden)}")
     assert not loaded & {"amaranth", "cocotb", "torch", "transformers"}
 
 
+def test_the_driver_needs_numpy_and_the_configuration_only():
+    assert not loaded_by("import latte_hw.driver") & {"amaranth", "cocotb", "rich", "torch", "typer"}
+
+
 def test_the_command_line_imports_nothing_heavy():
-    assert not loaded_by("import latte_hw.cli") & {"amaranth", "cocotb", "numpy", "torch", "transformers"}
+    assert not loaded_by("import latte_hw.cli.main") & {"amaranth", "cocotb", "numpy", "torch", "transformers"}
 
 
 def test_help_answers_at_once():
     times = []
     for _ in range(3):  # the best of three, since other tests share the cores
         start = time.perf_counter()
-        code = "import sys; sys.argv = ['latte', '--help']; from latte_hw.cli import main; main()"
+        code = "import sys; sys.argv = ['latte', '--help']; from latte_hw.cli.main import main; main()"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
         times.append(time.perf_counter() - start)
         assert done.returncode == 0, done.stderr
@@ -184,15 +176,8 @@ def test_help_answers_at_once():
     assert min(times) < 1.5
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *sorted((ROOT / "tests").rglob("*.py"))], ids=lambda p: p.name)
-def test_a_file_holds_one_idea(path):
-    lines = path.read_text().count("\n")
-    longest = LONGEST_TEST if (ROOT / "tests") in path.parents else LONGEST_FILE
-    assert lines <= longest, f"{path.relative_to(ROOT)} has {lines} lines; at most {longest}"
-
-
-@pytest.mark.parametrize("stem", BLOCKS)
-def test_block_twin_and_test_share_a_stem(stem):
-    for path in (f"latte_hw/{stem}.py", f"golden/{stem}.py"):
+@pytest.mark.parametrize(("stem", "room"), TWINS.items())
+def test_block_twin_and_test_share_a_stem(stem, room):
+    for path in (f"latte_hw/{room}/{stem}.py", f"golden/blocks/{stem}.py", f"tests/{room}/test_{stem}.py"):
         assert (ROOT / path).is_file(), path
-    assert list((ROOT / "tests").rglob(f"test_{stem}.py")), f"no tests/**/test_{stem}.py"
+    assert stem in ("arith", "head") or (ROOT / f"tests/golden/blocks/test_{stem}.py").is_file()

@@ -5,7 +5,7 @@ import sys
 import typer
 
 from golden.experiments.commands import experiments
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 try:
     experiments(prog_name="latte experiments")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import typer
 
 from golden.experiments.catalog import CATALOG, NAMES, chosen
 from golden.train.options import DeviceOption, needs_torch
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 RESULTS = Path("docs/results")
 PAGES = Path("docs/experiments")
@@ -78,7 +78,7 @@ def run_command(
         from golden.experiments.context import Job
         from golden.experiments.run import run
         from golden.experiments.sizes import FULL, QUICK
-        from golden.npz import check_output_folder
+        from golden.files.npz import check_output_folder
 
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -13,20 +13,21 @@ from golden.experiments import tiny
 from golden.experiments.matching import match, uniform_family
 from golden.experiments.peer_rules import LearnedAbsolute
 from golden.experiments.sizes import Sizes
+from golden.files import thresholds as thresholds_file
+from golden.files.thresholds import ModelShape, ThresholdsFile
 from golden.models.loading import load_language_model
-from golden.nn.plug import LatteRuntime
+from golden.nn.backend import LatteRuntime
 from golden.nn.rules import KeepRule
 from golden.nn.thresholds import Thresholds
-from golden.train import calibrate, thresholds_file
+from golden.train import calibrate
+from golden.train.model import Measured, Subject, config_for, model_shape
 from golden.train.schedule import Plan
-from golden.train.subject import Measured, Subject, config_for, model_shape
 from golden.train.task import TextTask
-from golden.train.thresholds_file import ModelShape, ThresholdsFile
 from golden.train.tokens import TokenFile
 from golden.train.trainer import Progress, Trained, Trainer
 from golden.train.workers import Workers
 from latte_hw.config import LatteConfig, Rule
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 CONDITIONING = ("smooth_k", "rotate")
 

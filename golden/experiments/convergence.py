@@ -15,7 +15,7 @@ from golden.experiments.context import LR, Context
 from golden.experiments.matching import match, shifted_family
 from golden.experiments.rows import Costs, row
 from golden.train import calibrate
-from golden.train.subject import Subject
+from golden.train.model import Subject
 from golden.train.trainer import Trainer, summary
 from golden.train.workers import Workers
 

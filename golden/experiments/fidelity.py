@@ -18,9 +18,9 @@ from typing import Any
 import torch
 
 from golden.experiments.context import Context
+from golden.nn.backend import LayerCall
 from golden.nn.condition import condition
 from golden.nn.exact import exact_float32, grouped_matmul
-from golden.nn.plug import LayerCall
 from golden.nn.quantize import head_scales, per_query_head, quantize
 from golden.nn.scores import split
 from golden.train.task import batches

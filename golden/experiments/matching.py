@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import torch
 
-from golden.nn.plug import attach
+from golden.nn.backend import attach
 from golden.nn.rules import KeepRule
+from golden.train.model import Measured, Subject
 from golden.train.positions import Positions
-from golden.train.subject import Measured, Subject
 
 EQUAL = 0.001
 """Greatest difference of pruned shares on held-out items that counts as equal: 0.1 percentage points."""

@@ -14,7 +14,7 @@ from golden.experiments.matching import Family, Matched, match, rule_family, shi
 from golden.experiments.peer_rules import EstimatedProbability, MeanFilter, TopK
 from golden.experiments.precision import costs_of
 from golden.experiments.rows import Costs, difference, equality, row
-from golden.train.subject import Subject
+from golden.train.model import Subject
 
 METHODS = ("latte_uniform", "sanger", "mp_mrf", "latte_trained", "leopard", "top_k_share", "top_k_count")
 

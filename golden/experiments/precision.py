@@ -16,7 +16,7 @@ from golden.experiments.matching import match, rule_family, shifted_family, unif
 from golden.experiments.peer_rules import DENSE, MeanFilter
 from golden.experiments.rows import Costs, equality, row
 from golden.nn.rules import KeepRule
-from golden.train.subject import Subject
+from golden.train.model import Subject
 from latte_hw.config import Split
 
 BITS = (2, 3, 4, 6, 8)

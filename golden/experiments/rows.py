@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from golden.analysis.metrics import DENSE_SCORE_BITS, bit_operations
 from golden.experiments.matching import EQUAL, Matched
-from golden.metrics import DENSE_SCORE_BITS, bit_operations
-from golden.nn.plug import Statistics
+from golden.nn.backend import Statistics
 from golden.train.interval import paired_interval
-from golden.train.subject import Measured
+from golden.train.model import Measured
 from latte_hw.config import LatteConfig
 from latte_hw.params import HeadParams
 
@@ -27,7 +27,7 @@ class Costs:
 
     @classmethod
     def of(cls, config: LatteConfig) -> "Costs":
-        """Of LATTE's own arithmetic, by the formula of :mod:`golden.metrics`."""
+        """Of LATTE's own arithmetic, by the formula of :mod:`golden.analysis.metrics`."""
         params = HeadParams(config)
         dim = config.head_dim
         every = bit_operations(1, 0, params).latte // dim

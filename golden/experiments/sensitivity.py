@@ -11,7 +11,7 @@ import torch
 from golden.experiments.context import CONDITIONING, Context
 from golden.experiments.matching import Family, shifted_family
 from golden.experiments.rows import Costs, judged
-from golden.train.subject import Measured, Subject
+from golden.train.model import Measured, Subject
 from latte_hw.config import Split
 
 TAUS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 16.0)

@@ -16,7 +16,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 _NAME = "latte_tap"
 

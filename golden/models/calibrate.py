@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.arith import split
-from golden.estimator import estimate
-from golden.quantize import head_scales, quantize
-from golden.threshold_filter import valid_keys, valid_mask
+from golden.blocks.arith import split
+from golden.blocks.estimator import estimate
+from golden.blocks.quantize import head_scales, quantize
+from golden.blocks.threshold_filter import valid_keys, valid_mask
 from latte_hw.config import LatteConfig
 from latte_hw.params import HeadParams
 

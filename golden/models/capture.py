@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from golden.conditioning import condition
+from golden.blocks.conditioning import condition
+from golden.files.npz import save_npz
 from golden.models.attention_tap import AttentionCall, tap_attention
 from golden.models.calibrate import Calibration, calibrate
 from golden.models.loading import TextModel, load_text_model
-from golden.npz import save_npz
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 Float32 = NDArray[np.float32]
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from latte_hw.errors import LatteError
-from latte_hw.options import JsonOption
+from latte_hw.cli.options import JsonOption
+from latte_hw.config.errors import LatteError
 
 MAX_NUMBER = 10_000
 """No model has as many layers or heads; a greater number is a slip, and a range up to it would fill the memory."""
@@ -47,7 +47,7 @@ def capture(
     """
     chosen_layers = parse_numbers("--layers", layers)
     chosen_heads = None if heads is None else parse_numbers("--heads", heads)
-    from golden.npz import check_output_folder
+    from golden.files.npz import check_output_folder
 
     check_output_folder(output)
     try:

@@ -12,7 +12,7 @@ from huggingface_hub.utils import logging as hub_logging
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as model_logging
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 PACKAGE_PREFIX = "package:"
 

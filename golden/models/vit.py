@@ -13,7 +13,7 @@ from transformers.image_processing_base import ImageProcessingMixin
 from transformers.utils import logging as model_logging
 
 from golden.models.loading import find_source, load_model
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 RECORD = "training.json"
 """File in a model's folder that says how it was trained."""

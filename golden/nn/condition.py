@@ -1,4 +1,4 @@
-"""Conditioning of queries and keys in torch, as in :mod:`golden.conditioning`, with gradients.
+"""Conditioning of queries and keys in torch, as in :mod:`golden.blocks.conditioning`, with gradients.
 
 Means and rotations are computed in float64 and rounded once, as there; results agree to float32 rounding, not bit by
 bit, because sums are taken in another order.
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import torch
 
-from golden.conditioning import check_names, hadamard
+from golden.blocks.conditioning import check_names, hadamard
 
 
 def condition(

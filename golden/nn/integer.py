@@ -9,15 +9,15 @@ from functools import lru_cache
 
 import torch
 
-from golden.head import COUNTER_NAMES
+from golden.blocks.head import COUNTER_NAMES
+from golden.blocks.quantize import INT8_MIN
+from golden.blocks.softmax import guarded_table
+from golden.files.tensors import TensorFile
 from golden.nn.exact import FLOAT32_EXACT, exact_float32, grouped_matmul
 from golden.nn.quantize import Quantized, per_query_head, softmax_registers, threshold_registers
 from golden.nn.rules import KeepRule, ScoreTile, configured_rule
 from golden.nn.scores import Scorer, with_bits
 from golden.nn.valid import tiles, valid_counts
-from golden.quantize import INT8_MIN
-from golden.softmax import guarded_table
-from golden.tensors import TensorFile
 from latte_hw.config import LatteConfig, Rule
 from latte_hw.params import EXP_GUARD_BITS, HeadParams
 
@@ -156,7 +156,7 @@ def integer_attention(
 
 
 def early_survivors(tile: ScoreTile, params: HeadParams) -> torch.Tensor:
-    """Mask (B, H, n, m) of keys that pass the early drop, as :func:`golden.threshold_filter.filter_tile`."""
+    """Mask (B, H, n, m) of keys that pass the early drop, as :func:`golden.blocks.threshold_filter.filter_tile`."""
     lanes = params.config.keys_per_cycle
     masked = tile.estimate.masked_fill(~tile.valid, -torch.inf)
     padded = torch.nn.functional.pad(masked, (0, -masked.shape[-1] % lanes), value=-torch.inf)
@@ -170,7 +170,7 @@ def early_survivors(tile: ScoreTile, params: HeadParams) -> torch.Tensor:
 def weights(
     score: torch.Tensor, keep: torch.Tensor, mantissa: torch.Tensor, shift: torch.Tensor, params: HeadParams
 ) -> torch.Tensor:
-    """Unnormalised weights int64 (B, H, n, m) of scores and kept pairs; see :mod:`golden.softmax`.
+    """Unnormalised weights int64 (B, H, n, m) of scores and kept pairs; see :mod:`golden.blocks.softmax`.
 
     ``mantissa`` and ``shift`` are (B, H). Remainders are passed on in closed form, with running sums along a row.
     """
@@ -188,7 +188,8 @@ def _table(params: HeadParams, device: torch.device) -> torch.Tensor:
 
 
 def weighted_sum(prob: torch.Tensor, v: torch.Tensor, params: HeadParams) -> torch.Tensor:
-    """Outputs int16 (B, H, n, D) of weights (B, H, n, m) and values (B, G, m, D); see :mod:`golden.weighted_sum`."""
+    """Outputs int16 (B, H, n, D) of weights (B, H, n, m) and values (B, G, m, D); see
+    :mod:`golden.blocks.weighted_sum`."""
     total = prob.sum(-1, keepdim=True)  # (B, H, n, 1)
     bound = int(total.max()) * -INT8_MIN
     dtype = torch.float32 if bound <= FLOAT32_EXACT else torch.float64

@@ -1,4 +1,5 @@
-"""Quantisation to int8 and the registers that follow from it, bit-equal to :mod:`golden.quantize` and ``HeadParams``.
+"""Quantisation to int8 and the registers that follow from it, bit-equal to :mod:`golden.blocks.quantize` and
+``HeadParams``.
 
 Quantised tensors are whole numbers in float32. Their gradient is straight through: that of the dequantised value
 (``d x8 / d x = 1 / scale``, 0 where the value saturates), with the scales taken as constants.
@@ -10,8 +11,8 @@ from typing import Any
 
 import torch
 
-from golden.quantize import INT8_MIN
-from latte_hw.errors import LatteError
+from golden.blocks.quantize import INT8_MIN
+from latte_hw.config.errors import LatteError
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
 
 
@@ -100,7 +101,8 @@ def quantize_all(
 def head_scales(
     x: torch.Tensor, params: HeadParams, real: torch.Tensor | None = None, clip: float = 1.0
 ) -> torch.Tensor:
-    """One int8 step per window and head, (B, heads) float32, of x (B, heads, n, D); see :mod:`golden.quantize`."""
+    """One int8 step per window and head, (B, heads) float32, of x (B, heads, n, D); see
+    :mod:`golden.blocks.quantize`."""
     x = x.detach().float()
     if real is not None:
         x = x.masked_fill(~real[:, None, :, None], 0)

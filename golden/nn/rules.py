@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 
 from latte_hw.config import LatteConfig, Rule
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 
 @dataclass(frozen=True)

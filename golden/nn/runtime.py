@@ -1,6 +1,6 @@
 """How the attention of a model is computed, layer by layer, and what came of it. Modes:
 
-* `float`: the model's own attention in floating point (SDPA), nothing quantised (see :mod:`golden.nn.plug`);
+* `float`: the model's own attention in floating point (SDPA), nothing quantised (see :mod:`golden.nn.backend`);
 * `dense_int8`: q, k, v quantised with the runtime's conditioning and scales, exact int8 dot products whatever ``reuse``
   says, every valid key kept, float32 softmax, dequantised values: the dense int8 baseline and teacher. Its greatest
   int8 value is the configuration's (119 for `balanced` M = 4); a runtime with split=truncate gives the usual 127;
@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 import torch
 
-from golden.conditioning import check_names
+from golden.blocks.conditioning import check_names
 from golden.nn.condition import condition
 from golden.nn.integer import IntegerInputs, integer_attention
 from golden.nn.quantize import Quantized, StaticScales, quantize_all
@@ -25,7 +25,7 @@ from golden.nn.soft import SoftResult, soft_attention
 from golden.nn.thresholds import Thresholds
 from golden.nn.valid import real_keys
 from latte_hw.config import TOTAL_BITS, LatteConfig, Reuse
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 from latte_hw.params import HeadParams
 
 Mode = Literal["float", "dense_int8", "soft", "integer"]
@@ -83,7 +83,7 @@ class LatteRuntime:
         rule: replaces the configured rule.
         watch: called with every layer's call.
         clip: share of the greatest magnitude at which q and k saturate, for steps of the window (see
-            :func:`golden.quantize.head_scales`).
+            :func:`golden.blocks.quantize.head_scales`).
 
     Everything but the configuration and the thresholds may be changed between forward passes. Raises
     :class:`LatteError` on an unknown mode or conditioning, and stored scales that do not fit.

@@ -11,7 +11,7 @@ from latte_hw.params import HeadParams
 
 
 def split(x: torch.Tensor, params: HeadParams) -> tuple[torch.Tensor, torch.Tensor]:
-    """High and low parts of whole numbers (any shape), as :func:`golden.arith.split`; float32, without gradient.
+    """High and low parts of whole numbers (any shape), as :func:`golden.blocks.arith.split`; float32, without gradient.
 
     A number beyond ``quant_max`` is saturated to it first, as the hardware does at load: that happens only where the
     estimate has fewer bits than the configuration that quantised.
@@ -39,7 +39,7 @@ class Scorer:
     def score(self, rows: slice, keys: int) -> torch.Tensor:
         """8-bit scores (B, H, n, keys) of every pair: ``q·k``, less ``q_l·k_l`` for `three_term` reuse.
 
-        Equal to :func:`golden.reuse_datapath.scores` at kept pairs. The gradient is that of ``q·k``.
+        Equal to :func:`golden.blocks.reuse_datapath.scores` at kept pairs. The gradient is that of ``q·k``.
         """
         q, k = self.q[:, :, rows], self.k[:, :, :keys]
         whole = product(q, k)
@@ -53,7 +53,8 @@ class Scorer:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Estimates (B, H, n, keys) from that many most significant bits, and their logits per step (B, H, 1, 1).
 
-        With the configured bits equal to :func:`golden.estimator.estimate`. ``key_bits`` takes another number of keys.
+        With the configured bits equal to :func:`golden.blocks.estimator.estimate`. ``key_bits`` takes another number of
+        keys.
         """
         of_q = with_bits(self.params, bits)
         of_k = of_q if key_bits is None else with_bits(self.params, key_bits)

@@ -2,7 +2,7 @@
 
 import torch
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 
 class Thresholds(torch.nn.Module):

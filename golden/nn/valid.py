@@ -6,7 +6,7 @@ on the right both have this form; a mask that does not (padding on the left, sli
 
 import torch
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 
 def valid_counts(

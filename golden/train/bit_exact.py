@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from golden.analysis.compare import first_difference
 from golden.attention import attention
-from golden.compare import first_difference
+from golden.files.npz import save_npz
+from golden.files.tensors import TensorFile
+from golden.nn.backend import LayerCall
 from golden.nn.integer import IntegerInputs, integer_attention
-from golden.nn.plug import LayerCall
-from golden.npz import save_npz
-from golden.tensors import TensorFile
-from golden.train.subject import Subject
+from golden.train.model import Subject
 from latte_hw.config import LatteConfig
-from latte_hw.errors import LatteError, MismatchError
+from latte_hw.config.errors import LatteError, MismatchError
 
 STAGES = ("estimate", "keep", "score", "prob", "out", "counters")
 

@@ -10,15 +10,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from golden.files.thresholds import StaticArrays
+from golden.nn.backend import LayerCall
 from golden.nn.condition import condition, window_mean
-from golden.nn.plug import LayerCall
 from golden.nn.quantize import head_scales
+from golden.train.model import Subject
 from golden.train.positions import Positions
-from golden.train.subject import Subject
 from golden.train.task import batches
-from golden.train.thresholds_file import StaticArrays
 from latte_hw.config import Rule
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 from latte_hw.params import HeadParams
 
 LARGEST_TAU = 64.0

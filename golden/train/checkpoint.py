@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from golden.npz import replacing
+from golden.files.npz import replacing
+from golden.train.model import Subject
 from golden.train.schedule import Plan
-from golden.train.subject import Subject
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 SCHEMA = "latte-checkpoint-1"
 

@@ -22,8 +22,8 @@ from golden.train.options import (
     WindowOption,
     needs_torch,
 )
-from latte_hw.errors import LatteError
-from latte_hw.options import ConfigOption, JsonOption, PresetOption, SetOption
+from latte_hw.cli.options import ConfigOption, JsonOption, PresetOption, SetOption
+from latte_hw.config.errors import LatteError
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +43,7 @@ def tokens_command(
 ) -> None:
     """Turn a text into tokens and split it, for training on a machine that has neither text nor tokenizer."""
     with needs_torch("tokens"):
-        from golden.npz import check_output_folder
+        from golden.files.npz import check_output_folder
         from golden.train import run
 
     check_output_folder(output)
@@ -109,7 +109,7 @@ def train_command(
     one common amount in the end, so that they meet --keep (or --increase) on training windows.
     """
     with needs_torch("train"):
-        from golden.npz import check_output_folder
+        from golden.files.npz import check_output_folder
         from golden.train import jobs, run
         from golden.train.schedule import Plan
 
@@ -187,7 +187,7 @@ def evaluate_command(
 ) -> None:
     """Judge thresholds on held-out text: float, dense int8 and LATTE side by side."""
     with needs_torch("evaluate"):
-        from golden.npz import check_output_folder, replacing
+        from golden.files.npz import check_output_folder, replacing
         from golden.train import evaluate, jobs, run
 
     for path in (output, layer_file):

@@ -10,7 +10,7 @@ from golden.models.vit import ImageModel, load_image_model
 from golden.train.images import ImageSet, Request, load_images
 from golden.train.jobs import Data
 from golden.train.task import Batch, Outcome, Part
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 
 class ImageTask:

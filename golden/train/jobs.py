@@ -6,7 +6,7 @@ from typing import Any
 
 from golden.train.schedule import Plan
 from latte_hw.config import LatteConfig
-from latte_hw.options import resolve_config
+from latte_hw.config.loading import resolve_config
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What training minimises: ``task_weight · task + multiplier · keep + kl_weight · KL``.
 
 KL is the divergence of the pruned model's answers from the dense int8 teacher's, the same model with every key kept;
-keep is the mean of the soft mask over valid pairs (:meth:`golden.nn.plug.LatteRuntime.soft_keep`).
+keep is the mean of the soft mask over valid pairs (:meth:`golden.nn.backend.LatteRuntime.soft_keep`).
 """
 
 import torch

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 ModelOption = Annotated[
     str,

@@ -10,22 +10,23 @@ import torch
 import transformers
 from transformers import PreTrainedModel
 
-from golden.conditioning import check_names
+from golden.blocks.conditioning import check_names
+from golden.files import thresholds as thresholds_file
+from golden.files.thresholds import ModelShape, StaticArrays, ThresholdsFile
 from golden.models.loading import find_source, load_language_model, load_tokenizer
-from golden.nn.plug import LatteRuntime
+from golden.nn.backend import LatteRuntime
 from golden.nn.thresholds import Thresholds
-from golden.train import bit_exact, calibrate, thresholds_file
+from golden.train import bit_exact, calibrate
 from golden.train import evaluate as judge
 from golden.train.jobs import Data, EvaluateJob, TrainJob
-from golden.train.subject import Subject, config_for, model_shape, runtime_for, to_torch
+from golden.train.model import Subject, config_for, model_shape, runtime_for, to_torch
 from golden.train.task import Task, TextTask
 from golden.train.text import read_source
-from golden.train.thresholds_file import ModelShape, StaticArrays, ThresholdsFile
 from golden.train.tokens import TokenFile, split_tokens
 from golden.train.trainer import Progress, Trainer, summary
 from golden.train.workers import Workers
 from latte_hw.config import Rule
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 Say = Callable[[str], None]
 SAY_EVERY = 10

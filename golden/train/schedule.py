@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from golden.train.tokens import TokenFile
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 Part = Literal["train", "held_out"]
 Outcome = Mapping[str, NDArray[np.float64]]

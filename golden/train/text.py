@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 HUB_PREFIX = "hf:"
 _BROWN_NAME = re.compile(r"c[a-r]\d\d")

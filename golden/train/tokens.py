@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.npz import read_npz, save_npz
-from latte_hw.errors import LatteError
+from golden.files.npz import read_npz, save_npz
+from latte_hw.config.errors import LatteError
 
 Split = Literal["train", "held_out"]
 SCHEMA = "latte-tokens-1"

@@ -17,12 +17,12 @@ import torch
 
 from golden.train import checkpoint
 from golden.train.loss import divergence
+from golden.train.model import Subject
 from golden.train.positions import Positions
 from golden.train.schedule import Multiplier, Plan
-from golden.train.subject import Subject
 from golden.train.task import shuffled
 from golden.train.workers import Workers
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 CHECKPOINT_EVERY = 25
 """Steps between two checkpoints."""

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from golden.train.options import IMAGES_HELP, DeviceOption, SplitSeedOption, needs_torch
-from latte_hw.errors import LatteError
-from latte_hw.options import JsonOption
+from latte_hw.cli.options import JsonOption
+from latte_hw.config.errors import LatteError
 
 
 def register(app: typer.Typer) -> None:
@@ -64,7 +64,7 @@ def train_vit_command(
 
 def _check_folder(folder: Path) -> None:
     """Before the work: the folder can be made."""
-    from golden.npz import check_output_folder
+    from golden.files.npz import check_output_folder
 
     check_output_folder(folder)
     if folder.exists() and not folder.is_dir():

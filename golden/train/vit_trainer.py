@@ -19,7 +19,7 @@ from golden.models.vit import PLAIN
 from golden.train import sharp
 from golden.train.augment import augment
 from golden.train.images import Images, ImageSet
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 SAY_EVERY = 50
 """Steps between two lines of progress."""

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from latte_hw.config.errors import LatteError
+from latte_hw.config.loading import build_config
+from latte_hw.config.top import TopConfig
 from latte_hw.driver import layers
 from latte_hw.driver.errors import CoreError, StallError
 from latte_hw.driver.layers import Array, Int8
 from latte_hw.driver.registers import CoreRegisters
 from latte_hw.driver.thresholds import Entries, entries_of
 from latte_hw.driver.transport import Transport
-from latte_hw.errors import LatteError
-from latte_hw.options import build_config
 from latte_hw.params import HeadParams
-from latte_hw.top_config import TopConfig
 
 
 def config_of(description: str | Path) -> TopConfig:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from latte_hw.errors import LatteError
-from latte_hw.layer_names import BUSY_WRITE, COMMAND_ERRORS, PACKET_ERRORS
+from latte_hw.config.errors import LatteError
+from latte_hw.system.events import BUSY_WRITE, COMMAND_ERRORS, PACKET_ERRORS
 
 _TEXTS = PACKET_ERRORS | COMMAND_ERRORS
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
+from latte_hw.config.top import TopConfig
 from latte_hw.params import HeadParams
-from latte_hw.top_config import TopConfig
 
 Array = NDArray[Any]
 Int8 = NDArray[np.int8]

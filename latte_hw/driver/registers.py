@@ -3,13 +3,13 @@
 from typing import Any
 
 from latte_hw import __version__
-from latte_hw.csr.names import CORE_ID
-from latte_hw.csr.table import top_registers
-from latte_hw.csr.view import RegisterView
+from latte_hw.config.top import TopConfig
 from latte_hw.driver.errors import UnknownCoreError, core_error
 from latte_hw.driver.transport import Transport
-from latte_hw.layer_names import CORE_COUNTERS, COUNTERS
-from latte_hw.top_config import TopConfig
+from latte_hw.system.csr.names import CORE_ID
+from latte_hw.system.csr.table import top_registers
+from latte_hw.system.csr.view import RegisterView
+from latte_hw.system.events import CORE_COUNTERS, COUNTERS
 
 
 class CoreRegisters:

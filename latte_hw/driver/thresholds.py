@@ -1,6 +1,6 @@
 """Registers of a layer's thresholds and softmax scales, from arrays or from the thresholds file of `latte train`.
 
-`golden/train/thresholds_file.py` writes and documents the file; only what hardware needs is read here.
+`golden/files/thresholds.py` writes and documents the file; only what hardware needs is read here.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 from latte_hw.params import HeadParams
 
 SCHEMA = "latte-thresholds-1"

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any
 
 from latte_hw.config import TOTAL_BITS, Dot, LatteConfig, Reuse
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 from latte_hw.estimate.adders import DotCount, count_dot
 from latte_hw.estimate.memory import Memory, memories_of
 from latte_hw.estimate.placement import FAMILIES, Placement, place

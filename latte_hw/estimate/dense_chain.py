@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latte_hw.config import LatteConfig
-from latte_hw.dense_params import DenseParams
 from latte_hw.estimate.queues import LANDING_PLACES, NEVER_BINDS, History, Times, one_per_cycle, room
 from latte_hw.params import fifo_latency, fifo_words
+from latte_hw.params.dense import DenseParams
 
 
 def dense_output_cycles(valid: NDArray[np.int64], config: LatteConfig) -> NDArray[np.int64]:

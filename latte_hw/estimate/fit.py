@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from latte_hw.config import LatteConfig
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 from latte_hw.estimate.area import FIGURES, QUEUES, area_of, quantities
 from latte_hw.estimate.measure import FIGURES as MEASURED
 from latte_hw.estimate.measure import RESULTS, lines, load
 from latte_hw.estimate.page import area_table, fill
-from latte_hw.names import numbered
+from latte_hw.lib.names import numbered
 
 COEFFICIENTS = Path(__file__).with_name("coefficients.json")
 REPORT = Path("docs/results/estimate-area.json")

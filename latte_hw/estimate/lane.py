@@ -4,15 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from latte_hw.estimate.queues import (
-    LANDING_PLACES,
-    NEVER_BINDS,
-    History,
-    Reservations,
-    Times,
-    one_per_cycle,
-    room,
-)
+from latte_hw.estimate.queues import LANDING_PLACES, NEVER_BINDS, History, Reservations, Times, one_per_cycle, room
 from latte_hw.estimate.rows import Row
 from latte_hw.params import DotTiming, HeadParams, fifo_latency, fifo_words
 

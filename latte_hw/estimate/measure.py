@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from latte_hw.config import Core, Dot, LatteConfig, Reuse, Rule, Split
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 RESULTS = Path("docs/results/estimate-synthesis.json")
 TARGETS = ("xc7", "ecp5-85k")
@@ -90,7 +90,7 @@ def _run(config: LatteConfig, target: str, verilog_sha: str) -> dict[str, Any]:
 
 
 def _sha_of(config: LatteConfig) -> str:
-    from latte_hw.emit import build_head
+    from latte_hw.emit.head import build_head
     from latte_hw.synth.harness import to_verilog
 
     return hashlib.sha256(to_verilog(build_head(config, core=Core.LATTE), "head").encode()).hexdigest()

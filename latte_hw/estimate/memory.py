@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from latte_hw.config import TOTAL_BITS, Core, LatteConfig, Reuse
-from latte_hw.dense_params import DenseParams
 from latte_hw.estimate.queues import LANDING_PLACES
 from latte_hw.params import (
     EXP_GUARD_BITS,
@@ -19,6 +18,7 @@ from latte_hw.params import (
     in_block_ram,
     unsigned_bits,
 )
+from latte_hw.params.dense import DenseParams
 
 SCALE_BITS = SCALE_MANTISSA_BITS + SCALE_SHIFT_BITS
 

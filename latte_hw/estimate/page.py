@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from latte_hw.marked_page import with_part
+from latte_hw.emit.generated_section import with_part
 
 PAGE = Path("docs/estimate.md")
 

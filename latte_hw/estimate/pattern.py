@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latte_hw.config import LatteConfig, Rule
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 from latte_hw.params import ceil_div
 
 SEED = 1

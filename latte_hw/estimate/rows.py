@@ -11,7 +11,7 @@ from latte_hw.estimate.queues import Times
 
 @dataclass(frozen=True)
 class Row:
-    """A query's beats. The queues in the filter hold them R at a time, see :mod:`latte_hw.kept_pairs`."""
+    """A query's beats. The queues in the filter hold them R at a time, see :mod:`latte_hw.core.key_pairs`."""
 
     needed: NDArray[np.bool_]  # beats of its scan that the early drop leaves, and the last one
     kept: Times  # kept keys of each of those

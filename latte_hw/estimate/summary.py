@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from latte_hw.config import Core, LatteConfig
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 from latte_hw.estimate.area import area_of, load_coefficients
 from latte_hw.estimate.clock import on_record
 from latte_hw.estimate.cycles import cycles_of

@@ -13,13 +13,13 @@ from typing import Any
 
 from latte_hw import __version__
 from latte_hw.config import LatteConfig
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 from latte_hw.params import HeadParams
 from latte_hw.synth import checks, script, timing_report, tools
+from latte_hw.synth.designs import build
 from latte_hw.synth.harness import TOP, to_verilog
 from latte_hw.synth.netlist import ModuleCount, count_modules
 from latte_hw.synth.register_packing import pack_file
-from latte_hw.synth.subjects import build
 from latte_hw.synth.targets import Target
 from latte_hw.synth.trimming import trim_file
 

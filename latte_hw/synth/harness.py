@@ -6,8 +6,8 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from latte_hw.emit.text import verilog_text
 from latte_hw.params import ceil_div
-from latte_hw.verilog_text import verilog_text
 
 TOP = "latte_synth"
 XOR_INPUTS = 4

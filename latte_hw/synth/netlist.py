@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 from latte_hw.synth.targets import Resources, Target
 
 

@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
-from latte_hw.errors import LatteError
-from latte_hw.marked_page import with_part
+from latte_hw.config.errors import LatteError
+from latte_hw.emit.generated_section import with_part
 from latte_hw.synth.flow import SCHEMA
 from latte_hw.synth.report import markdown
 

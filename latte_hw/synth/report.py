@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from latte_hw.emit import write_files
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
+from latte_hw.emit.head import write_files
 
 HEADINGS = ("module", "LUT", "of it LUT RAM", "FF", "DSP", "block RAM", "own LUT", "own FF")
 FIGURES = (

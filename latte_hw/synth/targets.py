@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass, field
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 LUT_NAMES = {f"LUT{inputs}": 1.0 for inputs in range(1, 7)}
 

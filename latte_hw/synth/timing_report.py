@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 CLOCK = "clk"
 

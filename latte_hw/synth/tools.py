@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 COMPILE_NOTE = "Preparing to run yowasp"  # said once, when a wheel translates itself for this machine
 LAST_LINES = 4

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from latte_hw.csr.exports import register_files
-from latte_hw.csr.table import top_registers
-from latte_hw.csr.view import RegisterView
-from latte_hw.top_config import TopConfig
+from latte_hw.config.top import TopConfig
+from latte_hw.emit.registers.exports import register_files
+from latte_hw.system.csr.table import top_registers
+from latte_hw.system.csr.view import RegisterView
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "latte.c"
 CONFIG = TopConfig(head_dim=8, max_keys=64, keys_per_cycle=2, causal=True, cores=3)

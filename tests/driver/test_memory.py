@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from golden.attention import attention
-from golden.stimuli import random_trace
-from golden.tensors import TensorFile, from_arrays
+from golden.files.stimuli import random_trace
+from golden.files.tensors import TensorFile, from_arrays
 from latte_hw import driver
+from latte_hw.config.errors import LatteError
+from latte_hw.config.top import TopConfig
 from latte_hw.driver.memory import MM2S, S2MM, MappedBuffer, MappedWindow, MemoryTransport
-from latte_hw.errors import LatteError
-from latte_hw.top_config import TopConfig
-from sim.dma_model import CoreModel, EngineModel, Memory
+from sim.top.dma_model import CoreModel, EngineModel, Memory
 
 CONFIG = TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True, cores=2)
 SIZE = 1024

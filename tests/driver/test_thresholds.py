@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from golden.train.layer import load_inputs
+from golden.files.inputs import load_inputs
+from latte_hw.config.errors import LatteError
+from latte_hw.config.presets import preset
+from latte_hw.config.top import TopConfig
 from latte_hw.driver.thresholds import entries_of
-from latte_hw.errors import LatteError
 from latte_hw.params import HeadParams
-from latte_hw.presets import preset
-from latte_hw.top_config import TopConfig
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "thresholds" / "smollm2-135m-window.json"

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from latte_hw.config import Dot, LatteConfig
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
+from latte_hw.config.presets import preset
 from latte_hw.estimate.adders import DotCount, count_dot
 from latte_hw.estimate.area import area_of, dsp_blocks, load_coefficients, quantities
 from latte_hw.estimate.fit import ALLOWED, fitted, held_against, nonnegative
 from latte_hw.estimate.measure import TARGETS, load
 from latte_hw.estimate.page import area_table, fill
 from latte_hw.params import TABLE_SHAPES
-from latte_hw.presets import preset
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -1,4 +1,5 @@
-"""Estimated cycles are those of the simulation, query by query; the rest of the cases runs in `sim.estimate_cycles`."""
+"""Estimated cycles are those of the simulation, query by query; the rest of the cases runs in
+`sim.reports.estimate_cycles`."""
 
 import shutil
 from dataclasses import replace
@@ -7,11 +8,11 @@ import numpy as np
 import pytest
 
 from latte_hw.config import Core
-from latte_hw.emit import HEADS
+from latte_hw.emit.head import HEADS
 from latte_hw.estimate.cycles import Cycles, cycles_of
 from latte_hw.estimate.pattern import typical
 from latte_hw.params import HeadParams
-from sim.estimate_cycles import CASES, Case, compare, pattern_of
+from sim.reports.estimate_cycles import CASES, Case, compare, pattern_of
 
 IN_THE_SUITE = (1, 2, 8, 9, 11, 13, 20, 22, 23, 26, 27, 30)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from latte_hw import emit
 from latte_hw.config import Core, Dot, LatteConfig, Reuse, Split
-from latte_hw.emit import HEADS
+from latte_hw.config.presets import preset
+from latte_hw.emit import head as emit
+from latte_hw.emit.head import HEADS
 from latte_hw.estimate.memory import Memory, memories_of
 from latte_hw.estimate.placement import place
-from latte_hw.presets import preset
 
 DECLARED = re.compile(r"^\s*reg (?:\[(\d+):0\] )?\S+ \[(\d+):0\];", re.MULTILINE)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from golden.attention import attention
-from golden.npz import save_npz
-from golden.stimuli import random_trace
-from golden.tensors import from_arrays
+from golden.files.npz import save_npz
+from golden.files.stimuli import random_trace
+from golden.files.tensors import from_arrays
 from latte_hw.config import LatteConfig, Rule
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 from latte_hw.estimate.pattern import from_estimates, of_results, typical, visible_keys
 
 CONFIG = LatteConfig(head_dim=8, max_keys=64, keys_per_cycle=4, causal=True, heads=4)
@@ -45,8 +45,8 @@ def test_results_of_the_golden_model(queries: int, tmp_path: Path):
     """The survivors' number is that of the golden model, whose causal offset is found from the counters."""
     tensors = from_arrays(random_trace(CONFIG, 1, 4, 2, queries, 30), CONFIG)
     results = attention(tensors, CONFIG)
-    save_npz(tmp_path / "golden.npz", results)
-    patterns = of_results(tmp_path / "golden.npz", CONFIG)
+    save_npz(tmp_path / "golden.files.npz", results)
+    patterns = of_results(tmp_path / "golden.files.npz", CONFIG)
     assert [pattern.release for pattern in patterns] == [False, True, False, True]
     for pattern, counters, keep in zip(patterns, results["counters"], results["keep"], strict=True):
         assert pattern.valid_keys == counters[0]
@@ -62,11 +62,11 @@ def test_files_that_do_not_fit(tmp_path: Path):
     with pytest.raises(LatteError, match=r"bare\.npz has no estimate: give a file that latte golden has written"):
         of_results(tmp_path / "bare.npz", CONFIG)
     tensors = from_arrays(random_trace(CONFIG, 1, 1, 1, 8, 40), CONFIG)
-    save_npz(tmp_path / "golden.npz", attention(tensors, CONFIG))
+    save_npz(tmp_path / "golden.files.npz", attention(tensors, CONFIG))
     with pytest.raises(LatteError, match="has 40 keys, more than the 32 of the configuration"):
-        of_results(tmp_path / "golden.npz", CONFIG.replace(max_keys=32))
+        of_results(tmp_path / "golden.files.npz", CONFIG.replace(max_keys=32))
     with pytest.raises(LatteError, match="keeps other keys than this configuration would"):
-        of_results(tmp_path / "golden.npz", CONFIG.replace(causal=False))
+        of_results(tmp_path / "golden.files.npz", CONFIG.replace(causal=False))
 
 
 @pytest.mark.parametrize("keep", [0, -0.5, 1.01])

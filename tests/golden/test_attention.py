@@ -7,13 +7,13 @@ from math import floor
 import numpy as np
 import pytest
 
-import golden.head
+import golden.blocks.head
 from golden.attention import attention
-from golden.stimuli import CORNERS, random_trace
-from golden.tensors import TensorFile, from_arrays
+from golden.files.stimuli import CORNERS, random_trace
+from golden.files.tensors import TensorFile, from_arrays
 from latte_hw.config import LatteConfig
+from latte_hw.config.presets import PRESETS
 from latte_hw.params import EXP_GUARD_BITS, HeadParams
-from latte_hw.presets import PRESETS
 
 TINY = PRESETS["tiny"]
 
@@ -125,7 +125,7 @@ def test_tiling_does_not_show(causal: bool, monkeypatch: pytest.MonkeyPatch) -> 
     config = TINY.replace(causal=causal, keys_per_cycle=8)
     tensors = from_arrays(random_trace(config, 2, 2, 1, 30, 31), config)
     whole = attention(tensors, config)
-    monkeypatch.setattr(golden.head, "TILE_PAIRS", 7 * 31)
+    monkeypatch.setattr(golden.blocks.head, "TILE_PAIRS", 7 * 31)
     tiled = attention(tensors, config)
     for name, expected in whole.items():
         np.testing.assert_array_equal(tiled[name], expected)

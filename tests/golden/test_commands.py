@@ -11,13 +11,13 @@ import typer
 from typer.testing import CliRunner
 
 import golden.commands
+from golden.analysis.compare import check_equal
 from golden.attention import attention
-from golden.compare import check_equal
-from golden.npz import read_npz
-from golden.stimuli import random_trace
-from golden.tensors import from_arrays, save_npz
-from latte_hw.errors import LatteError
-from latte_hw.presets import PRESETS
+from golden.files.npz import read_npz
+from golden.files.stimuli import random_trace
+from golden.files.tensors import from_arrays, save_npz
+from latte_hw.config.errors import LatteError
+from latte_hw.config.presets import PRESETS
 
 TINY = PRESETS["tiny"]
 

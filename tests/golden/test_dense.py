@@ -9,11 +9,11 @@ import pytest
 
 from golden.attention import attention
 from golden.dense import dense_attention
-from golden.stimuli import CORNERS, random_trace
-from golden.tensors import TensorFile, from_arrays, load
+from golden.files.stimuli import CORNERS, random_trace
+from golden.files.tensors import TensorFile, from_arrays, load
 from latte_hw.config import LatteConfig
+from latte_hw.config.presets import PRESETS
 from latte_hw.params import EXP_GUARD_BITS, HeadParams
-from latte_hw.presets import PRESETS
 
 TINY = PRESETS["tiny"]
 STAGES = ("keep", "score", "prob", "out", "counters")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import latte_hw
-from golden.stimuli import random_trace
-from golden.tensors import from_arrays
+from golden.files.stimuli import random_trace
+from golden.files.tensors import from_arrays
 from golden.vectors import build_arrays, read_vectors, to_hex, write_vectors
-from latte_hw.errors import LatteError
-from latte_hw.options import resolve_config
-from latte_hw.presets import PRESETS
+from latte_hw.config.errors import LatteError
+from latte_hw.config.loading import resolve_config
+from latte_hw.config.presets import PRESETS
 
 TINY = PRESETS["tiny"]
 ARRAYS = build_arrays(from_arrays(random_trace(TINY, 4, 2, 1, 5, 7), TINY), TINY)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from golden.stimuli import random_trace
-from golden.tensors import TensorFile, from_arrays, load
+from golden.files.stimuli import random_trace
+from golden.files.tensors import TensorFile, from_arrays, load
 from latte_hw.config import Core, LatteConfig
-from latte_hw.presets import preset
-from sim.collect import Arrays
+from latte_hw.config.presets import preset
+from sim.head.collect import Arrays
 from sim.simulate import compare, expect, simulate
 
 TOOLS = {"amaranth": (), "verilator": ("perl", "make", "g++"), "icarus": ("iverilog", "vvp")}

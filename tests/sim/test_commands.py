@@ -12,10 +12,10 @@ from typer.testing import CliRunner, Result
 import golden.attention
 import sim.commands
 from golden.attention import attention
-from golden.stimuli import random_trace
-from golden.tensors import load
+from golden.files.stimuli import random_trace
+from golden.files.tensors import load
 from latte_hw.config import LatteConfig
-from latte_hw.errors import LatteError, MismatchError
+from latte_hw.config.errors import LatteError, MismatchError
 
 
 @pytest.fixture

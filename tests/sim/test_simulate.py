@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from golden.attention import attention
-from golden.stimuli import CORNERS
-from golden.tensors import TensorFile, from_arrays
+from golden.files.stimuli import CORNERS
+from golden.files.tensors import TensorFile, from_arrays
 from latte_hw.config import LatteConfig, Rule
-from latte_hw.errors import LatteError, MismatchError
+from latte_hw.config.errors import LatteError, MismatchError
+from sim.lib.streams import Flow
 from sim.simulate import compare, simulate
-from sim.streams import Flow
 
 Trace = Callable[..., TensorFile]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 from latte_hw.synth import checks, timing_report
 from latte_hw.synth.netlist import count_modules
 from latte_hw.synth.targets import TARGETS, target_called

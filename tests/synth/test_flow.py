@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from latte_hw import cli
-from latte_hw.errors import LatteError
-from latte_hw.presets import preset
+from latte_hw.cli import main as cli
+from latte_hw.config.errors import LatteError
+from latte_hw.config.presets import preset
 from latte_hw.synth import checks, pages, script, tools
 from latte_hw.synth.flow import Job, synthesise
 from latte_hw.synth.targets import TARGETS

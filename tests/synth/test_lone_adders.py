@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from latte_hw.config import Dot
-from latte_hw.presets import preset
+from latte_hw.config.presets import preset
 from latte_hw.synth import script, tools
 from latte_hw.synth.flow import Job
 from latte_hw.synth.targets import TARGETS

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from golden.experiments import record
 from golden.experiments.catalog import CATALOG
 from golden.experiments.figures import pages
-from golden.npz import replacing
+from golden.files.npz import replacing
 
 DOTS_PER_INCH = 130
 

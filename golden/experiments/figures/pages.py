@@ -5,8 +5,8 @@ from typing import Any
 
 from golden.experiments.catalog import CATALOG
 from golden.experiments.figures.style import markdown
-from golden.npz import replacing
-from latte_hw.errors import LatteError
+from golden.files.npz import replacing
+from latte_hw.config.errors import LatteError
 
 
 def replace_block(page: Path, name: str, text: str) -> None:

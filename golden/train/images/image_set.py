@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.train.task import Part
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 Symmetry = Literal["dihedral", "small", "mirror"]
 """What may be done to an image without changing its class; see :mod:`golden.train.augment`."""

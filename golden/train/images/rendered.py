@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from golden.train.images.image_set import Images
 from golden.train.images.shapes import ANGLES, profiles
 from golden.train.task import Part
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 CLASSES, _RADII, _HOLES = profiles()
 BLOCK = 500

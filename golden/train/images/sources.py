@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from golden.train.images.image_set import Images, ImageSet
 from golden.train.task import Part
-from latte_hw.errors import LatteError
+from latte_hw.config.errors import LatteError
 
 HUB_PREFIX = "hf:"
 DIGITS_HELD_OUT = 1000

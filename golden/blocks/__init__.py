@@ -1,0 +1,1 @@
+"""The integer twins of the gateware's blocks, one stem each; they define the semantics."""

@@ -1,0 +1,74 @@
+"""NumPy archives, read with clear errors and written whole or not at all, byte-identical every time."""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from golden.blocks.arith import Array
+from latte_hw.config.errors import LatteError
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file knows: equal content gives equal bytes
+
+
+def read_npz(path: Path | str) -> dict[str, Array]:
+    """Every array of an .npz file by name; :class:`LatteError` when the file is missing, damaged or no archive."""
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise LatteError(f"tensor file {path} must be an .npz archive of named arrays, not one array")
+            arrays = {name: archive[name] for name in archive.files}
+        if not all(isinstance(x, np.ndarray) for x in arrays.values()):  # other members come as bytes
+            raise ValueError
+        return arrays
+    except LatteError:
+        raise
+    except OSError as error:
+        raise LatteError(f"tensor file {path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+        raise LatteError(f"tensor file {path} is not a readable .npz archive of plain arrays") from None
+
+
+def save_npz(path: Path | str, arrays: Mapping[str, Array], *, compressed: bool = False) -> None:
+    """Write arrays to an .npz file: the file appears complete, or stays as it was.
+
+    Equal arrays give equal bytes. Raises :class:`LatteError` when the folder is missing or not writable.
+    """
+    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    with replacing(Path(path)) as temporary, zipfile.ZipFile(temporary, "w", method) as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+            entry.compress_type = method
+            with archive.open(entry, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends well, and is removed otherwise."""
+    check_output_folder(path)
+    if path.is_dir():
+        raise LatteError(f"output {path} is a folder; name a file")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise LatteError(f"output {path} cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_output_folder(path: Path) -> None:
+    """Raise :class:`LatteError` unless ``path`` can be created in its folder; checked before the work, not after."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise LatteError(f"output folder {path.parent} does not exist; create it first")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise LatteError(f"output folder {path.parent} is not writable")

@@ -1,0 +1,1 @@
+"""The `latte` command: the roof over everything else in this package."""

@@ -1,0 +1,81 @@
+"""`latte generate` and `latte doctor`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from latte_hw.cli.options import ConfigOption, CoreOption, JsonOption, PresetOption, SetOption
+from latte_hw.config import Core, LatteConfig
+from latte_hw.config.loading import resolve_config
+from latte_hw.config.top import TopConfig
+from latte_hw.emit.packages.core_files import PURPOSES
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(generate)
+    app.command()(doctor)
+
+
+def generate(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder to write into; made if need be.")
+    ],
+    preset: PresetOption = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    core: CoreOption = Core.LATTE,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the Verilog of a configuration and a JSON file that describes it; for `top` also registers and packages."""
+    chosen = resolve_config(preset, config, settings, core=core)
+    verilog, description, others = _emit(chosen, output, core)
+    lines = verilog.read_text().count("\n")
+    if as_json:
+        summary = {
+            "verilog": str(verilog),
+            "description": str(description),
+            "others": [str(path) for path in others],
+            "lines": lines,
+            "core": core.value,
+            "config": chosen.model_dump(mode="json"),
+            "config_sha256": chosen.sha256(),
+        }
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    typer.echo(f"{verilog}: {lines:,} lines of Verilog")
+    typer.echo(f"{description}: configuration {chosen.sha256()[:12]}, ports and latencies")
+    for path in others:
+        typer.echo(f"{path}: {PURPOSES[path.name]}")
+    fields = chosen.model_dump(mode="json")
+    typer.echo("  " + ", ".join(f"{name}={value}" for name, value in fields.items()))
+
+
+def _emit(config: LatteConfig, output: Path, core: Core) -> tuple[Path, Path, tuple[Path, ...]]:
+    """The Verilog, its description, and what else is written."""
+    if isinstance(config, TopConfig):
+        from latte_hw.emit.top import generate as emit_top
+
+        return emit_top(config, output)
+
+    from latte_hw.emit.head import generate as emit
+
+    emitted = emit(config, output, core=core)
+    return emitted.verilog, emitted.description, ()
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """List every tool with its version, and what is missing, in plain words.
+
+    The exit code is 1 when something is missing that every command needs.
+    """
+    from latte_hw.cli import doctor as examination
+
+    findings = examination.examine()
+    if as_json:
+        typer.echo(json.dumps(examination.report(findings), indent=2))
+    else:
+        examination.show(findings)
+    if not examination.core_works(findings):
+        raise typer.Exit(1)

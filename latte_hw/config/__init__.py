@@ -1,0 +1,9 @@
+"""What a user chooses: configurations of a head core, of a whole accelerator and of the dense baseline; presets.
+
+The names that everything reads are here; :mod:`latte_hw.config.top`, :mod:`~latte_hw.config.presets`,
+:mod:`~latte_hw.config.loading` and :mod:`~latte_hw.config.errors` have the others. No NumPy, no Amaranth.
+"""
+
+from latte_hw.config.head import GROUP_SIZE, TOTAL_BITS, Core, Dot, LatteConfig, Reuse, Rule, Split
+
+__all__ = ["GROUP_SIZE", "TOTAL_BITS", "Core", "Dot", "LatteConfig", "Reuse", "Rule", "Split"]

@@ -1,0 +1,83 @@
+"""How a preset, a file and single settings choose a configuration, with one sentence for whatever is wrong."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from latte_hw.config.errors import LatteError
+from latte_hw.config.head import Core, LatteConfig
+from latte_hw.config.presets import preset
+from latte_hw.config.top import TopConfig
+
+
+def resolve_config(
+    preset_name: str | None,
+    config_file: Path | None,
+    settings: list[str] | None,
+    default: dict[str, Any] | None = None,
+    core: Core = Core.LATTE,
+) -> LatteConfig:
+    """The configuration that ``--preset`` or ``--config``, then every ``--set``, describe.
+
+    Without the first two it starts from the fields ``default``, or from `tiny`. For the core `top` it is a
+    :class:`TopConfig`: one core, streams of 64 bits and `rst`, unless something else is said.
+
+    Raises :class:`LatteError` on an unknown preset or field, a file that is not a configuration, or a bad value.
+    """
+    if preset_name is not None and config_file is not None:
+        raise LatteError("give either --preset or --config, not both")
+    kind = TopConfig if core is Core.TOP else LatteConfig
+    if config_file is not None:
+        fields = _from_file(config_file)
+    else:
+        fields = dict(default) if default and preset_name is None else _from_preset(preset_name or "tiny")
+    for setting in settings or []:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise LatteError(f"--set takes FIELD=VALUE, not {setting!r}")
+        if name not in kind.model_fields:
+            if name in TopConfig.model_fields:
+                raise LatteError(f"configuration field {name} belongs to --core top, not to {core.value}")
+            raise LatteError(f"configuration field must be one of {', '.join(kind.model_fields)}, not {name!r}")
+        fields[name] = value
+    return build_config(fields, kind)
+
+
+def check_head_core(core: Core, command: str) -> None:
+    """:class:`LatteError` when ``command`` takes one head core and is given the whole top."""
+    if core is Core.TOP:
+        raise LatteError(f"{command} takes one head core: --core must be latte or dense, not top")
+
+
+def build_config(fields: dict[str, Any], kind: type[LatteConfig] = LatteConfig) -> LatteConfig:
+    """A configuration from plain fields; the first thing wrong with them as one :class:`LatteError` sentence."""
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        raise LatteError(f"{where}: {message}, not {first['input']!r}" if where else message) from None
+
+
+def _from_preset(name: str) -> dict[str, Any]:
+    try:
+        return preset(name).model_dump()
+    except ValueError as error:
+        raise LatteError(str(error)) from None
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text())
+    except OSError as error:
+        raise LatteError(f"configuration file {path} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise LatteError(f"configuration file {path} is not JSON") from None
+    if isinstance(fields, dict) and isinstance(fields.get("config"), dict):
+        fields = fields["config"]  # the JSON that `latte generate` and `latte vectors` write holds one
+    if not isinstance(fields, dict):
+        raise LatteError(f"configuration file {path} must hold a JSON object of fields")
+    return fields

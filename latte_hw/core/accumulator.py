@@ -1,0 +1,166 @@
+"""The running sums of one query: its weights, and its weighted values group by group."""
+
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.core.divider import sums_of_group
+from latte_hw.core.payloads import Payloads, slots
+from latte_hw.lib.arith import multiplied, register
+from latte_hw.lib.names import numbered
+from latte_hw.lib.streams import Valid, delayed, delayed_data
+from latte_hw.params import MULTIPLY, HeadParams
+
+
+def take_weights(
+    m: Module, weighted: Any, row: Any, free: Value, *, distance: int, room: Value, spread: int, ahead: bool
+) -> tuple[Value, Value]:
+    """When a weight is taken, and when it is the last of its row.
+
+    What the row needs beside its weights is taken with the last one, by itself for a job without queries. Row ends keep
+    `distance` cycles apart, since the groups of rows are divided one after the other, and wait for `room`. `free` tells
+    that a released buffer's values have been read, the last group `spread` cycles after the first. With `ahead`, that
+    the distance is kept is known by a register, as where the row waits far away.
+    """
+    taken, row_ends = Signal(name="taken"), Signal(name="row_ends")
+    may_end = _apart(m, row_ends, distance, "cooldown", ahead) & room
+    released_empty = row.valid & row.payload.empty
+    m.d.comb += [
+        taken.eq(weighted.valid & row.valid & ~row.payload.empty & (~weighted.payload.last | may_end)),
+        row_ends.eq(taken & weighted.payload.last),
+        weighted.ready.eq(taken),
+        row.ready.eq(row_ends | released_empty),
+        free.eq(delayed(m, (row_ends | released_empty) & row.payload.release, spread, "free")),
+    ]
+    return taken, row_ends
+
+
+class RowSums(wiring.Component):
+    """`Σ prob` and `Σ prob·v[d]` of one row after the other.
+
+    The elements of a value come in groups, `params.normalise_lanes` at a time, each group `params.value_stagger`
+    cycles behind the one before, and so do its weights: the sums of a row are complete in the order and at the pace
+    in which the division takes them, so nothing has to hold a whole row. The last product of a row goes into its
+    group's result and not into the running sum, which starts again from zero: a row may follow the one before at once.
+
+    Members
+    -------
+    i
+        Weights, in the cycle in which the value's first group is at `value`; `last` ends a row, and `tag` goes with it.
+    value
+        The values, staggered, as the store reads them. With R = `kept_per_cycle` = 2 there are as many weights in `i`,
+        and `value_0` and `value_1`; the products of an element are added before they go into its sum.
+    o
+        Complete groups, the first of a row `params.row_sums_latency` cycles after its last weight.
+
+    Throughput: R weights per cycle; row ends at least `normalise_cycles · value_stagger` cycles apart.
+    """
+
+    def __init__(self, params: HeadParams, tag: data.StructLayout) -> None:
+        self.params = params
+        self.together = params.config.kept_per_cycle
+        payloads = Payloads(params)
+        prob = payloads.weighted_key["prob"].shape
+        super().__init__(
+            {
+                "i": In(Valid(data.StructLayout({"prob": prob, "last": 1, "tag": tag}))),
+                **{name: In(payloads.element_row) for name in numbered("value", self.together)},
+                "o": Out(Valid(sums_of_group(params, tag))),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        params = self.params
+        valid, last, prob = self.i.valid, self.i.payload.last, self.i.payload.prob
+        lanes, groups, step = params.normalise_lanes, params.normalise_cycles, params.value_stagger
+
+        added: list[tuple[Value, Value]] = []  # per group: a product is added, and is the row's last
+        complete: list[Value] = []  # per group: its sums are picked
+        picked: list[list[Value]] = [[] for _ in range(lanes)]
+        for group in range(groups):
+            if group:
+                valid = delayed(m, valid, step, f"valid_{group}")
+                last = delayed_data(m, last, step, f"last_{group}")
+                prob = delayed_data(m, prob, step, f"prob_{group}")
+            adds = delayed(m, valid, params.products_latency, f"adds_{group}")
+            ends = delayed(m, valid & last, params.products_latency, f"ends_{group}")
+            added.append((adds, ends))
+            complete.append(delayed(m, ends, 1, f"complete_{group}"))
+            for lane, d in enumerate(range(group * lanes, min((group + 1) * lanes, params.config.head_dim))):
+                picked[lane].append(self._sum(m, self._product(m, prob, d), adds, ends, f"{d}"))
+
+        # The results of all other groups are 0 meanwhile.
+        for lane in range(lanes):
+            m.d.sync += self.o.payload.sums[lane].eq(_either(picked[lane]))
+        total = self._total(m, *added[0])
+        m.d.comb += self.o.payload.total.eq(delayed_data(m, total.value, 1, "total_merged"))
+        m.d.comb += self.o.payload.tag.eq(delayed_data(m, total.tag, 1, "tag_merged"))
+        m.d.sync += [self.o.valid.eq(_either(complete)), self.o.payload.row_end.eq(complete[-1])]
+        return m
+
+    def _product(self, m: Module, prob: Any, d: int) -> Value:
+        """Of an item's weights and the values' element d; of two, their sum."""
+        values = [getattr(self, name)[d] for name in numbered("value", self.together)]
+        products = [
+            multiplied(m, weight, value, name)
+            for weight, value, name in zip(
+                slots(prob, self.together), values, numbered(f"product_{d}", self.together), strict=True
+            )
+        ]
+        return products[0] if self.together == 1 else register(m, products[0] + products[1], f"products_{d}")
+
+    def _sum(self, m: Module, product: Value, adds: Value, ends: Value, name: str) -> Signal:
+        """Adds up products; what a row comes to, in the cycle after its last product and 0 in all others."""
+        running = Signal(signed(self.params.accumulator_bits), name=f"sum_{name}")
+        result = Signal.like(running, name=f"result_{name}")
+        reached = running + product
+        with m.If(ends):
+            m.d.sync += [running.eq(0), result.eq(reached)]
+        with m.Else():
+            m.d.sync += result.eq(0)
+            with m.If(adds):
+                m.d.sync += running.eq(reached)
+        return result
+
+    def _total(self, m: Module, adds: Value, ends: Value) -> Any:
+        """The weight and the tag of the row whose groups are on their way; with the sums of the first group."""
+        prob = delayed_data(m, self.i.payload.prob, MULTIPLY, "total_prob")
+        if self.together == 2:
+            prob = register(m, prob[0] + prob[1], "total_probs")
+        tag = delayed_data(m, self.i.payload.tag, self.params.products_latency, "total_tag")
+        running = Signal(unsigned(self.params.prob_sum_bits), name="total_sum")
+        layout = data.StructLayout({"value": running.shape(), "tag": self.i.payload.tag.shape()})
+        reached = Signal(layout, name="total", reset_less=True)
+        with m.If(ends):
+            m.d.sync += [
+                running.eq(0),
+                reached.value.eq(running + prob),
+                reached.tag.eq(tag),
+            ]
+        with m.Elif(adds):
+            m.d.sync += running.eq(running + prob)
+        return reached
+
+
+def _either(values: list[Value]) -> Value:
+    """Bitwise or of values of one shape."""
+    return reduce(or_, (value.as_unsigned() for value in values))
+
+
+def _apart(m: Module, event: Value, cycles: int, name: str, ahead: bool) -> Value:
+    """High when `event` may be: in no cycle from the one after it was to `cycles` − 1 after it; `ahead`, a register."""
+    left = Signal(range(cycles + 1), name=name)
+    with m.If(event):
+        m.d.sync += left.eq(cycles - 1)
+    with m.Elif(left.any()):
+        m.d.sync += left.eq(left - 1)
+    if not ahead:
+        return ~left.any()
+    over = Signal(init=1, name=f"{name}_over")
+    m.d.sync += over.eq(Mux(event, cycles == 1, ~left[1:].any()))
+    return over

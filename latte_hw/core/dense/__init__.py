@@ -1,0 +1,1 @@
+"""The dense baseline: plain int8 attention behind the ports of a LATTE head."""

@@ -1,0 +1,137 @@
+"""Weighted sums of a block of queries: one value per cycle, read once for all of them."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.core.accumulator import RowSums, take_weights
+from latte_hw.core.dense.payloads import DensePayloads
+from latte_hw.core.divider import Normaliser
+from latte_hw.core.kv_rams import ReadPort
+from latte_hw.lib.streams import Fifo, StreamRegister, delayed, delayed_data
+from latte_hw.params.dense import DenseParams
+
+TAG = data.StructLayout({"void": 1, "last": 1})
+"""Of a row: the block has no such query; last of its job."""
+
+
+class DenseWeightedSum(wiring.Component):
+    """The outputs of :class:`latte_hw.core.weighted_sum.WeightedSum` for every query of a block, in their order.
+
+    The B sums grow side by side, and take turns in `params.normalisers` normalisers, query b in number
+    b mod `normalisers`: groups of a value are `rows_per_normaliser` cycles apart, one for each query of a normaliser.
+
+    Members
+    -------
+    i_row
+        What a block needs beside its weights, in the order of the blocks.
+    i_weighted
+        Weights, from the softmax: the n-th item of a block is for value n.
+    value_port
+        Reads V.
+    o_out
+        One row per query.
+    o_free
+        High for one cycle when the values of a released K/V buffer have been read.
+
+    Throughput: a block takes max(keys, `division_cycles`) cycles.
+    """
+
+    def __init__(self, params: DenseParams) -> None:
+        self.params = params
+        payloads = DensePayloads(params)
+        super().__init__(
+            {
+                "i_row": In(stream.Signature(payloads.row_block)),
+                "i_weighted": In(stream.Signature(payloads.weighted_block)),
+                "value_port": Out(ReadPort(params.key_bits, payloads.element_row)),
+                "o_out": Out(stream.Signature(payloads.out_row)),
+                "o_free": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        params = self.params
+        queries = [range(number, params.block_rows, params.normalisers) for number in range(params.normalisers)]
+        normalisers = [Normaliser(params, TAG, rows=len(own)) for own in queries]
+        for number, normaliser in enumerate(normalisers):
+            m.submodules[f"normaliser_{number}"] = normaliser
+        block_left = self._collect(m, normalisers)
+
+        item, row = self.i_weighted.payload, self.i_row.payload
+        room = Signal(range(params.blocks_in_division + 1), init=params.blocks_in_division)
+        key = Signal(params.key_bits)
+        taken, block_ends = take_weights(
+            m, self.i_weighted, self.i_row, self.o_free,
+            distance=params.division_cycles, room=room.any(), spread=params.value_spread,
+            ahead=params.reaches_far,
+        )  # fmt: skip
+        m.d.comb += [self.value_port.buffer.eq(row.buffer), self.value_port.address.eq(key)]
+        m.d.sync += room.eq(room - block_ends + block_left)
+        with m.If(taken):
+            m.d.sync += key.eq(Mux(item.last, 0, key + 1))
+
+        reads = delayed(m, taken, params.store_latency, "reads")
+        read_item = delayed_data(m, item, params.store_latency, "item_read")
+        read_row = delayed_data(m, row, params.store_latency, "row_read")
+        for number, normaliser in enumerate(normalisers):
+            sums = [self._row_sums(m, query, reads, read_item, read_row) for query in queries[number]]
+            self._in_turns(m, number, sums, normaliser)
+        return m
+
+    def _row_sums(self, m: Module, query: int, reads: Value, item: Any, row: Any) -> RowSums:
+        """The sums of one query of the block."""
+        m.submodules[f"sums_{query}"] = sums = RowSums(self.params, TAG)
+        m.d.comb += [
+            sums.i.valid.eq(reads),
+            sums.i.payload.prob.eq(item.probs[query]),
+            sums.i.payload.last.eq(item.last),
+            sums.i.payload.tag.void.eq(row.rows <= query),
+            sums.i.payload.tag.last.eq(row.last & (row.rows == query + 1)),
+            sums.value.eq(self.value_port.data),
+        ]
+        return sums
+
+    def _in_turns(self, m: Module, number: int, sums: list[RowSums], normaliser: Normaliser) -> None:
+        """Groups come every `value_stagger` cycles, in the same cycle for all queries: each waits for its turn.
+
+        A register gathers them: the queries' sums are far from each other.
+        """
+        valid, payload = Value.cast(0), Value.cast(0)
+        for slot, one in enumerate(sums):
+            own = delayed(m, one.o.valid, slot, f"slot_{number}_{slot}_valid")
+            waited = delayed_data(m, one.o.payload, slot, f"slot_{number}_{slot}_payload")
+            valid = valid | own
+            payload = payload | Mux(own, Value.cast(waited), 0)
+        m.d.sync += [normaliser.i.valid.eq(valid), Value.cast(normaliser.i.payload).eq(payload)]
+
+    def _collect(self, m: Module, normalisers: list[Normaliser]) -> Value:
+        """Output rows in the order of the queries. Returns whether the last row of a block leaves its queue.
+
+        A register parts the order of the rows from the port, which may be far away.
+        """
+        params, payloads = self.params, DensePayloads(self.params)
+        m.submodules.leaving = leaving = StreamRegister(payloads.out_row)
+        wiring.connect(m, leaving.o, wiring.flipped(self.o_out))
+        turn = Signal(range(max(2, len(normalisers))))  # the normaliser that divides the next row
+        place = Signal(range(max(2, params.block_rows)))  # of the next row in its block
+        for number, normaliser in enumerate(normalisers):
+            m.submodules[f"landing_{number}"] = landing = Fifo(payloads.out_row, params.out_queue_depth)
+            row = normaliser.o.payload
+            m.d.comb += [
+                landing.i.valid.eq(normaliser.o.valid & ~row.tag.void),
+                landing.i.payload.row.eq(row.row),
+                landing.i.payload.last.eq(row.tag.last),
+            ]
+            with m.If(turn == number if number else ~turn.any()):
+                wiring.connect(m, landing.o, leaving.i)
+        left = leaving.i.valid & leaving.i.ready
+        block_left = left & (leaving.i.payload.last | (place == params.block_rows - 1))
+        with m.If(block_left):
+            m.d.sync += [turn.eq(0), place.eq(0)]
+        with m.Elif(left):
+            m.d.sync += [turn.eq(Mux(turn == len(normalisers) - 1, 0, turn + 1)), place.eq(place + 1)]
+        return block_left

@@ -1,0 +1,114 @@
+"""RAMs that hold rows of K and V, and the ports that they are read through."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.config import TOTAL_BITS
+from latte_hw.lib.streams import NEVER_COLLIDES, delayed_data
+from latte_hw.params import HeadParams
+
+
+class ReadPort(wiring.Signature):
+    """A read port of the store, as its user sees it: `data` is `store_latency` cycles behind `buffer` and `address`.
+
+    That of a value is staggered: each group of `normalise_lanes` elements is `value_stagger` cycles behind the one
+    before (see :class:`latte_hw.core.accumulator.RowSums`).
+    """
+
+    def __init__(self, address_bits: int, shape: Any) -> None:
+        super().__init__({"buffer": Out(1), "address": Out(address_bits), "data": In(shape)})
+
+
+def place_of(params: HeadParams, buffer: Value, address: Value, address_bits: int) -> Value:
+    """Where a row or beat of a buffer lies in its RAM."""
+    two = params.config.kv_buffers == 2
+    return Cat(address[:address_bits], buffer) if two else address[:address_bits]
+
+
+def row_ram(
+    m: Module,
+    params: HeadParams,
+    name: str,
+    shape: data.Layout,
+    depth: int,
+    address_bits: int,
+    *,
+    write: tuple,
+    reads: list[tuple],
+    relayed: Value | None = None,
+) -> None:
+    """One RAM over all buffers; a read takes `store_latency` cycles, the first of them in the RAM.
+
+    With two reads, the write takes the port of the first one. A place that is `relayed` is read a cycle later, instead
+    of the buffer and address of the only read, and there is a register less behind the RAM.
+    """
+    words = params.buffered_words(depth)
+    m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=words, init=[], attrs=NEVER_COLLIDES)
+    write_enable, write_place, write_data = write
+    read_places = [place_of(params, buffer, address, address_bits) for buffer, address, _ in reads]
+    waits = params.store_latency - 1
+    if relayed is not None:
+        read_places, waits = [relayed], waits - 1
+    if len(reads) > 1:
+        shared = Signal(len(read_places[0]), name=f"{name}_shared")  # one signal: so Yosys sees one port
+        m.d.comb += shared.eq(Mux(write_enable, write_place, read_places[0]))
+        write_place = read_places[0] = shared
+
+    write_port = ram.write_port()
+    m.d.comb += [
+        write_port.en.eq(write_enable),
+        write_port.addr.eq(write_place),
+        write_port.data.eq(Value.cast(write_data)),
+    ]
+    for number, (place, (*_, read_data)) in enumerate(zip(read_places, reads, strict=True)):
+        read_port = ram.read_port()
+        m.d.comb += read_port.addr.eq(place)
+        own = f"{name}_read_{number}" if len(reads) > 1 else f"{name}_read"
+        waited = delayed_data(m, read_port.data, waits, own)
+        m.d.comb += Value.cast(read_data).eq(waited)
+
+
+def bank_rams(
+    m: Module, params: HeadParams, name: str, *, write: tuple, read: tuple, relayed: Value | None = None
+) -> None:
+    """A bank of K's high parts, see :attr:`latte_hw.params.widths.HeadWidths.bank_bits`."""
+    write_enable, write_place, row = write
+    low = 0
+    for number, bits in enumerate(params.bank_bits):
+        part = slice(low, low + bits)
+        row_ram(
+            m, params, f"{name}_rest" if number else name, data.ArrayLayout(1, bits), params.max_beats,
+            params.beat_bits,
+            write=(write_enable, write_place, Value.cast(row)[part]),
+            reads=[(*read[:2], Value.cast(read[2])[part])],
+            relayed=relayed,
+        )  # fmt: skip
+        low += bits
+
+
+def value_rams(
+    m: Module, params: HeadParams, name: str, ports: list[Any], write: Value, places: list[Signal], row: Any
+) -> None:
+    """A RAM for each group of elements; the addresses go from one to the next."""
+    lanes = params.normalise_lanes
+    sent = [(port.buffer, port.address) for port in ports]
+    for group in range(params.normalise_cycles):
+        if group:
+            sent = [
+                tuple(
+                    delayed_data(m, value, params.value_stagger, f"{name}_{group}_{what}{number}")
+                    for value, what in zip(pair, ("buffer", "address"), strict=True)
+                )
+                for number, pair in zip(("", "_1"), sent, strict=False)
+            ]
+        elements = slice(group * lanes, min((group + 1) * lanes, params.config.head_dim))
+        here = data.ArrayLayout(signed(TOTAL_BITS), elements.stop - elements.start)
+        bits = slice(elements.start * TOTAL_BITS, elements.stop * TOTAL_BITS)
+        row_ram(
+            m, params, f"{name}_{group}", here, params.config.max_keys, params.key_bits,
+            write=(write, places[group % len(places)], Value.cast(row)[bits]),
+            reads=[(*pair, Value.cast(port.data)[bits]) for pair, port in zip(sent, ports, strict=True)],
+        )  # fmt: skip

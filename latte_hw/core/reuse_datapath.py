@@ -1,0 +1,137 @@
+"""Completes the score of a kept key by adding the missing partial products to its estimate."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Shape, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.config import Reuse
+from latte_hw.core.kv_rams import ReadPort
+from latte_hw.core.payloads import Payloads, slots
+from latte_hw.lib.arith import high_shape, low_shape, register
+from latte_hw.lib.dot.build import StationaryDot, Term, stationary_dot
+from latte_hw.lib.names import numbered
+from latte_hw.lib.streams import ReservedFifo, StreamRegister, delayed, delayed_data
+from latte_hw.params import HeadParams
+
+
+class ReuseDatapath(wiring.Component):
+    """`score = (estimate << 2L) + ((Σ q_high·k_low + Σ q_low·k_high) << L)`, and `+ Σ q_low·k_low` for `exact` reuse.
+
+    The estimate travels along and is never computed again. With `msb_bits = 8` it already is the score.
+
+    Latency: `params.reuse_latency` from a kept key to its score, then the output queue (none with `msb_bits = 8`).
+    Throughput: one item of R = `kept_per_cycle` keys per cycle, each key read through a port of its own, `key_port_0`
+    and `key_port_1`; without a gap between queries of `params.gapless_keys` items each.
+    """
+
+    def __init__(self, params: HeadParams) -> None:
+        self.params = params
+        self.together = params.config.kept_per_cycle
+        payloads = Payloads(params)
+        super().__init__(
+            {
+                "i_query": In(stream.Signature(payloads.reuse_query)),
+                "i_kept": In(stream.Signature(payloads.kept_key)),
+                **{name: Out(ReadPort(params.key_bits, payloads.split_row)) for name in self.key_ports},
+                "o_scored": Out(stream.Signature(payloads.scored_key)),
+            }
+        )
+
+    @property
+    def key_ports(self) -> list[str]:
+        return numbered("key_port", self.together)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        if self.params.low_bits == 0:
+            self._pass_through(m)
+            return m
+        params, payloads = self.params, Payloads(self.params)
+        m.submodules.dot = dot = self._dot()
+        m.submodules.landing = landing = ReservedFifo(payloads.scored_key, params.reuse_landing_depth)
+        wiring.connect(m, landing.o, wiring.flipped(self.o_scored))
+        m.d.comb += [
+            dot.i_query.valid.eq(self.i_query.valid),
+            dot.i_query.payload.parts.high.eq(self.i_query.payload.row.high),
+            dot.i_query.payload.parts.low.eq(self.i_query.payload.row.low),
+            dot.i_query.payload.tag.eq(self.i_query.payload.buffer),
+            self.i_query.ready.eq(dot.i_query.ready),
+        ]
+
+        sent = Signal()
+        item = self.i_kept.payload
+        m.d.comb += [
+            sent.eq(self.i_kept.valid & dot.o_prepared.valid & landing.o_room),
+            self.i_kept.ready.eq(sent),
+            landing.i_reserve.eq(sent),
+            dot.o_prepared.ready.eq(sent & item.last),
+            dot.i_last.eq(sent & item.last),
+        ]
+        ports = [getattr(self, name) for name in self.key_ports]
+        for port, key in zip(ports, slots(item.key, self.together), strict=True):
+            m.d.comb += [port.buffer.eq(dot.o_prepared.payload), port.address.eq(key)]
+        read = delayed(m, sent, params.store_latency, "sent_read")
+        read_item = delayed_data(m, item, params.store_latency, "item_read")
+        m.d.comb += dot.i_keys.valid.eq(read)
+        for name in dot.keys:
+            for slot, port in enumerate(ports):
+                part = port.data.low if name.endswith("low") else port.data.high
+                m.d.comb += dot.i_keys.payload[name][slot].eq(part)
+
+        # the sums' sum, then the estimate and it
+        result_item = delayed_data(m, read_item, dot.latency + 1, "item_result")
+        scored = Signal(payloads.scored_key, reset_less=True)
+        scored_valid = delayed(m, dot.o.valid, 2, "scored_valid")
+        terms = dot.o.payload
+        scores = []
+        for slot, name in enumerate(numbered("correction", self.together)):
+            correction = (terms.high_low[slot] + terms.low_high[slot]) << params.low_bits
+            if "low_low" in dot.terms:
+                correction = correction + terms.low_low[slot]
+            estimate = slots(result_item.estimate, self.together)[slot]
+            scores.append((estimate << (2 * params.low_bits)) + register(m, correction, name))
+        m.d.sync += [
+            scored.key.eq(result_item.key),
+            scored.kept.eq(result_item.kept),
+            scored.last.eq(result_item.last),
+            *(field.eq(score) for field, score in zip(slots(scored.score, self.together), scores, strict=True)),
+        ]
+        m.d.comb += [landing.i.valid.eq(scored_valid), landing.i.payload.eq(scored)]
+        return m
+
+    def _dot(self) -> StationaryDot:
+        high, low = Shape.cast(high_shape(self.params)), Shape.cast(low_shape(self.params))
+        keys = {"high_low": low, "low_high": high}  # by the term that they are for
+        if self.params.config.reuse is Reuse.EXACT:
+            keys["low_low"] = low
+        return stationary_dot(
+            self.params.reuse_dot,
+            head_dim=self.params.config.head_dim,
+            queries={"high": high, "low": low},
+            keys=keys,
+            terms={name: Term(name.split("_")[0], name) for name in keys},
+            lanes=self.together,
+            tag_shape=1,
+        )
+
+    def _pass_through(self, m: Module) -> None:
+        m.submodules.landing = landing = StreamRegister(Payloads(self.params).scored_key)
+        wiring.connect(m, landing.o, wiring.flipped(self.o_scored))
+        item = self.i_kept.payload
+        moved = self.i_kept.valid & self.i_query.valid
+        m.d.comb += [
+            landing.i.valid.eq(moved),
+            landing.i.payload.key.eq(item.key),
+            landing.i.payload.kept.eq(item.kept),
+            landing.i.payload.last.eq(item.last),
+            *(
+                score.eq(estimate)
+                for score, estimate in zip(
+                    slots(landing.i.payload.score, self.together), slots(item.estimate, self.together), strict=True
+                )
+            ),
+            self.i_kept.ready.eq(moved & landing.i.ready),
+            self.i_query.ready.eq(moved & landing.i.ready & item.last),
+        ]

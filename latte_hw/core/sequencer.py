@@ -1,0 +1,164 @@
+"""Turns jobs and queries into rows: which keys a query sees, with which threshold and softmax scale."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.core.payloads import Payloads
+from latte_hw.lib.arith import high_part, low_part, saturate_element
+from latte_hw.lib.streams import NEVER_COLLIDES, fork_ready
+from latte_hw.params import HeadParams
+
+
+class Sequencer(wiring.Component):
+    """Takes the queries of one job after the other and hands every block its share of each.
+
+    The per-head table holds threshold and softmax scale. An entry is read once, when a job starts: it must be written
+    before the job is offered, and may be rewritten as soon as the job's first query has been taken.
+
+    Query i of a job sees the first `min(n_keys, max(0, i + 1 + causal_offset))` keys if the core is causal, all
+    `n_keys` otherwise. Its elements above `quant_max` are saturated.
+
+    Members
+    -------
+    i_table
+        Writes one entry; always ready.
+    i_job, i_query
+        A job, then its `n_queries` queries.
+    i_loaded
+        The loaded K/V buffers; the oldest is kept until a job with `release` has sent its last query.
+    o_estimator, o_threshold, o_reuse, o_scale, o_row
+        What the blocks need of each query; all of them take it in the same cycle.
+    o_rest
+        What is left of the job, the query on offer included.
+
+    Throughput: one query per cycle, or every other one where there are `queries_apart`; one cycle more per job, two if
+    it releases its buffer; two cycles for a job without queries, or three. With `queries_apart`, an output's `ready`,
+    once high, must stay so until a query is taken.
+    """
+
+    def __init__(self, params: HeadParams) -> None:
+        self.params = params
+        payloads = Payloads(params)
+        super().__init__(
+            {
+                "i_table": In(stream.Signature(payloads.table_entry)),
+                "i_job": In(stream.Signature(payloads.job)),
+                "i_query": In(stream.Signature(payloads.element_row)),
+                "i_loaded": In(stream.Signature(payloads.loaded)),
+                "o_estimator": Out(stream.Signature(payloads.estimator_query)),
+                "o_threshold": Out(stream.Signature(payloads.threshold)),
+                "o_reuse": Out(stream.Signature(payloads.reuse_query)),
+                "o_scale": Out(stream.Signature(payloads.softmax_scale)),
+                "o_row": Out(stream.Signature(payloads.row_end)),
+                "o_rest": Out(payloads.job_rest),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        params, payloads = self.params, Payloads(self.params)
+
+        m.submodules.entries = entries = memory.Memory(
+            shape=payloads.table_entry, depth=max(2, params.config.heads), init=[], attrs=NEVER_COLLIDES
+        )
+        write_port, read_port = entries.write_port(), entries.read_port()
+        m.d.comb += [
+            self.i_table.ready.eq(1),
+            write_port.addr.eq(self.i_table.payload.head),
+            write_port.data.eq(self.i_table.payload),
+            write_port.en.eq(self.i_table.valid),
+            read_port.addr.eq(self.i_job.payload.head),
+        ]
+
+        job, loaded = self.i_job.payload, self.i_loaded.payload
+        queries_left = Signal(params.count_bits)
+        visible_keys = Signal(signed(params.count_bits + 3))  # causal limit of the present query, not yet clipped
+        # queries_left == 1, and a job without queries: known ahead, since what follows from them goes far
+        is_last, is_empty = Signal(), Signal()
+        outputs = [self.o_estimator, self.o_threshold, self.o_reuse, self.o_scale, self.o_row]
+        offered = Signal()
+        row = _RowOffer(self.o_row)
+        taken = fork_ready(m, offered, [*outputs[:-1], row], late=params.queries_apart)
+
+        # The buffer is given back a cycle later: the store is far away, and there is time between two jobs.
+        job_ends, gives_back = Signal(), Signal()
+        m.d.comb += [self.i_job.ready.eq(job_ends), self.i_loaded.ready.eq(gives_back)]
+        m.d.sync += gives_back.eq(job_ends & job.release)
+        with m.FSM(name="state") as state:
+            starts = state.ongoing("idle") & self.i_job.valid & self.i_loaded.valid & ~gives_back
+            m.d.comb += read_port.en.eq(starts)
+            with m.State("idle"), m.If(starts):
+                m.d.sync += [
+                    queries_left.eq(job.n_queries),
+                    is_last.eq(job.n_queries == 1),
+                    visible_keys.eq(job.causal_offset + 1),
+                ]
+                m.next = "queries"
+            with m.State("queries"):
+                with m.If(is_empty):
+                    # No row to carry the release: it travels alone, behind the rows of earlier jobs.
+                    m.d.comb += row.alone.eq(1)
+                    with m.If(self.o_row.ready):
+                        m.d.comb += job_ends.eq(1)
+                        m.next = "idle"
+                with m.Else():
+                    m.d.comb += [offered.eq(self.i_query.valid), self.i_query.ready.eq(taken)]
+                    with m.If(taken):
+                        m.d.sync += [
+                            queries_left.eq(queries_left - 1),
+                            is_last.eq(queries_left == 2),
+                            visible_keys.eq(visible_keys + 1),
+                        ]
+                        with m.If(is_last):
+                            m.d.comb += job_ends.eq(1)
+                            m.next = "idle"
+        with m.If(starts):  # not in its state: lint dislikes a register that one of several states sets
+            m.d.sync += is_empty.eq(~job.n_queries.any())
+        m.d.comb += self.o_row.valid.eq(row.valid | row.alone)
+
+        valid_keys = Signal(params.count_bits)
+        m.d.comb += valid_keys.eq(loaded.n_keys)
+        if params.config.causal:
+            with m.If(visible_keys < loaded.n_keys):
+                m.d.comb += valid_keys.eq(Mux(visible_keys < 0, 0, visible_keys))
+
+        split = Signal(payloads.split_row)
+        for d in range(params.config.head_dim):
+            element = Signal(signed(8), name=f"element_{d}")
+            m.d.comb += [
+                element.eq(saturate_element(params, self.i_query.payload[d])),
+                split.high[d].eq(high_part(params, element)),
+            ]
+            if params.low_bits:
+                m.d.comb += split.low[d].eq(low_part(params, element))
+
+        entry = read_port.data
+        m.d.comb += [
+            self.o_rest.queries.eq(queries_left),
+            self.o_rest.release.eq(job.release),
+            self.o_estimator.payload.high.eq(split.high),
+            self.o_estimator.payload.scan.buffer.eq(loaded.buffer),
+            self.o_estimator.payload.scan.valid_keys.eq(valid_keys),
+            Value.cast(self.o_threshold.payload).eq(entry.threshold),
+            self.o_reuse.payload.row.eq(split),
+            self.o_reuse.payload.buffer.eq(loaded.buffer),
+            self.o_scale.payload.mantissa.eq(entry.mantissa),
+            self.o_scale.payload.shift.eq(entry.shift),
+            self.o_row.payload.buffer.eq(loaded.buffer),
+            self.o_row.payload.empty.eq(row.alone),
+            self.o_row.payload.last.eq(is_last),
+            self.o_row.payload.release.eq(job.release & (row.alone | is_last)),
+        ]
+        return m
+
+
+class _RowOffer:
+    """`o_row` as one of the forked outputs; an empty job raises `alone` to use it by itself."""
+
+    def __init__(self, row: Any) -> None:
+        self.ready = row.ready
+        self.valid = Signal(name="row_offered")
+        self.alone = Signal(name="row_alone")

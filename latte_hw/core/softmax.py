@@ -1,0 +1,179 @@
+"""Base-2 softmax weights of a row's kept keys, relative to its best kept score, in fixed point."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.core.payloads import Payloads, slots
+from latte_hw.lib.arith import multiplied, register
+from latte_hw.lib.names import numbered
+from latte_hw.lib.streams import Fifo, ReservedFifo, delayed, delayed_data
+from latte_hw.params import EXP_GUARD_BITS, MULTIPLIER_BITS, MULTIPLY, HeadParams
+
+
+class Softmax(wiring.Component):
+    """`prob ≈ (2^prob_bits − 1) · 2^−x`, `x = (best − score) · scale`, for every kept key of a row.
+
+    In integers, with f = `exp_fraction_bits`, G = `EXP_GUARD_BITS` and the row's scale (mantissa, shift)::
+
+        t    = (((best − score) · mantissa >> shift) + 1) >> 1, saturated to `exp_bits`
+        w    = exp_table[t mod 2^f] >> (t >> f)
+        prob = (r + w) >> G
+        r    = (r + w) mod 2^G, for the row's next kept key; 2^(G − 1) for its first
+
+    The remainder r makes the weights of a row add up to the rounded sum of its w. They are unnormalised: the weighted
+    sum divides by their total. The best kept key weighs 2^prob_bits − 1.
+
+    With R = `kept_per_cycle` = 2, the remainder passes from the first key of an item to the second at once.
+
+    A row waits in a queue until its best score is known; the queue holds more than one full row, so the next row
+    comes in meanwhile.
+
+    Latency: `params.softmax_latency` from a row's end to its first weight, then the output queue.
+    Throughput: one item of R keys per cycle.
+    """
+
+    def __init__(self, params: HeadParams) -> None:
+        self.params = params
+        payloads = Payloads(params)
+        super().__init__(
+            {
+                "i_scale": In(stream.Signature(payloads.softmax_scale)),
+                "i_scored": In(stream.Signature(payloads.scored_key)),
+                "o_weighted": Out(stream.Signature(payloads.weighted_key)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        params, payloads = self.params, Payloads(self.params)
+        score_shape = signed(params.score_bits)
+        m.submodules.row = row = Fifo(payloads.scored_key, params.row_queue_depth)
+        m.submodules.best = best_queue = ReservedFifo(score_shape, params.rows_in_flight)
+        m.submodules.landing = landing = ReservedFifo(payloads.weighted_key, params.softmax_landing_depth)
+        wiring.connect(m, landing.o, wiring.flipped(self.o_weighted))
+
+        # In: queue the row and follow its best score, one register after the other.
+        item = self.i_scored.payload
+        accepted = Signal()
+        m.d.comb += [
+            accepted.eq(self.i_scored.valid & row.i.ready & best_queue.o_room),
+            self.i_scored.ready.eq(accepted),
+            row.i.valid.eq(accepted),
+            row.i.payload.eq(item),
+            best_queue.i_reserve.eq(accepted & item.last),
+        ]
+        together = params.config.kept_per_cycle
+        arrived, arrived_item = delayed(m, accepted, 1, "arrived"), delayed_data(m, item, 1, "arrived_item")
+        kept, score, ends = arrived_item.kept, arrived_item.score, arrived_item.last
+        if together == 2:  # the second slot is kept only with the first
+            better = Mux(kept[1] & (score[1] > score[0]), score[1], score[0])
+            arrived, kept, ends = (delayed(m, value, 1, "compared") for value in (arrived, kept[0], ends))
+            score = register(m, better, "better")
+        best, row_starts = Signal(score_shape), Signal(init=1)
+        with m.If(arrived):
+            m.d.sync += row_starts.eq(ends)
+            with m.If(kept & (row_starts | (score > best))):
+                m.d.sync += best.eq(score)
+        m.d.comb += [
+            best_queue.i.valid.eq(delayed(m, arrived & ends, 1, "row_ends")),
+            best_queue.i.payload.eq(best),
+        ]
+
+        # Out: once the best is known, one item per cycle through exponents and table.
+        sent = Signal()
+        m.d.comb += [
+            sent.eq(row.o.valid & best_queue.o.valid & self.i_scale.valid & landing.o_room),
+            row.o.ready.eq(sent),
+            best_queue.o.ready.eq(sent & row.o.payload.last),
+            self.i_scale.ready.eq(sent & row.o.payload.last),
+            landing.i_reserve.eq(sent),
+        ]
+        deltas = [Signal(unsigned(params.delta_bits), name=name) for name in numbered("delta", together)]
+        for delta, score in zip(deltas, slots(row.o.payload.score, together), strict=True):
+            m.d.sync += delta.eq(best_queue.o.payload - score)
+        m.submodules.exp_table = table = exponential_table(params)
+        scale = delayed_data(m, self.i_scale.payload, 1, "scale")
+        prefixes = [""] if together == 1 else ["first_", "second_"]
+        guarded = [
+            exponential(m, params, delta, scale, table, prefix) for delta, prefix in zip(deltas, prefixes, strict=True)
+        ]
+
+        key_shape = data.StructLayout({name: payloads.weighted_key[name].shape for name in ("key", "kept", "last")})
+        key = Signal(key_shape)
+        m.d.comb += [key[name].eq(row.o.payload[name]) for name in ("key", "kept", "last")]
+        weighed = delayed(m, sent, params.softmax_pipeline - 1, "sent")
+        weighed_key = delayed_data(m, key, params.softmax_pipeline - 1, "key")
+        weighted = Signal(payloads.weighted_key, reset_less=True)
+        probs, kepts = slots(weighted.prob, together), slots(weighed_key.kept, together)
+        round_weights(m, list(zip(probs, guarded, kepts, strict=True)), weighed, weighed_key.last)
+        m.d.sync += [weighted[name].eq(weighed_key[name]) for name in ("key", "kept", "last")]
+        m.d.comb += [landing.i.valid.eq(delayed(m, weighed, 1, "weighted")), landing.i.payload.eq(weighted)]
+        return m
+
+
+def exponential_table(params: HeadParams) -> memory.Memory:
+    """Fractions of 2**-x; any number of exponents may read it, each through a port of its own."""
+    shape = unsigned(params.config.prob_bits + EXP_GUARD_BITS)
+    return memory.Memory(shape=shape, depth=2**params.exp_fraction_bits, init=params.exp_table)
+
+
+def exponential(m: Module, params: HeadParams, delta: Any, scale: Any, table: Any, prefix: str = "") -> Signal:
+    """`w` of a distance from the best score, `softmax_pipeline − 2` cycles later; `prefix` names its registers."""
+    delta = delayed_data(m, delta, 1, f"{prefix}delta_at_product")
+    scale = delayed_data(m, scale, 1, f"{prefix}scale_at_product")
+
+    def stage(width: int, name: str) -> Signal:
+        return Signal(unsigned(width), name=f"{prefix}{name}", reset_less=True)
+
+    # Wider than one multiplier of most FPGAs: two partial products, then their sum.
+    cut, mantissa_bits = MULTIPLIER_BITS, len(scale.mantissa)
+    low = multiplied(m, delta[:cut], scale.mantissa, f"{prefix}low")
+    high = multiplied(m, delta[cut:], scale.mantissa, f"{prefix}high")
+    product = stage(params.delta_bits + mantissa_bits, "product")
+    m.d.sync += product.eq(low + (high << cut))
+    shift = delayed_data(m, scale.shift, MULTIPLY + 1, f"{prefix}shift")
+
+    # 2^shift in two steps, to keep each register's logic shallow
+    coarse, fine = stage(len(product), "coarse"), stage(len(product), "fine")
+    fine_shift = delayed_data(m, shift[:3], 1, f"{prefix}fine_shift")
+    m.d.sync += [coarse.eq(product >> (shift[3:] << 3)), fine.eq(coarse >> fine_shift)]
+    rounded, exponent = stage(len(product), "rounded"), stage(params.exp_bits, "exponent")
+    m.d.sync += [
+        rounded.eq((fine + 1) >> 1),
+        exponent.eq(Mux(rounded[params.exp_bits :].any(), 2**params.exp_bits - 1, rounded)),
+    ]
+
+    read_port = table.read_port()
+    m.d.comb += read_port.addr.eq(exponent[: params.exp_fraction_bits])
+    entry = delayed_data(m, read_port.data, 1, f"{prefix}entry")  # block RAM is slow to answer
+    halvings = delayed_data(m, exponent[params.exp_fraction_bits :], 2, f"{prefix}halvings")
+    shifted = stage(len(entry), "shifted")
+    m.d.sync += shifted.eq(entry >> halvings)
+    return shifted
+
+
+def round_weight(m: Module, prob: Value, guarded: Signal, kept: Any, arrived: Any, last: Any, prefix: str = "") -> None:
+    """Into the register `prob`, a key's weight from its `w`; the remainder passes to the row's next kept key."""
+    round_weights(m, [(prob, guarded, kept)], arrived, last, prefix)
+
+
+def round_weights(
+    m: Module, keys: Sequence[tuple[Value, Signal, Any]], arrived: Any, last: Any, prefix: str = ""
+) -> None:
+    """The same for the keys of an item, (`prob`, `w`, kept) of each: one is kept only if the one before it is."""
+    remainder = Signal(EXP_GUARD_BITS, init=2 ** (EXP_GUARD_BITS - 1), name=f"{prefix}remainder")
+    before: Value = remainder
+    # w has its greatest value with all guard bits zero, so adding a remainder never carries out of the weight.
+    for (prob, guarded, kept), name in zip(keys, numbered(f"{prefix}total", len(keys)), strict=True):
+        total = Signal(guarded.shape(), name=name)
+        m.d.comb += total.eq(guarded + before)
+        m.d.sync += prob.eq(Mux(kept, total >> EXP_GUARD_BITS, 0))
+        with m.If(arrived & kept):
+            m.d.sync += remainder.eq(total)
+        before = total[:EXP_GUARD_BITS]
+    with m.If(arrived & last):
+        m.d.sync += remainder.eq(remainder.init)

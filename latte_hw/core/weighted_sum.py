@@ -1,0 +1,91 @@
+"""Weighted sum of the values of a row's kept keys, divided by the total weight."""
+
+from typing import Any
+
+from amaranth.hdl import Module
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from latte_hw.core.accumulator import RowSums, take_weights
+from latte_hw.core.divider import Normaliser
+from latte_hw.core.kv_rams import ReadPort
+from latte_hw.core.payloads import Payloads, slots
+from latte_hw.lib.names import numbered
+from latte_hw.lib.streams import ReservedFifo, delayed, delayed_data
+from latte_hw.params import HeadParams
+
+
+class WeightedSum(wiring.Component):
+    """`out[d] = round(Σ prob·v[d] · 2^F / Σ prob)`, ties upwards, F = `out_fraction_bits`; 0 for a row without a key.
+
+    Members
+    -------
+    i_row
+        What a row needs beside its weights, in the order of the rows.
+    i_weighted
+        Weights, from the softmax.
+    value_port
+        Reads V. With R = `kept_per_cycle` = 2, `value_port_0` and `value_port_1`: a port for each key of an item.
+    o_out
+        One row per query.
+    o_free
+        High for one cycle when the values of a released K/V buffer have been read.
+
+    Latency: `params.weighted_sum_latency` from a row's last weight to its output, then the output queue.
+    Throughput: a row takes max(items, `normalise_cycles`) cycles.
+    """
+
+    def __init__(self, params: HeadParams) -> None:
+        self.params = params
+        self.together = params.config.kept_per_cycle
+        payloads = Payloads(params)
+        super().__init__(
+            {
+                "i_row": In(stream.Signature(payloads.row_end)),
+                "i_weighted": In(stream.Signature(payloads.weighted_key)),
+                **{name: Out(ReadPort(params.key_bits, payloads.element_row)) for name in self.value_ports},
+                "o_out": Out(stream.Signature(payloads.out_row)),
+                "o_free": Out(1),
+            }
+        )
+
+    @property
+    def value_ports(self) -> list[str]:
+        return numbered("value_port", self.together)
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        params, payloads = self.params, Payloads(self.params)
+        m.submodules.landing = landing = ReservedFifo(payloads.out_row, params.out_queue_depth)
+        wiring.connect(m, landing.o, wiring.flipped(self.o_out))
+        tag = data.StructLayout({"last": 1})  # of its job
+        m.submodules.sums = sums = RowSums(params, tag)
+        m.submodules.normaliser = normaliser = Normaliser(params, tag)
+
+        item, row = self.i_weighted.payload, self.i_row.payload
+        taken, row_ends = take_weights(
+            m, self.i_weighted, self.i_row, self.o_free,
+            distance=params.normalise_cycles, room=landing.o_room, spread=params.value_spread,
+            ahead=params.reaches_far,
+        )  # fmt: skip
+        m.d.comb += landing.i_reserve.eq(row_ends)
+        ports = [getattr(self, name) for name in self.value_ports]
+        for port, key in zip(ports, slots(item.key, self.together), strict=True):
+            m.d.comb += [port.buffer.eq(row.buffer), port.address.eq(key)]
+
+        arrives = delayed(m, taken, params.store_latency, "arrives")
+        m.d.comb += [
+            sums.i.valid.eq(arrives),
+            sums.i.payload.prob.eq(delayed_data(m, item.prob, params.store_latency, "prob")),
+            sums.i.payload.last.eq(delayed_data(m, item.last, params.store_latency, "last")),
+            sums.i.payload.tag.last.eq(delayed_data(m, row.last, params.store_latency, "job_last")),
+            *(
+                getattr(sums, name).eq(port.data)
+                for name, port in zip(numbered("value", self.together), ports, strict=True)
+            ),
+            landing.i.valid.eq(normaliser.o.valid),
+            landing.i.payload.row.eq(normaliser.o.payload.row),
+            landing.i.payload.last.eq(normaliser.o.payload.tag.last),
+        ]
+        wiring.connect(m, sums.o, normaliser.i)
+        return m

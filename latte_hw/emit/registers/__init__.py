@@ -1,0 +1,1 @@
+"""The register map as SystemRDL, C header, IP-XACT and page."""

@@ -1,0 +1,69 @@
+"""C header, IP-XACT and HTML of a register map, by PeakRDL from its SystemRDL. Needs the extra `registers`."""
+
+import importlib
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from latte_hw import __version__
+from latte_hw.config.errors import LatteError
+from latte_hw.emit.registers.rdl import system_rdl
+from latte_hw.system.csr.model import RegisterMap
+
+RDL_NAME, HEADER_NAME, IPXACT_NAME = "latte.rdl", "latte_regs.h", "latte_regs.xml"
+
+
+@contextmanager
+def compiled(registers: RegisterMap) -> Iterator[Any]:
+    """The map as `systemrdl-compiler` understands it: its top node. What the compiler warns of is an error.
+
+    Fields in RAM have no reset value, and are the only ones that may lack it.
+    """
+    systemrdl, warnings = _required("systemrdl"), _required("systemrdl.warnings")
+    compiler = systemrdl.RDLCompiler(error_flags=warnings.ALL & ~warnings.MISSING_RESET)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / RDL_NAME
+        source.write_text(system_rdl(registers))
+        compiler.compile_file(str(source))
+        yield compiler.elaborate(registers.name).top
+
+
+def register_files(registers: RegisterMap) -> dict[str, str]:
+    """Text of each register file by its name: SystemRDL, C header and IP-XACT; the same for the same map.
+
+    Raises :class:`LatteError` when the extra `registers` is not installed.
+    """
+    cheader, ipxact = _required("peakrdl_cheader.exporter"), _required("peakrdl_ipxact")
+    with compiled(registers) as top, tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in (HEADER_NAME, IPXACT_NAME)]
+        # Later standards bring a static_assert, which older compilers and C99 do not know.
+        standard = _required("peakrdl_cheader.c_standards").CStandard.gnu99
+        cheader.CHeaderExporter().export(top, str(paths[0]), std=standard)
+        ipxact.IPXACTExporter(vendor="latte-hw", library="latte", version=__version__).export(top, str(paths[1]))
+        return {RDL_NAME: system_rdl(registers)} | {path.name: path.read_text() for path in paths}
+
+
+def write_html(registers: RegisterMap, folder: Path) -> None:
+    """Browsable pages in `folder`, which is made: open its `index.html` over HTTP. The same for the same map.
+
+    Raises :class:`LatteError` when the extra `registers` is not installed.
+    """
+    html = _required("peakrdl_html")
+    # Tells builds apart in browsers' caches; the default, the time, would make every build another.
+    build = {"build_ts": zlib.crc32(system_rdl(registers).encode())}
+    with compiled(registers) as top:
+        exporter = html.HTMLExporter(generate_source_links=False, user_context=build)
+        exporter.export(top, str(folder), title=registers.title)
+
+
+def _required(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        package = module.split(".")[0]
+        raise LatteError(
+            f"register files need the package {package}, which is not installed: pip install 'latte-hw[registers]'"
+        ) from None

@@ -1,0 +1,1 @@
+"""Primitives that know no attention: streams, arithmetic, masks, dot products, AXI."""

@@ -1,0 +1,50 @@
+"""What follows from a configuration, each quantity derived in exactly one place. Needs the standard library only.
+
+:class:`HeadParams` is what hardware, golden model, testbenches, driver, estimate and documents read.
+"""
+
+from latte_hw.params.dot import TABLE_SHAPES, DotTiming, TableShape, multiplier_dot_latency, tree_levels
+from latte_hw.params.head import HeadParams
+from latte_hw.params.latency import (
+    BLOCK_RAM_LANDING_DEPTH,
+    LUT_RAM_DEPTH,
+    MULTIPLY,
+    SPREAD,
+    fifo_latency,
+    fifo_words,
+    in_block_ram,
+)
+from latte_hw.params.widths import (
+    EXP_GUARD_BITS,
+    MULTIPLIER_BITS,
+    SCALE_MANTISSA_BITS,
+    SCALE_SHIFT_BITS,
+    Range,
+    ceil_div,
+    signed_bits,
+    unsigned_bits,
+)
+
+__all__ = [
+    "BLOCK_RAM_LANDING_DEPTH",
+    "EXP_GUARD_BITS",
+    "LUT_RAM_DEPTH",
+    "MULTIPLIER_BITS",
+    "MULTIPLY",
+    "SCALE_MANTISSA_BITS",
+    "SCALE_SHIFT_BITS",
+    "SPREAD",
+    "TABLE_SHAPES",
+    "DotTiming",
+    "HeadParams",
+    "Range",
+    "TableShape",
+    "ceil_div",
+    "fifo_latency",
+    "fifo_words",
+    "in_block_ram",
+    "multiplier_dot_latency",
+    "signed_bits",
+    "tree_levels",
+    "unsigned_bits",
+]

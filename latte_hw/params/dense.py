@@ -1,0 +1,142 @@
+"""Everything that follows from a configuration for the dense core: its widths, queues, latencies and cycles."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from latte_hw.config import TOTAL_BITS, LatteConfig
+from latte_hw.params import HeadParams, ceil_div, fifo_latency
+from latte_hw.params.latency import NORMALISE_CYCLES
+
+
+@dataclass(frozen=True)
+class DenseParams(HeadParams):
+    """Derived parameters of one dense core; make them with :meth:`of`.
+
+    A dense core is a head whose estimate has all 8 bits, so that it is the score, and that reads one key per cycle:
+    every width is that of a head configured so. Queries are worked on in blocks of B = `queries_per_scan`.
+    """
+
+    @classmethod
+    def of(cls, config: LatteConfig) -> Self:
+        """Parameters of the dense core for a configuration; what only pruning needs in it is left out."""
+        return cls(config.replace(msb_bits=TOTAL_BITS, keys_per_cycle=1, kept_per_cycle=1))
+
+    @property
+    def block_rows(self) -> int:
+        """Queries of a full block (B); the last block of a job may have fewer."""
+        return self.config.queries_per_scan
+
+    def blocks(self, n_queries: int) -> int:
+        """Blocks of a job."""
+        return ceil_div(n_queries, self.block_rows)
+
+    # --- queues -------------------------------------------------------------------------------------------------
+
+    @property
+    def score_latency(self) -> int:
+        """From sending a key's address to its scores in their queue."""
+        return self.estimator_latency
+
+    @property
+    def score_landing_depth(self) -> int:
+        return self.score_latency + self.fifo_latency + 2
+
+    @property
+    def row_queue_depth(self) -> int:
+        """Keys whose scores can wait for the block's best ones: a full block, and those of the next one that come
+        until the best scores are known.
+
+        Keys enter and leave at the same pace, so this is enough. A block RAM is exactly `max_keys` deep.
+        """
+        return self.config.max_keys + self.best_latency
+
+    @property
+    def best_latency(self) -> int:
+        """From a block's last scores to its best ones in their queue's output."""
+        return self.fifo_latency
+
+    @property
+    def blocks_in_division(self) -> int:
+        """Blocks whose output rows may be on their way or waiting: enough to keep blocks `division_cycles` apart."""
+        last_row = self.weighted_sum_latency + self.rows_per_normaliser - 1
+        leaving = self.fifo_latency + self.normalisers + 1
+        return 1 + ceil_div(last_row + leaving, self.division_cycles)
+
+    @property
+    def out_queue_depth(self) -> int:
+        """Output rows that can wait behind one normaliser, and one more that is lost to the queue's output register."""
+        return self.blocks_in_division * self.rows_per_normaliser + 1
+
+    # --- division -----------------------------------------------------------------------------------------------
+
+    rows_per_normaliser_limit = 4
+    """A normaliser is busy for `normalise_cycles` a row, a block for hundreds of cycles: so it serves several rows."""
+
+    @property
+    def normalise_lanes(self) -> int:
+        """Elements of an output row divided per cycle: queries share dividers, so these need not be slower."""
+        return ceil_div(self.config.head_dim, NORMALISE_CYCLES)
+
+    @property
+    def normalisers(self) -> int:
+        return ceil_div(self.block_rows, self.rows_per_normaliser_limit)
+
+    @property
+    def rows_per_normaliser(self) -> int:
+        """Rows of a full block that one normaliser divides one after the other."""
+        return ceil_div(self.block_rows, self.normalisers)
+
+    @property
+    def value_stagger(self) -> int:  # type: ignore[override]
+        """Cycles from one group of a value's elements to the next: one for every query of a normaliser."""
+        return self.rows_per_normaliser
+
+    @property
+    def division_cycles(self) -> int:
+        """Least distance of the ends of two blocks, for the sake of the normalisers."""
+        return self.rows_per_normaliser * self.normalise_cycles
+
+    @property
+    def weighted_sum_latency(self) -> int:
+        """From a block's last weights to its first output row in the output queue; the sums take turns in a register
+        before their normaliser."""
+        return super().weighted_sum_latency + 1
+
+    # --- time: cycles -------------------------------------------------------------------------------------------
+
+    @property
+    def block_prepare_cycles(self) -> int:
+        """Least distance of two blocks, for the sake of taking B queries, loading them and preparing them."""
+        return self.block_rows + 1 + self.query_prepare_cycles
+
+    @property
+    def shortest_block(self) -> int:
+        """Valid keys from which on a block takes exactly its keys; a shorter one takes at most this many cycles."""
+        return max(self.block_prepare_cycles, self.gapless_beats, self.division_cycles)
+
+    def cycles_per_block(self, valid_keys: int) -> int:
+        """Distance of consecutive blocks in a stream of blocks that see `valid_keys` keys; exact from
+        `shortest_block` on, a bound below. With one place per table, the refill adds to the keys."""
+        return max(valid_keys + self.query_gap, self.shortest_block)
+
+    def job_latency(self, n_queries: int, block_keys: Sequence[int]) -> int:
+        """Cycles from taking the first query of a lone job to its last output row, streams never starving.
+
+        `block_keys` are the valid keys of each block's last query. All blocks are scanned one after the other; while
+        one is scanned the one before is summed up, so that only the last block's sum adds to it. Exact when no block
+        has fewer keys than `shortest_block`; otherwise each is taken to have that many, which gives a bound.
+        """
+        scans = [max(1, keys) if len(block_keys) == 1 else self.cycles_per_block(keys) for keys in block_keys]
+        rows_of_first = min(n_queries, self.block_rows)
+        rows_of_last = n_queries - (len(block_keys) - 1) * self.block_rows
+        # The best scores are known `best_latency` after the last key, but a lone key takes as long as its queue does.
+        last_sum = max(fifo_latency(self.row_queue_depth) + 1 - self.best_latency, block_keys[-1])
+        return rows_of_first - 1 + sum(scans) + last_sum + rows_of_last - 1 + self.latency_constant
+
+    @property
+    def latency_constant(self) -> int:
+        """Cycles of a job that do not depend on its keys and queries: every latency and every queue once, the registers
+        in which a query waits for its block and from which it is loaded, and the one in which an output row leaves."""
+        blocks = self.score_latency + self.best_latency + self.softmax_pipeline + self.weighted_sum_latency + 2
+        return self.query_prepare_cycles + self.scan_dot.prepared_latency + blocks + 3 * self.fifo_latency

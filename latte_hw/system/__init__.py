@@ -1,0 +1,1 @@
+"""Several head cores behind AXI: layers of heads, registers, counters."""

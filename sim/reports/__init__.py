@@ -1,0 +1,1 @@
+"""Commands that measure and write `docs/results/`: race, soak, benchmark, same device."""

@@ -1,0 +1,1 @@
+"""Simulators of the emitted Verilog: their builds, how they run, netlists."""

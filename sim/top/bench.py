@@ -1,0 +1,66 @@
+"""The cocotb side of :mod:`sim.top.runner`: resets the core, then runs a scenario of synchronous code on its driver."""
+
+import importlib
+import json
+import os
+import traceback
+import warnings
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.task import bridge
+from cocotb.triggers import ClockCycles
+
+from latte_hw.config.top import TopConfig
+from latte_hw.driver import Latte
+from sim.head.bench import RESET_CYCLES, WORK_VARIABLE
+from sim.top.transport import CLOCK_STEPS, CYCLE_SECONDS, CocotbTransport, reset_of
+
+PATIENCE_CYCLES = 20_000
+"""Cycles without any packet, beyond a head that keeps every key of every query, after which the driver gives up."""
+
+
+class TopBench:
+    """What a scenario is given: the core's configuration, a transport, and a driver on it."""
+
+    def __init__(self, dut: Any, config: TopConfig, transport: CocotbTransport) -> None:
+        self.dut = dut
+        self.config = config
+        self.transport = transport
+        self.latte = self.new_driver()
+
+    def new_driver(self) -> Latte:
+        """A driver that knows nothing of what the core has done before."""
+        return Latte(self.transport, self.config, (PATIENCE_CYCLES + self.config.max_keys**2) * CYCLE_SECONDS)
+
+
+@cocotb.test()
+async def run(dut: Any) -> None:
+    """Run `order.json`'s scenario, `module:function`, with its arguments; its result goes to `result.json`."""
+    warnings.simplefilter("ignore", DeprecationWarning)  # cocotbext-axi still uses old names of cocotb
+    work = Path(os.environ[WORK_VARIABLE])
+    order = json.loads((work / "order.json").read_text())
+    config = TopConfig.model_validate(order["config"])
+    reset, active_high = reset_of(dut)
+    reset.value = int(active_high)
+    transport = CocotbTransport(dut, order["idle"], order["stall"], order["seed"])
+    Clock(dut.clk, CLOCK_STEPS, "step").start(start_high=False)
+    await ClockCycles(dut.clk, RESET_CYCLES)
+    reset.value = int(not active_high)
+    await ClockCycles(dut.clk, 2)
+    module, _, function = order["scenario"].partition(":")
+    scenario = getattr(importlib.import_module(module), function)
+    started, error, result = perf_counter(), None, None
+
+    def play() -> Any:
+        return scenario(TopBench(dut, config, transport), **order["arguments"])
+
+    try:
+        result = await bridge(play)()
+    except Exception:
+        error = traceback.format_exc()
+    summary = {"error": error, "result": result, "seconds": perf_counter() - started, "cycles": transport.cycle}
+    (work / "result.json").write_text(json.dumps(summary))

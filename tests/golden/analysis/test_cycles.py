@@ -1,0 +1,60 @@
+"""The cycle law over the queries of a head."""
+
+import numpy as np
+import pytest
+
+from golden.analysis.cycles import head_cycles, query_cycles
+from latte_hw.config import LatteConfig
+from latte_hw.params import HeadParams
+
+
+@pytest.mark.parametrize("dot", ["tables", "small_tables", "multipliers"])
+def test_the_slowest_arm_sets_the_pace(dot: str) -> None:
+    params = HeadParams(LatteConfig(dot=dot, keys_per_cycle=8))
+    valid, kept = np.array([1000, 1000, 1, 0]), np.array([10, 300, 1, 0])
+    cycles = query_cycles(valid, kept, params)
+    idle = max(params.query_prepare_cycles, params.normalise_cycles)
+    assert (cycles - params.cycle_slack).tolist() == [125, 300, idle, idle]
+
+
+def test_two_kept_keys_per_cycle_take_half_as_long() -> None:
+    params = HeadParams(LatteConfig(keys_per_cycle=8, kept_per_cycle=2))
+    valid, kept = np.array([1000, 1000, 80]), np.array([10, 301, 80])
+    assert (query_cycles(valid, kept, params) - params.cycle_slack).tolist() == [125, 151, 40]
+    constant = params.query_prepare_cycles + params.latency_constant
+    assert params.query_latency(1000, 301) == constant + 125 + 63 + 2 * 151
+
+
+def test_with_one_place_the_refill_adds_to_every_query() -> None:
+    params = HeadParams(LatteConfig(dot="single_tables", keys_per_cycle=8))
+    assert params.query_gap == 16 + 1  # an entry per cycle, its scan begun; the store is read meanwhile
+    valid, kept = np.array([1000, 1000, 1, 0]), np.array([10, 300, 1, 0])
+    cycles = query_cycles(valid, kept, params) - params.cycle_slack
+    assert cycles.tolist() == [125 + 17, 300 + 16, 1 + 17, 1 + 17]  # no scan has to begin for kept keys
+
+
+def test_design_limits() -> None:
+    params = HeadParams(LatteConfig())
+    assert params.cycle_slack <= 4
+    assert params.query_prepare_cycles <= 16
+
+
+def test_a_head_takes_every_querys_pace_and_one_latency() -> None:
+    params = HeadParams(LatteConfig())
+    valid, kept = np.array([800, 80, 800]), np.array([10, 10, 200])
+    total = query_cycles(valid, kept, params).sum() + params.query_latency(800, 200)
+    assert head_cycles(valid, kept, params) == total
+    assert head_cycles(valid[:0], kept[:0], params) == 0
+
+
+def test_queries_of_one_scan_share_the_cycles_of_the_slowest() -> None:
+    params = HeadParams(LatteConfig(keys_per_cycle=8, queries_per_scan=2, max_keys=1024))
+    valid, kept = np.array([160, 168, 800, 808, 808]), np.array([70, 10, 10, 20, 300])
+    scans = [70 + 4, 101 + 4, 300 + 4]
+    assert query_cycles(valid, kept, params).tolist() == [37, 37, 52.5, 52.5, 304]
+    assert head_cycles(valid, kept, params) == sum(scans) + params.query_latency(808, 300)
+
+
+def test_lengths_must_agree() -> None:
+    with pytest.raises(ValueError, match="one number per query"):
+        query_cycles(np.array([1, 2]), np.array([1]), HeadParams(LatteConfig()))

@@ -1,0 +1,143 @@
+"""The tensor file: what is accepted, and the sentence for everything that is not."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden.files.stimuli import random_trace
+from golden.files.tensors import from_arrays, load, save_npz
+from latte_hw.config import LatteConfig
+from latte_hw.config.errors import LatteError
+from latte_hw.config.presets import PRESETS
+from latte_hw.params import HeadParams
+
+TINY = PRESETS["tiny"]
+DROP = object()
+
+
+def _float_trace(**changes: Any) -> dict[str, np.ndarray]:
+    trace = {**random_trace(TINY, 0, 4, 2, 5, 6), **changes}
+    return {name: x for name, x in trace.items() if x is not DROP}
+
+
+def _int8_trace(**changes: Any) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    trace: dict[str, Any] = {
+        name: rng.integers(-128, 119, (heads, 6, 8), endpoint=True).astype(np.int8)
+        for name, heads in (("q", 4), ("k", 2), ("v", 2))
+    }
+    trace |= {"scale_q": np.full(4, 0.5), "scale_k": np.full(2, 0.25), "scale_v": np.ones(2), "tau_int": np.arange(4)}
+    return {name: x for name, x in (trace | changes).items() if x is not DROP}
+
+
+def test_float_tensors_are_quantised_per_head() -> None:
+    trace = _float_trace()
+    tensors = from_arrays(trace, TINY)
+    for x8, x, scale in (
+        (tensors.q8, trace["q"], tensors.scale_q),
+        (tensors.k8, trace["k"], tensors.scale_k),
+        (tensors.v8, trace["v"], tensors.scale_v),
+    ):
+        np.testing.assert_array_equal(scale, np.abs(x).max(axis=(1, 2)) / np.float32(119))
+        assert x8.dtype == np.int8
+        assert np.abs(x8 * scale[:, None, None].astype(float) - x).max() <= 0.501 * scale.max()
+    assert (tensors.heads, tensors.group, tensors.causal_offset, tensors.conditioning) == (4, 2, 1, ())
+
+
+def test_registers_use_the_scales_of_the_own_kv_head() -> None:
+    tensors = from_arrays(_int8_trace(scale_k=np.array([0.25, 0.5]), tau_int=DROP, tau=np.full(4, 9.0)), TINY)
+    params = HeadParams(TINY)
+    assert tensors.tau_int.tolist() == [params.threshold_register(9.0, 0.5, s) for s in (0.25, 0.25, 0.5, 0.5)]
+    expected = [params.softmax_scale_register(0.5, s) for s in (0.25, 0.25, 0.5, 0.5)]
+    assert [tuple(row) for row in tensors.softmax_scale.tolist()] == expected
+
+
+def test_int8_tensors_are_taken_as_they_are() -> None:
+    trace = _int8_trace(causal_offset=np.array([-3]), conditioning=np.array(["smooth_k", "rotate"]))
+    tensors = from_arrays(trace, TINY)
+    np.testing.assert_array_equal(tensors.q8, trace["q"])
+    assert tensors.tau_int.tolist() == [0, 1, 2, 3]
+    assert (tensors.causal_offset, tensors.conditioning) == (-3, ("smooth_k", "rotate"))
+
+
+def test_given_scales_replace_computed_ones() -> None:
+    trace = _float_trace(scale_q=np.full(4, 1000.0))
+    tensors = from_arrays(trace, TINY)
+    assert tensors.scale_q.tolist() == [1000.0] * 4
+    assert not tensors.q8.any()
+
+
+def test_infinite_threshold_keeps_everything_and_agreeing_thresholds_are_accepted() -> None:
+    tensors = from_arrays(_float_trace(tau=np.full(4, np.inf, np.float32)), TINY)
+    assert tensors.tau_int.tolist() == [HeadParams(TINY).threshold_range[1]] * 4
+    trace = _float_trace()
+    both = {**trace, "tau_int": from_arrays(trace, TINY).tau_int}
+    np.testing.assert_array_equal(from_arrays(both, TINY).tau_int, both["tau_int"])
+
+
+def test_static_thresholds_may_be_negative() -> None:
+    static = TINY.replace(rule="static")
+    assert from_arrays(_int8_trace(tau_int=np.array([-5, 0, 5, -1024])), static).tau_int.tolist() == [-5, 0, 5, -1024]
+    assert from_arrays(_int8_trace(tau_int=DROP, tau=np.full(4, -1.0)), static).tau_int.max() < 0
+
+
+F32 = np.float32
+BAD_FLOAT = [
+    ({"q": DROP}, "tensor file has no array 'q'; it needs q, k, v and tau or tau_int"),
+    ({"k": np.zeros((6, 8), F32)}, r"k must have shape \(heads, tokens, head_dim\), none of them 0, not \(6, 8\)"),
+    ({"q": np.zeros((4, 0, 8), F32)}, r"q must have shape .*, none of them 0, not \(4, 0, 8\)"),
+    ({"v": np.zeros((2, 6, 12), F32)}, "v must have head_dim 8 as configured, not 12"),
+    ({"k": np.zeros((2, 33, 8), F32)}, "k must have at most max_keys = 32 keys, not 33"),
+    ({"q": np.zeros((2, 40, 8), F32)}, "q must have at most max_keys = 32 queries, not 40"),
+    ({"v": np.zeros((2, 5, 8), F32)}, r"k and v must have the same shape, not \(2, 6, 8\) and \(2, 5, 8\)"),
+    ({"q": np.zeros((5, 6, 8), F32)}, "number of query heads must be a multiple of the 2 K/V heads, not 5"),
+    ({"q": np.zeros((4, 6, 8))}, "q must be float32 or int8, not float64"),
+    ({"q": np.zeros((4, 6, 8), np.float16)}, "q must be float32 or int8, not float16"),
+    ({"q": np.full((4, 6, 8), np.nan, F32)}, "q must be finite, but holds NaN"),
+    ({"v": np.full((2, 6, 8), np.inf, F32)}, "v must be finite, but holds infinity"),
+    ({"tau": DROP}, "neither tau nor tau_int; it needs one threshold per query head"),
+    ({"tau": np.full(4, -0.5, F32)}, "tau must be 0 or more for the differential rule, not -0.5"),
+    ({"tau": np.full(4, np.nan, F32)}, "tau must be a number for every head, but holds NaN"),
+    ({"tau": np.zeros(3, F32)}, r"tau must have shape \(4,\), one per head, not \(3,\)"),
+    ({"tau": np.array(["1"] * 4)}, "tau must be numbers, not <U1"),
+    ({"tau": np.full(4, np.inf), "tau_int": np.zeros(4, int)}, "disagree at head 0: tau gives 2047, not 0"),
+    ({"conditioning": np.array(["whiten"])}, "conditioning must be among smooth_k, rotate, not 'whiten'"),
+    ({"causal_offset": np.array([1, 2])}, r"causal_offset must be one integer, not int64 of shape \(2,\)"),
+    ({"causal_offset": np.array(1.5)}, r"causal_offset must be one integer, not float64"),
+]
+BAD_INT8 = [
+    ({"scale_v": DROP}, "v is int8, so the file must also hold scale_v, its int8 step per head"),
+    ({"scale_k": np.ones(4)}, r"scale_k must have shape \(2,\), one per head, not \(4,\)"),
+    ({"scale_q": np.array([1, 1, 0, 1.0])}, "scale_q must be above 0 and finite, not 0.0"),
+    ({"scale_q": np.array([1, np.inf, 1, 1])}, "scale_q must be above 0 and finite, not inf"),
+    ({"v": np.full((2, 6, 8), 120, np.int8)}, "v holds the int8 value 120, but with split=balanced"),
+    ({"tau_int": np.full(4, 2048)}, "tau_int must be from 0 to 2047, not 2048"),
+    ({"tau_int": np.full(4, -1)}, "tau_int must be from 0 to 2047, not -1"),
+    ({"tau_int": np.ones(4)}, "tau_int must be integers, not float64"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_FLOAT, ids=[message for _, message in BAD_FLOAT])
+def test_bad_float_files(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(LatteError, match=message):
+        from_arrays(_float_trace(**changes), TINY)
+
+
+@pytest.mark.parametrize(("changes", "message"), BAD_INT8, ids=[message for _, message in BAD_INT8])
+def test_bad_int8_files(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(LatteError, match=message):
+        from_arrays(_int8_trace(**changes), TINY)
+
+
+def test_values_above_the_balanced_limit_are_fine_when_truncating() -> None:
+    trace = _int8_trace(v=np.full((2, 6, 8), 127, np.int8))
+    assert from_arrays(trace, LatteConfig(**{**TINY.model_dump(), "split": "truncate"})).v8.max() == 127
+
+
+def test_save_and_load(tmp_path: Path) -> None:
+    trace = _float_trace()
+    save_npz(tmp_path / "trace.npz", trace)
+    loaded = load(tmp_path / "trace.npz", TINY)
+    np.testing.assert_array_equal(loaded.q8, from_arrays(trace, TINY).q8)

@@ -1,0 +1,236 @@
+"""The dense core in Verilog: equal to its golden twin at every stage, exact in its cycles, clean, and told apart."""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from golden.files.npz import read_npz
+from golden.files.stimuli import CORNERS, random_trace
+from golden.files.tensors import TensorFile, from_arrays
+from latte_hw.cli import main as cli
+from latte_hw.config import Core, Dot, LatteConfig, Rule, Split
+from latte_hw.config.errors import MismatchError
+from latte_hw.config.presets import preset
+from latte_hw.emit import head as emit
+from latte_hw.params.dense import DenseParams
+from sim.head import amaranth_bench
+from sim.head.collect import Arrays
+from sim.head.collect_dense import collect_dense
+from sim.head.harness import HeadHarness
+from sim.head.traffic import Traffic
+from sim.lib.layout import Description, to_raw
+from sim.lib.recording import Beats, Recording
+from sim.lib.streams import Flow
+from sim.simulators import runner, yosys_check
+
+EqualToGolden = Callable[..., Arrays]
+
+TINY = preset("tiny")
+CORES = {
+    "one": TINY,
+    "two": TINY.replace(queries_per_scan=2, causal=False, dot=Dot.MULTIPLIERS, prob_bits=16, kv_buffers=1),
+    "three": TINY.replace(queries_per_scan=3, head_dim=20, out_fraction_bits=8, split=Split.TRUNCATE),
+    "five": TINY.replace(queries_per_scan=5, rule=Rule.STATIC, prob_bits=4, max_keys=30),
+    "eight": TINY.replace(queries_per_scan=8, causal=False, head_dim=12, out_fraction_bits=3, heads=1),
+    "sixteen": TINY.replace(queries_per_scan=16, dot=Dot.MULTIPLIERS, prob_bits=11),
+}
+
+
+# --- equal ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "core", [pytest.param(name, marks=[pytest.mark.slow] if name == "eight" else []) for name in CORES]
+)
+def test_every_flow(core: str, small_simulator: str, equal_to_golden: EqualToGolden):
+    config = CORES[core]
+    for seed, flow in enumerate(Flow):
+        trace = random_trace(config, seed, 2, 1, 18, 21)
+        equal_to_golden(config, trace, small_simulator, flow, back_to_back=seed % 2 == 1, core=Core.DENSE)
+
+
+@pytest.mark.parametrize("core", ["three", pytest.param("eight", marks=pytest.mark.slow)])
+def test_simulators_agree(core: str, simulator: str, equal_to_golden: EqualToGolden):
+    """Equal to golden in values in each simulator, and to Amaranth's in every cycle."""
+    trace = random_trace(CORES[core], 9, 4, 2, 7, 11)
+    got, reference = (
+        equal_to_golden(CORES[core], trace, which, Flow.BOTH, core=Core.DENSE) for which in (simulator, "amaranth")
+    )
+    for array in ("query_start", "query_cycles", "counters"):
+        assert (got[array] == reference[array]).all(), array
+
+
+@pytest.mark.parametrize("flow", [Flow.FREE, Flow.BOTH])
+@pytest.mark.parametrize("corner", CORNERS)
+@pytest.mark.parametrize("core", ["one", pytest.param("three", marks=pytest.mark.slow), "five"])
+def test_corners(core: str, corner: str, flow: Flow, small_simulator: str, equal_to_golden: EqualToGolden):
+    equal_to_golden(CORES[core], CORNERS[corner](CORES[core], 1), small_simulator, flow, core=Core.DENSE)
+
+
+@pytest.mark.parametrize("core", ["one", "five"])
+def test_queries_without_a_key(core: str, small_simulator: str, equal_to_golden: EqualToGolden):
+    trace = random_trace(CORES[core], 2, 2, 1, 9, 9) | {"causal_offset": np.array(-3)}
+    got = equal_to_golden(CORES[core], trace, small_simulator, core=Core.DENSE)
+    assert (got["out"][:, :3] == 0).all()
+    assert got["out"][:, 3:].any(axis=2).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["smollm2-135m-by-1", "smollm2-135m-by-4"])
+def test_the_real_trace(name: str, real_trace: Callable[[LatteConfig], TensorFile], equal_to_golden: EqualToGolden):
+    """Nine heads of SmolLM2-135M, three on each K/V head, back to back and held up, on a full-size core."""
+    preset_name, _, b = name.rpartition("-by-")
+    config = preset(preset_name).replace(queries_per_scan=int(b))
+    equal_to_golden(config, real_trace(config), flow=Flow.BOTH, back_to_back=True, core=Core.DENSE)
+
+
+# --- cycles -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"), [pytest.param("smollm2-135m-by-1", 1024, marks=pytest.mark.slow), ("smollm2-135m-by-4", 1023)]
+)
+def test_cycles_of_a_full_size_core(name: str, keys: int, equal_to_golden: EqualToGolden):
+    """Every query sees every key, to the last key that fits: ceil(queries / B) · N and the documented constant."""
+    preset_name, _, b = name.rpartition("-by-")
+    config = preset(preset_name).replace(queries_per_scan=int(b))
+    queries = 6 * int(b) - 1
+    trace = random_trace(config, 3, 2, 1, queries, keys) | {"causal_offset": np.array(keys)}
+    got = equal_to_golden(config, trace, core=Core.DENSE)
+    blocks = -(-queries // int(b))
+    assert (np.diff(got["query_cycles"][:, :: int(b)], axis=1) == keys).all()
+    params = DenseParams.of(config)
+    constant = params.job_latency(queries, [keys] * blocks) - blocks * keys
+    assert (got["cycles"] - 1 == blocks * keys + constant).all()
+    assert constant < keys + 150
+
+
+# --- what is emitted --------------------------------------------------------------------------------------------------
+
+
+def verilog_of(config: LatteConfig) -> str:
+    """Without the header, which holds the configuration's hash."""
+    return emit.to_verilog(emit.build_head(config, core=Core.DENSE)).split("\n", 2)[2]
+
+
+def test_what_only_pruning_needs_makes_no_difference():
+    base = TINY.replace(queries_per_scan=2)
+    expected = verilog_of(base)
+    for change in ({"split": "truncate"}, {"reuse": "exact"}, {"keys_per_cycle": 8}):
+        assert verilog_of(base.replace(**change)) == expected, change
+    assert verilog_of(base.replace(queries_per_scan=3)) != expected
+    assert verilog_of(TINY.replace(kept_per_cycle=2)) == verilog_of(TINY)
+
+
+@pytest.mark.parametrize("config", [TINY, TINY.replace(rule="static", msb_bits=3, queries_per_scan=4)])
+def test_ports_are_those_of_the_latte_core(config: LatteConfig, tmp_path: Path):
+    latte, dense = (
+        json.loads(emit.generate(config, tmp_path, core=core).description.read_text()) for core in emit.HEADS
+    )
+    assert latte["ports"] == dense["ports"]
+    assert (latte["top"], dense["top"]) == ("latte_head", "dense_head")
+
+
+def test_one_row_of_k_and_one_of_v_whatever_the_block():
+    for b in (1, 4):
+        store = (
+            verilog_of(TINY.replace(queries_per_scan=b)).split("module \\dense_head.store (")[1].split("endmodule")[0]
+        )
+        memories = re.findall(r"reg \[(\d+):0\] (\w+) \[(\d+):0\];", store)
+        values = [("7", f"v_rows_{group}", "63") for group in range(8)]
+        assert memories == [("63", "k_rows", "63"), *values]
+        assert len(re.findall(r"<= k_rows\[", store)) == 1, "each is read once"
+        assert len(re.findall(r"<= v_rows_\d\[", store)) == 8
+
+
+@pytest.mark.parametrize("core", ["one", "five", pytest.param("sixteen", marks=pytest.mark.slow)])
+def test_the_verilog_is_clean(core: str, tmp_path: Path):
+    verilog = emit.generate(CORES[core], tmp_path, core=Core.DENSE).verilog
+    assert verilog.name == "dense_head.v"
+    assert runner.lint(verilog) == ""
+    assert yosys_check.check(verilog, "dense_head") == ""
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+
+
+def latte(*arguments: object) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["latte", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    return int(ended.value.code or 0)
+
+
+def test_generate_and_simulate(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert latte("generate", "--core", "dense", "--set", "queries_per_scan=2", "-o", tmp_path) == 0
+    assert json.loads((tmp_path / "dense_head.json").read_text())["config"]["queries_per_scan"] == 2
+    np.savez(tmp_path / "in.npz", **random_trace(TINY, 1, 2, 1, 6, 9))
+    options = ("--core", "dense", "--set", "queries_per_scan=2", "--flow", "both", "--simulator", "amaranth", "--json")
+    capsys.readouterr()
+    assert latte("simulate", tmp_path / "in.npz", "-o", tmp_path / "out.npz", *options) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["equal"], summary["core"], summary["pairs"]) == (True, "dense", 2 * 6 * 9)
+    assert read_npz(tmp_path / "out.npz")["keep"].sum() == summary["counters"]["kept"]
+
+
+@pytest.mark.parametrize("command", ["generate", "simulate"])
+def test_an_unknown_core(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = [] if command == "generate" else [tmp_path / "in.npz"]
+    assert latte(command, *arguments, "--core", "sparse", "-o", tmp_path / "out") == 2
+    assert "'sparse' is not one of 'latte', 'dense'" in capsys.readouterr().err
+
+
+# --- faults in a recording --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run() -> tuple[Recording, Description, Traffic]:
+    config = TINY.replace(queries_per_scan=2)
+    head = emit.build_head(config, taps=True, core=Core.DENSE)
+    description = Description.from_json(emit.describe(head))
+    traffic = Traffic.from_tensors(from_arrays(random_trace(config, 1, 2, 1, 5, 9), config))
+    return amaranth_bench.run(head, HeadHarness(description, traffic)), description, traffic
+
+
+def collect_altered(run: tuple[Recording, Description, Traffic], tap: str, change: Callable[[dict], object]) -> Arrays:
+    recording, description, _ = run
+    fields = description.ports[tap].unpack(recording.beats[tap].raw)
+    change(fields)
+    raw = to_raw(description.ports[tap].pack(fields), description.ports[tap].bytes)
+    beats = recording.beats | {tap: Beats(raw, np.zeros(len(raw), np.int64))}
+    return collect_dense(Recording(recording.cycles, recording.counters, beats, recording.accepted), *run[1:])
+
+
+def drop(index: int) -> Callable[[dict], object]:
+    return lambda fields: fields.update({name: np.delete(column, index, 0) for name, column in fields.items()})
+
+
+def put(name: str, place: tuple[int, ...], value: int) -> Callable[[dict], object]:
+    return lambda fields: fields[name].__setitem__(place, value)
+
+
+FAULTS = {
+    "lost end": ("tap_score", drop(-1), "tap_score: 5 blocks ended, not 6"),
+    "lost key": ("tap_score", drop(0), "tap_score: head 0, query 0: left a key out: key 4"),
+    "key left out": ("tap_score", put("kept", (2, 0), 0), "tap_score: head 0, query 0: left a key out: key 2"),
+    "key not seen": ("tap_score", put("kept", (5, 0), 1), "query 0: delivered a key that it must not: key 5"),
+    "weight not seen": ("tap_prob", put("probs", (5, 0), 1), "query 0: delivered a key that it must not: key 5"),
+    "query that there is not": ("tap_score", put("kept", (-1, 1), 1), "tap_score: block 5 holds a query that there"),
+}
+
+
+def test_an_unaltered_recording(run: tuple[Recording, Description, Traffic]):
+    assert collect_altered(run, "tap_score", lambda _: None)["keep"].sum() == 2 * (5 + 6 + 7 + 8 + 9)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_recording(fault: str, run: tuple[Recording, Description, Traffic]):
+    tap, change, words = FAULTS[fault]
+    with pytest.raises(MismatchError, match=words):
+        collect_altered(run, tap, change)
