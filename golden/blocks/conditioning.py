@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from golden.blocks.arith import Array
 from latte_hw.config.errors import LatteError
-
-NAMES = ("smooth_k", "rotate")
-"""Known methods, in the order in which they are applied."""
+from latte_hw.config.thresholds import check_conditioning
 
 
 def smooth_k(k: Array) -> NDArray[np.float32]:
@@ -40,18 +38,9 @@ def rotate(x: Array) -> NDArray[np.float32]:
     return (np.asarray(x, np.float64) @ hadamard(np.shape(x)[-1])).astype(np.float32)
 
 
-def check_names(names: Iterable[str]) -> tuple[str, ...]:
-    """The names as a tuple; :class:`LatteError` on an unknown one."""
-    checked = tuple(names)
-    for name in checked:
-        if name not in NAMES:
-            raise LatteError(f"conditioning must be among {', '.join(NAMES)}, not {name!r}")
-    return checked
-
-
 def condition(names: Iterable[str], q: Array, k: Array) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Apply the named methods to float queries (heads, n, head_dim) and keys (kv_heads, m, head_dim)."""
-    chosen = check_names(names)
+    chosen = check_conditioning(names)
     q, k = np.asarray(q, np.float32), np.asarray(k, np.float32)
     if "smooth_k" in chosen:
         k = smooth_k(k)

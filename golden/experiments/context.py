@@ -13,8 +13,6 @@ from golden.experiments import tiny
 from golden.experiments.matching import match, uniform_family
 from golden.experiments.peer_rules import LearnedAbsolute
 from golden.experiments.sizes import Sizes
-from golden.files import thresholds as thresholds_file
-from golden.files.thresholds import ModelShape, ThresholdsFile
 from golden.models.loading import load_language_model
 from golden.nn.backend import LatteRuntime
 from golden.nn.rules import KeepRule
@@ -27,7 +25,9 @@ from golden.train.tokens import TokenFile
 from golden.train.trainer import Progress, Trained, Trainer
 from golden.train.workers import Workers
 from latte_hw.config import LatteConfig, Rule
+from latte_hw.config import thresholds as thresholds_file
 from latte_hw.config.errors import LatteError
+from latte_hw.config.thresholds import ModelShape, ThresholdsFile
 
 CONDITIONING = ("smooth_k", "rotate")
 

@@ -13,7 +13,6 @@ import torch
 from golden.experiments.context import CONDITIONING, Context, fits
 from golden.experiments.matching import match, shifted_family, uniform_family
 from golden.experiments.rows import Costs, judged, row
-from golden.files import thresholds as thresholds_file
 from golden.models.vit import PLAIN, ImageModel, find_size, load_image_model, new_vit
 from golden.nn.backend import LatteRuntime
 from golden.nn.thresholds import Thresholds
@@ -23,6 +22,7 @@ from golden.train.images import Request, load_images
 from golden.train.model import Subject, config_for, model_shape
 from golden.train.vit_trainer import VitPlan, train_vit
 from latte_hw.config import LatteConfig, Rule
+from latte_hw.config import thresholds as thresholds_file
 from latte_hw.config.errors import LatteError
 
 KEEPS = (0.1, 0.1484, 0.25)

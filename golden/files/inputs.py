@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from golden.files import tensors
-from golden.files import thresholds as thresholds_file
 from golden.files.npz import read_npz
+from golden.files.thresholds import apply
 from latte_hw.config import LatteConfig
+from latte_hw.config import thresholds as thresholds_file
 from latte_hw.config.errors import LatteError
 from latte_hw.config.loading import resolve_config
 
@@ -21,7 +22,7 @@ def load_inputs(
     """Checked tensors, and the configuration that --preset, --config and --set choose.
 
     With ``thresholds``, one layer's thresholds, conditioning and stored scales come from there
-    (:meth:`golden.files.thresholds.ThresholdsFile.apply`), and so does the configuration unless one is chosen.
+    (:func:`golden.files.thresholds.apply`), and so does the configuration unless one is chosen.
     Raises :class:`LatteError` on one of ``thresholds`` and ``layer`` without the other, and on what does not fit.
     """
     if thresholds is None:
@@ -33,6 +34,5 @@ def load_inputs(
         raise LatteError("--thresholds needs --layer, the layer that the tensor file is of")
     file = thresholds_file.load(thresholds)
     chosen = resolve_config(preset, config, settings, default=file.config.model_dump())
-    if chosen.rule is not file.config.rule:
-        raise LatteError(f"the thresholds are for rule={file.config.rule.value}, not {chosen.rule.value}")
-    return tensors.from_arrays(file.apply(read_npz(tensor_file), layer), chosen), chosen
+    file.check_config(chosen)
+    return tensors.from_arrays(apply(file, read_npz(tensor_file), layer), chosen), chosen

@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.blocks.arith import Array, Int8, Int64
-from golden.blocks.conditioning import check_names
 from golden.blocks.quantize import check_int8_range, head_scales, quantize
 from golden.files.npz import read_npz, save_npz
 from latte_hw.config import LatteConfig, Rule
 from latte_hw.config.errors import LatteError
+from latte_hw.config.thresholds import check_conditioning
 from latte_hw.params import HeadParams
 
 __all__ = ["TensorFile", "from_arrays", "load", "save_npz"]
@@ -90,7 +90,9 @@ def from_arrays(arrays: Mapping[str, Array], config: LatteConfig) -> TensorFile:
         tau_int=_thresholds(arrays, steps, params),
         softmax_scale=np.array([params.softmax_scale_register(*step) for step in steps], np.int64),
         causal_offset=_causal_offset(arrays, k.shape[1] - q.shape[1]),
-        conditioning=check_names(str(name) for name in np.atleast_1d(arrays.get("conditioning", np.array([], str)))),
+        conditioning=check_conditioning(
+            str(name) for name in np.atleast_1d(arrays.get("conditioning", np.array([], str)))
+        ),
     )
 
 

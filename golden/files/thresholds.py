@@ -1,214 +1,69 @@
-"""The thresholds file: what training hands to evaluation, to `latte golden` and to `latte simulate`. JSON:
+"""What a thresholds file (:mod:`latte_hw.config.thresholds`) does to a tensor file, and how it is written. No
+PyTorch."""
 
-* ``schema``: ``latte-thresholds-1``;
-* ``model``: ``name``, ``type``, ``layers``, ``heads``, ``kv_heads``, ``head_dim``;
-* ``config``: the fields of :class:`latte_hw.config.LatteConfig` that it was trained for;
-* ``conditioning``: what is done to q and k before quantisation (:mod:`golden.blocks.conditioning`);
-* ``scales``: ``{"rule": "window", "clip"}``, or ``{"rule": "static", "clip", "q", "k", "v", "k_mean"}`` with the int8
-  steps of every layer, (layers, heads) or (layers, kv_heads), and the keys' means, (layers, kv_heads, head_dim) or
-  null; ``clip`` is the share of the greatest magnitude at which q and k saturate;
-* ``tau``: thresholds (layers, heads) in logits (natural logarithm);
-* ``training``: how they came about, for people.
-
-No PyTorch here.
-"""
-
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from golden.blocks.arith import Array
-from golden.blocks.conditioning import check_names, rotate, smooth_k
+from golden.blocks.conditioning import rotate, smooth_k
 from golden.blocks.quantize import head_scales
-from golden.files.json_file import read_json
 from golden.files.npz import replacing
-from latte_hw.config import LatteConfig, Rule
 from latte_hw.config.errors import LatteError
-from latte_hw.config.loading import build_config
+from latte_hw.config.thresholds import ThresholdsFile, check_conditioning
 from latte_hw.params import HeadParams
 
-SCHEMA = "latte-thresholds-1"
-Float32 = NDArray[np.float32]
+
+def save(file: ThresholdsFile, path: Path) -> None:
+    """Write the file, whole or not at all; equal content gives equal bytes."""
+    with replacing(path) as temporary:
+        temporary.write_text(file.to_json())
 
 
-@dataclass(frozen=True)
-class ModelShape:
-    """What thresholds must fit: a model's name, and its attention."""
+def apply(file: ThresholdsFile, arrays: Mapping[str, Array], layer: int) -> dict[str, Array]:
+    """The arrays of a tensor file of one layer, with a file's thresholds, conditioning and stored scales.
 
-    name: str
-    type: str
-    layers: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-
-
-@dataclass(frozen=True)
-class StaticArrays:
-    """Stored scales of every layer: int8 steps of conditioned q and k and of v, and the keys' means."""
-
-    q: Float32  # (layers, heads)
-    k: Float32  # (layers, kv_heads)
-    v: Float32  # (layers, kv_heads)
-    k_mean: Float32 | None = None  # (layers, kv_heads, head_dim)
-
-
-@dataclass(frozen=True)
-class ThresholdsFile:
-    """Thresholds of a model and everything they depend on; see the module."""
-
-    model: ModelShape
-    config: LatteConfig
-    tau: Float32  # (layers, heads) logits
-    conditioning: tuple[str, ...] = ()
-    scales: StaticArrays | None = None  # None: the window's own
-    training: dict[str, Any] = field(default_factory=dict)
-    clip: float = 1.0  # share of the greatest magnitude at which q and k saturate
-
-    @property
-    def scales_rule(self) -> str:
-        return "window" if self.scales is None else "static"
-
-    def save(self, path: Path) -> None:
-        """Write the file, whole or not at all; equal content gives equal bytes."""
-        with replacing(path) as temporary:
-            temporary.write_text(self.to_json())
-
-    def to_json(self) -> str:
-        static: dict[str, Any] = {}
-        if self.scales is not None:
-            static = {name: _plain(x) if x is not None else None for name, x in vars(self.scales).items()}
-        fields = {
-            "schema": SCHEMA,
-            "model": asdict(self.model),
-            "config": self.config.model_dump(mode="json"),
-            "conditioning": list(self.conditioning),
-            "scales": {"rule": self.scales_rule, "clip": self.clip, **static},
-            "tau": _plain(self.tau),
-            "training": self.training,
-        }
-        entries = [f"{json.dumps(name)}: {_one_line_per_row(value)}" for name, value in fields.items()]
-        return "{\n" + ",\n".join(entries) + "\n}\n"
-
-    def check_model(self, other: ModelShape) -> None:
-        """:class:`LatteError` unless the thresholds fit a model of that shape; names may differ, as of a copy."""
-        mine, theirs = asdict(self.model), asdict(other)
-        for name in ("type", "layers", "heads", "kv_heads", "head_dim"):
-            if mine[name] != theirs[name]:
-                raise LatteError(
-                    f"the thresholds are of another model: {self.model.name} has {name} {mine[name]}, "
-                    f"{other.name} has {theirs[name]}"
-                )
-
-    def apply(self, arrays: Mapping[str, Array], layer: int) -> dict[str, Array]:
-        """The arrays of a tensor file of one layer, with this file's thresholds, conditioning and stored scales.
-
-        Float tensors without conditioning are conditioned. :class:`LatteError` when the layer, the heads or a
-        conditioning that has already happened do not agree.
-        """
-        if not 0 <= layer < self.model.layers:
-            raise LatteError(f"--layer must be from 0 to {self.model.layers - 1} for these thresholds, not {layer}")
-        made = dict(arrays)
-        for name, heads in (("q", self.model.heads), ("k", self.model.kv_heads), ("v", self.model.kv_heads)):
-            if name in made and made[name].ndim == 3 and len(made[name]) != heads:
-                raise LatteError(
-                    f"the thresholds are for {heads} heads of {name}, the tensor file has {len(made[name])}"
-                )
-        made.pop("tau_int", None)
-        made["tau"] = self.tau[layer]
-        self._condition(made, layer)
-        if self.scales is None:
-            for name in ("q", "k"):
-                if name in made and made[name].dtype == np.float32 and f"scale_{name}" not in made:
-                    made[f"scale_{name}"] = head_scales(made[name], HeadParams(self.config), self.clip)
-        else:
-            for name in ("q", "k", "v"):
-                given, own = made.get(f"scale_{name}"), getattr(self.scales, name)[layer]
-                if made[name].dtype == np.int8 and given is not None and not np.array_equal(given, own):
-                    raise LatteError(f"{name} is int8 with other scales than the static ones of the thresholds")
-                made[f"scale_{name}"] = own
-        return made
-
-    def _condition(self, made: dict[str, Array], layer: int) -> None:
-        """Bring q and k of a tensor file to this file's conditioning, in place."""
-        done = check_names(str(name) for name in np.atleast_1d(made.get("conditioning", np.array([], str))))
-        if set(done) == set(self.conditioning):
-            return
-        if done or any(made[name].dtype == np.int8 for name in ("q", "k") if name in made):
-            raise LatteError(
-                f"the thresholds need the conditioning {_listed(self.conditioning)}, but the tensor file's q and k "
-                f"have {_listed(done)}"
-            )
-        if "smooth_k" in self.conditioning:
-            mean = None if self.scales is None else self.scales.k_mean
-            made["k"] = smooth_k(made["k"]) if mean is None else made["k"] - mean[layer][:, None, :]
-        if "rotate" in self.conditioning:
-            made["q"], made["k"] = rotate(made["q"]), rotate(made["k"])
-        made["conditioning"] = np.array(self.conditioning)
+    Float tensors without conditioning are conditioned. :class:`LatteError` when the layer, the heads or a
+    conditioning that has already happened do not agree.
+    """
+    tau = file.of_layer(layer, "--layer")
+    made = dict(arrays)
+    for name, heads in (("q", file.model.heads), ("k", file.model.kv_heads), ("v", file.model.kv_heads)):
+        if name in made and made[name].ndim == 3 and len(made[name]) != heads:
+            raise LatteError(f"the thresholds are for {heads} heads of {name}, the tensor file has {len(made[name])}")
+    made.pop("tau_int", None)
+    made["tau"] = tau
+    _condition(file, made, layer)
+    if file.scales is None:
+        for name in ("q", "k"):
+            if name in made and made[name].dtype == np.float32 and f"scale_{name}" not in made:
+                made[f"scale_{name}"] = head_scales(made[name], HeadParams(file.config), file.clip)
+    else:
+        for name in ("q", "k", "v"):
+            given, own = made.get(f"scale_{name}"), getattr(file.scales, name)[layer]
+            if made[name].dtype == np.int8 and given is not None and not np.array_equal(given, own):
+                raise LatteError(f"{name} is int8 with other scales than the static ones of the thresholds")
+            made[f"scale_{name}"] = own
+    return made
 
 
-def load(path: Path) -> ThresholdsFile:
-    """Read and check a thresholds file; :class:`LatteError` says in one sentence what is wrong with it."""
-    fields = read_json(path, "thresholds file", SCHEMA)
-    try:
-        loaded = _from_fields(fields)
-    except LatteError as error:
-        raise LatteError(f"thresholds file {path}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise LatteError(f"thresholds file {path} is damaged: {type(error).__name__} {error}") from None
-    return loaded
-
-
-def _from_fields(fields: dict[str, Any]) -> ThresholdsFile:
-    model = ModelShape(**fields["model"])
-    config = build_config(fields["config"])
-    tau = _array("tau", fields["tau"], (model.layers, model.heads))
-    if config.rule is Rule.DIFFERENTIAL and (tau < 0).any():
-        raise LatteError(f"tau must be 0 or more, not {tau.min():g}")
-    scales, rule, clip = None, fields["scales"]["rule"], float(fields["scales"].get("clip", 1.0))
-    if not 0 < clip <= 1:
-        raise LatteError(f"clip must be above 0 and at most 1, not {clip:g}")
-    if rule == "static":
-        q_shape, kv_shape = (model.layers, model.heads), (model.layers, model.kv_heads)
-        given = fields["scales"]
-        mean = given["k_mean"]
-        scales = StaticArrays(
-            q=_array("scales of q", given["q"], q_shape),
-            k=_array("scales of k", given["k"], kv_shape),
-            v=_array("scales of v", given["v"], kv_shape),
-            k_mean=None if mean is None else _array("means of k", mean, (*kv_shape, model.head_dim)),
+def _condition(file: ThresholdsFile, made: dict[str, Array], layer: int) -> None:
+    """Bring q and k of a tensor file to the file's conditioning, in place."""
+    done = check_conditioning(str(name) for name in np.atleast_1d(made.get("conditioning", np.array([], str))))
+    if set(done) == set(file.conditioning):
+        return
+    if done or any(made[name].dtype == np.int8 for name in ("q", "k") if name in made):
+        raise LatteError(
+            f"the thresholds need the conditioning {_listed(file.conditioning)}, but the tensor file's q and k "
+            f"have {_listed(done)}"
         )
-    elif rule != "window":
-        raise LatteError(f"scales must be window or static, not {rule!r}")
-    conditioning = check_names(fields["conditioning"])
-    return ThresholdsFile(model, config, tau, conditioning, scales, dict(fields["training"]), clip)
-
-
-def _array(name: str, values: Any, shape: tuple[int, ...]) -> Float32:
-    array = np.array(values, np.float32)
-    if array.shape != shape:
-        raise LatteError(f"{name} must have shape {shape}, not {array.shape}")
-    if not np.isfinite(array).all():
-        raise LatteError(f"{name} must be finite")
-    return array
-
-
-def _plain(array: Float32) -> Any:
-    """Nested lists of the shortest decimals that give the same float32 again."""
-    if array.ndim > 1:
-        return [_plain(row) for row in array]
-    return [float(str(x)) for x in array.astype(np.float32)]
-
-
-def _one_line_per_row(value: Any) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], list):
-        return "[\n" + ",\n".join(f"  {json.dumps(row)}" for row in value) + "\n]"
-    return json.dumps(value)
+    if "smooth_k" in file.conditioning:
+        mean = None if file.scales is None else file.scales.k_mean
+        made["k"] = smooth_k(made["k"]) if mean is None else made["k"] - mean[layer][:, None, :]
+    if "rotate" in file.conditioning:
+        made["q"], made["k"] = rotate(made["q"]), rotate(made["k"])
+    made["conditioning"] = np.array(file.conditioning)
 
 
 def _listed(names: tuple[str, ...]) -> str:

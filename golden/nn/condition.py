@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 import torch
 
-from golden.blocks.conditioning import check_names, hadamard
+from golden.blocks.conditioning import hadamard
+from latte_hw.config.thresholds import check_conditioning
 
 
 def condition(
@@ -24,7 +25,7 @@ def condition(
     ``real`` (B, m) bool: keys that are not padding; only they count in the mean. ``k_mean`` (G, D) replaces the mean of
     each window by a stored one. Raises :class:`LatteError` on an unknown name.
     """
-    chosen = check_names(names)
+    chosen = check_conditioning(names)
     q, k = q.float(), k.float()
     if "smooth_k" in chosen:
         k = smooth_k(k, real) if k_mean is None else k - k_mean.to(k)[:, None, :]

@@ -16,7 +16,6 @@ from typing import Literal, get_args
 
 import torch
 
-from golden.blocks.conditioning import check_names
 from golden.nn.condition import condition
 from golden.nn.integer import IntegerInputs, integer_attention
 from golden.nn.quantize import Quantized, StaticScales, quantize_all
@@ -26,6 +25,7 @@ from golden.nn.thresholds import Thresholds
 from golden.nn.valid import real_keys
 from latte_hw.config import TOTAL_BITS, LatteConfig, Reuse
 from latte_hw.config.errors import LatteError
+from latte_hw.config.thresholds import check_conditioning
 from latte_hw.params import HeadParams
 
 Mode = Literal["float", "dense_int8", "soft", "integer"]
@@ -110,7 +110,7 @@ class LatteRuntime:
         if not 0 < clip <= 1:
             raise LatteError(f"clip must be above 0 and at most 1, not {clip:g}")
         self.config, self.thresholds, self.clip = config, thresholds, clip
-        self.conditioning, self.scales = check_names(conditioning), scales
+        self.conditioning, self.scales = check_conditioning(conditioning), scales
         self.kappa, self.estimate_bits, self.rule, self.watch = kappa, estimate_bits, rule, watch
         self.mode = mode
         if isinstance(scales, StaticScales):

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from golden.files.thresholds import StaticArrays
 from golden.nn.backend import LayerCall
 from golden.nn.condition import condition, window_mean
 from golden.nn.quantize import head_scales
@@ -19,6 +18,7 @@ from golden.train.positions import Positions
 from golden.train.task import batches
 from latte_hw.config import Rule
 from latte_hw.config.errors import LatteError
+from latte_hw.config.thresholds import StaticArrays
 from latte_hw.params import HeadParams
 
 LARGEST_TAU = 64.0

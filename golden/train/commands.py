@@ -110,6 +110,7 @@ def train_command(
     """
     with needs_torch("train"):
         from golden.files.npz import check_output_folder
+        from golden.files.thresholds import save
         from golden.train import jobs, run
         from golden.train.schedule import Plan
 
@@ -139,7 +140,7 @@ def train_command(
     file, workers = run.train(job, say=_say)
     if not workers.first:
         return
-    file.save(output)
+    save(file, output)
     record = file.training
     summary = {"file": str(output), **{name: x for name, x in record.items() if name != "history"}}
     line = f"{output}: {file.model.layers} layers of {file.model.heads} heads, tau {file.tau.min():.2f} to "

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from golden.analysis.metrics import bit_operations
-from golden.files.thresholds import ThresholdsFile
 from golden.nn.backend import Statistics, attach
 from golden.nn.runtime import LatteRuntime
 from golden.train.interval import paired_interval
 from golden.train.model import Measured, Subject
+from latte_hw.config.thresholds import ThresholdsFile
 from latte_hw.params import HeadParams
 
 LATTE_MODES = {"latte": "integer", "latte_exact_softmax": "soft"}

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
-from golden.files.thresholds import ModelShape, StaticArrays, ThresholdsFile
 from golden.nn.backend import LatteRuntime, StaticScales, Statistics, attach, attention_modules, head_dim
 from golden.nn.runtime import Mode
 from golden.nn.thresholds import Thresholds
 from golden.train.task import Batch, Part, Task, batches
 from latte_hw.config import LatteConfig, Rule
+from latte_hw.config.thresholds import ModelShape, StaticArrays, ThresholdsFile
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,6 @@ import torch
 import transformers
 from transformers import PreTrainedModel
 
-from golden.blocks.conditioning import check_names
-from golden.files import thresholds as thresholds_file
-from golden.files.thresholds import ModelShape, StaticArrays, ThresholdsFile
 from golden.models.loading import find_source, load_language_model, load_tokenizer
 from golden.nn.backend import LatteRuntime
 from golden.nn.thresholds import Thresholds
@@ -26,7 +23,9 @@ from golden.train.tokens import TokenFile, split_tokens
 from golden.train.trainer import Progress, Trainer, summary
 from golden.train.workers import Workers
 from latte_hw.config import Rule
+from latte_hw.config import thresholds as thresholds_file
 from latte_hw.config.errors import LatteError
+from latte_hw.config.thresholds import ModelShape, StaticArrays, ThresholdsFile, check_conditioning
 
 Say = Callable[[str], None]
 SAY_EVERY = 10
@@ -78,7 +77,7 @@ def train(job: TrainJob, say: Say) -> tuple[ThresholdsFile, Workers]:
     tell = say if workers.first else lambda _: None
     model, name, task = load_task(job.data, job.model, workers.device, tell)
     shape = model_shape(model, name)
-    conditioning = check_names(job.conditioning)
+    conditioning = check_conditioning(job.conditioning)
     config = job.configuration.resolve(config_for(model))
     if task.count("train") < job.calibration:
         raise LatteError(f"there are {task.count('train')} training items, fewer than --calibration {job.calibration}")
@@ -126,6 +125,7 @@ def _start(job: TrainJob, subject: Subject, shape: ModelShape) -> None:
     if job.start not in ("uniform", "head-wise"):
         given = thresholds_file.load(Path(job.start))
         given.check_model(shape)
+        given.check_config(subject.runtime.config)
         subject.runtime.thresholds.load(torch.from_numpy(given.tau))
         return
     if job.plan.keep is None:

@@ -1,9 +1,8 @@
 """Registers of a layer's thresholds and softmax scales, from arrays or from the thresholds file of `latte train`.
 
-`golden/files/thresholds.py` writes and documents the file; only what hardware needs is read here.
+The file is that of :mod:`latte_hw.config.thresholds`.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from latte_hw.config.errors import LatteError
+from latte_hw.config.thresholds import load
 from latte_hw.params import HeadParams
-
-SCHEMA = "latte-thresholds-1"
-ALIKE = ("rule", "split", "msb_bits", "head_dim")
-"""Fields that thresholds were trained for and a core must share: others do not change which keys are kept."""
 
 Entries = list[tuple[int, int, int]]
 """Threshold, mantissa and shift of each query head."""
@@ -31,9 +27,14 @@ def entries_of(
     Raises :class:`LatteError` on anything that does not fit.
     """
     if isinstance(thresholds, (str, Path)):
-        tau, stored_q, stored_k = _from_file(Path(thresholds), layer, params)
-        scale_q = stored_q if scale_q is None else scale_q
-        scale_k = stored_k if scale_k is None else scale_k
+        file = load(Path(thresholds))
+        file.check_config(params.config)
+        if layer is None:
+            raise LatteError(f"layer is needed with a thresholds file: 0 to {file.model.layers - 1}")
+        tau = _vector("thresholds", file.of_layer(layer))
+        if file.scales is not None:
+            scale_q = file.scales.q[layer] if scale_q is None else scale_q
+            scale_k = file.scales.k[layer] if scale_k is None else scale_k
     else:
         tau = _vector("thresholds", thresholds)
         if layer is not None:
@@ -60,25 +61,3 @@ def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
     if vector.ndim != 1 or np.isnan(vector).any():
         raise LatteError(f"{name} must be one number per head, not of shape {vector.shape} or NaN")
     return vector
-
-
-def _from_file(path: Path, layer: int | None, params: HeadParams) -> tuple[NDArray[np.float64], Any, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise LatteError(f"thresholds file {path} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise LatteError(f"thresholds file {path} is not JSON") from None
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise LatteError(f"thresholds file {path} must have the schema {SCHEMA}")
-    layers = len(content["tau"])
-    if layer is None or not 0 <= layer < layers:
-        raise LatteError(f"layer must be from 0 to {layers - 1} for thresholds file {path}, not {layer}")
-    mine, trained = params.config.model_dump(mode="json"), content["config"]
-    for name in ALIKE:
-        if trained[name] != mine[name]:
-            raise LatteError(f"thresholds file {path} is for {name}={trained[name]}, the core has {mine[name]}")
-    scales = content["scales"]
-    static = scales["rule"] == "static"
-    q, k = (scales[name][layer] if static else None for name in ("q", "k"))
-    return _vector("thresholds", content["tau"][layer]), q, k

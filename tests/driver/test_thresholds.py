@@ -42,12 +42,12 @@ ONES = np.ones(3)
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((FILE, 30, ONES, ONES), "layer must be from 0 to 29 for thresholds file"),
-        ((FILE, None, ONES, ONES), "layer must be from 0 to 29"),
+        ((FILE, 30, ONES, ONES), "layer must be from 0 to 29 for these thresholds, not 30"),
+        ((FILE, None, ONES, ONES), "layer is needed with a thresholds file: 0 to 29"),
         ((FILE, 1, None, None), "scale_q and scale_k are needed"),
         ((ROOT / "none.json", 1, ONES, ONES), "cannot be read: No such file"),
         ((ROOT / "README.md", 1, ONES, ONES), "is not JSON"),
-        ((ROOT / "rtl_out" / "tiny" / "latte_head.json", 1, ONES, ONES), "must have the schema latte-thresholds-1"),
+        ((ROOT / "rtl_out" / "tiny" / "latte_head.json", 1, ONES, ONES), "is not of the schema latte-thresholds-1"),
         ((ONES, 1, ONES, ONES), "leave it out with an array"),
         ((ONES, None, ONES, np.ones(2)), "not 3 and 2"),
         ((ONES, None, ONES, np.zeros(3)), "must be above 0 and finite"),
@@ -61,5 +61,5 @@ def test_what_does_not_fit_is_one_sentence(arguments: tuple, sentence: str) -> N
 
 def test_thresholds_for_another_rule_or_split_are_refused() -> None:
     for name, value in (("rule", "static"), ("split", "truncate"), ("msb_bits", 3), ("head_dim", 32)):
-        with pytest.raises(LatteError, match=f"is for {name}=.*, the core has {value}"):
+        with pytest.raises(LatteError, match=f"are for {name}=.*, the configuration has {value}"):
             entries_of(FILE, 1, np.ones(9), np.ones(3), HeadParams(CONFIG.replace(**{name: value})))

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from golden.blocks.conditioning import check_names, condition, hadamard, rotate, smooth_k
+from golden.blocks.conditioning import condition, hadamard, rotate, smooth_k
 from latte_hw.config.errors import LatteError
+from latte_hw.config.thresholds import check_conditioning
 
 
 def _random(*shape: int) -> np.ndarray:
@@ -51,4 +52,4 @@ def test_rotate_needs_a_power_of_two(size: int) -> None:
 
 def test_unknown_name() -> None:
     with pytest.raises(LatteError, match="conditioning must be among smooth_k, rotate, not 'whiten'"):
-        check_names(["rotate", "whiten"])
+        check_conditioning(["rotate", "whiten"])

@@ -17,9 +17,10 @@ from golden.experiments import record
 from golden.experiments.catalog import CATALOG, NAMES
 from golden.experiments.context import Context, Job
 from golden.experiments.sizes import QUICK
-from golden.files.thresholds import ThresholdsFile
+from golden.files.thresholds import save
 from golden.train.model import model_shape
 from latte_hw.config.errors import LatteError
+from latte_hw.config.thresholds import ThresholdsFile
 
 ROOT = Path(__file__).parents[3]
 FIELDS = {
@@ -109,9 +110,9 @@ def test_thresholds_files_are_taken_where_they_fit(tmp_path: Path) -> None:
     shape = model_shape(model, name)
     tau = torch.linspace(1, 3, 8).reshape(2, 4)
     plain = ThresholdsFile(shape, context.config(), tau.numpy(), ("smooth_k", "rotate"), None, {"estimate_bits": None})
-    plain.save(tmp_path / "ours.json")
+    save(plain, tmp_path / "ours.json")
     other = ThresholdsFile(shape, context.config(), tau.numpy(), (), None, {})
-    other.save(tmp_path / "unconditioned.json")
+    save(other, tmp_path / "unconditioned.json")
     files = [tmp_path / "unconditioned.json", tmp_path / "ours.json"]
     arguments = [x for file in files for x in ("--thresholds", file)]
     latte("run", "granularity", "sensitivity", "--quick", "--device", "cpu", *arguments, "-o", tmp_path)

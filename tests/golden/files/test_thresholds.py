@@ -9,11 +9,12 @@ import pytest
 from golden.blocks import conditioning
 from golden.blocks.quantize import head_scales
 from golden.files import tensors
-from golden.files import thresholds as thresholds_file
 from golden.files.inputs import load_inputs
-from golden.files.thresholds import ModelShape, StaticArrays, ThresholdsFile
+from golden.files.thresholds import apply, save
 from latte_hw.config import LatteConfig
+from latte_hw.config import thresholds as thresholds_file
 from latte_hw.config.errors import LatteError
+from latte_hw.config.thresholds import ModelShape, StaticArrays, ThresholdsFile
 from latte_hw.params import HeadParams
 
 CONFIG = LatteConfig(head_dim=8, causal=True, heads=4)
@@ -39,7 +40,7 @@ def trace() -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("static", [False, True])
 def test_what_is_saved_is_loaded_bit_for_bit(tmp_path, static):
     file = made(static)
-    file.save(tmp_path / "a.json")
+    save(file, tmp_path / "a.json")
     loaded = thresholds_file.load(tmp_path / "a.json")
     np.testing.assert_array_equal(loaded.tau, file.tau)
     if static:
@@ -53,7 +54,7 @@ def test_what_is_saved_is_loaded_bit_for_bit(tmp_path, static):
 
 def test_clip_is_saved_and_shapes_the_scales(tmp_path):
     arrays, file = trace(), replace(made(), clip=0.75)
-    file.save(tmp_path / "t.json")
+    save(file, tmp_path / "t.json")
     assert thresholds_file.load(tmp_path / "t.json").clip == 0.75
     tensors.save_npz(tmp_path / "in.npz", arrays)
     loaded, _ = load_inputs(tmp_path / "in.npz", tmp_path / "t.json", 1, None, None, [])
@@ -70,7 +71,7 @@ def test_clip_is_saved_and_shapes_the_scales(tmp_path):
 
 def test_a_layer_of_a_tensor_file(tmp_path):
     arrays, file = trace(), made()
-    file.save(tmp_path / "t.json")
+    save(file, tmp_path / "t.json")
     tensors.save_npz(tmp_path / "in.npz", arrays)
     loaded, config = load_inputs(tmp_path / "in.npz", tmp_path / "t.json", 1, None, None, ["prob_bits=12"])
     assert config == CONFIG.replace(prob_bits=12)
@@ -83,7 +84,7 @@ def test_a_layer_of_a_tensor_file(tmp_path):
 
 def test_stored_scales_and_means():
     arrays, file = trace(), made(static=True, names=("smooth_k",))
-    applied = file.apply(arrays, 0)
+    applied = apply(file, arrays, 0)
     np.testing.assert_array_equal(applied["scale_k"], file.scales.k[0])
     np.testing.assert_array_equal(applied["k"], arrays["k"] - file.scales.k_mean[0][:, None])
     assert tensors.from_arrays(applied, CONFIG).scale_v.tolist() == file.scales.v[0].tolist()
@@ -91,7 +92,7 @@ def test_stored_scales_and_means():
 
 def test_what_does_not_fit(tmp_path):
     arrays, file = trace(), made()
-    file.save(tmp_path / "t.json")
+    save(file, tmp_path / "t.json")
     tensors.save_npz(tmp_path / "in.npz", arrays)
 
     def load(layer: int | None, settings: list[str] | None = None, thresholds: str | None = "t.json") -> None:
@@ -102,17 +103,18 @@ def test_what_does_not_fit(tmp_path):
         (2,): "--layer must be from 0 to 1",
         (None,): "--thresholds needs --layer",
         (0, None, None): "give both or neither",
-        (0, ("rule=static",)): "thresholds are for rule=differential, not static",
+        (0, ("rule=static",)): "thresholds are for rule=differential, the configuration has static",
+        (0, ("msb_bits=5",)): "thresholds are for msb_bits=4, the configuration has 5",
         (0, None, "none.json"): "cannot be read: No such file",
     }.items():
         with pytest.raises(LatteError, match=sentence):
             load(*(list(x) if isinstance(x, tuple) else x for x in arguments))
     with pytest.raises(LatteError, match="for 4 heads of q, the tensor file has 3"):
-        file.apply({**arrays, "q": arrays["q"][:3]}, 0)
+        apply(file, {**arrays, "q": arrays["q"][:3]}, 0)
     with pytest.raises(LatteError, match=r"need the conditioning smooth_k \+ rotate, .* have rotate"):
-        file.apply({**arrays, "conditioning": np.array(["rotate"])}, 0)
+        apply(file, {**arrays, "conditioning": np.array(["rotate"])}, 0)
     with pytest.raises(LatteError, match="have none"):
-        file.apply({**arrays, "q": arrays["q"].astype(np.int8)}, 0)
+        apply(file, {**arrays, "q": arrays["q"].astype(np.int8)}, 0)
     other = ModelShape("large", "llama", layers=3, heads=4, kv_heads=2, head_dim=8)
     with pytest.raises(LatteError, match="of another model: small has layers 2, large has 3"):
         file.check_model(other)

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from golden.files import thresholds as thresholds_file
 from latte_hw.cli.main import app
+from latte_hw.config import thresholds as thresholds_file
 from latte_hw.config.errors import LatteError
 
 

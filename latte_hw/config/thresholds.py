@@ -1,0 +1,190 @@
+"""The thresholds file: what training hands to evaluation, to `latte golden` and to `latte simulate`. JSON:
+
+* ``schema``: ``latte-thresholds-1``;
+* ``model``: ``name``, ``type``, ``layers``, ``heads``, ``kv_heads``, ``head_dim``;
+* ``config``: the fields of :class:`latte_hw.config.LatteConfig` that it was trained for;
+* ``conditioning``: what is done to q and k before quantisation (:data:`CONDITIONING`);
+* ``scales``: ``{"rule": "window", "clip"}``, or ``{"rule": "static", "clip", "q", "k", "v", "k_mean"}`` with the int8
+  steps of every layer, (layers, heads) or (layers, kv_heads), and the keys' means, (layers, kv_heads, head_dim) or
+  null; ``clip`` is the share of the greatest magnitude at which q and k saturate;
+* ``tau``: thresholds (layers, heads) in logits (natural logarithm);
+* ``training``: how they came about, for people.
+
+Golden model, training and driver read it here and hold it against
+their configuration with the one check of :meth:`ThresholdsFile.check_config`. NumPy and nothing heavier.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latte_hw.config.errors import LatteError
+from latte_hw.config.head import LatteConfig, Rule
+from latte_hw.config.loading import build_config
+
+SCHEMA = "latte-thresholds-1"
+CONDITIONING = ("smooth_k", "rotate")
+"""What may be done to q and k before quantisation, in the order in which it is; :mod:`golden.blocks.conditioning`."""
+
+SHARED_FIELDS = ("rule", "split", "msb_bits", "head_dim")
+"""Fields in which a core must be as the thresholds were trained for: others do not change what a threshold means."""
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """What thresholds must fit: a model's name, and its attention."""
+
+    name: str
+    type: str
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+
+
+@dataclass(frozen=True)
+class StaticArrays:
+    """Stored scales of every layer: int8 steps of conditioned q and k and of v, and the keys' means."""
+
+    q: Float32  # (layers, heads)
+    k: Float32  # (layers, kv_heads)
+    v: Float32  # (layers, kv_heads)
+    k_mean: Float32 | None = None  # (layers, kv_heads, head_dim)
+
+
+@dataclass(frozen=True)
+class ThresholdsFile:
+    """Thresholds of a model and everything they depend on; see the module."""
+
+    model: ModelShape
+    config: LatteConfig
+    tau: Float32  # (layers, heads) logits
+    conditioning: tuple[str, ...] = ()
+    scales: StaticArrays | None = None  # None: the window's own
+    training: dict[str, Any] = field(default_factory=dict)
+    clip: float = 1.0  # share of the greatest magnitude at which q and k saturate
+
+    @property
+    def scales_rule(self) -> str:
+        return "window" if self.scales is None else "static"
+
+    def to_json(self) -> str:
+        static: dict[str, Any] = {}
+        if self.scales is not None:
+            static = {name: _plain(x) if x is not None else None for name, x in vars(self.scales).items()}
+        fields = {
+            "schema": SCHEMA,
+            "model": asdict(self.model),
+            "config": self.config.model_dump(mode="json"),
+            "conditioning": list(self.conditioning),
+            "scales": {"rule": self.scales_rule, "clip": self.clip, **static},
+            "tau": _plain(self.tau),
+            "training": self.training,
+        }
+        entries = [f"{json.dumps(name)}: {_one_line_per_row(value)}" for name, value in fields.items()]
+        return "{\n" + ",\n".join(entries) + "\n}\n"
+
+    def check_model(self, other: ModelShape) -> None:
+        """:class:`LatteError` unless the thresholds fit a model of that shape; names may differ, as of a copy."""
+        mine, theirs = asdict(self.model), asdict(other)
+        for name in ("type", "layers", "heads", "kv_heads", "head_dim"):
+            if mine[name] != theirs[name]:
+                raise LatteError(
+                    f"the thresholds are of another model: {self.model.name} has {name} {mine[name]}, "
+                    f"{other.name} has {theirs[name]}"
+                )
+
+    def check_config(self, config: LatteConfig) -> None:
+        """:class:`LatteError` unless the thresholds mean the same in a core of that configuration."""
+        for name in SHARED_FIELDS:
+            mine, other = getattr(self.config, name), getattr(config, name)
+            if mine != other:
+                raise LatteError(f"the thresholds are for {name}={mine}, the configuration has {other}")
+
+    def of_layer(self, layer: int, name: str = "layer") -> Float32:
+        """τ of a layer, (heads,) logits; :class:`LatteError` on a layer, called `name`, that there is not."""
+        if not 0 <= layer < self.model.layers:
+            raise LatteError(f"{name} must be from 0 to {self.model.layers - 1} for these thresholds, not {layer}")
+        layer_tau: Float32 = self.tau[layer]
+        return layer_tau
+
+
+def check_conditioning(names: Iterable[str]) -> tuple[str, ...]:
+    """The names as a tuple; :class:`LatteError` on an unknown one."""
+    checked = tuple(names)
+    for name in checked:
+        if name not in CONDITIONING:
+            raise LatteError(f"conditioning must be among {', '.join(CONDITIONING)}, not {name!r}")
+    return checked
+
+
+def load(path: Path) -> ThresholdsFile:
+    """Read and check a thresholds file; :class:`LatteError` says in one sentence what is wrong with it."""
+    try:
+        fields = json.loads(path.read_text())
+    except OSError as error:
+        raise LatteError(f"thresholds file {path} cannot be read: {error.strerror or error}") from None
+    except ValueError:
+        raise LatteError(f"thresholds file {path} is not JSON") from None
+    if not isinstance(fields, dict) or fields.get("schema") != SCHEMA:
+        raise LatteError(f"thresholds file {path} is not of the schema {SCHEMA}")
+    try:
+        return _from_fields(fields)
+    except LatteError as error:
+        raise LatteError(f"thresholds file {path}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LatteError(f"thresholds file {path} is damaged: {type(error).__name__} {error}") from None
+
+
+def _from_fields(fields: dict[str, Any]) -> ThresholdsFile:
+    model = ModelShape(**fields["model"])
+    config = build_config(fields["config"])
+    tau = _array("tau", fields["tau"], (model.layers, model.heads))
+    if config.rule is Rule.DIFFERENTIAL and (tau < 0).any():
+        raise LatteError(f"tau must be 0 or more, not {tau.min():g}")
+    scales, rule, clip = None, fields["scales"]["rule"], float(fields["scales"].get("clip", 1.0))
+    if not 0 < clip <= 1:
+        raise LatteError(f"clip must be above 0 and at most 1, not {clip:g}")
+    if rule == "static":
+        q_shape, kv_shape = (model.layers, model.heads), (model.layers, model.kv_heads)
+        given = fields["scales"]
+        mean = given["k_mean"]
+        scales = StaticArrays(
+            q=_array("scales of q", given["q"], q_shape),
+            k=_array("scales of k", given["k"], kv_shape),
+            v=_array("scales of v", given["v"], kv_shape),
+            k_mean=None if mean is None else _array("means of k", mean, (*kv_shape, model.head_dim)),
+        )
+    elif rule != "window":
+        raise LatteError(f"scales must be window or static, not {rule!r}")
+    conditioning = check_conditioning(fields["conditioning"])
+    return ThresholdsFile(model, config, tau, conditioning, scales, dict(fields["training"]), clip)
+
+
+def _array(name: str, values: Any, shape: tuple[int, ...]) -> Float32:
+    array = np.array(values, np.float32)
+    if array.shape != shape:
+        raise LatteError(f"{name} must have shape {shape}, not {array.shape}")
+    if not np.isfinite(array).all():
+        raise LatteError(f"{name} must be finite")
+    return array
+
+
+def _plain(array: Float32) -> Any:
+    """Nested lists of the shortest decimals that give the same float32 again."""
+    if array.ndim > 1:
+        return [_plain(row) for row in array]
+    return [float(str(x)) for x in array.astype(np.float32)]
+
+
+def _one_line_per_row(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return "[\n" + ",\n".join(f"  {json.dumps(row)}" for row in value) + "\n]"
+    return json.dumps(value)
