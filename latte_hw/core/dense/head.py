@@ -42,8 +42,10 @@ class DenseHead(wiring.Component):
         Bring the stages to ports for verification: `tap_score` and `tap_prob` are valid in the cycle in which a key
         of a block passes. The core behaves the same with and without.
 
-    Members ------- As in :class:`latte_hw.core.head.LatteHead`, with the same payloads. The threshold of a table entry
-    is ignored; of the counters, `survivors` and `kept` equal `keys_seen`.
+    Members
+    -------
+    As in :class:`latte_hw.core.head.LatteHead`, with the same payloads. The threshold of a table entry is ignored; of
+    the counters, `survivors` and `kept` equal `keys_seen`.
 
     Throughput: `params.cycles_per_block`, exactly the number of valid keys for `params.shortest_block` of them and
     more; latency: `params.block_latency`.
