@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -71,28 +71,8 @@ class LayerControl(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        max_keys = self.config.max_keys
-        payloads, params = LayerPayloads(self.config), HeadParams(self.config.head_config)
-        plan, errors = Signal(payloads.plan), self.o_errors
-        layer = Signal(LAYER)
-        heads_left = Signal.like(layer.heads)
-        kv_heads = Signal.like(layer.heads)
-        kept, rows = Signal(), Signal(params.count_bits)
-        bank, written = Signal(), Signal()
-
-        limit = (1 << (params.offset_bits - 1)) - 1
-        offset = Signal.like(plan.causal_offset)
-        m.d.comb += offset.eq(layer.causal_offset)
-        with m.If(layer.causal_offset > limit):
-            m.d.comb += offset.eq(limit)
-        with m.If(layer.causal_offset < -limit):
-            m.d.comb += offset.eq(-limit)
-
-        lengths = (layer.heads, layer.group, layer.n_queries, layer.n_keys)
-        zero = ~Cat(length.any() for length in lengths).all()
-        too_large = (layer.heads > self.config.table_entries) | (layer.n_queries > max_keys) | (layer.n_keys > max_keys)
-        with m.If(self.i_table_written):
-            m.d.sync += written.eq(1)
+        state = _State(self.config)
+        plan, layer, errors = state.plan, state.layer, self.o_errors
         # At most one of these is high: the phase of a command.
         checking, dividing, beginning, running = (Signal(name=name) for name in ("check", "divide", "begin", "run"))
         m.d.comb += [
@@ -100,52 +80,103 @@ class LayerControl(wiring.Component):
             self.o_busy.eq(checking | dividing | beginning | running),
             errors.busy_write.eq(self.o_busy & (self.i_start | self.i_append)),
         ]
+        with m.If(self.i_table_written):
+            m.d.sync += state.written.eq(1)
         m.d.sync += [checking.eq(0), beginning.eq(0)]
         with m.If(~self.o_busy & self.i_start):
             m.d.sync += [checking.eq(1), layer.eq(self.i_layer)]
         with m.Elif(~self.o_busy & self.i_append):
-            fits = rows != max_keys
-            m.d.comb += [errors.length_zero.eq(~kept), errors.length_too_large.eq(kept & ~fits)]
-            with m.If(kept & fits):
-                m.d.sync += [
-                    beginning.eq(1),
-                    rows.eq(rows + 1),
-                    plan.append.eq(1),
-                    plan.n_queries.eq(1),
-                    plan.n_keys.eq(1),
-                    plan.causal_offset.eq(max_keys),  # sees every row
-                    plan.keep.eq(self.i_layer.keep),
-                ]
+            fits = state.rows != self.config.max_keys
+            m.d.comb += [errors.length_zero.eq(~state.kept), errors.length_too_large.eq(state.kept & ~fits)]
+            with m.If(state.kept & fits):
+                m.d.sync += [beginning.eq(1), *state.plan_append(self.i_layer.keep)]
         with m.If(checking):
-            m.d.sync += [heads_left.eq(layer.heads), kv_heads.eq(0), dividing.eq(~zero & ~too_large)]
+            zero, too_large = state.lengths_zero(), state.lengths_too_large()
+            m.d.sync += [*state.divide_heads(), dividing.eq(~zero & ~too_large)]
             m.d.comb += [errors.length_zero.eq(zero), errors.length_too_large.eq(~zero & too_large)]
         with m.If(dividing):
-            m.d.sync += [heads_left.eq(heads_left - layer.group), kv_heads.eq(kv_heads + 1)]
-            with m.If(heads_left < layer.group):
-                refused = heads_left.any() | (layer.keep & (kv_heads > self.config.cores))
+            m.d.sync += state.subtract_group()
+            with m.If(state.heads_left < layer.group):
+                refused = state.group_refused()
                 m.d.comb += errors.length_too_large.eq(refused)
                 m.d.sync += [dividing.eq(0), beginning.eq(~refused)]
                 with m.If(~refused):
-                    m.d.comb += self.o_swapped.eq(written)
-                    m.d.sync += [
-                        bank.eq(bank ^ written),
-                        written.eq(0),
-                        plan.bank.eq(bank ^ written),
-                        rows.eq(layer.n_keys),
-                        plan.heads.eq(layer.heads),
-                        plan.group.eq(layer.group),
-                        plan.kv_heads.eq(kv_heads),
-                        plan.n_queries.eq(layer.n_queries),
-                        plan.n_keys.eq(layer.n_keys),
-                        plan.causal_offset.eq(offset),
-                        plan.keep.eq(layer.keep),
-                        plan.append.eq(0),
-                    ]
+                    m.d.comb += self.o_swapped.eq(state.written)
+                    m.d.sync += [*state.swap_banks(), *state.plan_layer()]
         with m.If(beginning):
             m.d.comb += self.o_begin.eq(1)
             m.d.sync += running.eq(1)
         with m.If(running & self.i_finished):
             m.d.comb += self.o_done.eq(1)
-            m.d.sync += [running.eq(0), kept.eq(plan.keep)]
-        m.d.comb += [self.o_plan.eq(plan), self.o_table_bank.eq(~bank)]
+            m.d.sync += [running.eq(0), state.kept.eq(plan.keep)]
+        m.d.comb += [self.o_plan.eq(plan), self.o_table_bank.eq(~state.bank)]
         return m
+
+
+class _State:
+    """What a command is checked against and becomes: registers, conditions on them, and assignments to them."""
+
+    def __init__(self, config: TopConfig) -> None:
+        self.config = config
+        params = HeadParams(config.head_config)
+        self.plan = Signal(LayerPayloads(config).plan)
+        self.layer = Signal(LAYER)
+        self.heads_left = Signal.like(self.layer.heads)
+        self.kv_heads = Signal.like(self.layer.heads)
+        self.kept = Signal()  # K and V of the layer before are there
+        self.rows = Signal(params.count_bits)  # of them
+        self.bank = Signal()
+        self.written = Signal()  # entries of the idle bank, since the banks were swapped
+        self.offset_limit = (1 << (params.offset_bits - 1)) - 1
+
+    def lengths_zero(self) -> Value:
+        lengths = (self.layer.heads, self.layer.group, self.layer.n_queries, self.layer.n_keys)
+        return ~Cat(length.any() for length in lengths).all()
+
+    def lengths_too_large(self) -> Value:
+        max_keys = self.config.max_keys
+        too_many_heads = self.layer.heads > self.config.table_entries
+        return too_many_heads | (self.layer.n_queries > max_keys) | (self.layer.n_keys > max_keys)
+
+    def divide_heads(self) -> list[Any]:
+        """Begin to count how often the group goes into the heads."""
+        return [self.heads_left.eq(self.layer.heads), self.kv_heads.eq(0)]
+
+    def subtract_group(self) -> list[Any]:
+        return [self.heads_left.eq(self.heads_left - self.layer.group), self.kv_heads.eq(self.kv_heads + 1)]
+
+    def group_refused(self) -> Value:
+        """In the end of the division: it leaves a remainder, or there is not a core for every K/V head to keep."""
+        return self.heads_left.any() | (self.layer.keep & (self.kv_heads > self.config.cores))
+
+    def swap_banks(self) -> list[Any]:
+        bank = self.bank ^ self.written
+        return [self.bank.eq(bank), self.written.eq(0), self.plan.bank.eq(bank)]
+
+    def plan_append(self, keep: Value) -> list[Any]:
+        """A step of decoding: a row more, and one query that sees every row."""
+        plan = self.plan
+        return [
+            self.rows.eq(self.rows + 1),
+            plan.append.eq(1),
+            plan.n_queries.eq(1),
+            plan.n_keys.eq(1),
+            plan.causal_offset.eq(self.config.max_keys),
+            plan.keep.eq(keep),
+        ]
+
+    def plan_layer(self) -> list[Any]:
+        """The layer as it was described, its causal offset limited to what a job can say."""
+        layer, plan, limit = self.layer, self.plan, self.offset_limit
+        at_most = Mux(layer.causal_offset > limit, limit, layer.causal_offset)
+        return [
+            self.rows.eq(layer.n_keys),
+            plan.heads.eq(layer.heads),
+            plan.group.eq(layer.group),
+            plan.kv_heads.eq(self.kv_heads),
+            plan.n_queries.eq(layer.n_queries),
+            plan.n_keys.eq(layer.n_keys),
+            plan.causal_offset.eq(Mux(layer.causal_offset < -limit, -limit, at_most)),
+            plan.keep.eq(layer.keep),
+            plan.append.eq(0),
+        ]
