@@ -8,7 +8,7 @@ import pytest
 LARGE_CORE = re.compile(r"\[(?:.*-)?(smollm2-135m|gpt2|deit-b16-384|minilm-static|minilm|long-4096)[-\]]")
 """A test of one large core: its parameters name it."""
 
-SHARED = re.compile(r"^(tests/(?:test_integration_page|sim/test_top_faults|sim/test_top_decode)\.py)")
+SHARED = re.compile(r"^(tests/(?:docs/test_integration_page|sim/rtl/test_top_faults|sim/rtl/test_top_decode)\.py)")
 """Modules whose tests share what takes a minute to make."""
 
 
