@@ -73,12 +73,15 @@ class LayerControl(wiring.Component):
         m = Module()
         max_keys = self.config.max_keys
         payloads, params = LayerPayloads(self.config), HeadParams(self.config.head_config)
-        plan, errors = Signal(payloads.plan), self.o_errors
+        plan = Signal(payloads.plan)
+        errors = self.o_errors
         layer = Signal(LAYER)
         heads_left = Signal.like(layer.heads)
         kv_heads = Signal.like(layer.heads)
-        kept, rows = Signal(), Signal(params.count_bits)
-        bank, written = Signal(), Signal()
+        kept = Signal()
+        rows = Signal(params.count_bits)
+        bank = Signal()
+        written = Signal()
 
         limit = (1 << (params.offset_bits - 1)) - 1
         offset = Signal.like(plan.causal_offset)
