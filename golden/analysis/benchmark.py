@@ -16,9 +16,9 @@ from latte_hw.config.presets import preset
 
 _MEMORY_PROGRAM = """
 from golden.attention import attention
-from golden.stimuli import random_trace
-from golden.tensors import from_arrays
-from latte_hw.presets import preset
+from golden.files.stimuli import random_trace
+from golden.files.tensors import from_arrays
+from latte_hw.config.presets import preset
 
 config = preset("long-4096").replace(causal=False)
 trace = random_trace(config, 1, 1, 1, 64, 4096)

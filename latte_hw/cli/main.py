@@ -1,6 +1,6 @@
 """The `latte` command: the commands of this package, and those that golden model and simulation join by entry points.
 
-Nothing here imports upwards: an installed package adds commands by an entry point of the group `latte_hw.commands`, a
+Nothing here imports upwards: an installed package adds commands by an entry point of the group `latte.commands`, a
 function that takes the app. Each does so from a light module; whatever is heavy is imported when a command runs, so
 that `--help` answers at once.
 """
@@ -13,7 +13,7 @@ import typer
 from latte_hw.cli import estimate, generate, synth
 from latte_hw.config.errors import LatteError, MismatchError
 
-COMMANDS = "latte_hw.commands"
+COMMANDS = "latte.commands"
 """Group of the entry points by which packages join their commands."""
 
 app = typer.Typer(

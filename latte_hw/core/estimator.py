@@ -58,8 +58,12 @@ class MS4BEstimator(wiring.Component):
         # keys of each query are still to come, the present beat's too.
         offer = dot.o_prepared.payload
         offered_part = self._part_of(offer)
-        scanning, last, started, sent = Signal(), Signal(), Signal(), Signal()
-        beat, buffer = Signal(params.beat_bits), Signal(1)
+        scanning = Signal()
+        last = Signal()
+        started = Signal()
+        sent = Signal()
+        beat = Signal(params.beat_bits)
+        buffer = Signal(1)
         part = [Signal(name=name) for name in self._members("part")]
         left = [Signal(signed(params.count_bits + 1), name=name) for name in self._members("left")]
         offered_left = [Cat(offer[name], Const(0, 1)) for name in self._valid_keys]

@@ -198,7 +198,8 @@ class KvStore(wiring.Component):
 
     def _bank_and_beat(self, m: Module, started: Value, written: Value) -> tuple[Value, Value]:
         """Where the next row of K belongs."""
-        bank, beat = Signal(range(max(2, self.params.config.keys_per_cycle))), Signal(self.params.beat_bits)
+        bank = Signal(range(max(2, self.params.config.keys_per_cycle)))
+        beat = Signal(self.params.beat_bits)
         with m.If(written):
             m.d.sync += bank.eq(bank + 1)
             with m.If(bank == self.params.config.keys_per_cycle - 1):

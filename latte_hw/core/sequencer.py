@@ -64,7 +64,8 @@ class Sequencer(wiring.Component):
         m.submodules.entries = entries = memory.Memory(
             shape=payloads.table_entry, depth=max(2, params.config.heads), init=[], attrs=NEVER_COLLIDES
         )
-        write_port, read_port = entries.write_port(), entries.read_port()
+        write_port = entries.write_port()
+        read_port = entries.read_port()
         m.d.comb += [
             self.i_table.ready.eq(1),
             write_port.addr.eq(self.i_table.payload.head),
@@ -77,14 +78,16 @@ class Sequencer(wiring.Component):
         queries_left = Signal(params.count_bits)
         visible_keys = Signal(signed(params.count_bits + 3))  # causal limit of the present query, not yet clipped
         # queries_left == 1, and a job without queries: known ahead, since what follows from them goes far
-        is_last, is_empty = Signal(), Signal()
+        is_last = Signal()
+        is_empty = Signal()
         outputs = [self.o_estimator, self.o_threshold, self.o_reuse, self.o_scale, self.o_row]
         offered = Signal()
         row = _RowOffer(self.o_row)
         taken = fork_ready(m, offered, [*outputs[:-1], row], late=params.queries_apart)
 
         # The buffer is given back a cycle later: the store is far away, and there is time between two jobs.
-        job_ends, gives_back = Signal(), Signal()
+        job_ends = Signal()
+        gives_back = Signal()
         m.d.comb += [self.i_job.ready.eq(job_ends), self.i_loaded.ready.eq(gives_back)]
         m.d.sync += gives_back.eq(job_ends & job.release)
         with m.FSM(name="state") as state:

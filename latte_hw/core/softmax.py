@@ -73,7 +73,8 @@ class Softmax(wiring.Component):
             better = Mux(kept[1] & (score[1] > score[0]), score[1], score[0])
             arrived, kept, ends = (delayed(m, value, 1, "compared") for value in (arrived, kept[0], ends))
             score = register(m, better, "better")
-        best, row_starts = Signal(score_shape), Signal(init=1)
+        best = Signal(score_shape)
+        row_starts = Signal(init=1)
         with m.If(arrived):
             m.d.sync += row_starts.eq(ends)
             with m.If(kept & (row_starts | (score > best))):

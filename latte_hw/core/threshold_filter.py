@@ -200,8 +200,9 @@ class HeadThresholdFilter(wiring.Component):
         holds = Signal()
         # Known ahead of the lanes that have not left: those of the next item, the others, whether it is the last item.
         masks = places_of(kept.o.payload)
-        leaving = [Signal(len(mask)) for mask in masks]
-        rest, only_one = [Signal(len(mask)) for mask in masks], Signal()
+        leaving = [Signal(len(mask), name=f"leaving_{place}") for place, mask in enumerate(masks)]
+        rest = [Signal(len(mask), name=f"rest_{place}") for place, mask in enumerate(masks)]
+        only_one = Signal()
         beat_ends = Signal()
         m.d.comb += [
             beat_ends.eq(~holds | (item.ready & only_one)),

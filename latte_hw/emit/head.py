@@ -1,9 +1,7 @@
 """Writes a core as Verilog-2005, with a JSON description of its configuration, ports and latencies beside it."""
 
-import itertools
 import json
 import os
-import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,26 +82,7 @@ def component_to_verilog(component: wiring.Component, name: str, inputs: dict[st
         "_".join(str(part) for part in path): (Value.cast(value), _direction(member))
         for path, member, value in component.signature.flatten(component)
     }
-    return _compact_zero_memories(verilog_text(component, name, ports))
-
-
-_ZERO_MEMORY = re.compile(r"  initial begin\n((?:    (\S+ ?)\[\d+\] = (\d+)'h0+;\n)+)  end\n")
-
-
-def _compact_zero_memories(text: str) -> str:
-    """Initialise RAM that starts at zero in a loop instead of a line per word; half the text is such lines."""
-
-    numbers = itertools.count()
-
-    def loop(match: re.Match[str]) -> str:
-        lines, name, width = match.groups()
-        return (
-            f"  initial begin : zero_memory_{next(numbers)}\n    integer word;\n"
-            f"    for (word = 0; word < {lines.count(chr(10))}; word = word + 1)\n"
-            f"      {name}[word] = {width}'h0;\n  end\n"
-        )
-
-    return _ZERO_MEMORY.sub(loop, text)
+    return verilog_text(component, name, ports)
 
 
 def describe(head: Head) -> dict[str, Any]:

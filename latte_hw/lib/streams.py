@@ -75,9 +75,12 @@ class Fifo(wiring.Component):
         words = self.words
         width = Shape.cast(self.shape).width
         m.submodules.words = ram = memory.Memory(shape=width, depth=words, init=[], attrs=NEVER_COLLIDES)
-        write_port, read_port = ram.write_port(), ram.read_port()
-        stored, room = Signal(), Signal(init=1)
-        written, read = Signal(), Signal()
+        write_port = ram.write_port()
+        read_port = ram.read_port()
+        stored = Signal()
+        room = Signal(init=1)
+        written = Signal()
+        read = Signal()
         count = _Count(m, words, init=0, name="count", up=[written], down=[read])
         m.d.comb += [
             self.i.ready.eq(1 if self.reserved else room),
@@ -100,7 +103,8 @@ class Fifo(wiring.Component):
 
     def _register(self, m: Module, read_port: Any, stored: Signal, read: Signal) -> None:
         """The RAM's output register is the queue's."""
-        load, output_free = Signal(), Signal(init=1)
+        load = Signal()
+        output_free = Signal(init=1)
         m.d.comb += [
             load.eq(~self.o.valid | self.o.ready),
             read_port.en.eq(load),  # void if nothing is stored: the wide register need not wait for that

@@ -40,7 +40,8 @@ class PacketTurns(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        left, repeats = Signal.like(self.i_packets), Signal.like(self.i_repeat)
+        left = Signal.like(self.i_packets)
+        repeats = Signal.like(self.i_repeat)
         with m.If(self.i_begin):
             m.d.sync += [self.o_active.eq(1), self.o_core.eq(1), left.eq(self.i_packets), repeats.eq(self.i_repeat)]
         with m.Elif(self.i_next):
@@ -88,8 +89,13 @@ class CoreSchedule(wiring.Component):
         m = Module()
         cores, plan = self.config.cores, self.i_plan
         wide = range(2 * self.config.table_entries + cores)
-        load_head, job_kv_head, job_head, place = Signal(wide), Signal(wide), Signal(wide), Signal.like(plan.group)
-        loads, held, releasing = Signal(), Signal(), Signal()
+        load_head = Signal(wide)
+        job_kv_head = Signal(wide)
+        job_head = Signal(wide)
+        place = Signal.like(plan.group)
+        loads = Signal()
+        held = Signal()
+        releasing = Signal()
         mine = self.core < plan.kv_heads
 
         m.d.comb += [

@@ -59,7 +59,10 @@ class DenseBlocks(wiring.Component):
         wiring.connect(m, rows.o, wiring.flipped(self.o_row))
         block = self.o_block.payload
         place = Signal(range(max(2, block_rows)))  # of the next query
-        room, open_, added, closes = Signal(init=1), Signal(), Signal(), Signal()
+        room = Signal(init=1)
+        open_ = Signal()
+        added = Signal()
+        closes = Signal()
         # What comes from afar must not be on the way to all the next block's registers: so nothing is taken in the
         # cycle in which a block is, and room is known a cycle late. Only this sends to the two queues, and through
         # registers, since they are far away too.

@@ -118,7 +118,8 @@ class DenseHead(wiring.Component):
         def passes(port: Any) -> Any:
             return port.valid & port.ready
 
-        queries, pairs = Signal.like(self.o_counters.queries), Signal.like(self.o_counters.keys_seen)
+        queries = Signal.like(self.o_counters.queries)
+        pairs = Signal.like(self.o_counters.keys_seen)
         for counter, event, name in (
             (queries, passes(weighted_sum.o_out), "query_event"),
             (pairs, scores.o_seen, "pairs_event"),

@@ -81,9 +81,13 @@ class LiteAdapter(wiring.Component):
         m = Module()
         port, access = self.s_axil, self.o_access
         # Each channel has one place for what came in; its ready says that the place is free.
-        write_address, read_address = Signal(self.address_bits), Signal(self.address_bits)
-        write_data, strobes = Signal(DATA_BITS), Signal(DATA_BITS // 8)
-        address_held, data_held, read_held = Signal(), Signal(), Signal()
+        write_address = Signal(self.address_bits)
+        read_address = Signal(self.address_bits)
+        write_data = Signal(DATA_BITS)
+        strobes = Signal(DATA_BITS // 8)
+        address_held = Signal()
+        data_held = Signal()
+        read_held = Signal()
         ready = Signal()  # low during reset and in the cycle after it
         m.d.sync += ready.eq(1)
         for valid, free, held, places in (
@@ -97,7 +101,9 @@ class LiteAdapter(wiring.Component):
 
         write_waits = address_held & data_held & ~port.bvalid
         read_waits = read_held & ~port.rvalid
-        valid, write, bad = Signal(), Signal(), Signal()
+        valid = Signal()
+        write = Signal()
+        bad = Signal()
         data = Mux(access.error, 0, access.data)
         m.d.comb += [
             access.valid.eq(valid & ~bad),

@@ -70,13 +70,15 @@ class RowUnpacker(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.gearbox = gearbox = Gearbox(self.beat_bytes, self.row_bytes)
-        begun, more = Signal(), Signal()  # a packet is being read; rows of it are left
+        begun = Signal()  # a packet is being read
+        more = Signal()  # rows of it are left
         complete = Signal()  # no further byte is due
         rows_left = Signal(range(self.max_rows + 1))
         bytes_left = Signal(range(self.max_rows * self.row_bytes + 1))
         beat, held, taken = self._beat(m, begun)
 
-        put, due = Signal(), Signal()
+        put = Signal()
+        due = Signal()
         m.d.comb += [
             put.eq(held & ~complete & gearbox.o_room),
             taken.eq(held & (complete | gearbox.o_room)),
@@ -122,7 +124,8 @@ class RowUnpacker(wiring.Component):
                 }
             )
         )
-        held, taken = Signal(), Signal()
+        held = Signal()
+        taken = Signal()
         full = self.i.tkeep.all()
         contiguous = ~(self.i.tkeep & (self.i.tkeep + 1)[: self.beat_bytes]).any()
         masked = Signal(8 * self.beat_bytes)

@@ -63,8 +63,11 @@ class Gearbox(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         unit_bits = 8 * self.unit_bytes
-        held, fill = Signal(self.units * unit_bits), Signal(range(self.units + 1))
-        kept, place, placed = Signal.like(held), Signal.like(fill), Signal.like(held)
+        held = Signal(self.units * unit_bits)
+        fill = Signal(range(self.units + 1))
+        kept = Signal.like(held)
+        place = Signal.like(fill)
+        placed = Signal.like(held)
         m.d.comb += [
             self.o_room.eq(fill <= self.units - self.in_units),
             self.o_full.eq(fill >= self.out_units),

@@ -136,7 +136,8 @@ class StationaryDot(wiring.Component):
         Returns (a place is free, the place being filled, the place being read, `SPREAD` times); a place has no bits if
         there is one. The place being read is `divided` among as many registers, or one.
         """
-        held, waiting = Signal(range(self.places + 1)), Signal(range(self.places + 1))
+        held = Signal(range(self.places + 1))
+        waiting = Signal(range(self.places + 1))
         fill_place, take_place, read_place = (
             Signal(self.places - 1, name=f"{n}_place") for n in ("fill", "take", "read")
         )

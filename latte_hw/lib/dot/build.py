@@ -25,7 +25,8 @@ class MultiplierDot(StationaryDot):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        free, fill_place, (read_place, *_) = self.elaborate_places(m, taken := Signal(), 0)
+        taken = Signal()
+        free, fill_place, (read_place, *_) = self.elaborate_places(m, taken, 0)
         m.d.comb += taken.eq(self.i_query.valid & free)
         parts_shape = self.i_query.payload.parts.shape()
         rows = [Signal(parts_shape, name=f"query_{place}") for place in range(2)]

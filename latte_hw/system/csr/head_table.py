@@ -57,7 +57,8 @@ class HeadTable(wiring.Component):
         m.submodules.words = words = memory.Memory(
             shape=self.layout, depth=max(2, self.entries), init=[], attrs=NEVER_COLLIDES
         )
-        write_port, read_port = words.write_port(), words.read_port()
+        write_port = words.write_port()
+        read_port = words.read_port()
 
         entry = Signal(range(max(2, self.entries)))  # that is rewritten next
         rewriting = Signal(init=1)

@@ -61,7 +61,9 @@ class Registers(wiring.Component):
     def _bus(self, m: Module, values: Values, table: HeadTable) -> dict[str, Signal]:
         """Answers accesses. Gives a signal for each register that says that it is written in this cycle."""
         access = self.i_access
-        done, answer, error = Signal(), Signal(access.data.shape()), Signal()
+        done = Signal()
+        answer = Signal(access.data.shape())
+        error = Signal()
         asked = access.valid & ~done
         m.d.comb += [access.done.eq(done), access.data.eq(answer), access.error.eq(error)]
         m.d.sync += [done.eq(asked), answer.eq(0), error.eq(0)]
