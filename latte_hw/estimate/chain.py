@@ -24,16 +24,17 @@ def output_cycles(pattern: Pattern, config: LatteConfig) -> NDArray[np.int64]:
     taken."""
     params = HeadParams(config)
     together = config.queries_per_scan
-    rows = rows_of(pattern, params)
-    lanes = [Lane(params, rows[number::together]) for number in range(together)]
+    lanes = [Lane(params) for _ in range(together)]
     out = np.zeros(pattern.queries, np.int64)
     query, sent, left = -1, NEVER_BINDS, NEVER_BINDS
     for first in range(0, pattern.queries, together):
         part = lanes[: pattern.queries - first]
+        # all queries of a scan get as many beats as the one that sees most keys
+        beats = params.beats(int(pattern.valid[first : first + together].max()))
         for place, lane in enumerate(part):
             told = lanes[place:] if pattern.release and first + place == pattern.queries - 1 else [lane]
             query = max(query + 1, 0, lane.query_room(), *(one.row_room() for one in told))
-            lane.take(query)
+            lane.take(query, row_of(pattern, first + place, beats, params))
         offered = max(lane.offered() for lane in part)
         for lane in part:
             lane.prepare(offered)
@@ -43,17 +44,12 @@ def output_cycles(pattern: Pattern, config: LatteConfig) -> NDArray[np.int64]:
     return out
 
 
-def rows_of(pattern: Pattern, params: HeadParams) -> list[Row]:
-    """What of each query concerns its lane. All queries of a scan get as many beats as the one that sees most keys."""
-    rows, together = [], params.config.queries_per_scan
-    for first in range(0, pattern.queries, together):
-        scan = range(first, min(first + together, pattern.queries))
-        beats = max(params.beats(int(pattern.valid[query])) for query in scan)
-        for query in scan:
-            needed = pattern.survives[query, :beats].copy()
-            needed[-1] = True  # it ends the row
-            rows.append(Row(needed, pattern.kept[query, :beats][needed], params.config.kept_per_cycle))
-    return rows
+def row_of(pattern: Pattern, query: int, beats: int, params: HeadParams) -> Row:
+    """What of a query concerns its lane, in a scan of so many beats."""
+    needed = pattern.survives[query, :beats].copy()
+    needed[-1] = True  # it ends the row
+    kept = pattern.kept[query, :beats][needed].astype(np.int64)
+    return Row(needed, kept, params.config.kept_per_cycle)
 
 
 def _scan(lanes: Sequence[Lane], before: int) -> int:

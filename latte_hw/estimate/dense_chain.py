@@ -23,13 +23,13 @@ class _DenseChain:
         size = params.block_rows
         self.rows = [min(size, len(valid) - first) for first in range(0, len(valid), size)]
         self.keys = [max(1, int(valid[first : first + size].max())) for first in range(0, len(valid), size)]
-        count, flying, keys = len(self.rows), params.rows_in_flight + 2, sum(self.keys)
-        self.closed, self.taken, self.last_sent = (History(count, flying) for _ in range(3))
-        self.row_scored, self.row_weighed, self.row_summed = (History(count, flying) for _ in range(3))
-        self.left = History(count, params.blocks_in_division)
-        self.scored = History(keys, max(params.score_landing_depth, params.row_queue_depth))
-        self.weighed = History(keys, params.row_queue_depth + LANDING_PLACES)
-        self.summed = History(keys, params.softmax_landing_depth)
+        flying = params.rows_in_flight + 2
+        self.closed, self.taken, self.last_sent = (History(flying) for _ in range(3))
+        self.row_scored, self.row_weighed, self.row_summed = (History(flying) for _ in range(3))
+        self.left = History(params.blocks_in_division)
+        self.scored = History(max(params.score_landing_depth, params.row_queue_depth))
+        self.weighed = History(params.row_queue_depth + LANDING_PLACES)
+        self.summed = History(params.softmax_landing_depth)
 
     def output_cycles(self) -> NDArray[np.int64]:
         out: list[int] = []

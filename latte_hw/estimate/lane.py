@@ -1,7 +1,5 @@
 """One lane of a LATTE head in time: a query's way through filter, reuse, softmax and weighted sum."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from latte_hw.estimate.queues import LANDING_PLACES, NEVER_BINDS, History, Reservations, Times, one_per_cycle, room
@@ -13,26 +11,23 @@ class Lane:
     """The queries of a job that one lane works on, one after the other: :meth:`take`, :meth:`follow` until it settles,
     :meth:`close`, :meth:`leave`. Latencies and depths are those of :class:`latte_hw.params.HeadParams`."""
 
-    def __init__(self, params: HeadParams, rows: Sequence[Row]) -> None:
+    def __init__(self, params: HeadParams) -> None:
         self.params = params
-        self.rows = rows
-        count, flying = len(rows), params.rows_in_flight + 2
-        beats, items = sum(row.beats for row in rows), sum(int(row.items.sum()) for row in rows)
-        entries = sum(row.entries for row in rows)
+        flying = params.rows_in_flight + 2
         # by row
-        self.queries, self.limits_taken = History(count, flying), History(count, flying)
-        self.best_taken, self.row_summed = History(count, flying), History(count, flying)
-        self.estimator_taken, self.reuse_taken = History(count, flying), History(count, flying)
-        self.scan_started, self.last_sent, self.last_left = (History(count, flying) for _ in range(3))
-        self.out = History(count, params.out_queue_depth)
+        self.queries, self.limits_taken = History(flying), History(flying)
+        self.best_taken, self.row_summed = History(flying), History(flying)
+        self.estimator_taken, self.reuse_taken = History(flying), History(flying)
+        self.scan_started, self.last_sent, self.last_left = (History(flying) for _ in range(3))
+        self.out = History(params.out_queue_depth)
         # by beat, by entry of the queues in the filter, by item
-        self.accepted = History(beats, params.estimator_landing_depth)
-        self.checked = History(entries, 1)
+        self.accepted = History(params.estimator_landing_depth)
+        self.checked = History(1)
         self.output_places = params.filter_output_depth + params.choice_latency - 1
-        self.left = History(items, self.output_places)
-        self.scored = History(items, max(params.reuse_landing_depth, params.row_queue_depth))
-        self.weighed = History(items, params.row_queue_depth + LANDING_PLACES)
-        self.summed = History(items, params.softmax_landing_depth)
+        self.left = History(self.output_places)
+        self.scored = History(max(params.reuse_landing_depth, params.row_queue_depth))
+        self.weighed = History(params.row_queue_depth + LANDING_PLACES)
+        self.summed = History(params.softmax_landing_depth)
         self.survivors = Reservations(fifo_words(params.survivor_depth))
         self.kept = Reservations(fifo_words(params.kept_depth))
         self.last_moved = NEVER_BINDS  # the last item of the row before, out of its beat
@@ -65,9 +60,10 @@ class Lane:
         freeing = self.number - fifo_words(depth) - relay * late
         return max(self.queries[freeing] + 2, taken[freeing - 1] + 1) + late if freeing >= 0 else NEVER_BINDS
 
-    def take(self, query: int) -> None:
+    def take(self, query: int, present: Row) -> None:
+        """The lane's next query, taken in cycle ``query``, and its row."""
         params, row = self.params, self.number
-        self.present = self.rows[row]
+        self.present = present
         self.queries[row] = query
         at_reuse = query + int(params.queries_apart) + params.fifo_latency
         if params.low_bits:

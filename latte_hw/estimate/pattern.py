@@ -1,6 +1,7 @@
 """Which keys survive the early drop and which are kept, beat by beat: all that the cycles of a head depend on."""
 
 import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,12 @@ from latte_hw.config.errors import LatteError
 from latte_hw.params import ceil_div
 
 SEED = 1
+BLOCK_QUERIES = 64
+"""Queries whose estimates are held at a time."""
+
+BINS, BINNED = 1 << 14, 16.0
+"""Of a quantile's first pass: their number, and the greatest value of one that is not in the outermost."""
+
 NEEDED = ("estimate", "keep", "tau_int", "counters", "k8")
 """Arrays of a results file that the pattern comes from."""
 
@@ -27,7 +34,7 @@ class Pattern:
     """
 
     survives: NDArray[np.bool_]
-    kept: NDArray[np.int64]
+    kept: NDArray[np.integer]
     valid: NDArray[np.int64]
     release: bool = True
 
@@ -60,35 +67,91 @@ def visible_keys(config: LatteConfig, queries: int, keys: int, causal_offset: in
 def from_estimates(estimate: NDArray[Any], threshold: float, config: LatteConfig, valid: NDArray[np.int64]) -> Pattern:
     """The pattern of estimates (N_q, N_k) under a threshold, by the rules of the filter."""
     queries, keys = estimate.shape
-    lanes = config.keys_per_cycle
+    blocks = (estimate[first : first + BLOCK_QUERIES] for first in range(0, queries, BLOCK_QUERIES))
+    return _from_blocks(blocks, (queries, keys), threshold, config, valid)
+
+
+def _from_blocks(
+    blocks: Iterable[NDArray[Any]],
+    shape: tuple[int, int],
+    threshold: float,
+    config: LatteConfig,
+    valid: NDArray[np.int64],
+) -> Pattern:
+    """The same of estimates that come some queries at a time, so that not all of them need be held."""
+    (queries, keys), lanes = shape, config.keys_per_cycle
     beats = max(1, ceil_div(keys, lanes))
-    padded = np.full((queries, beats * lanes), -math.inf)
-    padded[:, :keys] = np.where(np.arange(keys) < valid[:, None], estimate, -math.inf)
-    seen = padded.reshape(queries, beats, lanes)
-    best = np.maximum.accumulate(seen.max(axis=2), axis=1)
-    limit = np.minimum(best, threshold) if config.rule is Rule.STATIC else best - threshold
-    limit = np.where(np.isneginf(best), math.inf, limit)
-    return Pattern(
-        survives=np.any(seen >= limit[:, :, None], axis=2),
-        kept=(seen >= limit[:, -1:, None]).sum(axis=2).astype(np.int64),
-        valid=valid,
-    )
+    survives, kept = np.empty((queries, beats), np.bool_), np.empty((queries, beats), np.int8)
+    first = 0
+    for block in blocks:
+        rows = slice(first, first + len(block))
+        padded = np.full((len(block), beats * lanes), -math.inf)
+        padded[:, :keys] = np.where(np.arange(keys) < valid[rows, None], block, -math.inf)
+        seen = padded.reshape(len(block), beats, lanes)
+        best = np.maximum.accumulate(seen.max(axis=2), axis=1)
+        limit = np.minimum(best, threshold) if config.rule is Rule.STATIC else best - threshold
+        limit = np.where(np.isneginf(best), math.inf, limit)
+        survives[rows] = np.any(seen >= limit[:, :, None], axis=2)
+        kept[rows] = (seen >= limit[:, -1:, None]).sum(axis=2)
+        first += len(block)
+    return Pattern(survives, kept, valid)
 
 
 def typical(config: LatteConfig, queries: int, keys: int, keep: float, seed: int = SEED) -> Pattern:
     """A made-up pattern: estimates drawn from a normal distribution, spread evenly over the keys of every query, and
-    the threshold that keeps the share ``keep`` of all valid pairs."""
+    the threshold that keeps the share ``keep`` of all valid pairs. The estimates are drawn anew each time that they are
+    needed, a few queries at a time."""
     if not 0 < keep <= 1:
         raise LatteError(f"the keep ratio must be above 0 and at most 1, not {keep:g}")
     valid = visible_keys(config, queries, keys)
-    estimate = np.random.default_rng(seed).standard_normal((queries, keys))
-    mask = np.arange(keys) < valid[:, None]
-    if config.rule is Rule.STATIC:
-        threshold = float(np.quantile(estimate[mask], 1 - keep)) if mask.any() else 0.0
-        return from_estimates(estimate, threshold, config, valid)
-    best = np.where(mask, estimate, -math.inf).max(axis=1, keepdims=True)
-    distance = np.broadcast_to(best, estimate.shape)[mask] - estimate[mask]
-    return from_estimates(estimate, float(np.quantile(distance, keep)) if mask.any() else 0.0, config, valid)
+
+    def estimates() -> Iterator[NDArray[np.float64]]:
+        numbers = np.random.default_rng(seed)
+        for first in range(0, queries, BLOCK_QUERIES):
+            yield numbers.standard_normal((min(BLOCK_QUERIES, queries - first), keys))
+
+    def judged() -> Iterator[NDArray[np.float64]]:
+        """Of the valid pairs, what the rule compares with the threshold."""
+        first = 0
+        for estimate in estimates():
+            mask = np.arange(keys) < valid[first : first + len(estimate), None]
+            first += len(estimate)
+            if config.rule is Rule.STATIC:
+                yield estimate[mask]
+            else:
+                best = np.where(mask, estimate, -math.inf).max(axis=1, keepdims=True)
+                yield np.broadcast_to(best, estimate.shape)[mask] - estimate[mask]
+
+    share = 1 - keep if config.rule is Rule.STATIC else keep
+    threshold = quantile(judged, share) if valid.any() else 0.0
+    return _from_blocks(estimates(), (queries, keys), threshold, config, valid)
+
+
+def quantile(values: Callable[[], Iterable[NDArray[np.float64]]], share: float) -> float:
+    """`np.quantile` of values that come in blocks, equal to the last bit; ``values`` is called twice.
+
+    The first pass counts them in bins of equal width, the second holds those of the bins that the quantile lies in.
+    Values beyond ±`BINNED` share the outermost bins: many of them cost memory, no accuracy.
+    """
+    counts = np.zeros(BINS, np.int64)
+    for block in values():
+        counts += np.bincount(_bins(block), minlength=BINS)
+    up_to = np.cumsum(counts)
+    place = share * float(up_to[-1] - 1)
+    below = math.floor(place)
+    first, last = (int(np.searchsorted(up_to, item, side="right")) for item in (below, min(below + 1, up_to[-1] - 1)))
+    near = []
+    for block in values():
+        bins = _bins(block)
+        near.append(block[(first <= bins) & (bins <= last)])
+    ordered = np.sort(np.concatenate(near))
+    item = below - int(up_to[first - 1] if first else 0)
+    return float(np.quantile(ordered[item : item + 2], place - below))
+
+
+def _bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which bin each value is in; a greater value is in no lower one."""
+    return np.clip((values + BINNED) * (BINS / (2 * BINNED)), 0, BINS - 1).astype(np.int64)
 
 
 def of_results(path: Path, config: LatteConfig) -> list[Pattern]:

@@ -17,6 +17,9 @@ NEVER_BINDS = -(1 << 40)
 LANDING_PLACES = fifo_words(BLOCK_RAM_LANDING_DEPTH)
 """Items that may be on their way from block RAM or wait behind it."""
 
+LEAST_HELD = 256
+"""Items beyond its reach that a history has room for, so that it seldom moves."""
+
 INDEX = np.arange(1 << 16, dtype=np.int64)
 
 
@@ -29,25 +32,46 @@ def room(written: "History", taken: "History", depth: int, start: int, stop: int
 
 
 class History:
-    """Times of a stage's items, by number. Those before the first are `NEVER_BINDS`, those to come too."""
+    """Times of a stage's items, by number. Those before the first are `NEVER_BINDS`, those to come too.
 
-    def __init__(self, items: int, reach: int) -> None:
+    Only the last ones are held: of the items before the one that a call names, ``reach`` at least. So a head of any
+    length takes as much memory as its longest row.
+    """
+
+    def __init__(self, reach: int) -> None:
         self._reach = reach
-        self._times = np.full(reach + items, NEVER_BINDS, np.int64)
+        self._first = -reach  # number of the oldest item that is held
+        self._times = np.full(reach + LEAST_HELD, NEVER_BINDS, np.int64)
 
     def __getitem__(self, item: int) -> int:
-        return int(self._times[self._reach + item])
+        if item < self._first:
+            raise IndexError(f"item {item} is no longer held: the oldest one is {self._first}")
+        return int(self._times[item - self._first])
 
     def __setitem__(self, item: int, time: int) -> None:
-        self._times[self._reach + item] = time
+        self._hold(item, item + 1)
+        self._times[item - self._first] = time
 
     def part(self, start: int, stop: int, behind: int = 0) -> Times:
         """Times of the items from ``start − behind`` to before ``stop − behind``; ``behind`` is at most the reach."""
-        first = self._reach - behind
-        return self._times[first + start : first + stop]
+        self._hold(start, stop)
+        first = self._first + behind
+        return self._times[start - first : stop - first]
 
     def set(self, start: int, times: Times) -> None:
-        self._times[self._reach + start : self._reach + start + len(times)] = times
+        stop = start + len(times)
+        self._hold(start, stop)
+        self._times[start - self._first : stop - self._first] = times
+
+    def _hold(self, start: int, stop: int) -> None:
+        """Make room for items to before ``stop``; what lies more than the reach before ``start`` may go."""
+        if stop - self._first <= len(self._times):
+            return
+        first = start - self._reach
+        held = self._times[first - self._first :]
+        self._times = np.full(2 * (stop - first) + LEAST_HELD, NEVER_BINDS, np.int64)
+        self._times[: len(held)] = held
+        self._first = first
 
 
 def one_per_cycle(conditions: Times, before: int) -> Times:
