@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from latte_hw.config.dot import NUMBERS, REUSE, Dot, DotChoice, check_choice, check_former_names
 
 TOTAL_BITS = 8
 """Width of a quantised query, key or value element (int8)."""
@@ -33,17 +36,6 @@ class Rule(StrEnum):
 
     DIFFERENTIAL = "differential"  # its estimate is within the threshold of the row's best estimate
     STATIC = "static"  # ablation: its estimate reaches the threshold itself (the row's best is always kept)
-
-
-class Dot(StrEnum):
-    """How the dot products are built; all are bit-equal."""
-
-    TABLES = "tables"  # lookup tables of 4 dimensions and 2 queries: LUT RAM of 32 words (7-series and later)
-    SMALL_TABLES = "small_tables"  # of 3 dimensions and 2 queries: LUT RAM of 16 words (ECP5)
-    LEAN_TABLES = "lean_tables"  # small ones, a register after every second step: fewest flip-flops, lower clock
-    SINGLE_TABLES = "single_tables"  # of 4 dimensions and 1 query: 16 words, fewest LUTs; a gap between queries
-    LEAN_SINGLE_TABLES = "lean_single_tables"  # single ones, a register after every second step
-    MULTIPLIERS = "multipliers"  # one multiplier per element: the readable reference
 
 
 class Core(StrEnum):
@@ -75,10 +67,25 @@ class LatteConfig(BaseModel):
     out_fraction_bits: int = Field(0, description="Fraction bits of an output element below V's int8 step, 0 to 8.")
     heads: int = Field(16, description="Entries of the per-head table of thresholds and softmax scales, 1 to 256.")
     kv_buffers: int = Field(2, description="K/V buffers: with 2, loading a head overlaps computing another.")
-    dot: Dot = Field(Dot.TABLES, description="How the dot products are built.")
-    reuse_dot: Dot | None = Field(None, description="How those that complete a score are built; none: as `dot` says.")
+    dot: Dot = Field(Dot.TABLES, description="How the dot products are built: tables or multipliers.")
+    table_dims: int = Field(4, description="Dimensions that share one table, 3 or 4.")
+    table_queries: int = Field(2, description="Queries that a table holds, 1 or 2; with 1 there is a gap between two.")
+    adders_per_register: int = Field(1, description="Additions of a table's dot product between registers, 1 or 2.")
+    reuse_dot: Dot | None = Field(None, description="dot of reuse, which completes scores; none: as dot says.")
+    reuse_table_dims: int | None = Field(None, description="table_dims of reuse; none: as table_dims says.")
+    reuse_table_queries: int | None = Field(None, description="table_queries of reuse; none: as table_queries says.")
+    reuse_adders_per_register: int | None = Field(
+        None, description="adders_per_register of reuse; none: as adders_per_register says."
+    )
     queries_per_scan: int = Field(1, description="Queries that share one scan of K (B).")
     kept_per_cycle: int = Field(1, description="Kept keys of a query completed and summed up per cycle (R), 1 or 2.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_names(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            check_former_names(values)
+        return values
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -105,7 +112,25 @@ class LatteConfig(BaseModel):
                 "queries that share a scan have a lane each for one kept key per cycle: "
                 f"kept_per_cycle={self.kept_per_cycle} and queries_per_scan={self.queries_per_scan} exclude each other"
             )
+        check_choice(self.dot_choice)
+        check_choice(self.reuse_choice, REUSE)
         return self
+
+    @property
+    def dot_choice(self) -> DotChoice:
+        """How the dot products of the estimate are built."""
+        return DotChoice(self.dot, **{name: getattr(self, name) for name in NUMBERS})
+
+    @property
+    def reuse_choice(self) -> DotChoice:
+        """How those that complete a score are built: as those of the estimate, but for what is given."""
+        given = {name: getattr(self, f"{REUSE}{name}") for name in ("dot", *NUMBERS)}
+        base = DotChoice() if self.reuse_dot is Dot.MULTIPLIERS else self.dot_choice
+        return replace(base, **{name: value for name, value in given.items() if value is not None})
+
+    def _as_estimate(self, name: str) -> bool:
+        """Whether a field of reuse says nothing else than that of the estimate."""
+        return getattr(self, f"{REUSE}{name}") in (None, getattr(self, name))
 
     def _check_range(self, name: str, low: int, high: int) -> None:
         value = getattr(self, name)
@@ -121,8 +146,9 @@ class LatteConfig(BaseModel):
 
         Fields that came later count only where they are not as if they were not there, so that older hashes stay valid.
         """
-        later = {"kept_per_cycle": 1, "reuse_dot": None}
+        later = {"kept_per_cycle": 1, **{name: getattr(DotChoice(), name) for name in NUMBERS}}
         unused = {name for name, default in later.items() if getattr(self, name) == default}
+        unused |= {f"{REUSE}{name}" for name in ("dot", *NUMBERS) if self._as_estimate(name)}
         fields = self.model_dump(mode="json", exclude=unused)
         canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

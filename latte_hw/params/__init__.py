@@ -3,7 +3,7 @@
 :class:`HeadParams` is what hardware, golden model, testbenches, driver, estimate and documents read.
 """
 
-from latte_hw.params.dot import TABLE_SHAPES, DotTiming, TableShape, multiplier_dot_latency, tree_levels
+from latte_hw.params.dot import DotTiming, TableShape, multiplier_dot_latency, table_shape, tree_levels
 from latte_hw.params.head import HeadParams
 from latte_hw.params.latency import (
     BLOCK_RAM_LANDING_DEPTH,
@@ -34,7 +34,6 @@ __all__ = [
     "SCALE_MANTISSA_BITS",
     "SCALE_SHIFT_BITS",
     "SPREAD",
-    "TABLE_SHAPES",
     "DotTiming",
     "HeadParams",
     "Range",
@@ -45,6 +44,7 @@ __all__ = [
     "in_block_ram",
     "multiplier_dot_latency",
     "signed_bits",
+    "table_shape",
     "tree_levels",
     "unsigned_bits",
 ]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from latte_hw.config import Dot
+from latte_hw.config import Dot, DotChoice
 from latte_hw.params.widths import ceil_div
 
 
@@ -63,14 +63,11 @@ class TableShape:
         return (step + 1) % self.steps_per_cycle == 0 or step == steps - 1
 
 
-TABLE_SHAPES = {
-    Dot.TABLES: TableShape(4, 2),
-    Dot.SMALL_TABLES: TableShape(3, 2),
-    Dot.LEAN_TABLES: TableShape(3, 2, steps_per_cycle=2),
-    Dot.SINGLE_TABLES: TableShape(4, 1),
-    Dot.LEAN_SINGLE_TABLES: TableShape(4, 1, steps_per_cycle=2),
-}
-"""Tables of every kind of dot product that uses them."""
+def table_shape(choice: DotChoice) -> TableShape | None:
+    """Tables of a kind of dot product; multipliers have none."""
+    if choice.dot is Dot.MULTIPLIERS:
+        return None
+    return TableShape(choice.table_dims, choice.table_queries, choice.adders_per_register)
 
 
 def multiplier_dot_latency(head_dim: int) -> int:
@@ -82,7 +79,7 @@ def multiplier_dot_latency(head_dim: int) -> int:
 class DotTiming:
     """What it takes to prepare queries for dot products of a kind, whose keys come from the store."""
 
-    kind: Dot
+    kind: DotChoice
     store_latency: int
     relayed: bool = False
     """Whether tables lie so far apart that what they are filled with passes one register more on its way. No cycle is
@@ -90,7 +87,7 @@ class DotTiming:
 
     @property
     def tables(self) -> TableShape | None:
-        shape = TABLE_SHAPES.get(self.kind)
+        shape = table_shape(self.kind)
         return replace(shape, relayed=self.relayed) if shape else None
 
     @property

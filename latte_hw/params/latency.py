@@ -131,12 +131,12 @@ class HeadTiming(HeadWidths):
     @property
     def scan_dot(self) -> DotTiming:
         """Of the estimator, and of the dense core's scores."""
-        return DotTiming(self.config.dot, self.store_latency, relayed=self.reaches_far)
+        return DotTiming(self.config.dot_choice, self.store_latency, relayed=self.reaches_far)
 
     @property
     def reuse_dot(self) -> DotTiming:
         """Of the dot products that complete the scores of kept keys."""
-        return DotTiming(self.config.reuse_dot or self.config.dot, self.store_latency, relayed=self.reaches_far)
+        return DotTiming(self.config.reuse_choice, self.store_latency, relayed=self.reaches_far)
 
     @property
     def query_prepare_cycles(self) -> int:

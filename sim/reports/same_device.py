@@ -20,7 +20,7 @@ from rich.console import Console
 
 from golden.files.stimuli import random_trace
 from golden.files.tensors import from_arrays
-from latte_hw.config import Core, Dot, LatteConfig
+from latte_hw.config import Core, LatteConfig
 from latte_hw.config.errors import LatteError
 from latte_hw.config.presets import preset
 from latte_hw.params import ceil_div
@@ -85,29 +85,36 @@ class Entrant:
         return dict(result["place_and_route"])
 
 
-def _scan(queries: int, keys: int, dot: Dot, **more: Any) -> dict[str, Any]:
+LEAN = {"table_dims": 3, "adders_per_register": 2}
+SINGLE = {"table_queries": 1}
+LEAN_SINGLE = {**SINGLE, "adders_per_register": 2}
+LEAN_REUSE = {"reuse_table_dims": 3, "reuse_table_queries": 2}
+"""Tables of the dot products."""
+
+
+def _scan(queries: int, keys: int, tables: dict[str, int], **more: Any) -> dict[str, Any]:
     room = ceil_div(KEYS, keys) * keys
-    return {"queries_per_scan": queries, "keys_per_cycle": keys, "max_keys": room, "dot": dot, **more}
+    return {"queries_per_scan": queries, "keys_per_cycle": keys, "max_keys": room, **tables, **more}
 
 
 def _latte(keys: int, seed: int = 1) -> Entrant:
-    changes = _scan(queries=1, keys=keys, dot=Dot.LEAN_TABLES, kept_per_cycle=2)
+    changes = _scan(queries=1, keys=keys, tables=LEAN, kept_per_cycle=2)
     return Entrant(f"latte-p{keys}", Core.LATTE, changes, seed)
 
 
-def _dense(queries: int, dot: Dot, seed: int = 1) -> Entrant:
-    return Entrant(f"dense-b{queries}", Core.DENSE, _scan(queries=queries, keys=8, dot=dot), seed)
+def _dense(queries: int, tables: dict[str, int], seed: int = 1) -> Entrant:
+    return Entrant(f"dense-b{queries}", Core.DENSE, _scan(queries=queries, keys=8, tables=tables), seed)
 
 
 ENTRANTS = (
     _latte(keys=12, seed=2),
     _latte(keys=13, seed=5),
     _latte(keys=14),
-    Entrant("latte-b3", Core.LATTE, _scan(queries=3, keys=7, dot=Dot.LEAN_SINGLE_TABLES, reuse_dot=Dot.LEAN_TABLES)),
-    _dense(queries=2, dot=Dot.SINGLE_TABLES),
-    _dense(queries=3, dot=Dot.LEAN_SINGLE_TABLES),
-    _dense(queries=4, dot=Dot.LEAN_SINGLE_TABLES),
-    _dense(queries=5, dot=Dot.LEAN_SINGLE_TABLES, seed=3),
+    Entrant("latte-b3", Core.LATTE, _scan(queries=3, keys=7, tables=LEAN_SINGLE, **LEAN_REUSE)),
+    _dense(queries=2, tables=SINGLE),
+    _dense(queries=3, tables=LEAN_SINGLE),
+    _dense(queries=4, tables=LEAN_SINGLE),
+    _dense(queries=5, tables=LEAN_SINGLE, seed=3),
 )
 """Of each core what takes from a fifth or half of the device's LUTs to nearly all: a larger core answers more queries
 per cycle, a smaller one has more cycles per second."""
@@ -122,7 +129,7 @@ def measured(entrant: Entrant) -> dict[str, Any]:
     routed = entrant.routed()
     fmax = routed.get("fmax_mhz_median")
     return {
-        "name": entrant.name, **asdict(run), "dot": entrant.config.dot.value,
+        "name": entrant.name, **asdict(run), "dot": entrant.config.dot_choice.fields(),
         "cycles_per_query": 1 / run.queries_per_cycle, "fmax_mhz": fmax, "synthesis": entrant.command,
         "utilisation": routed.get("utilisation_with_wrapper"),
         "queries_per_second": None if fmax is None else run.queries_per_cycle * fmax * 1e6,

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from latte_hw.config import Dot, Reuse, Rule, Split
+from latte_hw.config import Reuse, Rule, Split
 from latte_hw.config.top import Reset, TopConfig
 from sim.reports.results import write_result
 from sim.top import runner as top_runner
@@ -29,14 +29,14 @@ CONFIGURATIONS = {
     "two cores": TopConfig(head_dim=32, max_keys=48, keys_per_cycle=8, causal=True, cores=2, stream_bits=128),
     "four cores": TopConfig(head_dim=40, max_keys=48, keys_per_cycle=4, causal=True, cores=4, stream_bits=512),
     "odd": TopConfig(head_dim=12, max_keys=21, keys_per_cycle=3, cores=3, out_fraction_bits=4, reuse=Reuse.EXACT),
-    "gaps": TopConfig(head_dim=64, max_keys=40, keys_per_cycle=5, dot=Dot.SINGLE_TABLES, reset=Reset.ARESETN),
+    "gaps": TopConfig(head_dim=64, max_keys=40, keys_per_cycle=5, table_queries=1, reset=Reset.ARESETN),
     "shared scans": TopConfig(
         head_dim=20, max_keys=24, keys_per_cycle=1, causal=True, cores=2, queries_per_scan=3, split=Split.TRUNCATE,
         prob_bits=12, stream_bits=128,
     ),
     "pairs": TopConfig(head_dim=16, max_keys=40, keys_per_cycle=8, causal=True, cores=2, kept_per_cycle=2),
     "static": TopConfig(
-        head_dim=24, max_keys=32, keys_per_cycle=4, rule=Rule.STATIC, dot=Dot.SMALL_TABLES, msb_bits=5, stream_bits=256,
+        head_dim=24, max_keys=32, keys_per_cycle=4, rule=Rule.STATIC, table_dims=3, msb_bits=5, stream_bits=256,
     ),
 }  # fmt: skip
 """Their number has no factor in common with that of the pairs: counting through both meets every combination."""

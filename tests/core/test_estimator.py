@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from golden.blocks.estimator import estimate
 from golden.blocks.kv_store import banks
-from latte_hw.config import Dot, LatteConfig
+from latte_hw.config import Dot, DotChoice, LatteConfig
 from latte_hw.core.estimator import MS4BEstimator
 from latte_hw.core.payloads import Payloads
 from latte_hw.params import HeadParams
@@ -20,8 +20,8 @@ from sim.lib.streams import Flow
 TINY = LatteConfig(head_dim=8, max_keys=40, keys_per_cycle=4)
 CONFIGURATIONS = {
     "tables": TINY,
-    "small tables": TINY.replace(dot=Dot.SMALL_TABLES),
-    "single tables": TINY.replace(dot=Dot.SINGLE_TABLES, head_dim=12),
+    "small tables": TINY.replace(table_dims=3),
+    "single tables": TINY.replace(table_queries=1, head_dim=12),
     "multipliers": TINY.replace(dot=Dot.MULTIPLIERS),
     "five keys per cycle": TINY.replace(keys_per_cycle=5),
     "one key per cycle": TINY.replace(keys_per_cycle=1, max_keys=20),
@@ -123,9 +123,9 @@ def test_latency(name):
     assert cycles["o_beat"][0] - first_read == params.estimator_latency + params.fifo_latency
 
 
-@pytest.mark.parametrize("dot", [Dot.TABLES, Dot.SMALL_TABLES, Dot.MULTIPLIERS])
+@pytest.mark.parametrize("dot", [DotChoice(), DotChoice(table_dims=3), DotChoice(Dot.MULTIPLIERS)])
 def test_no_gap_between_queries_that_take_gapless_beats(dot):
-    params = HeadParams(LatteConfig(head_dim=8, max_keys=48, keys_per_cycle=2, dot=dot))
+    params = HeadParams(LatteConfig(head_dim=8, max_keys=48, keys_per_cycle=2, **dot.fields()))
     assert params.query_gap == 0
     enough = 2 * params.gapless_beats
     for valid_keys, gapless in ((enough, True), (enough - 1, True), (enough - 2, False)):
@@ -135,7 +135,7 @@ def test_no_gap_between_queries_that_take_gapless_beats(dot):
 
 @pytest.mark.parametrize("beats", [1, 20])
 def test_with_one_place_queries_are_a_gap_apart(beats):
-    params = HeadParams(LatteConfig(head_dim=8, max_keys=40, keys_per_cycle=2, dot=Dot.SINGLE_TABLES))
+    params = HeadParams(LatteConfig(head_dim=8, max_keys=40, keys_per_cycle=2, table_queries=1))
     cycles = run_estimator(draw(params, 4, [2 * beats] * 5), params).cycles["o_beat"]
     assert cycles[beats] - cycles[beats - 1] == 1 + params.query_gap
     assert cycles[-1] - cycles[0] == 4 * (beats + params.query_gap) + beats - 1

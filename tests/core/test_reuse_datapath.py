@@ -32,7 +32,7 @@ CONFIGURATIONS = {
     "no low part": TINY.replace(msb_bits=8),
     "one buffer": TINY.replace(kv_buffers=1, max_keys=12),
     "pairs": TINY.replace(kept_per_cycle=2),
-    "pairs, exact": TINY.replace(kept_per_cycle=2, reuse=Reuse.EXACT, dot=Dot.SMALL_TABLES, head_dim=12),
+    "pairs, exact": TINY.replace(kept_per_cycle=2, reuse=Reuse.EXACT, table_dims=3, head_dim=12),
     "pairs, multipliers": TINY.replace(kept_per_cycle=2, dot=Dot.MULTIPLIERS, split=Split.TRUNCATE),
     "pairs, no low part": TINY.replace(kept_per_cycle=2, msb_bits=8),
 }

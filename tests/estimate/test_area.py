@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latte_hw.config import Dot, LatteConfig
+from latte_hw.config import Dot, DotChoice, LatteConfig
 from latte_hw.config.errors import LatteError
 from latte_hw.config.presets import preset
 from latte_hw.estimate.adders import DotCount, count_dot
@@ -13,7 +13,7 @@ from latte_hw.estimate.area import area_of, dsp_blocks, load_coefficients, quant
 from latte_hw.estimate.fit import ALLOWED, fitted, held_against, nonnegative
 from latte_hw.estimate.measure import TARGETS, load
 from latte_hw.estimate.page import area_table, fill
-from latte_hw.params import TABLE_SHAPES
+from latte_hw.params import table_shape
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -55,7 +55,7 @@ def test_dsp_blocks_by_hand():
 
 def test_adders_by_hand():
     """Two tables of four dimensions, 4-bit elements: entries of 6 bits, whose sum has 7; four planes, in pairs."""
-    tables = TABLE_SHAPES[Dot.TABLES]
+    tables = table_shape(DotChoice())
     count = count_dot(8, tables, {"high": 4}, [("high", 4, True)], 1)
     assert count.adder_bits == 4 * 7 + (2 * 8 + 10)
     assert count_dot(8, tables, {"high": 4}, [("high", 4, True)], 3).adder_bits == 3 * count.adder_bits

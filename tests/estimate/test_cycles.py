@@ -32,7 +32,7 @@ def test_every_output_row_leaves_in_the_estimated_cycle(number: int, small_simul
 def test_the_cases_are_many_and_cover_the_parameters():
     assert len(CASES) >= 20
     assert {case.core for case in CASES} == set(HEADS)
-    fields = ("dot", "rule", "causal", "queries_per_scan", "keys_per_cycle", "head_dim", "max_keys", "msb_bits")
+    fields = ("dot_choice", "rule", "causal", "queries_per_scan", "keys_per_cycle", "head_dim", "max_keys", "msb_bits")
     for field in (*fields, "kept_per_cycle"):
         assert len({getattr(case.config, field) for case in CASES if case.core is Core.LATTE}) > 1, field
     assert len({case.config.sha256() for case in CASES}) >= 20
@@ -58,7 +58,14 @@ def test_queries_wait_in_the_estimated_cycle_for_room_in_queues_far_away(
     queue: str, room: int, small_simulator: str, monkeypatch: pytest.MonkeyPatch
 ):
     """Each queue with a configuration of its own, for the same reason."""
-    changes = {"keys_per_cycle": 9, "max_keys": room, "dot": "lean_tables", "kept_per_cycle": 2, "causal": False}
+    changes = {
+        "keys_per_cycle": 9,
+        "max_keys": room,
+        "table_dims": 3,
+        "adders_per_register": 2,
+        "kept_per_cycle": 2,
+        "causal": False,
+    }
     case = Case(changes, queries=40, keys=18)
     before = cycles_of(pattern_of(case, case.tensors()), case.config)
     monkeypatch.setattr(HeadParams, queue, 2)

@@ -17,7 +17,7 @@ DECLARED = re.compile(r"^\s*reg (?:\[(\d+):0\] )?\S+ \[(\d+):0\];", re.MULTILINE
 
 CHANGES = {
     "tiny": {},
-    "small tables of two queries per scan": {"head_dim": 12, "dot": Dot.SMALL_TABLES, "queries_per_scan": 2},
+    "small tables of two queries per scan": {"head_dim": 12, "table_dims": 3, "queries_per_scan": 2},
     "nothing to reuse": {"msb_bits": 8, "kv_buffers": 1},
     "readers that share RAMs, and one alone": {"kv_buffers": 1, "queries_per_scan": 3},
     "an odd number of keys": {
@@ -25,9 +25,9 @@ CHANGES = {
         "max_keys": 96, "causal": False,
     },
     "pairs of kept keys": {"kept_per_cycle": 2, "reuse": Reuse.EXACT, "max_keys": 64},
-    "pairs of kept keys, one buffer": {"kept_per_cycle": 2, "kv_buffers": 1, "head_dim": 20, "dot": Dot.SMALL_TABLES},
+    "pairs of kept keys, one buffer": {"kept_per_cycle": 2, "kv_buffers": 1, "head_dim": 20, "table_dims": 3},
     "tables of their own for reuse": {
-        "dot": Dot.SINGLE_TABLES, "reuse_dot": Dot.SMALL_TABLES, "queries_per_scan": 3, "kv_buffers": 1,
+        "table_queries": 1, "reuse_table_dims": 3, "reuse_table_queries": 2, "queries_per_scan": 3, "kv_buffers": 1,
     },
     "a few bits of a bank in LUT RAM": {"head_dim": 64, "kv_buffers": 1, "keys_per_cycle": 2, "max_keys": 64},
     "more than eight keys per cycle": {"keys_per_cycle": 10, "max_keys": 40, "kept_per_cycle": 2},

@@ -11,18 +11,20 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from numpy.typing import NDArray
 
-from latte_hw.config import Dot
+from latte_hw.config import Dot, DotChoice
+from latte_hw.config.dot import DOT_CHOICES, TABLE_CHOICES
 from latte_hw.lib.dot.base import shape_range
 from latte_hw.lib.dot.build import MultiplierDot, StationaryDot, Term, stationary_dot
 from latte_hw.lib.streams import Valid, delayed
-from latte_hw.params import TABLE_SHAPES, DotTiming, multiplier_dot_latency
+from latte_hw.params import DotTiming, multiplier_dot_latency, table_shape
 from sim.blocks.block_bench import BlockRun, run_block
 from sim.lib.streams import Flow
 
 TAG_BITS = 6
-PREPARE_CYCLES = {kind: tables.entries for kind, tables in TABLE_SHAPES.items()}
-PREPARE_CYCLES[Dot.MULTIPLIERS] = MultiplierDot.prepare_cycles
-TWO_PLACES = [Dot.TABLES, Dot.SMALL_TABLES, Dot.LEAN_TABLES, Dot.MULTIPLIERS]
+MULTIPLIERS = DotChoice(Dot.MULTIPLIERS)
+PREPARE_CYCLES = {kind: table_shape(kind).entries for kind in TABLE_CHOICES}
+PREPARE_CYCLES[MULTIPLIERS] = MultiplierDot.prepare_cycles
+TWO_PLACES = [kind for kind in DOT_CHOICES if kind.table_queries == 2]
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,10 @@ class Variant:
     key_delay: int = 0
     relayed: bool = False
 
-    def timing(self, kind: Dot) -> DotTiming:
+    def timing(self, kind: DotChoice) -> DotTiming:
         return DotTiming(kind, self.key_delay, self.relayed)
 
-    def dot(self, kind: Dot) -> StationaryDot:
+    def dot(self, kind: DotChoice) -> StationaryDot:
         return stationary_dot(self.timing(kind), **self.parameters())
 
     def parameters(self) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def ref_dot(data: Data, variant: Variant) -> list[dict[str, list[int]]]:
     return results
 
 
-def rtl_dot(data: Data, kind: Dot, name: str, flow: str = Flow.FREE, seed: int = 0) -> BlockRun:
+def rtl_dot(data: Data, kind: DotChoice, name: str, flow: str = Flow.FREE, seed: int = 0) -> BlockRun:
     queries = [
         {"parts": {part: rows[index].tolist() for part, rows in data.queries.items()}, "tag": index}
         for index in range(len(data.keys))
@@ -182,14 +184,14 @@ def rtl_dot(data: Data, kind: Dot, name: str, flow: str = Flow.FREE, seed: int =
 @pytest.mark.parametrize("name", VARIANTS)
 def test_against_plain_integers_and_each_other(name):
     data = draw(VARIANTS[name], [3, 1, 5, 1, 1], seed=4)
-    runs = [rtl_dot(data, kind, name) for kind in Dot]
+    runs = [rtl_dot(data, kind, name) for kind in DOT_CHOICES]
     assert all(run.outputs == runs[0].outputs for run in runs)
     assert runs[0].outputs["o"] == ref_dot(data, VARIANTS[name])
     assert runs[0].outputs["o_tag"] == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("flow", Flow)
-@pytest.mark.parametrize("kind", Dot)
+@pytest.mark.parametrize("kind", DOT_CHOICES)
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_under_every_flow(kind, flow, seed):
     name = "shared query part"
@@ -200,13 +202,13 @@ def test_under_every_flow(kind, flow, seed):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-@pytest.mark.parametrize("kind", Dot)
+@pytest.mark.parametrize("kind", DOT_CHOICES)
 def test_latency(kind, name):
     variant = VARIANTS[name]
-    if kind is Dot.MULTIPLIERS:
+    if kind == MULTIPLIERS:
         documented = multiplier_dot_latency(variant.head_dim)
     else:
-        latency = TABLE_SHAPES[kind].dot_latency
+        latency = table_shape(kind).dot_latency
         keys = [dict(variant.keys)[key] for _, _, key in variant.terms]
         documented = max(latency(variant.head_dim, key.width, key.signed) for key in keys)
     dot = variant.dot(kind)  # `rtl_dot` holds every run to its latency
@@ -215,11 +217,11 @@ def test_latency(kind, name):
 
 
 def test_prepare_cycles():
-    expected = {Dot.TABLES: 16, Dot.SMALL_TABLES: 8, Dot.LEAN_TABLES: 8, Dot.MULTIPLIERS: 1}
-    assert expected | {Dot.SINGLE_TABLES: 16, Dot.LEAN_SINGLE_TABLES: 16} == PREPARE_CYCLES
+    by_dims = {3: 8, 4: 16}
+    assert {kind: by_dims[kind.table_dims] for kind in TABLE_CHOICES} | {MULTIPLIERS: 1} == PREPARE_CYCLES
 
 
-@pytest.mark.parametrize("kind", Dot)
+@pytest.mark.parametrize("kind", DOT_CHOICES)
 def test_preparing_takes_prepare_cycles_and_no_more_queries_are_held_than_there_are_places(kind):
     name, cycles = "one group pair", PREPARE_CYCLES[kind]
     dot = VARIANTS[name].dot(kind)
@@ -243,7 +245,7 @@ def test_no_gap_between_queries_whose_keys_take_the_time_to_prepare(kind, extra)
     assert {after - before for before, after in pairwise(run.cycles["i_keys"])} == {1}
 
 
-@pytest.mark.parametrize("kind", Dot)
+@pytest.mark.parametrize("kind", DOT_CHOICES)
 @pytest.mark.parametrize(
     "name", ["keys come later", "keys come as late as entries", "keys come last", "entries relayed to lanes"]
 )
@@ -260,7 +262,7 @@ def test_filling_overlaps_the_way_of_the_keys(kind, name, beats):
         assert distances == {beats + PREPARE_CYCLES[kind] + max(0, fill - delay) + max(0, delay - 1 - fill)}
 
 
-@pytest.mark.parametrize("kind", [Dot.SINGLE_TABLES, Dot.LEAN_SINGLE_TABLES])
+@pytest.mark.parametrize("kind", [kind for kind in DOT_CHOICES if kind not in TWO_PLACES])
 @pytest.mark.parametrize("keys", [1, 40])
 def test_with_one_place_a_query_is_prepared_when_the_keys_of_the_last_have_passed(kind, keys):
     name = "one group pair"
@@ -276,7 +278,7 @@ def test_queries_of_few_keys_are_prepare_cycles_apart(kind):
     assert {after - before for before, after in pairwise(run.cycles["o_tag"])} == {cycles}
 
 
-@pytest.mark.parametrize("kind", Dot)
+@pytest.mark.parametrize("kind", DOT_CHOICES)
 def test_a_wrong_expectation_is_noticed(kind):
     name = "three groups"
     data = draw(VARIANTS[name], [4, 4], seed=7)

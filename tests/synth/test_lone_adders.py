@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from latte_hw.config import Dot
+from latte_hw.config import DotChoice
+from latte_hw.config.dot import DOT_CHOICES, REUSE
 from latte_hw.config.presets import preset
 from latte_hw.synth import script, tools
 from latte_hw.synth.flow import Job
@@ -57,8 +58,8 @@ def test_the_sums_are_equal(tmp_path: Path):
     tools.run(tools.YOSYS, ["-s", "run.ys"], tmp_path)
 
 
-@pytest.mark.parametrize("field", ["dot", "reuse_dot"])
-@pytest.mark.parametrize("kind", Dot)
-def test_only_where_registers_are_sparse(kind: Dot, field: str):
-    job = Job("tiny", preset("tiny").replace(**{field: kind}), ECP5)
-    assert job.lone_adders == (kind in (Dot.LEAN_TABLES, Dot.LEAN_SINGLE_TABLES))
+@pytest.mark.parametrize("prefix", ["", REUSE])
+@pytest.mark.parametrize("kind", DOT_CHOICES)
+def test_only_where_registers_are_sparse(kind: DotChoice, prefix: str):
+    job = Job("tiny", preset("tiny").replace(**kind.fields(prefix)), ECP5)
+    assert job.lone_adders == (kind.adders_per_register == 2)

@@ -8,9 +8,9 @@ from latte_hw.config import LatteConfig
 from latte_hw.params import HeadParams
 
 
-@pytest.mark.parametrize("dot", ["tables", "small_tables", "multipliers"])
-def test_the_slowest_arm_sets_the_pace(dot: str) -> None:
-    params = HeadParams(LatteConfig(dot=dot, keys_per_cycle=8))
+@pytest.mark.parametrize("dot", [{}, {"table_dims": 3}, {"dot": "multipliers"}])
+def test_the_slowest_arm_sets_the_pace(dot: dict[str, object]) -> None:
+    params = HeadParams(LatteConfig(**dot, keys_per_cycle=8))
     valid, kept = np.array([1000, 1000, 1, 0]), np.array([10, 300, 1, 0])
     cycles = query_cycles(valid, kept, params)
     idle = max(params.query_prepare_cycles, params.normalise_cycles)
@@ -26,7 +26,7 @@ def test_two_kept_keys_per_cycle_take_half_as_long() -> None:
 
 
 def test_with_one_place_the_refill_adds_to_every_query() -> None:
-    params = HeadParams(LatteConfig(dot="single_tables", keys_per_cycle=8))
+    params = HeadParams(LatteConfig(table_queries=1, keys_per_cycle=8))
     assert params.query_gap == 16 + 1  # an entry per cycle, its scan begun; the store is read meanwhile
     valid, kept = np.array([1000, 1000, 1, 0]), np.array([10, 300, 1, 0])
     cycles = query_cycles(valid, kept, params) - params.cycle_slack

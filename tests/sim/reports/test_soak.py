@@ -28,7 +28,18 @@ def test_every_configuration_is_reset_under_every_hold_up() -> None:
 
 
 def test_the_configurations_differ() -> None:
-    for field in ("cores", "head_dim", "causal", "stream_bits", "reset", "kv_buffers", "rule", "split", "dot", "reuse"):
+    for field in (
+        "cores",
+        "head_dim",
+        "causal",
+        "stream_bits",
+        "reset",
+        "kv_buffers",
+        "rule",
+        "split",
+        "dot_choice",
+        "reuse",
+    ):
         assert len({getattr(config, field) for config in soak.CONFIGURATIONS.values()}) > 1, field
     assert {1, 2, 4} <= {config.cores for config in soak.CONFIGURATIONS.values()}
 

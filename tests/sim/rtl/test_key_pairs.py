@@ -24,9 +24,11 @@ CORES = {
     "truncate, exact": BASE.replace(split=Split.TRUNCATE, reuse=Reuse.EXACT, keys_per_cycle=3, kv_buffers=1),
     "estimate is the score": BASE.replace(msb_bits=8, keys_per_cycle=7, max_keys=28, causal=False),
     "multipliers": BASE.replace(dot=Dot.MULTIPLIERS, head_dim=12, prob_bits=16, out_fraction_bits=8),
-    "single tables": BASE.replace(dot=Dot.SINGLE_TABLES, head_dim=20, prob_bits=4, rule=Rule.STATIC),
-    "small tables": BASE.replace(dot=Dot.SMALL_TABLES, msb_bits=2, keys_per_cycle=16, max_keys=32, causal=False),
-    "lean tables": BASE.replace(dot=Dot.LEAN_TABLES, reuse=Reuse.EXACT, kv_buffers=1, out_fraction_bits=3),
+    "single tables": BASE.replace(table_queries=1, head_dim=20, prob_bits=4, rule=Rule.STATIC),
+    "small tables": BASE.replace(table_dims=3, msb_bits=2, keys_per_cycle=16, max_keys=32, causal=False),
+    "lean tables": BASE.replace(
+        table_dims=3, adders_per_register=2, reuse=Reuse.EXACT, kv_buffers=1, out_fraction_bits=3
+    ),
 }
 
 MORE_CORES = ("multipliers", "single tables")

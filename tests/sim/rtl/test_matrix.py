@@ -10,7 +10,8 @@ from itertools import product
 import pytest
 
 from golden.files.stimuli import random_trace
-from latte_hw.config import Dot, LatteConfig, Reuse, Rule, Split
+from latte_hw.config import DotChoice, LatteConfig, Reuse, Rule, Split
+from latte_hw.config.dot import DOT_CHOICES, REUSE
 from sim.head.collect import Arrays
 from sim.lib.streams import Flow
 
@@ -30,6 +31,9 @@ SPREAD = {
 }
 
 
+REUSE_CHOICES = (None, DotChoice(table_dims=3), None, DotChoice(), DotChoice(table_queries=1))
+
+
 def cores() -> Iterator[LatteConfig]:
     for number, (msb_bits, split, reuse, rule) in enumerate(ARITHMETIC):
         spread = {name: values[number % len(values)] for name, values in SPREAD.items()}
@@ -41,9 +45,9 @@ def cores() -> Iterator[LatteConfig]:
             max_keys=max(12, 2 * spread["keys_per_cycle"]),
             causal=(number // 8 + number // 4) % 2 == 0,
             kv_buffers=1 + number % 5 % 2,
-            dot=list(Dot)[number // 2 % len(Dot)],
-            reuse_dot=[None, Dot.SMALL_TABLES, None, Dot.TABLES, Dot.SINGLE_TABLES][number % 5],
             heads=3,
+            **DOT_CHOICES[number // 2 % len(DOT_CHOICES)].fields(),
+            **(reuse_choice.fields(REUSE) if (reuse_choice := REUSE_CHOICES[number % len(REUSE_CHOICES)]) else {}),
             **spread,
         )
 
@@ -86,10 +90,10 @@ def test_simulators_agree(core: str, simulator: str, equal_to_golden: EqualToGol
 
 def test_the_cores_cover_the_parameters():
     assert len(CORES) == 18
-    fields = {"msb_bits": (2, 4, 8), "split": Split, "reuse": Reuse, "rule": Rule, "dot": Dot, **SPREAD}
+    fields = {"msb_bits": (2, 4, 8), "split": Split, "reuse": Reuse, "rule": Rule, "dot_choice": DOT_CHOICES, **SPREAD}
     for field, values in (fields | {"causal": (False, True), "kv_buffers": (1, 2)}).items():
         assert {getattr(config, field) for config in CORES.values()} == set(values), field
-    met = {(config.rule, config.dot) for config in CORES.values()}
-    assert met == set(product(Rule, Dot))
+    met = {(config.rule, config.dot_choice) for config in CORES.values()}
+    assert met == set(product(Rule, DOT_CHOICES))
     met = {(config.rule, config.keys_per_cycle) for config in CORES.values()}
     assert met == set(product(Rule, SPREAD["keys_per_cycle"]))
