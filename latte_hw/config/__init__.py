@@ -5,6 +5,17 @@ The names that everything reads are here; :mod:`latte_hw.config.top`, :mod:`~lat
 """
 
 from latte_hw.config.dot import Dot, DotChoice
-from latte_hw.config.head import GROUP_SIZE, TOTAL_BITS, Core, LatteConfig, Reuse, Rule, Split
+from latte_hw.config.head import GROUP_SIZE, TOTAL_BITS, Core, LatteConfig, PipelineChoice, Reuse, Rule, Split
 
-__all__ = ["GROUP_SIZE", "TOTAL_BITS", "Core", "Dot", "DotChoice", "LatteConfig", "Reuse", "Rule", "Split"]
+__all__ = [
+    "GROUP_SIZE",
+    "TOTAL_BITS",
+    "Core",
+    "Dot",
+    "DotChoice",
+    "LatteConfig",
+    "PipelineChoice",
+    "Reuse",
+    "Rule",
+    "Split",
+]

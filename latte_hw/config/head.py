@@ -38,6 +38,14 @@ class Rule(StrEnum):
     STATIC = "static"  # ablation: its estimate reaches the threshold itself (the row's best is always kept)
 
 
+class PipelineChoice(StrEnum):
+    """Register slices on long connections; see :class:`latte_hw.params.pipeline.Pipeline`."""
+
+    AUTO = "auto"  # as the number of lanes calls for
+    COMPACT = "compact"  # none: fewest registers and cycles
+    LARGE = "large"  # all: highest clock where a core spans a chip
+
+
 class Core(StrEnum):
     """What is built of a configuration."""
 
@@ -79,6 +87,9 @@ class LatteConfig(BaseModel):
     )
     queries_per_scan: int = Field(1, description="Queries that share one scan of K (B).")
     kept_per_cycle: int = Field(1, description="Kept keys of a query completed and summed up per cycle (R), 1 or 2.")
+    pipeline: PipelineChoice = Field(
+        PipelineChoice.AUTO, description="Register slices on long connections: auto, compact or large."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -146,7 +157,11 @@ class LatteConfig(BaseModel):
 
         Fields that came later count only where they are not as if they were not there, so that older hashes stay valid.
         """
-        later = {"kept_per_cycle": 1, **{name: getattr(DotChoice(), name) for name in NUMBERS}}
+        later = {
+            "kept_per_cycle": 1,
+            "pipeline": PipelineChoice.AUTO,
+            **{name: getattr(DotChoice(), name) for name in NUMBERS},
+        }
         unused = {name for name, default in later.items() if getattr(self, name) == default}
         unused |= {f"{REUSE}{name}" for name in ("dot", *NUMBERS) if self._as_estimate(name)}
         fields = self.model_dump(mode="json", exclude=unused)

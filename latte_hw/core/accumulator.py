@@ -24,7 +24,7 @@ def take_weights(
     What the row needs beside its weights is taken with the last one, by itself for a job without queries. Row ends keep
     `distance` cycles apart, since the groups of rows are divided one after the other, and wait for `room`. `free` tells
     that a released buffer's values have been read, the last group `spread` cycles after the first. With `ahead`, that
-    the distance is kept is known by a register, as where the row waits far away.
+    the distance is kept is known by a register.
     """
     taken, row_ends = Signal(name="taken"), Signal(name="row_ends")
     may_end = _apart(m, row_ends, distance, "cooldown", ahead) & room

@@ -78,8 +78,7 @@ class Normaliser(wiring.Component):
         """`numerator // (2·total) − 2^(out_bits − 1)`, or 0 if `total` is 0; `out_bits` cycles later."""
         params = self.params
         bits = params.out_bits
-        # Where the row is put together far away, that it is not empty comes from a register.
-        weighs_ahead = delayed_data(m, total.any(), bits, "weighs") if params.reaches_far else None
+        weighs_ahead = delayed_data(m, total.any(), bits, "weighs") if params.pipeline.divisor_check else None
         # The quotient fits in `bits` bits, so what lies above the lowest `bits` bits is a first remainder.
         remainders: list[Value] = [numerator[bits:] for numerator in numerators]
         digits: list[Value] = [numerator[:bits] for numerator in numerators]  # dividend bits left, then quotient bits

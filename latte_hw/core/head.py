@@ -17,7 +17,7 @@ from latte_hw.core.softmax import Softmax
 from latte_hw.core.threshold_filter import HeadThresholdFilter
 from latte_hw.core.weighted_sum import WeightedSum
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import Fifo, StreamRegister, Valid, delayed
+from latte_hw.lib.streams import Fifo, StreamRegister, Valid, delayed, slices
 from latte_hw.params import HeadParams
 
 
@@ -153,11 +153,11 @@ class LatteHead(wiring.Component):
                 for kept in slots(one.o_kept.payload.kept, self.config.kept_per_cycle)
             ],
         }
-        if params.reaches_far:
-            events = {
-                name: [delayed(m, part, 1, f"{name}_part_{number}") for number, part in enumerate(parts)]
-                for name, parts in events.items()
-            }
+        on_their_way = params.pipeline.counter_events
+        events = {
+            name: [delayed(m, part, on_their_way, f"{name}_part_{number}") for number, part in enumerate(parts)]
+            for name, parts in events.items()
+        }
         totals = {name: sum(parts, start=Const(0, 1)) for name, parts in events.items()}
         for name, event in {"queries": _passes(self.o_out), **totals}.items():
             m.d.sync += counters[name].eq(counters[name] + delayed(m, event, 1, f"{name}_event"))
@@ -195,24 +195,23 @@ class LatteHead(wiring.Component):
                 wiring.connect(m, getattr(block, own_port), getattr(store, store_port))
 
         # What a block needs of a query waits beside the data path until its row gets there.
-        for name, role, sink, depth in (
-            ("estimator_queries", "estimator", getattr(estimator, own("i_query")), params.estimator_queue_depth),
-            ("thresholds", "threshold", threshold_filter.i_threshold, params.rows_in_flight),
-            ("reuse_queries", "reuse", reuse.i_query, params.query_queue_depth),
-            ("scales", "scale", softmax.i_scale, params.rows_in_flight),
-            ("rows", "row", weighted_sum.i_row, params.rows_in_flight),
-        ):
-            source = sources[role]
+        hops = params.pipeline
+        for name, role, sink, depth, sent, read in (
+            ("estimator_queries", "estimator", getattr(estimator, own("i_query")), params.estimator_queue_depth, 0, 0),
+            (
+                "thresholds", "threshold", threshold_filter.i_threshold, params.rows_in_flight,
+                hops.row_params, hops.threshold_read,
+            ),
+            ("reuse_queries", "reuse", reuse.i_query, params.query_queue_depth, hops.row_params, 0),
+            ("scales", "scale", softmax.i_scale, params.rows_in_flight, hops.row_params, 0),
+            ("rows", "row", weighted_sum.i_row, params.rows_in_flight, hops.row_params, 0),
+        ):  # fmt: skip
+            source = slices(m, sources[role], sent, own(f"{name}_relay"))
             shape = source.payload.shape()
-            if params.queries_apart and role != "estimator":  # there is time until its row gets there
-                source = _registered(m, source, own(f"{name}_relay"))
             queue: Any = Fifo(shape, depth) if depth > 1 else StreamRegister(shape)
             m.submodules[own(name)] = queue
             wiring.connect(m, source, queue.i)
-            source = queue.o
-            if params.queries_apart and role == "threshold":  # every beat waits for it, the queue may lie far away
-                source = _registered(m, source, own(f"{name}_arrival"))
-            wiring.connect(m, source, sink)
+            wiring.connect(m, slices(m, queue.o, read, own(f"{name}_arrival")), sink)
 
         beats = getattr(estimator, own("o_beat"))
         wiring.connect(m, beats, threshold_filter.i_beat)
@@ -229,13 +228,6 @@ class LatteHead(wiring.Component):
                 seen = getattr(self, own(tap))
                 m.d.comb += [seen.valid.eq(_passes(port)), seen.payload.eq(port.payload)]
         return threshold_filter, reuse, softmax, weighted_sum
-
-
-def _registered(m: Module, source: Any, name: str) -> Any:
-    """A stream behind a register of that name."""
-    m.submodules[name] = register = StreamRegister(source.payload.shape())
-    wiring.connect(m, source, register.i)
-    return register.o
 
 
 def _passes(port: Any) -> Any:

@@ -34,24 +34,21 @@ def row_ram(
     name: str,
     shape: data.Layout,
     depth: int,
-    address_bits: int,
     *,
     write: tuple,
     reads: list[tuple],
-    relayed: Value | None = None,
+    slices: int = 0,
 ) -> None:
     """One RAM over all buffers; a read takes `store_latency` cycles, the first of them in the RAM.
 
-    With two reads, the write takes the port of the first one. A place that is `relayed` is read a cycle later, instead
-    of the buffer and address of the only read, and there is a register less behind the RAM.
+    With two reads, the write takes the port of the first one. Of a read whose address is `slices` cycles late, as many
+    registers behind the RAM are left out.
     """
     words = params.buffered_words(depth)
     m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=words, init=[], attrs=NEVER_COLLIDES)
     write_enable, write_place, write_data = write
-    read_places = [place_of(params, buffer, address, address_bits) for buffer, address, _ in reads]
-    waits = params.store_latency - 1
-    if relayed is not None:
-        read_places, waits = [relayed], waits - 1
+    read_places = [place for place, _ in reads]
+    waits = params.store_latency - 1 - slices
     if len(reads) > 1:
         shared = Signal(len(read_places[0]), name=f"{name}_shared")  # one signal: so Yosys sees one port
         m.d.comb += shared.eq(Mux(write_enable, write_place, read_places[0]))
@@ -63,7 +60,7 @@ def row_ram(
         write_port.addr.eq(write_place),
         write_port.data.eq(Value.cast(write_data)),
     ]
-    for number, (place, (*_, read_data)) in enumerate(zip(read_places, reads, strict=True)):
+    for number, (place, (_, read_data)) in enumerate(zip(read_places, reads, strict=True)):
         read_port = ram.read_port()
         m.d.comb += read_port.addr.eq(place)
         own = f"{name}_read_{number}" if len(reads) > 1 else f"{name}_read"
@@ -71,20 +68,18 @@ def row_ram(
         m.d.comb += Value.cast(read_data).eq(waited)
 
 
-def bank_rams(
-    m: Module, params: HeadParams, name: str, *, write: tuple, read: tuple, relayed: Value | None = None
-) -> None:
+def bank_rams(m: Module, params: HeadParams, name: str, *, write: tuple, read: tuple, slices: int) -> None:
     """A bank of K's high parts, see :attr:`latte_hw.params.widths.HeadWidths.bank_bits`."""
     write_enable, write_place, row = write
+    read_place, read_data = read
     low = 0
     for number, bits in enumerate(params.bank_bits):
         part = slice(low, low + bits)
         row_ram(
             m, params, f"{name}_rest" if number else name, data.ArrayLayout(1, bits), params.max_beats,
-            params.beat_bits,
             write=(write_enable, write_place, Value.cast(row)[part]),
-            reads=[(*read[:2], Value.cast(read[2])[part])],
-            relayed=relayed,
+            reads=[(read_place, Value.cast(read_data)[part])],
+            slices=slices,
         )  # fmt: skip
         low += bits
 
@@ -108,7 +103,10 @@ def value_rams(
         here = data.ArrayLayout(signed(TOTAL_BITS), elements.stop - elements.start)
         bits = slice(elements.start * TOTAL_BITS, elements.stop * TOTAL_BITS)
         row_ram(
-            m, params, f"{name}_{group}", here, params.config.max_keys, params.key_bits,
+            m, params, f"{name}_{group}", here, params.config.max_keys,
             write=(write, places[group % len(places)], Value.cast(row)[bits]),
-            reads=[(*pair, Value.cast(port.data)[bits]) for pair, port in zip(sent, ports, strict=True)],
+            reads=[
+                (place_of(params, *pair, params.key_bits), Value.cast(port.data)[bits])
+                for pair, port in zip(sent, ports, strict=True)
+            ],
         )  # fmt: skip

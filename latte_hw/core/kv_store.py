@@ -10,7 +10,7 @@ from latte_hw.core.kv_rams import ReadPort, bank_rams, place_of, row_ram, value_
 from latte_hw.core.payloads import Payloads
 from latte_hw.lib.arith import high_part, low_part, saturate_element
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import Fifo, spread
+from latte_hw.lib.streams import Fifo, delayed, fanout, spread
 from latte_hw.params import HeadParams
 
 
@@ -148,14 +148,13 @@ class KvStore(wiring.Component):
         k_stores, k_write, k_places = writes["k"]
         _, v_write, v_places = writes["v"]
         if self.banks:
-            rows: list[Any] = [k_split.high]
-            relayed: list[Any] = [None]
-            if params.reaches_far:
-                # The banks have registers of their own, also for the row, which comes a cycle later, and for reads.
-                k_stores = k_write
-                rows = spread(m, Value.cast(k_split.high), "k_bank_row")
-                sent = place_of(params, self.beat_port.buffer, self.beat_port.address, params.beat_bits)
-                relayed = spread(m, sent, "k_bank_read_place")
+            # What is on its way to the banks meets a row that is as late.
+            hops = params.pipeline
+            for number in range(hops.bank_write):
+                k_stores = delayed(m, k_stores, 1, f"k_bank_stores_{number}") if number else k_write
+            rows = fanout(m, Value.cast(k_split.high), hops.bank_write, "k_bank_row")
+            sent = place_of(params, self.beat_port.buffer, self.beat_port.address, params.beat_bits)
+            read_places = fanout(m, sent, hops.bank_read, "k_bank_read_place")
             bank, beat = self._bank_and_beat(m, started, k_stores)
             places = spread(m, place_of(params, buffer, beat, params.beat_bits), "k_bank_place")
             for lane in range(config.keys_per_cycle):
@@ -164,8 +163,8 @@ class KvStore(wiring.Component):
                 bank_rams(
                     m, params, f"k_bank_{lane}",
                     write=(bank_written, places[lane % len(places)], rows[lane % len(rows)]),
-                    read=(self.beat_port.buffer, self.beat_port.address, self.beat_port.data[lane]),
-                    relayed=relayed[lane % len(relayed)],
+                    read=(read_places[lane % len(read_places)], self.beat_port.data[lane]),
+                    slices=hops.bank_read,
                 )  # fmt: skip
         shares = params.readers_per_ram
         for number, first in enumerate(range(0, self.readers, shares)):
@@ -173,9 +172,9 @@ class KvStore(wiring.Component):
             key_ports, value_ports = ([getattr(self, name) for name in ports] for ports in names)
             suffix = f"_{number}" if self.readers > shares else ""
             row_ram(
-                m, params, f"k_rows{suffix}", payloads.split_row, config.max_keys, params.key_bits,
+                m, params, f"k_rows{suffix}", payloads.split_row, config.max_keys,
                 write=(k_write, k_places[number % len(k_places)], k_split),
-                reads=[(port.buffer, port.address, port.data) for port in key_ports],
+                reads=[(place_of(params, port.buffer, port.address, params.key_bits), port.data) for port in key_ports],
             )  # fmt: skip
             value_rams(m, params, f"v_rows{suffix}", value_ports, v_write, v_places, v_saturated)
         return m

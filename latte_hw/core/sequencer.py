@@ -34,8 +34,8 @@ class Sequencer(wiring.Component):
     o_rest
         What is left of the job, the query on offer included.
 
-    Throughput: one query per cycle, or every other one where there are `queries_apart`; one cycle more per job, two if
-    it releases its buffer; two cycles for a job without queries, or three. With `queries_apart`, an output's `ready`,
+    Throughput: one query per cycle, or every other one with `pipeline.row_issue`; one cycle more per job, two if
+    it releases its buffer; two cycles for a job without queries, or three. With `row_issue`, an output's `ready`,
     once high, must stay so until a query is taken.
     """
 
@@ -83,7 +83,7 @@ class Sequencer(wiring.Component):
         outputs = [self.o_estimator, self.o_threshold, self.o_reuse, self.o_scale, self.o_row]
         offered = Signal()
         row = _RowOffer(self.o_row)
-        taken = fork_ready(m, offered, [*outputs[:-1], row], late=params.queries_apart)
+        taken = fork_ready(m, offered, [*outputs[:-1], row], late=params.pipeline.row_issue > 0)
 
         # The buffer is given back a cycle later: the store is far away, and there is time between two jobs.
         job_ends = Signal()

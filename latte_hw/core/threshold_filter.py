@@ -11,7 +11,7 @@ from latte_hw.core.key_pairs import carry_odd_key, estimates_of, join_beats, key
 from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.arith import register
 from latte_hw.lib.masks import chosen, popcount, several, without_lowest
-from latte_hw.lib.streams import Fifo, ReservedFifo, StreamRegister, delayed, delayed_data
+from latte_hw.lib.streams import Fifo, ReservedFifo, delayed, delayed_data, slices_before
 from latte_hw.params import HeadParams
 
 
@@ -153,17 +153,17 @@ class HeadThresholdFilter(wiring.Component):
     def _final_check(self, m: Module, survivors: ReservedFifo, row_limits: ReservedFifo, kept: ReservedFifo) -> None:
         """R queued beats per cycle against the row's final limit; beats that keep nothing go no further.
 
-        Where `reaches_far`, a register parts the block RAM of the queue from the comparison; with R = 2 from the
-        queue of limits too, so that a row's first entry is taken no sooner than two cycles after the row before ended.
+        Register slices `survivor_read` lie between the block RAM of the queue and the comparison. With `row_limit`, a
+        row's first entry is taken so many cycles later after the row before ended.
         """
-        relays = self.params.reaches_far
+        hops = self.params.pipeline
         waiting = survivors.o.payload
         checked = Signal(Payloads(self.params).survivor_beats, reset_less=True)
         checked_valid = Signal()
         taken = Signal()
         row_ends, may_take = taken & waiting.last, row_limits.o.valid & kept.o_room
-        if self.params.rows_checked_apart:
-            row_ends = delayed(m, row_ends, 1, "row_checked")
+        for cycle in range(hops.row_limit):  # the limit is given back when the gap is over
+            row_ends = delayed(m, row_ends, 1, f"row_checked_{cycle}" if cycle else "row_checked")
             may_take = may_take & ~row_ends
         m.d.comb += [
             survivors.o.ready.eq(may_take),
@@ -171,9 +171,9 @@ class HeadThresholdFilter(wiring.Component):
             row_limits.o.ready.eq(row_ends),
             kept.i_reserve.eq(taken),
         ]
-        beat = delayed_data(m, waiting, relays, "compared_beat")
-        limits = delayed_data(m, row_limits.o.payload, relays, "compared_limits")
-        m.d.sync += [checked.eq(beat), checked_valid.eq(delayed(m, taken, relays, "compared_valid"))]
+        beat = delayed_data(m, waiting, hops.survivor_read, "compared_beat")
+        limits = delayed_data(m, row_limits.o.payload, hops.survivor_read, "compared_limits")
+        m.d.sync += [checked.eq(beat), checked_valid.eq(delayed(m, taken, hops.survivor_read, "compared_valid"))]
         for lane in range(self.lanes):
             passes = self._passes(beat.estimates[lane], limits)
             m.d.sync += checked.mask[lane].eq(beat.mask[lane] & passes)
@@ -185,17 +185,13 @@ class HeadThresholdFilter(wiring.Component):
     def _serialise(self, m: Module, kept: ReservedFifo) -> None:
         """Kept lanes of the oldest entry one item after the other, lowest first.
 
-        Where `reaches_far`, a register parts the choice of an item from its queue.
+        Register slices `key_select` lie between the choice of an item and its queue.
         """
         params, payloads = self.params, Payloads(self.params)
         # `ready` goes no further back than to this queue
         m.submodules.output = output = Fifo(payloads.kept_key, params.filter_output_depth)
         wiring.connect(m, output.o, wiring.flipped(self.o_kept))
-        item = output.i
-        if params.reaches_far:
-            m.submodules.chosen = chosen_item = StreamRegister(payloads.kept_key)
-            wiring.connect(m, chosen_item.o, output.i)
-            item = chosen_item.i
+        item = slices_before(m, output.i, params.pipeline.key_select, "chosen")
         beat = Signal(payloads.kept_beats, name="leaving_beat", reset_less=True)
         holds = Signal()
         # Known ahead of the lanes that have not left: those of the next item, the others, whether it is the last item.

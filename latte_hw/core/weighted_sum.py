@@ -66,7 +66,7 @@ class WeightedSum(wiring.Component):
         taken, row_ends = take_weights(
             m, self.i_weighted, self.i_row, self.o_free,
             distance=params.normalise_cycles, room=landing.o_room, spread=params.value_spread,
-            ahead=params.reaches_far,
+            ahead=params.pipeline.row_end > 0,
         )  # fmt: skip
         m.d.comb += landing.i_reserve.eq(row_ends)
         ports = [getattr(self, name) for name in self.value_ports]

@@ -40,7 +40,7 @@ class Lane:
         as deep as that of rows and gives up a row sooner: it never fills."""
         params, many = self.params, self.params.rows_in_flight
         return max(
-            self._room(params.estimator_queue_depth, self.estimator_taken, relay=False),
+            self._room(params.estimator_queue_depth, self.estimator_taken, sliced=False),
             self._room(params.query_queue_depth, self.reuse_taken),
             self._room(many, self.best_taken),
             self.row_room(),
@@ -50,14 +50,14 @@ class Lane:
         """From when on the queue of the weighted sum has room for the lane's next row."""
         return self._room(self.params.rows_in_flight, self.row_summed)
 
-    def _room(self, depth: int, taken: History, *, relay: bool = True) -> int:
+    def _room(self, depth: int, taken: History, *, sliced: bool = True) -> int:
         """A place is free when what was in it has moved to the output register, behind what was taken from there; a
-        register, when what was in it is taken. With `queries_apart`, a register before the queue is one place
-        more, and that of the sequencer one cycle."""
+        register, when what was in it is taken. A register slice before the queue is one place more, and the sequencer's
+        initiation interval of 2 one cycle."""
         if depth == 1:
             return taken[self.number - 1]
-        late = int(self.params.queries_apart)
-        freeing = self.number - fifo_words(depth) - relay * late
+        late = self.params.pipeline.row_issue
+        freeing = self.number - fifo_words(depth) - (self.params.pipeline.row_params if sliced else 0)
         return max(self.queries[freeing] + 2, taken[freeing - 1] + 1) + late if freeing >= 0 else NEVER_BINDS
 
     def take(self, query: int, present: Row) -> None:
@@ -65,7 +65,7 @@ class Lane:
         params, row = self.params, self.number
         self.present = present
         self.queries[row] = query
-        at_reuse = query + int(params.queries_apart) + params.fifo_latency
+        at_reuse = query + params.pipeline.row_params + params.fifo_latency
         if params.low_bits:
             self.reuse_prepared = self._prepare(
                 params.reuse_dot, at_reuse, self.reuse_taken, self.last_left, self.last_left
@@ -130,7 +130,7 @@ class Lane:
         waiting = np.maximum(np.maximum(survived, kept_room), limit_known)
         checked = one_per_cycle(waiting, self.checked[self.check - 1])
 
-        # An item waits in its entry's register, in one of its own if the way is far, then in the filter's output queue.
+        # An item waits in its entry's register, in one slices of `key_select`, then in the filter's output queue.
         queued = checked + params.check_latency
         beat_ready = queued + fifo_latency(params.kept_depth)
         item_ready = np.repeat(beat_ready, row.items) + 1
@@ -161,7 +161,7 @@ class Lane:
         summed[-1] = max(summed[-1], free, out_room)
 
         self.last_sent[number] = int(sent[-1])
-        self.limits_taken[number] = int(checked[-1]) + int(params.rows_checked_apart)
+        self.limits_taken[number] = int(checked[-1]) + params.pipeline.row_limit
         self.last_left[number] = int(left[-1])
         self.best_taken[number], self.row_summed[number] = int(weighed[-1]), int(summed[-1])
         self.accepted.set(self.beat, accepted)

@@ -105,14 +105,14 @@ def _tables(
     dim: int, tables: TableShape | None, block: str, parts: dict[str, Table], lanes: int, copies: int = 1
 ) -> Iterator[Memory]:
     """Tables of a query-stationary dot product: one per group of dimensions and set of query parts side by side, in as
-    many equal ones as a net is spread over: lanes are divided among them, or single reads where entries are relayed."""
+    many equal ones as a net is spread over: lanes are divided among them, or single reads where entries have slices."""
     if tables is None:
         return
     size = tables.group_dims
     words = tables.entries * tables.places
     full, rest = divmod(dim, size)
     for part, (bits, queries, reads) in parts.items():
-        readers, each = (lanes * reads, 1) if tables.relayed else (lanes, reads)
+        readers, each = (lanes * reads, 1) if tables.fill_slices else (lanes, reads)
         equal = min(SPREAD, readers)
         served = Counter(reader * equal // readers for reader in range(readers))  # by copy, not always equally many
         for dims, groups in ((size, full), (rest, 1)):

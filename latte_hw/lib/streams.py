@@ -254,6 +254,33 @@ def spread(m: Module, value: Value, name: str) -> list[Signal]:
     return copies
 
 
+def fanout(m: Module, value: Value, slices: int, name: str) -> list[Any]:
+    """`value` as it was `slices` cycles ago, for `SPREAD` parts of a net: the last slice is a register for each."""
+    if not slices:
+        return [value] * SPREAD
+    return [*spread(m, delayed_data(m, value, slices - 1, f"{name}_sent"), name)]
+
+
+def slices(m: Module, source: Any, count: int, name: str) -> Any:
+    """A stream behind `count` register slices, `name` and on; the stream itself if there are none."""
+    for number in range(count):
+        register = StreamRegister(source.payload.shape())
+        m.submodules[f"{name}_{number}" if number else name] = register
+        wiring.connect(m, source, register.i)
+        source = register.o
+    return source
+
+
+def slices_before(m: Module, sink: Any, count: int, name: str) -> Any:
+    """What to drive to reach a stream through `count` register slices; the stream itself if there are none."""
+    for number in range(count):
+        register = StreamRegister(sink.payload.shape())
+        m.submodules[f"{name}_{number}" if number else name] = register
+        wiring.connect(m, register.o, sink)
+        sink = register.i
+    return sink
+
+
 def delayed_data(m: Module, value: Any, cycles: int, name: str) -> Any:
     """`value` as it was `cycles` clock cycles ago, not reset: void until a delayed `valid` says otherwise."""
     return delayed(m, value, cycles, name, reset_less=True)

@@ -24,8 +24,8 @@ class TableShape:
     steps_per_cycle: int = 1
     """Steps of a dot product, reading the table or adding pairs, from one register to the next."""
 
-    relayed: bool = False
-    """Whether an entry passes one register more, its tables' own, on its way to them."""
+    fill_slices: int = 0
+    """Registers that an entry passes on its way to its tables, the last one its copy of the table's own."""
 
     @property
     def entries(self) -> int:
@@ -35,7 +35,7 @@ class TableShape:
     @property
     def fill_latency(self) -> int:
         """Cycles from an address to its entry: masked elements, their sum, its way. It is written in the next one."""
-        return 1 + self.sum_levels + self.relayed
+        return 1 + self.sum_levels + self.fill_slices
 
     @property
     def sum_levels(self) -> int:
@@ -81,14 +81,14 @@ class DotTiming:
 
     kind: DotChoice
     store_latency: int
-    relayed: bool = False
-    """Whether tables lie so far apart that what they are filled with passes one register more on its way. No cycle is
-    lost, since filling overlaps reading the store."""
+    fill_slices: int = 0
+    """Registers between the adders that make a table's entries and the tables. No cycle is lost as long as filling
+    overlaps reading the store."""
 
     @property
     def tables(self) -> TableShape | None:
         shape = table_shape(self.kind)
-        return replace(shape, relayed=self.relayed) if shape else None
+        return replace(shape, fill_slices=self.fill_slices) if shape else None
 
     @property
     def prepare_cycles(self) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from latte_hw.params.dot import DotTiming
+from latte_hw.params.pipeline import Pipeline, pipeline_of
 from latte_hw.params.widths import HeadWidths, ceil_div
 
 NORMALISE_CYCLES = 16
@@ -46,20 +47,12 @@ class HeadTiming(HeadWidths):
     # --- queues -------------------------------------------------------------------------------------------------
 
     @property
-    def reaches_far(self) -> bool:
-        """Whether the core is expected to reach across a whole chip, because several queries share a scan or many keys
-        are read at a time: what fills tables and banks then passes one register more, where that loses no cycle."""
-        return self.config.queries_per_scan > 1 or self.config.keys_per_cycle > 8
+    def pipeline(self) -> Pipeline:
+        """Register slices on long connections."""
+        return pipeline_of(self.config)
 
     @property
-    def queries_apart(self) -> bool:
-        """Whether the sequencer knows late that the queues of a query have room, and so sends one every other cycle at
-        most; what its row needs behind the estimator then passes a register on its way to the queue. With several
-        queries per scan, room depends on the lane whose turn it is: there it is never late."""
-        return self.reaches_far and self.config.queries_per_scan == 1
-
-    @property
-    def rows_apart(self) -> int:
+    def extra_row_slots(self) -> int:
         """Rows more that a lane may hold while others take longer, where several queries share a scan: one lane's
         queries keep more keys now, another's then. Its queues grow within RAMs that are as deep anyway; more than one
         row of kept keys gains nothing."""
@@ -76,7 +69,7 @@ class HeadTiming(HeadWidths):
     def kept_depth(self) -> int:
         """Beats of kept keys, R at a time, that can wait: a full row, so that the next one is checked while it leaves.
         With less, a long stretch of survivors that all fail the final check would leave the reuse datapath idle."""
-        return (1 + self.rows_apart) * self.items(self.max_beats) + self.check_latency
+        return (1 + self.extra_row_slots) * self.items(self.max_beats) + self.check_latency
 
     filter_output_depth = 3
     """Items that can wait in the queue behind the filter: the least depth that lets one pass per cycle."""
@@ -94,7 +87,7 @@ class HeadTiming(HeadWidths):
     @property
     def query_queue_depth(self) -> int:
         """Queries that wait for a place in the reuse datapath, and in the estimator unless it is shared."""
-        return 4 * (1 + self.rows_apart)
+        return 4 * (1 + self.extra_row_slots)
 
     @property
     def estimator_queue_depth(self) -> int:
@@ -110,9 +103,8 @@ class HeadTiming(HeadWidths):
     @property
     def out_queue_depth(self) -> int:
         """Output rows on their way or waiting: enough to keep rows `normalise_cycles` apart."""
-        return (
-            1 + 2 * self.rows_apart + ceil_div(self.weighted_sum_latency + self.fifo_latency + 1, self.normalise_cycles)
-        )
+        on_their_way = ceil_div(self.weighted_sum_latency + self.fifo_latency + 1, self.normalise_cycles)
+        return 1 + 2 * self.extra_row_slots + on_their_way
 
     # --- time: cycles -------------------------------------------------------------------------------------------
 
@@ -131,12 +123,12 @@ class HeadTiming(HeadWidths):
     @property
     def scan_dot(self) -> DotTiming:
         """Of the estimator, and of the dense core's scores."""
-        return DotTiming(self.config.dot_choice, self.store_latency, relayed=self.reaches_far)
+        return DotTiming(self.config.dot_choice, self.store_latency, self.pipeline.table_fill)
 
     @property
     def reuse_dot(self) -> DotTiming:
         """Of the dot products that complete the scores of kept keys."""
-        return DotTiming(self.config.reuse_choice, self.store_latency, relayed=self.reaches_far)
+        return DotTiming(self.config.reuse_choice, self.store_latency, self.pipeline.table_fill)
 
     @property
     def query_prepare_cycles(self) -> int:
@@ -178,21 +170,15 @@ class HeadTiming(HeadWidths):
 
     @property
     def check_latency(self) -> int:
-        """From a beat of survivors to its kept keys in their queue: the way to the comparison, if far; comparison,
-        queue; with R = 2, what is carried."""
-        return int(self.reaches_far) + 1 + self.config.kept_per_cycle
-
-    @property
-    def rows_checked_apart(self) -> bool:
-        """Whether the final check pauses for a cycle between two rows. It costs none: of a row's N cycles, two beats at
-        a time leave ⌊N/2⌋ idle, and queries of a single beat come every other cycle, `queries_apart`."""
-        return self.queries_apart and self.config.kept_per_cycle == 2
+        """From a beat of survivors to its kept keys in their queue: the way to the comparison; comparison, queue; with
+        R = 2, what is carried."""
+        return self.pipeline.survivor_read + 1 + self.config.kept_per_cycle
 
     @property
     def choice_latency(self) -> int:
-        """From the queue of kept keys to an item in the filter's output queue, beside that: the beat, its lane if the
-        way is far."""
-        return 1 + int(self.reaches_far)
+        """From the queue of kept keys to an item in the filter's output queue, beside that: the beat, the way of its
+        chosen key."""
+        return 1 + self.pipeline.key_select
 
     @property
     def reuse_latency(self) -> int:

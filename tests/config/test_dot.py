@@ -74,8 +74,8 @@ def test_reuse_is_as_the_estimate_but_for_what_is_given():
 
 def test_the_derived_tables_are_those_of_the_numbers():
     params = HeadParams(LatteConfig(table_queries=1, reuse_table_dims=3, reuse_table_queries=2))
-    assert params.scan_dot.tables == TableShape(4, 1, 1, relayed=params.reaches_far)
-    assert params.reuse_dot.tables == TableShape(3, 2, 1, relayed=params.reaches_far)
+    assert params.scan_dot.tables == TableShape(4, 1, 1, fill_slices=params.pipeline.table_fill)
+    assert params.reuse_dot.tables == TableShape(3, 2, 1, fill_slices=params.pipeline.table_fill)
     assert HeadParams(LatteConfig(dot="multipliers")).scan_dot.tables is None
 
 

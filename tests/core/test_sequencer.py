@@ -28,7 +28,7 @@ CONFIGURATIONS = {
     "static rule": TINY.replace(rule=Rule.STATIC),
     "one buffer": TINY.replace(kv_buffers=1),
     "one head": TINY.replace(heads=1),
-    "queries apart": TINY.replace(keys_per_cycle=12),
+    "initiation interval 2": TINY.replace(keys_per_cycle=12),
 }
 OUTPUTS = ("o_estimator", "o_threshold", "o_reuse", "o_scale", "o_row")
 
@@ -48,7 +48,7 @@ class TableFirst(wiring.Component):
             wiring.connect(m, wiring.flipped(getattr(self, name)), getattr(sequencer, name))
         for name in OUTPUTS:
             source = getattr(sequencer, name)
-            if sequencer.params.queries_apart:  # a bench may take back its `ready`, which a queue does not
+            if sequencer.params.pipeline.row_issue:  # a bench may take back its `ready`, which a queue does not
                 m.submodules[f"{name}_queue"] = queue = StreamRegister(source.payload.shape())
                 wiring.connect(m, source, queue.i)
                 source = queue.o
@@ -235,8 +235,8 @@ def test_one_query_per_cycle_and_one_cycle_more_per_job():
         assert cycles[name] == cycles["i_query"]
 
 
-def test_queries_apart_go_every_other_cycle():
-    params = HeadParams(CONFIGURATIONS["queries apart"])
+def test_with_row_issue_queries_go_every_other_cycle():
+    params = HeadParams(CONFIGURATIONS["initiation interval 2"])
     queries = np.zeros((6, 8), np.int8)
     jobs = [Job(0, 0, 0, queries[:n]) for n in (6, 1, 0)] + [Job(0, 0, 1, queries)]
     cycles = run_sequencer(Data(draw(params, 0, 1).table, jobs, [12]), params).cycles

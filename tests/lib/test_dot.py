@@ -37,10 +37,10 @@ class Variant:
     keys: tuple[tuple[str, Shape], ...]
     terms: tuple[tuple[str, str, str], ...]
     key_delay: int = 0
-    relayed: bool = False
+    fill_slices: int = 0
 
     def timing(self, kind: DotChoice) -> DotTiming:
-        return DotTiming(kind, self.key_delay, self.relayed)
+        return DotTiming(kind, self.key_delay, self.fill_slices)
 
     def dot(self, kind: DotChoice) -> StationaryDot:
         return stationary_dot(self.timing(kind), **self.parameters())
@@ -79,12 +79,12 @@ VARIANTS = {
     "keys come later": Variant(12, 2, (H4,), K4, (("t", "high", "k"),), key_delay=2),
     "keys come as late as entries": Variant(12, 2, (H4,), K4, (("t", "high", "k"),), key_delay=3),
     "keys come last": Variant(12, 2, (H4,), K4, (("t", "high", "k"),), key_delay=7),
-    "entries relayed to lanes": Variant(
-        20, 6, (("q0", signed(4)), ("q1", signed(4))), K4, (("t0", "q0", "k"), ("t1", "q1", "k")), 4, relayed=True
+    "sliced entries to lanes": Variant(
+        20, 6, (("q0", signed(4)), ("q1", signed(4))), K4, (("t0", "q0", "k"), ("t1", "q1", "k")), 4, fill_slices=1
     ),
-    "entries relayed to bit planes": Variant(
+    "sliced entries to bit planes": Variant(
         12, 1, (("q0", signed(8)), ("q1", signed(8))), (("k", signed(8)),), (("t0", "q0", "k"), ("t1", "q1", "k")), 1,
-        relayed=True,
+        fill_slices=1,
     ),
     "terms of unequal latency": Variant(
         8, 4, (("high", signed(7)), ("low", signed(1))), (("high", signed(7)), ("low", signed(1))),
@@ -247,7 +247,7 @@ def test_no_gap_between_queries_whose_keys_take_the_time_to_prepare(kind, extra)
 
 @pytest.mark.parametrize("kind", DOT_CHOICES)
 @pytest.mark.parametrize(
-    "name", ["keys come later", "keys come as late as entries", "keys come last", "entries relayed to lanes"]
+    "name", ["keys come later", "keys come as late as entries", "keys come last", "sliced entries to lanes"]
 )
 @pytest.mark.parametrize("beats", [1, 5, 30])
 def test_filling_overlaps_the_way_of_the_keys(kind, name, beats):

@@ -67,7 +67,7 @@ class DenseWeightedSum(wiring.Component):
         taken, block_ends = take_weights(
             m, self.i_weighted, self.i_row, self.o_free,
             distance=params.division_cycles, room=room.any(), spread=params.value_spread,
-            ahead=params.reaches_far,
+            ahead=params.pipeline.row_end > 0,
         )  # fmt: skip
         m.d.comb += [self.value_port.buffer.eq(row.buffer), self.value_port.address.eq(key)]
         m.d.sync += room.eq(room - block_ends + block_left)

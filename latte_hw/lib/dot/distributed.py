@@ -10,7 +10,7 @@ from amaranth.lib import data, memory
 
 from latte_hw.lib.arith import Addend, pairwise_sums, register, weighted_sum
 from latte_hw.lib.dot.base import StationaryDot, Term
-from latte_hw.lib.streams import SPREAD, delayed, delayed_data, spread
+from latte_hw.lib.streams import SPREAD, delayed, delayed_data, fanout, spread
 from latte_hw.params import TableShape, tree_levels
 
 LUT_RAM: dict[str, Any] = {"ram_style": "distributed"}
@@ -76,13 +76,14 @@ class TableDot(StationaryDot):
 
     @property
     def copies(self) -> int:
-        """Equal tables among which the lanes are divided; where entries are relayed, the bit planes of the lanes."""
+        """Equal tables among which the lanes are divided; where entries have register slices, the bit planes of the
+        lanes."""
         return min(SPREAD, self.lanes * self._readers_per_lane)
 
     @property
     def _readers_per_lane(self) -> int:
         """What of a lane may read copies of its own: each bit plane of the widest key part, or all of it as one."""
-        return max(key.width for key in self.keys.values()) if self.tables.relayed else 1
+        return max(key.width for key in self.keys.values()) if self.tables.fill_slices else 1
 
     def copy_of(self, lane: int, plane: int) -> int:
         """The copy that a bit plane of a lane reads."""
@@ -107,7 +108,9 @@ class TableDot(StationaryDot):
         left = Signal(self.tables.group_dims, init=self.tables.entries - 1)  # entries to come; inverted, the address
         fill_latency = self.tables.fill_latency
         taken = Signal()
-        free, fill_place, read_places = self.elaborate_places(m, taken, fill_latency, divided=self.tables.relayed)
+        free, fill_place, read_places = self.elaborate_places(
+            m, taken, fill_latency, divided=self.tables.fill_slices > 0
+        )
         filling = self.i_query.valid & free
         with m.If(filling):
             m.d.sync += left.eq(left - 1)
@@ -133,9 +136,7 @@ class TableDot(StationaryDot):
         tables = {}
         for group in range(len(self.groups)):
             entry = Cat(written[part][group].value for part in parts)
-            entries: list[Value] = [entry] * SPREAD
-            if self.tables.relayed:
-                entries = [*spread(m, entry, f"{parts[0]}_{group}_relayed")]
+            entries = fanout(m, entry, self.tables.fill_slices, f"{parts[0]}_{group}_relayed")
             for number, (copy, data_in) in enumerate(zip(copies, entries, strict=False)):
                 table = memory.Memory(shape=len(entry), depth=self.tables.entries * self.places, init=[], attrs=LUT_RAM)
                 m.submodules[f"table_{parts[0]}_{group}_{number}"] = tables[group, number] = table

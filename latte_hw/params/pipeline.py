@@ -1,0 +1,86 @@
+"""Register slices of a core by name: how many lie on each connection that may be long."""
+
+from dataclasses import dataclass, replace
+
+from latte_hw.config import LatteConfig, PipelineChoice
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Register slices on each named hop. A slice costs latency, never throughput, unless its hop says otherwise.
+
+    The figures are cycles added to a query's way, where the hop lies on it, for every slice.
+    """
+
+    bank_write: int = 0
+    """From the port that takes rows of K to the banks of high parts: write enables, and fan-out copies of the row.
+    Loading ends no later, since a row is written two cycles after it came anyway."""
+
+    bank_read: int = 0
+    """From the estimator's address to the banks: fan-out copies of it, at most two slices. No cycle: one register less
+    lies behind a bank for each."""
+
+    table_fill: int = 0
+    """From the adders that make a table's entries to the copies of the table, in both dot products; with it, which
+    query is read has fan-out copies, and bit planes of a lane may read different copies. No cycle as long as filling
+    overlaps reading the store."""
+
+    row_issue: int = 0
+    """From the credits of the queues that a query goes to, to the sequencer: 0 or 1. With 1 its initiation interval is
+    2: one query in two cycles, which binds only where a query has one beat."""
+
+    row_params: int = 0
+    """From the sequencer to the queues of what a query's row needs behind the estimator. No cycle: the row is scanned
+    meanwhile."""
+
+    threshold_read: int = 0
+    """From the queue of thresholds to the filter, every beat of which waits for it. No cycle, likewise."""
+
+    survivor_read: int = 0
+    """From block RAM of the queue of survivors to the final check. 1 cycle."""
+
+    row_limit: int = 0
+    """From the last survivor of a row to the queue of limits: cycles between the final checks of two rows. With R = 2
+    no cycle, since two beats at a time leave ⌊N/2⌋ of N idle; otherwise throughput, a cycle per query."""
+
+    key_select: int = 0
+    """From the choice of a kept key to the filter's output queue. 1 cycle."""
+
+    row_end: int = 0
+    """From the counter that keeps row ends apart to the queue of rows: 0 or 1. No cycle: worked out ahead."""
+
+    divisor_check: int = 0
+    """From the divisor to the output row, which is 0 if that is: 0 or 1. No cycle: sent beside the division."""
+
+    counter_events: int = 0
+    """From the events of each block to the counters, which are late by so much."""
+
+
+COMPACT = Pipeline()
+"""For a core that fills a corner of a chip."""
+
+WIDE = Pipeline(
+    bank_write=1, bank_read=1, table_fill=1, row_issue=1, row_params=1, threshold_read=1, survivor_read=1, row_limit=1,
+    key_select=1, row_end=1, divisor_check=1, counter_events=1,
+)  # fmt: skip
+"""For many lanes: more than eight keys per cycle, or several queries per scan."""
+
+LARGE = WIDE
+"""For a core that spans a chip."""
+
+
+def pipeline_of(config: LatteConfig) -> Pipeline:
+    """The register slices of a core; `auto` is this one rule.
+
+    Some hops have none whatever is chosen. With several queries per scan, credits depend on the lane whose turn it is:
+    they are never late. With one kept key per cycle the check has no idle cycles for a gap between rows.
+    """
+    wide = config.queries_per_scan > 1 or config.keys_per_cycle > 8
+    chosen = {
+        PipelineChoice.AUTO: WIDE if wide else COMPACT,
+        PipelineChoice.COMPACT: COMPACT,
+        PipelineChoice.LARGE: LARGE,
+    }[config.pipeline]
+    if config.queries_per_scan > 1:
+        chosen = replace(chosen, row_issue=0, row_params=0, threshold_read=0)
+    return chosen if config.kept_per_cycle > 1 else replace(chosen, row_limit=0)
