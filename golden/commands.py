@@ -10,14 +10,20 @@ import golden.experiments.commands
 import golden.models.commands
 import golden.train.commands
 import golden.train.vit_commands
+from latte_hw.cli.field_help import fields_and_example
 from latte_hw.cli.options import ConfigOption, JsonOption, LayerOption, PresetOption, SetOption, ThresholdsOption
 from latte_hw.config.errors import LatteError
-from latte_hw.config.loading import resolve_config
+from latte_hw.config.loading import check_default_size, resolve_config
 
 
 def register(app: typer.Typer) -> None:
-    app.command("golden")(golden_command)
-    app.command("vectors")(vectors_command)
+    app.command(
+        "golden",
+        epilog=fields_and_example("latte golden traces/smollm2-135m.npz --preset smollm2-135m -o build/golden.npz"),
+    )(golden_command)
+    app.command(
+        "vectors", epilog=fields_and_example("latte vectors --preset tiny --seed 1 --tokens 32 -o build/vectors")
+    )(vectors_command)
     golden.models.commands.register(app)
     golden.train.commands.register(app)
     golden.train.vit_commands.register(app)
@@ -67,12 +73,13 @@ def vectors_command(
     from golden import vectors
     from golden.analysis import metrics
     from golden.files import stimuli, tensors
+    from golden.files.inputs import load_inputs
     from latte_hw.params import HeadParams
 
     configuration = resolve_config(preset, config, settings)
     vectors.check_vectors_folder(output)
     if tensor_file is not None:
-        checked = tensors.load(tensor_file, configuration)
+        checked, configuration = load_inputs(tensor_file, None, None, preset, config, settings)
     elif corner is not None:
         if corner not in stimuli.CORNERS:
             raise LatteError(f"corner must be one of {', '.join(stimuli.CORNERS)}, not {corner!r}")
@@ -80,6 +87,7 @@ def vectors_command(
     else:
         if heads % kv_heads:
             raise LatteError(f"heads must be a multiple of kv-heads = {kv_heads}, not {heads}")
+        check_default_size(preset, config, configuration, {"the trace": (tokens, None)})
         trace = stimuli.random_trace(configuration, seed, heads, kv_heads, tokens, tokens)
         checked = tensors.from_arrays(trace, configuration)
     arrays = vectors.build_arrays(checked, configuration)

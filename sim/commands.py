@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from latte_hw.cli.field_help import fields_and_example
 from latte_hw.cli.options import (
     ConfigOption,
     CoreOption,
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(simulate)
+    app.command(
+        epilog=fields_and_example("latte simulate traces/smollm2-135m.npz --preset smollm2-135m -o build/rtl.npz")
+    )(simulate)
 
 
 def simulate(
@@ -56,7 +59,8 @@ def simulate(
 ) -> None:
     """Run the Verilog on a tensor file and compare every stage with the golden model.
 
-    OUT.npz is written also when they differ; then the first difference is told and the exit code is 1.
+    OUT.npz is written also when they differ; then the first difference is told and the exit code is 1. The compiled
+    simulation is kept in the folder that LATTE_BUILD names, or in ~/.cache/latte-hw; `latte doctor` shows which.
     """
     from golden.files.inputs import load_inputs
     from golden.files.npz import check_output_folder, save_npz

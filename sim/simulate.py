@@ -114,7 +114,7 @@ def _in_verilog(
     netlist: bool,
     progress: runner.Progress | None,
 ) -> tuple[Description, Recording]:
-    builds.environment(simulator)  # a missing simulator is said before the work, not after
+    builds.check(simulator)  # a missing simulator is said before the work, not after
     from latte_hw.emit.head import TOPS
 
     core_text, ports = _emitted(config, taps, core)

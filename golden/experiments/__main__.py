@@ -1,14 +1,6 @@
 """``python -m golden.experiments``: `latte experiments` where the package is not installed, on a GPU machine say."""
 
-import sys
-
-import typer
-
 from golden.experiments.commands import experiments
-from latte_hw.config.errors import LatteError
+from latte_hw.host import terminal
 
-try:
-    experiments(prog_name="latte experiments")
-except LatteError as error:
-    typer.echo(f"latte: {error}", err=True)
-    sys.exit(2)
+terminal.run(lambda: experiments(prog_name="latte experiments"))

@@ -7,6 +7,7 @@ import typer
 
 from golden.experiments.catalog import CATALOG, NAMES, chosen
 from golden.train.options import DeviceOption, needs_torch
+from latte_hw.cli.field_help import example
 from latte_hw.config.errors import LatteError
 
 RESULTS = Path("docs/results")
@@ -21,14 +22,14 @@ def register(app: typer.Typer) -> None:
     app.add_typer(experiments)
 
 
-@experiments.command("list")
+@experiments.command("list", epilog=example("latte experiments list"))
 def list_command() -> None:
     """List the experiments and what each asks."""
     for entry in CATALOG:
         typer.echo(f"{entry.name:<16} {entry.question}")
 
 
-@experiments.command("run")
+@experiments.command("run", epilog=example("latte experiments run precision --quick -o build/results"))
 def run_command(
     names: NamesArgument,
     model: Annotated[
@@ -99,7 +100,7 @@ def run_command(
         typer.echo(f"budget spent, not started: {', '.join(left)}", err=True)
 
 
-@experiments.command("plot")
+@experiments.command("plot", epilog=example("latte experiments plot precision --results build/results"))
 def plot_command(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="NAME…", help="Experiments (default: all with a result file).")

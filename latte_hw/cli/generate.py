@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from latte_hw.cli.field_help import example, fields_and_example
 from latte_hw.cli.options import ConfigOption, CoreOption, JsonOption, PresetOption, SetOption
 from latte_hw.config import Core, LatteConfig
 from latte_hw.config.loading import resolve_config
@@ -14,8 +15,10 @@ from latte_hw.emit.packages.core_files import PURPOSES
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(generate)
-    app.command()(doctor)
+    app.command(
+        epilog=fields_and_example("latte generate --preset gpt2 --set keys_per_cycle=16 -o build/gpt2", top=True)
+    )(generate)
+    app.command(epilog=example("latte doctor"))(doctor)
 
 
 def generate(

@@ -5,13 +5,17 @@ function that takes the app. Each does so from a light module; whatever is heavy
 that `--help` answers at once.
 """
 
-import sys
+import platform
+from importlib import metadata
 from importlib.metadata import entry_points
+from typing import Annotated
 
 import typer
 
+from latte_hw import __version__
 from latte_hw.cli import estimate, generate, synth
-from latte_hw.config.errors import LatteError, MismatchError
+from latte_hw.config.errors import LatteError
+from latte_hw.host import terminal
 
 COMMANDS = "latte.commands"
 """Group of the entry points by which packages join their commands."""
@@ -19,6 +23,7 @@ COMMANDS = "latte.commands"
 app = typer.Typer(
     name="latte",
     help="Low-precision, threshold-pruned attention: Verilog, golden model, simulation.",
+    epilog="Example: latte generate --preset gpt2 -o build/gpt2",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,23 +35,33 @@ for _own in (synth, estimate):
     _own.register(app)
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"latte {__version__}, Amaranth {metadata.version('amaranth')}, Python {platform.python_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the versions and exit.")
+    ] = False,
+) -> None:
+    """Options of `latte` itself; each does its work as it is read."""
+
+
 def main() -> None:
     """Run the command line: exit code 0 on success, 1 on a mismatch, 2 on bad input."""
+    terminal.run(_run)
+
+
+def _run() -> int:
     try:
-        sys.exit(app(standalone_mode=False))
+        return app(standalone_mode=False) or 0
     except typer.TyperException as error:
-        sys.exit(_report(_usage_sentence(error), 2))
-    except LatteError as error:
-        sys.exit(_report(str(error), 2))
-    except MismatchError as error:
-        sys.exit(_report(str(error), 1))
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit(_report("interrupted", 130))
-
-
-def _report(sentence: str, code: int) -> int:
-    typer.echo(f"latte: {sentence}", err=True)
-    return code
+        raise LatteError(_usage_sentence(error)) from None
+    except typer.Abort:
+        raise KeyboardInterrupt from None
 
 
 def _usage_sentence(error: typer.TyperException) -> str:

@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
+from latte_hw.cli.field_help import fields_and_example
 from latte_hw.cli.options import ConfigOption, JsonOption, PresetOption, SetOption
 from latte_hw.config.errors import LatteError
 from latte_hw.config.loading import resolve_config
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(synth)
+    app.command(
+        epilog=fields_and_example("latte synth --target ecp5-85k --preset tiny --set dot=single_tables -o build/synth")
+    )(synth)
 
 
 def synth(

@@ -64,7 +64,9 @@ class LatteConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=False)
 
     head_dim: int = Field(64, description="Elements of one query, key or value (D); a multiple of 4, 8 to 128.")
-    max_keys: int = Field(1024, description="Keys of one head that fit on chip (N); a multiple of keys_per_cycle.")
+    max_keys: int = Field(
+        1024, description="Keys of one head that fit on chip (N), 1 to 4096; a multiple of keys_per_cycle."
+    )
     keys_per_cycle: int = Field(8, description="Keys estimated per cycle and query (P), 1 to 16.")
     msb_bits: int = Field(4, description="Most significant bits of q and k that make the estimate (M), 2 to 8.")
     split: Split = Field(Split.BALANCED, description="How int8 is cut into high and low part.")
@@ -74,7 +76,7 @@ class LatteConfig(BaseModel):
     prob_bits: int = Field(8, description="Bits of an unnormalised softmax weight, 4 to 16.")
     out_fraction_bits: int = Field(0, description="Fraction bits of an output element below V's int8 step, 0 to 8.")
     heads: int = Field(16, description="Entries of the per-head table of thresholds and softmax scales, 1 to 256.")
-    kv_buffers: int = Field(2, description="K/V buffers: with 2, loading a head overlaps computing another.")
+    kv_buffers: int = Field(2, description="K/V buffers, 1 or 2: with 2, loading a head overlaps computing another.")
     dot: Dot = Field(Dot.TABLES, description="How the dot products are built: tables or multipliers.")
     table_dims: int = Field(4, description="Dimensions that share one table, 3 or 4.")
     table_queries: int = Field(2, description="Queries that a table holds, 1 or 2; with 1 there is a gap between two.")
@@ -85,7 +87,7 @@ class LatteConfig(BaseModel):
     reuse_adders_per_register: int | None = Field(
         None, description="adders_per_register of reuse; none: as adders_per_register says."
     )
-    queries_per_scan: int = Field(1, description="Queries that share one scan of K (B).")
+    queries_per_scan: int = Field(1, description="Queries that share one scan of K (B), 1 to 16.")
     kept_per_cycle: int = Field(1, description="Kept keys of a query completed and summed up per cycle (R), 1 or 2.")
     pipeline: PipelineChoice = Field(
         PipelineChoice.AUTO, description="Register slices on long connections: auto, compact or large."

@@ -1,6 +1,7 @@
 """How a preset, a file and single settings choose a configuration, with one sentence for whatever is wrong."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 
 from latte_hw.config.errors import LatteError
 from latte_hw.config.head import Core, LatteConfig
-from latte_hw.config.presets import preset
+from latte_hw.config.presets import PRESETS, preset
 from latte_hw.config.top import TopConfig
 
 
@@ -43,6 +44,38 @@ def resolve_config(
             raise LatteError(f"configuration field must be one of {', '.join(kind.model_fields)}, not {name!r}")
         fields[name] = value
     return build_config(fields, kind)
+
+
+def check_default_size(
+    preset_name: str | None,
+    config_file: Path | None,
+    chosen: LatteConfig,
+    sizes: Mapping[str, tuple[int, int | None]],
+) -> None:
+    """:class:`LatteError` when nobody has chosen a configuration and `tiny` does not have the size of what is given.
+
+    ``sizes`` are tokens and head_dim, which may be left open, of each thing by its name. The sentence names the presets
+    that have the size of all of them.
+    """
+    if preset_name is not None or config_file is not None:
+        return
+
+    def fits(config: LatteConfig, tokens: int, head_dim: int | None) -> bool:
+        return tokens <= config.max_keys and head_dim in (None, config.head_dim)
+
+    for name, size in sizes.items():
+        if fits(chosen, *size):
+            continue
+        tokens, head_dim = size
+        if head_dim in (None, chosen.head_dim):
+            has, taken = f"{tokens} tokens", f"{chosen.max_keys} at most"
+        else:
+            has, taken = f"head_dim {head_dim}", str(chosen.head_dim)
+        fitting = [name for name, config in PRESETS.items() if all(fits(config, *each) for each in sizes.values())]
+        remedy = f"--preset {fitting[0]}" if fitting else "--set or --config, since no preset has this size"
+        if others := fitting[1:]:
+            remedy += f" (or {', '.join(others)})"
+        raise LatteError(f"{name} has {has}; no --preset given, so `tiny` ({taken}) was taken: use {remedy}")
 
 
 def check_head_core(core: Core, command: str) -> None:

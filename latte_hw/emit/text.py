@@ -18,6 +18,7 @@ from amaranth.hdl import (  # what Amaranth's own back ends are made of; there a
 )
 
 from latte_hw.config.errors import LatteError
+from latte_hw.host.wasm import translations
 
 CHOICE = "AMARANTH_USE_YOSYS"
 
@@ -25,7 +26,7 @@ CHOICE = "AMARANTH_USE_YOSYS"
 def verilog_text(subject: Any, name: str, ports: Any) -> str:
     """Verilog of an elaboratable, its top module called `name`; `ports` as :func:`amaranth.back.verilog.convert` has
     them."""
-    with _packaged_yosys(), _without_garbage_collection():
+    with translations(), _packaged_yosys(), _without_garbage_collection():
         text, zero_memories = _rtlil_text(_netlist(subject, name, ports))
         gc.collect()  # the netlist, before Yosys takes its share of memory
         # The passes and options that Amaranth itself runs.

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from latte_hw.config import LatteConfig
-from latte_hw.config.errors import LatteError
 from latte_hw.estimate.area import FIGURES, QUEUES, area_of, quantities
 from latte_hw.estimate.measure import FIGURES as MEASURED
 from latte_hw.estimate.measure import RESULTS, lines, load
 from latte_hw.estimate.page import area_table, fill
+from latte_hw.host import terminal
 from latte_hw.lib.names import numbered
 
 COEFFICIENTS = Path(__file__).with_name("coefficients.json")
@@ -136,7 +136,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except LatteError as error:
-        sys.exit(f"latte_hw.estimate.fit: {error}")
+    terminal.run(main, "latte_hw.estimate.fit")

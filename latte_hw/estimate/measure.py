@@ -13,6 +13,7 @@ from typing import Any
 
 from latte_hw.config import Core, Dot, LatteConfig, Reuse, Rule, Split
 from latte_hw.config.errors import LatteError
+from latte_hw.host import terminal
 
 RESULTS = Path("docs/results/estimate-synthesis.json")
 TARGETS = ("xc7", "ecp5-85k")
@@ -125,7 +126,4 @@ def lines(content: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LatteError as error:
-        sys.exit(f"latte_hw.estimate.measure: {error}")
+    terminal.run(main, "latte_hw.estimate.measure")

@@ -1,11 +1,11 @@
 """Fills the table of `docs/synthesis.md` from the committed results: `python -m latte_hw.synth.pages`."""
 
 import json
-import sys
 from pathlib import Path
 
 from latte_hw.config.errors import LatteError
 from latte_hw.emit.generated_section import with_part
+from latte_hw.host import terminal
 from latte_hw.synth.flow import SCHEMA
 from latte_hw.synth.report import markdown
 
@@ -31,11 +31,8 @@ def filled(text: str, results: Path) -> str:
 
 def main() -> None:
     """Rewrite the page; run it in the repository's root."""
-    try:
-        PAGE.write_text(filled(PAGE.read_text(), RESULTS))
-    except (OSError, LatteError) as error:
-        sys.exit(f"latte_hw.synth.pages: {error}")
+    PAGE.write_text(filled(PAGE.read_text(), RESULTS))
 
 
 if __name__ == "__main__":
-    main()
+    terminal.run(main, "latte_hw.synth.pages")

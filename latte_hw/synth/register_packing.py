@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from latte_hw.host import terminal
+
 Bit = int | str
 """A net's number, or a constant: "0", "1" or "x"."""
 
@@ -206,4 +208,4 @@ def pack_file(source: Path, top: str, packed_file: Path) -> Packed:
 if __name__ == "__main__":
     if len(sys.argv) != 4:
         sys.exit("usage: python -m latte_hw.synth.register_packing NETLIST.json TOP PACKED.json")
-    print(pack_file(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))
+    terminal.run(lambda: print(pack_file(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))))

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latte_hw.config.errors import LatteError
+from latte_hw.host.wasm import translation_environment
 
 COMPILE_NOTE = "Preparing to run yowasp"  # said once, when a wheel translates itself for this machine
 LAST_LINES = 4
@@ -105,7 +106,7 @@ def run(program: Program, arguments: Sequence[str], folder: Path, produces: Sequ
     try:
         done = subprocess.run(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, errors="replace", check=False, preexec_fn=limit,
+            text=True, errors="replace", check=False, preexec_fn=limit, env={**os.environ, **translation_environment()},
         )  # fmt: skip
     except OSError as error:
         raise LatteError(f"{program.name} cannot be started: {error.strerror}") from None

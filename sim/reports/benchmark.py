@@ -9,7 +9,6 @@
 * latency of a lone query against `HeadParams.query_latency`.
 """
 
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -28,6 +27,7 @@ from golden.files.tensors import TensorFile, from_arrays, load
 from latte_hw.config import LatteConfig
 from latte_hw.config.presets import PRESETS, preset
 from latte_hw.emit import head as emit
+from latte_hw.host import terminal
 from latte_hw.params import HeadParams
 from sim.reports.measure import head_paces
 from sim.reports.results import write_result
@@ -205,4 +205,4 @@ def _failures(figures: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    terminal.run(main, "sim.reports.benchmark")

@@ -4,7 +4,6 @@ Emits the Verilog of a full-size preset, runs that Verilog on the committed trac
 against the golden model and says what pruning saved.
 """
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,13 @@ from rich.table import Table
 from golden.analysis.metrics import bit_operations, keep_ratio
 from golden.attention import attention
 from golden.files.tensors import load
-from latte_hw.config.errors import LatteError, MismatchError
 from latte_hw.config.presets import preset
 from latte_hw.emit.head import generate
+from latte_hw.host import terminal
 from latte_hw.params import HeadParams
 from sim.reports.measure import HeadPace, head_paces
 from sim.simulate import compare, simulate
+from sim.simulators import builds
 
 ROOT = Path(__file__).parents[2]
 TRACE = ROOT / "traces" / "smollm2-135m.npz"
@@ -34,6 +34,7 @@ console = Console()
 
 def main() -> int:
     """Exit code 0 if the Verilog equals the golden model and keeps its pace, 1 otherwise."""
+    builds.check("verilator")
     began = time.monotonic()
     config = preset(PRESET)
     folder = ROOT / "build" / "demo"
@@ -108,8 +109,4 @@ def _row(table: Table, name: str, counters: Any, params: HeadParams, pace: HeadP
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except (LatteError, MismatchError) as error:
-        console.print(f"[red]{error}")
-        sys.exit(1)
+    terminal.run(main, "demo")

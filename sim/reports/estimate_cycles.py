@@ -17,6 +17,7 @@ from latte_hw.config.presets import preset
 from latte_hw.estimate.cycles import Cycles, cycles_of
 from latte_hw.estimate.page import fill
 from latte_hw.estimate.pattern import Pattern, from_estimates, visible_keys
+from latte_hw.host import terminal
 from sim.reports.results import write_result
 from sim.simulate import expect, simulate
 
@@ -135,4 +136,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    terminal.run(main, "sim.reports.estimate_cycles")

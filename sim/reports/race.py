@@ -11,7 +11,6 @@ between output rows: from the last row of the first scan to the last row of all.
   first query to the last output row.
 """
 
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from golden.files.stimuli import random_trace
 from golden.files.tensors import TensorFile, from_arrays, load
 from latte_hw.config import Core, LatteConfig
 from latte_hw.estimate.operations import FULL, operations_per_cycle
+from latte_hw.host import terminal
 from latte_hw.params import ceil_div
 from sim.reports.results import write_result
 from sim.simulate import compare, expect, simulate
@@ -151,4 +151,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    terminal.run(main, "sim.reports.race")

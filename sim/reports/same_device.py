@@ -10,7 +10,6 @@ Rates are taken between output rows, from the last row of the first scan to the 
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from golden.files.tensors import from_arrays
 from latte_hw.config import Core, LatteConfig
 from latte_hw.config.errors import LatteError
 from latte_hw.config.presets import preset
+from latte_hw.host import terminal
 from latte_hw.params import ceil_div
 from sim.reports.race import KEYS, SEED, race
 from sim.reports.results import FOLDER, write_result
@@ -163,4 +163,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    terminal.run(main, "sim.reports.same_device")

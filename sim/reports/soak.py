@@ -19,6 +19,7 @@ import typer
 
 from latte_hw.config import Reuse, Rule, Split
 from latte_hw.config.top import Reset, TopConfig
+from latte_hw.host import terminal
 from sim.reports.results import write_result
 from sim.top import runner as top_runner
 from sim.top.transport import PACES
@@ -174,4 +175,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    terminal.run(lambda: typer.run(main), "sim.reports.soak")

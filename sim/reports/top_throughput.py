@@ -13,6 +13,7 @@ from typing import Any
 
 from latte_hw.config.presets import preset
 from latte_hw.config.top import TopConfig
+from latte_hw.host import terminal
 from sim.reports.results import write_result
 from sim.top import runner as top_runner
 
@@ -55,4 +56,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    terminal.run(main, "sim.reports.top_throughput")

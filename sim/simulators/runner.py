@@ -56,8 +56,8 @@ def process(
     folder: Path, top: str, simulator: str, seed: int, work: Path, module: str = "sim.head.bench"
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A simulation that runs the cocotb tests in `module`, with its files in `work`; ended on leaving."""
+    library = builds.check(simulator)
     import cocotb_tools.config as cocotb
-    import find_libpython
 
     env = builds.environment(simulator) | {
         "LATTE_SIM_WORK": str(work),
@@ -68,7 +68,9 @@ def process(
         "TOPLEVEL_LANG": "verilog",
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)]),
         "PYGPI_PYTHON_BIN": sys.executable,
-        "GPI_USERS": f"{find_libpython.find_libpython()};{cocotb.pygpi_entry_point()}",
+        "GPI_USERS": f"{library};{cocotb.pygpi_entry_point()}",
+        "LD_LIBRARY_PATH": os.pathsep.join([str(cocotb.libs_dir), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]),
+        "PYTHONIOENCODING": "utf-8",  # for the log; what the caller's terminal takes is another matter
         "COCOTB_LOG_LEVEL": "WARNING",
     }
     if simulator == "verilator":

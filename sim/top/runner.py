@@ -38,6 +38,7 @@ def run(
     emitted file; without it, it is emitted here. What the scenario raises is an :class:`AssertionError` here, with its
     traceback.
     """
+    builds.check(simulator)
     with tempfile.TemporaryDirectory(prefix="latte-top-") as name:
         work = Path(name)
         if verilog is None:

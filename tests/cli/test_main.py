@@ -149,10 +149,13 @@ BAD_TENSORS = {
         lambda: trace() | {name: trace()[name].repeat(3, axis=0) for name in "kv"},
         "the number of query heads must be a multiple of the 3 K/V heads, not 2",
     ),
-    "another head_dim": (lambda: trace() | {"q": trace()["q"][..., :4]}, "q must have head_dim 8 as configured, not 4"),
+    "another head_dim": (
+        lambda: trace() | {"q": trace()["q"][..., :4]},
+        "q has head_dim 4; no --preset given, so `tiny` (8) was taken",
+    ),
     "too many keys": (
         lambda: trace() | {name: trace()[name].repeat(4, axis=1) for name in "kv"},
-        "k must have at most max_keys = 32 keys, not 36",
+        "k has 36 tokens; no --preset given, so `tiny` (32 at most) was taken",
     ),
     "NaN": (lambda: trace() | {"k": np.full_like(trace()["k"], np.nan)}, "k must be finite, but holds NaN"),
     "infinity": (lambda: trace() | {"v": np.full_like(trace()["v"], np.inf)}, "v must be finite, but holds infinity"),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from latte_hw.config.presets import preset
+from latte_hw.host import terminal
 from latte_hw.system.csr.model import Access, Block, Register, RegisterMap
 from latte_hw.system.csr.table import register_map
 
@@ -130,4 +131,4 @@ def example_page() -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(example_page())
+    terminal.run(lambda: Path(sys.argv[1]).write_text(example_page()) and 0, "latte_hw.emit.registers.page")
