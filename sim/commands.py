@@ -43,7 +43,10 @@ def simulate(
     settings: SetOption = None,
     core: CoreOption = Core.LATTE,
     simulator: Annotated[
-        str, typer.Option("--simulator", metavar="NAME", help="verilator, icarus, or amaranth (no Verilog).")
+        str,
+        typer.Option(
+            "--simulator", metavar="NAME", help="verilator or icarus (cocotb), native (Verilator, fast), or amaranth."
+        ),
     ] = "verilator",
     flow: Annotated[
         str, typer.Option("--flow", metavar="FLOW", help="Random hold-ups: free (none), idle, stalled or both.")

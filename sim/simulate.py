@@ -18,13 +18,16 @@ from sim.head.traffic import Traffic
 from sim.lib.layout import Description
 from sim.lib.recording import Recording
 from sim.lib.streams import Flow
-from sim.simulators import builds, runner
+from sim.simulators import builds, native, runner
 from sim.simulators.netlist import netlist_of
 
 if TYPE_CHECKING:
     from golden.files.tensors import TensorFile
 
-SIMULATORS = (*builds.SIMULATORS, "amaranth")
+NATIVE = "native"
+"""Verilator's model driven without cocotb: for bulk comparison. The others judge ports, flow control and stages."""
+
+SIMULATORS = (*builds.SIMULATORS, NATIVE, "amaranth")
 _INPUTS = ("q8", "k8", "v8", "scale_q", "scale_k", "scale_v", "tau_int", "softmax_scale")
 
 
@@ -58,7 +61,7 @@ def simulate(
     if flow not in list(Flow):
         raise LatteError(f"flow must be one of {', '.join(Flow)}, not {flow!r}")
     if netlist and simulator == "amaranth":
-        raise LatteError("a netlist runs in verilator or icarus, not in amaranth, which simulates no Verilog")
+        raise LatteError("a netlist runs in verilator, icarus or native, not in amaranth, which simulates no Verilog")
     check_head_core(core, "simulate")
     options = Options(flow=Flow(flow), seed=seed, back_to_back=back_to_back, cycle_limit=cycle_limit)
     traffic = Traffic.from_tensors(tensors)
@@ -114,7 +117,11 @@ def _in_verilog(
     netlist: bool,
     progress: runner.Progress | None,
 ) -> tuple[Description, Recording]:
-    builds.check(simulator)  # a missing simulator is said before the work, not after
+    # A missing simulator is reported before the work, not after.
+    if simulator == NATIVE:
+        builds.check_native()
+    else:
+        builds.check(simulator)
     from latte_hw.emit.head import TOPS
 
     core_text, ports = _emitted(config, taps, core)
@@ -124,7 +131,10 @@ def _in_verilog(
         verilog, description = (Path(name) / f"{TOPS[core]}{suffix}" for suffix in (".v", ".json"))
         for path, text in zip((verilog, description), (core_text, ports), strict=True):
             path.write_text(text)
-        recording = runner.run(verilog, description, traffic, options, simulator=simulator, progress=progress)
+        if simulator == NATIVE:
+            recording = native.run(verilog, description, traffic, options, progress=progress)
+        else:
+            recording = runner.run(verilog, description, traffic, options, simulator=simulator, progress=progress)
         return Description.load(description), recording
 
 

@@ -1,13 +1,15 @@
 """Feeds the head core a tensor file and records what comes out, one clock cycle at a time, in any simulator."""
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
 
+from latte_hw.params import ceil_div
 from sim.head.traffic import Traffic
-from sim.lib.layout import Description, to_raw
+from sim.lib.layout import Description, Raw, to_raw
 from sim.lib.recording import Beats, Recording
 from sim.lib.streams import Flow, Monitor, Pace, StreamSink, StreamSource
 
@@ -41,22 +43,56 @@ class HangError(Exception):
     """The core made no progress or ran past the cycle limit; the message says what is waiting for what."""
 
 
-@dataclass
-class HeadHarness:
-    """Driver and monitor of one run.
+class Source(Protocol):
+    """What a schedule does with an input stream."""
 
-    A bench calls, in every cycle after reset: ``accept``/``take`` of the streams and taps for what is transferred at
-    the coming clock edge; then :meth:`step`; then the streams' own ``step``, and drives what they say after the edge.
+    name: str
+
+    @property
+    def valid(self) -> bool: ...
+    @property
+    def transfers(self) -> int: ...
+    @property
+    def waiting(self) -> int: ...
+    def push_raw(self, payloads: Raw) -> None: ...
+
+
+class Observed(Protocol):
+    """What a schedule knows of an output stream."""
+
+    @property
+    def transfers(self) -> int: ...
+
+
+NEVER = 2**62
+
+
+@dataclass(frozen=True)
+class Decision:
+    """When a schedule decides next: in ``cycle``, or in the cycle in which ``rows`` output rows or ``entries`` table
+    entries have been transferred altogether, whichever comes first."""
+
+    cycle: int
+    rows: int
+    entries: int
+
+
+@dataclass
+class HeadSchedule(ABC):
+    """What is queued when in one run, when it ends, and when it hangs; the streams are a subclass's.
+
+    :meth:`step` is called in every cycle after reset, when all transfers of the coming clock edge have been noted and
+    before the streams decide what to drive after it; cycles before the next :attr:`decision` may be left out.
     """
 
     description: Description
     traffic: Traffic
     options: Options = field(default_factory=Options)
+    sources: Mapping[str, Source] = field(init=False)
+    sinks: Mapping[str, Observed] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.sources = {port.name: self.make_source(port.name) for port in self.description.sources}
-        self.sinks = {port.name: self.make_sink(port.name) for port in self.description.sinks}
-        self.taps = {port.name: Monitor(port.name) for port in self.description.tap_ports}
+        self.make_streams()
         self.cycle = 0
         self.counters: list[int] = []
         """Raw counters: after reset, then one sample a head (or one of the whole run, back to back)."""
@@ -65,28 +101,57 @@ class HeadHarness:
         self._rows = self.traffic.heads * self.traffic.queries
         self._tables = self._jobs = self._drained = 0  # heads whose table entry / job was queued / which have drained
         self._drained_at: int | None = None  # when the head that drains now is counted as drained
-        self._moved, self._moved_at = 0, 0
+        self._entries, self._job_payloads, self._queries = self._payloads_of_jobs()
         self._queue_keys_and_values()
 
-    def make_source(self, name: str) -> StreamSource:
-        """The driver of one input stream; a subclass may put one that does wrong in its place."""
-        return StreamSource(name, self._pace(name, self.options.flow.idles))
+    @abstractmethod
+    def make_streams(self) -> None:
+        """Set ``sources`` and ``sinks``, a stream for every port."""
 
-    def make_sink(self, name: str) -> StreamSink:
-        """The taker of one output stream; a subclass may put one that does wrong in its place."""
-        return StreamSink(name, self._pace(name, self.options.flow.stalls))
+    @property
+    @abstractmethod
+    def last_transfer(self) -> int:
+        """The cycle of the latest transfer of any stream or tap; 0 before the first."""
 
-    def _pace(self, name: str, held_up: bool) -> Pace | None:
+    @abstractmethod
+    def recording(self) -> Recording:
+        """Everything recorded so far."""
+
+    def pace_of(self, name: str) -> Pace | None:
+        """The random hold-ups of a stream, if it has any."""
+        flow = self.options.flow
+        held_up = flow.idles if name in {port.name for port in self.description.sources} else flow.stalls
         return Pace(name, self.options.seed, self.options.probability) if held_up else None
 
-    def _pack(self, name: str, **values: ArrayLike) -> list[int]:
-        return self.description.ports[name].pack({key: np.atleast_1d(value) for key, value in values.items()})
+    def _payloads_of_jobs(self) -> tuple[Raw, Raw, Raw]:
+        """Table entries, jobs (a row a head) and queries (a row a query), packed all at once."""
+        traffic, ports = self.traffic, self.description.ports
+        heads = np.arange(traffic.heads)
+        entry = heads % self.description.config.heads
+        threshold = traffic.threshold.astype(np.int64)
+        if not (register := ports["i_table"].field("threshold")).signed:
+            threshold &= (1 << register.width) - 1  # raw register bits: two's complement of a static threshold
+        mantissa, shift = traffic.softmax_scale.T
+        low, high = ports["i_job"].field("causal_offset").limits
+        offset = min(max(traffic.causal_offset, low), high)  # beyond: every key or none, as here
+        jobs = {
+            "head": entry,
+            "n_queries": np.full(traffic.heads, traffic.queries),
+            "causal_offset": np.full(traffic.heads, offset),
+            "release": (heads + 1) % traffic.group == 0,
+        }
+        return (
+            ports["i_table"].pack_raw({"head": entry, "threshold": threshold, "mantissa": mantissa, "shift": shift}),
+            ports["i_job"].pack_raw(jobs),
+            ports["i_q"].pack_raw(traffic.q8.reshape(-1, traffic.q8.shape[-1])),
+        )
 
     def _queue_keys_and_values(self) -> None:
         traffic, ports = self.traffic, self.description.ports
-        self.sources["i_load"].push(self._pack("i_load", n_keys=np.full(traffic.kv_heads, traffic.keys)))
+        loads = ports["i_load"].pack_raw({"n_keys": np.full(traffic.kv_heads, traffic.keys)})
+        self.sources["i_load"].push_raw(loads)
         for name, rows in (("i_k", traffic.k8), ("i_v", traffic.v8)):
-            self.sources[name].push(ports[name].pack(rows.reshape(-1, rows.shape[-1])))
+            self.sources[name].push_raw(ports[name].pack_raw(rows.reshape(-1, rows.shape[-1])))
 
     # --- one cycle ------------------------------------------------------------------------------------------------
 
@@ -103,7 +168,7 @@ class HeadHarness:
     @property
     def rows_done(self) -> int:
         """Output rows taken so far; a progress bar's unit, of ``heads · queries`` in all."""
-        return len(self._outputs.payloads)
+        return self._outputs.transfers
 
     def _watch_outputs(self, counters: Callable[[], int]) -> None:
         if self.finished:
@@ -123,52 +188,46 @@ class HeadHarness:
         heads, entries = self.traffic.heads, self.description.config.heads
         # An entry may be rewritten once the job that used it has delivered its last row.
         while self._tables < heads and self._drained > self._tables - entries:
-            self._queue_table_entry(self._tables)
+            self.sources["i_table"].push_raw(self._entries[self._tables, None])
             self._tables += 1
-        written = len(self.sources["i_table"].accepted)
-        while self._jobs < written and (self.options.back_to_back or self._jobs == self._drained):
-            self._queue_job(self._jobs)
+        written = self.sources["i_table"].transfers
+        while self._jobs < written and self._may_issue:
+            queries = self.traffic.queries
+            self.sources["i_job"].push_raw(self._job_payloads[self._jobs, None])
+            self.sources["i_q"].push_raw(self._queries[self._jobs * queries : (self._jobs + 1) * queries])
             self._jobs += 1
 
-    def _queue_table_entry(self, head: int) -> None:
-        field = self.description.ports["i_table"].field("threshold")
-        mantissa, shift = (int(part) for part in self.traffic.softmax_scale[head])
-        threshold = int(self.traffic.threshold[head])
-        if not field.signed:
-            threshold &= (1 << field.width) - 1  # raw register bits: two's complement of a static threshold
-        self.sources["i_table"].push(
-            self._pack("i_table", head=self._entry(head), threshold=threshold, mantissa=mantissa, shift=shift)
-        )
+    @property
+    def _may_issue(self) -> bool:
+        """Whether a job whose table entry is written need not wait for the one before."""
+        return self.options.back_to_back or self._jobs == self._drained
 
-    def _queue_job(self, head: int) -> None:
-        traffic = self.traffic
-        low, high = self.description.ports["i_job"].field("causal_offset").limits
-        self.sources["i_job"].push(
-            self._pack(
-                "i_job",
-                head=self._entry(head),
-                n_queries=traffic.queries,
-                causal_offset=min(max(traffic.causal_offset, low), high),  # beyond: every key or none, as here
-                release=int((head + 1) % traffic.group == 0),
-            )
-        )
-        self.sources["i_q"].push(self.description.ports["i_q"].pack(traffic.q8[head]))
-
-    def _entry(self, head: int) -> int:
-        return head % self.description.config.heads
+    @property
+    def decision(self) -> Decision:
+        """Until then :meth:`step` would do nothing but count cycles."""
+        entries = self._jobs + 1 if self._may_issue else NEVER
+        if self._drained_at is not None:
+            return Decision(min(self._drained_at, self._next_check()), NEVER, entries)
+        return Decision(self._next_check() if self.cycle else 0, (self._drained + 1) * self.traffic.queries, entries)
 
     # --- no run without an end ------------------------------------------------------------------------------------
 
+    @property
+    def _patience(self) -> int:
+        return self.options.patience + 2 * self.description.config.max_keys
+
     def _watchdog(self) -> None:
-        transfers = [len(source.accepted) for source in self.sources.values()]
-        monitors = (*self.sinks.values(), *self.taps.values())
-        moved = sum(transfers) + sum(len(monitor.payloads) for monitor in monitors)
-        if moved != self._moved:
-            self._moved, self._moved_at = moved, self.cycle
-        elif self.cycle - self._moved_at > self.options.patience + 2 * self.description.config.max_keys:
-            raise HangError(f"nothing has moved for {self.cycle - self._moved_at} cycles; {self._situation()}")
-        if self.options.cycle_limit is not None and self.cycle > self.options.cycle_limit:
-            raise HangError(f"the limit of {self.options.cycle_limit} cycles is passed; {self._situation()}")
+        quiet, limit = self.cycle - self.last_transfer, self.options.cycle_limit
+        if quiet > self._patience:
+            raise HangError(f"nothing has moved for {quiet} cycles; {self._situation()}")
+        if limit is not None and self.cycle > limit:
+            raise HangError(f"the limit of {limit} cycles is passed; {self._situation()}")
+
+    def _next_check(self) -> int:
+        """The first cycle whose step can find that the run hangs, if nothing moves until then."""
+        limit = NEVER if self.options.cycle_limit is None else self.options.cycle_limit
+        first = max(self.cycle, min(self.last_transfer + self._patience, limit)) + 1
+        return ceil_div(first, CHECK_CYCLES) * CHECK_CYCLES - 1
 
     def _situation(self) -> str:
         waiting = [
@@ -179,13 +238,41 @@ class HeadHarness:
         rows = f"o_out has delivered {self.rows_done} of {self._rows} rows"
         return f"cycle {self.cycle}: {'; '.join([rows, *waiting])}"
 
-    # --- results --------------------------------------------------------------------------------------------------
+
+@dataclass
+class HeadHarness(HeadSchedule):
+    """Driver and monitor of one run, with streams that a bench moves cycle by cycle.
+
+    A bench calls, in every cycle after reset: ``accept``/``take`` of the streams and taps for what is transferred at
+    the coming clock edge; then :meth:`step`; then the streams' own ``step``, and drives what they say after the edge.
+    """
+
+    sources: Mapping[str, StreamSource] = field(init=False)
+    sinks: Mapping[str, StreamSink] = field(init=False)
+
+    def make_streams(self) -> None:
+        self.sources = {port.name: self.make_source(port.name) for port in self.description.sources}
+        self.sinks = {port.name: self.make_sink(port.name) for port in self.description.sinks}
+        self.taps = {port.name: Monitor(port.name) for port in self.description.tap_ports}
+
+    def make_source(self, name: str) -> StreamSource:
+        """The driver of one input stream; a subclass may put one that does wrong in its place."""
+        return StreamSource(name, self.pace_of(name))
+
+    def make_sink(self, name: str) -> StreamSink:
+        """The taker of one output stream; a subclass may put one that does wrong in its place."""
+        return StreamSink(name, self.pace_of(name))
+
+    @property
+    def last_transfer(self) -> int:
+        transfers = [source.accepted for source in self.sources.values()]
+        transfers += [monitor.cycles for monitor in (*self.sinks.values(), *self.taps.values())]
+        return max((cycles[-1] for cycles in transfers if cycles), default=0)
 
     def recording(self) -> Recording:
-        """Everything recorded so far."""
         ports = self.description.ports
         recording = Recording(self.cycle, to_raw(self.counters, ports["o_counters"].bytes))
-        for name, monitor in (self.sinks | self.taps).items():
+        for name, monitor in (*self.sinks.items(), *self.taps.items()):
             raw = to_raw(monitor.payloads, ports[name].bytes)
             recording.beats[name] = Beats(raw, np.array(monitor.cycles, np.int64))
         for name, source in self.sources.items():

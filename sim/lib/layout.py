@@ -53,7 +53,11 @@ class Port:
         return next(field for field in self.fields if field.name == name)
 
     def pack(self, values: dict[str, ArrayLike] | ArrayLike) -> list[int]:
-        """Payloads of a run of beats, one integer each.
+        """Payloads of a run of beats, one integer each; see :meth:`pack_raw`."""
+        return to_integers(self.pack_raw(values))
+
+    def pack_raw(self, values: dict[str, ArrayLike] | ArrayLike) -> Raw:
+        """Payloads of a run of beats.
 
         ``values`` gives for each field an array of shape (beats,), or (beats, count) for an array of elements; a bare
         array stands for the only field. Raises :class:`ValueError` when a field is missing or an element does not fit.
@@ -72,7 +76,7 @@ class Port:
                 raise ValueError(f"{self.name}.{field.name} holds {low} to {high}, not all of {elements.ravel()[:8]}")
             spread = (elements[:, :, None] >> np.arange(field.width)) & 1
             bits[:, field.offset : field.offset + field.bits] = spread.reshape(beats, -1)
-        return to_integers(np.packbits(bits, axis=1, bitorder="little"))
+        return np.packbits(bits, axis=1, bitorder="little")
 
     def unpack(self, raw: Raw) -> dict[str, NDArray[np.int64]]:
         """Fields of a run of beats: shape (beats,), or (beats, count) for an array of elements."""

@@ -26,13 +26,15 @@ class Recording:
     """One run of the core.
 
     ``beats`` holds every output stream and tap; ``accepted`` the transfer cycles of every input stream; ``counters``
-    the raw counters after reset and then once for every sample (a head, or the whole run back to back).
+    the raw counters after reset and then once for every sample (a head, or the whole run back to back). ``seconds`` is
+    the processor time that the simulation of those cycles took, without starting and ending.
     """
 
     cycles: int
     counters: Raw
     beats: dict[str, Beats] = field(default_factory=dict)
     accepted: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    seconds: float = 0.0
 
     def save(self, path: Path) -> None:
         arrays: dict[str, Any] = {"cycles": np.int64(self.cycles), "counters": self.counters}
@@ -52,3 +54,20 @@ class Recording:
                 elif kind == "accepted":
                     recording.accepted[name] = arrays[key]
         return recording
+
+
+def first_difference_of(expected: Recording, got: Recording) -> str | None:
+    """The first array in which two runs of one core differ, or None: every payload, every cycle, every counter."""
+    if expected.cycles != got.cycles:
+        return f"{got.cycles} cycles, not {expected.cycles}"
+    if not np.array_equal(expected.counters, got.counters):
+        return "other counters"
+    if (expected.beats.keys(), expected.accepted.keys()) != (got.beats.keys(), got.accepted.keys()):
+        return "other ports"
+    for name, beats in expected.beats.items():
+        if not np.array_equal(beats.raw, got.beats[name].raw):
+            return f"{name}: other payloads"
+        if not np.array_equal(beats.cycles, got.beats[name].cycles):
+            return f"{name}: other cycles"
+    different = (name for name, cycles in expected.accepted.items() if not np.array_equal(cycles, got.accepted[name]))
+    return next((f"{name}: other cycles" for name in different), None)

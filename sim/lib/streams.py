@@ -10,6 +10,11 @@ from collections.abc import Iterable
 from enum import StrEnum
 from random import Random
 
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.lib.layout import Raw, to_integers
+
 
 class Flow(StrEnum):
     """Who holds up the flow, at random: nobody, the sources (idle), the sinks (stalled), or both."""
@@ -31,15 +36,28 @@ class Flow(StrEnum):
 class Pace:
     """Whether a stream may start a transfer in a cycle: with ``probability``, from a generator seeded by name.
 
-    Every stream has a generator of its own, so that a seed means the same run in every simulator.
+    Every stream has a generator of its own, so that a seed means the same run in every simulator. Draws are taken one
+    by one or as an array; they are the same.
     """
 
+    BLOCK = 1024
+
     def __init__(self, name: str, seed: int, probability: float) -> None:
-        self._draw = Random(f"{seed}/{name}").random
+        _, (*key, position), _ = Random(f"{seed}/{name}").getstate()
+        generator = np.random.MT19937()
+        generator.state = {"bit_generator": "MT19937", "state": {"key": np.array(key, np.uint32), "pos": position}}
+        self._random = np.random.Generator(generator).random  # what Random.random would give, many at a time
         self._probability = probability
+        self._ahead: list[bool] = []  # what `go` gives next, last first
+
+    def draw(self, count: int) -> NDArray[np.bool_]:
+        """The next ``count`` draws, for a loop elsewhere; not to be mixed with :meth:`go`."""
+        return self._random(count) < self._probability
 
     def go(self) -> bool:
-        return self._draw() < self._probability
+        if not self._ahead:
+            self._ahead = self.draw(self.BLOCK).tolist()[::-1]
+        return self._ahead.pop()
 
 
 class StreamSource:
@@ -56,6 +74,14 @@ class StreamSource:
 
     def push(self, payloads: Iterable[int]) -> None:
         self._queue.extend(payloads)
+
+    def push_raw(self, payloads: Raw) -> None:
+        self.push(to_integers(payloads))
+
+    @property
+    def transfers(self) -> int:
+        """Payloads transferred so far."""
+        return len(self.accepted)
 
     @property
     def waiting(self) -> int:
@@ -83,6 +109,11 @@ class Monitor:
         self.name = name
         self.payloads: list[int] = []
         self.cycles: list[int] = []
+
+    @property
+    def transfers(self) -> int:
+        """Payloads seen so far."""
+        return len(self.payloads)
 
     def take(self, cycle: int, payload: int) -> None:
         self.payloads.append(payload)

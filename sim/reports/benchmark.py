@@ -3,8 +3,10 @@
 * golden model against PyTorch's float32 attention, in the same run, and its peak memory for 4096 × 4096;
 * errors of the outputs against float64 softmax over the same kept scores;
 * time to emit the Verilog of every preset, its size;
-* every preset under Verilator on a seeded trace of its full length: keys pruned, bit operations, cycles per query;
-* a full causal 1024 × 1024 head of `gpt2` under Verilator, build apart;
+* cocotb over Verilator and the native simulator side by side, with a bare C++ loop over the same model: cycles per
+  second;
+* every preset, native, on a seeded trace of its full length: keys pruned, bit operations, cycles per query;
+* a full causal 1024 × 1024 head of `gpt2` under cocotb and Verilator, build apart;
 * cycles per query on the committed trace, against the bound of `HeadParams.cycles_per_query`;
 * latency of a lone query against `HeadParams.query_latency`.
 """
@@ -29,9 +31,14 @@ from latte_hw.config.presets import PRESETS, preset
 from latte_hw.emit import head as emit
 from latte_hw.host import terminal
 from latte_hw.params import HeadParams
+from sim.head.harness import Options
+from sim.head.traffic import Traffic
+from sim.lib.layout import Description
+from sim.lib.recording import first_difference_of
 from sim.reports.measure import head_paces
 from sim.reports.results import write_result
 from sim.simulate import compare, simulate
+from sim.simulators import builds, native, runner
 
 ROOT = Path(__file__).parents[2]
 TRACE = ROOT / "traces" / "smollm2-135m.npz"
@@ -39,6 +46,15 @@ PACED_PRESETS = ("gpt2", "deit-b16-384")
 LIMITS = {"golden_over_torch": 10.0, "peak_mib_4096": 1024.0, "generate_gpt2_s": 15.0, "simulate_1024_s": 120.0}
 PRESET_KEYS = {"deit-b16-384": 577}
 SEED = 1
+
+RACED = {"tiny": (100, 50, 32, 32), "gpt2": (1, 1, 512, 1024)}
+"""Presets that the simulators race on: query heads, K/V heads, queries, keys."""
+
+LEAST_SPEEDUP = {"tiny": 20.0, "gpt2": 10.0}
+LEAST_OF_BARE = 0.8
+"""Of the bare loop's cycles per second; on the full-size preset the native simulator needs this or the speed-up."""
+
+ROUNDS = 3
 
 console = Console()
 
@@ -50,6 +66,7 @@ def main() -> int:
         ("golden", golden_benchmark.measure),
         ("accuracy", _accuracy),
         ("generate", _generate),
+        ("simulators", _simulators),
         ("presets", _presets),
         ("simulate_1024", _simulate_1024),
         ("throughput", _throughput),
@@ -93,6 +110,39 @@ def _generate() -> dict[str, Any]:
     return results
 
 
+def _simulators() -> dict[str, Any]:
+    """Cycles per second of processor time of cocotb, the native simulator and the bare loop, each on one core.
+
+    The best of alternating rounds, free flow. Starting the simulators is not counted, nor is what becomes of a
+    recording afterwards.
+    """
+    results = {}
+    for name, shape in RACED.items():
+        config = preset(name)
+        traffic = Traffic.from_tensors(from_arrays(random_trace(config, SEED, *shape), config))
+        rates: dict[str, float] = {}
+        with tempfile.TemporaryDirectory() as folder:
+            emitted = emit.generate(config, Path(folder), taps=True)
+            description = Description.load(emitted.description)
+            design = native.Design(native.build(emitted.verilog, description), description)
+            builds.build(emitted.verilog, description.top, "verilator")
+            for _ in range(ROUNDS):
+                cocotb = runner.run(emitted.verilog, emitted.description, traffic, Options())
+                recordings = (cocotb, design.run(traffic, Options()))
+                for which, recording in zip(("cocotb", "native"), recordings, strict=True):
+                    rates[which] = max(rates.get(which, 0.0), recording.cycles / recording.seconds)
+                rates["bare_loop"] = max(rates.get("bare_loop", 0.0), design.bare_rate(traffic, cocotb.cycles))
+        results[name] = {
+            "heads, K/V heads, queries, keys": shape,
+            "cycles": [recording.cycles for recording in recordings],
+            "cycles_per_second": {which: round(rate) for which, rate in rates.items()},
+            "native_over_cocotb": round(rates["native"] / rates["cocotb"], 2),
+            "native_over_bare_loop": round(rates["native"] / rates["bare_loop"], 3),
+            "difference": first_difference_of(*recordings),
+        }
+    return results
+
+
 def _presets() -> dict[str, Any]:
     """The last 512 queries (or all) of a head of full length (577 keys for DeiT-B16), about 15 % of the keys kept."""
     results = {}
@@ -102,7 +152,7 @@ def _presets() -> dict[str, Any]:
         queries = min(512, keys)
         tensors = from_arrays(random_trace(config, SEED, 1, 1, queries, keys, keep=0.15), config)
         expected = attention(tensors, config)
-        got = simulate(tensors, config)
+        got = simulate(tensors, config, simulator="native")
         seen, _, kept = (int(count) for count in expected["counters"][0])
         pace = head_paces(got, expected["keep"], tensors.causal_offset, config)[0]
         results[name] = {
@@ -145,7 +195,7 @@ def _throughput() -> dict[str, Any]:
         config = preset(name)
         tensors = load(TRACE, config)
         expected = attention(tensors, config)
-        got = simulate(tensors, config)
+        got = simulate(tensors, config, simulator="native")
         paces = head_paces(got, expected["keep"], tensors.causal_offset, config)
         results[name] = {
             "formula": "mean of max(ceil(valid / P), kept, F) + c over the queries of a head",
@@ -165,7 +215,7 @@ def _lone_queries() -> dict[str, Any]:
         config = preset(name)
         tensors = _last_query(load(TRACE, config))
         expected = attention(tensors, config)
-        got = simulate(tensors, config)
+        got = simulate(tensors, config, simulator="native")
         latency = (got["query_cycles"] - got["query_start"])[:, 0]
         results[name] = {"latency": latency.tolist(), "bound": _latency_bounds(expected, config)}
     return results
@@ -190,8 +240,12 @@ def _failures(figures: dict[str, Any]) -> list[str]:
     failures = [
         f"{name} is {value}, more than {LIMITS[name]}" for name, value in measured.items() if value > LIMITS[name]
     ]
-    runs = {"simulate_1024": figures["simulate_1024"], **figures["presets"], **figures["throughput"]}
-    failures += [f"{name}: {run['difference']}" for name, run in runs.items() if run["difference"] is not None]
+    for kind in ("simulators", "presets", "throughput"):
+        runs = figures[kind].items()
+        failures += [f"{kind}, {name}: {run['difference']}" for name, run in runs if run["difference"] is not None]
+    if (difference := figures["simulate_1024"]["difference"]) is not None:
+        failures.append(f"simulate_1024: {difference}")
+    failures += _slow_simulators(figures["simulators"])
     for name, run in figures["presets"].items():
         if run["cycles_per_query"] > run["bound"]:
             failures.append(f"{name}: {run['cycles_per_query']} cycles per query, bound {run['bound']}")
@@ -201,6 +255,17 @@ def _failures(figures: dict[str, Any]) -> list[str]:
     for name, run in figures["lone_query"].items():
         pairs = zip(run["latency"], run["bound"], strict=True)
         failures += [f"{name}: latency {got}, bound {bound}" for got, bound in pairs if got > bound]
+    return failures
+
+
+def _slow_simulators(races: dict[str, Any]) -> list[str]:
+    failures = []
+    for name, race in races.items():
+        speedup, of_bare = race["native_over_cocotb"], race["native_over_bare_loop"]
+        if speedup < LEAST_SPEEDUP[name] and (name == "tiny" or of_bare < LEAST_OF_BARE):
+            failures.append(
+                f"{name}: native has {speedup} times the cycles per second of cocotb, {of_bare} of the loop's"
+            )
     return failures
 
 

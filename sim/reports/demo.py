@@ -52,7 +52,7 @@ def main() -> int:
         TextColumn("      {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
     ) as bar:
         task = bar.add_task("output rows", total=heads * queries)
-        got = simulate(tensors, config, progress=lambda rows: bar.update(task, completed=rows))
+        got = simulate(tensors, config, simulator="native", progress=lambda rows: bar.update(task, completed=rows))
         bar.update(task, completed=heads * queries)
 
     _step(4, "comparing every stage with the golden model")

@@ -85,8 +85,8 @@ CASES = (
     Case({"dot": Dot.MULTIPLIERS, "queries_per_scan": 9}, 30, 31, core=Core.DENSE),
     Case({"table_queries": 1, "max_keys": 128}, 20, 100, core=Core.DENSE),
     Case({"table_dims": 3, "queries_per_scan": 2, "head_dim": 20}, 11, 24, core=Core.DENSE),
-    Case({}, 200, 1000, 0.15, preset="gpt2", simulator="verilator"),
-    Case({}, 60, 500, 0.1, preset="minilm", simulator="verilator"),
+    Case({}, 200, 1000, 0.15, preset="gpt2", simulator="native"),
+    Case({}, 60, 500, 0.1, preset="minilm", simulator="native"),
 )
 
 

@@ -1,7 +1,7 @@
 """`make race`: LATTE against the dense int8 core, queries per cycle for equal operations; `docs/results/race.json`.
 
-Both cores run the emitted Verilog under Verilator on the same tensors, and both must equal their golden model. A
-4×4-bit multiply-add counts 1, an 8×8-bit one 4, of the multipliers that a core has, busy or not. Rates are taken
+Both cores run the emitted Verilog in the native simulator on the same tensors, and both must equal their golden model.
+A 4×4-bit multiply-add counts 1, an 8×8-bit one 4, of the multipliers that a core has, busy or not. Rates are taken
 between output rows: from the last row of the first scan to the last row of all.
 
 * paper's keep ratios: 577 keys, no mask, thresholds that keep 14.84 % (DeiT-B16) and 10.09 % (GPT-2);
@@ -68,7 +68,7 @@ def operations(config: LatteConfig, core: Core) -> int:
     return round(operations_per_cycle(config, core))
 
 
-def race(tensors: TensorFile, config: LatteConfig, core: Core, simulator: str = "verilator") -> Run:
+def race(tensors: TensorFile, config: LatteConfig, core: Core, simulator: str = "native") -> Run:
     """Run a core, demand the golden model's results, and measure."""
     got = simulate(tensors, config, core=core, taps=False, back_to_back=True, simulator=simulator)
     difference = compare(expect(tensors, config, core), got)

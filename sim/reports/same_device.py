@@ -1,8 +1,8 @@
 """`make same-device`: both cores on one ECP5-85F, queries per second; `docs/results/same-device.json`.
 
-Each entrant's emitted Verilog runs under Verilator on the same tensors, one head of the shape of DeiT-B16 (577 queries,
-577 keys, no mask, thresholds that keep 14.84 %), and must equal its golden model. Its clock is that of its file in
-`docs/results/synth/`, made by the command that the result names; without one it has no queries per second.
+Each entrant's emitted Verilog runs in the native simulator on the same tensors, one head of the shape of DeiT-B16
+(577 queries, 577 keys, no mask, thresholds that keep 14.84 %), and must equal its golden model. Its clock is that of
+its file in `docs/results/synth/`, made by the command that the result names; without one it has no queries per second.
 
     queries per second = queries per cycle · Fmax
 

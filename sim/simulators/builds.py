@@ -16,8 +16,8 @@ from latte_hw.host.packages import remedy, shared_python, shared_python_problem
 
 SIMULATORS = ("verilator", "icarus")
 
-_VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "unique", "--no-timing", "-Wno-fatal", "-Wno-lint")
-_MAKE_FLAGS = (
+VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "unique", "--no-timing", "-Wno-fatal", "-Wno-lint")
+MAKE_FLAGS = (
     *("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"),
     # The wheel was configured on another machine, for tools in its folders and without a way to read the precompiled
     # headers that its makefile has built.
@@ -27,7 +27,10 @@ _MAKE_FLAGS = (
 _RUNTIME = ("verilated.o", "verilated_vpi.o", "verilated_threads.o", "verilated_dpi.o")
 """Verilator's own library, the same for every design and three quarters of the time of a small build: made once."""
 
-_BUILD_RECIPE = "3"
+OBJECTS = "objects"
+"""Folder of a build that Verilator works in."""
+
+_BUILD_RECIPE = "4"
 """Part of a build's key: raise it when the way of building changes."""
 
 
@@ -83,6 +86,12 @@ def check(simulator: str) -> str:
     return library
 
 
+def check_native() -> None:
+    """The same for a simulation without cocotb, which needs Verilator alone."""
+    environment("verilator")
+    ready_folder()
+
+
 def environment(simulator: str) -> dict[str, str]:
     """Environment in which the simulator's programs run. Raises :class:`LatteError` when one is missing."""
     if simulator not in SIMULATORS:
@@ -123,53 +132,68 @@ def build(verilog: Path, top: str, simulator: str) -> Path:
     def fill(scratch: Path) -> None:
         (_build_verilator if simulator == "verilator" else _build_icarus)(verilog, top, scratch, env)
 
-    return _once(simulator, (verilog.read_text(), top, version(simulator)), fill)
+    parts = (verilog.read_text(), top, version(simulator), metadata.version("cocotb"))
+    return once(simulator, parts, fill)
 
 
-def _once(name: str, parts: tuple[str, ...], fill: Callable[[Path], None]) -> Path:
+def once(name: str, parts: tuple[str, ...], fill: Callable[[Path], None]) -> Path:
     """Folder of what `fill` makes of `parts`, made unless it was before."""
-    recipe = (_BUILD_RECIPE, *_VERILATOR_FLAGS, *_MAKE_FLAGS, metadata.version("cocotb"))
+    recipe = (_BUILD_RECIPE, *VERILATOR_FLAGS, *MAKE_FLAGS)
     key = hashlib.sha256("\0".join((*parts, *recipe)).encode()).hexdigest()[:20]
     return kept(f"{name}-{key}", fill)
+
+
+def workshop(folder: Path, env: dict[str, str], links: dict[str, Path] | None = None) -> Path:
+    """The folder `OBJECTS` in `folder`, for Verilator's makefile, with links beside it to what that needs.
+
+    Everything is named relative to `folder`, through links where it lies elsewhere: `make` cannot cope with a space in
+    a path.
+    """
+    root = env.get("VERILATOR_ROOT") or call(["verilator", "--getenv", "VERILATOR_ROOT"], env, "its folder").strip()
+    for name, target in {"verilator": root, "python3": sys.executable, **(links or {})}.items():
+        (folder / name).symlink_to(target)
+    objects = folder / OBJECTS
+    objects.mkdir()
+    return objects
+
+
+def close_workshop(folder: Path) -> None:
+    """Remove the objects, tens of megabytes that nobody needs again, and the links."""
+    shutil.rmtree(folder / OBJECTS)
+    for path in folder.iterdir():
+        if path.is_symlink():
+            path.unlink()
 
 
 def _build_verilator(verilog: Path, top: str, folder: Path, env: dict[str, str]) -> None:
     """cocotb's own recipe, save that only the ports of the top are public.
 
-    The runner of cocotb makes every signal public, which costs most of Verilator's optimisation. Everything is named
-    relative to `folder`, through links where it lies elsewhere: `make` cannot cope with a space in a path.
+    The runner of cocotb makes every signal public, which costs most of Verilator's optimisation.
     """
     import cocotb_tools.config as cocotb
 
-    root = env.get("VERILATOR_ROOT") or call(["verilator", "--getenv", "VERILATOR_ROOT"], env, "its folder").strip()
-    links: dict[str, str | Path] = {"verilator": root, "python3": sys.executable, "cocotb": cocotb.libs_dir}
-    for name, target in links.items():
-        (folder / name).symlink_to(target)
-    objects = folder / "objects"
-    objects.mkdir()
+    objects = workshop(folder, env, {"cocotb": cocotb.libs_dir})
     source = f"{top}.v"
     shutil.copy(verilog, folder / source)
     shutil.copy(cocotb.share_dir / "lib" / "verilator" / "verilator.cpp", objects)
     (folder / "public.vlt").write_text(f'`verilator_config\npublic_flat_rw -module "{top}" -port "*"\n')
     # Where cocotb's libraries are is said again when it runs, in runner.process.
-    command = ["verilator", "-cc", "--exe", "--vpi", "--prefix", "Vtop", "-Mdir", "objects", "--top-module", top]
-    command += ["-o", top, "-LDFLAGS", "-L../cocotb -lcocotbvpi_verilator", "--timescale", "1ns/1ns", *_VERILATOR_FLAGS]
+    command = ["verilator", "-cc", "--exe", "--vpi", "--prefix", "Vtop", "-Mdir", OBJECTS, "--top-module", top]
+    command += ["-o", top, "-LDFLAGS", "-L../cocotb -lcocotbvpi_verilator", "--timescale", "1ns/1ns", *VERILATOR_FLAGS]
     call([*command, "verilator.cpp", "public.vlt", source], env, "translating", folder)
-    make = ["make", "-j2", "-C", "objects", "-f", "Vtop.mk", *_MAKE_FLAGS]
+    make = ["make", "-j2", "-C", OBJECTS, "-f", "Vtop.mk", *MAKE_FLAGS]
 
     def compile_runtime(scratch: Path) -> None:
         call([*make, *_RUNTIME], env, "compiling the runtime", folder)
         for name in _RUNTIME:
             shutil.copy(objects / name, scratch)
 
-    runtime = _once("verilator-runtime", (version("verilator"),), compile_runtime)
+    runtime = once("verilator-runtime", (version("verilator"),), compile_runtime)
     for name in _RUNTIME:
         shutil.copy(runtime / name, objects)
     call(make, env, "compiling", folder)
     shutil.move(objects / top, folder / top)
-    shutil.rmtree(objects)  # tens of megabytes that nobody needs again
-    for name in links:
-        (folder / name).unlink()
+    close_workshop(folder)
 
 
 def _build_icarus(verilog: Path, top: str, folder: Path, env: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from latte_hw.config.errors import LatteError, MismatchError
@@ -104,7 +104,7 @@ def _result(work: Path, simulator: str, code: int) -> Recording:
         raise LatteError(f"the {simulator} simulation ended without a result (exit code {code}): {log}") from None
     if result["error"]:
         raise MismatchError(f"{simulator}: {result['error']}")
-    return Recording.load(work / "recording.npz")
+    return replace(Recording.load(work / "recording.npz"), seconds=result["seconds"])
 
 
 def lint(verilog: Path) -> str:

@@ -118,7 +118,10 @@ def test_the_cycle_limit_says_what_waits(simulator: str, tiny: LatteConfig, trac
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
-    [({"simulator": "vcs"}, "verilator, icarus, amaranth, not 'vcs'"), ({"flow": "fast"}, "free, idle, stalled, both")],
+    [
+        ({"simulator": "vcs"}, "verilator, icarus, native, amaranth, not 'vcs'"),
+        ({"flow": "fast"}, "free, idle, stalled, both"),
+    ],
 )
 def test_unknown_names(wrong: dict[str, str], message: str, tiny: LatteConfig, trace: Trace):
     with pytest.raises(LatteError, match=message):

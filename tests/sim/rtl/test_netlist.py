@@ -131,5 +131,5 @@ def test_block_ram(cell: str, width: int, mode: str, known: int, tmp_path: Path)
 
 
 def test_amaranth_runs_no_netlist(tiny: LatteConfig, trace: Callable[..., TensorFile]):
-    with pytest.raises(LatteError, match="a netlist runs in verilator or icarus, not in amaranth"):
+    with pytest.raises(LatteError, match="a netlist runs in verilator, icarus or native, not in amaranth"):
         simulate.simulate(trace(), tiny, simulator="amaranth", netlist=True)
