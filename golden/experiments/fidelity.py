@@ -57,7 +57,7 @@ class Truth:
 
 def ordering(values: torch.Tensor, valid: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Rank of every value among the valid ones of its row, from 0, ties sharing their mean rank; and its chance of
-    being among the ``wanted`` greatest, ties drawing lots. Shapes (B, H, n, m); invalid places hold nonsense."""
+    being among the ``wanted`` greatest, ties drawing lots. Shapes (B, H, n, m); those of invalid pairs mean nothing."""
     filled = values.masked_fill(~valid, torch.inf)
     ordered = filled.sort(-1).values
     below = torch.searchsorted(ordered, filled.contiguous())  # number of smaller values
