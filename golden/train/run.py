@@ -74,8 +74,8 @@ def load_task(
 def train(job: TrainJob, say: Say) -> tuple[ThresholdsFile, Workers]:
     """Calibrate, train, shift to the goal; the finished thresholds file, and this process among its equals."""
     workers = Workers(job.device)
-    tell = say if workers.first else lambda _: None
-    model, name, task = load_task(job.data, job.model, workers.device, tell)
+    report = say if workers.first else lambda _: None
+    model, name, task = load_task(job.data, job.model, workers.device, report)
     shape = model_shape(model, name)
     conditioning = check_conditioning(job.conditioning)
     config = job.configuration.resolve(config_for(model))
@@ -86,21 +86,21 @@ def train(job: TrainJob, say: Say) -> tuple[ThresholdsFile, Workers]:
     under_test = ModelUnderTest(model, runtime, task, workers.device, max(1, job.plan.batch // workers.count))
     static = None
     if job.static:
-        tell("calibrating scales and means of keys")
+        report("calibrating scales and means of keys")
         static = calibrate.static_scales(under_test, job.calibration, job.static_quantile)
         runtime.scales = to_torch(static)
     if job.saved is not None and job.saved.exists():
-        tell(f"going on from {job.saved}")
+        report(f"going on from {job.saved}")
     else:
-        tell(f"starting thresholds: {job.start}")
+        report(f"starting thresholds: {job.start}")
         _start(job, under_test, shape)
 
     def progress(step: Progress) -> None:
         if step.step % SAY_EVERY == 0 or step.step in (1, step.steps):
-            tell(step.line())
+            report(step.line())
 
     trained = Trainer(under_test, job.plan, workers, job.saved, progress, _start_name(job)).run()
-    tell("shifting thresholds to the goal")
+    report("shifting thresholds to the goal")
     shift = _finish(job, under_test)
     record = {
         "command": "latte train",

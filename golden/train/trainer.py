@@ -33,7 +33,7 @@ BALANCE_STEPS = 2
 
 @dataclass(frozen=True)
 class Progress:
-    """A step, told as it ends. Means over all processes."""
+    """A step, reported as it ends. Means over all processes."""
 
     step: int  # from 1
     steps: int
@@ -71,7 +71,7 @@ class Trainer:
         plan: how it goes.
         workers: this process among its equals.
         saved: checkpoint file; when it exists, the run goes on from there.
-        say: told of every step.
+        say: called with the progress after every step.
         start: what the thresholds come from, in words; a checkpoint goes on only from the same.
 
     Raises :class:`LatteError` on a batch that the processes cannot share, a checkpoint of another run, and a loss that
@@ -137,10 +137,10 @@ class Trainer:
         assert gradient is not None
         hard = runtime.statistics().keep_ratio
         numbers = torch.tensor([hard, *(float(x.detach()) for x in (keep, kl, task))], dtype=torch.float64)
-        told = self._workers.mean(torch.cat([gradient.flatten().double(), numbers.to(gradient.device)]).float())
-        gradient.copy_(told[: gradient.numel()].view_as(gradient))
-        hard, soft, kl_mean, task_mean = told[gradient.numel() :].tolist()
-        if not torch.isfinite(told).all():
+        means = self._workers.mean(torch.cat([gradient.flatten().double(), numbers.to(gradient.device)]).float())
+        gradient.copy_(means[: gradient.numel()].view_as(gradient))
+        hard, soft, kl_mean, task_mean = means[gradient.numel() :].tolist()
+        if not torch.isfinite(means).all():
             raise LatteError(f"training diverged at step {self._step + 1}: the loss is not finite")
         self._adam.step()
         self._positions.push()
@@ -225,8 +225,8 @@ def weighted_median(values: torch.Tensor, weights: torch.Tensor) -> float:
     """The least value at or below which half of the weights lie, of both flattened; never below 0."""
     order = values.flatten().argsort()
     total = weights.flatten().abs()[order].double().cumsum(0)
-    place = int((total < total[-1] / 2).sum())
-    return max(0.0, float(values.flatten()[order][min(place, len(order) - 1)]))
+    index = int((total < total[-1] / 2).sum())
+    return max(0.0, float(values.flatten()[order][min(index, len(order) - 1)]))
 
 
 def summary(trained: Trained, samples: int = 40) -> dict[str, Any]:
