@@ -49,14 +49,14 @@ def _difference(name: str, expected: Array, got: Array) -> str | None:
     if count == 0:
         return None
     index = np.unravel_index(int(np.argmax(differs)), expected.shape)
-    place = _place(name, tuple(int(part) for part in index))
+    position = _position(name, tuple(int(part) for part in index))
     return (
-        f"{name} differs first at {place}: expected {_plain(expected[index])}, got {_plain(got[index])} "
+        f"{name} differs first at {position}: expected {_plain(expected[index])}, got {_plain(got[index])} "
         f"({count} of {expected.size} values differ)"
     )
 
 
-def _place(name: str, index: tuple[int, ...]) -> str:
+def _position(name: str, index: tuple[int, ...]) -> str:
     axes = _AXES.get(name, ())
     if len(axes) != len(index):
         return f"index {index}"

@@ -1,6 +1,6 @@
 """How long the hardware takes, by formula: testbenches hold the measured cycles against it.
 
-The law of one query is in :class:`latte_hw.params.HeadParams` (``cycles_per_query``, ``query_latency``); here it is
+The bound for one query is in :class:`latte_hw.params.HeadParams` (``cycles_per_query``, ``query_latency``); here it is
 applied to the queries of a whole head, whose numbers of kept keys come from the golden model.
 """
 

@@ -34,7 +34,7 @@ def scores(estimate: Float, q_operand: Array, k_operand: Array, keep: Mask, para
     """
     if params.low_bits == 0:
         return np.where(keep, estimate, estimate.dtype.type(0))
-    limits = (-(2 ** (TOTAL_BITS - 1)), 2 ** (TOTAL_BITS - 1) - 1)  # of an element, and of each part in its place
+    limits = (-(2 ** (TOTAL_BITS - 1)), 2 ** (TOTAL_BITS - 1) - 1)  # of an element, and of each part with its weight
     bound = dot_bound(2 * params.config.head_dim, limits, limits)
     completed = exact_matmul(q_operand, k_operand.T, bound)
     completed += estimate * estimate.dtype.type(1 << 2 * params.low_bits)

@@ -50,7 +50,7 @@ def weights(score: Array, keep: Mask, mantissa: int, shift: int, params: HeadPar
     kept_scores = score.ravel()[kept]
     rows = kept_per_row > 0
     counts = kept_per_row[rows]
-    first = (np.cumsum(kept_per_row) - kept_per_row)[rows]  # place of each row's first kept key
+    first = (np.cumsum(kept_per_row) - kept_per_row)[rows]  # index of each row's first kept key
     best = np.maximum.reduceat(kept_scores, first)
     delta = np.repeat(best, counts) - kept_scores
     guarded = guarded_table(params)[exponent(delta, mantissa, shift, params)]

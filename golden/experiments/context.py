@@ -18,7 +18,7 @@ from golden.nn.backend import LatteRuntime
 from golden.nn.rules import KeepRule
 from golden.nn.thresholds import Thresholds
 from golden.train import calibrate
-from golden.train.model import Measured, Subject, config_for, model_shape
+from golden.train.model import Measured, ModelUnderTest, config_for, model_shape
 from golden.train.schedule import Plan
 from golden.train.task import TextTask
 from golden.train.tokens import TokenFile
@@ -105,7 +105,7 @@ class Context:
         """The default configuration in the language model's shape, with some fields changed."""
         return LatteConfig(**{**config_for(self.language_model[0]), **changes})
 
-    def subject(
+    def under_test(
         self,
         *,
         window: int | None = None,
@@ -116,7 +116,7 @@ class Context:
         estimate_bits: int | None = None,
         signed: bool = False,
         batch: int | None = None,
-    ) -> Subject:
+    ) -> ModelUnderTest:
         """The language model with a runtime of its own; it takes the place of the one before."""
         model, name = self.language_model
         shape = model_shape(model, name)
@@ -129,16 +129,16 @@ class Context:
             clip=self.job.clip,
         )  # fmt: skip
         self.data, self.models = task.describe(), [name]
-        return Subject(model, runtime, task, self.device, batch or self.sizes.batch)
+        return ModelUnderTest(model, runtime, task, self.device, batch or self.sizes.batch)
 
-    def absolute_subject(self) -> Subject:
+    def absolute_under_test(self) -> ModelUnderTest:
         """The language model with LeOPArd-like thresholds, which may be of any sign."""
-        return self.subject(config=self.config(rule=Rule.STATIC), rule=LearnedAbsolute(), signed=True)
+        return self.under_test(config=self.config(rule=Rule.STATIC), rule=LearnedAbsolute(), signed=True)
 
-    def dense(self, subject: Subject | None = None) -> Measured:
+    def dense(self, under_test: ModelUnderTest | None = None) -> Measured:
         """Dense int8 attention on the held-out windows of the usual length, default precision; measured once."""
         if 0 not in self._dense:
-            own = subject or self.subject()
+            own = under_test or self.under_test()
             self._dense[0] = own.measure("dense_int8", "held_out", self.sizes.held_out)
         return self._dense[0]
 
@@ -169,29 +169,29 @@ class Context:
 
     def _train(self, absolute: bool, bits: int | None) -> TrainedThresholds:
         if absolute:
-            subject = self.absolute_subject()
-            calibrate.head_wise(subject, self.job.keep, self.sizes.calibration, rounds=12)
+            under_test = self.absolute_under_test()
+            calibrate.head_wise(under_test, self.job.keep, self.sizes.calibration, rounds=12)
         else:
-            subject = self.subject(estimate_bits=bits)
-            self.start_uniform(subject)
+            under_test = self.under_test(estimate_bits=bits)
+            self.start_uniform(under_test)
         start = "head-wise, calibrated" if absolute else "one threshold, calibrated"
         steps = self.sizes.steps
         kind = "absolute thresholds" if absolute else f"thresholds for {bits or 'the configured'} bits"
         self.say(f"training {kind} for {steps} steps, since no --thresholds file fits")
-        trained = self.train(subject, steps, lr=0.1 if absolute else LR)
+        trained = self.train(under_test, steps, lr=0.1 if absolute else LR)
         origin = {"steps": steps, "seconds": round(trained.seconds, 1), "start": start}
-        return TrainedThresholds(subject.runtime.thresholds.values(), origin)
+        return TrainedThresholds(under_test.runtime.thresholds.values(), origin)
 
-    def start_uniform(self, subject: Subject) -> float:
+    def start_uniform(self, under_test: ModelUnderTest) -> float:
         """Bring all thresholds to one value that keeps the wanted share of training pairs; returns it."""
-        match(subject, uniform_family(subject), self.job.keep, self.sizes.calibration, 1)
-        return float(subject.runtime.thresholds.values()[0, 0])
+        match(under_test, uniform_family(under_test), self.job.keep, self.sizes.calibration, 1)
+        return float(under_test.runtime.thresholds.values()[0, 0])
 
-    def train(self, subject: Subject, steps: int, *, lr: float = LR, keep: float | None = None) -> Trained:
-        """Train the subject's thresholds to a share, --keep by default; what the trainer leaves behind."""
-        plan = self.plan(steps, lr, subject.batch, keep)
-        trained = Trainer(subject, plan, Workers(self.job.device), say=self.progress).run()
-        subject.runtime.kappa = None
+    def train(self, under_test: ModelUnderTest, steps: int, *, lr: float = LR, keep: float | None = None) -> Trained:
+        """Train the model's thresholds to a share, --keep by default; what the trainer leaves behind."""
+        plan = self.plan(steps, lr, under_test.batch, keep)
+        trained = Trainer(under_test, plan, Workers(self.job.device), say=self.progress).run()
+        under_test.runtime.kappa = None
         return trained
 
     def plan(self, steps: int, lr: float, batch: int, keep: float | None = None) -> Plan:

@@ -15,38 +15,38 @@ from golden.experiments.context import LR, Context
 from golden.experiments.matching import match, shifted_family
 from golden.experiments.rows import Costs, row
 from golden.train import calibrate
-from golden.train.model import Subject
+from golden.train.model import ModelUnderTest
 from golden.train.trainer import Trainer, summary
 from golden.train.workers import Workers
 
 
 def run(context: Context) -> dict[str, Any]:
     sizes, keep = context.sizes, context.job.keep
-    subject = context.subject()
-    dense = context.dense(subject)
-    costs = Costs.of(subject.runtime.config)
+    under_test = context.under_test()
+    dense = context.dense(under_test)
+    costs = Costs.of(under_test.runtime.config)
     results: dict[str, Any] = {"dense_int8": dense.value, "keep": keep, "rows": []}
 
     def judge(**names: Any) -> None:
         """Judge the thresholds as they are, at the wanted share; they are put back afterwards."""
-        before, kappa = subject.runtime.thresholds.values(), subject.runtime.kappa
-        matched = match(subject, shifted_family(subject, before), keep, sizes.calibration, sizes.held_out)
-        subject.runtime.thresholds.load(before.to(subject.device))
-        subject.runtime.kappa = kappa
+        before, kappa = under_test.runtime.thresholds.values(), under_test.runtime.kappa
+        matched = match(under_test, shifted_family(under_test, before), keep, sizes.calibration, sizes.held_out)
+        under_test.runtime.thresholds.load(before.to(under_test.device))
+        under_test.runtime.kappa = kappa
         results["rows"].append(row(matched, costs, dense, **names))
         context.say(f"  {names}: {matched.held_out.value:.3f}")
         context.keep_partial(results)
 
     started = time.monotonic()
-    calibrate.head_wise(subject, keep, sizes.calibration, rounds=12)
+    calibrate.head_wise(under_test, keep, sizes.calibration, rounds=12)
     judge(method="head_wise", step=0, seconds=round(time.monotonic() - started, 2))
     started = time.monotonic()
-    context.start_uniform(subject)
+    context.start_uniform(under_test)
     calibration = round(time.monotonic() - started, 2)
     steps = sizes.judged_steps[-1]
-    trainer = Trainer(subject, context.plan(steps, LR, sizes.batch), Workers(context.job.device),
+    trainer = Trainer(under_test, context.plan(steps, LR, sizes.batch), Workers(context.job.device),
                       say=context.progress)  # fmt: skip
-    _reset_peak(subject)
+    _reset_peak(under_test)
     for step in sizes.judged_steps:
         trained = trainer.run(stop_after=step)
         judge(method="trained", step=step, seconds=round(trained.seconds, 2))
@@ -59,18 +59,18 @@ def run(context: Context) -> dict[str, Any]:
     results["training"] = {
         **summary(trained, samples=75),
         "seconds_per_step": round(trained.seconds / max(1, steps), 4),
-        "peak_gpu_gib": _peak(subject),
-        "parameters": subject.runtime.thresholds.raw.numel(),
+        "peak_gpu_gib": _peak(under_test),
+        "parameters": under_test.runtime.thresholds.raw.numel(),
     }
     return results
 
 
-def _reset_peak(subject: Subject) -> None:
-    if subject.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(subject.device)
+def _reset_peak(under_test: ModelUnderTest) -> None:
+    if under_test.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(under_test.device)
 
 
-def _peak(subject: Subject) -> float | None:
-    if subject.device.type != "cuda":
+def _peak(under_test: ModelUnderTest) -> float | None:
+    if under_test.device.type != "cuda":
         return None
-    return round(torch.cuda.max_memory_allocated(subject.device) / 2**30, 2)
+    return round(torch.cuda.max_memory_allocated(under_test.device) / 2**30, 2)

@@ -57,7 +57,7 @@ class Truth:
 
 def ordering(values: torch.Tensor, valid: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Rank of every value among the valid ones of its row, from 0, ties sharing their mean rank; and its chance of
-    being among the ``wanted`` greatest, ties drawing lots. Shapes (B, H, n, m); invalid places hold nonsense."""
+    being among the ``wanted`` greatest, ties drawing lots. Shapes (B, H, n, m); those of invalid pairs mean nothing."""
     filled = values.masked_fill(~valid, torch.inf)
     ordered = filled.sort(-1).values
     below = torch.searchsorted(ordered, filled.contiguous())  # number of smaller values
@@ -98,11 +98,11 @@ def estimated(q: torch.Tensor, k: torch.Tensor, rows: torch.Tensor, params: Head
 
 def run(context: Context) -> dict[str, Any]:
     sizes = context.sizes
-    subject = context.subject(held_out=sizes.fidelity_windows, batch=1)
-    runtime = subject.runtime
+    under_test = context.under_test(held_out=sizes.fidelity_windows, batch=1)
+    runtime = under_test.runtime
     dim = runtime.config.head_dim
     first = sizes.window // 8
-    rows = torch.linspace(first, sizes.window - 1, sizes.fidelity_queries, device=subject.device).long()
+    rows = torch.linspace(first, sizes.window - 1, sizes.fidelity_queries, device=under_test.device).long()
     sums: dict[tuple[int, str, tuple[str, ...]], dict[int, torch.Tensor]] = {
         key: {} for key in combinations(BITS, [str(x) for x in Split], CONDITIONINGS)
     }
@@ -122,7 +122,7 @@ def run(context: Context) -> dict[str, Any]:
     with torch.no_grad():
         for items in batches(sizes.fidelity_windows, 1):
             context.say(f"  window {items[0] + 1} of {sizes.fidelity_windows}")
-            subject.logits(subject.load("held_out", items), "float")
+            under_test.logits(under_test.load("held_out", items), "float")
     runtime.watch = None
     context.settings = {"top": TOP, "windows": sizes.fidelity_windows, "queries_per_window": len(rows),
                         "first_query": first, "measures": list(MEASURES)}  # fmt: skip

@@ -23,9 +23,9 @@ FACTORS = (0.5, 1.0, 2.0)
 def run(context: Context) -> dict[str, Any]:
     sizes = context.sizes
     trained = context.trained()
-    subject = context.subject()
-    dense = context.dense(subject)
-    costs = Costs.of(subject.runtime.config)
+    under_test = context.under_test()
+    dense = context.dense(under_test)
+    costs = Costs.of(under_test.runtime.config)
     context.settings = {"trained": trained.origin, "calibration_windows": sizes.calibration,
                         "mode": "hard mask, float32 softmax"}  # fmt: skip
     results: dict[str, Any] = {"dense_int8": dense.value, "keep": context.job.keep, "points": []}
@@ -35,14 +35,14 @@ def run(context: Context) -> dict[str, Any]:
         taus: dict[str, list[list[float]]] = {}
         for method in ("global", "head_wise", "trained"):
             if method == "global":
-                family = uniform_family(subject)
+                family = uniform_family(under_test)
             elif method == "head_wise":
-                calibrate.head_wise(subject, keep, sizes.calibration, rounds=12)
-                family = shifted_family(subject, subject.runtime.thresholds.values())
+                calibrate.head_wise(under_test, keep, sizes.calibration, rounds=12)
+                family = shifted_family(under_test, under_test.runtime.thresholds.values())
             else:
-                family = shifted_family(subject, trained.tau)
-            found[method] = match(subject, family, keep, sizes.calibration, sizes.held_out)
-            taus[method] = _rounded(subject.runtime.thresholds.values())
+                family = shifted_family(under_test, trained.tau)
+            found[method] = match(under_test, family, keep, sizes.calibration, sizes.held_out)
+            taus[method] = _rounded(under_test.runtime.thresholds.values())
             context.say(f"  keep {keep:.3f}, {method}: {found[method].held_out.value:.3f}")
         rows = [row(one, costs, dense, method=method) for method, one in found.items()]
         results["points"].append({

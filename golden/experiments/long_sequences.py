@@ -35,22 +35,22 @@ def run(context: Context) -> dict[str, Any]:
 
 def _measure(context: Context, length: Length, tau: Any, found: dict[str, Any], keep_partial: Any) -> None:
     keep, rows = context.job.keep, found["rows"]
-    subject = context.subject(window=length.tokens, held_out=length.held_out, batch=1)
-    costs = Costs.of(subject.runtime.config)
-    dense = subject.measure("dense_int8", "held_out", length.held_out)
+    under_test = context.under_test(window=length.tokens, held_out=length.held_out, batch=1)
+    costs = Costs.of(under_test.runtime.config)
+    dense = under_test.measure("dense_int8", "held_out", length.held_out)
     found["dense_int8"] = judged(dense, None, None)
-    family = shifted_family(subject, tau)
-    rows.append({"method": "carried", **judged(subject.measure("soft", "held_out", length.held_out), costs, dense)})
+    family = shifted_family(under_test, tau)
+    rows.append({"method": "carried", **judged(under_test.measure("soft", "held_out", length.held_out), costs, dense)})
     keep_partial()
     for method in ("carried_shifted", "retrained", "uniform"):
         if method == "retrained":
-            trained = context.train(subject, length.steps, lr=0.02)
+            trained = context.train(under_test, length.steps, lr=0.02)
             found["retraining"] = {"steps": length.steps, "seconds": round(trained.seconds, 1),
                                    "start": "carried, shifted"}  # fmt: skip
-            family = shifted_family(subject, subject.runtime.thresholds.values())
+            family = shifted_family(under_test, under_test.runtime.thresholds.values())
         elif method == "uniform":
-            family = uniform_family(subject)
-        matched = match(subject, family, keep, length.calibration, length.held_out)
+            family = uniform_family(under_test)
+        matched = match(under_test, family, keep, length.calibration, length.held_out)
         rows.append(row(matched, costs, dense, method=method))
         context.say(f"    {method}: {matched.held_out.value:.3f}, dense int8 {dense.value:.3f}")
         keep_partial()

@@ -13,7 +13,7 @@ import torch
 
 from golden.nn.backend import attach
 from golden.nn.rules import KeepRule
-from golden.train.model import Measured, Subject
+from golden.train.model import Measured, ModelUnderTest
 from golden.train.positions import Positions
 
 EQUAL = 0.001
@@ -48,9 +48,9 @@ class Matched:
         return self.held_out.pairs.keep_ratio
 
 
-def uniform_family(subject: Subject) -> Family:
+def uniform_family(under_test: ModelUnderTest) -> Family:
     """One threshold for every layer and head."""
-    thresholds = subject.runtime.thresholds
+    thresholds = under_test.runtime.thresholds
     positions = Positions(thresholds)
     sign = -1 if thresholds.signed else 1
 
@@ -60,10 +60,10 @@ def uniform_family(subject: Subject) -> Family:
     return Family(move, 0.0, 2.0) if thresholds.signed else Family(move, positions.of_tau(START_TAU), 0.2)
 
 
-def shifted_family(subject: Subject, tau: torch.Tensor) -> Family:
+def shifted_family(under_test: ModelUnderTest, tau: torch.Tensor) -> Family:
     """Thresholds tau (layers, heads), all moved by one shift of their positions."""
-    thresholds = subject.runtime.thresholds
-    thresholds.load(tau.to(subject.device))
+    thresholds = under_test.runtime.thresholds
+    thresholds.load(tau.to(under_test.device))
     positions = Positions(thresholds)
     base = positions.parameter.detach().clone()
     sign = -1 if thresholds.signed else 1
@@ -74,24 +74,24 @@ def shifted_family(subject: Subject, tau: torch.Tensor) -> Family:
     return Family(move, 0.0, 0.05)
 
 
-def rule_family(subject: Subject, make: Callable[[float], KeepRule], start: float, step: float) -> Family:
+def rule_family(under_test: ModelUnderTest, make: Callable[[float], KeepRule], start: float, step: float) -> Family:
     """Rules made from one number; every move makes a new one."""
 
     def move(value: float) -> None:
-        subject.runtime.rule = make(value)
+        under_test.runtime.rule = make(value)
 
     return Family(move, start, step)
 
 
-def match(subject: Subject, family: Family, keep: float, calibration: int, items: int) -> Matched:
+def match(under_test: ModelUnderTest, family: Family, keep: float, calibration: int, items: int) -> Matched:
     """The setting that keeps the share ``keep``, found on ``calibration`` training items, judged on held-out ones."""
-    attach(subject.model, subject.runtime)
+    attach(under_test.model, under_test.runtime)
     goal, value, step = keep, family.start, family.step
     tried: list[Matched] = []
     for _ in range(3):
-        value, on_training = solve(family.move, lambda: subject.keep_ratio(calibration), goal, value, step)
+        value, on_training = solve(family.move, lambda: under_test.keep_ratio(calibration), goal, value, step)
         family.move(value)
-        tried.append(Matched(value, on_training, subject.measure("soft", "held_out", items)))
+        tried.append(Matched(value, on_training, under_test.measure("soft", "held_out", items)))
         kept = tried[-1].keep
         if abs(kept - keep) <= NEAR or kept == 0:
             break

@@ -142,9 +142,9 @@ class TopK:
         score, _ = tile.estimate_of(8)
         masked = score.masked_fill(~tile.valid, -torch.inf)
         valid = tile.valid.sum(-1, keepdim=True)  # (B, 1, n, 1)
-        place = (self.kept_of(valid) - 1).clamp(min=0).expand(*score.shape[:-1], 1)
-        most = int(place.max()) + 1
-        last = masked.topk(most, dim=-1).values.gather(-1, place)
+        rank = (self.kept_of(valid) - 1).clamp(min=0).expand(*score.shape[:-1], 1)
+        most = int(rank.max()) + 1
+        last = masked.topk(most, dim=-1).values.gather(-1, rank)
         return (masked >= last) & tile.valid
 
     def margin(self, tile: ScoreTile) -> torch.Tensor:

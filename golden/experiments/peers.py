@@ -14,7 +14,7 @@ from golden.experiments.matching import Family, Matched, match, rule_family, shi
 from golden.experiments.peer_rules import EstimatedProbability, MeanFilter, TopK
 from golden.experiments.precision import costs_of
 from golden.experiments.rows import Costs, difference, equality, row
-from golden.train.model import Subject
+from golden.train.model import ModelUnderTest
 
 METHODS = ("latte_uniform", "sanger", "mp_mrf", "latte_trained", "leopard", "top_k_share", "top_k_count")
 
@@ -29,10 +29,10 @@ def run(context: Context) -> dict[str, Any]:
     results: dict[str, Any] = {"dense_int8": dense.value, "keep": keep, "rows": rows}
     found: dict[str, Matched] = {}
     for method in METHODS:
-        subject = _subject(context, method)
-        family = _family(subject, method, latte.tau if method.startswith("latte") else absolute.tau, keep)
-        found[method] = match(subject, family, keep, sizes.calibration, sizes.held_out)
-        costs = costs_of(subject.runtime.rule, Costs.of(subject.runtime.config))
+        under_test = _under_test(context, method)
+        family = _family(under_test, method, latte.tau if method.startswith("latte") else absolute.tau, keep)
+        found[method] = match(under_test, family, keep, sizes.calibration, sizes.held_out)
+        costs = costs_of(under_test.runtime.rule, Costs.of(under_test.runtime.config))
         rows.append(row(found[method], costs, dense, method=method))
         context.say(f"  {method}: {found[method].held_out.value:.3f}")
         context.keep_partial(results)
@@ -45,23 +45,23 @@ def run(context: Context) -> dict[str, Any]:
     return results
 
 
-def _subject(context: Context, method: str) -> Subject:
+def _under_test(context: Context, method: str) -> ModelUnderTest:
     if method == "sanger":
-        return context.subject(rule=EstimatedProbability())
+        return context.under_test(rule=EstimatedProbability())
     if method == "leopard":
-        return context.absolute_subject()
-    return context.subject()
+        return context.absolute_under_test()
+    return context.under_test()
 
 
-def _family(subject: Subject, method: str, tau: Any, keep: float) -> Family:
+def _family(under_test: ModelUnderTest, method: str, tau: Any, keep: float) -> Family:
     """What brings a method to a share."""
     if method in ("latte_trained", "leopard"):
-        return shifted_family(subject, tau)
+        return shifted_family(under_test, tau)
     if method == "mp_mrf":
-        return rule_family(subject, lambda x: MeanFilter((-x, -x)), -0.3, 0.1)
+        return rule_family(under_test, lambda x: MeanFilter((-x, -x)), -0.3, 0.1)
     if method == "top_k_share":
-        return rule_family(subject, lambda x: TopK(share=max(0.0, x)), keep, keep / 20)
+        return rule_family(under_test, lambda x: TopK(share=max(0.0, x)), keep, keep / 20)
     if method == "top_k_count":
-        length = subject.load("train", [0]).inputs["input_ids"].shape[1]
-        return rule_family(subject, lambda x: TopK(count=max(0.0, x)), keep * length / 2, keep * length / 20)
-    return uniform_family(subject)
+        length = under_test.load("train", [0]).inputs["input_ids"].shape[1]
+        return rule_family(under_test, lambda x: TopK(count=max(0.0, x)), keep * length / 2, keep * length / 20)
+    return uniform_family(under_test)

@@ -16,7 +16,7 @@ from golden.experiments.matching import match, rule_family, shifted_family, unif
 from golden.experiments.peer_rules import DENSE, MeanFilter
 from golden.experiments.rows import Costs, equality, row
 from golden.nn.rules import KeepRule
-from golden.train.model import Subject
+from golden.train.model import ModelUnderTest
 from latte_hw.config import Split
 
 BITS = (2, 3, 4, 6, 8)
@@ -41,25 +41,25 @@ def run(context: Context) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     results = {"dense_int8": dense.value, "keep": keep, "rows": rows}
 
-    def add(subject: Subject, family: Any, costs: Costs, **names: Any) -> None:
-        matched = match(subject, family, keep, sizes.calibration, sizes.held_out)
-        rows.append(row(matched, costs_of(subject.runtime.rule, costs), dense, **names))
+    def add(under_test: ModelUnderTest, family: Any, costs: Costs, **names: Any) -> None:
+        matched = match(under_test, family, keep, sizes.calibration, sizes.held_out)
+        rows.append(row(matched, costs_of(under_test.runtime.rule, costs), dense, **names))
         context.say(f"  {' '.join(map(str, names.values()))}: {matched.held_out.value:.3f}")
         context.keep_partial(results)
 
     for split, names in ((Split.BALANCED, CONDITIONING), (Split.TRUNCATE, ())):
         config = context.config(split=split)
         for bits in bits_tried if split is Split.BALANCED else (2, 4, 8):
-            subject = context.subject(config=config, conditioning=names, estimate_bits=bits)
-            add(subject, uniform_family(subject), Costs.exact(bits), rule="uniform", bits=bits, split=str(split))
+            under_test = context.under_test(config=config, conditioning=names, estimate_bits=bits)
+            add(under_test, uniform_family(under_test), Costs.exact(bits), rule="uniform", bits=bits, split=str(split))
     for bits, one in trained.items():
-        subject = context.subject(estimate_bits=bits)
-        family = shifted_family(subject, one.tau)
-        add(subject, family, Costs.exact(bits), rule="trained", bits=bits, split=str(Split.BALANCED))
+        under_test = context.under_test(estimate_bits=bits)
+        family = shifted_family(under_test, one.tau)
+        add(under_test, family, Costs.exact(bits), rule="trained", bits=bits, split=str(Split.BALANCED))
     for name, make in MEANS.items():
-        subject = context.subject()
-        family = rule_family(subject, make, -0.3, 0.1)
-        add(subject, family, Costs.plain(0, 0), rule=f"mean, {name}", bits=4, split=str(Split.BALANCED))
+        under_test = context.under_test()
+        family = rule_family(under_test, make, -0.3, 0.1)
+        add(under_test, family, Costs.plain(0, 0), rule=f"mean, {name}", bits=4, split=str(Split.BALANCED))
     results["equality"] = equality(rows)
     return results
 

@@ -28,9 +28,9 @@ def run(
     started = time.monotonic()
     written: list[Path] = []
     with _few_threads(job):
-        for place, entry in enumerate(entries):
+        for index, entry in enumerate(entries):
             if budget is not None and time.monotonic() - started >= budget:
-                return written, [one.name for one in entries[place:]]
+                return written, [one.name for one in entries[index:]]
             say(f"{entry.name}: {entry.question}")
             written.append(run_one(entry, context, folder))
             say(f"{entry.name}: {written[-1]}, {time.monotonic() - started:.0f} s since the start")

@@ -11,7 +11,7 @@ import torch
 from golden.experiments.context import CONDITIONING, Context
 from golden.experiments.matching import Family, shifted_family
 from golden.experiments.rows import Costs, judged
-from golden.train.model import Measured, Subject
+from golden.train.model import Measured, ModelUnderTest
 from latte_hw.config import Split
 
 TAUS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 16.0)
@@ -34,22 +34,22 @@ def run(context: Context) -> dict[str, Any]:
     }
     results: dict[str, Any] = {"curves": {}}
     for name, split, conditioning in (("balanced", Split.BALANCED, CONDITIONING), ("truncate", Split.TRUNCATE, ())):
-        subject = context.subject(config=context.config(split=split), conditioning=conditioning)
-        dense = subject.measure("dense_int8", "held_out", sizes.held_out)
+        under_test = context.under_test(config=context.config(split=split), conditioning=conditioning)
+        dense = under_test.measure("dense_int8", "held_out", sizes.held_out)
         if name == "balanced":
-            results["float"] = judged(subject.measure("float", "held_out", sizes.held_out), None, None)
+            results["float"] = judged(under_test.measure("float", "held_out", sizes.held_out), None, None)
         context.say(f"  {name}: dense int8 {dense.value:.3f}")
-        rows = [_swept(subject, tau, sizes.held_out, dense) for tau in taus]
+        rows = [_swept(under_test, tau, sizes.held_out, dense) for tau in taus]
         results["curves"][name] = {
             "split": str(split), "conditioning": list(conditioning), "dense_int8": judged(dense, None, None),
             "rows": rows,
         }  # fmt: skip
         context.keep_partial(results)
     if trained is not None:
-        subject = context.subject()
-        dense = subject.measure("dense_int8", "held_out", sizes.held_out)
-        family = shifted_family(subject, trained.tau)
-        rows = [_shifted(subject, family, shift, sizes.held_out, dense) for shift in shifts]
+        under_test = context.under_test()
+        dense = under_test.measure("dense_int8", "held_out", sizes.held_out)
+        family = shifted_family(under_test, trained.tau)
+        rows = [_shifted(under_test, family, shift, sizes.held_out, dense) for shift in shifts]
         results["curves"]["trained"] = {
             "split": str(Split.BALANCED), "conditioning": list(CONDITIONING), "dense_int8": judged(dense, None, None),
             "rows": rows,
@@ -57,14 +57,14 @@ def run(context: Context) -> dict[str, Any]:
     return results
 
 
-def _swept(subject: Subject, tau: float, items: int, dense: Measured) -> dict[str, Any]:
-    thresholds = subject.runtime.thresholds
+def _swept(under_test: ModelUnderTest, tau: float, items: int, dense: Measured) -> dict[str, Any]:
+    thresholds = under_test.runtime.thresholds
     thresholds.load(torch.full_like(thresholds.raw, tau))
-    measured = subject.measure("soft", "held_out", items)
-    return {"tau": tau, **judged(measured, Costs.of(subject.runtime.config), dense)}
+    measured = under_test.measure("soft", "held_out", items)
+    return {"tau": tau, **judged(measured, Costs.of(under_test.runtime.config), dense)}
 
 
-def _shifted(subject: Subject, family: Family, shift: float, items: int, dense: Measured) -> dict[str, Any]:
+def _shifted(under_test: ModelUnderTest, family: Family, shift: float, items: int, dense: Measured) -> dict[str, Any]:
     family.move(shift)
-    measured = subject.measure("soft", "held_out", items)
-    return {"shift": shift, **judged(measured, Costs.of(subject.runtime.config), dense)}
+    measured = under_test.measure("soft", "held_out", items)
+    return {"shift": shift, **judged(measured, Costs.of(under_test.runtime.config), dense)}

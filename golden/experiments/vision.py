@@ -19,7 +19,7 @@ from golden.nn.thresholds import Thresholds
 from golden.train import calibrate
 from golden.train.image_task import ImageTask
 from golden.train.images import Request, load_images
-from golden.train.model import Subject, config_for, model_shape
+from golden.train.model import ModelUnderTest, config_for, model_shape
 from golden.train.vit_trainer import VitPlan, train_vit
 from latte_hw.config import LatteConfig, Rule
 from latte_hw.config import thresholds as thresholds_file
@@ -35,7 +35,7 @@ METHODS = ("global", "head_wise", "trained")
 class Prepared:
     """A model with its images."""
 
-    subject: Subject
+    under_test: ModelUnderTest
     name: str
     items: int
     calibration: int
@@ -46,7 +46,7 @@ def run(context: Context) -> dict[str, Any]:
     context.settings = {"keeps": list(KEEPS), "mode": "hard mask, float32 softmax"}
     context.data, context.models = {}, []
     for prepared in [_given(context, one) for one in context.job.vision] or [_made(context)]:
-        found: dict[str, Any] = {"model": prepared.name, "images": prepared.subject.task.describe(),
+        found: dict[str, Any] = {"model": prepared.name, "images": prepared.under_test.task.describe(),
                                  "items": prepared.items, "points": []}  # fmt: skip
         results["models"].append(found)
         context.models.append(prepared.name)
@@ -55,25 +55,25 @@ def run(context: Context) -> dict[str, Any]:
 
 
 def _measure(context: Context, prepared: Prepared, found: dict[str, Any], results: dict[str, Any]) -> None:
-    subject, items, calibration = prepared.subject, prepared.items, prepared.calibration
-    dense = subject.measure("dense_int8", "held_out", items)
-    found["float"] = judged(subject.measure("float", "held_out", items), None, None)
+    under_test, items, calibration = prepared.under_test, prepared.items, prepared.calibration
+    dense = under_test.measure("dense_int8", "held_out", items)
+    found["float"] = judged(under_test.measure("float", "held_out", items), None, None)
     found["dense_int8"] = judged(dense, None, None)
-    found["tokens"] = int(subject.model.config.image_size // subject.model.config.patch_size) ** 2 + 1
-    costs = Costs.of(subject.runtime.config)
+    found["tokens"] = int(under_test.model.config.image_size // under_test.model.config.patch_size) ** 2 + 1
+    costs = Costs.of(under_test.runtime.config)
     trained, found["trained"] = _trained(context, prepared)
     for keep in KEEPS[1:2] if context.job.quick else KEEPS:
         rows: list[dict[str, Any]] = []
         found["points"].append({"keep": keep, "rows": rows})
         for method in METHODS:
             if method == "global":
-                family = uniform_family(subject)
+                family = uniform_family(under_test)
             elif method == "head_wise":
-                calibrate.head_wise(subject, keep, calibration, rounds=12)
-                family = shifted_family(subject, subject.runtime.thresholds.values())
+                calibrate.head_wise(under_test, keep, calibration, rounds=12)
+                family = shifted_family(under_test, under_test.runtime.thresholds.values())
             else:
-                family = shifted_family(subject, trained)
-            matched = match(subject, family, keep, calibration, items)
+                family = shifted_family(under_test, trained)
+            matched = match(under_test, family, keep, calibration, items)
             rows.append(row(matched, costs, dense, method=method))
             context.say(f"  {prepared.name}, keep {keep}, {method}: {matched.held_out.value:.4f}, "
                         f"dense int8 {dense.value:.4f}")  # fmt: skip
@@ -82,18 +82,18 @@ def _measure(context: Context, prepared: Prepared, found: dict[str, Any], result
 
 def _trained(context: Context, prepared: Prepared) -> tuple[torch.Tensor, dict[str, Any]]:
     """Thresholds of a file that fits the model, or trained now to the paper's share."""
-    subject = prepared.subject
+    under_test = prepared.under_test
     for path in context.job.thresholds:
         file = thresholds_file.load(path)
         usual = file.config.rule is Rule.DIFFERENTIAL and file.scales is None and file.conditioning == CONDITIONING
-        same = fits(file, model_shape(subject.model, prepared.name)) and file.model.name == prepared.name
+        same = fits(file, model_shape(under_test.model, prepared.name)) and file.model.name == prepared.name
         if usual and same:
             return torch.from_numpy(file.tau.copy()), {"file": path.name}
     steps = context.sizes.image_steps
-    match(subject, uniform_family(subject), KEEPS[1], prepared.calibration, 1)
+    match(under_test, uniform_family(under_test), KEEPS[1], prepared.calibration, 1)
     context.say(f"  training thresholds for {steps} steps")
-    trained = context.train(subject, steps, keep=KEEPS[1])
-    return subject.runtime.thresholds.values(), {"steps": steps, "keep": KEEPS[1],
+    trained = context.train(under_test, steps, keep=KEEPS[1])
+    return under_test.runtime.thresholds.values(), {"steps": steps, "keep": KEEPS[1],
                                                  "seconds": round(trained.seconds, 1)}  # fmt: skip
 
 
@@ -131,6 +131,6 @@ def _prepare(context: Context, model: ImageModel, source: str, seed: int) -> Pre
     runtime = LatteRuntime(
         LatteConfig(**config_for(model.model)), Thresholds(shape.layers, shape.heads), CONDITIONING, kappa=None
     )
-    subject = Subject(model.model, runtime, task, context.device, sizes.image_batch)
+    under_test = ModelUnderTest(model.model, runtime, task, context.device, sizes.image_batch)
     calibration = min(sizes.calibration_images, task.count("train"))
-    return Prepared(subject, model.name, min(sizes.images, task.count("held_out")), calibration)
+    return Prepared(under_test, model.name, min(sizes.images, task.count("held_out")), calibration)

@@ -87,9 +87,9 @@ class Captured:
 
 
 def capture_tensors(request: CaptureRequest, say: Callable[[str], None]) -> Captured:
-    """Run the model on the text and take what was asked for; ``say`` is told of progress, a line at a time.
+    """Run the model on the text and take what was asked for; ``say`` gets progress, a line at a time.
 
-    Raises :class:`LatteError` on anything the user can mend: the model, the text, a layer, a head, the keep ratio.
+    Raises :class:`LatteError` on anything the user can put right: the model, the text, a layer, a head, the keep ratio.
     """
     if not 0 < request.keep <= 1:
         raise LatteError(f"--keep must be above 0 and at most 1, not {request.keep:g}")

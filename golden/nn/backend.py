@@ -1,4 +1,4 @@
-"""LATTE attention inside a Hugging Face model, under the name "latte" of transformers' attention interface.
+"""LATTE as the attention backend of a Hugging Face model, named "latte" in transformers' attention interface.
 
     runtime = LatteRuntime(config, thresholds, conditioning=("smooth_k", "rotate"), scales="window", mode="soft")
     attach(model, runtime)
@@ -58,7 +58,7 @@ def attach(model: PreTrainedModel, runtime: LatteRuntime) -> None:
 
 
 def detach(model: PreTrainedModel) -> None:
-    """Give ``model`` back the attention that it had before :func:`attach`; does nothing if it has that already."""
+    """Restore the attention backend that ``model`` had before :func:`attach`; does nothing if it has that already."""
     if model.config._attn_implementation != NAME:
         return
     model.set_attn_implementation(getattr(model, _HERE))

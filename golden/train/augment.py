@@ -34,17 +34,17 @@ def _flags(count: int, generator: torch.Generator, device: torch.device) -> torc
 
 
 def _dihedral(pixels: torch.Tensor, patches: torch.Tensor | None, generator: torch.Generator) -> Pair:
-    """Every image of a batch gets the operation of its place: batches are shuffled, so that is as good as a draw."""
+    """An image's index in its batch chooses its operation: batches are shuffled, so that is as good as a draw."""
     first = int(torch.randint(8, (), generator=generator))
     orders = list(permutations(range(pixels.shape[1])))
     changed = torch.empty_like(pixels)
     shown = None if patches is None else torch.empty_like(patches)
-    for place in range(min(8, len(pixels))):
-        operation = (first + place) % 8
+    for index in range(min(8, len(pixels))):
+        operation = (first + index) % 8
         order = orders[int(torch.randint(len(orders), (), generator=generator))]
-        changed[place::8] = _turned(pixels[place::8][:, list(order)], operation)
+        changed[index::8] = _turned(pixels[index::8][:, list(order)], operation)
         if patches is not None and shown is not None:
-            shown[place::8] = _turned(patches[place::8], operation)
+            shown[index::8] = _turned(patches[index::8], operation)
     return changed, shown
 
 

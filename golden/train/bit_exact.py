@@ -13,7 +13,7 @@ from golden.files.npz import save_npz
 from golden.files.tensors import TensorFile
 from golden.nn.backend import LayerCall
 from golden.nn.integer import IntegerInputs, integer_attention
-from golden.train.model import Subject
+from golden.train.model import ModelUnderTest
 from latte_hw.config import LatteConfig
 from latte_hw.config.errors import LatteError, MismatchError
 
@@ -29,9 +29,9 @@ class Layer:
     causal: bool
 
 
-def watch_layers(subject: Subject, layers: list[int], item: int) -> list[Layer]:
+def watch_layers(under_test: ModelUnderTest, layers: list[int], item: int) -> list[Layer]:
     """What layers are given on one held-out item in mode `integer`; :class:`LatteError` on a layer not there."""
-    runtime = subject.runtime
+    runtime = under_test.runtime
     for layer in layers:
         if not 0 <= layer < runtime.thresholds.layers:
             raise LatteError(f"layers must be from 0 to {runtime.thresholds.layers - 1} for this model, not {layer}")
@@ -44,21 +44,21 @@ def watch_layers(subject: Subject, layers: list[int], item: int) -> list[Layer]:
     before, runtime.watch = runtime.watch, watch
     try:
         with torch.no_grad():
-            subject.logits(subject.load("held_out", [item]), "integer")
+            under_test.logits(under_test.load("held_out", [item]), "integer")
     finally:
         runtime.watch = before
     return [found[layer] for layer in layers]
 
 
-def check(subject: Subject, layers: list[int], items: list[int]) -> dict[str, Any]:
+def check(under_test: ModelUnderTest, layers: list[int], items: list[int]) -> dict[str, Any]:
     """Compare every stage of the given layers, all heads, on some held-out items with the NumPy golden model.
 
     Returns what was compared, in plain values; raises :class:`MismatchError` at the first difference.
     """
     pairs = heads = 0
     for item in items:
-        for layer in watch_layers(subject, layers, item):
-            tensors, config = golden_inputs(layer, subject.runtime.config)
+        for layer in watch_layers(under_test, layers, item):
+            tensors, config = golden_inputs(layer, under_test.runtime.config)
             difference = first_difference(attention(tensors, config), stages(layer, config))
             if difference is not None:
                 raise MismatchError(
@@ -89,13 +89,13 @@ def stages(layer: Layer, config: LatteConfig) -> dict[str, np.ndarray]:
     return {**arrays, "prob": arrays["prob"].astype(np.uint16)}
 
 
-def write_layer(subject: Subject, number: int, item: int, path: Path, tokens: int | None = None) -> None:
+def write_layer(under_test: ModelUnderTest, number: int, item: int, path: Path, tokens: int | None = None) -> None:
     """Write one layer on one held-out item as a tensor file for `latte golden` and `latte simulate`.
 
     ``tokens`` takes the first tokens of it alone. Everything is as the model met it: int8 tensors, scales, registers.
     """
-    (layer,) = watch_layers(subject, [number], item)
-    tensors, _ = golden_inputs(layer, subject.runtime.config)
+    (layer,) = watch_layers(under_test, [number], item)
+    tensors, _ = golden_inputs(layer, under_test.runtime.config)
     if tokens is not None and not layer.causal:
         raise LatteError("only a causal model's layer can be cut short: later keys count for every query otherwise")
     rows = slice(0, tokens)

@@ -13,7 +13,7 @@ import torch
 from golden.nn.backend import LayerCall
 from golden.nn.condition import condition, window_mean
 from golden.nn.quantize import head_scales
-from golden.train.model import Subject
+from golden.train.model import ModelUnderTest
 from golden.train.positions import Positions
 from golden.train.task import batches
 from latte_hw.config import Rule
@@ -31,7 +31,7 @@ FIRST_STEP, FARTHEST = 0.05, 100.0
 """First step of a search for a shift, and how far it goes, in positions."""
 
 
-def static_scales(subject: Subject, count: int, quantile: float = 1.0) -> StaticArrays:
+def static_scales(under_test: ModelUnderTest, count: int, quantile: float = 1.0) -> StaticArrays:
     """Scales and K means for `static` calibration, from the first ``count`` training items with dense attention.
 
     The step of a head is a quantile, over the items, of the steps that `window` calibration would take; 1 takes the
@@ -39,7 +39,7 @@ def static_scales(subject: Subject, count: int, quantile: float = 1.0) -> Static
     """
     if not 0 < quantile <= 1:
         raise LatteError(f"the quantile of static scales must be above 0 and at most 1, not {quantile:g}")
-    runtime = subject.runtime
+    runtime = under_test.runtime
     params, names = HeadParams(runtime.config), runtime.conditioning
     smooth = "smooth_k" in names
     means: dict[int, torch.Tensor] = {}
@@ -63,7 +63,7 @@ def static_scales(subject: Subject, count: int, quantile: float = 1.0) -> Static
     try:
         for watch in (sum_means, take_steps) if smooth else (take_steps,):
             runtime.watch = watch
-            _run_float(subject, count)
+            _run_float(under_test, count)
     finally:
         runtime.watch = before
 
@@ -77,62 +77,65 @@ def static_scales(subject: Subject, count: int, quantile: float = 1.0) -> Static
     return StaticArrays(q=picked(0), k=picked(1), v=picked(2), k_mean=k_mean)
 
 
-def _run_float(subject: Subject, count: int) -> None:
+def _run_float(under_test: ModelUnderTest, count: int) -> None:
     with torch.no_grad():
-        for items in batches(count, subject.batch):
-            subject.logits(subject.load("train", items), "float")
+        for items in batches(count, under_test.batch):
+            under_test.logits(under_test.load("train", items), "float")
 
 
-def uniform(subject: Subject, keep: float, count: int) -> float:
+def uniform(under_test: ModelUnderTest, keep: float, count: int) -> float:
     """Set every threshold to the same value, such that the share ``keep`` of all valid pairs is kept; returns it."""
-    positions = Positions(subject.runtime.thresholds)
-    first = 0.0 if subject.runtime.thresholds.signed else FIRST_TAU
+    positions = Positions(under_test.runtime.thresholds)
+    first = 0.0 if under_test.runtime.thresholds.signed else FIRST_TAU
     positions.move_to(torch.full_like(positions.parameter, positions.of_tau(first)))
-    shift_to_keep(subject, keep, count)
-    return float(subject.runtime.thresholds.values()[0, 0])
+    shift_to_keep(under_test, keep, count)
+    return float(under_test.runtime.thresholds.values()[0, 0])
 
 
-def head_wise(subject: Subject, keep: float, count: int, rounds: int = 11) -> None:
+def head_wise(under_test: ModelUnderTest, keep: float, count: int, rounds: int = 11) -> None:
     """Set every head's threshold such that the share ``keep`` of its own valid pairs is kept.
 
     All heads are bisected side by side, ``rounds`` passes over ``count`` training items. A head that keeps more even
     at 0 (ties for the best) stays there.
     """
     _check_keep(keep)
-    positions = Positions(subject.runtime.thresholds)
-    sign = _sign(subject)
-    ends = [torch.full_like(positions.parameter.data, sign * positions.of_tau(x)) for x in _range(subject)]
+    positions = Positions(under_test.runtime.thresholds)
+    sign = _sign(under_test)
+    ends = [torch.full_like(positions.parameter.data, sign * positions.of_tau(x)) for x in _range(under_test)]
     low, high = torch.minimum(*ends), torch.maximum(*ends)
     for _ in range(rounds):
         middle = (low + high) / 2
         positions.move_to(sign * middle)
-        ratios = subject.measure("soft", "train", count).pairs.keep_ratios.to(middle.device)
+        ratios = under_test.measure("soft", "train", count).pairs.keep_ratios.to(middle.device)
         low = torch.where(ratios <= keep, middle, low)
         high = torch.where(ratios > keep, middle, high)
     positions.move_to(sign * low)
 
 
-def shift_to_keep(subject: Subject, keep: float, count: int) -> float:
+def shift_to_keep(under_test: ModelUnderTest, keep: float, count: int) -> float:
     """Shift all positions by one amount, such that just the share ``keep`` is kept on training items; returns it."""
     _check_keep(keep)
-    return _shift(subject, lambda: math.log(max(subject.keep_ratio(count), 1e-9)), math.log(keep))
+    return _shift(under_test, lambda: math.log(max(under_test.keep_ratio(count), 1e-9)), math.log(keep))
 
 
-def shift_to_increase(subject: Subject, increase: float, count: int) -> float:
+def shift_to_increase(under_test: ModelUnderTest, increase: float, count: int) -> float:
     """Shift all positions by one amount, such that the task's figure on ``count`` training items is ``increase`` worse
     than dense int8: perplexity above it, or accuracy below it. Judged with the integer attention."""
     if not increase > 0:
         raise LatteError(f"the increase must be above 0, not {increase:g}")
-    dense = subject.measure("dense_int8", "train", count).value
-    better = -1 if subject.task.figure == "perplexity" else 1
+    dense = under_test.measure("dense_int8", "train", count).value
+    better = -1 if under_test.task.figure == "perplexity" else 1
     return _shift(
-        subject, lambda: better * (subject.measure("integer", "train", count).value - dense), -increase, below=False
+        under_test,
+        lambda: better * (under_test.measure("integer", "train", count).value - dense),
+        -increase,
+        below=False,
     )
 
 
-def _shift(subject: Subject, measure: Callable[[], float], goal: float, *, below: bool = True) -> float:
+def _shift(under_test: ModelUnderTest, measure: Callable[[], float], goal: float, *, below: bool = True) -> float:
     """Shift such that ``measure``, which grows with what is kept, comes closest to ``goal`` from below, or above."""
-    positions, sign = Positions(subject.runtime.thresholds), _sign(subject)
+    positions, sign = Positions(under_test.runtime.thresholds), _sign(under_test)
     start = positions.parameter.detach().clone()
 
     def measured(shift: float) -> float:
@@ -176,13 +179,13 @@ def reach(
     return ends[below if below in ends else not below][0]
 
 
-def _sign(subject: Subject) -> int:
+def _sign(under_test: ModelUnderTest) -> int:
     """1 when a greater threshold keeps more, -1 when it keeps less."""
-    return -1 if subject.runtime.config.rule is Rule.STATIC else 1
+    return -1 if under_test.runtime.config.rule is Rule.STATIC else 1
 
 
-def _range(subject: Subject) -> tuple[float, float]:
-    return (-LARGEST_TAU if subject.runtime.thresholds.signed else 0.0), LARGEST_TAU
+def _range(under_test: ModelUnderTest) -> tuple[float, float]:
+    return (-LARGEST_TAU if under_test.runtime.thresholds.signed else 0.0), LARGEST_TAU
 
 
 def _check_keep(keep: float) -> None:

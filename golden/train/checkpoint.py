@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from golden.files.npz import replacing
-from golden.train.model import Subject
+from golden.train.model import ModelUnderTest
 from golden.train.schedule import Plan
 from latte_hw.config.errors import LatteError
 
@@ -42,21 +42,21 @@ def load(path: Path, identity: str) -> dict[str, Any] | None:
     return loaded
 
 
-def identity(subject: Subject, plan: Plan, start: str) -> str:
+def identity(under_test: ModelUnderTest, plan: Plan, start: str) -> str:
     """A hash of everything that decides a run's result: plan, model, configuration, data, and how it ``start`` s.
 
     What is calibrated before training counts by its name: another device may find it other in the last digit.
     """
-    runtime = subject.runtime
+    runtime = under_test.runtime
     parts = {
         "plan": asdict(plan),
-        "model": f"{type(subject.model).__name__} {subject.model.num_parameters()}",
+        "model": f"{type(under_test.model).__name__} {under_test.model.num_parameters()}",
         "config": runtime.config.model_dump(mode="json"),
         "conditioning": runtime.conditioning,
         "clip": runtime.clip,
         "estimate_bits": runtime.estimate_bits,
         "scales": "window" if isinstance(runtime.scales, str) else "static",
-        "task": subject.task.describe(),
+        "task": under_test.task.describe(),
         "start": start,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()

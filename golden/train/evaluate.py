@@ -9,7 +9,7 @@ from golden.analysis.metrics import bit_operations
 from golden.nn.backend import Statistics, attach
 from golden.nn.runtime import LatteRuntime
 from golden.train.interval import paired_interval
-from golden.train.model import Measured, Subject
+from golden.train.model import Measured, ModelUnderTest
 from latte_hw.config.thresholds import ThresholdsFile
 from latte_hw.params import HeadParams
 
@@ -17,17 +17,19 @@ LATTE_MODES = {"latte": "integer", "latte_exact_softmax": "soft"}
 """`latte` is the hardware bit for bit; `latte_exact_softmax` prunes alike, with a float32 softmax and output."""
 
 
-def evaluate(subject: Subject, items: int, modes: Sequence[str] = ("float", "dense_int8", "latte")) -> dict[str, Any]:
+def evaluate(
+    under_test: ModelUnderTest, items: int, modes: Sequence[str] = ("float", "dense_int8", "latte")
+) -> dict[str, Any]:
     """Every mode on the first ``items`` held-out items, in plain values.
 
     By mode: the task's figure and the mean loss; per item the loss. For pruned modes also the change against
     dense int8 with its interval over items, the pruned share of valid pairs, bit operations, and a table of heads.
     """
-    figure = subject.task.figure
-    results: dict[str, Any] = {"figure": figure, "items": items, "task": subject.task.describe(), "modes": {}}
+    figure = under_test.task.figure
+    results: dict[str, Any] = {"figure": figure, "items": items, "task": under_test.task.describe(), "modes": {}}
     dense: Measured | None = None
     for mode in modes:
-        measured = subject.measure(LATTE_MODES.get(mode, mode), "held_out", items)  # type: ignore[arg-type]
+        measured = under_test.measure(LATTE_MODES.get(mode, mode), "held_out", items)  # type: ignore[arg-type]
         row: dict[str, Any] = {
             figure: measured.value,
             "loss": float(measured.outcome["loss"].mean()),
@@ -39,7 +41,7 @@ def evaluate(subject: Subject, items: int, modes: Sequence[str] = ("float", "den
             if dense is not None:
                 row["change"] = measured.value - dense.value
                 row["loss_change"] = paired_interval(measured.outcome["loss"], dense.outcome["loss"])
-            row |= pruning(measured.pairs, subject.runtime)
+            row |= pruning(measured.pairs, under_test.runtime)
         results["modes"][mode] = row
     return results
 
@@ -59,22 +61,22 @@ def pruning(pairs: Statistics, runtime: LatteRuntime) -> dict[str, Any]:
     }
 
 
-def compare(subject: Subject, others: dict[str, LatteRuntime], items: int, results: dict[str, Any]) -> None:
+def compare(under_test: ModelUnderTest, others: dict[str, LatteRuntime], items: int, results: dict[str, Any]) -> None:
     """Judge other thresholds on the same items, and add them to ``results`` with the paired difference of losses.
 
     A positive difference says that the evaluated thresholds are better than the other ones.
     """
     own = np.array(results["modes"]["latte"]["loss_per_item"])
-    mine = subject.runtime
+    mine = under_test.runtime
     for name, runtime in others.items():
         try:
-            attach(subject.model, runtime)
-            runtime.thresholds.to(subject.device)
-            subject.runtime = runtime
-            measured = subject.measure("integer", "held_out", items)
+            attach(under_test.model, runtime)
+            runtime.thresholds.to(under_test.device)
+            under_test.runtime = runtime
+            measured = under_test.measure("integer", "held_out", items)
         finally:
-            subject.runtime = mine
-            attach(subject.model, mine)
+            under_test.runtime = mine
+            attach(under_test.model, mine)
         results.setdefault("against", {})[name] = {
             results["figure"]: measured.value,
             "loss_per_item": _rounded(measured.outcome["loss"]),

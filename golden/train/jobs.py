@@ -11,7 +11,7 @@ from latte_hw.config.loading import resolve_config
 
 @dataclass(frozen=True)
 class Data:
-    """Where the tokens come from: a token file, or a text that is tokenized now and split alike; or images instead."""
+    """Where the tokens come from: a token file, or a text that is tokenised now and split alike; or images instead."""
 
     tokens: Path | None
     text: str | None

@@ -25,8 +25,8 @@ class Measured:
     pairs: Statistics
 
 
-class Subject:
-    """A frozen model attached to a runtime.
+class ModelUnderTest:
+    """A frozen model attached to a runtime, with what it is judged on.
 
     Args:
         model: any model of transformers' attention interface, from ``from_pretrained``; its weights get no gradient.
@@ -49,7 +49,7 @@ class Subject:
         attach(model, runtime)
 
     def logits(self, batch: Batch, mode: Mode) -> torch.Tensor:
-        """The model's answers in a mode; the batch must be on the subject's device."""
+        """The model's answers in a mode; the batch must be on its device."""
         with self.runtime.using(mode):
             answer: torch.Tensor = self.model(**batch.inputs).logits
         return answer

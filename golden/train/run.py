@@ -16,7 +16,7 @@ from golden.nn.thresholds import Thresholds
 from golden.train import bit_exact, calibrate
 from golden.train import evaluate as judge
 from golden.train.jobs import Data, EvaluateJob, TrainJob
-from golden.train.model import Subject, config_for, model_shape, runtime_for, to_torch
+from golden.train.model import ModelUnderTest, config_for, model_shape, runtime_for, to_torch
 from golden.train.task import Task, TextTask
 from golden.train.text import read_source
 from golden.train.tokens import TokenFile, split_tokens
@@ -74,8 +74,8 @@ def load_task(
 def train(job: TrainJob, say: Say) -> tuple[ThresholdsFile, Workers]:
     """Calibrate, train, shift to the goal; the finished thresholds file, and this process among its equals."""
     workers = Workers(job.device)
-    tell = say if workers.first else lambda _: None
-    model, name, task = load_task(job.data, job.model, workers.device, tell)
+    report = say if workers.first else lambda _: None
+    model, name, task = load_task(job.data, job.model, workers.device, report)
     shape = model_shape(model, name)
     conditioning = check_conditioning(job.conditioning)
     config = job.configuration.resolve(config_for(model))
@@ -83,25 +83,25 @@ def train(job: TrainJob, say: Say) -> tuple[ThresholdsFile, Workers]:
         raise LatteError(f"there are {task.count('train')} training items, fewer than --calibration {job.calibration}")
     thresholds = Thresholds(shape.layers, shape.heads, signed=config.rule is Rule.STATIC)
     runtime = LatteRuntime(config, thresholds, conditioning, estimate_bits=job.estimate_bits, clip=job.clip)
-    subject = Subject(model, runtime, task, workers.device, max(1, job.plan.batch // workers.count))
+    under_test = ModelUnderTest(model, runtime, task, workers.device, max(1, job.plan.batch // workers.count))
     static = None
     if job.static:
-        tell("calibrating scales and means of keys")
-        static = calibrate.static_scales(subject, job.calibration, job.static_quantile)
+        report("calibrating scales and means of keys")
+        static = calibrate.static_scales(under_test, job.calibration, job.static_quantile)
         runtime.scales = to_torch(static)
     if job.saved is not None and job.saved.exists():
-        tell(f"going on from {job.saved}")
+        report(f"going on from {job.saved}")
     else:
-        tell(f"starting thresholds: {job.start}")
-        _start(job, subject, shape)
+        report(f"starting thresholds: {job.start}")
+        _start(job, under_test, shape)
 
     def progress(step: Progress) -> None:
         if step.step % SAY_EVERY == 0 or step.step in (1, step.steps):
-            tell(step.line())
+            report(step.line())
 
-    trained = Trainer(subject, job.plan, workers, job.saved, progress, _start_name(job)).run()
-    tell("shifting thresholds to the goal")
-    shift = _finish(job, subject)
+    trained = Trainer(under_test, job.plan, workers, job.saved, progress, _start_name(job)).run()
+    report("shifting thresholds to the goal")
+    shift = _finish(job, under_test)
     record = {
         "command": "latte train",
         "plan": job.plan.describe(),
@@ -112,26 +112,26 @@ def train(job: TrainJob, say: Say) -> tuple[ThresholdsFile, Workers]:
         "estimate_bits": job.estimate_bits,
         "increase": job.increase,
         "final_shift": round(shift, 5),
-        "keep_on_training": subject.keep_ratio(job.calibration),
+        "keep_on_training": under_test.keep_ratio(job.calibration),
         **environment(workers.device),
         "processes": workers.count,
         **summary(trained),
     }
-    return _to_file(subject, shape, static, record), workers
+    return _to_file(under_test, shape, static, record), workers
 
 
-def _start(job: TrainJob, subject: Subject, shape: ModelShape) -> None:
+def _start(job: TrainJob, under_test: ModelUnderTest, shape: ModelShape) -> None:
     """Bring the thresholds to where training starts."""
     if job.start not in ("uniform", "head-wise"):
         given = thresholds_file.load(Path(job.start))
         given.check_model(shape)
-        given.check_config(subject.runtime.config)
-        subject.runtime.thresholds.load(torch.from_numpy(given.tau))
+        given.check_config(under_test.runtime.config)
+        under_test.runtime.thresholds.load(torch.from_numpy(given.tau))
         return
     if job.plan.keep is None:
         raise LatteError(f"--start {job.start} is calibrated to --keep; without it, start from a thresholds file")
     find = calibrate.uniform if job.start == "uniform" else calibrate.head_wise
-    find(subject, job.plan.keep, min(job.calibration, 8))
+    find(under_test, job.plan.keep, min(job.calibration, 8))
 
 
 def _start_name(job: TrainJob) -> str:
@@ -142,19 +142,19 @@ def _start_name(job: TrainJob) -> str:
     return f"thresholds file {Path(job.start).name}"
 
 
-def _finish(job: TrainJob, subject: Subject) -> float:
+def _finish(job: TrainJob, under_test: ModelUnderTest) -> float:
     """Shift the thresholds to the goal; by how much."""
     if job.increase is not None:
-        return calibrate.shift_to_increase(subject, job.increase, job.calibration)
+        return calibrate.shift_to_increase(under_test, job.increase, job.calibration)
     if job.plan.keep is not None:
-        return calibrate.shift_to_keep(subject, job.plan.keep, job.calibration)
+        return calibrate.shift_to_keep(under_test, job.plan.keep, job.calibration)
     return 0.0
 
 
 def _to_file(
-    subject: Subject, shape: ModelShape, static: StaticArrays | None, record: dict[str, Any]
+    under_test: ModelUnderTest, shape: ModelShape, static: StaticArrays | None, record: dict[str, Any]
 ) -> ThresholdsFile:
-    runtime = subject.runtime
+    runtime = under_test.runtime
     return ThresholdsFile(
         model=shape,
         config=runtime.config,
@@ -182,7 +182,7 @@ def evaluate(job: EvaluateJob, say: Say) -> tuple[dict[str, Any], ThresholdsFile
     if bits[0] is not None and (job.bit_exact is not None or job.layer_file is not None):
         raise LatteError("the hardware's estimate has the configured bits: no --bit-exact or --layer-file with others")
     runtimes = [runtime_for(file, estimate_bits=b) for file, b in zip(files, bits, strict=True)]
-    subject = Subject(model, runtimes[0], task, workers.device, job.batch)
+    under_test = ModelUnderTest(model, runtimes[0], task, workers.device, job.batch)
     started = time.monotonic()
     items = "images" if job.data.images else f"windows of {job.data.window} tokens"
     say(f"judging {', '.join(job.modes)} on {job.windows} held-out {items}")
@@ -193,16 +193,16 @@ def evaluate(job: EvaluateJob, say: Say) -> tuple[dict[str, Any], ThresholdsFile
         "conditioning": list(files[0].conditioning),
         "estimate_bits": bits[0],
         "config": files[0].config.model_dump(mode="json"),
-        **judge.evaluate(subject, job.windows, job.modes),
+        **judge.evaluate(under_test, job.windows, job.modes),
     }
     if job.against:
         others = {path.name: runtime for path, runtime in zip(job.against, runtimes[1:], strict=True)}
-        judge.compare(subject, others, job.windows, results)
+        judge.compare(under_test, others, job.windows, results)
     if job.bit_exact is not None:
         layers = list(job.bit_exact) or sorted({0, shape.layers // 2, shape.layers - 1})
-        results["bit_exact"] = bit_exact.check(subject, layers, [0])
+        results["bit_exact"] = bit_exact.check(under_test, layers, [0])
     if job.layer_file is not None:
-        bit_exact.write_layer(subject, job.layer, 0, job.layer_file, job.layer_tokens)
+        bit_exact.write_layer(under_test, job.layer, 0, job.layer_file, job.layer_tokens)
     return {**results, **environment(workers.device), "seconds": round(time.monotonic() - started, 1)}, files[0]
 
 

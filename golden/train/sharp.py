@@ -1,4 +1,4 @@
-"""Attention of a model in training that tells how many keys its queries spread over, so that a loss can limit it.
+"""Attention of a model in training that measures how many keys its queries spread over, so that a loss can limit it.
 
 A query with attention probabilities p spreads over ``exp(-Σ p·ln p)`` keys. Trained on little, a vision transformer
 averages over most of an image, and every key then counts as much as the next: no threshold can prune that. Models

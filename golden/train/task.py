@@ -126,8 +126,8 @@ def shuffled(count: int, step: int, size: int, seed: int) -> list[int]:
     """The items of a training step: every epoch is a seeded permutation, whatever has run before."""
     items = []
     for position in range(step * size, (step + 1) * size):
-        epoch, place = divmod(position, count)
-        items.append(int(_permutation(count, epoch, seed)[place]))
+        epoch, index = divmod(position, count)
+        items.append(int(_permutation(count, epoch, seed)[index]))
     return items
 
 

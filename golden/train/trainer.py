@@ -17,7 +17,7 @@ import torch
 
 from golden.train import checkpoint
 from golden.train.loss import divergence
-from golden.train.model import Subject
+from golden.train.model import ModelUnderTest
 from golden.train.positions import Positions
 from golden.train.schedule import Multiplier, Plan
 from golden.train.task import shuffled
@@ -33,7 +33,7 @@ BALANCE_STEPS = 2
 
 @dataclass(frozen=True)
 class Progress:
-    """A step, told as it ends. Means over all processes."""
+    """A step, reported as it ends. Means over all processes."""
 
     step: int  # from 1
     steps: int
@@ -56,7 +56,7 @@ class Progress:
 
 @dataclass
 class Trained:
-    """What a run leaves behind; the thresholds themselves are in the subject's runtime."""
+    """What a run leaves behind; the thresholds themselves are in the runtime of the model under test."""
 
     history: list[dict[str, float]] = field(default_factory=list)  # every step, without times
     seconds: float = 0.0  # all parts of an interrupted run together
@@ -64,14 +64,14 @@ class Trained:
 
 
 class Trainer:
-    """One training run of a subject.
+    """One training run of a model's thresholds.
 
     Args:
-        subject: its runtime's thresholds are where training starts, and hold the result in the end.
+        under_test: its runtime's thresholds are where training starts, and hold the result in the end.
         plan: how it goes.
         workers: this process among its equals.
         saved: checkpoint file; when it exists, the run goes on from there.
-        say: told of every step.
+        say: called with the progress after every step.
         start: what the thresholds come from, in words; a checkpoint goes on only from the same.
 
     Raises :class:`LatteError` on a batch that the processes cannot share, a checkpoint of another run, and a loss that
@@ -80,7 +80,7 @@ class Trainer:
 
     def __init__(
         self,
-        subject: Subject,
+        under_test: ModelUnderTest,
         plan: Plan,
         workers: Workers,
         saved: Path | None = None,
@@ -89,12 +89,12 @@ class Trainer:
     ) -> None:
         if plan.batch % workers.count:
             raise LatteError(f"batch must be a multiple of the {workers.count} processes, not {plan.batch}")
-        if plan.steps and not subject.task.count("train"):
+        if plan.steps and not under_test.task.count("train"):
             raise LatteError("there is nothing to train on")
-        self._subject, self._plan, self._workers, self._saved, self._say = subject, plan, workers, saved, say
-        self._positions = Positions(subject.runtime.thresholds)
+        self._under_test, self._plan, self._workers, self._saved, self._say = under_test, plan, workers, saved, say
+        self._positions = Positions(under_test.runtime.thresholds)
         self._adam = torch.optim.Adam([self._positions.parameter], lr=plan.lr, betas=(0.9, 0.98))
-        self._identity = checkpoint.identity(subject, plan, start)
+        self._identity = checkpoint.identity(under_test, plan, start)
         self._multiplier = Multiplier(plan.alpha or 0.0, plan.keep)
         self._step = 0
         self._sum = torch.zeros_like(self._positions.parameter)
@@ -104,7 +104,7 @@ class Trainer:
     def run(self, stop_after: int | None = None) -> Trained:
         """Train to the end, or until ``stop_after`` steps are done, as an interruption would have it."""
         self._resume()
-        self._subject.runtime.kappa = self._plan.kappa
+        self._under_test.runtime.kappa = self._plan.kappa
         if self._step == 0 and self._plan.keep is not None and self._plan.steps:
             self._multiplier = Multiplier(self._balance(), self._plan.keep)
         before, started = self._trained.seconds, time.monotonic()
@@ -123,7 +123,7 @@ class Trainer:
         return self._trained
 
     def _take_step(self) -> dict[str, float]:
-        plan, runtime = self._plan, self._subject.runtime
+        plan, runtime = self._plan, self._under_test.runtime
         runtime.kappa = plan.kappa_at(self._step)
         lr = plan.lr_at(self._step)
         for group in self._adam.param_groups:
@@ -137,10 +137,10 @@ class Trainer:
         assert gradient is not None
         hard = runtime.statistics().keep_ratio
         numbers = torch.tensor([hard, *(float(x.detach()) for x in (keep, kl, task))], dtype=torch.float64)
-        told = self._workers.mean(torch.cat([gradient.flatten().double(), numbers.to(gradient.device)]).float())
-        gradient.copy_(told[: gradient.numel()].view_as(gradient))
-        hard, soft, kl_mean, task_mean = told[gradient.numel() :].tolist()
-        if not torch.isfinite(told).all():
+        means = self._workers.mean(torch.cat([gradient.flatten().double(), numbers.to(gradient.device)]).float())
+        gradient.copy_(means[: gradient.numel()].view_as(gradient))
+        hard, soft, kl_mean, task_mean = means[gradient.numel() :].tolist()
+        if not torch.isfinite(means).all():
             raise LatteError(f"training diverged at step {self._step + 1}: the loss is not finite")
         self._adam.step()
         self._positions.push()
@@ -160,16 +160,16 @@ class Trainer:
 
     def _losses(self, step: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """KL, task loss and soft keep ratio of this process's part of a step's batch."""
-        subject, plan = self._subject, self._plan
-        items = shuffled(subject.task.count("train"), step, plan.batch, plan.seed)
-        batch = subject.load("train", self._workers.share(items))
-        subject.runtime.reset_statistics()
+        under_test, plan = self._under_test, self._plan
+        items = shuffled(under_test.task.count("train"), step, plan.batch, plan.seed)
+        batch = under_test.load("train", self._workers.share(items))
+        under_test.runtime.reset_statistics()
         with torch.no_grad():
-            teacher = subject.logits(batch, "dense_int8")
-        student = subject.logits(batch, "soft")
+            teacher = under_test.logits(batch, "dense_int8")
+        student = under_test.logits(batch, "soft")
         kl = divergence(student, teacher)
-        task = subject.task.losses(student, batch.targets).mean() if plan.task_weight else torch.zeros_like(kl)
-        return kl, task, subject.runtime.soft_keep()
+        task = under_test.task.losses(student, batch.targets).mean() if plan.task_weight else torch.zeros_like(kl)
+        return kl, task, under_test.runtime.soft_keep()
 
     def _balance(self) -> float:
         """The first weight of the keep ratio: heads with half of the kept pairs would grow under it, the others shrink.
@@ -179,7 +179,7 @@ class Trainer:
         """
         others = torch.zeros_like(self._positions.parameter)
         keeps = torch.zeros_like(self._positions.parameter)
-        raw = self._subject.runtime.thresholds.raw
+        raw = self._under_test.runtime.thresholds.raw
         for step in range(BALANCE_STEPS):
             kl, task, keep = self._losses(step)
             other = self._plan.kl_weight * kl + self._plan.task_weight * task
@@ -225,8 +225,8 @@ def weighted_median(values: torch.Tensor, weights: torch.Tensor) -> float:
     """The least value at or below which half of the weights lie, of both flattened; never below 0."""
     order = values.flatten().argsort()
     total = weights.flatten().abs()[order].double().cumsum(0)
-    place = int((total < total[-1] / 2).sum())
-    return max(0.0, float(values.flatten()[order][min(place, len(order) - 1)]))
+    index = int((total < total[-1] / 2).sum())
+    return max(0.0, float(values.flatten()[order][min(index, len(order) - 1)]))
 
 
 def summary(trained: Trained, samples: int = 40) -> dict[str, Any]:

@@ -96,13 +96,13 @@ def train_vit(
         for step, rows in zip(range(plan.steps), _order(len(images.train), plan), strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = plan.lr_at(step)
-            loss, told = _losses(model, head, stock, rows.to(device), images, plan, step)
+            loss, figures = _losses(model, head, stock, rows.to(device), images, plan, step)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_([one for _, one in parameters], 1.0)
             optimizer.step()
             if (step + 1) % SAY_EVERY == 0 or step + 1 == plan.steps:
-                history.append({"step": step + 1, **{name: round(x.item(), 4) for name, x in told.items()}})
+                history.append({"step": step + 1, **{name: round(x.item(), 4) for name, x in figures.items()}})
                 if not math.isfinite(history[-1]["loss"]):
                     raise LatteError(f"training diverged at step {step + 1}: the loss is not finite")
                 say(_line(history[-1], plan, time.monotonic() - started))
@@ -149,7 +149,7 @@ def _losses(
     with torch.autocast(pixels.device.type, torch.bfloat16, enabled=pixels.device.type == "cuda"):
         answer = model(pixel_values=_normal(pixels), output_hidden_states=head is not None)
         loss = torch.nn.functional.cross_entropy(answer.logits.float(), labels, label_smoothing=plan.smoothing)
-        told = {"right": (answer.logits.argmax(-1) == labels).float().mean()}
+        figures = {"right": (answer.logits.argmax(-1) == labels).float().mean()}
         if head is not None and patches is not None:
             shown = head(answer.hidden_states[-1][:, 1:]).float()  # (B, patches, kinds)
             weights = torch.ones(shown.shape[-1], device=shown.device)
@@ -158,11 +158,11 @@ def _losses(
             loss = loss + plan.patch_weight * torch.nn.functional.cross_entropy(shown.flatten(0, 1), kinds, weights)
             with_shape = kinds > 0
             named = shown.flatten(0, 1).argmax(-1) == kinds
-            told["patches"] = (named & with_shape).sum() / with_shape.sum().clamp(min=1)
+            figures["patches"] = (named & with_shape).sum() / with_shape.sum().clamp(min=1)
     if plan.sharpness_at(step):
         tokens = (model.config.image_size // model.config.patch_size) ** 2 + 1
         loss = loss + plan.sharpness_at(step) * sharp.excess(plan.spread * tokens)
-    return loss, {"loss": loss.detach(), **told}
+    return loss, {"loss": loss.detach(), **figures}
 
 
 def _normal(pixels: torch.Tensor) -> torch.Tensor:

@@ -26,9 +26,9 @@ METHODS = (
 def draw(content: dict[str, Any], figure: Any) -> None:
     axes = figure.subplots()
     lengths = content["results"]["lengths"]
-    for place, (method, color) in enumerate(METHODS):
+    for index, (method, color) in enumerate(METHODS):
         rows = [(i, row) for i, one in enumerate(lengths) for row in one["rows"] if row["method"] == method]
-        at = [i + 0.2 * (place - 1.5) for i, _ in rows]
+        at = [i + 0.2 * (index - 1.5) for i, _ in rows]
         own = [row for _, row in rows]
         axes.bar(at, [row["change"] for row in own], 0.18, color=color, yerr=error_bars(own), capsize=2,
                  label=label(method))  # fmt: skip

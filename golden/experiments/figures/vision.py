@@ -10,8 +10,8 @@ METHODS = (("global", COLORS["plain"]), ("head_wise", COLORS["peer"]), ("trained
 
 def draw(content: dict[str, Any], figure: Any) -> None:
     models = content["results"]["models"]
-    for place, model in enumerate(models):
-        axes = figure.add_subplot(1, len(models), place + 1)
+    for index, model in enumerate(models):
+        axes = figure.add_subplot(1, len(models), index + 1)
         for method, color in METHODS:
             rows = [row for point in model["points"] for row in point["rows"] if row["method"] == method]
             rows.sort(key=lambda row: row["pruned"])

@@ -10,7 +10,7 @@ ANGLES = 720
 def profiles() -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.float32]]:
     """Names (s,), outer radius over the angle (s, ANGLES), and the hole's size (s,) as a share of it.
 
-    Every outline encloses the area of a disc of radius 1, so that size tells nothing of the shape.
+    Every outline encloses the area of a disc of radius 1, so that size says nothing about the shape.
     """
     angle = np.arange(ANGLES) * (2 * np.pi / ANGLES)
     square = _polygon([(1, 1), (-1, 1), (-1, -1), (1, -1)])

@@ -14,10 +14,10 @@ TINY = PRESETS["tiny"]
 EXPECTED = attention(from_arrays(random_trace(TINY, 0, 2, 1, 4, 5), TINY), TINY)
 
 
-def _changed(name: str, *places: tuple[int, ...]) -> dict[str, np.ndarray]:
+def _changed(name: str, *indices: tuple[int, ...]) -> dict[str, np.ndarray]:
     got = {**EXPECTED, name: EXPECTED[name].copy()}
-    for place in places:
-        got[name][place] = ~got[name][place] if name == "keep" else got[name][place] + 3
+    for index in indices:
+        got[name][index] = ~got[name][index] if name == "keep" else got[name][index] + 3
     return got
 
 

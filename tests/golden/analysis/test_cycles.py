@@ -1,4 +1,4 @@
-"""The cycle law over the queries of a head."""
+"""The bounds on cycles over the queries of a head."""
 
 import numpy as np
 import pytest

@@ -35,18 +35,18 @@ def context() -> Context:
 
 
 def test_families_are_brought_to_the_share_on_both_parts(context: Context) -> None:
-    subject = context.subject()
+    under_test = context.under_test()
     families = (
-        uniform_family(subject),
-        shifted_family(subject, torch.rand(2, 4) + 1),
-        rule_family(subject, lambda x: TopK(count=max(0.0, x)), 3.0, 1.0),
+        uniform_family(under_test),
+        shifted_family(under_test, torch.rand(2, 4) + 1),
+        rule_family(under_test, lambda x: TopK(count=max(0.0, x)), 3.0, 1.0),
     )
     for family in families:
-        matched = match(subject, family, 0.3, 3, 6)
+        matched = match(under_test, family, 0.3, 3, 6)
         assert matched.keep == pytest.approx(0.3, abs=0.01)
         assert matched.keep_on_training == pytest.approx(0.3, abs=0.03)
         family.move(matched.value)
-        assert subject.measure("soft", "held_out", 6).pairs.keep_ratio == matched.keep
+        assert under_test.measure("soft", "held_out", 6).pairs.keep_ratio == matched.keep
 
 
 def test_steps_are_the_length_of_convergence_as_well() -> None:

@@ -146,9 +146,9 @@ def test_padding_on_the_right_changes_nothing(family: str, mode: Mode) -> None:
         first = model(input_ids=ids[:1]).last_hidden_state
         both = runtime.statistics().valid
         runtime.reset_statistics()
-        together = model(input_ids=ids, attention_mask=mask).last_hidden_state
-    torch.testing.assert_close(together[1:, :15], alone, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(together[:1], first, rtol=1e-4, atol=1e-4)
+        batched = model(input_ids=ids, attention_mask=mask).last_hidden_state
+    torch.testing.assert_close(batched[1:, :15], alone, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(batched[:1], first, rtol=1e-4, atol=1e-4)
     assert torch.equal(runtime.statistics().valid, both)
     assert (both >= valid).all()
 

@@ -65,8 +65,8 @@ def test_padding_and_stored_means() -> None:
     k = torch.rand(1, 2, 6, 8)
     padded = torch.cat([k, torch.full((1, 2, 2, 8), 50.0)], 2)
     alone = condition(("smooth_k",), k, k)[1]
-    together = condition(("smooth_k",), padded, padded, real=(torch.arange(8) < 6)[None])[1]
-    torch.testing.assert_close(together[:, :, :6], alone)
+    masked = condition(("smooth_k",), padded, padded, real=(torch.arange(8) < 6)[None])[1]
+    torch.testing.assert_close(masked[:, :, :6], alone)
     mean = torch.rand(2, 8)
     stored = condition(("smooth_k",), k, k, k_mean=mean)[1]
     assert torch.equal(stored, k - mean[:, None])

@@ -96,10 +96,10 @@ def test_padding_does_not_count_in_a_window_s_steps() -> None:
     x = torch.rand(2, 2, 5, 8)
     padded = torch.cat([x, torch.full((2, 2, 3, 8), 9.0)], 2)
     real = (torch.arange(8) < 5).expand(2, 8)
-    alone, together = quantize_all(x, x, x, params), quantize_all(padded, padded, padded, params, real=real)
-    assert torch.equal(alone.scale_q, together.scale_q)
-    assert torch.equal(alone.scale_v, together.scale_v)
-    assert torch.equal(alone.k, together.k[:, :, :5])
+    alone, masked = quantize_all(x, x, x, params), quantize_all(padded, padded, padded, params, real=real)
+    assert torch.equal(alone.scale_q, masked.scale_q)
+    assert torch.equal(alone.scale_v, masked.scale_v)
+    assert torch.equal(alone.k, masked.k[:, :, :5])
 
 
 def test_gradient_is_that_of_the_dequantised_value() -> None:

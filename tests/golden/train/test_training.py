@@ -15,7 +15,7 @@ from golden.nn.thresholds import Thresholds
 from golden.train import bit_exact, calibrate, checkpoint, evaluate
 from golden.train.interval import paired_interval
 from golden.train.loss import divergence
-from golden.train.model import Subject, config_for, model_shape, to_torch
+from golden.train.model import ModelUnderTest, config_for, model_shape, to_torch
 from golden.train.positions import Positions
 from golden.train.schedule import Multiplier, Plan
 from golden.train.task import TextTask, shuffled
@@ -33,19 +33,19 @@ def model(folder):
     return load_language_model(str(folder / "model"))[0]
 
 
-def subject_of(model, tokens, initial: float = 3.0, batch: int = 8, **settings) -> Subject:
+def model_under_test(model, tokens, initial: float = 3.0, batch: int = 8, **settings) -> ModelUnderTest:
     config = LatteConfig(**{**config_for(model), **settings})
     thresholds = Thresholds(2, 4, initial=initial, signed=config.rule == "static")
-    return Subject(model, LatteRuntime(config, thresholds, NAMES), TextTask(tokens, WINDOW), CPU, batch)
+    return ModelUnderTest(model, LatteRuntime(config, thresholds, NAMES), TextTask(tokens, WINDOW), CPU, batch)
 
 
-def kl_of(subject: Subject, count: int = 12) -> tuple[float, float]:
+def kl_of(under_test: ModelUnderTest, count: int = 12) -> tuple[float, float]:
     """KL to dense int8 and keep ratio on held-out windows."""
-    batch = subject.load("held_out", range(count))
-    subject.runtime.reset_statistics()
+    batch = under_test.load("held_out", range(count))
+    under_test.runtime.reset_statistics()
     with torch.no_grad():
-        teacher, student = subject.logits(batch, "dense_int8"), subject.logits(batch, "soft")
-    return float(divergence(student, teacher)), subject.runtime.statistics().keep_ratio
+        teacher, student = under_test.logits(batch, "dense_int8"), under_test.logits(batch, "soft")
+    return float(divergence(student, teacher)), under_test.runtime.statistics().keep_ratio
 
 
 def test_half_precision_weights_are_widened(model):
@@ -54,38 +54,38 @@ def test_half_precision_weights_are_widened(model):
 
 
 def test_calibration_meets_the_wanted_share(model, tokens):
-    subject = subject_of(model, tokens)
-    tau = calibrate.uniform(subject, 0.3, 16)
-    assert 0.297 <= subject.keep_ratio(16) <= 0.3
-    assert (subject.runtime.thresholds.values() == torch.tensor(tau)).all()
-    calibrate.head_wise(subject, 0.3, 16, rounds=14)
-    ratios = subject.measure("soft", "train", 16).pairs.keep_ratios
+    under_test = model_under_test(model, tokens)
+    tau = calibrate.uniform(under_test, 0.3, 16)
+    assert 0.297 <= under_test.keep_ratio(16) <= 0.3
+    assert (under_test.runtime.thresholds.values() == torch.tensor(tau)).all()
+    calibrate.head_wise(under_test, 0.3, 16, rounds=14)
+    ratios = under_test.measure("soft", "train", 16).pairs.keep_ratios
     assert ratios.max() <= 0.301  # earlier layers move later ones a little
     assert ratios.min() >= 0.27
-    calibrate.shift_to_keep(subject, 0.25, 16)
-    assert 0.247 <= subject.keep_ratio(16) <= 0.25
+    calibrate.shift_to_keep(under_test, 0.25, 16)
+    assert 0.247 <= under_test.keep_ratio(16) <= 0.25
     for bad in (0, 1.1):
         with pytest.raises(LatteError, match="keep ratio must be above 0 and at most 1"):
-            calibrate.uniform(subject, bad, 4)
+            calibrate.uniform(under_test, bad, 4)
 
 
 def test_thresholds_of_the_static_rule_are_calibrated_too(model, tokens):
-    subject = subject_of(model, tokens, initial=0.0, rule="static")
-    calibrate.uniform(subject, 0.4, 8)
-    assert 0.395 <= subject.keep_ratio(8) <= 0.4
-    calibrate.head_wise(subject, 0.4, 8)
-    assert subject.measure("soft", "train", 8).pairs.keep_ratios.max() <= 0.41
+    under_test = model_under_test(model, tokens, initial=0.0, rule="static")
+    calibrate.uniform(under_test, 0.4, 8)
+    assert 0.395 <= under_test.keep_ratio(8) <= 0.4
+    calibrate.head_wise(under_test, 0.4, 8)
+    assert under_test.measure("soft", "train", 8).pairs.keep_ratios.max() <= 0.41
 
 
 def test_a_shift_to_a_perplexity(model, tokens):
-    subject = subject_of(model, tokens)
-    calibrate.uniform(subject, 0.2, 16)
-    dense = subject.measure("dense_int8", "train", 16).value
-    assert subject.measure("integer", "train", 16).value - dense > 6
-    calibrate.shift_to_increase(subject, 3, 16)
-    found = subject.measure("integer", "train", 16).value - dense
+    under_test = model_under_test(model, tokens)
+    calibrate.uniform(under_test, 0.2, 16)
+    dense = under_test.measure("dense_int8", "train", 16).value
+    assert under_test.measure("integer", "train", 16).value - dense > 6
+    calibrate.shift_to_increase(under_test, 3, 16)
+    found = under_test.measure("integer", "train", 16).value - dense
     assert 1 < found <= 3  # a single pair of a sharp head counts much here
-    assert subject.keep_ratio(16) > 0.2
+    assert under_test.keep_ratio(16) > 0.2
 
 
 def test_reach_closes_in_on_a_growing_function():
@@ -105,34 +105,34 @@ def test_reach_closes_in_on_a_growing_function():
 
 
 def test_static_scales_come_from_training_windows(model, tokens):
-    subject = subject_of(model, tokens)
-    scales = calibrate.static_scales(subject, 8)
-    half = calibrate.static_scales(subject, 8, 0.5)
+    under_test = model_under_test(model, tokens)
+    scales = calibrate.static_scales(under_test, 8)
+    half = calibrate.static_scales(under_test, 8, 0.5)
     assert scales.q.shape == (2, 4)
     assert scales.k_mean.shape == (2, 2, 8)
     assert (half.q < scales.q).all()
-    subject.runtime.scales = to_torch(scales)
-    static = subject.measure("integer", "held_out", 8)
-    subject.runtime.scales = "window"
-    window = subject.measure("integer", "held_out", 8)
+    under_test.runtime.scales = to_torch(scales)
+    static = under_test.measure("integer", "held_out", 8)
+    under_test.runtime.scales = "window"
+    window = under_test.measure("integer", "held_out", 8)
     assert static.pairs.keep_ratio == pytest.approx(window.pairs.keep_ratio, rel=0.02)
     assert abs(np.log(static.value / window.value)) < 0.1
     with pytest.raises(LatteError, match="quantile of static scales"):
-        calibrate.static_scales(subject, 8, 0)
+        calibrate.static_scales(under_test, 8, 0)
 
 
 def test_training_improves_the_keep_ratio_at_bounded_kl(model, tokens):
     """The smoke: trained thresholds keep fewer pairs than a common one, and still come closer to the dense model."""
-    subject = subject_of(model, tokens)
-    calibrate.uniform(subject, 0.4, 16)
-    kl_before, keep_before = kl_of(subject)
+    under_test = model_under_test(model, tokens)
+    calibrate.uniform(under_test, 0.4, 16)
+    kl_before, keep_before = kl_of(under_test)
     lines: list[Progress] = []
     plan = Plan(steps=60, batch=8, keep=0.3, warmup=5, lr=0.05, kappa=0.5)
-    calibrate.uniform(subject, 0.3, 16)
-    kl_uniform, _ = kl_of(subject)
-    trained = Trainer(subject, plan, Workers("cpu"), say=lines.append).run()
-    calibrate.shift_to_keep(subject, 0.3, 16)
-    kl, keep = kl_of(subject)
+    calibrate.uniform(under_test, 0.3, 16)
+    kl_uniform, _ = kl_of(under_test)
+    trained = Trainer(under_test, plan, Workers("cpu"), say=lines.append).run()
+    calibrate.shift_to_keep(under_test, 0.3, 16)
+    kl, keep = kl_of(under_test)
     assert keep < 0.32 < keep_before
     assert kl < 0.4 * kl_uniform  # at the same keep ratio
     assert kl < kl_before
@@ -143,28 +143,28 @@ def test_training_improves_the_keep_ratio_at_bounded_kl(model, tokens):
 
 
 def test_a_fixed_weight_prunes(model, tokens):
-    subject = subject_of(model, tokens, initial=8.0)
-    _, before = kl_of(subject)
-    Trainer(subject, Plan(steps=10, batch=4, alpha=1.0, task_weight=0.5, warmup=1), Workers("cpu")).run()
-    assert kl_of(subject)[1] < before
+    under_test = model_under_test(model, tokens, initial=8.0)
+    _, before = kl_of(under_test)
+    Trainer(under_test, Plan(steps=10, batch=4, alpha=1.0, task_weight=0.5, warmup=1), Workers("cpu")).run()
+    assert kl_of(under_test)[1] < before
 
 
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(model, tokens, tmp_path):
     plan = Plan(steps=8, batch=2, keep=0.3, warmup=2, kappa_end=0.2)
-    whole = subject_of(model, tokens)
+    whole = model_under_test(model, tokens)
     history = Trainer(whole, plan, Workers("cpu")).run().history
     path = tmp_path / "run.ckpt"
     checkpoint_every = 3
-    parts = subject_of(model, tokens)
+    parts = model_under_test(model, tokens)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("golden.train.trainer.CHECKPOINT_EVERY", checkpoint_every)
         Trainer(parts, plan, Workers("cpu"), path).run(stop_after=5)  # two steps are lost
-        again = subject_of(model, tokens, initial=1.0)  # where it began is in the checkpoint
+        again = model_under_test(model, tokens, initial=1.0)  # where it began is in the checkpoint
         trained = Trainer(again, plan, Workers("cpu"), path).run()
     assert trained.resumed_at == 3
     assert trained.history == history
     assert torch.equal(again.runtime.thresholds.values(), whole.runtime.thresholds.values())
-    finished = subject_of(model, tokens)
+    finished = model_under_test(model, tokens)
     Trainer(finished, plan, Workers("cpu"), path).run()  # nothing left to do
     assert torch.equal(finished.runtime.thresholds.values(), whole.runtime.thresholds.values())
     with pytest.raises(LatteError, match="is of another run"):
@@ -175,9 +175,9 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(model, tokens, tmp_pa
 
 
 def test_evaluation(model, tokens):
-    subject = subject_of(model, tokens)
-    calibrate.uniform(subject, 0.3, 8)
-    results = evaluate.evaluate(subject, 8, ("float", "dense_int8", "latte", "latte_exact_softmax"))
+    under_test = model_under_test(model, tokens)
+    calibrate.uniform(under_test, 0.3, 8)
+    results = evaluate.evaluate(under_test, 8, ("float", "dense_int8", "latte", "latte_exact_softmax"))
     latte = results["modes"]["latte"]
     assert latte["valid_pairs"] == 8 * 2 * 4 * WINDOW * (WINDOW + 1) // 2
     assert latte["pruned"] == pytest.approx(0.7, abs=0.03)
@@ -192,22 +192,22 @@ def test_evaluation(model, tokens):
 
 
 def test_other_thresholds_on_the_same_windows(model, tokens):
-    subject = subject_of(model, tokens, initial=8.0)
-    results = evaluate.evaluate(subject, 8, ("dense_int8", "latte"))
-    other = LatteRuntime(subject.runtime.config, Thresholds(2, 4, initial=0.0), NAMES)
-    evaluate.compare(subject, {"none": other, "same": subject.runtime}, 8, results)
+    under_test = model_under_test(model, tokens, initial=8.0)
+    results = evaluate.evaluate(under_test, 8, ("dense_int8", "latte"))
+    other = LatteRuntime(under_test.runtime.config, Thresholds(2, 4, initial=0.0), NAMES)
+    evaluate.compare(under_test, {"none": other, "same": under_test.runtime}, 8, results)
     assert results["against"]["none"]["loss_difference"]["mean"] != 0
     assert results["against"]["same"]["loss_difference"]["mean"] == pytest.approx(0, abs=1e-6)
     assert "against none" in evaluate.describe(results, None)
 
 
 def test_the_figure_is_the_hardware_s(model, tokens, monkeypatch):
-    subject = subject_of(model, tokens)
-    checked = bit_exact.check(subject, [0, 1], [0, 3])
+    under_test = model_under_test(model, tokens)
+    checked = bit_exact.check(under_test, [0, 1], [0, 3])
     assert checked["equal"]
     assert checked["heads"] == 16
     with pytest.raises(LatteError, match="layers must be from 0 to 1"):
-        bit_exact.check(subject, [2], [0])
+        bit_exact.check(under_test, [2], [0])
     right = bit_exact.integer_attention
 
     def wrong(*args, **kwargs):
@@ -218,7 +218,7 @@ def test_the_figure_is_the_hardware_s(model, tokens, monkeypatch):
 
     monkeypatch.setattr(bit_exact, "integer_attention", wrong)
     with pytest.raises(MismatchError, match=r"layer 1, item 0: .* prob differs first at head 1, query 7, key 3"):
-        bit_exact.check(subject, [1], [0])
+        bit_exact.check(under_test, [1], [0])
 
 
 def test_positions_mean_the_same_step_everywhere():
@@ -304,12 +304,12 @@ def test_models_and_texts_that_do_not_fit(model, tokens):
     workers = Workers("cpu")
     workers.count = 2
     with pytest.raises(LatteError, match="multiple of the 2 processes"):
-        Trainer(subject_of(model, tokens), Plan(batch=3, keep=0.1), workers)
+        Trainer(model_under_test(model, tokens), Plan(batch=3, keep=0.1), workers)
 
 
 def test_the_first_multiplier_needs_one_tile_of_memory_at_a_time(model, tokens, monkeypatch):
     """Two backward passes over one graph compute every tile again; no layer's tensors may be left for the next."""
-    subject, seen, tile = subject_of(model, tokens), [], soft._tile
+    under_test, seen, tile = model_under_test(model, tokens), [], soft._tile
 
     def counted(*args):
         pairs = [x for x in gc.get_objects() if type(x) is torch.Tensor and x.shape[-2:] == (WINDOW, WINDOW)]
@@ -317,7 +317,7 @@ def test_the_first_multiplier_needs_one_tile_of_memory_at_a_time(model, tokens, 
         return tile(*args)
 
     monkeypatch.setattr(soft, "_tile", counted)
-    Trainer(subject, Plan(steps=1, batch=8, keep=0.3), Workers("cpu")).run(stop_after=0)
+    Trainer(under_test, Plan(steps=1, batch=8, keep=0.3), Workers("cpu")).run(stop_after=0)
     for batch in (seen[:8], seen[8:]):  # two layers of the teacher, the student and, last layer first, each pass back
         _, _, _, _, *back = batch
         assert len(back) == 4
