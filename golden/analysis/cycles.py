@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 def query_cycles(valid: Array, kept: Array, params: HeadParams) -> Floats:
-    """Bound on the cycles between outputs, back to back, of each query: its slowest arm plus a constant.
+    """Bound on what each query adds, back to back: its slowest arm plus a constant, see `cycles_per_query`.
 
     ``valid`` and ``kept`` hold the number of valid and of kept keys of each query of a head, shape (n_queries,).
     Queries that share a scan share its cycles, which are those of the slowest one, equally.
@@ -22,18 +22,31 @@ def query_cycles(valid: Array, kept: Array, params: HeadParams) -> Floats:
     if len(valid) != len(kept):
         raise ValueError(f"valid and kept must have one number per query each, not {len(valid)} and {len(kept)}")
     cycles = np.zeros(len(valid), np.float64)
-    for start in range(0, len(valid), params.config.queries_per_scan):
-        scan = slice(start, start + params.config.queries_per_scan)
-        slowest = params.cycles_per_query(int(valid[scan].max()), int(kept[scan].max()))
-        cycles[scan] = slowest / len(valid[scan])
+    for scan in _scans(len(valid), params):
+        rows = len(valid[scan])
+        cycles[scan] = params.cycles_per_query(int(valid[scan].max()), int(kept[scan].max()), rows) / rows
     return cycles
 
 
 def head_cycles(valid: Array, kept: Array, params: HeadParams) -> int:
-    """Bound on the cycles from a head's first query to its last output: every query's, and the longest latency once.
+    """Bound on the cycles from taking a head's first query to its last output row, in a drained core whose streams
+    never starve and whose output is always taken. Holds for a job of any number of queries, down to one.
 
-    ``valid`` and ``kept`` as in :func:`query_cycles`.
+    ``valid`` and ``kept`` as in :func:`query_cycles`. Of the stages that a row passes one after the other, each adds
+    its longest stay once: that is the latency of a row with the most valid and the most kept keys. Every further scan
+    adds its slowest stage. The rows of the last scan leave one per cycle.
     """
     if not len(valid):
         return 0
-    return round(query_cycles(valid, kept, params).sum()) + params.query_latency(int(valid.max()), int(kept.max()))
+    scans = _scans(len(valid), params)
+    further = sum(
+        params.cycles_per_query(int(valid[scan].max()), int(kept[scan].max()), len(valid[scan])) for scan in scans[1:]
+    )
+    latency = params.query_latency(int(valid.max()), int(kept.max()), len(valid[scans[0]]))
+    return further + latency + len(valid[scans[-1]]) - 1
+
+
+def _scans(queries: int, params: HeadParams) -> list[slice]:
+    """The queries of every scan of a head."""
+    together = params.config.queries_per_scan
+    return [slice(first, first + together) for first in range(0, queries, together)]

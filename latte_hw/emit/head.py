@@ -105,6 +105,11 @@ def describe(head: Head) -> dict[str, Any]:
 
 def head_latencies(params: HeadParams) -> dict[str, int | str]:
     """Latencies of the stages of a head core in clock cycles, and its cycle laws in words."""
+    slowest = (
+        "max(ceil(valid_keys / keys_per_cycle) + query_gap, ceil(kept / kept_per_cycle) "
+        "+ reuse_gap, query_prepare_cycles, reuse_prepare_cycles, normalise_cycles) + cycle_slack"
+    )
+    shared = params.config.queries_per_scan > 1
     return {
         "query_prepare_cycles": params.query_prepare_cycles,
         "estimator": params.estimator_latency,
@@ -118,8 +123,9 @@ def head_latencies(params: HeadParams) -> dict[str, int | str]:
         "reuse_prepare_cycles": params.reuse_dot.prepare_cycles,
         "reuse_gap": params.reuse_dot.query_gap,
         "normalise_cycles": params.normalise_cycles,
-        "cycles_per_query": "max(ceil(valid_keys / keys_per_cycle) + query_gap, ceil(kept / kept_per_cycle) "
-        "+ reuse_gap, query_prepare_cycles, reuse_prepare_cycles, normalise_cycles) + cycle_slack",
+        "cycles_per_query": f"max({slowest}, queries + query_prepare_cycles - 1), for the queries of a scan"
+        if shared
+        else slowest,
         "query_latency": "query_prepare_cycles + beats + ceil(beats / kept_per_cycle) "
         "+ 2 * ceil(kept / kept_per_cycle) + latency_constant",
     }
@@ -132,9 +138,12 @@ def _dense_latencies(params: DenseParams) -> dict[str, int | str]:
         "softmax": params.softmax_pipeline,
         "weighted_sum": params.weighted_sum_latency,
         "shortest_block": params.shortest_block,
-        "cycles_per_block": "max(valid_keys, shortest_block), for queries_per_scan queries",
+        "query_gap": params.query_gap,
+        "cycles_per_block": "max(valid_keys + query_gap, shortest_block), for queries_per_scan queries",
         "latency_constant": params.latency_constant,
-        "block_latency": "2 * valid_keys + latency_constant, to the first output row of a full block",
+        "block_latency": "queries_per_scan - 1 + valid_keys + max(valid_keys, shortest_sum) + latency_constant, "
+        "from the first query of a full block to its first output row",
+        "shortest_sum": params.shortest_sum,
     }
 
 

@@ -120,6 +120,12 @@ class DenseParams(HeadParams):
         `shortest_block` on, a bound below. With one place per table, the refill adds to the keys."""
         return max(valid_keys + self.query_gap, self.shortest_block)
 
+    @property
+    def shortest_sum(self) -> int:
+        """Keys that a lone block's sum takes at least: the best scores are known `best_latency` after the last key, but
+        a lone key takes as long as its queue does."""
+        return fifo_latency(self.row_queue_depth) + 1 - self.best_latency
+
     def job_latency(self, n_queries: int, block_keys: Sequence[int]) -> int:
         """Cycles from taking the first query of a lone job to its last output row, streams never starving.
 
@@ -130,8 +136,7 @@ class DenseParams(HeadParams):
         scans = [max(1, keys) if len(block_keys) == 1 else self.cycles_per_block(keys) for keys in block_keys]
         rows_of_first = min(n_queries, self.block_rows)
         rows_of_last = n_queries - (len(block_keys) - 1) * self.block_rows
-        # The best scores are known `best_latency` after the last key, but a lone key takes as long as its queue does.
-        last_sum = max(fifo_latency(self.row_queue_depth) + 1 - self.best_latency, block_keys[-1])
+        last_sum = max(self.shortest_sum, block_keys[-1])
         return rows_of_first - 1 + sum(scans) + last_sum + rows_of_last - 1 + self.latency_constant
 
     @property

@@ -61,5 +61,5 @@ class LayerTiming:
         beats = params.beats(valid_keys)
         dropped = max(min(beats, passed - stays) for passed, stays in zip(survivors, kept, strict=True))
         alone = beats + params.items(dropped) + 2 * params.items(max(kept))
-        others = sorted(params.cycles_per_query(valid_keys, stays) for stays in kept)[1:]
+        others = sorted(params.cycles_per_query(valid_keys, stays, queries=1) for stays in kept)[1:]
         return self.decode_constant(heads) + alone + sum(others)

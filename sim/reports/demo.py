@@ -89,6 +89,8 @@ def _table(expected: dict[str, Any], paces: list[HeadPace], params: HeadParams) 
         kept=float(np.mean([pace.kept for pace in paces])),
         first_latency=max(pace.first_latency for pace in paces),
         latency_bound=max(pace.latency_bound for pace in paces),
+        total=sum(pace.total for pace in paces),
+        total_bound=sum(pace.total_bound for pace in paces),
     )
     table.add_section()
     _row(table, "all", counters.sum(axis=0), params, means)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.analysis.cycles import query_cycles
+from golden.analysis.cycles import head_cycles, query_cycles
 from golden.blocks.threshold_filter import valid_keys
 from latte_hw.config import LatteConfig
 from latte_hw.params import HeadParams
@@ -20,7 +20,7 @@ class HeadPace:
     """Mean distance of consecutive output rows."""
 
     bound: float
-    """Mean over the same queries of max(⌈valid / P⌉, ⌈kept / R⌉, F) + c."""
+    """Mean over the same queries of max(⌈valid / P⌉, ⌈kept / R⌉, F) + c: what the mean distance tends to at most."""
 
     kept: float
     """Mean number of kept keys."""
@@ -31,9 +31,16 @@ class HeadPace:
     latency_bound: int
     """`HeadParams.query_latency` of that query."""
 
+    total: int
+    """From taking the head's first query to its last output row."""
+
+    total_bound: int
+    """`golden.analysis.cycles.head_cycles` of the head."""
+
     @property
     def within(self) -> bool:
-        return self.cycles_per_query <= self.bound and self.first_latency <= self.latency_bound
+        """Whether the head keeps its bounds, which hold for any number of queries."""
+        return self.total <= self.total_bound and self.first_latency <= self.latency_bound
 
 
 def head_paces(
@@ -58,7 +65,11 @@ def head_paces(
                 bound=float(query_cycles(valid, kept, params)[1:].mean()),
                 kept=float(kept.mean()),
                 first_latency=int(left[0] - start[0]),
-                latency_bound=params.query_latency(int(valid[:together].max()), int(kept[:together].max())),
+                latency_bound=params.query_latency(
+                    int(valid[:together].max()), int(kept[:together].max()), min(together, queries)
+                ),
+                total=int(left[-1] - start[0]),
+                total_bound=head_cycles(valid, kept, params),
             )
         )
     return paces

@@ -39,11 +39,13 @@ def test_design_limits() -> None:
     assert params.query_prepare_cycles <= 16
 
 
-def test_a_head_takes_every_querys_pace_and_one_latency() -> None:
+def test_a_head_takes_the_pace_of_every_further_query_and_one_latency() -> None:
     params = HeadParams(LatteConfig())
     valid, kept = np.array([800, 80, 800]), np.array([10, 10, 200])
-    total = query_cycles(valid, kept, params).sum() + params.query_latency(800, 200)
-    assert head_cycles(valid, kept, params) == total
+    assert head_cycles(valid, kept, params) == query_cycles(valid, kept, params)[1:].sum() + params.query_latency(
+        800, 200
+    )
+    assert head_cycles(valid[:1], kept[:1], params) == params.query_latency(800, 10)
     assert head_cycles(valid[:0], kept[:0], params) == 0
 
 
@@ -52,7 +54,19 @@ def test_queries_of_one_scan_share_the_cycles_of_the_slowest() -> None:
     valid, kept = np.array([160, 168, 800, 808, 808]), np.array([70, 10, 10, 20, 300])
     scans = [70 + 4, 101 + 4, 300 + 4]
     assert query_cycles(valid, kept, params).tolist() == [37, 37, 52.5, 52.5, 304]
-    assert head_cycles(valid, kept, params) == sum(scans) + params.query_latency(808, 300)
+    assert head_cycles(valid, kept, params) == sum(scans[1:]) + params.query_latency(808, 300)
+    last_leaves = 1
+    assert head_cycles(valid[:4], kept[:4], params) == scans[1] + params.query_latency(808, 70) + last_leaves
+
+
+def test_queries_of_a_scan_come_one_after_the_other() -> None:
+    """Written down once more: a cycle each, then F to prepare them together, whose last one takes the next query."""
+    params = HeadParams(LatteConfig(head_dim=8, queries_per_scan=16))
+    assert params.query_prepare_cycles == 16
+    assert [params.cycles_per_query(1, 1, queries) for queries in (1, 5, 16)] == [16 + 4, 5 + 15, 16 + 15]
+    assert params.cycles_per_query(1, 1) == 31
+    lone = params.query_latency(1, 1, 1)
+    assert params.query_latency(1, 1) == params.query_latency(1, 1, 16) == lone + 15
 
 
 def test_lengths_must_agree() -> None:
