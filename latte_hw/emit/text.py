@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from amaranth.back import rtlil, verilog
-from amaranth.hdl import (  # what Amaranth's own back ends are made of; there are no public names
+from amaranth.hdl import (
     Fragment,
     _ast,
     _ir,
     _nir,
-)
+)  # what Amaranth's own back ends are made of; there are no public names
 
 from latte_hw.config.errors import LatteError
 from latte_hw.host.wasm import translations
