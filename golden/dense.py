@@ -1,8 +1,8 @@
 """Dense int8 attention, the baseline: the same model with every valid key kept and its exact score.
 
-``exact`` reuse makes a score the int8 dot product of query and key, and the greatest threshold of the ``differential``
-rule keeps every valid key. What the split of an element, the rule and the beat are then makes no difference, and
-neither do the thresholds of the tensor file. Softmax and weighted sum are those of :mod:`golden.attention`.
+An estimate of all 8 bits is the int8 dot product of query and key, and the greatest threshold of the ``differential``
+rule keeps every valid key. The thresholds of the tensor file make no difference. Softmax and weighted sum are those of
+:mod:`golden.attention`.
 """
 
 from dataclasses import replace
@@ -12,18 +12,18 @@ import numpy as np
 from golden.attention import attention
 from golden.blocks.arith import Array
 from golden.files.tensors import TensorFile
-from latte_hw.config import LatteConfig, Reuse, Rule
-from latte_hw.params import HeadParams
+from latte_hw.config import DenseConfig
+from latte_hw.params.dense import DenseParams
 
 
-def dense_attention(tensors: TensorFile, config: LatteConfig) -> dict[str, Array]:
+def dense_attention(tensors: TensorFile, config: DenseConfig) -> dict[str, Array]:
     """The results of :func:`golden.attention.attention` without ``estimate``: a dense core makes no estimates.
 
     ``keep`` is true at every valid pair, ``score`` is the int8 dot product there and 0 elsewhere, and the three
     ``counters`` of a head are equal.
     """
-    exact = config.replace(reuse=Reuse.EXACT, rule=Rule.DIFFERENTIAL)
-    everything = np.full_like(tensors.tau_int, HeadParams(exact).threshold_range[1])
-    results = attention(replace(tensors, tau_int=everything), exact)
+    params = DenseParams.of(config)
+    everything = np.full_like(tensors.tau_int, params.threshold_range[1])
+    results = attention(replace(tensors, tau_int=everything), params.config)
     del results["estimate"]
     return results | {"tau_int": tensors.tau_int}

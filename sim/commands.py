@@ -22,7 +22,7 @@ from latte_hw.config.loading import check_head_core
 
 if TYPE_CHECKING:
     from golden.files.tensors import TensorFile
-    from latte_hw.config import LatteConfig
+    from latte_hw.config import CoreConfig
 
 
 def register(app: typer.Typer) -> None:
@@ -71,10 +71,10 @@ def simulate(
 
     check_head_core(core, "latte simulate")
     check_output_folder(output)
-    loaded, chosen = load_inputs(tensors, thresholds, layer, preset, config, settings)
-    got = _simulate(loaded, chosen, core, simulator, flow, seed, back_to_back, netlist, quiet=as_json)
+    loaded, chosen = load_inputs(tensors, thresholds, layer, preset, config, settings, core)
+    got = _simulate(loaded, chosen, simulator, flow, seed, back_to_back, netlist, quiet=as_json)
     save_npz(output, got)
-    difference = compare(expect(loaded, chosen, core), got)
+    difference = compare(expect(loaded, chosen), got)
     heads, queries, keys = got["score"].shape
     summary = {
         "equal": difference is None,
@@ -107,8 +107,7 @@ def simulate(
 
 def _simulate(
     tensors: "TensorFile",
-    config: "LatteConfig",
-    core: Core,
+    config: "CoreConfig",
     simulator: str,
     flow: str,
     seed: int,
@@ -130,7 +129,6 @@ def _simulate(
         return run(
             tensors,
             config,
-            core=core,
             simulator=simulator,
             flow=flow,
             seed=seed,

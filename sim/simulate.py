@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import NDArray
 
-from latte_hw.config import Core, LatteConfig
+from latte_hw.config import CoreConfig, Datapath, DenseConfig, LatteConfig
 from latte_hw.config.errors import LatteError
 from latte_hw.config.loading import check_head_core
 from sim.head.collect import collect
@@ -33,14 +33,13 @@ _INPUTS = ("q8", "k8", "v8", "scale_q", "scale_k", "scale_v", "tau_int", "softma
 
 def simulate(
     tensors: "TensorFile",
-    config: LatteConfig,
+    config: CoreConfig,
     *,
     simulator: str = "verilator",
     flow: str = "free",
     seed: int = 0,
     back_to_back: bool = False,
     taps: bool = True,
-    core: Core = Core.LATTE,
     netlist: bool = False,
     cycle_limit: int | None = None,
     progress: runner.Progress | None = None,
@@ -62,24 +61,27 @@ def simulate(
         raise LatteError(f"flow must be one of {', '.join(Flow)}, not {flow!r}")
     if netlist and simulator == "amaranth":
         raise LatteError("a netlist runs in verilator, icarus or native, not in amaranth, which simulates no Verilog")
-    check_head_core(core, "simulate")
+    check_head_core(config.core, "simulate")
     options = Options(flow=Flow(flow), seed=seed, back_to_back=back_to_back, cycle_limit=cycle_limit)
     traffic = Traffic.from_tensors(tensors)
     if simulator == "amaranth":
-        description, recording = _in_amaranth(config, taps, core, traffic, options, progress)
+        description, recording = _in_amaranth(config, taps, traffic, options, progress)
     else:
-        description, recording = _in_verilog(config, taps, core, traffic, options, simulator, netlist, progress)
-    collector = collect_dense if core is Core.DENSE else collect
+        description, recording = _in_verilog(config, taps, traffic, options, simulator, netlist, progress)
+    collector = collect_dense if config.core.datapath is Datapath.DENSE else collect
     results = collector(recording, description, traffic, back_to_back=back_to_back)
     return {name: getattr(tensors, name) for name in _INPUTS} | results
 
 
-def expect(tensors: "TensorFile", config: LatteConfig, core: Core = Core.LATTE) -> dict[str, NDArray]:
+def expect(tensors: "TensorFile", config: CoreConfig) -> dict[str, NDArray]:
     """What the golden model says that the core makes of ``tensors``."""
     from golden.attention import attention
     from golden.dense import dense_attention
 
-    return (dense_attention if core is Core.DENSE else attention)(tensors, config)
+    if isinstance(config, DenseConfig):
+        return dense_attention(tensors, config)
+    assert isinstance(config, LatteConfig)
+    return attention(tensors, config)
 
 
 def compare(expected: Mapping[str, NDArray], got: Mapping[str, NDArray]) -> str | None:
@@ -92,9 +94,8 @@ def compare(expected: Mapping[str, NDArray], got: Mapping[str, NDArray]) -> str 
 
 
 def _in_amaranth(
-    config: LatteConfig,
+    config: CoreConfig,
     taps: bool,
-    core: Core,
     traffic: Traffic,
     options: Options,
     progress: runner.Progress | None,
@@ -102,15 +103,14 @@ def _in_amaranth(
     from latte_hw.emit import head as emit
     from sim.head import amaranth_bench
 
-    head = emit.build_head(config, taps, core)
+    head = emit.build_head(config, taps)
     description = Description.from_json(emit.describe(head))
     return description, amaranth_bench.run(head, HeadHarness(description, traffic, options), progress)
 
 
 def _in_verilog(
-    config: LatteConfig,
+    config: CoreConfig,
     taps: bool,
-    core: Core,
     traffic: Traffic,
     options: Options,
     simulator: str,
@@ -124,11 +124,12 @@ def _in_verilog(
         builds.check(simulator)
     from latte_hw.emit.head import TOPS
 
-    core_text, ports = _emitted(config, taps, core)
+    top = TOPS[config.core.datapath]
+    core_text, ports = _emitted(config, taps)
     if netlist:
-        core_text = netlist_of(core_text, TOPS[core])
+        core_text = netlist_of(core_text, top)
     with tempfile.TemporaryDirectory(prefix="latte-emit-") as name:
-        verilog, description = (Path(name) / f"{TOPS[core]}{suffix}" for suffix in (".v", ".json"))
+        verilog, description = (Path(name) / f"{top}{suffix}" for suffix in (".v", ".json"))
         for path, text in zip((verilog, description), (core_text, ports), strict=True):
             path.write_text(text)
         if simulator == NATIVE:
@@ -139,10 +140,10 @@ def _in_verilog(
 
 
 @lru_cache(maxsize=16)
-def _emitted(config: LatteConfig, taps: bool, core: Core) -> tuple[str, str]:
+def _emitted(config: CoreConfig, taps: bool) -> tuple[str, str]:
     """Verilog and description. A large core takes seconds to write, and tests run the same one many times."""
     from latte_hw.emit import head as emit
 
     with tempfile.TemporaryDirectory(prefix="latte-emit-") as folder:
-        emitted = emit.generate(config, Path(folder), taps, core)
+        emitted = emit.generate(config, Path(folder), taps)
         return emitted.verilog.read_text(), emitted.description.read_text()

@@ -2,15 +2,40 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal, overload
 
 from golden.blocks.arith import Array
 from golden.files import tensors
 from golden.files.npz import read_npz
 from golden.files.thresholds import apply
-from latte_hw.config import LatteConfig
+from latte_hw.config import Core, CoreConfig, LatteConfig
 from latte_hw.config import thresholds as thresholds_file
 from latte_hw.config.errors import LatteError
 from latte_hw.config.loading import check_default_size, resolve_config
+
+
+@overload
+def load_inputs(
+    tensor_file: Path,
+    thresholds: Path | None,
+    layer: int | None,
+    preset: str | None,
+    config: Path | None,
+    settings: list[str] | None,
+    core: Literal[Core.LATTE] = Core.LATTE,
+) -> tuple[tensors.TensorFile, LatteConfig]: ...
+
+
+@overload
+def load_inputs(
+    tensor_file: Path,
+    thresholds: Path | None,
+    layer: int | None,
+    preset: str | None,
+    config: Path | None,
+    settings: list[str] | None,
+    core: Core,
+) -> tuple[tensors.TensorFile, CoreConfig]: ...
 
 
 def load_inputs(
@@ -20,8 +45,9 @@ def load_inputs(
     preset: str | None,
     config: Path | None,
     settings: list[str] | None,
-) -> tuple[tensors.TensorFile, LatteConfig]:
-    """Checked tensors, and the configuration that --preset, --config and --set choose.
+    core: Core = Core.LATTE,
+) -> tuple[tensors.TensorFile, CoreConfig]:
+    """Checked tensors, and the configuration that --preset, --config and --set choose for a core.
 
     With ``thresholds``, one layer's thresholds, conditioning and stored scales come from there
     (:func:`golden.files.thresholds.apply`), and so does the configuration unless one is chosen.
@@ -30,20 +56,21 @@ def load_inputs(
     if thresholds is None:
         if layer is not None:
             raise LatteError("--layer names a layer of --thresholds: give both or neither")
-        chosen = resolve_config(preset, config, settings)
+        chosen = resolve_config(preset, config, settings, core=core)
         arrays = read_npz(tensor_file)
         check_default_tensors(arrays, preset, config, chosen)
         return tensors.from_arrays(arrays, chosen), chosen
     if layer is None:
         raise LatteError("--thresholds needs --layer, the layer that the tensor file is of")
     file = thresholds_file.load(thresholds)
-    chosen = resolve_config(preset, config, settings, default=file.config.model_dump())
-    file.check_config(chosen)
+    chosen = resolve_config(preset, config, settings, default=file.config.model_dump(), core=core)
+    if isinstance(chosen, LatteConfig):
+        file.check_config(chosen)
     return tensors.from_arrays(apply(file, read_npz(tensor_file), layer), chosen), chosen
 
 
 def check_default_tensors(
-    arrays: Mapping[str, Array], preset: str | None, config: Path | None, chosen: LatteConfig
+    arrays: Mapping[str, Array], preset: str | None, config: Path | None, chosen: CoreConfig
 ) -> None:
     """:class:`LatteError` when nobody has chosen a configuration and the tensors do not have the size of `tiny`."""
     shapes = {name: arrays[name].shape for name in ("q", "k", "v") if name in arrays and arrays[name].ndim == 3}

@@ -14,8 +14,8 @@ from golden.blocks.arith import Array, split
 from golden.blocks.estimator import estimate
 from golden.blocks.quantize import INT8_MIN, head_scales, quantize
 from golden.blocks.threshold_filter import valid_keys, valid_mask
-from latte_hw.config import LatteConfig, Rule
-from latte_hw.params import HeadParams
+from latte_hw.config import CoreConfig, Rule
+from latte_hw.params.dense import params_of
 
 RNG_NAME = "numpy.random.PCG64"
 
@@ -28,7 +28,7 @@ def generator(seed: int) -> np.random.Generator:
 
 
 def random_trace(
-    config: LatteConfig,
+    config: CoreConfig,
     seed: int,
     heads: int,
     kv_heads: int,
@@ -58,9 +58,9 @@ def random_trace(
     return trace | _thresholds(trace, config, keep)
 
 
-def _thresholds(trace: Trace, config: LatteConfig, keep: float) -> Trace:
+def _thresholds(trace: Trace, config: CoreConfig, keep: float) -> Trace:
     """``tau`` (differential) or ``tau_int`` (static) at the quantile of each head's estimates that keeps ``keep``."""
-    params = HeadParams(config)
+    params = params_of(config)
     q, k = trace["q"], trace["k"]
     scale_q, scale_k = head_scales(q, params), head_scales(k, params)
     q_high, k_high = split(quantize(q, scale_q, params), params)[0], split(quantize(k, scale_k, params), params)[0]
@@ -72,7 +72,7 @@ def _thresholds(trace: Trace, config: LatteConfig, keep: float) -> Trace:
         e = estimate(q_high[head], k_high[kv_head], params)
         if not valid.any():
             continue
-        if config.rule is Rule.STATIC:
+        if params.config.rule is Rule.STATIC:
             tau[head] = np.floor(np.quantile(e[valid], 1 - keep))
             continue
         best = np.where(valid, e, -np.inf).max(axis=1, keepdims=True)
@@ -80,12 +80,12 @@ def _thresholds(trace: Trace, config: LatteConfig, keep: float) -> Trace:
         steps = np.floor(np.quantile(distance, keep)) + 0.5  # half a step above, so that rounding to float32 is safe
         step = float(scale_q[head]) * float(scale_k[kv_head]) * 4.0**params.low_bits / math.sqrt(config.head_dim)
         tau[head] = steps * step
-    return {"tau_int": tau.astype(np.int64)} if config.rule is Rule.STATIC else {"tau": tau.astype(np.float32)}
+    return {"tau_int": tau.astype(np.int64)} if params.config.rule is Rule.STATIC else {"tau": tau.astype(np.float32)}
 
 
-def _small(config: LatteConfig, seed: int, n_queries: int | None = None, n_keys: int | None = None) -> Trace:
+def _small(config: CoreConfig, seed: int, n_queries: int | None = None, n_keys: int | None = None) -> Trace:
     """A random trace of two query heads on one K/V head, three beats of keys and one more key, if they fit."""
-    fitting = min(3 * config.keys_per_cycle + 1, config.max_keys)
+    fitting = min(3 * params_of(config).config.keys_per_cycle + 1, config.max_keys)
     n_keys = fitting if n_keys is None else n_keys
     return random_trace(config, seed, 2, 1, n_keys if n_queries is None else n_queries, n_keys)
 
@@ -94,7 +94,7 @@ def _with_registers(trace: Trace, value: int) -> Trace:
     return {name: x for name, x in trace.items() if name != "tau"} | {"tau_int": np.full(len(trace["q"]), value)}
 
 
-def zero_rows(config: LatteConfig, seed: int) -> Trace:
+def zero_rows(config: CoreConfig, seed: int) -> Trace:
     """Some queries, keys and values are zero."""
     trace = _small(config, seed)
     for name in ("q", "k", "v"):
@@ -102,38 +102,38 @@ def zero_rows(config: LatteConfig, seed: int) -> Trace:
     return trace
 
 
-def all_ties(config: LatteConfig, seed: int) -> Trace:
+def all_ties(config: CoreConfig, seed: int) -> Trace:
     """All keys are equal: every one ties for the best, even at threshold 0."""
     trace = _small(config, seed)
     trace["k"][:] = trace["k"][:, :1]
     return _with_registers(trace, 0)
 
 
-def one_key(config: LatteConfig, seed: int) -> Trace:
+def one_key(config: CoreConfig, seed: int) -> Trace:
     """n_keys = 1; under `causal`, all queries but the last see none."""
     return _small(config, seed, n_queries=min(3, config.max_keys), n_keys=1)
 
 
-def tau_zero(config: LatteConfig, seed: int) -> Trace:
+def tau_zero(config: CoreConfig, seed: int) -> Trace:
     """Threshold register 0: with `differential` only ties for the best are kept."""
     return _with_registers(_small(config, seed), 0)
 
 
-def tau_maximum(config: LatteConfig, seed: int) -> Trace:
+def tau_maximum(config: CoreConfig, seed: int) -> Trace:
     """Greatest threshold register: with `differential` every valid key is kept, with `static` only the best."""
-    return _with_registers(_small(config, seed), HeadParams(config).threshold_range[1])
+    return _with_registers(_small(config, seed), params_of(config).threshold_range[1])
 
 
-def tau_minimum(config: LatteConfig, seed: int) -> Trace:
+def tau_minimum(config: CoreConfig, seed: int) -> Trace:
     """Least threshold register: with `static` every valid key is kept."""
-    return _with_registers(_small(config, seed), HeadParams(config).threshold_range[0])
+    return _with_registers(_small(config, seed), params_of(config).threshold_range[0])
 
 
-def saturating(config: LatteConfig, seed: int) -> Trace:
+def saturating(config: CoreConfig, seed: int) -> Trace:
     """int8 at its limits: every element is the least or the greatest value, whole rows of one sign among them."""
     rng = generator(seed)
-    params = HeadParams(config)
-    tokens = min(2 * config.keys_per_cycle, config.max_keys)
+    params = params_of(config)
+    tokens = min(2 * params_of(config).config.keys_per_cycle, config.max_keys)
 
     def limits(heads: int) -> NDArray[np.int8]:
         x = np.where(rng.random((heads, tokens, config.head_dim)) < 0.5, INT8_MIN, params.quant_max).astype(np.int8)
@@ -144,23 +144,23 @@ def saturating(config: LatteConfig, seed: int) -> Trace:
     return trace | {"scale_q": _ones(2) / 64, "scale_k": _ones(1) / 64, "scale_v": _ones(1)}
 
 
-def partial_beat(config: LatteConfig, seed: int) -> Trace:
+def partial_beat(config: CoreConfig, seed: int) -> Trace:
     """n_keys is one less than whole beats (with one key per cycle: an odd number)."""
-    return _small(config, seed, n_keys=max(1, min(2 * config.keys_per_cycle, config.max_keys) - 1))
+    return _small(config, seed, n_keys=max(1, min(2 * params_of(config).config.keys_per_cycle, config.max_keys) - 1))
 
 
-def fewer_queries(config: LatteConfig, seed: int) -> Trace:
+def fewer_queries(config: CoreConfig, seed: int) -> Trace:
     """n_queries < n_keys: a positive causal offset, as in decoding with a cache."""
     return _small(config, seed, n_queries=min(2, config.max_keys))
 
 
-def more_queries(config: LatteConfig, seed: int) -> Trace:
+def more_queries(config: CoreConfig, seed: int) -> Trace:
     """n_queries > n_keys: a negative causal offset, so that the first causal queries see no key."""
-    n_keys = max(1, min(2 * config.keys_per_cycle, config.max_keys // 2))
+    n_keys = max(1, min(2 * params_of(config).config.keys_per_cycle, config.max_keys // 2))
     return _small(config, seed, n_queries=min(n_keys + 3, config.max_keys), n_keys=n_keys)
 
 
-def full(config: LatteConfig, seed: int) -> Trace:
+def full(config: CoreConfig, seed: int) -> Trace:
     """One head with every key that fits, and a few queries."""
     return random_trace(config, seed, 1, 1, min(4, config.max_keys), config.max_keys)
 
@@ -169,7 +169,7 @@ def _ones(heads: int) -> NDArray[np.float32]:
     return np.ones(heads, np.float32)
 
 
-CORNERS: dict[str, Callable[[LatteConfig, int], Trace]] = {
+CORNERS: dict[str, Callable[[CoreConfig, int], Trace]] = {
     corner.__name__: corner
     for corner in (
         zero_rows,

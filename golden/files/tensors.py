@@ -8,7 +8,8 @@ An .npz archive with
 * ``scale_q``, ``scale_k``, ``scale_v``: one int8 step per head; required with int8, otherwise an optional replacement
   of ``max|x| / quant_max``;
 * ``tau``: float32 (heads,), thresholds in logits (natural logarithm), or ``tau_int``: integers (heads,), in steps of
-  the estimate, as the register holds them. A file with both must agree with itself;
+  the estimate, as the register holds them. A file with both must agree with itself. A dense core has no thresholds:
+  they are not looked at, and 0. Its float tensors become the same integers as those of a LATTE core;
 * ``causal_offset`` (optional): query i sees keys ``j <= i + causal_offset``; ``n_keys - n_queries`` by default;
 * ``conditioning`` (optional): names of what has already been applied to q and k (:mod:`golden.blocks.conditioning`). It
   is carried along, not applied again.
@@ -24,10 +25,11 @@ from numpy.typing import NDArray
 from golden.blocks.arith import Array, Int8, Int64
 from golden.blocks.quantize import check_int8_range, head_scales, quantize
 from golden.files.npz import read_npz, save_npz
-from latte_hw.config import LatteConfig, Rule
+from latte_hw.config import CoreConfig, DenseConfig, Rule
 from latte_hw.config.errors import LatteError
 from latte_hw.config.thresholds import check_conditioning
 from latte_hw.params import HeadParams
+from latte_hw.params.dense import params_of, port_params
 
 __all__ = ["TensorFile", "from_arrays", "load", "save_npz"]
 
@@ -57,18 +59,19 @@ class TensorFile:
         return len(self.q8) // len(self.k8)
 
 
-def load(path: Path | str, config: LatteConfig) -> TensorFile:
+def load(path: Path | str, config: CoreConfig) -> TensorFile:
     """Read and check a tensor file; :class:`LatteError` says in one sentence what is wrong with it."""
     return from_arrays(read_npz(path), config)
 
 
-def from_arrays(arrays: Mapping[str, Array], config: LatteConfig) -> TensorFile:
+def from_arrays(arrays: Mapping[str, Array], config: CoreConfig) -> TensorFile:
     """Check the arrays of a tensor file against a configuration and quantise what is float32.
 
     Raises :class:`LatteError` on a missing array, a wrong shape or type, NaN or infinity, int8 without a scale or
     beyond ``quant_max``, a head_dim or a number of tokens that the configuration does not hold, and bad thresholds.
     """
-    params = HeadParams(config)
+    dense = isinstance(config, DenseConfig)
+    params = port_params(config) if isinstance(config, DenseConfig) else params_of(config)
     for name in ("q", "k", "v"):
         _check_tensor(name, arrays, config)
     q, k, v = arrays["q"], arrays["k"], arrays["v"]
@@ -76,9 +79,7 @@ def from_arrays(arrays: Mapping[str, Array], config: LatteConfig) -> TensorFile:
         raise LatteError(f"k and v must have the same shape, not {k.shape} and {v.shape}")
     if len(q) % len(k):
         raise LatteError(f"the number of query heads must be a multiple of the {len(k)} K/V heads, not {len(q)}")
-    q8, scale_q = _quantized("q", arrays, params)
-    k8, scale_k = _quantized("k", arrays, params)
-    v8, scale_v = _quantized("v", arrays, params)
+    (q8, scale_q), (k8, scale_k), (v8, scale_v) = (_quantized(name, arrays, params, dense) for name in ("q", "k", "v"))
     steps = [(float(s), float(scale_k[h // (len(q) // len(k))])) for h, s in enumerate(scale_q)]
     return TensorFile(
         q8=q8,
@@ -87,7 +88,7 @@ def from_arrays(arrays: Mapping[str, Array], config: LatteConfig) -> TensorFile:
         scale_q=scale_q,
         scale_k=scale_k,
         scale_v=scale_v,
-        tau_int=_thresholds(arrays, steps, params),
+        tau_int=np.zeros(len(q8), np.int64) if dense else _thresholds(arrays, steps, params),
         softmax_scale=np.array([params.softmax_scale_register(*step) for step in steps], np.int64),
         causal_offset=_causal_offset(arrays, k.shape[1] - q.shape[1]),
         conditioning=check_conditioning(
@@ -96,7 +97,7 @@ def from_arrays(arrays: Mapping[str, Array], config: LatteConfig) -> TensorFile:
     )
 
 
-def _check_tensor(name: str, arrays: Mapping[str, Array], config: LatteConfig) -> None:
+def _check_tensor(name: str, arrays: Mapping[str, Array], config: CoreConfig) -> None:
     if name not in arrays:
         raise LatteError(f"tensor file has no array {name!r}; it needs q, k, v and tau or tau_int")
     x = arrays[name]
@@ -113,7 +114,9 @@ def _check_tensor(name: str, arrays: Mapping[str, Array], config: LatteConfig) -
         raise LatteError(f"{name} must be finite, but holds {'NaN' if np.isnan(x).any() else 'infinity'}")
 
 
-def _quantized(name: str, arrays: Mapping[str, Array], params: HeadParams) -> tuple[Int8, NDArray[np.float32]]:
+def _quantized(
+    name: str, arrays: Mapping[str, Array], params: HeadParams, dense: bool
+) -> tuple[Int8, NDArray[np.float32]]:
     x, scale_name = arrays[name], f"scale_{name}"
     if scale_name in arrays:
         scales = _per_head(scale_name, arrays, len(x)).astype(np.float32)
@@ -125,7 +128,8 @@ def _quantized(name: str, arrays: Mapping[str, Array], params: HeadParams) -> tu
     else:
         scales = head_scales(x, params)
     if x.dtype == np.int8:
-        check_int8_range(name, x, params)
+        if not dense:  # that core splits nothing, and takes every int8
+            check_int8_range(name, x, params)
         return x, scales
     return quantize(x, scales, params), scales
 

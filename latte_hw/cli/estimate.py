@@ -46,12 +46,12 @@ def estimate(
     Cycles are exactly those of a simulation; LUTs and flip-flops come from formulas fitted to synthesis.
     """
     check_head_core(core, "latte estimate")
-    chosen = resolve_config(preset, config, settings)
+    chosen = resolve_config(preset, config, settings, core=core)
     check_default_size(preset, config, chosen, {"the head": (max(keys or 0, queries or 0), None)})
 
     from latte_hw.estimate.summary import Request, summarize
 
-    found = summarize(Request(chosen, core, keep, queries, keys, results, clock))
+    found = summarize(Request(chosen, keep, queries, keys, results, clock))
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:

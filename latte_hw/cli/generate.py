@@ -8,7 +8,7 @@ import typer
 
 from latte_hw.cli.field_help import example, fields_and_example
 from latte_hw.cli.options import ConfigOption, CoreOption, JsonOption, PresetOption, SetOption
-from latte_hw.config import Core, LatteConfig
+from latte_hw.config import Core, CoreConfig
 from latte_hw.config.loading import resolve_config
 from latte_hw.config.top import TopConfig
 from latte_hw.emit.packages.core_files import PURPOSES
@@ -33,7 +33,7 @@ def generate(
 ) -> None:
     """Write the Verilog of a configuration and a JSON file that describes it; for `top` also registers and packages."""
     chosen = resolve_config(preset, config, settings, core=core)
-    verilog, description, others = _emit(chosen, output, core)
+    verilog, description, others = _emit(chosen, output)
     lines = verilog.read_text().count("\n")
     if as_json:
         summary = {
@@ -55,7 +55,7 @@ def generate(
     typer.echo("  " + ", ".join(f"{name}={value}" for name, value in fields.items()))
 
 
-def _emit(config: LatteConfig, output: Path, core: Core) -> tuple[Path, Path, tuple[Path, ...]]:
+def _emit(config: CoreConfig, output: Path) -> tuple[Path, Path, tuple[Path, ...]]:
     """The Verilog, its description, and what else is written."""
     if isinstance(config, TopConfig):
         from latte_hw.emit.top import generate as emit_top
@@ -64,7 +64,7 @@ def _emit(config: LatteConfig, output: Path, core: Core) -> tuple[Path, Path, tu
 
     from latte_hw.emit.head import generate as emit
 
-    emitted = emit(config, output, core=core)
+    emitted = emit(config, output)
     return emitted.verilog, emitted.description, ()
 
 

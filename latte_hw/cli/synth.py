@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from latte_hw.cli.field_help import fields_and_example
-from latte_hw.cli.options import ConfigOption, JsonOption, PresetOption, SetOption
+from latte_hw.cli.options import ConfigOption, CoreOption, JsonOption, PresetOption, SetOption
+from latte_hw.config import Core
 from latte_hw.config.errors import LatteError
-from latte_hw.config.loading import resolve_config
+from latte_hw.config.loading import check_head_core, resolve_config
 
 
 def register(app: typer.Typer) -> None:
@@ -24,7 +25,7 @@ def synth(
     preset: PresetOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
-    core: Annotated[str, typer.Option("--core", metavar="NAME", help="Which core.")] = "latte",
+    core: CoreOption = Core.LATTE,
     block: Annotated[str, typer.Option("--block", metavar="NAME", help="One block of the head by itself.")] = "head",
     place_and_route: Annotated[
         bool, typer.Option("--place-and-route", help="Place and route as well, which gives the clock frequency.")
@@ -55,7 +56,8 @@ def synth(
 
     The exit code is 1 when a check found a latch, a loop, or an open or doubly driven wire.
     """
-    chosen = resolve_config(preset, config, settings)
+    check_head_core(core, "latte synth")
+    chosen = resolve_config(preset, config, settings, core=core)
 
     from latte_hw.synth import flow, report
     from latte_hw.synth.targets import target_called
@@ -64,7 +66,6 @@ def synth(
         name=preset or (config.stem if config else "tiny"),
         config=chosen,
         target=target_called(target),
-        core=core,
         block=block,
         dsp=not no_dsp,
         products=dsp_products,

@@ -4,13 +4,19 @@ The names that everything reads are here; :mod:`latte_hw.config.top`, :mod:`~lat
 :mod:`~latte_hw.config.loading` and :mod:`~latte_hw.config.errors` have the others. No NumPy, no Amaranth.
 """
 
+from latte_hw.config.base import GROUP_SIZE, TOTAL_BITS, CoreConfig, PipelineChoice
+from latte_hw.config.core import Core, Datapath, Wrapper
+from latte_hw.config.dense import DenseConfig
 from latte_hw.config.dot import Dot, DotChoice
-from latte_hw.config.head import GROUP_SIZE, TOTAL_BITS, Core, LatteConfig, PipelineChoice, Reuse, Rule, Split
+from latte_hw.config.head import LatteConfig, Reuse, Rule, Split
 
 __all__ = [
     "GROUP_SIZE",
     "TOTAL_BITS",
     "Core",
+    "CoreConfig",
+    "Datapath",
+    "DenseConfig",
     "Dot",
     "DotChoice",
     "LatteConfig",
@@ -18,4 +24,5 @@ __all__ = [
     "Reuse",
     "Rule",
     "Split",
+    "Wrapper",
 ]

@@ -3,14 +3,43 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
 from pydantic import ValidationError
 
+from latte_hw.config.base import CoreConfig
+from latte_hw.config.core import Core, Datapath, Wrapper
+from latte_hw.config.dense import DenseConfig, why_not
 from latte_hw.config.errors import LatteError
-from latte_hw.config.head import Core, LatteConfig
+from latte_hw.config.head import LatteConfig
 from latte_hw.config.presets import PRESETS, preset
 from latte_hw.config.top import TopConfig
+
+Kind = TypeVar("Kind", bound=CoreConfig)
+
+CONFIGS: dict[Core, type[CoreConfig]] = {kind.core: kind for kind in (LatteConfig, DenseConfig, TopConfig)}
+"""What configures each core."""
+
+
+@overload
+def resolve_config(
+    preset_name: str | None,
+    config_file: Path | None,
+    settings: list[str] | None,
+    default: dict[str, Any] | None = None,
+    core: Literal[Core.LATTE] = Core.LATTE,
+) -> LatteConfig: ...
+
+
+@overload
+def resolve_config(
+    preset_name: str | None,
+    config_file: Path | None,
+    settings: list[str] | None,
+    default: dict[str, Any] | None = None,
+    *,
+    core: Core,
+) -> CoreConfig: ...
 
 
 def resolve_config(
@@ -19,27 +48,31 @@ def resolve_config(
     settings: list[str] | None,
     default: dict[str, Any] | None = None,
     core: Core = Core.LATTE,
-) -> LatteConfig:
+) -> CoreConfig:
     """The configuration that ``--preset`` or ``--config``, then every ``--set``, describe.
 
-    Without the first two it starts from the fields ``default``, or from `tiny`. For the core `top` it is a
-    :class:`TopConfig`: one core, streams of 64 bits and `rst`, unless something else is said.
+    Without the first two it starts from the fields ``default``, or from `tiny`. It is of the class that `CONFIGS` has
+    for the core. A preset serves them all: for `dense` what remains of its fields, for `top` one core, streams of 64
+    bits and `rst` besides, unless something else is said.
 
     Raises :class:`LatteError` on an unknown preset or field, a file that is not a configuration, or a bad value.
     """
     if preset_name is not None and config_file is not None:
         raise LatteError("give either --preset or --config, not both")
-    kind = TopConfig if core is Core.TOP else LatteConfig
+    kind = CONFIGS[core]
     if config_file is not None:
         fields = _from_file(config_file)
     else:
-        fields = dict(default) if default and preset_name is None else _from_preset(preset_name or "tiny")
+        chosen = default if default and preset_name is None else _from_preset(preset_name or "tiny")
+        fields = {name: value for name, value in chosen.items() if name in kind.model_fields}
     for setting in settings or []:
         name, equals, value = setting.partition("=")
         if not equals:
             raise LatteError(f"--set takes FIELD=VALUE, not {setting!r}")
         if name not in kind.model_fields:
-            if name in TopConfig.model_fields:
+            if core.datapath is Datapath.DENSE and (sentence := why_not(name)) is not None:
+                raise LatteError(sentence)
+            if name in set(TopConfig.model_fields) - set(LatteConfig.model_fields):
                 raise LatteError(f"configuration field {name} belongs to --core top, not to {core.value}")
             raise LatteError(f"configuration field must be one of {', '.join(kind.model_fields)}, not {name!r}")
         fields[name] = value
@@ -49,7 +82,7 @@ def resolve_config(
 def check_default_size(
     preset_name: str | None,
     config_file: Path | None,
-    chosen: LatteConfig,
+    chosen: CoreConfig,
     sizes: Mapping[str, tuple[int, int | None]],
 ) -> None:
     """:class:`LatteError` when nobody has chosen a configuration and `tiny` does not have the size of what is given.
@@ -60,7 +93,7 @@ def check_default_size(
     if preset_name is not None or config_file is not None:
         return
 
-    def fits(config: LatteConfig, tokens: int, head_dim: int | None) -> bool:
+    def fits(config: CoreConfig, tokens: int, head_dim: int | None) -> bool:
         return tokens <= config.max_keys and head_dim in (None, config.head_dim)
 
     for name, size in sizes.items():
@@ -78,13 +111,19 @@ def check_default_size(
         raise LatteError(f"{name} has {has}; no --preset given, so `tiny` ({taken}) was taken: use {remedy}")
 
 
+def config_of(description: dict[str, Any]) -> CoreConfig:
+    """The configuration in the JSON that `latte generate` writes beside a head core, read back."""
+    return CONFIGS[Core(description["core"])].model_validate(description["config"])
+
+
 def check_head_core(core: Core, command: str) -> None:
-    """:class:`LatteError` when ``command`` takes one head core and is given the whole top."""
-    if core is Core.TOP:
-        raise LatteError(f"{command} takes one head core: --core must be latte or dense, not top")
+    """:class:`LatteError` when ``command`` takes one head core and is given another wrapper."""
+    if core.wrapper is not Wrapper.HEAD:
+        heads = [one.value for one in Core if one.wrapper is Wrapper.HEAD]
+        raise LatteError(f"{command} takes one head core: --core must be {' or '.join(heads)}, not {core.value}")
 
 
-def build_config(fields: dict[str, Any], kind: type[LatteConfig] = LatteConfig) -> LatteConfig:
+def build_config(fields: dict[str, Any], kind: type[Kind]) -> Kind:
     """A configuration from plain fields; the first thing wrong with them as one :class:`LatteError` sentence."""
     try:
         return kind.model_validate(fields)

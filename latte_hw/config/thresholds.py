@@ -145,7 +145,7 @@ def load(path: Path) -> ThresholdsFile:
 
 def _from_fields(fields: dict[str, Any]) -> ThresholdsFile:
     model = ModelShape(**fields["model"])
-    config = build_config(fields["config"])
+    config = build_config(fields["config"], LatteConfig)
     tau = _array("tau", fields["tau"], (model.layers, model.heads))
     if config.rule is Rule.DIFFERENTIAL and (tau < 0).any():
         raise LatteError(f"tau must be 0 or more, not {tau.min():g}")

@@ -1,11 +1,11 @@
 """What describes a whole accelerator: a head core's parameters, how many cores, and the shape of its ports."""
 
 from enum import StrEnum
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from latte_hw.config import LatteConfig
+from latte_hw.config import Core, LatteConfig
 
 STREAM_BITS = (32, 64, 128, 256, 512)
 MAX_CORES = 8
@@ -22,6 +22,8 @@ class Reset(StrEnum):
 
 class TopConfig(LatteConfig):
     """Every elaboration-time parameter of a multi-head AXI core. Immutable and checked, as :class:`LatteConfig`."""
+
+    core: ClassVar[Core] = Core.TOP
 
     cores: int = Field(1, description="Head cores that work side by side (C), 1 to 8.")
     stream_bits: int = Field(64, description="Data width of the AXI4-Stream ports: 32, 64, 128, 256 or 512.")

@@ -12,7 +12,7 @@ from amaranth.hdl._ir import PortDirection  # what `verilog.convert` itself take
 from amaranth.lib import data, wiring
 
 from latte_hw import __version__
-from latte_hw.config import Core, LatteConfig
+from latte_hw.config import CoreConfig, Datapath, DenseConfig, LatteConfig, Wrapper
 from latte_hw.config.errors import LatteError
 from latte_hw.core.dense.head import DenseHead
 from latte_hw.core.head import LatteHead
@@ -21,13 +21,11 @@ from latte_hw.params import HeadParams
 from latte_hw.params.dense import DenseParams
 
 TOP = "latte_head"
-TOPS = {Core.LATTE: TOP, Core.DENSE: "dense_head"}
-"""Top module of each core, and the stem of its files."""
+TOPS = {Datapath.LATTE: TOP, Datapath.DENSE: "dense_head"}
+"""Top module of a head core of each datapath, and the stem of its files."""
 SCHEMA_VERSION = 1
 
 Head = LatteHead | DenseHead
-HEADS: dict[Core, type[LatteHead] | type[DenseHead]] = {Core.LATTE: LatteHead, Core.DENSE: DenseHead}
-"""What builds each core from its configuration."""
 
 
 @dataclass(frozen=True)
@@ -38,25 +36,27 @@ class Emitted:
     description: Path
 
 
-def build_head(config: LatteConfig, taps: bool = False, core: Core = Core.LATTE) -> Head:
+def build_head(config: CoreConfig, taps: bool = False) -> Head:
     """The component that :func:`generate` writes. Raises :class:`LatteError` for the core `top`, which is no head."""
-    if core not in HEADS:
-        raise LatteError(f"a head core must be one of {', '.join(HEADS)}, not {core.value}")
-    return HEADS[core](config, taps=taps)
+    if isinstance(config, DenseConfig):
+        return DenseHead(config, taps=taps)
+    if isinstance(config, LatteConfig) and config.core.wrapper is Wrapper.HEAD:
+        return LatteHead(config, taps=taps)
+    raise LatteError(f"a head core must be one of {', '.join(Datapath)}, not {config.core.value}")
 
 
 def top_of(head: Head) -> str:
     """Name of the core's top module."""
-    return TOPS[Core.DENSE if isinstance(head, DenseHead) else Core.LATTE]
+    return TOPS[head.config.core.datapath]
 
 
-def generate(config: LatteConfig, folder: Path, taps: bool = False, core: Core = Core.LATTE) -> Emitted:
+def generate(config: CoreConfig, folder: Path, taps: bool = False) -> Emitted:
     """Write `latte_head.v` and `latte_head.json` (`dense_head` for the dense core) into `folder`, made if need be.
 
     The output depends on the configuration and the versions of this package and its generator alone: it is
     byte-identical on every run. Raises :class:`LatteError` when the folder cannot be written; then nothing is.
     """
-    head = build_head(config, taps, core)
+    head = build_head(config, taps)
     top = top_of(head)
     description = json.dumps(describe(head), indent=2) + "\n"
     texts = {f"{top}.v": to_verilog(head), f"{top}.json": description}
@@ -91,6 +91,7 @@ def describe(head: Head) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "generator": f"latte-hw {__version__}",
         "top": top_of(head),
+        "core": head.config.core.value,
         "config": head.config.model_dump(mode="json"),
         "config_sha256": head.config.sha256(),
         "taps": head.taps,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latte_hw.config import Core, LatteConfig
+from latte_hw.config import CoreConfig, DenseConfig, LatteConfig
 from latte_hw.estimate.chain import output_cycles
 from latte_hw.estimate.dense_chain import dense_output_cycles
 from latte_hw.estimate.pattern import Pattern
@@ -36,8 +36,9 @@ class Cycles:
         return float(self.left[-1] - self.left[0]) / (len(self.left) - 1)
 
 
-def cycles_of(pattern: Pattern, config: LatteConfig, core: Core = Core.LATTE) -> Cycles:
+def cycles_of(pattern: Pattern, config: CoreConfig) -> Cycles:
     """Cycles of one head; the dense core prunes nothing and asks only for the pattern's valid keys."""
-    if core is Core.DENSE:
+    if isinstance(config, DenseConfig):
         return Cycles(dense_output_cycles(pattern.valid, config))
+    assert isinstance(config, LatteConfig)
     return Cycles(output_cycles(pattern, config))

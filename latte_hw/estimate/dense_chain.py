@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from latte_hw.config import LatteConfig
+from latte_hw.config import DenseConfig
 from latte_hw.estimate.queues import LANDING_PLACES, NEVER_BINDS, History, Times, one_per_cycle, room
 from latte_hw.params import fifo_latency, fifo_words
 from latte_hw.params.dense import DenseParams
 
 
-def dense_output_cycles(valid: NDArray[np.int64], config: LatteConfig) -> NDArray[np.int64]:
+def dense_output_cycles(valid: NDArray[np.int64], config: DenseConfig) -> NDArray[np.int64]:
     """The cycle in which each output row of a lone job leaves, counted from the one in which its first query is taken.
 
     ``valid`` (N_q,): keys that each query sees. Exact for streams that never starve and an output always taken.

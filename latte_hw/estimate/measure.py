@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from latte_hw.config import Core, Dot, LatteConfig, Reuse, Rule, Split
+from latte_hw.config import Dot, LatteConfig, Reuse, Rule, Split
 from latte_hw.config.errors import LatteError
 from latte_hw.host import terminal
 
@@ -94,7 +94,7 @@ def _sha_of(config: LatteConfig) -> str:
     from latte_hw.emit.head import build_head
     from latte_hw.synth.harness import to_verilog
 
-    return hashlib.sha256(to_verilog(build_head(config, core=Core.LATTE), "head").encode()).hexdigest()
+    return hashlib.sha256(to_verilog(build_head(config), "head").encode()).hexdigest()
 
 
 def main() -> None:

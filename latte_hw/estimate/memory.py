@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from latte_hw.config import TOTAL_BITS, Core, LatteConfig, Reuse
+from latte_hw.config import TOTAL_BITS, CoreConfig, DenseConfig, LatteConfig, Reuse
 from latte_hw.estimate.queues import LANDING_PLACES
 from latte_hw.params import (
     EXP_GUARD_BITS,
@@ -51,9 +51,12 @@ class Table(NamedTuple):
     reads: int
 
 
-def memories_of(config: LatteConfig, core: Core = Core.LATTE) -> list[Memory]:
+def memories_of(config: CoreConfig) -> list[Memory]:
     """All memories of a core; those of `queries_per_scan` lanes are given as copies."""
-    return list(_dense(DenseParams.of(config)) if core is Core.DENSE else _latte(HeadParams(config)))
+    if isinstance(config, DenseConfig):
+        return list(_dense(DenseParams.of(config)))
+    assert isinstance(config, LatteConfig)
+    return list(_latte(HeadParams(config)))
 
 
 def _queue(block: str, name: str, depth: int, width: int, copies: int = 1) -> Iterator[Memory]:

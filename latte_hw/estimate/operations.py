@@ -3,7 +3,7 @@
 A product of 4×4 bits counts 1, one of 8×8 bits 4: a×b bits count a·b / 16.
 """
 
-from latte_hw.config import TOTAL_BITS, Core, LatteConfig, Reuse
+from latte_hw.config import TOTAL_BITS, CoreConfig, LatteConfig, Reuse
 from latte_hw.params import HeadParams
 
 UNIT_BITS = 16
@@ -23,18 +23,18 @@ def kept_operations(params: HeadParams) -> float:
     return params.config.head_dim * (crossed + low + FULL)
 
 
-def operations_per_cycle(config: LatteConfig, core: Core) -> float:
+def operations_per_cycle(config: CoreConfig) -> float:
     """Of all multipliers that a core has, busy or not."""
-    if core is Core.DENSE:
+    if not isinstance(config, LatteConfig):
         return config.queries_per_scan * config.head_dim * 2 * FULL
     params = HeadParams(config)
     every = config.keys_per_cycle * estimate_operations(params)
     return config.queries_per_scan * (every + config.kept_per_cycle * kept_operations(params))
 
 
-def operations_of_run(config: LatteConfig, core: Core, valid: int, kept: int) -> float:
+def operations_of_run(config: CoreConfig, valid: int, kept: int) -> float:
     """Needed for so many valid pairs of query and key, and kept ones among them."""
-    if core is Core.DENSE:
+    if not isinstance(config, LatteConfig):
         return valid * config.head_dim * 2 * FULL
     params = HeadParams(config)
     return valid * estimate_operations(params) + kept * kept_operations(params)

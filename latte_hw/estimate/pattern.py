@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from latte_hw.config import LatteConfig, Rule
+from latte_hw.config import CoreConfig, LatteConfig, Rule
 from latte_hw.config.errors import LatteError
 from latte_hw.params import ceil_div
 
@@ -21,7 +21,8 @@ BLOCK_QUERIES = 64
 BINS, BINNED = 1 << 14, 16.0
 """Of a quantile's first pass: their number, and the greatest value of one that is not in the outermost."""
 
-NEEDED = ("estimate", "keep", "tau_int", "counters", "k8")
+NEEDED_OF_DENSE = ("keep", "counters", "k8")
+NEEDED = ("estimate", *NEEDED_OF_DENSE, "tau_int")
 """Arrays of a results file that the pattern comes from."""
 
 
@@ -55,7 +56,7 @@ class Pattern:
         return self.kept_keys / self.valid_keys if self.valid_keys else 0.0
 
 
-def visible_keys(config: LatteConfig, queries: int, keys: int, causal_offset: int | None = None) -> NDArray[np.int64]:
+def visible_keys(config: CoreConfig, queries: int, keys: int, causal_offset: int | None = None) -> NDArray[np.int64]:
     """Valid keys of every query; with `causal` query i sees keys j <= i + offset, which is keys − queries unless
     given."""
     if not config.causal:
@@ -154,32 +155,44 @@ def _bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.clip((values + BINNED) * (BINS / (2 * BINNED)), 0, BINS - 1).astype(np.int64)
 
 
-def of_results(path: Path, config: LatteConfig) -> list[Pattern]:
+def everything(valid: NDArray[np.int64]) -> Pattern:
+    """The pattern of a dense core, which keeps every valid key and reads one at a time."""
+    mask = np.arange(max(1, int(valid.max()))) < valid[:, None]
+    return Pattern(survives=mask, kept=mask.astype(np.int64), valid=valid)
+
+
+def of_results(path: Path, config: CoreConfig) -> list[Pattern]:
     """The pattern of every head in a file that `latte golden` or `latte simulate` wrote.
 
-    Raises :class:`LatteError` when the file lacks something, or is of another configuration.
+    Of a dense core only the valid keys matter. Raises :class:`LatteError` when the file lacks something, or is of
+    another configuration.
     """
     try:
         with np.load(path) as arrays:
-            if missing := [name for name in NEEDED if name not in arrays]:
+            needed = NEEDED if isinstance(config, LatteConfig) else NEEDED_OF_DENSE
+            if missing := [name for name in needed if name not in arrays]:
                 raise LatteError(f"{path} has no {missing[0]}: give a file that latte golden has written")
-            estimate, keep, tau, counters, k8 = (arrays[name] for name in NEEDED)
+            found = {name: arrays[name] for name in needed}
     except OSError as error:
         raise LatteError(f"{path} cannot be read: {error}") from None
-    group = len(keep) // len(k8)
-    if estimate.shape[2] > config.max_keys:
-        raise LatteError(f"{path} has {estimate.shape[2]} keys, more than the {config.max_keys} of the configuration")
+    keep = found["keep"]
+    group = len(keep) // len(found["k8"])
+    if keep.shape[2] > config.max_keys:
+        raise LatteError(f"{path} has {keep.shape[2]} keys, more than the {config.max_keys} of the configuration")
     heads = []
-    for number, seen in enumerate(counters[:, 0]):
-        valid = _valid(estimate.shape[1], estimate.shape[2], int(seen), config)
-        pattern = from_estimates(estimate[number], float(tau[number]), config, valid)
+    for number, seen in enumerate(found["counters"][:, 0]):
+        valid = _valid(keep.shape[1], keep.shape[2], int(seen), config)
+        if not isinstance(config, LatteConfig):
+            heads.append(everything(valid))
+            continue
+        pattern = from_estimates(found["estimate"][number], float(found["tau_int"][number]), config, valid)
         if pattern.valid_keys != seen or (pattern.kept.sum(axis=1) != keep[number].sum(axis=1)).any():
             raise LatteError(f"head {number} of {path} keeps other keys than this configuration would")
         heads.append(replace(pattern, release=(number + 1) % group == 0))
     return heads
 
 
-def _valid(queries: int, keys: int, seen: int, config: LatteConfig) -> NDArray[np.int64]:
+def _valid(queries: int, keys: int, seen: int, config: CoreConfig) -> NDArray[np.int64]:
     """Valid keys of every query, from their sum: results do not tell the causal offset."""
     offsets = range(-queries, keys)
     fitting = (visible_keys(config, queries, keys, offset) for offset in offsets)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from latte_hw.config import TOTAL_BITS, LatteConfig
+from latte_hw.config import TOTAL_BITS, CoreConfig, DenseConfig, LatteConfig
 from latte_hw.params import HeadParams, ceil_div, fifo_latency
 from latte_hw.params.latency import NORMALISE_CYCLES
 
@@ -18,9 +18,9 @@ class DenseParams(HeadParams):
     """
 
     @classmethod
-    def of(cls, config: LatteConfig) -> Self:
-        """Parameters of the dense core for a configuration; what only pruning needs in it is left out."""
-        return cls(config.replace(msb_bits=TOTAL_BITS, keys_per_cycle=1, kept_per_cycle=1))
+    def of(cls, config: DenseConfig) -> Self:
+        """Parameters of the dense core of a configuration."""
+        return cls(LatteConfig(**config.model_dump(), msb_bits=TOTAL_BITS, keys_per_cycle=1))
 
     @property
     def block_rows(self) -> int:
@@ -145,3 +145,18 @@ class DenseParams(HeadParams):
         in which a query waits for its block and from which it is loaded, and the one in which an output row leaves."""
         blocks = self.score_latency + self.best_latency + self.softmax_pipeline + self.weighted_sum_latency + 2
         return self.query_prepare_cycles + self.scan_dot.prepared_latency + blocks + 3 * self.fifo_latency
+
+
+def port_params(config: DenseConfig) -> HeadParams:
+    """Parameters that the ports follow from: those of the LATTE head that estimates with the usual 4 bits, so that both
+    have the same ports. The threshold of a table entry is ignored."""
+    return HeadParams(LatteConfig(**config.model_dump(), keys_per_cycle=1))
+
+
+def params_of(config: CoreConfig) -> HeadParams:
+    """Derived parameters of whichever core a configuration is of."""
+    if isinstance(config, DenseConfig):
+        return DenseParams.of(config)
+    if isinstance(config, LatteConfig):
+        return HeadParams(config)
+    raise TypeError(f"there are no parameters of a {type(config).__name__}")

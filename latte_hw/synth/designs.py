@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from latte_hw.config import Core, LatteConfig
+from latte_hw.config import CoreConfig, LatteConfig
 from latte_hw.config.errors import LatteError
 from latte_hw.config.loading import check_head_core
 from latte_hw.core.estimator import MS4BEstimator
@@ -13,7 +13,7 @@ from latte_hw.core.sequencer import Sequencer
 from latte_hw.core.softmax import Softmax
 from latte_hw.core.threshold_filter import HeadThresholdFilter
 from latte_hw.core.weighted_sum import WeightedSum
-from latte_hw.emit.head import HEADS, build_head
+from latte_hw.emit.head import build_head
 from latte_hw.params import HeadParams
 
 BLOCKS: dict[str, Callable[[HeadParams], Any]] = {
@@ -31,16 +31,13 @@ WHOLE = "head"
 BLOCK_NAMES = (WHOLE, *BLOCKS)
 
 
-def build(core: str, block: str, config: LatteConfig) -> Any:
-    """The component to synthesise. Raises :class:`LatteError` on an unknown core or block."""
-    if core == Core.TOP:
-        check_head_core(Core.TOP, "latte synth")
-    if core not in HEADS:
-        raise LatteError(f"core must be one of {', '.join(HEADS)}, not {core!r}")
+def build(block: str, config: CoreConfig) -> Any:
+    """The component to synthesise. Raises :class:`LatteError` on an unknown block, or a core that is no head."""
+    check_head_core(config.core, "latte synth")
     if block == WHOLE:
-        return build_head(config, core=Core(core))
+        return build_head(config)
     if block not in BLOCKS:
         raise LatteError(f"block must be one of {', '.join(BLOCK_NAMES)}, not {block!r}")
-    if core != Core.LATTE:
-        raise LatteError(f"block {block} belongs to the core latte, not to {core}; leave --block out")
+    if not isinstance(config, LatteConfig):
+        raise LatteError(f"block {block} belongs to the core latte, not to {config.core.value}; leave --block out")
     return BLOCKS[block](HeadParams(config))

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from latte_hw import __version__
-from latte_hw.config import LatteConfig
+from latte_hw.config import CoreConfig
 from latte_hw.config.errors import LatteError
-from latte_hw.params import HeadParams
+from latte_hw.params.dense import params_of
 from latte_hw.synth import checks, script, timing_report, tools
 from latte_hw.synth.designs import build
 from latte_hw.synth.harness import TOP, to_verilog
@@ -37,9 +37,8 @@ class Job:
     """What to synthesise and how."""
 
     name: str  # of the preset, or of the configuration file
-    config: LatteConfig
+    config: CoreConfig
     target: Target
-    core: str = "latte"
     block: str = "head"
     dsp: bool = True
     products: int | None = None  # of bytes, that may go to DSP blocks at most; None: all
@@ -52,7 +51,7 @@ class Job:
     @property
     def lone_adders(self) -> bool:
         """Whether additions follow one another without a register in between."""
-        params = HeadParams(self.config)
+        params = params_of(self.config)
         tables = [dot.tables for dot in (params.scan_dot, params.reuse_dot)]
         return any(one.steps_per_cycle > 1 for one in tables if one)
 
@@ -102,7 +101,7 @@ def synthesise(job: Job, command: str, say: Callable[[str], None]) -> dict[str, 
     job.check()
     for program in (tools.YOSYS, *([tools.NEXTPNR_ECP5] if job.seeds else [])):
         tools.command_of(program)
-    subject = build(job.core, job.block, job.config)  # last: a component that is never elaborated makes Amaranth warn
+    subject = build(job.block, job.config)  # last: a component that is never elaborated makes Amaranth warn
     steps = Steps(3 + (2 + job.trim + len(job.seeds) if job.seeds else 0), say)
     with tempfile.TemporaryDirectory(prefix="latte-synth-") as name:
         folder = Path(name)
@@ -117,7 +116,7 @@ def synthesise(job: Job, command: str, say: Callable[[str], None]) -> dict[str, 
     return {
         "schema": SCHEMA,
         "name": job.name,
-        "core": job.core,
+        "core": job.config.core.value,
         "block": job.block,
         "config": job.config.model_dump(mode="json"),
         "config_sha256": job.config.sha256(),

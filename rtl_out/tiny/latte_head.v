@@ -641,13 +641,13 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   );
   \latte_head.estimator_queries  estimator_queries (
     .clk(clk),
-    .i__payload(i__payload),
     .i__valid(i__valid),
     .o__payload(\i_query__payload$90 ),
     .o__ready(o__ready),
     .o__valid(\i_query__valid$94 ),
     .room(o_estimator__ready),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(i__payload)
   );
   \latte_head.filter  filter (
     .clk(clk),
@@ -681,33 +681,33 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   );
   \latte_head.reuse_queries  reuse_queries (
     .clk(clk),
-    .i__payload(\i__payload$108 ),
     .i__valid(i__valid),
     .o__payload(\i_query__payload$114 ),
     .o__ready(\o__ready$116 ),
     .o__valid(\i_query__valid$118 ),
     .room(o_reuse__ready),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(\i__payload$108 )
   );
   \latte_head.rows  rows (
     .clk(clk),
-    .i__payload(\i__payload$132 ),
     .i__valid(\i__valid$136 ),
     .o__payload(i_row__payload),
     .o__ready(\o__ready$140 ),
     .o__valid(i_row__valid),
     .room(o_row__ready),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(\i__payload$132 )
   );
   \latte_head.scales  scales (
     .clk(clk),
-    .i__payload(\i__payload$120 ),
     .i__valid(i__valid),
     .o__payload(i_scale__payload),
     .o__ready(\o__ready$128 ),
     .o__valid(i_scale__valid),
     .room(o_scale__ready),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(\i__payload$120 )
   );
   \latte_head.sequencer  sequencer (
     .clk(clk),
@@ -722,7 +722,6 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .i_query__ready(i_q__ready),
     .i_query__valid(i_q_valid),
     .i_table__payload(i_table_payload),
-    .i_table__valid(i_table_valid),
     .o_estimator__payload(i__payload),
     .o_estimator__ready(o_estimator__ready),
     .o_reuse__payload(\i__payload$108 ),
@@ -734,7 +733,8 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .o_scale__ready(o_scale__ready),
     .o_threshold__payload(\i__payload$96 ),
     .o_threshold__ready(o_threshold__ready),
-    .rst(rst)
+    .rst(rst),
+    .write_port__en(i_table_valid)
   );
   \latte_head.softmax  softmax (
     .accepted(o_scored__ready),
@@ -777,13 +777,13 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   );
   \latte_head.thresholds  thresholds (
     .clk(clk),
-    .i__payload(\i__payload$96 ),
     .i__valid(i__valid),
     .o__payload(i_threshold__payload),
     .o__ready(\o__ready$104 ),
     .o__valid(i_threshold__valid),
     .room(o_threshold__ready),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(\i__payload$96 )
   );
   \latte_head.weighted_sum  weighted_sum (
     .clk(clk),
@@ -1371,12 +1371,8 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  reg \$signal$13  = 1'h0;
-  wire \$signal$16 ;
-  reg \$signal$17  = 1'h0;
   (* init = 4'h0 *)
-  wire [3:0] \$signal$22 ;
+  wire [3:0] beat;
   output [3:0] beat_port__address;
   reg [3:0] beat_port__address = 4'h0;
   output beat_port__buffer;
@@ -1473,6 +1469,7 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   wire i_query__valid;
   wire \i_query__valid$7 ;
   wire i_reserve;
+  reg last = 1'h0;
   reg last_landed_1 = 1'h0;
   reg last_landed_2 = 1'h0;
   reg last_landed_3 = 1'h0;
@@ -1530,11 +1527,14 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   reg part = 1'h0;
   input rst;
   wire rst;
+  reg scanning = 1'h0;
+  wire sent;
   reg sent_read_1 = 1'h0;
   reg sent_read_2 = 1'h0;
   reg sent_read_3 = 1'h0;
   (* init = 1'h0 *)
   wire sent_read_4;
+  wire started;
   always @(posedge clk)
     left <= \$41 ;
   always @(posedge clk)
@@ -1546,7 +1546,7 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   always @(posedge clk)
     i_keys__valid <= \$45 ;
   always @(posedge clk)
-    last_landed_1 <= \$signal$17 ;
+    last_landed_1 <= last;
   always @(posedge clk)
     last_landed_2 <= last_landed_1;
   always @(posedge clk)
@@ -1581,17 +1581,17 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
     mask_landed_7 <= mask_landed_6;
   assign \$1  = ~ part;
   assign \$2  = \$1  | o_room;
-  assign \$signal  = \$signal$13  & \$2 ;
-  assign \$3  = ~ \$signal$13 ;
-  assign \$4  = \$signal  & \$signal$17 ;
+  assign sent = scanning & \$2 ;
+  assign \$3  = ~ scanning;
+  assign \$4  = sent & last;
   assign \$5  = \$3  | \$4 ;
-  assign \$signal$16  = \$5  & \$7 ;
-  assign mine = \$signal  & part;
-  assign i_last = mine & \$signal$17 ;
+  assign started = \$5  & \$7 ;
+  assign mine = sent & part;
+  assign i_last = mine & last;
   assign \$9  = o_prepared__payload[2:1] == 2'h3;
   assign \$10  = | { \$9 , o_prepared__payload[6:3] };
   assign \$13  = ~ \$12 ;
-  assign \$14  = ~ \$signal$17 ;
+  assign \$14  = ~ last;
   assign \$15  = beat_port__address + 1'h1;
   assign \$16  = ~ left[6];
   assign \$17  = left[2:0] == 3'h5;
@@ -1613,11 +1613,11 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   assign \$34  = | left_1[2:1];
   assign \$35  = \$33  & \$34 ;
   always @(posedge clk)
-    \$signal$13  <= \$36 ;
+    scanning <= \$36 ;
   always @(posedge clk)
     beat_port__address <= \$37 ;
   always @(posedge clk)
-    \$signal$17  <= \$38 ;
+    last <= \$38 ;
   always @(posedge clk)
     beat_port__buffer <= \$39 ;
   always @(posedge clk)
@@ -1688,10 +1688,10 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$36  = \$signal$13 ;
-    if (\$signal$16 ) begin
+    \$36  = scanning;
+    if (started) begin
       \$36  = 1'h1;
-    end else if (\$signal ) begin
+    end else if (sent) begin
       \$36  = \$14 ;
     end
     if (rst) begin
@@ -1701,9 +1701,9 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$37  = beat_port__address;
-    if (\$signal$16 ) begin
+    if (started) begin
       \$37  = 4'h0;
-    end else if (\$signal ) begin
+    end else if (sent) begin
       \$37  = \$15 [3:0];
     end
     if (rst) begin
@@ -1712,10 +1712,10 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$38  = \$signal$17 ;
-    if (\$signal$16 ) begin
+    \$38  = last;
+    if (started) begin
       \$38  = \$13 ;
-    end else if (\$signal ) begin
+    end else if (sent) begin
       \$38  = \$24 ;
     end
     if (rst) begin
@@ -1725,7 +1725,7 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$39  = beat_port__buffer;
-    if (\$signal$16 ) begin
+    if (started) begin
       \$39  = o_prepared__payload[0];
     end
     if (rst) begin
@@ -1735,7 +1735,7 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$40  = part;
-    if (\$signal$16 ) begin
+    if (started) begin
       \$40  = 1'h1;
     end
     if (rst) begin
@@ -1745,9 +1745,9 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
     \$41  = left;
-    if (\$signal$16 ) begin
+    if (started) begin
       \$41  = { 1'h0, o_prepared__payload[6:1] };
-    end else if (\$signal ) begin
+    end else if (sent) begin
       \$41  = \$25 [6:0];
     end
     if (rst) begin
@@ -1760,7 +1760,7 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   assign \i_query__valid$7  = i_query__valid;
   assign \i_query__ready$11  = i_query__ready;
   assign buffer = beat_port__buffer;
-  assign \$signal$22  = beat_port__address;
+  assign beat = beat_port__address;
   assign i_reserve = mine;
   assign sent_read_4 = i_keys__valid;
   assign beat_port__data = i_keys__payload;
@@ -1864,7 +1864,7 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   assign i_query__payload[31:0] = \i_query__payload$9 [31:0];
   assign \$6  = 1'h0;
   assign \$7  = o_prepared__valid;
-  assign o_prepared__ready = \$signal$16 ;
+  assign o_prepared__ready = started;
   assign \$8  = 1'h1;
   assign \$11  = \$10 ;
   assign \$12  = \$10 ;
@@ -1985,7 +1985,6 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire \$auto$rtlil.cc:2739:Not$44 ;
   wire \$auto$rtlil.cc:2739:Not$46 ;
   wire \$auto$rtlil.cc:2739:Not$48 ;
-  reg [1:0] \$signal  = 2'h0;
   reg [4:0] address_1 = 5'h00;
   reg [4:0] address_2 = 5'h00;
   input clk;
@@ -2039,6 +2038,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   reg [8:0] estimate_1_planes_0_1 = 9'h000;
   reg [11:0] estimate_1_planes_1_0 = 12'h000;
   reg fill_place = 1'h0;
+  reg [1:0] held = 2'h0;
   reg [3:0] high_masked_0 = 4'h8;
   reg [3:0] high_masked_1 = 4'h8;
   reg [3:0] high_masked_2 = 4'h8;
@@ -2261,7 +2261,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \read_port__data$85  = table_high_1_1[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
   assign \read_port__data$81  = table_high_1_1[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
   assign \read_port__data$77  = table_high_1_1[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
-  assign \$1  = \$signal  + taken;
+  assign \$1  = held + taken;
   assign \$2  = \$1  - i_last;
   assign \$3  = waiting + taken;
   assign \$4  = o_prepared__valid & o_prepared__ready;
@@ -2270,14 +2270,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \$7  = o_prepared__valid & o_prepared__ready;
   assign \$8  = ~ take_place;
   assign \$9  = ~ read_place;
-  assign \$10  = \$signal  != 2'h2;
+  assign \$10  = held != 2'h2;
   assign \$11  = i_query__valid & \$10 ;
   assign \$12  = left - 1'h1;
-  assign \$13  = \$signal  != 2'h2;
+  assign \$13  = held != 2'h2;
   assign \$14  = i_query__valid & \$13 ;
   assign \$15  = left == 1'h1;
   assign \$16  = \$14  & \$15 ;
-  assign \$17  = \$signal  != 2'h2;
+  assign \$17  = held != 2'h2;
   assign \$18  = i_query__valid & \$17 ;
   assign \$19  = ~ left;
   assign \$20  = ~ left;
@@ -2339,7 +2339,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   always @(posedge clk)
     passed_4 <= \$85 ;
   always @(posedge clk)
-    \$signal  <= \$86 ;
+    held <= \$86 ;
   always @(posedge clk)
     waiting <= \$87 ;
   always @(posedge clk)
@@ -2934,12 +2934,12 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
     o_room <= \$39 ;
   \latte_head.estimator.landing.queue  queue (
     .clk(clk),
-    .i__payload(i__payload),
     .i__valid(i__valid),
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(o__valid),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(i__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
@@ -3018,7 +3018,7 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   assign \$6  = taken;
 endmodule
 
-module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
+module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_port__data, i__valid, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$55  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -3091,19 +3091,11 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 4'h0 *)
-  wire [3:0] \$signature__addr ;
-  wire [29:0] \$signature__data ;
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [21:0] \i__payload.estimates ;
   wire [10:0] \i__payload.estimates[0] ;
@@ -3116,6 +3108,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [21:0] \o__payload.estimates ;
@@ -3141,6 +3134,13 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] write_port__addr;
+  input [29:0] write_port__data;
+  wire [29:0] write_port__data;
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [10:0];
   initial begin : zero_memory_4
@@ -3149,18 +3149,18 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
       words[word] = 30'h0;
   end
   always @(posedge clk) begin
-    if (\$signal )
-      words[place] <= i__payload;
+    if (written)
+      words[place] <= write_port__data;
   end
   reg [29:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -3183,7 +3183,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 4'ha;
   assign \$56  = place + 1'h1;
@@ -3192,9 +3192,9 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -3206,7 +3206,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -3217,7 +3217,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -3243,7 +3243,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -3265,8 +3265,8 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -3275,7 +3275,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -3299,7 +3299,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [3:0];
     end
     if (rst) begin
@@ -3317,20 +3317,20 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
     end
   end
   assign i__ready = 1'h1;
-  assign \$signature__en  = \$signal ;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = written;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.estimates  = i__payload[21:0];
-  assign \i__payload.estimates[0]  = i__payload[10:0];
-  assign \i__payload.estimates[1]  = i__payload[21:11];
-  assign \i__payload.mask  = i__payload[23:22];
-  assign \i__payload.mask[0]  = i__payload[22];
-  assign \i__payload.mask[1]  = i__payload[23];
-  assign \i__payload.first_key  = i__payload[28:24];
-  assign \i__payload.last  = i__payload[29];
+  assign \i__payload.estimates  = write_port__data[21:0];
+  assign \i__payload.estimates[0]  = write_port__data[10:0];
+  assign \i__payload.estimates[1]  = write_port__data[21:11];
+  assign \i__payload.mask  = write_port__data[23:22];
+  assign \i__payload.mask[0]  = write_port__data[22];
+  assign \i__payload.mask[1]  = write_port__data[23];
+  assign \i__payload.first_key  = write_port__data[28:24];
+  assign \i__payload.last  = write_port__data[29];
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
@@ -3339,10 +3339,10 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, i__payloa
   assign \o__payload.mask[1]  = o__payload[23];
   assign \o__payload.first_key  = o__payload[28:24];
   assign \o__payload.last  = o__payload[29];
-  assign \$signal  = i__valid;
+  assign written = i__valid;
 endmodule
 
-module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__ready, o__valid, room, clk);
+module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__data, o__ready, o__valid, room, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$56  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -3415,20 +3415,11 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   reg [1:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 2'h0 *)
-  wire [1:0] \$signature__addr ;
-  wire [38:0] \$signature__data ;
-  (* init = 1'h1 *)
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [38:0] i__payload;
   wire [38:0] i__payload;
   wire [31:0] \i__payload.high ;
   wire [3:0] \i__payload.high[0] ;
@@ -3446,6 +3437,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [38:0] o__payload;
   wire [38:0] o__payload;
   wire [31:0] \o__payload.high ;
@@ -3476,6 +3468,14 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 2'h0 *)
+  wire [1:0] write_port__addr;
+  input [38:0] write_port__data;
+  wire [38:0] write_port__data;
+  (* init = 1'h1 *)
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [38:0] words [2:0];
   initial begin : zero_memory_5
@@ -3485,17 +3485,17 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   end
   always @(posedge clk) begin
     if (room)
-      words[place] <= i__payload;
+      words[place] <= write_port__data;
   end
   reg [38:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -3518,7 +3518,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 2'h2;
   assign \$56  = place + 1'h1;
@@ -3526,11 +3526,11 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   assign \$58  = \place$13  == 2'h2;
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 3'h0 : \$59 ;
-  assign \$signal  = i__valid & room;
+  assign written = i__valid & room;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -3542,7 +3542,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -3553,7 +3553,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -3579,7 +3579,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -3601,8 +3601,8 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -3611,7 +3611,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -3635,7 +3635,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [1:0];
     end
     if (rst) begin
@@ -3653,24 +3653,24 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, i__payload, o__
     end
   end
   assign i__ready = room;
-  assign \$signature__en  = room;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = room;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.high  = i__payload[31:0];
-  assign \i__payload.high[0]  = i__payload[3:0];
-  assign \i__payload.high[1]  = i__payload[7:4];
-  assign \i__payload.high[2]  = i__payload[11:8];
-  assign \i__payload.high[3]  = i__payload[15:12];
-  assign \i__payload.high[4]  = i__payload[19:16];
-  assign \i__payload.high[5]  = i__payload[23:20];
-  assign \i__payload.high[6]  = i__payload[27:24];
-  assign \i__payload.high[7]  = i__payload[31:28];
-  assign \i__payload.scan  = i__payload[38:32];
-  assign \i__payload.scan.buffer  = i__payload[32];
-  assign \i__payload.scan.valid_keys  = i__payload[38:33];
+  assign \i__payload.high  = write_port__data[31:0];
+  assign \i__payload.high[0]  = write_port__data[3:0];
+  assign \i__payload.high[1]  = write_port__data[7:4];
+  assign \i__payload.high[2]  = write_port__data[11:8];
+  assign \i__payload.high[3]  = write_port__data[15:12];
+  assign \i__payload.high[4]  = write_port__data[19:16];
+  assign \i__payload.high[5]  = write_port__data[23:20];
+  assign \i__payload.high[6]  = write_port__data[27:24];
+  assign \i__payload.high[7]  = write_port__data[31:28];
+  assign \i__payload.scan  = write_port__data[38:32];
+  assign \i__payload.scan.buffer  = write_port__data[32];
+  assign \i__payload.scan.valid_keys  = write_port__data[38:33];
   assign \o__payload.high  = o__payload[31:0];
   assign \o__payload.high[0]  = o__payload[3:0];
   assign \o__payload.high[1]  = o__payload[7:4];
@@ -3786,9 +3786,6 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   reg [1:0] \$97 ;
   reg [1:0] \$98 ;
   reg \$99 ;
-  reg \$signal  = 1'h0;
-  reg [1:0] \$signal$52  = 2'h0;
-  reg [1:0] \$signal$77  = 2'h0;
   wire accepted;
   reg [40:0] accepted_beat = 41'h00000000000;
   wire [29:0] \accepted_beat.beat ;
@@ -3915,6 +3912,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire i_threshold__ready;
   input i_threshold__valid;
   wire i_threshold__valid;
+  reg [1:0] leaving_0 = 2'h0;
   reg [29:0] leaving_beat = 30'h00000000;
   wire [21:0] \leaving_beat.estimates ;
   wire [10:0] \leaving_beat.estimates[0] ;
@@ -3992,6 +3990,8 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire [1:0] o_seen;
   output [1:0] o_survivors;
   wire [1:0] o_survivors;
+  reg only_one = 1'h0;
+  reg [1:0] rest_0 = 2'h0;
   reg row_starts = 1'h1;
   input rst;
   wire rst;
@@ -4051,12 +4051,12 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign taken = \o__valid$29  & o__ready;
   assign \o__ready$30  = taken & o__payload[29];
   assign \$10  = ~ holds;
-  assign \$11  = i__ready & \$signal ;
+  assign \$11  = i__ready & only_one;
   assign beat_ends = \$10  | \$11 ;
-  assign \$12  = | \$signal$52 ;
-  assign \$13  = leaving_beat[29] & \$signal ;
-  assign \$14  = { leaving_beat[10], leaving_beat[10:0] } & { 1'h0, \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0], \$signal$52 [0] };
-  assign \$15  = { leaving_beat[21], leaving_beat[21:11] } & { 1'h0, \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1], \$signal$52 [1] };
+  assign \$12  = | leaving_0;
+  assign \$13  = leaving_beat[29] & only_one;
+  assign \$14  = { leaving_beat[10], leaving_beat[10:0] } & { 1'h0, leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0] };
+  assign \$15  = { leaving_beat[21], leaving_beat[21:11] } & { 1'h0, leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1] };
   assign \$16  = \$14  | \$15 ;
   assign \$20  = ~ i_beat__payload[22];
   assign \$21  = ~ i_beat__payload[23];
@@ -4093,11 +4093,11 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \$58  = \o__payload$75 [23] & \$57 ;
   assign \$60  = \o__payload$75 [22] & \o__payload$75 [23];
   assign \$62  = ~ \$61 ;
-  assign \$66  = \$signal$77 [1] & \$65 ;
+  assign \$66  = rest_0[1] & \$65 ;
   assign \$67  = ~ { \$66 , \$64  };
-  assign \$68  = \$signal$77  & \$67 ;
-  assign \$72  = \$signal$77 [1] & \$71 ;
-  assign \$74  = \$signal$77 [0] & \$signal$77 [1];
+  assign \$68  = rest_0 & \$67 ;
+  assign \$72  = rest_0[1] & \$71 ;
+  assign \$74  = rest_0[0] & rest_0[1];
   assign \$76  = ~ \$75 ;
   always @(posedge clk)
     accepted_beat <= \$77 ;
@@ -4160,11 +4160,11 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   always @(posedge clk)
     holds <= \$96 ;
   always @(posedge clk)
-    \$signal$52  <= \$97 ;
+    leaving_0 <= \$97 ;
   always @(posedge clk)
-    \$signal$77  <= \$98 ;
+    rest_0 <= \$98 ;
   always @(posedge clk)
-    \$signal  <= \$99 ;
+    only_one <= \$99 ;
   \latte_head.filter.kept  kept (
     .clk(clk),
     .i__payload(\i__payload$33 ),
@@ -4179,13 +4179,13 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   );
   \latte_head.filter.output  \output  (
     .clk(clk),
-    .i__payload(\i__payload$51 ),
     .i__valid(holds),
     .o__payload(o_kept__payload),
     .o__ready(\o__ready$41 ),
     .o__valid(o_kept__valid),
     .room(i__ready),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(\i__payload$51 )
   );
   \latte_head.filter.row_limits  row_limits (
     .clk(clk),
@@ -4342,7 +4342,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$97  = \$signal$52 ;
+    \$97  = leaving_0;
     if (beat_ends) begin
       \$97  = \$54 ;
     end else if (i__ready) begin
@@ -4354,7 +4354,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$98  = \$signal$77 ;
+    \$98  = rest_0;
     if (beat_ends) begin
       \$98  = { \$58 , \$56  };
     end else if (i__ready) begin
@@ -4366,7 +4366,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$99  = \$signal ;
+    \$99  = only_one;
     if (beat_ends) begin
       \$99  = \$62 ;
     end else if (i__ready) begin
@@ -4557,8 +4557,8 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \i__payload$51 [6] = \$13 ;
   assign \i__payload$51 [5] = \$12 ;
   assign \$17  = 1'h0;
-  assign \$18  = \$signal$52 [1];
-  assign \$19  = \$signal$52 [1];
+  assign \$18  = leaving_0[1];
+  assign \$19  = leaving_0[1];
   assign \$49  = 1'h0;
   assign \$50  = 1'h0;
   assign \$51  = \o__payload$75 [22];
@@ -4569,10 +4569,10 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \$61  = \$60 ;
   assign \$63  = 1'h0;
   assign \$64  = 1'h0;
-  assign \$65  = \$signal$77 [0];
+  assign \$65  = rest_0[0];
   assign \$69  = 1'h0;
   assign \$70  = 1'h0;
-  assign \$71  = \$signal$77 [0];
+  assign \$71  = rest_0[0];
   assign \$73  = 1'h0;
   assign \$75  = \$74 ;
 endmodule
@@ -4729,12 +4729,12 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
     o_room <= \$39 ;
   \latte_head.filter.kept.queue  queue (
     .clk(clk),
-    .i__payload(i__payload),
     .i__valid(i__valid),
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(o__valid),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(i__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
@@ -4811,7 +4811,7 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   assign \i__payload$7.last  = i__payload[29];
 endmodule
 
-module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__valid, o__valid, clk);
+module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__data, i__valid, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$59  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -4884,19 +4884,11 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   reg [4:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 5'h00 *)
-  wire [4:0] \$signature__addr ;
-  wire [29:0] \$signature__data ;
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [4:0] count = 5'h00;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [21:0] \i__payload.estimates ;
   wire [10:0] \i__payload.estimates[0] ;
@@ -4909,6 +4901,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [21:0] \o__payload.estimates ;
@@ -4934,6 +4927,13 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 5'h00 *)
+  wire [4:0] write_port__addr;
+  input [29:0] write_port__data;
+  wire [29:0] write_port__data;
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [16:0];
   initial begin : zero_memory_6
@@ -4942,18 +4942,18 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
       words[word] = 30'h0;
   end
   always @(posedge clk) begin
-    if (\$signal )
-      words[place] <= i__payload;
+    if (written)
+      words[place] <= write_port__data;
   end
   reg [29:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -4976,7 +4976,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 5'h10;
   assign \$56  = place + 1'h1;
@@ -4985,9 +4985,9 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 6'h00 : \$59 ;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -4999,7 +4999,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -5010,7 +5010,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -5036,7 +5036,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -5058,8 +5058,8 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -5068,7 +5068,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -5092,7 +5092,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [4:0];
     end
     if (rst) begin
@@ -5110,20 +5110,20 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
     end
   end
   assign i__ready = 1'h1;
-  assign \$signature__en  = \$signal ;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = written;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.estimates  = i__payload[21:0];
-  assign \i__payload.estimates[0]  = i__payload[10:0];
-  assign \i__payload.estimates[1]  = i__payload[21:11];
-  assign \i__payload.mask  = i__payload[23:22];
-  assign \i__payload.mask[0]  = i__payload[22];
-  assign \i__payload.mask[1]  = i__payload[23];
-  assign \i__payload.first_key  = i__payload[28:24];
-  assign \i__payload.last  = i__payload[29];
+  assign \i__payload.estimates  = write_port__data[21:0];
+  assign \i__payload.estimates[0]  = write_port__data[10:0];
+  assign \i__payload.estimates[1]  = write_port__data[21:11];
+  assign \i__payload.mask  = write_port__data[23:22];
+  assign \i__payload.mask[0]  = write_port__data[22];
+  assign \i__payload.mask[1]  = write_port__data[23];
+  assign \i__payload.first_key  = write_port__data[28:24];
+  assign \i__payload.last  = write_port__data[29];
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
@@ -5132,10 +5132,10 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, i__payload, i__
   assign \o__payload.mask[1]  = o__payload[23];
   assign \o__payload.first_key  = o__payload[28:24];
   assign \o__payload.last  = o__payload[29];
-  assign \$signal  = i__valid;
+  assign written = i__valid;
 endmodule
 
-module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__valid, o__valid, room, clk);
+module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i__valid, o__valid, room, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$60  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -5209,20 +5209,11 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   reg \$72 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 1'h0 *)
-  wire \$signature__addr ;
-  wire [17:0] \$signature__data ;
-  (* init = 1'h1 *)
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [17:0] i__payload;
   wire [17:0] i__payload;
   wire [10:0] \i__payload.estimate ;
   wire \i__payload.kept ;
@@ -5232,6 +5223,7 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [17:0] o__payload;
   wire [17:0] o__payload;
   wire [10:0] \o__payload.estimate ;
@@ -5254,6 +5246,14 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 1'h0 *)
+  wire write_port__addr;
+  input [17:0] write_port__data;
+  wire [17:0] write_port__data;
+  (* init = 1'h1 *)
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [17:0] words [1:0];
   initial begin : zero_memory_7
@@ -5263,18 +5263,18 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   end
   always @(posedge clk) begin
     if (room)
-      words[place] <= i__payload;
+      words[place] <= write_port__data;
   end
   reg [17:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
   assign \$28  = ~ \$27 ;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -5298,17 +5298,17 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   assign \$51  = \$48  & \$50 ;
   assign \$52  = \$44  | \$51 ;
   assign \$53  = ~ \$52 ;
-  assign \$54  = \$signal  ? \$53  : room;
+  assign \$54  = written ? \$53  : room;
   assign \$55  = read | \$54 ;
   assign \$57  = place + 1'h1;
   assign \$58  = \$56  ? 2'h0 : \$57 ;
   assign \$60  = \place$13  + 1'h1;
   assign \$61  = \$59  ? 2'h0 : \$60 ;
-  assign \$signal  = i__valid & room;
+  assign written = i__valid & room;
   assign \$62  = ~ o__valid;
-  assign \$signal$7  = \$62  | o__ready;
+  assign load = \$62  | o__ready;
   assign \$63  = output_free | o__ready;
-  assign read = \$signal$9  & \$63 ;
+  assign read = stored & \$63 ;
   always @(posedge clk)
     count_up_0_1 <= \$64 ;
   always @(posedge clk)
@@ -5320,7 +5320,7 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   always @(posedge clk)
     output_free <= \$68 ;
   always @(posedge clk)
-    \$signal$9  <= \$69 ;
+    stored <= \$69 ;
   always @(posedge clk)
     room <= \$70 ;
   always @(posedge clk)
@@ -5331,7 +5331,7 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -5356,7 +5356,7 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   assign \$27  = \$19  | \$26 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$64  = \$signal ;
+    \$64  = written;
     if (rst) begin
       \$64  = 1'h0;
     end
@@ -5378,8 +5378,8 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
     \$67  = o__valid;
-    if (\$signal$7 ) begin
-      \$67  = \$signal$9 ;
+    if (load) begin
+      \$67  = stored;
     end
     if (rst) begin
       \$67  = 1'h0;
@@ -5388,7 +5388,7 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
     \$68  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$68  = \$5 ;
     end
     if (rst) begin
@@ -5412,7 +5412,7 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
     \$71  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$71  = \$58 [0];
     end
     if (rst) begin
@@ -5430,16 +5430,16 @@ module \latte_head.filter.output (rst, o__payload, o__ready, i__payload, i__vali
     end
   end
   assign i__ready = room;
-  assign \$signature__en  = room;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = room;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.key  = i__payload[4:0];
-  assign \i__payload.kept  = i__payload[5];
-  assign \i__payload.last  = i__payload[6];
-  assign \i__payload.estimate  = i__payload[17:7];
+  assign \i__payload.key  = write_port__data[4:0];
+  assign \i__payload.kept  = write_port__data[5];
+  assign \i__payload.last  = write_port__data[6];
+  assign \i__payload.estimate  = write_port__data[17:7];
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
@@ -5574,12 +5574,12 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
     o_room <= \$39 ;
   \latte_head.filter.row_limits.queue  queue (
     .clk(clk),
-    .i__payload(i__payload),
     .i__valid(i__valid),
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(o__valid),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(i__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
@@ -5634,7 +5634,7 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   assign \$6  = taken;
 endmodule
 
-module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload, i__payload, o__valid, clk);
+module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload, write_port__data, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$62  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -5707,25 +5707,18 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 4'h0 *)
-  wire [3:0] \$signature__addr ;
-  wire [23:0] \$signature__data ;
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [23:0] i__payload;
   wire [23:0] i__payload;
   wire [10:0] \i__payload.best ;
   wire [12:0] \i__payload.limit ;
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [23:0] o__payload;
   wire [23:0] o__payload;
   wire [10:0] \o__payload.best ;
@@ -5745,6 +5738,13 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] write_port__addr;
+  input [23:0] write_port__data;
+  wire [23:0] write_port__data;
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [23:0] words [14:0];
   initial begin : zero_memory_8
@@ -5753,18 +5753,18 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
       words[word] = 24'h0;
   end
   always @(posedge clk) begin
-    if (\$signal )
-      words[place] <= i__payload;
+    if (written)
+      words[place] <= write_port__data;
   end
   reg [23:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -5787,7 +5787,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 4'he;
   assign \$56  = place + 1'h1;
@@ -5796,9 +5796,9 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -5810,7 +5810,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -5821,7 +5821,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -5847,7 +5847,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -5869,8 +5869,8 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -5879,7 +5879,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -5903,7 +5903,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [3:0];
     end
     if (rst) begin
@@ -5921,17 +5921,17 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
     end
   end
   assign i__ready = 1'h1;
-  assign \$signature__en  = \$signal ;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = written;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.best  = i__payload[10:0];
-  assign \i__payload.limit  = i__payload[23:11];
+  assign \i__payload.best  = write_port__data[10:0];
+  assign \i__payload.limit  = write_port__data[23:11];
   assign \o__payload.best  = o__payload[10:0];
   assign \o__payload.limit  = o__payload[23:11];
-  assign \$signal  = i__valid;
+  assign written = i__valid;
 endmodule
 
 module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, i_cancel, o_room, o__valid, clk);
@@ -6086,12 +6086,12 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
     o_room <= \$39 ;
   \latte_head.filter.survivors.queue  queue (
     .clk(clk),
-    .i__payload(i__payload),
     .i__valid(i__valid),
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(o__valid),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(i__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
@@ -6168,7 +6168,7 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   assign \i__payload$7.last  = i__payload[29];
 endmodule
 
-module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload, i__valid, o__valid, clk);
+module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port__data, i__valid, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$64  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -6241,19 +6241,11 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   reg [5:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 6'h00 *)
-  wire [5:0] \$signature__addr ;
-  wire [29:0] \$signature__data ;
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [5:0] count = 6'h00;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [21:0] \i__payload.estimates ;
   wire [10:0] \i__payload.estimates[0] ;
@@ -6266,6 +6258,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [21:0] \o__payload.estimates ;
@@ -6291,6 +6284,13 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 6'h00 *)
+  wire [5:0] write_port__addr;
+  input [29:0] write_port__data;
+  wire [29:0] write_port__data;
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [32:0];
   initial begin : zero_memory_9
@@ -6299,18 +6299,18 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
       words[word] = 30'h0;
   end
   always @(posedge clk) begin
-    if (\$signal )
-      words[place] <= i__payload;
+    if (written)
+      words[place] <= write_port__data;
   end
   reg [29:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -6333,7 +6333,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 6'h20;
   assign \$56  = place + 1'h1;
@@ -6342,9 +6342,9 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 7'h00 : \$59 ;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -6356,7 +6356,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -6367,7 +6367,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -6393,7 +6393,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -6415,8 +6415,8 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -6425,7 +6425,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -6449,7 +6449,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [5:0];
     end
     if (rst) begin
@@ -6467,20 +6467,20 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
     end
   end
   assign i__ready = 1'h1;
-  assign \$signature__en  = \$signal ;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = written;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.estimates  = i__payload[21:0];
-  assign \i__payload.estimates[0]  = i__payload[10:0];
-  assign \i__payload.estimates[1]  = i__payload[21:11];
-  assign \i__payload.mask  = i__payload[23:22];
-  assign \i__payload.mask[0]  = i__payload[22];
-  assign \i__payload.mask[1]  = i__payload[23];
-  assign \i__payload.first_key  = i__payload[28:24];
-  assign \i__payload.last  = i__payload[29];
+  assign \i__payload.estimates  = write_port__data[21:0];
+  assign \i__payload.estimates[0]  = write_port__data[10:0];
+  assign \i__payload.estimates[1]  = write_port__data[21:11];
+  assign \i__payload.mask  = write_port__data[23:22];
+  assign \i__payload.mask[0]  = write_port__data[22];
+  assign \i__payload.mask[1]  = write_port__data[23];
+  assign \i__payload.first_key  = write_port__data[28:24];
+  assign \i__payload.last  = write_port__data[29];
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
@@ -6489,7 +6489,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, i__payload
   assign \o__payload.mask[1]  = o__payload[23];
   assign \o__payload.first_key  = o__payload[28:24];
   assign \o__payload.last  = o__payload[29];
-  assign \$signal  = i__valid;
+  assign written = i__valid;
 endmodule
 
 module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored__payload, o__ready, \i_query__payload$9 , key_port__data, i_kept__valid, i_query__ready, o_scored__valid, i_query__valid, clk);
@@ -7133,12 +7133,12 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire \$auto$rtlil.cc:2739:Not$4 ;
   wire \$auto$rtlil.cc:2739:Not$6 ;
   wire \$auto$rtlil.cc:2739:Not$8 ;
-  reg [1:0] \$signal  = 2'h0;
   reg [4:0] address_1 = 5'h00;
   reg [4:0] address_2 = 5'h00;
   input clk;
   wire clk;
   reg fill_place = 1'h0;
+  reg [1:0] held = 2'h0;
   reg [6:0] high_low_0_groups_0_0_0 = 7'h00;
   reg [6:0] high_low_0_groups_0_1_0 = 7'h00;
   reg [6:0] high_low_0_groups_0_2_0 = 7'h00;
@@ -7426,7 +7426,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \read_port__data$99  = table_low_1_0[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
   assign \read_port__data$95  = table_low_1_0[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
   assign \read_port__data$91  = table_low_1_0[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
-  assign \$1  = \$signal  + taken;
+  assign \$1  = held + taken;
   assign \$2  = \$1  - i_last;
   assign \$3  = waiting + taken;
   assign \$4  = o_prepared__valid & o_prepared__ready;
@@ -7435,14 +7435,14 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \$7  = o_prepared__valid & o_prepared__ready;
   assign \$8  = ~ take_place;
   assign \$9  = ~ read_place;
-  assign \$10  = \$signal  != 2'h2;
+  assign \$10  = held != 2'h2;
   assign \$11  = i_query__valid & \$10 ;
   assign \$12  = left - 1'h1;
-  assign \$13  = \$signal  != 2'h2;
+  assign \$13  = held != 2'h2;
   assign \$14  = i_query__valid & \$13 ;
   assign \$15  = left == 1'h1;
   assign \$16  = \$14  & \$15 ;
-  assign \$17  = \$signal  != 2'h2;
+  assign \$17  = held != 2'h2;
   assign \$18  = i_query__valid & \$17 ;
   assign \$19  = ~ left;
   assign \$20  = ~ left;
@@ -7526,7 +7526,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   always @(posedge clk)
     passed_4 <= \$115 ;
   always @(posedge clk)
-    \$signal  <= \$116 ;
+    held <= \$116 ;
   always @(posedge clk)
     waiting <= \$117 ;
   always @(posedge clk)
@@ -8160,12 +8160,12 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
     o_room <= \$39 ;
   \latte_head.reuse.landing.queue  queue (
     .clk(clk),
-    .i__payload(i__payload),
     .i__valid(i__valid),
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(o__valid),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(i__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
@@ -8228,7 +8228,7 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   assign \$6  = taken;
 endmodule
 
-module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__payload, o__valid, clk);
+module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, write_port__data, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$68  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -8301,19 +8301,11 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 4'h0 *)
-  wire [3:0] \$signature__addr ;
-  wire [25:0] \$signature__data ;
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [25:0] i__payload;
   wire [25:0] i__payload;
   wire \i__payload.kept ;
   wire [4:0] \i__payload.key ;
@@ -8322,6 +8314,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [25:0] o__payload;
   wire [25:0] o__payload;
   wire \o__payload.kept ;
@@ -8343,6 +8336,13 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] write_port__addr;
+  input [25:0] write_port__data;
+  wire [25:0] write_port__data;
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [25:0] words [12:0];
   initial begin : zero_memory_14
@@ -8351,18 +8351,18 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
       words[word] = 26'h0;
   end
   always @(posedge clk) begin
-    if (\$signal )
-      words[place] <= i__payload;
+    if (written)
+      words[place] <= write_port__data;
   end
   reg [25:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -8385,7 +8385,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 4'hc;
   assign \$56  = place + 1'h1;
@@ -8394,9 +8394,9 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -8408,7 +8408,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -8419,7 +8419,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -8445,7 +8445,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -8467,8 +8467,8 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -8477,7 +8477,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -8501,7 +8501,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [3:0];
     end
     if (rst) begin
@@ -8519,24 +8519,24 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, i__
     end
   end
   assign i__ready = 1'h1;
-  assign \$signature__en  = \$signal ;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = written;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.key  = i__payload[4:0];
-  assign \i__payload.kept  = i__payload[5];
-  assign \i__payload.last  = i__payload[6];
-  assign \i__payload.score  = i__payload[25:7];
+  assign \i__payload.key  = write_port__data[4:0];
+  assign \i__payload.kept  = write_port__data[5];
+  assign \i__payload.last  = write_port__data[6];
+  assign \i__payload.score  = write_port__data[25:7];
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.score  = o__payload[25:7];
-  assign \$signal  = i__valid;
+  assign written = i__valid;
 endmodule
 
-module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__ready, o__valid, room, clk);
+module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o__ready, o__valid, room, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$69  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -8609,20 +8609,11 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   reg [1:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 2'h0 *)
-  wire [1:0] \$signature__addr ;
-  wire [64:0] \$signature__data ;
-  (* init = 1'h1 *)
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [64:0] i__payload;
   wire [64:0] i__payload;
   wire \i__payload.buffer ;
   wire [63:0] \i__payload.row ;
@@ -8648,6 +8639,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [64:0] o__payload;
   wire [64:0] o__payload;
   wire \o__payload.buffer ;
@@ -8686,6 +8678,14 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 2'h0 *)
+  wire [1:0] write_port__addr;
+  input [64:0] write_port__data;
+  wire [64:0] write_port__data;
+  (* init = 1'h1 *)
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [64:0] words [2:0];
   initial begin : zero_memory_15
@@ -8695,17 +8695,17 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   end
   always @(posedge clk) begin
     if (room)
-      words[place] <= i__payload;
+      words[place] <= write_port__data;
   end
   reg [64:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -8728,7 +8728,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 2'h2;
   assign \$56  = place + 1'h1;
@@ -8736,11 +8736,11 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   assign \$58  = \place$13  == 2'h2;
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 3'h0 : \$59 ;
-  assign \$signal  = i__valid & room;
+  assign written = i__valid & room;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -8752,7 +8752,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -8763,7 +8763,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -8789,7 +8789,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -8811,8 +8811,8 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -8821,7 +8821,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -8845,7 +8845,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [1:0];
     end
     if (rst) begin
@@ -8863,32 +8863,32 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
     end
   end
   assign i__ready = room;
-  assign \$signature__en  = room;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = room;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.row  = i__payload[63:0];
-  assign \i__payload.row.high  = i__payload[31:0];
-  assign \i__payload.row.high[0]  = i__payload[3:0];
-  assign \i__payload.row.high[1]  = i__payload[7:4];
-  assign \i__payload.row.high[2]  = i__payload[11:8];
-  assign \i__payload.row.high[3]  = i__payload[15:12];
-  assign \i__payload.row.high[4]  = i__payload[19:16];
-  assign \i__payload.row.high[5]  = i__payload[23:20];
-  assign \i__payload.row.high[6]  = i__payload[27:24];
-  assign \i__payload.row.high[7]  = i__payload[31:28];
-  assign \i__payload.row.low  = i__payload[63:32];
-  assign \i__payload.row.low[0]  = i__payload[35:32];
-  assign \i__payload.row.low[1]  = i__payload[39:36];
-  assign \i__payload.row.low[2]  = i__payload[43:40];
-  assign \i__payload.row.low[3]  = i__payload[47:44];
-  assign \i__payload.row.low[4]  = i__payload[51:48];
-  assign \i__payload.row.low[5]  = i__payload[55:52];
-  assign \i__payload.row.low[6]  = i__payload[59:56];
-  assign \i__payload.row.low[7]  = i__payload[63:60];
-  assign \i__payload.buffer  = i__payload[64];
+  assign \i__payload.row  = write_port__data[63:0];
+  assign \i__payload.row.high  = write_port__data[31:0];
+  assign \i__payload.row.high[0]  = write_port__data[3:0];
+  assign \i__payload.row.high[1]  = write_port__data[7:4];
+  assign \i__payload.row.high[2]  = write_port__data[11:8];
+  assign \i__payload.row.high[3]  = write_port__data[15:12];
+  assign \i__payload.row.high[4]  = write_port__data[19:16];
+  assign \i__payload.row.high[5]  = write_port__data[23:20];
+  assign \i__payload.row.high[6]  = write_port__data[27:24];
+  assign \i__payload.row.high[7]  = write_port__data[31:28];
+  assign \i__payload.row.low  = write_port__data[63:32];
+  assign \i__payload.row.low[0]  = write_port__data[35:32];
+  assign \i__payload.row.low[1]  = write_port__data[39:36];
+  assign \i__payload.row.low[2]  = write_port__data[43:40];
+  assign \i__payload.row.low[3]  = write_port__data[47:44];
+  assign \i__payload.row.low[4]  = write_port__data[51:48];
+  assign \i__payload.row.low[5]  = write_port__data[55:52];
+  assign \i__payload.row.low[6]  = write_port__data[59:56];
+  assign \i__payload.row.low[7]  = write_port__data[63:60];
+  assign \i__payload.buffer  = write_port__data[64];
   assign \o__payload.row  = o__payload[63:0];
   assign \o__payload.row.high  = o__payload[31:0];
   assign \o__payload.row.high[0]  = o__payload[3:0];
@@ -8911,7 +8911,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, i__payload, o__read
   assign \o__payload.buffer  = o__payload[64];
 endmodule
 
-module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__valid, room, clk);
+module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, o__valid, room, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$70  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -8984,20 +8984,11 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 4'h0 *)
-  wire [3:0] \$signature__addr ;
-  wire [3:0] \$signature__data ;
-  (* init = 1'h1 *)
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [3:0] i__payload;
   wire [3:0] i__payload;
   wire \i__payload.buffer ;
   wire \i__payload.empty ;
@@ -9007,6 +8998,7 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [3:0] o__payload;
   wire [3:0] o__payload;
   wire \o__payload.buffer ;
@@ -9029,6 +9021,14 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] write_port__addr;
+  input [3:0] write_port__data;
+  wire [3:0] write_port__data;
+  (* init = 1'h1 *)
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [3:0] words [14:0];
   initial begin : zero_memory_16
@@ -9038,17 +9038,17 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   end
   always @(posedge clk) begin
     if (room)
-      words[place] <= i__payload;
+      words[place] <= write_port__data;
   end
   reg [3:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -9071,7 +9071,7 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 4'he;
   assign \$56  = place + 1'h1;
@@ -9079,11 +9079,11 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   assign \$58  = \place$13  == 4'he;
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
-  assign \$signal  = i__valid & room;
+  assign written = i__valid & room;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -9095,7 +9095,7 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -9106,7 +9106,7 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -9132,7 +9132,7 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -9154,8 +9154,8 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -9164,7 +9164,7 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -9188,7 +9188,7 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [3:0];
     end
     if (rst) begin
@@ -9206,23 +9206,23 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, i__payload, o__val
     end
   end
   assign i__ready = room;
-  assign \$signature__en  = room;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = room;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.buffer  = i__payload[0];
-  assign \i__payload.empty  = i__payload[1];
-  assign \i__payload.last  = i__payload[2];
-  assign \i__payload.release  = i__payload[3];
+  assign \i__payload.buffer  = write_port__data[0];
+  assign \i__payload.empty  = write_port__data[1];
+  assign \i__payload.last  = write_port__data[2];
+  assign \i__payload.release  = write_port__data[3];
   assign \o__payload.buffer  = o__payload[0];
   assign \o__payload.empty  = o__payload[1];
   assign \o__payload.last  = o__payload[2];
   assign \o__payload.release  = o__payload[3];
 endmodule
 
-module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__valid, room, clk);
+module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data, o__valid, room, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$71  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -9295,20 +9295,11 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 4'h0 *)
-  wire [3:0] \$signature__addr ;
-  wire [21:0] \$signature__data ;
-  (* init = 1'h1 *)
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [21:0] i__payload;
   wire [21:0] i__payload;
   wire [15:0] \i__payload.mantissa ;
   wire [5:0] \i__payload.shift ;
@@ -9316,6 +9307,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [21:0] o__payload;
   wire [21:0] o__payload;
   wire [15:0] \o__payload.mantissa ;
@@ -9336,6 +9328,14 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] write_port__addr;
+  input [21:0] write_port__data;
+  wire [21:0] write_port__data;
+  (* init = 1'h1 *)
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [21:0] words [14:0];
   initial begin : zero_memory_17
@@ -9345,17 +9345,17 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   end
   always @(posedge clk) begin
     if (room)
-      words[place] <= i__payload;
+      words[place] <= write_port__data;
   end
   reg [21:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -9378,7 +9378,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 4'he;
   assign \$56  = place + 1'h1;
@@ -9386,11 +9386,11 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   assign \$58  = \place$13  == 4'he;
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
-  assign \$signal  = i__valid & room;
+  assign written = i__valid & room;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -9402,7 +9402,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -9413,7 +9413,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -9439,7 +9439,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -9461,8 +9461,8 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -9471,7 +9471,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -9495,7 +9495,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [3:0];
     end
     if (rst) begin
@@ -9513,19 +9513,19 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, i__payload, o__v
     end
   end
   assign i__ready = room;
-  assign \$signature__en  = room;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = room;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.mantissa  = i__payload[15:0];
-  assign \i__payload.shift  = i__payload[21:16];
+  assign \i__payload.mantissa  = write_port__data[15:0];
+  assign \i__payload.shift  = write_port__data[21:16];
   assign \o__payload.mantissa  = o__payload[15:0];
   assign \o__payload.shift  = o__payload[21:16];
 endmodule
 
-module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_query__payload, i_query__valid, clk, rst, i_loaded__payload, fork_transfer, o_row__valid, o_threshold__payload, i_loaded__valid, i_job__ready, i_query__ready, o_estimator__payload, o_reuse__payload, o_scale__payload, o_row__payload, i_loaded__ready, o_estimator__ready, o_threshold__ready
+module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_query__payload, i_query__valid, clk, rst, i_loaded__payload, fork_transfer, o_row__valid, o_threshold__payload, i_loaded__valid, i_job__ready, i_query__ready, o_estimator__payload, o_reuse__payload, o_scale__payload, o_row__payload, i_loaded__ready, o_estimator__ready, o_threshold__ready
 , o_reuse__ready, o_scale__ready, o_row__ready, i_table__payload);
   reg \$auto$verilog_backend.cc:2355:dump_module$72  = 0;
   wire \$1 ;
@@ -9685,15 +9685,6 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire \$97 ;
   wire \$98 ;
   wire \$99 ;
-  wire \$signal ;
-  reg \$signal$32  = 1'h0;
-  wire [1:0] \$signature__addr ;
-  wire [34:0] \$signature__data ;
-  wire [1:0] \$signature__data.head ;
-  wire [15:0] \$signature__data.mantissa ;
-  wire [5:0] \$signature__data.shift ;
-  wire [10:0] \$signature__data.threshold ;
-  wire \$signature__en ;
   input clk;
   wire clk;
   wire [7:0] element_0;
@@ -9747,9 +9738,10 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   wire [5:0] \i_table__payload.shift ;
   wire [10:0] \i_table__payload.threshold ;
   wire i_table__ready;
-  input i_table__valid;
   wire i_table__valid;
   reg is_empty = 1'h0;
+  reg is_last = 1'h0;
+  wire job_ends;
   output [38:0] o_estimator__payload;
   wire [38:0] o_estimator__payload;
   wire [31:0] \o_estimator__payload.high ;
@@ -9852,6 +9844,14 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   reg state_state = 1'h0;
   reg [5:0] valid_keys;
   reg [8:0] visible_keys = 9'h000;
+  wire [1:0] write_port__addr;
+  wire [34:0] write_port__data;
+  wire [1:0] \write_port__data.head ;
+  wire [15:0] \write_port__data.mantissa ;
+  wire [5:0] \write_port__data.shift ;
+  wire [10:0] \write_port__data.threshold ;
+  input write_port__en;
+  wire write_port__en;
   (* no_rw_check = 32'd1 *)
   reg [34:0] entries [3:0];
   initial begin : zero_memory_18
@@ -9860,7 +9860,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
       entries[word] = 35'h0;
   end
   always @(posedge clk) begin
-    if (i_table__valid)
+    if (write_port__en)
       entries[i_table__payload[1:0]] <= i_table__payload;
   end
   reg [34:0] _0_;
@@ -9987,7 +9987,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \$129  = & element_7[6:4];
   assign \$130  = element_7[3] & \$129 ;
   assign \$131  = element_7[7] ^ \$130 ;
-  assign \$132  = row_alone | \$signal$32 ;
+  assign \$132  = row_alone | is_last;
   assign \$133  = i_job__payload[15] & \$132 ;
   assign \$134  = ! state_state;
   assign \$136  = i_job__ready & i_job__payload[15];
@@ -10011,7 +10011,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   always @(posedge clk)
     queries_left <= \$153 ;
   always @(posedge clk)
-    \$signal$32  <= \$154 ;
+    is_last <= \$154 ;
   always @(posedge clk)
     visible_keys <= \$155 ;
   always @(posedge clk)
@@ -10046,7 +10046,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
             end
           end else begin
             if (fork_transfer) begin
-              if (\$signal$32 ) begin
+              if (is_last) begin
                 i_job__ready = 1'h1;
               end
             end
@@ -10121,7 +10121,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$154  = \$signal$32 ;
+    \$154  = is_last;
     (* full_case = 32'd1 *)
     casez (state_state)
       1'h0:
@@ -10180,7 +10180,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
             end
           end else begin
             if (fork_transfer) begin
-              if (\$signal$32 ) begin
+              if (is_last) begin
                 \$156  = 1'h0;
               end
             end
@@ -10201,26 +10201,26 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
     end
   end
   assign i_table__ready = 1'h1;
-  assign \$signature__addr  = i_table__payload[1:0];
-  assign \$signature__data  = i_table__payload;
-  assign \$signature__en  = i_table__valid;
+  assign write_port__addr = i_table__payload[1:0];
+  assign write_port__data = i_table__payload;
+  assign i_table__valid = write_port__en;
   assign read_port__addr = i_job__payload[1:0];
   assign o_estimator__valid = fork_transfer;
   assign o_threshold__valid = fork_transfer;
   assign o_reuse__valid = fork_transfer;
   assign o_scale__valid = fork_transfer;
   assign row_offered = fork_transfer;
-  assign \$signal  = i_job__ready;
+  assign job_ends = i_job__ready;
   assign gives_back = i_loaded__ready;
   assign o_threshold__payload = read_port__data[12:2];
   assign \i_table__payload.head  = i_table__payload[1:0];
   assign \i_table__payload.threshold  = i_table__payload[12:2];
   assign \i_table__payload.mantissa  = i_table__payload[28:13];
   assign \i_table__payload.shift  = i_table__payload[34:29];
-  assign \$signature__data.head  = i_table__payload[1:0];
-  assign \$signature__data.threshold  = i_table__payload[12:2];
-  assign \$signature__data.mantissa  = i_table__payload[28:13];
-  assign \$signature__data.shift  = i_table__payload[34:29];
+  assign \write_port__data.head  = i_table__payload[1:0];
+  assign \write_port__data.threshold  = i_table__payload[12:2];
+  assign \write_port__data.mantissa  = i_table__payload[28:13];
+  assign \write_port__data.shift  = i_table__payload[34:29];
   assign \i_job__payload.head  = i_job__payload[1:0];
   assign \i_job__payload.n_queries  = i_job__payload[7:2];
   assign \i_job__payload.causal_offset  = i_job__payload[14:8];
@@ -10298,7 +10298,7 @@ module \latte_head.sequencer (i_table__valid, i_job__payload, i_job__valid, i_qu
   assign \o_row__payload.last  = o_row__payload[2];
   assign \o_row__payload.release  = o_row__payload[3];
   assign o_row__payload[3] = \$133 ;
-  assign o_row__payload[2] = \$signal$32 ;
+  assign o_row__payload[2] = is_last;
   assign o_row__payload[1] = row_alone;
   assign o_row__payload[0] = i_loaded__payload[0];
   assign o_scale__payload[21:16] = read_port__data[34:29];
@@ -10401,8 +10401,6 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire \$7 ;
   wire \$8 ;
   wire [19:0] \$9 ;
-  (* init = 19'h00000 *)
-  wire [18:0] \$signal ;
   output accepted;
   wire accepted;
   reg arrived_1 = 1'h0;
@@ -10411,6 +10409,8 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire [4:0] \arrived_item_1.key ;
   wire \arrived_item_1.last ;
   wire [18:0] \arrived_item_1.score ;
+  (* init = 19'h00000 *)
+  wire [18:0] best;
   input clk;
   wire clk;
   reg [34:0] coarse = 35'h000000000;
@@ -11747,7 +11747,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     shift_1 <= scale_at_product_1[21:16];
   always @(posedge clk)
     shift_2 <= shift_1;
-  \latte_head.softmax.best  best (
+  \latte_head.softmax.best$91  \best$91  (
     .clk(clk),
     .i__payload(\i__payload$17 ),
     .i__valid(\i__valid$15 ),
@@ -11771,13 +11771,13 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   );
   \latte_head.softmax.row  row (
     .clk(clk),
-    .i__payload(i__payload),
     .i__valid(accepted),
     .o__payload(\o__payload$26 ),
     .o__ready(sent),
     .o__valid(\o__valid$20 ),
     .room(i__ready),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(i__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
@@ -11933,7 +11933,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign i__valid = accepted;
   assign i_scored__payload = i__payload;
   assign row_ends_1 = \i__valid$15 ;
-  assign \$signal  = \i__payload$17 ;
+  assign best = \i__payload$17 ;
   assign \o__ready$24  = sent;
   assign \i_reserve$28  = sent;
   assign read_port__addr = exponent[9:0];
@@ -12030,7 +12030,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign \$22  = { 5'h00, \$4 [12:5] };
 endmodule
 
-module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, o_room, o__valid, clk);
+module \latte_head.softmax.best$91 (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, o_room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$74  = 0;
   wire [1:0] \$1 ;
   wire [3:0] \$10 ;
@@ -12146,14 +12146,14 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
     places <= \$38 ;
   always @(posedge clk)
     o_room <= \$39 ;
-  \latte_head.softmax.best.queue  queue (
+  \latte_head.softmax.best$91.queue  queue (
     .clk(clk),
-    .i__payload(i__payload),
     .i__valid(i__valid),
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(o__valid),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(i__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
@@ -12200,7 +12200,7 @@ module \latte_head.softmax.best (rst, i_reserve, o__ready, o__payload, i__payloa
   assign \$6  = taken;
 endmodule
 
-module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i__valid, o__valid, clk);
+module \latte_head.softmax.best$91.queue (rst, o__ready, o__payload, write_port__data, i__valid, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$75  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -12273,23 +12273,16 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 4'h0 *)
-  wire [3:0] \$signature__addr ;
-  wire [18:0] \$signature__data ;
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [18:0] i__payload;
   wire [18:0] i__payload;
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [18:0] o__payload;
   wire [18:0] o__payload;
   input o__ready;
@@ -12307,6 +12300,13 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] write_port__addr;
+  input [18:0] write_port__data;
+  wire [18:0] write_port__data;
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [18:0] words [14:0];
   initial begin : zero_memory_19
@@ -12315,18 +12315,18 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
       words[word] = 19'h0;
   end
   always @(posedge clk) begin
-    if (\$signal )
-      words[place] <= i__payload;
+    if (written)
+      words[place] <= write_port__data;
   end
   reg [18:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -12349,7 +12349,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 4'he;
   assign \$56  = place + 1'h1;
@@ -12358,9 +12358,9 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -12372,7 +12372,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -12383,7 +12383,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -12409,7 +12409,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -12431,8 +12431,8 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -12441,7 +12441,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -12465,7 +12465,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [3:0];
     end
     if (rst) begin
@@ -12483,13 +12483,13 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, i__payload, i_
     end
   end
   assign i__ready = 1'h1;
-  assign \$signature__en  = \$signal ;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = written;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \$signal  = i__valid;
+  assign written = i__valid;
 endmodule
 
 module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__payload, i__valid, o_room, o__valid, clk);
@@ -12626,12 +12626,12 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
     o_room <= \$39 ;
   \latte_head.softmax.landing.queue  queue (
     .clk(clk),
-    .i__payload(i__payload),
     .i__valid(i__valid),
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(o__valid),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(i__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
@@ -12694,7 +12694,7 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   assign \$6  = taken;
 endmodule
 
-module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload, i__valid, o__valid, clk);
+module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port__data, i__valid, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$77  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -12767,19 +12767,11 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 4'h0 *)
-  wire [3:0] \$signature__addr ;
-  wire [14:0] \$signature__data ;
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [4:0] count = 5'h00;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [14:0] i__payload;
   wire [14:0] i__payload;
   wire \i__payload.kept ;
   wire [4:0] \i__payload.key ;
@@ -12788,6 +12780,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [14:0] o__payload;
   wire [14:0] o__payload;
   wire \o__payload.kept ;
@@ -12809,6 +12802,13 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] write_port__addr;
+  input [14:0] write_port__data;
+  wire [14:0] write_port__data;
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [14:0] words [15:0];
   initial begin : zero_memory_20
@@ -12817,18 +12817,18 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
       words[word] = 15'h0;
   end
   always @(posedge clk) begin
-    if (\$signal )
-      words[place] <= i__payload;
+    if (written)
+      words[place] <= write_port__data;
   end
   reg [14:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -12851,7 +12851,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 4'hf;
   assign \$56  = place + 1'h1;
@@ -12860,9 +12860,9 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -12874,7 +12874,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -12885,7 +12885,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -12911,7 +12911,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -12933,8 +12933,8 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -12943,7 +12943,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -12967,7 +12967,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [3:0];
     end
     if (rst) begin
@@ -12985,24 +12985,24 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, i__payload,
     end
   end
   assign i__ready = 1'h1;
-  assign \$signature__en  = \$signal ;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = written;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.key  = i__payload[4:0];
-  assign \i__payload.kept  = i__payload[5];
-  assign \i__payload.last  = i__payload[6];
-  assign \i__payload.prob  = i__payload[14:7];
+  assign \i__payload.key  = write_port__data[4:0];
+  assign \i__payload.kept  = write_port__data[5];
+  assign \i__payload.last  = write_port__data[6];
+  assign \i__payload.prob  = write_port__data[14:7];
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.prob  = o__payload[14:7];
-  assign \$signal  = i__valid;
+  assign written = i__valid;
 endmodule
 
-module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload, room, o__valid, clk);
+module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__payload, room, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$78  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -13072,19 +13072,11 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   wire [2:0] \$7 ;
   wire \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  reg \$signal$11  = 1'h0;
-  (* init = 6'h00 *)
-  wire [5:0] \$signature__addr ;
-  wire [25:0] \$signature__data ;
-  (* init = 1'h1 *)
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [6:0] count = 7'h00;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [25:0] i__payload;
   wire [25:0] i__payload;
   (* init = 26'h0000000 *)
   wire [25:0] \i__payload$30 ;
@@ -13135,6 +13127,14 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 6'h00 *)
+  wire [5:0] write_port__addr;
+  input [25:0] write_port__data;
+  wire [25:0] write_port__data;
+  (* init = 1'h1 *)
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [25:0] words [63:0];
   initial begin : zero_memory_21
@@ -13144,7 +13144,7 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   end
   always @(posedge clk) begin
     if (room)
-      words[place] <= i__payload;
+      words[place] <= write_port__data;
   end
   reg [25:0] _0_;
   always @(posedge clk) begin
@@ -13171,7 +13171,7 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   assign \$49  = \$47  & \$48 ;
   assign \$50  = \$43  | \$49 ;
   assign \$51  = ~ \$50 ;
-  assign \$52  = \$signal  ? \$51  : room;
+  assign \$52  = written ? \$51  : room;
   assign \$53  = read | \$52 ;
   assign \$54  = place == 6'h3f;
   assign \$55  = place + 1'h1;
@@ -13179,8 +13179,8 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   assign \$57  = \place$14  == 6'h3f;
   assign \$58  = \place$14  + 1'h1;
   assign \$59  = \$57  ? 7'h00 : \$58 ;
-  assign \$signal  = i__valid & room;
-  assign read = \$signal$11  & o_room;
+  assign written = i__valid & room;
+  assign read = stored & o_room;
   always @(posedge clk)
     count_up_0_1 <= \$60 ;
   always @(posedge clk)
@@ -13194,7 +13194,7 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   always @(posedge clk)
     read_data_1 <= read_port__data;
   always @(posedge clk)
-    \$signal$11  <= \$65 ;
+    stored <= \$65 ;
   always @(posedge clk)
     room <= \$66 ;
   always @(posedge clk)
@@ -13228,8 +13228,8 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   assign \$25  = \$22  & \$24 ;
   assign \$26  = \$18  | \$25 ;
   assign \$27  = ~ \$26 ;
-  assign \$28  = read ? \$27  : \$signal$11 ;
-  assign \$29  = \$signal  | \$28 ;
+  assign \$28  = read ? \$27  : stored;
+  assign \$29  = written | \$28 ;
   assign \$30  = 1'h0 + count_up_0_1;
   assign \$31  = 1'h0 + count_down_0_1;
   \latte_head.softmax.row.output  \output  (
@@ -13245,7 +13245,7 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$60  = \$signal ;
+    \$60  = written;
     if (rst) begin
       \$60  = 1'h0;
     end
@@ -13295,7 +13295,7 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
     \$67  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$67  = \$56 [5:0];
     end
     if (rst) begin
@@ -13313,8 +13313,8 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
     end
   end
   assign i__ready = room;
-  assign \$signature__en  = room;
-  assign \$signature__data  = i__payload;
+  assign write_port__en = room;
+  assign i__payload = write_port__data;
   assign \o__payload$21  = o__payload;
   assign \o__ready$23  = o__ready;
   assign \o__valid$25  = o__valid;
@@ -13322,12 +13322,12 @@ module \latte_head.softmax.row (rst, i__payload, i__valid, o__ready, o__payload,
   assign i_reserve = read;
   assign \i__valid$29  = read_2;
   assign \i__payload$30  = read_data_1;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$14 ;
-  assign \i__payload.key  = i__payload[4:0];
-  assign \i__payload.kept  = i__payload[5];
-  assign \i__payload.last  = i__payload[6];
-  assign \i__payload.score  = i__payload[25:7];
+  assign \i__payload.key  = write_port__data[4:0];
+  assign \i__payload.kept  = write_port__data[5];
+  assign \i__payload.last  = write_port__data[6];
+  assign \i__payload.score  = write_port__data[25:7];
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
@@ -13476,12 +13476,12 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
     o_room <= \$39 ;
   \latte_head.softmax.row.output.queue  queue (
     .clk(clk),
-    .i__payload(i__payload),
     .i__valid(i__valid),
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(o__valid),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(i__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
@@ -13544,7 +13544,7 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   assign \$6  = taken;
 endmodule
 
-module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid, i__payload, o__valid, clk);
+module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid, write_port__data, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$80  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -13617,19 +13617,11 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   reg [2:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 3'h0 *)
-  wire [2:0] \$signature__addr ;
-  wire [25:0] \$signature__data ;
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [2:0] count = 3'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [25:0] i__payload;
   wire [25:0] i__payload;
   wire \i__payload.kept ;
   wire [4:0] \i__payload.key ;
@@ -13638,6 +13630,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [25:0] o__payload;
   wire [25:0] o__payload;
   wire \o__payload.kept ;
@@ -13659,6 +13652,13 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 3'h0 *)
+  wire [2:0] write_port__addr;
+  input [25:0] write_port__data;
+  wire [25:0] write_port__data;
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [25:0] words [4:0];
   initial begin : zero_memory_22
@@ -13667,18 +13667,18 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
       words[word] = 26'h0;
   end
   always @(posedge clk) begin
-    if (\$signal )
-      words[place] <= i__payload;
+    if (written)
+      words[place] <= write_port__data;
   end
   reg [25:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -13701,7 +13701,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 3'h4;
   assign \$56  = place + 1'h1;
@@ -13710,9 +13710,9 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 4'h0 : \$59 ;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -13724,7 +13724,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -13735,7 +13735,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -13761,7 +13761,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -13783,8 +13783,8 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -13793,7 +13793,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -13817,7 +13817,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [2:0];
     end
     if (rst) begin
@@ -13835,21 +13835,21 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
     end
   end
   assign i__ready = 1'h1;
-  assign \$signature__en  = \$signal ;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = written;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.key  = i__payload[4:0];
-  assign \i__payload.kept  = i__payload[5];
-  assign \i__payload.last  = i__payload[6];
-  assign \i__payload.score  = i__payload[25:7];
+  assign \i__payload.key  = write_port__data[4:0];
+  assign \i__payload.kept  = write_port__data[5];
+  assign \i__payload.last  = write_port__data[6];
+  assign \i__payload.score  = write_port__data[25:7];
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.score  = o__payload[25:7];
-  assign \$signal  = i__valid;
+  assign written = i__valid;
 endmodule
 
 module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, o_loaded__payload, key_port__address, key_port__buffer, value_port__address, value_port__buffer, beat_port__data, value_port__data, i_k__ready, i_v__ready, key_port__data, o_loaded__valid, o__ready, beat_port__address
@@ -14476,7 +14476,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$98 ;
   wire [7:0] \$99 ;
   wire \$auto$rtlil.cc:2739:Not$50 ;
-  reg \$signal  = 1'h0;
+  reg bank = 1'h0;
   reg [3:0] beat = 4'h0;
   input [3:0] beat_port__address;
   wire [3:0] beat_port__address;
@@ -14783,39 +14783,10 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \write_port__en$94 ;
   (* no_rw_check = 32'd1 *)
   reg [31:0] k_bank_0 [31:0];
-  initial begin
-    k_bank_0[0] = 32'd0;
-    k_bank_0[1] = 32'd0;
-    k_bank_0[2] = 32'd0;
-    k_bank_0[3] = 32'd0;
-    k_bank_0[4] = 32'd0;
-    k_bank_0[5] = 32'd0;
-    k_bank_0[6] = 32'd0;
-    k_bank_0[7] = 32'd0;
-    k_bank_0[8] = 32'd0;
-    k_bank_0[9] = 32'd0;
-    k_bank_0[10] = 32'd0;
-    k_bank_0[11] = 32'd0;
-    k_bank_0[12] = 32'd0;
-    k_bank_0[13] = 32'd0;
-    k_bank_0[14] = 32'd0;
-    k_bank_0[15] = 32'd0;
-    k_bank_0[16] = 32'd0;
-    k_bank_0[17] = 32'd0;
-    k_bank_0[18] = 32'd0;
-    k_bank_0[19] = 32'd0;
-    k_bank_0[20] = 32'd0;
-    k_bank_0[21] = 32'd0;
-    k_bank_0[22] = 32'd0;
-    k_bank_0[23] = 32'd0;
-    k_bank_0[24] = 32'd0;
-    k_bank_0[25] = 32'd0;
-    k_bank_0[26] = 32'd0;
-    k_bank_0[27] = 32'd0;
-    k_bank_0[28] = 32'd0;
-    k_bank_0[29] = 32'd0;
-    k_bank_0[30] = 32'd0;
-    k_bank_0[31] = 32'd0;
+  initial begin : zero_memory_23
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      k_bank_0[word] = 32'h0;
   end
   always @(posedge clk) begin
     if (write_port__en)
@@ -14828,39 +14799,10 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign read_port__data = _0_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] k_bank_1 [31:0];
-  initial begin
-    k_bank_1[0] = 32'd0;
-    k_bank_1[1] = 32'd0;
-    k_bank_1[2] = 32'd0;
-    k_bank_1[3] = 32'd0;
-    k_bank_1[4] = 32'd0;
-    k_bank_1[5] = 32'd0;
-    k_bank_1[6] = 32'd0;
-    k_bank_1[7] = 32'd0;
-    k_bank_1[8] = 32'd0;
-    k_bank_1[9] = 32'd0;
-    k_bank_1[10] = 32'd0;
-    k_bank_1[11] = 32'd0;
-    k_bank_1[12] = 32'd0;
-    k_bank_1[13] = 32'd0;
-    k_bank_1[14] = 32'd0;
-    k_bank_1[15] = 32'd0;
-    k_bank_1[16] = 32'd0;
-    k_bank_1[17] = 32'd0;
-    k_bank_1[18] = 32'd0;
-    k_bank_1[19] = 32'd0;
-    k_bank_1[20] = 32'd0;
-    k_bank_1[21] = 32'd0;
-    k_bank_1[22] = 32'd0;
-    k_bank_1[23] = 32'd0;
-    k_bank_1[24] = 32'd0;
-    k_bank_1[25] = 32'd0;
-    k_bank_1[26] = 32'd0;
-    k_bank_1[27] = 32'd0;
-    k_bank_1[28] = 32'd0;
-    k_bank_1[29] = 32'd0;
-    k_bank_1[30] = 32'd0;
-    k_bank_1[31] = 32'd0;
+  initial begin : zero_memory_24
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      k_bank_1[word] = 32'h0;
   end
   always @(posedge clk) begin
     if (\write_port__en$28 )
@@ -14873,7 +14815,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$133  = _1_;
   (* no_rw_check = 32'd1 *)
   reg [63:0] k_rows [63:0];
-  initial begin : zero_memory_23
+  initial begin : zero_memory_25
     integer word;
     for (word = 0; word < 64; word = word + 1)
       k_rows[word] = 64'h0;
@@ -14889,7 +14831,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$136  = _2_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_0 [63:0];
-  initial begin : zero_memory_24
+  initial begin : zero_memory_26
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_0[word] = 8'h0;
@@ -14905,7 +14847,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$139  = _3_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_1 [63:0];
-  initial begin : zero_memory_25
+  initial begin : zero_memory_27
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_1[word] = 8'h0;
@@ -14921,7 +14863,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$142  = _4_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_2 [63:0];
-  initial begin : zero_memory_26
+  initial begin : zero_memory_28
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_2[word] = 8'h0;
@@ -14937,7 +14879,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$145  = _5_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_3 [63:0];
-  initial begin : zero_memory_27
+  initial begin : zero_memory_29
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_3[word] = 8'h0;
@@ -14953,7 +14895,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$148  = _6_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_4 [63:0];
-  initial begin : zero_memory_28
+  initial begin : zero_memory_30
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_4[word] = 8'h0;
@@ -14969,7 +14911,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$151  = _7_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_5 [63:0];
-  initial begin : zero_memory_29
+  initial begin : zero_memory_31
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_5[word] = 8'h0;
@@ -14985,7 +14927,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$154  = _8_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_6 [63:0];
-  initial begin : zero_memory_30
+  initial begin : zero_memory_32
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_6[word] = 8'h0;
@@ -15001,7 +14943,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$157  = _9_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_7 [63:0];
-  initial begin : zero_memory_31
+  initial begin : zero_memory_33
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_7[word] = 8'h0;
@@ -15210,7 +15152,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \$576  = i_k__valid & i_k__ready;
   assign \$577  = k_row < 6'h20;
   assign \$578  = \$576  & \$577 ;
-  assign \$579  = \$signal  + 1'h1;
+  assign \$579  = bank + 1'h1;
   assign \$581  = beat + 1'h1;
   assign \$582  = i_load__valid & i_load__ready;
   assign \$583  = i_k__valid & i_k__ready;
@@ -15267,7 +15209,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk)
     free <= \$614 ;
   always @(posedge clk)
-    \$signal  <= \$615 ;
+    bank <= \$615 ;
   always @(posedge clk)
     beat <= \$616 ;
   always @(posedge clk)
@@ -15737,16 +15679,16 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \$374  = \$372  & \$373 ;
   assign \$375  = \$374  ? 8'h77 : i_k__payload[47:40];
   assign \$377  = \$371 [3] & \$376 ;
-  assign \$auto$rtlil.cc:2739:Not$50  = ~ \$signal ;
+  assign \$auto$rtlil.cc:2739:Not$50  = ~ bank;
   \latte_head.store.loaded  loaded (
     .clk(clk),
-    .i__payload(i__payload),
     .i__valid(i__valid),
     .o__payload(o_loaded__payload),
     .o__ready(o__ready),
     .o__valid(o_loaded__valid),
     .room(i__ready),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(i__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
@@ -15910,7 +15852,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$615  = \$signal ;
+    \$615  = bank;
     if (\$578 ) begin
       \$615  = \$579 [0];
       if (\$580 ) begin
@@ -16170,15 +16112,15 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \$497  = 1'h1;
   assign \$498  = \$492 [3];
   assign \$512  = \$511 [4];
-  assign \$580  = \$signal ;
-  assign \$586  = \$signal ;
-  assign \$587  = \$signal ;
+  assign \$580  = bank;
+  assign \$586  = bank;
+  assign \$587  = bank;
   assign \$593  = \$auto$rtlil.cc:2739:Not$50 ;
   assign \$594  = \$auto$rtlil.cc:2739:Not$50 ;
-  assign \$595  = \$signal ;
+  assign \$595  = bank;
 endmodule
 
-module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid, room, o__ready, clk);
+module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o__valid, room, o__ready, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$82  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -16252,20 +16194,11 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   reg \$72 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 1'h0 *)
-  wire \$signature__addr ;
-  wire [6:0] \$signature__data ;
-  (* init = 1'h1 *)
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [6:0] i__payload;
   wire [6:0] i__payload;
   wire \i__payload.buffer ;
   wire [5:0] \i__payload.n_keys ;
@@ -16273,6 +16206,7 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [6:0] o__payload;
   wire [6:0] o__payload;
   wire \o__payload.buffer ;
@@ -16293,27 +16227,35 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 1'h0 *)
+  wire write_port__addr;
+  input [6:0] write_port__data;
+  wire [6:0] write_port__data;
+  (* init = 1'h1 *)
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [6:0] words [1:0];
-  initial begin : zero_memory_32
+  initial begin : zero_memory_34
     integer word;
     for (word = 0; word < 2; word = word + 1)
       words[word] = 7'h0;
   end
   always @(posedge clk) begin
     if (room)
-      words[place] <= i__payload;
+      words[place] <= write_port__data;
   end
   reg [6:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
   assign \$28  = ~ \$27 ;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -16337,17 +16279,17 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   assign \$51  = \$48  & \$50 ;
   assign \$52  = \$44  | \$51 ;
   assign \$53  = ~ \$52 ;
-  assign \$54  = \$signal  ? \$53  : room;
+  assign \$54  = written ? \$53  : room;
   assign \$55  = read | \$54 ;
   assign \$57  = place + 1'h1;
   assign \$58  = \$56  ? 2'h0 : \$57 ;
   assign \$60  = \place$13  + 1'h1;
   assign \$61  = \$59  ? 2'h0 : \$60 ;
-  assign \$signal  = i__valid & room;
+  assign written = i__valid & room;
   assign \$62  = ~ o__valid;
-  assign \$signal$7  = \$62  | o__ready;
+  assign load = \$62  | o__ready;
   assign \$63  = output_free | o__ready;
-  assign read = \$signal$9  & \$63 ;
+  assign read = stored & \$63 ;
   always @(posedge clk)
     count_up_0_1 <= \$64 ;
   always @(posedge clk)
@@ -16359,7 +16301,7 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   always @(posedge clk)
     output_free <= \$68 ;
   always @(posedge clk)
-    \$signal$9  <= \$69 ;
+    stored <= \$69 ;
   always @(posedge clk)
     room <= \$70 ;
   always @(posedge clk)
@@ -16370,7 +16312,7 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -16395,7 +16337,7 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   assign \$27  = \$19  | \$26 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$64  = \$signal ;
+    \$64  = written;
     if (rst) begin
       \$64  = 1'h0;
     end
@@ -16417,8 +16359,8 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$67  = o__valid;
-    if (\$signal$7 ) begin
-      \$67  = \$signal$9 ;
+    if (load) begin
+      \$67  = stored;
     end
     if (rst) begin
       \$67  = 1'h0;
@@ -16427,7 +16369,7 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$68  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$68  = \$5 ;
     end
     if (rst) begin
@@ -16451,7 +16393,7 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
     \$71  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$71  = \$58 [0];
     end
     if (rst) begin
@@ -16469,21 +16411,21 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, i__payload, o__valid
     end
   end
   assign i__ready = room;
-  assign \$signature__en  = room;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = room;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.buffer  = i__payload[0];
-  assign \i__payload.n_keys  = i__payload[6:1];
+  assign \i__payload.buffer  = write_port__data[0];
+  assign \i__payload.n_keys  = write_port__data[6:1];
   assign \o__payload.buffer  = o__payload[0];
   assign \o__payload.n_keys  = o__payload[6:1];
   assign \$56  = place;
   assign \$59  = \place$13 ;
 endmodule
 
-module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, o__valid, room, clk);
+module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__payload, o__valid, room, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$83  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -16556,25 +16498,17 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   reg [3:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 4'h0 *)
-  wire [3:0] \$signature__addr ;
-  wire [10:0] \$signature__data ;
-  (* init = 1'h1 *)
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [10:0] i__payload;
   wire [10:0] i__payload;
   (* init = 1'h1 *)
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [10:0] o__payload;
   wire [10:0] o__payload;
   input o__ready;
@@ -16593,26 +16527,34 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 4'h0 *)
+  wire [3:0] write_port__addr;
+  input [10:0] write_port__data;
+  wire [10:0] write_port__data;
+  (* init = 1'h1 *)
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [10:0] words [14:0];
-  initial begin : zero_memory_33
+  initial begin : zero_memory_35
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 11'h0;
   end
   always @(posedge clk) begin
     if (room)
-      words[place] <= i__payload;
+      words[place] <= write_port__data;
   end
   reg [10:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -16635,7 +16577,7 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 4'he;
   assign \$56  = place + 1'h1;
@@ -16643,11 +16585,11 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   assign \$58  = \place$13  == 4'he;
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
-  assign \$signal  = i__valid & room;
+  assign written = i__valid & room;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -16659,7 +16601,7 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -16670,7 +16612,7 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -16696,7 +16638,7 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -16718,8 +16660,8 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -16728,7 +16670,7 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -16752,7 +16694,7 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [3:0];
     end
     if (rst) begin
@@ -16770,11 +16712,11 @@ module \latte_head.thresholds (rst, i__valid, i__payload, o__ready, o__payload, 
     end
   end
   assign i__ready = room;
-  assign \$signature__en  = room;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = room;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
 endmodule
 
@@ -17411,12 +17353,12 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
     o_room <= \$39 ;
   \latte_head.weighted_sum.landing.queue  queue (
     .clk(clk),
-    .i__payload(i__payload),
     .i__valid(i__valid),
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(o__valid),
-    .rst(rst)
+    .rst(rst),
+    .write_port__data(i__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
@@ -17503,7 +17445,7 @@ module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__pay
   assign \$6  = taken;
 endmodule
 
-module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload, o__valid, i__valid, o__ready);
+module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port__data, o__valid, i__valid, o__ready);
   reg \$auto$verilog_backend.cc:2355:dump_module$86  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -17576,19 +17518,11 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   reg [1:0] \$71 ;
   wire [2:0] \$8 ;
   wire \$9 ;
-  wire \$signal ;
-  wire \$signal$7 ;
-  reg \$signal$9  = 1'h0;
-  (* init = 2'h0 *)
-  wire [1:0] \$signature__addr ;
-  wire [64:0] \$signature__data ;
-  wire \$signature__en ;
   input clk;
   wire clk;
   reg [2:0] count = 3'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
-  input [64:0] i__payload;
   wire [64:0] i__payload;
   wire \i__payload.last ;
   wire [63:0] \i__payload.row ;
@@ -17603,6 +17537,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   wire i__ready;
   input i__valid;
   wire i__valid;
+  wire load;
   output [64:0] o__payload;
   wire [64:0] o__payload;
   wire \o__payload.last ;
@@ -17630,26 +17565,33 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   reg room = 1'h1;
   input rst;
   wire rst;
+  reg stored = 1'h0;
+  (* init = 2'h0 *)
+  wire [1:0] write_port__addr;
+  input [64:0] write_port__data;
+  wire [64:0] write_port__data;
+  wire write_port__en;
+  wire written;
   (* no_rw_check = 32'd1 *)
   reg [64:0] words [3:0];
-  initial begin : zero_memory_34
+  initial begin : zero_memory_36
     integer word;
     for (word = 0; word < 4; word = word + 1)
       words[word] = 65'h0;
   end
   always @(posedge clk) begin
-    if (\$signal )
-      words[place] <= i__payload;
+    if (written)
+      words[place] <= write_port__data;
   end
   reg [64:0] _0_;
   always @(posedge clk) begin
-    if (\$signal$7 ) begin
+    if (load) begin
       _0_ <= words[\place$13 ];
     end
   end
   assign o__payload = _0_;
-  assign \$29  = read ? \$28  : \$signal$9 ;
-  assign \$30  = \$signal  | \$29 ;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
   assign \$31  = 1'h0 + count_up_0_1;
   assign \$32  = 1'h0 + count_down_0_1;
   assign \$33  = \$31  - \$32 ;
@@ -17672,7 +17614,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = \$signal  ? \$52  : room;
+  assign \$53  = written ? \$52  : room;
   assign \$54  = read | \$53 ;
   assign \$55  = place == 2'h3;
   assign \$56  = place + 1'h1;
@@ -17681,9 +17623,9 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$59  = \place$13  + 1'h1;
   assign \$60  = \$58  ? 3'h0 : \$59 ;
   assign \$61  = ~ o__valid;
-  assign \$signal$7  = \$61  | o__ready;
+  assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
-  assign read = \$signal$9  & \$62 ;
+  assign read = stored & \$62 ;
   always @(posedge clk)
     count_up_0_1 <= \$63 ;
   always @(posedge clk)
@@ -17695,7 +17637,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   always @(posedge clk)
     output_free <= \$67 ;
   always @(posedge clk)
-    \$signal$9  <= \$68 ;
+    stored <= \$68 ;
   always @(posedge clk)
     room <= \$69 ;
   always @(posedge clk)
@@ -17706,7 +17648,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
   assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ \$signal$9 ;
+  assign \$5  = ~ stored;
   assign \$6  = 1'h0 + count_up_0_1;
   assign \$7  = 1'h0 + count_down_0_1;
   assign \$8  = \$6  - \$7 ;
@@ -17732,7 +17674,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \$28  = ~ \$27 ;
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$63  = \$signal ;
+    \$63  = written;
     if (rst) begin
       \$63  = 1'h0;
     end
@@ -17754,8 +17696,8 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
     \$66  = o__valid;
-    if (\$signal$7 ) begin
-      \$66  = \$signal$9 ;
+    if (load) begin
+      \$66  = stored;
     end
     if (rst) begin
       \$66  = 1'h0;
@@ -17764,7 +17706,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
     \$67  = output_free;
-    if (\$signal$7 ) begin
+    if (load) begin
       \$67  = \$5 ;
     end
     if (rst) begin
@@ -17788,7 +17730,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
     \$70  = place;
-    if (\$signal ) begin
+    if (written) begin
       \$70  = \$57 [1:0];
     end
     if (rst) begin
@@ -17806,22 +17748,22 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
     end
   end
   assign i__ready = 1'h1;
-  assign \$signature__en  = \$signal ;
-  assign \$signature__data  = i__payload;
-  assign read_port__en = \$signal$7 ;
+  assign write_port__en = written;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign \$signature__addr  = place;
+  assign write_port__addr = place;
   assign read_port__addr = \place$13 ;
-  assign \i__payload.row  = i__payload[63:0];
-  assign \i__payload.row[0]  = i__payload[7:0];
-  assign \i__payload.row[1]  = i__payload[15:8];
-  assign \i__payload.row[2]  = i__payload[23:16];
-  assign \i__payload.row[3]  = i__payload[31:24];
-  assign \i__payload.row[4]  = i__payload[39:32];
-  assign \i__payload.row[5]  = i__payload[47:40];
-  assign \i__payload.row[6]  = i__payload[55:48];
-  assign \i__payload.row[7]  = i__payload[63:56];
-  assign \i__payload.last  = i__payload[64];
+  assign \i__payload.row  = write_port__data[63:0];
+  assign \i__payload.row[0]  = write_port__data[7:0];
+  assign \i__payload.row[1]  = write_port__data[15:8];
+  assign \i__payload.row[2]  = write_port__data[23:16];
+  assign \i__payload.row[3]  = write_port__data[31:24];
+  assign \i__payload.row[4]  = write_port__data[39:32];
+  assign \i__payload.row[5]  = write_port__data[47:40];
+  assign \i__payload.row[6]  = write_port__data[55:48];
+  assign \i__payload.row[7]  = write_port__data[63:56];
+  assign \i__payload.last  = write_port__data[64];
   assign \o__payload.row  = o__payload[63:0];
   assign \o__payload.row[0]  = o__payload[7:0];
   assign \o__payload.row[1]  = o__payload[15:8];
@@ -17832,7 +17774,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, i__payload,
   assign \o__payload.row[6]  = o__payload[55:48];
   assign \o__payload.row[7]  = o__payload[63:56];
   assign \o__payload.last  = o__payload[64];
-  assign \$signal  = i__valid;
+  assign written = i__valid;
 endmodule
 
 module \latte_head.weighted_sum.normaliser (rst, \port$4160$0 , \port$4162$0 , \port$4171$0 , \port$4172$0 , i__valid, ends_11, o__payload, clk);

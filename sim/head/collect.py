@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latte_hw.config import LatteConfig
 from latte_hw.config.errors import MismatchError
 from latte_hw.lib.names import numbered
 from sim.head.traffic import Traffic
@@ -105,7 +106,9 @@ class Collector:
     def _estimates(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Estimates, and which pairs have one; both of shape (rows, keys)."""
         fields, beat_rows = self._tap("tap_estimate")
-        lanes = self.description.config.keys_per_cycle
+        config = self.description.config
+        assert isinstance(config, LatteConfig), "a dense core makes no estimates"
+        lanes = config.keys_per_cycle
         beats = len(fields["last"])
         keys = fields["first_key"][:, None] + np.arange(lanes)
         mask = fields["mask"].reshape(beats, -1)

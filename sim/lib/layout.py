@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from latte_hw.config import LatteConfig
+from latte_hw.config import CoreConfig
+from latte_hw.config.loading import config_of
 
 Raw = NDArray[np.uint8]
 """Payloads as little-endian bytes, shape (beats, bytes of a payload)."""
@@ -111,7 +112,7 @@ class Description:
     """What the JSON beside an emitted Verilog file says about it."""
 
     top: str
-    config: LatteConfig
+    config: CoreConfig
     taps: bool
     ports: dict[str, Port]
 
@@ -131,7 +132,7 @@ class Description:
             )
             for name, port in content["ports"].items()
         }
-        return cls(content["top"], LatteConfig.model_validate(content["config"]), content["taps"], ports)
+        return cls(content["top"], config_of(content), content["taps"], ports)
 
     def _of(self, kind: str, direction: str) -> list[Port]:
         return [port for port in self.ports.values() if (port.kind, port.direction) == (kind, direction)]

@@ -20,7 +20,7 @@ from statistics import median
 from typing import Any
 
 from golden.analysis.cycles import head_cycles, query_cycles
-from latte_hw.config import Core, LatteConfig
+from latte_hw.config import DenseConfig, LatteConfig
 from latte_hw.config.top import TopConfig
 from latte_hw.estimate.cycles import cycles_of
 from latte_hw.estimate.page import fill
@@ -78,16 +78,16 @@ def stream(job: Job) -> tuple[float, float]:
 
 def dense_job(job: Job) -> tuple[float, float]:
     """The dense core's last output against `DenseParams.job_latency`."""
-    params, valid = DenseParams.of(job.config), job.pattern.valid
-    left = cycles_of(job.pattern, job.config, Core.DENSE).left
+    config, valid = DenseConfig.of(job.config), job.pattern.valid
+    params, left = DenseParams.of(config), cycles_of(job.pattern, config).left
     ends = [min(first + params.block_rows, len(valid)) - 1 for first in range(0, len(valid), params.block_rows)]
     return int(left[-1]), params.job_latency(len(valid), [int(valid[end]) for end in ends])
 
 
 def dense_stream(job: Job) -> tuple[float, float]:
     """The distance of blocks that see equally many keys against `DenseParams.cycles_per_block`."""
-    params, valid = DenseParams.of(job.config), job.pattern.valid
-    left = cycles_of(job.pattern, job.config, Core.DENSE).left
+    config, valid = DenseConfig.of(job.config), job.pattern.valid
+    params, left = DenseParams.of(config), cycles_of(job.pattern, config).left
     half = len(valid) // 2
     return float(left[-1] - left[half - 1]) / params.blocks(len(valid) - half), params.cycles_per_block(int(valid[-1]))
 
@@ -96,9 +96,11 @@ def decode(job: Job) -> tuple[float, float]:
     """The share of one head core in `LayerTiming.decode_cycles`: the query heads of its K/V head, a query each, without
     the transfers, which only the multi-head core's own bench measures."""
     fields = {name: value for name, value in job.config.model_dump().items() if name in TopConfig.model_fields}
-    law, pattern = LayerTiming(TopConfig(**fields)), job.pattern
+    timing, pattern = LayerTiming(TopConfig(**fields)), job.pattern
     kept, survivors = pattern.kept.sum(axis=1).tolist(), job.survivors.tolist()
-    allowed = law.decode_cycles(len(kept), int(pattern.valid.max()), kept, survivors) - law.append_transfer(len(kept))
+    allowed = timing.decode_cycles(len(kept), int(pattern.valid.max()), kept, survivors) - timing.append_transfer(
+        len(kept)
+    )
     return int(cycles_of(pattern, job.config).left[-1]), allowed
 
 
@@ -161,11 +163,11 @@ def summary(found: Iterable[Found], seed: int) -> dict[str, Any]:
 def on_verilog(bound: str, number: int, seed: int = SEED, simulator: str = "icarus") -> dict[str, Any]:
     """A case on the emitted Verilog: whether every output row leaves in the estimated cycle."""
     job = job_of(bound, number, seed)
-    core = Core.DENSE if bound.startswith("dense") else Core.LATTE
-    got = simulate(job.tensors(), job.config, simulator=simulator, core=core, taps=False)
+    config = DenseConfig.of(job.config) if bound.startswith("dense") else job.config
+    got = simulate(job.tensors(), config, simulator=simulator, taps=False)
     left = got["query_cycles"][0] - got["query_start"][0, 0]
     return {"bound": bound, "number": number, "queries": len(left), "last_output": int(left[-1]),
-            "equal": bool((left == cycles_of(job.pattern, job.config, core).left).all())}  # fmt: skip
+            "equal": bool((left == cycles_of(job.pattern, config).left).all())}  # fmt: skip
 
 
 def confirm(found: list[Found], each: int, seed: int, simulator: str) -> list[dict[str, Any]]:

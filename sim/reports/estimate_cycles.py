@@ -12,11 +12,11 @@ from typing import Any
 
 from golden.files.stimuli import random_trace
 from golden.files.tensors import TensorFile, from_arrays
-from latte_hw.config import Core, Dot, LatteConfig, Rule
+from latte_hw.config import Core, CoreConfig, Datapath, DenseConfig, Dot, LatteConfig, Rule
 from latte_hw.config.presets import preset
 from latte_hw.estimate.cycles import Cycles, cycles_of
 from latte_hw.estimate.page import fill
-from latte_hw.estimate.pattern import Pattern, from_estimates, visible_keys
+from latte_hw.estimate.pattern import Pattern, everything, from_estimates, visible_keys
 from latte_hw.host import terminal
 from sim.reports.results import write_result
 from sim.simulate import expect, simulate
@@ -38,8 +38,10 @@ class Case:
     simulator: str = "icarus"
 
     @property
-    def config(self) -> LatteConfig:
-        return (preset(self.preset) if self.preset else BASE).replace(**self.changes)
+    def config(self) -> CoreConfig:
+        base = preset(self.preset) if self.preset else BASE
+        dense = self.core.datapath is Datapath.DENSE
+        return (DenseConfig.of(base) if dense else base).replace(**self.changes)
 
     def tensors(self) -> TensorFile:
         trace = random_trace(self.config, SEED, 1, 1, self.queries, self.keys, keep=self.keep)
@@ -91,9 +93,11 @@ CASES = (
 
 
 def pattern_of(case: Case, tensors: TensorFile) -> Pattern:
-    """What the golden model's estimates keep."""
+    """What the golden model's estimates keep; of a dense core every valid key."""
     config = case.config
     valid = visible_keys(config, case.queries, case.keys, int(tensors.causal_offset))
+    if not isinstance(config, LatteConfig):
+        return everything(valid)
     results = expect(tensors, config)
     return from_estimates(results["estimate"][0], float(tensors.tau_int[0]), config, valid)
 
@@ -103,9 +107,9 @@ def compare(case: Case, simulator: str | None = None) -> tuple[Cycles, Cycles, f
     tensors = case.tensors()
     pattern = pattern_of(case, tensors)
     began = time.perf_counter()
-    estimated = cycles_of(pattern, case.config, case.core)
+    estimated = cycles_of(pattern, case.config)
     milliseconds = 1e3 * (time.perf_counter() - began)
-    got = simulate(tensors, case.config, simulator=simulator or case.simulator, core=case.core, taps=False)
+    got = simulate(tensors, case.config, simulator=simulator or case.simulator, taps=False)
     simulated = Cycles(got["query_cycles"][0] - got["query_start"][0, 0])
     return estimated, simulated, pattern.keep_ratio, milliseconds
 

@@ -193,7 +193,8 @@ def compare(before: Graph, after: Graph, most: int = 10) -> Comparison:
     """Refine both graphs together until no class splits."""
     split = len(before.labels)
     refined = _Refined((before, after))
-    rounds, classes, first = 0, 0, ()
+    rounds, classes = 0, 0
+    first: tuple[str, ...] = ()
     for cells in refined.rounds():
         rounds += 1
         if not first:

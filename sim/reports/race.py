@@ -21,7 +21,7 @@ from rich.console import Console
 
 from golden.files.stimuli import random_trace
 from golden.files.tensors import TensorFile, from_arrays, load
-from latte_hw.config import Core, LatteConfig
+from latte_hw.config import CoreConfig, DenseConfig, LatteConfig
 from latte_hw.estimate.operations import FULL, operations_per_cycle
 from latte_hw.host import terminal
 from latte_hw.params import ceil_div
@@ -63,25 +63,25 @@ class Run:
         return self.queries_per_cycle / self.operations
 
 
-def operations(config: LatteConfig, core: Core) -> int:
+def operations(config: CoreConfig) -> int:
     """Operations per cycle of a core's multipliers; whole with msb_bits = 4."""
-    return round(operations_per_cycle(config, core))
+    return round(operations_per_cycle(config))
 
 
-def race(tensors: TensorFile, config: LatteConfig, core: Core, simulator: str = "native") -> Run:
+def race(tensors: TensorFile, config: CoreConfig, simulator: str = "native") -> Run:
     """Run a core, demand the golden model's results, and measure."""
-    got = simulate(tensors, config, core=core, taps=False, back_to_back=True, simulator=simulator)
-    difference = compare(expect(tensors, config, core), got)
+    got = simulate(tensors, config, taps=False, back_to_back=True, simulator=simulator)
+    difference = compare(expect(tensors, config), got)
     if difference is not None:
-        raise SystemExit(f"{core}: {difference}")
+        raise SystemExit(f"{config.core}: {difference}")
     left: NDArray[np.int64] = got["query_cycles"].ravel()
     together = config.queries_per_scan
     counted = dict(zip(got["counter_names"].tolist(), got["counters_total"].tolist(), strict=True))
     return Run(
-        core=str(core.value),
-        keys_per_cycle=config.keys_per_cycle if core is Core.LATTE else 1,
+        core=str(config.core.value),
+        keys_per_cycle=config.keys_per_cycle if isinstance(config, LatteConfig) else 1,
         queries_per_scan=together,
-        operations=operations(config, core),
+        operations=operations(config),
         pruned=1 - counted["kept"] / counted["keys_seen"],
         queries_per_cycle=(len(left) - together) / float(left[-1] - left[together - 1]),
         cycles=int(left[-1] - got["query_start"].ravel()[0] + 1),
@@ -105,12 +105,12 @@ def _paper() -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for keep, name in PAPER.items():
         tensors = random_trace(fitting(base, KEYS), SEED, 1, 1, QUERIES, KEYS, keep=keep)
-        dense_config = fitting(base, KEYS, keys_per_cycle=1)
-        dense = race(from_arrays(tensors, dense_config), dense_config, Core.DENSE)
+        dense_config = DenseConfig.of(base).replace(max_keys=KEYS)
+        dense = race(from_arrays(tensors, dense_config), dense_config)
         figures[name] = []
         for entrant in ENTRANTS[keep]:
             config = fitting(base, KEYS, **entrant)
-            row = against(dense, race(from_arrays(tensors, config), config, Core.LATTE))
+            row = against(dense, race(from_arrays(tensors, config), config))
             figures[name].append(row)
             console.print(f"{name}, {entrant}: {row['ratio']:.3f} of at most {row['bound']:.3f}")
     return figures
@@ -118,8 +118,11 @@ def _paper() -> dict[str, Any]:
 
 def _captured() -> dict[str, Any]:
     base = LatteConfig(causal=True, heads=9)
-    configs = [(fitting(base, 256, keys_per_cycle=1), Core.DENSE), (fitting(base, 256, keys_per_cycle=10), Core.LATTE)]
-    dense, latte = (race(load(TRACE, config), config, core) for config, core in configs)
+    configs: tuple[CoreConfig, ...] = (
+        DenseConfig.of(base).replace(max_keys=256),
+        fitting(base, 256, keys_per_cycle=10),
+    )
+    dense, latte = (race(load(TRACE, config), config) for config in configs)
     figures = against(dense, latte)
     console.print(f"captured trace: {figures['ratio']:.3f} of at most {figures['bound']:.3f}")
     return figures
@@ -132,7 +135,7 @@ def _ita() -> list[dict[str, Any]]:
         for size in ITA_SIZES:
             config = fitting(base, size, **ENTRANTS[keep][0])
             tensors = from_arrays(random_trace(config, SEED, 1, 1, size, size, keep=keep), config)
-            run = race(tensors, config, Core.LATTE)
+            run = race(tensors, config)
             theirs = 2 * size * size * config.head_dim // 1024 * 1024
             ours = run.cycles * run.operations / FULL
             rows.append({"tokens": size, "keep": name, **asdict(run), "ita_cycles_times_multipliers": theirs,

@@ -19,8 +19,9 @@ from rich.console import Console
 
 from golden.files.stimuli import random_trace
 from golden.files.tensors import from_arrays
-from latte_hw.config import Core, LatteConfig
+from latte_hw.config import Core, CoreConfig, Datapath, LatteConfig
 from latte_hw.config.errors import LatteError
+from latte_hw.config.loading import resolve_config
 from latte_hw.config.presets import preset
 from latte_hw.host import terminal
 from latte_hw.params import ceil_div
@@ -36,7 +37,7 @@ SCALE_PRODUCTS = 2
 """Products that scale a difference of scores, for every key that the softmax takes per cycle; never of LUTs."""
 
 PRESET = "deit-b16-384"
-BASE = preset(PRESET).replace(kv_buffers=1)
+TRACE_CONFIG = preset(PRESET)
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,18 @@ class Entrant:
     seed: int = 1
 
     @property
-    def config(self) -> LatteConfig:
-        return BASE.replace(**self.changes)
+    def config(self) -> CoreConfig:
+        return resolve_config(PRESET, None, self._settings, core=self.core)
+
+    @property
+    def _settings(self) -> list[str]:
+        return [f"{name}={value}" for name, value in {"kv_buffers": 1, **self.changes}.items()]
 
     @property
     def keys_weighed(self) -> int:
         """Keys whose weights the core makes per cycle."""
-        return self.config.queries_per_scan * self.config.kept_per_cycle
+        config = self.config
+        return config.queries_per_scan * (config.kept_per_cycle if isinstance(config, LatteConfig) else 1)
 
     @property
     def synthesis(self) -> Path:
@@ -65,7 +71,7 @@ class Entrant:
     @property
     def command(self) -> str:
         """What makes that file (called `synth.json` where it is written)."""
-        settings = " ".join(f"--set {name}={value}" for name, value in {"kv_buffers": 1, **self.changes}.items())
+        settings = " ".join(f"--set {setting}" for setting in self._settings)
         products = DSP_BLOCKS - SCALE_PRODUCTS * self.keys_weighed
         return (
             f"latte synth --core {self.core.value} --preset {PRESET} {settings} --target ecp5-85k "
@@ -85,6 +91,9 @@ class Entrant:
         return dict(result["place_and_route"])
 
 
+DENSE_ROOM = 584
+"""Keys that fit into the dense cores on record; they take no more cycles for it."""
+
 LEAN = {"table_dims": 3, "adders_per_register": 2}
 SINGLE = {"table_queries": 1}
 LEAN_SINGLE = {**SINGLE, "adders_per_register": 2}
@@ -103,7 +112,8 @@ def _latte(keys: int, seed: int = 1) -> Entrant:
 
 
 def _dense(queries: int, tables: dict[str, int], seed: int = 1) -> Entrant:
-    return Entrant(f"dense-b{queries}", Core.DENSE, _scan(queries=queries, keys=8, tables=tables), seed)
+    changes = {"queries_per_scan": queries, "max_keys": DENSE_ROOM, **tables}
+    return Entrant(f"dense-b{queries}", Core.DENSE, changes, seed)
 
 
 ENTRANTS = (
@@ -124,8 +134,8 @@ console = Console()
 
 def measured(entrant: Entrant) -> dict[str, Any]:
     """One entrant with its cycles, and with its queries per second if its clock is known."""
-    tensors = random_trace(BASE, SEED, 1, 1, QUERIES, KEYS, keep=KEEP)
-    run = race(from_arrays(tensors, entrant.config), entrant.config, entrant.core)
+    tensors = random_trace(TRACE_CONFIG, SEED, 1, 1, QUERIES, KEYS, keep=KEEP)
+    run = race(from_arrays(tensors, entrant.config), entrant.config)
     routed = entrant.routed()
     fmax = routed.get("fmax_mhz_median")
     return {
@@ -138,7 +148,10 @@ def measured(entrant: Entrant) -> dict[str, Any]:
 
 def ratios(rows: Sequence[dict[str, Any]], figure: str) -> dict[str, float]:
     """A figure of every LATTE entrant over every dense one, where both have it."""
-    latte, dense = ([row for row in rows if row["core"] == core and row[figure]] for core in (Core.LATTE, Core.DENSE))
+    latte, dense = (
+        [row for row in rows if Core(row["core"]).datapath is datapath and row[figure]]
+        for datapath in (Datapath.LATTE, Datapath.DENSE)
+    )
     return {f"{one['name']} / {other['name']}": one[figure] / other[figure] for one in latte for other in dense}
 
 

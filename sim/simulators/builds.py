@@ -150,7 +150,8 @@ def workshop(folder: Path, env: dict[str, str], links: dict[str, Path] | None = 
     a path.
     """
     root = env.get("VERILATOR_ROOT") or call(["verilator", "--getenv", "VERILATOR_ROOT"], env, "its folder").strip()
-    for name, target in {"verilator": root, "python3": sys.executable, **(links or {})}.items():
+    needed: dict[str, str | Path] = {"verilator": root, "python3": sys.executable, **(links or {})}
+    for name, target in needed.items():
         (folder / name).symlink_to(target)
     objects = folder / OBJECTS
     objects.mkdir()

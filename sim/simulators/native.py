@@ -181,7 +181,7 @@ class Core:
     def array(self, address: int | None, count: int, kind: type[np.generic]) -> NDArray:
         """A copy of ``count`` elements in the library's memory."""
         size = count * np.dtype(kind).itemsize
-        return np.frombuffer(ctypes.string_at(address, size) if size else b"", kind)
+        return np.frombuffer(ctypes.string_at(address, size) if address and size else b"", kind)
 
     def _fault(self) -> MismatchError:
         return MismatchError(f"native: {self._library.latte_fault().decode()}")

@@ -12,7 +12,7 @@ from golden.files.npz import save_npz
 from golden.files.stimuli import random_trace
 from golden.files.tensors import from_arrays
 from latte_hw.cli import estimate as commands
-from latte_hw.config import Core, LatteConfig, Reuse
+from latte_hw.config import DenseConfig, LatteConfig, Reuse
 from latte_hw.config.errors import LatteError
 from latte_hw.config.presets import preset
 from latte_hw.estimate import clock
@@ -88,11 +88,11 @@ def test_the_clock_on_record(tmp_path: Path):
         "place_and_route": {"fmax_mhz_median": 123.4},
     }  # fmt: skip
     (tmp_path / "a.json").write_text(json.dumps(record | {"block": "estimator"}))
-    assert clock.on_record(config, Core.LATTE, tmp_path) is None
+    assert clock.on_record(config, tmp_path) is None
     (tmp_path / "b.json").write_text(json.dumps(record))
-    assert clock.on_record(config, Core.LATTE, tmp_path) == (123.4, "b.json")
-    assert clock.on_record(config.replace(heads=5), Core.LATTE, tmp_path) is None
-    assert clock.on_record(config, Core.DENSE, tmp_path) is None
+    assert clock.on_record(config, tmp_path) == (123.4, "b.json")
+    assert clock.on_record(config.replace(heads=5), tmp_path) is None
+    assert clock.on_record(DenseConfig.of(config), tmp_path) is None
 
 
 def test_without_a_clock_it_says_so():
@@ -101,10 +101,10 @@ def test_without_a_clock_it_says_so():
 
 def test_operations_by_hand():
     config = LatteConfig(head_dim=64, keys_per_cycle=8)
-    assert operations_per_cycle(config, Core.LATTE) == 64 * (8 + 2 + 4)
-    assert operations_per_cycle(config.replace(reuse=Reuse.EXACT), Core.LATTE) == 64 * (8 + 3 + 4)
-    assert operations_per_cycle(config.replace(kept_per_cycle=2), Core.LATTE) == 64 * (8 + 2 * (2 + 4))
-    assert operations_per_cycle(config.replace(queries_per_scan=2), Core.DENSE) == 2 * 2 * 64 * 4
-    assert operations_of_run(config, Core.LATTE, 100, 15) == 64 * (100 + 15 * 6)
-    assert operations_of_run(config, Core.DENSE, 100, 15) == 64 * 100 * 8
-    assert operations_per_cycle(config.replace(msb_bits=2), Core.LATTE) == 64 * (8 * 4 / 16 + 2 * 2 * 6 / 16 + 4)
+    assert operations_per_cycle(config) == 64 * (8 + 2 + 4)
+    assert operations_per_cycle(config.replace(reuse=Reuse.EXACT)) == 64 * (8 + 3 + 4)
+    assert operations_per_cycle(config.replace(kept_per_cycle=2)) == 64 * (8 + 2 * (2 + 4))
+    assert operations_per_cycle(DenseConfig.of(config).replace(queries_per_scan=2)) == 2 * 2 * 64 * 4
+    assert operations_of_run(config, 100, 15) == 64 * (100 + 15 * 6)
+    assert operations_of_run(DenseConfig.of(config), 100, 15) == 64 * 100 * 8
+    assert operations_per_cycle(config.replace(msb_bits=2)) == 64 * (8 * 4 / 16 + 2 * 2 * 6 / 16 + 4)

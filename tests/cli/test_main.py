@@ -82,6 +82,22 @@ def test_the_top_is_generated_with_its_registers(latte: Latte, tmp_path: Path):
     assert (again / "latte_top.v").read_bytes() == Path(summary["verilog"]).read_bytes()
 
 
+def test_a_dense_core_has_a_configuration_of_its_own(latte: Latte, tmp_path: Path):
+    """With any number of keys, and the file that describes it makes it again."""
+    arguments = ("generate", "--core", "dense", "--set", "max_keys=29", "--json", "-o", tmp_path / "rtl")
+    code, output, errors = latte(*arguments)
+    assert (code, errors) == (0, "")
+    summary = json.loads(output)
+    assert (summary["core"], summary["config"]["max_keys"]) == ("dense", 29)
+    assert "keys_per_cycle" not in summary["config"]
+    again = tmp_path / "again"
+    described = ("generate", "--core", "dense", "--config", summary["description"], "-o", again)
+    assert latte(*described)[0] == 0
+    assert (again / "dense_head.v").read_bytes() == Path(summary["verilog"]).read_bytes()
+    sentence = "latte: keys_per_cycle belongs to the latte core; the dense core has no estimate\n"
+    assert latte(*described, "--set", "keys_per_cycle=4") == (2, "", sentence)
+
+
 def test_where_the_top_is_not_supported_one_sentence_says_so(latte: Latte, trace_file: Path, tmp_path: Path):
     for name, arguments in (
         ("simulate", (trace_file, "-o", tmp_path / "out" / "rtl.npz")),

@@ -134,7 +134,7 @@ def test_values_of_the_wrong_kind_name_field_and_value(setting, start, value):
 
 def test_unknown_field_in_plain_fields():
     with pytest.raises(LatteError, match=r"^banks: .*not 4$"):
-        build_config({"banks": 4})
+        build_config({"banks": 4}, LatteConfig)
 
 
 def test_missing_file(tmp_path: Path):

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from latte_hw.config import Core, Dot, LatteConfig, Reuse, Split
+from latte_hw.config import CoreConfig, Datapath, DenseConfig, Dot, Reuse, Split
 from latte_hw.config.presets import preset
 from latte_hw.emit import head as emit
-from latte_hw.emit.head import HEADS
 from latte_hw.estimate.memory import Memory, memories_of
 from latte_hw.estimate.placement import place
 
@@ -35,14 +34,16 @@ CHANGES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("core", HEADS)
+@pytest.mark.parametrize("datapath", Datapath)
 @pytest.mark.parametrize("name", CHANGES)
-def test_memories_are_those_of_the_verilog(name: str, core: Core, tmp_path: Path):
-    config: LatteConfig = preset("tiny").replace(**CHANGES[name])
-    text = emit.generate(config, tmp_path, core=core).verilog.read_text()
+def test_memories_are_those_of_the_verilog(name: str, datapath: Datapath, tmp_path: Path):
+    config: CoreConfig = preset("tiny").replace(**CHANGES[name])
+    if datapath is Datapath.DENSE:
+        config = DenseConfig.of(config)
+    text = emit.generate(config, tmp_path).verilog.read_text()
     declared = Counter((int(words) + 1, int(width or 0) + 1) for width, words in DECLARED.findall(text))
     estimated: Counter[tuple[int, int]] = Counter()
-    for memory in memories_of(config, core):
+    for memory in memories_of(config):
         estimated[memory.words, memory.width] += memory.copies
     assert estimated == declared
 

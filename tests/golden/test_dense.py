@@ -11,17 +11,20 @@ from golden.attention import attention
 from golden.dense import dense_attention
 from golden.files.stimuli import CORNERS, random_trace
 from golden.files.tensors import TensorFile, from_arrays, load
-from latte_hw.config import LatteConfig
+from latte_hw.config import DenseConfig
+from latte_hw.config.errors import LatteError
 from latte_hw.config.presets import PRESETS
-from latte_hw.params import EXP_GUARD_BITS, HeadParams
+from latte_hw.params import EXP_GUARD_BITS
+from latte_hw.params.dense import DenseParams
 
-TINY = PRESETS["tiny"]
+LATTE_TINY = PRESETS["tiny"]
+TINY = DenseConfig.of(LATTE_TINY)
 STAGES = ("keep", "score", "prob", "out", "counters")
 
 
-def row(q: list[int], k: list[list[int]], v: list[list[int]], scale: tuple[int, int], config: LatteConfig) -> tuple:
+def row(q: list[int], k: list[list[int]], v: list[list[int]], scale: tuple[int, int], config: DenseConfig) -> tuple:
     """Scores, weights and output of one query over the keys that it sees, in Python integers."""
-    params = HeadParams(config)
+    params = DenseParams.of(config)
     mantissa, shift = scale
     f = params.exp_fraction_bits
     scores = [sum(a * b for a, b in zip(q, key, strict=True)) for key in k]
@@ -36,7 +39,7 @@ def row(q: list[int], k: list[list[int]], v: list[list[int]], scale: tuple[int, 
     return scores, probs, [floor(Fraction(s << config.out_fraction_bits, sum(probs)) + half) for s in sums]
 
 
-def reference(t: TensorFile, config: LatteConfig) -> dict[str, np.ndarray]:
+def reference(t: TensorFile, config: DenseConfig) -> dict[str, np.ndarray]:
     heads, n_queries, dim = t.q8.shape
     pairs = (heads, n_queries, t.k8.shape[1])
     keep = np.zeros(pairs, bool)
@@ -56,7 +59,7 @@ def reference(t: TensorFile, config: LatteConfig) -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-def check(tensors: TensorFile, config: LatteConfig) -> dict[str, np.ndarray]:
+def check(tensors: TensorFile, config: DenseConfig) -> dict[str, np.ndarray]:
     got = dense_attention(tensors, config)
     for name, expected in reference(tensors, config).items():
         np.testing.assert_array_equal(got[name], expected, err_msg=name)
@@ -64,10 +67,9 @@ def check(tensors: TensorFile, config: LatteConfig) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("split", ["balanced", "truncate"])
-@pytest.mark.parametrize("changes", [{}, {"rule": "static", "msb_bits": 3}, {"prob_bits": 16, "out_fraction_bits": 5}])
-def test_random_heads(causal: bool, split: str, changes: dict[str, object]) -> None:
-    config = TINY.replace(causal=causal, split=split, **changes)
+@pytest.mark.parametrize("changes", [{}, {"queries_per_scan": 3}, {"prob_bits": 16, "out_fraction_bits": 5}])
+def test_random_heads(causal: bool, changes: dict[str, object]) -> None:
+    config = TINY.replace(causal=causal, **changes)
     check(from_arrays(random_trace(config, 7, 4, 2, 9, 11), config), config)
 
 
@@ -83,37 +85,47 @@ def test_rows_without_a_key_are_zero() -> None:
     assert not got["out"][0, :3].any()
 
 
-@pytest.mark.parametrize("msb_bits", [2, 4, 8])
-def test_the_way_of_estimating_makes_no_difference(msb_bits: int) -> None:
-    tensors = from_arrays(random_trace(TINY, 3, 2, 1, 8, 13), TINY)
-    expected = dense_attention(tensors, TINY)
-    got = dense_attention(tensors, TINY.replace(msb_bits=msb_bits, split="truncate", keys_per_cycle=1))
-    for name in STAGES:
-        np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
+def test_float_tensors_become_the_integers_of_a_latte_core_and_int8_has_its_whole_range() -> None:
+    trace = random_trace(LATTE_TINY, 3, 2, 1, 8, 13)
+    ours, theirs = from_arrays(trace, TINY), from_arrays(trace, LATTE_TINY)
+    for name in ("q8", "k8", "v8", "scale_q", "scale_k", "scale_v", "softmax_scale"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
+    assert CORNERS["saturating"](TINY, 5)["q"].max() == 127
+    with pytest.raises(LatteError, match="127"):
+        from_arrays(CORNERS["saturating"](TINY, 5), LATTE_TINY)
 
 
-def test_thresholds_make_no_difference_and_are_reported_as_given() -> None:
-    tensors = from_arrays(random_trace(TINY, 3, 2, 1, 8, 13), TINY)
-    pruned = attention(tensors, TINY.replace(reuse="exact"))
+def test_the_scores_are_those_of_the_exact_latte_model() -> None:
+    tensors = from_arrays(random_trace(LATTE_TINY, 3, 2, 1, 8, 13), LATTE_TINY)  # elements up to 119
+    exact = attention(tensors, LATTE_TINY.replace(reuse="exact"))
+    got = dense_attention(tensors, TINY)
+    np.testing.assert_array_equal(got["score"][exact["keep"]], exact["score"][exact["keep"]])
+
+
+def test_thresholds_make_no_difference() -> None:
+    tensors = from_arrays(random_trace(LATTE_TINY, 3, 2, 1, 8, 13), LATTE_TINY)
+    pruned = attention(tensors, LATTE_TINY.replace(reuse="exact"))
     assert pruned["counters"][:, 2].sum() < pruned["counters"][:, 0].sum()
     expected, got = dense_attention(tensors, TINY), dense_attention(replace(tensors, tau_int=tensors.tau_int * 0), TINY)
     for name in STAGES:
         np.testing.assert_array_equal(got[name], expected[name], err_msg=name)
-    np.testing.assert_array_equal(expected["tau_int"], tensors.tau_int)
+    trace = random_trace(LATTE_TINY, 3, 2, 1, 8, 13)
+    assert not from_arrays(trace, TINY).tau_int.any()
+    without = {name: x for name, x in trace.items() if name != "tau"}
+    np.testing.assert_array_equal(from_arrays(without, TINY).q8, from_arrays(trace, TINY).q8)
 
 
 def test_it_holds_what_attention_holds_but_estimates() -> None:
-    tensors = from_arrays(random_trace(TINY, 0, 4, 2, 5, 6), TINY)
-    kinds = [
-        {name: (x.dtype, x.shape) for name, x in model(tensors, TINY).items()} for model in (attention, dense_attention)
-    ]
+    tensors = from_arrays(random_trace(LATTE_TINY, 0, 4, 2, 5, 6), LATTE_TINY)
+    results = attention(tensors, LATTE_TINY), dense_attention(tensors, TINY)
+    kinds = [{name: (x.dtype, x.shape) for name, x in one.items()} for one in results]
     del kinds[0]["estimate"]
     assert kinds[0] == kinds[1]
 
 
 def test_outputs_are_close_to_real_attention() -> None:
     """Against float64 softmax of the dequantised trace of a real model, in V's int8 steps."""
-    config = PRESETS["smollm2-135m"]
+    config = DenseConfig.of(PRESETS["smollm2-135m"])
     tensors = load("traces/smollm2-135m.npz", config)
     got = dense_attention(tensors, config)["out"]
     for head in range(3):
@@ -127,10 +139,11 @@ def test_outputs_are_close_to_real_attention() -> None:
 
 
 def test_the_oracle_is_no_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dense model with the paper's approximate scores would be noticed."""
+    """A dense model with approximate scores would be noticed."""
     tensors = from_arrays(random_trace(TINY, 7, 1, 1, 9, 11), TINY)
     from golden import dense
 
-    monkeypatch.setattr(dense, "Reuse", type("Reuse", (), {"EXACT": "three_term"}))
+    half = DenseParams(DenseParams.of(TINY).config.replace(msb_bits=4, split="truncate"))
+    monkeypatch.setattr(dense, "DenseParams", type("DenseParams", (), {"of": lambda _: half}))
     with pytest.raises(AssertionError, match="score"):
         check(tensors, TINY)

@@ -8,7 +8,7 @@ import pytest
 
 from golden.files.stimuli import random_trace
 from golden.files.tensors import TensorFile, from_arrays, load
-from latte_hw.config import Core, LatteConfig
+from latte_hw.config import CoreConfig, LatteConfig
 from latte_hw.config.presets import preset
 from sim.head.collect import Arrays
 from sim.simulate import compare, expect, simulate
@@ -50,19 +50,18 @@ def equal_to_golden() -> Callable[..., Arrays]:
     """Runs tensors through the core, demands equality with the golden model at every stage, gives what was run."""
 
     def check(
-        config: LatteConfig,
+        config: CoreConfig,
         tensors: TensorFile | Mapping,
         simulator: str = "verilator",
         flow: str = "free",
         back_to_back: bool = False,
-        core: Core = Core.LATTE,
     ) -> Arrays:
         if not isinstance(tensors, TensorFile):
             tensors = from_arrays(tensors, config)
-        got = simulate(tensors, config, simulator=simulator, flow=flow, seed=7, back_to_back=back_to_back, core=core)
-        difference = compare(expect(tensors, config, core), got)
-        assert difference is None, f"{core}, {simulator}, {flow}: {difference}"
-        stages = {"keep", "score", "prob", "out"} | ({"estimate"} if core is Core.LATTE else set())
+        got = simulate(tensors, config, simulator=simulator, flow=flow, seed=7, back_to_back=back_to_back)
+        difference = compare(expect(tensors, config), got)
+        assert difference is None, f"{config.core}, {simulator}, {flow}: {difference}"
+        stages = {"keep", "score", "prob", "out"} | ({"estimate"} if isinstance(config, LatteConfig) else set())
         assert stages <= got.keys(), "a stage was not seen"
         return got
 

@@ -10,7 +10,7 @@ import pytest
 
 from golden.files.stimuli import random_trace
 from golden.files.tensors import TensorFile, from_arrays
-from latte_hw.config import Core, Dot, LatteConfig
+from latte_hw.config import CoreConfig, DenseConfig, Dot, LatteConfig
 from latte_hw.config.errors import LatteError, MismatchError
 from latte_hw.config.presets import preset
 from latte_hw.emit import head as emit
@@ -28,8 +28,8 @@ Trace = Callable[..., TensorFile]
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 
 
-def emitted(folder: Path, config: LatteConfig, core: Core = Core.LATTE, taps: bool = True) -> tuple[Path, Path]:
-    files = emit.generate(config, folder, taps, core)
+def emitted(folder: Path, config: CoreConfig, taps: bool = True) -> tuple[Path, Path]:
+    files = emit.generate(config, folder, taps)
     return files.verilog, files.description
 
 
@@ -58,7 +58,7 @@ def test_equal_recordings(flow: Flow, back_to_back: bool, tiny_core: tuple[Path,
 @pytest.mark.parametrize("flow", [Flow.FREE, Flow.BOTH])
 def test_equal_recordings_of_the_dense_core(flow: Flow, tmp_path: Path, small_simulator: str):
     config = preset("tiny").replace(queries_per_scan=2)
-    core = emitted(tmp_path, config, Core.DENSE)
+    core = emitted(tmp_path, DenseConfig.of(config))
     traffic = Traffic.from_tensors(from_arrays(random_trace(config, 2, 5, 5, 7, 20), config))
     options = Options(flow=flow, seed=4, back_to_back=flow is Flow.BOTH)
     assert_equal(native.run(*core, traffic, options), runner.run(*core, traffic, options, simulator=small_simulator))

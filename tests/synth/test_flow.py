@@ -147,7 +147,7 @@ def without_wheels(monkeypatch: pytest.MonkeyPatch) -> None:
 BAD = {
     "target": (["--target", "virtex"], "target must be one of ecp5-85k, xc7"),
     "block": (["--target", "xc7", "--block", "fifo"], "block must be one of head, store"),
-    "core": (["--target", "xc7", "--core", "other"], "core must be one of latte"),
+    "core": (["--target", "xc7", "--core", "other"], "'other' is not one of 'latte', 'dense', 'top'"),
     "place and route elsewhere": (
         ["--target", "xc7", "--place-and-route"],
         "place and route works for the target ecp5",

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.config import LatteConfig
+from latte_hw.config import DenseConfig
 from latte_hw.core.dense.blocks import DenseBlocks
 from latte_hw.core.dense.payloads import DensePayloads
 from latte_hw.core.dense.scores import DenseScores
@@ -16,8 +16,7 @@ from latte_hw.core.kv_store import KvStore
 from latte_hw.core.payloads import Payloads
 from latte_hw.core.sequencer import Sequencer
 from latte_hw.lib.streams import Fifo, Valid, delayed
-from latte_hw.params import HeadParams
-from latte_hw.params.dense import DenseParams
+from latte_hw.params.dense import DenseParams, port_params
 
 
 class DenseHead(wiring.Component):
@@ -36,8 +35,7 @@ class DenseHead(wiring.Component):
     Parameters
     ----------
     config
-        The configuration of the LATTE head to compare with. `keys_per_cycle`, `msb_bits`, `split`, `reuse` and `rule`
-        have no effect.
+        The configuration. Fields of a LATTE head that only pruning needs are not in it.
     taps
         Bring the stages to ports for verification: `tap_score` and `tap_prob` are valid in the cycle in which a key
         of a block passes. The core behaves the same with and without.
@@ -51,11 +49,11 @@ class DenseHead(wiring.Component):
     more; latency: `params.block_latency`.
     """
 
-    def __init__(self, config: LatteConfig, *, taps: bool = False) -> None:
+    def __init__(self, config: DenseConfig, *, taps: bool = False) -> None:
         self.config = config
         self.params = DenseParams.of(config)
         self.taps = taps
-        ports, payloads = Payloads(HeadParams(config)), DensePayloads(self.params)
+        ports, payloads = Payloads(port_params(config)), DensePayloads(self.params)
         members: dict[str, Any] = {
             "i_table": In(stream.Signature(ports.table_entry)),
             "i_load": In(stream.Signature(ports.load)),

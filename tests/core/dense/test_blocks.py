@@ -7,7 +7,7 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.config import LatteConfig
+from latte_hw.config import DenseConfig
 from latte_hw.core.dense.blocks import DenseBlocks
 from latte_hw.core.dense.payloads import DensePayloads
 from latte_hw.lib.streams import Fifo
@@ -16,7 +16,7 @@ from sim.blocks.block_bench import run_block
 from sim.lib.streams import Flow
 
 ROWS, DIM = 3, 8
-PARAMS = DenseParams.of(LatteConfig(head_dim=DIM, max_keys=16, keys_per_cycle=2, queries_per_scan=ROWS))
+PARAMS = DenseParams.of(DenseConfig(head_dim=DIM, max_keys=16, queries_per_scan=ROWS))
 
 
 class QueuedBlocks(wiring.Component):

@@ -16,26 +16,26 @@ import latte_hw.core.dense.scores
 import latte_hw.core.dense.softmax
 from golden.dense import dense_attention
 from golden.files.tensors import TensorFile
-from latte_hw.config import LatteConfig
+from latte_hw.config import DenseConfig
 from latte_hw.config.presets import preset
 from latte_hw.core.dense.head import DenseHead
 from latte_hw.params.dense import DenseParams
 from sim.blocks.block_bench import BlockRun, run_block
 from sim.lib.streams import Flow
 
-TINY = preset("tiny").replace(split="truncate")  # elements up to 127
+TINY = DenseConfig.of(preset("tiny"))
 SCALES = [(40000, 12), (65000, 14), (33000, 9)]
 """Softmax scale of each head: weights that spread over their whole range at these random scores."""
 
 
-def block(b: int, **changes: object) -> LatteConfig:
+def block(b: int, **changes: object) -> DenseConfig:
     return TINY.replace(queries_per_scan=b, **changes)
 
 
 class Session:
     """Loads and jobs in the order in which they are sent, and what the golden model makes of them."""
 
-    def __init__(self, config: LatteConfig, seed: int) -> None:
+    def __init__(self, config: DenseConfig, seed: int) -> None:
         self.config = config
         self.params = DenseParams.of(config)
         self.rng = np.random.default_rng(seed)

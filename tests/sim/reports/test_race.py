@@ -4,7 +4,7 @@ import pytest
 
 from golden.files.stimuli import random_trace
 from golden.files.tensors import from_arrays
-from latte_hw.config import Core, LatteConfig, Reuse
+from latte_hw.config import DenseConfig, LatteConfig, Reuse
 from sim.reports.race import against, fitting, operations, race
 
 SMALL = LatteConfig(head_dim=8, max_keys=60, keys_per_cycle=2, causal=False, heads=1)
@@ -12,12 +12,12 @@ SMALL = LatteConfig(head_dim=8, max_keys=60, keys_per_cycle=2, causal=False, hea
 
 def test_operations_count_every_multiplier():
     config = LatteConfig(keys_per_cycle=8)
-    assert operations(config, Core.LATTE) == 64 * (8 + 2 + 4)
-    assert operations(config.replace(reuse=Reuse.EXACT), Core.LATTE) == 64 * (8 + 3 + 4)
-    assert operations(config, Core.DENSE) == 2 * 64 * 4
+    assert operations(config) == 64 * (8 + 2 + 4)
+    assert operations(config.replace(reuse=Reuse.EXACT)) == 64 * (8 + 3 + 4)
+    assert operations(DenseConfig.of(config)) == 2 * 64 * 4
     shared = config.replace(queries_per_scan=3)
-    assert operations(shared, Core.LATTE) == 3 * operations(config, Core.LATTE)
-    assert operations(shared, Core.DENSE) == 3 * operations(config, Core.DENSE)
+    assert operations(shared) == 3 * operations(config)
+    assert operations(DenseConfig.of(shared)) == 3 * operations(DenseConfig.of(config))
 
 
 def test_room_for_keys_is_a_multiple_of_the_lanes():
@@ -27,9 +27,9 @@ def test_room_for_keys_is_a_multiple_of_the_lanes():
 
 @pytest.mark.parametrize("together", [1, 2])
 def test_the_dense_core_takes_one_cycle_per_key(small_simulator: str, together: int):
-    config = fitting(SMALL, 40, keys_per_cycle=1, queries_per_scan=together)
+    config = DenseConfig.of(SMALL).replace(max_keys=40, queries_per_scan=together)
     tensors = from_arrays(random_trace(config, 2, 1, 1, 8, 40), config)
-    run = race(tensors, config, Core.DENSE, small_simulator)
+    run = race(tensors, config, small_simulator)
     assert run.queries_per_cycle == pytest.approx(together / 40)
     assert run.pruned == 0
 
@@ -37,9 +37,9 @@ def test_the_dense_core_takes_one_cycle_per_key(small_simulator: str, together: 
 def test_pruning_wins_by_less_than_its_bound(small_simulator: str):
     config = fitting(SMALL, 60, keys_per_cycle=2)
     tensors = random_trace(config, 3, 1, 1, 16, 60, keep=0.2)
-    dense_config = fitting(SMALL, 60, keys_per_cycle=1)
-    dense = race(from_arrays(tensors, dense_config), dense_config, Core.DENSE, small_simulator)
-    row = against(dense, race(from_arrays(tensors, config), config, Core.LATTE, small_simulator))
+    dense_config = DenseConfig.of(SMALL).replace(max_keys=60)
+    dense = race(from_arrays(tensors, dense_config), dense_config, small_simulator)
+    row = against(dense, race(from_arrays(tensors, config), config, small_simulator))
     kept = 1 - row["latte"]["pruned"]
     assert 0.1 < kept < 0.3
     assert row["bound"] == pytest.approx(512 / (64 + kept * 384))

@@ -19,7 +19,7 @@ def test_the_command_synthesises_what_is_simulated(entrant: Entrant):
     words = shlex.split(entrant.command)
     settings = [value for option, value in itertools.pairwise(words) if option == "--set"]
     assert words[words.index("--core") + 1] == entrant.core
-    assert resolve_config(words[words.index("--preset") + 1], None, settings) == entrant.config
+    assert resolve_config(words[words.index("--preset") + 1], None, settings, core=entrant.core) == entrant.config
     assert entrant.config.max_keys >= same_device.KEYS
 
 

@@ -13,7 +13,7 @@ from golden.files.npz import read_npz
 from golden.files.stimuli import CORNERS, random_trace
 from golden.files.tensors import TensorFile, from_arrays
 from latte_hw.cli import main as cli
-from latte_hw.config import Core, Dot, LatteConfig, Rule, Split
+from latte_hw.config import CoreConfig, DenseConfig, Dot
 from latte_hw.config.errors import MismatchError
 from latte_hw.config.presets import preset
 from latte_hw.emit import head as emit
@@ -30,12 +30,13 @@ from sim.simulators import runner, yosys_check
 
 EqualToGolden = Callable[..., Arrays]
 
-TINY = preset("tiny")
+LATTE_TINY = preset("tiny")
+TINY = DenseConfig.of(LATTE_TINY)
 CORES = {
     "one": TINY,
     "two": TINY.replace(queries_per_scan=2, causal=False, dot=Dot.MULTIPLIERS, prob_bits=16, kv_buffers=1),
-    "three": TINY.replace(queries_per_scan=3, head_dim=20, out_fraction_bits=8, split=Split.TRUNCATE),
-    "five": TINY.replace(queries_per_scan=5, rule=Rule.STATIC, prob_bits=4, max_keys=30),
+    "three": TINY.replace(queries_per_scan=3, head_dim=20, out_fraction_bits=8),
+    "five": TINY.replace(queries_per_scan=5, prob_bits=4, max_keys=30),
     "eight": TINY.replace(queries_per_scan=8, causal=False, head_dim=12, out_fraction_bits=3, heads=1),
     "sixteen": TINY.replace(queries_per_scan=16, dot=Dot.MULTIPLIERS, prob_bits=11),
 }
@@ -51,16 +52,14 @@ def test_every_flow(core: str, small_simulator: str, equal_to_golden: EqualToGol
     config = CORES[core]
     for seed, flow in enumerate(Flow):
         trace = random_trace(config, seed, 2, 1, 18, 21)
-        equal_to_golden(config, trace, small_simulator, flow, back_to_back=seed % 2 == 1, core=Core.DENSE)
+        equal_to_golden(config, trace, small_simulator, flow, back_to_back=seed % 2 == 1)
 
 
 @pytest.mark.parametrize("core", ["three", pytest.param("eight", marks=pytest.mark.slow)])
 def test_simulators_agree(core: str, simulator: str, equal_to_golden: EqualToGolden):
     """Equal to golden in values in each simulator, and to Amaranth's in every cycle."""
     trace = random_trace(CORES[core], 9, 4, 2, 7, 11)
-    got, reference = (
-        equal_to_golden(CORES[core], trace, which, Flow.BOTH, core=Core.DENSE) for which in (simulator, "amaranth")
-    )
+    got, reference = (equal_to_golden(CORES[core], trace, which, Flow.BOTH) for which in (simulator, "amaranth"))
     for array in ("query_start", "query_cycles", "counters"):
         assert (got[array] == reference[array]).all(), array
 
@@ -69,24 +68,24 @@ def test_simulators_agree(core: str, simulator: str, equal_to_golden: EqualToGol
 @pytest.mark.parametrize("corner", CORNERS)
 @pytest.mark.parametrize("core", ["one", pytest.param("three", marks=pytest.mark.slow), "five"])
 def test_corners(core: str, corner: str, flow: Flow, small_simulator: str, equal_to_golden: EqualToGolden):
-    equal_to_golden(CORES[core], CORNERS[corner](CORES[core], 1), small_simulator, flow, core=Core.DENSE)
+    equal_to_golden(CORES[core], CORNERS[corner](CORES[core], 1), small_simulator, flow)
 
 
 @pytest.mark.parametrize("core", ["one", "five"])
 def test_queries_without_a_key(core: str, small_simulator: str, equal_to_golden: EqualToGolden):
     trace = random_trace(CORES[core], 2, 2, 1, 9, 9) | {"causal_offset": np.array(-3)}
-    got = equal_to_golden(CORES[core], trace, small_simulator, core=Core.DENSE)
+    got = equal_to_golden(CORES[core], trace, small_simulator)
     assert (got["out"][:, :3] == 0).all()
     assert got["out"][:, 3:].any(axis=2).all()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["smollm2-135m-by-1", "smollm2-135m-by-4"])
-def test_the_real_trace(name: str, real_trace: Callable[[LatteConfig], TensorFile], equal_to_golden: EqualToGolden):
+def test_the_real_trace(name: str, real_trace: Callable[[CoreConfig], TensorFile], equal_to_golden: EqualToGolden):
     """Nine heads of SmolLM2-135M, three on each K/V head, back to back and held up, on a full-size core."""
     preset_name, _, b = name.rpartition("-by-")
-    config = preset(preset_name).replace(queries_per_scan=int(b))
-    equal_to_golden(config, real_trace(config), flow=Flow.BOTH, back_to_back=True, core=Core.DENSE)
+    config = DenseConfig.of(preset(preset_name)).replace(queries_per_scan=int(b))
+    equal_to_golden(config, real_trace(config), flow=Flow.BOTH, back_to_back=True)
 
 
 # --- cycles -----------------------------------------------------------------------------------------------------------
@@ -98,10 +97,10 @@ def test_the_real_trace(name: str, real_trace: Callable[[LatteConfig], TensorFil
 def test_cycles_of_a_full_size_core(name: str, keys: int, equal_to_golden: EqualToGolden):
     """Every query sees every key, to the last key that fits: ceil(queries / B) · N and the documented constant."""
     preset_name, _, b = name.rpartition("-by-")
-    config = preset(preset_name).replace(queries_per_scan=int(b))
+    config = DenseConfig.of(preset(preset_name)).replace(queries_per_scan=int(b))
     queries = 6 * int(b) - 1
     trace = random_trace(config, 3, 2, 1, queries, keys) | {"causal_offset": np.array(keys)}
-    got = equal_to_golden(config, trace, core=Core.DENSE)
+    got = equal_to_golden(config, trace)
     blocks = -(-queries // int(b))
     assert (np.diff(got["query_cycles"][:, :: int(b)], axis=1) == keys).all()
     params = DenseParams.of(config)
@@ -113,24 +112,20 @@ def test_cycles_of_a_full_size_core(name: str, keys: int, equal_to_golden: Equal
 # --- what is emitted --------------------------------------------------------------------------------------------------
 
 
-def verilog_of(config: LatteConfig) -> str:
+def verilog_of(config: DenseConfig) -> str:
     """Without the header, which holds the configuration's hash."""
-    return emit.to_verilog(emit.build_head(config, core=Core.DENSE)).split("\n", 2)[2]
+    return emit.to_verilog(emit.build_head(config)).split("\n", 2)[2]
 
 
-def test_what_only_pruning_needs_makes_no_difference():
-    base = TINY.replace(queries_per_scan=2)
-    expected = verilog_of(base)
-    for change in ({"split": "truncate"}, {"reuse": "exact"}, {"keys_per_cycle": 8}):
-        assert verilog_of(base.replace(**change)) == expected, change
-    assert verilog_of(base.replace(queries_per_scan=3)) != expected
-    assert verilog_of(TINY.replace(kept_per_cycle=2)) == verilog_of(TINY)
+def test_the_number_of_keys_is_any():
+    assert verilog_of(TINY.replace(max_keys=29)) != verilog_of(TINY)
+    assert verilog_of(TINY.replace(queries_per_scan=3)) != verilog_of(TINY.replace(queries_per_scan=2))
 
 
-@pytest.mark.parametrize("config", [TINY, TINY.replace(rule="static", msb_bits=3, queries_per_scan=4)])
-def test_ports_are_those_of_the_latte_core(config: LatteConfig, tmp_path: Path):
+@pytest.mark.parametrize("config", [LATTE_TINY, LATTE_TINY.replace(head_dim=12, queries_per_scan=4)])
+def test_ports_are_those_of_the_latte_core(config: CoreConfig, tmp_path: Path):
     latte, dense = (
-        json.loads(emit.generate(config, tmp_path, core=core).description.read_text()) for core in emit.HEADS
+        json.loads(emit.generate(one, tmp_path).description.read_text()) for one in (config, DenseConfig.of(config))
     )
     assert latte["ports"] == dense["ports"]
     assert (latte["top"], dense["top"]) == ("latte_head", "dense_head")
@@ -150,7 +145,7 @@ def test_one_row_of_k_and_one_of_v_whatever_the_block():
 
 @pytest.mark.parametrize("core", ["one", "five", pytest.param("sixteen", marks=pytest.mark.slow)])
 def test_the_verilog_is_clean(core: str, tmp_path: Path):
-    verilog = emit.generate(CORES[core], tmp_path, core=Core.DENSE).verilog
+    verilog = emit.generate(CORES[core], tmp_path).verilog
     assert verilog.name == "dense_head.v"
     assert runner.lint(verilog) == ""
     assert yosys_check.check(verilog, "dense_head") == ""
@@ -192,7 +187,7 @@ def test_an_unknown_core(command: str, tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.fixture(scope="module")
 def run() -> tuple[Recording, Description, Traffic]:
     config = TINY.replace(queries_per_scan=2)
-    head = emit.build_head(config, taps=True, core=Core.DENSE)
+    head = emit.build_head(config, taps=True)
     description = Description.from_json(emit.describe(head))
     traffic = Traffic.from_tensors(from_arrays(random_trace(config, 1, 2, 1, 5, 9), config))
     return amaranth_bench.run(head, HeadHarness(description, traffic)), description, traffic

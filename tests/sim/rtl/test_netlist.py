@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from golden.files.tensors import TensorFile
-from latte_hw.config import Core, LatteConfig
+from latte_hw.config import Datapath, DenseConfig, LatteConfig
 from latte_hw.config.errors import LatteError, MismatchError
 from latte_hw.emit import head as emit
-from latte_hw.emit.head import HEADS, TOPS
+from latte_hw.emit.head import TOPS
 from sim import simulate
 from sim.head.collect import collect
 from sim.head.harness import Options
@@ -27,17 +27,18 @@ STAGES = ("estimate", "keep", "score", "prob", "out", "counters")
 pytestmark = pytest.mark.skipif(shutil.which("iverilog") is None, reason="needs iverilog")
 
 
-@pytest.mark.parametrize("core", HEADS)
+@pytest.mark.parametrize("datapath", Datapath)
 def test_a_netlist_equals_golden_and_the_verilog_in_every_cycle(
-    core: Core, tiny: LatteConfig, trace: Callable[..., TensorFile]
+    datapath: Datapath, tiny: LatteConfig, trace: Callable[..., TensorFile]
 ):
     tensors = trace(n_queries=12, n_keys=20)
+    config = DenseConfig.of(tiny) if datapath is Datapath.DENSE else tiny
     got, plain = (
-        simulate.simulate(tensors, tiny, simulator="icarus", flow="both", seed=5, core=core, netlist=netlist)
+        simulate.simulate(tensors, config, simulator="icarus", flow="both", seed=5, netlist=netlist)
         for netlist in (True, False)
     )
-    assert simulate.compare(simulate.expect(tensors, tiny, core), got) is None
-    assert {*STAGES} - ({"estimate"} if core is Core.DENSE else set()) <= got.keys()
+    assert simulate.compare(simulate.expect(tensors, config), got) is None
+    assert {*STAGES} - ({"estimate"} if datapath is Datapath.DENSE else set()) <= got.keys()
     for cycles in ("query_start", "query_cycles"):
         assert (got[cycles] == plain[cycles]).all(), cycles
 
@@ -46,7 +47,7 @@ def test_a_netlist_equals_golden_and_the_verilog_in_every_cycle(
 def test_one_wrong_look_up_table_is_seen(tiny: LatteConfig, trace: Callable[..., TensorFile], tmp_path: Path):
     """The same netlist, but the table of one LUT that drives a net of a block is inverted."""
     emitted = emit.generate(tiny, tmp_path, taps=True)
-    good = netlist_of(emitted.verilog.read_text(), TOPS[Core.LATTE])
+    good = netlist_of(emitted.verilog.read_text(), TOPS[Datapath.LATTE])
     tensors = trace(n_queries=12, n_keys=20)
     for block in ("estimator", "filter", "weighted_sum"):
         emitted.verilog.write_text(with_a_wrong_table(good, block))
