@@ -17,7 +17,7 @@ from latte_hw.core.softmax import Softmax
 from latte_hw.core.threshold_filter import HeadThresholdFilter
 from latte_hw.core.weighted_sum import WeightedSum
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import Fifo, StreamRegister, Valid, delayed, slices
+from latte_hw.lib.streams import Fifo, SkidBuffer, StreamRegister, Valid, delayed, slices
 from latte_hw.params import HeadParams
 
 
@@ -199,19 +199,24 @@ class LatteHead(wiring.Component):
         for name, role, sink, depth, sent, read in (
             ("estimator_queries", "estimator", getattr(estimator, own("i_query")), params.estimator_queue_depth, 0, 0),
             (
-                "thresholds", "threshold", threshold_filter.i_threshold, params.rows_in_flight,
-                hops.row_params, hops.threshold_read,
+                "thresholds",
+                "threshold",
+                threshold_filter.i_threshold,
+                params.rows_in_flight,
+                hops.row_params,
+                hops.row_read,
             ),
             ("reuse_queries", "reuse", reuse.i_query, params.query_queue_depth, hops.row_params, 0),
-            ("scales", "scale", softmax.i_scale, params.rows_in_flight, hops.row_params, 0),
-            ("rows", "row", weighted_sum.i_row, params.rows_in_flight, hops.row_params, 0),
-        ):  # fmt: skip
+            ("scales", "scale", softmax.i_scale, params.rows_in_flight, hops.row_params, hops.row_read),
+            ("rows", "row", weighted_sum.i_row, params.rows_in_flight, hops.row_params, hops.row_read),
+        ):
             source = slices(m, sources[role], sent, own(f"{name}_relay"))
             shape = source.payload.shape()
             queue: Any = Fifo(shape, depth) if depth > 1 else StreamRegister(shape)
             m.submodules[own(name)] = queue
             wiring.connect(m, source, queue.i)
-            wiring.connect(m, slices(m, queue.o, read, own(f"{name}_arrival")), sink)
+            source = slices(m, queue.o, hops.threshold_read if role == "threshold" else 0, own(f"{name}_arrival"))
+            wiring.connect(m, slices(m, source, read, own(f"{name}_read"), SkidBuffer), sink)
 
         beats = getattr(estimator, own("o_beat"))
         wiring.connect(m, beats, threshold_filter.i_beat)

@@ -10,7 +10,7 @@ from latte_hw.core.kv_rams import ReadPort, bank_rams, place_of, row_ram, value_
 from latte_hw.core.payloads import Payloads
 from latte_hw.lib.arith import high_part, low_part, saturate_element
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import Fifo, delayed, fanout, spread
+from latte_hw.lib.streams import Fifo, delayed, delayed_data, fanout, spread
 from latte_hw.params import HeadParams
 
 
@@ -94,14 +94,17 @@ class KvStore(wiring.Component):
         with m.If(started):
             m.d.sync += [loading.eq(1), n_keys.eq(self.i_load.payload.n_keys)]
 
+        hops = params.pipeline
+        k_row = delayed_data(m, self.i_k.payload, hops.row_load, "k_loaded")
+        v_row = delayed_data(m, self.i_v.payload, hops.row_load, "v_loaded")
         k_split = Signal(payloads.split_row, reset_less=True)
         v_saturated = Signal(payloads.element_row, reset_less=True)
         for d in range(config.head_dim):
-            element = saturate_element(params, self.i_k.payload[d])
+            element = saturate_element(params, k_row[d])
             m.d.sync += k_split.high[d].eq(high_part(params, element))
             if params.low_bits:
                 m.d.sync += k_split.low[d].eq(low_part(params, element))
-            m.d.sync += v_saturated[d].eq(saturate_element(params, self.i_v.payload[d]))
+            m.d.sync += v_saturated[d].eq(saturate_element(params, v_row[d]))
         done = []
         writes = {}
         for name, port in (("k", self.i_k), ("v", self.i_v)):
@@ -121,12 +124,18 @@ class KvStore(wiring.Component):
             done.append(~more)
 
             # Registers of their own, the place's even several: the writes go to RAM all over the chip.
-            stores, written = arrived & (row < config.max_keys), Signal(name=f"{name}_written")
+            stores = delayed(m, arrived & (row < config.max_keys), hops.row_load, f"{name}_stores")
+            written = Signal(name=f"{name}_written")
             m.d.sync += written.eq(stores)
-            writes[name] = (stores, written, spread(m, place_of(params, buffer, row, params.key_bits), f"{name}_place"))
+            places = fanout(
+                m, place_of(params, buffer, row, params.key_bits), 1 + hops.row_load + hops.row_write, f"{name}_place"
+            )
+            writes[name] = (stores, written, places)
 
         appending = Signal()
         complete = loading & done[0] & done[1]
+        for cycle in range(hops.row_load):
+            complete = complete & delayed(m, done[0] & done[1], cycle + 1, f"done_{cycle}")
         m.d.comb += [
             loaded.i.valid.eq(complete & ~appending if self.appends else complete),
             loaded.i.payload.buffer.eq(buffer),
@@ -149,7 +158,6 @@ class KvStore(wiring.Component):
         _, v_write, v_places = writes["v"]
         if self.banks:
             # What is on its way to the banks meets a row that is as late.
-            hops = params.pipeline
             for number in range(hops.bank_write):
                 k_stores = delayed(m, k_stores, 1, f"k_bank_stores_{number}") if number else k_write
             rows = fanout(m, Value.cast(k_split.high), hops.bank_write, "k_bank_row")
@@ -166,6 +174,11 @@ class KvStore(wiring.Component):
                     read=(read_places[lane % len(read_places)], self.beat_port.data[lane]),
                     slices=hops.bank_read,
                 )  # fmt: skip
+        k_write, v_write = (
+            delayed(m, one, hops.row_write, f"{n}_write") for n, one in (("k", k_write), ("v", v_write))
+        )
+        k_split = delayed_data(m, k_split, hops.row_write, "k_split")
+        v_saturated = delayed_data(m, v_saturated, hops.row_write, "v_saturated")
         shares = params.readers_per_ram
         for number, first in enumerate(range(0, self.readers, shares)):
             names = [numbered(name, self.readers)[first : first + shares] for name in ("key_port", "value_port")]

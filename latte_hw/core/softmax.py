@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.arith import multiplied, register
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import Fifo, ReservedFifo, delayed, delayed_data
+from latte_hw.lib.streams import Fifo, ReservedFifo, SkidBuffer, delayed, delayed_data, slices
 from latte_hw.params import EXP_GUARD_BITS, MULTIPLIER_BITS, MULTIPLY, HeadParams
 
 
@@ -86,16 +86,17 @@ class Softmax(wiring.Component):
 
         # Out: once the best is known, one item per cycle through exponents and table.
         sent = Signal()
+        row_best = slices(m, best_queue.o, params.pipeline.row_read, "best_read", SkidBuffer)
         m.d.comb += [
-            sent.eq(row.o.valid & best_queue.o.valid & self.i_scale.valid & landing.o_room),
+            sent.eq(row.o.valid & row_best.valid & self.i_scale.valid & landing.o_room),
             row.o.ready.eq(sent),
-            best_queue.o.ready.eq(sent & row.o.payload.last),
+            row_best.ready.eq(sent & row.o.payload.last),
             self.i_scale.ready.eq(sent & row.o.payload.last),
             landing.i_reserve.eq(sent),
         ]
         deltas = [Signal(unsigned(params.delta_bits), name=name) for name in numbered("delta", together)]
         for delta, score in zip(deltas, slots(row.o.payload.score, together), strict=True):
-            m.d.sync += delta.eq(best_queue.o.payload - score)
+            m.d.sync += delta.eq(row_best.payload - score)
         m.submodules.exp_table = table = exponential_table(params)
         scale = delayed_data(m, self.i_scale.payload, 1, "scale")
         prefixes = [""] if together == 1 else ["first_", "second_"]
@@ -150,8 +151,9 @@ def exponential(m: Module, params: HeadParams, delta: Any, scale: Any, table: An
 
     read_port = table.read_port()
     m.d.comb += read_port.addr.eq(exponent[: params.exp_fraction_bits])
-    entry = delayed_data(m, read_port.data, 1, f"{prefix}entry")  # block RAM is slow to answer
-    halvings = delayed_data(m, exponent[params.exp_fraction_bits :], 2, f"{prefix}halvings")
+    way = 1 + params.pipeline.exp_read  # block RAM is slow to answer
+    entry = delayed_data(m, read_port.data, way, f"{prefix}entry")
+    halvings = delayed_data(m, exponent[params.exp_fraction_bits :], 1 + way, f"{prefix}halvings")
     shifted = stage(len(entry), "shifted")
     m.d.sync += shifted.eq(entry >> halvings)
     return shifted

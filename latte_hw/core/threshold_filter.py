@@ -98,8 +98,10 @@ class HeadThresholdFilter(wiring.Component):
         for lane in lanes:
             with m.If(~self.i_beat.payload.mask[lane]):
                 m.d.sync += current.beat.estimates[lane].eq(least)
-        best: list[Value] = [current.beat.estimates[lane] for lane in lanes]
         m.d.comb += self.o_seen.eq(popcount(current.beat.mask, delayed(m, accepted, 1, "seen")))
+        hops = params.pipeline
+        current = delayed_data(m, current, hops.beat_compare, "compared")
+        best: list[Value] = [current.beat.estimates[lane] for lane in lanes]
 
         level = 0
         while len(best) > 1:
@@ -113,7 +115,7 @@ class HeadThresholdFilter(wiring.Component):
             if len(best) % 2:
                 halved.append(delayed_data(m, best[-1], 2, f"best_{level}_alone"))
             best, current, level = halved, delayed_data(m, current, 2, f"beat_{level}"), level + 1
-        best_valid = delayed(m, accepted, 1 + 2 * level, "best_valid")
+        best_valid = delayed(m, accepted, 1 + hops.beat_compare + 2 * level, "best_valid")
 
         running = Signal(signed(params.estimate_bits), reset_less=True)
         row_starts = Signal(init=1)
@@ -132,6 +134,9 @@ class HeadThresholdFilter(wiring.Component):
         else:
             m.d.sync += limits.limit.eq(running - running_beat.threshold)
 
+        limits = delayed_data(m, limits, hops.limit_compare, "limits_sent")
+        limited_beat = delayed_data(m, limited_beat, hops.limit_compare, "limited_beat_sent")
+        limited_valid = delayed(m, limited_valid, hops.limit_compare, "limited_valid_sent")
         survived = Signal(payloads.estimate_beat, reset_less=True)
         survived_valid = delayed(m, limited_valid, 1, "survived_valid")
         m.d.sync += survived.eq(limited_beat.beat)

@@ -13,7 +13,7 @@ class Lane:
 
     def __init__(self, params: HeadParams) -> None:
         self.params = params
-        flying = params.rows_in_flight + 2
+        flying = params.rows_in_flight + 2 + 2 * params.pipeline.row_read
         # by row
         self.queries, self.limits_taken = History(flying), History(flying)
         self.best_taken, self.row_summed = History(flying), History(flying)
@@ -42,23 +42,28 @@ class Lane:
         return max(
             self._room(params.estimator_queue_depth, self.estimator_taken, sliced=False),
             self._room(params.query_queue_depth, self.reuse_taken),
-            self._room(many, self.best_taken),
+            self._room(many, self.best_taken, skids=self.params.pipeline.row_read),
             self.row_room(),
         )
 
     def row_room(self) -> int:
         """From when on the queue of the weighted sum has room for the lane's next row."""
-        return self._room(self.params.rows_in_flight, self.row_summed)
+        return self._room(self.params.rows_in_flight, self.row_summed, skids=self.params.pipeline.row_read)
 
-    def _room(self, depth: int, taken: History, *, sliced: bool = True) -> int:
+    def _room(self, depth: int, taken: History, *, sliced: bool = True, skids: int = 0) -> int:
         """A place is free when what was in it has moved to the output register, behind what was taken from there; a
         register, when what was in it is taken. A register slice before the queue is one place more, and the sequencer's
-        initiation interval of 2 one cycle."""
+        initiation interval of 2 one cycle. Of a skid buffer behind it, two places more and a cycle."""
         if depth == 1:
             return taken[self.number - 1]
-        late = self.params.pipeline.row_issue
-        freeing = self.number - fifo_words(depth) - (self.params.pipeline.row_params if sliced else 0)
-        return max(self.queries[freeing] + 2, taken[freeing - 1] + 1) + late if freeing >= 0 else NEVER_BINDS
+        pipeline = self.params.pipeline
+        late = pipeline.row_issue
+        freeing = self.number - fifo_words(depth) - (pipeline.row_params if sliced else 0)
+        return (
+            max(self.queries[freeing] + 2, taken[freeing - 1 - 2 * skids] + 1 + skids) + late
+            if freeing >= 0
+            else NEVER_BINDS
+        )
 
     def take(self, query: int, present: Row) -> None:
         """The lane's next query, taken in cycle ``query``, and its row."""
@@ -148,9 +153,10 @@ class Lane:
         self._last_moved = int(moved[-1])
 
         completed = left + (params.reuse_latency + fifo if params.low_bits else 1)
-        best_room = self.best_taken[number - fifo_words(params.rows_in_flight)] + 1
+        skids = params.pipeline.row_read
+        best_room = self.best_taken[number - fifo_words(params.rows_in_flight) - 2 * skids] + 1 + skids
         scored = one_per_cycle(np.maximum(np.maximum(completed, row_room), best_room), self.scored[self.item - 1])
-        best_known = max(int(scored[-1]) + params.best_score_latency + fifo, self.best_taken[number - 1] + 1)
+        best_known = max(int(scored[-1]) + params.best_score_latency + fifo + skids, self.best_taken[number - 1] + 1)
         weighed = one_per_cycle(
             np.maximum(np.maximum(scored + fifo_latency(params.row_queue_depth), weight_room), best_known),
             self.weighed[self.item - 1],

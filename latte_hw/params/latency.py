@@ -111,11 +111,14 @@ class HeadTiming(HeadWidths):
     store_latency = 4
     """From an address to the store's data: block RAM, a register beside it, one on the way, one where it is used."""
 
-    softmax_pipeline = 13
-    """From a queued score to its weight.
+    @property
+    def softmax_pipeline(self) -> int:
+        """From a queued score to its weight.
 
-    Distance, on its way, scaling (`MULTIPLY` and a sum), two shifts, rounding, limit, table (2), halving, rounding.
-    """
+        Distance, on its way, scaling (`MULTIPLY` and a sum), two shifts, rounding, limit, table (2) and the way from
+        it, halving, rounding.
+        """
+        return 13 + self.pipeline.exp_read
 
     fifo_latency = fifo_latency(2)
     """From writing into an empty queue of few items to its output."""
@@ -164,9 +167,10 @@ class HeadTiming(HeadWidths):
     def filter_latency(self) -> int:
         """From a beat to its survivors in their queue: input, tree of lanes, running best, limit, comparison, queue.
 
-        A level of the tree compares in one cycle and chooses in the next.
+        A level of the tree compares in one cycle and chooses in the next. Beside it the ways to the tree and from the
+        limit.
         """
-        return 1 + 2 * self.lane_bits + 4
+        return 1 + 2 * self.lane_bits + 4 + self.pipeline.beat_compare + self.pipeline.limit_compare
 
     @property
     def check_latency(self) -> int:
@@ -201,7 +205,7 @@ class HeadTiming(HeadWidths):
     @property
     def softmax_latency(self) -> int:
         """From a row's last score to its first weight in the softmax's output queue: best score, queues, pipeline."""
-        best_known = self.best_score_latency + self.fifo_latency
+        best_known = self.best_score_latency + self.fifo_latency + self.pipeline.row_read
         return max(best_known, fifo_latency(self.row_queue_depth)) + self.softmax_pipeline
 
     @property

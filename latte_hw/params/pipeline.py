@@ -12,6 +12,13 @@ class Pipeline:
     The figures are cycles added to a query's way, where the hop lies on it, for every slice.
     """
 
+    row_load: int = 0
+    """From the ports of K and V to the saturation of a row's elements. A load ends 1 cycle later."""
+
+    row_write: int = 0
+    """From the rows as they are stored to the RAMs of whole rows of K and V: enables, fan-out copies of the address,
+    data. No cycle: rows are read long after."""
+
     bank_write: int = 0
     """From the port that takes rows of K to the banks of high parts: write enables, and fan-out copies of the row.
     Loading ends no later, since a row is written two cycles after it came anyway."""
@@ -36,6 +43,16 @@ class Pipeline:
     threshold_read: int = 0
     """From the queue of thresholds to the filter, every beat of which waits for it. No cycle, likewise."""
 
+    row_read: int = 0
+    """From the queues of what a row needs, threshold, scale, best score and row end, to the filter, the softmax and the
+    weighted sum, which say late that they take it: skid buffers. 1 cycle, behind the best score."""
+
+    beat_compare: int = 0
+    """From the estimator's output queue to the tree that finds the best of a beat's lanes. 1 cycle."""
+
+    limit_compare: int = 0
+    """From a beat's running limit to the comparison of its lanes. 1 cycle."""
+
     survivor_read: int = 0
     """From block RAM of the queue of survivors to the final check. 1 cycle."""
 
@@ -45,6 +62,9 @@ class Pipeline:
 
     key_select: int = 0
     """From the choice of a kept key to the filter's output queue. 1 cycle."""
+
+    exp_read: int = 0
+    """From block RAM of the table of exponentials to the halving of its entries. 1 cycle."""
 
     row_end: int = 0
     """From the counter that keeps row ends apart to the queue of rows: 0 or 1. No cycle: worked out ahead."""
@@ -65,7 +85,9 @@ WIDE = Pipeline(
 )  # fmt: skip
 """For many lanes: more than eight keys per cycle, or several queries per scan."""
 
-LARGE = WIDE
+LARGE = replace(
+    WIDE, row_load=1, row_write=1, threshold_read=0, row_read=1, beat_compare=1, limit_compare=1, exp_read=1
+)
 """For a core that spans a chip."""
 
 

@@ -29,6 +29,8 @@ CONFIGURATIONS = {
     "two bits": TINY.replace(msb_bits=2),
     "eight bits": TINY.replace(msb_bits=8),
     "single beat": TINY.replace(max_keys=4),
+    "large": TINY.replace(pipeline="large"),
+    "large, single tables": TINY.replace(pipeline="large", dot=Dot.SINGLE_TABLES),
 }
 
 

@@ -21,6 +21,9 @@ TINY = preset("tiny")
 CORES = {f"{together} queries per scan": TINY.replace(queries_per_scan=together) for together in (1, 2, 3, 8)} | {
     "pairs of kept keys": TINY.replace(kept_per_cycle=2),
     "pairs, one key per cycle, one buffer": TINY.replace(kept_per_cycle=2, keys_per_cycle=1, kv_buffers=1),
+    "large": TINY.replace(pipeline="large", dot="single_tables"),
+    "large, pairs": TINY.replace(pipeline="large", kept_per_cycle=2),
+    "large, 2 queries per scan": TINY.replace(pipeline="large", queries_per_scan=2),
 }
 EVERY_CORE = pytest.mark.parametrize("core", CORES)
 """Queries that share a scan: jobs of all sizes leave the last scan of some incomplete. Pairs: rows of all sizes."""

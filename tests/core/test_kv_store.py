@@ -32,6 +32,7 @@ CONFIGURATIONS = {
     "power of two": LatteConfig(**{**TINY, "max_keys": 16}),  # a row too many would come to lie on the first
     "truncate": LatteConfig(**TINY, split="truncate"),
     "no low part": LatteConfig(**TINY, msb_bits=8),
+    "large": LatteConfig(**TINY, pipeline="large"),
 }
 LOADS = [5, 12, 0, 18, 1, 0, 0, 12]
 """Keys of each load; 18 are more than fit."""

@@ -31,6 +31,7 @@ CONFIGURATIONS = {
     "one low bit": TINY.replace(msb_bits=7, reuse=Reuse.EXACT),
     "no low part": TINY.replace(msb_bits=8),
     "one buffer": TINY.replace(kv_buffers=1, max_keys=12),
+    "large": TINY.replace(pipeline="large"),
     "pairs": TINY.replace(kept_per_cycle=2),
     "pairs, exact": TINY.replace(kept_per_cycle=2, reuse=Reuse.EXACT, table_dims=3, head_dim=12),
     "pairs, multipliers": TINY.replace(kept_per_cycle=2, dot=Dot.MULTIPLIERS, split=Split.TRUNCATE),

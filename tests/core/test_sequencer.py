@@ -28,6 +28,7 @@ CONFIGURATIONS = {
     "static rule": TINY.replace(rule=Rule.STATIC),
     "one buffer": TINY.replace(kv_buffers=1),
     "one head": TINY.replace(heads=1),
+    "large": TINY.replace(pipeline="large"),
     "initiation interval 2": TINY.replace(keys_per_cycle=12),
 }
 OUTPUTS = ("o_estimator", "o_threshold", "o_reuse", "o_scale", "o_row")

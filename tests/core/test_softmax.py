@@ -25,6 +25,8 @@ CONFIGURATIONS = {
     "pairs": TINY.replace(kept_per_cycle=2),
     "pairs, 16 bits": TINY.replace(kept_per_cycle=2, prob_bits=16, reuse=Reuse.EXACT),
     "pairs, one lane": TINY.replace(kept_per_cycle=2, keys_per_cycle=1, max_keys=9, prob_bits=4),
+    "large": TINY.replace(pipeline="large"),
+    "large, pairs": TINY.replace(pipeline="large", kept_per_cycle=2),
 }
 GREATEST_MANTISSA, GREATEST_SHIFT = 2**SCALE_MANTISSA_BITS - 1, 2**SCALE_SHIFT_BITS - 1
 

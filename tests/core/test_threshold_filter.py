@@ -30,6 +30,8 @@ CONFIGURATIONS = {
     "pairs of seven lanes": TINY.replace(keys_per_cycle=7, max_keys=35, kept_per_cycle=2),
     "pairs of twelve lanes": TINY.replace(keys_per_cycle=12, max_keys=48, kept_per_cycle=2),
     "pairs of a single beat": TINY.replace(max_keys=4, kept_per_cycle=2),
+    "large": TINY.replace(pipeline="large"),
+    "large, pairs": TINY.replace(pipeline="large", kept_per_cycle=2),
 }
 
 

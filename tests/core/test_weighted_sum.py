@@ -27,6 +27,8 @@ CONFIGURATIONS = {
     "two lanes of division": TINY.replace(head_dim=20),
     "division with padding": TINY.replace(head_dim=68, max_keys=8),
     "one buffer": TINY.replace(kv_buffers=1, keys_per_cycle=1, max_keys=9),
+    "large": TINY.replace(pipeline="large"),
+    "large, pairs": TINY.replace(pipeline="large", kept_per_cycle=2),
     "pairs": TINY.replace(kept_per_cycle=2),
     "pairs, 16-bit weights": TINY.replace(kept_per_cycle=2, prob_bits=16, out_fraction_bits=8, head_dim=20),
 }

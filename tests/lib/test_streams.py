@@ -10,7 +10,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.lib.streams import SPREAD, Fifo, ReservedFifo, StreamRegister, delayed, fork_ready, spread
+from latte_hw.lib.streams import SPREAD, Fifo, ReservedFifo, SkidBuffer, StreamRegister, delayed, fork_ready, spread
 from latte_hw.params import fifo_latency
 from sim.blocks.block_bench import run_block
 from sim.lib.streams import Flow
@@ -69,6 +69,7 @@ BLOCKS: dict[str, Callable[[], wiring.Component]] = {
     "fifo 7": lambda: Fifo(8, 7),
     "block RAM": lambda: Fifo(8, 70),
     "register": lambda: StreamRegister(8),
+    "skid buffer": lambda: SkidBuffer(8),
     "smallest landing": lambda: Pipeline(depth=2, latency=5),
     "landing": lambda: Pipeline(depth=9, latency=5),
     "deep landing": lambda: Pipeline(depth=20, latency=2),
@@ -105,7 +106,9 @@ def distances(cycles: list[int]) -> set[int]:
     return {after - before for before, after in pairwise(cycles)}
 
 
-@pytest.mark.parametrize("name", ["fifo 3", "fifo 7", "block RAM", "register", "landing", "landing in block RAM"])
+@pytest.mark.parametrize(
+    "name", ["fifo 3", "fifo 7", "block RAM", "register", "skid buffer", "landing", "landing in block RAM"]
+)
 def test_throughput_is_one_item_per_cycle(name):
     run = run_block(BLOCKS[name](), {"i": ITEMS}, {"o": len(ITEMS)})
     assert distances(run.cycles["i"]) == {1}
@@ -122,11 +125,16 @@ def test_full_throughput_needs_the_latency_plus_4(latency):
 @pytest.mark.parametrize(
     ("make", "latency"),
     [(lambda: Fifo(8, 2), 2), (lambda: Fifo(8, 64), 2), (lambda: Fifo(8, 65), 5),
-     (lambda: StreamRegister(8), 1), (lambda: Pipeline(9, 4), 4 + fifo_latency(9))],
+     (lambda: StreamRegister(8), 1), (lambda: SkidBuffer(8), 1), (lambda: Pipeline(9, 4), 4 + fifo_latency(9))],
 )  # fmt: skip
 def test_latency(make, latency):
     run = run_block(make(), {"i": [7]}, {"o": 1})
     assert run.cycles["o"][0] - run.cycles["i"][0] == latency
+
+
+def test_a_skid_buffer_holds_two_items():
+    with pytest.raises(AssertionError, match=f"i has {len(ITEMS) - 2} left"):
+        run_block(NoReader(SkidBuffer(8)), {"i": ITEMS}, {}, cycle_limit=50)
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4, 7, 64, 65, 80])

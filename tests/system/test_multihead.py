@@ -22,6 +22,8 @@ CONFIGURATIONS = {
     "one buffer": TINY.replace(kv_buffers=1),
     "shared scans": TINY.replace(queries_per_scan=3),
     "pairs of kept keys": TINY.replace(kept_per_cycle=2),
+    "large": TINY.replace(pipeline="large", kept_per_cycle=2),
+    "large, one buffer": TINY.replace(pipeline="large", kv_buffers=1),
     "truncate": TINY.replace(split=Split.TRUNCATE, prob_bits=12),
 }
 

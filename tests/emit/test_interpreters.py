@@ -13,7 +13,7 @@ import pytest
 
 from sim.simulators.builds import build_folder
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 OTHERS = [version for version in VERSIONS if version != f"{sys.version_info[0]}.{sys.version_info[1]}"]
 GENERATE = "import sys; from latte_hw.cli.main import main; sys.argv[0] = 'latte'; main()"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LARGEST = {"head_dim": 128, "max_keys": 4096, "keys_per_cycle": 16, "kept_per_cycle": 2}
 MEASURE = """
 import resource, sys

@@ -1,0 +1,75 @@
+"""Register slices by name: which core has which, and that each of them changes no result and is in the estimate."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from latte_hw.pipeline import COMPACT, LARGE, WIDE, Pipeline, pipeline_of
+
+from latte_hw import pipeline
+from latte_hw.config import Core, LatteConfig
+from latte_hw.config.presets import PRESETS, preset
+from latte_hw.estimate.cycles import cycles_of
+from latte_hw.params import HeadParams
+from latte_hw.params import latency as timing
+from sim.reports.estimate_cycles import Case, pattern_of
+from sim.simulate import expect, simulate
+
+HOPS = [field.name for field in fields(Pipeline)]
+SWITCHES = ("row_issue", "row_end", "divisor_check")  # 0 or 1
+PAIRS = LatteConfig(head_dim=8, max_keys=48, keys_per_cycle=12, kept_per_cycle=2)
+CASE = Case({"kept_per_cycle": 2, "dot": "single_tables"}, queries=12, keys=30, keep=0.4)
+TWICE = Pipeline(**{hop: 1 if hop in SWITCHES else 2 for hop in HOPS})
+
+
+def assert_as_estimated(hops: Pipeline, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "pipeline_of", lambda _config: hops)
+    tensors = case.tensors()
+    got = simulate(tensors, case.config, simulator="amaranth", core=case.core, taps=False)
+    np.testing.assert_array_equal(got["out"], expect(tensors, case.config, case.core)["out"])
+    left = got["query_cycles"][0] - got["query_start"][0, 0]
+    np.testing.assert_array_equal(left, cycles_of(pattern_of(case, tensors), case.config, case.core).left)
+
+
+def test_auto_has_slices_where_lanes_are_many():
+    for name, config in PRESETS.items():
+        wide = config.keys_per_cycle > 8
+        assert pipeline_of(config) == (replace(WIDE, row_limit=0) if wide else COMPACT), name
+    assert pipeline_of(PAIRS) == WIDE
+    assert pipeline_of(PAIRS.replace(pipeline="compact")) == COMPACT == Pipeline(**dict.fromkeys(HOPS, 0))
+    assert pipeline_of(preset("tiny").replace(pipeline="large", kept_per_cycle=2)) == LARGE
+
+
+def test_lanes_that_share_a_scan_know_their_credits_at_once():
+    shared = pipeline_of(preset("tiny").replace(queries_per_scan=2))
+    assert (shared.row_issue, shared.row_params, shared.threshold_read, shared.row_limit) == (0, 0, 0, 0)
+    assert shared.table_fill == 1
+
+
+def test_hops_are_documented_one_by_one():
+    text = Path(pipeline.__file__).read_text()
+    for hop in HOPS:
+        assert f'    {hop}: int = 0\n    """From ' in text, hop
+
+
+def test_every_hop_twice(monkeypatch):
+    assert_as_estimated(TWICE, CASE, monkeypatch)
+
+
+def test_a_large_dense_core(monkeypatch):
+    hops = pipeline_of(LatteConfig(pipeline="large"))
+    assert_as_estimated(hops, Case(queries=12, keys=30, core=Core.DENSE), monkeypatch)
+
+
+def test_a_large_core_takes_a_few_cycles_more_for_one_query():
+    bounds = [
+        HeadParams(preset("gpt2").replace(pipeline=choice)).query_latency(1024, 100) for choice in ("compact", "large")
+    ]
+    assert 0 < bounds[1] - bounds[0] <= 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hop", HOPS)
+def test_every_hop_by_itself(hop, monkeypatch):
+    assert_as_estimated(replace(COMPACT, **{hop: 1}), CASE, monkeypatch)
