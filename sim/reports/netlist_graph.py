@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint64]
 
+ZEROS = "holds_zeros"
+"""Attribute of a memory that is zero at first, in place of contents."""
+
 _IGNORED = {"MEMID"}
 _READ_SIGNALS = ("ADDR", "EN", "CLK", "ARST", "SRST")
 _READ_OPTIONS = ("CLK_ENABLE", "CLK_POLARITY", "CE_OVER_SRST", "ARST_VALUE", "SRST_VALUE", "INIT_VALUE",
@@ -129,7 +132,7 @@ def graph_of(module: Mapping[str, Any]) -> Graph:
         ports = {port: [number(bit) for bit in bits] for port, bits in cell["connections"].items()}
         parameters = {name: value for name, value in cell["parameters"].items() if name not in _IGNORED}
         if cell["type"] == "$mem_v2":
-            _memory(graph, parameters, ports)
+            _memory(graph, parameters | {ZEROS: str(ZEROS in cell["attributes"])}, ports)
             continue
         directions = cell["port_directions"]
         graph.cell(

@@ -13,7 +13,7 @@ Ends with 1 if a pair is different. Needs Yosys (extra `synth`).
 
 import argparse
 import json
-import shutil
+import re
 import sys
 import tempfile
 import time
@@ -23,7 +23,7 @@ from pathlib import Path
 
 from latte_hw.config.errors import LatteError
 from latte_hw.synth.tools import YOSYS, run
-from sim.reports.netlist_graph import Comparison, Graph, compare, graph_of
+from sim.reports.netlist_graph import ZEROS, Comparison, Graph, compare, graph_of
 
 FLATTEN = ("hierarchy -check {top}", "proc", "flatten -noscopeinfo", "opt_clean", "memory_collect", "opt_clean")
 SIMPLIFY = ("opt_expr -full", "opt_clean")
@@ -65,11 +65,30 @@ def _code(path: Path) -> list[str]:
     return lines[next((number for number, line in enumerate(lines) if not line.startswith("//")), 0) :]
 
 
+_ZEROS = re.compile(
+    r"(?P<declaration>  reg [^;\n]*\[(?P<last>\d+):0\];\n)  initial begin(?: : \w+)?\n"
+    r"(?:    integer word;\n    for \(word = 0; word < (?P<words>\d+); word = word \+ 1\)\n"
+    r"      \S+ ?\[word\] = \d+'h0;\n"
+    r"|(?P<lines>(?:    \S+ ?\[\d+\] = \d+'(?:h0+|d0);\n)+))  end\n"
+)
+
+
+def _zeros_marked(text: str) -> str:
+    """Memories all of whose words are zero at first get an attribute instead: Yosys takes minutes for thousands of
+    assignments. Loop or lines, whole memories only."""
+
+    def marked(match: re.Match[str]) -> str:
+        words = int(match["words"] or match["lines"].count("\n"))
+        return f"  (* {ZEROS} *)\n{match['declaration']}" if words == int(match["last"]) + 1 else match[0]
+
+    return _ZEROS.sub(marked, text)
+
+
 def graph(path: Path, top: str | None = None, passes: Sequence[str] = ()) -> Graph:
     """The flat netlist of a file."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shutil.copy(path, folder / "core.v")
+        (folder / "core.v").write_text(_zeros_marked(path.read_text()))
         flatten = (one.format(top=f"-top {top}" if top else "-auto-top") for one in FLATTEN)
         script = "\n".join(["read_verilog core.v", *flatten, *passes, "write_json core.json", ""])
         (folder / "script.ys").write_text(script)

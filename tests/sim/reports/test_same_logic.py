@@ -29,7 +29,8 @@ module core(clk, a, b, where, y, z);
   reg [3:0] words [3:0];
   initial begin : zero
     integer word;
-    for (word = 0; word < 4; word = word + 1) words[word] = 4'h0;
+    for (word = 0; word < 4; word = word + 1)
+      words[word] = 4'h0;
   end
   always @(posedge clk) if (where[0]) words[where] <= left;
   unit first(.clk(clk), .i(a), .o(left));
@@ -111,7 +112,7 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Graph]:
         for number, text in enumerate(texts.values())
     ]
     folder = tmp_path_factory.mktemp("variants")
-    (folder / "all.v").write_text("".join(numbered))
+    (folder / "all.v").write_text("".join(map(subject._zeros_marked, numbered)))
     script = ["read_verilog all.v", *(one for one in subject.FLATTEN if "hierarchy" not in one), "write_json all.json"]
     run(YOSYS, ["-q", "-p", "; ".join(script)], folder, ["all.json"])
     modules = json.loads((folder / "all.json").read_text())["modules"]
@@ -132,6 +133,22 @@ def test_a_change_is_found_and_located(variants: dict[str, Graph], change: str) 
     _, output = CHANGES[change] or ("", "")
     assert output in found.outputs
     assert all(line.startswith(("only before: $", "only after: $")) for line in found.first)
+
+
+def test_zeros_are_marked_in_whole_memories_only() -> None:
+    loop = (
+        "  reg [3:0] w [7:0];\n  initial begin : a\n    integer word;\n    for (word = 0; word < 8; word = word + 1)\n"
+    )
+    loop += "      w[word] = 4'h0;\n  end\n"
+    lines = "  reg [3:0] w [1:0];\n  initial begin\n    w[0] = 4'h0;\n    w[1] = 4'h0;\n  end\n"
+    assert subject._zeros_marked(loop) == "  (* holds_zeros *)\n  reg [3:0] w [7:0];\n"
+    assert subject._zeros_marked(lines) == "  (* holds_zeros *)\n  reg [3:0] w [1:0];\n"
+    for kept in (
+        loop.replace("word < 8", "word < 7"),
+        lines.replace("[1:0];", "[2:0];"),
+        lines.replace("1] = 4'h0", "1] = 4'h1"),
+    ):
+        assert subject._zeros_marked(kept) == kept
 
 
 def test_folders_are_compared_file_by_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
