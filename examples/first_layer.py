@@ -22,7 +22,7 @@ def first_layer(latte: Latte, heads: int = 4, kv_heads: int = 2, seed: int = 1) 
     q, k, v = (rng.standard_normal((n, keys + 2, latte.config.head_dim)) for n in (heads, kv_heads, kv_heads))
 
     # int8 with one step per head. The greatest magnitude is the core's: 119 in the balanced split, 127 otherwise.
-    (q8, scale_q), (k8, scale_k), (v8, scale_v) = (quantise(x, latte.params.quant_max) for x in (q, k, v))
+    (q8, scale_q), (k8, scale_k), (v8, scale_v) = (quantise(x, latte.params.widths.quant_max) for x in (q, k, v))
     tau = np.full(heads, 2.0)  # keep the keys whose estimate is within 2 of the row's best, in logits
     latte.load_thresholds(tau, scale_q=scale_q, scale_k=scale_k)
 

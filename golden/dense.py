@@ -23,7 +23,7 @@ def dense_attention(tensors: TensorFile, config: DenseConfig) -> dict[str, Array
     ``counters`` of a head are equal.
     """
     params = DenseParams.of(config)
-    everything = np.full_like(tensors.tau_int, params.threshold_range[1])
+    everything = np.full_like(tensors.tau_int, params.widths.threshold_range[1])
     results = attention(replace(tensors, tau_int=everything), params.config)
     del results["estimate"]
     return results | {"tau_int": tensors.tau_int}

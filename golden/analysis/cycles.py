@@ -24,7 +24,7 @@ def query_cycles(valid: Array, kept: Array, params: HeadParams) -> Floats:
     cycles = np.zeros(len(valid), np.float64)
     for scan in _scans(len(valid), params):
         rows = len(valid[scan])
-        cycles[scan] = params.cycles_per_query(int(valid[scan].max()), int(kept[scan].max()), rows) / rows
+        cycles[scan] = params.bounds.cycles_per_query(int(valid[scan].max()), int(kept[scan].max()), rows) / rows
     return cycles
 
 
@@ -40,9 +40,10 @@ def head_cycles(valid: Array, kept: Array, params: HeadParams) -> int:
         return 0
     scans = _scans(len(valid), params)
     further = sum(
-        params.cycles_per_query(int(valid[scan].max()), int(kept[scan].max()), len(valid[scan])) for scan in scans[1:]
+        params.bounds.cycles_per_query(int(valid[scan].max()), int(kept[scan].max()), len(valid[scan]))
+        for scan in scans[1:]
     )
-    latency = params.query_latency(int(valid.max()), int(kept.max()), len(valid[scans[0]]))
+    latency = params.bounds.query_latency(int(valid.max()), int(kept.max()), len(valid[scans[0]]))
     return further + latency + len(valid[scans[-1]]) - 1
 
 

@@ -46,8 +46,8 @@ def estimate_bit_operations(params: HeadParams) -> int:
 
 def kept_bit_operations(params: HeadParams) -> int:
     """Per kept key and dimension, on top of the estimate: the rest of the score, and A·V."""
-    crossed = 2 * params.config.msb_bits * params.low_bits
-    low_low = params.low_bits**2 if params.config.reuse is Reuse.EXACT else 0
+    crossed = 2 * params.config.msb_bits * params.widths.low_bits
+    low_low = params.widths.low_bits**2 if params.config.reuse is Reuse.EXACT else 0
     return crossed + low_low + DENSE_SCORE_BITS
 
 

@@ -21,10 +21,10 @@ def split(x8: Array, params: HeadParams) -> tuple[Int8, Int8]:
     """Cut int8 elements (any shape) into their high part (``msb_bits``, signed) and low part (``low_bits``).
 
     ``x8 == (high << low_bits) + low``. With `truncate` the low part is unsigned; with `balanced` it is signed, and x8
-    must not exceed ``params.quant_max`` (see :func:`golden.blocks.quantize.check_int8_range`). At ``low_bits = 0`` the
-    low part is zero.
+    must not exceed ``params.widths.quant_max`` (see :func:`golden.blocks.quantize.check_int8_range`). At ``low_bits =
+    0`` the low part is zero.
     """
-    shift = params.low_bits
+    shift = params.widths.low_bits
     if shift == 0:
         return np.asarray(x8, np.int8), np.zeros(np.shape(x8), np.int8)
     wide = np.asarray(x8, np.int16)
@@ -36,7 +36,7 @@ def split(x8: Array, params: HeadParams) -> tuple[Int8, Int8]:
 
 def join(high: Array, low: Array, params: HeadParams) -> Int8:
     """The int8 elements that :func:`split` cut into ``high`` and ``low``."""
-    return ((np.asarray(high, np.int16) << params.low_bits) + low).astype(np.int8)
+    return ((np.asarray(high, np.int16) << params.widths.low_bits) + low).astype(np.int8)
 
 
 def greatest_magnitude(values: Range) -> int:

@@ -22,7 +22,7 @@ def head_scales(x: Array, params: HeadParams, clip: float = 1.0) -> NDArray[np.f
     4-bit estimate gains more by that than it loses.
     """
     greatest = np.maximum(x.max(axis=(1, 2)), -x.min(axis=(1, 2))).astype(np.float32)  # (heads,)
-    scales = greatest * np.float32(clip) / np.float32(params.quant_max)
+    scales = greatest * np.float32(clip) / np.float32(params.widths.quant_max)
     return np.where(scales > 0, scales, np.float32(1)).astype(np.float32)
 
 
@@ -30,7 +30,7 @@ def quantize(x: Array, scales: Array, params: HeadParams) -> Int8:
     """Round float32 x, shape (heads, tokens, head_dim), to int8 steps of ``scales``, shape (heads,); saturates."""
     steps = np.asarray(x, np.float32) / np.asarray(scales, np.float32)[:, None, None]
     np.rint(steps, out=steps)
-    np.clip(steps, INT8_MIN, params.quant_max, out=steps)
+    np.clip(steps, INT8_MIN, params.widths.quant_max, out=steps)
     return steps.astype(np.int8)
 
 
@@ -42,9 +42,9 @@ def dequantize(x8: Array, scales: Array) -> NDArray[np.float32]:
 def check_int8_range(name: str, x8: Int8, params: HeadParams) -> None:
     """Raise :class:`LatteError` when ``x8`` holds a value that the configured split cannot represent."""
     greatest = int(x8.max(initial=INT8_MIN))
-    if greatest > params.quant_max:
+    if greatest > params.widths.quant_max:
         raise LatteError(
             f"{name} holds the int8 value {greatest}, but with split={params.config.split.value} and "
-            f"msb_bits={params.config.msb_bits} the greatest is {params.quant_max}: quantise with "
-            f"scale = max|x| / {params.quant_max}, or use split=truncate"
+            f"msb_bits={params.config.msb_bits} the greatest is {params.widths.quant_max}: quantise with "
+            f"scale = max|x| / {params.widths.quant_max}, or use split=truncate"
         )

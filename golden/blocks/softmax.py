@@ -27,15 +27,17 @@ from latte_hw.params import EXP_GUARD_BITS, HeadParams
 def exponent(delta: Array, mantissa: int, shift: int, params: HeadParams) -> Int64:
     """Base-2 exponent t of a score distance ``delta`` (any shape, integers >= 0), ``exp_bits`` wide, unsigned."""
     t = round_half_up_shift(np.asarray(delta, np.int64) * mantissa, shift + 1)
-    return np.minimum(t, 2**params.exp_bits - 1)
+    return np.minimum(t, 2**params.widths.exp_bits - 1)
 
 
 @lru_cache
 def guarded_table(params: HeadParams) -> NDArray[np.int64]:
     """``w`` of every exponent t, shape (2^exp_bits,), unsigned, ``prob_bits + EXP_GUARD_BITS`` wide."""
-    t = np.arange(2**params.exp_bits)
-    fraction = t & (2**params.exp_fraction_bits - 1)
-    table: NDArray[np.int64] = np.array(params.exp_table, np.int64)[fraction] >> (t >> params.exp_fraction_bits)
+    t = np.arange(2**params.widths.exp_bits)
+    fraction = t & (2**params.widths.exp_fraction_bits - 1)
+    table: NDArray[np.int64] = np.array(params.widths.exp_table, np.int64)[fraction] >> (
+        t >> params.widths.exp_fraction_bits
+    )
     table.setflags(write=False)  # one array serves every caller
     return table
 

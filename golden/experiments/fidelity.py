@@ -92,7 +92,7 @@ def estimated(q: torch.Tensor, k: torch.Tensor, rows: torch.Tensor, params: Head
     scale_q, scale_k = head_scales(q, params), head_scales(k, params)
     high_q = split(quantize(q[:, :, rows], scale_q, params), params)[0]
     high_k = split(quantize(k, scale_k, params), params)[0]
-    step = per_query_head(scale_q, scale_k)[:, :, None, None] * 4.0**params.low_bits / q.shape[-1] ** 0.5
+    step = per_query_head(scale_q, scale_k)[:, :, None, None] * 4.0**params.widths.low_bits / q.shape[-1] ** 0.5
     return grouped_matmul(high_q, high_k.transpose(-1, -2)) * step
 
 

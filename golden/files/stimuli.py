@@ -78,7 +78,7 @@ def _thresholds(trace: Trace, config: CoreConfig, keep: float) -> Trace:
         best = np.where(valid, e, -np.inf).max(axis=1, keepdims=True)
         distance = np.broadcast_to(best, e.shape)[valid] - e[valid]
         steps = np.floor(np.quantile(distance, keep)) + 0.5  # half a step above, so that rounding to float32 is safe
-        step = float(scale_q[head]) * float(scale_k[kv_head]) * 4.0**params.low_bits / math.sqrt(config.head_dim)
+        step = float(scale_q[head]) * float(scale_k[kv_head]) * 4.0**params.widths.low_bits / math.sqrt(config.head_dim)
         tau[head] = steps * step
     return {"tau_int": tau.astype(np.int64)} if params.config.rule is Rule.STATIC else {"tau": tau.astype(np.float32)}
 
@@ -121,12 +121,12 @@ def tau_zero(config: CoreConfig, seed: int) -> Trace:
 
 def tau_maximum(config: CoreConfig, seed: int) -> Trace:
     """Greatest threshold register: with `differential` every valid key is kept, with `static` only the best."""
-    return _with_registers(_small(config, seed), params_of(config).threshold_range[1])
+    return _with_registers(_small(config, seed), params_of(config).widths.threshold_range[1])
 
 
 def tau_minimum(config: CoreConfig, seed: int) -> Trace:
     """Least threshold register: with `static` every valid key is kept."""
-    return _with_registers(_small(config, seed), params_of(config).threshold_range[0])
+    return _with_registers(_small(config, seed), params_of(config).widths.threshold_range[0])
 
 
 def saturating(config: CoreConfig, seed: int) -> Trace:
@@ -136,11 +136,18 @@ def saturating(config: CoreConfig, seed: int) -> Trace:
     tokens = min(2 * params_of(config).config.keys_per_cycle, config.max_keys)
 
     def limits(heads: int) -> NDArray[np.int8]:
-        x = np.where(rng.random((heads, tokens, config.head_dim)) < 0.5, INT8_MIN, params.quant_max).astype(np.int8)
-        x[:, 0], x[:, -1] = INT8_MIN, params.quant_max
+        x = np.where(rng.random((heads, tokens, config.head_dim)) < 0.5, INT8_MIN, params.widths.quant_max).astype(
+            np.int8
+        )
+        x[:, 0], x[:, -1] = INT8_MIN, params.widths.quant_max
         return x
 
-    trace: Trace = {"q": limits(2), "k": limits(1), "v": limits(1), "tau_int": np.full(2, params.threshold_range[1])}
+    trace: Trace = {
+        "q": limits(2),
+        "k": limits(1),
+        "v": limits(1),
+        "tau_int": np.full(2, params.widths.threshold_range[1]),
+    }
     return trace | {"scale_q": _ones(2) / 64, "scale_k": _ones(1) / 64, "scale_v": _ones(1)}
 
 

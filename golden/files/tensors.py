@@ -157,7 +157,7 @@ def _given_registers(arrays: Mapping[str, Array], heads: int, params: HeadParams
     given = _per_head("tau_int", arrays, heads)
     if given.dtype.kind not in "iu":
         raise LatteError(f"tau_int must be integers, not {given.dtype}")
-    low, high = params.threshold_range
+    low, high = params.widths.threshold_range
     for value in (int(given.min()), int(given.max())):
         if not low <= value <= high:
             raise LatteError(f"tau_int must be from {low} to {high}, not {value}")

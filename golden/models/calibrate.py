@@ -61,5 +61,5 @@ def _logits(register: int, scale_q: float, scale_k: float, params: HeadParams) -
     """
     if register == 0:
         return 0.0
-    step = scale_q * scale_k * 2.0 ** (2 * params.low_bits) / params.config.head_dim**0.5
+    step = scale_q * scale_k * 2.0 ** (2 * params.widths.low_bits) / params.config.head_dim**0.5
     return (register + 0.5) * step

@@ -177,7 +177,7 @@ def weights(
     best = score.masked_fill(~keep, -torch.inf).amax(-1, keepdim=True)
     delta = (best - score).masked_fill(~keep, 0).to(torch.int64)
     t = (((delta * mantissa[:, :, None, None]) >> shift[:, :, None, None]) + 1) >> 1
-    guarded = _table(params, score.device)[t.clamp_(max=2**params.exp_bits - 1)].masked_fill_(~keep, 0)
+    guarded = _table(params, score.device)[t.clamp_(max=2**params.widths.exp_bits - 1)].masked_fill_(~keep, 0)
     total = guarded.cumsum(-1) + 2 ** (EXP_GUARD_BITS - 1)
     return (total >> EXP_GUARD_BITS) - ((total - guarded) >> EXP_GUARD_BITS)
 

@@ -106,7 +106,7 @@ def head_scales(
     x = x.detach().float()
     if real is not None:
         x = x.masked_fill(~real[:, None, :, None], 0)
-    scales = x.abs().amax(dim=(2, 3)) * clip / params.quant_max
+    scales = x.abs().amax(dim=(2, 3)) * clip / params.widths.quant_max
     return torch.where(scales > 0, scales, torch.ones_like(scales))
 
 
@@ -126,7 +126,7 @@ def quantize(x: torch.Tensor, scales: torch.Tensor, params: HeadParams) -> torch
     """x (B, heads, n, D) in steps of ``scales`` (B, heads): whole numbers in float32, saturated to int8's range."""
     steps = x.float() / scales[:, :, None, None]
     rounded: torch.Tensor = _RoundStraightThrough.apply(steps)  # the greatest element may be a hair above quant_max
-    return rounded.clamp(INT8_MIN, params.quant_max)
+    return rounded.clamp(INT8_MIN, params.widths.quant_max)
 
 
 def per_query_head(scale_q: torch.Tensor, scale_k: torch.Tensor) -> torch.Tensor:
@@ -138,8 +138,8 @@ def threshold_registers(
     tau: torch.Tensor, scale_q: torch.Tensor, scale_k: torch.Tensor, params: HeadParams
 ) -> torch.Tensor:
     """:meth:`HeadParams.threshold_register` of tau (H,) in logits, for every window and head: int64 (B, H)."""
-    low, high = params.threshold_range
-    step = per_query_head(scale_q.double(), scale_k.double()) * 2.0 ** (2 * params.low_bits)
+    low, high = params.widths.threshold_range
+    step = per_query_head(scale_q.double(), scale_k.double()) * 2.0 ** (2 * params.widths.low_bits)
     steps = tau.detach().double() * math.sqrt(params.config.head_dim) / step
     return steps.floor().nan_to_num(nan=low, posinf=high, neginf=low).clamp(low, high).to(torch.int64)
 
@@ -149,7 +149,7 @@ def softmax_registers(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """:meth:`HeadParams.softmax_scale_register` of every window and head: mantissa and shift, int64 (B, H)."""
     logit = per_query_head(scale_q.double(), scale_k.double()) / math.sqrt(params.config.head_dim)
-    fraction, exponent = torch.frexp(2.0 * logit * math.log2(math.e) * 2.0**params.exp_fraction_bits)
+    fraction, exponent = torch.frexp(2.0 * logit * math.log2(math.e) * 2.0**params.widths.exp_fraction_bits)
     mantissa = torch.round(fraction * 2**SCALE_MANTISSA_BITS).to(torch.int64)
     overflow = mantissa == 2**SCALE_MANTISSA_BITS
     mantissa = torch.where(overflow, mantissa // 2, mantissa)

@@ -16,8 +16,8 @@ def split(x: torch.Tensor, params: HeadParams) -> tuple[torch.Tensor, torch.Tens
     A number beyond ``quant_max`` is saturated to it first, as the hardware does at load: that happens only where the
     estimate has fewer bits than the configuration that quantised.
     """
-    whole = x.detach().clamp(max=params.quant_max).to(torch.int16)
-    shift = params.low_bits
+    whole = x.detach().clamp(max=params.widths.quant_max).to(torch.int16)
+    shift = params.widths.low_bits
     bias = 1 << (shift - 1) if shift and params.config.split is Split.BALANCED else 0
     high = (whole + bias) >> shift
     return high.float(), (whole - (high << shift)).float()
@@ -43,7 +43,7 @@ class Scorer:
         """
         q, k = self.q[:, :, rows], self.k[:, :, :keys]
         whole = product(q, k)
-        if self.params.config.reuse is Reuse.EXACT or self.params.low_bits == 0:
+        if self.params.config.reuse is Reuse.EXACT or self.params.widths.low_bits == 0:
             return whole
         return whole - product(split(q, self.params)[1], split(k, self.params)[1])
 
@@ -59,7 +59,9 @@ class Scorer:
         of_q = with_bits(self.params, bits)
         of_k = of_q if key_bits is None else with_bits(self.params, key_bits)
         high_q, high_k = split(self.q[:, :, rows], of_q)[0], split(self.k[:, :, :keys], of_k)[0]
-        return product(high_q, high_k), self.logit_step[:, :, None, None] * 2.0 ** (of_q.low_bits + of_k.low_bits)
+        return product(high_q, high_k), self.logit_step[:, :, None, None] * 2.0 ** (
+            of_q.widths.low_bits + of_k.widths.low_bits
+        )
 
     def tile(self, rows: slice, keys: int, score: torch.Tensor) -> ScoreTile:
         """What a rule decides on, for queries ``rows`` and the first ``keys`` keys with their ``score``."""

@@ -13,17 +13,17 @@ from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.arith import multiplied, register
 from latte_hw.lib.names import numbered
 from latte_hw.lib.streams import Valid, delayed, delayed_data
-from latte_hw.params import MULTIPLY, HeadParams
+from latte_hw.params import MULTIPLY, CoreParams
 
 
 def take_weights(
-    m: Module, weighted: Any, row: Any, free: Value, *, distance: int, room: Value, spread: int, ahead: bool
+    m: Module, weighted: Any, row: Any, free: Value, *, distance: int, room: Value, last_group: int, ahead: bool
 ) -> tuple[Value, Value]:
     """When a weight is taken, and when it is the last of its row.
 
     What the row needs beside its weights is taken with the last one, by itself for a job without queries. Row ends keep
     `distance` cycles apart, since the groups of rows are divided one after the other, and wait for `room`. `free` tells
-    that a released buffer's values have been read, the last group `spread` cycles after the first. With `ahead`, that
+    that a released buffer's values have been read, the last group `fan_out` cycles after the first. With `ahead`, that
     the distance is kept is known by a register.
     """
     taken, row_ends = Signal(name="taken"), Signal(name="row_ends")
@@ -34,15 +34,15 @@ def take_weights(
         row_ends.eq(taken & weighted.payload.last),
         weighted.ready.eq(taken),
         row.ready.eq(row_ends | released_empty),
-        free.eq(delayed(m, (row_ends | released_empty) & row.payload.release, spread, "free")),
+        free.eq(delayed(m, (row_ends | released_empty) & row.payload.release, last_group, "free")),
     ]
     return taken, row_ends
 
 
-class RowSums(wiring.Component):
+class Accumulator(wiring.Component):
     """`Σ prob` and `Σ prob·v[d]` of one row after the other.
 
-    The elements of a value come in groups, `params.normalise_lanes` at a time, each group `params.value_stagger`
+    The elements of a value come in groups, `params.division.lanes` at a time, each group `params.division.stagger`
     cycles behind the one before, and so do its weights: the sums of a row are complete in the order and at the pace
     in which the division takes them, so nothing has to hold a whole row. The last product of a row goes into its
     group's result and not into the running sum, which starts again from zero: a row may follow the one before at once.
@@ -55,12 +55,12 @@ class RowSums(wiring.Component):
         The values, staggered, as the store reads them. With R = `kept_per_cycle` = 2 there are as many weights in `i`,
         and `value_0` and `value_1`; the products of an element are added before they go into its sum.
     o
-        Complete groups, the first of a row `params.row_sums_latency` cycles after its last weight.
+        Complete groups, the first of a row `params.latency.accumulator` cycles after its last weight.
 
-    Throughput: R weights per cycle; row ends at least `normalise_cycles · value_stagger` cycles apart.
+    Throughput: R weights per cycle; row ends at least `division_cycles · value_stagger` cycles apart.
     """
 
-    def __init__(self, params: HeadParams, tag: data.StructLayout) -> None:
+    def __init__(self, params: CoreParams, tag: data.StructLayout) -> None:
         self.params = params
         self.together = params.config.kept_per_cycle
         payloads = Payloads(params)
@@ -77,7 +77,7 @@ class RowSums(wiring.Component):
         m = Module()
         params = self.params
         valid, last, prob = self.i.valid, self.i.payload.last, self.i.payload.prob
-        lanes, groups, step = params.normalise_lanes, params.normalise_cycles, params.value_stagger
+        lanes, groups, step = params.division.lanes, params.division.cycles, params.division.stagger
 
         added: list[tuple[Value, Value]] = []  # per group: a product is added, and is the row's last
         complete: list[Value] = []  # per group: its sums are picked
@@ -87,8 +87,8 @@ class RowSums(wiring.Component):
                 valid = delayed(m, valid, step, f"valid_{group}")
                 last = delayed_data(m, last, step, f"last_{group}")
                 prob = delayed_data(m, prob, step, f"prob_{group}")
-            adds = delayed(m, valid, params.products_latency, f"adds_{group}")
-            ends = delayed(m, valid & last, params.products_latency, f"ends_{group}")
+            adds = delayed(m, valid, params.latency.products, f"adds_{group}")
+            ends = delayed(m, valid & last, params.latency.products, f"ends_{group}")
             added.append((adds, ends))
             complete.append(delayed(m, ends, 1, f"complete_{group}"))
             for lane, d in enumerate(range(group * lanes, min((group + 1) * lanes, params.config.head_dim))):
@@ -116,7 +116,7 @@ class RowSums(wiring.Component):
 
     def _sum(self, m: Module, product: Value, adds: Value, ends: Value, name: str) -> Signal:
         """Adds up products; what a row comes to, in the cycle after its last product and 0 in all others."""
-        running = Signal(signed(self.params.accumulator_bits), name=f"sum_{name}")
+        running = Signal(signed(self.params.widths.accumulator_bits), name=f"sum_{name}")
         result = Signal.like(running, name=f"result_{name}")
         reached = running + product
         with m.If(ends):
@@ -132,8 +132,8 @@ class RowSums(wiring.Component):
         prob = delayed_data(m, self.i.payload.prob, MULTIPLY, "total_prob")
         if self.together == 2:
             prob = register(m, prob[0] + prob[1], "total_probs")
-        tag = delayed_data(m, self.i.payload.tag, self.params.products_latency, "total_tag")
-        running = Signal(unsigned(self.params.prob_sum_bits), name="total_sum")
+        tag = delayed_data(m, self.i.payload.tag, self.params.latency.products, "total_tag")
+        running = Signal(unsigned(self.params.widths.prob_sum_bits), name="total_sum")
         layout = data.StructLayout({"value": running.shape(), "tag": self.i.payload.tag.shape()})
         reached = Signal(layout, name="total", reset_less=True)
         with m.If(ends):

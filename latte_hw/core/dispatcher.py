@@ -22,7 +22,7 @@ def role_shapes(params: HeadParams) -> dict[str, Any]:
     return dict(zip(ROLES, (*shapes, payloads.row_end), strict=True))
 
 
-class Dealer(wiring.Component):
+class Dispatcher(wiring.Component):
     """Query i of a job goes to lane i mod B; the last scan of a job may have fewer than B queries.
 
     The first query of a scan learns how many others belong to it. When a job gives its K/V buffer back, every lane is
@@ -99,8 +99,8 @@ class Dealer(wiring.Component):
         return m
 
 
-class RowMerger(wiring.Component):
-    """Output rows of B lanes in the order in which the dealer dealt their queries; a job's last row ends a turn.
+class InOrderCollector(wiring.Component):
+    """Output rows of B lanes in the order in which the dispatcher dealt their queries; a job's last row ends a turn.
 
     `o_free` is high for one cycle when every lane has read the values of a released K/V buffer.
 

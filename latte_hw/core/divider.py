@@ -8,16 +8,16 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.core.payloads import Payloads
 from latte_hw.lib.streams import Valid, delayed, delayed_data
-from latte_hw.params import HeadParams
+from latte_hw.params import CoreParams
 
 
-def sums_of_group(params: HeadParams, tag: data.StructLayout) -> data.StructLayout:
+def sums_of_group(params: CoreParams, tag: data.StructLayout) -> data.StructLayout:
     """The complete sums of one group of a row's elements, with the row's total weight and the caller's tag."""
-    elements = data.ArrayLayout(signed(params.accumulator_bits), params.normalise_lanes)
-    return data.StructLayout({"sums": elements, "total": params.prob_sum_bits, "row_end": 1, "tag": tag})
+    elements = data.ArrayLayout(signed(params.widths.accumulator_bits), params.division.lanes)
+    return data.StructLayout({"sums": elements, "total": params.widths.prob_sum_bits, "row_end": 1, "tag": tag})
 
 
-class Normaliser(wiring.Component):
+class Divider(wiring.Component):
     """Divides the sums of a group by the total weight of their row, one group per cycle, and collects rows.
 
     Each lane is a pipeline of long division, one quotient bit per stage. To keep every number positive it divides
@@ -36,7 +36,7 @@ class Normaliser(wiring.Component):
     Latency: 3 + `out_bits` cycles from a row's last group to the row. Throughput: one group per cycle.
     """
 
-    def __init__(self, params: HeadParams, tag: data.StructLayout, rows: int = 1) -> None:
+    def __init__(self, params: CoreParams, tag: data.StructLayout, rows: int = 1) -> None:
         self.params = params
         self.rows = rows
         row = data.StructLayout({"row": Payloads(params).out_row["row"].shape, "tag": tag})
@@ -45,15 +45,15 @@ class Normaliser(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         params, group = self.params, self.i.payload
-        lanes, phases = params.normalise_lanes, params.normalise_cycles
-        fraction_bits, bits = params.config.out_fraction_bits, params.out_bits
+        lanes, phases = params.division.lanes, params.division.cycles
+        fraction_bits, bits = params.config.out_fraction_bits, params.widths.out_bits
 
-        offset = Signal(params.prob_sum_bits + 1 + bits, reset_less=True)
+        offset = Signal(params.widths.prob_sum_bits + 1 + bits, reset_less=True)
         m.d.sync += offset.eq(group.total + (group.total << bits))
         sums = delayed_data(m, group.sums, 1, "sums")
         numerators = []
         for lane in range(lanes):
-            numerator = Signal(params.prob_sum_bits + 1 + bits, name=f"numerator_{lane}", reset_less=True)
+            numerator = Signal(params.widths.prob_sum_bits + 1 + bits, name=f"numerator_{lane}", reset_less=True)
             m.d.sync += numerator.eq((sums[lane] << (fraction_bits + 1)) + offset)
             numerators.append(numerator)
         quotients = self._divide(m, numerators, delayed_data(m, group.total, 2, "total"))
@@ -77,7 +77,7 @@ class Normaliser(wiring.Component):
     def _divide(self, m: Module, numerators: list[Signal], total: Value) -> list[Value]:
         """`numerator // (2·total) − 2^(out_bits − 1)`, or 0 if `total` is 0; `out_bits` cycles later."""
         params = self.params
-        bits = params.out_bits
+        bits = params.widths.out_bits
         weighs_ahead = delayed_data(m, total.any(), bits, "weighs") if params.pipeline.divisor_check else None
         # The quotient fits in `bits` bits, so what lies above the lowest `bits` bits is a first remainder.
         remainders: list[Value] = [numerator[bits:] for numerator in numerators]
@@ -87,7 +87,7 @@ class Normaliser(wiring.Component):
                 shifted = Cat(digits[lane][bits - 1], remainders[lane])
                 trial = shifted - (total << 1)
                 fits = ~trial[-1]
-                remainder = Signal(params.prob_sum_bits + 1, name=f"remainder_{lane}_{stage}", reset_less=True)
+                remainder = Signal(params.widths.prob_sum_bits + 1, name=f"remainder_{lane}_{stage}", reset_less=True)
                 digit = Signal(bits, name=f"digits_{lane}_{stage}", reset_less=True)
                 m.d.sync += [
                     remainder.eq(Mux(fits, trial, shifted)),

@@ -14,7 +14,7 @@ from latte_hw.core.payloads import Payloads
 from latte_hw.lib.arith import high_shape
 from latte_hw.lib.dot.build import StationaryDot, Term, stationary_dot
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import ReservedFifo, delayed, delayed_data
+from latte_hw.lib.streams import CreditFifo, delayed, delayed_data
 from latte_hw.params import HeadParams
 
 
@@ -29,8 +29,8 @@ class MS4BEstimator(wiring.Component):
     `scan.others` says how many of `i_query_1` and on belong to it, and the estimates of each leave on `o_beat_0` and
     on. All queries of a scan get as many beats as the one that sees most keys, which is the last one.
 
-    Latency: `params.estimator_latency` from a read to its estimates, then the output queue.
-    Throughput: one beat per cycle, without a gap between queries that take `params.gapless_beats` beats each.
+    Latency: `params.latency.estimator` from a read to its estimates, then the output queue.
+    Throughput: one beat per cycle, without a gap between queries that take `params.scan_dot.gapless_beats` beats each.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -38,7 +38,7 @@ class MS4BEstimator(wiring.Component):
         payloads = Payloads(params)
         super().__init__(
             {
-                "beat_port": Out(ReadPort(params.beat_bits, payloads.high_beat)),
+                "beat_port": Out(ReadPort(params.widths.beat_bits, payloads.high_beat)),
                 **{name: In(stream.Signature(payloads.estimator_query)) for name in self._members("i_query")},
                 **{name: Out(stream.Signature(payloads.estimate_beat)) for name in self._members("o_beat")},
             }
@@ -62,14 +62,14 @@ class MS4BEstimator(wiring.Component):
         last = Signal()
         started = Signal()
         sent = Signal()
-        beat = Signal(params.beat_bits)
+        beat = Signal(params.widths.beat_bits)
         buffer = Signal(1)
         part = [Signal(name=name) for name in self._members("part")]
-        left = [Signal(signed(params.count_bits + 1), name=name) for name in self._members("left")]
+        left = [Signal(signed(params.widths.count_bits + 1), name=name) for name in self._members("left")]
         offered_left = [Cat(offer[name], Const(0, 1)) for name in self._valid_keys]
         prepared = [dot.o_prepared.valid for _ in landings]  # all at once
         m.d.comb += [
-            sent.eq(scanning & _all_of(part, [landing.o_room for landing in landings])),
+            sent.eq(scanning & _all_of(part, [landing.o_credit for landing in landings])),
             started.eq((~scanning | (sent & last)) & _all_of(offered_part, prepared)),
             self.beat_port.buffer.eq(buffer),
             self.beat_port.address.eq(beat),
@@ -86,7 +86,7 @@ class MS4BEstimator(wiring.Component):
             with m.Elif(sent):
                 m.d.sync += left[place].eq(left[place] - lanes)
             mine = Signal(name=self._members("mine")[place])
-            m.d.comb += [mine.eq(sent & part[place]), landing.i_reserve.eq(mine)]
+            m.d.comb += [mine.eq(sent & part[place]), landing.i_take.eq(mine)]
             if place == 0:  # the first query takes part in every scan
                 m.d.comb += [dot.o_prepared.ready.eq(started & offered_part[0]), dot.i_last.eq(mine & last)]
             # Enough of the count to tell how many lanes hold a key.
@@ -100,7 +100,7 @@ class MS4BEstimator(wiring.Component):
         m: Module,
         place: int,
         dot: StationaryDot,
-        landing: ReservedFifo,
+        landing: CreditFifo,
         sent: Value,
         last: Value,
         brief: Value,
@@ -110,7 +110,7 @@ class MS4BEstimator(wiring.Component):
         def own(name: str) -> str:
             return self._members(name)[place]
 
-        latency = self.params.store_latency
+        latency = self.params.latency.store
         arrived = delayed(m, sent, latency, own("sent_read"))
         if place == 0:
             m.d.comb += [dot.i_keys.valid.eq(arrived), dot.i_keys.payload.estimate.eq(self.beat_port.data)]
@@ -119,7 +119,7 @@ class MS4BEstimator(wiring.Component):
         landed_last = delayed_data(m, last, latency, own("last_landed"))
         counted = delayed_data(m, brief, 1, own("left"))
         mask = Cat(_above(counted, lane) for lane in lanes)
-        first_key = Signal(self.params.key_bits, name=own("first_key"))
+        first_key = Signal(self.params.widths.key_bits, name=own("first_key"))
         with m.If(landing.i.valid):
             m.d.sync += first_key.eq(Mux(landed_last, 0, first_key + len(lanes)))
         m.d.comb += [
@@ -176,9 +176,9 @@ class MS4BEstimator(wiring.Component):
         for place in self._places[1:]:
             m.d.comb += queries[place].ready.eq(dot.i_query.ready & part[place])
 
-    def _landing(self, m: Module, place: int) -> ReservedFifo:
+    def _landing(self, m: Module, place: int) -> CreditFifo:
         """Output queue of one of the queries that share a scan."""
-        landing = ReservedFifo(Payloads(self.params).estimate_beat, self.params.estimator_landing_depth)
+        landing = CreditFifo(Payloads(self.params).estimate_beat, self.params.depths.estimator_landing)
         m.submodules[self._members("landing")[place]] = landing
         wiring.connect(m, landing.o, wiring.flipped(getattr(self, self._members("o_beat")[place])))
         return landing

@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.config import LatteConfig
-from latte_hw.core.dispatcher import ROLES, Dealer, RowMerger
+from latte_hw.core.dispatcher import ROLES, Dispatcher, InOrderCollector
 from latte_hw.core.estimator import MS4BEstimator
 from latte_hw.core.kv_store import KvStore
 from latte_hw.core.payloads import Payloads, slots
@@ -61,7 +61,7 @@ class LatteHead(wiring.Component):
     o_counters
         Running totals.
 
-    Throughput: `params.cycles_per_query`; latency of a lone query: at most `params.query_latency`.
+    Throughput: `params.bounds.cycles_per_query`; latency of a lone query: at most `params.bounds.query_latency`.
     """
 
     def __init__(self, config: LatteConfig, *, taps: bool = False, managed: bool = False) -> None:
@@ -120,26 +120,26 @@ class LatteHead(wiring.Component):
         if lanes == 1:
             sources = [{role: getattr(sequencer, f"o_{role}") for role in ROLES}]
         else:
-            m.submodules.dealer = dealer = Dealer(params)
+            m.submodules.dispatcher = dispatcher = Dispatcher(params)
             for role in ROLES:
-                wiring.connect(m, getattr(sequencer, f"o_{role}"), getattr(dealer, f"i_{role}"))
-            m.d.comb += dealer.i_rest.eq(sequencer.o_rest)
-            sources = [{role: dealer.lane(role, lane) for role in ROLES} for lane in range(lanes)]
+                wiring.connect(m, getattr(sequencer, f"o_{role}"), getattr(dispatcher, f"i_{role}"))
+            m.d.comb += dispatcher.i_rest.eq(sequencer.o_rest)
+            sources = [{role: dispatcher.lane(role, lane) for role in ROLES} for lane in range(lanes)]
         blocks = [self._lane(m, lane, sources[lane], store, estimator) for lane in range(lanes)]
 
         if self.managed:
-            self._tell_if_fed(m, sequencer, estimator)
+            self._report_fed(m, sequencer, estimator)
 
         sums = [weighted_sum for *_, weighted_sum in blocks]
         if lanes == 1:
             wiring.connect(m, sums[0].o_out, wiring.flipped(self.o_out))
             m.d.comb += store.i_free.eq(sums[0].o_free)
         else:
-            m.submodules.merger = merger = RowMerger(params)
+            m.submodules.collector = collector = InOrderCollector(params)
             for name, weighted_sum in zip(numbered("i_out", lanes), sums, strict=True):
-                wiring.connect(m, weighted_sum.o_out, getattr(merger, name))
-            wiring.connect(m, merger.o_out, wiring.flipped(self.o_out))
-            m.d.comb += [merger.i_free.eq(Cat(one.o_free for one in sums)), store.i_free.eq(merger.o_free)]
+                wiring.connect(m, weighted_sum.o_out, getattr(collector, name))
+            wiring.connect(m, collector.o_out, wiring.flipped(self.o_out))
+            m.d.comb += [collector.i_free.eq(Cat(one.o_free for one in sums)), store.i_free.eq(collector.o_free)]
 
         counters = Signal(payloads.counters)
         filters = [threshold_filter for threshold_filter, *_ in blocks]
@@ -163,9 +163,9 @@ class LatteHead(wiring.Component):
             m.d.sync += counters[name].eq(counters[name] + delayed(m, event, 1, f"{name}_event"))
         return m
 
-    def _tell_if_fed(self, m: Module, sequencer: Sequencer, estimator: MS4BEstimator) -> None:
+    def _report_fed(self, m: Module, sequencer: Sequencer, estimator: MS4BEstimator) -> None:
         lanes = self.config.queries_per_scan
-        before_filter = Signal(range(2 * lanes * self.params.rows_in_flight))  # no lane's queue of rows holds as many
+        before_filter = Signal(range(2 * lanes * self.params.depths.rows))  # no lane's queue of rows holds as many
         left = [
             _passes(beats) & beats.payload.last
             for beats in (getattr(estimator, name) for name in numbered("o_beat", lanes))
@@ -197,18 +197,25 @@ class LatteHead(wiring.Component):
         # What a block needs of a query waits beside the data path until its row gets there.
         hops = params.pipeline
         for name, role, sink, depth, sent, read in (
-            ("estimator_queries", "estimator", getattr(estimator, own("i_query")), params.estimator_queue_depth, 0, 0),
+            (
+                "estimator_queries",
+                "estimator",
+                getattr(estimator, own("i_query")),
+                params.depths.estimator_queries,
+                0,
+                0,
+            ),
             (
                 "thresholds",
                 "threshold",
                 threshold_filter.i_threshold,
-                params.rows_in_flight,
+                params.depths.rows,
                 hops.row_params,
                 hops.row_read,
             ),
-            ("reuse_queries", "reuse", reuse.i_query, params.query_queue_depth, hops.row_params, 0),
-            ("scales", "scale", softmax.i_scale, params.rows_in_flight, hops.row_params, hops.row_read),
-            ("rows", "row", weighted_sum.i_row, params.rows_in_flight, hops.row_params, hops.row_read),
+            ("reuse_queries", "reuse", reuse.i_query, params.depths.queries, hops.row_params, 0),
+            ("scales", "scale", softmax.i_scale, params.depths.rows, hops.row_params, hops.row_read),
+            ("rows", "row", weighted_sum.i_row, params.depths.rows, hops.row_params, hops.row_read),
         ):
             source = slices(m, sources[role], sent, own(f"{name}_relay"))
             shape = source.payload.shape()

@@ -13,11 +13,11 @@ from amaranth.lib import data
 
 from latte_hw.lib.arith import register
 from latte_hw.lib.masks import behind_odd, chosen, highest, popcount
-from latte_hw.lib.streams import ReservedFifo, delayed, delayed_data
+from latte_hw.lib.streams import CreditFifo, delayed, delayed_data
 from latte_hw.params import HeadParams
 
 
-def join_beats(m: Module, queue: ReservedFifo, beat: Any, valid: Value, name: str) -> None:
+def join_beats(m: Module, queue: CreditFifo, beat: Any, valid: Value, name: str) -> None:
     """Send beats that have a key to their queue, one register later, two to an entry.
 
     The beat that ends a row goes at once, with a key or without, alone or as the second. Every beat has reserved a
@@ -47,11 +47,11 @@ def join_beats(m: Module, queue: ReservedFifo, beat: Any, valid: Value, name: st
     m.d.comb += [
         queue.i.payload.eq(pair),
         queue.i.valid.eq(delayed(m, completes, 1, f"{name}_completed")),
-        queue.i_cancel.eq(delayed(m, valid & (~needed | holds), 1, f"{name}_cancelled")),
+        queue.i_return.eq(delayed(m, valid & (~needed | holds), 1, f"{name}_cancelled")),
     ]
 
 
-def carry_odd_key(m: Module, params: HeadParams, queue: ReservedFifo, beats: Any, valid: Value) -> None:
+def carry_odd_key(m: Module, params: HeadParams, queue: CreditFifo, beats: Any, valid: Value) -> None:
     """Send checked beats to their queue, two registers later, with an even number of keys unless they end a row.
 
     The highest of an odd number, counted with the one that was carried over before, is carried over. An entry that
@@ -70,7 +70,7 @@ def carry_odd_key(m: Module, params: HeadParams, queue: ReservedFifo, beats: Any
 
     carries = Signal()
     carried = Signal(
-        data.StructLayout({"key": params.key_bits, "estimate": beats.estimates[0].shape()}), reset_less=True
+        data.StructLayout({"key": params.widths.key_bits, "estimate": beats.estimates[0].shape()}), reset_less=True
     )
     shifts = [carries, carries ^ counts[0][0]]  # whether an odd number of keys comes before the beat
     leaves_one = filled & ~ends & (shifts[1] ^ counts[1][0])
@@ -98,7 +98,7 @@ def carry_odd_key(m: Module, params: HeadParams, queue: ReservedFifo, beats: Any
     m.d.comb += [
         queue.i.payload.eq(entry),
         queue.i.valid.eq(delayed(m, needed, 1, "checked_needed")),
-        queue.i_cancel.eq(delayed(m, delayed(m, valid, 1, "checked_arrived") & ~needed, 1, "checked_cancelled")),
+        queue.i_return.eq(delayed(m, delayed(m, valid, 1, "checked_arrived") & ~needed, 1, "checked_cancelled")),
     ]
 
 
@@ -141,9 +141,9 @@ def _key_of_beats(params: HeadParams, place: Value, entry: Any) -> Value:
 
 def _key_of_beat(params: HeadParams, place: Value, first_key: Value) -> Value:
     lanes = params.config.keys_per_cycle
-    lane = chosen(place, [Const(number, max(1, params.lane_bits)) for number in range(lanes)])
+    lane = chosen(place, [Const(number, max(1, params.widths.lane_bits)) for number in range(lanes)])
     if lanes == 1:
         return first_key
-    if lanes == 1 << params.lane_bits:  # beats start at multiples of the lanes: no addition
-        return Cat(lane, first_key[params.lane_bits :])
+    if lanes == 1 << params.widths.lane_bits:  # beats start at multiples of the lanes: no addition
+        return Cat(lane, first_key[params.widths.lane_bits :])
     return first_key + lane

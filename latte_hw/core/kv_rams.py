@@ -8,21 +8,21 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.config import TOTAL_BITS
 from latte_hw.lib.streams import NEVER_COLLIDES, delayed_data
-from latte_hw.params import HeadParams
+from latte_hw.params import CoreParams
 
 
 class ReadPort(wiring.Signature):
     """A read port of the store, as its user sees it: `data` is `store_latency` cycles behind `buffer` and `address`.
 
-    That of a value is staggered: each group of `normalise_lanes` elements is `value_stagger` cycles behind the one
-    before (see :class:`latte_hw.core.accumulator.RowSums`).
+    That of a value is staggered: each group of `division_lanes` elements is `value_stagger` cycles behind the one
+    before (see :class:`latte_hw.core.accumulator.Accumulator`).
     """
 
     def __init__(self, address_bits: int, shape: Any) -> None:
         super().__init__({"buffer": Out(1), "address": Out(address_bits), "data": In(shape)})
 
 
-def place_of(params: HeadParams, buffer: Value, address: Value, address_bits: int) -> Value:
+def place_of(params: CoreParams, buffer: Value, address: Value, address_bits: int) -> Value:
     """Where a row or beat of a buffer lies in its RAM."""
     two = params.config.kv_buffers == 2
     return Cat(address[:address_bits], buffer) if two else address[:address_bits]
@@ -30,7 +30,7 @@ def place_of(params: HeadParams, buffer: Value, address: Value, address_bits: in
 
 def row_ram(
     m: Module,
-    params: HeadParams,
+    params: CoreParams,
     name: str,
     shape: data.Layout,
     depth: int,
@@ -44,11 +44,11 @@ def row_ram(
     With two reads, the write takes the port of the first one. Of a read whose address is `slices` cycles late, as many
     registers behind the RAM are left out.
     """
-    words = params.buffered_words(depth)
+    words = params.widths.buffered_words(depth)
     m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=words, init=[], attrs=NEVER_COLLIDES)
     write_enable, write_place, write_data = write
     read_places = [place for place, _ in reads]
-    waits = params.store_latency - 1 - slices
+    waits = params.latency.store - 1 - slices
     if len(reads) > 1:
         shared = Signal(len(read_places[0]), name=f"{name}_shared")  # one signal: so Yosys sees one port
         m.d.comb += shared.eq(Mux(write_enable, write_place, read_places[0]))
@@ -68,15 +68,15 @@ def row_ram(
         m.d.comb += Value.cast(read_data).eq(waited)
 
 
-def bank_rams(m: Module, params: HeadParams, name: str, *, write: tuple, read: tuple, slices: int) -> None:
-    """A bank of K's high parts, see :attr:`latte_hw.params.widths.HeadWidths.bank_bits`."""
+def bank_rams(m: Module, params: CoreParams, name: str, *, write: tuple, read: tuple, slices: int) -> None:
+    """A bank of K's high parts, see :attr:`latte_hw.params.widths.Widths.bank_bits`."""
     write_enable, write_place, row = write
     read_place, read_data = read
     low = 0
-    for number, bits in enumerate(params.bank_bits):
+    for number, bits in enumerate(params.widths.bank_bits):
         part = slice(low, low + bits)
         row_ram(
-            m, params, f"{name}_rest" if number else name, data.ArrayLayout(1, bits), params.max_beats,
+            m, params, f"{name}_rest" if number else name, data.ArrayLayout(1, bits), params.widths.max_beats,
             write=(write_enable, write_place, Value.cast(row)[part]),
             reads=[(read_place, Value.cast(read_data)[part])],
             slices=slices,
@@ -85,16 +85,16 @@ def bank_rams(m: Module, params: HeadParams, name: str, *, write: tuple, read: t
 
 
 def value_rams(
-    m: Module, params: HeadParams, name: str, ports: list[Any], write: Value, places: list[Signal], row: Any
+    m: Module, params: CoreParams, name: str, ports: list[Any], write: Value, places: list[Signal], row: Any
 ) -> None:
     """A RAM for each group of elements; the addresses go from one to the next."""
-    lanes = params.normalise_lanes
+    lanes = params.division.lanes
     sent = [(port.buffer, port.address) for port in ports]
-    for group in range(params.normalise_cycles):
+    for group in range(params.division.cycles):
         if group:
             sent = [
                 tuple(
-                    delayed_data(m, value, params.value_stagger, f"{name}_{group}_{what}{number}")
+                    delayed_data(m, value, params.division.stagger, f"{name}_{group}_{what}{number}")
                     for value, what in zip(pair, ("buffer", "address"), strict=True)
                 )
                 for number, pair in zip(("", "_1"), sent, strict=False)
@@ -106,7 +106,7 @@ def value_rams(
             m, params, f"{name}_{group}", here, params.config.max_keys,
             write=(write, places[group % len(places)], Value.cast(row)[bits]),
             reads=[
-                (place_of(params, *pair, params.key_bits), Value.cast(port.data)[bits])
+                (place_of(params, *pair, params.widths.key_bits), Value.cast(port.data)[bits])
                 for pair, port in zip(sent, ports, strict=True)
             ],
         )  # fmt: skip

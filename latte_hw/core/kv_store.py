@@ -10,8 +10,8 @@ from latte_hw.core.kv_rams import ReadPort, bank_rams, place_of, row_ram, value_
 from latte_hw.core.payloads import Payloads
 from latte_hw.lib.arith import high_part, low_part, saturate_element
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import Fifo, delayed, delayed_data, fanout, spread
-from latte_hw.params import HeadParams
+from latte_hw.lib.streams import Fifo, delayed, delayed_data, fan_out
+from latte_hw.params import CoreParams
 
 
 class KvStore(wiring.Component):
@@ -46,13 +46,13 @@ class KvStore(wiring.Component):
     Throughput: one row of K and one of V per cycle. Loading one buffer overlaps reading the other.
     """
 
-    def __init__(self, params: HeadParams, *, banks: bool = True, readers: int = 1, appends: bool = False) -> None:
+    def __init__(self, params: CoreParams, *, banks: bool = True, readers: int = 1, appends: bool = False) -> None:
         self.params = params
         self.banks = banks
         self.readers = readers
         self.appends = appends
         payloads = Payloads(params)
-        beat_port = {"beat_port": In(ReadPort(params.beat_bits, payloads.high_beat))}
+        beat_port = {"beat_port": In(ReadPort(params.widths.beat_bits, payloads.high_beat))}
         super().__init__(
             {
                 "i_load": In(stream.Signature(payloads.append_load if appends else payloads.load)),
@@ -62,9 +62,12 @@ class KvStore(wiring.Component):
                 "o_loaded": Out(stream.Signature(payloads.loaded)),
                 "i_free": In(1),
                 **(beat_port if banks else {}),
-                **{name: In(ReadPort(params.key_bits, payloads.split_row)) for name in numbered("key_port", readers)},
                 **{
-                    name: In(ReadPort(params.key_bits, payloads.element_row))
+                    name: In(ReadPort(params.widths.key_bits, payloads.split_row))
+                    for name in numbered("key_port", readers)
+                },
+                **{
+                    name: In(ReadPort(params.widths.key_bits, payloads.element_row))
                     for name in numbered("value_port", readers)
                 },
             }
@@ -78,7 +81,7 @@ class KvStore(wiring.Component):
         free = Signal(range(config.kv_buffers + 1), init=config.kv_buffers)
         buffer = Signal(1)
         loading = Signal()
-        n_keys = Signal(params.count_bits)
+        n_keys = Signal(params.widths.count_bits)
         m.submodules.loaded = loaded = Fifo(payloads.loaded, depth=max(3, config.kv_buffers + 1))
         if not self.appends:
             wiring.connect(m, loaded.o, wiring.flipped(self.o_loaded))
@@ -102,14 +105,14 @@ class KvStore(wiring.Component):
         for d in range(config.head_dim):
             element = saturate_element(params, k_row[d])
             m.d.sync += k_split.high[d].eq(high_part(params, element))
-            if params.low_bits:
+            if params.widths.low_bits:
                 m.d.sync += k_split.low[d].eq(low_part(params, element))
             m.d.sync += v_saturated[d].eq(saturate_element(params, v_row[d]))
         done = []
         writes = {}
         for name, port in (("k", self.i_k), ("v", self.i_v)):
-            row = Signal(params.count_bits, name=f"{name}_row")
-            left = Signal(params.count_bits, name=f"{name}_left")
+            row = Signal(params.widths.count_bits, name=f"{name}_row")
+            left = Signal(params.widths.count_bits, name=f"{name}_left")
             more = Signal(name=f"{name}_more")  # rows are left
             arrived = port.valid & port.ready
             m.d.comb += port.ready.eq(more)
@@ -127,9 +130,8 @@ class KvStore(wiring.Component):
             stores = delayed(m, arrived & (row < config.max_keys), hops.row_load, f"{name}_stores")
             written = Signal(name=f"{name}_written")
             m.d.sync += written.eq(stores)
-            places = fanout(
-                m, place_of(params, buffer, row, params.key_bits), 1 + hops.row_load + hops.row_write, f"{name}_place"
-            )
+            address = place_of(params, buffer, row, params.widths.key_bits)
+            places = fan_out(m, address, f"{name}_place", 1 + hops.row_load + hops.row_write)
             writes[name] = (stores, written, places)
 
         appending = Signal()
@@ -160,11 +162,11 @@ class KvStore(wiring.Component):
             # What is on its way to the banks meets a row that is as late.
             for number in range(hops.bank_write):
                 k_stores = delayed(m, k_stores, 1, f"k_bank_stores_{number}") if number else k_write
-            rows = fanout(m, Value.cast(k_split.high), hops.bank_write, "k_bank_row")
-            sent = place_of(params, self.beat_port.buffer, self.beat_port.address, params.beat_bits)
-            read_places = fanout(m, sent, hops.bank_read, "k_bank_read_place")
+            rows = fan_out(m, Value.cast(k_split.high), "k_bank_row", hops.bank_write)
+            sent = place_of(params, self.beat_port.buffer, self.beat_port.address, params.widths.beat_bits)
+            read_places = fan_out(m, sent, "k_bank_read_place", hops.bank_read)
             bank, beat = self._bank_and_beat(m, started, k_stores)
-            places = spread(m, place_of(params, buffer, beat, params.beat_bits), "k_bank_place")
+            places = fan_out(m, place_of(params, buffer, beat, params.widths.beat_bits), "k_bank_place")
             for lane in range(config.keys_per_cycle):
                 bank_written = Signal(name=f"k_bank_{lane}_written")
                 m.d.sync += bank_written.eq(k_stores & ~(bank ^ lane).any())
@@ -179,22 +181,22 @@ class KvStore(wiring.Component):
         )
         k_split = delayed_data(m, k_split, hops.row_write, "k_split")
         v_saturated = delayed_data(m, v_saturated, hops.row_write, "v_saturated")
-        shares = params.readers_per_ram
+        shares = params.widths.readers_per_ram
         for number, first in enumerate(range(0, self.readers, shares)):
             names = [numbered(name, self.readers)[first : first + shares] for name in ("key_port", "value_port")]
             key_ports, value_ports = ([getattr(self, name) for name in ports] for ports in names)
             suffix = f"_{number}" if self.readers > shares else ""
             row_ram(
-                m, params, f"k_rows{suffix}", payloads.split_row, config.max_keys,
-                write=(k_write, k_places[number % len(k_places)], k_split),
-                reads=[(place_of(params, port.buffer, port.address, params.key_bits), port.data) for port in key_ports],
+                m, params, f"k_rows{suffix}", payloads.split_row, config.max_keys, write=(k_write, k_places[number %
+                len(k_places)], k_split), reads=[(place_of(params, port.buffer, port.address, params.widths.key_bits),
+                port.data) for port in key_ports],
             )  # fmt: skip
             value_rams(m, params, f"v_rows{suffix}", value_ports, v_write, v_places, v_saturated)
         return m
 
     def _offer_growing(self, m: Module, loaded: Fifo, finished: Value, appended: Value, buffer: Value) -> None:
         """Loaded buffers with the rows that they hold by now."""
-        held = [Signal(self.params.count_bits, name=f"held_rows_{number}") for number in range(2)]
+        held = [Signal(self.params.widths.count_bits, name=f"held_rows_{number}") for number in range(2)]
         for number, rows in enumerate(held):
             with m.If(finished & (buffer == number)):
                 m.d.sync += rows.eq(loaded.i.payload.n_keys)
@@ -211,7 +213,7 @@ class KvStore(wiring.Component):
     def _bank_and_beat(self, m: Module, started: Value, written: Value) -> tuple[Value, Value]:
         """Where the next row of K belongs."""
         bank = Signal(range(max(2, self.params.config.keys_per_cycle)))
-        beat = Signal(self.params.beat_bits)
+        beat = Signal(self.params.widths.beat_bits)
         with m.If(written):
             m.d.sync += bank.eq(bank + 1)
             with m.If(bank == self.params.config.keys_per_cycle - 1):

@@ -14,7 +14,7 @@ from amaranth.lib import data
 
 from latte_hw.config import TOTAL_BITS, Rule
 from latte_hw.lib.arith import high_shape, low_shape
-from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
+from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, CoreParams
 
 
 def _optional(fields: dict[str, Any]) -> data.StructLayout:
@@ -30,12 +30,16 @@ def slots(field: Any, count: int) -> list[Any]:
 class Payloads:
     """Every payload shape of a head with the given parameters."""
 
-    def __init__(self, params: HeadParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         config = params.config
         element = signed(TOTAL_BITS)
         high, low = high_shape(params), low_shape(params)
-        threshold = signed(params.threshold_bits) if config.rule is Rule.STATIC else unsigned(params.threshold_bits)
-        estimate, score = signed(params.estimate_bits), signed(params.score_bits)
+        threshold = (
+            signed(params.widths.threshold_bits)
+            if config.rule is Rule.STATIC
+            else unsigned(params.widths.threshold_bits)
+        )
+        estimate, score = signed(params.widths.estimate_bits), signed(params.widths.score_bits)
         buffer = unsigned(1)  # which K/V buffer; always 0 when there is one
 
         self.element_row = data.ArrayLayout(element, config.head_dim)
@@ -44,7 +48,7 @@ class Payloads:
         self.high_row = data.ArrayLayout(high, config.head_dim)
         """High parts of one query or key."""
 
-        self.low_row = data.ArrayLayout(low, config.head_dim) if params.low_bits else None
+        self.low_row = data.ArrayLayout(low, config.head_dim) if params.widths.low_bits else None
         """Low parts of one query or key; there are none when `msb_bits` is 8."""
 
         self.high_beat = data.ArrayLayout(self.high_row, config.keys_per_cycle)
@@ -57,28 +61,28 @@ class Payloads:
 
         self.table_entry = data.StructLayout(
             {
-                "head": unsigned(params.head_bits),  # which entry
+                "head": unsigned(params.widths.head_bits),  # which entry
                 "threshold": threshold,  # τ_int
-                "mantissa": unsigned(SCALE_MANTISSA_BITS),  # softmax scale, see HeadParams.softmax_scale_register
+                "mantissa": unsigned(SCALE_MANTISSA_BITS),  # softmax scale, see CoreParams.softmax_scale_register
                 "shift": unsigned(SCALE_SHIFT_BITS),
             }
         )
         """One write to the per-head table."""
 
-        self.load = data.StructLayout({"n_keys": unsigned(params.count_bits)})
+        self.load = data.StructLayout({"n_keys": unsigned(params.widths.count_bits)})
         """Announces `n_keys` rows of K and of V. Rows beyond `max_keys` are taken and left out."""
 
-        self.append_load = data.StructLayout({"n_keys": unsigned(params.count_bits), "append": unsigned(1)})
+        self.append_load = data.StructLayout({"n_keys": unsigned(params.widths.count_bits), "append": unsigned(1)})
         """The same for a store that appends: with `append`, one row more, and `n_keys` means nothing."""
 
-        self.loaded = data.StructLayout({"buffer": buffer, "n_keys": unsigned(params.count_bits)})
+        self.loaded = data.StructLayout({"buffer": buffer, "n_keys": unsigned(params.widths.count_bits)})
         """A K/V buffer that is ready for queries."""
 
         self.job = data.StructLayout(
             {
-                "head": unsigned(params.head_bits),  # entry of the per-head table
-                "n_queries": unsigned(params.count_bits),  # queries that follow
-                "causal_offset": signed(params.offset_bits),  # query i sees keys j <= i + causal_offset
+                "head": unsigned(params.widths.head_bits),  # entry of the per-head table
+                "n_queries": unsigned(params.widths.count_bits),  # queries that follow
+                "causal_offset": signed(params.widths.offset_bits),  # query i sees keys j <= i + causal_offset
                 "release": unsigned(1),  # give the K/V buffer back after the last query
             }
         )
@@ -87,13 +91,15 @@ class Payloads:
         self.scan = _optional(
             {
                 "buffer": buffer,
-                "valid_keys": unsigned(params.count_bits),
-                "others": unsigned(params.scan_place_bits),  # further queries of this scan, of its first one; B > 1
+                "valid_keys": unsigned(params.widths.count_bits),
+                "others": unsigned(
+                    params.widths.scan_place_bits
+                ),  # further queries of this scan, of its first one; B > 1
             }
         )
         """What the estimator needs beside the query: keys 0 to valid_keys − 1 of a buffer."""
 
-        self.job_rest = data.StructLayout({"queries": unsigned(params.count_bits), "release": unsigned(1)})
+        self.job_rest = data.StructLayout({"queries": unsigned(params.widths.count_bits), "release": unsigned(1)})
         """Queries of the present job that are still to be dealt, and whether it gives its buffer back then."""
 
         self.estimator_query = data.StructLayout({"high": self.high_row, "scan": self.scan})
@@ -121,7 +127,7 @@ class Payloads:
             return {
                 "estimates": data.ArrayLayout(estimate, lanes),
                 "mask": data.ArrayLayout(unsigned(1), lanes),  # lanes that hold a valid key
-                "first_key": each(unsigned(params.key_bits), count),  # lane p of a beat holds its first_key + p
+                "first_key": each(unsigned(params.widths.key_bits), count),  # lane p of a beat holds its first_key + p
                 "last": unsigned(1),
             }
 
@@ -133,9 +139,9 @@ class Payloads:
 
         of_pairs = {
             "carried": unsigned(1),  # there is a key of an earlier beat before those of the lanes
-            "carried_key": unsigned(params.key_bits),
+            "carried_key": unsigned(params.widths.key_bits),
             "carried_estimate": estimate,
-            "pairs": unsigned(params.pairs_bits),  # that the entry makes
+            "pairs": unsigned(params.widths.pairs_bits),  # that the entry makes
             "second_mask": unsigned(config.keys_per_cycle * config.kept_per_cycle),  # lanes that end a pair
         }
         self.kept_beats = data.StructLayout(
@@ -144,7 +150,7 @@ class Payloads:
         """The same with the lanes that are kept, and what else pairs need; of these, `mask` has the lanes that begin
         one."""
 
-        key_item = {"key": each(unsigned(params.key_bits)), "kept": each(unsigned(1)), "last": unsigned(1)}
+        key_item = {"key": each(unsigned(params.widths.key_bits)), "kept": each(unsigned(1)), "last": unsigned(1)}
         self.kept_key = data.StructLayout({**key_item, "estimate": each(estimate)})
         """R keys that passed the filter."""
 
@@ -155,7 +161,7 @@ class Payloads:
         """Kept keys with their unnormalised softmax weights."""
 
         self.out_row = data.StructLayout(
-            {"row": data.ArrayLayout(signed(params.out_bits), config.head_dim), "last": unsigned(1)}
+            {"row": data.ArrayLayout(signed(params.widths.out_bits), config.head_dim), "last": unsigned(1)}
         )
         """One output: `head_dim` elements in steps of V's int8 step / 2^out_fraction_bits; `last` ends the job."""
 

@@ -12,7 +12,7 @@ from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.arith import high_shape, low_shape, register
 from latte_hw.lib.dot.build import StationaryDot, Term, stationary_dot
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import ReservedFifo, StreamRegister, delayed, delayed_data
+from latte_hw.lib.streams import CreditFifo, StreamRegister, delayed, delayed_data
 from latte_hw.params import HeadParams
 
 
@@ -21,9 +21,9 @@ class ReuseDatapath(wiring.Component):
 
     The estimate travels along and is never computed again. With `msb_bits = 8` it already is the score.
 
-    Latency: `params.reuse_latency` from a kept key to its score, then the output queue (none with `msb_bits = 8`).
+    Latency: `params.latency.reuse` from a kept key to its score, then the output queue (none with `msb_bits = 8`).
     Throughput: one item of R = `kept_per_cycle` keys per cycle, each key read through a port of its own, `key_port_0`
-    and `key_port_1`; without a gap between queries of `params.gapless_keys` items each.
+    and `key_port_1`; without a gap between queries of `params.reuse_dot.refill_cycles` items each.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -34,7 +34,7 @@ class ReuseDatapath(wiring.Component):
             {
                 "i_query": In(stream.Signature(payloads.reuse_query)),
                 "i_kept": In(stream.Signature(payloads.kept_key)),
-                **{name: Out(ReadPort(params.key_bits, payloads.split_row)) for name in self.key_ports},
+                **{name: Out(ReadPort(params.widths.key_bits, payloads.split_row)) for name in self.key_ports},
                 "o_scored": Out(stream.Signature(payloads.scored_key)),
             }
         )
@@ -45,12 +45,12 @@ class ReuseDatapath(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        if self.params.low_bits == 0:
+        if self.params.widths.low_bits == 0:
             self._pass_through(m)
             return m
         params, payloads = self.params, Payloads(self.params)
         m.submodules.dot = dot = self._dot()
-        m.submodules.landing = landing = ReservedFifo(payloads.scored_key, params.reuse_landing_depth)
+        m.submodules.landing = landing = CreditFifo(payloads.scored_key, params.depths.reuse_landing)
         wiring.connect(m, landing.o, wiring.flipped(self.o_scored))
         m.d.comb += [
             dot.i_query.valid.eq(self.i_query.valid),
@@ -63,17 +63,17 @@ class ReuseDatapath(wiring.Component):
         sent = Signal()
         item = self.i_kept.payload
         m.d.comb += [
-            sent.eq(self.i_kept.valid & dot.o_prepared.valid & landing.o_room),
+            sent.eq(self.i_kept.valid & dot.o_prepared.valid & landing.o_credit),
             self.i_kept.ready.eq(sent),
-            landing.i_reserve.eq(sent),
+            landing.i_take.eq(sent),
             dot.o_prepared.ready.eq(sent & item.last),
             dot.i_last.eq(sent & item.last),
         ]
         ports = [getattr(self, name) for name in self.key_ports]
         for port, key in zip(ports, slots(item.key, self.together), strict=True):
             m.d.comb += [port.buffer.eq(dot.o_prepared.payload), port.address.eq(key)]
-        read = delayed(m, sent, params.store_latency, "sent_read")
-        read_item = delayed_data(m, item, params.store_latency, "item_read")
+        read = delayed(m, sent, params.latency.store, "sent_read")
+        read_item = delayed_data(m, item, params.latency.store, "item_read")
         m.d.comb += dot.i_keys.valid.eq(read)
         for name in dot.keys:
             for slot, port in enumerate(ports):
@@ -87,11 +87,11 @@ class ReuseDatapath(wiring.Component):
         terms = dot.o.payload
         scores = []
         for slot, name in enumerate(numbered("correction", self.together)):
-            correction = (terms.high_low[slot] + terms.low_high[slot]) << params.low_bits
+            correction = (terms.high_low[slot] + terms.low_high[slot]) << params.widths.low_bits
             if "low_low" in dot.terms:
                 correction = correction + terms.low_low[slot]
             estimate = slots(result_item.estimate, self.together)[slot]
-            scores.append((estimate << (2 * params.low_bits)) + register(m, correction, name))
+            scores.append((estimate << (2 * params.widths.low_bits)) + register(m, correction, name))
         m.d.sync += [
             scored.key.eq(result_item.key),
             scored.kept.eq(result_item.kept),

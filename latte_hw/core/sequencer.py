@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.core.payloads import Payloads
 from latte_hw.lib.arith import high_part, low_part, saturate_element
 from latte_hw.lib.streams import NEVER_COLLIDES, fork_ready
-from latte_hw.params import HeadParams
+from latte_hw.params import CoreParams
 
 
 class Sequencer(wiring.Component):
@@ -39,7 +39,7 @@ class Sequencer(wiring.Component):
     once high, must stay so until a query is taken.
     """
 
-    def __init__(self, params: HeadParams) -> None:
+    def __init__(self, params: CoreParams) -> None:
         self.params = params
         payloads = Payloads(params)
         super().__init__(
@@ -75,8 +75,10 @@ class Sequencer(wiring.Component):
         ]
 
         job, loaded = self.i_job.payload, self.i_loaded.payload
-        queries_left = Signal(params.count_bits)
-        visible_keys = Signal(signed(params.count_bits + 3))  # causal limit of the present query, not yet clipped
+        queries_left = Signal(params.widths.count_bits)
+        visible_keys = Signal(
+            signed(params.widths.count_bits + 3)
+        )  # causal limit of the present query, not yet clipped
         # queries_left == 1, and a job without queries: known ahead, since what follows from them goes far
         is_last = Signal()
         is_empty = Signal()
@@ -87,11 +89,11 @@ class Sequencer(wiring.Component):
 
         # The buffer is given back a cycle later: the store is far away, and there is time between two jobs.
         job_ends = Signal()
-        gives_back = Signal()
-        m.d.comb += [self.i_job.ready.eq(job_ends), self.i_loaded.ready.eq(gives_back)]
-        m.d.sync += gives_back.eq(job_ends & job.release)
+        releases = Signal()
+        m.d.comb += [self.i_job.ready.eq(job_ends), self.i_loaded.ready.eq(releases)]
+        m.d.sync += releases.eq(job_ends & job.release)
         with m.FSM(name="state") as state:
-            starts = state.ongoing("idle") & self.i_job.valid & self.i_loaded.valid & ~gives_back
+            starts = state.ongoing("idle") & self.i_job.valid & self.i_loaded.valid & ~releases
             m.d.comb += read_port.en.eq(starts)
             with m.State("idle"), m.If(starts):
                 m.d.sync += [
@@ -122,7 +124,7 @@ class Sequencer(wiring.Component):
             m.d.sync += is_empty.eq(~job.n_queries.any())
         m.d.comb += self.o_row.valid.eq(row.valid | row.alone)
 
-        valid_keys = Signal(params.count_bits)
+        valid_keys = Signal(params.widths.count_bits)
         m.d.comb += valid_keys.eq(loaded.n_keys)
         if params.config.causal:
             with m.If(visible_keys < loaded.n_keys):
@@ -135,7 +137,7 @@ class Sequencer(wiring.Component):
                 element.eq(saturate_element(params, self.i_query.payload[d])),
                 split.high[d].eq(high_part(params, element)),
             ]
-            if params.low_bits:
+            if params.widths.low_bits:
                 m.d.comb += split.low[d].eq(low_part(params, element))
 
         entry = read_port.data

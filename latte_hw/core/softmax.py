@@ -10,8 +10,8 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.arith import multiplied, register
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import Fifo, ReservedFifo, SkidBuffer, delayed, delayed_data, slices
-from latte_hw.params import EXP_GUARD_BITS, MULTIPLIER_BITS, MULTIPLY, HeadParams
+from latte_hw.lib.streams import CreditFifo, Fifo, SkidBuffer, delayed, delayed_data, slices
+from latte_hw.params import EXP_GUARD_BITS, MULTIPLIER_BITS, MULTIPLY, CoreParams, HeadParams
 
 
 class Softmax(wiring.Component):
@@ -32,7 +32,7 @@ class Softmax(wiring.Component):
     A row waits in a queue until its best score is known; the queue holds more than one full row, so the next row
     comes in meanwhile.
 
-    Latency: `params.softmax_latency` from a row's end to its first weight, then the output queue.
+    Latency: `params.latency.softmax` from a row's end to its first weight, then the output queue.
     Throughput: one item of R keys per cycle.
     """
 
@@ -50,21 +50,21 @@ class Softmax(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         params, payloads = self.params, Payloads(self.params)
-        score_shape = signed(params.score_bits)
-        m.submodules.row = row = Fifo(payloads.scored_key, params.row_queue_depth)
-        m.submodules.best = best_queue = ReservedFifo(score_shape, params.rows_in_flight)
-        m.submodules.landing = landing = ReservedFifo(payloads.weighted_key, params.softmax_landing_depth)
+        score_shape = signed(params.widths.score_bits)
+        m.submodules.row = row = Fifo(payloads.scored_key, params.depths.scored)
+        m.submodules.best = best_queue = CreditFifo(score_shape, params.depths.rows)
+        m.submodules.landing = landing = CreditFifo(payloads.weighted_key, params.depths.softmax_landing)
         wiring.connect(m, landing.o, wiring.flipped(self.o_weighted))
 
         # In: queue the row and follow its best score, one register after the other.
         item = self.i_scored.payload
         accepted = Signal()
         m.d.comb += [
-            accepted.eq(self.i_scored.valid & row.i.ready & best_queue.o_room),
+            accepted.eq(self.i_scored.valid & row.i.ready & best_queue.o_credit),
             self.i_scored.ready.eq(accepted),
             row.i.valid.eq(accepted),
             row.i.payload.eq(item),
-            best_queue.i_reserve.eq(accepted & item.last),
+            best_queue.i_take.eq(accepted & item.last),
         ]
         together = params.config.kept_per_cycle
         arrived, arrived_item = delayed(m, accepted, 1, "arrived"), delayed_data(m, item, 1, "arrived_item")
@@ -88,13 +88,13 @@ class Softmax(wiring.Component):
         sent = Signal()
         row_best = slices(m, best_queue.o, params.pipeline.row_read, "best_read", SkidBuffer)
         m.d.comb += [
-            sent.eq(row.o.valid & row_best.valid & self.i_scale.valid & landing.o_room),
+            sent.eq(row.o.valid & row_best.valid & self.i_scale.valid & landing.o_credit),
             row.o.ready.eq(sent),
             row_best.ready.eq(sent & row.o.payload.last),
             self.i_scale.ready.eq(sent & row.o.payload.last),
-            landing.i_reserve.eq(sent),
+            landing.i_take.eq(sent),
         ]
-        deltas = [Signal(unsigned(params.delta_bits), name=name) for name in numbered("delta", together)]
+        deltas = [Signal(unsigned(params.widths.delta_bits), name=name) for name in numbered("delta", together)]
         for delta, score in zip(deltas, slots(row.o.payload.score, together), strict=True):
             m.d.sync += delta.eq(row_best.payload - score)
         m.submodules.exp_table = table = exponential_table(params)
@@ -107,8 +107,8 @@ class Softmax(wiring.Component):
         key_shape = data.StructLayout({name: payloads.weighted_key[name].shape for name in ("key", "kept", "last")})
         key = Signal(key_shape)
         m.d.comb += [key[name].eq(row.o.payload[name]) for name in ("key", "kept", "last")]
-        weighed = delayed(m, sent, params.softmax_pipeline - 1, "sent")
-        weighed_key = delayed_data(m, key, params.softmax_pipeline - 1, "key")
+        weighed = delayed(m, sent, params.latency.softmax_pipeline - 1, "sent")
+        weighed_key = delayed_data(m, key, params.latency.softmax_pipeline - 1, "key")
         weighted = Signal(payloads.weighted_key, reset_less=True)
         probs, kepts = slots(weighted.prob, together), slots(weighed_key.kept, together)
         round_weights(m, list(zip(probs, guarded, kepts, strict=True)), weighed, weighed_key.last)
@@ -117,13 +117,13 @@ class Softmax(wiring.Component):
         return m
 
 
-def exponential_table(params: HeadParams) -> memory.Memory:
+def exponential_table(params: CoreParams) -> memory.Memory:
     """Fractions of 2**-x; any number of exponents may read it, each through a port of its own."""
     shape = unsigned(params.config.prob_bits + EXP_GUARD_BITS)
-    return memory.Memory(shape=shape, depth=2**params.exp_fraction_bits, init=params.exp_table)
+    return memory.Memory(shape=shape, depth=2**params.widths.exp_fraction_bits, init=params.widths.exp_table)
 
 
-def exponential(m: Module, params: HeadParams, delta: Any, scale: Any, table: Any, prefix: str = "") -> Signal:
+def exponential(m: Module, params: CoreParams, delta: Any, scale: Any, table: Any, prefix: str = "") -> Signal:
     """`w` of a distance from the best score, `softmax_pipeline − 2` cycles later; `prefix` names its registers."""
     delta = delayed_data(m, delta, 1, f"{prefix}delta_at_product")
     scale = delayed_data(m, scale, 1, f"{prefix}scale_at_product")
@@ -135,7 +135,7 @@ def exponential(m: Module, params: HeadParams, delta: Any, scale: Any, table: An
     cut, mantissa_bits = MULTIPLIER_BITS, len(scale.mantissa)
     low = multiplied(m, delta[:cut], scale.mantissa, f"{prefix}low")
     high = multiplied(m, delta[cut:], scale.mantissa, f"{prefix}high")
-    product = stage(params.delta_bits + mantissa_bits, "product")
+    product = stage(params.widths.delta_bits + mantissa_bits, "product")
     m.d.sync += product.eq(low + (high << cut))
     shift = delayed_data(m, scale.shift, MULTIPLY + 1, f"{prefix}shift")
 
@@ -143,17 +143,17 @@ def exponential(m: Module, params: HeadParams, delta: Any, scale: Any, table: An
     coarse, fine = stage(len(product), "coarse"), stage(len(product), "fine")
     fine_shift = delayed_data(m, shift[:3], 1, f"{prefix}fine_shift")
     m.d.sync += [coarse.eq(product >> (shift[3:] << 3)), fine.eq(coarse >> fine_shift)]
-    rounded, exponent = stage(len(product), "rounded"), stage(params.exp_bits, "exponent")
+    rounded, exponent = stage(len(product), "rounded"), stage(params.widths.exp_bits, "exponent")
     m.d.sync += [
         rounded.eq((fine + 1) >> 1),
-        exponent.eq(Mux(rounded[params.exp_bits :].any(), 2**params.exp_bits - 1, rounded)),
+        exponent.eq(Mux(rounded[params.widths.exp_bits :].any(), 2**params.widths.exp_bits - 1, rounded)),
     ]
 
     read_port = table.read_port()
-    m.d.comb += read_port.addr.eq(exponent[: params.exp_fraction_bits])
+    m.d.comb += read_port.addr.eq(exponent[: params.widths.exp_fraction_bits])
     way = 1 + params.pipeline.exp_read  # block RAM is slow to answer
     entry = delayed_data(m, read_port.data, way, f"{prefix}entry")
-    halvings = delayed_data(m, exponent[params.exp_fraction_bits :], 1 + way, f"{prefix}halvings")
+    halvings = delayed_data(m, exponent[params.widths.exp_fraction_bits :], 1 + way, f"{prefix}halvings")
     shifted = stage(len(entry), "shifted")
     m.d.sync += shifted.eq(entry >> halvings)
     return shifted

@@ -11,7 +11,7 @@ from latte_hw.core.key_pairs import carry_odd_key, estimates_of, join_beats, key
 from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.arith import register
 from latte_hw.lib.masks import chosen, popcount, several, without_lowest
-from latte_hw.lib.streams import Fifo, ReservedFifo, delayed, delayed_data, slices_before
+from latte_hw.lib.streams import CreditFifo, Fifo, delayed, delayed_data, slices_before
 from latte_hw.params import HeadParams
 
 
@@ -39,8 +39,8 @@ class HeadThresholdFilter(wiring.Component):
     Throughput: a row takes max(beats, items) cycles: its items are the kept keys, and an end marker if its last beat
     keeps nothing; with R = 2 the pairs of kept keys, and an end marker likewise. The two arms are decoupled by queues
     of `survivor_depth` and `kept_depth` entries.
-    Latency: `params.filter_latency` from a beat to its survivors, `params.check_latency` from these to its kept keys,
-    `params.choice_latency` from these to an item; and three queues.
+    Latency: `params.latency.filter` from a beat to its survivors, `params.latency.check` from these to its kept keys,
+    `params.latency.choice` from these to an item; and three queues.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -59,31 +59,31 @@ class HeadThresholdFilter(wiring.Component):
             }
         )
         # running best − threshold, in the `differential` rule; a plain estimate in the `static` one
-        self.limit_shape = signed(params.estimate_bits + 2)
-        self.limits = data.StructLayout({"best": signed(params.estimate_bits), "limit": self.limit_shape})
+        self.limit_shape = signed(params.widths.estimate_bits + 2)
+        self.limits = data.StructLayout({"best": signed(params.widths.estimate_bits), "limit": self.limit_shape})
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         params, payloads = self.params, Payloads(self.params)
-        m.submodules.survivors = survivors = ReservedFifo(payloads.survivor_beats, params.survivor_depth)
-        m.submodules.row_limits = row_limits = ReservedFifo(self.limits, params.rows_in_flight)
-        m.submodules.kept = kept = ReservedFifo(payloads.kept_beats, params.kept_depth)
+        m.submodules.survivors = survivors = CreditFifo(payloads.survivor_beats, params.depths.survivors)
+        m.submodules.row_limits = row_limits = CreditFifo(self.limits, params.depths.rows)
+        m.submodules.kept = kept = CreditFifo(payloads.kept_beats, params.depths.kept)
         self._early_drop(m, survivors, row_limits)
         self._final_check(m, survivors, row_limits, kept)
         self._serialise(m, kept)
         return m
 
-    def _early_drop(self, m: Module, survivors: ReservedFifo, row_limits: ReservedFifo) -> None:
+    def _early_drop(self, m: Module, survivors: CreditFifo, row_limits: CreditFifo) -> None:
         """Beat by beat: best of the lanes, running best, threshold, survivors. Never stalls once a beat is in."""
         params, payloads = self.params, Payloads(self.params)
         accepted = Signal()
         row_ends = accepted & self.i_beat.payload.last
         m.d.comb += [
-            self.i_beat.ready.eq(self.i_threshold.valid & survivors.o_room & row_limits.o_room),
+            self.i_beat.ready.eq(self.i_threshold.valid & survivors.o_credit & row_limits.o_credit),
             accepted.eq(self.i_beat.valid & self.i_beat.ready),
             self.i_threshold.ready.eq(row_ends),
-            survivors.i_reserve.eq(accepted),
-            row_limits.i_reserve.eq(row_ends),  # a row's limit needs a place too
+            survivors.i_take.eq(accepted),
+            row_limits.i_take.eq(row_ends),  # a row's limit needs a place too
         ]
 
         stage = data.StructLayout({"beat": payloads.estimate_beat, "threshold": payloads.threshold})
@@ -94,7 +94,7 @@ class HeadThresholdFilter(wiring.Component):
         ]
         # A lane without a key can no longer be the best one.
         lanes = range(params.config.keys_per_cycle)
-        least = Const(-(2 ** (params.estimate_bits - 1)), signed(params.estimate_bits))
+        least = Const(-(2 ** (params.widths.estimate_bits - 1)), signed(params.widths.estimate_bits))
         for lane in lanes:
             with m.If(~self.i_beat.payload.mask[lane]):
                 m.d.sync += current.beat.estimates[lane].eq(least)
@@ -117,7 +117,7 @@ class HeadThresholdFilter(wiring.Component):
             best, current, level = halved, delayed_data(m, current, 2, f"beat_{level}"), level + 1
         best_valid = delayed(m, accepted, 1 + hops.beat_compare + 2 * level, "best_valid")
 
-        running = Signal(signed(params.estimate_bits), reset_less=True)
+        running = Signal(signed(params.widths.estimate_bits), reset_less=True)
         row_starts = Signal(init=1)
         with m.If(best_valid):
             m.d.sync += row_starts.eq(current.beat.last)
@@ -155,7 +155,7 @@ class HeadThresholdFilter(wiring.Component):
             row_limits.i.valid.eq(limited_valid & limited_beat.beat.last),
         ]
 
-    def _final_check(self, m: Module, survivors: ReservedFifo, row_limits: ReservedFifo, kept: ReservedFifo) -> None:
+    def _final_check(self, m: Module, survivors: CreditFifo, row_limits: CreditFifo, kept: CreditFifo) -> None:
         """R queued beats per cycle against the row's final limit; beats that keep nothing go no further.
 
         Register slices `survivor_read` lie between the block RAM of the queue and the comparison. With `row_limit`, a
@@ -166,7 +166,7 @@ class HeadThresholdFilter(wiring.Component):
         checked = Signal(Payloads(self.params).survivor_beats, reset_less=True)
         checked_valid = Signal()
         taken = Signal()
-        row_ends, may_take = taken & waiting.last, row_limits.o.valid & kept.o_room
+        row_ends, may_take = taken & waiting.last, row_limits.o.valid & kept.o_credit
         for cycle in range(hops.row_limit):  # the limit is given back when the gap is over
             row_ends = delayed(m, row_ends, 1, f"row_checked_{cycle}" if cycle else "row_checked")
             may_take = may_take & ~row_ends
@@ -174,7 +174,7 @@ class HeadThresholdFilter(wiring.Component):
             survivors.o.ready.eq(may_take),
             taken.eq(survivors.o.valid & survivors.o.ready),
             row_limits.o.ready.eq(row_ends),
-            kept.i_reserve.eq(taken),
+            kept.i_take.eq(taken),
         ]
         beat = delayed_data(m, waiting, hops.survivor_read, "compared_beat")
         limits = delayed_data(m, row_limits.o.payload, hops.survivor_read, "compared_limits")
@@ -187,14 +187,14 @@ class HeadThresholdFilter(wiring.Component):
         else:
             _queue(m, kept, checked, checked_valid, "checked")
 
-    def _serialise(self, m: Module, kept: ReservedFifo) -> None:
+    def _serialise(self, m: Module, kept: CreditFifo) -> None:
         """Kept lanes of the oldest entry one item after the other, lowest first.
 
         Register slices `key_select` lie between the choice of an item and its queue.
         """
         params, payloads = self.params, Payloads(self.params)
         # `ready` goes no further back than to this queue
-        m.submodules.output = output = Fifo(payloads.kept_key, params.filter_output_depth)
+        m.submodules.output = output = Fifo(payloads.kept_key, params.depths.filter_output)
         wiring.connect(m, output.o, wiring.flipped(self.o_kept))
         item = slices_before(m, output.i, params.pipeline.key_select, "chosen")
         beat = Signal(payloads.kept_beats, name="leaving_beat", reset_less=True)
@@ -230,7 +230,7 @@ class HeadThresholdFilter(wiring.Component):
         with m.Elif(item.ready):
             m.d.sync += from_now_on(rest)
         if self.pairs:  # counted ahead: the masks alone would tell it late
-            left = Signal(params.pairs_bits)
+            left = Signal(params.widths.pairs_bits)
             with m.If(beat_ends):
                 m.d.sync += [left.eq(kept.o.payload.pairs), only_one.eq(~kept.o.payload.pairs[1:].any())]
             with m.Elif(item.ready):
@@ -243,11 +243,11 @@ class HeadThresholdFilter(wiring.Component):
         return passes
 
 
-def _queue(m: Module, queue: ReservedFifo, beat: Any, valid: Value, name: str) -> None:
+def _queue(m: Module, queue: CreditFifo, beat: Any, valid: Value, name: str) -> None:
     """Send a beat to its queue, one register later, if it has a key or ends its row; else its place is given back."""
     needed = beat.last | Value.cast(beat.mask).any()
     m.d.comb += [
         queue.i.payload.eq(delayed_data(m, beat, 1, f"{name}_queued")),
         queue.i.valid.eq(delayed(m, valid & needed, 1, f"{name}_needed")),
-        queue.i_cancel.eq(delayed(m, valid & ~needed, 1, f"{name}_cancelled")),
+        queue.i_return.eq(delayed(m, valid & ~needed, 1, f"{name}_cancelled")),
     ]

@@ -6,12 +6,12 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.core.accumulator import RowSums, take_weights
-from latte_hw.core.divider import Normaliser
+from latte_hw.core.accumulator import Accumulator, take_weights
+from latte_hw.core.divider import Divider
 from latte_hw.core.kv_rams import ReadPort
 from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import ReservedFifo, delayed, delayed_data
+from latte_hw.lib.streams import CreditFifo, delayed, delayed_data
 from latte_hw.params import HeadParams
 
 
@@ -31,8 +31,8 @@ class WeightedSum(wiring.Component):
     o_free
         High for one cycle when the values of a released K/V buffer have been read.
 
-    Latency: `params.weighted_sum_latency` from a row's last weight to its output, then the output queue.
-    Throughput: a row takes max(items, `normalise_cycles`) cycles.
+    Latency: `params.latency.weighted_sum` from a row's last weight to its output, then the output queue.
+    Throughput: a row takes max(items, `division_cycles`) cycles.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -43,7 +43,7 @@ class WeightedSum(wiring.Component):
             {
                 "i_row": In(stream.Signature(payloads.row_end)),
                 "i_weighted": In(stream.Signature(payloads.weighted_key)),
-                **{name: Out(ReadPort(params.key_bits, payloads.element_row)) for name in self.value_ports},
+                **{name: Out(ReadPort(params.widths.key_bits, payloads.element_row)) for name in self.value_ports},
                 "o_out": Out(stream.Signature(payloads.out_row)),
                 "o_free": Out(1),
             }
@@ -56,36 +56,36 @@ class WeightedSum(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         params, payloads = self.params, Payloads(self.params)
-        m.submodules.landing = landing = ReservedFifo(payloads.out_row, params.out_queue_depth)
+        m.submodules.landing = landing = CreditFifo(payloads.out_row, params.depths.out_rows)
         wiring.connect(m, landing.o, wiring.flipped(self.o_out))
         tag = data.StructLayout({"last": 1})  # of its job
-        m.submodules.sums = sums = RowSums(params, tag)
-        m.submodules.normaliser = normaliser = Normaliser(params, tag)
+        m.submodules.sums = sums = Accumulator(params, tag)
+        m.submodules.divider = divider = Divider(params, tag)
 
         item, row = self.i_weighted.payload, self.i_row.payload
         taken, row_ends = take_weights(
             m, self.i_weighted, self.i_row, self.o_free,
-            distance=params.normalise_cycles, room=landing.o_room, spread=params.value_spread,
+            distance=params.division.cycles, room=landing.o_credit, last_group=params.division.last_group,
             ahead=params.pipeline.row_end > 0,
         )  # fmt: skip
-        m.d.comb += landing.i_reserve.eq(row_ends)
+        m.d.comb += landing.i_take.eq(row_ends)
         ports = [getattr(self, name) for name in self.value_ports]
         for port, key in zip(ports, slots(item.key, self.together), strict=True):
             m.d.comb += [port.buffer.eq(row.buffer), port.address.eq(key)]
 
-        arrives = delayed(m, taken, params.store_latency, "arrives")
+        arrives = delayed(m, taken, params.latency.store, "arrives")
         m.d.comb += [
             sums.i.valid.eq(arrives),
-            sums.i.payload.prob.eq(delayed_data(m, item.prob, params.store_latency, "prob")),
-            sums.i.payload.last.eq(delayed_data(m, item.last, params.store_latency, "last")),
-            sums.i.payload.tag.last.eq(delayed_data(m, row.last, params.store_latency, "job_last")),
+            sums.i.payload.prob.eq(delayed_data(m, item.prob, params.latency.store, "prob")),
+            sums.i.payload.last.eq(delayed_data(m, item.last, params.latency.store, "last")),
+            sums.i.payload.tag.last.eq(delayed_data(m, row.last, params.latency.store, "job_last")),
             *(
                 getattr(sums, name).eq(port.data)
                 for name, port in zip(numbered("value", self.together), ports, strict=True)
             ),
-            landing.i.valid.eq(normaliser.o.valid),
-            landing.i.payload.row.eq(normaliser.o.payload.row),
-            landing.i.payload.last.eq(normaliser.o.payload.tag.last),
+            landing.i.valid.eq(divider.o.valid),
+            landing.i.payload.row.eq(divider.o.payload.row),
+            landing.i.payload.last.eq(divider.o.payload.tag.last),
         ]
-        wiring.connect(m, sums.o, normaliser.i)
+        wiring.connect(m, sums.o, divider.i)
         return m

@@ -139,7 +139,7 @@ class Latte:
         for name, rows in (("k", k), ("v", v), ("q", q)):
             for head in rows:
                 self._transport.send(name, head.tobytes())
-        dtype: np.dtype[Any] = np.dtype(f"<i{self.params.out_bytes}")
+        dtype: np.dtype[Any] = np.dtype(f"<i{self.params.widths.out_bytes}")
         packets = self._collect(len(q), q[0].size * dtype.itemsize)
         self._until(lambda: not self.registers.read("status")["busy"])
         try:

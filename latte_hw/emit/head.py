@@ -108,22 +108,22 @@ def head_latencies(params: HeadParams) -> dict[str, int | str]:
     """Latencies of the stages of a head core in clock cycles, and its cycle laws in words."""
     slowest = (
         "max(ceil(valid_keys / keys_per_cycle) + query_gap, ceil(kept / kept_per_cycle) "
-        "+ reuse_gap, query_prepare_cycles, reuse_prepare_cycles, normalise_cycles) + cycle_slack"
+        "+ reuse_gap, query_prepare_cycles, reuse_prepare_cycles, division_cycles) + cycle_slack"
     )
     shared = params.config.queries_per_scan > 1
     return {
-        "query_prepare_cycles": params.query_prepare_cycles,
-        "estimator": params.estimator_latency,
-        "filter": params.filter_latency,
-        "reuse": params.reuse_latency,
-        "softmax": params.softmax_pipeline,
-        "weighted_sum": params.weighted_sum_latency,
-        "cycle_slack": params.cycle_slack,
-        "latency_constant": params.latency_constant,
-        "query_gap": params.query_gap,
+        "query_prepare_cycles": params.scan_dot.prepare_cycles,
+        "estimator": params.latency.estimator,
+        "filter": params.latency.filter,
+        "reuse": params.latency.reuse,
+        "softmax": params.latency.softmax_pipeline,
+        "weighted_sum": params.latency.weighted_sum,
+        "cycle_slack": params.bounds.cycle_slack,
+        "latency_constant": params.bounds.latency_constant,
+        "query_gap": params.scan_dot.scan_gap,
         "reuse_prepare_cycles": params.reuse_dot.prepare_cycles,
         "reuse_gap": params.reuse_dot.query_gap,
-        "normalise_cycles": params.normalise_cycles,
+        "division_cycles": params.division.cycles,
         "cycles_per_query": f"max({slowest}, queries + query_prepare_cycles - 1), for the queries of a scan"
         if shared
         else slowest,
@@ -136,10 +136,10 @@ def _dense_latencies(params: DenseParams) -> dict[str, int | str]:
     return {
         "block_prepare_cycles": params.block_prepare_cycles,
         "scores": params.score_latency,
-        "softmax": params.softmax_pipeline,
+        "softmax": params.latency.softmax_pipeline,
         "weighted_sum": params.weighted_sum_latency,
         "shortest_block": params.shortest_block,
-        "query_gap": params.query_gap,
+        "query_gap": params.scan_dot.scan_gap,
         "cycles_per_block": "max(valid_keys + query_gap, shortest_block), for queries_per_scan queries",
         "latency_constant": params.latency_constant,
         "block_latency": "queries_per_scan - 1 + valid_keys + max(valid_keys, shortest_sum) + latency_constant, "

@@ -70,11 +70,11 @@ def dsp_blocks(config: LatteConfig) -> int:
     params = HeadParams(config)
     together = config.kept_per_cycle
     values = config.head_dim * _multiplies(config.prob_bits, TOTAL_BITS)
-    scaling = _multiplies(min(params.delta_bits, MULTIPLIER_BITS), SCALE_MANTISSA_BITS)
-    scaling += _multiplies(max(0, params.delta_bits - MULTIPLIER_BITS), SCALE_MANTISSA_BITS)
+    scaling = _multiplies(min(params.widths.delta_bits, MULTIPLIER_BITS), SCALE_MANTISSA_BITS)
+    scaling += _multiplies(max(0, params.widths.delta_bits - MULTIPLIER_BITS), SCALE_MANTISSA_BITS)
     scores = 0
     if config.dot is Dot.MULTIPLIERS:
-        high, low = config.msb_bits, params.low_bits
+        high, low = config.msb_bits, params.widths.low_bits
         corrections = 2 * _multiplies(high, low) + _multiplies(low, low) * (config.reuse is Reuse.EXACT)
         scores = config.keys_per_cycle * _multiplies(high, high) + together * corrections
         scores *= config.head_dim
@@ -97,17 +97,17 @@ def quantities(config: LatteConfig, target: str) -> Quantities:
     lanes, dim, keys = config.queries_per_scan, config.head_dim, config.keys_per_cycle
     together = config.kept_per_cycle
     slots = lanes * together  # kept keys worked on side by side
-    high, low, estimate = config.msb_bits, params.low_bits, params.estimate_bits
+    high, low, estimate = config.msb_bits, params.widths.low_bits, params.widths.estimate_bits
     estimator = count_dot(dim, params.scan_dot.tables, {"high": high}, [("high", high, True)], keys)
-    terms = [("high", low, params.low_signed), ("low", high, True)]
-    terms += [("low", low, params.low_signed)] if config.reuse is Reuse.EXACT else []
+    terms = [("high", low, params.widths.low_signed), ("low", high, True)]
+    terms += [("low", low, params.widths.low_signed)] if config.reuse is Reuse.EXACT else []
     parts = {"high": high, "low": low}
     reuse = count_dot(dim, params.reuse_dot.tables, parts, terms, together) if low else DotCount()
     checked = (1 + together) / 2  # the early drop takes one beat at a time, the final check R
-    beat = checked * (keys * (estimate + 1) + params.key_bits)
-    product = params.delta_bits + SCALE_MANTISSA_BITS
-    divided = params.normalise_lanes * params.out_bits * (params.prob_sum_bits + 2)
-    sums = dim * (params.accumulator_bits + (together - 1) * (config.prob_bits + TOTAL_BITS + 1))
+    beat = checked * (keys * (estimate + 1) + params.widths.key_bits)
+    product = params.widths.delta_bits + SCALE_MANTISSA_BITS
+    divided = params.division.lanes * params.widths.out_bits * (params.widths.prob_sum_bits + 2)
+    sums = dim * (params.widths.accumulator_bits + (together - 1) * (config.prob_bits + TOTAL_BITS + 1))
     found: Quantities = {
         "head": {"one": 1},
         "store": {"element_bits": 2 * dim * TOTAL_BITS, "read_bits": dim * (high * keys + 2 * TOTAL_BITS * slots)},
@@ -115,12 +115,12 @@ def quantities(config: LatteConfig, target: str) -> Quantities:
         "queues": {"one": 5 * lanes, "bits": lanes * dim * (high + TOTAL_BITS)},
         "estimator": {"one": 1, **_of_dot(estimator, lanes)},
         "filter": {"one": lanes, "beat_bits": lanes * beat, "compared_bits": lanes * checked * keys * estimate},
-        "reuse": {"one": lanes, **_of_dot(reuse, lanes), "score_bits": slots * params.score_bits * bool(low)},
-        "softmax": {"one": lanes, "product_bits": slots * product, "score_bits": slots * params.score_bits},
+        "reuse": {"one": lanes, **_of_dot(reuse, lanes), "score_bits": slots * params.widths.score_bits * bool(low)},
+        "softmax": {"one": lanes, "product_bits": slots * product, "score_bits": slots * params.widths.score_bits},
         "weighted_sum": {
             "one": lanes,
             "sum_bits": lanes * sums,
-            "out_bits": lanes * dim * params.out_bits,
+            "out_bits": lanes * dim * params.widths.out_bits,
             "divided": lanes * divided,
         },
     }

@@ -30,7 +30,7 @@ def output_cycles(pattern: Pattern, config: LatteConfig) -> NDArray[np.int64]:
     for first in range(0, pattern.queries, together):
         part = lanes[: pattern.queries - first]
         # all queries of a scan get as many beats as the one that sees most keys
-        beats = params.beats(int(pattern.valid[first : first + together].max()))
+        beats = params.widths.beats(int(pattern.valid[first : first + together].max()))
         for place, lane in enumerate(part):
             told = lanes[place:] if pattern.release and first + place == pattern.queries - 1 else [lane]
             query = max(query + 1, 0, lane.query_room(), *(one.row_room() for one in told))

@@ -60,7 +60,7 @@ class _DenseChain:
         params = self.params
         released = self.last_sent[block - params.scan_dot.places] + params.scan_dot.kept_back
         starts = max(self.closed[block] + 2, self.taken[block - 1] + 1, released + 1)
-        self.taken[block] = starts + params.query_prepare_cycles - 1
+        self.taken[block] = starts + params.scan_dot.prepare_cycles - 1
         ready = max(self.taken[block] + params.scan_dot.prepared_latency + 1, self.last_sent[block - 1] + 1)
         known = None
         while known is None or not all(map(np.array_equal, known, self._rooms(block, key))):
@@ -78,15 +78,15 @@ class _DenseChain:
 
     def _follow(self, block: int, key: int, ready: int, score_room: Times, row_room: Times, weight_room: Times) -> None:
         params = self.params
-        fifo = params.fifo_latency
+        fifo = params.latency.queue
         sent = one_per_cycle(np.maximum(score_room, ready), NEVER_BINDS)
         scored = sent + params.score_latency + fifo
         scored = one_per_cycle(np.maximum(np.maximum(scored, row_room), self._best_room(block)), self.scored[key - 1])
         best_known = max(int(scored[-1]) + params.best_latency, self.row_weighed[block - 1] + 1)
         weighed = scored + fifo_latency(params.row_queue_depth)
         weighed = one_per_cycle(np.maximum(np.maximum(weighed, weight_room), best_known), self.weighed[key - 1])
-        summed = one_per_cycle(weighed + params.softmax_pipeline + fifo, self.summed[key - 1])
-        free = self.row_summed[block - 1] + params.division_cycles
+        summed = one_per_cycle(weighed + params.latency.softmax_pipeline + fifo, self.summed[key - 1])
+        free = self.row_summed[block - 1] + params.block_division_cycles
         summed[-1] = max(summed[-1], free, self.left[block - params.blocks_in_division] + 1)
 
         self.last_sent[block], self.row_scored[block] = int(sent[-1]), int(scored[-1])
@@ -101,7 +101,7 @@ class _DenseChain:
         return max(self.row_scored[freeing] + 2, self.row_weighed[freeing - 1] + 1)
 
     def _rows_ready(self, block: int) -> list[int]:
-        """When the output rows of a block are ready to leave; a normaliser divides its rows one after the other."""
+        """When the output rows of a block are ready to leave; a divider divides its rows one after the other."""
         params = self.params
         first = self.row_summed[block] + params.weighted_sum_latency + fifo_latency(params.out_queue_depth) + 1
-        return [first + row // params.normalisers for row in range(self.rows[block])]
+        return [first + row // params.dividers for row in range(self.rows[block])]

@@ -13,23 +13,23 @@ class Lane:
 
     def __init__(self, params: HeadParams) -> None:
         self.params = params
-        flying = params.rows_in_flight + 2 + 2 * params.pipeline.row_read
+        flying = params.depths.rows + 2 + 2 * params.pipeline.row_read
         # by row
         self.queries, self.limits_taken = History(flying), History(flying)
         self.best_taken, self.row_summed = History(flying), History(flying)
         self.estimator_taken, self.reuse_taken = History(flying), History(flying)
         self.scan_started, self.last_sent, self.last_left = (History(flying) for _ in range(3))
-        self.out = History(params.out_queue_depth)
+        self.out = History(params.depths.out_rows)
         # by beat, by entry of the queues in the filter, by item
-        self.accepted = History(params.estimator_landing_depth)
+        self.accepted = History(params.depths.estimator_landing)
         self.checked = History(1)
-        self.output_places = params.filter_output_depth + params.choice_latency - 1
+        self.output_places = params.depths.filter_output + params.latency.choice - 1
         self.left = History(self.output_places)
-        self.scored = History(max(params.reuse_landing_depth, params.row_queue_depth))
-        self.weighed = History(params.row_queue_depth + LANDING_PLACES)
-        self.summed = History(params.softmax_landing_depth)
-        self.survivors = Reservations(fifo_words(params.survivor_depth))
-        self.kept = Reservations(fifo_words(params.kept_depth))
+        self.scored = History(max(params.depths.reuse_landing, params.depths.scored))
+        self.weighed = History(params.depths.scored + LANDING_PLACES)
+        self.summed = History(params.depths.softmax_landing)
+        self.survivors = Reservations(fifo_words(params.depths.survivors))
+        self.kept = Reservations(fifo_words(params.depths.kept))
         self.last_moved = NEVER_BINDS  # the last item of the row before, out of its beat
         self.number = self.beat = self.check = self.item = 0  # of the present row, its first beat, and so on
 
@@ -38,17 +38,17 @@ class Lane:
     def query_room(self) -> int:
         """From when on the lane's next query may be taken: every queue that it goes to has room. That of thresholds is
         as deep as that of rows and gives up a row sooner: it never fills."""
-        params, many = self.params, self.params.rows_in_flight
+        params, many = self.params, self.params.depths.rows
         return max(
-            self._room(params.estimator_queue_depth, self.estimator_taken, sliced=False),
-            self._room(params.query_queue_depth, self.reuse_taken),
+            self._room(params.depths.estimator_queries, self.estimator_taken, sliced=False),
+            self._room(params.depths.queries, self.reuse_taken),
             self._room(many, self.best_taken, skids=self.params.pipeline.row_read),
             self.row_room(),
         )
 
     def row_room(self) -> int:
         """From when on the queue of the weighted sum has room for the lane's next row."""
-        return self._room(self.params.rows_in_flight, self.row_summed, skids=self.params.pipeline.row_read)
+        return self._room(self.params.depths.rows, self.row_summed, skids=self.params.pipeline.row_read)
 
     def _room(self, depth: int, taken: History, *, sliced: bool = True, skids: int = 0) -> int:
         """A place is free when what was in it has moved to the output register, behind what was taken from there; a
@@ -70,8 +70,8 @@ class Lane:
         params, row = self.params, self.number
         self.present = present
         self.queries[row] = query
-        at_reuse = query + params.pipeline.row_params + params.fifo_latency
-        if params.low_bits:
+        at_reuse = query + params.pipeline.row_params + params.latency.queue
+        if params.widths.low_bits:
             self.reuse_prepared = self._prepare(
                 params.reuse_dot, at_reuse, self.reuse_taken, self.last_left, self.last_left
             )
@@ -84,7 +84,7 @@ class Lane:
 
     def offered(self) -> int:
         """When the present query is before the estimator."""
-        return self.queries[self.number] + self.params.estimator_queue_latency
+        return self.queries[self.number] + self.params.depths.estimator_queue_latency
 
     def prepare(self, offered: int) -> None:
         """The estimator prepares the queries of a scan together, all of them on offer from then on."""
@@ -106,14 +106,14 @@ class Lane:
         """From when on there is room for every beat or item of the row, in each queue, as far as known."""
         params = self.params
         beat, item = (self.beat, self.beat + self.present.beats), (self.item, self.item + int(self.present.items.sum()))
-        landing = fifo_words(params.reuse_landing_depth) if params.low_bits else 1
+        landing = fifo_words(params.depths.reuse_landing) if params.widths.low_bits else 1
         return (
-            self.accepted.part(*beat, fifo_words(params.estimator_landing_depth)) + 1,
+            self.accepted.part(*beat, fifo_words(params.depths.estimator_landing)) + 1,
             self.survivors.conditions(self.present.beats, self._survivors_given),
             self.kept.conditions(self.present.entries, self._kept_given),
-            self.scored.part(*item, landing) + (1 if params.low_bits else 0),
-            room(self.scored, self.weighed, params.row_queue_depth, *item),
-            self.summed.part(*item, fifo_words(params.softmax_landing_depth)) + 1,
+            self.scored.part(*item, landing) + (1 if params.widths.low_bits else 0),
+            room(self.scored, self.weighed, params.depths.scored, *item),
+            self.summed.part(*item, fifo_words(params.depths.softmax_landing)) + 1,
         )
 
     def beat_room(self) -> Times:
@@ -123,23 +123,23 @@ class Lane:
         """The row's beats are sent at ``sent``: when they and their kept keys move. Whether that is final."""
         params, number, row = self.params, self.number, self.present
         _, survivor_room, kept_room, score_room, row_room, weight_room = self._conditions
-        fifo = params.fifo_latency
+        fifo = params.latency.queue
 
-        arrived = np.maximum(sent + params.estimator_latency + fifo, survivor_room)
-        arrived[0] = max(arrived[0], self.limits_taken[number - fifo_words(params.rows_in_flight)] + 1)
+        arrived = np.maximum(sent + params.latency.estimator + fifo, survivor_room)
+        arrived[0] = max(arrived[0], self.limits_taken[number - fifo_words(params.depths.rows)] + 1)
         accepted = one_per_cycle(arrived, self.accepted[self.beat - 1])
-        written = accepted + params.filter_latency
+        written = accepted + params.latency.filter
 
         limit_known = max(int(written[-1]) - 2 + fifo, self.limits_taken[number - 1] + 1)
-        survived = written[row.completing] + fifo_latency(params.survivor_depth)
+        survived = written[row.completing] + fifo_latency(params.depths.survivors)
         waiting = np.maximum(np.maximum(survived, kept_room), limit_known)
         checked = one_per_cycle(waiting, self.checked[self.check - 1])
 
         # An item waits in its entry's register, in one slices of `key_select`, then in the filter's output queue.
-        queued = checked + params.check_latency
-        beat_ready = queued + fifo_latency(params.kept_depth)
+        queued = checked + params.latency.check
+        beat_ready = queued + fifo_latency(params.depths.kept)
         item_ready = np.repeat(beat_ready, row.items) + 1
-        chosen = item_ready + params.choice_latency - 1
+        chosen = item_ready + params.latency.choice - 1
         ready = np.maximum(np.maximum(chosen + fifo, score_room), self.reuse_prepared)
         left = one_per_cycle(ready, self.left[self.item - 1])
         self.left.set(self.item, left)
@@ -152,18 +152,18 @@ class Lane:
         self._kept_given = np.where(row.items > 0, np.maximum(beat_ready, before), queued)
         self._last_moved = int(moved[-1])
 
-        completed = left + (params.reuse_latency + fifo if params.low_bits else 1)
+        completed = left + (params.latency.reuse + fifo if params.widths.low_bits else 1)
         skids = params.pipeline.row_read
-        best_room = self.best_taken[number - fifo_words(params.rows_in_flight) - 2 * skids] + 1 + skids
+        best_room = self.best_taken[number - fifo_words(params.depths.rows) - 2 * skids] + 1 + skids
         scored = one_per_cycle(np.maximum(np.maximum(completed, row_room), best_room), self.scored[self.item - 1])
-        best_known = max(int(scored[-1]) + params.best_score_latency + fifo + skids, self.best_taken[number - 1] + 1)
+        best_known = max(int(scored[-1]) + params.latency.best_score + fifo + skids, self.best_taken[number - 1] + 1)
         weighed = one_per_cycle(
-            np.maximum(np.maximum(scored + fifo_latency(params.row_queue_depth), weight_room), best_known),
+            np.maximum(np.maximum(scored + fifo_latency(params.depths.scored), weight_room), best_known),
             self.weighed[self.item - 1],
         )
-        summed = one_per_cycle(weighed + params.softmax_pipeline + fifo, self.summed[self.item - 1])
-        free = self.row_summed[number - 1] + params.normalise_cycles
-        out_room = self.out[number - fifo_words(params.out_queue_depth)] + 1
+        summed = one_per_cycle(weighed + params.latency.softmax_pipeline + fifo, self.summed[self.item - 1])
+        free = self.row_summed[number - 1] + params.division.cycles
+        out_room = self.out[number - fifo_words(params.depths.out_rows)] + 1
         summed[-1] = max(summed[-1], free, out_room)
 
         self.last_sent[number] = int(sent[-1])
@@ -174,7 +174,7 @@ class Lane:
         self.checked.set(self.check, checked)
         for history, times in ((self.scored, scored), (self.weighed, weighed), (self.summed, summed)):
             history.set(self.item, times)
-        if not params.low_bits:
+        if not params.widths.low_bits:
             self.reuse_taken[number] = int(left[-1])
         known, self._conditions = self._conditions, self._room_conditions()
         return all(np.array_equal(old, new) for old, new in zip(known, self._conditions, strict=True))
@@ -195,6 +195,6 @@ class Lane:
     def leave(self, before: int) -> int:
         """When the row that was closed last leaves, after one that left at ``before``."""
         number = self.number - 1
-        ready = self.row_summed[number] + self.params.weighted_sum_latency + self.params.fifo_latency
+        ready = self.row_summed[number] + self.params.latency.weighted_sum + self.params.latency.queue
         self.out[number] = max(ready, before + 1)
         return self.out[number]

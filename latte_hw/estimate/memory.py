@@ -9,9 +9,10 @@ from latte_hw.config import TOTAL_BITS, CoreConfig, DenseConfig, LatteConfig, Re
 from latte_hw.estimate.queues import LANDING_PLACES
 from latte_hw.params import (
     EXP_GUARD_BITS,
+    FAN_OUT_COPIES,
     SCALE_MANTISSA_BITS,
     SCALE_SHIFT_BITS,
-    SPREAD,
+    CoreParams,
     HeadParams,
     TableShape,
     fifo_words,
@@ -67,20 +68,20 @@ def _queue(block: str, name: str, depth: int, width: int, copies: int = 1) -> It
         yield Memory(block, f"{name}_output", LANDING_PLACES, width, copies)
 
 
-def _store(params: HeadParams, readers: int, banks: bool) -> Iterator[Memory]:
+def _store(params: CoreParams, readers: int, banks: bool) -> Iterator[Memory]:
     config = params.config
     if banks:
-        beats = params.buffered_words(params.max_beats)
-        for name, bits in zip(("k_banks", "k_banks_rest"), params.bank_bits, strict=False):
+        beats = params.widths.buffered_words(params.widths.max_beats)
+        for name, bits in zip(("k_banks", "k_banks_rest"), params.widths.bank_bits, strict=False):
             yield Memory("store", name, beats, bits, config.keys_per_cycle)
-    words = params.buffered_words(config.max_keys)
-    shared, alone = divmod(readers, params.readers_per_ram)
-    groups, rest = divmod(config.head_dim, params.normalise_lanes)  # a value lies in a RAM per group of elements
-    for rams, reads in ((shared, params.readers_per_ram), (alone, 1)):
+    words = params.widths.buffered_words(config.max_keys)
+    shared, alone = divmod(readers, params.widths.readers_per_ram)
+    groups, rest = divmod(config.head_dim, params.division.lanes)  # a value lies in a RAM per group of elements
+    for rams, reads in ((shared, params.widths.readers_per_ram), (alone, 1)):
         if rams:
             shares = reads > 1
             yield Memory("store", f"k_rows_{reads}", words, config.head_dim * TOTAL_BITS, rams, reads, shares)
-            for elements, copies in ((params.normalise_lanes, groups), (rest, 1)):
+            for elements, copies in ((params.division.lanes, groups), (rest, 1)):
                 if elements and copies:
                     yield Memory(
                         "store",
@@ -91,15 +92,17 @@ def _store(params: HeadParams, readers: int, banks: bool) -> Iterator[Memory]:
                         reads,
                         shares,
                     )
-    yield from _queue("store", "loaded", max(3, config.kv_buffers + 1), 1 + params.count_bits)
+    yield from _queue("store", "loaded", max(3, config.kv_buffers + 1), 1 + params.widths.count_bits)
 
 
-def _sequencer(params: HeadParams, threshold_bits: int) -> Memory:
-    return Memory("sequencer", "table", max(2, params.config.heads), params.head_bits + threshold_bits + SCALE_BITS)
+def _sequencer(params: CoreParams, threshold_bits: int) -> Memory:
+    return Memory(
+        "sequencer", "table", max(2, params.config.heads), params.widths.head_bits + threshold_bits + SCALE_BITS
+    )
 
 
-def _exponentials(params: HeadParams, copies: int, reads: int) -> Memory:
-    entries = 1 << params.exp_fraction_bits
+def _exponentials(params: CoreParams, copies: int, reads: int) -> Memory:
+    entries = 1 << params.widths.exp_fraction_bits
     width = params.config.prob_bits + EXP_GUARD_BITS
     return Memory("softmax", "exp_table", entries, width, copies, reads, shares_write=reads > 1)
 
@@ -116,7 +119,7 @@ def _tables(
     full, rest = divmod(dim, size)
     for part, (bits, queries, reads) in parts.items():
         readers, each = (lanes * reads, 1) if tables.fill_slices else (lanes, reads)
-        equal = min(SPREAD, readers)
+        equal = min(FAN_OUT_COPIES, readers)
         served = Counter(reader * equal // readers for reader in range(readers))  # by copy, not always equally many
         for dims, groups in ((size, full), (rest, 1)):
             if dims and groups:
@@ -128,62 +131,64 @@ def _tables(
 
 def reuse_reads(params: HeadParams) -> dict[str, int]:
     """Bits of a key that read the tables of each part of a query in the reuse datapath."""
-    low = params.low_bits if params.config.reuse is Reuse.EXACT else 0
-    return {"high": params.low_bits, "low": params.config.msb_bits + low}
+    low = params.widths.low_bits if params.config.reuse is Reuse.EXACT else 0
+    return {"high": params.widths.low_bits, "low": params.config.msb_bits + low}
 
 
 def _latte(params: HeadParams) -> Iterator[Memory]:
     config, lanes = params.config, params.config.queries_per_scan
-    key, estimate = params.key_bits, params.estimate_bits
+    key, estimate = params.widths.key_bits, params.widths.estimate_bits
     together = config.kept_per_cycle  # of what is kept for each query
     beat = config.keys_per_cycle * (estimate + 1) + key
-    of_pairs = (1 + key + estimate + params.pairs_bits + together * config.keys_per_cycle) * (together - 1)
+    of_pairs = (1 + key + estimate + params.widths.pairs_bits + together * config.keys_per_cycle) * (together - 1)
     yield from _store(params, lanes * together, banks=True)
-    yield _sequencer(params, params.threshold_bits)
-    scan = 1 + params.count_bits + params.scan_place_bits
+    yield _sequencer(params, params.widths.threshold_bits)
+    scan = 1 + params.widths.count_bits + params.widths.scan_place_bits
     for name, depth, width in (
-        ("estimator_queries", params.estimator_queue_depth, config.head_dim * config.msb_bits + scan),
-        ("reuse_queries", params.query_queue_depth, config.head_dim * TOTAL_BITS + 1),
-        ("thresholds", params.rows_in_flight, params.threshold_bits),
-        ("scales", params.rows_in_flight, SCALE_BITS),
-        ("rows", params.rows_in_flight, 4),
+        ("estimator_queries", params.depths.estimator_queries, config.head_dim * config.msb_bits + scan),
+        ("reuse_queries", params.depths.queries, config.head_dim * TOTAL_BITS + 1),
+        ("thresholds", params.depths.rows, params.widths.threshold_bits),
+        ("scales", params.depths.rows, SCALE_BITS),
+        ("rows", params.depths.rows, 4),
     ):
         yield from _queue(name, name, depth, width, lanes)
     high, tables = config.msb_bits, params.scan_dot.tables
     yield from _tables(config.head_dim, tables, "estimator", {"high": Table(high, lanes, high)}, config.keys_per_cycle)
-    yield from _queue("estimator", "landing", params.estimator_landing_depth, beat + 1, lanes)
-    yield from _queue("filter", "survivors", params.survivor_depth, together * beat + 1, lanes)
-    yield from _queue("filter", "row_limits", params.rows_in_flight, 2 * estimate + 2, lanes)
-    yield from _queue("filter", "kept", params.kept_depth, together * beat + 1 + of_pairs, lanes)
+    yield from _queue("estimator", "landing", params.depths.estimator_landing, beat + 1, lanes)
+    yield from _queue("filter", "survivors", params.depths.survivors, together * beat + 1, lanes)
+    yield from _queue("filter", "row_limits", params.depths.rows, 2 * estimate + 2, lanes)
+    yield from _queue("filter", "kept", params.depths.kept, together * beat + 1 + of_pairs, lanes)
 
     def item(value_bits: int) -> int:
         return together * (key + 1 + value_bits) + 1
 
-    yield from _queue("filter", "output", params.filter_output_depth, item(estimate), lanes)
-    if params.low_bits:
-        bits = {"high": high, "low": params.low_bits}
+    yield from _queue("filter", "output", params.depths.filter_output, item(estimate), lanes)
+    if params.widths.low_bits:
+        bits = {"high": high, "low": params.widths.low_bits}
         parts = {part: Table(bits[part], 1, reads) for part, reads in reuse_reads(params).items()}
         yield from _tables(config.head_dim, params.reuse_dot.tables, "reuse", parts, together, lanes)
-        yield from _queue("reuse", "landing", params.reuse_landing_depth, item(params.score_bits), lanes)
-    yield from _queue("softmax", "row", params.row_queue_depth, item(params.score_bits), lanes)
-    yield from _queue("softmax", "best", params.rows_in_flight, params.score_bits, lanes)
-    yield from _queue("softmax", "landing", params.softmax_landing_depth, item(config.prob_bits), lanes)
+        yield from _queue("reuse", "landing", params.depths.reuse_landing, item(params.widths.score_bits), lanes)
+    yield from _queue("softmax", "row", params.depths.scored, item(params.widths.score_bits), lanes)
+    yield from _queue("softmax", "best", params.depths.rows, params.widths.score_bits, lanes)
+    yield from _queue("softmax", "landing", params.depths.softmax_landing, item(config.prob_bits), lanes)
     yield _exponentials(params, lanes, together)
-    yield from _queue("weighted_sum", "landing", params.out_queue_depth, config.head_dim * params.out_bits + 1, lanes)
+    yield from _queue(
+        "weighted_sum", "landing", params.depths.out_rows, config.head_dim * params.widths.out_bits + 1, lanes
+    )
 
 
 def _dense(params: DenseParams) -> Iterator[Memory]:
     config, rows = params.config, params.block_rows
     yield from _store(params, 1, banks=False)
-    yield _sequencer(params, params.threshold_bits)
+    yield _sequencer(params, params.widths.threshold_bits)
     yield from _queue("scales", "scales", params.rows_in_flight, SCALE_BITS)
     yield from _queue("rows", "rows", params.rows_in_flight, 4 + unsigned_bits(rows))
-    side_by_side = {"queries": Table(TOTAL_BITS, rows, TOTAL_BITS)}
-    yield from _tables(config.head_dim, params.scan_dot.tables, "scores", side_by_side, 1)
-    yield from _queue("scores", "landing", params.score_landing_depth, rows * (params.score_bits + 1) + 1)
-    yield from _queue("softmax", "row", params.row_queue_depth, rows * (params.score_bits + 1) + 1)
-    yield from _queue("softmax", "best", params.rows_in_flight, rows * params.score_bits)
+    packed = {"queries": Table(TOTAL_BITS, rows, TOTAL_BITS)}
+    yield from _tables(config.head_dim, params.scan_dot.tables, "scores", packed, 1)
+    yield from _queue("scores", "landing", params.score_landing_depth, rows * (params.widths.score_bits + 1) + 1)
+    yield from _queue("softmax", "row", params.row_queue_depth, rows * (params.widths.score_bits + 1) + 1)
+    yield from _queue("softmax", "best", params.rows_in_flight, rows * params.widths.score_bits)
     yield from _queue("softmax", "landing", params.softmax_landing_depth, rows * config.prob_bits + 1)
     yield _exponentials(params, 1, rows)
-    width = config.head_dim * params.out_bits + 1
-    yield from _queue("weighted_sum", "landing", params.out_queue_depth, width, params.normalisers)
+    width = config.head_dim * params.widths.out_bits + 1
+    yield from _queue("weighted_sum", "landing", params.out_queue_depth, width, params.dividers)

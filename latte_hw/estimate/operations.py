@@ -18,8 +18,8 @@ def estimate_operations(params: HeadParams) -> float:
 
 def kept_operations(params: HeadParams) -> float:
     """Of a kept key: per dimension the products that complete its score, and the one with its value."""
-    crossed = 2 * params.config.msb_bits * params.low_bits / UNIT_BITS
-    low = params.low_bits**2 / UNIT_BITS if params.config.reuse is Reuse.EXACT else 0
+    crossed = 2 * params.config.msb_bits * params.widths.low_bits / UNIT_BITS
+    low = params.widths.low_bits**2 / UNIT_BITS if params.config.reuse is Reuse.EXACT else 0
     return params.config.head_dim * (crossed + low + FULL)
 
 

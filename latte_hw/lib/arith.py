@@ -7,38 +7,38 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 
 from latte_hw.config import Split
-from latte_hw.params import MULTIPLY, HeadParams, unsigned_bits
+from latte_hw.params import MULTIPLY, CoreParams, unsigned_bits
 
 
-def high_shape(params: HeadParams) -> Any:
+def high_shape(params: CoreParams) -> Any:
     """Shape of the high part of an element: signed, `msb_bits` wide."""
     return signed(params.config.msb_bits)
 
 
-def low_shape(params: HeadParams) -> Any:
+def low_shape(params: CoreParams) -> Any:
     """Shape of the low part of an element: `8 − msb_bits` wide, signed in the `balanced` split."""
-    return signed(params.low_bits) if params.low_signed else unsigned(params.low_bits)
+    return signed(params.widths.low_bits) if params.widths.low_signed else unsigned(params.widths.low_bits)
 
 
-def saturate_element(params: HeadParams, element: Value) -> Value:
+def saturate_element(params: CoreParams, element: Value) -> Value:
     """An int8 element limited to `quant_max`, the greatest value that the split can hold.
 
     In the balanced split that is `0 1…1 0 1…1`, so a greater one is known by its bits, without a carry chain.
     """
-    limit = params.quant_max
+    limit = params.widths.quant_max
     if limit == 127:
         return element.as_signed()
-    above = ~element[7] & element[params.low_bits - 1 : 7].all()
+    above = ~element[7] & element[params.widths.low_bits - 1 : 7].all()
     return Mux(above, Const(limit, signed(8)), element).as_signed()
 
 
-def high_part(params: HeadParams, element: Value) -> Value:
+def high_part(params: CoreParams, element: Value) -> Value:
     """`x >> L` (truncate) or `(x + 2^(L−1)) >> L` (balanced) of a saturated int8 element.
 
     Adding half and shifting is the same as adding the bit below the cut: an increment of M bits, written as logic of
     its bits, which is shorter than a carry chain.
     """
-    low_bits = params.low_bits
+    low_bits = params.widths.low_bits
     truncated = element[low_bits:].as_signed()
     if params.config.split is Split.TRUNCATE or low_bits == 0:
         return truncated
@@ -46,10 +46,10 @@ def high_part(params: HeadParams, element: Value) -> Value:
     return Cat(truncated[bit] ^ (carry & truncated[:bit].all()) for bit in range(params.config.msb_bits)).as_signed()
 
 
-def low_part(params: HeadParams, element: Value) -> Value:
+def low_part(params: CoreParams, element: Value) -> Value:
     """`x − (high << L)`: the low L bits of the element, read as signed in the `balanced` split."""
-    low = element[: params.low_bits]
-    return low.as_signed() if params.low_signed else low
+    low = element[: params.widths.low_bits]
+    return low.as_signed() if params.widths.low_signed else low
 
 
 def adder_tree(m: Module, terms: Sequence[tuple[Value, bool]], name: str) -> tuple[Value, int]:

@@ -4,7 +4,7 @@ Transfers follow the rules of Amaranth's data streams: a payload moves in every 
 are both high; ``valid`` never waits for ``ready``; once raised, ``valid`` and ``payload`` hold until the transfer.
 
 The datapath never stalls in the middle of a pipeline. A block takes an item into a fixed-latency pipeline only after
-it has reserved the place where the result will wait (:class:`ReservedFifo`), so registers need no enable and `ready`
+it has reserved the place where the result will wait (:class:`CreditFifo`), so registers need no enable and `ready`
 never crosses more than one block.
 """
 
@@ -17,7 +17,7 @@ from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.params import BLOCK_RAM_LANDING_DEPTH, SPREAD, fifo_words, in_block_ram
+from latte_hw.params import BLOCK_RAM_LANDING_DEPTH, FAN_OUT_COPIES, fifo_words, in_block_ram
 
 NEVER_COLLIDES: dict[str, Any] = {"no_rw_check": 1}
 """Attribute of a RAM that is never read where it is written: Yosys then adds no logic for that case."""
@@ -143,22 +143,22 @@ class Fifo(wiring.Component):
 
     def _land(self, m: Module, read_port: Any, stored: Signal, read: Signal) -> None:
         """What is read from block RAM lands in a short queue two cycles later."""
-        m.submodules.output = output = ReservedFifo(self.shape, BLOCK_RAM_LANDING_DEPTH)
+        m.submodules.output = output = CreditFifo(self.shape, BLOCK_RAM_LANDING_DEPTH)
         wiring.connect(m, output.o, wiring.flipped(self.o))
         m.d.comb += [
-            read.eq(stored & output.o_room),
+            read.eq(stored & output.o_credit),
             read_port.en.eq(1),
-            output.i_reserve.eq(read),
+            output.i_take.eq(read),
             output.i.valid.eq(delayed(m, read, 2, "read")),
             Value.cast(output.i.payload).eq(delayed_data(m, read_port.data, 1, "read_data")),
         ]
 
 
-class ReservedFifo(wiring.Component):
+class CreditFifo(wiring.Component):
     """The landing place of a pipeline that cannot stall.
 
-    An item may be sent on its way in a cycle with `o_room` high, by raising `i_reserve` in that cycle; its result is
-    then written to `i`, some cycles later, and always finds a place. `i_cancel` gives a reservation back that brought
+    An item may be sent on its way in a cycle with `o_credit` high, by raising `i_take` in that cycle; its result is
+    then written to `i`, some cycles later, and always finds a place. `i_return` gives a reservation back that brought
     no result. `depth` counts items on their way and items waiting; full throughput needs the pipeline's latency
     plus 4.
     """
@@ -166,9 +166,9 @@ class ReservedFifo(wiring.Component):
     def __init__(self, shape: ShapeLike, depth: int) -> None:
         super().__init__(
             {
-                "o_room": Out(1),
-                "i_reserve": In(1),
-                "i_cancel": In(1),
+                "o_credit": Out(1),
+                "i_take": In(1),
+                "i_return": In(1),
                 "i": In(Valid(shape)),
                 "o": Out(stream.Signature(shape)),
             }
@@ -185,14 +185,12 @@ class ReservedFifo(wiring.Component):
         # What waits in the queue's registers may be nothing: only the places in its RAM are reserved.
         room = Signal(init=1)
         taken = Signal()
-        places = _Count(
-            m, queue.words, init=queue.words, name="places", up=[taken, self.i_cancel], down=[self.i_reserve]
-        )
+        places = _Count(m, queue.words, init=queue.words, name="places", up=[taken, self.i_return], down=[self.i_take])
         m.d.comb += [
-            self.o_room.eq(room),
+            self.o_credit.eq(room),
             taken.eq(self.o.valid & self.o.ready),
         ]
-        m.d.sync += room.eq(taken | self.i_cancel | Mux(self.i_reserve, ~places.equals(1), room))
+        m.d.sync += room.eq(taken | self.i_return | Mux(self.i_take, ~places.equals(1), room))
         return m
 
 
@@ -266,26 +264,23 @@ def delayed(m: Module, value: Any, cycles: int, name: str, *, reset_less: bool =
     return value
 
 
-def spread(m: Module, value: Value, name: str) -> list[Signal]:
-    """`value` one cycle later in `SPREAD` registers of equal content, for nets that go to hundreds of places.
+def fan_out(m: Module, value: Value, name: str, slices: int = 1) -> list[Any]:
+    """`value` as it was `slices` cycles ago, `FAN_OUT_COPIES` times, for nets that go to hundreds of sinks: the last
+    slice is a register for each copy. Without a slice, all copies are the value itself.
 
-    Synthesis would merge them again, so they differ in their initial value, and in whether reset restores it: what
-    they hold is void in the first cycle, and for as long as reset is active.
+    Synthesis would merge equal registers, so they differ in their initial value, and in whether reset restores it: what
+    they hold means nothing in the first cycle, and for as long as reset is active.
     """
+    if not slices:
+        return [value] * FAN_OUT_COPIES
+    value = delayed_data(m, value, slices - 1, f"{name}_sent")
     width = len(value)
     copies = []
-    for copy in range(SPREAD):
+    for copy in range(FAN_OUT_COPIES):
         init = (2**width - 1) * (copy % 2)
-        copies.append(Signal(width, name=f"{name}_{copy}", init=init, reset_less=copy >= SPREAD // 2))
+        copies.append(Signal(width, name=f"{name}_{copy}", init=init, reset_less=copy >= FAN_OUT_COPIES // 2))
         m.d.sync += copies[-1].eq(value)
     return copies
-
-
-def fanout(m: Module, value: Value, slices: int, name: str) -> list[Any]:
-    """`value` as it was `slices` cycles ago, for `SPREAD` parts of a net: the last slice is a register for each."""
-    if not slices:
-        return [value] * SPREAD
-    return [*spread(m, delayed_data(m, value, slices - 1, f"{name}_sent"), name)]
 
 
 def slices(m: Module, source: Any, count: int, name: str, kind: Any = StreamRegister) -> Any:

@@ -2,15 +2,23 @@
 
 from dataclasses import dataclass
 
-from latte_hw.params.latency import HeadTiming, fifo_latency
+from latte_hw.config import LatteConfig
+from latte_hw.params.depths import Depths
+from latte_hw.params.division import Division
+from latte_hw.params.fifo import fifo_latency
+from latte_hw.params.latency import Latency
+from latte_hw.params.widths import Widths
 
 
 @dataclass(frozen=True)
-class HeadLaws(HeadTiming):
-    """Cycles per query and latency of one head core.
+class Bounds:
+    """Cycles per query and latency of one head core: the member `bounds` of :class:`latte_hw.params.HeadParams`."""
 
-    Use :class:`latte_hw.params.HeadParams`.
-    """
+    config: LatteConfig
+    widths: Widths
+    division: Division
+    latency: Latency
+    depths: Depths
 
     cycle_slack = 4
     """Cycles that a query may take beyond its slowest arm (c)."""
@@ -30,30 +38,33 @@ class HeadLaws(HeadTiming):
         their preparation frees all at once: so scans are no closer than ``queries`` + F − 1, exactly so for short rows.
         """
         queries = self.config.queries_per_scan if queries is None else queries
-        slowest = max(self.beats(valid_keys) + self.query_gap, self.items(kept) + self.reuse_dot.query_gap)
-        prepare = max(self.query_prepare_cycles, self.reuse_dot.prepare_cycles)
-        dealt = queries + self.query_prepare_cycles - 1
-        return max(max(slowest, prepare, self.normalise_cycles) + self.cycle_slack, dealt)
+        slowest = max(
+            self.widths.beats(valid_keys) + self.latency.scan_dot.scan_gap,
+            self.widths.items(kept) + self.latency.reuse_dot.query_gap,
+        )
+        prepare = max(self.latency.scan_dot.prepare_cycles, self.latency.reuse_dot.prepare_cycles)
+        dispatched = queries + self.latency.scan_dot.prepare_cycles - 1
+        return max(max(slowest, prepare, self.division.cycles) + self.cycle_slack, dispatched)
 
     @property
     def latency_constant(self) -> int:
-        """Cycles of a lone query that do not depend on its keys: every block's latency and every queue once."""
-        queues = 6 * self.fifo_latency + fifo_latency(self.survivor_depth) + fifo_latency(self.kept_depth)
-        filtering = self.filter_latency + self.check_latency + self.choice_latency
-        front = self.scan_dot.prepared_latency + 1 + self.estimator_latency + filtering + 2
+        """Cycles of a single query that do not depend on its keys: every block's latency and every queue once."""
+        queues = 6 * self.latency.queue + fifo_latency(self.depths.survivors) + fifo_latency(self.depths.kept)
+        filtering = self.latency.filter + self.latency.check + self.latency.choice
+        front = self.latency.scan_dot.prepared_latency + 1 + self.latency.estimator + filtering + 2
         others = self.config.queries_per_scan - 1  # a scan begins when the last of its queries has been taken
-        return queues + others + front + self.reuse_latency + self.softmax_latency + self.weighted_sum_latency
+        return queues + others + front + self.latency.reuse + self.latency.softmax + self.latency.weighted_sum
 
     def query_latency(self, valid_keys: int, kept: int, queries: int | None = None) -> int:
-        """Bound on the cycles from taking a lone query to its output row; of the first of ``queries`` that share a scan
-        (B unless given), with the most valid and the most kept keys of any of them.
+        """Bound on the cycles from taking a single query to its output row; of the first of ``queries`` that share a
+        scan (B unless given), with the most valid and the most kept keys of any of them.
 
         Prepare; scan; check the survivors, at most as many beats again, R at a time, and complete the kept scores; sum
-        up. The row's best *estimate* must be known before the check, its best *score* before the sum, so a lone query
+        up. The row's best *estimate* must be known before the check, its best *score* before the sum, so a single query
         cannot overlap them.
         """
-        beats, kept_cycles = self.beats(valid_keys), self.items(kept)
-        checks = self.items(beats)
+        beats, kept_cycles = self.widths.beats(valid_keys), self.widths.items(kept)
+        checks = self.widths.items(beats)
         absent = 0 if queries is None else self.config.queries_per_scan - queries
-        work = self.query_prepare_cycles + beats + (checks + kept_cycles) + kept_cycles
+        work = self.latency.scan_dot.prepare_cycles + beats + (checks + kept_cycles) + kept_cycles
         return work + self.latency_constant - absent

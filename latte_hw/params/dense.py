@@ -2,25 +2,61 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 from latte_hw.config import TOTAL_BITS, CoreConfig, DenseConfig, LatteConfig
-from latte_hw.params import HeadParams, ceil_div, fifo_latency
-from latte_hw.params.latency import NORMALISE_CYCLES
+from latte_hw.params.division import Division, quick_lanes
+from latte_hw.params.dot import DotTiming
+from latte_hw.params.fifo import fifo_latency
+from latte_hw.params.head import HeadParams
+from latte_hw.params.latency import STORE, Latency
+from latte_hw.params.pipeline import Pipeline, pipeline_of
+from latte_hw.params.widths import Widths, ceil_div
 
 
 @dataclass(frozen=True)
-class DenseParams(HeadParams):
+class DenseParams:
     """Derived parameters of one dense core; make them with :meth:`of`.
 
     A dense core is a head whose estimate has all 8 bits, so that it is the score, and that reads one key per cycle:
-    every width is that of a head configured so. Queries are worked on in blocks of B = `queries_per_scan`.
+    every width is that of a head configured so. Queries are worked on in blocks of B = `queries_per_scan`. What it
+    shares with a head is composed as in :class:`latte_hw.params.HeadParams`.
     """
+
+    config: LatteConfig
+    """Of the head whose parts it shares."""
 
     @classmethod
     def of(cls, config: DenseConfig) -> Self:
         """Parameters of the dense core of a configuration."""
         return cls(LatteConfig(**config.model_dump(), msb_bits=TOTAL_BITS, keys_per_cycle=1))
+
+    @cached_property
+    def widths(self) -> Widths:
+        """Ranges, widths, counts and addresses."""
+        return Widths(self.config)
+
+    @cached_property
+    def pipeline(self) -> Pipeline:
+        """Register slices on long connections."""
+        return pipeline_of(self.config)
+
+    @cached_property
+    def scan_dot(self) -> DotTiming:
+        """Of the scores."""
+        return DotTiming(self.config.dot_choice, STORE, self.pipeline.table_fill)
+
+    @cached_property
+    def division(self) -> Division:
+        """Queries of a block take turns in few dividers, so these need not be slower; a value's groups are as far apart
+        as a divider has queries."""
+        return Division(self.config.head_dim, quick_lanes(self.config.head_dim), self.rows_per_divider)
+
+    @cached_property
+    def latency(self) -> Latency:
+        """Latencies of the blocks that it shares with a head, in cycles."""
+        return Latency(self.config, self.widths, self.pipeline, self.division, self.scan_dot, self.scan_dot)
 
     @property
     def block_rows(self) -> int:
@@ -36,11 +72,11 @@ class DenseParams(HeadParams):
     @property
     def score_latency(self) -> int:
         """From sending a key's address to its scores in their queue."""
-        return self.estimator_latency
+        return self.latency.estimator
 
     @property
     def score_landing_depth(self) -> int:
-        return self.score_latency + self.fifo_latency + 2
+        return self.score_latency + self.latency.queue + 2
 
     @property
     def row_queue_depth(self) -> int:
@@ -54,80 +90,78 @@ class DenseParams(HeadParams):
     @property
     def best_latency(self) -> int:
         """From a block's last scores to its best ones in their queue's output."""
-        return self.fifo_latency
+        return self.latency.queue
 
     @property
     def blocks_in_division(self) -> int:
-        """Blocks whose output rows may be on their way or waiting: enough to keep blocks `division_cycles` apart."""
-        last_row = self.weighted_sum_latency + self.rows_per_normaliser - 1
-        leaving = self.fifo_latency + self.normalisers + 1
-        return 1 + ceil_div(last_row + leaving, self.division_cycles)
+        """Blocks whose output rows may be on their way or waiting: enough to keep blocks `block_division_cycles`
+        apart."""
+        last_row = self.weighted_sum_latency + self.rows_per_divider - 1
+        leaving = self.latency.queue + self.dividers + 1
+        return 1 + ceil_div(last_row + leaving, self.block_division_cycles)
 
     @property
     def out_queue_depth(self) -> int:
-        """Output rows that can wait behind one normaliser, and one more that is lost to the queue's output register."""
-        return self.blocks_in_division * self.rows_per_normaliser + 1
+        """Output rows that can wait behind one divider, and one more that is lost to the queue's output register."""
+        return self.blocks_in_division * self.rows_per_divider + 1
+
+    @property
+    def softmax_landing_depth(self) -> int:
+        return self.latency.softmax_pipeline + self.latency.queue + 2
+
+    rows_in_flight = 16
+    """Blocks that the small queues of what they need hold: more than the pipelines hold when every block is short."""
 
     # --- division -----------------------------------------------------------------------------------------------
 
-    rows_per_normaliser_limit = 4
-    """A normaliser is busy for `normalise_cycles` a row, a block for hundreds of cycles: so it serves several rows."""
+    rows_per_divider_limit = 4
+    """A divider is busy for `division.cycles` a row, a block for hundreds of cycles: so it serves several rows."""
 
     @property
-    def normalise_lanes(self) -> int:
-        """Elements of an output row divided per cycle: queries share dividers, so these need not be slower."""
-        return ceil_div(self.config.head_dim, NORMALISE_CYCLES)
+    def dividers(self) -> int:
+        return ceil_div(self.block_rows, self.rows_per_divider_limit)
 
     @property
-    def normalisers(self) -> int:
-        return ceil_div(self.block_rows, self.rows_per_normaliser_limit)
+    def rows_per_divider(self) -> int:
+        """Rows of a full block that one divider divides one after the other."""
+        return ceil_div(self.block_rows, self.dividers)
 
     @property
-    def rows_per_normaliser(self) -> int:
-        """Rows of a full block that one normaliser divides one after the other."""
-        return ceil_div(self.block_rows, self.normalisers)
-
-    @property
-    def value_stagger(self) -> int:  # type: ignore[override]
-        """Cycles from one group of a value's elements to the next: one for every query of a normaliser."""
-        return self.rows_per_normaliser
-
-    @property
-    def division_cycles(self) -> int:
-        """Least distance of the ends of two blocks, for the sake of the normalisers."""
-        return self.rows_per_normaliser * self.normalise_cycles
+    def block_division_cycles(self) -> int:
+        """Least distance of the ends of two blocks, for the sake of the dividers."""
+        return self.rows_per_divider * self.division.cycles
 
     @property
     def weighted_sum_latency(self) -> int:
         """From a block's last weights to its first output row in the output queue; the sums take turns in a register
-        before their normaliser."""
-        return super().weighted_sum_latency + 1
+        before their divider."""
+        return self.latency.weighted_sum + 1
 
     # --- time: cycles -------------------------------------------------------------------------------------------
 
     @property
     def block_prepare_cycles(self) -> int:
         """Least distance of two blocks, for the sake of taking B queries, loading them and preparing them."""
-        return self.block_rows + 1 + self.query_prepare_cycles
+        return self.block_rows + 1 + self.scan_dot.prepare_cycles
 
     @property
     def shortest_block(self) -> int:
         """Valid keys from which on a block takes exactly its keys; a shorter one takes at most this many cycles."""
-        return max(self.block_prepare_cycles, self.gapless_beats, self.division_cycles)
+        return max(self.block_prepare_cycles, self.scan_dot.gapless_beats, self.block_division_cycles)
 
     def cycles_per_block(self, valid_keys: int) -> int:
         """Distance of consecutive blocks in a stream of blocks that see `valid_keys` keys; exact from
         `shortest_block` on, a bound below. With one place per table, the refill adds to the keys."""
-        return max(valid_keys + self.query_gap, self.shortest_block)
+        return max(valid_keys + self.scan_dot.scan_gap, self.shortest_block)
 
     @property
     def shortest_sum(self) -> int:
-        """Keys that a lone block's sum takes at least: the best scores are known `best_latency` after the last key, but
-        a lone key takes as long as its queue does."""
+        """Keys that a single block's sum takes at least: the best scores are known `best_latency` after the last key,
+        but a single key takes as long as its queue does."""
         return fifo_latency(self.row_queue_depth) + 1 - self.best_latency
 
     def job_latency(self, n_queries: int, block_keys: Sequence[int]) -> int:
-        """Cycles from taking the first query of a lone job to its last output row, streams never starving.
+        """Cycles from taking the first query of a single job to its last output row, streams never starving.
 
         `block_keys` are the valid keys of each block's last query. All blocks are scanned one after the other; while
         one is scanned the one before is summed up, so that only the last block's sum adds to it. Exact when no block
@@ -143,8 +177,8 @@ class DenseParams(HeadParams):
     def latency_constant(self) -> int:
         """Cycles of a job that do not depend on its keys and queries: every latency and every queue once, the registers
         in which a query waits for its block and from which it is loaded, and the one in which an output row leaves."""
-        blocks = self.score_latency + self.best_latency + self.softmax_pipeline + self.weighted_sum_latency + 2
-        return self.query_prepare_cycles + self.scan_dot.prepared_latency + blocks + 3 * self.fifo_latency
+        blocks = self.score_latency + self.best_latency + self.latency.softmax_pipeline + self.weighted_sum_latency + 2
+        return self.scan_dot.prepare_cycles + self.scan_dot.prepared_latency + blocks + 3 * self.latency.queue
 
 
 def port_params(config: DenseConfig) -> HeadParams:
@@ -154,9 +188,9 @@ def port_params(config: DenseConfig) -> HeadParams:
 
 
 def params_of(config: CoreConfig) -> HeadParams:
-    """Derived parameters of whichever core a configuration is of."""
+    """Parameters of the head that a core's integers are those of: of a dense core, the one whose estimate is exact."""
     if isinstance(config, DenseConfig):
-        return DenseParams.of(config)
+        return HeadParams(DenseParams.of(config).config)
     if isinstance(config, LatteConfig):
         return HeadParams(config)
     raise TypeError(f"there are no parameters of a {type(config).__name__}")

@@ -128,6 +128,17 @@ class DotTiming:
         """Idle cycles between two queries, however many keys they have; with two places none."""
         return 0 if self.places == 2 else self.refill_cycles
 
+    @property
+    def gapless_beats(self) -> int:
+        """With two places: beats of a query that hide the preparation of the query after the next one. A scan takes a
+        cycle to begin."""
+        return self.refill_cycles + 1
+
+    @property
+    def scan_gap(self) -> int:
+        """Idle cycles between two scans, however long they are; with two places none."""
+        return self.query_gap + (self.places == 1)
+
     def latency(self, head_dim: int, key_bits: int, key_signed: bool) -> int:
         """Cycles of a dot product."""
         if self.tables:

@@ -40,10 +40,10 @@ def ceil_div(dividend: int, divisor: int) -> int:
 
 
 @dataclass(frozen=True)
-class HeadWidths:
+class Widths:
     """Widths, ranges and counts of one head core; symbols of the paper in brackets.
 
-    Use :class:`latte_hw.params.HeadParams`.
+    They are the member `widths` of :class:`latte_hw.params.HeadParams`.
     """
 
     config: LatteConfig

@@ -49,7 +49,7 @@ class Job:
     speed: int = 8
 
     @property
-    def lone_adders(self) -> bool:
+    def chained_adders(self) -> bool:
         """Whether additions follow one another without a register in between."""
         params = params_of(self.config)
         tables = [dot.tables for dot in (params.scan_dot, params.reuse_dot)]
@@ -151,7 +151,7 @@ def _yosys(folder: Path, text: str, produces: Sequence[str]) -> str:
 
 
 def _count(job: Job, folder: Path) -> tuple[list[ModuleCount], list[checks.Problem]]:
-    text = script.counting_script(job.target, VERILOG_FILE, TOP, job.dsp, job.products, job.lone_adders)
+    text = script.counting_script(job.target, VERILOG_FILE, TOP, job.dsp, job.products, job.chained_adders)
     log = _yosys(folder, text, [script.STAT_FILE, script.CHECK_FILE])
     modules = count_modules(json.loads((folder / script.STAT_FILE).read_text()), TOP, job.target)
     problems = checks.structural(*((folder / name).read_text() for name in (script.CHECK_FILE, script.LATCH_FILE)))
@@ -161,7 +161,7 @@ def _count(job: Job, folder: Path) -> tuple[list[ModuleCount], list[checks.Probl
 
 
 def _place_and_route(job: Job, folder: Path, steps: Steps, modules: list[ModuleCount]) -> dict[str, Any]:
-    text = script.flat_script(job.target, VERILOG_FILE, TOP, job.dsp, job.products, lone_adders=job.lone_adders)
+    text = script.flat_script(job.target, VERILOG_FILE, TOP, job.dsp, job.products, chained_adders=job.chained_adders)
     steps.run("synthesise flat, for place and route", lambda: _yosys(folder, text, [script.NETLIST_FILE]))
     packed = steps.run(
         "pack registers into block RAM and multipliers",

@@ -38,11 +38,11 @@ CHECK_FILE, LATCH_FILE, MEMORY_FILE, STAT_FILE, NETLIST_FILE = (
 
 
 def counting_script(
-    target: Target, verilog: str, top: str, dsp: bool, products: int | None = None, lone_adders: bool = False
+    target: Target, verilog: str, top: str, dsp: bool, products: int | None = None, chained_adders: bool = False
 ) -> str:
     """Check the flattened design, then synthesise with the hierarchy kept and count the cells of every module.
 
-    The checks run on a flat copy, because a loop may pass through several modules. With `lone_adders`, additions in
+    The checks run on a flat copy, because a loop may pass through several modules. With `chained_adders`, additions in
     dot products are mapped by `ADDER_MAP`. The files of `MAPS` must be there.
     """
     latches = " ".join(f"t:{latch}" for latch in LATCHES)
@@ -57,7 +57,7 @@ def counting_script(
             f"tee -q -o {CHECK_FILE} check",
             f"tee -q -o {LATCH_FILE} select -list {latches}",
             "design -load read",
-            *_synthesise(target, top, dsp, products, target.keep, lone_adders),
+            *_synthesise(target, top, dsp, products, target.keep, chained_adders),
             f"tee -q -o {STAT_FILE} stat -json",
             "",
         ]
@@ -71,17 +71,19 @@ def flat_script(
     dsp: bool,
     products: int | None = None,
     netlist: str = NETLIST_FILE,
-    lone_adders: bool = False,
+    chained_adders: bool = False,
 ) -> str:
     """Synthesise flat, for place and route (a `.json` netlist) or for simulation (`.v`); names keep their path."""
     lines = [f"read_verilog {verilog}", f"hierarchy -check -top {top}", "proc"]
     write = "write_verilog -noattr" if netlist.endswith(".v") else "write_json"
     return "\n".join(
-        [*lines, *_synthesise(target, top, dsp, products, target.flatten, lone_adders), f"{write} {netlist}", ""]
+        [*lines, *_synthesise(target, top, dsp, products, target.flatten, chained_adders), f"{write} {netlist}", ""]
     )
 
 
-def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape: str, lone_adders: bool) -> list[str]:
+def _synthesise(
+    target: Target, top: str, dsp: bool, products: int | None, shape: str, chained_adders: bool
+) -> list[str]:
     if not target.command:
         return [
             f"synth -top {top} -run begin:fine",
@@ -98,7 +100,7 @@ def _synthesise(target: Target, top: str, dsp: bool, products: int | None, shape
         "opt_expr",
         "opt_clean",
         "wreduce t:$mul",
-        *(["wreduce", f"techmap -map {ADDER_FILE} *dot*/t:$add"] if lone_adders else []),
+        *(["wreduce", f"techmap -map {ADDER_FILE} *dot*/t:$add"] if chained_adders else []),
         f"alumacc {narrow}",  # turned into sums now, they are no longer multipliers when those get their DSP blocks
         *([] if products is None else _all_but(products, target)),
         f"{command} -run begin:map_luts",

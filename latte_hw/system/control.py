@@ -124,10 +124,10 @@ class _State:
         self.heads_left = Signal.like(self.layer.heads)
         self.kv_heads = Signal.like(self.layer.heads)
         self.kept = Signal()  # K and V of the layer before are there
-        self.rows = Signal(params.count_bits)  # of them
+        self.rows = Signal(params.widths.count_bits)  # of them
         self.bank = Signal()
         self.written = Signal()  # entries of the idle bank, since the banks were swapped
-        self.offset_limit = (1 << (params.offset_bits - 1)) - 1
+        self.offset_limit = (1 << (params.widths.offset_bits - 1)) - 1
 
     def lengths_zero(self) -> Value:
         lengths = (self.layer.heads, self.layer.group, self.layer.n_queries, self.layer.n_keys)

@@ -35,14 +35,14 @@ class LayerTiming:
         One row of a query and at most one of K and V per query head come in, one beside the other on three ports; one
         output row per query head goes out.
         """
-        row, out = self.config.head_dim, self.config.head_dim * self.params.out_bytes
+        row, out = self.config.head_dim, self.config.head_dim * self.params.widths.out_bytes
         beats_in, beats_out = (ceil_div(size, self.config.stream_bytes) for size in (row, out))
         moved = heads * (beats_in + PACKET_GAP) + heads * (beats_out + 1)
         return COMMAND_CYCLES + moved + 2 * fifo_latency(self.queue_depth)
 
     def decode_constant(self, heads: int) -> int:
         """Cycles of a step of decoding that do not depend on its keys: transfer, preparing a query (F), latencies."""
-        return self.append_transfer(heads) + self.params.query_prepare_cycles + self.params.latency_constant
+        return self.append_transfer(heads) + self.params.scan_dot.prepare_cycles + self.params.bounds.latency_constant
 
     def decode_cycles(self, heads: int, valid_keys: int, kept: Sequence[int], survivors: Sequence[int]) -> int:
         """Bound on the cycles of a step of decoding, from APPEND to the end of its last output packet.
@@ -58,8 +58,8 @@ class LayerTiming:
         and cost `cycles_per_query` each.
         """
         params = self.params
-        beats = params.beats(valid_keys)
+        beats = params.widths.beats(valid_keys)
         dropped = max(min(beats, passed - stays) for passed, stays in zip(survivors, kept, strict=True))
-        alone = beats + params.items(dropped) + 2 * params.items(max(kept))
-        others = sorted(params.cycles_per_query(valid_keys, stays, queries=1) for stays in kept)[1:]
+        alone = beats + params.widths.items(dropped) + 2 * params.widths.items(max(kept))
+        others = sorted(params.bounds.cycles_per_query(valid_keys, stays, queries=1) for stays in kept)[1:]
         return self.decode_constant(heads) + alone + sum(others)

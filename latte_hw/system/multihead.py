@@ -175,7 +175,7 @@ class MultiHead(wiring.Component):
     def _outward(self, m: Module, control: LayerControl, sources: list[Any]) -> tuple[PacketTurns, RowPacker]:
         """Rows of the cores to the output, in turns."""
         turns = self._turns(m, control, "o", control.o_plan.heads, control.o_plan.group)
-        element = signed(8 * self.params.out_bytes)
+        element = signed(8 * self.params.widths.out_bytes)
         row = data.ArrayLayout(element, self.config.head_dim)
         m.submodules.o_packer = packer = RowPacker(row, self.config.stream_bits)
         wiring.connect(m, packer.o, wiring.flipped(self.m_axis_o))

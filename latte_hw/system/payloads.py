@@ -58,7 +58,7 @@ class LayerPayloads:
     def __init__(self, config: TopConfig) -> None:
         params = HeadParams(config.head_config)
         heads = unsigned(unsigned_bits(config.table_entries))
-        count = unsigned(params.count_bits)
+        count = unsigned(params.widths.count_bits)
 
         self.table_write = table_write(params, config.table_entries)
         self.counters = totals(config.cores)
@@ -72,7 +72,7 @@ class LayerPayloads:
                 "kv_heads": heads,
                 "n_queries": count,
                 "n_keys": count,  # rows of a packet of K or V: 1 to append
-                "causal_offset": signed(params.offset_bits),
+                "causal_offset": signed(params.widths.offset_bits),
                 "keep": unsigned(1),
                 "append": unsigned(1),
                 "bank": unsigned(1),

@@ -107,10 +107,10 @@ class _Answers:
     """What a read port of the store has read and not yet answered; the groups of a value are answered one by one."""
 
     def __init__(self, params: HeadParams, staggered: bool) -> None:
-        self.step = params.value_stagger if staggered else 0
-        self.groups = params.normalise_cycles if staggered else 1
-        self.mask = (1 << params.normalise_lanes * TOTAL_BITS) - 1 if staggered else -1
-        self.reads = deque([0] * (params.store_latency + (self.groups - 1) * self.step))  # latest first
+        self.step = params.division.stagger if staggered else 0
+        self.groups = params.division.cycles if staggered else 1
+        self.mask = (1 << params.division.lanes * TOTAL_BITS) - 1 if staggered else -1
+        self.reads = deque([0] * (params.latency.store + (self.groups - 1) * self.step))  # latest first
 
     def now(self) -> int:
         answer = 0

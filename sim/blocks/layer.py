@@ -62,7 +62,7 @@ class Layer:
     def expected(self) -> list[bytes]:
         """Packets of the output, by the golden model."""
         heads = range(len(self.q8))
-        return [self.result(head).out.astype(f"<i{self.params.out_bytes}").tobytes() for head in heads]
+        return [self.result(head).out.astype(f"<i{self.params.widths.out_bytes}").tobytes() for head in heads]
 
     def counters(self) -> dict[str, int]:
         """What the core counts, over all heads."""
@@ -98,7 +98,7 @@ def draw_layer(
     """Random rows over the whole range of int8 elements; thresholds from 0 to the greatest unless one is given."""
     rng = np.random.default_rng(seed)
     params = HeadParams(config)
-    greatest = params.threshold_range[1]
+    greatest = params.widths.threshold_range[1]
     thresholds = [threshold if threshold is not None else [40, 100, greatest, 0][head % 4] for head in range(heads)]
     return Layer(
         config,
@@ -111,5 +111,5 @@ def draw_layer(
 
 
 def draw_rows(config: TopConfig, rng: np.random.Generator, heads: int, rows: int) -> Int8:
-    greatest = HeadParams(config).quant_max
+    greatest = HeadParams(config).widths.quant_max
     return rng.integers(-128, greatest + 1, (heads, rows, config.head_dim)).astype(np.int8)

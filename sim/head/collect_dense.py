@@ -43,8 +43,8 @@ class DenseCollector(Collector):
         Both of shape (rows, keys).
         """
         fields = self.description.ports[tap].unpack(self.recording.beats[tap].raw)
-        side_by_side, queries = self.description.config.queries_per_scan, self.traffic.queries
-        blocks_per_head = ceil_div(queries, side_by_side)
+        packed, queries = self.description.config.queries_per_scan, self.traffic.queries
+        blocks_per_head = ceil_div(queries, packed)
         last = fields["last"]
         blocks = self.traffic.heads * blocks_per_head
         if (ends := int(last.sum())) != blocks or (len(last) and not last[-1]):
@@ -52,7 +52,7 @@ class DenseCollector(Collector):
         block = np.cumsum(last) - last
         items = np.arange(len(last))
         key = items - np.maximum.accumulate(np.where(np.concatenate([[1], last[:-1]]), items, 0))
-        query = (block % blocks_per_head)[:, None] * side_by_side + np.arange(side_by_side)  # (items, B)
+        query = (block % blocks_per_head)[:, None] * packed + np.arange(packed)  # (items, B)
         row = (block // blocks_per_head)[:, None] * queries + query
         values = fields[value].reshape(query.shape)
         taken = fields["kept"].reshape(query.shape).astype(bool) if "kept" in fields else values != 0

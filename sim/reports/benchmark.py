@@ -70,7 +70,7 @@ def main() -> int:
         ("presets", _presets),
         ("simulate_1024", _simulate_1024),
         ("throughput", _throughput),
-        ("lone_query", _lone_queries),
+        ("single_query", _lone_queries),
     ):
         console.print(f"[bold]{name}[/]")
         figures[name] = measure()
@@ -235,7 +235,7 @@ def _last_query(tensors: TensorFile) -> TensorFile:
 
 def _latency_bounds(expected: dict[str, np.ndarray], config: LatteConfig) -> list[int]:
     params, keys = HeadParams(config), expected["keep"].shape[2]
-    return [params.query_latency(keys, int(kept)) for kept in expected["keep"].sum(axis=(1, 2))]
+    return [params.bounds.query_latency(keys, int(kept)) for kept in expected["keep"].sum(axis=(1, 2))]
 
 
 def _failures(figures: dict[str, Any]) -> list[str]:
@@ -260,7 +260,7 @@ def _failures(figures: dict[str, Any]) -> list[str]:
     for name, run in figures["throughput"].items():
         pairs = zip(run["cycles_per_query"], run["bound"], strict=True)
         failures += [f"{name}: {got} cycles per query, bound {bound}" for got, bound in pairs if got > bound]
-    for name, run in figures["lone_query"].items():
+    for name, run in figures["single_query"].items():
         pairs = zip(run["latency"], run["bound"], strict=True)
         failures += [f"{name}: latency {got}, bound {bound}" for got, bound in pairs if got > bound]
     return failures

@@ -56,7 +56,7 @@ def first_output(job: Job) -> tuple[float, float]:
     params, kept = HeadParams(job.config), job.pattern.kept.sum(axis=1)
     scan = slice(0, job.config.queries_per_scan)
     valid = job.pattern.valid[scan]
-    allowed = params.query_latency(int(valid.max()), int(kept[scan].max()), len(valid))
+    allowed = params.bounds.query_latency(int(valid.max()), int(kept[scan].max()), len(valid))
     return cycles_of(job.pattern, job.config).first, allowed
 
 

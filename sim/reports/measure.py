@@ -65,7 +65,7 @@ def head_paces(
                 bound=float(query_cycles(valid, kept, params)[1:].mean()),
                 kept=float(kept.mean()),
                 first_latency=int(left[0] - start[0]),
-                latency_bound=params.query_latency(
+                latency_bound=params.bounds.query_latency(
                     int(valid[:together].max()), int(kept[:together].max()), min(together, queries)
                 ),
                 total=int(left[-1] - start[0]),

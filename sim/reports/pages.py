@@ -112,7 +112,7 @@ def accuracy_part() -> str:
 
 def latency_part() -> str:
     """Least and greatest latency of a single query on the trace, with the bounds."""
-    run = _result("one_head")["lone_query"]["gpt2"]
+    run = _result("one_head")["single_query"]["gpt2"]
     return f" {_span(run['latency'])} cycles measured, bounds {_span(run['bound'])} "
 
 

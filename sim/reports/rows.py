@@ -65,7 +65,7 @@ class Job:
 
     def tensors(self) -> TensorFile:
         """Tensors with these estimates and this threshold."""
-        shift, dim = HeadParams(self.config).low_bits, self.config.head_dim
+        shift, dim = HeadParams(self.config).widths.low_bits, self.config.head_dim
         queries, keys = self.shape
         q, k = np.zeros((1, queries, dim), np.int8), np.zeros((1, keys, dim), np.int8)
         q[0, np.arange(queries), list(self.order)] = 1 << shift
@@ -137,7 +137,7 @@ def _config(draw: random.Random, *, lone: bool = False, most_beats: int = 100) -
 
 
 def _job(draw: random.Random, config: LatteConfig, keys: int, queries: int, causal_offset: int) -> Job:
-    low, high = HeadParams(config).high_range
+    low, high = HeadParams(config).widths.high_range
     spread = high - low
     threshold = draw.choice([0, 0, 1, spread, draw.randint(0, spread)])
     numbers = np.random.default_rng(draw.getrandbits(32))

@@ -87,11 +87,10 @@ _BEHAVIOUR = """
             end
     end
 
-    assign DOADO = modelled ? out_a : {{{word}{{1'bx}}}};
-    assign DOPADOP = modelled ? out_parity_a : {{{word}{{1'bx}}}};
-    assign DOBDO = !modelled ? {{{word}{{1'bx}}}} : simple ? out_a[{word_top}:{half}] : out_b;
-    assign DOPBDOP = !modelled ? {{{word}{{1'bx}}}} : simple ? out_parity_a[{word_parity_top}:{parity_half}] : out_parity_b;
-"""  # noqa: E501  # a line of Verilog
+    assign DOADO = modelled ? out_a : {{{word}{{1'bx}}}}; assign DOPADOP = modelled ? out_parity_a : {{{word}{{1'bx}}}};
+    assign DOBDO = !modelled ? {{{word}{{1'bx}}}} : simple ? out_a[{word_top}:{half}] : out_b; assign DOPBDOP =
+    !modelled ? {{{word}{{1'bx}}}} : simple ? out_parity_a[{word_parity_top}:{parity_half}] : out_parity_b;
+"""  # a line of Verilog
 
 
 def library() -> str:

@@ -90,7 +90,7 @@ class CoreModel:
                 self.get(f"table[{head}].threshold")["threshold"], scale["mantissa"], scale["shift"]
             )
             run_head(q[head], k[head // group], v[head // group], registers, offset, params, result)
-            self.outputs.append(result.out.astype(f"<i{params.out_bytes}").tobytes())
+            self.outputs.append(result.out.astype(f"<i{params.widths.out_bytes}").tobytes())
         self._busy, self._done = False, True
 
 

@@ -95,4 +95,4 @@ def note(
 
     loaded = n_keys if new_rows is None else new_rows
     totals["input_beats"] += heads * beats(n_queries, 1) + 2 * kv_heads * beats(loaded, 1)
-    totals["output_beats"] += heads * beats(n_queries, bench.latte.params.out_bytes)
+    totals["output_beats"] += heads * beats(n_queries, bench.latte.params.widths.out_bytes)

@@ -56,6 +56,6 @@ def rewritten(bench: TopBench, layer: TensorFile, draw: Random) -> TensorFile:
     """The layer with other thresholds for some heads, which are written now."""
     tau = np.array(layer.tau_int)
     for head in draw.sample(range(HEADS), 3):
-        tau[head] = draw.choice([0, 40, 100, 10_000]) % (bench.latte.params.threshold_range[1] + 1)
+        tau[head] = draw.choice([0, 40, 100, 10_000]) % (bench.latte.params.widths.threshold_range[1] + 1)
         bench.transport.write32(bench.latte.registers.view.address(f"table[{head}].threshold"), int(tau[head]))
     return replace(layer, tau_int=tau)

@@ -127,7 +127,12 @@ def test_parameters_are_of_int8_scores_and_of_the_ports_of_a_latte_head():
     config = DenseConfig(max_keys=577, queries_per_scan=3)
     params = params_of(config)
     assert isinstance(params, DenseParams)
-    assert (params.low_bits, params.quant_max, params.block_rows, params.max_beats) == (0, 127, 3, 577)
+    assert (params.widths.low_bits, params.widths.quant_max, params.block_rows, params.widths.max_beats) == (
+        0,
+        127,
+        3,
+        577,
+    )
     assert port_params(config).threshold_bits == params_of(LatteConfig()).threshold_bits
 
 

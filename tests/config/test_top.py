@@ -31,7 +31,7 @@ def test_a_bank_of_the_table_is_a_power_of_two_and_there_are_two(heads, entries)
     config = TopConfig(heads=heads)
     assert config.table_entries == entries
     assert config.head_config.heads == 2 * entries
-    assert HeadParams(config.head_config).head_bits == entries.bit_length()
+    assert HeadParams(config.head_config).widths.head_bits == entries.bit_length()
 
 
 def test_a_head_core_is_configured_as_the_whole_is():

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from latte_hw.config import LatteConfig
-from latte_hw.core.dispatcher import RowMerger
+from latte_hw.core.dispatcher import InOrderCollector
 from latte_hw.lib.names import numbered
 from latte_hw.params import HeadParams
 from sim.blocks.block_bench import run_block
@@ -30,5 +30,5 @@ def test_rows_come_in_the_order_of_their_queries(jobs: list[int], flow: str) -> 
             inputs[f"i_out_{query % LANES}"].append(row)
             expected.append(row)
             number += 1
-    run = run_block(RowMerger(PARAMS), inputs, {"o_out": len(expected)}, flow=flow, seed=1)
+    run = run_block(InOrderCollector(PARAMS), inputs, {"o_out": len(expected)}, flow=flow, seed=1)
     assert run.outputs["o_out"] == expected

@@ -46,14 +46,14 @@ class Data:
     def store(self, params: HeadParams) -> Store:
         shape = Payloads(params).high_beat
         images = [banks(k, params) for k in self.k_high]  # (P, beats, D) of every buffer
-        beats = [[pack(shape, image[:, beat].tolist()) for beat in range(params.max_beats)] for image in images]
-        return lambda buffer, beat: beats[buffer][beat] if beat < params.max_beats else 0
+        beats = [[pack(shape, image[:, beat].tolist()) for beat in range(params.widths.max_beats)] for image in images]
+        return lambda buffer, beat: beats[buffer][beat] if beat < params.widths.max_beats else 0
 
 
 def draw(params: HeadParams, seed: int, valid_keys: list[int]) -> Data:
     """Random parts; the first query and key hold the least values, the second ones the greatest."""
     rng, config = np.random.default_rng(seed), params.config
-    low, high = params.high_range
+    low, high = params.widths.high_range
     q = rng.integers(low, high, (len(valid_keys), config.head_dim), np.int8, endpoint=True)
     k = rng.integers(low, high, (config.kv_buffers, config.max_keys, config.head_dim), np.int8, endpoint=True)
     q[:1], q[1:2], k[:, 0], k[:, 1] = low, high, low, high
@@ -64,7 +64,7 @@ def ref_estimator(data: Data, params: HeadParams) -> list[dict[str, Any]]:
     """Beats of every query; masked lanes hold zero."""
     lanes, expected = params.config.keys_per_cycle, []
     for q, buffer, count in zip(data.q_high, data.buffer, data.valid_keys, strict=True):
-        beats = params.beats(count)
+        beats = params.widths.beats(count)
         row = np.zeros(beats * lanes, np.int64)
         row[:count] = estimate(q[None], data.k_high[buffer], params)[0, :count]
         mask = np.arange(beats * lanes) < count
@@ -85,7 +85,7 @@ def run_estimator(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: i
         {"high": q.tolist(), "scan": {"buffer": buffer, "valid_keys": count}}
         for q, buffer, count in zip(data.q_high, data.buffer, data.valid_keys, strict=True)
     ]
-    beats = sum(params.beats(count) for count in data.valid_keys)
+    beats = sum(params.widths.beats(count) for count in data.valid_keys)
     stores = {"beat_port": data.store(params)}
     return run_block(
         MS4BEstimator(params), {"i_query": queries}, {"o_beat": beats}, flow=flow, seed=seed, stores=stores
@@ -121,15 +121,15 @@ def test_latency(name):
     params = HeadParams(CONFIGURATIONS[name])
     cycles = run_estimator(draw(params, 3, [3]), params).cycles
     first_read = cycles["i_query"][0] + 2 + params.scan_dot.prepared_latency  # prepared, its scan begun
-    assert cycles["i_query"] == [params.query_prepare_cycles - 1]
-    assert cycles["o_beat"][0] - first_read == params.estimator_latency + params.fifo_latency
+    assert cycles["i_query"] == [params.scan_dot.prepare_cycles - 1]
+    assert cycles["o_beat"][0] - first_read == params.latency.estimator + params.latency.queue
 
 
 @pytest.mark.parametrize("dot", [DotChoice(), DotChoice(table_dims=3), DotChoice(Dot.MULTIPLIERS)])
 def test_no_gap_between_queries_that_take_gapless_beats(dot):
     params = HeadParams(LatteConfig(head_dim=8, max_keys=48, keys_per_cycle=2, **dot.fields()))
-    assert params.query_gap == 0
-    enough = 2 * params.gapless_beats
+    assert params.scan_dot.scan_gap == 0
+    enough = 2 * params.scan_dot.gapless_beats
     for valid_keys, gapless in ((enough, True), (enough - 1, True), (enough - 2, False)):
         cycles = run_estimator(draw(params, 4, [valid_keys, 48, *[valid_keys] * 4]), params).cycles["o_beat"]
         assert ({after - before for before, after in pairwise(cycles)} == {1}) == gapless
@@ -139,11 +139,11 @@ def test_no_gap_between_queries_that_take_gapless_beats(dot):
 def test_with_one_place_queries_are_a_gap_apart(beats):
     params = HeadParams(LatteConfig(head_dim=8, max_keys=40, keys_per_cycle=2, table_queries=1))
     cycles = run_estimator(draw(params, 4, [2 * beats] * 5), params).cycles["o_beat"]
-    assert cycles[beats] - cycles[beats - 1] == 1 + params.query_gap
-    assert cycles[-1] - cycles[0] == 4 * (beats + params.query_gap) + beats - 1
+    assert cycles[beats] - cycles[beats - 1] == 1 + params.scan_dot.scan_gap
+    assert cycles[-1] - cycles[0] == 4 * (beats + params.scan_dot.scan_gap) + beats - 1
 
 
 def test_queries_of_few_beats_are_prepare_cycles_apart():
     params = HeadParams(TINY)
     cycles = run_estimator(draw(params, 5, [4] * 6), params).cycles["o_beat"]
-    assert {after - before for before, after in pairwise(cycles)} == {params.query_prepare_cycles}
+    assert {after - before for before, after in pairwise(cycles)} == {params.scan_dot.prepare_cycles}

@@ -36,7 +36,7 @@ class Session:
     def __init__(self, config: LatteConfig, seed: int) -> None:
         self.params = HeadParams(config)
         self.rng = np.random.default_rng(seed)
-        self.thresholds = [0, 3, 17, self.params.threshold_range[1]]
+        self.thresholds = [0, 3, 17, self.params.widths.threshold_range[1]]
         self.inputs: dict[str, list[Any]] = {name: [] for name in ("i_table", "i_load", "i_k", "i_v", "i_job", "i_q")}
         self.rows: list[tuple[list[int], int]] = []
         self.counters = np.zeros(3, np.int64)
@@ -46,7 +46,9 @@ class Session:
             self.inputs["i_table"].append(entry)
 
     def _rows(self, count: int) -> np.ndarray:
-        return self.rng.integers(-128, self.params.quant_max + 1, (count, self.params.config.head_dim)).astype(np.int8)
+        return self.rng.integers(-128, self.params.widths.quant_max + 1, (count, self.params.config.head_dim)).astype(
+            np.int8
+        )
 
     def load(self, n_keys: int) -> None:
         self.k, self.v = self._rows(n_keys), self._rows(n_keys)
@@ -128,7 +130,7 @@ def test_loading_is_hidden_behind_computing() -> None:
         session.job(16, head=3)
     run = session.check()
     ends = run.cycles["o_out"][15::16]
-    queries = 16 * session.params.cycles_per_query(32, 32)
+    queries = 16 * session.params.bounds.cycles_per_query(32, 32)
     assert ends[2] - ends[1] <= queries
     assert ends[1] - ends[0] <= queries
 
@@ -182,7 +184,7 @@ def test_lone_query_is_as_fast_as_documented(kept_per_cycle: int) -> None:
         session.job(1, head=head)
         run = session.check()
         latency = run.cycles["o_out"][0] - run.cycles["i_q"][0]
-        assert latency <= session.params.query_latency(n_keys, int(session.counters[2]))
+        assert latency <= session.params.bounds.query_latency(n_keys, int(session.counters[2]))
 
 
 @pytest.mark.parametrize("kept_per_cycle", [1, 2])
@@ -200,9 +202,9 @@ def test_queries_keep_the_pace_of_every_kind_of_table(
     run = session.check()
     kept = int(session.counters[2]) // 24 + 1
     cycles = run.cycles["o_out"]
-    assert cycles[-1] - cycles[0] <= 23 * session.params.cycles_per_query(32, kept)
+    assert cycles[-1] - cycles[0] <= 23 * session.params.bounds.cycles_per_query(32, kept)
     if dot.table_queries == 1:  # the gap is real: as slow as the formula without its slack, at least
-        assert cycles[-1] - cycles[0] >= 23 * session.params.query_gap
+        assert cycles[-1] - cycles[0] >= 23 * session.params.scan_dot.scan_gap
 
 
 @pytest.mark.parametrize("together", [2, 4])
@@ -213,4 +215,4 @@ def test_scans_that_several_queries_share_save_their_cycles(together: int) -> No
     session.job(8 * together, head=0)
     run = session.check()
     ends = np.array(run.cycles["o_out"])[together - 1 :: together]
-    assert np.diff(ends)[1:].max() <= 64 + session.params.cycle_slack
+    assert np.diff(ends)[1:].max() <= 64 + session.params.bounds.cycle_slack

@@ -78,16 +78,16 @@ class ReadBack(wiring.Component):
             self.o_loaded.payload.eq(store.o_loaded.payload),
             store.o_loaded.ready.eq(finished),
             self.i_release.ready.eq(finished),
-            store.i_free.eq(delayed(m, finished, self.params.value_spread, "finished")),
+            store.i_free.eq(delayed(m, finished, self.params.division.last_group, "finished")),
         ]
         for port, output, count in (
-            (store.beat_port, self.o_beat, self.params.max_beats),
+            (store.beat_port, self.o_beat, self.params.widths.max_beats),
             (store.key_port, self.o_key, self.params.config.max_keys),
             (store.value_port, self.o_value, self.params.config.max_keys),
         ):
-            row, latency = port.data, self.params.store_latency
+            row, latency = port.data, self.params.latency.store
             if port is store.value_port:
-                row, latency = self._aligned(m, row), latency + self.params.value_spread
+                row, latency = self._aligned(m, row), latency + self.params.division.last_group
             m.d.comb += [
                 port.buffer.eq(store.o_loaded.payload.buffer),
                 port.address.eq(address),
@@ -98,11 +98,11 @@ class ReadBack(wiring.Component):
 
     def _aligned(self, m: Module, value: Any) -> Value:
         """A value whose groups of elements came one after the other, in one piece."""
-        lanes, groups = self.params.normalise_lanes, self.params.normalise_cycles
+        lanes, groups = self.params.division.lanes, self.params.division.cycles
         parts = []
         for group in range(groups):
             part = Value.cast(value)[group * lanes * 8 : (group + 1) * lanes * 8]
-            parts.append(delayed(m, part, (groups - 1 - group) * self.params.value_stagger, f"group_{group}"))
+            parts.append(delayed(m, part, (groups - 1 - group) * self.params.division.stagger, f"group_{group}"))
         return Cat(*parts)
 
 
@@ -124,10 +124,10 @@ def ref_kv_store(data: Data, params: HeadParams) -> list[dict[str, Any]]:
     """What a reader finds of every load: its number of keys, banks, rows of K and of V."""
     contents = []
     for k, v in zip(data.k, data.v, strict=True):
-        k, v = (np.minimum(x[: params.config.max_keys], params.quant_max) for x in (k, v))
+        k, v = (np.minimum(x[: params.config.max_keys], params.widths.quant_max) for x in (k, v))
         high, low = split(k, params)
         rows = [
-            {"high": h.tolist()} | ({"low": w.tolist()} if params.low_bits else {})
+            {"high": h.tolist()} | ({"low": w.tolist()} if params.widths.low_bits else {})
             for h, w in zip(high, low, strict=True)
         ]
         contents.append({"n_keys": len(k), "banks": banks(high, params).tolist(), "k": rows, "v": v.tolist()})
@@ -144,7 +144,7 @@ def run_store(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int =
     }
     expected = {
         "o_loaded": loads,
-        "o_beat": loads * params.max_beats,
+        "o_beat": loads * params.widths.max_beats,
         "o_key": loads * config.max_keys,
         "o_value": loads * config.max_keys,
     }
@@ -157,7 +157,7 @@ def rtl_kv_store(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: in
     for index, loaded in enumerate(outputs["o_loaded"]):
         assert loaded["buffer"] == index % params.config.kv_buffers
         n_keys = loaded["n_keys"]
-        beats = outputs["o_beat"][index * params.max_beats :][: -(-n_keys // params.config.keys_per_cycle)]
+        beats = outputs["o_beat"][index * params.widths.max_beats :][: -(-n_keys // params.config.keys_per_cycle)]
         lanes = [[beat[lane] for beat in beats] for lane in range(params.config.keys_per_cycle)]
         for key in range(n_keys, len(beats) * len(lanes)):  # what is left of the last beat is the store's own affair
             lanes[key % len(lanes)][-1] = [0] * params.config.head_dim
@@ -170,7 +170,7 @@ def rtl_kv_store(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: in
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_every_load_is_read_back(name, flow):
     params = HeadParams(CONFIGURATIONS[name])
-    loads = [min(n, 2**params.count_bits - 1) for n in LOADS]
+    loads = [min(n, 2**params.widths.count_bits - 1) for n in LOADS]
     data = draw(params, loads, seed=1)
     assert rtl_kv_store(data, params, flow, seed=2) == ref_kv_store(data, params)
 
@@ -179,7 +179,7 @@ def test_elements_above_the_limit_are_saturated():
     params = HeadParams(CONFIGURATIONS["two buffers"])
     k = np.full((1, 8), 127, np.int8)
     (content,) = rtl_kv_store(Data([k], [k]), params)
-    assert content["v"] == [[params.quant_max] * 8]
+    assert content["v"] == [[params.widths.quant_max] * 8]
     assert content["k"] == [{"high": [7] * 8, "low": [7] * 8}]
     k = np.full((1, 8), -128, np.int8)
     (content,) = rtl_kv_store(Data([k], [k]), params)
@@ -199,13 +199,13 @@ def test_loading_overlaps_reading_and_the_third_load_waits():
     cycles = run_store(draw(params, [12, 10, 12], seed=4), params).cycles
     first_freed = cycles["o_loaded"][0]
     assert cycles["i_k"][21] < first_freed
-    assert cycles["i_load"][2] == first_freed + params.value_spread + 1
+    assert cycles["i_load"][2] == first_freed + params.division.last_group + 1
 
 
 def test_a_single_buffer_is_loaded_once_it_is_free():
     params = HeadParams(CONFIGURATIONS["one buffer"])
     cycles = run_store(draw(params, [12, 12], seed=5), params).cycles
-    assert cycles["i_load"][1] == cycles["o_loaded"][0] + params.value_spread + 1
+    assert cycles["i_load"][1] == cycles["o_loaded"][0] + params.division.last_group + 1
 
 
 @pytest.mark.parametrize(("name", "buffers"), [("one buffer", 1), ("two buffers", 2)])

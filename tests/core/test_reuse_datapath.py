@@ -64,17 +64,17 @@ class Data:
 
 def split_row(x: NDArray[np.int8], params: HeadParams) -> dict[str, list[int]]:
     high, low = split(x, params)
-    return {"high": high.tolist()} | ({"low": low.tolist()} if params.low_bits else {})
+    return {"high": high.tolist()} | ({"low": low.tolist()} if params.widths.low_bits else {})
 
 
 def draw(params: HeadParams, seed: int, keep: list[float]) -> Data:
     """Random elements with whole rows at the limits; one row for every share of keys kept."""
     rng, config = np.random.default_rng(seed), params.config
-    q8 = rng.integers(-128, params.quant_max, (len(keep), config.head_dim), np.int8, endpoint=True)
+    q8 = rng.integers(-128, params.widths.quant_max, (len(keep), config.head_dim), np.int8, endpoint=True)
     k8 = rng.integers(
-        -128, params.quant_max, (config.kv_buffers, config.max_keys, config.head_dim), np.int8, endpoint=True
+        -128, params.widths.quant_max, (config.kv_buffers, config.max_keys, config.head_dim), np.int8, endpoint=True
     )
-    q8[:1], q8[1:2], k8[:, 0], k8[:, 1] = -128, params.quant_max, -128, params.quant_max
+    q8[:1], q8[1:2], k8[:, 0], k8[:, 1] = -128, params.widths.quant_max, -128, params.widths.quant_max
     valid_keys = rng.integers(1, config.max_keys, len(keep), endpoint=True)
     valid = np.arange(config.max_keys) < valid_keys[:, None]
     kept = valid & (rng.random((len(keep), config.max_keys)) < np.array(keep)[:, None])
@@ -145,7 +145,7 @@ def test_the_estimate_is_carried_along_not_computed_again():
     queries = [{"row": split_row(data.q8[0], params), "buffer": data.buffer[0]}]
     inputs, stores = {"i_query": queries, "i_kept": items}, {"key_port": data.store(params)}
     run = run_block(ReuseDatapath(params), inputs, {"o_scored": len(items)}, stores=stores)
-    moved = [(7 - int(e)) << 2 * params.low_bits for e in data.estimates(params, 0)]
+    moved = [(7 - int(e)) << 2 * params.widths.low_bits for e in data.estimates(params, 0)]
     expected = [item["score"] + moved[item["key"]] for item in ref_reuse(data, params)]
     assert [item["score"] for item in run.outputs["o_scored"]] == expected
 
@@ -154,9 +154,9 @@ def test_the_estimate_is_carried_along_not_computed_again():
 def test_latency(name):
     params = HeadParams(CONFIGURATIONS[name])
     cycles = run_reuse(draw(params, 6, keep=[1, 1]), params).cycles
-    queue = params.fifo_latency if params.low_bits else 0
+    queue = params.latency.queue if params.widths.low_bits else 0
     assert [after - before for before, after in zip(cycles["i_kept"], cycles["o_scored"], strict=True)] == [
-        params.reuse_latency + queue
+        params.latency.reuse + queue
     ] * len(cycles["i_kept"])
 
 
@@ -165,8 +165,8 @@ def test_one_item_per_cycle_without_a_gap_between_queries(name):
     together = CONFIGURATIONS[name].kept_per_cycle
     params = HeadParams(CONFIGURATIONS[name].replace(max_keys=24 * together))
     data = draw(params, 7, keep=[1] * 5)
-    enough = params.gapless_keys * together
-    for valid_keys, gapless in ((enough, True), (enough - together, params.low_bits == 0)):
+    enough = params.reuse_dot.refill_cycles * together
+    for valid_keys, gapless in ((enough, True), (enough - together, params.widths.low_bits == 0)):
         rows = np.broadcast_to(np.arange(24 * together) < valid_keys, data.kept.shape)
         cycles = run_reuse(Data(data.q8, data.k8, data.buffer, rows, [valid_keys] * 5), params).cycles["o_scored"]
         assert ({after - before for before, after in pairwise(cycles)} == {1}) == gapless

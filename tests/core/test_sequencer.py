@@ -98,7 +98,7 @@ class Data:
 def draw(params: HeadParams, seed: int, jobs: int = 9) -> Data:
     """Random jobs, a third of them without queries, with offsets from below the queries to beyond the keys."""
     rng, config = np.random.default_rng(seed), params.config
-    low, high = params.threshold_range
+    low, high = params.widths.threshold_range
     table = [
         {
             "head": head,
@@ -126,10 +126,10 @@ def ref_sequencer(data: Data, params: HeadParams) -> dict[str, list[Any]]:
     for job in data.jobs:
         buffer, n_keys = released % params.config.kv_buffers, data.n_keys[released]
         entry = data.table[job.head]
-        q_high, q_low = split(np.minimum(job.q8, params.quant_max), params)
+        q_high, q_low = split(np.minimum(job.q8, params.widths.quant_max), params)
         counts = valid_keys(len(job.q8), n_keys, job.causal_offset, params)
         for query, count in enumerate(counts.tolist()):
-            row = {"high": q_high[query].tolist()} | ({"low": q_low[query].tolist()} if params.low_bits else {})
+            row = {"high": q_high[query].tolist()} | ({"low": q_low[query].tolist()} if params.widths.low_bits else {})
             is_last = query == len(job.q8) - 1
             outputs["o_estimator"].append({"high": row["high"], "scan": {"buffer": buffer, "valid_keys": count}})
             outputs["o_threshold"].append(entry["threshold"])

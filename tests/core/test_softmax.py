@@ -43,14 +43,16 @@ class Data:
 
 def useful_scale(params: HeadParams, width: float) -> tuple[int, int]:
     """Registers for which the exponents of scores within `width` of the best use their whole range."""
-    steps = 2.0**params.exp_bits / width  # of the exponent, per step of the score
-    return params.softmax_scale_register(1.0, steps / 2.0**params.exp_fraction_bits * params.config.head_dim**0.5)
+    steps = 2.0**params.widths.exp_bits / width  # of the exponent, per step of the score
+    return params.softmax_scale_register(
+        1.0, steps / 2.0**params.widths.exp_fraction_bits * params.config.head_dim**0.5
+    )
 
 
 def draw(params: HeadParams, rows: int, seed: int, keep: float = 0.5) -> Data:
     """Rows of near and far scores, at useful scales and at the limits of the registers, some without a key."""
     rng, size = np.random.default_rng(seed), params.config.max_keys
-    low, high = params.score_range
+    low, high = params.widths.score_range
     scores, scales = [], []
     for _ in range(rows):
         width = int(rng.choice([1, 30, 1000, high - low]))
@@ -88,7 +90,8 @@ def run_softmax(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int
     for row in range(len(data.scale)):
         # a slot without a key holds the greatest score, which must not count
         scored += [
-            item | {"score": np.where(item["kept"], data.score[row][item["key"]], params.score_range[1]).tolist()}
+            item
+            | {"score": np.where(item["kept"], data.score[row][item["key"]], params.widths.score_range[1]).tolist()}
             for item in items_of(data, params, row)
         ]
     scales = [{"mantissa": mantissa, "shift": shift} for mantissa, shift in data.scale]
@@ -126,20 +129,20 @@ def one_row(scores: list[int], scale: tuple[int, int]) -> Data:
 def test_halves(name):
     params = HeadParams(CONFIGURATIONS[name])
     # Mantissa 2^15 at shift 14 − f is one exponent bit per step of the score, so each step halves the weight.
-    scale = (2**15, 14 - params.exp_fraction_bits)
+    scale = (2**15, 14 - params.widths.exp_fraction_bits)
     got = [item["prob"] for item in rtl_softmax(one_row([5, 4, 3], scale), params)]
-    assert got[0] == params.prob_max
-    assert abs(got[1] - params.prob_max / 2) <= 1
-    assert abs(got[2] - params.prob_max / 4) <= 1
+    assert got[0] == params.widths.prob_max
+    assert abs(got[1] - params.widths.prob_max / 2) <= 1
+    assert abs(got[2] - params.widths.prob_max / 4) <= 1
 
 
 @pytest.mark.parametrize("name", ["8 bits", "no low part"])
 def test_the_extremes_of_the_score(name):
     params = HeadParams(CONFIGURATIONS[name])
-    low, high = params.score_range
-    for scale, far in (((0, 0), params.prob_max), ((GREATEST_MANTISSA, 0), 0)):
+    low, high = params.widths.score_range
+    for scale, far in (((0, 0), params.widths.prob_max), ((GREATEST_MANTISSA, 0), 0)):
         data = one_row([low, high, low, high], scale)
-        assert [item["prob"] for item in rtl_softmax(data, params)] == [far, params.prob_max] * 2
+        assert [item["prob"] for item in rtl_softmax(data, params)] == [far, params.widths.prob_max] * 2
 
 
 def test_the_best_of_a_row_does_not_outlive_it():
@@ -148,7 +151,7 @@ def test_the_best_of_a_row_does_not_outlive_it():
     data.score[:] = np.array([[1000], [-1000], [0]])
     data.kept[:] = np.arange(20) < 4
     rows = Data(data.score, data.kept, [4, 4, 4], [(GREATEST_MANTISSA, 0)] * 3)
-    assert [item["prob"] for item in rtl_softmax(rows, params)] == [params.prob_max] * 12
+    assert [item["prob"] for item in rtl_softmax(rows, params)] == [params.widths.prob_max] * 12
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -158,8 +161,8 @@ def test_latency_from_the_end_of_a_row(name, keys):
     data = draw(params, 1, seed=3)
     data.kept[:] = np.arange(data.kept.shape[1]) < keys
     cycles = run_softmax(Data(data.score, data.kept, [keys], data.scale), params).cycles
-    first = cycles["i_scored"][-1] + params.softmax_latency + params.fifo_latency
-    assert cycles["o_weighted"] == [first + item for item in range(params.items(keys))]
+    first = cycles["i_scored"][-1] + params.latency.softmax + params.latency.queue
+    assert cycles["o_weighted"] == [first + item for item in range(params.widths.items(keys))]
 
 
 @pytest.mark.parametrize("name", ["8 bits", "pairs"])
@@ -170,7 +173,7 @@ def test_one_item_per_cycle(keys, name):
     kept = np.broadcast_to(np.arange(20) < keys, data.kept.shape)
     cycles = run_softmax(Data(data.score, kept, [max(keys, 1)] * 20, data.scale), params).cycles
     for port in ("i_scored", "o_weighted"):
-        assert len(cycles[port]) == 20 * max(1, params.items(keys))
+        assert len(cycles[port]) == 20 * max(1, params.widths.items(keys))
         assert {after - before for before, after in pairwise(cycles[port])} == {1}
 
 
@@ -186,7 +189,7 @@ def test_the_remainder_passes_from_key_to_key_of_an_item_and_on():
 
 def test_many_short_rows_wait():
     params = HeadParams(TINY)
-    rows = params.softmax_landing_depth + 4 * params.rows_in_flight
+    rows = params.depths.softmax_landing + 4 * params.depths.rows
     data = draw(params, rows, seed=6)
     kept = np.broadcast_to(np.arange(20) < 1, data.kept.shape)
     data = Data(data.score, kept, [1] * rows, data.scale)

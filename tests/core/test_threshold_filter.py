@@ -56,8 +56,8 @@ class Kept:
 def draw(params: HeadParams, rows: int, seed: int) -> Data:
     """Rows of all kinds: few or many keys, estimates close together (ties) or at their limits, thresholds likewise."""
     rng = np.random.default_rng(seed)
-    low, high = params.estimate_range
-    least, greatest = params.threshold_range
+    low, high = params.widths.estimate_range
+    least, greatest = params.widths.threshold_range
     estimates = rng.integers(low, high, (rows, params.config.max_keys), endpoint=True)
     close = rng.integers(-3, 3, estimates.shape, endpoint=True)
     chosen = rng.integers(0, 3, rows)
@@ -91,7 +91,7 @@ def ref_threshold_filter(data: Data, params: HeadParams) -> Kept:
 
 def keeps_at_its_end(e: NDArray[np.int64], count: int, tau: int, params: HeadParams) -> bool:
     """Whether the beats that are checked last keep a key: two by two, of those with survivors and the row's last."""
-    beats = params.beats(count)
+    beats = params.widths.beats(count)
     pattern = from_estimates(e[None], tau, params.config, np.array([count]))
     pattern.survives[0, beats - 1] = True
     queued = np.flatnonzero(pattern.survives[0, :beats])
@@ -103,8 +103,8 @@ def beats_of(data: Data, params: HeadParams) -> list[dict[str, Any]]:
     lanes, beats = params.config.keys_per_cycle, []
     for e, count in zip(data.estimates, data.valid_keys, strict=True):
         valid = np.arange(len(e)) < count
-        shown = np.where(valid, e, params.estimate_range[1])
-        last = params.beats(count) - 1
+        shown = np.where(valid, e, params.widths.estimate_range[1])
+        last = params.widths.beats(count) - 1
         beats += [
             {
                 "estimates": shown[beat * lanes :][:lanes].tolist(),
@@ -184,7 +184,7 @@ def kept_keys(kept: Kept) -> list[int]:
 )
 def test_named_rows(rule, tau, estimates, keys, together):
     params = HeadParams(TINY.replace(rule=rule, kept_per_cycle=together))
-    assert params.estimate_bits == 11
+    assert params.widths.estimate_bits == 11
     assert kept_keys(assert_equal(row(estimates, tau), params)) == keys
 
 
@@ -201,9 +201,9 @@ def test_latency_of_a_lone_beat(name):
     run = run_filter(row([1], tau=0, size=params.config.max_keys), params, items=1)
     accepted = run.cycles["i_beat"][0]
     assert [c for c, seen in enumerate(run.watched["o_seen"]) if seen] == [accepted + 1]
-    assert [c for c, kept in enumerate(run.watched["o_survivors"]) if kept] == [accepted + params.filter_latency]
-    queued, checked = params.filter_latency + params.fifo_latency, params.check_latency + params.fifo_latency
-    serialised = params.choice_latency + params.fifo_latency
+    assert [c for c, kept in enumerate(run.watched["o_survivors"]) if kept] == [accepted + params.latency.filter]
+    queued, checked = params.latency.filter + params.latency.queue, params.latency.check + params.latency.queue
+    serialised = params.latency.choice + params.latency.queue
     assert run.cycles["o_kept"] == [accepted + queued + checked + serialised]
 
 
@@ -244,9 +244,9 @@ def test_kept_keys_of_different_beats_make_pairs(keep):
 @pytest.mark.parametrize("rule", Rule)
 def test_many_short_rows_wait_for_their_keys_to_leave(rule, together):
     params = HeadParams(TINY.replace(rule=rule, kept_per_cycle=together))
-    rows = params.kept_depth + 3 * params.rows_in_flight
+    rows = params.depths.kept + 3 * params.depths.rows
     data = draw(params, rows, seed=4)
-    tau = [params.threshold_range[rule is Rule.DIFFERENTIAL]] * rows  # keeps every key
+    tau = [params.widths.threshold_range[rule is Rule.DIFFERENTIAL]] * rows  # keeps every key
     assert_equal(Data(data.estimates, [4] * rows, tau), params)
 
 

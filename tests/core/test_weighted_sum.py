@@ -66,11 +66,13 @@ def draw(params: HeadParams, rows: int, seed: int, empty_jobs: float = 0.3) -> D
     rng, config = np.random.default_rng(seed), params.config
     v8 = rng.integers(-128, 127, (config.kv_buffers, config.max_keys, config.head_dim), np.int8, endpoint=True)
     v8[:, :, 0], v8[:, :, 1] = -128, 127
-    prob = rng.integers(0, params.prob_max, (rows, config.max_keys), endpoint=True)
-    prob[rng.random(rows) < 0.2] = params.prob_max
+    prob = rng.integers(0, params.widths.prob_max, (rows, config.max_keys), endpoint=True)
+    prob[rng.random(rows) < 0.2] = params.widths.prob_max
     valid_keys = rng.integers(1, config.max_keys, rows, endpoint=True)
     kept = (np.arange(config.max_keys) < valid_keys[:, None]) & (rng.random(prob.shape) < rng.random((rows, 1)))
-    prob[np.arange(rows), kept.argmax(axis=1)] = params.prob_max  # softmax gives the best key the greatest weight
+    prob[np.arange(rows), kept.argmax(axis=1)] = (
+        params.widths.prob_max
+    )  # softmax gives the best key the greatest weight
     ends = []
     for _ in range(rows):
         while rng.random() < empty_jobs:
@@ -112,7 +114,7 @@ def run_weighted_sum(
 def rtl_weighted_sum(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int = 0) -> list[dict[str, Any]]:
     run = run_weighted_sum(data, params, flow, seed)
     released = [cycle for cycle, end in zip(run.cycles["i_row"], data.row_ends, strict=True) if end["release"]]
-    freed = [cycle - params.value_spread for cycle, free in enumerate(run.watched["o_free"]) if free]
+    freed = [cycle - params.division.last_group for cycle, free in enumerate(run.watched["o_free"]) if free]
     assert freed == released
     return run.outputs["o_out"]
 
@@ -175,7 +177,7 @@ def test_rounding(weights, values, expected):
 @pytest.mark.parametrize("value", [-128, -1, 0, 127])
 def test_a_constant_value_comes_out_exactly(value, prob_bits, fraction_bits):
     params = HeadParams(TINY.replace(prob_bits=prob_bits, out_fraction_bits=fraction_bits))
-    weights = [params.prob_max, 0, 1, params.prob_max, 3] * 4
+    weights = [params.widths.prob_max, 0, 1, params.widths.prob_max, 3] * 4
     assert one_row(params, weights, [value] * 20) == [value << fraction_bits] * 8
 
 
@@ -191,7 +193,7 @@ def rows_of(params: HeadParams, keys: int, rows: int = 12) -> Data:
 def test_latency(name, keys):
     params = HeadParams(CONFIGURATIONS[name])
     cycles = run_weighted_sum(rows_of(params, keys, rows=1), params).cycles
-    documented = params.weighted_sum_latency + params.fifo_latency
+    documented = params.latency.weighted_sum + params.latency.queue
     assert cycles["o_out"][0] - cycles["i_weighted"][-1] == documented
 
 
@@ -200,7 +202,9 @@ def test_latency(name, keys):
 def test_a_row_takes_its_keys_or_the_division(name, keys):
     params = HeadParams(CONFIGURATIONS[name])
     cycles = run_weighted_sum(rows_of(params, keys), params).cycles["o_out"]
-    assert {after - before for before, after in pairwise(cycles)} == {max(params.items(keys), params.normalise_cycles)}
+    assert {after - before for before, after in pairwise(cycles)} == {
+        max(params.widths.items(keys), params.division.cycles)
+    }
 
 
 @pytest.mark.parametrize("together", [1, 2])

@@ -75,12 +75,12 @@ def test_description_holds_configuration_ports_and_latencies(tmp_path: Path) -> 
     assert LatteConfig.model_validate(description["config"]) == config
     assert description["config_sha256"] == config.sha256()
     params = HeadParams(config)
-    assert description["latencies"]["estimator"] == params.estimator_latency
+    assert description["latencies"]["estimator"] == params.latency.estimator
     threshold = next(f for f in description["ports"]["i_table"]["fields"] if f["name"] == "threshold")
     assert threshold == {
         "name": "threshold",
-        "offset": params.head_bits,
-        "width": params.threshold_bits,
+        "offset": params.widths.head_bits,
+        "width": params.widths.threshold_bits,
         "signed": True,
         "count": 1,
     }

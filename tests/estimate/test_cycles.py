@@ -92,9 +92,11 @@ def test_within_the_bounds_of_the_parameters(keep: float):
     pattern = typical(config, 32, 32, keep)
     got = cycles_of(pattern, config)
     kept = pattern.kept.sum(axis=1)
-    bounds = [params.cycles_per_query(int(valid), int(keys)) for valid, keys in zip(pattern.valid, kept, strict=True)]
+    bounds = [
+        params.bounds.cycles_per_query(int(valid), int(keys)) for valid, keys in zip(pattern.valid, kept, strict=True)
+    ]
     assert got.per_query <= np.mean(bounds[1:])
-    assert got.first <= params.query_latency(int(pattern.valid[0]), int(kept[0]))
+    assert got.first <= params.bounds.query_latency(int(pattern.valid[0]), int(kept[0]))
 
 
 def test_what_a_run_is_counted_as():

@@ -19,8 +19,8 @@ TINY = PRESETS["tiny"]
 
 
 def parts(x: int, params: HeadParams) -> tuple[int, int]:
-    shift = params.low_bits
-    rounding = 2 ** (shift - 1) if shift and params.low_signed else 0
+    shift = params.widths.low_bits
+    rounding = 2 ** (shift - 1) if shift and params.widths.low_signed else 0
     high = (x + rounding) >> shift
     return high, x - (high << shift)
 
@@ -29,7 +29,7 @@ def reference(t: TensorFile, config: LatteConfig) -> dict[str, np.ndarray]:
     """Every result, pair by pair, from the formulas of the design."""
     params = HeadParams(config)
     heads, n_queries, dim = t.q8.shape
-    n_keys, shift = t.k8.shape[1], params.low_bits
+    n_keys, shift = t.k8.shape[1], params.widths.low_bits
     shape = (heads, n_queries, n_keys)
     estimate, score, prob = (np.zeros(shape, np.int64) for _ in range(3))
     keep, out = np.zeros(shape, bool), np.zeros((heads, n_queries, dim), np.int64)
@@ -60,12 +60,12 @@ def reference(t: TensorFile, config: LatteConfig) -> dict[str, np.ndarray]:
             low = sum(a[1] * b[1] for a, b in zip(q, k[j], strict=True)) if config.reuse == "exact" else 0
             s[j] = (e[j] << 2 * shift) + (c << shift) + low
         mantissa, scale_shift = (int(x) for x in t.softmax_scale[h])
-        f = params.exp_fraction_bits
+        f = params.widths.exp_fraction_bits
         remainder = 2 ** (EXP_GUARD_BITS - 1)
         for j in kept:
             delta = max(s.values()) - s[j]
-            exponent = min((((delta * mantissa) >> scale_shift) + 1) >> 1, 2**params.exp_bits - 1)
-            remainder += params.exp_table[exponent % 2**f] >> (exponent >> f)
+            exponent = min((((delta * mantissa) >> scale_shift) + 1) >> 1, 2**params.widths.exp_bits - 1)
+            remainder += params.widths.exp_table[exponent % 2**f] >> (exponent >> f)
             keep[h, i, j], score[h, i, j] = True, s[j]
             prob[h, i, j] = remainder >> EXP_GUARD_BITS
             remainder %= 2**EXP_GUARD_BITS

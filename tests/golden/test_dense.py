@@ -26,12 +26,12 @@ def row(q: list[int], k: list[list[int]], v: list[list[int]], scale: tuple[int, 
     """Scores, weights and output of one query over the keys that it sees, in Python integers."""
     params = DenseParams.of(config)
     mantissa, shift = scale
-    f = params.exp_fraction_bits
+    f = params.widths.exp_fraction_bits
     scores = [sum(a * b for a, b in zip(q, key, strict=True)) for key in k]
     remainder, probs = 2 ** (EXP_GUARD_BITS - 1), []
     for score in scores:
-        t = min(((((max(scores) - score) * mantissa) >> shift) + 1) >> 1, 2**params.exp_bits - 1)
-        remainder += params.exp_table[t % 2**f] >> (t >> f)
+        t = min(((((max(scores) - score) * mantissa) >> shift) + 1) >> 1, 2**params.widths.exp_bits - 1)
+        remainder += params.widths.exp_table[t % 2**f] >> (t >> f)
         probs.append(remainder >> EXP_GUARD_BITS)
         remainder %= 2**EXP_GUARD_BITS
     sums = [sum(p * value[d] for p, value in zip(probs, v, strict=True)) for d in range(len(q))]

@@ -37,7 +37,7 @@ class SplitUnit(wiring.Component):
 
     def __init__(self, params: HeadParams) -> None:
         self.params = params
-        assert Shape.cast(low_shape(params)).width == params.low_bits
+        assert Shape.cast(low_shape(params)).width == params.widths.low_bits
         parts = {"saturated": signed(8), "high": high_shape(params), "low": signed(9)}  # so wide that its sign shows
         super().__init__({"i": In(Valid(signed(8))), "o": Out(Valid(data.StructLayout(parts)))})
 
@@ -55,7 +55,7 @@ class SplitUnit(wiring.Component):
 
 
 def ref_split(elements: np.ndarray, params: HeadParams) -> list[dict[str, int]]:
-    saturated = np.minimum(elements, params.quant_max)
+    saturated = np.minimum(elements, params.widths.quant_max)
     high, low = split(saturated, params)
     return [
         {"saturated": int(x), "high": int(h), "low": int(part)} for x, h, part in zip(saturated, high, low, strict=True)
@@ -78,8 +78,12 @@ def test_parts_make_the_saturated_element_and_reach_their_ranges(msb_bits, kind)
     params = HeadParams(LatteConfig(msb_bits=msb_bits, split=kind))
     parts = rtl_split(EVERY_ELEMENT, params)
     for x, part in zip(EVERY_ELEMENT.tolist(), parts, strict=True):
-        assert part["saturated"] == min(x, params.quant_max) == (part["high"] << params.low_bits) + part["low"]
-    for name, limits in (("high", params.high_range), ("low", params.low_range)):
+        assert (
+            part["saturated"]
+            == min(x, params.widths.quant_max)
+            == (part["high"] << params.widths.low_bits) + part["low"]
+        )
+    for name, limits in (("high", params.widths.high_range), ("low", params.widths.low_range)):
         assert (min(part[name] for part in parts), max(part[name] for part in parts)) == limits
 
 

@@ -10,7 +10,16 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.lib.streams import SPREAD, Fifo, ReservedFifo, SkidBuffer, StreamRegister, delayed, fork_ready, spread
+from latte_hw.lib.streams import (
+    FAN_OUT_COPIES,
+    CreditFifo,
+    Fifo,
+    SkidBuffer,
+    StreamRegister,
+    delayed,
+    fan_out,
+    fork_ready,
+)
 from latte_hw.params import fifo_latency
 from sim.blocks.block_bench import run_block
 from sim.lib.streams import Flow
@@ -19,7 +28,7 @@ ITEMS = list(range(1, 100))
 
 
 class Pipeline(wiring.Component):
-    """A pipeline of `latency` registers that lands in a ReservedFifo and drops every multiple of `dropped`."""
+    """A pipeline of `latency` registers that lands in a CreditFifo and drops every multiple of `dropped`."""
 
     def __init__(self, depth: int, latency: int, dropped: int = 0) -> None:
         super().__init__({"i": In(stream.Signature(8)), "o": Out(stream.Signature(8))})
@@ -27,18 +36,18 @@ class Pipeline(wiring.Component):
 
     def elaborate(self, _platform: Any) -> Module:
         m = Module()
-        m.submodules.landing = landing = ReservedFifo(8, self.depth)
+        m.submodules.landing = landing = CreditFifo(8, self.depth)
         wiring.connect(m, landing.o, wiring.flipped(self.o))
-        sent = self.i.valid & landing.o_room
+        sent = self.i.valid & landing.o_credit
         arrived = delayed(m, sent, self.latency, "sent")
         item = delayed(m, self.i.payload, self.latency, "item")
         drop = item % self.dropped == 0 if self.dropped else 0
         m.d.comb += [
-            self.i.ready.eq(landing.o_room),
-            landing.i_reserve.eq(sent),
+            self.i.ready.eq(landing.o_credit),
+            landing.i_take.eq(sent),
             landing.i.payload.eq(item),
             landing.i.valid.eq(arrived & ~drop),
-            landing.i_cancel.eq(arrived & drop),
+            landing.i_return.eq(arrived & drop),
         ]
         return m
 
@@ -185,23 +194,23 @@ def test_delayed_starts_at_zero(cycles):
     assert run.watched["o"][: len(ITEMS) + cycles] == [0] * cycles + ITEMS
 
 
-def test_spread_is_the_value_a_cycle_later_in_registers_that_stay_apart():
+def test_fan_out_is_the_value_a_cycle_later_in_registers_that_stay_apart():
     copies: list[Signal] = []
 
     class Spread(wiring.Component):
         i: In(stream.Signature(8))
-        o: Out(8 * SPREAD)
+        o: Out(8 * FAN_OUT_COPIES)
 
         def elaborate(self, _platform: Any) -> Module:
             m = Module()
-            copies[:] = spread(m, self.i.payload, "item")
+            copies[:] = fan_out(m, self.i.payload, "item")
             m.d.comb += [self.i.ready.eq(1), self.o.eq(Cat(copies))]
             return m
 
     run = run_block(Spread(), {"i": ITEMS}, {}, watch=["o"])
-    everywhere = sum(1 << 8 * copy for copy in range(SPREAD))
+    everywhere = sum(1 << 8 * copy for copy in range(FAN_OUT_COPIES))
     assert run.watched["o"][1 : len(ITEMS) + 1] == [item * everywhere for item in ITEMS]
-    assert len({(copy.init, copy.reset_less) for copy in copies}) == len(copies) == SPREAD
+    assert len({(copy.init, copy.reset_less) for copy in copies}) == len(copies) == FAN_OUT_COPIES
 
 
 def test_the_bench_notices_an_offer_that_changes():

@@ -28,11 +28,11 @@ endmodule
 """
 
 
-def cells(folder: Path, lone_adders: bool) -> Counter[str]:
+def cells(folder: Path, chained_adders: bool) -> Counter[str]:
     """Cells of a flat netlist, by type."""
     (folder / "t.v").write_text(SUMS)
     (folder / script.ADDER_FILE).write_text(script.ADDER_MAP)
-    (folder / "run.ys").write_text(script.flat_script(ECP5, "t.v", "t", True, lone_adders=lone_adders))
+    (folder / "run.ys").write_text(script.flat_script(ECP5, "t.v", "t", True, chained_adders=chained_adders))
     tools.run(tools.YOSYS, ["-s", "run.ys"], folder, [script.NETLIST_FILE])
     netlist = json.loads((folder / script.NETLIST_FILE).read_text())
     return Counter(cell["type"] for cell in netlist["modules"]["t"]["cells"].values())
@@ -62,4 +62,4 @@ def test_the_sums_are_equal(tmp_path: Path):
 @pytest.mark.parametrize("kind", DOT_CHOICES)
 def test_only_where_registers_are_sparse(kind: DotChoice, prefix: str):
     job = Job("tiny", preset("tiny").replace(**kind.fields(prefix)), ECP5)
-    assert job.lone_adders == (kind.adders_per_register == 2)
+    assert job.chained_adders == (kind.adders_per_register == 2)

@@ -14,7 +14,7 @@ class DensePayloads(Payloads):
     def __init__(self, params: DenseParams) -> None:
         super().__init__(params)
         rows = params.block_rows
-        count = unsigned(params.count_bits)
+        count = unsigned(params.widths.count_bits)
 
         self.scan_block = data.StructLayout(
             {
@@ -41,12 +41,12 @@ class DensePayloads(Payloads):
         )
         """What the weighted sum needs beside the weights."""
 
-        self.best_scores = data.ArrayLayout(signed(params.score_bits), rows)
+        self.best_scores = data.ArrayLayout(signed(params.widths.score_bits), rows)
         """Best score of each query of a block; anything where a query sees no key."""
 
         self.scored_block = data.StructLayout(
             {
-                "scores": data.ArrayLayout(signed(params.score_bits), rows),
+                "scores": data.ArrayLayout(signed(params.widths.score_bits), rows),
                 "kept": data.ArrayLayout(unsigned(1), rows),  # queries that see this key
                 "last": unsigned(1),  # last key of the block
             }

@@ -10,7 +10,7 @@ from latte_hw.config import TOTAL_BITS
 from latte_hw.core.dense.payloads import DensePayloads
 from latte_hw.core.kv_rams import ReadPort
 from latte_hw.lib.dot.build import Term, stationary_dot
-from latte_hw.lib.streams import ReservedFifo, delayed, delayed_data
+from latte_hw.lib.streams import CreditFifo, delayed, delayed_data
 from latte_hw.params.dense import DenseParams
 
 
@@ -40,7 +40,7 @@ class DenseScores(wiring.Component):
         super().__init__(
             {
                 "i_block": In(stream.Signature(payloads.query_block)),
-                "key_port": Out(ReadPort(params.key_bits, payloads.split_row)),
+                "key_port": Out(ReadPort(params.widths.key_bits, payloads.split_row)),
                 "o_scored": Out(stream.Signature(payloads.scored_block)),
                 "o_seen": Out(Shape.cast(range(params.block_rows + 1))),
             }
@@ -59,7 +59,7 @@ class DenseScores(wiring.Component):
             lanes=1,
             tag_shape=payloads.scan_block,
         )
-        m.submodules.landing = landing = ReservedFifo(payloads.scored_block, params.score_landing_depth)
+        m.submodules.landing = landing = CreditFifo(payloads.scored_block, params.score_landing_depth)
         wiring.connect(m, landing.o, wiring.flipped(self.o_scored))
         m.d.comb += [
             dot.i_query.valid.eq(self.i_block.valid),
@@ -71,12 +71,12 @@ class DenseScores(wiring.Component):
 
         # Scan: one key is sent on its way per cycle.
         scan = dot.o_prepared.payload
-        key = Signal(params.key_bits)
+        key = Signal(params.widths.key_bits)
         sent = Signal()
         position = Signal(data.StructLayout({"kept": payloads.scored_block["kept"].shape, "last": 1}))
         m.d.comb += [
-            sent.eq(dot.o_prepared.valid & landing.o_room),
-            landing.i_reserve.eq(sent),
+            sent.eq(dot.o_prepared.valid & landing.o_credit),
+            landing.i_take.eq(sent),
             position.last.eq(key + 1 >= scan.keys),
             dot.o_prepared.ready.eq(sent & position.last),
             dot.i_last.eq(sent & position.last),
@@ -91,8 +91,8 @@ class DenseScores(wiring.Component):
                 m.d.sync += key.eq(0)
 
         # The key arrives from the store, then its scores from the dot products; its position keeps pace.
-        read = delayed(m, sent, params.store_latency, "sent_read")
-        read_position = delayed_data(m, position, params.store_latency, "position_read")
+        read = delayed(m, sent, params.latency.store, "sent_read")
+        read_position = delayed_data(m, position, params.latency.store, "position_read")
         m.d.comb += dot.i_keys.valid.eq(read)
         landed_position = delayed_data(m, read_position, dot.latency, "position_landed")
         m.d.comb += [

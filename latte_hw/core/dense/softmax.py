@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.core.dense.payloads import DensePayloads
 from latte_hw.core.softmax import exponential, exponential_table, round_weight
-from latte_hw.lib.streams import Fifo, ReservedFifo, delayed, delayed_data
+from latte_hw.lib.streams import CreditFifo, Fifo, delayed, delayed_data
 from latte_hw.params.dense import DenseParams
 
 
@@ -19,7 +19,7 @@ class DenseSoftmax(wiring.Component):
     waits in the queue until its best scores are known, while the next one comes in.
 
     Latency: `params.best_latency` from a block's last scores to its first weight on its way (the block's queue has its
-    own), `params.softmax_pipeline`, then the output queue.
+    own), `params.latency.softmax_pipeline`, then the output queue.
     Throughput: one key of each query per cycle, without a gap.
     """
 
@@ -39,7 +39,7 @@ class DenseSoftmax(wiring.Component):
         params, payloads = self.params, DensePayloads(self.params)
         m.submodules.row = row = Fifo(payloads.scored_block, params.row_queue_depth)
         m.submodules.best = best_queue = Fifo(payloads.best_scores, params.rows_in_flight)
-        m.submodules.landing = landing = ReservedFifo(payloads.weighted_block, params.softmax_landing_depth)
+        m.submodules.landing = landing = CreditFifo(payloads.weighted_block, params.softmax_landing_depth)
         wiring.connect(m, landing.o, wiring.flipped(self.o_weighted))
 
         # In: queue the block, follow the best score of each query.
@@ -56,8 +56,8 @@ class DenseSoftmax(wiring.Component):
         with m.If(accepted):
             m.d.sync += row_starts.eq(item.last)
         for number in range(params.block_rows):
-            running = Signal(signed(params.score_bits), name=f"row_{number}_running")
-            best = Signal(signed(params.score_bits), name=f"row_{number}_best")
+            running = Signal(signed(params.widths.score_bits), name=f"row_{number}_running")
+            best = Signal(signed(params.widths.score_bits), name=f"row_{number}_best")
             better = item.kept[number] & (row_starts | (item.scores[number] > running))
             m.d.comb += [best.eq(Mux(better, item.scores[number], running)), best_queue.i.payload[number].eq(best)]
             with m.If(accepted):
@@ -67,23 +67,23 @@ class DenseSoftmax(wiring.Component):
         sent = Signal()
         leaving = row.o.payload
         m.d.comb += [
-            sent.eq(row.o.valid & best_queue.o.valid & self.i_scale.valid & landing.o_room),
+            sent.eq(row.o.valid & best_queue.o.valid & self.i_scale.valid & landing.o_credit),
             row.o.ready.eq(sent),
             best_queue.o.ready.eq(sent & leaving.last),
             self.i_scale.ready.eq(sent & leaving.last),
-            landing.i_reserve.eq(sent),
+            landing.i_take.eq(sent),
         ]
         key = Signal(data.StructLayout({name: payloads.scored_block[name].shape for name in ("kept", "last")}))
         m.d.comb += [key[name].eq(leaving[name]) for name in ("kept", "last")]
-        arrived = delayed(m, sent, params.softmax_pipeline - 1, "sent")
-        arrived_key = delayed_data(m, key, params.softmax_pipeline - 1, "key")
+        arrived = delayed(m, sent, params.latency.softmax_pipeline - 1, "sent")
+        arrived_key = delayed_data(m, key, params.latency.softmax_pipeline - 1, "key")
 
         m.submodules.exp_table = table = exponential_table(params)
         scale = delayed_data(m, self.i_scale.payload, 1, "scale")
         weighted = Signal(payloads.weighted_block, reset_less=True)
         for number in range(params.block_rows):
             prefix = f"row_{number}_"
-            delta = Signal(unsigned(params.delta_bits), name=f"{prefix}delta")
+            delta = Signal(unsigned(params.widths.delta_bits), name=f"{prefix}delta")
             m.d.sync += delta.eq(best_queue.o.payload[number] - leaving.scores[number])
             guarded = exponential(m, params, delta, scale, table, prefix)
             kept = arrived_key.kept[number]

@@ -6,9 +6,9 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.core.accumulator import RowSums, take_weights
+from latte_hw.core.accumulator import Accumulator, take_weights
 from latte_hw.core.dense.payloads import DensePayloads
-from latte_hw.core.divider import Normaliser
+from latte_hw.core.divider import Divider
 from latte_hw.core.kv_rams import ReadPort
 from latte_hw.lib.streams import Fifo, StreamRegister, delayed, delayed_data
 from latte_hw.params.dense import DenseParams
@@ -20,8 +20,8 @@ TAG = data.StructLayout({"void": 1, "last": 1})
 class DenseWeightedSum(wiring.Component):
     """The outputs of :class:`latte_hw.core.weighted_sum.WeightedSum` for every query of a block, in their order.
 
-    The B sums grow side by side, and take turns in `params.normalisers` normalisers, query b in number
-    b mod `normalisers`: groups of a value are `rows_per_normaliser` cycles apart, one for each query of a normaliser.
+    The B sums grow side by side, and take turns in `params.dividers` dividers, query b in number
+    b mod `dividers`: groups of a value are `rows_per_normaliser` cycles apart, one for each query of a divider.
 
     Members
     -------
@@ -46,7 +46,7 @@ class DenseWeightedSum(wiring.Component):
             {
                 "i_row": In(stream.Signature(payloads.row_block)),
                 "i_weighted": In(stream.Signature(payloads.weighted_block)),
-                "value_port": Out(ReadPort(params.key_bits, payloads.element_row)),
+                "value_port": Out(ReadPort(params.widths.key_bits, payloads.element_row)),
                 "o_out": Out(stream.Signature(payloads.out_row)),
                 "o_free": Out(1),
             }
@@ -55,18 +55,18 @@ class DenseWeightedSum(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         params = self.params
-        queries = [range(number, params.block_rows, params.normalisers) for number in range(params.normalisers)]
-        normalisers = [Normaliser(params, TAG, rows=len(own)) for own in queries]
-        for number, normaliser in enumerate(normalisers):
-            m.submodules[f"normaliser_{number}"] = normaliser
-        block_left = self._collect(m, normalisers)
+        queries = [range(number, params.block_rows, params.dividers) for number in range(params.dividers)]
+        dividers = [Divider(params, TAG, rows=len(own)) for own in queries]
+        for number, divider in enumerate(dividers):
+            m.submodules[f"normaliser_{number}"] = divider
+        block_left = self._collect(m, dividers)
 
         item, row = self.i_weighted.payload, self.i_row.payload
         room = Signal(range(params.blocks_in_division + 1), init=params.blocks_in_division)
-        key = Signal(params.key_bits)
+        key = Signal(params.widths.key_bits)
         taken, block_ends = take_weights(
             m, self.i_weighted, self.i_row, self.o_free,
-            distance=params.division_cycles, room=room.any(), spread=params.value_spread,
+            distance=params.block_division_cycles, room=room.any(), last_group=params.division.last_group,
             ahead=params.pipeline.row_end > 0,
         )  # fmt: skip
         m.d.comb += [self.value_port.buffer.eq(row.buffer), self.value_port.address.eq(key)]
@@ -74,17 +74,17 @@ class DenseWeightedSum(wiring.Component):
         with m.If(taken):
             m.d.sync += key.eq(Mux(item.last, 0, key + 1))
 
-        reads = delayed(m, taken, params.store_latency, "reads")
-        read_item = delayed_data(m, item, params.store_latency, "item_read")
-        read_row = delayed_data(m, row, params.store_latency, "row_read")
-        for number, normaliser in enumerate(normalisers):
+        reads = delayed(m, taken, params.latency.store, "reads")
+        read_item = delayed_data(m, item, params.latency.store, "item_read")
+        read_row = delayed_data(m, row, params.latency.store, "row_read")
+        for number, divider in enumerate(dividers):
             sums = [self._row_sums(m, query, reads, read_item, read_row) for query in queries[number]]
-            self._in_turns(m, number, sums, normaliser)
+            self._in_turns(m, number, sums, divider)
         return m
 
-    def _row_sums(self, m: Module, query: int, reads: Value, item: Any, row: Any) -> RowSums:
+    def _row_sums(self, m: Module, query: int, reads: Value, item: Any, row: Any) -> Accumulator:
         """The sums of one query of the block."""
-        m.submodules[f"sums_{query}"] = sums = RowSums(self.params, TAG)
+        m.submodules[f"sums_{query}"] = sums = Accumulator(self.params, TAG)
         m.d.comb += [
             sums.i.valid.eq(reads),
             sums.i.payload.prob.eq(item.probs[query]),
@@ -95,7 +95,7 @@ class DenseWeightedSum(wiring.Component):
         ]
         return sums
 
-    def _in_turns(self, m: Module, number: int, sums: list[RowSums], normaliser: Normaliser) -> None:
+    def _in_turns(self, m: Module, number: int, sums: list[Accumulator], divider: Divider) -> None:
         """Groups come every `value_stagger` cycles, in the same cycle for all queries: each waits for its turn.
 
         A register gathers them: the queries' sums are far from each other.
@@ -106,9 +106,9 @@ class DenseWeightedSum(wiring.Component):
             waited = delayed_data(m, one.o.payload, slot, f"slot_{number}_{slot}_payload")
             valid = valid | own
             payload = payload | Mux(own, Value.cast(waited), 0)
-        m.d.sync += [normaliser.i.valid.eq(valid), Value.cast(normaliser.i.payload).eq(payload)]
+        m.d.sync += [divider.i.valid.eq(valid), Value.cast(divider.i.payload).eq(payload)]
 
-    def _collect(self, m: Module, normalisers: list[Normaliser]) -> Value:
+    def _collect(self, m: Module, dividers: list[Divider]) -> Value:
         """Output rows in the order of the queries. Returns whether the last row of a block leaves its queue.
 
         A register parts the order of the rows from the port, which may be far away.
@@ -116,13 +116,13 @@ class DenseWeightedSum(wiring.Component):
         params, payloads = self.params, DensePayloads(self.params)
         m.submodules.leaving = leaving = StreamRegister(payloads.out_row)
         wiring.connect(m, leaving.o, wiring.flipped(self.o_out))
-        turn = Signal(range(max(2, len(normalisers))))  # the normaliser that divides the next row
+        turn = Signal(range(max(2, len(dividers))))  # the divider that divides the next row
         place = Signal(range(max(2, params.block_rows)))  # of the next row in its block
-        for number, normaliser in enumerate(normalisers):
+        for number, divider in enumerate(dividers):
             m.submodules[f"landing_{number}"] = landing = Fifo(payloads.out_row, params.out_queue_depth)
-            row = normaliser.o.payload
+            row = divider.o.payload
             m.d.comb += [
-                landing.i.valid.eq(normaliser.o.valid & ~row.tag.void),
+                landing.i.valid.eq(divider.o.valid & ~row.tag.void),
                 landing.i.payload.row.eq(row.row),
                 landing.i.payload.last.eq(row.tag.last),
             ]
@@ -133,5 +133,5 @@ class DenseWeightedSum(wiring.Component):
         with m.If(block_left):
             m.d.sync += [turn.eq(0), place.eq(0)]
         with m.Elif(left):
-            m.d.sync += [turn.eq(Mux(turn == len(normalisers) - 1, 0, turn + 1)), place.eq(place + 1)]
+            m.d.sync += [turn.eq(Mux(turn == len(dividers) - 1, 0, turn + 1)), place.eq(place + 1)]
         return block_left

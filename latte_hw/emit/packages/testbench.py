@@ -27,8 +27,8 @@ def testbench(config: TopConfig, registers: RegisterMap) -> str:
     remainder and some queries more than share a scan, as far as `max_keys` allows.
     """
     params = HeadParams(config)
-    rounding = 1 << params.low_bits >> 1 if config.split is Split.BALANCED else 0
-    high = [element + rounding >> params.low_bits for element in (64, 65)]
+    rounding = 1 << params.widths.low_bits >> 1 if config.split is Split.BALANCED else 0
+    high = [element + rounding >> params.widths.low_bits for element in (64, 65)]
     error = {field.name: field for field in registers.register("errors").fields}
     active_low = config.reset is Reset.ARESETN
     table = registers.block("table")
@@ -39,14 +39,14 @@ def testbench(config: TopConfig, registers: RegisterMap) -> str:
             "heading": names.heading(config, "testbench"),
             "head_dim": config.head_dim,
             "stream_bytes": config.stream_bytes,
-            "out_bytes": params.out_bytes,
+            "out_bytes": params.widths.out_bytes,
             "out_fraction_bits": config.out_fraction_bits,
             "causal": int(config.causal),
-            "quant_max": params.quant_max,
+            "quant_max": params.widths.quant_max,
             "kv_heads": config.cores + 1,
             "keys": min(config.max_keys, 2 * config.keys_per_cycle + 3),
             "queries": min(config.max_keys, config.queries_per_scan + 2),
-            "keep_best": params.threshold_range[1] if config.rule is Rule.STATIC else 0,
+            "keep_best": params.widths.threshold_range[1] if config.rule is Rule.STATIC else 0,
             "same_estimate": int(high[0] == high[1]),
             "scale": SCALE,
             "steep": STEEP,

@@ -80,8 +80,8 @@ class RowUnpacker(wiring.Component):
         put = Signal()
         due = Signal()
         m.d.comb += [
-            put.eq(held & ~complete & gearbox.o_room),
-            taken.eq(held & (complete | gearbox.o_room)),
+            put.eq(held & ~complete & gearbox.o_credit),
+            taken.eq(held & (complete | gearbox.o_credit)),
             due.eq(bytes_left <= self.beat_bytes),
             gearbox.i_put.eq(put),
             gearbox.i_data.eq(beat.data),
@@ -186,7 +186,7 @@ class RowPacker(wiring.Component):
         put = self.i.valid & self.i.ready
         take = output.i.valid & output.i.ready
         m.d.comb += [
-            self.i.ready.eq(gearbox.o_room & ~ending),
+            self.i.ready.eq(gearbox.o_credit & ~ending),
             gearbox.i_put.eq(put),
             gearbox.i_data.eq(Value.cast(self.i.payload.row)),
             output.i.valid.eq(gearbox.o_full | ending),

@@ -28,8 +28,8 @@ class Gearbox(wiring.Component):
 
     Members
     -------
-    i_put, i_data, o_room
-        Append a word; only in a cycle with `o_room`.
+    i_put, i_data, o_credit
+        Append a word; only in a cycle with `o_credit`.
     i_take, o_data, o_full
         Remove a word. `o_full` says that a whole one is there; to take less, nothing may be put in the same cycle.
     o_fill
@@ -38,7 +38,7 @@ class Gearbox(wiring.Component):
         Empty it.
 
     Latency: 1 cycle. Throughput: the lesser of one word in and one word out per cycle, whatever the ratio. No path
-    from `i_take` to `o_room` or from `i_put` to `o_full`.
+    from `i_take` to `o_credit` or from `i_put` to `o_full`.
     """
 
     def __init__(self, in_bytes: int, out_bytes: int) -> None:
@@ -51,7 +51,7 @@ class Gearbox(wiring.Component):
             {
                 "i_put": In(1),
                 "i_data": In(8 * in_bytes),
-                "o_room": Out(1),
+                "o_credit": Out(1),
                 "i_take": In(1),
                 "o_data": Out(8 * out_bytes),
                 "o_full": Out(1),
@@ -69,7 +69,7 @@ class Gearbox(wiring.Component):
         place = Signal.like(fill)
         placed = Signal.like(held)
         m.d.comb += [
-            self.o_room.eq(fill <= self.units - self.in_units),
+            self.o_credit.eq(fill <= self.units - self.in_units),
             self.o_full.eq(fill >= self.out_units),
             self.o_fill.eq(fill),
             self.o_data.eq(held[: 8 * self.out_bytes]),

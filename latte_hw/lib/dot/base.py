@@ -9,8 +9,8 @@ from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.lib.streams import Valid, delayed, delayed_data, spread
-from latte_hw.params import SPREAD, signed_bits
+from latte_hw.lib.streams import Valid, delayed, delayed_data, fan_out
+from latte_hw.params import FAN_OUT_COPIES, signed_bits
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,8 @@ class StationaryDot(wiring.Component):
         """Bookkeeping of the places: `taken` is high when the offered query has been read completely; it is in place
         `fill_latency` cycles later. A place changes no sooner than so many cycles after it began to be filled.
 
-        Returns (a place is free, the place being filled, the place being read, `SPREAD` times); a place has no bits if
-        there is one. The place being read is `divided` among as many registers, or one.
+        Returns (a place is free, the place being filled, the place being read, `FAN_OUT_COPIES` times); a place has no
+        bits if there is one. The place being read is `divided` among as many registers, or one.
         """
         held = Signal(range(self.places + 1))
         waiting = Signal(range(self.places + 1))
@@ -162,7 +162,7 @@ class StationaryDot(wiring.Component):
             m.d.sync += take_place.eq(~take_place)
         with m.If(passed):
             m.d.sync += read_place.eq(~read_place)
-        read_places = spread(m, read_place ^ passed, "read_place") if divided else [read_place] * SPREAD
+        read_places = fan_out(m, read_place ^ passed, "read_place") if divided else [read_place] * FAN_OUT_COPIES
         return held != self.places, fill_place, read_places
 
     def elaborate_result(self, m: Module, term: str, lane: int, value: Value, latency: int) -> None:

@@ -7,11 +7,11 @@ from amaranth.hdl import Module, Mux, Signal, Value
 
 from latte_hw.lib.arith import adder_tree
 from latte_hw.lib.dot.base import StationaryDot, Term, store_at
-from latte_hw.lib.dot.distributed import TableDot
+from latte_hw.lib.dot.distributed import DistributedArithmetic
 from latte_hw.lib.streams import delayed
 from latte_hw.params import DotTiming, multiplier_dot_latency
 
-__all__ = ["MultiplierDot", "StationaryDot", "TableDot", "Term", "stationary_dot"]
+__all__ = ["DistributedArithmetic", "MultiplierDot", "StationaryDot", "Term", "stationary_dot"]
 
 
 class MultiplierDot(StationaryDot):
@@ -51,4 +51,4 @@ class MultiplierDot(StationaryDot):
 def stationary_dot(timing: DotTiming, **parameters: Any) -> StationaryDot:
     """The dot product of the chosen kind and time; see :class:`StationaryDot` for the other parameters."""
     parameters["key_delay"] = timing.store_latency
-    return TableDot(tables=timing.tables, **parameters) if timing.tables else MultiplierDot(**parameters)
+    return DistributedArithmetic(tables=timing.tables, **parameters) if timing.tables else MultiplierDot(**parameters)

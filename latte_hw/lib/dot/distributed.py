@@ -10,7 +10,7 @@ from amaranth.lib import data, memory
 
 from latte_hw.lib.arith import Addend, pairwise_sums, register, weighted_sum
 from latte_hw.lib.dot.base import StationaryDot, Term
-from latte_hw.lib.streams import SPREAD, delayed, delayed_data, fanout, spread
+from latte_hw.lib.streams import FAN_OUT_COPIES, delayed, delayed_data, fan_out
 from latte_hw.params import TableShape, tree_levels
 
 LUT_RAM: dict[str, Any] = {"ram_style": "distributed"}
@@ -18,7 +18,7 @@ LUT_RAM: dict[str, Any] = {"ram_style": "distributed"}
 
 
 @dataclass(frozen=True)
-class _Shelf:
+class _PackedTable:
     """Query parts side by side: the entries being written by part and group, and their tables by group and copy."""
 
     entries: dict[str, list[Addend]]
@@ -43,7 +43,7 @@ class _Copy:
     read_place: Value
 
 
-class TableDot(StationaryDot):
+class DistributedArithmetic(StationaryDot):
     """Distributed arithmetic: `Σ_d q[d]·k[d] = Σ_b ±2^b · Σ_d q[d]·k[d][b]`, the sign plane of a signed key subtracted.
 
     Dimensions are taken in groups of 3 or 4. For every group, a table in LUT RAM holds the sums of all subsets of the
@@ -78,7 +78,7 @@ class TableDot(StationaryDot):
     def copies(self) -> int:
         """Equal tables among which the lanes are divided; where entries have register slices, the bit planes of the
         lanes."""
-        return min(SPREAD, self.lanes * self._readers_per_lane)
+        return min(FAN_OUT_COPIES, self.lanes * self._readers_per_lane)
 
     @property
     def _readers_per_lane(self) -> int:
@@ -91,13 +91,13 @@ class TableDot(StationaryDot):
         return reader * self.copies // (self.lanes * self._readers_per_lane)
 
     @property
-    def side_by_side(self) -> list[list[str]]:
+    def packed(self) -> list[list[str]]:
         """Query parts that share tables: those that meet the same keys, so that one read brings the entries of all."""
-        shelves: dict[frozenset[str], list[str]] = {}
+        packed_tables: dict[frozenset[str], list[str]] = {}
         for part in self.queries:
             met = frozenset(term.key for term in self.terms.values() if term.query == part)
-            shelves.setdefault(met, []).append(part)
-        return list(shelves.values())
+            packed_tables.setdefault(met, []).append(part)
+        return list(packed_tables.values())
 
     def term_latency(self, term: Term) -> int:
         key = self.keys[term.key]
@@ -120,23 +120,23 @@ class TableDot(StationaryDot):
         address = delayed_data(m, Cat(~left, fill_place), fill_latency - 1, "address")
 
         # Every read port is a RAM of its own, so the nets of all tables reach across the whole block.
-        write_enables = spread(m, writing, "write_enable")
-        write_addresses = spread(m, address, "write_address")
+        write_enables = fan_out(m, writing, "write_enable")
+        write_addresses = fan_out(m, address, "write_address")
         copies = [_Copy(*nets) for nets in zip(write_enables, write_addresses, read_places, strict=True)][: self.copies]
-        shelves = [self._shelf(m, parts, ~left, copies) for parts in self.side_by_side]
+        packed_tables = [self._packed_table(m, parts, ~left, copies) for parts in self.packed]
 
         m.d.comb += self.o.valid.eq(delayed(m, self.i_keys.valid, self.latency, "valid"))
-        for shelf, key, lane in product(shelves, self.keys, range(self.lanes)):
-            self._multiply(m, shelf, key, lane, copies)
+        for packed_table, key, lane in product(packed_tables, self.keys, range(self.lanes)):
+            self._multiply(m, packed_table, key, lane, copies)
         return m
 
-    def _shelf(self, m: Module, parts: list[str], mask: Value, copies: Sequence[_Copy]) -> _Shelf:
+    def _packed_table(self, m: Module, parts: list[str], mask: Value, copies: Sequence[_Copy]) -> _PackedTable:
         """Tables of query parts side by side, and how they are filled."""
         written = {part: self._entries(m, part, mask) for part in parts}
         tables = {}
         for group in range(len(self.groups)):
             entry = Cat(written[part][group].value for part in parts)
-            entries = fanout(m, entry, self.tables.fill_slices, f"{parts[0]}_{group}_relayed")
+            entries = fan_out(m, entry, f"{parts[0]}_{group}_copy", self.tables.fill_slices)
             for number, (copy, data_in) in enumerate(zip(copies, entries, strict=False)):
                 table = memory.Memory(shape=len(entry), depth=self.tables.entries * self.places, init=[], attrs=LUT_RAM)
                 m.submodules[f"table_{parts[0]}_{group}_{number}"] = tables[group, number] = table
@@ -146,11 +146,14 @@ class TableDot(StationaryDot):
                     write_port.data.eq(data_in),
                     write_port.en.eq(copy.write_enable),
                 ]
-        return _Shelf(written, tables)
+        return _PackedTable(written, tables)
 
-    def _multiply(self, m: Module, shelf: _Shelf, key: str, lane: int, copies: Sequence[_Copy]) -> None:
-        """The terms of a key part with the query parts of a shelf: every bit plane of the key reads all of them."""
-        terms = {name: term for name, term in self.terms.items() if term.key == key and term.query in shelf.entries}
+    def _multiply(self, m: Module, packed_table: _PackedTable, key: str, lane: int, copies: Sequence[_Copy]) -> None:
+        """The terms of a key part with the query parts of a packed_table: every bit plane of the key reads all of
+        them."""
+        terms = {
+            name: term for name, term in self.terms.items() if term.key == key and term.query in packed_table.entries
+        }
         if not terms:
             return
         shape = self.keys[key]
@@ -159,10 +162,10 @@ class TableDot(StationaryDot):
         planes: dict[str, list[list[Addend]]] = {name: [[] for _ in range(shape.width)] for name in terms}
         for bit, (group, dims) in product(range(shape.width), enumerate(self.groups)):
             copy = self.copy_of(lane, bit)
-            read_port = shelf.tables[group, copy].read_port(domain="comb")
+            read_port = packed_table.tables[group, copy].read_port(domain="comb")
             unused = Const(0, self.tables.group_dims - len(dims))
             m.d.comb += read_port.addr.eq(Cat(*(keys[d][bit] for d in dims), unused, copies[copy].read_place))
-            read = shelf.split(read_port.data, group)
+            read = packed_table.split(read_port.data, group)
             for name, term in terms.items():
                 entry = read[term.query]
                 if self.tables.registered(0, self._steps(term)):

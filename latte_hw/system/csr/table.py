@@ -116,7 +116,7 @@ def _identity(params: HeadParams, cores: int, stream_bits: int, entries: int) ->
             "Shape of the core.",
             (
                 _constant("cores", 0, 4, cores, "Head cores that work in parallel."),
-                _constant("out_bytes", 4, 2, params.out_bytes, "Bytes of an output element."),
+                _constant("out_bytes", 4, 2, params.widths.out_bytes, "Bytes of an output element."),
                 _constant(
                     "causal", 6, 1, int(config.causal), "Whether query i sees only keys up to i + causal_offset."
                 ),
@@ -240,7 +240,16 @@ def _table(params: HeadParams, entries: int) -> Block:
                 "threshold",
                 0,
                 "How far below the row's best estimate a key may lie (the least estimate, for the static rule).",
-                (Field("threshold", 0, params.threshold_bits, Access.RAM, "In steps of the estimate.", signed=signed),),
+                (
+                    Field(
+                        "threshold",
+                        0,
+                        params.widths.threshold_bits,
+                        Access.RAM,
+                        "In steps of the estimate.",
+                        signed=signed,
+                    ),
+                ),
             ),
             Register(
                 "scale",

@@ -257,7 +257,7 @@ def swapped_queries(round_weight: Callable[..., None]) -> Callable[..., None]:
 
 
 FAULTS = {
-    "product": (latte_hw.core.accumulator.RowSums, "_sum", wrong_value),
+    "product": (latte_hw.core.accumulator.Accumulator, "_sum", wrong_value),
     "sign plane": (latte_hw.core.dense.scores, "stationary_dot", narrow_keys),
     "remainder": (latte_hw.core.dense.softmax, "round_weight", forgotten_remainder),
     "other queries": (latte_hw.core.dense.softmax, "round_weight", swapped_queries),

@@ -26,11 +26,13 @@ SPLITS = [(bits, mode) for bits in range(2, 9) for mode in ("truncate", "balance
 @pytest.mark.parametrize(("msb_bits", "mode"), SPLITS)
 def test_split_identity_and_ranges_for_every_value(msb_bits: int, mode: str) -> None:
     params = HeadParams(LatteConfig(msb_bits=msb_bits, split=mode))
-    x8 = np.arange(-128, params.quant_max + 1).astype(np.int8)
+    x8 = np.arange(-128, params.widths.quant_max + 1).astype(np.int8)
     high, low = split(x8, params)
-    assert [(h << params.low_bits) + lo for h, lo in zip(high.tolist(), low.tolist(), strict=True)] == x8.tolist()
-    assert (high.min(), high.max()) == params.high_range
-    assert (low.min(), low.max()) == params.low_range
+    assert [
+        (h << params.widths.low_bits) + lo for h, lo in zip(high.tolist(), low.tolist(), strict=True)
+    ] == x8.tolist()
+    assert (high.min(), high.max()) == params.widths.high_range
+    assert (low.min(), low.max()) == params.widths.low_range
     np.testing.assert_array_equal(join(high, low, params), x8)
 
 
@@ -39,7 +41,7 @@ def test_split_identity_even_above_the_quantised_range(msb_bits: int, mode: str)
     params = HeadParams(LatteConfig(msb_bits=msb_bits, split=mode))
     x8 = np.arange(-128, 128).astype(np.int8)
     high, low = split(x8, params)
-    assert ((high.astype(int) << params.low_bits) + low).tolist() == x8.tolist()
+    assert ((high.astype(int) << params.widths.low_bits) + low).tolist() == x8.tolist()
 
 
 def test_split_by_hand() -> None:

@@ -15,11 +15,11 @@ TRUNCATE = HeadParams(LatteConfig(split="truncate"))
 @pytest.mark.parametrize("params", [BALANCED, TRUNCATE])
 def test_scale_is_per_head_and_maps_the_largest_magnitude_to_the_limit(params: HeadParams) -> None:
     x = np.zeros((2, 3, 4), np.float32)
-    x[0, 1, 2], x[1, 0, 0] = 2.0 * params.quant_max, -0.5 * params.quant_max
+    x[0, 1, 2], x[1, 0, 0] = 2.0 * params.widths.quant_max, -0.5 * params.widths.quant_max
     scales = head_scales(x, params)
     assert scales.tolist() == [2.0, 0.5]
     x8 = quantize(x, scales, params)
-    assert (x8[0, 1, 2], x8[1, 0, 0]) == (params.quant_max, -params.quant_max)
+    assert (x8[0, 1, 2], x8[1, 0, 0]) == (params.widths.quant_max, -params.widths.quant_max)
     np.testing.assert_array_equal(dequantize(x8, scales), x)
 
 

@@ -18,7 +18,7 @@ def _scores(q8: np.ndarray, k8: np.ndarray, keep: np.ndarray, params: HeadParams
 
 def _random(params: HeadParams, rows: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return rng.integers(-128, params.quant_max, (rows, params.config.head_dim), endpoint=True).astype(np.int8)
+    return rng.integers(-128, params.widths.quant_max, (rows, params.config.head_dim), endpoint=True).astype(np.int8)
 
 
 @pytest.mark.parametrize("split_mode", ["truncate", "balanced"])
@@ -28,7 +28,7 @@ def test_three_term_formula_and_exact_identity(split_mode: str, msb_bits: int) -
     params = HeadParams(config)
     q8, k8 = _random(params, 9, 1), _random(params, 11, 2)
     everything = np.ones((9, 11), bool)
-    shift = params.low_bits
+    shift = params.widths.low_bits
     qh, ql, kh, kl = (x.astype(np.int64) for x in (*split(q8, params), *split(k8, params)))
     expected = ((qh @ kh.T) << 2 * shift) + ((qh @ kl.T + ql @ kh.T) << shift)
     np.testing.assert_array_equal(_scores(q8, k8, everything, params), expected)
@@ -44,8 +44,8 @@ def test_extreme_elements_stay_exact_and_in_range(reuse: str) -> None:
     high, low = (part.astype(np.int64) for part in split(x8, params))
     expected = x8.astype(np.int64) @ x8.T.astype(np.int64) - (0 if reuse == "exact" else low @ low.T)
     np.testing.assert_array_equal(got, expected)
-    assert params.score_range[0] <= got.min()
-    assert got.max() <= params.score_range[1]
+    assert params.widths.score_range[0] <= got.min()
+    assert got.max() <= params.widths.score_range[1]
     assert high.min() == -8
 
 

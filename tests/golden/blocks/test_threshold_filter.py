@@ -76,7 +76,7 @@ def test_causal_counts(n_queries: int, n_keys: int, offset: int, counts: list[in
 def test_the_greatest_threshold_keeps_every_valid_key_at_every_size() -> None:
     for dim, bits in ((8, 2), (64, 4), (128, 8)):
         params = HeadParams(LatteConfig(head_dim=dim, msb_bits=bits))
-        e = np.array([params.estimate_range * 4], np.float32)
-        keep, survivors = filter_tile(e, np.ones(e.shape, bool), params.threshold_range[1], params)
+        e = np.array([params.widths.estimate_range * 4], np.float32)
+        keep, survivors = filter_tile(e, np.ones(e.shape, bool), params.widths.threshold_range[1], params)
         assert keep.all()
         assert survivors.tolist() == [8]

@@ -17,8 +17,8 @@ from latte_hw.params import HeadParams
 def test_equals_fractions(seed: int, prob_bits: int, fraction_bits: int, n_keys: int) -> None:
     params = HeadParams(LatteConfig(prob_bits=prob_bits, out_fraction_bits=fraction_bits))
     rng = np.random.default_rng(seed)
-    prob = rng.integers(0, params.prob_max, (3, n_keys), endpoint=True).astype(np.uint16)
-    prob[:, 0] = params.prob_max
+    prob = rng.integers(0, params.widths.prob_max, (3, n_keys), endpoint=True).astype(np.uint16)
+    prob[:, 0] = params.widths.prob_max
     prob[1:, rng.random(n_keys) < 0.7] = 0
     v8 = rng.integers(-128, 127, (n_keys, 8), endpoint=True).astype(np.int8)
     out = weighted_sum(prob, v8, params)
@@ -40,7 +40,7 @@ def test_ties_go_up(values: list[int], expected: int) -> None:
 @pytest.mark.parametrize("value", [-128, 127])
 def test_limits_with_every_weight_at_its_greatest(value: int) -> None:
     params = HeadParams(LatteConfig(max_keys=4096, prob_bits=16, out_fraction_bits=8))
-    prob = np.full((1, 4096), params.prob_max, np.uint16)
+    prob = np.full((1, 4096), params.widths.prob_max, np.uint16)
     out = weighted_sum(prob, np.full((4096, 2), value, np.int8), params)
     assert out.tolist() == [[value * 256] * 2]
 
@@ -52,9 +52,9 @@ def test_a_row_without_weights_gives_zero() -> None:
 
 def test_sums_beyond_float32_stay_exact() -> None:
     params = HeadParams(LatteConfig(max_keys=4096, prob_bits=16))
-    prob = np.full((1, 2048), params.prob_max, np.uint16)
+    prob = np.full((1, 2048), params.widths.prob_max, np.uint16)
     v8 = np.repeat(np.array([0, 1], np.int8), 1024)[:, None]
-    assert params.prob_max * 1024 > 2**24
+    assert params.widths.prob_max * 1024 > 2**24
     assert weighted_sum(prob, v8, params).item() == 1  # A = S / 2 exactly: a tie, up
     prob[0, -1] -= 1  # one unit less in 67 million: no tie any more
     assert weighted_sum(prob, v8, params).item() == 0

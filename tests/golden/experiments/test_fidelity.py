@@ -61,5 +61,5 @@ def test_the_estimate_is_the_hardware_s() -> None:
     rows = torch.arange(TOKENS)
     with exact_float32(q.device):
         logits = estimated(q, k, rows, params)
-    step = tensors.logit_step()[:, :, None, None] * 4.0**params.low_bits
+    step = tensors.logit_step()[:, :, None, None] * 4.0**params.widths.low_bits
     assert torch.equal((logits / step).round().tril().int(), whole)

@@ -38,7 +38,7 @@ def tile(tau: float = 0.0) -> ScoreTile:
 def high(x: np.ndarray, bits: int) -> np.ndarray:
     """Most significant bits as golden cuts them, after the saturation that fewer bits need."""
     params = HeadParams(PARAMS.config.replace(msb_bits=bits))
-    return golden_split(np.minimum(x, params.quant_max), params)[0].astype(np.int64)
+    return golden_split(np.minimum(x, params.widths.quant_max), params)[0].astype(np.int64)
 
 
 def scores(query_bits: int, key_bits: int) -> np.ndarray:

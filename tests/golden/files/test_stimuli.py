@@ -70,4 +70,4 @@ def test_corner_that_keeps_everything(rule: str, name: str) -> None:
     config = TINY.replace(rule=rule)
     counters = _run(name, config)["counters"]
     assert counters[:, 0].tolist() == counters[:, 2].tolist()
-    assert CORNERS[name](config, 0)["tau_int"][0] in HeadParams(config).threshold_range
+    assert CORNERS[name](config, 0)["tau_int"][0] in HeadParams(config).widths.threshold_range

@@ -71,7 +71,7 @@ def test_given_scales_replace_computed_ones() -> None:
 
 def test_infinite_threshold_keeps_everything_and_agreeing_thresholds_are_accepted() -> None:
     tensors = from_arrays(_float_trace(tau=np.full(4, np.inf, np.float32)), TINY)
-    assert tensors.tau_int.tolist() == [HeadParams(TINY).threshold_range[1]] * 4
+    assert tensors.tau_int.tolist() == [HeadParams(TINY).widths.threshold_range[1]] * 4
     trace = _float_trace()
     both = {**trace, "tau_int": from_arrays(trace, TINY).tau_int}
     np.testing.assert_array_equal(from_arrays(both, TINY).tau_int, both["tau_int"])

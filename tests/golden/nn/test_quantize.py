@@ -57,8 +57,8 @@ def test_clipping_gives_finer_steps_and_saturates_the_greatest() -> None:
     for name, scales in (("q", clipped), ("k", clipped), ("v", whole)):  # values are weighed, not estimated
         np.testing.assert_array_equal(getattr(made, f"scale_{name}")[0], scales)
         np.testing.assert_array_equal(getattr(made, name)[0], reference.quantize(x, scales, params))
-    assert int(made.q.max()) == params.quant_max
-    assert (made.q == params.quant_max).sum() > 3
+    assert int(made.q.max()) == params.widths.quant_max
+    assert (made.q == params.widths.quant_max).sum() > 3
 
 
 @pytest.mark.parametrize("params", PARAMS)

@@ -47,7 +47,7 @@ def stages(tensors: Quantized, tau: torch.Tensor, config: LatteConfig = CONFIG) 
     kept = integer_attention(IntegerInputs.of(tensors, tau, COUNTS, params), config, stages=True)["keep"]
     step = tensors.logit_step().double()[:, :, None, None]
     valid = dense["keep"]
-    estimate = dense["estimate"].double() * step * 4.0**params.low_bits
+    estimate = dense["estimate"].double() * step * 4.0**params.widths.low_bits
     best = estimate.masked_fill(~valid, -torch.inf).amax(-1, keepdim=True)
     v = (tensors.v * tensors.scale_v[:, :, None, None]).repeat_interleave(tensors.group, 1).double()
     found = {"distance": best - estimate, "logit": dense["score"].double() * step, "keep": kept, "valid": valid, "v": v}

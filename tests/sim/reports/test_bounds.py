@@ -11,7 +11,7 @@ from latte_hw.config import Dot, LatteConfig
 from latte_hw.estimate.cycles import cycles_of
 from latte_hw.estimate.dense_chain import dense_output_cycles
 from latte_hw.params import HeadParams
-from latte_hw.params.bounds import HeadLaws
+from latte_hw.params.bounds import Bounds
 from latte_hw.params.dense import DenseParams
 from sim.reports.bounds import MEASURES, PATTERNS, Found, job_of, measure, search, summary
 from sim.reports.rows import Job
@@ -69,7 +69,7 @@ def test_the_first_row_of_a_dense_block(rows: int, keys: int) -> None:
     config = LatteConfig(head_dim=8, max_keys=96, queries_per_scan=rows)
     params = DenseParams.of(config)
     first = int(dense_output_cycles(np.full(rows, keys), config)[0])
-    assert first == rows - 1 + keys + max(keys, params.shortest_sum) + params.latency_constant
+    assert first == rows - 1 + keys + max(keys, params.shortest_sum) + params.bounds.latency_constant
 
 
 def distance_of_scans(job: Job) -> float:
@@ -104,7 +104,7 @@ def reached(bound: str) -> Found | None:
 @pytest.mark.parametrize(
     ("bound", "owner", "law"),
     [
-        ("stream", HeadLaws, "cycles_per_query"),
+        ("stream", Bounds, "cycles_per_query"),
         ("dense job", DenseParams, "job_latency"),
         ("dense stream", DenseParams, "cycles_per_block"),
     ],

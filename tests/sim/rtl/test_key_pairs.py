@@ -66,7 +66,7 @@ def test_simulators_agree(simulator: str, equal_to_golden: EqualToGolden):
 def dense(config: LatteConfig) -> TensorFile:
     """Every key is kept."""
     tensors = from_arrays(random_trace(config, 4, 1, 1, 40, config.max_keys), config)
-    return replace(tensors, tau_int=np.full_like(tensors.tau_int, HeadParams(config).threshold_range[1]))
+    return replace(tensors, tau_int=np.full_like(tensors.tau_int, HeadParams(config).widths.threshold_range[1]))
 
 
 def test_dense_rows_take_half_a_cycle_per_kept_key(small_simulator: str, equal_to_golden: EqualToGolden):

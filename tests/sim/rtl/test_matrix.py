@@ -22,7 +22,7 @@ ARITHMETIC = [
     # With all 8 bits in the estimate there is no low part: split and reuse make no difference to the Verilog.
     *product((8,), [Split.BALANCED], [Reuse.THREE_TERM], Rule),
 ]
-SPREAD = {
+FAN_OUT_COPIES = {
     "keys_per_cycle": (1, 3, 4, 7, 16),
     "queries_per_scan": (1, 2, 1, 3, 4, 1, 2),
     "head_dim": (8, 12, 20),
@@ -36,7 +36,7 @@ REUSE_CHOICES = (None, DotChoice(table_dims=3), None, DotChoice(), DotChoice(tab
 
 def cores() -> Iterator[LatteConfig]:
     for number, (msb_bits, split, reuse, rule) in enumerate(ARITHMETIC):
-        spread = {name: values[number % len(values)] for name, values in SPREAD.items()}
+        spread = {name: values[number % len(values)] for name, values in FAN_OUT_COPIES.items()}
         yield LatteConfig(
             msb_bits=msb_bits,
             split=split,
@@ -90,10 +90,17 @@ def test_simulators_agree(core: str, simulator: str, equal_to_golden: EqualToGol
 
 def test_the_cores_cover_the_parameters():
     assert len(CORES) == 18
-    fields = {"msb_bits": (2, 4, 8), "split": Split, "reuse": Reuse, "rule": Rule, "dot_choice": DOT_CHOICES, **SPREAD}
+    fields = {
+        "msb_bits": (2, 4, 8),
+        "split": Split,
+        "reuse": Reuse,
+        "rule": Rule,
+        "dot_choice": DOT_CHOICES,
+        **FAN_OUT_COPIES,
+    }
     for field, values in (fields | {"causal": (False, True), "kv_buffers": (1, 2)}).items():
         assert {getattr(config, field) for config in CORES.values()} == set(values), field
     met = {(config.rule, config.dot_choice) for config in CORES.values()}
     assert met == set(product(Rule, DOT_CHOICES))
     met = {(config.rule, config.keys_per_cycle) for config in CORES.values()}
-    assert met == set(product(Rule, SPREAD["keys_per_cycle"]))
+    assert met == set(product(Rule, FAN_OUT_COPIES["keys_per_cycle"]))

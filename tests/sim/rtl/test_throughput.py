@@ -36,7 +36,7 @@ def promised_cycles(keep: np.ndarray, causal: bool, causal_offset: int, lanes: i
 def check_pace(config: LatteConfig, tensors: TensorFile, got: Arrays) -> None:
     """Both the formula above and `sim.reports.measure`, which reports use, hold for every head; and they agree."""
     assert config.keys_per_cycle == 8
-    preparation = HeadParams(config).query_prepare_cycles
+    preparation = HeadParams(config).scan_dot.prepare_cycles
     assert preparation <= LONGEST_PREPARATION
     promised = promised_cycles(got["keep"], config.causal, tensors.causal_offset, config.keys_per_cycle, preparation)
     paces = head_paces(got, got["keep"], tensors.causal_offset, config)
@@ -85,20 +85,20 @@ def test_latency_of_a_lone_query(name: str, keys: int, equal_to_golden: EqualToG
     """Heads of one query each, the core drained in between, from the ties for the best alone to every key."""
     config = preset(name)
     params = HeadParams(config)
-    thresholds = np.array([0, *(2 ** np.arange(2, 13)), params.threshold_range[1]])
+    thresholds = np.array([0, *(2 ** np.arange(2, 13)), params.widths.threshold_range[1]])
     tensors = from_arrays(random_trace(config, 5, len(thresholds), 1, 1, keys), config)
     got = equal_to_golden(config, replace(tensors, tau_int=thresholds), simulator="native")
     kept = got["keep"].sum(axis=2)[:, 0]
     assert kept[0] <= 2
     assert kept[-1] == keys
     latency = (got["query_cycles"] - got["query_start"])[:, 0]
-    bound = np.array([params.query_latency(keys, int(count)) for count in kept])
+    bound = np.array([params.bounds.query_latency(keys, int(count)) for count in kept])
     assert (latency <= bound).all(), f"kept {kept}: {latency} cycles, promised {bound}"
-    assert latency[-1] >= bound[-1] - params.beats(keys) - LOOSEST_LATENCY, (
+    assert latency[-1] >= bound[-1] - params.widths.beats(keys) - LOOSEST_LATENCY, (
         f"dense: {latency[-1]} cycles, promised {bound[-1]}"
     )
 
 
 def dense(tensors: TensorFile, config: LatteConfig) -> TensorFile:
-    greatest = HeadParams(config).threshold_range[1]
+    greatest = HeadParams(config).widths.threshold_range[1]
     return replace(tensors, tau_int=np.full_like(tensors.tau_int, greatest))

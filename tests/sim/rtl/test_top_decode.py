@@ -28,7 +28,7 @@ def decoded(config: TopConfig, heads: int, tokens: int) -> list[dict[str, Any]]:
     shape = {"heads": heads, "kv_heads": KV_HEADS, "prompt": config.max_keys - tokens, "tokens": tokens}
     steps: list[dict[str, Any]] = top_runner.run(config, "sim.top.layers:decoding", **shape)["result"]["steps"]
     assert [step["keys"] for step in steps] == list(range(config.max_keys - tokens + 1, config.max_keys + 1))
-    assert max(max(step["kept"]) for step in steps) > 3 * LayerTiming(config).params.query_prepare_cycles
+    assert max(max(step["kept"]) for step in steps) > 3 * LayerTiming(config).params.scan_dot.prepare_cycles
     return steps
 
 
@@ -45,7 +45,7 @@ def test_every_token_is_exact_and_within_the_law(heads: int, tokens: int, loose:
 def beyond_a_cycle_per_kept_key(config: TopConfig, steps: list[dict[str, Any]]) -> list[int]:
     """Cycles of each token beyond ⌈keys / P⌉ + kept keys + the constant."""
     constant = LayerTiming(config).decode_constant(KV_HEADS)
-    beats = LayerTiming(config).params.beats
+    beats = LayerTiming(config).params.widths.beats
     return [step["cycles"] - beats(step["keys"]) - max(step["kept"]) - constant for step in steps]
 
 
