@@ -1,5 +1,6 @@
 """The running sums of one query: its weights, and its weighted values group by group."""
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -12,25 +13,36 @@ from latte_hw.core.divider import sums_of_group
 from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.arith import multiplied, register
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import Valid, delayed, delayed_data
+from latte_hw.lib.streams import Valid, delayed, delayed_data, fork_ready
 from latte_hw.params import MULTIPLY, CoreParams
 
 
 def take_weights(
-    m: Module, weighted: Any, row: Any, free: Value, *, distance: int, room: Value, last_group: int, ahead: bool
+    m: Module,
+    weighted: Any,
+    row: Any,
+    reads: Sequence[Any],
+    free: Value,
+    *,
+    distance: int,
+    room: Value,
+    last_group: int,
+    ahead: bool,
 ) -> tuple[Value, Value]:
     """When a weight is taken, and when it is the last of its row.
 
-    What the row needs beside its weights is taken with the last one, by itself for a job without queries. Row ends keep
-    `distance` cycles apart, since the groups of rows are divided one after the other, and wait for `room`. `free` tells
-    that a released buffer's values have been read, the last group `fan_out` cycles after the first. With `ahead`, that
-    the distance is kept is known by a register.
+    A weight is taken when every read of the store in `reads` is, for the value of its key. What the row needs beside
+    its weights is taken with the last one, by itself for a job without queries. Row ends keep `distance` cycles apart,
+    since the groups of rows are divided one after the other, and wait for `room`. `free` is high when a released
+    buffer's values have been read, the last group `last_group` cycles after the first. With `ahead`, that the distance
+    is kept is known by a register.
     """
-    taken, row_ends = Signal(name="taken"), Signal(name="row_ends")
+    row_ends = Signal(name="row_ends")
     may_end = _apart(m, row_ends, distance, "cooldown", ahead) & room
     released_empty = row.valid & row.payload.empty
+    may_take = weighted.valid & row.valid & ~row.payload.empty & (~weighted.payload.last | may_end)
+    taken = fork_ready(m, may_take, [read.request for read in reads])
     m.d.comb += [
-        taken.eq(weighted.valid & row.valid & ~row.payload.empty & (~weighted.payload.last | may_end)),
         row_ends.eq(taken & weighted.payload.last),
         weighted.ready.eq(taken),
         row.ready.eq(row_ends | released_empty),
@@ -62,13 +74,13 @@ class Accumulator(wiring.Component):
 
     def __init__(self, params: CoreParams, tag: data.StructLayout) -> None:
         self.params = params
-        self.together = params.config.kept_per_cycle
+        self.kept_per_cycle = params.config.kept_per_cycle
         payloads = Payloads(params)
         prob = payloads.weighted_key["prob"].shape
         super().__init__(
             {
                 "i": In(Valid(data.StructLayout({"prob": prob, "last": 1, "tag": tag}))),
-                **{name: In(payloads.element_row) for name in numbered("value", self.together)},
+                **{name: In(payloads.element_row) for name in numbered("value", self.kept_per_cycle)},
                 "o": Out(Valid(sums_of_group(params, tag))),
             }
         )
@@ -105,14 +117,14 @@ class Accumulator(wiring.Component):
 
     def _product(self, m: Module, prob: Any, d: int) -> Value:
         """Of an item's weights and the values' element d; of two, their sum."""
-        values = [getattr(self, name)[d] for name in numbered("value", self.together)]
+        values = [getattr(self, name)[d] for name in numbered("value", self.kept_per_cycle)]
         products = [
             multiplied(m, weight, value, name)
             for weight, value, name in zip(
-                slots(prob, self.together), values, numbered(f"product_{d}", self.together), strict=True
+                slots(prob, self.kept_per_cycle), values, numbered(f"product_{d}", self.kept_per_cycle), strict=True
             )
         ]
-        return products[0] if self.together == 1 else register(m, products[0] + products[1], f"products_{d}")
+        return products[0] if self.kept_per_cycle == 1 else register(m, products[0] + products[1], f"products_{d}")
 
     def _sum(self, m: Module, product: Value, adds: Value, ends: Value, name: str) -> Signal:
         """Adds up products; what a row comes to, in the cycle after its last product and 0 in all others."""
@@ -130,7 +142,7 @@ class Accumulator(wiring.Component):
     def _total(self, m: Module, adds: Value, ends: Value) -> Any:
         """The weight and the tag of the row whose groups are on their way; with the sums of the first group."""
         prob = delayed_data(m, self.i.payload.prob, MULTIPLY, "total_prob")
-        if self.together == 2:
+        if self.kept_per_cycle == 2:
             prob = register(m, prob[0] + prob[1], "total_probs")
         tag = delayed_data(m, self.i.payload.tag, self.params.latency.products, "total_tag")
         running = Signal(unsigned(self.params.widths.prob_sum_bits), name="total_sum")

@@ -19,7 +19,7 @@ from latte_hw.params import HeadParams
 
 
 class MS4BEstimator(wiring.Component):
-    """`estimate[j] = Σ_d q_high[d] · k_high[j][d]`, exact, for the keys 0 to `valid_keys` − 1 of a buffer.
+    """`estimate[j] = Σ_d q_high[d] · k_high[j][d]`, exact, for a range of the keys of a buffer.
 
     Reads one beat of P keys per cycle from the store and answers with one beat of estimates each. Lanes beyond
     `valid_keys` are masked. A query without a valid key yields one beat with an empty mask, so that every query ends
@@ -64,15 +64,17 @@ class MS4BEstimator(wiring.Component):
         sent = Signal()
         beat = Signal(params.widths.beat_bits)
         buffer = Signal(1)
-        part = [Signal(name=name) for name in self._members("part")]
+        # The first query takes part in every scan.
+        part: list[Any] = [Const(1), *(Signal(name=name) for name in self._members("part")[1:])]
         left = [Signal(signed(params.widths.count_bits + 1), name=name) for name in self._members("left")]
-        offered_left = [Cat(offer[name], Const(0, 1)) for name in self._valid_keys]
+        offered_left = [Cat(offer[name].count, Const(0, 1)) for name in self._ranges]
         prepared = [dot.o_prepared.valid for _ in landings]  # all at once
         m.d.comb += [
-            sent.eq(scanning & _all_of(part, [landing.o_credit for landing in landings])),
+            self.beat_port.request.valid.eq(scanning & _all_of(part, [landing.o_credit for landing in landings])),
+            sent.eq(self.beat_port.request.valid & self.beat_port.request.ready),
             started.eq((~scanning | (sent & last)) & _all_of(offered_part, prepared)),
-            self.beat_port.buffer.eq(buffer),
-            self.beat_port.address.eq(beat),
+            self.beat_port.request.payload.buffer.eq(buffer),
+            self.beat_port.request.payload.address.eq(beat),
         ]
         with m.If(started):
             m.d.sync += [scanning.eq(1), beat.eq(0), last.eq(~_any_above(lanes, offered_part, offered_left))]
@@ -82,12 +84,14 @@ class MS4BEstimator(wiring.Component):
 
         for place, landing in enumerate(landings):
             with m.If(started):
-                m.d.sync += [part[place].eq(offered_part[place]), left[place].eq(offered_left[place])]
+                m.d.sync += left[place].eq(offered_left[place])
+                if place:
+                    m.d.sync += part[place].eq(offered_part[place])
             with m.Elif(sent):
                 m.d.sync += left[place].eq(left[place] - lanes)
             mine = Signal(name=self._members("mine")[place])
             m.d.comb += [mine.eq(sent & part[place]), landing.i_take.eq(mine)]
-            if place == 0:  # the first query takes part in every scan
+            if place == 0:
                 m.d.comb += [dot.o_prepared.ready.eq(started & offered_part[0]), dot.i_last.eq(mine & last)]
             # Enough of the count to tell how many lanes hold a key.
             low_bits = lanes.bit_length()
@@ -111,10 +115,10 @@ class MS4BEstimator(wiring.Component):
             return self._members(name)[place]
 
         latency = self.params.latency.store
-        arrived = delayed(m, sent, latency, own("sent_read"))
         if place == 0:
-            m.d.comb += [dot.i_keys.valid.eq(arrived), dot.i_keys.payload.estimate.eq(self.beat_port.data)]
-        landed = delayed(m, arrived, dot.latency, own("sent_landed")) if place else dot.o.valid
+            response = self.beat_port.response
+            m.d.comb += [dot.i_keys.valid.eq(response.valid), dot.i_keys.payload.estimate.eq(response.payload)]
+        landed = delayed(m, sent, latency + dot.latency, own("sent_landed")) if place else dot.o.valid
         lanes, latency = range(self.params.config.keys_per_cycle), latency + dot.latency
         landed_last = delayed_data(m, last, latency, own("last_landed"))
         counted = delayed_data(m, brief, 1, own("left"))
@@ -135,7 +139,6 @@ class MS4BEstimator(wiring.Component):
         params, payloads = self.params, Payloads(self.params)
         high = Shape.cast(high_shape(params))
         queries = self._members("high")
-        valid_keys = payloads.scan["valid_keys"].shape
         return stationary_dot(
             params.scan_dot,
             head_dim=params.config.head_dim,
@@ -145,7 +148,7 @@ class MS4BEstimator(wiring.Component):
                 name: Term(query, "estimate") for name, query in zip(self._members("estimate"), queries, strict=True)
             },
             lanes=params.config.keys_per_cycle,
-            tag_shape=data.StructLayout({**payloads.scan.members, **dict.fromkeys(self._valid_keys, valid_keys)}),
+            tag_shape=data.StructLayout({**payloads.scan.members, **dict.fromkeys(self._ranges, payloads.key_range)}),
         )
 
     @property
@@ -153,9 +156,10 @@ class MS4BEstimator(wiring.Component):
         return range(self.params.config.queries_per_scan)
 
     @property
-    def _valid_keys(self) -> list[str]:
-        """Names of each query's count in the tag of a scan, which is that of its first query and the counts of all."""
-        return ["valid_keys", *(f"valid_keys_{place}" for place in self._places[1:])]
+    def _ranges(self) -> list[str]:
+        """Names of each query's range of keys in the tag of a scan, which is that of its first query and the ranges
+        of all."""
+        return ["keys", *(f"keys_{place}" for place in self._places[1:])]
 
     def _part_of(self, scan: Any) -> list[Value]:
         """Which of the places take part in a scan."""
@@ -170,7 +174,7 @@ class MS4BEstimator(wiring.Component):
         )
         for name, query in zip(self._members("high"), queries, strict=True):
             m.d.comb += dot.i_query.payload.parts[name].eq(query.payload.high)
-        tag = Cat(first.payload.scan, *(query.payload.scan.valid_keys for query in queries[1:]))
+        tag = Cat(first.payload.scan, *(query.payload.scan.keys for query in queries[1:]))
         m.d.comb += Value.cast(dot.i_query.payload.tag).eq(tag)
         m.d.comb += first.ready.eq(dot.i_query.ready)
         for place in self._places[1:]:

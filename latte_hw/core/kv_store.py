@@ -1,12 +1,12 @@
 """On-chip K and V: the high parts of K in P banks for the scan, whole rows of K and V for the kept keys."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.core.kv_rams import ReadPort, bank_rams, place_of, row_ram, value_rams
+from latte_hw.core.kv_rams import ReadPort, answer, bank_rams, pointer_of, row_ram, value_rams
 from latte_hw.core.payloads import Payloads
 from latte_hw.lib.arith import high_part, low_part, saturate_element
 from latte_hw.lib.names import numbered
@@ -73,126 +73,70 @@ class KvStore(wiring.Component):
             }
         )
 
+    @property
+    def read_ports(self) -> list[str]:
+        """Names of all ports that read."""
+        rows = [*numbered("key_port", self.readers), *numbered("value_port", self.readers)]
+        return [*(["beat_port"] if self.banks else []), *rows]
+
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        params, config = self.params, self.params.config
-        payloads = Payloads(params)
+        load = _Load(self.params)
+        self._take_loads(m, load)
+        split, saturated = self._elements(m)
+        k, v = (self._writes(m, load, name) for name in ("k", "v"))
+        self._finish_load(m, load)
+        if self.banks:
+            self._banks(m, load, k, split.high)
+        self._rows(m, k, v, split, saturated)
+        for name in self.read_ports:
+            answer(m, self.params, getattr(self, name), name)
+        return m
 
-        free = Signal(range(config.kv_buffers + 1), init=config.kv_buffers)
-        buffer = Signal(1)
-        loading = Signal()
-        n_keys = Signal(params.widths.count_bits)
-        m.submodules.loaded = loaded = Fifo(payloads.loaded, depth=max(3, config.kv_buffers + 1))
-        if not self.appends:
-            wiring.connect(m, loaded.o, wiring.flipped(self.o_loaded))
+    # --- loads --------------------------------------------------------------------------------------------------
 
+    def _take_loads(self, m: Module, load: "_Load") -> None:
+        """A load begins when a buffer is free, or at once when it appends to one that is loaded."""
+        free = Signal(range(self.params.config.kv_buffers + 1), init=self.params.config.kv_buffers)
         may_start = free != 0
         if self.appends:
             may_start = may_start | self.i_load.payload.append
-        m.d.comb += self.i_load.ready.eq(~loading & may_start)
-        started = begun = self.i_load.valid & self.i_load.ready
-        if self.appends:
-            started = begun & ~self.i_load.payload.append
-            m.d.comb += self.o_loading.eq(loading)
-        with m.If(started):
-            m.d.sync += [loading.eq(1), n_keys.eq(self.i_load.payload.n_keys)]
-
-        hops = params.pipeline
-        k_row = delayed_data(m, self.i_k.payload, hops.row_load, "k_loaded")
-        v_row = delayed_data(m, self.i_v.payload, hops.row_load, "v_loaded")
-        k_split = Signal(payloads.split_row, reset_less=True)
-        v_saturated = Signal(payloads.element_row, reset_less=True)
-        for d in range(config.head_dim):
-            element = saturate_element(params, k_row[d])
-            m.d.sync += k_split.high[d].eq(high_part(params, element))
-            if params.widths.low_bits:
-                m.d.sync += k_split.low[d].eq(low_part(params, element))
-            m.d.sync += v_saturated[d].eq(saturate_element(params, v_row[d]))
-        done = []
-        writes = {}
-        for name, port in (("k", self.i_k), ("v", self.i_v)):
-            row = Signal(params.widths.count_bits, name=f"{name}_row")
-            left = Signal(params.widths.count_bits, name=f"{name}_left")
-            more = Signal(name=f"{name}_more")  # rows are left
-            arrived = port.valid & port.ready
-            m.d.comb += port.ready.eq(more)
-            with m.If(arrived):
-                m.d.sync += [row.eq(row + 1), left.eq(left - 1), more.eq(left != 1)]
-            with m.If(started):
-                n_rows = self.i_load.payload.n_keys
-                m.d.sync += [row.eq(0), left.eq(n_rows), more.eq(n_rows != 0)]
-            if self.appends:
-                with m.If(begun & ~started):
-                    m.d.sync += [left.eq(1), more.eq(1)]
-            done.append(~more)
-
-            # Registers of their own, the place's even several: the writes go to RAM all over the chip.
-            stores = delayed(m, arrived & (row < config.max_keys), hops.row_load, f"{name}_stores")
-            written = Signal(name=f"{name}_written")
-            m.d.sync += written.eq(stores)
-            address = place_of(params, buffer, row, params.widths.key_bits)
-            places = fan_out(m, address, f"{name}_place", 1 + hops.row_load + hops.row_write)
-            writes[name] = (stores, written, places)
-
-        appending = Signal()
-        complete = loading & done[0] & done[1]
-        for cycle in range(hops.row_load):
-            complete = complete & delayed(m, done[0] & done[1], cycle + 1, f"done_{cycle}")
         m.d.comb += [
-            loaded.i.valid.eq(complete & ~appending if self.appends else complete),
-            loaded.i.payload.buffer.eq(buffer),
-            loaded.i.payload.n_keys.eq(Mux(n_keys < config.max_keys, n_keys, config.max_keys)),
+            self.i_load.ready.eq(~load.loading & may_start),
+            load.begun.eq(self.i_load.valid & self.i_load.ready),
+            load.started.eq(load.begun & ~self.i_load.payload.append if self.appends else load.begun),
+        ]
+        with m.If(load.started):
+            m.d.sync += [load.loading.eq(1), load.n_keys.eq(self.i_load.payload.n_keys)]
+        if self.appends:
+            m.d.comb += self.o_loading.eq(load.loading)
+        m.d.sync += free.eq(free - load.started + self.i_free)
+
+    def _finish_load(self, m: Module, load: "_Load") -> None:
+        """When all rows of K and V have come, the buffer is offered, or grows by a row."""
+        config, hops = self.params.config, self.params.pipeline
+        m.submodules.loaded = loaded = Fifo(Payloads(self.params).loaded, depth=max(3, config.kv_buffers + 1))
+        complete = load.loading & load.rows_done()
+        for cycle in range(hops.row_load):
+            complete = complete & delayed(m, load.rows_done(), cycle + 1, f"done_{cycle}")
+        m.d.comb += [
+            loaded.i.valid.eq(complete & ~load.appending if self.appends else complete),
+            loaded.i.payload.buffer.eq(load.buffer),
+            loaded.i.payload.n_keys.eq(Mux(load.n_keys < config.max_keys, load.n_keys, config.max_keys)),
         ]
         finished = loaded.i.valid & loaded.i.ready
-        with m.If(finished | (complete & appending) if self.appends else finished):
-            m.d.sync += loading.eq(0)
+        with m.If(finished | (complete & load.appending) if self.appends else finished):
+            m.d.sync += load.loading.eq(0)
             if config.kv_buffers == 2:
-                m.d.sync += buffer.eq(~buffer)
+                m.d.sync += load.buffer.eq(~load.buffer)
         if self.appends:
-            with m.If(begun):
-                m.d.sync += [loading.eq(1), appending.eq(~started)]
+            with m.If(load.begun):
+                m.d.sync += [load.loading.eq(1), load.appending.eq(~load.started)]
                 if config.kv_buffers == 2:  # back to the buffer that was loaded last
-                    m.d.sync += buffer.eq(buffer ^ ~started)
-            self._offer_growing(m, loaded, finished, complete & appending, buffer)
-        m.d.sync += free.eq(free - started + self.i_free)
-
-        k_stores, k_write, k_places = writes["k"]
-        _, v_write, v_places = writes["v"]
-        if self.banks:
-            # What is on its way to the banks meets a row that is as late.
-            for number in range(hops.bank_write):
-                k_stores = delayed(m, k_stores, 1, f"k_bank_stores_{number}") if number else k_write
-            rows = fan_out(m, Value.cast(k_split.high), "k_bank_row", hops.bank_write)
-            sent = place_of(params, self.beat_port.buffer, self.beat_port.address, params.widths.beat_bits)
-            read_places = fan_out(m, sent, "k_bank_read_place", hops.bank_read)
-            bank, beat = self._bank_and_beat(m, started, k_stores)
-            places = fan_out(m, place_of(params, buffer, beat, params.widths.beat_bits), "k_bank_place")
-            for lane in range(config.keys_per_cycle):
-                bank_written = Signal(name=f"k_bank_{lane}_written")
-                m.d.sync += bank_written.eq(k_stores & ~(bank ^ lane).any())
-                bank_rams(
-                    m, params, f"k_bank_{lane}",
-                    write=(bank_written, places[lane % len(places)], rows[lane % len(rows)]),
-                    read=(read_places[lane % len(read_places)], self.beat_port.data[lane]),
-                    slices=hops.bank_read,
-                )  # fmt: skip
-        k_write, v_write = (
-            delayed(m, one, hops.row_write, f"{n}_write") for n, one in (("k", k_write), ("v", v_write))
-        )
-        k_split = delayed_data(m, k_split, hops.row_write, "k_split")
-        v_saturated = delayed_data(m, v_saturated, hops.row_write, "v_saturated")
-        shares = params.widths.readers_per_ram
-        for number, first in enumerate(range(0, self.readers, shares)):
-            names = [numbered(name, self.readers)[first : first + shares] for name in ("key_port", "value_port")]
-            key_ports, value_ports = ([getattr(self, name) for name in ports] for ports in names)
-            suffix = f"_{number}" if self.readers > shares else ""
-            row_ram(
-                m, params, f"k_rows{suffix}", payloads.split_row, config.max_keys, write=(k_write, k_places[number %
-                len(k_places)], k_split), reads=[(place_of(params, port.buffer, port.address, params.widths.key_bits),
-                port.data) for port in key_ports],
-            )  # fmt: skip
-            value_rams(m, params, f"v_rows{suffix}", value_ports, v_write, v_places, v_saturated)
-        return m
+                    m.d.sync += load.buffer.eq(load.buffer ^ ~load.started)
+            self._offer_growing(m, loaded, finished, complete & load.appending, load.buffer)
+        else:
+            wiring.connect(m, loaded.o, wiring.flipped(self.o_loaded))
 
     def _offer_growing(self, m: Module, loaded: Fifo, finished: Value, appended: Value, buffer: Value) -> None:
         """Loaded buffers with the rows that they hold by now."""
@@ -210,6 +154,94 @@ class KvStore(wiring.Component):
             self.o_loaded.payload.n_keys.eq(Mux(oldest, held[1], held[0])),
         ]
 
+    # --- rows as they come --------------------------------------------------------------------------------------
+
+    def _elements(self, m: Module) -> tuple[Any, Any]:
+        """The row of K in its two parts and the row of V, elements saturated: a register behind `row_load`."""
+        params, payloads = self.params, Payloads(self.params)
+        k_row = delayed_data(m, self.i_k.payload, params.pipeline.row_load, "k_loaded")
+        v_row = delayed_data(m, self.i_v.payload, params.pipeline.row_load, "v_loaded")
+        k_split = Signal(payloads.split_row, reset_less=True)
+        v_saturated = Signal(payloads.element_row, reset_less=True)
+        for d in range(params.config.head_dim):
+            element = saturate_element(params, k_row[d])
+            m.d.sync += k_split.high[d].eq(high_part(params, element))
+            if params.widths.low_bits:
+                m.d.sync += k_split.low[d].eq(low_part(params, element))
+            m.d.sync += v_saturated[d].eq(saturate_element(params, v_row[d]))
+        return k_split, v_saturated
+
+    def _writes(self, m: Module, load: "_Load", name: str) -> "_Writes":
+        """Counts the rows of K, or of V, and says where they are written."""
+        params, hops = self.params, self.params.pipeline
+        port = getattr(self, f"i_{name}")
+        row = Signal(params.widths.count_bits, name=f"{name}_row")
+        left = Signal(params.widths.count_bits, name=f"{name}_left")
+        more = load.more[name]
+        arrived = port.valid & port.ready
+        m.d.comb += port.ready.eq(more)
+        with m.If(arrived):
+            m.d.sync += [row.eq(row + 1), left.eq(left - 1), more.eq(left != 1)]
+        with m.If(load.started):
+            n_rows = self.i_load.payload.n_keys
+            m.d.sync += [row.eq(0), left.eq(n_rows), more.eq(n_rows != 0)]
+        if self.appends:
+            with m.If(load.begun & ~load.started):
+                m.d.sync += [left.eq(1), more.eq(1)]
+        # Registers of their own, of the pointer even several: the writes go to RAM all over the chip.
+        stores = delayed(m, arrived & (row < params.config.max_keys), hops.row_load, f"{name}_stores")
+        written = Signal(name=f"{name}_written")
+        m.d.sync += written.eq(stores)
+        pointer = pointer_of(params, load.buffer, row, params.widths.key_bits)
+        pointers = fan_out(m, pointer, f"{name}_pointer", 1 + hops.row_load + hops.row_write)
+        return _Writes(stores, written, pointers)
+
+    # --- RAMs ---------------------------------------------------------------------------------------------------
+
+    def _banks(self, m: Module, load: "_Load", k: "_Writes", high: Any) -> None:
+        """High parts of K, row by row into the banks; what is on its way to them meets a row that is as late."""
+        params, hops, port = self.params, self.params.pipeline, self.beat_port
+        stores = k.stores
+        for number in range(hops.bank_write):
+            stores = delayed(m, stores, 1, f"k_bank_stores_{number}") if number else k.written
+        rows = fan_out(m, Value.cast(high), "k_bank_row", hops.bank_write)
+        request = port.request.payload
+        read = pointer_of(params, request.buffer, request.address, params.widths.beat_bits)
+        reads = fan_out(m, read, "k_bank_read_pointer", hops.bank_read)
+        bank, beat = self._bank_and_beat(m, load.started, stores)
+        pointers = fan_out(m, pointer_of(params, load.buffer, beat, params.widths.beat_bits), "k_bank_pointer")
+        for lane in range(params.config.keys_per_cycle):
+            written = Signal(name=f"k_bank_{lane}_written")
+            m.d.sync += written.eq(stores & ~(bank ^ lane).any())
+            bank_rams(
+                m, params, f"k_bank_{lane}",
+                write=(written, pointers[lane % len(pointers)], rows[lane % len(rows)]),
+                read=(reads[lane % len(reads)], port.response.payload[lane]),
+                slices=hops.bank_read,
+            )  # fmt: skip
+
+    def _rows(self, m: Module, k: "_Writes", v: "_Writes", split: Any, saturated: Any) -> None:
+        """Whole rows of K and V, into a RAM for every reader, or for two that share one."""
+        params, slices = self.params, self.params.pipeline.row_write
+        k_written, v_written = (delayed(m, one.written, slices, f"{name}_write") for name, one in (("k", k), ("v", v)))
+        split = delayed_data(m, split, slices, "k_split")
+        saturated = delayed_data(m, saturated, slices, "v_saturated")
+        shares = params.widths.readers_per_ram
+        for number, first in enumerate(range(0, self.readers, shares)):
+            names = [numbered(name, self.readers)[first : first + shares] for name in ("key_port", "value_port")]
+            key_ports, value_ports = ([getattr(self, name) for name in ports] for ports in names)
+            suffix = f"_{number}" if self.readers > shares else ""
+            requests = [(port, port.request.payload) for port in key_ports]
+            reads = [
+                (pointer_of(params, sent.buffer, sent.address, params.widths.key_bits), port.response.payload)
+                for port, sent in requests
+            ]
+            row_ram(
+                m, params, f"k_rows{suffix}", Payloads(params).split_row, params.config.max_keys,
+                write=(k_written, k.pointers[number % len(k.pointers)], split), reads=reads,
+            )  # fmt: skip
+            value_rams(m, params, f"v_rows{suffix}", value_ports, v_written, v.pointers, saturated)
+
     def _bank_and_beat(self, m: Module, started: Value, written: Value) -> tuple[Value, Value]:
         """Where the next row of K belongs."""
         bank = Signal(range(max(2, self.params.config.keys_per_cycle)))
@@ -221,3 +253,32 @@ class KvStore(wiring.Component):
         with m.If(started):
             m.d.sync += [bank.eq(0), beat.eq(0)]
         return bank, beat
+
+
+class _Load:
+    """The load that is under way."""
+
+    def __init__(self, params: CoreParams) -> None:
+        self.loading = Signal(name="loading")
+        self.appending = Signal(name="appending")
+        self.begun = Signal(name="begun")  # any load
+        self.started = Signal(name="started")  # one that fills a buffer
+        self.buffer = Signal(1, name="buffer")
+        self.n_keys = Signal(params.widths.count_bits, name="n_keys")
+        self.more = {name: Signal(name=f"{name}_more") for name in ("k", "v")}  # rows are left
+
+    def rows_done(self) -> Value:
+        return ~self.more["k"] & ~self.more["v"]
+
+
+class _Writes(NamedTuple):
+    """Writes of rows of K, or of V."""
+
+    stores: Value
+    """A row is stored, known a cycle ahead."""
+
+    written: Signal
+    """The same from a register."""
+
+    pointers: list[Any]
+    """Where it is written: fan-out copies."""

@@ -88,16 +88,24 @@ class Payloads:
         )
         """The queries of one head against the oldest loaded buffer."""
 
+        self.key_range = _optional(
+            {
+                "first": unsigned(params.widths.first_key_bits),
+                "count": unsigned(params.widths.count_bits),
+            }
+        )
+        """The keys that a query sees: `count` of them from `first` on (none: from key 0)."""
+
         self.scan = _optional(
             {
                 "buffer": buffer,
-                "valid_keys": unsigned(params.widths.count_bits),
+                "keys": self.key_range,
                 "others": unsigned(
                     params.widths.scan_place_bits
                 ),  # further queries of this scan, of its first one; B > 1
             }
         )
-        """What the estimator needs beside the query: keys 0 to valid_keys − 1 of a buffer."""
+        """What the estimator needs beside the query: a range of the keys of a buffer."""
 
         self.job_rest = data.StructLayout({"queries": unsigned(params.widths.count_bits), "release": unsigned(1)})
         """Queries of the present job that are still to be dealt, and whether it gives its buffer back then."""

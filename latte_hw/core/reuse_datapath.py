@@ -7,12 +7,12 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.config import Reuse
-from latte_hw.core.kv_rams import ReadPort
+from latte_hw.core.kv_rams import ReadPort, beside_read
 from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.arith import high_shape, low_shape, register
 from latte_hw.lib.dot.build import StationaryDot, Term, stationary_dot
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import CreditFifo, StreamRegister, delayed, delayed_data
+from latte_hw.lib.streams import CreditFifo, StreamRegister, delayed, delayed_data, fork_ready
 from latte_hw.params import HeadParams
 
 
@@ -28,7 +28,7 @@ class ReuseDatapath(wiring.Component):
 
     def __init__(self, params: HeadParams) -> None:
         self.params = params
-        self.together = params.config.kept_per_cycle
+        self.kept_per_cycle = params.config.kept_per_cycle
         payloads = Payloads(params)
         super().__init__(
             {
@@ -41,7 +41,7 @@ class ReuseDatapath(wiring.Component):
 
     @property
     def key_ports(self) -> list[str]:
-        return numbered("key_port", self.together)
+        return numbered("key_port", self.kept_per_cycle)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -60,24 +60,27 @@ class ReuseDatapath(wiring.Component):
             self.i_query.ready.eq(dot.i_query.ready),
         ]
 
-        sent = Signal()
         item = self.i_kept.payload
+        ports = [getattr(self, name) for name in self.key_ports]
+        may_send = self.i_kept.valid & dot.o_prepared.valid & landing.o_credit
+        sent = fork_ready(m, may_send, [port.request for port in ports])
         m.d.comb += [
-            sent.eq(self.i_kept.valid & dot.o_prepared.valid & landing.o_credit),
             self.i_kept.ready.eq(sent),
             landing.i_take.eq(sent),
             dot.o_prepared.ready.eq(sent & item.last),
             dot.i_last.eq(sent & item.last),
         ]
-        ports = [getattr(self, name) for name in self.key_ports]
-        for port, key in zip(ports, slots(item.key, self.together), strict=True):
-            m.d.comb += [port.buffer.eq(dot.o_prepared.payload), port.address.eq(key)]
-        read = delayed(m, sent, params.latency.store, "sent_read")
-        read_item = delayed_data(m, item, params.latency.store, "item_read")
-        m.d.comb += dot.i_keys.valid.eq(read)
+        for port, key in zip(ports, slots(item.key, self.kept_per_cycle), strict=True):
+            m.d.comb += [
+                port.request.payload.buffer.eq(dot.o_prepared.payload),
+                port.request.payload.address.eq(key),
+            ]
+        read_item = beside_read(m, params, item, "item_read")
+        m.d.comb += dot.i_keys.valid.eq(ports[0].response.valid)
         for name in dot.keys:
             for slot, port in enumerate(ports):
-                part = port.data.low if name.endswith("low") else port.data.high
+                row = port.response.payload
+                part = row.low if name.endswith("low") else row.high
                 m.d.comb += dot.i_keys.payload[name][slot].eq(part)
 
         # the sums' sum, then the estimate and it
@@ -86,17 +89,17 @@ class ReuseDatapath(wiring.Component):
         scored_valid = delayed(m, dot.o.valid, 2, "scored_valid")
         terms = dot.o.payload
         scores = []
-        for slot, name in enumerate(numbered("correction", self.together)):
+        for slot, name in enumerate(numbered("correction", self.kept_per_cycle)):
             correction = (terms.high_low[slot] + terms.low_high[slot]) << params.widths.low_bits
             if "low_low" in dot.terms:
                 correction = correction + terms.low_low[slot]
-            estimate = slots(result_item.estimate, self.together)[slot]
+            estimate = slots(result_item.estimate, self.kept_per_cycle)[slot]
             scores.append((estimate << (2 * params.widths.low_bits)) + register(m, correction, name))
         m.d.sync += [
             scored.key.eq(result_item.key),
             scored.kept.eq(result_item.kept),
             scored.last.eq(result_item.last),
-            *(field.eq(score) for field, score in zip(slots(scored.score, self.together), scores, strict=True)),
+            *(field.eq(score) for field, score in zip(slots(scored.score, self.kept_per_cycle), scores, strict=True)),
         ]
         m.d.comb += [landing.i.valid.eq(scored_valid), landing.i.payload.eq(scored)]
         return m
@@ -112,7 +115,7 @@ class ReuseDatapath(wiring.Component):
             queries={"high": high, "low": low},
             keys=keys,
             terms={name: Term(name.split("_")[0], name) for name in keys},
-            lanes=self.together,
+            lanes=self.kept_per_cycle,
             tag_shape=1,
         )
 
@@ -129,7 +132,9 @@ class ReuseDatapath(wiring.Component):
             *(
                 score.eq(estimate)
                 for score, estimate in zip(
-                    slots(landing.i.payload.score, self.together), slots(item.estimate, self.together), strict=True
+                    slots(landing.i.payload.score, self.kept_per_cycle),
+                    slots(item.estimate, self.kept_per_cycle),
+                    strict=True,
                 )
             ),
             self.i_kept.ready.eq(moved & landing.i.ready),

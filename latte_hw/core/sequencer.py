@@ -59,51 +59,25 @@ class Sequencer(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        params, payloads = self.params, Payloads(self.params)
-
-        m.submodules.entries = entries = memory.Memory(
-            shape=payloads.table_entry, depth=max(2, params.config.heads), init=[], attrs=NEVER_COLLIDES
-        )
-        write_port = entries.write_port()
-        read_port = entries.read_port()
-        m.d.comb += [
-            self.i_table.ready.eq(1),
-            write_port.addr.eq(self.i_table.payload.head),
-            write_port.data.eq(self.i_table.payload),
-            write_port.en.eq(self.i_table.valid),
-            read_port.addr.eq(self.i_job.payload.head),
-        ]
-
-        job, loaded = self.i_job.payload, self.i_loaded.payload
-        queries_left = Signal(params.widths.count_bits)
-        visible_keys = Signal(
-            signed(params.widths.count_bits + 3)
-        )  # causal limit of the present query, not yet clipped
-        # queries_left == 1, and a job without queries: known ahead, since what follows from them goes far
-        is_last = Signal()
-        is_empty = Signal()
-        outputs = [self.o_estimator, self.o_threshold, self.o_reuse, self.o_scale, self.o_row]
+        params, job = self.params, self.i_job.payload
+        queries = _Queries(params)
         offered = Signal()
         row = _RowOffer(self.o_row)
-        taken = fork_ready(m, offered, [*outputs[:-1], row], late=params.pipeline.row_issue > 0)
+        outputs = [self.o_estimator, self.o_threshold, self.o_reuse, self.o_scale, row]
+        taken = fork_ready(m, offered, outputs, late=params.pipeline.row_issue > 0)
 
-        # The buffer is given back a cycle later: the store is far away, and there is time between two jobs.
+        # The buffer is released a cycle later: the store is far away, and there is time between two jobs.
         job_ends = Signal()
         releases = Signal()
         m.d.comb += [self.i_job.ready.eq(job_ends), self.i_loaded.ready.eq(releases)]
         m.d.sync += releases.eq(job_ends & job.release)
         with m.FSM(name="state") as state:
             starts = state.ongoing("idle") & self.i_job.valid & self.i_loaded.valid & ~releases
-            m.d.comb += read_port.en.eq(starts)
             with m.State("idle"), m.If(starts):
-                m.d.sync += [
-                    queries_left.eq(job.n_queries),
-                    is_last.eq(job.n_queries == 1),
-                    visible_keys.eq(job.causal_offset + 1),
-                ]
+                m.d.sync += queries.begin(job)
                 m.next = "queries"
             with m.State("queries"):
-                with m.If(is_empty):
+                with m.If(queries.is_empty):
                     # No row to carry the release: it travels alone, behind the rows of earlier jobs.
                     m.d.comb += row.alone.eq(1)
                     with m.If(self.o_row.ready):
@@ -112,52 +86,106 @@ class Sequencer(wiring.Component):
                 with m.Else():
                     m.d.comb += [offered.eq(self.i_query.valid), self.i_query.ready.eq(taken)]
                     with m.If(taken):
-                        m.d.sync += [
-                            queries_left.eq(queries_left - 1),
-                            is_last.eq(queries_left == 2),
-                            visible_keys.eq(visible_keys + 1),
-                        ]
-                        with m.If(is_last):
+                        m.d.sync += queries.go_on()
+                        with m.If(queries.is_last):
                             m.d.comb += job_ends.eq(1)
                             m.next = "idle"
         with m.If(starts):  # not in its state: lint dislikes a register that one of several states sets
-            m.d.sync += is_empty.eq(~job.n_queries.any())
-        m.d.comb += self.o_row.valid.eq(row.valid | row.alone)
+            m.d.sync += queries.is_empty.eq(~job.n_queries.any())
 
-        valid_keys = Signal(params.widths.count_bits)
-        m.d.comb += valid_keys.eq(loaded.n_keys)
-        if params.config.causal:
-            with m.If(visible_keys < loaded.n_keys):
-                m.d.comb += valid_keys.eq(Mux(visible_keys < 0, 0, visible_keys))
+        self._outputs(m, queries, row, self._entry(m, starts))
+        return m
 
-        split = Signal(payloads.split_row)
-        for d in range(params.config.head_dim):
+    def _entry(self, m: Module, reads: Value) -> Any:
+        """The table, and the entry of the present job."""
+        m.submodules.entries = entries = memory.Memory(
+            shape=Payloads(self.params).table_entry, depth=max(2, self.params.config.heads), init=[],
+            attrs=NEVER_COLLIDES,
+        )  # fmt: skip
+        write_port = entries.write_port()
+        read_port = entries.read_port()
+        m.d.comb += [
+            self.i_table.ready.eq(1),
+            write_port.addr.eq(self.i_table.payload.head),
+            write_port.data.eq(self.i_table.payload),
+            write_port.en.eq(self.i_table.valid),
+            read_port.addr.eq(self.i_job.payload.head),
+            read_port.en.eq(reads),
+        ]
+        return read_port.data
+
+    def _split(self, m: Module) -> Any:
+        """The query in its two parts, elements saturated."""
+        split = Signal(Payloads(self.params).split_row)
+        for d in range(self.params.config.head_dim):
             element = Signal(signed(8), name=f"element_{d}")
             m.d.comb += [
-                element.eq(saturate_element(params, self.i_query.payload[d])),
-                split.high[d].eq(high_part(params, element)),
+                element.eq(saturate_element(self.params, self.i_query.payload[d])),
+                split.high[d].eq(high_part(self.params, element)),
             ]
-            if params.widths.low_bits:
-                m.d.comb += split.low[d].eq(low_part(params, element))
+            if self.params.widths.low_bits:
+                m.d.comb += split.low[d].eq(low_part(self.params, element))
+        return split
 
-        entry = read_port.data
+    def _outputs(self, m: Module, queries: "_Queries", row: "_RowOffer", entry: Any) -> None:
+        """What every block needs of the present query."""
+        job, loaded, split = self.i_job.payload, self.i_loaded.payload, self._split(m)
+        scan = self.o_estimator.payload.scan
         m.d.comb += [
-            self.o_rest.queries.eq(queries_left),
+            self.o_rest.queries.eq(queries.left),
             self.o_rest.release.eq(job.release),
             self.o_estimator.payload.high.eq(split.high),
-            self.o_estimator.payload.scan.buffer.eq(loaded.buffer),
-            self.o_estimator.payload.scan.valid_keys.eq(valid_keys),
+            scan.buffer.eq(loaded.buffer),
+            scan.keys.count.eq(queries.valid_keys(m, loaded.n_keys)),
             Value.cast(self.o_threshold.payload).eq(entry.threshold),
             self.o_reuse.payload.row.eq(split),
             self.o_reuse.payload.buffer.eq(loaded.buffer),
             self.o_scale.payload.mantissa.eq(entry.mantissa),
             self.o_scale.payload.shift.eq(entry.shift),
+            self.o_row.valid.eq(row.valid | row.alone),
             self.o_row.payload.buffer.eq(loaded.buffer),
             self.o_row.payload.empty.eq(row.alone),
-            self.o_row.payload.last.eq(is_last),
-            self.o_row.payload.release.eq(job.release & (row.alone | is_last)),
+            self.o_row.payload.last.eq(queries.is_last),
+            self.o_row.payload.release.eq(job.release & (row.alone | queries.is_last)),
         ]
-        return m
+
+
+class _Queries:
+    """Where the present job stands: how many queries are left, and how many keys the present one sees."""
+
+    def __init__(self, params: CoreParams) -> None:
+        self.causal = params.config.causal
+        self.count_bits = params.widths.count_bits
+        self.left = Signal(self.count_bits, name="queries_left")
+        self.visible_keys = Signal(
+            signed(self.count_bits + 3), name="visible_keys"
+        )  # the causal limit, not yet clipped
+        # `left` is 1, and a job without queries: known ahead, since what follows from them goes far.
+        self.is_last = Signal(name="is_last")
+        self.is_empty = Signal(name="is_empty")
+
+    def begin(self, job: Any) -> list[Any]:
+        return [
+            self.left.eq(job.n_queries),
+            self.is_last.eq(job.n_queries == 1),
+            self.visible_keys.eq(job.causal_offset + 1),
+        ]
+
+    def go_on(self) -> list[Any]:
+        return [
+            self.left.eq(self.left - 1),
+            self.is_last.eq(self.left == 2),
+            self.visible_keys.eq(self.visible_keys + 1),
+        ]
+
+    def valid_keys(self, m: Module, n_keys: Value) -> Value:
+        """Of `n_keys` loaded ones, those that the present query sees: the first so many."""
+        count = Signal(self.count_bits, name="valid_keys")
+        m.d.comb += count.eq(n_keys)
+        if self.causal:
+            with m.If(self.visible_keys < n_keys):
+                m.d.comb += count.eq(Mux(self.visible_keys < 0, 0, self.visible_keys))
+        return count
 
 
 class _RowOffer:

@@ -8,10 +8,10 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.core.accumulator import Accumulator, take_weights
 from latte_hw.core.divider import Divider
-from latte_hw.core.kv_rams import ReadPort
+from latte_hw.core.kv_rams import ReadPort, beside_read
 from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import CreditFifo, delayed, delayed_data
+from latte_hw.lib.streams import CreditFifo
 from latte_hw.params import HeadParams
 
 
@@ -37,7 +37,7 @@ class WeightedSum(wiring.Component):
 
     def __init__(self, params: HeadParams) -> None:
         self.params = params
-        self.together = params.config.kept_per_cycle
+        self.kept_per_cycle = params.config.kept_per_cycle
         payloads = Payloads(params)
         super().__init__(
             {
@@ -51,7 +51,7 @@ class WeightedSum(wiring.Component):
 
     @property
     def value_ports(self) -> list[str]:
-        return numbered("value_port", self.together)
+        return numbered("value_port", self.kept_per_cycle)
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -63,25 +63,23 @@ class WeightedSum(wiring.Component):
         m.submodules.divider = divider = Divider(params, tag)
 
         item, row = self.i_weighted.payload, self.i_row.payload
-        taken, row_ends = take_weights(
-            m, self.i_weighted, self.i_row, self.o_free,
+        ports = [getattr(self, name) for name in self.value_ports]
+        _, row_ends = take_weights(
+            m, self.i_weighted, self.i_row, ports, self.o_free,
             distance=params.division.cycles, room=landing.o_credit, last_group=params.division.last_group,
             ahead=params.pipeline.row_end > 0,
         )  # fmt: skip
         m.d.comb += landing.i_take.eq(row_ends)
-        ports = [getattr(self, name) for name in self.value_ports]
-        for port, key in zip(ports, slots(item.key, self.together), strict=True):
-            m.d.comb += [port.buffer.eq(row.buffer), port.address.eq(key)]
-
-        arrives = delayed(m, taken, params.latency.store, "arrives")
+        for port, key in zip(ports, slots(item.key, self.kept_per_cycle), strict=True):
+            m.d.comb += [port.request.payload.buffer.eq(row.buffer), port.request.payload.address.eq(key)]
         m.d.comb += [
-            sums.i.valid.eq(arrives),
-            sums.i.payload.prob.eq(delayed_data(m, item.prob, params.latency.store, "prob")),
-            sums.i.payload.last.eq(delayed_data(m, item.last, params.latency.store, "last")),
-            sums.i.payload.tag.last.eq(delayed_data(m, row.last, params.latency.store, "job_last")),
+            sums.i.valid.eq(ports[0].response.valid),
+            sums.i.payload.prob.eq(beside_read(m, params, item.prob, "prob")),
+            sums.i.payload.last.eq(beside_read(m, params, item.last, "last")),
+            sums.i.payload.tag.last.eq(beside_read(m, params, row.last, "job_last")),
             *(
-                getattr(sums, name).eq(port.data)
-                for name, port in zip(numbered("value", self.together), ports, strict=True)
+                getattr(sums, name).eq(port.response.payload)
+                for name, port in zip(numbered("value", self.kept_per_cycle), ports, strict=True)
             ),
             landing.i.valid.eq(divider.o.valid),
             landing.i.payload.row.eq(divider.o.payload.row),

@@ -246,6 +246,9 @@ class Widths:
         """Bits of a number of keys or queries."""
         return unsigned_bits(self.config.max_keys)
 
+    first_key_bits = 0
+    """Bits of the first key that a query sees, in a key range: none, since every range begins at key 0."""
+
     @property
     def offset_bits(self) -> int:
         """Bits of the signed causal offset n_keys − n_queries."""

@@ -110,18 +110,24 @@ class _Answers:
         self.step = params.division.stagger if staggered else 0
         self.groups = params.division.cycles if staggered else 1
         self.mask = (1 << params.division.lanes * TOTAL_BITS) - 1 if staggered else -1
-        self.reads = deque([0] * (params.latency.store + (self.groups - 1) * self.step))  # latest first
+        self.latency = params.latency.store
+        self.reads = deque([0] * (self.latency + (self.groups - 1) * self.step))  # latest first
+        self.valid = deque([0] * self.latency)
 
     def now(self) -> int:
+        """What is on the port in the present cycle."""
         answer = 0
         for group in range(self.groups):
             age = len(self.reads) - 1 - (self.groups - 1 - group) * self.step
             answer |= self.reads[age] & (self.mask << group * self.mask.bit_length() if self.step else -1)
         return answer
 
-    def read(self, data: int) -> None:
-        self.reads.appendleft(data)
+    def read(self, data: int | None) -> None:
+        """A cycle with the data of a request, or without one."""
+        self.reads.appendleft(0 if data is None else data)
         self.reads.pop()
+        self.valid.appendleft(int(data is not None))
+        self.valid.pop()
 
 
 class _Bench:
@@ -167,7 +173,10 @@ class _Bench:
             if not self._unhindered(name):
                 context.set(self.ports[name].ready, int(sink.ready))
         for name, answers in self.answers.items():
-            context.set(Value.cast(self.ports[name].data), answers.now())
+            port = self.ports[name]
+            context.set(port.request.ready, 1)
+            context.set(port.response.valid, answers.valid[-1])
+            context.set(Value.cast(port.response.payload), answers.now())
 
     def sample(self, context: Any, cycle: int) -> None:
         """At the end of a cycle."""
@@ -177,8 +186,10 @@ class _Bench:
         for name, sink in self.sinks.items():
             self._sample_output(context, name, sink, cycle)
         for name, store in self.stores.items():
-            port = self.ports[name]
-            self.answers[name].read(store(context.get(port.buffer), context.get(port.address)))
+            request = self.ports[name].request
+            sent = request.payload
+            asked = context.get(request.valid)
+            self.answers[name].read(store(context.get(sent.buffer), context.get(sent.address)) if asked else None)
         for value, values in self.watched.values():
             values.append(context.get(value))
 

@@ -82,7 +82,7 @@ def ref_estimator(data: Data, params: HeadParams) -> list[dict[str, Any]]:
 
 def run_estimator(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int = 0) -> BlockRun:
     queries = [
-        {"high": q.tolist(), "scan": {"buffer": buffer, "valid_keys": count}}
+        {"high": q.tolist(), "scan": {"buffer": buffer, "keys": {"count": count}}}
         for q, buffer, count in zip(data.q_high, data.buffer, data.valid_keys, strict=True)
     ]
     beats = sum(params.widths.beats(count) for count in data.valid_keys)

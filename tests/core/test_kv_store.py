@@ -85,14 +85,15 @@ class ReadBack(wiring.Component):
             (store.key_port, self.o_key, self.params.config.max_keys),
             (store.value_port, self.o_value, self.params.config.max_keys),
         ):
-            row, latency = port.data, self.params.latency.store
+            row, latency = port.response.payload, self.params.latency.store
             if port is store.value_port:
                 row, latency = self._aligned(m, row), latency + self.params.division.last_group
             m.d.comb += [
-                port.buffer.eq(store.o_loaded.payload.buffer),
-                port.address.eq(address),
+                port.request.valid.eq(reads & (address < count)),
+                port.request.payload.buffer.eq(store.o_loaded.payload.buffer),
+                port.request.payload.address.eq(address),
                 Value.cast(output.payload).eq(row),
-                output.valid.eq(delayed(m, reads & (address < count), latency, "reads")),
+                output.valid.eq(delayed(m, port.response.valid, latency - self.params.latency.store, "reads")),
             ]
         return m
 

@@ -131,7 +131,7 @@ def ref_sequencer(data: Data, params: HeadParams) -> dict[str, list[Any]]:
         for query, count in enumerate(counts.tolist()):
             row = {"high": q_high[query].tolist()} | ({"low": q_low[query].tolist()} if params.widths.low_bits else {})
             is_last = query == len(job.q8) - 1
-            outputs["o_estimator"].append({"high": row["high"], "scan": {"buffer": buffer, "valid_keys": count}})
+            outputs["o_estimator"].append({"high": row["high"], "scan": {"buffer": buffer, "keys": {"count": count}}})
             outputs["o_threshold"].append(entry["threshold"])
             outputs["o_reuse"].append({"row": row, "buffer": buffer})
             outputs["o_scale"].append({name: entry[name] for name in ("mantissa", "shift")})
@@ -179,7 +179,7 @@ def one_job(n_queries: int, n_keys: int, causal_offset: int, params: HeadParams)
     """Valid keys of every query of a job."""
     q8 = np.zeros((n_queries, 8), np.int8)
     data = Data(draw(params, 0, 1).table, [Job(0, causal_offset, 1, q8)], [n_keys])
-    return [query["scan"]["valid_keys"] for query in rtl_sequencer(data, params)["o_estimator"]]
+    return [query["scan"]["keys"]["count"] for query in rtl_sequencer(data, params)["o_estimator"]]
 
 
 @pytest.mark.parametrize(

@@ -92,14 +92,14 @@ class DenseBlocks(wiring.Component):
             m.d.sync += self.o_block.valid.eq(0)
         with m.If(delayed(m, added, 1, "loads")):
             # A later query of a job never sees fewer keys, so the latest one sees most.
-            m.d.sync += [block.scan.buffer.eq(loading.scan.buffer), block.scan.keys.eq(loading.scan.valid_keys)]
+            m.d.sync += [block.scan.buffer.eq(loading.scan.buffer), block.scan.keys.eq(loading.scan.keys.count)]
         comes = [added & (place == number if number else ~place.any()) for number in range(block_rows)]
         loads = [delayed(m, one, 1, f"loads_{number}") for number, one in enumerate(comes)]
         for number, own in enumerate(loads):
             with m.If(own):
                 m.d.sync += [
                     block.queries[number].eq(loading.high),
-                    block.scan.valid_keys[number].eq(loading.scan.valid_keys),
+                    block.scan.valid_keys[number].eq(loading.scan.keys.count),
                 ]
             with m.Elif(loads[0]):
                 m.d.sync += block.scan.valid_keys[number].eq(0)

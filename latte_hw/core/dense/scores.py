@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.config import TOTAL_BITS
 from latte_hw.core.dense.payloads import DensePayloads
-from latte_hw.core.kv_rams import ReadPort
+from latte_hw.core.kv_rams import ReadPort, beside_read
 from latte_hw.lib.dot.build import Term, stationary_dot
-from latte_hw.lib.streams import CreditFifo, delayed, delayed_data
+from latte_hw.lib.streams import CreditFifo, delayed_data
 from latte_hw.params.dense import DenseParams
 
 
@@ -75,13 +75,14 @@ class DenseScores(wiring.Component):
         sent = Signal()
         position = Signal(data.StructLayout({"kept": payloads.scored_block["kept"].shape, "last": 1}))
         m.d.comb += [
-            sent.eq(dot.o_prepared.valid & landing.o_credit),
+            self.key_port.request.valid.eq(dot.o_prepared.valid & landing.o_credit),
+            sent.eq(self.key_port.request.valid & self.key_port.request.ready),
             landing.i_take.eq(sent),
             position.last.eq(key + 1 >= scan.keys),
             dot.o_prepared.ready.eq(sent & position.last),
             dot.i_last.eq(sent & position.last),
-            self.key_port.buffer.eq(scan.buffer),
-            self.key_port.address.eq(key),
+            self.key_port.request.payload.buffer.eq(scan.buffer),
+            self.key_port.request.payload.address.eq(key),
         ]
         for row in rows:
             m.d.comb += position.kept[row].eq(key < scan.valid_keys[row])
@@ -91,8 +92,8 @@ class DenseScores(wiring.Component):
                 m.d.sync += key.eq(0)
 
         # The key arrives from the store, then its scores from the dot products; its position keeps pace.
-        read = delayed(m, sent, params.latency.store, "sent_read")
-        read_position = delayed_data(m, position, params.latency.store, "position_read")
+        read = self.key_port.response.valid
+        read_position = beside_read(m, params, position, "position_read")
         m.d.comb += dot.i_keys.valid.eq(read)
         landed_position = delayed_data(m, read_position, dot.latency, "position_landed")
         m.d.comb += [
@@ -101,7 +102,7 @@ class DenseScores(wiring.Component):
             landing.i.payload.last.eq(landed_position.last),
             self.o_seen.eq(sum((kept & read for kept in read_position.kept), start=0)),
         ]
-        m.d.comb += dot.i_keys.payload.key[0].eq(self.key_port.data.high)
+        m.d.comb += dot.i_keys.payload.key[0].eq(self.key_port.response.payload.high)
         for row in rows:
             m.d.comb += landing.i.payload.scores[row].eq(dot.o.payload[f"score_{row}"][0])
         return m

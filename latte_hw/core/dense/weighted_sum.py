@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.core.accumulator import Accumulator, take_weights
 from latte_hw.core.dense.payloads import DensePayloads
 from latte_hw.core.divider import Divider
-from latte_hw.core.kv_rams import ReadPort
+from latte_hw.core.kv_rams import ReadPort, beside_read
 from latte_hw.lib.streams import Fifo, StreamRegister, delayed, delayed_data
 from latte_hw.params.dense import DenseParams
 
@@ -58,40 +58,40 @@ class DenseWeightedSum(wiring.Component):
         queries = [range(number, params.block_rows, params.dividers) for number in range(params.dividers)]
         dividers = [Divider(params, TAG, rows=len(own)) for own in queries]
         for number, divider in enumerate(dividers):
-            m.submodules[f"normaliser_{number}"] = divider
+            m.submodules[f"divider_{number}"] = divider
         block_left = self._collect(m, dividers)
 
         item, row = self.i_weighted.payload, self.i_row.payload
         room = Signal(range(params.blocks_in_division + 1), init=params.blocks_in_division)
         key = Signal(params.widths.key_bits)
         taken, block_ends = take_weights(
-            m, self.i_weighted, self.i_row, self.o_free,
+            m, self.i_weighted, self.i_row, [self.value_port], self.o_free,
             distance=params.block_division_cycles, room=room.any(), last_group=params.division.last_group,
             ahead=params.pipeline.row_end > 0,
         )  # fmt: skip
-        m.d.comb += [self.value_port.buffer.eq(row.buffer), self.value_port.address.eq(key)]
+        request = self.value_port.request.payload
+        m.d.comb += [request.buffer.eq(row.buffer), request.address.eq(key)]
         m.d.sync += room.eq(room - block_ends + block_left)
         with m.If(taken):
             m.d.sync += key.eq(Mux(item.last, 0, key + 1))
 
-        reads = delayed(m, taken, params.latency.store, "reads")
-        read_item = delayed_data(m, item, params.latency.store, "item_read")
-        read_row = delayed_data(m, row, params.latency.store, "row_read")
+        read_item = beside_read(m, params, item, "item_read")
+        read_row = beside_read(m, params, row, "row_read")
         for number, divider in enumerate(dividers):
-            sums = [self._row_sums(m, query, reads, read_item, read_row) for query in queries[number]]
+            sums = [self._row_sums(m, query, read_item, read_row) for query in queries[number]]
             self._in_turns(m, number, sums, divider)
         return m
 
-    def _row_sums(self, m: Module, query: int, reads: Value, item: Any, row: Any) -> Accumulator:
+    def _row_sums(self, m: Module, query: int, item: Any, row: Any) -> Accumulator:
         """The sums of one query of the block."""
         m.submodules[f"sums_{query}"] = sums = Accumulator(self.params, TAG)
         m.d.comb += [
-            sums.i.valid.eq(reads),
+            sums.i.valid.eq(self.value_port.response.valid),
             sums.i.payload.prob.eq(item.probs[query]),
             sums.i.payload.last.eq(item.last),
             sums.i.payload.tag.void.eq(row.rows <= query),
             sums.i.payload.tag.last.eq(row.last & (row.rows == query + 1)),
-            sums.value.eq(self.value_port.data),
+            sums.value.eq(self.value_port.response.payload),
         ]
         return sums
 

@@ -58,7 +58,7 @@ def share(number: int, *, empty: bool = False, last: bool = True) -> dict[str, A
     return {
         "query": {
             "high": [number - dim for dim in range(DIM)],
-            "scan": {"buffer": number % 2, "valid_keys": number % 17, "others": 0},
+            "scan": {"buffer": number % 2, "keys": {"count": number % 17}, "others": 0},
         },
         "scale": {"mantissa": number, "shift": number % 16},
         "row": {"buffer": number % 2, "empty": int(empty), "last": int(last), "release": int(last)},
@@ -82,8 +82,8 @@ def gathered(jobs: list[int]) -> tuple[list[Any], dict[str, list[Any]]]:
                 {
                     "queries": [one["query"]["high"] for one in block],
                     "buffer": scans[-1]["buffer"],
-                    "keys": scans[-1]["valid_keys"],
-                    "valid_keys": [scan["valid_keys"] for scan in scans] + [0] * (ROWS - len(block)),
+                    "keys": scans[-1]["keys"]["count"],
+                    "valid_keys": [scan["keys"]["count"] for scan in scans] + [0] * (ROWS - len(block)),
                 }
             )
             outputs["o_scale"].append(block[-1]["scale"])
