@@ -69,11 +69,11 @@ def whole_job(job: Job) -> tuple[float, float]:
 
 def stream(job: Job) -> tuple[float, float]:
     """The distance of scans in the second half of a stream of repeating rows against `HeadParams.cycles_per_query`."""
-    pattern, together = job.pattern, job.config.queries_per_scan
+    pattern, shared = job.pattern, job.config.queries_per_scan
     left = cycles_of(pattern, job.config).left
     half = pattern.queries // 2
     allowed = query_cycles(pattern.valid, pattern.kept.sum(axis=1), HeadParams(job.config))[half:].mean()
-    return float(left[-1] - left[half - 1]) / (pattern.queries - half) * together, allowed * together
+    return float(left[-1] - left[half - 1]) / (pattern.queries - half) * shared, allowed * shared
 
 
 def dense_job(job: Job) -> tuple[float, float]:

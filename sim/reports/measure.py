@@ -52,7 +52,7 @@ def head_paces(
     ``keep`` has shape (heads, queries, keys).
     """
     params = HeadParams(config)
-    together = config.queries_per_scan
+    shared = config.queries_per_scan
     heads, queries, n_keys = keep.shape
     valid = valid_keys(queries, n_keys, causal_offset, params)
     paces = []
@@ -66,7 +66,7 @@ def head_paces(
                 kept=float(kept.mean()),
                 first_latency=int(left[0] - start[0]),
                 latency_bound=params.bounds.query_latency(
-                    int(valid[:together].max()), int(kept[:together].max()), min(together, queries)
+                    int(valid[:shared].max()), int(kept[:shared].max()), min(shared, queries)
                 ),
                 total=int(left[-1] - start[0]),
                 total_bound=head_cycles(valid, kept, params),

@@ -91,7 +91,7 @@ class Job:
 def random_job(seed: str, *, decode: bool = False) -> Job:
     """A job of one to some hundred queries; of a step of decoding, one of each query head that shares a core."""
     draw = random.Random(seed)
-    config = _config(draw, lone=decode)
+    config = _config(draw, single=decode)
     if decode:
         config = config.replace(causal=True)
     most = config.max_keys
@@ -116,8 +116,8 @@ def repeating_job(seed: str, *, dense: bool = False) -> Job:
     return Job(config, job.levels, job.order * times, job.threshold, keys)
 
 
-def _config(draw: random.Random, *, lone: bool = False, most_beats: int = 100) -> LatteConfig:
-    shared = 1 if lone or draw.random() < 0.4 else draw.randint(2, 16)
+def _config(draw: random.Random, *, single: bool = False, most_beats: int = 100) -> LatteConfig:
+    shared = 1 if single or draw.random() < 0.4 else draw.randint(2, 16)
     lanes = draw.choice([1, 2, 3, 4, 5, 6, 8, 8, 10, 12, 16])
     beats = draw.choice([1, 2, 3, 4, draw.randint(5, 12), draw.randint(5, 40), draw.randint(5, most_beats)])
     return LatteConfig(

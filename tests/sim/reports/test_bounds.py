@@ -102,7 +102,7 @@ def reached(bound: str) -> Found | None:
 
 
 @pytest.mark.parametrize(
-    ("bound", "owner", "law"),
+    ("bound", "owner", "formula"),
     [
         ("stream", Bounds, "cycles_per_query"),
         ("dense job", DenseParams, "job_latency"),
@@ -110,11 +110,11 @@ def reached(bound: str) -> Found | None:
     ],
 )
 def test_a_bound_of_one_cycle_less_does_not_hold(
-    bound: str, owner: type, law: str, monkeypatch: pytest.MonkeyPatch
+    bound: str, owner: type, formula: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tight = reached(bound)
     assert tight is not None
-    whole = getattr(owner, law)
-    monkeypatch.setattr(owner, law, lambda *given, **named: whole(*given, **named) - 1)
+    whole = getattr(owner, formula)
+    monkeypatch.setattr(owner, formula, lambda *given, **named: whole(*given, **named) - 1)
     again = measure(bound, tight.number, SEED)
     assert again.cycles == tight.cycles > again.allowed
