@@ -68,7 +68,12 @@ WORDS = [
     Word(r"g(?:ives?|iven|ave|iving)[ _]back", "releases", "gives_back", "given a background"),
     Word(r"g(?:ives?|iven|ave|iving) (?:\S+ ){1,3}back", "releases", "gives its K/V buffer back", "back-pressure"),
     Word(r"on[ _]offer", "pending", "the query on offer"),
-    Word(r"void(?!\s*\*|\)| \w+\()", "don't care", "void until valid", "static void start_layer(int x)"),
+    Word(
+        r"(?<!c_)void(?!\s*\*|\)| \w+\()",
+        "don't care",
+        "void until valid",
+        "static void start_layer(int x), ctypes.c_void_p",
+    ),
     Word(r"hold[- _]?ups?(?! to)", "back-pressure, idle cycles", "hold-ups", "as they hold up to two"),
     Word(r"h(?:olds|eld|olding)[ _]up(?! to)", "stalls, stalled", "never held up", "holds up to two keys"),
     Word(r"mend(?:s|ed|ing)?", "fixes, remedy", "Mends only.", "recommended"),
