@@ -127,7 +127,7 @@ def graph_of(module: Mapping[str, Any]) -> Graph:
         if port["direction"] == "output":
             graph.ends[name] = bits
         else:
-            graph.fixed |= {bit: key("input", name, place) for index, bit in enumerate(bits)}
+            graph.fixed |= {bit: key("input", name, index) for index, bit in enumerate(bits)}
     for cell in module["cells"].values():
         ports = {port: [number(bit) for bit in bits] for port, bits in cell["connections"].items()}
         parameters = {name: value for name, value in cell["parameters"].items() if name not in _IGNORED}
