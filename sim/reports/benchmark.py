@@ -7,8 +7,8 @@
   second;
 * every preset, native, on a seeded trace of its full length: keys pruned, bit operations, cycles per query;
 * a full causal 1024 × 1024 head of `gpt2` under cocotb and Verilator, build apart;
-* cycles per query on the committed trace, against the bound of `HeadParams.cycles_per_query`;
-* latency of a single query against `HeadParams.query_latency`.
+* cycles per query on the committed trace, against the bound of `Bounds.cycles_per_query`;
+* latency of a single query against `Bounds.query_latency`.
 """
 
 import tempfile

@@ -29,7 +29,7 @@ class HeadPace:
     """From taking the head's first query, with the core drained, to its output row."""
 
     latency_bound: int
-    """`HeadParams.query_latency` of that query."""
+    """`Bounds.query_latency` of that query."""
 
     total: int
     """From taking the head's first query to its last output row."""
