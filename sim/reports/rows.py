@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from golden.blocks.kv_store import pad_keys
 from golden.blocks.threshold_filter import filter_tile, valid_mask
 from golden.files.tensors import TensorFile, from_arrays
-from latte_hw.config import Dot, LatteConfig, Rule
+from latte_hw.config import LatteConfig, Rule
+from latte_hw.config.dot import DOT_CHOICES, REUSE
 from latte_hw.estimate.pattern import Pattern, from_estimates, visible_keys
 from latte_hw.params import HeadParams
 
@@ -127,8 +128,8 @@ def _config(draw: random.Random, *, single: bool = False, most_beats: int = 100)
         kept_per_cycle=draw.choice([1, 2]) if shared == 1 else 1,
         queries_per_scan=shared,
         causal=draw.random() < 0.5,
-        dot=draw.choice(list(Dot)),
-        reuse_dot=draw.choice([None, None, *Dot]),
+        **draw.choice(DOT_CHOICES).fields(),
+        **(reuse.fields(REUSE) if (reuse := draw.choice([None, None, *DOT_CHOICES])) else {}),
         kv_buffers=draw.choice([1, 2]),
         msb_bits=draw.choice([4, 4, 4, 2, 3, 5, 8]),
         out_fraction_bits=draw.choice([0, 0, 8]),
