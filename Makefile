@@ -20,7 +20,7 @@ help:
 	@echo 'make demo       generate the Verilog of a full-size preset and run it on a real trace against the golden model'
 	@echo 'make test       lint, types and every test but the slow ones'
 	@echo 'make test-all   the same with the slow tests'
-	@echo 'make soak       the multi-head core under random layers, hold-ups and resets: 1,000,000 output elements'
+	@echo 'make soak       the multi-head core under random layers, back-pressure and resets: 1,000,000 output elements'
 	@echo 'make throughput the multi-head core with one, two and four head cores'
 	@echo 'make bench      measure golden model, generation and simulation'
 	@echo 'make race       race LATTE against the dense int8 core, cycle by cycle'

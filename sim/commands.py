@@ -49,9 +49,12 @@ def simulate(
         ),
     ] = "verilator",
     flow: Annotated[
-        str, typer.Option("--flow", metavar="FLOW", help="Random hold-ups: free (none), idle, stalled or both.")
+        str,
+        typer.Option(
+            "--flow", metavar="FLOW", help="Random idle cycles and back-pressure: free (none), idle, stalled or both."
+        ),
     ] = "free",
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the random hold-ups.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of --flow.")] = 0,
     back_to_back: Annotated[
         bool, typer.Option("--back-to-back", help="Issue heads without a pause; counters are then totals only.")
     ] = False,
@@ -62,7 +65,7 @@ def simulate(
 ) -> None:
     """Run the Verilog on a tensor file and compare every stage with the golden model.
 
-    OUT.npz is written also when they differ; then the first difference is told and the exit code is 1. The compiled
+    OUT.npz is written also when they differ; then the first difference is reported and the exit code is 1. The compiled
     simulation is kept in the folder that LATTE_BUILD names, or in ~/.cache/latte-hw; `latte doctor` shows which.
     """
     from golden.files.inputs import load_inputs

@@ -47,7 +47,7 @@ def simulate(
     """What the core makes of ``tensors``: the names of ``golden.attention`` and those of
     :func:`sim.head.collect.collect`. The dense core has the names of ``golden.dense``.
 
-    ``flow`` says who holds up the streams at random (free, idle, stalled, both), from ``seed``. Jobs follow each other
+    ``flow`` says who stalls the streams at random (free, idle, stalled, both), from ``seed``. Jobs follow each other
     with the core drained in between, unless ``back_to_back``: then there is no ``counters``, only ``counters_total``.
     Without ``taps`` the core is the one that `latte generate` writes, and of the stages there is only ``out``.
     With ``netlist`` the simulator runs what Yosys makes of the Verilog; see :mod:`sim.simulators.netlist`.

@@ -49,5 +49,5 @@ def head_cycles(valid: Array, kept: Array, params: HeadParams) -> int:
 
 def _scans(queries: int, params: HeadParams) -> list[slice]:
     """The queries of every scan of a head."""
-    together = params.config.queries_per_scan
-    return [slice(first, first + together) for first in range(0, queries, together)]
+    shared = params.config.queries_per_scan
+    return [slice(first, first + shared) for first in range(0, queries, shared)]

@@ -78,7 +78,7 @@ def run_block(
 ) -> BlockRun:
     """Feed every input stream its payloads and take the `expected` number of items from every output stream.
 
-    `pace` is the probability with which a stream that `flow` holds up moves on in a cycle. `stores` answers the
+    `pace` is the probability with which a stream that `flow` stalls moves on in a cycle. `stores` answers the
     block's read ports after `store_latency` cycles. `watch` names plain outputs whose value is noted in every cycle.
     Fails with :class:`AssertionError` when an input is left over, an item too many comes, an offered item changes
     before it is taken, or the cycle limit is passed.

@@ -9,26 +9,26 @@ Item = dict[str, Any]
 
 
 def key_items(
-    kept: Sequence[bool], valid_keys: int, lanes: int, together: int = 1, ends_with_key: bool | None = None
+    kept: Sequence[bool], valid_keys: int, lanes: int, kept_per_cycle: int = 1, ends_with_key: bool | None = None
 ) -> list[Item]:
-    """`key`, `kept` and `last` of every item of a row, as the filter sends it: kept keys, lowest first, `together` to
-    an item.
+    """`key`, `kept` and `last` of every item of a row, as the filter sends it: kept keys, lowest first,
+    `kept_per_cycle` to an item.
 
-    The row ends with the last kept key if that lies in the row's last beat (or so it is told), or if it is alone in its
-    item, otherwise with a mere end marker.
+    The row ends with the last kept key if that lies in the row's last beat (or `ends_with_key` says so), or if it is
+    alone in its item, otherwise with a mere end marker.
     """
     keys = [key for key in range(valid_keys) if kept[key]]
     last_beat = max(0, valid_keys - 1) // lanes
     if ends_with_key is None:
         ends_with_key = bool(keys) and keys[-1] // lanes == last_beat
-    groups = [keys[first : first + together] for first in range(0, len(keys), together)]
-    if not (ends_with_key or len(keys) % together):
+    groups = [keys[first : first + kept_per_cycle] for first in range(0, len(keys), kept_per_cycle)]
+    if not (ends_with_key or len(keys) % kept_per_cycle):
         groups.append([])
     items = []
     for number, group in enumerate(groups):
-        void = together - len(group)
-        item = {"key": group + [last_beat * lanes] * void, "kept": [1] * len(group) + [0] * void}
-        plain = item if together > 1 else {name: values[0] for name, values in item.items()}
+        empty = kept_per_cycle - len(group)
+        item = {"key": group + [last_beat * lanes] * empty, "kept": [1] * len(group) + [0] * empty}
+        plain = item if kept_per_cycle > 1 else {name: values[0] for name, values in item.items()}
         items.append({**plain, "last": int(number == len(groups) - 1)})
     return items
 

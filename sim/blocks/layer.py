@@ -36,7 +36,7 @@ class Layer:
         return len(self.q8) // len(self.k8)
 
     def registers(self, keep: bool = False) -> dict[str, int]:
-        """What START is told."""
+        """The fields of the layer that START takes."""
         return {
             "heads": len(self.q8),
             "group": self.group,

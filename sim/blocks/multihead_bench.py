@@ -141,11 +141,9 @@ class MultiHeadBench:
         self._held = None if self.sink.ready else offer
         if offer is not None and self.sink.ready:
             self.sink.take(self.cycle, offer)
-        told = context.get(Value.cast(core.o_errors))
-        if told:
-            self.errors.update(
-                name for place, name in enumerate((*PACKET_ERRORS, *COMMAND_ERRORS)) if told >> place & 1
-            )
+        raised = context.get(Value.cast(core.o_errors))
+        if raised:
+            self.errors.update(name for bit, name in enumerate((*PACKET_ERRORS, *COMMAND_ERRORS)) if raised >> bit & 1)
         self.done += context.get(core.o_done)
         self.cycle += 1
         await context.tick()

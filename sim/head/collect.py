@@ -129,10 +129,10 @@ class Collector:
 
     def _tap(self, tap: str) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.int64]]:
         """Fields of a tap's beats, of all lanes one after the other, and the row number of each beat."""
-        together = self.description.config.queries_per_scan
+        shared = self.description.config.queries_per_scan
         fields, rows = [], []
-        lane_of_row = np.tile(np.arange(self.traffic.queries) % together, self.traffic.heads)
-        for lane, name in enumerate(numbered(tap, together)):
+        lane_of_row = np.tile(np.arange(self.traffic.queries) % shared, self.traffic.heads)
+        for lane, name in enumerate(numbered(tap, shared)):
             fields.append(self.description.ports[name].unpack(self.recording.beats[name].raw))
             rows.append(self._rows_of(name, fields[-1]["last"], np.flatnonzero(lane_of_row == lane)))
         return {name: np.concatenate([one[name] for one in fields]) for name in fields[0]}, np.concatenate(rows)

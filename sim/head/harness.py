@@ -118,10 +118,10 @@ class HeadSchedule(ABC):
         """Everything recorded so far."""
 
     def pace_of(self, name: str) -> Pace | None:
-        """The random hold-ups of a stream, if it has any."""
+        """The random idle cycles of a source or back-pressure of a sink, if it has any."""
         flow = self.options.flow
-        held_up = flow.idles if name in {port.name for port in self.description.sources} else flow.stalls
-        return Pace(name, self.options.seed, self.options.probability) if held_up else None
+        paced = flow.idles if name in {port.name for port in self.description.sources} else flow.stalls
+        return Pace(name, self.options.seed, self.options.probability) if paced else None
 
     def _payloads_of_jobs(self) -> tuple[Raw, Raw, Raw]:
         """Table entries, jobs (a row a head) and queries (a row a query), packed all at once."""

@@ -35,7 +35,7 @@ class Response:
 class LiteManager:
     """Drives a port of :class:`latte_hw.lib.axi.lite.LiteSignature`.
 
-    `flow` says who holds up the channels at random: the manager's requests (idle), its taking of responses (stalled),
+    `flow` says who stalls the channels at random: the manager's requests (idle), its taking of responses (stalled),
     or both. `each_cycle` is called with the simulator's context in every cycle, after all channels are driven: the
     place for a model of what lies behind the port. Fails with :class:`AssertionError` when a response changes before
     it is taken, comes without a request, or does not come.

@@ -88,8 +88,8 @@ class Port:
 def _elements(bits: NDArray[np.uint8], field: Field) -> NDArray[np.int64]:
     block = bits[:, field.offset : field.offset + field.bits].reshape(len(bits), field.count, field.width)
     elements = np.zeros((len(bits), field.count), np.int64)
-    for place in range(field.width):
-        elements |= block[:, :, place].astype(np.int64) << place
+    for bit in range(field.width):
+        elements |= block[:, :, bit].astype(np.int64) << bit
     if field.signed:
         elements -= (elements >> field.width - 1) << field.width
     return elements if field.count > 1 else elements[:, 0]

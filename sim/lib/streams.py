@@ -17,7 +17,7 @@ from sim.lib.layout import Raw, to_integers
 
 
 class Flow(StrEnum):
-    """Who holds up the flow, at random: nobody, the sources (idle), the sinks (stalled), or both."""
+    """Who stalls the flow, at random: nobody, the sources (idle), the sinks (stalled), or both."""
 
     FREE = "free"
     IDLE = "idle"

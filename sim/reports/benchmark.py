@@ -7,8 +7,8 @@
   second;
 * every preset, native, on a seeded trace of its full length: keys pruned, bit operations, cycles per query;
 * a full causal 1024 × 1024 head of `gpt2` under cocotb and Verilator, build apart;
-* cycles per query on the committed trace, against the bound of `HeadParams.cycles_per_query`;
-* latency of a lone query against `HeadParams.query_latency`.
+* cycles per query on the committed trace, against the bound of `Bounds.cycles_per_query`;
+* latency of a single query against `Bounds.query_latency`.
 """
 
 import tempfile
@@ -70,7 +70,7 @@ def main() -> int:
         ("presets", _presets),
         ("simulate_1024", _simulate_1024),
         ("throughput", _throughput),
-        ("single_query", _lone_queries),
+        ("single_query", _single_queries),
     ):
         console.print(f"[bold]{name}[/]")
         figures[name] = measure()
@@ -216,7 +216,7 @@ def _throughput() -> dict[str, Any]:
     return results
 
 
-def _lone_queries() -> dict[str, Any]:
+def _single_queries() -> dict[str, Any]:
     """Latency of a single query against all keys, per preset that the committed trace fits."""
     results = {}
     for name in PACED_PRESETS:

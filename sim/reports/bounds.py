@@ -52,7 +52,7 @@ class Found:
 
 
 def first_output(job: Job) -> tuple[float, float]:
-    """A head's first output against `HeadParams.query_latency`."""
+    """A head's first output against `Bounds.query_latency`."""
     params, kept = HeadParams(job.config), job.pattern.kept.sum(axis=1)
     scan = slice(0, job.config.queries_per_scan)
     valid = job.pattern.valid[scan]
@@ -68,12 +68,12 @@ def whole_job(job: Job) -> tuple[float, float]:
 
 
 def stream(job: Job) -> tuple[float, float]:
-    """The distance of scans in the second half of a stream of repeating rows against `HeadParams.cycles_per_query`."""
-    pattern, together = job.pattern, job.config.queries_per_scan
+    """The distance of scans in the second half of a stream of repeating rows against `Bounds.cycles_per_query`."""
+    pattern, shared = job.pattern, job.config.queries_per_scan
     left = cycles_of(pattern, job.config).left
     half = pattern.queries // 2
     allowed = query_cycles(pattern.valid, pattern.kept.sum(axis=1), HeadParams(job.config))[half:].mean()
-    return float(left[-1] - left[half - 1]) / (pattern.queries - half) * together, allowed * together
+    return float(left[-1] - left[half - 1]) / (pattern.queries - half) * shared, allowed * shared
 
 
 def dense_job(job: Job) -> tuple[float, float]:

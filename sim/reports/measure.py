@@ -29,7 +29,7 @@ class HeadPace:
     """From taking the head's first query, with the core drained, to its output row."""
 
     latency_bound: int
-    """`HeadParams.query_latency` of that query."""
+    """`Bounds.query_latency` of that query."""
 
     total: int
     """From taking the head's first query to its last output row."""
@@ -52,7 +52,7 @@ def head_paces(
     ``keep`` has shape (heads, queries, keys).
     """
     params = HeadParams(config)
-    together = config.queries_per_scan
+    shared = config.queries_per_scan
     heads, queries, n_keys = keep.shape
     valid = valid_keys(queries, n_keys, causal_offset, params)
     paces = []
@@ -66,7 +66,7 @@ def head_paces(
                 kept=float(kept.mean()),
                 first_latency=int(left[0] - start[0]),
                 latency_bound=params.bounds.query_latency(
-                    int(valid[:together].max()), int(kept[:together].max()), min(together, queries)
+                    int(valid[:shared].max()), int(kept[:shared].max()), min(shared, queries)
                 ),
                 total=int(left[-1] - start[0]),
                 total_bound=head_cycles(valid, kept, params),

@@ -42,7 +42,7 @@ class Graph:
     inputs: list[int] = field(default_factory=list)
     """Bits at the inputs of all cells, cell after cell."""
     input_keys: list[int] = field(default_factory=list)
-    """Keys of port and place of `inputs`."""
+    """Keys of port and index of `inputs`."""
     starts: list[int] = field(default_factory=list)
     """Where the inputs of every cell begin."""
     outputs: list[int] = field(default_factory=list)
@@ -75,10 +75,10 @@ class Graph:
         self.input_keys.append(0)
         for port, bits in inputs.items():
             self.inputs += bits
-            self.input_keys += (_place_key(port, place) for place in range(len(bits)))
+            self.input_keys += (_bit_key(port, index) for index in range(len(bits)))
         for port, bits in outputs.items():
             self.outputs += bits
-            self.output_keys += (_place_key(port, place) for place in range(len(bits)))
+            self.output_keys += (_bit_key(port, index) for index in range(len(bits)))
             self.output_cells += [number] * len(bits)
 
     def new_bit(self) -> int:
@@ -91,13 +91,13 @@ class Graph:
         return self.names.get(self.outputs[first], "a net without a name") if first < len(self.outputs) else "no net"
 
 
-_place_keys: dict[tuple[str, int], int] = {}
+_bit_keys: dict[tuple[str, int], int] = {}
 
 
-def _place_key(port: str, place: int) -> int:
-    if (port, place) not in _place_keys:
-        _place_keys[port, place] = key(port, place)
-    return _place_keys[port, place]
+def _bit_key(port: str, index: int) -> int:
+    if (port, index) not in _bit_keys:
+        _bit_keys[port, index] = key(port, index)
+    return _bit_keys[port, index]
 
 
 def graph_of(module: Mapping[str, Any]) -> Graph:
@@ -116,10 +116,10 @@ def graph_of(module: Mapping[str, Any]) -> Graph:
         number(constant)
     for name, net in module["netnames"].items():
         init = net["attributes"].get("init", "")[::-1]
-        for place, bit in enumerate(net["bits"]):
+        for index, bit in enumerate(net["bits"]):
             if not isinstance(bit, str):
-                if place < len(init) and init[place] in "01":
-                    graph.inits[number(bit)] = init[place]
+                if index < len(init) and init[index] in "01":
+                    graph.inits[number(bit)] = init[index]
                 if not net["hide_name"]:
                     graph.names.setdefault(number(bit), name)
     for name, port in module["ports"].items():
@@ -127,7 +127,7 @@ def graph_of(module: Mapping[str, Any]) -> Graph:
         if port["direction"] == "output":
             graph.ends[name] = bits
         else:
-            graph.fixed |= {bit: key("input", name, place) for place, bit in enumerate(bits)}
+            graph.fixed |= {bit: key("input", name, index) for index, bit in enumerate(bits)}
     for cell in module["cells"].values():
         ports = {port: [number(bit) for bit in bits] for port, bits in cell["connections"].items()}
         parameters = {name: value for name, value in cell["parameters"].items() if name not in _IGNORED}

@@ -6,7 +6,7 @@ between output rows: from the last row of the first scan to the last row of all.
 
 * paper's keep ratios: 577 keys, no mask, thresholds that keep 14.84 % (DeiT-B16) and 10.09 % (GPT-2);
 * the committed trace of SmolLM2-135M: causal, 256 tokens, 9 heads back to back;
-* the cycle law of PULP's ITA (arXiv 2307.03493), 2·S²·64/1024 cycles a head with 1024 int8 multipliers, softmax
+* the performance model of PULP's ITA (arXiv 2307.03493), 2·S²·64/1024 cycles a head with 1024 int8 multipliers, softmax
   hidden: cycles times int8-equivalent multipliers (operations / 4) of whole heads of S queries and S keys, from the
   first query to the last output row.
 """
@@ -75,15 +75,15 @@ def race(tensors: TensorFile, config: CoreConfig, simulator: str = "native") -> 
     if difference is not None:
         raise SystemExit(f"{config.core}: {difference}")
     left: NDArray[np.int64] = got["query_cycles"].ravel()
-    together = config.queries_per_scan
+    shared = config.queries_per_scan
     counted = dict(zip(got["counter_names"].tolist(), got["counters_total"].tolist(), strict=True))
     return Run(
         core=str(config.core.value),
         keys_per_cycle=config.keys_per_cycle if isinstance(config, LatteConfig) else 1,
-        queries_per_scan=together,
+        queries_per_scan=shared,
         operations=operations(config),
         pruned=1 - counted["kept"] / counted["keys_seen"],
-        queries_per_cycle=(len(left) - together) / float(left[-1] - left[together - 1]),
+        queries_per_cycle=(len(left) - shared) / float(left[-1] - left[shared - 1]),
         cycles=int(left[-1] - got["query_start"].ravel()[0] + 1),
     )
 
@@ -140,7 +140,7 @@ def _ita() -> list[dict[str, Any]]:
             ours = run.cycles * run.operations / FULL
             rows.append({"tokens": size, "keep": name, **asdict(run), "ita_cycles_times_multipliers": theirs,
                          "latte_cycles_times_multipliers": ours, "latte_over_ita": ours / theirs})  # fmt: skip
-            console.print(f"ITA's law, S = {size}, {name}: {ours / theirs:.3f}")
+            console.print(f"ITA's performance model, S = {size}, {name}: {ours / theirs:.3f}")
     return rows
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from golden.blocks.kv_store import pad_keys
 from golden.blocks.threshold_filter import filter_tile, valid_mask
 from golden.files.tensors import TensorFile, from_arrays
-from latte_hw.config import Dot, LatteConfig, Rule
+from latte_hw.config import LatteConfig, Rule
+from latte_hw.config.dot import DOT_CHOICES, REUSE
 from latte_hw.estimate.pattern import Pattern, from_estimates, visible_keys
 from latte_hw.params import HeadParams
 
@@ -91,7 +92,7 @@ class Job:
 def random_job(seed: str, *, decode: bool = False) -> Job:
     """A job of one to some hundred queries; of a step of decoding, one of each query head that shares a core."""
     draw = random.Random(seed)
-    config = _config(draw, lone=decode)
+    config = _config(draw, single=decode)
     if decode:
         config = config.replace(causal=True)
     most = config.max_keys
@@ -116,8 +117,8 @@ def repeating_job(seed: str, *, dense: bool = False) -> Job:
     return Job(config, job.levels, job.order * times, job.threshold, keys)
 
 
-def _config(draw: random.Random, *, lone: bool = False, most_beats: int = 100) -> LatteConfig:
-    shared = 1 if lone or draw.random() < 0.4 else draw.randint(2, 16)
+def _config(draw: random.Random, *, single: bool = False, most_beats: int = 100) -> LatteConfig:
+    shared = 1 if single or draw.random() < 0.4 else draw.randint(2, 16)
     lanes = draw.choice([1, 2, 3, 4, 5, 6, 8, 8, 10, 12, 16])
     beats = draw.choice([1, 2, 3, 4, draw.randint(5, 12), draw.randint(5, 40), draw.randint(5, most_beats)])
     return LatteConfig(
@@ -127,8 +128,8 @@ def _config(draw: random.Random, *, lone: bool = False, most_beats: int = 100) -
         kept_per_cycle=draw.choice([1, 2]) if shared == 1 else 1,
         queries_per_scan=shared,
         causal=draw.random() < 0.5,
-        dot=draw.choice(list(Dot)),
-        reuse_dot=draw.choice([None, None, *Dot]),
+        **draw.choice(DOT_CHOICES).fields(),
+        **(reuse.fields(REUSE) if (reuse := draw.choice([None, None, *DOT_CHOICES])) else {}),
         kv_buffers=draw.choice([1, 2]),
         msb_bits=draw.choice([4, 4, 4, 2, 3, 5, 8]),
         out_fraction_bits=draw.choice([0, 0, 8]),

@@ -1,7 +1,7 @@
-"""`make soak`: the emitted multi-head core under random layers, hold-ups and resets; `docs/results/soak.json`.
+"""`make soak`: the emitted multi-head core under random layers, back-pressure and resets; `docs/results/soak.json`.
 
-Every configuration of `CONFIGURATIONS` meets every pair of hold-ups of :data:`sim.top.transport.PACES` (idle on all
-inputs, stall on all outputs) once, each with a seed of its own: random layers and steps of decoding through the driver,
+Every configuration of `CONFIGURATIONS` meets every pair of :data:`sim.top.transport.PACES` (idle cycles on all inputs,
+back-pressure on all outputs) once, each with a seed of its own: random layers and steps of decoding through the driver,
 compared with golden element by element, beats and counters with them (:mod:`sim.top.soak_layers`). Then resets at
 random cycles in every configuration (:mod:`sim.top.resets`). The first thing that is wrong ends it with exit code 1 and
 the command that repeats it.
@@ -48,7 +48,7 @@ ELEMENTS = 5_500
 """Output elements of a seed, at least: more than 1,000,000 altogether."""
 
 RESETS = 26
-"""In every configuration under every hold-up, the same on all ports: 1,170 altogether."""
+"""In every configuration at every pace, the same on all ports: 1,170 altogether."""
 
 RESET_SEEDS = len(CONFIGURATIONS) * len(PACES)
 

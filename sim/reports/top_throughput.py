@@ -1,9 +1,9 @@
 """`make throughput`: how much faster two and four head cores run the same layer than one.
 
 The emitted Verilog under Verilator, through the driver, its output held against golden; streams of 512 bits that are
-never held up. Writes docs/results/top_throughput.json; exits with 1 if a bound of `LEAST_TIMES` is missed.
+never stalled. Writes docs/results/top_throughput.json; exits with 1 if a bound of `LEAST_TIMES` is missed.
 
-`share_stalled_input` is the share of busy cycles in which no core had a query to work on or on offer. With two K/V
+`share_stalled_input` is the share of busy cycles in which no core had a query to work on or pending. With two K/V
 buffers it is one load of K and V, before the first query: every later load is hidden. A core that
 takes no query because its own filter, reuse datapath or sums are behind does not count: it waits for itself.
 """

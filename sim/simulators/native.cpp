@@ -169,9 +169,9 @@ class Bench {
             if (cycle >= 0) clock();
             ++cycle;
         } while (!sample() && cycle < until);
-        auto place = status.begin();
-        *place++ = last_transfer;
-        for (const Stream* stream : streams) *place++ = stream->cycles.size();
+        auto entry = status.begin();
+        *entry++ = last_transfer;
+        for (const Stream* stream : streams) *entry++ = stream->cycles.size();
     }
 
     // Nothing but the model under its clock, with every input valid, its payload the last one, and every output ready:

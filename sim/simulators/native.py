@@ -30,7 +30,7 @@ from sim.simulators.runner import Progress
 SOURCE = Path(__file__).with_suffix(".cpp")
 LIBRARY = "core.so"
 SLICE_CYCLES = 16384
-"""Cycles of one call at most: as many draws of a pace are made at once, and so often is progress told."""
+"""Cycles of one call at most: as many draws of a pace are made at once, and so often is progress reported."""
 
 _ENTRIES = {("stream", "in"): "SOURCE", ("stream", "out"): "SINK", ("tap", "out"): "TAP"}
 _FAST = "OPT_FAST=-O2"

@@ -124,8 +124,8 @@ def _with_behaviour(text: str, module: str, kilobits: int) -> str:
     behaviour = _BEHAVIOUR.format(
         top=bits - 1,
         parity_top=bits // 8 - 1,
-        inits=", ".join(f"INIT_{place:02X}" for place in reversed(range(bits // 256))),
-        parity_inits=", ".join(f"INITP_{place:02X}" for place in reversed(range(bits // 2048))),
+        inits=", ".join(f"INIT_{index:02X}" for index in reversed(range(bits // 256))),
+        parity_inits=", ".join(f"INITP_{index:02X}" for index in reversed(range(bits // 2048))),
         extension=' && RAM_EXTENSION_A == "NONE" && RAM_EXTENSION_B == "NONE"' if kilobits == 32 else "",
         word=word,
         word_top=word - 1,

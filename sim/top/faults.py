@@ -1,4 +1,4 @@
-"""Scenarios for :mod:`sim.top.runner`: what goes wrong is told by the driver, and the next layer is right."""
+"""Scenarios for :mod:`sim.top.runner`: what goes wrong is reported by the driver, and the next layer is right."""
 
 from collections.abc import Callable
 from functools import partial
@@ -66,10 +66,10 @@ def malformed(bench: TopBench) -> dict[str, Any]:
         for kind, error in KINDS.items():
             for number in (0, packets - 1):
                 bench.transport.send = Spoiler(bench, stream, kind, number)  # type: ignore[method-assign, assignment]
-                told = raised_by(error, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8))
+                reported = raised_by(error, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8))
                 bench.transport.send = good_send  # type: ignore[method-assign, assignment]
-                assert told.bits == (f"{stream}_{kind}",), told.bits
-                raised.append(told.bits[0])
+                assert reported.bits == (f"{stream}_{kind}",), reported.bits
+                raised.append(reported.bits[0])
                 bench.transport.assert_nothing_left()
                 assert bench.latte.registers.error_bits() == []
                 run_layer(bench, layer)
@@ -81,9 +81,9 @@ def misplaced_ends(bench: TopBench) -> dict[str, Any]:
     """`tlast` where none is due, the packet going on behind it, and no `tlast` where one is due, on each stream.
 
     The first makes two packets of one: a typed error, after which nothing of them is left. The second makes one of two:
-    the core waits for one more, which the driver tells as a stall, with the sticky bit; a soft reset ends it.
+    the core waits for one more, which the driver reports as a stall, with the sticky bit; a soft reset ends it.
     """
-    layer, told = tensors_of(bench.config, **LAYER), {}
+    layer, reported = tensors_of(bench.config, **LAYER), {}
     lanes, send = bench.config.stream_bytes, bench.transport.send
     for stream in INPUTS:
         held: list[bytes] = []
@@ -110,8 +110,8 @@ def misplaced_ends(bench: TopBench) -> dict[str, Any]:
                 assert raised.bits == (f"{stream}_short",), raised.bits
             bench.transport.assert_nothing_left()
             run_layer(bench, layer)
-            told[f"{stream} {tamper.__name__}"] = str(raised)
-    return told
+            reported[f"{stream} {tamper.__name__}"] = str(raised)
+    return reported
 
 
 BUSY_WRITES: dict[str, dict[str, int]] = {
@@ -125,7 +125,7 @@ BUSY_WRITES: dict[str, dict[str, int]] = {
 def changes_while_busy(bench: TopBench) -> dict[str, Any]:
     """Each register that describes a layer, and START, written while one runs: a typed error, and neither that layer
     nor the next is disturbed."""
-    layer, told = tensors_of(bench.config, **LAYER), {}
+    layer, reported = tensors_of(bench.config, **LAYER), {}
     good = [head.tobytes() for head in run_layer(bench, layer)]
     receive, wait = bench.transport.receive, bench.transport.wait
     for path, values in BUSY_WRITES.items():
@@ -151,15 +151,15 @@ def changes_while_busy(bench: TopBench) -> dict[str, Any]:
         assert came == good, f"{path} written while busy has changed the layer"
         out = bench.latte.attention(layer.q8, layer.k8, layer.v8)
         assert [head.tobytes() for head in out] == good
-        told[path] = str(error)
-    return told
+        reported[path] = str(error)
+    return reported
 
 
 def refusals(bench: TopBench) -> dict[str, Any]:
     """Lengths that the core refuses although the driver was made to ask: typed errors, and no packet stays behind."""
     layer = tensors_of(bench.config, **LAYER)
     registers, write = bench.latte.registers, bench.latte.registers.write
-    told: dict[str, str] = {}
+    reported: dict[str, str] = {}
     wrong = {
         "length_zero": ("layer_lengths", {"n_queries": 0}),
         "length_too_large": ("layer_lengths", {"n_keys": bench.config.max_keys + 1}),
@@ -173,15 +173,15 @@ def refusals(bench: TopBench) -> dict[str, Any]:
         error = raised_by(driver.LengthError, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8))
         registers.write = write  # type: ignore[method-assign, assignment]
         assert error.bits == (bit,)
-        told[bit] = str(error)
+        reported[bit] = str(error)
         run_layer(bench, layer)
-    return told
+    return reported
 
 
 def stalls(bench: TopBench) -> dict[str, Any]:
     """A stream whose packets do not come, an output that nobody takes: the driver says so, and then all is well."""
     layer = tensors_of(bench.config, **LAYER)
-    send, told = bench.transport.send, {}
+    send, reported = bench.transport.send, {}
     for stream in INPUTS:
 
         def lossy(name: str, packet: bytes, lost: str = stream) -> None:
@@ -189,35 +189,37 @@ def stalls(bench: TopBench) -> dict[str, Any]:
                 send(name, packet)
 
         bench.transport.send = lossy  # type: ignore[method-assign, assignment]
-        told[stream] = str(raised_by(driver.StallError, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8)))
+        reported[stream] = str(
+            raised_by(driver.StallError, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8))
+        )
         bench.transport.send = send  # type: ignore[method-assign, assignment]
         again = str(raised_by(driver.StallError, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8)))
         assert "still busy with an earlier command" in again, again
         bench.latte.soft_reset()
         run_layer(bench, layer)
     bench.transport.sink.pause = True
-    told["o"] = str(raised_by(driver.StallError, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8)))
+    reported["o"] = str(raised_by(driver.StallError, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8)))
     bench.transport.sink.pause = False
     bench.latte.soft_reset()
     run_layer(bench, layer)
-    return told
+    return reported
 
 
 def bad_addresses(bench: TopBench) -> dict[str, Any]:
     """Addresses without a register answer SLVERR, which is a BusError; the next access is well."""
     for access in (lambda: bench.transport.read32(0x40), lambda: bench.transport.write32(0x0, 1)):
-        told = str(raised_by(driver.BusError, access))
-        assert "SLVERR" in told, told
+        reported = str(raised_by(driver.BusError, access))
+        assert "SLVERR" in reported, reported
         assert bench.latte.registers.read("status")["idle"]
     return {}
 
 
 def refused_by_the_driver(bench: TopBench) -> dict[str, Any]:
-    """What is wrong with arrays is told before anything is sent."""
+    """What is wrong with arrays is reported before anything is sent."""
     layer = tensors_of(bench.config, **LAYER)
-    told, good = [], {"q": layer.q8, "k": layer.k8, "v": layer.v8}
+    reported, good = [], {"q": layer.q8, "k": layer.k8, "v": layer.v8}
     for change in ({"q": layer.q8[:3]}, {"k": layer.k8[:, :4]}, {"q": layer.q8.astype(float)}, {"v": layer.v8[:1]}):
         arrays = good | change
-        told.append(str(raised_by(LatteError, partial(bench.latte.attention, **arrays))))
+        reported.append(str(raised_by(LatteError, partial(bench.latte.attention, **arrays))))
     run_layer(bench, layer)
-    return {"told": told}
+    return {"refused": reported}

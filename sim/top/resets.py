@@ -34,8 +34,8 @@ def resets(bench: TopBench, resets: int, draws: int) -> dict[str, Any]:
         begin(bench, layer, keep=draw.randrange(2))
         bench.transport.wait_cycles(1 + int(duration * draw.random() ** 2))
         moments[moment(bench, layer)] += 1
-        together = draw.choice((1, 1, 1, 2, 3))
-        for again in range(together):
+        in_a_row = draw.choice((1, 1, 1, 2, 3))
+        for again in range(in_a_row):
             kind = draw.choice((SOFT, HARD))
             kinds[kind] += 1
             if again and draw.random() < 0.5:
@@ -45,7 +45,7 @@ def resets(bench: TopBench, resets: int, draws: int) -> dict[str, Any]:
             else:
                 bench.transport.hard_reset(1 + draw.randrange(LONGEST_RESET))
                 bench.latte = bench.new_driver()
-        kinds["back to back"] += together > 1
+        kinds["back to back"] += in_a_row > 1
         assert bench.latte.registers.read("status") == {"busy": 0, "idle": 1, "done": 0}
         assert bench.latte.registers.error_bits() == []
         check(bench, layer, bench.latte.attention(layer.q8, layer.k8, layer.v8))

@@ -26,10 +26,10 @@ BUS_CYCLES = 10_000
 
 INPUTS = ("q", "k", "v")
 PACES = ("none", "1 of 4", "0.1", "0.5", "0.9")
-"""How a port is held up: never, in 1 of 4 cycles, or at random with that probability in each cycle."""
+"""How a port is stalled: never, in 1 of 4 cycles, or at random with that probability in each cycle."""
 
 
-def held_up(pace: str, name: str, seed: int) -> Iterator[bool] | None:
+def pauses(pace: str, name: str, seed: int) -> Iterator[bool] | None:
     """Whether a port pauses, cycle by cycle."""
     if pace == "none":
         return None
@@ -54,7 +54,7 @@ def reset_of(dut: Any) -> tuple[Any, bool]:
 class CocotbTransport:
     """Registers and streams of `latte_top`; see :class:`latte_hw.driver.transport.Transport`.
 
-    `idle` holds up what is sent, requests to the registers too; `stall` what is taken.
+    `idle` is the pace of what is sent, requests to the registers too; `stall` that of what is taken.
     """
 
     def __init__(self, dut: Any, idle: str = "none", stall: str = "none", seed: int = 0) -> None:
@@ -68,9 +68,9 @@ class CocotbTransport:
         write, read = self.bus.write_if, self.bus.read_if
         channels = {"aw": write.aw_channel, "w": write.w_channel, "ar": read.ar_channel} | self.sources
         for name, port in channels.items():
-            port.set_pause_generator(held_up(idle, name, seed))
+            port.set_pause_generator(pauses(idle, name, seed))
         for name, port in {"b": write.b_channel, "r": read.r_channel, "o": self.sink}.items():
-            port.set_pause_generator(held_up(stall, name, seed))
+            port.set_pause_generator(pauses(stall, name, seed))
         self.received = 0
         """Bytes that have come out."""
         self.received_beats = 0

@@ -56,7 +56,7 @@ def test_json(latte: Callable[..., Result], tiny: LatteConfig):
     assert len(summary["cycles"]) == 2
 
 
-def test_a_difference_is_told_and_the_result_written(
+def test_a_difference_is_reported_and_the_result_written(
     latte: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def wrong(*arguments):

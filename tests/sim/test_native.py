@@ -103,12 +103,12 @@ def test_slices_make_no_difference(tiny_core: tuple[Path, Path], trace: Trace, m
     """A call that ends between two decisions, and draws that are made in other portions."""
     traffic, options = Traffic.from_tensors(trace(heads=8, kv_heads=8)), Options(flow=Flow.BOTH, seed=6)
     whole = native.run(*tiny_core, traffic, options)
-    told: list[int] = []
+    reported: list[int] = []
     monkeypatch.setattr(native, "SLICE_CYCLES", 7)
-    assert_equal(native.run(*tiny_core, traffic, options, progress=told.append), whole)
-    assert told == sorted(told)
-    assert told[-1] == 8 * 6
-    assert len(told) >= whole.cycles // 7
+    assert_equal(native.run(*tiny_core, traffic, options, progress=reported.append), whole)
+    assert reported == sorted(reported)
+    assert reported[-1] == 8 * 6
+    assert len(reported) >= whole.cycles // 7
 
 
 # --- faults -----------------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def words(act: Callable[[], object]) -> str:
     return str(raised.value).partition(": ")[2]
 
 
-def test_a_hang_is_told_in_the_same_words(tiny_core: tuple[Path, Path], trace: Trace):
+def test_a_hang_is_reported_in_the_same_words(tiny_core: tuple[Path, Path], trace: Trace):
     """Rows of V that are announced and never come."""
     traffic = Traffic.from_tensors(trace(heads=3, kv_heads=3))
     traffic, options = replace(traffic, v8=traffic.v8[:, :5]), Options(flow=Flow.BOTH, seed=2, patience=700)
@@ -130,7 +130,7 @@ def test_a_hang_is_told_in_the_same_words(tiny_core: tuple[Path, Path], trace: T
     assert said == words(lambda: runner.run(*tiny_core, traffic, options))
 
 
-def test_the_cycle_limit_is_told_in_the_same_words(tiny_core: tuple[Path, Path], trace: Trace):
+def test_the_cycle_limit_is_reported_in_the_same_words(tiny_core: tuple[Path, Path], trace: Trace):
     traffic = Traffic.from_tensors(trace(heads=40, kv_heads=40))
     options = Options(cycle_limit=600)
     said = words(lambda: native.run(*tiny_core, traffic, options))

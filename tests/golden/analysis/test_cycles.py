@@ -65,8 +65,8 @@ def test_queries_of_a_scan_come_one_after_the_other() -> None:
     assert params.scan_dot.prepare_cycles == 16
     assert [params.bounds.cycles_per_query(1, 1, queries) for queries in (1, 5, 16)] == [16 + 4, 5 + 15, 16 + 15]
     assert params.bounds.cycles_per_query(1, 1) == 31
-    lone = params.bounds.query_latency(1, 1, 1)
-    assert params.bounds.query_latency(1, 1) == params.bounds.query_latency(1, 1, 16) == lone + 15
+    single = params.bounds.query_latency(1, 1, 1)
+    assert params.bounds.query_latency(1, 1) == params.bounds.query_latency(1, 1, 16) == single + 15
 
 
 def test_lengths_must_agree() -> None:

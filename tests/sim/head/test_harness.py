@@ -85,17 +85,19 @@ def test_a_wrong_beat_is_red(stream: str, stage: str, tiny: LatteConfig, trace: 
 
 
 @pytest.mark.parametrize("stream", ["i_q", "i_k", "i_v"])
-def test_a_dropped_input_beat_is_a_hang_that_is_told(stream: str, tiny: LatteConfig, trace: Callable[..., TensorFile]):
+def test_a_dropped_input_beat_is_a_hang_that_is_reported(
+    stream: str, tiny: LatteConfig, trace: Callable[..., TensorFile]
+):
     with pytest.raises(MismatchError, match=r"nothing has moved for \d+ cycles; .*o_out has delivered \d+ of 12 rows"):
         run(tiny, trace(), {stream: DroppingSource})
 
 
-def test_an_output_that_nobody_takes_is_told(tiny: LatteConfig, trace: Callable[..., TensorFile]):
+def test_an_output_that_nobody_takes_is_reported(tiny: LatteConfig, trace: Callable[..., TensorFile]):
     with pytest.raises(MismatchError, match="o_out has delivered 0 of 12 rows"):
         run(tiny, trace(), {"o_out": DeafSink})
 
 
-def test_a_lost_output_row_is_told(tiny: LatteConfig, trace: Callable[..., TensorFile]):
+def test_a_lost_output_row_is_reported(tiny: LatteConfig, trace: Callable[..., TensorFile]):
     with pytest.raises(MismatchError, match="delivered 5 of 12 rows"):
         run(tiny, trace(), {"o_out": ForgettingSink})
 

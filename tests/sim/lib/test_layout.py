@@ -71,7 +71,8 @@ def test_description_sorts_the_ports_of_a_head():
         name: {"kind": kind, "direction": direction, "width": 8, "fields": [field]}
         for name, (kind, direction) in kinds.items()
     }
-    description = Description.from_json({"top": "latte_head", "config": {}, "taps": True, "ports": ports})
+    given = {"top": "latte_head", "core": "latte", "config": {}, "taps": True, "ports": ports}
+    description = Description.from_json(given)
     assert [port.name for port in description.sources] == ["i_q"]
     assert [port.name for port in description.sinks] == ["o_out"]
     assert [port.name for port in description.tap_ports] == ["tap_kept"]

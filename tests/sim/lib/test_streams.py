@@ -57,7 +57,7 @@ def test_a_free_stream_transfers_in_every_cycle():
     assert sink.cycles == list(range(1, 11))
 
 
-def test_hold_ups_hold_up_and_depend_on_seed_and_name_alone():
+def test_paces_stall_and_depend_on_seed_and_name_alone():
     def cycles(name: str, seed: int) -> list[int]:
         source, sink = StreamSource(name, Pace(name, seed, 0.5)), StreamSink("o")
         source.push(range(20))

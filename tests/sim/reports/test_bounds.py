@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from golden.analysis.cycles import head_cycles, query_cycles
-from latte_hw.config import Dot, LatteConfig
+from latte_hw.config import DenseConfig, LatteConfig
+from latte_hw.config.dot import DOT_CHOICES
 from latte_hw.estimate.cycles import cycles_of
 from latte_hw.estimate.dense_chain import dense_output_cycles
 from latte_hw.params import HeadParams
@@ -22,7 +23,7 @@ EACH = {"stream": 6, "dense stream": 12}
 """Patterns of a bound in the quick search: streams are long."""
 
 QUOTED = Job(
-    LatteConfig(head_dim=8, max_keys=96, keys_per_cycle=2, queries_per_scan=8, dot=Dot.SMALL_TABLES),
+    LatteConfig(head_dim=8, max_keys=96, keys_per_cycle=2, queries_per_scan=8, table_dims=3),
     levels=np.array([[7, 7]]),
     order=(0,) * 96,
     threshold=0,
@@ -52,9 +53,9 @@ def test_no_pattern_of_a_longer_search_takes_longer() -> None:
 
 def test_patterns_are_of_many_kinds() -> None:
     jobs = [job_of("job", number, SEED) for number in range(80)]
-    for name in ("keys_per_cycle", "queries_per_scan", "kept_per_cycle", "head_dim", "dot", "rule", "causal"):
+    for name in ("keys_per_cycle", "queries_per_scan", "kept_per_cycle", "head_dim", "rule", "causal"):
         assert len({getattr(job.config, name) for job in jobs}) > 1, name
-    assert {job.config.dot for job in jobs} == set(Dot)
+    assert {job.config.dot_choice for job in jobs} == set(DOT_CHOICES)
     assert min(job.shape[0] for job in jobs) == 1
     assert max(job.shape[0] for job in jobs) > 50
     kept = np.concatenate([job.pattern.kept.sum(axis=1) / np.maximum(job.pattern.valid, 1) for job in jobs])
@@ -66,10 +67,10 @@ def test_patterns_are_of_many_kinds() -> None:
 @pytest.mark.parametrize("keys", [1, 3, 60])
 def test_the_first_row_of_a_dense_block(rows: int, keys: int) -> None:
     """As the description beside the Verilog says in words."""
-    config = LatteConfig(head_dim=8, max_keys=96, queries_per_scan=rows)
+    config = DenseConfig(head_dim=8, max_keys=96, queries_per_scan=rows)
     params = DenseParams.of(config)
     first = int(dense_output_cycles(np.full(rows, keys), config)[0])
-    assert first == rows - 1 + keys + max(keys, params.shortest_sum) + params.bounds.latency_constant
+    assert first == rows - 1 + keys + max(keys, params.shortest_sum) + params.latency_constant
 
 
 def distance_of_scans(job: Job) -> float:
@@ -102,7 +103,7 @@ def reached(bound: str) -> Found | None:
 
 
 @pytest.mark.parametrize(
-    ("bound", "owner", "law"),
+    ("bound", "owner", "formula"),
     [
         ("stream", Bounds, "cycles_per_query"),
         ("dense job", DenseParams, "job_latency"),
@@ -110,11 +111,11 @@ def reached(bound: str) -> Found | None:
     ],
 )
 def test_a_bound_of_one_cycle_less_does_not_hold(
-    bound: str, owner: type, law: str, monkeypatch: pytest.MonkeyPatch
+    bound: str, owner: type, formula: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tight = reached(bound)
     assert tight is not None
-    whole = getattr(owner, law)
-    monkeypatch.setattr(owner, law, lambda *given, **named: whole(*given, **named) - 1)
+    whole = getattr(owner, formula)
+    monkeypatch.setattr(owner, formula, lambda *given, **named: whole(*given, **named) - 1)
     again = measure(bound, tight.number, SEED)
     assert again.cycles == tight.cycles > again.allowed

@@ -25,12 +25,12 @@ def test_room_for_keys_is_a_multiple_of_the_lanes():
     assert fitting(SMALL, 50).max_keys == 50
 
 
-@pytest.mark.parametrize("together", [1, 2])
-def test_the_dense_core_takes_one_cycle_per_key(small_simulator: str, together: int):
-    config = DenseConfig.of(SMALL).replace(max_keys=40, queries_per_scan=together)
+@pytest.mark.parametrize("shared", [1, 2])
+def test_the_dense_core_takes_one_cycle_per_key(small_simulator: str, shared: int):
+    config = DenseConfig.of(SMALL).replace(max_keys=40, queries_per_scan=shared)
     tensors = from_arrays(random_trace(config, 2, 1, 1, 8, 40), config)
     run = race(tensors, config, small_simulator)
-    assert run.queries_per_cycle == pytest.approx(together / 40)
+    assert run.queries_per_cycle == pytest.approx(shared / 40)
     assert run.pruned == 0
 
 

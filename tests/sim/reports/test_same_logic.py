@@ -7,7 +7,7 @@ import pytest
 
 from latte_hw.config.errors import LatteError
 from latte_hw.synth.tools import YOSYS, run
-from sim.reports import same_logic as subject
+from sim.reports import same_logic
 from sim.reports.netlist_graph import Graph, compare, graph_of
 
 CORE = """\
@@ -67,10 +67,10 @@ endmodule
 """
 
 
-def verdict(folder: Path, before: str, after: str) -> subject.Verdict:
+def verdict(folder: Path, before: str, after: str) -> same_logic.Verdict:
     for name, text in (("before.v", before), ("after.v", after)):
         (folder / name).write_text(text)
-    return subject.same_logic(folder / "before.v", folder / "after.v", "core")
+    return same_logic.same_logic(folder / "before.v", folder / "after.v", "core")
 
 
 def test_equal_code_needs_no_yosys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,8 +112,12 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Graph]:
         for number, text in enumerate(texts.values())
     ]
     folder = tmp_path_factory.mktemp("variants")
-    (folder / "all.v").write_text("".join(map(subject._zeros_marked, numbered)))
-    script = ["read_verilog all.v", *(one for one in subject.FLATTEN if "hierarchy" not in one), "write_json all.json"]
+    (folder / "all.v").write_text("".join(map(same_logic._zeros_marked, numbered)))
+    script = [
+        "read_verilog all.v",
+        *(one for one in same_logic.FLATTEN if "hierarchy" not in one),
+        "write_json all.json",
+    ]
     run(YOSYS, ["-q", "-p", "; ".join(script)], folder, ["all.json"])
     modules = json.loads((folder / "all.json").read_text())["modules"]
     return {name: graph_of(modules[f"m{number}"]) for number, name in enumerate(texts)}
@@ -141,14 +145,14 @@ def test_zeros_are_marked_in_whole_memories_only() -> None:
     )
     loop += "      w[word] = 4'h0;\n  end\n"
     lines = "  reg [3:0] w [1:0];\n  initial begin\n    w[0] = 4'h0;\n    w[1] = 4'h0;\n  end\n"
-    assert subject._zeros_marked(loop) == "  (* holds_zeros *)\n  reg [3:0] w [7:0];\n"
-    assert subject._zeros_marked(lines) == "  (* holds_zeros *)\n  reg [3:0] w [1:0];\n"
+    assert same_logic._zeros_marked(loop) == "  (* holds_zeros *)\n  reg [3:0] w [7:0];\n"
+    assert same_logic._zeros_marked(lines) == "  (* holds_zeros *)\n  reg [3:0] w [1:0];\n"
     for kept in (
         loop.replace("word < 8", "word < 7"),
         lines.replace("[1:0];", "[2:0];"),
         lines.replace("1] = 4'h0", "1] = 4'h1"),
     ):
-        assert subject._zeros_marked(kept) == kept
+        assert same_logic._zeros_marked(kept) == kept
 
 
 def test_folders_are_compared_file_by_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,8 +160,8 @@ def test_folders_are_compared_file_by_file(tmp_path: Path, capsys: pytest.Captur
         (tmp_path / name / "sub").mkdir(parents=True)
         (tmp_path / name / "sub" / "core.v").write_text(text)
     before, after, other = (str(tmp_path / name) for name in ("before", "after", "other"))
-    assert subject.main([before, after]) == 0
-    assert subject.main([before, other, "--top", "core"]) == 1
+    assert same_logic.main([before, after]) == 0
+    assert same_logic.main([before, other, "--top", "core"]) == 1
     printed = capsys.readouterr().out
     assert "sub/core.v: same bytes" in printed
     assert "outputs that differ: y" in printed
@@ -166,4 +170,4 @@ def test_folders_are_compared_file_by_file(tmp_path: Path, capsys: pytest.Captur
 
 def test_nothing_to_compare_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LatteError, match="must be two files, or folders that share"):
-        subject.pairs(tmp_path, tmp_path)
+        same_logic.pairs(tmp_path, tmp_path)

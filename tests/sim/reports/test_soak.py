@@ -11,7 +11,7 @@ from sim.reports import soak
 from sim.top.transport import PACES
 
 
-def test_every_configuration_meets_every_pair_of_hold_ups_once() -> None:
+def test_every_configuration_meets_every_pair_of_paces_once() -> None:
     layers = soak.cases("layers")
     met = Counter((case.configuration, case.idle, case.stall) for case in layers)
     assert met == Counter(product(soak.CONFIGURATIONS, PACES, PACES))
@@ -19,7 +19,7 @@ def test_every_configuration_meets_every_pair_of_hold_ups_once() -> None:
     assert sum(case.arguments["elements"] for case in layers) >= 1_000_000
 
 
-def test_every_configuration_is_reset_under_every_hold_up() -> None:
+def test_every_configuration_is_reset_at_every_pace() -> None:
     resets = soak.cases("resets")
     assert {(case.configuration, case.idle, case.stall) for case in resets} == {
         (name, pace, pace) for name in soak.CONFIGURATIONS for pace in PACES
@@ -46,37 +46,37 @@ def test_the_configurations_differ() -> None:
 
 def test_the_first_mismatch_ends_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     ran = []
-    told_so = Event()
+    reported = Event()
 
     def run(case: soak.Case) -> dict:
         ran.append(case.seed)
         if case.seed > 2:
-            told_so.wait(10)
+            reported.wait(10)
         assert case.seed != 2, "3 of 40 elements differ"
         return {"cycles": 1, "result": {}}
 
-    def tell(*words: object, **options: Any) -> None:
+    def report(*words: object, **options: Any) -> None:
         print(*words, **options)
         if "is wrong" in str(words[0]):
-            told_so.set()
+            reported.set()
 
     monkeypatch.setattr(soak.Case, "run", run)
-    monkeypatch.setattr(soak, "print", tell, raising=False)
+    monkeypatch.setattr(soak, "print", report, raising=False)
     monkeypatch.setattr(soak.top_runner, "verilog_of", str)
     with pytest.raises(SystemExit) as ended:
         soak.soak("layers", soak.cases("layers"))
     assert ended.value.code == 1
     assert ran in ([0, 1, 2], [0, 1, 2, 3])
-    told = capsys.readouterr().err
-    assert "3 of 40 elements differ" in told
-    assert "python -m sim.reports.soak --layers 2" in told
+    printed = capsys.readouterr().err
+    assert "3 of 40 elements differ" in printed
+    assert "python -m sim.reports.soak --layers 2" in printed
 
 
 def test_several_workers_give_results_in_the_order_of_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    together = Barrier(2, timeout=10)  # nothing comes back unless two run at once
+    both = Barrier(2, timeout=10)  # nothing comes back unless two run at once
 
     def run(case: soak.Case) -> dict:
-        together.wait()
+        both.wait()
         return {"cycles": case.seed, "result": {}}
 
     monkeypatch.setattr(soak.Case, "run", run)

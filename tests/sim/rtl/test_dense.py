@@ -82,7 +82,7 @@ def test_queries_without_a_key(core: str, small_simulator: str, equal_to_golden:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["smollm2-135m-by-1", "smollm2-135m-by-4"])
 def test_the_real_trace(name: str, real_trace: Callable[[CoreConfig], TensorFile], equal_to_golden: EqualToGolden):
-    """Nine heads of SmolLM2-135M, three on each K/V head, back to back and held up, on a full-size core."""
+    """Nine heads of SmolLM2-135M, three on each K/V head, back to back and stalled, on a full-size core."""
     preset_name, _, b = name.rpartition("-by-")
     config = DenseConfig.of(preset(preset_name)).replace(queries_per_scan=int(b))
     equal_to_golden(config, real_trace(config), flow=Flow.BOTH, back_to_back=True)

@@ -79,7 +79,7 @@ def test_verilator_lint_finds_a_fault(body: str, words: str, tmp_path: Path):
     assert words in runner.lint(verilog)
 
 
-def test_without_yosys_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch):
+def test_without_yosys_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(LatteError, match="yosys is missing: install the extra `synth`"):

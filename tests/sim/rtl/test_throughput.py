@@ -23,7 +23,7 @@ CORES = (pytest.param("gpt2", marks=pytest.mark.slow), "deit-b16-384")
 SLACK = 4
 LONGEST_PREPARATION = 16
 LOOSEST_LATENCY = 12
-"""Cycles, beside one scan of the keys, by which the formula may exceed what a lone dense query takes."""
+"""Cycles, beside one scan of the keys, by which the formula may exceed what a single dense query takes."""
 
 
 def promised_cycles(keep: np.ndarray, causal: bool, causal_offset: int, lanes: int, preparation: int) -> np.ndarray:
@@ -81,7 +81,7 @@ def test_dense_rows_where_the_kept_keys_limit(name: str, equal_to_golden: EqualT
 
 @pytest.mark.parametrize("keys", [1, 13, 200, 501])
 @pytest.mark.parametrize("name", CORES)
-def test_latency_of_a_lone_query(name: str, keys: int, equal_to_golden: EqualToGolden) -> None:
+def test_latency_of_a_single_query(name: str, keys: int, equal_to_golden: EqualToGolden) -> None:
     """Heads of one query each, the core drained in between, from the ties for the best alone to every key."""
     config = preset(name)
     params = HeadParams(config)

@@ -1,4 +1,4 @@
-"""Decoding on the emitted multi-head core: K and V grow token by token, each token equals golden and keeps the law."""
+"""Decoding on the emitted multi-head core: K and V grow by a token, each token equals golden and keeps the bound."""
 
 from statistics import median
 from typing import Any
@@ -15,12 +15,12 @@ KV_HEADS = CONFIG.cores
 
 
 def bound(config: TopConfig, step: dict[str, Any]) -> int:
-    """The law for the core that has most to do."""
+    """The bound for the core that has most to do."""
     heads = len(step["kept"])
     group = heads // KV_HEADS
     own = [slice(core * group, (core + 1) * group) for core in range(KV_HEADS)]
-    law = LayerTiming(config).decode_cycles
-    return max(law(heads, step["keys"], step["kept"][part], step["survivors"][part]) for part in own)
+    cycles = LayerTiming(config).decode_cycles
+    return max(cycles(heads, step["keys"], step["kept"][part], step["survivors"][part]) for part in own)
 
 
 def decoded(config: TopConfig, heads: int, tokens: int) -> list[dict[str, Any]]:
@@ -33,13 +33,13 @@ def decoded(config: TopConfig, heads: int, tokens: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("heads", "tokens", "loose"), [(KV_HEADS, 256, 40), (3 * KV_HEADS, 48, 180)], ids=["lone", "groups"]
+    ("heads", "tokens", "loose"), [(KV_HEADS, 256, 40), (3 * KV_HEADS, 48, 180)], ids=["single", "groups"]
 )
-def test_every_token_is_exact_and_within_the_law(heads: int, tokens: int, loose: int) -> None:
-    """A lone query of each core for 256 tokens behind a prompt of 16; groups of three for the last 48 of them."""
+def test_every_token_is_exact_and_within_the_bound(heads: int, tokens: int, loose: int) -> None:
+    """A single query of each core for 256 tokens behind a prompt of 16; groups of three for the last 48 of them."""
     slack = [bound(CONFIG, step) - step["cycles"] for step in decoded(CONFIG, heads, tokens)]
     assert min(slack) >= 0
-    assert median(slack) <= loose  # the law says something: queries that overlap are counted by their slowest arm
+    assert median(slack) <= loose  # the bound says something: queries that overlap are counted by their slowest arm
 
 
 def beyond_a_cycle_per_kept_key(config: TopConfig, steps: list[dict[str, Any]]) -> list[int]:
@@ -76,7 +76,7 @@ def test_with_one_kept_key_per_cycle_it_pays_twice() -> None:
     [pytest.param(CONFIG, "0.1", marks=pytest.mark.slow), (PAIRS, "0.5")],
     ids=["one kept per cycle", "two kept per cycle"],
 )
-def test_tokens_are_exact_when_ports_are_held_up(config: TopConfig, pace: str) -> None:
+def test_tokens_are_exact_when_ports_are_stalled(config: TopConfig, pace: str) -> None:
     shape = {"heads": 2 * KV_HEADS, "kv_heads": KV_HEADS, "prompt": 3, "tokens": 21}
     result = top_runner.run(config, "sim.top.layers:decoding", idle=pace, stall=pace, **shape)["result"]
     assert len(result["steps"]) == 21

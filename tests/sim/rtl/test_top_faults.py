@@ -14,7 +14,7 @@ TINY = TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True, cores=2
 @pytest.mark.parametrize(
     ("config", "pace"),
     [(TINY, "none"), (TINY, "0.5"), (TINY.replace(cores=1, stream_bits=32, head_dim=12, max_keys=18), "none")],
-    ids=["free", "held up", "one core, odd rows"],
+    ids=["free", "stalled", "one core, odd rows"],
 )
 def test_malformed_packets(config: TopConfig, pace: str) -> None:
     result = top_runner.run(config, "sim.top.faults:malformed", idle=pace, stall=pace)["result"]
@@ -23,24 +23,24 @@ def test_malformed_packets(config: TopConfig, pace: str) -> None:
 
 @pytest.mark.parametrize("pace", ["none", "0.5"])
 def test_misplaced_ends_of_packets(pace: str) -> None:
-    told = top_runner.run(TINY, "sim.top.faults:misplaced_ends", idle=pace, stall=pace)["result"]
-    assert set(told) == {f"{stream} {kind}" for stream in "qkv" for kind in ("cut", "merged")}
+    reported = top_runner.run(TINY, "sim.top.faults:misplaced_ends", idle=pace, stall=pace)["result"]
+    assert set(reported) == {f"{stream} {kind}" for stream in "qkv" for kind in ("cut", "merged")}
 
 
 @pytest.mark.parametrize("pace", ["none", "0.5"])
 def test_changes_while_busy(pace: str) -> None:
-    told = top_runner.run(TINY, "sim.top.faults:changes_while_busy", idle=pace, stall=pace)["result"]
-    assert set(told) == {"layer_heads", "layer_lengths", "causal_offset", "control"}
+    reported = top_runner.run(TINY, "sim.top.faults:changes_while_busy", idle=pace, stall=pace)["result"]
+    assert set(reported) == {"layer_heads", "layer_lengths", "causal_offset", "control"}
 
 
 def test_refused_lengths() -> None:
-    told = top_runner.run(TINY, "sim.top.faults:refusals")["result"]
-    assert all("It was refused" in sentence for sentence in told.values())
+    reported = top_runner.run(TINY, "sim.top.faults:refusals")["result"]
+    assert all("It was refused" in sentence for sentence in reported.values())
 
 
-def test_stalls_are_told_instead_of_a_hang() -> None:
-    told = top_runner.run(TINY, "sim.top.faults:stalls")["result"]
-    for stream, sentence in told.items():
+def test_stalls_are_reported_instead_of_a_hang() -> None:
+    reported = top_runner.run(TINY, "sim.top.faults:stalls")["result"]
+    for stream, sentence in reported.items():
         assert "nothing has moved for 0.00020256 s: 0 of 4 output packets have come" in sentence, stream
         assert "the core is busy" in sentence, stream
         assert "every packet that was sent has been taken" in sentence, stream
@@ -60,9 +60,9 @@ def test_arrays_that_do_not_fit() -> None:
 @pytest.mark.parametrize("pace", ["none", "0.1", "0.5"])
 def test_resets_at_random_moments(pace: str) -> None:
     """Soft and hard ones, alone and back to back: 75 altogether; `make soak` has 1,170."""
-    told = top_runner.run(TINY, "sim.top.resets:resets", resets=25, draws=1, idle=pace, stall=pace)["result"]
-    assert set(told["kinds"]) == {"soft", "hard", "back to back"}
-    assert {"load", "output"} <= set(told["moments"])
+    reported = top_runner.run(TINY, "sim.top.resets:resets", resets=25, draws=1, idle=pace, stall=pace)["result"]
+    assert set(reported["kinds"]) == {"soft", "hard", "back to back"}
+    assert {"load", "output"} <= set(reported["moments"])
 
 
 def test_resets_of_one_core() -> None:
@@ -72,10 +72,10 @@ def test_resets_of_one_core() -> None:
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus is not installed")
 def test_resets_by_an_active_low_port_in_icarus() -> None:
     config = TINY.replace(cores=1, reset="aresetn")
-    told = top_runner.run(config, "sim.top.resets:resets", simulator="icarus", resets=5, draws=3)["result"]
-    assert told["kinds"]["hard"] > 0
+    reported = top_runner.run(config, "sim.top.resets:resets", simulator="icarus", resets=5, draws=3)["result"]
+    assert reported["kinds"]["hard"] > 0
 
 
-def test_a_scenario_that_fails_is_told() -> None:
+def test_a_scenario_that_fails_is_reported() -> None:
     with pytest.raises(AssertionError, match="unexpected keyword argument 'nonsense'"):
         top_runner.run(TINY, "sim.top.faults:bad_addresses", nonsense=1)

@@ -64,8 +64,8 @@ def test_small_layers_in_icarus(name: str) -> None:
 
 @pytest.mark.parametrize("stall", PACES)
 @pytest.mark.parametrize("idle", PACES)
-def test_every_pair_of_hold_ups(idle: str, stall: str) -> None:
-    """All ports of one side held up in one way, all of the other in another; a seed of its own for each pair, 25 in
+def test_every_pair_of_paces(idle: str, stall: str) -> None:
+    """All ports of one side stalled in one way, all of the other in another; a seed of its own for each pair, 25 in
     all. `make soak` has 200."""
     seed = len(PACES) * PACES.index(idle) + PACES.index(stall)
     result = run(TINY, SHAPES, idle=idle, stall=stall, seed=seed)
@@ -83,6 +83,6 @@ def test_thresholds_written_behind_a_start_are_for_the_next_layer(idle: str) -> 
 def test_cores_share_a_layer(cores: int) -> None:
     """The bounds of `make throughput` on small cores, and loading that is hidden behind computing."""
     layer = {**SMALL, "heads": 64, "kv_heads": 64, "n_queries": 16, "n_keys": 16}
-    alone, together = (run(TINY.replace(cores=number), [layer])["counters"] for number in (1, cores))
-    assert alone["cycles_busy"] >= LEAST_TIMES[cores] * together["cycles_busy"]
-    assert alone["stalled_input"] <= 0.01 * alone["cycles_busy"]
+    single, several = (run(TINY.replace(cores=number), [layer])["counters"] for number in (1, cores))
+    assert single["cycles_busy"] >= LEAST_TIMES[cores] * several["cycles_busy"]
+    assert single["stalled_input"] <= 0.01 * single["cycles_busy"]

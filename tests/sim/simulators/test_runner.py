@@ -87,10 +87,10 @@ def test_an_unknown_value_is_an_error(tiny: LatteConfig, trace: Callable[..., Te
         runner.run(emitted.verilog, emitted.description, Traffic.from_tensors(trace()), Options(), simulator="icarus")
 
 
-def test_progress_is_told(tiny: LatteConfig, trace: Callable[..., TensorFile], tmp_path: Path):
+def test_progress_is_reported(tiny: LatteConfig, trace: Callable[..., TensorFile], tmp_path: Path):
     emitted = emit.generate(tiny, tmp_path, taps=True)
-    told: list[int] = []
+    reported: list[int] = []
     traffic = Traffic.from_tensors(trace(heads=16, kv_heads=16, n_queries=16, n_keys=32))
-    runner.run(emitted.verilog, emitted.description, traffic, Options(), progress=told.append)
-    assert told == sorted(told)
-    assert told[-1] > 0
+    runner.run(emitted.verilog, emitted.description, traffic, Options(), progress=reported.append)
+    assert reported == sorted(reported)
+    assert reported[-1] > 0
