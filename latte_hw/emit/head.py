@@ -137,11 +137,11 @@ def _dense_latencies(params: DenseParams) -> dict[str, int | str]:
         "block_prepare_cycles": params.block_prepare_cycles,
         "scores": params.score_latency,
         "softmax": params.latency.softmax_pipeline,
-        "weighted_sum": params.latency.weighted_sum,
+        "weighted_sum": params.weighted_sum_latency,
         "shortest_block": params.shortest_block,
         "query_gap": params.scan_dot.scan_gap,
         "cycles_per_block": "max(valid_keys + query_gap, shortest_block), for queries_per_scan queries",
-        "latency_constant": params.bounds.latency_constant,
+        "latency_constant": params.latency_constant,
         "block_latency": "queries_per_scan - 1 + valid_keys + max(valid_keys, shortest_sum) + latency_constant, "
         "from the first query of a full block to its first output row",
         "shortest_sum": params.shortest_sum,

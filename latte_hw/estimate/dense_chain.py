@@ -23,13 +23,13 @@ class _DenseChain:
         size = params.block_rows
         self.rows = [min(size, len(valid) - first) for first in range(0, len(valid), size)]
         self.keys = [max(1, int(valid[first : first + size].max())) for first in range(0, len(valid), size)]
-        flying = params.depths.rows + 2
+        flying = params.rows_in_flight + 2
         self.closed, self.taken, self.last_sent = (History(flying) for _ in range(3))
         self.row_scored, self.row_weighed, self.row_summed = (History(flying) for _ in range(3))
         self.left = History(params.blocks_in_division)
         self.scored = History(max(params.score_landing_depth, params.row_queue_depth))
         self.weighed = History(params.row_queue_depth + LANDING_PLACES)
-        self.summed = History(params.latency.softmax_pipeline + params.latency.queue + 2)
+        self.summed = History(params.softmax_landing_depth)
 
     def output_cycles(self) -> NDArray[np.int64]:
         out: list[int] = []
@@ -48,7 +48,7 @@ class _DenseChain:
         """From when on a block's queries may come: the one before was handed over, and what it needs later has room: in
         a queue, or in the register before it, which is known a cycle later."""
         params = self.params
-        freeing = block - fifo_words(params.depths.rows) - 1
+        freeing = block - fifo_words(params.rows_in_flight) - 1
         rooms = [self.taken[block - 1] + 1]
         if freeing >= 0:
             behind = (self.row_weighed[freeing - 1], self.row_summed[freeing - 1])
@@ -73,7 +73,7 @@ class _DenseChain:
         return (
             self.scored.part(*keys, fifo_words(params.score_landing_depth)) + 1,
             room(self.scored, self.weighed, params.row_queue_depth, *keys),
-            self.summed.part(*keys, fifo_words(params.latency.softmax_pipeline + params.latency.queue + 2)) + 1,
+            self.summed.part(*keys, fifo_words(params.softmax_landing_depth)) + 1,
         )
 
     def _follow(self, block: int, key: int, ready: int, score_room: Times, row_room: Times, weight_room: Times) -> None:
@@ -95,7 +95,7 @@ class _DenseChain:
             history.set(key, times)
 
     def _best_room(self, block: int) -> int:
-        freeing = block - fifo_words(self.params.depths.rows)
+        freeing = block - fifo_words(self.params.rows_in_flight)
         if freeing < 0:
             return NEVER_BINDS
         return max(self.row_scored[freeing] + 2, self.row_weighed[freeing - 1] + 1)

@@ -181,14 +181,14 @@ def _dense(params: DenseParams) -> Iterator[Memory]:
     config, rows = params.config, params.block_rows
     yield from _store(params, 1, banks=False)
     yield _sequencer(params, params.widths.threshold_bits)
-    yield from _queue("scales", "scales", params.depths.rows, SCALE_BITS)
-    yield from _queue("rows", "rows", params.depths.rows, 4 + unsigned_bits(rows))
+    yield from _queue("scales", "scales", params.rows_in_flight, SCALE_BITS)
+    yield from _queue("rows", "rows", params.rows_in_flight, 4 + unsigned_bits(rows))
     packed = {"queries": Table(TOTAL_BITS, rows, TOTAL_BITS)}
     yield from _tables(config.head_dim, params.scan_dot.tables, "scores", packed, 1)
     yield from _queue("scores", "landing", params.score_landing_depth, rows * (params.widths.score_bits + 1) + 1)
-    yield from _queue("softmax", "row", params.depths.scored, rows * (params.widths.score_bits + 1) + 1)
-    yield from _queue("softmax", "best", params.depths.rows, rows * params.widths.score_bits)
-    yield from _queue("softmax", "landing", params.depths.softmax_landing, rows * config.prob_bits + 1)
+    yield from _queue("softmax", "row", params.row_queue_depth, rows * (params.widths.score_bits + 1) + 1)
+    yield from _queue("softmax", "best", params.rows_in_flight, rows * params.widths.score_bits)
+    yield from _queue("softmax", "landing", params.softmax_landing_depth, rows * config.prob_bits + 1)
     yield _exponentials(params, 1, rows)
     width = config.head_dim * params.widths.out_bits + 1
-    yield from _queue("weighted_sum", "landing", params.depths.out_rows, width, params.dividers)
+    yield from _queue("weighted_sum", "landing", params.out_queue_depth, width, params.dividers)

@@ -106,7 +106,7 @@ class DenseHead(wiring.Component):
             ("scales", blocks.o_scale, softmax.i_scale),
             ("rows", blocks.o_row, weighted_sum.i_row),
         ):
-            m.submodules[name] = queue = Fifo(source.payload.shape(), params.depths.rows)
+            m.submodules[name] = queue = Fifo(source.payload.shape(), params.rows_in_flight)
             wiring.connect(m, source, queue.i)
             wiring.connect(m, queue.o, sink)
         wiring.connect(m, scores.o_scored, softmax.i_scored)

@@ -38,10 +38,8 @@ class DenseSoftmax(wiring.Component):
         m = Module()
         params, payloads = self.params, DensePayloads(self.params)
         m.submodules.row = row = Fifo(payloads.scored_block, params.row_queue_depth)
-        m.submodules.best = best_queue = Fifo(payloads.best_scores, params.depths.rows)
-        m.submodules.landing = landing = CreditFifo(
-            payloads.weighted_block, params.latency.softmax_pipeline + params.latency.queue + 2
-        )
+        m.submodules.best = best_queue = Fifo(payloads.best_scores, params.rows_in_flight)
+        m.submodules.landing = landing = CreditFifo(payloads.weighted_block, params.softmax_landing_depth)
         wiring.connect(m, landing.o, wiring.flipped(self.o_weighted))
 
         # In: queue the block, follow the best score of each query.
