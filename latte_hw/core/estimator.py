@@ -66,7 +66,10 @@ class MS4BEstimator(wiring.Component):
         buffer = Signal(1)
         # The first query takes part in every scan.
         part: list[Any] = [Const(1), *(Signal(name=name) for name in self._members("part")[1:])]
-        left = [Signal(signed(params.widths.count_bits + 1), name=name) for name in self._members("left")]
+        # Where the address goes far, so does the reset that synthesis makes of "a scan begins". A value of its own
+        # before the first scan keeps the sign of what is left out of that net.
+        before = -(2**params.widths.count_bits) * min(1, params.pipeline.scan_start)
+        left = [Signal(signed(params.widths.count_bits + 1), name=name, init=before) for name in self._members("left")]
         offered_left = [Cat(offer[name].count, Const(0, 1)) for name in self._ranges]
         prepared = [dot.o_prepared.valid for _ in landings]  # all at once
         m.d.comb += [

@@ -17,7 +17,8 @@ from latte_hw.core.softmax import Softmax
 from latte_hw.core.threshold_filter import HeadThresholdFilter
 from latte_hw.core.weighted_sum import WeightedSum
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import Fifo, SkidBuffer, StreamRegister, Valid, delayed, slices
+from latte_hw.lib.register_slices import SkidBuffer, slices
+from latte_hw.lib.streams import Fifo, StreamRegister, Valid, delayed
 from latte_hw.params import HeadParams
 
 
@@ -202,7 +203,7 @@ class LatteHead(wiring.Component):
                 "estimator",
                 getattr(estimator, own("i_query")),
                 params.depths.estimator_queries,
-                0,
+                hops.query_send,
                 0,
             ),
             (

@@ -108,7 +108,14 @@ def value_rams(
 ) -> None:
     """A RAM for each group of elements; the addresses go from one to the next."""
     lanes = params.division.lanes
-    sent = [(port.request.payload.buffer, port.request.payload.address) for port in ports]
+    slices = params.pipeline.value_read
+    sent = [
+        tuple(
+            delayed_data(m, port.request.payload[what], slices, f"{name}_sent_{what}{number}")
+            for what in ("buffer", "address")
+        )
+        for number, port in zip(("", "_1"), ports, strict=False)
+    ]
     for group in range(params.division.cycles):
         if group:
             sent = [
@@ -125,7 +132,8 @@ def value_rams(
             m, params, f"{name}_{group}", here, params.config.max_keys,
             write=(write, places[group % len(places)], Value.cast(row)[bits]),
             reads=[
-                (pointer_of(params, *pair, params.widths.key_bits), Value.cast(port.response.payload)[bits])
+                (pointer_of(params, pair[0], pair[1], params.widths.key_bits), Value.cast(port.response.payload)[bits])
                 for pair, port in zip(sent, ports, strict=True)
             ],
+            slices=slices,
         )  # fmt: skip

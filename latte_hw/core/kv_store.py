@@ -231,16 +231,20 @@ class KvStore(wiring.Component):
             names = [numbered(name, self.readers)[first : first + shares] for name in ("key_port", "value_port")]
             key_ports, value_ports = ([getattr(self, name) for name in ports] for ports in names)
             suffix = f"_{number}" if self.readers > shares else ""
-            requests = [(port, port.request.payload) for port in key_ports]
-            reads = [
-                (pointer_of(params, sent.buffer, sent.address, params.widths.key_bits), port.response.payload)
-                for port, sent in requests
-            ]
             row_ram(
                 m, params, f"k_rows{suffix}", Payloads(params).split_row, params.config.max_keys,
-                write=(k_written, k.pointers[number % len(k.pointers)], split), reads=reads,
+                write=(k_written, k.pointers[number % len(k.pointers)], split),
+                reads=[self._key_read(m, port, first + index) for index, port in enumerate(key_ports)],
+                slices=params.pipeline.key_read,
             )  # fmt: skip
             value_rams(m, params, f"v_rows{suffix}", value_ports, v_written, v.pointers, saturated)
+
+    def _key_read(self, m: Module, port: Any, number: int) -> tuple[Value, Any]:
+        """Where a port reads whole rows of K, behind `key_read`, and where its data go."""
+        request = port.request.payload
+        pointer = pointer_of(self.params, request.buffer, request.address, self.params.widths.key_bits)
+        late = delayed_data(m, pointer, self.params.pipeline.key_read, f"k_rows_{number}_read_pointer")
+        return late, port.response.payload
 
     def _bank_and_beat(self, m: Module, started: Value, written: Value) -> tuple[Value, Value]:
         """Where the next row of K belongs."""

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.core.payloads import Payloads
 from latte_hw.lib.arith import high_part, low_part, saturate_element
-from latte_hw.lib.streams import NEVER_COLLIDES, fork_ready
+from latte_hw.lib.streams import NEVER_COLLIDES, delayed, fork_ready
 from latte_hw.params import CoreParams
 
 
@@ -71,6 +71,11 @@ class Sequencer(wiring.Component):
         releases = Signal()
         m.d.comb += [self.i_job.ready.eq(job_ends), self.i_loaded.ready.eq(releases)]
         m.d.sync += releases.eq(job_ends & job.release)
+
+        counts_late = params.pipeline.row_count
+        if counts_late:  # before the next query may be taken; a job that starts comes first
+            with m.If(delayed(m, taken, counts_late, "counted")):
+                m.d.sync += queries.go_on()
         with m.FSM(name="state") as state:
             starts = state.ongoing("idle") & self.i_job.valid & self.i_loaded.valid & ~releases
             with m.State("idle"), m.If(starts):
@@ -86,7 +91,8 @@ class Sequencer(wiring.Component):
                 with m.Else():
                     m.d.comb += [offered.eq(self.i_query.valid), self.i_query.ready.eq(taken)]
                     with m.If(taken):
-                        m.d.sync += queries.go_on()
+                        if not counts_late:
+                            m.d.sync += queries.go_on()
                         with m.If(queries.is_last):
                             m.d.comb += job_ends.eq(1)
                             m.next = "idle"

@@ -8,10 +8,11 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.core.payloads import Payloads, slots
-from latte_hw.lib.arith import multiplied, register
+from latte_hw.lib.arith import multiplied, register, running_best
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import CreditFifo, Fifo, SkidBuffer, delayed, delayed_data, slices
-from latte_hw.params import EXP_GUARD_BITS, MULTIPLIER_BITS, MULTIPLY, CoreParams, HeadParams
+from latte_hw.lib.register_slices import SkidBuffer, slices
+from latte_hw.lib.streams import CreditFifo, Fifo, delayed, delayed_data
+from latte_hw.params import EXP_GUARD_BITS, LOOK_AHEAD, MULTIPLIER_BITS, MULTIPLY, CoreParams, HeadParams
 
 
 class Softmax(wiring.Component):
@@ -73,14 +74,10 @@ class Softmax(wiring.Component):
             better = Mux(kept[1] & (score[1] > score[0]), score[1], score[0])
             arrived, kept, ends = (delayed(m, value, 1, "compared") for value in (arrived, kept[0], ends))
             score = register(m, better, "better")
-        best = Signal(score_shape)
-        row_starts = Signal(init=1)
-        with m.If(arrived):
-            m.d.sync += row_starts.eq(ends)
-            with m.If(kept & (row_starts | (score > best))):
-                m.d.sync += best.eq(score)
+        ahead = params.pipeline.best_follow
+        best = running_best(m, score, arrived, ends, "best_score", ahead=ahead, counts=kept)
         m.d.comb += [
-            best_queue.i.valid.eq(delayed(m, arrived & ends, 1, "row_ends")),
+            best_queue.i.valid.eq(delayed(m, arrived & ends, 1 + LOOK_AHEAD * ahead, "row_ends")),
             best_queue.i.payload.eq(best),
         ]
 

@@ -9,10 +9,11 @@ from amaranth.lib.wiring import In, Out
 from latte_hw.config import Rule
 from latte_hw.core.key_pairs import carry_odd_key, estimates_of, join_beats, key_at, places_of
 from latte_hw.core.payloads import Payloads, slots
-from latte_hw.lib.arith import register
+from latte_hw.lib.arith import reaches, register, register_exceeds, running_best
 from latte_hw.lib.masks import chosen, popcount, several, without_lowest
-from latte_hw.lib.streams import CreditFifo, Fifo, delayed, delayed_data, slices_before
-from latte_hw.params import HeadParams
+from latte_hw.lib.register_slices import slices_before
+from latte_hw.lib.streams import CreditFifo, Fifo, delayed, delayed_data
+from latte_hw.params import LOOK_AHEAD, HeadParams
 
 
 class HeadThresholdFilter(wiring.Component):
@@ -100,7 +101,6 @@ class HeadThresholdFilter(wiring.Component):
                 m.d.sync += current.beat.estimates[lane].eq(least)
         m.d.comb += self.o_seen.eq(popcount(current.beat.mask, delayed(m, accepted, 1, "seen")))
         hops = params.pipeline
-        current = delayed_data(m, current, hops.beat_compare, "compared")
         best: list[Value] = [current.beat.estimates[lane] for lane in lanes]
 
         level = 0
@@ -109,40 +109,41 @@ class HeadThresholdFilter(wiring.Component):
             for pair in range(len(best) // 2):
                 name = f"best_{level}_{pair}"
                 first, second = best[2 * pair : 2 * pair + 2]
-                first_wins = register(m, first > second, f"{name}_first_wins")
+                first_wins = register_exceeds(m, first, second, hops.beat_compare, f"{name}_first_wins")
                 first, second = register(m, first, f"{name}_first"), register(m, second, f"{name}_second")
                 halved.append(register(m, Mux(first_wins, first, second), name))
             if len(best) % 2:
                 halved.append(delayed_data(m, best[-1], 2, f"best_{level}_alone"))
             best, current, level = halved, delayed_data(m, current, 2, f"beat_{level}"), level + 1
-        best_valid = delayed(m, accepted, 1 + hops.beat_compare + 2 * level, "best_valid")
+        best_valid = delayed(m, accepted, 1 + 2 * level, "best_valid")
 
-        running = Signal(signed(params.widths.estimate_bits), reset_less=True)
-        row_starts = Signal(init=1)
-        with m.If(best_valid):
-            m.d.sync += row_starts.eq(current.beat.last)
-            with m.If(row_starts | (best[0] > running)):
-                m.d.sync += running.eq(best[0])
-        running_beat = delayed_data(m, current, 1, "running_beat")
+        running = running_best(
+            m, best[0], best_valid, current.beat.last, "running", ahead=hops.best_follow, reset_less=True
+        )
+        follows = LOOK_AHEAD * hops.best_follow
+        running_beat = delayed_data(m, current, 1 + follows, "running_beat")
 
         limits = Signal(self.limits, reset_less=True)
         limited_beat = delayed_data(m, running_beat, 1, "limited_beat")
-        limited_valid = delayed(m, best_valid, 2, "limited_valid")
+        limited_valid = delayed(m, best_valid, 2 + follows, "limited_valid")
         m.d.sync += limits.best.eq(running)
         if params.config.rule is Rule.STATIC:
             m.d.sync += limits.limit.eq(running_beat.threshold)
         else:
             m.d.sync += limits.limit.eq(running - running_beat.threshold)
 
+        passes = [
+            self._passes(m, limited_beat.beat.estimates[lane], limits, hops.limit_compare, f"passes_{lane}")
+            for lane in lanes
+        ]
         limits = delayed_data(m, limits, hops.limit_compare, "limits_sent")
         limited_beat = delayed_data(m, limited_beat, hops.limit_compare, "limited_beat_sent")
         limited_valid = delayed(m, limited_valid, hops.limit_compare, "limited_valid_sent")
         survived = Signal(payloads.estimate_beat, reset_less=True)
         survived_valid = delayed(m, limited_valid, 1, "survived_valid")
         m.d.sync += survived.eq(limited_beat.beat)
-        for lane in range(params.config.keys_per_cycle):
-            passes = self._passes(limited_beat.beat.estimates[lane], limits)
-            m.d.sync += survived.mask[lane].eq(limited_beat.beat.mask[lane] & passes)
+        for lane in lanes:
+            m.d.sync += survived.mask[lane].eq(limited_beat.beat.mask[lane] & passes[lane])
 
         if self.pairs:
             join_beats(m, survivors, survived, survived_valid, "survived")
@@ -180,7 +181,7 @@ class HeadThresholdFilter(wiring.Component):
         limits = delayed_data(m, row_limits.o.payload, hops.survivor_read, "compared_limits")
         m.d.sync += [checked.eq(beat), checked_valid.eq(delayed(m, taken, hops.survivor_read, "compared_valid"))]
         for lane in range(self.lanes):
-            passes = self._passes(beat.estimates[lane], limits)
+            passes = self._passes(m, beat.estimates[lane], limits, 0, f"checked_{lane}")
             m.d.sync += checked.mask[lane].eq(beat.mask[lane] & passes)
         if self.pairs:
             carry_odd_key(m, self.params, kept, checked, checked_valid)
@@ -236,10 +237,11 @@ class HeadThresholdFilter(wiring.Component):
             with m.Elif(item.ready):
                 m.d.sync += [left.eq(left - 1), only_one.eq(left == 2)]
 
-    def _passes(self, estimate: Value, limits: Any) -> Value:
-        passes = estimate >= limits.limit
+    def _passes(self, m: Module, estimate: Value, limits: Any, halves: int, name: str) -> Value:
+        """With `halves`, a cycle later."""
+        passes = reaches(m, estimate, limits.limit, halves, name)
         if self.params.config.rule is Rule.STATIC:
-            passes = passes | (estimate >= limits.best)
+            passes = passes | reaches(m, estimate, limits.best, halves, f"{name}_as_best")
         return passes
 
 

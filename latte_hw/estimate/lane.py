@@ -40,25 +40,25 @@ class Lane:
         as deep as that of rows and gives up a row sooner: it never fills."""
         params, many = self.params, self.params.depths.rows
         return max(
-            self._room(params.depths.estimator_queries, self.estimator_taken, sliced=False),
-            self._room(params.depths.queries, self.reuse_taken),
-            self._room(many, self.best_taken, skids=self.params.pipeline.row_read),
+            self._room(params.depths.estimator_queries, self.estimator_taken, params.pipeline.query_send),
+            self._room(params.depths.queries, self.reuse_taken, params.pipeline.row_params),
+            self._room(many, self.best_taken, params.pipeline.row_params, params.pipeline.row_read),
             self.row_room(),
         )
 
     def row_room(self) -> int:
         """From when on the queue of the weighted sum has room for the lane's next row."""
-        return self._room(self.params.depths.rows, self.row_summed, skids=self.params.pipeline.row_read)
+        pipeline = self.params.pipeline
+        return self._room(self.params.depths.rows, self.row_summed, pipeline.row_params, pipeline.row_read)
 
-    def _room(self, depth: int, taken: History, *, sliced: bool = True, skids: int = 0) -> int:
+    def _room(self, depth: int, taken: History, slices: int, skids: int = 0) -> int:
         """A place is free when what was in it has moved to the output register, behind what was taken from there; a
         register, when what was in it is taken. A register slice before the queue is one place more, and the sequencer's
         initiation interval of 2 one cycle. Of a skid buffer behind it, two places more and a cycle."""
         if depth == 1:
             return taken[self.number - 1]
-        pipeline = self.params.pipeline
-        late = pipeline.row_issue
-        freeing = self.number - fifo_words(depth) - (pipeline.row_params if sliced else 0)
+        late = self.params.pipeline.row_issue
+        freeing = self.number - fifo_words(depth) - slices
         return (
             max(self.queries[freeing] + 2, taken[freeing - 1 - 2 * skids] + 1 + skids) + late
             if freeing >= 0
@@ -84,7 +84,7 @@ class Lane:
 
     def offered(self) -> int:
         """When the present query is before the estimator."""
-        return self.queries[self.number] + self.params.depths.estimator_queue_latency
+        return self.queries[self.number] + self.params.pipeline.query_send + self.params.depths.estimator_queue_latency
 
     def prepare(self, offered: int) -> None:
         """The estimator prepares the queries of a scan together, all of them on offer from then on."""

@@ -153,6 +153,63 @@ def multiplied(m: Module, first: Value, second: Value, name: str) -> Signal:
     return product
 
 
+def reaches(m: Module, value: Value, limit: Value, halves: int, name: str, *, strictly: bool = False) -> Value:
+    """`value >= limit`, or `value > limit`; with `halves`, a cycle later, for their high and low halves first."""
+    if not halves:
+        return value > limit if strictly else value >= limit
+    width = max(len(value), len(limit)) + 1
+    first, second = _widened(value, width), _widened(limit, width)
+    low = width // 2
+    above = register(m, first[low:].as_signed() > second[low:].as_signed(), f"{name}_above")
+    equal = register(m, first[low:] == second[low:], f"{name}_equal")
+    lower = first[:low] > second[:low] if strictly else first[:low] >= second[:low]
+    return above | (equal & register(m, lower, f"{name}_lower"))
+
+
+def register_exceeds(m: Module, first: Value, second: Value, halves: int, name: str) -> Value:
+    """`first > second` a cycle later; with `halves`, joined in that cycle from those of their halves."""
+    exceeds = reaches(m, first, second, halves, name, strictly=True)
+    return exceeds if halves else register(m, exceeds, name)
+
+
+def _widened(value: Value, width: int) -> Value:
+    return Cat(value, (value[-1] if value.shape().signed else Const(0, 1)).replicate(width - len(value)))
+
+
+def running_best(
+    m: Module, value: Value, valid: Value, last: Value, name: str, *, ahead: int, counts: Value | None = None, **of: Any
+) -> Signal:
+    """The greatest signed `value` of a row so far, in a register, a cycle after each; `last` ends a row. One that does
+    not count is passed over.
+
+    A comparison whose result is needed in the next cycle is a loop. With `ahead` it may take two cycles, since values
+    are joined in pairs first: the best so far is that of two cycles before, or one of the last two values. It is known
+    `LOOK_AHEAD` cycles later.
+    """
+    best, starts = Signal(value.shape(), name=name, **of), Signal(init=1, name="row_starts")
+    with m.If(valid):
+        m.d.sync += starts.eq(last)
+        if not ahead:
+            better = starts | (value > best)
+            with m.If(better if counts is None else counts & better):
+                m.d.sync += best.eq(value)
+    if not ahead:
+        return best
+
+    def step(one: Value, what: str) -> Signal:
+        return register(m, one, f"{name}_{what}")
+
+    least = Const(-(2 ** (len(value) - 1)), value.shape())
+    present = step(Mux(valid if counts is None else valid & counts, value, least), "present")
+    begins = step(valid & starts, "begins")
+    before, began = step(present, "before"), step(begins, "began")
+    present_wins, cut = step(begins | (present > before), "present_wins"), step(begins | began, "cut")
+    pair = step(Mux(present_wins, step(present, "pair_present"), step(before, "pair_before")), "pair")
+    pair_wins = step(step(cut, "pair_cut") | (pair > best), "pair_wins")
+    m.d.sync += best.eq(Mux(pair_wins, step(pair, "new"), step(best, "old")))
+    return best
+
+
 def register(m: Module, value: Value, name: str) -> Signal:
     """`value` one cycle later; not reset, since what passes a pipeline is void until `valid` follows it."""
     result = Signal(value.shape(), name=name, reset_less=True)

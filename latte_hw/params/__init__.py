@@ -6,7 +6,7 @@
 from latte_hw.params.dot import DotTiming, TableShape, multiplier_dot_latency, table_shape, tree_levels
 from latte_hw.params.fifo import BLOCK_RAM_LANDING_DEPTH, LUT_RAM_DEPTH, fifo_latency, fifo_words, in_block_ram
 from latte_hw.params.head import CoreParams, HeadParams
-from latte_hw.params.latency import FAN_OUT_COPIES, MULTIPLY
+from latte_hw.params.latency import FAN_OUT_COPIES, LOOK_AHEAD, MULTIPLY
 from latte_hw.params.widths import (
     EXP_GUARD_BITS,
     MULTIPLIER_BITS,
@@ -22,6 +22,7 @@ __all__ = [
     "BLOCK_RAM_LANDING_DEPTH",
     "EXP_GUARD_BITS",
     "FAN_OUT_COPIES",
+    "LOOK_AHEAD",
     "LUT_RAM_DEPTH",
     "MULTIPLIER_BITS",
     "MULTIPLY",

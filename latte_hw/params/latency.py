@@ -9,6 +9,9 @@ from latte_hw.params.fifo import fifo_latency
 from latte_hw.params.pipeline import Pipeline
 from latte_hw.params.widths import Widths
 
+LOOK_AHEAD = 4
+"""Cycles later that :func:`latte_hw.lib.arith.running_best` knows a row's best value where it looks ahead."""
+
 MULTIPLY = 2
 """Cycles of a product in a multiplier block: these lie in columns of their own, so its result travels for a cycle."""
 
@@ -49,10 +52,11 @@ class Latency:
     def filter(self) -> int:
         """From a beat to its survivors in their queue: input, tree of lanes, running best, limit, comparison, queue.
 
-        A level of the tree compares in one cycle and chooses in the next. Beside it the ways to the tree and from the
-        limit.
+        A level of the tree compares in one cycle and chooses in the next. Beside it looking ahead and and the
+        comparison with the limit, if in two cycles.
         """
-        return 1 + 2 * self.widths.lane_bits + 4 + self.pipeline.beat_compare + self.pipeline.limit_compare
+        ahead = LOOK_AHEAD * self.pipeline.best_follow
+        return 1 + 2 * self.widths.lane_bits + 4 + ahead + self.pipeline.limit_compare
 
     @property
     def check(self) -> int:
@@ -78,7 +82,7 @@ class Latency:
     @property
     def best_score(self) -> int:
         """From a row's last score to its best one on its way into the queue: arrival, better of an item, best."""
-        return 1 + self.config.kept_per_cycle
+        return 1 + self.config.kept_per_cycle + LOOK_AHEAD * self.pipeline.best_follow
 
     @property
     def softmax_pipeline(self) -> int:

@@ -32,6 +32,20 @@ class Pipeline:
     query is read has fan-out copies, and bit planes of a lane may read different copies. No cycle as long as filling
     overlaps reading the store."""
 
+    key_read: int = 0
+    """From a kept key to the RAMs of whole rows of K, at most two slices. No cycle: one register less lies behind a RAM
+    for each."""
+
+    value_read: int = 0
+    """From a weight's key to the first RAM of V, likewise."""
+
+    scan_start: int = 0
+    """From the start of a scan to its counters: 0 or 1. With 1 the sign of the keys left has no net in common with the
+    address of the banks. No cycle."""
+
+    query_send: int = 0
+    """From the sequencer to the queue of the estimator's queries. 1 cycle."""
+
     row_issue: int = 0
     """From the credits of the queues that a query goes to, to the sequencer: 0 or 1. With 1 its initiation interval is
     2: one query in two cycles, which binds only where a query has one beat."""
@@ -47,11 +61,20 @@ class Pipeline:
     """From the queues of what a row needs, threshold, scale, best score and row end, to the filter, the softmax and the
     weighted sum, which say late that they take it: skid buffers. 1 cycle, behind the best score."""
 
+    row_count: int = 0
+    """From taking a query to what counts those left of its job: 0 or 1, the latter with `row_issue`. No cycle: the
+    next one is taken two cycles later."""
+
     beat_compare: int = 0
-    """From the estimator's output queue to the tree that finds the best of a beat's lanes. 1 cycle."""
+    """From one level to the next of the tree that finds the best of a beat's lanes: with 1, halves of two estimates are
+    compared, and what follows from them is in the cycle in which the better one is chosen. No cycle."""
+
+    best_follow: int = 0
+    """From a row's best estimate, or best score, so far back to itself: with 1 it takes two cycles, and looks ahead.
+    4 cycles in the filter and 4 in the softmax."""
 
     limit_compare: int = 0
-    """From a beat's running limit to the comparison of its lanes. 1 cycle."""
+    """From a beat's running limit to the comparison of its lanes: with 1, that of halves first. 1 cycle."""
 
     survivor_read: int = 0
     """From block RAM of the queue of survivors to the final check. 1 cycle."""
@@ -86,8 +109,9 @@ WIDE = Pipeline(
 """For many lanes: more than eight keys per cycle, or several queries per scan."""
 
 LARGE = replace(
-    WIDE, row_load=1, row_write=1, threshold_read=0, row_read=1, beat_compare=1, limit_compare=1, exp_read=1
-)
+    WIDE, row_load=1, row_write=1, key_read=1, value_read=1, scan_start=1, query_send=1, threshold_read=0, row_read=1,
+    row_count=1, beat_compare=1, best_follow=1, limit_compare=1, exp_read=1,
+)  # fmt: skip
 """For a core that spans a chip."""
 
 
@@ -104,5 +128,5 @@ def pipeline_of(config: LatteConfig) -> Pipeline:
         PipelineChoice.LARGE: LARGE,
     }[config.pipeline]
     if config.queries_per_scan > 1:
-        chosen = replace(chosen, row_issue=0, row_params=0, threshold_read=0)
+        chosen = replace(chosen, query_send=0, row_issue=0, row_params=0, threshold_read=0, row_count=0)
     return chosen if config.kept_per_cycle > 1 else replace(chosen, row_limit=0)

@@ -10,16 +10,8 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.lib.streams import (
-    FAN_OUT_COPIES,
-    CreditFifo,
-    Fifo,
-    SkidBuffer,
-    StreamRegister,
-    delayed,
-    fan_out,
-    fork_ready,
-)
+from latte_hw.lib.register_slices import SkidBuffer
+from latte_hw.lib.streams import FAN_OUT_COPIES, CreditFifo, Fifo, StreamRegister, delayed, fan_out, fork_ready
 from latte_hw.params import fifo_latency
 from sim.blocks.block_bench import run_block
 from sim.lib.streams import Flow

@@ -17,7 +17,16 @@ from sim.reports.estimate_cycles import Case, pattern_of
 from sim.simulate import expect, simulate
 
 HOPS = [field.name for field in fields(Pipeline)]
-SWITCHES = ("row_issue", "row_end", "divisor_check")  # 0 or 1
+SWITCHES = (
+    "scan_start",
+    "row_issue",
+    "row_count",
+    "beat_compare",
+    "best_follow",
+    "limit_compare",
+    "row_end",
+    "divisor_check",
+)  # 0 or 1
 PAIRS = LatteConfig(head_dim=8, max_keys=48, keys_per_cycle=12, kept_per_cycle=2)
 CASE = Case({"kept_per_cycle": 2, "dot": "single_tables"}, queries=12, keys=30, keep=0.4)
 TWICE = Pipeline(**{hop: 1 if hop in SWITCHES else 2 for hop in HOPS})
@@ -67,10 +76,11 @@ def test_a_large_core_takes_a_few_cycles_more_for_one_query():
         HeadParams(preset("gpt2").replace(pipeline=choice)).bounds.query_latency(1024, 100)
         for choice in ("compact", "large")
     ]
-    assert 0 < bounds[1] - bounds[0] <= 8
+    assert 0 < bounds[1] - bounds[0] <= 16
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hop", HOPS)
 def test_every_hop_by_itself(hop, monkeypatch):
-    assert_as_estimated(replace(COMPACT, **{hop: 1}), CASE, monkeypatch)
+    base = replace(COMPACT, row_issue=int(hop == "row_count"))
+    assert_as_estimated(replace(base, **{hop: 1}), CASE, monkeypatch)
