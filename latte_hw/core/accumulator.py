@@ -22,9 +22,9 @@ def take_weights(
     """When a weight is taken, and when it is the last of its row.
 
     What the row needs beside its weights is taken with the last one, by itself for a job without queries. Row ends keep
-    `distance` cycles apart, since the groups of rows are divided one after the other, and wait for `room`. `free` tells
-    that a released buffer's values have been read, the last group `fan_out` cycles after the first. With `ahead`, that
-    the distance is kept is known by a register.
+    `distance` cycles apart, since the groups of rows are divided one after the other, and wait for `room`. `free` is
+    high when a released buffer's values have been read, the last group `last_group` cycles after the first. With
+    `ahead`, a register knows that the distance is kept.
     """
     taken, row_ends = Signal(name="taken"), Signal(name="row_ends")
     may_end = _apart(m, row_ends, distance, "cooldown", ahead) & room
@@ -62,13 +62,13 @@ class Accumulator(wiring.Component):
 
     def __init__(self, params: CoreParams, tag: data.StructLayout) -> None:
         self.params = params
-        self.together = params.config.kept_per_cycle
+        self.kept_per_cycle = params.config.kept_per_cycle
         payloads = Payloads(params)
         prob = payloads.weighted_key["prob"].shape
         super().__init__(
             {
                 "i": In(Valid(data.StructLayout({"prob": prob, "last": 1, "tag": tag}))),
-                **{name: In(payloads.element_row) for name in numbered("value", self.together)},
+                **{name: In(payloads.element_row) for name in numbered("value", self.kept_per_cycle)},
                 "o": Out(Valid(sums_of_group(params, tag))),
             }
         )
@@ -105,14 +105,14 @@ class Accumulator(wiring.Component):
 
     def _product(self, m: Module, prob: Any, d: int) -> Value:
         """Of an item's weights and the values' element d; of two, their sum."""
-        values = [getattr(self, name)[d] for name in numbered("value", self.together)]
+        values = [getattr(self, name)[d] for name in numbered("value", self.kept_per_cycle)]
         products = [
             multiplied(m, weight, value, name)
             for weight, value, name in zip(
-                slots(prob, self.together), values, numbered(f"product_{d}", self.together), strict=True
+                slots(prob, self.kept_per_cycle), values, numbered(f"product_{d}", self.kept_per_cycle), strict=True
             )
         ]
-        return products[0] if self.together == 1 else register(m, products[0] + products[1], f"products_{d}")
+        return products[0] if self.kept_per_cycle == 1 else register(m, products[0] + products[1], f"products_{d}")
 
     def _sum(self, m: Module, product: Value, adds: Value, ends: Value, name: str) -> Signal:
         """Adds up products; what a row comes to, in the cycle after its last product and 0 in all others."""
@@ -128,9 +128,9 @@ class Accumulator(wiring.Component):
         return result
 
     def _total(self, m: Module, adds: Value, ends: Value) -> Any:
-        """The weight and the tag of the row whose groups are on their way; with the sums of the first group."""
+        """The weight and the tag of the row whose groups are being added; with the sums of the first group."""
         prob = delayed_data(m, self.i.payload.prob, MULTIPLY, "total_prob")
-        if self.together == 2:
+        if self.kept_per_cycle == 2:
             prob = register(m, prob[0] + prob[1], "total_probs")
         tag = delayed_data(m, self.i.payload.tag, self.params.latency.products, "total_tag")
         running = Signal(unsigned(self.params.widths.prob_sum_bits), name="total_sum")
