@@ -253,4 +253,5 @@ class Widths:
 
     @property
     def head_bits(self) -> int:
+        """Bits of the number of an entry of the per-head table."""
         return unsigned_bits(self.config.heads - 1)
