@@ -131,7 +131,7 @@ def advice(findings: list[Finding]) -> list[str]:
             names = ", ".join(tool.name for tool in missing)
             commands = _commands([tool.install for tool in missing])
             verb = "is" if len(missing) == 1 else "are"
-            sentences.append(f"{names} {verb} missing, so this will not work: {feature.does}. To mend it: {commands}")
+            sentences.append(f"{names} {verb} missing, so this will not work: {feature.does}. To fix it: {commands}")
     return sentences
 
 

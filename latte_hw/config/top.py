@@ -25,7 +25,7 @@ class TopConfig(LatteConfig):
 
     core: ClassVar[Core] = Core.TOP
 
-    cores: int = Field(1, description="Head cores that work side by side (C), 1 to 8.")
+    cores: int = Field(1, description="Head cores that work in parallel (C), 1 to 8.")
     stream_bits: int = Field(64, description="Data width of the AXI4-Stream ports: 32, 64, 128, 256 or 512.")
     reset: Reset = Field(Reset.RST, description="The reset port: rst (active high) or aresetn (active low).")
 
@@ -40,7 +40,7 @@ class TopConfig(LatteConfig):
 
     @property
     def table_entries(self) -> int:
-        """Heads that one bank of the table holds (E): the next power of two from `heads`, at least 64.
+        """Entries of one bank of the per-head table (E): the next power of two from `heads`, at least 64.
 
         A power of two, so that the bank is one bit of an entry's number.
         """

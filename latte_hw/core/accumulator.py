@@ -140,7 +140,7 @@ class Accumulator(wiring.Component):
         return result
 
     def _total(self, m: Module, adds: Value, ends: Value) -> Any:
-        """The weight and the tag of the row whose groups are on their way; with the sums of the first group."""
+        """The weight and the tag of the row whose groups are being added; with the sums of the first group."""
         prob = delayed_data(m, self.i.payload.prob, MULTIPLY, "total_prob")
         if self.kept_per_cycle == 2:
             prob = register(m, prob[0] + prob[1], "total_probs")

@@ -1,4 +1,4 @@
-"""Deals the queries of a job to B lanes that share one scan of K, and puts their output rows in order again."""
+"""Dispatches the queries of a job to B lanes that share one scan of K, and collects their output rows in order."""
 
 from typing import Any
 
@@ -25,17 +25,17 @@ def role_shapes(params: HeadParams) -> dict[str, Any]:
 class Dispatcher(wiring.Component):
     """Query i of a job goes to lane i mod B; the last scan of a job may have fewer than B queries.
 
-    The first query of a scan learns how many others belong to it. When a job gives its K/V buffer back, every lane is
-    told so exactly once: with its row of the last scan, or without a row where it has none there.
+    The first query of a scan says how many others belong to it. When a job releases its K/V buffer, every lane gets
+    `release` exactly once: with its row of the last scan, or by itself where it has no row there.
 
     Members
     -------
     i_estimator, i_threshold, i_reuse, i_scale, i_row, i_rest
         From :class:`latte_hw.core.sequencer.Sequencer`.
-    o_estimator_0, …
-        The same per lane.
+    o_estimator, o_threshold, o_reuse, o_scale, o_row
+        The same per lane: `o_estimator_0` and on.
 
-    No latency: a query passes when every queue of its lane has room. Throughput: one query per cycle.
+    No latency: a query passes when every queue of its lane has space. Throughput: one query per cycle.
     """
 
     def __init__(self, params: HeadParams) -> None:
@@ -59,23 +59,23 @@ class Dispatcher(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         lanes, row = self.lanes, self.i_row.payload
-        place = Signal(range(lanes))  # lane of the query on offer
-        room = lanes - place  # lanes from there on
-        in_last_scan = self.i_rest.queries <= room
+        own_lane = Signal(range(lanes))  # of the pending query
+        lanes_left = lanes - own_lane  # lanes from there on
+        in_last_scan = self.i_rest.queries <= lanes_left
 
         # A query needs its own lane's queues. Lanes behind a job's last query, and all lanes of a job without
-        # queries, are told of the release by a row of their own.
-        here = [equals(place, lane) for lane in range(lanes)]
-        before = [Const(0, 1), *(place < lane for lane in range(1, lanes))]
-        told_alone = [row.empty | (row.last & self.i_rest.release & before[lane]) for lane in range(lanes)]
+        # queries, get the release by a row of their own.
+        here = [equals(own_lane, lane) for lane in range(lanes)]
+        before = [Const(0, 1), *(own_lane < lane for lane in range(1, lanes))]
+        release_alone = [row.empty | (row.last & self.i_rest.release & before[lane]) for lane in range(lanes)]
         ready = Signal()
         may_pass = Value.cast(1)
         for lane in range(lanes):
             queues = Value.cast(1)
             for role in ROLES:
                 queues = queues & self.lane(role, lane).ready
-            row_room = self.lane("row", lane).ready
-            may_pass = may_pass & (~here[lane] | row.empty | queues) & (~told_alone[lane] | row_room)
+            row_ready = self.lane("row", lane).ready
+            may_pass = may_pass & (~here[lane] | row.empty | queues) & (~release_alone[lane] | row_ready)
         m.d.comb += ready.eq(may_pass)
 
         for role in ROLES:
@@ -84,25 +84,34 @@ class Dispatcher(wiring.Component):
             for lane in range(lanes):
                 target = self.lane(role, lane)
                 m.d.comb += [target.valid.eq(source.valid & here[lane]), target.payload.eq(source.payload)]
-        others = Mux(in_last_scan, self.i_rest.queries - 1, lanes - 1)  # of a scan's first query, at place 0
+        others = Mux(in_last_scan, self.i_rest.queries - 1, lanes - 1)  # of a scan's first query, in lane 0
         m.d.comb += self.lane("estimator", 0).payload.scan.others.eq(others)
         for lane in range(lanes):
             target = self.lane("row", lane)
             own = here[lane] & ~row.empty
             m.d.comb += [
-                target.valid.eq(self.i_row.valid & (own | told_alone[lane])),
+                target.valid.eq(self.i_row.valid & (own | release_alone[lane])),
                 target.payload.empty.eq(~own),
                 target.payload.release.eq(self.i_rest.release & (~own | in_last_scan)),
             ]
         with m.If(self.i_row.valid & ready & ~row.empty):
-            m.d.sync += place.eq(Mux(row.last | (place == lanes - 1), 0, place + 1))
+            m.d.sync += own_lane.eq(Mux(row.last | (own_lane == lanes - 1), 0, own_lane + 1))
         return m
 
 
 class InOrderCollector(wiring.Component):
-    """Output rows of B lanes in the order in which the dispatcher dealt their queries; a job's last row ends a turn.
+    """Output rows of B lanes in the order in which the dispatcher sent their queries; lane 0 follows a job's last row.
 
-    `o_free` is high for one cycle when every lane has read the values of a released K/V buffer.
+    Members
+    -------
+    i_out
+        Rows of each lane: `i_out_0` and on.
+    o_out
+        All rows.
+    i_free
+        A bit for each lane: high for one cycle when it has read the values of a released K/V buffer.
+    o_free
+        High for one cycle when every lane has.
 
     No latency. Throughput: one row per cycle.
     """

@@ -23,8 +23,8 @@ class Divider(wiring.Component):
     Each lane is a pipeline of long division, one quotient bit per stage. To keep every number positive it divides
     `2^(F+1)·sum + total·(1 + 2^(8+F))` by `2·total`: the quotient is the rounded result plus 2^(7+F).
 
-    Groups of `rows` rows come in turns, a group of one row `rows` cycles after its group before, and a place in that
-    order that has no row comes all the same: so a row is every `rows`-th entry of one shift register.
+    Groups of `rows` rows come in turns, a group of one row `rows` cycles after its group before, and a turn
+    without a row comes all the same: so a row is every `rows`-th entry of one shift register.
 
     Members
     -------
@@ -61,12 +61,12 @@ class Divider(wiring.Component):
         latency = 2 + bits
         arrived = delayed(m, self.i.valid, latency, "arrived")
         ends = delayed(m, self.i.valid & group.row_end, latency + 1, "ends")
-        places = phases * self.rows
+        entries = phases * self.rows
         width = bits * lanes
-        filled = Signal(width * places, reset_less=True)
+        filled = Signal(width * entries, reset_less=True)
         with m.If(arrived):
             m.d.sync += filled.eq(Cat(filled, *quotients)[width:])
-        own = [filled[width * place :][:width] for place in range(self.rows - 1, places, self.rows)]
+        own = [filled[width * entry :][:width] for entry in range(self.rows - 1, entries, self.rows)]
         m.d.comb += [
             self.o.valid.eq(ends),
             Value.cast(self.o.payload.row).eq(Cat(*own)[: bits * params.config.head_dim]),

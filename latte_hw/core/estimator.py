@@ -29,6 +29,15 @@ class MS4BEstimator(wiring.Component):
     `scan.others` says how many of `i_query_1` and on belong to it, and the estimates of each leave on `o_beat_0` and
     on. All queries of a scan get as many beats as the one that sees most keys, which is the last one.
 
+    Members
+    -------
+    i_query
+        Queries.
+    beat_port
+        Reads the high parts of K.
+    o_beat
+        Estimates of each query, beat by beat.
+
     Latency: `params.latency.estimator` from a read to its estimates, then the output queue.
     Throughput: one beat per cycle, without a gap between queries that take `params.scan_dot.gapless_beats` beats each.
     """

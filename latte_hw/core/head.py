@@ -29,7 +29,7 @@ class LatteHead(wiring.Component):
 
         i_k, i_v ──> store ──beat_port──┐     ┌──key_port──┐          ┌──value_port──┐
                                         v     v            v          v              │
-        i_query ──> sequencer ──> estimator ─> filter ─> reuse ─> softmax ─> weighted_sum ──> o_out
+        i_q ──────> sequencer ──> estimator ─> filter ─> reuse ─> softmax ─> weighted_sum ──> o_out
 
     Successive queries overlap: while one is estimated, the one before has its kept scores completed and the one before
     that is summed up. Loading the next head's K and V overlaps too.
@@ -38,7 +38,7 @@ class LatteHead(wiring.Component):
     behind the estimator: filter, reuse, softmax, weighted sum. K's high parts are read once for all of them; whole
     rows of K and V lie in one RAM per lane.
 
-    With R = `kept_per_cycle` = 2, the kept keys of a query leave the filter two by two and stay together up to the
+    With R = `kept_per_cycle` = 2, the kept keys of a query leave the filter two by two and stay so up to the
     sums; the store has two ports for whole rows of K and of V. It excludes B above 1.
 
     Parameters
@@ -52,17 +52,21 @@ class LatteHead(wiring.Component):
     managed
         For :class:`latte_hw.system.multihead.MultiHead`: K and V of a buffer may grow by a row, see
         :class:`~latte_hw.core.kv_store.KvStore`, `o_loading` is the store's, and `o_fed` is high while the core does
-        not wait for input: a query lies before the filter, or is on offer together with its job and its K and V.
+        not wait for input: a query lies before the filter, or is pending together with its job and its K and V.
 
     Members
     -------
-    i_table, i_load, i_k, i_v, i_job, i_query, o_out
+    i_table, i_load, i_k, i_v, i_job, i_q, o_out
         See :class:`latte_hw.core.payloads.Payloads` for the payloads, :class:`~latte_hw.core.kv_store.KvStore` and
         :class:`~latte_hw.core.sequencer.Sequencer` for the order in which they are taken.
     o_counters
         Running totals.
+    tap_estimate, tap_kept, tap_score, tap_prob
+        With `taps`.
+    o_loading, o_fed
+        If `managed`.
 
-    Throughput: `params.bounds.cycles_per_query`; latency of a lone query: at most `params.bounds.query_latency`.
+    Throughput: `params.bounds.cycles_per_query`; latency of a single query: at most `params.bounds.query_latency`.
     """
 
     def __init__(self, config: LatteConfig, *, taps: bool = False, managed: bool = False) -> None:
@@ -154,9 +158,9 @@ class LatteHead(wiring.Component):
                 for kept in slots(one.o_kept.payload.kept, self.config.kept_per_cycle)
             ],
         }
-        on_their_way = params.pipeline.counter_events
+        event_slices = params.pipeline.counter_events
         events = {
-            name: [delayed(m, part, on_their_way, f"{name}_part_{number}") for number, part in enumerate(parts)]
+            name: [delayed(m, part, event_slices, f"{name}_part_{number}") for number, part in enumerate(parts)]
             for name, parts in events.items()
         }
         totals = {name: sum(parts, start=Const(0, 1)) for name, parts in events.items()}
@@ -172,7 +176,7 @@ class LatteHead(wiring.Component):
             for beats in (getattr(estimator, name) for name in numbered("o_beat", lanes))
         ]
         m.d.sync += before_filter.eq(before_filter + _passes(sequencer.i_query) - sum(left))
-        # Offered and not taken: the core itself holds the query up, because stages behind the filter take longer.
+        # Offered and not taken: the core itself stalls the query, because stages behind the filter take longer.
         offered = sequencer.i_job.valid & sequencer.i_loaded.valid & sequencer.i_query.valid
         m.d.comb += self.o_fed.eq(before_filter.any() | offered)
 
@@ -189,10 +193,10 @@ class LatteHead(wiring.Component):
         m.submodules[own("reuse")] = reuse = ReuseDatapath(params)
         m.submodules[own("softmax")] = softmax = Softmax(params)
         m.submodules[own("weighted_sum")] = weighted_sum = WeightedSum(params)
-        together = self.config.kept_per_cycle
+        kept_per_cycle = self.config.kept_per_cycle
         for block, name in ((reuse, "key_port"), (weighted_sum, "value_port")):
-            of_store = numbered(name, self.readers)[lane * together :][:together]
-            for own_port, store_port in zip(numbered(name, together), of_store, strict=True):
+            of_store = numbered(name, self.readers)[lane * kept_per_cycle :][:kept_per_cycle]
+            for own_port, store_port in zip(numbered(name, kept_per_cycle), of_store, strict=True):
                 wiring.connect(m, getattr(block, own_port), getattr(store, store_port))
 
         # What a block needs of a query waits beside the data path until its row gets there.
@@ -218,12 +222,13 @@ class LatteHead(wiring.Component):
             ("scales", "scale", softmax.i_scale, params.depths.rows, hops.row_params, hops.row_read),
             ("rows", "row", weighted_sum.i_row, params.depths.rows, hops.row_params, hops.row_read),
         ):
-            source = slices(m, sources[role], sent, own(f"{name}_relay"))
+            source = slices(m, sources[role], sent, own(f"{name}_write_slice"))
             shape = source.payload.shape()
             queue: Any = Fifo(shape, depth) if depth > 1 else StreamRegister(shape)
             m.submodules[own(name)] = queue
             wiring.connect(m, source, queue.i)
-            source = slices(m, queue.o, hops.threshold_read if role == "threshold" else 0, own(f"{name}_arrival"))
+            late = hops.threshold_read if role == "threshold" else 0
+            source = slices(m, queue.o, late, own(f"{name}_read_slice"))
             wiring.connect(m, slices(m, source, read, own(f"{name}_read"), SkidBuffer), sink)
 
         beats = getattr(estimator, own("o_beat"))

@@ -3,7 +3,7 @@
 A pair may span beats, and a beat may keep an odd number of keys. So the highest key of an odd number is carried over to
 the next entry of the queue of kept keys: each entry holds an even number of keys, at least two, but for the last one of
 a row, and two leave in every cycle in which an entry is there. Which keys begin a pair and which end one is worked out
-on the way to the queue, so that behind it both kinds leave lowest first without knowing of each other.
+before the queue, so that behind it both kinds leave lowest first without knowing of each other.
 """
 
 from typing import Any
@@ -20,8 +20,8 @@ from latte_hw.params import HeadParams
 def join_beats(m: Module, queue: CreditFifo, beat: Any, valid: Value, name: str) -> None:
     """Send beats that have a key to their queue, one register later, two to an entry.
 
-    The beat that ends a row goes at once, with a key or without, alone or as the second. Every beat has reserved a
-    place, and an entry takes one: the others are given back.
+    The beat that ends a row goes at once, with a key or without, alone or as the second. Every beat has a credit, and
+    an entry needs one: the others are returned.
     """
     layout = queue.i.payload.shape()
     pair = Signal(layout, name=f"{name}_pair", reset_less=True)
@@ -31,7 +31,7 @@ def join_beats(m: Module, queue: CreditFifo, beat: Any, valid: Value, name: str)
     lanes = len(beat.mask)
     with m.If(needed):
         m.d.sync += holds.eq(~completes)
-    # Void unless needed: the wide registers do not wait for that.
+    # It means nothing unless needed: the wide registers do not wait for that.
     with m.If(~holds):
         m.d.sync += [
             pair.first_key[0].eq(beat.first_key),
@@ -54,8 +54,8 @@ def join_beats(m: Module, queue: CreditFifo, beat: Any, valid: Value, name: str)
 def carry_odd_key(m: Module, params: HeadParams, queue: CreditFifo, beats: Any, valid: Value) -> None:
     """Send checked beats to their queue, two registers later, with an even number of keys unless they end a row.
 
-    The highest of an odd number, counted with the one that was carried over before, is carried over. An entry that
-    would hold nothing gives its place back.
+    The highest of an odd number, counted with the one that was carried over before, is carried over. The credit of
+    an entry that would hold nothing is returned.
     """
     mask = Value.cast(beats.mask)
     checked = delayed_data(m, beats, 1, "counted")
@@ -93,8 +93,8 @@ def carry_odd_key(m: Module, params: HeadParams, queue: CreditFifo, beats: Any, 
         entry.carried_estimate.eq(carried.estimate),
         entry.pairs.eq((sum(counts) + carries + ends) >> 1),  # 0 for a row's mere end
     ]
-    lone = ~Cat(count[1:] for count in counts).any() & ~(counts[0].any() & counts[1].any())
-    needed = ends | (filled & (carries | ~lone))  # a lone key by itself is carried over, and nothing is left
+    single = ~Cat(count[1:] for count in counts).any() & ~(counts[0].any() & counts[1].any())
+    needed = ends | (filled & (carries | ~single))  # a single key is carried over, and nothing is left
     m.d.comb += [
         queue.i.payload.eq(entry),
         queue.i.valid.eq(delayed(m, needed, 1, "checked_needed")),
@@ -107,7 +107,7 @@ def _carries(entry: Any) -> bool:
     return "carried" in entry.shape().members
 
 
-def places_of(entry: Any) -> list[Value]:
+def masks_of(entry: Any) -> list[Value]:
     """Masks of the kept keys of a queue's entry, in the order of the keys: one of all, or one of those that begin a
     pair and one of those that end one."""
     mask = Value.cast(entry.mask)
@@ -120,18 +120,18 @@ def estimates_of(entry: Any) -> list[Value]:
     return [entry.carried_estimate, *own] if _carries(entry) else own
 
 
-def key_at(params: HeadParams, place: Value, entry: Any) -> Value:
-    """Number of the key at the one place that is set, in a queue's entry or in beats that are on their way there."""
+def key_at(params: HeadParams, mask: Value, entry: Any) -> Value:
+    """Number of the key whose bit of a mask is set, the only one, in a queue's entry or in beats before the queue."""
     if _carries(entry):
-        return Mux(place[0], entry.carried_key, _key_of_beats(params, place[1:], entry))
-    return _key_of_beats(params, place, entry)
+        return Mux(mask[0], entry.carried_key, _key_of_beats(params, mask[1:], entry))
+    return _key_of_beats(params, mask, entry)
 
 
-def _key_of_beats(params: HeadParams, place: Value, entry: Any) -> Value:
+def _key_of_beats(params: HeadParams, mask: Value, entry: Any) -> Value:
     lanes = params.config.keys_per_cycle
-    if len(place) == lanes:
-        return _key_of_beat(params, place, entry.first_key)
-    first, second = place[:lanes], place[lanes:]
+    if len(mask) == lanes:
+        return _key_of_beat(params, mask, entry.first_key)
+    first, second = mask[:lanes], mask[lanes:]
     return Mux(
         second.any(),
         _key_of_beat(params, second, entry.first_key[1]),

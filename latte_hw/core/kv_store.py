@@ -33,6 +33,8 @@ class KvStore(wiring.Component):
         Loaded buffers, oldest first.
     i_free
         Gives the oldest buffer back.
+    o_loading
+        With `appends`: high while any load is in flight.
     beat_port, key_port, value_port
         Reads; every port yields one row (or beat) per cycle. With several readers `key_port_0`, `value_port_0` and on.
 

@@ -21,6 +21,17 @@ class ReuseDatapath(wiring.Component):
 
     The estimate travels along and is never computed again. With `msb_bits = 8` it already is the score.
 
+    Members
+    -------
+    i_query
+        The query of each row, in the order of the rows.
+    i_kept
+        Kept keys, from the filter; `last` ends a row.
+    key_port
+        Reads whole rows of K.
+    o_scored
+        The same keys with their scores.
+
     Latency: `params.latency.reuse` from a kept key to its score, then the output queue (none with `msb_bits = 8`).
     Throughput: one item of R = `kept_per_cycle` keys per cycle, each key read through a port of its own, `key_port_0`
     and `key_port_1`; without a gap between queries of `params.reuse_dot.refill_cycles` items each.

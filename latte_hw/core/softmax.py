@@ -33,6 +33,15 @@ class Softmax(wiring.Component):
     A row waits in a queue until its best score is known; the queue holds more than one full row, so the next row
     comes in meanwhile.
 
+    Members
+    -------
+    i_scale
+        The softmax scale of each row, taken with its last item.
+    i_scored
+        Kept keys with their scores; `last` ends a row.
+    o_weighted
+        The same keys with their weights.
+
     Latency: `params.latency.softmax` from a row's end to its first weight, then the output queue.
     Throughput: one item of R keys per cycle.
     """
@@ -67,10 +76,10 @@ class Softmax(wiring.Component):
             row.i.payload.eq(item),
             best_queue.i_take.eq(accepted & item.last),
         ]
-        together = params.config.kept_per_cycle
+        kept_per_cycle = params.config.kept_per_cycle
         arrived, arrived_item = delayed(m, accepted, 1, "arrived"), delayed_data(m, item, 1, "arrived_item")
         kept, score, ends = arrived_item.kept, arrived_item.score, arrived_item.last
-        if together == 2:  # the second slot is kept only with the first
+        if kept_per_cycle == 2:  # the second slot is kept only with the first
             better = Mux(kept[1] & (score[1] > score[0]), score[1], score[0])
             arrived, kept, ends = (delayed(m, value, 1, "compared") for value in (arrived, kept[0], ends))
             score = register(m, better, "better")
@@ -91,12 +100,12 @@ class Softmax(wiring.Component):
             self.i_scale.ready.eq(sent & row.o.payload.last),
             landing.i_take.eq(sent),
         ]
-        deltas = [Signal(unsigned(params.widths.delta_bits), name=name) for name in numbered("delta", together)]
-        for delta, score in zip(deltas, slots(row.o.payload.score, together), strict=True):
+        deltas = [Signal(unsigned(params.widths.delta_bits), name=name) for name in numbered("delta", kept_per_cycle)]
+        for delta, score in zip(deltas, slots(row.o.payload.score, kept_per_cycle), strict=True):
             m.d.sync += delta.eq(row_best.payload - score)
         m.submodules.exp_table = table = exponential_table(params)
         scale = delayed_data(m, self.i_scale.payload, 1, "scale")
-        prefixes = [""] if together == 1 else ["first_", "second_"]
+        prefixes = [""] if kept_per_cycle == 1 else ["first_", "second_"]
         guarded = [
             exponential(m, params, delta, scale, table, prefix) for delta, prefix in zip(deltas, prefixes, strict=True)
         ]
@@ -107,7 +116,7 @@ class Softmax(wiring.Component):
         weighed = delayed(m, sent, params.latency.softmax_pipeline - 1, "sent")
         weighed_key = delayed_data(m, key, params.latency.softmax_pipeline - 1, "key")
         weighted = Signal(payloads.weighted_key, reset_less=True)
-        probs, kepts = slots(weighted.prob, together), slots(weighed_key.kept, together)
+        probs, kepts = slots(weighted.prob, kept_per_cycle), slots(weighed_key.kept, kept_per_cycle)
         round_weights(m, list(zip(probs, guarded, kepts, strict=True)), weighed, weighed_key.last)
         m.d.sync += [weighted[name].eq(weighed_key[name]) for name in ("key", "kept", "last")]
         m.d.comb += [landing.i.valid.eq(delayed(m, weighed, 1, "weighted")), landing.i.payload.eq(weighted)]
@@ -148,9 +157,9 @@ def exponential(m: Module, params: CoreParams, delta: Any, scale: Any, table: An
 
     read_port = table.read_port()
     m.d.comb += read_port.addr.eq(exponent[: params.widths.exp_fraction_bits])
-    way = 1 + params.pipeline.exp_read  # block RAM is slow to answer
-    entry = delayed_data(m, read_port.data, way, f"{prefix}entry")
-    halvings = delayed_data(m, exponent[params.widths.exp_fraction_bits :], 1 + way, f"{prefix}halvings")
+    read_slices = 1 + params.pipeline.exp_read  # block RAM is slow to answer
+    entry = delayed_data(m, read_port.data, read_slices, f"{prefix}entry")
+    halvings = delayed_data(m, exponent[params.widths.exp_fraction_bits :], 1 + read_slices, f"{prefix}halvings")
     shifted = stage(len(entry), "shifted")
     m.d.sync += shifted.eq(entry >> halvings)
     return shifted

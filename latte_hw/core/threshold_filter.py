@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.config import Rule
-from latte_hw.core.key_pairs import carry_odd_key, estimates_of, join_beats, key_at, places_of
+from latte_hw.core.key_pairs import carry_odd_key, estimates_of, join_beats, key_at, masks_of
 from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.arith import reaches, register, register_exceeds, running_best
 from latte_hw.lib.masks import chosen, popcount, several, without_lowest
@@ -84,7 +84,7 @@ class HeadThresholdFilter(wiring.Component):
             accepted.eq(self.i_beat.valid & self.i_beat.ready),
             self.i_threshold.ready.eq(row_ends),
             survivors.i_take.eq(accepted),
-            row_limits.i_take.eq(row_ends),  # a row's limit needs a place too
+            row_limits.i_take.eq(row_ends),  # a row's limit needs a credit, too
         ]
 
         stage = data.StructLayout({"beat": payloads.estimate_beat, "threshold": payloads.threshold})
@@ -168,7 +168,7 @@ class HeadThresholdFilter(wiring.Component):
         checked_valid = Signal()
         taken = Signal()
         row_ends, may_take = taken & waiting.last, row_limits.o.valid & kept.o_credit
-        for cycle in range(hops.row_limit):  # the limit is given back when the gap is over
+        for cycle in range(hops.row_limit):  # the limit is released when the gap is over
             row_ends = delayed(m, row_ends, 1, f"row_checked_{cycle}" if cycle else "row_checked")
             may_take = may_take & ~row_ends
         m.d.comb += [
@@ -201,9 +201,9 @@ class HeadThresholdFilter(wiring.Component):
         beat = Signal(payloads.kept_beats, name="leaving_beat", reset_less=True)
         holds = Signal()
         # Known ahead of the lanes that have not left: those of the next item, the others, whether it is the last item.
-        masks = places_of(kept.o.payload)
-        leaving = [Signal(len(mask), name=f"leaving_{place}") for place, mask in enumerate(masks)]
-        rest = [Signal(len(mask), name=f"rest_{place}") for place, mask in enumerate(masks)]
+        masks = masks_of(kept.o.payload)
+        leaving = [Signal(len(mask), name=f"leaving_{number}") for number, mask in enumerate(masks)]
+        rest = [Signal(len(mask), name=f"rest_{number}") for number, mask in enumerate(masks)]
         only_one = Signal()
         beat_ends = Signal()
         m.d.comb += [
@@ -213,10 +213,10 @@ class HeadThresholdFilter(wiring.Component):
         ]
         kept_bits, estimates, keys = (slots(item.payload[name], len(leaving)) for name in ("kept", "estimate", "key"))
         m.d.comb += [
-            *(bit.eq(place.any()) for bit, place in zip(kept_bits, leaving, strict=True)),
+            *(bit.eq(mask.any()) for bit, mask in zip(kept_bits, leaving, strict=True)),
             item.payload.last.eq(beat.last & only_one),
-            *(one.eq(chosen(place, estimates_of(beat))) for one, place in zip(estimates, leaving, strict=True)),
-            *(key.eq(key_at(params, place, beat)) for key, place in zip(keys, leaving, strict=True)),
+            *(one.eq(chosen(mask, estimates_of(beat))) for one, mask in zip(estimates, leaving, strict=True)),
+            *(key.eq(key_at(params, mask, beat)) for key, mask in zip(keys, leaving, strict=True)),
         ]
 
         def from_now_on(left: list[Any]) -> list[Any]:
@@ -230,7 +230,7 @@ class HeadThresholdFilter(wiring.Component):
             m.d.sync += [beat.eq(kept.o.payload), holds.eq(kept.o.valid), from_now_on(masks)]
         with m.Elif(item.ready):
             m.d.sync += from_now_on(rest)
-        if self.pairs:  # counted ahead: the masks alone would tell it late
+        if self.pairs:  # counted ahead: the masks alone would say it late
             left = Signal(params.widths.pairs_bits)
             with m.If(beat_ends):
                 m.d.sync += [left.eq(kept.o.payload.pairs), only_one.eq(~kept.o.payload.pairs[1:].any())]
@@ -246,7 +246,7 @@ class HeadThresholdFilter(wiring.Component):
 
 
 def _queue(m: Module, queue: CreditFifo, beat: Any, valid: Value, name: str) -> None:
-    """Send a beat to its queue, one register later, if it has a key or ends its row; else its place is given back."""
+    """Send a beat to its queue, one register later, if it has a key or ends its row; else return its credit."""
     needed = beat.last | Value.cast(beat.mask).any()
     m.d.comb += [
         queue.i.payload.eq(delayed_data(m, beat, 1, f"{name}_queued")),

@@ -188,7 +188,7 @@ class Latte:
         return self.registers.counters()
 
     def soft_reset(self) -> None:
-        """The state after reset, whatever the core does; packets that wait or are under way are dropped.
+        """The state after reset, whatever the core does; packets that wait or are in flight are dropped.
 
         The thresholds stay, what was kept does not.
         """

@@ -35,9 +35,9 @@ class CoreRegisters:
             raise UnknownCoreError(f"no LATTE core answers: its id must be {CORE_ID:#010x}, not {word:#010x}")
         version, mine = self.read("version"), self._made("version")
         # Before 1.0 a minor version may change anything.
-        places = ("major", "minor") if mine["major"] == 0 else ("major",)
-        if any(version[place] != mine[place] for place in places):
-            found = ".".join(str(version[place]) for place in ("major", "minor", "patch"))
+        parts = ("major", "minor") if mine["major"] == 0 else ("major",)
+        if any(version[part] != mine[part] for part in parts):
+            found = ".".join(str(version[part]) for part in ("major", "minor", "patch"))
             raise UnknownCoreError(f"this driver is for cores of version {__version__}, not {found}")
         digits = "".join(f"{self.read(f'config_hash_{word}')['hash']:08x}" for word in (0, 1))
         expected = self.config.sha256()[: len(digits)]

@@ -34,4 +34,4 @@ class Transport(Protocol):
         """Seconds, from any beginning; simulated seconds in a simulation."""
 
     def discard(self) -> None:
-        """Drop all packets that wait or are under way, and begin with new packets on every stream."""
+        """Drop all packets that wait or are in flight, and begin with new packets on every stream."""

@@ -105,7 +105,7 @@ def describe(head: Head) -> dict[str, Any]:
 
 
 def head_latencies(params: HeadParams) -> dict[str, int | str]:
-    """Latencies of the stages of a head core in clock cycles, and its cycle laws in words."""
+    """Latencies of the stages of a head core in clock cycles, and its bounds on cycles in words."""
     slowest = (
         "max(ceil(valid_keys / keys_per_cycle) + query_gap, ceil(kept / kept_per_cycle) "
         "+ reuse_gap, query_prepare_cycles, reuse_prepare_cycles, division_cycles) + cycle_slack"

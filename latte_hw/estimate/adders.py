@@ -44,7 +44,7 @@ def count_dot(
             sums = _tree([2 ** (bits + key_bits) - 1] * dim)
             total = total + (products + sums).times(lanes)
             continue
-        total = total + _table_dot(dim, tables, bits, key_bits, signed).times(lanes)
+        total = total + _count_tables(dim, tables, bits, key_bits, signed).times(lanes)
     if tables is not None:
         size = tables.group_dims
         for bits in parts.values():
@@ -53,7 +53,7 @@ def count_dot(
     return total
 
 
-def _table_dot(dim: int, tables: TableShape, bits: int, key_bits: int, key_signed: bool) -> DotCount:
+def _count_tables(dim: int, tables: TableShape, bits: int, key_bits: int, key_signed: bool) -> DotCount:
     """Every group's entry of every bit plane of a key, read and added up, then the planes."""
     size = tables.group_dims
     greatest = [min(size, dim - first) * (2**bits - 1) for first in range(0, dim, size)]

@@ -68,7 +68,7 @@ def load_coefficients() -> dict[str, Any]:
 def dsp_blocks(config: LatteConfig) -> int:
     """One for each product of a weight and a value, those of the softmax's scaling, and of wide multiplier products."""
     params = HeadParams(config)
-    together = config.kept_per_cycle
+    kept_per_cycle = config.kept_per_cycle
     values = config.head_dim * _multiplies(config.prob_bits, TOTAL_BITS)
     scaling = _multiplies(min(params.widths.delta_bits, MULTIPLIER_BITS), SCALE_MANTISSA_BITS)
     scaling += _multiplies(max(0, params.widths.delta_bits - MULTIPLIER_BITS), SCALE_MANTISSA_BITS)
@@ -76,9 +76,9 @@ def dsp_blocks(config: LatteConfig) -> int:
     if config.dot is Dot.MULTIPLIERS:
         high, low = config.msb_bits, params.widths.low_bits
         corrections = 2 * _multiplies(high, low) + _multiplies(low, low) * (config.reuse is Reuse.EXACT)
-        scores = config.keys_per_cycle * _multiplies(high, high) + together * corrections
+        scores = config.keys_per_cycle * _multiplies(high, high) + kept_per_cycle * corrections
         scores *= config.head_dim
-    return config.queries_per_scan * (together * (values + scaling) + scores)
+    return config.queries_per_scan * (kept_per_cycle * (values + scaling) + scores)
 
 
 def _multiplies(first: int, second: int) -> int:
@@ -95,19 +95,19 @@ def quantities(config: LatteConfig, target: str) -> Quantities:
     """What a block's LUTs and flip-flops are proportional to, for all lanes together."""
     params = HeadParams(config)
     lanes, dim, keys = config.queries_per_scan, config.head_dim, config.keys_per_cycle
-    together = config.kept_per_cycle
-    slots = lanes * together  # kept keys worked on side by side
+    kept_per_cycle = config.kept_per_cycle
+    slots = lanes * kept_per_cycle  # kept keys per cycle of all lanes
     high, low, estimate = config.msb_bits, params.widths.low_bits, params.widths.estimate_bits
     estimator = count_dot(dim, params.scan_dot.tables, {"high": high}, [("high", high, True)], keys)
     terms = [("high", low, params.widths.low_signed), ("low", high, True)]
     terms += [("low", low, params.widths.low_signed)] if config.reuse is Reuse.EXACT else []
     parts = {"high": high, "low": low}
-    reuse = count_dot(dim, params.reuse_dot.tables, parts, terms, together) if low else DotCount()
-    checked = (1 + together) / 2  # the early drop takes one beat at a time, the final check R
+    reuse = count_dot(dim, params.reuse_dot.tables, parts, terms, kept_per_cycle) if low else DotCount()
+    checked = (1 + kept_per_cycle) / 2  # the early drop takes one beat at a time, the final check R
     beat = checked * (keys * (estimate + 1) + params.widths.key_bits)
     product = params.widths.delta_bits + SCALE_MANTISSA_BITS
     divided = params.division.lanes * params.widths.out_bits * (params.widths.prob_sum_bits + 2)
-    sums = dim * (params.widths.accumulator_bits + (together - 1) * (config.prob_bits + TOTAL_BITS + 1))
+    sums = dim * (params.widths.accumulator_bits + (kept_per_cycle - 1) * (config.prob_bits + TOTAL_BITS + 1))
     found: Quantities = {
         "head": {"one": 1},
         "store": {"element_bits": 2 * dim * TOTAL_BITS, "read_bits": dim * (high * keys + 2 * TOTAL_BITS * slots)},

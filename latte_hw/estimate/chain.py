@@ -20,27 +20,28 @@ from latte_hw.params import HeadParams
 
 
 def output_cycles(pattern: Pattern, config: LatteConfig) -> NDArray[np.int64]:
-    """The cycle in which each output row of a lone job leaves, counted from the one in which its first query is
+    """The cycle in which each output row of a single job leaves, counted from the one in which its first query is
     taken."""
     params = HeadParams(config)
-    together = config.queries_per_scan
-    lanes = [Lane(params) for _ in range(together)]
+    per_scan = config.queries_per_scan
+    lanes = [Lane(params) for _ in range(per_scan)]
     out = np.zeros(pattern.queries, np.int64)
     query, sent, left = -1, NEVER_BINDS, NEVER_BINDS
-    for first in range(0, pattern.queries, together):
+    for first in range(0, pattern.queries, per_scan):
         part = lanes[: pattern.queries - first]
         # all queries of a scan get as many beats as the one that sees most keys
-        beats = params.widths.beats(int(pattern.valid[first : first + together].max()))
-        for place, lane in enumerate(part):
-            told = lanes[place:] if pattern.release and first + place == pattern.queries - 1 else [lane]
-            query = max(query + 1, 0, lane.query_room(), *(one.row_room() for one in told))
-            lane.take(query, row_of(pattern, first + place, beats, params))
+        beats = params.widths.beats(int(pattern.valid[first : first + per_scan].max()))
+        for index, lane in enumerate(part):
+            releases = pattern.release and first + index == pattern.queries - 1
+            with_row = lanes[index:] if releases else [lane]
+            query = max(query + 1, 0, lane.query_space(), *(one.row_space() for one in with_row))
+            lane.take(query, row_of(pattern, first + index, beats, params))
         offered = max(lane.offered() for lane in part)
         for lane in part:
             lane.prepare(offered)
         sent = _scan(part, sent)
-        for place, lane in enumerate(part):
-            left = out[first + place] = lane.leave(left)
+        for index, lane in enumerate(part):
+            left = out[first + index] = lane.leave(left)
     return out
 
 
@@ -59,7 +60,7 @@ def _scan(lanes: Sequence[Lane], before: int) -> int:
         lane.scan_started[lane.number] = started
     settled = False
     while not settled:
-        conditions = np.maximum.reduce([lane.beat_room() for lane in lanes])
+        conditions = np.maximum.reduce([lane.beat_credits() for lane in lanes])
         conditions[0] = max(conditions[0], started + 1)
         sent = one_per_cycle(conditions, before)
         followed = [lane.follow(sent) for lane in lanes]

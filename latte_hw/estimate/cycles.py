@@ -13,7 +13,7 @@ from latte_hw.estimate.pattern import Pattern
 
 @dataclass(frozen=True)
 class Cycles:
-    """Of a lone job in a drained core, streams never starving: ``left`` (N_q,) is the cycle in which each output row
+    """Of a single job in a drained core, streams never starving: ``left`` (N_q,) is the cycle in which each output row
     leaves, counted from the one in which the first query is taken."""
 
     left: NDArray[np.int64]

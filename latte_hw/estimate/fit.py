@@ -33,18 +33,18 @@ Run = dict[str, Any]
 
 def measured(run: Run, figure: str) -> dict[str, float]:
     """What synthesis counted for each block of the model, all lanes together."""
-    place = MEASURED.index(figure)
+    column = MEASURED.index(figure)
     modules = run["modules"]
     lanes = run["config"]["queries_per_scan"]
 
     def total(*names: str) -> float:
         inside = [f"head.{one}" for name in names for one in {name, *numbered(name, lanes)}]
-        return float(sum(modules[name]["total"][place] for name in inside if name in modules))
+        return float(sum(modules[name]["total"][column] for name in inside if name in modules))
 
     blocks = {
         name: total(name) for name in ("store", "sequencer", "estimator", "filter", "reuse", "softmax", "weighted_sum")
     } | {"queues": total(*QUEUES)}
-    return blocks | {"head": modules["head"]["total"][place] - sum(blocks.values())}
+    return blocks | {"head": modules["head"]["total"][column] - sum(blocks.values())}
 
 
 def fitted(runs: Sequence[Run]) -> dict[str, Any]:

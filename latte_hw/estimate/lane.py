@@ -1,8 +1,8 @@
-"""One lane of a LATTE head in time: a query's way through filter, reuse, softmax and weighted sum."""
+"""One lane of a LATTE head in time: a query in filter, reuse, softmax and weighted sum."""
 
 import numpy as np
 
-from latte_hw.estimate.queues import LANDING_PLACES, NEVER_BINDS, History, Reservations, Times, one_per_cycle, room
+from latte_hw.estimate.queues import LANDING_ITEMS, NEVER_BINDS, Credits, History, Times, one_per_cycle, space
 from latte_hw.estimate.rows import Row
 from latte_hw.params import DotTiming, HeadParams, fifo_latency, fifo_words
 
@@ -23,38 +23,38 @@ class Lane:
         # by beat, by entry of the queues in the filter, by item
         self.accepted = History(params.depths.estimator_landing)
         self.checked = History(1)
-        self.output_places = params.depths.filter_output + params.latency.choice - 1
-        self.left = History(self.output_places)
+        self.output_items = params.depths.filter_output + params.latency.choice - 1
+        self.left = History(self.output_items)
         self.scored = History(max(params.depths.reuse_landing, params.depths.scored))
-        self.weighed = History(params.depths.scored + LANDING_PLACES)
+        self.weighed = History(params.depths.scored + LANDING_ITEMS)
         self.summed = History(params.depths.softmax_landing)
-        self.survivors = Reservations(fifo_words(params.depths.survivors))
-        self.kept = Reservations(fifo_words(params.depths.kept))
+        self.survivors = Credits(fifo_words(params.depths.survivors))
+        self.kept = Credits(fifo_words(params.depths.kept))
         self.last_moved = NEVER_BINDS  # the last item of the row before, out of its beat
         self.number = self.beat = self.check = self.item = 0  # of the present row, its first beat, and so on
 
     # --- a query comes ------------------------------------------------------------------------------------------------
 
-    def query_room(self) -> int:
-        """From when on the lane's next query may be taken: every queue that it goes to has room. That of thresholds is
+    def query_space(self) -> int:
+        """From when on the lane's next query may be taken: every queue that it goes to has space. That of thresholds is
         as deep as that of rows and gives up a row sooner: it never fills."""
         params, many = self.params, self.params.depths.rows
         return max(
-            self._room(params.depths.estimator_queries, self.estimator_taken, params.pipeline.query_send),
-            self._room(params.depths.queries, self.reuse_taken, params.pipeline.row_params),
-            self._room(many, self.best_taken, params.pipeline.row_params, params.pipeline.row_read),
-            self.row_room(),
+            self._space(params.depths.estimator_queries, self.estimator_taken, params.pipeline.query_send),
+            self._space(params.depths.queries, self.reuse_taken, params.pipeline.row_params),
+            self._space(many, self.best_taken, params.pipeline.row_params, params.pipeline.row_read),
+            self.row_space(),
         )
 
-    def row_room(self) -> int:
-        """From when on the queue of the weighted sum has room for the lane's next row."""
+    def row_space(self) -> int:
+        """From when on the queue of the weighted sum has space for the lane's next row."""
         pipeline = self.params.pipeline
-        return self._room(self.params.depths.rows, self.row_summed, pipeline.row_params, pipeline.row_read)
+        return self._space(self.params.depths.rows, self.row_summed, pipeline.row_params, pipeline.row_read)
 
-    def _room(self, depth: int, taken: History, slices: int, skids: int = 0) -> int:
-        """A place is free when what was in it has moved to the output register, behind what was taken from there; a
-        register, when what was in it is taken. A register slice before the queue is one place more, and the sequencer's
-        initiation interval of 2 one cycle. Of a skid buffer behind it, two places more and a cycle."""
+    def _space(self, depth: int, taken: History, slices: int, skids: int = 0) -> int:
+        """A word is free when what was in it has moved to the output register, behind what was taken from there; a
+        register, when what was in it is taken. A register slice before the queue is one word more, and the sequencer's
+        initiation interval of 2 one cycle. Of a skid buffer behind it, two words more and a cycle."""
         if depth == 1:
             return taken[self.number - 1]
         late = self.params.pipeline.row_issue
@@ -77,94 +77,94 @@ class Lane:
             )
         else:
             self.reuse_prepared = max(at_reuse, self.last_left[row - 1] + 1)
-        self._survivors_given, self._kept_given = (
+        self._survivors_returned, self._kept_returned = (
             np.full(count, NEVER_BINDS, np.int64) for count in (self.present.beats, self.present.entries)
         )
-        self._conditions = self._room_conditions()
+        self._conditions = self._queue_conditions()
 
     def offered(self) -> int:
         """When the present query is before the estimator."""
         return self.queries[self.number] + self.params.pipeline.query_send + self.params.depths.estimator_queue_latency
 
     def prepare(self, offered: int) -> None:
-        """The estimator prepares the queries of a scan together, all of them on offer from then on."""
+        """The estimator prepares the queries of a scan together, all of them pending from then on."""
         self.prepared = self._prepare(
             self.params.scan_dot, offered, self.estimator_taken, self.last_sent, self.scan_started
         )
 
     def _prepare(self, dot: DotTiming, offered: int, taken: History, last_sent: History, handed_over: History) -> int:
-        """When the present query, offered from then on, is ready in a dot product: filled in when a place is free."""
+        """When the present query, offered from then on, is ready in a dot product: filled in when a slot is free."""
         row = self.number
-        released = last_sent[row - dot.places] + dot.kept_back
+        released = last_sent[row - dot.slots] + dot.kept_back
         starts = max(offered, taken[row - 1] + 1, released + 1)
         taken[row] = starts + dot.prepare_cycles - 1
         return max(taken[row] + dot.prepared_latency + 1, handed_over[row - 1] + 1)
 
     # --- its row moves ------------------------------------------------------------------------------------------------
 
-    def _room_conditions(self) -> tuple[Times, ...]:
-        """From when on there is room for every beat or item of the row, in each queue, as far as known."""
+    def _queue_conditions(self) -> tuple[Times, ...]:
+        """From when on each queue has space, or a credit, for every beat or item of the row, as far as known."""
         params = self.params
         beat, item = (self.beat, self.beat + self.present.beats), (self.item, self.item + int(self.present.items.sum()))
         landing = fifo_words(params.depths.reuse_landing) if params.widths.low_bits else 1
         return (
             self.accepted.part(*beat, fifo_words(params.depths.estimator_landing)) + 1,
-            self.survivors.conditions(self.present.beats, self._survivors_given),
-            self.kept.conditions(self.present.entries, self._kept_given),
+            self.survivors.conditions(self.present.beats, self._survivors_returned),
+            self.kept.conditions(self.present.entries, self._kept_returned),
             self.scored.part(*item, landing) + (1 if params.widths.low_bits else 0),
-            room(self.scored, self.weighed, params.depths.scored, *item),
+            space(self.scored, self.weighed, params.depths.scored, *item),
             self.summed.part(*item, fifo_words(params.depths.softmax_landing)) + 1,
         )
 
-    def beat_room(self) -> Times:
+    def beat_credits(self) -> Times:
         return self._conditions[0].copy()
 
     def follow(self, sent: Times) -> bool:
         """The row's beats are sent at ``sent``: when they and their kept keys move. Whether that is final."""
         params, number, row = self.params, self.number, self.present
-        _, survivor_room, kept_room, score_room, row_room, weight_room = self._conditions
+        _, survivor_credits, kept_credits, score_credits, row_space, weight_credits = self._conditions
         fifo = params.latency.queue
 
-        arrived = np.maximum(sent + params.latency.estimator + fifo, survivor_room)
+        arrived = np.maximum(sent + params.latency.estimator + fifo, survivor_credits)
         arrived[0] = max(arrived[0], self.limits_taken[number - fifo_words(params.depths.rows)] + 1)
         accepted = one_per_cycle(arrived, self.accepted[self.beat - 1])
         written = accepted + params.latency.filter
 
         limit_known = max(int(written[-1]) - 2 + fifo, self.limits_taken[number - 1] + 1)
         survived = written[row.completing] + fifo_latency(params.depths.survivors)
-        waiting = np.maximum(np.maximum(survived, kept_room), limit_known)
+        waiting = np.maximum(np.maximum(survived, kept_credits), limit_known)
         checked = one_per_cycle(waiting, self.checked[self.check - 1])
 
-        # An item waits in its entry's register, in one slices of `key_select`, then in the filter's output queue.
+        # An item waits in its entry's register, in register slices `key_select`, then in the filter's output queue.
         queued = checked + params.latency.check
         beat_ready = queued + fifo_latency(params.depths.kept)
         item_ready = np.repeat(beat_ready, row.items) + 1
         chosen = item_ready + params.latency.choice - 1
-        ready = np.maximum(np.maximum(chosen + fifo, score_room), self.reuse_prepared)
+        ready = np.maximum(np.maximum(chosen + fifo, score_credits), self.reuse_prepared)
         left = one_per_cycle(ready, self.left[self.item - 1])
         self.left.set(self.item, left)
-        output_room = self.left.part(self.item, self.item + len(left), self.output_places) + 1
-        moved = one_per_cycle(np.maximum(item_ready, output_room), self.last_moved)
+        output_space = self.left.part(self.item, self.item + len(left), self.output_items) + 1
+        moved = one_per_cycle(np.maximum(item_ready, output_space), self.last_moved)
         ends = np.cumsum(row.items) - 1
         before = np.concatenate([[self.last_moved], moved])[ends - row.items + 1]
-        self._survivors_given = written[row.used_with]
-        self._survivors_given[row.completing] = checked
-        self._kept_given = np.where(row.items > 0, np.maximum(beat_ready, before), queued)
+        self._survivors_returned = written[row.used_with]
+        self._survivors_returned[row.completing] = checked
+        self._kept_returned = np.where(row.items > 0, np.maximum(beat_ready, before), queued)
         self._last_moved = int(moved[-1])
 
         completed = left + (params.latency.reuse + fifo if params.widths.low_bits else 1)
         skids = params.pipeline.row_read
-        best_room = self.best_taken[number - fifo_words(params.depths.rows) - 2 * skids] + 1 + skids
-        scored = one_per_cycle(np.maximum(np.maximum(completed, row_room), best_room), self.scored[self.item - 1])
+        best_space = self.best_taken[number - fifo_words(params.depths.rows) - 2 * skids] + 1 + skids
+        scored = one_per_cycle(np.maximum(np.maximum(completed, row_space), best_space), self.scored[self.item - 1])
         best_known = max(int(scored[-1]) + params.latency.best_score + fifo + skids, self.best_taken[number - 1] + 1)
         weighed = one_per_cycle(
-            np.maximum(np.maximum(scored + fifo_latency(params.depths.scored), weight_room), best_known),
+            np.maximum(np.maximum(scored + fifo_latency(params.depths.scored), weight_credits), best_known),
             self.weighed[self.item - 1],
         )
         summed = one_per_cycle(weighed + params.latency.softmax_pipeline + fifo, self.summed[self.item - 1])
         free = self.row_summed[number - 1] + params.division.cycles
-        out_room = self.out[number - fifo_words(params.depths.out_rows)] + 1
-        summed[-1] = max(summed[-1], free, out_room)
+        out_credit = self.out[number - fifo_words(params.depths.out_rows)] + 1
+        summed[-1] = max(summed[-1], free, out_credit)
 
         self.last_sent[number] = int(sent[-1])
         self.limits_taken[number] = int(checked[-1]) + params.pipeline.row_limit
@@ -176,7 +176,7 @@ class Lane:
             history.set(self.item, times)
         if not params.widths.low_bits:
             self.reuse_taken[number] = int(left[-1])
-        known, self._conditions = self._conditions, self._room_conditions()
+        known, self._conditions = self._conditions, self._queue_conditions()
         return all(np.array_equal(old, new) for old, new in zip(known, self._conditions, strict=True))
 
     # --- and leaves ---------------------------------------------------------------------------------------------------
@@ -184,8 +184,8 @@ class Lane:
     def close(self) -> None:
         """The row has settled: go on to the next one."""
         row = self.present
-        self.survivors.make(self.accepted.part(self.beat, self.beat + row.beats), self._survivors_given)
-        self.kept.make(self.checked.part(self.check, self.check + row.entries), self._kept_given)
+        self.survivors.take(self.accepted.part(self.beat, self.beat + row.beats), self._survivors_returned)
+        self.kept.take(self.checked.part(self.check, self.check + row.entries), self._kept_returned)
         self.last_moved = self._last_moved
         self.number += 1
         self.beat += row.beats

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from latte_hw.config import TOTAL_BITS, CoreConfig, DenseConfig, LatteConfig, Reuse
-from latte_hw.estimate.queues import LANDING_PLACES
+from latte_hw.estimate.queues import LANDING_ITEMS
 from latte_hw.params import (
     EXP_GUARD_BITS,
     FAN_OUT_COPIES,
@@ -28,7 +28,7 @@ SCALE_BITS = SCALE_MANTISSA_BITS + SCALE_SHIFT_BITS
 class Memory:
     """``copies`` equal RAMs with ``reads`` read ports each, in the block of that name.
 
-    One of the reads may share the port of the write: they never come together, or there is no write.
+    One of the reads may share the port of the write: they never come kept_per_cycle, or there is no write.
     """
 
     block: str
@@ -45,7 +45,7 @@ class Memory:
 
 
 class Table(NamedTuple):
-    """Of a query part: bits of an element, queries side by side, and reads by a key: one for every bit."""
+    """Of a query part: bits of an element, queries packed into a word, and reads by a key: one for every bit."""
 
     bits: int
     queries: int
@@ -65,7 +65,7 @@ def _queue(block: str, name: str, depth: int, width: int, copies: int = 1) -> It
         return
     yield Memory(block, name, fifo_words(depth), width, copies)
     if in_block_ram(depth):
-        yield Memory(block, f"{name}_output", LANDING_PLACES, width, copies)
+        yield Memory(block, f"{name}_output", LANDING_ITEMS, width, copies)
 
 
 def _store(params: CoreParams, readers: int, banks: bool) -> Iterator[Memory]:
@@ -110,12 +110,12 @@ def _exponentials(params: CoreParams, copies: int, reads: int) -> Memory:
 def _tables(
     dim: int, tables: TableShape | None, block: str, parts: dict[str, Table], lanes: int, copies: int = 1
 ) -> Iterator[Memory]:
-    """Tables of a query-stationary dot product: one per group of dimensions and set of query parts side by side, in as
-    many equal ones as a net is spread over: lanes are divided among them, or single reads where entries have slices."""
+    """Tables of a query-stationary dot product: one per group of dimensions and set of packed query parts, in as many
+    equal ones as there are fan-out copies: lanes are divided among them, or single reads where entries have slices."""
     if tables is None:
         return
     size = tables.group_dims
-    words = tables.entries * tables.places
+    words = tables.entries * tables.slots
     full, rest = divmod(dim, size)
     for part, (bits, queries, reads) in parts.items():
         readers, each = (lanes * reads, 1) if tables.fill_slices else (lanes, reads)
@@ -138,10 +138,12 @@ def reuse_reads(params: HeadParams) -> dict[str, int]:
 def _latte(params: HeadParams) -> Iterator[Memory]:
     config, lanes = params.config, params.config.queries_per_scan
     key, estimate = params.widths.key_bits, params.widths.estimate_bits
-    together = config.kept_per_cycle  # of what is kept for each query
+    kept_per_cycle = config.kept_per_cycle
     beat = config.keys_per_cycle * (estimate + 1) + key
-    of_pairs = (1 + key + estimate + params.widths.pairs_bits + together * config.keys_per_cycle) * (together - 1)
-    yield from _store(params, lanes * together, banks=True)
+    of_pairs = (1 + key + estimate + params.widths.pairs_bits + kept_per_cycle * config.keys_per_cycle) * (
+        kept_per_cycle - 1
+    )
+    yield from _store(params, lanes * kept_per_cycle, banks=True)
     yield _sequencer(params, params.widths.threshold_bits)
     scan = 1 + params.widths.count_bits + params.widths.scan_place_bits
     for name, depth, width in (
@@ -155,23 +157,23 @@ def _latte(params: HeadParams) -> Iterator[Memory]:
     high, tables = config.msb_bits, params.scan_dot.tables
     yield from _tables(config.head_dim, tables, "estimator", {"high": Table(high, lanes, high)}, config.keys_per_cycle)
     yield from _queue("estimator", "landing", params.depths.estimator_landing, beat + 1, lanes)
-    yield from _queue("filter", "survivors", params.depths.survivors, together * beat + 1, lanes)
+    yield from _queue("filter", "survivors", params.depths.survivors, kept_per_cycle * beat + 1, lanes)
     yield from _queue("filter", "row_limits", params.depths.rows, 2 * estimate + 2, lanes)
-    yield from _queue("filter", "kept", params.depths.kept, together * beat + 1 + of_pairs, lanes)
+    yield from _queue("filter", "kept", params.depths.kept, kept_per_cycle * beat + 1 + of_pairs, lanes)
 
     def item(value_bits: int) -> int:
-        return together * (key + 1 + value_bits) + 1
+        return kept_per_cycle * (key + 1 + value_bits) + 1
 
     yield from _queue("filter", "output", params.depths.filter_output, item(estimate), lanes)
     if params.widths.low_bits:
         bits = {"high": high, "low": params.widths.low_bits}
         parts = {part: Table(bits[part], 1, reads) for part, reads in reuse_reads(params).items()}
-        yield from _tables(config.head_dim, params.reuse_dot.tables, "reuse", parts, together, lanes)
+        yield from _tables(config.head_dim, params.reuse_dot.tables, "reuse", parts, kept_per_cycle, lanes)
         yield from _queue("reuse", "landing", params.depths.reuse_landing, item(params.widths.score_bits), lanes)
     yield from _queue("softmax", "row", params.depths.scored, item(params.widths.score_bits), lanes)
     yield from _queue("softmax", "best", params.depths.rows, params.widths.score_bits, lanes)
     yield from _queue("softmax", "landing", params.depths.softmax_landing, item(config.prob_bits), lanes)
-    yield _exponentials(params, lanes, together)
+    yield _exponentials(params, lanes, kept_per_cycle)
     yield from _queue(
         "weighted_sum", "landing", params.depths.out_rows, config.head_dim * params.widths.out_bits + 1, lanes
     )

@@ -31,7 +31,7 @@ class Pattern:
     """One head's queries, in their order. N_q queries, N_b beats of a full row.
 
     ``survives`` (N_q, N_b): some key of the beat passed the early drop; ``kept`` (N_q, N_b): keys of the beat that are
-    kept; ``valid`` (N_q,): keys that the query sees. ``release``: the job gives its K/V buffer back.
+    kept; ``valid`` (N_q,): keys that the query sees. ``release``: the job releases its K/V buffer.
     """
 
     survives: NDArray[np.bool_]
@@ -138,8 +138,8 @@ def quantile(values: Callable[[], Iterable[NDArray[np.float64]]], share: float) 
     for block in values():
         counts += np.bincount(_bins(block), minlength=BINS)
     up_to = np.cumsum(counts)
-    place = share * float(up_to[-1] - 1)
-    below = math.floor(place)
+    rank = share * float(up_to[-1] - 1)
+    below = math.floor(rank)
     first, last = (int(np.searchsorted(up_to, item, side="right")) for item in (below, min(below + 1, up_to[-1] - 1)))
     near = []
     for block in values():
@@ -147,7 +147,7 @@ def quantile(values: Callable[[], Iterable[NDArray[np.float64]]], share: float) 
         near.append(block[(first <= bins) & (bins <= last)])
     ordered = np.sort(np.concatenate(near))
     item = below - int(up_to[first - 1] if first else 0)
-    return float(np.quantile(ordered[item : item + 2], place - below))
+    return float(np.quantile(ordered[item : item + 2], rank - below))
 
 
 def _bins(values: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -193,7 +193,7 @@ def of_results(path: Path, config: CoreConfig) -> list[Pattern]:
 
 
 def _valid(queries: int, keys: int, seen: int, config: CoreConfig) -> NDArray[np.int64]:
-    """Valid keys of every query, from their sum: results do not tell the causal offset."""
+    """Valid keys of every query, from their sum: results do not hold the causal offset."""
     offsets = range(-queries, keys)
     fitting = (visible_keys(config, queries, keys, offset) for offset in offsets)
     return next((valid for valid in fitting if valid.sum() == seen), visible_keys(config, queries, keys))

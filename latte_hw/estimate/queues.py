@@ -1,7 +1,8 @@
 """Times of a chain of queues: when each item moves, from when the items before it moved. Cycles are integers.
 
 A stage moves its items in order, at most one per cycle: `moved[n] = max(moved[n − 1] + 1, every condition of n)`. A
-condition is a time from which on the item may move: its arrival, or the place that an earlier item gives free.
+condition is a time from which on the item may move: its arrival, or when an earlier item
+releases a word or a credit.
 """
 
 import numpy as np
@@ -14,19 +15,19 @@ Times = NDArray[np.int64]
 NEVER_BINDS = -(1 << 40)
 """A time before everything: no condition."""
 
-LANDING_PLACES = fifo_words(BLOCK_RAM_LANDING_DEPTH)
-"""Items that may be on their way from block RAM or wait behind it."""
+LANDING_ITEMS = fifo_words(BLOCK_RAM_LANDING_DEPTH)
+"""Items that may have been sent for from block RAM or wait behind it."""
 
 LEAST_HELD = 256
-"""Items beyond its reach that a history has room for, so that it seldom moves."""
+"""Items beyond its reach that a history has space for, so that it seldom moves."""
 
 INDEX = np.arange(1 << 16, dtype=np.int64)
 
 
-def room(written: "History", taken: "History", depth: int, start: int, stop: int) -> Times:
-    """From when on the items ``start`` to before ``stop`` may be written into a queue that nothing is reserved in: what
-    was in their place has left the RAM, for the output register or for the short queue behind block RAM."""
-    behind, after = (LANDING_PLACES, 2) if in_block_ram(depth) else (1, 1)
+def space(written: "History", taken: "History", depth: int, start: int, stop: int) -> Times:
+    """From when on the items ``start`` to before ``stop`` may be written into a queue without credits: what was
+    in their words has left the RAM, for the output register or for the short queue behind block RAM."""
+    behind, after = (LANDING_ITEMS, 2) if in_block_ram(depth) else (1, 1)
     words = fifo_words(depth)
     return np.maximum(written.part(start, stop, words) + 2, taken.part(start, stop, words + behind) + after)
 
@@ -64,7 +65,7 @@ class History:
         self._times[start - self._first : stop - self._first] = times
 
     def _hold(self, start: int, stop: int) -> None:
-        """Make room for items to before ``stop``; what lies more than the reach before ``start`` may go."""
+        """Make space for items to before ``stop``; what lies more than the reach before ``start`` may go."""
         if stop - self._first <= len(self._times):
             return
         first = start - self._reach
@@ -81,30 +82,30 @@ def one_per_cycle(conditions: Times, before: int) -> Times:
     return moved + index
 
 
-class Reservations:
-    """The places of a queue that are reserved in order and given back in any: some bring nothing and are cancelled.
+class Credits:
+    """The credits of a queue, taken in order and returned in any: some items bring no result.
 
-    Reservation n may be made once at most `places` − 1 of the n before it are still held: a cycle after the
-    (n − places + 1)-th giving back.
+    Credit n may be taken once at most `count` − 1 of the n before it are still held: a cycle after the
+    (n − count + 1)-th return.
     """
 
-    def __init__(self, places: int) -> None:
-        self.places = places
-        self._made = 0
-        self._held = np.zeros(0, np.int64)  # when the last ones were given back: not all of them yet
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._taken = 0
+        self._held = np.zeros(0, np.int64)  # when the last ones returned: not all of them yet
 
-    def conditions(self, count: int, given_back: Times) -> Times:
-        """From when on the next ``count`` reservations may be made; those among them given back at ``given_back``, as
-        far as known."""
-        free_before = self._made - len(self._held)
-        wanted = self._made + INDEX[:count] - self.places - free_before  # which giving back each waits for
+    def conditions(self, count: int, returned: Times) -> Times:
+        """From when on the next ``count`` credits may be taken; those among them return at ``returned``, as far as
+        known."""
+        free_before = self._taken - len(self._held)
+        wanted = self._taken + INDEX[:count] - self.count - free_before  # which return each waits for
         if wanted[-1] < 0:
             return np.full(count, NEVER_BINDS, np.int64)
-        times = np.sort(np.concatenate([self._held, given_back]))
+        times = np.sort(np.concatenate([self._held, returned]))
         return np.where(wanted < 0, NEVER_BINDS, times[np.maximum(wanted, 0)] + 1)
 
-    def make(self, made: Times, given_back: Times) -> None:
-        """The next ones are made at ``made``, which is in order, and given back at ``given_back``."""
-        self._made += len(made)
-        times = np.concatenate([self._held, given_back])
-        self._held = times[times >= made[-1]]
+    def take(self, taken: Times, returned: Times) -> None:
+        """The next ones are taken at ``taken``, which is in order, and return at ``returned``."""
+        self._taken += len(taken)
+        times = np.concatenate([self._held, returned])
+        self._held = times[times >= taken[-1]]

@@ -15,7 +15,7 @@ class Row:
 
     needed: NDArray[np.bool_]  # beats of its scan that the early drop leaves, and the last one
     kept: Times  # kept keys of each of those
-    together: int  # R
+    kept_per_cycle: int  # R
 
     @property
     def beats(self) -> int:
@@ -25,8 +25,8 @@ class Row:
     def completing(self) -> NDArray[np.int64]:
         """The beat with which each entry of the survivors' queue is complete: every R-th needed one, and the last."""
         needed = np.flatnonzero(self.needed)
-        places = np.arange(self.together - 1, len(needed) + self.together - 1, self.together)
-        return needed[np.minimum(places, len(needed) - 1)]
+        completing = np.arange(self.kept_per_cycle - 1, len(needed) + self.kept_per_cycle - 1, self.kept_per_cycle)
+        return needed[np.minimum(completing, len(needed) - 1)]
 
     @property
     def entries(self) -> int:
@@ -34,8 +34,8 @@ class Row:
 
     @cached_property
     def used_with(self) -> NDArray[np.int64]:
-        """For every beat the one with which its place in the queue is used or given back: itself, unless it waits for
-        another to complete an entry."""
+        """For every beat the one with which its credit is used or returned: itself, unless it waits for another to
+        complete an entry."""
         beats = np.arange(self.beats)
         completing = self.completing[np.searchsorted(self.completing, beats)]
         return np.where(self.needed, completing, beats)
@@ -44,8 +44,8 @@ class Row:
     def items(self) -> Times:
         """What leaves the filter for each entry: R kept keys each, one left over goes with the next entry; at the end
         of the row at least one item, be it without a key."""
-        of_entries = np.add.reduceat(self.kept, np.arange(0, len(self.kept), self.together))
+        of_entries = np.add.reduceat(self.kept, np.arange(0, len(self.kept), self.kept_per_cycle))
         so_far = np.concatenate([[0], np.cumsum(of_entries)])
-        items = np.diff(so_far // self.together)
-        items[-1] = max(1, -(-so_far[-1] // self.together) - so_far[-2] // self.together)
+        items = np.diff(so_far // self.kept_per_cycle)
+        items[-1] = max(1, -(-so_far[-1] // self.kept_per_cycle) - so_far[-2] // self.kept_per_cycle)
         return items

@@ -97,7 +97,7 @@ def _sentence(error: OSError) -> str:
 
 
 def _drop_unwritten() -> None:
-    """Keep the interpreter from complaining, on its way out, of output that nobody takes any more."""
+    """Keep the interpreter from complaining, as it ends, of output that nobody takes any more."""
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -118,7 +118,7 @@ def weighted_sum(
     """`Σ 2^b · planes[b]`, the last one subtracted if `last_negative`, with a register after the `registered` levels
     of pairs.
 
-    There are ⌈log2(number of planes)⌉ levels (1 for a lone negative plane). What lies below the heavier plane of a
+    There are ⌈log2(number of planes)⌉ levels (1 for a single negative plane). What lies below the heavier plane of a
     pair passes by its adder.
     """
     terms: list[tuple[int, Value]] = list(enumerate(planes))  # (weight, value); the sign stays with the last one
@@ -211,7 +211,7 @@ def running_best(
 
 
 def register(m: Module, value: Value, name: str) -> Signal:
-    """`value` one cycle later; not reset, since what passes a pipeline is void until `valid` follows it."""
+    """`value` one cycle later; not reset, since what passes a pipeline means nothing without its `valid`."""
     result = Signal(value.shape(), name=name, reset_less=True)
     m.d.sync += result.eq(value)
     return result

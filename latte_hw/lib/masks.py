@@ -28,9 +28,9 @@ def highest(mask: Value) -> Value:
     return Cat(mask[lane] & ~mask[lane + 1 :].any() for lane in range(len(mask)))
 
 
-def chosen(places: Value, values: Any) -> Value:
-    """The value at the one place that is set; 0 without one."""
-    every = [Value.cast(values[place]) & bit.replicate(len(values[place])) for place, bit in enumerate(places)]
+def chosen(mask: Value, values: Any) -> Value:
+    """The value of the one bit that is set; 0 without one."""
+    every = [Value.cast(values[lane]) & bit.replicate(len(values[lane])) for lane, bit in enumerate(mask)]
     return reduce(or_, every)
 
 

@@ -12,7 +12,14 @@ from latte_hw.lib.streams import StreamRegister
 class SkidBuffer(wiring.Component):
     """A register slice on a stream whose `ready` is a register, too, so that nothing passes it within a cycle.
 
-    What comes while the output waits goes into a second register. Latency: 1 cycle. Throughput: one item per cycle.
+    What comes while the output waits goes into a second register.
+
+    Members
+    -------
+    i, o
+        The stream before and behind the registers.
+
+    Latency: 1 cycle. Throughput: one item per cycle.
     """
 
     def __init__(self, shape: ShapeLike) -> None:

@@ -1,11 +1,11 @@
-"""Ready/valid glue: the only place where it is written.
+"""Ready/valid glue, written here and nowhere else.
 
 Transfers follow the rules of Amaranth's data streams: a payload moves in every cycle in which ``valid`` and ``ready``
 are both high; ``valid`` never waits for ``ready``; once raised, ``valid`` and ``payload`` hold until the transfer.
 
-The datapath never stalls in the middle of a pipeline. A block takes an item into a fixed-latency pipeline only after
-it has reserved the place where the result will wait (:class:`CreditFifo`), so registers need no enable and `ready`
-never crosses more than one block.
+The datapath never stalls in the middle of a pipeline. A block sends an item into a fixed-latency pipeline only with a
+credit of the queue behind it (:class:`CreditFifo`), so registers need no enable and `ready` never crosses more than one
+block.
 """
 
 from collections.abc import Iterable
@@ -31,7 +31,15 @@ class Valid(wiring.Signature):
 
 
 class StreamRegister(wiring.Component):
-    """One register on a stream. Latency: 1 cycle. Throughput: one item per cycle."""
+    """One register on a stream.
+
+    Members
+    -------
+    i, o
+        The stream before and behind the register.
+
+    Latency: 1 cycle. Throughput: one item per cycle.
+    """
 
     def __init__(self, shape: ShapeLike) -> None:
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
@@ -48,22 +56,30 @@ class Fifo(wiring.Component):
     """A queue of `depth` items (at least 2) in RAM and its output register.
 
     Beyond `LUT_RAM_DEPTH` the RAM is block RAM, which is slow to answer: what is read from it goes through a register
-    into a short queue, for which places are reserved, and the queue holds three items more than `depth`.
+    into a short queue with credits, and the queue holds three items more than `depth`.
+
+    Whether there is an item, and whether there is space, are registers of their own, set from the count before the
+    transfer, so that no transfer waits for a comparison. With `credited`, the sender counts credits: `i.ready` is
+    always high.
+
+    Members
+    -------
+    i
+        Items.
+    o
+        The same, oldest first.
 
     Latency: `fifo_latency(depth)` cycles from `i` to `o` when empty. Throughput: one item per cycle for a depth of 3
     or more.
-
-    Whether there is an item, and whether there is room, are registers of their own, set from the count before the
-    transfer, so that no transfer waits for a comparison. With `reserved`, the sender knows that there is room.
     """
 
-    def __init__(self, shape: ShapeLike, depth: int, *, reserved: bool = False) -> None:
+    def __init__(self, shape: ShapeLike, depth: int, *, credited: bool = False) -> None:
         if depth < 2:
             raise ValueError(f"Fifo depth must be at least 2, not {depth}")
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
         self.shape = shape
         self.depth = depth
-        self.reserved = reserved
+        self.credited = credited
 
     @property
     def words(self) -> int:
@@ -78,27 +94,27 @@ class Fifo(wiring.Component):
         write_port = ram.write_port()
         read_port = ram.read_port()
         stored = Signal()
-        room = Signal(init=1)
+        space = Signal(init=1)
         written = Signal()
         read = Signal()
         count = _Count(m, words, init=0, name="count", up=[written], down=[read])
         m.d.comb += [
-            self.i.ready.eq(1 if self.reserved else room),
+            self.i.ready.eq(1 if self.credited else space),
             written.eq(self.i.valid & self.i.ready),
-            # With room, the place of the next item may be written at any time: its wide net need not wait for `valid`.
-            write_port.en.eq(written if self.reserved else room),
+            # With space, the word of the next item may be written at any time: its wide net need not wait for `valid`.
+            write_port.en.eq(written if self.credited else space),
             write_port.data.eq(Value.cast(self.i.payload)),
         ]
         (self._land if in_block_ram(self.depth) else self._register)(m, read_port, stored, read)
         m.d.sync += [
             stored.eq(written | Mux(read, ~count.equals(1), stored)),
-            room.eq(read | Mux(written, ~count.equals(words - 1), room)),
+            space.eq(read | Mux(written, ~count.equals(words - 1), space)),
         ]
         for port, moves in ((write_port, written), (read_port, read)):
-            place = Signal(range(words))
-            m.d.comb += port.addr.eq(place)
+            pointer = Signal(range(words))
+            m.d.comb += port.addr.eq(pointer)
             with m.If(moves):
-                m.d.sync += place.eq(Mux(place == words - 1, 0, place + 1))
+                m.d.sync += pointer.eq(Mux(pointer == words - 1, 0, pointer + 1))
         return m
 
     def _register(self, m: Module, read_port: Any, stored: Signal, read: Signal) -> None:
@@ -107,7 +123,7 @@ class Fifo(wiring.Component):
         output_free = Signal(init=1)
         m.d.comb += [
             load.eq(~self.o.valid | self.o.ready),
-            read_port.en.eq(load),  # void if nothing is stored: the wide register need not wait for that
+            read_port.en.eq(load),  # means nothing if nothing is stored: the wide register need not wait for that
             read.eq(stored & (output_free | self.o.ready)),  # not from `load`, which is drawn to the wide register
             Value.cast(self.o.payload).eq(read_port.data),
         ]
@@ -128,12 +144,26 @@ class Fifo(wiring.Component):
 
 
 class CreditFifo(wiring.Component):
-    """The landing place of a pipeline that cannot stall.
+    """The queue behind a pipeline that cannot stall: a sender needs a credit for every item.
 
-    An item may be sent on its way in a cycle with `o_credit` high, by raising `i_take` in that cycle; its result is
-    then written to `i`, some cycles later, and always finds a place. `i_return` gives a reservation back that brought
-    no result. `depth` counts items on their way and items waiting; full throughput needs the pipeline's latency
-    plus 4.
+    A credit stands for a word of the queue's RAM. It is taken when an item enters the pipeline, and returns when the
+    result leaves the RAM, or by `i_return` if there is none. So no result is ever lost, and the pipeline needs no
+    back-pressure.
+
+    Members
+    -------
+    o_credit
+        There is a credit: an item may enter the pipeline in this cycle.
+    i_take
+        Takes a credit, in a cycle with `o_credit`.
+    i_return
+        Returns the credit of an item without a result.
+    i
+        Results, some cycles after their credits were taken.
+    o
+        The same, oldest first.
+
+    `depth` counts items in the pipeline and in the queue; full throughput needs the pipeline's latency plus 4.
     """
 
     def __init__(self, shape: ShapeLike, depth: int) -> None:
@@ -151,19 +181,19 @@ class CreditFifo(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.queue = queue = Fifo(self.shape, self.depth, reserved=True)
+        m.submodules.queue = queue = Fifo(self.shape, self.depth, credited=True)
         wiring.connect(m, queue.o, wiring.flipped(self.o))
         m.d.comb += [queue.i.payload.eq(self.i.payload), queue.i.valid.eq(self.i.valid)]
 
-        # What waits in the queue's registers may be nothing: only the places in its RAM are reserved.
-        room = Signal(init=1)
+        # Credits are for the RAM alone: the queue's output register may be empty.
+        any_left = Signal(init=1)
         taken = Signal()
-        places = _Count(m, queue.words, init=queue.words, name="places", up=[taken, self.i_return], down=[self.i_take])
+        left = _Count(m, queue.words, init=queue.words, name="credits", up=[taken, self.i_return], down=[self.i_take])
         m.d.comb += [
-            self.o_credit.eq(room),
+            self.o_credit.eq(any_left),
             taken.eq(self.o.valid & self.o.ready),
         ]
-        m.d.sync += room.eq(taken | self.i_return | Mux(self.i_take, ~places.equals(1), room))
+        m.d.sync += any_left.eq(taken | self.i_return | Mux(self.i_take, ~left.equals(1), any_left))
         return m
 
 
@@ -184,7 +214,7 @@ class _Count:
         m.d.sync += self.before.eq(self.before + sum(self.came) - sum(self.went))
 
     def equals(self, number: int) -> Value:
-        """Whether there are so many in the present cycle; without the sum, whose carry chain would be on the way."""
+        """Whether there are so many in the present cycle; without the sum, whose carry chain would take time."""
         change = sum(self.came) - sum(self.went)
         changes = range(-len(self.went), len(self.came) + 1)
         cases = [
@@ -207,7 +237,8 @@ def fork_ready(m: Module, valid: Value, targets: Iterable[Any], *, late: bool = 
     make `ready` wait for `valid` (a :class:`Fifo` does not).
 
     With `late`, whether all are ready is known a cycle late, so that nothing goes from one target straight to another
-    far away: there is no transfer in the cycle after one, and a target's `ready`, once high, must stay so until then.
+    over a long route: there is no transfer in the cycle after one, and a target's `ready`, once high, must stay so
+    until then.
     """
     targets = list(targets)
     happens = Signal(name="fork_transfer")
@@ -257,5 +288,5 @@ def fan_out(m: Module, value: Value, name: str, slices: int = 1) -> list[Any]:
 
 
 def delayed_data(m: Module, value: Any, cycles: int, name: str) -> Any:
-    """`value` as it was `cycles` clock cycles ago, not reset: void until a delayed `valid` says otherwise."""
+    """`value` as it was `cycles` clock cycles ago, not reset: it means nothing until a delayed `valid` says so."""
     return delayed(m, value, cycles, name, reset_less=True)

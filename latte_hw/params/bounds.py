@@ -32,7 +32,7 @@ class Bounds:
         :func:`golden.analysis.cycles.head_cycles`. Outputs of a job of a few, different queries may lie further apart:
         by their latencies, which differ.
 
-        With one place the refill of a place adds to its beats or kept keys, instead of being hidden behind them. When
+        With one slot per table the refill adds to its beats or kept keys, instead of being hidden behind them. When
         several queries share a scan it is the distance of scans; give the most valid and the most kept keys of any
         query in it, and ``queries``, if there are fewer than B. They come one per cycle into registers, one each, which
         their preparation frees all at once: so scans are no closer than ``queries`` + F − 1, exactly so for short rows.

@@ -49,8 +49,8 @@ class DenseParams:
 
     @cached_property
     def division(self) -> Division:
-        """Queries of a block take turns in few dividers, so these need not be slower; a value's groups are as far apart
-        as a divider has queries."""
+        """Queries of a block take turns in few dividers, so these need not be slower; the cycles between a value's
+        groups are as many as a divider has queries."""
         return Division(self.config.head_dim, quick_lanes(self.config.head_dim), self.rows_per_divider)
 
     @cached_property
@@ -94,7 +94,7 @@ class DenseParams:
 
     @property
     def blocks_in_division(self) -> int:
-        """Blocks whose output rows may be on their way or waiting: enough to keep blocks `block_division_cycles`
+        """Blocks whose output rows may be in the dividers or waiting: enough to keep blocks `block_division_cycles`
         apart."""
         last_row = self.weighted_sum_latency + self.rows_per_divider - 1
         leaving = self.latency.queue + self.dividers + 1
@@ -151,7 +151,7 @@ class DenseParams:
 
     def cycles_per_block(self, valid_keys: int) -> int:
         """Distance of consecutive blocks in a stream of blocks that see `valid_keys` keys; exact from
-        `shortest_block` on, a bound below. With one place per table, the refill adds to the keys."""
+        `shortest_block` on, a bound below. With one slot per table, the refill adds to the keys."""
         return max(valid_keys + self.scan_dot.scan_gap, self.shortest_block)
 
     @property

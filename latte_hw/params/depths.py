@@ -1,4 +1,4 @@
-"""How many items the queues of a head hold: what its pipelines have on their way, and what must be able to wait."""
+"""How many items the queues of a head hold: what its pipelines hold, and what must be able to wait."""
 
 from dataclasses import dataclass
 
@@ -35,9 +35,9 @@ class Depths:
     @property
     def survivors(self) -> int:
         """Beats of survivors, R at a time, that can wait: two full rows, so that one is written while the other is
-        checked. With R = 2 each beat on its way reserves the place of a pair."""
-        on_their_way = self.latency.filter * (self.config.kept_per_cycle - 1)
-        return 2 * self.widths.items(self.widths.max_beats) + 2 + on_their_way
+        checked. With R = 2 each beat in the pipeline has a credit for a pair."""
+        in_pipeline = self.latency.filter * (self.config.kept_per_cycle - 1)
+        return 2 * self.widths.items(self.widths.max_beats) + 2 + in_pipeline
 
     @property
     def kept(self) -> int:
@@ -52,25 +52,25 @@ class Depths:
 
     @property
     def queries(self) -> int:
-        """Queries that wait for a place in the reuse datapath, and in the estimator unless it is shared."""
+        """Queries that wait for a slot in the reuse datapath, and in the estimator unless it is shared."""
         return 4 * (1 + self.extra_row_slots)
 
     @property
     def estimator_queries(self) -> int:
-        """Queries that wait for a place in the estimator. Where several share a scan, each has two places in a table
+        """Queries that wait for a slot in the estimator. Where several share a scan, each has two slots in a table
         and one here: the reuse datapath, behind by a scan, is what needs a queue."""
         return self.queries if self.config.queries_per_scan == 1 else 1
 
     @property
     def estimator_queue_latency(self) -> int:
-        """From a query's arrival in its empty queue to the queue's output; a queue of one is a register."""
+        """From writing a query into its empty queue to the queue's output; a queue of one is a register."""
         return 1 if self.estimator_queries == 1 else self.latency.queue
 
     @property
     def out_rows(self) -> int:
-        """Output rows on their way or waiting: enough to keep rows `division.cycles` apart."""
-        on_their_way = ceil_div(self.latency.weighted_sum + self.latency.queue + 1, self.division.cycles)
-        return 1 + 2 * self.extra_row_slots + on_their_way
+        """Output rows in the divider or waiting: enough to keep rows `division.cycles` apart."""
+        in_pipeline = ceil_div(self.latency.weighted_sum + self.latency.queue + 1, self.division.cycles)
+        return 1 + 2 * self.extra_row_slots + in_pipeline
 
     @property
     def estimator_landing(self) -> int:

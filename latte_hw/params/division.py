@@ -15,7 +15,7 @@ class Division:
     head_dim: int
 
     lanes: int
-    """Elements of a group, divided side by side."""
+    """Elements of a group, divided at the same time."""
 
     stagger: int = 1
     """Cycles from one group of a value's elements to the next: rows that take turns in a divider."""

@@ -18,14 +18,14 @@ class TableShape:
     group_dims: int
     """Dimensions that share one table."""
 
-    places: int
+    slots: int
     """Queries that a table holds. With 2, the next query is filled in while keys of the present one pass."""
 
     steps_per_cycle: int = 1
     """Steps of a dot product, reading the table or adding pairs, from one register to the next."""
 
     fill_slices: int = 0
-    """Registers that an entry passes on its way to its tables, the last one its copy of the table's own."""
+    """Register slices between an entry and its tables; the last one is its copy of the table's own."""
 
     @property
     def entries(self) -> int:
@@ -34,7 +34,7 @@ class TableShape:
 
     @property
     def fill_latency(self) -> int:
-        """Cycles from an address to its entry: masked elements, their sum, its way. It is written in the next one."""
+        """Cycles from an address to its entry: masked elements, their sum, slices. It is written in the next one."""
         return 1 + self.sum_levels + self.fill_slices
 
     @property
@@ -55,7 +55,7 @@ class TableShape:
         return ceil_div(steps, self.steps_per_cycle)
 
     def dot_steps(self, addends: int, key_bits: int, key_signed: bool) -> int:
-        """Steps of a dot product: table read, sums over groups and bit planes, negation of a lone sign plane."""
+        """Steps of a dot product: table read, sums over groups and bit planes, negation of a single sign plane."""
         return 1 + tree_levels(addends) + tree_levels(key_bits) + (key_bits == 1 and key_signed)
 
     def registered(self, step: int, steps: int) -> bool:
@@ -96,13 +96,13 @@ class DotTiming:
         return self.tables.entries if self.tables else 1
 
     @property
-    def places(self) -> int:
+    def slots(self) -> int:
         """Queries that are prepared and held at a time."""
-        return self.tables.places if self.tables else 2
+        return self.tables.slots if self.tables else 2
 
     @property
     def fill_latency(self) -> int:
-        """From taking a query to its last entry on its way into a table."""
+        """From taking a query to its last entry before its table."""
         return self.tables.fill_latency if self.tables else 0
 
     @property
@@ -112,32 +112,32 @@ class DotTiming:
 
     @property
     def kept_back(self) -> int:
-        """Cycles after sending for a query's last key before its place may be filled anew: that key must have come."""
+        """Cycles after sending for a query's last key before its slot may be filled anew: that key must have come."""
         return max(0, self.store_latency - 1 - self.fill_latency)
 
     @property
     def refill_cycles(self) -> int:
-        """From sending for a query's last key to sending for the first of the next query in its place.
+        """From sending for a query's last key to sending for the first of the next query in its slot.
 
-        Filling overlaps reading the store: it changes a place after the last key has come, and ends before the first.
+        Filling overlaps reading the store: it changes a slot after the last key has come, and ends before the first.
         """
         return self.prepare_cycles + self.prepared_latency + self.kept_back
 
     @property
     def query_gap(self) -> int:
-        """Idle cycles between two queries, however many keys they have; with two places none."""
-        return 0 if self.places == 2 else self.refill_cycles
+        """Idle cycles between two queries, however many keys they have; with two slots none."""
+        return 0 if self.slots == 2 else self.refill_cycles
 
     @property
     def gapless_beats(self) -> int:
-        """With two places: beats of a query that hide the preparation of the query after the next one. A scan takes a
+        """With two slots: beats of a query that hide the preparation of the query after the next one. A scan takes a
         cycle to begin."""
         return self.refill_cycles + 1
 
     @property
     def scan_gap(self) -> int:
-        """Idle cycles between two scans, however long they are; with two places none."""
-        return self.query_gap + (self.places == 1)
+        """Idle cycles between two scans, however long they are; with two slots none."""
+        return self.query_gap + (self.slots == 1)
 
     def latency(self, head_dim: int, key_bits: int, key_signed: bool) -> int:
         """Cycles of a dot product."""

@@ -13,13 +13,13 @@ LOOK_AHEAD = 4
 """Cycles later that :func:`latte_hw.lib.arith.running_best` knows a row's best value where it looks ahead."""
 
 MULTIPLY = 2
-"""Cycles of a product in a multiplier block: these lie in columns of their own, so its result travels for a cycle."""
+"""Cycles of a product in a multiplier block: these lie in columns of their own, so its result has a register slice."""
 
 FAN_OUT_COPIES = 4
 """Registers among which :func:`latte_hw.lib.streams.fan_out` divides the load of a net; copies of a table, too."""
 
 STORE = 4
-"""From an address to the store's data: block RAM, a register beside it, one on the way, one where it is used."""
+"""From an address to the store's data: block RAM, a register beside it, a register slice, one where it is used."""
 
 
 def scored_depth(widths: Widths) -> int:
@@ -52,22 +52,22 @@ class Latency:
     def filter(self) -> int:
         """From a beat to its survivors in their queue: input, tree of lanes, running best, limit, comparison, queue.
 
-        A level of the tree compares in one cycle and chooses in the next. Beside it looking ahead and and the
-        comparison with the limit, if in two cycles.
+        A level of the tree compares in one cycle and chooses in the next. Beside it looking ahead, and the comparison
+        with the limit, if in two cycles.
         """
         ahead = LOOK_AHEAD * self.pipeline.best_follow
         return 1 + 2 * self.widths.lane_bits + 4 + ahead + self.pipeline.limit_compare
 
     @property
     def check(self) -> int:
-        """From a beat of survivors to its kept keys in their queue: the way to the comparison; comparison, queue; with
-        R = 2, what is carried."""
+        """From a beat of survivors to its kept keys in their queue: register slices, comparison, queue; with R = 2, the
+        key that is carried."""
         return self.pipeline.survivor_read + 1 + self.config.kept_per_cycle
 
     @property
     def choice(self) -> int:
-        """From the queue of kept keys to an item in the filter's output queue, beside that: the beat, the way of its
-        chosen key."""
+        """From the queue of kept keys to an item in the filter's output queue, beside that: the beat, register slices
+        of its chosen key."""
         return 1 + self.pipeline.key_select
 
     @property
@@ -81,15 +81,15 @@ class Latency:
 
     @property
     def best_score(self) -> int:
-        """From a row's last score to its best one on its way into the queue: arrival, better of an item, best."""
+        """From a row's last score to its best one before the queue: input, better of an item, best."""
         return 1 + self.config.kept_per_cycle + LOOK_AHEAD * self.pipeline.best_follow
 
     @property
     def softmax_pipeline(self) -> int:
         """From a queued score to its weight.
 
-        Distance, on its way, scaling (`MULTIPLY` and a sum), two shifts, rounding, limit, table (2) and the way from
-        it, halving, rounding.
+        Distance, a register slice, scaling (`MULTIPLY` and a sum), two shifts, rounding, limit, table (2) and the
+        register slices behind it, halving, rounding.
         """
         return 13 + self.pipeline.exp_read
 

@@ -9,7 +9,7 @@ from latte_hw.config import LatteConfig, PipelineChoice
 class Pipeline:
     """Register slices on each named hop. A slice costs latency, never throughput, unless its hop says otherwise.
 
-    The figures are cycles added to a query's way, where the hop lies on it, for every slice.
+    The figures are cycles added to a query's latency, for every slice of a hop on its path.
     """
 
     row_load: int = 0

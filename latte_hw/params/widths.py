@@ -238,7 +238,7 @@ class Widths:
 
     @property
     def scan_place_bits(self) -> int:
-        """Bits of a query's place in a scan that several share; 0 when every query has its own."""
+        """Bits of a query's index in a scan that several share; 0 when every query has its own."""
         return (self.config.queries_per_scan - 1).bit_length()
 
     @property
@@ -256,4 +256,5 @@ class Widths:
 
     @property
     def head_bits(self) -> int:
+        """Bits of the number of an entry of the per-head table."""
         return unsigned_bits(self.config.heads - 1)

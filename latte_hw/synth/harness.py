@@ -16,7 +16,7 @@ XOR_INPUTS = 4
 class Harness(wiring.Component):
     """A component between a shift register and an XOR tree.
 
-    Every input bit is one place of a shift register that `i` feeds; every output bit is registered, and a tree of
+    Every input bit is one bit of a shift register that `i` feeds; every output bit is registered, and a tree of
     registered 4-input XORs folds them into `o`. So nothing of the component can be optimised away, every path of its
     own begins and ends in a register, and a path of the wrapper is at most one LUT long. The reset goes straight from
     the pin to the component, so that its distribution is not timed.
@@ -27,6 +27,11 @@ class Harness(wiring.Component):
         The component; its members may be interfaces with members in both directions.
     role
         Its name in the hierarchy.
+
+    Members
+    -------
+    i, o
+        One bit each; what they mean is of no interest.
     """
 
     def __init__(self, subject: Any, role: str) -> None:
@@ -54,8 +59,8 @@ class Harness(wiring.Component):
         depth = 0
         while len(level) > 1:
             folded = Signal(ceil_div(len(level), XOR_INPUTS), reset_less=True, name=f"folded_{depth}")
-            for place in range(len(folded)):
-                m.d.sync += folded[place].eq(level[XOR_INPUTS * place : XOR_INPUTS * (place + 1)].xor())
+            for bit in range(len(folded)):
+                m.d.sync += folded[bit].eq(level[XOR_INPUTS * bit : XOR_INPUTS * (bit + 1)].xor())
             level, depth = folded, depth + 1
         m.d.comb += self.o.eq(level)
         return m

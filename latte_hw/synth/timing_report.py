@@ -49,7 +49,7 @@ class CriticalPath:
 @dataclass(frozen=True)
 class SlowEnds:
     """Registers and RAMs whose names differ in numbers alone, and that signals reach late: what limits the clock once
-    the critical path is mended."""
+    the critical path is fixed."""
 
     module: str
     latest: str  # the cell that is reached last

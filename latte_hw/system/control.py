@@ -17,7 +17,7 @@ class LayerControl(wiring.Component):
 
     START runs the layer that `i_layer` describes then. APPEND runs one step of decoding with the K and V that a
     command with `keep` has left: every K/V head gets one row more of each, then one query per query head sees all rows
-    so far; of `i_layer` it takes `keep` alone. START gives what was kept back.
+    so far; of `i_layer` it takes `keep` alone. START releases what was kept.
 
     Refused, with a pulse in `o_errors`: any command while busy (`busy_write`); START with heads, group, n_queries or
     n_keys 0, APPEND with nothing kept (`length_zero`); START with more heads than a bank of the table has entries, a
@@ -30,6 +30,12 @@ class LayerControl(wiring.Component):
 
     Members
     -------
+    i_layer
+        The layer of the next START.
+    i_start, i_append
+        Commands, high for one cycle.
+    i_table_written
+        An entry of the idle bank is written in this cycle.
     o_busy
         From the cycle after the command until everything has left the core.
     o_done
@@ -44,6 +50,8 @@ class LayerControl(wiring.Component):
         High in the last cycle of `o_checking` if the banks change places behind it.
     o_table_bank
         The idle bank.
+    o_errors
+        High for one cycle each: why a command was refused.
 
     Latency: heads / group + 3 cycles from START to `o_begin` (it divides by counting), 1 from APPEND.
     """

@@ -1,4 +1,4 @@
-"""Totals of a multi-head core: what the cores did, and how long the core was busy or held up."""
+"""Totals of a multi-head core: what the cores did, and how long the core was busy or stalled."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ class LayerCounters(wiring.Component):
             with m.If(getattr(self, f"i_{name}")):
                 m.d.sync += total[name].eq(total[name] + 1)
 
-        # What a core counts in a cycle is a small number, so few bits of its counters tell it.
+        # What a core counts in a cycle is a small number, so few bits of its counters are enough.
         config = self.config
         bits = unsigned_bits(config.keys_per_cycle * config.queries_per_scan * config.kept_per_cycle)
         for name in CORE_COUNTERS:

@@ -1,4 +1,4 @@
-"""How long a multi-head core takes for a step of decoding: the law that its counter `cycles_busy` keeps."""
+"""How long a multi-head core takes for a step of decoding: a bound on its counter `cycles_busy`."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ Plan, turns (2); a row out of its packet and into the store (5); job, table (3);
 
 
 class LayerTiming:
-    """Cycles of a :class:`latte_hw.system.multihead.MultiHead` whose streams are never held up."""
+    """Cycles of a :class:`latte_hw.system.multihead.MultiHead` whose streams never stall."""
 
     def __init__(self, config: TopConfig) -> None:
         self.config = config
@@ -49,11 +49,11 @@ class LayerTiming:
 
         `heads` query heads in all; `kept` and `survivors` hold the numbers of one core's queries, one for each query
         head of its K/V head: give those of the core that has most to do. Survivors are keys that passed the early
-        drop. Of a lone query, with d survivors that the final check drops::
+        drop. Of a single query, with d survivors that the final check drops::
 
             ceil(valid_keys / P) + ceil(min(d, ceil(valid_keys / P)) / R) + 2 * ceil(kept / R) + decode_constant
 
-        The row's best estimate must be known before the final check, its best score before the sum, so a lone query
+        The row's best estimate must be known before the final check, its best score before the sum, so a single query
         pays for its kept keys twice: with R = `kept_per_cycle` = 2, a cycle each. Further queries of the core overlap
         and cost `cycles_per_query` each.
         """

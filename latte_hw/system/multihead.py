@@ -44,7 +44,7 @@ class MultiHead(wiring.Component):
     Members
     -------
     s_axis_q, s_axis_k, s_axis_v, m_axis_o
-        AXI4-Stream. Nothing is taken unless a command is under way that needs it.
+        AXI4-Stream. Nothing is taken unless a running command needs it.
     i_layer, i_start, i_append, o_busy, o_done
         Commands; see :class:`latte_hw.system.control.LayerControl`.
     i_table

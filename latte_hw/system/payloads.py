@@ -9,7 +9,8 @@ from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
 from latte_hw.params.widths import unsigned_bits
 from latte_hw.system.events import COMMAND_ERRORS, CORE_COUNTERS, COUNTERS, LENGTH_BITS, PACKET_ERRORS
 
-TOTAL_BITS = 64
+COUNTER_TOTAL_BITS = 64
+"""Width of a total; a head core counts in `COUNTER_BITS`."""
 
 LAYER = data.StructLayout(
     {
@@ -48,8 +49,10 @@ def totals(cores: int) -> data.StructLayout:
     core that takes no query because its own later stages are full counts as neither. The others are those of
     :class:`latte_hw.core.payloads.Payloads`, summed up over the cores and then of every core.
     """
-    core = data.StructLayout(dict.fromkeys(CORE_COUNTERS, unsigned(TOTAL_BITS)))
-    return data.StructLayout(dict.fromkeys(COUNTERS, unsigned(TOTAL_BITS)) | {"cores": data.ArrayLayout(core, cores)})
+    core = data.StructLayout(dict.fromkeys(CORE_COUNTERS, unsigned(COUNTER_TOTAL_BITS)))
+    return data.StructLayout(
+        dict.fromkeys(COUNTERS, unsigned(COUNTER_TOTAL_BITS)) | {"cores": data.ArrayLayout(core, cores)}
+    )
 
 
 class LayerPayloads:
@@ -57,7 +60,7 @@ class LayerPayloads:
 
     def __init__(self, config: TopConfig) -> None:
         params = HeadParams(config.head_config)
-        heads = unsigned(unsigned_bits(config.table_entries))
+        head_count = unsigned(unsigned_bits(config.table_entries))
         count = unsigned(params.widths.count_bits)
 
         self.table_write = table_write(params, config.table_entries)
@@ -67,9 +70,9 @@ class LayerPayloads:
 
         self.plan = data.StructLayout(
             {
-                "heads": heads,
-                "group": heads,
-                "kv_heads": heads,
+                "heads": head_count,
+                "group": head_count,
+                "kv_heads": head_count,
                 "n_queries": count,
                 "n_keys": count,  # rows of a packet of K or V: 1 to append
                 "causal_offset": signed(params.widths.offset_bits),

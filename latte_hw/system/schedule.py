@@ -13,7 +13,7 @@ from latte_hw.system.payloads import LayerPayloads
 
 
 class PacketTurns(wiring.Component):
-    """Whose turn it is on a stream of packets, head-major: `i_repeat` packets per core, core 0 first.
+    """Whose head_in_group it is on a stream of packets, head-major: `i_repeat` packets per core, core 0 first.
 
     Members
     -------
@@ -55,7 +55,7 @@ class PacketTurns(wiring.Component):
 class CoreSchedule(wiring.Component):
     """Loads and jobs of one core for the plan at hand.
 
-    If the core still holds K and V of a command with `keep`, a new layer gives them back first, by a job without
+    If the core still holds K and V of a command with `keep`, a new layer releases them first, by a job without
     queries. When K and V grow by a row, the jobs wait until it is there.
 
     Members
@@ -67,7 +67,7 @@ class CoreSchedule(wiring.Component):
     i_loading
         From the head core.
     o_working
-        Jobs are left, the one under way included.
+        Jobs are left, the present one included.
     """
 
     def __init__(self, config: TopConfig, core: int) -> None:
@@ -92,7 +92,7 @@ class CoreSchedule(wiring.Component):
         load_head = Signal(wide)
         job_kv_head = Signal(wide)
         job_head = Signal(wide)
-        place = Signal.like(plan.group)
+        head_in_group = Signal.like(plan.group)
         loads = Signal()
         held = Signal()
         releasing = Signal()
@@ -107,7 +107,7 @@ class CoreSchedule(wiring.Component):
             m.d.sync += [load_head.eq(load_head + cores), loads.eq(load_head + cores < plan.kv_heads)]
 
         job, ends = self.o_job.payload, self.o_job.valid & self.o_job.ready
-        group_ends = place == plan.group - 1
+        group_ends = head_in_group == plan.group - 1
         m.d.comb += [
             self.o_job.valid.eq(releasing | (self.o_working & ~(plan.append & (loads | self.i_loading)))),
             job.head.eq(Cat(job_head[: len(job.head) - 1], plan.bank)),
@@ -118,11 +118,11 @@ class CoreSchedule(wiring.Component):
         with m.If(ends & releasing):
             m.d.sync += [releasing.eq(0), held.eq(0)]
         with m.Elif(ends):
-            m.d.sync += [place.eq(place + 1), job_head.eq(job_head + 1)]
+            m.d.sync += [head_in_group.eq(head_in_group + 1), job_head.eq(job_head + 1)]
             with m.If(group_ends):
                 next_kv_head = job_kv_head + cores
                 m.d.sync += [
-                    place.eq(0),
+                    head_in_group.eq(0),
                     job_kv_head.eq(next_kv_head),
                     job_head.eq(job_head + 1 + plan.group * (cores - 1)),
                     self.o_working.eq(next_kv_head < plan.kv_heads),
@@ -136,6 +136,6 @@ class CoreSchedule(wiring.Component):
                 load_head.eq(self.core),
                 job_kv_head.eq(self.core),
                 job_head.eq(plan.group * self.core),
-                place.eq(0),
+                head_in_group.eq(0),
             ]
         return m

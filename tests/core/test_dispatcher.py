@@ -1,4 +1,4 @@
-"""Output rows of several lanes in order again; dealing and merging together are in `test_head`."""
+"""Output rows of several lanes in order again; dispatching and collecting as one are in `test_head`."""
 
 from typing import Any
 

@@ -18,7 +18,7 @@ from sim.blocks.block_bench import BlockRun, run_block
 from sim.lib.streams import Flow
 
 TINY = preset("tiny")
-CORES = {f"{together} queries per scan": TINY.replace(queries_per_scan=together) for together in (1, 2, 3, 8)} | {
+CORES = {f"{queries} queries per scan": TINY.replace(queries_per_scan=queries) for queries in (1, 2, 3, 8)} | {
     "pairs of kept keys": TINY.replace(kept_per_cycle=2),
     "pairs, one key per cycle, one buffer": TINY.replace(kept_per_cycle=2, keys_per_cycle=1, kv_buffers=1),
     "large": TINY.replace(pipeline="large", dot="single_tables"),
@@ -27,7 +27,7 @@ CORES = {f"{together} queries per scan": TINY.replace(queries_per_scan=together)
 }
 EVERY_CORE = pytest.mark.parametrize("core", CORES)
 """Queries that share a scan: jobs of all sizes leave the last scan of some incomplete. Pairs: rows of all sizes."""
-SCALE = (40000, 12)  # weights that spread over their whole range at these random scores
+SCALE = (40000, 12)  # weights that cover their whole range at these random scores
 
 
 class Session:
@@ -177,7 +177,7 @@ def test_an_entry_may_be_rewritten_for_a_later_job() -> None:
 
 
 @pytest.mark.parametrize("kept_per_cycle", [1, 2])
-def test_lone_query_is_as_fast_as_documented(kept_per_cycle: int) -> None:
+def test_single_query_is_as_fast_as_documented(kept_per_cycle: int) -> None:
     for n_keys, head in ((1, 3), (32, 3), (32, 0), (17, 2)):
         session = Session(TINY.replace(kept_per_cycle=kept_per_cycle), n_keys)
         session.load(n_keys)
@@ -207,12 +207,12 @@ def test_queries_keep_the_pace_of_every_kind_of_table(
         assert cycles[-1] - cycles[0] >= 23 * session.params.scan_dot.scan_gap
 
 
-@pytest.mark.parametrize("together", [2, 4])
-def test_scans_that_several_queries_share_save_their_cycles(together: int) -> None:
+@pytest.mark.parametrize("queries", [2, 4])
+def test_scans_that_several_queries_share_save_their_cycles(queries: int) -> None:
     """Where the scan limits, B queries take as long as one."""
-    session = Session(TINY.replace(causal=False, keys_per_cycle=1, max_keys=64, queries_per_scan=together), 9)
+    session = Session(TINY.replace(causal=False, keys_per_cycle=1, max_keys=64, queries_per_scan=queries), 9)
     session.load(64)
-    session.job(8 * together, head=0)
+    session.job(8 * queries, head=0)
     run = session.check()
-    ends = np.array(run.cycles["o_out"])[together - 1 :: together]
+    ends = np.array(run.cycles["o_out"])[queries - 1 :: queries]
     assert np.diff(ends)[1:].max() <= 64 + session.params.bounds.cycle_slack

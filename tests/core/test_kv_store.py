@@ -26,7 +26,7 @@ CONFIGURATIONS = {
     "two buffers": LatteConfig(**TINY),
     "one buffer": LatteConfig(**TINY, kv_buffers=1),
     "three keys per cycle": LatteConfig(**{**TINY, "keys_per_cycle": 3}),
-    "registers on the way to many banks": LatteConfig(**{**TINY, "max_keys": 24, "keys_per_cycle": 12}),
+    "register slices before many banks": LatteConfig(**{**TINY, "max_keys": 24, "keys_per_cycle": 12}),
     "one key per cycle": LatteConfig(**{**TINY, "keys_per_cycle": 1}),
     "single beat": LatteConfig(**{**TINY, "max_keys": 4}),
     "power of two": LatteConfig(**{**TINY, "max_keys": 16}),  # a row too many would come to lie on the first
@@ -39,7 +39,7 @@ LOADS = [5, 12, 0, 18, 1, 0, 0, 12]
 
 
 class ReadBack(wiring.Component):
-    """Reads a loaded buffer through all ports, one address per cycle, then gives it back.
+    """Reads a loaded buffer through all ports, one address per cycle, then releases it.
 
     With its last address, which waits for a token of `i_release` and for `o_loaded`.
     """

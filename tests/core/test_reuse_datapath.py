@@ -162,11 +162,11 @@ def test_latency(name):
 
 @pytest.mark.parametrize("name", ["three terms", "exact", "no low part", "pairs", "pairs, no low part"])
 def test_one_item_per_cycle_without_a_gap_between_queries(name):
-    together = CONFIGURATIONS[name].kept_per_cycle
-    params = HeadParams(CONFIGURATIONS[name].replace(max_keys=24 * together))
+    kept_per_cycle = CONFIGURATIONS[name].kept_per_cycle
+    params = HeadParams(CONFIGURATIONS[name].replace(max_keys=24 * kept_per_cycle))
     data = draw(params, 7, keep=[1] * 5)
-    enough = params.reuse_dot.refill_cycles * together
-    for valid_keys, gapless in ((enough, True), (enough - together, params.widths.low_bits == 0)):
-        rows = np.broadcast_to(np.arange(24 * together) < valid_keys, data.kept.shape)
+    enough = params.reuse_dot.refill_cycles * kept_per_cycle
+    for valid_keys, gapless in ((enough, True), (enough - kept_per_cycle, params.widths.low_bits == 0)):
+        rows = np.broadcast_to(np.arange(24 * kept_per_cycle) < valid_keys, data.kept.shape)
         cycles = run_reuse(Data(data.q8, data.k8, data.buffer, rows, [valid_keys] * 5), params).cycles["o_scored"]
         assert ({after - before for before, after in pairwise(cycles)} == {1}) == gapless

@@ -90,7 +90,7 @@ class Job:
 class Data:
     """The per-head table, the jobs, and the loaded buffers' numbers of keys."""
 
-    table: list[dict[str, int]]  # entry of head h at place h
+    table: list[dict[str, int]]  # entry of head h at index h
     jobs: list[Job]
     n_keys: list[int]
 

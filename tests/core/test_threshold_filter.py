@@ -81,9 +81,9 @@ def ref_threshold_filter(data: Data, params: HeadParams) -> Kept:
     for e, count, tau in zip(data.estimates, data.valid_keys, data.tau, strict=True):
         valid = valid_mask([count], len(e))
         keep, survived = filter_tile(e[None].astype(np.float64), valid, tau, params)
-        together, lanes = params.config.kept_per_cycle, params.config.keys_per_cycle
-        ends = keeps_at_its_end(e, count, tau, params) if together == 2 else None
-        row = key_items(keep[0].tolist(), count, lanes, together, ends)
+        kept_per_cycle, lanes = params.config.kept_per_cycle, params.config.keys_per_cycle
+        ends = keeps_at_its_end(e, count, tau, params) if kept_per_cycle == 2 else None
+        row = key_items(keep[0].tolist(), count, lanes, kept_per_cycle, ends)
         items += [with_values(item, "estimate", e) for item in row]
         survivors += int(survived[0])
     return Kept([bare(item) for item in items], sum(data.valid_keys), survivors)
@@ -147,11 +147,11 @@ def test_rows_of_all_kinds(name, rule, flow):
     assert_equal(draw(params, 24, seed=1), params, flow, seed=2)
 
 
-@pytest.mark.parametrize("together", [1, 2], ids="{} kept per cycle".format)
+@pytest.mark.parametrize("kept_per_cycle", [1, 2], ids="{} kept per cycle".format)
 @pytest.mark.parametrize("rule", Rule)
 @pytest.mark.parametrize("seed", range(4))
-def test_random_rows(rule, seed, together):
-    params = HeadParams(TINY.replace(rule=rule, kept_per_cycle=together))
+def test_random_rows(rule, seed, kept_per_cycle):
+    params = HeadParams(TINY.replace(rule=rule, kept_per_cycle=kept_per_cycle))
     assert_equal(draw(params, 40, seed), params, Flow.BOTH, seed)
 
 
@@ -164,7 +164,7 @@ def kept_keys(kept: Kept) -> list[int]:
     return keys_of(kept.items)
 
 
-@pytest.mark.parametrize("together", [1, 2], ids="{} kept per cycle".format)
+@pytest.mark.parametrize("kept_per_cycle", [1, 2], ids="{} kept per cycle".format)
 @pytest.mark.parametrize(
     ("rule", "tau", "estimates", "keys"),
     [
@@ -182,8 +182,8 @@ def kept_keys(kept: Kept) -> list[int]:
         (Rule.STATIC, -(2**10), [], []),
     ],
 )
-def test_named_rows(rule, tau, estimates, keys, together):
-    params = HeadParams(TINY.replace(rule=rule, kept_per_cycle=together))
+def test_named_rows(rule, tau, estimates, keys, kept_per_cycle):
+    params = HeadParams(TINY.replace(rule=rule, kept_per_cycle=kept_per_cycle))
     assert params.widths.estimate_bits == 11
     assert kept_keys(assert_equal(row(estimates, tau), params)) == keys
 
@@ -196,7 +196,7 @@ def test_early_drop_counts_survivors():
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_latency_of_a_lone_beat(name):
+def test_latency_of_a_single_beat(name):
     params = HeadParams(CONFIGURATIONS[name])
     run = run_filter(row([1], tau=0, size=params.config.max_keys), params, items=1)
     accepted = run.cycles["i_beat"][0]
@@ -207,13 +207,13 @@ def test_latency_of_a_lone_beat(name):
     assert run.cycles["o_kept"] == [accepted + queued + checked + serialised]
 
 
-@pytest.mark.parametrize("together", [1, 2], ids="{} kept per cycle".format)
+@pytest.mark.parametrize("kept_per_cycle", [1, 2], ids="{} kept per cycle".format)
 @pytest.mark.parametrize(
     ("beats", "keys"),
     [(10, [0, 5, 38]), (10, [0, 5, 7]), (10, list(range(20, 40))), (10, list(range(40))), (2, [0, 1, 2]), (1, [])],
 )
-def test_a_row_takes_the_longer_of_beats_and_items(beats, keys, together):
-    params = HeadParams(TINY.replace(kept_per_cycle=together))
+def test_a_row_takes_the_longer_of_beats_and_items(beats, keys, kept_per_cycle):
+    params = HeadParams(TINY.replace(kept_per_cycle=kept_per_cycle))
     estimates = np.full(40, -400)
     estimates[keys] = 100
     valid_keys = 4 * beats if keys else 0
@@ -240,10 +240,10 @@ def test_kept_keys_of_different_beats_make_pairs(keep):
     assert keys_of(run.outputs["o_kept"]) == np.flatnonzero(row == 100).tolist() * 20
 
 
-@pytest.mark.parametrize("together", [1, 2], ids="{} kept per cycle".format)
+@pytest.mark.parametrize("kept_per_cycle", [1, 2], ids="{} kept per cycle".format)
 @pytest.mark.parametrize("rule", Rule)
-def test_many_short_rows_wait_for_their_keys_to_leave(rule, together):
-    params = HeadParams(TINY.replace(rule=rule, kept_per_cycle=together))
+def test_many_short_rows_wait_for_their_keys_to_leave(rule, kept_per_cycle):
+    params = HeadParams(TINY.replace(rule=rule, kept_per_cycle=kept_per_cycle))
     rows = params.depths.kept + 3 * params.depths.rows
     data = draw(params, rows, seed=4)
     tau = [params.widths.threshold_range[rule is Rule.DIFFERENTIAL]] * rows  # keeps every key

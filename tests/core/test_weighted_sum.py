@@ -135,7 +135,7 @@ def test_random_rows(fraction_bits, seed):
     assert rtl_weighted_sum(data, params, Flow.BOTH, seed) == ref_weighted_sum(data, params)
 
 
-def test_a_slow_reader_holds_up_the_rows():
+def test_a_slow_reader_stalls_the_rows():
     params = HeadParams(TINY)
     data = draw(params, 20, seed=6)
     run = run_weighted_sum(data, params, Flow.STALLED, pace=0.02)
@@ -207,10 +207,10 @@ def test_a_row_takes_its_keys_or_the_division(name, keys):
     }
 
 
-@pytest.mark.parametrize("together", [1, 2])
-def test_long_rows_take_their_items(together):
-    params = HeadParams(TINY.replace(max_keys=20 * together, kept_per_cycle=together))
-    cycles = run_weighted_sum(rows_of(params, keys=20 * together), params).cycles
+@pytest.mark.parametrize("kept_per_cycle", [1, 2])
+def test_long_rows_take_their_items(kept_per_cycle):
+    params = HeadParams(TINY.replace(max_keys=20 * kept_per_cycle, kept_per_cycle=kept_per_cycle))
+    cycles = run_weighted_sum(rows_of(params, keys=20 * kept_per_cycle), params).cycles
     assert {after - before for before, after in pairwise(cycles["i_weighted"])} == {1}
     assert {after - before for before, after in pairwise(cycles["o_out"])} == {20}
 

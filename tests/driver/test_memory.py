@@ -78,9 +78,9 @@ def test_sticky_bits_are_typed_errors_and_the_next_layer_is_right(bit: str) -> N
     }
     setup, layer = set_up(), tensors()
     setup.core.errors = {bit: 1}
-    with pytest.raises(types.get(bit, driver.LengthError), match=rf"^{bit}: ") as told:
+    with pytest.raises(types.get(bit, driver.LengthError), match=rf"^{bit}: ") as raised:
         attend(setup, layer)
-    assert told.value.bits == (bit,)
+    assert raised.value.bits == (bit,)
     assert (attend(setup, layer) == attention(layer, CONFIG)["out"]).all()
 
 
@@ -94,7 +94,7 @@ def test_other_cores_are_refused() -> None:
             driver.Latte(setup.transport, CONFIG)
 
 
-def test_a_packet_that_does_not_come_is_a_stall_and_a_soft_reset_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_packet_that_does_not_come_is_a_stall_and_a_soft_reset_fixes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     setup, layer = set_up(), tensors()
     send = setup.transport.send
     lost = itertools.count()
@@ -111,7 +111,7 @@ def test_a_packet_that_does_not_come_is_a_stall_and_a_soft_reset_mends_it(monkey
     assert (attend(setup, layer) == attention(layer, CONFIG)["out"]).all()
 
 
-def test_dma_faults_are_told() -> None:
+def test_dma_faults_are_reported() -> None:
     with pytest.raises(driver.BusError, match="a packet of 72 bytes does not fit the DMA buffer of 64"):
         attend(set_up(buffer=64), tensors())
     setup = set_up()

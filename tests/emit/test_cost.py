@@ -18,7 +18,7 @@ used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAG
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM:"))
 print(sum(one.ru_utime + one.ru_stime for one in used), int(peak.split()[1]) / 1024)
 """
-"""The peak is that of this process, which is above Yosys's and has given most of it back when Yosys runs. `ru_maxrss`
+"""The peak is that of this process, which is above Yosys's and has released most of it when Yosys runs. `ru_maxrss`
 would count what the process was forked from."""
 
 

@@ -12,7 +12,7 @@ NAMED_BY_ASSIGNMENT = ("Signal", "Signal.like", "ClockDomain", "read_port", "wri
 
 
 def takes_name(call: ast.Call) -> bool:
-    """Whether Amaranth names the result after a variable unless it is told a name."""
+    """Whether Amaranth names the result after a variable unless it is given a name."""
     if isinstance(call.func, ast.Attribute):
         return call.func.attr in NAMED_BY_ASSIGNMENT or ast.unparse(call.func) in NAMED_BY_ASSIGNMENT
     return isinstance(call.func, ast.Name) and call.func.id in NAMED_BY_ASSIGNMENT

@@ -9,7 +9,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.config.errors import LatteError
-from latte_hw.emit import text as subject
+from latte_hw.emit import text as emitted
 
 MEMORIES = {  # name: width and contents
     "bits": (1, [0] * 4),
@@ -47,7 +47,7 @@ class Memories(wiring.Component):
 def converted() -> str:
     component = Memories()
     ports = [value for _, _, value in component.signature.flatten(component)]
-    return subject.verilog_text(component, "memories", ports)
+    return emitted.verilog_text(component, "memories", ports)
 
 
 def test_every_word_of_every_memory_has_its_first_contents() -> None:
@@ -67,10 +67,10 @@ def test_every_word_of_every_memory_has_its_first_contents() -> None:
 
 
 def test_a_yosys_that_writes_memories_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else all words of a memory but the first would be unknown, and nothing would tell."""
-    convert = subject.verilog._convert_rtlil_text
+    """Else all words of a memory but the first would be unknown, and nothing would show it."""
+    convert = emitted.verilog._convert_rtlil_text
     monkeypatch.setattr(
-        subject.verilog, "_convert_rtlil_text", lambda *a, **k: convert(*a, **k).replace("wide[0]", "wide[00]")
+        emitted.verilog, "_convert_rtlil_text", lambda *a, **k: convert(*a, **k).replace("wide[0]", "wide[00]")
     )
     with pytest.raises(LatteError, match="every memory of zeros with its first word, 4 of them, not 3"):
         converted()

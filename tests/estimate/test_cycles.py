@@ -52,14 +52,14 @@ def test_blocks_wait_in_the_estimated_cycle_for_room_in_the_queue_of_rows(
     assert estimated.total > never_waits.total
 
 
-@pytest.mark.parametrize(("queue", "room"), [("rows_in_flight", 45), ("query_queue_depth", 54)])
-def test_queries_wait_in_the_estimated_cycle_for_room_in_queues_far_away(
-    queue: str, room: int, small_simulator: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("queue", "max_keys"), [("rows_in_flight", 45), ("query_queue_depth", 54)])
+def test_queries_wait_in_the_estimated_cycle_for_space_in_deep_queues(
+    queue: str, max_keys: int, small_simulator: str, monkeypatch: pytest.MonkeyPatch
 ):
     """Each queue with a configuration of its own, for the same reason."""
     changes = {
         "keys_per_cycle": 9,
-        "max_keys": room,
+        "max_keys": max_keys,
         "table_dims": 3,
         "adders_per_register": 2,
         "kept_per_cycle": 2,

@@ -71,9 +71,9 @@ def test_a_history_forgets_what_is_out_of_reach() -> None:
 
 
 @pytest.mark.parametrize("share", [1e-9, 0.02, 1 / 3, 0.5, 0.85, 0.999, 1])
-@pytest.mark.parametrize("spread", [1e-6, 1, 40])
-def test_a_quantile_of_blocks_is_numpys(share: float, spread: float) -> None:
-    values = spread * np.random.default_rng(3).standard_normal(10_007)
+@pytest.mark.parametrize("width", [1e-6, 1, 40])
+def test_a_quantile_of_blocks_is_numpys(share: float, width: float) -> None:
+    values = width * np.random.default_rng(3).standard_normal(10_007)
     blocks = np.array_split(values, 23)
     assert quantile(lambda: blocks, share) == np.quantile(values, share)
     assert quantile(lambda: [values[:1]], share) == values[0]

@@ -24,7 +24,7 @@ TAG_BITS = 6
 MULTIPLIERS = DotChoice(Dot.MULTIPLIERS)
 PREPARE_CYCLES = {kind: table_shape(kind).entries for kind in TABLE_CHOICES}
 PREPARE_CYCLES[MULTIPLIERS] = MultiplierDot.prepare_cycles
-TWO_PLACES = [kind for kind in DOT_CHOICES if kind.table_queries == 2]
+TWO_SLOTS = [kind for kind in DOT_CHOICES if kind.table_queries == 2]
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ VARIANTS = {
     "shared query part": Variant(
         12, 1, (H4, U4), (H4, U4), (("high_low", "high", "low"), ("low_high", "low", "high"), ("low_low", "low", "low"))
     ),
-    "three queries side by side": Variant(
+    "three packed queries": Variant(
         20, 5, tuple((f"q{number}", signed(4)) for number in range(3)), K4,
         tuple((f"t{number}", f"q{number}", "k") for number in range(3)),
     ),
-    "unlike parts side by side": Variant(
+    "unlike parts packed": Variant(
         12, 2, (H4, U4, ("wide", signed(7))), K4, (("a", "high", "k"), ("b", "low", "k"), ("c", "wide", "k"))
     ),
     "keys come later": Variant(12, 2, (H4,), K4, (("t", "high", "k"),), key_delay=2),
@@ -222,21 +222,21 @@ def test_prepare_cycles():
 
 
 @pytest.mark.parametrize("kind", DOT_CHOICES)
-def test_preparing_takes_prepare_cycles_and_no_more_queries_are_held_than_there_are_places(kind):
+def test_preparing_takes_prepare_cycles_and_no_more_queries_are_held_than_there_are_slots(kind):
     name, cycles = "one group pair", PREPARE_CYCLES[kind]
     dot = VARIANTS[name].dot(kind)
-    places = 2 if kind in TWO_PLACES else 1
-    assert dot.places == places
+    slots = 2 if kind in TWO_SLOTS else 1
+    assert dot.slots == slots
     queries = [{"parts": {"high": [0] * 8}, "tag": index} for index in range(4)]
-    run = run_block(dot, {"i_query": queries[:places]}, {})
+    run = run_block(dot, {"i_query": queries[:slots]}, {})
     # Offered from cycle 0; the transfer is in the last of `prepare_cycles` cycles.
-    assert run.cycles["i_query"] == [cycles - 1, 2 * cycles - 1][:places]
+    assert run.cycles["i_query"] == [cycles - 1, 2 * cycles - 1][:slots]
     dot = VARIANTS[name].dot(kind)
     with pytest.raises(AssertionError, match="i_query has 1 left"):
-        run_block(dot, {"i_query": queries[: places + 1]}, {}, cycle_limit=100)
+        run_block(dot, {"i_query": queries[: slots + 1]}, {}, cycle_limit=100)
 
 
-@pytest.mark.parametrize("kind", TWO_PLACES)
+@pytest.mark.parametrize("kind", TWO_SLOTS)
 @pytest.mark.parametrize("extra", [0, 3])
 def test_no_gap_between_queries_whose_keys_take_the_time_to_prepare(kind, extra):
     name = "one group pair"
@@ -251,18 +251,18 @@ def test_no_gap_between_queries_whose_keys_take_the_time_to_prepare(kind, extra)
 )
 @pytest.mark.parametrize("beats", [1, 5, 30])
 def test_filling_overlaps_the_way_of_the_keys(kind, name, beats):
-    """A place is neither filled before its last key has passed nor read before it is full, and no cycle is lost."""
+    """A slot is neither filled before its last key has passed nor read before it is full, and no cycle is lost."""
     variant = VARIANTS[name]
     data = draw(variant, [beats] * 5, seed=3)
     run = rtl_dot(data, kind, name)
     assert run.outputs["o"] == ref_dot(data, variant)
-    if kind not in TWO_PLACES:
+    if kind not in TWO_SLOTS:
         fill, delay = variant.timing(kind).fill_latency, variant.key_delay
         distances = {after - before for before, after in pairwise(run.cycles["o_tag"])}
         assert distances == {beats + PREPARE_CYCLES[kind] + max(0, fill - delay) + max(0, delay - 1 - fill)}
 
 
-@pytest.mark.parametrize("kind", [kind for kind in DOT_CHOICES if kind not in TWO_PLACES])
+@pytest.mark.parametrize("kind", [kind for kind in DOT_CHOICES if kind not in TWO_SLOTS])
 @pytest.mark.parametrize("keys", [1, 40])
 def test_with_one_place_a_query_is_prepared_when_the_keys_of_the_last_have_passed(kind, keys):
     name = "one group pair"
@@ -271,7 +271,7 @@ def test_with_one_place_a_query_is_prepared_when_the_keys_of_the_last_have_passe
     assert distances == {keys + PREPARE_CYCLES[kind] + VARIANTS[name].timing(kind).fill_latency}
 
 
-@pytest.mark.parametrize("kind", TWO_PLACES)
+@pytest.mark.parametrize("kind", TWO_SLOTS)
 def test_queries_of_few_keys_are_prepare_cycles_apart(kind):
     name, cycles = "one group pair", PREPARE_CYCLES[kind]
     run = rtl_dot(draw(VARIANTS[name], [1] * 8, seed=6), kind, name)

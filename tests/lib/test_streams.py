@@ -145,7 +145,7 @@ def test_fifo_holds_depth_items(depth):
 
 
 @pytest.mark.parametrize("depth", [2, 3, 7, 70])
-def test_landing_reserves_the_places_in_ram(depth):
+def test_credits_are_for_the_words_in_ram(depth):
     left = len(ITEMS) - Fifo(8, depth).words
     with pytest.raises(AssertionError, match=f"i has {left} left"):
         run_block(NoReader(Pipeline(depth, latency=3)), {"i": ITEMS}, {}, cycle_limit=200)
@@ -189,7 +189,7 @@ def test_delayed_starts_at_zero(cycles):
 def test_fan_out_is_the_value_a_cycle_later_in_registers_that_stay_apart():
     copies: list[Signal] = []
 
-    class Spread(wiring.Component):
+    class FanOut(wiring.Component):
         i: In(stream.Signature(8))
         o: Out(8 * FAN_OUT_COPIES)
 
@@ -199,7 +199,7 @@ def test_fan_out_is_the_value_a_cycle_later_in_registers_that_stay_apart():
             m.d.comb += [self.i.ready.eq(1), self.o.eq(Cat(copies))]
             return m
 
-    run = run_block(Spread(), {"i": ITEMS}, {}, watch=["o"])
+    run = run_block(FanOut(), {"i": ITEMS}, {}, watch=["o"])
     everywhere = sum(1 << 8 * copy for copy in range(FAN_OUT_COPIES))
     assert run.watched["o"][1 : len(ITEMS) + 1] == [item * everywhere for item in ITEMS]
     assert len({(copy.init, copy.reset_less) for copy in copies}) == len(copies) == FAN_OUT_COPIES

@@ -50,7 +50,7 @@ def test_doctor_says_so(latte: Run, static_python: str):
     sentence = (
         "shared libpython is missing, so this will not work: make demo and latte simulate on the Verilog, in any "
     )
-    assert sentence + f"simulator. To mend it: {packages.shared_python_remedy()}" in done.stdout
+    assert sentence + f"simulator. To fix it: {packages.shared_python_remedy()}" in done.stdout
 
 
 @pytest.mark.parametrize(

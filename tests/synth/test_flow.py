@@ -200,7 +200,7 @@ def test_a_tool_that_fails_leaves_nothing(text: str, sentence: str, monkeypatch,
     assert not (tmp_path / "out").exists()
 
 
-def test_a_missing_tool_is_told_before_anything_runs(monkeypatch):
+def test_a_missing_tool_is_reported_before_anything_runs(monkeypatch):
     without_wheels(monkeypatch)
     monkeypatch.setenv("PATH", "")
     said: list[str] = []

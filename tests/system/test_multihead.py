@@ -111,9 +111,9 @@ def cycles_busy(cores: int, heads: int, group: int = 1, n_queries: int = 16) -> 
 def test_cores_share_the_work(cores: int) -> None:
     """One head more per core costs no more than one head more of a single core, within 5 %."""
     alone = cycles_busy(1, 4) - cycles_busy(1, 2)
-    together = cycles_busy(cores, 4 * cores) - cycles_busy(cores, 2 * cores)
+    in_parallel = cycles_busy(cores, 4 * cores) - cycles_busy(cores, 2 * cores)
     assert alone >= 2 * 16 * 16
-    assert together <= alone / 0.95
+    assert in_parallel <= alone / 0.95
 
 
 def test_a_whole_layer_on_two_cores() -> None:
@@ -124,8 +124,8 @@ def test_a_whole_layer_on_two_cores() -> None:
 def test_cores_share_groups_that_fit_their_queues() -> None:
     """Grouped queries, too, while those of a K/V head fit a core's queue."""
     alone = cycles_busy(1, 12, 3, n_queries=10) - cycles_busy(1, 6, 3, n_queries=10)
-    together = cycles_busy(2, 24, 3, n_queries=10) - cycles_busy(2, 12, 3, n_queries=10)
-    assert together <= alone / 0.95
+    in_parallel = cycles_busy(2, 24, 3, n_queries=10) - cycles_busy(2, 12, 3, n_queries=10)
+    assert in_parallel <= alone / 0.95
 
 
 def test_loading_is_hidden_behind_computing() -> None:
@@ -140,7 +140,7 @@ def test_loading_is_hidden_behind_computing() -> None:
 
 
 @pytest.mark.parametrize(("slow", "counter"), [("s_axis_v", "stalled_input"), (OUTPUT, "stalled_output")])
-def test_ports_that_hold_the_core_up_are_told(slow: str, counter: str) -> None:
+def test_ports_that_stall_the_core_are_counted(slow: str, counter: str) -> None:
     layer = draw_layer(TINY, 7, heads=4, group=1)
     counters = run_layers(TINY, [layer], {slow: 0.05}).final
     assert counters[counter] >= 0.4 * counters["cycles_busy"]

@@ -64,7 +64,7 @@ def test_tokens_are_appended_up_to_the_last_row(name: str) -> None:
     config = DECODING[name]
 
     async def script(bench: MultiHeadBench) -> None:
-        for n_keys in (3, config.max_keys - 2):  # a new layer gives back what the one before has kept
+        for n_keys in (3, config.max_keys - 2):  # a new layer releases what the one before has kept
             layer = draw_layer(config, n_keys, heads=4, group=2, n_queries=2, n_keys=n_keys)
             await play(bench, layer, keep=True)
             while layer.k8.shape[1] < config.max_keys:
@@ -78,7 +78,7 @@ def test_tokens_are_appended_up_to_the_last_row(name: str) -> None:
     MultiHeadBench(config, {"s_axis_v": 0.5, "s_axis_q": 0.5, "m_axis_o": 0.5}).run(script)
 
 
-def test_the_last_token_may_give_back_what_was_kept() -> None:
+def test_the_last_token_may_release_what_was_kept() -> None:
     async def script(bench: MultiHeadBench) -> None:
         layer = draw_layer(TINY, 1, heads=2, group=2)
         await play(bench, layer, keep=True)
@@ -97,20 +97,20 @@ def test_the_last_token_may_give_back_what_was_kept() -> None:
 
 @pytest.mark.parametrize("kept_per_cycle", [1, 2])
 def test_a_token_takes_as_many_cycles_as_documented(kept_per_cycle: int) -> None:
-    """The law of decoding, closely, for the first tokens; tests/sim/rtl/test_top_decode.py has 256 of them."""
+    """The bound on decoding, closely, for the first tokens; tests/sim/rtl/test_top_decode.py has 256 of them."""
     config = TINY.replace(cores=1, kept_per_cycle=kept_per_cycle)
     taken = []
 
     async def script(bench: MultiHeadBench) -> None:
         layer = draw_layer(config, 4, heads=1, group=1, n_queries=1, n_keys=1)
         await play(bench, layer, keep=True)
-        law = LayerTiming(config).decode_cycles
+        decode_cycles = LayerTiming(config).decode_cycles
         while layer.k8.shape[1] < config.max_keys:
             begun = bench.cycle
             layer = await decode(bench, layer, layer.k8.shape[1])
             taken.append(bench.cycle - begun)
             counts = layer.counters()
-            bound = law(1, layer.k8.shape[1], [counts["kept"]], [counts["survivors"]])
+            bound = decode_cycles(1, layer.k8.shape[1], [counts["kept"]], [counts["survivors"]])
             assert bound - CLOSE <= taken[-1] <= bound
 
     MultiHeadBench(config).run(script)
@@ -118,7 +118,7 @@ def test_a_token_takes_as_many_cycles_as_documented(kept_per_cycle: int) -> None
 
 
 CLOSE = 30
-"""Cycles by which the law may be too cautious."""
+"""Cycles by which the bound may be too cautious."""
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def spoil(beats: list[Beat], kind: str) -> list[Beat]:
 
 
 @pytest.mark.parametrize("error", PACKET_ERRORS)
-def test_a_bad_packet_is_told_and_the_next_layer_is_right(error: str) -> None:
+def test_a_bad_packet_is_reported_and_the_next_layer_is_right(error: str) -> None:
     name, kind = error.split("_")
     layer = draw_layer(TINY, 11)
 
@@ -271,7 +271,7 @@ def test_a_bad_packet_is_told_and_the_next_layer_is_right(error: str) -> None:
 
 @pytest.mark.parametrize("cores", [1, 3])
 def test_a_soft_reset_at_any_moment_leaves_a_clean_core(cores: int) -> None:
-    """Also while a packet, a load, or a step of decoding is under way, and with K and V kept."""
+    """Also while a packet, a load, or a step of decoding is in flight, and with K and V kept."""
     config = TINY.replace(cores=cores)
     rng = random.Random(cores)
 

@@ -58,31 +58,31 @@ class DenseBlocks(wiring.Component):
         wiring.connect(m, scale.o, wiring.flipped(self.o_scale))
         wiring.connect(m, rows.o, wiring.flipped(self.o_row))
         block = self.o_block.payload
-        place = Signal(range(max(2, block_rows)))  # of the next query
-        room = Signal(init=1)
+        index = Signal(range(max(2, block_rows)))  # of the next query
+        space = Signal(init=1)
         open_ = Signal()
         added = Signal()
         closes = Signal()
-        # What comes from afar must not be on the way to all the next block's registers: so nothing is taken in the
-        # cycle in which a block is, and room is known a cycle late. Only this sends to the two queues, and through
-        # registers, since they are far away too.
-        m.d.sync += room.eq(scale.i.ready & rows.i.ready & ~rows.i.valid)
+        # What comes over a long route must not enable all of a block's registers: so nothing is taken in the cycle in
+        # which a block is, and space is known a cycle late. Only this sends to the two queues, and through registers,
+        # since their routes are long, too.
+        m.d.sync += space.eq(scale.i.ready & rows.i.ready & ~rows.i.valid)
         m.d.comb += [
-            open_.eq(~self.o_block.valid & room),
+            open_.eq(~self.o_block.valid & space),
             waiting.o.ready.eq(open_),
             added.eq(waiting.o.valid & open_ & ~row.empty),
-            closes.eq(added & (row.last | (place == block_rows - 1))),
+            closes.eq(added & (row.last | (index == block_rows - 1))),
             scale.i.valid.eq(closes),
             scale.i.payload.eq(waiting.o.payload.scale),
             rows.i.valid.eq(closes | (waiting.o.valid & open_ & row.empty)),
-            rows.i.payload.rows.eq(place + 1),
+            rows.i.payload.rows.eq(index + 1),
         ]
         m.d.comb += [rows.i.payload[name].eq(row[name]) for name in ("buffer", "empty", "last", "release")]
 
         with m.If(added):
-            m.d.sync += place.eq(place + 1)
+            m.d.sync += index.eq(index + 1)
             with m.If(closes):
-                m.d.sync += place.eq(0)
+                m.d.sync += index.eq(0)
 
         # A cycle later, since the registers of a block are many.
         loading = delayed_data(m, query, 1, "loading")
@@ -93,7 +93,7 @@ class DenseBlocks(wiring.Component):
         with m.If(delayed(m, added, 1, "loads")):
             # A later query of a job never sees fewer keys, so the latest one sees most.
             m.d.sync += [block.scan.buffer.eq(loading.scan.buffer), block.scan.keys.eq(loading.scan.keys.count)]
-        comes = [added & (place == number if number else ~place.any()) for number in range(block_rows)]
+        comes = [added & (index == number if number else ~index.any()) for number in range(block_rows)]
         loads = [delayed(m, one, 1, f"loads_{number}") for number, one in enumerate(comes)]
         for number, own in enumerate(loads):
             with m.If(own):

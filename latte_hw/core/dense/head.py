@@ -28,7 +28,7 @@ class DenseHead(wiring.Component):
                                        v              v              │
         i_q ──> sequencer ──> blocks ──> scores ──> softmax ──> weighted_sum ──> o_out
 
-    B = `queries_per_scan` queries are worked on side by side: one row of K and one of V is read per cycle, whatever B
+    B = `queries_per_scan` queries are worked on in parallel: one row of K and one of V is read per cycle, whatever B
     is, and each is multiplied with all of them, 2·D·B multiply-adds of 8 x 8 bits per cycle. The scores of one block
     are computed while softmax and weighted sum work on the block before. Elements are used as they come, -128 to 127.
 
@@ -42,8 +42,12 @@ class DenseHead(wiring.Component):
 
     Members
     -------
-    As in :class:`latte_hw.core.head.LatteHead`, with the same payloads. The threshold of a table entry is ignored; of
-    the counters, `survivors` and `kept` equal `keys_seen`.
+    i_table, i_load, i_k, i_v, i_job, i_q, o_out
+        As in :class:`latte_hw.core.head.LatteHead`, with the same payloads. The threshold of a table entry is ignored.
+    o_counters
+        Running totals; `survivors` and `kept` equal `keys_seen`.
+    tap_score, tap_prob
+        With `taps`.
 
     Throughput: `params.cycles_per_block`, exactly the number of valid keys for `params.shortest_block` of them and
     more; latency: `params.block_latency`.

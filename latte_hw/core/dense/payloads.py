@@ -36,7 +36,7 @@ class DensePayloads(Payloads):
                 "empty": unsigned(1),  # a job without queries: no block, only the release
                 "rows": unsigned(unsigned_bits(rows)),  # queries of the block
                 "last": unsigned(1),  # last block of its job
-                "release": unsigned(1),  # give the buffer back after this block
+                "release": unsigned(1),  # release the buffer after this block
             }
         )
         """What the weighted sum needs beside the weights."""

@@ -28,7 +28,7 @@ class DenseScores(wiring.Component):
     o_scored
         One item per key.
     o_seen
-        Valid query-key pairs that went on their way in the present cycle.
+        Valid query-key pairs whose keys are read in the present cycle.
 
     Latency: `params.score_latency` from a read to its scores, then the output queue.
     Throughput: one key per cycle, without a gap between blocks of `params.shortest_block` keys each.
@@ -69,7 +69,7 @@ class DenseScores(wiring.Component):
         for row in rows:
             m.d.comb += dot.i_query.payload.parts[f"query_{row}"].eq(self.i_block.payload.queries[row])
 
-        # Scan: one key is sent on its way per cycle.
+        # Scan: one key is sent for per cycle.
         scan = dot.o_prepared.payload
         key = Signal(params.widths.key_bits)
         sent = Signal()

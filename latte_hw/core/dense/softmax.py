@@ -18,8 +18,17 @@ class DenseSoftmax(wiring.Component):
     The queries of a block share one queue, one softmax scale and one control; each has an exponent of its own. A block
     waits in the queue until its best scores are known, while the next one comes in.
 
-    Latency: `params.best_latency` from a block's last scores to its first weight on its way (the block's queue has its
-    own), `params.latency.softmax_pipeline`, then the output queue.
+    Members
+    -------
+    i_scale
+        The softmax scale of each block, taken with its last item.
+    i_scored
+        Scores of one key for the queries of a block; `last` ends a block.
+    o_weighted
+        Weights of the same.
+
+    Latency: `params.best_latency` from a block's last scores to its first item in the pipeline (the block's queue has
+    its own), `params.latency.softmax_pipeline`, then the output queue.
     Throughput: one key of each query per cycle, without a gap.
     """
 

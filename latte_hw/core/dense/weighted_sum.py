@@ -13,15 +13,15 @@ from latte_hw.core.kv_rams import ReadPort, beside_read
 from latte_hw.lib.streams import Fifo, StreamRegister, delayed, delayed_data
 from latte_hw.params.dense import DenseParams
 
-TAG = data.StructLayout({"void": 1, "last": 1})
+TAG = data.StructLayout({"absent": 1, "last": 1})
 """Of a row: the block has no such query; last of its job."""
 
 
 class DenseWeightedSum(wiring.Component):
     """The outputs of :class:`latte_hw.core.weighted_sum.WeightedSum` for every query of a block, in their order.
 
-    The B sums grow side by side, and take turns in `params.dividers` dividers, query b in number
-    b mod `dividers`: groups of a value are `rows_per_normaliser` cycles apart, one for each query of a divider.
+    The B sums grow in parallel, and take turns in `params.dividers` dividers, query b in number b mod `dividers`:
+    groups of a value are `rows_per_divider` cycles apart, one for each query of a divider.
 
     Members
     -------
@@ -62,16 +62,16 @@ class DenseWeightedSum(wiring.Component):
         block_left = self._collect(m, dividers)
 
         item, row = self.i_weighted.payload, self.i_row.payload
-        room = Signal(range(params.blocks_in_division + 1), init=params.blocks_in_division)
+        credits_left = Signal(range(params.blocks_in_division + 1), init=params.blocks_in_division)
         key = Signal(params.widths.key_bits)
         taken, block_ends = take_weights(
             m, self.i_weighted, self.i_row, [self.value_port], self.o_free,
-            distance=params.block_division_cycles, room=room.any(), last_group=params.division.last_group,
+            distance=params.block_division_cycles, room=credits_left.any(), last_group=params.division.last_group,
             ahead=params.pipeline.row_end > 0,
         )  # fmt: skip
         request = self.value_port.request.payload
         m.d.comb += [request.buffer.eq(row.buffer), request.address.eq(key)]
-        m.d.sync += room.eq(room - block_ends + block_left)
+        m.d.sync += credits_left.eq(credits_left - block_ends + block_left)
         with m.If(taken):
             m.d.sync += key.eq(Mux(item.last, 0, key + 1))
 
@@ -89,7 +89,7 @@ class DenseWeightedSum(wiring.Component):
             sums.i.valid.eq(self.value_port.response.valid),
             sums.i.payload.prob.eq(item.probs[query]),
             sums.i.payload.last.eq(item.last),
-            sums.i.payload.tag.void.eq(row.rows <= query),
+            sums.i.payload.tag.absent.eq(row.rows <= query),
             sums.i.payload.tag.last.eq(row.last & (row.rows == query + 1)),
             sums.value.eq(self.value_port.response.payload),
         ]
@@ -98,7 +98,7 @@ class DenseWeightedSum(wiring.Component):
     def _in_turns(self, m: Module, number: int, sums: list[Accumulator], divider: Divider) -> None:
         """Groups come every `value_stagger` cycles, in the same cycle for all queries: each waits for its turn.
 
-        A register gathers them: the queries' sums are far from each other.
+        A register gathers them: the routes from the queries' sums are long.
         """
         valid, payload = Value.cast(0), Value.cast(0)
         for slot, one in enumerate(sums):
@@ -111,27 +111,27 @@ class DenseWeightedSum(wiring.Component):
     def _collect(self, m: Module, dividers: list[Divider]) -> Value:
         """Output rows in the order of the queries. Returns whether the last row of a block leaves its queue.
 
-        A register parts the order of the rows from the port, which may be far away.
+        A register slice lies before the port, to which the route may be long.
         """
         params, payloads = self.params, DensePayloads(self.params)
         m.submodules.leaving = leaving = StreamRegister(payloads.out_row)
         wiring.connect(m, leaving.o, wiring.flipped(self.o_out))
         turn = Signal(range(max(2, len(dividers))))  # the divider that divides the next row
-        place = Signal(range(max(2, params.block_rows)))  # of the next row in its block
+        index = Signal(range(max(2, params.block_rows)))  # of the next row in its block
         for number, divider in enumerate(dividers):
             m.submodules[f"landing_{number}"] = landing = Fifo(payloads.out_row, params.out_queue_depth)
             row = divider.o.payload
             m.d.comb += [
-                landing.i.valid.eq(divider.o.valid & ~row.tag.void),
+                landing.i.valid.eq(divider.o.valid & ~row.tag.absent),
                 landing.i.payload.row.eq(row.row),
                 landing.i.payload.last.eq(row.tag.last),
             ]
             with m.If(turn == number if number else ~turn.any()):
                 wiring.connect(m, landing.o, leaving.i)
         left = leaving.i.valid & leaving.i.ready
-        block_left = left & (leaving.i.payload.last | (place == params.block_rows - 1))
+        block_left = left & (leaving.i.payload.last | (index == params.block_rows - 1))
         with m.If(block_left):
-            m.d.sync += [turn.eq(0), place.eq(0)]
+            m.d.sync += [turn.eq(0), index.eq(0)]
         with m.Elif(left):
-            m.d.sync += [turn.eq(Mux(turn == len(dividers) - 1, 0, turn + 1)), place.eq(place + 1)]
+            m.d.sync += [turn.eq(Mux(turn == len(dividers) - 1, 0, turn + 1)), index.eq(index + 1)]
         return block_left

@@ -17,7 +17,7 @@ REGISTERS = (
     *("id", "control", "status", "layer_heads", "layer_lengths", "causal_offset"),
     *("errors", "irq_enable", "irq_status", "queries_lo", "keys_seen_lo", "kept_lo"),
 )
-"""What the template is told the addresses of."""
+"""Registers whose addresses the template needs."""
 
 
 def testbench(config: TopConfig, registers: RegisterMap) -> str:

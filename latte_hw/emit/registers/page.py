@@ -23,9 +23,8 @@ ACCESS_WORDS = {
     Access.RAM: ("RAM", "read and write at any time; no reset clears it"),
 }
 
-SOURCE = """`latte_hw/system/csr/table.py` is the source of this page, of the gateware, of the driver's constants, and
-of
-SystemRDL, C header, IP-XACT and HTML."""
+SOURCE = """`latte_hw/system/csr/table.py` is the source of this page, of the gateware, of the driver's constants,
+and of SystemRDL, C header, IP-XACT and HTML."""
 
 USE = """\
 ## Use

@@ -68,6 +68,13 @@ class LiteAdapter(wiring.Component):
     A write that does not strobe all four bytes, and an address that is not a multiple of 4, answer SLVERR without an
     access. `awprot` and `arprot` are ignored. Every output is a register: no path leads from an input to an output.
 
+    Members
+    -------
+    s_axil
+        AXI4-Lite.
+    o_access
+        One access at a time; see :class:`AccessSignature`.
+
     Latency from the address (and data) to the response: 3 cycles and what the access takes.
     """
 
@@ -80,7 +87,7 @@ class LiteAdapter(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         port, access = self.s_axil, self.o_access
-        # Each channel has one place for what came in; its ready says that the place is free.
+        # Each channel has one register for what came in; its ready says that the register is free.
         write_address = Signal(self.address_bits)
         read_address = Signal(self.address_bits)
         write_data = Signal(DATA_BITS)
@@ -90,14 +97,14 @@ class LiteAdapter(wiring.Component):
         read_held = Signal()
         ready = Signal()  # low during reset and in the cycle after it
         m.d.sync += ready.eq(1)
-        for valid, free, held, places in (
+        for valid, free, held, stores in (
             (port.awvalid, port.awready, address_held, [write_address.eq(port.awaddr)]),
             (port.wvalid, port.wready, data_held, [write_data.eq(port.wdata), strobes.eq(port.wstrb)]),
             (port.arvalid, port.arready, read_held, [read_address.eq(port.araddr)]),
         ):
             m.d.comb += free.eq(ready & ~held)
             with m.If(valid & free):
-                m.d.sync += [held.eq(1), *places]
+                m.d.sync += [held.eq(1), *stores]
 
         write_waits = address_held & data_held & ~port.bvalid
         read_waits = read_held & ~port.rvalid

@@ -160,7 +160,7 @@ class RowPacker(wiring.Component):
     o
         Packets; lanes behind the last byte are 0.
     o_empty
-        Nothing is on its way.
+        Nothing is left inside.
 
     Latency: 2 cycles from a row that completes a beat. Throughput: the lesser of one beat and one row per cycle; one
     cycle more per packet.

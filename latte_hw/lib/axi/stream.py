@@ -45,7 +45,7 @@ class Gearbox(wiring.Component):
         self.in_bytes, self.out_bytes = in_bytes, out_bytes
         self.unit_bytes = gcd(in_bytes, out_bytes)
         self.in_units, self.out_units = in_bytes // self.unit_bytes, out_bytes // self.unit_bytes
-        # Room for the greater word and for one of the lesser on either side of it, so that neither side waits.
+        # Space for the greater word and for one of the lesser on either side of it, so that neither side waits.
         self.units = max(self.in_units, self.out_units) + 2 * min(self.in_units, self.out_units) - 1
         super().__init__(
             {
@@ -66,22 +66,22 @@ class Gearbox(wiring.Component):
         held = Signal(self.units * unit_bits)
         fill = Signal(range(self.units + 1))
         kept = Signal.like(held)
-        place = Signal.like(fill)
-        placed = Signal.like(held)
+        start = Signal.like(fill)  # of a word that is put
+        shifted = Signal.like(held)
         m.d.comb += [
             self.o_credit.eq(fill <= self.units - self.in_units),
             self.o_full.eq(fill >= self.out_units),
             self.o_fill.eq(fill),
             self.o_data.eq(held[: 8 * self.out_bytes]),
             kept.eq(Mux(self.i_take, held >> (8 * self.out_bytes), held)),
-            place.eq(Mux(self.i_take, Mux(self.o_full, fill - self.out_units, 0), fill)),
+            start.eq(Mux(self.i_take, Mux(self.o_full, fill - self.out_units, 0), fill)),
         ]
-        with m.Switch(place):
+        with m.Switch(start):
             last = self.units - self.in_units
-            for start in range(last + 1):
-                with m.Case(start) if start < last else m.Default():
-                    m.d.comb += placed[start * unit_bits : (start + self.in_units) * unit_bits].eq(self.i_data)
-        m.d.sync += [held.eq(kept | Mux(self.i_put, placed, 0)), fill.eq(place + Mux(self.i_put, self.in_units, 0))]
+            for unit in range(last + 1):
+                with m.Case(unit) if unit < last else m.Default():
+                    m.d.comb += shifted[unit * unit_bits : (unit + self.in_units) * unit_bits].eq(self.i_data)
+        m.d.sync += [held.eq(kept | Mux(self.i_put, shifted, 0)), fill.eq(start + Mux(self.i_put, self.in_units, 0))]
         with m.If(self.i_clear):
             m.d.sync += [held.eq(0), fill.eq(0)]
         return m

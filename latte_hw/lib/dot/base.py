@@ -28,9 +28,9 @@ def shape_range(shape: Shape) -> tuple[int, int]:
     return 0, 2**shape.width - 1
 
 
-def store_at(m: Module, registers: list[Any], place: Value, value: Any) -> None:
+def store_at(m: Module, registers: list[Any], index: Value, value: Any) -> None:
     """Write one of two registers, or the only one, in the present condition."""
-    with m.If(place):
+    with m.If(index):
         m.d.sync += registers[-1].eq(value)
     with m.Else():
         m.d.sync += registers[0].eq(value)
@@ -39,7 +39,7 @@ def store_at(m: Module, registers: list[Any], place: Value, value: Any) -> None:
 class StationaryDot(wiring.Component):
     """`lanes` keys per cycle against stationary queries: `o[t][lane] = Σ_d query[t.query][d] · key[t.key][lane][d]`.
 
-    With two `places`, the next query is prepared while keys of the present one pass; with one, when they have passed.
+    With two `slots`, the next query is prepared while keys of the present one pass; with one, when they have passed.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ class StationaryDot(wiring.Component):
     Members
     -------
     i_query
-        A query: `parts.<name>` and its `tag`. Taken `prepare_cycles` after it is offered, if a place is free. The
+        A query: `parts.<name>` and its `tag`. Taken `prepare_cycles` after it is offered, if a slot is free. The
         payload must be stable meanwhile, as in every stream.
     o_prepared
         Tag of the oldest prepared query that has not been transferred yet: from now on its keys may be sent for.
     i_last
-        High in the cycle in which the last key of the oldest query is sent for: its place will be free in time.
+        High in the cycle in which the last key of the oldest query is sent for: its slot will be free in time.
     i_keys
         Keys for the oldest query, `key_delay` cycles after they were sent for. No back-pressure: only the holder of a
         prepared query may send.
@@ -76,7 +76,7 @@ class StationaryDot(wiring.Component):
     """
 
     prepare_cycles: int
-    places: int
+    slots: int
 
     def __init__(
         self,
@@ -127,21 +127,19 @@ class StationaryDot(wiring.Component):
     def term_latency(self, term: Term) -> int:
         raise NotImplementedError
 
-    def elaborate_places(
+    def elaborate_slots(
         self, m: Module, taken: Value, fill_latency: int, *, divided: bool = False
     ) -> tuple[Value, Value, list[Signal]]:
-        """Bookkeeping of the places: `taken` is high when the offered query has been read completely; it is in place
-        `fill_latency` cycles later. A place changes no sooner than so many cycles after it began to be filled.
+        """Bookkeeping of the slots: `taken` is high when the offered query has been read completely; it is in its slot
+        `fill_latency` cycles later. A slot changes no sooner than so many cycles after it began to be filled.
 
-        Returns (a place is free, the place being filled, the place being read, `FAN_OUT_COPIES` times); a place has no
-        bits if there is one. The place being read is `divided` among as many registers, or one.
+        Returns (a slot is free, the slot being filled, the slot being read, `FAN_OUT_COPIES` times); the number of a
+        slot has no bits if there is one. That of the slot being read is `divided` among as many registers, or one.
         """
-        held = Signal(range(self.places + 1))
-        waiting = Signal(range(self.places + 1))
-        fill_place, take_place, read_place = (
-            Signal(self.places - 1, name=f"{n}_place") for n in ("fill", "take", "read")
-        )
-        tags = [Signal(self.tag_shape, name=f"tag_{place}") for place in range(self.places)]
+        held = Signal(range(self.slots + 1))
+        waiting = Signal(range(self.slots + 1))
+        fill_slot, take_slot, read_slot = (Signal(self.slots - 1, name=f"{n}_slot") for n in ("fill", "take", "read"))
+        tags = [Signal(self.tag_shape, name=f"tag_{slot}") for slot in range(self.slots)]
         prepared = delayed(m, taken, max(0, fill_latency - self.key_delay), "prepared")
         sent = self.o_prepared.valid & self.o_prepared.ready
         released = delayed(m, self.i_last, max(0, self.key_delay - 1 - fill_latency), "released")
@@ -149,21 +147,21 @@ class StationaryDot(wiring.Component):
         m.d.comb += [
             self.i_query.ready.eq(taken),
             self.o_prepared.valid.eq(waiting != 0),
-            Value.cast(self.o_prepared.payload).eq(Mux(take_place, Value.cast(tags[-1]), Value.cast(tags[0]))),
+            Value.cast(self.o_prepared.payload).eq(Mux(take_slot, Value.cast(tags[-1]), Value.cast(tags[0]))),
         ]
         m.d.sync += [
             held.eq(held + taken - released),
             waiting.eq(waiting + prepared - sent),
         ]
         with m.If(taken):
-            m.d.sync += fill_place.eq(~fill_place)
-            store_at(m, tags, fill_place, self.i_query.payload.tag)
+            m.d.sync += fill_slot.eq(~fill_slot)
+            store_at(m, tags, fill_slot, self.i_query.payload.tag)
         with m.If(sent):
-            m.d.sync += take_place.eq(~take_place)
+            m.d.sync += take_slot.eq(~take_slot)
         with m.If(passed):
-            m.d.sync += read_place.eq(~read_place)
-        read_places = fan_out(m, read_place ^ passed, "read_place") if divided else [read_place] * FAN_OUT_COPIES
-        return held != self.places, fill_place, read_places
+            m.d.sync += read_slot.eq(~read_slot)
+        read_slots = fan_out(m, read_slot ^ passed, "read_slot") if divided else [read_slot] * FAN_OUT_COPIES
+        return held != self.slots, fill_slot, read_slots
 
     def elaborate_result(self, m: Module, term: str, lane: int, value: Value, latency: int) -> None:
         """Put one dot product, `latency` cycles old, on the output, as late as the slowest term."""

@@ -18,7 +18,7 @@ class MultiplierDot(StationaryDot):
     """The readable reference: one multiplier per element and lane."""
 
     prepare_cycles = 1
-    places = 2
+    slots = 2
 
     def term_latency(self, term: Term) -> int:
         return multiplier_dot_latency(self.head_dim)
@@ -26,14 +26,14 @@ class MultiplierDot(StationaryDot):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         taken = Signal()
-        free, fill_place, (read_place, *_) = self.elaborate_places(m, taken, 0)
+        free, fill_slot, (read_slot, *_) = self.elaborate_slots(m, taken, 0)
         m.d.comb += taken.eq(self.i_query.valid & free)
         parts_shape = self.i_query.payload.parts.shape()
-        rows = [Signal(parts_shape, name=f"query_{place}") for place in range(2)]
+        rows = [Signal(parts_shape, name=f"query_{slot}") for slot in range(2)]
         with m.If(taken):
-            store_at(m, rows, fill_place, self.i_query.payload.parts)
+            store_at(m, rows, fill_slot, self.i_query.payload.parts)
         query = Signal(parts_shape)
-        m.d.comb += query.eq(Mux(read_place, Value.cast(rows[1]), Value.cast(rows[0])))
+        m.d.comb += query.eq(Mux(read_slot, Value.cast(rows[1]), Value.cast(rows[0])))
         m.d.comb += self.o.valid.eq(delayed(m, self.i_keys.valid, self.latency, "valid"))
         for (name, term), lane in product(self.terms.items(), range(self.lanes)):
             keys = self.i_keys.payload[term.key][lane]

@@ -19,7 +19,7 @@ LUT_RAM: dict[str, Any] = {"ram_style": "distributed"}
 
 @dataclass(frozen=True)
 class _PackedTable:
-    """Query parts side by side: the entries being written by part and group, and their tables by group and copy."""
+    """Query parts that share tables: the entries being written by part and group, and the tables by group and copy."""
 
     entries: dict[str, list[Addend]]
     tables: dict[tuple[int, int], memory.Memory]
@@ -36,11 +36,11 @@ class _PackedTable:
 
 @dataclass(frozen=True)
 class _Copy:
-    """What all tables of a copy have in common: enable and address of their writes, and the place that is read."""
+    """What all tables of a copy have in common: enable and address of their writes, and the slot that is read."""
 
     write_enable: Value
     write_address: Value
-    read_place: Value
+    read_slot: Value
 
 
 class DistributedArithmetic(StationaryDot):
@@ -64,7 +64,7 @@ class DistributedArithmetic(StationaryDot):
 
     def __init__(self, *, tables: TableShape, **parameters: Any) -> None:
         self.tables = tables
-        self.places = tables.places
+        self.slots = tables.slots
         self.prepare_cycles = tables.entries
         super().__init__(**parameters)
 
@@ -108,21 +108,19 @@ class DistributedArithmetic(StationaryDot):
         left = Signal(self.tables.group_dims, init=self.tables.entries - 1)  # entries to come; inverted, the address
         fill_latency = self.tables.fill_latency
         taken = Signal()
-        free, fill_place, read_places = self.elaborate_places(
-            m, taken, fill_latency, divided=self.tables.fill_slices > 0
-        )
+        free, fill_slot, read_slots = self.elaborate_slots(m, taken, fill_latency, divided=self.tables.fill_slices > 0)
         filling = self.i_query.valid & free
         with m.If(filling):
             m.d.sync += left.eq(left - 1)
         # Filling, once begun, goes on: its last cycle is known in the one before, and a wide queue waits for `taken`.
         m.d.sync += taken.eq(filling & (left == 1))
         writing = delayed(m, filling, fill_latency - 1, "writing")
-        address = delayed_data(m, Cat(~left, fill_place), fill_latency - 1, "address")
+        address = delayed_data(m, Cat(~left, fill_slot), fill_latency - 1, "address")
 
         # Every read port is a RAM of its own, so the nets of all tables reach across the whole block.
         write_enables = fan_out(m, writing, "write_enable")
         write_addresses = fan_out(m, address, "write_address")
-        copies = [_Copy(*nets) for nets in zip(write_enables, write_addresses, read_places, strict=True)][: self.copies]
+        copies = [_Copy(*nets) for nets in zip(write_enables, write_addresses, read_slots, strict=True)][: self.copies]
         packed_tables = [self._packed_table(m, parts, ~left, copies) for parts in self.packed]
 
         m.d.comb += self.o.valid.eq(delayed(m, self.i_keys.valid, self.latency, "valid"))
@@ -131,14 +129,14 @@ class DistributedArithmetic(StationaryDot):
         return m
 
     def _packed_table(self, m: Module, parts: list[str], mask: Value, copies: Sequence[_Copy]) -> _PackedTable:
-        """Tables of query parts side by side, and how they are filled."""
+        """Packed tables of query parts, and how they are filled."""
         written = {part: self._entries(m, part, mask) for part in parts}
         tables = {}
         for group in range(len(self.groups)):
             entry = Cat(written[part][group].value for part in parts)
             entries = fan_out(m, entry, f"{parts[0]}_{group}_copy", self.tables.fill_slices)
             for number, (copy, data_in) in enumerate(zip(copies, entries, strict=False)):
-                table = memory.Memory(shape=len(entry), depth=self.tables.entries * self.places, init=[], attrs=LUT_RAM)
+                table = memory.Memory(shape=len(entry), depth=self.tables.entries * self.slots, init=[], attrs=LUT_RAM)
                 m.submodules[f"table_{parts[0]}_{group}_{number}"] = tables[group, number] = table
                 write_port = table.write_port()
                 m.d.comb += [
@@ -149,8 +147,7 @@ class DistributedArithmetic(StationaryDot):
         return _PackedTable(written, tables)
 
     def _multiply(self, m: Module, packed_table: _PackedTable, key: str, lane: int, copies: Sequence[_Copy]) -> None:
-        """The terms of a key part with the query parts of a packed_table: every bit plane of the key reads all of
-        them."""
+        """The terms of a key part with the query parts of a packed table: every bit plane of the key reads all."""
         terms = {
             name: term for name, term in self.terms.items() if term.key == key and term.query in packed_table.entries
         }
@@ -164,7 +161,7 @@ class DistributedArithmetic(StationaryDot):
             copy = self.copy_of(lane, bit)
             read_port = packed_table.tables[group, copy].read_port(domain="comb")
             unused = Const(0, self.tables.group_dims - len(dims))
-            m.d.comb += read_port.addr.eq(Cat(*(keys[d][bit] for d in dims), unused, copies[copy].read_place))
+            m.d.comb += read_port.addr.eq(Cat(*(keys[d][bit] for d in dims), unused, copies[copy].read_slot))
             read = packed_table.split(read_port.data, group)
             for name, term in terms.items():
                 entry = read[term.query]

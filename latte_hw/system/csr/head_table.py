@@ -1,4 +1,4 @@
-"""Thresholds and softmax scales as software sees them, in RAM, and their way into the cores' own tables."""
+"""Thresholds and softmax scales as software sees them, in RAM, and how they get into the cores' own tables."""
 
 from typing import Any
 
@@ -25,6 +25,8 @@ class HeadTable(wiring.Component):
     i_access
         An access of software; the address is 2·entry for the threshold, 2·entry + 1 for the scale. It waits while
         `i_hold` is high. Never an error.
+    i_hold
+        Accesses wait.
     i_swapped
         The banks have changed places.
     o_fresh

@@ -54,13 +54,13 @@ class Field:
 
     @property
     def bits(self) -> str:
-        """Place in the word, as `7:0` or `3`."""
+        """Position in the word, as `7:0` or `3`."""
         msb = self.lsb + self.width - 1
         return str(self.lsb) if self.width == 1 else f"{msb}:{self.lsb}"
 
     @property
     def mask(self) -> int:
-        """Ones for the field's bits, before they are shifted to their place."""
+        """Ones for the field's bits, before they are shifted to their position."""
         return (1 << self.width) - 1
 
     @property

@@ -27,8 +27,17 @@ class Registers(wiring.Component):
     """Registers of :class:`latte_hw.system.csr.register_file.RegisterFile` behind a plain bus, with its members
     `core_side`.
 
-    What a field does follows from its :class:`~latte_hw.system.csr.model.Access`, what it stands for from its name. An
-    access takes 1 cycle, one to the table 2, or more while the table is held or written anew.
+    What a field does follows from its :class:`~latte_hw.system.csr.model.Access`, what it stands for from its name.
+
+    Members
+    -------
+    i_access
+        Accesses from the bus. The address counts words.
+    o_layer, o_start, o_append, o_soft_reset, o_table, o_irq
+    i_busy, i_done, i_checking, i_swapped, i_errors, i_counters
+        See :class:`latte_hw.system.csr.register_file.RegisterFile`.
+
+    An access takes 1 cycle, one to the table 2, or more while the table is held or written anew.
     """
 
     def __init__(self, params: HeadParams, registers: RegisterMap, core_side: Mapping[str, wiring.Member]) -> None:

@@ -16,7 +16,7 @@ from latte_hw.system.events import COMMAND_ERRORS, CORE_COUNTERS, COUNTERS, LENG
 
 
 def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: int) -> RegisterMap:
-    """Registers of `cores` head cores of `config` behind streams of `stream_bits`, with a table of `entries` heads.
+    """Registers of `cores` head cores of `config` behind streams of `stream_bits`, with a table of `entries` entries.
 
     `config` may be of a derived class: its hash is what identifies the core to the driver.
     """
@@ -95,7 +95,7 @@ def _identity(params: HeadParams, cores: int, stream_bits: int, entries: int) ->
             0x004,
             "Version of the generator that made this core.",
             (
-                _constant("patch", 0, 8, patch, "Mends only."),
+                _constant("patch", 0, 8, patch, "Fixes only."),
                 _constant("minor", 8, 8, minor, "Additions that old drivers can live with."),
                 _constant("major", 16, 8, major, "Changes that old drivers cannot live with."),
             ),

@@ -1,4 +1,4 @@
-"""Queries gathered into blocks, with the queues behind them: none lost, whoever holds up the flow."""
+"""Queries gathered into blocks, with the queues behind them: none lost, whoever stalls."""
 
 from typing import Any
 
@@ -66,7 +66,7 @@ def share(number: int, *, empty: bool = False, last: bool = True) -> dict[str, A
 
 
 def gathered(jobs: list[int]) -> tuple[list[Any], dict[str, list[Any]]]:
-    """The shares of jobs of so many queries, and what comes out for them; a job without any gives a row alone."""
+    """The shares of jobs of so many queries, and what comes out for them; a job without any yields a row alone."""
     sent: list[Any] = []
     outputs: dict[str, list[Any]] = {"o_block": [], "o_scale": [], "o_row": []}
     for queries in jobs:

@@ -25,7 +25,7 @@ from sim.lib.streams import Flow
 
 TINY = DenseConfig.of(preset("tiny"))
 SCALES = [(40000, 12), (65000, 14), (33000, 9)]
-"""Softmax scale of each head: weights that spread over their whole range at these random scores."""
+"""Softmax scale of each head: weights that cover their whole range at these random scores."""
 
 
 def block(b: int, **changes: object) -> DenseConfig:
@@ -204,7 +204,7 @@ def test_jobs_follow_each_other_without_a_gap(b: int) -> None:
 
 @pytest.mark.parametrize("b", [1, 3])
 @pytest.mark.parametrize("n_keys", [0, 1, 2, 11, 32])
-def test_latency_of_a_lone_block(n_keys: int, b: int) -> None:
+def test_latency_of_a_single_block(n_keys: int, b: int) -> None:
     session = Session(block(b, causal=False), n_keys)
     session.load(n_keys)
     session.job(b)

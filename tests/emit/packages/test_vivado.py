@@ -157,13 +157,13 @@ def test_a_wrong_script_is_noticed(rst_folder: Path, tmp_path: Path, fault: str)
 def test_the_attributes_say_what_the_script_says(folder: Path) -> None:
     """Without Tcl: the script's lists are read as text."""
     script, wrapper = (folder / "package_ip.tcl").read_text(), (folder / "latte_top_ip.v").read_text()
-    told = {}
+    found = {}
     for name, _, bus, _, ports, parameters in re.findall(
         r"^interface (\S+) (\S+) (\S+) (\S+) \{\n(.*?)\} \{\n(.*?)\}$", script, re.M | re.S
     ):
-        told |= {port: f"{bus} {name} {logical}" for logical, port in map(str.split, ports.strip().splitlines())}
+        found |= {port: f"{bus} {name} {logical}" for logical, port in map(str.split, ports.strip().splitlines())}
         values = ", ".join(" ".join(line.split()) for line in parameters.strip().splitlines())
         assert f'X_INTERFACE_PARAMETER = "XIL_INTERFACENAME {name}, {values}"' in wrapper
     blocks = re.findall(r'X_INTERFACE_INFO = "(.*?)".*?put wire (?:\[\d+:0\] )?(\w+)', wrapper, re.S)
-    assert {port: text for text, port in blocks} == told
-    assert told.keys() == wrapper_ports(folder).keys()
+    assert {port: text for text, port in blocks} == found
+    assert found.keys() == wrapper_ports(folder).keys()

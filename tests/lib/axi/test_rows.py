@@ -134,12 +134,12 @@ BAD: dict[str, tuple[list[Beat], bytes, tuple[int, int, int]]] = {
 
 @pytest.mark.parametrize("flow", Flow)
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_packet_is_told_and_the_next_is_right(name: str, flow: str) -> None:
-    beats, meant, told = BAD[name]
+def test_a_bad_packet_is_reported_and_the_next_is_right(name: str, flow: str) -> None:
+    beats, meant, reported = BAD[name]
     (after,) = draw(12, [3], seed=8)
     run = run_unpacker(12, 64, [4, 3], beats + to_beats(after, 64), flow, seed=9)
     assert run.outputs["o"] == rows_of(meant, 12, 4) + rows_of(after, 12, 3)
-    assert errors(run) == told
+    assert errors(run) == reported
 
 
 def test_a_long_packet_of_many_rows_a_beat() -> None:

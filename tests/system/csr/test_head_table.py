@@ -69,7 +69,7 @@ def test_each_layer_sees_the_table_of_its_start(entries, run_cycles):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_same_with_every_channel_held_up(seed):
+def test_the_same_with_every_channel_stalled(seed):
     rng = Random(seed)
 
     async def scenario(bench: RegisterBench) -> None:
