@@ -60,7 +60,7 @@ class MS4BEstimator(wiring.Component):
         m = Module()
         params, lanes = self.params, self.params.config.keys_per_cycle
         m.submodules.dot = dot = self._dot()
-        landings = [self._landing(m, place) for place in self._places]
+        landings = [self._landing(m, index) for index in self._indices]
         self._take_queries(m, dot)
 
         # Scan: one beat is sent on its way per cycle. What the next beat will be is decided one cycle ahead; `left`
@@ -94,27 +94,27 @@ class MS4BEstimator(wiring.Component):
         with m.Elif(sent):
             m.d.sync += [scanning.eq(~last), beat.eq(beat + 1), last.eq(~_any_above(2 * lanes, part, left))]
 
-        for place, landing in enumerate(landings):
+        for index, landing in enumerate(landings):
             with m.If(started):
-                m.d.sync += left[place].eq(offered_left[place])
-                if place:
-                    m.d.sync += part[place].eq(offered_part[place])
+                m.d.sync += left[index].eq(offered_left[index])
+                if index:
+                    m.d.sync += part[index].eq(offered_part[index])
             with m.Elif(sent):
-                m.d.sync += left[place].eq(left[place] - lanes)
-            mine = Signal(name=self._members("mine")[place])
-            m.d.comb += [mine.eq(sent & part[place]), landing.i_take.eq(mine)]
-            if place == 0:
+                m.d.sync += left[index].eq(left[index] - lanes)
+            mine = Signal(name=self._members("mine")[index])
+            m.d.comb += [mine.eq(sent & part[index]), landing.i_take.eq(mine)]
+            if index == 0:
                 m.d.comb += [dot.o_prepared.ready.eq(started & offered_part[0]), dot.i_last.eq(mine & last)]
             # Enough of the count to tell how many lanes hold a key.
             low_bits = lanes.bit_length()
-            brief = Cat(left[place][:low_bits], left[place][low_bits:-1].any(), left[place][-1])
-            self._follow(m, place, dot, landing, mine, last, brief)
+            brief = Cat(left[index][:low_bits], left[index][low_bits:-1].any(), left[index][-1])
+            self._follow(m, index, dot, landing, mine, last, brief)
         return m
 
     def _follow(
         self,
         m: Module,
-        place: int,
+        index: int,
         dot: StationaryDot,
         landing: CreditFifo,
         sent: Value,
@@ -124,13 +124,13 @@ class MS4BEstimator(wiring.Component):
         """The beat's keys arrive from the store, then the estimates of each query; its position keeps pace."""
 
         def own(name: str) -> str:
-            return self._members(name)[place]
+            return self._members(name)[index]
 
         latency = self.params.latency.store
-        if place == 0:
+        if index == 0:
             response = self.beat_port.response
             m.d.comb += [dot.i_keys.valid.eq(response.valid), dot.i_keys.payload.estimate.eq(response.payload)]
-        landed = delayed(m, sent, latency + dot.latency, own("sent_landed")) if place else dot.o.valid
+        landed = delayed(m, sent, latency + dot.latency, own("sent_landed")) if index else dot.o.valid
         lanes, latency = range(self.params.config.keys_per_cycle), latency + dot.latency
         landed_last = delayed_data(m, last, latency, own("last_landed"))
         counted = delayed_data(m, brief, 1, own("left"))
@@ -147,7 +147,7 @@ class MS4BEstimator(wiring.Component):
         ]
 
     def _dot(self) -> StationaryDot:
-        """Dot products of all queries of a scan with the keys of a beat; a scan that is not full has some void ones."""
+        """Dot products of all queries of a scan with the keys of a beat; those that a scan lacks mean nothing."""
         params, payloads = self.params, Payloads(self.params)
         high = Shape.cast(high_shape(params))
         queries = self._members("high")
@@ -164,39 +164,39 @@ class MS4BEstimator(wiring.Component):
         )
 
     @property
-    def _places(self) -> range:
+    def _indices(self) -> range:
         return range(self.params.config.queries_per_scan)
 
     @property
     def _ranges(self) -> list[str]:
         """Names of each query's range of keys in the tag of a scan, which is that of its first query and the ranges
         of all."""
-        return ["keys", *(f"keys_{place}" for place in self._places[1:])]
+        return ["keys", *(f"keys_{index}" for index in self._indices[1:])]
 
     def _part_of(self, scan: Any) -> list[Value]:
         """Which of the places take part in a scan."""
-        return [Value.cast(1), *(scan.others >= place for place in self._places[1:])]
+        return [Value.cast(1), *(scan.others >= index for index in self._indices[1:])]
 
     def _take_queries(self, m: Module, dot: StationaryDot) -> None:
         """Those that share a scan are taken together."""
         queries = [getattr(self, name) for name in self._members("i_query")]
         first, part = queries[0], self._part_of(queries[0].payload.scan)
         m.d.comb += dot.i_query.valid.eq(
-            reduce(and_, (~part[place] | queries[place].valid for place in self._places[1:]), first.valid)
+            reduce(and_, (~part[index] | queries[index].valid for index in self._indices[1:]), first.valid)
         )
         for name, query in zip(self._members("high"), queries, strict=True):
             m.d.comb += dot.i_query.payload.parts[name].eq(query.payload.high)
         tag = Cat(first.payload.scan, *(query.payload.scan.keys for query in queries[1:]))
         m.d.comb += Value.cast(dot.i_query.payload.tag).eq(tag)
         m.d.comb += first.ready.eq(dot.i_query.ready)
-        for place in self._places[1:]:
-            m.d.comb += queries[place].ready.eq(dot.i_query.ready & part[place])
+        for index in self._indices[1:]:
+            m.d.comb += queries[index].ready.eq(dot.i_query.ready & part[index])
 
-    def _landing(self, m: Module, place: int) -> CreditFifo:
+    def _landing(self, m: Module, index: int) -> CreditFifo:
         """Output queue of one of the queries that share a scan."""
         landing = CreditFifo(Payloads(self.params).estimate_beat, self.params.depths.estimator_landing)
-        m.submodules[self._members("landing")[place]] = landing
-        wiring.connect(m, landing.o, wiring.flipped(getattr(self, self._members("o_beat")[place])))
+        m.submodules[self._members("landing")[index]] = landing
+        wiring.connect(m, landing.o, wiring.flipped(getattr(self, self._members("o_beat")[index])))
         return landing
 
 

@@ -66,7 +66,7 @@ def row_ram(
     words = params.widths.buffered_words(depth)
     m.submodules[name] = ram = memory.Memory(shape=shape.size, depth=words, init=[], attrs=NEVER_COLLIDES)
     write_enable, write_pointer, write_data = write
-    read_pointers = [place for place, _ in reads]
+    read_pointers = [pointer for pointer, _ in reads]
     waits = params.latency.store - 1 - slices
     if len(reads) > 1:
         shared = Signal(len(read_pointers[0]), name=f"{name}_shared")  # one signal: so Yosys sees one port
@@ -79,9 +79,9 @@ def row_ram(
         write_port.addr.eq(write_pointer),
         write_port.data.eq(Value.cast(write_data)),
     ]
-    for number, (place, (_, read_data)) in enumerate(zip(read_pointers, reads, strict=True)):
+    for number, (pointer, (_, read_data)) in enumerate(zip(read_pointers, reads, strict=True)):
         read_port = ram.read_port()
-        m.d.comb += read_port.addr.eq(place)
+        m.d.comb += read_port.addr.eq(pointer)
         own = f"{name}_read_{number}" if len(reads) > 1 else f"{name}_read"
         waited = delayed_data(m, read_port.data, waits, own)
         m.d.comb += Value.cast(read_data).eq(waited)
@@ -90,21 +90,21 @@ def row_ram(
 def bank_rams(m: Module, params: CoreParams, name: str, *, write: tuple, read: tuple, slices: int) -> None:
     """A bank of K's high parts, see :attr:`latte_hw.params.widths.Widths.bank_bits`."""
     write_enable, write_pointer, row = write
-    read_place, read_data = read
+    read_pointer, read_data = read
     low = 0
     for number, bits in enumerate(params.widths.bank_bits):
         part = slice(low, low + bits)
         row_ram(
             m, params, f"{name}_rest" if number else name, data.ArrayLayout(1, bits), params.widths.max_beats,
             write=(write_enable, write_pointer, Value.cast(row)[part]),
-            reads=[(read_place, Value.cast(read_data)[part])],
+            reads=[(read_pointer, Value.cast(read_data)[part])],
             slices=slices,
         )  # fmt: skip
         low += bits
 
 
 def value_rams(
-    m: Module, params: CoreParams, name: str, ports: list[Any], write: Value, places: list[Signal], row: Any
+    m: Module, params: CoreParams, name: str, ports: list[Any], write: Value, pointers: list[Signal], row: Any
 ) -> None:
     """A RAM for each group of elements; the addresses go from one to the next."""
     lanes = params.division.lanes
@@ -130,7 +130,7 @@ def value_rams(
         bits = slice(elements.start * TOTAL_BITS, elements.stop * TOTAL_BITS)
         row_ram(
             m, params, f"{name}_{group}", here, params.config.max_keys,
-            write=(write, places[group % len(places)], Value.cast(row)[bits]),
+            write=(write, pointers[group % len(pointers)], Value.cast(row)[bits]),
             reads=[
                 (pointer_of(params, pair[0], pair[1], params.widths.key_bits), Value.cast(port.response.payload)[bits])
                 for pair, port in zip(sent, ports, strict=True)

@@ -32,14 +32,14 @@ class KvStore(wiring.Component):
     o_loaded
         Loaded buffers, oldest first.
     i_free
-        Gives the oldest buffer back.
+        Releases the oldest buffer.
     o_loading
         With `appends`: high while any load is in flight.
     beat_port, key_port, value_port
         Reads; every port yields one row (or beat) per cycle. With several readers `key_port_0`, `value_port_0` and on.
 
     With `appends`, a load with `append` brings one row of K and of V behind those of the buffer that was loaded last,
-    which must not have been given back; `n_keys` of what `o_loaded` offers grows with it, the only payload that may
+    which must not have been released; `n_keys` of what `o_loaded` offers grows with it, the only payload that may
     change before it is taken. `o_loading` is high while any load is under way: with that, queries that are to see the
     row know when they may be sent. A row beyond `max_keys` is left out.
 

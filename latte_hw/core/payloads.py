@@ -83,7 +83,7 @@ class Payloads:
                 "head": unsigned(params.widths.head_bits),  # entry of the per-head table
                 "n_queries": unsigned(params.widths.count_bits),  # queries that follow
                 "causal_offset": signed(params.widths.offset_bits),  # query i sees keys j <= i + causal_offset
-                "release": unsigned(1),  # give the K/V buffer back after the last query
+                "release": unsigned(1),  # release the K/V buffer after the last query
             }
         )
         """The queries of one head against the oldest loaded buffer."""
@@ -108,7 +108,7 @@ class Payloads:
         """What the estimator needs beside the query: a range of the keys of a buffer."""
 
         self.job_rest = data.StructLayout({"queries": unsigned(params.widths.count_bits), "release": unsigned(1)})
-        """Queries of the present job that are still to be dealt, and whether it gives its buffer back then."""
+        """Queries of the present job that are still to be dispatched, and whether it releases its buffer then."""
 
         self.estimator_query = data.StructLayout({"high": self.high_row, "scan": self.scan})
         self.reuse_query = data.StructLayout({"row": self.split_row, "buffer": buffer})
@@ -121,7 +121,7 @@ class Payloads:
                 "buffer": buffer,
                 "empty": unsigned(1),  # a job without queries: no row, only the release
                 "last": unsigned(1),  # last query of its job
-                "release": unsigned(1),  # give the buffer back after this row
+                "release": unsigned(1),  # release the buffer after this row
             }
         )
         """What the weighted sum needs beside the weights."""

@@ -32,7 +32,7 @@ class Sequencer(wiring.Component):
     o_estimator, o_threshold, o_reuse, o_scale, o_row
         What the blocks need of each query; all of them take it in the same cycle.
     o_rest
-        What is left of the job, the query on offer included.
+        What is left of the job, the query pending included.
 
     Throughput: one query per cycle, or every other one with `pipeline.row_issue`; one cycle more per job, two if
     it releases its buffer; two cycles for a job without queries, or three. With `row_issue`, an output's `ready`,
@@ -66,7 +66,7 @@ class Sequencer(wiring.Component):
         outputs = [self.o_estimator, self.o_threshold, self.o_reuse, self.o_scale, row]
         taken = fork_ready(m, offered, outputs, late=params.pipeline.row_issue > 0)
 
-        # The buffer is released a cycle later: the store is far away, and there is time between two jobs.
+        # The buffer is released a cycle later: a long route to the store, and there is time between two jobs.
         job_ends = Signal()
         releases = Signal()
         m.d.comb += [self.i_job.ready.eq(job_ends), self.i_loaded.ready.eq(releases)]
