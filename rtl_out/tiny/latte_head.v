@@ -20,48 +20,56 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire \$7 ;
   wire \$8 ;
   wire [1:0] \$9 ;
-  wire [3:0] beat_port__address;
-  wire [3:0] \beat_port__address$67 ;
-  wire beat_port__buffer;
-  wire \beat_port__buffer$69 ;
-  wire [63:0] beat_port__data;
-  wire [63:0] \beat_port__data$71 ;
-  wire [31:0] \beat_port__data$71[0] ;
-  wire [3:0] \beat_port__data$71[0][0] ;
-  wire [3:0] \beat_port__data$71[0][1] ;
-  wire [3:0] \beat_port__data$71[0][2] ;
-  wire [3:0] \beat_port__data$71[0][3] ;
-  wire [3:0] \beat_port__data$71[0][4] ;
-  wire [3:0] \beat_port__data$71[0][5] ;
-  wire [3:0] \beat_port__data$71[0][6] ;
-  wire [3:0] \beat_port__data$71[0][7] ;
-  wire [31:0] \beat_port__data$71[1] ;
-  wire [3:0] \beat_port__data$71[1][0] ;
-  wire [3:0] \beat_port__data$71[1][1] ;
-  wire [3:0] \beat_port__data$71[1][2] ;
-  wire [3:0] \beat_port__data$71[1][3] ;
-  wire [3:0] \beat_port__data$71[1][4] ;
-  wire [3:0] \beat_port__data$71[1][5] ;
-  wire [3:0] \beat_port__data$71[1][6] ;
-  wire [3:0] \beat_port__data$71[1][7] ;
-  wire [31:0] \beat_port__data[0] ;
-  wire [3:0] \beat_port__data[0][0] ;
-  wire [3:0] \beat_port__data[0][1] ;
-  wire [3:0] \beat_port__data[0][2] ;
-  wire [3:0] \beat_port__data[0][3] ;
-  wire [3:0] \beat_port__data[0][4] ;
-  wire [3:0] \beat_port__data[0][5] ;
-  wire [3:0] \beat_port__data[0][6] ;
-  wire [3:0] \beat_port__data[0][7] ;
-  wire [31:0] \beat_port__data[1] ;
-  wire [3:0] \beat_port__data[1][0] ;
-  wire [3:0] \beat_port__data[1][1] ;
-  wire [3:0] \beat_port__data[1][2] ;
-  wire [3:0] \beat_port__data[1][3] ;
-  wire [3:0] \beat_port__data[1][4] ;
-  wire [3:0] \beat_port__data[1][5] ;
-  wire [3:0] \beat_port__data[1][6] ;
-  wire [3:0] \beat_port__data[1][7] ;
+  wire [4:0] beat_port__request__payload;
+  wire [4:0] \beat_port__request__payload$67 ;
+  wire [3:0] \beat_port__request__payload$67.address ;
+  wire \beat_port__request__payload$67.buffer ;
+  wire [3:0] \beat_port__request__payload.address ;
+  wire \beat_port__request__payload.buffer ;
+  wire beat_port__request__ready;
+  wire \beat_port__request__ready$69 ;
+  wire beat_port__request__valid;
+  wire \beat_port__request__valid$71 ;
+  wire [63:0] beat_port__response__payload;
+  wire [63:0] \beat_port__response__payload$73 ;
+  wire [31:0] \beat_port__response__payload$73[0] ;
+  wire [3:0] \beat_port__response__payload$73[0][0] ;
+  wire [3:0] \beat_port__response__payload$73[0][1] ;
+  wire [3:0] \beat_port__response__payload$73[0][2] ;
+  wire [3:0] \beat_port__response__payload$73[0][3] ;
+  wire [3:0] \beat_port__response__payload$73[0][4] ;
+  wire [3:0] \beat_port__response__payload$73[0][5] ;
+  wire [3:0] \beat_port__response__payload$73[0][6] ;
+  wire [3:0] \beat_port__response__payload$73[0][7] ;
+  wire [31:0] \beat_port__response__payload$73[1] ;
+  wire [3:0] \beat_port__response__payload$73[1][0] ;
+  wire [3:0] \beat_port__response__payload$73[1][1] ;
+  wire [3:0] \beat_port__response__payload$73[1][2] ;
+  wire [3:0] \beat_port__response__payload$73[1][3] ;
+  wire [3:0] \beat_port__response__payload$73[1][4] ;
+  wire [3:0] \beat_port__response__payload$73[1][5] ;
+  wire [3:0] \beat_port__response__payload$73[1][6] ;
+  wire [3:0] \beat_port__response__payload$73[1][7] ;
+  wire [31:0] \beat_port__response__payload[0] ;
+  wire [3:0] \beat_port__response__payload[0][0] ;
+  wire [3:0] \beat_port__response__payload[0][1] ;
+  wire [3:0] \beat_port__response__payload[0][2] ;
+  wire [3:0] \beat_port__response__payload[0][3] ;
+  wire [3:0] \beat_port__response__payload[0][4] ;
+  wire [3:0] \beat_port__response__payload[0][5] ;
+  wire [3:0] \beat_port__response__payload[0][6] ;
+  wire [3:0] \beat_port__response__payload[0][7] ;
+  wire [31:0] \beat_port__response__payload[1] ;
+  wire [3:0] \beat_port__response__payload[1][0] ;
+  wire [3:0] \beat_port__response__payload[1][1] ;
+  wire [3:0] \beat_port__response__payload[1][2] ;
+  wire [3:0] \beat_port__response__payload[1][3] ;
+  wire [3:0] \beat_port__response__payload[1][4] ;
+  wire [3:0] \beat_port__response__payload[1][5] ;
+  wire [3:0] \beat_port__response__payload[1][6] ;
+  wire [3:0] \beat_port__response__payload[1][7] ;
+  wire beat_port__response__valid;
+  wire \beat_port__response__valid$75 ;
   input clk;
   wire clk;
   (* init = 160'h0000000000000000000000000000000000000000 *)
@@ -71,36 +79,36 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire [39:0] \counters.queries ;
   wire [39:0] \counters.survivors ;
   wire [38:0] i__payload;
-  wire [64:0] \i__payload$108 ;
-  wire \i__payload$108.buffer ;
-  wire [63:0] \i__payload$108.row ;
-  wire [31:0] \i__payload$108.row.high ;
-  wire [3:0] \i__payload$108.row.high[0] ;
-  wire [3:0] \i__payload$108.row.high[1] ;
-  wire [3:0] \i__payload$108.row.high[2] ;
-  wire [3:0] \i__payload$108.row.high[3] ;
-  wire [3:0] \i__payload$108.row.high[4] ;
-  wire [3:0] \i__payload$108.row.high[5] ;
-  wire [3:0] \i__payload$108.row.high[6] ;
-  wire [3:0] \i__payload$108.row.high[7] ;
-  wire [31:0] \i__payload$108.row.low ;
-  wire [3:0] \i__payload$108.row.low[0] ;
-  wire [3:0] \i__payload$108.row.low[1] ;
-  wire [3:0] \i__payload$108.row.low[2] ;
-  wire [3:0] \i__payload$108.row.low[3] ;
-  wire [3:0] \i__payload$108.row.low[4] ;
-  wire [3:0] \i__payload$108.row.low[5] ;
-  wire [3:0] \i__payload$108.row.low[6] ;
-  wire [3:0] \i__payload$108.row.low[7] ;
-  wire [21:0] \i__payload$120 ;
-  wire [15:0] \i__payload$120.mantissa ;
-  wire [5:0] \i__payload$120.shift ;
-  wire [3:0] \i__payload$132 ;
-  wire \i__payload$132.buffer ;
-  wire \i__payload$132.empty ;
-  wire \i__payload$132.last ;
-  wire \i__payload$132.release ;
-  wire [10:0] \i__payload$96 ;
+  wire [10:0] \i__payload$108 ;
+  wire [64:0] \i__payload$120 ;
+  wire \i__payload$120.buffer ;
+  wire [63:0] \i__payload$120.row ;
+  wire [31:0] \i__payload$120.row.high ;
+  wire [3:0] \i__payload$120.row.high[0] ;
+  wire [3:0] \i__payload$120.row.high[1] ;
+  wire [3:0] \i__payload$120.row.high[2] ;
+  wire [3:0] \i__payload$120.row.high[3] ;
+  wire [3:0] \i__payload$120.row.high[4] ;
+  wire [3:0] \i__payload$120.row.high[5] ;
+  wire [3:0] \i__payload$120.row.high[6] ;
+  wire [3:0] \i__payload$120.row.high[7] ;
+  wire [31:0] \i__payload$120.row.low ;
+  wire [3:0] \i__payload$120.row.low[0] ;
+  wire [3:0] \i__payload$120.row.low[1] ;
+  wire [3:0] \i__payload$120.row.low[2] ;
+  wire [3:0] \i__payload$120.row.low[3] ;
+  wire [3:0] \i__payload$120.row.low[4] ;
+  wire [3:0] \i__payload$120.row.low[5] ;
+  wire [3:0] \i__payload$120.row.low[6] ;
+  wire [3:0] \i__payload$120.row.low[7] ;
+  wire [21:0] \i__payload$132 ;
+  wire [15:0] \i__payload$132.mantissa ;
+  wire [5:0] \i__payload$132.shift ;
+  wire [3:0] \i__payload$144 ;
+  wire \i__payload$144.buffer ;
+  wire \i__payload$144.empty ;
+  wire \i__payload$144.last ;
+  wire \i__payload$144.release ;
   wire [31:0] \i__payload.high ;
   wire [3:0] \i__payload.high[0] ;
   wire [3:0] \i__payload.high[1] ;
@@ -112,17 +120,18 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire [3:0] \i__payload.high[7] ;
   wire [6:0] \i__payload.scan ;
   wire \i__payload.scan.buffer ;
-  wire [5:0] \i__payload.scan.valid_keys ;
+  wire [5:0] \i__payload.scan.keys ;
+  wire [5:0] \i__payload.scan.keys.count ;
   wire i__ready;
   wire \i__ready$111 ;
   wire \i__ready$123 ;
   wire \i__ready$135 ;
-  wire \i__ready$99 ;
+  wire \i__ready$147 ;
   wire i__valid;
-  wire \i__valid$100 ;
   wire \i__valid$112 ;
   wire \i__valid$124 ;
   wire \i__valid$136 ;
+  wire \i__valid$148 ;
   wire [29:0] i_beat__payload;
   wire [21:0] \i_beat__payload.estimates ;
   wire [10:0] \i_beat__payload.estimates[0] ;
@@ -227,40 +236,41 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   input i_q_valid;
   wire i_q_valid;
   wire [63:0] i_query__payload;
-  wire [64:0] \i_query__payload$114 ;
-  wire \i_query__payload$114.buffer ;
-  wire [63:0] \i_query__payload$114.row ;
-  wire [31:0] \i_query__payload$114.row.high ;
-  wire [3:0] \i_query__payload$114.row.high[0] ;
-  wire [3:0] \i_query__payload$114.row.high[1] ;
-  wire [3:0] \i_query__payload$114.row.high[2] ;
-  wire [3:0] \i_query__payload$114.row.high[3] ;
-  wire [3:0] \i_query__payload$114.row.high[4] ;
-  wire [3:0] \i_query__payload$114.row.high[5] ;
-  wire [3:0] \i_query__payload$114.row.high[6] ;
-  wire [3:0] \i_query__payload$114.row.high[7] ;
-  wire [31:0] \i_query__payload$114.row.low ;
-  wire [3:0] \i_query__payload$114.row.low[0] ;
-  wire [3:0] \i_query__payload$114.row.low[1] ;
-  wire [3:0] \i_query__payload$114.row.low[2] ;
-  wire [3:0] \i_query__payload$114.row.low[3] ;
-  wire [3:0] \i_query__payload$114.row.low[4] ;
-  wire [3:0] \i_query__payload$114.row.low[5] ;
-  wire [3:0] \i_query__payload$114.row.low[6] ;
-  wire [3:0] \i_query__payload$114.row.low[7] ;
-  wire [38:0] \i_query__payload$90 ;
-  wire [31:0] \i_query__payload$90.high ;
-  wire [3:0] \i_query__payload$90.high[0] ;
-  wire [3:0] \i_query__payload$90.high[1] ;
-  wire [3:0] \i_query__payload$90.high[2] ;
-  wire [3:0] \i_query__payload$90.high[3] ;
-  wire [3:0] \i_query__payload$90.high[4] ;
-  wire [3:0] \i_query__payload$90.high[5] ;
-  wire [3:0] \i_query__payload$90.high[6] ;
-  wire [3:0] \i_query__payload$90.high[7] ;
-  wire [6:0] \i_query__payload$90.scan ;
-  wire \i_query__payload$90.scan.buffer ;
-  wire [5:0] \i_query__payload$90.scan.valid_keys ;
+  wire [38:0] \i_query__payload$102 ;
+  wire [31:0] \i_query__payload$102.high ;
+  wire [3:0] \i_query__payload$102.high[0] ;
+  wire [3:0] \i_query__payload$102.high[1] ;
+  wire [3:0] \i_query__payload$102.high[2] ;
+  wire [3:0] \i_query__payload$102.high[3] ;
+  wire [3:0] \i_query__payload$102.high[4] ;
+  wire [3:0] \i_query__payload$102.high[5] ;
+  wire [3:0] \i_query__payload$102.high[6] ;
+  wire [3:0] \i_query__payload$102.high[7] ;
+  wire [6:0] \i_query__payload$102.scan ;
+  wire \i_query__payload$102.scan.buffer ;
+  wire [5:0] \i_query__payload$102.scan.keys ;
+  wire [5:0] \i_query__payload$102.scan.keys.count ;
+  wire [64:0] \i_query__payload$126 ;
+  wire \i_query__payload$126.buffer ;
+  wire [63:0] \i_query__payload$126.row ;
+  wire [31:0] \i_query__payload$126.row.high ;
+  wire [3:0] \i_query__payload$126.row.high[0] ;
+  wire [3:0] \i_query__payload$126.row.high[1] ;
+  wire [3:0] \i_query__payload$126.row.high[2] ;
+  wire [3:0] \i_query__payload$126.row.high[3] ;
+  wire [3:0] \i_query__payload$126.row.high[4] ;
+  wire [3:0] \i_query__payload$126.row.high[5] ;
+  wire [3:0] \i_query__payload$126.row.high[6] ;
+  wire [3:0] \i_query__payload$126.row.high[7] ;
+  wire [31:0] \i_query__payload$126.row.low ;
+  wire [3:0] \i_query__payload$126.row.low[0] ;
+  wire [3:0] \i_query__payload$126.row.low[1] ;
+  wire [3:0] \i_query__payload$126.row.low[2] ;
+  wire [3:0] \i_query__payload$126.row.low[3] ;
+  wire [3:0] \i_query__payload$126.row.low[4] ;
+  wire [3:0] \i_query__payload$126.row.low[5] ;
+  wire [3:0] \i_query__payload$126.row.low[6] ;
+  wire [3:0] \i_query__payload$126.row.low[7] ;
   wire [7:0] \i_query__payload[0] ;
   wire [7:0] \i_query__payload[1] ;
   wire [7:0] \i_query__payload[2] ;
@@ -270,11 +280,11 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire [7:0] \i_query__payload[6] ;
   wire [7:0] \i_query__payload[7] ;
   wire i_query__ready;
-  wire \i_query__ready$117 ;
-  wire \i_query__ready$93 ;
+  wire \i_query__ready$105 ;
+  wire \i_query__ready$129 ;
   wire i_query__valid;
-  wire \i_query__valid$118 ;
-  wire \i_query__valid$94 ;
+  wire \i_query__valid$106 ;
+  wire \i_query__valid$130 ;
   wire [3:0] i_row__payload;
   wire \i_row__payload.buffer ;
   wire \i_row__payload.empty ;
@@ -353,80 +363,88 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire i_weighted__ready;
   wire i_weighted__valid;
   reg [1:0] kept_event_1 = 2'h0;
-  wire [4:0] key_port__address;
-  wire [4:0] \key_port__address$73 ;
-  wire key_port__buffer;
-  wire \key_port__buffer$75 ;
-  wire [63:0] key_port__data;
-  wire [63:0] \key_port__data$77 ;
-  wire [31:0] \key_port__data$77.high ;
-  wire [3:0] \key_port__data$77.high[0] ;
-  wire [3:0] \key_port__data$77.high[1] ;
-  wire [3:0] \key_port__data$77.high[2] ;
-  wire [3:0] \key_port__data$77.high[3] ;
-  wire [3:0] \key_port__data$77.high[4] ;
-  wire [3:0] \key_port__data$77.high[5] ;
-  wire [3:0] \key_port__data$77.high[6] ;
-  wire [3:0] \key_port__data$77.high[7] ;
-  wire [31:0] \key_port__data$77.low ;
-  wire [3:0] \key_port__data$77.low[0] ;
-  wire [3:0] \key_port__data$77.low[1] ;
-  wire [3:0] \key_port__data$77.low[2] ;
-  wire [3:0] \key_port__data$77.low[3] ;
-  wire [3:0] \key_port__data$77.low[4] ;
-  wire [3:0] \key_port__data$77.low[5] ;
-  wire [3:0] \key_port__data$77.low[6] ;
-  wire [3:0] \key_port__data$77.low[7] ;
-  wire [31:0] \key_port__data.high ;
-  wire [3:0] \key_port__data.high[0] ;
-  wire [3:0] \key_port__data.high[1] ;
-  wire [3:0] \key_port__data.high[2] ;
-  wire [3:0] \key_port__data.high[3] ;
-  wire [3:0] \key_port__data.high[4] ;
-  wire [3:0] \key_port__data.high[5] ;
-  wire [3:0] \key_port__data.high[6] ;
-  wire [3:0] \key_port__data.high[7] ;
-  wire [31:0] \key_port__data.low ;
-  wire [3:0] \key_port__data.low[0] ;
-  wire [3:0] \key_port__data.low[1] ;
-  wire [3:0] \key_port__data.low[2] ;
-  wire [3:0] \key_port__data.low[3] ;
-  wire [3:0] \key_port__data.low[4] ;
-  wire [3:0] \key_port__data.low[5] ;
-  wire [3:0] \key_port__data.low[6] ;
-  wire [3:0] \key_port__data.low[7] ;
+  wire [5:0] key_port__request__payload;
+  wire [5:0] \key_port__request__payload$77 ;
+  wire [4:0] \key_port__request__payload$77.address ;
+  wire \key_port__request__payload$77.buffer ;
+  wire [4:0] \key_port__request__payload.address ;
+  wire \key_port__request__payload.buffer ;
+  wire key_port__request__ready;
+  wire \key_port__request__ready$79 ;
+  wire key_port__request__valid;
+  wire \key_port__request__valid$81 ;
+  wire [63:0] key_port__response__payload;
+  wire [63:0] \key_port__response__payload$83 ;
+  wire [31:0] \key_port__response__payload$83.high ;
+  wire [3:0] \key_port__response__payload$83.high[0] ;
+  wire [3:0] \key_port__response__payload$83.high[1] ;
+  wire [3:0] \key_port__response__payload$83.high[2] ;
+  wire [3:0] \key_port__response__payload$83.high[3] ;
+  wire [3:0] \key_port__response__payload$83.high[4] ;
+  wire [3:0] \key_port__response__payload$83.high[5] ;
+  wire [3:0] \key_port__response__payload$83.high[6] ;
+  wire [3:0] \key_port__response__payload$83.high[7] ;
+  wire [31:0] \key_port__response__payload$83.low ;
+  wire [3:0] \key_port__response__payload$83.low[0] ;
+  wire [3:0] \key_port__response__payload$83.low[1] ;
+  wire [3:0] \key_port__response__payload$83.low[2] ;
+  wire [3:0] \key_port__response__payload$83.low[3] ;
+  wire [3:0] \key_port__response__payload$83.low[4] ;
+  wire [3:0] \key_port__response__payload$83.low[5] ;
+  wire [3:0] \key_port__response__payload$83.low[6] ;
+  wire [3:0] \key_port__response__payload$83.low[7] ;
+  wire [31:0] \key_port__response__payload.high ;
+  wire [3:0] \key_port__response__payload.high[0] ;
+  wire [3:0] \key_port__response__payload.high[1] ;
+  wire [3:0] \key_port__response__payload.high[2] ;
+  wire [3:0] \key_port__response__payload.high[3] ;
+  wire [3:0] \key_port__response__payload.high[4] ;
+  wire [3:0] \key_port__response__payload.high[5] ;
+  wire [3:0] \key_port__response__payload.high[6] ;
+  wire [3:0] \key_port__response__payload.high[7] ;
+  wire [31:0] \key_port__response__payload.low ;
+  wire [3:0] \key_port__response__payload.low[0] ;
+  wire [3:0] \key_port__response__payload.low[1] ;
+  wire [3:0] \key_port__response__payload.low[2] ;
+  wire [3:0] \key_port__response__payload.low[3] ;
+  wire [3:0] \key_port__response__payload.low[4] ;
+  wire [3:0] \key_port__response__payload.low[5] ;
+  wire [3:0] \key_port__response__payload.low[6] ;
+  wire [3:0] \key_port__response__payload.low[7] ;
+  wire key_port__response__valid;
+  wire \key_port__response__valid$85 ;
   reg [2:0] keys_seen_event_1 = 3'h0;
   wire [38:0] o__payload;
-  wire [10:0] \o__payload$103 ;
-  wire [64:0] \o__payload$115 ;
-  wire \o__payload$115.buffer ;
-  wire [63:0] \o__payload$115.row ;
-  wire [31:0] \o__payload$115.row.high ;
-  wire [3:0] \o__payload$115.row.high[0] ;
-  wire [3:0] \o__payload$115.row.high[1] ;
-  wire [3:0] \o__payload$115.row.high[2] ;
-  wire [3:0] \o__payload$115.row.high[3] ;
-  wire [3:0] \o__payload$115.row.high[4] ;
-  wire [3:0] \o__payload$115.row.high[5] ;
-  wire [3:0] \o__payload$115.row.high[6] ;
-  wire [3:0] \o__payload$115.row.high[7] ;
-  wire [31:0] \o__payload$115.row.low ;
-  wire [3:0] \o__payload$115.row.low[0] ;
-  wire [3:0] \o__payload$115.row.low[1] ;
-  wire [3:0] \o__payload$115.row.low[2] ;
-  wire [3:0] \o__payload$115.row.low[3] ;
-  wire [3:0] \o__payload$115.row.low[4] ;
-  wire [3:0] \o__payload$115.row.low[5] ;
-  wire [3:0] \o__payload$115.row.low[6] ;
-  wire [3:0] \o__payload$115.row.low[7] ;
-  wire [21:0] \o__payload$127 ;
-  wire [15:0] \o__payload$127.mantissa ;
-  wire [5:0] \o__payload$127.shift ;
-  wire [3:0] \o__payload$139 ;
-  wire \o__payload$139.buffer ;
-  wire \o__payload$139.empty ;
-  wire \o__payload$139.last ;
-  wire \o__payload$139.release ;
+  wire [10:0] \o__payload$115 ;
+  wire [64:0] \o__payload$127 ;
+  wire \o__payload$127.buffer ;
+  wire [63:0] \o__payload$127.row ;
+  wire [31:0] \o__payload$127.row.high ;
+  wire [3:0] \o__payload$127.row.high[0] ;
+  wire [3:0] \o__payload$127.row.high[1] ;
+  wire [3:0] \o__payload$127.row.high[2] ;
+  wire [3:0] \o__payload$127.row.high[3] ;
+  wire [3:0] \o__payload$127.row.high[4] ;
+  wire [3:0] \o__payload$127.row.high[5] ;
+  wire [3:0] \o__payload$127.row.high[6] ;
+  wire [3:0] \o__payload$127.row.high[7] ;
+  wire [31:0] \o__payload$127.row.low ;
+  wire [3:0] \o__payload$127.row.low[0] ;
+  wire [3:0] \o__payload$127.row.low[1] ;
+  wire [3:0] \o__payload$127.row.low[2] ;
+  wire [3:0] \o__payload$127.row.low[3] ;
+  wire [3:0] \o__payload$127.row.low[4] ;
+  wire [3:0] \o__payload$127.row.low[5] ;
+  wire [3:0] \o__payload$127.row.low[6] ;
+  wire [3:0] \o__payload$127.row.low[7] ;
+  wire [21:0] \o__payload$139 ;
+  wire [15:0] \o__payload$139.mantissa ;
+  wire [5:0] \o__payload$139.shift ;
+  wire [3:0] \o__payload$151 ;
+  wire \o__payload$151.buffer ;
+  wire \o__payload$151.empty ;
+  wire \o__payload$151.last ;
+  wire \o__payload$151.release ;
   wire [31:0] \o__payload.high ;
   wire [3:0] \o__payload.high[0] ;
   wire [3:0] \o__payload.high[1] ;
@@ -438,17 +456,18 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire [3:0] \o__payload.high[7] ;
   wire [6:0] \o__payload.scan ;
   wire \o__payload.scan.buffer ;
-  wire [5:0] \o__payload.scan.valid_keys ;
+  wire [5:0] \o__payload.scan.keys ;
+  wire [5:0] \o__payload.scan.keys.count ;
   wire o__ready;
-  wire \o__ready$104 ;
   wire \o__ready$116 ;
   wire \o__ready$128 ;
   wire \o__ready$140 ;
+  wire \o__ready$152 ;
   wire o__valid;
-  wire \o__valid$107 ;
   wire \o__valid$119 ;
   wire \o__valid$131 ;
   wire \o__valid$143 ;
+  wire \o__valid$155 ;
   wire [29:0] o_beat__payload;
   wire [21:0] \o_beat__payload.estimates ;
   wire [10:0] \o_beat__payload.estimates[0] ;
@@ -478,7 +497,8 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire [3:0] \o_estimator__payload.high[7] ;
   wire [6:0] \o_estimator__payload.scan ;
   wire \o_estimator__payload.scan.buffer ;
-  wire [5:0] \o_estimator__payload.scan.valid_keys ;
+  wire [5:0] \o_estimator__payload.scan.keys ;
+  wire [5:0] \o_estimator__payload.scan.keys.count ;
   wire o_estimator__ready;
   wire o_estimator__valid;
   wire o_free;
@@ -495,17 +515,17 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire o_loaded__ready;
   wire o_loaded__valid;
   wire [64:0] o_out__payload;
-  wire [64:0] \o_out__payload$169 ;
-  wire \o_out__payload$169.last ;
-  wire [63:0] \o_out__payload$169.row ;
-  wire [7:0] \o_out__payload$169.row[0] ;
-  wire [7:0] \o_out__payload$169.row[1] ;
-  wire [7:0] \o_out__payload$169.row[2] ;
-  wire [7:0] \o_out__payload$169.row[3] ;
-  wire [7:0] \o_out__payload$169.row[4] ;
-  wire [7:0] \o_out__payload$169.row[5] ;
-  wire [7:0] \o_out__payload$169.row[6] ;
-  wire [7:0] \o_out__payload$169.row[7] ;
+  wire [64:0] \o_out__payload$181 ;
+  wire \o_out__payload$181.last ;
+  wire [63:0] \o_out__payload$181.row ;
+  wire [7:0] \o_out__payload$181.row[0] ;
+  wire [7:0] \o_out__payload$181.row[1] ;
+  wire [7:0] \o_out__payload$181.row[2] ;
+  wire [7:0] \o_out__payload$181.row[3] ;
+  wire [7:0] \o_out__payload$181.row[4] ;
+  wire [7:0] \o_out__payload$181.row[5] ;
+  wire [7:0] \o_out__payload$181.row[6] ;
+  wire [7:0] \o_out__payload$181.row[7] ;
   wire \o_out__payload.last ;
   wire [63:0] \o_out__payload.row ;
   wire [7:0] \o_out__payload.row[0] ;
@@ -517,9 +537,9 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire [7:0] \o_out__payload.row[6] ;
   wire [7:0] \o_out__payload.row[7] ;
   wire o_out__ready;
-  wire \o_out__ready$171 ;
+  wire \o_out__ready$183 ;
   wire o_out__valid;
-  wire \o_out__valid$173 ;
+  wire \o_out__valid$185 ;
   output [64:0] o_out_payload;
   wire [64:0] o_out_payload;
   input o_out_ready;
@@ -584,35 +604,43 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   input rst;
   wire rst;
   reg [2:0] survivors_event_1 = 3'h0;
-  wire [4:0] value_port__address;
-  wire [4:0] \value_port__address$79 ;
-  wire value_port__buffer;
-  wire \value_port__buffer$81 ;
-  wire [63:0] value_port__data;
-  wire [63:0] \value_port__data$83 ;
-  wire [7:0] \value_port__data$83[0] ;
-  wire [7:0] \value_port__data$83[1] ;
-  wire [7:0] \value_port__data$83[2] ;
-  wire [7:0] \value_port__data$83[3] ;
-  wire [7:0] \value_port__data$83[4] ;
-  wire [7:0] \value_port__data$83[5] ;
-  wire [7:0] \value_port__data$83[6] ;
-  wire [7:0] \value_port__data$83[7] ;
-  wire [7:0] \value_port__data[0] ;
-  wire [7:0] \value_port__data[1] ;
-  wire [7:0] \value_port__data[2] ;
-  wire [7:0] \value_port__data[3] ;
-  wire [7:0] \value_port__data[4] ;
-  wire [7:0] \value_port__data[5] ;
-  wire [7:0] \value_port__data[6] ;
-  wire [7:0] \value_port__data[7] ;
+  wire [5:0] value_port__request__payload;
+  wire [5:0] \value_port__request__payload$87 ;
+  wire [4:0] \value_port__request__payload$87.address ;
+  wire \value_port__request__payload$87.buffer ;
+  wire [4:0] \value_port__request__payload.address ;
+  wire \value_port__request__payload.buffer ;
+  wire value_port__request__ready;
+  wire \value_port__request__ready$89 ;
+  wire value_port__request__valid;
+  wire \value_port__request__valid$91 ;
+  wire [63:0] value_port__response__payload;
+  wire [63:0] \value_port__response__payload$93 ;
+  wire [7:0] \value_port__response__payload$93[0] ;
+  wire [7:0] \value_port__response__payload$93[1] ;
+  wire [7:0] \value_port__response__payload$93[2] ;
+  wire [7:0] \value_port__response__payload$93[3] ;
+  wire [7:0] \value_port__response__payload$93[4] ;
+  wire [7:0] \value_port__response__payload$93[5] ;
+  wire [7:0] \value_port__response__payload$93[6] ;
+  wire [7:0] \value_port__response__payload$93[7] ;
+  wire [7:0] \value_port__response__payload[0] ;
+  wire [7:0] \value_port__response__payload[1] ;
+  wire [7:0] \value_port__response__payload[2] ;
+  wire [7:0] \value_port__response__payload[3] ;
+  wire [7:0] \value_port__response__payload[4] ;
+  wire [7:0] \value_port__response__payload[5] ;
+  wire [7:0] \value_port__response__payload[6] ;
+  wire [7:0] \value_port__response__payload[7] ;
+  wire value_port__response__valid;
+  wire \value_port__response__valid$95 ;
   assign \$1  = o_out__valid & o_out_ready;
   assign \$2  = o_counters[39:0] + queries_event_1;
   assign \$3  = 1'h0 + o_seen;
   assign \$4  = o_counters[79:40] + keys_seen_event_1;
   assign \$5  = 1'h0 + o_survivors;
   assign \$6  = o_counters[119:80] + survivors_event_1;
-  assign \$7  = i_kept__valid & o_kept__ready;
+  assign \$7  = i_kept__valid & key_port__request__valid;
   assign \$8  = \$7  & i_kept__payload[5];
   assign \$9  = 1'h0 + \$8 ;
   assign \$10  = o_counters[159:120] + kept_event_1;
@@ -627,13 +655,14 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   always @(posedge clk)
     kept_event_1 <= \$15 ;
   \latte_head.estimator  estimator (
-    .beat_port__address(beat_port__address),
-    .beat_port__buffer(beat_port__buffer),
+    .beat_port__request__payload(beat_port__request__payload),
+    .beat_port__request__valid(beat_port__request__valid),
     .clk(clk),
-    .i_keys__payload(beat_port__data),
-    .\i_query__payload$9 (\i_query__payload$90 ),
+    .i_keys__payload(beat_port__response__payload),
+    .i_keys__valid(beat_port__response__valid),
+    .\i_query__payload$9 (\i_query__payload$102 ),
     .i_query__ready(o__ready),
-    .i_query__valid(\i_query__valid$94 ),
+    .i_query__valid(\i_query__valid$106 ),
     .o__ready(o_beat__ready),
     .o_beat__payload(i_beat__payload),
     .o_beat__valid(i_beat__valid),
@@ -642,11 +671,11 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   \latte_head.estimator_queries  estimator_queries (
     .clk(clk),
     .i__valid(i__valid),
-    .o__payload(\i_query__payload$90 ),
+    .o__payload(\i_query__payload$102 ),
     .o__ready(o__ready),
-    .o__valid(\i_query__valid$94 ),
-    .room(o_estimator__ready),
+    .o__valid(\i_query__valid$106 ),
     .rst(rst),
+    .space(o_estimator__ready),
     .write_port__data(i__payload)
   );
   \latte_head.filter  filter (
@@ -655,9 +684,9 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .i_beat__ready(o_beat__ready),
     .i_beat__valid(i_beat__valid),
     .i_threshold__payload(i_threshold__payload),
-    .i_threshold__ready(\o__ready$104 ),
+    .i_threshold__ready(\o__ready$116 ),
     .i_threshold__valid(i_threshold__valid),
-    .\o__ready$41 (o_kept__ready),
+    .\o__ready$41 (key_port__request__valid),
     .o_kept__payload(i_kept__payload),
     .o_kept__valid(i_kept__valid),
     .o_seen(o_seen),
@@ -666,48 +695,49 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   );
   \latte_head.reuse  reuse (
     .clk(clk),
+    .fork_transfer(key_port__request__valid),
     .i_kept__payload(i_kept__payload),
     .i_kept__valid(i_kept__valid),
-    .\i_query__payload$9 (\i_query__payload$114 ),
-    .i_query__ready(\o__ready$116 ),
-    .i_query__valid(\i_query__valid$118 ),
-    .key_port__buffer(key_port__buffer),
-    .key_port__data(key_port__data),
+    .i_keys__valid(key_port__response__valid),
+    .\i_query__payload$9 (\i_query__payload$126 ),
+    .i_query__ready(\o__ready$128 ),
+    .i_query__valid(\i_query__valid$130 ),
+    .key_port__request__payload(key_port__request__payload),
+    .key_port__response__payload(key_port__response__payload),
     .o__ready(o_scored__ready),
     .o_scored__payload(i_scored__payload),
     .o_scored__valid(i_scored__valid),
-    .rst(rst),
-    .sent(o_kept__ready)
+    .rst(rst)
   );
   \latte_head.reuse_queries  reuse_queries (
     .clk(clk),
     .i__valid(i__valid),
-    .o__payload(\i_query__payload$114 ),
-    .o__ready(\o__ready$116 ),
-    .o__valid(\i_query__valid$118 ),
-    .room(o_reuse__ready),
+    .o__payload(\i_query__payload$126 ),
+    .o__ready(\o__ready$128 ),
+    .o__valid(\i_query__valid$130 ),
     .rst(rst),
-    .write_port__data(\i__payload$108 )
+    .space(o_reuse__ready),
+    .write_port__data(\i__payload$120 )
   );
   \latte_head.rows  rows (
     .clk(clk),
-    .i__valid(\i__valid$136 ),
+    .i__valid(\i__valid$148 ),
     .o__payload(i_row__payload),
-    .o__ready(\o__ready$140 ),
+    .o__ready(\o__ready$152 ),
     .o__valid(i_row__valid),
-    .room(o_row__ready),
     .rst(rst),
-    .write_port__data(\i__payload$132 )
+    .space(o_row__ready),
+    .write_port__data(\i__payload$144 )
   );
   \latte_head.scales  scales (
     .clk(clk),
     .i__valid(i__valid),
     .o__payload(i_scale__payload),
-    .o__ready(\o__ready$128 ),
+    .o__ready(\o__ready$140 ),
     .o__valid(i_scale__valid),
-    .room(o_scale__ready),
     .rst(rst),
-    .write_port__data(\i__payload$120 )
+    .space(o_scale__ready),
+    .write_port__data(\i__payload$132 )
   );
   \latte_head.sequencer  sequencer (
     .clk(clk),
@@ -724,14 +754,14 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .i_table__payload(i_table_payload),
     .o_estimator__payload(i__payload),
     .o_estimator__ready(o_estimator__ready),
-    .o_reuse__payload(\i__payload$108 ),
+    .o_reuse__payload(\i__payload$120 ),
     .o_reuse__ready(o_reuse__ready),
-    .o_row__payload(\i__payload$132 ),
+    .o_row__payload(\i__payload$144 ),
     .o_row__ready(o_row__ready),
-    .o_row__valid(\i__valid$136 ),
-    .o_scale__payload(\i__payload$120 ),
+    .o_row__valid(\i__valid$148 ),
+    .o_scale__payload(\i__payload$132 ),
     .o_scale__ready(o_scale__ready),
-    .o_threshold__payload(\i__payload$96 ),
+    .o_threshold__payload(\i__payload$108 ),
     .o_threshold__ready(o_threshold__ready),
     .rst(rst),
     .write_port__en(i_table_valid)
@@ -741,18 +771,19 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .clk(clk),
     .i__payload(i_scored__payload),
     .i_scale__payload(i_scale__payload),
-    .i_scale__ready(\o__ready$128 ),
+    .i_scale__ready(\o__ready$140 ),
     .i_scale__valid(i_scale__valid),
     .i_scored__valid(i_scored__valid),
-    .o__ready(o_weighted__ready),
+    .o__ready(value_port__request__valid),
     .o_weighted__payload(i_weighted__payload),
     .o_weighted__valid(i_weighted__valid),
     .rst(rst)
   );
   \latte_head.store  store (
-    .beat_port__address(beat_port__address),
-    .beat_port__buffer(beat_port__buffer),
-    .beat_port__data(beat_port__data),
+    .beat_port__request__payload(beat_port__request__payload),
+    .beat_port__request__valid(beat_port__request__valid),
+    .beat_port__response__payload(beat_port__response__payload),
+    .beat_port__response__valid(beat_port__response__valid),
     .clk(clk),
     .i_free(i_free),
     .i_k__payload(i_k_payload),
@@ -764,31 +795,35 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .i_v__payload(i_v_payload),
     .i_v__ready(i_v__ready),
     .i_v__valid(i_v_valid),
-    .key_port__address(i_kept__payload[4:0]),
-    .key_port__buffer(key_port__buffer),
-    .key_port__data(key_port__data),
+    .key_port__request__payload(key_port__request__payload),
+    .key_port__request__valid(key_port__request__valid),
+    .key_port__response__payload(key_port__response__payload),
+    .key_port__response__valid(key_port__response__valid),
     .o__ready(o_loaded__ready),
     .o_loaded__payload(i_loaded__payload),
     .o_loaded__valid(i_loaded__valid),
     .rst(rst),
-    .value_port__address(i_weighted__payload[4:0]),
-    .value_port__buffer(i_row__payload[0]),
-    .value_port__data(value_port__data)
+    .value_port__request__payload(value_port__request__payload),
+    .value_port__request__valid(value_port__request__valid),
+    .value_port__response__payload(value_port__response__payload),
+    .value_port__response__valid(value_port__response__valid)
   );
   \latte_head.thresholds  thresholds (
     .clk(clk),
     .i__valid(i__valid),
     .o__payload(i_threshold__payload),
-    .o__ready(\o__ready$104 ),
+    .o__ready(\o__ready$116 ),
     .o__valid(i_threshold__valid),
-    .room(o_threshold__ready),
     .rst(rst),
-    .write_port__data(\i__payload$96 )
+    .space(o_threshold__ready),
+    .write_port__data(\i__payload$108 )
   );
   \latte_head.weighted_sum  weighted_sum (
     .clk(clk),
+    .fork_transfer(value_port__request__valid),
+    .i__valid(value_port__response__valid),
     .i_row__payload(i_row__payload),
-    .i_row__ready(\o__ready$140 ),
+    .i_row__ready(\o__ready$152 ),
     .i_row__valid(i_row__valid),
     .i_weighted__payload(i_weighted__payload),
     .i_weighted__valid(i_weighted__valid),
@@ -797,8 +832,8 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .o_out__payload(o_out__payload),
     .o_out__valid(o_out__valid),
     .rst(rst),
-    .taken(o_weighted__ready),
-    .value(value_port__data)
+    .value(value_port__response__payload),
+    .value_port__request__payload(value_port__request__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
@@ -872,67 +907,75 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   assign o_loaded__payload = i_loaded__payload;
   assign i_loaded__ready = o_loaded__ready;
   assign o_loaded__valid = i_loaded__valid;
-  assign \beat_port__address$67  = beat_port__address;
-  assign \beat_port__buffer$69  = beat_port__buffer;
-  assign \beat_port__data$71  = beat_port__data;
-  assign key_port__address = i_kept__payload[4:0];
-  assign \key_port__address$73  = i_kept__payload[4:0];
-  assign \key_port__buffer$75  = key_port__buffer;
-  assign \key_port__data$77  = key_port__data;
-  assign value_port__address = i_weighted__payload[4:0];
-  assign \value_port__address$79  = i_weighted__payload[4:0];
-  assign value_port__buffer = i_row__payload[0];
-  assign \value_port__buffer$81  = i_row__payload[0];
-  assign \value_port__data$83  = value_port__data;
+  assign \beat_port__request__payload$67  = beat_port__request__payload;
+  assign beat_port__request__ready = 1'h1;
+  assign \beat_port__request__ready$69  = 1'h1;
+  assign \beat_port__request__valid$71  = beat_port__request__valid;
+  assign \beat_port__response__payload$73  = beat_port__response__payload;
+  assign \beat_port__response__valid$75  = beat_port__response__valid;
+  assign \key_port__request__payload$77  = key_port__request__payload;
+  assign key_port__request__ready = 1'h1;
+  assign \key_port__request__ready$79  = 1'h1;
+  assign \key_port__request__valid$81  = key_port__request__valid;
+  assign \key_port__response__payload$83  = key_port__response__payload;
+  assign \key_port__response__valid$85  = key_port__response__valid;
+  assign \value_port__request__payload$87  = value_port__request__payload;
+  assign value_port__request__ready = 1'h1;
+  assign \value_port__request__ready$89  = 1'h1;
+  assign \value_port__request__valid$91  = value_port__request__valid;
+  assign \value_port__response__payload$93  = value_port__response__payload;
+  assign \value_port__response__valid$95  = value_port__response__valid;
   assign o_estimator__payload = i__payload;
   assign i__ready = o_estimator__ready;
   assign o_estimator__valid = i__valid;
-  assign o__payload = \i_query__payload$90 ;
-  assign \i_query__ready$93  = o__ready;
-  assign o__valid = \i_query__valid$94 ;
-  assign o_threshold__payload = \i__payload$96 ;
-  assign \i__ready$99  = o_threshold__ready;
-  assign \i__valid$100  = i__valid;
-  assign o_threshold__valid = i__valid;
-  assign \o__payload$103  = i_threshold__payload;
-  assign i_threshold__ready = \o__ready$104 ;
-  assign \o__valid$107  = i_threshold__valid;
-  assign o_reuse__payload = \i__payload$108 ;
-  assign \i__ready$111  = o_reuse__ready;
+  assign o__payload = \i_query__payload$102 ;
+  assign \i_query__ready$105  = o__ready;
+  assign o__valid = \i_query__valid$106 ;
+  assign o_threshold__payload = \i__payload$108 ;
+  assign \i__ready$111  = o_threshold__ready;
   assign \i__valid$112  = i__valid;
-  assign o_reuse__valid = i__valid;
-  assign \o__payload$115  = \i_query__payload$114 ;
-  assign \i_query__ready$117  = \o__ready$116 ;
-  assign \o__valid$119  = \i_query__valid$118 ;
-  assign o_scale__payload = \i__payload$120 ;
-  assign \i__ready$123  = o_scale__ready;
+  assign o_threshold__valid = i__valid;
+  assign \o__payload$115  = i_threshold__payload;
+  assign i_threshold__ready = \o__ready$116 ;
+  assign \o__valid$119  = i_threshold__valid;
+  assign o_reuse__payload = \i__payload$120 ;
+  assign \i__ready$123  = o_reuse__ready;
   assign \i__valid$124  = i__valid;
+  assign o_reuse__valid = i__valid;
+  assign \o__payload$127  = \i_query__payload$126 ;
+  assign \i_query__ready$129  = \o__ready$128 ;
+  assign \o__valid$131  = \i_query__valid$130 ;
+  assign o_scale__payload = \i__payload$132 ;
+  assign \i__ready$135  = o_scale__ready;
+  assign \i__valid$136  = i__valid;
   assign o_scale__valid = i__valid;
-  assign \o__payload$127  = i_scale__payload;
-  assign i_scale__ready = \o__ready$128 ;
-  assign \o__valid$131  = i_scale__valid;
-  assign o_row__payload = \i__payload$132 ;
-  assign \i__ready$135  = o_row__ready;
-  assign o_row__valid = \i__valid$136 ;
-  assign \o__payload$139  = i_row__payload;
-  assign i_row__ready = \o__ready$140 ;
-  assign \o__valid$143  = i_row__valid;
+  assign \o__payload$139  = i_scale__payload;
+  assign i_scale__ready = \o__ready$140 ;
+  assign \o__valid$143  = i_scale__valid;
+  assign o_row__payload = \i__payload$144 ;
+  assign \i__ready$147  = o_row__ready;
+  assign o_row__valid = \i__valid$148 ;
+  assign \o__payload$151  = i_row__payload;
+  assign i_row__ready = \o__ready$152 ;
+  assign \o__valid$155  = i_row__valid;
   assign o_beat__payload = i_beat__payload;
   assign i_beat__ready = o_beat__ready;
   assign o_beat__valid = i_beat__valid;
   assign o_kept__payload = i_kept__payload;
-  assign i_kept__ready = o_kept__ready;
+  assign o_kept__ready = key_port__request__valid;
+  assign i_kept__ready = key_port__request__valid;
   assign o_kept__valid = i_kept__valid;
   assign o_scored__payload = i_scored__payload;
   assign i_scored__ready = o_scored__ready;
   assign o_scored__valid = i_scored__valid;
   assign o_weighted__payload = i_weighted__payload;
-  assign i_weighted__ready = o_weighted__ready;
+  assign o_weighted__ready = value_port__request__valid;
+  assign i_weighted__ready = value_port__request__valid;
   assign o_weighted__valid = i_weighted__valid;
-  assign \o_out__payload$169  = o_out__payload;
+  assign \o_out__payload$181  = o_out__payload;
   assign o_out__ready = o_out_ready;
-  assign \o_out__ready$171  = o_out_ready;
-  assign \o_out__valid$173  = o_out__valid;
+  assign \o_out__ready$183  = o_out_ready;
+  assign \o_out__valid$185  = o_out__valid;
   assign o_free = i_free;
   assign counters = o_counters;
   assign i_table_ready = 1'h1;
@@ -1017,94 +1060,106 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   assign \i_loaded__payload.n_keys  = i_loaded__payload[6:1];
   assign \o_loaded__payload.buffer  = i_loaded__payload[0];
   assign \o_loaded__payload.n_keys  = i_loaded__payload[6:1];
-  assign \beat_port__data[0]  = beat_port__data[31:0];
-  assign \beat_port__data[0][0]  = beat_port__data[3:0];
-  assign \beat_port__data[0][1]  = beat_port__data[7:4];
-  assign \beat_port__data[0][2]  = beat_port__data[11:8];
-  assign \beat_port__data[0][3]  = beat_port__data[15:12];
-  assign \beat_port__data[0][4]  = beat_port__data[19:16];
-  assign \beat_port__data[0][5]  = beat_port__data[23:20];
-  assign \beat_port__data[0][6]  = beat_port__data[27:24];
-  assign \beat_port__data[0][7]  = beat_port__data[31:28];
-  assign \beat_port__data[1]  = beat_port__data[63:32];
-  assign \beat_port__data[1][0]  = beat_port__data[35:32];
-  assign \beat_port__data[1][1]  = beat_port__data[39:36];
-  assign \beat_port__data[1][2]  = beat_port__data[43:40];
-  assign \beat_port__data[1][3]  = beat_port__data[47:44];
-  assign \beat_port__data[1][4]  = beat_port__data[51:48];
-  assign \beat_port__data[1][5]  = beat_port__data[55:52];
-  assign \beat_port__data[1][6]  = beat_port__data[59:56];
-  assign \beat_port__data[1][7]  = beat_port__data[63:60];
-  assign \beat_port__data$71[0]  = beat_port__data[31:0];
-  assign \beat_port__data$71[0][0]  = beat_port__data[3:0];
-  assign \beat_port__data$71[0][1]  = beat_port__data[7:4];
-  assign \beat_port__data$71[0][2]  = beat_port__data[11:8];
-  assign \beat_port__data$71[0][3]  = beat_port__data[15:12];
-  assign \beat_port__data$71[0][4]  = beat_port__data[19:16];
-  assign \beat_port__data$71[0][5]  = beat_port__data[23:20];
-  assign \beat_port__data$71[0][6]  = beat_port__data[27:24];
-  assign \beat_port__data$71[0][7]  = beat_port__data[31:28];
-  assign \beat_port__data$71[1]  = beat_port__data[63:32];
-  assign \beat_port__data$71[1][0]  = beat_port__data[35:32];
-  assign \beat_port__data$71[1][1]  = beat_port__data[39:36];
-  assign \beat_port__data$71[1][2]  = beat_port__data[43:40];
-  assign \beat_port__data$71[1][3]  = beat_port__data[47:44];
-  assign \beat_port__data$71[1][4]  = beat_port__data[51:48];
-  assign \beat_port__data$71[1][5]  = beat_port__data[55:52];
-  assign \beat_port__data$71[1][6]  = beat_port__data[59:56];
-  assign \beat_port__data$71[1][7]  = beat_port__data[63:60];
-  assign \key_port__data.high  = key_port__data[31:0];
-  assign \key_port__data.high[0]  = key_port__data[3:0];
-  assign \key_port__data.high[1]  = key_port__data[7:4];
-  assign \key_port__data.high[2]  = key_port__data[11:8];
-  assign \key_port__data.high[3]  = key_port__data[15:12];
-  assign \key_port__data.high[4]  = key_port__data[19:16];
-  assign \key_port__data.high[5]  = key_port__data[23:20];
-  assign \key_port__data.high[6]  = key_port__data[27:24];
-  assign \key_port__data.high[7]  = key_port__data[31:28];
-  assign \key_port__data.low  = key_port__data[63:32];
-  assign \key_port__data.low[0]  = key_port__data[35:32];
-  assign \key_port__data.low[1]  = key_port__data[39:36];
-  assign \key_port__data.low[2]  = key_port__data[43:40];
-  assign \key_port__data.low[3]  = key_port__data[47:44];
-  assign \key_port__data.low[4]  = key_port__data[51:48];
-  assign \key_port__data.low[5]  = key_port__data[55:52];
-  assign \key_port__data.low[6]  = key_port__data[59:56];
-  assign \key_port__data.low[7]  = key_port__data[63:60];
-  assign \key_port__data$77.high  = key_port__data[31:0];
-  assign \key_port__data$77.high[0]  = key_port__data[3:0];
-  assign \key_port__data$77.high[1]  = key_port__data[7:4];
-  assign \key_port__data$77.high[2]  = key_port__data[11:8];
-  assign \key_port__data$77.high[3]  = key_port__data[15:12];
-  assign \key_port__data$77.high[4]  = key_port__data[19:16];
-  assign \key_port__data$77.high[5]  = key_port__data[23:20];
-  assign \key_port__data$77.high[6]  = key_port__data[27:24];
-  assign \key_port__data$77.high[7]  = key_port__data[31:28];
-  assign \key_port__data$77.low  = key_port__data[63:32];
-  assign \key_port__data$77.low[0]  = key_port__data[35:32];
-  assign \key_port__data$77.low[1]  = key_port__data[39:36];
-  assign \key_port__data$77.low[2]  = key_port__data[43:40];
-  assign \key_port__data$77.low[3]  = key_port__data[47:44];
-  assign \key_port__data$77.low[4]  = key_port__data[51:48];
-  assign \key_port__data$77.low[5]  = key_port__data[55:52];
-  assign \key_port__data$77.low[6]  = key_port__data[59:56];
-  assign \key_port__data$77.low[7]  = key_port__data[63:60];
-  assign \value_port__data[0]  = value_port__data[7:0];
-  assign \value_port__data[1]  = value_port__data[15:8];
-  assign \value_port__data[2]  = value_port__data[23:16];
-  assign \value_port__data[3]  = value_port__data[31:24];
-  assign \value_port__data[4]  = value_port__data[39:32];
-  assign \value_port__data[5]  = value_port__data[47:40];
-  assign \value_port__data[6]  = value_port__data[55:48];
-  assign \value_port__data[7]  = value_port__data[63:56];
-  assign \value_port__data$83[0]  = value_port__data[7:0];
-  assign \value_port__data$83[1]  = value_port__data[15:8];
-  assign \value_port__data$83[2]  = value_port__data[23:16];
-  assign \value_port__data$83[3]  = value_port__data[31:24];
-  assign \value_port__data$83[4]  = value_port__data[39:32];
-  assign \value_port__data$83[5]  = value_port__data[47:40];
-  assign \value_port__data$83[6]  = value_port__data[55:48];
-  assign \value_port__data$83[7]  = value_port__data[63:56];
+  assign \beat_port__request__payload.buffer  = beat_port__request__payload[0];
+  assign \beat_port__request__payload.address  = beat_port__request__payload[4:1];
+  assign \beat_port__request__payload$67.buffer  = beat_port__request__payload[0];
+  assign \beat_port__request__payload$67.address  = beat_port__request__payload[4:1];
+  assign \beat_port__response__payload[0]  = beat_port__response__payload[31:0];
+  assign \beat_port__response__payload[0][0]  = beat_port__response__payload[3:0];
+  assign \beat_port__response__payload[0][1]  = beat_port__response__payload[7:4];
+  assign \beat_port__response__payload[0][2]  = beat_port__response__payload[11:8];
+  assign \beat_port__response__payload[0][3]  = beat_port__response__payload[15:12];
+  assign \beat_port__response__payload[0][4]  = beat_port__response__payload[19:16];
+  assign \beat_port__response__payload[0][5]  = beat_port__response__payload[23:20];
+  assign \beat_port__response__payload[0][6]  = beat_port__response__payload[27:24];
+  assign \beat_port__response__payload[0][7]  = beat_port__response__payload[31:28];
+  assign \beat_port__response__payload[1]  = beat_port__response__payload[63:32];
+  assign \beat_port__response__payload[1][0]  = beat_port__response__payload[35:32];
+  assign \beat_port__response__payload[1][1]  = beat_port__response__payload[39:36];
+  assign \beat_port__response__payload[1][2]  = beat_port__response__payload[43:40];
+  assign \beat_port__response__payload[1][3]  = beat_port__response__payload[47:44];
+  assign \beat_port__response__payload[1][4]  = beat_port__response__payload[51:48];
+  assign \beat_port__response__payload[1][5]  = beat_port__response__payload[55:52];
+  assign \beat_port__response__payload[1][6]  = beat_port__response__payload[59:56];
+  assign \beat_port__response__payload[1][7]  = beat_port__response__payload[63:60];
+  assign \beat_port__response__payload$73[0]  = beat_port__response__payload[31:0];
+  assign \beat_port__response__payload$73[0][0]  = beat_port__response__payload[3:0];
+  assign \beat_port__response__payload$73[0][1]  = beat_port__response__payload[7:4];
+  assign \beat_port__response__payload$73[0][2]  = beat_port__response__payload[11:8];
+  assign \beat_port__response__payload$73[0][3]  = beat_port__response__payload[15:12];
+  assign \beat_port__response__payload$73[0][4]  = beat_port__response__payload[19:16];
+  assign \beat_port__response__payload$73[0][5]  = beat_port__response__payload[23:20];
+  assign \beat_port__response__payload$73[0][6]  = beat_port__response__payload[27:24];
+  assign \beat_port__response__payload$73[0][7]  = beat_port__response__payload[31:28];
+  assign \beat_port__response__payload$73[1]  = beat_port__response__payload[63:32];
+  assign \beat_port__response__payload$73[1][0]  = beat_port__response__payload[35:32];
+  assign \beat_port__response__payload$73[1][1]  = beat_port__response__payload[39:36];
+  assign \beat_port__response__payload$73[1][2]  = beat_port__response__payload[43:40];
+  assign \beat_port__response__payload$73[1][3]  = beat_port__response__payload[47:44];
+  assign \beat_port__response__payload$73[1][4]  = beat_port__response__payload[51:48];
+  assign \beat_port__response__payload$73[1][5]  = beat_port__response__payload[55:52];
+  assign \beat_port__response__payload$73[1][6]  = beat_port__response__payload[59:56];
+  assign \beat_port__response__payload$73[1][7]  = beat_port__response__payload[63:60];
+  assign \key_port__request__payload.buffer  = key_port__request__payload[0];
+  assign \key_port__request__payload.address  = key_port__request__payload[5:1];
+  assign \key_port__request__payload$77.buffer  = key_port__request__payload[0];
+  assign \key_port__request__payload$77.address  = key_port__request__payload[5:1];
+  assign \key_port__response__payload.high  = key_port__response__payload[31:0];
+  assign \key_port__response__payload.high[0]  = key_port__response__payload[3:0];
+  assign \key_port__response__payload.high[1]  = key_port__response__payload[7:4];
+  assign \key_port__response__payload.high[2]  = key_port__response__payload[11:8];
+  assign \key_port__response__payload.high[3]  = key_port__response__payload[15:12];
+  assign \key_port__response__payload.high[4]  = key_port__response__payload[19:16];
+  assign \key_port__response__payload.high[5]  = key_port__response__payload[23:20];
+  assign \key_port__response__payload.high[6]  = key_port__response__payload[27:24];
+  assign \key_port__response__payload.high[7]  = key_port__response__payload[31:28];
+  assign \key_port__response__payload.low  = key_port__response__payload[63:32];
+  assign \key_port__response__payload.low[0]  = key_port__response__payload[35:32];
+  assign \key_port__response__payload.low[1]  = key_port__response__payload[39:36];
+  assign \key_port__response__payload.low[2]  = key_port__response__payload[43:40];
+  assign \key_port__response__payload.low[3]  = key_port__response__payload[47:44];
+  assign \key_port__response__payload.low[4]  = key_port__response__payload[51:48];
+  assign \key_port__response__payload.low[5]  = key_port__response__payload[55:52];
+  assign \key_port__response__payload.low[6]  = key_port__response__payload[59:56];
+  assign \key_port__response__payload.low[7]  = key_port__response__payload[63:60];
+  assign \key_port__response__payload$83.high  = key_port__response__payload[31:0];
+  assign \key_port__response__payload$83.high[0]  = key_port__response__payload[3:0];
+  assign \key_port__response__payload$83.high[1]  = key_port__response__payload[7:4];
+  assign \key_port__response__payload$83.high[2]  = key_port__response__payload[11:8];
+  assign \key_port__response__payload$83.high[3]  = key_port__response__payload[15:12];
+  assign \key_port__response__payload$83.high[4]  = key_port__response__payload[19:16];
+  assign \key_port__response__payload$83.high[5]  = key_port__response__payload[23:20];
+  assign \key_port__response__payload$83.high[6]  = key_port__response__payload[27:24];
+  assign \key_port__response__payload$83.high[7]  = key_port__response__payload[31:28];
+  assign \key_port__response__payload$83.low  = key_port__response__payload[63:32];
+  assign \key_port__response__payload$83.low[0]  = key_port__response__payload[35:32];
+  assign \key_port__response__payload$83.low[1]  = key_port__response__payload[39:36];
+  assign \key_port__response__payload$83.low[2]  = key_port__response__payload[43:40];
+  assign \key_port__response__payload$83.low[3]  = key_port__response__payload[47:44];
+  assign \key_port__response__payload$83.low[4]  = key_port__response__payload[51:48];
+  assign \key_port__response__payload$83.low[5]  = key_port__response__payload[55:52];
+  assign \key_port__response__payload$83.low[6]  = key_port__response__payload[59:56];
+  assign \key_port__response__payload$83.low[7]  = key_port__response__payload[63:60];
+  assign \value_port__request__payload.buffer  = value_port__request__payload[0];
+  assign \value_port__request__payload.address  = value_port__request__payload[5:1];
+  assign \value_port__request__payload$87.buffer  = value_port__request__payload[0];
+  assign \value_port__request__payload$87.address  = value_port__request__payload[5:1];
+  assign \value_port__response__payload[0]  = value_port__response__payload[7:0];
+  assign \value_port__response__payload[1]  = value_port__response__payload[15:8];
+  assign \value_port__response__payload[2]  = value_port__response__payload[23:16];
+  assign \value_port__response__payload[3]  = value_port__response__payload[31:24];
+  assign \value_port__response__payload[4]  = value_port__response__payload[39:32];
+  assign \value_port__response__payload[5]  = value_port__response__payload[47:40];
+  assign \value_port__response__payload[6]  = value_port__response__payload[55:48];
+  assign \value_port__response__payload[7]  = value_port__response__payload[63:56];
+  assign \value_port__response__payload$93[0]  = value_port__response__payload[7:0];
+  assign \value_port__response__payload$93[1]  = value_port__response__payload[15:8];
+  assign \value_port__response__payload$93[2]  = value_port__response__payload[23:16];
+  assign \value_port__response__payload$93[3]  = value_port__response__payload[31:24];
+  assign \value_port__response__payload$93[4]  = value_port__response__payload[39:32];
+  assign \value_port__response__payload$93[5]  = value_port__response__payload[47:40];
+  assign \value_port__response__payload$93[6]  = value_port__response__payload[55:48];
+  assign \value_port__response__payload$93[7]  = value_port__response__payload[63:56];
   assign \i__payload.high  = i__payload[31:0];
   assign \i__payload.high[0]  = i__payload[3:0];
   assign \i__payload.high[1]  = i__payload[7:4];
@@ -1116,7 +1171,8 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   assign \i__payload.high[7]  = i__payload[31:28];
   assign \i__payload.scan  = i__payload[38:32];
   assign \i__payload.scan.buffer  = i__payload[32];
-  assign \i__payload.scan.valid_keys  = i__payload[38:33];
+  assign \i__payload.scan.keys  = i__payload[38:33];
+  assign \i__payload.scan.keys.count  = i__payload[38:33];
   assign \o_estimator__payload.high  = i__payload[31:0];
   assign \o_estimator__payload.high[0]  = i__payload[3:0];
   assign \o_estimator__payload.high[1]  = i__payload[7:4];
@@ -1128,135 +1184,138 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   assign \o_estimator__payload.high[7]  = i__payload[31:28];
   assign \o_estimator__payload.scan  = i__payload[38:32];
   assign \o_estimator__payload.scan.buffer  = i__payload[32];
-  assign \o_estimator__payload.scan.valid_keys  = i__payload[38:33];
-  assign \i_query__payload$90.high  = \i_query__payload$90 [31:0];
-  assign \i_query__payload$90.high[0]  = \i_query__payload$90 [3:0];
-  assign \i_query__payload$90.high[1]  = \i_query__payload$90 [7:4];
-  assign \i_query__payload$90.high[2]  = \i_query__payload$90 [11:8];
-  assign \i_query__payload$90.high[3]  = \i_query__payload$90 [15:12];
-  assign \i_query__payload$90.high[4]  = \i_query__payload$90 [19:16];
-  assign \i_query__payload$90.high[5]  = \i_query__payload$90 [23:20];
-  assign \i_query__payload$90.high[6]  = \i_query__payload$90 [27:24];
-  assign \i_query__payload$90.high[7]  = \i_query__payload$90 [31:28];
-  assign \i_query__payload$90.scan  = \i_query__payload$90 [38:32];
-  assign \i_query__payload$90.scan.buffer  = \i_query__payload$90 [32];
-  assign \i_query__payload$90.scan.valid_keys  = \i_query__payload$90 [38:33];
-  assign \o__payload.high  = \i_query__payload$90 [31:0];
-  assign \o__payload.high[0]  = \i_query__payload$90 [3:0];
-  assign \o__payload.high[1]  = \i_query__payload$90 [7:4];
-  assign \o__payload.high[2]  = \i_query__payload$90 [11:8];
-  assign \o__payload.high[3]  = \i_query__payload$90 [15:12];
-  assign \o__payload.high[4]  = \i_query__payload$90 [19:16];
-  assign \o__payload.high[5]  = \i_query__payload$90 [23:20];
-  assign \o__payload.high[6]  = \i_query__payload$90 [27:24];
-  assign \o__payload.high[7]  = \i_query__payload$90 [31:28];
-  assign \o__payload.scan  = \i_query__payload$90 [38:32];
-  assign \o__payload.scan.buffer  = \i_query__payload$90 [32];
-  assign \o__payload.scan.valid_keys  = \i_query__payload$90 [38:33];
-  assign \i__payload$108.row  = \i__payload$108 [63:0];
-  assign \i__payload$108.row.high  = \i__payload$108 [31:0];
-  assign \i__payload$108.row.high[0]  = \i__payload$108 [3:0];
-  assign \i__payload$108.row.high[1]  = \i__payload$108 [7:4];
-  assign \i__payload$108.row.high[2]  = \i__payload$108 [11:8];
-  assign \i__payload$108.row.high[3]  = \i__payload$108 [15:12];
-  assign \i__payload$108.row.high[4]  = \i__payload$108 [19:16];
-  assign \i__payload$108.row.high[5]  = \i__payload$108 [23:20];
-  assign \i__payload$108.row.high[6]  = \i__payload$108 [27:24];
-  assign \i__payload$108.row.high[7]  = \i__payload$108 [31:28];
-  assign \i__payload$108.row.low  = \i__payload$108 [63:32];
-  assign \i__payload$108.row.low[0]  = \i__payload$108 [35:32];
-  assign \i__payload$108.row.low[1]  = \i__payload$108 [39:36];
-  assign \i__payload$108.row.low[2]  = \i__payload$108 [43:40];
-  assign \i__payload$108.row.low[3]  = \i__payload$108 [47:44];
-  assign \i__payload$108.row.low[4]  = \i__payload$108 [51:48];
-  assign \i__payload$108.row.low[5]  = \i__payload$108 [55:52];
-  assign \i__payload$108.row.low[6]  = \i__payload$108 [59:56];
-  assign \i__payload$108.row.low[7]  = \i__payload$108 [63:60];
-  assign \i__payload$108.buffer  = \i__payload$108 [64];
-  assign \o_reuse__payload.row  = \i__payload$108 [63:0];
-  assign \o_reuse__payload.row.high  = \i__payload$108 [31:0];
-  assign \o_reuse__payload.row.high[0]  = \i__payload$108 [3:0];
-  assign \o_reuse__payload.row.high[1]  = \i__payload$108 [7:4];
-  assign \o_reuse__payload.row.high[2]  = \i__payload$108 [11:8];
-  assign \o_reuse__payload.row.high[3]  = \i__payload$108 [15:12];
-  assign \o_reuse__payload.row.high[4]  = \i__payload$108 [19:16];
-  assign \o_reuse__payload.row.high[5]  = \i__payload$108 [23:20];
-  assign \o_reuse__payload.row.high[6]  = \i__payload$108 [27:24];
-  assign \o_reuse__payload.row.high[7]  = \i__payload$108 [31:28];
-  assign \o_reuse__payload.row.low  = \i__payload$108 [63:32];
-  assign \o_reuse__payload.row.low[0]  = \i__payload$108 [35:32];
-  assign \o_reuse__payload.row.low[1]  = \i__payload$108 [39:36];
-  assign \o_reuse__payload.row.low[2]  = \i__payload$108 [43:40];
-  assign \o_reuse__payload.row.low[3]  = \i__payload$108 [47:44];
-  assign \o_reuse__payload.row.low[4]  = \i__payload$108 [51:48];
-  assign \o_reuse__payload.row.low[5]  = \i__payload$108 [55:52];
-  assign \o_reuse__payload.row.low[6]  = \i__payload$108 [59:56];
-  assign \o_reuse__payload.row.low[7]  = \i__payload$108 [63:60];
-  assign \o_reuse__payload.buffer  = \i__payload$108 [64];
-  assign \i_query__payload$114.row  = \i_query__payload$114 [63:0];
-  assign \i_query__payload$114.row.high  = \i_query__payload$114 [31:0];
-  assign \i_query__payload$114.row.high[0]  = \i_query__payload$114 [3:0];
-  assign \i_query__payload$114.row.high[1]  = \i_query__payload$114 [7:4];
-  assign \i_query__payload$114.row.high[2]  = \i_query__payload$114 [11:8];
-  assign \i_query__payload$114.row.high[3]  = \i_query__payload$114 [15:12];
-  assign \i_query__payload$114.row.high[4]  = \i_query__payload$114 [19:16];
-  assign \i_query__payload$114.row.high[5]  = \i_query__payload$114 [23:20];
-  assign \i_query__payload$114.row.high[6]  = \i_query__payload$114 [27:24];
-  assign \i_query__payload$114.row.high[7]  = \i_query__payload$114 [31:28];
-  assign \i_query__payload$114.row.low  = \i_query__payload$114 [63:32];
-  assign \i_query__payload$114.row.low[0]  = \i_query__payload$114 [35:32];
-  assign \i_query__payload$114.row.low[1]  = \i_query__payload$114 [39:36];
-  assign \i_query__payload$114.row.low[2]  = \i_query__payload$114 [43:40];
-  assign \i_query__payload$114.row.low[3]  = \i_query__payload$114 [47:44];
-  assign \i_query__payload$114.row.low[4]  = \i_query__payload$114 [51:48];
-  assign \i_query__payload$114.row.low[5]  = \i_query__payload$114 [55:52];
-  assign \i_query__payload$114.row.low[6]  = \i_query__payload$114 [59:56];
-  assign \i_query__payload$114.row.low[7]  = \i_query__payload$114 [63:60];
-  assign \i_query__payload$114.buffer  = \i_query__payload$114 [64];
-  assign \o__payload$115.row  = \i_query__payload$114 [63:0];
-  assign \o__payload$115.row.high  = \i_query__payload$114 [31:0];
-  assign \o__payload$115.row.high[0]  = \i_query__payload$114 [3:0];
-  assign \o__payload$115.row.high[1]  = \i_query__payload$114 [7:4];
-  assign \o__payload$115.row.high[2]  = \i_query__payload$114 [11:8];
-  assign \o__payload$115.row.high[3]  = \i_query__payload$114 [15:12];
-  assign \o__payload$115.row.high[4]  = \i_query__payload$114 [19:16];
-  assign \o__payload$115.row.high[5]  = \i_query__payload$114 [23:20];
-  assign \o__payload$115.row.high[6]  = \i_query__payload$114 [27:24];
-  assign \o__payload$115.row.high[7]  = \i_query__payload$114 [31:28];
-  assign \o__payload$115.row.low  = \i_query__payload$114 [63:32];
-  assign \o__payload$115.row.low[0]  = \i_query__payload$114 [35:32];
-  assign \o__payload$115.row.low[1]  = \i_query__payload$114 [39:36];
-  assign \o__payload$115.row.low[2]  = \i_query__payload$114 [43:40];
-  assign \o__payload$115.row.low[3]  = \i_query__payload$114 [47:44];
-  assign \o__payload$115.row.low[4]  = \i_query__payload$114 [51:48];
-  assign \o__payload$115.row.low[5]  = \i_query__payload$114 [55:52];
-  assign \o__payload$115.row.low[6]  = \i_query__payload$114 [59:56];
-  assign \o__payload$115.row.low[7]  = \i_query__payload$114 [63:60];
-  assign \o__payload$115.buffer  = \i_query__payload$114 [64];
-  assign \i__payload$120.mantissa  = \i__payload$120 [15:0];
-  assign \i__payload$120.shift  = \i__payload$120 [21:16];
-  assign \o_scale__payload.mantissa  = \i__payload$120 [15:0];
-  assign \o_scale__payload.shift  = \i__payload$120 [21:16];
+  assign \o_estimator__payload.scan.keys  = i__payload[38:33];
+  assign \o_estimator__payload.scan.keys.count  = i__payload[38:33];
+  assign \i_query__payload$102.high  = \i_query__payload$102 [31:0];
+  assign \i_query__payload$102.high[0]  = \i_query__payload$102 [3:0];
+  assign \i_query__payload$102.high[1]  = \i_query__payload$102 [7:4];
+  assign \i_query__payload$102.high[2]  = \i_query__payload$102 [11:8];
+  assign \i_query__payload$102.high[3]  = \i_query__payload$102 [15:12];
+  assign \i_query__payload$102.high[4]  = \i_query__payload$102 [19:16];
+  assign \i_query__payload$102.high[5]  = \i_query__payload$102 [23:20];
+  assign \i_query__payload$102.high[6]  = \i_query__payload$102 [27:24];
+  assign \i_query__payload$102.high[7]  = \i_query__payload$102 [31:28];
+  assign \i_query__payload$102.scan  = \i_query__payload$102 [38:32];
+  assign \i_query__payload$102.scan.buffer  = \i_query__payload$102 [32];
+  assign \i_query__payload$102.scan.keys  = \i_query__payload$102 [38:33];
+  assign \i_query__payload$102.scan.keys.count  = \i_query__payload$102 [38:33];
+  assign \o__payload.high  = \i_query__payload$102 [31:0];
+  assign \o__payload.high[0]  = \i_query__payload$102 [3:0];
+  assign \o__payload.high[1]  = \i_query__payload$102 [7:4];
+  assign \o__payload.high[2]  = \i_query__payload$102 [11:8];
+  assign \o__payload.high[3]  = \i_query__payload$102 [15:12];
+  assign \o__payload.high[4]  = \i_query__payload$102 [19:16];
+  assign \o__payload.high[5]  = \i_query__payload$102 [23:20];
+  assign \o__payload.high[6]  = \i_query__payload$102 [27:24];
+  assign \o__payload.high[7]  = \i_query__payload$102 [31:28];
+  assign \o__payload.scan  = \i_query__payload$102 [38:32];
+  assign \o__payload.scan.buffer  = \i_query__payload$102 [32];
+  assign \o__payload.scan.keys  = \i_query__payload$102 [38:33];
+  assign \o__payload.scan.keys.count  = \i_query__payload$102 [38:33];
+  assign \i__payload$120.row  = \i__payload$120 [63:0];
+  assign \i__payload$120.row.high  = \i__payload$120 [31:0];
+  assign \i__payload$120.row.high[0]  = \i__payload$120 [3:0];
+  assign \i__payload$120.row.high[1]  = \i__payload$120 [7:4];
+  assign \i__payload$120.row.high[2]  = \i__payload$120 [11:8];
+  assign \i__payload$120.row.high[3]  = \i__payload$120 [15:12];
+  assign \i__payload$120.row.high[4]  = \i__payload$120 [19:16];
+  assign \i__payload$120.row.high[5]  = \i__payload$120 [23:20];
+  assign \i__payload$120.row.high[6]  = \i__payload$120 [27:24];
+  assign \i__payload$120.row.high[7]  = \i__payload$120 [31:28];
+  assign \i__payload$120.row.low  = \i__payload$120 [63:32];
+  assign \i__payload$120.row.low[0]  = \i__payload$120 [35:32];
+  assign \i__payload$120.row.low[1]  = \i__payload$120 [39:36];
+  assign \i__payload$120.row.low[2]  = \i__payload$120 [43:40];
+  assign \i__payload$120.row.low[3]  = \i__payload$120 [47:44];
+  assign \i__payload$120.row.low[4]  = \i__payload$120 [51:48];
+  assign \i__payload$120.row.low[5]  = \i__payload$120 [55:52];
+  assign \i__payload$120.row.low[6]  = \i__payload$120 [59:56];
+  assign \i__payload$120.row.low[7]  = \i__payload$120 [63:60];
+  assign \i__payload$120.buffer  = \i__payload$120 [64];
+  assign \o_reuse__payload.row  = \i__payload$120 [63:0];
+  assign \o_reuse__payload.row.high  = \i__payload$120 [31:0];
+  assign \o_reuse__payload.row.high[0]  = \i__payload$120 [3:0];
+  assign \o_reuse__payload.row.high[1]  = \i__payload$120 [7:4];
+  assign \o_reuse__payload.row.high[2]  = \i__payload$120 [11:8];
+  assign \o_reuse__payload.row.high[3]  = \i__payload$120 [15:12];
+  assign \o_reuse__payload.row.high[4]  = \i__payload$120 [19:16];
+  assign \o_reuse__payload.row.high[5]  = \i__payload$120 [23:20];
+  assign \o_reuse__payload.row.high[6]  = \i__payload$120 [27:24];
+  assign \o_reuse__payload.row.high[7]  = \i__payload$120 [31:28];
+  assign \o_reuse__payload.row.low  = \i__payload$120 [63:32];
+  assign \o_reuse__payload.row.low[0]  = \i__payload$120 [35:32];
+  assign \o_reuse__payload.row.low[1]  = \i__payload$120 [39:36];
+  assign \o_reuse__payload.row.low[2]  = \i__payload$120 [43:40];
+  assign \o_reuse__payload.row.low[3]  = \i__payload$120 [47:44];
+  assign \o_reuse__payload.row.low[4]  = \i__payload$120 [51:48];
+  assign \o_reuse__payload.row.low[5]  = \i__payload$120 [55:52];
+  assign \o_reuse__payload.row.low[6]  = \i__payload$120 [59:56];
+  assign \o_reuse__payload.row.low[7]  = \i__payload$120 [63:60];
+  assign \o_reuse__payload.buffer  = \i__payload$120 [64];
+  assign \i_query__payload$126.row  = \i_query__payload$126 [63:0];
+  assign \i_query__payload$126.row.high  = \i_query__payload$126 [31:0];
+  assign \i_query__payload$126.row.high[0]  = \i_query__payload$126 [3:0];
+  assign \i_query__payload$126.row.high[1]  = \i_query__payload$126 [7:4];
+  assign \i_query__payload$126.row.high[2]  = \i_query__payload$126 [11:8];
+  assign \i_query__payload$126.row.high[3]  = \i_query__payload$126 [15:12];
+  assign \i_query__payload$126.row.high[4]  = \i_query__payload$126 [19:16];
+  assign \i_query__payload$126.row.high[5]  = \i_query__payload$126 [23:20];
+  assign \i_query__payload$126.row.high[6]  = \i_query__payload$126 [27:24];
+  assign \i_query__payload$126.row.high[7]  = \i_query__payload$126 [31:28];
+  assign \i_query__payload$126.row.low  = \i_query__payload$126 [63:32];
+  assign \i_query__payload$126.row.low[0]  = \i_query__payload$126 [35:32];
+  assign \i_query__payload$126.row.low[1]  = \i_query__payload$126 [39:36];
+  assign \i_query__payload$126.row.low[2]  = \i_query__payload$126 [43:40];
+  assign \i_query__payload$126.row.low[3]  = \i_query__payload$126 [47:44];
+  assign \i_query__payload$126.row.low[4]  = \i_query__payload$126 [51:48];
+  assign \i_query__payload$126.row.low[5]  = \i_query__payload$126 [55:52];
+  assign \i_query__payload$126.row.low[6]  = \i_query__payload$126 [59:56];
+  assign \i_query__payload$126.row.low[7]  = \i_query__payload$126 [63:60];
+  assign \i_query__payload$126.buffer  = \i_query__payload$126 [64];
+  assign \o__payload$127.row  = \i_query__payload$126 [63:0];
+  assign \o__payload$127.row.high  = \i_query__payload$126 [31:0];
+  assign \o__payload$127.row.high[0]  = \i_query__payload$126 [3:0];
+  assign \o__payload$127.row.high[1]  = \i_query__payload$126 [7:4];
+  assign \o__payload$127.row.high[2]  = \i_query__payload$126 [11:8];
+  assign \o__payload$127.row.high[3]  = \i_query__payload$126 [15:12];
+  assign \o__payload$127.row.high[4]  = \i_query__payload$126 [19:16];
+  assign \o__payload$127.row.high[5]  = \i_query__payload$126 [23:20];
+  assign \o__payload$127.row.high[6]  = \i_query__payload$126 [27:24];
+  assign \o__payload$127.row.high[7]  = \i_query__payload$126 [31:28];
+  assign \o__payload$127.row.low  = \i_query__payload$126 [63:32];
+  assign \o__payload$127.row.low[0]  = \i_query__payload$126 [35:32];
+  assign \o__payload$127.row.low[1]  = \i_query__payload$126 [39:36];
+  assign \o__payload$127.row.low[2]  = \i_query__payload$126 [43:40];
+  assign \o__payload$127.row.low[3]  = \i_query__payload$126 [47:44];
+  assign \o__payload$127.row.low[4]  = \i_query__payload$126 [51:48];
+  assign \o__payload$127.row.low[5]  = \i_query__payload$126 [55:52];
+  assign \o__payload$127.row.low[6]  = \i_query__payload$126 [59:56];
+  assign \o__payload$127.row.low[7]  = \i_query__payload$126 [63:60];
+  assign \o__payload$127.buffer  = \i_query__payload$126 [64];
+  assign \i__payload$132.mantissa  = \i__payload$132 [15:0];
+  assign \i__payload$132.shift  = \i__payload$132 [21:16];
+  assign \o_scale__payload.mantissa  = \i__payload$132 [15:0];
+  assign \o_scale__payload.shift  = \i__payload$132 [21:16];
   assign \i_scale__payload.mantissa  = i_scale__payload[15:0];
   assign \i_scale__payload.shift  = i_scale__payload[21:16];
-  assign \o__payload$127.mantissa  = i_scale__payload[15:0];
-  assign \o__payload$127.shift  = i_scale__payload[21:16];
-  assign \i__payload$132.buffer  = \i__payload$132 [0];
-  assign \i__payload$132.empty  = \i__payload$132 [1];
-  assign \i__payload$132.last  = \i__payload$132 [2];
-  assign \i__payload$132.release  = \i__payload$132 [3];
-  assign \o_row__payload.buffer  = \i__payload$132 [0];
-  assign \o_row__payload.empty  = \i__payload$132 [1];
-  assign \o_row__payload.last  = \i__payload$132 [2];
-  assign \o_row__payload.release  = \i__payload$132 [3];
+  assign \o__payload$139.mantissa  = i_scale__payload[15:0];
+  assign \o__payload$139.shift  = i_scale__payload[21:16];
+  assign \i__payload$144.buffer  = \i__payload$144 [0];
+  assign \i__payload$144.empty  = \i__payload$144 [1];
+  assign \i__payload$144.last  = \i__payload$144 [2];
+  assign \i__payload$144.release  = \i__payload$144 [3];
+  assign \o_row__payload.buffer  = \i__payload$144 [0];
+  assign \o_row__payload.empty  = \i__payload$144 [1];
+  assign \o_row__payload.last  = \i__payload$144 [2];
+  assign \o_row__payload.release  = \i__payload$144 [3];
   assign \i_row__payload.buffer  = i_row__payload[0];
   assign \i_row__payload.empty  = i_row__payload[1];
   assign \i_row__payload.last  = i_row__payload[2];
   assign \i_row__payload.release  = i_row__payload[3];
-  assign \o__payload$139.buffer  = i_row__payload[0];
-  assign \o__payload$139.empty  = i_row__payload[1];
-  assign \o__payload$139.last  = i_row__payload[2];
-  assign \o__payload$139.release  = i_row__payload[3];
+  assign \o__payload$151.buffer  = i_row__payload[0];
+  assign \o__payload$151.empty  = i_row__payload[1];
+  assign \o__payload$151.last  = i_row__payload[2];
+  assign \o__payload$151.release  = i_row__payload[3];
   assign \i_beat__payload.estimates  = i_beat__payload[21:0];
   assign \i_beat__payload.estimates[0]  = i_beat__payload[10:0];
   assign \i_beat__payload.estimates[1]  = i_beat__payload[21:11];
@@ -1307,23 +1366,23 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   assign \o_out__payload.row[6]  = o_out__payload[55:48];
   assign \o_out__payload.row[7]  = o_out__payload[63:56];
   assign \o_out__payload.last  = o_out__payload[64];
-  assign \o_out__payload$169.row  = o_out__payload[63:0];
-  assign \o_out__payload$169.row[0]  = o_out__payload[7:0];
-  assign \o_out__payload$169.row[1]  = o_out__payload[15:8];
-  assign \o_out__payload$169.row[2]  = o_out__payload[23:16];
-  assign \o_out__payload$169.row[3]  = o_out__payload[31:24];
-  assign \o_out__payload$169.row[4]  = o_out__payload[39:32];
-  assign \o_out__payload$169.row[5]  = o_out__payload[47:40];
-  assign \o_out__payload$169.row[6]  = o_out__payload[55:48];
-  assign \o_out__payload$169.row[7]  = o_out__payload[63:56];
-  assign \o_out__payload$169.last  = o_out__payload[64];
+  assign \o_out__payload$181.row  = o_out__payload[63:0];
+  assign \o_out__payload$181.row[0]  = o_out__payload[7:0];
+  assign \o_out__payload$181.row[1]  = o_out__payload[15:8];
+  assign \o_out__payload$181.row[2]  = o_out__payload[23:16];
+  assign \o_out__payload$181.row[3]  = o_out__payload[31:24];
+  assign \o_out__payload$181.row[4]  = o_out__payload[39:32];
+  assign \o_out__payload$181.row[5]  = o_out__payload[47:40];
+  assign \o_out__payload$181.row[6]  = o_out__payload[55:48];
+  assign \o_out__payload$181.row[7]  = o_out__payload[63:56];
+  assign \o_out__payload$181.last  = o_out__payload[64];
   assign \counters.queries  = o_counters[39:0];
   assign \counters.keys_seen  = o_counters[79:40];
   assign \counters.survivors  = o_counters[119:80];
   assign \counters.kept  = o_counters[159:120];
 endmodule
 
-module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$9 , i_keys__payload, beat_port__address, beat_port__buffer, i_query__ready, o_beat__valid, i_query__valid, clk);
+module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o__ready, \i_query__payload$9 , i_keys__payload, i_keys__valid, beat_port__request__payload, i_query__ready, o_beat__valid, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$52  = 0;
   wire \$1 ;
   wire \$10 ;
@@ -1359,45 +1418,42 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   reg \$38 ;
   reg \$39 ;
   wire \$4 ;
-  reg \$40 ;
-  reg [6:0] \$41 ;
-  reg \$42 ;
-  reg \$43 ;
-  reg \$44 ;
-  reg \$45 ;
-  reg [4:0] \$46 ;
+  reg [6:0] \$40 ;
+  reg [4:0] \$41 ;
   wire \$5 ;
   wire \$6 ;
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
-  (* init = 4'h0 *)
-  wire [3:0] beat;
-  output [3:0] beat_port__address;
-  reg [3:0] beat_port__address = 4'h0;
-  output beat_port__buffer;
-  reg beat_port__buffer = 1'h0;
-  wire [63:0] beat_port__data;
-  wire [31:0] \beat_port__data[0] ;
-  wire [3:0] \beat_port__data[0][0] ;
-  wire [3:0] \beat_port__data[0][1] ;
-  wire [3:0] \beat_port__data[0][2] ;
-  wire [3:0] \beat_port__data[0][3] ;
-  wire [3:0] \beat_port__data[0][4] ;
-  wire [3:0] \beat_port__data[0][5] ;
-  wire [3:0] \beat_port__data[0][6] ;
-  wire [3:0] \beat_port__data[0][7] ;
-  wire [31:0] \beat_port__data[1] ;
-  wire [3:0] \beat_port__data[1][0] ;
-  wire [3:0] \beat_port__data[1][1] ;
-  wire [3:0] \beat_port__data[1][2] ;
-  wire [3:0] \beat_port__data[1][3] ;
-  wire [3:0] \beat_port__data[1][4] ;
-  wire [3:0] \beat_port__data[1][5] ;
-  wire [3:0] \beat_port__data[1][6] ;
-  wire [3:0] \beat_port__data[1][7] ;
-  (* init = 1'h0 *)
-  wire buffer;
+  reg [3:0] beat = 4'h0;
+  output [4:0] beat_port__request__payload;
+  wire [4:0] beat_port__request__payload;
+  wire [3:0] \beat_port__request__payload.address ;
+  wire \beat_port__request__payload.buffer ;
+  wire beat_port__request__ready;
+  output beat_port__request__valid;
+  wire beat_port__request__valid;
+  wire [63:0] beat_port__response__payload;
+  wire [31:0] \beat_port__response__payload[0] ;
+  wire [3:0] \beat_port__response__payload[0][0] ;
+  wire [3:0] \beat_port__response__payload[0][1] ;
+  wire [3:0] \beat_port__response__payload[0][2] ;
+  wire [3:0] \beat_port__response__payload[0][3] ;
+  wire [3:0] \beat_port__response__payload[0][4] ;
+  wire [3:0] \beat_port__response__payload[0][5] ;
+  wire [3:0] \beat_port__response__payload[0][6] ;
+  wire [3:0] \beat_port__response__payload[0][7] ;
+  wire [31:0] \beat_port__response__payload[1] ;
+  wire [3:0] \beat_port__response__payload[1][0] ;
+  wire [3:0] \beat_port__response__payload[1][1] ;
+  wire [3:0] \beat_port__response__payload[1][2] ;
+  wire [3:0] \beat_port__response__payload[1][3] ;
+  wire [3:0] \beat_port__response__payload[1][4] ;
+  wire [3:0] \beat_port__response__payload[1][5] ;
+  wire [3:0] \beat_port__response__payload[1][6] ;
+  wire [3:0] \beat_port__response__payload[1][7] ;
+  wire beat_port__response__valid;
+  reg buffer = 1'h0;
   input clk;
   wire clk;
   reg [4:0] first_key = 5'h00;
@@ -1432,7 +1488,8 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   wire [3:0] \i_keys__payload.estimate[1][5] ;
   wire [3:0] \i_keys__payload.estimate[1][6] ;
   wire [3:0] \i_keys__payload.estimate[1][7] ;
-  reg i_keys__valid = 1'h0;
+  input i_keys__valid;
+  wire i_keys__valid;
   wire i_last;
   wire [38:0] i_query__payload;
   input [38:0] \i_query__payload$9 ;
@@ -1448,7 +1505,8 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   wire [3:0] \i_query__payload$9.high[7] ;
   wire [6:0] \i_query__payload$9.scan ;
   wire \i_query__payload$9.scan.buffer ;
-  wire [5:0] \i_query__payload$9.scan.valid_keys ;
+  wire [5:0] \i_query__payload$9.scan.keys ;
+  wire [5:0] \i_query__payload$9.scan.keys.count ;
   wire [31:0] \i_query__payload.parts ;
   wire [31:0] \i_query__payload.parts.high ;
   wire [3:0] \i_query__payload.parts.high[0] ;
@@ -1461,14 +1519,15 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   wire [3:0] \i_query__payload.parts.high[7] ;
   wire [6:0] \i_query__payload.tag ;
   wire \i_query__payload.tag.buffer ;
-  wire [5:0] \i_query__payload.tag.valid_keys ;
+  wire [5:0] \i_query__payload.tag.keys ;
+  wire [5:0] \i_query__payload.tag.keys.count ;
   output i_query__ready;
   wire i_query__ready;
   wire \i_query__ready$11 ;
   input i_query__valid;
   wire i_query__valid;
   wire \i_query__valid$7 ;
-  wire i_reserve;
+  wire i_take;
   reg last = 1'h0;
   reg last_landed_1 = 1'h0;
   reg last_landed_2 = 1'h0;
@@ -1518,41 +1577,18 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   wire o_beat__ready;
   output o_beat__valid;
   wire o_beat__valid;
+  wire o_credit;
   wire [6:0] o_prepared__payload;
   wire \o_prepared__payload.buffer ;
-  wire [5:0] \o_prepared__payload.valid_keys ;
+  wire [5:0] \o_prepared__payload.keys ;
+  wire [5:0] \o_prepared__payload.keys.count ;
   wire o_prepared__ready;
   wire o_prepared__valid;
-  wire o_room;
-  reg part = 1'h0;
   input rst;
   wire rst;
   reg scanning = 1'h0;
   wire sent;
-  reg sent_read_1 = 1'h0;
-  reg sent_read_2 = 1'h0;
-  reg sent_read_3 = 1'h0;
-  (* init = 1'h0 *)
-  wire sent_read_4;
   wire started;
-  always @(posedge clk)
-    left <= \$41 ;
-  always @(posedge clk)
-    sent_read_1 <= \$42 ;
-  always @(posedge clk)
-    sent_read_2 <= \$43 ;
-  always @(posedge clk)
-    sent_read_3 <= \$44 ;
-  always @(posedge clk)
-    i_keys__valid <= \$45 ;
-  always @(posedge clk)
-    last_landed_1 <= last;
-  always @(posedge clk)
-    last_landed_2 <= last_landed_1;
-  always @(posedge clk)
-    last_landed_3 <= last_landed_2;
-  always @(posedge clk)
-    last_landed_4 <= last_landed_3;
   always @(posedge clk)
     last_landed_5 <= last_landed_4;
   always @(posedge clk)
@@ -1564,7 +1600,7 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   always @(posedge clk)
     left_1 <= { left[6], \$26 , left[1:0] };
   always @(posedge clk)
-    first_key <= \$46 ;
+    first_key <= \$41 ;
   always @(posedge clk)
     mask_landed_1 <= { \$35 , \$32  };
   always @(posedge clk)
@@ -1579,20 +1615,17 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
     mask_landed_6 <= mask_landed_5;
   always @(posedge clk)
     mask_landed_7 <= mask_landed_6;
-  assign \$1  = ~ part;
-  assign \$2  = \$1  | o_room;
-  assign sent = scanning & \$2 ;
+  assign beat_port__request__valid = scanning & \$2 ;
   assign \$3  = ~ scanning;
   assign \$4  = sent & last;
   assign \$5  = \$3  | \$4 ;
   assign started = \$5  & \$7 ;
-  assign mine = sent & part;
   assign i_last = mine & last;
   assign \$9  = o_prepared__payload[2:1] == 2'h3;
   assign \$10  = | { \$9 , o_prepared__payload[6:3] };
   assign \$13  = ~ \$12 ;
   assign \$14  = ~ last;
-  assign \$15  = beat_port__address + 1'h1;
+  assign \$15  = beat + 1'h1;
   assign \$16  = ~ left[6];
   assign \$17  = left[2:0] == 3'h5;
   assign \$18  = left[2:0] == 3'h6;
@@ -1600,7 +1633,6 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   assign \$20  = | { \$19 , \$18 , \$17  };
   assign \$21  = | { \$20 , left[5:3] };
   assign \$22  = \$16  & \$21 ;
-  assign \$23  = part & \$22 ;
   assign \$24  = ~ \$23 ;
   assign \$25  = $signed(left) - $signed(3'h2);
   assign \$26  = | left[5:2];
@@ -1615,13 +1647,21 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   always @(posedge clk)
     scanning <= \$36 ;
   always @(posedge clk)
-    beat_port__address <= \$37 ;
+    beat <= \$37 ;
   always @(posedge clk)
     last <= \$38 ;
   always @(posedge clk)
-    beat_port__buffer <= \$39 ;
+    buffer <= \$39 ;
   always @(posedge clk)
-    part <= \$40 ;
+    left <= \$40 ;
+  always @(posedge clk)
+    last_landed_1 <= last;
+  always @(posedge clk)
+    last_landed_2 <= last_landed_1;
+  always @(posedge clk)
+    last_landed_3 <= last_landed_2;
+  always @(posedge clk)
+    last_landed_4 <= last_landed_3;
   \latte_head.estimator.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
@@ -1641,49 +1681,21 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
     .clk(clk),
     .i__payload(i__payload),
     .i__valid(i__valid),
-    .i_reserve(mine),
+    .i_take(mine),
     .o__payload(o_beat__payload),
     .o__ready(o__ready),
     .o__valid(o_beat__valid),
-    .o_room(o_room),
+    .o_credit(o_credit),
     .rst(rst)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$42  = mine;
-    if (rst) begin
-      \$42  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$43  = sent_read_1;
-    if (rst) begin
-      \$43  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$44  = sent_read_2;
-    if (rst) begin
-      \$44  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$45  = sent_read_3;
-    if (rst) begin
-      \$45  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$46  = first_key;
+    \$41  = first_key;
     if (i__valid) begin
-      \$46  = \$28 [4:0];
+      \$41  = \$28 [4:0];
     end
     if (rst) begin
-      \$46  = 5'h00;
+      \$41  = 5'h00;
     end
   end
   always @* begin
@@ -1700,7 +1712,7 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$37  = beat_port__address;
+    \$37  = beat;
     if (started) begin
       \$37  = 4'h0;
     end else if (sent) begin
@@ -1724,7 +1736,7 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$39  = beat_port__buffer;
+    \$39  = buffer;
     if (started) begin
       \$39  = o_prepared__payload[0];
     end
@@ -1734,24 +1746,14 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$40  = part;
+    \$40  = left;
     if (started) begin
-      \$40  = 1'h1;
-    end
-    if (rst) begin
-      \$40  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$41  = left;
-    if (started) begin
-      \$41  = { 1'h0, o_prepared__payload[6:1] };
+      \$40  = { 1'h0, o_prepared__payload[6:1] };
     end else if (sent) begin
-      \$41  = \$25 [6:0];
+      \$40  = \$25 [6:0];
     end
     if (rst) begin
-      \$41  = 7'h00;
+      \$40  = 7'h00;
     end
   end
   assign o__payload = o_beat__payload;
@@ -1759,11 +1761,10 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   assign o__valid = o_beat__valid;
   assign \i_query__valid$7  = i_query__valid;
   assign \i_query__ready$11  = i_query__ready;
-  assign buffer = beat_port__buffer;
-  assign beat = beat_port__address;
-  assign i_reserve = mine;
-  assign sent_read_4 = i_keys__valid;
-  assign beat_port__data = i_keys__payload;
+  assign beat_port__request__ready = 1'h1;
+  assign i_take = mine;
+  assign beat_port__response__valid = i_keys__valid;
+  assign beat_port__response__payload = i_keys__payload;
   assign \o__valid$32  = i__valid;
   assign \o_beat__payload.estimates  = o_beat__payload[21:0];
   assign \o_beat__payload.estimates[0]  = o_beat__payload[10:0];
@@ -1793,7 +1794,8 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   assign \i_query__payload.parts.high[7]  = i_query__payload[31:28];
   assign \i_query__payload.tag  = i_query__payload[38:32];
   assign \i_query__payload.tag.buffer  = i_query__payload[32];
-  assign \i_query__payload.tag.valid_keys  = i_query__payload[38:33];
+  assign \i_query__payload.tag.keys  = i_query__payload[38:33];
+  assign \i_query__payload.tag.keys.count  = i_query__payload[38:33];
   assign \i_query__payload$9.high  = \i_query__payload$9 [31:0];
   assign \i_query__payload$9.high[0]  = \i_query__payload$9 [3:0];
   assign \i_query__payload$9.high[1]  = \i_query__payload$9 [7:4];
@@ -1805,7 +1807,10 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   assign \i_query__payload$9.high[7]  = \i_query__payload$9 [31:28];
   assign \i_query__payload$9.scan  = \i_query__payload$9 [38:32];
   assign \i_query__payload$9.scan.buffer  = \i_query__payload$9 [32];
-  assign \i_query__payload$9.scan.valid_keys  = \i_query__payload$9 [38:33];
+  assign \i_query__payload$9.scan.keys  = \i_query__payload$9 [38:33];
+  assign \i_query__payload$9.scan.keys.count  = \i_query__payload$9 [38:33];
+  assign \beat_port__request__payload.buffer  = beat_port__request__payload[0];
+  assign \beat_port__request__payload.address  = beat_port__request__payload[4:1];
   assign \i_keys__payload.estimate  = i_keys__payload;
   assign \i_keys__payload.estimate[0]  = i_keys__payload[31:0];
   assign \i_keys__payload.estimate[0][0]  = i_keys__payload[3:0];
@@ -1825,24 +1830,24 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   assign \i_keys__payload.estimate[1][5]  = i_keys__payload[55:52];
   assign \i_keys__payload.estimate[1][6]  = i_keys__payload[59:56];
   assign \i_keys__payload.estimate[1][7]  = i_keys__payload[63:60];
-  assign \beat_port__data[0]  = i_keys__payload[31:0];
-  assign \beat_port__data[0][0]  = i_keys__payload[3:0];
-  assign \beat_port__data[0][1]  = i_keys__payload[7:4];
-  assign \beat_port__data[0][2]  = i_keys__payload[11:8];
-  assign \beat_port__data[0][3]  = i_keys__payload[15:12];
-  assign \beat_port__data[0][4]  = i_keys__payload[19:16];
-  assign \beat_port__data[0][5]  = i_keys__payload[23:20];
-  assign \beat_port__data[0][6]  = i_keys__payload[27:24];
-  assign \beat_port__data[0][7]  = i_keys__payload[31:28];
-  assign \beat_port__data[1]  = i_keys__payload[63:32];
-  assign \beat_port__data[1][0]  = i_keys__payload[35:32];
-  assign \beat_port__data[1][1]  = i_keys__payload[39:36];
-  assign \beat_port__data[1][2]  = i_keys__payload[43:40];
-  assign \beat_port__data[1][3]  = i_keys__payload[47:44];
-  assign \beat_port__data[1][4]  = i_keys__payload[51:48];
-  assign \beat_port__data[1][5]  = i_keys__payload[55:52];
-  assign \beat_port__data[1][6]  = i_keys__payload[59:56];
-  assign \beat_port__data[1][7]  = i_keys__payload[63:60];
+  assign \beat_port__response__payload[0]  = i_keys__payload[31:0];
+  assign \beat_port__response__payload[0][0]  = i_keys__payload[3:0];
+  assign \beat_port__response__payload[0][1]  = i_keys__payload[7:4];
+  assign \beat_port__response__payload[0][2]  = i_keys__payload[11:8];
+  assign \beat_port__response__payload[0][3]  = i_keys__payload[15:12];
+  assign \beat_port__response__payload[0][4]  = i_keys__payload[19:16];
+  assign \beat_port__response__payload[0][5]  = i_keys__payload[23:20];
+  assign \beat_port__response__payload[0][6]  = i_keys__payload[27:24];
+  assign \beat_port__response__payload[0][7]  = i_keys__payload[31:28];
+  assign \beat_port__response__payload[1]  = i_keys__payload[63:32];
+  assign \beat_port__response__payload[1][0]  = i_keys__payload[35:32];
+  assign \beat_port__response__payload[1][1]  = i_keys__payload[39:36];
+  assign \beat_port__response__payload[1][2]  = i_keys__payload[43:40];
+  assign \beat_port__response__payload[1][3]  = i_keys__payload[47:44];
+  assign \beat_port__response__payload[1][4]  = i_keys__payload[51:48];
+  assign \beat_port__response__payload[1][5]  = i_keys__payload[55:52];
+  assign \beat_port__response__payload[1][6]  = i_keys__payload[59:56];
+  assign \beat_port__response__payload[1][7]  = i_keys__payload[63:60];
   assign \i__payload.estimates  = i__payload[21:0];
   assign \i__payload.estimates[0]  = i__payload[10:0];
   assign \i__payload.estimates[1]  = i__payload[21:11];
@@ -1855,23 +1860,31 @@ module \latte_head.estimator (rst, o_beat__payload, o__ready, \i_query__payload$
   assign \o__payload$34.estimate[0]  = \o__payload$34 [10:0];
   assign \o__payload$34.estimate[1]  = \o__payload$34 [21:11];
   assign \o_prepared__payload.buffer  = o_prepared__payload[0];
-  assign \o_prepared__payload.valid_keys  = o_prepared__payload[6:1];
+  assign \o_prepared__payload.keys  = o_prepared__payload[6:1];
+  assign \o_prepared__payload.keys.count  = o_prepared__payload[6:1];
   assign i__payload[23:22] = mask_landed_7;
   assign i__payload[29] = last_landed_8;
   assign i__payload[28:24] = first_key;
   assign i__payload[21:0] = \o__payload$34 ;
+  assign beat_port__request__payload[4:1] = beat;
+  assign beat_port__request__payload[0] = buffer;
   assign i_query__payload[38:32] = \i_query__payload$9 [38:32];
   assign i_query__payload[31:0] = \i_query__payload$9 [31:0];
+  assign \$1  = 1'h0;
+  assign \$2  = o_credit;
+  assign sent = beat_port__request__valid;
   assign \$6  = 1'h0;
   assign \$7  = o_prepared__valid;
+  assign mine = beat_port__request__valid;
   assign o_prepared__ready = started;
   assign \$8  = 1'h1;
   assign \$11  = \$10 ;
   assign \$12  = \$10 ;
+  assign \$23  = \$22 ;
   assign \$30  = left_1[0];
 endmodule
 
-module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, i_keys__payload, i_query__payload, i_keys__valid, taken, valid_4, o__payload, i_query__valid, clk);
+module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, i_keys__payload, i_keys__valid, i_query__payload, taken, valid_4, o__payload, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$53  = 0;
   wire [2:0] \$1 ;
   wire \$10 ;
@@ -2037,7 +2050,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   reg [8:0] estimate_1_planes_0_0 = 9'h000;
   reg [8:0] estimate_1_planes_0_1 = 9'h000;
   reg [11:0] estimate_1_planes_1_0 = 12'h000;
-  reg fill_place = 1'h0;
+  reg fill_slot = 1'h0;
   reg [1:0] held = 2'h0;
   reg [3:0] high_masked_0 = 4'h8;
   reg [3:0] high_masked_1 = 4'h8;
@@ -2092,7 +2105,8 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [3:0] \i_query__payload.parts.high[7] ;
   wire [6:0] \i_query__payload.tag ;
   wire \i_query__payload.tag.buffer ;
-  wire [5:0] \i_query__payload.tag.valid_keys ;
+  wire [5:0] \i_query__payload.tag.keys ;
+  wire [5:0] \i_query__payload.tag.keys.count ;
   (* init = 1'h0 *)
   wire i_query__ready;
   input i_query__valid;
@@ -2108,7 +2122,8 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   output [6:0] o_prepared__payload;
   wire [6:0] o_prepared__payload;
   wire \o_prepared__payload.buffer ;
-  wire [5:0] \o_prepared__payload.valid_keys ;
+  wire [5:0] \o_prepared__payload.keys ;
+  wire [5:0] \o_prepared__payload.keys.count ;
   input o_prepared__ready;
   wire o_prepared__ready;
   output o_prepared__valid;
@@ -2117,7 +2132,6 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   reg passed_2 = 1'h0;
   reg passed_3 = 1'h0;
   reg passed_4 = 1'h0;
-  reg read_place = 1'h0;
   wire [4:0] read_port__addr;
   wire [4:0] \read_port__addr$115 ;
   wire [4:0] \read_port__addr$116 ;
@@ -2150,15 +2164,18 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [5:0] \read_port__data$85 ;
   wire [5:0] \read_port__data$87 ;
   wire [5:0] \read_port__data$89 ;
+  reg read_slot = 1'h0;
   input rst;
   wire rst;
   reg [6:0] tag_0 = 7'h00;
   wire \tag_0.buffer ;
-  wire [5:0] \tag_0.valid_keys ;
+  wire [5:0] \tag_0.keys ;
+  wire [5:0] \tag_0.keys.count ;
   reg [6:0] tag_1 = 7'h00;
   wire \tag_1.buffer ;
-  wire [5:0] \tag_1.valid_keys ;
-  reg take_place = 1'h0;
+  wire [5:0] \tag_1.keys ;
+  wire [5:0] \tag_1.keys.count ;
+  reg take_slot = 1'h0;
   output taken;
   reg taken = 1'h0;
   reg valid_1 = 1'h0;
@@ -2212,10 +2229,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_0_0[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$64  = table_high_0_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
-  assign \read_port__data$60  = table_high_0_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
-  assign \read_port__data$56  = table_high_0_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
-  assign read_port__data = table_high_0_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
+  assign \read_port__data$64  = table_high_0_0[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  assign \read_port__data$60  = table_high_0_0[{ read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
+  assign \read_port__data$56  = table_high_0_0[{ read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
+  assign read_port__data = table_high_0_0[{ read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
   (* ram_style = "distributed" *)
   reg [5:0] table_high_0_1 [31:0];
   initial begin : zero_memory_1
@@ -2227,10 +2244,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_0_1[write_address_1] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$87  = table_high_0_1[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
-  assign \read_port__data$83  = table_high_0_1[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
-  assign \read_port__data$79  = table_high_0_1[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
-  assign \read_port__data$75  = table_high_0_1[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  assign \read_port__data$87  = table_high_0_1[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  assign \read_port__data$83  = table_high_0_1[{ read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
+  assign \read_port__data$79  = table_high_0_1[{ read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
+  assign \read_port__data$75  = table_high_0_1[{ read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
   (* ram_style = "distributed" *)
   reg [5:0] table_high_1_0 [31:0];
   initial begin : zero_memory_2
@@ -2242,10 +2259,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_1_0[write_address_0] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$66  = table_high_1_0[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
-  assign \read_port__data$62  = table_high_1_0[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
-  assign \read_port__data$58  = table_high_1_0[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
-  assign \read_port__data$54  = table_high_1_0[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  assign \read_port__data$66  = table_high_1_0[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  assign \read_port__data$62  = table_high_1_0[{ read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
+  assign \read_port__data$58  = table_high_1_0[{ read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
+  assign \read_port__data$54  = table_high_1_0[{ read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
   (* ram_style = "distributed" *)
   reg [5:0] table_high_1_1 [31:0];
   initial begin : zero_memory_3
@@ -2257,19 +2274,19 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_1_1[write_address_1] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$89  = table_high_1_1[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
-  assign \read_port__data$85  = table_high_1_1[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
-  assign \read_port__data$81  = table_high_1_1[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
-  assign \read_port__data$77  = table_high_1_1[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  assign \read_port__data$89  = table_high_1_1[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  assign \read_port__data$85  = table_high_1_1[{ read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
+  assign \read_port__data$81  = table_high_1_1[{ read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
+  assign \read_port__data$77  = table_high_1_1[{ read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
   assign \$1  = held + taken;
   assign \$2  = \$1  - i_last;
   assign \$3  = waiting + taken;
   assign \$4  = o_prepared__valid & o_prepared__ready;
   assign \$5  = \$3  - \$4 ;
-  assign \$6  = ~ fill_place;
+  assign \$6  = ~ fill_slot;
   assign \$7  = o_prepared__valid & o_prepared__ready;
-  assign \$8  = ~ take_place;
-  assign \$9  = ~ read_place;
+  assign \$8  = ~ take_slot;
+  assign \$9  = ~ read_slot;
   assign \$10  = held != 2'h2;
   assign \$11  = i_query__valid & \$10 ;
   assign \$12  = left - 1'h1;
@@ -2329,7 +2346,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \$79  = $signed(\$77 ) - $signed({ \$78 , estimate_1_groups_0_3_0[5:0] });
   assign \$81  = $signed(\$80 ) + $signed(estimate_1_planes_0_1);
   assign o_prepared__valid = | waiting;
-  assign o_prepared__payload = take_place ? tag_1 : tag_0;
+  assign o_prepared__payload = take_slot ? tag_1 : tag_0;
   always @(posedge clk)
     passed_1 <= \$82 ;
   always @(posedge clk)
@@ -2343,15 +2360,15 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   always @(posedge clk)
     waiting <= \$87 ;
   always @(posedge clk)
-    fill_place <= \$88 ;
+    fill_slot <= \$88 ;
   always @(posedge clk)
     tag_1 <= \$89 ;
   always @(posedge clk)
     tag_0 <= \$90 ;
   always @(posedge clk)
-    take_place <= \$91 ;
+    take_slot <= \$91 ;
   always @(posedge clk)
-    read_place <= \$92 ;
+    read_slot <= \$92 ;
   always @(posedge clk)
     left <= \$93 ;
   always @(posedge clk)
@@ -2361,7 +2378,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   always @(posedge clk)
     writing_2 <= \$96 ;
   always @(posedge clk)
-    address_1 <= { fill_place, \$19  };
+    address_1 <= { fill_slot, \$19  };
   always @(posedge clk)
     address_2 <= address_1;
   always @(posedge clk)
@@ -2528,7 +2545,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$88  = fill_place;
+    \$88  = fill_slot;
     if (taken) begin
       \$88  = \$6 ;
     end
@@ -2540,7 +2557,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
     \$89  = tag_1;
     if (taken) begin
-      if (fill_place) begin
+      if (fill_slot) begin
         \$89  = i_query__payload[38:32];
       end
     end
@@ -2553,7 +2570,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     \$90  = tag_0;
     if (taken) begin
       (* full_case = 32'd1 *)
-      if (fill_place) begin
+      if (fill_slot) begin
       end else begin
         \$90  = i_query__payload[38:32];
       end
@@ -2564,7 +2581,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$91  = take_place;
+    \$91  = take_slot;
     if (\$7 ) begin
       \$91  = \$8 ;
     end
@@ -2574,7 +2591,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$92  = read_place;
+    \$92  = read_slot;
     if (passed_4) begin
       \$92  = \$9 ;
     end
@@ -2684,25 +2701,26 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \write_port__en$110  = write_enable_1;
   assign o__valid = valid_4;
   assign estimate_0_keys = i_keys__payload[31:0];
-  assign read_port__addr = { read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
-  assign \read_port__addr$115  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
-  assign \read_port__addr$116  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
-  assign \read_port__addr$117  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
-  assign \read_port__addr$118  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
-  assign \read_port__addr$119  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$120  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$121  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign read_port__addr = { read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
+  assign \read_port__addr$115  = { read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
+  assign \read_port__addr$116  = { read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
+  assign \read_port__addr$117  = { read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
+  assign \read_port__addr$118  = { read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
+  assign \read_port__addr$119  = { read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
+  assign \read_port__addr$120  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$121  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
   assign estimate_1_keys = i_keys__payload[63:32];
-  assign \read_port__addr$124  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$125  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$126  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$127  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$128  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$129  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$130  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$131  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \read_port__addr$124  = { read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$125  = { read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$126  = { read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$127  = { read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$128  = { read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$129  = { read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$130  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$131  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
   assign \tag_1.buffer  = tag_1[0];
-  assign \tag_1.valid_keys  = tag_1[6:1];
+  assign \tag_1.keys  = tag_1[6:1];
+  assign \tag_1.keys.count  = tag_1[6:1];
   assign \i_query__payload.parts  = i_query__payload[31:0];
   assign \i_query__payload.parts.high  = i_query__payload[31:0];
   assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
@@ -2715,11 +2733,14 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \i_query__payload.parts.high[7]  = i_query__payload[31:28];
   assign \i_query__payload.tag  = i_query__payload[38:32];
   assign \i_query__payload.tag.buffer  = i_query__payload[32];
-  assign \i_query__payload.tag.valid_keys  = i_query__payload[38:33];
+  assign \i_query__payload.tag.keys  = i_query__payload[38:33];
+  assign \i_query__payload.tag.keys.count  = i_query__payload[38:33];
   assign \tag_0.buffer  = tag_0[0];
-  assign \tag_0.valid_keys  = tag_0[6:1];
+  assign \tag_0.keys  = tag_0[6:1];
+  assign \tag_0.keys.count  = tag_0[6:1];
   assign \o_prepared__payload.buffer  = o_prepared__payload[0];
-  assign \o_prepared__payload.valid_keys  = o_prepared__payload[6:1];
+  assign \o_prepared__payload.keys  = o_prepared__payload[6:1];
+  assign \o_prepared__payload.keys.count  = o_prepared__payload[6:1];
   assign \estimate_0_keys[0]  = i_keys__payload[3:0];
   assign \estimate_0_keys[1]  = i_keys__payload[7:4];
   assign \estimate_0_keys[2]  = i_keys__payload[11:8];
@@ -2784,7 +2805,7 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \$80  = { estimate_1_planes_0_0[8], estimate_1_planes_0_0[8], estimate_1_planes_0_0[8:2] };
 endmodule
 
-module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__payload, i__valid, o_room, o__valid, clk);
+module \latte_head.estimator.landing (rst, i_take, o__payload, o__ready, i__payload, i__valid, o_credit, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$54  = 0;
   wire [1:0] \$1 ;
   wire [3:0] \$10 ;
@@ -2825,8 +2846,14 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   wire [1:0] \$7 ;
   wire [2:0] \$8 ;
   wire [1:0] \$9 ;
+  (* init = 1'h1 *)
+  wire any_left;
   input clk;
   wire clk;
+  reg [3:0] credits = 4'hb;
+  reg credits_down_0_1 = 1'h0;
+  reg credits_up_0_1 = 1'h0;
+  reg credits_up_1_1 = 1'h0;
   input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [29:0] \i__payload$7 ;
@@ -2849,9 +2876,9 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   input i__valid;
   wire i__valid;
   wire \i__valid$9 ;
-  wire i_cancel;
-  input i_reserve;
-  wire i_reserve;
+  wire i_return;
+  input i_take;
+  wire i_take;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [29:0] \o__payload$1 ;
@@ -2877,61 +2904,55 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   output o__valid;
   wire o__valid;
   wire \o__valid$5 ;
-  output o_room;
-  reg o_room = 1'h1;
-  reg [3:0] places = 4'hb;
-  reg places_down_0_1 = 1'h0;
-  reg places_up_0_1 = 1'h0;
-  reg places_up_1_1 = 1'h0;
-  (* init = 1'h1 *)
-  wire room;
+  output o_credit;
+  reg o_credit = 1'h1;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + places_up_0_1;
-  assign \$2  = \$1  + places_up_1_1;
-  assign \$3  = places + \$2 ;
-  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$1  = 1'h0 + credits_up_0_1;
+  assign \$2  = \$1  + credits_up_1_1;
+  assign \$3  = credits + \$2 ;
+  assign \$4  = 1'h0 + credits_down_0_1;
   assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + places_up_0_1;
-  assign \$8  = \$7  + places_up_1_1;
-  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$7  = 1'h0 + credits_up_0_1;
+  assign \$8  = \$7  + credits_up_1_1;
+  assign \$9  = 1'h0 + credits_down_0_1;
   assign \$10  = \$8  - \$9 ;
   assign \$11  = \$10  == 4'hf;
-  assign \$12  = places == 2'h2;
+  assign \$12  = credits == 2'h2;
   assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + places_up_0_1;
-  assign \$15  = \$14  + places_up_1_1;
-  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$14  = 1'h0 + credits_up_0_1;
+  assign \$15  = \$14  + credits_up_1_1;
+  assign \$16  = 1'h0 + credits_down_0_1;
   assign \$17  = \$15  - \$16 ;
   assign \$18  = | \$17 ;
   assign \$19  = ~ \$18 ;
-  assign \$20  = places == 1'h1;
+  assign \$20  = credits == 1'h1;
   assign \$21  = \$19  & \$20 ;
   assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + places_up_0_1;
-  assign \$24  = \$23  + places_up_1_1;
-  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$23  = 1'h0 + credits_up_0_1;
+  assign \$24  = \$23  + credits_up_1_1;
+  assign \$25  = 1'h0 + credits_down_0_1;
   assign \$26  = \$24  - \$25 ;
   assign \$27  = \$26  == 1'h1;
-  assign \$28  = | places;
+  assign \$28  = | credits;
   assign \$29  = ~ \$28 ;
   assign \$30  = \$27  & \$29 ;
   assign \$31  = \$22  | \$30 ;
   assign \$32  = ~ \$31 ;
-  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$33  = i_take ? \$32  : o_credit;
   assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$35 ;
+    credits_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$36 ;
+    credits_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$37 ;
+    credits_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$38 ;
+    credits <= \$38 ;
   always @(posedge clk)
-    o_room <= \$39 ;
+    o_credit <= \$39 ;
   \latte_head.estimator.landing.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -2957,7 +2978,7 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$37  = i_reserve;
+    \$37  = i_take;
     if (rst) begin
       \$37  = 1'h0;
     end
@@ -2981,8 +3002,8 @@ module \latte_head.estimator.landing (rst, i_reserve, o__payload, o__ready, i__p
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
-  assign room = o_room;
-  assign i_cancel = 1'h0;
+  assign any_left = o_credit;
+  assign i_return = 1'h0;
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
@@ -3124,16 +3145,16 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [3:0] place = 4'h0;
-  reg [3:0] \place$13  = 4'h0;
+  reg [3:0] pointer = 4'h0;
+  reg [3:0] \pointer$13  = 4'h0;
   wire read;
   (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [29:0] read_port__data;
   wire read_port__en;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 4'h0 *)
   wire [3:0] write_port__addr;
@@ -3150,12 +3171,12 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   end
   always @(posedge clk) begin
     if (written)
-      words[place] <= write_port__data;
+      words[pointer] <= write_port__data;
   end
   reg [29:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -3183,13 +3204,13 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 4'ha;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 4'ha;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \place$13  == 4'ha;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 4'ha;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
@@ -3208,11 +3229,11 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -3298,7 +3319,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [3:0];
     end
@@ -3308,7 +3329,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [3:0];
     end
@@ -3321,8 +3342,8 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.estimates  = write_port__data[21:0];
   assign \i__payload.estimates[0]  = write_port__data[10:0];
   assign \i__payload.estimates[1]  = write_port__data[21:11];
@@ -3342,7 +3363,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   assign written = i__valid;
 endmodule
 
-module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__data, o__ready, o__valid, room, clk);
+module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__data, o__ready, o__valid, space, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$56  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -3432,7 +3453,8 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   wire [3:0] \i__payload.high[7] ;
   wire [6:0] \i__payload.scan ;
   wire \i__payload.scan.buffer ;
-  wire [5:0] \i__payload.scan.valid_keys ;
+  wire [5:0] \i__payload.scan.keys ;
+  wire [5:0] \i__payload.scan.keys.count ;
   (* init = 1'h1 *)
   wire i__ready;
   input i__valid;
@@ -3451,23 +3473,24 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   wire [3:0] \o__payload.high[7] ;
   wire [6:0] \o__payload.scan ;
   wire \o__payload.scan.buffer ;
-  wire [5:0] \o__payload.scan.valid_keys ;
+  wire [5:0] \o__payload.scan.keys ;
+  wire [5:0] \o__payload.scan.keys.count ;
   input o__ready;
   wire o__ready;
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [1:0] place = 2'h0;
-  reg [1:0] \place$13  = 2'h0;
+  reg [1:0] pointer = 2'h0;
+  reg [1:0] \pointer$13  = 2'h0;
   wire read;
   (* init = 2'h0 *)
   wire [1:0] read_port__addr;
   wire [38:0] read_port__data;
   wire read_port__en;
-  output room;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  output space;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 2'h0 *)
   wire [1:0] write_port__addr;
@@ -3484,13 +3507,13 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
       words[word] = 39'h0;
   end
   always @(posedge clk) begin
-    if (room)
-      words[place] <= write_port__data;
+    if (space)
+      words[pointer] <= write_port__data;
   end
   reg [38:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -3518,15 +3541,15 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 2'h2;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 2'h2;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 3'h0 : \$56 ;
-  assign \$58  = \place$13  == 2'h2;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 2'h2;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 3'h0 : \$59 ;
-  assign written = i__valid & room;
+  assign written = i__valid & space;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
@@ -3544,11 +3567,11 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -3634,7 +3657,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [1:0];
     end
@@ -3644,7 +3667,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [1:0];
     end
@@ -3652,13 +3675,13 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
       \$71  = 2'h0;
     end
   end
-  assign i__ready = room;
-  assign write_port__en = room;
+  assign i__ready = space;
+  assign write_port__en = space;
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.high  = write_port__data[31:0];
   assign \i__payload.high[0]  = write_port__data[3:0];
   assign \i__payload.high[1]  = write_port__data[7:4];
@@ -3670,7 +3693,8 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   assign \i__payload.high[7]  = write_port__data[31:28];
   assign \i__payload.scan  = write_port__data[38:32];
   assign \i__payload.scan.buffer  = write_port__data[32];
-  assign \i__payload.scan.valid_keys  = write_port__data[38:33];
+  assign \i__payload.scan.keys  = write_port__data[38:33];
+  assign \i__payload.scan.keys.count  = write_port__data[38:33];
   assign \o__payload.high  = o__payload[31:0];
   assign \o__payload.high[0]  = o__payload[3:0];
   assign \o__payload.high[1]  = o__payload[7:4];
@@ -3682,7 +3706,8 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   assign \o__payload.high[7]  = o__payload[31:28];
   assign \o__payload.scan  = o__payload[38:32];
   assign \o__payload.scan.buffer  = o__payload[32];
-  assign \o__payload.scan.valid_keys  = o__payload[38:33];
+  assign \o__payload.scan.keys  = o__payload[38:33];
+  assign \o__payload.scan.keys.count  = o__payload[38:33];
 endmodule
 
 module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__ready, o_seen, o_survivors, o_kept__payload, \o__ready$41 , i_threshold__payload, i_beat__valid, o_kept__valid, i_threshold__valid, clk);
@@ -3901,11 +3926,11 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire i_beat__ready;
   input i_beat__valid;
   wire i_beat__valid;
-  reg i_cancel = 1'h0;
-  reg \i_cancel$37  = 1'h0;
-  wire i_reserve;
-  wire \i_reserve$32 ;
-  wire \i_reserve$9 ;
+  reg i_return = 1'h0;
+  reg \i_return$37  = 1'h0;
+  wire i_take;
+  wire \i_take$32 ;
+  wire \i_take$9 ;
   input [10:0] i_threshold__payload;
   wire [10:0] i_threshold__payload;
   output i_threshold__ready;
@@ -3974,6 +3999,9 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire \o__valid$29 ;
   wire \o__valid$44 ;
   wire \o__valid$76 ;
+  wire o_credit;
+  wire \o_credit$27 ;
+  wire \o_credit$3 ;
   output [17:0] o_kept__payload;
   wire [17:0] o_kept__payload;
   wire [10:0] \o_kept__payload.estimate ;
@@ -3983,9 +4011,6 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire o_kept__ready;
   output o_kept__valid;
   wire o_kept__valid;
-  wire o_room;
-  wire \o_room$27 ;
-  wire \o_room$3 ;
   output [1:0] o_seen;
   wire [1:0] o_seen;
   output [1:0] o_survivors;
@@ -4033,11 +4058,11 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire \survived_queued_1.mask[1] ;
   reg survived_valid_1 = 1'h0;
   wire taken;
-  assign \$1  = i_threshold__valid & o_room;
-  assign i_beat__ready = \$1  & \o_room$3 ;
+  assign \$1  = i_threshold__valid & o_credit;
+  assign i_beat__ready = \$1  & \o_credit$3 ;
   assign accepted = i_beat__valid & i_beat__ready;
   assign i_threshold__ready = accepted & i_beat__payload[29];
-  assign \i_reserve$9  = accepted & i_beat__payload[29];
+  assign \i_take$9  = accepted & i_beat__payload[29];
   assign \$2  = accepted_beat[22] & seen_1;
   assign \$3  = 1'h0 + \$2 ;
   assign \$4  = accepted_beat[23] & seen_1;
@@ -4047,7 +4072,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \$8  = i__payload[23] & i__valid;
   assign \$9  = \$7  + \$8 ;
   assign \i__valid$22  = limited_valid_2 & limited_beat_1[29];
-  assign o__ready = o__valid & \o_room$27 ;
+  assign o__ready = o__valid & \o_credit$27 ;
   assign taken = \o__valid$29  & o__ready;
   assign \o__ready$30  = taken & o__payload[29];
   assign \$10  = ~ holds;
@@ -4144,7 +4169,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   always @(posedge clk)
     i__valid <= \$89 ;
   always @(posedge clk)
-    i_cancel <= \$90 ;
+    i_return <= \$90 ;
   always @(posedge clk)
     checked <= \$91 ;
   always @(posedge clk)
@@ -4154,7 +4179,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   always @(posedge clk)
     \i__valid$35  <= \$93 ;
   always @(posedge clk)
-    \i_cancel$37  <= \$94 ;
+    \i_return$37  <= \$94 ;
   always @(posedge clk)
     leaving_beat <= \$95 ;
   always @(posedge clk)
@@ -4169,12 +4194,12 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
     .clk(clk),
     .i__payload(\i__payload$33 ),
     .i__valid(\i__valid$35 ),
-    .i_cancel(\i_cancel$37 ),
-    .i_reserve(taken),
+    .i_return(\i_return$37 ),
+    .i_take(taken),
     .o__payload(\o__payload$75 ),
     .o__ready(beat_ends),
     .o__valid(\o__valid$76 ),
-    .o_room(\o_room$27 ),
+    .o_credit(\o_credit$27 ),
     .rst(rst)
   );
   \latte_head.filter.output  \output  (
@@ -4183,31 +4208,31 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
     .o__payload(o_kept__payload),
     .o__ready(\o__ready$41 ),
     .o__valid(o_kept__valid),
-    .room(i__ready),
     .rst(rst),
+    .space(i__ready),
     .write_port__data(\i__payload$51 )
   );
   \latte_head.filter.row_limits  row_limits (
     .clk(clk),
     .i__payload(\i__payload$20 ),
     .i__valid(\i__valid$22 ),
-    .i_reserve(\i_reserve$9 ),
+    .i_take(\i_take$9 ),
     .o__payload(\o__payload$74 ),
     .o__ready(\o__ready$30 ),
     .o__valid(o__valid),
-    .o_room(\o_room$3 ),
+    .o_credit(\o_credit$3 ),
     .rst(rst)
   );
   \latte_head.filter.survivors  survivors (
     .clk(clk),
     .i__payload(i__payload),
     .i__valid(i__valid),
-    .i_cancel(i_cancel),
-    .i_reserve(accepted),
+    .i_return(i_return),
+    .i_take(accepted),
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(\o__valid$29 ),
-    .o_room(o_room),
+    .o_credit(o_credit),
     .rst(rst)
   );
   always @* begin
@@ -4376,15 +4401,15 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
       \$99  = 1'h0;
     end
   end
-  assign i_reserve = accepted;
+  assign i_take = accepted;
   assign survived_queued_1 = i__payload;
   assign survived_needed_1 = i__valid;
-  assign survived_cancelled_1 = i_cancel;
+  assign survived_cancelled_1 = i_return;
   assign limits = \i__payload$20 ;
-  assign \i_reserve$32  = taken;
+  assign \i_take$32  = taken;
   assign checked_queued_1 = \i__payload$33 ;
   assign checked_needed_1 = \i__valid$35 ;
-  assign checked_cancelled_1 = \i_cancel$37 ;
+  assign checked_cancelled_1 = \i_return$37 ;
   assign \o__payload$40  = o_kept__payload;
   assign o_kept__ready = \o__ready$41 ;
   assign \o__valid$44  = o_kept__valid;
@@ -4577,7 +4602,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \$75  = \$74 ;
 endmodule
 
-module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, i_cancel, o_room, o__valid, clk);
+module \latte_head.filter.kept (rst, i_take, o__ready, o__payload, i__payload, i__valid, i_return, o_credit, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$58  = 0;
   wire [1:0] \$1 ;
   wire [3:0] \$10 ;
@@ -4618,8 +4643,14 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   wire [1:0] \$7 ;
   wire [2:0] \$8 ;
   wire [1:0] \$9 ;
+  (* init = 1'h1 *)
+  wire any_left;
   input clk;
   wire clk;
+  reg [4:0] credits = 5'h11;
+  reg credits_down_0_1 = 1'h0;
+  reg credits_up_0_1 = 1'h0;
+  reg credits_up_1_1 = 1'h0;
   input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [29:0] \i__payload$7 ;
@@ -4642,10 +4673,10 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   input i__valid;
   wire i__valid;
   wire \i__valid$9 ;
-  input i_cancel;
-  wire i_cancel;
-  input i_reserve;
-  wire i_reserve;
+  input i_return;
+  wire i_return;
+  input i_take;
+  wire i_take;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [29:0] \o__payload$1 ;
@@ -4671,62 +4702,56 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   output o__valid;
   wire o__valid;
   wire \o__valid$5 ;
-  output o_room;
-  reg o_room = 1'h1;
-  reg [4:0] places = 5'h11;
-  reg places_down_0_1 = 1'h0;
-  reg places_up_0_1 = 1'h0;
-  reg places_up_1_1 = 1'h0;
-  (* init = 1'h1 *)
-  wire room;
+  output o_credit;
+  reg o_credit = 1'h1;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + places_up_0_1;
-  assign \$2  = \$1  + places_up_1_1;
-  assign \$3  = places + \$2 ;
-  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$1  = 1'h0 + credits_up_0_1;
+  assign \$2  = \$1  + credits_up_1_1;
+  assign \$3  = credits + \$2 ;
+  assign \$4  = 1'h0 + credits_down_0_1;
   assign \$5  = \$3  - \$4 ;
-  assign \$6  = taken | i_cancel;
-  assign \$7  = 1'h0 + places_up_0_1;
-  assign \$8  = \$7  + places_up_1_1;
-  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$6  = taken | i_return;
+  assign \$7  = 1'h0 + credits_up_0_1;
+  assign \$8  = \$7  + credits_up_1_1;
+  assign \$9  = 1'h0 + credits_down_0_1;
   assign \$10  = \$8  - \$9 ;
   assign \$11  = \$10  == 4'hf;
-  assign \$12  = places == 2'h2;
+  assign \$12  = credits == 2'h2;
   assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + places_up_0_1;
-  assign \$15  = \$14  + places_up_1_1;
-  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$14  = 1'h0 + credits_up_0_1;
+  assign \$15  = \$14  + credits_up_1_1;
+  assign \$16  = 1'h0 + credits_down_0_1;
   assign \$17  = \$15  - \$16 ;
   assign \$18  = | \$17 ;
   assign \$19  = ~ \$18 ;
-  assign \$20  = places == 1'h1;
+  assign \$20  = credits == 1'h1;
   assign \$21  = \$19  & \$20 ;
   assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + places_up_0_1;
-  assign \$24  = \$23  + places_up_1_1;
-  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$23  = 1'h0 + credits_up_0_1;
+  assign \$24  = \$23  + credits_up_1_1;
+  assign \$25  = 1'h0 + credits_down_0_1;
   assign \$26  = \$24  - \$25 ;
   assign \$27  = \$26  == 1'h1;
-  assign \$28  = | places;
+  assign \$28  = | credits;
   assign \$29  = ~ \$28 ;
   assign \$30  = \$27  & \$29 ;
   assign \$31  = \$22  | \$30 ;
   assign \$32  = ~ \$31 ;
-  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$33  = i_take ? \$32  : o_credit;
   assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$35 ;
+    credits_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$36 ;
+    credits_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$37 ;
+    credits_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$38 ;
+    credits <= \$38 ;
   always @(posedge clk)
-    o_room <= \$39 ;
+    o_credit <= \$39 ;
   \latte_head.filter.kept.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -4745,14 +4770,14 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$36  = i_cancel;
+    \$36  = i_return;
     if (rst) begin
       \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$37  = i_reserve;
+    \$37  = i_take;
     if (rst) begin
       \$37  = 1'h0;
     end
@@ -4776,7 +4801,7 @@ module \latte_head.filter.kept (rst, i_reserve, o__ready, o__payload, i__payload
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
-  assign room = o_room;
+  assign any_left = o_credit;
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
@@ -4917,16 +4942,16 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [4:0] place = 5'h00;
-  reg [4:0] \place$13  = 5'h00;
+  reg [4:0] pointer = 5'h00;
+  reg [4:0] \pointer$13  = 5'h00;
   wire read;
   (* init = 5'h00 *)
   wire [4:0] read_port__addr;
   wire [29:0] read_port__data;
   wire read_port__en;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 5'h00 *)
   wire [4:0] write_port__addr;
@@ -4943,12 +4968,12 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   end
   always @(posedge clk) begin
     if (written)
-      words[place] <= write_port__data;
+      words[pointer] <= write_port__data;
   end
   reg [29:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -4976,13 +5001,13 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 5'h10;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 5'h10;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 6'h00 : \$56 ;
-  assign \$58  = \place$13  == 5'h10;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 5'h10;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 6'h00 : \$59 ;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
@@ -5001,11 +5026,11 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -5091,7 +5116,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [4:0];
     end
@@ -5101,7 +5126,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [4:0];
     end
@@ -5114,8 +5139,8 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.estimates  = write_port__data[21:0];
   assign \i__payload.estimates[0]  = write_port__data[10:0];
   assign \i__payload.estimates[1]  = write_port__data[21:11];
@@ -5135,7 +5160,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   assign written = i__valid;
 endmodule
 
-module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i__valid, o__valid, room, clk);
+module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i__valid, o__valid, space, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$60  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -5235,17 +5260,17 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg place = 1'h0;
-  reg \place$13  = 1'h0;
+  reg pointer = 1'h0;
+  reg \pointer$13  = 1'h0;
   wire read;
   (* init = 1'h0 *)
   wire read_port__addr;
   wire [17:0] read_port__data;
   wire read_port__en;
-  output room;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  output space;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 1'h0 *)
   wire write_port__addr;
@@ -5262,13 +5287,13 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
       words[word] = 18'h0;
   end
   always @(posedge clk) begin
-    if (room)
-      words[place] <= write_port__data;
+    if (space)
+      words[pointer] <= write_port__data;
   end
   reg [17:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -5298,13 +5323,13 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   assign \$51  = \$48  & \$50 ;
   assign \$52  = \$44  | \$51 ;
   assign \$53  = ~ \$52 ;
-  assign \$54  = written ? \$53  : room;
+  assign \$54  = written ? \$53  : space;
   assign \$55  = read | \$54 ;
-  assign \$57  = place + 1'h1;
+  assign \$57  = pointer + 1'h1;
   assign \$58  = \$56  ? 2'h0 : \$57 ;
-  assign \$60  = \place$13  + 1'h1;
+  assign \$60  = \pointer$13  + 1'h1;
   assign \$61  = \$59  ? 2'h0 : \$60 ;
-  assign written = i__valid & room;
+  assign written = i__valid & space;
   assign \$62  = ~ o__valid;
   assign load = \$62  | o__ready;
   assign \$63  = output_free | o__ready;
@@ -5322,11 +5347,11 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   always @(posedge clk)
     stored <= \$69 ;
   always @(posedge clk)
-    room <= \$70 ;
+    space <= \$70 ;
   always @(posedge clk)
-    place <= \$71 ;
+    pointer <= \$71 ;
   always @(posedge clk)
-    \place$13  <= \$72 ;
+    \pointer$13  <= \$72 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -5411,7 +5436,7 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$71  = place;
+    \$71  = pointer;
     if (written) begin
       \$71  = \$58 [0];
     end
@@ -5421,7 +5446,7 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$72  = \place$13 ;
+    \$72  = \pointer$13 ;
     if (read) begin
       \$72  = \$61 [0];
     end
@@ -5429,13 +5454,13 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
       \$72  = 1'h0;
     end
   end
-  assign i__ready = room;
-  assign write_port__en = room;
+  assign i__ready = space;
+  assign write_port__en = space;
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.key  = write_port__data[4:0];
   assign \i__payload.kept  = write_port__data[5];
   assign \i__payload.last  = write_port__data[6];
@@ -5444,11 +5469,11 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.estimate  = o__payload[17:7];
-  assign \$56  = place;
-  assign \$59  = \place$13 ;
+  assign \$56  = pointer;
+  assign \$59  = \pointer$13 ;
 endmodule
 
-module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__payload, i__payload, o_room, o__valid, clk);
+module \latte_head.filter.row_limits (rst, i_take, i__valid, o__ready, o__payload, i__payload, o_credit, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$61  = 0;
   wire [1:0] \$1 ;
   wire [3:0] \$10 ;
@@ -5489,8 +5514,14 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   wire [1:0] \$7 ;
   wire [2:0] \$8 ;
   wire [1:0] \$9 ;
+  (* init = 1'h1 *)
+  wire any_left;
   input clk;
   wire clk;
+  reg [3:0] credits = 4'hf;
+  reg credits_down_0_1 = 1'h0;
+  reg credits_up_0_1 = 1'h0;
+  reg credits_up_1_1 = 1'h0;
   input [23:0] i__payload;
   wire [23:0] i__payload;
   wire [23:0] \i__payload$7 ;
@@ -5501,9 +5532,9 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   input i__valid;
   wire i__valid;
   wire \i__valid$9 ;
-  wire i_cancel;
-  input i_reserve;
-  wire i_reserve;
+  wire i_return;
+  input i_take;
+  wire i_take;
   output [23:0] o__payload;
   wire [23:0] o__payload;
   wire [23:0] \o__payload$1 ;
@@ -5517,61 +5548,55 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   output o__valid;
   wire o__valid;
   wire \o__valid$5 ;
-  output o_room;
-  reg o_room = 1'h1;
-  reg [3:0] places = 4'hf;
-  reg places_down_0_1 = 1'h0;
-  reg places_up_0_1 = 1'h0;
-  reg places_up_1_1 = 1'h0;
-  (* init = 1'h1 *)
-  wire room;
+  output o_credit;
+  reg o_credit = 1'h1;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + places_up_0_1;
-  assign \$2  = \$1  + places_up_1_1;
-  assign \$3  = places + \$2 ;
-  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$1  = 1'h0 + credits_up_0_1;
+  assign \$2  = \$1  + credits_up_1_1;
+  assign \$3  = credits + \$2 ;
+  assign \$4  = 1'h0 + credits_down_0_1;
   assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + places_up_0_1;
-  assign \$8  = \$7  + places_up_1_1;
-  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$7  = 1'h0 + credits_up_0_1;
+  assign \$8  = \$7  + credits_up_1_1;
+  assign \$9  = 1'h0 + credits_down_0_1;
   assign \$10  = \$8  - \$9 ;
   assign \$11  = \$10  == 4'hf;
-  assign \$12  = places == 2'h2;
+  assign \$12  = credits == 2'h2;
   assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + places_up_0_1;
-  assign \$15  = \$14  + places_up_1_1;
-  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$14  = 1'h0 + credits_up_0_1;
+  assign \$15  = \$14  + credits_up_1_1;
+  assign \$16  = 1'h0 + credits_down_0_1;
   assign \$17  = \$15  - \$16 ;
   assign \$18  = | \$17 ;
   assign \$19  = ~ \$18 ;
-  assign \$20  = places == 1'h1;
+  assign \$20  = credits == 1'h1;
   assign \$21  = \$19  & \$20 ;
   assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + places_up_0_1;
-  assign \$24  = \$23  + places_up_1_1;
-  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$23  = 1'h0 + credits_up_0_1;
+  assign \$24  = \$23  + credits_up_1_1;
+  assign \$25  = 1'h0 + credits_down_0_1;
   assign \$26  = \$24  - \$25 ;
   assign \$27  = \$26  == 1'h1;
-  assign \$28  = | places;
+  assign \$28  = | credits;
   assign \$29  = ~ \$28 ;
   assign \$30  = \$27  & \$29 ;
   assign \$31  = \$22  | \$30 ;
   assign \$32  = ~ \$31 ;
-  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$33  = i_take ? \$32  : o_credit;
   assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$35 ;
+    credits_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$36 ;
+    credits_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$37 ;
+    credits_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$38 ;
+    credits <= \$38 ;
   always @(posedge clk)
-    o_room <= \$39 ;
+    o_credit <= \$39 ;
   \latte_head.filter.row_limits.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -5597,7 +5622,7 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$37  = i_reserve;
+    \$37  = i_take;
     if (rst) begin
       \$37  = 1'h0;
     end
@@ -5621,8 +5646,8 @@ module \latte_head.filter.row_limits (rst, i_reserve, i__valid, o__ready, o__pay
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
-  assign room = o_room;
-  assign i_cancel = 1'h0;
+  assign any_left = o_credit;
+  assign i_return = 1'h0;
   assign \o__payload.best  = o__payload[10:0];
   assign \o__payload.limit  = o__payload[23:11];
   assign \o__payload$1.best  = o__payload[10:0];
@@ -5728,16 +5753,16 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [3:0] place = 4'h0;
-  reg [3:0] \place$13  = 4'h0;
+  reg [3:0] pointer = 4'h0;
+  reg [3:0] \pointer$13  = 4'h0;
   wire read;
   (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [23:0] read_port__data;
   wire read_port__en;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 4'h0 *)
   wire [3:0] write_port__addr;
@@ -5754,12 +5779,12 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   end
   always @(posedge clk) begin
     if (written)
-      words[place] <= write_port__data;
+      words[pointer] <= write_port__data;
   end
   reg [23:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -5787,13 +5812,13 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 4'he;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 4'he;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \place$13  == 4'he;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 4'he;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
@@ -5812,11 +5837,11 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -5902,7 +5927,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [3:0];
     end
@@ -5912,7 +5937,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [3:0];
     end
@@ -5925,8 +5950,8 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.best  = write_port__data[10:0];
   assign \i__payload.limit  = write_port__data[23:11];
   assign \o__payload.best  = o__payload[10:0];
@@ -5934,7 +5959,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   assign written = i__valid;
 endmodule
 
-module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, i_cancel, o_room, o__valid, clk);
+module \latte_head.filter.survivors (rst, i_take, o__ready, o__payload, i__payload, i__valid, i_return, o_credit, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$63  = 0;
   wire [1:0] \$1 ;
   wire [3:0] \$10 ;
@@ -5975,8 +6000,14 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   wire [1:0] \$7 ;
   wire [2:0] \$8 ;
   wire [1:0] \$9 ;
+  (* init = 1'h1 *)
+  wire any_left;
   input clk;
   wire clk;
+  reg [5:0] credits = 6'h21;
+  reg credits_down_0_1 = 1'h0;
+  reg credits_up_0_1 = 1'h0;
+  reg credits_up_1_1 = 1'h0;
   input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [29:0] \i__payload$7 ;
@@ -5999,10 +6030,10 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   input i__valid;
   wire i__valid;
   wire \i__valid$9 ;
-  input i_cancel;
-  wire i_cancel;
-  input i_reserve;
-  wire i_reserve;
+  input i_return;
+  wire i_return;
+  input i_take;
+  wire i_take;
   output [29:0] o__payload;
   wire [29:0] o__payload;
   wire [29:0] \o__payload$1 ;
@@ -6028,62 +6059,56 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   output o__valid;
   wire o__valid;
   wire \o__valid$5 ;
-  output o_room;
-  reg o_room = 1'h1;
-  reg [5:0] places = 6'h21;
-  reg places_down_0_1 = 1'h0;
-  reg places_up_0_1 = 1'h0;
-  reg places_up_1_1 = 1'h0;
-  (* init = 1'h1 *)
-  wire room;
+  output o_credit;
+  reg o_credit = 1'h1;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + places_up_0_1;
-  assign \$2  = \$1  + places_up_1_1;
-  assign \$3  = places + \$2 ;
-  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$1  = 1'h0 + credits_up_0_1;
+  assign \$2  = \$1  + credits_up_1_1;
+  assign \$3  = credits + \$2 ;
+  assign \$4  = 1'h0 + credits_down_0_1;
   assign \$5  = \$3  - \$4 ;
-  assign \$6  = taken | i_cancel;
-  assign \$7  = 1'h0 + places_up_0_1;
-  assign \$8  = \$7  + places_up_1_1;
-  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$6  = taken | i_return;
+  assign \$7  = 1'h0 + credits_up_0_1;
+  assign \$8  = \$7  + credits_up_1_1;
+  assign \$9  = 1'h0 + credits_down_0_1;
   assign \$10  = \$8  - \$9 ;
   assign \$11  = \$10  == 4'hf;
-  assign \$12  = places == 2'h2;
+  assign \$12  = credits == 2'h2;
   assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + places_up_0_1;
-  assign \$15  = \$14  + places_up_1_1;
-  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$14  = 1'h0 + credits_up_0_1;
+  assign \$15  = \$14  + credits_up_1_1;
+  assign \$16  = 1'h0 + credits_down_0_1;
   assign \$17  = \$15  - \$16 ;
   assign \$18  = | \$17 ;
   assign \$19  = ~ \$18 ;
-  assign \$20  = places == 1'h1;
+  assign \$20  = credits == 1'h1;
   assign \$21  = \$19  & \$20 ;
   assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + places_up_0_1;
-  assign \$24  = \$23  + places_up_1_1;
-  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$23  = 1'h0 + credits_up_0_1;
+  assign \$24  = \$23  + credits_up_1_1;
+  assign \$25  = 1'h0 + credits_down_0_1;
   assign \$26  = \$24  - \$25 ;
   assign \$27  = \$26  == 1'h1;
-  assign \$28  = | places;
+  assign \$28  = | credits;
   assign \$29  = ~ \$28 ;
   assign \$30  = \$27  & \$29 ;
   assign \$31  = \$22  | \$30 ;
   assign \$32  = ~ \$31 ;
-  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$33  = i_take ? \$32  : o_credit;
   assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$35 ;
+    credits_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$36 ;
+    credits_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$37 ;
+    credits_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$38 ;
+    credits <= \$38 ;
   always @(posedge clk)
-    o_room <= \$39 ;
+    o_credit <= \$39 ;
   \latte_head.filter.survivors.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -6102,14 +6127,14 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$36  = i_cancel;
+    \$36  = i_return;
     if (rst) begin
       \$36  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$37  = i_reserve;
+    \$37  = i_take;
     if (rst) begin
       \$37  = 1'h0;
     end
@@ -6133,7 +6158,7 @@ module \latte_head.filter.survivors (rst, i_reserve, o__ready, o__payload, i__pa
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
-  assign room = o_room;
+  assign any_left = o_credit;
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
@@ -6274,16 +6299,16 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [5:0] place = 6'h00;
-  reg [5:0] \place$13  = 6'h00;
+  reg [5:0] pointer = 6'h00;
+  reg [5:0] \pointer$13  = 6'h00;
   wire read;
   (* init = 6'h00 *)
   wire [5:0] read_port__addr;
   wire [29:0] read_port__data;
   wire read_port__en;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 6'h00 *)
   wire [5:0] write_port__addr;
@@ -6300,12 +6325,12 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   end
   always @(posedge clk) begin
     if (written)
-      words[place] <= write_port__data;
+      words[pointer] <= write_port__data;
   end
   reg [29:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -6333,13 +6358,13 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 6'h20;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 6'h20;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 7'h00 : \$56 ;
-  assign \$58  = \place$13  == 6'h20;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 6'h20;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 7'h00 : \$59 ;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
@@ -6358,11 +6383,11 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -6448,7 +6473,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [5:0];
     end
@@ -6458,7 +6483,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [5:0];
     end
@@ -6471,8 +6496,8 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.estimates  = write_port__data[21:0];
   assign \i__payload.estimates[0]  = write_port__data[10:0];
   assign \i__payload.estimates[1]  = write_port__data[21:11];
@@ -6492,23 +6517,23 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   assign written = i__valid;
 endmodule
 
-module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored__payload, o__ready, \i_query__payload$9 , key_port__data, i_kept__valid, i_query__ready, o_scored__valid, i_query__valid, clk);
+module \latte_head.reuse (rst, i_kept__payload, fork_transfer, o_scored__payload, o__ready, \i_query__payload$9 , key_port__response__payload, i_keys__valid, i_kept__valid, key_port__request__payload, i_query__ready, o_scored__valid, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$65  = 0;
   wire \$1 ;
-  reg \$10 ;
-  reg \$11 ;
-  wire [25:0] \$12 ;
-  wire [11:0] \$2 ;
-  wire [18:0] \$3 ;
-  wire [25:0] \$4 ;
-  wire [26:0] \$5 ;
-  reg \$6 ;
-  reg \$7 ;
+  wire [25:0] \$10 ;
+  wire \$2 ;
+  wire \$3 ;
+  wire [11:0] \$4 ;
+  wire [18:0] \$5 ;
+  wire [25:0] \$6 ;
+  wire [26:0] \$7 ;
   reg \$8 ;
   reg \$9 ;
   input clk;
   wire clk;
   reg [18:0] correction = 19'h00000;
+  output fork_transfer;
+  wire fork_transfer;
   reg [25:0] i__payload = 26'h0000000;
   wire \i__payload.kept ;
   wire [4:0] \i__payload.key ;
@@ -6545,7 +6570,8 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored
   wire [3:0] \i_keys__payload.low_high[0][5] ;
   wire [3:0] \i_keys__payload.low_high[0][6] ;
   wire [3:0] \i_keys__payload.low_high[0][7] ;
-  reg i_keys__valid = 1'h0;
+  input i_keys__valid;
+  wire i_keys__valid;
   wire i_last;
   wire [64:0] i_query__payload;
   input [64:0] \i_query__payload$9 ;
@@ -6596,7 +6622,7 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored
   input i_query__valid;
   wire i_query__valid;
   wire \i_query__valid$7 ;
-  wire i_reserve;
+  wire i_take;
   reg [17:0] item_read_1 = 18'h00000;
   wire [10:0] \item_read_1.estimate ;
   wire \item_read_1.kept ;
@@ -6642,35 +6668,39 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored
   wire \item_result_5.kept ;
   wire [4:0] \item_result_5.key ;
   wire \item_result_5.last ;
-  wire [4:0] key_port__address;
-  output key_port__buffer;
-  wire key_port__buffer;
-  input [63:0] key_port__data;
-  wire [63:0] key_port__data;
-  wire [31:0] \key_port__data.high ;
-  wire [3:0] \key_port__data.high[0] ;
-  wire [3:0] \key_port__data.high[1] ;
-  wire [3:0] \key_port__data.high[2] ;
-  wire [3:0] \key_port__data.high[3] ;
-  wire [3:0] \key_port__data.high[4] ;
-  wire [3:0] \key_port__data.high[5] ;
-  wire [3:0] \key_port__data.high[6] ;
-  wire [3:0] \key_port__data.high[7] ;
-  wire [31:0] \key_port__data.low ;
-  wire [3:0] \key_port__data.low[0] ;
-  wire [3:0] \key_port__data.low[1] ;
-  wire [3:0] \key_port__data.low[2] ;
-  wire [3:0] \key_port__data.low[3] ;
-  wire [3:0] \key_port__data.low[4] ;
-  wire [3:0] \key_port__data.low[5] ;
-  wire [3:0] \key_port__data.low[6] ;
-  wire [3:0] \key_port__data.low[7] ;
+  output [5:0] key_port__request__payload;
+  wire [5:0] key_port__request__payload;
+  wire [4:0] \key_port__request__payload.address ;
+  wire \key_port__request__payload.buffer ;
+  wire key_port__request__ready;
+  wire key_port__request__valid;
+  input [63:0] key_port__response__payload;
+  wire [63:0] key_port__response__payload;
+  wire [31:0] \key_port__response__payload.high ;
+  wire [3:0] \key_port__response__payload.high[0] ;
+  wire [3:0] \key_port__response__payload.high[1] ;
+  wire [3:0] \key_port__response__payload.high[2] ;
+  wire [3:0] \key_port__response__payload.high[3] ;
+  wire [3:0] \key_port__response__payload.high[4] ;
+  wire [3:0] \key_port__response__payload.high[5] ;
+  wire [3:0] \key_port__response__payload.high[6] ;
+  wire [3:0] \key_port__response__payload.high[7] ;
+  wire [31:0] \key_port__response__payload.low ;
+  wire [3:0] \key_port__response__payload.low[0] ;
+  wire [3:0] \key_port__response__payload.low[1] ;
+  wire [3:0] \key_port__response__payload.low[2] ;
+  wire [3:0] \key_port__response__payload.low[3] ;
+  wire [3:0] \key_port__response__payload.low[4] ;
+  wire [3:0] \key_port__response__payload.low[5] ;
+  wire [3:0] \key_port__response__payload.low[6] ;
+  wire [3:0] \key_port__response__payload.low[7] ;
+  wire key_port__response__valid;
   wire [25:0] o__payload;
-  wire [21:0] \o__payload$49 ;
-  wire [10:0] \o__payload$49.high_low ;
-  wire [10:0] \o__payload$49.high_low[0] ;
-  wire [10:0] \o__payload$49.low_high ;
-  wire [10:0] \o__payload$49.low_high[0] ;
+  wire [21:0] \o__payload$47 ;
+  wire [10:0] \o__payload$47.high_low ;
+  wire [10:0] \o__payload$47.high_low[0] ;
+  wire [10:0] \o__payload$47.low_high ;
+  wire [10:0] \o__payload$47.low_high[0] ;
   wire \o__payload.kept ;
   wire [4:0] \o__payload.key ;
   wire \o__payload.last ;
@@ -6678,11 +6708,11 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored
   input o__ready;
   wire o__ready;
   wire o__valid;
-  wire \o__valid$47 ;
+  wire \o__valid$45 ;
+  wire o_credit;
   wire o_prepared__payload;
   wire o_prepared__ready;
   wire o_prepared__valid;
-  wire o_room;
   output [25:0] o_scored__payload;
   wire [25:0] o_scored__payload;
   wire \o_scored__payload.kept ;
@@ -6703,27 +6733,12 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored
   reg scored_valid_1 = 1'h0;
   (* init = 1'h0 *)
   wire scored_valid_2;
-  output sent;
-  wire sent;
-  reg sent_read_1 = 1'h0;
-  reg sent_read_2 = 1'h0;
-  reg sent_read_3 = 1'h0;
-  (* init = 1'h0 *)
-  wire sent_read_4;
   assign \$1  = i_kept__valid & o_prepared__valid;
-  assign sent = \$1  & o_room;
-  assign o_prepared__ready = sent & i_kept__payload[6];
-  assign i_last = sent & i_kept__payload[6];
-  assign \$2  = $signed(\o__payload$49 [10:0]) + $signed(\o__payload$49 [21:11]);
-  assign \$5  = $signed(\$4 ) + $signed(correction);
-  always @(posedge clk)
-    sent_read_1 <= \$6 ;
-  always @(posedge clk)
-    sent_read_2 <= \$7 ;
-  always @(posedge clk)
-    sent_read_3 <= \$8 ;
-  always @(posedge clk)
-    i_keys__valid <= \$9 ;
+  assign \$2  = \$1  & o_credit;
+  assign o_prepared__ready = fork_transfer & i_kept__payload[6];
+  assign i_last = fork_transfer & i_kept__payload[6];
+  assign \$4  = $signed(\o__payload$47 [10:0]) + $signed(\o__payload$47 [21:11]);
+  assign \$7  = $signed(\$6 ) + $signed(correction);
   always @(posedge clk)
     item_read_1 <= i_kept__payload;
   always @(posedge clk)
@@ -6743,13 +6758,13 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored
   always @(posedge clk)
     item_result_5 <= item_result_4;
   always @(posedge clk)
-    scored_valid_1 <= \$10 ;
+    scored_valid_1 <= \$8 ;
   always @(posedge clk)
-    i__valid <= \$11 ;
+    i__valid <= \$9 ;
   always @(posedge clk)
-    correction <= \$3 ;
+    correction <= \$5 ;
   always @(posedge clk)
-    i__payload <= \$12 ;
+    i__payload <= \$10 ;
   \latte_head.reuse.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
@@ -6757,65 +6772,37 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored
     .i_last(i_last),
     .i_query__payload(i_query__payload),
     .i_query__valid(i_query__valid),
-    .o__payload(\o__payload$49 ),
-    .o_prepared__payload(key_port__buffer),
+    .o__payload(\o__payload$47 ),
+    .o_prepared__payload(o_prepared__payload),
     .o_prepared__ready(o_prepared__ready),
     .o_prepared__valid(o_prepared__valid),
     .rst(rst),
     .taken(i_query__ready),
-    .valid_4(\o__valid$47 )
+    .valid_4(\o__valid$45 )
   );
   \latte_head.reuse.landing  landing (
     .clk(clk),
     .i__payload(i__payload),
     .i__valid(i__valid),
-    .i_reserve(sent),
+    .i_take(fork_transfer),
     .o__payload(o_scored__payload),
     .o__ready(o__ready),
     .o__valid(o_scored__valid),
-    .o_room(o_room),
+    .o_credit(o_credit),
     .rst(rst)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$6  = sent;
-    if (rst) begin
-      \$6  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$7  = sent_read_1;
-    if (rst) begin
-      \$7  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$8  = sent_read_2;
+    \$8  = \o__valid$45 ;
     if (rst) begin
       \$8  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$9  = sent_read_3;
+    \$9  = scored_valid_1;
     if (rst) begin
       \$9  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$10  = \o__valid$47 ;
-    if (rst) begin
-      \$10  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$11  = scored_valid_1;
-    if (rst) begin
-      \$11  = 1'h0;
     end
   end
   assign o__payload = o_scored__payload;
@@ -6823,11 +6810,11 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored
   assign o__valid = o_scored__valid;
   assign \i_query__valid$7  = i_query__valid;
   assign \i_query__ready$11  = i_query__ready;
-  assign i_kept__ready = sent;
-  assign i_reserve = sent;
-  assign o_prepared__payload = key_port__buffer;
-  assign key_port__address = i_kept__payload[4:0];
-  assign sent_read_4 = i_keys__valid;
+  assign key_port__request__ready = 1'h1;
+  assign key_port__request__valid = fork_transfer;
+  assign i_kept__ready = fork_transfer;
+  assign i_take = fork_transfer;
+  assign key_port__response__valid = i_keys__valid;
   assign scored_valid_2 = i__valid;
   assign scored = i__payload;
   assign \o_scored__payload.key  = o_scored__payload[4:0];
@@ -6882,6 +6869,8 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored
   assign \i_kept__payload.kept  = i_kept__payload[5];
   assign \i_kept__payload.last  = i_kept__payload[6];
   assign \i_kept__payload.estimate  = i_kept__payload[17:7];
+  assign \key_port__request__payload.buffer  = key_port__request__payload[0];
+  assign \key_port__request__payload.address  = key_port__request__payload[5:1];
   assign \i_keys__payload.high_low  = i_keys__payload[31:0];
   assign \i_keys__payload.high_low[0]  = i_keys__payload[31:0];
   assign \i_keys__payload.high_low[0][0]  = i_keys__payload[3:0];
@@ -6902,24 +6891,24 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored
   assign \i_keys__payload.low_high[0][5]  = i_keys__payload[55:52];
   assign \i_keys__payload.low_high[0][6]  = i_keys__payload[59:56];
   assign \i_keys__payload.low_high[0][7]  = i_keys__payload[63:60];
-  assign \key_port__data.high  = key_port__data[31:0];
-  assign \key_port__data.high[0]  = key_port__data[3:0];
-  assign \key_port__data.high[1]  = key_port__data[7:4];
-  assign \key_port__data.high[2]  = key_port__data[11:8];
-  assign \key_port__data.high[3]  = key_port__data[15:12];
-  assign \key_port__data.high[4]  = key_port__data[19:16];
-  assign \key_port__data.high[5]  = key_port__data[23:20];
-  assign \key_port__data.high[6]  = key_port__data[27:24];
-  assign \key_port__data.high[7]  = key_port__data[31:28];
-  assign \key_port__data.low  = key_port__data[63:32];
-  assign \key_port__data.low[0]  = key_port__data[35:32];
-  assign \key_port__data.low[1]  = key_port__data[39:36];
-  assign \key_port__data.low[2]  = key_port__data[43:40];
-  assign \key_port__data.low[3]  = key_port__data[47:44];
-  assign \key_port__data.low[4]  = key_port__data[51:48];
-  assign \key_port__data.low[5]  = key_port__data[55:52];
-  assign \key_port__data.low[6]  = key_port__data[59:56];
-  assign \key_port__data.low[7]  = key_port__data[63:60];
+  assign \key_port__response__payload.high  = key_port__response__payload[31:0];
+  assign \key_port__response__payload.high[0]  = key_port__response__payload[3:0];
+  assign \key_port__response__payload.high[1]  = key_port__response__payload[7:4];
+  assign \key_port__response__payload.high[2]  = key_port__response__payload[11:8];
+  assign \key_port__response__payload.high[3]  = key_port__response__payload[15:12];
+  assign \key_port__response__payload.high[4]  = key_port__response__payload[19:16];
+  assign \key_port__response__payload.high[5]  = key_port__response__payload[23:20];
+  assign \key_port__response__payload.high[6]  = key_port__response__payload[27:24];
+  assign \key_port__response__payload.high[7]  = key_port__response__payload[31:28];
+  assign \key_port__response__payload.low  = key_port__response__payload[63:32];
+  assign \key_port__response__payload.low[0]  = key_port__response__payload[35:32];
+  assign \key_port__response__payload.low[1]  = key_port__response__payload[39:36];
+  assign \key_port__response__payload.low[2]  = key_port__response__payload[43:40];
+  assign \key_port__response__payload.low[3]  = key_port__response__payload[47:44];
+  assign \key_port__response__payload.low[4]  = key_port__response__payload[51:48];
+  assign \key_port__response__payload.low[5]  = key_port__response__payload[55:52];
+  assign \key_port__response__payload.low[6]  = key_port__response__payload[59:56];
+  assign \key_port__response__payload.low[7]  = key_port__response__payload[63:60];
   assign \i__payload.key  = i__payload[4:0];
   assign \i__payload.kept  = i__payload[5];
   assign \i__payload.last  = i__payload[6];
@@ -6964,24 +6953,28 @@ module \latte_head.reuse (rst, i_kept__payload, sent, key_port__buffer, o_scored
   assign \item_result_5.kept  = item_result_5[5];
   assign \item_result_5.last  = item_result_5[6];
   assign \item_result_5.estimate  = item_result_5[17:7];
-  assign \o__payload$49.high_low  = \o__payload$49 [10:0];
-  assign \o__payload$49.high_low[0]  = \o__payload$49 [10:0];
-  assign \o__payload$49.low_high  = \o__payload$49 [21:11];
-  assign \o__payload$49.low_high[0]  = \o__payload$49 [21:11];
-  assign \$12 [25:7] = \$5 [18:0];
-  assign \$12 [6] = item_result_5[6];
-  assign \$12 [5] = item_result_5[5];
-  assign \$12 [4:0] = item_result_5[4:0];
-  assign i_keys__payload[63:32] = key_port__data[31:0];
-  assign i_keys__payload[31:0] = key_port__data[63:32];
+  assign \o__payload$47.high_low  = \o__payload$47 [10:0];
+  assign \o__payload$47.high_low[0]  = \o__payload$47 [10:0];
+  assign \o__payload$47.low_high  = \o__payload$47 [21:11];
+  assign \o__payload$47.low_high[0]  = \o__payload$47 [21:11];
+  assign \$10 [25:7] = \$7 [18:0];
+  assign \$10 [6] = item_result_5[6];
+  assign \$10 [5] = item_result_5[5];
+  assign \$10 [4:0] = item_result_5[4:0];
+  assign i_keys__payload[63:32] = key_port__response__payload[31:0];
+  assign i_keys__payload[31:0] = key_port__response__payload[63:32];
+  assign key_port__request__payload[5:1] = i_kept__payload[4:0];
+  assign key_port__request__payload[0] = o_prepared__payload;
   assign i_query__payload[64] = \i_query__payload$9 [64];
   assign i_query__payload[63:32] = \i_query__payload$9 [63:32];
   assign i_query__payload[31:0] = \i_query__payload$9 [31:0];
-  assign \$3  = { \$2 [11], \$2 [11], \$2 [11], \$2 , 4'h0 };
-  assign \$4  = { item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17:7], 8'h00 };
+  assign \$3  = 1'h1;
+  assign fork_transfer = \$2 ;
+  assign \$5  = { \$4 [11], \$4 [11], \$4 [11], \$4 , 4'h0 };
+  assign \$6  = { item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17:7], 8'h00 };
 endmodule
 
-module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, i_query__payload, i_keys__payload, i_keys__valid, taken, valid_4, o__payload, i_query__valid, clk);
+module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, i_keys__valid, i_query__payload, i_keys__payload, taken, valid_4, o__payload, i_query__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$66  = 0;
   wire [2:0] \$1 ;
   wire \$10 ;
@@ -7137,7 +7130,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   reg [4:0] address_2 = 5'h00;
   input clk;
   wire clk;
-  reg fill_place = 1'h0;
+  reg fill_slot = 1'h0;
   reg [1:0] held = 2'h0;
   reg [6:0] high_low_0_groups_0_0_0 = 7'h00;
   reg [6:0] high_low_0_groups_0_1_0 = 7'h00;
@@ -7286,7 +7279,6 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   reg passed_2 = 1'h0;
   reg passed_3 = 1'h0;
   reg passed_4 = 1'h0;
-  reg read_place = 1'h0;
   wire [4:0] read_port__addr;
   wire [4:0] \read_port__addr$129 ;
   wire [4:0] \read_port__addr$130 ;
@@ -7319,11 +7311,12 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire [5:0] \read_port__data$95 ;
   wire [5:0] \read_port__data$97 ;
   wire [5:0] \read_port__data$99 ;
+  reg read_slot = 1'h0;
   input rst;
   wire rst;
   reg tag_0 = 1'h0;
   reg tag_1 = 1'h0;
-  reg take_place = 1'h0;
+  reg take_slot = 1'h0;
   output taken;
   reg taken = 1'h0;
   reg valid_1 = 1'h0;
@@ -7377,10 +7370,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_0_0[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$78  = table_high_0_0[{ read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
-  assign \read_port__data$74  = table_high_0_0[{ read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
-  assign \read_port__data$70  = table_high_0_0[{ read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
-  assign read_port__data = table_high_0_0[{ read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
+  assign \read_port__data$78  = table_high_0_0[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  assign \read_port__data$74  = table_high_0_0[{ read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
+  assign \read_port__data$70  = table_high_0_0[{ read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
+  assign read_port__data = table_high_0_0[{ read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
   (* ram_style = "distributed" *)
   reg [5:0] table_high_1_0 [31:0];
   initial begin : zero_memory_11
@@ -7392,10 +7385,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_1_0[write_address_0] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$80  = table_high_1_0[{ read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
-  assign \read_port__data$76  = table_high_1_0[{ read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
-  assign \read_port__data$72  = table_high_1_0[{ read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
-  assign \read_port__data$68  = table_high_1_0[{ read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  assign \read_port__data$80  = table_high_1_0[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  assign \read_port__data$76  = table_high_1_0[{ read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
+  assign \read_port__data$72  = table_high_1_0[{ read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
+  assign \read_port__data$68  = table_high_1_0[{ read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
   (* ram_style = "distributed" *)
   reg [5:0] table_low_0_0 [31:0];
   initial begin : zero_memory_12
@@ -7407,10 +7400,10 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_0_0[write_address_0] <= low_subsets_1_0_0;
   end
-  assign \read_port__data$101  = table_low_0_0[{ read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
-  assign \read_port__data$97  = table_low_0_0[{ read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
-  assign \read_port__data$93  = table_low_0_0[{ read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
-  assign \read_port__data$89  = table_low_0_0[{ read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  assign \read_port__data$101  = table_low_0_0[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  assign \read_port__data$97  = table_low_0_0[{ read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
+  assign \read_port__data$93  = table_low_0_0[{ read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
+  assign \read_port__data$89  = table_low_0_0[{ read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
   (* ram_style = "distributed" *)
   reg [5:0] table_low_1_0 [31:0];
   initial begin : zero_memory_13
@@ -7422,19 +7415,19 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_1_0[write_address_0] <= low_subsets_1_1_0;
   end
-  assign \read_port__data$103  = table_low_1_0[{ read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
-  assign \read_port__data$99  = table_low_1_0[{ read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
-  assign \read_port__data$95  = table_low_1_0[{ read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
-  assign \read_port__data$91  = table_low_1_0[{ read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  assign \read_port__data$103  = table_low_1_0[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  assign \read_port__data$99  = table_low_1_0[{ read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
+  assign \read_port__data$95  = table_low_1_0[{ read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
+  assign \read_port__data$91  = table_low_1_0[{ read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
   assign \$1  = held + taken;
   assign \$2  = \$1  - i_last;
   assign \$3  = waiting + taken;
   assign \$4  = o_prepared__valid & o_prepared__ready;
   assign \$5  = \$3  - \$4 ;
-  assign \$6  = ~ fill_place;
+  assign \$6  = ~ fill_slot;
   assign \$7  = o_prepared__valid & o_prepared__ready;
-  assign \$8  = ~ take_place;
-  assign \$9  = ~ read_place;
+  assign \$8  = ~ take_slot;
+  assign \$9  = ~ read_slot;
   assign \$10  = held != 2'h2;
   assign \$11  = i_query__valid & \$10 ;
   assign \$12  = left - 1'h1;
@@ -7516,7 +7509,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \$109  = $signed(\$107 ) - $signed({ \$108 , low_high_0_groups_0_3_0[5:0] });
   assign \$111  = $signed(\$110 ) + $signed(low_high_0_planes_0_1);
   assign o_prepared__valid = | waiting;
-  assign o_prepared__payload = take_place ? tag_1 : tag_0;
+  assign o_prepared__payload = take_slot ? tag_1 : tag_0;
   always @(posedge clk)
     passed_1 <= \$112 ;
   always @(posedge clk)
@@ -7530,15 +7523,15 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   always @(posedge clk)
     waiting <= \$117 ;
   always @(posedge clk)
-    fill_place <= \$118 ;
+    fill_slot <= \$118 ;
   always @(posedge clk)
     tag_1 <= \$119 ;
   always @(posedge clk)
     tag_0 <= \$120 ;
   always @(posedge clk)
-    take_place <= \$121 ;
+    take_slot <= \$121 ;
   always @(posedge clk)
-    read_place <= \$122 ;
+    read_slot <= \$122 ;
   always @(posedge clk)
     left <= \$123 ;
   always @(posedge clk)
@@ -7548,7 +7541,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   always @(posedge clk)
     writing_2 <= \$126 ;
   always @(posedge clk)
-    address_1 <= { fill_place, \$19  };
+    address_1 <= { fill_slot, \$19  };
   always @(posedge clk)
     address_2 <= address_1;
   always @(posedge clk)
@@ -7751,7 +7744,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$118  = fill_place;
+    \$118  = fill_slot;
     if (taken) begin
       \$118  = \$6 ;
     end
@@ -7763,7 +7756,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
     \$119  = tag_1;
     if (taken) begin
-      if (fill_place) begin
+      if (fill_slot) begin
         \$119  = i_query__payload[64];
       end
     end
@@ -7776,7 +7769,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     \$120  = tag_0;
     if (taken) begin
       (* full_case = 32'd1 *)
-      if (fill_place) begin
+      if (fill_slot) begin
       end else begin
         \$120  = i_query__payload[64];
       end
@@ -7787,7 +7780,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$121  = take_place;
+    \$121  = take_slot;
     if (\$7 ) begin
       \$121  = \$8 ;
     end
@@ -7797,7 +7790,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$122  = read_place;
+    \$122  = read_slot;
     if (passed_4) begin
       \$122  = \$9 ;
     end
@@ -7907,23 +7900,23 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \write_port__en$124  = write_enable_0;
   assign o__valid = valid_4;
   assign high_low_0_keys = i_keys__payload[31:0];
-  assign read_port__addr = { read_place, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
-  assign \read_port__addr$129  = { read_place, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
-  assign \read_port__addr$130  = { read_place, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
-  assign \read_port__addr$131  = { read_place, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
-  assign \read_port__addr$132  = { read_place, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
-  assign \read_port__addr$133  = { read_place, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$134  = { read_place, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$135  = { read_place, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign read_port__addr = { read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
+  assign \read_port__addr$129  = { read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
+  assign \read_port__addr$130  = { read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
+  assign \read_port__addr$131  = { read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
+  assign \read_port__addr$132  = { read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
+  assign \read_port__addr$133  = { read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
+  assign \read_port__addr$134  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$135  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
   assign low_high_0_keys = i_keys__payload[63:32];
-  assign \read_port__addr$138  = { read_place, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$139  = { read_place, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$140  = { read_place, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$141  = { read_place, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$142  = { read_place, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$143  = { read_place, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$144  = { read_place, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$145  = { read_place, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \read_port__addr$138  = { read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$139  = { read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$140  = { read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$141  = { read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$142  = { read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$143  = { read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$144  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$145  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
   assign \i_query__payload.parts  = i_query__payload[63:0];
   assign \i_query__payload.parts.high  = i_query__payload[31:0];
   assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
@@ -8026,7 +8019,7 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \$110  = { low_high_0_planes_0_0[8], low_high_0_planes_0_0[8], low_high_0_planes_0_0[8:2] };
 endmodule
 
-module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid, i__payload, o_room, o__valid, clk);
+module \latte_head.reuse.landing (rst, i_take, o__payload, o__ready, i__valid, i__payload, o_credit, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$67  = 0;
   wire [1:0] \$1 ;
   wire [3:0] \$10 ;
@@ -8067,8 +8060,14 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   wire [1:0] \$7 ;
   wire [2:0] \$8 ;
   wire [1:0] \$9 ;
+  (* init = 1'h1 *)
+  wire any_left;
   input clk;
   wire clk;
+  reg [3:0] credits = 4'hd;
+  reg credits_down_0_1 = 1'h0;
+  reg credits_up_0_1 = 1'h0;
+  reg credits_up_1_1 = 1'h0;
   input [25:0] i__payload;
   wire [25:0] i__payload;
   wire [25:0] \i__payload$7 ;
@@ -8083,9 +8082,9 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   input i__valid;
   wire i__valid;
   wire \i__valid$9 ;
-  wire i_cancel;
-  input i_reserve;
-  wire i_reserve;
+  wire i_return;
+  input i_take;
+  wire i_take;
   output [25:0] o__payload;
   wire [25:0] o__payload;
   wire [25:0] \o__payload$1 ;
@@ -8103,61 +8102,55 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   output o__valid;
   wire o__valid;
   wire \o__valid$5 ;
-  output o_room;
-  reg o_room = 1'h1;
-  reg [3:0] places = 4'hd;
-  reg places_down_0_1 = 1'h0;
-  reg places_up_0_1 = 1'h0;
-  reg places_up_1_1 = 1'h0;
-  (* init = 1'h1 *)
-  wire room;
+  output o_credit;
+  reg o_credit = 1'h1;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + places_up_0_1;
-  assign \$2  = \$1  + places_up_1_1;
-  assign \$3  = places + \$2 ;
-  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$1  = 1'h0 + credits_up_0_1;
+  assign \$2  = \$1  + credits_up_1_1;
+  assign \$3  = credits + \$2 ;
+  assign \$4  = 1'h0 + credits_down_0_1;
   assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + places_up_0_1;
-  assign \$8  = \$7  + places_up_1_1;
-  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$7  = 1'h0 + credits_up_0_1;
+  assign \$8  = \$7  + credits_up_1_1;
+  assign \$9  = 1'h0 + credits_down_0_1;
   assign \$10  = \$8  - \$9 ;
   assign \$11  = \$10  == 4'hf;
-  assign \$12  = places == 2'h2;
+  assign \$12  = credits == 2'h2;
   assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + places_up_0_1;
-  assign \$15  = \$14  + places_up_1_1;
-  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$14  = 1'h0 + credits_up_0_1;
+  assign \$15  = \$14  + credits_up_1_1;
+  assign \$16  = 1'h0 + credits_down_0_1;
   assign \$17  = \$15  - \$16 ;
   assign \$18  = | \$17 ;
   assign \$19  = ~ \$18 ;
-  assign \$20  = places == 1'h1;
+  assign \$20  = credits == 1'h1;
   assign \$21  = \$19  & \$20 ;
   assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + places_up_0_1;
-  assign \$24  = \$23  + places_up_1_1;
-  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$23  = 1'h0 + credits_up_0_1;
+  assign \$24  = \$23  + credits_up_1_1;
+  assign \$25  = 1'h0 + credits_down_0_1;
   assign \$26  = \$24  - \$25 ;
   assign \$27  = \$26  == 1'h1;
-  assign \$28  = | places;
+  assign \$28  = | credits;
   assign \$29  = ~ \$28 ;
   assign \$30  = \$27  & \$29 ;
   assign \$31  = \$22  | \$30 ;
   assign \$32  = ~ \$31 ;
-  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$33  = i_take ? \$32  : o_credit;
   assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$35 ;
+    credits_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$36 ;
+    credits_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$37 ;
+    credits_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$38 ;
+    credits <= \$38 ;
   always @(posedge clk)
-    o_room <= \$39 ;
+    o_credit <= \$39 ;
   \latte_head.reuse.landing.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -8183,7 +8176,7 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$37  = i_reserve;
+    \$37  = i_take;
     if (rst) begin
       \$37  = 1'h0;
     end
@@ -8207,8 +8200,8 @@ module \latte_head.reuse.landing (rst, i_reserve, o__payload, o__ready, i__valid
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
-  assign room = o_room;
-  assign i_cancel = 1'h0;
+  assign any_left = o_credit;
+  assign i_return = 1'h0;
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
@@ -8326,16 +8319,16 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [3:0] place = 4'h0;
-  reg [3:0] \place$13  = 4'h0;
+  reg [3:0] pointer = 4'h0;
+  reg [3:0] \pointer$13  = 4'h0;
   wire read;
   (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [25:0] read_port__data;
   wire read_port__en;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 4'h0 *)
   wire [3:0] write_port__addr;
@@ -8352,12 +8345,12 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   end
   always @(posedge clk) begin
     if (written)
-      words[place] <= write_port__data;
+      words[pointer] <= write_port__data;
   end
   reg [25:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -8385,13 +8378,13 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 4'hc;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 4'hc;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \place$13  == 4'hc;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 4'hc;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
@@ -8410,11 +8403,11 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -8500,7 +8493,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [3:0];
     end
@@ -8510,7 +8503,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [3:0];
     end
@@ -8523,8 +8516,8 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.key  = write_port__data[4:0];
   assign \i__payload.kept  = write_port__data[5];
   assign \i__payload.last  = write_port__data[6];
@@ -8536,7 +8529,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   assign written = i__valid;
 endmodule
 
-module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o__ready, o__valid, room, clk);
+module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o__ready, o__valid, space, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$69  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -8667,17 +8660,17 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [1:0] place = 2'h0;
-  reg [1:0] \place$13  = 2'h0;
+  reg [1:0] pointer = 2'h0;
+  reg [1:0] \pointer$13  = 2'h0;
   wire read;
   (* init = 2'h0 *)
   wire [1:0] read_port__addr;
   wire [64:0] read_port__data;
   wire read_port__en;
-  output room;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  output space;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 2'h0 *)
   wire [1:0] write_port__addr;
@@ -8694,13 +8687,13 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
       words[word] = 65'h0;
   end
   always @(posedge clk) begin
-    if (room)
-      words[place] <= write_port__data;
+    if (space)
+      words[pointer] <= write_port__data;
   end
   reg [64:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -8728,15 +8721,15 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 2'h2;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 2'h2;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 3'h0 : \$56 ;
-  assign \$58  = \place$13  == 2'h2;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 2'h2;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 3'h0 : \$59 ;
-  assign written = i__valid & room;
+  assign written = i__valid & space;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
@@ -8754,11 +8747,11 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -8844,7 +8837,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [1:0];
     end
@@ -8854,7 +8847,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [1:0];
     end
@@ -8862,13 +8855,13 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
       \$71  = 2'h0;
     end
   end
-  assign i__ready = room;
-  assign write_port__en = room;
+  assign i__ready = space;
+  assign write_port__en = space;
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.row  = write_port__data[63:0];
   assign \i__payload.row.high  = write_port__data[31:0];
   assign \i__payload.row.high[0]  = write_port__data[3:0];
@@ -8911,7 +8904,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   assign \o__payload.buffer  = o__payload[64];
 endmodule
 
-module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, o__valid, room, clk);
+module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, o__valid, space, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$70  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -9010,17 +9003,17 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [3:0] place = 4'h0;
-  reg [3:0] \place$13  = 4'h0;
+  reg [3:0] pointer = 4'h0;
+  reg [3:0] \pointer$13  = 4'h0;
   wire read;
   (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [3:0] read_port__data;
   wire read_port__en;
-  output room;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  output space;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 4'h0 *)
   wire [3:0] write_port__addr;
@@ -9037,13 +9030,13 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
       words[word] = 4'h0;
   end
   always @(posedge clk) begin
-    if (room)
-      words[place] <= write_port__data;
+    if (space)
+      words[pointer] <= write_port__data;
   end
   reg [3:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -9071,15 +9064,15 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 4'he;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 4'he;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \place$13  == 4'he;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 4'he;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
-  assign written = i__valid & room;
+  assign written = i__valid & space;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
@@ -9097,11 +9090,11 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -9187,7 +9180,7 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [3:0];
     end
@@ -9197,7 +9190,7 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [3:0];
     end
@@ -9205,13 +9198,13 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
       \$71  = 4'h0;
     end
   end
-  assign i__ready = room;
-  assign write_port__en = room;
+  assign i__ready = space;
+  assign write_port__en = space;
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.buffer  = write_port__data[0];
   assign \i__payload.empty  = write_port__data[1];
   assign \i__payload.last  = write_port__data[2];
@@ -9222,7 +9215,7 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
   assign \o__payload.release  = o__payload[3];
 endmodule
 
-module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data, o__valid, room, clk);
+module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data, o__valid, space, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$71  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -9317,17 +9310,17 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [3:0] place = 4'h0;
-  reg [3:0] \place$13  = 4'h0;
+  reg [3:0] pointer = 4'h0;
+  reg [3:0] \pointer$13  = 4'h0;
   wire read;
   (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [21:0] read_port__data;
   wire read_port__en;
-  output room;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  output space;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 4'h0 *)
   wire [3:0] write_port__addr;
@@ -9344,13 +9337,13 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
       words[word] = 22'h0;
   end
   always @(posedge clk) begin
-    if (room)
-      words[place] <= write_port__data;
+    if (space)
+      words[pointer] <= write_port__data;
   end
   reg [21:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -9378,15 +9371,15 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 4'he;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 4'he;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \place$13  == 4'he;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 4'he;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
-  assign written = i__valid & room;
+  assign written = i__valid & space;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
@@ -9404,11 +9397,11 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -9494,7 +9487,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [3:0];
     end
@@ -9504,7 +9497,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [3:0];
     end
@@ -9512,13 +9505,13 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
       \$71  = 4'h0;
     end
   end
-  assign i__ready = room;
-  assign write_port__en = room;
+  assign i__ready = space;
+  assign write_port__en = space;
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.mantissa  = write_port__data[15:0];
   assign \i__payload.shift  = write_port__data[21:16];
   assign \o__payload.mantissa  = o__payload[15:0];
@@ -9540,7 +9533,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire \$107 ;
   wire \$108 ;
   wire \$109 ;
-  wire [8:0] \$11 ;
+  wire \$11 ;
   wire \$110 ;
   wire \$111 ;
   wire \$112 ;
@@ -9564,7 +9557,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire \$129 ;
   wire \$13 ;
   wire \$130 ;
-  wire \$131 ;
+  wire [8:0] \$131 ;
   wire \$132 ;
   wire \$133 ;
   wire \$134 ;
@@ -9697,8 +9690,6 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire [7:0] element_7;
   output fork_transfer;
   wire fork_transfer;
-  (* init = 1'h0 *)
-  wire gives_back;
   input [15:0] i_job__payload;
   wire [15:0] i_job__payload;
   wire [6:0] \i_job__payload.causal_offset ;
@@ -9755,7 +9746,8 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire [3:0] \o_estimator__payload.high[7] ;
   wire [6:0] \o_estimator__payload.scan ;
   wire \o_estimator__payload.scan.buffer ;
-  wire [5:0] \o_estimator__payload.scan.valid_keys ;
+  wire [5:0] \o_estimator__payload.scan.keys ;
+  wire [5:0] \o_estimator__payload.scan.keys.count ;
   input o_estimator__ready;
   wire o_estimator__ready;
   wire o_estimator__valid;
@@ -9818,6 +9810,8 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire [5:0] \read_port__data.shift ;
   wire [10:0] \read_port__data.threshold ;
   wire read_port__en;
+  (* init = 1'h0 *)
+  wire releases;
   reg row_alone;
   wire row_offered;
   input rst;
@@ -9879,114 +9873,114 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign \$7  = \$6  & i_loaded__valid;
   assign \$8  = ~ i_loaded__ready;
   assign read_port__en = \$7  & \$8 ;
-  assign o_row__valid = fork_transfer | row_alone;
-  assign \$9  = $signed(visible_keys) < $signed({ 1'h0, i_loaded__payload[6:1] });
-  assign \$10  = $signed(visible_keys) < $signed(1'h0);
-  assign \$11  = \$10  ? 9'h000 : visible_keys;
-  assign \$12  = ~ i_query__payload[7];
-  assign \$13  = & i_query__payload[6:3];
-  assign \$14  = \$12  & \$13 ;
-  assign element_0 = \$14  ? 8'h77 : i_query__payload[7:0];
-  assign \$17  = element_0[4] ^ \$16 ;
+  assign \$9  = ~ i_query__payload[7];
+  assign \$10  = & i_query__payload[6:3];
+  assign \$11  = \$9  & \$10 ;
+  assign element_0 = \$11  ? 8'h77 : i_query__payload[7:0];
+  assign \$14  = element_0[4] ^ \$13 ;
+  assign \$16  = element_0[3] & \$15 ;
+  assign \$17  = element_0[5] ^ \$16 ;
+  assign \$18  = & element_0[5:4];
   assign \$19  = element_0[3] & \$18 ;
-  assign \$20  = element_0[5] ^ \$19 ;
-  assign \$21  = & element_0[5:4];
+  assign \$20  = element_0[6] ^ \$19 ;
+  assign \$21  = & element_0[6:4];
   assign \$22  = element_0[3] & \$21 ;
-  assign \$23  = element_0[6] ^ \$22 ;
-  assign \$24  = & element_0[6:4];
-  assign \$25  = element_0[3] & \$24 ;
-  assign \$26  = element_0[7] ^ \$25 ;
-  assign \$27  = ~ i_query__payload[15];
-  assign \$28  = & i_query__payload[14:11];
-  assign \$29  = \$27  & \$28 ;
-  assign element_1 = \$29  ? 8'h77 : i_query__payload[15:8];
-  assign \$32  = element_1[4] ^ \$31 ;
+  assign \$23  = element_0[7] ^ \$22 ;
+  assign \$24  = ~ i_query__payload[15];
+  assign \$25  = & i_query__payload[14:11];
+  assign \$26  = \$24  & \$25 ;
+  assign element_1 = \$26  ? 8'h77 : i_query__payload[15:8];
+  assign \$29  = element_1[4] ^ \$28 ;
+  assign \$31  = element_1[3] & \$30 ;
+  assign \$32  = element_1[5] ^ \$31 ;
+  assign \$33  = & element_1[5:4];
   assign \$34  = element_1[3] & \$33 ;
-  assign \$35  = element_1[5] ^ \$34 ;
-  assign \$36  = & element_1[5:4];
+  assign \$35  = element_1[6] ^ \$34 ;
+  assign \$36  = & element_1[6:4];
   assign \$37  = element_1[3] & \$36 ;
-  assign \$38  = element_1[6] ^ \$37 ;
-  assign \$39  = & element_1[6:4];
-  assign \$40  = element_1[3] & \$39 ;
-  assign \$41  = element_1[7] ^ \$40 ;
-  assign \$42  = ~ i_query__payload[23];
-  assign \$43  = & i_query__payload[22:19];
-  assign \$44  = \$42  & \$43 ;
-  assign element_2 = \$44  ? 8'h77 : i_query__payload[23:16];
-  assign \$47  = element_2[4] ^ \$46 ;
+  assign \$38  = element_1[7] ^ \$37 ;
+  assign \$39  = ~ i_query__payload[23];
+  assign \$40  = & i_query__payload[22:19];
+  assign \$41  = \$39  & \$40 ;
+  assign element_2 = \$41  ? 8'h77 : i_query__payload[23:16];
+  assign \$44  = element_2[4] ^ \$43 ;
+  assign \$46  = element_2[3] & \$45 ;
+  assign \$47  = element_2[5] ^ \$46 ;
+  assign \$48  = & element_2[5:4];
   assign \$49  = element_2[3] & \$48 ;
-  assign \$50  = element_2[5] ^ \$49 ;
-  assign \$51  = & element_2[5:4];
+  assign \$50  = element_2[6] ^ \$49 ;
+  assign \$51  = & element_2[6:4];
   assign \$52  = element_2[3] & \$51 ;
-  assign \$53  = element_2[6] ^ \$52 ;
-  assign \$54  = & element_2[6:4];
-  assign \$55  = element_2[3] & \$54 ;
-  assign \$56  = element_2[7] ^ \$55 ;
-  assign \$57  = ~ i_query__payload[31];
-  assign \$58  = & i_query__payload[30:27];
-  assign \$59  = \$57  & \$58 ;
-  assign element_3 = \$59  ? 8'h77 : i_query__payload[31:24];
-  assign \$62  = element_3[4] ^ \$61 ;
+  assign \$53  = element_2[7] ^ \$52 ;
+  assign \$54  = ~ i_query__payload[31];
+  assign \$55  = & i_query__payload[30:27];
+  assign \$56  = \$54  & \$55 ;
+  assign element_3 = \$56  ? 8'h77 : i_query__payload[31:24];
+  assign \$59  = element_3[4] ^ \$58 ;
+  assign \$61  = element_3[3] & \$60 ;
+  assign \$62  = element_3[5] ^ \$61 ;
+  assign \$63  = & element_3[5:4];
   assign \$64  = element_3[3] & \$63 ;
-  assign \$65  = element_3[5] ^ \$64 ;
-  assign \$66  = & element_3[5:4];
+  assign \$65  = element_3[6] ^ \$64 ;
+  assign \$66  = & element_3[6:4];
   assign \$67  = element_3[3] & \$66 ;
-  assign \$68  = element_3[6] ^ \$67 ;
-  assign \$69  = & element_3[6:4];
-  assign \$70  = element_3[3] & \$69 ;
-  assign \$71  = element_3[7] ^ \$70 ;
-  assign \$72  = ~ i_query__payload[39];
-  assign \$73  = & i_query__payload[38:35];
-  assign \$74  = \$72  & \$73 ;
-  assign element_4 = \$74  ? 8'h77 : i_query__payload[39:32];
-  assign \$77  = element_4[4] ^ \$76 ;
+  assign \$68  = element_3[7] ^ \$67 ;
+  assign \$69  = ~ i_query__payload[39];
+  assign \$70  = & i_query__payload[38:35];
+  assign \$71  = \$69  & \$70 ;
+  assign element_4 = \$71  ? 8'h77 : i_query__payload[39:32];
+  assign \$74  = element_4[4] ^ \$73 ;
+  assign \$76  = element_4[3] & \$75 ;
+  assign \$77  = element_4[5] ^ \$76 ;
+  assign \$78  = & element_4[5:4];
   assign \$79  = element_4[3] & \$78 ;
-  assign \$80  = element_4[5] ^ \$79 ;
-  assign \$81  = & element_4[5:4];
+  assign \$80  = element_4[6] ^ \$79 ;
+  assign \$81  = & element_4[6:4];
   assign \$82  = element_4[3] & \$81 ;
-  assign \$83  = element_4[6] ^ \$82 ;
-  assign \$84  = & element_4[6:4];
-  assign \$85  = element_4[3] & \$84 ;
-  assign \$86  = element_4[7] ^ \$85 ;
-  assign \$87  = ~ i_query__payload[47];
-  assign \$88  = & i_query__payload[46:43];
-  assign \$89  = \$87  & \$88 ;
-  assign element_5 = \$89  ? 8'h77 : i_query__payload[47:40];
-  assign \$92  = element_5[4] ^ \$91 ;
+  assign \$83  = element_4[7] ^ \$82 ;
+  assign \$84  = ~ i_query__payload[47];
+  assign \$85  = & i_query__payload[46:43];
+  assign \$86  = \$84  & \$85 ;
+  assign element_5 = \$86  ? 8'h77 : i_query__payload[47:40];
+  assign \$89  = element_5[4] ^ \$88 ;
+  assign \$91  = element_5[3] & \$90 ;
+  assign \$92  = element_5[5] ^ \$91 ;
+  assign \$93  = & element_5[5:4];
   assign \$94  = element_5[3] & \$93 ;
-  assign \$95  = element_5[5] ^ \$94 ;
-  assign \$96  = & element_5[5:4];
+  assign \$95  = element_5[6] ^ \$94 ;
+  assign \$96  = & element_5[6:4];
   assign \$97  = element_5[3] & \$96 ;
-  assign \$98  = element_5[6] ^ \$97 ;
-  assign \$99  = & element_5[6:4];
-  assign \$100  = element_5[3] & \$99 ;
-  assign \$101  = element_5[7] ^ \$100 ;
-  assign \$102  = ~ i_query__payload[55];
-  assign \$103  = & i_query__payload[54:51];
-  assign \$104  = \$102  & \$103 ;
-  assign element_6 = \$104  ? 8'h77 : i_query__payload[55:48];
-  assign \$107  = element_6[4] ^ \$106 ;
+  assign \$98  = element_5[7] ^ \$97 ;
+  assign \$99  = ~ i_query__payload[55];
+  assign \$100  = & i_query__payload[54:51];
+  assign \$101  = \$99  & \$100 ;
+  assign element_6 = \$101  ? 8'h77 : i_query__payload[55:48];
+  assign \$104  = element_6[4] ^ \$103 ;
+  assign \$106  = element_6[3] & \$105 ;
+  assign \$107  = element_6[5] ^ \$106 ;
+  assign \$108  = & element_6[5:4];
   assign \$109  = element_6[3] & \$108 ;
-  assign \$110  = element_6[5] ^ \$109 ;
-  assign \$111  = & element_6[5:4];
+  assign \$110  = element_6[6] ^ \$109 ;
+  assign \$111  = & element_6[6:4];
   assign \$112  = element_6[3] & \$111 ;
-  assign \$113  = element_6[6] ^ \$112 ;
-  assign \$114  = & element_6[6:4];
-  assign \$115  = element_6[3] & \$114 ;
-  assign \$116  = element_6[7] ^ \$115 ;
-  assign \$117  = ~ i_query__payload[63];
-  assign \$118  = & i_query__payload[62:59];
-  assign \$119  = \$117  & \$118 ;
-  assign element_7 = \$119  ? 8'h77 : i_query__payload[63:56];
-  assign \$122  = element_7[4] ^ \$121 ;
+  assign \$113  = element_6[7] ^ \$112 ;
+  assign \$114  = ~ i_query__payload[63];
+  assign \$115  = & i_query__payload[62:59];
+  assign \$116  = \$114  & \$115 ;
+  assign element_7 = \$116  ? 8'h77 : i_query__payload[63:56];
+  assign \$119  = element_7[4] ^ \$118 ;
+  assign \$121  = element_7[3] & \$120 ;
+  assign \$122  = element_7[5] ^ \$121 ;
+  assign \$123  = & element_7[5:4];
   assign \$124  = element_7[3] & \$123 ;
-  assign \$125  = element_7[5] ^ \$124 ;
-  assign \$126  = & element_7[5:4];
+  assign \$125  = element_7[6] ^ \$124 ;
+  assign \$126  = & element_7[6:4];
   assign \$127  = element_7[3] & \$126 ;
-  assign \$128  = element_7[6] ^ \$127 ;
-  assign \$129  = & element_7[6:4];
-  assign \$130  = element_7[3] & \$129 ;
-  assign \$131  = element_7[7] ^ \$130 ;
+  assign \$128  = element_7[7] ^ \$127 ;
+  assign \$129  = $signed(visible_keys) < $signed({ 1'h0, i_loaded__payload[6:1] });
+  assign \$130  = $signed(visible_keys) < $signed(1'h0);
+  assign \$131  = \$130  ? 9'h000 : visible_keys;
+  assign o_row__valid = fork_transfer | row_alone;
   assign \$132  = row_alone | is_last;
   assign \$133  = i_job__payload[15] & \$132 ;
   assign \$134  = ! state_state;
@@ -10086,8 +10080,8 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
     valid_keys = i_loaded__payload[6:1];
-    if (\$9 ) begin
-      valid_keys = \$11 [5:0];
+    if (\$129 ) begin
+      valid_keys = \$131 [5:0];
     end
   end
   always @* begin
@@ -10200,18 +10194,18 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
       \$157  = 1'h0;
     end
   end
-  assign i_table__ready = 1'h1;
-  assign write_port__addr = i_table__payload[1:0];
-  assign write_port__data = i_table__payload;
-  assign i_table__valid = write_port__en;
-  assign read_port__addr = i_job__payload[1:0];
   assign o_estimator__valid = fork_transfer;
   assign o_threshold__valid = fork_transfer;
   assign o_reuse__valid = fork_transfer;
   assign o_scale__valid = fork_transfer;
   assign row_offered = fork_transfer;
   assign job_ends = i_job__ready;
-  assign gives_back = i_loaded__ready;
+  assign releases = i_loaded__ready;
+  assign i_table__ready = 1'h1;
+  assign write_port__addr = i_table__payload[1:0];
+  assign write_port__data = i_table__payload;
+  assign i_table__valid = write_port__en;
+  assign read_port__addr = i_job__payload[1:0];
   assign o_threshold__payload = read_port__data[12:2];
   assign \i_table__payload.head  = i_table__payload[1:0];
   assign \i_table__payload.threshold  = i_table__payload[12:2];
@@ -10225,8 +10219,6 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign \i_job__payload.n_queries  = i_job__payload[7:2];
   assign \i_job__payload.causal_offset  = i_job__payload[14:8];
   assign \i_job__payload.release  = i_job__payload[15];
-  assign \i_loaded__payload.buffer  = i_loaded__payload[0];
-  assign \i_loaded__payload.n_keys  = i_loaded__payload[6:1];
   assign \i_query__payload[0]  = i_query__payload[7:0];
   assign \i_query__payload[1]  = i_query__payload[15:8];
   assign \i_query__payload[2]  = i_query__payload[23:16];
@@ -10253,6 +10245,8 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign \split.low[5]  = split[55:52];
   assign \split.low[6]  = split[59:56];
   assign \split.low[7]  = split[63:60];
+  assign \i_loaded__payload.buffer  = i_loaded__payload[0];
+  assign \i_loaded__payload.n_keys  = i_loaded__payload[6:1];
   assign \o_rest.queries  = o_rest[5:0];
   assign \o_rest.release  = o_rest[6];
   assign \o_estimator__payload.high  = o_estimator__payload[31:0];
@@ -10266,7 +10260,8 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign \o_estimator__payload.high[7]  = o_estimator__payload[31:28];
   assign \o_estimator__payload.scan  = o_estimator__payload[38:32];
   assign \o_estimator__payload.scan.buffer  = o_estimator__payload[32];
-  assign \o_estimator__payload.scan.valid_keys  = o_estimator__payload[38:33];
+  assign \o_estimator__payload.scan.keys  = o_estimator__payload[38:33];
+  assign \o_estimator__payload.scan.keys.count  = o_estimator__payload[38:33];
   assign \read_port__data.head  = read_port__data[1:0];
   assign \read_port__data.threshold  = read_port__data[12:2];
   assign \read_port__data.mantissa  = read_port__data[28:13];
@@ -10311,46 +10306,46 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign o_rest[6] = i_job__payload[15];
   assign o_rest[5:0] = queries_left;
   assign split[63:60] = element_7[3:0];
-  assign split[31:28] = { \$131 , \$128 , \$125 , \$122  };
+  assign split[31:28] = { \$128 , \$125 , \$122 , \$119  };
   assign split[59:56] = element_6[3:0];
-  assign split[27:24] = { \$116 , \$113 , \$110 , \$107  };
+  assign split[27:24] = { \$113 , \$110 , \$107 , \$104  };
   assign split[55:52] = element_5[3:0];
-  assign split[23:20] = { \$101 , \$98 , \$95 , \$92  };
+  assign split[23:20] = { \$98 , \$95 , \$92 , \$89  };
   assign split[51:48] = element_4[3:0];
-  assign split[19:16] = { \$86 , \$83 , \$80 , \$77  };
+  assign split[19:16] = { \$83 , \$80 , \$77 , \$74  };
   assign split[47:44] = element_3[3:0];
-  assign split[15:12] = { \$71 , \$68 , \$65 , \$62  };
+  assign split[15:12] = { \$68 , \$65 , \$62 , \$59  };
   assign split[43:40] = element_2[3:0];
-  assign split[11:8] = { \$56 , \$53 , \$50 , \$47  };
+  assign split[11:8] = { \$53 , \$50 , \$47 , \$44  };
   assign split[39:36] = element_1[3:0];
-  assign split[7:4] = { \$41 , \$38 , \$35 , \$32  };
+  assign split[7:4] = { \$38 , \$35 , \$32 , \$29  };
   assign split[35:32] = element_0[3:0];
-  assign split[3:0] = { \$26 , \$23 , \$20 , \$17  };
+  assign split[3:0] = { \$23 , \$20 , \$17 , \$14  };
   assign \$1  = o_estimator__ready;
-  assign \$15  = 1'h1;
-  assign \$16  = element_0[3];
-  assign \$18  = element_0[4];
-  assign \$30  = 1'h1;
-  assign \$31  = element_1[3];
-  assign \$33  = element_1[4];
-  assign \$45  = 1'h1;
-  assign \$46  = element_2[3];
-  assign \$48  = element_2[4];
-  assign \$60  = 1'h1;
-  assign \$61  = element_3[3];
-  assign \$63  = element_3[4];
-  assign \$75  = 1'h1;
-  assign \$76  = element_4[3];
-  assign \$78  = element_4[4];
-  assign \$90  = 1'h1;
-  assign \$91  = element_5[3];
-  assign \$93  = element_5[4];
-  assign \$105  = 1'h1;
-  assign \$106  = element_6[3];
-  assign \$108  = element_6[4];
-  assign \$120  = 1'h1;
-  assign \$121  = element_7[3];
-  assign \$123  = element_7[4];
+  assign \$12  = 1'h1;
+  assign \$13  = element_0[3];
+  assign \$15  = element_0[4];
+  assign \$27  = 1'h1;
+  assign \$28  = element_1[3];
+  assign \$30  = element_1[4];
+  assign \$42  = 1'h1;
+  assign \$43  = element_2[3];
+  assign \$45  = element_2[4];
+  assign \$57  = 1'h1;
+  assign \$58  = element_3[3];
+  assign \$60  = element_3[4];
+  assign \$72  = 1'h1;
+  assign \$73  = element_4[3];
+  assign \$75  = element_4[4];
+  assign \$87  = 1'h1;
+  assign \$88  = element_5[3];
+  assign \$90  = element_5[4];
+  assign \$102  = 1'h1;
+  assign \$103  = element_6[3];
+  assign \$105  = element_6[4];
+  assign \$117  = 1'h1;
+  assign \$118  = element_7[3];
+  assign \$120  = element_7[4];
   assign \$135  = state_state;
 endmodule
 
@@ -10410,7 +10405,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire \arrived_item_1.last ;
   wire [18:0] \arrived_item_1.score ;
   (* init = 19'h00000 *)
-  wire [18:0] best;
+  wire [18:0] best_score;
   input clk;
   wire clk;
   reg [34:0] coarse = 35'h000000000;
@@ -10440,8 +10435,6 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire i__valid;
   reg \i__valid$15  = 1'h0;
   reg \i__valid$35  = 1'h0;
-  wire i_reserve;
-  wire \i_reserve$28 ;
   input [21:0] i_scale__payload;
   wire [21:0] i_scale__payload;
   wire [15:0] \i_scale__payload.mantissa ;
@@ -10458,6 +10451,8 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire i_scored__ready;
   input i_scored__valid;
   wire i_scored__valid;
+  wire i_take;
+  wire \i_take$28 ;
   wire [6:0] key;
   wire \key.kept ;
   wire [4:0] \key.key ;
@@ -10530,8 +10525,8 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire o__valid;
   wire \o__valid$20 ;
   wire \o__valid$21 ;
-  wire o_room;
-  wire \o_room$23 ;
+  wire o_credit;
+  wire \o_credit$23 ;
   output [14:0] o_weighted__payload;
   wire [14:0] o_weighted__payload;
   wire \o_weighted__payload.kept ;
@@ -11690,11 +11685,11 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   always @(posedge clk)
     \i__valid$35  <= \$45 ;
   assign \$1  = i_scored__valid & i__ready;
-  assign accepted = \$1  & o_room;
-  assign i_reserve = accepted & i__payload[6];
+  assign accepted = \$1  & o_credit;
+  assign i_take = accepted & i__payload[6];
   assign \$2  = \o__valid$20  & \o__valid$21 ;
   assign \$3  = \$2  & i_scale__valid;
-  assign sent = \$3  & \o_room$23 ;
+  assign sent = \$3  & \o_credit$23 ;
   assign \o__ready$25  = sent & \o__payload$26 [6];
   assign i_scale__ready = sent & \o__payload$26 [6];
   assign \$4  = shifted + remainder;
@@ -11747,26 +11742,26 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     shift_1 <= scale_at_product_1[21:16];
   always @(posedge clk)
     shift_2 <= shift_1;
-  \latte_head.softmax.best$91  \best$91  (
+  \latte_head.softmax.best  best (
     .clk(clk),
     .i__payload(\i__payload$17 ),
     .i__valid(\i__valid$15 ),
-    .i_reserve(i_reserve),
+    .i_take(i_take),
     .o__payload(\o__payload$45 ),
     .o__ready(\o__ready$25 ),
     .o__valid(\o__valid$21 ),
-    .o_room(o_room),
+    .o_credit(o_credit),
     .rst(rst)
   );
   \latte_head.softmax.landing  landing (
     .clk(clk),
     .i__payload(\i__payload$37 ),
     .i__valid(\i__valid$35 ),
-    .i_reserve(sent),
+    .i_take(sent),
     .o__payload(o_weighted__payload),
     .o__ready(o__ready),
     .o__valid(o_weighted__valid),
-    .o_room(\o_room$23 ),
+    .o_credit(\o_credit$23 ),
     .rst(rst)
   );
   \latte_head.softmax.row  row (
@@ -11775,8 +11770,8 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     .o__payload(\o__payload$26 ),
     .o__ready(sent),
     .o__valid(\o__valid$20 ),
-    .room(i__ready),
     .rst(rst),
+    .space(i__ready),
     .write_port__data(i__payload)
   );
   always @* begin
@@ -11933,9 +11928,9 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign i__valid = accepted;
   assign i_scored__payload = i__payload;
   assign row_ends_1 = \i__valid$15 ;
-  assign best = \i__payload$17 ;
+  assign best_score = \i__payload$17 ;
   assign \o__ready$24  = sent;
-  assign \i_reserve$28  = sent;
+  assign \i_take$28  = sent;
   assign read_port__addr = exponent[9:0];
   assign total = \$4 [12:0];
   assign weighted_1 = \i__valid$35 ;
@@ -12030,7 +12025,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign \$22  = { 5'h00, \$4 [12:5] };
 endmodule
 
-module \latte_head.softmax.best$91 (rst, i_reserve, o__ready, o__payload, i__payload, i__valid, o_room, o__valid, clk);
+module \latte_head.softmax.best (rst, i_take, o__ready, o__payload, i__payload, i__valid, o_credit, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$74  = 0;
   wire [1:0] \$1 ;
   wire [3:0] \$10 ;
@@ -12071,17 +12066,23 @@ module \latte_head.softmax.best$91 (rst, i_reserve, o__ready, o__payload, i__pay
   wire [1:0] \$7 ;
   wire [2:0] \$8 ;
   wire [1:0] \$9 ;
+  (* init = 1'h1 *)
+  wire any_left;
   input clk;
   wire clk;
+  reg [3:0] credits = 4'hf;
+  reg credits_down_0_1 = 1'h0;
+  reg credits_up_0_1 = 1'h0;
+  reg credits_up_1_1 = 1'h0;
   input [18:0] i__payload;
   wire [18:0] i__payload;
   wire [18:0] \i__payload$7 ;
   input i__valid;
   wire i__valid;
   wire \i__valid$9 ;
-  wire i_cancel;
-  input i_reserve;
-  wire i_reserve;
+  wire i_return;
+  input i_take;
+  wire i_take;
   output [18:0] o__payload;
   wire [18:0] o__payload;
   wire [18:0] \o__payload$1 ;
@@ -12091,62 +12092,56 @@ module \latte_head.softmax.best$91 (rst, i_reserve, o__ready, o__payload, i__pay
   output o__valid;
   wire o__valid;
   wire \o__valid$5 ;
-  output o_room;
-  reg o_room = 1'h1;
-  reg [3:0] places = 4'hf;
-  reg places_down_0_1 = 1'h0;
-  reg places_up_0_1 = 1'h0;
-  reg places_up_1_1 = 1'h0;
-  (* init = 1'h1 *)
-  wire room;
+  output o_credit;
+  reg o_credit = 1'h1;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + places_up_0_1;
-  assign \$2  = \$1  + places_up_1_1;
-  assign \$3  = places + \$2 ;
-  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$1  = 1'h0 + credits_up_0_1;
+  assign \$2  = \$1  + credits_up_1_1;
+  assign \$3  = credits + \$2 ;
+  assign \$4  = 1'h0 + credits_down_0_1;
   assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + places_up_0_1;
-  assign \$8  = \$7  + places_up_1_1;
-  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$7  = 1'h0 + credits_up_0_1;
+  assign \$8  = \$7  + credits_up_1_1;
+  assign \$9  = 1'h0 + credits_down_0_1;
   assign \$10  = \$8  - \$9 ;
   assign \$11  = \$10  == 4'hf;
-  assign \$12  = places == 2'h2;
+  assign \$12  = credits == 2'h2;
   assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + places_up_0_1;
-  assign \$15  = \$14  + places_up_1_1;
-  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$14  = 1'h0 + credits_up_0_1;
+  assign \$15  = \$14  + credits_up_1_1;
+  assign \$16  = 1'h0 + credits_down_0_1;
   assign \$17  = \$15  - \$16 ;
   assign \$18  = | \$17 ;
   assign \$19  = ~ \$18 ;
-  assign \$20  = places == 1'h1;
+  assign \$20  = credits == 1'h1;
   assign \$21  = \$19  & \$20 ;
   assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + places_up_0_1;
-  assign \$24  = \$23  + places_up_1_1;
-  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$23  = 1'h0 + credits_up_0_1;
+  assign \$24  = \$23  + credits_up_1_1;
+  assign \$25  = 1'h0 + credits_down_0_1;
   assign \$26  = \$24  - \$25 ;
   assign \$27  = \$26  == 1'h1;
-  assign \$28  = | places;
+  assign \$28  = | credits;
   assign \$29  = ~ \$28 ;
   assign \$30  = \$27  & \$29 ;
   assign \$31  = \$22  | \$30 ;
   assign \$32  = ~ \$31 ;
-  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$33  = i_take ? \$32  : o_credit;
   assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$35 ;
+    credits_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$36 ;
+    credits_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$37 ;
+    credits_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$38 ;
+    credits <= \$38 ;
   always @(posedge clk)
-    o_room <= \$39 ;
-  \latte_head.softmax.best$91.queue  queue (
+    o_credit <= \$39 ;
+  \latte_head.softmax.best.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
     .o__payload(o__payload),
@@ -12171,7 +12166,7 @@ module \latte_head.softmax.best$91 (rst, i_reserve, o__ready, o__payload, i__pay
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$37  = i_reserve;
+    \$37  = i_take;
     if (rst) begin
       \$37  = 1'h0;
     end
@@ -12195,12 +12190,12 @@ module \latte_head.softmax.best$91 (rst, i_reserve, o__ready, o__payload, i__pay
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
-  assign room = o_room;
-  assign i_cancel = 1'h0;
+  assign any_left = o_credit;
+  assign i_return = 1'h0;
   assign \$6  = taken;
 endmodule
 
-module \latte_head.softmax.best$91.queue (rst, o__ready, o__payload, write_port__data, i__valid, o__valid, clk);
+module \latte_head.softmax.best.queue (rst, o__ready, o__payload, write_port__data, i__valid, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$75  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -12290,16 +12285,16 @@ module \latte_head.softmax.best$91.queue (rst, o__ready, o__payload, write_port_
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [3:0] place = 4'h0;
-  reg [3:0] \place$13  = 4'h0;
+  reg [3:0] pointer = 4'h0;
+  reg [3:0] \pointer$13  = 4'h0;
   wire read;
   (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [18:0] read_port__data;
   wire read_port__en;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 4'h0 *)
   wire [3:0] write_port__addr;
@@ -12316,12 +12311,12 @@ module \latte_head.softmax.best$91.queue (rst, o__ready, o__payload, write_port_
   end
   always @(posedge clk) begin
     if (written)
-      words[place] <= write_port__data;
+      words[pointer] <= write_port__data;
   end
   reg [18:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -12349,13 +12344,13 @@ module \latte_head.softmax.best$91.queue (rst, o__ready, o__payload, write_port_
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 4'he;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 4'he;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \place$13  == 4'he;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 4'he;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
@@ -12374,11 +12369,11 @@ module \latte_head.softmax.best$91.queue (rst, o__ready, o__payload, write_port_
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -12464,7 +12459,7 @@ module \latte_head.softmax.best$91.queue (rst, o__ready, o__payload, write_port_
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [3:0];
     end
@@ -12474,7 +12469,7 @@ module \latte_head.softmax.best$91.queue (rst, o__ready, o__payload, write_port_
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [3:0];
     end
@@ -12487,12 +12482,12 @@ module \latte_head.softmax.best$91.queue (rst, o__ready, o__payload, write_port_
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign written = i__valid;
 endmodule
 
-module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__payload, i__valid, o_room, o__valid, clk);
+module \latte_head.softmax.landing (rst, i_take, o__payload, o__ready, i__payload, i__valid, o_credit, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$76  = 0;
   wire [1:0] \$1 ;
   wire [3:0] \$10 ;
@@ -12533,8 +12528,14 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   wire [1:0] \$7 ;
   wire [2:0] \$8 ;
   wire [1:0] \$9 ;
+  (* init = 1'h1 *)
+  wire any_left;
   input clk;
   wire clk;
+  reg [4:0] credits = 5'h10;
+  reg credits_down_0_1 = 1'h0;
+  reg credits_up_0_1 = 1'h0;
+  reg credits_up_1_1 = 1'h0;
   input [14:0] i__payload;
   wire [14:0] i__payload;
   wire [14:0] \i__payload$7 ;
@@ -12549,9 +12550,9 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   input i__valid;
   wire i__valid;
   wire \i__valid$9 ;
-  wire i_cancel;
-  input i_reserve;
-  wire i_reserve;
+  wire i_return;
+  input i_take;
+  wire i_take;
   output [14:0] o__payload;
   wire [14:0] o__payload;
   wire [14:0] \o__payload$1 ;
@@ -12569,61 +12570,55 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   output o__valid;
   wire o__valid;
   wire \o__valid$5 ;
-  output o_room;
-  reg o_room = 1'h1;
-  reg [4:0] places = 5'h10;
-  reg places_down_0_1 = 1'h0;
-  reg places_up_0_1 = 1'h0;
-  reg places_up_1_1 = 1'h0;
-  (* init = 1'h1 *)
-  wire room;
+  output o_credit;
+  reg o_credit = 1'h1;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + places_up_0_1;
-  assign \$2  = \$1  + places_up_1_1;
-  assign \$3  = places + \$2 ;
-  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$1  = 1'h0 + credits_up_0_1;
+  assign \$2  = \$1  + credits_up_1_1;
+  assign \$3  = credits + \$2 ;
+  assign \$4  = 1'h0 + credits_down_0_1;
   assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + places_up_0_1;
-  assign \$8  = \$7  + places_up_1_1;
-  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$7  = 1'h0 + credits_up_0_1;
+  assign \$8  = \$7  + credits_up_1_1;
+  assign \$9  = 1'h0 + credits_down_0_1;
   assign \$10  = \$8  - \$9 ;
   assign \$11  = \$10  == 4'hf;
-  assign \$12  = places == 2'h2;
+  assign \$12  = credits == 2'h2;
   assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + places_up_0_1;
-  assign \$15  = \$14  + places_up_1_1;
-  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$14  = 1'h0 + credits_up_0_1;
+  assign \$15  = \$14  + credits_up_1_1;
+  assign \$16  = 1'h0 + credits_down_0_1;
   assign \$17  = \$15  - \$16 ;
   assign \$18  = | \$17 ;
   assign \$19  = ~ \$18 ;
-  assign \$20  = places == 1'h1;
+  assign \$20  = credits == 1'h1;
   assign \$21  = \$19  & \$20 ;
   assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + places_up_0_1;
-  assign \$24  = \$23  + places_up_1_1;
-  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$23  = 1'h0 + credits_up_0_1;
+  assign \$24  = \$23  + credits_up_1_1;
+  assign \$25  = 1'h0 + credits_down_0_1;
   assign \$26  = \$24  - \$25 ;
   assign \$27  = \$26  == 1'h1;
-  assign \$28  = | places;
+  assign \$28  = | credits;
   assign \$29  = ~ \$28 ;
   assign \$30  = \$27  & \$29 ;
   assign \$31  = \$22  | \$30 ;
   assign \$32  = ~ \$31 ;
-  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$33  = i_take ? \$32  : o_credit;
   assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$35 ;
+    credits_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$36 ;
+    credits_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$37 ;
+    credits_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$38 ;
+    credits <= \$38 ;
   always @(posedge clk)
-    o_room <= \$39 ;
+    o_credit <= \$39 ;
   \latte_head.softmax.landing.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -12649,7 +12644,7 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$37  = i_reserve;
+    \$37  = i_take;
     if (rst) begin
       \$37  = 1'h0;
     end
@@ -12673,8 +12668,8 @@ module \latte_head.softmax.landing (rst, i_reserve, o__payload, o__ready, i__pay
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
-  assign room = o_room;
-  assign i_cancel = 1'h0;
+  assign any_left = o_credit;
+  assign i_return = 1'h0;
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
@@ -12792,16 +12787,16 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [3:0] place = 4'h0;
-  reg [3:0] \place$13  = 4'h0;
+  reg [3:0] pointer = 4'h0;
+  reg [3:0] \pointer$13  = 4'h0;
   wire read;
   (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [14:0] read_port__data;
   wire read_port__en;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 4'h0 *)
   wire [3:0] write_port__addr;
@@ -12818,12 +12813,12 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   end
   always @(posedge clk) begin
     if (written)
-      words[place] <= write_port__data;
+      words[pointer] <= write_port__data;
   end
   reg [14:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -12851,13 +12846,13 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 4'hf;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 4'hf;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \place$13  == 4'hf;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 4'hf;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
@@ -12876,11 +12871,11 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -12966,7 +12961,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [3:0];
     end
@@ -12976,7 +12971,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [3:0];
     end
@@ -12989,8 +12984,8 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.key  = write_port__data[4:0];
   assign \i__payload.kept  = write_port__data[5];
   assign \i__payload.last  = write_port__data[6];
@@ -13002,7 +12997,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   assign written = i__valid;
 endmodule
 
-module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__payload, room, o__valid, clk);
+module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__payload, space, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$78  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -13094,7 +13089,7 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   wire i__valid;
   (* init = 1'h0 *)
   wire \i__valid$29 ;
-  wire i_reserve;
+  wire i_take;
   output [25:0] o__payload;
   wire [25:0] o__payload;
   wire [25:0] \o__payload$21 ;
@@ -13112,9 +13107,9 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   output o__valid;
   wire o__valid;
   wire \o__valid$25 ;
-  wire o_room;
-  reg [5:0] place = 6'h00;
-  reg [5:0] \place$14  = 6'h00;
+  wire o_credit;
+  reg [5:0] pointer = 6'h00;
+  reg [5:0] \pointer$14  = 6'h00;
   wire read;
   reg read_1 = 1'h0;
   reg read_2 = 1'h0;
@@ -13123,10 +13118,10 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   wire [5:0] read_port__addr;
   wire [25:0] read_port__data;
   wire read_port__en;
-  output room;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  output space;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 6'h00 *)
   wire [5:0] write_port__addr;
@@ -13143,12 +13138,12 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
       words[word] = 26'h0;
   end
   always @(posedge clk) begin
-    if (room)
-      words[place] <= write_port__data;
+    if (space)
+      words[pointer] <= write_port__data;
   end
   reg [25:0] _0_;
   always @(posedge clk) begin
-    _0_ <= words[\place$14 ];
+    _0_ <= words[\pointer$14 ];
   end
   assign read_port__data = _0_;
   assign \$32  = \$30  - \$31 ;
@@ -13171,16 +13166,16 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   assign \$49  = \$47  & \$48 ;
   assign \$50  = \$43  | \$49 ;
   assign \$51  = ~ \$50 ;
-  assign \$52  = written ? \$51  : room;
+  assign \$52  = written ? \$51  : space;
   assign \$53  = read | \$52 ;
-  assign \$54  = place == 6'h3f;
-  assign \$55  = place + 1'h1;
+  assign \$54  = pointer == 6'h3f;
+  assign \$55  = pointer + 1'h1;
   assign \$56  = \$54  ? 7'h00 : \$55 ;
-  assign \$57  = \place$14  == 6'h3f;
-  assign \$58  = \place$14  + 1'h1;
+  assign \$57  = \pointer$14  == 6'h3f;
+  assign \$58  = \pointer$14  + 1'h1;
   assign \$59  = \$57  ? 7'h00 : \$58 ;
-  assign written = i__valid & room;
-  assign read = stored & o_room;
+  assign written = i__valid & space;
+  assign read = stored & o_credit;
   always @(posedge clk)
     count_up_0_1 <= \$60 ;
   always @(posedge clk)
@@ -13196,11 +13191,11 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   always @(posedge clk)
     stored <= \$65 ;
   always @(posedge clk)
-    room <= \$66 ;
+    space <= \$66 ;
   always @(posedge clk)
-    place <= \$67 ;
+    pointer <= \$67 ;
   always @(posedge clk)
-    \place$14  <= \$68 ;
+    \pointer$14  <= \$68 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -13236,11 +13231,11 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
     .clk(clk),
     .i__payload(read_data_1),
     .i__valid(read_2),
-    .i_reserve(read),
+    .i_take(read),
     .o__payload(o__payload),
     .o__ready(o__ready),
     .o__valid(o__valid),
-    .o_room(o_room),
+    .o_credit(o_credit),
     .rst(rst)
   );
   always @* begin
@@ -13294,7 +13289,7 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$67  = place;
+    \$67  = pointer;
     if (written) begin
       \$67  = \$56 [5:0];
     end
@@ -13304,7 +13299,7 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$68  = \place$14 ;
+    \$68  = \pointer$14 ;
     if (read) begin
       \$68  = \$59 [5:0];
     end
@@ -13312,18 +13307,18 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
       \$68  = 6'h00;
     end
   end
-  assign i__ready = room;
-  assign write_port__en = room;
+  assign i__ready = space;
+  assign write_port__en = space;
   assign i__payload = write_port__data;
   assign \o__payload$21  = o__payload;
   assign \o__ready$23  = o__ready;
   assign \o__valid$25  = o__valid;
   assign read_port__en = 1'h1;
-  assign i_reserve = read;
+  assign i_take = read;
   assign \i__valid$29  = read_2;
   assign \i__payload$30  = read_data_1;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$14 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$14 ;
   assign \i__payload.key  = write_port__data[4:0];
   assign \i__payload.kept  = write_port__data[5];
   assign \i__payload.last  = write_port__data[6];
@@ -13342,7 +13337,7 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   assign \i__payload$30.score  = read_data_1[25:7];
 endmodule
 
-module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__valid, i__payload, o_room, o__valid, clk);
+module \latte_head.softmax.row.output (rst, o__ready, i_take, o__payload, i__valid, i__payload, o_credit, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$79  = 0;
   wire [1:0] \$1 ;
   wire [3:0] \$10 ;
@@ -13383,8 +13378,14 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   wire [1:0] \$7 ;
   wire [2:0] \$8 ;
   wire [1:0] \$9 ;
+  (* init = 1'h1 *)
+  wire any_left;
   input clk;
   wire clk;
+  reg [2:0] credits = 3'h5;
+  reg credits_down_0_1 = 1'h0;
+  reg credits_up_0_1 = 1'h0;
+  reg credits_up_1_1 = 1'h0;
   input [25:0] i__payload;
   wire [25:0] i__payload;
   wire [25:0] \i__payload$7 ;
@@ -13399,9 +13400,9 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   input i__valid;
   wire i__valid;
   wire \i__valid$9 ;
-  wire i_cancel;
-  input i_reserve;
-  wire i_reserve;
+  wire i_return;
+  input i_take;
+  wire i_take;
   output [25:0] o__payload;
   wire [25:0] o__payload;
   wire [25:0] \o__payload$1 ;
@@ -13419,61 +13420,55 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   output o__valid;
   wire o__valid;
   wire \o__valid$5 ;
-  output o_room;
-  reg o_room = 1'h1;
-  reg [2:0] places = 3'h5;
-  reg places_down_0_1 = 1'h0;
-  reg places_up_0_1 = 1'h0;
-  reg places_up_1_1 = 1'h0;
-  (* init = 1'h1 *)
-  wire room;
+  output o_credit;
+  reg o_credit = 1'h1;
   input rst;
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + places_up_0_1;
-  assign \$2  = \$1  + places_up_1_1;
-  assign \$3  = places + \$2 ;
-  assign \$4  = 1'h0 + places_down_0_1;
+  assign \$1  = 1'h0 + credits_up_0_1;
+  assign \$2  = \$1  + credits_up_1_1;
+  assign \$3  = credits + \$2 ;
+  assign \$4  = 1'h0 + credits_down_0_1;
   assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + places_up_0_1;
-  assign \$8  = \$7  + places_up_1_1;
-  assign \$9  = 1'h0 + places_down_0_1;
+  assign \$7  = 1'h0 + credits_up_0_1;
+  assign \$8  = \$7  + credits_up_1_1;
+  assign \$9  = 1'h0 + credits_down_0_1;
   assign \$10  = \$8  - \$9 ;
   assign \$11  = \$10  == 4'hf;
-  assign \$12  = places == 2'h2;
+  assign \$12  = credits == 2'h2;
   assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + places_up_0_1;
-  assign \$15  = \$14  + places_up_1_1;
-  assign \$16  = 1'h0 + places_down_0_1;
+  assign \$14  = 1'h0 + credits_up_0_1;
+  assign \$15  = \$14  + credits_up_1_1;
+  assign \$16  = 1'h0 + credits_down_0_1;
   assign \$17  = \$15  - \$16 ;
   assign \$18  = | \$17 ;
   assign \$19  = ~ \$18 ;
-  assign \$20  = places == 1'h1;
+  assign \$20  = credits == 1'h1;
   assign \$21  = \$19  & \$20 ;
   assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + places_up_0_1;
-  assign \$24  = \$23  + places_up_1_1;
-  assign \$25  = 1'h0 + places_down_0_1;
+  assign \$23  = 1'h0 + credits_up_0_1;
+  assign \$24  = \$23  + credits_up_1_1;
+  assign \$25  = 1'h0 + credits_down_0_1;
   assign \$26  = \$24  - \$25 ;
   assign \$27  = \$26  == 1'h1;
-  assign \$28  = | places;
+  assign \$28  = | credits;
   assign \$29  = ~ \$28 ;
   assign \$30  = \$27  & \$29 ;
   assign \$31  = \$22  | \$30 ;
   assign \$32  = ~ \$31 ;
-  assign \$33  = i_reserve ? \$32  : o_room;
+  assign \$33  = i_take ? \$32  : o_credit;
   assign \$34  = \$6  | \$33 ;
   always @(posedge clk)
-    places_up_0_1 <= \$35 ;
+    credits_up_0_1 <= \$35 ;
   always @(posedge clk)
-    places_up_1_1 <= \$36 ;
+    credits_up_1_1 <= \$36 ;
   always @(posedge clk)
-    places_down_0_1 <= \$37 ;
+    credits_down_0_1 <= \$37 ;
   always @(posedge clk)
-    places <= \$38 ;
+    credits <= \$38 ;
   always @(posedge clk)
-    o_room <= \$39 ;
+    o_credit <= \$39 ;
   \latte_head.softmax.row.output.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -13499,7 +13494,7 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$37  = i_reserve;
+    \$37  = i_take;
     if (rst) begin
       \$37  = 1'h0;
     end
@@ -13523,8 +13518,8 @@ module \latte_head.softmax.row.output (rst, o__ready, i_reserve, o__payload, i__
   assign \o__valid$5  = o__valid;
   assign \i__payload$7  = i__payload;
   assign \i__valid$9  = i__valid;
-  assign room = o_room;
-  assign i_cancel = 1'h0;
+  assign any_left = o_credit;
+  assign i_return = 1'h0;
   assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.kept  = o__payload[5];
   assign \o__payload.last  = o__payload[6];
@@ -13642,16 +13637,16 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [2:0] place = 3'h0;
-  reg [2:0] \place$13  = 3'h0;
+  reg [2:0] pointer = 3'h0;
+  reg [2:0] \pointer$13  = 3'h0;
   wire read;
   (* init = 3'h0 *)
   wire [2:0] read_port__addr;
   wire [25:0] read_port__data;
   wire read_port__en;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 3'h0 *)
   wire [2:0] write_port__addr;
@@ -13668,12 +13663,12 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   end
   always @(posedge clk) begin
     if (written)
-      words[place] <= write_port__data;
+      words[pointer] <= write_port__data;
   end
   reg [25:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -13701,13 +13696,13 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 3'h4;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 3'h4;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 4'h0 : \$56 ;
-  assign \$58  = \place$13  == 3'h4;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 3'h4;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 4'h0 : \$59 ;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
@@ -13726,11 +13721,11 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -13816,7 +13811,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [2:0];
     end
@@ -13826,7 +13821,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [2:0];
     end
@@ -13839,8 +13834,8 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.key  = write_port__data[4:0];
   assign \i__payload.kept  = write_port__data[5];
   assign \i__payload.last  = write_port__data[6];
@@ -13852,517 +13847,517 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   assign written = i__valid;
 endmodule
 
-module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, o_loaded__payload, key_port__address, key_port__buffer, value_port__address, value_port__buffer, beat_port__data, value_port__data, i_k__ready, i_v__ready, key_port__data, o_loaded__valid, o__ready, beat_port__address
-, beat_port__buffer, i_free, i_load__payload);
+module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, o_loaded__payload, beat_port__request__valid, key_port__request__valid, value_port__request__valid, beat_port__response__payload, value_port__response__payload, i_k__ready, i_v__ready, key_port__response__payload, beat_port__response__valid, key_port__response__valid, value_port__response__valid, o_loaded__valid
+, o__ready, beat_port__request__payload, key_port__request__payload, value_port__request__payload, i_free, i_load__payload);
   reg \$auto$verilog_backend.cc:2355:dump_module$81  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire \$100 ;
+  wire [7:0] \$100 ;
   wire \$101 ;
   wire \$102 ;
-  wire [7:0] \$103 ;
-  wire \$104 ;
+  wire \$103 ;
+  wire [7:0] \$104 ;
   wire \$105 ;
   wire \$106 ;
   wire \$107 ;
   wire \$108 ;
   wire \$109 ;
   wire \$11 ;
-  wire [7:0] \$110 ;
-  wire \$111 ;
+  wire \$110 ;
+  wire [7:0] \$111 ;
   wire \$112 ;
   wire \$113 ;
-  wire [7:0] \$114 ;
-  wire \$115 ;
+  wire \$114 ;
+  wire [7:0] \$115 ;
   wire \$116 ;
   wire \$117 ;
-  wire [7:0] \$118 ;
-  wire \$119 ;
-  wire [7:0] \$12 ;
+  wire \$118 ;
+  wire [7:0] \$119 ;
+  wire \$12 ;
   wire \$120 ;
   wire \$121 ;
   wire \$122 ;
   wire \$123 ;
   wire \$124 ;
-  wire [7:0] \$125 ;
-  wire \$126 ;
+  wire \$125 ;
+  wire [7:0] \$126 ;
   wire \$127 ;
   wire \$128 ;
-  wire [7:0] \$129 ;
-  wire \$13 ;
-  wire \$130 ;
+  wire \$129 ;
+  wire [7:0] \$13 ;
+  wire [7:0] \$130 ;
   wire \$131 ;
   wire \$132 ;
-  wire [7:0] \$133 ;
-  wire \$134 ;
+  wire \$133 ;
+  wire [7:0] \$134 ;
   wire \$135 ;
   wire \$136 ;
   wire \$137 ;
   wire \$138 ;
   wire \$139 ;
   wire \$14 ;
-  wire [7:0] \$140 ;
-  wire \$141 ;
+  wire \$140 ;
+  wire [7:0] \$141 ;
   wire \$142 ;
   wire \$143 ;
-  wire [7:0] \$144 ;
-  wire \$145 ;
+  wire \$144 ;
+  wire [7:0] \$145 ;
   wire \$146 ;
   wire \$147 ;
-  wire [7:0] \$148 ;
-  wire \$149 ;
+  wire \$148 ;
+  wire [7:0] \$149 ;
   wire \$15 ;
   wire \$150 ;
   wire \$151 ;
-  wire [7:0] \$152 ;
-  wire \$153 ;
+  wire \$152 ;
+  wire [7:0] \$153 ;
   wire \$154 ;
   wire \$155 ;
-  wire [7:0] \$156 ;
-  wire \$157 ;
+  wire \$156 ;
+  wire [7:0] \$157 ;
   wire \$158 ;
   wire \$159 ;
-  wire [7:0] \$16 ;
+  wire \$16 ;
   wire \$160 ;
   wire \$161 ;
   wire \$162 ;
-  wire [7:0] \$163 ;
-  wire \$164 ;
+  wire \$163 ;
+  wire [7:0] \$164 ;
   wire \$165 ;
   wire \$166 ;
-  wire [7:0] \$167 ;
-  wire \$168 ;
+  wire \$167 ;
+  wire [7:0] \$168 ;
   wire \$169 ;
-  wire \$17 ;
+  wire [7:0] \$17 ;
   wire \$170 ;
-  wire [7:0] \$171 ;
-  wire \$172 ;
+  wire \$171 ;
+  wire [7:0] \$172 ;
   wire \$173 ;
   wire \$174 ;
   wire \$175 ;
   wire \$176 ;
   wire \$177 ;
-  wire [7:0] \$178 ;
-  wire \$179 ;
+  wire \$178 ;
+  wire [7:0] \$179 ;
   wire \$18 ;
   wire \$180 ;
   wire \$181 ;
-  wire [7:0] \$182 ;
-  wire \$183 ;
+  wire \$182 ;
+  wire [7:0] \$183 ;
   wire \$184 ;
   wire \$185 ;
-  wire [7:0] \$186 ;
-  wire \$187 ;
+  wire \$186 ;
+  wire [7:0] \$187 ;
   wire \$188 ;
   wire \$189 ;
   wire \$19 ;
   wire \$190 ;
   wire \$191 ;
   wire \$192 ;
-  wire [7:0] \$193 ;
-  wire \$194 ;
+  wire \$193 ;
+  wire [7:0] \$194 ;
   wire \$195 ;
   wire \$196 ;
-  wire [7:0] \$197 ;
-  wire \$198 ;
+  wire \$197 ;
+  wire [7:0] \$198 ;
   wire \$199 ;
   wire \$2 ;
-  wire [7:0] \$20 ;
+  wire \$20 ;
   wire \$200 ;
-  wire [7:0] \$201 ;
-  wire \$202 ;
+  wire \$201 ;
+  wire [7:0] \$202 ;
   wire \$203 ;
   wire \$204 ;
   wire \$205 ;
   wire \$206 ;
   wire \$207 ;
-  wire [7:0] \$208 ;
-  wire \$209 ;
-  wire \$21 ;
+  wire \$208 ;
+  wire [7:0] \$209 ;
+  wire [7:0] \$21 ;
   wire \$210 ;
   wire \$211 ;
-  wire [7:0] \$212 ;
-  wire \$213 ;
+  wire \$212 ;
+  wire [7:0] \$213 ;
   wire \$214 ;
   wire \$215 ;
-  wire [7:0] \$216 ;
-  wire \$217 ;
+  wire \$216 ;
+  wire [7:0] \$217 ;
   wire \$218 ;
   wire \$219 ;
   wire \$22 ;
-  wire [7:0] \$220 ;
-  wire \$221 ;
+  wire \$220 ;
+  wire [7:0] \$221 ;
   wire \$222 ;
   wire \$223 ;
-  wire [7:0] \$224 ;
-  wire \$225 ;
+  wire \$224 ;
+  wire [7:0] \$225 ;
   wire \$226 ;
   wire \$227 ;
   wire \$228 ;
   wire \$229 ;
   wire \$23 ;
   wire \$230 ;
-  wire [7:0] \$231 ;
-  wire \$232 ;
+  wire \$231 ;
+  wire [7:0] \$232 ;
   wire \$233 ;
   wire \$234 ;
-  wire [7:0] \$235 ;
-  wire \$236 ;
+  wire \$235 ;
+  wire [7:0] \$236 ;
   wire \$237 ;
   wire \$238 ;
-  wire [7:0] \$239 ;
+  wire \$239 ;
   wire \$24 ;
-  wire \$240 ;
+  wire [7:0] \$240 ;
   wire \$241 ;
   wire \$242 ;
   wire \$243 ;
   wire \$244 ;
   wire \$245 ;
-  wire [7:0] \$246 ;
-  wire \$247 ;
+  wire \$246 ;
+  wire [7:0] \$247 ;
   wire \$248 ;
   wire \$249 ;
   wire \$25 ;
-  wire [7:0] \$250 ;
-  wire \$251 ;
+  wire \$250 ;
+  wire [7:0] \$251 ;
   wire \$252 ;
   wire \$253 ;
-  wire [7:0] \$254 ;
-  wire \$255 ;
+  wire \$254 ;
+  wire [7:0] \$255 ;
   wire \$256 ;
   wire \$257 ;
   wire \$258 ;
   wire \$259 ;
   wire \$26 ;
   wire \$260 ;
-  wire [7:0] \$261 ;
-  wire \$262 ;
+  wire \$261 ;
+  wire [7:0] \$262 ;
   wire \$263 ;
   wire \$264 ;
-  wire [7:0] \$265 ;
-  wire \$266 ;
+  wire \$265 ;
+  wire [7:0] \$266 ;
   wire \$267 ;
   wire \$268 ;
-  wire [7:0] \$269 ;
-  wire [7:0] \$27 ;
-  wire \$270 ;
+  wire \$269 ;
+  wire \$27 ;
+  wire [7:0] \$270 ;
   wire \$271 ;
   wire \$272 ;
   wire \$273 ;
   wire \$274 ;
   wire \$275 ;
-  wire [7:0] \$276 ;
-  wire \$277 ;
+  wire \$276 ;
+  wire [7:0] \$277 ;
   wire \$278 ;
   wire \$279 ;
-  wire \$28 ;
-  wire [7:0] \$280 ;
-  wire \$281 ;
+  wire [7:0] \$28 ;
+  wire \$280 ;
+  wire [7:0] \$281 ;
   wire \$282 ;
   wire \$283 ;
-  wire [7:0] \$284 ;
-  wire \$285 ;
+  wire \$284 ;
+  wire [7:0] \$285 ;
   wire \$286 ;
   wire \$287 ;
-  wire [7:0] \$288 ;
-  wire \$289 ;
+  wire \$288 ;
+  wire [7:0] \$289 ;
   wire \$29 ;
   wire \$290 ;
   wire \$291 ;
-  wire [7:0] \$292 ;
-  wire \$293 ;
+  wire \$292 ;
+  wire [7:0] \$293 ;
   wire \$294 ;
   wire \$295 ;
   wire \$296 ;
   wire \$297 ;
   wire \$298 ;
-  wire [7:0] \$299 ;
+  wire \$299 ;
   wire \$3 ;
   wire \$30 ;
-  wire \$300 ;
+  wire [7:0] \$300 ;
   wire \$301 ;
   wire \$302 ;
-  wire [7:0] \$303 ;
-  wire \$304 ;
+  wire \$303 ;
+  wire [7:0] \$304 ;
   wire \$305 ;
   wire \$306 ;
-  wire [7:0] \$307 ;
-  wire \$308 ;
+  wire \$307 ;
+  wire [7:0] \$308 ;
   wire \$309 ;
-  wire [7:0] \$31 ;
+  wire \$31 ;
   wire \$310 ;
   wire \$311 ;
   wire \$312 ;
   wire \$313 ;
-  wire [7:0] \$314 ;
-  wire \$315 ;
+  wire \$314 ;
+  wire [7:0] \$315 ;
   wire \$316 ;
   wire \$317 ;
-  wire [7:0] \$318 ;
-  wire \$319 ;
-  wire \$32 ;
+  wire \$318 ;
+  wire [7:0] \$319 ;
+  wire [7:0] \$32 ;
   wire \$320 ;
   wire \$321 ;
-  wire [7:0] \$322 ;
-  wire \$323 ;
+  wire \$322 ;
+  wire [7:0] \$323 ;
   wire \$324 ;
   wire \$325 ;
   wire \$326 ;
   wire \$327 ;
   wire \$328 ;
-  wire [7:0] \$329 ;
+  wire \$329 ;
   wire \$33 ;
-  wire \$330 ;
+  wire [7:0] \$330 ;
   wire \$331 ;
   wire \$332 ;
-  wire [7:0] \$333 ;
-  wire \$334 ;
+  wire \$333 ;
+  wire [7:0] \$334 ;
   wire \$335 ;
   wire \$336 ;
-  wire [7:0] \$337 ;
-  wire \$338 ;
+  wire \$337 ;
+  wire [7:0] \$338 ;
   wire \$339 ;
   wire \$34 ;
   wire \$340 ;
   wire \$341 ;
   wire \$342 ;
   wire \$343 ;
-  wire [7:0] \$344 ;
-  wire \$345 ;
+  wire \$344 ;
+  wire [7:0] \$345 ;
   wire \$346 ;
   wire \$347 ;
-  wire [7:0] \$348 ;
-  wire \$349 ;
-  wire [7:0] \$35 ;
+  wire \$348 ;
+  wire [7:0] \$349 ;
+  wire \$35 ;
   wire \$350 ;
   wire \$351 ;
-  wire [7:0] \$352 ;
-  wire \$353 ;
+  wire \$352 ;
+  wire [7:0] \$353 ;
   wire \$354 ;
   wire \$355 ;
-  wire [7:0] \$356 ;
-  wire \$357 ;
+  wire \$356 ;
+  wire [7:0] \$357 ;
   wire \$358 ;
   wire \$359 ;
-  wire \$36 ;
-  wire [7:0] \$360 ;
-  wire \$361 ;
+  wire [7:0] \$36 ;
+  wire \$360 ;
+  wire [7:0] \$361 ;
   wire \$362 ;
   wire \$363 ;
   wire \$364 ;
   wire \$365 ;
   wire \$366 ;
-  wire [7:0] \$367 ;
-  wire \$368 ;
+  wire \$367 ;
+  wire [7:0] \$368 ;
   wire \$369 ;
   wire \$37 ;
   wire \$370 ;
-  wire [7:0] \$371 ;
-  wire \$372 ;
+  wire \$371 ;
+  wire [7:0] \$372 ;
   wire \$373 ;
   wire \$374 ;
-  wire [7:0] \$375 ;
-  wire \$376 ;
+  wire \$375 ;
+  wire [7:0] \$376 ;
   wire \$377 ;
   wire \$378 ;
   wire \$379 ;
   wire \$38 ;
   wire \$380 ;
   wire \$381 ;
-  wire [7:0] \$382 ;
-  wire \$383 ;
+  wire \$382 ;
+  wire [7:0] \$383 ;
   wire \$384 ;
   wire \$385 ;
-  wire [7:0] \$386 ;
-  wire \$387 ;
+  wire \$386 ;
+  wire [7:0] \$387 ;
   wire \$388 ;
   wire \$389 ;
   wire \$39 ;
-  wire [7:0] \$390 ;
-  wire \$391 ;
+  wire \$390 ;
+  wire [7:0] \$391 ;
   wire \$392 ;
   wire \$393 ;
   wire \$394 ;
   wire \$395 ;
   wire \$396 ;
-  wire [7:0] \$397 ;
-  wire \$398 ;
+  wire \$397 ;
+  wire [7:0] \$398 ;
   wire \$399 ;
   wire \$4 ;
   wire \$40 ;
   wire \$400 ;
-  wire [7:0] \$401 ;
-  wire \$402 ;
+  wire \$401 ;
+  wire [7:0] \$402 ;
   wire \$403 ;
   wire \$404 ;
-  wire [7:0] \$405 ;
-  wire \$406 ;
+  wire \$405 ;
+  wire [7:0] \$406 ;
   wire \$407 ;
   wire \$408 ;
   wire \$409 ;
   wire \$41 ;
   wire \$410 ;
   wire \$411 ;
-  wire [7:0] \$412 ;
-  wire \$413 ;
+  wire \$412 ;
+  wire [7:0] \$413 ;
   wire \$414 ;
   wire \$415 ;
-  wire [7:0] \$416 ;
-  wire \$417 ;
+  wire \$416 ;
+  wire [7:0] \$417 ;
   wire \$418 ;
   wire \$419 ;
-  wire [7:0] \$42 ;
-  wire [7:0] \$420 ;
-  wire \$421 ;
+  wire \$42 ;
+  wire \$420 ;
+  wire [7:0] \$421 ;
   wire \$422 ;
   wire \$423 ;
-  wire [7:0] \$424 ;
-  wire \$425 ;
+  wire \$424 ;
+  wire [7:0] \$425 ;
   wire \$426 ;
   wire \$427 ;
-  wire [7:0] \$428 ;
-  wire \$429 ;
-  wire \$43 ;
+  wire \$428 ;
+  wire [7:0] \$429 ;
+  wire [7:0] \$43 ;
   wire \$430 ;
   wire \$431 ;
   wire \$432 ;
   wire \$433 ;
   wire \$434 ;
-  wire [7:0] \$435 ;
-  wire \$436 ;
+  wire \$435 ;
+  wire [7:0] \$436 ;
   wire \$437 ;
   wire \$438 ;
-  wire [7:0] \$439 ;
+  wire \$439 ;
   wire \$44 ;
-  wire \$440 ;
+  wire [7:0] \$440 ;
   wire \$441 ;
   wire \$442 ;
-  wire [7:0] \$443 ;
-  wire \$444 ;
+  wire \$443 ;
+  wire [7:0] \$444 ;
   wire \$445 ;
   wire \$446 ;
   wire \$447 ;
   wire \$448 ;
   wire \$449 ;
   wire \$45 ;
-  wire [7:0] \$450 ;
-  wire \$451 ;
+  wire \$450 ;
+  wire [7:0] \$451 ;
   wire \$452 ;
   wire \$453 ;
-  wire [7:0] \$454 ;
-  wire \$455 ;
+  wire \$454 ;
+  wire [7:0] \$455 ;
   wire \$456 ;
   wire \$457 ;
-  wire [7:0] \$458 ;
-  wire \$459 ;
-  wire [7:0] \$46 ;
+  wire \$458 ;
+  wire [7:0] \$459 ;
+  wire \$46 ;
   wire \$460 ;
   wire \$461 ;
   wire \$462 ;
   wire \$463 ;
   wire \$464 ;
-  wire [7:0] \$465 ;
-  wire \$466 ;
+  wire \$465 ;
+  wire [7:0] \$466 ;
   wire \$467 ;
   wire \$468 ;
-  wire [7:0] \$469 ;
-  wire \$47 ;
-  wire \$470 ;
+  wire \$469 ;
+  wire [7:0] \$47 ;
+  wire [7:0] \$470 ;
   wire \$471 ;
   wire \$472 ;
-  wire [7:0] \$473 ;
-  wire \$474 ;
+  wire \$473 ;
+  wire [7:0] \$474 ;
   wire \$475 ;
   wire \$476 ;
   wire \$477 ;
   wire \$478 ;
   wire \$479 ;
   wire \$48 ;
-  wire [7:0] \$480 ;
-  wire \$481 ;
+  wire \$480 ;
+  wire [7:0] \$481 ;
   wire \$482 ;
   wire \$483 ;
-  wire [7:0] \$484 ;
-  wire \$485 ;
+  wire \$484 ;
+  wire [7:0] \$485 ;
   wire \$486 ;
   wire \$487 ;
-  wire [7:0] \$488 ;
-  wire \$489 ;
+  wire \$488 ;
+  wire [7:0] \$489 ;
   wire \$49 ;
   wire \$490 ;
   wire \$491 ;
-  wire [7:0] \$492 ;
-  wire \$493 ;
+  wire \$492 ;
+  wire [7:0] \$493 ;
   wire \$494 ;
   wire \$495 ;
-  wire [7:0] \$496 ;
-  wire \$497 ;
+  wire \$496 ;
+  wire [7:0] \$497 ;
   wire \$498 ;
   wire \$499 ;
   wire \$5 ;
-  wire [7:0] \$50 ;
+  wire \$50 ;
   wire \$500 ;
   wire \$501 ;
   wire \$502 ;
-  wire [7:0] \$503 ;
-  wire \$504 ;
+  wire \$503 ;
+  wire [7:0] \$504 ;
   wire \$505 ;
   wire \$506 ;
-  wire [7:0] \$507 ;
-  wire \$508 ;
+  wire \$507 ;
+  wire [7:0] \$508 ;
   wire \$509 ;
-  wire \$51 ;
+  wire [7:0] \$51 ;
   wire \$510 ;
-  wire [7:0] \$511 ;
-  wire \$512 ;
+  wire \$511 ;
+  wire [7:0] \$512 ;
   wire \$513 ;
   wire \$514 ;
   wire \$515 ;
   wire \$516 ;
   wire \$517 ;
-  wire [7:0] \$518 ;
-  wire \$519 ;
+  wire \$518 ;
+  wire [7:0] \$519 ;
   wire \$52 ;
   wire \$520 ;
   wire \$521 ;
-  wire [7:0] \$522 ;
-  wire \$523 ;
+  wire \$522 ;
+  wire [7:0] \$523 ;
   wire \$524 ;
   wire \$525 ;
-  wire [7:0] \$526 ;
-  wire \$527 ;
+  wire \$526 ;
+  wire [7:0] \$527 ;
   wire \$528 ;
   wire \$529 ;
   wire \$53 ;
   wire \$530 ;
   wire \$531 ;
   wire \$532 ;
-  wire [7:0] \$533 ;
-  wire \$534 ;
+  wire \$533 ;
+  wire [7:0] \$534 ;
   wire \$535 ;
   wire \$536 ;
-  wire [7:0] \$537 ;
-  wire \$538 ;
+  wire \$537 ;
+  wire [7:0] \$538 ;
   wire \$539 ;
   wire \$54 ;
   wire \$540 ;
-  wire [7:0] \$541 ;
-  wire \$542 ;
+  wire \$541 ;
+  wire [7:0] \$542 ;
   wire \$543 ;
   wire \$544 ;
   wire \$545 ;
   wire \$546 ;
   wire \$547 ;
-  wire [7:0] \$548 ;
-  wire \$549 ;
+  wire \$548 ;
+  wire [7:0] \$549 ;
   wire \$55 ;
   wire \$550 ;
   wire \$551 ;
-  wire [7:0] \$552 ;
-  wire \$553 ;
-  wire [6:0] \$554 ;
+  wire \$552 ;
+  wire [7:0] \$553 ;
+  wire \$554 ;
   wire [6:0] \$555 ;
-  wire \$556 ;
+  wire [6:0] \$556 ;
   wire \$557 ;
   wire \$558 ;
   wire \$559 ;
@@ -14377,20 +14372,20 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$567 ;
   wire \$568 ;
   wire \$569 ;
-  wire [7:0] \$57 ;
+  wire \$57 ;
   wire \$570 ;
   wire \$571 ;
   wire \$572 ;
   wire \$573 ;
-  wire [2:0] \$574 ;
-  wire [3:0] \$575 ;
+  wire \$574 ;
+  wire [1:0] \$575 ;
   wire \$576 ;
-  wire \$577 ;
+  wire [4:0] \$577 ;
   wire \$578 ;
-  wire [1:0] \$579 ;
-  wire \$58 ;
+  wire \$579 ;
+  wire [7:0] \$58 ;
   wire \$580 ;
-  wire [4:0] \$581 ;
+  wire \$581 ;
   wire \$582 ;
   wire \$583 ;
   wire \$584 ;
@@ -14402,106 +14397,124 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \$59 ;
   wire \$590 ;
   wire \$591 ;
-  wire \$592 ;
-  wire \$593 ;
-  wire \$594 ;
-  wire \$595 ;
-  wire \$596 ;
-  reg \$597 ;
+  reg \$592 ;
+  reg [5:0] \$593 ;
+  reg [1:0] \$594 ;
+  wire [63:0] \$595 ;
+  wire [63:0] \$596 ;
+  reg [5:0] \$597 ;
   reg [5:0] \$598 ;
-  wire [63:0] \$599 ;
+  reg \$599 ;
   wire \$6 ;
   wire \$60 ;
-  wire [63:0] \$600 ;
+  reg \$600 ;
   reg [5:0] \$601 ;
   reg [5:0] \$602 ;
-  reg \$603 ;
-  reg \$604 ;
-  reg [5:0] \$605 ;
-  reg [5:0] \$606 ;
+  reg [5:0] \$603 ;
+  reg [5:0] \$604 ;
+  reg \$605 ;
+  reg \$606 ;
   reg [5:0] \$607 ;
   reg [5:0] \$608 ;
   reg \$609 ;
-  wire [7:0] \$61 ;
+  wire \$61 ;
   reg \$610 ;
-  reg [5:0] \$611 ;
-  reg [5:0] \$612 ;
-  reg \$613 ;
-  reg [1:0] \$614 ;
+  reg [3:0] \$611 ;
+  reg [4:0] \$612 ;
+  reg [4:0] \$613 ;
+  reg \$614 ;
   reg \$615 ;
-  reg [3:0] \$616 ;
-  reg [4:0] \$617 ;
-  reg [4:0] \$618 ;
+  reg \$616 ;
+  reg \$617 ;
+  reg \$618 ;
   reg \$619 ;
-  wire \$62 ;
+  wire [7:0] \$62 ;
   reg \$620 ;
+  reg \$621 ;
+  reg \$622 ;
+  reg \$623 ;
+  reg \$624 ;
+  reg \$625 ;
+  reg \$626 ;
+  reg \$627 ;
   wire \$63 ;
   wire \$64 ;
-  wire [7:0] \$65 ;
-  wire \$66 ;
+  wire \$65 ;
+  wire [7:0] \$66 ;
   wire \$67 ;
   wire \$68 ;
   wire \$69 ;
   wire [5:0] \$7 ;
   wire \$70 ;
   wire \$71 ;
-  wire [7:0] \$72 ;
-  wire \$73 ;
+  wire \$72 ;
+  wire [7:0] \$73 ;
   wire \$74 ;
   wire \$75 ;
-  wire [7:0] \$76 ;
-  wire \$77 ;
+  wire \$76 ;
+  wire [7:0] \$77 ;
   wire \$78 ;
   wire \$79 ;
-  wire \$8 ;
-  wire [7:0] \$80 ;
-  wire \$81 ;
+  wire [2:0] \$8 ;
+  wire \$80 ;
+  wire [7:0] \$81 ;
   wire \$82 ;
   wire \$83 ;
-  wire [7:0] \$84 ;
-  wire \$85 ;
+  wire \$84 ;
+  wire [7:0] \$85 ;
   wire \$86 ;
   wire \$87 ;
-  wire [7:0] \$88 ;
-  wire \$89 ;
-  wire \$9 ;
+  wire \$88 ;
+  wire [7:0] \$89 ;
+  wire [3:0] \$9 ;
   wire \$90 ;
   wire \$91 ;
   wire \$92 ;
   wire \$93 ;
   wire \$94 ;
-  wire [7:0] \$95 ;
-  wire \$96 ;
+  wire \$95 ;
+  wire [7:0] \$96 ;
   wire \$97 ;
   wire \$98 ;
-  wire [7:0] \$99 ;
+  wire \$99 ;
   wire \$auto$rtlil.cc:2739:Not$50 ;
   reg bank = 1'h0;
   reg [3:0] beat = 4'h0;
-  input [3:0] beat_port__address;
-  wire [3:0] beat_port__address;
-  input beat_port__buffer;
-  wire beat_port__buffer;
-  output [63:0] beat_port__data;
-  wire [63:0] beat_port__data;
-  wire [31:0] \beat_port__data[0] ;
-  wire [3:0] \beat_port__data[0][0] ;
-  wire [3:0] \beat_port__data[0][1] ;
-  wire [3:0] \beat_port__data[0][2] ;
-  wire [3:0] \beat_port__data[0][3] ;
-  wire [3:0] \beat_port__data[0][4] ;
-  wire [3:0] \beat_port__data[0][5] ;
-  wire [3:0] \beat_port__data[0][6] ;
-  wire [3:0] \beat_port__data[0][7] ;
-  wire [31:0] \beat_port__data[1] ;
-  wire [3:0] \beat_port__data[1][0] ;
-  wire [3:0] \beat_port__data[1][1] ;
-  wire [3:0] \beat_port__data[1][2] ;
-  wire [3:0] \beat_port__data[1][3] ;
-  wire [3:0] \beat_port__data[1][4] ;
-  wire [3:0] \beat_port__data[1][5] ;
-  wire [3:0] \beat_port__data[1][6] ;
-  wire [3:0] \beat_port__data[1][7] ;
+  input [4:0] beat_port__request__payload;
+  wire [4:0] beat_port__request__payload;
+  wire [3:0] \beat_port__request__payload.address ;
+  wire \beat_port__request__payload.buffer ;
+  wire beat_port__request__ready;
+  input beat_port__request__valid;
+  wire beat_port__request__valid;
+  output [63:0] beat_port__response__payload;
+  wire [63:0] beat_port__response__payload;
+  wire [31:0] \beat_port__response__payload[0] ;
+  wire [3:0] \beat_port__response__payload[0][0] ;
+  wire [3:0] \beat_port__response__payload[0][1] ;
+  wire [3:0] \beat_port__response__payload[0][2] ;
+  wire [3:0] \beat_port__response__payload[0][3] ;
+  wire [3:0] \beat_port__response__payload[0][4] ;
+  wire [3:0] \beat_port__response__payload[0][5] ;
+  wire [3:0] \beat_port__response__payload[0][6] ;
+  wire [3:0] \beat_port__response__payload[0][7] ;
+  wire [31:0] \beat_port__response__payload[1] ;
+  wire [3:0] \beat_port__response__payload[1][0] ;
+  wire [3:0] \beat_port__response__payload[1][1] ;
+  wire [3:0] \beat_port__response__payload[1][2] ;
+  wire [3:0] \beat_port__response__payload[1][3] ;
+  wire [3:0] \beat_port__response__payload[1][4] ;
+  wire [3:0] \beat_port__response__payload[1][5] ;
+  wire [3:0] \beat_port__response__payload[1][6] ;
+  wire [3:0] \beat_port__response__payload[1][7] ;
+  output beat_port__response__valid;
+  reg beat_port__response__valid = 1'h0;
+  reg beat_port_reads_1 = 1'h0;
+  reg beat_port_reads_2 = 1'h0;
+  reg beat_port_reads_3 = 1'h0;
+  (* init = 1'h0 *)
+  wire beat_port_reads_4;
+  wire begun;
   reg buffer = 1'h0;
   input clk;
   wire clk;
@@ -14559,19 +14572,19 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   (* init = 1'h0 *)
   wire k_bank_1_written;
   (* init = 5'h00 *)
-  wire [4:0] k_bank_place_0;
+  wire [4:0] k_bank_pointer_0;
   (* init = 5'h1f *)
-  wire [4:0] k_bank_place_1;
-  reg [4:0] k_bank_place_2 = 5'h00;
-  reg [4:0] k_bank_place_3 = 5'h1f;
+  wire [4:0] k_bank_pointer_1;
+  reg [4:0] k_bank_pointer_2 = 5'h00;
+  reg [4:0] k_bank_pointer_3 = 5'h1f;
   reg [5:0] k_left = 6'h00;
   (* init = 1'h0 *)
   wire k_more;
   (* init = 6'h00 *)
-  wire [5:0] k_place_0;
-  reg [5:0] k_place_1 = 6'h3f;
-  reg [5:0] k_place_2 = 6'h00;
-  reg [5:0] k_place_3 = 6'h3f;
+  wire [5:0] k_pointer_0;
+  reg [5:0] k_pointer_1 = 6'h3f;
+  reg [5:0] k_pointer_2 = 6'h00;
+  reg [5:0] k_pointer_3 = 6'h3f;
   reg [5:0] k_row = 6'h00;
   reg [63:0] k_rows_read_1 = 64'h0000000000000000;
   reg [63:0] k_rows_read_2 = 64'h0000000000000000;
@@ -14598,30 +14611,40 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [3:0] \k_split.low[7] ;
   (* init = 1'h0 *)
   wire k_written;
-  input [4:0] key_port__address;
-  wire [4:0] key_port__address;
-  input key_port__buffer;
-  wire key_port__buffer;
-  output [63:0] key_port__data;
-  reg [63:0] key_port__data = 64'h0000000000000000;
-  wire [31:0] \key_port__data.high ;
-  wire [3:0] \key_port__data.high[0] ;
-  wire [3:0] \key_port__data.high[1] ;
-  wire [3:0] \key_port__data.high[2] ;
-  wire [3:0] \key_port__data.high[3] ;
-  wire [3:0] \key_port__data.high[4] ;
-  wire [3:0] \key_port__data.high[5] ;
-  wire [3:0] \key_port__data.high[6] ;
-  wire [3:0] \key_port__data.high[7] ;
-  wire [31:0] \key_port__data.low ;
-  wire [3:0] \key_port__data.low[0] ;
-  wire [3:0] \key_port__data.low[1] ;
-  wire [3:0] \key_port__data.low[2] ;
-  wire [3:0] \key_port__data.low[3] ;
-  wire [3:0] \key_port__data.low[4] ;
-  wire [3:0] \key_port__data.low[5] ;
-  wire [3:0] \key_port__data.low[6] ;
-  wire [3:0] \key_port__data.low[7] ;
+  input [5:0] key_port__request__payload;
+  wire [5:0] key_port__request__payload;
+  wire [4:0] \key_port__request__payload.address ;
+  wire \key_port__request__payload.buffer ;
+  wire key_port__request__ready;
+  input key_port__request__valid;
+  wire key_port__request__valid;
+  output [63:0] key_port__response__payload;
+  reg [63:0] key_port__response__payload = 64'h0000000000000000;
+  wire [31:0] \key_port__response__payload.high ;
+  wire [3:0] \key_port__response__payload.high[0] ;
+  wire [3:0] \key_port__response__payload.high[1] ;
+  wire [3:0] \key_port__response__payload.high[2] ;
+  wire [3:0] \key_port__response__payload.high[3] ;
+  wire [3:0] \key_port__response__payload.high[4] ;
+  wire [3:0] \key_port__response__payload.high[5] ;
+  wire [3:0] \key_port__response__payload.high[6] ;
+  wire [3:0] \key_port__response__payload.high[7] ;
+  wire [31:0] \key_port__response__payload.low ;
+  wire [3:0] \key_port__response__payload.low[0] ;
+  wire [3:0] \key_port__response__payload.low[1] ;
+  wire [3:0] \key_port__response__payload.low[2] ;
+  wire [3:0] \key_port__response__payload.low[3] ;
+  wire [3:0] \key_port__response__payload.low[4] ;
+  wire [3:0] \key_port__response__payload.low[5] ;
+  wire [3:0] \key_port__response__payload.low[6] ;
+  wire [3:0] \key_port__response__payload.low[7] ;
+  output key_port__response__valid;
+  reg key_port__response__valid = 1'h0;
+  reg key_port_reads_1 = 1'h0;
+  reg key_port_reads_2 = 1'h0;
+  reg key_port_reads_3 = 1'h0;
+  (* init = 1'h0 *)
+  wire key_port_reads_4;
   reg loading = 1'h0;
   reg [5:0] n_keys = 6'h00;
   wire [6:0] o__payload;
@@ -14639,9 +14662,9 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire o_loaded__valid;
   wire [4:0] read_port__addr;
   wire [5:0] \read_port__addr$104 ;
-  wire [4:0] \read_port__addr$33 ;
-  wire [5:0] \read_port__addr$40 ;
-  wire [5:0] \read_port__addr$51 ;
+  wire [4:0] \read_port__addr$35 ;
+  wire [5:0] \read_port__addr$42 ;
+  wire [5:0] \read_port__addr$52 ;
   wire [5:0] \read_port__addr$60 ;
   wire [5:0] \read_port__addr$68 ;
   wire [5:0] \read_port__addr$76 ;
@@ -14649,29 +14672,30 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [5:0] \read_port__addr$90 ;
   wire [5:0] \read_port__addr$97 ;
   wire [31:0] read_port__data;
-  wire [31:0] \read_port__data$133 ;
-  wire [63:0] \read_port__data$136 ;
-  wire [7:0] \read_port__data$139 ;
-  wire [7:0] \read_port__data$142 ;
-  wire [7:0] \read_port__data$145 ;
-  wire [7:0] \read_port__data$148 ;
-  wire [7:0] \read_port__data$151 ;
-  wire [7:0] \read_port__data$154 ;
-  wire [7:0] \read_port__data$157 ;
-  wire [7:0] \read_port__data$160 ;
+  wire [31:0] \read_port__data$141 ;
+  wire [63:0] \read_port__data$144 ;
+  wire [7:0] \read_port__data$147 ;
+  wire [7:0] \read_port__data$150 ;
+  wire [7:0] \read_port__data$153 ;
+  wire [7:0] \read_port__data$156 ;
+  wire [7:0] \read_port__data$159 ;
+  wire [7:0] \read_port__data$162 ;
+  wire [7:0] \read_port__data$165 ;
+  wire [7:0] \read_port__data$168 ;
   input rst;
   wire rst;
+  wire started;
   reg [5:0] v_left = 6'h00;
   (* init = 1'h0 *)
   wire v_more;
   (* init = 6'h00 *)
-  wire [5:0] v_place_0;
+  wire [5:0] v_pointer_0;
   (* init = 6'h3f *)
-  wire [5:0] v_place_1;
+  wire [5:0] v_pointer_1;
   (* init = 6'h00 *)
-  wire [5:0] v_place_2;
+  wire [5:0] v_pointer_2;
   (* init = 6'h3f *)
-  wire [5:0] v_place_3;
+  wire [5:0] v_pointer_3;
   reg [5:0] v_row = 6'h00;
   reg [7:0] v_rows_0_read_1 = 8'h00;
   reg [7:0] v_rows_0_read_2 = 8'h00;
@@ -14722,26 +14746,36 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \v_saturated[7] ;
   (* init = 1'h0 *)
   wire v_written;
-  input [4:0] value_port__address;
-  wire [4:0] value_port__address;
-  input value_port__buffer;
-  wire value_port__buffer;
-  output [63:0] value_port__data;
-  wire [63:0] value_port__data;
-  wire [7:0] \value_port__data[0] ;
-  wire [7:0] \value_port__data[1] ;
-  wire [7:0] \value_port__data[2] ;
-  wire [7:0] \value_port__data[3] ;
-  wire [7:0] \value_port__data[4] ;
-  wire [7:0] \value_port__data[5] ;
-  wire [7:0] \value_port__data[6] ;
-  wire [7:0] \value_port__data[7] ;
+  input [5:0] value_port__request__payload;
+  wire [5:0] value_port__request__payload;
+  wire [4:0] \value_port__request__payload.address ;
+  wire \value_port__request__payload.buffer ;
+  wire value_port__request__ready;
+  input value_port__request__valid;
+  wire value_port__request__valid;
+  output [63:0] value_port__response__payload;
+  wire [63:0] value_port__response__payload;
+  wire [7:0] \value_port__response__payload[0] ;
+  wire [7:0] \value_port__response__payload[1] ;
+  wire [7:0] \value_port__response__payload[2] ;
+  wire [7:0] \value_port__response__payload[3] ;
+  wire [7:0] \value_port__response__payload[4] ;
+  wire [7:0] \value_port__response__payload[5] ;
+  wire [7:0] \value_port__response__payload[6] ;
+  wire [7:0] \value_port__response__payload[7] ;
+  output value_port__response__valid;
+  reg value_port__response__valid = 1'h0;
+  reg value_port_reads_1 = 1'h0;
+  reg value_port_reads_2 = 1'h0;
+  reg value_port_reads_3 = 1'h0;
+  (* init = 1'h0 *)
+  wire value_port_reads_4;
   reg [4:0] write_port__addr = 5'h00;
   (* init = 6'h3f *)
   wire [5:0] \write_port__addr$102 ;
-  reg [4:0] \write_port__addr$30  = 5'h1f;
-  reg [5:0] \write_port__addr$37  = 6'h00;
-  reg [5:0] \write_port__addr$47  = 6'h00;
+  reg [4:0] \write_port__addr$32  = 5'h1f;
+  reg [5:0] \write_port__addr$39  = 6'h00;
+  reg [5:0] \write_port__addr$48  = 6'h00;
   reg [5:0] \write_port__addr$57  = 6'h3f;
   reg [5:0] \write_port__addr$65  = 6'h00;
   reg [5:0] \write_port__addr$73  = 6'h3f;
@@ -14753,10 +14787,10 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [5:0] \write_port__addr$95 ;
   wire [31:0] write_port__data;
   wire [7:0] \write_port__data$103 ;
-  wire [31:0] \write_port__data$32 ;
+  wire [31:0] \write_port__data$34 ;
   (* init = 64'h0000000000000000 *)
-  wire [63:0] \write_port__data$39 ;
-  wire [7:0] \write_port__data$49 ;
+  wire [63:0] \write_port__data$41 ;
+  wire [7:0] \write_port__data$50 ;
   wire [7:0] \write_port__data$59 ;
   wire [7:0] \write_port__data$67 ;
   wire [7:0] \write_port__data$75 ;
@@ -14766,9 +14800,9 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   reg write_port__en = 1'h0;
   (* init = 1'h0 *)
   wire \write_port__en$101 ;
-  reg \write_port__en$28  = 1'h0;
-  reg \write_port__en$35  = 1'h0;
-  reg \write_port__en$45  = 1'h0;
+  reg \write_port__en$30  = 1'h0;
+  reg \write_port__en$37  = 1'h0;
+  reg \write_port__en$46  = 1'h0;
   (* init = 1'h0 *)
   wire \write_port__en$56 ;
   (* init = 1'h0 *)
@@ -14794,7 +14828,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   reg [31:0] _0_;
   always @(posedge clk) begin
-    _0_ <= k_bank_0[{ beat_port__buffer, beat_port__address }];
+    _0_ <= k_bank_0[{ beat_port__request__payload[0], beat_port__request__payload[4:1] }];
   end
   assign read_port__data = _0_;
   (* no_rw_check = 32'd1 *)
@@ -14805,14 +14839,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       k_bank_1[word] = 32'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$28 )
-      k_bank_1[\write_port__addr$30 ] <= k_split[31:0];
+    if (\write_port__en$30 )
+      k_bank_1[\write_port__addr$32 ] <= k_split[31:0];
   end
   reg [31:0] _1_;
   always @(posedge clk) begin
-    _1_ <= k_bank_1[{ beat_port__buffer, beat_port__address }];
+    _1_ <= k_bank_1[{ beat_port__request__payload[0], beat_port__request__payload[4:1] }];
   end
-  assign \read_port__data$133  = _1_;
+  assign \read_port__data$141  = _1_;
   (* no_rw_check = 32'd1 *)
   reg [63:0] k_rows [63:0];
   initial begin : zero_memory_25
@@ -14821,14 +14855,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       k_rows[word] = 64'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$35 )
-      k_rows[\write_port__addr$37 ] <= k_split;
+    if (\write_port__en$37 )
+      k_rows[\write_port__addr$39 ] <= k_split;
   end
   reg [63:0] _2_;
   always @(posedge clk) begin
-    _2_ <= k_rows[{ key_port__buffer, key_port__address }];
+    _2_ <= k_rows[{ key_port__request__payload[0], key_port__request__payload[5:1] }];
   end
-  assign \read_port__data$136  = _2_;
+  assign \read_port__data$144  = _2_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_0 [63:0];
   initial begin : zero_memory_26
@@ -14837,14 +14871,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_0[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$45 )
-      v_rows_0[\write_port__addr$47 ] <= v_saturated[7:0];
+    if (\write_port__en$46 )
+      v_rows_0[\write_port__addr$48 ] <= v_saturated[7:0];
   end
   reg [7:0] _3_;
   always @(posedge clk) begin
-    _3_ <= v_rows_0[{ value_port__buffer, value_port__address }];
+    _3_ <= v_rows_0[{ value_port__request__payload[0], value_port__request__payload[5:1] }];
   end
-  assign \read_port__data$139  = _3_;
+  assign \read_port__data$147  = _3_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_1 [63:0];
   initial begin : zero_memory_27
@@ -14853,14 +14887,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_1[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$45 )
+    if (\write_port__en$46 )
       v_rows_1[\write_port__addr$57 ] <= v_saturated[15:8];
   end
   reg [7:0] _4_;
   always @(posedge clk) begin
     _4_ <= v_rows_1[{ v_rows_1_buffer_1, v_rows_1_address_1 }];
   end
-  assign \read_port__data$142  = _4_;
+  assign \read_port__data$150  = _4_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_2 [63:0];
   initial begin : zero_memory_28
@@ -14869,14 +14903,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_2[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$45 )
+    if (\write_port__en$46 )
       v_rows_2[\write_port__addr$65 ] <= v_saturated[23:16];
   end
   reg [7:0] _5_;
   always @(posedge clk) begin
     _5_ <= v_rows_2[{ v_rows_2_buffer_1, v_rows_2_address_1 }];
   end
-  assign \read_port__data$145  = _5_;
+  assign \read_port__data$153  = _5_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_3 [63:0];
   initial begin : zero_memory_29
@@ -14885,14 +14919,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_3[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$45 )
+    if (\write_port__en$46 )
       v_rows_3[\write_port__addr$73 ] <= v_saturated[31:24];
   end
   reg [7:0] _6_;
   always @(posedge clk) begin
     _6_ <= v_rows_3[{ v_rows_3_buffer_1, v_rows_3_address_1 }];
   end
-  assign \read_port__data$148  = _6_;
+  assign \read_port__data$156  = _6_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_4 [63:0];
   initial begin : zero_memory_30
@@ -14901,14 +14935,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_4[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$45 )
-      v_rows_4[\write_port__addr$47 ] <= v_saturated[39:32];
+    if (\write_port__en$46 )
+      v_rows_4[\write_port__addr$48 ] <= v_saturated[39:32];
   end
   reg [7:0] _7_;
   always @(posedge clk) begin
     _7_ <= v_rows_4[{ v_rows_4_buffer_1, v_rows_4_address_1 }];
   end
-  assign \read_port__data$151  = _7_;
+  assign \read_port__data$159  = _7_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_5 [63:0];
   initial begin : zero_memory_31
@@ -14917,14 +14951,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_5[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$45 )
+    if (\write_port__en$46 )
       v_rows_5[\write_port__addr$57 ] <= v_saturated[47:40];
   end
   reg [7:0] _8_;
   always @(posedge clk) begin
     _8_ <= v_rows_5[{ v_rows_5_buffer_1, v_rows_5_address_1 }];
   end
-  assign \read_port__data$154  = _8_;
+  assign \read_port__data$162  = _8_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_6 [63:0];
   initial begin : zero_memory_32
@@ -14933,14 +14967,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_6[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$45 )
+    if (\write_port__en$46 )
       v_rows_6[\write_port__addr$65 ] <= v_saturated[55:48];
   end
   reg [7:0] _9_;
   always @(posedge clk) begin
     _9_ <= v_rows_6[{ v_rows_6_buffer_1, v_rows_6_address_1 }];
   end
-  assign \read_port__data$157  = _9_;
+  assign \read_port__data$165  = _9_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_7 [63:0];
   initial begin : zero_memory_33
@@ -14949,188 +14983,195 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
       v_rows_7[word] = 8'h0;
   end
   always @(posedge clk) begin
-    if (\write_port__en$45 )
+    if (\write_port__en$46 )
       v_rows_7[\write_port__addr$73 ] <= v_saturated[63:56];
   end
   reg [7:0] _10_;
   always @(posedge clk) begin
     _10_ <= v_rows_7[{ v_rows_7_buffer_1, v_rows_7_address_1 }];
   end
-  assign \read_port__data$160  = _10_;
-  assign \$378  = \$367 [5] ^ \$377 ;
-  assign \$379  = ~ i_k__payload[47];
-  assign \$380  = & i_k__payload[46:43];
-  assign \$381  = \$379  & \$380 ;
-  assign \$382  = \$381  ? 8'h77 : i_k__payload[47:40];
-  assign \$383  = ~ i_k__payload[47];
-  assign \$384  = & i_k__payload[46:43];
-  assign \$385  = \$383  & \$384 ;
-  assign \$386  = \$385  ? 8'h77 : i_k__payload[47:40];
-  assign \$387  = ~ i_k__payload[47];
-  assign \$388  = & i_k__payload[46:43];
-  assign \$389  = \$387  & \$388 ;
-  assign \$390  = \$389  ? 8'h77 : i_k__payload[47:40];
-  assign \$391  = & \$390 [5:4];
-  assign \$392  = \$386 [3] & \$391 ;
-  assign \$393  = \$382 [6] ^ \$392 ;
-  assign \$394  = ~ i_k__payload[47];
-  assign \$395  = & i_k__payload[46:43];
-  assign \$396  = \$394  & \$395 ;
-  assign \$397  = \$396  ? 8'h77 : i_k__payload[47:40];
-  assign \$398  = ~ i_k__payload[47];
-  assign \$399  = & i_k__payload[46:43];
-  assign \$400  = \$398  & \$399 ;
-  assign \$401  = \$400  ? 8'h77 : i_k__payload[47:40];
-  assign \$402  = ~ i_k__payload[47];
-  assign \$403  = & i_k__payload[46:43];
-  assign \$404  = \$402  & \$403 ;
-  assign \$405  = \$404  ? 8'h77 : i_k__payload[47:40];
-  assign \$406  = & \$405 [6:4];
-  assign \$407  = \$401 [3] & \$406 ;
-  assign \$408  = \$397 [7] ^ \$407 ;
-  assign \$409  = ~ i_k__payload[47];
-  assign \$410  = & i_k__payload[46:43];
-  assign \$411  = \$409  & \$410 ;
-  assign \$412  = \$411  ? 8'h77 : i_k__payload[47:40];
-  assign \$413  = ~ i_v__payload[47];
-  assign \$414  = & i_v__payload[46:43];
-  assign \$415  = \$413  & \$414 ;
-  assign \$416  = \$415  ? 8'h77 : i_v__payload[47:40];
-  assign \$417  = ~ i_k__payload[55];
-  assign \$418  = & i_k__payload[54:51];
-  assign \$419  = \$417  & \$418 ;
-  assign \$420  = \$419  ? 8'h77 : i_k__payload[55:48];
-  assign \$421  = ~ i_k__payload[55];
-  assign \$422  = & i_k__payload[54:51];
-  assign \$423  = \$421  & \$422 ;
-  assign \$424  = \$423  ? 8'h77 : i_k__payload[55:48];
-  assign \$425  = ~ i_k__payload[55];
-  assign \$426  = & i_k__payload[54:51];
-  assign \$427  = \$425  & \$426 ;
-  assign \$428  = \$427  ? 8'h77 : i_k__payload[55:48];
-  assign \$431  = \$420 [4] ^ \$430 ;
-  assign \$432  = ~ i_k__payload[55];
-  assign \$433  = & i_k__payload[54:51];
-  assign \$434  = \$432  & \$433 ;
-  assign \$435  = \$434  ? 8'h77 : i_k__payload[55:48];
-  assign \$436  = ~ i_k__payload[55];
-  assign \$437  = & i_k__payload[54:51];
-  assign \$438  = \$436  & \$437 ;
-  assign \$439  = \$438  ? 8'h77 : i_k__payload[55:48];
-  assign \$440  = ~ i_k__payload[55];
-  assign \$441  = & i_k__payload[54:51];
-  assign \$442  = \$440  & \$441 ;
-  assign \$443  = \$442  ? 8'h77 : i_k__payload[55:48];
-  assign \$445  = \$439 [3] & \$444 ;
-  assign \$446  = \$435 [5] ^ \$445 ;
-  assign \$447  = ~ i_k__payload[55];
-  assign \$448  = & i_k__payload[54:51];
-  assign \$449  = \$447  & \$448 ;
-  assign \$450  = \$449  ? 8'h77 : i_k__payload[55:48];
-  assign \$451  = ~ i_k__payload[55];
-  assign \$452  = & i_k__payload[54:51];
-  assign \$453  = \$451  & \$452 ;
-  assign \$454  = \$453  ? 8'h77 : i_k__payload[55:48];
-  assign \$455  = ~ i_k__payload[55];
-  assign \$456  = & i_k__payload[54:51];
-  assign \$457  = \$455  & \$456 ;
-  assign \$458  = \$457  ? 8'h77 : i_k__payload[55:48];
-  assign \$459  = & \$458 [5:4];
-  assign \$460  = \$454 [3] & \$459 ;
-  assign \$461  = \$450 [6] ^ \$460 ;
-  assign \$462  = ~ i_k__payload[55];
-  assign \$463  = & i_k__payload[54:51];
-  assign \$464  = \$462  & \$463 ;
-  assign \$465  = \$464  ? 8'h77 : i_k__payload[55:48];
-  assign \$466  = ~ i_k__payload[55];
-  assign \$467  = & i_k__payload[54:51];
-  assign \$468  = \$466  & \$467 ;
-  assign \$469  = \$468  ? 8'h77 : i_k__payload[55:48];
-  assign \$470  = ~ i_k__payload[55];
-  assign \$471  = & i_k__payload[54:51];
-  assign \$472  = \$470  & \$471 ;
-  assign \$473  = \$472  ? 8'h77 : i_k__payload[55:48];
-  assign \$474  = & \$473 [6:4];
-  assign \$475  = \$469 [3] & \$474 ;
-  assign \$476  = \$465 [7] ^ \$475 ;
-  assign \$477  = ~ i_k__payload[55];
-  assign \$478  = & i_k__payload[54:51];
-  assign \$479  = \$477  & \$478 ;
-  assign \$480  = \$479  ? 8'h77 : i_k__payload[55:48];
-  assign \$481  = ~ i_v__payload[55];
-  assign \$482  = & i_v__payload[54:51];
-  assign \$483  = \$481  & \$482 ;
-  assign \$484  = \$483  ? 8'h77 : i_v__payload[55:48];
-  assign \$485  = ~ i_k__payload[63];
-  assign \$486  = & i_k__payload[62:59];
-  assign \$487  = \$485  & \$486 ;
-  assign \$488  = \$487  ? 8'h77 : i_k__payload[63:56];
-  assign \$489  = ~ i_k__payload[63];
-  assign \$490  = & i_k__payload[62:59];
-  assign \$491  = \$489  & \$490 ;
-  assign \$492  = \$491  ? 8'h77 : i_k__payload[63:56];
-  assign \$493  = ~ i_k__payload[63];
-  assign \$494  = & i_k__payload[62:59];
-  assign \$495  = \$493  & \$494 ;
-  assign \$496  = \$495  ? 8'h77 : i_k__payload[63:56];
-  assign \$499  = \$488 [4] ^ \$498 ;
-  assign \$500  = ~ i_k__payload[63];
-  assign \$501  = & i_k__payload[62:59];
-  assign \$502  = \$500  & \$501 ;
-  assign \$503  = \$502  ? 8'h77 : i_k__payload[63:56];
-  assign \$504  = ~ i_k__payload[63];
-  assign \$505  = & i_k__payload[62:59];
-  assign \$506  = \$504  & \$505 ;
-  assign \$507  = \$506  ? 8'h77 : i_k__payload[63:56];
-  assign \$508  = ~ i_k__payload[63];
-  assign \$509  = & i_k__payload[62:59];
-  assign \$510  = \$508  & \$509 ;
-  assign \$511  = \$510  ? 8'h77 : i_k__payload[63:56];
-  assign \$513  = \$507 [3] & \$512 ;
-  assign \$514  = \$503 [5] ^ \$513 ;
-  assign \$515  = ~ i_k__payload[63];
-  assign \$516  = & i_k__payload[62:59];
-  assign \$517  = \$515  & \$516 ;
-  assign \$518  = \$517  ? 8'h77 : i_k__payload[63:56];
-  assign \$519  = ~ i_k__payload[63];
-  assign \$520  = & i_k__payload[62:59];
-  assign \$521  = \$519  & \$520 ;
-  assign \$522  = \$521  ? 8'h77 : i_k__payload[63:56];
-  assign \$523  = ~ i_k__payload[63];
-  assign \$524  = & i_k__payload[62:59];
-  assign \$525  = \$523  & \$524 ;
-  assign \$526  = \$525  ? 8'h77 : i_k__payload[63:56];
-  assign \$527  = & \$526 [5:4];
-  assign \$528  = \$522 [3] & \$527 ;
-  assign \$529  = \$518 [6] ^ \$528 ;
-  assign \$530  = ~ i_k__payload[63];
-  assign \$531  = & i_k__payload[62:59];
-  assign \$532  = \$530  & \$531 ;
-  assign \$533  = \$532  ? 8'h77 : i_k__payload[63:56];
-  assign \$534  = ~ i_k__payload[63];
-  assign \$535  = & i_k__payload[62:59];
-  assign \$536  = \$534  & \$535 ;
-  assign \$537  = \$536  ? 8'h77 : i_k__payload[63:56];
-  assign \$538  = ~ i_k__payload[63];
-  assign \$539  = & i_k__payload[62:59];
-  assign \$540  = \$538  & \$539 ;
-  assign \$541  = \$540  ? 8'h77 : i_k__payload[63:56];
-  assign \$542  = & \$541 [6:4];
-  assign \$543  = \$537 [3] & \$542 ;
-  assign \$544  = \$533 [7] ^ \$543 ;
-  assign \$545  = ~ i_k__payload[63];
-  assign \$546  = & i_k__payload[62:59];
-  assign \$547  = \$545  & \$546 ;
-  assign \$548  = \$547  ? 8'h77 : i_k__payload[63:56];
-  assign \$549  = ~ i_v__payload[63];
-  assign \$550  = & i_v__payload[62:59];
-  assign \$551  = \$549  & \$550 ;
-  assign \$552  = \$551  ? 8'h77 : i_v__payload[63:56];
-  assign \$553  = i_k__valid & i_k__ready;
-  assign \$554  = k_row + 1'h1;
-  assign \$555  = k_left - 1'h1;
-  assign \$556  = k_left != 1'h1;
-  assign \$557  = i_load__valid & i_load__ready;
+  assign \read_port__data$168  = _10_;
+  assign \$370  = & i_k__payload[46:43];
+  assign \$371  = \$369  & \$370 ;
+  assign \$372  = \$371  ? 8'h77 : i_k__payload[47:40];
+  assign \$373  = ~ i_k__payload[47];
+  assign \$374  = & i_k__payload[46:43];
+  assign \$375  = \$373  & \$374 ;
+  assign \$376  = \$375  ? 8'h77 : i_k__payload[47:40];
+  assign \$378  = \$372 [3] & \$377 ;
+  assign \$379  = \$368 [5] ^ \$378 ;
+  assign \$380  = ~ i_k__payload[47];
+  assign \$381  = & i_k__payload[46:43];
+  assign \$382  = \$380  & \$381 ;
+  assign \$383  = \$382  ? 8'h77 : i_k__payload[47:40];
+  assign \$384  = ~ i_k__payload[47];
+  assign \$385  = & i_k__payload[46:43];
+  assign \$386  = \$384  & \$385 ;
+  assign \$387  = \$386  ? 8'h77 : i_k__payload[47:40];
+  assign \$388  = ~ i_k__payload[47];
+  assign \$389  = & i_k__payload[46:43];
+  assign \$390  = \$388  & \$389 ;
+  assign \$391  = \$390  ? 8'h77 : i_k__payload[47:40];
+  assign \$392  = & \$391 [5:4];
+  assign \$393  = \$387 [3] & \$392 ;
+  assign \$394  = \$383 [6] ^ \$393 ;
+  assign \$395  = ~ i_k__payload[47];
+  assign \$396  = & i_k__payload[46:43];
+  assign \$397  = \$395  & \$396 ;
+  assign \$398  = \$397  ? 8'h77 : i_k__payload[47:40];
+  assign \$399  = ~ i_k__payload[47];
+  assign \$400  = & i_k__payload[46:43];
+  assign \$401  = \$399  & \$400 ;
+  assign \$402  = \$401  ? 8'h77 : i_k__payload[47:40];
+  assign \$403  = ~ i_k__payload[47];
+  assign \$404  = & i_k__payload[46:43];
+  assign \$405  = \$403  & \$404 ;
+  assign \$406  = \$405  ? 8'h77 : i_k__payload[47:40];
+  assign \$407  = & \$406 [6:4];
+  assign \$408  = \$402 [3] & \$407 ;
+  assign \$409  = \$398 [7] ^ \$408 ;
+  assign \$410  = ~ i_k__payload[47];
+  assign \$411  = & i_k__payload[46:43];
+  assign \$412  = \$410  & \$411 ;
+  assign \$413  = \$412  ? 8'h77 : i_k__payload[47:40];
+  assign \$414  = ~ i_v__payload[47];
+  assign \$415  = & i_v__payload[46:43];
+  assign \$416  = \$414  & \$415 ;
+  assign \$417  = \$416  ? 8'h77 : i_v__payload[47:40];
+  assign \$418  = ~ i_k__payload[55];
+  assign \$419  = & i_k__payload[54:51];
+  assign \$420  = \$418  & \$419 ;
+  assign \$421  = \$420  ? 8'h77 : i_k__payload[55:48];
+  assign \$422  = ~ i_k__payload[55];
+  assign \$423  = & i_k__payload[54:51];
+  assign \$424  = \$422  & \$423 ;
+  assign \$425  = \$424  ? 8'h77 : i_k__payload[55:48];
+  assign \$426  = ~ i_k__payload[55];
+  assign \$427  = & i_k__payload[54:51];
+  assign \$428  = \$426  & \$427 ;
+  assign \$429  = \$428  ? 8'h77 : i_k__payload[55:48];
+  assign \$432  = \$421 [4] ^ \$431 ;
+  assign \$433  = ~ i_k__payload[55];
+  assign \$434  = & i_k__payload[54:51];
+  assign \$435  = \$433  & \$434 ;
+  assign \$436  = \$435  ? 8'h77 : i_k__payload[55:48];
+  assign \$437  = ~ i_k__payload[55];
+  assign \$438  = & i_k__payload[54:51];
+  assign \$439  = \$437  & \$438 ;
+  assign \$440  = \$439  ? 8'h77 : i_k__payload[55:48];
+  assign \$441  = ~ i_k__payload[55];
+  assign \$442  = & i_k__payload[54:51];
+  assign \$443  = \$441  & \$442 ;
+  assign \$444  = \$443  ? 8'h77 : i_k__payload[55:48];
+  assign \$446  = \$440 [3] & \$445 ;
+  assign \$447  = \$436 [5] ^ \$446 ;
+  assign \$448  = ~ i_k__payload[55];
+  assign \$449  = & i_k__payload[54:51];
+  assign \$450  = \$448  & \$449 ;
+  assign \$451  = \$450  ? 8'h77 : i_k__payload[55:48];
+  assign \$452  = ~ i_k__payload[55];
+  assign \$453  = & i_k__payload[54:51];
+  assign \$454  = \$452  & \$453 ;
+  assign \$455  = \$454  ? 8'h77 : i_k__payload[55:48];
+  assign \$456  = ~ i_k__payload[55];
+  assign \$457  = & i_k__payload[54:51];
+  assign \$458  = \$456  & \$457 ;
+  assign \$459  = \$458  ? 8'h77 : i_k__payload[55:48];
+  assign \$460  = & \$459 [5:4];
+  assign \$461  = \$455 [3] & \$460 ;
+  assign \$462  = \$451 [6] ^ \$461 ;
+  assign \$463  = ~ i_k__payload[55];
+  assign \$464  = & i_k__payload[54:51];
+  assign \$465  = \$463  & \$464 ;
+  assign \$466  = \$465  ? 8'h77 : i_k__payload[55:48];
+  assign \$467  = ~ i_k__payload[55];
+  assign \$468  = & i_k__payload[54:51];
+  assign \$469  = \$467  & \$468 ;
+  assign \$470  = \$469  ? 8'h77 : i_k__payload[55:48];
+  assign \$471  = ~ i_k__payload[55];
+  assign \$472  = & i_k__payload[54:51];
+  assign \$473  = \$471  & \$472 ;
+  assign \$474  = \$473  ? 8'h77 : i_k__payload[55:48];
+  assign \$475  = & \$474 [6:4];
+  assign \$476  = \$470 [3] & \$475 ;
+  assign \$477  = \$466 [7] ^ \$476 ;
+  assign \$478  = ~ i_k__payload[55];
+  assign \$479  = & i_k__payload[54:51];
+  assign \$480  = \$478  & \$479 ;
+  assign \$481  = \$480  ? 8'h77 : i_k__payload[55:48];
+  assign \$482  = ~ i_v__payload[55];
+  assign \$483  = & i_v__payload[54:51];
+  assign \$484  = \$482  & \$483 ;
+  assign \$485  = \$484  ? 8'h77 : i_v__payload[55:48];
+  assign \$486  = ~ i_k__payload[63];
+  assign \$487  = & i_k__payload[62:59];
+  assign \$488  = \$486  & \$487 ;
+  assign \$489  = \$488  ? 8'h77 : i_k__payload[63:56];
+  assign \$490  = ~ i_k__payload[63];
+  assign \$491  = & i_k__payload[62:59];
+  assign \$492  = \$490  & \$491 ;
+  assign \$493  = \$492  ? 8'h77 : i_k__payload[63:56];
+  assign \$494  = ~ i_k__payload[63];
+  assign \$495  = & i_k__payload[62:59];
+  assign \$496  = \$494  & \$495 ;
+  assign \$497  = \$496  ? 8'h77 : i_k__payload[63:56];
+  assign \$500  = \$489 [4] ^ \$499 ;
+  assign \$501  = ~ i_k__payload[63];
+  assign \$502  = & i_k__payload[62:59];
+  assign \$503  = \$501  & \$502 ;
+  assign \$504  = \$503  ? 8'h77 : i_k__payload[63:56];
+  assign \$505  = ~ i_k__payload[63];
+  assign \$506  = & i_k__payload[62:59];
+  assign \$507  = \$505  & \$506 ;
+  assign \$508  = \$507  ? 8'h77 : i_k__payload[63:56];
+  assign \$509  = ~ i_k__payload[63];
+  assign \$510  = & i_k__payload[62:59];
+  assign \$511  = \$509  & \$510 ;
+  assign \$512  = \$511  ? 8'h77 : i_k__payload[63:56];
+  assign \$514  = \$508 [3] & \$513 ;
+  assign \$515  = \$504 [5] ^ \$514 ;
+  assign \$516  = ~ i_k__payload[63];
+  assign \$517  = & i_k__payload[62:59];
+  assign \$518  = \$516  & \$517 ;
+  assign \$519  = \$518  ? 8'h77 : i_k__payload[63:56];
+  assign \$520  = ~ i_k__payload[63];
+  assign \$521  = & i_k__payload[62:59];
+  assign \$522  = \$520  & \$521 ;
+  assign \$523  = \$522  ? 8'h77 : i_k__payload[63:56];
+  assign \$524  = ~ i_k__payload[63];
+  assign \$525  = & i_k__payload[62:59];
+  assign \$526  = \$524  & \$525 ;
+  assign \$527  = \$526  ? 8'h77 : i_k__payload[63:56];
+  assign \$528  = & \$527 [5:4];
+  assign \$529  = \$523 [3] & \$528 ;
+  assign \$530  = \$519 [6] ^ \$529 ;
+  assign \$531  = ~ i_k__payload[63];
+  assign \$532  = & i_k__payload[62:59];
+  assign \$533  = \$531  & \$532 ;
+  assign \$534  = \$533  ? 8'h77 : i_k__payload[63:56];
+  assign \$535  = ~ i_k__payload[63];
+  assign \$536  = & i_k__payload[62:59];
+  assign \$537  = \$535  & \$536 ;
+  assign \$538  = \$537  ? 8'h77 : i_k__payload[63:56];
+  assign \$539  = ~ i_k__payload[63];
+  assign \$540  = & i_k__payload[62:59];
+  assign \$541  = \$539  & \$540 ;
+  assign \$542  = \$541  ? 8'h77 : i_k__payload[63:56];
+  assign \$543  = & \$542 [6:4];
+  assign \$544  = \$538 [3] & \$543 ;
+  assign \$545  = \$534 [7] ^ \$544 ;
+  assign \$546  = ~ i_k__payload[63];
+  assign \$547  = & i_k__payload[62:59];
+  assign \$548  = \$546  & \$547 ;
+  assign \$549  = \$548  ? 8'h77 : i_k__payload[63:56];
+  assign \$550  = ~ i_v__payload[63];
+  assign \$551  = & i_v__payload[62:59];
+  assign \$552  = \$550  & \$551 ;
+  assign \$553  = \$552  ? 8'h77 : i_v__payload[63:56];
+  assign \$554  = i_k__valid & i_k__ready;
+  assign \$555  = k_row + 1'h1;
+  assign \$556  = k_left - 1'h1;
+  assign \$557  = k_left != 1'h1;
   assign \$558  = | i_load__payload;
   assign \$559  = i_k__valid & i_k__ready;
   assign \$560  = k_row < 6'h20;
@@ -15139,89 +15180,84 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \$563  = v_row + 1'h1;
   assign \$564  = v_left - 1'h1;
   assign \$565  = v_left != 1'h1;
-  assign \$566  = i_load__valid & i_load__ready;
-  assign \$567  = | i_load__payload;
-  assign \$568  = i_v__valid & i_v__ready;
-  assign \$569  = v_row < 6'h20;
-  assign \$570  = \$568  & \$569 ;
-  assign \$571  = i__valid & i__ready;
-  assign \$572  = ~ buffer;
-  assign \$573  = i_load__valid & i_load__ready;
-  assign \$574  = free - \$573 ;
-  assign \$575  = $signed(\$574 ) + $signed({ 1'h0, i_free });
-  assign \$576  = i_k__valid & i_k__ready;
-  assign \$577  = k_row < 6'h20;
-  assign \$578  = \$576  & \$577 ;
-  assign \$579  = bank + 1'h1;
-  assign \$581  = beat + 1'h1;
-  assign \$582  = i_load__valid & i_load__ready;
-  assign \$583  = i_k__valid & i_k__ready;
-  assign \$584  = k_row < 6'h20;
-  assign \$585  = \$583  & \$584 ;
-  assign \$588  = ~ \$587 ;
-  assign \$589  = \$585  & \$588 ;
-  assign \$590  = i_k__valid & i_k__ready;
-  assign \$591  = k_row < 6'h20;
-  assign \$592  = \$590  & \$591 ;
-  assign \$596  = \$592  & \$595 ;
+  assign \$566  = | i_load__payload;
+  assign \$567  = i_v__valid & i_v__ready;
+  assign \$568  = v_row < 6'h20;
+  assign \$569  = \$567  & \$568 ;
+  assign \$570  = i__valid & i__ready;
+  assign \$571  = ~ buffer;
+  assign \$572  = i_k__valid & i_k__ready;
+  assign \$573  = k_row < 6'h20;
+  assign \$574  = \$572  & \$573 ;
+  assign \$575  = bank + 1'h1;
+  assign \$577  = beat + 1'h1;
+  assign \$578  = i_k__valid & i_k__ready;
+  assign \$579  = k_row < 6'h20;
+  assign \$580  = \$578  & \$579 ;
+  assign \$583  = ~ \$582 ;
+  assign \$584  = \$580  & \$583 ;
+  assign \$585  = i_k__valid & i_k__ready;
+  assign \$586  = k_row < 6'h20;
+  assign \$587  = \$585  & \$586 ;
+  assign \$591  = \$587  & \$590 ;
   always @(posedge clk)
-    loading <= \$597 ;
+    loading <= \$592 ;
   always @(posedge clk)
-    n_keys <= \$598 ;
+    n_keys <= \$593 ;
   always @(posedge clk)
-    k_split <= \$599 ;
+    free <= \$594 ;
   always @(posedge clk)
-    v_saturated <= \$600 ;
+    k_split <= \$595 ;
   always @(posedge clk)
-    k_row <= \$601 ;
+    v_saturated <= \$596 ;
   always @(posedge clk)
-    k_left <= \$602 ;
+    k_row <= \$597 ;
   always @(posedge clk)
-    i_k__ready <= \$603 ;
+    k_left <= \$598 ;
   always @(posedge clk)
-    \write_port__en$35  <= \$604 ;
+    i_k__ready <= \$599 ;
   always @(posedge clk)
-    \write_port__addr$37  <= \$605 ;
+    \write_port__en$37  <= \$600 ;
   always @(posedge clk)
-    k_place_1 <= \$606 ;
+    \write_port__addr$39  <= \$601 ;
   always @(posedge clk)
-    k_place_2 <= { buffer, k_row[4:0] };
+    k_pointer_1 <= \$602 ;
   always @(posedge clk)
-    k_place_3 <= { buffer, k_row[4:0] };
+    k_pointer_2 <= { buffer, k_row[4:0] };
   always @(posedge clk)
-    v_row <= \$607 ;
+    k_pointer_3 <= { buffer, k_row[4:0] };
   always @(posedge clk)
-    v_left <= \$608 ;
+    v_row <= \$603 ;
   always @(posedge clk)
-    i_v__ready <= \$609 ;
+    v_left <= \$604 ;
   always @(posedge clk)
-    \write_port__en$45  <= \$610 ;
+    i_v__ready <= \$605 ;
   always @(posedge clk)
-    \write_port__addr$47  <= \$611 ;
+    \write_port__en$46  <= \$606 ;
   always @(posedge clk)
-    \write_port__addr$57  <= \$612 ;
+    \write_port__addr$48  <= \$607 ;
+  always @(posedge clk)
+    \write_port__addr$57  <= \$608 ;
   always @(posedge clk)
     \write_port__addr$65  <= { buffer, v_row[4:0] };
   always @(posedge clk)
     \write_port__addr$73  <= { buffer, v_row[4:0] };
   always @(posedge clk)
-    buffer <= \$613 ;
+    buffer <= \$609 ;
   always @(posedge clk)
-    free <= \$614 ;
+    bank <= \$610 ;
   always @(posedge clk)
-    bank <= \$615 ;
+    beat <= \$611 ;
   always @(posedge clk)
-    beat <= \$616 ;
+    write_port__addr <= \$612 ;
   always @(posedge clk)
-    write_port__addr <= \$617 ;
+    \write_port__addr$32  <= \$613 ;
   always @(posedge clk)
-    \write_port__addr$30  <= \$618 ;
+    k_bank_pointer_2 <= { buffer, beat };
   always @(posedge clk)
-    k_bank_place_2 <= { buffer, beat };
+    k_bank_pointer_3 <= { buffer, beat };
   always @(posedge clk)
-    k_bank_place_3 <= { buffer, beat };
-  always @(posedge clk)
-    write_port__en <= \$619 ;
+    write_port__en <= \$614 ;
   always @(posedge clk)
     k_bank_0_read_1 <= read_port__data;
   always @(posedge clk)
@@ -15229,31 +15265,31 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk)
     k_bank_0_read_3 <= k_bank_0_read_2;
   always @(posedge clk)
-    \write_port__en$28  <= \$620 ;
+    \write_port__en$30  <= \$615 ;
   always @(posedge clk)
-    k_bank_1_read_1 <= \read_port__data$133 ;
+    k_bank_1_read_1 <= \read_port__data$141 ;
   always @(posedge clk)
     k_bank_1_read_2 <= k_bank_1_read_1;
   always @(posedge clk)
     k_bank_1_read_3 <= k_bank_1_read_2;
   always @(posedge clk)
-    k_rows_read_1 <= \read_port__data$136 ;
+    k_rows_read_1 <= \read_port__data$144 ;
   always @(posedge clk)
     k_rows_read_2 <= k_rows_read_1;
   always @(posedge clk)
-    key_port__data <= k_rows_read_2;
+    key_port__response__payload <= k_rows_read_2;
   always @(posedge clk)
-    v_rows_0_read_1 <= \read_port__data$139 ;
+    v_rows_0_read_1 <= \read_port__data$147 ;
   always @(posedge clk)
     v_rows_0_read_2 <= v_rows_0_read_1;
   always @(posedge clk)
     v_rows_0_read_3 <= v_rows_0_read_2;
   always @(posedge clk)
-    v_rows_1_buffer_1 <= value_port__buffer;
+    v_rows_1_buffer_1 <= value_port__request__payload[0];
   always @(posedge clk)
-    v_rows_1_address_1 <= value_port__address;
+    v_rows_1_address_1 <= value_port__request__payload[5:1];
   always @(posedge clk)
-    v_rows_1_read_1 <= \read_port__data$142 ;
+    v_rows_1_read_1 <= \read_port__data$150 ;
   always @(posedge clk)
     v_rows_1_read_2 <= v_rows_1_read_1;
   always @(posedge clk)
@@ -15263,7 +15299,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk)
     v_rows_2_address_1 <= v_rows_1_address_1;
   always @(posedge clk)
-    v_rows_2_read_1 <= \read_port__data$145 ;
+    v_rows_2_read_1 <= \read_port__data$153 ;
   always @(posedge clk)
     v_rows_2_read_2 <= v_rows_2_read_1;
   always @(posedge clk)
@@ -15273,7 +15309,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk)
     v_rows_3_address_1 <= v_rows_2_address_1;
   always @(posedge clk)
-    v_rows_3_read_1 <= \read_port__data$148 ;
+    v_rows_3_read_1 <= \read_port__data$156 ;
   always @(posedge clk)
     v_rows_3_read_2 <= v_rows_3_read_1;
   always @(posedge clk)
@@ -15283,7 +15319,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk)
     v_rows_4_address_1 <= v_rows_3_address_1;
   always @(posedge clk)
-    v_rows_4_read_1 <= \read_port__data$151 ;
+    v_rows_4_read_1 <= \read_port__data$159 ;
   always @(posedge clk)
     v_rows_4_read_2 <= v_rows_4_read_1;
   always @(posedge clk)
@@ -15293,7 +15329,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk)
     v_rows_5_address_1 <= v_rows_4_address_1;
   always @(posedge clk)
-    v_rows_5_read_1 <= \read_port__data$154 ;
+    v_rows_5_read_1 <= \read_port__data$162 ;
   always @(posedge clk)
     v_rows_5_read_2 <= v_rows_5_read_1;
   always @(posedge clk)
@@ -15303,7 +15339,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk)
     v_rows_6_address_1 <= v_rows_5_address_1;
   always @(posedge clk)
-    v_rows_6_read_1 <= \read_port__data$157 ;
+    v_rows_6_read_1 <= \read_port__data$165 ;
   always @(posedge clk)
     v_rows_6_read_2 <= v_rows_6_read_1;
   always @(posedge clk)
@@ -15313,372 +15349,390 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk)
     v_rows_7_address_1 <= v_rows_6_address_1;
   always @(posedge clk)
-    v_rows_7_read_1 <= \read_port__data$160 ;
+    v_rows_7_read_1 <= \read_port__data$168 ;
   always @(posedge clk)
     v_rows_7_read_2 <= v_rows_7_read_1;
   always @(posedge clk)
     v_rows_7_read_3 <= v_rows_7_read_2;
+  always @(posedge clk)
+    beat_port_reads_1 <= \$616 ;
+  always @(posedge clk)
+    beat_port_reads_2 <= \$617 ;
+  always @(posedge clk)
+    beat_port_reads_3 <= \$618 ;
+  always @(posedge clk)
+    beat_port__response__valid <= \$619 ;
+  always @(posedge clk)
+    key_port_reads_1 <= \$620 ;
+  always @(posedge clk)
+    key_port_reads_2 <= \$621 ;
+  always @(posedge clk)
+    key_port_reads_3 <= \$622 ;
+  always @(posedge clk)
+    key_port__response__valid <= \$623 ;
+  always @(posedge clk)
+    value_port_reads_1 <= \$624 ;
+  always @(posedge clk)
+    value_port_reads_2 <= \$625 ;
+  always @(posedge clk)
+    value_port_reads_3 <= \$626 ;
+  always @(posedge clk)
+    value_port__response__valid <= \$627 ;
   assign \$1  = ~ loading;
   assign \$2  = | free;
   assign i_load__ready = \$1  & \$2 ;
+  assign begun = i_load__valid & i_load__ready;
   assign \$3  = ~ i_k__ready;
-  assign \$4  = loading & \$3 ;
-  assign \$5  = ~ i_v__ready;
-  assign i__valid = \$4  & \$5 ;
+  assign \$4  = ~ i_v__ready;
+  assign \$5  = \$3  & \$4 ;
+  assign i__valid = loading & \$5 ;
   assign \$6  = n_keys < 6'h20;
   assign \$7  = \$6  ? n_keys : 6'h20;
-  assign \$8  = i_load__valid & i_load__ready;
-  assign \$9  = ~ i_k__payload[7];
-  assign \$10  = & i_k__payload[6:3];
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = \$11  ? 8'h77 : i_k__payload[7:0];
-  assign \$13  = ~ i_k__payload[7];
-  assign \$14  = & i_k__payload[6:3];
-  assign \$15  = \$13  & \$14 ;
-  assign \$16  = \$15  ? 8'h77 : i_k__payload[7:0];
-  assign \$17  = ~ i_k__payload[7];
-  assign \$18  = & i_k__payload[6:3];
-  assign \$19  = \$17  & \$18 ;
-  assign \$20  = \$19  ? 8'h77 : i_k__payload[7:0];
-  assign \$23  = \$12 [4] ^ \$22 ;
-  assign \$24  = ~ i_k__payload[7];
-  assign \$25  = & i_k__payload[6:3];
-  assign \$26  = \$24  & \$25 ;
-  assign \$27  = \$26  ? 8'h77 : i_k__payload[7:0];
-  assign \$28  = ~ i_k__payload[7];
-  assign \$29  = & i_k__payload[6:3];
-  assign \$30  = \$28  & \$29 ;
-  assign \$31  = \$30  ? 8'h77 : i_k__payload[7:0];
-  assign \$32  = ~ i_k__payload[7];
-  assign \$33  = & i_k__payload[6:3];
-  assign \$34  = \$32  & \$33 ;
-  assign \$35  = \$34  ? 8'h77 : i_k__payload[7:0];
-  assign \$37  = \$31 [3] & \$36 ;
-  assign \$38  = \$27 [5] ^ \$37 ;
-  assign \$39  = ~ i_k__payload[7];
-  assign \$40  = & i_k__payload[6:3];
-  assign \$41  = \$39  & \$40 ;
-  assign \$42  = \$41  ? 8'h77 : i_k__payload[7:0];
-  assign \$43  = ~ i_k__payload[7];
-  assign \$44  = & i_k__payload[6:3];
-  assign \$45  = \$43  & \$44 ;
-  assign \$46  = \$45  ? 8'h77 : i_k__payload[7:0];
-  assign \$47  = ~ i_k__payload[7];
-  assign \$48  = & i_k__payload[6:3];
-  assign \$49  = \$47  & \$48 ;
-  assign \$50  = \$49  ? 8'h77 : i_k__payload[7:0];
-  assign \$51  = & \$50 [5:4];
-  assign \$52  = \$46 [3] & \$51 ;
-  assign \$53  = \$42 [6] ^ \$52 ;
-  assign \$54  = ~ i_k__payload[7];
-  assign \$55  = & i_k__payload[6:3];
-  assign \$56  = \$54  & \$55 ;
-  assign \$57  = \$56  ? 8'h77 : i_k__payload[7:0];
-  assign \$58  = ~ i_k__payload[7];
-  assign \$59  = & i_k__payload[6:3];
-  assign \$60  = \$58  & \$59 ;
-  assign \$61  = \$60  ? 8'h77 : i_k__payload[7:0];
-  assign \$62  = ~ i_k__payload[7];
-  assign \$63  = & i_k__payload[6:3];
-  assign \$64  = \$62  & \$63 ;
-  assign \$65  = \$64  ? 8'h77 : i_k__payload[7:0];
-  assign \$66  = & \$65 [6:4];
-  assign \$67  = \$61 [3] & \$66 ;
-  assign \$68  = \$57 [7] ^ \$67 ;
-  assign \$69  = ~ i_k__payload[7];
-  assign \$70  = & i_k__payload[6:3];
-  assign \$71  = \$69  & \$70 ;
-  assign \$72  = \$71  ? 8'h77 : i_k__payload[7:0];
-  assign \$73  = ~ i_v__payload[7];
-  assign \$74  = & i_v__payload[6:3];
-  assign \$75  = \$73  & \$74 ;
-  assign \$76  = \$75  ? 8'h77 : i_v__payload[7:0];
-  assign \$77  = ~ i_k__payload[15];
-  assign \$78  = & i_k__payload[14:11];
-  assign \$79  = \$77  & \$78 ;
-  assign \$80  = \$79  ? 8'h77 : i_k__payload[15:8];
-  assign \$81  = ~ i_k__payload[15];
-  assign \$82  = & i_k__payload[14:11];
-  assign \$83  = \$81  & \$82 ;
-  assign \$84  = \$83  ? 8'h77 : i_k__payload[15:8];
-  assign \$85  = ~ i_k__payload[15];
-  assign \$86  = & i_k__payload[14:11];
-  assign \$87  = \$85  & \$86 ;
-  assign \$88  = \$87  ? 8'h77 : i_k__payload[15:8];
-  assign \$91  = \$80 [4] ^ \$90 ;
-  assign \$92  = ~ i_k__payload[15];
-  assign \$93  = & i_k__payload[14:11];
-  assign \$94  = \$92  & \$93 ;
-  assign \$95  = \$94  ? 8'h77 : i_k__payload[15:8];
-  assign \$96  = ~ i_k__payload[15];
-  assign \$97  = & i_k__payload[14:11];
-  assign \$98  = \$96  & \$97 ;
-  assign \$99  = \$98  ? 8'h77 : i_k__payload[15:8];
-  assign \$100  = ~ i_k__payload[15];
-  assign \$101  = & i_k__payload[14:11];
-  assign \$102  = \$100  & \$101 ;
-  assign \$103  = \$102  ? 8'h77 : i_k__payload[15:8];
-  assign \$105  = \$99 [3] & \$104 ;
-  assign \$106  = \$95 [5] ^ \$105 ;
-  assign \$107  = ~ i_k__payload[15];
-  assign \$108  = & i_k__payload[14:11];
-  assign \$109  = \$107  & \$108 ;
-  assign \$110  = \$109  ? 8'h77 : i_k__payload[15:8];
-  assign \$111  = ~ i_k__payload[15];
-  assign \$112  = & i_k__payload[14:11];
-  assign \$113  = \$111  & \$112 ;
-  assign \$114  = \$113  ? 8'h77 : i_k__payload[15:8];
-  assign \$115  = ~ i_k__payload[15];
-  assign \$116  = & i_k__payload[14:11];
-  assign \$117  = \$115  & \$116 ;
-  assign \$118  = \$117  ? 8'h77 : i_k__payload[15:8];
-  assign \$119  = & \$118 [5:4];
-  assign \$120  = \$114 [3] & \$119 ;
-  assign \$121  = \$110 [6] ^ \$120 ;
-  assign \$122  = ~ i_k__payload[15];
-  assign \$123  = & i_k__payload[14:11];
-  assign \$124  = \$122  & \$123 ;
-  assign \$125  = \$124  ? 8'h77 : i_k__payload[15:8];
-  assign \$126  = ~ i_k__payload[15];
-  assign \$127  = & i_k__payload[14:11];
-  assign \$128  = \$126  & \$127 ;
-  assign \$129  = \$128  ? 8'h77 : i_k__payload[15:8];
-  assign \$130  = ~ i_k__payload[15];
-  assign \$131  = & i_k__payload[14:11];
-  assign \$132  = \$130  & \$131 ;
-  assign \$133  = \$132  ? 8'h77 : i_k__payload[15:8];
-  assign \$134  = & \$133 [6:4];
-  assign \$135  = \$129 [3] & \$134 ;
-  assign \$136  = \$125 [7] ^ \$135 ;
-  assign \$137  = ~ i_k__payload[15];
-  assign \$138  = & i_k__payload[14:11];
-  assign \$139  = \$137  & \$138 ;
-  assign \$140  = \$139  ? 8'h77 : i_k__payload[15:8];
-  assign \$141  = ~ i_v__payload[15];
-  assign \$142  = & i_v__payload[14:11];
-  assign \$143  = \$141  & \$142 ;
-  assign \$144  = \$143  ? 8'h77 : i_v__payload[15:8];
-  assign \$145  = ~ i_k__payload[23];
-  assign \$146  = & i_k__payload[22:19];
-  assign \$147  = \$145  & \$146 ;
-  assign \$148  = \$147  ? 8'h77 : i_k__payload[23:16];
-  assign \$149  = ~ i_k__payload[23];
-  assign \$150  = & i_k__payload[22:19];
-  assign \$151  = \$149  & \$150 ;
-  assign \$152  = \$151  ? 8'h77 : i_k__payload[23:16];
-  assign \$153  = ~ i_k__payload[23];
-  assign \$154  = & i_k__payload[22:19];
-  assign \$155  = \$153  & \$154 ;
-  assign \$156  = \$155  ? 8'h77 : i_k__payload[23:16];
-  assign \$159  = \$148 [4] ^ \$158 ;
-  assign \$160  = ~ i_k__payload[23];
-  assign \$161  = & i_k__payload[22:19];
-  assign \$162  = \$160  & \$161 ;
-  assign \$163  = \$162  ? 8'h77 : i_k__payload[23:16];
-  assign \$164  = ~ i_k__payload[23];
-  assign \$165  = & i_k__payload[22:19];
-  assign \$166  = \$164  & \$165 ;
-  assign \$167  = \$166  ? 8'h77 : i_k__payload[23:16];
-  assign \$168  = ~ i_k__payload[23];
-  assign \$169  = & i_k__payload[22:19];
-  assign \$170  = \$168  & \$169 ;
-  assign \$171  = \$170  ? 8'h77 : i_k__payload[23:16];
-  assign \$173  = \$167 [3] & \$172 ;
-  assign \$174  = \$163 [5] ^ \$173 ;
-  assign \$175  = ~ i_k__payload[23];
-  assign \$176  = & i_k__payload[22:19];
-  assign \$177  = \$175  & \$176 ;
-  assign \$178  = \$177  ? 8'h77 : i_k__payload[23:16];
-  assign \$179  = ~ i_k__payload[23];
-  assign \$180  = & i_k__payload[22:19];
-  assign \$181  = \$179  & \$180 ;
-  assign \$182  = \$181  ? 8'h77 : i_k__payload[23:16];
-  assign \$183  = ~ i_k__payload[23];
-  assign \$184  = & i_k__payload[22:19];
-  assign \$185  = \$183  & \$184 ;
-  assign \$186  = \$185  ? 8'h77 : i_k__payload[23:16];
-  assign \$187  = & \$186 [5:4];
-  assign \$188  = \$182 [3] & \$187 ;
-  assign \$189  = \$178 [6] ^ \$188 ;
-  assign \$190  = ~ i_k__payload[23];
-  assign \$191  = & i_k__payload[22:19];
-  assign \$192  = \$190  & \$191 ;
-  assign \$193  = \$192  ? 8'h77 : i_k__payload[23:16];
-  assign \$194  = ~ i_k__payload[23];
-  assign \$195  = & i_k__payload[22:19];
-  assign \$196  = \$194  & \$195 ;
-  assign \$197  = \$196  ? 8'h77 : i_k__payload[23:16];
-  assign \$198  = ~ i_k__payload[23];
-  assign \$199  = & i_k__payload[22:19];
-  assign \$200  = \$198  & \$199 ;
-  assign \$201  = \$200  ? 8'h77 : i_k__payload[23:16];
-  assign \$202  = & \$201 [6:4];
-  assign \$203  = \$197 [3] & \$202 ;
-  assign \$204  = \$193 [7] ^ \$203 ;
-  assign \$205  = ~ i_k__payload[23];
-  assign \$206  = & i_k__payload[22:19];
-  assign \$207  = \$205  & \$206 ;
-  assign \$208  = \$207  ? 8'h77 : i_k__payload[23:16];
-  assign \$209  = ~ i_v__payload[23];
-  assign \$210  = & i_v__payload[22:19];
-  assign \$211  = \$209  & \$210 ;
-  assign \$212  = \$211  ? 8'h77 : i_v__payload[23:16];
-  assign \$213  = ~ i_k__payload[31];
-  assign \$214  = & i_k__payload[30:27];
-  assign \$215  = \$213  & \$214 ;
-  assign \$216  = \$215  ? 8'h77 : i_k__payload[31:24];
-  assign \$217  = ~ i_k__payload[31];
-  assign \$218  = & i_k__payload[30:27];
-  assign \$219  = \$217  & \$218 ;
-  assign \$220  = \$219  ? 8'h77 : i_k__payload[31:24];
-  assign \$221  = ~ i_k__payload[31];
-  assign \$222  = & i_k__payload[30:27];
-  assign \$223  = \$221  & \$222 ;
-  assign \$224  = \$223  ? 8'h77 : i_k__payload[31:24];
-  assign \$227  = \$216 [4] ^ \$226 ;
-  assign \$228  = ~ i_k__payload[31];
-  assign \$229  = & i_k__payload[30:27];
-  assign \$230  = \$228  & \$229 ;
-  assign \$231  = \$230  ? 8'h77 : i_k__payload[31:24];
-  assign \$232  = ~ i_k__payload[31];
-  assign \$233  = & i_k__payload[30:27];
-  assign \$234  = \$232  & \$233 ;
-  assign \$235  = \$234  ? 8'h77 : i_k__payload[31:24];
-  assign \$236  = ~ i_k__payload[31];
-  assign \$237  = & i_k__payload[30:27];
-  assign \$238  = \$236  & \$237 ;
-  assign \$239  = \$238  ? 8'h77 : i_k__payload[31:24];
-  assign \$241  = \$235 [3] & \$240 ;
-  assign \$242  = \$231 [5] ^ \$241 ;
-  assign \$243  = ~ i_k__payload[31];
-  assign \$244  = & i_k__payload[30:27];
-  assign \$245  = \$243  & \$244 ;
-  assign \$246  = \$245  ? 8'h77 : i_k__payload[31:24];
-  assign \$247  = ~ i_k__payload[31];
-  assign \$248  = & i_k__payload[30:27];
-  assign \$249  = \$247  & \$248 ;
-  assign \$250  = \$249  ? 8'h77 : i_k__payload[31:24];
-  assign \$251  = ~ i_k__payload[31];
-  assign \$252  = & i_k__payload[30:27];
-  assign \$253  = \$251  & \$252 ;
-  assign \$254  = \$253  ? 8'h77 : i_k__payload[31:24];
-  assign \$255  = & \$254 [5:4];
-  assign \$256  = \$250 [3] & \$255 ;
-  assign \$257  = \$246 [6] ^ \$256 ;
-  assign \$258  = ~ i_k__payload[31];
-  assign \$259  = & i_k__payload[30:27];
-  assign \$260  = \$258  & \$259 ;
-  assign \$261  = \$260  ? 8'h77 : i_k__payload[31:24];
-  assign \$262  = ~ i_k__payload[31];
-  assign \$263  = & i_k__payload[30:27];
-  assign \$264  = \$262  & \$263 ;
-  assign \$265  = \$264  ? 8'h77 : i_k__payload[31:24];
-  assign \$266  = ~ i_k__payload[31];
-  assign \$267  = & i_k__payload[30:27];
-  assign \$268  = \$266  & \$267 ;
-  assign \$269  = \$268  ? 8'h77 : i_k__payload[31:24];
-  assign \$270  = & \$269 [6:4];
-  assign \$271  = \$265 [3] & \$270 ;
-  assign \$272  = \$261 [7] ^ \$271 ;
-  assign \$273  = ~ i_k__payload[31];
-  assign \$274  = & i_k__payload[30:27];
-  assign \$275  = \$273  & \$274 ;
-  assign \$276  = \$275  ? 8'h77 : i_k__payload[31:24];
-  assign \$277  = ~ i_v__payload[31];
-  assign \$278  = & i_v__payload[30:27];
-  assign \$279  = \$277  & \$278 ;
-  assign \$280  = \$279  ? 8'h77 : i_v__payload[31:24];
-  assign \$281  = ~ i_k__payload[39];
-  assign \$282  = & i_k__payload[38:35];
-  assign \$283  = \$281  & \$282 ;
-  assign \$284  = \$283  ? 8'h77 : i_k__payload[39:32];
-  assign \$285  = ~ i_k__payload[39];
-  assign \$286  = & i_k__payload[38:35];
-  assign \$287  = \$285  & \$286 ;
-  assign \$288  = \$287  ? 8'h77 : i_k__payload[39:32];
-  assign \$289  = ~ i_k__payload[39];
-  assign \$290  = & i_k__payload[38:35];
-  assign \$291  = \$289  & \$290 ;
-  assign \$292  = \$291  ? 8'h77 : i_k__payload[39:32];
-  assign \$295  = \$284 [4] ^ \$294 ;
-  assign \$296  = ~ i_k__payload[39];
-  assign \$297  = & i_k__payload[38:35];
-  assign \$298  = \$296  & \$297 ;
-  assign \$299  = \$298  ? 8'h77 : i_k__payload[39:32];
-  assign \$300  = ~ i_k__payload[39];
-  assign \$301  = & i_k__payload[38:35];
-  assign \$302  = \$300  & \$301 ;
-  assign \$303  = \$302  ? 8'h77 : i_k__payload[39:32];
-  assign \$304  = ~ i_k__payload[39];
-  assign \$305  = & i_k__payload[38:35];
-  assign \$306  = \$304  & \$305 ;
-  assign \$307  = \$306  ? 8'h77 : i_k__payload[39:32];
-  assign \$309  = \$303 [3] & \$308 ;
-  assign \$310  = \$299 [5] ^ \$309 ;
-  assign \$311  = ~ i_k__payload[39];
-  assign \$312  = & i_k__payload[38:35];
-  assign \$313  = \$311  & \$312 ;
-  assign \$314  = \$313  ? 8'h77 : i_k__payload[39:32];
-  assign \$315  = ~ i_k__payload[39];
-  assign \$316  = & i_k__payload[38:35];
-  assign \$317  = \$315  & \$316 ;
-  assign \$318  = \$317  ? 8'h77 : i_k__payload[39:32];
-  assign \$319  = ~ i_k__payload[39];
-  assign \$320  = & i_k__payload[38:35];
-  assign \$321  = \$319  & \$320 ;
-  assign \$322  = \$321  ? 8'h77 : i_k__payload[39:32];
-  assign \$323  = & \$322 [5:4];
-  assign \$324  = \$318 [3] & \$323 ;
-  assign \$325  = \$314 [6] ^ \$324 ;
-  assign \$326  = ~ i_k__payload[39];
-  assign \$327  = & i_k__payload[38:35];
-  assign \$328  = \$326  & \$327 ;
-  assign \$329  = \$328  ? 8'h77 : i_k__payload[39:32];
-  assign \$330  = ~ i_k__payload[39];
-  assign \$331  = & i_k__payload[38:35];
-  assign \$332  = \$330  & \$331 ;
-  assign \$333  = \$332  ? 8'h77 : i_k__payload[39:32];
-  assign \$334  = ~ i_k__payload[39];
-  assign \$335  = & i_k__payload[38:35];
-  assign \$336  = \$334  & \$335 ;
-  assign \$337  = \$336  ? 8'h77 : i_k__payload[39:32];
-  assign \$338  = & \$337 [6:4];
-  assign \$339  = \$333 [3] & \$338 ;
-  assign \$340  = \$329 [7] ^ \$339 ;
-  assign \$341  = ~ i_k__payload[39];
-  assign \$342  = & i_k__payload[38:35];
-  assign \$343  = \$341  & \$342 ;
-  assign \$344  = \$343  ? 8'h77 : i_k__payload[39:32];
-  assign \$345  = ~ i_v__payload[39];
-  assign \$346  = & i_v__payload[38:35];
-  assign \$347  = \$345  & \$346 ;
-  assign \$348  = \$347  ? 8'h77 : i_v__payload[39:32];
-  assign \$349  = ~ i_k__payload[47];
-  assign \$350  = & i_k__payload[46:43];
-  assign \$351  = \$349  & \$350 ;
-  assign \$352  = \$351  ? 8'h77 : i_k__payload[47:40];
-  assign \$353  = ~ i_k__payload[47];
-  assign \$354  = & i_k__payload[46:43];
-  assign \$355  = \$353  & \$354 ;
-  assign \$356  = \$355  ? 8'h77 : i_k__payload[47:40];
-  assign \$357  = ~ i_k__payload[47];
-  assign \$358  = & i_k__payload[46:43];
-  assign \$359  = \$357  & \$358 ;
-  assign \$360  = \$359  ? 8'h77 : i_k__payload[47:40];
-  assign \$363  = \$352 [4] ^ \$362 ;
-  assign \$364  = ~ i_k__payload[47];
-  assign \$365  = & i_k__payload[46:43];
-  assign \$366  = \$364  & \$365 ;
-  assign \$367  = \$366  ? 8'h77 : i_k__payload[47:40];
-  assign \$368  = ~ i_k__payload[47];
-  assign \$369  = & i_k__payload[46:43];
-  assign \$370  = \$368  & \$369 ;
-  assign \$371  = \$370  ? 8'h77 : i_k__payload[47:40];
-  assign \$372  = ~ i_k__payload[47];
-  assign \$373  = & i_k__payload[46:43];
-  assign \$374  = \$372  & \$373 ;
-  assign \$375  = \$374  ? 8'h77 : i_k__payload[47:40];
-  assign \$377  = \$371 [3] & \$376 ;
+  assign \$8  = free - begun;
+  assign \$9  = $signed(\$8 ) + $signed({ 1'h0, i_free });
+  assign \$10  = ~ i_k__payload[7];
+  assign \$11  = & i_k__payload[6:3];
+  assign \$12  = \$10  & \$11 ;
+  assign \$13  = \$12  ? 8'h77 : i_k__payload[7:0];
+  assign \$14  = ~ i_k__payload[7];
+  assign \$15  = & i_k__payload[6:3];
+  assign \$16  = \$14  & \$15 ;
+  assign \$17  = \$16  ? 8'h77 : i_k__payload[7:0];
+  assign \$18  = ~ i_k__payload[7];
+  assign \$19  = & i_k__payload[6:3];
+  assign \$20  = \$18  & \$19 ;
+  assign \$21  = \$20  ? 8'h77 : i_k__payload[7:0];
+  assign \$24  = \$13 [4] ^ \$23 ;
+  assign \$25  = ~ i_k__payload[7];
+  assign \$26  = & i_k__payload[6:3];
+  assign \$27  = \$25  & \$26 ;
+  assign \$28  = \$27  ? 8'h77 : i_k__payload[7:0];
+  assign \$29  = ~ i_k__payload[7];
+  assign \$30  = & i_k__payload[6:3];
+  assign \$31  = \$29  & \$30 ;
+  assign \$32  = \$31  ? 8'h77 : i_k__payload[7:0];
+  assign \$33  = ~ i_k__payload[7];
+  assign \$34  = & i_k__payload[6:3];
+  assign \$35  = \$33  & \$34 ;
+  assign \$36  = \$35  ? 8'h77 : i_k__payload[7:0];
+  assign \$38  = \$32 [3] & \$37 ;
+  assign \$39  = \$28 [5] ^ \$38 ;
+  assign \$40  = ~ i_k__payload[7];
+  assign \$41  = & i_k__payload[6:3];
+  assign \$42  = \$40  & \$41 ;
+  assign \$43  = \$42  ? 8'h77 : i_k__payload[7:0];
+  assign \$44  = ~ i_k__payload[7];
+  assign \$45  = & i_k__payload[6:3];
+  assign \$46  = \$44  & \$45 ;
+  assign \$47  = \$46  ? 8'h77 : i_k__payload[7:0];
+  assign \$48  = ~ i_k__payload[7];
+  assign \$49  = & i_k__payload[6:3];
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$50  ? 8'h77 : i_k__payload[7:0];
+  assign \$52  = & \$51 [5:4];
+  assign \$53  = \$47 [3] & \$52 ;
+  assign \$54  = \$43 [6] ^ \$53 ;
+  assign \$55  = ~ i_k__payload[7];
+  assign \$56  = & i_k__payload[6:3];
+  assign \$57  = \$55  & \$56 ;
+  assign \$58  = \$57  ? 8'h77 : i_k__payload[7:0];
+  assign \$59  = ~ i_k__payload[7];
+  assign \$60  = & i_k__payload[6:3];
+  assign \$61  = \$59  & \$60 ;
+  assign \$62  = \$61  ? 8'h77 : i_k__payload[7:0];
+  assign \$63  = ~ i_k__payload[7];
+  assign \$64  = & i_k__payload[6:3];
+  assign \$65  = \$63  & \$64 ;
+  assign \$66  = \$65  ? 8'h77 : i_k__payload[7:0];
+  assign \$67  = & \$66 [6:4];
+  assign \$68  = \$62 [3] & \$67 ;
+  assign \$69  = \$58 [7] ^ \$68 ;
+  assign \$70  = ~ i_k__payload[7];
+  assign \$71  = & i_k__payload[6:3];
+  assign \$72  = \$70  & \$71 ;
+  assign \$73  = \$72  ? 8'h77 : i_k__payload[7:0];
+  assign \$74  = ~ i_v__payload[7];
+  assign \$75  = & i_v__payload[6:3];
+  assign \$76  = \$74  & \$75 ;
+  assign \$77  = \$76  ? 8'h77 : i_v__payload[7:0];
+  assign \$78  = ~ i_k__payload[15];
+  assign \$79  = & i_k__payload[14:11];
+  assign \$80  = \$78  & \$79 ;
+  assign \$81  = \$80  ? 8'h77 : i_k__payload[15:8];
+  assign \$82  = ~ i_k__payload[15];
+  assign \$83  = & i_k__payload[14:11];
+  assign \$84  = \$82  & \$83 ;
+  assign \$85  = \$84  ? 8'h77 : i_k__payload[15:8];
+  assign \$86  = ~ i_k__payload[15];
+  assign \$87  = & i_k__payload[14:11];
+  assign \$88  = \$86  & \$87 ;
+  assign \$89  = \$88  ? 8'h77 : i_k__payload[15:8];
+  assign \$92  = \$81 [4] ^ \$91 ;
+  assign \$93  = ~ i_k__payload[15];
+  assign \$94  = & i_k__payload[14:11];
+  assign \$95  = \$93  & \$94 ;
+  assign \$96  = \$95  ? 8'h77 : i_k__payload[15:8];
+  assign \$97  = ~ i_k__payload[15];
+  assign \$98  = & i_k__payload[14:11];
+  assign \$99  = \$97  & \$98 ;
+  assign \$100  = \$99  ? 8'h77 : i_k__payload[15:8];
+  assign \$101  = ~ i_k__payload[15];
+  assign \$102  = & i_k__payload[14:11];
+  assign \$103  = \$101  & \$102 ;
+  assign \$104  = \$103  ? 8'h77 : i_k__payload[15:8];
+  assign \$106  = \$100 [3] & \$105 ;
+  assign \$107  = \$96 [5] ^ \$106 ;
+  assign \$108  = ~ i_k__payload[15];
+  assign \$109  = & i_k__payload[14:11];
+  assign \$110  = \$108  & \$109 ;
+  assign \$111  = \$110  ? 8'h77 : i_k__payload[15:8];
+  assign \$112  = ~ i_k__payload[15];
+  assign \$113  = & i_k__payload[14:11];
+  assign \$114  = \$112  & \$113 ;
+  assign \$115  = \$114  ? 8'h77 : i_k__payload[15:8];
+  assign \$116  = ~ i_k__payload[15];
+  assign \$117  = & i_k__payload[14:11];
+  assign \$118  = \$116  & \$117 ;
+  assign \$119  = \$118  ? 8'h77 : i_k__payload[15:8];
+  assign \$120  = & \$119 [5:4];
+  assign \$121  = \$115 [3] & \$120 ;
+  assign \$122  = \$111 [6] ^ \$121 ;
+  assign \$123  = ~ i_k__payload[15];
+  assign \$124  = & i_k__payload[14:11];
+  assign \$125  = \$123  & \$124 ;
+  assign \$126  = \$125  ? 8'h77 : i_k__payload[15:8];
+  assign \$127  = ~ i_k__payload[15];
+  assign \$128  = & i_k__payload[14:11];
+  assign \$129  = \$127  & \$128 ;
+  assign \$130  = \$129  ? 8'h77 : i_k__payload[15:8];
+  assign \$131  = ~ i_k__payload[15];
+  assign \$132  = & i_k__payload[14:11];
+  assign \$133  = \$131  & \$132 ;
+  assign \$134  = \$133  ? 8'h77 : i_k__payload[15:8];
+  assign \$135  = & \$134 [6:4];
+  assign \$136  = \$130 [3] & \$135 ;
+  assign \$137  = \$126 [7] ^ \$136 ;
+  assign \$138  = ~ i_k__payload[15];
+  assign \$139  = & i_k__payload[14:11];
+  assign \$140  = \$138  & \$139 ;
+  assign \$141  = \$140  ? 8'h77 : i_k__payload[15:8];
+  assign \$142  = ~ i_v__payload[15];
+  assign \$143  = & i_v__payload[14:11];
+  assign \$144  = \$142  & \$143 ;
+  assign \$145  = \$144  ? 8'h77 : i_v__payload[15:8];
+  assign \$146  = ~ i_k__payload[23];
+  assign \$147  = & i_k__payload[22:19];
+  assign \$148  = \$146  & \$147 ;
+  assign \$149  = \$148  ? 8'h77 : i_k__payload[23:16];
+  assign \$150  = ~ i_k__payload[23];
+  assign \$151  = & i_k__payload[22:19];
+  assign \$152  = \$150  & \$151 ;
+  assign \$153  = \$152  ? 8'h77 : i_k__payload[23:16];
+  assign \$154  = ~ i_k__payload[23];
+  assign \$155  = & i_k__payload[22:19];
+  assign \$156  = \$154  & \$155 ;
+  assign \$157  = \$156  ? 8'h77 : i_k__payload[23:16];
+  assign \$160  = \$149 [4] ^ \$159 ;
+  assign \$161  = ~ i_k__payload[23];
+  assign \$162  = & i_k__payload[22:19];
+  assign \$163  = \$161  & \$162 ;
+  assign \$164  = \$163  ? 8'h77 : i_k__payload[23:16];
+  assign \$165  = ~ i_k__payload[23];
+  assign \$166  = & i_k__payload[22:19];
+  assign \$167  = \$165  & \$166 ;
+  assign \$168  = \$167  ? 8'h77 : i_k__payload[23:16];
+  assign \$169  = ~ i_k__payload[23];
+  assign \$170  = & i_k__payload[22:19];
+  assign \$171  = \$169  & \$170 ;
+  assign \$172  = \$171  ? 8'h77 : i_k__payload[23:16];
+  assign \$174  = \$168 [3] & \$173 ;
+  assign \$175  = \$164 [5] ^ \$174 ;
+  assign \$176  = ~ i_k__payload[23];
+  assign \$177  = & i_k__payload[22:19];
+  assign \$178  = \$176  & \$177 ;
+  assign \$179  = \$178  ? 8'h77 : i_k__payload[23:16];
+  assign \$180  = ~ i_k__payload[23];
+  assign \$181  = & i_k__payload[22:19];
+  assign \$182  = \$180  & \$181 ;
+  assign \$183  = \$182  ? 8'h77 : i_k__payload[23:16];
+  assign \$184  = ~ i_k__payload[23];
+  assign \$185  = & i_k__payload[22:19];
+  assign \$186  = \$184  & \$185 ;
+  assign \$187  = \$186  ? 8'h77 : i_k__payload[23:16];
+  assign \$188  = & \$187 [5:4];
+  assign \$189  = \$183 [3] & \$188 ;
+  assign \$190  = \$179 [6] ^ \$189 ;
+  assign \$191  = ~ i_k__payload[23];
+  assign \$192  = & i_k__payload[22:19];
+  assign \$193  = \$191  & \$192 ;
+  assign \$194  = \$193  ? 8'h77 : i_k__payload[23:16];
+  assign \$195  = ~ i_k__payload[23];
+  assign \$196  = & i_k__payload[22:19];
+  assign \$197  = \$195  & \$196 ;
+  assign \$198  = \$197  ? 8'h77 : i_k__payload[23:16];
+  assign \$199  = ~ i_k__payload[23];
+  assign \$200  = & i_k__payload[22:19];
+  assign \$201  = \$199  & \$200 ;
+  assign \$202  = \$201  ? 8'h77 : i_k__payload[23:16];
+  assign \$203  = & \$202 [6:4];
+  assign \$204  = \$198 [3] & \$203 ;
+  assign \$205  = \$194 [7] ^ \$204 ;
+  assign \$206  = ~ i_k__payload[23];
+  assign \$207  = & i_k__payload[22:19];
+  assign \$208  = \$206  & \$207 ;
+  assign \$209  = \$208  ? 8'h77 : i_k__payload[23:16];
+  assign \$210  = ~ i_v__payload[23];
+  assign \$211  = & i_v__payload[22:19];
+  assign \$212  = \$210  & \$211 ;
+  assign \$213  = \$212  ? 8'h77 : i_v__payload[23:16];
+  assign \$214  = ~ i_k__payload[31];
+  assign \$215  = & i_k__payload[30:27];
+  assign \$216  = \$214  & \$215 ;
+  assign \$217  = \$216  ? 8'h77 : i_k__payload[31:24];
+  assign \$218  = ~ i_k__payload[31];
+  assign \$219  = & i_k__payload[30:27];
+  assign \$220  = \$218  & \$219 ;
+  assign \$221  = \$220  ? 8'h77 : i_k__payload[31:24];
+  assign \$222  = ~ i_k__payload[31];
+  assign \$223  = & i_k__payload[30:27];
+  assign \$224  = \$222  & \$223 ;
+  assign \$225  = \$224  ? 8'h77 : i_k__payload[31:24];
+  assign \$228  = \$217 [4] ^ \$227 ;
+  assign \$229  = ~ i_k__payload[31];
+  assign \$230  = & i_k__payload[30:27];
+  assign \$231  = \$229  & \$230 ;
+  assign \$232  = \$231  ? 8'h77 : i_k__payload[31:24];
+  assign \$233  = ~ i_k__payload[31];
+  assign \$234  = & i_k__payload[30:27];
+  assign \$235  = \$233  & \$234 ;
+  assign \$236  = \$235  ? 8'h77 : i_k__payload[31:24];
+  assign \$237  = ~ i_k__payload[31];
+  assign \$238  = & i_k__payload[30:27];
+  assign \$239  = \$237  & \$238 ;
+  assign \$240  = \$239  ? 8'h77 : i_k__payload[31:24];
+  assign \$242  = \$236 [3] & \$241 ;
+  assign \$243  = \$232 [5] ^ \$242 ;
+  assign \$244  = ~ i_k__payload[31];
+  assign \$245  = & i_k__payload[30:27];
+  assign \$246  = \$244  & \$245 ;
+  assign \$247  = \$246  ? 8'h77 : i_k__payload[31:24];
+  assign \$248  = ~ i_k__payload[31];
+  assign \$249  = & i_k__payload[30:27];
+  assign \$250  = \$248  & \$249 ;
+  assign \$251  = \$250  ? 8'h77 : i_k__payload[31:24];
+  assign \$252  = ~ i_k__payload[31];
+  assign \$253  = & i_k__payload[30:27];
+  assign \$254  = \$252  & \$253 ;
+  assign \$255  = \$254  ? 8'h77 : i_k__payload[31:24];
+  assign \$256  = & \$255 [5:4];
+  assign \$257  = \$251 [3] & \$256 ;
+  assign \$258  = \$247 [6] ^ \$257 ;
+  assign \$259  = ~ i_k__payload[31];
+  assign \$260  = & i_k__payload[30:27];
+  assign \$261  = \$259  & \$260 ;
+  assign \$262  = \$261  ? 8'h77 : i_k__payload[31:24];
+  assign \$263  = ~ i_k__payload[31];
+  assign \$264  = & i_k__payload[30:27];
+  assign \$265  = \$263  & \$264 ;
+  assign \$266  = \$265  ? 8'h77 : i_k__payload[31:24];
+  assign \$267  = ~ i_k__payload[31];
+  assign \$268  = & i_k__payload[30:27];
+  assign \$269  = \$267  & \$268 ;
+  assign \$270  = \$269  ? 8'h77 : i_k__payload[31:24];
+  assign \$271  = & \$270 [6:4];
+  assign \$272  = \$266 [3] & \$271 ;
+  assign \$273  = \$262 [7] ^ \$272 ;
+  assign \$274  = ~ i_k__payload[31];
+  assign \$275  = & i_k__payload[30:27];
+  assign \$276  = \$274  & \$275 ;
+  assign \$277  = \$276  ? 8'h77 : i_k__payload[31:24];
+  assign \$278  = ~ i_v__payload[31];
+  assign \$279  = & i_v__payload[30:27];
+  assign \$280  = \$278  & \$279 ;
+  assign \$281  = \$280  ? 8'h77 : i_v__payload[31:24];
+  assign \$282  = ~ i_k__payload[39];
+  assign \$283  = & i_k__payload[38:35];
+  assign \$284  = \$282  & \$283 ;
+  assign \$285  = \$284  ? 8'h77 : i_k__payload[39:32];
+  assign \$286  = ~ i_k__payload[39];
+  assign \$287  = & i_k__payload[38:35];
+  assign \$288  = \$286  & \$287 ;
+  assign \$289  = \$288  ? 8'h77 : i_k__payload[39:32];
+  assign \$290  = ~ i_k__payload[39];
+  assign \$291  = & i_k__payload[38:35];
+  assign \$292  = \$290  & \$291 ;
+  assign \$293  = \$292  ? 8'h77 : i_k__payload[39:32];
+  assign \$296  = \$285 [4] ^ \$295 ;
+  assign \$297  = ~ i_k__payload[39];
+  assign \$298  = & i_k__payload[38:35];
+  assign \$299  = \$297  & \$298 ;
+  assign \$300  = \$299  ? 8'h77 : i_k__payload[39:32];
+  assign \$301  = ~ i_k__payload[39];
+  assign \$302  = & i_k__payload[38:35];
+  assign \$303  = \$301  & \$302 ;
+  assign \$304  = \$303  ? 8'h77 : i_k__payload[39:32];
+  assign \$305  = ~ i_k__payload[39];
+  assign \$306  = & i_k__payload[38:35];
+  assign \$307  = \$305  & \$306 ;
+  assign \$308  = \$307  ? 8'h77 : i_k__payload[39:32];
+  assign \$310  = \$304 [3] & \$309 ;
+  assign \$311  = \$300 [5] ^ \$310 ;
+  assign \$312  = ~ i_k__payload[39];
+  assign \$313  = & i_k__payload[38:35];
+  assign \$314  = \$312  & \$313 ;
+  assign \$315  = \$314  ? 8'h77 : i_k__payload[39:32];
+  assign \$316  = ~ i_k__payload[39];
+  assign \$317  = & i_k__payload[38:35];
+  assign \$318  = \$316  & \$317 ;
+  assign \$319  = \$318  ? 8'h77 : i_k__payload[39:32];
+  assign \$320  = ~ i_k__payload[39];
+  assign \$321  = & i_k__payload[38:35];
+  assign \$322  = \$320  & \$321 ;
+  assign \$323  = \$322  ? 8'h77 : i_k__payload[39:32];
+  assign \$324  = & \$323 [5:4];
+  assign \$325  = \$319 [3] & \$324 ;
+  assign \$326  = \$315 [6] ^ \$325 ;
+  assign \$327  = ~ i_k__payload[39];
+  assign \$328  = & i_k__payload[38:35];
+  assign \$329  = \$327  & \$328 ;
+  assign \$330  = \$329  ? 8'h77 : i_k__payload[39:32];
+  assign \$331  = ~ i_k__payload[39];
+  assign \$332  = & i_k__payload[38:35];
+  assign \$333  = \$331  & \$332 ;
+  assign \$334  = \$333  ? 8'h77 : i_k__payload[39:32];
+  assign \$335  = ~ i_k__payload[39];
+  assign \$336  = & i_k__payload[38:35];
+  assign \$337  = \$335  & \$336 ;
+  assign \$338  = \$337  ? 8'h77 : i_k__payload[39:32];
+  assign \$339  = & \$338 [6:4];
+  assign \$340  = \$334 [3] & \$339 ;
+  assign \$341  = \$330 [7] ^ \$340 ;
+  assign \$342  = ~ i_k__payload[39];
+  assign \$343  = & i_k__payload[38:35];
+  assign \$344  = \$342  & \$343 ;
+  assign \$345  = \$344  ? 8'h77 : i_k__payload[39:32];
+  assign \$346  = ~ i_v__payload[39];
+  assign \$347  = & i_v__payload[38:35];
+  assign \$348  = \$346  & \$347 ;
+  assign \$349  = \$348  ? 8'h77 : i_v__payload[39:32];
+  assign \$350  = ~ i_k__payload[47];
+  assign \$351  = & i_k__payload[46:43];
+  assign \$352  = \$350  & \$351 ;
+  assign \$353  = \$352  ? 8'h77 : i_k__payload[47:40];
+  assign \$354  = ~ i_k__payload[47];
+  assign \$355  = & i_k__payload[46:43];
+  assign \$356  = \$354  & \$355 ;
+  assign \$357  = \$356  ? 8'h77 : i_k__payload[47:40];
+  assign \$358  = ~ i_k__payload[47];
+  assign \$359  = & i_k__payload[46:43];
+  assign \$360  = \$358  & \$359 ;
+  assign \$361  = \$360  ? 8'h77 : i_k__payload[47:40];
+  assign \$364  = \$353 [4] ^ \$363 ;
+  assign \$365  = ~ i_k__payload[47];
+  assign \$366  = & i_k__payload[46:43];
+  assign \$367  = \$365  & \$366 ;
+  assign \$368  = \$367  ? 8'h77 : i_k__payload[47:40];
+  assign \$369  = ~ i_k__payload[47];
   assign \$auto$rtlil.cc:2739:Not$50  = ~ bank;
   \latte_head.store.loaded  loaded (
     .clk(clk),
@@ -15686,27 +15740,60 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     .o__payload(o_loaded__payload),
     .o__ready(o__ready),
     .o__valid(o_loaded__valid),
-    .room(i__ready),
     .rst(rst),
+    .space(i__ready),
     .write_port__data(i__payload)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$597  = loading;
-    if (\$8 ) begin
-      \$597  = 1'h1;
+    \$592  = loading;
+    if (begun) begin
+      \$592  = 1'h1;
     end
-    if (\$571 ) begin
-      \$597  = 1'h0;
+    if (\$570 ) begin
+      \$592  = 1'h0;
     end
     if (rst) begin
-      \$597  = 1'h0;
+      \$592  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$598  = n_keys;
-    if (\$8 ) begin
+    \$593  = n_keys;
+    if (begun) begin
+      \$593  = i_load__payload;
+    end
+    if (rst) begin
+      \$593  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$594  = \$9 [1:0];
+    if (rst) begin
+      \$594  = 2'h2;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$597  = k_row;
+    if (\$554 ) begin
+      \$597  = \$555 [5:0];
+    end
+    if (begun) begin
+      \$597  = 6'h00;
+    end
+    if (rst) begin
+      \$597  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$598  = k_left;
+    if (\$554 ) begin
+      \$598  = \$556 [5:0];
+    end
+    if (begun) begin
       \$598  = i_load__payload;
     end
     if (rst) begin
@@ -15715,98 +15802,103 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$601  = k_row;
-    if (\$553 ) begin
-      \$601  = \$554 [5:0];
+    \$599  = i_k__ready;
+    if (\$554 ) begin
+      \$599  = \$557 ;
     end
-    if (\$557 ) begin
-      \$601  = 6'h00;
+    if (begun) begin
+      \$599  = \$558 ;
     end
+    if (rst) begin
+      \$599  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$600  = \$561 ;
+    if (rst) begin
+      \$600  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$601  = { buffer, k_row[4:0] };
     if (rst) begin
       \$601  = 6'h00;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$602  = k_left;
-    if (\$553 ) begin
-      \$602  = \$555 [5:0];
-    end
-    if (\$557 ) begin
-      \$602  = i_load__payload;
-    end
+    \$602  = { buffer, k_row[4:0] };
     if (rst) begin
-      \$602  = 6'h00;
+      \$602  = 6'h3f;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$603  = i_k__ready;
-    if (\$553 ) begin
-      \$603  = \$556 ;
-    end
-    if (\$557 ) begin
-      \$603  = \$558 ;
-    end
-    if (rst) begin
-      \$603  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$604  = \$561 ;
-    if (rst) begin
-      \$604  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$605  = { buffer, k_row[4:0] };
-    if (rst) begin
-      \$605  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$606  = { buffer, k_row[4:0] };
-    if (rst) begin
-      \$606  = 6'h3f;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$607  = v_row;
+    \$603  = v_row;
     if (\$562 ) begin
-      \$607  = \$563 [5:0];
+      \$603  = \$563 [5:0];
     end
-    if (\$566 ) begin
+    if (begun) begin
+      \$603  = 6'h00;
+    end
+    if (rst) begin
+      \$603  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$604  = v_left;
+    if (\$562 ) begin
+      \$604  = \$564 [5:0];
+    end
+    if (begun) begin
+      \$604  = i_load__payload;
+    end
+    if (rst) begin
+      \$604  = 6'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$605  = i_v__ready;
+    if (\$562 ) begin
+      \$605  = \$565 ;
+    end
+    if (begun) begin
+      \$605  = \$566 ;
+    end
+    if (rst) begin
+      \$605  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$606  = \$569 ;
+    if (rst) begin
+      \$606  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$607  = { buffer, v_row[4:0] };
+    if (rst) begin
       \$607  = 6'h00;
     end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$608  = { buffer, v_row[4:0] };
     if (rst) begin
-      \$607  = 6'h00;
+      \$608  = 6'h3f;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$608  = v_left;
-    if (\$562 ) begin
-      \$608  = \$564 [5:0];
-    end
-    if (\$566 ) begin
-      \$608  = i_load__payload;
-    end
-    if (rst) begin
-      \$608  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$609  = i_v__ready;
-    if (\$562 ) begin
-      \$609  = \$565 ;
-    end
-    if (\$566 ) begin
-      \$609  = \$567 ;
+    \$609  = buffer;
+    if (\$570 ) begin
+      \$609  = \$571 ;
     end
     if (rst) begin
       \$609  = 1'h0;
@@ -15814,157 +15906,210 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$610  = \$570 ;
+    \$610  = bank;
+    if (\$574 ) begin
+      \$610  = \$575 [0];
+      if (\$576 ) begin
+        \$610  = 1'h0;
+      end
+    end
+    if (begun) begin
+      \$610  = 1'h0;
+    end
     if (rst) begin
       \$610  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$611  = { buffer, v_row[4:0] };
-    if (rst) begin
-      \$611  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$612  = { buffer, v_row[4:0] };
-    if (rst) begin
-      \$612  = 6'h3f;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$613  = buffer;
-    if (\$571 ) begin
-      \$613  = \$572 ;
-    end
-    if (rst) begin
-      \$613  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$614  = \$575 [1:0];
-    if (rst) begin
-      \$614  = 2'h2;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$615  = bank;
-    if (\$578 ) begin
-      \$615  = \$579 [0];
-      if (\$580 ) begin
-        \$615  = 1'h0;
+    \$611  = beat;
+    if (\$574 ) begin
+      if (\$576 ) begin
+        \$611  = \$577 [3:0];
       end
     end
-    if (\$582 ) begin
-      \$615  = 1'h0;
+    if (begun) begin
+      \$611  = 4'h0;
     end
+    if (rst) begin
+      \$611  = 4'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$612  = { buffer, beat };
+    if (rst) begin
+      \$612  = 5'h00;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$613  = { buffer, beat };
+    if (rst) begin
+      \$613  = 5'h1f;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$614  = \$584 ;
+    if (rst) begin
+      \$614  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$615  = \$591 ;
     if (rst) begin
       \$615  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$616  = beat;
-    if (\$578 ) begin
-      if (\$580 ) begin
-        \$616  = \$581 [3:0];
-      end
-    end
-    if (\$582 ) begin
-      \$616  = 4'h0;
-    end
+    \$616  = beat_port__request__valid;
     if (rst) begin
-      \$616  = 4'h0;
+      \$616  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$617  = { buffer, beat };
+    \$617  = beat_port_reads_1;
     if (rst) begin
-      \$617  = 5'h00;
+      \$617  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$618  = { buffer, beat };
+    \$618  = beat_port_reads_2;
     if (rst) begin
-      \$618  = 5'h1f;
+      \$618  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$619  = \$589 ;
+    \$619  = beat_port_reads_3;
     if (rst) begin
       \$619  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$620  = \$596 ;
+    \$620  = key_port__request__valid;
     if (rst) begin
       \$620  = 1'h0;
     end
   end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$621  = key_port_reads_1;
+    if (rst) begin
+      \$621  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$622  = key_port_reads_2;
+    if (rst) begin
+      \$622  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$623  = key_port_reads_3;
+    if (rst) begin
+      \$623  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$624  = value_port__request__valid;
+    if (rst) begin
+      \$624  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$625  = value_port_reads_1;
+    if (rst) begin
+      \$625  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$626  = value_port_reads_2;
+    if (rst) begin
+      \$626  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
+    \$627  = value_port_reads_3;
+    if (rst) begin
+      \$627  = 1'h0;
+    end
+  end
+  assign started = begun;
+  assign k_more = i_k__ready;
+  assign v_more = i_v__ready;
   assign o__payload = o_loaded__payload;
   assign o_loaded__ready = o__ready;
   assign o__valid = o_loaded__valid;
-  assign k_more = i_k__ready;
-  assign v_more = i_v__ready;
   assign k_bank_0_written = write_port__en;
-  assign k_bank_place_0 = write_port__addr;
+  assign k_bank_pointer_0 = write_port__addr;
   assign write_port__data = k_split[31:0];
-  assign read_port__addr = { beat_port__buffer, beat_port__address };
-  assign k_bank_1_written = \write_port__en$28 ;
-  assign k_bank_place_1 = \write_port__addr$30 ;
-  assign \write_port__data$32  = k_split[31:0];
-  assign \read_port__addr$33  = { beat_port__buffer, beat_port__address };
-  assign k_written = \write_port__en$35 ;
-  assign k_place_0 = \write_port__addr$37 ;
-  assign \write_port__data$39  = k_split;
-  assign \read_port__addr$40  = { key_port__buffer, key_port__address };
-  assign k_rows_read_3 = key_port__data;
-  assign v_written = \write_port__en$45 ;
-  assign v_place_0 = \write_port__addr$47 ;
-  assign \write_port__data$49  = v_saturated[7:0];
-  assign \read_port__addr$51  = { value_port__buffer, value_port__address };
-  assign \write_port__en$56  = \write_port__en$45 ;
-  assign v_place_1 = \write_port__addr$57 ;
+  assign read_port__addr = { beat_port__request__payload[0], beat_port__request__payload[4:1] };
+  assign k_bank_1_written = \write_port__en$30 ;
+  assign k_bank_pointer_1 = \write_port__addr$32 ;
+  assign \write_port__data$34  = k_split[31:0];
+  assign \read_port__addr$35  = { beat_port__request__payload[0], beat_port__request__payload[4:1] };
+  assign k_written = \write_port__en$37 ;
+  assign k_pointer_0 = \write_port__addr$39 ;
+  assign \write_port__data$41  = k_split;
+  assign \read_port__addr$42  = { key_port__request__payload[0], key_port__request__payload[5:1] };
+  assign k_rows_read_3 = key_port__response__payload;
+  assign v_written = \write_port__en$46 ;
+  assign v_pointer_0 = \write_port__addr$48 ;
+  assign \write_port__data$50  = v_saturated[7:0];
+  assign \read_port__addr$52  = { value_port__request__payload[0], value_port__request__payload[5:1] };
+  assign \write_port__en$56  = \write_port__en$46 ;
+  assign v_pointer_1 = \write_port__addr$57 ;
   assign \write_port__data$59  = v_saturated[15:8];
   assign \read_port__addr$60  = { v_rows_1_buffer_1, v_rows_1_address_1 };
-  assign \write_port__en$64  = \write_port__en$45 ;
-  assign v_place_2 = \write_port__addr$65 ;
+  assign \write_port__en$64  = \write_port__en$46 ;
+  assign v_pointer_2 = \write_port__addr$65 ;
   assign \write_port__data$67  = v_saturated[23:16];
   assign \read_port__addr$68  = { v_rows_2_buffer_1, v_rows_2_address_1 };
-  assign \write_port__en$72  = \write_port__en$45 ;
-  assign v_place_3 = \write_port__addr$73 ;
+  assign \write_port__en$72  = \write_port__en$46 ;
+  assign v_pointer_3 = \write_port__addr$73 ;
   assign \write_port__data$75  = v_saturated[31:24];
   assign \read_port__addr$76  = { v_rows_3_buffer_1, v_rows_3_address_1 };
-  assign \write_port__en$80  = \write_port__en$45 ;
-  assign \write_port__addr$81  = \write_port__addr$47 ;
+  assign \write_port__en$80  = \write_port__en$46 ;
+  assign \write_port__addr$81  = \write_port__addr$48 ;
   assign \write_port__data$82  = v_saturated[39:32];
   assign \read_port__addr$83  = { v_rows_4_buffer_1, v_rows_4_address_1 };
-  assign \write_port__en$87  = \write_port__en$45 ;
+  assign \write_port__en$87  = \write_port__en$46 ;
   assign \write_port__addr$88  = \write_port__addr$57 ;
   assign \write_port__data$89  = v_saturated[47:40];
   assign \read_port__addr$90  = { v_rows_5_buffer_1, v_rows_5_address_1 };
-  assign \write_port__en$94  = \write_port__en$45 ;
+  assign \write_port__en$94  = \write_port__en$46 ;
   assign \write_port__addr$95  = \write_port__addr$65 ;
   assign \write_port__data$96  = v_saturated[55:48];
   assign \read_port__addr$97  = { v_rows_6_buffer_1, v_rows_6_address_1 };
-  assign \write_port__en$101  = \write_port__en$45 ;
+  assign \write_port__en$101  = \write_port__en$46 ;
   assign \write_port__addr$102  = \write_port__addr$73 ;
   assign \write_port__data$103  = v_saturated[63:56];
   assign \read_port__addr$104  = { v_rows_7_buffer_1, v_rows_7_address_1 };
+  assign beat_port__request__ready = 1'h1;
+  assign beat_port_reads_4 = beat_port__response__valid;
+  assign key_port__request__ready = 1'h1;
+  assign key_port_reads_4 = key_port__response__valid;
+  assign value_port__request__ready = 1'h1;
+  assign value_port_reads_4 = value_port__response__valid;
+  assign \i__payload.buffer  = i__payload[0];
+  assign \i__payload.n_keys  = i__payload[6:1];
   assign \o_loaded__payload.buffer  = o_loaded__payload[0];
   assign \o_loaded__payload.n_keys  = o_loaded__payload[6:1];
   assign \o__payload.buffer  = o_loaded__payload[0];
   assign \o__payload.n_keys  = o_loaded__payload[6:1];
-  assign \i__payload.buffer  = i__payload[0];
-  assign \i__payload.n_keys  = i__payload[6:1];
   assign \k_split.high  = k_split[31:0];
   assign \k_split.high[0]  = k_split[3:0];
   assign \k_split.high[1]  = k_split[7:4];
@@ -15983,42 +16128,46 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \k_split.low[5]  = k_split[55:52];
   assign \k_split.low[6]  = k_split[59:56];
   assign \k_split.low[7]  = k_split[63:60];
-  assign \beat_port__data[0]  = beat_port__data[31:0];
-  assign \beat_port__data[0][0]  = beat_port__data[3:0];
-  assign \beat_port__data[0][1]  = beat_port__data[7:4];
-  assign \beat_port__data[0][2]  = beat_port__data[11:8];
-  assign \beat_port__data[0][3]  = beat_port__data[15:12];
-  assign \beat_port__data[0][4]  = beat_port__data[19:16];
-  assign \beat_port__data[0][5]  = beat_port__data[23:20];
-  assign \beat_port__data[0][6]  = beat_port__data[27:24];
-  assign \beat_port__data[0][7]  = beat_port__data[31:28];
-  assign \beat_port__data[1]  = beat_port__data[63:32];
-  assign \beat_port__data[1][0]  = beat_port__data[35:32];
-  assign \beat_port__data[1][1]  = beat_port__data[39:36];
-  assign \beat_port__data[1][2]  = beat_port__data[43:40];
-  assign \beat_port__data[1][3]  = beat_port__data[47:44];
-  assign \beat_port__data[1][4]  = beat_port__data[51:48];
-  assign \beat_port__data[1][5]  = beat_port__data[55:52];
-  assign \beat_port__data[1][6]  = beat_port__data[59:56];
-  assign \beat_port__data[1][7]  = beat_port__data[63:60];
-  assign \key_port__data.high  = key_port__data[31:0];
-  assign \key_port__data.high[0]  = key_port__data[3:0];
-  assign \key_port__data.high[1]  = key_port__data[7:4];
-  assign \key_port__data.high[2]  = key_port__data[11:8];
-  assign \key_port__data.high[3]  = key_port__data[15:12];
-  assign \key_port__data.high[4]  = key_port__data[19:16];
-  assign \key_port__data.high[5]  = key_port__data[23:20];
-  assign \key_port__data.high[6]  = key_port__data[27:24];
-  assign \key_port__data.high[7]  = key_port__data[31:28];
-  assign \key_port__data.low  = key_port__data[63:32];
-  assign \key_port__data.low[0]  = key_port__data[35:32];
-  assign \key_port__data.low[1]  = key_port__data[39:36];
-  assign \key_port__data.low[2]  = key_port__data[43:40];
-  assign \key_port__data.low[3]  = key_port__data[47:44];
-  assign \key_port__data.low[4]  = key_port__data[51:48];
-  assign \key_port__data.low[5]  = key_port__data[55:52];
-  assign \key_port__data.low[6]  = key_port__data[59:56];
-  assign \key_port__data.low[7]  = key_port__data[63:60];
+  assign \beat_port__request__payload.buffer  = beat_port__request__payload[0];
+  assign \beat_port__request__payload.address  = beat_port__request__payload[4:1];
+  assign \beat_port__response__payload[0]  = beat_port__response__payload[31:0];
+  assign \beat_port__response__payload[0][0]  = beat_port__response__payload[3:0];
+  assign \beat_port__response__payload[0][1]  = beat_port__response__payload[7:4];
+  assign \beat_port__response__payload[0][2]  = beat_port__response__payload[11:8];
+  assign \beat_port__response__payload[0][3]  = beat_port__response__payload[15:12];
+  assign \beat_port__response__payload[0][4]  = beat_port__response__payload[19:16];
+  assign \beat_port__response__payload[0][5]  = beat_port__response__payload[23:20];
+  assign \beat_port__response__payload[0][6]  = beat_port__response__payload[27:24];
+  assign \beat_port__response__payload[0][7]  = beat_port__response__payload[31:28];
+  assign \beat_port__response__payload[1]  = beat_port__response__payload[63:32];
+  assign \beat_port__response__payload[1][0]  = beat_port__response__payload[35:32];
+  assign \beat_port__response__payload[1][1]  = beat_port__response__payload[39:36];
+  assign \beat_port__response__payload[1][2]  = beat_port__response__payload[43:40];
+  assign \beat_port__response__payload[1][3]  = beat_port__response__payload[47:44];
+  assign \beat_port__response__payload[1][4]  = beat_port__response__payload[51:48];
+  assign \beat_port__response__payload[1][5]  = beat_port__response__payload[55:52];
+  assign \beat_port__response__payload[1][6]  = beat_port__response__payload[59:56];
+  assign \beat_port__response__payload[1][7]  = beat_port__response__payload[63:60];
+  assign \key_port__request__payload.buffer  = key_port__request__payload[0];
+  assign \key_port__request__payload.address  = key_port__request__payload[5:1];
+  assign \key_port__response__payload.high  = key_port__response__payload[31:0];
+  assign \key_port__response__payload.high[0]  = key_port__response__payload[3:0];
+  assign \key_port__response__payload.high[1]  = key_port__response__payload[7:4];
+  assign \key_port__response__payload.high[2]  = key_port__response__payload[11:8];
+  assign \key_port__response__payload.high[3]  = key_port__response__payload[15:12];
+  assign \key_port__response__payload.high[4]  = key_port__response__payload[19:16];
+  assign \key_port__response__payload.high[5]  = key_port__response__payload[23:20];
+  assign \key_port__response__payload.high[6]  = key_port__response__payload[27:24];
+  assign \key_port__response__payload.high[7]  = key_port__response__payload[31:28];
+  assign \key_port__response__payload.low  = key_port__response__payload[63:32];
+  assign \key_port__response__payload.low[0]  = key_port__response__payload[35:32];
+  assign \key_port__response__payload.low[1]  = key_port__response__payload[39:36];
+  assign \key_port__response__payload.low[2]  = key_port__response__payload[43:40];
+  assign \key_port__response__payload.low[3]  = key_port__response__payload[47:44];
+  assign \key_port__response__payload.low[4]  = key_port__response__payload[51:48];
+  assign \key_port__response__payload.low[5]  = key_port__response__payload[55:52];
+  assign \key_port__response__payload.low[6]  = key_port__response__payload[59:56];
+  assign \key_port__response__payload.low[7]  = key_port__response__payload[63:60];
   assign \v_saturated[0]  = v_saturated[7:0];
   assign \v_saturated[1]  = v_saturated[15:8];
   assign \v_saturated[2]  = v_saturated[23:16];
@@ -16027,14 +16176,16 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \v_saturated[5]  = v_saturated[47:40];
   assign \v_saturated[6]  = v_saturated[55:48];
   assign \v_saturated[7]  = v_saturated[63:56];
-  assign \value_port__data[0]  = value_port__data[7:0];
-  assign \value_port__data[1]  = value_port__data[15:8];
-  assign \value_port__data[2]  = value_port__data[23:16];
-  assign \value_port__data[3]  = value_port__data[31:24];
-  assign \value_port__data[4]  = value_port__data[39:32];
-  assign \value_port__data[5]  = value_port__data[47:40];
-  assign \value_port__data[6]  = value_port__data[55:48];
-  assign \value_port__data[7]  = value_port__data[63:56];
+  assign \value_port__request__payload.buffer  = value_port__request__payload[0];
+  assign \value_port__request__payload.address  = value_port__request__payload[5:1];
+  assign \value_port__response__payload[0]  = value_port__response__payload[7:0];
+  assign \value_port__response__payload[1]  = value_port__response__payload[15:8];
+  assign \value_port__response__payload[2]  = value_port__response__payload[23:16];
+  assign \value_port__response__payload[3]  = value_port__response__payload[31:24];
+  assign \value_port__response__payload[4]  = value_port__response__payload[39:32];
+  assign \value_port__response__payload[5]  = value_port__response__payload[47:40];
+  assign \value_port__response__payload[6]  = value_port__response__payload[55:48];
+  assign \value_port__response__payload[7]  = value_port__response__payload[63:56];
   assign \i_load__payload.n_keys  = i_load__payload;
   assign \i_k__payload[0]  = i_k__payload[7:0];
   assign \i_k__payload[1]  = i_k__payload[15:8];
@@ -16052,75 +16203,75 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \i_v__payload[5]  = i_v__payload[47:40];
   assign \i_v__payload[6]  = i_v__payload[55:48];
   assign \i_v__payload[7]  = i_v__payload[63:56];
-  assign \$600 [63:56] = \$552 ;
-  assign \$600 [55:48] = \$484 ;
-  assign \$600 [47:40] = \$416 ;
-  assign \$600 [39:32] = \$348 ;
-  assign \$600 [31:24] = \$280 ;
-  assign \$600 [23:16] = \$212 ;
-  assign \$600 [15:8] = \$144 ;
-  assign \$600 [7:0] = \$76 ;
-  assign \$599 [63:60] = \$548 [3:0];
-  assign \$599 [31:28] = { \$544 , \$529 , \$514 , \$499  };
-  assign \$599 [59:56] = \$480 [3:0];
-  assign \$599 [27:24] = { \$476 , \$461 , \$446 , \$431  };
-  assign \$599 [55:52] = \$412 [3:0];
-  assign \$599 [23:20] = { \$408 , \$393 , \$378 , \$363  };
-  assign \$599 [51:48] = \$344 [3:0];
-  assign \$599 [19:16] = { \$340 , \$325 , \$310 , \$295  };
-  assign \$599 [47:44] = \$276 [3:0];
-  assign \$599 [15:12] = { \$272 , \$257 , \$242 , \$227  };
-  assign \$599 [43:40] = \$208 [3:0];
-  assign \$599 [11:8] = { \$204 , \$189 , \$174 , \$159  };
-  assign \$599 [39:36] = \$140 [3:0];
-  assign \$599 [7:4] = { \$136 , \$121 , \$106 , \$91  };
-  assign \$599 [35:32] = \$72 [3:0];
-  assign \$599 [3:0] = { \$68 , \$53 , \$38 , \$23  };
-  assign value_port__data[63:56] = v_rows_7_read_3;
-  assign value_port__data[55:48] = v_rows_6_read_3;
-  assign value_port__data[47:40] = v_rows_5_read_3;
-  assign value_port__data[39:32] = v_rows_4_read_3;
-  assign value_port__data[31:24] = v_rows_3_read_3;
-  assign value_port__data[23:16] = v_rows_2_read_3;
-  assign value_port__data[15:8] = v_rows_1_read_3;
-  assign value_port__data[7:0] = v_rows_0_read_3;
-  assign beat_port__data[63:32] = k_bank_1_read_3;
-  assign beat_port__data[31:0] = k_bank_0_read_3;
+  assign \$596 [63:56] = \$553 ;
+  assign \$596 [55:48] = \$485 ;
+  assign \$596 [47:40] = \$417 ;
+  assign \$596 [39:32] = \$349 ;
+  assign \$596 [31:24] = \$281 ;
+  assign \$596 [23:16] = \$213 ;
+  assign \$596 [15:8] = \$145 ;
+  assign \$596 [7:0] = \$77 ;
+  assign \$595 [63:60] = \$549 [3:0];
+  assign \$595 [31:28] = { \$545 , \$530 , \$515 , \$500  };
+  assign \$595 [59:56] = \$481 [3:0];
+  assign \$595 [27:24] = { \$477 , \$462 , \$447 , \$432  };
+  assign \$595 [55:52] = \$413 [3:0];
+  assign \$595 [23:20] = { \$409 , \$394 , \$379 , \$364  };
+  assign \$595 [51:48] = \$345 [3:0];
+  assign \$595 [19:16] = { \$341 , \$326 , \$311 , \$296  };
+  assign \$595 [47:44] = \$277 [3:0];
+  assign \$595 [15:12] = { \$273 , \$258 , \$243 , \$228  };
+  assign \$595 [43:40] = \$209 [3:0];
+  assign \$595 [11:8] = { \$205 , \$190 , \$175 , \$160  };
+  assign \$595 [39:36] = \$141 [3:0];
+  assign \$595 [7:4] = { \$137 , \$122 , \$107 , \$92  };
+  assign \$595 [35:32] = \$73 [3:0];
+  assign \$595 [3:0] = { \$69 , \$54 , \$39 , \$24  };
+  assign value_port__response__payload[63:56] = v_rows_7_read_3;
+  assign value_port__response__payload[55:48] = v_rows_6_read_3;
+  assign value_port__response__payload[47:40] = v_rows_5_read_3;
+  assign value_port__response__payload[39:32] = v_rows_4_read_3;
+  assign value_port__response__payload[31:24] = v_rows_3_read_3;
+  assign value_port__response__payload[23:16] = v_rows_2_read_3;
+  assign value_port__response__payload[15:8] = v_rows_1_read_3;
+  assign value_port__response__payload[7:0] = v_rows_0_read_3;
+  assign beat_port__response__payload[63:32] = k_bank_1_read_3;
+  assign beat_port__response__payload[31:0] = k_bank_0_read_3;
   assign i__payload[6:1] = \$7 ;
   assign i__payload[0] = buffer;
-  assign \$21  = 1'h1;
-  assign \$22  = \$16 [3];
-  assign \$36  = \$35 [4];
-  assign \$89  = 1'h1;
-  assign \$90  = \$84 [3];
-  assign \$104  = \$103 [4];
-  assign \$157  = 1'h1;
-  assign \$158  = \$152 [3];
-  assign \$172  = \$171 [4];
-  assign \$225  = 1'h1;
-  assign \$226  = \$220 [3];
-  assign \$240  = \$239 [4];
-  assign \$293  = 1'h1;
-  assign \$294  = \$288 [3];
-  assign \$308  = \$307 [4];
-  assign \$361  = 1'h1;
-  assign \$362  = \$356 [3];
-  assign \$376  = \$375 [4];
-  assign \$429  = 1'h1;
-  assign \$430  = \$424 [3];
-  assign \$444  = \$443 [4];
-  assign \$497  = 1'h1;
-  assign \$498  = \$492 [3];
-  assign \$512  = \$511 [4];
-  assign \$580  = bank;
-  assign \$586  = bank;
-  assign \$587  = bank;
-  assign \$593  = \$auto$rtlil.cc:2739:Not$50 ;
-  assign \$594  = \$auto$rtlil.cc:2739:Not$50 ;
-  assign \$595  = bank;
+  assign \$22  = 1'h1;
+  assign \$23  = \$17 [3];
+  assign \$37  = \$36 [4];
+  assign \$90  = 1'h1;
+  assign \$91  = \$85 [3];
+  assign \$105  = \$104 [4];
+  assign \$158  = 1'h1;
+  assign \$159  = \$153 [3];
+  assign \$173  = \$172 [4];
+  assign \$226  = 1'h1;
+  assign \$227  = \$221 [3];
+  assign \$241  = \$240 [4];
+  assign \$294  = 1'h1;
+  assign \$295  = \$289 [3];
+  assign \$309  = \$308 [4];
+  assign \$362  = 1'h1;
+  assign \$363  = \$357 [3];
+  assign \$377  = \$376 [4];
+  assign \$430  = 1'h1;
+  assign \$431  = \$425 [3];
+  assign \$445  = \$444 [4];
+  assign \$498  = 1'h1;
+  assign \$499  = \$493 [3];
+  assign \$513  = \$512 [4];
+  assign \$576  = bank;
+  assign \$581  = bank;
+  assign \$582  = bank;
+  assign \$588  = \$auto$rtlil.cc:2739:Not$50 ;
+  assign \$589  = \$auto$rtlil.cc:2739:Not$50 ;
+  assign \$590  = bank;
 endmodule
 
-module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o__valid, room, o__ready, clk);
+module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o__valid, space, o__ready, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$82  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -16216,17 +16367,17 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg place = 1'h0;
-  reg \place$13  = 1'h0;
+  reg pointer = 1'h0;
+  reg \pointer$13  = 1'h0;
   wire read;
   (* init = 1'h0 *)
   wire read_port__addr;
   wire [6:0] read_port__data;
   wire read_port__en;
-  output room;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  output space;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 1'h0 *)
   wire write_port__addr;
@@ -16243,13 +16394,13 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
       words[word] = 7'h0;
   end
   always @(posedge clk) begin
-    if (room)
-      words[place] <= write_port__data;
+    if (space)
+      words[pointer] <= write_port__data;
   end
   reg [6:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -16279,13 +16430,13 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   assign \$51  = \$48  & \$50 ;
   assign \$52  = \$44  | \$51 ;
   assign \$53  = ~ \$52 ;
-  assign \$54  = written ? \$53  : room;
+  assign \$54  = written ? \$53  : space;
   assign \$55  = read | \$54 ;
-  assign \$57  = place + 1'h1;
+  assign \$57  = pointer + 1'h1;
   assign \$58  = \$56  ? 2'h0 : \$57 ;
-  assign \$60  = \place$13  + 1'h1;
+  assign \$60  = \pointer$13  + 1'h1;
   assign \$61  = \$59  ? 2'h0 : \$60 ;
-  assign written = i__valid & room;
+  assign written = i__valid & space;
   assign \$62  = ~ o__valid;
   assign load = \$62  | o__ready;
   assign \$63  = output_free | o__ready;
@@ -16303,11 +16454,11 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   always @(posedge clk)
     stored <= \$69 ;
   always @(posedge clk)
-    room <= \$70 ;
+    space <= \$70 ;
   always @(posedge clk)
-    place <= \$71 ;
+    pointer <= \$71 ;
   always @(posedge clk)
-    \place$13  <= \$72 ;
+    \pointer$13  <= \$72 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -16392,7 +16543,7 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$71  = place;
+    \$71  = pointer;
     if (written) begin
       \$71  = \$58 [0];
     end
@@ -16402,7 +16553,7 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$72  = \place$13 ;
+    \$72  = \pointer$13 ;
     if (read) begin
       \$72  = \$61 [0];
     end
@@ -16410,22 +16561,22 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
       \$72  = 1'h0;
     end
   end
-  assign i__ready = room;
-  assign write_port__en = room;
+  assign i__ready = space;
+  assign write_port__en = space;
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
   assign \i__payload.buffer  = write_port__data[0];
   assign \i__payload.n_keys  = write_port__data[6:1];
   assign \o__payload.buffer  = o__payload[0];
   assign \o__payload.n_keys  = o__payload[6:1];
-  assign \$56  = place;
-  assign \$59  = \place$13 ;
+  assign \$56  = pointer;
+  assign \$59  = \pointer$13 ;
 endmodule
 
-module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__payload, o__valid, room, clk);
+module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__payload, o__valid, space, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$83  = 0;
   wire [1:0] \$1 ;
   wire \$10 ;
@@ -16516,17 +16667,17 @@ module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__pay
   output o__valid;
   reg o__valid = 1'h0;
   reg output_free = 1'h1;
-  reg [3:0] place = 4'h0;
-  reg [3:0] \place$13  = 4'h0;
+  reg [3:0] pointer = 4'h0;
+  reg [3:0] \pointer$13  = 4'h0;
   wire read;
   (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [10:0] read_port__data;
   wire read_port__en;
-  output room;
-  reg room = 1'h1;
   input rst;
   wire rst;
+  output space;
+  reg space = 1'h1;
   reg stored = 1'h0;
   (* init = 4'h0 *)
   wire [3:0] write_port__addr;
@@ -16543,13 +16694,13 @@ module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__pay
       words[word] = 11'h0;
   end
   always @(posedge clk) begin
-    if (room)
-      words[place] <= write_port__data;
+    if (space)
+      words[pointer] <= write_port__data;
   end
   reg [10:0] _0_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\place$13 ];
+      _0_ <= words[\pointer$13 ];
     end
   end
   assign o__payload = _0_;
@@ -16577,15 +16728,15 @@ module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__pay
   assign \$50  = \$48  & \$49 ;
   assign \$51  = \$44  | \$50 ;
   assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
+  assign \$53  = written ? \$52  : space;
   assign \$54  = read | \$53 ;
-  assign \$55  = place == 4'he;
-  assign \$56  = place + 1'h1;
+  assign \$55  = pointer == 4'he;
+  assign \$56  = pointer + 1'h1;
   assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \place$13  == 4'he;
-  assign \$59  = \place$13  + 1'h1;
+  assign \$58  = \pointer$13  == 4'he;
+  assign \$59  = \pointer$13  + 1'h1;
   assign \$60  = \$58  ? 5'h00 : \$59 ;
-  assign written = i__valid & room;
+  assign written = i__valid & space;
   assign \$61  = ~ o__valid;
   assign load = \$61  | o__ready;
   assign \$62  = output_free | o__ready;
@@ -16603,11 +16754,11 @@ module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__pay
   always @(posedge clk)
     stored <= \$68 ;
   always @(posedge clk)
-    room <= \$69 ;
+    space <= \$69 ;
   always @(posedge clk)
-    place <= \$70 ;
+    pointer <= \$70 ;
   always @(posedge clk)
-    \place$13  <= \$71 ;
+    \pointer$13  <= \$71 ;
   assign \$1  = 1'h0 + count_up_0_1;
   assign \$2  = count + \$1 ;
   assign \$3  = 1'h0 + count_down_0_1;
@@ -16693,7 +16844,7 @@ module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__pay
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$70  = place;
+    \$70  = pointer;
     if (written) begin
       \$70  = \$57 [3:0];
     end
@@ -16703,7 +16854,7 @@ module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__pay
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$71  = \place$13 ;
+    \$71  = \pointer$13 ;
     if (read) begin
       \$71  = \$60 [3:0];
     end
@@ -16711,26 +16862,26 @@ module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__pay
       \$71  = 4'h0;
     end
   end
-  assign i__ready = room;
-  assign write_port__en = room;
+  assign i__ready = space;
+  assign write_port__en = space;
   assign i__payload = write_port__data;
   assign read_port__en = load;
   assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
 endmodule
 
-module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__ready, o_out__payload, i_row__payload, value, i_weighted__valid, o_free, o_out__valid, i_row__valid, o__ready);
+module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i_row__ready, o_out__payload, i_row__payload, value, i__valid, i_weighted__valid, value_port__request__payload, o_free, o_out__valid, i_row__valid, o__ready);
   reg \$auto$verilog_backend.cc:2355:dump_module$84  = 0;
   wire \$1 ;
   wire \$10 ;
-  wire [4:0] \$11 ;
+  wire \$11 ;
   wire \$12 ;
-  wire \$13 ;
+  wire [4:0] \$13 ;
   wire \$14 ;
-  reg [3:0] \$15 ;
-  reg \$16 ;
-  reg \$17 ;
+  wire \$15 ;
+  wire \$16 ;
+  reg [3:0] \$17 ;
   reg \$18 ;
   reg \$19 ;
   wire \$2 ;
@@ -16739,27 +16890,22 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   reg \$22 ;
   reg \$23 ;
   reg \$24 ;
-  reg \$25 ;
-  reg \$26 ;
-  wire [20:0] \$27 ;
+  wire [20:0] \$25 ;
+  wire \$26 ;
+  wire [12:0] \$27 ;
   wire \$28 ;
-  wire [12:0] \$29 ;
   wire \$3 ;
-  wire \$30 ;
   wire \$4 ;
   wire \$5 ;
   wire \$6 ;
   wire \$7 ;
   wire \$8 ;
   wire \$9 ;
-  reg arrives_1 = 1'h0;
-  reg arrives_2 = 1'h0;
-  reg arrives_3 = 1'h0;
-  (* init = 1'h0 *)
-  wire arrives_4;
   input clk;
   wire clk;
   reg [3:0] cooldown = 4'h0;
+  output fork_transfer;
+  wire fork_transfer;
   reg free_1 = 1'h0;
   reg free_2 = 1'h0;
   reg free_3 = 1'h0;
@@ -16769,32 +16915,32 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   (* init = 1'h0 *)
   wire free_7;
   wire [9:0] i__payload;
-  wire [64:0] \i__payload$31 ;
-  wire \i__payload$31.last ;
-  wire [63:0] \i__payload$31.row ;
-  wire [7:0] \i__payload$31.row[0] ;
-  wire [7:0] \i__payload$31.row[1] ;
-  wire [7:0] \i__payload$31.row[2] ;
-  wire [7:0] \i__payload$31.row[3] ;
-  wire [7:0] \i__payload$31.row[4] ;
-  wire [7:0] \i__payload$31.row[5] ;
-  wire [7:0] \i__payload$31.row[6] ;
-  wire [7:0] \i__payload$31.row[7] ;
-  wire [35:0] \i__payload$33 ;
-  wire \i__payload$33.row_end ;
-  wire [20:0] \i__payload$33.sums ;
-  wire [20:0] \i__payload$33.sums[0] ;
-  wire \i__payload$33.tag ;
-  wire \i__payload$33.tag.last ;
-  wire [12:0] \i__payload$33.total ;
+  wire [64:0] \i__payload$32 ;
+  wire \i__payload$32.last ;
+  wire [63:0] \i__payload$32.row ;
+  wire [7:0] \i__payload$32.row[0] ;
+  wire [7:0] \i__payload$32.row[1] ;
+  wire [7:0] \i__payload$32.row[2] ;
+  wire [7:0] \i__payload$32.row[3] ;
+  wire [7:0] \i__payload$32.row[4] ;
+  wire [7:0] \i__payload$32.row[5] ;
+  wire [7:0] \i__payload$32.row[6] ;
+  wire [7:0] \i__payload$32.row[7] ;
+  wire [35:0] \i__payload$34 ;
+  wire \i__payload$34.row_end ;
+  wire [20:0] \i__payload$34.sums ;
+  wire [20:0] \i__payload$34.sums[0] ;
+  wire \i__payload$34.tag ;
+  wire \i__payload$34.tag.last ;
+  wire [12:0] \i__payload$34.total ;
   wire \i__payload.last ;
   wire [7:0] \i__payload.prob ;
   wire \i__payload.tag ;
   wire \i__payload.tag.last ;
-  reg i__valid = 1'h0;
-  wire \i__valid$29 ;
-  wire \i__valid$35 ;
-  wire i_reserve;
+  input i__valid;
+  wire i__valid;
+  wire \i__valid$30 ;
+  wire \i__valid$36 ;
   input [3:0] i_row__payload;
   wire [3:0] i_row__payload;
   wire \i_row__payload.buffer ;
@@ -16805,6 +16951,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   wire i_row__ready;
   input i_row__valid;
   wire i_row__valid;
+  wire i_take;
   input [14:0] i_weighted__payload;
   wire [14:0] i_weighted__payload;
   wire \i_weighted__payload.kept ;
@@ -16823,25 +16970,25 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   reg last_3 = 1'h0;
   reg last_4 = 1'h0;
   wire [64:0] o__payload;
-  wire [64:0] \o__payload$32 ;
-  wire [63:0] \o__payload$32.row ;
-  wire [7:0] \o__payload$32.row[0] ;
-  wire [7:0] \o__payload$32.row[1] ;
-  wire [7:0] \o__payload$32.row[2] ;
-  wire [7:0] \o__payload$32.row[3] ;
-  wire [7:0] \o__payload$32.row[4] ;
-  wire [7:0] \o__payload$32.row[5] ;
-  wire [7:0] \o__payload$32.row[6] ;
-  wire [7:0] \o__payload$32.row[7] ;
-  wire \o__payload$32.tag ;
-  wire \o__payload$32.tag.last ;
-  wire [35:0] \o__payload$34 ;
-  wire \o__payload$34.row_end ;
-  wire [20:0] \o__payload$34.sums ;
-  wire [20:0] \o__payload$34.sums[0] ;
-  wire \o__payload$34.tag ;
-  wire \o__payload$34.tag.last ;
-  wire [12:0] \o__payload$34.total ;
+  wire [64:0] \o__payload$33 ;
+  wire [63:0] \o__payload$33.row ;
+  wire [7:0] \o__payload$33.row[0] ;
+  wire [7:0] \o__payload$33.row[1] ;
+  wire [7:0] \o__payload$33.row[2] ;
+  wire [7:0] \o__payload$33.row[3] ;
+  wire [7:0] \o__payload$33.row[4] ;
+  wire [7:0] \o__payload$33.row[5] ;
+  wire [7:0] \o__payload$33.row[6] ;
+  wire [7:0] \o__payload$33.row[7] ;
+  wire \o__payload$33.tag ;
+  wire \o__payload$33.tag.last ;
+  wire [35:0] \o__payload$35 ;
+  wire \o__payload$35.row_end ;
+  wire [20:0] \o__payload$35.sums ;
+  wire [20:0] \o__payload$35.sums[0] ;
+  wire \o__payload$35.tag ;
+  wire \o__payload$35.tag.last ;
+  wire [12:0] \o__payload$35.total ;
   wire \o__payload.last ;
   wire [63:0] \o__payload.row ;
   wire [7:0] \o__payload.row[0] ;
@@ -16855,8 +17002,9 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   input o__ready;
   wire o__ready;
   wire o__valid;
-  wire \o__valid$30 ;
-  wire \o__valid$36 ;
+  wire \o__valid$31 ;
+  wire \o__valid$37 ;
+  wire o_credit;
   output o_free;
   reg o_free = 1'h0;
   output [64:0] o_out__payload;
@@ -16874,7 +17022,6 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   wire o_out__ready;
   output o_out__valid;
   wire o_out__valid;
-  wire o_room;
   reg [7:0] prob_1 = 8'h00;
   reg [7:0] prob_2 = 8'h00;
   reg [7:0] prob_3 = 8'h00;
@@ -16882,8 +17029,6 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   wire row_ends;
   input rst;
   wire rst;
-  output taken;
-  wire taken;
   input [63:0] value;
   wire [63:0] value;
   wire [7:0] \value[0] ;
@@ -16894,58 +17039,55 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   wire [7:0] \value[5] ;
   wire [7:0] \value[6] ;
   wire [7:0] \value[7] ;
-  wire [4:0] value_port__address;
-  wire value_port__buffer;
-  wire [63:0] value_port__data;
-  wire [7:0] \value_port__data[0] ;
-  wire [7:0] \value_port__data[1] ;
-  wire [7:0] \value_port__data[2] ;
-  wire [7:0] \value_port__data[3] ;
-  wire [7:0] \value_port__data[4] ;
-  wire [7:0] \value_port__data[5] ;
-  wire [7:0] \value_port__data[6] ;
-  wire [7:0] \value_port__data[7] ;
+  output [5:0] value_port__request__payload;
+  wire [5:0] value_port__request__payload;
+  wire [4:0] \value_port__request__payload.address ;
+  wire \value_port__request__payload.buffer ;
+  wire value_port__request__ready;
+  wire value_port__request__valid;
+  wire [63:0] value_port__response__payload;
+  wire [7:0] \value_port__response__payload[0] ;
+  wire [7:0] \value_port__response__payload[1] ;
+  wire [7:0] \value_port__response__payload[2] ;
+  wire [7:0] \value_port__response__payload[3] ;
+  wire [7:0] \value_port__response__payload[4] ;
+  wire [7:0] \value_port__response__payload[5] ;
+  wire [7:0] \value_port__response__payload[6] ;
+  wire [7:0] \value_port__response__payload[7] ;
+  wire value_port__response__valid;
   assign \$1  = i_weighted__valid & i_row__valid;
   assign \$2  = ~ i_row__payload[1];
   assign \$3  = \$1  & \$2 ;
   assign \$4  = ~ i_weighted__payload[6];
   assign \$5  = | cooldown;
   assign \$6  = ~ \$5 ;
-  assign \$7  = \$6  & o_room;
+  assign \$7  = \$6  & o_credit;
   assign \$8  = \$4  | \$7 ;
-  assign taken = \$3  & \$8 ;
-  assign row_ends = taken & i_weighted__payload[6];
-  assign \$9  = i_row__valid & i_row__payload[1];
-  assign i_row__ready = row_ends | \$9 ;
-  assign \$10  = | cooldown;
-  assign \$11  = cooldown - 1'h1;
-  assign \$12  = i_row__valid & i_row__payload[1];
-  assign \$13  = row_ends | \$12 ;
-  assign \$14  = \$13  & i_row__payload[3];
+  assign \$9  = \$3  & \$8 ;
+  assign row_ends = fork_transfer & i_weighted__payload[6];
+  assign \$11  = i_row__valid & i_row__payload[1];
+  assign i_row__ready = row_ends | \$11 ;
+  assign \$12  = | cooldown;
+  assign \$13  = cooldown - 1'h1;
+  assign \$14  = i_row__valid & i_row__payload[1];
+  assign \$15  = row_ends | \$14 ;
+  assign \$16  = \$15  & i_row__payload[3];
   always @(posedge clk)
-    cooldown <= \$15 ;
+    cooldown <= \$17 ;
   always @(posedge clk)
-    free_1 <= \$16 ;
+    free_1 <= \$18 ;
   always @(posedge clk)
-    free_2 <= \$17 ;
+    free_2 <= \$19 ;
   always @(posedge clk)
-    free_3 <= \$18 ;
+    free_3 <= \$20 ;
   always @(posedge clk)
-    free_4 <= \$19 ;
+    free_4 <= \$21 ;
   always @(posedge clk)
-    free_5 <= \$20 ;
+    free_5 <= \$22 ;
   always @(posedge clk)
-    free_6 <= \$21 ;
+    free_6 <= \$23 ;
   always @(posedge clk)
-    o_free <= \$22 ;
-  always @(posedge clk)
-    arrives_1 <= \$23 ;
-  always @(posedge clk)
-    arrives_2 <= \$24 ;
-  always @(posedge clk)
-    arrives_3 <= \$25 ;
-  always @(posedge clk)
-    i__valid <= \$26 ;
+    o_free <= \$24 ;
   always @(posedge clk)
     prob_1 <= i_weighted__payload[14:7];
   always @(posedge clk)
@@ -16970,143 +17112,115 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
     job_last_3 <= job_last_2;
   always @(posedge clk)
     job_last_4 <= job_last_3;
+  \latte_head.weighted_sum.divider  divider (
+    .clk(clk),
+    .ends_11(\i__valid$30 ),
+    .i__valid(\i__valid$36 ),
+    .o__payload(\o__payload$33 ),
+    .\port$4160$0 (\$25 ),
+    .\port$4162$0 (\$26 ),
+    .\port$4171$0 (\$27 ),
+    .\port$4172$0 (\$28 ),
+    .rst(rst)
+  );
   \latte_head.weighted_sum.landing  landing (
     .clk(clk),
-    .i__payload(\i__payload$31 ),
-    .i__valid(\i__valid$29 ),
-    .i_reserve(row_ends),
+    .i__payload(\i__payload$32 ),
+    .i__valid(\i__valid$30 ),
+    .i_take(row_ends),
     .o__payload(o_out__payload),
     .o__ready(o__ready),
     .o__valid(o_out__valid),
-    .o_room(o_room),
-    .rst(rst)
-  );
-  \latte_head.weighted_sum.normaliser  normaliser (
-    .clk(clk),
-    .ends_11(\i__valid$29 ),
-    .i__valid(\i__valid$35 ),
-    .o__payload(\o__payload$32 ),
-    .\port$4160$0 (\$27 ),
-    .\port$4162$0 (\$28 ),
-    .\port$4171$0 (\$29 ),
-    .\port$4172$0 (\$30 ),
+    .o_credit(o_credit),
     .rst(rst)
   );
   \latte_head.weighted_sum.sums  sums (
     .clk(clk),
     .i__payload(i__payload),
     .i__valid(i__valid),
-    .o__valid(\i__valid$35 ),
-    .\port$4160$0 (\$27 ),
-    .\port$4162$0 (\$28 ),
+    .o__valid(\i__valid$36 ),
+    .\port$4160$0 (\$25 ),
+    .\port$4162$0 (\$26 ),
     .rst(rst),
-    .tag_merged_1(\$30 ),
-    .total_merged_1(\$29 ),
+    .tag_merged_1(\$28 ),
+    .total_merged_1(\$27 ),
     .value(value)
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$15  = cooldown;
+    \$17  = cooldown;
     if (row_ends) begin
-      \$15  = 4'h7;
-    end else if (\$10 ) begin
-      \$15  = \$11 [3:0];
+      \$17  = 4'h7;
+    end else if (\$12 ) begin
+      \$17  = \$13 [3:0];
     end
     if (rst) begin
-      \$15  = 4'h0;
+      \$17  = 4'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$16  = \$14 ;
-    if (rst) begin
-      \$16  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$17  = free_1;
-    if (rst) begin
-      \$17  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$18  = free_2;
+    \$18  = \$16 ;
     if (rst) begin
       \$18  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$19  = free_3;
+    \$19  = free_1;
     if (rst) begin
       \$19  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$20  = free_4;
+    \$20  = free_2;
     if (rst) begin
       \$20  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$21  = free_5;
+    \$21  = free_3;
     if (rst) begin
       \$21  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$22  = free_6;
+    \$22  = free_4;
     if (rst) begin
       \$22  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$23  = taken;
+    \$23  = free_5;
     if (rst) begin
       \$23  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$24  = arrives_1;
+    \$24  = free_6;
     if (rst) begin
       \$24  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$25  = arrives_2;
-    if (rst) begin
-      \$25  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$26  = arrives_3;
-    if (rst) begin
-      \$26  = 1'h0;
     end
   end
   assign o__payload = o_out__payload;
   assign o_out__ready = o__ready;
   assign o__valid = o_out__valid;
-  assign i_weighted__ready = taken;
+  assign value_port__request__ready = 1'h1;
+  assign value_port__request__valid = fork_transfer;
+  assign i_weighted__ready = fork_transfer;
   assign free_7 = o_free;
-  assign i_reserve = row_ends;
-  assign value_port__buffer = i_row__payload[0];
-  assign value_port__address = i_weighted__payload[4:0];
-  assign arrives_4 = i__valid;
-  assign value_port__data = value;
-  assign \o__valid$30  = \i__valid$29 ;
-  assign \i__payload$33  = { \$30 , \$28 , \$29 , \$27  };
-  assign \o__payload$34  = { \$30 , \$28 , \$29 , \$27  };
-  assign \o__valid$36  = \i__valid$35 ;
+  assign i_take = row_ends;
+  assign value_port__response__valid = i__valid;
+  assign value_port__response__payload = value;
+  assign \o__valid$31  = \i__valid$30 ;
+  assign \i__payload$34  = { \$28 , \$26 , \$27 , \$25  };
+  assign \o__payload$35  = { \$28 , \$26 , \$27 , \$25  };
+  assign \o__valid$37  = \i__valid$36 ;
   assign \o_out__payload.row  = o_out__payload[63:0];
   assign \o_out__payload.row[0]  = o_out__payload[7:0];
   assign \o_out__payload.row[1]  = o_out__payload[15:8];
@@ -17135,6 +17249,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   assign \i_weighted__payload.kept  = i_weighted__payload[5];
   assign \i_weighted__payload.last  = i_weighted__payload[6];
   assign \i_weighted__payload.prob  = i_weighted__payload[14:7];
+  assign \value_port__request__payload.buffer  = value_port__request__payload[0];
+  assign \value_port__request__payload.address  = value_port__request__payload[5:1];
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.last  = i__payload[8];
   assign \i__payload.tag  = i__payload[9];
@@ -17147,638 +17263,60 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, taken, i_row__re
   assign \value[5]  = value[47:40];
   assign \value[6]  = value[55:48];
   assign \value[7]  = value[63:56];
-  assign \value_port__data[0]  = value[7:0];
-  assign \value_port__data[1]  = value[15:8];
-  assign \value_port__data[2]  = value[23:16];
-  assign \value_port__data[3]  = value[31:24];
-  assign \value_port__data[4]  = value[39:32];
-  assign \value_port__data[5]  = value[47:40];
-  assign \value_port__data[6]  = value[55:48];
-  assign \value_port__data[7]  = value[63:56];
-  assign \i__payload$31.row  = \i__payload$31 [63:0];
-  assign \i__payload$31.row[0]  = \i__payload$31 [7:0];
-  assign \i__payload$31.row[1]  = \i__payload$31 [15:8];
-  assign \i__payload$31.row[2]  = \i__payload$31 [23:16];
-  assign \i__payload$31.row[3]  = \i__payload$31 [31:24];
-  assign \i__payload$31.row[4]  = \i__payload$31 [39:32];
-  assign \i__payload$31.row[5]  = \i__payload$31 [47:40];
-  assign \i__payload$31.row[6]  = \i__payload$31 [55:48];
-  assign \i__payload$31.row[7]  = \i__payload$31 [63:56];
-  assign \i__payload$31.last  = \i__payload$31 [64];
-  assign \o__payload$32.row  = \o__payload$32 [63:0];
-  assign \o__payload$32.row[0]  = \o__payload$32 [7:0];
-  assign \o__payload$32.row[1]  = \o__payload$32 [15:8];
-  assign \o__payload$32.row[2]  = \o__payload$32 [23:16];
-  assign \o__payload$32.row[3]  = \o__payload$32 [31:24];
-  assign \o__payload$32.row[4]  = \o__payload$32 [39:32];
-  assign \o__payload$32.row[5]  = \o__payload$32 [47:40];
-  assign \o__payload$32.row[6]  = \o__payload$32 [55:48];
-  assign \o__payload$32.row[7]  = \o__payload$32 [63:56];
-  assign \o__payload$32.tag  = \o__payload$32 [64];
-  assign \o__payload$32.tag.last  = \o__payload$32 [64];
-  assign \i__payload$33.sums  = \$27 ;
-  assign \i__payload$33.sums[0]  = \$27 ;
-  assign \i__payload$33.total  = \$29 ;
-  assign \i__payload$33.row_end  = \$28 ;
-  assign \i__payload$33.tag  = \$30 ;
-  assign \i__payload$33.tag.last  = \$30 ;
-  assign \o__payload$34.sums  = \$27 ;
-  assign \o__payload$34.sums[0]  = \$27 ;
-  assign \o__payload$34.total  = \$29 ;
-  assign \o__payload$34.row_end  = \$28 ;
-  assign \o__payload$34.tag  = \$30 ;
-  assign \o__payload$34.tag.last  = \$30 ;
-  assign \i__payload$31 [64] = \o__payload$32 [64];
-  assign \i__payload$31 [63:0] = \o__payload$32 [63:0];
+  assign \value_port__response__payload[0]  = value[7:0];
+  assign \value_port__response__payload[1]  = value[15:8];
+  assign \value_port__response__payload[2]  = value[23:16];
+  assign \value_port__response__payload[3]  = value[31:24];
+  assign \value_port__response__payload[4]  = value[39:32];
+  assign \value_port__response__payload[5]  = value[47:40];
+  assign \value_port__response__payload[6]  = value[55:48];
+  assign \value_port__response__payload[7]  = value[63:56];
+  assign \i__payload$32.row  = \i__payload$32 [63:0];
+  assign \i__payload$32.row[0]  = \i__payload$32 [7:0];
+  assign \i__payload$32.row[1]  = \i__payload$32 [15:8];
+  assign \i__payload$32.row[2]  = \i__payload$32 [23:16];
+  assign \i__payload$32.row[3]  = \i__payload$32 [31:24];
+  assign \i__payload$32.row[4]  = \i__payload$32 [39:32];
+  assign \i__payload$32.row[5]  = \i__payload$32 [47:40];
+  assign \i__payload$32.row[6]  = \i__payload$32 [55:48];
+  assign \i__payload$32.row[7]  = \i__payload$32 [63:56];
+  assign \i__payload$32.last  = \i__payload$32 [64];
+  assign \o__payload$33.row  = \o__payload$33 [63:0];
+  assign \o__payload$33.row[0]  = \o__payload$33 [7:0];
+  assign \o__payload$33.row[1]  = \o__payload$33 [15:8];
+  assign \o__payload$33.row[2]  = \o__payload$33 [23:16];
+  assign \o__payload$33.row[3]  = \o__payload$33 [31:24];
+  assign \o__payload$33.row[4]  = \o__payload$33 [39:32];
+  assign \o__payload$33.row[5]  = \o__payload$33 [47:40];
+  assign \o__payload$33.row[6]  = \o__payload$33 [55:48];
+  assign \o__payload$33.row[7]  = \o__payload$33 [63:56];
+  assign \o__payload$33.tag  = \o__payload$33 [64];
+  assign \o__payload$33.tag.last  = \o__payload$33 [64];
+  assign \i__payload$34.sums  = \$25 ;
+  assign \i__payload$34.sums[0]  = \$25 ;
+  assign \i__payload$34.total  = \$27 ;
+  assign \i__payload$34.row_end  = \$26 ;
+  assign \i__payload$34.tag  = \$28 ;
+  assign \i__payload$34.tag.last  = \$28 ;
+  assign \o__payload$35.sums  = \$25 ;
+  assign \o__payload$35.sums[0]  = \$25 ;
+  assign \o__payload$35.total  = \$27 ;
+  assign \o__payload$35.row_end  = \$26 ;
+  assign \o__payload$35.tag  = \$28 ;
+  assign \o__payload$35.tag.last  = \$28 ;
+  assign \i__payload$32 [64] = \o__payload$33 [64];
+  assign \i__payload$32 [63:0] = \o__payload$33 [63:0];
   assign i__payload[9] = job_last_4;
   assign i__payload[8] = last_4;
   assign i__payload[7:0] = prob_4;
+  assign value_port__request__payload[5:1] = i_weighted__payload[4:0];
+  assign value_port__request__payload[0] = i_row__payload[0];
+  assign \$10  = 1'h1;
+  assign fork_transfer = \$9 ;
 endmodule
 
-module \latte_head.weighted_sum.landing (clk, rst, i_reserve, o__payload, i__payload, o_room, o__valid, i__valid, o__ready);
+module \latte_head.weighted_sum.divider (rst, \port$4160$0 , \port$4162$0 , \port$4171$0 , \port$4172$0 , i__valid, ends_11, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$85  = 0;
-  wire [1:0] \$1 ;
-  wire [3:0] \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire [1:0] \$14 ;
-  wire [2:0] \$15 ;
-  wire [1:0] \$16 ;
-  wire [3:0] \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [1:0] \$23 ;
-  wire [2:0] \$24 ;
-  wire [1:0] \$25 ;
-  wire [3:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [3:0] \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  reg \$35 ;
-  reg \$36 ;
-  reg \$37 ;
-  reg [2:0] \$38 ;
-  reg \$39 ;
-  wire [1:0] \$4 ;
-  wire [4:0] \$5 ;
-  wire \$6 ;
-  wire [1:0] \$7 ;
-  wire [2:0] \$8 ;
-  wire [1:0] \$9 ;
-  input clk;
-  wire clk;
-  input [64:0] i__payload;
-  wire [64:0] i__payload;
-  wire [64:0] \i__payload$7 ;
-  wire \i__payload$7.last ;
-  wire [63:0] \i__payload$7.row ;
-  wire [7:0] \i__payload$7.row[0] ;
-  wire [7:0] \i__payload$7.row[1] ;
-  wire [7:0] \i__payload$7.row[2] ;
-  wire [7:0] \i__payload$7.row[3] ;
-  wire [7:0] \i__payload$7.row[4] ;
-  wire [7:0] \i__payload$7.row[5] ;
-  wire [7:0] \i__payload$7.row[6] ;
-  wire [7:0] \i__payload$7.row[7] ;
-  wire \i__payload.last ;
-  wire [63:0] \i__payload.row ;
-  wire [7:0] \i__payload.row[0] ;
-  wire [7:0] \i__payload.row[1] ;
-  wire [7:0] \i__payload.row[2] ;
-  wire [7:0] \i__payload.row[3] ;
-  wire [7:0] \i__payload.row[4] ;
-  wire [7:0] \i__payload.row[5] ;
-  wire [7:0] \i__payload.row[6] ;
-  wire [7:0] \i__payload.row[7] ;
-  input i__valid;
-  wire i__valid;
-  wire \i__valid$9 ;
-  wire i_cancel;
-  input i_reserve;
-  wire i_reserve;
-  output [64:0] o__payload;
-  wire [64:0] o__payload;
-  wire [64:0] \o__payload$1 ;
-  wire \o__payload$1.last ;
-  wire [63:0] \o__payload$1.row ;
-  wire [7:0] \o__payload$1.row[0] ;
-  wire [7:0] \o__payload$1.row[1] ;
-  wire [7:0] \o__payload$1.row[2] ;
-  wire [7:0] \o__payload$1.row[3] ;
-  wire [7:0] \o__payload$1.row[4] ;
-  wire [7:0] \o__payload$1.row[5] ;
-  wire [7:0] \o__payload$1.row[6] ;
-  wire [7:0] \o__payload$1.row[7] ;
-  wire \o__payload.last ;
-  wire [63:0] \o__payload.row ;
-  wire [7:0] \o__payload.row[0] ;
-  wire [7:0] \o__payload.row[1] ;
-  wire [7:0] \o__payload.row[2] ;
-  wire [7:0] \o__payload.row[3] ;
-  wire [7:0] \o__payload.row[4] ;
-  wire [7:0] \o__payload.row[5] ;
-  wire [7:0] \o__payload.row[6] ;
-  wire [7:0] \o__payload.row[7] ;
-  input o__ready;
-  wire o__ready;
-  wire \o__ready$3 ;
-  output o__valid;
-  wire o__valid;
-  wire \o__valid$5 ;
-  output o_room;
-  reg o_room = 1'h1;
-  reg [2:0] places = 3'h4;
-  reg places_down_0_1 = 1'h0;
-  reg places_up_0_1 = 1'h0;
-  reg places_up_1_1 = 1'h0;
-  (* init = 1'h1 *)
-  wire room;
-  input rst;
-  wire rst;
-  wire taken;
-  assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + places_up_0_1;
-  assign \$2  = \$1  + places_up_1_1;
-  assign \$3  = places + \$2 ;
-  assign \$4  = 1'h0 + places_down_0_1;
-  assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + places_up_0_1;
-  assign \$8  = \$7  + places_up_1_1;
-  assign \$9  = 1'h0 + places_down_0_1;
-  assign \$10  = \$8  - \$9 ;
-  assign \$11  = \$10  == 4'hf;
-  assign \$12  = places == 2'h2;
-  assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + places_up_0_1;
-  assign \$15  = \$14  + places_up_1_1;
-  assign \$16  = 1'h0 + places_down_0_1;
-  assign \$17  = \$15  - \$16 ;
-  assign \$18  = | \$17 ;
-  assign \$19  = ~ \$18 ;
-  assign \$20  = places == 1'h1;
-  assign \$21  = \$19  & \$20 ;
-  assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + places_up_0_1;
-  assign \$24  = \$23  + places_up_1_1;
-  assign \$25  = 1'h0 + places_down_0_1;
-  assign \$26  = \$24  - \$25 ;
-  assign \$27  = \$26  == 1'h1;
-  assign \$28  = | places;
-  assign \$29  = ~ \$28 ;
-  assign \$30  = \$27  & \$29 ;
-  assign \$31  = \$22  | \$30 ;
-  assign \$32  = ~ \$31 ;
-  assign \$33  = i_reserve ? \$32  : o_room;
-  assign \$34  = \$6  | \$33 ;
-  always @(posedge clk)
-    places_up_0_1 <= \$35 ;
-  always @(posedge clk)
-    places_up_1_1 <= \$36 ;
-  always @(posedge clk)
-    places_down_0_1 <= \$37 ;
-  always @(posedge clk)
-    places <= \$38 ;
-  always @(posedge clk)
-    o_room <= \$39 ;
-  \latte_head.weighted_sum.landing.queue  queue (
-    .clk(clk),
-    .i__valid(i__valid),
-    .o__payload(o__payload),
-    .o__ready(o__ready),
-    .o__valid(o__valid),
-    .rst(rst),
-    .write_port__data(i__payload)
-  );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$35  = taken;
-    if (rst) begin
-      \$35  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$36  = 1'h0;
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$37  = i_reserve;
-    if (rst) begin
-      \$37  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$38  = \$5 [2:0];
-    if (rst) begin
-      \$38  = 3'h4;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$39  = \$34 ;
-    if (rst) begin
-      \$39  = 1'h1;
-    end
-  end
-  assign \o__payload$1  = o__payload;
-  assign \o__ready$3  = o__ready;
-  assign \o__valid$5  = o__valid;
-  assign \i__payload$7  = i__payload;
-  assign \i__valid$9  = i__valid;
-  assign room = o_room;
-  assign i_cancel = 1'h0;
-  assign \o__payload.row  = o__payload[63:0];
-  assign \o__payload.row[0]  = o__payload[7:0];
-  assign \o__payload.row[1]  = o__payload[15:8];
-  assign \o__payload.row[2]  = o__payload[23:16];
-  assign \o__payload.row[3]  = o__payload[31:24];
-  assign \o__payload.row[4]  = o__payload[39:32];
-  assign \o__payload.row[5]  = o__payload[47:40];
-  assign \o__payload.row[6]  = o__payload[55:48];
-  assign \o__payload.row[7]  = o__payload[63:56];
-  assign \o__payload.last  = o__payload[64];
-  assign \o__payload$1.row  = o__payload[63:0];
-  assign \o__payload$1.row[0]  = o__payload[7:0];
-  assign \o__payload$1.row[1]  = o__payload[15:8];
-  assign \o__payload$1.row[2]  = o__payload[23:16];
-  assign \o__payload$1.row[3]  = o__payload[31:24];
-  assign \o__payload$1.row[4]  = o__payload[39:32];
-  assign \o__payload$1.row[5]  = o__payload[47:40];
-  assign \o__payload$1.row[6]  = o__payload[55:48];
-  assign \o__payload$1.row[7]  = o__payload[63:56];
-  assign \o__payload$1.last  = o__payload[64];
-  assign \i__payload.row  = i__payload[63:0];
-  assign \i__payload.row[0]  = i__payload[7:0];
-  assign \i__payload.row[1]  = i__payload[15:8];
-  assign \i__payload.row[2]  = i__payload[23:16];
-  assign \i__payload.row[3]  = i__payload[31:24];
-  assign \i__payload.row[4]  = i__payload[39:32];
-  assign \i__payload.row[5]  = i__payload[47:40];
-  assign \i__payload.row[6]  = i__payload[55:48];
-  assign \i__payload.row[7]  = i__payload[63:56];
-  assign \i__payload.last  = i__payload[64];
-  assign \i__payload$7.row  = i__payload[63:0];
-  assign \i__payload$7.row[0]  = i__payload[7:0];
-  assign \i__payload$7.row[1]  = i__payload[15:8];
-  assign \i__payload$7.row[2]  = i__payload[23:16];
-  assign \i__payload$7.row[3]  = i__payload[31:24];
-  assign \i__payload$7.row[4]  = i__payload[39:32];
-  assign \i__payload$7.row[5]  = i__payload[47:40];
-  assign \i__payload$7.row[6]  = i__payload[55:48];
-  assign \i__payload$7.row[7]  = i__payload[63:56];
-  assign \i__payload$7.last  = i__payload[64];
-  assign \$6  = taken;
-endmodule
-
-module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port__data, o__valid, i__valid, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$86  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [3:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [4:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [2:0] \$56 ;
-  wire [2:0] \$57 ;
-  wire \$58 ;
-  wire [2:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [2:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [2:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [1:0] \$70 ;
-  reg [1:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
-  input clk;
-  wire clk;
-  reg [2:0] count = 3'h0;
-  reg count_down_0_1 = 1'h0;
-  reg count_up_0_1 = 1'h0;
-  wire [64:0] i__payload;
-  wire \i__payload.last ;
-  wire [63:0] \i__payload.row ;
-  wire [7:0] \i__payload.row[0] ;
-  wire [7:0] \i__payload.row[1] ;
-  wire [7:0] \i__payload.row[2] ;
-  wire [7:0] \i__payload.row[3] ;
-  wire [7:0] \i__payload.row[4] ;
-  wire [7:0] \i__payload.row[5] ;
-  wire [7:0] \i__payload.row[6] ;
-  wire [7:0] \i__payload.row[7] ;
-  wire i__ready;
-  input i__valid;
-  wire i__valid;
-  wire load;
-  output [64:0] o__payload;
-  wire [64:0] o__payload;
-  wire \o__payload.last ;
-  wire [63:0] \o__payload.row ;
-  wire [7:0] \o__payload.row[0] ;
-  wire [7:0] \o__payload.row[1] ;
-  wire [7:0] \o__payload.row[2] ;
-  wire [7:0] \o__payload.row[3] ;
-  wire [7:0] \o__payload.row[4] ;
-  wire [7:0] \o__payload.row[5] ;
-  wire [7:0] \o__payload.row[6] ;
-  wire [7:0] \o__payload.row[7] ;
-  input o__ready;
-  wire o__ready;
-  output o__valid;
-  reg o__valid = 1'h0;
-  reg output_free = 1'h1;
-  reg [1:0] place = 2'h0;
-  reg [1:0] \place$13  = 2'h0;
-  wire read;
-  (* init = 2'h0 *)
-  wire [1:0] read_port__addr;
-  wire [64:0] read_port__data;
-  wire read_port__en;
-  reg room = 1'h1;
-  input rst;
-  wire rst;
-  reg stored = 1'h0;
-  (* init = 2'h0 *)
-  wire [1:0] write_port__addr;
-  input [64:0] write_port__data;
-  wire [64:0] write_port__data;
-  wire write_port__en;
-  wire written;
-  (* no_rw_check = 32'd1 *)
-  reg [64:0] words [3:0];
-  initial begin : zero_memory_36
-    integer word;
-    for (word = 0; word < 4; word = word + 1)
-      words[word] = 65'h0;
-  end
-  always @(posedge clk) begin
-    if (written)
-      words[place] <= write_port__data;
-  end
-  reg [64:0] _0_;
-  always @(posedge clk) begin
-    if (load) begin
-      _0_ <= words[\place$13 ];
-    end
-  end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 3'h4;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 2'h3;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 2'h2;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : room;
-  assign \$54  = read | \$53 ;
-  assign \$55  = place == 2'h3;
-  assign \$56  = place + 1'h1;
-  assign \$57  = \$55  ? 3'h0 : \$56 ;
-  assign \$58  = \place$13  == 2'h3;
-  assign \$59  = \place$13  + 1'h1;
-  assign \$60  = \$58  ? 3'h0 : \$59 ;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
-  always @(posedge clk)
-    count_up_0_1 <= \$63 ;
-  always @(posedge clk)
-    count_down_0_1 <= \$64 ;
-  always @(posedge clk)
-    count <= \$65 ;
-  always @(posedge clk)
-    o__valid <= \$66 ;
-  always @(posedge clk)
-    output_free <= \$67 ;
-  always @(posedge clk)
-    stored <= \$68 ;
-  always @(posedge clk)
-    room <= \$69 ;
-  always @(posedge clk)
-    place <= \$70 ;
-  always @(posedge clk)
-    \place$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$65  = \$4 [2:0];
-    if (rst) begin
-      \$65  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$70  = place;
-    if (written) begin
-      \$70  = \$57 [1:0];
-    end
-    if (rst) begin
-      \$70  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$71  = \place$13 ;
-    if (read) begin
-      \$71  = \$60 [1:0];
-    end
-    if (rst) begin
-      \$71  = 2'h0;
-    end
-  end
-  assign i__ready = 1'h1;
-  assign write_port__en = written;
-  assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = place;
-  assign read_port__addr = \place$13 ;
-  assign \i__payload.row  = write_port__data[63:0];
-  assign \i__payload.row[0]  = write_port__data[7:0];
-  assign \i__payload.row[1]  = write_port__data[15:8];
-  assign \i__payload.row[2]  = write_port__data[23:16];
-  assign \i__payload.row[3]  = write_port__data[31:24];
-  assign \i__payload.row[4]  = write_port__data[39:32];
-  assign \i__payload.row[5]  = write_port__data[47:40];
-  assign \i__payload.row[6]  = write_port__data[55:48];
-  assign \i__payload.row[7]  = write_port__data[63:56];
-  assign \i__payload.last  = write_port__data[64];
-  assign \o__payload.row  = o__payload[63:0];
-  assign \o__payload.row[0]  = o__payload[7:0];
-  assign \o__payload.row[1]  = o__payload[15:8];
-  assign \o__payload.row[2]  = o__payload[23:16];
-  assign \o__payload.row[3]  = o__payload[31:24];
-  assign \o__payload.row[4]  = o__payload[39:32];
-  assign \o__payload.row[5]  = o__payload[47:40];
-  assign \o__payload.row[6]  = o__payload[55:48];
-  assign \o__payload.row[7]  = o__payload[63:56];
-  assign \o__payload.last  = o__payload[64];
-  assign written = i__valid;
-endmodule
-
-module \latte_head.weighted_sum.normaliser (rst, \port$4160$0 , \port$4162$0 , \port$4171$0 , \port$4172$0 , i__valid, ends_11, o__payload, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$87  = 0;
   wire [27:0] \$1 ;
   wire [15:0] \$10 ;
   reg \$100 ;
@@ -18171,154 +17709,154 @@ module \latte_head.weighted_sum.normaliser (rst, \port$4160$0 , \port$4162$0 , \
   always @(posedge clk)
     tag_11 <= tag_10;
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$81  = i__valid;
     if (rst) begin
       \$81  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$82  = arrived_1;
     if (rst) begin
       \$82  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$83  = arrived_2;
     if (rst) begin
       \$83  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$84  = arrived_3;
     if (rst) begin
       \$84  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$85  = arrived_4;
     if (rst) begin
       \$85  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$86  = arrived_5;
     if (rst) begin
       \$86  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$87  = arrived_6;
     if (rst) begin
       \$87  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$88  = arrived_7;
     if (rst) begin
       \$88  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$89  = arrived_8;
     if (rst) begin
       \$89  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$90  = arrived_9;
     if (rst) begin
       \$90  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$91  = \$77 ;
     if (rst) begin
       \$91  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$92  = ends_1;
     if (rst) begin
       \$92  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$93  = ends_2;
     if (rst) begin
       \$93  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$94  = ends_3;
     if (rst) begin
       \$94  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$95  = ends_4;
     if (rst) begin
       \$95  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$96  = ends_5;
     if (rst) begin
       \$96  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$97  = ends_6;
     if (rst) begin
       \$97  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$98  = ends_7;
     if (rst) begin
       \$98  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$99  = ends_8;
     if (rst) begin
       \$99  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$100  = ends_9;
     if (rst) begin
       \$100  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$101  = ends_10;
     if (rst) begin
       \$101  = 1'h0;
     end
   end
   always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
     \$102  = filled;
     if (arrived_10) begin
       \$102  = { \$80 , filled[63:8] };
@@ -18385,7 +17923,589 @@ module \latte_head.weighted_sum.normaliser (rst, \port$4160$0 , \port$4162$0 , \
   assign \$74  = { divisor_6_1, 1'h0 };
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__payload, i__valid, \port$4160$0 , \port$4162$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.landing (clk, rst, i_take, o__payload, i__payload, o_credit, o__valid, i__valid, o__ready);
+  reg \$auto$verilog_backend.cc:2355:dump_module$86  = 0;
+  wire [1:0] \$1 ;
+  wire [3:0] \$10 ;
+  wire \$11 ;
+  wire \$12 ;
+  wire \$13 ;
+  wire [1:0] \$14 ;
+  wire [2:0] \$15 ;
+  wire [1:0] \$16 ;
+  wire [3:0] \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire [2:0] \$2 ;
+  wire \$20 ;
+  wire \$21 ;
+  wire \$22 ;
+  wire [1:0] \$23 ;
+  wire [2:0] \$24 ;
+  wire [1:0] \$25 ;
+  wire [3:0] \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [3:0] \$3 ;
+  wire \$30 ;
+  wire \$31 ;
+  wire \$32 ;
+  wire \$33 ;
+  wire \$34 ;
+  reg \$35 ;
+  reg \$36 ;
+  reg \$37 ;
+  reg [2:0] \$38 ;
+  reg \$39 ;
+  wire [1:0] \$4 ;
+  wire [4:0] \$5 ;
+  wire \$6 ;
+  wire [1:0] \$7 ;
+  wire [2:0] \$8 ;
+  wire [1:0] \$9 ;
+  (* init = 1'h1 *)
+  wire any_left;
+  input clk;
+  wire clk;
+  reg [2:0] credits = 3'h4;
+  reg credits_down_0_1 = 1'h0;
+  reg credits_up_0_1 = 1'h0;
+  reg credits_up_1_1 = 1'h0;
+  input [64:0] i__payload;
+  wire [64:0] i__payload;
+  wire [64:0] \i__payload$7 ;
+  wire \i__payload$7.last ;
+  wire [63:0] \i__payload$7.row ;
+  wire [7:0] \i__payload$7.row[0] ;
+  wire [7:0] \i__payload$7.row[1] ;
+  wire [7:0] \i__payload$7.row[2] ;
+  wire [7:0] \i__payload$7.row[3] ;
+  wire [7:0] \i__payload$7.row[4] ;
+  wire [7:0] \i__payload$7.row[5] ;
+  wire [7:0] \i__payload$7.row[6] ;
+  wire [7:0] \i__payload$7.row[7] ;
+  wire \i__payload.last ;
+  wire [63:0] \i__payload.row ;
+  wire [7:0] \i__payload.row[0] ;
+  wire [7:0] \i__payload.row[1] ;
+  wire [7:0] \i__payload.row[2] ;
+  wire [7:0] \i__payload.row[3] ;
+  wire [7:0] \i__payload.row[4] ;
+  wire [7:0] \i__payload.row[5] ;
+  wire [7:0] \i__payload.row[6] ;
+  wire [7:0] \i__payload.row[7] ;
+  input i__valid;
+  wire i__valid;
+  wire \i__valid$9 ;
+  wire i_return;
+  input i_take;
+  wire i_take;
+  output [64:0] o__payload;
+  wire [64:0] o__payload;
+  wire [64:0] \o__payload$1 ;
+  wire \o__payload$1.last ;
+  wire [63:0] \o__payload$1.row ;
+  wire [7:0] \o__payload$1.row[0] ;
+  wire [7:0] \o__payload$1.row[1] ;
+  wire [7:0] \o__payload$1.row[2] ;
+  wire [7:0] \o__payload$1.row[3] ;
+  wire [7:0] \o__payload$1.row[4] ;
+  wire [7:0] \o__payload$1.row[5] ;
+  wire [7:0] \o__payload$1.row[6] ;
+  wire [7:0] \o__payload$1.row[7] ;
+  wire \o__payload.last ;
+  wire [63:0] \o__payload.row ;
+  wire [7:0] \o__payload.row[0] ;
+  wire [7:0] \o__payload.row[1] ;
+  wire [7:0] \o__payload.row[2] ;
+  wire [7:0] \o__payload.row[3] ;
+  wire [7:0] \o__payload.row[4] ;
+  wire [7:0] \o__payload.row[5] ;
+  wire [7:0] \o__payload.row[6] ;
+  wire [7:0] \o__payload.row[7] ;
+  input o__ready;
+  wire o__ready;
+  wire \o__ready$3 ;
+  output o__valid;
+  wire o__valid;
+  wire \o__valid$5 ;
+  output o_credit;
+  reg o_credit = 1'h1;
+  input rst;
+  wire rst;
+  wire taken;
+  assign taken = o__valid & o__ready;
+  assign \$1  = 1'h0 + credits_up_0_1;
+  assign \$2  = \$1  + credits_up_1_1;
+  assign \$3  = credits + \$2 ;
+  assign \$4  = 1'h0 + credits_down_0_1;
+  assign \$5  = \$3  - \$4 ;
+  assign \$7  = 1'h0 + credits_up_0_1;
+  assign \$8  = \$7  + credits_up_1_1;
+  assign \$9  = 1'h0 + credits_down_0_1;
+  assign \$10  = \$8  - \$9 ;
+  assign \$11  = \$10  == 4'hf;
+  assign \$12  = credits == 2'h2;
+  assign \$13  = \$11  & \$12 ;
+  assign \$14  = 1'h0 + credits_up_0_1;
+  assign \$15  = \$14  + credits_up_1_1;
+  assign \$16  = 1'h0 + credits_down_0_1;
+  assign \$17  = \$15  - \$16 ;
+  assign \$18  = | \$17 ;
+  assign \$19  = ~ \$18 ;
+  assign \$20  = credits == 1'h1;
+  assign \$21  = \$19  & \$20 ;
+  assign \$22  = \$13  | \$21 ;
+  assign \$23  = 1'h0 + credits_up_0_1;
+  assign \$24  = \$23  + credits_up_1_1;
+  assign \$25  = 1'h0 + credits_down_0_1;
+  assign \$26  = \$24  - \$25 ;
+  assign \$27  = \$26  == 1'h1;
+  assign \$28  = | credits;
+  assign \$29  = ~ \$28 ;
+  assign \$30  = \$27  & \$29 ;
+  assign \$31  = \$22  | \$30 ;
+  assign \$32  = ~ \$31 ;
+  assign \$33  = i_take ? \$32  : o_credit;
+  assign \$34  = \$6  | \$33 ;
+  always @(posedge clk)
+    credits_up_0_1 <= \$35 ;
+  always @(posedge clk)
+    credits_up_1_1 <= \$36 ;
+  always @(posedge clk)
+    credits_down_0_1 <= \$37 ;
+  always @(posedge clk)
+    credits <= \$38 ;
+  always @(posedge clk)
+    o_credit <= \$39 ;
+  \latte_head.weighted_sum.landing.queue  queue (
+    .clk(clk),
+    .i__valid(i__valid),
+    .o__payload(o__payload),
+    .o__ready(o__ready),
+    .o__valid(o__valid),
+    .rst(rst),
+    .write_port__data(i__payload)
+  );
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$35  = taken;
+    if (rst) begin
+      \$35  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$36  = 1'h0;
+    if (rst) begin
+      \$36  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$37  = i_take;
+    if (rst) begin
+      \$37  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$38  = \$5 [2:0];
+    if (rst) begin
+      \$38  = 3'h4;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
+    \$39  = \$34 ;
+    if (rst) begin
+      \$39  = 1'h1;
+    end
+  end
+  assign \o__payload$1  = o__payload;
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
+  assign \i__payload$7  = i__payload;
+  assign \i__valid$9  = i__valid;
+  assign any_left = o_credit;
+  assign i_return = 1'h0;
+  assign \o__payload.row  = o__payload[63:0];
+  assign \o__payload.row[0]  = o__payload[7:0];
+  assign \o__payload.row[1]  = o__payload[15:8];
+  assign \o__payload.row[2]  = o__payload[23:16];
+  assign \o__payload.row[3]  = o__payload[31:24];
+  assign \o__payload.row[4]  = o__payload[39:32];
+  assign \o__payload.row[5]  = o__payload[47:40];
+  assign \o__payload.row[6]  = o__payload[55:48];
+  assign \o__payload.row[7]  = o__payload[63:56];
+  assign \o__payload.last  = o__payload[64];
+  assign \o__payload$1.row  = o__payload[63:0];
+  assign \o__payload$1.row[0]  = o__payload[7:0];
+  assign \o__payload$1.row[1]  = o__payload[15:8];
+  assign \o__payload$1.row[2]  = o__payload[23:16];
+  assign \o__payload$1.row[3]  = o__payload[31:24];
+  assign \o__payload$1.row[4]  = o__payload[39:32];
+  assign \o__payload$1.row[5]  = o__payload[47:40];
+  assign \o__payload$1.row[6]  = o__payload[55:48];
+  assign \o__payload$1.row[7]  = o__payload[63:56];
+  assign \o__payload$1.last  = o__payload[64];
+  assign \i__payload.row  = i__payload[63:0];
+  assign \i__payload.row[0]  = i__payload[7:0];
+  assign \i__payload.row[1]  = i__payload[15:8];
+  assign \i__payload.row[2]  = i__payload[23:16];
+  assign \i__payload.row[3]  = i__payload[31:24];
+  assign \i__payload.row[4]  = i__payload[39:32];
+  assign \i__payload.row[5]  = i__payload[47:40];
+  assign \i__payload.row[6]  = i__payload[55:48];
+  assign \i__payload.row[7]  = i__payload[63:56];
+  assign \i__payload.last  = i__payload[64];
+  assign \i__payload$7.row  = i__payload[63:0];
+  assign \i__payload$7.row[0]  = i__payload[7:0];
+  assign \i__payload$7.row[1]  = i__payload[15:8];
+  assign \i__payload$7.row[2]  = i__payload[23:16];
+  assign \i__payload$7.row[3]  = i__payload[31:24];
+  assign \i__payload$7.row[4]  = i__payload[39:32];
+  assign \i__payload$7.row[5]  = i__payload[47:40];
+  assign \i__payload$7.row[6]  = i__payload[55:48];
+  assign \i__payload$7.row[7]  = i__payload[63:56];
+  assign \i__payload$7.last  = i__payload[64];
+  assign \$6  = taken;
+endmodule
+
+module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port__data, o__valid, i__valid, o__ready);
+  reg \$auto$verilog_backend.cc:2355:dump_module$87  = 0;
+  wire [1:0] \$1 ;
+  wire \$10 ;
+  wire \$11 ;
+  wire [1:0] \$12 ;
+  wire [1:0] \$13 ;
+  wire [2:0] \$14 ;
+  wire \$15 ;
+  wire \$16 ;
+  wire \$17 ;
+  wire \$18 ;
+  wire \$19 ;
+  wire [3:0] \$2 ;
+  wire [1:0] \$20 ;
+  wire [1:0] \$21 ;
+  wire [2:0] \$22 ;
+  wire \$23 ;
+  wire \$24 ;
+  wire \$25 ;
+  wire \$26 ;
+  wire \$27 ;
+  wire \$28 ;
+  wire \$29 ;
+  wire [1:0] \$3 ;
+  wire \$30 ;
+  wire [1:0] \$31 ;
+  wire [1:0] \$32 ;
+  wire [2:0] \$33 ;
+  wire \$34 ;
+  wire \$35 ;
+  wire \$36 ;
+  wire [1:0] \$37 ;
+  wire [1:0] \$38 ;
+  wire [2:0] \$39 ;
+  wire [4:0] \$4 ;
+  wire \$40 ;
+  wire \$41 ;
+  wire \$42 ;
+  wire \$43 ;
+  wire \$44 ;
+  wire [1:0] \$45 ;
+  wire [1:0] \$46 ;
+  wire [2:0] \$47 ;
+  wire \$48 ;
+  wire \$49 ;
+  wire \$5 ;
+  wire \$50 ;
+  wire \$51 ;
+  wire \$52 ;
+  wire \$53 ;
+  wire \$54 ;
+  wire \$55 ;
+  wire [2:0] \$56 ;
+  wire [2:0] \$57 ;
+  wire \$58 ;
+  wire [2:0] \$59 ;
+  wire [1:0] \$6 ;
+  wire [2:0] \$60 ;
+  wire \$61 ;
+  wire \$62 ;
+  reg \$63 ;
+  reg \$64 ;
+  reg [2:0] \$65 ;
+  reg \$66 ;
+  reg \$67 ;
+  reg \$68 ;
+  reg \$69 ;
+  wire [1:0] \$7 ;
+  reg [1:0] \$70 ;
+  reg [1:0] \$71 ;
+  wire [2:0] \$8 ;
+  wire \$9 ;
+  input clk;
+  wire clk;
+  reg [2:0] count = 3'h0;
+  reg count_down_0_1 = 1'h0;
+  reg count_up_0_1 = 1'h0;
+  wire [64:0] i__payload;
+  wire \i__payload.last ;
+  wire [63:0] \i__payload.row ;
+  wire [7:0] \i__payload.row[0] ;
+  wire [7:0] \i__payload.row[1] ;
+  wire [7:0] \i__payload.row[2] ;
+  wire [7:0] \i__payload.row[3] ;
+  wire [7:0] \i__payload.row[4] ;
+  wire [7:0] \i__payload.row[5] ;
+  wire [7:0] \i__payload.row[6] ;
+  wire [7:0] \i__payload.row[7] ;
+  wire i__ready;
+  input i__valid;
+  wire i__valid;
+  wire load;
+  output [64:0] o__payload;
+  wire [64:0] o__payload;
+  wire \o__payload.last ;
+  wire [63:0] \o__payload.row ;
+  wire [7:0] \o__payload.row[0] ;
+  wire [7:0] \o__payload.row[1] ;
+  wire [7:0] \o__payload.row[2] ;
+  wire [7:0] \o__payload.row[3] ;
+  wire [7:0] \o__payload.row[4] ;
+  wire [7:0] \o__payload.row[5] ;
+  wire [7:0] \o__payload.row[6] ;
+  wire [7:0] \o__payload.row[7] ;
+  input o__ready;
+  wire o__ready;
+  output o__valid;
+  reg o__valid = 1'h0;
+  reg output_free = 1'h1;
+  reg [1:0] pointer = 2'h0;
+  reg [1:0] \pointer$13  = 2'h0;
+  wire read;
+  (* init = 2'h0 *)
+  wire [1:0] read_port__addr;
+  wire [64:0] read_port__data;
+  wire read_port__en;
+  input rst;
+  wire rst;
+  reg space = 1'h1;
+  reg stored = 1'h0;
+  (* init = 2'h0 *)
+  wire [1:0] write_port__addr;
+  input [64:0] write_port__data;
+  wire [64:0] write_port__data;
+  wire write_port__en;
+  wire written;
+  (* no_rw_check = 32'd1 *)
+  reg [64:0] words [3:0];
+  initial begin : zero_memory_36
+    integer word;
+    for (word = 0; word < 4; word = word + 1)
+      words[word] = 65'h0;
+  end
+  always @(posedge clk) begin
+    if (written)
+      words[pointer] <= write_port__data;
+  end
+  reg [64:0] _0_;
+  always @(posedge clk) begin
+    if (load) begin
+      _0_ <= words[\pointer$13 ];
+    end
+  end
+  assign o__payload = _0_;
+  assign \$29  = read ? \$28  : stored;
+  assign \$30  = written | \$29 ;
+  assign \$31  = 1'h0 + count_up_0_1;
+  assign \$32  = 1'h0 + count_down_0_1;
+  assign \$33  = \$31  - \$32 ;
+  assign \$34  = \$33  == 3'h7;
+  assign \$35  = count == 3'h4;
+  assign \$36  = \$34  & \$35 ;
+  assign \$37  = 1'h0 + count_up_0_1;
+  assign \$38  = 1'h0 + count_down_0_1;
+  assign \$39  = \$37  - \$38 ;
+  assign \$40  = | \$39 ;
+  assign \$41  = ~ \$40 ;
+  assign \$42  = count == 2'h3;
+  assign \$43  = \$41  & \$42 ;
+  assign \$44  = \$36  | \$43 ;
+  assign \$45  = 1'h0 + count_up_0_1;
+  assign \$46  = 1'h0 + count_down_0_1;
+  assign \$47  = \$45  - \$46 ;
+  assign \$48  = \$47  == 1'h1;
+  assign \$49  = count == 2'h2;
+  assign \$50  = \$48  & \$49 ;
+  assign \$51  = \$44  | \$50 ;
+  assign \$52  = ~ \$51 ;
+  assign \$53  = written ? \$52  : space;
+  assign \$54  = read | \$53 ;
+  assign \$55  = pointer == 2'h3;
+  assign \$56  = pointer + 1'h1;
+  assign \$57  = \$55  ? 3'h0 : \$56 ;
+  assign \$58  = \pointer$13  == 2'h3;
+  assign \$59  = \pointer$13  + 1'h1;
+  assign \$60  = \$58  ? 3'h0 : \$59 ;
+  assign \$61  = ~ o__valid;
+  assign load = \$61  | o__ready;
+  assign \$62  = output_free | o__ready;
+  assign read = stored & \$62 ;
+  always @(posedge clk)
+    count_up_0_1 <= \$63 ;
+  always @(posedge clk)
+    count_down_0_1 <= \$64 ;
+  always @(posedge clk)
+    count <= \$65 ;
+  always @(posedge clk)
+    o__valid <= \$66 ;
+  always @(posedge clk)
+    output_free <= \$67 ;
+  always @(posedge clk)
+    stored <= \$68 ;
+  always @(posedge clk)
+    space <= \$69 ;
+  always @(posedge clk)
+    pointer <= \$70 ;
+  always @(posedge clk)
+    \pointer$13  <= \$71 ;
+  assign \$1  = 1'h0 + count_up_0_1;
+  assign \$2  = count + \$1 ;
+  assign \$3  = 1'h0 + count_down_0_1;
+  assign \$4  = \$2  - \$3 ;
+  assign \$5  = ~ stored;
+  assign \$6  = 1'h0 + count_up_0_1;
+  assign \$7  = 1'h0 + count_down_0_1;
+  assign \$8  = \$6  - \$7 ;
+  assign \$9  = \$8  == 3'h7;
+  assign \$10  = count == 2'h2;
+  assign \$11  = \$9  & \$10 ;
+  assign \$12  = 1'h0 + count_up_0_1;
+  assign \$13  = 1'h0 + count_down_0_1;
+  assign \$14  = \$12  - \$13 ;
+  assign \$15  = | \$14 ;
+  assign \$16  = ~ \$15 ;
+  assign \$17  = count == 1'h1;
+  assign \$18  = \$16  & \$17 ;
+  assign \$19  = \$11  | \$18 ;
+  assign \$20  = 1'h0 + count_up_0_1;
+  assign \$21  = 1'h0 + count_down_0_1;
+  assign \$22  = \$20  - \$21 ;
+  assign \$23  = \$22  == 1'h1;
+  assign \$24  = | count;
+  assign \$25  = ~ \$24 ;
+  assign \$26  = \$23  & \$25 ;
+  assign \$27  = \$19  | \$26 ;
+  assign \$28  = ~ \$27 ;
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$63  = written;
+    if (rst) begin
+      \$63  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$64  = read;
+    if (rst) begin
+      \$64  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$65  = \$4 [2:0];
+    if (rst) begin
+      \$65  = 3'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$66  = o__valid;
+    if (load) begin
+      \$66  = stored;
+    end
+    if (rst) begin
+      \$66  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$67  = output_free;
+    if (load) begin
+      \$67  = \$5 ;
+    end
+    if (rst) begin
+      \$67  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$68  = \$30 ;
+    if (rst) begin
+      \$68  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$69  = \$54 ;
+    if (rst) begin
+      \$69  = 1'h1;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$70  = pointer;
+    if (written) begin
+      \$70  = \$57 [1:0];
+    end
+    if (rst) begin
+      \$70  = 2'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
+    \$71  = \pointer$13 ;
+    if (read) begin
+      \$71  = \$60 [1:0];
+    end
+    if (rst) begin
+      \$71  = 2'h0;
+    end
+  end
+  assign i__ready = 1'h1;
+  assign write_port__en = written;
+  assign i__payload = write_port__data;
+  assign read_port__en = load;
+  assign read_port__data = o__payload;
+  assign write_port__addr = pointer;
+  assign read_port__addr = \pointer$13 ;
+  assign \i__payload.row  = write_port__data[63:0];
+  assign \i__payload.row[0]  = write_port__data[7:0];
+  assign \i__payload.row[1]  = write_port__data[15:8];
+  assign \i__payload.row[2]  = write_port__data[23:16];
+  assign \i__payload.row[3]  = write_port__data[31:24];
+  assign \i__payload.row[4]  = write_port__data[39:32];
+  assign \i__payload.row[5]  = write_port__data[47:40];
+  assign \i__payload.row[6]  = write_port__data[55:48];
+  assign \i__payload.row[7]  = write_port__data[63:56];
+  assign \i__payload.last  = write_port__data[64];
+  assign \o__payload.row  = o__payload[63:0];
+  assign \o__payload.row[0]  = o__payload[7:0];
+  assign \o__payload.row[1]  = o__payload[15:8];
+  assign \o__payload.row[2]  = o__payload[23:16];
+  assign \o__payload.row[3]  = o__payload[31:24];
+  assign \o__payload.row[4]  = o__payload[39:32];
+  assign \o__payload.row[5]  = o__payload[47:40];
+  assign \o__payload.row[6]  = o__payload[55:48];
+  assign \o__payload.row[7]  = o__payload[63:56];
+  assign \o__payload.last  = o__payload[64];
+  assign written = i__valid;
+endmodule
+
+module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$4160$0 , \port$4162$0 , total_merged_1, tag_merged_1, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$88  = 0;
   wire \$1 ;
   wire [15:0] \$10 ;
