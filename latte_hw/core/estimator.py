@@ -70,11 +70,11 @@ class MS4BEstimator(wiring.Component):
         scanning = Signal()
         last = Signal()
         started = Signal()
+        may_send = Signal()
         sent = Signal()
         beat = Signal(params.widths.beat_bits)
         buffer = Signal(1)
-        # The first query takes part in every scan.
-        part: list[Any] = [Const(1), *(Signal(name=name) for name in self._members("part")[1:])]
+        part = [Signal(name=name) for name in self._members("part")]
         # Where the address goes far, so does the reset that synthesis makes of "a scan begins". A value of its own
         # before the first scan keeps the sign of what is left out of that net.
         before = -(2**params.widths.count_bits) * min(1, params.pipeline.scan_start)
@@ -82,8 +82,9 @@ class MS4BEstimator(wiring.Component):
         offered_left = [Cat(offer[name].count, Const(0, 1)) for name in self._ranges]
         prepared = [dot.o_prepared.valid for _ in landings]  # all at once
         m.d.comb += [
-            self.beat_port.request.valid.eq(scanning & _all_of(part, [landing.o_credit for landing in landings])),
-            sent.eq(self.beat_port.request.valid & self.beat_port.request.ready),
+            may_send.eq(scanning & _all_of(part, [landing.o_credit for landing in landings])),
+            self.beat_port.request.valid.eq(may_send & part[0]),  # the first query takes part in every scan
+            sent.eq(may_send & self.beat_port.request.ready),
             started.eq((~scanning | (sent & last)) & _all_of(offered_part, prepared)),
             self.beat_port.request.payload.buffer.eq(buffer),
             self.beat_port.request.payload.address.eq(beat),
@@ -96,9 +97,7 @@ class MS4BEstimator(wiring.Component):
 
         for index, landing in enumerate(landings):
             with m.If(started):
-                m.d.sync += left[index].eq(offered_left[index])
-                if index:
-                    m.d.sync += part[index].eq(offered_part[index])
+                m.d.sync += [part[index].eq(offered_part[index]), left[index].eq(offered_left[index])]
             with m.Elif(sent):
                 m.d.sync += left[index].eq(left[index] - lanes)
             mine = Signal(name=self._members("mine")[index])

@@ -118,7 +118,7 @@ class KvStore(wiring.Component):
         """When all rows of K and V have come, the buffer is offered, or grows by a row."""
         config, hops = self.params.config, self.params.pipeline
         m.submodules.loaded = loaded = Fifo(Payloads(self.params).loaded, depth=max(3, config.kv_buffers + 1))
-        complete = load.loading & load.rows_done()
+        complete = load.loading & ~load.more["k"] & ~load.more["v"]
         for cycle in range(hops.row_load):
             complete = complete & delayed(m, load.rows_done(), cycle + 1, f"done_{cycle}")
         m.d.comb += [
