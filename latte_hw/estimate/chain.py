@@ -42,7 +42,7 @@ def output_cycles(pattern: Pattern, config: LatteConfig) -> NDArray[np.int64]:
         sent = _scan(part, sent)
         for index, lane in enumerate(part):
             left = out[first + index] = lane.leave(left)
-    return out
+    return out + params.pipeline.behind_blocks
 
 
 def row_of(pattern: Pattern, query: int, beats: int, params: HeadParams) -> Row:

@@ -48,12 +48,14 @@ class Bounds:
 
     @property
     def latency_constant(self) -> int:
-        """Cycles of a single query that do not depend on its keys: every block's latency and every queue once."""
+        """Cycles of a single query that do not depend on its keys: every block's latency and every queue once,
+        and the register slices between them."""
         queues = 6 * self.latency.queue + fifo_latency(self.depths.survivors) + fifo_latency(self.depths.kept)
         filtering = self.latency.filter + self.latency.check + self.latency.choice
         front = self.latency.scan_dot.prepared_latency + 1 + self.latency.estimator + filtering + 2
         others = self.config.queries_per_scan - 1  # a scan begins when the last of its queries has been taken
-        return queues + others + front + self.latency.reuse + self.latency.softmax + self.latency.weighted_sum
+        behind = self.latency.reuse + self.latency.softmax + self.latency.weighted_sum
+        return queues + others + front + behind + self.latency.pipeline.between_blocks
 
     def query_latency(self, valid_keys: int, kept: int, queries: int | None = None) -> int:
         """Bound on the cycles from taking a single query to its output row; of the first of ``queries`` that share a

@@ -98,6 +98,16 @@ class Pipeline:
     counter_events: int = 0
     """From the events of each block to the counters, which are late by so much."""
 
+    @property
+    def between_blocks(self) -> int:
+        """Cycles of the hops on a query's way that lie in no block's latency."""
+        return self.query_send + self.behind_blocks
+
+    @property
+    def behind_blocks(self) -> int:
+        """Of these, those behind the last block, which output rows pass."""
+        return 0
+
 
 COMPACT = Pipeline()
 """For a core that fills a corner of a chip."""
