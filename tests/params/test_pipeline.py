@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from latte_hw.pipeline import COMPACT, LARGE, WIDE, Pipeline, pipeline_of
 
-from latte_hw import pipeline
 from latte_hw.config import Core, LatteConfig
 from latte_hw.config.presets import PRESETS, preset
 from latte_hw.estimate.cycles import cycles_of
-from latte_hw.params import HeadParams
-from latte_hw.params import latency as timing
+from latte_hw.params import HeadParams, dense, head, pipeline
+from latte_hw.params.pipeline import COMPACT, LARGE, WIDE, Pipeline, pipeline_of
 from sim.reports.estimate_cycles import Case, pattern_of
 from sim.simulate import expect, simulate
 
@@ -28,17 +26,18 @@ SWITCHES = (
     "divisor_check",
 )  # 0 or 1
 PAIRS = LatteConfig(head_dim=8, max_keys=48, keys_per_cycle=12, kept_per_cycle=2)
-CASE = Case({"kept_per_cycle": 2, "dot": "single_tables"}, queries=12, keys=30, keep=0.4)
+CASE = Case({"kept_per_cycle": 2, "table_queries": 1}, queries=12, keys=30, keep=0.4)
 TWICE = Pipeline(**{hop: 1 if hop in SWITCHES else 2 for hop in HOPS})
 
 
 def assert_as_estimated(hops: Pipeline, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timing, "pipeline_of", lambda _config: hops)
-    tensors = case.tensors()
-    got = simulate(tensors, case.config, simulator="amaranth", core=case.core, taps=False)
-    np.testing.assert_array_equal(got["out"], expect(tensors, case.config, case.core)["out"])
+    for module in (head, dense):
+        monkeypatch.setattr(module, "pipeline_of", lambda _config: hops)
+    tensors, config = case.tensors(), case.config
+    got = simulate(tensors, config, simulator="amaranth", taps=False)
+    np.testing.assert_array_equal(got["out"], expect(tensors, config)["out"])
     left = got["query_cycles"][0] - got["query_start"][0, 0]
-    np.testing.assert_array_equal(left, cycles_of(pattern_of(case, tensors), case.config, case.core).left)
+    np.testing.assert_array_equal(left, cycles_of(pattern_of(case, tensors), config).left)
 
 
 def test_auto_has_slices_where_lanes_are_many():
