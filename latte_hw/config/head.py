@@ -40,7 +40,7 @@ class LatteConfig(CoreConfig):
     """
 
     core: ClassVar[Core] = Core.LATTE
-    later: ClassVar[dict[str, Any]] = {**CoreConfig.later, "kept_per_cycle": 1}
+    later: ClassVar[dict[str, Any]] = {**CoreConfig.later, "kept_per_cycle": 1, "output_slices": 0}
 
     keys_per_cycle: int = Field(8, description="Keys estimated per cycle and query (P), 1 to 16; divides max_keys.")
     msb_bits: int = Field(4, description="Most significant bits of q and k that make the estimate (M), 2 to 8.")
@@ -48,6 +48,7 @@ class LatteConfig(CoreConfig):
     reuse: Reuse = Field(Reuse.THREE_TERM, description="Products that complete the score of a kept key.")
     rule: Rule = Field(Rule.DIFFERENTIAL, description="When a key is kept.")
     kept_per_cycle: int = Field(1, description="Kept keys of a query completed and summed up per cycle (R), 1 or 2.")
+    output_slices: int = Field(0, description="Register slices before the port of the output rows, 0 to 4.")
     reuse_dot: Dot | None = Field(None, description="dot of reuse, which completes scores; none: as dot says.")
     reuse_table_dims: int | None = Field(None, description="table_dims of reuse; none: as table_dims says.")
     reuse_table_queries: int | None = Field(None, description="table_queries of reuse; none: as table_queries says.")
@@ -66,6 +67,7 @@ class LatteConfig(CoreConfig):
             )
         self._check_range("msb_bits", 2, TOTAL_BITS)
         self._check_range("kept_per_cycle", 1, 2)
+        self._check_range("output_slices", 0, 4)
         if self.kept_per_cycle > 1 and self.queries_per_scan > 1:
             raise ValueError(
                 "queries that share a scan have a lane each for one kept key per cycle: "

@@ -17,7 +17,7 @@ from latte_hw.core.softmax import Softmax
 from latte_hw.core.threshold_filter import HeadThresholdFilter
 from latte_hw.core.weighted_sum import WeightedSum
 from latte_hw.lib.names import numbered
-from latte_hw.lib.register_slices import SkidBuffer, slices
+from latte_hw.lib.register_slices import SkidBuffer, slices, slices_before
 from latte_hw.lib.streams import Fifo, StreamRegister, Valid, delayed
 from latte_hw.params import HeadParams
 
@@ -136,14 +136,15 @@ class LatteHead(wiring.Component):
             self._report_fed(m, sequencer, estimator)
 
         sums = [weighted_sum for *_, weighted_sum in blocks]
+        output = slices_before(m, wiring.flipped(self.o_out), params.pipeline.output, "output")
         if lanes == 1:
-            wiring.connect(m, sums[0].o_out, wiring.flipped(self.o_out))
+            wiring.connect(m, sums[0].o_out, output)
             m.d.comb += store.i_free.eq(sums[0].o_free)
         else:
             m.submodules.collector = collector = InOrderCollector(params)
             for name, weighted_sum in zip(numbered("i_out", lanes), sums, strict=True):
                 wiring.connect(m, weighted_sum.o_out, getattr(collector, name))
-            wiring.connect(m, collector.o_out, wiring.flipped(self.o_out))
+            wiring.connect(m, collector.o_out, output)
             m.d.comb += [collector.i_free.eq(Cat(one.o_free for one in sums)), store.i_free.eq(collector.o_free)]
 
         counters = Signal(payloads.counters)

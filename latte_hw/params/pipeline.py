@@ -92,6 +92,9 @@ class Pipeline:
     row_end: int = 0
     """From the counter that keeps row ends apart to the queue of rows: 0 or 1. No cycle: worked out ahead."""
 
+    output: int = 0
+    """From the weighted sum, or the in-order collector, to the port of the output rows. 1 cycle."""
+
     divisor_check: int = 0
     """From the divisor to the output row, which is 0 if that is: 0 or 1. No cycle: sent beside the division."""
 
@@ -106,7 +109,7 @@ class Pipeline:
     @property
     def behind_blocks(self) -> int:
         """Of these, those behind the last block, which output rows pass."""
-        return 0
+        return self.output
 
 
 COMPACT = Pipeline()
@@ -139,4 +142,5 @@ def pipeline_of(config: LatteConfig) -> Pipeline:
     }[config.pipeline]
     if config.queries_per_scan > 1:
         chosen = replace(chosen, query_send=0, row_issue=0, row_params=0, threshold_read=0, row_count=0)
+    chosen = replace(chosen, output=config.output_slices)
     return chosen if config.kept_per_cycle > 1 else replace(chosen, row_limit=0)

@@ -49,8 +49,8 @@ def test_a_preset_is_what_remains_of_its_fields(name: str):
     assert config.model_dump().items() <= PRESETS[name].model_dump().items()
 
 
-def test_what_is_not_in_it_belongs_to_pruning():
-    assert set(LatteConfig.model_fields) - set(DenseConfig.model_fields) == set(PRUNING)
+def test_what_is_not_in_it_belongs_to_pruning_or_to_its_port():
+    assert set(LatteConfig.model_fields) - set(DenseConfig.model_fields) == {*PRUNING, "output_slices"}
     assert set(DenseConfig.model_fields) == set(CoreConfig.model_fields)
 
 

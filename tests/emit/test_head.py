@@ -93,7 +93,7 @@ def test_every_field_changes_the_hash() -> None:
     changes = {
         "head_dim": 16, "max_keys": 64, "keys_per_cycle": 4, "msb_bits": 3, "split": "truncate", "reuse": "exact",
         "rule": "static", "causal": False, "prob_bits": 10, "out_fraction_bits": 2, "heads": 5, "kv_buffers": 1,
-        "dot": "multipliers", "queries_per_scan": 2, "kept_per_cycle": 2, "pipeline": "large",
+        "dot": "multipliers", "queries_per_scan": 2, "kept_per_cycle": 2, "pipeline": "large", "output_slices": 1,
         "table_dims": 3, "table_queries": 1, "adders_per_register": {"table_dims": 3, "adders_per_register": 2},
         "reuse_dot": "multipliers", "reuse_table_dims": 3, "reuse_table_queries": 1,
         "reuse_adders_per_register": {"reuse_table_dims": 3, "reuse_adders_per_register": 2},

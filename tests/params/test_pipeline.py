@@ -12,7 +12,7 @@ from latte_hw.estimate.cycles import cycles_of
 from latte_hw.params import HeadParams, dense, head, pipeline
 from latte_hw.params.pipeline import COMPACT, LARGE, WIDE, Pipeline, pipeline_of
 from sim.reports.estimate_cycles import Case, pattern_of
-from sim.simulate import expect, simulate
+from sim.simulate import compare, expect, simulate
 
 HOPS = [field.name for field in fields(Pipeline)]
 SWITCHES = (
@@ -63,6 +63,19 @@ def test_hops_are_documented_one_by_one():
 
 def test_every_hop_twice(monkeypatch):
     assert_as_estimated(TWICE, CASE, monkeypatch)
+
+
+@pytest.mark.parametrize("queries_per_scan", [1, 2])
+def test_slices_before_the_output_port_are_a_field(queries_per_scan):
+    case = Case({"output_slices": 3, "queries_per_scan": queries_per_scan}, queries=6, keys=12)
+    tensors, config = case.tensors(), case.config
+    got = simulate(tensors, config, simulator="amaranth", flow="both")
+    assert compare(expect(tensors, config), got) is None
+    bounds = [HeadParams(one).bounds.query_latency(12, 3) for one in (config.replace(output_slices=0), config)]
+    assert bounds[1] == bounds[0] + 3
+    free = simulate(tensors, config, simulator="amaranth", taps=False)
+    left = free["query_cycles"][0] - free["query_start"][0, 0]
+    np.testing.assert_array_equal(left, cycles_of(pattern_of(case, tensors), config).left)
 
 
 def test_a_large_dense_core(monkeypatch):
