@@ -6436,8 +6436,9 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   reg [6:0] \$83 ;
   reg \$84 ;
   reg \$85 ;
-  reg [11:0] \$86 ;
-  reg [9:0] \$87 ;
+  reg \$86 ;
+  reg [11:0] \$87 ;
+  reg [9:0] \$88 ;
   wire \$9 ;
   reg [6:0] beat = 7'h00;
   output [7:0] beat_port__request__payload;
@@ -7694,18 +7695,19 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   reg [7:0] mask_landed_7 = 8'h00;
   reg [7:0] mask_landed_8 = 8'h00;
   reg [7:0] mask_landed_9 = 8'h00;
+  wire may_send;
   wire mine;
   wire [130:0] o__payload;
-  wire [111:0] \o__payload$34 ;
-  wire [111:0] \o__payload$34.estimate ;
-  wire [13:0] \o__payload$34.estimate[0] ;
-  wire [13:0] \o__payload$34.estimate[1] ;
-  wire [13:0] \o__payload$34.estimate[2] ;
-  wire [13:0] \o__payload$34.estimate[3] ;
-  wire [13:0] \o__payload$34.estimate[4] ;
-  wire [13:0] \o__payload$34.estimate[5] ;
-  wire [13:0] \o__payload$34.estimate[6] ;
-  wire [13:0] \o__payload$34.estimate[7] ;
+  wire [111:0] \o__payload$36 ;
+  wire [111:0] \o__payload$36.estimate ;
+  wire [13:0] \o__payload$36.estimate[0] ;
+  wire [13:0] \o__payload$36.estimate[1] ;
+  wire [13:0] \o__payload$36.estimate[2] ;
+  wire [13:0] \o__payload$36.estimate[3] ;
+  wire [13:0] \o__payload$36.estimate[4] ;
+  wire [13:0] \o__payload$36.estimate[5] ;
+  wire [13:0] \o__payload$36.estimate[6] ;
+  wire [13:0] \o__payload$36.estimate[7] ;
   wire [111:0] \o__payload.estimates ;
   wire [13:0] \o__payload.estimates[0] ;
   wire [13:0] \o__payload.estimates[1] ;
@@ -7729,7 +7731,7 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   input o__ready;
   wire o__ready;
   wire o__valid;
-  wire \o__valid$32 ;
+  wire \o__valid$34 ;
   output [130:0] o_beat__payload;
   wire [130:0] o_beat__payload;
   wire [111:0] \o_beat__payload.estimates ;
@@ -7762,11 +7764,13 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   wire [10:0] \o_prepared__payload.keys.count ;
   wire o_prepared__ready;
   wire o_prepared__valid;
+  reg part = 1'h0;
   input rst;
   wire rst;
   reg scanning = 1'h0;
   wire sent;
   wire started;
+  assign mine = sent & part;
   assign i_last = mine & last;
   assign \$9  = o_prepared__payload[4:1] == 4'h9;
   assign \$10  = o_prepared__payload[4:1] == 4'ha;
@@ -7799,6 +7803,7 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   assign \$39  = | { \$38 , \$37 , \$36 , \$35 , \$34 , \$33 , \$32 , \$31 , \$30 , \$29 , \$28 , \$27 , \$26 , \$25 , \$24  };
   assign \$40  = | { \$39 , left[10:5] };
   assign \$41  = \$23  & \$40 ;
+  assign \$42  = part & \$41 ;
   assign \$43  = ~ \$42 ;
   assign \$44  = $signed(left) - $signed(5'h08);
   assign \$45  = | left[10:4];
@@ -7846,7 +7851,9 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   always @(posedge clk)
     buffer <= \$85 ;
   always @(posedge clk)
-    left <= \$86 ;
+    part <= \$86 ;
+  always @(posedge clk)
+    left <= \$87 ;
   always @(posedge clk)
     last_landed_1 <= last;
   always @(posedge clk)
@@ -7872,7 +7879,7 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   always @(posedge clk)
     left_1 <= { left[11], \$45 , left[3:0] };
   always @(posedge clk)
-    first_key <= \$87 ;
+    first_key <= \$88 ;
   always @(posedge clk)
     mask_landed_1 <= { \$81 , \$78 , \$74 , \$68 , \$61 , \$58 , \$54 , \$51  };
   always @(posedge clk)
@@ -7893,7 +7900,10 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
     mask_landed_9 <= mask_landed_8;
   always @(posedge clk)
     mask_landed_10 <= mask_landed_9;
-  assign beat_port__request__valid = scanning & \$2 ;
+  assign \$1  = ~ part;
+  assign \$2  = \$1  | o_credit;
+  assign may_send = scanning & \$2 ;
+  assign beat_port__request__valid = may_send & part;
   assign \$3  = ~ scanning;
   assign \$4  = sent & last;
   assign \$5  = \$3  | \$4 ;
@@ -7905,7 +7915,7 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
     .i_last(i_last),
     .i_query__payload(i_query__payload),
     .i_query__valid(i_query__valid),
-    .o__payload(\o__payload$34 ),
+    .o__payload(\o__payload$36 ),
     .o_prepared__payload(o_prepared__payload),
     .o_prepared__ready(o_prepared__ready),
     .o_prepared__valid(o_prepared__valid),
@@ -7972,24 +7982,34 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$86  = left;
+    \$86  = part;
     if (started) begin
-      \$86  = { 1'h0, o_prepared__payload[11:1] };
-    end else if (sent) begin
-      \$86  = \$44 [11:0];
+      \$86  = 1'h1;
     end
     if (rst) begin
-      \$86  = 12'h000;
+      \$86  = 1'h0;
     end
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
-    \$87  = first_key;
-    if (i__valid) begin
-      \$87  = \$47 [9:0];
+    \$87  = left;
+    if (started) begin
+      \$87  = { 1'h0, o_prepared__payload[11:1] };
+    end else if (sent) begin
+      \$87  = \$44 [11:0];
     end
     if (rst) begin
-      \$87  = 10'h000;
+      \$87  = 12'h000;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$400 ) begin end
+    \$88  = first_key;
+    if (i__valid) begin
+      \$88  = \$47 [9:0];
+    end
+    if (rst) begin
+      \$88  = 10'h000;
     end
   end
   assign o__payload = o_beat__payload;
@@ -8001,7 +8021,7 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   assign i_take = mine;
   assign beat_port__response__valid = i_keys__valid;
   assign beat_port__response__payload = i_keys__payload;
-  assign \o__valid$32  = i__valid;
+  assign \o__valid$34  = i__valid;
   assign \o_beat__payload.estimates  = o_beat__payload[111:0];
   assign \o_beat__payload.estimates[0]  = o_beat__payload[13:0];
   assign \o_beat__payload.estimates[1]  = o_beat__payload[27:14];
@@ -9244,37 +9264,33 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   assign \i__payload.mask[7]  = i__payload[119];
   assign \i__payload.first_key  = i__payload[129:120];
   assign \i__payload.last  = i__payload[130];
-  assign \o__payload$34.estimate  = \o__payload$34 ;
-  assign \o__payload$34.estimate[0]  = \o__payload$34 [13:0];
-  assign \o__payload$34.estimate[1]  = \o__payload$34 [27:14];
-  assign \o__payload$34.estimate[2]  = \o__payload$34 [41:28];
-  assign \o__payload$34.estimate[3]  = \o__payload$34 [55:42];
-  assign \o__payload$34.estimate[4]  = \o__payload$34 [69:56];
-  assign \o__payload$34.estimate[5]  = \o__payload$34 [83:70];
-  assign \o__payload$34.estimate[6]  = \o__payload$34 [97:84];
-  assign \o__payload$34.estimate[7]  = \o__payload$34 [111:98];
+  assign \o__payload$36.estimate  = \o__payload$36 ;
+  assign \o__payload$36.estimate[0]  = \o__payload$36 [13:0];
+  assign \o__payload$36.estimate[1]  = \o__payload$36 [27:14];
+  assign \o__payload$36.estimate[2]  = \o__payload$36 [41:28];
+  assign \o__payload$36.estimate[3]  = \o__payload$36 [55:42];
+  assign \o__payload$36.estimate[4]  = \o__payload$36 [69:56];
+  assign \o__payload$36.estimate[5]  = \o__payload$36 [83:70];
+  assign \o__payload$36.estimate[6]  = \o__payload$36 [97:84];
+  assign \o__payload$36.estimate[7]  = \o__payload$36 [111:98];
   assign \o_prepared__payload.buffer  = o_prepared__payload[0];
   assign \o_prepared__payload.keys  = o_prepared__payload[11:1];
   assign \o_prepared__payload.keys.count  = o_prepared__payload[11:1];
   assign i__payload[119:112] = mask_landed_10;
   assign i__payload[130] = last_landed_11;
   assign i__payload[129:120] = first_key;
-  assign i__payload[111:0] = \o__payload$34 ;
+  assign i__payload[111:0] = \o__payload$36 ;
   assign beat_port__request__payload[7:1] = beat;
   assign beat_port__request__payload[0] = buffer;
   assign i_query__payload[267:256] = \i_query__payload$9 [267:256];
   assign i_query__payload[255:0] = \i_query__payload$9 [255:0];
-  assign \$1  = 1'h0;
-  assign \$2  = o_credit;
-  assign sent = beat_port__request__valid;
+  assign sent = may_send;
   assign \$6  = 1'h0;
   assign \$7  = o_prepared__valid;
-  assign mine = beat_port__request__valid;
   assign o_prepared__ready = started;
   assign \$8  = 1'h1;
   assign \$18  = \$17 ;
   assign \$19  = \$17 ;
-  assign \$42  = \$41 ;
   assign \$49  = left_1[0];
 endmodule
 
@@ -49531,9 +49547,9 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign i_load__ready = \$1  & \$2 ;
   assign begun = i_load__valid & i_load__ready;
   assign \$3  = ~ i_k__ready;
-  assign \$4  = ~ i_v__ready;
-  assign \$5  = \$3  & \$4 ;
-  assign i__valid = loading & \$5 ;
+  assign \$4  = loading & \$3 ;
+  assign \$5  = ~ i_v__ready;
+  assign i__valid = \$4  & \$5 ;
   assign \$6  = n_keys < 11'h400;
   assign \$7  = \$6  ? n_keys : 11'h400;
   assign \$8  = free - begun;
@@ -57246,10 +57262,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
     .ends_11(\i__valid$30 ),
     .i__valid(\i__valid$36 ),
     .o__payload(\o__payload$33 ),
-    .\port$14137$0 (\$33 ),
-    .\port$14139$0 (\$34 ),
-    .\port$14148$0 (\$35 ),
-    .\port$14149$0 (\$36 ),
+    .\port$14140$0 (\$33 ),
+    .\port$14142$0 (\$34 ),
+    .\port$14151$0 (\$35 ),
+    .\port$14152$0 (\$36 ),
     .rst(rst)
   );
   \latte_head.weighted_sum.landing  landing (
@@ -57268,8 +57284,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
     .i__payload(i__payload),
     .i__valid(i__valid),
     .o__valid(\i__valid$36 ),
-    .\port$14137$0 (\$33 ),
-    .\port$14139$0 (\$34 ),
+    .\port$14140$0 (\$33 ),
+    .\port$14142$0 (\$34 ),
     .rst(rst),
     .tag_merged_1(\$36 ),
     .total_merged_1(\$35 ),
@@ -57842,7 +57858,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
   assign fork_transfer = \$9 ;
 endmodule
 
-module \latte_head.weighted_sum.divider (rst, \port$14137$0 , \port$14139$0 , \port$14148$0 , \port$14149$0 , i__valid, ends_11, o__payload, clk);
+module \latte_head.weighted_sum.divider (rst, \port$14140$0 , \port$14142$0 , \port$14151$0 , \port$14152$0 , i__valid, ends_11, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$437  = 0;
   wire [32:0] \$1 ;
   wire [28:0] \$10 ;
@@ -58330,14 +58346,14 @@ module \latte_head.weighted_sum.divider (rst, \port$14137$0 , \port$14139$0 , \p
   (* init = 1'h0 *)
   wire o__valid;
   reg [26:0] offset = 27'h0000000;
-  input [103:0] \port$14137$0 ;
-  wire [103:0] \port$14137$0 ;
-  input \port$14139$0 ;
-  wire \port$14139$0 ;
-  input [17:0] \port$14148$0 ;
-  wire [17:0] \port$14148$0 ;
-  input \port$14149$0 ;
-  wire \port$14149$0 ;
+  input [103:0] \port$14140$0 ;
+  wire [103:0] \port$14140$0 ;
+  input \port$14142$0 ;
+  wire \port$14142$0 ;
+  input [17:0] \port$14151$0 ;
+  wire [17:0] \port$14151$0 ;
+  input \port$14152$0 ;
+  wire \port$14152$0 ;
   reg [18:0] remainder_0_0 = 19'h00000;
   reg [18:0] remainder_0_1 = 19'h00000;
   reg [18:0] remainder_0_2 = 19'h00000;
@@ -58401,7 +58417,7 @@ module \latte_head.weighted_sum.divider (rst, \port$14137$0 , \port$14139$0 , \p
   wire \tag_9.last ;
   reg [17:0] total_1 = 18'h00000;
   reg [17:0] total_2 = 18'h00000;
-  assign \$2  = \port$14148$0  + \$1 ;
+  assign \$2  = \port$14151$0  + \$1 ;
   assign \$4  = $signed(\$3 ) + $signed({ 1'h0, offset });
   assign \$6  = $signed(\$5 ) + $signed({ 1'h0, offset });
   assign \$8  = $signed(\$7 ) + $signed({ 1'h0, offset });
@@ -58598,7 +58614,7 @@ module \latte_head.weighted_sum.divider (rst, \port$14137$0 , \port$14139$0 , \p
   assign \$295  = \$291 [20] ? { 1'h0, remainder_3_6, digits_3_6[7] } : \$294 ;
   assign \$297  = { remainder_3_6, digits_3_6[7] } - \$296 ;
   assign \$298  = ~ \$297 [20];
-  assign \$299  = i__valid & \port$14139$0 ;
+  assign \$299  = i__valid & \port$14142$0 ;
   assign \$300  = | divisor_7_1;
   assign \$301  = ~ digits_0_7[7];
   assign \$302  = \$300  ? { \$301 , digits_0_7[6:0] } : 8'h00;
@@ -58614,7 +58630,7 @@ module \latte_head.weighted_sum.divider (rst, \port$14137$0 , \port$14139$0 , \p
   always @(posedge clk)
     offset <= \$2 [26:0];
   always @(posedge clk)
-    sums_1 <= \port$14137$0 ;
+    sums_1 <= \port$14140$0 ;
   always @(posedge clk)
     numerator_0 <= \$4 [26:0];
   always @(posedge clk)
@@ -58624,7 +58640,7 @@ module \latte_head.weighted_sum.divider (rst, \port$14137$0 , \port$14139$0 , \p
   always @(posedge clk)
     numerator_3 <= \$10 [26:0];
   always @(posedge clk)
-    total_1 <= \port$14148$0 ;
+    total_1 <= \port$14151$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
@@ -58816,7 +58832,7 @@ module \latte_head.weighted_sum.divider (rst, \port$14137$0 , \port$14139$0 , \p
   always @(posedge clk)
     filled <= \$333 ;
   always @(posedge clk)
-    tag_1 <= \port$14149$0 ;
+    tag_1 <= \port$14152$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -58991,17 +59007,17 @@ module \latte_head.weighted_sum.divider (rst, \port$14137$0 , \port$14139$0 , \p
       \$333  = { \$311 , \$308 , \$305 , \$302 , filled[511:32] };
     end
   end
-  assign i__payload = { \port$14149$0 , \port$14139$0 , \port$14148$0 , \port$14137$0  };
+  assign i__payload = { \port$14152$0 , \port$14142$0 , \port$14151$0 , \port$14140$0  };
   assign o__valid = ends_11;
-  assign \i__payload.sums  = \port$14137$0 ;
-  assign \i__payload.sums[0]  = \port$14137$0 [25:0];
-  assign \i__payload.sums[1]  = \port$14137$0 [51:26];
-  assign \i__payload.sums[2]  = \port$14137$0 [77:52];
-  assign \i__payload.sums[3]  = \port$14137$0 [103:78];
-  assign \i__payload.total  = \port$14148$0 ;
-  assign \i__payload.row_end  = \port$14139$0 ;
-  assign \i__payload.tag  = \port$14149$0 ;
-  assign \i__payload.tag.last  = \port$14149$0 ;
+  assign \i__payload.sums  = \port$14140$0 ;
+  assign \i__payload.sums[0]  = \port$14140$0 [25:0];
+  assign \i__payload.sums[1]  = \port$14140$0 [51:26];
+  assign \i__payload.sums[2]  = \port$14140$0 [77:52];
+  assign \i__payload.sums[3]  = \port$14140$0 [103:78];
+  assign \i__payload.total  = \port$14151$0 ;
+  assign \i__payload.row_end  = \port$14142$0 ;
+  assign \i__payload.tag  = \port$14152$0 ;
+  assign \i__payload.tag.last  = \port$14152$0 ;
   assign \sums_1[0]  = sums_1[25:0];
   assign \sums_1[1]  = sums_1[51:26];
   assign \sums_1[2]  = sums_1[77:52];
@@ -59086,7 +59102,7 @@ module \latte_head.weighted_sum.divider (rst, \port$14137$0 , \port$14139$0 , \p
   assign \o__payload.tag.last  = o__payload[512];
   assign o__payload[512] = tag_11;
   assign o__payload[511:0] = filled;
-  assign \$1  = { 7'h00, \port$14148$0 , 8'h00 };
+  assign \$1  = { 7'h00, \port$14151$0 , 8'h00 };
   assign \$3  = { sums_1[25:0], 1'h0 };
   assign \$5  = { sums_1[51:26], 1'h0 };
   assign \$7  = { sums_1[77:52], 1'h0 };
@@ -60443,7 +60459,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
   assign written = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$14137$0 , \port$14139$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$14140$0 , \port$14142$0 , total_merged_1, tag_merged_1, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$440  = 0;
   wire \$1 ;
   wire [26:0] \$10 ;
@@ -61078,11 +61094,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$14
   output o__valid;
   reg o__valid = 1'h0;
   (* init = 104'h00000000000000000000000000 *)
-  output [103:0] \port$14137$0 ;
-  wire [103:0] \port$14137$0 ;
+  output [103:0] \port$14140$0 ;
+  wire [103:0] \port$14140$0 ;
   (* init = 1'h0 *)
-  output \port$14139$0 ;
-  wire \port$14139$0 ;
+  output \port$14142$0 ;
+  wire \port$14142$0 ;
   reg [7:0] prob_10_1 = 8'h00;
   reg [7:0] prob_11_1 = 8'h00;
   reg [7:0] prob_12_1 = 8'h00;
@@ -64960,8 +64976,8 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$14
     end
   end
   assign o__payload = { tag_merged_1, \$512 , total_merged_1, \$510  };
-  assign \port$14137$0  = \$510 ;
-  assign \port$14139$0  = \$512 ;
+  assign \port$14140$0  = \$510 ;
+  assign \port$14142$0  = \$512 ;
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.last  = i__payload[8];
   assign \i__payload.tag  = i__payload[9];

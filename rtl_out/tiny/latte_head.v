@@ -1418,8 +1418,9 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   reg \$38 ;
   reg \$39 ;
   wire \$4 ;
-  reg [6:0] \$40 ;
-  reg [4:0] \$41 ;
+  reg \$40 ;
+  reg [6:0] \$41 ;
+  reg [4:0] \$42 ;
   wire \$5 ;
   wire \$6 ;
   wire \$7 ;
@@ -1546,12 +1547,13 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   reg [1:0] mask_landed_5 = 2'h0;
   reg [1:0] mask_landed_6 = 2'h0;
   reg [1:0] mask_landed_7 = 2'h0;
+  wire may_send;
   wire mine;
   wire [29:0] o__payload;
-  wire [21:0] \o__payload$34 ;
-  wire [21:0] \o__payload$34.estimate ;
-  wire [10:0] \o__payload$34.estimate[0] ;
-  wire [10:0] \o__payload$34.estimate[1] ;
+  wire [21:0] \o__payload$36 ;
+  wire [21:0] \o__payload$36.estimate ;
+  wire [10:0] \o__payload$36.estimate[0] ;
+  wire [10:0] \o__payload$36.estimate[1] ;
   wire [21:0] \o__payload.estimates ;
   wire [10:0] \o__payload.estimates[0] ;
   wire [10:0] \o__payload.estimates[1] ;
@@ -1563,7 +1565,7 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   input o__ready;
   wire o__ready;
   wire o__valid;
-  wire \o__valid$32 ;
+  wire \o__valid$34 ;
   output [29:0] o_beat__payload;
   wire [29:0] o_beat__payload;
   wire [21:0] \o_beat__payload.estimates ;
@@ -1584,11 +1586,20 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   wire [5:0] \o_prepared__payload.keys.count ;
   wire o_prepared__ready;
   wire o_prepared__valid;
+  reg part = 1'h0;
   input rst;
   wire rst;
   reg scanning = 1'h0;
   wire sent;
   wire started;
+  always @(posedge clk)
+    last_landed_1 <= last;
+  always @(posedge clk)
+    last_landed_2 <= last_landed_1;
+  always @(posedge clk)
+    last_landed_3 <= last_landed_2;
+  always @(posedge clk)
+    last_landed_4 <= last_landed_3;
   always @(posedge clk)
     last_landed_5 <= last_landed_4;
   always @(posedge clk)
@@ -1600,7 +1611,7 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   always @(posedge clk)
     left_1 <= { left[6], \$26 , left[1:0] };
   always @(posedge clk)
-    first_key <= \$41 ;
+    first_key <= \$42 ;
   always @(posedge clk)
     mask_landed_1 <= { \$35 , \$32  };
   always @(posedge clk)
@@ -1615,11 +1626,15 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
     mask_landed_6 <= mask_landed_5;
   always @(posedge clk)
     mask_landed_7 <= mask_landed_6;
-  assign beat_port__request__valid = scanning & \$2 ;
+  assign \$1  = ~ part;
+  assign \$2  = \$1  | o_credit;
+  assign may_send = scanning & \$2 ;
+  assign beat_port__request__valid = may_send & part;
   assign \$3  = ~ scanning;
   assign \$4  = sent & last;
   assign \$5  = \$3  | \$4 ;
   assign started = \$5  & \$7 ;
+  assign mine = sent & part;
   assign i_last = mine & last;
   assign \$9  = o_prepared__payload[2:1] == 2'h3;
   assign \$10  = | { \$9 , o_prepared__payload[6:3] };
@@ -1633,6 +1648,7 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   assign \$20  = | { \$19 , \$18 , \$17  };
   assign \$21  = | { \$20 , left[5:3] };
   assign \$22  = \$16  & \$21 ;
+  assign \$23  = part & \$22 ;
   assign \$24  = ~ \$23 ;
   assign \$25  = $signed(left) - $signed(3'h2);
   assign \$26  = | left[5:2];
@@ -1653,15 +1669,9 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   always @(posedge clk)
     buffer <= \$39 ;
   always @(posedge clk)
-    left <= \$40 ;
+    part <= \$40 ;
   always @(posedge clk)
-    last_landed_1 <= last;
-  always @(posedge clk)
-    last_landed_2 <= last_landed_1;
-  always @(posedge clk)
-    last_landed_3 <= last_landed_2;
-  always @(posedge clk)
-    last_landed_4 <= last_landed_3;
+    left <= \$41 ;
   \latte_head.estimator.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
@@ -1669,7 +1679,7 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
     .i_last(i_last),
     .i_query__payload(i_query__payload),
     .i_query__valid(i_query__valid),
-    .o__payload(\o__payload$34 ),
+    .o__payload(\o__payload$36 ),
     .o_prepared__payload(o_prepared__payload),
     .o_prepared__ready(o_prepared__ready),
     .o_prepared__valid(o_prepared__valid),
@@ -1690,12 +1700,12 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   );
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$41  = first_key;
+    \$42  = first_key;
     if (i__valid) begin
-      \$41  = \$28 [4:0];
+      \$42  = \$28 [4:0];
     end
     if (rst) begin
-      \$41  = 5'h00;
+      \$42  = 5'h00;
     end
   end
   always @* begin
@@ -1746,14 +1756,24 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   end
   always @* begin
     if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$40  = left;
+    \$40  = part;
     if (started) begin
-      \$40  = { 1'h0, o_prepared__payload[6:1] };
-    end else if (sent) begin
-      \$40  = \$25 [6:0];
+      \$40  = 1'h1;
     end
     if (rst) begin
-      \$40  = 7'h00;
+      \$40  = 1'h0;
+    end
+  end
+  always @* begin
+    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
+    \$41  = left;
+    if (started) begin
+      \$41  = { 1'h0, o_prepared__payload[6:1] };
+    end else if (sent) begin
+      \$41  = \$25 [6:0];
+    end
+    if (rst) begin
+      \$41  = 7'h00;
     end
   end
   assign o__payload = o_beat__payload;
@@ -1765,7 +1785,7 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   assign i_take = mine;
   assign beat_port__response__valid = i_keys__valid;
   assign beat_port__response__payload = i_keys__payload;
-  assign \o__valid$32  = i__valid;
+  assign \o__valid$34  = i__valid;
   assign \o_beat__payload.estimates  = o_beat__payload[21:0];
   assign \o_beat__payload.estimates[0]  = o_beat__payload[10:0];
   assign \o_beat__payload.estimates[1]  = o_beat__payload[21:11];
@@ -1856,31 +1876,27 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   assign \i__payload.mask[1]  = i__payload[23];
   assign \i__payload.first_key  = i__payload[28:24];
   assign \i__payload.last  = i__payload[29];
-  assign \o__payload$34.estimate  = \o__payload$34 ;
-  assign \o__payload$34.estimate[0]  = \o__payload$34 [10:0];
-  assign \o__payload$34.estimate[1]  = \o__payload$34 [21:11];
+  assign \o__payload$36.estimate  = \o__payload$36 ;
+  assign \o__payload$36.estimate[0]  = \o__payload$36 [10:0];
+  assign \o__payload$36.estimate[1]  = \o__payload$36 [21:11];
   assign \o_prepared__payload.buffer  = o_prepared__payload[0];
   assign \o_prepared__payload.keys  = o_prepared__payload[6:1];
   assign \o_prepared__payload.keys.count  = o_prepared__payload[6:1];
   assign i__payload[23:22] = mask_landed_7;
   assign i__payload[29] = last_landed_8;
   assign i__payload[28:24] = first_key;
-  assign i__payload[21:0] = \o__payload$34 ;
+  assign i__payload[21:0] = \o__payload$36 ;
   assign beat_port__request__payload[4:1] = beat;
   assign beat_port__request__payload[0] = buffer;
   assign i_query__payload[38:32] = \i_query__payload$9 [38:32];
   assign i_query__payload[31:0] = \i_query__payload$9 [31:0];
-  assign \$1  = 1'h0;
-  assign \$2  = o_credit;
-  assign sent = beat_port__request__valid;
+  assign sent = may_send;
   assign \$6  = 1'h0;
   assign \$7  = o_prepared__valid;
-  assign mine = beat_port__request__valid;
   assign o_prepared__ready = started;
   assign \$8  = 1'h1;
   assign \$11  = \$10 ;
   assign \$12  = \$10 ;
-  assign \$23  = \$22 ;
   assign \$30  = left_1[0];
 endmodule
 
@@ -15383,9 +15399,9 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign i_load__ready = \$1  & \$2 ;
   assign begun = i_load__valid & i_load__ready;
   assign \$3  = ~ i_k__ready;
-  assign \$4  = ~ i_v__ready;
-  assign \$5  = \$3  & \$4 ;
-  assign i__valid = loading & \$5 ;
+  assign \$4  = loading & \$3 ;
+  assign \$5  = ~ i_v__ready;
+  assign i__valid = \$4  & \$5 ;
   assign \$6  = n_keys < 6'h20;
   assign \$7  = \$6  ? n_keys : 6'h20;
   assign \$8  = free - begun;
@@ -17117,10 +17133,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
     .ends_11(\i__valid$30 ),
     .i__valid(\i__valid$36 ),
     .o__payload(\o__payload$33 ),
-    .\port$4160$0 (\$25 ),
-    .\port$4162$0 (\$26 ),
-    .\port$4171$0 (\$27 ),
-    .\port$4172$0 (\$28 ),
+    .\port$4163$0 (\$25 ),
+    .\port$4165$0 (\$26 ),
+    .\port$4174$0 (\$27 ),
+    .\port$4175$0 (\$28 ),
     .rst(rst)
   );
   \latte_head.weighted_sum.landing  landing (
@@ -17139,8 +17155,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
     .i__payload(i__payload),
     .i__valid(i__valid),
     .o__valid(\i__valid$36 ),
-    .\port$4160$0 (\$25 ),
-    .\port$4162$0 (\$26 ),
+    .\port$4163$0 (\$25 ),
+    .\port$4165$0 (\$26 ),
     .rst(rst),
     .tag_merged_1(\$28 ),
     .total_merged_1(\$27 ),
@@ -17315,7 +17331,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
   assign fork_transfer = \$9 ;
 endmodule
 
-module \latte_head.weighted_sum.divider (rst, \port$4160$0 , \port$4162$0 , \port$4171$0 , \port$4172$0 , i__valid, ends_11, o__payload, clk);
+module \latte_head.weighted_sum.divider (rst, \port$4163$0 , \port$4165$0 , \port$4174$0 , \port$4175$0 , i__valid, ends_11, o__payload, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$85  = 0;
   wire [27:0] \$1 ;
   wire [15:0] \$10 ;
@@ -17486,14 +17502,14 @@ module \latte_head.weighted_sum.divider (rst, \port$4160$0 , \port$4162$0 , \por
   (* init = 1'h0 *)
   wire o__valid;
   reg [21:0] offset = 22'h000000;
-  input [20:0] \port$4160$0 ;
-  wire [20:0] \port$4160$0 ;
-  input \port$4162$0 ;
-  wire \port$4162$0 ;
-  input [12:0] \port$4171$0 ;
-  wire [12:0] \port$4171$0 ;
-  input \port$4172$0 ;
-  wire \port$4172$0 ;
+  input [20:0] \port$4163$0 ;
+  wire [20:0] \port$4163$0 ;
+  input \port$4165$0 ;
+  wire \port$4165$0 ;
+  input [12:0] \port$4174$0 ;
+  wire [12:0] \port$4174$0 ;
+  input \port$4175$0 ;
+  wire \port$4175$0 ;
   reg [13:0] remainder_0_0 = 14'h0000;
   reg [13:0] remainder_0_1 = 14'h0000;
   reg [13:0] remainder_0_2 = 14'h0000;
@@ -17530,7 +17546,7 @@ module \latte_head.weighted_sum.divider (rst, \port$4160$0 , \port$4162$0 , \por
   wire \tag_9.last ;
   reg [12:0] total_1 = 13'h0000;
   reg [12:0] total_2 = 13'h0000;
-  assign \$2  = \port$4171$0  + \$1 ;
+  assign \$2  = \port$4174$0  + \$1 ;
   assign \$4  = $signed(\$3 ) + $signed({ 1'h0, offset });
   assign \$6  = numerator_0[21:7] - \$5 ;
   assign \$7  = ~ \$6 [15];
@@ -17580,18 +17596,18 @@ module \latte_head.weighted_sum.divider (rst, \port$4160$0 , \port$4162$0 , \por
   assign \$73  = \$69 [15] ? { 1'h0, remainder_0_6, digits_0_6[7] } : \$72 ;
   assign \$75  = { remainder_0_6, digits_0_6[7] } - \$74 ;
   assign \$76  = ~ \$75 [15];
-  assign \$77  = i__valid & \port$4162$0 ;
+  assign \$77  = i__valid & \port$4165$0 ;
   assign \$78  = | divisor_7_1;
   assign \$79  = ~ digits_0_7[7];
   assign \$80  = \$78  ? { \$79 , digits_0_7[6:0] } : 8'h00;
   always @(posedge clk)
     offset <= \$2 [21:0];
   always @(posedge clk)
-    sums_1 <= \port$4160$0 ;
+    sums_1 <= \port$4163$0 ;
   always @(posedge clk)
     numerator_0 <= \$4 [21:0];
   always @(posedge clk)
-    total_1 <= \port$4171$0 ;
+    total_1 <= \port$4174$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
@@ -17687,7 +17703,7 @@ module \latte_head.weighted_sum.divider (rst, \port$4160$0 , \port$4162$0 , \por
   always @(posedge clk)
     filled <= \$102 ;
   always @(posedge clk)
-    tag_1 <= \port$4172$0 ;
+    tag_1 <= \port$4175$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -17862,14 +17878,14 @@ module \latte_head.weighted_sum.divider (rst, \port$4160$0 , \port$4162$0 , \por
       \$102  = { \$80 , filled[63:8] };
     end
   end
-  assign i__payload = { \port$4172$0 , \port$4162$0 , \port$4171$0 , \port$4160$0  };
+  assign i__payload = { \port$4175$0 , \port$4165$0 , \port$4174$0 , \port$4163$0  };
   assign o__valid = ends_11;
-  assign \i__payload.sums  = \port$4160$0 ;
-  assign \i__payload.sums[0]  = \port$4160$0 ;
-  assign \i__payload.total  = \port$4171$0 ;
-  assign \i__payload.row_end  = \port$4162$0 ;
-  assign \i__payload.tag  = \port$4172$0 ;
-  assign \i__payload.tag.last  = \port$4172$0 ;
+  assign \i__payload.sums  = \port$4163$0 ;
+  assign \i__payload.sums[0]  = \port$4163$0 ;
+  assign \i__payload.total  = \port$4174$0 ;
+  assign \i__payload.row_end  = \port$4165$0 ;
+  assign \i__payload.tag  = \port$4175$0 ;
+  assign \i__payload.tag.last  = \port$4175$0 ;
   assign \sums_1[0]  = sums_1;
   assign \tag_1.last  = tag_1;
   assign \tag_2.last  = tag_2;
@@ -17895,7 +17911,7 @@ module \latte_head.weighted_sum.divider (rst, \port$4160$0 , \port$4162$0 , \por
   assign \o__payload.tag.last  = o__payload[64];
   assign o__payload[64] = tag_11;
   assign o__payload[63:0] = filled;
-  assign \$1  = { 7'h00, \port$4171$0 , 8'h00 };
+  assign \$1  = { 7'h00, \port$4174$0 , 8'h00 };
   assign \$3  = { sums_1, 1'h0 };
   assign \$5  = { total_2, 1'h0 };
   assign \$8  = { total_2, 1'h0 };
@@ -18505,7 +18521,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
   assign written = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$4160$0 , \port$4162$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$4163$0 , \port$4165$0 , total_merged_1, tag_merged_1, o__valid, clk);
   reg \$auto$verilog_backend.cc:2355:dump_module$88  = 0;
   wire \$1 ;
   wire [15:0] \$10 ;
@@ -18692,11 +18708,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
   output o__valid;
   reg o__valid = 1'h0;
   (* init = 21'h000000 *)
-  output [20:0] \port$4160$0 ;
-  wire [20:0] \port$4160$0 ;
+  output [20:0] \port$4163$0 ;
+  wire [20:0] \port$4163$0 ;
   (* init = 1'h0 *)
-  output \port$4162$0 ;
-  wire \port$4162$0 ;
+  output \port$4165$0 ;
+  wire \port$4165$0 ;
   reg [7:0] prob_1_1 = 8'h00;
   reg [7:0] prob_2_1 = 8'h00;
   reg [7:0] prob_3_1 = 8'h00;
@@ -19614,8 +19630,8 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
     end
   end
   assign o__payload = { tag_merged_1, \$115 , total_merged_1, \$113  };
-  assign \port$4160$0  = \$113 ;
-  assign \port$4162$0  = \$115 ;
+  assign \port$4163$0  = \$113 ;
+  assign \port$4165$0  = \$115 ;
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.last  = i__payload[8];
   assign \i__payload.tag  = i__payload[9];
