@@ -116,6 +116,7 @@ def test_the_hash_is_its_own_and_counts_every_field():
     changes = {
         "head_dim": 16, "max_keys": 63, "causal": True, "prob_bits": 9, "out_fraction_bits": 1, "heads": 5,
         "kv_buffers": 1, "dot": "multipliers", "table_dims": 3, "table_queries": 1, "queries_per_scan": 2,
+        "pipeline": "large",
     }  # fmt: skip
     hashes = {base.replace(**{name: value}).sha256() for name, value in changes.items()}
     hashes |= {base.sha256(), base.replace(table_queries=1, adders_per_register=2).sha256()}
@@ -125,15 +126,10 @@ def test_the_hash_is_its_own_and_counts_every_field():
 
 def test_parameters_are_of_int8_scores_and_of_the_ports_of_a_latte_head():
     config = DenseConfig(max_keys=577, queries_per_scan=3)
-    params = params_of(config)
-    assert isinstance(params, DenseParams)
-    assert (params.widths.low_bits, params.widths.quant_max, params.block_rows, params.widths.max_beats) == (
-        0,
-        127,
-        3,
-        577,
-    )
-    assert port_params(config).threshold_bits == params_of(LatteConfig()).threshold_bits
+    params = DenseParams.of(config)
+    assert (params.widths.low_bits, params.widths.quant_max, params.widths.max_beats) == (0, 127, 577)
+    assert (params.block_rows, params_of(config).widths) == (3, params.widths)
+    assert port_params(config).widths.threshold_bits == params_of(LatteConfig()).widths.threshold_bits
 
 
 def test_two_axes():
