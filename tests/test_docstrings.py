@@ -35,7 +35,8 @@ from latte_hw.lib.axi.rows import RowPacker, RowUnpacker
 from latte_hw.lib.axi.stream import Gearbox
 from latte_hw.lib.dot.base import StationaryDot
 from latte_hw.lib.dot.build import DistributedArithmetic, MultiplierDot, Term
-from latte_hw.lib.streams import CreditFifo, Fifo, SkidBuffer, StreamRegister
+from latte_hw.lib.register_slices import SkidBuffer
+from latte_hw.lib.streams import CreditFifo, Fifo, StreamRegister
 from latte_hw.params import HeadParams, table_shape
 from latte_hw.params.dense import DenseParams
 from latte_hw.synth.harness import Harness

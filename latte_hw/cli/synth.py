@@ -16,7 +16,7 @@ from latte_hw.config.loading import check_head_core, resolve_config
 
 def register(app: typer.Typer) -> None:
     app.command(
-        epilog=fields_and_example("latte synth --target ecp5-85k --preset tiny --set dot=single_tables -o build/synth")
+        epilog=fields_and_example("latte synth --target ecp5-85k --preset tiny --set table_queries=1 -o build/synth")
     )(synth)
 
 

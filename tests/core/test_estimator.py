@@ -30,7 +30,7 @@ CONFIGURATIONS = {
     "eight bits": TINY.replace(msb_bits=8),
     "single beat": TINY.replace(max_keys=4),
     "large": TINY.replace(pipeline="large"),
-    "large, single tables": TINY.replace(pipeline="large", dot=Dot.SINGLE_TABLES),
+    "large, single tables": TINY.replace(pipeline="large", table_queries=1),
 }
 
 

@@ -21,7 +21,7 @@ TINY = preset("tiny")
 CORES = {f"{queries} queries per scan": TINY.replace(queries_per_scan=queries) for queries in (1, 2, 3, 8)} | {
     "pairs of kept keys": TINY.replace(kept_per_cycle=2),
     "pairs, one key per cycle, one buffer": TINY.replace(kept_per_cycle=2, keys_per_cycle=1, kv_buffers=1),
-    "large": TINY.replace(pipeline="large", dot="single_tables"),
+    "large": TINY.replace(pipeline="large", table_queries=1),
     "large, pairs": TINY.replace(pipeline="large", kept_per_cycle=2),
     "large, 2 queries per scan": TINY.replace(pipeline="large", queries_per_scan=2),
 }

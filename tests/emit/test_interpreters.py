@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.simulators.builds import build_folder
+from latte_hw.host.build_folder import build_folder
 
 ROOT = Path(__file__).parents[2]
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
