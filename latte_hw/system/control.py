@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -81,6 +81,7 @@ class LayerControl(wiring.Component):
         m = Module()
         state = _State(self.config)
         plan, layer, errors = state.plan, state.layer, self.o_errors
+        offset = state.limited_offset(m)
         # At most one of these is high: the phase of a command.
         checking, dividing, beginning, running = (Signal(name=name) for name in ("check", "divide", "begin", "run"))
         m.d.comb += [
@@ -110,7 +111,7 @@ class LayerControl(wiring.Component):
                 m.d.sync += [dividing.eq(0), beginning.eq(~refused)]
                 with m.If(~refused):
                     m.d.comb += self.o_swapped.eq(state.written)
-                    m.d.sync += [*state.swap_banks(), *state.plan_layer()]
+                    m.d.sync += [*state.swap_banks(), *state.plan_layer(offset)]
         with m.If(beginning):
             m.d.comb += self.o_begin.eq(1)
             m.d.sync += running.eq(1)
@@ -136,6 +137,16 @@ class _State:
         self.bank = Signal()
         self.written = Signal()  # entries of the idle bank, since the banks were swapped
         self.offset_limit = (1 << (params.widths.offset_bits - 1)) - 1
+
+    def limited_offset(self, m: Module) -> Value:
+        """The causal offset of the layer, limited to what a job can say: beyond, it is every key or none as well."""
+        offset, described = Signal.like(self.plan.causal_offset, name="offset"), self.layer.causal_offset
+        m.d.comb += offset.eq(described)
+        with m.If(described > self.offset_limit):
+            m.d.comb += offset.eq(self.offset_limit)
+        with m.If(described < -self.offset_limit):
+            m.d.comb += offset.eq(-self.offset_limit)
+        return offset
 
     def lengths_zero(self) -> Value:
         lengths = (self.layer.heads, self.layer.group, self.layer.n_queries, self.layer.n_keys)
@@ -173,10 +184,9 @@ class _State:
             plan.keep.eq(keep),
         ]
 
-    def plan_layer(self) -> list[Any]:
-        """The layer as it was described, its causal offset limited to what a job can say."""
-        layer, plan, limit = self.layer, self.plan, self.offset_limit
-        at_most = Mux(layer.causal_offset > limit, limit, layer.causal_offset)
+    def plan_layer(self, offset: Value) -> list[Any]:
+        """The layer as it was described, with a causal offset that a job can say."""
+        layer, plan = self.layer, self.plan
         return [
             self.rows.eq(layer.n_keys),
             plan.heads.eq(layer.heads),
@@ -184,7 +194,7 @@ class _State:
             plan.kv_heads.eq(self.kv_heads),
             plan.n_queries.eq(layer.n_queries),
             plan.n_keys.eq(layer.n_keys),
-            plan.causal_offset.eq(Mux(layer.causal_offset < -limit, -limit, at_most)),
+            plan.causal_offset.eq(offset),
             plan.keep.eq(layer.keep),
             plan.append.eq(0),
         ]
