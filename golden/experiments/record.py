@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from golden.files.json_file import read_json
 from golden.files.npz import replacing
+from latte_hw.config.json_file import read_json
 
 SCHEMA = "latte-experiment-1"
 

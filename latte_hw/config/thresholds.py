@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from latte_hw.config.errors import LatteError
 from latte_hw.config.head import LatteConfig, Rule
+from latte_hw.config.json_file import read_json
 from latte_hw.config.loading import build_config
 
 SCHEMA = "latte-thresholds-1"
@@ -127,14 +128,7 @@ def check_conditioning(names: Iterable[str]) -> tuple[str, ...]:
 
 def load(path: Path) -> ThresholdsFile:
     """Read and check a thresholds file; :class:`LatteError` says in one sentence what is wrong with it."""
-    try:
-        fields = json.loads(path.read_text())
-    except OSError as error:
-        raise LatteError(f"thresholds file {path} cannot be read: {error.strerror or error}") from None
-    except ValueError:
-        raise LatteError(f"thresholds file {path} is not JSON") from None
-    if not isinstance(fields, dict) or fields.get("schema") != SCHEMA:
-        raise LatteError(f"thresholds file {path} is not of the schema {SCHEMA}")
+    fields = read_json(path, "thresholds file", SCHEMA)
     try:
         return _from_fields(fields)
     except LatteError as error:

@@ -10,8 +10,8 @@ from latte_hw.params.division import Division, quick_lanes
 from latte_hw.params.dot import DotTiming
 from latte_hw.params.fifo import fifo_latency
 from latte_hw.params.head import HeadParams
-from latte_hw.params.latency import STORE, Latency
-from latte_hw.params.pipeline import Pipeline, pipeline_of
+from latte_hw.params.latency import Latency
+from latte_hw.params.pipeline import Pipeline
 from latte_hw.params.widths import Widths, ceil_div
 
 
@@ -33,19 +33,24 @@ class DenseParams:
         return cls(LatteConfig(**config.model_dump(), msb_bits=TOTAL_BITS, keys_per_cycle=1))
 
     @cached_property
+    def head(self) -> HeadParams:
+        """The head whose parts it shares: its widths, register slices and dot product are those of the dense core."""
+        return HeadParams(self.config)
+
+    @property
     def widths(self) -> Widths:
         """Ranges, widths, counts and addresses."""
-        return Widths(self.config)
+        return self.head.widths
 
-    @cached_property
+    @property
     def pipeline(self) -> Pipeline:
         """Register slices on long connections."""
-        return pipeline_of(self.config)
+        return self.head.pipeline
 
-    @cached_property
+    @property
     def scan_dot(self) -> DotTiming:
         """Of the scores."""
-        return DotTiming(self.config.dot_choice, STORE, self.pipeline.table_fill)
+        return self.head.scan_dot
 
     @cached_property
     def division(self) -> Division:
@@ -190,7 +195,7 @@ def port_params(config: DenseConfig) -> HeadParams:
 def params_of(config: CoreConfig) -> HeadParams:
     """Parameters of the head that a core's integers are those of: of a dense core, the one whose estimate is exact."""
     if isinstance(config, DenseConfig):
-        return HeadParams(DenseParams.of(config).config)
+        return DenseParams.of(config).head
     if isinstance(config, LatteConfig):
         return HeadParams(config)
     raise TypeError(f"there are no parameters of a {type(config).__name__}")

@@ -9,7 +9,7 @@ import pytest
 from latte_hw.config import Core, LatteConfig
 from latte_hw.config.presets import PRESETS, preset
 from latte_hw.estimate.cycles import cycles_of
-from latte_hw.params import HeadParams, dense, head, pipeline
+from latte_hw.params import HeadParams, head, pipeline
 from latte_hw.params.pipeline import COMPACT, LARGE, WIDE, Pipeline, pipeline_of
 from sim.reports.estimate_cycles import Case, pattern_of
 from sim.simulate import compare, expect, simulate
@@ -31,8 +31,7 @@ TWICE = Pipeline(**{hop: 1 if hop in SWITCHES else 2 for hop in HOPS})
 
 
 def assert_as_estimated(hops: Pipeline, case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (head, dense):
-        monkeypatch.setattr(module, "pipeline_of", lambda _config: hops)
+    monkeypatch.setattr(head, "pipeline_of", lambda _config: hops)
     tensors, config = case.tensors(), case.config
     got = simulate(tensors, config, simulator="amaranth", taps=False)
     np.testing.assert_array_equal(got["out"], expect(tensors, config)["out"])
