@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -110,6 +110,11 @@ class KvStore(wiring.Component):
         ]
         with m.If(load.started):
             m.d.sync += [load.loading.eq(1), load.n_keys.eq(self.i_load.payload.n_keys)]
+        # What a load sets beside `loading`, later: rows are taken from the cycle after on.
+        slices = self.params.pipeline.load_start
+        load.counts_start = delayed(m, load.started, slices, "load_started")
+        load.append_starts = delayed(m, load.begun & ~load.started, slices, "append_started")
+        load.n_rows = delayed_data(m, self.i_load.payload.n_keys, slices, "n_rows")
         if self.appends:
             m.d.comb += self.o_loading.eq(load.loading)
         m.d.sync += free.eq(free - load.started + self.i_free)
@@ -119,6 +124,8 @@ class KvStore(wiring.Component):
         config, hops = self.params.config, self.params.pipeline
         m.submodules.loaded = loaded = Fifo(Payloads(self.params).loaded, depth=max(3, config.kv_buffers + 1))
         complete = load.loading & ~load.more["k"] & ~load.more["v"]
+        for cycle in range(hops.load_start):
+            complete = complete & ~delayed(m, load.begun, cycle + 1, f"begun_{cycle}")
         for cycle in range(hops.row_load):
             complete = complete & delayed(m, load.rows_done(), cycle + 1, f"done_{cycle}")
         m.d.comb += [
@@ -184,11 +191,10 @@ class KvStore(wiring.Component):
         m.d.comb += port.ready.eq(more)
         with m.If(arrived):
             m.d.sync += [row.eq(row + 1), left.eq(left - 1), more.eq(left != 1)]
-        with m.If(load.started):
-            n_rows = self.i_load.payload.n_keys
-            m.d.sync += [row.eq(0), left.eq(n_rows), more.eq(n_rows != 0)]
+        with m.If(load.counts_start):
+            m.d.sync += [row.eq(0), left.eq(load.n_rows), more.eq(load.n_rows != 0)]
         if self.appends:
-            with m.If(load.begun & ~load.started):
+            with m.If(load.append_starts):
                 m.d.sync += [left.eq(1), more.eq(1)]
         # Registers of their own, of the pointer even several: the writes go to RAM all over the chip.
         stores = delayed(m, arrived & (row < params.config.max_keys), hops.row_load, f"{name}_stores")
@@ -210,7 +216,7 @@ class KvStore(wiring.Component):
         request = port.request.payload
         read = pointer_of(params, request.buffer, request.address, params.widths.beat_bits)
         reads = fan_out(m, read, "k_bank_read_pointer", hops.bank_read)
-        bank, beat = self._bank_and_beat(m, load.started, stores)
+        bank, beat = self._bank_and_beat(m, load.counts_start, stores)
         pointers = fan_out(m, pointer_of(params, load.buffer, beat, params.widths.beat_bits), "k_bank_pointer")
         for lane in range(params.config.keys_per_cycle):
             written = Signal(name=f"k_bank_{lane}_written")
@@ -271,6 +277,10 @@ class _Load:
         self.started = Signal(name="started")  # one that fills a buffer
         self.buffer = Signal(1, name="buffer")
         self.n_keys = Signal(params.widths.count_bits, name="n_keys")
+        # The same, behind `load_start`, and the rows that it announces.
+        self.counts_start: Value = self.started
+        self.append_starts: Value = Const(0, 1)
+        self.n_rows: Value = self.n_keys
         self.more = {name: Signal(name=f"{name}_more") for name in ("k", "v")}  # rows are left
 
     def rows_done(self) -> Value:

@@ -179,10 +179,15 @@ class HeadThresholdFilter(wiring.Component):
         ]
         beat = delayed_data(m, waiting, hops.survivor_read, "compared_beat")
         limits = delayed_data(m, row_limits.o.payload, hops.survivor_read, "compared_limits")
-        m.d.sync += [checked.eq(beat), checked_valid.eq(delayed(m, taken, hops.survivor_read, "compared_valid"))]
+        passes = [
+            self._passes(m, beat.estimates[lane], limits, hops.final_compare, f"checked_{lane}")
+            for lane in range(self.lanes)
+        ]
+        beat = delayed_data(m, beat, hops.final_compare, "halves_beat")
+        on_their_way = hops.survivor_read + hops.final_compare
+        m.d.sync += [checked.eq(beat), checked_valid.eq(delayed(m, taken, on_their_way, "compared_valid"))]
         for lane in range(self.lanes):
-            passes = self._passes(m, beat.estimates[lane], limits, 0, f"checked_{lane}")
-            m.d.sync += checked.mask[lane].eq(beat.mask[lane] & passes)
+            m.d.sync += checked.mask[lane].eq(beat.mask[lane] & passes[lane])
         if self.pairs:
             carry_odd_key(m, self.params, kept, checked, checked_valid)
         else:

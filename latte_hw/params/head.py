@@ -60,12 +60,12 @@ class HeadParams:
     @cached_property
     def scan_dot(self) -> DotTiming:
         """Of the estimator."""
-        return DotTiming(self.config.dot_choice, STORE, self.pipeline.table_fill)
+        return DotTiming(self.config.dot_choice, STORE + self.pipeline.store_read, self.pipeline.table_fill)
 
     @cached_property
     def reuse_dot(self) -> DotTiming:
         """Of the dot products that complete the scores of kept keys."""
-        return DotTiming(self.config.reuse_choice, STORE, self.pipeline.table_fill)
+        return DotTiming(self.config.reuse_choice, STORE + self.pipeline.store_read, self.pipeline.table_fill)
 
     @cached_property
     def division(self) -> Division:

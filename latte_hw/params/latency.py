@@ -38,7 +38,10 @@ class Latency:
     scan_dot: DotTiming
     reuse_dot: DotTiming
 
-    store = STORE
+    @property
+    def store(self) -> int:
+        """From an address to the store's data."""
+        return STORE + self.pipeline.store_read
 
     queue = fifo_latency(2)
     """From writing into an empty queue of few items to its output."""
@@ -62,7 +65,7 @@ class Latency:
     def check(self) -> int:
         """From a beat of survivors to its kept keys in their queue: register slices, comparison, queue; with R = 2, the
         key that is carried."""
-        return self.pipeline.survivor_read + 1 + self.config.kept_per_cycle
+        return self.pipeline.survivor_read + self.pipeline.final_compare + 1 + self.config.kept_per_cycle
 
     @property
     def choice(self) -> int:

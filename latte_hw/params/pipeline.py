@@ -12,6 +12,12 @@ class Pipeline:
     The figures are cycles added to a query's latency, for every slice of a hop on its path.
     """
 
+    load_start: int = 0
+    """From the start of a load to its counters of rows. A load ends 1 cycle later."""
+
+    store_read: int = 0
+    """From the RAMs of K and V to the multipliers and tables. 1 cycle for each of scan, kept keys and values."""
+
     row_load: int = 0
     """From the ports of K and V to the saturation of a row's elements. A load ends 1 cycle later."""
 
@@ -78,6 +84,9 @@ class Pipeline:
 
     survivor_read: int = 0
     """From block RAM of the queue of survivors to the final check. 1 cycle."""
+
+    final_compare: int = 0
+    """From a row's limit to the final check of its lanes: with 1, halves first. 1 cycle."""
 
     row_limit: int = 0
     """From the last survivor of a row to the queue of limits: cycles between the final checks of two rows. With R = 2

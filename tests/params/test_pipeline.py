@@ -16,6 +16,7 @@ from sim.simulate import compare, expect, simulate
 
 HOPS = [field.name for field in fields(Pipeline)]
 SWITCHES = (
+    "final_compare",
     "scan_start",
     "row_issue",
     "row_count",
