@@ -232,7 +232,7 @@ class LatteHead(wiring.Component):
             source = slices(m, queue.o, late, own(f"{name}_read_slice"))
             wiring.connect(m, slices(m, source, read, own(f"{name}_read"), SkidBuffer), sink)
 
-        beats = getattr(estimator, own("o_beat"))
+        beats = slices(m, getattr(estimator, own("o_beat")), hops.beat_send, own("beats_read"), SkidBuffer)
         wiring.connect(m, beats, threshold_filter.i_beat)
         wiring.connect(m, threshold_filter.o_kept, reuse.i_kept)
         wiring.connect(m, reuse.o_scored, softmax.i_scored)

@@ -21,7 +21,7 @@ class Lane:
         self.scan_started, self.last_sent, self.last_left = (History(flying) for _ in range(3))
         self.out = History(params.depths.out_rows)
         # by beat, by entry of the queues in the filter, by item
-        self.accepted = History(params.depths.estimator_landing)
+        self.accepted = History(params.depths.estimator_landing + 2 * params.pipeline.beat_send)
         self.checked = History(1)
         self.output_items = params.depths.filter_output + params.latency.choice - 1
         self.left = History(self.output_items)
@@ -104,11 +104,11 @@ class Lane:
 
     def _queue_conditions(self) -> tuple[Times, ...]:
         """From when on each queue has space, or a credit, for every beat or item of the row, as far as known."""
-        params = self.params
+        params, slices = self.params, self.params.pipeline.beat_send
         beat, item = (self.beat, self.beat + self.present.beats), (self.item, self.item + int(self.present.items.sum()))
         landing = fifo_words(params.depths.reuse_landing) if params.widths.low_bits else 1
         return (
-            self.accepted.part(*beat, fifo_words(params.depths.estimator_landing)) + 1,
+            self.accepted.part(*beat, fifo_words(params.depths.estimator_landing) + 2 * slices) + 1 + slices,
             self.survivors.conditions(self.present.beats, self._survivors_returned),
             self.kept.conditions(self.present.entries, self._kept_returned),
             self.scored.part(*item, landing) + (1 if params.widths.low_bits else 0),
@@ -125,7 +125,8 @@ class Lane:
         _, survivor_credits, kept_credits, score_credits, row_space, weight_credits = self._conditions
         fifo = params.latency.queue
 
-        arrived = np.maximum(sent + params.latency.estimator + fifo, survivor_credits)
+        landed = sent + params.latency.estimator + fifo + params.pipeline.beat_send
+        arrived = np.maximum(landed, survivor_credits)
         arrived[0] = max(arrived[0], self.limits_taken[number - fifo_words(params.depths.rows)] + 1)
         accepted = one_per_cycle(arrived, self.accepted[self.beat - 1])
         written = accepted + params.latency.filter

@@ -71,6 +71,10 @@ class Pipeline:
     """From taking a query to what counts those left of its job: 0 or 1, the latter with `row_issue`. No cycle: the
     next one is taken two cycles later."""
 
+    beat_send: int = 0
+    """From the estimator's output queue to the filter, which takes a beat when it has a threshold and a credit for what
+    becomes of it: skid buffers. 1 cycle."""
+
     beat_compare: int = 0
     """From one level to the next of the tree that finds the best of a beat's lanes: with 1, halves of two estimates are
     compared, and what follows from them is in the cycle in which the better one is chosen. No cycle."""
@@ -113,7 +117,7 @@ class Pipeline:
     @property
     def between_blocks(self) -> int:
         """Cycles of the hops on a query's way that lie in no block's latency."""
-        return self.query_send + self.behind_blocks
+        return self.query_send + self.beat_send + self.behind_blocks
 
     @property
     def behind_blocks(self) -> int:

@@ -85,7 +85,7 @@ WORDS = [
     Word(r"subjects?", "model under test", "Subject", "subjective", where=("golden/", "sim/", "tests/")),
     Word(r"spread", "fan-out copies", "spread(m, value)", "widespread", where=HARDWARE),
     Word(r"reserved?[ _]?fifos?", "credit FIFO", "ReservedFifo"),
-    Word(r"[io]_room|[io]_reserve", "credits", "landing.o_room", "row_room"),
+    Word(r"[io]_room|[io]_reserve", "credits", "landing.o_room", "row_room", exempt=(MEASURED,)),
     Word(r"lone", "single", "lone_query", "alone, clone"),
     Word(
         r"together(?= ?==?|: int| [-*/<>])", "R: kept_per_cycle, B: queries_per_scan", "together = 2", "read together"
