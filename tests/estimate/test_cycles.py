@@ -11,6 +11,8 @@ from latte_hw.config import Core
 from latte_hw.estimate.cycles import Cycles, cycles_of
 from latte_hw.estimate.pattern import typical
 from latte_hw.params import HeadParams
+from latte_hw.params.dense import DenseParams
+from latte_hw.params.depths import Depths
 from sim.reports.estimate_cycles import CASES, Case, compare, pattern_of
 
 IN_THE_SUITE = (1, 2, 8, 9, 11, 13, 20, 22, 23, 26, 27, 30)
@@ -46,13 +48,13 @@ def test_blocks_wait_in_the_estimated_cycle_for_room_in_the_queue_of_rows(
     changes = {"queries_per_scan": block_rows, "causal": False, "max_keys": 36}
     case = Case(changes, queries=32, keys=6 * block_rows, core=Core.DENSE)
     never_waits = cycles_of(pattern_of(case, case.tensors()), case.config)
-    monkeypatch.setattr(HeadParams, "rows_in_flight", 2)
+    monkeypatch.setattr(DenseParams, "rows_in_flight", 2)
     estimated, simulated, _, _ = compare(case, small_simulator)
     assert (estimated.left == simulated.left).all()
     assert estimated.total > never_waits.total
 
 
-@pytest.mark.parametrize(("queue", "max_keys"), [("rows_in_flight", 45), ("query_queue_depth", 54)])
+@pytest.mark.parametrize(("queue", "max_keys"), [("rows", 45), ("queries", 54)])
 def test_queries_wait_in_the_estimated_cycle_for_space_in_deep_queues(
     queue: str, max_keys: int, small_simulator: str, monkeypatch: pytest.MonkeyPatch
 ):
@@ -67,7 +69,7 @@ def test_queries_wait_in_the_estimated_cycle_for_space_in_deep_queues(
     }
     case = Case(changes, queries=40, keys=18)
     before = cycles_of(pattern_of(case, case.tensors()), case.config)
-    monkeypatch.setattr(HeadParams, queue, 2)
+    monkeypatch.setattr(Depths, queue, 2)
     estimated, simulated, _, _ = compare(case, small_simulator)
     assert (estimated.left == simulated.left).all()
     assert estimated.total > before.total

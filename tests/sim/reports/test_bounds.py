@@ -70,7 +70,7 @@ def test_the_first_row_of_a_dense_block(rows: int, keys: int) -> None:
     config = DenseConfig(head_dim=8, max_keys=96, queries_per_scan=rows)
     params = DenseParams.of(config)
     first = int(dense_output_cycles(np.full(rows, keys), config)[0])
-    assert first == rows - 1 + keys + max(keys, params.shortest_sum) + params.bounds.latency_constant
+    assert first == rows - 1 + keys + max(keys, params.shortest_sum) + params.latency_constant
 
 
 def distance_of_scans(job: Job) -> float:
