@@ -24,6 +24,7 @@ from latte_hw.config import DenseConfig, LatteConfig
 from latte_hw.config.top import TopConfig
 from latte_hw.estimate.cycles import cycles_of
 from latte_hw.estimate.page import fill
+from latte_hw.host import terminal
 from latte_hw.params import HeadParams
 from latte_hw.params.dense import DenseParams
 from latte_hw.system.latency import LayerTiming
@@ -229,4 +230,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    terminal.run(main, "sim.reports.bounds")

@@ -12,6 +12,7 @@ from typing import Any
 from latte_hw.config.errors import LatteError
 from latte_hw.config.presets import PRESETS
 from latte_hw.emit.generated_section import with_part
+from latte_hw.host import terminal
 from sim.reports.results import FOLDER
 
 ROOT = FOLDER.parents[1]
@@ -159,4 +160,4 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
 
 
 if __name__ == "__main__":
-    main()
+    terminal.run(main, "sim.reports.pages")

@@ -14,7 +14,6 @@ Ends with 1 if a pair is different. Needs Yosys (extra `synth`).
 import argparse
 import json
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latte_hw.config.errors import LatteError
+from latte_hw.host import terminal
 from latte_hw.synth.tools import YOSYS, run
 from sim.reports.netlist_graph import ZEROS, Comparison, Graph, compare, graph_of
 
@@ -141,7 +141,4 @@ def _where(comparison: Comparison) -> list[str]:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except LatteError as error:
-        sys.exit(f"sim.reports.same_logic: {error}")
+    terminal.run(main, "sim.reports.same_logic")

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 LARGEST = {"head_dim": 128, "max_keys": 4096, "keys_per_cycle": 16, "kept_per_cycle": 2}
 MEASURE = """
 import resource, sys
-from latte_hw import emit
+from latte_hw.emit import head as emit
 from latte_hw.config import LatteConfig
 text = emit.to_verilog(emit.build_head(LatteConfig(**eval(sys.argv[1]))))
 assert text.endswith("endmodule\\n")

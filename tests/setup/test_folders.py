@@ -16,7 +16,7 @@ NO_FOLDER = "there is no folder for builds, because HOME is not set and user 543
 SET = "set LATTE_BUILD to a folder that can be written"
 CHECK = """
 from latte_hw.host import terminal
-from sim import builds
+from sim.simulators import builds
 terminal.run(lambda: builds.check("verilator") and 0)
 """
 SHARED = pytest.mark.usefixtures("simulator_tools")
@@ -25,7 +25,7 @@ COUNTER = "module counter(input clk, output reg [3:0] n);\n  always @(posedge cl
 BUILD = f"""
 import pathlib
 from latte_hw.host import terminal
-from sim import builds
+from sim.simulators import builds
 pathlib.Path("counter.v").write_text({COUNTER!r})
 terminal.run(lambda: builds.build(pathlib.Path("counter.v"), "counter", "verilator") and 0)
 """

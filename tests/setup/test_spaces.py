@@ -16,7 +16,7 @@ from tests.setup.conftest import ROOT, Run
 BUILD = """
 import pathlib, shutil, sys
 from latte_hw.host import terminal
-from sim import builds
+from sim.simulators import builds
 def main():
     print(folder := builds.build(pathlib.Path(sys.argv[1]), "counter", sys.argv[2]))
     print(*sorted(path.name for path in folder.iterdir()))

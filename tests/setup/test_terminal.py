@@ -15,10 +15,12 @@ from golden.analysis.metrics import keep_ratio
 from latte_hw.host import terminal
 from latte_hw.params import HeadParams
 from latte_hw.config.presets import preset
-from sim import demo
+from sim.reports import demo
 from sim.reports.measure import HeadPace
 def main():
-    pace = HeadPace(cycles_per_query=1.0, bound=2.0, kept=3.0, first_latency=4, latency_bound=5)
+    pace = HeadPace(
+        cycles_per_query=1.0, bound=2.0, kept=3.0, first_latency=4, latency_bound=5, total=6, total_bound=7
+    )
     counters = {"counters": np.array([[100, 20, 10], [100, 30, 20]])}
     demo._step(1, "D × P − 1 … → ≤ ≥ τ 漢")
     demo.console.print(demo._table(counters, [pace, pace], HeadParams(preset("tiny"))))
@@ -76,5 +78,5 @@ def test_every_program_runs_under_the_same_rules():
             for node in ast.parse(text).body:
                 if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
                     started = ast.unparse(node)
-                    wanted = "main()" if path.name == "cli.py" else "terminal.run("
+                    wanted = "main()" if path.match("cli/main.py") else "terminal.run("
                     assert wanted in started, f"{path.relative_to(ROOT)}: {started}"

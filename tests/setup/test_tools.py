@@ -96,7 +96,8 @@ def test_a_missing_program_is_named_with_its_package(missing: str, latte: Run, t
 
 def test_without_the_extra_for_simulation(run: Run, tmp_path: Path):
     code = (
-        "import sys; sys.modules['cocotb_tools'] = None; from latte_hw.host import terminal; from sim import builds;"
+        "import sys; sys.modules['cocotb_tools'] = None; from latte_hw.host import terminal;"
+        "from sim.simulators import builds;"
         "terminal.run(lambda: builds.check('verilator') and 0)"
     )
     refused(run("-c", code, LATTE_BUILD=tmp_path), "the simulation needs cocotb_tools: pip install 'latte-hw[sim]'")
