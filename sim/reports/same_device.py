@@ -86,7 +86,7 @@ class Entrant:
         if not self.synthesis.exists():
             return {}
         result = json.loads(self.synthesis.read_text())
-        if (result["core"], result["config"]) != (self.core, self.config.model_dump(mode="json")):
+        if result["core"] != self.core or type(self.config).model_validate(result["config"]) != self.config:
             raise LatteError(f"{self.synthesis.name} is not of the core and configuration of {self.name}")
         return dict(result["place_and_route"])
 

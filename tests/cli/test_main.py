@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import golden.attention
+import golden.dense  # takes `attention` when it is first imported: not the wrong one of a test below
 from golden.files.npz import read_npz
 from golden.files.stimuli import random_trace
 from latte_hw.cli import main as cli
