@@ -202,8 +202,8 @@ def _build_verilator(verilog: Path, top: str, folder: Path, env: dict[str, str])
 
 
 def _build_icarus(verilog: Path, top: str, folder: Path, env: dict[str, str]) -> None:
-    # Under -g2012 what Amaranth emits shows X where Verilog-2005 does not. Icarus hands names to a shell without quotes:
-    # so everything has a plain one here, its temporary files too.
+    # Under -g2012 what Amaranth emits shows X where Verilog-2005 does not. Icarus hands names to a shell without
+    # quotes: so everything has a plain one here, its temporary files too.
     source = f"{top}.v"
     shutil.copy(verilog, folder / source)
     command = ["iverilog", "-g2005", "-s", top, "-o", "sim.vvp", source]
