@@ -180,7 +180,7 @@ def test_one_item_per_cycle(keys, name):
 def test_the_remainder_passes_from_key_to_key_of_an_item_and_on():
     """Weights of pairs are those of single keys: 255 · 2^(−n / 4) in turn, rounded with what is left over before."""
     single, pairs = (HeadParams(TINY.replace(kept_per_cycle=each)) for each in (1, 2))
-    scale = (2**15, 16 - single.exp_fraction_bits)
+    scale = (2**15, 16 - single.widths.exp_fraction_bits)
     rows = one_row([0, -1, -2, -3, -5, -6, -7], scale)
     alone = [item["prob"] for item in rtl_softmax(rows, single)]
     assert [prob for item in rtl_softmax(rows, pairs) for prob in item["prob"]] == [*alone, 0]
