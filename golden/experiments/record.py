@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from golden.files.npz import replacing
-from latte_hw.config.json_file import read_json
+from latte_hw.config.json_file import read_schema
 
 SCHEMA = "latte-experiment-1"
 
@@ -45,7 +45,7 @@ def write(folder: Path, content: dict[str, Any]) -> Path:
 
 def load(folder: Path, name: str) -> dict[str, Any]:
     """Read a result file; :class:`LatteError` when it is missing or none."""
-    return read_json(path_of(folder, name), "result file", SCHEMA)
+    return read_schema(path_of(folder, name), "result file", SCHEMA)
 
 
 def command_line(arguments: Sequence[str]) -> str:

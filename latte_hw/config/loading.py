@@ -1,6 +1,5 @@
 """How a preset, a file and single settings choose a configuration, with one sentence for whatever is wrong."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
@@ -12,6 +11,7 @@ from latte_hw.config.core import Core, Datapath, Wrapper
 from latte_hw.config.dense import DenseConfig, why_not
 from latte_hw.config.errors import LatteError
 from latte_hw.config.head import LatteConfig
+from latte_hw.config.json_file import read_json
 from latte_hw.config.presets import PRESETS, preset
 from latte_hw.config.top import TopConfig
 
@@ -142,12 +142,7 @@ def _from_preset(name: str) -> dict[str, Any]:
 
 
 def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        fields = json.loads(path.read_text())
-    except OSError as error:
-        raise LatteError(f"configuration file {path} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise LatteError(f"configuration file {path} is not JSON") from None
+    fields = read_json(path, "configuration file")
     if isinstance(fields, dict) and isinstance(fields.get("config"), dict):
         fields = fields["config"]  # the JSON that `latte generate` and `latte vectors` write holds one
     if not isinstance(fields, dict):

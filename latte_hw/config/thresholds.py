@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from latte_hw.config.errors import LatteError
 from latte_hw.config.head import LatteConfig, Rule
-from latte_hw.config.json_file import read_json
+from latte_hw.config.json_file import read_schema
 from latte_hw.config.loading import build_config
 
 SCHEMA = "latte-thresholds-1"
@@ -128,7 +128,7 @@ def check_conditioning(names: Iterable[str]) -> tuple[str, ...]:
 
 def load(path: Path) -> ThresholdsFile:
     """Read and check a thresholds file; :class:`LatteError` says in one sentence what is wrong with it."""
-    fields = read_json(path, "thresholds file", SCHEMA)
+    fields = read_schema(path, "thresholds file", SCHEMA)
     try:
         return _from_fields(fields)
     except LatteError as error:

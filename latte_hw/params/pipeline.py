@@ -136,8 +136,8 @@ WIDE = Pipeline(
 
 LARGE = replace(
     WIDE, row_load=1, row_write=1, key_read=1, value_read=1, scan_start=1, query_send=1, threshold_read=0, row_read=1,
-    row_count=1, beat_compare=1, best_follow=1, limit_compare=1, exp_read=1, load_start=1, store_read=1, final_compare=1,
-    beat_send=1,
+    row_count=1, beat_compare=1, best_follow=1, limit_compare=1, exp_read=1, load_start=1, store_read=1,
+    final_compare=1, beat_send=1,
 )  # fmt: skip
 """For a core that spans a chip."""
 
