@@ -12,7 +12,8 @@ from latte_hw.lib.streams import StreamRegister
 class SkidBuffer(wiring.Component):
     """A register slice on a stream whose `ready` is a register, too, so that nothing passes it within a cycle.
 
-    What comes while the output waits goes into a second register.
+    Two registers take turns. The sink's `ready` reaches two flags and a pointer, never a payload: its fan-out does not
+    grow with the width.
 
     Members
     -------
@@ -27,19 +28,23 @@ class SkidBuffer(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        spilled = Signal()
-        spill = Signal.like(self.i.payload, name="spill", reset_less=True)
-        m.d.comb += self.i.ready.eq(~spilled)
-        with m.If(~spilled):
-            m.d.sync += spill.eq(self.i.payload)
-        with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [
-                self.o.valid.eq(spilled | self.i.valid),
-                self.o.payload.eq(Mux(spilled, Value.cast(spill), Value.cast(self.i.payload))),
-                spilled.eq(0),
-            ]
-        with m.Else():
-            m.d.sync += spilled.eq(spilled | self.i.valid)
+        full, valid = Signal(), Signal()
+        write, read = Signal(), Signal()  # pointers
+        words = [Signal.like(self.i.payload, name=f"word_{number}", reset_less=True) for number in range(2)]
+        written, taken = self.i.valid & ~full, valid & self.o.ready
+        m.d.comb += [
+            self.i.ready.eq(~full),
+            self.o.valid.eq(valid),
+            self.o.payload.eq(Mux(read, Value.cast(words[1]), Value.cast(words[0]))),
+        ]
+        for number, word in enumerate(words):
+            with m.If(~full & (write == number)):
+                m.d.sync += word.eq(self.i.payload)
+        m.d.sync += [write.eq(write ^ written), read.eq(read ^ taken)]
+        with m.If(written & ~taken):
+            m.d.sync += [full.eq(valid), valid.eq(1)]
+        with m.Elif(taken & ~written):
+            m.d.sync += [full.eq(0), valid.eq(full)]
         return m
 
 

@@ -53,13 +53,15 @@ class Latency:
 
     @property
     def filter(self) -> int:
-        """From a beat to its survivors in their queue: input, tree of lanes, running best, limit, comparison, queue.
+        """From a beat to its survivors in their queue: input, register slices, tree of lanes, running best, limit,
+        comparison, queue.
 
         A level of the tree compares in one cycle and chooses in the next. Beside it looking ahead, and the comparison
         with the limit, if in two cycles.
         """
         ahead = LOOK_AHEAD * self.pipeline.best_follow
-        return 1 + 2 * self.widths.lane_bits + 4 + ahead + self.pipeline.limit_compare
+        slices = self.pipeline.beat_spread + self.pipeline.limit_compare
+        return 1 + 2 * self.widths.lane_bits + 4 + ahead + slices
 
     @property
     def check(self) -> int:
