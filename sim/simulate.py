@@ -41,6 +41,7 @@ def simulate(
     back_to_back: bool = False,
     taps: bool = True,
     netlist: bool = False,
+    quick_build: bool = False,
     cycle_limit: int | None = None,
     progress: runner.Progress | None = None,
 ) -> dict[str, NDArray]:
@@ -50,6 +51,7 @@ def simulate(
     ``flow`` says who stalls the streams at random (free, idle, stalled, both), from ``seed``. Jobs follow each other
     with the core drained in between, unless ``back_to_back``: then there is no ``counters``, only ``counters_total``.
     Without ``taps`` the core is the one that `latte generate` writes, and of the stages there is only ``out``.
+    ``quick_build`` compiles the native model without optimisation.
     With ``netlist`` the simulator runs what Yosys makes of the Verilog; see :mod:`sim.simulators.netlist`.
 
     Raises :class:`latte_hw.config.errors.MismatchError` when the core hangs or breaks the protocol, and
@@ -67,7 +69,7 @@ def simulate(
     if simulator == "amaranth":
         description, recording = _in_amaranth(config, taps, traffic, options, progress)
     else:
-        description, recording = _in_verilog(config, taps, traffic, options, simulator, netlist, progress)
+        description, recording = _in_verilog(config, taps, traffic, options, simulator, netlist, quick_build, progress)
     collector = collect_dense if config.core.datapath is Datapath.DENSE else collect
     results = collector(recording, description, traffic, back_to_back=back_to_back)
     return {name: getattr(tensors, name) for name in _INPUTS} | results
@@ -115,6 +117,7 @@ def _in_verilog(
     options: Options,
     simulator: str,
     netlist: bool,
+    quick_build: bool,
     progress: runner.Progress | None,
 ) -> tuple[Description, Recording]:
     # A missing simulator is reported before the work, not after.
@@ -133,7 +136,7 @@ def _in_verilog(
         for path, text in zip((verilog, description), (core_text, ports), strict=True):
             path.write_text(text)
         if simulator == NATIVE:
-            recording = native.run(verilog, description, traffic, options, progress=progress)
+            recording = native.run(verilog, description, traffic, options, progress=progress, quick_build=quick_build)
         else:
             recording = runner.run(verilog, description, traffic, options, simulator=simulator, progress=progress)
         return Description.load(description), recording

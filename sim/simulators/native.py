@@ -10,7 +10,7 @@ import ctypes
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -33,7 +33,7 @@ SLICE_CYCLES = 16384
 """Cycles of one call at most: as many draws of a pace are made at once, and so often is progress reported."""
 
 _ENTRIES = {("stream", "in"): "SOURCE", ("stream", "out"): "SINK", ("tap", "out"): "TAP"}
-_FAST = "OPT_FAST=-O2"
+_OPTIMISED, _QUICK = "OPT_FAST=-O2", "OPT_FAST=-O0"
 _FLAGS = "-fPIC -fvisibility=hidden -DVL_USER_FATAL"
 _RUNTIME = ("verilated.o", "verilated_threads.o")
 _EXPORTS = "{ global: latte_*; local: *; };\n"
@@ -41,7 +41,13 @@ _EXPORTS = "{ global: latte_*; local: *; };\n"
 
 
 def run(
-    verilog: Path, description: Path, traffic: Traffic, options: Options, *, progress: Progress | None = None
+    verilog: Path,
+    description: Path,
+    traffic: Traffic,
+    options: Options,
+    *,
+    progress: Progress | None = None,
+    quick_build: bool = False,
 ) -> Recording:
     """Run one traffic through the core and return what was recorded: as :func:`sim.simulators.runner.run` does with
     cocotb.
@@ -49,21 +55,24 @@ def run(
     Raises :class:`MismatchError` when the core hangs, :class:`latte_hw.config.errors.LatteError` when a tool fails.
     """
     described = Description.load(description)
-    return Design(build(verilog, described), described).run(traffic, options, progress)
+    return Design(build(verilog, described, quick_build), described).run(traffic, options, progress)
 
 
 # --- building ---------------------------------------------------------------------------------------------------------
 
 
-def build(verilog: Path, description: Description) -> Path:
+def build(verilog: Path, description: Description, quick: bool = False) -> Path:
     """The shared library of a design, built unless it was before.
 
+    ``quick`` leaves optimisation out: for a small core that runs some thousand cycles, where the compiler takes longer.
     Raises :class:`latte_hw.config.errors.LatteError` when a tool fails.
     """
     env = builds.environment("verilator")
     ports = header(description)
-    parts = (verilog.read_text(), description.top, ports, SOURCE.read_text(), _FAST, _FLAGS, _version())
-    folder = builds.once("native", parts, lambda scratch: _compile(verilog, description.top, ports, scratch, env))
+    level = _QUICK if quick else _OPTIMISED
+    parts = (verilog.read_text(), description.top, ports, SOURCE.read_text(), level, _FLAGS, _version())
+    compiled = partial(_compile, verilog, description.top, ports, level, env)
+    folder = builds.once("native", parts, compiled)
     return folder / LIBRARY
 
 
@@ -84,7 +93,7 @@ def _streams(description: Description) -> list[Port]:
     return [*description.sources, *description.sinks, *description.tap_ports]
 
 
-def _compile(verilog: Path, top: str, ports: str, folder: Path, env: dict[str, str]) -> None:
+def _compile(verilog: Path, top: str, ports: str, level: str, env: dict[str, str], folder: Path) -> None:
     objects = builds.workshop(folder, env)
     source = f"{top}.v"
     shutil.copy(verilog, folder / source)
@@ -93,7 +102,7 @@ def _compile(verilog: Path, top: str, ports: str, folder: Path, env: dict[str, s
     (objects / "exports").write_text(_EXPORTS)
     command = ["verilator", "-cc", "--exe", "--prefix", "Vtop", "-Mdir", builds.OBJECTS, "--top-module", top]
     builds.call([*command, *builds.VERILATOR_FLAGS, SOURCE.name, source], env, "translating", folder)
-    make = ["make", "-j2", "-C", builds.OBJECTS, "-f", "Vtop.mk", *builds.MAKE_FLAGS, _FAST, f"USER_CPPFLAGS={_FLAGS}"]
+    make = builds.make_command(objects, level, f"USER_CPPFLAGS={_FLAGS}")
 
     def compile_runtime(scratch: Path) -> None:
         builds.call([*make, *_RUNTIME], env, "compiling the runtime", folder)

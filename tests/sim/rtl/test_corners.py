@@ -37,12 +37,17 @@ EVERY_CORNER = CORNERS | {corner.__name__: corner for corner in (offset_below_ze
 @pytest.mark.parametrize("flow", ["free", "both"])
 @pytest.mark.parametrize("corner", EVERY_CORNER)
 @pytest.mark.parametrize("core", SMALL)
-def test_small_core(core: str, corner: str, flow: str, small_simulator: str, equal_to_golden: Callable[..., Arrays]):
-    trace = EVERY_CORNER[corner](SMALL[core], 1)
-    equal_to_golden(SMALL[core], trace, simulator=small_simulator, flow=flow)
+def test_small_core(core: str, corner: str, flow: str, equal_to_golden: Callable[..., Arrays]):
+    equal_to_golden(SMALL[core], EVERY_CORNER[corner](SMALL[core], 1), flow=flow)
 
 
-@pytest.mark.parametrize("flow", [pytest.param("free", marks=pytest.mark.slow), "both"])
+@pytest.mark.parametrize("corner", [*CORNERS][::4])
+@pytest.mark.parametrize("core", SMALL)
+def test_small_core_under_cocotb(core: str, corner: str, small_simulator: str, equal_to_golden: Callable[..., Arrays]):
+    equal_to_golden(SMALL[core], EVERY_CORNER[corner](SMALL[core], 1), small_simulator, flow="both")
+
+
+@pytest.mark.parametrize("flow", ["free", "both"])
 @pytest.mark.parametrize("corner", EVERY_CORNER)
 @pytest.mark.parametrize("core", ["smollm2-135m", pytest.param("minilm-static", marks=pytest.mark.slow)])
 def test_full_size_core(core: str, corner: str, flow: str, equal_to_golden: Callable[..., Arrays]):

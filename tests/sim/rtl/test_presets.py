@@ -59,9 +59,12 @@ def test_a_full_head(name: str, equal_to_golden: EqualToGolden):
 
 @pytest.mark.parametrize("name", presets("smollm2-135m", "gpt2", "deit-b16-384", slow=SLOW | {"deit-b16-384"}))
 def test_the_real_trace(name: str, real_trace: RealTrace, equal_to_golden: EqualToGolden):
-    """Nine heads of SmolLM2-135M back to back: each is issued while the one before is still in the core."""
+    """Nine heads of SmolLM2-135M back to back: each is issued while the one before is still in the core.
+
+    Here cocotb judges; the bulk of the other tests is native.
+    """
     config = preset(name)
-    equal_to_golden(config, real_trace(config), flow="both", back_to_back=True)
+    equal_to_golden(config, real_trace(config), "verilator", flow="both", back_to_back=True)
 
 
 @pytest.mark.slow

@@ -54,7 +54,7 @@ def test_the_real_trace(
 ) -> None:
     config = preset(name)
     tensors = real_trace(config)
-    got = equal_to_golden(config, tensors, simulator="native")
+    got = equal_to_golden(config, tensors)
     assert got["keep"].shape[1] >= 64
     check_pace(config, tensors, got)
 
@@ -65,7 +65,7 @@ def test_few_keys_where_the_preparation_limits(name: str, keys: int, equal_to_go
     """⌈valid / P⌉ ≤ 15 and fewer than 16 kept: the tables of the next query are what takes longest."""
     config = preset(name)
     trace = random_trace(config, 3, 2, 1, 128, keys, keep=0.05) | {"causal_offset": np.array(keys)}
-    got = equal_to_golden(config, trace, simulator="native")
+    got = equal_to_golden(config, trace)
     assert np.median(got["keep"].sum(axis=2)) < LONGEST_PREPARATION
     check_pace(config, from_arrays(trace, config), got)
 
@@ -74,7 +74,7 @@ def test_few_keys_where_the_preparation_limits(name: str, keys: int, equal_to_go
 def test_dense_rows_where_the_kept_keys_limit(name: str, equal_to_golden: EqualToGolden) -> None:
     config = preset(name)
     tensors = dense(from_arrays(random_trace(config, 4, 1, 1, 64, 200), config), config)
-    got = equal_to_golden(config, tensors, simulator="native")
+    got = equal_to_golden(config, tensors)
     assert got["keep"].sum() == got["counters_total"][0], "every valid key is kept"
     check_pace(config, tensors, got)
 
@@ -87,7 +87,7 @@ def test_latency_of_a_single_query(name: str, keys: int, equal_to_golden: EqualT
     params = HeadParams(config)
     thresholds = np.array([0, *(2 ** np.arange(2, 13)), params.widths.threshold_range[1]])
     tensors = from_arrays(random_trace(config, 5, len(thresholds), 1, 1, keys), config)
-    got = equal_to_golden(config, replace(tensors, tau_int=thresholds), simulator="native")
+    got = equal_to_golden(config, replace(tensors, tau_int=thresholds))
     kept = got["keep"].sum(axis=2)[:, 0]
     assert kept[0] <= 2
     assert kept[-1] == keys
