@@ -42,12 +42,16 @@ def inputs(config: LatteConfig, seed: int, keep: float) -> TensorFile:
 
 
 @pytest.mark.parametrize(
+    "flows", [(Flow.FREE, Flow.BOTH), pytest.param((Flow.IDLE, Flow.STALLED), marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize(
     "core", [pytest.param(name, marks=[pytest.mark.slow] if name in MORE_CORES else []) for name in CORES]
 )
-def test_every_flow(core: str, equal_to_golden: EqualToGolden):
-    for seed, flow in enumerate(Flow):
+def test_every_flow(core: str, flows: tuple[Flow, ...], small_simulator: str, equal_to_golden: EqualToGolden):
+    for flow in flows:
+        seed = list(Flow).index(flow)
         tensors = inputs(CORES[core], seed, keep=(0.1, 0.4, 0.7, 1)[seed])
-        equal_to_golden(CORES[core], tensors, flow=flow, back_to_back=seed % 2 == 1)
+        equal_to_golden(CORES[core], tensors, simulator=small_simulator, flow=flow, back_to_back=seed % 2 == 1)
 
 
 def test_simulators_agree(simulators_agree: Callable[..., None]):
@@ -60,13 +64,13 @@ def dense(config: LatteConfig) -> TensorFile:
     return replace(tensors, tau_int=np.full_like(tensors.tau_int, HeadParams(config).widths.threshold_range[1]))
 
 
-def test_dense_rows_take_half_a_cycle_per_kept_key(equal_to_golden: EqualToGolden):
+def test_dense_rows_take_half_a_cycle_per_kept_key(small_simulator: str, equal_to_golden: EqualToGolden):
     config = preset("tiny").replace(keys_per_cycle=4, max_keys=96, causal=False)
     per_query = {}
     for together in (1, 2):
         core = config.replace(kept_per_cycle=together)
         tensors = dense(core)
-        got = equal_to_golden(core, tensors)
+        got = equal_to_golden(core, tensors, simulator=small_simulator)
         (pace,) = head_paces(got, got["keep"], tensors.causal_offset, core)
         assert pace.within, pace
         per_query[together] = pace.cycles_per_query
@@ -74,11 +78,15 @@ def test_dense_rows_take_half_a_cycle_per_kept_key(equal_to_golden: EqualToGolde
     assert 48 <= per_query[2] <= 48 + 4
 
 
-@pytest.mark.parametrize("keep", [0.15, 0.25, 0.4])
-def test_pace_and_latency_where_both_arms_take_about_as_long(keep: float, equal_to_golden: EqualToGolden):
+@pytest.mark.parametrize(
+    "keep", [pytest.param(0.15, marks=pytest.mark.slow), 0.25, pytest.param(0.4, marks=pytest.mark.slow)]
+)
+def test_pace_and_latency_where_both_arms_take_about_as_long(
+    keep: float, small_simulator: str, equal_to_golden: EqualToGolden
+):
     """Kept keys lie anywhere, one in this beat and three in that: they leave two by two all the same."""
     config = LatteConfig(head_dim=8, max_keys=256, causal=False, kept_per_cycle=2)
     tensors = from_arrays(random_trace(config, 3, 2, 1, 16, 256, keep), config)
-    got = equal_to_golden(config, tensors)
+    got = equal_to_golden(config, tensors, simulator=small_simulator)
     for pace in head_paces(got, got["keep"], tensors.causal_offset, config):
         assert pace.within, pace
