@@ -1,6 +1,7 @@
 """Fixtures that several tests share."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,31 @@ def pytest_xdist_make_scheduler(config, log):
             return scope.group(1) if scope else nodeid
 
     return OneWorkerPerBuild(config, log)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`each_choice`: as many combinations of a test's parameters as meet every value once; the others are `slow`."""
+    combinations: dict[str, list[pytest.Function]] = {}
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("each_choice"):
+            combinations.setdefault(item.nodeid.split("[")[0], []).append(item)
+    for tests in combinations.values():
+        for test in set(tests) - set(each_choice(tests)):
+            test.add_marker(pytest.mark.slow)
+
+
+def each_choice(tests: list[pytest.Function]) -> list[pytest.Function]:
+    """Greedy: whatever meets most values that were not met, and of these the values that were met least often."""
+    values = {test: {(name, repr(value)) for name, value in test.callspec.params.items()} for test in tests}
+    met: Counter[tuple[str, str]] = Counter()
+    taken: list[pytest.Function] = []
+    while missing := set().union(*values.values()) - met.keys():
+        left = [test for test in tests if test not in taken]
+        best = min(left, key=lambda test: (-len(values[test] & missing), sum(met[value] for value in values[test])))
+        met.update(values[best])
+        taken.append(best)
+    return taken
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ def out_row(number: int, last: bool) -> dict[str, Any]:
     return {"row": [number] * 8, "last": int(last)}
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("flow", list(Flow))
 @pytest.mark.parametrize("jobs", [[3], [1], [4, 2, 7], [1, 1, 3, 5]])
 def test_rows_come_in_the_order_of_their_queries(jobs: list[int], flow: str) -> None:

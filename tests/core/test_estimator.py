@@ -99,6 +99,7 @@ def rtl_estimator(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: i
     return beats
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("flow", Flow)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_estimates_of_every_valid_key(name, flow):

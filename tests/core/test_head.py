@@ -87,6 +87,7 @@ class Session:
         return run
 
 
+@pytest.mark.each_choice
 # Entries of the table must be written before their job starts, so the sources never idle here.
 @EVERY_CORE
 @pytest.mark.parametrize("flow", [Flow.FREE, Flow.STALLED])
@@ -187,6 +188,7 @@ def test_single_query_is_as_fast_as_documented(kept_per_cycle: int) -> None:
         assert latency <= session.params.bounds.query_latency(n_keys, int(session.counters[2]))
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("kept_per_cycle", [1, 2])
 @pytest.mark.parametrize("reuse", [None, DotChoice(table_dims=3)])
 @pytest.mark.parametrize("dot", [DotChoice(table_dims=3), DotChoice(table_queries=1)])

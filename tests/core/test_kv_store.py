@@ -167,6 +167,7 @@ def rtl_kv_store(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: in
     return contents
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("flow", Flow)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_every_load_is_read_back(name, flow):

@@ -112,6 +112,7 @@ def rtl_reuse(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int =
     return [bare(item) for item in run_reuse(data, params, flow, seed).outputs["o_scored"]]
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("flow", Flow)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_scores_of_kept_keys(name, flow):
@@ -120,6 +121,7 @@ def test_scores_of_kept_keys(name, flow):
     assert rtl_reuse(data, params, flow, seed=2) == ref_reuse(data, params)
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("reuse", Reuse)
 def test_random_rows(reuse, seed):

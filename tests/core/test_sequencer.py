@@ -160,6 +160,7 @@ def rtl_sequencer(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: i
     return run_sequencer(data, params, flow, seed).outputs
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("flow", Flow)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_jobs_of_all_kinds(name, flow):

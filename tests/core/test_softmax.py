@@ -104,6 +104,7 @@ def rtl_softmax(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: int
     return [bare(item) | {"prob": item["prob"]} for item in items]
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("flow", Flow)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_weights_of_kept_keys(name, flow):
@@ -112,6 +113,7 @@ def test_weights_of_kept_keys(name, flow):
     assert rtl_softmax(data, params, flow, seed=2) == ref_softmax(data, params)
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_random_rows(name, seed):
@@ -154,6 +156,7 @@ def test_the_best_of_a_row_does_not_outlive_it():
     assert [item["prob"] for item in rtl_softmax(rows, params)] == [params.widths.prob_max] * 12
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 @pytest.mark.parametrize("keys", [1, 5])
 def test_latency_from_the_end_of_a_row(name, keys):

@@ -139,6 +139,7 @@ def assert_equal(data: Data, params: HeadParams, flow: str = Flow.FREE, seed: in
     return expected
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("flow", Flow)
 @pytest.mark.parametrize("rule", Rule)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -147,6 +148,7 @@ def test_rows_of_all_kinds(name, rule, flow):
     assert_equal(draw(params, 24, seed=1), params, flow, seed=2)
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("kept_per_cycle", [1, 2], ids="{} kept per cycle".format)
 @pytest.mark.parametrize("rule", Rule)
 @pytest.mark.parametrize("seed", range(4))
@@ -207,6 +209,7 @@ def test_latency_of_a_single_beat(name):
     assert run.cycles["o_kept"] == [accepted + queued + checked + serialised]
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("kept_per_cycle", [1, 2], ids="{} kept per cycle".format)
 @pytest.mark.parametrize(
     ("beats", "keys"),

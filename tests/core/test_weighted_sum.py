@@ -119,6 +119,7 @@ def rtl_weighted_sum(data: Data, params: HeadParams, flow: str = Flow.FREE, seed
     return run.outputs["o_out"]
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("flow", Flow)
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_rows_of_all_kinds(name, flow):
@@ -172,6 +173,7 @@ def test_rounding(weights, values, expected):
     assert one_row(HeadParams(TINY), weights, values) == [expected] * 8
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("fraction_bits", [0, 1, 8])
 @pytest.mark.parametrize("prob_bits", [4, 16])
 @pytest.mark.parametrize("value", [-128, -1, 0, 127])
@@ -188,6 +190,7 @@ def rows_of(params: HeadParams, keys: int, rows: int = 12) -> Data:
     return replace(data, kept=kept, valid_keys=[max(1, keys)] * rows)
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 @pytest.mark.parametrize("keys", [0, 1, 6])
 def test_latency(name, keys):
@@ -197,6 +200,7 @@ def test_latency(name, keys):
     assert cycles["o_out"][0] - cycles["i_weighted"][-1] == documented
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 @pytest.mark.parametrize("keys", [0, 1, 8])
 def test_a_row_takes_its_keys_or_the_division(name, keys):

@@ -91,6 +91,7 @@ def gathered(jobs: list[int]) -> tuple[list[Any], dict[str, list[Any]]]:
     return sent, outputs
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("flow", list(Flow))
 @pytest.mark.parametrize("jobs", [[0] * 24, [3, 0, 0, 0, 1, 0, 0, 7, 0], [1] * 12, [9, 2, 4, 3, 6]])

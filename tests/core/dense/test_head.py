@@ -85,6 +85,7 @@ class Session:
         return run
 
 
+@pytest.mark.each_choice
 # Entries of the table must be written before their job starts, so the sources never idle here.
 @pytest.mark.parametrize("flow", [Flow.FREE, Flow.STALLED])
 @pytest.mark.parametrize("causal", [False, True])
@@ -161,6 +162,7 @@ LARGE = [
 ]
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize(("name", "b"), [*((name, b) for name in PACES for b in (1, 2)), *LARGE])
 def test_a_block_takes_exactly_its_keys(name: str, b: int) -> None:
     """ceil(n_queries / B) · N and a constant, from the shortest block to a full buffer."""
