@@ -9,7 +9,9 @@ import pytest
 LARGE_CORE = re.compile(r"\[(?:.*-)?(smollm2-135m|gpt2|deit-b16-384|minilm-static|minilm|long-4096)[-\]]")
 """A test of one large core: its parameters name it."""
 
-SHARED = re.compile(r"^(tests/(?:docs/test_integration_page|sim/rtl/test_top_faults|sim/rtl/test_top_decode)\.py)")
+SHARED = re.compile(
+    r"^(tests/(?:docs/test_integration_page|sim/test_native|sim/rtl/test_(?:corners|top_faults|top_decode))\.py)"
+)
 """Modules whose tests share what takes a minute to make."""
 
 
@@ -24,7 +26,7 @@ def pytest_xdist_make_scheduler(config, log):
 
     class OneWorkerPerBuild(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            scope = SHARED.match(nodeid) or LARGE_CORE.search(nodeid)
+            scope = LARGE_CORE.search(nodeid) or SHARED.match(nodeid)
             return scope.group(1) if scope else nodeid
 
     return OneWorkerPerBuild(config, log)

@@ -65,7 +65,13 @@ def run_layers(
     return bench
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+SLOW = {"one core", "two cores", "many rows a beat", "truncate", "large, one buffer"}
+"""Each choice of theirs is in another one, or in a test below."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in CONFIGURATIONS]
+)
 def test_layers_of_every_shape(name: str) -> None:
     config = CONFIGURATIONS[name]
     shapes = [
@@ -116,11 +122,13 @@ def test_cores_share_the_work(cores: int) -> None:
     assert in_parallel <= alone / 0.95
 
 
+@pytest.mark.slow
 def test_a_whole_layer_on_two_cores() -> None:
     """The same with beginning and end of the layer, which are worth a row's way and a head's queries."""
     assert cycles_busy(1, 8, n_queries=32) >= 0.95 * 2 * cycles_busy(2, 8, n_queries=32)
 
 
+@pytest.mark.slow
 def test_cores_share_groups_that_fit_their_queues() -> None:
     """Grouped queries, too, while those of a K/V head fit a core's queue."""
     alone = cycles_busy(1, 12, 3, n_queries=10) - cycles_busy(1, 6, 3, n_queries=10)

@@ -59,7 +59,12 @@ DECODING = {
 }
 
 
-@pytest.mark.parametrize("name", DECODING)
+SLOW = {"all keys", "three keys per cycle", "two cores"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in DECODING]
+)
 def test_tokens_are_appended_up_to_the_last_row(name: str) -> None:
     config = DECODING[name]
 
@@ -269,7 +274,7 @@ def test_a_bad_packet_is_reported_and_the_next_layer_is_right(error: str) -> Non
 # --- soft reset -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cores", [1, 3])
+@pytest.mark.parametrize("cores", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_soft_reset_at_any_moment_leaves_a_clean_core(cores: int) -> None:
     """Also while a packet, a load, or a step of decoding is in flight, and with K and V kept."""
     config = TINY.replace(cores=cores)

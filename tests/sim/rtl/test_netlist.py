@@ -27,7 +27,7 @@ STAGES = ("estimate", "keep", "score", "prob", "out", "counters")
 pytestmark = pytest.mark.skipif(shutil.which("iverilog") is None, reason="needs iverilog")
 
 
-@pytest.mark.parametrize("datapath", Datapath)
+@pytest.mark.parametrize("datapath", [Datapath.LATTE, pytest.param(Datapath.DENSE, marks=pytest.mark.slow)])
 def test_a_netlist_equals_golden_and_the_verilog_in_every_cycle(
     datapath: Datapath, tiny: LatteConfig, trace: Callable[..., TensorFile]
 ):

@@ -36,7 +36,8 @@ def test_a_layer_of_the_captured_trace(name: str, idle: str, stall: str) -> None
     assert 0.05 < result["counters"]["kept"] / result["counters"]["keys_seen"] < 0.2
 
 
-@pytest.mark.parametrize(("idle", "stall"), [("none", "none"), pytest.param("0.5", "0.5", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("idle", "stall"), [("none", "none"), ("0.5", "0.5")])
 @pytest.mark.parametrize("name", ["minilm"])
 def test_a_layer_of_twelve_heads_without_a_mask(name: str, idle: str, stall: str) -> None:
     """minilm has 12 heads of 32 dimensions: halves of the captured heads, which keep 1% to 78% of the pairs."""

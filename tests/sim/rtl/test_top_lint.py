@@ -19,8 +19,10 @@ TINY = TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True)
 CONFIGURATIONS = {
     "one core": TINY,
     "three cores": TINY.replace(cores=3, stream_bits=512, reset="aresetn"),
+    "pairs of kept keys": TINY.replace(cores=2, kept_per_cycle=2),
     "odd": TINY.replace(head_dim=12, cores=2, kv_buffers=1, out_fraction_bits=3, keys_per_cycle=1, max_keys=5),
 }
+SLOW = {"one core", "three cores"}  # the others have one and two
 
 STREAM = "tdata tkeep tlast tvalid tready"
 LITE = """
@@ -37,7 +39,9 @@ def top_ports(verilog: str) -> list[str]:
     return [name.strip() for name in header.group(1).split(",")]
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in CONFIGURATIONS]
+)
 def test_the_verilog_is_clean_and_its_ports_have_the_usual_names(name: str, tmp_path: Path) -> None:
     config = CONFIGURATIONS[name]
     path, description, _ = emit_top.generate(config, tmp_path)
