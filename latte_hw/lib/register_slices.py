@@ -28,8 +28,10 @@ class SkidBuffer(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        full, valid = Signal(), Signal()
-        write, read = Signal(), Signal()  # pointers
+        full = Signal()
+        valid = Signal()
+        write = Signal()  # pointers
+        read = Signal()
         words = [Signal.like(self.i.payload, name=f"word_{number}", reset_less=True) for number in range(2)]
         written, taken = self.i.valid & ~full, valid & self.o.ready
         m.d.comb += [
