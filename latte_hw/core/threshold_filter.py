@@ -101,7 +101,7 @@ class HeadThresholdFilter(wiring.Component):
                 m.d.sync += current.beat.estimates[lane].eq(least)
         m.d.comb += self.o_seen.eq(popcount(current.beat.mask, delayed(m, accepted, 1, "seen")))
         hops = params.pipeline
-        current = delayed_data(m, current, hops.beat_spread, "beat_spread")
+        current = delayed_data(m, current, hops.tree_send, "tree_send")
         best: list[Value] = [current.beat.estimates[lane] for lane in lanes]
 
         level = 0
@@ -116,7 +116,7 @@ class HeadThresholdFilter(wiring.Component):
             if len(best) % 2:
                 halved.append(delayed_data(m, best[-1], 2, f"best_{level}_alone"))
             best, current, level = halved, delayed_data(m, current, 2, f"beat_{level}"), level + 1
-        best_valid = delayed(m, accepted, 1 + hops.beat_spread + 2 * level, "best_valid")
+        best_valid = delayed(m, accepted, 1 + hops.tree_send + 2 * level, "best_valid")
 
         running = running_best(
             m, best[0], best_valid, current.beat.last, "running", ahead=hops.best_follow, reset_less=True

@@ -60,7 +60,7 @@ class Latency:
         with the limit, if in two cycles.
         """
         ahead = LOOK_AHEAD * self.pipeline.best_follow
-        slices = self.pipeline.beat_spread + self.pipeline.limit_compare
+        slices = self.pipeline.tree_send + self.pipeline.limit_compare
         return 1 + 2 * self.widths.lane_bits + 4 + ahead + slices
 
     @property

@@ -75,8 +75,8 @@ class Pipeline:
     """From the estimator's output queue to the filter, which takes a beat when it has a threshold and a credit for what
     becomes of it: skid buffers. 1 cycle."""
 
-    beat_spread: int = 0
-    """From a beat as the filter takes it to the comparison of its lanes, which need not lie where it was taken.
+    tree_send: int = 0
+    """From a beat as the filter takes it to the tree of its lanes, which need not lie where it is taken.
     1 cycle."""
 
     beat_compare: int = 0
@@ -141,7 +141,7 @@ WIDE = Pipeline(
 LARGE = replace(
     WIDE, row_load=1, row_write=1, key_read=1, value_read=1, scan_start=1, query_send=1, threshold_read=0, row_read=1,
     row_count=1, beat_compare=1, best_follow=1, limit_compare=1, exp_read=1, load_start=1, store_read=1,
-    final_compare=1, beat_send=1, beat_spread=1,
+    final_compare=1, beat_send=1, tree_send=1,
 )  # fmt: skip
 """For a core that spans a chip."""
 

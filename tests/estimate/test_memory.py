@@ -34,6 +34,7 @@ CHANGES = {
 }  # fmt: skip
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("datapath", Datapath)
 @pytest.mark.parametrize("name", CHANGES)
 def test_memories_are_those_of_the_verilog(name: str, datapath: Datapath, tmp_path: Path):
