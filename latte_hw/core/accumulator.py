@@ -13,7 +13,7 @@ from latte_hw.core.divider import sums_of_group
 from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.arith import multiplied, register
 from latte_hw.lib.names import numbered
-from latte_hw.lib.streams import Valid, delayed, delayed_data, fork_ready
+from latte_hw.lib.streams import Valid, delayed, delayed_data, divided, fan_out, fork_ready
 from latte_hw.params import MULTIPLY, CoreParams
 
 
@@ -76,7 +76,7 @@ class Accumulator(wiring.Component):
         self.params = params
         self.kept_per_cycle = params.config.kept_per_cycle
         payloads = Payloads(params)
-        prob = payloads.weighted_key["prob"].shape
+        self.weights = prob = payloads.weighted_key["prob"].shape
         super().__init__(
             {
                 "i": In(Valid(data.StructLayout({"prob": prob, "last": 1, "tag": tag}))),
@@ -88,7 +88,10 @@ class Accumulator(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         params = self.params
-        valid, last, prob = self.i.valid, self.i.payload.last, self.i.payload.prob
+        hop = params.pipeline.weight_send
+        valid = delayed(m, self.i.valid, hop, "sent_valid")
+        last = delayed_data(m, self.i.payload.last, hop, "sent_last")
+        prob: Value = Value.cast(self.i.payload.prob)
         lanes, groups, step = params.division.lanes, params.division.cycles, params.division.stagger
 
         added: list[tuple[Value, Value]] = []  # per group: a product is added, and is the row's last
@@ -103,8 +106,10 @@ class Accumulator(wiring.Component):
             ends = delayed(m, valid & last, params.latency.products, f"ends_{group}")
             added.append((adds, ends))
             complete.append(delayed(m, ends, 1, f"complete_{group}"))
+            copies = fan_out(m, prob, f"prob_{group}_copy", hop)
             for lane, d in enumerate(range(group * lanes, min((group + 1) * lanes, params.config.head_dim))):
-                picked[lane].append(self._sum(m, self._product(m, prob, d), adds, ends, f"{d}"))
+                product = self._product(m, divided(copies, lane, lanes), d)
+                picked[lane].append(self._sum(m, product, adds, ends, f"{d}"))
 
         # The results of all other groups are 0 meanwhile.
         for lane in range(lanes):
@@ -115,13 +120,16 @@ class Accumulator(wiring.Component):
         m.d.sync += [self.o.valid.eq(_either(complete)), self.o.payload.row_end.eq(complete[-1])]
         return m
 
-    def _product(self, m: Module, prob: Any, d: int) -> Value:
+    def _product(self, m: Module, prob: Value, d: int) -> Value:
         """Of an item's weights and the values' element d; of two, their sum."""
-        values = [getattr(self, name)[d] for name in numbered("value", self.kept_per_cycle)]
+        names = numbered("value", self.kept_per_cycle)
+        hop = self.params.pipeline.weight_send
+        values = [delayed_data(m, getattr(self, name)[d], hop, f"{name}_{d}_sent") for name in names]
+        weights = prob if self.kept_per_cycle == 1 else data.View(self.weights, prob)
         products = [
             multiplied(m, weight, value, name)
             for weight, value, name in zip(
-                slots(prob, self.kept_per_cycle), values, numbered(f"product_{d}", self.kept_per_cycle), strict=True
+                slots(weights, self.kept_per_cycle), values, numbered(f"product_{d}", self.kept_per_cycle), strict=True
             )
         ]
         return products[0] if self.kept_per_cycle == 1 else register(m, products[0] + products[1], f"products_{d}")
@@ -141,10 +149,11 @@ class Accumulator(wiring.Component):
 
     def _total(self, m: Module, adds: Value, ends: Value) -> Any:
         """The weight and the tag of the row whose groups are being added; with the sums of the first group."""
-        prob = delayed_data(m, self.i.payload.prob, MULTIPLY, "total_prob")
+        hop = self.params.pipeline.weight_send
+        prob = delayed_data(m, self.i.payload.prob, hop + MULTIPLY, "total_prob")
         if self.kept_per_cycle == 2:
             prob = register(m, prob[0] + prob[1], "total_probs")
-        tag = delayed_data(m, self.i.payload.tag, self.params.latency.products, "total_tag")
+        tag = delayed_data(m, self.i.payload.tag, hop + self.params.latency.products, "total_tag")
         running = Signal(unsigned(self.params.widths.prob_sum_bits), name="total_sum")
         layout = data.StructLayout({"value": running.shape(), "tag": self.i.payload.tag.shape()})
         reached = Signal(layout, name="total", reset_less=True)

@@ -12,7 +12,7 @@ from latte_hw.core.payloads import Payloads, slots
 from latte_hw.lib.arith import reaches, register, register_exceeds, running_best
 from latte_hw.lib.masks import chosen, popcount, several, without_lowest
 from latte_hw.lib.register_slices import slices_before
-from latte_hw.lib.streams import CreditFifo, Fifo, delayed, delayed_data
+from latte_hw.lib.streams import CreditFifo, Fifo, delayed, delayed_data, divided, fan_out
 from latte_hw.params import LOOK_AHEAD, HeadParams
 
 
@@ -133,9 +133,15 @@ class HeadThresholdFilter(wiring.Component):
         else:
             m.d.sync += limits.limit.eq(running - running_beat.threshold)
 
+        copies: list[Any] = [
+            data.View(self.limits, copy) for copy in fan_out(m, limits.as_value(), "limits", hops.limit_send)
+        ]
+        limits = copies[0]
+        limited_beat = delayed_data(m, limited_beat, hops.limit_send, "limits_beat")
+        limited_valid = delayed(m, limited_valid, hops.limit_send, "limits_valid")
         passes = [
-            self._passes(m, limited_beat.beat.estimates[lane], limits, hops.limit_compare, f"passes_{lane}")
-            for lane in lanes
+            self._passes(m, estimate, divided(copies, lane, len(lanes)), hops.limit_compare, f"passes_{lane}")
+            for lane, estimate in enumerate(limited_beat.beat.estimates)
         ]
         limits = delayed_data(m, limits, hops.limit_compare, "limits_sent")
         limited_beat = delayed_data(m, limited_beat, hops.limit_compare, "limited_beat_sent")

@@ -8,7 +8,7 @@ credit of the queue behind it (:class:`CreditFifo`), so registers need no enable
 block.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -285,6 +285,11 @@ def fan_out(m: Module, value: Value, name: str, slices: int = 1) -> list[Any]:
         copies.append(Signal(width, name=f"{name}_{copy}", init=init, reset_less=copy >= FAN_OUT_COPIES // 2))
         m.d.sync += copies[-1].eq(value)
     return copies
+
+
+def divided(copies: Sequence[Any], sink: int, sinks: int) -> Any:
+    """Of fan-out copies, the one of a sink: as many sinks for each, those of neighbours together."""
+    return copies[sink * len(copies) // sinks]
 
 
 def delayed_data(m: Module, value: Any, cycles: int, name: str) -> Any:

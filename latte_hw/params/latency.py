@@ -60,7 +60,7 @@ class Latency:
         with the limit, if in two cycles.
         """
         ahead = LOOK_AHEAD * self.pipeline.best_follow
-        slices = self.pipeline.tree_send + self.pipeline.limit_compare
+        slices = self.pipeline.tree_send + self.pipeline.limit_send + self.pipeline.limit_compare
         return 1 + 2 * self.widths.lane_bits + 4 + ahead + slices
 
     @property
@@ -111,8 +111,8 @@ class Latency:
 
     @property
     def accumulator(self) -> int:
-        """From a row's last weight and value to its first group of sums: products, add, pick."""
-        return self.products + 2
+        """From a row's last weight and value to its first group of sums: register slices, products, add, pick."""
+        return self.pipeline.weight_send + self.products + 2
 
     @property
     def weighted_sum(self) -> int:

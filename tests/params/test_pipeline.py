@@ -88,7 +88,7 @@ def test_a_large_core_takes_a_few_cycles_more_for_one_query():
         HeadParams(preset("gpt2").replace(pipeline=choice)).bounds.query_latency(1024, 100)
         for choice in ("compact", "large")
     ]
-    assert 0 < bounds[1] - bounds[0] <= 20
+    assert 0 < bounds[1] - bounds[0] <= 24
 
 
 @pytest.mark.slow
