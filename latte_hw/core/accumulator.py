@@ -106,7 +106,10 @@ class Accumulator(wiring.Component):
             ends = delayed(m, valid & last, params.latency.products, f"ends_{group}")
             added.append((adds, ends))
             complete.append(delayed(m, ends, 1, f"complete_{group}"))
-            copies = fan_out(m, prob, f"prob_{group}_copy", hop)
+            copies = [
+                delayed_data(m, copy, hop - 1, f"prob_{group}_sent_{number}")
+                for number, copy in enumerate(fan_out(m, prob, f"prob_{group}_copy", min(hop, 1)))
+            ]
             for lane, d in enumerate(range(group * lanes, min((group + 1) * lanes, params.config.head_dim))):
                 product = self._product(m, divided(copies, lane, lanes), d)
                 picked[lane].append(self._sum(m, product, adds, ends, f"{d}"))

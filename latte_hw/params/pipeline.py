@@ -110,7 +110,8 @@ class Pipeline:
     """From block RAM of the table of exponentials to the halving of its entries. 1 cycle."""
 
     weight_send: int = 0
-    """From a kept key's weight to the multipliers of its value's elements: fan-out copies of it. 1 cycle."""
+    """From a kept key's weight to the multipliers of its value's elements: fan-out copies of it first. A second slice
+    has no initial value, so that it fits into the multipliers' own registers. 1 cycle."""
 
     row_end: int = 0
     """From the counter that keeps row ends apart to the queue of rows: 0 or 1. No cycle: worked out ahead."""
@@ -147,7 +148,7 @@ WIDE = Pipeline(
 LARGE = replace(
     WIDE, row_load=1, row_write=1, key_read=1, value_read=1, scan_start=1, query_send=1, threshold_read=0, row_read=1,
     row_count=1, beat_compare=1, best_follow=1, limit_compare=1, exp_read=1, load_start=1, store_read=1,
-    final_compare=1, beat_send=1, tree_send=1, limit_send=1, weight_send=1,
+    final_compare=1, beat_send=1, tree_send=1, limit_send=1, weight_send=2,
 )  # fmt: skip
 """For a core that spans a chip."""
 

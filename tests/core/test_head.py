@@ -25,8 +25,14 @@ CORES = {f"{queries} queries per scan": TINY.replace(queries_per_scan=queries) f
     "large, pairs": TINY.replace(pipeline="large", kept_per_cycle=2),
     "large, 2 queries per scan": TINY.replace(pipeline="large", queries_per_scan=2),
 }
-EVERY_CORE = pytest.mark.parametrize("core", CORES)
-"""Queries that share a scan: jobs of all sizes leave the last scan of some incomplete. Pairs: rows of all sizes."""
+
+
+def some_cores(first: int) -> pytest.MarkDecorator:
+    """Every third core; the others are slow."""
+    names = [pytest.param(name, marks=[] if n % 3 == first else pytest.mark.slow) for n, name in enumerate(CORES)]
+    return pytest.mark.parametrize("core", names)
+
+
 SCALE = (40000, 12)  # weights that cover their whole range at these random scores
 
 
@@ -89,7 +95,7 @@ class Session:
 
 @pytest.mark.each_choice
 # Entries of the table must be written before their job starts, so the sources never idle here.
-@EVERY_CORE
+@pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize("flow", [Flow.FREE, Flow.STALLED])
 @pytest.mark.parametrize("seed", range(2))
 def test_jobs_of_every_shape(flow: str, seed: int, core: str) -> None:
@@ -100,7 +106,7 @@ def test_jobs_of_every_shape(flow: str, seed: int, core: str) -> None:
     session.check(flow, seed)
 
 
-@EVERY_CORE
+@some_cores(0)
 def test_grouped_queries_keep_keys_and_values(core: str) -> None:
     session = Session(CORES[core], 3)
     for _ in range(2):
@@ -136,7 +142,7 @@ def test_loading_is_hidden_behind_computing() -> None:
     assert ends[1] - ends[0] <= queries
 
 
-@EVERY_CORE
+@some_cores(1)
 def test_jobs_without_queries_and_loads_without_keys(core: str) -> None:
     session = Session(CORES[core], 6)
     session.load(4)
@@ -152,7 +158,7 @@ def test_jobs_without_queries_and_loads_without_keys(core: str) -> None:
     session.check()
 
 
-@EVERY_CORE
+@some_cores(2)
 def test_queries_without_a_valid_key_put_out_zeros(core: str) -> None:
     session = Session(CORES[core], 7)
     session.load(9)

@@ -245,6 +245,7 @@ def test_no_gap_between_queries_whose_keys_take_the_time_to_prepare(kind, extra)
     assert {after - before for before, after in pairwise(run.cycles["i_keys"])} == {1}
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("kind", DOT_CHOICES)
 @pytest.mark.parametrize(
     "name", ["keys come later", "keys come as late as entries", "keys come last", "sliced entries to lanes"]

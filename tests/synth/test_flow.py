@@ -73,7 +73,10 @@ def test_tiny_through_place_and_route(monkeypatch, capfd, tmp_path: Path):
     assert "| head |" in (out / "synth.md").read_text()
 
 
-@pytest.mark.parametrize("target", ["xc7", "xcup", "ice40", "generic"])
+@pytest.mark.parametrize(
+    "target",
+    ["xc7", pytest.param("xcup", marks=pytest.mark.slow), "ice40", pytest.param("generic", marks=pytest.mark.slow)],
+)
 def test_a_block_for_every_other_target(target: str):
     said: list[str] = []
     result = synthesise(Job("tiny", preset("tiny"), TARGETS[target], block="estimator"), "latte synth", said.append)

@@ -40,13 +40,14 @@ CORES = {
     "eight": TINY.replace(queries_per_scan=8, causal=False, head_dim=12, out_fraction_bits=3, heads=1),
     "sixteen": TINY.replace(queries_per_scan=16, dot=Dot.MULTIPLIERS, prob_bits=11),
 }
+SLOW = {"two", "five", "eight"}
 
 
 # --- equal ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "core", [pytest.param(name, marks=[pytest.mark.slow] if name == "eight" else []) for name in CORES]
+    "core", [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in CORES]
 )
 def test_every_flow(core: str, equal_to_golden: EqualToGolden):
     config = CORES[core]
@@ -88,7 +89,12 @@ def test_the_real_trace(name: str, real_trace: Callable[[CoreConfig], TensorFile
 
 
 @pytest.mark.parametrize(
-    ("name", "keys"), [pytest.param("smollm2-135m-by-1", 1024, marks=pytest.mark.slow), ("smollm2-135m-by-4", 1023)]
+    ("name", "keys"),
+    [
+        pytest.param("smollm2-135m-by-1", 1024, marks=pytest.mark.slow),
+        pytest.param("smollm2-135m-by-4", 1023, marks=pytest.mark.slow),
+        ("minilm-by-4", 511),
+    ],
 )
 def test_cycles_of_a_full_size_core(name: str, keys: int, equal_to_golden: EqualToGolden):
     """Every query sees every key, to the last key that fits: ceil(queries / B) · N and the documented constant."""
@@ -118,7 +124,9 @@ def test_the_number_of_keys_is_any():
     assert verilog_of(TINY.replace(queries_per_scan=3)) != verilog_of(TINY.replace(queries_per_scan=2))
 
 
-@pytest.mark.parametrize("config", [LATTE_TINY, LATTE_TINY.replace(head_dim=12, queries_per_scan=4)])
+@pytest.mark.parametrize(
+    "config", [pytest.param(LATTE_TINY, marks=pytest.mark.slow), LATTE_TINY.replace(head_dim=12, queries_per_scan=4)]
+)
 def test_ports_are_those_of_the_latte_core(config: CoreConfig, tmp_path: Path):
     latte, dense = (
         json.loads(emit.generate(one, tmp_path).description.read_text()) for one in (config, DenseConfig.of(config))

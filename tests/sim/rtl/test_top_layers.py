@@ -56,13 +56,18 @@ CONFIGURATIONS = {
     "all keys": TINY.replace(causal=False),
 }
 
+IN_THE_SUITE = {"one core, aresetn", "odd"}
+
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus is not installed")
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in IN_THE_SUITE else pytest.mark.slow) for name in CONFIGURATIONS]
+)
 def test_small_layers_in_icarus(name: str) -> None:
     run(CONFIGURATIONS[name], SHAPES, simulator="icarus", idle="0.5", stall="0.5")
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("stall", PACES)
 @pytest.mark.parametrize("idle", PACES)
 def test_every_pair_of_paces(idle: str, stall: str) -> None:
@@ -80,9 +85,13 @@ def test_thresholds_written_behind_a_start_are_for_the_next_layer(idle: str) -> 
     assert top_runner.run(TINY, "sim.top.tables:written_behind_start", **arguments)["result"]["refused"] > 5
 
 
-@pytest.mark.parametrize("cores", [2, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("cores", [2, 4])
 def test_cores_share_a_layer(cores: int) -> None:
-    """The bounds of `make throughput` on small cores, and loading that is hidden behind computing."""
+    """The bounds of `make throughput` on small cores, and loading that is hidden behind computing.
+
+    tests/system/test_multihead.py has the same in Amaranth's simulator.
+    """
     layer = {**SMALL, "heads": 64, "kv_heads": 64, "n_queries": 16, "n_keys": 16}
     single, several = (run(TINY.replace(cores=number), [layer])["counters"] for number in (1, cores))
     assert single["cycles_busy"] >= LEAST_TIMES[cores] * several["cycles_busy"]
