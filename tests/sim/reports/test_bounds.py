@@ -89,7 +89,7 @@ def test_short_rows_of_a_shared_scan() -> None:
 
 
 def test_the_verilog_takes_as_long() -> None:
-    simulator = "icarus" if shutil.which("iverilog") and shutil.which("vvp") else "verilator"
+    simulator = "icarus" if shutil.which("iverilog") and shutil.which("vvp") else "native"
     tensors = QUOTED.tensors()
     got = simulate(tensors, QUOTED.config, simulator=simulator, taps=False)
     assert compare(expect(tensors, QUOTED.config), got) is None
