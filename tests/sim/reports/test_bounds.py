@@ -1,6 +1,5 @@
 """Bounds on cycles hold under a random search, are reached, and are not below what the Verilog takes."""
 
-import shutil
 from functools import cache
 
 import numpy as np
@@ -88,10 +87,9 @@ def test_short_rows_of_a_shared_scan() -> None:
     assert cycles_of(pattern, QUOTED.config).left[-1] <= head_cycles(pattern.valid, kept, params)
 
 
-def test_the_verilog_takes_as_long() -> None:
-    simulator = "icarus" if shutil.which("iverilog") and shutil.which("vvp") else "native"
+def test_the_verilog_takes_as_long(small_simulator: str) -> None:
     tensors = QUOTED.tensors()
-    got = simulate(tensors, QUOTED.config, simulator=simulator, taps=False)
+    got = simulate(tensors, QUOTED.config, simulator=small_simulator, taps=False)
     assert compare(expect(tensors, QUOTED.config), got) is None
     left = got["query_cycles"][0] - got["query_start"][0, 0]
     assert (left == cycles_of(QUOTED.pattern, QUOTED.config).left).all()
