@@ -1,7 +1,7 @@
 """What a linter may say of emitted Verilog, and why it does not matter."""
 
 from latte_hw.config.top import TopConfig
-from latte_hw.emit.packages.core_files import VERILOG_NAME, heading
+from latte_hw.emit.packages.core_files import CoreFiles, heading
 
 LINT_WAIVERS = {
     "DECLFILENAME": "all modules of a core lie in one file, on purpose",
@@ -12,10 +12,10 @@ LINT_WAIVERS = {
 """What `verilator -Wall` may say of an emitted file. Everything else is an error."""
 
 
-def verilator_configuration(config: TopConfig) -> str:
+def verilator_configuration(config: TopConfig, files: CoreFiles) -> str:
     """Verilator's control file: waives in the core's own file only, whatever else is linted with it."""
     lines = [heading(config, "lint waivers for Verilator"), "`verilator_config\n"]
     for rule, reason in LINT_WAIVERS.items():
         lines.append(f"// {reason[0].upper()}{reason[1:]}.\n")
-        lines.append(f'lint_off -rule {rule} -file "*{VERILOG_NAME}"\n')
+        lines.append(f'lint_off -rule {rule} -file "*{files.verilog}"\n')
     return "".join(lines)

@@ -13,7 +13,19 @@ from latte_hw.config.errors import LatteError
 from latte_hw.emit.registers.rdl import system_rdl
 from latte_hw.system.csr.model import RegisterMap
 
-RDL_NAME, HEADER_NAME, IPXACT_NAME = "latte.rdl", "latte_regs.h", "latte_regs.xml"
+def rdl_name(stem: str) -> str:
+    """File of a register map's SystemRDL, `stem` being the map's name."""
+    return f"{stem}.rdl"
+
+
+def header_name(stem: str) -> str:
+    """File of its C header."""
+    return f"{stem}_regs.h"
+
+
+def ipxact_name(stem: str) -> str:
+    """File of its IP-XACT."""
+    return f"{stem}_regs.xml"
 
 
 @contextmanager
@@ -25,7 +37,7 @@ def compiled(registers: RegisterMap) -> Iterator[Any]:
     systemrdl, warnings = _required("systemrdl"), _required("systemrdl.warnings")
     compiler = systemrdl.RDLCompiler(error_flags=warnings.ALL & ~warnings.MISSING_RESET)
     with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / RDL_NAME
+        source = Path(folder) / rdl_name(registers.name)
         source.write_text(system_rdl(registers))
         compiler.compile_file(str(source))
         yield compiler.elaborate(registers.name).top
@@ -34,16 +46,26 @@ def compiled(registers: RegisterMap) -> Iterator[Any]:
 def register_files(registers: RegisterMap) -> dict[str, str]:
     """Text of each register file by its name: SystemRDL, C header and IP-XACT; the same for the same map.
 
+    The header's include guard has the configuration in it: a program that includes two configurations under one name
+    does not compile, rather than take the first for both. IP-XACT has the registers only;
+    :func:`latte_hw.emit.packages.ipxact.component` adds what surrounds them.
+
     Raises :class:`LatteError` when the extra `registers` is not installed.
     """
     cheader, ipxact = _required("peakrdl_cheader.exporter"), _required("peakrdl_ipxact")
     with compiled(registers) as top, tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / name for name in (HEADER_NAME, IPXACT_NAME)]
+        stem, digest = registers.name, registers.register("config_hash_0").reset
+        # PeakRDL makes the include guard of the name of the file.
+        header, component = Path(folder) / f"{stem}_regs_{digest:08x}.h", Path(folder) / ipxact_name(stem)
         # Later standards bring a static_assert, which older compilers and C99 do not know.
         standard = _required("peakrdl_cheader.c_standards").CStandard.gnu99
-        cheader.CHeaderExporter().export(top, str(paths[0]), std=standard)
-        ipxact.IPXACTExporter(vendor="latte-hw", library="latte", version=__version__).export(top, str(paths[1]))
-        return {RDL_NAME: system_rdl(registers)} | {path.name: path.read_text() for path in paths}
+        cheader.CHeaderExporter().export(top, str(header), std=standard)
+        ipxact.IPXACTExporter(vendor="latte-hw", library="latte", version=__version__).export(top, str(component))
+        return {
+            rdl_name(stem): system_rdl(registers),
+            header_name(stem): header.read_text(),
+            ipxact_name(stem): component.read_text(),
+        }
 
 
 def write_html(registers: RegisterMap, folder: Path) -> None:
