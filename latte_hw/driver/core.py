@@ -75,8 +75,8 @@ class Latte:
         if not 1 <= len(entries) <= self.config.table_entries:
             raise LatteError(f"there must be thresholds of 1 to {self.config.table_entries} heads, not {len(entries)}")
         for head, (threshold, mantissa, shift) in enumerate(entries):
-            self.registers.write(f"table[{head}].threshold", threshold=int(threshold))
-            self.registers.write(f"table[{head}].scale", mantissa=int(mantissa), shift=int(shift))
+            self.registers.write(f"head_table[{head}].threshold", threshold=int(threshold))
+            self.registers.write(f"head_table[{head}].scale", mantissa=int(mantissa), shift=int(shift))
 
     # --- layers ---------------------------------------------------------------------------------------------------
 
@@ -101,7 +101,7 @@ class Latte:
             raise LatteError(f"keep needs no more than {self.config.cores} K/V heads, one per core, not {len(k)}")
         offset = layers.causal_offset(self.config, q.shape[1], k.shape[1], causal, causal_offset)
         self._prepare()
-        self.registers.write("layer_heads", heads=len(q), group=len(q) // len(k))
+        self.registers.write("layer_heads", heads=len(q), group_size=len(q) // len(k))
         self.registers.write("layer_lengths", n_queries=q.shape[1], n_keys=k.shape[1])
         self.registers.write("causal_offset", offset=offset)
         out = self._run("start", q, k, v, keep)

@@ -48,13 +48,13 @@ class CoreModel:
     def take(self, stream: str, packet: bytes) -> bool:
         """Offer a packet; whether it was taken."""
         heads = self.get("layer_heads")
-        due = heads["heads"] if stream == "q" else heads["heads"] // max(1, heads["group"])
+        due = heads["heads"] if stream == "q" else heads["heads"] // max(1, heads["group_size"])
         if not self._busy or len(self._taken[stream]) == due:
             return False
         self._taken[stream].append(packet)
-        kv_heads = heads["heads"] // heads["group"]
+        kv_heads = heads["heads"] // heads["group_size"]
         if [len(self._taken[name]) for name in "qkv"] == [heads["heads"], kv_heads, kv_heads]:
-            self._compute(heads["group"])
+            self._compute(heads["group_size"])
         return True
 
     def _command(self, control: dict[str, int]) -> None:
@@ -85,9 +85,9 @@ class CoreModel:
         self._kept = k, v
         for head in range(len(q)):
             result = HeadResult.empty(q.shape[1], *k.shape[1:])
-            scale = self.get(f"table[{head}].scale")
+            scale = self.get(f"head_table[{head}].scale")
             registers = HeadRegisters(
-                self.get(f"table[{head}].threshold")["threshold"], scale["mantissa"], scale["shift"]
+                self.get(f"head_table[{head}].threshold")["threshold"], scale["mantissa"], scale["shift"]
             )
             run_head(q[head], k[head // group], v[head // group], registers, offset, params, result)
             self.outputs.append(result.out.astype(f"<i{params.widths.out_bytes}").tobytes())

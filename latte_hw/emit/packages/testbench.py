@@ -31,7 +31,7 @@ def testbench(config: TopConfig, files: CoreFiles, registers: RegisterMap) -> st
     high = [element + rounding >> params.widths.low_bits for element in (64, 65)]
     error = {field.name: field for field in registers.register("errors").fields}
     active_low = config.reset is Reset.ARESETN
-    table = registers.block("table")
+    table = registers.block("head_table")
     addresses = {name: _hex(registers.register(name).offset) for name in REGISTERS}
     return render(
         "latte_top_tb.v",
