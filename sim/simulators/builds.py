@@ -34,6 +34,9 @@ _ONE_UNIT_BYTES = 3_000_000
 """Of generated C++, up to which it is one translation unit: Verilator's headers are then read once, and those of many
 small ones take longer than a small model itself."""
 
+STANDARD = "2005"
+"""Of IEEE 1364, what the emitted Verilog is written in. Icarus compiles it as that unless it is asked for another."""
+
 OBJECTS = "objects"
 """Folder of a build that Verilator works in."""
 
@@ -135,19 +138,25 @@ def call(command: list[str], env: dict[str, str], step: str, cwd: Path | None = 
 # --- building ---------------------------------------------------------------------------------------------------------
 
 
-def build(verilog: Path, top: str, simulator: str) -> Path:
+def build(verilog: Path, top: str, simulator: str, standard: str = STANDARD) -> Path:
     """Folder of the simulation of ``verilog``, built unless it was before.
 
-    Builds are keyed by the Verilog's hash, the simulator's version and the recipe here. Raises :class:`LatteError` as
+    ``standard`` is what Icarus takes the file for: the digits of its option ``-g``. Verilator takes it for
+    SystemVerilog. Builds are keyed by the Verilog's hash, the simulator's version and the recipe here. Raises :class:`LatteError` as
     :func:`check` does, when a tool fails and when the build folder is full.
     """
     check(simulator)
     env = environment(simulator)
 
     def fill(scratch: Path) -> None:
-        (_build_verilator if simulator == "verilator" else _build_icarus)(verilog, top, scratch, env)
+        if simulator == "verilator":
+            _build_verilator(verilog, top, scratch, env)
+        else:
+            _build_icarus(verilog, top, scratch, env, standard)
 
     parts = (verilog.read_text(), top, version(simulator), metadata.version("cocotb"))
+    if standard != STANDARD:
+        parts = (*parts, standard)
     return once(simulator, parts, fill)
 
 
@@ -219,11 +228,10 @@ def _build_verilator(verilog: Path, top: str, folder: Path, env: dict[str, str])
     close_workshop(folder)
 
 
-def _build_icarus(verilog: Path, top: str, folder: Path, env: dict[str, str]) -> None:
-    # Under -g2012 what Amaranth emits shows X where Verilog-2005 does not. Icarus hands names to a shell without
-    # quotes: so everything has a plain one here, its temporary files too.
+def _build_icarus(verilog: Path, top: str, folder: Path, env: dict[str, str], standard: str) -> None:
+    # Icarus hands names to a shell without quotes: so everything has a plain one here, its temporary files too.
     source = f"{top}.v"
     shutil.copy(verilog, folder / source)
-    command = ["iverilog", "-g2005", "-s", top, "-o", "sim.vvp", source]
+    command = ["iverilog", f"-g{standard}", "-s", top, "-o", "sim.vvp", source]
     call(command, env | {"TMP": "."}, "compiling", folder)
     (folder / source).unlink()
