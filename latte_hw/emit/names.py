@@ -21,10 +21,10 @@ FAMILY = "latte"
 _IDENTIFIER = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*")
 """What Verilog, VHDL, SystemRDL, C and FuseSoC all take: VHDL has no underscore at either end, and no two together."""
 
-_C_TYPES = frozenset(
-    "clock int8 int16 int32 int64 intmax intptr off ptrdiff size ssize time uint8 uint16 uint32 uint64 uintmax uintptr "
-    "wchar".split()
-)
+_TYPES = """
+clock int8 int16 int32 int64 intmax intptr off ptrdiff size ssize time uint8 uint16 uint32 uint64 uintmax uintptr wchar
+"""
+_C_TYPES = frozenset(_TYPES.split())
 """Names to which C's own libraries append `_t`, as the header of the registers does."""
 
 
@@ -50,5 +50,7 @@ def checked_name(name: str | None, core: Core) -> str:
     if name in _C_TYPES:
         raise LatteError(f"name of a core must not be {name!r}, because C has a type {name}_t")
     if name == FAMILY:
-        raise LatteError(f"name of a core must not be {name!r}: the registers of {DEFAULT_NAMES[Core.TOP]} are called so")
+        raise LatteError(
+            f"name of a core must not be {name!r}: the registers of {DEFAULT_NAMES[Core.TOP]} are called so"
+        )
     return name

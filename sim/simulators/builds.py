@@ -138,11 +138,12 @@ def call(command: list[str], env: dict[str, str], step: str, cwd: Path | None = 
 # --- building ---------------------------------------------------------------------------------------------------------
 
 
-def build(verilog: Path, top: str, simulator: str, standard: str = STANDARD) -> Path:
+def build(verilog: Path, top: str, simulator: str, standard: str = STANDARD, quick: bool = False) -> Path:
     """Folder of the simulation of ``verilog``, built unless it was before.
 
     ``standard`` is what Icarus takes the file for: the digits of its option ``-g``. Verilator takes it for
-    SystemVerilog. Builds are keyed by the Verilog's hash, the simulator's version and the recipe here. Raises :class:`LatteError` as
+    SystemVerilog; ``quick`` leaves the C++ compiler's optimisation out, for a run of a few thousand cycles. Builds are
+    keyed by the Verilog's hash, the simulator's version and the recipe here. Raises :class:`LatteError` as
     :func:`check` does, when a tool fails and when the build folder is full.
     """
     check(simulator)
@@ -150,13 +151,13 @@ def build(verilog: Path, top: str, simulator: str, standard: str = STANDARD) -> 
 
     def fill(scratch: Path) -> None:
         if simulator == "verilator":
-            _build_verilator(verilog, top, scratch, env)
+            _build_verilator(verilog, top, scratch, env, quick)
         else:
             _build_icarus(verilog, top, scratch, env, standard)
 
     parts = (verilog.read_text(), top, version(simulator), metadata.version("cocotb"))
-    if standard != STANDARD:
-        parts = (*parts, standard)
+    if standard != STANDARD or quick:
+        parts = (*parts, standard, str(quick))
     return once(simulator, parts, fill)
 
 
@@ -197,7 +198,7 @@ def close_workshop(folder: Path) -> None:
             path.unlink()
 
 
-def _build_verilator(verilog: Path, top: str, folder: Path, env: dict[str, str]) -> None:
+def _build_verilator(verilog: Path, top: str, folder: Path, env: dict[str, str], quick: bool) -> None:
     """cocotb's own recipe, save that only the ports of the top are public.
 
     The runner of cocotb makes every signal public, which costs most of Verilator's optimisation.
@@ -223,7 +224,7 @@ def _build_verilator(verilog: Path, top: str, folder: Path, env: dict[str, str])
     runtime = once("verilator-runtime", (version("verilator"),), compile_runtime)
     for name in _RUNTIME:
         shutil.copy(runtime / name, objects)
-    call(make, env, "compiling", folder)
+    call([*make, *(["OPT_FAST=-O0", "VM_PARALLEL_BUILDS=0"] if quick else [])], env, "compiling", folder)
     shutil.move(objects / top, folder / top)
     close_workshop(folder)
 

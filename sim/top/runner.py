@@ -70,10 +70,19 @@ def run(
 
 
 def run_parts(
-    verilog: Path, top: str, parts: list[Part], *, simulator: str = "verilator", standard: str = builds.STANDARD
+    verilog: Path,
+    top: str,
+    parts: list[Part],
+    *,
+    simulator: str = "verilator",
+    standard: str = builds.STANDARD,
+    quick: bool = False,
 ) -> list[dict[str, Any]]:
-    """Scenarios on the cores of the design `top`, all at once: what :func:`run` gives, of each."""
-    folder = builds.build(verilog, top, simulator, standard)
+    """Scenarios on the cores of the design `top`, all at once: what :func:`run` gives, of each.
+
+    `standard` and `quick` are of :func:`sim.simulators.builds.build`.
+    """
+    folder = builds.build(verilog, top, simulator, standard, quick)
     with tempfile.TemporaryDirectory(prefix="latte-top-") as name:
         work = Path(name)
         (work / "order.json").write_text(json.dumps([part.order() for part in parts]))

@@ -8,6 +8,7 @@ emits two, runs a layer on each, and compares both with golden.
 import json
 import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +32,32 @@ LAYERS = {
 }
 """Arguments of :func:`sim.top.layers.tensors_of`."""
 
-SIMULATORS = {"verilator": ("verilator", builds.STANDARD), "icarus": ("icarus", "2005"), "icarus-2012": ("icarus", "2012")}
+SIMULATORS = {
+    "verilator": ("verilator", builds.STANDARD),
+    "icarus": ("icarus", "2005"),
+    "icarus-2012": ("icarus", "2012"),
+}
 """Simulator, and the standard that Icarus takes the Verilog for."""
 
 
-def emit(cores: dict[str, TopConfig], folder: Path) -> str:
-    """Write every core into `folder` and give the Verilog of a design of all of them.
+@lru_cache(maxsize=8)
+def emitted(name: str, config: TopConfig) -> tuple[str, str]:
+    """Verilog and description of a core under a name, as `latte generate` writes them."""
+    with tempfile.TemporaryDirectory(prefix="latte-together-") as folder:
+        verilog, description, _ = emit_top.generate(config, Path(folder), name)
+        return verilog.read_text(), description.read_text()
 
-    The design's ports are `clk` and those of each core, its name and an underscore before them.
+
+def design_of(cores: dict[str, TopConfig]) -> str:
+    """Verilog of a design of several cores, by their names.
+
+    Its ports are `clk` and those of each core, the core's name and an underscore before them.
     """
     texts, ports, instances = [], ["  input wire clk"], []
     for name, config in cores.items():
-        verilog, description, _ = emit_top.generate(config, folder, name)
-        texts.append(verilog.read_text())
-        described = json.loads(description.read_text())["ports"]
+        verilog, description = emitted(name, config)
+        texts.append(verilog)
+        described = json.loads(description)["ports"]
         for port, shape in described.items():
             if port != "clk":
                 bits = f"[{shape['width'] - 1}:0] " if shape["width"] > 1 else ""
@@ -68,10 +81,10 @@ def run(cores: dict[str, TopConfig], layers: dict[str, dict[str, Any]], simulato
         Part(config, "sim.top.layers:layers", {"shapes": [layers[name]]}, idle="0.1", stall="0.1", prefix=f"{name}_")
         for name, config in cores.items()
     ]
-    with tempfile.TemporaryDirectory(prefix="latte-together-") as name:
-        verilog = Path(name) / f"{DESIGN}.v"
-        verilog.write_text(emit(cores, Path(name)))
-        summaries = run_parts(verilog, DESIGN, parts, simulator=program, standard=standard)
+    with tempfile.TemporaryDirectory(prefix="latte-together-") as folder:
+        verilog = Path(folder) / f"{DESIGN}.v"
+        verilog.write_text(design_of(cores))
+        summaries = run_parts(verilog, DESIGN, parts, simulator=program, standard=standard, quick=True)
     return dict(zip(cores, summaries, strict=True))
 
 

@@ -14,7 +14,15 @@ AMBA = {"aximm": ("AXI4-Lite", "r0p0_0"), "axis": ("AXI4Stream", "r0p0_1")}
 """Arm's own bus definitions, name and version, by the name of Vivado's. Clock, reset and interrupt have none that every
 tool knows: they are ports with a description."""
 
-VERILOG, ANY_FILE = "verilogSource", "user"
+NOTES = {
+    "clk": "Clock of all ports.",
+    "rst": "Synchronous reset, active high.",
+    "aresetn": "Synchronous reset, active low.",
+    "irq": "Interrupt, a level, active high.",
+}
+"""Of ports that are in no bus."""
+
+VERILOG, INCLUDED, ANY_FILE = "verilogSource", "cSource", "user"
 """Types of files."""
 
 
@@ -29,7 +37,7 @@ def component(registers: str, config: TopConfig, files: CoreFiles, ports: Sequen
     memory_map = _child(_child(memory_maps, "memoryMap"), "name").text or ""
     buses = [bus for bus in interfaces(config, ports) if _kind(bus) in AMBA]
     root.insert(list(root).index(memory_maps), _element("busInterfaces", *(_bus(bus, memory_map) for bus in buses)))
-    root.append(_model(files, ports, config))
+    root.append(_model(files, ports))
     root.append(_file_sets(files))
     description = f"LATTE multi-head attention core. Configuration sha256 {config.sha256()}"
     root.append(_element("description", text=description))
@@ -67,7 +75,7 @@ def _port_map(logical: str, physical: str) -> Element:
     )
 
 
-def _model(files: CoreFiles, ports: Iterable[Port], config: TopConfig) -> Element:
+def _model(files: CoreFiles, ports: Iterable[Port]) -> Element:
     """Two views of the same ports: for synthesis, and with the testbench for simulation."""
     views, instantiations = _element("views"), _element("instantiations")
     for name, module, file_sets in (
@@ -86,23 +94,17 @@ def _model(files: CoreFiles, ports: Iterable[Port], config: TopConfig) -> Elemen
                 *(_element("fileSetRef", _element("localName", text=file_set)) for file_set in file_sets),
             )
         )
-    return _element("model", views, instantiations, _element("ports", *(_port(port, config) for port in ports)))
+    return _element("model", views, instantiations, _element("ports", *map(_port, ports)))
 
 
-def _port(port: Port, config: TopConfig) -> Element:
-    notes = {
-        "clk": "Clock of all ports.",
-        "rst": "Synchronous reset, active high.",
-        "aresetn": "Synchronous reset, active low.",
-        "irq": "Interrupt, a level, active high.",
-    }
+def _port(port: Port) -> Element:
     wire = _element("wire", _element("direction", text="in" if port.is_input else "out"))
     if port.width > 1:
         bounds = (_element("left", text=str(port.width - 1)), _element("right", text="0"))
         wire.append(_element("vectors", _element("vector", *bounds)))
     named = [_element("name", text=port.name)]
-    if port.name in notes:
-        named.append(_element("description", text=notes[port.name]))
+    if port.name in NOTES:
+        named.append(_element("description", text=NOTES[port.name]))
     return _element("port", *named, wire)
 
 
@@ -113,7 +115,7 @@ def _file_sets(files: CoreFiles) -> Element:
         "wrapper": {files.wrapper: VERILOG},
         "testbench": {files.testbench: VERILOG},
         "lint": {files.lint: ANY_FILE},
-        "software": {files.header: "cSource", files.rdl: ANY_FILE, files.description: ANY_FILE},
+        "software": {files.header: INCLUDED, files.rdl: ANY_FILE, files.description: ANY_FILE},
         "vivado": {files.vivado: "tclSource"},
     }
     return _element(
@@ -125,7 +127,8 @@ def _file_sets(files: CoreFiles) -> Element:
 
 def _file(name: str, kind: str) -> Element:
     attributes = {"user": "text"} if kind == ANY_FILE else {}
-    return _element("file", _element("name", text=name), _element("fileType", text=kind, **attributes))
+    more = [_element("isIncludeFile", text="true")] if kind == INCLUDED else []
+    return _element("file", _element("name", text=name), _element("fileType", text=kind, **attributes), *more)
 
 
 def _kind(bus: Interface) -> str:

@@ -10,8 +10,6 @@
 // What it drives changes at falling edges of the clock, and what it samples was stored at the rising edge before: so no
 // simulator can order its events in a way that matters. It is Verilog-2005 and means the same as SystemVerilog.
 
-`timescale 1ns / 1ps
-
 module @{testbench};
   localparam HEAD_DIM = @{head_dim};
   localparam BEAT = @{stream_bytes};  // bytes
@@ -38,7 +36,7 @@ module @{testbench};
 
   reg clk = 0;
   reg in_reset = 1;
-  always #5 clk = ~clk;  // rises at 5, 15, 25 ns
+  always #5 clk = ~clk;  // of whatever unit: no file of the core has a timescale
 
   task fail;
     input [8*40-1:0] what;

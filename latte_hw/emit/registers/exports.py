@@ -13,6 +13,7 @@ from latte_hw.config.errors import LatteError
 from latte_hw.emit.registers.rdl import system_rdl
 from latte_hw.system.csr.model import RegisterMap
 
+
 def rdl_name(stem: str) -> str:
     """File of a register map's SystemRDL, `stem` being the map's name."""
     return f"{stem}.rdl"

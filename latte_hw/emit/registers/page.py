@@ -29,12 +29,12 @@ and of SystemRDL, C header, IP-XACT and HTML."""
 USE = """\
 ## Use
 
-* **Run a layer.** Write `head_table` (threshold and scale of every query head), `layer_heads`, `layer_lengths` and, for a
-  causal core, `causal_offset`; write `control.start`; move K, V, Q in and the outputs out; wait for `status.done` or
+* **Run a layer.** Write `head_table` (threshold and scale of every query head), `layer_heads`, `layer_lengths` and, for
+  a causal core, `causal_offset`; write `control.start`; move K, V, Q in and the outputs out; wait for `status.done` or
   `irq`; look at `errors`. A START that cannot be run is refused: it sets `length_zero` or `length_too_large`, and
   `done` stays 0.
-* **Change thresholds.** `head_table` may be written at any time, one word or all of them. A layer uses what was there when
-  its START was written; what is written after it is for the next layer. A START waits (`status.busy`) until the
+* **Change thresholds.** `head_table` may be written at any time, one word or all of them. A layer uses what was there
+  when its START was written; what is written after it is for the next layer. A START waits (`status.busy`) until the
   cores' idle bank holds all of it, 2 cycles an entry behind the last START.
 * **Decode.** START with `control.keep` leaves K and V in the cores. Each `control.append` (with `keep` for as long as
   more follow) takes one row more of K and of V per K/V head and one query per query head, with the thresholds of the

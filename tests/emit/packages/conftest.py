@@ -1,4 +1,4 @@
-"""The files of two small cores, one with `rst`, one with `aresetn`."""
+"""The files of two small cores, one with `rst`, one with `aresetn`, and of the latter under another name."""
 
 from collections.abc import Callable
 from functools import cache
@@ -8,6 +8,7 @@ import pytest
 
 from latte_hw.config.top import TopConfig
 from latte_hw.emit import top as emit_top
+from latte_hw.emit.packages.core_files import CoreFiles
 
 CONFIGURATIONS = {
     "rst": TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True),
@@ -16,6 +17,9 @@ CONFIGURATIONS = {
         reset="aresetn",
     ),
 }  # fmt: skip
+
+
+NAME = "other_core"
 
 
 @pytest.fixture(params=CONFIGURATIONS)
@@ -45,3 +49,11 @@ def folder(config: TopConfig, generated: Callable[[TopConfig], Path]) -> Path:
 def rst_folder(generated: Callable[[TopConfig], Path]) -> Path:
     """The files of the core with `rst`."""
     return generated(CONFIGURATIONS["rst"])
+
+
+@pytest.fixture(scope="session")
+def named(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, CoreFiles]:
+    """The folder with the core with `aresetn` under the name `other_core`, and the names of its files."""
+    folder = tmp_path_factory.mktemp("named")
+    emit_top.generate(CONFIGURATIONS["aresetn"], folder, NAME)
+    return folder, CoreFiles(NAME)

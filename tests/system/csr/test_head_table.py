@@ -160,7 +160,9 @@ def test_soft_reset_at_any_moment_leaves_the_table_and_nothing_else(seed):
 
     async def scenario(bench: RegisterBench) -> None:
         software = Software(bench, 5, rng)
-        resets = {placed.path: placed.register.reset for placed in bench.view.map.placed() if placed.block != "head_table"}
+        resets = {
+            placed.path: placed.register.reset for placed in bench.view.map.placed() if placed.block != "head_table"
+        }
         for _ in range(5):
             for _ in range(rng.randrange(4)):
                 await software.write()
