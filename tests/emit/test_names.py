@@ -23,11 +23,11 @@ BAD = {
     "": "must be an identifier of letters, digits and single underscores", "2fast": "not '2fast'", "a-b": "not 'a-b'",
     "a b": "not 'a b'", "a.b": "not 'a.b'", "a$b": "identifier", "é": "identifier", "_a": "begins with a letter",
     "a_": "does not end in an underscore", "a__b": "single underscores", "a\n": "identifier",
-    "x" * (MOST_LETTERS + 1): "must have 64 characters at most, not 65",
-    "table": "must not be a keyword of Verilog or SystemVerilog, as 'table' is", "logic": "SystemVerilog",
-    "unsigned": "SystemVerilog", "regfile": "must not be a keyword of SystemRDL",
-    "entity": "must not be a keyword of VHDL", "Entity": "VHDL", "core_ip": "must not end in _ip, as the core's wrapper does", "core_tb": "testbench",
-    "size": "because C has a type size_t", "uint32": "uint32_t", "latte": "the registers of latte_top are called so",
+    "x" * (MOST_LETTERS + 1): "must have 64 characters at most, not 65", "logic": "SystemVerilog",
+    "table": "must not be a keyword of Verilog or SystemVerilog, as 'table' is", "unsigned": "SystemVerilog",
+    "regfile": "must not be a keyword of SystemRDL", "entity": "must not be a keyword of VHDL", "Entity": "VHDL",
+    "core_ip": "must not end in _ip, as the core's wrapper does", "core_tb": "testbench", "uint32": "uint32_t",
+    "size": "because C has a type size_t", "latte": "the registers of latte_top are called so",
 }  # fmt: skip
 
 CPP = """
