@@ -75,7 +75,12 @@ def test_tiny_through_place_and_route(monkeypatch, capfd, tmp_path: Path):
 
 @pytest.mark.parametrize(
     "target",
-    ["xc7", pytest.param("xcup", marks=pytest.mark.slow), "ice40", pytest.param("generic", marks=pytest.mark.slow)],
+    [
+        "xc7",
+        pytest.param("xcup", marks=pytest.mark.slow),
+        pytest.param("ice40", marks=pytest.mark.slow),
+        pytest.param("generic", marks=pytest.mark.slow),
+    ],
 )
 def test_a_block_for_every_other_target(target: str):
     said: list[str] = []

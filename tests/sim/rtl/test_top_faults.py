@@ -13,7 +13,11 @@ TINY = TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True, cores=2
 
 @pytest.mark.parametrize(
     ("config", "pace"),
-    [(TINY, "none"), (TINY, "0.5"), (TINY.replace(cores=1, stream_bits=32, head_dim=12, max_keys=18), "none")],
+    [
+        (TINY, "none"),
+        pytest.param(TINY, "0.5", marks=pytest.mark.slow),
+        (TINY.replace(cores=1, stream_bits=32, head_dim=12, max_keys=18), "none"),
+    ],
     ids=["free", "stalled", "one core, odd rows"],
 )
 def test_malformed_packets(config: TopConfig, pace: str) -> None:
