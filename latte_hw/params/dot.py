@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from latte_hw.config import Dot, DotChoice
 from latte_hw.params.widths import ceil_div
 
-TABLE_READS = 4
-"""Read ports of a table; what reads more is divided among equal ones. Each port is a RAM of its own in any case, and
-Yosys's choice of a RAM takes time that is exponential in their number."""
+TABLE_READS = 3
+"""Read ports of a table, as many as 7 series' RAM32M has beside its write port; what reads more is divided among equal
+tables. Yosys's choice of a RAM takes time that is exponential in their number: on other families each is a RAM of its own
+in any case."""
 
 
 def tree_levels(terms: int) -> int:

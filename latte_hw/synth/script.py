@@ -91,6 +91,7 @@ def _synthesise(
     if target.name == "ice40" and dsp:
         command += " -dsp"
     return [
+        *(['setattr -set ram_style "distributed" */m:table_*'] if target.lut_ram else []),  # where they go, but quickly
         "opt_expr",
         "opt_clean",
         "wreduce t:$mul",

@@ -12242,37 +12242,37 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [4:0] \read_port__addr$1778 ;
   wire [4:0] \read_port__addr$1779 ;
   wire [4:0] \read_port__addr$1780 ;
-  wire [4:0] \read_port__addr$1781 ;
-  wire [4:0] \read_port__addr$1782 ;
-  wire [4:0] \read_port__addr$1783 ;
   wire [4:0] \read_port__addr$1784 ;
-  wire [4:0] \read_port__addr$1785 ;
-  wire [4:0] \read_port__addr$1786 ;
-  wire [4:0] \read_port__addr$1787 ;
   wire [4:0] \read_port__addr$1788 ;
-  wire [4:0] \read_port__addr$1789 ;
-  wire [4:0] \read_port__addr$1790 ;
-  wire [4:0] \read_port__addr$1791 ;
   wire [4:0] \read_port__addr$1792 ;
-  wire [4:0] \read_port__addr$1793 ;
-  wire [4:0] \read_port__addr$1794 ;
-  wire [4:0] \read_port__addr$1795 ;
   wire [4:0] \read_port__addr$1796 ;
-  wire [4:0] \read_port__addr$1802 ;
-  wire [4:0] \read_port__addr$1806 ;
-  wire [4:0] \read_port__addr$1810 ;
-  wire [4:0] \read_port__addr$1814 ;
-  wire [4:0] \read_port__addr$1818 ;
-  wire [4:0] \read_port__addr$1822 ;
-  wire [4:0] \read_port__addr$1826 ;
-  wire [4:0] \read_port__addr$1830 ;
-  wire [4:0] \read_port__addr$1834 ;
-  wire [4:0] \read_port__addr$1838 ;
-  wire [4:0] \read_port__addr$1842 ;
-  wire [4:0] \read_port__addr$1846 ;
+  wire [4:0] \read_port__addr$1800 ;
+  wire [4:0] \read_port__addr$1804 ;
+  wire [4:0] \read_port__addr$1808 ;
+  wire [4:0] \read_port__addr$1812 ;
+  wire [4:0] \read_port__addr$1816 ;
+  wire [4:0] \read_port__addr$1820 ;
+  wire [4:0] \read_port__addr$1824 ;
+  wire [4:0] \read_port__addr$1828 ;
+  wire [4:0] \read_port__addr$1832 ;
+  wire [4:0] \read_port__addr$1836 ;
+  wire [4:0] \read_port__addr$1840 ;
+  wire [4:0] \read_port__addr$1844 ;
+  wire [4:0] \read_port__addr$1847 ;
+  wire [4:0] \read_port__addr$1848 ;
+  wire [4:0] \read_port__addr$1849 ;
   wire [4:0] \read_port__addr$1850 ;
+  wire [4:0] \read_port__addr$1851 ;
+  wire [4:0] \read_port__addr$1852 ;
+  wire [4:0] \read_port__addr$1853 ;
   wire [4:0] \read_port__addr$1854 ;
+  wire [4:0] \read_port__addr$1855 ;
+  wire [4:0] \read_port__addr$1856 ;
+  wire [4:0] \read_port__addr$1857 ;
   wire [4:0] \read_port__addr$1858 ;
+  wire [4:0] \read_port__addr$1859 ;
+  wire [4:0] \read_port__addr$1860 ;
+  wire [4:0] \read_port__addr$1861 ;
   wire [4:0] \read_port__addr$1862 ;
   wire [4:0] \read_port__addr$1863 ;
   wire [4:0] \read_port__addr$1864 ;
@@ -12290,150 +12290,102 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [4:0] \read_port__addr$1876 ;
   wire [4:0] \read_port__addr$1877 ;
   wire [4:0] \read_port__addr$1878 ;
-  wire [4:0] \read_port__addr$1879 ;
-  wire [4:0] \read_port__addr$1880 ;
-  wire [4:0] \read_port__addr$1881 ;
   wire [4:0] \read_port__addr$1882 ;
-  wire [4:0] \read_port__addr$1883 ;
-  wire [4:0] \read_port__addr$1884 ;
-  wire [4:0] \read_port__addr$1885 ;
   wire [4:0] \read_port__addr$1886 ;
-  wire [4:0] \read_port__addr$1887 ;
-  wire [4:0] \read_port__addr$1888 ;
-  wire [4:0] \read_port__addr$1889 ;
   wire [4:0] \read_port__addr$1890 ;
-  wire [4:0] \read_port__addr$1891 ;
-  wire [4:0] \read_port__addr$1892 ;
-  wire [4:0] \read_port__addr$1893 ;
   wire [4:0] \read_port__addr$1894 ;
-  wire [4:0] \read_port__addr$1895 ;
-  wire [4:0] \read_port__addr$1896 ;
-  wire [4:0] \read_port__addr$1897 ;
   wire [4:0] \read_port__addr$1898 ;
-  wire [4:0] \read_port__addr$1899 ;
-  wire [4:0] \read_port__addr$1900 ;
-  wire [4:0] \read_port__addr$1901 ;
   wire [4:0] \read_port__addr$1902 ;
-  wire [4:0] \read_port__addr$1903 ;
-  wire [4:0] \read_port__addr$1904 ;
-  wire [4:0] \read_port__addr$1905 ;
   wire [4:0] \read_port__addr$1906 ;
-  wire [4:0] \read_port__addr$1907 ;
-  wire [4:0] \read_port__addr$1908 ;
-  wire [4:0] \read_port__addr$1909 ;
   wire [4:0] \read_port__addr$1910 ;
-  wire [4:0] \read_port__addr$1915 ;
-  wire [4:0] \read_port__addr$1919 ;
-  wire [4:0] \read_port__addr$1923 ;
-  wire [4:0] \read_port__addr$1927 ;
-  wire [4:0] \read_port__addr$1931 ;
-  wire [4:0] \read_port__addr$1935 ;
-  wire [4:0] \read_port__addr$1939 ;
+  wire [4:0] \read_port__addr$1914 ;
+  wire [4:0] \read_port__addr$1918 ;
+  wire [4:0] \read_port__addr$1922 ;
+  wire [4:0] \read_port__addr$1926 ;
+  wire [4:0] \read_port__addr$1930 ;
+  wire [4:0] \read_port__addr$1934 ;
+  wire [4:0] \read_port__addr$1938 ;
+  wire [4:0] \read_port__addr$1942 ;
   wire [4:0] \read_port__addr$1943 ;
+  wire [4:0] \read_port__addr$1944 ;
+  wire [4:0] \read_port__addr$1945 ;
+  wire [4:0] \read_port__addr$1946 ;
   wire [4:0] \read_port__addr$1947 ;
+  wire [4:0] \read_port__addr$1948 ;
+  wire [4:0] \read_port__addr$1949 ;
+  wire [4:0] \read_port__addr$1950 ;
   wire [4:0] \read_port__addr$1951 ;
+  wire [4:0] \read_port__addr$1952 ;
+  wire [4:0] \read_port__addr$1953 ;
+  wire [4:0] \read_port__addr$1954 ;
   wire [4:0] \read_port__addr$1955 ;
-  wire [4:0] \read_port__addr$1959 ;
+  wire [4:0] \read_port__addr$1956 ;
+  wire [4:0] \read_port__addr$1957 ;
+  wire [4:0] \read_port__addr$1958 ;
   wire [4:0] \read_port__addr$1963 ;
   wire [4:0] \read_port__addr$1967 ;
   wire [4:0] \read_port__addr$1971 ;
   wire [4:0] \read_port__addr$1975 ;
-  wire [4:0] \read_port__addr$1976 ;
-  wire [4:0] \read_port__addr$1977 ;
-  wire [4:0] \read_port__addr$1978 ;
   wire [4:0] \read_port__addr$1979 ;
-  wire [4:0] \read_port__addr$1980 ;
-  wire [4:0] \read_port__addr$1981 ;
-  wire [4:0] \read_port__addr$1982 ;
   wire [4:0] \read_port__addr$1983 ;
-  wire [4:0] \read_port__addr$1984 ;
-  wire [4:0] \read_port__addr$1985 ;
-  wire [4:0] \read_port__addr$1986 ;
   wire [4:0] \read_port__addr$1987 ;
-  wire [4:0] \read_port__addr$1988 ;
-  wire [4:0] \read_port__addr$1989 ;
-  wire [4:0] \read_port__addr$1990 ;
   wire [4:0] \read_port__addr$1991 ;
-  wire [4:0] \read_port__addr$1992 ;
-  wire [4:0] \read_port__addr$1993 ;
-  wire [4:0] \read_port__addr$1994 ;
   wire [4:0] \read_port__addr$1995 ;
-  wire [4:0] \read_port__addr$1996 ;
-  wire [4:0] \read_port__addr$1997 ;
-  wire [4:0] \read_port__addr$1998 ;
   wire [4:0] \read_port__addr$1999 ;
-  wire [4:0] \read_port__addr$2000 ;
-  wire [4:0] \read_port__addr$2001 ;
-  wire [4:0] \read_port__addr$2002 ;
   wire [4:0] \read_port__addr$2003 ;
-  wire [4:0] \read_port__addr$2004 ;
-  wire [4:0] \read_port__addr$2005 ;
-  wire [4:0] \read_port__addr$2006 ;
   wire [4:0] \read_port__addr$2007 ;
-  wire [4:0] \read_port__addr$2008 ;
-  wire [4:0] \read_port__addr$2009 ;
-  wire [4:0] \read_port__addr$2010 ;
   wire [4:0] \read_port__addr$2011 ;
-  wire [4:0] \read_port__addr$2012 ;
-  wire [4:0] \read_port__addr$2013 ;
-  wire [4:0] \read_port__addr$2014 ;
   wire [4:0] \read_port__addr$2015 ;
-  wire [4:0] \read_port__addr$2016 ;
-  wire [4:0] \read_port__addr$2017 ;
-  wire [4:0] \read_port__addr$2018 ;
   wire [4:0] \read_port__addr$2019 ;
-  wire [4:0] \read_port__addr$2020 ;
-  wire [4:0] \read_port__addr$2021 ;
-  wire [4:0] \read_port__addr$2022 ;
   wire [4:0] \read_port__addr$2023 ;
+  wire [4:0] \read_port__addr$2024 ;
+  wire [4:0] \read_port__addr$2025 ;
+  wire [4:0] \read_port__addr$2026 ;
+  wire [4:0] \read_port__addr$2027 ;
   wire [4:0] \read_port__addr$2028 ;
+  wire [4:0] \read_port__addr$2029 ;
+  wire [4:0] \read_port__addr$2030 ;
+  wire [4:0] \read_port__addr$2031 ;
   wire [4:0] \read_port__addr$2032 ;
+  wire [4:0] \read_port__addr$2033 ;
+  wire [4:0] \read_port__addr$2034 ;
+  wire [4:0] \read_port__addr$2035 ;
   wire [4:0] \read_port__addr$2036 ;
+  wire [4:0] \read_port__addr$2037 ;
+  wire [4:0] \read_port__addr$2038 ;
+  wire [4:0] \read_port__addr$2039 ;
   wire [4:0] \read_port__addr$2040 ;
+  wire [4:0] \read_port__addr$2041 ;
+  wire [4:0] \read_port__addr$2042 ;
+  wire [4:0] \read_port__addr$2043 ;
   wire [4:0] \read_port__addr$2044 ;
+  wire [4:0] \read_port__addr$2045 ;
+  wire [4:0] \read_port__addr$2046 ;
+  wire [4:0] \read_port__addr$2047 ;
   wire [4:0] \read_port__addr$2048 ;
+  wire [4:0] \read_port__addr$2049 ;
+  wire [4:0] \read_port__addr$2050 ;
+  wire [4:0] \read_port__addr$2051 ;
   wire [4:0] \read_port__addr$2052 ;
-  wire [4:0] \read_port__addr$2056 ;
-  wire [4:0] \read_port__addr$2060 ;
-  wire [4:0] \read_port__addr$2064 ;
-  wire [4:0] \read_port__addr$2068 ;
-  wire [4:0] \read_port__addr$2072 ;
-  wire [4:0] \read_port__addr$2076 ;
-  wire [4:0] \read_port__addr$2080 ;
-  wire [4:0] \read_port__addr$2084 ;
-  wire [4:0] \read_port__addr$2088 ;
-  wire [4:0] \read_port__addr$2089 ;
-  wire [4:0] \read_port__addr$2090 ;
+  wire [4:0] \read_port__addr$2053 ;
+  wire [4:0] \read_port__addr$2054 ;
+  wire [4:0] \read_port__addr$2055 ;
+  wire [4:0] \read_port__addr$2059 ;
+  wire [4:0] \read_port__addr$2063 ;
+  wire [4:0] \read_port__addr$2067 ;
+  wire [4:0] \read_port__addr$2071 ;
+  wire [4:0] \read_port__addr$2075 ;
+  wire [4:0] \read_port__addr$2079 ;
+  wire [4:0] \read_port__addr$2083 ;
+  wire [4:0] \read_port__addr$2087 ;
   wire [4:0] \read_port__addr$2091 ;
-  wire [4:0] \read_port__addr$2092 ;
-  wire [4:0] \read_port__addr$2093 ;
-  wire [4:0] \read_port__addr$2094 ;
   wire [4:0] \read_port__addr$2095 ;
-  wire [4:0] \read_port__addr$2096 ;
-  wire [4:0] \read_port__addr$2097 ;
-  wire [4:0] \read_port__addr$2098 ;
   wire [4:0] \read_port__addr$2099 ;
-  wire [4:0] \read_port__addr$2100 ;
-  wire [4:0] \read_port__addr$2101 ;
-  wire [4:0] \read_port__addr$2102 ;
   wire [4:0] \read_port__addr$2103 ;
-  wire [4:0] \read_port__addr$2104 ;
-  wire [4:0] \read_port__addr$2105 ;
-  wire [4:0] \read_port__addr$2106 ;
   wire [4:0] \read_port__addr$2107 ;
-  wire [4:0] \read_port__addr$2108 ;
-  wire [4:0] \read_port__addr$2109 ;
-  wire [4:0] \read_port__addr$2110 ;
   wire [4:0] \read_port__addr$2111 ;
-  wire [4:0] \read_port__addr$2112 ;
-  wire [4:0] \read_port__addr$2113 ;
-  wire [4:0] \read_port__addr$2114 ;
   wire [4:0] \read_port__addr$2115 ;
-  wire [4:0] \read_port__addr$2116 ;
-  wire [4:0] \read_port__addr$2117 ;
-  wire [4:0] \read_port__addr$2118 ;
   wire [4:0] \read_port__addr$2119 ;
-  wire [4:0] \read_port__addr$2120 ;
   wire [4:0] \read_port__addr$2121 ;
   wire [4:0] \read_port__addr$2122 ;
   wire [4:0] \read_port__addr$2123 ;
@@ -12450,36 +12402,37 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [4:0] \read_port__addr$2134 ;
   wire [4:0] \read_port__addr$2135 ;
   wire [4:0] \read_port__addr$2136 ;
+  wire [4:0] \read_port__addr$2137 ;
+  wire [4:0] \read_port__addr$2138 ;
+  wire [4:0] \read_port__addr$2139 ;
+  wire [4:0] \read_port__addr$2140 ;
   wire [4:0] \read_port__addr$2141 ;
+  wire [4:0] \read_port__addr$2142 ;
+  wire [4:0] \read_port__addr$2143 ;
+  wire [4:0] \read_port__addr$2144 ;
   wire [4:0] \read_port__addr$2145 ;
+  wire [4:0] \read_port__addr$2146 ;
+  wire [4:0] \read_port__addr$2147 ;
+  wire [4:0] \read_port__addr$2148 ;
   wire [4:0] \read_port__addr$2149 ;
-  wire [4:0] \read_port__addr$2153 ;
-  wire [4:0] \read_port__addr$2157 ;
-  wire [4:0] \read_port__addr$2161 ;
-  wire [4:0] \read_port__addr$2165 ;
-  wire [4:0] \read_port__addr$2169 ;
-  wire [4:0] \read_port__addr$2173 ;
-  wire [4:0] \read_port__addr$2177 ;
-  wire [4:0] \read_port__addr$2181 ;
-  wire [4:0] \read_port__addr$2185 ;
-  wire [4:0] \read_port__addr$2189 ;
-  wire [4:0] \read_port__addr$2193 ;
-  wire [4:0] \read_port__addr$2197 ;
-  wire [4:0] \read_port__addr$2201 ;
-  wire [4:0] \read_port__addr$2202 ;
-  wire [4:0] \read_port__addr$2203 ;
+  wire [4:0] \read_port__addr$2150 ;
+  wire [4:0] \read_port__addr$2151 ;
+  wire [4:0] \read_port__addr$2152 ;
+  wire [4:0] \read_port__addr$2156 ;
+  wire [4:0] \read_port__addr$2160 ;
+  wire [4:0] \read_port__addr$2164 ;
+  wire [4:0] \read_port__addr$2168 ;
+  wire [4:0] \read_port__addr$2172 ;
+  wire [4:0] \read_port__addr$2176 ;
+  wire [4:0] \read_port__addr$2180 ;
+  wire [4:0] \read_port__addr$2184 ;
+  wire [4:0] \read_port__addr$2188 ;
+  wire [4:0] \read_port__addr$2192 ;
+  wire [4:0] \read_port__addr$2196 ;
+  wire [4:0] \read_port__addr$2200 ;
   wire [4:0] \read_port__addr$2204 ;
-  wire [4:0] \read_port__addr$2205 ;
-  wire [4:0] \read_port__addr$2206 ;
-  wire [4:0] \read_port__addr$2207 ;
   wire [4:0] \read_port__addr$2208 ;
-  wire [4:0] \read_port__addr$2209 ;
-  wire [4:0] \read_port__addr$2210 ;
-  wire [4:0] \read_port__addr$2211 ;
   wire [4:0] \read_port__addr$2212 ;
-  wire [4:0] \read_port__addr$2213 ;
-  wire [4:0] \read_port__addr$2214 ;
-  wire [4:0] \read_port__addr$2215 ;
   wire [4:0] \read_port__addr$2216 ;
   wire [4:0] \read_port__addr$2217 ;
   wire [4:0] \read_port__addr$2218 ;
@@ -12497,38 +12450,38 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [4:0] \read_port__addr$2230 ;
   wire [4:0] \read_port__addr$2231 ;
   wire [4:0] \read_port__addr$2232 ;
-  wire [4:0] \read_port__addr$2233 ;
-  wire [4:0] \read_port__addr$2234 ;
-  wire [4:0] \read_port__addr$2235 ;
-  wire [4:0] \read_port__addr$2236 ;
   wire [4:0] \read_port__addr$2237 ;
-  wire [4:0] \read_port__addr$2238 ;
-  wire [4:0] \read_port__addr$2239 ;
-  wire [4:0] \read_port__addr$2240 ;
   wire [4:0] \read_port__addr$2241 ;
-  wire [4:0] \read_port__addr$2242 ;
-  wire [4:0] \read_port__addr$2243 ;
-  wire [4:0] \read_port__addr$2244 ;
   wire [4:0] \read_port__addr$2245 ;
-  wire [4:0] \read_port__addr$2246 ;
-  wire [4:0] \read_port__addr$2247 ;
-  wire [4:0] \read_port__addr$2248 ;
   wire [4:0] \read_port__addr$2249 ;
-  wire [4:0] \read_port__addr$2254 ;
-  wire [4:0] \read_port__addr$2258 ;
-  wire [4:0] \read_port__addr$2262 ;
-  wire [4:0] \read_port__addr$2266 ;
-  wire [4:0] \read_port__addr$2270 ;
-  wire [4:0] \read_port__addr$2274 ;
-  wire [4:0] \read_port__addr$2278 ;
-  wire [4:0] \read_port__addr$2282 ;
-  wire [4:0] \read_port__addr$2286 ;
-  wire [4:0] \read_port__addr$2290 ;
-  wire [4:0] \read_port__addr$2294 ;
+  wire [4:0] \read_port__addr$2253 ;
+  wire [4:0] \read_port__addr$2257 ;
+  wire [4:0] \read_port__addr$2261 ;
+  wire [4:0] \read_port__addr$2265 ;
+  wire [4:0] \read_port__addr$2269 ;
+  wire [4:0] \read_port__addr$2273 ;
+  wire [4:0] \read_port__addr$2277 ;
+  wire [4:0] \read_port__addr$2281 ;
+  wire [4:0] \read_port__addr$2285 ;
+  wire [4:0] \read_port__addr$2289 ;
+  wire [4:0] \read_port__addr$2293 ;
+  wire [4:0] \read_port__addr$2297 ;
   wire [4:0] \read_port__addr$2298 ;
+  wire [4:0] \read_port__addr$2299 ;
+  wire [4:0] \read_port__addr$2300 ;
+  wire [4:0] \read_port__addr$2301 ;
   wire [4:0] \read_port__addr$2302 ;
+  wire [4:0] \read_port__addr$2303 ;
+  wire [4:0] \read_port__addr$2304 ;
+  wire [4:0] \read_port__addr$2305 ;
   wire [4:0] \read_port__addr$2306 ;
+  wire [4:0] \read_port__addr$2307 ;
+  wire [4:0] \read_port__addr$2308 ;
+  wire [4:0] \read_port__addr$2309 ;
   wire [4:0] \read_port__addr$2310 ;
+  wire [4:0] \read_port__addr$2311 ;
+  wire [4:0] \read_port__addr$2312 ;
+  wire [4:0] \read_port__addr$2313 ;
   wire [4:0] \read_port__addr$2314 ;
   wire [4:0] \read_port__addr$2315 ;
   wire [4:0] \read_port__addr$2316 ;
@@ -12545,149 +12498,101 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [4:0] \read_port__addr$2327 ;
   wire [4:0] \read_port__addr$2328 ;
   wire [4:0] \read_port__addr$2329 ;
-  wire [4:0] \read_port__addr$2330 ;
-  wire [4:0] \read_port__addr$2331 ;
-  wire [4:0] \read_port__addr$2332 ;
   wire [4:0] \read_port__addr$2333 ;
-  wire [4:0] \read_port__addr$2334 ;
-  wire [4:0] \read_port__addr$2335 ;
-  wire [4:0] \read_port__addr$2336 ;
   wire [4:0] \read_port__addr$2337 ;
-  wire [4:0] \read_port__addr$2338 ;
-  wire [4:0] \read_port__addr$2339 ;
-  wire [4:0] \read_port__addr$2340 ;
   wire [4:0] \read_port__addr$2341 ;
-  wire [4:0] \read_port__addr$2342 ;
-  wire [4:0] \read_port__addr$2343 ;
-  wire [4:0] \read_port__addr$2344 ;
   wire [4:0] \read_port__addr$2345 ;
-  wire [4:0] \read_port__addr$2346 ;
-  wire [4:0] \read_port__addr$2347 ;
-  wire [4:0] \read_port__addr$2348 ;
   wire [4:0] \read_port__addr$2349 ;
-  wire [4:0] \read_port__addr$2350 ;
-  wire [4:0] \read_port__addr$2351 ;
-  wire [4:0] \read_port__addr$2352 ;
   wire [4:0] \read_port__addr$2353 ;
-  wire [4:0] \read_port__addr$2354 ;
-  wire [4:0] \read_port__addr$2355 ;
-  wire [4:0] \read_port__addr$2356 ;
   wire [4:0] \read_port__addr$2357 ;
-  wire [4:0] \read_port__addr$2358 ;
-  wire [4:0] \read_port__addr$2359 ;
-  wire [4:0] \read_port__addr$2360 ;
   wire [4:0] \read_port__addr$2361 ;
-  wire [4:0] \read_port__addr$2362 ;
-  wire [4:0] \read_port__addr$2367 ;
-  wire [4:0] \read_port__addr$2371 ;
-  wire [4:0] \read_port__addr$2375 ;
-  wire [4:0] \read_port__addr$2379 ;
-  wire [4:0] \read_port__addr$2383 ;
-  wire [4:0] \read_port__addr$2387 ;
-  wire [4:0] \read_port__addr$2391 ;
+  wire [4:0] \read_port__addr$2365 ;
+  wire [4:0] \read_port__addr$2369 ;
+  wire [4:0] \read_port__addr$2373 ;
+  wire [4:0] \read_port__addr$2377 ;
+  wire [4:0] \read_port__addr$2381 ;
+  wire [4:0] \read_port__addr$2385 ;
+  wire [4:0] \read_port__addr$2389 ;
+  wire [4:0] \read_port__addr$2393 ;
   wire [4:0] \read_port__addr$2395 ;
+  wire [4:0] \read_port__addr$2396 ;
+  wire [4:0] \read_port__addr$2397 ;
+  wire [4:0] \read_port__addr$2398 ;
   wire [4:0] \read_port__addr$2399 ;
+  wire [4:0] \read_port__addr$2400 ;
+  wire [4:0] \read_port__addr$2401 ;
+  wire [4:0] \read_port__addr$2402 ;
   wire [4:0] \read_port__addr$2403 ;
+  wire [4:0] \read_port__addr$2404 ;
+  wire [4:0] \read_port__addr$2405 ;
+  wire [4:0] \read_port__addr$2406 ;
   wire [4:0] \read_port__addr$2407 ;
+  wire [4:0] \read_port__addr$2408 ;
+  wire [4:0] \read_port__addr$2409 ;
+  wire [4:0] \read_port__addr$2410 ;
   wire [4:0] \read_port__addr$2411 ;
+  wire [4:0] \read_port__addr$2412 ;
+  wire [4:0] \read_port__addr$2413 ;
+  wire [4:0] \read_port__addr$2414 ;
   wire [4:0] \read_port__addr$2415 ;
+  wire [4:0] \read_port__addr$2416 ;
+  wire [4:0] \read_port__addr$2417 ;
+  wire [4:0] \read_port__addr$2418 ;
   wire [4:0] \read_port__addr$2419 ;
+  wire [4:0] \read_port__addr$2420 ;
+  wire [4:0] \read_port__addr$2421 ;
+  wire [4:0] \read_port__addr$2422 ;
   wire [4:0] \read_port__addr$2423 ;
-  wire [4:0] \read_port__addr$2427 ;
-  wire [4:0] \read_port__addr$2428 ;
-  wire [4:0] \read_port__addr$2429 ;
+  wire [4:0] \read_port__addr$2424 ;
+  wire [4:0] \read_port__addr$2425 ;
+  wire [4:0] \read_port__addr$2426 ;
   wire [4:0] \read_port__addr$2430 ;
-  wire [4:0] \read_port__addr$2431 ;
-  wire [4:0] \read_port__addr$2432 ;
-  wire [4:0] \read_port__addr$2433 ;
   wire [4:0] \read_port__addr$2434 ;
-  wire [4:0] \read_port__addr$2435 ;
-  wire [4:0] \read_port__addr$2436 ;
-  wire [4:0] \read_port__addr$2437 ;
   wire [4:0] \read_port__addr$2438 ;
-  wire [4:0] \read_port__addr$2439 ;
-  wire [4:0] \read_port__addr$2440 ;
-  wire [4:0] \read_port__addr$2441 ;
   wire [4:0] \read_port__addr$2442 ;
-  wire [4:0] \read_port__addr$2443 ;
-  wire [4:0] \read_port__addr$2444 ;
-  wire [4:0] \read_port__addr$2445 ;
   wire [4:0] \read_port__addr$2446 ;
-  wire [4:0] \read_port__addr$2447 ;
-  wire [4:0] \read_port__addr$2448 ;
-  wire [4:0] \read_port__addr$2449 ;
   wire [4:0] \read_port__addr$2450 ;
-  wire [4:0] \read_port__addr$2451 ;
-  wire [4:0] \read_port__addr$2452 ;
-  wire [4:0] \read_port__addr$2453 ;
   wire [4:0] \read_port__addr$2454 ;
-  wire [4:0] \read_port__addr$2455 ;
-  wire [4:0] \read_port__addr$2456 ;
-  wire [4:0] \read_port__addr$2457 ;
   wire [4:0] \read_port__addr$2458 ;
-  wire [4:0] \read_port__addr$2459 ;
-  wire [4:0] \read_port__addr$2460 ;
-  wire [4:0] \read_port__addr$2461 ;
   wire [4:0] \read_port__addr$2462 ;
-  wire [4:0] \read_port__addr$2463 ;
-  wire [4:0] \read_port__addr$2464 ;
-  wire [4:0] \read_port__addr$2465 ;
   wire [4:0] \read_port__addr$2466 ;
-  wire [4:0] \read_port__addr$2467 ;
-  wire [4:0] \read_port__addr$2468 ;
-  wire [4:0] \read_port__addr$2469 ;
   wire [4:0] \read_port__addr$2470 ;
-  wire [4:0] \read_port__addr$2471 ;
-  wire [4:0] \read_port__addr$2472 ;
-  wire [4:0] \read_port__addr$2473 ;
   wire [4:0] \read_port__addr$2474 ;
-  wire [4:0] \read_port__addr$2475 ;
-  wire [4:0] \read_port__addr$2480 ;
-  wire [4:0] \read_port__addr$2484 ;
-  wire [4:0] \read_port__addr$2488 ;
+  wire [4:0] \read_port__addr$2478 ;
+  wire [4:0] \read_port__addr$2482 ;
+  wire [4:0] \read_port__addr$2486 ;
+  wire [4:0] \read_port__addr$2490 ;
+  wire [4:0] \read_port__addr$2491 ;
   wire [4:0] \read_port__addr$2492 ;
+  wire [4:0] \read_port__addr$2493 ;
+  wire [4:0] \read_port__addr$2494 ;
+  wire [4:0] \read_port__addr$2495 ;
   wire [4:0] \read_port__addr$2496 ;
+  wire [4:0] \read_port__addr$2497 ;
+  wire [4:0] \read_port__addr$2498 ;
+  wire [4:0] \read_port__addr$2499 ;
   wire [4:0] \read_port__addr$2500 ;
+  wire [4:0] \read_port__addr$2501 ;
+  wire [4:0] \read_port__addr$2502 ;
+  wire [4:0] \read_port__addr$2503 ;
   wire [4:0] \read_port__addr$2504 ;
-  wire [4:0] \read_port__addr$2508 ;
-  wire [4:0] \read_port__addr$2512 ;
-  wire [4:0] \read_port__addr$2516 ;
-  wire [4:0] \read_port__addr$2520 ;
-  wire [4:0] \read_port__addr$2524 ;
-  wire [4:0] \read_port__addr$2528 ;
-  wire [4:0] \read_port__addr$2532 ;
-  wire [4:0] \read_port__addr$2536 ;
-  wire [4:0] \read_port__addr$2540 ;
-  wire [4:0] \read_port__addr$2541 ;
-  wire [4:0] \read_port__addr$2542 ;
+  wire [4:0] \read_port__addr$2505 ;
+  wire [4:0] \read_port__addr$2506 ;
+  wire [4:0] \read_port__addr$2511 ;
+  wire [4:0] \read_port__addr$2515 ;
+  wire [4:0] \read_port__addr$2519 ;
+  wire [4:0] \read_port__addr$2523 ;
+  wire [4:0] \read_port__addr$2527 ;
+  wire [4:0] \read_port__addr$2531 ;
+  wire [4:0] \read_port__addr$2535 ;
+  wire [4:0] \read_port__addr$2539 ;
   wire [4:0] \read_port__addr$2543 ;
-  wire [4:0] \read_port__addr$2544 ;
-  wire [4:0] \read_port__addr$2545 ;
-  wire [4:0] \read_port__addr$2546 ;
   wire [4:0] \read_port__addr$2547 ;
-  wire [4:0] \read_port__addr$2548 ;
-  wire [4:0] \read_port__addr$2549 ;
-  wire [4:0] \read_port__addr$2550 ;
   wire [4:0] \read_port__addr$2551 ;
-  wire [4:0] \read_port__addr$2552 ;
-  wire [4:0] \read_port__addr$2553 ;
-  wire [4:0] \read_port__addr$2554 ;
   wire [4:0] \read_port__addr$2555 ;
-  wire [4:0] \read_port__addr$2556 ;
-  wire [4:0] \read_port__addr$2557 ;
-  wire [4:0] \read_port__addr$2558 ;
   wire [4:0] \read_port__addr$2559 ;
-  wire [4:0] \read_port__addr$2560 ;
-  wire [4:0] \read_port__addr$2561 ;
-  wire [4:0] \read_port__addr$2562 ;
   wire [4:0] \read_port__addr$2563 ;
-  wire [4:0] \read_port__addr$2564 ;
-  wire [4:0] \read_port__addr$2565 ;
-  wire [4:0] \read_port__addr$2566 ;
   wire [4:0] \read_port__addr$2567 ;
-  wire [4:0] \read_port__addr$2568 ;
-  wire [4:0] \read_port__addr$2569 ;
-  wire [4:0] \read_port__addr$2570 ;
   wire [4:0] \read_port__addr$2571 ;
   wire [4:0] \read_port__addr$2572 ;
   wire [4:0] \read_port__addr$2573 ;
@@ -12706,6 +12611,101 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [4:0] \read_port__addr$2586 ;
   wire [4:0] \read_port__addr$2587 ;
   wire [4:0] \read_port__addr$2588 ;
+  wire [4:0] \read_port__addr$2589 ;
+  wire [4:0] \read_port__addr$2590 ;
+  wire [4:0] \read_port__addr$2591 ;
+  wire [4:0] \read_port__addr$2592 ;
+  wire [4:0] \read_port__addr$2593 ;
+  wire [4:0] \read_port__addr$2594 ;
+  wire [4:0] \read_port__addr$2595 ;
+  wire [4:0] \read_port__addr$2596 ;
+  wire [4:0] \read_port__addr$2597 ;
+  wire [4:0] \read_port__addr$2598 ;
+  wire [4:0] \read_port__addr$2599 ;
+  wire [4:0] \read_port__addr$2600 ;
+  wire [4:0] \read_port__addr$2601 ;
+  wire [4:0] \read_port__addr$2602 ;
+  wire [4:0] \read_port__addr$2603 ;
+  wire [4:0] \read_port__addr$2607 ;
+  wire [4:0] \read_port__addr$2611 ;
+  wire [4:0] \read_port__addr$2615 ;
+  wire [4:0] \read_port__addr$2619 ;
+  wire [4:0] \read_port__addr$2623 ;
+  wire [4:0] \read_port__addr$2627 ;
+  wire [4:0] \read_port__addr$2631 ;
+  wire [4:0] \read_port__addr$2635 ;
+  wire [4:0] \read_port__addr$2639 ;
+  wire [4:0] \read_port__addr$2643 ;
+  wire [4:0] \read_port__addr$2647 ;
+  wire [4:0] \read_port__addr$2651 ;
+  wire [4:0] \read_port__addr$2655 ;
+  wire [4:0] \read_port__addr$2659 ;
+  wire [4:0] \read_port__addr$2663 ;
+  wire [4:0] \read_port__addr$2667 ;
+  wire [4:0] \read_port__addr$2669 ;
+  wire [4:0] \read_port__addr$2670 ;
+  wire [4:0] \read_port__addr$2671 ;
+  wire [4:0] \read_port__addr$2672 ;
+  wire [4:0] \read_port__addr$2673 ;
+  wire [4:0] \read_port__addr$2674 ;
+  wire [4:0] \read_port__addr$2675 ;
+  wire [4:0] \read_port__addr$2676 ;
+  wire [4:0] \read_port__addr$2677 ;
+  wire [4:0] \read_port__addr$2678 ;
+  wire [4:0] \read_port__addr$2679 ;
+  wire [4:0] \read_port__addr$2680 ;
+  wire [4:0] \read_port__addr$2681 ;
+  wire [4:0] \read_port__addr$2682 ;
+  wire [4:0] \read_port__addr$2683 ;
+  wire [4:0] \read_port__addr$2684 ;
+  wire [4:0] \read_port__addr$2685 ;
+  wire [4:0] \read_port__addr$2686 ;
+  wire [4:0] \read_port__addr$2687 ;
+  wire [4:0] \read_port__addr$2688 ;
+  wire [4:0] \read_port__addr$2689 ;
+  wire [4:0] \read_port__addr$2690 ;
+  wire [4:0] \read_port__addr$2691 ;
+  wire [4:0] \read_port__addr$2692 ;
+  wire [4:0] \read_port__addr$2693 ;
+  wire [4:0] \read_port__addr$2694 ;
+  wire [4:0] \read_port__addr$2695 ;
+  wire [4:0] \read_port__addr$2696 ;
+  wire [4:0] \read_port__addr$2697 ;
+  wire [4:0] \read_port__addr$2698 ;
+  wire [4:0] \read_port__addr$2699 ;
+  wire [4:0] \read_port__addr$2700 ;
+  wire [4:0] \read_port__addr$2704 ;
+  wire [4:0] \read_port__addr$2708 ;
+  wire [4:0] \read_port__addr$2712 ;
+  wire [4:0] \read_port__addr$2716 ;
+  wire [4:0] \read_port__addr$2720 ;
+  wire [4:0] \read_port__addr$2724 ;
+  wire [4:0] \read_port__addr$2728 ;
+  wire [4:0] \read_port__addr$2732 ;
+  wire [4:0] \read_port__addr$2736 ;
+  wire [4:0] \read_port__addr$2740 ;
+  wire [4:0] \read_port__addr$2744 ;
+  wire [4:0] \read_port__addr$2748 ;
+  wire [4:0] \read_port__addr$2752 ;
+  wire [4:0] \read_port__addr$2756 ;
+  wire [4:0] \read_port__addr$2760 ;
+  wire [4:0] \read_port__addr$2764 ;
+  wire [4:0] \read_port__addr$2765 ;
+  wire [4:0] \read_port__addr$2766 ;
+  wire [4:0] \read_port__addr$2767 ;
+  wire [4:0] \read_port__addr$2768 ;
+  wire [4:0] \read_port__addr$2769 ;
+  wire [4:0] \read_port__addr$2770 ;
+  wire [4:0] \read_port__addr$2771 ;
+  wire [4:0] \read_port__addr$2772 ;
+  wire [4:0] \read_port__addr$2773 ;
+  wire [4:0] \read_port__addr$2774 ;
+  wire [4:0] \read_port__addr$2775 ;
+  wire [4:0] \read_port__addr$2776 ;
+  wire [4:0] \read_port__addr$2777 ;
+  wire [4:0] \read_port__addr$2778 ;
+  wire [4:0] \read_port__addr$2779 ;
+  wire [4:0] \read_port__addr$2780 ;
   wire [5:0] read_port__data;
   wire [5:0] \read_port__data$1001 ;
   wire [5:0] \read_port__data$1003 ;
@@ -13265,118 +13265,182 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [4:0] \write_port__addr$1737 ;
   wire [4:0] \write_port__addr$1741 ;
   wire [4:0] \write_port__addr$1745 ;
-  wire [4:0] \write_port__addr$1799 ;
-  wire [4:0] \write_port__addr$1803 ;
-  wire [4:0] \write_port__addr$1807 ;
-  wire [4:0] \write_port__addr$1811 ;
-  wire [4:0] \write_port__addr$1815 ;
-  wire [4:0] \write_port__addr$1819 ;
-  wire [4:0] \write_port__addr$1823 ;
-  wire [4:0] \write_port__addr$1827 ;
-  wire [4:0] \write_port__addr$1831 ;
-  wire [4:0] \write_port__addr$1835 ;
-  wire [4:0] \write_port__addr$1839 ;
-  wire [4:0] \write_port__addr$1843 ;
-  wire [4:0] \write_port__addr$1847 ;
-  wire [4:0] \write_port__addr$1851 ;
-  wire [4:0] \write_port__addr$1855 ;
-  wire [4:0] \write_port__addr$1859 ;
-  wire [4:0] \write_port__addr$1912 ;
-  wire [4:0] \write_port__addr$1916 ;
-  wire [4:0] \write_port__addr$1920 ;
-  wire [4:0] \write_port__addr$1924 ;
-  wire [4:0] \write_port__addr$1928 ;
-  wire [4:0] \write_port__addr$1932 ;
-  wire [4:0] \write_port__addr$1936 ;
-  wire [4:0] \write_port__addr$1940 ;
-  wire [4:0] \write_port__addr$1944 ;
-  wire [4:0] \write_port__addr$1948 ;
-  wire [4:0] \write_port__addr$1952 ;
-  wire [4:0] \write_port__addr$1956 ;
+  wire [4:0] \write_port__addr$1781 ;
+  wire [4:0] \write_port__addr$1785 ;
+  wire [4:0] \write_port__addr$1789 ;
+  wire [4:0] \write_port__addr$1793 ;
+  wire [4:0] \write_port__addr$1797 ;
+  wire [4:0] \write_port__addr$1801 ;
+  wire [4:0] \write_port__addr$1805 ;
+  wire [4:0] \write_port__addr$1809 ;
+  wire [4:0] \write_port__addr$1813 ;
+  wire [4:0] \write_port__addr$1817 ;
+  wire [4:0] \write_port__addr$1821 ;
+  wire [4:0] \write_port__addr$1825 ;
+  wire [4:0] \write_port__addr$1829 ;
+  wire [4:0] \write_port__addr$1833 ;
+  wire [4:0] \write_port__addr$1837 ;
+  wire [4:0] \write_port__addr$1841 ;
+  wire [4:0] \write_port__addr$1879 ;
+  wire [4:0] \write_port__addr$1883 ;
+  wire [4:0] \write_port__addr$1887 ;
+  wire [4:0] \write_port__addr$1891 ;
+  wire [4:0] \write_port__addr$1895 ;
+  wire [4:0] \write_port__addr$1899 ;
+  wire [4:0] \write_port__addr$1903 ;
+  wire [4:0] \write_port__addr$1907 ;
+  wire [4:0] \write_port__addr$1911 ;
+  wire [4:0] \write_port__addr$1915 ;
+  wire [4:0] \write_port__addr$1919 ;
+  wire [4:0] \write_port__addr$1923 ;
+  wire [4:0] \write_port__addr$1927 ;
+  wire [4:0] \write_port__addr$1931 ;
+  wire [4:0] \write_port__addr$1935 ;
+  wire [4:0] \write_port__addr$1939 ;
   wire [4:0] \write_port__addr$1960 ;
   wire [4:0] \write_port__addr$1964 ;
   wire [4:0] \write_port__addr$1968 ;
   wire [4:0] \write_port__addr$1972 ;
-  wire [4:0] \write_port__addr$2025 ;
-  wire [4:0] \write_port__addr$2029 ;
-  wire [4:0] \write_port__addr$2033 ;
-  wire [4:0] \write_port__addr$2037 ;
-  wire [4:0] \write_port__addr$2041 ;
-  wire [4:0] \write_port__addr$2045 ;
-  wire [4:0] \write_port__addr$2049 ;
-  wire [4:0] \write_port__addr$2053 ;
-  wire [4:0] \write_port__addr$2057 ;
-  wire [4:0] \write_port__addr$2061 ;
-  wire [4:0] \write_port__addr$2065 ;
-  wire [4:0] \write_port__addr$2069 ;
-  wire [4:0] \write_port__addr$2073 ;
-  wire [4:0] \write_port__addr$2077 ;
-  wire [4:0] \write_port__addr$2081 ;
-  wire [4:0] \write_port__addr$2085 ;
-  wire [4:0] \write_port__addr$2138 ;
-  wire [4:0] \write_port__addr$2142 ;
-  wire [4:0] \write_port__addr$2146 ;
-  wire [4:0] \write_port__addr$2150 ;
-  wire [4:0] \write_port__addr$2154 ;
-  wire [4:0] \write_port__addr$2158 ;
-  wire [4:0] \write_port__addr$2162 ;
-  wire [4:0] \write_port__addr$2166 ;
-  wire [4:0] \write_port__addr$2170 ;
-  wire [4:0] \write_port__addr$2174 ;
-  wire [4:0] \write_port__addr$2178 ;
-  wire [4:0] \write_port__addr$2182 ;
-  wire [4:0] \write_port__addr$2186 ;
-  wire [4:0] \write_port__addr$2190 ;
-  wire [4:0] \write_port__addr$2194 ;
-  wire [4:0] \write_port__addr$2198 ;
-  wire [4:0] \write_port__addr$2251 ;
-  wire [4:0] \write_port__addr$2255 ;
-  wire [4:0] \write_port__addr$2259 ;
-  wire [4:0] \write_port__addr$2263 ;
-  wire [4:0] \write_port__addr$2267 ;
-  wire [4:0] \write_port__addr$2271 ;
-  wire [4:0] \write_port__addr$2275 ;
-  wire [4:0] \write_port__addr$2279 ;
-  wire [4:0] \write_port__addr$2283 ;
-  wire [4:0] \write_port__addr$2287 ;
-  wire [4:0] \write_port__addr$2291 ;
-  wire [4:0] \write_port__addr$2295 ;
-  wire [4:0] \write_port__addr$2299 ;
-  wire [4:0] \write_port__addr$2303 ;
-  wire [4:0] \write_port__addr$2307 ;
-  wire [4:0] \write_port__addr$2311 ;
-  wire [4:0] \write_port__addr$2364 ;
-  wire [4:0] \write_port__addr$2368 ;
-  wire [4:0] \write_port__addr$2372 ;
-  wire [4:0] \write_port__addr$2376 ;
-  wire [4:0] \write_port__addr$2380 ;
-  wire [4:0] \write_port__addr$2384 ;
-  wire [4:0] \write_port__addr$2388 ;
-  wire [4:0] \write_port__addr$2392 ;
-  wire [4:0] \write_port__addr$2396 ;
-  wire [4:0] \write_port__addr$2400 ;
-  wire [4:0] \write_port__addr$2404 ;
-  wire [4:0] \write_port__addr$2408 ;
-  wire [4:0] \write_port__addr$2412 ;
-  wire [4:0] \write_port__addr$2416 ;
-  wire [4:0] \write_port__addr$2420 ;
-  wire [4:0] \write_port__addr$2424 ;
-  wire [4:0] \write_port__addr$2477 ;
-  wire [4:0] \write_port__addr$2481 ;
-  wire [4:0] \write_port__addr$2485 ;
-  wire [4:0] \write_port__addr$2489 ;
-  wire [4:0] \write_port__addr$2493 ;
-  wire [4:0] \write_port__addr$2497 ;
-  wire [4:0] \write_port__addr$2501 ;
-  wire [4:0] \write_port__addr$2505 ;
-  wire [4:0] \write_port__addr$2509 ;
-  wire [4:0] \write_port__addr$2513 ;
-  wire [4:0] \write_port__addr$2517 ;
-  wire [4:0] \write_port__addr$2521 ;
-  wire [4:0] \write_port__addr$2525 ;
-  wire [4:0] \write_port__addr$2529 ;
-  wire [4:0] \write_port__addr$2533 ;
-  wire [4:0] \write_port__addr$2537 ;
+  wire [4:0] \write_port__addr$1976 ;
+  wire [4:0] \write_port__addr$1980 ;
+  wire [4:0] \write_port__addr$1984 ;
+  wire [4:0] \write_port__addr$1988 ;
+  wire [4:0] \write_port__addr$1992 ;
+  wire [4:0] \write_port__addr$1996 ;
+  wire [4:0] \write_port__addr$2000 ;
+  wire [4:0] \write_port__addr$2004 ;
+  wire [4:0] \write_port__addr$2008 ;
+  wire [4:0] \write_port__addr$2012 ;
+  wire [4:0] \write_port__addr$2016 ;
+  wire [4:0] \write_port__addr$2020 ;
+  wire [4:0] \write_port__addr$2056 ;
+  wire [4:0] \write_port__addr$2060 ;
+  wire [4:0] \write_port__addr$2064 ;
+  wire [4:0] \write_port__addr$2068 ;
+  wire [4:0] \write_port__addr$2072 ;
+  wire [4:0] \write_port__addr$2076 ;
+  wire [4:0] \write_port__addr$2080 ;
+  wire [4:0] \write_port__addr$2084 ;
+  wire [4:0] \write_port__addr$2088 ;
+  wire [4:0] \write_port__addr$2092 ;
+  wire [4:0] \write_port__addr$2096 ;
+  wire [4:0] \write_port__addr$2100 ;
+  wire [4:0] \write_port__addr$2104 ;
+  wire [4:0] \write_port__addr$2108 ;
+  wire [4:0] \write_port__addr$2112 ;
+  wire [4:0] \write_port__addr$2116 ;
+  wire [4:0] \write_port__addr$2153 ;
+  wire [4:0] \write_port__addr$2157 ;
+  wire [4:0] \write_port__addr$2161 ;
+  wire [4:0] \write_port__addr$2165 ;
+  wire [4:0] \write_port__addr$2169 ;
+  wire [4:0] \write_port__addr$2173 ;
+  wire [4:0] \write_port__addr$2177 ;
+  wire [4:0] \write_port__addr$2181 ;
+  wire [4:0] \write_port__addr$2185 ;
+  wire [4:0] \write_port__addr$2189 ;
+  wire [4:0] \write_port__addr$2193 ;
+  wire [4:0] \write_port__addr$2197 ;
+  wire [4:0] \write_port__addr$2201 ;
+  wire [4:0] \write_port__addr$2205 ;
+  wire [4:0] \write_port__addr$2209 ;
+  wire [4:0] \write_port__addr$2213 ;
+  wire [4:0] \write_port__addr$2234 ;
+  wire [4:0] \write_port__addr$2238 ;
+  wire [4:0] \write_port__addr$2242 ;
+  wire [4:0] \write_port__addr$2246 ;
+  wire [4:0] \write_port__addr$2250 ;
+  wire [4:0] \write_port__addr$2254 ;
+  wire [4:0] \write_port__addr$2258 ;
+  wire [4:0] \write_port__addr$2262 ;
+  wire [4:0] \write_port__addr$2266 ;
+  wire [4:0] \write_port__addr$2270 ;
+  wire [4:0] \write_port__addr$2274 ;
+  wire [4:0] \write_port__addr$2278 ;
+  wire [4:0] \write_port__addr$2282 ;
+  wire [4:0] \write_port__addr$2286 ;
+  wire [4:0] \write_port__addr$2290 ;
+  wire [4:0] \write_port__addr$2294 ;
+  wire [4:0] \write_port__addr$2330 ;
+  wire [4:0] \write_port__addr$2334 ;
+  wire [4:0] \write_port__addr$2338 ;
+  wire [4:0] \write_port__addr$2342 ;
+  wire [4:0] \write_port__addr$2346 ;
+  wire [4:0] \write_port__addr$2350 ;
+  wire [4:0] \write_port__addr$2354 ;
+  wire [4:0] \write_port__addr$2358 ;
+  wire [4:0] \write_port__addr$2362 ;
+  wire [4:0] \write_port__addr$2366 ;
+  wire [4:0] \write_port__addr$2370 ;
+  wire [4:0] \write_port__addr$2374 ;
+  wire [4:0] \write_port__addr$2378 ;
+  wire [4:0] \write_port__addr$2382 ;
+  wire [4:0] \write_port__addr$2386 ;
+  wire [4:0] \write_port__addr$2390 ;
+  wire [4:0] \write_port__addr$2427 ;
+  wire [4:0] \write_port__addr$2431 ;
+  wire [4:0] \write_port__addr$2435 ;
+  wire [4:0] \write_port__addr$2439 ;
+  wire [4:0] \write_port__addr$2443 ;
+  wire [4:0] \write_port__addr$2447 ;
+  wire [4:0] \write_port__addr$2451 ;
+  wire [4:0] \write_port__addr$2455 ;
+  wire [4:0] \write_port__addr$2459 ;
+  wire [4:0] \write_port__addr$2463 ;
+  wire [4:0] \write_port__addr$2467 ;
+  wire [4:0] \write_port__addr$2471 ;
+  wire [4:0] \write_port__addr$2475 ;
+  wire [4:0] \write_port__addr$2479 ;
+  wire [4:0] \write_port__addr$2483 ;
+  wire [4:0] \write_port__addr$2487 ;
+  wire [4:0] \write_port__addr$2508 ;
+  wire [4:0] \write_port__addr$2512 ;
+  wire [4:0] \write_port__addr$2516 ;
+  wire [4:0] \write_port__addr$2520 ;
+  wire [4:0] \write_port__addr$2524 ;
+  wire [4:0] \write_port__addr$2528 ;
+  wire [4:0] \write_port__addr$2532 ;
+  wire [4:0] \write_port__addr$2536 ;
+  wire [4:0] \write_port__addr$2540 ;
+  wire [4:0] \write_port__addr$2544 ;
+  wire [4:0] \write_port__addr$2548 ;
+  wire [4:0] \write_port__addr$2552 ;
+  wire [4:0] \write_port__addr$2556 ;
+  wire [4:0] \write_port__addr$2560 ;
+  wire [4:0] \write_port__addr$2564 ;
+  wire [4:0] \write_port__addr$2568 ;
+  wire [4:0] \write_port__addr$2604 ;
+  wire [4:0] \write_port__addr$2608 ;
+  wire [4:0] \write_port__addr$2612 ;
+  wire [4:0] \write_port__addr$2616 ;
+  wire [4:0] \write_port__addr$2620 ;
+  wire [4:0] \write_port__addr$2624 ;
+  wire [4:0] \write_port__addr$2628 ;
+  wire [4:0] \write_port__addr$2632 ;
+  wire [4:0] \write_port__addr$2636 ;
+  wire [4:0] \write_port__addr$2640 ;
+  wire [4:0] \write_port__addr$2644 ;
+  wire [4:0] \write_port__addr$2648 ;
+  wire [4:0] \write_port__addr$2652 ;
+  wire [4:0] \write_port__addr$2656 ;
+  wire [4:0] \write_port__addr$2660 ;
+  wire [4:0] \write_port__addr$2664 ;
+  wire [4:0] \write_port__addr$2701 ;
+  wire [4:0] \write_port__addr$2705 ;
+  wire [4:0] \write_port__addr$2709 ;
+  wire [4:0] \write_port__addr$2713 ;
+  wire [4:0] \write_port__addr$2717 ;
+  wire [4:0] \write_port__addr$2721 ;
+  wire [4:0] \write_port__addr$2725 ;
+  wire [4:0] \write_port__addr$2729 ;
+  wire [4:0] \write_port__addr$2733 ;
+  wire [4:0] \write_port__addr$2737 ;
+  wire [4:0] \write_port__addr$2741 ;
+  wire [4:0] \write_port__addr$2745 ;
+  wire [4:0] \write_port__addr$2749 ;
+  wire [4:0] \write_port__addr$2753 ;
+  wire [4:0] \write_port__addr$2757 ;
+  wire [4:0] \write_port__addr$2761 ;
   wire [5:0] write_port__data;
   wire [5:0] \write_port__data$1690 ;
   wire [5:0] \write_port__data$1694 ;
@@ -13393,118 +13457,182 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [5:0] \write_port__data$1738 ;
   wire [5:0] \write_port__data$1742 ;
   wire [5:0] \write_port__data$1746 ;
-  wire [5:0] \write_port__data$1800 ;
-  wire [5:0] \write_port__data$1804 ;
-  wire [5:0] \write_port__data$1808 ;
-  wire [5:0] \write_port__data$1812 ;
-  wire [5:0] \write_port__data$1816 ;
-  wire [5:0] \write_port__data$1820 ;
-  wire [5:0] \write_port__data$1824 ;
-  wire [5:0] \write_port__data$1828 ;
-  wire [5:0] \write_port__data$1832 ;
-  wire [5:0] \write_port__data$1836 ;
-  wire [5:0] \write_port__data$1840 ;
-  wire [5:0] \write_port__data$1844 ;
-  wire [5:0] \write_port__data$1848 ;
-  wire [5:0] \write_port__data$1852 ;
-  wire [5:0] \write_port__data$1856 ;
-  wire [5:0] \write_port__data$1860 ;
-  wire [5:0] \write_port__data$1913 ;
-  wire [5:0] \write_port__data$1917 ;
-  wire [5:0] \write_port__data$1921 ;
-  wire [5:0] \write_port__data$1925 ;
-  wire [5:0] \write_port__data$1929 ;
-  wire [5:0] \write_port__data$1933 ;
-  wire [5:0] \write_port__data$1937 ;
-  wire [5:0] \write_port__data$1941 ;
-  wire [5:0] \write_port__data$1945 ;
-  wire [5:0] \write_port__data$1949 ;
-  wire [5:0] \write_port__data$1953 ;
-  wire [5:0] \write_port__data$1957 ;
+  wire [5:0] \write_port__data$1782 ;
+  wire [5:0] \write_port__data$1786 ;
+  wire [5:0] \write_port__data$1790 ;
+  wire [5:0] \write_port__data$1794 ;
+  wire [5:0] \write_port__data$1798 ;
+  wire [5:0] \write_port__data$1802 ;
+  wire [5:0] \write_port__data$1806 ;
+  wire [5:0] \write_port__data$1810 ;
+  wire [5:0] \write_port__data$1814 ;
+  wire [5:0] \write_port__data$1818 ;
+  wire [5:0] \write_port__data$1822 ;
+  wire [5:0] \write_port__data$1826 ;
+  wire [5:0] \write_port__data$1830 ;
+  wire [5:0] \write_port__data$1834 ;
+  wire [5:0] \write_port__data$1838 ;
+  wire [5:0] \write_port__data$1842 ;
+  wire [5:0] \write_port__data$1880 ;
+  wire [5:0] \write_port__data$1884 ;
+  wire [5:0] \write_port__data$1888 ;
+  wire [5:0] \write_port__data$1892 ;
+  wire [5:0] \write_port__data$1896 ;
+  wire [5:0] \write_port__data$1900 ;
+  wire [5:0] \write_port__data$1904 ;
+  wire [5:0] \write_port__data$1908 ;
+  wire [5:0] \write_port__data$1912 ;
+  wire [5:0] \write_port__data$1916 ;
+  wire [5:0] \write_port__data$1920 ;
+  wire [5:0] \write_port__data$1924 ;
+  wire [5:0] \write_port__data$1928 ;
+  wire [5:0] \write_port__data$1932 ;
+  wire [5:0] \write_port__data$1936 ;
+  wire [5:0] \write_port__data$1940 ;
   wire [5:0] \write_port__data$1961 ;
   wire [5:0] \write_port__data$1965 ;
   wire [5:0] \write_port__data$1969 ;
   wire [5:0] \write_port__data$1973 ;
-  wire [5:0] \write_port__data$2026 ;
-  wire [5:0] \write_port__data$2030 ;
-  wire [5:0] \write_port__data$2034 ;
-  wire [5:0] \write_port__data$2038 ;
-  wire [5:0] \write_port__data$2042 ;
-  wire [5:0] \write_port__data$2046 ;
-  wire [5:0] \write_port__data$2050 ;
-  wire [5:0] \write_port__data$2054 ;
-  wire [5:0] \write_port__data$2058 ;
-  wire [5:0] \write_port__data$2062 ;
-  wire [5:0] \write_port__data$2066 ;
-  wire [5:0] \write_port__data$2070 ;
-  wire [5:0] \write_port__data$2074 ;
-  wire [5:0] \write_port__data$2078 ;
-  wire [5:0] \write_port__data$2082 ;
-  wire [5:0] \write_port__data$2086 ;
-  wire [5:0] \write_port__data$2139 ;
-  wire [5:0] \write_port__data$2143 ;
-  wire [5:0] \write_port__data$2147 ;
-  wire [5:0] \write_port__data$2151 ;
-  wire [5:0] \write_port__data$2155 ;
-  wire [5:0] \write_port__data$2159 ;
-  wire [5:0] \write_port__data$2163 ;
-  wire [5:0] \write_port__data$2167 ;
-  wire [5:0] \write_port__data$2171 ;
-  wire [5:0] \write_port__data$2175 ;
-  wire [5:0] \write_port__data$2179 ;
-  wire [5:0] \write_port__data$2183 ;
-  wire [5:0] \write_port__data$2187 ;
-  wire [5:0] \write_port__data$2191 ;
-  wire [5:0] \write_port__data$2195 ;
-  wire [5:0] \write_port__data$2199 ;
-  wire [5:0] \write_port__data$2252 ;
-  wire [5:0] \write_port__data$2256 ;
-  wire [5:0] \write_port__data$2260 ;
-  wire [5:0] \write_port__data$2264 ;
-  wire [5:0] \write_port__data$2268 ;
-  wire [5:0] \write_port__data$2272 ;
-  wire [5:0] \write_port__data$2276 ;
-  wire [5:0] \write_port__data$2280 ;
-  wire [5:0] \write_port__data$2284 ;
-  wire [5:0] \write_port__data$2288 ;
-  wire [5:0] \write_port__data$2292 ;
-  wire [5:0] \write_port__data$2296 ;
-  wire [5:0] \write_port__data$2300 ;
-  wire [5:0] \write_port__data$2304 ;
-  wire [5:0] \write_port__data$2308 ;
-  wire [5:0] \write_port__data$2312 ;
-  wire [5:0] \write_port__data$2365 ;
-  wire [5:0] \write_port__data$2369 ;
-  wire [5:0] \write_port__data$2373 ;
-  wire [5:0] \write_port__data$2377 ;
-  wire [5:0] \write_port__data$2381 ;
-  wire [5:0] \write_port__data$2385 ;
-  wire [5:0] \write_port__data$2389 ;
-  wire [5:0] \write_port__data$2393 ;
-  wire [5:0] \write_port__data$2397 ;
-  wire [5:0] \write_port__data$2401 ;
-  wire [5:0] \write_port__data$2405 ;
-  wire [5:0] \write_port__data$2409 ;
-  wire [5:0] \write_port__data$2413 ;
-  wire [5:0] \write_port__data$2417 ;
-  wire [5:0] \write_port__data$2421 ;
-  wire [5:0] \write_port__data$2425 ;
-  wire [5:0] \write_port__data$2478 ;
-  wire [5:0] \write_port__data$2482 ;
-  wire [5:0] \write_port__data$2486 ;
-  wire [5:0] \write_port__data$2490 ;
-  wire [5:0] \write_port__data$2494 ;
-  wire [5:0] \write_port__data$2498 ;
-  wire [5:0] \write_port__data$2502 ;
-  wire [5:0] \write_port__data$2506 ;
-  wire [5:0] \write_port__data$2510 ;
-  wire [5:0] \write_port__data$2514 ;
-  wire [5:0] \write_port__data$2518 ;
-  wire [5:0] \write_port__data$2522 ;
-  wire [5:0] \write_port__data$2526 ;
-  wire [5:0] \write_port__data$2530 ;
-  wire [5:0] \write_port__data$2534 ;
-  wire [5:0] \write_port__data$2538 ;
+  wire [5:0] \write_port__data$1977 ;
+  wire [5:0] \write_port__data$1981 ;
+  wire [5:0] \write_port__data$1985 ;
+  wire [5:0] \write_port__data$1989 ;
+  wire [5:0] \write_port__data$1993 ;
+  wire [5:0] \write_port__data$1997 ;
+  wire [5:0] \write_port__data$2001 ;
+  wire [5:0] \write_port__data$2005 ;
+  wire [5:0] \write_port__data$2009 ;
+  wire [5:0] \write_port__data$2013 ;
+  wire [5:0] \write_port__data$2017 ;
+  wire [5:0] \write_port__data$2021 ;
+  wire [5:0] \write_port__data$2057 ;
+  wire [5:0] \write_port__data$2061 ;
+  wire [5:0] \write_port__data$2065 ;
+  wire [5:0] \write_port__data$2069 ;
+  wire [5:0] \write_port__data$2073 ;
+  wire [5:0] \write_port__data$2077 ;
+  wire [5:0] \write_port__data$2081 ;
+  wire [5:0] \write_port__data$2085 ;
+  wire [5:0] \write_port__data$2089 ;
+  wire [5:0] \write_port__data$2093 ;
+  wire [5:0] \write_port__data$2097 ;
+  wire [5:0] \write_port__data$2101 ;
+  wire [5:0] \write_port__data$2105 ;
+  wire [5:0] \write_port__data$2109 ;
+  wire [5:0] \write_port__data$2113 ;
+  wire [5:0] \write_port__data$2117 ;
+  wire [5:0] \write_port__data$2154 ;
+  wire [5:0] \write_port__data$2158 ;
+  wire [5:0] \write_port__data$2162 ;
+  wire [5:0] \write_port__data$2166 ;
+  wire [5:0] \write_port__data$2170 ;
+  wire [5:0] \write_port__data$2174 ;
+  wire [5:0] \write_port__data$2178 ;
+  wire [5:0] \write_port__data$2182 ;
+  wire [5:0] \write_port__data$2186 ;
+  wire [5:0] \write_port__data$2190 ;
+  wire [5:0] \write_port__data$2194 ;
+  wire [5:0] \write_port__data$2198 ;
+  wire [5:0] \write_port__data$2202 ;
+  wire [5:0] \write_port__data$2206 ;
+  wire [5:0] \write_port__data$2210 ;
+  wire [5:0] \write_port__data$2214 ;
+  wire [5:0] \write_port__data$2235 ;
+  wire [5:0] \write_port__data$2239 ;
+  wire [5:0] \write_port__data$2243 ;
+  wire [5:0] \write_port__data$2247 ;
+  wire [5:0] \write_port__data$2251 ;
+  wire [5:0] \write_port__data$2255 ;
+  wire [5:0] \write_port__data$2259 ;
+  wire [5:0] \write_port__data$2263 ;
+  wire [5:0] \write_port__data$2267 ;
+  wire [5:0] \write_port__data$2271 ;
+  wire [5:0] \write_port__data$2275 ;
+  wire [5:0] \write_port__data$2279 ;
+  wire [5:0] \write_port__data$2283 ;
+  wire [5:0] \write_port__data$2287 ;
+  wire [5:0] \write_port__data$2291 ;
+  wire [5:0] \write_port__data$2295 ;
+  wire [5:0] \write_port__data$2331 ;
+  wire [5:0] \write_port__data$2335 ;
+  wire [5:0] \write_port__data$2339 ;
+  wire [5:0] \write_port__data$2343 ;
+  wire [5:0] \write_port__data$2347 ;
+  wire [5:0] \write_port__data$2351 ;
+  wire [5:0] \write_port__data$2355 ;
+  wire [5:0] \write_port__data$2359 ;
+  wire [5:0] \write_port__data$2363 ;
+  wire [5:0] \write_port__data$2367 ;
+  wire [5:0] \write_port__data$2371 ;
+  wire [5:0] \write_port__data$2375 ;
+  wire [5:0] \write_port__data$2379 ;
+  wire [5:0] \write_port__data$2383 ;
+  wire [5:0] \write_port__data$2387 ;
+  wire [5:0] \write_port__data$2391 ;
+  wire [5:0] \write_port__data$2428 ;
+  wire [5:0] \write_port__data$2432 ;
+  wire [5:0] \write_port__data$2436 ;
+  wire [5:0] \write_port__data$2440 ;
+  wire [5:0] \write_port__data$2444 ;
+  wire [5:0] \write_port__data$2448 ;
+  wire [5:0] \write_port__data$2452 ;
+  wire [5:0] \write_port__data$2456 ;
+  wire [5:0] \write_port__data$2460 ;
+  wire [5:0] \write_port__data$2464 ;
+  wire [5:0] \write_port__data$2468 ;
+  wire [5:0] \write_port__data$2472 ;
+  wire [5:0] \write_port__data$2476 ;
+  wire [5:0] \write_port__data$2480 ;
+  wire [5:0] \write_port__data$2484 ;
+  wire [5:0] \write_port__data$2488 ;
+  wire [5:0] \write_port__data$2509 ;
+  wire [5:0] \write_port__data$2513 ;
+  wire [5:0] \write_port__data$2517 ;
+  wire [5:0] \write_port__data$2521 ;
+  wire [5:0] \write_port__data$2525 ;
+  wire [5:0] \write_port__data$2529 ;
+  wire [5:0] \write_port__data$2533 ;
+  wire [5:0] \write_port__data$2537 ;
+  wire [5:0] \write_port__data$2541 ;
+  wire [5:0] \write_port__data$2545 ;
+  wire [5:0] \write_port__data$2549 ;
+  wire [5:0] \write_port__data$2553 ;
+  wire [5:0] \write_port__data$2557 ;
+  wire [5:0] \write_port__data$2561 ;
+  wire [5:0] \write_port__data$2565 ;
+  wire [5:0] \write_port__data$2569 ;
+  wire [5:0] \write_port__data$2605 ;
+  wire [5:0] \write_port__data$2609 ;
+  wire [5:0] \write_port__data$2613 ;
+  wire [5:0] \write_port__data$2617 ;
+  wire [5:0] \write_port__data$2621 ;
+  wire [5:0] \write_port__data$2625 ;
+  wire [5:0] \write_port__data$2629 ;
+  wire [5:0] \write_port__data$2633 ;
+  wire [5:0] \write_port__data$2637 ;
+  wire [5:0] \write_port__data$2641 ;
+  wire [5:0] \write_port__data$2645 ;
+  wire [5:0] \write_port__data$2649 ;
+  wire [5:0] \write_port__data$2653 ;
+  wire [5:0] \write_port__data$2657 ;
+  wire [5:0] \write_port__data$2661 ;
+  wire [5:0] \write_port__data$2665 ;
+  wire [5:0] \write_port__data$2702 ;
+  wire [5:0] \write_port__data$2706 ;
+  wire [5:0] \write_port__data$2710 ;
+  wire [5:0] \write_port__data$2714 ;
+  wire [5:0] \write_port__data$2718 ;
+  wire [5:0] \write_port__data$2722 ;
+  wire [5:0] \write_port__data$2726 ;
+  wire [5:0] \write_port__data$2730 ;
+  wire [5:0] \write_port__data$2734 ;
+  wire [5:0] \write_port__data$2738 ;
+  wire [5:0] \write_port__data$2742 ;
+  wire [5:0] \write_port__data$2746 ;
+  wire [5:0] \write_port__data$2750 ;
+  wire [5:0] \write_port__data$2754 ;
+  wire [5:0] \write_port__data$2758 ;
+  wire [5:0] \write_port__data$2762 ;
   wire write_port__en;
   wire \write_port__en$1691 ;
   wire \write_port__en$1695 ;
@@ -13521,118 +13649,182 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire \write_port__en$1739 ;
   wire \write_port__en$1743 ;
   wire \write_port__en$1747 ;
-  wire \write_port__en$1801 ;
-  wire \write_port__en$1805 ;
-  wire \write_port__en$1809 ;
-  wire \write_port__en$1813 ;
-  wire \write_port__en$1817 ;
-  wire \write_port__en$1821 ;
-  wire \write_port__en$1825 ;
-  wire \write_port__en$1829 ;
-  wire \write_port__en$1833 ;
-  wire \write_port__en$1837 ;
-  wire \write_port__en$1841 ;
-  wire \write_port__en$1845 ;
-  wire \write_port__en$1849 ;
-  wire \write_port__en$1853 ;
-  wire \write_port__en$1857 ;
-  wire \write_port__en$1861 ;
-  wire \write_port__en$1914 ;
-  wire \write_port__en$1918 ;
-  wire \write_port__en$1922 ;
-  wire \write_port__en$1926 ;
-  wire \write_port__en$1930 ;
-  wire \write_port__en$1934 ;
-  wire \write_port__en$1938 ;
-  wire \write_port__en$1942 ;
-  wire \write_port__en$1946 ;
-  wire \write_port__en$1950 ;
-  wire \write_port__en$1954 ;
-  wire \write_port__en$1958 ;
+  wire \write_port__en$1783 ;
+  wire \write_port__en$1787 ;
+  wire \write_port__en$1791 ;
+  wire \write_port__en$1795 ;
+  wire \write_port__en$1799 ;
+  wire \write_port__en$1803 ;
+  wire \write_port__en$1807 ;
+  wire \write_port__en$1811 ;
+  wire \write_port__en$1815 ;
+  wire \write_port__en$1819 ;
+  wire \write_port__en$1823 ;
+  wire \write_port__en$1827 ;
+  wire \write_port__en$1831 ;
+  wire \write_port__en$1835 ;
+  wire \write_port__en$1839 ;
+  wire \write_port__en$1843 ;
+  wire \write_port__en$1881 ;
+  wire \write_port__en$1885 ;
+  wire \write_port__en$1889 ;
+  wire \write_port__en$1893 ;
+  wire \write_port__en$1897 ;
+  wire \write_port__en$1901 ;
+  wire \write_port__en$1905 ;
+  wire \write_port__en$1909 ;
+  wire \write_port__en$1913 ;
+  wire \write_port__en$1917 ;
+  wire \write_port__en$1921 ;
+  wire \write_port__en$1925 ;
+  wire \write_port__en$1929 ;
+  wire \write_port__en$1933 ;
+  wire \write_port__en$1937 ;
+  wire \write_port__en$1941 ;
   wire \write_port__en$1962 ;
   wire \write_port__en$1966 ;
   wire \write_port__en$1970 ;
   wire \write_port__en$1974 ;
-  wire \write_port__en$2027 ;
-  wire \write_port__en$2031 ;
-  wire \write_port__en$2035 ;
-  wire \write_port__en$2039 ;
-  wire \write_port__en$2043 ;
-  wire \write_port__en$2047 ;
-  wire \write_port__en$2051 ;
-  wire \write_port__en$2055 ;
-  wire \write_port__en$2059 ;
-  wire \write_port__en$2063 ;
-  wire \write_port__en$2067 ;
-  wire \write_port__en$2071 ;
-  wire \write_port__en$2075 ;
-  wire \write_port__en$2079 ;
-  wire \write_port__en$2083 ;
-  wire \write_port__en$2087 ;
-  wire \write_port__en$2140 ;
-  wire \write_port__en$2144 ;
-  wire \write_port__en$2148 ;
-  wire \write_port__en$2152 ;
-  wire \write_port__en$2156 ;
-  wire \write_port__en$2160 ;
-  wire \write_port__en$2164 ;
-  wire \write_port__en$2168 ;
-  wire \write_port__en$2172 ;
-  wire \write_port__en$2176 ;
-  wire \write_port__en$2180 ;
-  wire \write_port__en$2184 ;
-  wire \write_port__en$2188 ;
-  wire \write_port__en$2192 ;
-  wire \write_port__en$2196 ;
-  wire \write_port__en$2200 ;
-  wire \write_port__en$2253 ;
-  wire \write_port__en$2257 ;
-  wire \write_port__en$2261 ;
-  wire \write_port__en$2265 ;
-  wire \write_port__en$2269 ;
-  wire \write_port__en$2273 ;
-  wire \write_port__en$2277 ;
-  wire \write_port__en$2281 ;
-  wire \write_port__en$2285 ;
-  wire \write_port__en$2289 ;
-  wire \write_port__en$2293 ;
-  wire \write_port__en$2297 ;
-  wire \write_port__en$2301 ;
-  wire \write_port__en$2305 ;
-  wire \write_port__en$2309 ;
-  wire \write_port__en$2313 ;
-  wire \write_port__en$2366 ;
-  wire \write_port__en$2370 ;
-  wire \write_port__en$2374 ;
-  wire \write_port__en$2378 ;
-  wire \write_port__en$2382 ;
-  wire \write_port__en$2386 ;
-  wire \write_port__en$2390 ;
-  wire \write_port__en$2394 ;
-  wire \write_port__en$2398 ;
-  wire \write_port__en$2402 ;
-  wire \write_port__en$2406 ;
-  wire \write_port__en$2410 ;
-  wire \write_port__en$2414 ;
-  wire \write_port__en$2418 ;
-  wire \write_port__en$2422 ;
-  wire \write_port__en$2426 ;
-  wire \write_port__en$2479 ;
-  wire \write_port__en$2483 ;
-  wire \write_port__en$2487 ;
-  wire \write_port__en$2491 ;
-  wire \write_port__en$2495 ;
-  wire \write_port__en$2499 ;
-  wire \write_port__en$2503 ;
-  wire \write_port__en$2507 ;
-  wire \write_port__en$2511 ;
-  wire \write_port__en$2515 ;
-  wire \write_port__en$2519 ;
-  wire \write_port__en$2523 ;
-  wire \write_port__en$2527 ;
-  wire \write_port__en$2531 ;
-  wire \write_port__en$2535 ;
-  wire \write_port__en$2539 ;
+  wire \write_port__en$1978 ;
+  wire \write_port__en$1982 ;
+  wire \write_port__en$1986 ;
+  wire \write_port__en$1990 ;
+  wire \write_port__en$1994 ;
+  wire \write_port__en$1998 ;
+  wire \write_port__en$2002 ;
+  wire \write_port__en$2006 ;
+  wire \write_port__en$2010 ;
+  wire \write_port__en$2014 ;
+  wire \write_port__en$2018 ;
+  wire \write_port__en$2022 ;
+  wire \write_port__en$2058 ;
+  wire \write_port__en$2062 ;
+  wire \write_port__en$2066 ;
+  wire \write_port__en$2070 ;
+  wire \write_port__en$2074 ;
+  wire \write_port__en$2078 ;
+  wire \write_port__en$2082 ;
+  wire \write_port__en$2086 ;
+  wire \write_port__en$2090 ;
+  wire \write_port__en$2094 ;
+  wire \write_port__en$2098 ;
+  wire \write_port__en$2102 ;
+  wire \write_port__en$2106 ;
+  wire \write_port__en$2110 ;
+  wire \write_port__en$2114 ;
+  wire \write_port__en$2118 ;
+  wire \write_port__en$2155 ;
+  wire \write_port__en$2159 ;
+  wire \write_port__en$2163 ;
+  wire \write_port__en$2167 ;
+  wire \write_port__en$2171 ;
+  wire \write_port__en$2175 ;
+  wire \write_port__en$2179 ;
+  wire \write_port__en$2183 ;
+  wire \write_port__en$2187 ;
+  wire \write_port__en$2191 ;
+  wire \write_port__en$2195 ;
+  wire \write_port__en$2199 ;
+  wire \write_port__en$2203 ;
+  wire \write_port__en$2207 ;
+  wire \write_port__en$2211 ;
+  wire \write_port__en$2215 ;
+  wire \write_port__en$2236 ;
+  wire \write_port__en$2240 ;
+  wire \write_port__en$2244 ;
+  wire \write_port__en$2248 ;
+  wire \write_port__en$2252 ;
+  wire \write_port__en$2256 ;
+  wire \write_port__en$2260 ;
+  wire \write_port__en$2264 ;
+  wire \write_port__en$2268 ;
+  wire \write_port__en$2272 ;
+  wire \write_port__en$2276 ;
+  wire \write_port__en$2280 ;
+  wire \write_port__en$2284 ;
+  wire \write_port__en$2288 ;
+  wire \write_port__en$2292 ;
+  wire \write_port__en$2296 ;
+  wire \write_port__en$2332 ;
+  wire \write_port__en$2336 ;
+  wire \write_port__en$2340 ;
+  wire \write_port__en$2344 ;
+  wire \write_port__en$2348 ;
+  wire \write_port__en$2352 ;
+  wire \write_port__en$2356 ;
+  wire \write_port__en$2360 ;
+  wire \write_port__en$2364 ;
+  wire \write_port__en$2368 ;
+  wire \write_port__en$2372 ;
+  wire \write_port__en$2376 ;
+  wire \write_port__en$2380 ;
+  wire \write_port__en$2384 ;
+  wire \write_port__en$2388 ;
+  wire \write_port__en$2392 ;
+  wire \write_port__en$2429 ;
+  wire \write_port__en$2433 ;
+  wire \write_port__en$2437 ;
+  wire \write_port__en$2441 ;
+  wire \write_port__en$2445 ;
+  wire \write_port__en$2449 ;
+  wire \write_port__en$2453 ;
+  wire \write_port__en$2457 ;
+  wire \write_port__en$2461 ;
+  wire \write_port__en$2465 ;
+  wire \write_port__en$2469 ;
+  wire \write_port__en$2473 ;
+  wire \write_port__en$2477 ;
+  wire \write_port__en$2481 ;
+  wire \write_port__en$2485 ;
+  wire \write_port__en$2489 ;
+  wire \write_port__en$2510 ;
+  wire \write_port__en$2514 ;
+  wire \write_port__en$2518 ;
+  wire \write_port__en$2522 ;
+  wire \write_port__en$2526 ;
+  wire \write_port__en$2530 ;
+  wire \write_port__en$2534 ;
+  wire \write_port__en$2538 ;
+  wire \write_port__en$2542 ;
+  wire \write_port__en$2546 ;
+  wire \write_port__en$2550 ;
+  wire \write_port__en$2554 ;
+  wire \write_port__en$2558 ;
+  wire \write_port__en$2562 ;
+  wire \write_port__en$2566 ;
+  wire \write_port__en$2570 ;
+  wire \write_port__en$2606 ;
+  wire \write_port__en$2610 ;
+  wire \write_port__en$2614 ;
+  wire \write_port__en$2618 ;
+  wire \write_port__en$2622 ;
+  wire \write_port__en$2626 ;
+  wire \write_port__en$2630 ;
+  wire \write_port__en$2634 ;
+  wire \write_port__en$2638 ;
+  wire \write_port__en$2642 ;
+  wire \write_port__en$2646 ;
+  wire \write_port__en$2650 ;
+  wire \write_port__en$2654 ;
+  wire \write_port__en$2658 ;
+  wire \write_port__en$2662 ;
+  wire \write_port__en$2666 ;
+  wire \write_port__en$2703 ;
+  wire \write_port__en$2707 ;
+  wire \write_port__en$2711 ;
+  wire \write_port__en$2715 ;
+  wire \write_port__en$2719 ;
+  wire \write_port__en$2723 ;
+  wire \write_port__en$2727 ;
+  wire \write_port__en$2731 ;
+  wire \write_port__en$2735 ;
+  wire \write_port__en$2739 ;
+  wire \write_port__en$2743 ;
+  wire \write_port__en$2747 ;
+  wire \write_port__en$2751 ;
+  wire \write_port__en$2755 ;
+  wire \write_port__en$2759 ;
+  wire \write_port__en$2763 ;
   reg writing_1 = 1'h0;
   reg writing_2 = 1'h0;
   reg [5:0] table_high_0_0_0 [31:0];
@@ -13645,7 +13837,6 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_0_0_0[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$249  = table_high_0_0_0[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
   assign \read_port__data$217  = table_high_0_0_0[{ read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
   assign \read_port__data$185  = table_high_0_0_0[{ read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0_0_0[{ read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
@@ -13659,12 +13850,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_0_0_1[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$440  = table_high_0_0_1[{ read_slot, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] }];
-  assign \read_port__data$408  = table_high_0_0_1[{ read_slot, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] }];
   assign \read_port__data$376  = table_high_0_0_1[{ read_slot, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] }];
   assign \read_port__data$344  = table_high_0_0_1[{ read_slot, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] }];
-  reg [5:0] table_high_0_1_0 [31:0];
+  assign \read_port__data$249  = table_high_0_0_1[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  reg [5:0] table_high_0_0_2 [31:0];
   initial begin : zero_memory_2
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_0_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_0_0_2[write_address_0] <= high_subsets_1_0_0;
+  end
+  assign \read_port__data$440  = table_high_0_0_2[{ read_slot, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] }];
+  assign \read_port__data$408  = table_high_0_0_2[{ read_slot, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] }];
+  reg [5:0] table_high_0_1_0 [31:0];
+  initial begin : zero_memory_3
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_0_1_0[word] = 6'h0;
@@ -13673,12 +13875,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_0_1_0[write_address_1] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$631  = table_high_0_1_0[{ read_slot, i_keys__payload[527], i_keys__payload[523], i_keys__payload[519], i_keys__payload[515] }];
   assign \read_port__data$599  = table_high_0_1_0[{ read_slot, i_keys__payload[526], i_keys__payload[522], i_keys__payload[518], i_keys__payload[514] }];
   assign \read_port__data$567  = table_high_0_1_0[{ read_slot, i_keys__payload[525], i_keys__payload[521], i_keys__payload[517], i_keys__payload[513] }];
   assign \read_port__data$535  = table_high_0_1_0[{ read_slot, i_keys__payload[524], i_keys__payload[520], i_keys__payload[516], i_keys__payload[512] }];
   reg [5:0] table_high_0_1_1 [31:0];
-  initial begin : zero_memory_3
+  initial begin : zero_memory_4
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_0_1_1[word] = 6'h0;
@@ -13687,12 +13888,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_0_1_1[write_address_1] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$822  = table_high_0_1_1[{ read_slot, i_keys__payload[783], i_keys__payload[779], i_keys__payload[775], i_keys__payload[771] }];
-  assign \read_port__data$790  = table_high_0_1_1[{ read_slot, i_keys__payload[782], i_keys__payload[778], i_keys__payload[774], i_keys__payload[770] }];
   assign \read_port__data$758  = table_high_0_1_1[{ read_slot, i_keys__payload[781], i_keys__payload[777], i_keys__payload[773], i_keys__payload[769] }];
   assign \read_port__data$726  = table_high_0_1_1[{ read_slot, i_keys__payload[780], i_keys__payload[776], i_keys__payload[772], i_keys__payload[768] }];
+  assign \read_port__data$631  = table_high_0_1_1[{ read_slot, i_keys__payload[527], i_keys__payload[523], i_keys__payload[519], i_keys__payload[515] }];
+  reg [5:0] table_high_0_1_2 [31:0];
+  initial begin : zero_memory_5
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_0_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_0_1_2[write_address_1] <= high_subsets_1_0_0;
+  end
+  assign \read_port__data$822  = table_high_0_1_2[{ read_slot, i_keys__payload[783], i_keys__payload[779], i_keys__payload[775], i_keys__payload[771] }];
+  assign \read_port__data$790  = table_high_0_1_2[{ read_slot, i_keys__payload[782], i_keys__payload[778], i_keys__payload[774], i_keys__payload[770] }];
   reg [5:0] table_high_0_2_0 [31:0];
-  initial begin : zero_memory_4
+  initial begin : zero_memory_6
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_0_2_0[word] = 6'h0;
@@ -13701,12 +13913,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_0_2_0[write_address_2] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$1013  = table_high_0_2_0[{ read_slot, i_keys__payload[1039], i_keys__payload[1035], i_keys__payload[1031], i_keys__payload[1027] }];
   assign \read_port__data$981  = table_high_0_2_0[{ read_slot, i_keys__payload[1038], i_keys__payload[1034], i_keys__payload[1030], i_keys__payload[1026] }];
   assign \read_port__data$949  = table_high_0_2_0[{ read_slot, i_keys__payload[1037], i_keys__payload[1033], i_keys__payload[1029], i_keys__payload[1025] }];
   assign \read_port__data$917  = table_high_0_2_0[{ read_slot, i_keys__payload[1036], i_keys__payload[1032], i_keys__payload[1028], i_keys__payload[1024] }];
   reg [5:0] table_high_0_2_1 [31:0];
-  initial begin : zero_memory_5
+  initial begin : zero_memory_7
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_0_2_1[word] = 6'h0;
@@ -13715,12 +13926,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_0_2_1[write_address_2] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$1204  = table_high_0_2_1[{ read_slot, i_keys__payload[1295], i_keys__payload[1291], i_keys__payload[1287], i_keys__payload[1283] }];
-  assign \read_port__data$1172  = table_high_0_2_1[{ read_slot, i_keys__payload[1294], i_keys__payload[1290], i_keys__payload[1286], i_keys__payload[1282] }];
   assign \read_port__data$1140  = table_high_0_2_1[{ read_slot, i_keys__payload[1293], i_keys__payload[1289], i_keys__payload[1285], i_keys__payload[1281] }];
   assign \read_port__data$1108  = table_high_0_2_1[{ read_slot, i_keys__payload[1292], i_keys__payload[1288], i_keys__payload[1284], i_keys__payload[1280] }];
+  assign \read_port__data$1013  = table_high_0_2_1[{ read_slot, i_keys__payload[1039], i_keys__payload[1035], i_keys__payload[1031], i_keys__payload[1027] }];
+  reg [5:0] table_high_0_2_2 [31:0];
+  initial begin : zero_memory_8
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_0_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_0_2_2[write_address_2] <= high_subsets_1_0_0;
+  end
+  assign \read_port__data$1204  = table_high_0_2_2[{ read_slot, i_keys__payload[1295], i_keys__payload[1291], i_keys__payload[1287], i_keys__payload[1283] }];
+  assign \read_port__data$1172  = table_high_0_2_2[{ read_slot, i_keys__payload[1294], i_keys__payload[1290], i_keys__payload[1286], i_keys__payload[1282] }];
   reg [5:0] table_high_0_3_0 [31:0];
-  initial begin : zero_memory_6
+  initial begin : zero_memory_9
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_0_3_0[word] = 6'h0;
@@ -13729,12 +13951,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_0_3_0[write_address_3] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$1395  = table_high_0_3_0[{ read_slot, i_keys__payload[1551], i_keys__payload[1547], i_keys__payload[1543], i_keys__payload[1539] }];
   assign \read_port__data$1363  = table_high_0_3_0[{ read_slot, i_keys__payload[1550], i_keys__payload[1546], i_keys__payload[1542], i_keys__payload[1538] }];
   assign \read_port__data$1331  = table_high_0_3_0[{ read_slot, i_keys__payload[1549], i_keys__payload[1545], i_keys__payload[1541], i_keys__payload[1537] }];
   assign \read_port__data$1299  = table_high_0_3_0[{ read_slot, i_keys__payload[1548], i_keys__payload[1544], i_keys__payload[1540], i_keys__payload[1536] }];
   reg [5:0] table_high_0_3_1 [31:0];
-  initial begin : zero_memory_7
+  initial begin : zero_memory_10
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_0_3_1[word] = 6'h0;
@@ -13743,12 +13964,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_0_3_1[write_address_3] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$1586  = table_high_0_3_1[{ read_slot, i_keys__payload[1807], i_keys__payload[1803], i_keys__payload[1799], i_keys__payload[1795] }];
-  assign \read_port__data$1554  = table_high_0_3_1[{ read_slot, i_keys__payload[1806], i_keys__payload[1802], i_keys__payload[1798], i_keys__payload[1794] }];
   assign \read_port__data$1522  = table_high_0_3_1[{ read_slot, i_keys__payload[1805], i_keys__payload[1801], i_keys__payload[1797], i_keys__payload[1793] }];
   assign \read_port__data$1490  = table_high_0_3_1[{ read_slot, i_keys__payload[1804], i_keys__payload[1800], i_keys__payload[1796], i_keys__payload[1792] }];
+  assign \read_port__data$1395  = table_high_0_3_1[{ read_slot, i_keys__payload[1551], i_keys__payload[1547], i_keys__payload[1543], i_keys__payload[1539] }];
+  reg [5:0] table_high_0_3_2 [31:0];
+  initial begin : zero_memory_11
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_0_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_0_3_2[write_address_3] <= high_subsets_1_0_0;
+  end
+  assign \read_port__data$1586  = table_high_0_3_2[{ read_slot, i_keys__payload[1807], i_keys__payload[1803], i_keys__payload[1799], i_keys__payload[1795] }];
+  assign \read_port__data$1554  = table_high_0_3_2[{ read_slot, i_keys__payload[1806], i_keys__payload[1802], i_keys__payload[1798], i_keys__payload[1794] }];
   reg [5:0] table_high_10_0_0 [31:0];
-  initial begin : zero_memory_8
+  initial begin : zero_memory_12
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_10_0_0[word] = 6'h0;
@@ -13757,12 +13989,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_10_0_0[write_address_0] <= high_subsets_1_10_0;
   end
-  assign \read_port__data$269  = table_high_10_0_0[{ read_slot, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] }];
   assign \read_port__data$237  = table_high_10_0_0[{ read_slot, i_keys__payload[174], i_keys__payload[170], i_keys__payload[166], i_keys__payload[162] }];
   assign \read_port__data$205  = table_high_10_0_0[{ read_slot, i_keys__payload[173], i_keys__payload[169], i_keys__payload[165], i_keys__payload[161] }];
   assign \read_port__data$173  = table_high_10_0_0[{ read_slot, i_keys__payload[172], i_keys__payload[168], i_keys__payload[164], i_keys__payload[160] }];
   reg [5:0] table_high_10_0_1 [31:0];
-  initial begin : zero_memory_9
+  initial begin : zero_memory_13
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_10_0_1[word] = 6'h0;
@@ -13771,12 +14002,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_10_0_1[write_address_0] <= high_subsets_1_10_0;
   end
-  assign \read_port__data$460  = table_high_10_0_1[{ read_slot, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] }];
-  assign \read_port__data$428  = table_high_10_0_1[{ read_slot, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] }];
   assign \read_port__data$396  = table_high_10_0_1[{ read_slot, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] }];
   assign \read_port__data$364  = table_high_10_0_1[{ read_slot, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] }];
+  assign \read_port__data$269  = table_high_10_0_1[{ read_slot, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] }];
+  reg [5:0] table_high_10_0_2 [31:0];
+  initial begin : zero_memory_14
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_10_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_10_0_2[write_address_0] <= high_subsets_1_10_0;
+  end
+  assign \read_port__data$460  = table_high_10_0_2[{ read_slot, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] }];
+  assign \read_port__data$428  = table_high_10_0_2[{ read_slot, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] }];
   reg [5:0] table_high_10_1_0 [31:0];
-  initial begin : zero_memory_10
+  initial begin : zero_memory_15
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_10_1_0[word] = 6'h0;
@@ -13785,12 +14027,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_10_1_0[write_address_1] <= high_subsets_1_10_0;
   end
-  assign \read_port__data$651  = table_high_10_1_0[{ read_slot, i_keys__payload[687], i_keys__payload[683], i_keys__payload[679], i_keys__payload[675] }];
   assign \read_port__data$619  = table_high_10_1_0[{ read_slot, i_keys__payload[686], i_keys__payload[682], i_keys__payload[678], i_keys__payload[674] }];
   assign \read_port__data$587  = table_high_10_1_0[{ read_slot, i_keys__payload[685], i_keys__payload[681], i_keys__payload[677], i_keys__payload[673] }];
   assign \read_port__data$555  = table_high_10_1_0[{ read_slot, i_keys__payload[684], i_keys__payload[680], i_keys__payload[676], i_keys__payload[672] }];
   reg [5:0] table_high_10_1_1 [31:0];
-  initial begin : zero_memory_11
+  initial begin : zero_memory_16
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_10_1_1[word] = 6'h0;
@@ -13799,12 +14040,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_10_1_1[write_address_1] <= high_subsets_1_10_0;
   end
-  assign \read_port__data$842  = table_high_10_1_1[{ read_slot, i_keys__payload[943], i_keys__payload[939], i_keys__payload[935], i_keys__payload[931] }];
-  assign \read_port__data$810  = table_high_10_1_1[{ read_slot, i_keys__payload[942], i_keys__payload[938], i_keys__payload[934], i_keys__payload[930] }];
   assign \read_port__data$778  = table_high_10_1_1[{ read_slot, i_keys__payload[941], i_keys__payload[937], i_keys__payload[933], i_keys__payload[929] }];
   assign \read_port__data$746  = table_high_10_1_1[{ read_slot, i_keys__payload[940], i_keys__payload[936], i_keys__payload[932], i_keys__payload[928] }];
+  assign \read_port__data$651  = table_high_10_1_1[{ read_slot, i_keys__payload[687], i_keys__payload[683], i_keys__payload[679], i_keys__payload[675] }];
+  reg [5:0] table_high_10_1_2 [31:0];
+  initial begin : zero_memory_17
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_10_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_10_1_2[write_address_1] <= high_subsets_1_10_0;
+  end
+  assign \read_port__data$842  = table_high_10_1_2[{ read_slot, i_keys__payload[943], i_keys__payload[939], i_keys__payload[935], i_keys__payload[931] }];
+  assign \read_port__data$810  = table_high_10_1_2[{ read_slot, i_keys__payload[942], i_keys__payload[938], i_keys__payload[934], i_keys__payload[930] }];
   reg [5:0] table_high_10_2_0 [31:0];
-  initial begin : zero_memory_12
+  initial begin : zero_memory_18
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_10_2_0[word] = 6'h0;
@@ -13813,12 +14065,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_10_2_0[write_address_2] <= high_subsets_1_10_0;
   end
-  assign \read_port__data$1033  = table_high_10_2_0[{ read_slot, i_keys__payload[1199], i_keys__payload[1195], i_keys__payload[1191], i_keys__payload[1187] }];
   assign \read_port__data$1001  = table_high_10_2_0[{ read_slot, i_keys__payload[1198], i_keys__payload[1194], i_keys__payload[1190], i_keys__payload[1186] }];
   assign \read_port__data$969  = table_high_10_2_0[{ read_slot, i_keys__payload[1197], i_keys__payload[1193], i_keys__payload[1189], i_keys__payload[1185] }];
   assign \read_port__data$937  = table_high_10_2_0[{ read_slot, i_keys__payload[1196], i_keys__payload[1192], i_keys__payload[1188], i_keys__payload[1184] }];
   reg [5:0] table_high_10_2_1 [31:0];
-  initial begin : zero_memory_13
+  initial begin : zero_memory_19
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_10_2_1[word] = 6'h0;
@@ -13827,12 +14078,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_10_2_1[write_address_2] <= high_subsets_1_10_0;
   end
-  assign \read_port__data$1224  = table_high_10_2_1[{ read_slot, i_keys__payload[1455], i_keys__payload[1451], i_keys__payload[1447], i_keys__payload[1443] }];
-  assign \read_port__data$1192  = table_high_10_2_1[{ read_slot, i_keys__payload[1454], i_keys__payload[1450], i_keys__payload[1446], i_keys__payload[1442] }];
   assign \read_port__data$1160  = table_high_10_2_1[{ read_slot, i_keys__payload[1453], i_keys__payload[1449], i_keys__payload[1445], i_keys__payload[1441] }];
   assign \read_port__data$1128  = table_high_10_2_1[{ read_slot, i_keys__payload[1452], i_keys__payload[1448], i_keys__payload[1444], i_keys__payload[1440] }];
+  assign \read_port__data$1033  = table_high_10_2_1[{ read_slot, i_keys__payload[1199], i_keys__payload[1195], i_keys__payload[1191], i_keys__payload[1187] }];
+  reg [5:0] table_high_10_2_2 [31:0];
+  initial begin : zero_memory_20
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_10_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_10_2_2[write_address_2] <= high_subsets_1_10_0;
+  end
+  assign \read_port__data$1224  = table_high_10_2_2[{ read_slot, i_keys__payload[1455], i_keys__payload[1451], i_keys__payload[1447], i_keys__payload[1443] }];
+  assign \read_port__data$1192  = table_high_10_2_2[{ read_slot, i_keys__payload[1454], i_keys__payload[1450], i_keys__payload[1446], i_keys__payload[1442] }];
   reg [5:0] table_high_10_3_0 [31:0];
-  initial begin : zero_memory_14
+  initial begin : zero_memory_21
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_10_3_0[word] = 6'h0;
@@ -13841,12 +14103,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_10_3_0[write_address_3] <= high_subsets_1_10_0;
   end
-  assign \read_port__data$1415  = table_high_10_3_0[{ read_slot, i_keys__payload[1711], i_keys__payload[1707], i_keys__payload[1703], i_keys__payload[1699] }];
   assign \read_port__data$1383  = table_high_10_3_0[{ read_slot, i_keys__payload[1710], i_keys__payload[1706], i_keys__payload[1702], i_keys__payload[1698] }];
   assign \read_port__data$1351  = table_high_10_3_0[{ read_slot, i_keys__payload[1709], i_keys__payload[1705], i_keys__payload[1701], i_keys__payload[1697] }];
   assign \read_port__data$1319  = table_high_10_3_0[{ read_slot, i_keys__payload[1708], i_keys__payload[1704], i_keys__payload[1700], i_keys__payload[1696] }];
   reg [5:0] table_high_10_3_1 [31:0];
-  initial begin : zero_memory_15
+  initial begin : zero_memory_22
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_10_3_1[word] = 6'h0;
@@ -13855,12 +14116,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_10_3_1[write_address_3] <= high_subsets_1_10_0;
   end
-  assign \read_port__data$1606  = table_high_10_3_1[{ read_slot, i_keys__payload[1967], i_keys__payload[1963], i_keys__payload[1959], i_keys__payload[1955] }];
-  assign \read_port__data$1574  = table_high_10_3_1[{ read_slot, i_keys__payload[1966], i_keys__payload[1962], i_keys__payload[1958], i_keys__payload[1954] }];
   assign \read_port__data$1542  = table_high_10_3_1[{ read_slot, i_keys__payload[1965], i_keys__payload[1961], i_keys__payload[1957], i_keys__payload[1953] }];
   assign \read_port__data$1510  = table_high_10_3_1[{ read_slot, i_keys__payload[1964], i_keys__payload[1960], i_keys__payload[1956], i_keys__payload[1952] }];
+  assign \read_port__data$1415  = table_high_10_3_1[{ read_slot, i_keys__payload[1711], i_keys__payload[1707], i_keys__payload[1703], i_keys__payload[1699] }];
+  reg [5:0] table_high_10_3_2 [31:0];
+  initial begin : zero_memory_23
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_10_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_10_3_2[write_address_3] <= high_subsets_1_10_0;
+  end
+  assign \read_port__data$1606  = table_high_10_3_2[{ read_slot, i_keys__payload[1967], i_keys__payload[1963], i_keys__payload[1959], i_keys__payload[1955] }];
+  assign \read_port__data$1574  = table_high_10_3_2[{ read_slot, i_keys__payload[1966], i_keys__payload[1962], i_keys__payload[1958], i_keys__payload[1954] }];
   reg [5:0] table_high_11_0_0 [31:0];
-  initial begin : zero_memory_16
+  initial begin : zero_memory_24
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_11_0_0[word] = 6'h0;
@@ -13869,12 +14141,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_11_0_0[write_address_0] <= high_subsets_1_11_0;
   end
-  assign \read_port__data$271  = table_high_11_0_0[{ read_slot, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] }];
   assign \read_port__data$239  = table_high_11_0_0[{ read_slot, i_keys__payload[190], i_keys__payload[186], i_keys__payload[182], i_keys__payload[178] }];
   assign \read_port__data$207  = table_high_11_0_0[{ read_slot, i_keys__payload[189], i_keys__payload[185], i_keys__payload[181], i_keys__payload[177] }];
   assign \read_port__data$175  = table_high_11_0_0[{ read_slot, i_keys__payload[188], i_keys__payload[184], i_keys__payload[180], i_keys__payload[176] }];
   reg [5:0] table_high_11_0_1 [31:0];
-  initial begin : zero_memory_17
+  initial begin : zero_memory_25
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_11_0_1[word] = 6'h0;
@@ -13883,12 +14154,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_11_0_1[write_address_0] <= high_subsets_1_11_0;
   end
-  assign \read_port__data$462  = table_high_11_0_1[{ read_slot, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] }];
-  assign \read_port__data$430  = table_high_11_0_1[{ read_slot, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] }];
   assign \read_port__data$398  = table_high_11_0_1[{ read_slot, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] }];
   assign \read_port__data$366  = table_high_11_0_1[{ read_slot, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] }];
+  assign \read_port__data$271  = table_high_11_0_1[{ read_slot, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] }];
+  reg [5:0] table_high_11_0_2 [31:0];
+  initial begin : zero_memory_26
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_11_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_11_0_2[write_address_0] <= high_subsets_1_11_0;
+  end
+  assign \read_port__data$462  = table_high_11_0_2[{ read_slot, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] }];
+  assign \read_port__data$430  = table_high_11_0_2[{ read_slot, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] }];
   reg [5:0] table_high_11_1_0 [31:0];
-  initial begin : zero_memory_18
+  initial begin : zero_memory_27
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_11_1_0[word] = 6'h0;
@@ -13897,12 +14179,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_11_1_0[write_address_1] <= high_subsets_1_11_0;
   end
-  assign \read_port__data$653  = table_high_11_1_0[{ read_slot, i_keys__payload[703], i_keys__payload[699], i_keys__payload[695], i_keys__payload[691] }];
   assign \read_port__data$621  = table_high_11_1_0[{ read_slot, i_keys__payload[702], i_keys__payload[698], i_keys__payload[694], i_keys__payload[690] }];
   assign \read_port__data$589  = table_high_11_1_0[{ read_slot, i_keys__payload[701], i_keys__payload[697], i_keys__payload[693], i_keys__payload[689] }];
   assign \read_port__data$557  = table_high_11_1_0[{ read_slot, i_keys__payload[700], i_keys__payload[696], i_keys__payload[692], i_keys__payload[688] }];
   reg [5:0] table_high_11_1_1 [31:0];
-  initial begin : zero_memory_19
+  initial begin : zero_memory_28
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_11_1_1[word] = 6'h0;
@@ -13911,12 +14192,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_11_1_1[write_address_1] <= high_subsets_1_11_0;
   end
-  assign \read_port__data$844  = table_high_11_1_1[{ read_slot, i_keys__payload[959], i_keys__payload[955], i_keys__payload[951], i_keys__payload[947] }];
-  assign \read_port__data$812  = table_high_11_1_1[{ read_slot, i_keys__payload[958], i_keys__payload[954], i_keys__payload[950], i_keys__payload[946] }];
   assign \read_port__data$780  = table_high_11_1_1[{ read_slot, i_keys__payload[957], i_keys__payload[953], i_keys__payload[949], i_keys__payload[945] }];
   assign \read_port__data$748  = table_high_11_1_1[{ read_slot, i_keys__payload[956], i_keys__payload[952], i_keys__payload[948], i_keys__payload[944] }];
+  assign \read_port__data$653  = table_high_11_1_1[{ read_slot, i_keys__payload[703], i_keys__payload[699], i_keys__payload[695], i_keys__payload[691] }];
+  reg [5:0] table_high_11_1_2 [31:0];
+  initial begin : zero_memory_29
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_11_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_11_1_2[write_address_1] <= high_subsets_1_11_0;
+  end
+  assign \read_port__data$844  = table_high_11_1_2[{ read_slot, i_keys__payload[959], i_keys__payload[955], i_keys__payload[951], i_keys__payload[947] }];
+  assign \read_port__data$812  = table_high_11_1_2[{ read_slot, i_keys__payload[958], i_keys__payload[954], i_keys__payload[950], i_keys__payload[946] }];
   reg [5:0] table_high_11_2_0 [31:0];
-  initial begin : zero_memory_20
+  initial begin : zero_memory_30
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_11_2_0[word] = 6'h0;
@@ -13925,12 +14217,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_11_2_0[write_address_2] <= high_subsets_1_11_0;
   end
-  assign \read_port__data$1035  = table_high_11_2_0[{ read_slot, i_keys__payload[1215], i_keys__payload[1211], i_keys__payload[1207], i_keys__payload[1203] }];
   assign \read_port__data$1003  = table_high_11_2_0[{ read_slot, i_keys__payload[1214], i_keys__payload[1210], i_keys__payload[1206], i_keys__payload[1202] }];
   assign \read_port__data$971  = table_high_11_2_0[{ read_slot, i_keys__payload[1213], i_keys__payload[1209], i_keys__payload[1205], i_keys__payload[1201] }];
   assign \read_port__data$939  = table_high_11_2_0[{ read_slot, i_keys__payload[1212], i_keys__payload[1208], i_keys__payload[1204], i_keys__payload[1200] }];
   reg [5:0] table_high_11_2_1 [31:0];
-  initial begin : zero_memory_21
+  initial begin : zero_memory_31
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_11_2_1[word] = 6'h0;
@@ -13939,12 +14230,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_11_2_1[write_address_2] <= high_subsets_1_11_0;
   end
-  assign \read_port__data$1226  = table_high_11_2_1[{ read_slot, i_keys__payload[1471], i_keys__payload[1467], i_keys__payload[1463], i_keys__payload[1459] }];
-  assign \read_port__data$1194  = table_high_11_2_1[{ read_slot, i_keys__payload[1470], i_keys__payload[1466], i_keys__payload[1462], i_keys__payload[1458] }];
   assign \read_port__data$1162  = table_high_11_2_1[{ read_slot, i_keys__payload[1469], i_keys__payload[1465], i_keys__payload[1461], i_keys__payload[1457] }];
   assign \read_port__data$1130  = table_high_11_2_1[{ read_slot, i_keys__payload[1468], i_keys__payload[1464], i_keys__payload[1460], i_keys__payload[1456] }];
+  assign \read_port__data$1035  = table_high_11_2_1[{ read_slot, i_keys__payload[1215], i_keys__payload[1211], i_keys__payload[1207], i_keys__payload[1203] }];
+  reg [5:0] table_high_11_2_2 [31:0];
+  initial begin : zero_memory_32
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_11_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_11_2_2[write_address_2] <= high_subsets_1_11_0;
+  end
+  assign \read_port__data$1226  = table_high_11_2_2[{ read_slot, i_keys__payload[1471], i_keys__payload[1467], i_keys__payload[1463], i_keys__payload[1459] }];
+  assign \read_port__data$1194  = table_high_11_2_2[{ read_slot, i_keys__payload[1470], i_keys__payload[1466], i_keys__payload[1462], i_keys__payload[1458] }];
   reg [5:0] table_high_11_3_0 [31:0];
-  initial begin : zero_memory_22
+  initial begin : zero_memory_33
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_11_3_0[word] = 6'h0;
@@ -13953,12 +14255,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_11_3_0[write_address_3] <= high_subsets_1_11_0;
   end
-  assign \read_port__data$1417  = table_high_11_3_0[{ read_slot, i_keys__payload[1727], i_keys__payload[1723], i_keys__payload[1719], i_keys__payload[1715] }];
   assign \read_port__data$1385  = table_high_11_3_0[{ read_slot, i_keys__payload[1726], i_keys__payload[1722], i_keys__payload[1718], i_keys__payload[1714] }];
   assign \read_port__data$1353  = table_high_11_3_0[{ read_slot, i_keys__payload[1725], i_keys__payload[1721], i_keys__payload[1717], i_keys__payload[1713] }];
   assign \read_port__data$1321  = table_high_11_3_0[{ read_slot, i_keys__payload[1724], i_keys__payload[1720], i_keys__payload[1716], i_keys__payload[1712] }];
   reg [5:0] table_high_11_3_1 [31:0];
-  initial begin : zero_memory_23
+  initial begin : zero_memory_34
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_11_3_1[word] = 6'h0;
@@ -13967,12 +14268,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_11_3_1[write_address_3] <= high_subsets_1_11_0;
   end
-  assign \read_port__data$1608  = table_high_11_3_1[{ read_slot, i_keys__payload[1983], i_keys__payload[1979], i_keys__payload[1975], i_keys__payload[1971] }];
-  assign \read_port__data$1576  = table_high_11_3_1[{ read_slot, i_keys__payload[1982], i_keys__payload[1978], i_keys__payload[1974], i_keys__payload[1970] }];
   assign \read_port__data$1544  = table_high_11_3_1[{ read_slot, i_keys__payload[1981], i_keys__payload[1977], i_keys__payload[1973], i_keys__payload[1969] }];
   assign \read_port__data$1512  = table_high_11_3_1[{ read_slot, i_keys__payload[1980], i_keys__payload[1976], i_keys__payload[1972], i_keys__payload[1968] }];
+  assign \read_port__data$1417  = table_high_11_3_1[{ read_slot, i_keys__payload[1727], i_keys__payload[1723], i_keys__payload[1719], i_keys__payload[1715] }];
+  reg [5:0] table_high_11_3_2 [31:0];
+  initial begin : zero_memory_35
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_11_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_11_3_2[write_address_3] <= high_subsets_1_11_0;
+  end
+  assign \read_port__data$1608  = table_high_11_3_2[{ read_slot, i_keys__payload[1983], i_keys__payload[1979], i_keys__payload[1975], i_keys__payload[1971] }];
+  assign \read_port__data$1576  = table_high_11_3_2[{ read_slot, i_keys__payload[1982], i_keys__payload[1978], i_keys__payload[1974], i_keys__payload[1970] }];
   reg [5:0] table_high_12_0_0 [31:0];
-  initial begin : zero_memory_24
+  initial begin : zero_memory_36
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_12_0_0[word] = 6'h0;
@@ -13981,12 +14293,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_12_0_0[write_address_0] <= high_subsets_1_12_0;
   end
-  assign \read_port__data$273  = table_high_12_0_0[{ read_slot, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] }];
   assign \read_port__data$241  = table_high_12_0_0[{ read_slot, i_keys__payload[206], i_keys__payload[202], i_keys__payload[198], i_keys__payload[194] }];
   assign \read_port__data$209  = table_high_12_0_0[{ read_slot, i_keys__payload[205], i_keys__payload[201], i_keys__payload[197], i_keys__payload[193] }];
   assign \read_port__data$177  = table_high_12_0_0[{ read_slot, i_keys__payload[204], i_keys__payload[200], i_keys__payload[196], i_keys__payload[192] }];
   reg [5:0] table_high_12_0_1 [31:0];
-  initial begin : zero_memory_25
+  initial begin : zero_memory_37
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_12_0_1[word] = 6'h0;
@@ -13995,12 +14306,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_12_0_1[write_address_0] <= high_subsets_1_12_0;
   end
-  assign \read_port__data$464  = table_high_12_0_1[{ read_slot, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] }];
-  assign \read_port__data$432  = table_high_12_0_1[{ read_slot, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] }];
   assign \read_port__data$400  = table_high_12_0_1[{ read_slot, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] }];
   assign \read_port__data$368  = table_high_12_0_1[{ read_slot, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] }];
+  assign \read_port__data$273  = table_high_12_0_1[{ read_slot, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] }];
+  reg [5:0] table_high_12_0_2 [31:0];
+  initial begin : zero_memory_38
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_12_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_12_0_2[write_address_0] <= high_subsets_1_12_0;
+  end
+  assign \read_port__data$464  = table_high_12_0_2[{ read_slot, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] }];
+  assign \read_port__data$432  = table_high_12_0_2[{ read_slot, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] }];
   reg [5:0] table_high_12_1_0 [31:0];
-  initial begin : zero_memory_26
+  initial begin : zero_memory_39
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_12_1_0[word] = 6'h0;
@@ -14009,12 +14331,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_12_1_0[write_address_1] <= high_subsets_1_12_0;
   end
-  assign \read_port__data$655  = table_high_12_1_0[{ read_slot, i_keys__payload[719], i_keys__payload[715], i_keys__payload[711], i_keys__payload[707] }];
   assign \read_port__data$623  = table_high_12_1_0[{ read_slot, i_keys__payload[718], i_keys__payload[714], i_keys__payload[710], i_keys__payload[706] }];
   assign \read_port__data$591  = table_high_12_1_0[{ read_slot, i_keys__payload[717], i_keys__payload[713], i_keys__payload[709], i_keys__payload[705] }];
   assign \read_port__data$559  = table_high_12_1_0[{ read_slot, i_keys__payload[716], i_keys__payload[712], i_keys__payload[708], i_keys__payload[704] }];
   reg [5:0] table_high_12_1_1 [31:0];
-  initial begin : zero_memory_27
+  initial begin : zero_memory_40
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_12_1_1[word] = 6'h0;
@@ -14023,12 +14344,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_12_1_1[write_address_1] <= high_subsets_1_12_0;
   end
-  assign \read_port__data$846  = table_high_12_1_1[{ read_slot, i_keys__payload[975], i_keys__payload[971], i_keys__payload[967], i_keys__payload[963] }];
-  assign \read_port__data$814  = table_high_12_1_1[{ read_slot, i_keys__payload[974], i_keys__payload[970], i_keys__payload[966], i_keys__payload[962] }];
   assign \read_port__data$782  = table_high_12_1_1[{ read_slot, i_keys__payload[973], i_keys__payload[969], i_keys__payload[965], i_keys__payload[961] }];
   assign \read_port__data$750  = table_high_12_1_1[{ read_slot, i_keys__payload[972], i_keys__payload[968], i_keys__payload[964], i_keys__payload[960] }];
+  assign \read_port__data$655  = table_high_12_1_1[{ read_slot, i_keys__payload[719], i_keys__payload[715], i_keys__payload[711], i_keys__payload[707] }];
+  reg [5:0] table_high_12_1_2 [31:0];
+  initial begin : zero_memory_41
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_12_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_12_1_2[write_address_1] <= high_subsets_1_12_0;
+  end
+  assign \read_port__data$846  = table_high_12_1_2[{ read_slot, i_keys__payload[975], i_keys__payload[971], i_keys__payload[967], i_keys__payload[963] }];
+  assign \read_port__data$814  = table_high_12_1_2[{ read_slot, i_keys__payload[974], i_keys__payload[970], i_keys__payload[966], i_keys__payload[962] }];
   reg [5:0] table_high_12_2_0 [31:0];
-  initial begin : zero_memory_28
+  initial begin : zero_memory_42
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_12_2_0[word] = 6'h0;
@@ -14037,12 +14369,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_12_2_0[write_address_2] <= high_subsets_1_12_0;
   end
-  assign \read_port__data$1037  = table_high_12_2_0[{ read_slot, i_keys__payload[1231], i_keys__payload[1227], i_keys__payload[1223], i_keys__payload[1219] }];
   assign \read_port__data$1005  = table_high_12_2_0[{ read_slot, i_keys__payload[1230], i_keys__payload[1226], i_keys__payload[1222], i_keys__payload[1218] }];
   assign \read_port__data$973  = table_high_12_2_0[{ read_slot, i_keys__payload[1229], i_keys__payload[1225], i_keys__payload[1221], i_keys__payload[1217] }];
   assign \read_port__data$941  = table_high_12_2_0[{ read_slot, i_keys__payload[1228], i_keys__payload[1224], i_keys__payload[1220], i_keys__payload[1216] }];
   reg [5:0] table_high_12_2_1 [31:0];
-  initial begin : zero_memory_29
+  initial begin : zero_memory_43
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_12_2_1[word] = 6'h0;
@@ -14051,12 +14382,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_12_2_1[write_address_2] <= high_subsets_1_12_0;
   end
-  assign \read_port__data$1228  = table_high_12_2_1[{ read_slot, i_keys__payload[1487], i_keys__payload[1483], i_keys__payload[1479], i_keys__payload[1475] }];
-  assign \read_port__data$1196  = table_high_12_2_1[{ read_slot, i_keys__payload[1486], i_keys__payload[1482], i_keys__payload[1478], i_keys__payload[1474] }];
   assign \read_port__data$1164  = table_high_12_2_1[{ read_slot, i_keys__payload[1485], i_keys__payload[1481], i_keys__payload[1477], i_keys__payload[1473] }];
   assign \read_port__data$1132  = table_high_12_2_1[{ read_slot, i_keys__payload[1484], i_keys__payload[1480], i_keys__payload[1476], i_keys__payload[1472] }];
+  assign \read_port__data$1037  = table_high_12_2_1[{ read_slot, i_keys__payload[1231], i_keys__payload[1227], i_keys__payload[1223], i_keys__payload[1219] }];
+  reg [5:0] table_high_12_2_2 [31:0];
+  initial begin : zero_memory_44
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_12_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_12_2_2[write_address_2] <= high_subsets_1_12_0;
+  end
+  assign \read_port__data$1228  = table_high_12_2_2[{ read_slot, i_keys__payload[1487], i_keys__payload[1483], i_keys__payload[1479], i_keys__payload[1475] }];
+  assign \read_port__data$1196  = table_high_12_2_2[{ read_slot, i_keys__payload[1486], i_keys__payload[1482], i_keys__payload[1478], i_keys__payload[1474] }];
   reg [5:0] table_high_12_3_0 [31:0];
-  initial begin : zero_memory_30
+  initial begin : zero_memory_45
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_12_3_0[word] = 6'h0;
@@ -14065,12 +14407,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_12_3_0[write_address_3] <= high_subsets_1_12_0;
   end
-  assign \read_port__data$1419  = table_high_12_3_0[{ read_slot, i_keys__payload[1743], i_keys__payload[1739], i_keys__payload[1735], i_keys__payload[1731] }];
   assign \read_port__data$1387  = table_high_12_3_0[{ read_slot, i_keys__payload[1742], i_keys__payload[1738], i_keys__payload[1734], i_keys__payload[1730] }];
   assign \read_port__data$1355  = table_high_12_3_0[{ read_slot, i_keys__payload[1741], i_keys__payload[1737], i_keys__payload[1733], i_keys__payload[1729] }];
   assign \read_port__data$1323  = table_high_12_3_0[{ read_slot, i_keys__payload[1740], i_keys__payload[1736], i_keys__payload[1732], i_keys__payload[1728] }];
   reg [5:0] table_high_12_3_1 [31:0];
-  initial begin : zero_memory_31
+  initial begin : zero_memory_46
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_12_3_1[word] = 6'h0;
@@ -14079,12 +14420,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_12_3_1[write_address_3] <= high_subsets_1_12_0;
   end
-  assign \read_port__data$1610  = table_high_12_3_1[{ read_slot, i_keys__payload[1999], i_keys__payload[1995], i_keys__payload[1991], i_keys__payload[1987] }];
-  assign \read_port__data$1578  = table_high_12_3_1[{ read_slot, i_keys__payload[1998], i_keys__payload[1994], i_keys__payload[1990], i_keys__payload[1986] }];
   assign \read_port__data$1546  = table_high_12_3_1[{ read_slot, i_keys__payload[1997], i_keys__payload[1993], i_keys__payload[1989], i_keys__payload[1985] }];
   assign \read_port__data$1514  = table_high_12_3_1[{ read_slot, i_keys__payload[1996], i_keys__payload[1992], i_keys__payload[1988], i_keys__payload[1984] }];
+  assign \read_port__data$1419  = table_high_12_3_1[{ read_slot, i_keys__payload[1743], i_keys__payload[1739], i_keys__payload[1735], i_keys__payload[1731] }];
+  reg [5:0] table_high_12_3_2 [31:0];
+  initial begin : zero_memory_47
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_12_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_12_3_2[write_address_3] <= high_subsets_1_12_0;
+  end
+  assign \read_port__data$1610  = table_high_12_3_2[{ read_slot, i_keys__payload[1999], i_keys__payload[1995], i_keys__payload[1991], i_keys__payload[1987] }];
+  assign \read_port__data$1578  = table_high_12_3_2[{ read_slot, i_keys__payload[1998], i_keys__payload[1994], i_keys__payload[1990], i_keys__payload[1986] }];
   reg [5:0] table_high_13_0_0 [31:0];
-  initial begin : zero_memory_32
+  initial begin : zero_memory_48
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_13_0_0[word] = 6'h0;
@@ -14093,12 +14445,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_13_0_0[write_address_0] <= high_subsets_1_13_0;
   end
-  assign \read_port__data$275  = table_high_13_0_0[{ read_slot, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] }];
   assign \read_port__data$243  = table_high_13_0_0[{ read_slot, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] }];
   assign \read_port__data$211  = table_high_13_0_0[{ read_slot, i_keys__payload[221], i_keys__payload[217], i_keys__payload[213], i_keys__payload[209] }];
   assign \read_port__data$179  = table_high_13_0_0[{ read_slot, i_keys__payload[220], i_keys__payload[216], i_keys__payload[212], i_keys__payload[208] }];
   reg [5:0] table_high_13_0_1 [31:0];
-  initial begin : zero_memory_33
+  initial begin : zero_memory_49
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_13_0_1[word] = 6'h0;
@@ -14107,12 +14458,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_13_0_1[write_address_0] <= high_subsets_1_13_0;
   end
-  assign \read_port__data$466  = table_high_13_0_1[{ read_slot, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] }];
-  assign \read_port__data$434  = table_high_13_0_1[{ read_slot, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] }];
   assign \read_port__data$402  = table_high_13_0_1[{ read_slot, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] }];
   assign \read_port__data$370  = table_high_13_0_1[{ read_slot, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] }];
+  assign \read_port__data$275  = table_high_13_0_1[{ read_slot, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] }];
+  reg [5:0] table_high_13_0_2 [31:0];
+  initial begin : zero_memory_50
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_13_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_13_0_2[write_address_0] <= high_subsets_1_13_0;
+  end
+  assign \read_port__data$466  = table_high_13_0_2[{ read_slot, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] }];
+  assign \read_port__data$434  = table_high_13_0_2[{ read_slot, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] }];
   reg [5:0] table_high_13_1_0 [31:0];
-  initial begin : zero_memory_34
+  initial begin : zero_memory_51
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_13_1_0[word] = 6'h0;
@@ -14121,12 +14483,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_13_1_0[write_address_1] <= high_subsets_1_13_0;
   end
-  assign \read_port__data$657  = table_high_13_1_0[{ read_slot, i_keys__payload[735], i_keys__payload[731], i_keys__payload[727], i_keys__payload[723] }];
   assign \read_port__data$625  = table_high_13_1_0[{ read_slot, i_keys__payload[734], i_keys__payload[730], i_keys__payload[726], i_keys__payload[722] }];
   assign \read_port__data$593  = table_high_13_1_0[{ read_slot, i_keys__payload[733], i_keys__payload[729], i_keys__payload[725], i_keys__payload[721] }];
   assign \read_port__data$561  = table_high_13_1_0[{ read_slot, i_keys__payload[732], i_keys__payload[728], i_keys__payload[724], i_keys__payload[720] }];
   reg [5:0] table_high_13_1_1 [31:0];
-  initial begin : zero_memory_35
+  initial begin : zero_memory_52
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_13_1_1[word] = 6'h0;
@@ -14135,12 +14496,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_13_1_1[write_address_1] <= high_subsets_1_13_0;
   end
-  assign \read_port__data$848  = table_high_13_1_1[{ read_slot, i_keys__payload[991], i_keys__payload[987], i_keys__payload[983], i_keys__payload[979] }];
-  assign \read_port__data$816  = table_high_13_1_1[{ read_slot, i_keys__payload[990], i_keys__payload[986], i_keys__payload[982], i_keys__payload[978] }];
   assign \read_port__data$784  = table_high_13_1_1[{ read_slot, i_keys__payload[989], i_keys__payload[985], i_keys__payload[981], i_keys__payload[977] }];
   assign \read_port__data$752  = table_high_13_1_1[{ read_slot, i_keys__payload[988], i_keys__payload[984], i_keys__payload[980], i_keys__payload[976] }];
+  assign \read_port__data$657  = table_high_13_1_1[{ read_slot, i_keys__payload[735], i_keys__payload[731], i_keys__payload[727], i_keys__payload[723] }];
+  reg [5:0] table_high_13_1_2 [31:0];
+  initial begin : zero_memory_53
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_13_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_13_1_2[write_address_1] <= high_subsets_1_13_0;
+  end
+  assign \read_port__data$848  = table_high_13_1_2[{ read_slot, i_keys__payload[991], i_keys__payload[987], i_keys__payload[983], i_keys__payload[979] }];
+  assign \read_port__data$816  = table_high_13_1_2[{ read_slot, i_keys__payload[990], i_keys__payload[986], i_keys__payload[982], i_keys__payload[978] }];
   reg [5:0] table_high_13_2_0 [31:0];
-  initial begin : zero_memory_36
+  initial begin : zero_memory_54
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_13_2_0[word] = 6'h0;
@@ -14149,12 +14521,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_13_2_0[write_address_2] <= high_subsets_1_13_0;
   end
-  assign \read_port__data$1039  = table_high_13_2_0[{ read_slot, i_keys__payload[1247], i_keys__payload[1243], i_keys__payload[1239], i_keys__payload[1235] }];
   assign \read_port__data$1007  = table_high_13_2_0[{ read_slot, i_keys__payload[1246], i_keys__payload[1242], i_keys__payload[1238], i_keys__payload[1234] }];
   assign \read_port__data$975  = table_high_13_2_0[{ read_slot, i_keys__payload[1245], i_keys__payload[1241], i_keys__payload[1237], i_keys__payload[1233] }];
   assign \read_port__data$943  = table_high_13_2_0[{ read_slot, i_keys__payload[1244], i_keys__payload[1240], i_keys__payload[1236], i_keys__payload[1232] }];
   reg [5:0] table_high_13_2_1 [31:0];
-  initial begin : zero_memory_37
+  initial begin : zero_memory_55
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_13_2_1[word] = 6'h0;
@@ -14163,12 +14534,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_13_2_1[write_address_2] <= high_subsets_1_13_0;
   end
-  assign \read_port__data$1230  = table_high_13_2_1[{ read_slot, i_keys__payload[1503], i_keys__payload[1499], i_keys__payload[1495], i_keys__payload[1491] }];
-  assign \read_port__data$1198  = table_high_13_2_1[{ read_slot, i_keys__payload[1502], i_keys__payload[1498], i_keys__payload[1494], i_keys__payload[1490] }];
   assign \read_port__data$1166  = table_high_13_2_1[{ read_slot, i_keys__payload[1501], i_keys__payload[1497], i_keys__payload[1493], i_keys__payload[1489] }];
   assign \read_port__data$1134  = table_high_13_2_1[{ read_slot, i_keys__payload[1500], i_keys__payload[1496], i_keys__payload[1492], i_keys__payload[1488] }];
+  assign \read_port__data$1039  = table_high_13_2_1[{ read_slot, i_keys__payload[1247], i_keys__payload[1243], i_keys__payload[1239], i_keys__payload[1235] }];
+  reg [5:0] table_high_13_2_2 [31:0];
+  initial begin : zero_memory_56
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_13_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_13_2_2[write_address_2] <= high_subsets_1_13_0;
+  end
+  assign \read_port__data$1230  = table_high_13_2_2[{ read_slot, i_keys__payload[1503], i_keys__payload[1499], i_keys__payload[1495], i_keys__payload[1491] }];
+  assign \read_port__data$1198  = table_high_13_2_2[{ read_slot, i_keys__payload[1502], i_keys__payload[1498], i_keys__payload[1494], i_keys__payload[1490] }];
   reg [5:0] table_high_13_3_0 [31:0];
-  initial begin : zero_memory_38
+  initial begin : zero_memory_57
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_13_3_0[word] = 6'h0;
@@ -14177,12 +14559,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_13_3_0[write_address_3] <= high_subsets_1_13_0;
   end
-  assign \read_port__data$1421  = table_high_13_3_0[{ read_slot, i_keys__payload[1759], i_keys__payload[1755], i_keys__payload[1751], i_keys__payload[1747] }];
   assign \read_port__data$1389  = table_high_13_3_0[{ read_slot, i_keys__payload[1758], i_keys__payload[1754], i_keys__payload[1750], i_keys__payload[1746] }];
   assign \read_port__data$1357  = table_high_13_3_0[{ read_slot, i_keys__payload[1757], i_keys__payload[1753], i_keys__payload[1749], i_keys__payload[1745] }];
   assign \read_port__data$1325  = table_high_13_3_0[{ read_slot, i_keys__payload[1756], i_keys__payload[1752], i_keys__payload[1748], i_keys__payload[1744] }];
   reg [5:0] table_high_13_3_1 [31:0];
-  initial begin : zero_memory_39
+  initial begin : zero_memory_58
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_13_3_1[word] = 6'h0;
@@ -14191,12 +14572,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_13_3_1[write_address_3] <= high_subsets_1_13_0;
   end
-  assign \read_port__data$1612  = table_high_13_3_1[{ read_slot, i_keys__payload[2015], i_keys__payload[2011], i_keys__payload[2007], i_keys__payload[2003] }];
-  assign \read_port__data$1580  = table_high_13_3_1[{ read_slot, i_keys__payload[2014], i_keys__payload[2010], i_keys__payload[2006], i_keys__payload[2002] }];
   assign \read_port__data$1548  = table_high_13_3_1[{ read_slot, i_keys__payload[2013], i_keys__payload[2009], i_keys__payload[2005], i_keys__payload[2001] }];
   assign \read_port__data$1516  = table_high_13_3_1[{ read_slot, i_keys__payload[2012], i_keys__payload[2008], i_keys__payload[2004], i_keys__payload[2000] }];
+  assign \read_port__data$1421  = table_high_13_3_1[{ read_slot, i_keys__payload[1759], i_keys__payload[1755], i_keys__payload[1751], i_keys__payload[1747] }];
+  reg [5:0] table_high_13_3_2 [31:0];
+  initial begin : zero_memory_59
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_13_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_13_3_2[write_address_3] <= high_subsets_1_13_0;
+  end
+  assign \read_port__data$1612  = table_high_13_3_2[{ read_slot, i_keys__payload[2015], i_keys__payload[2011], i_keys__payload[2007], i_keys__payload[2003] }];
+  assign \read_port__data$1580  = table_high_13_3_2[{ read_slot, i_keys__payload[2014], i_keys__payload[2010], i_keys__payload[2006], i_keys__payload[2002] }];
   reg [5:0] table_high_14_0_0 [31:0];
-  initial begin : zero_memory_40
+  initial begin : zero_memory_60
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_14_0_0[word] = 6'h0;
@@ -14205,12 +14597,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_14_0_0[write_address_0] <= high_subsets_1_14_0;
   end
-  assign \read_port__data$277  = table_high_14_0_0[{ read_slot, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] }];
   assign \read_port__data$245  = table_high_14_0_0[{ read_slot, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] }];
   assign \read_port__data$213  = table_high_14_0_0[{ read_slot, i_keys__payload[237], i_keys__payload[233], i_keys__payload[229], i_keys__payload[225] }];
   assign \read_port__data$181  = table_high_14_0_0[{ read_slot, i_keys__payload[236], i_keys__payload[232], i_keys__payload[228], i_keys__payload[224] }];
   reg [5:0] table_high_14_0_1 [31:0];
-  initial begin : zero_memory_41
+  initial begin : zero_memory_61
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_14_0_1[word] = 6'h0;
@@ -14219,12 +14610,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_14_0_1[write_address_0] <= high_subsets_1_14_0;
   end
-  assign \read_port__data$468  = table_high_14_0_1[{ read_slot, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] }];
-  assign \read_port__data$436  = table_high_14_0_1[{ read_slot, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] }];
   assign \read_port__data$404  = table_high_14_0_1[{ read_slot, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] }];
   assign \read_port__data$372  = table_high_14_0_1[{ read_slot, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] }];
+  assign \read_port__data$277  = table_high_14_0_1[{ read_slot, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] }];
+  reg [5:0] table_high_14_0_2 [31:0];
+  initial begin : zero_memory_62
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_14_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_14_0_2[write_address_0] <= high_subsets_1_14_0;
+  end
+  assign \read_port__data$468  = table_high_14_0_2[{ read_slot, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] }];
+  assign \read_port__data$436  = table_high_14_0_2[{ read_slot, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] }];
   reg [5:0] table_high_14_1_0 [31:0];
-  initial begin : zero_memory_42
+  initial begin : zero_memory_63
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_14_1_0[word] = 6'h0;
@@ -14233,12 +14635,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_14_1_0[write_address_1] <= high_subsets_1_14_0;
   end
-  assign \read_port__data$659  = table_high_14_1_0[{ read_slot, i_keys__payload[751], i_keys__payload[747], i_keys__payload[743], i_keys__payload[739] }];
   assign \read_port__data$627  = table_high_14_1_0[{ read_slot, i_keys__payload[750], i_keys__payload[746], i_keys__payload[742], i_keys__payload[738] }];
   assign \read_port__data$595  = table_high_14_1_0[{ read_slot, i_keys__payload[749], i_keys__payload[745], i_keys__payload[741], i_keys__payload[737] }];
   assign \read_port__data$563  = table_high_14_1_0[{ read_slot, i_keys__payload[748], i_keys__payload[744], i_keys__payload[740], i_keys__payload[736] }];
   reg [5:0] table_high_14_1_1 [31:0];
-  initial begin : zero_memory_43
+  initial begin : zero_memory_64
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_14_1_1[word] = 6'h0;
@@ -14247,12 +14648,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_14_1_1[write_address_1] <= high_subsets_1_14_0;
   end
-  assign \read_port__data$850  = table_high_14_1_1[{ read_slot, i_keys__payload[1007], i_keys__payload[1003], i_keys__payload[999], i_keys__payload[995] }];
-  assign \read_port__data$818  = table_high_14_1_1[{ read_slot, i_keys__payload[1006], i_keys__payload[1002], i_keys__payload[998], i_keys__payload[994] }];
   assign \read_port__data$786  = table_high_14_1_1[{ read_slot, i_keys__payload[1005], i_keys__payload[1001], i_keys__payload[997], i_keys__payload[993] }];
   assign \read_port__data$754  = table_high_14_1_1[{ read_slot, i_keys__payload[1004], i_keys__payload[1000], i_keys__payload[996], i_keys__payload[992] }];
+  assign \read_port__data$659  = table_high_14_1_1[{ read_slot, i_keys__payload[751], i_keys__payload[747], i_keys__payload[743], i_keys__payload[739] }];
+  reg [5:0] table_high_14_1_2 [31:0];
+  initial begin : zero_memory_65
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_14_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_14_1_2[write_address_1] <= high_subsets_1_14_0;
+  end
+  assign \read_port__data$850  = table_high_14_1_2[{ read_slot, i_keys__payload[1007], i_keys__payload[1003], i_keys__payload[999], i_keys__payload[995] }];
+  assign \read_port__data$818  = table_high_14_1_2[{ read_slot, i_keys__payload[1006], i_keys__payload[1002], i_keys__payload[998], i_keys__payload[994] }];
   reg [5:0] table_high_14_2_0 [31:0];
-  initial begin : zero_memory_44
+  initial begin : zero_memory_66
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_14_2_0[word] = 6'h0;
@@ -14261,12 +14673,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_14_2_0[write_address_2] <= high_subsets_1_14_0;
   end
-  assign \read_port__data$1041  = table_high_14_2_0[{ read_slot, i_keys__payload[1263], i_keys__payload[1259], i_keys__payload[1255], i_keys__payload[1251] }];
   assign \read_port__data$1009  = table_high_14_2_0[{ read_slot, i_keys__payload[1262], i_keys__payload[1258], i_keys__payload[1254], i_keys__payload[1250] }];
   assign \read_port__data$977  = table_high_14_2_0[{ read_slot, i_keys__payload[1261], i_keys__payload[1257], i_keys__payload[1253], i_keys__payload[1249] }];
   assign \read_port__data$945  = table_high_14_2_0[{ read_slot, i_keys__payload[1260], i_keys__payload[1256], i_keys__payload[1252], i_keys__payload[1248] }];
   reg [5:0] table_high_14_2_1 [31:0];
-  initial begin : zero_memory_45
+  initial begin : zero_memory_67
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_14_2_1[word] = 6'h0;
@@ -14275,12 +14686,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_14_2_1[write_address_2] <= high_subsets_1_14_0;
   end
-  assign \read_port__data$1232  = table_high_14_2_1[{ read_slot, i_keys__payload[1519], i_keys__payload[1515], i_keys__payload[1511], i_keys__payload[1507] }];
-  assign \read_port__data$1200  = table_high_14_2_1[{ read_slot, i_keys__payload[1518], i_keys__payload[1514], i_keys__payload[1510], i_keys__payload[1506] }];
   assign \read_port__data$1168  = table_high_14_2_1[{ read_slot, i_keys__payload[1517], i_keys__payload[1513], i_keys__payload[1509], i_keys__payload[1505] }];
   assign \read_port__data$1136  = table_high_14_2_1[{ read_slot, i_keys__payload[1516], i_keys__payload[1512], i_keys__payload[1508], i_keys__payload[1504] }];
+  assign \read_port__data$1041  = table_high_14_2_1[{ read_slot, i_keys__payload[1263], i_keys__payload[1259], i_keys__payload[1255], i_keys__payload[1251] }];
+  reg [5:0] table_high_14_2_2 [31:0];
+  initial begin : zero_memory_68
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_14_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_14_2_2[write_address_2] <= high_subsets_1_14_0;
+  end
+  assign \read_port__data$1232  = table_high_14_2_2[{ read_slot, i_keys__payload[1519], i_keys__payload[1515], i_keys__payload[1511], i_keys__payload[1507] }];
+  assign \read_port__data$1200  = table_high_14_2_2[{ read_slot, i_keys__payload[1518], i_keys__payload[1514], i_keys__payload[1510], i_keys__payload[1506] }];
   reg [5:0] table_high_14_3_0 [31:0];
-  initial begin : zero_memory_46
+  initial begin : zero_memory_69
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_14_3_0[word] = 6'h0;
@@ -14289,12 +14711,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_14_3_0[write_address_3] <= high_subsets_1_14_0;
   end
-  assign \read_port__data$1423  = table_high_14_3_0[{ read_slot, i_keys__payload[1775], i_keys__payload[1771], i_keys__payload[1767], i_keys__payload[1763] }];
   assign \read_port__data$1391  = table_high_14_3_0[{ read_slot, i_keys__payload[1774], i_keys__payload[1770], i_keys__payload[1766], i_keys__payload[1762] }];
   assign \read_port__data$1359  = table_high_14_3_0[{ read_slot, i_keys__payload[1773], i_keys__payload[1769], i_keys__payload[1765], i_keys__payload[1761] }];
   assign \read_port__data$1327  = table_high_14_3_0[{ read_slot, i_keys__payload[1772], i_keys__payload[1768], i_keys__payload[1764], i_keys__payload[1760] }];
   reg [5:0] table_high_14_3_1 [31:0];
-  initial begin : zero_memory_47
+  initial begin : zero_memory_70
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_14_3_1[word] = 6'h0;
@@ -14303,12 +14724,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_14_3_1[write_address_3] <= high_subsets_1_14_0;
   end
-  assign \read_port__data$1614  = table_high_14_3_1[{ read_slot, i_keys__payload[2031], i_keys__payload[2027], i_keys__payload[2023], i_keys__payload[2019] }];
-  assign \read_port__data$1582  = table_high_14_3_1[{ read_slot, i_keys__payload[2030], i_keys__payload[2026], i_keys__payload[2022], i_keys__payload[2018] }];
   assign \read_port__data$1550  = table_high_14_3_1[{ read_slot, i_keys__payload[2029], i_keys__payload[2025], i_keys__payload[2021], i_keys__payload[2017] }];
   assign \read_port__data$1518  = table_high_14_3_1[{ read_slot, i_keys__payload[2028], i_keys__payload[2024], i_keys__payload[2020], i_keys__payload[2016] }];
+  assign \read_port__data$1423  = table_high_14_3_1[{ read_slot, i_keys__payload[1775], i_keys__payload[1771], i_keys__payload[1767], i_keys__payload[1763] }];
+  reg [5:0] table_high_14_3_2 [31:0];
+  initial begin : zero_memory_71
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_14_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_14_3_2[write_address_3] <= high_subsets_1_14_0;
+  end
+  assign \read_port__data$1614  = table_high_14_3_2[{ read_slot, i_keys__payload[2031], i_keys__payload[2027], i_keys__payload[2023], i_keys__payload[2019] }];
+  assign \read_port__data$1582  = table_high_14_3_2[{ read_slot, i_keys__payload[2030], i_keys__payload[2026], i_keys__payload[2022], i_keys__payload[2018] }];
   reg [5:0] table_high_15_0_0 [31:0];
-  initial begin : zero_memory_48
+  initial begin : zero_memory_72
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_15_0_0[word] = 6'h0;
@@ -14317,12 +14749,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_15_0_0[write_address_0] <= high_subsets_1_15_0;
   end
-  assign \read_port__data$279  = table_high_15_0_0[{ read_slot, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] }];
   assign \read_port__data$247  = table_high_15_0_0[{ read_slot, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] }];
   assign \read_port__data$215  = table_high_15_0_0[{ read_slot, i_keys__payload[253], i_keys__payload[249], i_keys__payload[245], i_keys__payload[241] }];
   assign \read_port__data$183  = table_high_15_0_0[{ read_slot, i_keys__payload[252], i_keys__payload[248], i_keys__payload[244], i_keys__payload[240] }];
   reg [5:0] table_high_15_0_1 [31:0];
-  initial begin : zero_memory_49
+  initial begin : zero_memory_73
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_15_0_1[word] = 6'h0;
@@ -14331,12 +14762,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_15_0_1[write_address_0] <= high_subsets_1_15_0;
   end
-  assign \read_port__data$470  = table_high_15_0_1[{ read_slot, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] }];
-  assign \read_port__data$438  = table_high_15_0_1[{ read_slot, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] }];
   assign \read_port__data$406  = table_high_15_0_1[{ read_slot, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] }];
   assign \read_port__data$374  = table_high_15_0_1[{ read_slot, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] }];
+  assign \read_port__data$279  = table_high_15_0_1[{ read_slot, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] }];
+  reg [5:0] table_high_15_0_2 [31:0];
+  initial begin : zero_memory_74
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_15_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_15_0_2[write_address_0] <= high_subsets_1_15_0;
+  end
+  assign \read_port__data$470  = table_high_15_0_2[{ read_slot, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] }];
+  assign \read_port__data$438  = table_high_15_0_2[{ read_slot, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] }];
   reg [5:0] table_high_15_1_0 [31:0];
-  initial begin : zero_memory_50
+  initial begin : zero_memory_75
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_15_1_0[word] = 6'h0;
@@ -14345,12 +14787,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_15_1_0[write_address_1] <= high_subsets_1_15_0;
   end
-  assign \read_port__data$661  = table_high_15_1_0[{ read_slot, i_keys__payload[767], i_keys__payload[763], i_keys__payload[759], i_keys__payload[755] }];
   assign \read_port__data$629  = table_high_15_1_0[{ read_slot, i_keys__payload[766], i_keys__payload[762], i_keys__payload[758], i_keys__payload[754] }];
   assign \read_port__data$597  = table_high_15_1_0[{ read_slot, i_keys__payload[765], i_keys__payload[761], i_keys__payload[757], i_keys__payload[753] }];
   assign \read_port__data$565  = table_high_15_1_0[{ read_slot, i_keys__payload[764], i_keys__payload[760], i_keys__payload[756], i_keys__payload[752] }];
   reg [5:0] table_high_15_1_1 [31:0];
-  initial begin : zero_memory_51
+  initial begin : zero_memory_76
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_15_1_1[word] = 6'h0;
@@ -14359,12 +14800,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_15_1_1[write_address_1] <= high_subsets_1_15_0;
   end
-  assign \read_port__data$852  = table_high_15_1_1[{ read_slot, i_keys__payload[1023], i_keys__payload[1019], i_keys__payload[1015], i_keys__payload[1011] }];
-  assign \read_port__data$820  = table_high_15_1_1[{ read_slot, i_keys__payload[1022], i_keys__payload[1018], i_keys__payload[1014], i_keys__payload[1010] }];
   assign \read_port__data$788  = table_high_15_1_1[{ read_slot, i_keys__payload[1021], i_keys__payload[1017], i_keys__payload[1013], i_keys__payload[1009] }];
   assign \read_port__data$756  = table_high_15_1_1[{ read_slot, i_keys__payload[1020], i_keys__payload[1016], i_keys__payload[1012], i_keys__payload[1008] }];
+  assign \read_port__data$661  = table_high_15_1_1[{ read_slot, i_keys__payload[767], i_keys__payload[763], i_keys__payload[759], i_keys__payload[755] }];
+  reg [5:0] table_high_15_1_2 [31:0];
+  initial begin : zero_memory_77
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_15_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_15_1_2[write_address_1] <= high_subsets_1_15_0;
+  end
+  assign \read_port__data$852  = table_high_15_1_2[{ read_slot, i_keys__payload[1023], i_keys__payload[1019], i_keys__payload[1015], i_keys__payload[1011] }];
+  assign \read_port__data$820  = table_high_15_1_2[{ read_slot, i_keys__payload[1022], i_keys__payload[1018], i_keys__payload[1014], i_keys__payload[1010] }];
   reg [5:0] table_high_15_2_0 [31:0];
-  initial begin : zero_memory_52
+  initial begin : zero_memory_78
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_15_2_0[word] = 6'h0;
@@ -14373,12 +14825,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_15_2_0[write_address_2] <= high_subsets_1_15_0;
   end
-  assign \read_port__data$1043  = table_high_15_2_0[{ read_slot, i_keys__payload[1279], i_keys__payload[1275], i_keys__payload[1271], i_keys__payload[1267] }];
   assign \read_port__data$1011  = table_high_15_2_0[{ read_slot, i_keys__payload[1278], i_keys__payload[1274], i_keys__payload[1270], i_keys__payload[1266] }];
   assign \read_port__data$979  = table_high_15_2_0[{ read_slot, i_keys__payload[1277], i_keys__payload[1273], i_keys__payload[1269], i_keys__payload[1265] }];
   assign \read_port__data$947  = table_high_15_2_0[{ read_slot, i_keys__payload[1276], i_keys__payload[1272], i_keys__payload[1268], i_keys__payload[1264] }];
   reg [5:0] table_high_15_2_1 [31:0];
-  initial begin : zero_memory_53
+  initial begin : zero_memory_79
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_15_2_1[word] = 6'h0;
@@ -14387,12 +14838,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_15_2_1[write_address_2] <= high_subsets_1_15_0;
   end
-  assign \read_port__data$1234  = table_high_15_2_1[{ read_slot, i_keys__payload[1535], i_keys__payload[1531], i_keys__payload[1527], i_keys__payload[1523] }];
-  assign \read_port__data$1202  = table_high_15_2_1[{ read_slot, i_keys__payload[1534], i_keys__payload[1530], i_keys__payload[1526], i_keys__payload[1522] }];
   assign \read_port__data$1170  = table_high_15_2_1[{ read_slot, i_keys__payload[1533], i_keys__payload[1529], i_keys__payload[1525], i_keys__payload[1521] }];
   assign \read_port__data$1138  = table_high_15_2_1[{ read_slot, i_keys__payload[1532], i_keys__payload[1528], i_keys__payload[1524], i_keys__payload[1520] }];
+  assign \read_port__data$1043  = table_high_15_2_1[{ read_slot, i_keys__payload[1279], i_keys__payload[1275], i_keys__payload[1271], i_keys__payload[1267] }];
+  reg [5:0] table_high_15_2_2 [31:0];
+  initial begin : zero_memory_80
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_15_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_15_2_2[write_address_2] <= high_subsets_1_15_0;
+  end
+  assign \read_port__data$1234  = table_high_15_2_2[{ read_slot, i_keys__payload[1535], i_keys__payload[1531], i_keys__payload[1527], i_keys__payload[1523] }];
+  assign \read_port__data$1202  = table_high_15_2_2[{ read_slot, i_keys__payload[1534], i_keys__payload[1530], i_keys__payload[1526], i_keys__payload[1522] }];
   reg [5:0] table_high_15_3_0 [31:0];
-  initial begin : zero_memory_54
+  initial begin : zero_memory_81
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_15_3_0[word] = 6'h0;
@@ -14401,12 +14863,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_15_3_0[write_address_3] <= high_subsets_1_15_0;
   end
-  assign \read_port__data$1425  = table_high_15_3_0[{ read_slot, i_keys__payload[1791], i_keys__payload[1787], i_keys__payload[1783], i_keys__payload[1779] }];
   assign \read_port__data$1393  = table_high_15_3_0[{ read_slot, i_keys__payload[1790], i_keys__payload[1786], i_keys__payload[1782], i_keys__payload[1778] }];
   assign \read_port__data$1361  = table_high_15_3_0[{ read_slot, i_keys__payload[1789], i_keys__payload[1785], i_keys__payload[1781], i_keys__payload[1777] }];
   assign \read_port__data$1329  = table_high_15_3_0[{ read_slot, i_keys__payload[1788], i_keys__payload[1784], i_keys__payload[1780], i_keys__payload[1776] }];
   reg [5:0] table_high_15_3_1 [31:0];
-  initial begin : zero_memory_55
+  initial begin : zero_memory_82
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_15_3_1[word] = 6'h0;
@@ -14415,12 +14876,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_15_3_1[write_address_3] <= high_subsets_1_15_0;
   end
-  assign \read_port__data$1616  = table_high_15_3_1[{ read_slot, i_keys__payload[2047], i_keys__payload[2043], i_keys__payload[2039], i_keys__payload[2035] }];
-  assign \read_port__data$1584  = table_high_15_3_1[{ read_slot, i_keys__payload[2046], i_keys__payload[2042], i_keys__payload[2038], i_keys__payload[2034] }];
   assign \read_port__data$1552  = table_high_15_3_1[{ read_slot, i_keys__payload[2045], i_keys__payload[2041], i_keys__payload[2037], i_keys__payload[2033] }];
   assign \read_port__data$1520  = table_high_15_3_1[{ read_slot, i_keys__payload[2044], i_keys__payload[2040], i_keys__payload[2036], i_keys__payload[2032] }];
+  assign \read_port__data$1425  = table_high_15_3_1[{ read_slot, i_keys__payload[1791], i_keys__payload[1787], i_keys__payload[1783], i_keys__payload[1779] }];
+  reg [5:0] table_high_15_3_2 [31:0];
+  initial begin : zero_memory_83
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_15_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_15_3_2[write_address_3] <= high_subsets_1_15_0;
+  end
+  assign \read_port__data$1616  = table_high_15_3_2[{ read_slot, i_keys__payload[2047], i_keys__payload[2043], i_keys__payload[2039], i_keys__payload[2035] }];
+  assign \read_port__data$1584  = table_high_15_3_2[{ read_slot, i_keys__payload[2046], i_keys__payload[2042], i_keys__payload[2038], i_keys__payload[2034] }];
   reg [5:0] table_high_1_0_0 [31:0];
-  initial begin : zero_memory_56
+  initial begin : zero_memory_84
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_1_0_0[word] = 6'h0;
@@ -14429,12 +14901,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_1_0_0[write_address_0] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$251  = table_high_1_0_0[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
   assign \read_port__data$219  = table_high_1_0_0[{ read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
   assign \read_port__data$187  = table_high_1_0_0[{ read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
   assign \read_port__data$155  = table_high_1_0_0[{ read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
   reg [5:0] table_high_1_0_1 [31:0];
-  initial begin : zero_memory_57
+  initial begin : zero_memory_85
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_1_0_1[word] = 6'h0;
@@ -14443,12 +14914,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_1_0_1[write_address_0] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$442  = table_high_1_0_1[{ read_slot, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] }];
-  assign \read_port__data$410  = table_high_1_0_1[{ read_slot, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] }];
   assign \read_port__data$378  = table_high_1_0_1[{ read_slot, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] }];
   assign \read_port__data$346  = table_high_1_0_1[{ read_slot, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] }];
+  assign \read_port__data$251  = table_high_1_0_1[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  reg [5:0] table_high_1_0_2 [31:0];
+  initial begin : zero_memory_86
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_1_0_2[write_address_0] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$442  = table_high_1_0_2[{ read_slot, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] }];
+  assign \read_port__data$410  = table_high_1_0_2[{ read_slot, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] }];
   reg [5:0] table_high_1_1_0 [31:0];
-  initial begin : zero_memory_58
+  initial begin : zero_memory_87
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_1_1_0[word] = 6'h0;
@@ -14457,12 +14939,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_1_1_0[write_address_1] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$633  = table_high_1_1_0[{ read_slot, i_keys__payload[543], i_keys__payload[539], i_keys__payload[535], i_keys__payload[531] }];
   assign \read_port__data$601  = table_high_1_1_0[{ read_slot, i_keys__payload[542], i_keys__payload[538], i_keys__payload[534], i_keys__payload[530] }];
   assign \read_port__data$569  = table_high_1_1_0[{ read_slot, i_keys__payload[541], i_keys__payload[537], i_keys__payload[533], i_keys__payload[529] }];
   assign \read_port__data$537  = table_high_1_1_0[{ read_slot, i_keys__payload[540], i_keys__payload[536], i_keys__payload[532], i_keys__payload[528] }];
   reg [5:0] table_high_1_1_1 [31:0];
-  initial begin : zero_memory_59
+  initial begin : zero_memory_88
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_1_1_1[word] = 6'h0;
@@ -14471,12 +14952,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_1_1_1[write_address_1] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$824  = table_high_1_1_1[{ read_slot, i_keys__payload[799], i_keys__payload[795], i_keys__payload[791], i_keys__payload[787] }];
-  assign \read_port__data$792  = table_high_1_1_1[{ read_slot, i_keys__payload[798], i_keys__payload[794], i_keys__payload[790], i_keys__payload[786] }];
   assign \read_port__data$760  = table_high_1_1_1[{ read_slot, i_keys__payload[797], i_keys__payload[793], i_keys__payload[789], i_keys__payload[785] }];
   assign \read_port__data$728  = table_high_1_1_1[{ read_slot, i_keys__payload[796], i_keys__payload[792], i_keys__payload[788], i_keys__payload[784] }];
+  assign \read_port__data$633  = table_high_1_1_1[{ read_slot, i_keys__payload[543], i_keys__payload[539], i_keys__payload[535], i_keys__payload[531] }];
+  reg [5:0] table_high_1_1_2 [31:0];
+  initial begin : zero_memory_89
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_1_1_2[write_address_1] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$824  = table_high_1_1_2[{ read_slot, i_keys__payload[799], i_keys__payload[795], i_keys__payload[791], i_keys__payload[787] }];
+  assign \read_port__data$792  = table_high_1_1_2[{ read_slot, i_keys__payload[798], i_keys__payload[794], i_keys__payload[790], i_keys__payload[786] }];
   reg [5:0] table_high_1_2_0 [31:0];
-  initial begin : zero_memory_60
+  initial begin : zero_memory_90
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_1_2_0[word] = 6'h0;
@@ -14485,12 +14977,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_1_2_0[write_address_2] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$1015  = table_high_1_2_0[{ read_slot, i_keys__payload[1055], i_keys__payload[1051], i_keys__payload[1047], i_keys__payload[1043] }];
   assign \read_port__data$983  = table_high_1_2_0[{ read_slot, i_keys__payload[1054], i_keys__payload[1050], i_keys__payload[1046], i_keys__payload[1042] }];
   assign \read_port__data$951  = table_high_1_2_0[{ read_slot, i_keys__payload[1053], i_keys__payload[1049], i_keys__payload[1045], i_keys__payload[1041] }];
   assign \read_port__data$919  = table_high_1_2_0[{ read_slot, i_keys__payload[1052], i_keys__payload[1048], i_keys__payload[1044], i_keys__payload[1040] }];
   reg [5:0] table_high_1_2_1 [31:0];
-  initial begin : zero_memory_61
+  initial begin : zero_memory_91
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_1_2_1[word] = 6'h0;
@@ -14499,12 +14990,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_1_2_1[write_address_2] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$1206  = table_high_1_2_1[{ read_slot, i_keys__payload[1311], i_keys__payload[1307], i_keys__payload[1303], i_keys__payload[1299] }];
-  assign \read_port__data$1174  = table_high_1_2_1[{ read_slot, i_keys__payload[1310], i_keys__payload[1306], i_keys__payload[1302], i_keys__payload[1298] }];
   assign \read_port__data$1142  = table_high_1_2_1[{ read_slot, i_keys__payload[1309], i_keys__payload[1305], i_keys__payload[1301], i_keys__payload[1297] }];
   assign \read_port__data$1110  = table_high_1_2_1[{ read_slot, i_keys__payload[1308], i_keys__payload[1304], i_keys__payload[1300], i_keys__payload[1296] }];
+  assign \read_port__data$1015  = table_high_1_2_1[{ read_slot, i_keys__payload[1055], i_keys__payload[1051], i_keys__payload[1047], i_keys__payload[1043] }];
+  reg [5:0] table_high_1_2_2 [31:0];
+  initial begin : zero_memory_92
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_1_2_2[write_address_2] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$1206  = table_high_1_2_2[{ read_slot, i_keys__payload[1311], i_keys__payload[1307], i_keys__payload[1303], i_keys__payload[1299] }];
+  assign \read_port__data$1174  = table_high_1_2_2[{ read_slot, i_keys__payload[1310], i_keys__payload[1306], i_keys__payload[1302], i_keys__payload[1298] }];
   reg [5:0] table_high_1_3_0 [31:0];
-  initial begin : zero_memory_62
+  initial begin : zero_memory_93
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_1_3_0[word] = 6'h0;
@@ -14513,12 +15015,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_1_3_0[write_address_3] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$1397  = table_high_1_3_0[{ read_slot, i_keys__payload[1567], i_keys__payload[1563], i_keys__payload[1559], i_keys__payload[1555] }];
   assign \read_port__data$1365  = table_high_1_3_0[{ read_slot, i_keys__payload[1566], i_keys__payload[1562], i_keys__payload[1558], i_keys__payload[1554] }];
   assign \read_port__data$1333  = table_high_1_3_0[{ read_slot, i_keys__payload[1565], i_keys__payload[1561], i_keys__payload[1557], i_keys__payload[1553] }];
   assign \read_port__data$1301  = table_high_1_3_0[{ read_slot, i_keys__payload[1564], i_keys__payload[1560], i_keys__payload[1556], i_keys__payload[1552] }];
   reg [5:0] table_high_1_3_1 [31:0];
-  initial begin : zero_memory_63
+  initial begin : zero_memory_94
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_1_3_1[word] = 6'h0;
@@ -14527,12 +15028,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_1_3_1[write_address_3] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$1588  = table_high_1_3_1[{ read_slot, i_keys__payload[1823], i_keys__payload[1819], i_keys__payload[1815], i_keys__payload[1811] }];
-  assign \read_port__data$1556  = table_high_1_3_1[{ read_slot, i_keys__payload[1822], i_keys__payload[1818], i_keys__payload[1814], i_keys__payload[1810] }];
   assign \read_port__data$1524  = table_high_1_3_1[{ read_slot, i_keys__payload[1821], i_keys__payload[1817], i_keys__payload[1813], i_keys__payload[1809] }];
   assign \read_port__data$1492  = table_high_1_3_1[{ read_slot, i_keys__payload[1820], i_keys__payload[1816], i_keys__payload[1812], i_keys__payload[1808] }];
+  assign \read_port__data$1397  = table_high_1_3_1[{ read_slot, i_keys__payload[1567], i_keys__payload[1563], i_keys__payload[1559], i_keys__payload[1555] }];
+  reg [5:0] table_high_1_3_2 [31:0];
+  initial begin : zero_memory_95
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_1_3_2[write_address_3] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$1588  = table_high_1_3_2[{ read_slot, i_keys__payload[1823], i_keys__payload[1819], i_keys__payload[1815], i_keys__payload[1811] }];
+  assign \read_port__data$1556  = table_high_1_3_2[{ read_slot, i_keys__payload[1822], i_keys__payload[1818], i_keys__payload[1814], i_keys__payload[1810] }];
   reg [5:0] table_high_2_0_0 [31:0];
-  initial begin : zero_memory_64
+  initial begin : zero_memory_96
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_2_0_0[word] = 6'h0;
@@ -14541,12 +15053,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_2_0_0[write_address_0] <= high_subsets_1_2_0;
   end
-  assign \read_port__data$253  = table_high_2_0_0[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
   assign \read_port__data$221  = table_high_2_0_0[{ read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
   assign \read_port__data$189  = table_high_2_0_0[{ read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
   assign \read_port__data$157  = table_high_2_0_0[{ read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
   reg [5:0] table_high_2_0_1 [31:0];
-  initial begin : zero_memory_65
+  initial begin : zero_memory_97
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_2_0_1[word] = 6'h0;
@@ -14555,12 +15066,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_2_0_1[write_address_0] <= high_subsets_1_2_0;
   end
-  assign \read_port__data$444  = table_high_2_0_1[{ read_slot, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] }];
-  assign \read_port__data$412  = table_high_2_0_1[{ read_slot, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] }];
   assign \read_port__data$380  = table_high_2_0_1[{ read_slot, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] }];
   assign \read_port__data$348  = table_high_2_0_1[{ read_slot, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] }];
+  assign \read_port__data$253  = table_high_2_0_1[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  reg [5:0] table_high_2_0_2 [31:0];
+  initial begin : zero_memory_98
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_2_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_2_0_2[write_address_0] <= high_subsets_1_2_0;
+  end
+  assign \read_port__data$444  = table_high_2_0_2[{ read_slot, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] }];
+  assign \read_port__data$412  = table_high_2_0_2[{ read_slot, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] }];
   reg [5:0] table_high_2_1_0 [31:0];
-  initial begin : zero_memory_66
+  initial begin : zero_memory_99
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_2_1_0[word] = 6'h0;
@@ -14569,12 +15091,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_2_1_0[write_address_1] <= high_subsets_1_2_0;
   end
-  assign \read_port__data$635  = table_high_2_1_0[{ read_slot, i_keys__payload[559], i_keys__payload[555], i_keys__payload[551], i_keys__payload[547] }];
   assign \read_port__data$603  = table_high_2_1_0[{ read_slot, i_keys__payload[558], i_keys__payload[554], i_keys__payload[550], i_keys__payload[546] }];
   assign \read_port__data$571  = table_high_2_1_0[{ read_slot, i_keys__payload[557], i_keys__payload[553], i_keys__payload[549], i_keys__payload[545] }];
   assign \read_port__data$539  = table_high_2_1_0[{ read_slot, i_keys__payload[556], i_keys__payload[552], i_keys__payload[548], i_keys__payload[544] }];
   reg [5:0] table_high_2_1_1 [31:0];
-  initial begin : zero_memory_67
+  initial begin : zero_memory_100
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_2_1_1[word] = 6'h0;
@@ -14583,12 +15104,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_2_1_1[write_address_1] <= high_subsets_1_2_0;
   end
-  assign \read_port__data$826  = table_high_2_1_1[{ read_slot, i_keys__payload[815], i_keys__payload[811], i_keys__payload[807], i_keys__payload[803] }];
-  assign \read_port__data$794  = table_high_2_1_1[{ read_slot, i_keys__payload[814], i_keys__payload[810], i_keys__payload[806], i_keys__payload[802] }];
   assign \read_port__data$762  = table_high_2_1_1[{ read_slot, i_keys__payload[813], i_keys__payload[809], i_keys__payload[805], i_keys__payload[801] }];
   assign \read_port__data$730  = table_high_2_1_1[{ read_slot, i_keys__payload[812], i_keys__payload[808], i_keys__payload[804], i_keys__payload[800] }];
+  assign \read_port__data$635  = table_high_2_1_1[{ read_slot, i_keys__payload[559], i_keys__payload[555], i_keys__payload[551], i_keys__payload[547] }];
+  reg [5:0] table_high_2_1_2 [31:0];
+  initial begin : zero_memory_101
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_2_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_2_1_2[write_address_1] <= high_subsets_1_2_0;
+  end
+  assign \read_port__data$826  = table_high_2_1_2[{ read_slot, i_keys__payload[815], i_keys__payload[811], i_keys__payload[807], i_keys__payload[803] }];
+  assign \read_port__data$794  = table_high_2_1_2[{ read_slot, i_keys__payload[814], i_keys__payload[810], i_keys__payload[806], i_keys__payload[802] }];
   reg [5:0] table_high_2_2_0 [31:0];
-  initial begin : zero_memory_68
+  initial begin : zero_memory_102
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_2_2_0[word] = 6'h0;
@@ -14597,12 +15129,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_2_2_0[write_address_2] <= high_subsets_1_2_0;
   end
-  assign \read_port__data$1017  = table_high_2_2_0[{ read_slot, i_keys__payload[1071], i_keys__payload[1067], i_keys__payload[1063], i_keys__payload[1059] }];
   assign \read_port__data$985  = table_high_2_2_0[{ read_slot, i_keys__payload[1070], i_keys__payload[1066], i_keys__payload[1062], i_keys__payload[1058] }];
   assign \read_port__data$953  = table_high_2_2_0[{ read_slot, i_keys__payload[1069], i_keys__payload[1065], i_keys__payload[1061], i_keys__payload[1057] }];
   assign \read_port__data$921  = table_high_2_2_0[{ read_slot, i_keys__payload[1068], i_keys__payload[1064], i_keys__payload[1060], i_keys__payload[1056] }];
   reg [5:0] table_high_2_2_1 [31:0];
-  initial begin : zero_memory_69
+  initial begin : zero_memory_103
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_2_2_1[word] = 6'h0;
@@ -14611,12 +15142,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_2_2_1[write_address_2] <= high_subsets_1_2_0;
   end
-  assign \read_port__data$1208  = table_high_2_2_1[{ read_slot, i_keys__payload[1327], i_keys__payload[1323], i_keys__payload[1319], i_keys__payload[1315] }];
-  assign \read_port__data$1176  = table_high_2_2_1[{ read_slot, i_keys__payload[1326], i_keys__payload[1322], i_keys__payload[1318], i_keys__payload[1314] }];
   assign \read_port__data$1144  = table_high_2_2_1[{ read_slot, i_keys__payload[1325], i_keys__payload[1321], i_keys__payload[1317], i_keys__payload[1313] }];
   assign \read_port__data$1112  = table_high_2_2_1[{ read_slot, i_keys__payload[1324], i_keys__payload[1320], i_keys__payload[1316], i_keys__payload[1312] }];
+  assign \read_port__data$1017  = table_high_2_2_1[{ read_slot, i_keys__payload[1071], i_keys__payload[1067], i_keys__payload[1063], i_keys__payload[1059] }];
+  reg [5:0] table_high_2_2_2 [31:0];
+  initial begin : zero_memory_104
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_2_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_2_2_2[write_address_2] <= high_subsets_1_2_0;
+  end
+  assign \read_port__data$1208  = table_high_2_2_2[{ read_slot, i_keys__payload[1327], i_keys__payload[1323], i_keys__payload[1319], i_keys__payload[1315] }];
+  assign \read_port__data$1176  = table_high_2_2_2[{ read_slot, i_keys__payload[1326], i_keys__payload[1322], i_keys__payload[1318], i_keys__payload[1314] }];
   reg [5:0] table_high_2_3_0 [31:0];
-  initial begin : zero_memory_70
+  initial begin : zero_memory_105
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_2_3_0[word] = 6'h0;
@@ -14625,12 +15167,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_2_3_0[write_address_3] <= high_subsets_1_2_0;
   end
-  assign \read_port__data$1399  = table_high_2_3_0[{ read_slot, i_keys__payload[1583], i_keys__payload[1579], i_keys__payload[1575], i_keys__payload[1571] }];
   assign \read_port__data$1367  = table_high_2_3_0[{ read_slot, i_keys__payload[1582], i_keys__payload[1578], i_keys__payload[1574], i_keys__payload[1570] }];
   assign \read_port__data$1335  = table_high_2_3_0[{ read_slot, i_keys__payload[1581], i_keys__payload[1577], i_keys__payload[1573], i_keys__payload[1569] }];
   assign \read_port__data$1303  = table_high_2_3_0[{ read_slot, i_keys__payload[1580], i_keys__payload[1576], i_keys__payload[1572], i_keys__payload[1568] }];
   reg [5:0] table_high_2_3_1 [31:0];
-  initial begin : zero_memory_71
+  initial begin : zero_memory_106
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_2_3_1[word] = 6'h0;
@@ -14639,12 +15180,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_2_3_1[write_address_3] <= high_subsets_1_2_0;
   end
-  assign \read_port__data$1590  = table_high_2_3_1[{ read_slot, i_keys__payload[1839], i_keys__payload[1835], i_keys__payload[1831], i_keys__payload[1827] }];
-  assign \read_port__data$1558  = table_high_2_3_1[{ read_slot, i_keys__payload[1838], i_keys__payload[1834], i_keys__payload[1830], i_keys__payload[1826] }];
   assign \read_port__data$1526  = table_high_2_3_1[{ read_slot, i_keys__payload[1837], i_keys__payload[1833], i_keys__payload[1829], i_keys__payload[1825] }];
   assign \read_port__data$1494  = table_high_2_3_1[{ read_slot, i_keys__payload[1836], i_keys__payload[1832], i_keys__payload[1828], i_keys__payload[1824] }];
+  assign \read_port__data$1399  = table_high_2_3_1[{ read_slot, i_keys__payload[1583], i_keys__payload[1579], i_keys__payload[1575], i_keys__payload[1571] }];
+  reg [5:0] table_high_2_3_2 [31:0];
+  initial begin : zero_memory_107
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_2_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_2_3_2[write_address_3] <= high_subsets_1_2_0;
+  end
+  assign \read_port__data$1590  = table_high_2_3_2[{ read_slot, i_keys__payload[1839], i_keys__payload[1835], i_keys__payload[1831], i_keys__payload[1827] }];
+  assign \read_port__data$1558  = table_high_2_3_2[{ read_slot, i_keys__payload[1838], i_keys__payload[1834], i_keys__payload[1830], i_keys__payload[1826] }];
   reg [5:0] table_high_3_0_0 [31:0];
-  initial begin : zero_memory_72
+  initial begin : zero_memory_108
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_3_0_0[word] = 6'h0;
@@ -14653,12 +15205,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_3_0_0[write_address_0] <= high_subsets_1_3_0;
   end
-  assign \read_port__data$255  = table_high_3_0_0[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
   assign \read_port__data$223  = table_high_3_0_0[{ read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
   assign \read_port__data$191  = table_high_3_0_0[{ read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
   assign \read_port__data$159  = table_high_3_0_0[{ read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
   reg [5:0] table_high_3_0_1 [31:0];
-  initial begin : zero_memory_73
+  initial begin : zero_memory_109
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_3_0_1[word] = 6'h0;
@@ -14667,12 +15218,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_3_0_1[write_address_0] <= high_subsets_1_3_0;
   end
-  assign \read_port__data$446  = table_high_3_0_1[{ read_slot, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] }];
-  assign \read_port__data$414  = table_high_3_0_1[{ read_slot, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] }];
   assign \read_port__data$382  = table_high_3_0_1[{ read_slot, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] }];
   assign \read_port__data$350  = table_high_3_0_1[{ read_slot, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] }];
+  assign \read_port__data$255  = table_high_3_0_1[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  reg [5:0] table_high_3_0_2 [31:0];
+  initial begin : zero_memory_110
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_3_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_3_0_2[write_address_0] <= high_subsets_1_3_0;
+  end
+  assign \read_port__data$446  = table_high_3_0_2[{ read_slot, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] }];
+  assign \read_port__data$414  = table_high_3_0_2[{ read_slot, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] }];
   reg [5:0] table_high_3_1_0 [31:0];
-  initial begin : zero_memory_74
+  initial begin : zero_memory_111
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_3_1_0[word] = 6'h0;
@@ -14681,12 +15243,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_3_1_0[write_address_1] <= high_subsets_1_3_0;
   end
-  assign \read_port__data$637  = table_high_3_1_0[{ read_slot, i_keys__payload[575], i_keys__payload[571], i_keys__payload[567], i_keys__payload[563] }];
   assign \read_port__data$605  = table_high_3_1_0[{ read_slot, i_keys__payload[574], i_keys__payload[570], i_keys__payload[566], i_keys__payload[562] }];
   assign \read_port__data$573  = table_high_3_1_0[{ read_slot, i_keys__payload[573], i_keys__payload[569], i_keys__payload[565], i_keys__payload[561] }];
   assign \read_port__data$541  = table_high_3_1_0[{ read_slot, i_keys__payload[572], i_keys__payload[568], i_keys__payload[564], i_keys__payload[560] }];
   reg [5:0] table_high_3_1_1 [31:0];
-  initial begin : zero_memory_75
+  initial begin : zero_memory_112
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_3_1_1[word] = 6'h0;
@@ -14695,12 +15256,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_3_1_1[write_address_1] <= high_subsets_1_3_0;
   end
-  assign \read_port__data$828  = table_high_3_1_1[{ read_slot, i_keys__payload[831], i_keys__payload[827], i_keys__payload[823], i_keys__payload[819] }];
-  assign \read_port__data$796  = table_high_3_1_1[{ read_slot, i_keys__payload[830], i_keys__payload[826], i_keys__payload[822], i_keys__payload[818] }];
   assign \read_port__data$764  = table_high_3_1_1[{ read_slot, i_keys__payload[829], i_keys__payload[825], i_keys__payload[821], i_keys__payload[817] }];
   assign \read_port__data$732  = table_high_3_1_1[{ read_slot, i_keys__payload[828], i_keys__payload[824], i_keys__payload[820], i_keys__payload[816] }];
+  assign \read_port__data$637  = table_high_3_1_1[{ read_slot, i_keys__payload[575], i_keys__payload[571], i_keys__payload[567], i_keys__payload[563] }];
+  reg [5:0] table_high_3_1_2 [31:0];
+  initial begin : zero_memory_113
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_3_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_3_1_2[write_address_1] <= high_subsets_1_3_0;
+  end
+  assign \read_port__data$828  = table_high_3_1_2[{ read_slot, i_keys__payload[831], i_keys__payload[827], i_keys__payload[823], i_keys__payload[819] }];
+  assign \read_port__data$796  = table_high_3_1_2[{ read_slot, i_keys__payload[830], i_keys__payload[826], i_keys__payload[822], i_keys__payload[818] }];
   reg [5:0] table_high_3_2_0 [31:0];
-  initial begin : zero_memory_76
+  initial begin : zero_memory_114
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_3_2_0[word] = 6'h0;
@@ -14709,12 +15281,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_3_2_0[write_address_2] <= high_subsets_1_3_0;
   end
-  assign \read_port__data$1019  = table_high_3_2_0[{ read_slot, i_keys__payload[1087], i_keys__payload[1083], i_keys__payload[1079], i_keys__payload[1075] }];
   assign \read_port__data$987  = table_high_3_2_0[{ read_slot, i_keys__payload[1086], i_keys__payload[1082], i_keys__payload[1078], i_keys__payload[1074] }];
   assign \read_port__data$955  = table_high_3_2_0[{ read_slot, i_keys__payload[1085], i_keys__payload[1081], i_keys__payload[1077], i_keys__payload[1073] }];
   assign \read_port__data$923  = table_high_3_2_0[{ read_slot, i_keys__payload[1084], i_keys__payload[1080], i_keys__payload[1076], i_keys__payload[1072] }];
   reg [5:0] table_high_3_2_1 [31:0];
-  initial begin : zero_memory_77
+  initial begin : zero_memory_115
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_3_2_1[word] = 6'h0;
@@ -14723,12 +15294,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_3_2_1[write_address_2] <= high_subsets_1_3_0;
   end
-  assign \read_port__data$1210  = table_high_3_2_1[{ read_slot, i_keys__payload[1343], i_keys__payload[1339], i_keys__payload[1335], i_keys__payload[1331] }];
-  assign \read_port__data$1178  = table_high_3_2_1[{ read_slot, i_keys__payload[1342], i_keys__payload[1338], i_keys__payload[1334], i_keys__payload[1330] }];
   assign \read_port__data$1146  = table_high_3_2_1[{ read_slot, i_keys__payload[1341], i_keys__payload[1337], i_keys__payload[1333], i_keys__payload[1329] }];
   assign \read_port__data$1114  = table_high_3_2_1[{ read_slot, i_keys__payload[1340], i_keys__payload[1336], i_keys__payload[1332], i_keys__payload[1328] }];
+  assign \read_port__data$1019  = table_high_3_2_1[{ read_slot, i_keys__payload[1087], i_keys__payload[1083], i_keys__payload[1079], i_keys__payload[1075] }];
+  reg [5:0] table_high_3_2_2 [31:0];
+  initial begin : zero_memory_116
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_3_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_3_2_2[write_address_2] <= high_subsets_1_3_0;
+  end
+  assign \read_port__data$1210  = table_high_3_2_2[{ read_slot, i_keys__payload[1343], i_keys__payload[1339], i_keys__payload[1335], i_keys__payload[1331] }];
+  assign \read_port__data$1178  = table_high_3_2_2[{ read_slot, i_keys__payload[1342], i_keys__payload[1338], i_keys__payload[1334], i_keys__payload[1330] }];
   reg [5:0] table_high_3_3_0 [31:0];
-  initial begin : zero_memory_78
+  initial begin : zero_memory_117
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_3_3_0[word] = 6'h0;
@@ -14737,12 +15319,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_3_3_0[write_address_3] <= high_subsets_1_3_0;
   end
-  assign \read_port__data$1401  = table_high_3_3_0[{ read_slot, i_keys__payload[1599], i_keys__payload[1595], i_keys__payload[1591], i_keys__payload[1587] }];
   assign \read_port__data$1369  = table_high_3_3_0[{ read_slot, i_keys__payload[1598], i_keys__payload[1594], i_keys__payload[1590], i_keys__payload[1586] }];
   assign \read_port__data$1337  = table_high_3_3_0[{ read_slot, i_keys__payload[1597], i_keys__payload[1593], i_keys__payload[1589], i_keys__payload[1585] }];
   assign \read_port__data$1305  = table_high_3_3_0[{ read_slot, i_keys__payload[1596], i_keys__payload[1592], i_keys__payload[1588], i_keys__payload[1584] }];
   reg [5:0] table_high_3_3_1 [31:0];
-  initial begin : zero_memory_79
+  initial begin : zero_memory_118
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_3_3_1[word] = 6'h0;
@@ -14751,12 +15332,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_3_3_1[write_address_3] <= high_subsets_1_3_0;
   end
-  assign \read_port__data$1592  = table_high_3_3_1[{ read_slot, i_keys__payload[1855], i_keys__payload[1851], i_keys__payload[1847], i_keys__payload[1843] }];
-  assign \read_port__data$1560  = table_high_3_3_1[{ read_slot, i_keys__payload[1854], i_keys__payload[1850], i_keys__payload[1846], i_keys__payload[1842] }];
   assign \read_port__data$1528  = table_high_3_3_1[{ read_slot, i_keys__payload[1853], i_keys__payload[1849], i_keys__payload[1845], i_keys__payload[1841] }];
   assign \read_port__data$1496  = table_high_3_3_1[{ read_slot, i_keys__payload[1852], i_keys__payload[1848], i_keys__payload[1844], i_keys__payload[1840] }];
+  assign \read_port__data$1401  = table_high_3_3_1[{ read_slot, i_keys__payload[1599], i_keys__payload[1595], i_keys__payload[1591], i_keys__payload[1587] }];
+  reg [5:0] table_high_3_3_2 [31:0];
+  initial begin : zero_memory_119
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_3_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_3_3_2[write_address_3] <= high_subsets_1_3_0;
+  end
+  assign \read_port__data$1592  = table_high_3_3_2[{ read_slot, i_keys__payload[1855], i_keys__payload[1851], i_keys__payload[1847], i_keys__payload[1843] }];
+  assign \read_port__data$1560  = table_high_3_3_2[{ read_slot, i_keys__payload[1854], i_keys__payload[1850], i_keys__payload[1846], i_keys__payload[1842] }];
   reg [5:0] table_high_4_0_0 [31:0];
-  initial begin : zero_memory_80
+  initial begin : zero_memory_120
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_4_0_0[word] = 6'h0;
@@ -14765,12 +15357,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_4_0_0[write_address_0] <= high_subsets_1_4_0;
   end
-  assign \read_port__data$257  = table_high_4_0_0[{ read_slot, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] }];
   assign \read_port__data$225  = table_high_4_0_0[{ read_slot, i_keys__payload[78], i_keys__payload[74], i_keys__payload[70], i_keys__payload[66] }];
   assign \read_port__data$193  = table_high_4_0_0[{ read_slot, i_keys__payload[77], i_keys__payload[73], i_keys__payload[69], i_keys__payload[65] }];
   assign \read_port__data$161  = table_high_4_0_0[{ read_slot, i_keys__payload[76], i_keys__payload[72], i_keys__payload[68], i_keys__payload[64] }];
   reg [5:0] table_high_4_0_1 [31:0];
-  initial begin : zero_memory_81
+  initial begin : zero_memory_121
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_4_0_1[word] = 6'h0;
@@ -14779,12 +15370,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_4_0_1[write_address_0] <= high_subsets_1_4_0;
   end
-  assign \read_port__data$448  = table_high_4_0_1[{ read_slot, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] }];
-  assign \read_port__data$416  = table_high_4_0_1[{ read_slot, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] }];
   assign \read_port__data$384  = table_high_4_0_1[{ read_slot, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] }];
   assign \read_port__data$352  = table_high_4_0_1[{ read_slot, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] }];
+  assign \read_port__data$257  = table_high_4_0_1[{ read_slot, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] }];
+  reg [5:0] table_high_4_0_2 [31:0];
+  initial begin : zero_memory_122
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_4_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_4_0_2[write_address_0] <= high_subsets_1_4_0;
+  end
+  assign \read_port__data$448  = table_high_4_0_2[{ read_slot, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] }];
+  assign \read_port__data$416  = table_high_4_0_2[{ read_slot, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] }];
   reg [5:0] table_high_4_1_0 [31:0];
-  initial begin : zero_memory_82
+  initial begin : zero_memory_123
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_4_1_0[word] = 6'h0;
@@ -14793,12 +15395,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_4_1_0[write_address_1] <= high_subsets_1_4_0;
   end
-  assign \read_port__data$639  = table_high_4_1_0[{ read_slot, i_keys__payload[591], i_keys__payload[587], i_keys__payload[583], i_keys__payload[579] }];
   assign \read_port__data$607  = table_high_4_1_0[{ read_slot, i_keys__payload[590], i_keys__payload[586], i_keys__payload[582], i_keys__payload[578] }];
   assign \read_port__data$575  = table_high_4_1_0[{ read_slot, i_keys__payload[589], i_keys__payload[585], i_keys__payload[581], i_keys__payload[577] }];
   assign \read_port__data$543  = table_high_4_1_0[{ read_slot, i_keys__payload[588], i_keys__payload[584], i_keys__payload[580], i_keys__payload[576] }];
   reg [5:0] table_high_4_1_1 [31:0];
-  initial begin : zero_memory_83
+  initial begin : zero_memory_124
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_4_1_1[word] = 6'h0;
@@ -14807,12 +15408,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_4_1_1[write_address_1] <= high_subsets_1_4_0;
   end
-  assign \read_port__data$830  = table_high_4_1_1[{ read_slot, i_keys__payload[847], i_keys__payload[843], i_keys__payload[839], i_keys__payload[835] }];
-  assign \read_port__data$798  = table_high_4_1_1[{ read_slot, i_keys__payload[846], i_keys__payload[842], i_keys__payload[838], i_keys__payload[834] }];
   assign \read_port__data$766  = table_high_4_1_1[{ read_slot, i_keys__payload[845], i_keys__payload[841], i_keys__payload[837], i_keys__payload[833] }];
   assign \read_port__data$734  = table_high_4_1_1[{ read_slot, i_keys__payload[844], i_keys__payload[840], i_keys__payload[836], i_keys__payload[832] }];
+  assign \read_port__data$639  = table_high_4_1_1[{ read_slot, i_keys__payload[591], i_keys__payload[587], i_keys__payload[583], i_keys__payload[579] }];
+  reg [5:0] table_high_4_1_2 [31:0];
+  initial begin : zero_memory_125
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_4_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_4_1_2[write_address_1] <= high_subsets_1_4_0;
+  end
+  assign \read_port__data$830  = table_high_4_1_2[{ read_slot, i_keys__payload[847], i_keys__payload[843], i_keys__payload[839], i_keys__payload[835] }];
+  assign \read_port__data$798  = table_high_4_1_2[{ read_slot, i_keys__payload[846], i_keys__payload[842], i_keys__payload[838], i_keys__payload[834] }];
   reg [5:0] table_high_4_2_0 [31:0];
-  initial begin : zero_memory_84
+  initial begin : zero_memory_126
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_4_2_0[word] = 6'h0;
@@ -14821,12 +15433,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_4_2_0[write_address_2] <= high_subsets_1_4_0;
   end
-  assign \read_port__data$1021  = table_high_4_2_0[{ read_slot, i_keys__payload[1103], i_keys__payload[1099], i_keys__payload[1095], i_keys__payload[1091] }];
   assign \read_port__data$989  = table_high_4_2_0[{ read_slot, i_keys__payload[1102], i_keys__payload[1098], i_keys__payload[1094], i_keys__payload[1090] }];
   assign \read_port__data$957  = table_high_4_2_0[{ read_slot, i_keys__payload[1101], i_keys__payload[1097], i_keys__payload[1093], i_keys__payload[1089] }];
   assign \read_port__data$925  = table_high_4_2_0[{ read_slot, i_keys__payload[1100], i_keys__payload[1096], i_keys__payload[1092], i_keys__payload[1088] }];
   reg [5:0] table_high_4_2_1 [31:0];
-  initial begin : zero_memory_85
+  initial begin : zero_memory_127
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_4_2_1[word] = 6'h0;
@@ -14835,12 +15446,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_4_2_1[write_address_2] <= high_subsets_1_4_0;
   end
-  assign \read_port__data$1212  = table_high_4_2_1[{ read_slot, i_keys__payload[1359], i_keys__payload[1355], i_keys__payload[1351], i_keys__payload[1347] }];
-  assign \read_port__data$1180  = table_high_4_2_1[{ read_slot, i_keys__payload[1358], i_keys__payload[1354], i_keys__payload[1350], i_keys__payload[1346] }];
   assign \read_port__data$1148  = table_high_4_2_1[{ read_slot, i_keys__payload[1357], i_keys__payload[1353], i_keys__payload[1349], i_keys__payload[1345] }];
   assign \read_port__data$1116  = table_high_4_2_1[{ read_slot, i_keys__payload[1356], i_keys__payload[1352], i_keys__payload[1348], i_keys__payload[1344] }];
+  assign \read_port__data$1021  = table_high_4_2_1[{ read_slot, i_keys__payload[1103], i_keys__payload[1099], i_keys__payload[1095], i_keys__payload[1091] }];
+  reg [5:0] table_high_4_2_2 [31:0];
+  initial begin : zero_memory_128
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_4_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_4_2_2[write_address_2] <= high_subsets_1_4_0;
+  end
+  assign \read_port__data$1212  = table_high_4_2_2[{ read_slot, i_keys__payload[1359], i_keys__payload[1355], i_keys__payload[1351], i_keys__payload[1347] }];
+  assign \read_port__data$1180  = table_high_4_2_2[{ read_slot, i_keys__payload[1358], i_keys__payload[1354], i_keys__payload[1350], i_keys__payload[1346] }];
   reg [5:0] table_high_4_3_0 [31:0];
-  initial begin : zero_memory_86
+  initial begin : zero_memory_129
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_4_3_0[word] = 6'h0;
@@ -14849,12 +15471,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_4_3_0[write_address_3] <= high_subsets_1_4_0;
   end
-  assign \read_port__data$1403  = table_high_4_3_0[{ read_slot, i_keys__payload[1615], i_keys__payload[1611], i_keys__payload[1607], i_keys__payload[1603] }];
   assign \read_port__data$1371  = table_high_4_3_0[{ read_slot, i_keys__payload[1614], i_keys__payload[1610], i_keys__payload[1606], i_keys__payload[1602] }];
   assign \read_port__data$1339  = table_high_4_3_0[{ read_slot, i_keys__payload[1613], i_keys__payload[1609], i_keys__payload[1605], i_keys__payload[1601] }];
   assign \read_port__data$1307  = table_high_4_3_0[{ read_slot, i_keys__payload[1612], i_keys__payload[1608], i_keys__payload[1604], i_keys__payload[1600] }];
   reg [5:0] table_high_4_3_1 [31:0];
-  initial begin : zero_memory_87
+  initial begin : zero_memory_130
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_4_3_1[word] = 6'h0;
@@ -14863,12 +15484,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_4_3_1[write_address_3] <= high_subsets_1_4_0;
   end
-  assign \read_port__data$1594  = table_high_4_3_1[{ read_slot, i_keys__payload[1871], i_keys__payload[1867], i_keys__payload[1863], i_keys__payload[1859] }];
-  assign \read_port__data$1562  = table_high_4_3_1[{ read_slot, i_keys__payload[1870], i_keys__payload[1866], i_keys__payload[1862], i_keys__payload[1858] }];
   assign \read_port__data$1530  = table_high_4_3_1[{ read_slot, i_keys__payload[1869], i_keys__payload[1865], i_keys__payload[1861], i_keys__payload[1857] }];
   assign \read_port__data$1498  = table_high_4_3_1[{ read_slot, i_keys__payload[1868], i_keys__payload[1864], i_keys__payload[1860], i_keys__payload[1856] }];
+  assign \read_port__data$1403  = table_high_4_3_1[{ read_slot, i_keys__payload[1615], i_keys__payload[1611], i_keys__payload[1607], i_keys__payload[1603] }];
+  reg [5:0] table_high_4_3_2 [31:0];
+  initial begin : zero_memory_131
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_4_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_4_3_2[write_address_3] <= high_subsets_1_4_0;
+  end
+  assign \read_port__data$1594  = table_high_4_3_2[{ read_slot, i_keys__payload[1871], i_keys__payload[1867], i_keys__payload[1863], i_keys__payload[1859] }];
+  assign \read_port__data$1562  = table_high_4_3_2[{ read_slot, i_keys__payload[1870], i_keys__payload[1866], i_keys__payload[1862], i_keys__payload[1858] }];
   reg [5:0] table_high_5_0_0 [31:0];
-  initial begin : zero_memory_88
+  initial begin : zero_memory_132
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_5_0_0[word] = 6'h0;
@@ -14877,12 +15509,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_5_0_0[write_address_0] <= high_subsets_1_5_0;
   end
-  assign \read_port__data$259  = table_high_5_0_0[{ read_slot, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] }];
   assign \read_port__data$227  = table_high_5_0_0[{ read_slot, i_keys__payload[94], i_keys__payload[90], i_keys__payload[86], i_keys__payload[82] }];
   assign \read_port__data$195  = table_high_5_0_0[{ read_slot, i_keys__payload[93], i_keys__payload[89], i_keys__payload[85], i_keys__payload[81] }];
   assign \read_port__data$163  = table_high_5_0_0[{ read_slot, i_keys__payload[92], i_keys__payload[88], i_keys__payload[84], i_keys__payload[80] }];
   reg [5:0] table_high_5_0_1 [31:0];
-  initial begin : zero_memory_89
+  initial begin : zero_memory_133
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_5_0_1[word] = 6'h0;
@@ -14891,12 +15522,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_5_0_1[write_address_0] <= high_subsets_1_5_0;
   end
-  assign \read_port__data$450  = table_high_5_0_1[{ read_slot, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] }];
-  assign \read_port__data$418  = table_high_5_0_1[{ read_slot, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] }];
   assign \read_port__data$386  = table_high_5_0_1[{ read_slot, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] }];
   assign \read_port__data$354  = table_high_5_0_1[{ read_slot, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] }];
+  assign \read_port__data$259  = table_high_5_0_1[{ read_slot, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] }];
+  reg [5:0] table_high_5_0_2 [31:0];
+  initial begin : zero_memory_134
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_5_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_5_0_2[write_address_0] <= high_subsets_1_5_0;
+  end
+  assign \read_port__data$450  = table_high_5_0_2[{ read_slot, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] }];
+  assign \read_port__data$418  = table_high_5_0_2[{ read_slot, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] }];
   reg [5:0] table_high_5_1_0 [31:0];
-  initial begin : zero_memory_90
+  initial begin : zero_memory_135
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_5_1_0[word] = 6'h0;
@@ -14905,12 +15547,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_5_1_0[write_address_1] <= high_subsets_1_5_0;
   end
-  assign \read_port__data$641  = table_high_5_1_0[{ read_slot, i_keys__payload[607], i_keys__payload[603], i_keys__payload[599], i_keys__payload[595] }];
   assign \read_port__data$609  = table_high_5_1_0[{ read_slot, i_keys__payload[606], i_keys__payload[602], i_keys__payload[598], i_keys__payload[594] }];
   assign \read_port__data$577  = table_high_5_1_0[{ read_slot, i_keys__payload[605], i_keys__payload[601], i_keys__payload[597], i_keys__payload[593] }];
   assign \read_port__data$545  = table_high_5_1_0[{ read_slot, i_keys__payload[604], i_keys__payload[600], i_keys__payload[596], i_keys__payload[592] }];
   reg [5:0] table_high_5_1_1 [31:0];
-  initial begin : zero_memory_91
+  initial begin : zero_memory_136
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_5_1_1[word] = 6'h0;
@@ -14919,12 +15560,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_5_1_1[write_address_1] <= high_subsets_1_5_0;
   end
-  assign \read_port__data$832  = table_high_5_1_1[{ read_slot, i_keys__payload[863], i_keys__payload[859], i_keys__payload[855], i_keys__payload[851] }];
-  assign \read_port__data$800  = table_high_5_1_1[{ read_slot, i_keys__payload[862], i_keys__payload[858], i_keys__payload[854], i_keys__payload[850] }];
   assign \read_port__data$768  = table_high_5_1_1[{ read_slot, i_keys__payload[861], i_keys__payload[857], i_keys__payload[853], i_keys__payload[849] }];
   assign \read_port__data$736  = table_high_5_1_1[{ read_slot, i_keys__payload[860], i_keys__payload[856], i_keys__payload[852], i_keys__payload[848] }];
+  assign \read_port__data$641  = table_high_5_1_1[{ read_slot, i_keys__payload[607], i_keys__payload[603], i_keys__payload[599], i_keys__payload[595] }];
+  reg [5:0] table_high_5_1_2 [31:0];
+  initial begin : zero_memory_137
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_5_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_5_1_2[write_address_1] <= high_subsets_1_5_0;
+  end
+  assign \read_port__data$832  = table_high_5_1_2[{ read_slot, i_keys__payload[863], i_keys__payload[859], i_keys__payload[855], i_keys__payload[851] }];
+  assign \read_port__data$800  = table_high_5_1_2[{ read_slot, i_keys__payload[862], i_keys__payload[858], i_keys__payload[854], i_keys__payload[850] }];
   reg [5:0] table_high_5_2_0 [31:0];
-  initial begin : zero_memory_92
+  initial begin : zero_memory_138
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_5_2_0[word] = 6'h0;
@@ -14933,12 +15585,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_5_2_0[write_address_2] <= high_subsets_1_5_0;
   end
-  assign \read_port__data$1023  = table_high_5_2_0[{ read_slot, i_keys__payload[1119], i_keys__payload[1115], i_keys__payload[1111], i_keys__payload[1107] }];
   assign \read_port__data$991  = table_high_5_2_0[{ read_slot, i_keys__payload[1118], i_keys__payload[1114], i_keys__payload[1110], i_keys__payload[1106] }];
   assign \read_port__data$959  = table_high_5_2_0[{ read_slot, i_keys__payload[1117], i_keys__payload[1113], i_keys__payload[1109], i_keys__payload[1105] }];
   assign \read_port__data$927  = table_high_5_2_0[{ read_slot, i_keys__payload[1116], i_keys__payload[1112], i_keys__payload[1108], i_keys__payload[1104] }];
   reg [5:0] table_high_5_2_1 [31:0];
-  initial begin : zero_memory_93
+  initial begin : zero_memory_139
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_5_2_1[word] = 6'h0;
@@ -14947,12 +15598,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_5_2_1[write_address_2] <= high_subsets_1_5_0;
   end
-  assign \read_port__data$1214  = table_high_5_2_1[{ read_slot, i_keys__payload[1375], i_keys__payload[1371], i_keys__payload[1367], i_keys__payload[1363] }];
-  assign \read_port__data$1182  = table_high_5_2_1[{ read_slot, i_keys__payload[1374], i_keys__payload[1370], i_keys__payload[1366], i_keys__payload[1362] }];
   assign \read_port__data$1150  = table_high_5_2_1[{ read_slot, i_keys__payload[1373], i_keys__payload[1369], i_keys__payload[1365], i_keys__payload[1361] }];
   assign \read_port__data$1118  = table_high_5_2_1[{ read_slot, i_keys__payload[1372], i_keys__payload[1368], i_keys__payload[1364], i_keys__payload[1360] }];
+  assign \read_port__data$1023  = table_high_5_2_1[{ read_slot, i_keys__payload[1119], i_keys__payload[1115], i_keys__payload[1111], i_keys__payload[1107] }];
+  reg [5:0] table_high_5_2_2 [31:0];
+  initial begin : zero_memory_140
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_5_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_5_2_2[write_address_2] <= high_subsets_1_5_0;
+  end
+  assign \read_port__data$1214  = table_high_5_2_2[{ read_slot, i_keys__payload[1375], i_keys__payload[1371], i_keys__payload[1367], i_keys__payload[1363] }];
+  assign \read_port__data$1182  = table_high_5_2_2[{ read_slot, i_keys__payload[1374], i_keys__payload[1370], i_keys__payload[1366], i_keys__payload[1362] }];
   reg [5:0] table_high_5_3_0 [31:0];
-  initial begin : zero_memory_94
+  initial begin : zero_memory_141
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_5_3_0[word] = 6'h0;
@@ -14961,12 +15623,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_5_3_0[write_address_3] <= high_subsets_1_5_0;
   end
-  assign \read_port__data$1405  = table_high_5_3_0[{ read_slot, i_keys__payload[1631], i_keys__payload[1627], i_keys__payload[1623], i_keys__payload[1619] }];
   assign \read_port__data$1373  = table_high_5_3_0[{ read_slot, i_keys__payload[1630], i_keys__payload[1626], i_keys__payload[1622], i_keys__payload[1618] }];
   assign \read_port__data$1341  = table_high_5_3_0[{ read_slot, i_keys__payload[1629], i_keys__payload[1625], i_keys__payload[1621], i_keys__payload[1617] }];
   assign \read_port__data$1309  = table_high_5_3_0[{ read_slot, i_keys__payload[1628], i_keys__payload[1624], i_keys__payload[1620], i_keys__payload[1616] }];
   reg [5:0] table_high_5_3_1 [31:0];
-  initial begin : zero_memory_95
+  initial begin : zero_memory_142
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_5_3_1[word] = 6'h0;
@@ -14975,12 +15636,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_5_3_1[write_address_3] <= high_subsets_1_5_0;
   end
-  assign \read_port__data$1596  = table_high_5_3_1[{ read_slot, i_keys__payload[1887], i_keys__payload[1883], i_keys__payload[1879], i_keys__payload[1875] }];
-  assign \read_port__data$1564  = table_high_5_3_1[{ read_slot, i_keys__payload[1886], i_keys__payload[1882], i_keys__payload[1878], i_keys__payload[1874] }];
   assign \read_port__data$1532  = table_high_5_3_1[{ read_slot, i_keys__payload[1885], i_keys__payload[1881], i_keys__payload[1877], i_keys__payload[1873] }];
   assign \read_port__data$1500  = table_high_5_3_1[{ read_slot, i_keys__payload[1884], i_keys__payload[1880], i_keys__payload[1876], i_keys__payload[1872] }];
+  assign \read_port__data$1405  = table_high_5_3_1[{ read_slot, i_keys__payload[1631], i_keys__payload[1627], i_keys__payload[1623], i_keys__payload[1619] }];
+  reg [5:0] table_high_5_3_2 [31:0];
+  initial begin : zero_memory_143
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_5_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_5_3_2[write_address_3] <= high_subsets_1_5_0;
+  end
+  assign \read_port__data$1596  = table_high_5_3_2[{ read_slot, i_keys__payload[1887], i_keys__payload[1883], i_keys__payload[1879], i_keys__payload[1875] }];
+  assign \read_port__data$1564  = table_high_5_3_2[{ read_slot, i_keys__payload[1886], i_keys__payload[1882], i_keys__payload[1878], i_keys__payload[1874] }];
   reg [5:0] table_high_6_0_0 [31:0];
-  initial begin : zero_memory_96
+  initial begin : zero_memory_144
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_6_0_0[word] = 6'h0;
@@ -14989,12 +15661,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_6_0_0[write_address_0] <= high_subsets_1_6_0;
   end
-  assign \read_port__data$261  = table_high_6_0_0[{ read_slot, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] }];
   assign \read_port__data$229  = table_high_6_0_0[{ read_slot, i_keys__payload[110], i_keys__payload[106], i_keys__payload[102], i_keys__payload[98] }];
   assign \read_port__data$197  = table_high_6_0_0[{ read_slot, i_keys__payload[109], i_keys__payload[105], i_keys__payload[101], i_keys__payload[97] }];
   assign \read_port__data$165  = table_high_6_0_0[{ read_slot, i_keys__payload[108], i_keys__payload[104], i_keys__payload[100], i_keys__payload[96] }];
   reg [5:0] table_high_6_0_1 [31:0];
-  initial begin : zero_memory_97
+  initial begin : zero_memory_145
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_6_0_1[word] = 6'h0;
@@ -15003,12 +15674,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_6_0_1[write_address_0] <= high_subsets_1_6_0;
   end
-  assign \read_port__data$452  = table_high_6_0_1[{ read_slot, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] }];
-  assign \read_port__data$420  = table_high_6_0_1[{ read_slot, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] }];
   assign \read_port__data$388  = table_high_6_0_1[{ read_slot, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] }];
   assign \read_port__data$356  = table_high_6_0_1[{ read_slot, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] }];
+  assign \read_port__data$261  = table_high_6_0_1[{ read_slot, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] }];
+  reg [5:0] table_high_6_0_2 [31:0];
+  initial begin : zero_memory_146
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_6_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_6_0_2[write_address_0] <= high_subsets_1_6_0;
+  end
+  assign \read_port__data$452  = table_high_6_0_2[{ read_slot, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] }];
+  assign \read_port__data$420  = table_high_6_0_2[{ read_slot, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] }];
   reg [5:0] table_high_6_1_0 [31:0];
-  initial begin : zero_memory_98
+  initial begin : zero_memory_147
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_6_1_0[word] = 6'h0;
@@ -15017,12 +15699,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_6_1_0[write_address_1] <= high_subsets_1_6_0;
   end
-  assign \read_port__data$643  = table_high_6_1_0[{ read_slot, i_keys__payload[623], i_keys__payload[619], i_keys__payload[615], i_keys__payload[611] }];
   assign \read_port__data$611  = table_high_6_1_0[{ read_slot, i_keys__payload[622], i_keys__payload[618], i_keys__payload[614], i_keys__payload[610] }];
   assign \read_port__data$579  = table_high_6_1_0[{ read_slot, i_keys__payload[621], i_keys__payload[617], i_keys__payload[613], i_keys__payload[609] }];
   assign \read_port__data$547  = table_high_6_1_0[{ read_slot, i_keys__payload[620], i_keys__payload[616], i_keys__payload[612], i_keys__payload[608] }];
   reg [5:0] table_high_6_1_1 [31:0];
-  initial begin : zero_memory_99
+  initial begin : zero_memory_148
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_6_1_1[word] = 6'h0;
@@ -15031,12 +15712,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_6_1_1[write_address_1] <= high_subsets_1_6_0;
   end
-  assign \read_port__data$834  = table_high_6_1_1[{ read_slot, i_keys__payload[879], i_keys__payload[875], i_keys__payload[871], i_keys__payload[867] }];
-  assign \read_port__data$802  = table_high_6_1_1[{ read_slot, i_keys__payload[878], i_keys__payload[874], i_keys__payload[870], i_keys__payload[866] }];
   assign \read_port__data$770  = table_high_6_1_1[{ read_slot, i_keys__payload[877], i_keys__payload[873], i_keys__payload[869], i_keys__payload[865] }];
   assign \read_port__data$738  = table_high_6_1_1[{ read_slot, i_keys__payload[876], i_keys__payload[872], i_keys__payload[868], i_keys__payload[864] }];
+  assign \read_port__data$643  = table_high_6_1_1[{ read_slot, i_keys__payload[623], i_keys__payload[619], i_keys__payload[615], i_keys__payload[611] }];
+  reg [5:0] table_high_6_1_2 [31:0];
+  initial begin : zero_memory_149
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_6_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_6_1_2[write_address_1] <= high_subsets_1_6_0;
+  end
+  assign \read_port__data$834  = table_high_6_1_2[{ read_slot, i_keys__payload[879], i_keys__payload[875], i_keys__payload[871], i_keys__payload[867] }];
+  assign \read_port__data$802  = table_high_6_1_2[{ read_slot, i_keys__payload[878], i_keys__payload[874], i_keys__payload[870], i_keys__payload[866] }];
   reg [5:0] table_high_6_2_0 [31:0];
-  initial begin : zero_memory_100
+  initial begin : zero_memory_150
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_6_2_0[word] = 6'h0;
@@ -15045,12 +15737,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_6_2_0[write_address_2] <= high_subsets_1_6_0;
   end
-  assign \read_port__data$1025  = table_high_6_2_0[{ read_slot, i_keys__payload[1135], i_keys__payload[1131], i_keys__payload[1127], i_keys__payload[1123] }];
   assign \read_port__data$993  = table_high_6_2_0[{ read_slot, i_keys__payload[1134], i_keys__payload[1130], i_keys__payload[1126], i_keys__payload[1122] }];
   assign \read_port__data$961  = table_high_6_2_0[{ read_slot, i_keys__payload[1133], i_keys__payload[1129], i_keys__payload[1125], i_keys__payload[1121] }];
   assign \read_port__data$929  = table_high_6_2_0[{ read_slot, i_keys__payload[1132], i_keys__payload[1128], i_keys__payload[1124], i_keys__payload[1120] }];
   reg [5:0] table_high_6_2_1 [31:0];
-  initial begin : zero_memory_101
+  initial begin : zero_memory_151
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_6_2_1[word] = 6'h0;
@@ -15059,12 +15750,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_6_2_1[write_address_2] <= high_subsets_1_6_0;
   end
-  assign \read_port__data$1216  = table_high_6_2_1[{ read_slot, i_keys__payload[1391], i_keys__payload[1387], i_keys__payload[1383], i_keys__payload[1379] }];
-  assign \read_port__data$1184  = table_high_6_2_1[{ read_slot, i_keys__payload[1390], i_keys__payload[1386], i_keys__payload[1382], i_keys__payload[1378] }];
   assign \read_port__data$1152  = table_high_6_2_1[{ read_slot, i_keys__payload[1389], i_keys__payload[1385], i_keys__payload[1381], i_keys__payload[1377] }];
   assign \read_port__data$1120  = table_high_6_2_1[{ read_slot, i_keys__payload[1388], i_keys__payload[1384], i_keys__payload[1380], i_keys__payload[1376] }];
+  assign \read_port__data$1025  = table_high_6_2_1[{ read_slot, i_keys__payload[1135], i_keys__payload[1131], i_keys__payload[1127], i_keys__payload[1123] }];
+  reg [5:0] table_high_6_2_2 [31:0];
+  initial begin : zero_memory_152
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_6_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_6_2_2[write_address_2] <= high_subsets_1_6_0;
+  end
+  assign \read_port__data$1216  = table_high_6_2_2[{ read_slot, i_keys__payload[1391], i_keys__payload[1387], i_keys__payload[1383], i_keys__payload[1379] }];
+  assign \read_port__data$1184  = table_high_6_2_2[{ read_slot, i_keys__payload[1390], i_keys__payload[1386], i_keys__payload[1382], i_keys__payload[1378] }];
   reg [5:0] table_high_6_3_0 [31:0];
-  initial begin : zero_memory_102
+  initial begin : zero_memory_153
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_6_3_0[word] = 6'h0;
@@ -15073,12 +15775,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_6_3_0[write_address_3] <= high_subsets_1_6_0;
   end
-  assign \read_port__data$1407  = table_high_6_3_0[{ read_slot, i_keys__payload[1647], i_keys__payload[1643], i_keys__payload[1639], i_keys__payload[1635] }];
   assign \read_port__data$1375  = table_high_6_3_0[{ read_slot, i_keys__payload[1646], i_keys__payload[1642], i_keys__payload[1638], i_keys__payload[1634] }];
   assign \read_port__data$1343  = table_high_6_3_0[{ read_slot, i_keys__payload[1645], i_keys__payload[1641], i_keys__payload[1637], i_keys__payload[1633] }];
   assign \read_port__data$1311  = table_high_6_3_0[{ read_slot, i_keys__payload[1644], i_keys__payload[1640], i_keys__payload[1636], i_keys__payload[1632] }];
   reg [5:0] table_high_6_3_1 [31:0];
-  initial begin : zero_memory_103
+  initial begin : zero_memory_154
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_6_3_1[word] = 6'h0;
@@ -15087,12 +15788,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_6_3_1[write_address_3] <= high_subsets_1_6_0;
   end
-  assign \read_port__data$1598  = table_high_6_3_1[{ read_slot, i_keys__payload[1903], i_keys__payload[1899], i_keys__payload[1895], i_keys__payload[1891] }];
-  assign \read_port__data$1566  = table_high_6_3_1[{ read_slot, i_keys__payload[1902], i_keys__payload[1898], i_keys__payload[1894], i_keys__payload[1890] }];
   assign \read_port__data$1534  = table_high_6_3_1[{ read_slot, i_keys__payload[1901], i_keys__payload[1897], i_keys__payload[1893], i_keys__payload[1889] }];
   assign \read_port__data$1502  = table_high_6_3_1[{ read_slot, i_keys__payload[1900], i_keys__payload[1896], i_keys__payload[1892], i_keys__payload[1888] }];
+  assign \read_port__data$1407  = table_high_6_3_1[{ read_slot, i_keys__payload[1647], i_keys__payload[1643], i_keys__payload[1639], i_keys__payload[1635] }];
+  reg [5:0] table_high_6_3_2 [31:0];
+  initial begin : zero_memory_155
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_6_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_6_3_2[write_address_3] <= high_subsets_1_6_0;
+  end
+  assign \read_port__data$1598  = table_high_6_3_2[{ read_slot, i_keys__payload[1903], i_keys__payload[1899], i_keys__payload[1895], i_keys__payload[1891] }];
+  assign \read_port__data$1566  = table_high_6_3_2[{ read_slot, i_keys__payload[1902], i_keys__payload[1898], i_keys__payload[1894], i_keys__payload[1890] }];
   reg [5:0] table_high_7_0_0 [31:0];
-  initial begin : zero_memory_104
+  initial begin : zero_memory_156
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_7_0_0[word] = 6'h0;
@@ -15101,12 +15813,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_7_0_0[write_address_0] <= high_subsets_1_7_0;
   end
-  assign \read_port__data$263  = table_high_7_0_0[{ read_slot, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] }];
   assign \read_port__data$231  = table_high_7_0_0[{ read_slot, i_keys__payload[126], i_keys__payload[122], i_keys__payload[118], i_keys__payload[114] }];
   assign \read_port__data$199  = table_high_7_0_0[{ read_slot, i_keys__payload[125], i_keys__payload[121], i_keys__payload[117], i_keys__payload[113] }];
   assign \read_port__data$167  = table_high_7_0_0[{ read_slot, i_keys__payload[124], i_keys__payload[120], i_keys__payload[116], i_keys__payload[112] }];
   reg [5:0] table_high_7_0_1 [31:0];
-  initial begin : zero_memory_105
+  initial begin : zero_memory_157
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_7_0_1[word] = 6'h0;
@@ -15115,12 +15826,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_7_0_1[write_address_0] <= high_subsets_1_7_0;
   end
-  assign \read_port__data$454  = table_high_7_0_1[{ read_slot, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] }];
-  assign \read_port__data$422  = table_high_7_0_1[{ read_slot, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] }];
   assign \read_port__data$390  = table_high_7_0_1[{ read_slot, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] }];
   assign \read_port__data$358  = table_high_7_0_1[{ read_slot, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] }];
+  assign \read_port__data$263  = table_high_7_0_1[{ read_slot, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] }];
+  reg [5:0] table_high_7_0_2 [31:0];
+  initial begin : zero_memory_158
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_7_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_7_0_2[write_address_0] <= high_subsets_1_7_0;
+  end
+  assign \read_port__data$454  = table_high_7_0_2[{ read_slot, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] }];
+  assign \read_port__data$422  = table_high_7_0_2[{ read_slot, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] }];
   reg [5:0] table_high_7_1_0 [31:0];
-  initial begin : zero_memory_106
+  initial begin : zero_memory_159
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_7_1_0[word] = 6'h0;
@@ -15129,12 +15851,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_7_1_0[write_address_1] <= high_subsets_1_7_0;
   end
-  assign \read_port__data$645  = table_high_7_1_0[{ read_slot, i_keys__payload[639], i_keys__payload[635], i_keys__payload[631], i_keys__payload[627] }];
   assign \read_port__data$613  = table_high_7_1_0[{ read_slot, i_keys__payload[638], i_keys__payload[634], i_keys__payload[630], i_keys__payload[626] }];
   assign \read_port__data$581  = table_high_7_1_0[{ read_slot, i_keys__payload[637], i_keys__payload[633], i_keys__payload[629], i_keys__payload[625] }];
   assign \read_port__data$549  = table_high_7_1_0[{ read_slot, i_keys__payload[636], i_keys__payload[632], i_keys__payload[628], i_keys__payload[624] }];
   reg [5:0] table_high_7_1_1 [31:0];
-  initial begin : zero_memory_107
+  initial begin : zero_memory_160
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_7_1_1[word] = 6'h0;
@@ -15143,12 +15864,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_7_1_1[write_address_1] <= high_subsets_1_7_0;
   end
-  assign \read_port__data$836  = table_high_7_1_1[{ read_slot, i_keys__payload[895], i_keys__payload[891], i_keys__payload[887], i_keys__payload[883] }];
-  assign \read_port__data$804  = table_high_7_1_1[{ read_slot, i_keys__payload[894], i_keys__payload[890], i_keys__payload[886], i_keys__payload[882] }];
   assign \read_port__data$772  = table_high_7_1_1[{ read_slot, i_keys__payload[893], i_keys__payload[889], i_keys__payload[885], i_keys__payload[881] }];
   assign \read_port__data$740  = table_high_7_1_1[{ read_slot, i_keys__payload[892], i_keys__payload[888], i_keys__payload[884], i_keys__payload[880] }];
+  assign \read_port__data$645  = table_high_7_1_1[{ read_slot, i_keys__payload[639], i_keys__payload[635], i_keys__payload[631], i_keys__payload[627] }];
+  reg [5:0] table_high_7_1_2 [31:0];
+  initial begin : zero_memory_161
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_7_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_7_1_2[write_address_1] <= high_subsets_1_7_0;
+  end
+  assign \read_port__data$836  = table_high_7_1_2[{ read_slot, i_keys__payload[895], i_keys__payload[891], i_keys__payload[887], i_keys__payload[883] }];
+  assign \read_port__data$804  = table_high_7_1_2[{ read_slot, i_keys__payload[894], i_keys__payload[890], i_keys__payload[886], i_keys__payload[882] }];
   reg [5:0] table_high_7_2_0 [31:0];
-  initial begin : zero_memory_108
+  initial begin : zero_memory_162
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_7_2_0[word] = 6'h0;
@@ -15157,12 +15889,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_7_2_0[write_address_2] <= high_subsets_1_7_0;
   end
-  assign \read_port__data$1027  = table_high_7_2_0[{ read_slot, i_keys__payload[1151], i_keys__payload[1147], i_keys__payload[1143], i_keys__payload[1139] }];
   assign \read_port__data$995  = table_high_7_2_0[{ read_slot, i_keys__payload[1150], i_keys__payload[1146], i_keys__payload[1142], i_keys__payload[1138] }];
   assign \read_port__data$963  = table_high_7_2_0[{ read_slot, i_keys__payload[1149], i_keys__payload[1145], i_keys__payload[1141], i_keys__payload[1137] }];
   assign \read_port__data$931  = table_high_7_2_0[{ read_slot, i_keys__payload[1148], i_keys__payload[1144], i_keys__payload[1140], i_keys__payload[1136] }];
   reg [5:0] table_high_7_2_1 [31:0];
-  initial begin : zero_memory_109
+  initial begin : zero_memory_163
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_7_2_1[word] = 6'h0;
@@ -15171,12 +15902,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_7_2_1[write_address_2] <= high_subsets_1_7_0;
   end
-  assign \read_port__data$1218  = table_high_7_2_1[{ read_slot, i_keys__payload[1407], i_keys__payload[1403], i_keys__payload[1399], i_keys__payload[1395] }];
-  assign \read_port__data$1186  = table_high_7_2_1[{ read_slot, i_keys__payload[1406], i_keys__payload[1402], i_keys__payload[1398], i_keys__payload[1394] }];
   assign \read_port__data$1154  = table_high_7_2_1[{ read_slot, i_keys__payload[1405], i_keys__payload[1401], i_keys__payload[1397], i_keys__payload[1393] }];
   assign \read_port__data$1122  = table_high_7_2_1[{ read_slot, i_keys__payload[1404], i_keys__payload[1400], i_keys__payload[1396], i_keys__payload[1392] }];
+  assign \read_port__data$1027  = table_high_7_2_1[{ read_slot, i_keys__payload[1151], i_keys__payload[1147], i_keys__payload[1143], i_keys__payload[1139] }];
+  reg [5:0] table_high_7_2_2 [31:0];
+  initial begin : zero_memory_164
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_7_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_7_2_2[write_address_2] <= high_subsets_1_7_0;
+  end
+  assign \read_port__data$1218  = table_high_7_2_2[{ read_slot, i_keys__payload[1407], i_keys__payload[1403], i_keys__payload[1399], i_keys__payload[1395] }];
+  assign \read_port__data$1186  = table_high_7_2_2[{ read_slot, i_keys__payload[1406], i_keys__payload[1402], i_keys__payload[1398], i_keys__payload[1394] }];
   reg [5:0] table_high_7_3_0 [31:0];
-  initial begin : zero_memory_110
+  initial begin : zero_memory_165
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_7_3_0[word] = 6'h0;
@@ -15185,12 +15927,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_7_3_0[write_address_3] <= high_subsets_1_7_0;
   end
-  assign \read_port__data$1409  = table_high_7_3_0[{ read_slot, i_keys__payload[1663], i_keys__payload[1659], i_keys__payload[1655], i_keys__payload[1651] }];
   assign \read_port__data$1377  = table_high_7_3_0[{ read_slot, i_keys__payload[1662], i_keys__payload[1658], i_keys__payload[1654], i_keys__payload[1650] }];
   assign \read_port__data$1345  = table_high_7_3_0[{ read_slot, i_keys__payload[1661], i_keys__payload[1657], i_keys__payload[1653], i_keys__payload[1649] }];
   assign \read_port__data$1313  = table_high_7_3_0[{ read_slot, i_keys__payload[1660], i_keys__payload[1656], i_keys__payload[1652], i_keys__payload[1648] }];
   reg [5:0] table_high_7_3_1 [31:0];
-  initial begin : zero_memory_111
+  initial begin : zero_memory_166
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_7_3_1[word] = 6'h0;
@@ -15199,12 +15940,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_7_3_1[write_address_3] <= high_subsets_1_7_0;
   end
-  assign \read_port__data$1600  = table_high_7_3_1[{ read_slot, i_keys__payload[1919], i_keys__payload[1915], i_keys__payload[1911], i_keys__payload[1907] }];
-  assign \read_port__data$1568  = table_high_7_3_1[{ read_slot, i_keys__payload[1918], i_keys__payload[1914], i_keys__payload[1910], i_keys__payload[1906] }];
   assign \read_port__data$1536  = table_high_7_3_1[{ read_slot, i_keys__payload[1917], i_keys__payload[1913], i_keys__payload[1909], i_keys__payload[1905] }];
   assign \read_port__data$1504  = table_high_7_3_1[{ read_slot, i_keys__payload[1916], i_keys__payload[1912], i_keys__payload[1908], i_keys__payload[1904] }];
+  assign \read_port__data$1409  = table_high_7_3_1[{ read_slot, i_keys__payload[1663], i_keys__payload[1659], i_keys__payload[1655], i_keys__payload[1651] }];
+  reg [5:0] table_high_7_3_2 [31:0];
+  initial begin : zero_memory_167
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_7_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_7_3_2[write_address_3] <= high_subsets_1_7_0;
+  end
+  assign \read_port__data$1600  = table_high_7_3_2[{ read_slot, i_keys__payload[1919], i_keys__payload[1915], i_keys__payload[1911], i_keys__payload[1907] }];
+  assign \read_port__data$1568  = table_high_7_3_2[{ read_slot, i_keys__payload[1918], i_keys__payload[1914], i_keys__payload[1910], i_keys__payload[1906] }];
   reg [5:0] table_high_8_0_0 [31:0];
-  initial begin : zero_memory_112
+  initial begin : zero_memory_168
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_8_0_0[word] = 6'h0;
@@ -15213,12 +15965,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_8_0_0[write_address_0] <= high_subsets_1_8_0;
   end
-  assign \read_port__data$265  = table_high_8_0_0[{ read_slot, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] }];
   assign \read_port__data$233  = table_high_8_0_0[{ read_slot, i_keys__payload[142], i_keys__payload[138], i_keys__payload[134], i_keys__payload[130] }];
   assign \read_port__data$201  = table_high_8_0_0[{ read_slot, i_keys__payload[141], i_keys__payload[137], i_keys__payload[133], i_keys__payload[129] }];
   assign \read_port__data$169  = table_high_8_0_0[{ read_slot, i_keys__payload[140], i_keys__payload[136], i_keys__payload[132], i_keys__payload[128] }];
   reg [5:0] table_high_8_0_1 [31:0];
-  initial begin : zero_memory_113
+  initial begin : zero_memory_169
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_8_0_1[word] = 6'h0;
@@ -15227,12 +15978,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_8_0_1[write_address_0] <= high_subsets_1_8_0;
   end
-  assign \read_port__data$456  = table_high_8_0_1[{ read_slot, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] }];
-  assign \read_port__data$424  = table_high_8_0_1[{ read_slot, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] }];
   assign \read_port__data$392  = table_high_8_0_1[{ read_slot, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] }];
   assign \read_port__data$360  = table_high_8_0_1[{ read_slot, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] }];
+  assign \read_port__data$265  = table_high_8_0_1[{ read_slot, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] }];
+  reg [5:0] table_high_8_0_2 [31:0];
+  initial begin : zero_memory_170
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_8_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_8_0_2[write_address_0] <= high_subsets_1_8_0;
+  end
+  assign \read_port__data$456  = table_high_8_0_2[{ read_slot, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] }];
+  assign \read_port__data$424  = table_high_8_0_2[{ read_slot, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] }];
   reg [5:0] table_high_8_1_0 [31:0];
-  initial begin : zero_memory_114
+  initial begin : zero_memory_171
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_8_1_0[word] = 6'h0;
@@ -15241,12 +16003,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_8_1_0[write_address_1] <= high_subsets_1_8_0;
   end
-  assign \read_port__data$647  = table_high_8_1_0[{ read_slot, i_keys__payload[655], i_keys__payload[651], i_keys__payload[647], i_keys__payload[643] }];
   assign \read_port__data$615  = table_high_8_1_0[{ read_slot, i_keys__payload[654], i_keys__payload[650], i_keys__payload[646], i_keys__payload[642] }];
   assign \read_port__data$583  = table_high_8_1_0[{ read_slot, i_keys__payload[653], i_keys__payload[649], i_keys__payload[645], i_keys__payload[641] }];
   assign \read_port__data$551  = table_high_8_1_0[{ read_slot, i_keys__payload[652], i_keys__payload[648], i_keys__payload[644], i_keys__payload[640] }];
   reg [5:0] table_high_8_1_1 [31:0];
-  initial begin : zero_memory_115
+  initial begin : zero_memory_172
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_8_1_1[word] = 6'h0;
@@ -15255,12 +16016,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_8_1_1[write_address_1] <= high_subsets_1_8_0;
   end
-  assign \read_port__data$838  = table_high_8_1_1[{ read_slot, i_keys__payload[911], i_keys__payload[907], i_keys__payload[903], i_keys__payload[899] }];
-  assign \read_port__data$806  = table_high_8_1_1[{ read_slot, i_keys__payload[910], i_keys__payload[906], i_keys__payload[902], i_keys__payload[898] }];
   assign \read_port__data$774  = table_high_8_1_1[{ read_slot, i_keys__payload[909], i_keys__payload[905], i_keys__payload[901], i_keys__payload[897] }];
   assign \read_port__data$742  = table_high_8_1_1[{ read_slot, i_keys__payload[908], i_keys__payload[904], i_keys__payload[900], i_keys__payload[896] }];
+  assign \read_port__data$647  = table_high_8_1_1[{ read_slot, i_keys__payload[655], i_keys__payload[651], i_keys__payload[647], i_keys__payload[643] }];
+  reg [5:0] table_high_8_1_2 [31:0];
+  initial begin : zero_memory_173
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_8_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_8_1_2[write_address_1] <= high_subsets_1_8_0;
+  end
+  assign \read_port__data$838  = table_high_8_1_2[{ read_slot, i_keys__payload[911], i_keys__payload[907], i_keys__payload[903], i_keys__payload[899] }];
+  assign \read_port__data$806  = table_high_8_1_2[{ read_slot, i_keys__payload[910], i_keys__payload[906], i_keys__payload[902], i_keys__payload[898] }];
   reg [5:0] table_high_8_2_0 [31:0];
-  initial begin : zero_memory_116
+  initial begin : zero_memory_174
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_8_2_0[word] = 6'h0;
@@ -15269,12 +16041,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_8_2_0[write_address_2] <= high_subsets_1_8_0;
   end
-  assign \read_port__data$1029  = table_high_8_2_0[{ read_slot, i_keys__payload[1167], i_keys__payload[1163], i_keys__payload[1159], i_keys__payload[1155] }];
   assign \read_port__data$997  = table_high_8_2_0[{ read_slot, i_keys__payload[1166], i_keys__payload[1162], i_keys__payload[1158], i_keys__payload[1154] }];
   assign \read_port__data$965  = table_high_8_2_0[{ read_slot, i_keys__payload[1165], i_keys__payload[1161], i_keys__payload[1157], i_keys__payload[1153] }];
   assign \read_port__data$933  = table_high_8_2_0[{ read_slot, i_keys__payload[1164], i_keys__payload[1160], i_keys__payload[1156], i_keys__payload[1152] }];
   reg [5:0] table_high_8_2_1 [31:0];
-  initial begin : zero_memory_117
+  initial begin : zero_memory_175
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_8_2_1[word] = 6'h0;
@@ -15283,12 +16054,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_8_2_1[write_address_2] <= high_subsets_1_8_0;
   end
-  assign \read_port__data$1220  = table_high_8_2_1[{ read_slot, i_keys__payload[1423], i_keys__payload[1419], i_keys__payload[1415], i_keys__payload[1411] }];
-  assign \read_port__data$1188  = table_high_8_2_1[{ read_slot, i_keys__payload[1422], i_keys__payload[1418], i_keys__payload[1414], i_keys__payload[1410] }];
   assign \read_port__data$1156  = table_high_8_2_1[{ read_slot, i_keys__payload[1421], i_keys__payload[1417], i_keys__payload[1413], i_keys__payload[1409] }];
   assign \read_port__data$1124  = table_high_8_2_1[{ read_slot, i_keys__payload[1420], i_keys__payload[1416], i_keys__payload[1412], i_keys__payload[1408] }];
+  assign \read_port__data$1029  = table_high_8_2_1[{ read_slot, i_keys__payload[1167], i_keys__payload[1163], i_keys__payload[1159], i_keys__payload[1155] }];
+  reg [5:0] table_high_8_2_2 [31:0];
+  initial begin : zero_memory_176
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_8_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_8_2_2[write_address_2] <= high_subsets_1_8_0;
+  end
+  assign \read_port__data$1220  = table_high_8_2_2[{ read_slot, i_keys__payload[1423], i_keys__payload[1419], i_keys__payload[1415], i_keys__payload[1411] }];
+  assign \read_port__data$1188  = table_high_8_2_2[{ read_slot, i_keys__payload[1422], i_keys__payload[1418], i_keys__payload[1414], i_keys__payload[1410] }];
   reg [5:0] table_high_8_3_0 [31:0];
-  initial begin : zero_memory_118
+  initial begin : zero_memory_177
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_8_3_0[word] = 6'h0;
@@ -15297,12 +16079,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_8_3_0[write_address_3] <= high_subsets_1_8_0;
   end
-  assign \read_port__data$1411  = table_high_8_3_0[{ read_slot, i_keys__payload[1679], i_keys__payload[1675], i_keys__payload[1671], i_keys__payload[1667] }];
   assign \read_port__data$1379  = table_high_8_3_0[{ read_slot, i_keys__payload[1678], i_keys__payload[1674], i_keys__payload[1670], i_keys__payload[1666] }];
   assign \read_port__data$1347  = table_high_8_3_0[{ read_slot, i_keys__payload[1677], i_keys__payload[1673], i_keys__payload[1669], i_keys__payload[1665] }];
   assign \read_port__data$1315  = table_high_8_3_0[{ read_slot, i_keys__payload[1676], i_keys__payload[1672], i_keys__payload[1668], i_keys__payload[1664] }];
   reg [5:0] table_high_8_3_1 [31:0];
-  initial begin : zero_memory_119
+  initial begin : zero_memory_178
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_8_3_1[word] = 6'h0;
@@ -15311,12 +16092,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_8_3_1[write_address_3] <= high_subsets_1_8_0;
   end
-  assign \read_port__data$1602  = table_high_8_3_1[{ read_slot, i_keys__payload[1935], i_keys__payload[1931], i_keys__payload[1927], i_keys__payload[1923] }];
-  assign \read_port__data$1570  = table_high_8_3_1[{ read_slot, i_keys__payload[1934], i_keys__payload[1930], i_keys__payload[1926], i_keys__payload[1922] }];
   assign \read_port__data$1538  = table_high_8_3_1[{ read_slot, i_keys__payload[1933], i_keys__payload[1929], i_keys__payload[1925], i_keys__payload[1921] }];
   assign \read_port__data$1506  = table_high_8_3_1[{ read_slot, i_keys__payload[1932], i_keys__payload[1928], i_keys__payload[1924], i_keys__payload[1920] }];
+  assign \read_port__data$1411  = table_high_8_3_1[{ read_slot, i_keys__payload[1679], i_keys__payload[1675], i_keys__payload[1671], i_keys__payload[1667] }];
+  reg [5:0] table_high_8_3_2 [31:0];
+  initial begin : zero_memory_179
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_8_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_8_3_2[write_address_3] <= high_subsets_1_8_0;
+  end
+  assign \read_port__data$1602  = table_high_8_3_2[{ read_slot, i_keys__payload[1935], i_keys__payload[1931], i_keys__payload[1927], i_keys__payload[1923] }];
+  assign \read_port__data$1570  = table_high_8_3_2[{ read_slot, i_keys__payload[1934], i_keys__payload[1930], i_keys__payload[1926], i_keys__payload[1922] }];
   reg [5:0] table_high_9_0_0 [31:0];
-  initial begin : zero_memory_120
+  initial begin : zero_memory_180
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_9_0_0[word] = 6'h0;
@@ -15325,12 +16117,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_9_0_0[write_address_0] <= high_subsets_1_9_0;
   end
-  assign \read_port__data$267  = table_high_9_0_0[{ read_slot, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] }];
   assign \read_port__data$235  = table_high_9_0_0[{ read_slot, i_keys__payload[158], i_keys__payload[154], i_keys__payload[150], i_keys__payload[146] }];
   assign \read_port__data$203  = table_high_9_0_0[{ read_slot, i_keys__payload[157], i_keys__payload[153], i_keys__payload[149], i_keys__payload[145] }];
   assign \read_port__data$171  = table_high_9_0_0[{ read_slot, i_keys__payload[156], i_keys__payload[152], i_keys__payload[148], i_keys__payload[144] }];
   reg [5:0] table_high_9_0_1 [31:0];
-  initial begin : zero_memory_121
+  initial begin : zero_memory_181
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_9_0_1[word] = 6'h0;
@@ -15339,12 +16130,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_9_0_1[write_address_0] <= high_subsets_1_9_0;
   end
-  assign \read_port__data$458  = table_high_9_0_1[{ read_slot, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] }];
-  assign \read_port__data$426  = table_high_9_0_1[{ read_slot, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] }];
   assign \read_port__data$394  = table_high_9_0_1[{ read_slot, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] }];
   assign \read_port__data$362  = table_high_9_0_1[{ read_slot, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] }];
+  assign \read_port__data$267  = table_high_9_0_1[{ read_slot, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] }];
+  reg [5:0] table_high_9_0_2 [31:0];
+  initial begin : zero_memory_182
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_9_0_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_9_0_2[write_address_0] <= high_subsets_1_9_0;
+  end
+  assign \read_port__data$458  = table_high_9_0_2[{ read_slot, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] }];
+  assign \read_port__data$426  = table_high_9_0_2[{ read_slot, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] }];
   reg [5:0] table_high_9_1_0 [31:0];
-  initial begin : zero_memory_122
+  initial begin : zero_memory_183
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_9_1_0[word] = 6'h0;
@@ -15353,12 +16155,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_9_1_0[write_address_1] <= high_subsets_1_9_0;
   end
-  assign \read_port__data$649  = table_high_9_1_0[{ read_slot, i_keys__payload[671], i_keys__payload[667], i_keys__payload[663], i_keys__payload[659] }];
   assign \read_port__data$617  = table_high_9_1_0[{ read_slot, i_keys__payload[670], i_keys__payload[666], i_keys__payload[662], i_keys__payload[658] }];
   assign \read_port__data$585  = table_high_9_1_0[{ read_slot, i_keys__payload[669], i_keys__payload[665], i_keys__payload[661], i_keys__payload[657] }];
   assign \read_port__data$553  = table_high_9_1_0[{ read_slot, i_keys__payload[668], i_keys__payload[664], i_keys__payload[660], i_keys__payload[656] }];
   reg [5:0] table_high_9_1_1 [31:0];
-  initial begin : zero_memory_123
+  initial begin : zero_memory_184
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_9_1_1[word] = 6'h0;
@@ -15367,12 +16168,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_9_1_1[write_address_1] <= high_subsets_1_9_0;
   end
-  assign \read_port__data$840  = table_high_9_1_1[{ read_slot, i_keys__payload[927], i_keys__payload[923], i_keys__payload[919], i_keys__payload[915] }];
-  assign \read_port__data$808  = table_high_9_1_1[{ read_slot, i_keys__payload[926], i_keys__payload[922], i_keys__payload[918], i_keys__payload[914] }];
   assign \read_port__data$776  = table_high_9_1_1[{ read_slot, i_keys__payload[925], i_keys__payload[921], i_keys__payload[917], i_keys__payload[913] }];
   assign \read_port__data$744  = table_high_9_1_1[{ read_slot, i_keys__payload[924], i_keys__payload[920], i_keys__payload[916], i_keys__payload[912] }];
+  assign \read_port__data$649  = table_high_9_1_1[{ read_slot, i_keys__payload[671], i_keys__payload[667], i_keys__payload[663], i_keys__payload[659] }];
+  reg [5:0] table_high_9_1_2 [31:0];
+  initial begin : zero_memory_185
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_9_1_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_9_1_2[write_address_1] <= high_subsets_1_9_0;
+  end
+  assign \read_port__data$840  = table_high_9_1_2[{ read_slot, i_keys__payload[927], i_keys__payload[923], i_keys__payload[919], i_keys__payload[915] }];
+  assign \read_port__data$808  = table_high_9_1_2[{ read_slot, i_keys__payload[926], i_keys__payload[922], i_keys__payload[918], i_keys__payload[914] }];
   reg [5:0] table_high_9_2_0 [31:0];
-  initial begin : zero_memory_124
+  initial begin : zero_memory_186
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_9_2_0[word] = 6'h0;
@@ -15381,12 +16193,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_9_2_0[write_address_2] <= high_subsets_1_9_0;
   end
-  assign \read_port__data$1031  = table_high_9_2_0[{ read_slot, i_keys__payload[1183], i_keys__payload[1179], i_keys__payload[1175], i_keys__payload[1171] }];
   assign \read_port__data$999  = table_high_9_2_0[{ read_slot, i_keys__payload[1182], i_keys__payload[1178], i_keys__payload[1174], i_keys__payload[1170] }];
   assign \read_port__data$967  = table_high_9_2_0[{ read_slot, i_keys__payload[1181], i_keys__payload[1177], i_keys__payload[1173], i_keys__payload[1169] }];
   assign \read_port__data$935  = table_high_9_2_0[{ read_slot, i_keys__payload[1180], i_keys__payload[1176], i_keys__payload[1172], i_keys__payload[1168] }];
   reg [5:0] table_high_9_2_1 [31:0];
-  initial begin : zero_memory_125
+  initial begin : zero_memory_187
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_9_2_1[word] = 6'h0;
@@ -15395,12 +16206,23 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_2)
       table_high_9_2_1[write_address_2] <= high_subsets_1_9_0;
   end
-  assign \read_port__data$1222  = table_high_9_2_1[{ read_slot, i_keys__payload[1439], i_keys__payload[1435], i_keys__payload[1431], i_keys__payload[1427] }];
-  assign \read_port__data$1190  = table_high_9_2_1[{ read_slot, i_keys__payload[1438], i_keys__payload[1434], i_keys__payload[1430], i_keys__payload[1426] }];
   assign \read_port__data$1158  = table_high_9_2_1[{ read_slot, i_keys__payload[1437], i_keys__payload[1433], i_keys__payload[1429], i_keys__payload[1425] }];
   assign \read_port__data$1126  = table_high_9_2_1[{ read_slot, i_keys__payload[1436], i_keys__payload[1432], i_keys__payload[1428], i_keys__payload[1424] }];
+  assign \read_port__data$1031  = table_high_9_2_1[{ read_slot, i_keys__payload[1183], i_keys__payload[1179], i_keys__payload[1175], i_keys__payload[1171] }];
+  reg [5:0] table_high_9_2_2 [31:0];
+  initial begin : zero_memory_188
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_9_2_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_2)
+      table_high_9_2_2[write_address_2] <= high_subsets_1_9_0;
+  end
+  assign \read_port__data$1222  = table_high_9_2_2[{ read_slot, i_keys__payload[1439], i_keys__payload[1435], i_keys__payload[1431], i_keys__payload[1427] }];
+  assign \read_port__data$1190  = table_high_9_2_2[{ read_slot, i_keys__payload[1438], i_keys__payload[1434], i_keys__payload[1430], i_keys__payload[1426] }];
   reg [5:0] table_high_9_3_0 [31:0];
-  initial begin : zero_memory_126
+  initial begin : zero_memory_189
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_9_3_0[word] = 6'h0;
@@ -15409,12 +16231,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_9_3_0[write_address_3] <= high_subsets_1_9_0;
   end
-  assign \read_port__data$1413  = table_high_9_3_0[{ read_slot, i_keys__payload[1695], i_keys__payload[1691], i_keys__payload[1687], i_keys__payload[1683] }];
   assign \read_port__data$1381  = table_high_9_3_0[{ read_slot, i_keys__payload[1694], i_keys__payload[1690], i_keys__payload[1686], i_keys__payload[1682] }];
   assign \read_port__data$1349  = table_high_9_3_0[{ read_slot, i_keys__payload[1693], i_keys__payload[1689], i_keys__payload[1685], i_keys__payload[1681] }];
   assign \read_port__data$1317  = table_high_9_3_0[{ read_slot, i_keys__payload[1692], i_keys__payload[1688], i_keys__payload[1684], i_keys__payload[1680] }];
   reg [5:0] table_high_9_3_1 [31:0];
-  initial begin : zero_memory_127
+  initial begin : zero_memory_190
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_9_3_1[word] = 6'h0;
@@ -15423,10 +16244,21 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_3)
       table_high_9_3_1[write_address_3] <= high_subsets_1_9_0;
   end
-  assign \read_port__data$1604  = table_high_9_3_1[{ read_slot, i_keys__payload[1951], i_keys__payload[1947], i_keys__payload[1943], i_keys__payload[1939] }];
-  assign \read_port__data$1572  = table_high_9_3_1[{ read_slot, i_keys__payload[1950], i_keys__payload[1946], i_keys__payload[1942], i_keys__payload[1938] }];
   assign \read_port__data$1540  = table_high_9_3_1[{ read_slot, i_keys__payload[1949], i_keys__payload[1945], i_keys__payload[1941], i_keys__payload[1937] }];
   assign \read_port__data$1508  = table_high_9_3_1[{ read_slot, i_keys__payload[1948], i_keys__payload[1944], i_keys__payload[1940], i_keys__payload[1936] }];
+  assign \read_port__data$1413  = table_high_9_3_1[{ read_slot, i_keys__payload[1695], i_keys__payload[1691], i_keys__payload[1687], i_keys__payload[1683] }];
+  reg [5:0] table_high_9_3_2 [31:0];
+  initial begin : zero_memory_191
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_9_3_2[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_3)
+      table_high_9_3_2[write_address_3] <= high_subsets_1_9_0;
+  end
+  assign \read_port__data$1604  = table_high_9_3_2[{ read_slot, i_keys__payload[1951], i_keys__payload[1947], i_keys__payload[1943], i_keys__payload[1939] }];
+  assign \read_port__data$1572  = table_high_9_3_2[{ read_slot, i_keys__payload[1950], i_keys__payload[1946], i_keys__payload[1942], i_keys__payload[1938] }];
   assign _0032_ = ~ left;
   assign _0034_ = ~ left;
   assign _0036_ = ~ left;
@@ -19811,37 +20643,37 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \read_port__addr$1778  = { read_slot, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] };
   assign \read_port__addr$1779  = { read_slot, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] };
   assign \read_port__addr$1780  = { read_slot, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] };
-  assign \read_port__addr$1781  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$1782  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
-  assign \read_port__addr$1783  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$1784  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
-  assign \read_port__addr$1785  = { read_slot, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] };
-  assign \read_port__addr$1786  = { read_slot, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] };
-  assign \read_port__addr$1787  = { read_slot, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] };
-  assign \read_port__addr$1788  = { read_slot, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] };
-  assign \read_port__addr$1789  = { read_slot, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] };
-  assign \read_port__addr$1790  = { read_slot, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] };
-  assign \read_port__addr$1791  = { read_slot, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] };
-  assign \read_port__addr$1792  = { read_slot, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] };
-  assign \read_port__addr$1793  = { read_slot, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] };
-  assign \read_port__addr$1794  = { read_slot, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] };
-  assign \read_port__addr$1795  = { read_slot, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] };
-  assign \read_port__addr$1796  = { read_slot, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] };
-  assign \read_port__addr$1802  = { read_slot, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] };
-  assign \read_port__addr$1806  = { read_slot, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] };
-  assign \read_port__addr$1810  = { read_slot, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] };
-  assign \read_port__addr$1814  = { read_slot, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] };
-  assign \read_port__addr$1818  = { read_slot, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] };
-  assign \read_port__addr$1822  = { read_slot, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] };
-  assign \read_port__addr$1826  = { read_slot, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] };
-  assign \read_port__addr$1830  = { read_slot, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] };
-  assign \read_port__addr$1834  = { read_slot, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] };
-  assign \read_port__addr$1838  = { read_slot, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] };
-  assign \read_port__addr$1842  = { read_slot, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] };
-  assign \read_port__addr$1846  = { read_slot, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] };
-  assign \read_port__addr$1850  = { read_slot, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] };
-  assign \read_port__addr$1854  = { read_slot, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] };
-  assign \read_port__addr$1858  = { read_slot, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] };
+  assign \read_port__addr$1784  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$1788  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign \read_port__addr$1792  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$1796  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \read_port__addr$1800  = { read_slot, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] };
+  assign \read_port__addr$1804  = { read_slot, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] };
+  assign \read_port__addr$1808  = { read_slot, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] };
+  assign \read_port__addr$1812  = { read_slot, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] };
+  assign \read_port__addr$1816  = { read_slot, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] };
+  assign \read_port__addr$1820  = { read_slot, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] };
+  assign \read_port__addr$1824  = { read_slot, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] };
+  assign \read_port__addr$1828  = { read_slot, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] };
+  assign \read_port__addr$1832  = { read_slot, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] };
+  assign \read_port__addr$1836  = { read_slot, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] };
+  assign \read_port__addr$1840  = { read_slot, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] };
+  assign \read_port__addr$1844  = { read_slot, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] };
+  assign \read_port__addr$1847  = { read_slot, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] };
+  assign \read_port__addr$1848  = { read_slot, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] };
+  assign \read_port__addr$1849  = { read_slot, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] };
+  assign \read_port__addr$1850  = { read_slot, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] };
+  assign \read_port__addr$1851  = { read_slot, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] };
+  assign \read_port__addr$1852  = { read_slot, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] };
+  assign \read_port__addr$1853  = { read_slot, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] };
+  assign \read_port__addr$1854  = { read_slot, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] };
+  assign \read_port__addr$1855  = { read_slot, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] };
+  assign \read_port__addr$1856  = { read_slot, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] };
+  assign \read_port__addr$1857  = { read_slot, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] };
+  assign \read_port__addr$1858  = { read_slot, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] };
+  assign \read_port__addr$1859  = { read_slot, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] };
+  assign \read_port__addr$1860  = { read_slot, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] };
+  assign \read_port__addr$1861  = { read_slot, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] };
   assign \read_port__addr$1862  = { read_slot, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] };
   assign \read_port__addr$1863  = { read_slot, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] };
   assign \read_port__addr$1864  = { read_slot, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] };
@@ -19859,422 +20691,422 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \read_port__addr$1876  = { read_slot, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] };
   assign \read_port__addr$1877  = { read_slot, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] };
   assign \read_port__addr$1878  = { read_slot, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] };
-  assign \read_port__addr$1879  = { read_slot, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] };
-  assign \read_port__addr$1880  = { read_slot, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] };
-  assign \read_port__addr$1881  = { read_slot, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] };
-  assign \read_port__addr$1882  = { read_slot, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] };
-  assign \read_port__addr$1883  = { read_slot, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] };
-  assign \read_port__addr$1884  = { read_slot, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] };
-  assign \read_port__addr$1885  = { read_slot, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] };
-  assign \read_port__addr$1886  = { read_slot, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] };
-  assign \read_port__addr$1887  = { read_slot, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] };
-  assign \read_port__addr$1888  = { read_slot, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] };
-  assign \read_port__addr$1889  = { read_slot, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] };
-  assign \read_port__addr$1890  = { read_slot, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] };
-  assign \read_port__addr$1891  = { read_slot, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] };
-  assign \read_port__addr$1892  = { read_slot, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] };
-  assign \read_port__addr$1893  = { read_slot, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] };
-  assign \read_port__addr$1894  = { read_slot, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] };
-  assign \read_port__addr$1895  = { read_slot, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] };
-  assign \read_port__addr$1896  = { read_slot, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] };
-  assign \read_port__addr$1897  = { read_slot, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] };
-  assign \read_port__addr$1898  = { read_slot, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] };
-  assign \read_port__addr$1899  = { read_slot, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] };
-  assign \read_port__addr$1900  = { read_slot, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] };
-  assign \read_port__addr$1901  = { read_slot, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] };
-  assign \read_port__addr$1902  = { read_slot, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] };
-  assign \read_port__addr$1903  = { read_slot, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] };
-  assign \read_port__addr$1904  = { read_slot, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] };
-  assign \read_port__addr$1905  = { read_slot, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] };
-  assign \read_port__addr$1906  = { read_slot, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] };
-  assign \read_port__addr$1907  = { read_slot, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] };
-  assign \read_port__addr$1908  = { read_slot, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] };
-  assign \read_port__addr$1909  = { read_slot, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] };
-  assign \read_port__addr$1910  = { read_slot, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] };
-  assign \read_port__addr$1915  = { read_slot, i_keys__payload[524], i_keys__payload[520], i_keys__payload[516], i_keys__payload[512] };
-  assign \read_port__addr$1919  = { read_slot, i_keys__payload[540], i_keys__payload[536], i_keys__payload[532], i_keys__payload[528] };
-  assign \read_port__addr$1923  = { read_slot, i_keys__payload[556], i_keys__payload[552], i_keys__payload[548], i_keys__payload[544] };
-  assign \read_port__addr$1927  = { read_slot, i_keys__payload[572], i_keys__payload[568], i_keys__payload[564], i_keys__payload[560] };
-  assign \read_port__addr$1931  = { read_slot, i_keys__payload[588], i_keys__payload[584], i_keys__payload[580], i_keys__payload[576] };
-  assign \read_port__addr$1935  = { read_slot, i_keys__payload[604], i_keys__payload[600], i_keys__payload[596], i_keys__payload[592] };
-  assign \read_port__addr$1939  = { read_slot, i_keys__payload[620], i_keys__payload[616], i_keys__payload[612], i_keys__payload[608] };
-  assign \read_port__addr$1943  = { read_slot, i_keys__payload[636], i_keys__payload[632], i_keys__payload[628], i_keys__payload[624] };
-  assign \read_port__addr$1947  = { read_slot, i_keys__payload[652], i_keys__payload[648], i_keys__payload[644], i_keys__payload[640] };
-  assign \read_port__addr$1951  = { read_slot, i_keys__payload[668], i_keys__payload[664], i_keys__payload[660], i_keys__payload[656] };
-  assign \read_port__addr$1955  = { read_slot, i_keys__payload[684], i_keys__payload[680], i_keys__payload[676], i_keys__payload[672] };
-  assign \read_port__addr$1959  = { read_slot, i_keys__payload[700], i_keys__payload[696], i_keys__payload[692], i_keys__payload[688] };
-  assign \read_port__addr$1963  = { read_slot, i_keys__payload[716], i_keys__payload[712], i_keys__payload[708], i_keys__payload[704] };
-  assign \read_port__addr$1967  = { read_slot, i_keys__payload[732], i_keys__payload[728], i_keys__payload[724], i_keys__payload[720] };
-  assign \read_port__addr$1971  = { read_slot, i_keys__payload[748], i_keys__payload[744], i_keys__payload[740], i_keys__payload[736] };
-  assign \read_port__addr$1975  = { read_slot, i_keys__payload[764], i_keys__payload[760], i_keys__payload[756], i_keys__payload[752] };
-  assign \read_port__addr$1976  = { read_slot, i_keys__payload[525], i_keys__payload[521], i_keys__payload[517], i_keys__payload[513] };
-  assign \read_port__addr$1977  = { read_slot, i_keys__payload[541], i_keys__payload[537], i_keys__payload[533], i_keys__payload[529] };
-  assign \read_port__addr$1978  = { read_slot, i_keys__payload[557], i_keys__payload[553], i_keys__payload[549], i_keys__payload[545] };
-  assign \read_port__addr$1979  = { read_slot, i_keys__payload[573], i_keys__payload[569], i_keys__payload[565], i_keys__payload[561] };
-  assign \read_port__addr$1980  = { read_slot, i_keys__payload[589], i_keys__payload[585], i_keys__payload[581], i_keys__payload[577] };
-  assign \read_port__addr$1981  = { read_slot, i_keys__payload[605], i_keys__payload[601], i_keys__payload[597], i_keys__payload[593] };
-  assign \read_port__addr$1982  = { read_slot, i_keys__payload[621], i_keys__payload[617], i_keys__payload[613], i_keys__payload[609] };
-  assign \read_port__addr$1983  = { read_slot, i_keys__payload[637], i_keys__payload[633], i_keys__payload[629], i_keys__payload[625] };
-  assign \read_port__addr$1984  = { read_slot, i_keys__payload[653], i_keys__payload[649], i_keys__payload[645], i_keys__payload[641] };
-  assign \read_port__addr$1985  = { read_slot, i_keys__payload[669], i_keys__payload[665], i_keys__payload[661], i_keys__payload[657] };
-  assign \read_port__addr$1986  = { read_slot, i_keys__payload[685], i_keys__payload[681], i_keys__payload[677], i_keys__payload[673] };
-  assign \read_port__addr$1987  = { read_slot, i_keys__payload[701], i_keys__payload[697], i_keys__payload[693], i_keys__payload[689] };
-  assign \read_port__addr$1988  = { read_slot, i_keys__payload[717], i_keys__payload[713], i_keys__payload[709], i_keys__payload[705] };
-  assign \read_port__addr$1989  = { read_slot, i_keys__payload[733], i_keys__payload[729], i_keys__payload[725], i_keys__payload[721] };
-  assign \read_port__addr$1990  = { read_slot, i_keys__payload[749], i_keys__payload[745], i_keys__payload[741], i_keys__payload[737] };
-  assign \read_port__addr$1991  = { read_slot, i_keys__payload[765], i_keys__payload[761], i_keys__payload[757], i_keys__payload[753] };
-  assign \read_port__addr$1992  = { read_slot, i_keys__payload[526], i_keys__payload[522], i_keys__payload[518], i_keys__payload[514] };
-  assign \read_port__addr$1993  = { read_slot, i_keys__payload[542], i_keys__payload[538], i_keys__payload[534], i_keys__payload[530] };
-  assign \read_port__addr$1994  = { read_slot, i_keys__payload[558], i_keys__payload[554], i_keys__payload[550], i_keys__payload[546] };
-  assign \read_port__addr$1995  = { read_slot, i_keys__payload[574], i_keys__payload[570], i_keys__payload[566], i_keys__payload[562] };
-  assign \read_port__addr$1996  = { read_slot, i_keys__payload[590], i_keys__payload[586], i_keys__payload[582], i_keys__payload[578] };
-  assign \read_port__addr$1997  = { read_slot, i_keys__payload[606], i_keys__payload[602], i_keys__payload[598], i_keys__payload[594] };
-  assign \read_port__addr$1998  = { read_slot, i_keys__payload[622], i_keys__payload[618], i_keys__payload[614], i_keys__payload[610] };
-  assign \read_port__addr$1999  = { read_slot, i_keys__payload[638], i_keys__payload[634], i_keys__payload[630], i_keys__payload[626] };
-  assign \read_port__addr$2000  = { read_slot, i_keys__payload[654], i_keys__payload[650], i_keys__payload[646], i_keys__payload[642] };
-  assign \read_port__addr$2001  = { read_slot, i_keys__payload[670], i_keys__payload[666], i_keys__payload[662], i_keys__payload[658] };
-  assign \read_port__addr$2002  = { read_slot, i_keys__payload[686], i_keys__payload[682], i_keys__payload[678], i_keys__payload[674] };
-  assign \read_port__addr$2003  = { read_slot, i_keys__payload[702], i_keys__payload[698], i_keys__payload[694], i_keys__payload[690] };
-  assign \read_port__addr$2004  = { read_slot, i_keys__payload[718], i_keys__payload[714], i_keys__payload[710], i_keys__payload[706] };
-  assign \read_port__addr$2005  = { read_slot, i_keys__payload[734], i_keys__payload[730], i_keys__payload[726], i_keys__payload[722] };
-  assign \read_port__addr$2006  = { read_slot, i_keys__payload[750], i_keys__payload[746], i_keys__payload[742], i_keys__payload[738] };
-  assign \read_port__addr$2007  = { read_slot, i_keys__payload[766], i_keys__payload[762], i_keys__payload[758], i_keys__payload[754] };
-  assign \read_port__addr$2008  = { read_slot, i_keys__payload[527], i_keys__payload[523], i_keys__payload[519], i_keys__payload[515] };
-  assign \read_port__addr$2009  = { read_slot, i_keys__payload[543], i_keys__payload[539], i_keys__payload[535], i_keys__payload[531] };
-  assign \read_port__addr$2010  = { read_slot, i_keys__payload[559], i_keys__payload[555], i_keys__payload[551], i_keys__payload[547] };
-  assign \read_port__addr$2011  = { read_slot, i_keys__payload[575], i_keys__payload[571], i_keys__payload[567], i_keys__payload[563] };
-  assign \read_port__addr$2012  = { read_slot, i_keys__payload[591], i_keys__payload[587], i_keys__payload[583], i_keys__payload[579] };
-  assign \read_port__addr$2013  = { read_slot, i_keys__payload[607], i_keys__payload[603], i_keys__payload[599], i_keys__payload[595] };
-  assign \read_port__addr$2014  = { read_slot, i_keys__payload[623], i_keys__payload[619], i_keys__payload[615], i_keys__payload[611] };
-  assign \read_port__addr$2015  = { read_slot, i_keys__payload[639], i_keys__payload[635], i_keys__payload[631], i_keys__payload[627] };
-  assign \read_port__addr$2016  = { read_slot, i_keys__payload[655], i_keys__payload[651], i_keys__payload[647], i_keys__payload[643] };
-  assign \read_port__addr$2017  = { read_slot, i_keys__payload[671], i_keys__payload[667], i_keys__payload[663], i_keys__payload[659] };
-  assign \read_port__addr$2018  = { read_slot, i_keys__payload[687], i_keys__payload[683], i_keys__payload[679], i_keys__payload[675] };
-  assign \read_port__addr$2019  = { read_slot, i_keys__payload[703], i_keys__payload[699], i_keys__payload[695], i_keys__payload[691] };
-  assign \read_port__addr$2020  = { read_slot, i_keys__payload[719], i_keys__payload[715], i_keys__payload[711], i_keys__payload[707] };
-  assign \read_port__addr$2021  = { read_slot, i_keys__payload[735], i_keys__payload[731], i_keys__payload[727], i_keys__payload[723] };
-  assign \read_port__addr$2022  = { read_slot, i_keys__payload[751], i_keys__payload[747], i_keys__payload[743], i_keys__payload[739] };
-  assign \read_port__addr$2023  = { read_slot, i_keys__payload[767], i_keys__payload[763], i_keys__payload[759], i_keys__payload[755] };
-  assign \read_port__addr$2028  = { read_slot, i_keys__payload[780], i_keys__payload[776], i_keys__payload[772], i_keys__payload[768] };
-  assign \read_port__addr$2032  = { read_slot, i_keys__payload[796], i_keys__payload[792], i_keys__payload[788], i_keys__payload[784] };
-  assign \read_port__addr$2036  = { read_slot, i_keys__payload[812], i_keys__payload[808], i_keys__payload[804], i_keys__payload[800] };
-  assign \read_port__addr$2040  = { read_slot, i_keys__payload[828], i_keys__payload[824], i_keys__payload[820], i_keys__payload[816] };
-  assign \read_port__addr$2044  = { read_slot, i_keys__payload[844], i_keys__payload[840], i_keys__payload[836], i_keys__payload[832] };
-  assign \read_port__addr$2048  = { read_slot, i_keys__payload[860], i_keys__payload[856], i_keys__payload[852], i_keys__payload[848] };
-  assign \read_port__addr$2052  = { read_slot, i_keys__payload[876], i_keys__payload[872], i_keys__payload[868], i_keys__payload[864] };
-  assign \read_port__addr$2056  = { read_slot, i_keys__payload[892], i_keys__payload[888], i_keys__payload[884], i_keys__payload[880] };
-  assign \read_port__addr$2060  = { read_slot, i_keys__payload[908], i_keys__payload[904], i_keys__payload[900], i_keys__payload[896] };
-  assign \read_port__addr$2064  = { read_slot, i_keys__payload[924], i_keys__payload[920], i_keys__payload[916], i_keys__payload[912] };
-  assign \read_port__addr$2068  = { read_slot, i_keys__payload[940], i_keys__payload[936], i_keys__payload[932], i_keys__payload[928] };
-  assign \read_port__addr$2072  = { read_slot, i_keys__payload[956], i_keys__payload[952], i_keys__payload[948], i_keys__payload[944] };
-  assign \read_port__addr$2076  = { read_slot, i_keys__payload[972], i_keys__payload[968], i_keys__payload[964], i_keys__payload[960] };
-  assign \read_port__addr$2080  = { read_slot, i_keys__payload[988], i_keys__payload[984], i_keys__payload[980], i_keys__payload[976] };
-  assign \read_port__addr$2084  = { read_slot, i_keys__payload[1004], i_keys__payload[1000], i_keys__payload[996], i_keys__payload[992] };
-  assign \read_port__addr$2088  = { read_slot, i_keys__payload[1020], i_keys__payload[1016], i_keys__payload[1012], i_keys__payload[1008] };
-  assign \read_port__addr$2089  = { read_slot, i_keys__payload[781], i_keys__payload[777], i_keys__payload[773], i_keys__payload[769] };
-  assign \read_port__addr$2090  = { read_slot, i_keys__payload[797], i_keys__payload[793], i_keys__payload[789], i_keys__payload[785] };
-  assign \read_port__addr$2091  = { read_slot, i_keys__payload[813], i_keys__payload[809], i_keys__payload[805], i_keys__payload[801] };
-  assign \read_port__addr$2092  = { read_slot, i_keys__payload[829], i_keys__payload[825], i_keys__payload[821], i_keys__payload[817] };
-  assign \read_port__addr$2093  = { read_slot, i_keys__payload[845], i_keys__payload[841], i_keys__payload[837], i_keys__payload[833] };
-  assign \read_port__addr$2094  = { read_slot, i_keys__payload[861], i_keys__payload[857], i_keys__payload[853], i_keys__payload[849] };
-  assign \read_port__addr$2095  = { read_slot, i_keys__payload[877], i_keys__payload[873], i_keys__payload[869], i_keys__payload[865] };
-  assign \read_port__addr$2096  = { read_slot, i_keys__payload[893], i_keys__payload[889], i_keys__payload[885], i_keys__payload[881] };
-  assign \read_port__addr$2097  = { read_slot, i_keys__payload[909], i_keys__payload[905], i_keys__payload[901], i_keys__payload[897] };
-  assign \read_port__addr$2098  = { read_slot, i_keys__payload[925], i_keys__payload[921], i_keys__payload[917], i_keys__payload[913] };
-  assign \read_port__addr$2099  = { read_slot, i_keys__payload[941], i_keys__payload[937], i_keys__payload[933], i_keys__payload[929] };
-  assign \read_port__addr$2100  = { read_slot, i_keys__payload[957], i_keys__payload[953], i_keys__payload[949], i_keys__payload[945] };
-  assign \read_port__addr$2101  = { read_slot, i_keys__payload[973], i_keys__payload[969], i_keys__payload[965], i_keys__payload[961] };
-  assign \read_port__addr$2102  = { read_slot, i_keys__payload[989], i_keys__payload[985], i_keys__payload[981], i_keys__payload[977] };
-  assign \read_port__addr$2103  = { read_slot, i_keys__payload[1005], i_keys__payload[1001], i_keys__payload[997], i_keys__payload[993] };
-  assign \read_port__addr$2104  = { read_slot, i_keys__payload[1021], i_keys__payload[1017], i_keys__payload[1013], i_keys__payload[1009] };
-  assign \read_port__addr$2105  = { read_slot, i_keys__payload[782], i_keys__payload[778], i_keys__payload[774], i_keys__payload[770] };
-  assign \read_port__addr$2106  = { read_slot, i_keys__payload[798], i_keys__payload[794], i_keys__payload[790], i_keys__payload[786] };
-  assign \read_port__addr$2107  = { read_slot, i_keys__payload[814], i_keys__payload[810], i_keys__payload[806], i_keys__payload[802] };
-  assign \read_port__addr$2108  = { read_slot, i_keys__payload[830], i_keys__payload[826], i_keys__payload[822], i_keys__payload[818] };
-  assign \read_port__addr$2109  = { read_slot, i_keys__payload[846], i_keys__payload[842], i_keys__payload[838], i_keys__payload[834] };
-  assign \read_port__addr$2110  = { read_slot, i_keys__payload[862], i_keys__payload[858], i_keys__payload[854], i_keys__payload[850] };
-  assign \read_port__addr$2111  = { read_slot, i_keys__payload[878], i_keys__payload[874], i_keys__payload[870], i_keys__payload[866] };
-  assign \read_port__addr$2112  = { read_slot, i_keys__payload[894], i_keys__payload[890], i_keys__payload[886], i_keys__payload[882] };
-  assign \read_port__addr$2113  = { read_slot, i_keys__payload[910], i_keys__payload[906], i_keys__payload[902], i_keys__payload[898] };
-  assign \read_port__addr$2114  = { read_slot, i_keys__payload[926], i_keys__payload[922], i_keys__payload[918], i_keys__payload[914] };
-  assign \read_port__addr$2115  = { read_slot, i_keys__payload[942], i_keys__payload[938], i_keys__payload[934], i_keys__payload[930] };
-  assign \read_port__addr$2116  = { read_slot, i_keys__payload[958], i_keys__payload[954], i_keys__payload[950], i_keys__payload[946] };
-  assign \read_port__addr$2117  = { read_slot, i_keys__payload[974], i_keys__payload[970], i_keys__payload[966], i_keys__payload[962] };
-  assign \read_port__addr$2118  = { read_slot, i_keys__payload[990], i_keys__payload[986], i_keys__payload[982], i_keys__payload[978] };
-  assign \read_port__addr$2119  = { read_slot, i_keys__payload[1006], i_keys__payload[1002], i_keys__payload[998], i_keys__payload[994] };
-  assign \read_port__addr$2120  = { read_slot, i_keys__payload[1022], i_keys__payload[1018], i_keys__payload[1014], i_keys__payload[1010] };
-  assign \read_port__addr$2121  = { read_slot, i_keys__payload[783], i_keys__payload[779], i_keys__payload[775], i_keys__payload[771] };
-  assign \read_port__addr$2122  = { read_slot, i_keys__payload[799], i_keys__payload[795], i_keys__payload[791], i_keys__payload[787] };
-  assign \read_port__addr$2123  = { read_slot, i_keys__payload[815], i_keys__payload[811], i_keys__payload[807], i_keys__payload[803] };
-  assign \read_port__addr$2124  = { read_slot, i_keys__payload[831], i_keys__payload[827], i_keys__payload[823], i_keys__payload[819] };
-  assign \read_port__addr$2125  = { read_slot, i_keys__payload[847], i_keys__payload[843], i_keys__payload[839], i_keys__payload[835] };
-  assign \read_port__addr$2126  = { read_slot, i_keys__payload[863], i_keys__payload[859], i_keys__payload[855], i_keys__payload[851] };
-  assign \read_port__addr$2127  = { read_slot, i_keys__payload[879], i_keys__payload[875], i_keys__payload[871], i_keys__payload[867] };
-  assign \read_port__addr$2128  = { read_slot, i_keys__payload[895], i_keys__payload[891], i_keys__payload[887], i_keys__payload[883] };
-  assign \read_port__addr$2129  = { read_slot, i_keys__payload[911], i_keys__payload[907], i_keys__payload[903], i_keys__payload[899] };
-  assign \read_port__addr$2130  = { read_slot, i_keys__payload[927], i_keys__payload[923], i_keys__payload[919], i_keys__payload[915] };
-  assign \read_port__addr$2131  = { read_slot, i_keys__payload[943], i_keys__payload[939], i_keys__payload[935], i_keys__payload[931] };
-  assign \read_port__addr$2132  = { read_slot, i_keys__payload[959], i_keys__payload[955], i_keys__payload[951], i_keys__payload[947] };
-  assign \read_port__addr$2133  = { read_slot, i_keys__payload[975], i_keys__payload[971], i_keys__payload[967], i_keys__payload[963] };
-  assign \read_port__addr$2134  = { read_slot, i_keys__payload[991], i_keys__payload[987], i_keys__payload[983], i_keys__payload[979] };
-  assign \read_port__addr$2135  = { read_slot, i_keys__payload[1007], i_keys__payload[1003], i_keys__payload[999], i_keys__payload[995] };
-  assign \read_port__addr$2136  = { read_slot, i_keys__payload[1023], i_keys__payload[1019], i_keys__payload[1015], i_keys__payload[1011] };
-  assign \read_port__addr$2141  = { read_slot, i_keys__payload[1036], i_keys__payload[1032], i_keys__payload[1028], i_keys__payload[1024] };
-  assign \read_port__addr$2145  = { read_slot, i_keys__payload[1052], i_keys__payload[1048], i_keys__payload[1044], i_keys__payload[1040] };
-  assign \read_port__addr$2149  = { read_slot, i_keys__payload[1068], i_keys__payload[1064], i_keys__payload[1060], i_keys__payload[1056] };
-  assign \read_port__addr$2153  = { read_slot, i_keys__payload[1084], i_keys__payload[1080], i_keys__payload[1076], i_keys__payload[1072] };
-  assign \read_port__addr$2157  = { read_slot, i_keys__payload[1100], i_keys__payload[1096], i_keys__payload[1092], i_keys__payload[1088] };
-  assign \read_port__addr$2161  = { read_slot, i_keys__payload[1116], i_keys__payload[1112], i_keys__payload[1108], i_keys__payload[1104] };
-  assign \read_port__addr$2165  = { read_slot, i_keys__payload[1132], i_keys__payload[1128], i_keys__payload[1124], i_keys__payload[1120] };
-  assign \read_port__addr$2169  = { read_slot, i_keys__payload[1148], i_keys__payload[1144], i_keys__payload[1140], i_keys__payload[1136] };
-  assign \read_port__addr$2173  = { read_slot, i_keys__payload[1164], i_keys__payload[1160], i_keys__payload[1156], i_keys__payload[1152] };
-  assign \read_port__addr$2177  = { read_slot, i_keys__payload[1180], i_keys__payload[1176], i_keys__payload[1172], i_keys__payload[1168] };
-  assign \read_port__addr$2181  = { read_slot, i_keys__payload[1196], i_keys__payload[1192], i_keys__payload[1188], i_keys__payload[1184] };
-  assign \read_port__addr$2185  = { read_slot, i_keys__payload[1212], i_keys__payload[1208], i_keys__payload[1204], i_keys__payload[1200] };
-  assign \read_port__addr$2189  = { read_slot, i_keys__payload[1228], i_keys__payload[1224], i_keys__payload[1220], i_keys__payload[1216] };
-  assign \read_port__addr$2193  = { read_slot, i_keys__payload[1244], i_keys__payload[1240], i_keys__payload[1236], i_keys__payload[1232] };
-  assign \read_port__addr$2197  = { read_slot, i_keys__payload[1260], i_keys__payload[1256], i_keys__payload[1252], i_keys__payload[1248] };
-  assign \read_port__addr$2201  = { read_slot, i_keys__payload[1276], i_keys__payload[1272], i_keys__payload[1268], i_keys__payload[1264] };
-  assign \read_port__addr$2202  = { read_slot, i_keys__payload[1037], i_keys__payload[1033], i_keys__payload[1029], i_keys__payload[1025] };
-  assign \read_port__addr$2203  = { read_slot, i_keys__payload[1053], i_keys__payload[1049], i_keys__payload[1045], i_keys__payload[1041] };
-  assign \read_port__addr$2204  = { read_slot, i_keys__payload[1069], i_keys__payload[1065], i_keys__payload[1061], i_keys__payload[1057] };
-  assign \read_port__addr$2205  = { read_slot, i_keys__payload[1085], i_keys__payload[1081], i_keys__payload[1077], i_keys__payload[1073] };
-  assign \read_port__addr$2206  = { read_slot, i_keys__payload[1101], i_keys__payload[1097], i_keys__payload[1093], i_keys__payload[1089] };
-  assign \read_port__addr$2207  = { read_slot, i_keys__payload[1117], i_keys__payload[1113], i_keys__payload[1109], i_keys__payload[1105] };
-  assign \read_port__addr$2208  = { read_slot, i_keys__payload[1133], i_keys__payload[1129], i_keys__payload[1125], i_keys__payload[1121] };
-  assign \read_port__addr$2209  = { read_slot, i_keys__payload[1149], i_keys__payload[1145], i_keys__payload[1141], i_keys__payload[1137] };
-  assign \read_port__addr$2210  = { read_slot, i_keys__payload[1165], i_keys__payload[1161], i_keys__payload[1157], i_keys__payload[1153] };
-  assign \read_port__addr$2211  = { read_slot, i_keys__payload[1181], i_keys__payload[1177], i_keys__payload[1173], i_keys__payload[1169] };
-  assign \read_port__addr$2212  = { read_slot, i_keys__payload[1197], i_keys__payload[1193], i_keys__payload[1189], i_keys__payload[1185] };
-  assign \read_port__addr$2213  = { read_slot, i_keys__payload[1213], i_keys__payload[1209], i_keys__payload[1205], i_keys__payload[1201] };
-  assign \read_port__addr$2214  = { read_slot, i_keys__payload[1229], i_keys__payload[1225], i_keys__payload[1221], i_keys__payload[1217] };
-  assign \read_port__addr$2215  = { read_slot, i_keys__payload[1245], i_keys__payload[1241], i_keys__payload[1237], i_keys__payload[1233] };
-  assign \read_port__addr$2216  = { read_slot, i_keys__payload[1261], i_keys__payload[1257], i_keys__payload[1253], i_keys__payload[1249] };
-  assign \read_port__addr$2217  = { read_slot, i_keys__payload[1277], i_keys__payload[1273], i_keys__payload[1269], i_keys__payload[1265] };
-  assign \read_port__addr$2218  = { read_slot, i_keys__payload[1038], i_keys__payload[1034], i_keys__payload[1030], i_keys__payload[1026] };
-  assign \read_port__addr$2219  = { read_slot, i_keys__payload[1054], i_keys__payload[1050], i_keys__payload[1046], i_keys__payload[1042] };
-  assign \read_port__addr$2220  = { read_slot, i_keys__payload[1070], i_keys__payload[1066], i_keys__payload[1062], i_keys__payload[1058] };
-  assign \read_port__addr$2221  = { read_slot, i_keys__payload[1086], i_keys__payload[1082], i_keys__payload[1078], i_keys__payload[1074] };
-  assign \read_port__addr$2222  = { read_slot, i_keys__payload[1102], i_keys__payload[1098], i_keys__payload[1094], i_keys__payload[1090] };
-  assign \read_port__addr$2223  = { read_slot, i_keys__payload[1118], i_keys__payload[1114], i_keys__payload[1110], i_keys__payload[1106] };
-  assign \read_port__addr$2224  = { read_slot, i_keys__payload[1134], i_keys__payload[1130], i_keys__payload[1126], i_keys__payload[1122] };
-  assign \read_port__addr$2225  = { read_slot, i_keys__payload[1150], i_keys__payload[1146], i_keys__payload[1142], i_keys__payload[1138] };
-  assign \read_port__addr$2226  = { read_slot, i_keys__payload[1166], i_keys__payload[1162], i_keys__payload[1158], i_keys__payload[1154] };
-  assign \read_port__addr$2227  = { read_slot, i_keys__payload[1182], i_keys__payload[1178], i_keys__payload[1174], i_keys__payload[1170] };
-  assign \read_port__addr$2228  = { read_slot, i_keys__payload[1198], i_keys__payload[1194], i_keys__payload[1190], i_keys__payload[1186] };
-  assign \read_port__addr$2229  = { read_slot, i_keys__payload[1214], i_keys__payload[1210], i_keys__payload[1206], i_keys__payload[1202] };
-  assign \read_port__addr$2230  = { read_slot, i_keys__payload[1230], i_keys__payload[1226], i_keys__payload[1222], i_keys__payload[1218] };
-  assign \read_port__addr$2231  = { read_slot, i_keys__payload[1246], i_keys__payload[1242], i_keys__payload[1238], i_keys__payload[1234] };
-  assign \read_port__addr$2232  = { read_slot, i_keys__payload[1262], i_keys__payload[1258], i_keys__payload[1254], i_keys__payload[1250] };
-  assign \read_port__addr$2233  = { read_slot, i_keys__payload[1278], i_keys__payload[1274], i_keys__payload[1270], i_keys__payload[1266] };
-  assign \read_port__addr$2234  = { read_slot, i_keys__payload[1039], i_keys__payload[1035], i_keys__payload[1031], i_keys__payload[1027] };
-  assign \read_port__addr$2235  = { read_slot, i_keys__payload[1055], i_keys__payload[1051], i_keys__payload[1047], i_keys__payload[1043] };
-  assign \read_port__addr$2236  = { read_slot, i_keys__payload[1071], i_keys__payload[1067], i_keys__payload[1063], i_keys__payload[1059] };
-  assign \read_port__addr$2237  = { read_slot, i_keys__payload[1087], i_keys__payload[1083], i_keys__payload[1079], i_keys__payload[1075] };
-  assign \read_port__addr$2238  = { read_slot, i_keys__payload[1103], i_keys__payload[1099], i_keys__payload[1095], i_keys__payload[1091] };
-  assign \read_port__addr$2239  = { read_slot, i_keys__payload[1119], i_keys__payload[1115], i_keys__payload[1111], i_keys__payload[1107] };
-  assign \read_port__addr$2240  = { read_slot, i_keys__payload[1135], i_keys__payload[1131], i_keys__payload[1127], i_keys__payload[1123] };
-  assign \read_port__addr$2241  = { read_slot, i_keys__payload[1151], i_keys__payload[1147], i_keys__payload[1143], i_keys__payload[1139] };
-  assign \read_port__addr$2242  = { read_slot, i_keys__payload[1167], i_keys__payload[1163], i_keys__payload[1159], i_keys__payload[1155] };
-  assign \read_port__addr$2243  = { read_slot, i_keys__payload[1183], i_keys__payload[1179], i_keys__payload[1175], i_keys__payload[1171] };
-  assign \read_port__addr$2244  = { read_slot, i_keys__payload[1199], i_keys__payload[1195], i_keys__payload[1191], i_keys__payload[1187] };
-  assign \read_port__addr$2245  = { read_slot, i_keys__payload[1215], i_keys__payload[1211], i_keys__payload[1207], i_keys__payload[1203] };
-  assign \read_port__addr$2246  = { read_slot, i_keys__payload[1231], i_keys__payload[1227], i_keys__payload[1223], i_keys__payload[1219] };
-  assign \read_port__addr$2247  = { read_slot, i_keys__payload[1247], i_keys__payload[1243], i_keys__payload[1239], i_keys__payload[1235] };
-  assign \read_port__addr$2248  = { read_slot, i_keys__payload[1263], i_keys__payload[1259], i_keys__payload[1255], i_keys__payload[1251] };
-  assign \read_port__addr$2249  = { read_slot, i_keys__payload[1279], i_keys__payload[1275], i_keys__payload[1271], i_keys__payload[1267] };
-  assign \read_port__addr$2254  = { read_slot, i_keys__payload[1292], i_keys__payload[1288], i_keys__payload[1284], i_keys__payload[1280] };
-  assign \read_port__addr$2258  = { read_slot, i_keys__payload[1308], i_keys__payload[1304], i_keys__payload[1300], i_keys__payload[1296] };
-  assign \read_port__addr$2262  = { read_slot, i_keys__payload[1324], i_keys__payload[1320], i_keys__payload[1316], i_keys__payload[1312] };
-  assign \read_port__addr$2266  = { read_slot, i_keys__payload[1340], i_keys__payload[1336], i_keys__payload[1332], i_keys__payload[1328] };
-  assign \read_port__addr$2270  = { read_slot, i_keys__payload[1356], i_keys__payload[1352], i_keys__payload[1348], i_keys__payload[1344] };
-  assign \read_port__addr$2274  = { read_slot, i_keys__payload[1372], i_keys__payload[1368], i_keys__payload[1364], i_keys__payload[1360] };
-  assign \read_port__addr$2278  = { read_slot, i_keys__payload[1388], i_keys__payload[1384], i_keys__payload[1380], i_keys__payload[1376] };
-  assign \read_port__addr$2282  = { read_slot, i_keys__payload[1404], i_keys__payload[1400], i_keys__payload[1396], i_keys__payload[1392] };
-  assign \read_port__addr$2286  = { read_slot, i_keys__payload[1420], i_keys__payload[1416], i_keys__payload[1412], i_keys__payload[1408] };
-  assign \read_port__addr$2290  = { read_slot, i_keys__payload[1436], i_keys__payload[1432], i_keys__payload[1428], i_keys__payload[1424] };
-  assign \read_port__addr$2294  = { read_slot, i_keys__payload[1452], i_keys__payload[1448], i_keys__payload[1444], i_keys__payload[1440] };
-  assign \read_port__addr$2298  = { read_slot, i_keys__payload[1468], i_keys__payload[1464], i_keys__payload[1460], i_keys__payload[1456] };
-  assign \read_port__addr$2302  = { read_slot, i_keys__payload[1484], i_keys__payload[1480], i_keys__payload[1476], i_keys__payload[1472] };
-  assign \read_port__addr$2306  = { read_slot, i_keys__payload[1500], i_keys__payload[1496], i_keys__payload[1492], i_keys__payload[1488] };
-  assign \read_port__addr$2310  = { read_slot, i_keys__payload[1516], i_keys__payload[1512], i_keys__payload[1508], i_keys__payload[1504] };
-  assign \read_port__addr$2314  = { read_slot, i_keys__payload[1532], i_keys__payload[1528], i_keys__payload[1524], i_keys__payload[1520] };
-  assign \read_port__addr$2315  = { read_slot, i_keys__payload[1293], i_keys__payload[1289], i_keys__payload[1285], i_keys__payload[1281] };
-  assign \read_port__addr$2316  = { read_slot, i_keys__payload[1309], i_keys__payload[1305], i_keys__payload[1301], i_keys__payload[1297] };
-  assign \read_port__addr$2317  = { read_slot, i_keys__payload[1325], i_keys__payload[1321], i_keys__payload[1317], i_keys__payload[1313] };
-  assign \read_port__addr$2318  = { read_slot, i_keys__payload[1341], i_keys__payload[1337], i_keys__payload[1333], i_keys__payload[1329] };
-  assign \read_port__addr$2319  = { read_slot, i_keys__payload[1357], i_keys__payload[1353], i_keys__payload[1349], i_keys__payload[1345] };
-  assign \read_port__addr$2320  = { read_slot, i_keys__payload[1373], i_keys__payload[1369], i_keys__payload[1365], i_keys__payload[1361] };
-  assign \read_port__addr$2321  = { read_slot, i_keys__payload[1389], i_keys__payload[1385], i_keys__payload[1381], i_keys__payload[1377] };
-  assign \read_port__addr$2322  = { read_slot, i_keys__payload[1405], i_keys__payload[1401], i_keys__payload[1397], i_keys__payload[1393] };
-  assign \read_port__addr$2323  = { read_slot, i_keys__payload[1421], i_keys__payload[1417], i_keys__payload[1413], i_keys__payload[1409] };
-  assign \read_port__addr$2324  = { read_slot, i_keys__payload[1437], i_keys__payload[1433], i_keys__payload[1429], i_keys__payload[1425] };
-  assign \read_port__addr$2325  = { read_slot, i_keys__payload[1453], i_keys__payload[1449], i_keys__payload[1445], i_keys__payload[1441] };
-  assign \read_port__addr$2326  = { read_slot, i_keys__payload[1469], i_keys__payload[1465], i_keys__payload[1461], i_keys__payload[1457] };
-  assign \read_port__addr$2327  = { read_slot, i_keys__payload[1485], i_keys__payload[1481], i_keys__payload[1477], i_keys__payload[1473] };
-  assign \read_port__addr$2328  = { read_slot, i_keys__payload[1501], i_keys__payload[1497], i_keys__payload[1493], i_keys__payload[1489] };
-  assign \read_port__addr$2329  = { read_slot, i_keys__payload[1517], i_keys__payload[1513], i_keys__payload[1509], i_keys__payload[1505] };
-  assign \read_port__addr$2330  = { read_slot, i_keys__payload[1533], i_keys__payload[1529], i_keys__payload[1525], i_keys__payload[1521] };
-  assign \read_port__addr$2331  = { read_slot, i_keys__payload[1294], i_keys__payload[1290], i_keys__payload[1286], i_keys__payload[1282] };
-  assign \read_port__addr$2332  = { read_slot, i_keys__payload[1310], i_keys__payload[1306], i_keys__payload[1302], i_keys__payload[1298] };
-  assign \read_port__addr$2333  = { read_slot, i_keys__payload[1326], i_keys__payload[1322], i_keys__payload[1318], i_keys__payload[1314] };
-  assign \read_port__addr$2334  = { read_slot, i_keys__payload[1342], i_keys__payload[1338], i_keys__payload[1334], i_keys__payload[1330] };
-  assign \read_port__addr$2335  = { read_slot, i_keys__payload[1358], i_keys__payload[1354], i_keys__payload[1350], i_keys__payload[1346] };
-  assign \read_port__addr$2336  = { read_slot, i_keys__payload[1374], i_keys__payload[1370], i_keys__payload[1366], i_keys__payload[1362] };
-  assign \read_port__addr$2337  = { read_slot, i_keys__payload[1390], i_keys__payload[1386], i_keys__payload[1382], i_keys__payload[1378] };
-  assign \read_port__addr$2338  = { read_slot, i_keys__payload[1406], i_keys__payload[1402], i_keys__payload[1398], i_keys__payload[1394] };
-  assign \read_port__addr$2339  = { read_slot, i_keys__payload[1422], i_keys__payload[1418], i_keys__payload[1414], i_keys__payload[1410] };
-  assign \read_port__addr$2340  = { read_slot, i_keys__payload[1438], i_keys__payload[1434], i_keys__payload[1430], i_keys__payload[1426] };
-  assign \read_port__addr$2341  = { read_slot, i_keys__payload[1454], i_keys__payload[1450], i_keys__payload[1446], i_keys__payload[1442] };
-  assign \read_port__addr$2342  = { read_slot, i_keys__payload[1470], i_keys__payload[1466], i_keys__payload[1462], i_keys__payload[1458] };
-  assign \read_port__addr$2343  = { read_slot, i_keys__payload[1486], i_keys__payload[1482], i_keys__payload[1478], i_keys__payload[1474] };
-  assign \read_port__addr$2344  = { read_slot, i_keys__payload[1502], i_keys__payload[1498], i_keys__payload[1494], i_keys__payload[1490] };
-  assign \read_port__addr$2345  = { read_slot, i_keys__payload[1518], i_keys__payload[1514], i_keys__payload[1510], i_keys__payload[1506] };
-  assign \read_port__addr$2346  = { read_slot, i_keys__payload[1534], i_keys__payload[1530], i_keys__payload[1526], i_keys__payload[1522] };
-  assign \read_port__addr$2347  = { read_slot, i_keys__payload[1295], i_keys__payload[1291], i_keys__payload[1287], i_keys__payload[1283] };
-  assign \read_port__addr$2348  = { read_slot, i_keys__payload[1311], i_keys__payload[1307], i_keys__payload[1303], i_keys__payload[1299] };
-  assign \read_port__addr$2349  = { read_slot, i_keys__payload[1327], i_keys__payload[1323], i_keys__payload[1319], i_keys__payload[1315] };
-  assign \read_port__addr$2350  = { read_slot, i_keys__payload[1343], i_keys__payload[1339], i_keys__payload[1335], i_keys__payload[1331] };
-  assign \read_port__addr$2351  = { read_slot, i_keys__payload[1359], i_keys__payload[1355], i_keys__payload[1351], i_keys__payload[1347] };
-  assign \read_port__addr$2352  = { read_slot, i_keys__payload[1375], i_keys__payload[1371], i_keys__payload[1367], i_keys__payload[1363] };
-  assign \read_port__addr$2353  = { read_slot, i_keys__payload[1391], i_keys__payload[1387], i_keys__payload[1383], i_keys__payload[1379] };
-  assign \read_port__addr$2354  = { read_slot, i_keys__payload[1407], i_keys__payload[1403], i_keys__payload[1399], i_keys__payload[1395] };
-  assign \read_port__addr$2355  = { read_slot, i_keys__payload[1423], i_keys__payload[1419], i_keys__payload[1415], i_keys__payload[1411] };
-  assign \read_port__addr$2356  = { read_slot, i_keys__payload[1439], i_keys__payload[1435], i_keys__payload[1431], i_keys__payload[1427] };
-  assign \read_port__addr$2357  = { read_slot, i_keys__payload[1455], i_keys__payload[1451], i_keys__payload[1447], i_keys__payload[1443] };
-  assign \read_port__addr$2358  = { read_slot, i_keys__payload[1471], i_keys__payload[1467], i_keys__payload[1463], i_keys__payload[1459] };
-  assign \read_port__addr$2359  = { read_slot, i_keys__payload[1487], i_keys__payload[1483], i_keys__payload[1479], i_keys__payload[1475] };
-  assign \read_port__addr$2360  = { read_slot, i_keys__payload[1503], i_keys__payload[1499], i_keys__payload[1495], i_keys__payload[1491] };
-  assign \read_port__addr$2361  = { read_slot, i_keys__payload[1519], i_keys__payload[1515], i_keys__payload[1511], i_keys__payload[1507] };
-  assign \read_port__addr$2362  = { read_slot, i_keys__payload[1535], i_keys__payload[1531], i_keys__payload[1527], i_keys__payload[1523] };
-  assign \read_port__addr$2367  = { read_slot, i_keys__payload[1548], i_keys__payload[1544], i_keys__payload[1540], i_keys__payload[1536] };
-  assign \read_port__addr$2371  = { read_slot, i_keys__payload[1564], i_keys__payload[1560], i_keys__payload[1556], i_keys__payload[1552] };
-  assign \read_port__addr$2375  = { read_slot, i_keys__payload[1580], i_keys__payload[1576], i_keys__payload[1572], i_keys__payload[1568] };
-  assign \read_port__addr$2379  = { read_slot, i_keys__payload[1596], i_keys__payload[1592], i_keys__payload[1588], i_keys__payload[1584] };
-  assign \read_port__addr$2383  = { read_slot, i_keys__payload[1612], i_keys__payload[1608], i_keys__payload[1604], i_keys__payload[1600] };
-  assign \read_port__addr$2387  = { read_slot, i_keys__payload[1628], i_keys__payload[1624], i_keys__payload[1620], i_keys__payload[1616] };
-  assign \read_port__addr$2391  = { read_slot, i_keys__payload[1644], i_keys__payload[1640], i_keys__payload[1636], i_keys__payload[1632] };
-  assign \read_port__addr$2395  = { read_slot, i_keys__payload[1660], i_keys__payload[1656], i_keys__payload[1652], i_keys__payload[1648] };
-  assign \read_port__addr$2399  = { read_slot, i_keys__payload[1676], i_keys__payload[1672], i_keys__payload[1668], i_keys__payload[1664] };
-  assign \read_port__addr$2403  = { read_slot, i_keys__payload[1692], i_keys__payload[1688], i_keys__payload[1684], i_keys__payload[1680] };
-  assign \read_port__addr$2407  = { read_slot, i_keys__payload[1708], i_keys__payload[1704], i_keys__payload[1700], i_keys__payload[1696] };
-  assign \read_port__addr$2411  = { read_slot, i_keys__payload[1724], i_keys__payload[1720], i_keys__payload[1716], i_keys__payload[1712] };
-  assign \read_port__addr$2415  = { read_slot, i_keys__payload[1740], i_keys__payload[1736], i_keys__payload[1732], i_keys__payload[1728] };
-  assign \read_port__addr$2419  = { read_slot, i_keys__payload[1756], i_keys__payload[1752], i_keys__payload[1748], i_keys__payload[1744] };
-  assign \read_port__addr$2423  = { read_slot, i_keys__payload[1772], i_keys__payload[1768], i_keys__payload[1764], i_keys__payload[1760] };
-  assign \read_port__addr$2427  = { read_slot, i_keys__payload[1788], i_keys__payload[1784], i_keys__payload[1780], i_keys__payload[1776] };
-  assign \read_port__addr$2428  = { read_slot, i_keys__payload[1549], i_keys__payload[1545], i_keys__payload[1541], i_keys__payload[1537] };
-  assign \read_port__addr$2429  = { read_slot, i_keys__payload[1565], i_keys__payload[1561], i_keys__payload[1557], i_keys__payload[1553] };
-  assign \read_port__addr$2430  = { read_slot, i_keys__payload[1581], i_keys__payload[1577], i_keys__payload[1573], i_keys__payload[1569] };
-  assign \read_port__addr$2431  = { read_slot, i_keys__payload[1597], i_keys__payload[1593], i_keys__payload[1589], i_keys__payload[1585] };
-  assign \read_port__addr$2432  = { read_slot, i_keys__payload[1613], i_keys__payload[1609], i_keys__payload[1605], i_keys__payload[1601] };
-  assign \read_port__addr$2433  = { read_slot, i_keys__payload[1629], i_keys__payload[1625], i_keys__payload[1621], i_keys__payload[1617] };
-  assign \read_port__addr$2434  = { read_slot, i_keys__payload[1645], i_keys__payload[1641], i_keys__payload[1637], i_keys__payload[1633] };
-  assign \read_port__addr$2435  = { read_slot, i_keys__payload[1661], i_keys__payload[1657], i_keys__payload[1653], i_keys__payload[1649] };
-  assign \read_port__addr$2436  = { read_slot, i_keys__payload[1677], i_keys__payload[1673], i_keys__payload[1669], i_keys__payload[1665] };
-  assign \read_port__addr$2437  = { read_slot, i_keys__payload[1693], i_keys__payload[1689], i_keys__payload[1685], i_keys__payload[1681] };
-  assign \read_port__addr$2438  = { read_slot, i_keys__payload[1709], i_keys__payload[1705], i_keys__payload[1701], i_keys__payload[1697] };
-  assign \read_port__addr$2439  = { read_slot, i_keys__payload[1725], i_keys__payload[1721], i_keys__payload[1717], i_keys__payload[1713] };
-  assign \read_port__addr$2440  = { read_slot, i_keys__payload[1741], i_keys__payload[1737], i_keys__payload[1733], i_keys__payload[1729] };
-  assign \read_port__addr$2441  = { read_slot, i_keys__payload[1757], i_keys__payload[1753], i_keys__payload[1749], i_keys__payload[1745] };
-  assign \read_port__addr$2442  = { read_slot, i_keys__payload[1773], i_keys__payload[1769], i_keys__payload[1765], i_keys__payload[1761] };
-  assign \read_port__addr$2443  = { read_slot, i_keys__payload[1789], i_keys__payload[1785], i_keys__payload[1781], i_keys__payload[1777] };
-  assign \read_port__addr$2444  = { read_slot, i_keys__payload[1550], i_keys__payload[1546], i_keys__payload[1542], i_keys__payload[1538] };
-  assign \read_port__addr$2445  = { read_slot, i_keys__payload[1566], i_keys__payload[1562], i_keys__payload[1558], i_keys__payload[1554] };
-  assign \read_port__addr$2446  = { read_slot, i_keys__payload[1582], i_keys__payload[1578], i_keys__payload[1574], i_keys__payload[1570] };
-  assign \read_port__addr$2447  = { read_slot, i_keys__payload[1598], i_keys__payload[1594], i_keys__payload[1590], i_keys__payload[1586] };
-  assign \read_port__addr$2448  = { read_slot, i_keys__payload[1614], i_keys__payload[1610], i_keys__payload[1606], i_keys__payload[1602] };
-  assign \read_port__addr$2449  = { read_slot, i_keys__payload[1630], i_keys__payload[1626], i_keys__payload[1622], i_keys__payload[1618] };
-  assign \read_port__addr$2450  = { read_slot, i_keys__payload[1646], i_keys__payload[1642], i_keys__payload[1638], i_keys__payload[1634] };
-  assign \read_port__addr$2451  = { read_slot, i_keys__payload[1662], i_keys__payload[1658], i_keys__payload[1654], i_keys__payload[1650] };
-  assign \read_port__addr$2452  = { read_slot, i_keys__payload[1678], i_keys__payload[1674], i_keys__payload[1670], i_keys__payload[1666] };
-  assign \read_port__addr$2453  = { read_slot, i_keys__payload[1694], i_keys__payload[1690], i_keys__payload[1686], i_keys__payload[1682] };
-  assign \read_port__addr$2454  = { read_slot, i_keys__payload[1710], i_keys__payload[1706], i_keys__payload[1702], i_keys__payload[1698] };
-  assign \read_port__addr$2455  = { read_slot, i_keys__payload[1726], i_keys__payload[1722], i_keys__payload[1718], i_keys__payload[1714] };
-  assign \read_port__addr$2456  = { read_slot, i_keys__payload[1742], i_keys__payload[1738], i_keys__payload[1734], i_keys__payload[1730] };
-  assign \read_port__addr$2457  = { read_slot, i_keys__payload[1758], i_keys__payload[1754], i_keys__payload[1750], i_keys__payload[1746] };
-  assign \read_port__addr$2458  = { read_slot, i_keys__payload[1774], i_keys__payload[1770], i_keys__payload[1766], i_keys__payload[1762] };
-  assign \read_port__addr$2459  = { read_slot, i_keys__payload[1790], i_keys__payload[1786], i_keys__payload[1782], i_keys__payload[1778] };
-  assign \read_port__addr$2460  = { read_slot, i_keys__payload[1551], i_keys__payload[1547], i_keys__payload[1543], i_keys__payload[1539] };
-  assign \read_port__addr$2461  = { read_slot, i_keys__payload[1567], i_keys__payload[1563], i_keys__payload[1559], i_keys__payload[1555] };
-  assign \read_port__addr$2462  = { read_slot, i_keys__payload[1583], i_keys__payload[1579], i_keys__payload[1575], i_keys__payload[1571] };
-  assign \read_port__addr$2463  = { read_slot, i_keys__payload[1599], i_keys__payload[1595], i_keys__payload[1591], i_keys__payload[1587] };
-  assign \read_port__addr$2464  = { read_slot, i_keys__payload[1615], i_keys__payload[1611], i_keys__payload[1607], i_keys__payload[1603] };
-  assign \read_port__addr$2465  = { read_slot, i_keys__payload[1631], i_keys__payload[1627], i_keys__payload[1623], i_keys__payload[1619] };
-  assign \read_port__addr$2466  = { read_slot, i_keys__payload[1647], i_keys__payload[1643], i_keys__payload[1639], i_keys__payload[1635] };
-  assign \read_port__addr$2467  = { read_slot, i_keys__payload[1663], i_keys__payload[1659], i_keys__payload[1655], i_keys__payload[1651] };
-  assign \read_port__addr$2468  = { read_slot, i_keys__payload[1679], i_keys__payload[1675], i_keys__payload[1671], i_keys__payload[1667] };
-  assign \read_port__addr$2469  = { read_slot, i_keys__payload[1695], i_keys__payload[1691], i_keys__payload[1687], i_keys__payload[1683] };
-  assign \read_port__addr$2470  = { read_slot, i_keys__payload[1711], i_keys__payload[1707], i_keys__payload[1703], i_keys__payload[1699] };
-  assign \read_port__addr$2471  = { read_slot, i_keys__payload[1727], i_keys__payload[1723], i_keys__payload[1719], i_keys__payload[1715] };
-  assign \read_port__addr$2472  = { read_slot, i_keys__payload[1743], i_keys__payload[1739], i_keys__payload[1735], i_keys__payload[1731] };
-  assign \read_port__addr$2473  = { read_slot, i_keys__payload[1759], i_keys__payload[1755], i_keys__payload[1751], i_keys__payload[1747] };
-  assign \read_port__addr$2474  = { read_slot, i_keys__payload[1775], i_keys__payload[1771], i_keys__payload[1767], i_keys__payload[1763] };
-  assign \read_port__addr$2475  = { read_slot, i_keys__payload[1791], i_keys__payload[1787], i_keys__payload[1783], i_keys__payload[1779] };
-  assign \read_port__addr$2480  = { read_slot, i_keys__payload[1804], i_keys__payload[1800], i_keys__payload[1796], i_keys__payload[1792] };
-  assign \read_port__addr$2484  = { read_slot, i_keys__payload[1820], i_keys__payload[1816], i_keys__payload[1812], i_keys__payload[1808] };
-  assign \read_port__addr$2488  = { read_slot, i_keys__payload[1836], i_keys__payload[1832], i_keys__payload[1828], i_keys__payload[1824] };
-  assign \read_port__addr$2492  = { read_slot, i_keys__payload[1852], i_keys__payload[1848], i_keys__payload[1844], i_keys__payload[1840] };
-  assign \read_port__addr$2496  = { read_slot, i_keys__payload[1868], i_keys__payload[1864], i_keys__payload[1860], i_keys__payload[1856] };
-  assign \read_port__addr$2500  = { read_slot, i_keys__payload[1884], i_keys__payload[1880], i_keys__payload[1876], i_keys__payload[1872] };
-  assign \read_port__addr$2504  = { read_slot, i_keys__payload[1900], i_keys__payload[1896], i_keys__payload[1892], i_keys__payload[1888] };
-  assign \read_port__addr$2508  = { read_slot, i_keys__payload[1916], i_keys__payload[1912], i_keys__payload[1908], i_keys__payload[1904] };
-  assign \read_port__addr$2512  = { read_slot, i_keys__payload[1932], i_keys__payload[1928], i_keys__payload[1924], i_keys__payload[1920] };
-  assign \read_port__addr$2516  = { read_slot, i_keys__payload[1948], i_keys__payload[1944], i_keys__payload[1940], i_keys__payload[1936] };
-  assign \read_port__addr$2520  = { read_slot, i_keys__payload[1964], i_keys__payload[1960], i_keys__payload[1956], i_keys__payload[1952] };
-  assign \read_port__addr$2524  = { read_slot, i_keys__payload[1980], i_keys__payload[1976], i_keys__payload[1972], i_keys__payload[1968] };
-  assign \read_port__addr$2528  = { read_slot, i_keys__payload[1996], i_keys__payload[1992], i_keys__payload[1988], i_keys__payload[1984] };
-  assign \read_port__addr$2532  = { read_slot, i_keys__payload[2012], i_keys__payload[2008], i_keys__payload[2004], i_keys__payload[2000] };
-  assign \read_port__addr$2536  = { read_slot, i_keys__payload[2028], i_keys__payload[2024], i_keys__payload[2020], i_keys__payload[2016] };
-  assign \read_port__addr$2540  = { read_slot, i_keys__payload[2044], i_keys__payload[2040], i_keys__payload[2036], i_keys__payload[2032] };
-  assign \read_port__addr$2541  = { read_slot, i_keys__payload[1805], i_keys__payload[1801], i_keys__payload[1797], i_keys__payload[1793] };
-  assign \read_port__addr$2542  = { read_slot, i_keys__payload[1821], i_keys__payload[1817], i_keys__payload[1813], i_keys__payload[1809] };
-  assign \read_port__addr$2543  = { read_slot, i_keys__payload[1837], i_keys__payload[1833], i_keys__payload[1829], i_keys__payload[1825] };
-  assign \read_port__addr$2544  = { read_slot, i_keys__payload[1853], i_keys__payload[1849], i_keys__payload[1845], i_keys__payload[1841] };
-  assign \read_port__addr$2545  = { read_slot, i_keys__payload[1869], i_keys__payload[1865], i_keys__payload[1861], i_keys__payload[1857] };
-  assign \read_port__addr$2546  = { read_slot, i_keys__payload[1885], i_keys__payload[1881], i_keys__payload[1877], i_keys__payload[1873] };
-  assign \read_port__addr$2547  = { read_slot, i_keys__payload[1901], i_keys__payload[1897], i_keys__payload[1893], i_keys__payload[1889] };
-  assign \read_port__addr$2548  = { read_slot, i_keys__payload[1917], i_keys__payload[1913], i_keys__payload[1909], i_keys__payload[1905] };
-  assign \read_port__addr$2549  = { read_slot, i_keys__payload[1933], i_keys__payload[1929], i_keys__payload[1925], i_keys__payload[1921] };
-  assign \read_port__addr$2550  = { read_slot, i_keys__payload[1949], i_keys__payload[1945], i_keys__payload[1941], i_keys__payload[1937] };
-  assign \read_port__addr$2551  = { read_slot, i_keys__payload[1965], i_keys__payload[1961], i_keys__payload[1957], i_keys__payload[1953] };
-  assign \read_port__addr$2552  = { read_slot, i_keys__payload[1981], i_keys__payload[1977], i_keys__payload[1973], i_keys__payload[1969] };
-  assign \read_port__addr$2553  = { read_slot, i_keys__payload[1997], i_keys__payload[1993], i_keys__payload[1989], i_keys__payload[1985] };
-  assign \read_port__addr$2554  = { read_slot, i_keys__payload[2013], i_keys__payload[2009], i_keys__payload[2005], i_keys__payload[2001] };
-  assign \read_port__addr$2555  = { read_slot, i_keys__payload[2029], i_keys__payload[2025], i_keys__payload[2021], i_keys__payload[2017] };
-  assign \read_port__addr$2556  = { read_slot, i_keys__payload[2045], i_keys__payload[2041], i_keys__payload[2037], i_keys__payload[2033] };
-  assign \read_port__addr$2557  = { read_slot, i_keys__payload[1806], i_keys__payload[1802], i_keys__payload[1798], i_keys__payload[1794] };
-  assign \read_port__addr$2558  = { read_slot, i_keys__payload[1822], i_keys__payload[1818], i_keys__payload[1814], i_keys__payload[1810] };
-  assign \read_port__addr$2559  = { read_slot, i_keys__payload[1838], i_keys__payload[1834], i_keys__payload[1830], i_keys__payload[1826] };
-  assign \read_port__addr$2560  = { read_slot, i_keys__payload[1854], i_keys__payload[1850], i_keys__payload[1846], i_keys__payload[1842] };
-  assign \read_port__addr$2561  = { read_slot, i_keys__payload[1870], i_keys__payload[1866], i_keys__payload[1862], i_keys__payload[1858] };
-  assign \read_port__addr$2562  = { read_slot, i_keys__payload[1886], i_keys__payload[1882], i_keys__payload[1878], i_keys__payload[1874] };
-  assign \read_port__addr$2563  = { read_slot, i_keys__payload[1902], i_keys__payload[1898], i_keys__payload[1894], i_keys__payload[1890] };
-  assign \read_port__addr$2564  = { read_slot, i_keys__payload[1918], i_keys__payload[1914], i_keys__payload[1910], i_keys__payload[1906] };
-  assign \read_port__addr$2565  = { read_slot, i_keys__payload[1934], i_keys__payload[1930], i_keys__payload[1926], i_keys__payload[1922] };
-  assign \read_port__addr$2566  = { read_slot, i_keys__payload[1950], i_keys__payload[1946], i_keys__payload[1942], i_keys__payload[1938] };
-  assign \read_port__addr$2567  = { read_slot, i_keys__payload[1966], i_keys__payload[1962], i_keys__payload[1958], i_keys__payload[1954] };
-  assign \read_port__addr$2568  = { read_slot, i_keys__payload[1982], i_keys__payload[1978], i_keys__payload[1974], i_keys__payload[1970] };
-  assign \read_port__addr$2569  = { read_slot, i_keys__payload[1998], i_keys__payload[1994], i_keys__payload[1990], i_keys__payload[1986] };
-  assign \read_port__addr$2570  = { read_slot, i_keys__payload[2014], i_keys__payload[2010], i_keys__payload[2006], i_keys__payload[2002] };
-  assign \read_port__addr$2571  = { read_slot, i_keys__payload[2030], i_keys__payload[2026], i_keys__payload[2022], i_keys__payload[2018] };
-  assign \read_port__addr$2572  = { read_slot, i_keys__payload[2046], i_keys__payload[2042], i_keys__payload[2038], i_keys__payload[2034] };
-  assign \read_port__addr$2573  = { read_slot, i_keys__payload[1807], i_keys__payload[1803], i_keys__payload[1799], i_keys__payload[1795] };
-  assign \read_port__addr$2574  = { read_slot, i_keys__payload[1823], i_keys__payload[1819], i_keys__payload[1815], i_keys__payload[1811] };
-  assign \read_port__addr$2575  = { read_slot, i_keys__payload[1839], i_keys__payload[1835], i_keys__payload[1831], i_keys__payload[1827] };
-  assign \read_port__addr$2576  = { read_slot, i_keys__payload[1855], i_keys__payload[1851], i_keys__payload[1847], i_keys__payload[1843] };
-  assign \read_port__addr$2577  = { read_slot, i_keys__payload[1871], i_keys__payload[1867], i_keys__payload[1863], i_keys__payload[1859] };
-  assign \read_port__addr$2578  = { read_slot, i_keys__payload[1887], i_keys__payload[1883], i_keys__payload[1879], i_keys__payload[1875] };
-  assign \read_port__addr$2579  = { read_slot, i_keys__payload[1903], i_keys__payload[1899], i_keys__payload[1895], i_keys__payload[1891] };
-  assign \read_port__addr$2580  = { read_slot, i_keys__payload[1919], i_keys__payload[1915], i_keys__payload[1911], i_keys__payload[1907] };
-  assign \read_port__addr$2581  = { read_slot, i_keys__payload[1935], i_keys__payload[1931], i_keys__payload[1927], i_keys__payload[1923] };
-  assign \read_port__addr$2582  = { read_slot, i_keys__payload[1951], i_keys__payload[1947], i_keys__payload[1943], i_keys__payload[1939] };
-  assign \read_port__addr$2583  = { read_slot, i_keys__payload[1967], i_keys__payload[1963], i_keys__payload[1959], i_keys__payload[1955] };
-  assign \read_port__addr$2584  = { read_slot, i_keys__payload[1983], i_keys__payload[1979], i_keys__payload[1975], i_keys__payload[1971] };
-  assign \read_port__addr$2585  = { read_slot, i_keys__payload[1999], i_keys__payload[1995], i_keys__payload[1991], i_keys__payload[1987] };
-  assign \read_port__addr$2586  = { read_slot, i_keys__payload[2015], i_keys__payload[2011], i_keys__payload[2007], i_keys__payload[2003] };
-  assign \read_port__addr$2587  = { read_slot, i_keys__payload[2031], i_keys__payload[2027], i_keys__payload[2023], i_keys__payload[2019] };
-  assign \read_port__addr$2588  = { read_slot, i_keys__payload[2047], i_keys__payload[2043], i_keys__payload[2039], i_keys__payload[2035] };
+  assign \read_port__addr$1882  = { read_slot, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] };
+  assign \read_port__addr$1886  = { read_slot, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] };
+  assign \read_port__addr$1890  = { read_slot, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] };
+  assign \read_port__addr$1894  = { read_slot, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] };
+  assign \read_port__addr$1898  = { read_slot, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] };
+  assign \read_port__addr$1902  = { read_slot, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] };
+  assign \read_port__addr$1906  = { read_slot, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] };
+  assign \read_port__addr$1910  = { read_slot, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] };
+  assign \read_port__addr$1914  = { read_slot, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] };
+  assign \read_port__addr$1918  = { read_slot, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] };
+  assign \read_port__addr$1922  = { read_slot, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] };
+  assign \read_port__addr$1926  = { read_slot, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] };
+  assign \read_port__addr$1930  = { read_slot, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] };
+  assign \read_port__addr$1934  = { read_slot, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] };
+  assign \read_port__addr$1938  = { read_slot, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] };
+  assign \read_port__addr$1942  = { read_slot, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] };
+  assign \read_port__addr$1943  = { read_slot, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] };
+  assign \read_port__addr$1944  = { read_slot, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] };
+  assign \read_port__addr$1945  = { read_slot, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] };
+  assign \read_port__addr$1946  = { read_slot, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] };
+  assign \read_port__addr$1947  = { read_slot, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] };
+  assign \read_port__addr$1948  = { read_slot, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] };
+  assign \read_port__addr$1949  = { read_slot, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] };
+  assign \read_port__addr$1950  = { read_slot, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] };
+  assign \read_port__addr$1951  = { read_slot, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] };
+  assign \read_port__addr$1952  = { read_slot, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] };
+  assign \read_port__addr$1953  = { read_slot, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] };
+  assign \read_port__addr$1954  = { read_slot, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] };
+  assign \read_port__addr$1955  = { read_slot, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] };
+  assign \read_port__addr$1956  = { read_slot, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] };
+  assign \read_port__addr$1957  = { read_slot, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] };
+  assign \read_port__addr$1958  = { read_slot, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] };
+  assign \read_port__addr$1963  = { read_slot, i_keys__payload[524], i_keys__payload[520], i_keys__payload[516], i_keys__payload[512] };
+  assign \read_port__addr$1967  = { read_slot, i_keys__payload[540], i_keys__payload[536], i_keys__payload[532], i_keys__payload[528] };
+  assign \read_port__addr$1971  = { read_slot, i_keys__payload[556], i_keys__payload[552], i_keys__payload[548], i_keys__payload[544] };
+  assign \read_port__addr$1975  = { read_slot, i_keys__payload[572], i_keys__payload[568], i_keys__payload[564], i_keys__payload[560] };
+  assign \read_port__addr$1979  = { read_slot, i_keys__payload[588], i_keys__payload[584], i_keys__payload[580], i_keys__payload[576] };
+  assign \read_port__addr$1983  = { read_slot, i_keys__payload[604], i_keys__payload[600], i_keys__payload[596], i_keys__payload[592] };
+  assign \read_port__addr$1987  = { read_slot, i_keys__payload[620], i_keys__payload[616], i_keys__payload[612], i_keys__payload[608] };
+  assign \read_port__addr$1991  = { read_slot, i_keys__payload[636], i_keys__payload[632], i_keys__payload[628], i_keys__payload[624] };
+  assign \read_port__addr$1995  = { read_slot, i_keys__payload[652], i_keys__payload[648], i_keys__payload[644], i_keys__payload[640] };
+  assign \read_port__addr$1999  = { read_slot, i_keys__payload[668], i_keys__payload[664], i_keys__payload[660], i_keys__payload[656] };
+  assign \read_port__addr$2003  = { read_slot, i_keys__payload[684], i_keys__payload[680], i_keys__payload[676], i_keys__payload[672] };
+  assign \read_port__addr$2007  = { read_slot, i_keys__payload[700], i_keys__payload[696], i_keys__payload[692], i_keys__payload[688] };
+  assign \read_port__addr$2011  = { read_slot, i_keys__payload[716], i_keys__payload[712], i_keys__payload[708], i_keys__payload[704] };
+  assign \read_port__addr$2015  = { read_slot, i_keys__payload[732], i_keys__payload[728], i_keys__payload[724], i_keys__payload[720] };
+  assign \read_port__addr$2019  = { read_slot, i_keys__payload[748], i_keys__payload[744], i_keys__payload[740], i_keys__payload[736] };
+  assign \read_port__addr$2023  = { read_slot, i_keys__payload[764], i_keys__payload[760], i_keys__payload[756], i_keys__payload[752] };
+  assign \read_port__addr$2024  = { read_slot, i_keys__payload[525], i_keys__payload[521], i_keys__payload[517], i_keys__payload[513] };
+  assign \read_port__addr$2025  = { read_slot, i_keys__payload[541], i_keys__payload[537], i_keys__payload[533], i_keys__payload[529] };
+  assign \read_port__addr$2026  = { read_slot, i_keys__payload[557], i_keys__payload[553], i_keys__payload[549], i_keys__payload[545] };
+  assign \read_port__addr$2027  = { read_slot, i_keys__payload[573], i_keys__payload[569], i_keys__payload[565], i_keys__payload[561] };
+  assign \read_port__addr$2028  = { read_slot, i_keys__payload[589], i_keys__payload[585], i_keys__payload[581], i_keys__payload[577] };
+  assign \read_port__addr$2029  = { read_slot, i_keys__payload[605], i_keys__payload[601], i_keys__payload[597], i_keys__payload[593] };
+  assign \read_port__addr$2030  = { read_slot, i_keys__payload[621], i_keys__payload[617], i_keys__payload[613], i_keys__payload[609] };
+  assign \read_port__addr$2031  = { read_slot, i_keys__payload[637], i_keys__payload[633], i_keys__payload[629], i_keys__payload[625] };
+  assign \read_port__addr$2032  = { read_slot, i_keys__payload[653], i_keys__payload[649], i_keys__payload[645], i_keys__payload[641] };
+  assign \read_port__addr$2033  = { read_slot, i_keys__payload[669], i_keys__payload[665], i_keys__payload[661], i_keys__payload[657] };
+  assign \read_port__addr$2034  = { read_slot, i_keys__payload[685], i_keys__payload[681], i_keys__payload[677], i_keys__payload[673] };
+  assign \read_port__addr$2035  = { read_slot, i_keys__payload[701], i_keys__payload[697], i_keys__payload[693], i_keys__payload[689] };
+  assign \read_port__addr$2036  = { read_slot, i_keys__payload[717], i_keys__payload[713], i_keys__payload[709], i_keys__payload[705] };
+  assign \read_port__addr$2037  = { read_slot, i_keys__payload[733], i_keys__payload[729], i_keys__payload[725], i_keys__payload[721] };
+  assign \read_port__addr$2038  = { read_slot, i_keys__payload[749], i_keys__payload[745], i_keys__payload[741], i_keys__payload[737] };
+  assign \read_port__addr$2039  = { read_slot, i_keys__payload[765], i_keys__payload[761], i_keys__payload[757], i_keys__payload[753] };
+  assign \read_port__addr$2040  = { read_slot, i_keys__payload[526], i_keys__payload[522], i_keys__payload[518], i_keys__payload[514] };
+  assign \read_port__addr$2041  = { read_slot, i_keys__payload[542], i_keys__payload[538], i_keys__payload[534], i_keys__payload[530] };
+  assign \read_port__addr$2042  = { read_slot, i_keys__payload[558], i_keys__payload[554], i_keys__payload[550], i_keys__payload[546] };
+  assign \read_port__addr$2043  = { read_slot, i_keys__payload[574], i_keys__payload[570], i_keys__payload[566], i_keys__payload[562] };
+  assign \read_port__addr$2044  = { read_slot, i_keys__payload[590], i_keys__payload[586], i_keys__payload[582], i_keys__payload[578] };
+  assign \read_port__addr$2045  = { read_slot, i_keys__payload[606], i_keys__payload[602], i_keys__payload[598], i_keys__payload[594] };
+  assign \read_port__addr$2046  = { read_slot, i_keys__payload[622], i_keys__payload[618], i_keys__payload[614], i_keys__payload[610] };
+  assign \read_port__addr$2047  = { read_slot, i_keys__payload[638], i_keys__payload[634], i_keys__payload[630], i_keys__payload[626] };
+  assign \read_port__addr$2048  = { read_slot, i_keys__payload[654], i_keys__payload[650], i_keys__payload[646], i_keys__payload[642] };
+  assign \read_port__addr$2049  = { read_slot, i_keys__payload[670], i_keys__payload[666], i_keys__payload[662], i_keys__payload[658] };
+  assign \read_port__addr$2050  = { read_slot, i_keys__payload[686], i_keys__payload[682], i_keys__payload[678], i_keys__payload[674] };
+  assign \read_port__addr$2051  = { read_slot, i_keys__payload[702], i_keys__payload[698], i_keys__payload[694], i_keys__payload[690] };
+  assign \read_port__addr$2052  = { read_slot, i_keys__payload[718], i_keys__payload[714], i_keys__payload[710], i_keys__payload[706] };
+  assign \read_port__addr$2053  = { read_slot, i_keys__payload[734], i_keys__payload[730], i_keys__payload[726], i_keys__payload[722] };
+  assign \read_port__addr$2054  = { read_slot, i_keys__payload[750], i_keys__payload[746], i_keys__payload[742], i_keys__payload[738] };
+  assign \read_port__addr$2055  = { read_slot, i_keys__payload[766], i_keys__payload[762], i_keys__payload[758], i_keys__payload[754] };
+  assign \read_port__addr$2059  = { read_slot, i_keys__payload[527], i_keys__payload[523], i_keys__payload[519], i_keys__payload[515] };
+  assign \read_port__addr$2063  = { read_slot, i_keys__payload[543], i_keys__payload[539], i_keys__payload[535], i_keys__payload[531] };
+  assign \read_port__addr$2067  = { read_slot, i_keys__payload[559], i_keys__payload[555], i_keys__payload[551], i_keys__payload[547] };
+  assign \read_port__addr$2071  = { read_slot, i_keys__payload[575], i_keys__payload[571], i_keys__payload[567], i_keys__payload[563] };
+  assign \read_port__addr$2075  = { read_slot, i_keys__payload[591], i_keys__payload[587], i_keys__payload[583], i_keys__payload[579] };
+  assign \read_port__addr$2079  = { read_slot, i_keys__payload[607], i_keys__payload[603], i_keys__payload[599], i_keys__payload[595] };
+  assign \read_port__addr$2083  = { read_slot, i_keys__payload[623], i_keys__payload[619], i_keys__payload[615], i_keys__payload[611] };
+  assign \read_port__addr$2087  = { read_slot, i_keys__payload[639], i_keys__payload[635], i_keys__payload[631], i_keys__payload[627] };
+  assign \read_port__addr$2091  = { read_slot, i_keys__payload[655], i_keys__payload[651], i_keys__payload[647], i_keys__payload[643] };
+  assign \read_port__addr$2095  = { read_slot, i_keys__payload[671], i_keys__payload[667], i_keys__payload[663], i_keys__payload[659] };
+  assign \read_port__addr$2099  = { read_slot, i_keys__payload[687], i_keys__payload[683], i_keys__payload[679], i_keys__payload[675] };
+  assign \read_port__addr$2103  = { read_slot, i_keys__payload[703], i_keys__payload[699], i_keys__payload[695], i_keys__payload[691] };
+  assign \read_port__addr$2107  = { read_slot, i_keys__payload[719], i_keys__payload[715], i_keys__payload[711], i_keys__payload[707] };
+  assign \read_port__addr$2111  = { read_slot, i_keys__payload[735], i_keys__payload[731], i_keys__payload[727], i_keys__payload[723] };
+  assign \read_port__addr$2115  = { read_slot, i_keys__payload[751], i_keys__payload[747], i_keys__payload[743], i_keys__payload[739] };
+  assign \read_port__addr$2119  = { read_slot, i_keys__payload[767], i_keys__payload[763], i_keys__payload[759], i_keys__payload[755] };
+  assign \read_port__addr$2121  = { read_slot, i_keys__payload[780], i_keys__payload[776], i_keys__payload[772], i_keys__payload[768] };
+  assign \read_port__addr$2122  = { read_slot, i_keys__payload[796], i_keys__payload[792], i_keys__payload[788], i_keys__payload[784] };
+  assign \read_port__addr$2123  = { read_slot, i_keys__payload[812], i_keys__payload[808], i_keys__payload[804], i_keys__payload[800] };
+  assign \read_port__addr$2124  = { read_slot, i_keys__payload[828], i_keys__payload[824], i_keys__payload[820], i_keys__payload[816] };
+  assign \read_port__addr$2125  = { read_slot, i_keys__payload[844], i_keys__payload[840], i_keys__payload[836], i_keys__payload[832] };
+  assign \read_port__addr$2126  = { read_slot, i_keys__payload[860], i_keys__payload[856], i_keys__payload[852], i_keys__payload[848] };
+  assign \read_port__addr$2127  = { read_slot, i_keys__payload[876], i_keys__payload[872], i_keys__payload[868], i_keys__payload[864] };
+  assign \read_port__addr$2128  = { read_slot, i_keys__payload[892], i_keys__payload[888], i_keys__payload[884], i_keys__payload[880] };
+  assign \read_port__addr$2129  = { read_slot, i_keys__payload[908], i_keys__payload[904], i_keys__payload[900], i_keys__payload[896] };
+  assign \read_port__addr$2130  = { read_slot, i_keys__payload[924], i_keys__payload[920], i_keys__payload[916], i_keys__payload[912] };
+  assign \read_port__addr$2131  = { read_slot, i_keys__payload[940], i_keys__payload[936], i_keys__payload[932], i_keys__payload[928] };
+  assign \read_port__addr$2132  = { read_slot, i_keys__payload[956], i_keys__payload[952], i_keys__payload[948], i_keys__payload[944] };
+  assign \read_port__addr$2133  = { read_slot, i_keys__payload[972], i_keys__payload[968], i_keys__payload[964], i_keys__payload[960] };
+  assign \read_port__addr$2134  = { read_slot, i_keys__payload[988], i_keys__payload[984], i_keys__payload[980], i_keys__payload[976] };
+  assign \read_port__addr$2135  = { read_slot, i_keys__payload[1004], i_keys__payload[1000], i_keys__payload[996], i_keys__payload[992] };
+  assign \read_port__addr$2136  = { read_slot, i_keys__payload[1020], i_keys__payload[1016], i_keys__payload[1012], i_keys__payload[1008] };
+  assign \read_port__addr$2137  = { read_slot, i_keys__payload[781], i_keys__payload[777], i_keys__payload[773], i_keys__payload[769] };
+  assign \read_port__addr$2138  = { read_slot, i_keys__payload[797], i_keys__payload[793], i_keys__payload[789], i_keys__payload[785] };
+  assign \read_port__addr$2139  = { read_slot, i_keys__payload[813], i_keys__payload[809], i_keys__payload[805], i_keys__payload[801] };
+  assign \read_port__addr$2140  = { read_slot, i_keys__payload[829], i_keys__payload[825], i_keys__payload[821], i_keys__payload[817] };
+  assign \read_port__addr$2141  = { read_slot, i_keys__payload[845], i_keys__payload[841], i_keys__payload[837], i_keys__payload[833] };
+  assign \read_port__addr$2142  = { read_slot, i_keys__payload[861], i_keys__payload[857], i_keys__payload[853], i_keys__payload[849] };
+  assign \read_port__addr$2143  = { read_slot, i_keys__payload[877], i_keys__payload[873], i_keys__payload[869], i_keys__payload[865] };
+  assign \read_port__addr$2144  = { read_slot, i_keys__payload[893], i_keys__payload[889], i_keys__payload[885], i_keys__payload[881] };
+  assign \read_port__addr$2145  = { read_slot, i_keys__payload[909], i_keys__payload[905], i_keys__payload[901], i_keys__payload[897] };
+  assign \read_port__addr$2146  = { read_slot, i_keys__payload[925], i_keys__payload[921], i_keys__payload[917], i_keys__payload[913] };
+  assign \read_port__addr$2147  = { read_slot, i_keys__payload[941], i_keys__payload[937], i_keys__payload[933], i_keys__payload[929] };
+  assign \read_port__addr$2148  = { read_slot, i_keys__payload[957], i_keys__payload[953], i_keys__payload[949], i_keys__payload[945] };
+  assign \read_port__addr$2149  = { read_slot, i_keys__payload[973], i_keys__payload[969], i_keys__payload[965], i_keys__payload[961] };
+  assign \read_port__addr$2150  = { read_slot, i_keys__payload[989], i_keys__payload[985], i_keys__payload[981], i_keys__payload[977] };
+  assign \read_port__addr$2151  = { read_slot, i_keys__payload[1005], i_keys__payload[1001], i_keys__payload[997], i_keys__payload[993] };
+  assign \read_port__addr$2152  = { read_slot, i_keys__payload[1021], i_keys__payload[1017], i_keys__payload[1013], i_keys__payload[1009] };
+  assign \read_port__addr$2156  = { read_slot, i_keys__payload[782], i_keys__payload[778], i_keys__payload[774], i_keys__payload[770] };
+  assign \read_port__addr$2160  = { read_slot, i_keys__payload[798], i_keys__payload[794], i_keys__payload[790], i_keys__payload[786] };
+  assign \read_port__addr$2164  = { read_slot, i_keys__payload[814], i_keys__payload[810], i_keys__payload[806], i_keys__payload[802] };
+  assign \read_port__addr$2168  = { read_slot, i_keys__payload[830], i_keys__payload[826], i_keys__payload[822], i_keys__payload[818] };
+  assign \read_port__addr$2172  = { read_slot, i_keys__payload[846], i_keys__payload[842], i_keys__payload[838], i_keys__payload[834] };
+  assign \read_port__addr$2176  = { read_slot, i_keys__payload[862], i_keys__payload[858], i_keys__payload[854], i_keys__payload[850] };
+  assign \read_port__addr$2180  = { read_slot, i_keys__payload[878], i_keys__payload[874], i_keys__payload[870], i_keys__payload[866] };
+  assign \read_port__addr$2184  = { read_slot, i_keys__payload[894], i_keys__payload[890], i_keys__payload[886], i_keys__payload[882] };
+  assign \read_port__addr$2188  = { read_slot, i_keys__payload[910], i_keys__payload[906], i_keys__payload[902], i_keys__payload[898] };
+  assign \read_port__addr$2192  = { read_slot, i_keys__payload[926], i_keys__payload[922], i_keys__payload[918], i_keys__payload[914] };
+  assign \read_port__addr$2196  = { read_slot, i_keys__payload[942], i_keys__payload[938], i_keys__payload[934], i_keys__payload[930] };
+  assign \read_port__addr$2200  = { read_slot, i_keys__payload[958], i_keys__payload[954], i_keys__payload[950], i_keys__payload[946] };
+  assign \read_port__addr$2204  = { read_slot, i_keys__payload[974], i_keys__payload[970], i_keys__payload[966], i_keys__payload[962] };
+  assign \read_port__addr$2208  = { read_slot, i_keys__payload[990], i_keys__payload[986], i_keys__payload[982], i_keys__payload[978] };
+  assign \read_port__addr$2212  = { read_slot, i_keys__payload[1006], i_keys__payload[1002], i_keys__payload[998], i_keys__payload[994] };
+  assign \read_port__addr$2216  = { read_slot, i_keys__payload[1022], i_keys__payload[1018], i_keys__payload[1014], i_keys__payload[1010] };
+  assign \read_port__addr$2217  = { read_slot, i_keys__payload[783], i_keys__payload[779], i_keys__payload[775], i_keys__payload[771] };
+  assign \read_port__addr$2218  = { read_slot, i_keys__payload[799], i_keys__payload[795], i_keys__payload[791], i_keys__payload[787] };
+  assign \read_port__addr$2219  = { read_slot, i_keys__payload[815], i_keys__payload[811], i_keys__payload[807], i_keys__payload[803] };
+  assign \read_port__addr$2220  = { read_slot, i_keys__payload[831], i_keys__payload[827], i_keys__payload[823], i_keys__payload[819] };
+  assign \read_port__addr$2221  = { read_slot, i_keys__payload[847], i_keys__payload[843], i_keys__payload[839], i_keys__payload[835] };
+  assign \read_port__addr$2222  = { read_slot, i_keys__payload[863], i_keys__payload[859], i_keys__payload[855], i_keys__payload[851] };
+  assign \read_port__addr$2223  = { read_slot, i_keys__payload[879], i_keys__payload[875], i_keys__payload[871], i_keys__payload[867] };
+  assign \read_port__addr$2224  = { read_slot, i_keys__payload[895], i_keys__payload[891], i_keys__payload[887], i_keys__payload[883] };
+  assign \read_port__addr$2225  = { read_slot, i_keys__payload[911], i_keys__payload[907], i_keys__payload[903], i_keys__payload[899] };
+  assign \read_port__addr$2226  = { read_slot, i_keys__payload[927], i_keys__payload[923], i_keys__payload[919], i_keys__payload[915] };
+  assign \read_port__addr$2227  = { read_slot, i_keys__payload[943], i_keys__payload[939], i_keys__payload[935], i_keys__payload[931] };
+  assign \read_port__addr$2228  = { read_slot, i_keys__payload[959], i_keys__payload[955], i_keys__payload[951], i_keys__payload[947] };
+  assign \read_port__addr$2229  = { read_slot, i_keys__payload[975], i_keys__payload[971], i_keys__payload[967], i_keys__payload[963] };
+  assign \read_port__addr$2230  = { read_slot, i_keys__payload[991], i_keys__payload[987], i_keys__payload[983], i_keys__payload[979] };
+  assign \read_port__addr$2231  = { read_slot, i_keys__payload[1007], i_keys__payload[1003], i_keys__payload[999], i_keys__payload[995] };
+  assign \read_port__addr$2232  = { read_slot, i_keys__payload[1023], i_keys__payload[1019], i_keys__payload[1015], i_keys__payload[1011] };
+  assign \read_port__addr$2237  = { read_slot, i_keys__payload[1036], i_keys__payload[1032], i_keys__payload[1028], i_keys__payload[1024] };
+  assign \read_port__addr$2241  = { read_slot, i_keys__payload[1052], i_keys__payload[1048], i_keys__payload[1044], i_keys__payload[1040] };
+  assign \read_port__addr$2245  = { read_slot, i_keys__payload[1068], i_keys__payload[1064], i_keys__payload[1060], i_keys__payload[1056] };
+  assign \read_port__addr$2249  = { read_slot, i_keys__payload[1084], i_keys__payload[1080], i_keys__payload[1076], i_keys__payload[1072] };
+  assign \read_port__addr$2253  = { read_slot, i_keys__payload[1100], i_keys__payload[1096], i_keys__payload[1092], i_keys__payload[1088] };
+  assign \read_port__addr$2257  = { read_slot, i_keys__payload[1116], i_keys__payload[1112], i_keys__payload[1108], i_keys__payload[1104] };
+  assign \read_port__addr$2261  = { read_slot, i_keys__payload[1132], i_keys__payload[1128], i_keys__payload[1124], i_keys__payload[1120] };
+  assign \read_port__addr$2265  = { read_slot, i_keys__payload[1148], i_keys__payload[1144], i_keys__payload[1140], i_keys__payload[1136] };
+  assign \read_port__addr$2269  = { read_slot, i_keys__payload[1164], i_keys__payload[1160], i_keys__payload[1156], i_keys__payload[1152] };
+  assign \read_port__addr$2273  = { read_slot, i_keys__payload[1180], i_keys__payload[1176], i_keys__payload[1172], i_keys__payload[1168] };
+  assign \read_port__addr$2277  = { read_slot, i_keys__payload[1196], i_keys__payload[1192], i_keys__payload[1188], i_keys__payload[1184] };
+  assign \read_port__addr$2281  = { read_slot, i_keys__payload[1212], i_keys__payload[1208], i_keys__payload[1204], i_keys__payload[1200] };
+  assign \read_port__addr$2285  = { read_slot, i_keys__payload[1228], i_keys__payload[1224], i_keys__payload[1220], i_keys__payload[1216] };
+  assign \read_port__addr$2289  = { read_slot, i_keys__payload[1244], i_keys__payload[1240], i_keys__payload[1236], i_keys__payload[1232] };
+  assign \read_port__addr$2293  = { read_slot, i_keys__payload[1260], i_keys__payload[1256], i_keys__payload[1252], i_keys__payload[1248] };
+  assign \read_port__addr$2297  = { read_slot, i_keys__payload[1276], i_keys__payload[1272], i_keys__payload[1268], i_keys__payload[1264] };
+  assign \read_port__addr$2298  = { read_slot, i_keys__payload[1037], i_keys__payload[1033], i_keys__payload[1029], i_keys__payload[1025] };
+  assign \read_port__addr$2299  = { read_slot, i_keys__payload[1053], i_keys__payload[1049], i_keys__payload[1045], i_keys__payload[1041] };
+  assign \read_port__addr$2300  = { read_slot, i_keys__payload[1069], i_keys__payload[1065], i_keys__payload[1061], i_keys__payload[1057] };
+  assign \read_port__addr$2301  = { read_slot, i_keys__payload[1085], i_keys__payload[1081], i_keys__payload[1077], i_keys__payload[1073] };
+  assign \read_port__addr$2302  = { read_slot, i_keys__payload[1101], i_keys__payload[1097], i_keys__payload[1093], i_keys__payload[1089] };
+  assign \read_port__addr$2303  = { read_slot, i_keys__payload[1117], i_keys__payload[1113], i_keys__payload[1109], i_keys__payload[1105] };
+  assign \read_port__addr$2304  = { read_slot, i_keys__payload[1133], i_keys__payload[1129], i_keys__payload[1125], i_keys__payload[1121] };
+  assign \read_port__addr$2305  = { read_slot, i_keys__payload[1149], i_keys__payload[1145], i_keys__payload[1141], i_keys__payload[1137] };
+  assign \read_port__addr$2306  = { read_slot, i_keys__payload[1165], i_keys__payload[1161], i_keys__payload[1157], i_keys__payload[1153] };
+  assign \read_port__addr$2307  = { read_slot, i_keys__payload[1181], i_keys__payload[1177], i_keys__payload[1173], i_keys__payload[1169] };
+  assign \read_port__addr$2308  = { read_slot, i_keys__payload[1197], i_keys__payload[1193], i_keys__payload[1189], i_keys__payload[1185] };
+  assign \read_port__addr$2309  = { read_slot, i_keys__payload[1213], i_keys__payload[1209], i_keys__payload[1205], i_keys__payload[1201] };
+  assign \read_port__addr$2310  = { read_slot, i_keys__payload[1229], i_keys__payload[1225], i_keys__payload[1221], i_keys__payload[1217] };
+  assign \read_port__addr$2311  = { read_slot, i_keys__payload[1245], i_keys__payload[1241], i_keys__payload[1237], i_keys__payload[1233] };
+  assign \read_port__addr$2312  = { read_slot, i_keys__payload[1261], i_keys__payload[1257], i_keys__payload[1253], i_keys__payload[1249] };
+  assign \read_port__addr$2313  = { read_slot, i_keys__payload[1277], i_keys__payload[1273], i_keys__payload[1269], i_keys__payload[1265] };
+  assign \read_port__addr$2314  = { read_slot, i_keys__payload[1038], i_keys__payload[1034], i_keys__payload[1030], i_keys__payload[1026] };
+  assign \read_port__addr$2315  = { read_slot, i_keys__payload[1054], i_keys__payload[1050], i_keys__payload[1046], i_keys__payload[1042] };
+  assign \read_port__addr$2316  = { read_slot, i_keys__payload[1070], i_keys__payload[1066], i_keys__payload[1062], i_keys__payload[1058] };
+  assign \read_port__addr$2317  = { read_slot, i_keys__payload[1086], i_keys__payload[1082], i_keys__payload[1078], i_keys__payload[1074] };
+  assign \read_port__addr$2318  = { read_slot, i_keys__payload[1102], i_keys__payload[1098], i_keys__payload[1094], i_keys__payload[1090] };
+  assign \read_port__addr$2319  = { read_slot, i_keys__payload[1118], i_keys__payload[1114], i_keys__payload[1110], i_keys__payload[1106] };
+  assign \read_port__addr$2320  = { read_slot, i_keys__payload[1134], i_keys__payload[1130], i_keys__payload[1126], i_keys__payload[1122] };
+  assign \read_port__addr$2321  = { read_slot, i_keys__payload[1150], i_keys__payload[1146], i_keys__payload[1142], i_keys__payload[1138] };
+  assign \read_port__addr$2322  = { read_slot, i_keys__payload[1166], i_keys__payload[1162], i_keys__payload[1158], i_keys__payload[1154] };
+  assign \read_port__addr$2323  = { read_slot, i_keys__payload[1182], i_keys__payload[1178], i_keys__payload[1174], i_keys__payload[1170] };
+  assign \read_port__addr$2324  = { read_slot, i_keys__payload[1198], i_keys__payload[1194], i_keys__payload[1190], i_keys__payload[1186] };
+  assign \read_port__addr$2325  = { read_slot, i_keys__payload[1214], i_keys__payload[1210], i_keys__payload[1206], i_keys__payload[1202] };
+  assign \read_port__addr$2326  = { read_slot, i_keys__payload[1230], i_keys__payload[1226], i_keys__payload[1222], i_keys__payload[1218] };
+  assign \read_port__addr$2327  = { read_slot, i_keys__payload[1246], i_keys__payload[1242], i_keys__payload[1238], i_keys__payload[1234] };
+  assign \read_port__addr$2328  = { read_slot, i_keys__payload[1262], i_keys__payload[1258], i_keys__payload[1254], i_keys__payload[1250] };
+  assign \read_port__addr$2329  = { read_slot, i_keys__payload[1278], i_keys__payload[1274], i_keys__payload[1270], i_keys__payload[1266] };
+  assign \read_port__addr$2333  = { read_slot, i_keys__payload[1039], i_keys__payload[1035], i_keys__payload[1031], i_keys__payload[1027] };
+  assign \read_port__addr$2337  = { read_slot, i_keys__payload[1055], i_keys__payload[1051], i_keys__payload[1047], i_keys__payload[1043] };
+  assign \read_port__addr$2341  = { read_slot, i_keys__payload[1071], i_keys__payload[1067], i_keys__payload[1063], i_keys__payload[1059] };
+  assign \read_port__addr$2345  = { read_slot, i_keys__payload[1087], i_keys__payload[1083], i_keys__payload[1079], i_keys__payload[1075] };
+  assign \read_port__addr$2349  = { read_slot, i_keys__payload[1103], i_keys__payload[1099], i_keys__payload[1095], i_keys__payload[1091] };
+  assign \read_port__addr$2353  = { read_slot, i_keys__payload[1119], i_keys__payload[1115], i_keys__payload[1111], i_keys__payload[1107] };
+  assign \read_port__addr$2357  = { read_slot, i_keys__payload[1135], i_keys__payload[1131], i_keys__payload[1127], i_keys__payload[1123] };
+  assign \read_port__addr$2361  = { read_slot, i_keys__payload[1151], i_keys__payload[1147], i_keys__payload[1143], i_keys__payload[1139] };
+  assign \read_port__addr$2365  = { read_slot, i_keys__payload[1167], i_keys__payload[1163], i_keys__payload[1159], i_keys__payload[1155] };
+  assign \read_port__addr$2369  = { read_slot, i_keys__payload[1183], i_keys__payload[1179], i_keys__payload[1175], i_keys__payload[1171] };
+  assign \read_port__addr$2373  = { read_slot, i_keys__payload[1199], i_keys__payload[1195], i_keys__payload[1191], i_keys__payload[1187] };
+  assign \read_port__addr$2377  = { read_slot, i_keys__payload[1215], i_keys__payload[1211], i_keys__payload[1207], i_keys__payload[1203] };
+  assign \read_port__addr$2381  = { read_slot, i_keys__payload[1231], i_keys__payload[1227], i_keys__payload[1223], i_keys__payload[1219] };
+  assign \read_port__addr$2385  = { read_slot, i_keys__payload[1247], i_keys__payload[1243], i_keys__payload[1239], i_keys__payload[1235] };
+  assign \read_port__addr$2389  = { read_slot, i_keys__payload[1263], i_keys__payload[1259], i_keys__payload[1255], i_keys__payload[1251] };
+  assign \read_port__addr$2393  = { read_slot, i_keys__payload[1279], i_keys__payload[1275], i_keys__payload[1271], i_keys__payload[1267] };
+  assign \read_port__addr$2395  = { read_slot, i_keys__payload[1292], i_keys__payload[1288], i_keys__payload[1284], i_keys__payload[1280] };
+  assign \read_port__addr$2396  = { read_slot, i_keys__payload[1308], i_keys__payload[1304], i_keys__payload[1300], i_keys__payload[1296] };
+  assign \read_port__addr$2397  = { read_slot, i_keys__payload[1324], i_keys__payload[1320], i_keys__payload[1316], i_keys__payload[1312] };
+  assign \read_port__addr$2398  = { read_slot, i_keys__payload[1340], i_keys__payload[1336], i_keys__payload[1332], i_keys__payload[1328] };
+  assign \read_port__addr$2399  = { read_slot, i_keys__payload[1356], i_keys__payload[1352], i_keys__payload[1348], i_keys__payload[1344] };
+  assign \read_port__addr$2400  = { read_slot, i_keys__payload[1372], i_keys__payload[1368], i_keys__payload[1364], i_keys__payload[1360] };
+  assign \read_port__addr$2401  = { read_slot, i_keys__payload[1388], i_keys__payload[1384], i_keys__payload[1380], i_keys__payload[1376] };
+  assign \read_port__addr$2402  = { read_slot, i_keys__payload[1404], i_keys__payload[1400], i_keys__payload[1396], i_keys__payload[1392] };
+  assign \read_port__addr$2403  = { read_slot, i_keys__payload[1420], i_keys__payload[1416], i_keys__payload[1412], i_keys__payload[1408] };
+  assign \read_port__addr$2404  = { read_slot, i_keys__payload[1436], i_keys__payload[1432], i_keys__payload[1428], i_keys__payload[1424] };
+  assign \read_port__addr$2405  = { read_slot, i_keys__payload[1452], i_keys__payload[1448], i_keys__payload[1444], i_keys__payload[1440] };
+  assign \read_port__addr$2406  = { read_slot, i_keys__payload[1468], i_keys__payload[1464], i_keys__payload[1460], i_keys__payload[1456] };
+  assign \read_port__addr$2407  = { read_slot, i_keys__payload[1484], i_keys__payload[1480], i_keys__payload[1476], i_keys__payload[1472] };
+  assign \read_port__addr$2408  = { read_slot, i_keys__payload[1500], i_keys__payload[1496], i_keys__payload[1492], i_keys__payload[1488] };
+  assign \read_port__addr$2409  = { read_slot, i_keys__payload[1516], i_keys__payload[1512], i_keys__payload[1508], i_keys__payload[1504] };
+  assign \read_port__addr$2410  = { read_slot, i_keys__payload[1532], i_keys__payload[1528], i_keys__payload[1524], i_keys__payload[1520] };
+  assign \read_port__addr$2411  = { read_slot, i_keys__payload[1293], i_keys__payload[1289], i_keys__payload[1285], i_keys__payload[1281] };
+  assign \read_port__addr$2412  = { read_slot, i_keys__payload[1309], i_keys__payload[1305], i_keys__payload[1301], i_keys__payload[1297] };
+  assign \read_port__addr$2413  = { read_slot, i_keys__payload[1325], i_keys__payload[1321], i_keys__payload[1317], i_keys__payload[1313] };
+  assign \read_port__addr$2414  = { read_slot, i_keys__payload[1341], i_keys__payload[1337], i_keys__payload[1333], i_keys__payload[1329] };
+  assign \read_port__addr$2415  = { read_slot, i_keys__payload[1357], i_keys__payload[1353], i_keys__payload[1349], i_keys__payload[1345] };
+  assign \read_port__addr$2416  = { read_slot, i_keys__payload[1373], i_keys__payload[1369], i_keys__payload[1365], i_keys__payload[1361] };
+  assign \read_port__addr$2417  = { read_slot, i_keys__payload[1389], i_keys__payload[1385], i_keys__payload[1381], i_keys__payload[1377] };
+  assign \read_port__addr$2418  = { read_slot, i_keys__payload[1405], i_keys__payload[1401], i_keys__payload[1397], i_keys__payload[1393] };
+  assign \read_port__addr$2419  = { read_slot, i_keys__payload[1421], i_keys__payload[1417], i_keys__payload[1413], i_keys__payload[1409] };
+  assign \read_port__addr$2420  = { read_slot, i_keys__payload[1437], i_keys__payload[1433], i_keys__payload[1429], i_keys__payload[1425] };
+  assign \read_port__addr$2421  = { read_slot, i_keys__payload[1453], i_keys__payload[1449], i_keys__payload[1445], i_keys__payload[1441] };
+  assign \read_port__addr$2422  = { read_slot, i_keys__payload[1469], i_keys__payload[1465], i_keys__payload[1461], i_keys__payload[1457] };
+  assign \read_port__addr$2423  = { read_slot, i_keys__payload[1485], i_keys__payload[1481], i_keys__payload[1477], i_keys__payload[1473] };
+  assign \read_port__addr$2424  = { read_slot, i_keys__payload[1501], i_keys__payload[1497], i_keys__payload[1493], i_keys__payload[1489] };
+  assign \read_port__addr$2425  = { read_slot, i_keys__payload[1517], i_keys__payload[1513], i_keys__payload[1509], i_keys__payload[1505] };
+  assign \read_port__addr$2426  = { read_slot, i_keys__payload[1533], i_keys__payload[1529], i_keys__payload[1525], i_keys__payload[1521] };
+  assign \read_port__addr$2430  = { read_slot, i_keys__payload[1294], i_keys__payload[1290], i_keys__payload[1286], i_keys__payload[1282] };
+  assign \read_port__addr$2434  = { read_slot, i_keys__payload[1310], i_keys__payload[1306], i_keys__payload[1302], i_keys__payload[1298] };
+  assign \read_port__addr$2438  = { read_slot, i_keys__payload[1326], i_keys__payload[1322], i_keys__payload[1318], i_keys__payload[1314] };
+  assign \read_port__addr$2442  = { read_slot, i_keys__payload[1342], i_keys__payload[1338], i_keys__payload[1334], i_keys__payload[1330] };
+  assign \read_port__addr$2446  = { read_slot, i_keys__payload[1358], i_keys__payload[1354], i_keys__payload[1350], i_keys__payload[1346] };
+  assign \read_port__addr$2450  = { read_slot, i_keys__payload[1374], i_keys__payload[1370], i_keys__payload[1366], i_keys__payload[1362] };
+  assign \read_port__addr$2454  = { read_slot, i_keys__payload[1390], i_keys__payload[1386], i_keys__payload[1382], i_keys__payload[1378] };
+  assign \read_port__addr$2458  = { read_slot, i_keys__payload[1406], i_keys__payload[1402], i_keys__payload[1398], i_keys__payload[1394] };
+  assign \read_port__addr$2462  = { read_slot, i_keys__payload[1422], i_keys__payload[1418], i_keys__payload[1414], i_keys__payload[1410] };
+  assign \read_port__addr$2466  = { read_slot, i_keys__payload[1438], i_keys__payload[1434], i_keys__payload[1430], i_keys__payload[1426] };
+  assign \read_port__addr$2470  = { read_slot, i_keys__payload[1454], i_keys__payload[1450], i_keys__payload[1446], i_keys__payload[1442] };
+  assign \read_port__addr$2474  = { read_slot, i_keys__payload[1470], i_keys__payload[1466], i_keys__payload[1462], i_keys__payload[1458] };
+  assign \read_port__addr$2478  = { read_slot, i_keys__payload[1486], i_keys__payload[1482], i_keys__payload[1478], i_keys__payload[1474] };
+  assign \read_port__addr$2482  = { read_slot, i_keys__payload[1502], i_keys__payload[1498], i_keys__payload[1494], i_keys__payload[1490] };
+  assign \read_port__addr$2486  = { read_slot, i_keys__payload[1518], i_keys__payload[1514], i_keys__payload[1510], i_keys__payload[1506] };
+  assign \read_port__addr$2490  = { read_slot, i_keys__payload[1534], i_keys__payload[1530], i_keys__payload[1526], i_keys__payload[1522] };
+  assign \read_port__addr$2491  = { read_slot, i_keys__payload[1295], i_keys__payload[1291], i_keys__payload[1287], i_keys__payload[1283] };
+  assign \read_port__addr$2492  = { read_slot, i_keys__payload[1311], i_keys__payload[1307], i_keys__payload[1303], i_keys__payload[1299] };
+  assign \read_port__addr$2493  = { read_slot, i_keys__payload[1327], i_keys__payload[1323], i_keys__payload[1319], i_keys__payload[1315] };
+  assign \read_port__addr$2494  = { read_slot, i_keys__payload[1343], i_keys__payload[1339], i_keys__payload[1335], i_keys__payload[1331] };
+  assign \read_port__addr$2495  = { read_slot, i_keys__payload[1359], i_keys__payload[1355], i_keys__payload[1351], i_keys__payload[1347] };
+  assign \read_port__addr$2496  = { read_slot, i_keys__payload[1375], i_keys__payload[1371], i_keys__payload[1367], i_keys__payload[1363] };
+  assign \read_port__addr$2497  = { read_slot, i_keys__payload[1391], i_keys__payload[1387], i_keys__payload[1383], i_keys__payload[1379] };
+  assign \read_port__addr$2498  = { read_slot, i_keys__payload[1407], i_keys__payload[1403], i_keys__payload[1399], i_keys__payload[1395] };
+  assign \read_port__addr$2499  = { read_slot, i_keys__payload[1423], i_keys__payload[1419], i_keys__payload[1415], i_keys__payload[1411] };
+  assign \read_port__addr$2500  = { read_slot, i_keys__payload[1439], i_keys__payload[1435], i_keys__payload[1431], i_keys__payload[1427] };
+  assign \read_port__addr$2501  = { read_slot, i_keys__payload[1455], i_keys__payload[1451], i_keys__payload[1447], i_keys__payload[1443] };
+  assign \read_port__addr$2502  = { read_slot, i_keys__payload[1471], i_keys__payload[1467], i_keys__payload[1463], i_keys__payload[1459] };
+  assign \read_port__addr$2503  = { read_slot, i_keys__payload[1487], i_keys__payload[1483], i_keys__payload[1479], i_keys__payload[1475] };
+  assign \read_port__addr$2504  = { read_slot, i_keys__payload[1503], i_keys__payload[1499], i_keys__payload[1495], i_keys__payload[1491] };
+  assign \read_port__addr$2505  = { read_slot, i_keys__payload[1519], i_keys__payload[1515], i_keys__payload[1511], i_keys__payload[1507] };
+  assign \read_port__addr$2506  = { read_slot, i_keys__payload[1535], i_keys__payload[1531], i_keys__payload[1527], i_keys__payload[1523] };
+  assign \read_port__addr$2511  = { read_slot, i_keys__payload[1548], i_keys__payload[1544], i_keys__payload[1540], i_keys__payload[1536] };
+  assign \read_port__addr$2515  = { read_slot, i_keys__payload[1564], i_keys__payload[1560], i_keys__payload[1556], i_keys__payload[1552] };
+  assign \read_port__addr$2519  = { read_slot, i_keys__payload[1580], i_keys__payload[1576], i_keys__payload[1572], i_keys__payload[1568] };
+  assign \read_port__addr$2523  = { read_slot, i_keys__payload[1596], i_keys__payload[1592], i_keys__payload[1588], i_keys__payload[1584] };
+  assign \read_port__addr$2527  = { read_slot, i_keys__payload[1612], i_keys__payload[1608], i_keys__payload[1604], i_keys__payload[1600] };
+  assign \read_port__addr$2531  = { read_slot, i_keys__payload[1628], i_keys__payload[1624], i_keys__payload[1620], i_keys__payload[1616] };
+  assign \read_port__addr$2535  = { read_slot, i_keys__payload[1644], i_keys__payload[1640], i_keys__payload[1636], i_keys__payload[1632] };
+  assign \read_port__addr$2539  = { read_slot, i_keys__payload[1660], i_keys__payload[1656], i_keys__payload[1652], i_keys__payload[1648] };
+  assign \read_port__addr$2543  = { read_slot, i_keys__payload[1676], i_keys__payload[1672], i_keys__payload[1668], i_keys__payload[1664] };
+  assign \read_port__addr$2547  = { read_slot, i_keys__payload[1692], i_keys__payload[1688], i_keys__payload[1684], i_keys__payload[1680] };
+  assign \read_port__addr$2551  = { read_slot, i_keys__payload[1708], i_keys__payload[1704], i_keys__payload[1700], i_keys__payload[1696] };
+  assign \read_port__addr$2555  = { read_slot, i_keys__payload[1724], i_keys__payload[1720], i_keys__payload[1716], i_keys__payload[1712] };
+  assign \read_port__addr$2559  = { read_slot, i_keys__payload[1740], i_keys__payload[1736], i_keys__payload[1732], i_keys__payload[1728] };
+  assign \read_port__addr$2563  = { read_slot, i_keys__payload[1756], i_keys__payload[1752], i_keys__payload[1748], i_keys__payload[1744] };
+  assign \read_port__addr$2567  = { read_slot, i_keys__payload[1772], i_keys__payload[1768], i_keys__payload[1764], i_keys__payload[1760] };
+  assign \read_port__addr$2571  = { read_slot, i_keys__payload[1788], i_keys__payload[1784], i_keys__payload[1780], i_keys__payload[1776] };
+  assign \read_port__addr$2572  = { read_slot, i_keys__payload[1549], i_keys__payload[1545], i_keys__payload[1541], i_keys__payload[1537] };
+  assign \read_port__addr$2573  = { read_slot, i_keys__payload[1565], i_keys__payload[1561], i_keys__payload[1557], i_keys__payload[1553] };
+  assign \read_port__addr$2574  = { read_slot, i_keys__payload[1581], i_keys__payload[1577], i_keys__payload[1573], i_keys__payload[1569] };
+  assign \read_port__addr$2575  = { read_slot, i_keys__payload[1597], i_keys__payload[1593], i_keys__payload[1589], i_keys__payload[1585] };
+  assign \read_port__addr$2576  = { read_slot, i_keys__payload[1613], i_keys__payload[1609], i_keys__payload[1605], i_keys__payload[1601] };
+  assign \read_port__addr$2577  = { read_slot, i_keys__payload[1629], i_keys__payload[1625], i_keys__payload[1621], i_keys__payload[1617] };
+  assign \read_port__addr$2578  = { read_slot, i_keys__payload[1645], i_keys__payload[1641], i_keys__payload[1637], i_keys__payload[1633] };
+  assign \read_port__addr$2579  = { read_slot, i_keys__payload[1661], i_keys__payload[1657], i_keys__payload[1653], i_keys__payload[1649] };
+  assign \read_port__addr$2580  = { read_slot, i_keys__payload[1677], i_keys__payload[1673], i_keys__payload[1669], i_keys__payload[1665] };
+  assign \read_port__addr$2581  = { read_slot, i_keys__payload[1693], i_keys__payload[1689], i_keys__payload[1685], i_keys__payload[1681] };
+  assign \read_port__addr$2582  = { read_slot, i_keys__payload[1709], i_keys__payload[1705], i_keys__payload[1701], i_keys__payload[1697] };
+  assign \read_port__addr$2583  = { read_slot, i_keys__payload[1725], i_keys__payload[1721], i_keys__payload[1717], i_keys__payload[1713] };
+  assign \read_port__addr$2584  = { read_slot, i_keys__payload[1741], i_keys__payload[1737], i_keys__payload[1733], i_keys__payload[1729] };
+  assign \read_port__addr$2585  = { read_slot, i_keys__payload[1757], i_keys__payload[1753], i_keys__payload[1749], i_keys__payload[1745] };
+  assign \read_port__addr$2586  = { read_slot, i_keys__payload[1773], i_keys__payload[1769], i_keys__payload[1765], i_keys__payload[1761] };
+  assign \read_port__addr$2587  = { read_slot, i_keys__payload[1789], i_keys__payload[1785], i_keys__payload[1781], i_keys__payload[1777] };
+  assign \read_port__addr$2588  = { read_slot, i_keys__payload[1550], i_keys__payload[1546], i_keys__payload[1542], i_keys__payload[1538] };
+  assign \read_port__addr$2589  = { read_slot, i_keys__payload[1566], i_keys__payload[1562], i_keys__payload[1558], i_keys__payload[1554] };
+  assign \read_port__addr$2590  = { read_slot, i_keys__payload[1582], i_keys__payload[1578], i_keys__payload[1574], i_keys__payload[1570] };
+  assign \read_port__addr$2591  = { read_slot, i_keys__payload[1598], i_keys__payload[1594], i_keys__payload[1590], i_keys__payload[1586] };
+  assign \read_port__addr$2592  = { read_slot, i_keys__payload[1614], i_keys__payload[1610], i_keys__payload[1606], i_keys__payload[1602] };
+  assign \read_port__addr$2593  = { read_slot, i_keys__payload[1630], i_keys__payload[1626], i_keys__payload[1622], i_keys__payload[1618] };
+  assign \read_port__addr$2594  = { read_slot, i_keys__payload[1646], i_keys__payload[1642], i_keys__payload[1638], i_keys__payload[1634] };
+  assign \read_port__addr$2595  = { read_slot, i_keys__payload[1662], i_keys__payload[1658], i_keys__payload[1654], i_keys__payload[1650] };
+  assign \read_port__addr$2596  = { read_slot, i_keys__payload[1678], i_keys__payload[1674], i_keys__payload[1670], i_keys__payload[1666] };
+  assign \read_port__addr$2597  = { read_slot, i_keys__payload[1694], i_keys__payload[1690], i_keys__payload[1686], i_keys__payload[1682] };
+  assign \read_port__addr$2598  = { read_slot, i_keys__payload[1710], i_keys__payload[1706], i_keys__payload[1702], i_keys__payload[1698] };
+  assign \read_port__addr$2599  = { read_slot, i_keys__payload[1726], i_keys__payload[1722], i_keys__payload[1718], i_keys__payload[1714] };
+  assign \read_port__addr$2600  = { read_slot, i_keys__payload[1742], i_keys__payload[1738], i_keys__payload[1734], i_keys__payload[1730] };
+  assign \read_port__addr$2601  = { read_slot, i_keys__payload[1758], i_keys__payload[1754], i_keys__payload[1750], i_keys__payload[1746] };
+  assign \read_port__addr$2602  = { read_slot, i_keys__payload[1774], i_keys__payload[1770], i_keys__payload[1766], i_keys__payload[1762] };
+  assign \read_port__addr$2603  = { read_slot, i_keys__payload[1790], i_keys__payload[1786], i_keys__payload[1782], i_keys__payload[1778] };
+  assign \read_port__addr$2607  = { read_slot, i_keys__payload[1551], i_keys__payload[1547], i_keys__payload[1543], i_keys__payload[1539] };
+  assign \read_port__addr$2611  = { read_slot, i_keys__payload[1567], i_keys__payload[1563], i_keys__payload[1559], i_keys__payload[1555] };
+  assign \read_port__addr$2615  = { read_slot, i_keys__payload[1583], i_keys__payload[1579], i_keys__payload[1575], i_keys__payload[1571] };
+  assign \read_port__addr$2619  = { read_slot, i_keys__payload[1599], i_keys__payload[1595], i_keys__payload[1591], i_keys__payload[1587] };
+  assign \read_port__addr$2623  = { read_slot, i_keys__payload[1615], i_keys__payload[1611], i_keys__payload[1607], i_keys__payload[1603] };
+  assign \read_port__addr$2627  = { read_slot, i_keys__payload[1631], i_keys__payload[1627], i_keys__payload[1623], i_keys__payload[1619] };
+  assign \read_port__addr$2631  = { read_slot, i_keys__payload[1647], i_keys__payload[1643], i_keys__payload[1639], i_keys__payload[1635] };
+  assign \read_port__addr$2635  = { read_slot, i_keys__payload[1663], i_keys__payload[1659], i_keys__payload[1655], i_keys__payload[1651] };
+  assign \read_port__addr$2639  = { read_slot, i_keys__payload[1679], i_keys__payload[1675], i_keys__payload[1671], i_keys__payload[1667] };
+  assign \read_port__addr$2643  = { read_slot, i_keys__payload[1695], i_keys__payload[1691], i_keys__payload[1687], i_keys__payload[1683] };
+  assign \read_port__addr$2647  = { read_slot, i_keys__payload[1711], i_keys__payload[1707], i_keys__payload[1703], i_keys__payload[1699] };
+  assign \read_port__addr$2651  = { read_slot, i_keys__payload[1727], i_keys__payload[1723], i_keys__payload[1719], i_keys__payload[1715] };
+  assign \read_port__addr$2655  = { read_slot, i_keys__payload[1743], i_keys__payload[1739], i_keys__payload[1735], i_keys__payload[1731] };
+  assign \read_port__addr$2659  = { read_slot, i_keys__payload[1759], i_keys__payload[1755], i_keys__payload[1751], i_keys__payload[1747] };
+  assign \read_port__addr$2663  = { read_slot, i_keys__payload[1775], i_keys__payload[1771], i_keys__payload[1767], i_keys__payload[1763] };
+  assign \read_port__addr$2667  = { read_slot, i_keys__payload[1791], i_keys__payload[1787], i_keys__payload[1783], i_keys__payload[1779] };
+  assign \read_port__addr$2669  = { read_slot, i_keys__payload[1804], i_keys__payload[1800], i_keys__payload[1796], i_keys__payload[1792] };
+  assign \read_port__addr$2670  = { read_slot, i_keys__payload[1820], i_keys__payload[1816], i_keys__payload[1812], i_keys__payload[1808] };
+  assign \read_port__addr$2671  = { read_slot, i_keys__payload[1836], i_keys__payload[1832], i_keys__payload[1828], i_keys__payload[1824] };
+  assign \read_port__addr$2672  = { read_slot, i_keys__payload[1852], i_keys__payload[1848], i_keys__payload[1844], i_keys__payload[1840] };
+  assign \read_port__addr$2673  = { read_slot, i_keys__payload[1868], i_keys__payload[1864], i_keys__payload[1860], i_keys__payload[1856] };
+  assign \read_port__addr$2674  = { read_slot, i_keys__payload[1884], i_keys__payload[1880], i_keys__payload[1876], i_keys__payload[1872] };
+  assign \read_port__addr$2675  = { read_slot, i_keys__payload[1900], i_keys__payload[1896], i_keys__payload[1892], i_keys__payload[1888] };
+  assign \read_port__addr$2676  = { read_slot, i_keys__payload[1916], i_keys__payload[1912], i_keys__payload[1908], i_keys__payload[1904] };
+  assign \read_port__addr$2677  = { read_slot, i_keys__payload[1932], i_keys__payload[1928], i_keys__payload[1924], i_keys__payload[1920] };
+  assign \read_port__addr$2678  = { read_slot, i_keys__payload[1948], i_keys__payload[1944], i_keys__payload[1940], i_keys__payload[1936] };
+  assign \read_port__addr$2679  = { read_slot, i_keys__payload[1964], i_keys__payload[1960], i_keys__payload[1956], i_keys__payload[1952] };
+  assign \read_port__addr$2680  = { read_slot, i_keys__payload[1980], i_keys__payload[1976], i_keys__payload[1972], i_keys__payload[1968] };
+  assign \read_port__addr$2681  = { read_slot, i_keys__payload[1996], i_keys__payload[1992], i_keys__payload[1988], i_keys__payload[1984] };
+  assign \read_port__addr$2682  = { read_slot, i_keys__payload[2012], i_keys__payload[2008], i_keys__payload[2004], i_keys__payload[2000] };
+  assign \read_port__addr$2683  = { read_slot, i_keys__payload[2028], i_keys__payload[2024], i_keys__payload[2020], i_keys__payload[2016] };
+  assign \read_port__addr$2684  = { read_slot, i_keys__payload[2044], i_keys__payload[2040], i_keys__payload[2036], i_keys__payload[2032] };
+  assign \read_port__addr$2685  = { read_slot, i_keys__payload[1805], i_keys__payload[1801], i_keys__payload[1797], i_keys__payload[1793] };
+  assign \read_port__addr$2686  = { read_slot, i_keys__payload[1821], i_keys__payload[1817], i_keys__payload[1813], i_keys__payload[1809] };
+  assign \read_port__addr$2687  = { read_slot, i_keys__payload[1837], i_keys__payload[1833], i_keys__payload[1829], i_keys__payload[1825] };
+  assign \read_port__addr$2688  = { read_slot, i_keys__payload[1853], i_keys__payload[1849], i_keys__payload[1845], i_keys__payload[1841] };
+  assign \read_port__addr$2689  = { read_slot, i_keys__payload[1869], i_keys__payload[1865], i_keys__payload[1861], i_keys__payload[1857] };
+  assign \read_port__addr$2690  = { read_slot, i_keys__payload[1885], i_keys__payload[1881], i_keys__payload[1877], i_keys__payload[1873] };
+  assign \read_port__addr$2691  = { read_slot, i_keys__payload[1901], i_keys__payload[1897], i_keys__payload[1893], i_keys__payload[1889] };
+  assign \read_port__addr$2692  = { read_slot, i_keys__payload[1917], i_keys__payload[1913], i_keys__payload[1909], i_keys__payload[1905] };
+  assign \read_port__addr$2693  = { read_slot, i_keys__payload[1933], i_keys__payload[1929], i_keys__payload[1925], i_keys__payload[1921] };
+  assign \read_port__addr$2694  = { read_slot, i_keys__payload[1949], i_keys__payload[1945], i_keys__payload[1941], i_keys__payload[1937] };
+  assign \read_port__addr$2695  = { read_slot, i_keys__payload[1965], i_keys__payload[1961], i_keys__payload[1957], i_keys__payload[1953] };
+  assign \read_port__addr$2696  = { read_slot, i_keys__payload[1981], i_keys__payload[1977], i_keys__payload[1973], i_keys__payload[1969] };
+  assign \read_port__addr$2697  = { read_slot, i_keys__payload[1997], i_keys__payload[1993], i_keys__payload[1989], i_keys__payload[1985] };
+  assign \read_port__addr$2698  = { read_slot, i_keys__payload[2013], i_keys__payload[2009], i_keys__payload[2005], i_keys__payload[2001] };
+  assign \read_port__addr$2699  = { read_slot, i_keys__payload[2029], i_keys__payload[2025], i_keys__payload[2021], i_keys__payload[2017] };
+  assign \read_port__addr$2700  = { read_slot, i_keys__payload[2045], i_keys__payload[2041], i_keys__payload[2037], i_keys__payload[2033] };
+  assign \read_port__addr$2704  = { read_slot, i_keys__payload[1806], i_keys__payload[1802], i_keys__payload[1798], i_keys__payload[1794] };
+  assign \read_port__addr$2708  = { read_slot, i_keys__payload[1822], i_keys__payload[1818], i_keys__payload[1814], i_keys__payload[1810] };
+  assign \read_port__addr$2712  = { read_slot, i_keys__payload[1838], i_keys__payload[1834], i_keys__payload[1830], i_keys__payload[1826] };
+  assign \read_port__addr$2716  = { read_slot, i_keys__payload[1854], i_keys__payload[1850], i_keys__payload[1846], i_keys__payload[1842] };
+  assign \read_port__addr$2720  = { read_slot, i_keys__payload[1870], i_keys__payload[1866], i_keys__payload[1862], i_keys__payload[1858] };
+  assign \read_port__addr$2724  = { read_slot, i_keys__payload[1886], i_keys__payload[1882], i_keys__payload[1878], i_keys__payload[1874] };
+  assign \read_port__addr$2728  = { read_slot, i_keys__payload[1902], i_keys__payload[1898], i_keys__payload[1894], i_keys__payload[1890] };
+  assign \read_port__addr$2732  = { read_slot, i_keys__payload[1918], i_keys__payload[1914], i_keys__payload[1910], i_keys__payload[1906] };
+  assign \read_port__addr$2736  = { read_slot, i_keys__payload[1934], i_keys__payload[1930], i_keys__payload[1926], i_keys__payload[1922] };
+  assign \read_port__addr$2740  = { read_slot, i_keys__payload[1950], i_keys__payload[1946], i_keys__payload[1942], i_keys__payload[1938] };
+  assign \read_port__addr$2744  = { read_slot, i_keys__payload[1966], i_keys__payload[1962], i_keys__payload[1958], i_keys__payload[1954] };
+  assign \read_port__addr$2748  = { read_slot, i_keys__payload[1982], i_keys__payload[1978], i_keys__payload[1974], i_keys__payload[1970] };
+  assign \read_port__addr$2752  = { read_slot, i_keys__payload[1998], i_keys__payload[1994], i_keys__payload[1990], i_keys__payload[1986] };
+  assign \read_port__addr$2756  = { read_slot, i_keys__payload[2014], i_keys__payload[2010], i_keys__payload[2006], i_keys__payload[2002] };
+  assign \read_port__addr$2760  = { read_slot, i_keys__payload[2030], i_keys__payload[2026], i_keys__payload[2022], i_keys__payload[2018] };
+  assign \read_port__addr$2764  = { read_slot, i_keys__payload[2046], i_keys__payload[2042], i_keys__payload[2038], i_keys__payload[2034] };
+  assign \read_port__addr$2765  = { read_slot, i_keys__payload[1807], i_keys__payload[1803], i_keys__payload[1799], i_keys__payload[1795] };
+  assign \read_port__addr$2766  = { read_slot, i_keys__payload[1823], i_keys__payload[1819], i_keys__payload[1815], i_keys__payload[1811] };
+  assign \read_port__addr$2767  = { read_slot, i_keys__payload[1839], i_keys__payload[1835], i_keys__payload[1831], i_keys__payload[1827] };
+  assign \read_port__addr$2768  = { read_slot, i_keys__payload[1855], i_keys__payload[1851], i_keys__payload[1847], i_keys__payload[1843] };
+  assign \read_port__addr$2769  = { read_slot, i_keys__payload[1871], i_keys__payload[1867], i_keys__payload[1863], i_keys__payload[1859] };
+  assign \read_port__addr$2770  = { read_slot, i_keys__payload[1887], i_keys__payload[1883], i_keys__payload[1879], i_keys__payload[1875] };
+  assign \read_port__addr$2771  = { read_slot, i_keys__payload[1903], i_keys__payload[1899], i_keys__payload[1895], i_keys__payload[1891] };
+  assign \read_port__addr$2772  = { read_slot, i_keys__payload[1919], i_keys__payload[1915], i_keys__payload[1911], i_keys__payload[1907] };
+  assign \read_port__addr$2773  = { read_slot, i_keys__payload[1935], i_keys__payload[1931], i_keys__payload[1927], i_keys__payload[1923] };
+  assign \read_port__addr$2774  = { read_slot, i_keys__payload[1951], i_keys__payload[1947], i_keys__payload[1943], i_keys__payload[1939] };
+  assign \read_port__addr$2775  = { read_slot, i_keys__payload[1967], i_keys__payload[1963], i_keys__payload[1959], i_keys__payload[1955] };
+  assign \read_port__addr$2776  = { read_slot, i_keys__payload[1983], i_keys__payload[1979], i_keys__payload[1975], i_keys__payload[1971] };
+  assign \read_port__addr$2777  = { read_slot, i_keys__payload[1999], i_keys__payload[1995], i_keys__payload[1991], i_keys__payload[1987] };
+  assign \read_port__addr$2778  = { read_slot, i_keys__payload[2015], i_keys__payload[2011], i_keys__payload[2007], i_keys__payload[2003] };
+  assign \read_port__addr$2779  = { read_slot, i_keys__payload[2031], i_keys__payload[2027], i_keys__payload[2023], i_keys__payload[2019] };
+  assign \read_port__addr$2780  = { read_slot, i_keys__payload[2047], i_keys__payload[2043], i_keys__payload[2039], i_keys__payload[2035] };
   assign \tag_0.buffer  = tag_0[0];
   assign \tag_0.keys  = tag_0[11:1];
   assign \tag_0.keys.count  = tag_0[11:1];
@@ -20297,118 +21129,182 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \write_port__addr$1737  = write_address_0;
   assign \write_port__addr$1741  = write_address_0;
   assign \write_port__addr$1745  = write_address_0;
-  assign \write_port__addr$1799  = write_address_0;
-  assign \write_port__addr$1803  = write_address_0;
-  assign \write_port__addr$1807  = write_address_0;
-  assign \write_port__addr$1811  = write_address_0;
-  assign \write_port__addr$1815  = write_address_0;
-  assign \write_port__addr$1819  = write_address_0;
-  assign \write_port__addr$1823  = write_address_0;
-  assign \write_port__addr$1827  = write_address_0;
-  assign \write_port__addr$1831  = write_address_0;
-  assign \write_port__addr$1835  = write_address_0;
-  assign \write_port__addr$1839  = write_address_0;
-  assign \write_port__addr$1843  = write_address_0;
-  assign \write_port__addr$1847  = write_address_0;
-  assign \write_port__addr$1851  = write_address_0;
-  assign \write_port__addr$1855  = write_address_0;
-  assign \write_port__addr$1859  = write_address_0;
-  assign \write_port__addr$1912  = write_address_1;
-  assign \write_port__addr$1916  = write_address_1;
-  assign \write_port__addr$1920  = write_address_1;
-  assign \write_port__addr$1924  = write_address_1;
-  assign \write_port__addr$1928  = write_address_1;
-  assign \write_port__addr$1932  = write_address_1;
-  assign \write_port__addr$1936  = write_address_1;
-  assign \write_port__addr$1940  = write_address_1;
-  assign \write_port__addr$1944  = write_address_1;
-  assign \write_port__addr$1948  = write_address_1;
-  assign \write_port__addr$1952  = write_address_1;
-  assign \write_port__addr$1956  = write_address_1;
+  assign \write_port__addr$1781  = write_address_0;
+  assign \write_port__addr$1785  = write_address_0;
+  assign \write_port__addr$1789  = write_address_0;
+  assign \write_port__addr$1793  = write_address_0;
+  assign \write_port__addr$1797  = write_address_0;
+  assign \write_port__addr$1801  = write_address_0;
+  assign \write_port__addr$1805  = write_address_0;
+  assign \write_port__addr$1809  = write_address_0;
+  assign \write_port__addr$1813  = write_address_0;
+  assign \write_port__addr$1817  = write_address_0;
+  assign \write_port__addr$1821  = write_address_0;
+  assign \write_port__addr$1825  = write_address_0;
+  assign \write_port__addr$1829  = write_address_0;
+  assign \write_port__addr$1833  = write_address_0;
+  assign \write_port__addr$1837  = write_address_0;
+  assign \write_port__addr$1841  = write_address_0;
+  assign \write_port__addr$1879  = write_address_0;
+  assign \write_port__addr$1883  = write_address_0;
+  assign \write_port__addr$1887  = write_address_0;
+  assign \write_port__addr$1891  = write_address_0;
+  assign \write_port__addr$1895  = write_address_0;
+  assign \write_port__addr$1899  = write_address_0;
+  assign \write_port__addr$1903  = write_address_0;
+  assign \write_port__addr$1907  = write_address_0;
+  assign \write_port__addr$1911  = write_address_0;
+  assign \write_port__addr$1915  = write_address_0;
+  assign \write_port__addr$1919  = write_address_0;
+  assign \write_port__addr$1923  = write_address_0;
+  assign \write_port__addr$1927  = write_address_0;
+  assign \write_port__addr$1931  = write_address_0;
+  assign \write_port__addr$1935  = write_address_0;
+  assign \write_port__addr$1939  = write_address_0;
   assign \write_port__addr$1960  = write_address_1;
   assign \write_port__addr$1964  = write_address_1;
   assign \write_port__addr$1968  = write_address_1;
   assign \write_port__addr$1972  = write_address_1;
-  assign \write_port__addr$2025  = write_address_1;
-  assign \write_port__addr$2029  = write_address_1;
-  assign \write_port__addr$2033  = write_address_1;
-  assign \write_port__addr$2037  = write_address_1;
-  assign \write_port__addr$2041  = write_address_1;
-  assign \write_port__addr$2045  = write_address_1;
-  assign \write_port__addr$2049  = write_address_1;
-  assign \write_port__addr$2053  = write_address_1;
-  assign \write_port__addr$2057  = write_address_1;
-  assign \write_port__addr$2061  = write_address_1;
-  assign \write_port__addr$2065  = write_address_1;
-  assign \write_port__addr$2069  = write_address_1;
-  assign \write_port__addr$2073  = write_address_1;
-  assign \write_port__addr$2077  = write_address_1;
-  assign \write_port__addr$2081  = write_address_1;
-  assign \write_port__addr$2085  = write_address_1;
-  assign \write_port__addr$2138  = write_address_2;
-  assign \write_port__addr$2142  = write_address_2;
-  assign \write_port__addr$2146  = write_address_2;
-  assign \write_port__addr$2150  = write_address_2;
-  assign \write_port__addr$2154  = write_address_2;
-  assign \write_port__addr$2158  = write_address_2;
-  assign \write_port__addr$2162  = write_address_2;
-  assign \write_port__addr$2166  = write_address_2;
-  assign \write_port__addr$2170  = write_address_2;
-  assign \write_port__addr$2174  = write_address_2;
-  assign \write_port__addr$2178  = write_address_2;
-  assign \write_port__addr$2182  = write_address_2;
-  assign \write_port__addr$2186  = write_address_2;
-  assign \write_port__addr$2190  = write_address_2;
-  assign \write_port__addr$2194  = write_address_2;
-  assign \write_port__addr$2198  = write_address_2;
-  assign \write_port__addr$2251  = write_address_2;
-  assign \write_port__addr$2255  = write_address_2;
-  assign \write_port__addr$2259  = write_address_2;
-  assign \write_port__addr$2263  = write_address_2;
-  assign \write_port__addr$2267  = write_address_2;
-  assign \write_port__addr$2271  = write_address_2;
-  assign \write_port__addr$2275  = write_address_2;
-  assign \write_port__addr$2279  = write_address_2;
-  assign \write_port__addr$2283  = write_address_2;
-  assign \write_port__addr$2287  = write_address_2;
-  assign \write_port__addr$2291  = write_address_2;
-  assign \write_port__addr$2295  = write_address_2;
-  assign \write_port__addr$2299  = write_address_2;
-  assign \write_port__addr$2303  = write_address_2;
-  assign \write_port__addr$2307  = write_address_2;
-  assign \write_port__addr$2311  = write_address_2;
-  assign \write_port__addr$2364  = write_address_3;
-  assign \write_port__addr$2368  = write_address_3;
-  assign \write_port__addr$2372  = write_address_3;
-  assign \write_port__addr$2376  = write_address_3;
-  assign \write_port__addr$2380  = write_address_3;
-  assign \write_port__addr$2384  = write_address_3;
-  assign \write_port__addr$2388  = write_address_3;
-  assign \write_port__addr$2392  = write_address_3;
-  assign \write_port__addr$2396  = write_address_3;
-  assign \write_port__addr$2400  = write_address_3;
-  assign \write_port__addr$2404  = write_address_3;
-  assign \write_port__addr$2408  = write_address_3;
-  assign \write_port__addr$2412  = write_address_3;
-  assign \write_port__addr$2416  = write_address_3;
-  assign \write_port__addr$2420  = write_address_3;
-  assign \write_port__addr$2424  = write_address_3;
-  assign \write_port__addr$2477  = write_address_3;
-  assign \write_port__addr$2481  = write_address_3;
-  assign \write_port__addr$2485  = write_address_3;
-  assign \write_port__addr$2489  = write_address_3;
-  assign \write_port__addr$2493  = write_address_3;
-  assign \write_port__addr$2497  = write_address_3;
-  assign \write_port__addr$2501  = write_address_3;
-  assign \write_port__addr$2505  = write_address_3;
-  assign \write_port__addr$2509  = write_address_3;
-  assign \write_port__addr$2513  = write_address_3;
-  assign \write_port__addr$2517  = write_address_3;
-  assign \write_port__addr$2521  = write_address_3;
-  assign \write_port__addr$2525  = write_address_3;
-  assign \write_port__addr$2529  = write_address_3;
-  assign \write_port__addr$2533  = write_address_3;
-  assign \write_port__addr$2537  = write_address_3;
+  assign \write_port__addr$1976  = write_address_1;
+  assign \write_port__addr$1980  = write_address_1;
+  assign \write_port__addr$1984  = write_address_1;
+  assign \write_port__addr$1988  = write_address_1;
+  assign \write_port__addr$1992  = write_address_1;
+  assign \write_port__addr$1996  = write_address_1;
+  assign \write_port__addr$2000  = write_address_1;
+  assign \write_port__addr$2004  = write_address_1;
+  assign \write_port__addr$2008  = write_address_1;
+  assign \write_port__addr$2012  = write_address_1;
+  assign \write_port__addr$2016  = write_address_1;
+  assign \write_port__addr$2020  = write_address_1;
+  assign \write_port__addr$2056  = write_address_1;
+  assign \write_port__addr$2060  = write_address_1;
+  assign \write_port__addr$2064  = write_address_1;
+  assign \write_port__addr$2068  = write_address_1;
+  assign \write_port__addr$2072  = write_address_1;
+  assign \write_port__addr$2076  = write_address_1;
+  assign \write_port__addr$2080  = write_address_1;
+  assign \write_port__addr$2084  = write_address_1;
+  assign \write_port__addr$2088  = write_address_1;
+  assign \write_port__addr$2092  = write_address_1;
+  assign \write_port__addr$2096  = write_address_1;
+  assign \write_port__addr$2100  = write_address_1;
+  assign \write_port__addr$2104  = write_address_1;
+  assign \write_port__addr$2108  = write_address_1;
+  assign \write_port__addr$2112  = write_address_1;
+  assign \write_port__addr$2116  = write_address_1;
+  assign \write_port__addr$2153  = write_address_1;
+  assign \write_port__addr$2157  = write_address_1;
+  assign \write_port__addr$2161  = write_address_1;
+  assign \write_port__addr$2165  = write_address_1;
+  assign \write_port__addr$2169  = write_address_1;
+  assign \write_port__addr$2173  = write_address_1;
+  assign \write_port__addr$2177  = write_address_1;
+  assign \write_port__addr$2181  = write_address_1;
+  assign \write_port__addr$2185  = write_address_1;
+  assign \write_port__addr$2189  = write_address_1;
+  assign \write_port__addr$2193  = write_address_1;
+  assign \write_port__addr$2197  = write_address_1;
+  assign \write_port__addr$2201  = write_address_1;
+  assign \write_port__addr$2205  = write_address_1;
+  assign \write_port__addr$2209  = write_address_1;
+  assign \write_port__addr$2213  = write_address_1;
+  assign \write_port__addr$2234  = write_address_2;
+  assign \write_port__addr$2238  = write_address_2;
+  assign \write_port__addr$2242  = write_address_2;
+  assign \write_port__addr$2246  = write_address_2;
+  assign \write_port__addr$2250  = write_address_2;
+  assign \write_port__addr$2254  = write_address_2;
+  assign \write_port__addr$2258  = write_address_2;
+  assign \write_port__addr$2262  = write_address_2;
+  assign \write_port__addr$2266  = write_address_2;
+  assign \write_port__addr$2270  = write_address_2;
+  assign \write_port__addr$2274  = write_address_2;
+  assign \write_port__addr$2278  = write_address_2;
+  assign \write_port__addr$2282  = write_address_2;
+  assign \write_port__addr$2286  = write_address_2;
+  assign \write_port__addr$2290  = write_address_2;
+  assign \write_port__addr$2294  = write_address_2;
+  assign \write_port__addr$2330  = write_address_2;
+  assign \write_port__addr$2334  = write_address_2;
+  assign \write_port__addr$2338  = write_address_2;
+  assign \write_port__addr$2342  = write_address_2;
+  assign \write_port__addr$2346  = write_address_2;
+  assign \write_port__addr$2350  = write_address_2;
+  assign \write_port__addr$2354  = write_address_2;
+  assign \write_port__addr$2358  = write_address_2;
+  assign \write_port__addr$2362  = write_address_2;
+  assign \write_port__addr$2366  = write_address_2;
+  assign \write_port__addr$2370  = write_address_2;
+  assign \write_port__addr$2374  = write_address_2;
+  assign \write_port__addr$2378  = write_address_2;
+  assign \write_port__addr$2382  = write_address_2;
+  assign \write_port__addr$2386  = write_address_2;
+  assign \write_port__addr$2390  = write_address_2;
+  assign \write_port__addr$2427  = write_address_2;
+  assign \write_port__addr$2431  = write_address_2;
+  assign \write_port__addr$2435  = write_address_2;
+  assign \write_port__addr$2439  = write_address_2;
+  assign \write_port__addr$2443  = write_address_2;
+  assign \write_port__addr$2447  = write_address_2;
+  assign \write_port__addr$2451  = write_address_2;
+  assign \write_port__addr$2455  = write_address_2;
+  assign \write_port__addr$2459  = write_address_2;
+  assign \write_port__addr$2463  = write_address_2;
+  assign \write_port__addr$2467  = write_address_2;
+  assign \write_port__addr$2471  = write_address_2;
+  assign \write_port__addr$2475  = write_address_2;
+  assign \write_port__addr$2479  = write_address_2;
+  assign \write_port__addr$2483  = write_address_2;
+  assign \write_port__addr$2487  = write_address_2;
+  assign \write_port__addr$2508  = write_address_3;
+  assign \write_port__addr$2512  = write_address_3;
+  assign \write_port__addr$2516  = write_address_3;
+  assign \write_port__addr$2520  = write_address_3;
+  assign \write_port__addr$2524  = write_address_3;
+  assign \write_port__addr$2528  = write_address_3;
+  assign \write_port__addr$2532  = write_address_3;
+  assign \write_port__addr$2536  = write_address_3;
+  assign \write_port__addr$2540  = write_address_3;
+  assign \write_port__addr$2544  = write_address_3;
+  assign \write_port__addr$2548  = write_address_3;
+  assign \write_port__addr$2552  = write_address_3;
+  assign \write_port__addr$2556  = write_address_3;
+  assign \write_port__addr$2560  = write_address_3;
+  assign \write_port__addr$2564  = write_address_3;
+  assign \write_port__addr$2568  = write_address_3;
+  assign \write_port__addr$2604  = write_address_3;
+  assign \write_port__addr$2608  = write_address_3;
+  assign \write_port__addr$2612  = write_address_3;
+  assign \write_port__addr$2616  = write_address_3;
+  assign \write_port__addr$2620  = write_address_3;
+  assign \write_port__addr$2624  = write_address_3;
+  assign \write_port__addr$2628  = write_address_3;
+  assign \write_port__addr$2632  = write_address_3;
+  assign \write_port__addr$2636  = write_address_3;
+  assign \write_port__addr$2640  = write_address_3;
+  assign \write_port__addr$2644  = write_address_3;
+  assign \write_port__addr$2648  = write_address_3;
+  assign \write_port__addr$2652  = write_address_3;
+  assign \write_port__addr$2656  = write_address_3;
+  assign \write_port__addr$2660  = write_address_3;
+  assign \write_port__addr$2664  = write_address_3;
+  assign \write_port__addr$2701  = write_address_3;
+  assign \write_port__addr$2705  = write_address_3;
+  assign \write_port__addr$2709  = write_address_3;
+  assign \write_port__addr$2713  = write_address_3;
+  assign \write_port__addr$2717  = write_address_3;
+  assign \write_port__addr$2721  = write_address_3;
+  assign \write_port__addr$2725  = write_address_3;
+  assign \write_port__addr$2729  = write_address_3;
+  assign \write_port__addr$2733  = write_address_3;
+  assign \write_port__addr$2737  = write_address_3;
+  assign \write_port__addr$2741  = write_address_3;
+  assign \write_port__addr$2745  = write_address_3;
+  assign \write_port__addr$2749  = write_address_3;
+  assign \write_port__addr$2753  = write_address_3;
+  assign \write_port__addr$2757  = write_address_3;
+  assign \write_port__addr$2761  = write_address_3;
   assign write_port__data = high_subsets_1_0_0;
   assign \write_port__data$1690  = high_subsets_1_1_0;
   assign \write_port__data$1694  = high_subsets_1_2_0;
@@ -20425,118 +21321,182 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \write_port__data$1738  = high_subsets_1_13_0;
   assign \write_port__data$1742  = high_subsets_1_14_0;
   assign \write_port__data$1746  = high_subsets_1_15_0;
-  assign \write_port__data$1800  = high_subsets_1_0_0;
-  assign \write_port__data$1804  = high_subsets_1_1_0;
-  assign \write_port__data$1808  = high_subsets_1_2_0;
-  assign \write_port__data$1812  = high_subsets_1_3_0;
-  assign \write_port__data$1816  = high_subsets_1_4_0;
-  assign \write_port__data$1820  = high_subsets_1_5_0;
-  assign \write_port__data$1824  = high_subsets_1_6_0;
-  assign \write_port__data$1828  = high_subsets_1_7_0;
-  assign \write_port__data$1832  = high_subsets_1_8_0;
-  assign \write_port__data$1836  = high_subsets_1_9_0;
-  assign \write_port__data$1840  = high_subsets_1_10_0;
-  assign \write_port__data$1844  = high_subsets_1_11_0;
-  assign \write_port__data$1848  = high_subsets_1_12_0;
-  assign \write_port__data$1852  = high_subsets_1_13_0;
-  assign \write_port__data$1856  = high_subsets_1_14_0;
-  assign \write_port__data$1860  = high_subsets_1_15_0;
-  assign \write_port__data$1913  = high_subsets_1_0_0;
-  assign \write_port__data$1917  = high_subsets_1_1_0;
-  assign \write_port__data$1921  = high_subsets_1_2_0;
-  assign \write_port__data$1925  = high_subsets_1_3_0;
-  assign \write_port__data$1929  = high_subsets_1_4_0;
-  assign \write_port__data$1933  = high_subsets_1_5_0;
-  assign \write_port__data$1937  = high_subsets_1_6_0;
-  assign \write_port__data$1941  = high_subsets_1_7_0;
-  assign \write_port__data$1945  = high_subsets_1_8_0;
-  assign \write_port__data$1949  = high_subsets_1_9_0;
-  assign \write_port__data$1953  = high_subsets_1_10_0;
-  assign \write_port__data$1957  = high_subsets_1_11_0;
-  assign \write_port__data$1961  = high_subsets_1_12_0;
-  assign \write_port__data$1965  = high_subsets_1_13_0;
-  assign \write_port__data$1969  = high_subsets_1_14_0;
-  assign \write_port__data$1973  = high_subsets_1_15_0;
-  assign \write_port__data$2026  = high_subsets_1_0_0;
-  assign \write_port__data$2030  = high_subsets_1_1_0;
-  assign \write_port__data$2034  = high_subsets_1_2_0;
-  assign \write_port__data$2038  = high_subsets_1_3_0;
-  assign \write_port__data$2042  = high_subsets_1_4_0;
-  assign \write_port__data$2046  = high_subsets_1_5_0;
-  assign \write_port__data$2050  = high_subsets_1_6_0;
-  assign \write_port__data$2054  = high_subsets_1_7_0;
-  assign \write_port__data$2058  = high_subsets_1_8_0;
-  assign \write_port__data$2062  = high_subsets_1_9_0;
-  assign \write_port__data$2066  = high_subsets_1_10_0;
-  assign \write_port__data$2070  = high_subsets_1_11_0;
-  assign \write_port__data$2074  = high_subsets_1_12_0;
-  assign \write_port__data$2078  = high_subsets_1_13_0;
-  assign \write_port__data$2082  = high_subsets_1_14_0;
-  assign \write_port__data$2086  = high_subsets_1_15_0;
-  assign \write_port__data$2139  = high_subsets_1_0_0;
-  assign \write_port__data$2143  = high_subsets_1_1_0;
-  assign \write_port__data$2147  = high_subsets_1_2_0;
-  assign \write_port__data$2151  = high_subsets_1_3_0;
-  assign \write_port__data$2155  = high_subsets_1_4_0;
-  assign \write_port__data$2159  = high_subsets_1_5_0;
-  assign \write_port__data$2163  = high_subsets_1_6_0;
-  assign \write_port__data$2167  = high_subsets_1_7_0;
-  assign \write_port__data$2171  = high_subsets_1_8_0;
-  assign \write_port__data$2175  = high_subsets_1_9_0;
-  assign \write_port__data$2179  = high_subsets_1_10_0;
-  assign \write_port__data$2183  = high_subsets_1_11_0;
-  assign \write_port__data$2187  = high_subsets_1_12_0;
-  assign \write_port__data$2191  = high_subsets_1_13_0;
-  assign \write_port__data$2195  = high_subsets_1_14_0;
-  assign \write_port__data$2199  = high_subsets_1_15_0;
-  assign \write_port__data$2252  = high_subsets_1_0_0;
-  assign \write_port__data$2256  = high_subsets_1_1_0;
-  assign \write_port__data$2260  = high_subsets_1_2_0;
-  assign \write_port__data$2264  = high_subsets_1_3_0;
-  assign \write_port__data$2268  = high_subsets_1_4_0;
-  assign \write_port__data$2272  = high_subsets_1_5_0;
-  assign \write_port__data$2276  = high_subsets_1_6_0;
-  assign \write_port__data$2280  = high_subsets_1_7_0;
-  assign \write_port__data$2284  = high_subsets_1_8_0;
-  assign \write_port__data$2288  = high_subsets_1_9_0;
-  assign \write_port__data$2292  = high_subsets_1_10_0;
-  assign \write_port__data$2296  = high_subsets_1_11_0;
-  assign \write_port__data$2300  = high_subsets_1_12_0;
-  assign \write_port__data$2304  = high_subsets_1_13_0;
-  assign \write_port__data$2308  = high_subsets_1_14_0;
-  assign \write_port__data$2312  = high_subsets_1_15_0;
-  assign \write_port__data$2365  = high_subsets_1_0_0;
-  assign \write_port__data$2369  = high_subsets_1_1_0;
-  assign \write_port__data$2373  = high_subsets_1_2_0;
-  assign \write_port__data$2377  = high_subsets_1_3_0;
-  assign \write_port__data$2381  = high_subsets_1_4_0;
-  assign \write_port__data$2385  = high_subsets_1_5_0;
-  assign \write_port__data$2389  = high_subsets_1_6_0;
-  assign \write_port__data$2393  = high_subsets_1_7_0;
-  assign \write_port__data$2397  = high_subsets_1_8_0;
-  assign \write_port__data$2401  = high_subsets_1_9_0;
-  assign \write_port__data$2405  = high_subsets_1_10_0;
-  assign \write_port__data$2409  = high_subsets_1_11_0;
-  assign \write_port__data$2413  = high_subsets_1_12_0;
-  assign \write_port__data$2417  = high_subsets_1_13_0;
-  assign \write_port__data$2421  = high_subsets_1_14_0;
-  assign \write_port__data$2425  = high_subsets_1_15_0;
-  assign \write_port__data$2478  = high_subsets_1_0_0;
-  assign \write_port__data$2482  = high_subsets_1_1_0;
-  assign \write_port__data$2486  = high_subsets_1_2_0;
-  assign \write_port__data$2490  = high_subsets_1_3_0;
-  assign \write_port__data$2494  = high_subsets_1_4_0;
-  assign \write_port__data$2498  = high_subsets_1_5_0;
-  assign \write_port__data$2502  = high_subsets_1_6_0;
-  assign \write_port__data$2506  = high_subsets_1_7_0;
-  assign \write_port__data$2510  = high_subsets_1_8_0;
-  assign \write_port__data$2514  = high_subsets_1_9_0;
-  assign \write_port__data$2518  = high_subsets_1_10_0;
-  assign \write_port__data$2522  = high_subsets_1_11_0;
-  assign \write_port__data$2526  = high_subsets_1_12_0;
-  assign \write_port__data$2530  = high_subsets_1_13_0;
-  assign \write_port__data$2534  = high_subsets_1_14_0;
-  assign \write_port__data$2538  = high_subsets_1_15_0;
+  assign \write_port__data$1782  = high_subsets_1_0_0;
+  assign \write_port__data$1786  = high_subsets_1_1_0;
+  assign \write_port__data$1790  = high_subsets_1_2_0;
+  assign \write_port__data$1794  = high_subsets_1_3_0;
+  assign \write_port__data$1798  = high_subsets_1_4_0;
+  assign \write_port__data$1802  = high_subsets_1_5_0;
+  assign \write_port__data$1806  = high_subsets_1_6_0;
+  assign \write_port__data$1810  = high_subsets_1_7_0;
+  assign \write_port__data$1814  = high_subsets_1_8_0;
+  assign \write_port__data$1818  = high_subsets_1_9_0;
+  assign \write_port__data$1822  = high_subsets_1_10_0;
+  assign \write_port__data$1826  = high_subsets_1_11_0;
+  assign \write_port__data$1830  = high_subsets_1_12_0;
+  assign \write_port__data$1834  = high_subsets_1_13_0;
+  assign \write_port__data$1838  = high_subsets_1_14_0;
+  assign \write_port__data$1842  = high_subsets_1_15_0;
+  assign \write_port__data$1880  = high_subsets_1_0_0;
+  assign \write_port__data$1884  = high_subsets_1_1_0;
+  assign \write_port__data$1888  = high_subsets_1_2_0;
+  assign \write_port__data$1892  = high_subsets_1_3_0;
+  assign \write_port__data$1896  = high_subsets_1_4_0;
+  assign \write_port__data$1900  = high_subsets_1_5_0;
+  assign \write_port__data$1904  = high_subsets_1_6_0;
+  assign \write_port__data$1908  = high_subsets_1_7_0;
+  assign \write_port__data$1912  = high_subsets_1_8_0;
+  assign \write_port__data$1916  = high_subsets_1_9_0;
+  assign \write_port__data$1920  = high_subsets_1_10_0;
+  assign \write_port__data$1924  = high_subsets_1_11_0;
+  assign \write_port__data$1928  = high_subsets_1_12_0;
+  assign \write_port__data$1932  = high_subsets_1_13_0;
+  assign \write_port__data$1936  = high_subsets_1_14_0;
+  assign \write_port__data$1940  = high_subsets_1_15_0;
+  assign \write_port__data$1961  = high_subsets_1_0_0;
+  assign \write_port__data$1965  = high_subsets_1_1_0;
+  assign \write_port__data$1969  = high_subsets_1_2_0;
+  assign \write_port__data$1973  = high_subsets_1_3_0;
+  assign \write_port__data$1977  = high_subsets_1_4_0;
+  assign \write_port__data$1981  = high_subsets_1_5_0;
+  assign \write_port__data$1985  = high_subsets_1_6_0;
+  assign \write_port__data$1989  = high_subsets_1_7_0;
+  assign \write_port__data$1993  = high_subsets_1_8_0;
+  assign \write_port__data$1997  = high_subsets_1_9_0;
+  assign \write_port__data$2001  = high_subsets_1_10_0;
+  assign \write_port__data$2005  = high_subsets_1_11_0;
+  assign \write_port__data$2009  = high_subsets_1_12_0;
+  assign \write_port__data$2013  = high_subsets_1_13_0;
+  assign \write_port__data$2017  = high_subsets_1_14_0;
+  assign \write_port__data$2021  = high_subsets_1_15_0;
+  assign \write_port__data$2057  = high_subsets_1_0_0;
+  assign \write_port__data$2061  = high_subsets_1_1_0;
+  assign \write_port__data$2065  = high_subsets_1_2_0;
+  assign \write_port__data$2069  = high_subsets_1_3_0;
+  assign \write_port__data$2073  = high_subsets_1_4_0;
+  assign \write_port__data$2077  = high_subsets_1_5_0;
+  assign \write_port__data$2081  = high_subsets_1_6_0;
+  assign \write_port__data$2085  = high_subsets_1_7_0;
+  assign \write_port__data$2089  = high_subsets_1_8_0;
+  assign \write_port__data$2093  = high_subsets_1_9_0;
+  assign \write_port__data$2097  = high_subsets_1_10_0;
+  assign \write_port__data$2101  = high_subsets_1_11_0;
+  assign \write_port__data$2105  = high_subsets_1_12_0;
+  assign \write_port__data$2109  = high_subsets_1_13_0;
+  assign \write_port__data$2113  = high_subsets_1_14_0;
+  assign \write_port__data$2117  = high_subsets_1_15_0;
+  assign \write_port__data$2154  = high_subsets_1_0_0;
+  assign \write_port__data$2158  = high_subsets_1_1_0;
+  assign \write_port__data$2162  = high_subsets_1_2_0;
+  assign \write_port__data$2166  = high_subsets_1_3_0;
+  assign \write_port__data$2170  = high_subsets_1_4_0;
+  assign \write_port__data$2174  = high_subsets_1_5_0;
+  assign \write_port__data$2178  = high_subsets_1_6_0;
+  assign \write_port__data$2182  = high_subsets_1_7_0;
+  assign \write_port__data$2186  = high_subsets_1_8_0;
+  assign \write_port__data$2190  = high_subsets_1_9_0;
+  assign \write_port__data$2194  = high_subsets_1_10_0;
+  assign \write_port__data$2198  = high_subsets_1_11_0;
+  assign \write_port__data$2202  = high_subsets_1_12_0;
+  assign \write_port__data$2206  = high_subsets_1_13_0;
+  assign \write_port__data$2210  = high_subsets_1_14_0;
+  assign \write_port__data$2214  = high_subsets_1_15_0;
+  assign \write_port__data$2235  = high_subsets_1_0_0;
+  assign \write_port__data$2239  = high_subsets_1_1_0;
+  assign \write_port__data$2243  = high_subsets_1_2_0;
+  assign \write_port__data$2247  = high_subsets_1_3_0;
+  assign \write_port__data$2251  = high_subsets_1_4_0;
+  assign \write_port__data$2255  = high_subsets_1_5_0;
+  assign \write_port__data$2259  = high_subsets_1_6_0;
+  assign \write_port__data$2263  = high_subsets_1_7_0;
+  assign \write_port__data$2267  = high_subsets_1_8_0;
+  assign \write_port__data$2271  = high_subsets_1_9_0;
+  assign \write_port__data$2275  = high_subsets_1_10_0;
+  assign \write_port__data$2279  = high_subsets_1_11_0;
+  assign \write_port__data$2283  = high_subsets_1_12_0;
+  assign \write_port__data$2287  = high_subsets_1_13_0;
+  assign \write_port__data$2291  = high_subsets_1_14_0;
+  assign \write_port__data$2295  = high_subsets_1_15_0;
+  assign \write_port__data$2331  = high_subsets_1_0_0;
+  assign \write_port__data$2335  = high_subsets_1_1_0;
+  assign \write_port__data$2339  = high_subsets_1_2_0;
+  assign \write_port__data$2343  = high_subsets_1_3_0;
+  assign \write_port__data$2347  = high_subsets_1_4_0;
+  assign \write_port__data$2351  = high_subsets_1_5_0;
+  assign \write_port__data$2355  = high_subsets_1_6_0;
+  assign \write_port__data$2359  = high_subsets_1_7_0;
+  assign \write_port__data$2363  = high_subsets_1_8_0;
+  assign \write_port__data$2367  = high_subsets_1_9_0;
+  assign \write_port__data$2371  = high_subsets_1_10_0;
+  assign \write_port__data$2375  = high_subsets_1_11_0;
+  assign \write_port__data$2379  = high_subsets_1_12_0;
+  assign \write_port__data$2383  = high_subsets_1_13_0;
+  assign \write_port__data$2387  = high_subsets_1_14_0;
+  assign \write_port__data$2391  = high_subsets_1_15_0;
+  assign \write_port__data$2428  = high_subsets_1_0_0;
+  assign \write_port__data$2432  = high_subsets_1_1_0;
+  assign \write_port__data$2436  = high_subsets_1_2_0;
+  assign \write_port__data$2440  = high_subsets_1_3_0;
+  assign \write_port__data$2444  = high_subsets_1_4_0;
+  assign \write_port__data$2448  = high_subsets_1_5_0;
+  assign \write_port__data$2452  = high_subsets_1_6_0;
+  assign \write_port__data$2456  = high_subsets_1_7_0;
+  assign \write_port__data$2460  = high_subsets_1_8_0;
+  assign \write_port__data$2464  = high_subsets_1_9_0;
+  assign \write_port__data$2468  = high_subsets_1_10_0;
+  assign \write_port__data$2472  = high_subsets_1_11_0;
+  assign \write_port__data$2476  = high_subsets_1_12_0;
+  assign \write_port__data$2480  = high_subsets_1_13_0;
+  assign \write_port__data$2484  = high_subsets_1_14_0;
+  assign \write_port__data$2488  = high_subsets_1_15_0;
+  assign \write_port__data$2509  = high_subsets_1_0_0;
+  assign \write_port__data$2513  = high_subsets_1_1_0;
+  assign \write_port__data$2517  = high_subsets_1_2_0;
+  assign \write_port__data$2521  = high_subsets_1_3_0;
+  assign \write_port__data$2525  = high_subsets_1_4_0;
+  assign \write_port__data$2529  = high_subsets_1_5_0;
+  assign \write_port__data$2533  = high_subsets_1_6_0;
+  assign \write_port__data$2537  = high_subsets_1_7_0;
+  assign \write_port__data$2541  = high_subsets_1_8_0;
+  assign \write_port__data$2545  = high_subsets_1_9_0;
+  assign \write_port__data$2549  = high_subsets_1_10_0;
+  assign \write_port__data$2553  = high_subsets_1_11_0;
+  assign \write_port__data$2557  = high_subsets_1_12_0;
+  assign \write_port__data$2561  = high_subsets_1_13_0;
+  assign \write_port__data$2565  = high_subsets_1_14_0;
+  assign \write_port__data$2569  = high_subsets_1_15_0;
+  assign \write_port__data$2605  = high_subsets_1_0_0;
+  assign \write_port__data$2609  = high_subsets_1_1_0;
+  assign \write_port__data$2613  = high_subsets_1_2_0;
+  assign \write_port__data$2617  = high_subsets_1_3_0;
+  assign \write_port__data$2621  = high_subsets_1_4_0;
+  assign \write_port__data$2625  = high_subsets_1_5_0;
+  assign \write_port__data$2629  = high_subsets_1_6_0;
+  assign \write_port__data$2633  = high_subsets_1_7_0;
+  assign \write_port__data$2637  = high_subsets_1_8_0;
+  assign \write_port__data$2641  = high_subsets_1_9_0;
+  assign \write_port__data$2645  = high_subsets_1_10_0;
+  assign \write_port__data$2649  = high_subsets_1_11_0;
+  assign \write_port__data$2653  = high_subsets_1_12_0;
+  assign \write_port__data$2657  = high_subsets_1_13_0;
+  assign \write_port__data$2661  = high_subsets_1_14_0;
+  assign \write_port__data$2665  = high_subsets_1_15_0;
+  assign \write_port__data$2702  = high_subsets_1_0_0;
+  assign \write_port__data$2706  = high_subsets_1_1_0;
+  assign \write_port__data$2710  = high_subsets_1_2_0;
+  assign \write_port__data$2714  = high_subsets_1_3_0;
+  assign \write_port__data$2718  = high_subsets_1_4_0;
+  assign \write_port__data$2722  = high_subsets_1_5_0;
+  assign \write_port__data$2726  = high_subsets_1_6_0;
+  assign \write_port__data$2730  = high_subsets_1_7_0;
+  assign \write_port__data$2734  = high_subsets_1_8_0;
+  assign \write_port__data$2738  = high_subsets_1_9_0;
+  assign \write_port__data$2742  = high_subsets_1_10_0;
+  assign \write_port__data$2746  = high_subsets_1_11_0;
+  assign \write_port__data$2750  = high_subsets_1_12_0;
+  assign \write_port__data$2754  = high_subsets_1_13_0;
+  assign \write_port__data$2758  = high_subsets_1_14_0;
+  assign \write_port__data$2762  = high_subsets_1_15_0;
   assign write_port__en = write_enable_0;
   assign \write_port__en$1691  = write_enable_0;
   assign \write_port__en$1695  = write_enable_0;
@@ -20553,118 +21513,182 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \write_port__en$1739  = write_enable_0;
   assign \write_port__en$1743  = write_enable_0;
   assign \write_port__en$1747  = write_enable_0;
-  assign \write_port__en$1801  = write_enable_0;
-  assign \write_port__en$1805  = write_enable_0;
-  assign \write_port__en$1809  = write_enable_0;
-  assign \write_port__en$1813  = write_enable_0;
-  assign \write_port__en$1817  = write_enable_0;
-  assign \write_port__en$1821  = write_enable_0;
-  assign \write_port__en$1825  = write_enable_0;
-  assign \write_port__en$1829  = write_enable_0;
-  assign \write_port__en$1833  = write_enable_0;
-  assign \write_port__en$1837  = write_enable_0;
-  assign \write_port__en$1841  = write_enable_0;
-  assign \write_port__en$1845  = write_enable_0;
-  assign \write_port__en$1849  = write_enable_0;
-  assign \write_port__en$1853  = write_enable_0;
-  assign \write_port__en$1857  = write_enable_0;
-  assign \write_port__en$1861  = write_enable_0;
-  assign \write_port__en$1914  = write_enable_1;
-  assign \write_port__en$1918  = write_enable_1;
-  assign \write_port__en$1922  = write_enable_1;
-  assign \write_port__en$1926  = write_enable_1;
-  assign \write_port__en$1930  = write_enable_1;
-  assign \write_port__en$1934  = write_enable_1;
-  assign \write_port__en$1938  = write_enable_1;
-  assign \write_port__en$1942  = write_enable_1;
-  assign \write_port__en$1946  = write_enable_1;
-  assign \write_port__en$1950  = write_enable_1;
-  assign \write_port__en$1954  = write_enable_1;
-  assign \write_port__en$1958  = write_enable_1;
+  assign \write_port__en$1783  = write_enable_0;
+  assign \write_port__en$1787  = write_enable_0;
+  assign \write_port__en$1791  = write_enable_0;
+  assign \write_port__en$1795  = write_enable_0;
+  assign \write_port__en$1799  = write_enable_0;
+  assign \write_port__en$1803  = write_enable_0;
+  assign \write_port__en$1807  = write_enable_0;
+  assign \write_port__en$1811  = write_enable_0;
+  assign \write_port__en$1815  = write_enable_0;
+  assign \write_port__en$1819  = write_enable_0;
+  assign \write_port__en$1823  = write_enable_0;
+  assign \write_port__en$1827  = write_enable_0;
+  assign \write_port__en$1831  = write_enable_0;
+  assign \write_port__en$1835  = write_enable_0;
+  assign \write_port__en$1839  = write_enable_0;
+  assign \write_port__en$1843  = write_enable_0;
+  assign \write_port__en$1881  = write_enable_0;
+  assign \write_port__en$1885  = write_enable_0;
+  assign \write_port__en$1889  = write_enable_0;
+  assign \write_port__en$1893  = write_enable_0;
+  assign \write_port__en$1897  = write_enable_0;
+  assign \write_port__en$1901  = write_enable_0;
+  assign \write_port__en$1905  = write_enable_0;
+  assign \write_port__en$1909  = write_enable_0;
+  assign \write_port__en$1913  = write_enable_0;
+  assign \write_port__en$1917  = write_enable_0;
+  assign \write_port__en$1921  = write_enable_0;
+  assign \write_port__en$1925  = write_enable_0;
+  assign \write_port__en$1929  = write_enable_0;
+  assign \write_port__en$1933  = write_enable_0;
+  assign \write_port__en$1937  = write_enable_0;
+  assign \write_port__en$1941  = write_enable_0;
   assign \write_port__en$1962  = write_enable_1;
   assign \write_port__en$1966  = write_enable_1;
   assign \write_port__en$1970  = write_enable_1;
   assign \write_port__en$1974  = write_enable_1;
-  assign \write_port__en$2027  = write_enable_1;
-  assign \write_port__en$2031  = write_enable_1;
-  assign \write_port__en$2035  = write_enable_1;
-  assign \write_port__en$2039  = write_enable_1;
-  assign \write_port__en$2043  = write_enable_1;
-  assign \write_port__en$2047  = write_enable_1;
-  assign \write_port__en$2051  = write_enable_1;
-  assign \write_port__en$2055  = write_enable_1;
-  assign \write_port__en$2059  = write_enable_1;
-  assign \write_port__en$2063  = write_enable_1;
-  assign \write_port__en$2067  = write_enable_1;
-  assign \write_port__en$2071  = write_enable_1;
-  assign \write_port__en$2075  = write_enable_1;
-  assign \write_port__en$2079  = write_enable_1;
-  assign \write_port__en$2083  = write_enable_1;
-  assign \write_port__en$2087  = write_enable_1;
-  assign \write_port__en$2140  = write_enable_2;
-  assign \write_port__en$2144  = write_enable_2;
-  assign \write_port__en$2148  = write_enable_2;
-  assign \write_port__en$2152  = write_enable_2;
-  assign \write_port__en$2156  = write_enable_2;
-  assign \write_port__en$2160  = write_enable_2;
-  assign \write_port__en$2164  = write_enable_2;
-  assign \write_port__en$2168  = write_enable_2;
-  assign \write_port__en$2172  = write_enable_2;
-  assign \write_port__en$2176  = write_enable_2;
-  assign \write_port__en$2180  = write_enable_2;
-  assign \write_port__en$2184  = write_enable_2;
-  assign \write_port__en$2188  = write_enable_2;
-  assign \write_port__en$2192  = write_enable_2;
-  assign \write_port__en$2196  = write_enable_2;
-  assign \write_port__en$2200  = write_enable_2;
-  assign \write_port__en$2253  = write_enable_2;
-  assign \write_port__en$2257  = write_enable_2;
-  assign \write_port__en$2261  = write_enable_2;
-  assign \write_port__en$2265  = write_enable_2;
-  assign \write_port__en$2269  = write_enable_2;
-  assign \write_port__en$2273  = write_enable_2;
-  assign \write_port__en$2277  = write_enable_2;
-  assign \write_port__en$2281  = write_enable_2;
-  assign \write_port__en$2285  = write_enable_2;
-  assign \write_port__en$2289  = write_enable_2;
-  assign \write_port__en$2293  = write_enable_2;
-  assign \write_port__en$2297  = write_enable_2;
-  assign \write_port__en$2301  = write_enable_2;
-  assign \write_port__en$2305  = write_enable_2;
-  assign \write_port__en$2309  = write_enable_2;
-  assign \write_port__en$2313  = write_enable_2;
-  assign \write_port__en$2366  = write_enable_3;
-  assign \write_port__en$2370  = write_enable_3;
-  assign \write_port__en$2374  = write_enable_3;
-  assign \write_port__en$2378  = write_enable_3;
-  assign \write_port__en$2382  = write_enable_3;
-  assign \write_port__en$2386  = write_enable_3;
-  assign \write_port__en$2390  = write_enable_3;
-  assign \write_port__en$2394  = write_enable_3;
-  assign \write_port__en$2398  = write_enable_3;
-  assign \write_port__en$2402  = write_enable_3;
-  assign \write_port__en$2406  = write_enable_3;
-  assign \write_port__en$2410  = write_enable_3;
-  assign \write_port__en$2414  = write_enable_3;
-  assign \write_port__en$2418  = write_enable_3;
-  assign \write_port__en$2422  = write_enable_3;
-  assign \write_port__en$2426  = write_enable_3;
-  assign \write_port__en$2479  = write_enable_3;
-  assign \write_port__en$2483  = write_enable_3;
-  assign \write_port__en$2487  = write_enable_3;
-  assign \write_port__en$2491  = write_enable_3;
-  assign \write_port__en$2495  = write_enable_3;
-  assign \write_port__en$2499  = write_enable_3;
-  assign \write_port__en$2503  = write_enable_3;
-  assign \write_port__en$2507  = write_enable_3;
-  assign \write_port__en$2511  = write_enable_3;
-  assign \write_port__en$2515  = write_enable_3;
-  assign \write_port__en$2519  = write_enable_3;
-  assign \write_port__en$2523  = write_enable_3;
-  assign \write_port__en$2527  = write_enable_3;
-  assign \write_port__en$2531  = write_enable_3;
-  assign \write_port__en$2535  = write_enable_3;
-  assign \write_port__en$2539  = write_enable_3;
+  assign \write_port__en$1978  = write_enable_1;
+  assign \write_port__en$1982  = write_enable_1;
+  assign \write_port__en$1986  = write_enable_1;
+  assign \write_port__en$1990  = write_enable_1;
+  assign \write_port__en$1994  = write_enable_1;
+  assign \write_port__en$1998  = write_enable_1;
+  assign \write_port__en$2002  = write_enable_1;
+  assign \write_port__en$2006  = write_enable_1;
+  assign \write_port__en$2010  = write_enable_1;
+  assign \write_port__en$2014  = write_enable_1;
+  assign \write_port__en$2018  = write_enable_1;
+  assign \write_port__en$2022  = write_enable_1;
+  assign \write_port__en$2058  = write_enable_1;
+  assign \write_port__en$2062  = write_enable_1;
+  assign \write_port__en$2066  = write_enable_1;
+  assign \write_port__en$2070  = write_enable_1;
+  assign \write_port__en$2074  = write_enable_1;
+  assign \write_port__en$2078  = write_enable_1;
+  assign \write_port__en$2082  = write_enable_1;
+  assign \write_port__en$2086  = write_enable_1;
+  assign \write_port__en$2090  = write_enable_1;
+  assign \write_port__en$2094  = write_enable_1;
+  assign \write_port__en$2098  = write_enable_1;
+  assign \write_port__en$2102  = write_enable_1;
+  assign \write_port__en$2106  = write_enable_1;
+  assign \write_port__en$2110  = write_enable_1;
+  assign \write_port__en$2114  = write_enable_1;
+  assign \write_port__en$2118  = write_enable_1;
+  assign \write_port__en$2155  = write_enable_1;
+  assign \write_port__en$2159  = write_enable_1;
+  assign \write_port__en$2163  = write_enable_1;
+  assign \write_port__en$2167  = write_enable_1;
+  assign \write_port__en$2171  = write_enable_1;
+  assign \write_port__en$2175  = write_enable_1;
+  assign \write_port__en$2179  = write_enable_1;
+  assign \write_port__en$2183  = write_enable_1;
+  assign \write_port__en$2187  = write_enable_1;
+  assign \write_port__en$2191  = write_enable_1;
+  assign \write_port__en$2195  = write_enable_1;
+  assign \write_port__en$2199  = write_enable_1;
+  assign \write_port__en$2203  = write_enable_1;
+  assign \write_port__en$2207  = write_enable_1;
+  assign \write_port__en$2211  = write_enable_1;
+  assign \write_port__en$2215  = write_enable_1;
+  assign \write_port__en$2236  = write_enable_2;
+  assign \write_port__en$2240  = write_enable_2;
+  assign \write_port__en$2244  = write_enable_2;
+  assign \write_port__en$2248  = write_enable_2;
+  assign \write_port__en$2252  = write_enable_2;
+  assign \write_port__en$2256  = write_enable_2;
+  assign \write_port__en$2260  = write_enable_2;
+  assign \write_port__en$2264  = write_enable_2;
+  assign \write_port__en$2268  = write_enable_2;
+  assign \write_port__en$2272  = write_enable_2;
+  assign \write_port__en$2276  = write_enable_2;
+  assign \write_port__en$2280  = write_enable_2;
+  assign \write_port__en$2284  = write_enable_2;
+  assign \write_port__en$2288  = write_enable_2;
+  assign \write_port__en$2292  = write_enable_2;
+  assign \write_port__en$2296  = write_enable_2;
+  assign \write_port__en$2332  = write_enable_2;
+  assign \write_port__en$2336  = write_enable_2;
+  assign \write_port__en$2340  = write_enable_2;
+  assign \write_port__en$2344  = write_enable_2;
+  assign \write_port__en$2348  = write_enable_2;
+  assign \write_port__en$2352  = write_enable_2;
+  assign \write_port__en$2356  = write_enable_2;
+  assign \write_port__en$2360  = write_enable_2;
+  assign \write_port__en$2364  = write_enable_2;
+  assign \write_port__en$2368  = write_enable_2;
+  assign \write_port__en$2372  = write_enable_2;
+  assign \write_port__en$2376  = write_enable_2;
+  assign \write_port__en$2380  = write_enable_2;
+  assign \write_port__en$2384  = write_enable_2;
+  assign \write_port__en$2388  = write_enable_2;
+  assign \write_port__en$2392  = write_enable_2;
+  assign \write_port__en$2429  = write_enable_2;
+  assign \write_port__en$2433  = write_enable_2;
+  assign \write_port__en$2437  = write_enable_2;
+  assign \write_port__en$2441  = write_enable_2;
+  assign \write_port__en$2445  = write_enable_2;
+  assign \write_port__en$2449  = write_enable_2;
+  assign \write_port__en$2453  = write_enable_2;
+  assign \write_port__en$2457  = write_enable_2;
+  assign \write_port__en$2461  = write_enable_2;
+  assign \write_port__en$2465  = write_enable_2;
+  assign \write_port__en$2469  = write_enable_2;
+  assign \write_port__en$2473  = write_enable_2;
+  assign \write_port__en$2477  = write_enable_2;
+  assign \write_port__en$2481  = write_enable_2;
+  assign \write_port__en$2485  = write_enable_2;
+  assign \write_port__en$2489  = write_enable_2;
+  assign \write_port__en$2510  = write_enable_3;
+  assign \write_port__en$2514  = write_enable_3;
+  assign \write_port__en$2518  = write_enable_3;
+  assign \write_port__en$2522  = write_enable_3;
+  assign \write_port__en$2526  = write_enable_3;
+  assign \write_port__en$2530  = write_enable_3;
+  assign \write_port__en$2534  = write_enable_3;
+  assign \write_port__en$2538  = write_enable_3;
+  assign \write_port__en$2542  = write_enable_3;
+  assign \write_port__en$2546  = write_enable_3;
+  assign \write_port__en$2550  = write_enable_3;
+  assign \write_port__en$2554  = write_enable_3;
+  assign \write_port__en$2558  = write_enable_3;
+  assign \write_port__en$2562  = write_enable_3;
+  assign \write_port__en$2566  = write_enable_3;
+  assign \write_port__en$2570  = write_enable_3;
+  assign \write_port__en$2606  = write_enable_3;
+  assign \write_port__en$2610  = write_enable_3;
+  assign \write_port__en$2614  = write_enable_3;
+  assign \write_port__en$2618  = write_enable_3;
+  assign \write_port__en$2622  = write_enable_3;
+  assign \write_port__en$2626  = write_enable_3;
+  assign \write_port__en$2630  = write_enable_3;
+  assign \write_port__en$2634  = write_enable_3;
+  assign \write_port__en$2638  = write_enable_3;
+  assign \write_port__en$2642  = write_enable_3;
+  assign \write_port__en$2646  = write_enable_3;
+  assign \write_port__en$2650  = write_enable_3;
+  assign \write_port__en$2654  = write_enable_3;
+  assign \write_port__en$2658  = write_enable_3;
+  assign \write_port__en$2662  = write_enable_3;
+  assign \write_port__en$2666  = write_enable_3;
+  assign \write_port__en$2703  = write_enable_3;
+  assign \write_port__en$2707  = write_enable_3;
+  assign \write_port__en$2711  = write_enable_3;
+  assign \write_port__en$2715  = write_enable_3;
+  assign \write_port__en$2719  = write_enable_3;
+  assign \write_port__en$2723  = write_enable_3;
+  assign \write_port__en$2727  = write_enable_3;
+  assign \write_port__en$2731  = write_enable_3;
+  assign \write_port__en$2735  = write_enable_3;
+  assign \write_port__en$2739  = write_enable_3;
+  assign \write_port__en$2743  = write_enable_3;
+  assign \write_port__en$2747  = write_enable_3;
+  assign \write_port__en$2751  = write_enable_3;
+  assign \write_port__en$2755  = write_enable_3;
+  assign \write_port__en$2759  = write_enable_3;
+  assign \write_port__en$2763  = write_enable_3;
 endmodule
 
 module \latte_head.estimator.landing (rst, i_take, o__payload, o__ready, i__payload, i__valid, o_credit, o__valid, clk);
@@ -21068,7 +22092,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [130:0] words [13:0];
-  initial begin : zero_memory_128
+  initial begin : zero_memory_192
     integer word;
     for (word = 0; word < 14; word = word + 1)
       words[word] = 131'h0;
@@ -21434,7 +22458,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [267:0] words [2:0];
-  initial begin : zero_memory_129
+  initial begin : zero_memory_193
     integer word;
     for (word = 0; word < 3; word = word + 1)
       words[word] = 268'h0;
@@ -23807,7 +24831,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [130:0] words [127:0];
-  initial begin : zero_memory_130
+  initial begin : zero_memory_194
     integer word;
     for (word = 0; word < 128; word = word + 1)
       words[word] = 131'h0;
@@ -24390,7 +25414,7 @@ module \latte_head.filter.kept.queue.output.queue (rst, o__ready, o__payload, i_
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [130:0] words [4:0];
-  initial begin : zero_memory_131
+  initial begin : zero_memory_195
     integer word;
     for (word = 0; word < 5; word = word + 1)
       words[word] = 131'h0;
@@ -24625,7 +25649,7 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [25:0] words [1:0];
-  initial begin : zero_memory_132
+  initial begin : zero_memory_196
     integer word;
     for (word = 0; word < 2; word = word + 1)
       words[word] = 26'h0;
@@ -24970,7 +25994,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [14:0];
-  initial begin : zero_memory_133
+  initial begin : zero_memory_197
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 30'h0;
@@ -25514,7 +26538,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [130:0] words [255:0];
-  initial begin : zero_memory_134
+  initial begin : zero_memory_198
     integer word;
     for (word = 0; word < 256; word = word + 1)
       words[word] = 131'h0;
@@ -26097,7 +27121,7 @@ module \latte_head.filter.survivors.queue.output.queue (rst, o__ready, o__payloa
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [130:0] words [4:0];
-  initial begin : zero_memory_135
+  initial begin : zero_memory_199
     integer word;
     for (word = 0; word < 5; word = word + 1)
       words[word] = 131'h0;
@@ -29050,86 +30074,86 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire [4:0] \read_port__addr$744 ;
   wire [4:0] \read_port__addr$745 ;
   wire [4:0] \read_port__addr$746 ;
-  wire [4:0] \read_port__addr$747 ;
-  wire [4:0] \read_port__addr$748 ;
-  wire [4:0] \read_port__addr$749 ;
   wire [4:0] \read_port__addr$750 ;
-  wire [4:0] \read_port__addr$751 ;
-  wire [4:0] \read_port__addr$752 ;
-  wire [4:0] \read_port__addr$753 ;
   wire [4:0] \read_port__addr$754 ;
-  wire [4:0] \read_port__addr$755 ;
-  wire [4:0] \read_port__addr$756 ;
-  wire [4:0] \read_port__addr$757 ;
   wire [4:0] \read_port__addr$758 ;
-  wire [4:0] \read_port__addr$759 ;
-  wire [4:0] \read_port__addr$760 ;
-  wire [4:0] \read_port__addr$761 ;
   wire [4:0] \read_port__addr$762 ;
-  wire [4:0] \read_port__addr$768 ;
-  wire [4:0] \read_port__addr$772 ;
-  wire [4:0] \read_port__addr$776 ;
-  wire [4:0] \read_port__addr$780 ;
-  wire [4:0] \read_port__addr$784 ;
-  wire [4:0] \read_port__addr$788 ;
-  wire [4:0] \read_port__addr$792 ;
-  wire [4:0] \read_port__addr$796 ;
-  wire [4:0] \read_port__addr$800 ;
-  wire [4:0] \read_port__addr$804 ;
-  wire [4:0] \read_port__addr$808 ;
-  wire [4:0] \read_port__addr$812 ;
+  wire [4:0] \read_port__addr$766 ;
+  wire [4:0] \read_port__addr$770 ;
+  wire [4:0] \read_port__addr$774 ;
+  wire [4:0] \read_port__addr$778 ;
+  wire [4:0] \read_port__addr$782 ;
+  wire [4:0] \read_port__addr$786 ;
+  wire [4:0] \read_port__addr$790 ;
+  wire [4:0] \read_port__addr$794 ;
+  wire [4:0] \read_port__addr$798 ;
+  wire [4:0] \read_port__addr$802 ;
+  wire [4:0] \read_port__addr$806 ;
+  wire [4:0] \read_port__addr$810 ;
   wire [4:0] \read_port__addr$816 ;
   wire [4:0] \read_port__addr$820 ;
   wire [4:0] \read_port__addr$824 ;
   wire [4:0] \read_port__addr$828 ;
-  wire [4:0] \read_port__addr$829 ;
-  wire [4:0] \read_port__addr$830 ;
-  wire [4:0] \read_port__addr$831 ;
   wire [4:0] \read_port__addr$832 ;
-  wire [4:0] \read_port__addr$833 ;
-  wire [4:0] \read_port__addr$834 ;
-  wire [4:0] \read_port__addr$835 ;
   wire [4:0] \read_port__addr$836 ;
-  wire [4:0] \read_port__addr$837 ;
-  wire [4:0] \read_port__addr$838 ;
-  wire [4:0] \read_port__addr$839 ;
   wire [4:0] \read_port__addr$840 ;
-  wire [4:0] \read_port__addr$841 ;
-  wire [4:0] \read_port__addr$842 ;
-  wire [4:0] \read_port__addr$843 ;
   wire [4:0] \read_port__addr$844 ;
-  wire [4:0] \read_port__addr$845 ;
-  wire [4:0] \read_port__addr$846 ;
-  wire [4:0] \read_port__addr$847 ;
   wire [4:0] \read_port__addr$848 ;
-  wire [4:0] \read_port__addr$849 ;
-  wire [4:0] \read_port__addr$850 ;
-  wire [4:0] \read_port__addr$851 ;
   wire [4:0] \read_port__addr$852 ;
-  wire [4:0] \read_port__addr$853 ;
-  wire [4:0] \read_port__addr$854 ;
-  wire [4:0] \read_port__addr$855 ;
   wire [4:0] \read_port__addr$856 ;
-  wire [4:0] \read_port__addr$857 ;
-  wire [4:0] \read_port__addr$858 ;
-  wire [4:0] \read_port__addr$859 ;
   wire [4:0] \read_port__addr$860 ;
-  wire [4:0] \read_port__addr$861 ;
-  wire [4:0] \read_port__addr$862 ;
-  wire [4:0] \read_port__addr$863 ;
   wire [4:0] \read_port__addr$864 ;
-  wire [4:0] \read_port__addr$865 ;
-  wire [4:0] \read_port__addr$866 ;
-  wire [4:0] \read_port__addr$867 ;
   wire [4:0] \read_port__addr$868 ;
-  wire [4:0] \read_port__addr$869 ;
-  wire [4:0] \read_port__addr$870 ;
-  wire [4:0] \read_port__addr$871 ;
   wire [4:0] \read_port__addr$872 ;
-  wire [4:0] \read_port__addr$873 ;
-  wire [4:0] \read_port__addr$874 ;
-  wire [4:0] \read_port__addr$875 ;
   wire [4:0] \read_port__addr$876 ;
+  wire [4:0] \read_port__addr$877 ;
+  wire [4:0] \read_port__addr$878 ;
+  wire [4:0] \read_port__addr$879 ;
+  wire [4:0] \read_port__addr$880 ;
+  wire [4:0] \read_port__addr$881 ;
+  wire [4:0] \read_port__addr$882 ;
+  wire [4:0] \read_port__addr$883 ;
+  wire [4:0] \read_port__addr$884 ;
+  wire [4:0] \read_port__addr$885 ;
+  wire [4:0] \read_port__addr$886 ;
+  wire [4:0] \read_port__addr$887 ;
+  wire [4:0] \read_port__addr$888 ;
+  wire [4:0] \read_port__addr$889 ;
+  wire [4:0] \read_port__addr$890 ;
+  wire [4:0] \read_port__addr$891 ;
+  wire [4:0] \read_port__addr$892 ;
+  wire [4:0] \read_port__addr$893 ;
+  wire [4:0] \read_port__addr$894 ;
+  wire [4:0] \read_port__addr$895 ;
+  wire [4:0] \read_port__addr$896 ;
+  wire [4:0] \read_port__addr$897 ;
+  wire [4:0] \read_port__addr$898 ;
+  wire [4:0] \read_port__addr$899 ;
+  wire [4:0] \read_port__addr$900 ;
+  wire [4:0] \read_port__addr$901 ;
+  wire [4:0] \read_port__addr$902 ;
+  wire [4:0] \read_port__addr$903 ;
+  wire [4:0] \read_port__addr$904 ;
+  wire [4:0] \read_port__addr$905 ;
+  wire [4:0] \read_port__addr$906 ;
+  wire [4:0] \read_port__addr$907 ;
+  wire [4:0] \read_port__addr$908 ;
+  wire [4:0] \read_port__addr$912 ;
+  wire [4:0] \read_port__addr$916 ;
+  wire [4:0] \read_port__addr$920 ;
+  wire [4:0] \read_port__addr$924 ;
+  wire [4:0] \read_port__addr$928 ;
+  wire [4:0] \read_port__addr$932 ;
+  wire [4:0] \read_port__addr$936 ;
+  wire [4:0] \read_port__addr$940 ;
+  wire [4:0] \read_port__addr$944 ;
+  wire [4:0] \read_port__addr$948 ;
+  wire [4:0] \read_port__addr$952 ;
+  wire [4:0] \read_port__addr$956 ;
+  wire [4:0] \read_port__addr$960 ;
+  wire [4:0] \read_port__addr$964 ;
+  wire [4:0] \read_port__addr$968 ;
+  wire [4:0] \read_port__addr$972 ;
   wire [5:0] read_port__data;
   wire [5:0] \read_port__data$267 ;
   wire [5:0] \read_port__data$269 ;
@@ -29293,22 +30317,54 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire [4:0] \write_port__addr$703 ;
   wire [4:0] \write_port__addr$707 ;
   wire [4:0] \write_port__addr$711 ;
-  wire [4:0] \write_port__addr$765 ;
-  wire [4:0] \write_port__addr$769 ;
-  wire [4:0] \write_port__addr$773 ;
-  wire [4:0] \write_port__addr$777 ;
-  wire [4:0] \write_port__addr$781 ;
-  wire [4:0] \write_port__addr$785 ;
-  wire [4:0] \write_port__addr$789 ;
-  wire [4:0] \write_port__addr$793 ;
-  wire [4:0] \write_port__addr$797 ;
-  wire [4:0] \write_port__addr$801 ;
-  wire [4:0] \write_port__addr$805 ;
-  wire [4:0] \write_port__addr$809 ;
+  wire [4:0] \write_port__addr$747 ;
+  wire [4:0] \write_port__addr$751 ;
+  wire [4:0] \write_port__addr$755 ;
+  wire [4:0] \write_port__addr$759 ;
+  wire [4:0] \write_port__addr$763 ;
+  wire [4:0] \write_port__addr$767 ;
+  wire [4:0] \write_port__addr$771 ;
+  wire [4:0] \write_port__addr$775 ;
+  wire [4:0] \write_port__addr$779 ;
+  wire [4:0] \write_port__addr$783 ;
+  wire [4:0] \write_port__addr$787 ;
+  wire [4:0] \write_port__addr$791 ;
+  wire [4:0] \write_port__addr$795 ;
+  wire [4:0] \write_port__addr$799 ;
+  wire [4:0] \write_port__addr$803 ;
+  wire [4:0] \write_port__addr$807 ;
   wire [4:0] \write_port__addr$813 ;
   wire [4:0] \write_port__addr$817 ;
   wire [4:0] \write_port__addr$821 ;
   wire [4:0] \write_port__addr$825 ;
+  wire [4:0] \write_port__addr$829 ;
+  wire [4:0] \write_port__addr$833 ;
+  wire [4:0] \write_port__addr$837 ;
+  wire [4:0] \write_port__addr$841 ;
+  wire [4:0] \write_port__addr$845 ;
+  wire [4:0] \write_port__addr$849 ;
+  wire [4:0] \write_port__addr$853 ;
+  wire [4:0] \write_port__addr$857 ;
+  wire [4:0] \write_port__addr$861 ;
+  wire [4:0] \write_port__addr$865 ;
+  wire [4:0] \write_port__addr$869 ;
+  wire [4:0] \write_port__addr$873 ;
+  wire [4:0] \write_port__addr$909 ;
+  wire [4:0] \write_port__addr$913 ;
+  wire [4:0] \write_port__addr$917 ;
+  wire [4:0] \write_port__addr$921 ;
+  wire [4:0] \write_port__addr$925 ;
+  wire [4:0] \write_port__addr$929 ;
+  wire [4:0] \write_port__addr$933 ;
+  wire [4:0] \write_port__addr$937 ;
+  wire [4:0] \write_port__addr$941 ;
+  wire [4:0] \write_port__addr$945 ;
+  wire [4:0] \write_port__addr$949 ;
+  wire [4:0] \write_port__addr$953 ;
+  wire [4:0] \write_port__addr$957 ;
+  wire [4:0] \write_port__addr$961 ;
+  wire [4:0] \write_port__addr$965 ;
+  wire [4:0] \write_port__addr$969 ;
   wire [5:0] write_port__data;
   wire [5:0] \write_port__data$656 ;
   wire [5:0] \write_port__data$660 ;
@@ -29325,22 +30381,54 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire [5:0] \write_port__data$704 ;
   wire [5:0] \write_port__data$708 ;
   wire [5:0] \write_port__data$712 ;
-  wire [5:0] \write_port__data$766 ;
-  wire [5:0] \write_port__data$770 ;
-  wire [5:0] \write_port__data$774 ;
-  wire [5:0] \write_port__data$778 ;
-  wire [5:0] \write_port__data$782 ;
-  wire [5:0] \write_port__data$786 ;
-  wire [5:0] \write_port__data$790 ;
-  wire [5:0] \write_port__data$794 ;
-  wire [5:0] \write_port__data$798 ;
-  wire [5:0] \write_port__data$802 ;
-  wire [5:0] \write_port__data$806 ;
-  wire [5:0] \write_port__data$810 ;
+  wire [5:0] \write_port__data$748 ;
+  wire [5:0] \write_port__data$752 ;
+  wire [5:0] \write_port__data$756 ;
+  wire [5:0] \write_port__data$760 ;
+  wire [5:0] \write_port__data$764 ;
+  wire [5:0] \write_port__data$768 ;
+  wire [5:0] \write_port__data$772 ;
+  wire [5:0] \write_port__data$776 ;
+  wire [5:0] \write_port__data$780 ;
+  wire [5:0] \write_port__data$784 ;
+  wire [5:0] \write_port__data$788 ;
+  wire [5:0] \write_port__data$792 ;
+  wire [5:0] \write_port__data$796 ;
+  wire [5:0] \write_port__data$800 ;
+  wire [5:0] \write_port__data$804 ;
+  wire [5:0] \write_port__data$808 ;
   wire [5:0] \write_port__data$814 ;
   wire [5:0] \write_port__data$818 ;
   wire [5:0] \write_port__data$822 ;
   wire [5:0] \write_port__data$826 ;
+  wire [5:0] \write_port__data$830 ;
+  wire [5:0] \write_port__data$834 ;
+  wire [5:0] \write_port__data$838 ;
+  wire [5:0] \write_port__data$842 ;
+  wire [5:0] \write_port__data$846 ;
+  wire [5:0] \write_port__data$850 ;
+  wire [5:0] \write_port__data$854 ;
+  wire [5:0] \write_port__data$858 ;
+  wire [5:0] \write_port__data$862 ;
+  wire [5:0] \write_port__data$866 ;
+  wire [5:0] \write_port__data$870 ;
+  wire [5:0] \write_port__data$874 ;
+  wire [5:0] \write_port__data$910 ;
+  wire [5:0] \write_port__data$914 ;
+  wire [5:0] \write_port__data$918 ;
+  wire [5:0] \write_port__data$922 ;
+  wire [5:0] \write_port__data$926 ;
+  wire [5:0] \write_port__data$930 ;
+  wire [5:0] \write_port__data$934 ;
+  wire [5:0] \write_port__data$938 ;
+  wire [5:0] \write_port__data$942 ;
+  wire [5:0] \write_port__data$946 ;
+  wire [5:0] \write_port__data$950 ;
+  wire [5:0] \write_port__data$954 ;
+  wire [5:0] \write_port__data$958 ;
+  wire [5:0] \write_port__data$962 ;
+  wire [5:0] \write_port__data$966 ;
+  wire [5:0] \write_port__data$970 ;
   wire write_port__en;
   wire \write_port__en$657 ;
   wire \write_port__en$661 ;
@@ -29357,26 +30445,58 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire \write_port__en$705 ;
   wire \write_port__en$709 ;
   wire \write_port__en$713 ;
-  wire \write_port__en$767 ;
-  wire \write_port__en$771 ;
-  wire \write_port__en$775 ;
-  wire \write_port__en$779 ;
-  wire \write_port__en$783 ;
-  wire \write_port__en$787 ;
-  wire \write_port__en$791 ;
-  wire \write_port__en$795 ;
-  wire \write_port__en$799 ;
-  wire \write_port__en$803 ;
-  wire \write_port__en$807 ;
-  wire \write_port__en$811 ;
+  wire \write_port__en$749 ;
+  wire \write_port__en$753 ;
+  wire \write_port__en$757 ;
+  wire \write_port__en$761 ;
+  wire \write_port__en$765 ;
+  wire \write_port__en$769 ;
+  wire \write_port__en$773 ;
+  wire \write_port__en$777 ;
+  wire \write_port__en$781 ;
+  wire \write_port__en$785 ;
+  wire \write_port__en$789 ;
+  wire \write_port__en$793 ;
+  wire \write_port__en$797 ;
+  wire \write_port__en$801 ;
+  wire \write_port__en$805 ;
+  wire \write_port__en$809 ;
   wire \write_port__en$815 ;
   wire \write_port__en$819 ;
   wire \write_port__en$823 ;
   wire \write_port__en$827 ;
+  wire \write_port__en$831 ;
+  wire \write_port__en$835 ;
+  wire \write_port__en$839 ;
+  wire \write_port__en$843 ;
+  wire \write_port__en$847 ;
+  wire \write_port__en$851 ;
+  wire \write_port__en$855 ;
+  wire \write_port__en$859 ;
+  wire \write_port__en$863 ;
+  wire \write_port__en$867 ;
+  wire \write_port__en$871 ;
+  wire \write_port__en$875 ;
+  wire \write_port__en$911 ;
+  wire \write_port__en$915 ;
+  wire \write_port__en$919 ;
+  wire \write_port__en$923 ;
+  wire \write_port__en$927 ;
+  wire \write_port__en$931 ;
+  wire \write_port__en$935 ;
+  wire \write_port__en$939 ;
+  wire \write_port__en$943 ;
+  wire \write_port__en$947 ;
+  wire \write_port__en$951 ;
+  wire \write_port__en$955 ;
+  wire \write_port__en$959 ;
+  wire \write_port__en$963 ;
+  wire \write_port__en$967 ;
+  wire \write_port__en$971 ;
   reg writing_1 = 1'h0;
   reg writing_2 = 1'h0;
   reg [5:0] table_high_0_0_0 [31:0];
-  initial begin : zero_memory_136
+  initial begin : zero_memory_200
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_0_0_0[word] = 6'h0;
@@ -29385,12 +30505,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_0_0_0[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$361  = table_high_0_0_0[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
   assign \read_port__data$329  = table_high_0_0_0[{ read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
   assign \read_port__data$297  = table_high_0_0_0[{ read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0_0_0[{ read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
+  reg [5:0] table_high_0_0_1 [31:0];
+  initial begin : zero_memory_201
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_0_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_0_0_1[write_address_0] <= high_subsets_1_0_0;
+  end
+  assign \read_port__data$361  = table_high_0_0_1[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
   reg [5:0] table_high_10_0_0 [31:0];
-  initial begin : zero_memory_137
+  initial begin : zero_memory_202
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_10_0_0[word] = 6'h0;
@@ -29399,12 +30529,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_10_0_0[write_address_0] <= high_subsets_1_10_0;
   end
-  assign \read_port__data$381  = table_high_10_0_0[{ read_slot, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] }];
   assign \read_port__data$349  = table_high_10_0_0[{ read_slot, i_keys__payload[174], i_keys__payload[170], i_keys__payload[166], i_keys__payload[162] }];
   assign \read_port__data$317  = table_high_10_0_0[{ read_slot, i_keys__payload[173], i_keys__payload[169], i_keys__payload[165], i_keys__payload[161] }];
   assign \read_port__data$285  = table_high_10_0_0[{ read_slot, i_keys__payload[172], i_keys__payload[168], i_keys__payload[164], i_keys__payload[160] }];
+  reg [5:0] table_high_10_0_1 [31:0];
+  initial begin : zero_memory_203
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_10_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_10_0_1[write_address_0] <= high_subsets_1_10_0;
+  end
+  assign \read_port__data$381  = table_high_10_0_1[{ read_slot, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] }];
   reg [5:0] table_high_11_0_0 [31:0];
-  initial begin : zero_memory_138
+  initial begin : zero_memory_204
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_11_0_0[word] = 6'h0;
@@ -29413,12 +30553,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_11_0_0[write_address_0] <= high_subsets_1_11_0;
   end
-  assign \read_port__data$383  = table_high_11_0_0[{ read_slot, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] }];
   assign \read_port__data$351  = table_high_11_0_0[{ read_slot, i_keys__payload[190], i_keys__payload[186], i_keys__payload[182], i_keys__payload[178] }];
   assign \read_port__data$319  = table_high_11_0_0[{ read_slot, i_keys__payload[189], i_keys__payload[185], i_keys__payload[181], i_keys__payload[177] }];
   assign \read_port__data$287  = table_high_11_0_0[{ read_slot, i_keys__payload[188], i_keys__payload[184], i_keys__payload[180], i_keys__payload[176] }];
+  reg [5:0] table_high_11_0_1 [31:0];
+  initial begin : zero_memory_205
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_11_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_11_0_1[write_address_0] <= high_subsets_1_11_0;
+  end
+  assign \read_port__data$383  = table_high_11_0_1[{ read_slot, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] }];
   reg [5:0] table_high_12_0_0 [31:0];
-  initial begin : zero_memory_139
+  initial begin : zero_memory_206
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_12_0_0[word] = 6'h0;
@@ -29427,12 +30577,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_12_0_0[write_address_0] <= high_subsets_1_12_0;
   end
-  assign \read_port__data$385  = table_high_12_0_0[{ read_slot, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] }];
   assign \read_port__data$353  = table_high_12_0_0[{ read_slot, i_keys__payload[206], i_keys__payload[202], i_keys__payload[198], i_keys__payload[194] }];
   assign \read_port__data$321  = table_high_12_0_0[{ read_slot, i_keys__payload[205], i_keys__payload[201], i_keys__payload[197], i_keys__payload[193] }];
   assign \read_port__data$289  = table_high_12_0_0[{ read_slot, i_keys__payload[204], i_keys__payload[200], i_keys__payload[196], i_keys__payload[192] }];
+  reg [5:0] table_high_12_0_1 [31:0];
+  initial begin : zero_memory_207
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_12_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_12_0_1[write_address_0] <= high_subsets_1_12_0;
+  end
+  assign \read_port__data$385  = table_high_12_0_1[{ read_slot, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] }];
   reg [5:0] table_high_13_0_0 [31:0];
-  initial begin : zero_memory_140
+  initial begin : zero_memory_208
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_13_0_0[word] = 6'h0;
@@ -29441,12 +30601,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_13_0_0[write_address_0] <= high_subsets_1_13_0;
   end
-  assign \read_port__data$387  = table_high_13_0_0[{ read_slot, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] }];
   assign \read_port__data$355  = table_high_13_0_0[{ read_slot, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] }];
   assign \read_port__data$323  = table_high_13_0_0[{ read_slot, i_keys__payload[221], i_keys__payload[217], i_keys__payload[213], i_keys__payload[209] }];
   assign \read_port__data$291  = table_high_13_0_0[{ read_slot, i_keys__payload[220], i_keys__payload[216], i_keys__payload[212], i_keys__payload[208] }];
+  reg [5:0] table_high_13_0_1 [31:0];
+  initial begin : zero_memory_209
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_13_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_13_0_1[write_address_0] <= high_subsets_1_13_0;
+  end
+  assign \read_port__data$387  = table_high_13_0_1[{ read_slot, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] }];
   reg [5:0] table_high_14_0_0 [31:0];
-  initial begin : zero_memory_141
+  initial begin : zero_memory_210
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_14_0_0[word] = 6'h0;
@@ -29455,12 +30625,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_14_0_0[write_address_0] <= high_subsets_1_14_0;
   end
-  assign \read_port__data$389  = table_high_14_0_0[{ read_slot, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] }];
   assign \read_port__data$357  = table_high_14_0_0[{ read_slot, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] }];
   assign \read_port__data$325  = table_high_14_0_0[{ read_slot, i_keys__payload[237], i_keys__payload[233], i_keys__payload[229], i_keys__payload[225] }];
   assign \read_port__data$293  = table_high_14_0_0[{ read_slot, i_keys__payload[236], i_keys__payload[232], i_keys__payload[228], i_keys__payload[224] }];
+  reg [5:0] table_high_14_0_1 [31:0];
+  initial begin : zero_memory_211
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_14_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_14_0_1[write_address_0] <= high_subsets_1_14_0;
+  end
+  assign \read_port__data$389  = table_high_14_0_1[{ read_slot, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] }];
   reg [5:0] table_high_15_0_0 [31:0];
-  initial begin : zero_memory_142
+  initial begin : zero_memory_212
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_15_0_0[word] = 6'h0;
@@ -29469,12 +30649,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_15_0_0[write_address_0] <= high_subsets_1_15_0;
   end
-  assign \read_port__data$391  = table_high_15_0_0[{ read_slot, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] }];
   assign \read_port__data$359  = table_high_15_0_0[{ read_slot, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] }];
   assign \read_port__data$327  = table_high_15_0_0[{ read_slot, i_keys__payload[253], i_keys__payload[249], i_keys__payload[245], i_keys__payload[241] }];
   assign \read_port__data$295  = table_high_15_0_0[{ read_slot, i_keys__payload[252], i_keys__payload[248], i_keys__payload[244], i_keys__payload[240] }];
+  reg [5:0] table_high_15_0_1 [31:0];
+  initial begin : zero_memory_213
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_15_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_15_0_1[write_address_0] <= high_subsets_1_15_0;
+  end
+  assign \read_port__data$391  = table_high_15_0_1[{ read_slot, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] }];
   reg [5:0] table_high_1_0_0 [31:0];
-  initial begin : zero_memory_143
+  initial begin : zero_memory_214
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_1_0_0[word] = 6'h0;
@@ -29483,12 +30673,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_1_0_0[write_address_0] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$363  = table_high_1_0_0[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
   assign \read_port__data$331  = table_high_1_0_0[{ read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
   assign \read_port__data$299  = table_high_1_0_0[{ read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
   assign \read_port__data$267  = table_high_1_0_0[{ read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  reg [5:0] table_high_1_0_1 [31:0];
+  initial begin : zero_memory_215
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_1_0_1[write_address_0] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$363  = table_high_1_0_1[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
   reg [5:0] table_high_2_0_0 [31:0];
-  initial begin : zero_memory_144
+  initial begin : zero_memory_216
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_2_0_0[word] = 6'h0;
@@ -29497,12 +30697,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_2_0_0[write_address_0] <= high_subsets_1_2_0;
   end
-  assign \read_port__data$365  = table_high_2_0_0[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
   assign \read_port__data$333  = table_high_2_0_0[{ read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
   assign \read_port__data$301  = table_high_2_0_0[{ read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
   assign \read_port__data$269  = table_high_2_0_0[{ read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  reg [5:0] table_high_2_0_1 [31:0];
+  initial begin : zero_memory_217
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_2_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_2_0_1[write_address_0] <= high_subsets_1_2_0;
+  end
+  assign \read_port__data$365  = table_high_2_0_1[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
   reg [5:0] table_high_3_0_0 [31:0];
-  initial begin : zero_memory_145
+  initial begin : zero_memory_218
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_3_0_0[word] = 6'h0;
@@ -29511,12 +30721,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_3_0_0[write_address_0] <= high_subsets_1_3_0;
   end
-  assign \read_port__data$367  = table_high_3_0_0[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
   assign \read_port__data$335  = table_high_3_0_0[{ read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
   assign \read_port__data$303  = table_high_3_0_0[{ read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
   assign \read_port__data$271  = table_high_3_0_0[{ read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  reg [5:0] table_high_3_0_1 [31:0];
+  initial begin : zero_memory_219
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_3_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_3_0_1[write_address_0] <= high_subsets_1_3_0;
+  end
+  assign \read_port__data$367  = table_high_3_0_1[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
   reg [5:0] table_high_4_0_0 [31:0];
-  initial begin : zero_memory_146
+  initial begin : zero_memory_220
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_4_0_0[word] = 6'h0;
@@ -29525,12 +30745,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_4_0_0[write_address_0] <= high_subsets_1_4_0;
   end
-  assign \read_port__data$369  = table_high_4_0_0[{ read_slot, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] }];
   assign \read_port__data$337  = table_high_4_0_0[{ read_slot, i_keys__payload[78], i_keys__payload[74], i_keys__payload[70], i_keys__payload[66] }];
   assign \read_port__data$305  = table_high_4_0_0[{ read_slot, i_keys__payload[77], i_keys__payload[73], i_keys__payload[69], i_keys__payload[65] }];
   assign \read_port__data$273  = table_high_4_0_0[{ read_slot, i_keys__payload[76], i_keys__payload[72], i_keys__payload[68], i_keys__payload[64] }];
+  reg [5:0] table_high_4_0_1 [31:0];
+  initial begin : zero_memory_221
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_4_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_4_0_1[write_address_0] <= high_subsets_1_4_0;
+  end
+  assign \read_port__data$369  = table_high_4_0_1[{ read_slot, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] }];
   reg [5:0] table_high_5_0_0 [31:0];
-  initial begin : zero_memory_147
+  initial begin : zero_memory_222
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_5_0_0[word] = 6'h0;
@@ -29539,12 +30769,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_5_0_0[write_address_0] <= high_subsets_1_5_0;
   end
-  assign \read_port__data$371  = table_high_5_0_0[{ read_slot, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] }];
   assign \read_port__data$339  = table_high_5_0_0[{ read_slot, i_keys__payload[94], i_keys__payload[90], i_keys__payload[86], i_keys__payload[82] }];
   assign \read_port__data$307  = table_high_5_0_0[{ read_slot, i_keys__payload[93], i_keys__payload[89], i_keys__payload[85], i_keys__payload[81] }];
   assign \read_port__data$275  = table_high_5_0_0[{ read_slot, i_keys__payload[92], i_keys__payload[88], i_keys__payload[84], i_keys__payload[80] }];
+  reg [5:0] table_high_5_0_1 [31:0];
+  initial begin : zero_memory_223
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_5_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_5_0_1[write_address_0] <= high_subsets_1_5_0;
+  end
+  assign \read_port__data$371  = table_high_5_0_1[{ read_slot, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] }];
   reg [5:0] table_high_6_0_0 [31:0];
-  initial begin : zero_memory_148
+  initial begin : zero_memory_224
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_6_0_0[word] = 6'h0;
@@ -29553,12 +30793,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_6_0_0[write_address_0] <= high_subsets_1_6_0;
   end
-  assign \read_port__data$373  = table_high_6_0_0[{ read_slot, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] }];
   assign \read_port__data$341  = table_high_6_0_0[{ read_slot, i_keys__payload[110], i_keys__payload[106], i_keys__payload[102], i_keys__payload[98] }];
   assign \read_port__data$309  = table_high_6_0_0[{ read_slot, i_keys__payload[109], i_keys__payload[105], i_keys__payload[101], i_keys__payload[97] }];
   assign \read_port__data$277  = table_high_6_0_0[{ read_slot, i_keys__payload[108], i_keys__payload[104], i_keys__payload[100], i_keys__payload[96] }];
+  reg [5:0] table_high_6_0_1 [31:0];
+  initial begin : zero_memory_225
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_6_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_6_0_1[write_address_0] <= high_subsets_1_6_0;
+  end
+  assign \read_port__data$373  = table_high_6_0_1[{ read_slot, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] }];
   reg [5:0] table_high_7_0_0 [31:0];
-  initial begin : zero_memory_149
+  initial begin : zero_memory_226
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_7_0_0[word] = 6'h0;
@@ -29567,12 +30817,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_7_0_0[write_address_0] <= high_subsets_1_7_0;
   end
-  assign \read_port__data$375  = table_high_7_0_0[{ read_slot, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] }];
   assign \read_port__data$343  = table_high_7_0_0[{ read_slot, i_keys__payload[126], i_keys__payload[122], i_keys__payload[118], i_keys__payload[114] }];
   assign \read_port__data$311  = table_high_7_0_0[{ read_slot, i_keys__payload[125], i_keys__payload[121], i_keys__payload[117], i_keys__payload[113] }];
   assign \read_port__data$279  = table_high_7_0_0[{ read_slot, i_keys__payload[124], i_keys__payload[120], i_keys__payload[116], i_keys__payload[112] }];
+  reg [5:0] table_high_7_0_1 [31:0];
+  initial begin : zero_memory_227
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_7_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_7_0_1[write_address_0] <= high_subsets_1_7_0;
+  end
+  assign \read_port__data$375  = table_high_7_0_1[{ read_slot, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] }];
   reg [5:0] table_high_8_0_0 [31:0];
-  initial begin : zero_memory_150
+  initial begin : zero_memory_228
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_8_0_0[word] = 6'h0;
@@ -29581,12 +30841,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_8_0_0[write_address_0] <= high_subsets_1_8_0;
   end
-  assign \read_port__data$377  = table_high_8_0_0[{ read_slot, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] }];
   assign \read_port__data$345  = table_high_8_0_0[{ read_slot, i_keys__payload[142], i_keys__payload[138], i_keys__payload[134], i_keys__payload[130] }];
   assign \read_port__data$313  = table_high_8_0_0[{ read_slot, i_keys__payload[141], i_keys__payload[137], i_keys__payload[133], i_keys__payload[129] }];
   assign \read_port__data$281  = table_high_8_0_0[{ read_slot, i_keys__payload[140], i_keys__payload[136], i_keys__payload[132], i_keys__payload[128] }];
+  reg [5:0] table_high_8_0_1 [31:0];
+  initial begin : zero_memory_229
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_8_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_8_0_1[write_address_0] <= high_subsets_1_8_0;
+  end
+  assign \read_port__data$377  = table_high_8_0_1[{ read_slot, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] }];
   reg [5:0] table_high_9_0_0 [31:0];
-  initial begin : zero_memory_151
+  initial begin : zero_memory_230
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_9_0_0[word] = 6'h0;
@@ -29595,12 +30865,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_9_0_0[write_address_0] <= high_subsets_1_9_0;
   end
-  assign \read_port__data$379  = table_high_9_0_0[{ read_slot, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] }];
   assign \read_port__data$347  = table_high_9_0_0[{ read_slot, i_keys__payload[158], i_keys__payload[154], i_keys__payload[150], i_keys__payload[146] }];
   assign \read_port__data$315  = table_high_9_0_0[{ read_slot, i_keys__payload[157], i_keys__payload[153], i_keys__payload[149], i_keys__payload[145] }];
   assign \read_port__data$283  = table_high_9_0_0[{ read_slot, i_keys__payload[156], i_keys__payload[152], i_keys__payload[148], i_keys__payload[144] }];
+  reg [5:0] table_high_9_0_1 [31:0];
+  initial begin : zero_memory_231
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_9_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_9_0_1[write_address_0] <= high_subsets_1_9_0;
+  end
+  assign \read_port__data$379  = table_high_9_0_1[{ read_slot, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] }];
   reg [5:0] table_low_0_0_0 [31:0];
-  initial begin : zero_memory_152
+  initial begin : zero_memory_232
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_0_0_0[word] = 6'h0;
@@ -29609,12 +30889,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_0_0_0[write_address_0] <= low_subsets_1_0_0;
   end
-  assign \read_port__data$552  = table_low_0_0_0[{ read_slot, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] }];
   assign \read_port__data$520  = table_low_0_0_0[{ read_slot, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] }];
   assign \read_port__data$488  = table_low_0_0_0[{ read_slot, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] }];
   assign \read_port__data$456  = table_low_0_0_0[{ read_slot, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] }];
+  reg [5:0] table_low_0_0_1 [31:0];
+  initial begin : zero_memory_233
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_0_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_0_0_1[write_address_0] <= low_subsets_1_0_0;
+  end
+  assign \read_port__data$552  = table_low_0_0_1[{ read_slot, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] }];
   reg [5:0] table_low_10_0_0 [31:0];
-  initial begin : zero_memory_153
+  initial begin : zero_memory_234
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_10_0_0[word] = 6'h0;
@@ -29623,12 +30913,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_10_0_0[write_address_0] <= low_subsets_1_10_0;
   end
-  assign \read_port__data$572  = table_low_10_0_0[{ read_slot, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] }];
   assign \read_port__data$540  = table_low_10_0_0[{ read_slot, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] }];
   assign \read_port__data$508  = table_low_10_0_0[{ read_slot, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] }];
   assign \read_port__data$476  = table_low_10_0_0[{ read_slot, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] }];
+  reg [5:0] table_low_10_0_1 [31:0];
+  initial begin : zero_memory_235
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_10_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_10_0_1[write_address_0] <= low_subsets_1_10_0;
+  end
+  assign \read_port__data$572  = table_low_10_0_1[{ read_slot, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] }];
   reg [5:0] table_low_11_0_0 [31:0];
-  initial begin : zero_memory_154
+  initial begin : zero_memory_236
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_11_0_0[word] = 6'h0;
@@ -29637,12 +30937,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_11_0_0[write_address_0] <= low_subsets_1_11_0;
   end
-  assign \read_port__data$574  = table_low_11_0_0[{ read_slot, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] }];
   assign \read_port__data$542  = table_low_11_0_0[{ read_slot, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] }];
   assign \read_port__data$510  = table_low_11_0_0[{ read_slot, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] }];
   assign \read_port__data$478  = table_low_11_0_0[{ read_slot, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] }];
+  reg [5:0] table_low_11_0_1 [31:0];
+  initial begin : zero_memory_237
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_11_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_11_0_1[write_address_0] <= low_subsets_1_11_0;
+  end
+  assign \read_port__data$574  = table_low_11_0_1[{ read_slot, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] }];
   reg [5:0] table_low_12_0_0 [31:0];
-  initial begin : zero_memory_155
+  initial begin : zero_memory_238
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_12_0_0[word] = 6'h0;
@@ -29651,12 +30961,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_12_0_0[write_address_0] <= low_subsets_1_12_0;
   end
-  assign \read_port__data$576  = table_low_12_0_0[{ read_slot, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] }];
   assign \read_port__data$544  = table_low_12_0_0[{ read_slot, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] }];
   assign \read_port__data$512  = table_low_12_0_0[{ read_slot, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] }];
   assign \read_port__data$480  = table_low_12_0_0[{ read_slot, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] }];
+  reg [5:0] table_low_12_0_1 [31:0];
+  initial begin : zero_memory_239
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_12_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_12_0_1[write_address_0] <= low_subsets_1_12_0;
+  end
+  assign \read_port__data$576  = table_low_12_0_1[{ read_slot, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] }];
   reg [5:0] table_low_13_0_0 [31:0];
-  initial begin : zero_memory_156
+  initial begin : zero_memory_240
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_13_0_0[word] = 6'h0;
@@ -29665,12 +30985,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_13_0_0[write_address_0] <= low_subsets_1_13_0;
   end
-  assign \read_port__data$578  = table_low_13_0_0[{ read_slot, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] }];
   assign \read_port__data$546  = table_low_13_0_0[{ read_slot, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] }];
   assign \read_port__data$514  = table_low_13_0_0[{ read_slot, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] }];
   assign \read_port__data$482  = table_low_13_0_0[{ read_slot, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] }];
+  reg [5:0] table_low_13_0_1 [31:0];
+  initial begin : zero_memory_241
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_13_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_13_0_1[write_address_0] <= low_subsets_1_13_0;
+  end
+  assign \read_port__data$578  = table_low_13_0_1[{ read_slot, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] }];
   reg [5:0] table_low_14_0_0 [31:0];
-  initial begin : zero_memory_157
+  initial begin : zero_memory_242
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_14_0_0[word] = 6'h0;
@@ -29679,12 +31009,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_14_0_0[write_address_0] <= low_subsets_1_14_0;
   end
-  assign \read_port__data$580  = table_low_14_0_0[{ read_slot, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] }];
   assign \read_port__data$548  = table_low_14_0_0[{ read_slot, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] }];
   assign \read_port__data$516  = table_low_14_0_0[{ read_slot, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] }];
   assign \read_port__data$484  = table_low_14_0_0[{ read_slot, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] }];
+  reg [5:0] table_low_14_0_1 [31:0];
+  initial begin : zero_memory_243
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_14_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_14_0_1[write_address_0] <= low_subsets_1_14_0;
+  end
+  assign \read_port__data$580  = table_low_14_0_1[{ read_slot, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] }];
   reg [5:0] table_low_15_0_0 [31:0];
-  initial begin : zero_memory_158
+  initial begin : zero_memory_244
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_15_0_0[word] = 6'h0;
@@ -29693,12 +31033,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_15_0_0[write_address_0] <= low_subsets_1_15_0;
   end
-  assign \read_port__data$582  = table_low_15_0_0[{ read_slot, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] }];
   assign \read_port__data$550  = table_low_15_0_0[{ read_slot, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] }];
   assign \read_port__data$518  = table_low_15_0_0[{ read_slot, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] }];
   assign \read_port__data$486  = table_low_15_0_0[{ read_slot, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] }];
+  reg [5:0] table_low_15_0_1 [31:0];
+  initial begin : zero_memory_245
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_15_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_15_0_1[write_address_0] <= low_subsets_1_15_0;
+  end
+  assign \read_port__data$582  = table_low_15_0_1[{ read_slot, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] }];
   reg [5:0] table_low_1_0_0 [31:0];
-  initial begin : zero_memory_159
+  initial begin : zero_memory_246
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_1_0_0[word] = 6'h0;
@@ -29707,12 +31057,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_1_0_0[write_address_0] <= low_subsets_1_1_0;
   end
-  assign \read_port__data$554  = table_low_1_0_0[{ read_slot, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] }];
   assign \read_port__data$522  = table_low_1_0_0[{ read_slot, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] }];
   assign \read_port__data$490  = table_low_1_0_0[{ read_slot, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] }];
   assign \read_port__data$458  = table_low_1_0_0[{ read_slot, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] }];
+  reg [5:0] table_low_1_0_1 [31:0];
+  initial begin : zero_memory_247
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_1_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_1_0_1[write_address_0] <= low_subsets_1_1_0;
+  end
+  assign \read_port__data$554  = table_low_1_0_1[{ read_slot, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] }];
   reg [5:0] table_low_2_0_0 [31:0];
-  initial begin : zero_memory_160
+  initial begin : zero_memory_248
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_2_0_0[word] = 6'h0;
@@ -29721,12 +31081,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_2_0_0[write_address_0] <= low_subsets_1_2_0;
   end
-  assign \read_port__data$556  = table_low_2_0_0[{ read_slot, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] }];
   assign \read_port__data$524  = table_low_2_0_0[{ read_slot, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] }];
   assign \read_port__data$492  = table_low_2_0_0[{ read_slot, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] }];
   assign \read_port__data$460  = table_low_2_0_0[{ read_slot, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] }];
+  reg [5:0] table_low_2_0_1 [31:0];
+  initial begin : zero_memory_249
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_2_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_2_0_1[write_address_0] <= low_subsets_1_2_0;
+  end
+  assign \read_port__data$556  = table_low_2_0_1[{ read_slot, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] }];
   reg [5:0] table_low_3_0_0 [31:0];
-  initial begin : zero_memory_161
+  initial begin : zero_memory_250
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_3_0_0[word] = 6'h0;
@@ -29735,12 +31105,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_3_0_0[write_address_0] <= low_subsets_1_3_0;
   end
-  assign \read_port__data$558  = table_low_3_0_0[{ read_slot, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] }];
   assign \read_port__data$526  = table_low_3_0_0[{ read_slot, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] }];
   assign \read_port__data$494  = table_low_3_0_0[{ read_slot, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] }];
   assign \read_port__data$462  = table_low_3_0_0[{ read_slot, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] }];
+  reg [5:0] table_low_3_0_1 [31:0];
+  initial begin : zero_memory_251
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_3_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_3_0_1[write_address_0] <= low_subsets_1_3_0;
+  end
+  assign \read_port__data$558  = table_low_3_0_1[{ read_slot, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] }];
   reg [5:0] table_low_4_0_0 [31:0];
-  initial begin : zero_memory_162
+  initial begin : zero_memory_252
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_4_0_0[word] = 6'h0;
@@ -29749,12 +31129,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_4_0_0[write_address_0] <= low_subsets_1_4_0;
   end
-  assign \read_port__data$560  = table_low_4_0_0[{ read_slot, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] }];
   assign \read_port__data$528  = table_low_4_0_0[{ read_slot, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] }];
   assign \read_port__data$496  = table_low_4_0_0[{ read_slot, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] }];
   assign \read_port__data$464  = table_low_4_0_0[{ read_slot, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] }];
+  reg [5:0] table_low_4_0_1 [31:0];
+  initial begin : zero_memory_253
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_4_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_4_0_1[write_address_0] <= low_subsets_1_4_0;
+  end
+  assign \read_port__data$560  = table_low_4_0_1[{ read_slot, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] }];
   reg [5:0] table_low_5_0_0 [31:0];
-  initial begin : zero_memory_163
+  initial begin : zero_memory_254
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_5_0_0[word] = 6'h0;
@@ -29763,12 +31153,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_5_0_0[write_address_0] <= low_subsets_1_5_0;
   end
-  assign \read_port__data$562  = table_low_5_0_0[{ read_slot, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] }];
   assign \read_port__data$530  = table_low_5_0_0[{ read_slot, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] }];
   assign \read_port__data$498  = table_low_5_0_0[{ read_slot, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] }];
   assign \read_port__data$466  = table_low_5_0_0[{ read_slot, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] }];
+  reg [5:0] table_low_5_0_1 [31:0];
+  initial begin : zero_memory_255
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_5_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_5_0_1[write_address_0] <= low_subsets_1_5_0;
+  end
+  assign \read_port__data$562  = table_low_5_0_1[{ read_slot, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] }];
   reg [5:0] table_low_6_0_0 [31:0];
-  initial begin : zero_memory_164
+  initial begin : zero_memory_256
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_6_0_0[word] = 6'h0;
@@ -29777,12 +31177,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_6_0_0[write_address_0] <= low_subsets_1_6_0;
   end
-  assign \read_port__data$564  = table_low_6_0_0[{ read_slot, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] }];
   assign \read_port__data$532  = table_low_6_0_0[{ read_slot, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] }];
   assign \read_port__data$500  = table_low_6_0_0[{ read_slot, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] }];
   assign \read_port__data$468  = table_low_6_0_0[{ read_slot, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] }];
+  reg [5:0] table_low_6_0_1 [31:0];
+  initial begin : zero_memory_257
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_6_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_6_0_1[write_address_0] <= low_subsets_1_6_0;
+  end
+  assign \read_port__data$564  = table_low_6_0_1[{ read_slot, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] }];
   reg [5:0] table_low_7_0_0 [31:0];
-  initial begin : zero_memory_165
+  initial begin : zero_memory_258
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_7_0_0[word] = 6'h0;
@@ -29791,12 +31201,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_7_0_0[write_address_0] <= low_subsets_1_7_0;
   end
-  assign \read_port__data$566  = table_low_7_0_0[{ read_slot, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] }];
   assign \read_port__data$534  = table_low_7_0_0[{ read_slot, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] }];
   assign \read_port__data$502  = table_low_7_0_0[{ read_slot, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] }];
   assign \read_port__data$470  = table_low_7_0_0[{ read_slot, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] }];
+  reg [5:0] table_low_7_0_1 [31:0];
+  initial begin : zero_memory_259
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_7_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_7_0_1[write_address_0] <= low_subsets_1_7_0;
+  end
+  assign \read_port__data$566  = table_low_7_0_1[{ read_slot, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] }];
   reg [5:0] table_low_8_0_0 [31:0];
-  initial begin : zero_memory_166
+  initial begin : zero_memory_260
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_8_0_0[word] = 6'h0;
@@ -29805,12 +31225,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_8_0_0[write_address_0] <= low_subsets_1_8_0;
   end
-  assign \read_port__data$568  = table_low_8_0_0[{ read_slot, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] }];
   assign \read_port__data$536  = table_low_8_0_0[{ read_slot, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] }];
   assign \read_port__data$504  = table_low_8_0_0[{ read_slot, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] }];
   assign \read_port__data$472  = table_low_8_0_0[{ read_slot, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] }];
+  reg [5:0] table_low_8_0_1 [31:0];
+  initial begin : zero_memory_261
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_8_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_8_0_1[write_address_0] <= low_subsets_1_8_0;
+  end
+  assign \read_port__data$568  = table_low_8_0_1[{ read_slot, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] }];
   reg [5:0] table_low_9_0_0 [31:0];
-  initial begin : zero_memory_167
+  initial begin : zero_memory_262
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_9_0_0[word] = 6'h0;
@@ -29819,10 +31249,20 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_9_0_0[write_address_0] <= low_subsets_1_9_0;
   end
-  assign \read_port__data$570  = table_low_9_0_0[{ read_slot, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] }];
   assign \read_port__data$538  = table_low_9_0_0[{ read_slot, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] }];
   assign \read_port__data$506  = table_low_9_0_0[{ read_slot, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] }];
   assign \read_port__data$474  = table_low_9_0_0[{ read_slot, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] }];
+  reg [5:0] table_low_9_0_1 [31:0];
+  initial begin : zero_memory_263
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_9_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_9_0_1[write_address_0] <= low_subsets_1_9_0;
+  end
+  assign \read_port__data$570  = table_low_9_0_1[{ read_slot, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] }];
   assign _0193_ = ~ left;
   assign _0195_ = ~ left;
   assign _0197_ = ~ left;
@@ -32070,86 +33510,86 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \read_port__addr$744  = { read_slot, i_keys__payload[222], i_keys__payload[218], i_keys__payload[214], i_keys__payload[210] };
   assign \read_port__addr$745  = { read_slot, i_keys__payload[238], i_keys__payload[234], i_keys__payload[230], i_keys__payload[226] };
   assign \read_port__addr$746  = { read_slot, i_keys__payload[254], i_keys__payload[250], i_keys__payload[246], i_keys__payload[242] };
-  assign \read_port__addr$747  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$748  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
-  assign \read_port__addr$749  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$750  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
-  assign \read_port__addr$751  = { read_slot, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] };
-  assign \read_port__addr$752  = { read_slot, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] };
-  assign \read_port__addr$753  = { read_slot, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] };
-  assign \read_port__addr$754  = { read_slot, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] };
-  assign \read_port__addr$755  = { read_slot, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] };
-  assign \read_port__addr$756  = { read_slot, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] };
-  assign \read_port__addr$757  = { read_slot, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] };
-  assign \read_port__addr$758  = { read_slot, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] };
-  assign \read_port__addr$759  = { read_slot, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] };
-  assign \read_port__addr$760  = { read_slot, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] };
-  assign \read_port__addr$761  = { read_slot, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] };
-  assign \read_port__addr$762  = { read_slot, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] };
-  assign \read_port__addr$768  = { read_slot, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] };
-  assign \read_port__addr$772  = { read_slot, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] };
-  assign \read_port__addr$776  = { read_slot, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] };
-  assign \read_port__addr$780  = { read_slot, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] };
-  assign \read_port__addr$784  = { read_slot, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] };
-  assign \read_port__addr$788  = { read_slot, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] };
-  assign \read_port__addr$792  = { read_slot, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] };
-  assign \read_port__addr$796  = { read_slot, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] };
-  assign \read_port__addr$800  = { read_slot, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] };
-  assign \read_port__addr$804  = { read_slot, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] };
-  assign \read_port__addr$808  = { read_slot, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] };
-  assign \read_port__addr$812  = { read_slot, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] };
-  assign \read_port__addr$816  = { read_slot, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] };
-  assign \read_port__addr$820  = { read_slot, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] };
-  assign \read_port__addr$824  = { read_slot, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] };
-  assign \read_port__addr$828  = { read_slot, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] };
-  assign \read_port__addr$829  = { read_slot, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] };
-  assign \read_port__addr$830  = { read_slot, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] };
-  assign \read_port__addr$831  = { read_slot, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] };
-  assign \read_port__addr$832  = { read_slot, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] };
-  assign \read_port__addr$833  = { read_slot, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] };
-  assign \read_port__addr$834  = { read_slot, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] };
-  assign \read_port__addr$835  = { read_slot, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] };
-  assign \read_port__addr$836  = { read_slot, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] };
-  assign \read_port__addr$837  = { read_slot, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] };
-  assign \read_port__addr$838  = { read_slot, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] };
-  assign \read_port__addr$839  = { read_slot, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] };
-  assign \read_port__addr$840  = { read_slot, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] };
-  assign \read_port__addr$841  = { read_slot, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] };
-  assign \read_port__addr$842  = { read_slot, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] };
-  assign \read_port__addr$843  = { read_slot, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] };
-  assign \read_port__addr$844  = { read_slot, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] };
-  assign \read_port__addr$845  = { read_slot, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] };
-  assign \read_port__addr$846  = { read_slot, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] };
-  assign \read_port__addr$847  = { read_slot, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] };
-  assign \read_port__addr$848  = { read_slot, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] };
-  assign \read_port__addr$849  = { read_slot, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] };
-  assign \read_port__addr$850  = { read_slot, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] };
-  assign \read_port__addr$851  = { read_slot, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] };
-  assign \read_port__addr$852  = { read_slot, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] };
-  assign \read_port__addr$853  = { read_slot, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] };
-  assign \read_port__addr$854  = { read_slot, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] };
-  assign \read_port__addr$855  = { read_slot, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] };
-  assign \read_port__addr$856  = { read_slot, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] };
-  assign \read_port__addr$857  = { read_slot, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] };
-  assign \read_port__addr$858  = { read_slot, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] };
-  assign \read_port__addr$859  = { read_slot, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] };
-  assign \read_port__addr$860  = { read_slot, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] };
-  assign \read_port__addr$861  = { read_slot, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] };
-  assign \read_port__addr$862  = { read_slot, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] };
-  assign \read_port__addr$863  = { read_slot, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] };
-  assign \read_port__addr$864  = { read_slot, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] };
-  assign \read_port__addr$865  = { read_slot, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] };
-  assign \read_port__addr$866  = { read_slot, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] };
-  assign \read_port__addr$867  = { read_slot, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] };
-  assign \read_port__addr$868  = { read_slot, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] };
-  assign \read_port__addr$869  = { read_slot, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] };
-  assign \read_port__addr$870  = { read_slot, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] };
-  assign \read_port__addr$871  = { read_slot, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] };
-  assign \read_port__addr$872  = { read_slot, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] };
-  assign \read_port__addr$873  = { read_slot, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] };
-  assign \read_port__addr$874  = { read_slot, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] };
-  assign \read_port__addr$875  = { read_slot, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] };
-  assign \read_port__addr$876  = { read_slot, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] };
+  assign \read_port__addr$750  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$754  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign \read_port__addr$758  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$762  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \read_port__addr$766  = { read_slot, i_keys__payload[79], i_keys__payload[75], i_keys__payload[71], i_keys__payload[67] };
+  assign \read_port__addr$770  = { read_slot, i_keys__payload[95], i_keys__payload[91], i_keys__payload[87], i_keys__payload[83] };
+  assign \read_port__addr$774  = { read_slot, i_keys__payload[111], i_keys__payload[107], i_keys__payload[103], i_keys__payload[99] };
+  assign \read_port__addr$778  = { read_slot, i_keys__payload[127], i_keys__payload[123], i_keys__payload[119], i_keys__payload[115] };
+  assign \read_port__addr$782  = { read_slot, i_keys__payload[143], i_keys__payload[139], i_keys__payload[135], i_keys__payload[131] };
+  assign \read_port__addr$786  = { read_slot, i_keys__payload[159], i_keys__payload[155], i_keys__payload[151], i_keys__payload[147] };
+  assign \read_port__addr$790  = { read_slot, i_keys__payload[175], i_keys__payload[171], i_keys__payload[167], i_keys__payload[163] };
+  assign \read_port__addr$794  = { read_slot, i_keys__payload[191], i_keys__payload[187], i_keys__payload[183], i_keys__payload[179] };
+  assign \read_port__addr$798  = { read_slot, i_keys__payload[207], i_keys__payload[203], i_keys__payload[199], i_keys__payload[195] };
+  assign \read_port__addr$802  = { read_slot, i_keys__payload[223], i_keys__payload[219], i_keys__payload[215], i_keys__payload[211] };
+  assign \read_port__addr$806  = { read_slot, i_keys__payload[239], i_keys__payload[235], i_keys__payload[231], i_keys__payload[227] };
+  assign \read_port__addr$810  = { read_slot, i_keys__payload[255], i_keys__payload[251], i_keys__payload[247], i_keys__payload[243] };
+  assign \read_port__addr$816  = { read_slot, i_keys__payload[268], i_keys__payload[264], i_keys__payload[260], i_keys__payload[256] };
+  assign \read_port__addr$820  = { read_slot, i_keys__payload[284], i_keys__payload[280], i_keys__payload[276], i_keys__payload[272] };
+  assign \read_port__addr$824  = { read_slot, i_keys__payload[300], i_keys__payload[296], i_keys__payload[292], i_keys__payload[288] };
+  assign \read_port__addr$828  = { read_slot, i_keys__payload[316], i_keys__payload[312], i_keys__payload[308], i_keys__payload[304] };
+  assign \read_port__addr$832  = { read_slot, i_keys__payload[332], i_keys__payload[328], i_keys__payload[324], i_keys__payload[320] };
+  assign \read_port__addr$836  = { read_slot, i_keys__payload[348], i_keys__payload[344], i_keys__payload[340], i_keys__payload[336] };
+  assign \read_port__addr$840  = { read_slot, i_keys__payload[364], i_keys__payload[360], i_keys__payload[356], i_keys__payload[352] };
+  assign \read_port__addr$844  = { read_slot, i_keys__payload[380], i_keys__payload[376], i_keys__payload[372], i_keys__payload[368] };
+  assign \read_port__addr$848  = { read_slot, i_keys__payload[396], i_keys__payload[392], i_keys__payload[388], i_keys__payload[384] };
+  assign \read_port__addr$852  = { read_slot, i_keys__payload[412], i_keys__payload[408], i_keys__payload[404], i_keys__payload[400] };
+  assign \read_port__addr$856  = { read_slot, i_keys__payload[428], i_keys__payload[424], i_keys__payload[420], i_keys__payload[416] };
+  assign \read_port__addr$860  = { read_slot, i_keys__payload[444], i_keys__payload[440], i_keys__payload[436], i_keys__payload[432] };
+  assign \read_port__addr$864  = { read_slot, i_keys__payload[460], i_keys__payload[456], i_keys__payload[452], i_keys__payload[448] };
+  assign \read_port__addr$868  = { read_slot, i_keys__payload[476], i_keys__payload[472], i_keys__payload[468], i_keys__payload[464] };
+  assign \read_port__addr$872  = { read_slot, i_keys__payload[492], i_keys__payload[488], i_keys__payload[484], i_keys__payload[480] };
+  assign \read_port__addr$876  = { read_slot, i_keys__payload[508], i_keys__payload[504], i_keys__payload[500], i_keys__payload[496] };
+  assign \read_port__addr$877  = { read_slot, i_keys__payload[269], i_keys__payload[265], i_keys__payload[261], i_keys__payload[257] };
+  assign \read_port__addr$878  = { read_slot, i_keys__payload[285], i_keys__payload[281], i_keys__payload[277], i_keys__payload[273] };
+  assign \read_port__addr$879  = { read_slot, i_keys__payload[301], i_keys__payload[297], i_keys__payload[293], i_keys__payload[289] };
+  assign \read_port__addr$880  = { read_slot, i_keys__payload[317], i_keys__payload[313], i_keys__payload[309], i_keys__payload[305] };
+  assign \read_port__addr$881  = { read_slot, i_keys__payload[333], i_keys__payload[329], i_keys__payload[325], i_keys__payload[321] };
+  assign \read_port__addr$882  = { read_slot, i_keys__payload[349], i_keys__payload[345], i_keys__payload[341], i_keys__payload[337] };
+  assign \read_port__addr$883  = { read_slot, i_keys__payload[365], i_keys__payload[361], i_keys__payload[357], i_keys__payload[353] };
+  assign \read_port__addr$884  = { read_slot, i_keys__payload[381], i_keys__payload[377], i_keys__payload[373], i_keys__payload[369] };
+  assign \read_port__addr$885  = { read_slot, i_keys__payload[397], i_keys__payload[393], i_keys__payload[389], i_keys__payload[385] };
+  assign \read_port__addr$886  = { read_slot, i_keys__payload[413], i_keys__payload[409], i_keys__payload[405], i_keys__payload[401] };
+  assign \read_port__addr$887  = { read_slot, i_keys__payload[429], i_keys__payload[425], i_keys__payload[421], i_keys__payload[417] };
+  assign \read_port__addr$888  = { read_slot, i_keys__payload[445], i_keys__payload[441], i_keys__payload[437], i_keys__payload[433] };
+  assign \read_port__addr$889  = { read_slot, i_keys__payload[461], i_keys__payload[457], i_keys__payload[453], i_keys__payload[449] };
+  assign \read_port__addr$890  = { read_slot, i_keys__payload[477], i_keys__payload[473], i_keys__payload[469], i_keys__payload[465] };
+  assign \read_port__addr$891  = { read_slot, i_keys__payload[493], i_keys__payload[489], i_keys__payload[485], i_keys__payload[481] };
+  assign \read_port__addr$892  = { read_slot, i_keys__payload[509], i_keys__payload[505], i_keys__payload[501], i_keys__payload[497] };
+  assign \read_port__addr$893  = { read_slot, i_keys__payload[270], i_keys__payload[266], i_keys__payload[262], i_keys__payload[258] };
+  assign \read_port__addr$894  = { read_slot, i_keys__payload[286], i_keys__payload[282], i_keys__payload[278], i_keys__payload[274] };
+  assign \read_port__addr$895  = { read_slot, i_keys__payload[302], i_keys__payload[298], i_keys__payload[294], i_keys__payload[290] };
+  assign \read_port__addr$896  = { read_slot, i_keys__payload[318], i_keys__payload[314], i_keys__payload[310], i_keys__payload[306] };
+  assign \read_port__addr$897  = { read_slot, i_keys__payload[334], i_keys__payload[330], i_keys__payload[326], i_keys__payload[322] };
+  assign \read_port__addr$898  = { read_slot, i_keys__payload[350], i_keys__payload[346], i_keys__payload[342], i_keys__payload[338] };
+  assign \read_port__addr$899  = { read_slot, i_keys__payload[366], i_keys__payload[362], i_keys__payload[358], i_keys__payload[354] };
+  assign \read_port__addr$900  = { read_slot, i_keys__payload[382], i_keys__payload[378], i_keys__payload[374], i_keys__payload[370] };
+  assign \read_port__addr$901  = { read_slot, i_keys__payload[398], i_keys__payload[394], i_keys__payload[390], i_keys__payload[386] };
+  assign \read_port__addr$902  = { read_slot, i_keys__payload[414], i_keys__payload[410], i_keys__payload[406], i_keys__payload[402] };
+  assign \read_port__addr$903  = { read_slot, i_keys__payload[430], i_keys__payload[426], i_keys__payload[422], i_keys__payload[418] };
+  assign \read_port__addr$904  = { read_slot, i_keys__payload[446], i_keys__payload[442], i_keys__payload[438], i_keys__payload[434] };
+  assign \read_port__addr$905  = { read_slot, i_keys__payload[462], i_keys__payload[458], i_keys__payload[454], i_keys__payload[450] };
+  assign \read_port__addr$906  = { read_slot, i_keys__payload[478], i_keys__payload[474], i_keys__payload[470], i_keys__payload[466] };
+  assign \read_port__addr$907  = { read_slot, i_keys__payload[494], i_keys__payload[490], i_keys__payload[486], i_keys__payload[482] };
+  assign \read_port__addr$908  = { read_slot, i_keys__payload[510], i_keys__payload[506], i_keys__payload[502], i_keys__payload[498] };
+  assign \read_port__addr$912  = { read_slot, i_keys__payload[271], i_keys__payload[267], i_keys__payload[263], i_keys__payload[259] };
+  assign \read_port__addr$916  = { read_slot, i_keys__payload[287], i_keys__payload[283], i_keys__payload[279], i_keys__payload[275] };
+  assign \read_port__addr$920  = { read_slot, i_keys__payload[303], i_keys__payload[299], i_keys__payload[295], i_keys__payload[291] };
+  assign \read_port__addr$924  = { read_slot, i_keys__payload[319], i_keys__payload[315], i_keys__payload[311], i_keys__payload[307] };
+  assign \read_port__addr$928  = { read_slot, i_keys__payload[335], i_keys__payload[331], i_keys__payload[327], i_keys__payload[323] };
+  assign \read_port__addr$932  = { read_slot, i_keys__payload[351], i_keys__payload[347], i_keys__payload[343], i_keys__payload[339] };
+  assign \read_port__addr$936  = { read_slot, i_keys__payload[367], i_keys__payload[363], i_keys__payload[359], i_keys__payload[355] };
+  assign \read_port__addr$940  = { read_slot, i_keys__payload[383], i_keys__payload[379], i_keys__payload[375], i_keys__payload[371] };
+  assign \read_port__addr$944  = { read_slot, i_keys__payload[399], i_keys__payload[395], i_keys__payload[391], i_keys__payload[387] };
+  assign \read_port__addr$948  = { read_slot, i_keys__payload[415], i_keys__payload[411], i_keys__payload[407], i_keys__payload[403] };
+  assign \read_port__addr$952  = { read_slot, i_keys__payload[431], i_keys__payload[427], i_keys__payload[423], i_keys__payload[419] };
+  assign \read_port__addr$956  = { read_slot, i_keys__payload[447], i_keys__payload[443], i_keys__payload[439], i_keys__payload[435] };
+  assign \read_port__addr$960  = { read_slot, i_keys__payload[463], i_keys__payload[459], i_keys__payload[455], i_keys__payload[451] };
+  assign \read_port__addr$964  = { read_slot, i_keys__payload[479], i_keys__payload[475], i_keys__payload[471], i_keys__payload[467] };
+  assign \read_port__addr$968  = { read_slot, i_keys__payload[495], i_keys__payload[491], i_keys__payload[487], i_keys__payload[483] };
+  assign \read_port__addr$972  = { read_slot, i_keys__payload[511], i_keys__payload[507], i_keys__payload[503], i_keys__payload[499] };
   assign write_port__addr = write_address_0;
   assign \write_port__addr$655  = write_address_0;
   assign \write_port__addr$659  = write_address_0;
@@ -32166,22 +33606,54 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \write_port__addr$703  = write_address_0;
   assign \write_port__addr$707  = write_address_0;
   assign \write_port__addr$711  = write_address_0;
-  assign \write_port__addr$765  = write_address_0;
-  assign \write_port__addr$769  = write_address_0;
-  assign \write_port__addr$773  = write_address_0;
-  assign \write_port__addr$777  = write_address_0;
-  assign \write_port__addr$781  = write_address_0;
-  assign \write_port__addr$785  = write_address_0;
-  assign \write_port__addr$789  = write_address_0;
-  assign \write_port__addr$793  = write_address_0;
-  assign \write_port__addr$797  = write_address_0;
-  assign \write_port__addr$801  = write_address_0;
-  assign \write_port__addr$805  = write_address_0;
-  assign \write_port__addr$809  = write_address_0;
+  assign \write_port__addr$747  = write_address_0;
+  assign \write_port__addr$751  = write_address_0;
+  assign \write_port__addr$755  = write_address_0;
+  assign \write_port__addr$759  = write_address_0;
+  assign \write_port__addr$763  = write_address_0;
+  assign \write_port__addr$767  = write_address_0;
+  assign \write_port__addr$771  = write_address_0;
+  assign \write_port__addr$775  = write_address_0;
+  assign \write_port__addr$779  = write_address_0;
+  assign \write_port__addr$783  = write_address_0;
+  assign \write_port__addr$787  = write_address_0;
+  assign \write_port__addr$791  = write_address_0;
+  assign \write_port__addr$795  = write_address_0;
+  assign \write_port__addr$799  = write_address_0;
+  assign \write_port__addr$803  = write_address_0;
+  assign \write_port__addr$807  = write_address_0;
   assign \write_port__addr$813  = write_address_0;
   assign \write_port__addr$817  = write_address_0;
   assign \write_port__addr$821  = write_address_0;
   assign \write_port__addr$825  = write_address_0;
+  assign \write_port__addr$829  = write_address_0;
+  assign \write_port__addr$833  = write_address_0;
+  assign \write_port__addr$837  = write_address_0;
+  assign \write_port__addr$841  = write_address_0;
+  assign \write_port__addr$845  = write_address_0;
+  assign \write_port__addr$849  = write_address_0;
+  assign \write_port__addr$853  = write_address_0;
+  assign \write_port__addr$857  = write_address_0;
+  assign \write_port__addr$861  = write_address_0;
+  assign \write_port__addr$865  = write_address_0;
+  assign \write_port__addr$869  = write_address_0;
+  assign \write_port__addr$873  = write_address_0;
+  assign \write_port__addr$909  = write_address_0;
+  assign \write_port__addr$913  = write_address_0;
+  assign \write_port__addr$917  = write_address_0;
+  assign \write_port__addr$921  = write_address_0;
+  assign \write_port__addr$925  = write_address_0;
+  assign \write_port__addr$929  = write_address_0;
+  assign \write_port__addr$933  = write_address_0;
+  assign \write_port__addr$937  = write_address_0;
+  assign \write_port__addr$941  = write_address_0;
+  assign \write_port__addr$945  = write_address_0;
+  assign \write_port__addr$949  = write_address_0;
+  assign \write_port__addr$953  = write_address_0;
+  assign \write_port__addr$957  = write_address_0;
+  assign \write_port__addr$961  = write_address_0;
+  assign \write_port__addr$965  = write_address_0;
+  assign \write_port__addr$969  = write_address_0;
   assign write_port__data = high_subsets_1_0_0;
   assign \write_port__data$656  = high_subsets_1_1_0;
   assign \write_port__data$660  = high_subsets_1_2_0;
@@ -32198,22 +33670,54 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \write_port__data$704  = high_subsets_1_13_0;
   assign \write_port__data$708  = high_subsets_1_14_0;
   assign \write_port__data$712  = high_subsets_1_15_0;
-  assign \write_port__data$766  = low_subsets_1_0_0;
-  assign \write_port__data$770  = low_subsets_1_1_0;
-  assign \write_port__data$774  = low_subsets_1_2_0;
-  assign \write_port__data$778  = low_subsets_1_3_0;
-  assign \write_port__data$782  = low_subsets_1_4_0;
-  assign \write_port__data$786  = low_subsets_1_5_0;
-  assign \write_port__data$790  = low_subsets_1_6_0;
-  assign \write_port__data$794  = low_subsets_1_7_0;
-  assign \write_port__data$798  = low_subsets_1_8_0;
-  assign \write_port__data$802  = low_subsets_1_9_0;
-  assign \write_port__data$806  = low_subsets_1_10_0;
-  assign \write_port__data$810  = low_subsets_1_11_0;
-  assign \write_port__data$814  = low_subsets_1_12_0;
-  assign \write_port__data$818  = low_subsets_1_13_0;
-  assign \write_port__data$822  = low_subsets_1_14_0;
-  assign \write_port__data$826  = low_subsets_1_15_0;
+  assign \write_port__data$748  = high_subsets_1_0_0;
+  assign \write_port__data$752  = high_subsets_1_1_0;
+  assign \write_port__data$756  = high_subsets_1_2_0;
+  assign \write_port__data$760  = high_subsets_1_3_0;
+  assign \write_port__data$764  = high_subsets_1_4_0;
+  assign \write_port__data$768  = high_subsets_1_5_0;
+  assign \write_port__data$772  = high_subsets_1_6_0;
+  assign \write_port__data$776  = high_subsets_1_7_0;
+  assign \write_port__data$780  = high_subsets_1_8_0;
+  assign \write_port__data$784  = high_subsets_1_9_0;
+  assign \write_port__data$788  = high_subsets_1_10_0;
+  assign \write_port__data$792  = high_subsets_1_11_0;
+  assign \write_port__data$796  = high_subsets_1_12_0;
+  assign \write_port__data$800  = high_subsets_1_13_0;
+  assign \write_port__data$804  = high_subsets_1_14_0;
+  assign \write_port__data$808  = high_subsets_1_15_0;
+  assign \write_port__data$814  = low_subsets_1_0_0;
+  assign \write_port__data$818  = low_subsets_1_1_0;
+  assign \write_port__data$822  = low_subsets_1_2_0;
+  assign \write_port__data$826  = low_subsets_1_3_0;
+  assign \write_port__data$830  = low_subsets_1_4_0;
+  assign \write_port__data$834  = low_subsets_1_5_0;
+  assign \write_port__data$838  = low_subsets_1_6_0;
+  assign \write_port__data$842  = low_subsets_1_7_0;
+  assign \write_port__data$846  = low_subsets_1_8_0;
+  assign \write_port__data$850  = low_subsets_1_9_0;
+  assign \write_port__data$854  = low_subsets_1_10_0;
+  assign \write_port__data$858  = low_subsets_1_11_0;
+  assign \write_port__data$862  = low_subsets_1_12_0;
+  assign \write_port__data$866  = low_subsets_1_13_0;
+  assign \write_port__data$870  = low_subsets_1_14_0;
+  assign \write_port__data$874  = low_subsets_1_15_0;
+  assign \write_port__data$910  = low_subsets_1_0_0;
+  assign \write_port__data$914  = low_subsets_1_1_0;
+  assign \write_port__data$918  = low_subsets_1_2_0;
+  assign \write_port__data$922  = low_subsets_1_3_0;
+  assign \write_port__data$926  = low_subsets_1_4_0;
+  assign \write_port__data$930  = low_subsets_1_5_0;
+  assign \write_port__data$934  = low_subsets_1_6_0;
+  assign \write_port__data$938  = low_subsets_1_7_0;
+  assign \write_port__data$942  = low_subsets_1_8_0;
+  assign \write_port__data$946  = low_subsets_1_9_0;
+  assign \write_port__data$950  = low_subsets_1_10_0;
+  assign \write_port__data$954  = low_subsets_1_11_0;
+  assign \write_port__data$958  = low_subsets_1_12_0;
+  assign \write_port__data$962  = low_subsets_1_13_0;
+  assign \write_port__data$966  = low_subsets_1_14_0;
+  assign \write_port__data$970  = low_subsets_1_15_0;
   assign write_port__en = write_enable_0;
   assign \write_port__en$657  = write_enable_0;
   assign \write_port__en$661  = write_enable_0;
@@ -32230,22 +33734,54 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \write_port__en$705  = write_enable_0;
   assign \write_port__en$709  = write_enable_0;
   assign \write_port__en$713  = write_enable_0;
-  assign \write_port__en$767  = write_enable_0;
-  assign \write_port__en$771  = write_enable_0;
-  assign \write_port__en$775  = write_enable_0;
-  assign \write_port__en$779  = write_enable_0;
-  assign \write_port__en$783  = write_enable_0;
-  assign \write_port__en$787  = write_enable_0;
-  assign \write_port__en$791  = write_enable_0;
-  assign \write_port__en$795  = write_enable_0;
-  assign \write_port__en$799  = write_enable_0;
-  assign \write_port__en$803  = write_enable_0;
-  assign \write_port__en$807  = write_enable_0;
-  assign \write_port__en$811  = write_enable_0;
+  assign \write_port__en$749  = write_enable_0;
+  assign \write_port__en$753  = write_enable_0;
+  assign \write_port__en$757  = write_enable_0;
+  assign \write_port__en$761  = write_enable_0;
+  assign \write_port__en$765  = write_enable_0;
+  assign \write_port__en$769  = write_enable_0;
+  assign \write_port__en$773  = write_enable_0;
+  assign \write_port__en$777  = write_enable_0;
+  assign \write_port__en$781  = write_enable_0;
+  assign \write_port__en$785  = write_enable_0;
+  assign \write_port__en$789  = write_enable_0;
+  assign \write_port__en$793  = write_enable_0;
+  assign \write_port__en$797  = write_enable_0;
+  assign \write_port__en$801  = write_enable_0;
+  assign \write_port__en$805  = write_enable_0;
+  assign \write_port__en$809  = write_enable_0;
   assign \write_port__en$815  = write_enable_0;
   assign \write_port__en$819  = write_enable_0;
   assign \write_port__en$823  = write_enable_0;
   assign \write_port__en$827  = write_enable_0;
+  assign \write_port__en$831  = write_enable_0;
+  assign \write_port__en$835  = write_enable_0;
+  assign \write_port__en$839  = write_enable_0;
+  assign \write_port__en$843  = write_enable_0;
+  assign \write_port__en$847  = write_enable_0;
+  assign \write_port__en$851  = write_enable_0;
+  assign \write_port__en$855  = write_enable_0;
+  assign \write_port__en$859  = write_enable_0;
+  assign \write_port__en$863  = write_enable_0;
+  assign \write_port__en$867  = write_enable_0;
+  assign \write_port__en$871  = write_enable_0;
+  assign \write_port__en$875  = write_enable_0;
+  assign \write_port__en$911  = write_enable_0;
+  assign \write_port__en$915  = write_enable_0;
+  assign \write_port__en$919  = write_enable_0;
+  assign \write_port__en$923  = write_enable_0;
+  assign \write_port__en$927  = write_enable_0;
+  assign \write_port__en$931  = write_enable_0;
+  assign \write_port__en$935  = write_enable_0;
+  assign \write_port__en$939  = write_enable_0;
+  assign \write_port__en$943  = write_enable_0;
+  assign \write_port__en$947  = write_enable_0;
+  assign \write_port__en$951  = write_enable_0;
+  assign \write_port__en$955  = write_enable_0;
+  assign \write_port__en$959  = write_enable_0;
+  assign \write_port__en$963  = write_enable_0;
+  assign \write_port__en$967  = write_enable_0;
+  assign \write_port__en$971  = write_enable_0;
 endmodule
 
 module \latte_head.reuse.landing (rst, i_take, o__payload, o__ready, i__valid, i__payload, o_credit, o__valid, clk);
@@ -32489,7 +34025,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [33:0] words [15:0];
-  initial begin : zero_memory_168
+  initial begin : zero_memory_264
     integer word;
     for (word = 0; word < 16; word = word + 1)
       words[word] = 34'h0;
@@ -32949,7 +34485,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [512:0] words [2:0];
-  initial begin : zero_memory_169
+  initial begin : zero_memory_265
     integer word;
     for (word = 0; word < 3; word = word + 1)
       words[word] = 513'h0;
@@ -33436,7 +34972,7 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [3:0] words [14:0];
-  initial begin : zero_memory_170
+  initial begin : zero_memory_266
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 4'h0;
@@ -33663,7 +35199,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [21:0] words [14:0];
-  initial begin : zero_memory_171
+  initial begin : zero_memory_267
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 22'h0;
@@ -34916,7 +36452,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire write_port__en;
   (* no_rw_check = 32'd1 *)
   reg [39:0] entries [11:0];
-  initial begin : zero_memory_172
+  initial begin : zero_memory_268
     integer word;
     for (word = 0; word < 12; word = word + 1)
       entries[word] = 40'h0;
@@ -38088,7 +39624,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, write_port__da
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [21:0] words [14:0];
-  initial begin : zero_memory_173
+  initial begin : zero_memory_269
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 22'h0;
@@ -38419,7 +39955,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [19:0] words [15:0];
-  initial begin : zero_memory_174
+  initial begin : zero_memory_270
     integer word;
     for (word = 0; word < 16; word = word + 1)
       words[word] = 20'h0;
@@ -38636,7 +40172,7 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [33:0] words [2047:0];
-  initial begin : zero_memory_175
+  initial begin : zero_memory_271
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       words[word] = 34'h0;
@@ -39022,7 +40558,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [33:0] words [4:0];
-  initial begin : zero_memory_176
+  initial begin : zero_memory_272
     integer word;
     for (word = 0; word < 5; word = word + 1)
       words[word] = 34'h0;
@@ -44356,7 +45892,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \write_port__en$94 ;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_0 [255:0];
-  initial begin : zero_memory_177
+  initial begin : zero_memory_273
     integer word;
     for (word = 0; word < 256; word = word + 1)
       k_bank_0[word] = 256'h0;
@@ -44372,7 +45908,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign read_port__data = _8002_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_1 [255:0];
-  initial begin : zero_memory_178
+  initial begin : zero_memory_274
     integer word;
     for (word = 0; word < 256; word = word + 1)
       k_bank_1[word] = 256'h0;
@@ -44388,7 +45924,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$233  = _8003_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_2 [255:0];
-  initial begin : zero_memory_179
+  initial begin : zero_memory_275
     integer word;
     for (word = 0; word < 256; word = word + 1)
       k_bank_2[word] = 256'h0;
@@ -44404,7 +45940,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$236  = _8004_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_3 [255:0];
-  initial begin : zero_memory_180
+  initial begin : zero_memory_276
     integer word;
     for (word = 0; word < 256; word = word + 1)
       k_bank_3[word] = 256'h0;
@@ -44420,7 +45956,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$239  = _8005_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_4 [255:0];
-  initial begin : zero_memory_181
+  initial begin : zero_memory_277
     integer word;
     for (word = 0; word < 256; word = word + 1)
       k_bank_4[word] = 256'h0;
@@ -44436,7 +45972,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$242  = _8006_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_5 [255:0];
-  initial begin : zero_memory_182
+  initial begin : zero_memory_278
     integer word;
     for (word = 0; word < 256; word = word + 1)
       k_bank_5[word] = 256'h0;
@@ -44452,7 +45988,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$245  = _8007_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_6 [255:0];
-  initial begin : zero_memory_183
+  initial begin : zero_memory_279
     integer word;
     for (word = 0; word < 256; word = word + 1)
       k_bank_6[word] = 256'h0;
@@ -44468,7 +46004,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$248  = _8008_;
   (* no_rw_check = 32'd1 *)
   reg [255:0] k_bank_7 [255:0];
-  initial begin : zero_memory_184
+  initial begin : zero_memory_280
     integer word;
     for (word = 0; word < 256; word = word + 1)
       k_bank_7[word] = 256'h0;
@@ -44484,7 +46020,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$251  = _8009_;
   (* no_rw_check = 32'd1 *)
   reg [511:0] k_rows [2047:0];
-  initial begin : zero_memory_185
+  initial begin : zero_memory_281
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       k_rows[word] = 512'h0;
@@ -44500,7 +46036,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$254  = _8010_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_0 [2047:0];
-  initial begin : zero_memory_186
+  initial begin : zero_memory_282
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_0[word] = 32'h0;
@@ -44516,7 +46052,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$257  = _8011_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_1 [2047:0];
-  initial begin : zero_memory_187
+  initial begin : zero_memory_283
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_1[word] = 32'h0;
@@ -44532,7 +46068,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$260  = _8012_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_10 [2047:0];
-  initial begin : zero_memory_188
+  initial begin : zero_memory_284
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_10[word] = 32'h0;
@@ -44548,7 +46084,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$287  = _8013_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_11 [2047:0];
-  initial begin : zero_memory_189
+  initial begin : zero_memory_285
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_11[word] = 32'h0;
@@ -44564,7 +46100,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$290  = _8014_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_12 [2047:0];
-  initial begin : zero_memory_190
+  initial begin : zero_memory_286
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_12[word] = 32'h0;
@@ -44580,7 +46116,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$293  = _8015_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_13 [2047:0];
-  initial begin : zero_memory_191
+  initial begin : zero_memory_287
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_13[word] = 32'h0;
@@ -44596,7 +46132,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$296  = _8016_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_14 [2047:0];
-  initial begin : zero_memory_192
+  initial begin : zero_memory_288
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_14[word] = 32'h0;
@@ -44612,7 +46148,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$299  = _8017_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_15 [2047:0];
-  initial begin : zero_memory_193
+  initial begin : zero_memory_289
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_15[word] = 32'h0;
@@ -44628,7 +46164,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$302  = _8018_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_2 [2047:0];
-  initial begin : zero_memory_194
+  initial begin : zero_memory_290
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_2[word] = 32'h0;
@@ -44644,7 +46180,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$263  = _8019_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_3 [2047:0];
-  initial begin : zero_memory_195
+  initial begin : zero_memory_291
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_3[word] = 32'h0;
@@ -44660,7 +46196,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$266  = _8020_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_4 [2047:0];
-  initial begin : zero_memory_196
+  initial begin : zero_memory_292
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_4[word] = 32'h0;
@@ -44676,7 +46212,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$269  = _8021_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_5 [2047:0];
-  initial begin : zero_memory_197
+  initial begin : zero_memory_293
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_5[word] = 32'h0;
@@ -44692,7 +46228,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$272  = _8022_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_6 [2047:0];
-  initial begin : zero_memory_198
+  initial begin : zero_memory_294
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_6[word] = 32'h0;
@@ -44708,7 +46244,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$275  = _8023_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_7 [2047:0];
-  initial begin : zero_memory_199
+  initial begin : zero_memory_295
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_7[word] = 32'h0;
@@ -44724,7 +46260,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$278  = _8024_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_8 [2047:0];
-  initial begin : zero_memory_200
+  initial begin : zero_memory_296
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_8[word] = 32'h0;
@@ -44740,7 +46276,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$281  = _8025_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] v_rows_9 [2047:0];
-  initial begin : zero_memory_201
+  initial begin : zero_memory_297
     integer word;
     for (word = 0; word < 2048; word = word + 1)
       v_rows_9[word] = 32'h0;
@@ -50641,7 +52177,7 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [11:0] words [1:0];
-  initial begin : zero_memory_202
+  initial begin : zero_memory_298
     integer word;
     for (word = 0; word < 2; word = word + 1)
       words[word] = 12'h0;
@@ -50859,7 +52395,7 @@ module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__pay
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [13:0] words [14:0];
-  initial begin : zero_memory_203
+  initial begin : zero_memory_299
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 14'h0;
@@ -51597,10 +53133,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
     .ends_11(\i__valid$30 ),
     .i__valid(\i__valid$36 ),
     .o__payload(\i__payload$32 ),
-    .\port$14284$0 (\i__payload$34.sums ),
-    .\port$14286$0 (\i__payload$34.row_end ),
-    .\port$14295$0 (\i__payload$34.total ),
-    .\port$14296$0 (\i__payload$34.tag ),
+    .\port$14476$0 (\i__payload$34.sums ),
+    .\port$14478$0 (\i__payload$34.row_end ),
+    .\port$14487$0 (\i__payload$34.total ),
+    .\port$14488$0 (\i__payload$34.tag ),
     .rst(rst)
   );
   \latte_head.weighted_sum.landing  landing (
@@ -51619,8 +53155,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
     .i__payload({ job_last_4, last_4, prob_4 }),
     .i__valid(i__valid),
     .o__valid(\i__valid$36 ),
-    .\port$14284$0 (\i__payload$34.sums ),
-    .\port$14286$0 (\i__payload$34.row_end ),
+    .\port$14476$0 (\i__payload$34.sums ),
+    .\port$14478$0 (\i__payload$34.row_end ),
     .rst(rst),
     .tag_merged_1(\i__payload$34.tag ),
     .total_merged_1(\i__payload$34.total ),
@@ -52066,7 +53602,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
   assign value_port__response__valid = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.divider (rst, \port$14284$0 , \port$14286$0 , \port$14295$0 , \port$14296$0 , i__valid, ends_11, o__payload, clk);
+module \latte_head.weighted_sum.divider (rst, \port$14476$0 , \port$14478$0 , \port$14487$0 , \port$14488$0 , i__valid, ends_11, o__payload, clk);
   wire [28:0] _000_;
   wire _001_;
   wire [20:0] _002_;
@@ -52381,14 +53917,14 @@ module \latte_head.weighted_sum.divider (rst, \port$14284$0 , \port$14286$0 , \p
   wire \o__payload.tag.last ;
   wire o__valid;
   reg [26:0] offset = 27'h0000000;
-  input [103:0] \port$14284$0 ;
-  wire [103:0] \port$14284$0 ;
-  input \port$14286$0 ;
-  wire \port$14286$0 ;
-  input [17:0] \port$14295$0 ;
-  wire [17:0] \port$14295$0 ;
-  input \port$14296$0 ;
-  wire \port$14296$0 ;
+  input [103:0] \port$14476$0 ;
+  wire [103:0] \port$14476$0 ;
+  input \port$14478$0 ;
+  wire \port$14478$0 ;
+  input [17:0] \port$14487$0 ;
+  wire [17:0] \port$14487$0 ;
+  input \port$14488$0 ;
+  wire \port$14488$0 ;
   reg [18:0] remainder_0_0 = 19'h00000;
   reg [18:0] remainder_0_1 = 19'h00000;
   reg [18:0] remainder_0_2 = 19'h00000;
@@ -52448,7 +53984,7 @@ module \latte_head.weighted_sum.divider (rst, \port$14284$0 , \port$14286$0 , \p
   wire \tag_9.last ;
   reg [17:0] total_1 = 18'h00000;
   reg [17:0] total_2 = 18'h00000;
-  assign _062_ = \port$14295$0  + { 7'h00, \port$14295$0 , 8'h00 };
+  assign _062_ = \port$14487$0  + { 7'h00, \port$14487$0 , 8'h00 };
   assign _126_ = $signed({ sums_1[25:0], 1'h0 }) + $signed({ 1'h0, offset });
   assign _137_ = $signed({ sums_1[51:26], 1'h0 }) + $signed({ 1'h0, offset });
   assign _150_ = $signed({ sums_1[77:52], 1'h0 }) + $signed({ 1'h0, offset });
@@ -52601,7 +54137,7 @@ module \latte_head.weighted_sum.divider (rst, \port$14284$0 , \port$14286$0 , \p
   assign _108_ = ~ _107_[20];
   assign _109_ = { remainder_3_6, digits_3_6[7] } - { divisor_6_1, 1'h0 };
   assign _110_ = ~ _109_[20];
-  assign _111_ = i__valid & \port$14286$0 ;
+  assign _111_ = i__valid & \port$14478$0 ;
   assign _113_ = | divisor_7_1;
   assign _114_ = ~ digits_0_7[7];
   assign _115_ = | divisor_7_1;
@@ -52613,7 +54149,7 @@ module \latte_head.weighted_sum.divider (rst, \port$14284$0 , \port$14286$0 , \p
   always @(posedge clk)
     offset <= _062_[26:0];
   always @(posedge clk)
-    sums_1 <= \port$14284$0 ;
+    sums_1 <= \port$14476$0 ;
   always @(posedge clk)
     numerator_0 <= _126_[26:0];
   always @(posedge clk)
@@ -52623,7 +54159,7 @@ module \latte_head.weighted_sum.divider (rst, \port$14284$0 , \port$14286$0 , \p
   always @(posedge clk)
     numerator_3 <= _000_[26:0];
   always @(posedge clk)
-    total_1 <= \port$14295$0 ;
+    total_1 <= \port$14487$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
@@ -52763,7 +54299,7 @@ module \latte_head.weighted_sum.divider (rst, \port$14284$0 , \port$14286$0 , \p
   always @(posedge clk)
     divisor_7_1 <= divisor_6_1;
   always @(posedge clk)
-    tag_1 <= \port$14296$0 ;
+    tag_1 <= \port$14488$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -52865,16 +54401,16 @@ module \latte_head.weighted_sum.divider (rst, \port$14284$0 , \port$14286$0 , \p
   always @(posedge clk)
     if (rst) arrived_1 <= 1'h0;
     else arrived_1 <= i__valid;
-  assign i__payload = { \port$14296$0 , \port$14286$0 , \port$14295$0 , \port$14284$0  };
-  assign \i__payload.row_end  = \port$14286$0 ;
-  assign \i__payload.sums  = \port$14284$0 ;
-  assign \i__payload.sums[0]  = \port$14284$0 [25:0];
-  assign \i__payload.sums[1]  = \port$14284$0 [51:26];
-  assign \i__payload.sums[2]  = \port$14284$0 [77:52];
-  assign \i__payload.sums[3]  = \port$14284$0 [103:78];
-  assign \i__payload.tag  = \port$14296$0 ;
-  assign \i__payload.tag.last  = \port$14296$0 ;
-  assign \i__payload.total  = \port$14295$0 ;
+  assign i__payload = { \port$14488$0 , \port$14478$0 , \port$14487$0 , \port$14476$0  };
+  assign \i__payload.row_end  = \port$14478$0 ;
+  assign \i__payload.sums  = \port$14476$0 ;
+  assign \i__payload.sums[0]  = \port$14476$0 [25:0];
+  assign \i__payload.sums[1]  = \port$14476$0 [51:26];
+  assign \i__payload.sums[2]  = \port$14476$0 [77:52];
+  assign \i__payload.sums[3]  = \port$14476$0 [103:78];
+  assign \i__payload.tag  = \port$14488$0 ;
+  assign \i__payload.tag.last  = \port$14488$0 ;
+  assign \i__payload.total  = \port$14487$0 ;
   assign o__payload = { tag_11, filled };
   assign \o__payload.row  = filled;
   assign \o__payload.row[0]  = filled[7:0];
@@ -53822,7 +55358,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [512:0] words [2:0];
-  initial begin : zero_memory_204
+  initial begin : zero_memory_300
     integer word;
     for (word = 0; word < 3; word = word + 1)
       words[word] = 513'h0;
@@ -54044,7 +55580,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
   assign written = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$14284$0 , \port$14286$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$14476$0 , \port$14478$0 , total_merged_1, tag_merged_1, o__valid, clk);
   wire _0000_;
   wire [26:0] _0001_;
   wire [26:0] _0002_;
@@ -54640,10 +56176,10 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$14
   wire [17:0] \o__payload.total ;
   output o__valid;
   reg o__valid = 1'h0;
-  output [103:0] \port$14284$0 ;
-  reg [103:0] \port$14284$0  = 104'h00000000000000000000000000;
-  output \port$14286$0 ;
-  reg \port$14286$0  = 1'h0;
+  output [103:0] \port$14476$0 ;
+  reg [103:0] \port$14476$0  = 104'h00000000000000000000000000;
+  output \port$14478$0 ;
+  reg \port$14478$0  = 1'h0;
   reg [7:0] prob_10_1 = 8'h00;
   reg [7:0] prob_11_1 = 8'h00;
   reg [7:0] prob_12_1 = 8'h00;
@@ -55858,11 +57394,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$14
     if (_0325_) total_sum <= 18'h00000;
     else if (adds_0_2) total_sum <= _0190_[17:0];
   always @(posedge clk)
-    if (rst) \port$14286$0  <= 1'h0;
-    else \port$14286$0  <= complete_15_1;
+    if (rst) \port$14478$0  <= 1'h0;
+    else \port$14478$0  <= complete_15_1;
   always @(posedge clk)
-    if (rst) \port$14284$0  <= 104'h00000000000000000000000000;
-    else \port$14284$0  <= { _0187_, _0171_, _0154_, _0138_ };
+    if (rst) \port$14476$0  <= 104'h00000000000000000000000000;
+    else \port$14476$0  <= { _0187_, _0171_, _0154_, _0138_ };
   always @(posedge clk)
     if (_0326_) result_63 <= 26'h0000000;
     else result_63 <= _0120_[25:0];
@@ -56507,13 +58043,13 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$14
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.tag  = i__payload[9];
   assign \i__payload.tag.last  = i__payload[9];
-  assign o__payload = { tag_merged_1, \port$14286$0 , total_merged_1, \port$14284$0  };
-  assign \o__payload.row_end  = \port$14286$0 ;
-  assign \o__payload.sums  = \port$14284$0 ;
-  assign \o__payload.sums[0]  = \port$14284$0 [25:0];
-  assign \o__payload.sums[1]  = \port$14284$0 [51:26];
-  assign \o__payload.sums[2]  = \port$14284$0 [77:52];
-  assign \o__payload.sums[3]  = \port$14284$0 [103:78];
+  assign o__payload = { tag_merged_1, \port$14478$0 , total_merged_1, \port$14476$0  };
+  assign \o__payload.row_end  = \port$14478$0 ;
+  assign \o__payload.sums  = \port$14476$0 ;
+  assign \o__payload.sums[0]  = \port$14476$0 [25:0];
+  assign \o__payload.sums[1]  = \port$14476$0 [51:26];
+  assign \o__payload.sums[2]  = \port$14476$0 [77:52];
+  assign \o__payload.sums[3]  = \port$14476$0 [103:78];
   assign \o__payload.tag  = tag_merged_1;
   assign \o__payload.tag.last  = tag_merged_1;
   assign \o__payload.total  = total_merged_1;

@@ -1988,16 +1988,16 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [4:0] \read_port__addr$111 ;
   wire [4:0] \read_port__addr$112 ;
   wire [4:0] \read_port__addr$113 ;
-  wire [4:0] \read_port__addr$114 ;
-  wire [4:0] \read_port__addr$115 ;
+  wire [4:0] \read_port__addr$117 ;
   wire [4:0] \read_port__addr$121 ;
-  wire [4:0] \read_port__addr$125 ;
-  wire [4:0] \read_port__addr$126 ;
   wire [4:0] \read_port__addr$127 ;
-  wire [4:0] \read_port__addr$128 ;
-  wire [4:0] \read_port__addr$129 ;
-  wire [4:0] \read_port__addr$130 ;
   wire [4:0] \read_port__addr$131 ;
+  wire [4:0] \read_port__addr$132 ;
+  wire [4:0] \read_port__addr$133 ;
+  wire [4:0] \read_port__addr$134 ;
+  wire [4:0] \read_port__addr$135 ;
+  wire [4:0] \read_port__addr$139 ;
+  wire [4:0] \read_port__addr$143 ;
   wire [5:0] read_port__data;
   wire [5:0] \read_port__data$54 ;
   wire [5:0] \read_port__data$56 ;
@@ -2040,16 +2040,28 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   reg write_enable_1 = 1'h1;
   wire [4:0] write_port__addr;
   wire [4:0] \write_port__addr$106 ;
+  wire [4:0] \write_port__addr$114 ;
   wire [4:0] \write_port__addr$118 ;
-  wire [4:0] \write_port__addr$122 ;
+  wire [4:0] \write_port__addr$124 ;
+  wire [4:0] \write_port__addr$128 ;
+  wire [4:0] \write_port__addr$136 ;
+  wire [4:0] \write_port__addr$140 ;
   wire [5:0] write_port__data;
   wire [5:0] \write_port__data$107 ;
+  wire [5:0] \write_port__data$115 ;
   wire [5:0] \write_port__data$119 ;
-  wire [5:0] \write_port__data$123 ;
+  wire [5:0] \write_port__data$125 ;
+  wire [5:0] \write_port__data$129 ;
+  wire [5:0] \write_port__data$137 ;
+  wire [5:0] \write_port__data$141 ;
   wire write_port__en;
   wire \write_port__en$108 ;
+  wire \write_port__en$116 ;
   wire \write_port__en$120 ;
-  wire \write_port__en$124 ;
+  wire \write_port__en$126 ;
+  wire \write_port__en$130 ;
+  wire \write_port__en$138 ;
+  wire \write_port__en$142 ;
   reg writing_1 = 1'h0;
   reg writing_2 = 1'h0;
   reg [5:0] table_high_0_0_0 [31:0];
@@ -2062,12 +2074,22 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_0_0_0[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$64  = table_high_0_0_0[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
   assign \read_port__data$60  = table_high_0_0_0[{ read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
   assign \read_port__data$56  = table_high_0_0_0[{ read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0_0_0[{ read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
-  reg [5:0] table_high_0_1_0 [31:0];
+  reg [5:0] table_high_0_0_1 [31:0];
   initial begin : zero_memory_1
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_0_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_0_0_1[write_address_0] <= high_subsets_1_0_0;
+  end
+  assign \read_port__data$64  = table_high_0_0_1[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  reg [5:0] table_high_0_1_0 [31:0];
+  initial begin : zero_memory_2
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_0_1_0[word] = 6'h0;
@@ -2076,12 +2098,22 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_0_1_0[write_address_1] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$87  = table_high_0_1_0[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
   assign \read_port__data$83  = table_high_0_1_0[{ read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
   assign \read_port__data$79  = table_high_0_1_0[{ read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
   assign \read_port__data$75  = table_high_0_1_0[{ read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  reg [5:0] table_high_0_1_1 [31:0];
+  initial begin : zero_memory_3
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_0_1_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_0_1_1[write_address_1] <= high_subsets_1_0_0;
+  end
+  assign \read_port__data$87  = table_high_0_1_1[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
   reg [5:0] table_high_1_0_0 [31:0];
-  initial begin : zero_memory_2
+  initial begin : zero_memory_4
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_1_0_0[word] = 6'h0;
@@ -2090,12 +2122,22 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_0)
       table_high_1_0_0[write_address_0] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$66  = table_high_1_0_0[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
   assign \read_port__data$62  = table_high_1_0_0[{ read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
   assign \read_port__data$58  = table_high_1_0_0[{ read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
   assign \read_port__data$54  = table_high_1_0_0[{ read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  reg [5:0] table_high_1_0_1 [31:0];
+  initial begin : zero_memory_5
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_1_0_1[write_address_0] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$66  = table_high_1_0_1[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
   reg [5:0] table_high_1_1_0 [31:0];
-  initial begin : zero_memory_3
+  initial begin : zero_memory_6
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_1_1_0[word] = 6'h0;
@@ -2104,10 +2146,20 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     if (write_enable_1)
       table_high_1_1_0[write_address_1] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$89  = table_high_1_1_0[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
   assign \read_port__data$85  = table_high_1_1_0[{ read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
   assign \read_port__data$81  = table_high_1_1_0[{ read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
   assign \read_port__data$77  = table_high_1_1_0[{ read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  reg [5:0] table_high_1_1_1 [31:0];
+  initial begin : zero_memory_7
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_1_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_1_1_1[write_address_1] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$89  = table_high_1_1_1[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
   assign _000_ = held + taken;
   assign _011_ = _000_ - i_last;
   assign _019_ = waiting + taken;
@@ -2419,16 +2471,16 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \read_port__addr$111  = { read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
   assign \read_port__addr$112  = { read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
   assign \read_port__addr$113  = { read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$114  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$115  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
-  assign \read_port__addr$121  = { read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$125  = { read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$126  = { read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$127  = { read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$128  = { read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$129  = { read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$130  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$131  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \read_port__addr$117  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$121  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign \read_port__addr$127  = { read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$131  = { read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$132  = { read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$133  = { read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$134  = { read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$135  = { read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$139  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$143  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
   assign \tag_0.buffer  = tag_0[0];
   assign \tag_0.keys  = tag_0[6:1];
   assign \tag_0.keys.count  = tag_0[6:1];
@@ -2437,16 +2489,28 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \tag_1.keys.count  = tag_1[6:1];
   assign write_port__addr = write_address_0;
   assign \write_port__addr$106  = write_address_0;
-  assign \write_port__addr$118  = write_address_1;
-  assign \write_port__addr$122  = write_address_1;
+  assign \write_port__addr$114  = write_address_0;
+  assign \write_port__addr$118  = write_address_0;
+  assign \write_port__addr$124  = write_address_1;
+  assign \write_port__addr$128  = write_address_1;
+  assign \write_port__addr$136  = write_address_1;
+  assign \write_port__addr$140  = write_address_1;
   assign write_port__data = high_subsets_1_0_0;
   assign \write_port__data$107  = high_subsets_1_1_0;
-  assign \write_port__data$119  = high_subsets_1_0_0;
-  assign \write_port__data$123  = high_subsets_1_1_0;
+  assign \write_port__data$115  = high_subsets_1_0_0;
+  assign \write_port__data$119  = high_subsets_1_1_0;
+  assign \write_port__data$125  = high_subsets_1_0_0;
+  assign \write_port__data$129  = high_subsets_1_1_0;
+  assign \write_port__data$137  = high_subsets_1_0_0;
+  assign \write_port__data$141  = high_subsets_1_1_0;
   assign write_port__en = write_enable_0;
   assign \write_port__en$108  = write_enable_0;
-  assign \write_port__en$120  = write_enable_1;
-  assign \write_port__en$124  = write_enable_1;
+  assign \write_port__en$116  = write_enable_0;
+  assign \write_port__en$120  = write_enable_0;
+  assign \write_port__en$126  = write_enable_1;
+  assign \write_port__en$130  = write_enable_1;
+  assign \write_port__en$138  = write_enable_1;
+  assign \write_port__en$142  = write_enable_1;
 endmodule
 
 module \latte_head.estimator.landing (rst, i_take, o__payload, o__ready, i__payload, i__valid, o_credit, o__valid, clk);
@@ -2730,7 +2794,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [10:0];
-  initial begin : zero_memory_4
+  initial begin : zero_memory_8
     integer word;
     for (word = 0; word < 11; word = word + 1)
       words[word] = 30'h0;
@@ -2960,7 +3024,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [38:0] words [2:0];
-  initial begin : zero_memory_5
+  initial begin : zero_memory_9
     integer word;
     for (word = 0; word < 3; word = word + 1)
       words[word] = 39'h0;
@@ -4063,7 +4127,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [16:0];
-  initial begin : zero_memory_6
+  initial begin : zero_memory_10
     integer word;
     for (word = 0; word < 17; word = word + 1)
       words[word] = 30'h0;
@@ -4274,7 +4338,7 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [17:0] words [1:0];
-  initial begin : zero_memory_7
+  initial begin : zero_memory_11
     integer word;
     for (word = 0; word < 2; word = word + 1)
       words[word] = 18'h0;
@@ -4619,7 +4683,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [23:0] words [14:0];
-  initial begin : zero_memory_8
+  initial begin : zero_memory_12
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 24'h0;
@@ -4998,7 +5062,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [32:0];
-  initial begin : zero_memory_9
+  initial begin : zero_memory_13
     integer word;
     for (word = 0; word < 33; word = word + 1)
       words[word] = 30'h0;
@@ -5780,16 +5844,16 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire [4:0] \read_port__addr$125 ;
   wire [4:0] \read_port__addr$126 ;
   wire [4:0] \read_port__addr$127 ;
-  wire [4:0] \read_port__addr$128 ;
-  wire [4:0] \read_port__addr$129 ;
+  wire [4:0] \read_port__addr$131 ;
   wire [4:0] \read_port__addr$135 ;
-  wire [4:0] \read_port__addr$139 ;
-  wire [4:0] \read_port__addr$140 ;
   wire [4:0] \read_port__addr$141 ;
-  wire [4:0] \read_port__addr$142 ;
-  wire [4:0] \read_port__addr$143 ;
-  wire [4:0] \read_port__addr$144 ;
   wire [4:0] \read_port__addr$145 ;
+  wire [4:0] \read_port__addr$146 ;
+  wire [4:0] \read_port__addr$147 ;
+  wire [4:0] \read_port__addr$148 ;
+  wire [4:0] \read_port__addr$149 ;
+  wire [4:0] \read_port__addr$153 ;
+  wire [4:0] \read_port__addr$157 ;
   wire [5:0] read_port__data;
   wire [5:0] \read_port__data$101 ;
   wire [5:0] \read_port__data$103 ;
@@ -5824,20 +5888,32 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   reg write_enable_0 = 1'h0;
   wire [4:0] write_port__addr;
   wire [4:0] \write_port__addr$120 ;
+  wire [4:0] \write_port__addr$128 ;
   wire [4:0] \write_port__addr$132 ;
-  wire [4:0] \write_port__addr$136 ;
+  wire [4:0] \write_port__addr$138 ;
+  wire [4:0] \write_port__addr$142 ;
+  wire [4:0] \write_port__addr$150 ;
+  wire [4:0] \write_port__addr$154 ;
   wire [5:0] write_port__data;
   wire [5:0] \write_port__data$121 ;
+  wire [5:0] \write_port__data$129 ;
   wire [5:0] \write_port__data$133 ;
-  wire [5:0] \write_port__data$137 ;
+  wire [5:0] \write_port__data$139 ;
+  wire [5:0] \write_port__data$143 ;
+  wire [5:0] \write_port__data$151 ;
+  wire [5:0] \write_port__data$155 ;
   wire write_port__en;
   wire \write_port__en$122 ;
+  wire \write_port__en$130 ;
   wire \write_port__en$134 ;
-  wire \write_port__en$138 ;
+  wire \write_port__en$140 ;
+  wire \write_port__en$144 ;
+  wire \write_port__en$152 ;
+  wire \write_port__en$156 ;
   reg writing_1 = 1'h0;
   reg writing_2 = 1'h0;
   reg [5:0] table_high_0_0_0 [31:0];
-  initial begin : zero_memory_10
+  initial begin : zero_memory_14
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_0_0_0[word] = 6'h0;
@@ -5846,12 +5922,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_0_0_0[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$78  = table_high_0_0_0[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
   assign \read_port__data$74  = table_high_0_0_0[{ read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
   assign \read_port__data$70  = table_high_0_0_0[{ read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
   assign read_port__data = table_high_0_0_0[{ read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
+  reg [5:0] table_high_0_0_1 [31:0];
+  initial begin : zero_memory_15
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_0_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_0_0_1[write_address_0] <= high_subsets_1_0_0;
+  end
+  assign \read_port__data$78  = table_high_0_0_1[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
   reg [5:0] table_high_1_0_0 [31:0];
-  initial begin : zero_memory_11
+  initial begin : zero_memory_16
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_high_1_0_0[word] = 6'h0;
@@ -5860,12 +5946,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_high_1_0_0[write_address_0] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$80  = table_high_1_0_0[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
   assign \read_port__data$76  = table_high_1_0_0[{ read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
   assign \read_port__data$72  = table_high_1_0_0[{ read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
   assign \read_port__data$68  = table_high_1_0_0[{ read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  reg [5:0] table_high_1_0_1 [31:0];
+  initial begin : zero_memory_17
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_1_0_1[write_address_0] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$80  = table_high_1_0_1[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
   reg [5:0] table_low_0_0_0 [31:0];
-  initial begin : zero_memory_12
+  initial begin : zero_memory_18
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_0_0_0[word] = 6'h0;
@@ -5874,12 +5970,22 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_0_0_0[write_address_0] <= low_subsets_1_0_0;
   end
-  assign \read_port__data$101  = table_low_0_0_0[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
   assign \read_port__data$97  = table_low_0_0_0[{ read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
   assign \read_port__data$93  = table_low_0_0_0[{ read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
   assign \read_port__data$89  = table_low_0_0_0[{ read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  reg [5:0] table_low_0_0_1 [31:0];
+  initial begin : zero_memory_19
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_0_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_0_0_1[write_address_0] <= low_subsets_1_0_0;
+  end
+  assign \read_port__data$101  = table_low_0_0_1[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
   reg [5:0] table_low_1_0_0 [31:0];
-  initial begin : zero_memory_13
+  initial begin : zero_memory_20
     integer word;
     for (word = 0; word < 32; word = word + 1)
       table_low_1_0_0[word] = 6'h0;
@@ -5888,10 +5994,20 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (write_enable_0)
       table_low_1_0_0[write_address_0] <= low_subsets_1_1_0;
   end
-  assign \read_port__data$103  = table_low_1_0_0[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
   assign \read_port__data$99  = table_low_1_0_0[{ read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
   assign \read_port__data$95  = table_low_1_0_0[{ read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
   assign \read_port__data$91  = table_low_1_0_0[{ read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  reg [5:0] table_low_1_0_1 [31:0];
+  initial begin : zero_memory_21
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_1_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_1_0_1[write_address_0] <= low_subsets_1_1_0;
+  end
+  assign \read_port__data$103  = table_low_1_0_1[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
   assign _000_ = held + taken;
   assign _018_ = _000_ - i_last;
   assign _026_ = waiting + taken;
@@ -6268,28 +6384,40 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \read_port__addr$125  = { read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
   assign \read_port__addr$126  = { read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
   assign \read_port__addr$127  = { read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$128  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$129  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
-  assign \read_port__addr$135  = { read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$139  = { read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$140  = { read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$141  = { read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$142  = { read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$143  = { read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$144  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$145  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \read_port__addr$131  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$135  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign \read_port__addr$141  = { read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$145  = { read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$146  = { read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$147  = { read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$148  = { read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$149  = { read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$153  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$157  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
   assign write_port__addr = write_address_0;
   assign \write_port__addr$120  = write_address_0;
+  assign \write_port__addr$128  = write_address_0;
   assign \write_port__addr$132  = write_address_0;
-  assign \write_port__addr$136  = write_address_0;
+  assign \write_port__addr$138  = write_address_0;
+  assign \write_port__addr$142  = write_address_0;
+  assign \write_port__addr$150  = write_address_0;
+  assign \write_port__addr$154  = write_address_0;
   assign write_port__data = high_subsets_1_0_0;
   assign \write_port__data$121  = high_subsets_1_1_0;
-  assign \write_port__data$133  = low_subsets_1_0_0;
-  assign \write_port__data$137  = low_subsets_1_1_0;
+  assign \write_port__data$129  = high_subsets_1_0_0;
+  assign \write_port__data$133  = high_subsets_1_1_0;
+  assign \write_port__data$139  = low_subsets_1_0_0;
+  assign \write_port__data$143  = low_subsets_1_1_0;
+  assign \write_port__data$151  = low_subsets_1_0_0;
+  assign \write_port__data$155  = low_subsets_1_1_0;
   assign write_port__en = write_enable_0;
   assign \write_port__en$122  = write_enable_0;
+  assign \write_port__en$130  = write_enable_0;
   assign \write_port__en$134  = write_enable_0;
-  assign \write_port__en$138  = write_enable_0;
+  assign \write_port__en$140  = write_enable_0;
+  assign \write_port__en$144  = write_enable_0;
+  assign \write_port__en$152  = write_enable_0;
+  assign \write_port__en$156  = write_enable_0;
 endmodule
 
 module \latte_head.reuse.landing (rst, i_take, o__payload, o__ready, i__valid, i__payload, o_credit, o__valid, clk);
@@ -6533,7 +6661,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [25:0] words [12:0];
-  initial begin : zero_memory_14
+  initial begin : zero_memory_22
     integer word;
     for (word = 0; word < 13; word = word + 1)
       words[word] = 26'h0;
@@ -6769,7 +6897,7 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [64:0] words [2:0];
-  initial begin : zero_memory_15
+  initial begin : zero_memory_23
     integer word;
     for (word = 0; word < 3; word = word + 1)
       words[word] = 65'h0;
@@ -7032,7 +7160,7 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [3:0] words [14:0];
-  initial begin : zero_memory_16
+  initial begin : zero_memory_24
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 4'h0;
@@ -7259,7 +7387,7 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [21:0] words [14:0];
-  initial begin : zero_memory_17
+  initial begin : zero_memory_25
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 22'h0;
@@ -7672,7 +7800,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire write_port__en;
   (* no_rw_check = 32'd1 *)
   reg [34:0] entries [3:0];
-  initial begin : zero_memory_18
+  initial begin : zero_memory_26
     integer word;
     for (word = 0; word < 4; word = word + 1)
       entries[word] = 35'h0;
@@ -9757,7 +9885,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, write_port__da
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [18:0] words [14:0];
-  initial begin : zero_memory_19
+  initial begin : zero_memory_27
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 19'h0;
@@ -10088,7 +10216,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [14:0] words [15:0];
-  initial begin : zero_memory_20
+  initial begin : zero_memory_28
     integer word;
     for (word = 0; word < 16; word = word + 1)
       words[word] = 15'h0;
@@ -10305,7 +10433,7 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [25:0] words [63:0];
-  initial begin : zero_memory_21
+  initial begin : zero_memory_29
     integer word;
     for (word = 0; word < 64; word = word + 1)
       words[word] = 26'h0;
@@ -10691,7 +10819,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [25:0] words [4:0];
-  initial begin : zero_memory_22
+  initial begin : zero_memory_30
     integer word;
     for (word = 0; word < 5; word = word + 1)
       words[word] = 26'h0;
@@ -11622,7 +11750,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire \write_port__en$94 ;
   (* no_rw_check = 32'd1 *)
   reg [31:0] k_bank_0 [31:0];
-  initial begin : zero_memory_23
+  initial begin : zero_memory_31
     integer word;
     for (word = 0; word < 32; word = word + 1)
       k_bank_0[word] = 32'h0;
@@ -11638,7 +11766,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign read_port__data = _1156_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] k_bank_1 [31:0];
-  initial begin : zero_memory_24
+  initial begin : zero_memory_32
     integer word;
     for (word = 0; word < 32; word = word + 1)
       k_bank_1[word] = 32'h0;
@@ -11654,7 +11782,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$141  = _1157_;
   (* no_rw_check = 32'd1 *)
   reg [63:0] k_rows [63:0];
-  initial begin : zero_memory_25
+  initial begin : zero_memory_33
     integer word;
     for (word = 0; word < 64; word = word + 1)
       k_rows[word] = 64'h0;
@@ -11670,7 +11798,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$144  = _1158_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_0 [63:0];
-  initial begin : zero_memory_26
+  initial begin : zero_memory_34
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_0[word] = 8'h0;
@@ -11686,7 +11814,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$147  = _1159_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_1 [63:0];
-  initial begin : zero_memory_27
+  initial begin : zero_memory_35
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_1[word] = 8'h0;
@@ -11702,7 +11830,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$150  = _1160_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_2 [63:0];
-  initial begin : zero_memory_28
+  initial begin : zero_memory_36
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_2[word] = 8'h0;
@@ -11718,7 +11846,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$153  = _1161_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_3 [63:0];
-  initial begin : zero_memory_29
+  initial begin : zero_memory_37
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_3[word] = 8'h0;
@@ -11734,7 +11862,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$156  = _1162_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_4 [63:0];
-  initial begin : zero_memory_30
+  initial begin : zero_memory_38
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_4[word] = 8'h0;
@@ -11750,7 +11878,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$159  = _1163_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_5 [63:0];
-  initial begin : zero_memory_31
+  initial begin : zero_memory_39
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_5[word] = 8'h0;
@@ -11766,7 +11894,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$162  = _1164_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_6 [63:0];
-  initial begin : zero_memory_32
+  initial begin : zero_memory_40
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_6[word] = 8'h0;
@@ -11782,7 +11910,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \read_port__data$165  = _1165_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_7 [63:0];
-  initial begin : zero_memory_33
+  initial begin : zero_memory_41
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_7[word] = 8'h0;
@@ -12846,7 +12974,7 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [6:0] words [1:0];
-  initial begin : zero_memory_34
+  initial begin : zero_memory_42
     integer word;
     for (word = 0; word < 2; word = word + 1)
       words[word] = 7'h0;
@@ -13064,7 +13192,7 @@ module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__pay
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [10:0] words [14:0];
-  initial begin : zero_memory_35
+  initial begin : zero_memory_43
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 11'h0;
@@ -13428,10 +13556,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
     .ends_11(\i__valid$30 ),
     .i__valid(\i__valid$36 ),
     .o__payload(\i__payload$32 ),
-    .\port$4167$0 (\i__payload$34.sums ),
-    .\port$4169$0 (\i__payload$34.row_end ),
-    .\port$4178$0 (\i__payload$34.total ),
-    .\port$4179$0 (\i__payload$34.tag ),
+    .\port$4183$0 (\i__payload$34.sums ),
+    .\port$4185$0 (\i__payload$34.row_end ),
+    .\port$4194$0 (\i__payload$34.total ),
+    .\port$4195$0 (\i__payload$34.tag ),
     .rst(rst)
   );
   \latte_head.weighted_sum.landing  landing (
@@ -13450,8 +13578,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
     .i__payload({ job_last_4, last_4, prob_4 }),
     .i__valid(i__valid),
     .o__valid(\i__valid$36 ),
-    .\port$4167$0 (\i__payload$34.sums ),
-    .\port$4169$0 (\i__payload$34.row_end ),
+    .\port$4183$0 (\i__payload$34.sums ),
+    .\port$4185$0 (\i__payload$34.row_end ),
     .rst(rst),
     .tag_merged_1(\i__payload$34.tag ),
     .total_merged_1(\i__payload$34.total ),
@@ -13555,7 +13683,7 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
   assign value_port__response__valid = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.divider (rst, \port$4167$0 , \port$4169$0 , \port$4178$0 , \port$4179$0 , i__valid, ends_11, o__payload, clk);
+module \latte_head.weighted_sum.divider (rst, \port$4183$0 , \port$4185$0 , \port$4194$0 , \port$4195$0 , i__valid, ends_11, o__payload, clk);
   wire [15:0] _000_;
   wire [15:0] _001_;
   wire _002_;
@@ -13664,14 +13792,14 @@ module \latte_head.weighted_sum.divider (rst, \port$4167$0 , \port$4169$0 , \por
   wire \o__payload.tag.last ;
   wire o__valid;
   reg [21:0] offset = 22'h000000;
-  input [20:0] \port$4167$0 ;
-  wire [20:0] \port$4167$0 ;
-  input \port$4169$0 ;
-  wire \port$4169$0 ;
-  input [12:0] \port$4178$0 ;
-  wire [12:0] \port$4178$0 ;
-  input \port$4179$0 ;
-  wire \port$4179$0 ;
+  input [20:0] \port$4183$0 ;
+  wire [20:0] \port$4183$0 ;
+  input \port$4185$0 ;
+  wire \port$4185$0 ;
+  input [12:0] \port$4194$0 ;
+  wire [12:0] \port$4194$0 ;
+  input \port$4195$0 ;
+  wire \port$4195$0 ;
   reg [13:0] remainder_0_0 = 14'h0000;
   reg [13:0] remainder_0_1 = 14'h0000;
   reg [13:0] remainder_0_2 = 14'h0000;
@@ -13707,7 +13835,7 @@ module \latte_head.weighted_sum.divider (rst, \port$4167$0 , \port$4169$0 , \por
   wire \tag_9.last ;
   reg [12:0] total_1 = 13'h0000;
   reg [12:0] total_2 = 13'h0000;
-  assign _006_ = \port$4178$0  + { 7'h00, \port$4178$0 , 8'h00 };
+  assign _006_ = \port$4194$0  + { 7'h00, \port$4194$0 , 8'h00 };
   assign _018_ = $signed({ sums_1, 1'h0 }) + $signed({ 1'h0, offset });
   assign _030_ = numerator_0[21:7] - { total_2, 1'h0 };
   assign _041_ = numerator_0[21:7] - { total_2, 1'h0 };
@@ -13746,17 +13874,17 @@ module \latte_head.weighted_sum.divider (rst, \port$4167$0 , \port$4169$0 , \por
   assign _035_ = ~ _034_[15];
   assign _036_ = { remainder_0_6, digits_0_6[7] } - { divisor_6_1, 1'h0 };
   assign _037_ = ~ _036_[15];
-  assign _038_ = i__valid & \port$4169$0 ;
+  assign _038_ = i__valid & \port$4185$0 ;
   assign _039_ = | divisor_7_1;
   assign _040_ = ~ digits_0_7[7];
   always @(posedge clk)
     offset <= _006_[21:0];
   always @(posedge clk)
-    sums_1 <= \port$4167$0 ;
+    sums_1 <= \port$4183$0 ;
   always @(posedge clk)
     numerator_0 <= _018_[21:0];
   always @(posedge clk)
-    total_1 <= \port$4178$0 ;
+    total_1 <= \port$4194$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
@@ -13806,7 +13934,7 @@ module \latte_head.weighted_sum.divider (rst, \port$4167$0 , \port$4169$0 , \por
   always @(posedge clk)
     divisor_7_1 <= divisor_6_1;
   always @(posedge clk)
-    tag_1 <= \port$4179$0 ;
+    tag_1 <= \port$4195$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -13896,13 +14024,13 @@ module \latte_head.weighted_sum.divider (rst, \port$4167$0 , \port$4169$0 , \por
   always @(posedge clk)
     if (rst) arrived_1 <= 1'h0;
     else arrived_1 <= i__valid;
-  assign i__payload = { \port$4179$0 , \port$4169$0 , \port$4178$0 , \port$4167$0  };
-  assign \i__payload.row_end  = \port$4169$0 ;
-  assign \i__payload.sums  = \port$4167$0 ;
-  assign \i__payload.sums[0]  = \port$4167$0 ;
-  assign \i__payload.tag  = \port$4179$0 ;
-  assign \i__payload.tag.last  = \port$4179$0 ;
-  assign \i__payload.total  = \port$4178$0 ;
+  assign i__payload = { \port$4195$0 , \port$4185$0 , \port$4194$0 , \port$4183$0  };
+  assign \i__payload.row_end  = \port$4185$0 ;
+  assign \i__payload.sums  = \port$4183$0 ;
+  assign \i__payload.sums[0]  = \port$4183$0 ;
+  assign \i__payload.tag  = \port$4195$0 ;
+  assign \i__payload.tag.last  = \port$4195$0 ;
+  assign \i__payload.total  = \port$4194$0 ;
   assign o__payload = { tag_11, filled };
   assign \o__payload.row  = filled;
   assign \o__payload.row[0]  = filled[7:0];
@@ -14231,7 +14359,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [64:0] words [3:0];
-  initial begin : zero_memory_36
+  initial begin : zero_memory_44
     integer word;
     for (word = 0; word < 4; word = word + 1)
       words[word] = 65'h0;
@@ -14341,7 +14469,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
   assign written = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$4167$0 , \port$4169$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$4183$0 , \port$4185$0 , total_merged_1, tag_merged_1, o__valid, clk);
   wire _000_;
   wire [15:0] _001_;
   wire [21:0] _002_;
@@ -14481,10 +14609,10 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
   wire [12:0] \o__payload.total ;
   output o__valid;
   reg o__valid = 1'h0;
-  output [20:0] \port$4167$0 ;
-  reg [20:0] \port$4167$0  = 21'h000000;
-  output \port$4169$0 ;
-  reg \port$4169$0  = 1'h0;
+  output [20:0] \port$4183$0 ;
+  reg [20:0] \port$4183$0  = 21'h000000;
+  output \port$4185$0 ;
+  reg \port$4185$0  = 1'h0;
   reg [7:0] prob_1_1 = 8'h00;
   reg [7:0] prob_2_1 = 8'h00;
   reg [7:0] prob_3_1 = 8'h00;
@@ -14688,11 +14816,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
     if (_048_) total_sum <= 13'h0000;
     else if (adds_0_2) total_sum <= _035_[12:0];
   always @(posedge clk)
-    if (rst) \port$4169$0  <= 1'h0;
-    else \port$4169$0  <= complete_7_1;
+    if (rst) \port$4185$0  <= 1'h0;
+    else \port$4185$0  <= complete_7_1;
   always @(posedge clk)
-    if (rst) \port$4167$0  <= 21'h000000;
-    else \port$4167$0  <= _032_;
+    if (rst) \port$4183$0  <= 21'h000000;
+    else \port$4183$0  <= _032_;
   always @(posedge clk)
     if (_049_) result_7 <= 21'h000000;
     else result_7 <= _024_[20:0];
@@ -14911,10 +15039,10 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.tag  = i__payload[9];
   assign \i__payload.tag.last  = i__payload[9];
-  assign o__payload = { tag_merged_1, \port$4169$0 , total_merged_1, \port$4167$0  };
-  assign \o__payload.row_end  = \port$4169$0 ;
-  assign \o__payload.sums  = \port$4167$0 ;
-  assign \o__payload.sums[0]  = \port$4167$0 ;
+  assign o__payload = { tag_merged_1, \port$4185$0 , total_merged_1, \port$4183$0  };
+  assign \o__payload.row_end  = \port$4185$0 ;
+  assign \o__payload.sums  = \port$4183$0 ;
+  assign \o__payload.sums[0]  = \port$4183$0 ;
   assign \o__payload.tag  = tag_merged_1;
   assign \o__payload.tag.last  = tag_merged_1;
   assign \o__payload.total  = total_merged_1;
