@@ -17,7 +17,7 @@ from latte_hw.config.errors import LatteError
 from latte_hw.core.dense.head import DenseHead
 from latte_hw.core.head import LatteHead
 from latte_hw.emit.text import verilog_text
-from latte_hw.params import HeadParams
+from latte_hw.params import CoreParams, HeadParams, dsp_products
 from latte_hw.params.dense import DenseParams
 
 TOP = "latte_head"
@@ -97,11 +97,17 @@ def describe(head: Head) -> dict[str, Any]:
         "taps": head.taps,
         "clock": "clk",
         "reset": {"name": "rst", "synchronous": True, "active": "high"},
+        "dsp_products": described_products(head.params),
         "latencies": _dense_latencies(head.params) if isinstance(head, DenseHead) else head_latencies(head.params),
         "ports": {
             name: _describe_port(name, member, getattr(head, name)) for name, member in head.signature.members.items()
         },
     }
+
+
+def described_products(params: CoreParams, cores: int = 1) -> list[dict[str, Any]]:
+    """The multiplications of so many cores: each is for one DSP block, where a tool uses them, and nothing else is."""
+    return [{"of": one.of, "bits": one.bits, "count": one.count * cores} for one in dsp_products(params.config)]
 
 
 def head_latencies(params: HeadParams) -> dict[str, int | str]:

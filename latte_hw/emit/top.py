@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 
 from latte_hw import __version__
 from latte_hw.config.top import Reset, TopConfig
-from latte_hw.emit.head import SCHEMA_VERSION, component_to_verilog, head_latencies, write_files
+from latte_hw.emit.head import SCHEMA_VERSION, component_to_verilog, described_products, head_latencies, write_files
 from latte_hw.emit.packages import core_files as names
 from latte_hw.emit.packages.fusesoc import fusesoc_core
 from latte_hw.emit.packages.lint import verilator_configuration
@@ -81,6 +81,7 @@ def describe(top: LatteTop) -> dict[str, Any]:
         "config_sha256": top.config.sha256(),
         "clock": "clk",
         "reset": {"name": top.config.reset.value, "synchronous": True, "active": "low" if active_low else "high"},
+        "dsp_products": described_products(HeadParams(top.config), top.config.cores),
         "latencies": head_latencies(HeadParams(top.config)),
         "ports": {name: {"direction": direction, "width": width} for name, (direction, width) in ports.items()},
     }

@@ -5,6 +5,11 @@ from dataclasses import dataclass, replace
 from latte_hw.config import Dot, DotChoice
 from latte_hw.params.widths import ceil_div
 
+TABLE_READS = 3
+"""Read ports of a table, as many as 7 series' RAM32M has beside its write port; what reads more is divided among equal
+tables. Yosys's choice of a RAM takes time that is exponential in their number: on other families each is a RAM of its own
+in any case."""
+
 
 def tree_levels(terms: int) -> int:
     """Levels of a tree of pairs: ⌈log2(terms)⌉."""

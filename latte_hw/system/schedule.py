@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.config.top import TopConfig
 from latte_hw.core.payloads import Payloads
+from latte_hw.lib.arith import multiple
 from latte_hw.params import HeadParams
 from latte_hw.system.payloads import LayerPayloads
 
@@ -124,7 +125,7 @@ class CoreSchedule(wiring.Component):
                 m.d.sync += [
                     head_in_group.eq(0),
                     job_kv_head.eq(next_kv_head),
-                    job_head.eq(job_head + 1 + plan.group * (cores - 1)),
+                    job_head.eq(job_head + 1 + multiple(plan.group, cores - 1)),
                     self.o_working.eq(next_kv_head < plan.kv_heads),
                     held.eq(plan.keep),
                 ]
@@ -135,7 +136,7 @@ class CoreSchedule(wiring.Component):
                 releasing.eq(held & ~plan.append),
                 load_head.eq(self.core),
                 job_kv_head.eq(self.core),
-                job_head.eq(plan.group * self.core),
+                job_head.eq(multiple(plan.group, self.core)),
                 head_in_group.eq(0),
             ]
         return m

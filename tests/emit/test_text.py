@@ -68,9 +68,7 @@ def test_every_word_of_every_memory_has_its_first_contents() -> None:
 
 def test_a_yosys_that_writes_memories_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else all words of a memory but the first would be unknown, and nothing would show it."""
-    convert = emitted.verilog._convert_rtlil_text
-    monkeypatch.setattr(
-        emitted.verilog, "_convert_rtlil_text", lambda *a, **k: convert(*a, **k).replace("wide[0]", "wide[00]")
-    )
+    convert = emitted._converted
+    monkeypatch.setattr(emitted, "_converted", lambda text: convert(text).replace("wide[0]", "wide[00]"))
     with pytest.raises(LatteError, match="every memory of zeros with its first word, 4 of them, not 3"):
         converted()

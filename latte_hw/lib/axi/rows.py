@@ -19,6 +19,7 @@ from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from latte_hw.lib.arith import multiple
 from latte_hw.lib.axi.stream import AxiStream, Gearbox
 from latte_hw.lib.streams import StreamRegister
 
@@ -98,7 +99,7 @@ class RowUnpacker(wiring.Component):
         with m.If(~begun):
             rows = self.i_packet.payload
             m.d.sync += [begun.eq(self.i_packet.valid), more.eq(self.i_packet.valid), complete.eq(0)]
-            m.d.sync += [rows_left.eq(rows), bytes_left.eq(rows * self.row_bytes)]
+            m.d.sync += [rows_left.eq(rows), bytes_left.eq(multiple(rows, self.row_bytes))]
         with m.Elif(self.i_packet.ready):
             m.d.sync += begun.eq(0)
 
