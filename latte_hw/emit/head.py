@@ -19,6 +19,7 @@ from latte_hw.core.head import LatteHead
 from latte_hw.emit.text import verilog_text
 from latte_hw.params import HeadParams
 from latte_hw.params.dense import DenseParams
+from latte_hw.params.programming import Programming
 
 TOP = "latte_head"
 TOPS = {Datapath.LATTE: TOP, Datapath.DENSE: "dense_head"}
@@ -98,10 +99,16 @@ def describe(head: Head) -> dict[str, Any]:
         "clock": "clk",
         "reset": {"name": "rst", "synchronous": True, "active": "high"},
         "latencies": _dense_latencies(head.params) if isinstance(head, DenseHead) else head_latencies(head.params),
+        **_programming(head),
         "ports": {
             name: _describe_port(name, member, getattr(head, name)) for name, member in head.signature.members.items()
         },
     }
+
+
+def _programming(head: Head) -> dict[str, Any]:
+    """How the entries of a LATTE core's table are computed."""
+    return {} if isinstance(head, DenseHead) else {"programming": Programming(head.params).as_data()}
 
 
 def head_latencies(params: HeadParams) -> dict[str, int | str]:
