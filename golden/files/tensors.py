@@ -6,7 +6,7 @@ An .npz archive with
   fewer heads than q (grouped queries: query head h uses K/V head ``h // (heads / kv_heads)``) and another number of
   tokens. Float tensors are quantised on loading (:mod:`golden.blocks.quantize`);
 * ``scale_q``, ``scale_k``, ``scale_v``: one int8 step per head; required with int8, otherwise an optional replacement
-  of ``max|x| / quant_max``;
+  of ``max|x|`` divided by the greatest quantised value: ``quant_max`` for q and k, 127 for v;
 * ``tau``: float32 (heads,), thresholds in logits (natural logarithm), or ``tau_int``: integers (heads,), in steps of
   the estimate, as the register holds them. A file with both must agree with itself. A dense core has no thresholds:
   they are not looked at, and 0. Its float tensors become the same integers as those of a LATTE core;
@@ -67,7 +67,7 @@ def load(path: Path | str, config: CoreConfig) -> TensorFile:
 def from_arrays(arrays: Mapping[str, Array], config: CoreConfig) -> TensorFile:
     """Check the arrays of a tensor file against a configuration and quantise what is float32.
 
-    Raises :class:`LatteError` on a missing array, a wrong shape or type, NaN or infinity, int8 without a scale or
+    Raises :class:`LatteError` on a missing array, a wrong shape or type, NaN or infinity, int8 without a scale, q or k
     beyond ``quant_max``, a head_dim or a number of tokens that the configuration does not hold, and bad thresholds.
     """
     dense = isinstance(config, DenseConfig)
@@ -126,12 +126,12 @@ def _quantized(
     elif x.dtype == np.int8:
         raise LatteError(f"{name} is int8, so the file must also hold {scale_name}, its int8 step per head")
     else:
-        scales = head_scales(x, params)
+        scales = head_scales(x, params, tensor=name)
     if x.dtype == np.int8:
-        if not dense:  # that core splits nothing, and takes every int8
+        if not dense and name != "v":  # which nothing splits, as a dense core does not split q and k
             check_int8_range(name, x, params)
         return x, scales
-    return quantize(x, scales, params), scales
+    return quantize(x, scales, params, name), scales
 
 
 def _thresholds(arrays: Mapping[str, Array], steps: list[tuple[float, float]], params: HeadParams) -> Int64:

@@ -131,7 +131,7 @@ class Latte:
     def _prepare(self) -> None:
         if self.registers.read("status")["busy"]:
             raise StallError(f"the core is still busy with an earlier command; soft_reset() ends it: {self._state()}")
-        self.registers.clear_errors()
+        self.registers.clear_errors(self.registers.error_bits())
 
     def _run(self, command: str, q: Int8, k: Int8, v: Int8, keep: bool) -> NDArray[np.integer]:
         self._keep, self._kept = keep, None

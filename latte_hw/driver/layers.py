@@ -35,10 +35,9 @@ def _rows(name: str, rows: Array, params: HeadParams) -> Int8:
         raise LatteError(f"{name} must have shape (heads, rows, {config.head_dim}), none of them 0, not {rows.shape}")
     if rows.shape[1] > config.max_keys:
         raise LatteError(f"{name} must have at most {config.max_keys} rows, not {rows.shape[1]}")
-    if (greatest := int(rows.max())) > params.widths.quant_max:
-        raise LatteError(
-            f"{name} must be at most {params.widths.quant_max} for split={config.split.value}, but holds {greatest}"
-        )
+    limit = params.widths.greatest(name)
+    if (greatest := int(rows.max())) > limit:
+        raise LatteError(f"{name} must be at most {limit} for split={config.split.value}, but holds {greatest}")
     return np.ascontiguousarray(rows)
 
 

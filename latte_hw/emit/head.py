@@ -19,6 +19,7 @@ from latte_hw.core.head import LatteHead
 from latte_hw.emit.text import verilog_text
 from latte_hw.params import CoreParams, HeadParams, dsp_products
 from latte_hw.params.dense import DenseParams
+from latte_hw.params.programming import Programming
 
 TOP = "latte_head"
 TOPS = {Datapath.LATTE: TOP, Datapath.DENSE: "dense_head"}
@@ -99,6 +100,7 @@ def describe(head: Head) -> dict[str, Any]:
         "reset": {"name": "rst", "synchronous": True, "active": "high"},
         "dsp_products": described_products(head.params),
         "latencies": _dense_latencies(head.params) if isinstance(head, DenseHead) else head_latencies(head.params),
+        **_programming(head),
         "ports": {
             name: _describe_port(name, member, getattr(head, name)) for name, member in head.signature.members.items()
         },
@@ -108,6 +110,11 @@ def describe(head: Head) -> dict[str, Any]:
 def described_products(params: CoreParams, cores: int = 1) -> list[dict[str, Any]]:
     """The multiplications of so many cores: each is for one DSP block, where a tool uses them, and nothing else is."""
     return [{"of": one.of, "bits": one.bits, "count": one.count * cores} for one in dsp_products(params.config)]
+
+
+def _programming(head: Head) -> dict[str, Any]:
+    """How the entries of a LATTE core's table are computed."""
+    return {} if isinstance(head, DenseHead) else {"programming": Programming(head.params).as_data()}
 
 
 def head_latencies(params: HeadParams) -> dict[str, int | str]:

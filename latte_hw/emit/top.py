@@ -11,6 +11,7 @@ from latte_hw import __version__
 from latte_hw.config.top import Reset, TopConfig
 from latte_hw.emit.head import SCHEMA_VERSION, component_to_verilog, described_products, head_latencies, write_files
 from latte_hw.emit.packages import core_files as names
+from latte_hw.emit.packages.c_functions import c_functions
 from latte_hw.emit.packages.fusesoc import fusesoc_core
 from latte_hw.emit.packages.lint import verilator_configuration
 from latte_hw.emit.packages.manifest import manifest
@@ -18,6 +19,7 @@ from latte_hw.emit.packages.testbench import testbench
 from latte_hw.emit.packages.vivado import ip_wrapper, packaging_script
 from latte_hw.emit.registers.exports import register_files
 from latte_hw.params import HeadParams
+from latte_hw.params.programming import Programming
 from latte_hw.system.top import LatteTop
 
 TOP = names.TOP
@@ -49,6 +51,7 @@ def _packages(top: LatteTop, described: dict[str, dict[str, Any]]) -> dict[str, 
     config, registers = top.config, top.registers
     ports = [names.Port(name, port["direction"] == "in", port["width"]) for name, port in described.items()]
     return {
+        names.FUNCTIONS_NAME: c_functions(config, registers),
         names.WRAPPER_NAME: ip_wrapper(config, ports),
         names.TESTBENCH_NAME: testbench(config, registers),
         names.LINT_NAME: verilator_configuration(config),
@@ -83,6 +86,7 @@ def describe(top: LatteTop) -> dict[str, Any]:
         "reset": {"name": top.config.reset.value, "synchronous": True, "active": "low" if active_low else "high"},
         "dsp_products": described_products(HeadParams(top.config), top.config.cores),
         "latencies": head_latencies(HeadParams(top.config)),
+        "programming": Programming(HeadParams(top.config)).as_data(),
         "ports": {name: {"direction": direction, "width": width} for name, (direction, width) in ports.items()},
     }
 

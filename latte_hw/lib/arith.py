@@ -10,6 +10,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigne
 
 from latte_hw.config import Split
 from latte_hw.params import MULTIPLY, CoreParams, ceil_div, takes_dsp, tree_levels, unsigned_bits
+from latte_hw.params.widths import Widths
 
 
 def high_shape(params: CoreParams) -> Any:
@@ -22,16 +23,22 @@ def low_shape(params: CoreParams) -> Any:
     return signed(params.widths.low_bits) if params.widths.low_signed else unsigned(params.widths.low_bits)
 
 
-def saturate_element(params: CoreParams, element: Value) -> Value:
-    """An int8 element limited to `quant_max`, the greatest value that the split can hold.
+def exceeds_split(widths: Widths, element: Value) -> Value:
+    """Whether an int8 element is above `quant_max`, the greatest value that the split can hold.
 
     In the balanced split that is `0 1…1 0 1…1`, so a greater one is known by its bits, without a carry chain.
     """
-    limit = params.widths.quant_max
-    if limit == 127:
+    if widths.quant_max == widths.value_max:
+        return Const(0, 1)
+    return ~element[7] & element[widths.low_bits - 1 : 7].all()
+
+
+def saturate_element(params: CoreParams, element: Value) -> Value:
+    """An int8 element of q or k limited to `quant_max`."""
+    if params.widths.quant_max == params.widths.value_max:
         return element.as_signed()
-    above = ~element[7] & element[params.widths.low_bits - 1 : 7].all()
-    return Mux(above, Const(limit, signed(8)), element).as_signed()
+    above = exceeds_split(params.widths, element)
+    return Mux(above, Const(params.widths.quant_max, signed(8)), element).as_signed()
 
 
 def high_part(params: CoreParams, element: Value) -> Value:

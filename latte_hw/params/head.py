@@ -93,7 +93,9 @@ class HeadParams:
     def threshold_register(self, tau: float, scale_q: float, scale_k: float) -> int:
         """``floor(τ·√D / (s_q·s_k·2^(2L)))``, saturated to the register. τ in logits (natural logarithm)."""
         low, high = self.widths.threshold_range
-        steps = tau * math.sqrt(self.config.head_dim) / (scale_q * scale_k * 2.0 ** (2 * self.widths.low_bits))
+        step = scale_q * scale_k * 2.0 ** (2 * self.widths.low_bits)
+        root = math.sqrt(self.config.head_dim)
+        steps = tau * root / step if step else tau * math.inf  # a step too small for a float64
         if not math.isfinite(steps):
             return high if steps > 0 else low
         return min(max(math.floor(steps), low), high)
@@ -106,6 +108,10 @@ class HeadParams:
         """
         logit = scale_q * scale_k / math.sqrt(self.config.head_dim)
         doubled = 2.0 * logit * math.log2(math.e) * 2.0**self.widths.exp_fraction_bits
+        if doubled == 0:
+            return 0, 0
+        if math.isinf(doubled):
+            return 2**SCALE_MANTISSA_BITS - 1, 0
         fraction, exponent = math.frexp(doubled)
         mantissa = round(fraction * 2**SCALE_MANTISSA_BITS)
         if mantissa == 2**SCALE_MANTISSA_BITS:

@@ -17,6 +17,13 @@ PACKET_ERRORS = {
 }
 """One sticky bit for each kind and each input stream."""
 
+RANGE_ERRORS = {
+    f"{stream}_range": f"s_axis_{stream}: an element was above element_max of capabilities_2, the greatest that the "
+    "split holds, and was taken as that"
+    for stream in ("q", "k")
+}
+"""Of the streams whose elements are split; the result is that of the elements as they were taken."""
+
 BUSY_WRITE = "busy_write"
 
 COMMAND_ERRORS = {
@@ -26,6 +33,9 @@ COMMAND_ERRORS = {
     "does not divide heads, or keep with more K/V heads than cores; or APPEND past max_keys. It was refused",
     BUSY_WRITE: "START, APPEND or configuration was written while the core was busy; it was refused",
 }
+
+ERRORS = PACKET_ERRORS | RANGE_ERRORS | COMMAND_ERRORS
+"""Every sticky error."""
 
 CORE_COUNTERS = {
     "queries": "output rows delivered",

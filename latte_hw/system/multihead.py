@@ -1,14 +1,17 @@
 """Multi-head attention: C head cores behind four AXI4-Stream ports, one layer at a time."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from amaranth.hdl import Cat, Module, ResetInserter, signed
+from amaranth.hdl import Cat, Module, ResetInserter, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from latte_hw.config.top import TopConfig
 from latte_hw.core.head import LatteHead
 from latte_hw.core.payloads import Payloads
+from latte_hw.lib.arith import exceeds_split
 from latte_hw.lib.axi.rows import RowPacker, RowUnpacker
 from latte_hw.lib.axi.stream import AxiStream
 from latte_hw.lib.names import numbered
@@ -16,7 +19,7 @@ from latte_hw.lib.streams import Fifo, Valid
 from latte_hw.params import HeadParams
 from latte_hw.system.control import LayerControl
 from latte_hw.system.counters import LayerCounters
-from latte_hw.system.events import COMMAND_ERRORS
+from latte_hw.system.events import COMMAND_ERRORS, PACKET_KINDS, RANGE_ERRORS
 from latte_hw.system.latency import LayerTiming
 from latte_hw.system.payloads import ERRORS, LAYER, LayerPayloads
 from latte_hw.system.schedule import CoreSchedule, PacketTurns
@@ -114,6 +117,12 @@ class MultiHead(wiring.Component):
         return ResetInserter(self.i_soft_reset)(m)
 
     @property
+    def _range_check(self) -> Callable[[Value], Value] | None:
+        """Whether an element of q or k is out of range, where any int8 can be."""
+        widths = self.params.widths
+        return partial(exceeds_split, widths) if widths.quant_max < widths.value_max else None
+
+    @property
     def _cores(self) -> range:
         return range(self.config.cores)
 
@@ -156,15 +165,18 @@ class MultiHead(wiring.Component):
     ) -> PacketTurns:
         """Packets of a stream to the cores, in turns."""
         turns = self._turns(m, control, name, packets, repeat)
-        row = Payloads(self.params).element_row
-        m.submodules[f"{name}_unpacker"] = unpacker = RowUnpacker(row, self.config.stream_bits, self.config.max_keys)
+        row, (bits, max_rows) = Payloads(self.params).element_row, (self.config.stream_bits, self.config.max_keys)
+        check = self._range_check if f"{name}_range" in RANGE_ERRORS else None
+        m.submodules[f"{name}_unpacker"] = unpacker = RowUnpacker(row, bits, max_rows, check)
         wiring.connect(m, wiring.flipped(getattr(self, f"s_axis_{name}")), unpacker.i)
         m.d.comb += [
             unpacker.i_packet.valid.eq(turns.o_active),
             unpacker.i_packet.payload.eq(n_rows),
             turns.i_next.eq(unpacker.i_packet.valid & unpacker.i_packet.ready),
-            *(self.o_errors[f"{name}_{kind}"].eq(getattr(unpacker, f"o_{kind}")) for kind in ("short", "long", "hole")),
+            *(self.o_errors[f"{name}_{kind}"].eq(getattr(unpacker, f"o_{kind}")) for kind in PACKET_KINDS),
         ]
+        if check:
+            m.d.comb += self.o_errors[f"{name}_range"].eq(unpacker.o_range)
         for core, sink in enumerate(sinks):
             chosen = turns.o_core[core]
             m.d.comb += [sink.valid.eq(unpacker.o.valid & chosen), sink.payload.eq(unpacker.o.payload)]

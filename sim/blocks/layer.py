@@ -103,13 +103,13 @@ def draw_layer(
     return Layer(
         config,
         draw_rows(config, rng, heads, n_queries),
-        draw_rows(config, rng, heads // group, n_keys),
-        draw_rows(config, rng, heads // group, n_keys),
+        draw_rows(config, rng, heads // group, n_keys, "k"),
+        draw_rows(config, rng, heads // group, n_keys, "v"),
         tuple(thresholds),
         n_keys - n_queries if causal_offset is None else causal_offset,
     )
 
 
-def draw_rows(config: TopConfig, rng: np.random.Generator, heads: int, rows: int) -> Int8:
-    greatest = HeadParams(config).widths.quant_max
+def draw_rows(config: TopConfig, rng: np.random.Generator, heads: int, rows: int, tensor: str = "q") -> Int8:
+    greatest = HeadParams(config).widths.greatest(tensor)
     return rng.integers(-128, greatest + 1, (heads, rows, config.head_dim)).astype(np.int8)

@@ -16,7 +16,7 @@ from cocotb.triggers import ClockCycles
 
 from latte_hw.config.top import TopConfig
 from latte_hw.driver import Latte
-from sim.head.bench import RESET_CYCLES, WORK_VARIABLE
+from sim.head.bench import WORK_VARIABLE
 from sim.top.transport import CLOCK_STEPS, CYCLE_SECONDS, CocotbTransport, reset_of
 
 PATIENCE_CYCLES = 20_000
@@ -48,7 +48,7 @@ async def run(dut: Any) -> None:
     reset.value = int(active_high)
     transport = CocotbTransport(dut, order["idle"], order["stall"], order["seed"])
     Clock(dut.clk, CLOCK_STEPS, "step").start(start_high=False)
-    await ClockCycles(dut.clk, RESET_CYCLES)
+    await ClockCycles(dut.clk, order["reset_cycles"])
     reset.value = int(not active_high)
     await ClockCycles(dut.clk, 2)
     module, _, function = order["scenario"].partition(":")

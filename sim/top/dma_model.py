@@ -8,6 +8,7 @@ from collections import deque
 import numpy as np
 
 from golden.blocks.head import HeadRegisters, HeadResult, run_head
+from golden.blocks.quantize import saturate
 from latte_hw.config.top import TopConfig
 from latte_hw.params import HeadParams
 from latte_hw.system.csr.table import top_registers
@@ -78,6 +79,8 @@ class CoreModel:
             )
             for name in "qkv"
         )
+        (q, q_range), (k, k_range) = (saturate(x, params) for x in (q, k))
+        self.words[self.view.address("errors")] |= self.view.pack("errors", {"q_range": q_range, "k_range": k_range})
         offset = self.get("causal_offset")["offset"]
         if self._appends:
             k, v = (np.concatenate(pair, axis=1) for pair in zip(self._kept, (k, v), strict=True))

@@ -13,6 +13,8 @@ from latte_hw.emit import top as emit_top
 from latte_hw.system.top import LatteTop
 from sim.simulators import builds, runner
 
+RESET_CYCLES = 4
+
 
 @lru_cache(maxsize=16)
 def verilog_of(config: TopConfig) -> str:
@@ -29,14 +31,15 @@ def run(
     idle: str = "none",
     stall: str = "none",
     verilog: Path | None = None,
+    reset_cycles: int = RESET_CYCLES,
     **arguments: Any,
 ) -> dict[str, Any]:
     """`result`, `cycles` and `seconds` of the function `scenario`, as `module:function`.
 
     It is called as `function(bench, **arguments)` with a :class:`sim.top.bench.TopBench`; arguments and result are
     plain data. `idle` and `stall` are of :data:`sim.top.transport.PACES`. `verilog` is the
-    emitted file; without it, it is emitted here. What the scenario raises is an :class:`AssertionError` here, with its
-    traceback.
+    emitted file; without it, it is emitted here. The reset is active in `reset_cycles` clock cycles. What
+    the scenario raises is an :class:`AssertionError` here, with its traceback.
     """
     builds.check(simulator)
     with tempfile.TemporaryDirectory(prefix="latte-top-") as name:
@@ -52,6 +55,7 @@ def run(
             "idle": idle,
             "stall": stall,
             "seed": seed,
+            "reset_cycles": reset_cycles,
         }
         (work / "order.json").write_text(json.dumps(order))
         with runner.process(folder, emit_top.TOP, simulator, seed, work, "sim.top.bench") as simulation:

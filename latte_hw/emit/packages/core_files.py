@@ -15,6 +15,8 @@ VERILOG_NAME, DESCRIPTION_NAME = f"{TOP}.v", f"{TOP}.json"
 WRAPPER_NAME, TESTBENCH_NAME = f"{IP_TOP}.v", f"{TESTBENCH}.v"
 LINT_NAME, FUSESOC_NAME, VIVADO_NAME, MANIFEST_NAME = f"{TOP}.vlt", f"{TOP}.core", "package_ip.tcl", "manifest.json"
 
+FUNCTIONS_NAME = "latte_program.h"
+
 VENDOR, LIBRARY = "latte-hw", "latte"
 """Of the names that FuseSoC, IP-XACT and Vivado know the core by."""
 
@@ -24,6 +26,7 @@ PURPOSES = {
     RDL_NAME: "registers, SystemRDL",
     HEADER_NAME: "registers, C header",
     IPXACT_NAME: "registers, IP-XACT",
+    FUNCTIONS_NAME: "C functions that compute the words of a head's registers",
     WRAPPER_NAME: "the core with the attributes that Vivado finds its interfaces by",
     TESTBENCH_NAME: "self-checking testbench, a small layer with a known answer",
     LINT_NAME: "what Verilator may say of the core, and why",

@@ -22,6 +22,7 @@ def fusesoc_core(config: TopConfig) -> str:
             "testbench": names.TESTBENCH,
             "lint": names.LINT_NAME,
             "header": HEADER_NAME,
+            "functions": names.FUNCTIONS_NAME,
             "rdl": RDL_NAME,
             "ipxact": IPXACT_NAME,
             "description": names.DESCRIPTION_NAME,

@@ -15,7 +15,6 @@ module latte_top_tb;
   localparam OUT_BYTES = @{out_bytes};  // of an element
   localparam FRACTION = @{out_fraction_bits};  // bits of an output element below one step of V
   localparam CAUSAL = @{causal};
-  localparam GREATEST = @{quant_max};  // of an element of V: what is above would be saturated
   localparam KV_HEADS = @{kv_heads};
   localparam GROUP = 2;
   localparam HEADS = GROUP * KV_HEADS;
@@ -216,7 +215,7 @@ module latte_top_tb;
     end
   endfunction
 
-  // Any byte that the core takes, but with a lowest bit that both keys of a pair share: their mean is a whole number.
+  // Any byte, but with a lowest bit that both keys of a pair share: their mean is a whole number.
   function signed [7:0] value;
     input integer head, row, element;
     reg [7:0] high, low;
@@ -224,7 +223,6 @@ module latte_top_tb;
       high = 89 * head + 53 * row + 31 * element + row * element;
       low = head + row / 2 + element;
       value = {high[6:0], low[0]};
-      if (value > GREATEST) value = value - 128;
     end
   endfunction
 

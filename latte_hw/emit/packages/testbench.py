@@ -42,7 +42,6 @@ def testbench(config: TopConfig, registers: RegisterMap) -> str:
             "out_bytes": params.widths.out_bytes,
             "out_fraction_bits": config.out_fraction_bits,
             "causal": int(config.causal),
-            "quant_max": params.widths.quant_max,
             "kv_heads": config.cores + 1,
             "keys": min(config.max_keys, 2 * config.keys_per_cycle + 3),
             "queries": min(config.max_keys, config.queries_per_scan + 2),

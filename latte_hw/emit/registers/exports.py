@@ -2,6 +2,7 @@
 
 import importlib
 import tempfile
+import textwrap
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,23 @@ def register_files(registers: RegisterMap) -> dict[str, str]:
         standard = _required("peakrdl_cheader.c_standards").CStandard.gnu99
         cheader.CHeaderExporter().export(top, str(paths[0]), std=standard)
         ipxact.IPXACTExporter(vendor="latte-hw", library="latte", version=__version__).export(top, str(paths[1]))
-        return {RDL_NAME: system_rdl(registers)} | {path.name: path.read_text() for path in paths}
+        header, xml = (path.read_text() for path in paths)
+        return {RDL_NAME: system_rdl(registers), HEADER_NAME: _with_notes(header, registers), IPXACT_NAME: xml}
+
+
+def table_notes(registers: RegisterMap) -> str:
+    """How the words of the table are computed, as a C comment: PeakRDL leaves descriptions out of its header."""
+    table = registers.block("table")
+    notes = {f"{table.name}[head]": table.description}
+    notes |= {f"{table.name}[head].{register.name}": register.description for register in table.registers}
+    lines = [textwrap.wrap(f"{name}: {text}", 117, break_long_words=False) for name, text in notes.items()]
+    return "\n//\n".join("\n".join(f"// {line}" for line in note) for note in lines)
+
+
+def _with_notes(header: str, registers: RegisterMap) -> str:
+    """The header with the notes before its guard."""
+    before, guard, after = header.partition("#ifndef ")
+    return f"{before}{table_notes(registers)}\n\n{guard}{after}"
 
 
 def write_html(registers: RegisterMap, folder: Path) -> None:

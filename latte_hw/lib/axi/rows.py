@@ -13,6 +13,7 @@ bytes in beats of 64 bits, for example (row.element)::
 Elements of two bytes have the lower one first.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, Value
@@ -48,15 +49,21 @@ class RowUnpacker(wiring.Component):
         High for one cycle when the packet ends before its rows do (what is missing reads as 0); when it goes on behind
         them (the rest, up to `tlast`, is dropped); when `tkeep` has a gap, or is not full before the last beat (the
         beat is taken as if it were full).
+    o_range
+        Only with `out_of_range`, a condition on a byte: high for one cycle, one behind the other three, when it is true
+        of a byte of a beat that becomes part of a row.
 
     Latency: 3 cycles from the last beat of a row. Throughput: the lesser of one beat and one row per cycle; four
     cycles more per packet.
     """
 
-    def __init__(self, shape: ShapeLike, stream_bits: int, max_rows: int) -> None:
+    def __init__(
+        self, shape: ShapeLike, stream_bits: int, max_rows: int, out_of_range: Callable[[Value], Value] | None = None
+    ) -> None:
         self.shape = shape
         self.row_bytes, self.beat_bytes = row_bytes(shape), stream_bits // 8
         self.max_rows = max_rows
+        self.out_of_range = out_of_range
         super().__init__(
             {
                 "i_packet": In(stream.Signature(range(max_rows + 1))),
@@ -66,6 +73,7 @@ class RowUnpacker(wiring.Component):
                 "o_long": Out(1),
                 "o_hole": Out(1),
             }
+            | ({"o_range": Out(1)} if out_of_range else {})
         )
 
     def elaborate(self, platform: Any) -> Module:
@@ -110,7 +118,18 @@ class RowUnpacker(wiring.Component):
             self.o_long.eq(put & due & (~beat.last | (in_order & (~expected & beat.keep).any()))),
             self.o_hole.eq(put & beat.hole),
         ]
+        if self.out_of_range:
+            self._check_range(m, put, beat.data, expected)
         return m
+
+    def _check_range(self, m: Module, put: Value, beat_bytes: Value, expected: Value) -> None:
+        """Judges the lanes, then the beat, with registers between: nobody waits for it, and it must not be what limits
+        the clock. Bytes behind the last row are none of its elements."""
+        assert self.out_of_range is not None
+        lanes = Signal(self.beat_bytes, name="out_of_range_lanes")
+        was_put = Signal()
+        beyond = [self.out_of_range(beat_bytes[8 * lane : 8 * lane + 8]) for lane in range(self.beat_bytes)]
+        m.d.sync += [lanes.eq(Cat(beyond) & expected), was_put.eq(put), self.o_range.eq(was_put & lanes.any())]
 
     def _beat(self, m: Module, begun: Value) -> tuple[Any, Signal, Signal]:
         """A register for the beat at hand, with what its `tkeep` means; whether it is held; to be taken."""

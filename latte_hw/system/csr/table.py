@@ -10,9 +10,17 @@ from latte_hw import __version__
 from latte_hw.config import LatteConfig, Rule
 from latte_hw.config.top import MAX_CORES, STREAM_BITS, TopConfig
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
+from latte_hw.params.programming import Programming
 from latte_hw.system.csr import names
 from latte_hw.system.csr.model import Access, Block, Field, Register, RegisterMap
-from latte_hw.system.events import COMMAND_ERRORS, CORE_COUNTERS, COUNTERS, LENGTH_BITS, PACKET_ERRORS
+from latte_hw.system.events import (
+    COMMAND_ERRORS,
+    CORE_COUNTERS,
+    COUNTERS,
+    LENGTH_BITS,
+    PACKET_ERRORS,
+    RANGE_ERRORS,
+)
 
 
 def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: int) -> RegisterMap:
@@ -30,7 +38,7 @@ def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: 
         *_identity(params, cores, stream_bits, entries),
         *_control(),
         *_layer(),
-        *_events(),
+        *_events(params),
         *_counter_words(COUNTERS, names.COUNTERS_BASE),
     )
     core = Block(
@@ -125,7 +133,53 @@ def _identity(params: HeadParams, cores: int, stream_bits: int, entries: int) ->
                 _constant("table_entries", 21, 9, entries, "Entries of the per-head table."),
             ),
         ),
+        _numbers(params),
     ]
+
+
+def _numbers(params: HeadParams) -> Register:
+    widths, config = params.widths, params.config
+    return Register(
+        "capabilities_2",
+        0x018,
+        "What the numbers in packets and table mean.",
+        (
+            _constant(
+                "element_max",
+                0,
+                8,
+                widths.quant_max,
+                f"Greatest element of q and k, whose least is -128. A greater one is taken as {widths.quant_max} and "
+                "sets q_range or k_range of `errors`. Elements of v are -128 to 127."
+                if widths.quant_max < widths.value_max
+                else "Greatest element of q, k and v, whose least is -128: any int8.",
+            ),
+            _constant(
+                "low_bits",
+                8,
+                4,
+                widths.low_bits,
+                "Bits of q and k that the estimate leaves out (L): a step of it is worth 4**L products.",
+            ),
+            _constant(
+                "exponent_fraction_bits", 12, 4, widths.exp_fraction_bits, "Fraction bits of the softmax's exponent."
+            ),
+            _constant(
+                "out_fraction_bits",
+                16,
+                4,
+                config.out_fraction_bits,
+                "Fraction bits of an output element below v's step.",
+            ),
+            _constant(
+                "static_rule",
+                20,
+                1,
+                int(config.rule is Rule.STATIC),
+                "Whether a threshold is the least estimate, and signed, not a distance from the best.",
+            ),
+        ),
+    )
 
 
 def _control() -> list[Register]:
@@ -190,11 +244,16 @@ def _layer() -> list[Register]:
     ]
 
 
-def _events() -> list[Register]:
+def _events(params: HeadParams) -> list[Register]:
     packet = {name: f"{text}." for name, text in PACKET_ERRORS.items()}
     command = {name: f"{text}." for name, text in COMMAND_ERRORS.items()}
     errors = [_bit(name, 4 * (i // 3) + i % 3, Access.STICKY, text) for i, (name, text) in enumerate(packet.items())]
     errors += [_bit(name, 12 + i, Access.STICKY, text) for i, (name, text) in enumerate(command.items())]
+    any_int8 = params.widths.quant_max == params.widths.value_max
+    limit = "127: never set" if any_int8 else f"{params.widths.quant_max}"
+    errors += [
+        _bit(name, 16 + i, Access.STICKY, f"{text}, {limit}.") for i, (name, text) in enumerate(RANGE_ERRORS.items())
+    ]
     causes = {"done": "A layer or an APPEND has finished.", "error": "A bit of `errors` was set."}
     return [
         Register("errors", 0x034, "What went wrong since it was cleared; write 1 to clear a bit.", tuple(errors)),
@@ -228,25 +287,26 @@ def _counter_words(counters: dict[str, str], offset: int) -> list[Register]:
 
 def _table(params: HeadParams, entries: int) -> Block:
     signed = params.config.rule is Rule.STATIC
+    programming = Programming(params)
     return Block(
         "table",
         names.TABLE_BASE,
         entries,
         names.TABLE_STRIDE,
         "Threshold and softmax scale of one query head. May be written at any time: a layer uses what was there at its "
-        "START. RAM, which no reset clears.",
+        f"START. RAM, which no reset clears. In the formulas {programming.quantities}. {programming.example_text}",
         (
             Register(
                 "threshold",
                 0,
-                "How far below the row's best estimate a key may lie (the least estimate, for the static rule).",
+                programming.threshold_text,
                 (
                     Field(
                         "threshold",
                         0,
                         params.widths.threshold_bits,
                         Access.RAM,
-                        "In steps of the estimate.",
+                        f"In steps of the estimate, {'signed' if signed else 'unsigned'}.",
                         signed=signed,
                     ),
                 ),
@@ -254,11 +314,16 @@ def _table(params: HeadParams, entries: int) -> Block:
             Register(
                 "scale",
                 4,
-                "What turns a distance of scores into a base-2 exponent: mantissa * 2^-(shift + 1), in steps of the "
-                "exponent's last fraction bit.",
+                programming.scale_text,
                 (
-                    Field("mantissa", 0, SCALE_MANTISSA_BITS, Access.RAM, "Unsigned."),
-                    Field("shift", SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, Access.RAM, "Places to the right, less one."),
+                    Field("mantissa", 0, SCALE_MANTISSA_BITS, Access.RAM, "Unsigned, a whole number."),
+                    Field(
+                        "shift",
+                        SCALE_MANTISSA_BITS,
+                        SCALE_SHIFT_BITS,
+                        Access.RAM,
+                        "Unsigned: places to the right, less one.",
+                    ),
                 ),
             ),
         ),

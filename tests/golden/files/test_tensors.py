@@ -8,7 +8,6 @@ import pytest
 
 from golden.files.stimuli import random_trace
 from golden.files.tensors import from_arrays, load, save_npz
-from latte_hw.config import LatteConfig
 from latte_hw.config.errors import LatteError
 from latte_hw.config.presets import PRESETS
 from latte_hw.params import HeadParams
@@ -35,12 +34,13 @@ def _int8_trace(**changes: Any) -> dict[str, np.ndarray]:
 def test_float_tensors_are_quantised_per_head() -> None:
     trace = _float_trace()
     tensors = from_arrays(trace, TINY)
-    for x8, x, scale in (
-        (tensors.q8, trace["q"], tensors.scale_q),
-        (tensors.k8, trace["k"], tensors.scale_k),
-        (tensors.v8, trace["v"], tensors.scale_v),
+    for x8, x, scale, greatest in (
+        (tensors.q8, trace["q"], tensors.scale_q, 119),
+        (tensors.k8, trace["k"], tensors.scale_k, 119),
+        (tensors.v8, trace["v"], tensors.scale_v, 127),
     ):
-        np.testing.assert_array_equal(scale, np.abs(x).max(axis=(1, 2)) / np.float32(119))
+        np.testing.assert_array_equal(scale, np.abs(x).max(axis=(1, 2)) / np.float32(greatest))
+        assert (np.abs(x8.astype(int)).max(axis=(1, 2)) == greatest).all()
         assert x8.dtype == np.int8
         assert np.abs(x8 * scale[:, None, None].astype(float) - x).max() <= 0.501 * scale.max()
     assert (tensors.heads, tensors.group, tensors.causal_offset, tensors.conditioning) == (4, 2, 1, ())
@@ -112,7 +112,8 @@ BAD_INT8 = [
     ({"scale_k": np.ones(4)}, r"scale_k must have shape \(2,\), one per head, not \(4,\)"),
     ({"scale_q": np.array([1, 1, 0, 1.0])}, "scale_q must be above 0 and finite, not 0.0"),
     ({"scale_q": np.array([1, np.inf, 1, 1])}, "scale_q must be above 0 and finite, not inf"),
-    ({"v": np.full((2, 6, 8), 120, np.int8)}, "v holds the int8 value 120, but with split=balanced"),
+    ({"q": np.full((4, 6, 8), 120, np.int8)}, "q holds the int8 value 120, but with split=balanced"),
+    ({"k": np.full((2, 6, 8), 127, np.int8)}, "k holds the int8 value 127, but with split=balanced"),
     ({"tau_int": np.full(4, 2048)}, "tau_int must be from 0 to 2047, not 2048"),
     ({"tau_int": np.full(4, -1)}, "tau_int must be from 0 to 2047, not -1"),
     ({"tau_int": np.ones(4)}, "tau_int must be integers, not float64"),
@@ -132,8 +133,15 @@ def test_bad_int8_files(changes: dict[str, Any], message: str) -> None:
 
 
 def test_values_above_the_balanced_limit_are_fine_when_truncating() -> None:
-    trace = _int8_trace(v=np.full((2, 6, 8), 127, np.int8))
-    assert from_arrays(trace, LatteConfig(**{**TINY.model_dump(), "split": "truncate"})).v8.max() == 127
+    trace = _int8_trace(k=np.full((2, 6, 8), 127, np.int8))
+    assert from_arrays(trace, TINY.replace(split="truncate")).k8.max() == 127
+
+
+def test_v_has_the_whole_range_of_int8_in_every_split() -> None:
+    v = np.resize(np.arange(-128, 128), (2, 6, 8)).astype(np.int8)
+    v[0, 0, :2] = -128, 127
+    for split in ("balanced", "truncate"):
+        np.testing.assert_array_equal(from_arrays(_int8_trace(v=v), TINY.replace(split=split)).v8, v)
 
 
 def test_save_and_load(tmp_path: Path) -> None:

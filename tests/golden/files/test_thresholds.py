@@ -62,7 +62,7 @@ def test_clip_is_saved_and_shapes_the_scales(tmp_path):
     params = HeadParams(CONFIG)
     np.testing.assert_array_equal(loaded.scale_q, head_scales(q, params, 0.75))
     np.testing.assert_array_equal(loaded.scale_k, head_scales(k, params, 0.75))
-    np.testing.assert_array_equal(loaded.scale_v, head_scales(arrays["v"], params))
+    np.testing.assert_array_equal(loaded.scale_v, head_scales(arrays["v"], params, tensor="v"))
     text = (tmp_path / "t.json").read_text().replace('"clip": 0.75', '"clip": 1.5')
     (tmp_path / "bad.json").write_text(text)
     with pytest.raises(LatteError, match=r"clip must be above 0 and at most 1, not 1\.5"):

@@ -40,6 +40,19 @@ def run_unpacker(
     )
 
 
+FORBIDDEN = 200
+"""The byte that is out of range in these tests."""
+
+
+def run_checked_unpacker(
+    row_bytes: int, bits: int, rows: list[int], beats: list[Beat], flow: str, expected_rows: int
+) -> BlockRun:
+    """The same with a check of the range of bytes."""
+    unpacker = AsStreams(RowUnpacker(8 * row_bytes, bits, MAX_ROWS, lambda byte: byte == FORBIDDEN))
+    inputs, watch = {"i_packet": rows, "i": beats}, [*ERRORS, "o_range"]
+    return run_block(unpacker, inputs, {"o": expected_rows}, flow=flow, seed=3, watch=watch, pace=0.6)
+
+
 def errors(run: BlockRun) -> tuple[int, ...]:
     """How often each error was raised: short, long, hole."""
     return tuple(sum(run.watched[name]) for name in ERRORS)
@@ -172,3 +185,50 @@ def test_packets_follow_at_a_short_distance() -> None:
     _, packed = run_packer(8, 64, packets)
     ends = packed.cycles["o"][3::4]
     assert max(after - before for before, after in pairwise(ends)) <= 4 + 1
+
+
+# --- range of bytes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.each_choice
+@pytest.mark.parametrize("flow", Flow)
+@pytest.mark.parametrize(("row_bytes", "bits"), [(8, 32), (12, 64), (20, 64), (8, 512)])
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_one_byte_out_of_range_is_one_event(row_bytes: int, bits: int, place: str, flow: str) -> None:
+    """In the first, a middle and the last byte of the second of three packets."""
+    packets = [packet.replace(bytes([FORBIDDEN]), b"\1") for packet in draw(row_bytes, [3, 5, 2], seed=13)]
+    size = len(packets[1])
+    index = {"first": 0, "middle": size // 2, "last": size - 1}[place]
+    spoiled = packets[1][:index] + bytes([FORBIDDEN]) + packets[1][index + 1 :]
+    beats = [beat for packet in (packets[0], spoiled, packets[2]) for beat in to_beats(packet, bits)]
+    run = run_checked_unpacker(row_bytes, bits, [3, 5, 2], beats, flow, 10)
+    assert run.outputs["o"][3:8] == rows_of(spoiled, row_bytes, 5)
+    assert (sum(run.watched["o_range"]), errors(run)) == (1, (0, 0, 0))
+    free = run_checked_unpacker(row_bytes, bits, [3], to_beats(packets[0], bits), flow, 3)
+    assert sum(free.watched["o_range"]) == 0
+
+
+OUT = bytes([FORBIDDEN])
+NO_ELEMENT: dict[str, tuple[list[Beat], tuple[int, int, int]]] = {
+    "behind the last row, in its beat": (to_beats(filled(GOOD[:-4], 0) + GOOD[-4:] + OUT, 64), (0, 1, 0)),
+    "in a beat of its own": (to_beats(filled(GOOD, 8) + OUT, 64), (0, 1, 0)),
+    "in a lane that is not kept": (
+        [beat | {"data": beat["data"] | FORBIDDEN << 56 if beat["last"] else beat["data"]} for beat in
+         to_beats(GOOD[:44], 64)],
+        (1, 0, 0),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_ELEMENT)
+def test_a_byte_that_is_no_element_is_not_judged(name: str) -> None:
+    beats, reported = NO_ELEMENT[name]
+    run = run_checked_unpacker(12, 64, [4], beats, Flow.FREE, 4)
+    assert (sum(run.watched["o_range"]), errors(run)) == (0, reported)
+
+
+def test_a_byte_of_a_beat_with_a_hole_is_judged_as_it_is_taken() -> None:
+    packet = OUT + GOOD[1:]
+    run = run_checked_unpacker(12, 64, [4], keep_of(to_beats(packet, 64), 0, 0b11111110), Flow.FREE, 4)
+    assert run.outputs["o"] == rows_of(packet, 12, 4)
+    assert (sum(run.watched["o_range"]), errors(run)) == (1, (0, 0, 1))
