@@ -32,13 +32,14 @@ OF_NO_USE = ("generator", "top", "src", "amaranth.hierarchy", "amaranth.decoding
 """Attributes that Amaranth and the passes leave behind."""
 
 PASSES = (
-    "proc -norom",  # `if` and `switch` become multiplexers
+    "proc -noopt -norom",  # `if` and `switch` become multiplexers
     "opt_clean",
     "memory_collect",
     "opt_dff -simple-dffe",  # those in front of a register, its reset and its enable
     "opt_clean",  # names for one net: the public one stays
     *(f"attrmap {scope} {' '.join(f'-remove {name}' for name in OF_NO_USE)}" for scope in ("", "-modattr")),
-    "write_verilog",  # with names of its own for nets called `$1`, which Yosys's `read_slang` does not take
+    # With names of its own for nets called `$1`, which Yosys's `read_slang` refuses, and cases that do not overlap.
+    "write_verilog -noparallelcase",
 )
 """From Amaranth's RTLIL to Verilog. None of them chooses cells: sums, products and comparisons stay as they are."""
 

@@ -1347,9 +1347,9 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   wire _001_;
   wire _002_;
   wire _003_;
-  wire [4:0] _004_;
+  wire _004_;
   wire _005_;
-  wire _006_;
+  wire [4:0] _006_;
   wire _007_;
   wire _008_;
   wire _009_;
@@ -1358,12 +1358,12 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   wire _012_;
   wire _013_;
   wire _014_;
-  wire [7:0] _015_;
+  wire _015_;
   wire _016_;
-  wire [5:0] _017_;
-  wire [5:0] _018_;
-  wire _019_;
-  wire _020_;
+  wire [7:0] _017_;
+  wire _018_;
+  wire [5:0] _019_;
+  wire [5:0] _020_;
   wire _021_;
   wire _022_;
   wire _023_;
@@ -1374,12 +1374,18 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   wire _028_;
   wire _029_;
   wire _030_;
-  wire [6:0] _031_;
-  wire [6:0] _032_;
+  wire _031_;
+  wire _032_;
   wire _033_;
   wire _034_;
   wire _035_;
   wire _036_;
+  wire [6:0] _037_;
+  wire [6:0] _038_;
+  wire _039_;
+  wire _040_;
+  wire _041_;
+  wire _042_;
   reg [3:0] beat = 4'h0;
   output [4:0] beat_port__request__payload;
   wire [4:0] beat_port__request__payload;
@@ -1563,9 +1569,9 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   always @(posedge clk)
     last_landed_8 <= last_landed_7;
   always @(posedge clk)
-    left_1 <= { left[6], _016_, left[1:0] };
+    left_1 <= { left[6], _018_, left[1:0] };
   always @(posedge clk)
-    mask_landed_1 <= { _025_, _022_ };
+    mask_landed_1 <= { _028_, _025_ };
   always @(posedge clk)
     mask_landed_2 <= mask_landed_1;
   always @(posedge clk)
@@ -1579,71 +1585,79 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   always @(posedge clk)
     mask_landed_7 <= mask_landed_6;
   assign _000_ = ~ part;
-  assign _009_ = _000_ | o_credit;
-  assign may_send = scanning & _009_;
+  assign _011_ = _000_ | o_credit;
+  assign may_send = scanning & _011_;
   assign beat_port__request__valid = may_send & part;
-  assign _020_ = ~ scanning;
-  assign _026_ = may_send & last;
-  assign _027_ = _020_ | _026_;
-  assign o_prepared__ready = _027_ & o_prepared__valid;
-  assign mine = may_send & part;
+  assign sent = may_send & 1'h1;
+  assign _022_ = ~ scanning;
+  assign _029_ = sent & last;
+  assign _030_ = _022_ | _029_;
+  assign _031_ = ~ 1'h1;
+  assign _032_ = _031_ | o_prepared__valid;
+  assign started = _030_ & _032_;
+  assign mine = sent & part;
+  assign o_prepared__ready = started & 1'h1;
   assign i_last = mine & last;
-  assign _028_ = o_prepared__payload[2:1] == 2'h3;
-  assign _001_ = | { _028_, o_prepared__payload[6:3] };
-  assign _002_ = ~ _001_;
-  assign _003_ = ~ last;
-  assign _004_ = beat + 1'h1;
-  assign _005_ = ~ left[6];
-  assign _006_ = left[2:0] == 3'h5;
-  assign _007_ = left[2:0] == 3'h6;
-  assign _008_ = left[2:0] == 3'h7;
-  assign _010_ = | { _008_, _007_, _006_ };
-  assign _011_ = | { _010_, left[5:3] };
-  assign _012_ = _005_ & _011_;
-  assign _013_ = part & _012_;
-  assign _014_ = ~ _013_;
-  assign _015_ = $signed(left) - $signed(3'h2);
-  assign _016_ = | left[5:2];
-  assign _017_ = first_key + 2'h2;
-  assign _018_ = last_landed_8 ? 6'h00 : _017_;
-  assign _019_ = ~ left_1[3];
-  assign _021_ = | { left_1[0], left_1[2:1] };
-  assign _022_ = _019_ & _021_;
-  assign _023_ = ~ left_1[3];
-  assign _024_ = | left_1[2:1];
-  assign _025_ = _023_ & _024_;
+  assign _033_ = ~ 1'h0;
+  assign _034_ = o_prepared__payload[2:1] == 2'h3;
+  assign _001_ = | { _034_, o_prepared__payload[6:3] };
+  assign _002_ = _033_ & _001_;
+  assign _003_ = 1'h1 & _002_;
+  assign _004_ = ~ _003_;
+  assign _005_ = ~ last;
+  assign _006_ = beat + 1'h1;
+  assign _007_ = ~ left[6];
+  assign _008_ = left[2:0] == 3'h5;
+  assign _009_ = left[2:0] == 3'h6;
+  assign _010_ = left[2:0] == 3'h7;
+  assign _012_ = | { _010_, _009_, _008_ };
+  assign _013_ = | { _012_, left[5:3] };
+  assign _014_ = _007_ & _013_;
+  assign _015_ = part & _014_;
+  assign _016_ = ~ _015_;
+  assign _017_ = $signed(left) - $signed(3'h2);
+  assign _018_ = | left[5:2];
+  assign _019_ = first_key + 2'h2;
+  assign _020_ = last_landed_8 ? 6'h00 : _019_;
+  assign _021_ = ~ left_1[3];
+  assign _023_ = left_1[0] == 1'h1;
+  assign _024_ = | { _023_, left_1[2:1] };
+  assign _025_ = _021_ & _024_;
+  assign _026_ = ~ left_1[3];
+  assign _027_ = | left_1[2:1];
+  assign _028_ = _026_ & _027_;
   always @(posedge clk)
     if (rst) left[5:0] <= 6'h00;
-    else left[5:0] <= _032_[5:0];
+    else left[5:0] <= _038_[5:0];
   always @(posedge clk)
-    if (_029_) left[6] <= 1'h0;
-    else if (may_send) left[6] <= _015_[6];
+    if (_035_) left[6] <= 1'h0;
+    else if (sent) left[6] <= _017_[6];
   always @(posedge clk)
     if (rst) part <= 1'h0;
-    else if (o_prepared__ready) part <= 1'h1;
+    else if (started) part <= 1'h1;
   always @(posedge clk)
     if (rst) buffer <= 1'h0;
-    else if (o_prepared__ready) buffer <= o_prepared__payload[0];
+    else if (started) buffer <= o_prepared__payload[0];
   always @(posedge clk)
     if (rst) last <= 1'h0;
-    else last <= _034_;
+    else last <= _040_;
   always @(posedge clk)
-    if (_030_) beat <= 4'h0;
-    else if (may_send) beat <= _004_[3:0];
+    if (_036_) beat <= 4'h0;
+    else if (sent) beat <= _006_[3:0];
   always @(posedge clk)
     if (rst) scanning <= 1'h0;
-    else scanning <= _036_;
+    else scanning <= _042_;
   always @(posedge clk)
     if (rst) first_key <= 5'h00;
-    else if (i__valid) first_key <= _018_[4:0];
-  assign _029_ = | { o_prepared__ready, rst };
-  assign _030_ = | { o_prepared__ready, rst };
-  assign _031_ = may_send ? _015_[6:0] : left;
-  assign _032_ = o_prepared__ready ? { 1'h0, o_prepared__payload[6:1] } : _031_;
-  assign _033_ = may_send ? _014_ : last;
-  assign _034_ = o_prepared__ready ? _002_ : _033_;
-  assign _035_ = may_send ? _003_ : scanning;
-  assign _036_ = o_prepared__ready ? 1'h1 : _035_;
+    else if (i__valid) first_key <= _020_[4:0];
+  assign _035_ = | { started, rst };
+  assign _036_ = | { started, rst };
+  assign _037_ = sent ? _017_[6:0] : left;
+  assign _038_ = started ? { 1'h0, o_prepared__payload[6:1] } : _037_;
+  assign _039_ = sent ? _016_ : last;
+  assign _040_ = started ? _004_ : _039_;
+  assign _041_ = sent ? _005_ : scanning;
+  assign _042_ = started ? 1'h1 : _041_;
   \latte_head.estimator.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
@@ -1779,8 +1793,6 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   assign \o_prepared__payload.buffer  = o_prepared__payload[0];
   assign \o_prepared__payload.keys  = o_prepared__payload[6:1];
   assign \o_prepared__payload.keys.count  = o_prepared__payload[6:1];
-  assign sent = may_send;
-  assign started = o_prepared__ready;
 endmodule
 
 module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, i_keys__payload, i_keys__valid, i_query__payload, taken, valid_4, o__payload, i_query__valid, clk);
@@ -1826,30 +1838,36 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [6:0] _039_;
   wire [6:0] _040_;
   wire _041_;
-  wire _042_;
-  wire [7:0] _043_;
-  wire _044_;
+  wire [6:0] _042_;
+  wire _043_;
+  wire [7:0] _044_;
   wire _045_;
   wire _046_;
-  wire [7:0] _047_;
-  wire [9:0] _048_;
-  wire [6:0] _049_;
-  wire [6:0] _050_;
-  wire [6:0] _051_;
+  wire [6:0] _047_;
+  wire _048_;
+  wire [7:0] _049_;
+  wire [8:0] _050_;
+  wire [9:0] _051_;
   wire [6:0] _052_;
-  wire _053_;
-  wire _054_;
-  wire _055_;
-  wire [7:0] _056_;
+  wire [6:0] _053_;
+  wire [6:0] _054_;
+  wire [6:0] _055_;
+  wire _056_;
   wire _057_;
-  wire _058_;
-  wire [7:0] _059_;
-  wire _060_;
-  wire [9:0] _061_;
-  wire _062_;
+  wire [6:0] _058_;
+  wire _059_;
+  wire [7:0] _060_;
+  wire _061_;
+  wire [6:0] _062_;
   wire _063_;
-  wire _064_;
+  wire [7:0] _064_;
   wire _065_;
+  wire [8:0] _066_;
+  wire [9:0] _067_;
+  wire _068_;
+  wire _069_;
+  wire _070_;
+  wire _071_;
   reg [4:0] address_1 = 5'h00;
   reg [4:0] address_2 = 5'h00;
   input clk;
@@ -2165,10 +2183,10 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign _019_ = waiting + taken;
   assign _027_ = o_prepared__valid & o_prepared__ready;
   assign _036_ = _019_ - _027_;
-  assign _044_ = ~ fill_slot;
-  assign _053_ = o_prepared__valid & o_prepared__ready;
-  assign _060_ = ~ take_slot;
-  assign _062_ = ~ read_slot;
+  assign _045_ = ~ fill_slot;
+  assign _056_ = o_prepared__valid & o_prepared__ready;
+  assign _065_ = ~ take_slot;
+  assign _068_ = ~ read_slot;
   assign _001_ = held != 2'h2;
   assign _002_ = i_query__valid & _001_;
   assign _003_ = left - 1'h1;
@@ -2180,13 +2198,21 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign _009_ = i_query__valid & _008_;
   assign _010_ = ~ left;
   assign _012_ = ~ left;
+  assign _013_ = i_query__payload[3:0] ^ 4'h8;
   assign _014_ = ~ left;
+  assign _015_ = i_query__payload[7:4] ^ 4'h8;
   assign _016_ = ~ left;
+  assign _017_ = i_query__payload[11:8] ^ 4'h8;
   assign _018_ = ~ left;
+  assign _020_ = i_query__payload[15:12] ^ 4'h8;
   assign _021_ = ~ left;
+  assign _022_ = i_query__payload[19:16] ^ 4'h8;
   assign _023_ = ~ left;
+  assign _024_ = i_query__payload[23:20] ^ 4'h8;
   assign _025_ = ~ left;
+  assign _026_ = i_query__payload[27:24] ^ 4'h8;
   assign _028_ = ~ left;
+  assign _029_ = i_query__payload[31:28] ^ 4'h8;
   assign _030_ = high_masked_0 + high_masked_1;
   assign _031_ = high_masked_2 + high_masked_3;
   assign _032_ = high_masked_4 + high_masked_5;
@@ -2198,24 +2224,30 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign _039_ = estimate_0_plane_2_entry_0 + estimate_0_plane_2_entry_1;
   assign _040_ = estimate_0_plane_3_entry_0 + estimate_0_plane_3_entry_1;
   assign _041_ = ~ estimate_0_groups_0_0_0[6];
-  assign _042_ = ~ estimate_0_groups_0_1_0[6];
-  assign _043_ = $signed({ _041_, _041_, estimate_0_groups_0_0_0[5:1] }) + $signed({ _042_, estimate_0_groups_0_1_0[5:0] });
-  assign _045_ = ~ estimate_0_groups_0_2_0[6];
-  assign _046_ = ~ estimate_0_groups_0_3_0[6];
-  assign _047_ = $signed({ _045_, _045_, estimate_0_groups_0_2_0[5:1] }) - $signed({ _046_, estimate_0_groups_0_3_0[5:0] });
-  assign _048_ = $signed({ estimate_0_planes_0_0[8], estimate_0_planes_0_0[8], estimate_0_planes_0_0[8:2] }) + $signed(estimate_0_planes_0_1);
-  assign _049_ = estimate_1_plane_0_entry_0 + estimate_1_plane_0_entry_1;
-  assign _050_ = estimate_1_plane_1_entry_0 + estimate_1_plane_1_entry_1;
-  assign _051_ = estimate_1_plane_2_entry_0 + estimate_1_plane_2_entry_1;
-  assign _052_ = estimate_1_plane_3_entry_0 + estimate_1_plane_3_entry_1;
-  assign _054_ = ~ estimate_1_groups_0_0_0[6];
-  assign _055_ = ~ estimate_1_groups_0_1_0[6];
-  assign _056_ = $signed({ _054_, _054_, estimate_1_groups_0_0_0[5:1] }) + $signed({ _055_, estimate_1_groups_0_1_0[5:0] });
-  assign _057_ = ~ estimate_1_groups_0_2_0[6];
-  assign _058_ = ~ estimate_1_groups_0_3_0[6];
-  assign _059_ = $signed({ _057_, _057_, estimate_1_groups_0_2_0[5:1] }) - $signed({ _058_, estimate_1_groups_0_3_0[5:0] });
-  assign _061_ = $signed({ estimate_1_planes_0_0[8], estimate_1_planes_0_0[8], estimate_1_planes_0_0[8:2] }) + $signed(estimate_1_planes_0_1);
-  assign o_prepared__valid = | waiting;
+  assign _042_ = $signed({ _041_, estimate_0_groups_0_0_0[5:0] }) >>> 1'h1;
+  assign _043_ = ~ estimate_0_groups_0_1_0[6];
+  assign _044_ = $signed(_042_) + $signed({ _043_, estimate_0_groups_0_1_0[5:0] });
+  assign _046_ = ~ estimate_0_groups_0_2_0[6];
+  assign _047_ = $signed({ _046_, estimate_0_groups_0_2_0[5:0] }) >>> 1'h1;
+  assign _048_ = ~ estimate_0_groups_0_3_0[6];
+  assign _049_ = $signed(_047_) - $signed({ _048_, estimate_0_groups_0_3_0[5:0] });
+  assign _050_ = $signed(estimate_0_planes_0_0) >>> 2'h2;
+  assign _051_ = $signed(_050_) + $signed(estimate_0_planes_0_1);
+  assign _052_ = estimate_1_plane_0_entry_0 + estimate_1_plane_0_entry_1;
+  assign _053_ = estimate_1_plane_1_entry_0 + estimate_1_plane_1_entry_1;
+  assign _054_ = estimate_1_plane_2_entry_0 + estimate_1_plane_2_entry_1;
+  assign _055_ = estimate_1_plane_3_entry_0 + estimate_1_plane_3_entry_1;
+  assign _057_ = ~ estimate_1_groups_0_0_0[6];
+  assign _058_ = $signed({ _057_, estimate_1_groups_0_0_0[5:0] }) >>> 1'h1;
+  assign _059_ = ~ estimate_1_groups_0_1_0[6];
+  assign _060_ = $signed(_058_) + $signed({ _059_, estimate_1_groups_0_1_0[5:0] });
+  assign _061_ = ~ estimate_1_groups_0_2_0[6];
+  assign _062_ = $signed({ _061_, estimate_1_groups_0_2_0[5:0] }) >>> 1'h1;
+  assign _063_ = ~ estimate_1_groups_0_3_0[6];
+  assign _064_ = $signed(_062_) - $signed({ _063_, estimate_1_groups_0_3_0[5:0] });
+  assign _066_ = $signed(estimate_1_planes_0_0) >>> 2'h2;
+  assign _067_ = $signed(_066_) + $signed(estimate_1_planes_0_1);
+  assign o_prepared__valid = waiting != 1'h0;
   assign o_prepared__payload = take_slot ? tag_1 : tag_0;
   always @(posedge clk)
     address_1 <= { fill_slot, _010_ };
@@ -2258,11 +2290,11 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   always @(posedge clk)
     estimate_0_groups_0_3_0 <= _040_;
   always @(posedge clk)
-    estimate_0_planes_0_0 <= { _043_, estimate_0_groups_0_0_0[0] };
+    estimate_0_planes_0_0 <= { _044_, estimate_0_groups_0_0_0[0] };
   always @(posedge clk)
-    estimate_0_planes_0_1 <= { _047_, estimate_0_groups_0_2_0[0] };
+    estimate_0_planes_0_1 <= { _049_, estimate_0_groups_0_2_0[0] };
   always @(posedge clk)
-    estimate_0_planes_1_0 <= { _048_, estimate_0_planes_0_0[1:0] };
+    estimate_0_planes_1_0 <= { _051_, estimate_0_planes_0_0[1:0] };
   always @(posedge clk)
     estimate_1_plane_0_entry_0 <= \read_port__data$75 ;
   always @(posedge clk)
@@ -2280,19 +2312,19 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   always @(posedge clk)
     estimate_1_plane_3_entry_1 <= \read_port__data$89 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_0 <= _049_;
+    estimate_1_groups_0_0_0 <= _052_;
   always @(posedge clk)
-    estimate_1_groups_0_1_0 <= _050_;
+    estimate_1_groups_0_1_0 <= _053_;
   always @(posedge clk)
-    estimate_1_groups_0_2_0 <= _051_;
+    estimate_1_groups_0_2_0 <= _054_;
   always @(posedge clk)
-    estimate_1_groups_0_3_0 <= _052_;
+    estimate_1_groups_0_3_0 <= _055_;
   always @(posedge clk)
-    estimate_1_planes_0_0 <= { _056_, estimate_1_groups_0_0_0[0] };
+    estimate_1_planes_0_0 <= { _060_, estimate_1_groups_0_0_0[0] };
   always @(posedge clk)
-    estimate_1_planes_0_1 <= { _059_, estimate_1_groups_0_2_0[0] };
+    estimate_1_planes_0_1 <= { _064_, estimate_1_groups_0_2_0[0] };
   always @(posedge clk)
-    estimate_1_planes_1_0 <= { _061_, estimate_1_planes_0_0[1:0] };
+    estimate_1_planes_1_0 <= { _067_, estimate_1_planes_0_0[1:0] };
   always @(posedge clk)
     if (rst) valid_4 <= 1'h0;
     else valid_4 <= valid_3;
@@ -2307,28 +2339,28 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     else valid_1 <= i_keys__valid;
   always @(posedge clk)
     if (!_028_[3]) high_masked_7 <= 4'h8;
-    else high_masked_7 <= { _029_[3], i_query__payload[30:28] };
+    else high_masked_7 <= _029_;
   always @(posedge clk)
     if (!_025_[2]) high_masked_6 <= 4'h8;
-    else high_masked_6 <= { _026_[3], i_query__payload[26:24] };
+    else high_masked_6 <= _026_;
   always @(posedge clk)
     if (!_023_[1]) high_masked_5 <= 4'h8;
-    else high_masked_5 <= { _024_[3], i_query__payload[22:20] };
+    else high_masked_5 <= _024_;
   always @(posedge clk)
     if (!_021_[0]) high_masked_4 <= 4'h8;
-    else high_masked_4 <= { _022_[3], i_query__payload[18:16] };
+    else high_masked_4 <= _022_;
   always @(posedge clk)
     if (!_018_[3]) high_masked_3 <= 4'h8;
-    else high_masked_3 <= { _020_[3], i_query__payload[14:12] };
+    else high_masked_3 <= _020_;
   always @(posedge clk)
     if (!_016_[2]) high_masked_2 <= 4'h8;
-    else high_masked_2 <= { _017_[3], i_query__payload[10:8] };
+    else high_masked_2 <= _017_;
   always @(posedge clk)
     if (!_014_[1]) high_masked_1 <= 4'h8;
-    else high_masked_1 <= { _015_[3], i_query__payload[6:4] };
+    else high_masked_1 <= _015_;
   always @(posedge clk)
     if (!_012_[0]) high_masked_0 <= 4'h8;
-    else high_masked_0 <= { _013_[3], i_query__payload[2:0] };
+    else high_masked_0 <= _013_;
   always @(posedge clk)
     if (rst) write_address_1 <= 5'h1f;
     else write_address_1 <= address_2;
@@ -2355,19 +2387,19 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
     else if (_002_) left <= _003_[3:0];
   always @(posedge clk)
     if (rst) read_slot <= 1'h0;
-    else if (passed_4) read_slot <= _062_;
+    else if (passed_4) read_slot <= _068_;
   always @(posedge clk)
     if (rst) take_slot <= 1'h0;
-    else if (_053_) take_slot <= _060_;
+    else if (_056_) take_slot <= _065_;
   always @(posedge clk)
     if (rst) tag_0 <= 7'h00;
-    else if (_063_) tag_0 <= i_query__payload[38:32];
+    else if (_069_) tag_0 <= i_query__payload[38:32];
   always @(posedge clk)
     if (rst) tag_1 <= 7'h00;
-    else if (_064_) tag_1 <= i_query__payload[38:32];
+    else if (_070_) tag_1 <= i_query__payload[38:32];
   always @(posedge clk)
     if (rst) fill_slot <= 1'h0;
-    else if (taken) fill_slot <= _044_;
+    else if (taken) fill_slot <= _045_;
   always @(posedge clk)
     if (rst) waiting <= 2'h0;
     else waiting <= _036_[1:0];
@@ -2386,25 +2418,9 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   always @(posedge clk)
     if (rst) passed_1 <= 1'h0;
     else passed_1 <= i_last;
-  assign _065_ = ~ fill_slot;
-  assign _063_ = & { _065_, taken };
-  assign _064_ = & { fill_slot, taken };
-  assign _013_[3] = ~ i_query__payload[3];
-  assign _015_[3] = ~ i_query__payload[7];
-  assign _017_[3] = ~ i_query__payload[11];
-  assign _020_[3] = ~ i_query__payload[15];
-  assign _022_[3] = ~ i_query__payload[19];
-  assign _024_[3] = ~ i_query__payload[23];
-  assign _026_[3] = ~ i_query__payload[27];
-  assign _029_[3] = ~ i_query__payload[31];
-  assign _026_[2:0] = i_query__payload[26:24];
-  assign _017_[2:0] = i_query__payload[10:8];
-  assign _029_[2:0] = i_query__payload[30:28];
-  assign _015_[2:0] = i_query__payload[6:4];
-  assign _013_[2:0] = i_query__payload[2:0];
-  assign _022_[2:0] = i_query__payload[18:16];
-  assign _024_[2:0] = i_query__payload[22:20];
-  assign _020_[2:0] = i_query__payload[14:12];
+  assign _071_ = ~ fill_slot;
+  assign _069_ = & { _071_, taken };
+  assign _070_ = & { fill_slot, taken };
   assign estimate_0_keys = i_keys__payload[31:0];
   assign \estimate_0_keys[0]  = i_keys__payload[3:0];
   assign \estimate_0_keys[1]  = i_keys__payload[7:4];
@@ -2544,9 +2560,10 @@ module \latte_head.estimator.landing (rst, i_take, o__payload, o__ready, i__payl
   wire _27_;
   wire [1:0] _28_;
   wire [5:0] _29_;
-  wire [1:0] _30_;
-  wire [2:0] _31_;
-  wire [1:0] _32_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
@@ -2615,10 +2632,11 @@ module \latte_head.estimator.landing (rst, i_take, o__payload, o__ready, i__payl
   assign _22_ = credits + _11_;
   assign _28_ = 1'h0 + credits_down_0_1;
   assign _29_ = _22_ - _28_;
-  assign _30_ = 1'h0 + credits_up_0_1;
-  assign _31_ = _30_ + 1'h0;
-  assign _32_ = 1'h0 + credits_down_0_1;
-  assign _01_ = _31_ - _32_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
   assign _02_ = _01_ == 4'hf;
   assign _03_ = credits == 2'h2;
   assign _04_ = _02_ & _03_;
@@ -2642,7 +2660,7 @@ module \latte_head.estimator.landing (rst, i_take, o__payload, o__ready, i__payl
   assign _24_ = _14_ | _23_;
   assign _25_ = ~ _24_;
   assign _26_ = i_take ? _25_ : o_credit;
-  assign _27_ = taken | _26_;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
     if (rst) o_credit <= 1'h1;
     else o_credit <= _27_;
@@ -2800,24 +2818,25 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
       words[word] = 30'h0;
   end
   always @(posedge clk) begin
-    if (i__valid)
+    if (written)
       words[pointer] <= write_port__data;
   end
-  reg [29:0] _86_;
+  reg [29:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _86_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _86_;
+  assign o__payload = _87_;
   assign _21_ = read ? _20_ : stored;
-  assign _23_ = i__valid | _21_;
+  assign _23_ = written | _21_;
   assign _26_ = pointer == 4'ha;
   assign _27_ = pointer + 1'h1;
   assign _28_ = _26_ ? 5'h00 : _27_;
   assign _29_ = \pointer$13  == 4'ha;
   assign _30_ = \pointer$13  + 1'h1;
   assign _32_ = _29_ ? 5'h00 : _30_;
+  assign written = i__valid & 1'h1;
   assign _33_ = ~ o__valid;
   assign load = _33_ | o__ready;
   assign _34_ = output_free | o__ready;
@@ -2855,7 +2874,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
     else if (read) \pointer$13  <= _32_[3:0];
   always @(posedge clk)
     if (rst) pointer <= 4'h0;
-    else if (i__valid) pointer <= _28_[3:0];
+    else if (written) pointer <= _28_[3:0];
   always @(posedge clk)
     if (rst) stored <= 1'h0;
     else stored <= _23_;
@@ -2873,7 +2892,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
     else count_down_0_1 <= read;
   always @(posedge clk)
     if (rst) count_up_0_1 <= 1'h0;
-    else count_up_0_1 <= i__valid;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
   assign \i__payload.estimates  = write_port__data[21:0];
   assign \i__payload.estimates[0]  = write_port__data[10:0];
@@ -2896,8 +2915,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   assign read_port__data = o__payload;
   assign read_port__en = load;
   assign write_port__addr = pointer;
-  assign write_port__en = i__valid;
-  assign written = i__valid;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__data, o__ready, o__valid, space, clk);
@@ -3176,18 +3194,18 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire [11:0] _005_;
   wire _006_;
   wire _007_;
-  wire [10:0] _008_;
+  wire _008_;
   wire _009_;
   wire _010_;
-  wire [12:0] _011_;
-  wire _012_;
+  wire _011_;
+  wire [10:0] _012_;
   wire _013_;
   wire _014_;
-  wire [1:0] _015_;
+  wire [12:0] _015_;
   wire _016_;
   wire _017_;
   wire _018_;
-  wire _019_;
+  wire [1:0] _019_;
   wire _020_;
   wire _021_;
   wire _022_;
@@ -3204,30 +3222,50 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire _033_;
   wire _034_;
   wire _035_;
-  wire [2:0] _036_;
+  wire _036_;
   wire _037_;
-  wire [1:0] _038_;
-  wire [1:0] _039_;
+  wire _038_;
+  wire _039_;
   wire _040_;
-  wire _041_;
+  wire [2:0] _041_;
   wire _042_;
   wire _043_;
   wire _044_;
   wire [1:0] _045_;
   wire [1:0] _046_;
-  wire [1:0] _047_;
+  wire _047_;
   wire _048_;
   wire _049_;
   wire _050_;
   wire _051_;
-  wire [2:0] _052_;
+  wire _052_;
   wire _053_;
   wire _054_;
   wire _055_;
-  wire [1:0] _056_;
-  wire [1:0] _057_;
-  wire [1:0] _058_;
-  wire [1:0] _059_;
+  wire _056_;
+  wire _057_;
+  wire _058_;
+  wire _059_;
+  wire [1:0] _060_;
+  wire [1:0] _061_;
+  wire _062_;
+  wire [1:0] _063_;
+  wire _064_;
+  wire _065_;
+  wire _066_;
+  wire _067_;
+  wire _068_;
+  wire _069_;
+  wire _070_;
+  wire _071_;
+  wire [2:0] _072_;
+  wire _073_;
+  wire _074_;
+  wire _075_;
+  wire [1:0] _076_;
+  wire [1:0] _077_;
+  wire [1:0] _078_;
+  wire [1:0] _079_;
   wire accepted;
   reg [40:0] accepted_beat = 41'h00000000000;
   wire [29:0] \accepted_beat.beat ;
@@ -3428,8 +3466,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   output [1:0] o_survivors;
   wire [1:0] o_survivors;
   reg only_one = 1'h0;
-  (* init = 2'b0x *)
-  wire [1:0] rest_0;
+  reg [1:0] rest_0 = 2'h0;
   reg row_starts = 1'h1;
   input rst;
   wire rst;
@@ -3473,14 +3510,14 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign accepted = i_beat__valid & i_beat__ready;
   assign i_threshold__ready = accepted & i_beat__payload[29];
   assign \i_take$9  = accepted & i_beat__payload[29];
-  assign _006_ = accepted_beat[22] & seen_1;
-  assign _015_ = 1'h0 + _006_;
-  assign _026_ = accepted_beat[23] & seen_1;
-  assign { _036_[2], o_seen } = _015_ + _026_;
-  assign _041_ = i__payload[22] & i__valid;
-  assign _047_ = 1'h0 + _041_;
-  assign _051_ = i__payload[23] & i__valid;
-  assign { _052_[2], o_survivors } = _047_ + _051_;
+  assign _008_ = accepted_beat[22] & seen_1;
+  assign _019_ = 1'h0 + _008_;
+  assign _030_ = accepted_beat[23] & seen_1;
+  assign { _041_[2], o_seen } = _019_ + _030_;
+  assign _052_ = i__payload[22] & i__valid;
+  assign _063_ = 1'h0 + _052_;
+  assign _071_ = i__payload[23] & i__valid;
+  assign { _072_[2], o_survivors } = _063_ + _071_;
   assign \i__valid$22  = limited_valid_2 & limited_beat_1[29];
   assign o__ready = o__valid & \o_credit$27 ;
   assign taken = \o__valid$29  & o__ready;
@@ -3493,53 +3530,74 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign _003_ = { leaving_beat[10], leaving_beat[10:0] } & { 1'h0, leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0] };
   assign _004_ = { leaving_beat[21], leaving_beat[21:11] } & { 1'h0, leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1] };
   assign { _005_[11], \i__payload$51 [17:7] } = _003_ | _004_;
-  assign _007_ = $signed(accepted_beat[10:0]) > $signed(accepted_beat[21:11]);
-  assign _008_ = best_0_0_first_wins ? best_0_0_first : best_0_0_second;
-  assign _009_ = $signed(best_0_0) > $signed(running);
-  assign _010_ = row_starts | _009_;
-  assign _011_ = $signed(running) - $signed({ 1'h0, running_beat_1[40:30] });
-  assign _012_ = $signed(limited_beat_1[10:0]) >= $signed(\i__payload$20 [23:11]);
-  assign _013_ = limited_beat_1[22] & _012_;
-  assign _014_ = $signed(limited_beat_1[21:11]) >= $signed(\i__payload$20 [23:11]);
-  assign _016_ = limited_beat_1[23] & _014_;
-  assign _017_ = | survived[23:22];
-  assign _018_ = survived[29] | _017_;
-  assign _019_ = survived_valid_1 & _018_;
-  assign _020_ = | survived[23:22];
-  assign _021_ = survived[29] | _020_;
-  assign _022_ = ~ _021_;
+  assign _006_ = 1'h0 & leaving_0[0];
+  assign _007_ = 1'h1 & leaving_0[1];
+  assign \i__payload$51 [0] = _006_ | _007_;
+  assign _009_ = ~ i_beat__payload[22];
+  assign _010_ = ~ i_beat__payload[23];
+  assign _011_ = $signed(accepted_beat[10:0]) > $signed(accepted_beat[21:11]);
+  assign _012_ = best_0_0_first_wins ? best_0_0_first : best_0_0_second;
+  assign _013_ = $signed(best_0_0) > $signed(running);
+  assign _014_ = row_starts | _013_;
+  assign _015_ = $signed(running) - $signed({ 1'h0, running_beat_1[40:30] });
+  assign _016_ = $signed(limited_beat_1[10:0]) >= $signed(\i__payload$20 [23:11]);
+  assign _017_ = limited_beat_1[22] & _016_;
+  assign _018_ = $signed(limited_beat_1[21:11]) >= $signed(\i__payload$20 [23:11]);
+  assign _020_ = limited_beat_1[23] & _018_;
+  assign _021_ = | survived[23:22];
+  assign _022_ = survived[29] | _021_;
   assign _023_ = survived_valid_1 & _022_;
-  assign _024_ = $signed(o__payload[10:0]) >= $signed(\o__payload$74 [23:11]);
-  assign _025_ = o__payload[22] & _024_;
-  assign _027_ = $signed(o__payload[21:11]) >= $signed(\o__payload$74 [23:11]);
-  assign _028_ = o__payload[23] & _027_;
-  assign _029_ = | checked[23:22];
-  assign _030_ = checked[29] | _029_;
-  assign _031_ = checked_valid & _030_;
-  assign _032_ = | checked[23:22];
-  assign _033_ = checked[29] | _032_;
-  assign _034_ = ~ _033_;
+  assign _024_ = | survived[23:22];
+  assign _025_ = survived[29] | _024_;
+  assign _026_ = ~ _025_;
+  assign _027_ = survived_valid_1 & _026_;
+  assign _028_ = $signed(o__payload[10:0]) >= $signed(\o__payload$74 [23:11]);
+  assign _029_ = o__payload[22] & _028_;
+  assign _031_ = $signed(o__payload[21:11]) >= $signed(\o__payload$74 [23:11]);
+  assign _032_ = o__payload[23] & _031_;
+  assign _033_ = | checked[23:22];
+  assign _034_ = checked[29] | _033_;
   assign _035_ = checked_valid & _034_;
-  assign _037_ = \o__payload$75 [23] & \o__payload$75 [22];
-  assign _038_ = ~ { _037_, 1'h0 };
-  assign _039_ = \o__payload$75 [23:22] & _038_;
-  assign _040_ = \o__payload$75 [23] & \o__payload$75 [22];
-  assign _042_ = \o__payload$75 [22] & \o__payload$75 [23];
-  assign _043_ = ~ _042_;
-  assign _044_ = rest_0[1] & 1'h0;
-  assign _045_ = ~ { _044_, 1'h0 };
-  assign _046_ = { rest_0[1], 1'h0 } & _045_;
-  assign _048_ = rest_0[1] & 1'h0;
-  assign _049_ = 1'h0 & rest_0[1];
-  assign _050_ = ~ _049_;
+  assign _036_ = | checked[23:22];
+  assign _037_ = checked[29] | _036_;
+  assign _038_ = ~ _037_;
+  assign _039_ = checked_valid & _038_;
+  assign _040_ = | 1'h0;
+  assign _042_ = \o__payload$75 [22] & _040_;
+  assign _043_ = | \o__payload$75 [22];
+  assign _044_ = \o__payload$75 [23] & _043_;
+  assign _045_ = ~ { _044_, _042_ };
+  assign _046_ = \o__payload$75 [23:22] & _045_;
+  assign _047_ = | 1'h0;
+  assign _048_ = \o__payload$75 [22] & _047_;
+  assign _049_ = | \o__payload$75 [22];
+  assign _050_ = \o__payload$75 [23] & _049_;
+  assign _051_ = 1'h0 | 1'h0;
+  assign _053_ = \o__payload$75 [22] & \o__payload$75 [23];
+  assign _054_ = _051_ | _053_;
+  assign _055_ = ~ _054_;
+  assign _056_ = | 1'h0;
+  assign _057_ = rest_0[0] & _056_;
+  assign _058_ = | rest_0[0];
+  assign _059_ = rest_0[1] & _058_;
+  assign _060_ = ~ { _059_, _057_ };
+  assign _061_ = rest_0 & _060_;
+  assign _062_ = | 1'h0;
+  assign _064_ = rest_0[0] & _062_;
+  assign _065_ = | rest_0[0];
+  assign _066_ = rest_0[1] & _065_;
+  assign _067_ = 1'h0 | 1'h0;
+  assign _068_ = rest_0[0] & rest_0[1];
+  assign _069_ = _067_ | _068_;
+  assign _070_ = ~ _069_;
   always @(posedge clk)
-    best_0_0_first_wins <= _007_;
+    best_0_0_first_wins <= _011_;
   always @(posedge clk)
     best_0_0_first <= accepted_beat[10:0];
   always @(posedge clk)
     best_0_0_second <= accepted_beat[21:11];
   always @(posedge clk)
-    best_0_0 <= _008_;
+    best_0_0 <= _012_;
   always @(posedge clk)
     beat_0_1 <= accepted_beat;
   always @(posedge clk)
@@ -3549,26 +3607,24 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   always @(posedge clk)
     limited_beat_1 <= running_beat_1;
   always @(posedge clk)
-    \i__payload$20  <= { _011_, running };
+    \i__payload$20  <= { _015_, running };
   always @(posedge clk)
-    survived <= { limited_beat_1[29:24], _016_, _013_, limited_beat_1[21:0] };
+    survived <= { limited_beat_1[29:24], _020_, _017_, limited_beat_1[21:0] };
   always @(posedge clk)
     i__payload <= survived;
   always @(posedge clk)
-    checked <= { o__payload[29:24], _028_, _025_, o__payload[21:0] };
+    checked <= { o__payload[29:24], _032_, _029_, o__payload[21:0] };
   always @(posedge clk)
     \i__payload$33  <= checked;
   always @(posedge clk)
     if (rst) only_one <= 1'h0;
-    else only_one <= _055_;
-  reg \rest_0_reg[1]  = 1'h0;
+    else only_one <= _075_;
   always @(posedge clk)
-    if (rst) \rest_0_reg[1]  <= 1'h0;
-    else \rest_0_reg[1]  <= _057_[1];
-  assign rest_0[1] = \rest_0_reg[1] ;
+    if (rst) rest_0 <= 2'h0;
+    else rest_0 <= _077_;
   always @(posedge clk)
     if (rst) leaving_0 <= 2'h0;
-    else leaving_0 <= _059_;
+    else leaving_0 <= _079_;
   always @(posedge clk)
     if (rst) holds <= 1'h0;
     else if (beat_ends) holds <= \o__valid$76 ;
@@ -3576,19 +3632,19 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
     if (beat_ends) leaving_beat <= \o__payload$75 ;
   always @(posedge clk)
     if (rst) \i_return$37  <= 1'h0;
-    else \i_return$37  <= _035_;
+    else \i_return$37  <= _039_;
   always @(posedge clk)
     if (rst) \i__valid$35  <= 1'h0;
-    else \i__valid$35  <= _031_;
+    else \i__valid$35  <= _035_;
   always @(posedge clk)
     if (rst) checked_valid <= 1'h0;
     else checked_valid <= taken;
   always @(posedge clk)
     if (rst) i_return <= 1'h0;
-    else i_return <= _023_;
+    else i_return <= _027_;
   always @(posedge clk)
     if (rst) i__valid <= 1'h0;
-    else i__valid <= _019_;
+    else i__valid <= _023_;
   always @(posedge clk)
     if (rst) survived_valid_1 <= 1'h0;
     else survived_valid_1 <= limited_valid_2;
@@ -3599,7 +3655,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
     if (rst) limited_valid_1 <= 1'h0;
     else limited_valid_1 <= best_valid_3;
   always @(posedge clk)
-    if (_053_) running <= best_0_0;
+    if (_073_) running <= best_0_0;
   always @(posedge clk)
     if (rst) row_starts <= 1'h1;
     else if (best_valid_3) row_starts <= beat_0_2[29];
@@ -3616,20 +3672,20 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
     if (rst) seen_1 <= 1'h0;
     else seen_1 <= accepted;
   always @(posedge clk)
-    if (!i_beat__payload[22]) accepted_beat[10:0] <= 11'h400;
+    if (_009_) accepted_beat[10:0] <= 11'h400;
     else accepted_beat[10:0] <= i_beat__payload[10:0];
   always @(posedge clk)
-    if (!i_beat__payload[23]) accepted_beat[21:11] <= 11'h400;
+    if (_010_) accepted_beat[21:11] <= 11'h400;
     else accepted_beat[21:11] <= i_beat__payload[21:11];
   always @(posedge clk)
     accepted_beat[40:22] <= { i_threshold__payload, i_beat__payload[29:22] };
-  assign _053_ = & { best_valid_3, _010_ };
-  assign _054_ = i__ready ? _050_ : only_one;
-  assign _055_ = beat_ends ? _043_ : _054_;
-  assign _056_ = i__ready ? { _048_, 1'h0 } : { rest_0[1], 1'h0 };
-  assign _057_ = beat_ends ? { _040_, 1'h0 } : _056_;
-  assign _058_ = i__ready ? _046_ : leaving_0;
-  assign _059_ = beat_ends ? _039_ : _058_;
+  assign _073_ = & { best_valid_3, _014_ };
+  assign _074_ = i__ready ? _070_ : only_one;
+  assign _075_ = beat_ends ? _055_ : _074_;
+  assign _076_ = i__ready ? { _066_, _064_ } : rest_0;
+  assign _077_ = beat_ends ? { _050_, _048_ } : _076_;
+  assign _078_ = i__ready ? _061_ : leaving_0;
+  assign _079_ = beat_ends ? _046_ : _078_;
   \latte_head.filter.kept  kept (
     .clk(clk),
     .i__payload(\i__payload$33 ),
@@ -3650,7 +3706,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
     .o__valid(o_kept__valid),
     .rst(rst),
     .space(i__ready),
-    .write_port__data({ \i__payload$51 [17:7], \i__payload$51.last , \i__payload$51.kept , leaving_beat[28:25], leaving_0[1] })
+    .write_port__data({ \i__payload$51 [17:7], \i__payload$51.last , \i__payload$51.kept , leaving_beat[28:25], \i__payload$51 [0] })
   );
   \latte_head.filter.row_limits  row_limits (
     .clk(clk),
@@ -3675,8 +3731,8 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
     .o_credit(o_credit),
     .rst(rst)
   );
-  assign _036_[1:0] = o_seen;
-  assign _052_[1:0] = o_survivors;
+  assign _041_[1:0] = o_seen;
+  assign _072_[1:0] = o_survivors;
   assign _005_[10:0] = \i__payload$51 [17:7];
   assign \accepted_beat.beat  = accepted_beat[29:0];
   assign \accepted_beat.beat.estimates  = accepted_beat[21:0];
@@ -3737,9 +3793,9 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \i__payload$33.mask  = \i__payload$33 [23:22];
   assign \i__payload$33.mask[0]  = \i__payload$33 [22];
   assign \i__payload$33.mask[1]  = \i__payload$33 [23];
-  assign \i__payload$51 [6:0] = { \i__payload$51.last , \i__payload$51.kept , leaving_beat[28:25], leaving_0[1] };
+  assign \i__payload$51 [6:1] = { \i__payload$51.last , \i__payload$51.kept , leaving_beat[28:25] };
   assign \i__payload$51.estimate  = \i__payload$51 [17:7];
-  assign \i__payload$51.key  = { leaving_beat[28:25], leaving_0[1] };
+  assign \i__payload$51.key  = { leaving_beat[28:25], \i__payload$51 [0] };
   assign \i__payload.estimates  = i__payload[21:0];
   assign \i__payload.estimates[0]  = i__payload[10:0];
   assign \i__payload.estimates[1]  = i__payload[21:11];
@@ -3810,7 +3866,6 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   assign \o_kept__payload.key  = o_kept__payload[4:0];
   assign \o_kept__payload.last  = o_kept__payload[6];
   assign o_kept__ready = \o__ready$41 ;
-  assign rest_0[0] = 1'h0;
   assign \running_beat_1.beat  = running_beat_1[29:0];
   assign \running_beat_1.beat.estimates  = running_beat_1[21:0];
   assign \running_beat_1.beat.estimates[0]  = running_beat_1[10:0];
@@ -4133,24 +4188,25 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
       words[word] = 30'h0;
   end
   always @(posedge clk) begin
-    if (i__valid)
+    if (written)
       words[pointer] <= write_port__data;
   end
-  reg [29:0] _86_;
+  reg [29:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _86_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _86_;
+  assign o__payload = _87_;
   assign _21_ = read ? _20_ : stored;
-  assign _23_ = i__valid | _21_;
+  assign _23_ = written | _21_;
   assign _26_ = pointer == 5'h10;
   assign _27_ = pointer + 1'h1;
   assign _28_ = _26_ ? 6'h00 : _27_;
   assign _29_ = \pointer$13  == 5'h10;
   assign _30_ = \pointer$13  + 1'h1;
   assign _32_ = _29_ ? 6'h00 : _30_;
+  assign written = i__valid & 1'h1;
   assign _33_ = ~ o__valid;
   assign load = _33_ | o__ready;
   assign _34_ = output_free | o__ready;
@@ -4188,7 +4244,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
     else if (read) \pointer$13  <= _32_[4:0];
   always @(posedge clk)
     if (rst) pointer <= 5'h00;
-    else if (i__valid) pointer <= _28_[4:0];
+    else if (written) pointer <= _28_[4:0];
   always @(posedge clk)
     if (rst) stored <= 1'h0;
     else stored <= _23_;
@@ -4206,7 +4262,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
     else count_down_0_1 <= read;
   always @(posedge clk)
     if (rst) count_up_0_1 <= 1'h0;
-    else count_up_0_1 <= i__valid;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
   assign \i__payload.estimates  = write_port__data[21:0];
   assign \i__payload.estimates[0]  = write_port__data[10:0];
@@ -4229,8 +4285,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   assign read_port__data = o__payload;
   assign read_port__en = load;
   assign write_port__addr = pointer;
-  assign write_port__en = i__valid;
-  assign written = i__valid;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i__valid, o__valid, space, clk);
@@ -4285,16 +4340,18 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   wire _048_;
   wire _049_;
   wire _050_;
-  wire [1:0] _051_;
+  wire _051_;
   wire [1:0] _052_;
   wire [1:0] _053_;
-  wire [1:0] _054_;
+  wire _054_;
   wire [1:0] _055_;
-  wire _056_;
-  wire _057_;
-  wire [1:0] _058_;
-  wire [2:0] _059_;
-  wire _060_;
+  wire [1:0] _056_;
+  wire [1:0] _057_;
+  wire _058_;
+  wire _059_;
+  wire [1:0] _060_;
+  wire [2:0] _061_;
+  wire _062_;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
@@ -4347,13 +4404,13 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
     if (space)
       words[pointer] <= write_port__data;
   end
-  reg [17:0] _134_;
+  reg [17:0] _138_;
   always @(posedge clk) begin
     if (load) begin
-      _134_ <= words[\pointer$13 ];
+      _138_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _134_;
+  assign o__payload = _138_;
   assign _020_ = ~ _019_;
   assign _021_ = read ? _020_ : stored;
   assign _023_ = written | _021_;
@@ -4382,26 +4439,28 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   assign _048_ = ~ _047_;
   assign _049_ = written ? _048_ : space;
   assign _050_ = read | _049_;
-  assign _051_ = pointer + 1'h1;
-  assign _052_ = pointer ? 2'h0 : _051_;
-  assign _054_ = \pointer$13  + 1'h1;
-  assign _055_ = \pointer$13  ? 2'h0 : _054_;
+  assign _051_ = pointer == 1'h1;
+  assign _052_ = pointer + 1'h1;
+  assign _053_ = _051_ ? 2'h0 : _052_;
+  assign _054_ = \pointer$13  == 1'h1;
+  assign _056_ = \pointer$13  + 1'h1;
+  assign _057_ = _054_ ? 2'h0 : _056_;
   assign written = i__valid & space;
-  assign _056_ = ~ o__valid;
-  assign load = _056_ | o__ready;
-  assign _057_ = output_free | o__ready;
-  assign read = stored & _057_;
+  assign _058_ = ~ o__valid;
+  assign load = _058_ | o__ready;
+  assign _059_ = output_free | o__ready;
+  assign read = stored & _059_;
   assign _000_ = 1'h0 + count_up_0_1;
   assign _011_ = count + _000_;
   assign _022_ = 1'h0 + count_down_0_1;
   assign _033_ = _011_ - _022_;
   assign _044_ = ~ stored;
-  assign _053_ = 1'h0 + count_up_0_1;
-  assign _058_ = 1'h0 + count_down_0_1;
-  assign _059_ = _053_ - _058_;
-  assign _060_ = _059_ == 3'h7;
+  assign _055_ = 1'h0 + count_up_0_1;
+  assign _060_ = 1'h0 + count_down_0_1;
+  assign _061_ = _055_ - _060_;
+  assign _062_ = _061_ == 3'h7;
   assign _001_ = count == 2'h2;
-  assign _002_ = _060_ & _001_;
+  assign _002_ = _062_ & _001_;
   assign _003_ = 1'h0 + count_up_0_1;
   assign _004_ = 1'h0 + count_down_0_1;
   assign _005_ = _003_ - _004_;
@@ -4420,10 +4479,10 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   assign _019_ = _010_ | _018_;
   always @(posedge clk)
     if (rst) \pointer$13  <= 1'h0;
-    else if (read) \pointer$13  <= _055_[0];
+    else if (read) \pointer$13  <= _057_[0];
   always @(posedge clk)
     if (rst) pointer <= 1'h0;
-    else if (written) pointer <= _052_[0];
+    else if (written) pointer <= _053_[0];
   always @(posedge clk)
     if (rst) space <= 1'h1;
     else space <= _050_;
@@ -4493,9 +4552,10 @@ module \latte_head.filter.row_limits (rst, i_take, i__valid, o__ready, o__payloa
   wire _27_;
   wire [1:0] _28_;
   wire [5:0] _29_;
-  wire [1:0] _30_;
-  wire [2:0] _31_;
-  wire [1:0] _32_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
@@ -4540,10 +4600,11 @@ module \latte_head.filter.row_limits (rst, i_take, i__valid, o__ready, o__payloa
   assign _22_ = credits + _11_;
   assign _28_ = 1'h0 + credits_down_0_1;
   assign _29_ = _22_ - _28_;
-  assign _30_ = 1'h0 + credits_up_0_1;
-  assign _31_ = _30_ + 1'h0;
-  assign _32_ = 1'h0 + credits_down_0_1;
-  assign _01_ = _31_ - _32_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
   assign _02_ = _01_ == 4'hf;
   assign _03_ = credits == 2'h2;
   assign _04_ = _02_ & _03_;
@@ -4567,7 +4628,7 @@ module \latte_head.filter.row_limits (rst, i_take, i__valid, o__ready, o__payloa
   assign _24_ = _14_ | _23_;
   assign _25_ = ~ _24_;
   assign _26_ = i_take ? _25_ : o_credit;
-  assign _27_ = taken | _26_;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
     if (rst) o_credit <= 1'h1;
     else o_credit <= _27_;
@@ -4689,24 +4750,25 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
       words[word] = 24'h0;
   end
   always @(posedge clk) begin
-    if (i__valid)
+    if (written)
       words[pointer] <= write_port__data;
   end
-  reg [23:0] _86_;
+  reg [23:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _86_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _86_;
+  assign o__payload = _87_;
   assign _21_ = read ? _20_ : stored;
-  assign _23_ = i__valid | _21_;
+  assign _23_ = written | _21_;
   assign _26_ = pointer == 4'he;
   assign _27_ = pointer + 1'h1;
   assign _28_ = _26_ ? 5'h00 : _27_;
   assign _29_ = \pointer$13  == 4'he;
   assign _30_ = \pointer$13  + 1'h1;
   assign _32_ = _29_ ? 5'h00 : _30_;
+  assign written = i__valid & 1'h1;
   assign _33_ = ~ o__valid;
   assign load = _33_ | o__ready;
   assign _34_ = output_free | o__ready;
@@ -4744,7 +4806,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
     else if (read) \pointer$13  <= _32_[3:0];
   always @(posedge clk)
     if (rst) pointer <= 4'h0;
-    else if (i__valid) pointer <= _28_[3:0];
+    else if (written) pointer <= _28_[3:0];
   always @(posedge clk)
     if (rst) stored <= 1'h0;
     else stored <= _23_;
@@ -4762,7 +4824,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
     else count_down_0_1 <= read;
   always @(posedge clk)
     if (rst) count_up_0_1 <= 1'h0;
-    else count_up_0_1 <= i__valid;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
   assign \i__payload.best  = write_port__data[10:0];
   assign \i__payload.limit  = write_port__data[23:11];
@@ -4773,8 +4835,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   assign read_port__data = o__payload;
   assign read_port__en = load;
   assign write_port__addr = pointer;
-  assign write_port__en = i__valid;
-  assign written = i__valid;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.filter.survivors (rst, i_take, o__ready, o__payload, i__payload, i__valid, i_return, o_credit, o__valid, clk);
@@ -5068,24 +5129,25 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
       words[word] = 30'h0;
   end
   always @(posedge clk) begin
-    if (i__valid)
+    if (written)
       words[pointer] <= write_port__data;
   end
-  reg [29:0] _86_;
+  reg [29:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _86_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _86_;
+  assign o__payload = _87_;
   assign _21_ = read ? _20_ : stored;
-  assign _23_ = i__valid | _21_;
+  assign _23_ = written | _21_;
   assign _26_ = pointer == 6'h20;
   assign _27_ = pointer + 1'h1;
   assign _28_ = _26_ ? 7'h00 : _27_;
   assign _29_ = \pointer$13  == 6'h20;
   assign _30_ = \pointer$13  + 1'h1;
   assign _32_ = _29_ ? 7'h00 : _30_;
+  assign written = i__valid & 1'h1;
   assign _33_ = ~ o__valid;
   assign load = _33_ | o__ready;
   assign _34_ = output_free | o__ready;
@@ -5123,7 +5185,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
     else if (read) \pointer$13  <= _32_[5:0];
   always @(posedge clk)
     if (rst) pointer <= 6'h00;
-    else if (i__valid) pointer <= _28_[5:0];
+    else if (written) pointer <= _28_[5:0];
   always @(posedge clk)
     if (rst) stored <= 1'h0;
     else stored <= _23_;
@@ -5141,7 +5203,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
     else count_down_0_1 <= read;
   always @(posedge clk)
     if (rst) count_up_0_1 <= 1'h0;
-    else count_up_0_1 <= i__valid;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
   assign \i__payload.estimates  = write_port__data[21:0];
   assign \i__payload.estimates[0]  = write_port__data[10:0];
@@ -5164,19 +5226,21 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   assign read_port__data = o__payload;
   assign read_port__en = load;
   assign write_port__addr = pointer;
-  assign write_port__en = i__valid;
-  assign written = i__valid;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.reuse (rst, i_kept__payload, fork_transfer, o_scored__payload, o__ready, \i_query__payload$9 , key_port__response__payload, i_keys__valid, i_kept__valid, key_port__request__payload, i_query__ready, o_scored__valid, i_query__valid, clk);
   wire _00_;
   wire [25:0] _01_;
-  wire [11:0] _02_;
-  wire [26:0] _03_;
+  wire _02_;
+  wire _03_;
+  wire [11:0] _04_;
+  wire [18:0] _05_;
+  wire [25:0] _06_;
+  wire [26:0] _07_;
   input clk;
   wire clk;
-  (* init = 19'h0000x *)
-  wire [18:0] correction;
+  reg [18:0] correction = 19'h00000;
   output fork_transfer;
   wire fork_transfer;
   reg [25:0] i__payload = 26'h0000000;
@@ -5377,11 +5441,15 @@ module \latte_head.reuse (rst, i_kept__payload, fork_transfer, o_scored__payload
   reg scored_valid_1 = 1'h0;
   wire scored_valid_2;
   assign _00_ = i_kept__valid & o_prepared__valid;
-  assign fork_transfer = _00_ & o_credit;
+  assign _02_ = _00_ & o_credit;
+  assign _03_ = 1'h1 & 1'h1;
+  assign fork_transfer = _02_ & _03_;
   assign o_prepared__ready = fork_transfer & i_kept__payload[6];
   assign i_last = fork_transfer & i_kept__payload[6];
-  assign _02_ = $signed(\o__payload$47 [10:0]) + $signed(\o__payload$47 [21:11]);
-  assign { _03_[26:19], _01_[25:7] } = $signed({ item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17:7], 8'h00 }) + $signed({ correction[18:4], 4'h0 });
+  assign _04_ = $signed(\o__payload$47 [10:0]) + $signed(\o__payload$47 [21:11]);
+  assign _05_ = $signed(_04_) << 3'h4;
+  assign _06_ = $signed(item_result_5[17:7]) << 4'h8;
+  assign { _07_[26:19], _01_[25:7] } = $signed(_06_) + $signed(correction);
   always @(posedge clk)
     item_read_1 <= i_kept__payload;
   always @(posedge clk)
@@ -5401,6 +5469,8 @@ module \latte_head.reuse (rst, i_kept__payload, fork_transfer, o_scored__payload
   always @(posedge clk)
     item_result_5 <= item_result_4;
   always @(posedge clk)
+    correction <= _05_;
+  always @(posedge clk)
     i__payload <= { _01_[25:7], item_result_5[6:0] };
   always @(posedge clk)
     if (rst) i__valid <= 1'h0;
@@ -5408,10 +5478,6 @@ module \latte_head.reuse (rst, i_kept__payload, fork_transfer, o_scored__payload
   always @(posedge clk)
     if (rst) scored_valid_1 <= 1'h0;
     else scored_valid_1 <= \o__valid$45 ;
-  reg [14:0] _22_ = 15'h0000;
-  always @(posedge clk)
-    _22_ <= { _02_[11], _02_[11], _02_[11], _02_ };
-  assign correction[18:4] = _22_;
   \latte_head.reuse.dot  dot (
     .clk(clk),
     .i_keys__payload({ key_port__response__payload[31:0], key_port__response__payload[63:32] }),
@@ -5438,9 +5504,8 @@ module \latte_head.reuse (rst, i_kept__payload, fork_transfer, o_scored__payload
     .o_credit(o_credit),
     .rst(rst)
   );
-  assign _03_[18:0] = _01_[25:7];
+  assign _07_[18:0] = _01_[25:7];
   assign _01_[6:0] = item_result_5[6:0];
-  assign correction[3:0] = 4'h0;
   assign \i__payload.kept  = i__payload[5];
   assign \i__payload.key  = i__payload[4:0];
   assign \i__payload.last  = i__payload[6];
@@ -5602,91 +5667,97 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire [2:0] _000_;
   wire _001_;
   wire _002_;
-  wire _003_;
-  wire [7:0] _004_;
-  wire _005_;
+  wire [6:0] _003_;
+  wire _004_;
+  wire [7:0] _005_;
   wire _006_;
-  wire [7:0] _007_;
+  wire [6:0] _007_;
   wire _008_;
-  wire [9:0] _009_;
-  wire [4:0] _010_;
-  wire _011_;
-  wire _012_;
-  wire _013_;
+  wire [7:0] _009_;
+  wire _010_;
+  wire [8:0] _011_;
+  wire [9:0] _012_;
+  wire [4:0] _013_;
   wire _014_;
   wire _015_;
   wire _016_;
-  wire [3:0] _017_;
-  wire [3:0] _018_;
-  wire [3:0] _019_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
   wire [3:0] _020_;
   wire [3:0] _021_;
   wire [3:0] _022_;
   wire [3:0] _023_;
   wire [3:0] _024_;
   wire [3:0] _025_;
-  wire [2:0] _026_;
+  wire [3:0] _026_;
   wire [3:0] _027_;
   wire [3:0] _028_;
-  wire [3:0] _029_;
+  wire [2:0] _029_;
   wire [3:0] _030_;
   wire [3:0] _031_;
   wire [3:0] _032_;
   wire [3:0] _033_;
-  wire _034_;
+  wire [3:0] _034_;
   wire [3:0] _035_;
   wire [3:0] _036_;
-  wire [4:0] _037_;
-  wire [4:0] _038_;
-  wire [4:0] _039_;
+  wire _037_;
+  wire [3:0] _038_;
+  wire [3:0] _039_;
   wire [4:0] _040_;
-  wire [5:0] _041_;
-  wire [5:0] _042_;
-  wire [3:0] _043_;
-  wire [3:0] _044_;
-  wire [3:0] _045_;
+  wire [4:0] _041_;
+  wire [4:0] _042_;
+  wire [4:0] _043_;
+  wire [5:0] _044_;
+  wire [5:0] _045_;
   wire [3:0] _046_;
   wire [3:0] _047_;
   wire [3:0] _048_;
   wire [3:0] _049_;
   wire [3:0] _050_;
-  wire _051_;
+  wire [3:0] _051_;
   wire [3:0] _052_;
   wire [3:0] _053_;
-  wire [3:0] _054_;
+  wire _054_;
   wire [3:0] _055_;
   wire [3:0] _056_;
   wire [3:0] _057_;
   wire [3:0] _058_;
-  wire _059_;
+  wire [3:0] _059_;
   wire [3:0] _060_;
   wire [3:0] _061_;
-  wire [4:0] _062_;
-  wire [4:0] _063_;
-  wire [4:0] _064_;
+  wire _062_;
+  wire [3:0] _063_;
+  wire [3:0] _064_;
   wire [4:0] _065_;
-  wire [5:0] _066_;
-  wire [5:0] _067_;
-  wire _068_;
-  wire [6:0] _069_;
-  wire [6:0] _070_;
-  wire [6:0] _071_;
+  wire [4:0] _066_;
+  wire [4:0] _067_;
+  wire [4:0] _068_;
+  wire [5:0] _069_;
+  wire [5:0] _070_;
+  wire _071_;
   wire [6:0] _072_;
-  wire _073_;
-  wire _074_;
-  wire [7:0] _075_;
+  wire [6:0] _073_;
+  wire [6:0] _074_;
+  wire [6:0] _075_;
   wire _076_;
-  wire _077_;
+  wire [6:0] _077_;
   wire _078_;
   wire [7:0] _079_;
-  wire [9:0] _080_;
-  wire [6:0] _081_;
+  wire _080_;
+  wire _081_;
   wire [6:0] _082_;
-  wire [6:0] _083_;
-  wire [6:0] _084_;
-  wire _085_;
-  wire _086_;
-  wire _087_;
+  wire _083_;
+  wire [7:0] _084_;
+  wire [8:0] _085_;
+  wire [9:0] _086_;
+  wire [6:0] _087_;
+  wire [6:0] _088_;
+  wire [6:0] _089_;
+  wire [6:0] _090_;
+  wire _091_;
+  wire _092_;
+  wire _093_;
   reg [4:0] address_1 = 5'h00;
   reg [4:0] address_2 = 5'h00;
   input clk;
@@ -6009,104 +6080,126 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   end
   assign \read_port__data$103  = table_low_1_0_1[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
   assign _000_ = held + taken;
-  assign _018_ = _000_ - i_last;
-  assign _026_ = waiting + taken;
-  assign _034_ = o_prepared__valid & o_prepared__ready;
-  assign _043_ = _026_ - _034_;
-  assign _051_ = ~ fill_slot;
-  assign _059_ = o_prepared__valid & o_prepared__ready;
-  assign _068_ = ~ take_slot;
-  assign _076_ = ~ read_slot;
+  assign _021_ = _000_ - i_last;
+  assign _029_ = waiting + taken;
+  assign _037_ = o_prepared__valid & o_prepared__ready;
+  assign _046_ = _029_ - _037_;
+  assign _054_ = ~ fill_slot;
+  assign _062_ = o_prepared__valid & o_prepared__ready;
+  assign _071_ = ~ take_slot;
+  assign _080_ = ~ read_slot;
   assign _001_ = held != 2'h2;
-  assign _008_ = i_query__valid & _001_;
-  assign _010_ = left - 1'h1;
-  assign _011_ = held != 2'h2;
-  assign _012_ = i_query__valid & _011_;
-  assign _013_ = left == 1'h1;
-  assign _014_ = _012_ & _013_;
-  assign _015_ = held != 2'h2;
-  assign _016_ = i_query__valid & _015_;
-  assign _017_ = ~ left;
-  assign _019_ = ~ left;
-  assign _021_ = ~ left;
-  assign _023_ = ~ left;
-  assign _025_ = ~ left;
+  assign _010_ = i_query__valid & _001_;
+  assign _013_ = left - 1'h1;
+  assign _014_ = held != 2'h2;
+  assign _015_ = i_query__valid & _014_;
+  assign _016_ = left == 1'h1;
+  assign _017_ = _015_ & _016_;
+  assign _018_ = held != 2'h2;
+  assign _019_ = i_query__valid & _018_;
+  assign _020_ = ~ left;
+  assign _022_ = ~ left;
+  assign _023_ = i_query__payload[3:0] ^ 4'h8;
+  assign _024_ = ~ left;
+  assign _025_ = i_query__payload[7:4] ^ 4'h8;
+  assign _026_ = ~ left;
+  assign _027_ = i_query__payload[11:8] ^ 4'h8;
   assign _028_ = ~ left;
-  assign _030_ = ~ left;
-  assign _032_ = ~ left;
+  assign _030_ = i_query__payload[15:12] ^ 4'h8;
+  assign _031_ = ~ left;
+  assign _032_ = i_query__payload[19:16] ^ 4'h8;
+  assign _033_ = ~ left;
+  assign _034_ = i_query__payload[23:20] ^ 4'h8;
   assign _035_ = ~ left;
-  assign _037_ = high_masked_0 + high_masked_1;
-  assign _038_ = high_masked_2 + high_masked_3;
-  assign _039_ = high_masked_4 + high_masked_5;
-  assign _040_ = high_masked_6 + high_masked_7;
-  assign _041_ = high_subsets_0_0_0 + high_subsets_0_0_1;
-  assign _042_ = high_subsets_0_1_0 + high_subsets_0_1_1;
-  assign _044_ = ~ left;
-  assign _046_ = ~ left;
-  assign _048_ = ~ left;
-  assign _050_ = ~ left;
+  assign _036_ = i_query__payload[27:24] ^ 4'h8;
+  assign _038_ = ~ left;
+  assign _039_ = i_query__payload[31:28] ^ 4'h8;
+  assign _040_ = high_masked_0 + high_masked_1;
+  assign _041_ = high_masked_2 + high_masked_3;
+  assign _042_ = high_masked_4 + high_masked_5;
+  assign _043_ = high_masked_6 + high_masked_7;
+  assign _044_ = high_subsets_0_0_0 + high_subsets_0_0_1;
+  assign _045_ = high_subsets_0_1_0 + high_subsets_0_1_1;
+  assign _047_ = ~ left;
+  assign _048_ = i_query__payload[35:32] ^ 4'h8;
+  assign _049_ = ~ left;
+  assign _050_ = i_query__payload[39:36] ^ 4'h8;
+  assign _051_ = ~ left;
+  assign _052_ = i_query__payload[43:40] ^ 4'h8;
   assign _053_ = ~ left;
-  assign _055_ = ~ left;
-  assign _057_ = ~ left;
+  assign _055_ = i_query__payload[47:44] ^ 4'h8;
+  assign _056_ = ~ left;
+  assign _057_ = i_query__payload[51:48] ^ 4'h8;
+  assign _058_ = ~ left;
+  assign _059_ = i_query__payload[55:52] ^ 4'h8;
   assign _060_ = ~ left;
-  assign _062_ = low_masked_0 + low_masked_1;
-  assign _063_ = low_masked_2 + low_masked_3;
-  assign _064_ = low_masked_4 + low_masked_5;
-  assign _065_ = low_masked_6 + low_masked_7;
-  assign _066_ = low_subsets_0_0_0 + low_subsets_0_0_1;
-  assign _067_ = low_subsets_0_1_0 + low_subsets_0_1_1;
-  assign _069_ = high_low_0_plane_0_entry_0 + high_low_0_plane_0_entry_1;
-  assign _070_ = high_low_0_plane_1_entry_0 + high_low_0_plane_1_entry_1;
-  assign _071_ = high_low_0_plane_2_entry_0 + high_low_0_plane_2_entry_1;
-  assign _072_ = high_low_0_plane_3_entry_0 + high_low_0_plane_3_entry_1;
-  assign _073_ = ~ high_low_0_groups_0_0_0[6];
-  assign _074_ = ~ high_low_0_groups_0_1_0[6];
-  assign _075_ = $signed({ _073_, _073_, high_low_0_groups_0_0_0[5:1] }) + $signed({ _074_, high_low_0_groups_0_1_0[5:0] });
-  assign _077_ = ~ high_low_0_groups_0_2_0[6];
-  assign _078_ = ~ high_low_0_groups_0_3_0[6];
-  assign _079_ = $signed({ _077_, _077_, high_low_0_groups_0_2_0[5:1] }) - $signed({ _078_, high_low_0_groups_0_3_0[5:0] });
-  assign _080_ = $signed({ high_low_0_planes_0_0[8], high_low_0_planes_0_0[8], high_low_0_planes_0_0[8:2] }) + $signed(high_low_0_planes_0_1);
-  assign _081_ = low_high_0_plane_0_entry_0 + low_high_0_plane_0_entry_1;
-  assign _082_ = low_high_0_plane_1_entry_0 + low_high_0_plane_1_entry_1;
-  assign _083_ = low_high_0_plane_2_entry_0 + low_high_0_plane_2_entry_1;
-  assign _084_ = low_high_0_plane_3_entry_0 + low_high_0_plane_3_entry_1;
+  assign _061_ = i_query__payload[59:56] ^ 4'h8;
+  assign _063_ = ~ left;
+  assign _064_ = i_query__payload[63:60] ^ 4'h8;
+  assign _065_ = low_masked_0 + low_masked_1;
+  assign _066_ = low_masked_2 + low_masked_3;
+  assign _067_ = low_masked_4 + low_masked_5;
+  assign _068_ = low_masked_6 + low_masked_7;
+  assign _069_ = low_subsets_0_0_0 + low_subsets_0_0_1;
+  assign _070_ = low_subsets_0_1_0 + low_subsets_0_1_1;
+  assign _072_ = high_low_0_plane_0_entry_0 + high_low_0_plane_0_entry_1;
+  assign _073_ = high_low_0_plane_1_entry_0 + high_low_0_plane_1_entry_1;
+  assign _074_ = high_low_0_plane_2_entry_0 + high_low_0_plane_2_entry_1;
+  assign _075_ = high_low_0_plane_3_entry_0 + high_low_0_plane_3_entry_1;
+  assign _076_ = ~ high_low_0_groups_0_0_0[6];
+  assign _077_ = $signed({ _076_, high_low_0_groups_0_0_0[5:0] }) >>> 1'h1;
+  assign _078_ = ~ high_low_0_groups_0_1_0[6];
+  assign _079_ = $signed(_077_) + $signed({ _078_, high_low_0_groups_0_1_0[5:0] });
+  assign _081_ = ~ high_low_0_groups_0_2_0[6];
+  assign _082_ = $signed({ _081_, high_low_0_groups_0_2_0[5:0] }) >>> 1'h1;
+  assign _083_ = ~ high_low_0_groups_0_3_0[6];
+  assign _084_ = $signed(_082_) - $signed({ _083_, high_low_0_groups_0_3_0[5:0] });
+  assign _085_ = $signed(high_low_0_planes_0_0) >>> 2'h2;
+  assign _086_ = $signed(_085_) + $signed(high_low_0_planes_0_1);
+  assign _087_ = low_high_0_plane_0_entry_0 + low_high_0_plane_0_entry_1;
+  assign _088_ = low_high_0_plane_1_entry_0 + low_high_0_plane_1_entry_1;
+  assign _089_ = low_high_0_plane_2_entry_0 + low_high_0_plane_2_entry_1;
+  assign _090_ = low_high_0_plane_3_entry_0 + low_high_0_plane_3_entry_1;
   assign _002_ = ~ low_high_0_groups_0_0_0[6];
-  assign _003_ = ~ low_high_0_groups_0_1_0[6];
-  assign _004_ = $signed({ _002_, _002_, low_high_0_groups_0_0_0[5:1] }) + $signed({ _003_, low_high_0_groups_0_1_0[5:0] });
-  assign _005_ = ~ low_high_0_groups_0_2_0[6];
-  assign _006_ = ~ low_high_0_groups_0_3_0[6];
-  assign _007_ = $signed({ _005_, _005_, low_high_0_groups_0_2_0[5:1] }) - $signed({ _006_, low_high_0_groups_0_3_0[5:0] });
-  assign _009_ = $signed({ low_high_0_planes_0_0[8], low_high_0_planes_0_0[8], low_high_0_planes_0_0[8:2] }) + $signed(low_high_0_planes_0_1);
-  assign o_prepared__valid = | waiting;
+  assign _003_ = $signed({ _002_, low_high_0_groups_0_0_0[5:0] }) >>> 1'h1;
+  assign _004_ = ~ low_high_0_groups_0_1_0[6];
+  assign _005_ = $signed(_003_) + $signed({ _004_, low_high_0_groups_0_1_0[5:0] });
+  assign _006_ = ~ low_high_0_groups_0_2_0[6];
+  assign _007_ = $signed({ _006_, low_high_0_groups_0_2_0[5:0] }) >>> 1'h1;
+  assign _008_ = ~ low_high_0_groups_0_3_0[6];
+  assign _009_ = $signed(_007_) - $signed({ _008_, low_high_0_groups_0_3_0[5:0] });
+  assign _011_ = $signed(low_high_0_planes_0_0) >>> 2'h2;
+  assign _012_ = $signed(_011_) + $signed(low_high_0_planes_0_1);
+  assign o_prepared__valid = waiting != 1'h0;
   assign o_prepared__payload = take_slot ? tag_1 : tag_0;
   always @(posedge clk)
-    address_1 <= { fill_slot, _017_ };
+    address_1 <= { fill_slot, _020_ };
   always @(posedge clk)
     address_2 <= address_1;
   always @(posedge clk)
-    high_subsets_0_0_0 <= _037_;
+    high_subsets_0_0_0 <= _040_;
   always @(posedge clk)
-    high_subsets_0_0_1 <= _038_;
+    high_subsets_0_0_1 <= _041_;
   always @(posedge clk)
-    high_subsets_0_1_0 <= _039_;
+    high_subsets_0_1_0 <= _042_;
   always @(posedge clk)
-    high_subsets_0_1_1 <= _040_;
+    high_subsets_0_1_1 <= _043_;
   always @(posedge clk)
-    high_subsets_1_0_0 <= _041_;
+    high_subsets_1_0_0 <= _044_;
   always @(posedge clk)
-    high_subsets_1_1_0 <= _042_;
+    high_subsets_1_1_0 <= _045_;
   always @(posedge clk)
-    low_subsets_0_0_0 <= _062_;
+    low_subsets_0_0_0 <= _065_;
   always @(posedge clk)
-    low_subsets_0_0_1 <= _063_;
+    low_subsets_0_0_1 <= _066_;
   always @(posedge clk)
-    low_subsets_0_1_0 <= _064_;
+    low_subsets_0_1_0 <= _067_;
   always @(posedge clk)
-    low_subsets_0_1_1 <= _065_;
+    low_subsets_0_1_1 <= _068_;
   always @(posedge clk)
-    low_subsets_1_0_0 <= _066_;
+    low_subsets_1_0_0 <= _069_;
   always @(posedge clk)
-    low_subsets_1_1_0 <= _067_;
+    low_subsets_1_1_0 <= _070_;
   always @(posedge clk)
     high_low_0_plane_0_entry_0 <= read_port__data;
   always @(posedge clk)
@@ -6124,19 +6217,19 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   always @(posedge clk)
     high_low_0_plane_3_entry_1 <= \read_port__data$80 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_0 <= _069_;
+    high_low_0_groups_0_0_0 <= _072_;
   always @(posedge clk)
-    high_low_0_groups_0_1_0 <= _070_;
+    high_low_0_groups_0_1_0 <= _073_;
   always @(posedge clk)
-    high_low_0_groups_0_2_0 <= _071_;
+    high_low_0_groups_0_2_0 <= _074_;
   always @(posedge clk)
-    high_low_0_groups_0_3_0 <= _072_;
+    high_low_0_groups_0_3_0 <= _075_;
   always @(posedge clk)
-    high_low_0_planes_0_0 <= { _075_, high_low_0_groups_0_0_0[0] };
+    high_low_0_planes_0_0 <= { _079_, high_low_0_groups_0_0_0[0] };
   always @(posedge clk)
-    high_low_0_planes_0_1 <= { _079_, high_low_0_groups_0_2_0[0] };
+    high_low_0_planes_0_1 <= { _084_, high_low_0_groups_0_2_0[0] };
   always @(posedge clk)
-    high_low_0_planes_1_0 <= { _080_, high_low_0_planes_0_0[1:0] };
+    high_low_0_planes_1_0 <= { _086_, high_low_0_planes_0_0[1:0] };
   always @(posedge clk)
     low_high_0_plane_0_entry_0 <= \read_port__data$89 ;
   always @(posedge clk)
@@ -6154,19 +6247,19 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   always @(posedge clk)
     low_high_0_plane_3_entry_1 <= \read_port__data$103 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_0 <= _081_;
+    low_high_0_groups_0_0_0 <= _087_;
   always @(posedge clk)
-    low_high_0_groups_0_1_0 <= _082_;
+    low_high_0_groups_0_1_0 <= _088_;
   always @(posedge clk)
-    low_high_0_groups_0_2_0 <= _083_;
+    low_high_0_groups_0_2_0 <= _089_;
   always @(posedge clk)
-    low_high_0_groups_0_3_0 <= _084_;
+    low_high_0_groups_0_3_0 <= _090_;
   always @(posedge clk)
-    low_high_0_planes_0_0 <= { _004_, low_high_0_groups_0_0_0[0] };
+    low_high_0_planes_0_0 <= { _005_, low_high_0_groups_0_0_0[0] };
   always @(posedge clk)
-    low_high_0_planes_0_1 <= { _007_, low_high_0_groups_0_2_0[0] };
+    low_high_0_planes_0_1 <= { _009_, low_high_0_groups_0_2_0[0] };
   always @(posedge clk)
-    low_high_0_planes_1_0 <= { _009_, low_high_0_planes_0_0[1:0] };
+    low_high_0_planes_1_0 <= { _012_, low_high_0_planes_0_0[1:0] };
   always @(posedge clk)
     if (rst) valid_4 <= 1'h0;
     else valid_4 <= valid_3;
@@ -6180,53 +6273,53 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     if (rst) valid_1 <= 1'h0;
     else valid_1 <= i_keys__valid;
   always @(posedge clk)
-    if (!_060_[3]) low_masked_7 <= 4'h8;
-    else low_masked_7 <= { _061_[3], i_query__payload[62:60] };
+    if (!_063_[3]) low_masked_7 <= 4'h8;
+    else low_masked_7 <= _064_;
   always @(posedge clk)
-    if (!_057_[2]) low_masked_6 <= 4'h8;
-    else low_masked_6 <= { _058_[3], i_query__payload[58:56] };
+    if (!_060_[2]) low_masked_6 <= 4'h8;
+    else low_masked_6 <= _061_;
   always @(posedge clk)
-    if (!_055_[1]) low_masked_5 <= 4'h8;
-    else low_masked_5 <= { _056_[3], i_query__payload[54:52] };
+    if (!_058_[1]) low_masked_5 <= 4'h8;
+    else low_masked_5 <= _059_;
   always @(posedge clk)
-    if (!_053_[0]) low_masked_4 <= 4'h8;
-    else low_masked_4 <= { _054_[3], i_query__payload[50:48] };
+    if (!_056_[0]) low_masked_4 <= 4'h8;
+    else low_masked_4 <= _057_;
   always @(posedge clk)
-    if (!_050_[3]) low_masked_3 <= 4'h8;
-    else low_masked_3 <= { _052_[3], i_query__payload[46:44] };
+    if (!_053_[3]) low_masked_3 <= 4'h8;
+    else low_masked_3 <= _055_;
   always @(posedge clk)
-    if (!_048_[2]) low_masked_2 <= 4'h8;
-    else low_masked_2 <= { _049_[3], i_query__payload[42:40] };
+    if (!_051_[2]) low_masked_2 <= 4'h8;
+    else low_masked_2 <= _052_;
   always @(posedge clk)
-    if (!_046_[1]) low_masked_1 <= 4'h8;
-    else low_masked_1 <= { _047_[3], i_query__payload[38:36] };
+    if (!_049_[1]) low_masked_1 <= 4'h8;
+    else low_masked_1 <= _050_;
   always @(posedge clk)
-    if (!_044_[0]) low_masked_0 <= 4'h8;
-    else low_masked_0 <= { _045_[3], i_query__payload[34:32] };
+    if (!_047_[0]) low_masked_0 <= 4'h8;
+    else low_masked_0 <= _048_;
   always @(posedge clk)
-    if (!_035_[3]) high_masked_7 <= 4'h8;
-    else high_masked_7 <= { _036_[3], i_query__payload[30:28] };
+    if (!_038_[3]) high_masked_7 <= 4'h8;
+    else high_masked_7 <= _039_;
   always @(posedge clk)
-    if (!_032_[2]) high_masked_6 <= 4'h8;
-    else high_masked_6 <= { _033_[3], i_query__payload[26:24] };
+    if (!_035_[2]) high_masked_6 <= 4'h8;
+    else high_masked_6 <= _036_;
   always @(posedge clk)
-    if (!_030_[1]) high_masked_5 <= 4'h8;
-    else high_masked_5 <= { _031_[3], i_query__payload[22:20] };
+    if (!_033_[1]) high_masked_5 <= 4'h8;
+    else high_masked_5 <= _034_;
   always @(posedge clk)
-    if (!_028_[0]) high_masked_4 <= 4'h8;
-    else high_masked_4 <= { _029_[3], i_query__payload[18:16] };
+    if (!_031_[0]) high_masked_4 <= 4'h8;
+    else high_masked_4 <= _032_;
   always @(posedge clk)
-    if (!_025_[3]) high_masked_3 <= 4'h8;
-    else high_masked_3 <= { _027_[3], i_query__payload[14:12] };
+    if (!_028_[3]) high_masked_3 <= 4'h8;
+    else high_masked_3 <= _030_;
   always @(posedge clk)
-    if (!_023_[2]) high_masked_2 <= 4'h8;
-    else high_masked_2 <= { _024_[3], i_query__payload[10:8] };
+    if (!_026_[2]) high_masked_2 <= 4'h8;
+    else high_masked_2 <= _027_;
   always @(posedge clk)
-    if (!_021_[1]) high_masked_1 <= 4'h8;
-    else high_masked_1 <= { _022_[3], i_query__payload[6:4] };
+    if (!_024_[1]) high_masked_1 <= 4'h8;
+    else high_masked_1 <= _025_;
   always @(posedge clk)
-    if (!_019_[0]) high_masked_0 <= 4'h8;
-    else high_masked_0 <= { _020_[3], i_query__payload[2:0] };
+    if (!_022_[0]) high_masked_0 <= 4'h8;
+    else high_masked_0 <= _023_;
   always @(posedge clk)
     if (rst) write_address_0 <= 5'h00;
     else write_address_0 <= address_2;
@@ -6238,34 +6331,34 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
     else writing_2 <= writing_1;
   always @(posedge clk)
     if (rst) writing_1 <= 1'h0;
-    else writing_1 <= _016_;
+    else writing_1 <= _019_;
   always @(posedge clk)
     if (rst) taken <= 1'h0;
-    else taken <= _014_;
+    else taken <= _017_;
   always @(posedge clk)
     if (rst) left <= 4'hf;
-    else if (_008_) left <= _010_[3:0];
+    else if (_010_) left <= _013_[3:0];
   always @(posedge clk)
     if (rst) read_slot <= 1'h0;
-    else if (passed_4) read_slot <= _076_;
+    else if (passed_4) read_slot <= _080_;
   always @(posedge clk)
     if (rst) take_slot <= 1'h0;
-    else if (_059_) take_slot <= _068_;
+    else if (_062_) take_slot <= _071_;
   always @(posedge clk)
     if (rst) tag_0 <= 1'h0;
-    else if (_085_) tag_0 <= i_query__payload[64];
+    else if (_091_) tag_0 <= i_query__payload[64];
   always @(posedge clk)
     if (rst) tag_1 <= 1'h0;
-    else if (_086_) tag_1 <= i_query__payload[64];
+    else if (_092_) tag_1 <= i_query__payload[64];
   always @(posedge clk)
     if (rst) fill_slot <= 1'h0;
-    else if (taken) fill_slot <= _051_;
+    else if (taken) fill_slot <= _054_;
   always @(posedge clk)
     if (rst) waiting <= 2'h0;
-    else waiting <= _043_[1:0];
+    else waiting <= _046_[1:0];
   always @(posedge clk)
     if (rst) held <= 2'h0;
-    else held <= _018_[1:0];
+    else held <= _021_[1:0];
   always @(posedge clk)
     if (rst) passed_4 <= 1'h0;
     else passed_4 <= passed_3;
@@ -6278,41 +6371,9 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   always @(posedge clk)
     if (rst) passed_1 <= 1'h0;
     else passed_1 <= i_last;
-  assign _087_ = ~ fill_slot;
-  assign _085_ = & { _087_, taken };
-  assign _086_ = & { fill_slot, taken };
-  assign _020_[3] = ~ i_query__payload[3];
-  assign _022_[3] = ~ i_query__payload[7];
-  assign _024_[3] = ~ i_query__payload[11];
-  assign _027_[3] = ~ i_query__payload[15];
-  assign _029_[3] = ~ i_query__payload[19];
-  assign _031_[3] = ~ i_query__payload[23];
-  assign _033_[3] = ~ i_query__payload[27];
-  assign _036_[3] = ~ i_query__payload[31];
-  assign _045_[3] = ~ i_query__payload[35];
-  assign _047_[3] = ~ i_query__payload[39];
-  assign _049_[3] = ~ i_query__payload[43];
-  assign _052_[3] = ~ i_query__payload[47];
-  assign _054_[3] = ~ i_query__payload[51];
-  assign _056_[3] = ~ i_query__payload[55];
-  assign _058_[3] = ~ i_query__payload[59];
-  assign _061_[3] = ~ i_query__payload[63];
-  assign _022_[2:0] = i_query__payload[6:4];
-  assign _024_[2:0] = i_query__payload[10:8];
-  assign _027_[2:0] = i_query__payload[14:12];
-  assign _029_[2:0] = i_query__payload[18:16];
-  assign _031_[2:0] = i_query__payload[22:20];
-  assign _033_[2:0] = i_query__payload[26:24];
-  assign _036_[2:0] = i_query__payload[30:28];
-  assign _045_[2:0] = i_query__payload[34:32];
-  assign _047_[2:0] = i_query__payload[38:36];
-  assign _049_[2:0] = i_query__payload[42:40];
-  assign _020_[2:0] = i_query__payload[2:0];
-  assign _052_[2:0] = i_query__payload[46:44];
-  assign _054_[2:0] = i_query__payload[50:48];
-  assign _056_[2:0] = i_query__payload[54:52];
-  assign _058_[2:0] = i_query__payload[58:56];
-  assign _061_[2:0] = i_query__payload[62:60];
+  assign _093_ = ~ fill_slot;
+  assign _091_ = & { _093_, taken };
+  assign _092_ = & { fill_slot, taken };
   assign high_low_0_keys = i_keys__payload[31:0];
   assign \high_low_0_keys[0]  = i_keys__payload[3:0];
   assign \high_low_0_keys[1]  = i_keys__payload[7:4];
@@ -6451,9 +6512,10 @@ module \latte_head.reuse.landing (rst, i_take, o__payload, o__ready, i__valid, i
   wire _27_;
   wire [1:0] _28_;
   wire [5:0] _29_;
-  wire [1:0] _30_;
-  wire [2:0] _31_;
-  wire [1:0] _32_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
@@ -6506,10 +6568,11 @@ module \latte_head.reuse.landing (rst, i_take, o__payload, o__ready, i__valid, i
   assign _22_ = credits + _11_;
   assign _28_ = 1'h0 + credits_down_0_1;
   assign _29_ = _22_ - _28_;
-  assign _30_ = 1'h0 + credits_up_0_1;
-  assign _31_ = _30_ + 1'h0;
-  assign _32_ = 1'h0 + credits_down_0_1;
-  assign _01_ = _31_ - _32_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
   assign _02_ = _01_ == 4'hf;
   assign _03_ = credits == 2'h2;
   assign _04_ = _02_ & _03_;
@@ -6533,7 +6596,7 @@ module \latte_head.reuse.landing (rst, i_take, o__payload, o__ready, i__valid, i
   assign _24_ = _14_ | _23_;
   assign _25_ = ~ _24_;
   assign _26_ = i_take ? _25_ : o_credit;
-  assign _27_ = taken | _26_;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
     if (rst) o_credit <= 1'h1;
     else o_credit <= _27_;
@@ -6667,24 +6730,25 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
       words[word] = 26'h0;
   end
   always @(posedge clk) begin
-    if (i__valid)
+    if (written)
       words[pointer] <= write_port__data;
   end
-  reg [25:0] _86_;
+  reg [25:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _86_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _86_;
+  assign o__payload = _87_;
   assign _21_ = read ? _20_ : stored;
-  assign _23_ = i__valid | _21_;
+  assign _23_ = written | _21_;
   assign _26_ = pointer == 4'hc;
   assign _27_ = pointer + 1'h1;
   assign _28_ = _26_ ? 5'h00 : _27_;
   assign _29_ = \pointer$13  == 4'hc;
   assign _30_ = \pointer$13  + 1'h1;
   assign _32_ = _29_ ? 5'h00 : _30_;
+  assign written = i__valid & 1'h1;
   assign _33_ = ~ o__valid;
   assign load = _33_ | o__ready;
   assign _34_ = output_free | o__ready;
@@ -6722,7 +6786,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
     else if (read) \pointer$13  <= _32_[3:0];
   always @(posedge clk)
     if (rst) pointer <= 4'h0;
-    else if (i__valid) pointer <= _28_[3:0];
+    else if (written) pointer <= _28_[3:0];
   always @(posedge clk)
     if (rst) stored <= 1'h0;
     else stored <= _23_;
@@ -6740,7 +6804,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
     else count_down_0_1 <= read;
   always @(posedge clk)
     if (rst) count_up_0_1 <= 1'h0;
-    else count_up_0_1 <= i__valid;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
   assign \i__payload.kept  = write_port__data[5];
   assign \i__payload.key  = write_port__data[4:0];
@@ -6755,8 +6819,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   assign read_port__data = o__payload;
   assign read_port__en = load;
   assign write_port__addr = pointer;
-  assign write_port__en = i__valid;
-  assign written = i__valid;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o__ready, o__valid, space, clk);
@@ -7529,7 +7592,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire _016_;
   wire _017_;
   wire _018_;
-  wire [8:0] _019_;
+  wire _019_;
   wire _020_;
   wire _021_;
   wire _022_;
@@ -7538,19 +7601,19 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire _025_;
   wire _026_;
   wire _027_;
-  wire [7:0] _028_;
-  wire [6:0] _029_;
+  wire [8:0] _028_;
+  wire _029_;
   wire _030_;
-  wire [9:0] _031_;
+  wire _031_;
   wire _032_;
   wire _033_;
   wire _034_;
   wire _035_;
   wire _036_;
-  wire _037_;
-  wire _038_;
+  wire [7:0] _037_;
+  wire [6:0] _038_;
   wire _039_;
-  wire _040_;
+  wire [9:0] _040_;
   wire _041_;
   wire _042_;
   wire _043_;
@@ -7609,20 +7672,20 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire _096_;
   wire _097_;
   wire _098_;
-  wire [8:0] _099_;
-  wire [8:0] _100_;
-  wire [8:0] _101_;
-  wire [8:0] _102_;
+  wire _099_;
+  wire _100_;
+  wire _101_;
+  wire _102_;
   wire _103_;
   wire _104_;
   wire _105_;
   wire _106_;
   wire _107_;
   wire _108_;
-  wire [5:0] _109_;
-  wire [5:0] _110_;
-  wire [5:0] _111_;
-  wire [5:0] _112_;
+  wire _109_;
+  wire _110_;
+  wire _111_;
+  wire _112_;
   wire _113_;
   wire _114_;
   wire _115_;
@@ -7631,6 +7694,31 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire _118_;
   wire _119_;
   wire _120_;
+  wire _121_;
+  wire _122_;
+  wire _123_;
+  wire [8:0] _124_;
+  wire [8:0] _125_;
+  wire [8:0] _126_;
+  wire [8:0] _127_;
+  wire _128_;
+  wire _129_;
+  wire _130_;
+  wire _131_;
+  wire _132_;
+  wire _133_;
+  wire [5:0] _134_;
+  wire [5:0] _135_;
+  wire [5:0] _136_;
+  wire [5:0] _137_;
+  wire _138_;
+  wire _139_;
+  wire _140_;
+  wire _141_;
+  wire _142_;
+  wire _143_;
+  wire _144_;
+  wire _145_;
   input clk;
   wire clk;
   wire [7:0] element_0;
@@ -7809,257 +7897,286 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
     if (write_port__en)
       entries[i_table__payload[1:0]] <= i_table__payload;
   end
-  reg [34:0] _297_;
+  reg [34:0] _347_;
   always @(posedge clk) begin
     if (read_port__en) begin
-      _297_ <= entries[i_job__payload[1:0]];
+      _347_ <= entries[i_job__payload[1:0]];
     end
   end
-  assign read_port__data = _297_;
-  assign _041_ = o_estimator__ready & o_threshold__ready;
-  assign _047_ = _041_ & o_reuse__ready;
-  assign _054_ = _047_ & o_scale__ready;
-  assign _060_ = _054_ & o_row__ready;
-  assign fork_transfer = offered & _060_;
-  assign _066_ = _021_ & i_job__valid;
-  assign _073_ = _066_ & i_loaded__valid;
-  assign _079_ = ~ i_loaded__ready;
-  assign read_port__en = _073_ & _079_;
-  assign _085_ = ~ i_query__payload[7];
-  assign _000_ = & i_query__payload[6:3];
-  assign _006_ = _085_ & _000_;
-  assign element_0 = _006_ ? 8'h77 : i_query__payload[7:0];
-  assign o_estimator__payload[0] = element_0[4] ^ element_0[3];
-  assign _038_ = element_0[3] & element_0[4];
-  assign o_estimator__payload[1] = element_0[5] ^ _038_;
-  assign _039_ = & element_0[5:4];
-  assign _040_ = element_0[3] & _039_;
-  assign o_estimator__payload[2] = element_0[6] ^ _040_;
-  assign _042_ = & element_0[6:4];
-  assign _043_ = element_0[3] & _042_;
-  assign o_estimator__payload[3] = element_0[7] ^ _043_;
-  assign _044_ = ~ i_query__payload[15];
-  assign _045_ = & i_query__payload[14:11];
-  assign _046_ = _044_ & _045_;
-  assign element_1 = _046_ ? 8'h77 : i_query__payload[15:8];
-  assign o_estimator__payload[4] = element_1[4] ^ element_1[3];
-  assign _048_ = element_1[3] & element_1[4];
-  assign o_estimator__payload[5] = element_1[5] ^ _048_;
-  assign _049_ = & element_1[5:4];
-  assign _050_ = element_1[3] & _049_;
-  assign o_estimator__payload[6] = element_1[6] ^ _050_;
-  assign _051_ = & element_1[6:4];
-  assign _052_ = element_1[3] & _051_;
-  assign o_estimator__payload[7] = element_1[7] ^ _052_;
-  assign _053_ = ~ i_query__payload[23];
-  assign _055_ = & i_query__payload[22:19];
-  assign _056_ = _053_ & _055_;
-  assign element_2 = _056_ ? 8'h77 : i_query__payload[23:16];
-  assign o_estimator__payload[8] = element_2[4] ^ element_2[3];
-  assign _057_ = element_2[3] & element_2[4];
-  assign o_estimator__payload[9] = element_2[5] ^ _057_;
-  assign _058_ = & element_2[5:4];
-  assign _059_ = element_2[3] & _058_;
-  assign o_estimator__payload[10] = element_2[6] ^ _059_;
-  assign _061_ = & element_2[6:4];
-  assign _062_ = element_2[3] & _061_;
-  assign o_estimator__payload[11] = element_2[7] ^ _062_;
-  assign _063_ = ~ i_query__payload[31];
-  assign _064_ = & i_query__payload[30:27];
-  assign _065_ = _063_ & _064_;
-  assign element_3 = _065_ ? 8'h77 : i_query__payload[31:24];
-  assign o_estimator__payload[12] = element_3[4] ^ element_3[3];
-  assign _067_ = element_3[3] & element_3[4];
-  assign o_estimator__payload[13] = element_3[5] ^ _067_;
-  assign _068_ = & element_3[5:4];
-  assign _069_ = element_3[3] & _068_;
-  assign o_estimator__payload[14] = element_3[6] ^ _069_;
-  assign _070_ = & element_3[6:4];
-  assign _071_ = element_3[3] & _070_;
-  assign o_estimator__payload[15] = element_3[7] ^ _071_;
-  assign _072_ = ~ i_query__payload[39];
-  assign _074_ = & i_query__payload[38:35];
-  assign _075_ = _072_ & _074_;
-  assign element_4 = _075_ ? 8'h77 : i_query__payload[39:32];
-  assign o_estimator__payload[16] = element_4[4] ^ element_4[3];
-  assign _076_ = element_4[3] & element_4[4];
-  assign o_estimator__payload[17] = element_4[5] ^ _076_;
-  assign _077_ = & element_4[5:4];
-  assign _078_ = element_4[3] & _077_;
-  assign o_estimator__payload[18] = element_4[6] ^ _078_;
-  assign _080_ = & element_4[6:4];
-  assign _081_ = element_4[3] & _080_;
-  assign o_estimator__payload[19] = element_4[7] ^ _081_;
-  assign _082_ = ~ i_query__payload[47];
-  assign _083_ = & i_query__payload[46:43];
-  assign _084_ = _082_ & _083_;
-  assign element_5 = _084_ ? 8'h77 : i_query__payload[47:40];
-  assign o_estimator__payload[20] = element_5[4] ^ element_5[3];
-  assign _086_ = element_5[3] & element_5[4];
-  assign o_estimator__payload[21] = element_5[5] ^ _086_;
-  assign _087_ = & element_5[5:4];
-  assign _088_ = element_5[3] & _087_;
-  assign o_estimator__payload[22] = element_5[6] ^ _088_;
-  assign _089_ = & element_5[6:4];
-  assign _090_ = element_5[3] & _089_;
-  assign o_estimator__payload[23] = element_5[7] ^ _090_;
-  assign _091_ = ~ i_query__payload[55];
-  assign _001_ = & i_query__payload[54:51];
-  assign _002_ = _091_ & _001_;
-  assign element_6 = _002_ ? 8'h77 : i_query__payload[55:48];
-  assign o_estimator__payload[24] = element_6[4] ^ element_6[3];
-  assign _003_ = element_6[3] & element_6[4];
-  assign o_estimator__payload[25] = element_6[5] ^ _003_;
-  assign _004_ = & element_6[5:4];
+  assign read_port__data = _347_;
+  assign _000_ = 1'h1 & o_estimator__ready;
+  assign _051_ = _000_ & o_threshold__ready;
+  assign _059_ = _051_ & o_reuse__ready;
+  assign _067_ = _059_ & o_scale__ready;
+  assign _076_ = _067_ & o_row__ready;
+  assign fork_transfer = offered & _076_;
+  assign _084_ = _030_ & i_job__valid;
+  assign _092_ = _084_ & i_loaded__valid;
+  assign _101_ = ~ i_loaded__ready;
+  assign read_port__en = _092_ & _101_;
+  assign _109_ = ~ i_query__payload[7];
+  assign _001_ = & i_query__payload[6:3];
+  assign _010_ = _109_ & _001_;
+  assign element_0 = _010_ ? 8'h77 : i_query__payload[7:0];
+  assign _018_ = & 1'h0;
+  assign _026_ = element_0[3] & _018_;
+  assign o_estimator__payload[0] = element_0[4] ^ _026_;
+  assign _045_ = & element_0[4];
+  assign _048_ = element_0[3] & _045_;
+  assign o_estimator__payload[1] = element_0[5] ^ _048_;
+  assign _049_ = & element_0[5:4];
+  assign _050_ = element_0[3] & _049_;
+  assign o_estimator__payload[2] = element_0[6] ^ _050_;
+  assign _052_ = & element_0[6:4];
+  assign _053_ = element_0[3] & _052_;
+  assign o_estimator__payload[3] = element_0[7] ^ _053_;
+  assign _054_ = ~ i_query__payload[15];
+  assign _055_ = & i_query__payload[14:11];
+  assign _056_ = _054_ & _055_;
+  assign element_1 = _056_ ? 8'h77 : i_query__payload[15:8];
+  assign _057_ = & 1'h0;
+  assign _058_ = element_1[3] & _057_;
+  assign o_estimator__payload[4] = element_1[4] ^ _058_;
+  assign _060_ = & element_1[4];
+  assign _061_ = element_1[3] & _060_;
+  assign o_estimator__payload[5] = element_1[5] ^ _061_;
+  assign _062_ = & element_1[5:4];
+  assign _063_ = element_1[3] & _062_;
+  assign o_estimator__payload[6] = element_1[6] ^ _063_;
+  assign _064_ = & element_1[6:4];
+  assign _065_ = element_1[3] & _064_;
+  assign o_estimator__payload[7] = element_1[7] ^ _065_;
+  assign _066_ = ~ i_query__payload[23];
+  assign _068_ = & i_query__payload[22:19];
+  assign _069_ = _066_ & _068_;
+  assign element_2 = _069_ ? 8'h77 : i_query__payload[23:16];
+  assign _070_ = & 1'h0;
+  assign _071_ = element_2[3] & _070_;
+  assign o_estimator__payload[8] = element_2[4] ^ _071_;
+  assign _072_ = & element_2[4];
+  assign _073_ = element_2[3] & _072_;
+  assign o_estimator__payload[9] = element_2[5] ^ _073_;
+  assign _074_ = & element_2[5:4];
+  assign _075_ = element_2[3] & _074_;
+  assign o_estimator__payload[10] = element_2[6] ^ _075_;
+  assign _077_ = & element_2[6:4];
+  assign _078_ = element_2[3] & _077_;
+  assign o_estimator__payload[11] = element_2[7] ^ _078_;
+  assign _079_ = ~ i_query__payload[31];
+  assign _080_ = & i_query__payload[30:27];
+  assign _081_ = _079_ & _080_;
+  assign element_3 = _081_ ? 8'h77 : i_query__payload[31:24];
+  assign _082_ = & 1'h0;
+  assign _083_ = element_3[3] & _082_;
+  assign o_estimator__payload[12] = element_3[4] ^ _083_;
+  assign _085_ = & element_3[4];
+  assign _086_ = element_3[3] & _085_;
+  assign o_estimator__payload[13] = element_3[5] ^ _086_;
+  assign _087_ = & element_3[5:4];
+  assign _088_ = element_3[3] & _087_;
+  assign o_estimator__payload[14] = element_3[6] ^ _088_;
+  assign _089_ = & element_3[6:4];
+  assign _090_ = element_3[3] & _089_;
+  assign o_estimator__payload[15] = element_3[7] ^ _090_;
+  assign _091_ = ~ i_query__payload[39];
+  assign _093_ = & i_query__payload[38:35];
+  assign _094_ = _091_ & _093_;
+  assign element_4 = _094_ ? 8'h77 : i_query__payload[39:32];
+  assign _095_ = & 1'h0;
+  assign _096_ = element_4[3] & _095_;
+  assign o_estimator__payload[16] = element_4[4] ^ _096_;
+  assign _097_ = & element_4[4];
+  assign _098_ = element_4[3] & _097_;
+  assign o_estimator__payload[17] = element_4[5] ^ _098_;
+  assign _099_ = & element_4[5:4];
+  assign _100_ = element_4[3] & _099_;
+  assign o_estimator__payload[18] = element_4[6] ^ _100_;
+  assign _102_ = & element_4[6:4];
+  assign _103_ = element_4[3] & _102_;
+  assign o_estimator__payload[19] = element_4[7] ^ _103_;
+  assign _104_ = ~ i_query__payload[47];
+  assign _105_ = & i_query__payload[46:43];
+  assign _106_ = _104_ & _105_;
+  assign element_5 = _106_ ? 8'h77 : i_query__payload[47:40];
+  assign _107_ = & 1'h0;
+  assign _108_ = element_5[3] & _107_;
+  assign o_estimator__payload[20] = element_5[4] ^ _108_;
+  assign _110_ = & element_5[4];
+  assign _111_ = element_5[3] & _110_;
+  assign o_estimator__payload[21] = element_5[5] ^ _111_;
+  assign _112_ = & element_5[5:4];
+  assign _113_ = element_5[3] & _112_;
+  assign o_estimator__payload[22] = element_5[6] ^ _113_;
+  assign _114_ = & element_5[6:4];
+  assign _115_ = element_5[3] & _114_;
+  assign o_estimator__payload[23] = element_5[7] ^ _115_;
+  assign _116_ = ~ i_query__payload[55];
+  assign _002_ = & i_query__payload[54:51];
+  assign _003_ = _116_ & _002_;
+  assign element_6 = _003_ ? 8'h77 : i_query__payload[55:48];
+  assign _004_ = & 1'h0;
   assign _005_ = element_6[3] & _004_;
-  assign o_estimator__payload[26] = element_6[6] ^ _005_;
-  assign _007_ = & element_6[6:4];
-  assign _008_ = element_6[3] & _007_;
-  assign o_estimator__payload[27] = element_6[7] ^ _008_;
-  assign _009_ = ~ i_query__payload[63];
-  assign _010_ = & i_query__payload[62:59];
-  assign _011_ = _009_ & _010_;
-  assign element_7 = _011_ ? 8'h77 : i_query__payload[63:56];
-  assign o_estimator__payload[28] = element_7[4] ^ element_7[3];
-  assign _012_ = element_7[3] & element_7[4];
-  assign o_estimator__payload[29] = element_7[5] ^ _012_;
-  assign _013_ = & element_7[5:4];
-  assign _014_ = element_7[3] & _013_;
-  assign o_estimator__payload[30] = element_7[6] ^ _014_;
-  assign _015_ = & element_7[6:4];
-  assign _016_ = element_7[3] & _015_;
-  assign o_estimator__payload[31] = element_7[7] ^ _016_;
-  assign _017_ = $signed(visible_keys) < $signed({ 1'h0, i_loaded__payload[6:1] });
-  assign _018_ = $signed(visible_keys) < $signed(1'h0);
-  assign _019_ = _018_ ? 9'h000 : visible_keys;
+  assign o_estimator__payload[24] = element_6[4] ^ _005_;
+  assign _006_ = & element_6[4];
+  assign _007_ = element_6[3] & _006_;
+  assign o_estimator__payload[25] = element_6[5] ^ _007_;
+  assign _008_ = & element_6[5:4];
+  assign _009_ = element_6[3] & _008_;
+  assign o_estimator__payload[26] = element_6[6] ^ _009_;
+  assign _011_ = & element_6[6:4];
+  assign _012_ = element_6[3] & _011_;
+  assign o_estimator__payload[27] = element_6[7] ^ _012_;
+  assign _013_ = ~ i_query__payload[63];
+  assign _014_ = & i_query__payload[62:59];
+  assign _015_ = _013_ & _014_;
+  assign element_7 = _015_ ? 8'h77 : i_query__payload[63:56];
+  assign _016_ = & 1'h0;
+  assign _017_ = element_7[3] & _016_;
+  assign o_estimator__payload[28] = element_7[4] ^ _017_;
+  assign _019_ = & element_7[4];
+  assign _020_ = element_7[3] & _019_;
+  assign o_estimator__payload[29] = element_7[5] ^ _020_;
+  assign _021_ = & element_7[5:4];
+  assign _022_ = element_7[3] & _021_;
+  assign o_estimator__payload[30] = element_7[6] ^ _022_;
+  assign _023_ = & element_7[6:4];
+  assign _024_ = element_7[3] & _023_;
+  assign o_estimator__payload[31] = element_7[7] ^ _024_;
+  assign _025_ = $signed(visible_keys) < $signed({ 1'h0, i_loaded__payload[6:1] });
+  assign _027_ = $signed(visible_keys) < $signed(1'h0);
+  assign _028_ = _027_ ? 9'h000 : visible_keys;
   assign o_row__valid = fork_transfer | row_alone;
-  assign _020_ = row_alone | is_last;
-  assign \o_row__payload.release  = i_job__payload[15] & _020_;
-  assign _021_ = ! state_state;
-  assign _022_ = i_job__ready & i_job__payload[15];
-  assign _023_ = _021_ & i_job__valid;
-  assign _024_ = _023_ & i_loaded__valid;
-  assign _025_ = ~ i_loaded__ready;
-  assign _026_ = _024_ & _025_;
-  assign _027_ = i_job__payload[7:2] == 1'h1;
-  assign _028_ = $signed(i_job__payload[14:8]) + $signed(2'h1);
-  assign _029_ = queries_left - 1'h1;
-  assign _030_ = queries_left == 2'h2;
-  assign _031_ = $signed(visible_keys) + $signed(2'h1);
-  assign _032_ = _021_ & i_job__valid;
+  assign _029_ = row_alone | is_last;
+  assign \o_row__payload.release  = i_job__payload[15] & _029_;
+  assign _030_ = state_state == 1'h0;
+  assign _031_ = i_job__ready & i_job__payload[15];
+  assign _032_ = _030_ & i_job__valid;
   assign _033_ = _032_ & i_loaded__valid;
   assign _034_ = ~ i_loaded__ready;
   assign _035_ = _033_ & _034_;
-  assign _036_ = | i_job__payload[7:2];
-  assign _037_ = ~ _036_;
+  assign _036_ = i_job__payload[7:2] == 1'h1;
+  assign _037_ = $signed(i_job__payload[14:8]) + $signed(2'h1);
+  assign _038_ = queries_left - 1'h1;
+  assign _039_ = queries_left == 2'h2;
+  assign _040_ = $signed(visible_keys) + $signed(2'h1);
+  assign _041_ = _030_ & i_job__valid;
+  assign _042_ = _041_ & i_loaded__valid;
+  assign _043_ = ~ i_loaded__ready;
+  assign _044_ = _042_ & _043_;
+  assign _046_ = | i_job__payload[7:2];
+  assign _047_ = ~ _046_;
   always @(posedge clk)
     if (rst) is_empty <= 1'h0;
-    else if (_035_) is_empty <= _037_;
+    else if (_044_) is_empty <= _047_;
   always @(posedge clk)
     if (rst) state_state <= 1'h0;
-    else state_state <= _096_;
+    else state_state <= _121_;
   always @(posedge clk)
     if (rst) visible_keys <= 9'h000;
-    else visible_keys <= _101_;
+    else visible_keys <= _126_;
   always @(posedge clk)
     if (rst) is_last <= 1'h0;
-    else is_last <= _106_;
+    else is_last <= _131_;
   always @(posedge clk)
     if (rst) queries_left <= 6'h00;
-    else queries_left <= _111_;
+    else queries_left <= _136_;
   always @(posedge clk)
     if (rst) i_loaded__ready <= 1'h0;
-    else i_loaded__ready <= _022_;
-  assign _092_ = is_last ? 1'h0 : state_state;
-  assign _093_ = fork_transfer ? _092_ : state_state;
-  assign _094_ = o_row__ready ? 1'h0 : state_state;
-  assign _095_ = is_empty ? _094_ : _093_;
-  function [0:0] _267_;
+    else i_loaded__ready <= _031_;
+  assign _117_ = is_last ? 1'h0 : state_state;
+  assign _118_ = fork_transfer ? _117_ : state_state;
+  assign _119_ = o_row__ready ? 1'h0 : state_state;
+  assign _120_ = is_empty ? _119_ : _118_;
+  function [0:0] _317_;
     input [0:0] a;
     input [1:0] b;
     input [1:0] s;
-    (* parallel_case *)
-    casez (s)
-      2'b?1:
-        _267_ = b[0:0];
-      2'b1?:
-        _267_ = b[1:1];
+    case (s)
+      2'b01:
+        _317_ = b[0:0];
+      2'b10:
+        _317_ = b[1:1];
+      2'b00:
+        _317_ = a;
       default:
-        _267_ = a;
+        _317_ = 1'bx;
     endcase
   endfunction
-  assign _096_ = _267_(state_state, { _097_, _095_ }, { _098_, state_state });
-  assign _097_ = _026_ ? 1'h1 : state_state;
-  assign _098_ = ~ state_state;
-  assign _099_ = fork_transfer ? _031_[8:0] : visible_keys;
-  assign _100_ = is_empty ? visible_keys : _099_;
-  function [8:0] _272_;
+  assign _121_ = _317_(state_state, { _122_, _120_ }, { _123_, state_state });
+  assign _122_ = _035_ ? 1'h1 : state_state;
+  assign _123_ = state_state == 1'h0;
+  assign _124_ = fork_transfer ? _040_[8:0] : visible_keys;
+  assign _125_ = is_empty ? visible_keys : _124_;
+  function [8:0] _322_;
     input [8:0] a;
     input [17:0] b;
     input [1:0] s;
-    (* parallel_case *)
-    casez (s)
-      2'b?1:
-        _272_ = b[8:0];
-      2'b1?:
-        _272_ = b[17:9];
+    case (s)
+      2'b01:
+        _322_ = b[8:0];
+      2'b10:
+        _322_ = b[17:9];
+      2'b00:
+        _322_ = a;
       default:
-        _272_ = a;
+        _322_ = 9'bx;
     endcase
   endfunction
-  assign _101_ = _272_(visible_keys, { _102_, _100_ }, { _103_, state_state });
-  assign _102_ = _026_ ? { _028_[7], _028_ } : visible_keys;
-  assign _103_ = ~ state_state;
-  assign _104_ = fork_transfer ? _030_ : is_last;
-  assign _105_ = is_empty ? is_last : _104_;
-  function [0:0] _277_;
+  assign _126_ = _322_(visible_keys, { _127_, _125_ }, { _128_, state_state });
+  assign _127_ = _035_ ? { _037_[7], _037_ } : visible_keys;
+  assign _128_ = state_state == 1'h0;
+  assign _129_ = fork_transfer ? _039_ : is_last;
+  assign _130_ = is_empty ? is_last : _129_;
+  function [0:0] _327_;
     input [0:0] a;
     input [1:0] b;
     input [1:0] s;
-    (* parallel_case *)
-    casez (s)
-      2'b?1:
-        _277_ = b[0:0];
-      2'b1?:
-        _277_ = b[1:1];
+    case (s)
+      2'b01:
+        _327_ = b[0:0];
+      2'b10:
+        _327_ = b[1:1];
+      2'b00:
+        _327_ = a;
       default:
-        _277_ = a;
+        _327_ = 1'bx;
     endcase
   endfunction
-  assign _106_ = _277_(is_last, { _107_, _105_ }, { _108_, state_state });
-  assign _107_ = _026_ ? _027_ : is_last;
-  assign _108_ = ~ state_state;
-  assign _109_ = fork_transfer ? _029_[5:0] : queries_left;
-  assign _110_ = is_empty ? queries_left : _109_;
-  function [5:0] _282_;
+  assign _131_ = _327_(is_last, { _132_, _130_ }, { _133_, state_state });
+  assign _132_ = _035_ ? _036_ : is_last;
+  assign _133_ = state_state == 1'h0;
+  assign _134_ = fork_transfer ? _038_[5:0] : queries_left;
+  assign _135_ = is_empty ? queries_left : _134_;
+  function [5:0] _332_;
     input [5:0] a;
     input [11:0] b;
     input [1:0] s;
-    (* parallel_case *)
-    casez (s)
-      2'b?1:
-        _282_ = b[5:0];
-      2'b1?:
-        _282_ = b[11:6];
+    case (s)
+      2'b01:
+        _332_ = b[5:0];
+      2'b10:
+        _332_ = b[11:6];
+      2'b00:
+        _332_ = a;
       default:
-        _282_ = a;
+        _332_ = 6'bx;
     endcase
   endfunction
-  assign _111_ = _282_(queries_left, { _112_, _110_ }, { _113_, state_state });
-  assign _112_ = _026_ ? i_job__payload[7:2] : queries_left;
-  assign _113_ = ~ state_state;
-  assign \o_estimator__payload.scan.keys  = _017_ ? _019_[5:0] : i_loaded__payload[6:1];
-  assign _114_ = is_empty ? 1'h0 : fork_transfer;
-  assign i_query__ready = state_state ? _114_ : 1'h0;
-  assign _115_ = is_empty ? 1'h0 : i_query__valid;
-  assign offered = state_state ? _115_ : 1'h0;
-  assign _116_ = is_last ? 1'h1 : 1'h0;
-  assign _117_ = fork_transfer ? _116_ : 1'h0;
-  assign _118_ = o_row__ready ? 1'h1 : 1'h0;
-  assign _119_ = is_empty ? _118_ : _117_;
-  assign i_job__ready = state_state ? _119_ : 1'h0;
-  assign _120_ = is_empty ? 1'h1 : 1'h0;
-  assign row_alone = state_state ? _120_ : 1'h0;
+  assign _136_ = _332_(queries_left, { _137_, _135_ }, { _138_, state_state });
+  assign _137_ = _035_ ? i_job__payload[7:2] : queries_left;
+  assign _138_ = state_state == 1'h0;
+  assign \o_estimator__payload.scan.keys  = _025_ ? _028_[5:0] : i_loaded__payload[6:1];
+  assign _139_ = is_empty ? 1'h0 : fork_transfer;
+  assign i_query__ready = state_state ? _139_ : 1'h0;
+  assign _140_ = is_empty ? 1'h0 : i_query__valid;
+  assign offered = state_state ? _140_ : 1'h0;
+  assign _141_ = is_last ? 1'h1 : 1'h0;
+  assign _142_ = fork_transfer ? _141_ : 1'h0;
+  assign _143_ = o_row__ready ? 1'h1 : 1'h0;
+  assign _144_ = is_empty ? _143_ : _142_;
+  assign i_job__ready = state_state ? _144_ : 1'h0;
+  assign _145_ = is_empty ? 1'h1 : 1'h0;
+  assign row_alone = state_state ? _145_ : 1'h0;
   assign \i_job__payload.causal_offset  = i_job__payload[14:8];
   assign \i_job__payload.head  = i_job__payload[1:0];
   assign \i_job__payload.n_queries  = i_job__payload[7:2];
@@ -8171,25 +8288,30 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire [15:0] _002_;
   wire [15:0] _003_;
   wire [15:0] _004_;
-  wire [16:0] _005_;
-  wire [49:0] _006_;
-  wire [34:0] _007_;
-  wire _008_;
-  wire [34:0] _009_;
-  wire [35:0] _010_;
+  wire [15:0] _005_;
+  wire [16:0] _006_;
+  wire [48:0] _007_;
+  wire [49:0] _008_;
+  wire [5:0] _009_;
+  wire [34:0] _010_;
   wire _011_;
-  wire [12:0] _012_;
-  wire _013_;
-  wire _014_;
+  wire [34:0] _012_;
+  wire [35:0] _013_;
+  wire [35:0] _014_;
   wire _015_;
-  wire [13:0] _016_;
-  wire _017_;
+  wire [12:0] _016_;
+  wire [12:0] _017_;
   wire _018_;
   wire _019_;
   wire _020_;
-  wire [19:0] _021_;
+  wire [13:0] _021_;
   wire _022_;
   wire _023_;
+  wire _024_;
+  wire _025_;
+  wire [19:0] _026_;
+  wire _027_;
+  wire _028_;
   output accepted;
   wire accepted;
   reg arrived_1 = 1'h0;
@@ -9395,11 +9517,11 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     exp_table[1022] = 13'h0ff6;
     exp_table[1023] = 13'h0ff3;
   end
-  reg [12:0] _107_;
+  reg [12:0] _117_;
   always @(posedge clk) begin
-    _107_ <= exp_table[exponent[9:0]];
+    _117_ <= exp_table[exponent[9:0]];
   end
-  assign read_port__data = _107_;
+  assign read_port__data = _117_;
   always @(posedge clk)
     scale_at_product_1 <= scale_1;
   always @(posedge clk)
@@ -9407,11 +9529,11 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   always @(posedge clk)
     low_1 <= low_0;
   always @(posedge clk)
-    high_0_0 <= { _005_, _002_[0] };
+    high_0_0 <= { _006_, _002_[0] };
   always @(posedge clk)
     high_1 <= high_0_0;
   always @(posedge clk)
-    product <= _006_[34:0];
+    product <= _008_[34:0];
   always @(posedge clk)
     shift_1 <= scale_at_product_1[21:16];
   always @(posedge clk)
@@ -9421,11 +9543,11 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   always @(posedge clk)
     fine_shift_1 <= shift_3[2:0];
   always @(posedge clk)
-    coarse <= _007_;
+    coarse <= _010_;
   always @(posedge clk)
-    fine <= _009_;
+    fine <= _012_;
   always @(posedge clk)
-    rounded <= _010_[35:1];
+    rounded <= _014_[34:0];
   always @(posedge clk)
     entry_1 <= read_port__data;
   always @(posedge clk)
@@ -9433,7 +9555,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   always @(posedge clk)
     halvings_2 <= halvings_1;
   always @(posedge clk)
-    shifted <= _012_;
+    shifted <= _016_;
   always @(posedge clk)
     key_1 <= \o__payload$26 [6:0];
   always @(posedge clk)
@@ -9461,30 +9583,35 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   assign _000_ = i_scored__valid & i__ready;
   assign accepted = _000_ & o_credit;
   assign i_take = accepted & i__payload[6];
-  assign _008_ = \o__valid$20  & \o__valid$21 ;
-  assign _015_ = _008_ & i_scale__valid;
-  assign sent = _015_ & \o_credit$23 ;
+  assign _011_ = \o__valid$20  & \o__valid$21 ;
+  assign _020_ = _011_ & i_scale__valid;
+  assign sent = _020_ & \o_credit$23 ;
   assign \o__ready$25  = sent & \o__payload$26 [6];
   assign i_scale__ready = sent & \o__payload$26 [6];
-  assign { _016_[13], total } = shifted + remainder;
-  assign _017_ = $signed(arrived_item_1[25:7]) > $signed(\i__payload$17 );
-  assign _018_ = row_starts | _017_;
-  assign _019_ = arrived_item_1[5] & _018_;
-  assign _020_ = arrived_1 & arrived_item_1[6];
-  assign _021_ = $signed(\o__payload$45 ) - $signed(\o__payload$26 [25:7]);
+  assign { _021_[13], total } = shifted + remainder;
+  assign _022_ = $signed(arrived_item_1[25:7]) > $signed(\i__payload$17 );
+  assign _023_ = row_starts | _022_;
+  assign _024_ = arrived_item_1[5] & _023_;
+  assign _025_ = arrived_1 & arrived_item_1[6];
+  assign _026_ = $signed(\o__payload$45 ) - $signed(\o__payload$26 [25:7]);
   assign _001_ = delta_at_product_1[16:0] * scale_at_product_1[15:0];
   assign _002_ = scale_at_product_1[15:0] & { delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17] };
   assign _003_ = scale_at_product_1[15:0] & { delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17] };
-  assign _004_ = scale_at_product_1[15:0] & { delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18] };
-  assign _005_ = { 1'h0, _003_[15:1] } + _004_;
-  assign _006_ = low_1 + { 14'h0000, high_1, 17'h00000 };
-  assign _007_ = product >> { shift_3[5:3], 3'h0 };
-  assign _009_ = coarse >> fine_shift_1;
-  assign _010_ = fine + 1'h1;
-  assign _011_ = | rounded[34:14];
-  assign _012_ = entry_1 >> halvings_2;
-  assign _013_ = sent_12 & key_12[5];
-  assign _014_ = sent_12 & key_12[6];
+  assign _004_ = _003_ >> 1'h1;
+  assign _005_ = scale_at_product_1[15:0] & { delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18] };
+  assign _006_ = _004_ + _005_;
+  assign _007_ = high_1 << 5'h11;
+  assign _008_ = low_1 + _007_;
+  assign _009_ = shift_3[5:3] << 2'h3;
+  assign _010_ = product >> _009_;
+  assign _012_ = coarse >> fine_shift_1;
+  assign _013_ = fine + 1'h1;
+  assign _014_ = _013_ >> 1'h1;
+  assign _015_ = | rounded[34:14];
+  assign _016_ = entry_1 >> halvings_2;
+  assign _017_ = total >> 3'h5;
+  assign _018_ = sent_12 & key_12[5];
+  assign _019_ = sent_12 & key_12[6];
   always @(posedge clk)
     arrived_item_1 <= i__payload;
   always @(posedge clk)
@@ -9493,13 +9620,13 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     delta_at_product_1 <= delta;
   always @(posedge clk)
     if (rst) delta <= 19'h00000;
-    else delta <= _021_[18:0];
+    else delta <= _026_[18:0];
   always @(posedge clk)
     if (rst) \i__valid$15  <= 1'h0;
-    else \i__valid$15  <= _020_;
+    else \i__valid$15  <= _025_;
   always @(posedge clk)
     if (rst) \i__payload$17  <= 19'h00000;
-    else if (_022_) \i__payload$17  <= arrived_item_1[25:7];
+    else if (_027_) \i__payload$17  <= arrived_item_1[25:7];
   always @(posedge clk)
     if (rst) row_starts <= 1'h1;
     else if (arrived_1) row_starts <= arrived_item_1[6];
@@ -9510,11 +9637,11 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     if (rst) \i__valid$35  <= 1'h0;
     else \i__valid$35  <= sent_12;
   always @(posedge clk)
-    if (_023_) remainder <= 5'h10;
-    else if (_013_) remainder <= total[4:0];
+    if (_028_) remainder <= 5'h10;
+    else if (_018_) remainder <= total[4:0];
   always @(posedge clk)
     if (!key_12[5]) \i__payload$37 [14:7] <= 8'h00;
-    else \i__payload$37 [14:7] <= total[12:5];
+    else \i__payload$37 [14:7] <= _017_[7:0];
   always @(posedge clk)
     \i__payload$37 [6:0] <= key_12;
   always @(posedge clk)
@@ -9554,10 +9681,10 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     if (rst) sent_1 <= 1'h0;
     else sent_1 <= sent;
   always @(posedge clk)
-    if (_011_) exponent <= 14'h3fff;
+    if (_015_) exponent <= 14'h3fff;
     else exponent <= rounded[13:0];
-  assign _022_ = & { arrived_1, _019_ };
-  assign _023_ = | { _014_, rst };
+  assign _027_ = & { arrived_1, _024_ };
+  assign _028_ = | { _019_, rst };
   \latte_head.softmax.best  best (
     .clk(clk),
     .i__payload(\i__payload$17 ),
@@ -9590,7 +9717,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     .space(i__ready),
     .write_port__data(i__payload)
   );
-  assign _016_[12:0] = total;
+  assign _021_[12:0] = total;
   assign \arrived_item_1.kept  = arrived_item_1[5];
   assign \arrived_item_1.key  = arrived_item_1[4:0];
   assign \arrived_item_1.last  = arrived_item_1[6];
@@ -9715,9 +9842,10 @@ module \latte_head.softmax.best (rst, i_take, o__ready, o__payload, i__payload, 
   wire _27_;
   wire [1:0] _28_;
   wire [5:0] _29_;
-  wire [1:0] _30_;
-  wire [2:0] _31_;
-  wire [1:0] _32_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
@@ -9754,10 +9882,11 @@ module \latte_head.softmax.best (rst, i_take, o__ready, o__payload, i__payload, 
   assign _22_ = credits + _11_;
   assign _28_ = 1'h0 + credits_down_0_1;
   assign _29_ = _22_ - _28_;
-  assign _30_ = 1'h0 + credits_up_0_1;
-  assign _31_ = _30_ + 1'h0;
-  assign _32_ = 1'h0 + credits_down_0_1;
-  assign _01_ = _31_ - _32_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
   assign _02_ = _01_ == 4'hf;
   assign _03_ = credits == 2'h2;
   assign _04_ = _02_ & _03_;
@@ -9781,7 +9910,7 @@ module \latte_head.softmax.best (rst, i_take, o__ready, o__payload, i__payload, 
   assign _24_ = _14_ | _23_;
   assign _25_ = ~ _24_;
   assign _26_ = i_take ? _25_ : o_credit;
-  assign _27_ = taken | _26_;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
     if (rst) o_credit <= 1'h1;
     else o_credit <= _27_;
@@ -9891,24 +10020,25 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, write_port__da
       words[word] = 19'h0;
   end
   always @(posedge clk) begin
-    if (i__valid)
+    if (written)
       words[pointer] <= write_port__data;
   end
-  reg [18:0] _86_;
+  reg [18:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _86_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _86_;
+  assign o__payload = _87_;
   assign _21_ = read ? _20_ : stored;
-  assign _23_ = i__valid | _21_;
+  assign _23_ = written | _21_;
   assign _26_ = pointer == 4'he;
   assign _27_ = pointer + 1'h1;
   assign _28_ = _26_ ? 5'h00 : _27_;
   assign _29_ = \pointer$13  == 4'he;
   assign _30_ = \pointer$13  + 1'h1;
   assign _32_ = _29_ ? 5'h00 : _30_;
+  assign written = i__valid & 1'h1;
   assign _33_ = ~ o__valid;
   assign load = _33_ | o__ready;
   assign _34_ = output_free | o__ready;
@@ -9946,7 +10076,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, write_port__da
     else if (read) \pointer$13  <= _32_[3:0];
   always @(posedge clk)
     if (rst) pointer <= 4'h0;
-    else if (i__valid) pointer <= _28_[3:0];
+    else if (written) pointer <= _28_[3:0];
   always @(posedge clk)
     if (rst) stored <= 1'h0;
     else stored <= _23_;
@@ -9964,15 +10094,14 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, write_port__da
     else count_down_0_1 <= read;
   always @(posedge clk)
     if (rst) count_up_0_1 <= 1'h0;
-    else count_up_0_1 <= i__valid;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
   assign i__ready = 1'h1;
   assign read_port__addr = \pointer$13 ;
   assign read_port__data = o__payload;
   assign read_port__en = load;
   assign write_port__addr = pointer;
-  assign write_port__en = i__valid;
-  assign written = i__valid;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.softmax.landing (rst, i_take, o__payload, o__ready, i__payload, i__valid, o_credit, o__valid, clk);
@@ -10006,9 +10135,10 @@ module \latte_head.softmax.landing (rst, i_take, o__payload, o__ready, i__payloa
   wire _27_;
   wire [1:0] _28_;
   wire [6:0] _29_;
-  wire [1:0] _30_;
-  wire [2:0] _31_;
-  wire [1:0] _32_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
@@ -10061,10 +10191,11 @@ module \latte_head.softmax.landing (rst, i_take, o__payload, o__ready, i__payloa
   assign _22_ = credits + _11_;
   assign _28_ = 1'h0 + credits_down_0_1;
   assign _29_ = _22_ - _28_;
-  assign _30_ = 1'h0 + credits_up_0_1;
-  assign _31_ = _30_ + 1'h0;
-  assign _32_ = 1'h0 + credits_down_0_1;
-  assign _01_ = _31_ - _32_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
   assign _02_ = _01_ == 4'hf;
   assign _03_ = credits == 2'h2;
   assign _04_ = _02_ & _03_;
@@ -10088,7 +10219,7 @@ module \latte_head.softmax.landing (rst, i_take, o__payload, o__ready, i__payloa
   assign _24_ = _14_ | _23_;
   assign _25_ = ~ _24_;
   assign _26_ = i_take ? _25_ : o_credit;
-  assign _27_ = taken | _26_;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
     if (rst) o_credit <= 1'h1;
     else o_credit <= _27_;
@@ -10222,24 +10353,25 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
       words[word] = 15'h0;
   end
   always @(posedge clk) begin
-    if (i__valid)
+    if (written)
       words[pointer] <= write_port__data;
   end
-  reg [14:0] _86_;
+  reg [14:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _86_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _86_;
+  assign o__payload = _87_;
   assign _21_ = read ? _20_ : stored;
-  assign _23_ = i__valid | _21_;
+  assign _23_ = written | _21_;
   assign _26_ = pointer == 4'hf;
   assign _27_ = pointer + 1'h1;
   assign _28_ = _26_ ? 5'h00 : _27_;
   assign _29_ = \pointer$13  == 4'hf;
   assign _30_ = \pointer$13  + 1'h1;
   assign _32_ = _29_ ? 5'h00 : _30_;
+  assign written = i__valid & 1'h1;
   assign _33_ = ~ o__valid;
   assign load = _33_ | o__ready;
   assign _34_ = output_free | o__ready;
@@ -10277,7 +10409,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
     else if (read) \pointer$13  <= _32_[3:0];
   always @(posedge clk)
     if (rst) pointer <= 4'h0;
-    else if (i__valid) pointer <= _28_[3:0];
+    else if (written) pointer <= _28_[3:0];
   always @(posedge clk)
     if (rst) stored <= 1'h0;
     else stored <= _23_;
@@ -10295,7 +10427,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
     else count_down_0_1 <= read;
   always @(posedge clk)
     if (rst) count_up_0_1 <= 1'h0;
-    else count_up_0_1 <= i__valid;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
   assign \i__payload.kept  = write_port__data[5];
   assign \i__payload.key  = write_port__data[4:0];
@@ -10310,8 +10442,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   assign read_port__data = o__payload;
   assign read_port__en = load;
   assign write_port__addr = pointer;
-  assign write_port__en = i__valid;
-  assign written = i__valid;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__payload, space, o__valid, clk);
@@ -10609,9 +10740,10 @@ module \latte_head.softmax.row.output (rst, o__ready, i_take, o__payload, i__val
   wire _27_;
   wire [1:0] _28_;
   wire [4:0] _29_;
-  wire [1:0] _30_;
-  wire [2:0] _31_;
-  wire [1:0] _32_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
@@ -10664,10 +10796,11 @@ module \latte_head.softmax.row.output (rst, o__ready, i_take, o__payload, i__val
   assign _22_ = credits + _11_;
   assign _28_ = 1'h0 + credits_down_0_1;
   assign _29_ = _22_ - _28_;
-  assign _30_ = 1'h0 + credits_up_0_1;
-  assign _31_ = _30_ + 1'h0;
-  assign _32_ = 1'h0 + credits_down_0_1;
-  assign _01_ = _31_ - _32_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
   assign _02_ = _01_ == 4'hf;
   assign _03_ = credits == 2'h2;
   assign _04_ = _02_ & _03_;
@@ -10691,7 +10824,7 @@ module \latte_head.softmax.row.output (rst, o__ready, i_take, o__payload, i__val
   assign _24_ = _14_ | _23_;
   assign _25_ = ~ _24_;
   assign _26_ = i_take ? _25_ : o_credit;
-  assign _27_ = taken | _26_;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
     if (rst) o_credit <= 1'h1;
     else o_credit <= _27_;
@@ -10825,24 +10958,25 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
       words[word] = 26'h0;
   end
   always @(posedge clk) begin
-    if (i__valid)
+    if (written)
       words[pointer] <= write_port__data;
   end
-  reg [25:0] _86_;
+  reg [25:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _86_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _86_;
+  assign o__payload = _87_;
   assign _21_ = read ? _20_ : stored;
-  assign _23_ = i__valid | _21_;
+  assign _23_ = written | _21_;
   assign _26_ = pointer == 3'h4;
   assign _27_ = pointer + 1'h1;
   assign _28_ = _26_ ? 4'h0 : _27_;
   assign _29_ = \pointer$13  == 3'h4;
   assign _30_ = \pointer$13  + 1'h1;
   assign _32_ = _29_ ? 4'h0 : _30_;
+  assign written = i__valid & 1'h1;
   assign _33_ = ~ o__valid;
   assign load = _33_ | o__ready;
   assign _34_ = output_free | o__ready;
@@ -10880,7 +11014,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
     else if (read) \pointer$13  <= _32_[2:0];
   always @(posedge clk)
     if (rst) pointer <= 3'h0;
-    else if (i__valid) pointer <= _28_[2:0];
+    else if (written) pointer <= _28_[2:0];
   always @(posedge clk)
     if (rst) stored <= 1'h0;
     else stored <= _23_;
@@ -10898,7 +11032,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
     else count_down_0_1 <= read;
   always @(posedge clk)
     if (rst) count_up_0_1 <= 1'h0;
-    else count_up_0_1 <= i__valid;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
   assign \i__payload.kept  = write_port__data[5];
   assign \i__payload.key  = write_port__data[4:0];
@@ -10913,8 +11047,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   assign read_port__data = o__payload;
   assign read_port__en = load;
   assign write_port__addr = pointer;
-  assign write_port__en = i__valid;
-  assign written = i__valid;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, o_loaded__payload, beat_port__request__valid, key_port__request__valid, value_port__request__valid, beat_port__response__payload, value_port__response__payload, i_k__ready, i_v__ready, key_port__response__payload, beat_port__response__valid, key_port__response__valid, value_port__response__valid, o_loaded__valid
@@ -10925,39 +11058,39 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire _0003_;
   wire _0004_;
   wire _0005_;
-  wire [7:0] _0006_;
+  wire _0006_;
   wire _0007_;
   wire _0008_;
-  wire _0009_;
+  wire [7:0] _0009_;
   wire _0010_;
   wire _0011_;
   wire _0012_;
-  wire [7:0] _0013_;
-  wire _0014_;
+  wire _0013_;
+  wire [7:0] _0014_;
   wire _0015_;
   wire _0016_;
-  wire [7:0] _0017_;
-  wire _0018_;
+  wire _0017_;
+  wire [7:0] _0018_;
   wire _0019_;
   wire _0020_;
-  wire [7:0] _0021_;
+  wire _0021_;
   wire _0022_;
   wire _0023_;
   wire _0024_;
   wire _0025_;
-  wire _0026_;
+  wire [7:0] _0026_;
   wire _0027_;
   wire _0028_;
-  wire [7:0] _0029_;
-  wire _0030_;
+  wire _0029_;
+  wire [7:0] _0030_;
   wire _0031_;
   wire _0032_;
-  wire [7:0] _0033_;
+  wire _0033_;
   wire [7:0] _0034_;
-  wire _0035_;
+  wire [7:0] _0035_;
   wire _0036_;
   wire _0037_;
-  wire [7:0] _0038_;
+  wire _0038_;
   wire _0039_;
   wire _0040_;
   wire _0041_;
@@ -10965,19 +11098,19 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire _0043_;
   wire _0044_;
   wire _0045_;
-  wire _0046_;
+  wire [7:0] _0046_;
   wire _0047_;
   wire _0048_;
   wire _0049_;
-  wire _0050_;
+  wire [7:0] _0050_;
   wire _0051_;
-  wire [7:0] _0052_;
+  wire _0052_;
   wire _0053_;
   wire _0054_;
   wire _0055_;
   wire _0056_;
-  wire [7:0] _0057_;
-  wire _0058_;
+  wire _0057_;
+  wire [7:0] _0058_;
   wire _0059_;
   wire _0060_;
   wire _0061_;
@@ -10988,103 +11121,103 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire _0066_;
   wire [7:0] _0067_;
   wire _0068_;
-  wire [7:0] _0069_;
+  wire _0069_;
   wire _0070_;
   wire _0071_;
-  wire [7:0] _0072_;
-  wire _0073_;
+  wire _0072_;
+  wire [7:0] _0073_;
   wire _0074_;
-  wire _0075_;
+  wire [7:0] _0075_;
   wire _0076_;
   wire _0077_;
-  wire [7:0] _0078_;
-  wire _0079_;
+  wire _0078_;
+  wire [7:0] _0079_;
   wire _0080_;
   wire _0081_;
-  wire [7:0] _0082_;
-  wire _0083_;
+  wire _0082_;
+  wire [7:0] _0083_;
   wire _0084_;
   wire _0085_;
-  wire [7:0] _0086_;
+  wire _0086_;
   wire _0087_;
   wire _0088_;
   wire _0089_;
-  wire _0090_;
+  wire [7:0] _0090_;
   wire _0091_;
   wire _0092_;
-  wire [7:0] _0093_;
-  wire _0094_;
+  wire _0093_;
+  wire [7:0] _0094_;
   wire _0095_;
   wire _0096_;
-  wire [7:0] _0097_;
-  wire _0098_;
+  wire _0097_;
+  wire [7:0] _0098_;
   wire _0099_;
   wire _0100_;
   wire _0101_;
-  wire [7:0] _0102_;
+  wire _0102_;
   wire _0103_;
   wire _0104_;
   wire _0105_;
   wire _0106_;
   wire _0107_;
   wire _0108_;
-  wire _0109_;
+  wire [7:0] _0109_;
   wire _0110_;
   wire _0111_;
   wire _0112_;
-  wire _0113_;
+  wire [7:0] _0113_;
   wire _0114_;
-  wire [7:0] _0115_;
+  wire _0115_;
   wire _0116_;
   wire _0117_;
   wire _0118_;
-  wire [7:0] _0119_;
+  wire _0119_;
   wire _0120_;
-  wire _0121_;
+  wire [7:0] _0121_;
   wire _0122_;
   wire _0123_;
-  wire [7:0] _0124_;
-  wire _0125_;
+  wire _0124_;
+  wire [7:0] _0125_;
   wire _0126_;
   wire _0127_;
-  wire [7:0] _0128_;
-  wire _0129_;
+  wire _0128_;
+  wire [7:0] _0129_;
   wire _0130_;
   wire _0131_;
   wire _0132_;
-  wire [7:0] _0133_;
+  wire _0133_;
   wire _0134_;
   wire _0135_;
   wire _0136_;
-  wire _0137_;
+  wire [7:0] _0137_;
   wire _0138_;
-  wire [7:0] _0139_;
+  wire _0139_;
   wire _0140_;
-  wire _0141_;
+  wire [7:0] _0141_;
   wire _0142_;
   wire _0143_;
-  wire [7:0] _0144_;
+  wire _0144_;
   wire _0145_;
-  wire _0146_;
+  wire [7:0] _0146_;
   wire _0147_;
-  wire [7:0] _0148_;
+  wire _0148_;
   wire _0149_;
   wire _0150_;
   wire _0151_;
   wire _0152_;
   wire _0153_;
-  wire _0154_;
+  wire [7:0] _0154_;
   wire _0155_;
-  wire [7:0] _0156_;
+  wire _0156_;
   wire _0157_;
-  wire _0158_;
+  wire [7:0] _0158_;
   wire _0159_;
-  wire [7:0] _0160_;
+  wire _0160_;
   wire _0161_;
-  wire _0162_;
+  wire [7:0] _0162_;
   wire _0163_;
   wire _0164_;
-  wire [7:0] _0165_;
+  wire _0165_;
   wire _0166_;
   wire _0167_;
   wire _0168_;
@@ -11092,25 +11225,25 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire _0170_;
   wire _0171_;
   wire _0172_;
-  wire _0173_;
-  wire [7:0] _0174_;
+  wire [7:0] _0173_;
+  wire _0174_;
   wire _0175_;
   wire _0176_;
   wire _0177_;
-  wire _0178_;
-  wire [7:0] _0179_;
+  wire [7:0] _0178_;
+  wire _0179_;
   wire _0180_;
-  wire _0181_;
+  wire [7:0] _0181_;
   wire _0182_;
-  wire [7:0] _0183_;
+  wire _0183_;
   wire _0184_;
   wire _0185_;
-  wire _0186_;
+  wire [7:0] _0186_;
   wire _0187_;
   wire _0188_;
   wire _0189_;
-  wire _0190_;
-  wire [7:0] _0191_;
+  wire [7:0] _0190_;
+  wire _0191_;
   wire _0192_;
   wire _0193_;
   wire _0194_;
@@ -11118,39 +11251,39 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire _0196_;
   wire _0197_;
   wire _0198_;
-  wire [7:0] _0199_;
+  wire _0199_;
   wire _0200_;
   wire _0201_;
-  wire _0202_;
+  wire [7:0] _0202_;
   wire _0203_;
   wire _0204_;
   wire _0205_;
-  wire [7:0] _0206_;
+  wire _0206_;
   wire _0207_;
-  wire _0208_;
+  wire [7:0] _0208_;
   wire _0209_;
-  wire [7:0] _0210_;
-  wire [7:0] _0211_;
-  wire _0212_;
+  wire _0210_;
+  wire _0211_;
+  wire [7:0] _0212_;
   wire _0213_;
   wire _0214_;
-  wire [7:0] _0215_;
+  wire _0215_;
   wire _0216_;
   wire _0217_;
   wire _0218_;
   wire _0219_;
-  wire _0220_;
+  wire [7:0] _0220_;
   wire _0221_;
   wire _0222_;
-  wire [7:0] _0223_;
-  wire _0224_;
+  wire _0223_;
+  wire [7:0] _0224_;
   wire _0225_;
-  wire _0226_;
-  wire [7:0] _0227_;
+  wire [7:0] _0226_;
+  wire _0227_;
   wire _0228_;
-  wire _0229_;
+  wire [7:0] _0229_;
   wire _0230_;
-  wire [7:0] _0231_;
+  wire _0231_;
   wire _0232_;
   wire _0233_;
   wire _0234_;
@@ -11159,64 +11292,64 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire _0237_;
   wire _0238_;
   wire _0239_;
-  wire _0240_;
+  wire [7:0] _0240_;
   wire _0241_;
   wire _0242_;
   wire _0243_;
-  wire _0244_;
+  wire [7:0] _0244_;
   wire _0245_;
-  wire [7:0] _0246_;
+  wire _0246_;
   wire _0247_;
   wire _0248_;
   wire _0249_;
-  wire [7:0] _0250_;
-  wire [7:0] _0251_;
-  wire _0252_;
+  wire _0250_;
+  wire _0251_;
+  wire [7:0] _0252_;
   wire _0253_;
   wire _0254_;
   wire _0255_;
-  wire [7:0] _0256_;
-  wire _0257_;
+  wire _0256_;
+  wire [7:0] _0257_;
   wire _0258_;
   wire _0259_;
-  wire [7:0] _0260_;
-  wire _0261_;
+  wire _0260_;
+  wire [7:0] _0261_;
   wire _0262_;
   wire _0263_;
-  wire [7:0] _0264_;
-  wire _0265_;
+  wire _0264_;
+  wire [7:0] _0265_;
   wire _0266_;
   wire _0267_;
   wire _0268_;
-  wire _0269_;
+  wire [7:0] _0269_;
   wire _0270_;
-  wire [7:0] _0271_;
+  wire _0271_;
   wire _0272_;
-  wire _0273_;
+  wire [7:0] _0273_;
   wire _0274_;
-  wire [7:0] _0275_;
+  wire _0275_;
   wire _0276_;
   wire _0277_;
-  wire _0278_;
+  wire [7:0] _0278_;
   wire _0279_;
-  wire [7:0] _0280_;
+  wire _0280_;
   wire _0281_;
   wire _0282_;
   wire _0283_;
   wire _0284_;
-  wire _0285_;
+  wire [7:0] _0285_;
   wire _0286_;
-  wire [7:0] _0287_;
+  wire _0287_;
   wire _0288_;
   wire _0289_;
-  wire _0290_;
+  wire [7:0] _0290_;
   wire _0291_;
   wire _0292_;
-  wire [7:0] _0293_;
-  wire _0294_;
+  wire _0293_;
+  wire [7:0] _0294_;
   wire _0295_;
   wire _0296_;
-  wire [7:0] _0297_;
+  wire _0297_;
   wire _0298_;
   wire _0299_;
   wire _0300_;
@@ -11224,65 +11357,65 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire _0302_;
   wire _0303_;
   wire _0304_;
-  wire _0305_;
+  wire [7:0] _0305_;
   wire _0306_;
   wire _0307_;
   wire _0308_;
   wire _0309_;
   wire _0310_;
-  wire _0311_;
-  wire [7:0] _0312_;
+  wire [7:0] _0311_;
+  wire _0312_;
   wire _0313_;
   wire _0314_;
   wire _0315_;
-  wire [7:0] _0316_;
-  wire [7:0] _0317_;
+  wire _0316_;
+  wire _0317_;
   wire _0318_;
-  wire _0319_;
+  wire [7:0] _0319_;
   wire _0320_;
   wire _0321_;
-  wire [7:0] _0322_;
-  wire _0323_;
+  wire _0322_;
+  wire [7:0] _0323_;
   wire _0324_;
   wire _0325_;
   wire _0326_;
-  wire [7:0] _0327_;
-  wire _0328_;
+  wire _0327_;
+  wire [7:0] _0328_;
   wire _0329_;
   wire _0330_;
-  wire [7:0] _0331_;
+  wire _0331_;
   wire _0332_;
   wire _0333_;
   wire _0334_;
-  wire _0335_;
+  wire [7:0] _0335_;
   wire _0336_;
   wire _0337_;
   wire [7:0] _0338_;
   wire _0339_;
-  wire _0340_;
+  wire [7:0] _0340_;
   wire _0341_;
-  wire [7:0] _0342_;
+  wire _0342_;
   wire _0343_;
-  wire _0344_;
+  wire [7:0] _0344_;
   wire _0345_;
-  wire [7:0] _0346_;
+  wire _0346_;
   wire _0347_;
   wire _0348_;
   wire _0349_;
   wire _0350_;
   wire _0351_;
-  wire _0352_;
+  wire [7:0] _0352_;
   wire _0353_;
-  wire [7:0] _0354_;
+  wire _0354_;
   wire _0355_;
-  wire _0356_;
+  wire [7:0] _0356_;
   wire _0357_;
-  wire [7:0] _0358_;
-  wire [7:0] _0359_;
+  wire _0358_;
+  wire _0359_;
   wire _0360_;
-  wire _0361_;
+  wire [7:0] _0361_;
   wire _0362_;
-  wire [7:0] _0363_;
+  wire _0363_;
   wire _0364_;
   wire _0365_;
   wire _0366_;
@@ -11291,19 +11424,19 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire _0369_;
   wire _0370_;
   wire _0371_;
-  wire _0372_;
+  wire [7:0] _0372_;
   wire _0373_;
   wire _0374_;
   wire _0375_;
-  wire _0376_;
+  wire [7:0] _0376_;
   wire [7:0] _0377_;
   wire _0378_;
   wire _0379_;
   wire _0380_;
   wire _0381_;
-  wire [7:0] _0382_;
+  wire _0382_;
   wire _0383_;
-  wire _0384_;
+  wire [7:0] _0384_;
   wire _0385_;
   wire _0386_;
   wire _0387_;
@@ -11314,17 +11447,17 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire _0392_;
   wire [7:0] _0393_;
   wire _0394_;
-  wire [7:0] _0395_;
+  wire _0395_;
   wire _0396_;
   wire _0397_;
-  wire [7:0] _0398_;
+  wire _0398_;
   wire _0399_;
   wire _0400_;
-  wire _0401_;
+  wire [7:0] _0401_;
   wire _0402_;
   wire _0403_;
-  wire [7:0] _0404_;
-  wire _0405_;
+  wire _0404_;
+  wire [7:0] _0405_;
   wire _0406_;
   wire _0407_;
   wire _0408_;
@@ -11332,62 +11465,62 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire _0410_;
   wire _0411_;
   wire _0412_;
-  wire [7:0] _0413_;
+  wire _0413_;
   wire _0414_;
   wire _0415_;
   wire _0416_;
   wire _0417_;
-  wire _0418_;
+  wire [7:0] _0418_;
   wire _0419_;
   wire _0420_;
-  wire [7:0] _0421_;
-  wire _0422_;
-  wire _0423_;
+  wire _0421_;
+  wire [7:0] _0422_;
+  wire [7:0] _0423_;
   wire _0424_;
-  wire [7:0] _0425_;
+  wire _0425_;
   wire _0426_;
-  wire _0427_;
+  wire [7:0] _0427_;
   wire _0428_;
   wire _0429_;
-  wire [7:0] _0430_;
+  wire _0430_;
   wire _0431_;
   wire _0432_;
   wire _0433_;
   wire _0434_;
   wire _0435_;
-  wire _0436_;
-  wire _0437_;
+  wire [6:0] _0436_;
+  wire [6:0] _0437_;
   wire _0438_;
   wire _0439_;
   wire _0440_;
   wire _0441_;
-  wire [6:0] _0442_;
-  wire [6:0] _0443_;
+  wire _0442_;
+  wire _0443_;
   wire _0444_;
-  wire _0445_;
-  wire _0446_;
+  wire [6:0] _0445_;
+  wire [6:0] _0446_;
   wire _0447_;
   wire _0448_;
   wire _0449_;
   wire _0450_;
-  wire [6:0] _0451_;
-  wire [6:0] _0452_;
+  wire _0451_;
+  wire _0452_;
   wire _0453_;
   wire _0454_;
   wire _0455_;
   wire _0456_;
   wire _0457_;
-  wire _0458_;
+  wire [1:0] _0458_;
   wire _0459_;
-  wire _0460_;
+  wire [4:0] _0460_;
   wire _0461_;
   wire _0462_;
   wire _0463_;
-  wire [1:0] _0464_;
-  wire [4:0] _0465_;
+  wire _0464_;
+  wire _0465_;
   wire _0466_;
   wire _0467_;
-  wire [7:0] _0468_;
+  wire _0468_;
   wire _0469_;
   wire _0470_;
   wire _0471_;
@@ -11398,16 +11531,16 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire _0476_;
   wire [63:0] _0477_;
   wire _0478_;
-  wire _0479_;
+  wire [7:0] _0479_;
   wire _0480_;
-  wire [7:0] _0481_;
+  wire _0481_;
   wire _0482_;
   wire _0483_;
-  wire _0484_;
-  wire [7:0] _0485_;
+  wire [7:0] _0484_;
+  wire _0485_;
   wire _0486_;
   wire _0487_;
-  wire _0488_;
+  wire [7:0] _0488_;
   wire _0489_;
   wire _0490_;
   wire _0491_;
@@ -11415,36 +11548,42 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire _0493_;
   wire _0494_;
   wire _0495_;
-  wire [2:0] _0496_;
-  wire _0497_;
-  wire [7:0] _0498_;
+  wire _0496_;
+  wire [7:0] _0497_;
+  wire _0498_;
   wire _0499_;
-  wire _0500_;
+  wire [2:0] _0500_;
   wire _0501_;
   wire [7:0] _0502_;
-  wire [3:0] _0503_;
+  wire _0503_;
   wire _0504_;
   wire _0505_;
-  wire _0506_;
-  wire [7:0] _0507_;
+  wire [3:0] _0506_;
+  wire _0507_;
   wire _0508_;
-  wire _0509_;
+  wire [7:0] _0509_;
   wire _0510_;
   wire _0511_;
   wire _0512_;
-  wire _0513_;
+  wire [7:0] _0513_;
   wire _0514_;
   wire _0515_;
   wire _0516_;
   wire _0517_;
   wire _0518_;
   wire _0519_;
-  wire [5:0] _0520_;
-  wire [5:0] _0521_;
+  wire _0520_;
+  wire _0521_;
   wire _0522_;
   wire _0523_;
-  wire [5:0] _0524_;
-  wire [5:0] _0525_;
+  wire _0524_;
+  wire _0525_;
+  wire [5:0] _0526_;
+  wire [5:0] _0527_;
+  wire _0528_;
+  wire _0529_;
+  wire [5:0] _0530_;
+  wire [5:0] _0531_;
   reg bank = 1'h0;
   reg [3:0] beat = 4'h0;
   input [4:0] beat_port__request__payload;
@@ -11682,15 +11821,6 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   reg [7:0] v_rows_7_read_1 = 8'h00;
   reg [7:0] v_rows_7_read_2 = 8'h00;
   reg [7:0] v_rows_7_read_3 = 8'h00;
-  reg [63:0] v_saturated = 64'h0000000000000000;
-  wire [7:0] \v_saturated[0] ;
-  wire [7:0] \v_saturated[1] ;
-  wire [7:0] \v_saturated[2] ;
-  wire [7:0] \v_saturated[3] ;
-  wire [7:0] \v_saturated[4] ;
-  wire [7:0] \v_saturated[5] ;
-  wire [7:0] \v_saturated[6] ;
-  wire [7:0] \v_saturated[7] ;
   wire v_written;
   input [5:0] value_port__request__payload;
   wire [5:0] value_port__request__payload;
@@ -11715,6 +11845,15 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   reg value_port_reads_2 = 1'h0;
   reg value_port_reads_3 = 1'h0;
   wire value_port_reads_4;
+  reg [63:0] values = 64'h0000000000000000;
+  wire [7:0] \values[0] ;
+  wire [7:0] \values[1] ;
+  wire [7:0] \values[2] ;
+  wire [7:0] \values[3] ;
+  wire [7:0] \values[4] ;
+  wire [7:0] \values[5] ;
+  wire [7:0] \values[6] ;
+  wire [7:0] \values[7] ;
   reg [4:0] write_port__addr = 5'h00;
   wire [5:0] \write_port__addr$102 ;
   reg [4:0] \write_port__addr$32  = 5'h1f;
@@ -11759,11 +11898,11 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     if (write_port__en)
       k_bank_0[write_port__addr] <= k_split[31:0];
   end
-  reg [31:0] _1156_;
+  reg [31:0] _1161_;
   always @(posedge clk) begin
-    _1156_ <= k_bank_0[{ beat_port__request__payload[0], beat_port__request__payload[4:1] }];
+    _1161_ <= k_bank_0[{ beat_port__request__payload[0], beat_port__request__payload[4:1] }];
   end
-  assign read_port__data = _1156_;
+  assign read_port__data = _1161_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] k_bank_1 [31:0];
   initial begin : zero_memory_32
@@ -11775,11 +11914,11 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     if (\write_port__en$30 )
       k_bank_1[\write_port__addr$32 ] <= k_split[31:0];
   end
-  reg [31:0] _1157_;
+  reg [31:0] _1162_;
   always @(posedge clk) begin
-    _1157_ <= k_bank_1[{ beat_port__request__payload[0], beat_port__request__payload[4:1] }];
+    _1162_ <= k_bank_1[{ beat_port__request__payload[0], beat_port__request__payload[4:1] }];
   end
-  assign \read_port__data$141  = _1157_;
+  assign \read_port__data$141  = _1162_;
   (* no_rw_check = 32'd1 *)
   reg [63:0] k_rows [63:0];
   initial begin : zero_memory_33
@@ -11791,11 +11930,11 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     if (\write_port__en$37 )
       k_rows[\write_port__addr$39 ] <= k_split;
   end
-  reg [63:0] _1158_;
+  reg [63:0] _1163_;
   always @(posedge clk) begin
-    _1158_ <= k_rows[{ key_port__request__payload[0], key_port__request__payload[5:1] }];
+    _1163_ <= k_rows[{ key_port__request__payload[0], key_port__request__payload[5:1] }];
   end
-  assign \read_port__data$144  = _1158_;
+  assign \read_port__data$144  = _1163_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_0 [63:0];
   initial begin : zero_memory_34
@@ -11805,13 +11944,13 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_0[\write_port__addr$48 ] <= v_saturated[7:0];
+      v_rows_0[\write_port__addr$48 ] <= values[7:0];
   end
-  reg [7:0] _1159_;
+  reg [7:0] _1164_;
   always @(posedge clk) begin
-    _1159_ <= v_rows_0[{ value_port__request__payload[0], value_port__request__payload[5:1] }];
+    _1164_ <= v_rows_0[{ value_port__request__payload[0], value_port__request__payload[5:1] }];
   end
-  assign \read_port__data$147  = _1159_;
+  assign \read_port__data$147  = _1164_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_1 [63:0];
   initial begin : zero_memory_35
@@ -11821,13 +11960,13 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_1[\write_port__addr$57 ] <= v_saturated[15:8];
+      v_rows_1[\write_port__addr$57 ] <= values[15:8];
   end
-  reg [7:0] _1160_;
+  reg [7:0] _1165_;
   always @(posedge clk) begin
-    _1160_ <= v_rows_1[{ v_rows_1_buffer_1, v_rows_1_address_1 }];
+    _1165_ <= v_rows_1[{ v_rows_1_buffer_1, v_rows_1_address_1 }];
   end
-  assign \read_port__data$150  = _1160_;
+  assign \read_port__data$150  = _1165_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_2 [63:0];
   initial begin : zero_memory_36
@@ -11837,13 +11976,13 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_2[\write_port__addr$65 ] <= v_saturated[23:16];
+      v_rows_2[\write_port__addr$65 ] <= values[23:16];
   end
-  reg [7:0] _1161_;
+  reg [7:0] _1166_;
   always @(posedge clk) begin
-    _1161_ <= v_rows_2[{ v_rows_2_buffer_1, v_rows_2_address_1 }];
+    _1166_ <= v_rows_2[{ v_rows_2_buffer_1, v_rows_2_address_1 }];
   end
-  assign \read_port__data$153  = _1161_;
+  assign \read_port__data$153  = _1166_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_3 [63:0];
   initial begin : zero_memory_37
@@ -11853,13 +11992,13 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_3[\write_port__addr$73 ] <= v_saturated[31:24];
+      v_rows_3[\write_port__addr$73 ] <= values[31:24];
   end
-  reg [7:0] _1162_;
+  reg [7:0] _1167_;
   always @(posedge clk) begin
-    _1162_ <= v_rows_3[{ v_rows_3_buffer_1, v_rows_3_address_1 }];
+    _1167_ <= v_rows_3[{ v_rows_3_buffer_1, v_rows_3_address_1 }];
   end
-  assign \read_port__data$156  = _1162_;
+  assign \read_port__data$156  = _1167_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_4 [63:0];
   initial begin : zero_memory_38
@@ -11869,13 +12008,13 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_4[\write_port__addr$48 ] <= v_saturated[39:32];
+      v_rows_4[\write_port__addr$48 ] <= values[39:32];
   end
-  reg [7:0] _1163_;
+  reg [7:0] _1168_;
   always @(posedge clk) begin
-    _1163_ <= v_rows_4[{ v_rows_4_buffer_1, v_rows_4_address_1 }];
+    _1168_ <= v_rows_4[{ v_rows_4_buffer_1, v_rows_4_address_1 }];
   end
-  assign \read_port__data$159  = _1163_;
+  assign \read_port__data$159  = _1168_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_5 [63:0];
   initial begin : zero_memory_39
@@ -11885,13 +12024,13 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_5[\write_port__addr$57 ] <= v_saturated[47:40];
+      v_rows_5[\write_port__addr$57 ] <= values[47:40];
   end
-  reg [7:0] _1164_;
+  reg [7:0] _1169_;
   always @(posedge clk) begin
-    _1164_ <= v_rows_5[{ v_rows_5_buffer_1, v_rows_5_address_1 }];
+    _1169_ <= v_rows_5[{ v_rows_5_buffer_1, v_rows_5_address_1 }];
   end
-  assign \read_port__data$162  = _1164_;
+  assign \read_port__data$162  = _1169_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_6 [63:0];
   initial begin : zero_memory_40
@@ -11901,13 +12040,13 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_6[\write_port__addr$65 ] <= v_saturated[55:48];
+      v_rows_6[\write_port__addr$65 ] <= values[55:48];
   end
-  reg [7:0] _1165_;
+  reg [7:0] _1170_;
   always @(posedge clk) begin
-    _1165_ <= v_rows_6[{ v_rows_6_buffer_1, v_rows_6_address_1 }];
+    _1170_ <= v_rows_6[{ v_rows_6_buffer_1, v_rows_6_address_1 }];
   end
-  assign \read_port__data$165  = _1165_;
+  assign \read_port__data$165  = _1170_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_7 [63:0];
   initial begin : zero_memory_41
@@ -11917,208 +12056,163 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_7[\write_port__addr$73 ] <= v_saturated[63:56];
+      v_rows_7[\write_port__addr$73 ] <= values[63:56];
   end
-  reg [7:0] _1166_;
+  reg [7:0] _1171_;
   always @(posedge clk) begin
-    _1166_ <= v_rows_7[{ v_rows_7_buffer_1, v_rows_7_address_1 }];
+    _1171_ <= v_rows_7[{ v_rows_7_buffer_1, v_rows_7_address_1 }];
   end
-  assign \read_port__data$168  = _1166_;
-  assign _0258_ = & i_k__payload[46:43];
-  assign _0259_ = _0257_ & _0258_;
-  assign _0260_ = _0259_ ? 8'h77 : i_k__payload[47:40];
-  assign _0261_ = ~ i_k__payload[47];
-  assign _0262_ = & i_k__payload[46:43];
-  assign _0263_ = _0261_ & _0262_;
-  assign _0264_ = _0263_ ? 8'h77 : i_k__payload[47:40];
-  assign _0265_ = _0260_[3] & _0264_[4];
-  assign _0266_ = _0256_[5] ^ _0265_;
-  assign _0268_ = ~ i_k__payload[47];
-  assign _0269_ = & i_k__payload[46:43];
-  assign _0270_ = _0268_ & _0269_;
-  assign _0271_ = _0270_ ? 8'h77 : i_k__payload[47:40];
-  assign _0272_ = ~ i_k__payload[47];
-  assign _0273_ = & i_k__payload[46:43];
-  assign _0274_ = _0272_ & _0273_;
-  assign _0275_ = _0274_ ? 8'h77 : i_k__payload[47:40];
-  assign _0276_ = ~ i_k__payload[47];
-  assign _0277_ = & i_k__payload[46:43];
-  assign _0279_ = _0276_ & _0277_;
-  assign _0280_ = _0279_ ? 8'h77 : i_k__payload[47:40];
-  assign _0281_ = & _0280_[5:4];
-  assign _0282_ = _0275_[3] & _0281_;
-  assign _0283_ = _0271_[6] ^ _0282_;
-  assign _0284_ = ~ i_k__payload[47];
-  assign _0285_ = & i_k__payload[46:43];
-  assign _0286_ = _0284_ & _0285_;
-  assign _0287_ = _0286_ ? 8'h77 : i_k__payload[47:40];
-  assign _0288_ = ~ i_k__payload[47];
-  assign _0291_ = & i_k__payload[46:43];
-  assign _0292_ = _0288_ & _0291_;
-  assign _0293_ = _0292_ ? 8'h77 : i_k__payload[47:40];
-  assign _0294_ = ~ i_k__payload[47];
-  assign _0295_ = & i_k__payload[46:43];
-  assign _0296_ = _0294_ & _0295_;
-  assign _0297_ = _0296_ ? 8'h77 : i_k__payload[47:40];
-  assign _0298_ = & _0297_[6:4];
-  assign _0299_ = _0293_[3] & _0298_;
-  assign _0300_ = _0287_[7] ^ _0299_;
-  assign _0302_ = ~ i_k__payload[47];
-  assign _0303_ = & i_k__payload[46:43];
-  assign _0304_ = _0302_ & _0303_;
-  assign _0305_ = ~ i_v__payload[47];
-  assign _0306_ = & i_v__payload[46:43];
-  assign _0307_ = _0305_ & _0306_;
-  assign _0308_ = ~ i_k__payload[55];
-  assign _0309_ = & i_k__payload[54:51];
-  assign _0311_ = _0308_ & _0309_;
-  assign _0312_ = _0311_ ? 8'h77 : i_k__payload[55:48];
-  assign _0313_ = ~ i_k__payload[55];
-  assign _0314_ = & i_k__payload[54:51];
-  assign _0315_ = _0313_ & _0314_;
-  assign _0316_ = _0315_ ? 8'h77 : i_k__payload[55:48];
-  assign _0318_ = _0312_[4] ^ _0316_[3];
-  assign _0319_ = ~ i_k__payload[55];
-  assign _0320_ = & i_k__payload[54:51];
-  assign _0321_ = _0319_ & _0320_;
-  assign _0322_ = _0321_ ? 8'h77 : i_k__payload[55:48];
-  assign _0323_ = ~ i_k__payload[55];
-  assign _0324_ = & i_k__payload[54:51];
-  assign _0325_ = _0323_ & _0324_;
-  assign _0327_ = _0325_ ? 8'h77 : i_k__payload[55:48];
-  assign _0328_ = ~ i_k__payload[55];
-  assign _0329_ = & i_k__payload[54:51];
-  assign _0330_ = _0328_ & _0329_;
-  assign _0331_ = _0330_ ? 8'h77 : i_k__payload[55:48];
-  assign _0332_ = _0327_[3] & _0331_[4];
-  assign _0333_ = _0322_[5] ^ _0332_;
-  assign _0334_ = ~ i_k__payload[55];
-  assign _0335_ = & i_k__payload[54:51];
-  assign _0337_ = _0334_ & _0335_;
-  assign _0338_ = _0337_ ? 8'h77 : i_k__payload[55:48];
-  assign _0339_ = ~ i_k__payload[55];
-  assign _0340_ = & i_k__payload[54:51];
-  assign _0341_ = _0339_ & _0340_;
-  assign _0342_ = _0341_ ? 8'h77 : i_k__payload[55:48];
-  assign _0343_ = ~ i_k__payload[55];
-  assign _0344_ = & i_k__payload[54:51];
-  assign _0345_ = _0343_ & _0344_;
-  assign _0346_ = _0345_ ? 8'h77 : i_k__payload[55:48];
-  assign _0348_ = & _0346_[5:4];
-  assign _0349_ = _0342_[3] & _0348_;
-  assign _0350_ = _0338_[6] ^ _0349_;
-  assign _0351_ = ~ i_k__payload[55];
-  assign _0352_ = & i_k__payload[54:51];
-  assign _0353_ = _0351_ & _0352_;
-  assign _0354_ = _0353_ ? 8'h77 : i_k__payload[55:48];
-  assign _0355_ = ~ i_k__payload[55];
-  assign _0356_ = & i_k__payload[54:51];
-  assign _0357_ = _0355_ & _0356_;
-  assign _0359_ = _0357_ ? 8'h77 : i_k__payload[55:48];
-  assign _0360_ = ~ i_k__payload[55];
-  assign _0361_ = & i_k__payload[54:51];
-  assign _0362_ = _0360_ & _0361_;
-  assign _0363_ = _0362_ ? 8'h77 : i_k__payload[55:48];
-  assign _0364_ = & _0363_[6:4];
-  assign _0365_ = _0359_[3] & _0364_;
-  assign _0366_ = _0354_[7] ^ _0365_;
-  assign _0367_ = ~ i_k__payload[55];
-  assign _0368_ = & i_k__payload[54:51];
-  assign _0370_ = _0367_ & _0368_;
-  assign _0371_ = ~ i_v__payload[55];
-  assign _0372_ = & i_v__payload[54:51];
-  assign _0373_ = _0371_ & _0372_;
-  assign _0374_ = ~ i_k__payload[63];
-  assign _0375_ = & i_k__payload[62:59];
-  assign _0376_ = _0374_ & _0375_;
-  assign _0377_ = _0376_ ? 8'h77 : i_k__payload[63:56];
-  assign _0379_ = ~ i_k__payload[63];
-  assign _0380_ = & i_k__payload[62:59];
-  assign _0381_ = _0379_ & _0380_;
-  assign _0382_ = _0381_ ? 8'h77 : i_k__payload[63:56];
-  assign _0385_ = _0377_[4] ^ _0382_[3];
-  assign _0386_ = ~ i_k__payload[63];
-  assign _0387_ = & i_k__payload[62:59];
-  assign _0388_ = _0386_ & _0387_;
-  assign _0389_ = _0388_ ? 8'h77 : i_k__payload[63:56];
+  assign \read_port__data$168  = _1171_;
+  assign _0312_ = & 1'h0;
+  assign _0313_ = _0311_[3] & _0312_;
+  assign _0314_ = _0305_[4] ^ _0313_;
+  assign _0315_ = ~ i_k__payload[55];
+  assign _0317_ = & i_k__payload[54:51];
+  assign _0318_ = _0315_ & _0317_;
+  assign _0319_ = _0318_ ? 8'h77 : i_k__payload[55:48];
+  assign _0320_ = ~ i_k__payload[55];
+  assign _0321_ = & i_k__payload[54:51];
+  assign _0322_ = _0320_ & _0321_;
+  assign _0323_ = _0322_ ? 8'h77 : i_k__payload[55:48];
+  assign _0324_ = ~ i_k__payload[55];
+  assign _0325_ = & i_k__payload[54:51];
+  assign _0326_ = _0324_ & _0325_;
+  assign _0328_ = _0326_ ? 8'h77 : i_k__payload[55:48];
+  assign _0329_ = & _0328_[4];
+  assign _0330_ = _0323_[3] & _0329_;
+  assign _0331_ = _0319_[5] ^ _0330_;
+  assign _0332_ = ~ i_k__payload[55];
+  assign _0333_ = & i_k__payload[54:51];
+  assign _0334_ = _0332_ & _0333_;
+  assign _0335_ = _0334_ ? 8'h77 : i_k__payload[55:48];
+  assign _0336_ = ~ i_k__payload[55];
+  assign _0337_ = & i_k__payload[54:51];
+  assign _0339_ = _0336_ & _0337_;
+  assign _0340_ = _0339_ ? 8'h77 : i_k__payload[55:48];
+  assign _0341_ = ~ i_k__payload[55];
+  assign _0342_ = & i_k__payload[54:51];
+  assign _0343_ = _0341_ & _0342_;
+  assign _0344_ = _0343_ ? 8'h77 : i_k__payload[55:48];
+  assign _0345_ = & _0344_[5:4];
+  assign _0346_ = _0340_[3] & _0345_;
+  assign _0347_ = _0335_[6] ^ _0346_;
+  assign _0348_ = ~ i_k__payload[55];
+  assign _0350_ = & i_k__payload[54:51];
+  assign _0351_ = _0348_ & _0350_;
+  assign _0352_ = _0351_ ? 8'h77 : i_k__payload[55:48];
+  assign _0353_ = ~ i_k__payload[55];
+  assign _0354_ = & i_k__payload[54:51];
+  assign _0355_ = _0353_ & _0354_;
+  assign _0356_ = _0355_ ? 8'h77 : i_k__payload[55:48];
+  assign _0357_ = ~ i_k__payload[55];
+  assign _0358_ = & i_k__payload[54:51];
+  assign _0359_ = _0357_ & _0358_;
+  assign _0361_ = _0359_ ? 8'h77 : i_k__payload[55:48];
+  assign _0362_ = & _0361_[6:4];
+  assign _0363_ = _0356_[3] & _0362_;
+  assign _0364_ = _0352_[7] ^ _0363_;
+  assign _0365_ = ~ i_k__payload[55];
+  assign _0366_ = & i_k__payload[54:51];
+  assign _0367_ = _0365_ & _0366_;
+  assign _0368_ = ~ i_k__payload[63];
+  assign _0369_ = & i_k__payload[62:59];
+  assign _0371_ = _0368_ & _0369_;
+  assign _0372_ = _0371_ ? 8'h77 : i_k__payload[63:56];
+  assign _0373_ = ~ i_k__payload[63];
+  assign _0374_ = & i_k__payload[62:59];
+  assign _0375_ = _0373_ & _0374_;
+  assign _0376_ = _0375_ ? 8'h77 : i_k__payload[63:56];
+  assign _0378_ = & 1'h0;
+  assign _0379_ = _0376_[3] & _0378_;
+  assign _0380_ = _0372_[4] ^ _0379_;
+  assign _0381_ = ~ i_k__payload[63];
+  assign _0382_ = & i_k__payload[62:59];
+  assign _0383_ = _0381_ & _0382_;
+  assign _0384_ = _0383_ ? 8'h77 : i_k__payload[63:56];
+  assign _0385_ = ~ i_k__payload[63];
+  assign _0386_ = & i_k__payload[62:59];
+  assign _0387_ = _0385_ & _0386_;
+  assign _0389_ = _0387_ ? 8'h77 : i_k__payload[63:56];
   assign _0390_ = ~ i_k__payload[63];
   assign _0391_ = & i_k__payload[62:59];
   assign _0392_ = _0390_ & _0391_;
   assign _0393_ = _0392_ ? 8'h77 : i_k__payload[63:56];
-  assign _0394_ = ~ i_k__payload[63];
-  assign _0396_ = & i_k__payload[62:59];
-  assign _0397_ = _0394_ & _0396_;
-  assign _0398_ = _0397_ ? 8'h77 : i_k__payload[63:56];
-  assign _0399_ = _0393_[3] & _0398_[4];
-  assign _0400_ = _0389_[5] ^ _0399_;
-  assign _0401_ = ~ i_k__payload[63];
-  assign _0402_ = & i_k__payload[62:59];
-  assign _0403_ = _0401_ & _0402_;
-  assign _0404_ = _0403_ ? 8'h77 : i_k__payload[63:56];
+  assign _0394_ = & _0393_[4];
+  assign _0395_ = _0389_[3] & _0394_;
+  assign _0396_ = _0384_[5] ^ _0395_;
+  assign _0397_ = ~ i_k__payload[63];
+  assign _0398_ = & i_k__payload[62:59];
+  assign _0400_ = _0397_ & _0398_;
+  assign _0401_ = _0400_ ? 8'h77 : i_k__payload[63:56];
+  assign _0402_ = ~ i_k__payload[63];
+  assign _0403_ = & i_k__payload[62:59];
+  assign _0404_ = _0402_ & _0403_;
+  assign _0405_ = _0404_ ? 8'h77 : i_k__payload[63:56];
   assign _0406_ = ~ i_k__payload[63];
   assign _0407_ = & i_k__payload[62:59];
   assign _0408_ = _0406_ & _0407_;
   assign _0409_ = _0408_ ? 8'h77 : i_k__payload[63:56];
-  assign _0410_ = ~ i_k__payload[63];
-  assign _0411_ = & i_k__payload[62:59];
-  assign _0412_ = _0410_ & _0411_;
-  assign _0413_ = _0412_ ? 8'h77 : i_k__payload[63:56];
-  assign _0414_ = & _0413_[5:4];
-  assign _0415_ = _0409_[3] & _0414_;
-  assign _0417_ = _0404_[6] ^ _0415_;
-  assign _0418_ = ~ i_k__payload[63];
-  assign _0419_ = & i_k__payload[62:59];
-  assign _0420_ = _0418_ & _0419_;
-  assign _0421_ = _0420_ ? 8'h77 : i_k__payload[63:56];
-  assign _0422_ = ~ i_k__payload[63];
-  assign _0423_ = & i_k__payload[62:59];
-  assign _0424_ = _0422_ & _0423_;
-  assign _0425_ = _0424_ ? 8'h77 : i_k__payload[63:56];
-  assign _0426_ = ~ i_k__payload[63];
-  assign _0428_ = & i_k__payload[62:59];
-  assign _0429_ = _0426_ & _0428_;
-  assign _0430_ = _0429_ ? 8'h77 : i_k__payload[63:56];
-  assign _0431_ = & _0430_[6:4];
-  assign _0432_ = _0425_[3] & _0431_;
-  assign _0433_ = _0421_[7] ^ _0432_;
-  assign _0434_ = ~ i_k__payload[63];
-  assign _0435_ = & i_k__payload[62:59];
-  assign _0436_ = _0434_ & _0435_;
-  assign _0438_ = ~ i_v__payload[63];
-  assign _0439_ = & i_v__payload[62:59];
-  assign _0440_ = _0438_ & _0439_;
-  assign _0441_ = i_k__valid & i_k__ready;
-  assign _0442_ = k_row + 1'h1;
-  assign _0443_ = k_left - 1'h1;
-  assign _0444_ = k_left != 1'h1;
-  assign _0445_ = | i_load__payload;
-  assign _0446_ = i_k__valid & i_k__ready;
-  assign _0448_ = k_row < 6'h20;
-  assign _0449_ = _0446_ & _0448_;
-  assign _0450_ = i_v__valid & i_v__ready;
-  assign _0451_ = v_row + 1'h1;
-  assign _0452_ = v_left - 1'h1;
-  assign _0453_ = v_left != 1'h1;
-  assign _0454_ = | i_load__payload;
-  assign _0455_ = i_v__valid & i_v__ready;
-  assign _0456_ = v_row < 6'h20;
+  assign _0412_ = & _0409_[5:4];
+  assign _0413_ = _0405_[3] & _0412_;
+  assign _0414_ = _0401_[6] ^ _0413_;
+  assign _0415_ = ~ i_k__payload[63];
+  assign _0416_ = & i_k__payload[62:59];
+  assign _0417_ = _0415_ & _0416_;
+  assign _0418_ = _0417_ ? 8'h77 : i_k__payload[63:56];
+  assign _0419_ = ~ i_k__payload[63];
+  assign _0420_ = & i_k__payload[62:59];
+  assign _0421_ = _0419_ & _0420_;
+  assign _0423_ = _0421_ ? 8'h77 : i_k__payload[63:56];
+  assign _0424_ = ~ i_k__payload[63];
+  assign _0425_ = & i_k__payload[62:59];
+  assign _0426_ = _0424_ & _0425_;
+  assign _0427_ = _0426_ ? 8'h77 : i_k__payload[63:56];
+  assign _0428_ = & _0427_[6:4];
+  assign _0429_ = _0423_[3] & _0428_;
+  assign _0430_ = _0418_[7] ^ _0429_;
+  assign _0431_ = ~ i_k__payload[63];
+  assign _0432_ = & i_k__payload[62:59];
+  assign _0434_ = _0431_ & _0432_;
+  assign _0435_ = i_k__valid & i_k__ready;
+  assign _0436_ = k_row + 1'h1;
+  assign _0437_ = k_left - 1'h1;
+  assign _0438_ = k_left != 1'h1;
+  assign _0439_ = i_load__payload != 1'h0;
+  assign _0440_ = i_k__valid & i_k__ready;
+  assign _0441_ = k_row < 6'h20;
+  assign _0442_ = _0440_ & _0441_;
+  assign _0444_ = i_v__valid & i_v__ready;
+  assign _0445_ = v_row + 1'h1;
+  assign _0446_ = v_left - 1'h1;
+  assign _0447_ = v_left != 1'h1;
+  assign _0448_ = i_load__payload != 1'h0;
+  assign _0449_ = i_v__valid & i_v__ready;
+  assign _0450_ = v_row < 6'h20;
+  assign _0451_ = _0449_ & _0450_;
+  assign _0452_ = i__valid & i__ready;
+  assign _0453_ = ~ buffer;
+  assign _0455_ = i_k__valid & i_k__ready;
+  assign _0456_ = k_row < 6'h20;
   assign _0457_ = _0455_ & _0456_;
-  assign _0459_ = i__valid & i__ready;
-  assign _0460_ = ~ buffer;
+  assign _0458_ = bank + 1'h1;
+  assign _0459_ = bank == 1'h1;
+  assign _0460_ = beat + 1'h1;
   assign _0461_ = i_k__valid & i_k__ready;
   assign _0462_ = k_row < 6'h20;
   assign _0463_ = _0461_ & _0462_;
-  assign _0464_ = bank + 1'h1;
-  assign _0465_ = beat + 1'h1;
-  assign _0466_ = i_k__valid & i_k__ready;
-  assign _0467_ = k_row < 6'h20;
-  assign _0469_ = _0466_ & _0467_;
-  assign _0470_ = ~ bank;
+  assign _0464_ = bank ^ 1'h0;
+  assign _0466_ = | _0464_;
+  assign _0467_ = ~ _0466_;
+  assign _0468_ = _0463_ & _0467_;
+  assign _0469_ = i_k__valid & i_k__ready;
+  assign _0470_ = k_row < 6'h20;
   assign _0471_ = _0469_ & _0470_;
-  assign _0472_ = i_k__valid & i_k__ready;
-  assign _0473_ = k_row < 6'h20;
-  assign _0474_ = _0472_ & _0473_;
-  assign _0476_ = _0474_ & bank;
+  assign _0472_ = bank ^ 1'h1;
+  assign _0473_ = | _0472_;
+  assign _0474_ = ~ _0473_;
+  assign _0475_ = _0471_ & _0474_;
+  always @(posedge clk)
+    values <= i_v__payload;
   always @(posedge clk)
     \write_port__addr$65  <= { buffer, v_row[4:0] };
   always @(posedge clk)
@@ -12218,326 +12312,379 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   always @(posedge clk)
     v_rows_7_read_3 <= v_rows_7_read_2;
   assign _0000_ = ~ loading;
-  assign _0099_ = | free;
-  assign i_load__ready = _0000_ & _0099_;
+  assign _0104_ = free != 1'h0;
+  assign i_load__ready = _0000_ & _0104_;
   assign begun = i_load__valid & i_load__ready;
-  assign _0189_ = ~ i_k__ready;
-  assign _0289_ = loading & _0189_;
-  assign _0383_ = ~ i_v__ready;
-  assign i__valid = _0289_ & _0383_;
-  assign _0478_ = n_keys < 6'h20;
-  assign \i__payload.n_keys  = _0478_ ? n_keys : 6'h20;
-  assign _0496_ = free - begun;
-  assign _0503_ = $signed(_0496_) + $signed({ 1'h0, i_free });
+  assign _0203_ = ~ i_k__ready;
+  assign _0308_ = loading & _0203_;
+  assign _0410_ = ~ i_v__ready;
+  assign i__valid = _0308_ & _0410_;
+  assign _0481_ = n_keys < 6'h20;
+  assign \i__payload.n_keys  = _0481_ ? n_keys : 6'h20;
+  assign _0500_ = free - begun;
+  assign _0506_ = $signed(_0500_) + $signed({ 1'h0, i_free });
   assign _0001_ = ~ i_k__payload[7];
-  assign _0011_ = & i_k__payload[6:3];
-  assign _0022_ = _0001_ & _0011_;
-  assign _0033_ = _0022_ ? 8'h77 : i_k__payload[7:0];
+  assign _0012_ = & i_k__payload[6:3];
+  assign _0023_ = _0001_ & _0012_;
+  assign _0034_ = _0023_ ? 8'h77 : i_k__payload[7:0];
   assign _0044_ = ~ i_k__payload[7];
-  assign _0053_ = & i_k__payload[6:3];
-  assign _0058_ = _0044_ & _0053_;
-  assign _0069_ = _0058_ ? 8'h77 : i_k__payload[7:0];
-  assign _0132_ = _0033_[4] ^ _0069_[3];
-  assign _0142_ = ~ i_k__payload[7];
-  assign _0153_ = & i_k__payload[6:3];
-  assign _0164_ = _0142_ & _0153_;
-  assign _0174_ = _0164_ ? 8'h77 : i_k__payload[7:0];
-  assign _0184_ = ~ i_k__payload[7];
-  assign _0190_ = & i_k__payload[6:3];
-  assign _0200_ = _0184_ & _0190_;
-  assign _0211_ = _0200_ ? 8'h77 : i_k__payload[7:0];
-  assign _0222_ = ~ i_k__payload[7];
-  assign _0233_ = & i_k__payload[6:3];
-  assign _0242_ = _0222_ & _0233_;
-  assign _0251_ = _0242_ ? 8'h77 : i_k__payload[7:0];
-  assign _0267_ = _0211_[3] & _0251_[4];
-  assign _0278_ = _0174_[5] ^ _0267_;
-  assign _0290_ = ~ i_k__payload[7];
-  assign _0301_ = & i_k__payload[6:3];
-  assign _0310_ = _0290_ & _0301_;
-  assign _0317_ = _0310_ ? 8'h77 : i_k__payload[7:0];
-  assign _0326_ = ~ i_k__payload[7];
-  assign _0336_ = & i_k__payload[6:3];
-  assign _0347_ = _0326_ & _0336_;
-  assign _0358_ = _0347_ ? 8'h77 : i_k__payload[7:0];
-  assign _0369_ = ~ i_k__payload[7];
-  assign _0378_ = & i_k__payload[6:3];
-  assign _0384_ = _0369_ & _0378_;
-  assign _0395_ = _0384_ ? 8'h77 : i_k__payload[7:0];
-  assign _0405_ = & _0395_[5:4];
-  assign _0416_ = _0358_[3] & _0405_;
-  assign _0427_ = _0317_[6] ^ _0416_;
-  assign _0437_ = ~ i_k__payload[7];
-  assign _0447_ = & i_k__payload[6:3];
-  assign _0458_ = _0437_ & _0447_;
-  assign _0468_ = _0458_ ? 8'h77 : i_k__payload[7:0];
-  assign _0475_ = ~ i_k__payload[7];
-  assign _0479_ = & i_k__payload[6:3];
-  assign _0480_ = _0475_ & _0479_;
-  assign _0481_ = _0480_ ? 8'h77 : i_k__payload[7:0];
-  assign _0482_ = ~ i_k__payload[7];
-  assign _0483_ = & i_k__payload[6:3];
-  assign _0484_ = _0482_ & _0483_;
-  assign _0485_ = _0484_ ? 8'h77 : i_k__payload[7:0];
-  assign _0486_ = & _0485_[6:4];
-  assign _0487_ = _0481_[3] & _0486_;
-  assign _0477_[3] = _0468_[7] ^ _0487_;
-  assign _0488_ = ~ i_k__payload[7];
-  assign _0489_ = & i_k__payload[6:3];
-  assign _0490_ = _0488_ & _0489_;
-  assign _0491_ = ~ i_v__payload[7];
-  assign _0492_ = & i_v__payload[6:3];
+  assign _0051_ = & i_k__payload[6:3];
+  assign _0062_ = _0044_ & _0051_;
+  assign _0073_ = _0062_ ? 8'h77 : i_k__payload[7:0];
+  assign _0120_ = & 1'h0;
+  assign _0131_ = _0073_[3] & _0120_;
+  assign _0142_ = _0034_[4] ^ _0131_;
+  assign _0153_ = ~ i_k__payload[7];
+  assign _0164_ = & i_k__payload[6:3];
+  assign _0174_ = _0153_ & _0164_;
+  assign _0181_ = _0174_ ? 8'h77 : i_k__payload[7:0];
+  assign _0192_ = ~ i_k__payload[7];
+  assign _0204_ = & i_k__payload[6:3];
+  assign _0215_ = _0192_ & _0204_;
+  assign _0226_ = _0215_ ? 8'h77 : i_k__payload[7:0];
+  assign _0236_ = ~ i_k__payload[7];
+  assign _0245_ = & i_k__payload[6:3];
+  assign _0254_ = _0236_ & _0245_;
+  assign _0265_ = _0254_ ? 8'h77 : i_k__payload[7:0];
+  assign _0276_ = & _0265_[4];
+  assign _0287_ = _0226_[3] & _0276_;
+  assign _0298_ = _0181_[5] ^ _0287_;
+  assign _0309_ = ~ i_k__payload[7];
+  assign _0316_ = & i_k__payload[6:3];
+  assign _0327_ = _0309_ & _0316_;
+  assign _0338_ = _0327_ ? 8'h77 : i_k__payload[7:0];
+  assign _0349_ = ~ i_k__payload[7];
+  assign _0360_ = & i_k__payload[6:3];
+  assign _0370_ = _0349_ & _0360_;
+  assign _0377_ = _0370_ ? 8'h77 : i_k__payload[7:0];
+  assign _0388_ = ~ i_k__payload[7];
+  assign _0399_ = & i_k__payload[6:3];
+  assign _0411_ = _0388_ & _0399_;
+  assign _0422_ = _0411_ ? 8'h77 : i_k__payload[7:0];
+  assign _0433_ = & _0422_[5:4];
+  assign _0443_ = _0377_[3] & _0433_;
+  assign _0454_ = _0338_[6] ^ _0443_;
+  assign _0465_ = ~ i_k__payload[7];
+  assign _0476_ = & i_k__payload[6:3];
+  assign _0478_ = _0465_ & _0476_;
+  assign _0479_ = _0478_ ? 8'h77 : i_k__payload[7:0];
+  assign _0480_ = ~ i_k__payload[7];
+  assign _0482_ = & i_k__payload[6:3];
+  assign _0483_ = _0480_ & _0482_;
+  assign _0484_ = _0483_ ? 8'h77 : i_k__payload[7:0];
+  assign _0485_ = ~ i_k__payload[7];
+  assign _0486_ = & i_k__payload[6:3];
+  assign _0487_ = _0485_ & _0486_;
+  assign _0488_ = _0487_ ? 8'h77 : i_k__payload[7:0];
+  assign _0489_ = & _0488_[6:4];
+  assign _0490_ = _0484_[3] & _0489_;
+  assign _0477_[3] = _0479_[7] ^ _0490_;
+  assign _0491_ = ~ i_k__payload[7];
+  assign _0492_ = & i_k__payload[6:3];
   assign _0493_ = _0491_ & _0492_;
   assign _0494_ = ~ i_k__payload[15];
   assign _0495_ = & i_k__payload[14:11];
-  assign _0497_ = _0494_ & _0495_;
-  assign _0498_ = _0497_ ? 8'h77 : i_k__payload[15:8];
-  assign _0499_ = ~ i_k__payload[15];
-  assign _0500_ = & i_k__payload[14:11];
-  assign _0501_ = _0499_ & _0500_;
+  assign _0496_ = _0494_ & _0495_;
+  assign _0497_ = _0496_ ? 8'h77 : i_k__payload[15:8];
+  assign _0498_ = ~ i_k__payload[15];
+  assign _0499_ = & i_k__payload[14:11];
+  assign _0501_ = _0498_ & _0499_;
   assign _0502_ = _0501_ ? 8'h77 : i_k__payload[15:8];
-  assign _0477_[4] = _0498_[4] ^ _0502_[3];
-  assign _0504_ = ~ i_k__payload[15];
-  assign _0505_ = & i_k__payload[14:11];
-  assign _0506_ = _0504_ & _0505_;
-  assign _0507_ = _0506_ ? 8'h77 : i_k__payload[15:8];
-  assign _0508_ = ~ i_k__payload[15];
-  assign _0509_ = & i_k__payload[14:11];
-  assign _0510_ = _0508_ & _0509_;
-  assign _0002_ = _0510_ ? 8'h77 : i_k__payload[15:8];
-  assign _0003_ = ~ i_k__payload[15];
-  assign _0004_ = & i_k__payload[14:11];
-  assign _0005_ = _0003_ & _0004_;
-  assign _0006_ = _0005_ ? 8'h77 : i_k__payload[15:8];
-  assign _0007_ = _0002_[3] & _0006_[4];
-  assign _0008_ = _0507_[5] ^ _0007_;
-  assign _0009_ = ~ i_k__payload[15];
-  assign _0010_ = & i_k__payload[14:11];
-  assign _0012_ = _0009_ & _0010_;
-  assign _0013_ = _0012_ ? 8'h77 : i_k__payload[15:8];
-  assign _0014_ = ~ i_k__payload[15];
-  assign _0015_ = & i_k__payload[14:11];
-  assign _0016_ = _0014_ & _0015_;
-  assign _0017_ = _0016_ ? 8'h77 : i_k__payload[15:8];
-  assign _0018_ = ~ i_k__payload[15];
-  assign _0019_ = & i_k__payload[14:11];
-  assign _0020_ = _0018_ & _0019_;
-  assign _0021_ = _0020_ ? 8'h77 : i_k__payload[15:8];
-  assign _0023_ = & _0021_[5:4];
-  assign _0024_ = _0017_[3] & _0023_;
-  assign _0025_ = _0013_[6] ^ _0024_;
-  assign _0026_ = ~ i_k__payload[15];
-  assign _0027_ = & i_k__payload[14:11];
-  assign _0028_ = _0026_ & _0027_;
-  assign _0029_ = _0028_ ? 8'h77 : i_k__payload[15:8];
-  assign _0030_ = ~ i_k__payload[15];
-  assign _0031_ = & i_k__payload[14:11];
-  assign _0032_ = _0030_ & _0031_;
-  assign _0034_ = _0032_ ? 8'h77 : i_k__payload[15:8];
-  assign _0035_ = ~ i_k__payload[15];
-  assign _0036_ = & i_k__payload[14:11];
-  assign _0037_ = _0035_ & _0036_;
-  assign _0038_ = _0037_ ? 8'h77 : i_k__payload[15:8];
-  assign _0039_ = & _0038_[6:4];
-  assign _0040_ = _0034_[3] & _0039_;
-  assign _0041_ = _0029_[7] ^ _0040_;
-  assign _0042_ = ~ i_k__payload[15];
-  assign _0043_ = & i_k__payload[14:11];
+  assign _0503_ = & 1'h0;
+  assign _0504_ = _0502_[3] & _0503_;
+  assign _0477_[4] = _0497_[4] ^ _0504_;
+  assign _0505_ = ~ i_k__payload[15];
+  assign _0507_ = & i_k__payload[14:11];
+  assign _0508_ = _0505_ & _0507_;
+  assign _0509_ = _0508_ ? 8'h77 : i_k__payload[15:8];
+  assign _0510_ = ~ i_k__payload[15];
+  assign _0511_ = & i_k__payload[14:11];
+  assign _0512_ = _0510_ & _0511_;
+  assign _0513_ = _0512_ ? 8'h77 : i_k__payload[15:8];
+  assign _0514_ = ~ i_k__payload[15];
+  assign _0515_ = & i_k__payload[14:11];
+  assign _0516_ = _0514_ & _0515_;
+  assign _0002_ = _0516_ ? 8'h77 : i_k__payload[15:8];
+  assign _0003_ = & _0002_[4];
+  assign _0004_ = _0513_[3] & _0003_;
+  assign _0005_ = _0509_[5] ^ _0004_;
+  assign _0006_ = ~ i_k__payload[15];
+  assign _0007_ = & i_k__payload[14:11];
+  assign _0008_ = _0006_ & _0007_;
+  assign _0009_ = _0008_ ? 8'h77 : i_k__payload[15:8];
+  assign _0010_ = ~ i_k__payload[15];
+  assign _0011_ = & i_k__payload[14:11];
+  assign _0013_ = _0010_ & _0011_;
+  assign _0014_ = _0013_ ? 8'h77 : i_k__payload[15:8];
+  assign _0015_ = ~ i_k__payload[15];
+  assign _0016_ = & i_k__payload[14:11];
+  assign _0017_ = _0015_ & _0016_;
+  assign _0018_ = _0017_ ? 8'h77 : i_k__payload[15:8];
+  assign _0019_ = & _0018_[5:4];
+  assign _0020_ = _0014_[3] & _0019_;
+  assign _0021_ = _0009_[6] ^ _0020_;
+  assign _0022_ = ~ i_k__payload[15];
+  assign _0024_ = & i_k__payload[14:11];
+  assign _0025_ = _0022_ & _0024_;
+  assign _0026_ = _0025_ ? 8'h77 : i_k__payload[15:8];
+  assign _0027_ = ~ i_k__payload[15];
+  assign _0028_ = & i_k__payload[14:11];
+  assign _0029_ = _0027_ & _0028_;
+  assign _0030_ = _0029_ ? 8'h77 : i_k__payload[15:8];
+  assign _0031_ = ~ i_k__payload[15];
+  assign _0032_ = & i_k__payload[14:11];
+  assign _0033_ = _0031_ & _0032_;
+  assign _0035_ = _0033_ ? 8'h77 : i_k__payload[15:8];
+  assign _0036_ = & _0035_[6:4];
+  assign _0037_ = _0030_[3] & _0036_;
+  assign _0038_ = _0026_[7] ^ _0037_;
+  assign _0039_ = ~ i_k__payload[15];
+  assign _0040_ = & i_k__payload[14:11];
+  assign _0041_ = _0039_ & _0040_;
+  assign _0042_ = ~ i_k__payload[23];
+  assign _0043_ = & i_k__payload[22:19];
   assign _0045_ = _0042_ & _0043_;
-  assign _0046_ = ~ i_v__payload[15];
-  assign _0047_ = & i_v__payload[14:11];
-  assign _0048_ = _0046_ & _0047_;
-  assign _0049_ = ~ i_k__payload[23];
-  assign _0050_ = & i_k__payload[22:19];
-  assign _0051_ = _0049_ & _0050_;
-  assign _0052_ = _0051_ ? 8'h77 : i_k__payload[23:16];
-  assign _0054_ = ~ i_k__payload[23];
-  assign _0055_ = & i_k__payload[22:19];
-  assign _0056_ = _0054_ & _0055_;
-  assign _0057_ = _0056_ ? 8'h77 : i_k__payload[23:16];
-  assign _0059_ = _0052_[4] ^ _0057_[3];
-  assign _0060_ = ~ i_k__payload[23];
-  assign _0061_ = & i_k__payload[22:19];
-  assign _0062_ = _0060_ & _0061_;
-  assign _0063_ = _0062_ ? 8'h77 : i_k__payload[23:16];
+  assign _0046_ = _0045_ ? 8'h77 : i_k__payload[23:16];
+  assign _0047_ = ~ i_k__payload[23];
+  assign _0048_ = & i_k__payload[22:19];
+  assign _0049_ = _0047_ & _0048_;
+  assign _0050_ = _0049_ ? 8'h77 : i_k__payload[23:16];
+  assign _0052_ = & 1'h0;
+  assign _0053_ = _0050_[3] & _0052_;
+  assign _0054_ = _0046_[4] ^ _0053_;
+  assign _0055_ = ~ i_k__payload[23];
+  assign _0056_ = & i_k__payload[22:19];
+  assign _0057_ = _0055_ & _0056_;
+  assign _0058_ = _0057_ ? 8'h77 : i_k__payload[23:16];
+  assign _0059_ = ~ i_k__payload[23];
+  assign _0060_ = & i_k__payload[22:19];
+  assign _0061_ = _0059_ & _0060_;
+  assign _0063_ = _0061_ ? 8'h77 : i_k__payload[23:16];
   assign _0064_ = ~ i_k__payload[23];
   assign _0065_ = & i_k__payload[22:19];
   assign _0066_ = _0064_ & _0065_;
   assign _0067_ = _0066_ ? 8'h77 : i_k__payload[23:16];
-  assign _0068_ = ~ i_k__payload[23];
-  assign _0070_ = & i_k__payload[22:19];
-  assign _0071_ = _0068_ & _0070_;
-  assign _0072_ = _0071_ ? 8'h77 : i_k__payload[23:16];
-  assign _0073_ = _0067_[3] & _0072_[4];
-  assign _0074_ = _0063_[5] ^ _0073_;
-  assign _0075_ = ~ i_k__payload[23];
-  assign _0076_ = & i_k__payload[22:19];
-  assign _0077_ = _0075_ & _0076_;
-  assign _0078_ = _0077_ ? 8'h77 : i_k__payload[23:16];
-  assign _0079_ = ~ i_k__payload[23];
-  assign _0080_ = & i_k__payload[22:19];
-  assign _0081_ = _0079_ & _0080_;
-  assign _0082_ = _0081_ ? 8'h77 : i_k__payload[23:16];
-  assign _0083_ = ~ i_k__payload[23];
-  assign _0084_ = & i_k__payload[22:19];
-  assign _0085_ = _0083_ & _0084_;
-  assign _0086_ = _0085_ ? 8'h77 : i_k__payload[23:16];
-  assign _0087_ = & _0086_[5:4];
-  assign _0088_ = _0082_[3] & _0087_;
-  assign _0089_ = _0078_[6] ^ _0088_;
-  assign _0090_ = ~ i_k__payload[23];
-  assign _0091_ = & i_k__payload[22:19];
-  assign _0092_ = _0090_ & _0091_;
-  assign _0093_ = _0092_ ? 8'h77 : i_k__payload[23:16];
-  assign _0094_ = ~ i_k__payload[23];
-  assign _0095_ = & i_k__payload[22:19];
-  assign _0096_ = _0094_ & _0095_;
-  assign _0097_ = _0096_ ? 8'h77 : i_k__payload[23:16];
-  assign _0098_ = ~ i_k__payload[23];
-  assign _0100_ = & i_k__payload[22:19];
-  assign _0101_ = _0098_ & _0100_;
-  assign _0102_ = _0101_ ? 8'h77 : i_k__payload[23:16];
-  assign _0103_ = & _0102_[6:4];
-  assign _0104_ = _0097_[3] & _0103_;
-  assign _0105_ = _0093_[7] ^ _0104_;
-  assign _0106_ = ~ i_k__payload[23];
-  assign _0107_ = & i_k__payload[22:19];
+  assign _0068_ = & _0067_[4];
+  assign _0069_ = _0063_[3] & _0068_;
+  assign _0070_ = _0058_[5] ^ _0069_;
+  assign _0071_ = ~ i_k__payload[23];
+  assign _0072_ = & i_k__payload[22:19];
+  assign _0074_ = _0071_ & _0072_;
+  assign _0075_ = _0074_ ? 8'h77 : i_k__payload[23:16];
+  assign _0076_ = ~ i_k__payload[23];
+  assign _0077_ = & i_k__payload[22:19];
+  assign _0078_ = _0076_ & _0077_;
+  assign _0079_ = _0078_ ? 8'h77 : i_k__payload[23:16];
+  assign _0080_ = ~ i_k__payload[23];
+  assign _0081_ = & i_k__payload[22:19];
+  assign _0082_ = _0080_ & _0081_;
+  assign _0083_ = _0082_ ? 8'h77 : i_k__payload[23:16];
+  assign _0084_ = & _0083_[5:4];
+  assign _0085_ = _0079_[3] & _0084_;
+  assign _0086_ = _0075_[6] ^ _0085_;
+  assign _0087_ = ~ i_k__payload[23];
+  assign _0088_ = & i_k__payload[22:19];
+  assign _0089_ = _0087_ & _0088_;
+  assign _0090_ = _0089_ ? 8'h77 : i_k__payload[23:16];
+  assign _0091_ = ~ i_k__payload[23];
+  assign _0092_ = & i_k__payload[22:19];
+  assign _0093_ = _0091_ & _0092_;
+  assign _0094_ = _0093_ ? 8'h77 : i_k__payload[23:16];
+  assign _0095_ = ~ i_k__payload[23];
+  assign _0096_ = & i_k__payload[22:19];
+  assign _0097_ = _0095_ & _0096_;
+  assign _0098_ = _0097_ ? 8'h77 : i_k__payload[23:16];
+  assign _0099_ = & _0098_[6:4];
+  assign _0100_ = _0094_[3] & _0099_;
+  assign _0101_ = _0090_[7] ^ _0100_;
+  assign _0102_ = ~ i_k__payload[23];
+  assign _0103_ = & i_k__payload[22:19];
+  assign _0105_ = _0102_ & _0103_;
+  assign _0106_ = ~ i_k__payload[31];
+  assign _0107_ = & i_k__payload[30:27];
   assign _0108_ = _0106_ & _0107_;
-  assign _0109_ = ~ i_v__payload[23];
-  assign _0110_ = & i_v__payload[22:19];
-  assign _0111_ = _0109_ & _0110_;
-  assign _0112_ = ~ i_k__payload[31];
-  assign _0113_ = & i_k__payload[30:27];
-  assign _0114_ = _0112_ & _0113_;
-  assign _0115_ = _0114_ ? 8'h77 : i_k__payload[31:24];
-  assign _0116_ = ~ i_k__payload[31];
-  assign _0117_ = & i_k__payload[30:27];
-  assign _0118_ = _0116_ & _0117_;
-  assign _0119_ = _0118_ ? 8'h77 : i_k__payload[31:24];
-  assign _0120_ = _0115_[4] ^ _0119_[3];
-  assign _0121_ = ~ i_k__payload[31];
-  assign _0122_ = & i_k__payload[30:27];
-  assign _0123_ = _0121_ & _0122_;
-  assign _0124_ = _0123_ ? 8'h77 : i_k__payload[31:24];
-  assign _0125_ = ~ i_k__payload[31];
-  assign _0126_ = & i_k__payload[30:27];
-  assign _0127_ = _0125_ & _0126_;
-  assign _0128_ = _0127_ ? 8'h77 : i_k__payload[31:24];
-  assign _0129_ = ~ i_k__payload[31];
-  assign _0130_ = & i_k__payload[30:27];
-  assign _0131_ = _0129_ & _0130_;
-  assign _0133_ = _0131_ ? 8'h77 : i_k__payload[31:24];
-  assign _0134_ = _0128_[3] & _0133_[4];
-  assign _0135_ = _0124_[5] ^ _0134_;
-  assign _0136_ = ~ i_k__payload[31];
-  assign _0137_ = & i_k__payload[30:27];
-  assign _0138_ = _0136_ & _0137_;
-  assign _0139_ = _0138_ ? 8'h77 : i_k__payload[31:24];
-  assign _0140_ = ~ i_k__payload[31];
-  assign _0141_ = & i_k__payload[30:27];
-  assign _0143_ = _0140_ & _0141_;
-  assign _0144_ = _0143_ ? 8'h77 : i_k__payload[31:24];
-  assign _0145_ = ~ i_k__payload[31];
-  assign _0146_ = & i_k__payload[30:27];
-  assign _0147_ = _0145_ & _0146_;
-  assign _0148_ = _0147_ ? 8'h77 : i_k__payload[31:24];
-  assign _0149_ = & _0148_[5:4];
-  assign _0150_ = _0144_[3] & _0149_;
-  assign _0151_ = _0139_[6] ^ _0150_;
-  assign _0152_ = ~ i_k__payload[31];
-  assign _0154_ = & i_k__payload[30:27];
-  assign _0155_ = _0152_ & _0154_;
-  assign _0156_ = _0155_ ? 8'h77 : i_k__payload[31:24];
-  assign _0157_ = ~ i_k__payload[31];
-  assign _0158_ = & i_k__payload[30:27];
-  assign _0159_ = _0157_ & _0158_;
-  assign _0160_ = _0159_ ? 8'h77 : i_k__payload[31:24];
-  assign _0161_ = ~ i_k__payload[31];
-  assign _0162_ = & i_k__payload[30:27];
-  assign _0163_ = _0161_ & _0162_;
-  assign _0165_ = _0163_ ? 8'h77 : i_k__payload[31:24];
-  assign _0166_ = & _0165_[6:4];
-  assign _0167_ = _0160_[3] & _0166_;
-  assign _0168_ = _0156_[7] ^ _0167_;
-  assign _0169_ = ~ i_k__payload[31];
-  assign _0170_ = & i_k__payload[30:27];
-  assign _0171_ = _0169_ & _0170_;
-  assign _0172_ = ~ i_v__payload[31];
-  assign _0173_ = & i_v__payload[30:27];
-  assign _0175_ = _0172_ & _0173_;
-  assign _0176_ = ~ i_k__payload[39];
-  assign _0177_ = & i_k__payload[38:35];
-  assign _0178_ = _0176_ & _0177_;
-  assign _0179_ = _0178_ ? 8'h77 : i_k__payload[39:32];
-  assign _0180_ = ~ i_k__payload[39];
-  assign _0181_ = & i_k__payload[38:35];
-  assign _0182_ = _0180_ & _0181_;
-  assign _0183_ = _0182_ ? 8'h77 : i_k__payload[39:32];
-  assign _0185_ = _0179_[4] ^ _0183_[3];
-  assign _0186_ = ~ i_k__payload[39];
-  assign _0187_ = & i_k__payload[38:35];
-  assign _0188_ = _0186_ & _0187_;
-  assign _0191_ = _0188_ ? 8'h77 : i_k__payload[39:32];
-  assign _0192_ = ~ i_k__payload[39];
+  assign _0109_ = _0108_ ? 8'h77 : i_k__payload[31:24];
+  assign _0110_ = ~ i_k__payload[31];
+  assign _0111_ = & i_k__payload[30:27];
+  assign _0112_ = _0110_ & _0111_;
+  assign _0113_ = _0112_ ? 8'h77 : i_k__payload[31:24];
+  assign _0114_ = & 1'h0;
+  assign _0115_ = _0113_[3] & _0114_;
+  assign _0116_ = _0109_[4] ^ _0115_;
+  assign _0117_ = ~ i_k__payload[31];
+  assign _0118_ = & i_k__payload[30:27];
+  assign _0119_ = _0117_ & _0118_;
+  assign _0121_ = _0119_ ? 8'h77 : i_k__payload[31:24];
+  assign _0122_ = ~ i_k__payload[31];
+  assign _0123_ = & i_k__payload[30:27];
+  assign _0124_ = _0122_ & _0123_;
+  assign _0125_ = _0124_ ? 8'h77 : i_k__payload[31:24];
+  assign _0126_ = ~ i_k__payload[31];
+  assign _0127_ = & i_k__payload[30:27];
+  assign _0128_ = _0126_ & _0127_;
+  assign _0129_ = _0128_ ? 8'h77 : i_k__payload[31:24];
+  assign _0130_ = & _0129_[4];
+  assign _0132_ = _0125_[3] & _0130_;
+  assign _0133_ = _0121_[5] ^ _0132_;
+  assign _0134_ = ~ i_k__payload[31];
+  assign _0135_ = & i_k__payload[30:27];
+  assign _0136_ = _0134_ & _0135_;
+  assign _0137_ = _0136_ ? 8'h77 : i_k__payload[31:24];
+  assign _0138_ = ~ i_k__payload[31];
+  assign _0139_ = & i_k__payload[30:27];
+  assign _0140_ = _0138_ & _0139_;
+  assign _0141_ = _0140_ ? 8'h77 : i_k__payload[31:24];
+  assign _0143_ = ~ i_k__payload[31];
+  assign _0144_ = & i_k__payload[30:27];
+  assign _0145_ = _0143_ & _0144_;
+  assign _0146_ = _0145_ ? 8'h77 : i_k__payload[31:24];
+  assign _0147_ = & _0146_[5:4];
+  assign _0148_ = _0141_[3] & _0147_;
+  assign _0149_ = _0137_[6] ^ _0148_;
+  assign _0150_ = ~ i_k__payload[31];
+  assign _0151_ = & i_k__payload[30:27];
+  assign _0152_ = _0150_ & _0151_;
+  assign _0154_ = _0152_ ? 8'h77 : i_k__payload[31:24];
+  assign _0155_ = ~ i_k__payload[31];
+  assign _0156_ = & i_k__payload[30:27];
+  assign _0157_ = _0155_ & _0156_;
+  assign _0158_ = _0157_ ? 8'h77 : i_k__payload[31:24];
+  assign _0159_ = ~ i_k__payload[31];
+  assign _0160_ = & i_k__payload[30:27];
+  assign _0161_ = _0159_ & _0160_;
+  assign _0162_ = _0161_ ? 8'h77 : i_k__payload[31:24];
+  assign _0163_ = & _0162_[6:4];
+  assign _0165_ = _0158_[3] & _0163_;
+  assign _0166_ = _0154_[7] ^ _0165_;
+  assign _0167_ = ~ i_k__payload[31];
+  assign _0168_ = & i_k__payload[30:27];
+  assign _0169_ = _0167_ & _0168_;
+  assign _0170_ = ~ i_k__payload[39];
+  assign _0171_ = & i_k__payload[38:35];
+  assign _0172_ = _0170_ & _0171_;
+  assign _0173_ = _0172_ ? 8'h77 : i_k__payload[39:32];
+  assign _0175_ = ~ i_k__payload[39];
+  assign _0176_ = & i_k__payload[38:35];
+  assign _0177_ = _0175_ & _0176_;
+  assign _0178_ = _0177_ ? 8'h77 : i_k__payload[39:32];
+  assign _0179_ = & 1'h0;
+  assign _0180_ = _0178_[3] & _0179_;
+  assign _0182_ = _0173_[4] ^ _0180_;
+  assign _0183_ = ~ i_k__payload[39];
+  assign _0184_ = & i_k__payload[38:35];
+  assign _0185_ = _0183_ & _0184_;
+  assign _0186_ = _0185_ ? 8'h77 : i_k__payload[39:32];
+  assign _0187_ = ~ i_k__payload[39];
+  assign _0188_ = & i_k__payload[38:35];
+  assign _0189_ = _0187_ & _0188_;
+  assign _0190_ = _0189_ ? 8'h77 : i_k__payload[39:32];
+  assign _0191_ = ~ i_k__payload[39];
   assign _0193_ = & i_k__payload[38:35];
-  assign _0194_ = _0192_ & _0193_;
+  assign _0194_ = _0191_ & _0193_;
   assign _0195_ = _0194_ ? 8'h77 : i_k__payload[39:32];
-  assign _0196_ = ~ i_k__payload[39];
-  assign _0197_ = & i_k__payload[38:35];
-  assign _0198_ = _0196_ & _0197_;
-  assign _0199_ = _0198_ ? 8'h77 : i_k__payload[39:32];
-  assign _0201_ = _0195_[3] & _0199_[4];
-  assign _0202_ = _0191_[5] ^ _0201_;
-  assign _0203_ = ~ i_k__payload[39];
-  assign _0204_ = & i_k__payload[38:35];
-  assign _0205_ = _0203_ & _0204_;
-  assign _0206_ = _0205_ ? 8'h77 : i_k__payload[39:32];
-  assign _0207_ = ~ i_k__payload[39];
-  assign _0208_ = & i_k__payload[38:35];
-  assign _0209_ = _0207_ & _0208_;
-  assign _0210_ = _0209_ ? 8'h77 : i_k__payload[39:32];
-  assign _0212_ = ~ i_k__payload[39];
-  assign _0213_ = & i_k__payload[38:35];
-  assign _0214_ = _0212_ & _0213_;
-  assign _0215_ = _0214_ ? 8'h77 : i_k__payload[39:32];
-  assign _0216_ = & _0215_[5:4];
-  assign _0217_ = _0210_[3] & _0216_;
-  assign _0218_ = _0206_[6] ^ _0217_;
-  assign _0219_ = ~ i_k__payload[39];
-  assign _0220_ = & i_k__payload[38:35];
-  assign _0221_ = _0219_ & _0220_;
-  assign _0223_ = _0221_ ? 8'h77 : i_k__payload[39:32];
-  assign _0224_ = ~ i_k__payload[39];
-  assign _0225_ = & i_k__payload[38:35];
-  assign _0226_ = _0224_ & _0225_;
-  assign _0227_ = _0226_ ? 8'h77 : i_k__payload[39:32];
-  assign _0228_ = ~ i_k__payload[39];
-  assign _0229_ = & i_k__payload[38:35];
-  assign _0230_ = _0228_ & _0229_;
-  assign _0231_ = _0230_ ? 8'h77 : i_k__payload[39:32];
-  assign _0232_ = & _0231_[6:4];
-  assign _0234_ = _0227_[3] & _0232_;
-  assign _0235_ = _0223_[7] ^ _0234_;
-  assign _0236_ = ~ i_k__payload[39];
-  assign _0237_ = & i_k__payload[38:35];
-  assign _0238_ = _0236_ & _0237_;
-  assign _0239_ = ~ i_v__payload[39];
-  assign _0240_ = & i_v__payload[38:35];
-  assign _0241_ = _0239_ & _0240_;
-  assign _0243_ = ~ i_k__payload[47];
-  assign _0244_ = & i_k__payload[46:43];
-  assign _0245_ = _0243_ & _0244_;
-  assign _0246_ = _0245_ ? 8'h77 : i_k__payload[47:40];
-  assign _0247_ = ~ i_k__payload[47];
-  assign _0248_ = & i_k__payload[46:43];
-  assign _0249_ = _0247_ & _0248_;
-  assign _0250_ = _0249_ ? 8'h77 : i_k__payload[47:40];
-  assign _0252_ = _0246_[4] ^ _0250_[3];
+  assign _0196_ = & _0195_[4];
+  assign _0197_ = _0190_[3] & _0196_;
+  assign _0198_ = _0186_[5] ^ _0197_;
+  assign _0199_ = ~ i_k__payload[39];
+  assign _0200_ = & i_k__payload[38:35];
+  assign _0201_ = _0199_ & _0200_;
+  assign _0202_ = _0201_ ? 8'h77 : i_k__payload[39:32];
+  assign _0205_ = ~ i_k__payload[39];
+  assign _0206_ = & i_k__payload[38:35];
+  assign _0207_ = _0205_ & _0206_;
+  assign _0208_ = _0207_ ? 8'h77 : i_k__payload[39:32];
+  assign _0209_ = ~ i_k__payload[39];
+  assign _0210_ = & i_k__payload[38:35];
+  assign _0211_ = _0209_ & _0210_;
+  assign _0212_ = _0211_ ? 8'h77 : i_k__payload[39:32];
+  assign _0213_ = & _0212_[5:4];
+  assign _0214_ = _0208_[3] & _0213_;
+  assign _0216_ = _0202_[6] ^ _0214_;
+  assign _0217_ = ~ i_k__payload[39];
+  assign _0218_ = & i_k__payload[38:35];
+  assign _0219_ = _0217_ & _0218_;
+  assign _0220_ = _0219_ ? 8'h77 : i_k__payload[39:32];
+  assign _0221_ = ~ i_k__payload[39];
+  assign _0222_ = & i_k__payload[38:35];
+  assign _0223_ = _0221_ & _0222_;
+  assign _0224_ = _0223_ ? 8'h77 : i_k__payload[39:32];
+  assign _0225_ = ~ i_k__payload[39];
+  assign _0227_ = & i_k__payload[38:35];
+  assign _0228_ = _0225_ & _0227_;
+  assign _0229_ = _0228_ ? 8'h77 : i_k__payload[39:32];
+  assign _0230_ = & _0229_[6:4];
+  assign _0231_ = _0224_[3] & _0230_;
+  assign _0232_ = _0220_[7] ^ _0231_;
+  assign _0233_ = ~ i_k__payload[39];
+  assign _0234_ = & i_k__payload[38:35];
+  assign _0235_ = _0233_ & _0234_;
+  assign _0237_ = ~ i_k__payload[47];
+  assign _0238_ = & i_k__payload[46:43];
+  assign _0239_ = _0237_ & _0238_;
+  assign _0240_ = _0239_ ? 8'h77 : i_k__payload[47:40];
+  assign _0241_ = ~ i_k__payload[47];
+  assign _0242_ = & i_k__payload[46:43];
+  assign _0243_ = _0241_ & _0242_;
+  assign _0244_ = _0243_ ? 8'h77 : i_k__payload[47:40];
+  assign _0246_ = & 1'h0;
+  assign _0247_ = _0244_[3] & _0246_;
+  assign _0248_ = _0240_[4] ^ _0247_;
+  assign _0249_ = ~ i_k__payload[47];
+  assign _0250_ = & i_k__payload[46:43];
+  assign _0251_ = _0249_ & _0250_;
+  assign _0252_ = _0251_ ? 8'h77 : i_k__payload[47:40];
   assign _0253_ = ~ i_k__payload[47];
-  assign _0254_ = & i_k__payload[46:43];
-  assign _0255_ = _0253_ & _0254_;
-  assign _0256_ = _0255_ ? 8'h77 : i_k__payload[47:40];
-  assign _0257_ = ~ i_k__payload[47];
+  assign _0255_ = & i_k__payload[46:43];
+  assign _0256_ = _0253_ & _0255_;
+  assign _0257_ = _0256_ ? 8'h77 : i_k__payload[47:40];
+  assign _0258_ = ~ i_k__payload[47];
+  assign _0259_ = & i_k__payload[46:43];
+  assign _0260_ = _0258_ & _0259_;
+  assign _0261_ = _0260_ ? 8'h77 : i_k__payload[47:40];
+  assign _0262_ = & _0261_[4];
+  assign _0263_ = _0257_[3] & _0262_;
+  assign _0264_ = _0252_[5] ^ _0263_;
+  assign _0266_ = ~ i_k__payload[47];
+  assign _0267_ = & i_k__payload[46:43];
+  assign _0268_ = _0266_ & _0267_;
+  assign _0269_ = _0268_ ? 8'h77 : i_k__payload[47:40];
+  assign _0270_ = ~ i_k__payload[47];
+  assign _0271_ = & i_k__payload[46:43];
+  assign _0272_ = _0270_ & _0271_;
+  assign _0273_ = _0272_ ? 8'h77 : i_k__payload[47:40];
+  assign _0274_ = ~ i_k__payload[47];
+  assign _0275_ = & i_k__payload[46:43];
+  assign _0277_ = _0274_ & _0275_;
+  assign _0278_ = _0277_ ? 8'h77 : i_k__payload[47:40];
+  assign _0279_ = & _0278_[5:4];
+  assign _0280_ = _0273_[3] & _0279_;
+  assign _0281_ = _0269_[6] ^ _0280_;
+  assign _0282_ = ~ i_k__payload[47];
+  assign _0283_ = & i_k__payload[46:43];
+  assign _0284_ = _0282_ & _0283_;
+  assign _0285_ = _0284_ ? 8'h77 : i_k__payload[47:40];
+  assign _0286_ = ~ i_k__payload[47];
+  assign _0288_ = & i_k__payload[46:43];
+  assign _0289_ = _0286_ & _0288_;
+  assign _0290_ = _0289_ ? 8'h77 : i_k__payload[47:40];
+  assign _0291_ = ~ i_k__payload[47];
+  assign _0292_ = & i_k__payload[46:43];
+  assign _0293_ = _0291_ & _0292_;
+  assign _0294_ = _0293_ ? 8'h77 : i_k__payload[47:40];
+  assign _0295_ = & _0294_[6:4];
+  assign _0296_ = _0290_[3] & _0295_;
+  assign _0297_ = _0285_[7] ^ _0296_;
+  assign _0299_ = ~ i_k__payload[47];
+  assign _0300_ = & i_k__payload[46:43];
+  assign _0301_ = _0299_ & _0300_;
+  assign _0302_ = ~ i_k__payload[55];
+  assign _0303_ = & i_k__payload[54:51];
+  assign _0304_ = _0302_ & _0303_;
+  assign _0305_ = _0304_ ? 8'h77 : i_k__payload[55:48];
+  assign _0306_ = ~ i_k__payload[55];
+  assign _0307_ = & i_k__payload[54:51];
+  assign _0310_ = _0306_ & _0307_;
+  assign _0311_ = _0310_ ? 8'h77 : i_k__payload[55:48];
   always @(posedge clk)
     if (rst) value_port__response__valid <= 1'h0;
     else value_port__response__valid <= value_port_reads_3;
@@ -12576,10 +12723,10 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     else beat_port_reads_1 <= beat_port__request__valid;
   always @(posedge clk)
     if (rst) \write_port__en$30  <= 1'h0;
-    else \write_port__en$30  <= _0476_;
+    else \write_port__en$30  <= _0475_;
   always @(posedge clk)
     if (rst) write_port__en <= 1'h0;
-    else write_port__en <= _0471_;
+    else write_port__en <= _0468_;
   always @(posedge clk)
     if (rst) \write_port__addr$32  <= 5'h1f;
     else \write_port__addr$32  <= { buffer, beat };
@@ -12587,14 +12734,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     if (rst) write_port__addr <= 5'h00;
     else write_port__addr <= { buffer, beat };
   always @(posedge clk)
-    if (_0512_) beat <= 4'h0;
-    else if (_0511_) beat <= _0465_[3:0];
+    if (_0518_) beat <= 4'h0;
+    else if (_0517_) beat <= _0460_[3:0];
   always @(posedge clk)
-    if (_0513_) bank <= 1'h0;
-    else if (_0463_) bank <= _0517_;
+    if (_0519_) bank <= 1'h0;
+    else if (_0457_) bank <= _0523_;
   always @(posedge clk)
     if (rst) buffer <= 1'h0;
-    else if (_0459_) buffer <= _0460_;
+    else if (_0452_) buffer <= _0453_;
   always @(posedge clk)
     if (rst) \write_port__addr$57  <= 6'h3f;
     else \write_port__addr$57  <= { buffer, v_row[4:0] };
@@ -12603,105 +12750,81 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     else \write_port__addr$48  <= { buffer, v_row[4:0] };
   always @(posedge clk)
     if (rst) \write_port__en$46  <= 1'h0;
-    else \write_port__en$46  <= _0457_;
+    else \write_port__en$46  <= _0451_;
   always @(posedge clk)
     if (rst) i_v__ready <= 1'h0;
-    else i_v__ready <= _0519_;
+    else i_v__ready <= _0525_;
   always @(posedge clk)
     if (rst) v_left <= 6'h00;
-    else v_left <= _0521_;
+    else v_left <= _0527_;
   always @(posedge clk)
-    if (_0514_) v_row <= 6'h00;
-    else if (_0450_) v_row <= _0451_[5:0];
+    if (_0520_) v_row <= 6'h00;
+    else if (_0444_) v_row <= _0445_[5:0];
   always @(posedge clk)
     if (rst) \write_port__addr$39  <= 6'h00;
     else \write_port__addr$39  <= { buffer, k_row[4:0] };
   always @(posedge clk)
     if (rst) \write_port__en$37  <= 1'h0;
-    else \write_port__en$37  <= _0449_;
+    else \write_port__en$37  <= _0442_;
   always @(posedge clk)
     if (rst) i_k__ready <= 1'h0;
-    else i_k__ready <= _0523_;
+    else i_k__ready <= _0529_;
   always @(posedge clk)
     if (rst) k_left <= 6'h00;
-    else k_left <= _0525_;
+    else k_left <= _0531_;
   always @(posedge clk)
-    if (_0515_) k_row <= 6'h00;
-    else if (_0441_) k_row <= _0442_[5:0];
+    if (_0521_) k_row <= 6'h00;
+    else if (_0435_) k_row <= _0436_[5:0];
   always @(posedge clk)
-    if (_0493_) v_saturated[7:0] <= 8'h77;
-    else v_saturated[7:0] <= i_v__payload[7:0];
-  always @(posedge clk)
-    if (_0048_) v_saturated[15:8] <= 8'h77;
-    else v_saturated[15:8] <= i_v__payload[15:8];
-  always @(posedge clk)
-    if (_0111_) v_saturated[23:16] <= 8'h77;
-    else v_saturated[23:16] <= i_v__payload[23:16];
-  always @(posedge clk)
-    if (_0175_) v_saturated[31:24] <= 8'h77;
-    else v_saturated[31:24] <= i_v__payload[31:24];
-  always @(posedge clk)
-    if (_0241_) v_saturated[39:32] <= 8'h77;
-    else v_saturated[39:32] <= i_v__payload[39:32];
-  always @(posedge clk)
-    if (_0307_) v_saturated[47:40] <= 8'h77;
-    else v_saturated[47:40] <= i_v__payload[47:40];
-  always @(posedge clk)
-    if (_0373_) v_saturated[55:48] <= 8'h77;
-    else v_saturated[55:48] <= i_v__payload[55:48];
-  always @(posedge clk)
-    if (_0440_) v_saturated[63:56] <= 8'h77;
-    else v_saturated[63:56] <= i_v__payload[63:56];
-  always @(posedge clk)
-    if (_0490_) k_split[35:32] <= 4'h7;
+    if (_0493_) k_split[35:32] <= 4'h7;
     else k_split[35:32] <= i_k__payload[3:0];
   always @(posedge clk)
-    if (_0045_) k_split[39:36] <= 4'h7;
+    if (_0041_) k_split[39:36] <= 4'h7;
     else k_split[39:36] <= i_k__payload[11:8];
   always @(posedge clk)
-    if (_0108_) k_split[43:40] <= 4'h7;
+    if (_0105_) k_split[43:40] <= 4'h7;
     else k_split[43:40] <= i_k__payload[19:16];
   always @(posedge clk)
-    if (_0171_) k_split[47:44] <= 4'h7;
+    if (_0169_) k_split[47:44] <= 4'h7;
     else k_split[47:44] <= i_k__payload[27:24];
   always @(posedge clk)
-    if (_0238_) k_split[51:48] <= 4'h7;
+    if (_0235_) k_split[51:48] <= 4'h7;
     else k_split[51:48] <= i_k__payload[35:32];
   always @(posedge clk)
-    if (_0304_) k_split[55:52] <= 4'h7;
+    if (_0301_) k_split[55:52] <= 4'h7;
     else k_split[55:52] <= i_k__payload[43:40];
   always @(posedge clk)
-    if (_0370_) k_split[59:56] <= 4'h7;
+    if (_0367_) k_split[59:56] <= 4'h7;
     else k_split[59:56] <= i_k__payload[51:48];
   always @(posedge clk)
-    if (_0436_) k_split[63:60] <= 4'h7;
+    if (_0434_) k_split[63:60] <= 4'h7;
     else k_split[63:60] <= i_k__payload[59:56];
   always @(posedge clk)
-    k_split[31:0] <= { _0433_, _0417_, _0400_, _0385_, _0366_, _0350_, _0333_, _0318_, _0300_, _0283_, _0266_, _0252_, _0235_, _0218_, _0202_, _0185_, _0168_, _0151_, _0135_, _0120_, _0105_, _0089_, _0074_, _0059_, _0041_, _0025_, _0008_, _0477_[4:3], _0427_, _0278_, _0132_ };
+    k_split[31:0] <= { _0430_, _0414_, _0396_, _0380_, _0364_, _0347_, _0331_, _0314_, _0297_, _0281_, _0264_, _0248_, _0232_, _0216_, _0198_, _0182_, _0166_, _0149_, _0133_, _0116_, _0101_, _0086_, _0070_, _0054_, _0038_, _0021_, _0005_, _0477_[4:3], _0454_, _0298_, _0142_ };
   always @(posedge clk)
     if (rst) free <= 2'h2;
-    else free <= _0503_[1:0];
+    else free <= _0506_[1:0];
   always @(posedge clk)
     if (rst) n_keys <= 6'h00;
     else if (begun) n_keys <= i_load__payload;
   always @(posedge clk)
-    if (_0516_) loading <= 1'h0;
+    if (_0522_) loading <= 1'h0;
     else if (begun) loading <= 1'h1;
-  assign _0511_ = & { _0463_, bank };
-  assign _0512_ = | { begun, rst };
-  assign _0513_ = | { begun, rst };
-  assign _0514_ = | { begun, rst };
-  assign _0515_ = | { begun, rst };
-  assign _0516_ = | { _0459_, rst };
-  assign _0517_ = bank ? 1'h0 : _0464_[0];
-  assign _0518_ = _0450_ ? _0453_ : i_v__ready;
-  assign _0519_ = begun ? _0454_ : _0518_;
-  assign _0520_ = _0450_ ? _0452_[5:0] : v_left;
-  assign _0521_ = begun ? i_load__payload : _0520_;
-  assign _0522_ = _0441_ ? _0444_ : i_k__ready;
-  assign _0523_ = begun ? _0445_ : _0522_;
-  assign _0524_ = _0441_ ? _0443_[5:0] : k_left;
-  assign _0525_ = begun ? i_load__payload : _0524_;
+  assign _0517_ = & { _0459_, _0457_ };
+  assign _0518_ = | { begun, rst };
+  assign _0519_ = | { begun, rst };
+  assign _0520_ = | { begun, rst };
+  assign _0521_ = | { begun, rst };
+  assign _0522_ = | { _0452_, rst };
+  assign _0523_ = _0459_ ? 1'h0 : _0458_[0];
+  assign _0524_ = _0444_ ? _0447_ : i_v__ready;
+  assign _0525_ = begun ? _0448_ : _0524_;
+  assign _0526_ = _0444_ ? _0446_[5:0] : v_left;
+  assign _0527_ = begun ? i_load__payload : _0526_;
+  assign _0528_ = _0435_ ? _0438_ : i_k__ready;
+  assign _0529_ = begun ? _0439_ : _0528_;
+  assign _0530_ = _0435_ ? _0437_[5:0] : k_left;
+  assign _0531_ = begun ? i_load__payload : _0530_;
   \latte_head.store.loaded  loaded (
     .clk(clk),
     .i__valid(i__valid),
@@ -12712,7 +12835,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     .space(i__ready),
     .write_port__data({ \i__payload.n_keys , buffer })
   );
-  assign { _0477_[31:5], _0477_[2:0] } = { _0433_, _0417_, _0400_, _0385_, _0366_, _0350_, _0333_, _0318_, _0300_, _0283_, _0266_, _0252_, _0235_, _0218_, _0202_, _0185_, _0168_, _0151_, _0135_, _0120_, _0105_, _0089_, _0074_, _0059_, _0041_, _0025_, _0008_, _0427_, _0278_, _0132_ };
+  assign { _0477_[31:5], _0477_[2:0] } = { _0430_, _0414_, _0396_, _0380_, _0364_, _0347_, _0331_, _0314_, _0297_, _0281_, _0264_, _0248_, _0232_, _0216_, _0198_, _0182_, _0166_, _0149_, _0133_, _0116_, _0101_, _0086_, _0070_, _0054_, _0038_, _0021_, _0005_, _0454_, _0298_, _0142_ };
   assign \beat_port__request__payload.address  = beat_port__request__payload[4:1];
   assign \beat_port__request__payload.buffer  = beat_port__request__payload[0];
   assign beat_port__request__ready = 1'h1;
@@ -12827,14 +12950,6 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign v_pointer_1 = \write_port__addr$57 ;
   assign v_pointer_2 = \write_port__addr$65 ;
   assign v_pointer_3 = \write_port__addr$73 ;
-  assign \v_saturated[0]  = v_saturated[7:0];
-  assign \v_saturated[1]  = v_saturated[15:8];
-  assign \v_saturated[2]  = v_saturated[23:16];
-  assign \v_saturated[3]  = v_saturated[31:24];
-  assign \v_saturated[4]  = v_saturated[39:32];
-  assign \v_saturated[5]  = v_saturated[47:40];
-  assign \v_saturated[6]  = v_saturated[55:48];
-  assign \v_saturated[7]  = v_saturated[63:56];
   assign v_written = \write_port__en$46 ;
   assign \value_port__request__payload.address  = value_port__request__payload[5:1];
   assign \value_port__request__payload.buffer  = value_port__request__payload[0];
@@ -12849,21 +12964,29 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \value_port__response__payload[6]  = v_rows_6_read_3;
   assign \value_port__response__payload[7]  = v_rows_7_read_3;
   assign value_port_reads_4 = value_port__response__valid;
+  assign \values[0]  = values[7:0];
+  assign \values[1]  = values[15:8];
+  assign \values[2]  = values[23:16];
+  assign \values[3]  = values[31:24];
+  assign \values[4]  = values[39:32];
+  assign \values[5]  = values[47:40];
+  assign \values[6]  = values[55:48];
+  assign \values[7]  = values[63:56];
   assign \write_port__addr$102  = \write_port__addr$73 ;
   assign \write_port__addr$81  = \write_port__addr$48 ;
   assign \write_port__addr$88  = \write_port__addr$57 ;
   assign \write_port__addr$95  = \write_port__addr$65 ;
   assign write_port__data = k_split[31:0];
-  assign \write_port__data$103  = v_saturated[63:56];
+  assign \write_port__data$103  = values[63:56];
   assign \write_port__data$34  = k_split[31:0];
   assign \write_port__data$41  = k_split;
-  assign \write_port__data$50  = v_saturated[7:0];
-  assign \write_port__data$59  = v_saturated[15:8];
-  assign \write_port__data$67  = v_saturated[23:16];
-  assign \write_port__data$75  = v_saturated[31:24];
-  assign \write_port__data$82  = v_saturated[39:32];
-  assign \write_port__data$89  = v_saturated[47:40];
-  assign \write_port__data$96  = v_saturated[55:48];
+  assign \write_port__data$50  = values[7:0];
+  assign \write_port__data$59  = values[15:8];
+  assign \write_port__data$67  = values[23:16];
+  assign \write_port__data$75  = values[31:24];
+  assign \write_port__data$82  = values[39:32];
+  assign \write_port__data$89  = values[47:40];
+  assign \write_port__data$96  = values[55:48];
   assign \write_port__en$101  = \write_port__en$46 ;
   assign \write_port__en$56  = \write_port__en$46 ;
   assign \write_port__en$64  = \write_port__en$46 ;
@@ -12925,16 +13048,18 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   wire _048_;
   wire _049_;
   wire _050_;
-  wire [1:0] _051_;
+  wire _051_;
   wire [1:0] _052_;
   wire [1:0] _053_;
-  wire [1:0] _054_;
+  wire _054_;
   wire [1:0] _055_;
-  wire _056_;
-  wire _057_;
-  wire [1:0] _058_;
-  wire [2:0] _059_;
-  wire _060_;
+  wire [1:0] _056_;
+  wire [1:0] _057_;
+  wire _058_;
+  wire _059_;
+  wire [1:0] _060_;
+  wire [2:0] _061_;
+  wire _062_;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
@@ -12983,13 +13108,13 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
     if (space)
       words[pointer] <= write_port__data;
   end
-  reg [6:0] _134_;
+  reg [6:0] _138_;
   always @(posedge clk) begin
     if (load) begin
-      _134_ <= words[\pointer$13 ];
+      _138_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _134_;
+  assign o__payload = _138_;
   assign _020_ = ~ _019_;
   assign _021_ = read ? _020_ : stored;
   assign _023_ = written | _021_;
@@ -13018,26 +13143,28 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   assign _048_ = ~ _047_;
   assign _049_ = written ? _048_ : space;
   assign _050_ = read | _049_;
-  assign _051_ = pointer + 1'h1;
-  assign _052_ = pointer ? 2'h0 : _051_;
-  assign _054_ = \pointer$13  + 1'h1;
-  assign _055_ = \pointer$13  ? 2'h0 : _054_;
+  assign _051_ = pointer == 1'h1;
+  assign _052_ = pointer + 1'h1;
+  assign _053_ = _051_ ? 2'h0 : _052_;
+  assign _054_ = \pointer$13  == 1'h1;
+  assign _056_ = \pointer$13  + 1'h1;
+  assign _057_ = _054_ ? 2'h0 : _056_;
   assign written = i__valid & space;
-  assign _056_ = ~ o__valid;
-  assign load = _056_ | o__ready;
-  assign _057_ = output_free | o__ready;
-  assign read = stored & _057_;
+  assign _058_ = ~ o__valid;
+  assign load = _058_ | o__ready;
+  assign _059_ = output_free | o__ready;
+  assign read = stored & _059_;
   assign _000_ = 1'h0 + count_up_0_1;
   assign _011_ = count + _000_;
   assign _022_ = 1'h0 + count_down_0_1;
   assign _033_ = _011_ - _022_;
   assign _044_ = ~ stored;
-  assign _053_ = 1'h0 + count_up_0_1;
-  assign _058_ = 1'h0 + count_down_0_1;
-  assign _059_ = _053_ - _058_;
-  assign _060_ = _059_ == 3'h7;
+  assign _055_ = 1'h0 + count_up_0_1;
+  assign _060_ = 1'h0 + count_down_0_1;
+  assign _061_ = _055_ - _060_;
+  assign _062_ = _061_ == 3'h7;
   assign _001_ = count == 2'h2;
-  assign _002_ = _060_ & _001_;
+  assign _002_ = _062_ & _001_;
   assign _003_ = 1'h0 + count_up_0_1;
   assign _004_ = 1'h0 + count_down_0_1;
   assign _005_ = _003_ - _004_;
@@ -13056,10 +13183,10 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   assign _019_ = _010_ | _018_;
   always @(posedge clk)
     if (rst) \pointer$13  <= 1'h0;
-    else if (read) \pointer$13  <= _055_[0];
+    else if (read) \pointer$13  <= _057_[0];
   always @(posedge clk)
     if (rst) pointer <= 1'h0;
-    else if (written) pointer <= _052_[0];
+    else if (written) pointer <= _053_[0];
   always @(posedge clk)
     if (rst) space <= 1'h1;
     else space <= _050_;
@@ -13313,8 +13440,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
   wire _00_;
   wire _01_;
   wire _02_;
-  wire [4:0] _03_;
-  wire _04_;
+  wire _03_;
+  wire [4:0] _04_;
   wire _05_;
   wire _06_;
   wire _07_;
@@ -13325,8 +13452,10 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
   wire _12_;
   wire _13_;
   wire _14_;
-  wire [3:0] _15_;
-  wire [3:0] _16_;
+  wire _15_;
+  wire _16_;
+  wire [3:0] _17_;
+  wire [3:0] _18_;
   input clk;
   wire clk;
   reg [3:0] cooldown = 4'h0;
@@ -13481,22 +13610,24 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
   wire [7:0] \value_port__response__payload[7] ;
   wire value_port__response__valid;
   assign _00_ = i_weighted__valid & i_row__valid;
-  assign _07_ = ~ i_row__payload[1];
-  assign _08_ = _00_ & _07_;
-  assign _09_ = ~ i_weighted__payload[6];
-  assign _10_ = | cooldown;
-  assign _11_ = ~ _10_;
-  assign _12_ = _11_ & o_credit;
-  assign _13_ = _09_ | _12_;
-  assign fork_transfer = _08_ & _13_;
+  assign _08_ = ~ i_row__payload[1];
+  assign _09_ = _00_ & _08_;
+  assign _10_ = ~ i_weighted__payload[6];
+  assign _11_ = | cooldown;
+  assign _12_ = ~ _11_;
+  assign _13_ = _12_ & o_credit;
+  assign _14_ = _10_ | _13_;
+  assign _15_ = _09_ & _14_;
+  assign _01_ = 1'h1 & 1'h1;
+  assign fork_transfer = _15_ & _01_;
   assign row_ends = fork_transfer & i_weighted__payload[6];
-  assign _01_ = i_row__valid & i_row__payload[1];
-  assign i_row__ready = row_ends | _01_;
-  assign _02_ = | cooldown;
-  assign _03_ = cooldown - 1'h1;
-  assign _04_ = i_row__valid & i_row__payload[1];
-  assign _05_ = row_ends | _04_;
-  assign _06_ = _05_ & i_row__payload[3];
+  assign _02_ = i_row__valid & i_row__payload[1];
+  assign i_row__ready = row_ends | _02_;
+  assign _03_ = | cooldown;
+  assign _04_ = cooldown - 1'h1;
+  assign _05_ = i_row__valid & i_row__payload[1];
+  assign _06_ = row_ends | _05_;
+  assign _07_ = _06_ & i_row__payload[3];
   always @(posedge clk)
     prob_1 <= i_weighted__payload[14:7];
   always @(posedge clk)
@@ -13541,25 +13672,25 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
     else free_2 <= free_1;
   always @(posedge clk)
     if (rst) free_1 <= 1'h0;
-    else free_1 <= _06_;
+    else free_1 <= _07_;
   always @(posedge clk)
     if (rst) cooldown[2:0] <= 3'h0;
-    else cooldown[2:0] <= _16_[2:0];
+    else cooldown[2:0] <= _18_[2:0];
   always @(posedge clk)
-    if (_14_) cooldown[3] <= 1'h0;
-    else if (_02_) cooldown[3] <= _03_[3];
-  assign _14_ = | { row_ends, rst };
-  assign _15_ = _02_ ? _03_[3:0] : cooldown;
-  assign _16_ = row_ends ? 4'h7 : _15_;
+    if (_16_) cooldown[3] <= 1'h0;
+    else if (_03_) cooldown[3] <= _04_[3];
+  assign _16_ = | { row_ends, rst };
+  assign _17_ = _03_ ? _04_[3:0] : cooldown;
+  assign _18_ = row_ends ? 4'h7 : _17_;
   \latte_head.weighted_sum.divider  divider (
     .clk(clk),
     .ends_11(\i__valid$30 ),
     .i__valid(\i__valid$36 ),
     .o__payload(\i__payload$32 ),
-    .\port$4183$0 (\i__payload$34.sums ),
-    .\port$4185$0 (\i__payload$34.row_end ),
-    .\port$4194$0 (\i__payload$34.total ),
-    .\port$4195$0 (\i__payload$34.tag ),
+    .\port$4150$0 (\i__payload$34.sums ),
+    .\port$4152$0 (\i__payload$34.row_end ),
+    .\port$4161$0 (\i__payload$34.total ),
+    .\port$4162$0 (\i__payload$34.tag ),
     .rst(rst)
   );
   \latte_head.weighted_sum.landing  landing (
@@ -13578,8 +13709,8 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
     .i__payload({ job_last_4, last_4, prob_4 }),
     .i__valid(i__valid),
     .o__valid(\i__valid$36 ),
-    .\port$4183$0 (\i__payload$34.sums ),
-    .\port$4185$0 (\i__payload$34.row_end ),
+    .\port$4150$0 (\i__payload$34.sums ),
+    .\port$4152$0 (\i__payload$34.row_end ),
     .rst(rst),
     .tag_merged_1(\i__payload$34.tag ),
     .total_merged_1(\i__payload$34.total ),
@@ -13683,49 +13814,80 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
   assign value_port__response__valid = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.divider (rst, \port$4183$0 , \port$4185$0 , \port$4194$0 , \port$4195$0 , i__valid, ends_11, o__payload, clk);
-  wire [15:0] _000_;
+module \latte_head.weighted_sum.divider (rst, \port$4150$0 , \port$4152$0 , \port$4161$0 , \port$4162$0 , i__valid, ends_11, o__payload, clk);
+  wire [27:0] _000_;
   wire [15:0] _001_;
-  wire _002_;
+  wire [13:0] _002_;
   wire [15:0] _003_;
-  wire [15:0] _004_;
-  wire [15:0] _005_;
-  wire [28:0] _006_;
-  wire [15:0] _007_;
-  wire _008_;
+  wire _004_;
+  wire [13:0] _005_;
+  wire [15:0] _006_;
+  wire _007_;
+  wire [13:0] _008_;
   wire [15:0] _009_;
   wire [15:0] _010_;
-  wire [15:0] _011_;
-  wire [15:0] _012_;
-  wire _013_;
-  wire [15:0] _014_;
-  wire [15:0] _015_;
+  wire [28:0] _011_;
+  wire [13:0] _012_;
+  wire [15:0] _013_;
+  wire _014_;
+  wire [13:0] _015_;
   wire [15:0] _016_;
-  wire [15:0] _017_;
-  wire [23:0] _018_;
-  wire _019_;
+  wire _017_;
+  wire [13:0] _018_;
+  wire [15:0] _019_;
   wire [15:0] _020_;
-  wire [15:0] _021_;
-  wire [15:0] _022_;
+  wire [13:0] _021_;
+  wire [21:0] _022_;
   wire [15:0] _023_;
   wire _024_;
-  wire [15:0] _025_;
+  wire [13:0] _025_;
   wire [15:0] _026_;
-  wire [15:0] _027_;
-  wire [15:0] _028_;
-  wire _029_;
+  wire _027_;
+  wire [13:0] _028_;
+  wire [15:0] _029_;
   wire [15:0] _030_;
-  wire [15:0] _031_;
+  wire [13:0] _031_;
   wire [15:0] _032_;
-  wire [15:0] _033_;
-  wire [15:0] _034_;
-  wire _035_;
+  wire [23:0] _033_;
+  wire _034_;
+  wire [13:0] _035_;
   wire [15:0] _036_;
   wire _037_;
-  wire _038_;
-  wire _039_;
-  wire _040_;
-  wire [15:0] _041_;
+  wire [13:0] _038_;
+  wire [15:0] _039_;
+  wire [15:0] _040_;
+  wire [13:0] _041_;
+  wire [15:0] _042_;
+  wire _043_;
+  wire [13:0] _044_;
+  wire [13:0] _045_;
+  wire [15:0] _046_;
+  wire _047_;
+  wire [13:0] _048_;
+  wire [15:0] _049_;
+  wire [15:0] _050_;
+  wire [13:0] _051_;
+  wire [15:0] _052_;
+  wire _053_;
+  wire [13:0] _054_;
+  wire [15:0] _055_;
+  wire [15:0] _056_;
+  wire _057_;
+  wire [13:0] _058_;
+  wire [15:0] _059_;
+  wire [15:0] _060_;
+  wire [13:0] _061_;
+  wire [15:0] _062_;
+  wire _063_;
+  wire _064_;
+  wire [13:0] _065_;
+  wire [15:0] _066_;
+  wire _067_;
+  wire _068_;
+  wire _069_;
+  wire _070_;
+  wire [13:0] _071_;
+  wire [15:0] _072_;
   reg arrived_1 = 1'h0;
   reg arrived_10 = 1'h0;
   reg arrived_2 = 1'h0;
@@ -13792,14 +13954,14 @@ module \latte_head.weighted_sum.divider (rst, \port$4183$0 , \port$4185$0 , \por
   wire \o__payload.tag.last ;
   wire o__valid;
   reg [21:0] offset = 22'h000000;
-  input [20:0] \port$4183$0 ;
-  wire [20:0] \port$4183$0 ;
-  input \port$4185$0 ;
-  wire \port$4185$0 ;
-  input [12:0] \port$4194$0 ;
-  wire [12:0] \port$4194$0 ;
-  input \port$4195$0 ;
-  wire \port$4195$0 ;
+  input [20:0] \port$4150$0 ;
+  wire [20:0] \port$4150$0 ;
+  input \port$4152$0 ;
+  wire \port$4152$0 ;
+  input [12:0] \port$4161$0 ;
+  wire [12:0] \port$4161$0 ;
+  input \port$4162$0 ;
+  wire \port$4162$0 ;
   reg [13:0] remainder_0_0 = 14'h0000;
   reg [13:0] remainder_0_1 = 14'h0000;
   reg [13:0] remainder_0_2 = 14'h0000;
@@ -13835,106 +13997,137 @@ module \latte_head.weighted_sum.divider (rst, \port$4183$0 , \port$4185$0 , \por
   wire \tag_9.last ;
   reg [12:0] total_1 = 13'h0000;
   reg [12:0] total_2 = 13'h0000;
-  assign _006_ = \port$4194$0  + { 7'h00, \port$4194$0 , 8'h00 };
-  assign _018_ = $signed({ sums_1, 1'h0 }) + $signed({ 1'h0, offset });
-  assign _030_ = numerator_0[21:7] - { total_2, 1'h0 };
-  assign _041_ = numerator_0[21:7] - { total_2, 1'h0 };
-  assign _000_ = _030_[15] ? { 1'h0, numerator_0[21:7] } : _041_;
-  assign _001_ = numerator_0[21:7] - { total_2, 1'h0 };
-  assign _002_ = ~ _001_[15];
-  assign _003_ = { remainder_0_0, digits_0_0[7] } - { divisor_0_1, 1'h0 };
-  assign _004_ = { remainder_0_0, digits_0_0[7] } - { divisor_0_1, 1'h0 };
-  assign _005_ = _003_[15] ? { 1'h0, remainder_0_0, digits_0_0[7] } : _004_;
-  assign _007_ = { remainder_0_0, digits_0_0[7] } - { divisor_0_1, 1'h0 };
-  assign _008_ = ~ _007_[15];
-  assign _009_ = { remainder_0_1, digits_0_1[7] } - { divisor_1_1, 1'h0 };
-  assign _010_ = { remainder_0_1, digits_0_1[7] } - { divisor_1_1, 1'h0 };
-  assign _011_ = _009_[15] ? { 1'h0, remainder_0_1, digits_0_1[7] } : _010_;
-  assign _012_ = { remainder_0_1, digits_0_1[7] } - { divisor_1_1, 1'h0 };
-  assign _013_ = ~ _012_[15];
-  assign _014_ = { remainder_0_2, digits_0_2[7] } - { divisor_2_1, 1'h0 };
-  assign _015_ = { remainder_0_2, digits_0_2[7] } - { divisor_2_1, 1'h0 };
-  assign _016_ = _014_[15] ? { 1'h0, remainder_0_2, digits_0_2[7] } : _015_;
-  assign _017_ = { remainder_0_2, digits_0_2[7] } - { divisor_2_1, 1'h0 };
-  assign _019_ = ~ _017_[15];
-  assign _020_ = { remainder_0_3, digits_0_3[7] } - { divisor_3_1, 1'h0 };
-  assign _021_ = { remainder_0_3, digits_0_3[7] } - { divisor_3_1, 1'h0 };
-  assign _022_ = _020_[15] ? { 1'h0, remainder_0_3, digits_0_3[7] } : _021_;
-  assign _023_ = { remainder_0_3, digits_0_3[7] } - { divisor_3_1, 1'h0 };
+  assign _000_ = \port$4161$0  << 4'h8;
+  assign _011_ = \port$4161$0  + _000_;
+  assign _022_ = $signed(sums_1) << 1'h1;
+  assign _033_ = $signed(_022_) + $signed({ 1'h0, offset });
+  assign _044_ = total_2 << 1'h1;
+  assign _055_ = numerator_0[21:7] - _044_;
+  assign _064_ = ~ _055_[15];
+  assign _071_ = total_2 << 1'h1;
+  assign _072_ = numerator_0[21:7] - _071_;
+  assign _001_ = _064_ ? _072_ : { 1'h0, numerator_0[21:7] };
+  assign _002_ = total_2 << 1'h1;
+  assign _003_ = numerator_0[21:7] - _002_;
+  assign _004_ = ~ _003_[15];
+  assign _005_ = divisor_0_1 << 1'h1;
+  assign _006_ = { remainder_0_0, digits_0_0[7] } - _005_;
+  assign _007_ = ~ _006_[15];
+  assign _008_ = divisor_0_1 << 1'h1;
+  assign _009_ = { remainder_0_0, digits_0_0[7] } - _008_;
+  assign _010_ = _007_ ? _009_ : { 1'h0, remainder_0_0, digits_0_0[7] };
+  assign _012_ = divisor_0_1 << 1'h1;
+  assign _013_ = { remainder_0_0, digits_0_0[7] } - _012_;
+  assign _014_ = ~ _013_[15];
+  assign _015_ = divisor_1_1 << 1'h1;
+  assign _016_ = { remainder_0_1, digits_0_1[7] } - _015_;
+  assign _017_ = ~ _016_[15];
+  assign _018_ = divisor_1_1 << 1'h1;
+  assign _019_ = { remainder_0_1, digits_0_1[7] } - _018_;
+  assign _020_ = _017_ ? _019_ : { 1'h0, remainder_0_1, digits_0_1[7] };
+  assign _021_ = divisor_1_1 << 1'h1;
+  assign _023_ = { remainder_0_1, digits_0_1[7] } - _021_;
   assign _024_ = ~ _023_[15];
-  assign _025_ = { remainder_0_4, digits_0_4[7] } - { divisor_4_1, 1'h0 };
-  assign _026_ = { remainder_0_4, digits_0_4[7] } - { divisor_4_1, 1'h0 };
-  assign _027_ = _025_[15] ? { 1'h0, remainder_0_4, digits_0_4[7] } : _026_;
-  assign _028_ = { remainder_0_4, digits_0_4[7] } - { divisor_4_1, 1'h0 };
-  assign _029_ = ~ _028_[15];
-  assign _031_ = { remainder_0_5, digits_0_5[7] } - { divisor_5_1, 1'h0 };
-  assign _032_ = { remainder_0_5, digits_0_5[7] } - { divisor_5_1, 1'h0 };
-  assign _033_ = _031_[15] ? { 1'h0, remainder_0_5, digits_0_5[7] } : _032_;
-  assign _034_ = { remainder_0_5, digits_0_5[7] } - { divisor_5_1, 1'h0 };
-  assign _035_ = ~ _034_[15];
-  assign _036_ = { remainder_0_6, digits_0_6[7] } - { divisor_6_1, 1'h0 };
+  assign _025_ = divisor_2_1 << 1'h1;
+  assign _026_ = { remainder_0_2, digits_0_2[7] } - _025_;
+  assign _027_ = ~ _026_[15];
+  assign _028_ = divisor_2_1 << 1'h1;
+  assign _029_ = { remainder_0_2, digits_0_2[7] } - _028_;
+  assign _030_ = _027_ ? _029_ : { 1'h0, remainder_0_2, digits_0_2[7] };
+  assign _031_ = divisor_2_1 << 1'h1;
+  assign _032_ = { remainder_0_2, digits_0_2[7] } - _031_;
+  assign _034_ = ~ _032_[15];
+  assign _035_ = divisor_3_1 << 1'h1;
+  assign _036_ = { remainder_0_3, digits_0_3[7] } - _035_;
   assign _037_ = ~ _036_[15];
-  assign _038_ = i__valid & \port$4185$0 ;
-  assign _039_ = | divisor_7_1;
-  assign _040_ = ~ digits_0_7[7];
+  assign _038_ = divisor_3_1 << 1'h1;
+  assign _039_ = { remainder_0_3, digits_0_3[7] } - _038_;
+  assign _040_ = _037_ ? _039_ : { 1'h0, remainder_0_3, digits_0_3[7] };
+  assign _041_ = divisor_3_1 << 1'h1;
+  assign _042_ = { remainder_0_3, digits_0_3[7] } - _041_;
+  assign _043_ = ~ _042_[15];
+  assign _045_ = divisor_4_1 << 1'h1;
+  assign _046_ = { remainder_0_4, digits_0_4[7] } - _045_;
+  assign _047_ = ~ _046_[15];
+  assign _048_ = divisor_4_1 << 1'h1;
+  assign _049_ = { remainder_0_4, digits_0_4[7] } - _048_;
+  assign _050_ = _047_ ? _049_ : { 1'h0, remainder_0_4, digits_0_4[7] };
+  assign _051_ = divisor_4_1 << 1'h1;
+  assign _052_ = { remainder_0_4, digits_0_4[7] } - _051_;
+  assign _053_ = ~ _052_[15];
+  assign _054_ = divisor_5_1 << 1'h1;
+  assign _056_ = { remainder_0_5, digits_0_5[7] } - _054_;
+  assign _057_ = ~ _056_[15];
+  assign _058_ = divisor_5_1 << 1'h1;
+  assign _059_ = { remainder_0_5, digits_0_5[7] } - _058_;
+  assign _060_ = _057_ ? _059_ : { 1'h0, remainder_0_5, digits_0_5[7] };
+  assign _061_ = divisor_5_1 << 1'h1;
+  assign _062_ = { remainder_0_5, digits_0_5[7] } - _061_;
+  assign _063_ = ~ _062_[15];
+  assign _065_ = divisor_6_1 << 1'h1;
+  assign _066_ = { remainder_0_6, digits_0_6[7] } - _065_;
+  assign _067_ = ~ _066_[15];
+  assign _068_ = i__valid & \port$4152$0 ;
+  assign _069_ = | divisor_7_1;
+  assign _070_ = ~ digits_0_7[7];
   always @(posedge clk)
-    offset <= _006_[21:0];
+    offset <= _011_[21:0];
   always @(posedge clk)
-    sums_1 <= \port$4183$0 ;
+    sums_1 <= \port$4150$0 ;
   always @(posedge clk)
-    numerator_0 <= _018_[21:0];
+    numerator_0 <= _033_[21:0];
   always @(posedge clk)
-    total_1 <= \port$4194$0 ;
+    total_1 <= \port$4161$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
-    remainder_0_0 <= _000_[13:0];
+    remainder_0_0 <= _001_[13:0];
   always @(posedge clk)
-    digits_0_0 <= { numerator_0[6:0], _002_ };
+    digits_0_0 <= { numerator_0[6:0], _004_ };
   always @(posedge clk)
     divisor_0_1 <= total_2;
   always @(posedge clk)
-    remainder_0_1 <= _005_[13:0];
+    remainder_0_1 <= _010_[13:0];
   always @(posedge clk)
-    digits_0_1 <= { digits_0_0[6:0], _008_ };
+    digits_0_1 <= { digits_0_0[6:0], _014_ };
   always @(posedge clk)
     divisor_1_1 <= divisor_0_1;
   always @(posedge clk)
-    remainder_0_2 <= _011_[13:0];
+    remainder_0_2 <= _020_[13:0];
   always @(posedge clk)
-    digits_0_2 <= { digits_0_1[6:0], _013_ };
+    digits_0_2 <= { digits_0_1[6:0], _024_ };
   always @(posedge clk)
     divisor_2_1 <= divisor_1_1;
   always @(posedge clk)
-    remainder_0_3 <= _016_[13:0];
+    remainder_0_3 <= _030_[13:0];
   always @(posedge clk)
-    digits_0_3 <= { digits_0_2[6:0], _019_ };
+    digits_0_3 <= { digits_0_2[6:0], _034_ };
   always @(posedge clk)
     divisor_3_1 <= divisor_2_1;
   always @(posedge clk)
-    remainder_0_4 <= _022_[13:0];
+    remainder_0_4 <= _040_[13:0];
   always @(posedge clk)
-    digits_0_4 <= { digits_0_3[6:0], _024_ };
+    digits_0_4 <= { digits_0_3[6:0], _043_ };
   always @(posedge clk)
     divisor_4_1 <= divisor_3_1;
   always @(posedge clk)
-    remainder_0_5 <= _027_[13:0];
+    remainder_0_5 <= _050_[13:0];
   always @(posedge clk)
-    digits_0_5 <= { digits_0_4[6:0], _029_ };
+    digits_0_5 <= { digits_0_4[6:0], _053_ };
   always @(posedge clk)
     divisor_5_1 <= divisor_4_1;
   always @(posedge clk)
-    remainder_0_6 <= _033_[13:0];
+    remainder_0_6 <= _060_[13:0];
   always @(posedge clk)
-    digits_0_6 <= { digits_0_5[6:0], _035_ };
+    digits_0_6 <= { digits_0_5[6:0], _063_ };
   always @(posedge clk)
     divisor_6_1 <= divisor_5_1;
   always @(posedge clk)
-    digits_0_7 <= { digits_0_6[6:0], _037_ };
+    digits_0_7 <= { digits_0_6[6:0], _067_ };
   always @(posedge clk)
     divisor_7_1 <= divisor_6_1;
   always @(posedge clk)
-    tag_1 <= \port$4195$0 ;
+    tag_1 <= \port$4162$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -13957,8 +14150,8 @@ module \latte_head.weighted_sum.divider (rst, \port$4183$0 , \port$4185$0 , \por
     tag_11 <= tag_10;
   always @(posedge clk)
     if (arrived_10)
-      if (!_039_) filled[63:56] <= 8'h00;
-      else filled[63:56] <= { _040_, digits_0_7[6:0] };
+      if (!_069_) filled[63:56] <= 8'h00;
+      else filled[63:56] <= { _070_, digits_0_7[6:0] };
   always @(posedge clk)
     if (arrived_10) filled[55:0] <= filled[63:8];
   always @(posedge clk)
@@ -13993,7 +14186,7 @@ module \latte_head.weighted_sum.divider (rst, \port$4183$0 , \port$4185$0 , \por
     else ends_2 <= ends_1;
   always @(posedge clk)
     if (rst) ends_1 <= 1'h0;
-    else ends_1 <= _038_;
+    else ends_1 <= _068_;
   always @(posedge clk)
     if (rst) arrived_10 <= 1'h0;
     else arrived_10 <= arrived_9;
@@ -14024,13 +14217,13 @@ module \latte_head.weighted_sum.divider (rst, \port$4183$0 , \port$4185$0 , \por
   always @(posedge clk)
     if (rst) arrived_1 <= 1'h0;
     else arrived_1 <= i__valid;
-  assign i__payload = { \port$4195$0 , \port$4185$0 , \port$4194$0 , \port$4183$0  };
-  assign \i__payload.row_end  = \port$4185$0 ;
-  assign \i__payload.sums  = \port$4183$0 ;
-  assign \i__payload.sums[0]  = \port$4183$0 ;
-  assign \i__payload.tag  = \port$4195$0 ;
-  assign \i__payload.tag.last  = \port$4195$0 ;
-  assign \i__payload.total  = \port$4194$0 ;
+  assign i__payload = { \port$4162$0 , \port$4152$0 , \port$4161$0 , \port$4150$0  };
+  assign \i__payload.row_end  = \port$4152$0 ;
+  assign \i__payload.sums  = \port$4150$0 ;
+  assign \i__payload.sums[0]  = \port$4150$0 ;
+  assign \i__payload.tag  = \port$4162$0 ;
+  assign \i__payload.tag.last  = \port$4162$0 ;
+  assign \i__payload.total  = \port$4161$0 ;
   assign o__payload = { tag_11, filled };
   assign \o__payload.row  = filled;
   assign \o__payload.row[0]  = filled[7:0];
@@ -14089,9 +14282,10 @@ module \latte_head.weighted_sum.landing (clk, rst, i_take, o__payload, i__payloa
   wire _27_;
   wire [1:0] _28_;
   wire [4:0] _29_;
-  wire [1:0] _30_;
-  wire [2:0] _31_;
-  wire [1:0] _32_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
@@ -14168,10 +14362,11 @@ module \latte_head.weighted_sum.landing (clk, rst, i_take, o__payload, i__payloa
   assign _22_ = credits + _11_;
   assign _28_ = 1'h0 + credits_down_0_1;
   assign _29_ = _22_ - _28_;
-  assign _30_ = 1'h0 + credits_up_0_1;
-  assign _31_ = _30_ + 1'h0;
-  assign _32_ = 1'h0 + credits_down_0_1;
-  assign _01_ = _31_ - _32_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
   assign _02_ = _01_ == 4'hf;
   assign _03_ = credits == 2'h2;
   assign _04_ = _02_ & _03_;
@@ -14195,7 +14390,7 @@ module \latte_head.weighted_sum.landing (clk, rst, i_take, o__payload, i__payloa
   assign _24_ = _14_ | _23_;
   assign _25_ = ~ _24_;
   assign _26_ = i_take ? _25_ : o_credit;
-  assign _27_ = taken | _26_;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
     if (rst) o_credit <= 1'h1;
     else o_credit <= _27_;
@@ -14365,24 +14560,25 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
       words[word] = 65'h0;
   end
   always @(posedge clk) begin
-    if (i__valid)
+    if (written)
       words[pointer] <= write_port__data;
   end
-  reg [64:0] _86_;
+  reg [64:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _86_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _86_;
+  assign o__payload = _87_;
   assign _21_ = read ? _20_ : stored;
-  assign _23_ = i__valid | _21_;
+  assign _23_ = written | _21_;
   assign _26_ = pointer == 2'h3;
   assign _27_ = pointer + 1'h1;
   assign _28_ = _26_ ? 3'h0 : _27_;
   assign _29_ = \pointer$13  == 2'h3;
   assign _30_ = \pointer$13  + 1'h1;
   assign _32_ = _29_ ? 3'h0 : _30_;
+  assign written = i__valid & 1'h1;
   assign _33_ = ~ o__valid;
   assign load = _33_ | o__ready;
   assign _34_ = output_free | o__ready;
@@ -14420,7 +14616,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
     else if (read) \pointer$13  <= _32_[1:0];
   always @(posedge clk)
     if (rst) pointer <= 2'h0;
-    else if (i__valid) pointer <= _28_[1:0];
+    else if (written) pointer <= _28_[1:0];
   always @(posedge clk)
     if (rst) stored <= 1'h0;
     else stored <= _23_;
@@ -14438,7 +14634,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
     else count_down_0_1 <= read;
   always @(posedge clk)
     if (rst) count_up_0_1 <= 1'h0;
-    else count_up_0_1 <= i__valid;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
   assign \i__payload.last  = write_port__data[64];
   assign \i__payload.row  = write_port__data[63:0];
@@ -14465,11 +14661,10 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
   assign read_port__data = o__payload;
   assign read_port__en = load;
   assign write_port__addr = pointer;
-  assign write_port__en = i__valid;
-  assign written = i__valid;
+  assign write_port__en = written;
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$4183$0 , \port$4185$0 , total_merged_1, tag_merged_1, o__valid, clk);
+module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$4150$0 , \port$4152$0 , total_merged_1, tag_merged_1, o__valid, clk);
   wire _000_;
   wire [15:0] _001_;
   wire [21:0] _002_;
@@ -14609,10 +14804,10 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
   wire [12:0] \o__payload.total ;
   output o__valid;
   reg o__valid = 1'h0;
-  output [20:0] \port$4183$0 ;
-  reg [20:0] \port$4183$0  = 21'h000000;
-  output \port$4185$0 ;
-  reg \port$4185$0  = 1'h0;
+  output [20:0] \port$4150$0 ;
+  reg [20:0] \port$4150$0  = 21'h000000;
+  output \port$4152$0 ;
+  reg \port$4152$0  = 1'h0;
   reg [7:0] prob_1_1 = 8'h00;
   reg [7:0] prob_2_1 = 8'h00;
   reg [7:0] prob_3_1 = 8'h00;
@@ -14816,11 +15011,11 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
     if (_048_) total_sum <= 13'h0000;
     else if (adds_0_2) total_sum <= _035_[12:0];
   always @(posedge clk)
-    if (rst) \port$4185$0  <= 1'h0;
-    else \port$4185$0  <= complete_7_1;
+    if (rst) \port$4152$0  <= 1'h0;
+    else \port$4152$0  <= complete_7_1;
   always @(posedge clk)
-    if (rst) \port$4183$0  <= 21'h000000;
-    else \port$4183$0  <= _032_;
+    if (rst) \port$4150$0  <= 21'h000000;
+    else \port$4150$0  <= _032_;
   always @(posedge clk)
     if (_049_) result_7 <= 21'h000000;
     else result_7 <= _024_[20:0];
@@ -15039,10 +15234,10 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
   assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.tag  = i__payload[9];
   assign \i__payload.tag.last  = i__payload[9];
-  assign o__payload = { tag_merged_1, \port$4185$0 , total_merged_1, \port$4183$0  };
-  assign \o__payload.row_end  = \port$4185$0 ;
-  assign \o__payload.sums  = \port$4183$0 ;
-  assign \o__payload.sums[0]  = \port$4183$0 ;
+  assign o__payload = { tag_merged_1, \port$4152$0 , total_merged_1, \port$4150$0  };
+  assign \o__payload.row_end  = \port$4152$0 ;
+  assign \o__payload.sums  = \port$4150$0 ;
+  assign \o__payload.sums[0]  = \port$4150$0 ;
   assign \o__payload.tag  = tag_merged_1;
   assign \o__payload.tag.last  = tag_merged_1;
   assign \o__payload.total  = total_merged_1;

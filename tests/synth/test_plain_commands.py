@@ -11,7 +11,7 @@ from latte_hw.config.presets import preset
 from latte_hw.emit import head as emit
 from latte_hw.synth import tools
 
-FAMILIES = {  # command: cells that multiply; none where it makes products of LUTs unless told otherwise
+FAMILIES = {  # command: cells that multiply; none where it makes products of LUTs by default
     "synth_ecp5": r"MULT18X18D",
     "synth_xilinx": r"DSP48E1",
     "synth_nexus": r"MULT\d+X\d+",
