@@ -88,10 +88,19 @@ def _converted(rtlil_text: str) -> str:
 
 
 class _ModuleEmitter(rtlil.ModuleEmitter):
-    """Amaranth writes the initial contents of a memory bit by bit: of K and V of 4096 keys, 8 million digits, which
+    """Two cells otherwise than Amaranth writes them.
+
+    `all()` of no bits is 1, and so it is in RTLIL; Yosys writes it as `& 1'h0` (0.50 to 0.64).
+
+    Amaranth writes the initial contents of a memory bit by bit: of K and V of 4096 keys, 8 million digits, which
     are three quarters of the text and most of the time. Of zeros, only the first word is written."""
 
     zero_memories = 0
+
+    def emit_operator(self, cell_idx: int, cell: _nir.Operator) -> None:
+        if cell.operator == "r&" and not len(cell.inputs[0]):
+            cell = _nir.Operator(cell.module_idx, operator="r&", inputs=(_nir.Value.ones(),), src_loc=cell.src_loc)
+        super().emit_operator(cell_idx, cell)
 
     def emit_memory(self, cell_idx: int, cell: _nir.Memory) -> None:
         if not any(cell.init):

@@ -36657,7 +36657,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0001_ = & i_query__payload[6:3];
   assign _0010_ = _0654_ & _0001_;
   assign element_0 = _0010_ ? 8'h77 : i_query__payload[7:0];
-  assign _0018_ = & 1'h0;
+  assign _0018_ = & 1'h1;
   assign _0026_ = element_0[3] & _0018_;
   assign o_estimator__payload[0] = element_0[4] ^ _0026_;
   assign _0042_ = & element_0[4];
@@ -36673,7 +36673,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0123_ = & i_query__payload[14:11];
   assign _0132_ = _0115_ & _0123_;
   assign element_1 = _0132_ ? 8'h77 : i_query__payload[15:8];
-  assign _0140_ = & 1'h0;
+  assign _0140_ = & 1'h1;
   assign _0148_ = element_1[3] & _0140_;
   assign o_estimator__payload[4] = element_1[4] ^ _0148_;
   assign _0165_ = & element_1[4];
@@ -36689,7 +36689,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0246_ = & i_query__payload[22:19];
   assign _0255_ = _0237_ & _0246_;
   assign element_2 = _0255_ ? 8'h77 : i_query__payload[23:16];
-  assign _0263_ = & 1'h0;
+  assign _0263_ = & 1'h1;
   assign _0271_ = element_2[3] & _0263_;
   assign o_estimator__payload[8] = element_2[4] ^ _0271_;
   assign _0287_ = & element_2[4];
@@ -36705,7 +36705,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0368_ = & i_query__payload[30:27];
   assign _0377_ = _0360_ & _0368_;
   assign element_3 = _0377_ ? 8'h77 : i_query__payload[31:24];
-  assign _0385_ = & 1'h0;
+  assign _0385_ = & 1'h1;
   assign _0393_ = element_3[3] & _0385_;
   assign o_estimator__payload[12] = element_3[4] ^ _0393_;
   assign _0410_ = & element_3[4];
@@ -36721,7 +36721,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0491_ = & i_query__payload[38:35];
   assign _0500_ = _0482_ & _0491_;
   assign element_4 = _0500_ ? 8'h77 : i_query__payload[39:32];
-  assign _0508_ = & 1'h0;
+  assign _0508_ = & 1'h1;
   assign _0516_ = element_4[3] & _0508_;
   assign o_estimator__payload[16] = element_4[4] ^ _0516_;
   assign _0532_ = & element_4[4];
@@ -36737,7 +36737,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0613_ = & i_query__payload[46:43];
   assign _0622_ = _0605_ & _0613_;
   assign element_5 = _0622_ ? 8'h77 : i_query__payload[47:40];
-  assign _0630_ = & 1'h0;
+  assign _0630_ = & 1'h1;
   assign _0638_ = element_5[3] & _0630_;
   assign o_estimator__payload[20] = element_5[4] ^ _0638_;
   assign _0655_ = & element_5[4];
@@ -36753,7 +36753,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0002_ = & i_query__payload[54:51];
   assign _0003_ = _0730_ & _0002_;
   assign element_6 = _0003_ ? 8'h77 : i_query__payload[55:48];
-  assign _0004_ = & 1'h0;
+  assign _0004_ = & 1'h1;
   assign _0005_ = element_6[3] & _0004_;
   assign o_estimator__payload[24] = element_6[4] ^ _0005_;
   assign _0006_ = & element_6[4];
@@ -36769,7 +36769,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0014_ = & i_query__payload[62:59];
   assign _0015_ = _0013_ & _0014_;
   assign element_7 = _0015_ ? 8'h77 : i_query__payload[63:56];
-  assign _0016_ = & 1'h0;
+  assign _0016_ = & 1'h1;
   assign _0017_ = element_7[3] & _0016_;
   assign o_estimator__payload[28] = element_7[4] ^ _0017_;
   assign _0019_ = & element_7[4];
@@ -36785,7 +36785,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0027_ = & i_query__payload[70:67];
   assign _0028_ = _0025_ & _0027_;
   assign element_8 = _0028_ ? 8'h77 : i_query__payload[71:64];
-  assign _0029_ = & 1'h0;
+  assign _0029_ = & 1'h1;
   assign _0030_ = element_8[3] & _0029_;
   assign o_estimator__payload[32] = element_8[4] ^ _0030_;
   assign _0031_ = & element_8[4];
@@ -36801,7 +36801,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0038_ = & i_query__payload[78:75];
   assign _0039_ = _0037_ & _0038_;
   assign element_9 = _0039_ ? 8'h77 : i_query__payload[79:72];
-  assign _0040_ = & 1'h0;
+  assign _0040_ = & 1'h1;
   assign _0041_ = element_9[3] & _0040_;
   assign o_estimator__payload[36] = element_9[4] ^ _0041_;
   assign _0043_ = & element_9[4];
@@ -36817,7 +36817,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0051_ = & i_query__payload[86:83];
   assign _0052_ = _0049_ & _0051_;
   assign element_10 = _0052_ ? 8'h77 : i_query__payload[87:80];
-  assign _0053_ = & 1'h0;
+  assign _0053_ = & 1'h1;
   assign _0054_ = element_10[3] & _0053_;
   assign o_estimator__payload[40] = element_10[4] ^ _0054_;
   assign _0055_ = & element_10[4];
@@ -36833,7 +36833,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0062_ = & i_query__payload[94:91];
   assign _0063_ = _0061_ & _0062_;
   assign element_11 = _0063_ ? 8'h77 : i_query__payload[95:88];
-  assign _0064_ = & 1'h0;
+  assign _0064_ = & 1'h1;
   assign _0065_ = element_11[3] & _0064_;
   assign o_estimator__payload[44] = element_11[4] ^ _0065_;
   assign _0067_ = & element_11[4];
@@ -36849,7 +36849,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0075_ = & i_query__payload[102:99];
   assign _0076_ = _0073_ & _0075_;
   assign element_12 = _0076_ ? 8'h77 : i_query__payload[103:96];
-  assign _0077_ = & 1'h0;
+  assign _0077_ = & 1'h1;
   assign _0078_ = element_12[3] & _0077_;
   assign o_estimator__payload[48] = element_12[4] ^ _0078_;
   assign _0079_ = & element_12[4];
@@ -36865,7 +36865,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0087_ = & i_query__payload[110:107];
   assign _0088_ = _0086_ & _0087_;
   assign element_13 = _0088_ ? 8'h77 : i_query__payload[111:104];
-  assign _0089_ = & 1'h0;
+  assign _0089_ = & 1'h1;
   assign _0090_ = element_13[3] & _0089_;
   assign o_estimator__payload[52] = element_13[4] ^ _0090_;
   assign _0092_ = & element_13[4];
@@ -36881,7 +36881,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0100_ = & i_query__payload[118:115];
   assign _0101_ = _0098_ & _0100_;
   assign element_14 = _0101_ ? 8'h77 : i_query__payload[119:112];
-  assign _0102_ = & 1'h0;
+  assign _0102_ = & 1'h1;
   assign _0103_ = element_14[3] & _0102_;
   assign o_estimator__payload[56] = element_14[4] ^ _0103_;
   assign _0104_ = & element_14[4];
@@ -36897,7 +36897,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0111_ = & i_query__payload[126:123];
   assign _0112_ = _0110_ & _0111_;
   assign element_15 = _0112_ ? 8'h77 : i_query__payload[127:120];
-  assign _0113_ = & 1'h0;
+  assign _0113_ = & 1'h1;
   assign _0114_ = element_15[3] & _0113_;
   assign o_estimator__payload[60] = element_15[4] ^ _0114_;
   assign _0116_ = & element_15[4];
@@ -36913,7 +36913,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0124_ = & i_query__payload[134:131];
   assign _0125_ = _0122_ & _0124_;
   assign element_16 = _0125_ ? 8'h77 : i_query__payload[135:128];
-  assign _0126_ = & 1'h0;
+  assign _0126_ = & 1'h1;
   assign _0127_ = element_16[3] & _0126_;
   assign o_estimator__payload[64] = element_16[4] ^ _0127_;
   assign _0128_ = & element_16[4];
@@ -36929,7 +36929,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0136_ = & i_query__payload[142:139];
   assign _0137_ = _0135_ & _0136_;
   assign element_17 = _0137_ ? 8'h77 : i_query__payload[143:136];
-  assign _0138_ = & 1'h0;
+  assign _0138_ = & 1'h1;
   assign _0139_ = element_17[3] & _0138_;
   assign o_estimator__payload[68] = element_17[4] ^ _0139_;
   assign _0141_ = & element_17[4];
@@ -36945,7 +36945,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0149_ = & i_query__payload[150:147];
   assign _0150_ = _0147_ & _0149_;
   assign element_18 = _0150_ ? 8'h77 : i_query__payload[151:144];
-  assign _0151_ = & 1'h0;
+  assign _0151_ = & 1'h1;
   assign _0152_ = element_18[3] & _0151_;
   assign o_estimator__payload[72] = element_18[4] ^ _0152_;
   assign _0153_ = & element_18[4];
@@ -36961,7 +36961,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0160_ = & i_query__payload[158:155];
   assign _0161_ = _0159_ & _0160_;
   assign element_19 = _0161_ ? 8'h77 : i_query__payload[159:152];
-  assign _0162_ = & 1'h0;
+  assign _0162_ = & 1'h1;
   assign _0163_ = element_19[3] & _0162_;
   assign o_estimator__payload[76] = element_19[4] ^ _0163_;
   assign _0166_ = & element_19[4];
@@ -36977,7 +36977,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0174_ = & i_query__payload[166:163];
   assign _0175_ = _0172_ & _0174_;
   assign element_20 = _0175_ ? 8'h77 : i_query__payload[167:160];
-  assign _0176_ = & 1'h0;
+  assign _0176_ = & 1'h1;
   assign _0177_ = element_20[3] & _0176_;
   assign o_estimator__payload[80] = element_20[4] ^ _0177_;
   assign _0178_ = & element_20[4];
@@ -36993,7 +36993,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0185_ = & i_query__payload[174:171];
   assign _0186_ = _0184_ & _0185_;
   assign element_21 = _0186_ ? 8'h77 : i_query__payload[175:168];
-  assign _0187_ = & 1'h0;
+  assign _0187_ = & 1'h1;
   assign _0188_ = element_21[3] & _0187_;
   assign o_estimator__payload[84] = element_21[4] ^ _0188_;
   assign _0190_ = & element_21[4];
@@ -37009,7 +37009,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0198_ = & i_query__payload[182:179];
   assign _0199_ = _0196_ & _0198_;
   assign element_22 = _0199_ ? 8'h77 : i_query__payload[183:176];
-  assign _0200_ = & 1'h0;
+  assign _0200_ = & 1'h1;
   assign _0201_ = element_22[3] & _0200_;
   assign o_estimator__payload[88] = element_22[4] ^ _0201_;
   assign _0202_ = & element_22[4];
@@ -37025,7 +37025,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0209_ = & i_query__payload[190:187];
   assign _0210_ = _0208_ & _0209_;
   assign element_23 = _0210_ ? 8'h77 : i_query__payload[191:184];
-  assign _0211_ = & 1'h0;
+  assign _0211_ = & 1'h1;
   assign _0212_ = element_23[3] & _0211_;
   assign o_estimator__payload[92] = element_23[4] ^ _0212_;
   assign _0214_ = & element_23[4];
@@ -37041,7 +37041,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0222_ = & i_query__payload[198:195];
   assign _0223_ = _0220_ & _0222_;
   assign element_24 = _0223_ ? 8'h77 : i_query__payload[199:192];
-  assign _0224_ = & 1'h0;
+  assign _0224_ = & 1'h1;
   assign _0225_ = element_24[3] & _0224_;
   assign o_estimator__payload[96] = element_24[4] ^ _0225_;
   assign _0226_ = & element_24[4];
@@ -37057,7 +37057,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0233_ = & i_query__payload[206:203];
   assign _0234_ = _0232_ & _0233_;
   assign element_25 = _0234_ ? 8'h77 : i_query__payload[207:200];
-  assign _0235_ = & 1'h0;
+  assign _0235_ = & 1'h1;
   assign _0236_ = element_25[3] & _0235_;
   assign o_estimator__payload[100] = element_25[4] ^ _0236_;
   assign _0238_ = & element_25[4];
@@ -37073,7 +37073,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0247_ = & i_query__payload[214:211];
   assign _0248_ = _0244_ & _0247_;
   assign element_26 = _0248_ ? 8'h77 : i_query__payload[215:208];
-  assign _0249_ = & 1'h0;
+  assign _0249_ = & 1'h1;
   assign _0250_ = element_26[3] & _0249_;
   assign o_estimator__payload[104] = element_26[4] ^ _0250_;
   assign _0251_ = & element_26[4];
@@ -37089,7 +37089,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0259_ = & i_query__payload[222:219];
   assign _0260_ = _0258_ & _0259_;
   assign element_27 = _0260_ ? 8'h77 : i_query__payload[223:216];
-  assign _0261_ = & 1'h0;
+  assign _0261_ = & 1'h1;
   assign _0262_ = element_27[3] & _0261_;
   assign o_estimator__payload[108] = element_27[4] ^ _0262_;
   assign _0264_ = & element_27[4];
@@ -37105,7 +37105,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0272_ = & i_query__payload[230:227];
   assign _0273_ = _0270_ & _0272_;
   assign element_28 = _0273_ ? 8'h77 : i_query__payload[231:224];
-  assign _0274_ = & 1'h0;
+  assign _0274_ = & 1'h1;
   assign _0275_ = element_28[3] & _0274_;
   assign o_estimator__payload[112] = element_28[4] ^ _0275_;
   assign _0276_ = & element_28[4];
@@ -37121,7 +37121,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0283_ = & i_query__payload[238:235];
   assign _0284_ = _0282_ & _0283_;
   assign element_29 = _0284_ ? 8'h77 : i_query__payload[239:232];
-  assign _0285_ = & 1'h0;
+  assign _0285_ = & 1'h1;
   assign _0286_ = element_29[3] & _0285_;
   assign o_estimator__payload[116] = element_29[4] ^ _0286_;
   assign _0288_ = & element_29[4];
@@ -37137,7 +37137,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0296_ = & i_query__payload[246:243];
   assign _0297_ = _0294_ & _0296_;
   assign element_30 = _0297_ ? 8'h77 : i_query__payload[247:240];
-  assign _0298_ = & 1'h0;
+  assign _0298_ = & 1'h1;
   assign _0299_ = element_30[3] & _0298_;
   assign o_estimator__payload[120] = element_30[4] ^ _0299_;
   assign _0300_ = & element_30[4];
@@ -37153,7 +37153,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0307_ = & i_query__payload[254:251];
   assign _0308_ = _0306_ & _0307_;
   assign element_31 = _0308_ ? 8'h77 : i_query__payload[255:248];
-  assign _0309_ = & 1'h0;
+  assign _0309_ = & 1'h1;
   assign _0310_ = element_31[3] & _0309_;
   assign o_estimator__payload[124] = element_31[4] ^ _0310_;
   assign _0312_ = & element_31[4];
@@ -37169,7 +37169,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0320_ = & i_query__payload[262:259];
   assign _0321_ = _0318_ & _0320_;
   assign element_32 = _0321_ ? 8'h77 : i_query__payload[263:256];
-  assign _0322_ = & 1'h0;
+  assign _0322_ = & 1'h1;
   assign _0323_ = element_32[3] & _0322_;
   assign o_estimator__payload[128] = element_32[4] ^ _0323_;
   assign _0324_ = & element_32[4];
@@ -37185,7 +37185,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0332_ = & i_query__payload[270:267];
   assign _0333_ = _0331_ & _0332_;
   assign element_33 = _0333_ ? 8'h77 : i_query__payload[271:264];
-  assign _0334_ = & 1'h0;
+  assign _0334_ = & 1'h1;
   assign _0335_ = element_33[3] & _0334_;
   assign o_estimator__payload[132] = element_33[4] ^ _0335_;
   assign _0337_ = & element_33[4];
@@ -37201,7 +37201,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0345_ = & i_query__payload[278:275];
   assign _0346_ = _0343_ & _0345_;
   assign element_34 = _0346_ ? 8'h77 : i_query__payload[279:272];
-  assign _0347_ = & 1'h0;
+  assign _0347_ = & 1'h1;
   assign _0348_ = element_34[3] & _0347_;
   assign o_estimator__payload[136] = element_34[4] ^ _0348_;
   assign _0349_ = & element_34[4];
@@ -37217,7 +37217,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0356_ = & i_query__payload[286:283];
   assign _0357_ = _0355_ & _0356_;
   assign element_35 = _0357_ ? 8'h77 : i_query__payload[287:280];
-  assign _0358_ = & 1'h0;
+  assign _0358_ = & 1'h1;
   assign _0359_ = element_35[3] & _0358_;
   assign o_estimator__payload[140] = element_35[4] ^ _0359_;
   assign _0361_ = & element_35[4];
@@ -37233,7 +37233,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0369_ = & i_query__payload[294:291];
   assign _0370_ = _0367_ & _0369_;
   assign element_36 = _0370_ ? 8'h77 : i_query__payload[295:288];
-  assign _0371_ = & 1'h0;
+  assign _0371_ = & 1'h1;
   assign _0372_ = element_36[3] & _0371_;
   assign o_estimator__payload[144] = element_36[4] ^ _0372_;
   assign _0373_ = & element_36[4];
@@ -37249,7 +37249,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0381_ = & i_query__payload[302:299];
   assign _0382_ = _0380_ & _0381_;
   assign element_37 = _0382_ ? 8'h77 : i_query__payload[303:296];
-  assign _0383_ = & 1'h0;
+  assign _0383_ = & 1'h1;
   assign _0384_ = element_37[3] & _0383_;
   assign o_estimator__payload[148] = element_37[4] ^ _0384_;
   assign _0386_ = & element_37[4];
@@ -37265,7 +37265,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0394_ = & i_query__payload[310:307];
   assign _0395_ = _0392_ & _0394_;
   assign element_38 = _0395_ ? 8'h77 : i_query__payload[311:304];
-  assign _0396_ = & 1'h0;
+  assign _0396_ = & 1'h1;
   assign _0397_ = element_38[3] & _0396_;
   assign o_estimator__payload[152] = element_38[4] ^ _0397_;
   assign _0398_ = & element_38[4];
@@ -37281,7 +37281,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0405_ = & i_query__payload[318:315];
   assign _0406_ = _0404_ & _0405_;
   assign element_39 = _0406_ ? 8'h77 : i_query__payload[319:312];
-  assign _0407_ = & 1'h0;
+  assign _0407_ = & 1'h1;
   assign _0408_ = element_39[3] & _0407_;
   assign o_estimator__payload[156] = element_39[4] ^ _0408_;
   assign _0411_ = & element_39[4];
@@ -37297,7 +37297,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0419_ = & i_query__payload[326:323];
   assign _0420_ = _0417_ & _0419_;
   assign element_40 = _0420_ ? 8'h77 : i_query__payload[327:320];
-  assign _0421_ = & 1'h0;
+  assign _0421_ = & 1'h1;
   assign _0422_ = element_40[3] & _0421_;
   assign o_estimator__payload[160] = element_40[4] ^ _0422_;
   assign _0423_ = & element_40[4];
@@ -37313,7 +37313,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0430_ = & i_query__payload[334:331];
   assign _0431_ = _0429_ & _0430_;
   assign element_41 = _0431_ ? 8'h77 : i_query__payload[335:328];
-  assign _0432_ = & 1'h0;
+  assign _0432_ = & 1'h1;
   assign _0433_ = element_41[3] & _0432_;
   assign o_estimator__payload[164] = element_41[4] ^ _0433_;
   assign _0435_ = & element_41[4];
@@ -37329,7 +37329,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0443_ = & i_query__payload[342:339];
   assign _0444_ = _0441_ & _0443_;
   assign element_42 = _0444_ ? 8'h77 : i_query__payload[343:336];
-  assign _0445_ = & 1'h0;
+  assign _0445_ = & 1'h1;
   assign _0446_ = element_42[3] & _0445_;
   assign o_estimator__payload[168] = element_42[4] ^ _0446_;
   assign _0447_ = & element_42[4];
@@ -37345,7 +37345,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0454_ = & i_query__payload[350:347];
   assign _0455_ = _0453_ & _0454_;
   assign element_43 = _0455_ ? 8'h77 : i_query__payload[351:344];
-  assign _0456_ = & 1'h0;
+  assign _0456_ = & 1'h1;
   assign _0457_ = element_43[3] & _0456_;
   assign o_estimator__payload[172] = element_43[4] ^ _0457_;
   assign _0459_ = & element_43[4];
@@ -37361,7 +37361,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0467_ = & i_query__payload[358:355];
   assign _0468_ = _0465_ & _0467_;
   assign element_44 = _0468_ ? 8'h77 : i_query__payload[359:352];
-  assign _0469_ = & 1'h0;
+  assign _0469_ = & 1'h1;
   assign _0470_ = element_44[3] & _0469_;
   assign o_estimator__payload[176] = element_44[4] ^ _0470_;
   assign _0471_ = & element_44[4];
@@ -37377,7 +37377,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0478_ = & i_query__payload[366:363];
   assign _0479_ = _0477_ & _0478_;
   assign element_45 = _0479_ ? 8'h77 : i_query__payload[367:360];
-  assign _0480_ = & 1'h0;
+  assign _0480_ = & 1'h1;
   assign _0481_ = element_45[3] & _0480_;
   assign o_estimator__payload[180] = element_45[4] ^ _0481_;
   assign _0483_ = & element_45[4];
@@ -37393,7 +37393,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0492_ = & i_query__payload[374:371];
   assign _0493_ = _0489_ & _0492_;
   assign element_46 = _0493_ ? 8'h77 : i_query__payload[375:368];
-  assign _0494_ = & 1'h0;
+  assign _0494_ = & 1'h1;
   assign _0495_ = element_46[3] & _0494_;
   assign o_estimator__payload[184] = element_46[4] ^ _0495_;
   assign _0496_ = & element_46[4];
@@ -37409,7 +37409,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0504_ = & i_query__payload[382:379];
   assign _0505_ = _0503_ & _0504_;
   assign element_47 = _0505_ ? 8'h77 : i_query__payload[383:376];
-  assign _0506_ = & 1'h0;
+  assign _0506_ = & 1'h1;
   assign _0507_ = element_47[3] & _0506_;
   assign o_estimator__payload[188] = element_47[4] ^ _0507_;
   assign _0509_ = & element_47[4];
@@ -37425,7 +37425,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0517_ = & i_query__payload[390:387];
   assign _0518_ = _0515_ & _0517_;
   assign element_48 = _0518_ ? 8'h77 : i_query__payload[391:384];
-  assign _0519_ = & 1'h0;
+  assign _0519_ = & 1'h1;
   assign _0520_ = element_48[3] & _0519_;
   assign o_estimator__payload[192] = element_48[4] ^ _0520_;
   assign _0521_ = & element_48[4];
@@ -37441,7 +37441,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0528_ = & i_query__payload[398:395];
   assign _0529_ = _0527_ & _0528_;
   assign element_49 = _0529_ ? 8'h77 : i_query__payload[399:392];
-  assign _0530_ = & 1'h0;
+  assign _0530_ = & 1'h1;
   assign _0531_ = element_49[3] & _0530_;
   assign o_estimator__payload[196] = element_49[4] ^ _0531_;
   assign _0533_ = & element_49[4];
@@ -37457,7 +37457,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0541_ = & i_query__payload[406:403];
   assign _0542_ = _0539_ & _0541_;
   assign element_50 = _0542_ ? 8'h77 : i_query__payload[407:400];
-  assign _0543_ = & 1'h0;
+  assign _0543_ = & 1'h1;
   assign _0544_ = element_50[3] & _0543_;
   assign o_estimator__payload[200] = element_50[4] ^ _0544_;
   assign _0545_ = & element_50[4];
@@ -37473,7 +37473,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0552_ = & i_query__payload[414:411];
   assign _0553_ = _0551_ & _0552_;
   assign element_51 = _0553_ ? 8'h77 : i_query__payload[415:408];
-  assign _0554_ = & 1'h0;
+  assign _0554_ = & 1'h1;
   assign _0555_ = element_51[3] & _0554_;
   assign o_estimator__payload[204] = element_51[4] ^ _0555_;
   assign _0557_ = & element_51[4];
@@ -37489,7 +37489,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0565_ = & i_query__payload[422:419];
   assign _0566_ = _0563_ & _0565_;
   assign element_52 = _0566_ ? 8'h77 : i_query__payload[423:416];
-  assign _0567_ = & 1'h0;
+  assign _0567_ = & 1'h1;
   assign _0568_ = element_52[3] & _0567_;
   assign o_estimator__payload[208] = element_52[4] ^ _0568_;
   assign _0569_ = & element_52[4];
@@ -37505,7 +37505,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0577_ = & i_query__payload[430:427];
   assign _0578_ = _0576_ & _0577_;
   assign element_53 = _0578_ ? 8'h77 : i_query__payload[431:424];
-  assign _0579_ = & 1'h0;
+  assign _0579_ = & 1'h1;
   assign _0580_ = element_53[3] & _0579_;
   assign o_estimator__payload[212] = element_53[4] ^ _0580_;
   assign _0582_ = & element_53[4];
@@ -37521,7 +37521,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0590_ = & i_query__payload[438:435];
   assign _0591_ = _0588_ & _0590_;
   assign element_54 = _0591_ ? 8'h77 : i_query__payload[439:432];
-  assign _0592_ = & 1'h0;
+  assign _0592_ = & 1'h1;
   assign _0593_ = element_54[3] & _0592_;
   assign o_estimator__payload[216] = element_54[4] ^ _0593_;
   assign _0594_ = & element_54[4];
@@ -37537,7 +37537,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0601_ = & i_query__payload[446:443];
   assign _0602_ = _0600_ & _0601_;
   assign element_55 = _0602_ ? 8'h77 : i_query__payload[447:440];
-  assign _0603_ = & 1'h0;
+  assign _0603_ = & 1'h1;
   assign _0604_ = element_55[3] & _0603_;
   assign o_estimator__payload[220] = element_55[4] ^ _0604_;
   assign _0606_ = & element_55[4];
@@ -37553,7 +37553,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0614_ = & i_query__payload[454:451];
   assign _0615_ = _0612_ & _0614_;
   assign element_56 = _0615_ ? 8'h77 : i_query__payload[455:448];
-  assign _0616_ = & 1'h0;
+  assign _0616_ = & 1'h1;
   assign _0617_ = element_56[3] & _0616_;
   assign o_estimator__payload[224] = element_56[4] ^ _0617_;
   assign _0618_ = & element_56[4];
@@ -37569,7 +37569,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0626_ = & i_query__payload[462:459];
   assign _0627_ = _0625_ & _0626_;
   assign element_57 = _0627_ ? 8'h77 : i_query__payload[463:456];
-  assign _0628_ = & 1'h0;
+  assign _0628_ = & 1'h1;
   assign _0629_ = element_57[3] & _0628_;
   assign o_estimator__payload[228] = element_57[4] ^ _0629_;
   assign _0631_ = & element_57[4];
@@ -37585,7 +37585,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0639_ = & i_query__payload[470:467];
   assign _0640_ = _0637_ & _0639_;
   assign element_58 = _0640_ ? 8'h77 : i_query__payload[471:464];
-  assign _0641_ = & 1'h0;
+  assign _0641_ = & 1'h1;
   assign _0642_ = element_58[3] & _0641_;
   assign o_estimator__payload[232] = element_58[4] ^ _0642_;
   assign _0643_ = & element_58[4];
@@ -37601,7 +37601,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0650_ = & i_query__payload[478:475];
   assign _0651_ = _0649_ & _0650_;
   assign element_59 = _0651_ ? 8'h77 : i_query__payload[479:472];
-  assign _0652_ = & 1'h0;
+  assign _0652_ = & 1'h1;
   assign _0653_ = element_59[3] & _0652_;
   assign o_estimator__payload[236] = element_59[4] ^ _0653_;
   assign _0656_ = & element_59[4];
@@ -37617,7 +37617,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0664_ = & i_query__payload[486:483];
   assign _0665_ = _0662_ & _0664_;
   assign element_60 = _0665_ ? 8'h77 : i_query__payload[487:480];
-  assign _0666_ = & 1'h0;
+  assign _0666_ = & 1'h1;
   assign _0667_ = element_60[3] & _0666_;
   assign o_estimator__payload[240] = element_60[4] ^ _0667_;
   assign _0668_ = & element_60[4];
@@ -37633,7 +37633,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0675_ = & i_query__payload[494:491];
   assign _0676_ = _0674_ & _0675_;
   assign element_61 = _0676_ ? 8'h77 : i_query__payload[495:488];
-  assign _0677_ = & 1'h0;
+  assign _0677_ = & 1'h1;
   assign _0678_ = element_61[3] & _0677_;
   assign o_estimator__payload[244] = element_61[4] ^ _0678_;
   assign _0680_ = & element_61[4];
@@ -37649,7 +37649,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0688_ = & i_query__payload[502:499];
   assign _0689_ = _0686_ & _0688_;
   assign element_62 = _0689_ ? 8'h77 : i_query__payload[503:496];
-  assign _0690_ = & 1'h0;
+  assign _0690_ = & 1'h1;
   assign _0691_ = element_62[3] & _0690_;
   assign o_estimator__payload[248] = element_62[4] ^ _0691_;
   assign _0692_ = & element_62[4];
@@ -37665,7 +37665,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _0699_ = & i_query__payload[510:507];
   assign _0700_ = _0698_ & _0699_;
   assign element_63 = _0700_ ? 8'h77 : i_query__payload[511:504];
-  assign _0701_ = & 1'h0;
+  assign _0701_ = & 1'h1;
   assign _0702_ = element_63[3] & _0701_;
   assign o_estimator__payload[252] = element_63[4] ^ _0702_;
   assign _0704_ = & element_63[4];
@@ -46703,7 +46703,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0511_ = & i_k__payload[6:3];
   assign _0617_ = _0414_ & _0511_;
   assign _0718_ = _0617_ ? 8'h77 : i_k__payload[7:0];
-  assign _1225_ = & 1'h0;
+  assign _1225_ = & 1'h1;
   assign _1331_ = _0718_[3] & _1225_;
   assign _1432_ = _0311_[4] ^ _1331_;
   assign _1538_ = ~ i_k__payload[7];
@@ -46762,7 +46762,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3626_ = & i_k__payload[14:11];
   assign _3637_ = _3619_ & _3626_;
   assign _3647_ = _3637_ ? 8'h77 : i_k__payload[15:8];
-  assign _3690_ = & 1'h0;
+  assign _3690_ = & 1'h1;
   assign _3701_ = _3647_[3] & _3690_;
   assign _3271_[4] = _3610_[4] ^ _3701_;
   assign _3720_ = ~ i_k__payload[15];
@@ -46821,7 +46821,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0443_ = & i_k__payload[22:19];
   assign _0454_ = _0436_ & _0443_;
   assign _0465_ = _0454_ ? 8'h77 : i_k__payload[23:16];
-  assign _0512_ = & 1'h0;
+  assign _0512_ = & 1'h1;
   assign _0523_ = _0465_[3] & _0512_;
   assign _0534_ = _0426_[4] ^ _0523_;
   assign _0545_ = ~ i_k__payload[23];
@@ -46880,7 +46880,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1096_ = & i_k__payload[30:27];
   assign _1107_ = _1089_ & _1096_;
   assign _1118_ = _1107_ ? 8'h77 : i_k__payload[31:24];
-  assign _1164_ = & 1'h0;
+  assign _1164_ = & 1'h1;
   assign _1175_ = _1118_[3] & _1164_;
   assign _1186_ = _1079_[4] ^ _1175_;
   assign _1197_ = ~ i_k__payload[31];
@@ -46939,7 +46939,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1751_ = & i_k__payload[38:35];
   assign _1762_ = _1744_ & _1751_;
   assign _1773_ = _1762_ ? 8'h77 : i_k__payload[39:32];
-  assign _1819_ = & 1'h0;
+  assign _1819_ = & 1'h1;
   assign _1830_ = _1773_[3] & _1819_;
   assign _1842_ = _1733_[4] ^ _1830_;
   assign _1853_ = ~ i_k__payload[39];
@@ -46998,7 +46998,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2407_ = & i_k__payload[46:43];
   assign _2418_ = _2400_ & _2407_;
   assign _2429_ = _2418_ ? 8'h77 : i_k__payload[47:40];
-  assign _2476_ = & 1'h0;
+  assign _2476_ = & 1'h1;
   assign _2487_ = _2429_[3] & _2476_;
   assign _2498_ = _2390_[4] ^ _2487_;
   assign _2509_ = ~ i_k__payload[47];
@@ -47057,7 +47057,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3062_ = & i_k__payload[54:51];
   assign _3075_ = _3055_ & _3062_;
   assign _3086_ = _3075_ ? 8'h77 : i_k__payload[55:48];
-  assign _3132_ = & 1'h0;
+  assign _3132_ = & 1'h1;
   assign _3143_ = _3086_[3] & _3132_;
   assign _3154_ = _3045_[4] ^ _3143_;
   assign _3165_ = ~ i_k__payload[55];
@@ -47116,7 +47116,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3317_ = & i_k__payload[62:59];
   assign _3318_ = _3316_ & _3317_;
   assign _3319_ = _3318_ ? 8'h77 : i_k__payload[63:56];
-  assign _3321_ = & 1'h0;
+  assign _3321_ = & 1'h1;
   assign _3322_ = _3319_[3] & _3321_;
   assign _3271_[28] = _3315_[4] ^ _3322_;
   assign _3323_ = ~ i_k__payload[63];
@@ -47175,7 +47175,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3379_ = & i_k__payload[70:67];
   assign _3380_ = _3378_ & _3379_;
   assign _3381_ = _3380_ ? 8'h77 : i_k__payload[71:64];
-  assign _3383_ = & 1'h0;
+  assign _3383_ = & 1'h1;
   assign _3384_ = _3381_[3] & _3383_;
   assign _3271_[32] = _3377_[4] ^ _3384_;
   assign _3385_ = ~ i_k__payload[71];
@@ -47234,7 +47234,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3440_ = & i_k__payload[78:75];
   assign _3441_ = _3439_ & _3440_;
   assign _3442_ = _3441_ ? 8'h77 : i_k__payload[79:72];
-  assign _3443_ = & 1'h0;
+  assign _3443_ = & 1'h1;
   assign _3444_ = _3442_[3] & _3443_;
   assign _3271_[36] = _3437_[4] ^ _3444_;
   assign _3447_ = ~ i_k__payload[79];
@@ -47293,7 +47293,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3502_ = & i_k__payload[86:83];
   assign _3503_ = _3501_ & _3502_;
   assign _3504_ = _3503_ ? 8'h77 : i_k__payload[87:80];
-  assign _3506_ = & 1'h0;
+  assign _3506_ = & 1'h1;
   assign _3507_ = _3504_[3] & _3506_;
   assign _3271_[40] = _3500_[4] ^ _3507_;
   assign _3508_ = ~ i_k__payload[87];
@@ -47352,7 +47352,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3562_ = & i_k__payload[94:91];
   assign _3564_ = _3561_ & _3562_;
   assign _3565_ = _3564_ ? 8'h77 : i_k__payload[95:88];
-  assign _3566_ = & 1'h0;
+  assign _3566_ = & 1'h1;
   assign _3567_ = _3565_[3] & _3566_;
   assign _3271_[44] = _3560_[4] ^ _3567_;
   assign _3568_ = ~ i_k__payload[95];
@@ -47411,7 +47411,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3623_ = & i_k__payload[102:99];
   assign _3624_ = _3622_ & _3623_;
   assign _3625_ = _3624_ ? 8'h77 : i_k__payload[103:96];
-  assign _3627_ = & 1'h0;
+  assign _3627_ = & 1'h1;
   assign _3628_ = _3625_[3] & _3627_;
   assign _3271_[48] = _3621_[4] ^ _3628_;
   assign _3629_ = ~ i_k__payload[103];
@@ -47470,7 +47470,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3682_ = & i_k__payload[110:107];
   assign _3683_ = _3681_ & _3682_;
   assign _3684_ = _3683_ ? 8'h77 : i_k__payload[111:104];
-  assign _3685_ = & 1'h0;
+  assign _3685_ = & 1'h1;
   assign _3686_ = _3684_[3] & _3685_;
   assign _3271_[52] = _3680_[4] ^ _3686_;
   assign _3687_ = ~ i_k__payload[111];
@@ -47529,7 +47529,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3743_ = & i_k__payload[118:115];
   assign _3744_ = _3742_ & _3743_;
   assign _3745_ = _3744_ ? 8'h77 : i_k__payload[119:112];
-  assign _3746_ = & 1'h0;
+  assign _3746_ = & 1'h1;
   assign _3747_ = _3745_[3] & _3746_;
   assign _3271_[56] = _3740_[4] ^ _3747_;
   assign _3749_ = ~ i_k__payload[119];
@@ -47588,7 +47588,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3804_ = & i_k__payload[126:123];
   assign _3805_ = _3803_ & _3804_;
   assign _3806_ = _3805_ ? 8'h77 : i_k__payload[127:120];
-  assign _3808_ = & 1'h0;
+  assign _3808_ = & 1'h1;
   assign _3809_ = _3806_[3] & _3808_;
   assign _3271_[60] = _3802_[4] ^ _3809_;
   assign _3810_ = ~ i_k__payload[127];
@@ -47647,7 +47647,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0044_ = & i_k__payload[134:131];
   assign _0046_ = _0043_ & _0044_;
   assign _0047_ = _0046_ ? 8'h77 : i_k__payload[135:128];
-  assign _0048_ = & 1'h0;
+  assign _0048_ = & 1'h1;
   assign _0049_ = _0047_[3] & _0048_;
   assign _0050_ = _0042_[4] ^ _0049_;
   assign _0051_ = ~ i_k__payload[135];
@@ -47706,7 +47706,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0111_ = & i_k__payload[142:139];
   assign _0112_ = _0110_ & _0111_;
   assign _0113_ = _0112_ ? 8'h77 : i_k__payload[143:136];
-  assign _0115_ = & 1'h0;
+  assign _0115_ = & 1'h1;
   assign _0116_ = _0113_[3] & _0115_;
   assign _0117_ = _0109_[4] ^ _0116_;
   assign _0118_ = ~ i_k__payload[143];
@@ -47765,7 +47765,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0176_ = & i_k__payload[150:147];
   assign _0177_ = _0175_ & _0176_;
   assign _0178_ = _0177_ ? 8'h77 : i_k__payload[151:144];
-  assign _0180_ = & 1'h0;
+  assign _0180_ = & 1'h1;
   assign _0181_ = _0178_[3] & _0180_;
   assign _0182_ = _0174_[4] ^ _0181_;
   assign _0183_ = ~ i_k__payload[151];
@@ -47824,7 +47824,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0243_ = & i_k__payload[158:155];
   assign _0244_ = _0242_ & _0243_;
   assign _0245_ = _0244_ ? 8'h77 : i_k__payload[159:152];
-  assign _0246_ = & 1'h0;
+  assign _0246_ = & 1'h1;
   assign _0247_ = _0245_[3] & _0246_;
   assign _0249_ = _0240_[4] ^ _0247_;
   assign _0250_ = ~ i_k__payload[159];
@@ -47883,7 +47883,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0308_ = & i_k__payload[166:163];
   assign _0309_ = _0307_ & _0308_;
   assign _0310_ = _0309_ ? 8'h77 : i_k__payload[167:160];
-  assign _0313_ = & 1'h0;
+  assign _0313_ = & 1'h1;
   assign _0314_ = _0310_[3] & _0313_;
   assign _0315_ = _0306_[4] ^ _0314_;
   assign _0316_ = ~ i_k__payload[167];
@@ -47942,7 +47942,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0374_ = & i_k__payload[174:171];
   assign _0376_ = _0373_ & _0374_;
   assign _0377_ = _0376_ ? 8'h77 : i_k__payload[175:168];
-  assign _0378_ = & 1'h0;
+  assign _0378_ = & 1'h1;
   assign _0379_ = _0377_[3] & _0378_;
   assign _0380_ = _0372_[4] ^ _0379_;
   assign _0381_ = ~ i_k__payload[175];
@@ -48001,7 +48001,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0440_ = & i_k__payload[182:179];
   assign _0441_ = _0439_ & _0440_;
   assign _0442_ = _0441_ ? 8'h77 : i_k__payload[183:176];
-  assign _0444_ = & 1'h0;
+  assign _0444_ = & 1'h1;
   assign _0445_ = _0442_[3] & _0444_;
   assign _0446_ = _0438_[4] ^ _0445_;
   assign _0447_ = ~ i_k__payload[183];
@@ -48060,7 +48060,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0502_ = & i_k__payload[190:187];
   assign _0503_ = _0501_ & _0502_;
   assign _0504_ = _0503_ ? 8'h77 : i_k__payload[191:184];
-  assign _0505_ = & 1'h0;
+  assign _0505_ = & 1'h1;
   assign _0506_ = _0504_[3] & _0505_;
   assign _0507_ = _0500_[4] ^ _0506_;
   assign _0508_ = ~ i_k__payload[191];
@@ -48119,7 +48119,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0568_ = & i_k__payload[198:195];
   assign _0569_ = _0567_ & _0568_;
   assign _0570_ = _0569_ ? 8'h77 : i_k__payload[199:192];
-  assign _0571_ = & 1'h0;
+  assign _0571_ = & 1'h1;
   assign _0572_ = _0570_[3] & _0571_;
   assign _0574_ = _0565_[4] ^ _0572_;
   assign _0575_ = ~ i_k__payload[199];
@@ -48178,7 +48178,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0634_ = & i_k__payload[206:203];
   assign _0635_ = _0633_ & _0634_;
   assign _0636_ = _0635_ ? 8'h77 : i_k__payload[207:200];
-  assign _0638_ = & 1'h0;
+  assign _0638_ = & 1'h1;
   assign _0639_ = _0636_[3] & _0638_;
   assign _0640_ = _0632_[4] ^ _0639_;
   assign _0641_ = ~ i_k__payload[207];
@@ -48237,7 +48237,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0699_ = & i_k__payload[214:211];
   assign _0701_ = _0698_ & _0699_;
   assign _0702_ = _0701_ ? 8'h77 : i_k__payload[215:208];
-  assign _0703_ = & 1'h0;
+  assign _0703_ = & 1'h1;
   assign _0704_ = _0702_[3] & _0703_;
   assign _0705_ = _0697_[4] ^ _0704_;
   assign _0706_ = ~ i_k__payload[215];
@@ -48296,7 +48296,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0766_ = & i_k__payload[222:219];
   assign _0767_ = _0765_ & _0766_;
   assign _0768_ = _0767_ ? 8'h77 : i_k__payload[223:216];
-  assign _0770_ = & 1'h0;
+  assign _0770_ = & 1'h1;
   assign _0771_ = _0768_[3] & _0770_;
   assign _0772_ = _0764_[4] ^ _0771_;
   assign _0773_ = ~ i_k__payload[223];
@@ -48355,7 +48355,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0831_ = & i_k__payload[230:227];
   assign _0832_ = _0830_ & _0831_;
   assign _0833_ = _0832_ ? 8'h77 : i_k__payload[231:224];
-  assign _0835_ = & 1'h0;
+  assign _0835_ = & 1'h1;
   assign _0836_ = _0833_[3] & _0835_;
   assign _0837_ = _0829_[4] ^ _0836_;
   assign _0838_ = ~ i_k__payload[231];
@@ -48414,7 +48414,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0897_ = & i_k__payload[238:235];
   assign _0898_ = _0896_ & _0897_;
   assign _0899_ = _0898_ ? 8'h77 : i_k__payload[239:232];
-  assign _0900_ = & 1'h0;
+  assign _0900_ = & 1'h1;
   assign _0901_ = _0899_[3] & _0900_;
   assign _0903_ = _0894_[4] ^ _0901_;
   assign _0904_ = ~ i_k__payload[239];
@@ -48473,7 +48473,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0962_ = & i_k__payload[246:243];
   assign _0963_ = _0961_ & _0962_;
   assign _0964_ = _0963_ ? 8'h77 : i_k__payload[247:240];
-  assign _0966_ = & 1'h0;
+  assign _0966_ = & 1'h1;
   assign _0967_ = _0964_[3] & _0966_;
   assign _0968_ = _0960_[4] ^ _0967_;
   assign _0969_ = ~ i_k__payload[247];
@@ -48532,7 +48532,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1027_ = & i_k__payload[254:251];
   assign _1030_ = _1026_ & _1027_;
   assign _1031_ = _1030_ ? 8'h77 : i_k__payload[255:248];
-  assign _1032_ = & 1'h0;
+  assign _1032_ = & 1'h1;
   assign _1033_ = _1031_[3] & _1032_;
   assign _1034_ = _1025_[4] ^ _1033_;
   assign _1035_ = ~ i_k__payload[255];
@@ -48591,7 +48591,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1093_ = & i_k__payload[262:259];
   assign _1094_ = _1092_ & _1093_;
   assign _1095_ = _1094_ ? 8'h77 : i_k__payload[263:256];
-  assign _1097_ = & 1'h0;
+  assign _1097_ = & 1'h1;
   assign _1098_ = _1095_[3] & _1097_;
   assign _1099_ = _1091_[4] ^ _1098_;
   assign _1100_ = ~ i_k__payload[263];
@@ -48650,7 +48650,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1155_ = & i_k__payload[270:267];
   assign _1156_ = _1154_ & _1155_;
   assign _1157_ = _1156_ ? 8'h77 : i_k__payload[271:264];
-  assign _1158_ = & 1'h0;
+  assign _1158_ = & 1'h1;
   assign _1159_ = _1157_[3] & _1158_;
   assign _1160_ = _1153_[4] ^ _1159_;
   assign _1161_ = ~ i_k__payload[271];
@@ -48709,7 +48709,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1220_ = & i_k__payload[278:275];
   assign _1221_ = _1219_ & _1220_;
   assign _1222_ = _1221_ ? 8'h77 : i_k__payload[279:272];
-  assign _1223_ = & 1'h0;
+  assign _1223_ = & 1'h1;
   assign _1224_ = _1222_[3] & _1223_;
   assign _1227_ = _1217_[4] ^ _1224_;
   assign _1228_ = ~ i_k__payload[279];
@@ -48768,7 +48768,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1286_ = & i_k__payload[286:283];
   assign _1287_ = _1285_ & _1286_;
   assign _1288_ = _1287_ ? 8'h77 : i_k__payload[287:280];
-  assign _1290_ = & 1'h0;
+  assign _1290_ = & 1'h1;
   assign _1291_ = _1288_[3] & _1290_;
   assign _1292_ = _1284_[4] ^ _1291_;
   assign _1293_ = ~ i_k__payload[287];
@@ -48827,7 +48827,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1352_ = & i_k__payload[294:291];
   assign _1354_ = _1351_ & _1352_;
   assign _1355_ = _1354_ ? 8'h77 : i_k__payload[295:288];
-  assign _1356_ = & 1'h0;
+  assign _1356_ = & 1'h1;
   assign _1357_ = _1355_[3] & _1356_;
   assign _1358_ = _1350_[4] ^ _1357_;
   assign _1359_ = ~ i_k__payload[295];
@@ -48886,7 +48886,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1418_ = & i_k__payload[302:299];
   assign _1419_ = _1417_ & _1418_;
   assign _1420_ = _1419_ ? 8'h77 : i_k__payload[303:296];
-  assign _1422_ = & 1'h0;
+  assign _1422_ = & 1'h1;
   assign _1423_ = _1420_[3] & _1422_;
   assign _1424_ = _1416_[4] ^ _1423_;
   assign _1425_ = ~ i_k__payload[303];
@@ -48945,7 +48945,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1484_ = & i_k__payload[310:307];
   assign _1485_ = _1483_ & _1484_;
   assign _1486_ = _1485_ ? 8'h77 : i_k__payload[311:304];
-  assign _1488_ = & 1'h0;
+  assign _1488_ = & 1'h1;
   assign _1489_ = _1486_[3] & _1488_;
   assign _1490_ = _1482_[4] ^ _1489_;
   assign _1491_ = ~ i_k__payload[311];
@@ -49004,7 +49004,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1551_ = & i_k__payload[318:315];
   assign _1552_ = _1550_ & _1551_;
   assign _1553_ = _1552_ ? 8'h77 : i_k__payload[319:312];
-  assign _1554_ = & 1'h0;
+  assign _1554_ = & 1'h1;
   assign _1555_ = _1553_[3] & _1554_;
   assign _1557_ = _1548_[4] ^ _1555_;
   assign _1558_ = ~ i_k__payload[319];
@@ -49063,7 +49063,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1616_ = & i_k__payload[326:323];
   assign _1617_ = _1615_ & _1616_;
   assign _1618_ = _1617_ ? 8'h77 : i_k__payload[327:320];
-  assign _1620_ = & 1'h0;
+  assign _1620_ = & 1'h1;
   assign _1621_ = _1618_[3] & _1620_;
   assign _1622_ = _1614_[4] ^ _1621_;
   assign _1623_ = ~ i_k__payload[327];
@@ -49122,7 +49122,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1682_ = & i_k__payload[334:331];
   assign _1684_ = _1681_ & _1682_;
   assign _1685_ = _1684_ ? 8'h77 : i_k__payload[335:328];
-  assign _1686_ = & 1'h0;
+  assign _1686_ = & 1'h1;
   assign _1687_ = _1685_[3] & _1686_;
   assign _1688_ = _1680_[4] ^ _1687_;
   assign _1689_ = ~ i_k__payload[335];
@@ -49181,7 +49181,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1748_ = & i_k__payload[342:339];
   assign _1749_ = _1747_ & _1748_;
   assign _1750_ = _1749_ ? 8'h77 : i_k__payload[343:336];
-  assign _1752_ = & 1'h0;
+  assign _1752_ = & 1'h1;
   assign _1753_ = _1750_[3] & _1752_;
   assign _1754_ = _1746_[4] ^ _1753_;
   assign _1755_ = ~ i_k__payload[343];
@@ -49240,7 +49240,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1810_ = & i_k__payload[350:347];
   assign _1811_ = _1809_ & _1810_;
   assign _1812_ = _1811_ ? 8'h77 : i_k__payload[351:344];
-  assign _1813_ = & 1'h0;
+  assign _1813_ = & 1'h1;
   assign _1814_ = _1812_[3] & _1813_;
   assign _1815_ = _1808_[4] ^ _1814_;
   assign _1816_ = ~ i_k__payload[351];
@@ -49299,7 +49299,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1876_ = & i_k__payload[358:355];
   assign _1877_ = _1875_ & _1876_;
   assign _1878_ = _1877_ ? 8'h77 : i_k__payload[359:352];
-  assign _1879_ = & 1'h0;
+  assign _1879_ = & 1'h1;
   assign _1880_ = _1878_[3] & _1879_;
   assign _1882_ = _1873_[4] ^ _1880_;
   assign _1883_ = ~ i_k__payload[359];
@@ -49358,7 +49358,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _1941_ = & i_k__payload[366:363];
   assign _1942_ = _1940_ & _1941_;
   assign _1943_ = _1942_ ? 8'h77 : i_k__payload[367:360];
-  assign _1946_ = & 1'h0;
+  assign _1946_ = & 1'h1;
   assign _1947_ = _1943_[3] & _1946_;
   assign _1948_ = _1939_[4] ^ _1947_;
   assign _1949_ = ~ i_k__payload[367];
@@ -49417,7 +49417,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2007_ = & i_k__payload[374:371];
   assign _2009_ = _2006_ & _2007_;
   assign _2010_ = _2009_ ? 8'h77 : i_k__payload[375:368];
-  assign _2011_ = & 1'h0;
+  assign _2011_ = & 1'h1;
   assign _2012_ = _2010_[3] & _2011_;
   assign _2013_ = _2005_[4] ^ _2012_;
   assign _2014_ = ~ i_k__payload[375];
@@ -49476,7 +49476,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2075_ = & i_k__payload[382:379];
   assign _2076_ = _2074_ & _2075_;
   assign _2077_ = _2076_ ? 8'h77 : i_k__payload[383:376];
-  assign _2079_ = & 1'h0;
+  assign _2079_ = & 1'h1;
   assign _2080_ = _2077_[3] & _2079_;
   assign _2081_ = _2073_[4] ^ _2080_;
   assign _2082_ = ~ i_k__payload[383];
@@ -49535,7 +49535,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2140_ = & i_k__payload[390:387];
   assign _2141_ = _2139_ & _2140_;
   assign _2142_ = _2141_ ? 8'h77 : i_k__payload[391:384];
-  assign _2144_ = & 1'h0;
+  assign _2144_ = & 1'h1;
   assign _2145_ = _2142_[3] & _2144_;
   assign _2146_ = _2138_[4] ^ _2145_;
   assign _2147_ = ~ i_k__payload[391];
@@ -49594,7 +49594,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2207_ = & i_k__payload[398:395];
   assign _2208_ = _2206_ & _2207_;
   assign _2209_ = _2208_ ? 8'h77 : i_k__payload[399:392];
-  assign _2210_ = & 1'h0;
+  assign _2210_ = & 1'h1;
   assign _2211_ = _2209_[3] & _2210_;
   assign _2213_ = _2204_[4] ^ _2211_;
   assign _2214_ = ~ i_k__payload[399];
@@ -49653,7 +49653,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2273_ = & i_k__payload[406:403];
   assign _2274_ = _2272_ & _2273_;
   assign _2275_ = _2274_ ? 8'h77 : i_k__payload[407:400];
-  assign _2277_ = & 1'h0;
+  assign _2277_ = & 1'h1;
   assign _2278_ = _2275_[3] & _2277_;
   assign _2279_ = _2271_[4] ^ _2278_;
   assign _2280_ = ~ i_k__payload[407];
@@ -49712,7 +49712,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2338_ = & i_k__payload[414:411];
   assign _2340_ = _2337_ & _2338_;
   assign _2341_ = _2340_ ? 8'h77 : i_k__payload[415:408];
-  assign _2342_ = & 1'h0;
+  assign _2342_ = & 1'h1;
   assign _2343_ = _2341_[3] & _2342_;
   assign _2344_ = _2336_[4] ^ _2343_;
   assign _2345_ = ~ i_k__payload[415];
@@ -49771,7 +49771,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2404_ = & i_k__payload[422:419];
   assign _2405_ = _2403_ & _2404_;
   assign _2406_ = _2405_ ? 8'h77 : i_k__payload[423:416];
-  assign _2408_ = & 1'h0;
+  assign _2408_ = & 1'h1;
   assign _2409_ = _2406_[3] & _2408_;
   assign _2410_ = _2402_[4] ^ _2409_;
   assign _2411_ = ~ i_k__payload[423];
@@ -49830,7 +49830,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2467_ = & i_k__payload[430:427];
   assign _2468_ = _2466_ & _2467_;
   assign _2469_ = _2468_ ? 8'h77 : i_k__payload[431:424];
-  assign _2470_ = & 1'h0;
+  assign _2470_ = & 1'h1;
   assign _2471_ = _2469_[3] & _2470_;
   assign _2472_ = _2465_[4] ^ _2471_;
   assign _2473_ = ~ i_k__payload[431];
@@ -49889,7 +49889,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2532_ = & i_k__payload[438:435];
   assign _2533_ = _2531_ & _2532_;
   assign _2534_ = _2533_ ? 8'h77 : i_k__payload[439:432];
-  assign _2535_ = & 1'h0;
+  assign _2535_ = & 1'h1;
   assign _2536_ = _2534_[3] & _2535_;
   assign _2538_ = _2529_[4] ^ _2536_;
   assign _2539_ = ~ i_k__payload[439];
@@ -49948,7 +49948,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2598_ = & i_k__payload[446:443];
   assign _2599_ = _2597_ & _2598_;
   assign _2600_ = _2599_ ? 8'h77 : i_k__payload[447:440];
-  assign _2602_ = & 1'h0;
+  assign _2602_ = & 1'h1;
   assign _2603_ = _2600_[3] & _2602_;
   assign _2604_ = _2596_[4] ^ _2603_;
   assign _2605_ = ~ i_k__payload[447];
@@ -50007,7 +50007,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2663_ = & i_k__payload[454:451];
   assign _2666_ = _2662_ & _2663_;
   assign _2667_ = _2666_ ? 8'h77 : i_k__payload[455:448];
-  assign _2668_ = & 1'h0;
+  assign _2668_ = & 1'h1;
   assign _2669_ = _2667_[3] & _2668_;
   assign _2670_ = _2661_[4] ^ _2669_;
   assign _2671_ = ~ i_k__payload[455];
@@ -50066,7 +50066,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2730_ = & i_k__payload[462:459];
   assign _2731_ = _2729_ & _2730_;
   assign _2732_ = _2731_ ? 8'h77 : i_k__payload[463:456];
-  assign _2734_ = & 1'h0;
+  assign _2734_ = & 1'h1;
   assign _2735_ = _2732_[3] & _2734_;
   assign _2736_ = _2728_[4] ^ _2735_;
   assign _2737_ = ~ i_k__payload[463];
@@ -50125,7 +50125,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2796_ = & i_k__payload[470:467];
   assign _2797_ = _2795_ & _2796_;
   assign _2798_ = _2797_ ? 8'h77 : i_k__payload[471:464];
-  assign _2800_ = & 1'h0;
+  assign _2800_ = & 1'h1;
   assign _2801_ = _2798_[3] & _2800_;
   assign _2802_ = _2794_[4] ^ _2801_;
   assign _2803_ = ~ i_k__payload[471];
@@ -50184,7 +50184,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2862_ = & i_k__payload[478:475];
   assign _2863_ = _2861_ & _2862_;
   assign _2864_ = _2863_ ? 8'h77 : i_k__payload[479:472];
-  assign _2865_ = & 1'h0;
+  assign _2865_ = & 1'h1;
   assign _2866_ = _2864_[3] & _2865_;
   assign _2869_ = _2859_[4] ^ _2866_;
   assign _2870_ = ~ i_k__payload[479];
@@ -50243,7 +50243,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2928_ = & i_k__payload[486:483];
   assign _2929_ = _2927_ & _2928_;
   assign _2930_ = _2929_ ? 8'h77 : i_k__payload[487:480];
-  assign _2932_ = & 1'h0;
+  assign _2932_ = & 1'h1;
   assign _2933_ = _2930_[3] & _2932_;
   assign _2934_ = _2926_[4] ^ _2933_;
   assign _2935_ = ~ i_k__payload[487];
@@ -50302,7 +50302,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _2994_ = & i_k__payload[494:491];
   assign _2996_ = _2993_ & _2994_;
   assign _2997_ = _2996_ ? 8'h77 : i_k__payload[495:488];
-  assign _2998_ = & 1'h0;
+  assign _2998_ = & 1'h1;
   assign _2999_ = _2997_[3] & _2998_;
   assign _3000_ = _2992_[4] ^ _2999_;
   assign _3001_ = ~ i_k__payload[495];
@@ -50361,7 +50361,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3059_ = & i_k__payload[502:499];
   assign _3060_ = _3058_ & _3059_;
   assign _3061_ = _3060_ ? 8'h77 : i_k__payload[503:496];
-  assign _3063_ = & 1'h0;
+  assign _3063_ = & 1'h1;
   assign _3064_ = _3061_[3] & _3063_;
   assign _3065_ = _3057_[4] ^ _3064_;
   assign _3066_ = ~ i_k__payload[503];
@@ -50420,7 +50420,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _3123_ = & i_k__payload[510:507];
   assign _3124_ = _3122_ & _3123_;
   assign _3125_ = _3124_ ? 8'h77 : i_k__payload[511:504];
-  assign _3126_ = & 1'h0;
+  assign _3126_ = & 1'h1;
   assign _3127_ = _3125_[3] & _3126_;
   assign _3128_ = _3121_[4] ^ _3127_;
   assign _3129_ = ~ i_k__payload[511];

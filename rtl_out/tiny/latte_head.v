@@ -7918,7 +7918,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _001_ = & i_query__payload[6:3];
   assign _010_ = _109_ & _001_;
   assign element_0 = _010_ ? 8'h77 : i_query__payload[7:0];
-  assign _018_ = & 1'h0;
+  assign _018_ = & 1'h1;
   assign _026_ = element_0[3] & _018_;
   assign o_estimator__payload[0] = element_0[4] ^ _026_;
   assign _045_ = & element_0[4];
@@ -7934,7 +7934,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _055_ = & i_query__payload[14:11];
   assign _056_ = _054_ & _055_;
   assign element_1 = _056_ ? 8'h77 : i_query__payload[15:8];
-  assign _057_ = & 1'h0;
+  assign _057_ = & 1'h1;
   assign _058_ = element_1[3] & _057_;
   assign o_estimator__payload[4] = element_1[4] ^ _058_;
   assign _060_ = & element_1[4];
@@ -7950,7 +7950,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _068_ = & i_query__payload[22:19];
   assign _069_ = _066_ & _068_;
   assign element_2 = _069_ ? 8'h77 : i_query__payload[23:16];
-  assign _070_ = & 1'h0;
+  assign _070_ = & 1'h1;
   assign _071_ = element_2[3] & _070_;
   assign o_estimator__payload[8] = element_2[4] ^ _071_;
   assign _072_ = & element_2[4];
@@ -7966,7 +7966,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _080_ = & i_query__payload[30:27];
   assign _081_ = _079_ & _080_;
   assign element_3 = _081_ ? 8'h77 : i_query__payload[31:24];
-  assign _082_ = & 1'h0;
+  assign _082_ = & 1'h1;
   assign _083_ = element_3[3] & _082_;
   assign o_estimator__payload[12] = element_3[4] ^ _083_;
   assign _085_ = & element_3[4];
@@ -7982,7 +7982,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _093_ = & i_query__payload[38:35];
   assign _094_ = _091_ & _093_;
   assign element_4 = _094_ ? 8'h77 : i_query__payload[39:32];
-  assign _095_ = & 1'h0;
+  assign _095_ = & 1'h1;
   assign _096_ = element_4[3] & _095_;
   assign o_estimator__payload[16] = element_4[4] ^ _096_;
   assign _097_ = & element_4[4];
@@ -7998,7 +7998,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _105_ = & i_query__payload[46:43];
   assign _106_ = _104_ & _105_;
   assign element_5 = _106_ ? 8'h77 : i_query__payload[47:40];
-  assign _107_ = & 1'h0;
+  assign _107_ = & 1'h1;
   assign _108_ = element_5[3] & _107_;
   assign o_estimator__payload[20] = element_5[4] ^ _108_;
   assign _110_ = & element_5[4];
@@ -8014,7 +8014,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _002_ = & i_query__payload[54:51];
   assign _003_ = _116_ & _002_;
   assign element_6 = _003_ ? 8'h77 : i_query__payload[55:48];
-  assign _004_ = & 1'h0;
+  assign _004_ = & 1'h1;
   assign _005_ = element_6[3] & _004_;
   assign o_estimator__payload[24] = element_6[4] ^ _005_;
   assign _006_ = & element_6[4];
@@ -8030,7 +8030,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign _014_ = & i_query__payload[62:59];
   assign _015_ = _013_ & _014_;
   assign element_7 = _015_ ? 8'h77 : i_query__payload[63:56];
-  assign _016_ = & 1'h0;
+  assign _016_ = & 1'h1;
   assign _017_ = element_7[3] & _016_;
   assign o_estimator__payload[28] = element_7[4] ^ _017_;
   assign _019_ = & element_7[4];
@@ -12063,7 +12063,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     _1171_ <= v_rows_7[{ v_rows_7_buffer_1, v_rows_7_address_1 }];
   end
   assign \read_port__data$168  = _1171_;
-  assign _0312_ = & 1'h0;
+  assign _0312_ = & 1'h1;
   assign _0313_ = _0311_[3] & _0312_;
   assign _0314_ = _0305_[4] ^ _0313_;
   assign _0315_ = ~ i_k__payload[55];
@@ -12122,7 +12122,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0374_ = & i_k__payload[62:59];
   assign _0375_ = _0373_ & _0374_;
   assign _0376_ = _0375_ ? 8'h77 : i_k__payload[63:56];
-  assign _0378_ = & 1'h0;
+  assign _0378_ = & 1'h1;
   assign _0379_ = _0376_[3] & _0378_;
   assign _0380_ = _0372_[4] ^ _0379_;
   assign _0381_ = ~ i_k__payload[63];
@@ -12331,7 +12331,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0051_ = & i_k__payload[6:3];
   assign _0062_ = _0044_ & _0051_;
   assign _0073_ = _0062_ ? 8'h77 : i_k__payload[7:0];
-  assign _0120_ = & 1'h0;
+  assign _0120_ = & 1'h1;
   assign _0131_ = _0073_[3] & _0120_;
   assign _0142_ = _0034_[4] ^ _0131_;
   assign _0153_ = ~ i_k__payload[7];
@@ -12390,7 +12390,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0499_ = & i_k__payload[14:11];
   assign _0501_ = _0498_ & _0499_;
   assign _0502_ = _0501_ ? 8'h77 : i_k__payload[15:8];
-  assign _0503_ = & 1'h0;
+  assign _0503_ = & 1'h1;
   assign _0504_ = _0502_[3] & _0503_;
   assign _0477_[4] = _0497_[4] ^ _0504_;
   assign _0505_ = ~ i_k__payload[15];
@@ -12449,7 +12449,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0048_ = & i_k__payload[22:19];
   assign _0049_ = _0047_ & _0048_;
   assign _0050_ = _0049_ ? 8'h77 : i_k__payload[23:16];
-  assign _0052_ = & 1'h0;
+  assign _0052_ = & 1'h1;
   assign _0053_ = _0050_[3] & _0052_;
   assign _0054_ = _0046_[4] ^ _0053_;
   assign _0055_ = ~ i_k__payload[23];
@@ -12508,7 +12508,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0111_ = & i_k__payload[30:27];
   assign _0112_ = _0110_ & _0111_;
   assign _0113_ = _0112_ ? 8'h77 : i_k__payload[31:24];
-  assign _0114_ = & 1'h0;
+  assign _0114_ = & 1'h1;
   assign _0115_ = _0113_[3] & _0114_;
   assign _0116_ = _0109_[4] ^ _0115_;
   assign _0117_ = ~ i_k__payload[31];
@@ -12567,7 +12567,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0176_ = & i_k__payload[38:35];
   assign _0177_ = _0175_ & _0176_;
   assign _0178_ = _0177_ ? 8'h77 : i_k__payload[39:32];
-  assign _0179_ = & 1'h0;
+  assign _0179_ = & 1'h1;
   assign _0180_ = _0178_[3] & _0179_;
   assign _0182_ = _0173_[4] ^ _0180_;
   assign _0183_ = ~ i_k__payload[39];
@@ -12626,7 +12626,7 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign _0242_ = & i_k__payload[46:43];
   assign _0243_ = _0241_ & _0242_;
   assign _0244_ = _0243_ ? 8'h77 : i_k__payload[47:40];
-  assign _0246_ = & 1'h0;
+  assign _0246_ = & 1'h1;
   assign _0247_ = _0244_[3] & _0246_;
   assign _0248_ = _0240_[4] ^ _0247_;
   assign _0249_ = ~ i_k__payload[47];

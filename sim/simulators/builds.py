@@ -24,6 +24,8 @@ MAKE_FLAGS = (
     # headers that its makefile has built.
     *("CXX=g++", "LINK=g++", "AR=ar", "CFG_CXXFLAGS_PCH_I=-include"),
     *("PYTHON3=../python3", "VERILATOR_ROOT=../verilator"),
+    # Its makefile refuses to work where this has a space, and uses it for nothing else.
+    "CURDIR=.",
 )
 _RUNTIME = ("verilated.o", "verilated_vpi.o", "verilated_threads.o", "verilated_dpi.o")
 """Verilator's own library, the same for every design and three quarters of the time of a small build: made once."""
@@ -38,7 +40,7 @@ OBJECTS = "objects"
 ICARUS_STANDARD = "-g2012"
 """What cocotb's own makefiles choose. The text means the same at every level from Verilog-2005 on."""
 
-_BUILD_RECIPE = "6"
+_BUILD_RECIPE = "7"
 """Part of a build's key: raise it when the way of building changes."""
 
 
