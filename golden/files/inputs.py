@@ -57,16 +57,19 @@ def load_inputs(
         if layer is not None:
             raise LatteError("--layer names a layer of --thresholds: give both or neither")
         chosen = resolve_config(preset, config, settings, core=core)
-        arrays = read_npz(tensor_file)
-        check_default_tensors(arrays, preset, config, chosen)
-        return tensors.from_arrays(arrays, chosen), chosen
+
+        def check(arrays: Mapping[str, Array]) -> None:
+            check_default_tensors(arrays, preset, config, chosen)
+            tensors.check_shapes(arrays, chosen)
+
+        return tensors.from_arrays(read_npz(tensor_file, tensors.NAMES, check=check), chosen), chosen
     if layer is None:
         raise LatteError("--thresholds needs --layer, the layer that the tensor file is of")
     file = thresholds_file.load(thresholds)
     chosen = resolve_config(preset, config, settings, default=file.config.model_dump(), core=core)
     if isinstance(chosen, LatteConfig):
         file.check_config(chosen)
-    return tensors.from_arrays(apply(file, read_npz(tensor_file), layer), chosen), chosen
+    return tensors.from_arrays(apply(file, tensors.read(tensor_file, chosen), layer), chosen), chosen
 
 
 def check_default_tensors(

@@ -154,6 +154,6 @@ def load_image_model(name: str) -> ImageModel:
 def _record(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / RECORD).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

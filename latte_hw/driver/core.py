@@ -1,6 +1,5 @@
 """Runs layers and steps of decoding on a core, through any transport."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from latte_hw.config.errors import LatteError
-from latte_hw.config.loading import build_config
+from latte_hw.config.json_file import read_object
+from latte_hw.config.loading import config_of_json
 from latte_hw.config.top import TopConfig
 from latte_hw.driver import layers
 from latte_hw.driver.errors import CoreError, StallError
@@ -20,14 +20,15 @@ from latte_hw.params import HeadParams
 
 
 def config_of(description: str | Path) -> TopConfig:
-    """The configuration in `latte_top.json`."""
+    """The configuration in `latte_top.json`; :class:`LatteError` when the file is another one."""
+    path = Path(description)
+    content = read_object(path, "description")
+    if "config" not in content:
+        raise LatteError(f"description {path} is none that latte generate --core top wrote: config is missing")
     try:
-        fields = json.loads(Path(description).read_text())["config"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise LatteError(f"{description} is not a description that latte generate --core top wrote") from None
-    config = build_config(fields, TopConfig)
-    assert isinstance(config, TopConfig)
-    return config
+        return config_of_json(content["config"], TopConfig)
+    except LatteError as error:
+        raise LatteError(f"description {path}: {error}") from None
 
 
 class Latte:
