@@ -1,7 +1,7 @@
 """Rows in and out of AXI4-Stream packets.
 
 A packet is a number of rows, one behind the other without gaps, element 0 first: byte i of the packet lies in byte lane
-i mod (stream_bits / 8) of beat i // (stream_bits / 8). `tkeep` is full in every beat but the one with the last byte, and
+i mod (stream_bits / 8) of beat i // (stream_bits / 8). `tkeep` is full in every beat but that of the last byte, and
 contiguous from lane 0 in that one. `tlast` marks that beat, or a beat without bytes right behind it, as AXI4-Stream
 allows. A row may begin in the middle of a beat. Rows of 12 bytes in beats of 64 bits, for example (row.element)::
 
