@@ -47,7 +47,7 @@ from latte_hw.system.csr.register_file import RegisterFile, core_side
 from latte_hw.system.csr.registers import Registers
 from latte_hw.system.csr.table import top_registers
 from latte_hw.system.multihead import MultiHead
-from latte_hw.system.schedule import CoreSchedule, HeadTurns
+from latte_hw.system.schedule import CoreSchedule, PacketTurns
 from latte_hw.system.top import LatteTop
 
 CONFIG = LatteConfig(head_dim=8, max_keys=32, keys_per_cycle=2, causal=True, heads=4)
@@ -100,7 +100,7 @@ INSTANCES: dict[type[wiring.Component], tuple[Callable[[], wiring.Component], ..
     MultiHead: (lambda: MultiHead(TOP),),
     LayerControl: (lambda: LayerControl(TOP),),
     LayerCounters: (lambda: LayerCounters(TOP),),
-    HeadTurns: (lambda: HeadTurns(TOP),),
+    PacketTurns: (lambda: PacketTurns(TOP),),
     CoreSchedule: (lambda: CoreSchedule(TOP, 0),),
     RegisterFile: (lambda: RegisterFile(TOP_PARAMS, REGISTERS),),
     Registers: (lambda: Registers(TOP_PARAMS, REGISTERS, core_side(TOP_PARAMS, REGISTERS)),),

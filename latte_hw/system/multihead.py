@@ -19,7 +19,7 @@ from latte_hw.system.counters import LayerCounters
 from latte_hw.system.events import COMMAND_ERRORS
 from latte_hw.system.latency import LayerTiming
 from latte_hw.system.payloads import ERRORS, LAYER, LayerPayloads
-from latte_hw.system.schedule import CoreSchedule, HeadTurns
+from latte_hw.system.schedule import CoreSchedule, PacketTurns
 
 
 class MultiHead(wiring.Component):
@@ -147,16 +147,16 @@ class MultiHead(wiring.Component):
         ]
         return head, schedule, queries, rows
 
-    def _turns(self, m: Module, control: LayerControl, name: str, heads: Any, repeat: Any) -> HeadTurns:
-        m.submodules[f"{name}_turns"] = turns = HeadTurns(self.config)
-        m.d.comb += [turns.i_begin.eq(control.o_begin), turns.i_heads.eq(heads), turns.i_repeat.eq(repeat)]
+    def _turns(self, m: Module, control: LayerControl, name: str, packets: Any, repeat: Any) -> PacketTurns:
+        m.submodules[f"{name}_turns"] = turns = PacketTurns(self.config)
+        m.d.comb += [turns.i_begin.eq(control.o_begin), turns.i_packets.eq(packets), turns.i_repeat.eq(repeat)]
         return turns
 
     def _inward(
-        self, m: Module, control: LayerControl, name: str, heads: Any, repeat: Any, n_rows: Any, sinks: list[Any]
-    ) -> HeadTurns:
+        self, m: Module, control: LayerControl, name: str, packets: Any, repeat: Any, n_rows: Any, sinks: list[Any]
+    ) -> PacketTurns:
         """Rows of a stream to the cores, in turns. A stream's work ends with the end of its last packet."""
-        turns = self._turns(m, control, name, heads, repeat)
+        turns = self._turns(m, control, name, packets, repeat)
         row, most_rows = Payloads(self.params).element_row, self.config.packet_heads * self.config.max_keys
         m.submodules[f"{name}_unpacker"] = unpacker = RowUnpacker(row, self.config.stream_bits, most_rows)
         wiring.connect(m, wiring.flipped(getattr(self, f"s_axis_{name}")), unpacker.i)
@@ -188,7 +188,7 @@ class MultiHead(wiring.Component):
             m.d.sync += left.eq(left - 1)
         return passes & last
 
-    def _outward(self, m: Module, control: LayerControl, sources: list[Any]) -> tuple[HeadTurns, RowPacker]:
+    def _outward(self, m: Module, control: LayerControl, sources: list[Any]) -> tuple[PacketTurns, RowPacker]:
         """Rows of the cores to the output, in turns."""
         turns = self._turns(m, control, "o", control.o_plan.heads, control.o_plan.group)
         element = signed(8 * self.params.widths.out_bytes)

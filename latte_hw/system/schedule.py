@@ -12,17 +12,19 @@ from latte_hw.params import HeadParams
 from latte_hw.system.payloads import LayerPayloads
 
 
-class HeadTurns(wiring.Component):
-    """Whose turn it is on a stream, head-major: `i_repeat` heads per core, core 0 first.
+class PacketTurns(wiring.Component):
+    """Whose turn it is on a stream of packets, head-major: `i_repeat` packets per core, core 0 first.
+
+    Where a packet holds a whole layer, the rows of a head count as a packet here.
 
     Members
     -------
-    i_begin, i_heads, i_repeat
-        Begin a layer of so many heads.
+    i_begin, i_packets, i_repeat
+        Begin a layer of so many packets.
     i_next
-        The rows of the present head have passed.
+        The present packet has passed.
     o_active, o_core, o_last
-        A head is due, which core it belongs to (bit c for core c), and whether it is the last one.
+        A packet is due, which core it belongs to (bit c for core c), and whether it is the last one.
     """
 
     def __init__(self, config: TopConfig) -> None:
@@ -30,7 +32,7 @@ class HeadTurns(wiring.Component):
         super().__init__(
             {
                 "i_begin": In(1),
-                "i_heads": In(count),
+                "i_packets": In(count),
                 "i_repeat": In(count),
                 "i_next": In(1),
                 "o_active": Out(1),
@@ -41,11 +43,11 @@ class HeadTurns(wiring.Component):
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        left = Signal.like(self.i_heads)
+        left = Signal.like(self.i_packets)
         repeats = Signal.like(self.i_repeat)
         m.d.comb += self.o_last.eq(left == 1)
         with m.If(self.i_begin):
-            m.d.sync += [self.o_active.eq(1), self.o_core.eq(1), left.eq(self.i_heads), repeats.eq(self.i_repeat)]
+            m.d.sync += [self.o_active.eq(1), self.o_core.eq(1), left.eq(self.i_packets), repeats.eq(self.i_repeat)]
         with m.Elif(self.i_next):
             m.d.sync += [left.eq(left - 1), self.o_active.eq(~self.o_last), repeats.eq(repeats - 1)]
             with m.If(repeats == 1):

@@ -154,7 +154,7 @@ def changes_while_busy(bench: TopBench) -> dict[str, Any]:
     """Each register that describes a layer, and START, written while one runs: a typed error, and neither that layer
     nor the next is disturbed."""
     layer, reported = tensors_of(bench.config, **LAYER), {}
-    good = [head.tobytes() for head in run_layer(bench, layer)]
+    good = packets_of(run_layer(bench, layer), bench.config)
     receive, wait = bench.transport.receive, bench.transport.wait
     for path, values in BUSY_WRITES.items():
         came: list[bytes] = []
@@ -178,7 +178,7 @@ def changes_while_busy(bench: TopBench) -> dict[str, Any]:
         assert error.bits == ("busy_write",), error.bits
         assert came == good, f"{path} written while busy has changed the layer"
         out = bench.latte.attention(layer.q8, layer.k8, layer.v8)
-        assert [head.tobytes() for head in out] == good
+        assert packets_of(out, bench.config) == good
         reported[path] = str(error)
     return reported
 

@@ -70,7 +70,10 @@ def run_layers(
     return bench
 
 
-SLOW = {"one core", "two cores", "many rows a beat", "truncate", "large, one buffer"}
+SLOW = {
+    *("one core", "two cores", "many rows a beat", "truncate", "large, one buffer"),
+    *("packets of layers", "packets of layers, rows across beats"),
+}
 """Each choice of theirs is in another one, or in a test below."""
 
 
