@@ -18,7 +18,7 @@ An .npz archive with
 Numbers may be of either byte order. Further members are not read.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,8 +37,9 @@ from latte_hw.params.dense import params_of, port_params
 __all__ = ["TensorFile", "from_arrays", "load", "save_npz"]
 
 TENSORS = ("q", "k", "v")
-NAMES = (*TENSORS, "scale_q", "scale_k", "scale_v", "tau", "tau_int", "causal_offset", "conditioning")
-"""Members of a tensor file that mean something."""
+THRESHOLDS = ("tau", "tau_int")
+NAMES = (*TENSORS, "scale_q", "scale_k", "scale_v", "causal_offset", "conditioning")
+"""Members of a tensor file that mean something, beside thresholds."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,24 @@ def load(path: Path | str, config: CoreConfig) -> TensorFile:
     return from_arrays(read(path, config), config)
 
 
-def read(path: Path | str, config: CoreConfig) -> dict[str, Array]:
-    """The arrays of a tensor file, unused members left alone; q, k and v are read only if their shapes fit."""
-    return read_npz(path, NAMES, check=lambda arrays: check_shapes(arrays, config))
+def read(
+    path: Path | str,
+    config: CoreConfig,
+    thresholds: bool = True,
+    check: Callable[[Mapping[str, Array]], object] | None = None,
+) -> dict[str, Array]:
+    """The arrays of a tensor file that its use needs, with or without ``thresholds``.
+
+    They are read only if their shapes pass ``check``, which may raise, and :func:`check_shapes`.
+    """
+
+    def judge(arrays: Mapping[str, Array]) -> None:
+        if check is not None:
+            check(arrays)
+        check_shapes(arrays, config)
+
+    needs_thresholds = thresholds and not isinstance(config, DenseConfig)
+    return read_npz(path, (*NAMES, *THRESHOLDS) if needs_thresholds else NAMES, check=judge)
 
 
 def from_arrays(arrays: Mapping[str, Array], config: CoreConfig) -> TensorFile:

@@ -10,8 +10,8 @@ import pytest
 from golden.attention import attention
 from golden.blocks.threshold_filter import valid_keys
 from golden.files.stimuli import random_trace
-from golden.files.tensors import from_arrays, load, save_npz
-from latte_hw.config import LatteConfig
+from golden.files.tensors import from_arrays, load, read, save_npz
+from latte_hw.config import DenseConfig, LatteConfig
 from latte_hw.config.errors import LatteError
 from latte_hw.config.presets import PRESETS
 from latte_hw.params import HeadParams
@@ -199,6 +199,18 @@ def test_unused_members_are_not_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("q", b"no array")
     with pytest.raises(LatteError, match=r"member q of tensor file .* must be an array, q\.npy"):
+        load(path, TINY)
+
+
+def test_thresholds_that_are_not_used_are_not_read(tmp_path: Path) -> None:
+    """A dense core has none, and those of a thresholds file take the place of a tensor file's."""
+    path = tmp_path / "trace.npz"
+    save_npz(path, _float_trace(tau=DROP))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("tau.npy", b"no array")
+    assert load(path, DenseConfig.of(TINY)).tau_int.tolist() == [0] * 4
+    assert "tau" not in read(path, TINY, thresholds=False)
+    with pytest.raises(LatteError, match="member tau of"):
         load(path, TINY)
 
 
