@@ -5,6 +5,7 @@ from latte_hw.driver.errors import (
     BusError,
     BusyError,
     CoreError,
+    DmaLengthError,
     HoleError,
     LengthError,
     LongPacketError,
@@ -14,13 +15,15 @@ from latte_hw.driver.errors import (
     StallError,
     UnknownCoreError,
 )
-from latte_hw.driver.transport import Transport
+from latte_hw.driver.transport import InterruptTransport, Transport
 
 __all__ = [
     "BusError",
     "BusyError",
     "CoreError",
+    "DmaLengthError",
     "HoleError",
+    "InterruptTransport",
     "Latte",
     "LengthError",
     "LongPacketError",

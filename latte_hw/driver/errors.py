@@ -10,6 +10,10 @@ class BusError(LatteError):
     """The register bus answered with an error, or not at all."""
 
 
+class DmaLengthError(BusError):
+    """A DMA engine's length register is narrower than a packet is long."""
+
+
 class UnknownCoreError(LatteError):
     """What answers is no LATTE core, or one of another version or configuration."""
 
@@ -40,7 +44,7 @@ class LongPacketError(PacketError):
 
 
 class HoleError(PacketError):
-    """`tkeep` was not contiguous, or not full before the last beat."""
+    """`tkeep` was not contiguous, or not full before the packet's last byte."""
 
 
 class RangeError(CoreError):

@@ -67,6 +67,17 @@ class CoreRegisters:
             fields = self.view.placed("errors").register.fields
             raise core_error(bits, {field.name: field.description for field in fields})
 
+    def enable_irq(self, on: bool = True) -> None:
+        """Let `irq` say that a layer is done or something went wrong, and nothing of before; or keep it low."""
+        self.clear_irq()
+        self.write("irq_enable", **dict.fromkeys(self.read("irq_enable"), int(on)))
+
+    def clear_irq(self) -> None:
+        """Clear the causes of `irq` that have come."""
+        causes = self.read("irq_status")
+        if any(causes.values()):
+            self.write("irq_status", **causes)
+
     def counters(self) -> dict[str, Any]:
         """The counters of the latest snapshot: totals, and `cores`, a list of those of each core."""
         totals: dict[str, Any] = {name: self._count(name) for name in COUNTERS}

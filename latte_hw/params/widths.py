@@ -261,6 +261,10 @@ class Widths:
         """Bits of the signed causal offset n_keys − n_queries."""
         return self.count_bits + 1
 
+    def limited_offset(self, offset: int) -> int:
+        """A causal offset, limited to ±max_keys: further out it is every key or none as well."""
+        return min(max(offset, -self.config.max_keys), self.config.max_keys)
+
     @property
     def head_bits(self) -> int:
         """Bits of the number of an entry of the per-head table."""

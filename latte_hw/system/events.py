@@ -8,7 +8,7 @@ STREAMS = ("q", "k", "v")
 PACKET_KINDS = {
     "short": "tlast came before the packet was complete; the missing rows count as 0",
     "long": "the packet went on where tlast was due; the rest, up to tlast, was dropped",
-    "hole": "tkeep was not contiguous from lane 0, or not full before the last beat",
+    "hole": "tkeep was not contiguous from lane 0, or not full before the packet's last byte",
 }
 """What can be wrong with a packet."""
 

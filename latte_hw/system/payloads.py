@@ -3,7 +3,7 @@
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
-from latte_hw.config.top import TopConfig
+from latte_hw.config.top import Packets, TopConfig
 from latte_hw.core.payloads import COUNTER_BITS, Payloads
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
 from latte_hw.params.widths import unsigned_bits
@@ -63,6 +63,7 @@ class LayerPayloads:
         params = HeadParams(config.head_config)
         head_count = unsigned(unsigned_bits(config.table_entries))
         count = unsigned(params.widths.count_bits)
+        whole = unsigned(unsigned_bits(config.packet_heads * config.max_keys))
 
         self.table_write = table_write(params, config.table_entries)
         self.counters = totals(config.cores)
@@ -81,5 +82,6 @@ class LayerPayloads:
                 "append": unsigned(1),
                 "bank": unsigned(1),
             }
+            | ({"q_rows": whole, "kv_rows": whole} if config.packets is Packets.LAYER else {})  # of all heads
         )
         """A layer, or a step of decoding, that has been checked and runs."""

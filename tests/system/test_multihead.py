@@ -25,6 +25,11 @@ CONFIGURATIONS = {
     "large": TINY.replace(pipeline="large", kept_per_cycle=2),
     "large, one buffer": TINY.replace(pipeline="large", kv_buffers=1),
     "truncate": TINY.replace(split=Split.TRUNCATE, prob_bits=12),
+    "packets of layers": TINY.replace(packets="layer"),
+    "packets of layers, many rows a beat": TINY.replace(packets="layer", stream_bits=512, cores=3),
+    "packets of layers, rows across beats": TINY.replace(
+        packets="layer", head_dim=12, out_fraction_bits=4, cores=3, stream_bits=128
+    ),
 }
 
 
@@ -65,7 +70,7 @@ def run_layers(
     return bench
 
 
-IN_THE_SUITE = {"all keys", "rows of 20 bytes", "two bytes an element", "shared scans", "large"}
+IN_THE_SUITE = {"all keys", "rows of 20 bytes", "two bytes an element", "shared scans", "large", "packets of layers"}
 """Each choice of the others is in one of these, or in a test below."""
 
 

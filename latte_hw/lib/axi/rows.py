@@ -1,9 +1,9 @@
 """Rows in and out of AXI4-Stream packets.
 
 A packet is a number of rows, one behind the other without gaps, element 0 first: byte i of the packet lies in byte lane
-i mod (stream_bits / 8) of beat i // (stream_bits / 8). `tlast` marks the last beat, `tkeep` is full in every other one
-and contiguous from lane 0 in that one. A row may begin in the middle of a beat. Rows of 12
-bytes in beats of 64 bits, for example (row.element)::
+i mod (stream_bits / 8) of beat i // (stream_bits / 8). `tkeep` is full in every beat but that of the last byte, and
+contiguous from lane 0 in that one. `tlast` marks that beat, or a beat without bytes right behind it, as AXI4-Stream
+allows. A row may begin in the middle of a beat. Rows of 12 bytes in beats of 64 bits, for example (row.element)::
 
     tdata   63:56  55:48  47:40  39:32  31:24  23:16  15:8    7:0
     beat 0    0.7    0.6    0.5    0.4    0.3    0.2    0.1    0.0
@@ -46,9 +46,9 @@ class RowUnpacker(wiring.Component):
     o
         Its rows.
     o_short, o_long, o_hole
-        High for one cycle when the packet ends before its rows do (what is missing reads as 0); when it goes on behind
-        them (the rest, up to `tlast`, is dropped); when `tkeep` has a gap, or is not full before the last beat (the
-        beat is taken as if it were full).
+        High for one cycle when the packet ends before its rows do (what is missing reads as 0); when bytes follow
+        behind them (the rest, up to `tlast`, is dropped); when `tkeep` has a gap, or is not full before the last byte
+        that is due (the beat is taken as if it were full), or a beat without bytes is not the last.
     o_range
         Only with `out_of_range`, a condition on a byte: high for one cycle, one behind the other three, when it is true
         of a byte of a beat that becomes part of a row.
@@ -88,6 +88,7 @@ class RowUnpacker(wiring.Component):
 
         put = Signal()
         due = Signal()
+        reported = Signal()  # that it is too long
         m.d.comb += [
             put.eq(held & ~complete & gearbox.o_credit),
             taken.eq(held & (complete | gearbox.o_credit)),
@@ -106,18 +107,27 @@ class RowUnpacker(wiring.Component):
             m.d.sync += [rows_left.eq(rows_left - 1), more.eq(rows_left != 1)]
         with m.If(~begun):
             rows = self.i_packet.payload
-            m.d.sync += [begun.eq(self.i_packet.valid), more.eq(self.i_packet.valid), complete.eq(0)]
+            m.d.sync += [begun.eq(self.i_packet.valid), more.eq(self.i_packet.valid), complete.eq(0), reported.eq(0)]
             m.d.sync += [rows_left.eq(rows), bytes_left.eq(multiple(rows, self.row_bytes))]
         with m.Elif(self.i_packet.ready):
             m.d.sync += begun.eq(0)
 
+        # What is due fills `expected` lanes of the beat. Behind it, a beat without bytes may still bring `tlast`.
         expected = Cat(bytes_left > lane for lane in range(self.beat_bytes))
-        in_order = beat.last & ~beat.hole
-        m.d.sync += [
-            self.o_short.eq(put & beat.last & (~due | (in_order & (expected & ~beat.keep).any()))),
-            self.o_long.eq(put & due & (~beat.last | (in_order & (~expected & beat.keep).any()))),
-            self.o_hole.eq(put & beat.hole),
+        lacks, exceeds = (Signal(name=name) for name in ("lacks", "exceeds"))
+        rest = taken & complete
+        m.d.comb += [
+            lacks.eq(~due | (~beat.gap & (expected & ~beat.keep).any())),
+            exceeds.eq(due & ~beat.gap & (~expected & beat.keep).any()),
         ]
+        long = (put & exceeds) | (rest & ~beat.empty & ~reported)
+        m.d.sync += [
+            self.o_short.eq(put & beat.last & lacks),
+            self.o_long.eq(long),
+            self.o_hole.eq((put & (beat.gap | (~beat.last & beat.partial & lacks))) | (rest & beat.empty & ~beat.last)),
+        ]
+        with m.If(long):
+            m.d.sync += reported.eq(1)
         if self.out_of_range:
             self._check_range(m, put, beat.data, expected)
         return m
@@ -139,14 +149,15 @@ class RowUnpacker(wiring.Component):
                     "data": 8 * self.beat_bytes,
                     "keep": self.beat_bytes,
                     "last": 1,
-                    "hole": 1,
+                    "gap": 1,  # before a byte that is there
+                    "partial": 1,  # not every byte is there
+                    "empty": 1,  # none is
                     "open": 1,  # beats of this packet follow
                 }
             )
         )
         held = Signal()
         taken = Signal()
-        full = self.i.tkeep.all()
         contiguous = ~(self.i.tkeep & (self.i.tkeep + 1)[: self.beat_bytes]).any()
         masked = Signal(8 * self.beat_bytes)
         for lane in range(self.beat_bytes):
@@ -162,7 +173,9 @@ class RowUnpacker(wiring.Component):
                 beat.data.eq(masked),
                 beat.keep.eq(self.i.tkeep),
                 beat.last.eq(self.i.tlast),
-                beat.hole.eq(Mux(self.i.tlast, ~contiguous, ~full)),
+                beat.gap.eq(~contiguous),
+                beat.partial.eq(~self.i.tkeep.all()),
+                beat.empty.eq(~self.i.tkeep.any()),
                 beat.open.eq(~self.i.tlast),
             ]
         with m.If(~begun & self.i_packet.valid):

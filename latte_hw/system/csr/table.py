@@ -8,7 +8,7 @@ import re
 
 from latte_hw import __version__
 from latte_hw.config import LatteConfig, Rule
-from latte_hw.config.top import MAX_CORES, STREAM_BITS, TopConfig
+from latte_hw.config.top import MAX_CORES, STREAM_BITS, Packets, TopConfig
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
 from latte_hw.params.programming import Programming
 from latte_hw.system.csr import names
@@ -23,7 +23,9 @@ from latte_hw.system.events import (
 )
 
 
-def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: int) -> RegisterMap:
+def register_map(
+    config: LatteConfig, *, cores: int, stream_bits: int, entries: int, packets: Packets = Packets.HEAD
+) -> RegisterMap:
     """Registers of `cores` head cores of `config` behind streams of `stream_bits`, with a table of `entries` entries.
 
     `config` may be of a derived class: its hash is what identifies the core to the driver.
@@ -35,7 +37,7 @@ def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: 
         raise ValueError(f"stream_bits must be 32, 64, 128, 256 or 512, not {stream_bits}")
     params = HeadParams(config)
     registers = (
-        *_identity(params, cores, stream_bits, entries),
+        *_identity(params, cores, stream_bits, entries, packets),
         *_control(),
         *_layer(),
         *_events(params),
@@ -63,7 +65,13 @@ def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: 
 
 def top_registers(config: TopConfig) -> RegisterMap:
     """The register map of :class:`latte_hw.system.top.LatteTop`."""
-    return register_map(config, cores=config.cores, stream_bits=config.stream_bits, entries=config.table_entries)
+    return register_map(
+        config,
+        cores=config.cores,
+        stream_bits=config.stream_bits,
+        entries=config.table_entries,
+        packets=config.packets,
+    )
 
 
 def _constant(name: str, lsb: int, width: int, value: int, description: str) -> Field:
@@ -74,7 +82,7 @@ def _bit(name: str, lsb: int, access: Access, description: str, reset: int = 0) 
     return Field(name, lsb, 1, access, description, reset)
 
 
-def _identity(params: HeadParams, cores: int, stream_bits: int, entries: int) -> list[Register]:
+def _identity(params: HeadParams, cores: int, stream_bits: int, entries: int, packets: Packets) -> list[Register]:
     config = params.config
     major, minor, patch = (int(part) for part in re.findall(r"\d+", __version__)[:3])
     digest = config.sha256()
@@ -127,6 +135,13 @@ def _identity(params: HeadParams, cores: int, stream_bits: int, entries: int) ->
                 _constant("out_bytes", 4, 2, params.widths.out_bytes, "Bytes of an output element."),
                 _constant(
                     "causal", 6, 1, int(config.causal), "Whether query i sees only keys up to i + causal_offset."
+                ),
+                _constant(
+                    "layer_packets",
+                    7,
+                    1,
+                    int(packets is Packets.LAYER),
+                    "Whether a packet holds a layer, not a head.",
                 ),
                 _constant("stream_words", 8, 5, stream_bits // 32, "Width of the streams in words of 32 bits."),
                 _constant("queries_per_scan", 16, 5, config.queries_per_scan, "Queries that share a scan of the keys."),

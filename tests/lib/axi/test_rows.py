@@ -126,9 +126,17 @@ def filled(packet: bytes, more: int) -> bytes:
     return packet + bytes(range(1, more + 1))
 
 
+NULL = {"data": 0x55AA55AA, "keep": 0}
+
+
+def ended_behind(beats: list[Beat], *nulls: int) -> list[Beat]:
+    """The beats without their `last`, and behind them beats without bytes, with these values of `last`."""
+    return [beat | {"last": 0} for beat in beats] + [NULL | {"last": last} for last in nulls]
+
+
 # 12-byte rows, four of them, in beats of 8 bytes: 6 beats. Each case: the beats, what the packet then holds, errors.
 (GOOD,) = draw(12, [4], seed=7)
-BAD: dict[str, tuple[list[Beat], bytes, tuple[int, int, int]]] = {
+BAD: dict[str, tuple[list[Beat], bytes | None, tuple[int, int, int]]] = {
     "a beat short": (to_beats(GOOD[:40], 64), GOOD[:40], (1, 0, 0)),
     "a byte short": (to_beats(GOOD[:47], 64), GOOD[:47], (1, 0, 0)),
     "one beat only": (to_beats(GOOD[:8], 64), GOOD[:8], (1, 0, 0)),
@@ -142,7 +150,16 @@ BAD: dict[str, tuple[list[Beat], bytes, tuple[int, int, int]]] = {
     "partial before the last": (keep_of(to_beats(GOOD, 64), 0, 0b00001111), GOOD, (0, 0, 1)),
     "two gaps": (keep_of(keep_of(to_beats(GOOD, 64), 0, 1), 1, 0), GOOD, (0, 0, 2)),
     "a byte of the second beat": (keep_of(to_beats(GOOD[:16], 64), -1, 0b1), GOOD[:9], (1, 0, 0)),
+    "an end without bytes": (ended_behind(to_beats(GOOD, 64), 1), GOOD, (0, 0, 0)),
+    "an end without bytes, too early": (ended_behind(to_beats(GOOD[:40], 64), 1), GOOD[:40], (1, 0, 0)),
+    "an end without bytes, in lack of a part": (ended_behind(to_beats(GOOD[:44], 64), 1), GOOD[:44], (0, 0, 1)),
+    "an end without bytes, too late": (ended_behind(to_beats(filled(GOOD, 8), 64), 1), GOOD, (0, 1, 0)),
+    "an end without bytes, much too late": (ended_behind(to_beats(filled(GOOD, 99), 64), 1), GOOD, (0, 1, 0)),
+    "a beat without bytes before that end": (ended_behind(to_beats(GOOD, 64), 0, 1), GOOD, (0, 0, 1)),
+    "no byte in the first beat": ([NULL | {"last": 0}, *to_beats(GOOD[8:], 64)], None, (0, 0, 1)),
+    "no byte within": (keep_of(to_beats(GOOD, 64), 2, 0), None, (0, 0, 1)),
 }
+"""`None`: what is in the lanes of the beat in question passes as data."""
 
 
 @pytest.mark.parametrize("flow", Flow)
@@ -151,8 +168,28 @@ def test_a_bad_packet_is_reported_and_the_next_is_right(name: str, flow: str) ->
     beats, meant, reported = BAD[name]
     (after,) = draw(12, [3], seed=8)
     run = run_unpacker(12, 64, [4, 3], beats + to_beats(after, 64), flow, seed=9)
+    if meant is None:
+        meant = b"".join(beat["data"].to_bytes(8, "little") for beat in beats)
+    elif "in lack of a part" in name:
+        meant = meant.ljust(48, b"\0")
     assert run.outputs["o"] == rows_of(meant, 12, 4) + rows_of(after, 12, 3)
     assert errors(run) == reported
+
+
+@pytest.mark.parametrize(("row_bytes", "bits"), [(8, 64), (12, 32), (64, 256), (4, 512)])
+@pytest.mark.parametrize("flow", Flow)
+def test_packets_that_end_in_a_beat_without_bytes(row_bytes: int, bits: int, flow: str) -> None:
+    """As a transmitter sends them that learns of the end behind the last byte; some packets end the usual way."""
+    packets = draw(row_bytes, ROWS, seed=13)
+    beats = [
+        beat
+        for number, packet in enumerate(packets)
+        for beat in (ended_behind(to_beats(packet, bits), 1) if number % 3 < 2 else to_beats(packet, bits))
+    ]
+    run = run_unpacker(row_bytes, bits, ROWS, beats, flow, seed=14)
+    expected = [row for packet, n in zip(packets, ROWS, strict=True) for row in rows_of(packet, row_bytes, n)]
+    assert run.outputs["o"] == expected
+    assert errors(run) == (0, 0, 0)
 
 
 def test_a_long_packet_of_many_rows_a_beat() -> None:

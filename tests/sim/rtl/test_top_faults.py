@@ -25,6 +25,36 @@ def test_malformed_packets(config: TopConfig, pace: str) -> None:
     assert len(result["raised"]) == 18
 
 
+def test_packets_that_end_in_a_beat_without_bytes() -> None:
+    sent = top_runner.run(TINY, "sim.top.faults:ends_without_bytes", idle="0.5", stall="0.5")["result"]["sent"]
+    assert sent == 2 * (4 + 2 + 2)
+
+
+def test_the_driver_sleeps_until_irq() -> None:
+    """Slow streams, so that there is something to wait for."""
+    top_runner.run(TINY, "sim.top.interrupts:completion", idle="0.9", stall="0.9")
+
+
+LAYER_PACKETS = TINY.replace(packets="layer", head_dim=12, max_keys=18, stream_bits=128)
+"""A packet per stream and layer; a head may begin in the middle of a beat."""
+
+
+@pytest.mark.parametrize(
+    ("scenario", "pace", "arguments"),
+    [
+        ("soak_layers:play", "0.1", {"elements": 12_000, "draws": 3}),
+        ("faults:malformed", "0.5", {}),
+        ("faults:ends_without_bytes", "none", {}),
+        ("faults:changes_while_busy", "none", {}),
+        ("resets:resets", "0.1", {"resets": 15, "draws": 5}),
+        ("interrupts:completion", "0.9", {}),
+    ],
+    ids=str,
+)
+def test_packets_of_whole_layers(scenario: str, pace: str, arguments: dict[str, int]) -> None:
+    top_runner.run(LAYER_PACKETS, f"sim.top.{scenario}", idle=pace, stall=pace, **arguments)
+
+
 @pytest.mark.parametrize("pace", ["none", "0.5"])
 def test_misplaced_ends_of_packets(pace: str) -> None:
     reported = top_runner.run(TINY, "sim.top.faults:misplaced_ends", idle=pace, stall=pace)["result"]
