@@ -1,12 +1,14 @@
 """The formulas that pages, RDL, headers and JSON print: evaluated as they are written, they give the registers."""
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 from latte_hw.config import LatteConfig
+from latte_hw.config.errors import LatteError
 from latte_hw.params import HeadParams
 from latte_hw.params.programming import Programming
 
@@ -94,12 +96,17 @@ def test_elements(programming: Programming) -> None:
     assert v == (-128, 127)
 
 
-@pytest.mark.parametrize(
-    ("scale_q", "scale_k", "registers"),
-    [(1e-300, 1e-300, (16383, 0, 0)), (1e300, 1e300, (0, 65535, 0)), (1e-200, 1e-120, (16383, 0, 0))],
-)
-def test_steps_that_a_float_cannot_multiply_saturate(scale_q: float, scale_k: float, registers: tuple) -> None:
+def test_steps_whose_product_is_great_saturate() -> None:
     params = HeadParams(LatteConfig())
-    got = (params.threshold_register(1.0, scale_q, scale_k), *params.softmax_scale_register(scale_q, scale_k))
-    assert got == registers
-    assert params.threshold_register(0.0, scale_q, scale_k) == 0
+    assert params.threshold_register(1.0, 1e38, 1e38) == 0
+    assert params.softmax_scale_register(1e38, 1e38) == (65535, 0)
+
+
+@pytest.mark.parametrize("scales", [(1e-300, 1e-300), (1e-200, 1e-124)])
+def test_steps_whose_product_is_0_are_refused(scales: tuple[float, float]) -> None:
+    for registers in (
+        partial(HeadParams(LatteConfig()).threshold_register, 1.0),
+        HeadParams(LatteConfig()).softmax_scale_register,
+    ):
+        with pytest.raises(LatteError, match="scale_q \\* scale_k must be above 0, not "):
+            registers(*scales)
