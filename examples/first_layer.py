@@ -21,8 +21,11 @@ def first_layer(latte: Latte, heads: int = 4, kv_heads: int = 2, seed: int = 1) 
     keys = latte.config.max_keys // 2
     q, k, v = (rng.standard_normal((n, keys + 2, latte.config.head_dim)) for n in (heads, kv_heads, kv_heads))
 
-    # int8 with one step per head. The greatest magnitude is the core's: 119 in the balanced split, 127 otherwise.
-    (q8, scale_q), (k8, scale_k), (v8, scale_v) = (quantise(x, latte.params.widths.quant_max) for x in (q, k, v))
+    # int8 with one step per head. The greatest magnitude is 127, but of q and k in the balanced split 119.
+    greatest = latte.params.widths.greatest
+    (q8, scale_q), (k8, scale_k), (v8, scale_v) = (
+        quantise(x, greatest(name)) for name, x in zip("qkv", (q, k, v), strict=True)
+    )
     tau = np.full(heads, 2.0)  # keep the keys whose estimate is within 2 of the row's best, in logits
     latte.load_thresholds(tau, scale_q=scale_q, scale_k=scale_k)
 

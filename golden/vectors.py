@@ -84,12 +84,13 @@ def read_vectors(folder: Path) -> tuple[dict[str, Any], dict[str, Array]]:
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
         arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in description["tensors"]}
+        hashes = {name: about["sha256"] for name, about in description["tensors"].items()}
     except OSError as error:
         raise LatteError(f"vectors in {folder} cannot be read: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, EOFError):
+    except Exception:  # whatever JSON and NumPy stumble over
         raise LatteError(f"vectors in {folder} are damaged: {DESCRIPTION} or an array is not readable") from None
-    for name, about in description["tensors"].items():
-        if _sha256(arrays[name]) != about["sha256"]:
+    for name, sha256 in hashes.items():
+        if _sha256(arrays[name]) != sha256:
             raise LatteError(f"vectors in {folder} are damaged: {name} does not have the sha256 in {DESCRIPTION}")
     return description, arrays
 

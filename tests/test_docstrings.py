@@ -74,7 +74,7 @@ INSTANCES: dict[type[wiring.Component], tuple[Callable[[], wiring.Component], ..
     MultiplierDot: (lambda: MultiplierDot(**DOT),),
     DistributedArithmetic: (lambda: DistributedArithmetic(tables=table_shape(DotChoice()), **DOT),),
     LiteAdapter: (lambda: LiteAdapter(8),),
-    RowUnpacker: (lambda: RowUnpacker(64, 32, 4),),
+    RowUnpacker: (lambda: RowUnpacker(64, 32, 4, lambda byte: byte[7]),),
     RowPacker: (lambda: RowPacker(64, 32),),
     Gearbox: (lambda: Gearbox(3, 4),),
     # core

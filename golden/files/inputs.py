@@ -6,7 +6,6 @@ from typing import Literal, overload
 
 from golden.blocks.arith import Array
 from golden.files import tensors
-from golden.files.npz import read_npz
 from golden.files.thresholds import apply
 from latte_hw.config import Core, CoreConfig, LatteConfig
 from latte_hw.config import thresholds as thresholds_file
@@ -57,8 +56,9 @@ def load_inputs(
         if layer is not None:
             raise LatteError("--layer names a layer of --thresholds: give both or neither")
         chosen = resolve_config(preset, config, settings, core=core)
-        arrays = read_npz(tensor_file)
-        check_default_tensors(arrays, preset, config, chosen)
+        arrays = tensors.read(
+            tensor_file, chosen, check=lambda shapes: check_default_tensors(shapes, preset, config, chosen)
+        )
         return tensors.from_arrays(arrays, chosen), chosen
     if layer is None:
         raise LatteError("--thresholds needs --layer, the layer that the tensor file is of")
@@ -66,7 +66,7 @@ def load_inputs(
     chosen = resolve_config(preset, config, settings, default=file.config.model_dump(), core=core)
     if isinstance(chosen, LatteConfig):
         file.check_config(chosen)
-    return tensors.from_arrays(apply(file, read_npz(tensor_file), layer), chosen), chosen
+    return tensors.from_arrays(apply(file, tensors.read(tensor_file, chosen, thresholds=False), layer), chosen), chosen
 
 
 def check_default_tensors(

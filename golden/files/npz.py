@@ -1,8 +1,10 @@
-"""NumPy archives, read with clear errors and written whole or not at all, byte-identical every time."""
+"""NumPy archives, written whole or not at all, byte-identical every time.
+
+:mod:`latte_hw.config.npz_file` reads them.
+"""
 
 import os
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,28 +13,11 @@ import numpy as np
 
 from golden.blocks.arith import Array
 from latte_hw.config.errors import LatteError
+from latte_hw.config.npz_file import read_npz
+
+__all__ = ["check_output_folder", "read_npz", "replacing", "save_npz"]
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip file knows: equal content gives equal bytes
-
-
-def read_npz(path: Path | str) -> dict[str, Array]:
-    """Every array of an .npz file by name; :class:`LatteError` when the file is missing, damaged or no archive."""
-    path = Path(path)
-    try:
-        with path.open("rb") as stream:
-            archive = np.load(stream, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise LatteError(f"tensor file {path} must be an .npz archive of named arrays, not one array")
-            arrays = {name: archive[name] for name in archive.files}
-        if not all(isinstance(x, np.ndarray) for x in arrays.values()):  # other members come as bytes
-            raise ValueError
-        return arrays
-    except LatteError:
-        raise
-    except OSError as error:
-        raise LatteError(f"tensor file {path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error):
-        raise LatteError(f"tensor file {path} is not a readable .npz archive of plain arrays") from None
 
 
 def save_npz(path: Path | str, arrays: Mapping[str, Array], *, compressed: bool = False) -> None:

@@ -135,17 +135,16 @@ def saturating(config: CoreConfig, seed: int) -> Trace:
     params = params_of(config)
     tokens = min(2 * params_of(config).config.keys_per_cycle, config.max_keys)
 
-    def limits(heads: int) -> NDArray[np.int8]:
-        x = np.where(rng.random((heads, tokens, config.head_dim)) < 0.5, INT8_MIN, params.widths.quant_max).astype(
-            np.int8
-        )
-        x[:, 0], x[:, -1] = INT8_MIN, params.widths.quant_max
+    def limits(tensor: str, heads: int) -> NDArray[np.int8]:
+        greatest = params.widths.greatest(tensor)
+        x = np.where(rng.random((heads, tokens, config.head_dim)) < 0.5, INT8_MIN, greatest).astype(np.int8)
+        x[:, 0], x[:, -1] = INT8_MIN, greatest
         return x
 
     trace: Trace = {
-        "q": limits(2),
-        "k": limits(1),
-        "v": limits(1),
+        "q": limits("q", 2),
+        "k": limits("k", 1),
+        "v": limits("v", 1),
         "tau_int": np.full(2, params.widths.threshold_range[1]),
     }
     return trace | {"scale_q": _ones(2) / 64, "scale_k": _ones(1) / 64, "scale_v": _ones(1)}

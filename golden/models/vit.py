@@ -13,6 +13,7 @@ from transformers.image_processing_base import ImageProcessingMixin
 from transformers.utils import logging as model_logging
 
 from golden.models.loading import find_source, load_model
+from latte_hw.config.arrays import numbers
 from latte_hw.config.errors import LatteError
 
 RECORD = "training.json"
@@ -144,7 +145,7 @@ def load_image_model(name: str) -> ImageModel:
     mean, deviation = ((number,) * channels for number in PLAIN)
     try:
         found, _ = ImageProcessingMixin.get_image_processor_dict(source.location)
-        mean, deviation = (tuple(map(float, found.get(key) or plain))
+        mean, deviation = (tuple(numbers(f"{key} of model {name}", found.get(key) or plain).tolist())
                            for key, plain in (("image_mean", mean), ("image_std", deviation)))  # fmt: skip
     except OSError:  # a model without one
         pass
@@ -154,6 +155,6 @@ def load_image_model(name: str) -> ImageModel:
 def _record(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / RECORD).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -85,28 +85,32 @@ def quantize_all(
 ) -> Quantized:
     """Quantise conditioned q (B, H, Nq, D), k and v (B, G, Nk, D).
 
-    Steps are those of each window and head (``max|x| / quant_max`` over its real tokens, of q and k times ``clip``),
-    or the stored ``scales``.
+    Steps are those of each window and head (``max|x| / hi`` over its real tokens, hi being ``quant_max`` for q and k,
+    whose steps count ``clip`` times, and 127 for v), or the stored ``scales``.
     ``real`` (B, Nk) bool marks the tokens that are not padding (of q, the last Nq of them).
     """
     if scales is not None:
         steps = [x.to(q.device, torch.float32).expand(len(q), -1) for x in (scales.q, scales.k, scales.v)]
     else:
         real_q = None if real is None else real[:, real.shape[1] - q.shape[2] :]
-        steps = [head_scales(x, params, mask, c) for x, mask, c in ((q, real_q, clip), (k, real, clip), (v, real, 1.0))]
-    whole = [quantize(x, step, params) for x, step in zip((q, k, v), steps, strict=True)]
+        steps = [
+            head_scales(q, params, real_q, clip),
+            head_scales(k, params, real, clip),
+            head_scales(v, params, real, tensor="v"),
+        ]
+    whole = [quantize(x, step, params, name) for name, x, step in zip("qkv", (q, k, v), steps, strict=True)]
     return Quantized(*whole, *steps)
 
 
 def head_scales(
-    x: torch.Tensor, params: HeadParams, real: torch.Tensor | None = None, clip: float = 1.0
+    x: torch.Tensor, params: HeadParams, real: torch.Tensor | None = None, clip: float = 1.0, tensor: str = "q"
 ) -> torch.Tensor:
-    """One int8 step per window and head, (B, heads) float32, of x (B, heads, n, D); see
+    """One int8 step per window and head, (B, heads) float32, of x (B, heads, n, D), a ``tensor`` q, k or v; see
     :mod:`golden.blocks.quantize`."""
     x = x.detach().float()
     if real is not None:
         x = x.masked_fill(~real[:, None, :, None], 0)
-    scales = x.abs().amax(dim=(2, 3)) * clip / params.widths.quant_max
+    scales = x.abs().amax(dim=(2, 3)) * clip / params.widths.greatest(tensor)
     return torch.where(scales > 0, scales, torch.ones_like(scales))
 
 
@@ -122,11 +126,12 @@ class _RoundStraightThrough(torch.autograd.Function):
         return gradients[0]
 
 
-def quantize(x: torch.Tensor, scales: torch.Tensor, params: HeadParams) -> torch.Tensor:
-    """x (B, heads, n, D) in steps of ``scales`` (B, heads): whole numbers in float32, saturated to int8's range."""
+def quantize(x: torch.Tensor, scales: torch.Tensor, params: HeadParams, tensor: str = "q") -> torch.Tensor:
+    """x (B, heads, n, D), a ``tensor`` q, k or v, in steps of ``scales`` (B, heads): whole numbers in float32,
+    saturated to the range of that tensor."""
     steps = x.float() / scales[:, :, None, None]
-    rounded: torch.Tensor = _RoundStraightThrough.apply(steps)  # the greatest element may be a hair above quant_max
-    return rounded.clamp(INT8_MIN, params.widths.quant_max)
+    rounded: torch.Tensor = _RoundStraightThrough.apply(steps)  # the greatest element may be a hair above the limit
+    return rounded.clamp(INT8_MIN, params.widths.greatest(tensor))
 
 
 def per_query_head(scale_q: torch.Tensor, scale_k: torch.Tensor) -> torch.Tensor:

@@ -44,13 +44,14 @@ class Thresholds(torch.nn.Module):
 
     @torch.no_grad()
     def load(self, values: torch.Tensor) -> None:
-        """Take thresholds, shape (layers, heads). :class:`LatteError` on another shape, NaN, or a negative one."""
+        """Take thresholds, shape (layers, heads). :class:`LatteError` on another shape, and on negative ones, NaN and
+        infinity."""
         if tuple(values.shape) != tuple(self.raw.shape):
             raise LatteError(
                 f"thresholds must have shape {tuple(self.raw.shape)}, layers and heads, not {tuple(values.shape)}"
             )
-        if values.isnan().any():
-            raise LatteError("thresholds must be numbers, but hold NaN")
+        if not values.isfinite().all():
+            raise LatteError(f"thresholds must be finite, but hold {'NaN' if values.isnan().any() else 'infinity'}")
         if not self.signed and (values < 0).any():
             raise LatteError(f"thresholds must be 0 or more, not {float(values.min()):g}")
         self.raw.copy_(values)

@@ -54,8 +54,10 @@ def static_scales(under_test: ModelUnderTest, count: int, quantile: float = 1.0)
         mean = (means[call.layer] / count).float() if smooth else None
         q, k = condition(names, call.q, call.k, k_mean=mean)
         steps.setdefault(call.layer, []).append(
-            tuple(
-                head_scales(x, params, clip=clip) for x, clip in ((q, runtime.clip), (k, runtime.clip), (call.v, 1.0))
+            (
+                head_scales(q, params, clip=runtime.clip),
+                head_scales(k, params, clip=runtime.clip),
+                head_scales(call.v, params, tensor="v"),
             )
         )
 

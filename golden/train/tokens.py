@@ -18,6 +18,8 @@ from latte_hw.config.errors import LatteError
 Split = Literal["train", "held_out"]
 SCHEMA = "latte-tokens-1"
 _TEXT_FIELDS = ("schema", "tokenizer", "source", "sha256")
+_NUMBERS = ("chunk", "seed")
+_LISTS = ("ids", "held_out")
 
 
 @dataclass(frozen=True)
@@ -71,23 +73,20 @@ class TokenFile:
     @classmethod
     def load(cls, path: Path) -> "TokenFile":
         """Read a token file; :class:`LatteError` when it is none or damaged."""
-        arrays = read_npz(path)
-        try:
-            texts = {name: str(arrays[name]) for name in _TEXT_FIELDS}
-            loaded = cls(
-                ids=arrays["ids"],
-                held_out=arrays["held_out"].astype(np.bool_),
-                chunk=int(arrays["chunk"]),
-                tokenizer=texts["tokenizer"],
-                source=texts["source"],
-                sha256=texts["sha256"],
-                seed=int(arrays["seed"]),
-            )
-        except KeyError as error:
-            raise LatteError(f"token file {path} lacks the array {error}; make one with latte tokens") from None
-        if texts["schema"] != SCHEMA or len(loaded.ids) != loaded.chunk * len(loaded.held_out):
-            raise LatteError(f"token file {path} is not of the schema {SCHEMA}; make one with latte tokens")
-        return loaded
+        arrays = read_npz(path, (*_TEXT_FIELDS, *_NUMBERS, *_LISTS), "token file")
+        wrong = f"token file {path} is not of the schema {SCHEMA}; make one with latte tokens"
+        for names, kinds, dimensions in ((_TEXT_FIELDS, "U", 0), (_NUMBERS, "iu", 0), (_LISTS, "iub", 1)):
+            for name in names:
+                if name not in arrays:
+                    raise LatteError(f"token file {path} lacks the array {name!r}; make one with latte tokens")
+                if arrays[name].dtype.kind not in kinds or arrays[name].ndim != dimensions:
+                    raise LatteError(wrong)
+        texts = {name: str(arrays[name]) for name in _TEXT_FIELDS}
+        chunk, seed = (int(arrays[name]) for name in _NUMBERS)
+        ids, held_out = arrays["ids"], arrays["held_out"].astype(np.bool_)
+        if texts.pop("schema") != SCHEMA or chunk < 2 or seed < 0 or len(ids) != chunk * len(held_out):
+            raise LatteError(wrong)
+        return cls(ids=ids, held_out=held_out, chunk=chunk, seed=seed, **texts)
 
 
 def split_tokens(

@@ -1,5 +1,6 @@
 """How a preset, a file and single settings choose a configuration, with one sentence for whatever is wrong."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
@@ -11,8 +12,9 @@ from latte_hw.config.core import Core, Datapath, Wrapper
 from latte_hw.config.dense import DenseConfig, why_not
 from latte_hw.config.errors import LatteError
 from latte_hw.config.head import LatteConfig
-from latte_hw.config.json_file import read_json
+from latte_hw.config.json_file import read_object
 from latte_hw.config.presets import PRESETS, preset
+from latte_hw.config.problems import first_problem, quoted
 from latte_hw.config.top import TopConfig
 
 Kind = TypeVar("Kind", bound=CoreConfig)
@@ -61,7 +63,7 @@ def resolve_config(
         raise LatteError("give either --preset or --config, not both")
     kind = CONFIGS[core]
     if config_file is not None:
-        fields = _from_file(config_file)
+        fields = _from_file(config_file, kind)
     else:
         chosen = default if default and preset_name is None else _from_preset(preset_name or "tiny")
         fields = {name: value for name, value in chosen.items() if name in kind.model_fields}
@@ -128,10 +130,22 @@ def build_config(fields: dict[str, Any], kind: type[Kind]) -> Kind:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise LatteError(f"{where}: {message}, not {first['input']!r}" if where else message) from None
+        raise LatteError(first_problem(error)) from None
+
+
+def config_of_json(fields: Any, kind: type[Kind]) -> Kind:
+    """The same from the JSON of a file, where a truth value is no number."""
+    if not isinstance(fields, dict):
+        raise LatteError(f"a configuration must be a JSON object of fields, not {quoted(fields)}")
+    _check_types(fields, kind)
+    return build_config(fields, kind)
+
+
+def _check_types(fields: dict[str, Any], kind: type[CoreConfig]) -> None:
+    """:class:`LatteError` on `true` or `false` where a field holds a number."""
+    for name, value in fields.items():
+        if name in kind.model_fields and isinstance(value, bool) and kind.model_fields[name].annotation is not bool:
+            raise LatteError(f"{name} must not be a truth value, but is {json.dumps(value)}")
 
 
 def _from_preset(name: str) -> dict[str, Any]:
@@ -141,10 +155,12 @@ def _from_preset(name: str) -> dict[str, Any]:
         raise LatteError(str(error)) from None
 
 
-def _from_file(path: Path) -> dict[str, Any]:
-    fields = read_json(path, "configuration file")
-    if isinstance(fields, dict) and isinstance(fields.get("config"), dict):
+def _from_file(path: Path, kind: type[CoreConfig]) -> dict[str, Any]:
+    fields = read_object(path, "configuration file")
+    if isinstance(fields.get("config"), dict):
         fields = fields["config"]  # the JSON that `latte generate` and `latte vectors` write holds one
-    if not isinstance(fields, dict):
-        raise LatteError(f"configuration file {path} must hold a JSON object of fields")
+    try:
+        _check_types(fields, kind)
+    except LatteError as error:
+        raise LatteError(f"configuration file {path}: {error}") from None
     return fields

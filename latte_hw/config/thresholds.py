@@ -22,11 +22,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
+from latte_hw.config.arrays import numbers
 from latte_hw.config.errors import LatteError
 from latte_hw.config.head import LatteConfig, Rule
 from latte_hw.config.json_file import read_schema
-from latte_hw.config.loading import build_config
+from latte_hw.config.loading import config_of_json
+from latte_hw.config.numbers import integer, threshold
+from latte_hw.config.problems import first_problem, quoted
 
 SCHEMA = "latte-thresholds-1"
 CONDITIONING = ("smooth_k", "rotate")
@@ -111,6 +115,7 @@ class ThresholdsFile:
 
     def of_layer(self, layer: int, name: str = "layer") -> Float32:
         """τ of a layer, (heads,) logits; :class:`LatteError` on a layer, called `name`, that there is not."""
+        integer(name, layer)
         if not 0 <= layer < self.model.layers:
             raise LatteError(f"{name} must be from 0 to {self.model.layers - 1} for these thresholds, not {layer}")
         layer_tau: Float32 = self.tau[layer]
@@ -126,49 +131,98 @@ def check_conditioning(names: Iterable[str]) -> tuple[str, ...]:
     return checked
 
 
+def tau_of(values: Any, rule: Rule, shape: tuple[int, ...] | None = None, name: str = "tau") -> NDArray[np.float64]:
+    """Thresholds in logits as an array: of the given shape, or one per head.
+
+    Every file and every array of thresholds comes in here. :class:`LatteError` on the first one that
+    :func:`latte_hw.config.numbers.threshold` refuses, and on another shape.
+    """
+    tau = numbers(name, values, shape)
+    if rule is Rule.DIFFERENTIAL:
+        for value in tau[tau < 0][:1]:
+            threshold(value, rule, name)
+    return tau
+
+
 def load(path: Path) -> ThresholdsFile:
     """Read and check a thresholds file; :class:`LatteError` says in one sentence what is wrong with it."""
-    fields = read_schema(path, "thresholds file", SCHEMA)
+    content = read_schema(path, "thresholds file", SCHEMA)
     try:
-        return _from_fields(fields)
+        return _from_fields(_Fields.model_validate(content))
+    except ValidationError as error:
+        raise LatteError(f"thresholds file {path}: {first_problem(error)}") from None
     except LatteError as error:
         raise LatteError(f"thresholds file {path}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise LatteError(f"thresholds file {path} is damaged: {type(error).__name__} {error}") from None
 
 
-def _from_fields(fields: dict[str, Any]) -> ThresholdsFile:
-    model = ModelShape(**fields["model"])
-    config = build_config(fields["config"], LatteConfig)
-    tau = _array("tau", fields["tau"], (model.layers, model.heads))
-    if config.rule is Rule.DIFFERENTIAL and (tau < 0).any():
-        raise LatteError(f"tau must be 0 or more, not {tau.min():g}")
-    scales, rule, clip = None, fields["scales"]["rule"], float(fields["scales"].get("clip", 1.0))
-    if not 0 < clip <= 1:
-        raise LatteError(f"clip must be above 0 and at most 1, not {clip:g}")
-    if rule == "static":
-        q_shape, kv_shape = (model.layers, model.heads), (model.layers, model.kv_heads)
-        given = fields["scales"]
-        mean = given["k_mean"]
+class _Strict(BaseModel):
+    """Fields of the types that they say: no string or truth value is a number. Further fields are left alone."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Model(_Strict):
+    name: str
+    type: str
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    kv_heads: int = Field(ge=1)
+    head_dim: int = Field(ge=1)
+
+
+class _Scales(_Strict):
+    rule: str
+    clip: FiniteFloat = 1.0
+    q: Any = None
+    k: Any = None
+    v: Any = None
+    k_mean: Any = None
+
+
+class _Fields(_Strict):
+    model: _Model
+    config: dict[str, Any]
+    conditioning: list[str]
+    scales: _Scales
+    tau: list[Any]
+    training: dict[str, Any]
+
+
+def _from_fields(fields: _Fields) -> ThresholdsFile:
+    model, given = ModelShape(**fields.model.model_dump()), fields.scales
+    if model.heads % model.kv_heads:
+        raise LatteError(f"heads must be a multiple of the {model.kv_heads} K/V heads, not {model.heads}")
+    config = config_of_json(fields.config, LatteConfig)
+    q_shape, kv_shape = (model.layers, model.heads), (model.layers, model.kv_heads)
+    tau = tau_of(fields.tau, config.rule, q_shape).astype(np.float32)
+    if not 0 < given.clip <= 1:
+        raise LatteError(f"clip must be above 0 and at most 1, not {given.clip:g}")
+    scales = None
+    if given.rule == "static":
+        mean = given.k_mean
         scales = StaticArrays(
-            q=_array("scales of q", given["q"], q_shape),
-            k=_array("scales of k", given["k"], kv_shape),
-            v=_array("scales of v", given["v"], kv_shape),
-            k_mean=None if mean is None else _array("means of k", mean, (*kv_shape, model.head_dim)),
+            q=_steps("q", given.q, q_shape),
+            k=_steps("k", given.k, kv_shape),
+            v=_steps("v", given.v, kv_shape),
+            k_mean=None if mean is None else _float32("means of k", mean, (*kv_shape, model.head_dim)),
         )
-    elif rule != "window":
-        raise LatteError(f"scales must be window or static, not {rule!r}")
-    conditioning = check_conditioning(fields["conditioning"])
-    return ThresholdsFile(model, config, tau, conditioning, scales, dict(fields["training"]), clip)
+    elif given.rule != "window":
+        raise LatteError(f"scales must be window or static, not {quoted(given.rule)}")
+    conditioning = check_conditioning(fields.conditioning)
+    return ThresholdsFile(model, config, tau, conditioning, scales, fields.training, given.clip)
 
 
-def _array(name: str, values: Any, shape: tuple[int, ...]) -> Float32:
-    array = np.array(values, np.float32)
-    if array.shape != shape:
-        raise LatteError(f"{name} must have shape {shape}, not {array.shape}")
-    if not np.isfinite(array).all():
-        raise LatteError(f"{name} must be finite")
-    return array
+def _steps(name: str, values: Any, shape: tuple[int, ...]) -> Float32:
+    steps = _float32(f"scales of {name}", values, shape)
+    if not (steps > 0).all():
+        raise LatteError(f"scales of {name} must be above 0, not {steps.min():g}")
+    return steps
+
+
+def _float32(name: str, values: Any, shape: tuple[int, ...]) -> Float32:
+    if values is None:
+        raise LatteError(f"{name} are missing")
+    return numbers(name, values, shape).astype(np.float32)
 
 
 def _plain(array: Float32) -> Any:

@@ -28,7 +28,7 @@ class KvStore(wiring.Component):
     i_load
         Announces `n_keys` rows; taken when a buffer is free.
     i_k, i_v
-        The rows, in the order of the keys; elements above `quant_max` are saturated.
+        The rows, in the order of the keys; elements of K above `quant_max` are saturated, those of V may be any int8.
     o_loaded
         Loaded buffers, oldest first.
     i_free
@@ -85,12 +85,12 @@ class KvStore(wiring.Component):
         m = Module()
         load = _Load(self.params)
         self._take_loads(m, load)
-        split, saturated = self._elements(m)
+        split, values = self._elements(m)
         k, v = (self._writes(m, load, name) for name in ("k", "v"))
         self._finish_load(m, load)
         if self.banks:
             self._banks(m, load, k, split.high)
-        self._rows(m, k, v, split, saturated)
+        self._rows(m, k, v, split, values)
         for name in self.read_ports:
             answer(m, self.params, getattr(self, name), name)
         return m
@@ -166,19 +166,19 @@ class KvStore(wiring.Component):
     # --- rows as they come --------------------------------------------------------------------------------------
 
     def _elements(self, m: Module) -> tuple[Any, Any]:
-        """The row of K in its two parts and the row of V, elements saturated: a register behind `row_load`."""
+        """The row of K, elements saturated, in its two parts, and the row of V: a register behind `row_load`."""
         params, payloads = self.params, Payloads(self.params)
         k_row = delayed_data(m, self.i_k.payload, params.pipeline.row_load, "k_loaded")
         v_row = delayed_data(m, self.i_v.payload, params.pipeline.row_load, "v_loaded")
         k_split = Signal(payloads.split_row, reset_less=True)
-        v_saturated = Signal(payloads.element_row, reset_less=True)
+        values = Signal(payloads.element_row, reset_less=True)
+        m.d.sync += values.eq(v_row)
         for d in range(params.config.head_dim):
             element = saturate_element(params, k_row[d])
             m.d.sync += k_split.high[d].eq(high_part(params, element))
             if params.widths.low_bits:
                 m.d.sync += k_split.low[d].eq(low_part(params, element))
-            m.d.sync += v_saturated[d].eq(saturate_element(params, v_row[d]))
-        return k_split, v_saturated
+        return k_split, values
 
     def _writes(self, m: Module, load: "_Load", name: str) -> "_Writes":
         """Counts the rows of K, or of V, and says where they are written."""
@@ -228,12 +228,12 @@ class KvStore(wiring.Component):
                 slices=hops.bank_read,
             )  # fmt: skip
 
-    def _rows(self, m: Module, k: "_Writes", v: "_Writes", split: Any, saturated: Any) -> None:
+    def _rows(self, m: Module, k: "_Writes", v: "_Writes", split: Any, values: Any) -> None:
         """Whole rows of K and V, into a RAM for every reader, or for two that share one."""
         params, slices = self.params, self.params.pipeline.row_write
         k_written, v_written = (delayed(m, one.written, slices, f"{name}_write") for name, one in (("k", k), ("v", v)))
         split = delayed_data(m, split, slices, "k_split")
-        saturated = delayed_data(m, saturated, slices, "v_saturated")
+        values = delayed_data(m, values, slices, "values")
         shares = params.widths.readers_per_ram
         for number, first in enumerate(range(0, self.readers, shares)):
             names = [numbered(name, self.readers)[first : first + shares] for name in ("key_port", "value_port")]
@@ -245,7 +245,7 @@ class KvStore(wiring.Component):
                 reads=[self._key_read(m, port, first + index) for index, port in enumerate(key_ports)],
                 slices=params.pipeline.key_read,
             )  # fmt: skip
-            value_rams(m, params, f"v_rows{suffix}", value_ports, v_written, v.pointers, saturated)
+            value_rams(m, params, f"v_rows{suffix}", value_ports, v_written, v.pointers, values)
 
     def _key_read(self, m: Module, port: Any, number: int) -> tuple[Value, Any]:
         """Where a port reads whole rows of K, behind `key_read`, and where its data go."""

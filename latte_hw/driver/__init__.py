@@ -5,25 +5,30 @@ from latte_hw.driver.errors import (
     BusError,
     BusyError,
     CoreError,
+    DmaLengthError,
     HoleError,
     LengthError,
     LongPacketError,
     PacketError,
+    RangeError,
     ShortPacketError,
     StallError,
     UnknownCoreError,
 )
-from latte_hw.driver.transport import Transport
+from latte_hw.driver.transport import InterruptTransport, Transport
 
 __all__ = [
     "BusError",
     "BusyError",
     "CoreError",
+    "DmaLengthError",
     "HoleError",
+    "InterruptTransport",
     "Latte",
     "LengthError",
     "LongPacketError",
     "PacketError",
+    "RangeError",
     "ShortPacketError",
     "StallError",
     "Transport",

@@ -1,6 +1,7 @@
 """Runs layers and steps of decoding on a core, through any transport."""
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,26 +9,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from latte_hw.config.errors import LatteError
-from latte_hw.config.loading import build_config
-from latte_hw.config.top import TopConfig
+from latte_hw.config.json_file import read_object
+from latte_hw.config.loading import config_of_json
+from latte_hw.config.numbers import integer
+from latte_hw.config.top import Packets, TopConfig
 from latte_hw.driver import layers
-from latte_hw.driver.errors import CoreError, StallError
+from latte_hw.driver.errors import BusError, CoreError, StallError
 from latte_hw.driver.layers import Array, Int8
 from latte_hw.driver.registers import CoreRegisters
 from latte_hw.driver.thresholds import Entries, entries_of
-from latte_hw.driver.transport import Transport
+from latte_hw.driver.transport import InterruptTransport, Transport
 from latte_hw.params import HeadParams
 
 
 def config_of(description: str | Path) -> TopConfig:
-    """The configuration in `latte_top.json`."""
+    """The configuration in `latte_top.json`; :class:`LatteError` when the file is another one."""
+    path = Path(description)
+    content = read_object(path, "description")
+    if "config" not in content:
+        raise LatteError(f"description {path} is none that latte generate --core top wrote: config is missing")
     try:
-        fields = json.loads(Path(description).read_text())["config"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise LatteError(f"{description} is not a description that latte generate --core top wrote") from None
-    config = build_config(fields, TopConfig)
-    assert isinstance(config, TopConfig)
-    return config
+        return config_of_json(content["config"], TopConfig)
+    except LatteError as error:
+        raise LatteError(f"description {path}: {error}") from None
 
 
 class Latte:
@@ -35,8 +39,12 @@ class Latte:
 
     Raises :class:`latte_hw.driver.errors.UnknownCoreError` when another core answers. No method waits longer than
     `timeout` seconds without a packet moving: then :class:`latte_hw.driver.errors.StallError` says what stands still.
-    A head takes up to n_queries · n_keys clock cycles, when it keeps every key.
-    Sticky errors of the core are raised as :class:`latte_hw.driver.errors.CoreError`.
+    A head takes up to n_queries · n_keys clock cycles, when it keeps every key; where a packet holds a layer, its rows
+    count as movement. Sticky errors of the core are raised as :class:`latte_hw.driver.errors.CoreError`. When bus or
+    DMA fail in the middle of a layer, the core is soft reset, so that another one may follow.
+
+    With a transport that can wait for `irq` (:class:`latte_hw.driver.transport.InterruptTransport`) the driver sleeps
+    until then; its causes are enabled from a command to its end.
     """
 
     def __init__(self, transport: Transport, config: TopConfig, timeout: float = 1.0) -> None:
@@ -46,6 +54,7 @@ class Latte:
         self.registers = CoreRegisters(transport, config)
         self._transport = transport
         self._keep = False
+        self._by_irq = False
         self._kept: tuple[int, int, int] | None = None  # query heads, K/V heads and rows of what is kept
         self.registers.check_identity()
 
@@ -74,9 +83,17 @@ class Latte:
         """The same as registers: threshold, mantissa and shift of every query head."""
         if not 1 <= len(entries) <= self.config.table_entries:
             raise LatteError(f"there must be thresholds of 1 to {self.config.table_entries} heads, not {len(entries)}")
-        for head, (threshold, mantissa, shift) in enumerate(entries):
-            self.registers.write(f"head_table[{head}].threshold", threshold=int(threshold))
-            self.registers.write(f"head_table[{head}].scale", mantissa=int(mantissa), shift=int(shift))
+        words = []
+        for head, entry in enumerate(entries):
+            if len(entry) != 3:
+                raise LatteError(f"an entry must be threshold, mantissa and shift, not {entry}")
+            threshold, mantissa, shift = (integer(f"register of head {head}", value) for value in entry)
+            words.append((f"head_table[{head}].threshold", {"threshold": threshold}))
+            words.append((f"head_table[{head}].scale", {"mantissa": mantissa, "shift": shift}))
+        for path, fields in words:  # all of them fit, or none is written
+            self.registers.view.pack(path, fields)
+        for path, fields in words:
+            self.registers.write(path, **fields)
 
     # --- layers ---------------------------------------------------------------------------------------------------
 
@@ -131,17 +148,25 @@ class Latte:
     def _prepare(self) -> None:
         if self.registers.read("status")["busy"]:
             raise StallError(f"the core is still busy with an earlier command; soft_reset() ends it: {self._state()}")
-        self.registers.clear_errors()
+        self.registers.clear_errors(self.registers.error_bits())
 
     def _run(self, command: str, q: Int8, k: Int8, v: Int8, keep: bool) -> NDArray[np.integer]:
         self._keep, self._kept = keep, None
-        self.registers.write("control", **{command: 1, "keep": int(keep)})
-        for name, rows in (("k", k), ("v", v), ("q", q)):
-            for head in rows:
-                self._transport.send(name, head.tobytes())
         dtype: np.dtype[Any] = np.dtype(f"<i{self.params.widths.out_bytes}")
-        packets = self._collect(len(q), q[0].size * dtype.itemsize)
-        self._until(lambda: not self.registers.read("status")["busy"])
+        rows_out = np.empty(q.shape, dtype)
+        sizes = [len(packet) for packet in layers.packets_of(rows_out, self.config)]
+        try:
+            with self._interrupts(len(sizes)):
+                self.registers.write("control", **{command: 1, "keep": int(keep)})
+                for name, rows in (("k", k), ("v", v), ("q", q)):
+                    for packet in layers.packets_of(rows, self.config):
+                        self._transport.send(name, packet)
+                packets = self._collect(len(sizes), sizes[0])
+                self._until(lambda: not self.registers.read("status")["busy"])
+        except BusError:
+            with suppress(BusError):  # of a bus that does not work at all
+                self.soft_reset()
+            raise
         try:
             self.registers.raise_errors()
         except CoreError:
@@ -149,6 +174,19 @@ class Latte:
             raise
         out: NDArray[np.integer] = np.frombuffer(b"".join(packets), dtype).reshape(q.shape)
         return out
+
+    @contextmanager
+    def _interrupts(self, packets: int) -> Iterator[None]:
+        """Within the block, a command that makes so many output packets may end a wait by `irq`."""
+        transport = self._transport
+        self._by_irq = isinstance(transport, InterruptTransport) and transport.expect(packets)
+        if self._by_irq:
+            self.registers.enable_irq()
+        try:
+            yield
+        finally:
+            if self._by_irq:
+                self.registers.enable_irq(False)
 
     def _collect(self, count: int, size: int) -> list[bytes]:
         packets: list[bytes] = []
@@ -170,15 +208,26 @@ class Latte:
         return packets
 
     def _until(self, happened: Any, situation: Any = lambda: "all output packets have come") -> None:
-        """Wait until something has happened, or nothing has moved for too long."""
-        moved, since = None, self._transport.time()
+        """Wait until something has happened, or nothing has moved for too long: no packet, nor a row of a packet that
+        holds a whole layer."""
+        moved, since, rows = None, self._transport.time(), 0
         while not happened():
-            now = (situation(), tuple(self._transport.unsent().items()))
+            now, waited = (situation(), tuple(self._transport.unsent().items())), self._transport.time() - since
             if now != moved:
                 moved, since = now, self._transport.time()
-            elif self._transport.time() - since > self.timeout:
-                raise StallError(f"nothing has moved for {self.timeout:g} s: {situation()}; {self._state()}")
+            elif waited > self.timeout:
+                if (rows_now := self._rows_out()) == rows:
+                    raise StallError(f"nothing has moved for {self.timeout:g} s: {situation()}; {self._state()}")
+                rows, since = rows_now, self._transport.time()
             self._transport.wait()
+            if self._by_irq:
+                self.registers.clear_irq()
+
+    def _rows_out(self) -> int:
+        """Output rows so far, where packets do not show them."""
+        if self.config.packets is Packets.HEAD:
+            return 0
+        return int(self.counters()["queries"])
 
     # --- state ----------------------------------------------------------------------------------------------------
 

@@ -1,15 +1,17 @@
 """What a driver raises. All are :class:`LatteError`, whose message is one sentence."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from latte_hw.config.errors import LatteError
-from latte_hw.system.events import BUSY_WRITE, COMMAND_ERRORS, PACKET_ERRORS
-
-_TEXTS = PACKET_ERRORS | COMMAND_ERRORS
+from latte_hw.system.events import BUSY_WRITE, COMMAND_ERRORS, ERRORS
 
 
 class BusError(LatteError):
     """The register bus answered with an error, or not at all."""
+
+
+class DmaLengthError(BusError):
+    """A DMA engine's length register is narrower than a packet is long."""
 
 
 class UnknownCoreError(LatteError):
@@ -21,11 +23,12 @@ class StallError(LatteError):
 
 
 class CoreError(LatteError):
-    """The core has set sticky bits of its register `errors`, which the driver has cleared. `bits` names all of them."""
+    """The core has set sticky bits of its register `errors`, which the driver has cleared. `bits` names all of them;
+    `texts` says what each means."""
 
-    def __init__(self, bits: Iterable[str]) -> None:
+    def __init__(self, bits: Iterable[str], texts: Mapping[str, str] = ERRORS) -> None:
         self.bits = tuple(bits)
-        super().__init__("; ".join(f"{bit}: {_TEXTS[bit]}" for bit in self.bits))
+        super().__init__("; ".join(f"{bit}: {texts[bit].removesuffix('.')}" for bit in self.bits))
 
 
 class PacketError(CoreError):
@@ -41,7 +44,11 @@ class LongPacketError(PacketError):
 
 
 class HoleError(PacketError):
-    """`tkeep` was not contiguous, or not full before the last beat."""
+    """`tkeep` was not contiguous, or not full before the packet's last byte."""
+
+
+class RangeError(CoreError):
+    """q or k held an element above the greatest that the split can hold, which the core took in its place."""
 
 
 class LengthError(CoreError):
@@ -52,12 +59,18 @@ class BusyError(CoreError):
     """The core refused a command or configuration because it was busy."""
 
 
-_TYPES: dict[str, type[CoreError]] = {"short": ShortPacketError, "long": LongPacketError, "hole": HoleError}
+_TYPES: dict[str, type[CoreError]] = {
+    "short": ShortPacketError,
+    "long": LongPacketError,
+    "hole": HoleError,
+    "range": RangeError,
+}
+"""Of a stream's errors, by their kind."""
 
 
-def core_error(bits: Iterable[str]) -> CoreError:
+def core_error(bits: Iterable[str], texts: Mapping[str, str] = ERRORS) -> CoreError:
     """The error of these sticky bits, of the type of the first one."""
     names = tuple(bits)
-    if names[0] in PACKET_ERRORS:
-        return _TYPES[names[0].split("_")[1]](names)
-    return (BusyError if names[0] == BUSY_WRITE else LengthError)(names)
+    if names[0] not in COMMAND_ERRORS:
+        return _TYPES[names[0].split("_")[1]](names, texts)
+    return (BusyError if names[0] == BUSY_WRITE else LengthError)(names, texts)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latte_hw.config.errors import LatteError
-from latte_hw.config.top import TopConfig
+from latte_hw.config.numbers import integer
+from latte_hw.config.top import Packets, TopConfig
 from latte_hw.params import HeadParams
 
 Array = NDArray[Any]
@@ -35,11 +36,16 @@ def _rows(name: str, rows: Array, params: HeadParams) -> Int8:
         raise LatteError(f"{name} must have shape (heads, rows, {config.head_dim}), none of them 0, not {rows.shape}")
     if rows.shape[1] > config.max_keys:
         raise LatteError(f"{name} must have at most {config.max_keys} rows, not {rows.shape[1]}")
-    if (greatest := int(rows.max())) > params.widths.quant_max:
-        raise LatteError(
-            f"{name} must be at most {params.widths.quant_max} for split={config.split.value}, but holds {greatest}"
-        )
+    limit = params.widths.greatest(name)
+    if (greatest := int(rows.max())) > limit:
+        raise LatteError(f"{name} must be at most {limit} for split={config.split.value}, but holds {greatest}")
     return np.ascontiguousarray(rows)
+
+
+def packets_of(rows: Array, config: TopConfig) -> list[bytes]:
+    """The packets that carry rows (heads, n, D), head-major: one per head, or one for the whole layer."""
+    packets = rows[None] if config.packets is Packets.LAYER else rows
+    return [packet.tobytes() for packet in packets]
 
 
 def causal_offset(config: TopConfig, n_queries: int, n_keys: int, causal: bool | None, offset: int | None) -> int:
@@ -50,6 +56,5 @@ def causal_offset(config: TopConfig, n_queries: int, n_keys: int, causal: bool |
         if offset is not None:
             raise LatteError("causal_offset belongs to a causal layer")
         return config.max_keys  # every key is visible
-    chosen = n_keys - n_queries if offset is None else offset
-    # Further out nothing changes: every key is visible, or none.
-    return min(max(chosen, -config.max_keys), config.max_keys)
+    chosen = n_keys - n_queries if offset is None else integer("causal_offset", offset)
+    return HeadParams(config).widths.limited_offset(chosen)

@@ -2,181 +2,79 @@
 
 Each input stream needs an MM2S channel and the output an S2MM channel of an AXI DMA (AMD's PG021: direct register mode,
 no scatter-gather), and each channel a buffer that the engine can reach, for a packet at a time: K and V packets have
-n_keys · head_dim bytes, Q packets n_queries · head_dim, output packets that times the bytes of an element. Buffers are
-at least so large, and the engine's length register is as wide as that asks for.
+n_keys · head_dim bytes, Q packets n_queries · head_dim, output packets that times the bytes of an element; with
+`packets=layer` times the heads. Buffers are at least so large, and so is what fits an engine's length register.
 
 On Linux, as root or with the rights to the device files::
 
-    registers = MappedWindow("/dev/mem", 0x4000_0000, 0x2000)              # or /dev/uio0 at 0
+    registers = MappedWindow("/dev/uio0", 0, 0x2000)                       # or /dev/mem at 0x4000_0000
     engine = MappedWindow("/dev/mem", 0x4040_0000, 0x1000)
-    buffer = MappedBuffer("/dev/udmabuf0", physical_address, 1 << 20)      # memory that the processor does not cache
     transport = MemoryTransport(
         registers,
-        inputs={"q": MM2S(engine, buffer), "k": ..., "v": ...},
-        output=S2MM(engine, other_buffer),
+        inputs={"q": MM2S(engine, dma_buffer("udmabuf0", 1 << 20)), "k": ..., "v": ...},
+        output=S2MM(engine, dma_buffer("udmabuf1", 1 << 20)),
+        irq=UioInterrupt("/dev/uio0"),                                     # without: looked at every 50 µs
     )
     latte = Latte.of_description(transport, "latte_top.json")
 
 Under PYNQ a window is `pynq.MMIO` (its `read` and `write`) and a buffer `pynq.allocate`: both fit in a few lines.
 """
 
-import mmap
-import os
+import select
 import time
-from collections import deque
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
-from latte_hw.driver.errors import BusError
+from latte_hw.driver.dma import MM2S, S2MM
+from latte_hw.driver.mapped import (
+    Buffer,
+    Interrupt,
+    MappedBuffer,
+    MappedWindow,
+    UioInterrupt,
+    Window,
+    dma_buffer,
+)
 
-RUN, RESET = 1 << 0, 1 << 2
-HALTED, IDLE, ERRORS = 1 << 0, 1 << 1, 0b111 << 4
-CONTROL, STATUS, ADDRESS, ADDRESS_HIGH, LENGTH = 0x00, 0x04, 0x18, 0x1C, 0x28
-"""Registers of a channel, from the channel's base."""
-
-TRIES = 10_000
-
-
-class Window(Protocol):
-    """Registers of 32 bits, by byte offset."""
-
-    def read32(self, offset: int) -> int: ...
-
-    def write32(self, offset: int, word: int) -> None: ...
-
-
-class Buffer(Protocol):
-    """Memory that processor and DMA engine see alike; `address` is the engine's, `size` counts bytes."""
-
-    address: int
-    size: int
-
-    def write(self, content: bytes) -> None: ...
-
-    def read(self, size: int) -> bytes: ...
-
-
-class MappedWindow:
-    """A device file's bytes from `base` on, accessed in whole words. `base` is a multiple of the page size."""
-
-    def __init__(self, path: str, base: int, size: int) -> None:
-        self._map = _mapped(path, base, size)
-        self._words = memoryview(self._map).cast("I")
-
-    def read32(self, offset: int) -> int:
-        return self._words[offset // 4]
-
-    def write32(self, offset: int, word: int) -> None:
-        self._words[offset // 4] = word
-
-
-class MappedBuffer:
-    """A device file of contiguous memory, as of u-dma-buf, whose physical address is `address`."""
-
-    def __init__(self, path: str, address: int, size: int, base: int = 0) -> None:
-        self.address, self.size = address, size
-        self._map = _mapped(path, base, size)
-
-    def write(self, content: bytes) -> None:
-        self._map[: len(content)] = content
-
-    def read(self, size: int) -> bytes:
-        return bytes(self._map[:size])
-
-
-def _mapped(path: str, base: int, size: int) -> mmap.mmap:
-    try:
-        file = os.open(path, os.O_RDWR | os.O_SYNC)
-        try:
-            return mmap.mmap(file, size, offset=base)
-        finally:
-            os.close(file)
-    except (OSError, ValueError) as error:
-        raise BusError(f"{path} cannot be mapped at {base:#x}: {error}") from None
-
-
-class _Channel:
-    base = 0x00
-
-    def __init__(self, window: Window, buffer: Buffer) -> None:
-        self._window, self._buffer = window, buffer
-        self.busy = False
-
-    def reset(self) -> None:
-        """Reset the engine, both channels of it."""
-        self._write(CONTROL, RESET)
-        for _ in range(TRIES):
-            if not self._read(CONTROL) & RESET:
-                break
-        else:
-            raise BusError("a DMA engine does not leave its reset")
-        self.busy = False
-
-    def _begin(self, size: int, content: bytes = b"") -> None:
-        if size > self._buffer.size:
-            raise BusError(f"a packet of {size} bytes does not fit the DMA buffer of {self._buffer.size}")
-        if content:
-            self._buffer.write(content)
-        if self._read(STATUS) & HALTED:
-            self._write(CONTROL, RUN)
-        self._write(ADDRESS, self._buffer.address & 0xFFFF_FFFF)
-        self._write(ADDRESS_HIGH, self._buffer.address >> 32)
-        self._write(LENGTH, size)
-        self.busy = True
-
-    def finished(self) -> bool:
-        """Whether what was begun is done; :class:`BusError` when the engine has failed."""
-        status = self._read(STATUS)
-        if status & ERRORS:
-            raise BusError(f"a DMA engine stopped with status {status:#010x}: is its buffer's address right?")
-        return self.busy and bool(status & IDLE)
-
-    def _read(self, register: int) -> int:
-        return self._window.read32(self.base + register)
-
-    def _write(self, register: int, word: int) -> None:
-        self._window.write32(self.base + register, word)
-
-
-class MM2S(_Channel):
-    """Memory to stream: sends packets one after the other."""
-
-    def __init__(self, window: Window, buffer: Buffer) -> None:
-        super().__init__(window, buffer)
-        self.waiting: deque[bytes] = deque()
-
-    def move(self) -> None:
-        """Begin with the next packet if the last one has gone."""
-        if self.busy and self.finished():
-            self.busy = False
-        if self.waiting and not self.busy:
-            packet = self.waiting.popleft()
-            self._begin(len(packet), packet)
-
-
-class S2MM(_Channel):
-    """Stream to memory: takes one packet at a time."""
-
-    base = 0x30
-
-    def receive(self, size: int) -> bytes | None:
-        """The packet that was asked for, if it is there; otherwise it is asked for."""
-        if not self.busy:
-            self._begin(size)
-        if not self.finished():
-            return None
-        self.busy = False
-        return self._buffer.read(self._read(LENGTH))  # the engine leaves there how many bytes came
+__all__ = [
+    "MM2S",
+    "S2MM",
+    "Buffer",
+    "Interrupt",
+    "MappedBuffer",
+    "MappedWindow",
+    "MemoryTransport",
+    "UioInterrupt",
+    "Window",
+    "dma_buffer",
+]
 
 
 class MemoryTransport:
-    """See the module, and :class:`latte_hw.driver.transport.Transport`. Resets the DMA engines."""
+    """See the module, and :class:`latte_hw.driver.transport.InterruptTransport`. Resets the DMA engines.
+
+    `irq` is the core's interrupt, a channel's `interrupt` its engine's. A wait ends when one of them comes. What has
+    none is looked at every `poll_seconds`, as long as something of it is to be done: an input with packets behind the
+    one that moves, an output with more than one packet to come, the end of a layer. So with one packet per layer and
+    stream, `irq` alone is enough. No wait is longer than `longest_wait` seconds.
+    """
 
     def __init__(
-        self, registers: Window, inputs: Mapping[str, MM2S], output: S2MM, poll_seconds: float = 50e-6
+        self,
+        registers: Window,
+        inputs: Mapping[str, MM2S],
+        output: S2MM,
+        poll_seconds: float = 50e-6,
+        irq: Interrupt | None = None,
+        longest_wait: float = 0.1,
     ) -> None:
         self._registers, self._inputs, self._output = registers, dict(inputs), output
-        self._poll_seconds = poll_seconds
+        self._poll_seconds, self._longest_wait = poll_seconds, longest_wait
+        self._irq = irq
+        self._irq_came = False  # since a command was begun
+        self._due = 0  # output packets
+        for name, channel in self._inputs.items():
+            channel.stream = f"s_axis_{name}"
+        output.stream = "m_axis_o"
         self.discard()
 
     def read32(self, address: int) -> int:
@@ -190,17 +88,27 @@ class MemoryTransport:
         self._inputs[stream].move()
 
     def receive(self, size: int) -> bytes | None:
-        for channel in self._inputs.values():
-            channel.move()
-        return self._output.receive(size)
+        self._move()
+        packet = self._output.receive(size)
+        self._due -= packet is not None
+        return packet
 
     def unsent(self) -> dict[str, int]:
         return {name: len(channel.waiting) + channel.busy for name, channel in self._inputs.items()}
 
+    def expect(self, packets: int) -> bool:
+        self._due, self._irq_came = packets, False
+        return self._irq is not None
+
     def wait(self) -> None:
-        for channel in self._inputs.values():
-            channel.move()
-        time.sleep(self._poll_seconds)
+        self._move()
+        channels = (*self._inputs.values(), self._output)
+        interrupts = {id(one): one for one in (self._irq, *(channel.interrupt for channel in channels)) if one}
+        seconds = self._poll_seconds if self._needs_polling() else self._longest_wait
+        if not interrupts:
+            time.sleep(self._poll_seconds)
+        elif self._irq in _wait_any(list(interrupts.values()), seconds):
+            self._irq_came = True
 
     def time(self) -> float:
         return time.monotonic()
@@ -210,3 +118,24 @@ class MemoryTransport:
             channel.waiting.clear()
             channel.reset()
         self._output.reset()
+
+    def _move(self) -> None:
+        for channel in self._inputs.values():
+            channel.move()
+
+    def _needs_polling(self) -> bool:
+        """Whether something must be done of which no interrupt will say when."""
+        sends = any(channel.waiting and channel.interrupt is None for channel in self._inputs.values())
+        comes = self._output.interrupt is None and (self._due > 1 or (self._due == 1 and self._irq_came))
+        ends = self._irq is None and self._due < 1
+        return sends or comes or ends
+
+
+def _wait_any(interrupts: Sequence[Interrupt], seconds: float) -> list[Interrupt]:
+    """Those that have come, after at most so many seconds."""
+    for interrupt in interrupts:
+        interrupt.enable()
+    came: list[Interrupt] = select.select(interrupts, [], [], seconds)[0]
+    for interrupt in came:
+        interrupt.acknowledge()
+    return came

@@ -1,5 +1,6 @@
 """Registers of a core by name, over a transport: identity, fields, sticky errors, counters."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from latte_hw import __version__
@@ -55,14 +56,27 @@ class CoreRegisters:
         """Names of the sticky errors that are set."""
         return [name for name, value in self.read("errors").items() if value]
 
-    def clear_errors(self) -> None:
-        self.write("errors", **dict.fromkeys(self.read("errors"), 1))
+    def clear_errors(self, bits: Iterable[str]) -> None:
+        """Clear these sticky errors and no other: one that is set behind their reading stays."""
+        self.write("errors", **dict.fromkeys(bits, 1))
 
     def raise_errors(self) -> None:
         """Clear the sticky errors and raise them, if any is set."""
         if bits := self.error_bits():
-            self.clear_errors()
-            raise core_error(bits)
+            self.clear_errors(bits)
+            fields = self.view.placed("errors").register.fields
+            raise core_error(bits, {field.name: field.description for field in fields})
+
+    def enable_irq(self, on: bool = True) -> None:
+        """Let `irq` say that a layer is done or something went wrong, and nothing of before; or keep it low."""
+        self.clear_irq()
+        self.write("irq_enable", **dict.fromkeys(self.read("irq_enable"), int(on)))
+
+    def clear_irq(self) -> None:
+        """Clear the causes of `irq` that have come."""
+        causes = self.read("irq_status")
+        if any(causes.values()):
+            self.write("irq_status", **causes)
 
     def counters(self) -> dict[str, Any]:
         """The counters of the latest snapshot: totals, and `cores`, a list of those of each core."""

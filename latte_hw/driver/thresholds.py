@@ -6,11 +6,11 @@ The file is that of :mod:`latte_hw.config.thresholds`.
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from latte_hw.config.arrays import numbers
 from latte_hw.config.errors import LatteError
-from latte_hw.config.thresholds import load
+from latte_hw.config.thresholds import load, tau_of
 from latte_hw.params import HeadParams
 
 Entries = list[tuple[int, int, int]]
@@ -31,33 +31,24 @@ def entries_of(
         file.check_config(params.config)
         if layer is None:
             raise LatteError(f"layer is needed with a thresholds file: 0 to {file.model.layers - 1}")
-        tau = _vector("thresholds", file.of_layer(layer))
+        tau = tau_of(file.of_layer(layer), params.config.rule)
         if file.scales is not None:
             scale_q = file.scales.q[layer] if scale_q is None else scale_q
             scale_k = file.scales.k[layer] if scale_k is None else scale_k
     else:
-        tau = _vector("thresholds", thresholds)
+        tau = tau_of(thresholds, params.config.rule, name="thresholds")
         if layer is not None:
             raise LatteError("layer names a layer of a thresholds file: leave it out with an array")
     if scale_q is None or scale_k is None:
         raise LatteError("scale_q and scale_k are needed: the int8 steps of q and k, one per head")
-    q, k = _vector("scale_q", scale_q), _vector("scale_k", scale_k)
+    q, k = numbers("scale_q", scale_q), numbers("scale_k", scale_k)
     if len(q) != len(tau) or not len(k) or len(q) % len(k):
         raise LatteError(
             f"there must be one scale_q for each of the {len(tau)} thresholds and one scale_k for each K/V head, "
             f"not {len(q)} and {len(k)}"
         )
     steps = [(float(step), float(k[head // (len(q) // len(k))])) for head, step in enumerate(q)]
-    if not all(0 < step < float("inf") for pair in steps for step in pair):
-        raise LatteError("scale_q and scale_k must be above 0 and finite")
     return [
         (params.threshold_register(float(t), *pair), *params.softmax_scale_register(*pair))
         for t, pair in zip(tau, steps, strict=True)
     ]
-
-
-def _vector(name: str, values: ArrayLike) -> NDArray[np.float64]:
-    vector = np.asarray(values, np.float64)
-    if vector.ndim != 1 or np.isnan(vector).any():
-        raise LatteError(f"{name} must be one number per head, not of shape {vector.shape} or NaN")
-    return vector

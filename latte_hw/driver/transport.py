@@ -1,6 +1,6 @@
 """What a driver needs of the outside: a register bus, four streams, and time."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Transport(Protocol):
@@ -35,3 +35,14 @@ class Transport(Protocol):
 
     def discard(self) -> None:
         """Drop all packets that wait or are in flight, and begin with new packets on every stream."""
+
+
+@runtime_checkable
+class InterruptTransport(Transport, Protocol):
+    """A transport that may wait for the core's `irq` instead of looking at the core over and over."""
+
+    def expect(self, packets: int) -> bool:
+        """A command is about to be given that makes so many output packets; whether :meth:`wait` ends with `irq`.
+
+        If so, the driver enables the causes of `irq`, and after each wait clears what has come.
+        """

@@ -18,8 +18,9 @@ from latte_hw.core.dense.head import DenseHead
 from latte_hw.core.head import LatteHead
 from latte_hw.emit.names import DEFAULT_NAMES, checked_name
 from latte_hw.emit.text import verilog_text
-from latte_hw.params import HeadParams
+from latte_hw.params import CoreParams, HeadParams, dsp_products
 from latte_hw.params.dense import DenseParams
+from latte_hw.params.programming import Programming
 
 TOP = DEFAULT_NAMES[Core.LATTE]
 TOPS = {Datapath.LATTE: TOP, Datapath.DENSE: DEFAULT_NAMES[Core.DENSE]}
@@ -59,8 +60,8 @@ def generate(config: CoreConfig, folder: Path, taps: bool = False, name: str | N
     byte-identical on every run. Raises :class:`LatteError` when the name is none, or the folder cannot be written;
     then nothing is.
     """
-    head = build_head(config, taps)
     top = checked_name(name, config.core)
+    head = build_head(config, taps)
     description = json.dumps(describe(head, top), indent=2) + "\n"
     texts = {f"{top}.v": to_verilog(head, top), f"{top}.json": description}
     write_files(folder, texts)
@@ -101,11 +102,23 @@ def describe(head: Head, name: str | None = None) -> dict[str, Any]:
         "taps": head.taps,
         "clock": "clk",
         "reset": {"name": "rst", "synchronous": True, "active": "high"},
+        "dsp_products": described_products(head.params),
         "latencies": _dense_latencies(head.params) if isinstance(head, DenseHead) else head_latencies(head.params),
+        **_programming(head),
         "ports": {
             name: _describe_port(name, member, getattr(head, name)) for name, member in head.signature.members.items()
         },
     }
+
+
+def described_products(params: CoreParams, cores: int = 1) -> list[dict[str, Any]]:
+    """The multiplications of so many cores: each is for one DSP block, where a tool uses them, and nothing else is."""
+    return [{"of": one.of, "bits": one.bits, "count": one.count * cores} for one in dsp_products(params.config)]
+
+
+def _programming(head: Head) -> dict[str, Any]:
+    """How the entries of a LATTE core's table are computed."""
+    return {} if isinstance(head, DenseHead) else {"programming": Programming(head.params).as_data()}
 
 
 def head_latencies(params: HeadParams) -> dict[str, int | str]:

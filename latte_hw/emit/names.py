@@ -15,6 +15,9 @@ MOST_LETTERS = 64
 WRAPPER_ENDING, TESTBENCH_ENDING = "_ip", "_tb"
 """What the names of the modules around a multi-head core append to that of the core."""
 
+ENTRY_ENDING = "_entry"
+"""What its C function appends to the name of the core's registers."""
+
 FAMILY = "latte"
 """What the registers of :data:`DEFAULT_NAMES`' multi-head core are called, and the library that cores are in."""
 
@@ -44,7 +47,7 @@ def checked_name(name: str | None, core: Core) -> str:
         raise LatteError(f"name of a core must have {MOST_LETTERS} characters at most, not {len(name)} as {name!r}")
     if (language := language_of(name)) is not None:
         raise LatteError(f"name of a core must not be a keyword of {language}, as {name!r} is")
-    for ending, what in ((WRAPPER_ENDING, "wrapper"), (TESTBENCH_ENDING, "testbench")):
+    for ending, what in ((WRAPPER_ENDING, "wrapper"), (TESTBENCH_ENDING, "testbench"), (ENTRY_ENDING, "C function")):
         if name.endswith(ending):
             raise LatteError(f"name of a core must not end in {ending}, as the core's {what} does, but is {name!r}")
     if name in _C_TYPES:

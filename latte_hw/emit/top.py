@@ -10,8 +10,9 @@ from amaranth.lib import wiring
 
 from latte_hw import __version__
 from latte_hw.config.top import Reset, TopConfig
-from latte_hw.emit.head import SCHEMA_VERSION, component_to_verilog, head_latencies, write_files
+from latte_hw.emit.head import SCHEMA_VERSION, component_to_verilog, described_products, head_latencies, write_files
 from latte_hw.emit.names import checked_name
+from latte_hw.emit.packages.c_functions import c_functions
 from latte_hw.emit.packages.core_files import TOP, CoreFiles, Port, Vlnv
 from latte_hw.emit.packages.fusesoc import fusesoc_core
 from latte_hw.emit.packages.ipxact import component
@@ -21,11 +22,13 @@ from latte_hw.emit.packages.testbench import testbench
 from latte_hw.emit.packages.vivado import ip_wrapper, packaging_script
 from latte_hw.emit.registers.exports import register_files
 from latte_hw.params import HeadParams
+from latte_hw.params.programming import Programming
 from latte_hw.system.events import COUNTERS
 from latte_hw.system.top import LatteTop
 
 UNITS = {
     "ports": "width in bits",
+    "dsp_products": "multiplications of all head cores that are for DSP blocks, by the bits of their operands",
     "latencies": "clock cycles of one head core, from the input of a stage to its output; of a layer, registers and "
     "streams come on top",
     "counters": "what each counter of the register map counts, all cores together unless it says otherwise, from reset",
@@ -52,6 +55,7 @@ def generate(config: TopConfig, folder: Path, name: str | None = None) -> tuple[
         files.description: json.dumps(description, indent=2) + "\n",
         **register_texts,
         files.ipxact: component(register_texts[files.ipxact], config, files, ports),
+        files.functions: c_functions(config, files, registers),
         files.wrapper: ip_wrapper(config, files, ports),
         files.testbench: testbench(config, files, registers),
         files.lint: verilator_configuration(config, files),
@@ -91,8 +95,10 @@ def describe(top: LatteTop, files: CoreFiles | None = None) -> dict[str, Any]:
         "clock": "clk",
         "reset": {"name": top.config.reset.value, "synchronous": True, "active": "low" if active_low else "high"},
         "units": UNITS,
+        "dsp_products": described_products(HeadParams(top.config), top.config.cores),
         "latencies": head_latencies(HeadParams(top.config)),
         "counters": COUNTERS,
+        "programming": Programming(HeadParams(top.config)).as_data(),
         "ports": {name: {"direction": direction, "width": width} for name, (direction, width) in ports.items()},
     }
 

@@ -12,13 +12,12 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from latte_hw.config import TOTAL_BITS, Dot, LatteConfig, Reuse
+from latte_hw.config import TOTAL_BITS, LatteConfig, Reuse
 from latte_hw.config.errors import LatteError
 from latte_hw.estimate.adders import DotCount, count_dot
 from latte_hw.estimate.memory import Memory, memories_of
 from latte_hw.estimate.placement import FAMILIES, Placement, place
-from latte_hw.params import MULTIPLIER_BITS, SCALE_MANTISSA_BITS, HeadParams
-from latte_hw.synth.script import NARROW
+from latte_hw.params import SCALE_MANTISSA_BITS, HeadParams, dsp_products
 
 Quantities = dict[str, dict[str, float]]
 """By block, then by name."""
@@ -66,25 +65,8 @@ def load_coefficients() -> dict[str, Any]:
 
 
 def dsp_blocks(config: LatteConfig) -> int:
-    """One for each product of a weight and a value, those of the softmax's scaling, and of wide multiplier products."""
-    params = HeadParams(config)
-    kept_per_cycle = config.kept_per_cycle
-    values = config.head_dim * _multiplies(config.prob_bits, TOTAL_BITS)
-    scaling = _multiplies(min(params.widths.delta_bits, MULTIPLIER_BITS), SCALE_MANTISSA_BITS)
-    scaling += _multiplies(max(0, params.widths.delta_bits - MULTIPLIER_BITS), SCALE_MANTISSA_BITS)
-    scores = 0
-    if config.dot is Dot.MULTIPLIERS:
-        high, low = config.msb_bits, params.widths.low_bits
-        corrections = 2 * _multiplies(high, low) + _multiplies(low, low) * (config.reuse is Reuse.EXACT)
-        scores = config.keys_per_cycle * _multiplies(high, high) + kept_per_cycle * corrections
-        scores *= config.head_dim
-    return config.queries_per_scan * (kept_per_cycle * (values + scaling) + scores)
-
-
-def _multiplies(first: int, second: int) -> int:
-    """Whether Yosys takes a DSP block for a product of so many bits."""
-    narrow, wide = sorted((first, second))
-    return int(narrow > 1 and wide > NARROW and first + second > 8)
+    """One for each product that is written as a multiplication."""
+    return sum(products.count for products in dsp_products(config))
 
 
 def _placed(config: LatteConfig, target: str) -> dict[Memory, Placement]:

@@ -12,6 +12,7 @@ from latte_hw.params import (
     FAN_OUT_COPIES,
     SCALE_MANTISSA_BITS,
     SCALE_SHIFT_BITS,
+    TABLE_READS,
     CoreParams,
     HeadParams,
     TableShape,
@@ -126,7 +127,12 @@ def _tables(
                 width = queries * unsigned_bits(dims * (2**bits - 1))
                 for number, alike in sorted(Counter(served.values()).items()):
                     name = f"table_{part}_{dims}_{number}"
-                    yield Memory(block, name, words, width, groups * alike * copies, number * each)
+                    whole, left = divmod(number * each, TABLE_READS)
+                    for tables_each, ports in ((whole, TABLE_READS), (1, left)):
+                        if tables_each and ports:
+                            yield Memory(
+                                block, f"{name}_{ports}", words, width, groups * alike * copies * tables_each, ports
+                            )
 
 
 def reuse_reads(params: HeadParams) -> dict[str, int]:

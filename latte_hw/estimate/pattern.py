@@ -1,7 +1,7 @@
 """Which keys survive the early drop and which are kept, beat by beat: all that the cycles of a head depend on."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from latte_hw.config import CoreConfig, LatteConfig, Rule
 from latte_hw.config.errors import LatteError
+from latte_hw.config.npz_file import read_npz
 from latte_hw.params import ceil_div
 
 SEED = 1
@@ -167,18 +168,10 @@ def of_results(path: Path, config: CoreConfig) -> list[Pattern]:
     Of a dense core only the valid keys matter. Raises :class:`LatteError` when the file lacks something, or is of
     another configuration.
     """
-    try:
-        with np.load(path) as arrays:
-            needed = NEEDED if isinstance(config, LatteConfig) else NEEDED_OF_DENSE
-            if missing := [name for name in needed if name not in arrays]:
-                raise LatteError(f"{path} has no {missing[0]}: give a file that latte golden has written")
-            found = {name: arrays[name] for name in needed}
-    except OSError as error:
-        raise LatteError(f"{path} cannot be read: {error}") from None
+    needed = NEEDED if isinstance(config, LatteConfig) else NEEDED_OF_DENSE
+    found = read_npz(path, needed, "results file", lambda arrays: _check_results(path, arrays, needed, config))
     keep = found["keep"]
     group = len(keep) // len(found["k8"])
-    if keep.shape[2] > config.max_keys:
-        raise LatteError(f"{path} has {keep.shape[2]} keys, more than the {config.max_keys} of the configuration")
     heads = []
     for number, seen in enumerate(found["counters"][:, 0]):
         valid = _valid(keep.shape[1], keep.shape[2], int(seen), config)
@@ -190,6 +183,23 @@ def of_results(path: Path, config: CoreConfig) -> list[Pattern]:
             raise LatteError(f"head {number} of {path} keeps other keys than this configuration would")
         heads.append(replace(pattern, release=(number + 1) % group == 0))
     return heads
+
+
+def _check_results(path: Path, arrays: Mapping[str, NDArray[Any]], needed: Sequence[str], config: CoreConfig) -> None:
+    """:class:`LatteError` unless the arrays are there, of shapes that go together and fit the configuration."""
+    if missing := [name for name in needed if name not in arrays]:
+        raise LatteError(f"{path} has no {missing[0]}: give a file that latte golden has written")
+    shapes = {name: arrays[name].shape for name in needed}
+    pairs, k8 = shapes["keep"], shapes["k8"]
+    rows = {"estimate": pairs, "counters": (*pairs[:1], *shapes["counters"][1:]), "tau_int": pairs[:1]}
+    agree = all(shapes[name] == rows.get(name, shapes[name]) for name in needed) and len(rows["counters"]) == 2
+    numbers = all(arrays[name].dtype.kind in "iub" for name in needed)
+    if len(pairs) != 3 or len(k8) != 3 or 0 in (*pairs, *k8) or not agree or not numbers:
+        raise LatteError(f"{path} holds no results of attention: give a file that latte golden has written")
+    if pairs[0] % k8[0] or pairs[2] != k8[1]:
+        raise LatteError(f"{path} has keep for {pairs[:1] + pairs[2:]} heads and keys, but k8 for {k8[:2]}")
+    if pairs[2] > config.max_keys:
+        raise LatteError(f"{path} has {pairs[2]} keys, more than the {config.max_keys} of the configuration")
 
 
 def _valid(queries: int, keys: int, seen: int, config: CoreConfig) -> NDArray[np.int64]:

@@ -56,7 +56,7 @@ class Placement:
 
 
 def place(memory: Memory, target: str) -> Placement:
-    """Tables of dot products are asked to be LUT RAM; all others go where they cost least."""
+    """Tables of dot products go to LUT RAM, for each is small; all others where they cost least."""
     family = FAMILIES[target]
     lut_cost, luts, muxes = min(_fill(memory, kind) for kind in family.lut)
     block_cost, blocks, _ = min(_fill(memory, kind) for kind in family.block)

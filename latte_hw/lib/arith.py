@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 
 from latte_hw.config import Split
-from latte_hw.params import MULTIPLY, CoreParams, unsigned_bits
+from latte_hw.params import MULTIPLY, CoreParams, ceil_div, takes_dsp, tree_levels, unsigned_bits
+from latte_hw.params.widths import Widths
 
 
 def high_shape(params: CoreParams) -> Any:
@@ -20,16 +23,22 @@ def low_shape(params: CoreParams) -> Any:
     return signed(params.widths.low_bits) if params.widths.low_signed else unsigned(params.widths.low_bits)
 
 
-def saturate_element(params: CoreParams, element: Value) -> Value:
-    """An int8 element limited to `quant_max`, the greatest value that the split can hold.
+def exceeds_split(widths: Widths, element: Value) -> Value:
+    """Whether an int8 element is above `quant_max`, the greatest value that the split can hold.
 
     In the balanced split that is `0 1…1 0 1…1`, so a greater one is known by its bits, without a carry chain.
     """
-    limit = params.widths.quant_max
-    if limit == 127:
+    if widths.quant_max == widths.value_max:
+        return Const(0, 1)
+    return ~element[7] & element[widths.low_bits - 1 : 7].all()
+
+
+def saturate_element(params: CoreParams, element: Value) -> Value:
+    """An int8 element of q or k limited to `quant_max`."""
+    if params.widths.quant_max == params.widths.value_max:
         return element.as_signed()
-    above = ~element[7] & element[params.widths.low_bits - 1 : 7].all()
-    return Mux(above, Const(limit, signed(8)), element).as_signed()
+    above = exceeds_split(params.widths, element)
+    return Mux(above, Const(params.widths.quant_max, signed(8)), element).as_signed()
 
 
 def high_part(params: CoreParams, element: Value) -> Value:
@@ -145,12 +154,38 @@ def weighted_sum(
     return (register if registered(level) else _named)(m, -value, f"{name}_negated")
 
 
-def multiplied(m: Module, first: Value, second: Value, name: str) -> Signal:
+def multiplied(m: Module, first: Value, second: Value, name: str) -> Value:
     """`first · second`, `MULTIPLY` cycles later."""
-    product = register(m, first * second, name)
-    for cycle in range(1, MULTIPLY):
+    product = multiplication(m, first, second, name, registered=lambda level: level % 2 == 0)
+    levels = 0 if takes_dsp(len(first), len(second)) else tree_levels(min(len(first), len(second)))
+    for cycle in range(ceil_div(levels, 2), MULTIPLY):
         product = register(m, product, f"{name}_{cycle}")
     return product
+
+
+def multiplication(
+    m: Module, first: Value, second: Value, name: str, registered: Callable[[int], bool] = lambda _: False
+) -> Value:
+    """`first · second`: a multiplication where that is to take a DSP block, else the sum of the second's rows, each
+    for a bit of the first, with a register after the `registered` levels of pairs."""
+    if takes_dsp(len(first), len(second)):
+        return first * second
+    if len(second) < len(first):
+        first, second = second, first
+    rows = [_signed_like(second.as_unsigned() & bit.replicate(len(second)), second) for bit in first]
+    total = weighted_sum(m, rows, first.shape().signed, name, registered)
+    product = total[: len(first) + len(second)]
+    return _signed_like(product, total)
+
+
+def multiple(value: Value, factor: int) -> Value:
+    """`factor · value`, both unsigned, as a sum of shifts: a product with a constant may take a DSP block as well."""
+    shifted: list[Value] = [value << bit for bit in range(factor.bit_length()) if factor >> bit & 1]
+    return reduce(add, shifted) if shifted else Const(0)
+
+
+def _signed_like(value: Value, other: Value) -> Value:
+    return value.as_signed() if other.shape().signed else value
 
 
 def reaches(m: Module, value: Value, limit: Value, halves: int, name: str, *, strictly: bool = False) -> Value:

@@ -5,6 +5,11 @@ from dataclasses import dataclass, replace
 from latte_hw.config import Dot, DotChoice
 from latte_hw.params.widths import ceil_div
 
+TABLE_READS = 3
+"""Read ports of a table, as many as 7 series' RAM32M has beside its write port; what reads more is divided among equal
+tables. On other families each read port is a RAM of its own in any case, and the time of Yosys's choice grows
+exponentially with their number."""
+
 
 def tree_levels(terms: int) -> int:
     """Levels of a tree of pairs: ⌈log2(terms)⌉."""

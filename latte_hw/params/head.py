@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Protocol
 
 from latte_hw.config import LatteConfig
+from latte_hw.config.numbers import step_product, threshold
 from latte_hw.params.bounds import Bounds
 from latte_hw.params.depths import Depths
 from latte_hw.params.division import Division, quick_lanes
@@ -91,9 +92,14 @@ class HeadParams:
         return Bounds(self.config, self.widths, self.division, self.latency, self.depths)
 
     def threshold_register(self, tau: float, scale_q: float, scale_k: float) -> int:
-        """``floor(τ·√D / (s_q·s_k·2^(2L)))``, saturated to the register. τ in logits (natural logarithm)."""
+        """``floor(τ·√D / (s_q·s_k·2^(2L)))``, saturated to the register. τ in logits (natural logarithm).
+
+        A τ that saturates keeps every key that the greatest value keeps. Raises :class:`LatteError` on what is no
+        threshold (:func:`latte_hw.config.numbers.threshold`), and on steps that are not above 0.
+        """
         low, high = self.widths.threshold_range
-        steps = tau * math.sqrt(self.config.head_dim) / (scale_q * scale_k * 2.0 ** (2 * self.widths.low_bits))
+        step = step_product(scale_q, scale_k) * 2.0 ** (2 * self.widths.low_bits)
+        steps = threshold(tau, self.config.rule) * math.sqrt(self.config.head_dim) / step
         if not math.isfinite(steps):
             return high if steps > 0 else low
         return min(max(math.floor(steps), low), high)
@@ -103,9 +109,14 @@ class HeadParams:
 
         It turns a score distance into a base-2 exponent; see :mod:`golden.blocks.softmax` for its use. The relative
         error is at most 2^−16 while the shift fits; a smaller scale gives (0, 0), a larger one the greatest value.
+        Raises :class:`LatteError` on steps that are not above 0.
         """
-        logit = scale_q * scale_k / math.sqrt(self.config.head_dim)
+        logit = step_product(scale_q, scale_k) / math.sqrt(self.config.head_dim)
         doubled = 2.0 * logit * math.log2(math.e) * 2.0**self.widths.exp_fraction_bits
+        if doubled == 0:
+            return 0, 0
+        if math.isinf(doubled):
+            return 2**SCALE_MANTISSA_BITS - 1, 0
         fraction, exponent = math.frexp(doubled)
         mantissa = round(fraction * 2**SCALE_MANTISSA_BITS)
         if mantissa == 2**SCALE_MANTISSA_BITS:

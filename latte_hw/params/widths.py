@@ -57,13 +57,20 @@ class Widths:
 
     @property
     def quant_max(self) -> int:
-        """Greatest quantised value of q, k and v. The least is always −128.
+        """Greatest quantised value of q and k, which are split. The least is always −128.
 
         `balanced` stops at 119 for M = 4: above it, rounding to the high part would leave its range.
         """
         if self.config.split is Split.TRUNCATE or self.low_bits == 0:
-            return 2 ** (TOTAL_BITS - 1) - 1
+            return self.value_max
         return (2 ** (self.config.msb_bits - 1) - 1) * 2**self.low_bits + 2 ** (self.low_bits - 1) - 1
+
+    value_max = 2 ** (TOTAL_BITS - 1) - 1
+    """Greatest quantised value of v: nothing splits it, so that it is int8 over its whole range."""
+
+    def greatest(self, tensor: str) -> int:
+        """Greatest quantised value of `q`, `k` or `v`."""
+        return self.value_max if tensor == "v" else self.quant_max
 
     @property
     def high_range(self) -> Range:
@@ -253,6 +260,10 @@ class Widths:
     def offset_bits(self) -> int:
         """Bits of the signed causal offset n_keys − n_queries."""
         return self.count_bits + 1
+
+    def limited_offset(self, offset: int) -> int:
+        """A causal offset, limited to ±max_keys: further out it is every key or none as well."""
+        return min(max(offset, -self.config.max_keys), self.config.max_keys)
 
     @property
     def head_bits(self) -> int:

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from latte_hw.config.errors import LatteError
+from latte_hw.config.json_file import read_object
 from latte_hw.host import terminal
 
 Bit = int | str
@@ -198,8 +200,10 @@ def _plain(cell: dict[str, Any], clock: Bit) -> bool:
 
 
 def pack_file(source: Path, top: str, packed_file: Path) -> Packed:
-    """Pack a netlist in a file into another."""
-    content = json.loads(source.read_text())
+    """Pack a netlist in a file into another; :class:`LatteError` when the first is none, or has no such module."""
+    content = read_object(source, "netlist", most_bytes=None)
+    if top not in content.get("modules", {}):
+        raise LatteError(f"netlist {source} has no module {top}: give what write_json of Yosys wrote, and its top")
     packed = pack(content, top)
     packed_file.write_text(json.dumps(content))
     return packed

@@ -3,9 +3,6 @@
 from latte_hw.synth import byte_products
 from latte_hw.synth.targets import WHOLE_MEMORY, Target
 
-NARROW = 5
-"""Products of operands up to this wide never take a DSP block: one of those multiplies 18 by 18 bits."""
-
 BYTE = 9
 """Operands of a byte product: 8 bits, and a sign where one is signed and the other is not."""
 
@@ -93,15 +90,12 @@ def _synthesise(
     command = f"{target.command} -top {top} {shape}{'' if dsp else ' ' + target.no_dsp}".rstrip()
     if target.name == "ice40" and dsp:
         command += " -dsp"
-    narrow = f"t:$mul r:A_WIDTH<={NARROW} %i r:B_WIDTH<={NARROW} %i"
-    lut_ram = "m:* a:ram_style=distributed %i"
     return [
-        *([] if target.lut_ram else [f'setattr -set ram_style "logic" {lut_ram}']),
+        *(['setattr -set ram_style "distributed" */m:table_*'] if target.lut_ram else []),  # where they go, but quickly
         "opt_expr",
         "opt_clean",
         "wreduce t:$mul",
         *(["wreduce", f"techmap -map {ADDER_FILE} *dot*/t:$add"] if chained_adders else []),
-        f"alumacc {narrow}",  # turned into sums now, they are no longer multipliers when those get their DSP blocks
         *([] if products is None else _all_but(products, target)),
         f"{command} -run begin:map_luts",
         "splitnets",  # without it the LUT mapper fails on a name that is there twice, once the hierarchy is kept

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.config.top import TopConfig
+from latte_hw.config.top import Packets, TopConfig
 from latte_hw.params import HeadParams
 from latte_hw.system.events import COMMAND_ERRORS
 from latte_hw.system.payloads import LAYER, LayerPayloads
@@ -53,7 +53,8 @@ class LayerControl(wiring.Component):
     o_errors
         High for one cycle each: why a command was refused.
 
-    Latency: heads / group + 3 cycles from START to `o_begin` (it divides by counting), 1 from APPEND.
+    Latency: heads / group + 3 cycles from START to `o_begin` (it divides by counting), 1 from APPEND. With packets of
+    whole layers, whose rows it counts, a START takes a cycle more for each query head.
     """
 
     def __init__(self, config: TopConfig) -> None:
@@ -84,9 +85,10 @@ class LayerControl(wiring.Component):
         offset = state.limited_offset(m)
         # At most one of these is high: the phase of a command.
         checking, dividing, beginning, running = (Signal(name=name) for name in ("check", "divide", "begin", "run"))
+        counting = Signal(name="count") if state.counts_rows else beginning  # follows the check
         m.d.comb += [
             self.o_checking.eq(checking | dividing),
-            self.o_busy.eq(checking | dividing | beginning | running),
+            self.o_busy.eq(Cat(checking, dividing, counting, beginning, running).any()),
             errors.busy_write.eq(self.o_busy & (self.i_start | self.i_append)),
         ]
         with m.If(self.i_table_written):
@@ -108,10 +110,14 @@ class LayerControl(wiring.Component):
             with m.If(state.heads_left < layer.group):
                 refused = state.group_refused()
                 m.d.comb += errors.length_too_large.eq(refused)
-                m.d.sync += [dividing.eq(0), beginning.eq(~refused)]
+                m.d.sync += [dividing.eq(0), counting.eq(~refused)]
                 with m.If(~refused):
                     m.d.comb += self.o_swapped.eq(state.written)
                     m.d.sync += [*state.swap_banks(), *state.plan_layer(offset)]
+        if state.counts_rows:
+            with m.If(counting):
+                last = state.heads_left == 1
+                m.d.sync += [*state.add_queries(), counting.eq(~last), beginning.eq(last)]
         with m.If(beginning):
             m.d.comb += self.o_begin.eq(1)
             m.d.sync += running.eq(1)
@@ -132,6 +138,8 @@ class _State:
         self.layer = Signal(LAYER)
         self.heads_left = Signal.like(self.layer.heads)
         self.kv_heads = Signal.like(self.layer.heads)
+        self.counts_rows = config.packets is Packets.LAYER
+        self.kv_rows = Signal.like(self.plan.kv_rows) if self.counts_rows else None  # of `kv_heads`
         self.kept = Signal()  # K and V of the layer before are there
         self.rows = Signal(params.widths.count_bits)  # of them
         self.bank = Signal()
@@ -159,10 +167,17 @@ class _State:
 
     def divide_heads(self) -> list[Any]:
         """Begin to count how often the group goes into the heads."""
-        return [self.heads_left.eq(self.layer.heads), self.kv_heads.eq(0)]
+        begin = [self.heads_left.eq(self.layer.heads), self.kv_heads.eq(0)]
+        return [*begin, self.kv_rows.eq(0)] if self.kv_rows is not None else begin
 
     def subtract_group(self) -> list[Any]:
-        return [self.heads_left.eq(self.heads_left - self.layer.group), self.kv_heads.eq(self.kv_heads + 1)]
+        step = [self.heads_left.eq(self.heads_left - self.layer.group), self.kv_heads.eq(self.kv_heads + 1)]
+        return [*step, self.kv_rows.eq(self.kv_rows + self.layer.n_keys)] if self.kv_rows is not None else step
+
+    def add_queries(self) -> list[Any]:
+        """Of one query head more, until `heads_left` is 1."""
+        plan = self.plan
+        return [plan.q_rows.eq(plan.q_rows + plan.n_queries), self.heads_left.eq(self.heads_left - 1)]
 
     def group_refused(self) -> Value:
         """In the end of the division: it leaves a remainder, or there is not a core for every K/V head to keep."""
@@ -175,7 +190,9 @@ class _State:
     def plan_append(self, keep: Value) -> list[Any]:
         """A step of decoding: a row more, and one query that sees every row."""
         plan = self.plan
+        rows = [plan.q_rows.eq(plan.heads), plan.kv_rows.eq(plan.kv_heads)] if self.counts_rows else []
         return [
+            *rows,
             self.rows.eq(self.rows + 1),
             plan.append.eq(1),
             plan.n_queries.eq(1),
@@ -187,7 +204,11 @@ class _State:
     def plan_layer(self, offset: Value) -> list[Any]:
         """The layer as it was described, with a causal offset that a job can say."""
         layer, plan = self.layer, self.plan
+        counts: list[Any] = []
+        if self.kv_rows is not None:
+            counts = [plan.kv_rows.eq(self.kv_rows), plan.q_rows.eq(0), self.heads_left.eq(layer.heads)]
         return [
+            *counts,
             self.rows.eq(layer.n_keys),
             plan.heads.eq(layer.heads),
             plan.group.eq(layer.group),

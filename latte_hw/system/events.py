@@ -8,7 +8,7 @@ STREAMS = ("q", "k", "v")
 PACKET_KINDS = {
     "short": "tlast came before the packet was complete; the missing rows count as 0",
     "long": "the packet went on where tlast was due; the rest, up to tlast, was dropped",
-    "hole": "tkeep was not contiguous from lane 0, or not full before the last beat",
+    "hole": "tkeep was not contiguous from lane 0, or not full before the packet's last byte",
 }
 """What can be wrong with a packet."""
 
@@ -16,6 +16,13 @@ PACKET_ERRORS = {
     f"{stream}_{kind}": f"s_axis_{stream}: {text}" for kind, text in PACKET_KINDS.items() for stream in STREAMS
 }
 """One sticky bit for each kind and each input stream."""
+
+RANGE_ERRORS = {
+    f"{stream}_range": f"s_axis_{stream}: an element was above element_max of capabilities_2, the greatest that the "
+    "split holds, and was taken as that"
+    for stream in ("q", "k")
+}
+"""Of the streams whose elements are split; the result is that of the elements as they were taken."""
 
 BUSY_WRITE = "busy_write"
 
@@ -26,6 +33,9 @@ COMMAND_ERRORS = {
     "does not divide heads, or keep with more K/V heads than cores; or APPEND past max_keys. It was refused",
     BUSY_WRITE: "START, APPEND or configuration was written while the core was busy; it was refused",
 }
+
+ERRORS = PACKET_ERRORS | RANGE_ERRORS | COMMAND_ERRORS
+"""Every sticky error."""
 
 CORE_COUNTERS = {
     "queries": "output rows delivered",

@@ -1,14 +1,17 @@
 """Multi-head attention: C head cores behind four AXI4-Stream ports, one layer at a time."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from amaranth.hdl import Cat, Module, ResetInserter, signed
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from latte_hw.config.top import TopConfig
+from latte_hw.config.top import Packets, TopConfig
 from latte_hw.core.head import LatteHead
 from latte_hw.core.payloads import Payloads
+from latte_hw.lib.arith import exceeds_split
 from latte_hw.lib.axi.rows import RowPacker, RowUnpacker
 from latte_hw.lib.axi.stream import AxiStream
 from latte_hw.lib.names import numbered
@@ -16,7 +19,7 @@ from latte_hw.lib.streams import Fifo, Valid
 from latte_hw.params import HeadParams
 from latte_hw.system.control import LayerControl
 from latte_hw.system.counters import LayerCounters
-from latte_hw.system.events import COMMAND_ERRORS
+from latte_hw.system.events import COMMAND_ERRORS, PACKET_KINDS, RANGE_ERRORS
 from latte_hw.system.latency import LayerTiming
 from latte_hw.system.payloads import ERRORS, LAYER, LayerPayloads
 from latte_hw.system.schedule import CoreSchedule, PacketTurns
@@ -32,8 +35,9 @@ class MultiHead(wiring.Component):
         s_axis_q ──> unpacker ──> queue of queries ──> head ──> queue of rows ──> packer ──> m_axis_o
 
     Packets of K and V, one per K/V head, of Q and O, one per query head, follow in the order of the heads on every
-    port; see :mod:`latte_hw.lib.axi.rows` for what is in them. An output element takes one byte, or two if it has more
-    than 8 bits. K/V head g lies in core g mod C, where its query heads run one after the other. All ports must be
+    port; see :mod:`latte_hw.lib.axi.rows` for what is in them. With `packets = layer` the rows of all heads are one
+    packet on each port, one head's behind the other's without gaps. An output element takes one byte, or two if it has
+    more than 8 bits. K/V head g lies in core g mod C, where its query heads run one after the other. All ports must be
     served independently: a core may wait for its keys while queries of another are due.
 
     Cores work on different heads at the same time while packets come head after head. So each of several cores has a
@@ -114,6 +118,12 @@ class MultiHead(wiring.Component):
         return ResetInserter(self.i_soft_reset)(m)
 
     @property
+    def _range_check(self) -> Callable[[Value], Value] | None:
+        """Whether an element of q or k is out of range, where any int8 can be."""
+        widths = self.params.widths
+        return partial(exceeds_split, widths) if widths.quant_max < widths.value_max else None
+
+    @property
     def _cores(self) -> range:
         return range(self.config.cores)
 
@@ -154,23 +164,42 @@ class MultiHead(wiring.Component):
     def _inward(
         self, m: Module, control: LayerControl, name: str, packets: Any, repeat: Any, n_rows: Any, sinks: list[Any]
     ) -> PacketTurns:
-        """Packets of a stream to the cores, in turns."""
+        """Rows of a stream to the cores, in turns. A stream's work ends with the end of its last packet."""
         turns = self._turns(m, control, name, packets, repeat)
-        row = Payloads(self.params).element_row
-        m.submodules[f"{name}_unpacker"] = unpacker = RowUnpacker(row, self.config.stream_bits, self.config.max_keys)
+        row, bits = Payloads(self.params).element_row, self.config.stream_bits
+        most_rows = self.config.packet_heads * self.config.max_keys
+        check = self._range_check if f"{name}_range" in RANGE_ERRORS else None
+        m.submodules[f"{name}_unpacker"] = unpacker = RowUnpacker(row, bits, most_rows, check)
         wiring.connect(m, wiring.flipped(getattr(self, f"s_axis_{name}")), unpacker.i)
+        packet_rows, packet_ends = n_rows, unpacker.i_packet.valid & unpacker.i_packet.ready
+        head_ends = packet_ends
+        if self.config.packets is Packets.LAYER:
+            packet_rows = control.o_plan.q_rows if name == "q" else control.o_plan.kv_rows
+            head_ends = Mux(turns.o_last, packet_ends, self._last_row(m, control, name, n_rows, unpacker.o))
         m.d.comb += [
             unpacker.i_packet.valid.eq(turns.o_active),
-            unpacker.i_packet.payload.eq(n_rows),
-            turns.i_next.eq(unpacker.i_packet.valid & unpacker.i_packet.ready),
-            *(self.o_errors[f"{name}_{kind}"].eq(getattr(unpacker, f"o_{kind}")) for kind in ("short", "long", "hole")),
+            unpacker.i_packet.payload.eq(packet_rows),
+            turns.i_next.eq(head_ends),
+            *(self.o_errors[f"{name}_{kind}"].eq(getattr(unpacker, f"o_{kind}")) for kind in PACKET_KINDS),
         ]
+        if check:
+            m.d.comb += self.o_errors[f"{name}_range"].eq(unpacker.o_range)
         for core, sink in enumerate(sinks):
             chosen = turns.o_core[core]
             m.d.comb += [sink.valid.eq(unpacker.o.valid & chosen), sink.payload.eq(unpacker.o.payload)]
             with m.If(chosen):
                 m.d.comb += unpacker.o.ready.eq(sink.ready)
         return turns
+
+    def _last_row(self, m: Module, control: LayerControl, name: str, n_rows: Any, rows: Any) -> Any:
+        """High when the last row of a head passes, each having `n_rows`."""
+        left, passes = Signal.like(n_rows, name=f"{name}_rows_left"), rows.valid & rows.ready
+        last = left == 1
+        with m.If(control.o_begin | (passes & last)):
+            m.d.sync += left.eq(n_rows)
+        with m.Elif(passes):
+            m.d.sync += left.eq(left - 1)
+        return passes & last
 
     def _outward(self, m: Module, control: LayerControl, sources: list[Any]) -> tuple[PacketTurns, RowPacker]:
         """Rows of the cores to the output, in turns."""
@@ -179,15 +208,18 @@ class MultiHead(wiring.Component):
         row = data.ArrayLayout(element, self.config.head_dim)
         m.submodules.o_packer = packer = RowPacker(row, self.config.stream_bits)
         wiring.connect(m, packer.o, wiring.flipped(self.m_axis_o))
+        last = Signal(name="o_head_ends")
+        packet_ends = last & turns.o_last if self.config.packets is Packets.LAYER else last
+        m.d.comb += packer.i.payload.last.eq(packet_ends)
         for core, source in enumerate(sources):
             with m.If(turns.o_active & turns.o_core[core]):
                 m.d.comb += [
                     packer.i.valid.eq(source.valid),
                     source.ready.eq(packer.i.ready),
-                    packer.i.payload.last.eq(source.payload.last),
+                    last.eq(source.payload.last),
                     *(packer.i.payload.row[d].eq(source.payload.row[d]) for d in range(self.config.head_dim)),
                 ]
-        m.d.comb += turns.i_next.eq(packer.i.valid & packer.i.ready & packer.i.payload.last)
+        m.d.comb += turns.i_next.eq(packer.i.valid & packer.i.ready & last)
         return turns, packer
 
     def _count(self, m: Module, heads: Any, schedules: Any) -> None:

@@ -3,11 +3,12 @@
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
-from latte_hw.config.top import TopConfig
+from latte_hw.config.top import Packets, TopConfig
 from latte_hw.core.payloads import COUNTER_BITS, Payloads
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
 from latte_hw.params.widths import unsigned_bits
-from latte_hw.system.events import COMMAND_ERRORS, CORE_COUNTERS, COUNTERS, LENGTH_BITS, PACKET_ERRORS
+from latte_hw.system import events
+from latte_hw.system.events import CORE_COUNTERS, COUNTERS, LENGTH_BITS
 
 COUNTER_TOTAL_BITS = 64
 """Width of a total; a head core counts in `COUNTER_BITS`."""
@@ -24,9 +25,9 @@ LAYER = data.StructLayout(
 )
 """A layer as the registers describe it, in whatever numbers they hold."""
 
-ERRORS = data.StructLayout(dict.fromkeys((*PACKET_ERRORS, *COMMAND_ERRORS), unsigned(1)))
-"""High for one cycle each: a packet of q, k or v that is short, long or has a hole in `tkeep`; a command that was
-refused, for a length that is 0 or too large, or because the core was busy."""
+ERRORS = data.StructLayout(dict.fromkeys(events.ERRORS, unsigned(1)))
+"""High for one cycle each: a packet of q, k or v that is short, long or has a hole in `tkeep`; an element of q or k
+above `quant_max`; a command that was refused, for a length that is 0 or too large, or because the core was busy."""
 
 
 def table_write(params: HeadParams, entries: int) -> data.StructLayout:
@@ -62,6 +63,7 @@ class LayerPayloads:
         params = HeadParams(config.head_config)
         head_count = unsigned(unsigned_bits(config.table_entries))
         count = unsigned(params.widths.count_bits)
+        whole = unsigned(unsigned_bits(config.packet_heads * config.max_keys))
 
         self.table_write = table_write(params, config.table_entries)
         self.counters = totals(config.cores)
@@ -80,5 +82,6 @@ class LayerPayloads:
                 "append": unsigned(1),
                 "bank": unsigned(1),
             }
+            | ({"q_rows": whole, "kv_rows": whole} if config.packets is Packets.LAYER else {})  # of all heads
         )
         """A layer, or a step of decoding, that has been checked and runs."""

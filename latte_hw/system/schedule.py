@@ -8,12 +8,15 @@ from amaranth.lib.wiring import In, Out
 
 from latte_hw.config.top import TopConfig
 from latte_hw.core.payloads import Payloads
+from latte_hw.lib.arith import multiple
 from latte_hw.params import HeadParams
 from latte_hw.system.payloads import LayerPayloads
 
 
 class PacketTurns(wiring.Component):
-    """Whose head_in_group it is on a stream of packets, head-major: `i_repeat` packets per core, core 0 first.
+    """Whose turn it is on a stream of packets, head-major: `i_repeat` packets per core, core 0 first.
+
+    Where a packet holds a whole layer, the rows of a head count as a packet here.
 
     Members
     -------
@@ -21,8 +24,8 @@ class PacketTurns(wiring.Component):
         Begin a layer of so many packets.
     i_next
         The present packet has passed.
-    o_active, o_core
-        A packet is due, and which core it belongs to: bit c for core c.
+    o_active, o_core, o_last
+        A packet is due, which core it belongs to (bit c for core c), and whether it is the last one.
     """
 
     def __init__(self, config: TopConfig) -> None:
@@ -35,6 +38,7 @@ class PacketTurns(wiring.Component):
                 "i_next": In(1),
                 "o_active": Out(1),
                 "o_core": Out(config.cores),
+                "o_last": Out(1),
             }
         )
 
@@ -42,10 +46,11 @@ class PacketTurns(wiring.Component):
         m = Module()
         left = Signal.like(self.i_packets)
         repeats = Signal.like(self.i_repeat)
+        m.d.comb += self.o_last.eq(left == 1)
         with m.If(self.i_begin):
             m.d.sync += [self.o_active.eq(1), self.o_core.eq(1), left.eq(self.i_packets), repeats.eq(self.i_repeat)]
         with m.Elif(self.i_next):
-            m.d.sync += [left.eq(left - 1), self.o_active.eq(left != 1), repeats.eq(repeats - 1)]
+            m.d.sync += [left.eq(left - 1), self.o_active.eq(~self.o_last), repeats.eq(repeats - 1)]
             with m.If(repeats == 1):
                 m.d.sync += repeats.eq(self.i_repeat)
                 m.d.sync += self.o_core.eq(self.o_core.rotate_left(1))
@@ -124,7 +129,7 @@ class CoreSchedule(wiring.Component):
                 m.d.sync += [
                     head_in_group.eq(0),
                     job_kv_head.eq(next_kv_head),
-                    job_head.eq(job_head + 1 + plan.group * (cores - 1)),
+                    job_head.eq(job_head + 1 + multiple(plan.group, cores - 1)),
                     self.o_working.eq(next_kv_head < plan.kv_heads),
                     held.eq(plan.keep),
                 ]
@@ -135,7 +140,7 @@ class CoreSchedule(wiring.Component):
                 releasing.eq(held & ~plan.append),
                 load_head.eq(self.core),
                 job_kv_head.eq(self.core),
-                job_head.eq(plan.group * self.core),
+                job_head.eq(multiple(plan.group, self.core)),
                 head_in_group.eq(0),
             ]
         return m

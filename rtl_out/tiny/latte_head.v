@@ -4,22 +4,16 @@
 
 module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_valid, i_v_payload, i_v_valid, i_job_payload, i_job_valid, i_q_payload, i_q_valid, o_out_ready, clk, rst, i_table_ready, i_load_ready, i_k_ready, i_v_ready, i_job_ready, i_q_ready, o_out_payload
 , o_out_valid, o_counters, i_table_payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$51  = 0;
-  wire \$1 ;
-  wire [40:0] \$10 ;
-  reg \$11 ;
-  reg [159:0] \$12 ;
-  reg [2:0] \$13 ;
-  reg [2:0] \$14 ;
-  reg [1:0] \$15 ;
-  wire [40:0] \$2 ;
-  wire [2:0] \$3 ;
-  wire [40:0] \$4 ;
-  wire [2:0] \$5 ;
-  wire [40:0] \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire [1:0] \$9 ;
+  wire _00_;
+  wire [40:0] _01_;
+  wire [40:0] _02_;
+  wire [2:0] _03_;
+  wire [40:0] _04_;
+  wire [2:0] _05_;
+  wire [40:0] _06_;
+  wire _07_;
+  wire _08_;
+  wire [1:0] _09_;
   wire [4:0] beat_port__request__payload;
   wire [4:0] \beat_port__request__payload$67 ;
   wire [3:0] \beat_port__request__payload$67.address ;
@@ -72,7 +66,6 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire \beat_port__response__valid$75 ;
   input clk;
   wire clk;
-  (* init = 160'h0000000000000000000000000000000000000000 *)
   wire [159:0] counters;
   wire [39:0] \counters.kept ;
   wire [39:0] \counters.keys_seen ;
@@ -634,26 +627,31 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   wire [7:0] \value_port__response__payload[7] ;
   wire value_port__response__valid;
   wire \value_port__response__valid$95 ;
-  assign \$1  = o_out__valid & o_out_ready;
-  assign \$2  = o_counters[39:0] + queries_event_1;
-  assign \$3  = 1'h0 + o_seen;
-  assign \$4  = o_counters[79:40] + keys_seen_event_1;
-  assign \$5  = 1'h0 + o_survivors;
-  assign \$6  = o_counters[119:80] + survivors_event_1;
-  assign \$7  = i_kept__valid & key_port__request__valid;
-  assign \$8  = \$7  & i_kept__payload[5];
-  assign \$9  = 1'h0 + \$8 ;
-  assign \$10  = o_counters[159:120] + kept_event_1;
+  assign _00_ = o_out__valid & o_out_ready;
+  assign _02_ = o_counters[39:0] + queries_event_1;
+  assign _03_ = 1'h0 + o_seen;
+  assign _04_ = o_counters[79:40] + keys_seen_event_1;
+  assign _05_ = 1'h0 + o_survivors;
+  assign _06_ = o_counters[119:80] + survivors_event_1;
+  assign _07_ = i_kept__valid & key_port__request__valid;
+  assign _08_ = _07_ & i_kept__payload[5];
+  assign _09_ = 1'h0 + _08_;
+  assign _01_ = o_counters[159:120] + kept_event_1;
   always @(posedge clk)
-    queries_event_1 <= \$11 ;
+    if (rst) kept_event_1 <= 2'h0;
+    else kept_event_1 <= _09_;
   always @(posedge clk)
-    o_counters <= \$12 ;
+    if (rst) survivors_event_1 <= 3'h0;
+    else survivors_event_1 <= _05_;
   always @(posedge clk)
-    keys_seen_event_1 <= \$13 ;
+    if (rst) keys_seen_event_1 <= 3'h0;
+    else keys_seen_event_1 <= _03_;
   always @(posedge clk)
-    survivors_event_1 <= \$14 ;
+    if (rst) o_counters <= 160'h0000000000000000000000000000000000000000;
+    else o_counters <= { _01_[39:0], _06_[39:0], _04_[39:0], _02_[39:0] };
   always @(posedge clk)
-    kept_event_1 <= \$15 ;
+    if (rst) queries_event_1 <= 1'h0;
+    else queries_event_1 <= _00_;
   \latte_head.estimator  estimator (
     .beat_port__request__payload(beat_port__request__payload),
     .beat_port__request__valid(beat_port__request__valid),
@@ -835,253 +833,15 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
     .value(value_port__response__payload),
     .value_port__request__payload(value_port__request__payload)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
-    \$11  = \$1 ;
-    if (rst) begin
-      \$11  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
-    \$12 [39:0] = \$2 [39:0];
-    \$12 [79:40] = \$4 [39:0];
-    \$12 [119:80] = \$6 [39:0];
-    \$12 [159:120] = \$10 [39:0];
-    if (rst) begin
-      \$12  = 160'h0000000000000000000000000000000000000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
-    \$13  = \$3 ;
-    if (rst) begin
-      \$13  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
-    \$14  = \$5 ;
-    if (rst) begin
-      \$14  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$51 ) begin end
-    \$15  = \$9 ;
-    if (rst) begin
-      \$15  = 2'h0;
-    end
-  end
-  assign i_load__payload = i_load_payload;
-  assign \i_load__payload$25  = i_load_payload;
-  assign \i_load__ready$27  = i_load__ready;
-  assign i_load__valid = i_load_valid;
-  assign \i_load__valid$29  = i_load_valid;
-  assign i_k__payload = i_k_payload;
-  assign \i_k__payload$31  = i_k_payload;
-  assign \i_k__ready$33  = i_k__ready;
-  assign i_k__valid = i_k_valid;
-  assign \i_k__valid$35  = i_k_valid;
-  assign i_v__payload = i_v_payload;
-  assign \i_v__payload$37  = i_v_payload;
-  assign \i_v__ready$39  = i_v__ready;
-  assign i_v__valid = i_v_valid;
-  assign \i_v__valid$41  = i_v_valid;
-  assign i_table__payload = i_table_payload;
-  assign \i_table__payload$43  = i_table_payload;
-  assign i_table__ready = 1'h1;
-  assign \i_table__ready$45  = 1'h1;
-  assign i_table__valid = i_table_valid;
-  assign \i_table__valid$47  = i_table_valid;
-  assign i_job__payload = i_job_payload;
-  assign \i_job__payload$49  = i_job_payload;
-  assign \i_job__ready$51  = i_job__ready;
-  assign i_job__valid = i_job_valid;
-  assign \i_job__valid$53  = i_job_valid;
-  assign i_query__payload = i_q_payload;
-  assign i_q__payload = i_q_payload;
-  assign i_query__ready = i_q__ready;
-  assign i_query__valid = i_q_valid;
-  assign i_q__valid = i_q_valid;
-  assign o_loaded__payload = i_loaded__payload;
-  assign i_loaded__ready = o_loaded__ready;
-  assign o_loaded__valid = i_loaded__valid;
   assign \beat_port__request__payload$67  = beat_port__request__payload;
+  assign \beat_port__request__payload$67.address  = beat_port__request__payload[4:1];
+  assign \beat_port__request__payload$67.buffer  = beat_port__request__payload[0];
+  assign \beat_port__request__payload.address  = beat_port__request__payload[4:1];
+  assign \beat_port__request__payload.buffer  = beat_port__request__payload[0];
   assign beat_port__request__ready = 1'h1;
   assign \beat_port__request__ready$69  = 1'h1;
   assign \beat_port__request__valid$71  = beat_port__request__valid;
   assign \beat_port__response__payload$73  = beat_port__response__payload;
-  assign \beat_port__response__valid$75  = beat_port__response__valid;
-  assign \key_port__request__payload$77  = key_port__request__payload;
-  assign key_port__request__ready = 1'h1;
-  assign \key_port__request__ready$79  = 1'h1;
-  assign \key_port__request__valid$81  = key_port__request__valid;
-  assign \key_port__response__payload$83  = key_port__response__payload;
-  assign \key_port__response__valid$85  = key_port__response__valid;
-  assign \value_port__request__payload$87  = value_port__request__payload;
-  assign value_port__request__ready = 1'h1;
-  assign \value_port__request__ready$89  = 1'h1;
-  assign \value_port__request__valid$91  = value_port__request__valid;
-  assign \value_port__response__payload$93  = value_port__response__payload;
-  assign \value_port__response__valid$95  = value_port__response__valid;
-  assign o_estimator__payload = i__payload;
-  assign i__ready = o_estimator__ready;
-  assign o_estimator__valid = i__valid;
-  assign o__payload = \i_query__payload$102 ;
-  assign \i_query__ready$105  = o__ready;
-  assign o__valid = \i_query__valid$106 ;
-  assign o_threshold__payload = \i__payload$108 ;
-  assign \i__ready$111  = o_threshold__ready;
-  assign \i__valid$112  = i__valid;
-  assign o_threshold__valid = i__valid;
-  assign \o__payload$115  = i_threshold__payload;
-  assign i_threshold__ready = \o__ready$116 ;
-  assign \o__valid$119  = i_threshold__valid;
-  assign o_reuse__payload = \i__payload$120 ;
-  assign \i__ready$123  = o_reuse__ready;
-  assign \i__valid$124  = i__valid;
-  assign o_reuse__valid = i__valid;
-  assign \o__payload$127  = \i_query__payload$126 ;
-  assign \i_query__ready$129  = \o__ready$128 ;
-  assign \o__valid$131  = \i_query__valid$130 ;
-  assign o_scale__payload = \i__payload$132 ;
-  assign \i__ready$135  = o_scale__ready;
-  assign \i__valid$136  = i__valid;
-  assign o_scale__valid = i__valid;
-  assign \o__payload$139  = i_scale__payload;
-  assign i_scale__ready = \o__ready$140 ;
-  assign \o__valid$143  = i_scale__valid;
-  assign o_row__payload = \i__payload$144 ;
-  assign \i__ready$147  = o_row__ready;
-  assign o_row__valid = \i__valid$148 ;
-  assign \o__payload$151  = i_row__payload;
-  assign i_row__ready = \o__ready$152 ;
-  assign \o__valid$155  = i_row__valid;
-  assign o_beat__payload = i_beat__payload;
-  assign i_beat__ready = o_beat__ready;
-  assign o_beat__valid = i_beat__valid;
-  assign o_kept__payload = i_kept__payload;
-  assign o_kept__ready = key_port__request__valid;
-  assign i_kept__ready = key_port__request__valid;
-  assign o_kept__valid = i_kept__valid;
-  assign o_scored__payload = i_scored__payload;
-  assign i_scored__ready = o_scored__ready;
-  assign o_scored__valid = i_scored__valid;
-  assign o_weighted__payload = i_weighted__payload;
-  assign o_weighted__ready = value_port__request__valid;
-  assign i_weighted__ready = value_port__request__valid;
-  assign o_weighted__valid = i_weighted__valid;
-  assign \o_out__payload$181  = o_out__payload;
-  assign o_out__ready = o_out_ready;
-  assign \o_out__ready$183  = o_out_ready;
-  assign \o_out__valid$185  = o_out__valid;
-  assign o_free = i_free;
-  assign counters = o_counters;
-  assign i_table_ready = 1'h1;
-  assign i_load_ready = i_load__ready;
-  assign i_k_ready = i_k__ready;
-  assign i_v_ready = i_v__ready;
-  assign i_job_ready = i_job__ready;
-  assign i_q_ready = i_q__ready;
-  assign o_out_payload = o_out__payload;
-  assign o_out_valid = o_out__valid;
-  assign \o_counters.queries  = o_counters[39:0];
-  assign \o_counters.keys_seen  = o_counters[79:40];
-  assign \o_counters.survivors  = o_counters[119:80];
-  assign \o_counters.kept  = o_counters[159:120];
-  assign \i_load__payload.n_keys  = i_load_payload;
-  assign \i_load__payload$25.n_keys  = i_load_payload;
-  assign \i_k__payload[0]  = i_k_payload[7:0];
-  assign \i_k__payload[1]  = i_k_payload[15:8];
-  assign \i_k__payload[2]  = i_k_payload[23:16];
-  assign \i_k__payload[3]  = i_k_payload[31:24];
-  assign \i_k__payload[4]  = i_k_payload[39:32];
-  assign \i_k__payload[5]  = i_k_payload[47:40];
-  assign \i_k__payload[6]  = i_k_payload[55:48];
-  assign \i_k__payload[7]  = i_k_payload[63:56];
-  assign \i_k__payload$31[0]  = i_k_payload[7:0];
-  assign \i_k__payload$31[1]  = i_k_payload[15:8];
-  assign \i_k__payload$31[2]  = i_k_payload[23:16];
-  assign \i_k__payload$31[3]  = i_k_payload[31:24];
-  assign \i_k__payload$31[4]  = i_k_payload[39:32];
-  assign \i_k__payload$31[5]  = i_k_payload[47:40];
-  assign \i_k__payload$31[6]  = i_k_payload[55:48];
-  assign \i_k__payload$31[7]  = i_k_payload[63:56];
-  assign \i_v__payload[0]  = i_v_payload[7:0];
-  assign \i_v__payload[1]  = i_v_payload[15:8];
-  assign \i_v__payload[2]  = i_v_payload[23:16];
-  assign \i_v__payload[3]  = i_v_payload[31:24];
-  assign \i_v__payload[4]  = i_v_payload[39:32];
-  assign \i_v__payload[5]  = i_v_payload[47:40];
-  assign \i_v__payload[6]  = i_v_payload[55:48];
-  assign \i_v__payload[7]  = i_v_payload[63:56];
-  assign \i_v__payload$37[0]  = i_v_payload[7:0];
-  assign \i_v__payload$37[1]  = i_v_payload[15:8];
-  assign \i_v__payload$37[2]  = i_v_payload[23:16];
-  assign \i_v__payload$37[3]  = i_v_payload[31:24];
-  assign \i_v__payload$37[4]  = i_v_payload[39:32];
-  assign \i_v__payload$37[5]  = i_v_payload[47:40];
-  assign \i_v__payload$37[6]  = i_v_payload[55:48];
-  assign \i_v__payload$37[7]  = i_v_payload[63:56];
-  assign \i_table__payload.head  = i_table_payload[1:0];
-  assign \i_table__payload.threshold  = i_table_payload[12:2];
-  assign \i_table__payload.mantissa  = i_table_payload[28:13];
-  assign \i_table__payload.shift  = i_table_payload[34:29];
-  assign \i_table__payload$43.head  = i_table_payload[1:0];
-  assign \i_table__payload$43.threshold  = i_table_payload[12:2];
-  assign \i_table__payload$43.mantissa  = i_table_payload[28:13];
-  assign \i_table__payload$43.shift  = i_table_payload[34:29];
-  assign \i_job__payload.head  = i_job_payload[1:0];
-  assign \i_job__payload.n_queries  = i_job_payload[7:2];
-  assign \i_job__payload.causal_offset  = i_job_payload[14:8];
-  assign \i_job__payload.release  = i_job_payload[15];
-  assign \i_job__payload$49.head  = i_job_payload[1:0];
-  assign \i_job__payload$49.n_queries  = i_job_payload[7:2];
-  assign \i_job__payload$49.causal_offset  = i_job_payload[14:8];
-  assign \i_job__payload$49.release  = i_job_payload[15];
-  assign \i_query__payload[0]  = i_q_payload[7:0];
-  assign \i_query__payload[1]  = i_q_payload[15:8];
-  assign \i_query__payload[2]  = i_q_payload[23:16];
-  assign \i_query__payload[3]  = i_q_payload[31:24];
-  assign \i_query__payload[4]  = i_q_payload[39:32];
-  assign \i_query__payload[5]  = i_q_payload[47:40];
-  assign \i_query__payload[6]  = i_q_payload[55:48];
-  assign \i_query__payload[7]  = i_q_payload[63:56];
-  assign \i_q__payload[0]  = i_q_payload[7:0];
-  assign \i_q__payload[1]  = i_q_payload[15:8];
-  assign \i_q__payload[2]  = i_q_payload[23:16];
-  assign \i_q__payload[3]  = i_q_payload[31:24];
-  assign \i_q__payload[4]  = i_q_payload[39:32];
-  assign \i_q__payload[5]  = i_q_payload[47:40];
-  assign \i_q__payload[6]  = i_q_payload[55:48];
-  assign \i_q__payload[7]  = i_q_payload[63:56];
-  assign \i_loaded__payload.buffer  = i_loaded__payload[0];
-  assign \i_loaded__payload.n_keys  = i_loaded__payload[6:1];
-  assign \o_loaded__payload.buffer  = i_loaded__payload[0];
-  assign \o_loaded__payload.n_keys  = i_loaded__payload[6:1];
-  assign \beat_port__request__payload.buffer  = beat_port__request__payload[0];
-  assign \beat_port__request__payload.address  = beat_port__request__payload[4:1];
-  assign \beat_port__request__payload$67.buffer  = beat_port__request__payload[0];
-  assign \beat_port__request__payload$67.address  = beat_port__request__payload[4:1];
-  assign \beat_port__response__payload[0]  = beat_port__response__payload[31:0];
-  assign \beat_port__response__payload[0][0]  = beat_port__response__payload[3:0];
-  assign \beat_port__response__payload[0][1]  = beat_port__response__payload[7:4];
-  assign \beat_port__response__payload[0][2]  = beat_port__response__payload[11:8];
-  assign \beat_port__response__payload[0][3]  = beat_port__response__payload[15:12];
-  assign \beat_port__response__payload[0][4]  = beat_port__response__payload[19:16];
-  assign \beat_port__response__payload[0][5]  = beat_port__response__payload[23:20];
-  assign \beat_port__response__payload[0][6]  = beat_port__response__payload[27:24];
-  assign \beat_port__response__payload[0][7]  = beat_port__response__payload[31:28];
-  assign \beat_port__response__payload[1]  = beat_port__response__payload[63:32];
-  assign \beat_port__response__payload[1][0]  = beat_port__response__payload[35:32];
-  assign \beat_port__response__payload[1][1]  = beat_port__response__payload[39:36];
-  assign \beat_port__response__payload[1][2]  = beat_port__response__payload[43:40];
-  assign \beat_port__response__payload[1][3]  = beat_port__response__payload[47:44];
-  assign \beat_port__response__payload[1][4]  = beat_port__response__payload[51:48];
-  assign \beat_port__response__payload[1][5]  = beat_port__response__payload[55:52];
-  assign \beat_port__response__payload[1][6]  = beat_port__response__payload[59:56];
-  assign \beat_port__response__payload[1][7]  = beat_port__response__payload[63:60];
   assign \beat_port__response__payload$73[0]  = beat_port__response__payload[31:0];
   assign \beat_port__response__payload$73[0][0]  = beat_port__response__payload[3:0];
   assign \beat_port__response__payload$73[0][1]  = beat_port__response__payload[7:4];
@@ -1100,118 +860,31 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   assign \beat_port__response__payload$73[1][5]  = beat_port__response__payload[55:52];
   assign \beat_port__response__payload$73[1][6]  = beat_port__response__payload[59:56];
   assign \beat_port__response__payload$73[1][7]  = beat_port__response__payload[63:60];
-  assign \key_port__request__payload.buffer  = key_port__request__payload[0];
-  assign \key_port__request__payload.address  = key_port__request__payload[5:1];
-  assign \key_port__request__payload$77.buffer  = key_port__request__payload[0];
-  assign \key_port__request__payload$77.address  = key_port__request__payload[5:1];
-  assign \key_port__response__payload.high  = key_port__response__payload[31:0];
-  assign \key_port__response__payload.high[0]  = key_port__response__payload[3:0];
-  assign \key_port__response__payload.high[1]  = key_port__response__payload[7:4];
-  assign \key_port__response__payload.high[2]  = key_port__response__payload[11:8];
-  assign \key_port__response__payload.high[3]  = key_port__response__payload[15:12];
-  assign \key_port__response__payload.high[4]  = key_port__response__payload[19:16];
-  assign \key_port__response__payload.high[5]  = key_port__response__payload[23:20];
-  assign \key_port__response__payload.high[6]  = key_port__response__payload[27:24];
-  assign \key_port__response__payload.high[7]  = key_port__response__payload[31:28];
-  assign \key_port__response__payload.low  = key_port__response__payload[63:32];
-  assign \key_port__response__payload.low[0]  = key_port__response__payload[35:32];
-  assign \key_port__response__payload.low[1]  = key_port__response__payload[39:36];
-  assign \key_port__response__payload.low[2]  = key_port__response__payload[43:40];
-  assign \key_port__response__payload.low[3]  = key_port__response__payload[47:44];
-  assign \key_port__response__payload.low[4]  = key_port__response__payload[51:48];
-  assign \key_port__response__payload.low[5]  = key_port__response__payload[55:52];
-  assign \key_port__response__payload.low[6]  = key_port__response__payload[59:56];
-  assign \key_port__response__payload.low[7]  = key_port__response__payload[63:60];
-  assign \key_port__response__payload$83.high  = key_port__response__payload[31:0];
-  assign \key_port__response__payload$83.high[0]  = key_port__response__payload[3:0];
-  assign \key_port__response__payload$83.high[1]  = key_port__response__payload[7:4];
-  assign \key_port__response__payload$83.high[2]  = key_port__response__payload[11:8];
-  assign \key_port__response__payload$83.high[3]  = key_port__response__payload[15:12];
-  assign \key_port__response__payload$83.high[4]  = key_port__response__payload[19:16];
-  assign \key_port__response__payload$83.high[5]  = key_port__response__payload[23:20];
-  assign \key_port__response__payload$83.high[6]  = key_port__response__payload[27:24];
-  assign \key_port__response__payload$83.high[7]  = key_port__response__payload[31:28];
-  assign \key_port__response__payload$83.low  = key_port__response__payload[63:32];
-  assign \key_port__response__payload$83.low[0]  = key_port__response__payload[35:32];
-  assign \key_port__response__payload$83.low[1]  = key_port__response__payload[39:36];
-  assign \key_port__response__payload$83.low[2]  = key_port__response__payload[43:40];
-  assign \key_port__response__payload$83.low[3]  = key_port__response__payload[47:44];
-  assign \key_port__response__payload$83.low[4]  = key_port__response__payload[51:48];
-  assign \key_port__response__payload$83.low[5]  = key_port__response__payload[55:52];
-  assign \key_port__response__payload$83.low[6]  = key_port__response__payload[59:56];
-  assign \key_port__response__payload$83.low[7]  = key_port__response__payload[63:60];
-  assign \value_port__request__payload.buffer  = value_port__request__payload[0];
-  assign \value_port__request__payload.address  = value_port__request__payload[5:1];
-  assign \value_port__request__payload$87.buffer  = value_port__request__payload[0];
-  assign \value_port__request__payload$87.address  = value_port__request__payload[5:1];
-  assign \value_port__response__payload[0]  = value_port__response__payload[7:0];
-  assign \value_port__response__payload[1]  = value_port__response__payload[15:8];
-  assign \value_port__response__payload[2]  = value_port__response__payload[23:16];
-  assign \value_port__response__payload[3]  = value_port__response__payload[31:24];
-  assign \value_port__response__payload[4]  = value_port__response__payload[39:32];
-  assign \value_port__response__payload[5]  = value_port__response__payload[47:40];
-  assign \value_port__response__payload[6]  = value_port__response__payload[55:48];
-  assign \value_port__response__payload[7]  = value_port__response__payload[63:56];
-  assign \value_port__response__payload$93[0]  = value_port__response__payload[7:0];
-  assign \value_port__response__payload$93[1]  = value_port__response__payload[15:8];
-  assign \value_port__response__payload$93[2]  = value_port__response__payload[23:16];
-  assign \value_port__response__payload$93[3]  = value_port__response__payload[31:24];
-  assign \value_port__response__payload$93[4]  = value_port__response__payload[39:32];
-  assign \value_port__response__payload$93[5]  = value_port__response__payload[47:40];
-  assign \value_port__response__payload$93[6]  = value_port__response__payload[55:48];
-  assign \value_port__response__payload$93[7]  = value_port__response__payload[63:56];
-  assign \i__payload.high  = i__payload[31:0];
-  assign \i__payload.high[0]  = i__payload[3:0];
-  assign \i__payload.high[1]  = i__payload[7:4];
-  assign \i__payload.high[2]  = i__payload[11:8];
-  assign \i__payload.high[3]  = i__payload[15:12];
-  assign \i__payload.high[4]  = i__payload[19:16];
-  assign \i__payload.high[5]  = i__payload[23:20];
-  assign \i__payload.high[6]  = i__payload[27:24];
-  assign \i__payload.high[7]  = i__payload[31:28];
-  assign \i__payload.scan  = i__payload[38:32];
-  assign \i__payload.scan.buffer  = i__payload[32];
-  assign \i__payload.scan.keys  = i__payload[38:33];
-  assign \i__payload.scan.keys.count  = i__payload[38:33];
-  assign \o_estimator__payload.high  = i__payload[31:0];
-  assign \o_estimator__payload.high[0]  = i__payload[3:0];
-  assign \o_estimator__payload.high[1]  = i__payload[7:4];
-  assign \o_estimator__payload.high[2]  = i__payload[11:8];
-  assign \o_estimator__payload.high[3]  = i__payload[15:12];
-  assign \o_estimator__payload.high[4]  = i__payload[19:16];
-  assign \o_estimator__payload.high[5]  = i__payload[23:20];
-  assign \o_estimator__payload.high[6]  = i__payload[27:24];
-  assign \o_estimator__payload.high[7]  = i__payload[31:28];
-  assign \o_estimator__payload.scan  = i__payload[38:32];
-  assign \o_estimator__payload.scan.buffer  = i__payload[32];
-  assign \o_estimator__payload.scan.keys  = i__payload[38:33];
-  assign \o_estimator__payload.scan.keys.count  = i__payload[38:33];
-  assign \i_query__payload$102.high  = \i_query__payload$102 [31:0];
-  assign \i_query__payload$102.high[0]  = \i_query__payload$102 [3:0];
-  assign \i_query__payload$102.high[1]  = \i_query__payload$102 [7:4];
-  assign \i_query__payload$102.high[2]  = \i_query__payload$102 [11:8];
-  assign \i_query__payload$102.high[3]  = \i_query__payload$102 [15:12];
-  assign \i_query__payload$102.high[4]  = \i_query__payload$102 [19:16];
-  assign \i_query__payload$102.high[5]  = \i_query__payload$102 [23:20];
-  assign \i_query__payload$102.high[6]  = \i_query__payload$102 [27:24];
-  assign \i_query__payload$102.high[7]  = \i_query__payload$102 [31:28];
-  assign \i_query__payload$102.scan  = \i_query__payload$102 [38:32];
-  assign \i_query__payload$102.scan.buffer  = \i_query__payload$102 [32];
-  assign \i_query__payload$102.scan.keys  = \i_query__payload$102 [38:33];
-  assign \i_query__payload$102.scan.keys.count  = \i_query__payload$102 [38:33];
-  assign \o__payload.high  = \i_query__payload$102 [31:0];
-  assign \o__payload.high[0]  = \i_query__payload$102 [3:0];
-  assign \o__payload.high[1]  = \i_query__payload$102 [7:4];
-  assign \o__payload.high[2]  = \i_query__payload$102 [11:8];
-  assign \o__payload.high[3]  = \i_query__payload$102 [15:12];
-  assign \o__payload.high[4]  = \i_query__payload$102 [19:16];
-  assign \o__payload.high[5]  = \i_query__payload$102 [23:20];
-  assign \o__payload.high[6]  = \i_query__payload$102 [27:24];
-  assign \o__payload.high[7]  = \i_query__payload$102 [31:28];
-  assign \o__payload.scan  = \i_query__payload$102 [38:32];
-  assign \o__payload.scan.buffer  = \i_query__payload$102 [32];
-  assign \o__payload.scan.keys  = \i_query__payload$102 [38:33];
-  assign \o__payload.scan.keys.count  = \i_query__payload$102 [38:33];
+  assign \beat_port__response__payload[0]  = beat_port__response__payload[31:0];
+  assign \beat_port__response__payload[0][0]  = beat_port__response__payload[3:0];
+  assign \beat_port__response__payload[0][1]  = beat_port__response__payload[7:4];
+  assign \beat_port__response__payload[0][2]  = beat_port__response__payload[11:8];
+  assign \beat_port__response__payload[0][3]  = beat_port__response__payload[15:12];
+  assign \beat_port__response__payload[0][4]  = beat_port__response__payload[19:16];
+  assign \beat_port__response__payload[0][5]  = beat_port__response__payload[23:20];
+  assign \beat_port__response__payload[0][6]  = beat_port__response__payload[27:24];
+  assign \beat_port__response__payload[0][7]  = beat_port__response__payload[31:28];
+  assign \beat_port__response__payload[1]  = beat_port__response__payload[63:32];
+  assign \beat_port__response__payload[1][0]  = beat_port__response__payload[35:32];
+  assign \beat_port__response__payload[1][1]  = beat_port__response__payload[39:36];
+  assign \beat_port__response__payload[1][2]  = beat_port__response__payload[43:40];
+  assign \beat_port__response__payload[1][3]  = beat_port__response__payload[47:44];
+  assign \beat_port__response__payload[1][4]  = beat_port__response__payload[51:48];
+  assign \beat_port__response__payload[1][5]  = beat_port__response__payload[55:52];
+  assign \beat_port__response__payload[1][6]  = beat_port__response__payload[59:56];
+  assign \beat_port__response__payload[1][7]  = beat_port__response__payload[63:60];
+  assign \beat_port__response__valid$75  = beat_port__response__valid;
+  assign counters = o_counters;
+  assign \counters.kept  = o_counters[159:120];
+  assign \counters.keys_seen  = o_counters[79:40];
+  assign \counters.queries  = o_counters[39:0];
+  assign \counters.survivors  = o_counters[119:80];
+  assign \i__payload$120.buffer  = \i__payload$120 [64];
   assign \i__payload$120.row  = \i__payload$120 [63:0];
   assign \i__payload$120.row.high  = \i__payload$120 [31:0];
   assign \i__payload$120.row.high[0]  = \i__payload$120 [3:0];
@@ -1231,27 +904,120 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   assign \i__payload$120.row.low[5]  = \i__payload$120 [55:52];
   assign \i__payload$120.row.low[6]  = \i__payload$120 [59:56];
   assign \i__payload$120.row.low[7]  = \i__payload$120 [63:60];
-  assign \i__payload$120.buffer  = \i__payload$120 [64];
-  assign \o_reuse__payload.row  = \i__payload$120 [63:0];
-  assign \o_reuse__payload.row.high  = \i__payload$120 [31:0];
-  assign \o_reuse__payload.row.high[0]  = \i__payload$120 [3:0];
-  assign \o_reuse__payload.row.high[1]  = \i__payload$120 [7:4];
-  assign \o_reuse__payload.row.high[2]  = \i__payload$120 [11:8];
-  assign \o_reuse__payload.row.high[3]  = \i__payload$120 [15:12];
-  assign \o_reuse__payload.row.high[4]  = \i__payload$120 [19:16];
-  assign \o_reuse__payload.row.high[5]  = \i__payload$120 [23:20];
-  assign \o_reuse__payload.row.high[6]  = \i__payload$120 [27:24];
-  assign \o_reuse__payload.row.high[7]  = \i__payload$120 [31:28];
-  assign \o_reuse__payload.row.low  = \i__payload$120 [63:32];
-  assign \o_reuse__payload.row.low[0]  = \i__payload$120 [35:32];
-  assign \o_reuse__payload.row.low[1]  = \i__payload$120 [39:36];
-  assign \o_reuse__payload.row.low[2]  = \i__payload$120 [43:40];
-  assign \o_reuse__payload.row.low[3]  = \i__payload$120 [47:44];
-  assign \o_reuse__payload.row.low[4]  = \i__payload$120 [51:48];
-  assign \o_reuse__payload.row.low[5]  = \i__payload$120 [55:52];
-  assign \o_reuse__payload.row.low[6]  = \i__payload$120 [59:56];
-  assign \o_reuse__payload.row.low[7]  = \i__payload$120 [63:60];
-  assign \o_reuse__payload.buffer  = \i__payload$120 [64];
+  assign \i__payload$132.mantissa  = \i__payload$132 [15:0];
+  assign \i__payload$132.shift  = \i__payload$132 [21:16];
+  assign \i__payload$144.buffer  = \i__payload$144 [0];
+  assign \i__payload$144.empty  = \i__payload$144 [1];
+  assign \i__payload$144.last  = \i__payload$144 [2];
+  assign \i__payload$144.release  = \i__payload$144 [3];
+  assign \i__payload.high  = i__payload[31:0];
+  assign \i__payload.high[0]  = i__payload[3:0];
+  assign \i__payload.high[1]  = i__payload[7:4];
+  assign \i__payload.high[2]  = i__payload[11:8];
+  assign \i__payload.high[3]  = i__payload[15:12];
+  assign \i__payload.high[4]  = i__payload[19:16];
+  assign \i__payload.high[5]  = i__payload[23:20];
+  assign \i__payload.high[6]  = i__payload[27:24];
+  assign \i__payload.high[7]  = i__payload[31:28];
+  assign \i__payload.scan  = i__payload[38:32];
+  assign \i__payload.scan.buffer  = i__payload[32];
+  assign \i__payload.scan.keys  = i__payload[38:33];
+  assign \i__payload.scan.keys.count  = i__payload[38:33];
+  assign i__ready = o_estimator__ready;
+  assign \i__ready$111  = o_threshold__ready;
+  assign \i__ready$123  = o_reuse__ready;
+  assign \i__ready$135  = o_scale__ready;
+  assign \i__ready$147  = o_row__ready;
+  assign \i__valid$112  = i__valid;
+  assign \i__valid$124  = i__valid;
+  assign \i__valid$136  = i__valid;
+  assign \i_beat__payload.estimates  = i_beat__payload[21:0];
+  assign \i_beat__payload.estimates[0]  = i_beat__payload[10:0];
+  assign \i_beat__payload.estimates[1]  = i_beat__payload[21:11];
+  assign \i_beat__payload.first_key  = i_beat__payload[28:24];
+  assign \i_beat__payload.last  = i_beat__payload[29];
+  assign \i_beat__payload.mask  = i_beat__payload[23:22];
+  assign \i_beat__payload.mask[0]  = i_beat__payload[22];
+  assign \i_beat__payload.mask[1]  = i_beat__payload[23];
+  assign i_beat__ready = o_beat__ready;
+  assign i_job__payload = i_job_payload;
+  assign \i_job__payload$49  = i_job_payload;
+  assign \i_job__payload$49.causal_offset  = i_job_payload[14:8];
+  assign \i_job__payload$49.head  = i_job_payload[1:0];
+  assign \i_job__payload$49.n_queries  = i_job_payload[7:2];
+  assign \i_job__payload$49.release  = i_job_payload[15];
+  assign \i_job__payload.causal_offset  = i_job_payload[14:8];
+  assign \i_job__payload.head  = i_job_payload[1:0];
+  assign \i_job__payload.n_queries  = i_job_payload[7:2];
+  assign \i_job__payload.release  = i_job_payload[15];
+  assign \i_job__ready$51  = i_job__ready;
+  assign i_job__valid = i_job_valid;
+  assign \i_job__valid$53  = i_job_valid;
+  assign i_job_ready = i_job__ready;
+  assign i_k__payload = i_k_payload;
+  assign \i_k__payload$31  = i_k_payload;
+  assign \i_k__payload$31[0]  = i_k_payload[7:0];
+  assign \i_k__payload$31[1]  = i_k_payload[15:8];
+  assign \i_k__payload$31[2]  = i_k_payload[23:16];
+  assign \i_k__payload$31[3]  = i_k_payload[31:24];
+  assign \i_k__payload$31[4]  = i_k_payload[39:32];
+  assign \i_k__payload$31[5]  = i_k_payload[47:40];
+  assign \i_k__payload$31[6]  = i_k_payload[55:48];
+  assign \i_k__payload$31[7]  = i_k_payload[63:56];
+  assign \i_k__payload[0]  = i_k_payload[7:0];
+  assign \i_k__payload[1]  = i_k_payload[15:8];
+  assign \i_k__payload[2]  = i_k_payload[23:16];
+  assign \i_k__payload[3]  = i_k_payload[31:24];
+  assign \i_k__payload[4]  = i_k_payload[39:32];
+  assign \i_k__payload[5]  = i_k_payload[47:40];
+  assign \i_k__payload[6]  = i_k_payload[55:48];
+  assign \i_k__payload[7]  = i_k_payload[63:56];
+  assign \i_k__ready$33  = i_k__ready;
+  assign i_k__valid = i_k_valid;
+  assign \i_k__valid$35  = i_k_valid;
+  assign i_k_ready = i_k__ready;
+  assign \i_kept__payload.estimate  = i_kept__payload[17:7];
+  assign \i_kept__payload.kept  = i_kept__payload[5];
+  assign \i_kept__payload.key  = i_kept__payload[4:0];
+  assign \i_kept__payload.last  = i_kept__payload[6];
+  assign i_kept__ready = key_port__request__valid;
+  assign i_load__payload = i_load_payload;
+  assign \i_load__payload$25  = i_load_payload;
+  assign \i_load__payload$25.n_keys  = i_load_payload;
+  assign \i_load__payload.n_keys  = i_load_payload;
+  assign \i_load__ready$27  = i_load__ready;
+  assign i_load__valid = i_load_valid;
+  assign \i_load__valid$29  = i_load_valid;
+  assign i_load_ready = i_load__ready;
+  assign \i_loaded__payload.buffer  = i_loaded__payload[0];
+  assign \i_loaded__payload.n_keys  = i_loaded__payload[6:1];
+  assign i_loaded__ready = o_loaded__ready;
+  assign i_q__payload = i_q_payload;
+  assign \i_q__payload[0]  = i_q_payload[7:0];
+  assign \i_q__payload[1]  = i_q_payload[15:8];
+  assign \i_q__payload[2]  = i_q_payload[23:16];
+  assign \i_q__payload[3]  = i_q_payload[31:24];
+  assign \i_q__payload[4]  = i_q_payload[39:32];
+  assign \i_q__payload[5]  = i_q_payload[47:40];
+  assign \i_q__payload[6]  = i_q_payload[55:48];
+  assign \i_q__payload[7]  = i_q_payload[63:56];
+  assign i_q__valid = i_q_valid;
+  assign i_q_ready = i_q__ready;
+  assign i_query__payload = i_q_payload;
+  assign \i_query__payload$102.high  = \i_query__payload$102 [31:0];
+  assign \i_query__payload$102.high[0]  = \i_query__payload$102 [3:0];
+  assign \i_query__payload$102.high[1]  = \i_query__payload$102 [7:4];
+  assign \i_query__payload$102.high[2]  = \i_query__payload$102 [11:8];
+  assign \i_query__payload$102.high[3]  = \i_query__payload$102 [15:12];
+  assign \i_query__payload$102.high[4]  = \i_query__payload$102 [19:16];
+  assign \i_query__payload$102.high[5]  = \i_query__payload$102 [23:20];
+  assign \i_query__payload$102.high[6]  = \i_query__payload$102 [27:24];
+  assign \i_query__payload$102.high[7]  = \i_query__payload$102 [31:28];
+  assign \i_query__payload$102.scan  = \i_query__payload$102 [38:32];
+  assign \i_query__payload$102.scan.buffer  = \i_query__payload$102 [32];
+  assign \i_query__payload$102.scan.keys  = \i_query__payload$102 [38:33];
+  assign \i_query__payload$102.scan.keys.count  = \i_query__payload$102 [38:33];
+  assign \i_query__payload$126.buffer  = \i_query__payload$126 [64];
   assign \i_query__payload$126.row  = \i_query__payload$126 [63:0];
   assign \i_query__payload$126.row.high  = \i_query__payload$126 [31:0];
   assign \i_query__payload$126.row.high[0]  = \i_query__payload$126 [3:0];
@@ -1271,7 +1037,124 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   assign \i_query__payload$126.row.low[5]  = \i_query__payload$126 [55:52];
   assign \i_query__payload$126.row.low[6]  = \i_query__payload$126 [59:56];
   assign \i_query__payload$126.row.low[7]  = \i_query__payload$126 [63:60];
-  assign \i_query__payload$126.buffer  = \i_query__payload$126 [64];
+  assign \i_query__payload[0]  = i_q_payload[7:0];
+  assign \i_query__payload[1]  = i_q_payload[15:8];
+  assign \i_query__payload[2]  = i_q_payload[23:16];
+  assign \i_query__payload[3]  = i_q_payload[31:24];
+  assign \i_query__payload[4]  = i_q_payload[39:32];
+  assign \i_query__payload[5]  = i_q_payload[47:40];
+  assign \i_query__payload[6]  = i_q_payload[55:48];
+  assign \i_query__payload[7]  = i_q_payload[63:56];
+  assign i_query__ready = i_q__ready;
+  assign \i_query__ready$105  = o__ready;
+  assign \i_query__ready$129  = \o__ready$128 ;
+  assign i_query__valid = i_q_valid;
+  assign \i_row__payload.buffer  = i_row__payload[0];
+  assign \i_row__payload.empty  = i_row__payload[1];
+  assign \i_row__payload.last  = i_row__payload[2];
+  assign \i_row__payload.release  = i_row__payload[3];
+  assign i_row__ready = \o__ready$152 ;
+  assign \i_scale__payload.mantissa  = i_scale__payload[15:0];
+  assign \i_scale__payload.shift  = i_scale__payload[21:16];
+  assign i_scale__ready = \o__ready$140 ;
+  assign \i_scored__payload.kept  = i_scored__payload[5];
+  assign \i_scored__payload.key  = i_scored__payload[4:0];
+  assign \i_scored__payload.last  = i_scored__payload[6];
+  assign \i_scored__payload.score  = i_scored__payload[25:7];
+  assign i_scored__ready = o_scored__ready;
+  assign i_table__payload = i_table_payload;
+  assign \i_table__payload$43  = i_table_payload;
+  assign \i_table__payload$43.head  = i_table_payload[1:0];
+  assign \i_table__payload$43.mantissa  = i_table_payload[28:13];
+  assign \i_table__payload$43.shift  = i_table_payload[34:29];
+  assign \i_table__payload$43.threshold  = i_table_payload[12:2];
+  assign \i_table__payload.head  = i_table_payload[1:0];
+  assign \i_table__payload.mantissa  = i_table_payload[28:13];
+  assign \i_table__payload.shift  = i_table_payload[34:29];
+  assign \i_table__payload.threshold  = i_table_payload[12:2];
+  assign i_table__ready = 1'h1;
+  assign \i_table__ready$45  = 1'h1;
+  assign i_table__valid = i_table_valid;
+  assign \i_table__valid$47  = i_table_valid;
+  assign i_table_ready = 1'h1;
+  assign i_threshold__ready = \o__ready$116 ;
+  assign i_v__payload = i_v_payload;
+  assign \i_v__payload$37  = i_v_payload;
+  assign \i_v__payload$37[0]  = i_v_payload[7:0];
+  assign \i_v__payload$37[1]  = i_v_payload[15:8];
+  assign \i_v__payload$37[2]  = i_v_payload[23:16];
+  assign \i_v__payload$37[3]  = i_v_payload[31:24];
+  assign \i_v__payload$37[4]  = i_v_payload[39:32];
+  assign \i_v__payload$37[5]  = i_v_payload[47:40];
+  assign \i_v__payload$37[6]  = i_v_payload[55:48];
+  assign \i_v__payload$37[7]  = i_v_payload[63:56];
+  assign \i_v__payload[0]  = i_v_payload[7:0];
+  assign \i_v__payload[1]  = i_v_payload[15:8];
+  assign \i_v__payload[2]  = i_v_payload[23:16];
+  assign \i_v__payload[3]  = i_v_payload[31:24];
+  assign \i_v__payload[4]  = i_v_payload[39:32];
+  assign \i_v__payload[5]  = i_v_payload[47:40];
+  assign \i_v__payload[6]  = i_v_payload[55:48];
+  assign \i_v__payload[7]  = i_v_payload[63:56];
+  assign \i_v__ready$39  = i_v__ready;
+  assign i_v__valid = i_v_valid;
+  assign \i_v__valid$41  = i_v_valid;
+  assign i_v_ready = i_v__ready;
+  assign \i_weighted__payload.kept  = i_weighted__payload[5];
+  assign \i_weighted__payload.key  = i_weighted__payload[4:0];
+  assign \i_weighted__payload.last  = i_weighted__payload[6];
+  assign \i_weighted__payload.prob  = i_weighted__payload[14:7];
+  assign i_weighted__ready = value_port__request__valid;
+  assign \key_port__request__payload$77  = key_port__request__payload;
+  assign \key_port__request__payload$77.address  = key_port__request__payload[5:1];
+  assign \key_port__request__payload$77.buffer  = key_port__request__payload[0];
+  assign \key_port__request__payload.address  = key_port__request__payload[5:1];
+  assign \key_port__request__payload.buffer  = key_port__request__payload[0];
+  assign key_port__request__ready = 1'h1;
+  assign \key_port__request__ready$79  = 1'h1;
+  assign \key_port__request__valid$81  = key_port__request__valid;
+  assign \key_port__response__payload$83  = key_port__response__payload;
+  assign \key_port__response__payload$83.high  = key_port__response__payload[31:0];
+  assign \key_port__response__payload$83.high[0]  = key_port__response__payload[3:0];
+  assign \key_port__response__payload$83.high[1]  = key_port__response__payload[7:4];
+  assign \key_port__response__payload$83.high[2]  = key_port__response__payload[11:8];
+  assign \key_port__response__payload$83.high[3]  = key_port__response__payload[15:12];
+  assign \key_port__response__payload$83.high[4]  = key_port__response__payload[19:16];
+  assign \key_port__response__payload$83.high[5]  = key_port__response__payload[23:20];
+  assign \key_port__response__payload$83.high[6]  = key_port__response__payload[27:24];
+  assign \key_port__response__payload$83.high[7]  = key_port__response__payload[31:28];
+  assign \key_port__response__payload$83.low  = key_port__response__payload[63:32];
+  assign \key_port__response__payload$83.low[0]  = key_port__response__payload[35:32];
+  assign \key_port__response__payload$83.low[1]  = key_port__response__payload[39:36];
+  assign \key_port__response__payload$83.low[2]  = key_port__response__payload[43:40];
+  assign \key_port__response__payload$83.low[3]  = key_port__response__payload[47:44];
+  assign \key_port__response__payload$83.low[4]  = key_port__response__payload[51:48];
+  assign \key_port__response__payload$83.low[5]  = key_port__response__payload[55:52];
+  assign \key_port__response__payload$83.low[6]  = key_port__response__payload[59:56];
+  assign \key_port__response__payload$83.low[7]  = key_port__response__payload[63:60];
+  assign \key_port__response__payload.high  = key_port__response__payload[31:0];
+  assign \key_port__response__payload.high[0]  = key_port__response__payload[3:0];
+  assign \key_port__response__payload.high[1]  = key_port__response__payload[7:4];
+  assign \key_port__response__payload.high[2]  = key_port__response__payload[11:8];
+  assign \key_port__response__payload.high[3]  = key_port__response__payload[15:12];
+  assign \key_port__response__payload.high[4]  = key_port__response__payload[19:16];
+  assign \key_port__response__payload.high[5]  = key_port__response__payload[23:20];
+  assign \key_port__response__payload.high[6]  = key_port__response__payload[27:24];
+  assign \key_port__response__payload.high[7]  = key_port__response__payload[31:28];
+  assign \key_port__response__payload.low  = key_port__response__payload[63:32];
+  assign \key_port__response__payload.low[0]  = key_port__response__payload[35:32];
+  assign \key_port__response__payload.low[1]  = key_port__response__payload[39:36];
+  assign \key_port__response__payload.low[2]  = key_port__response__payload[43:40];
+  assign \key_port__response__payload.low[3]  = key_port__response__payload[47:44];
+  assign \key_port__response__payload.low[4]  = key_port__response__payload[51:48];
+  assign \key_port__response__payload.low[5]  = key_port__response__payload[55:52];
+  assign \key_port__response__payload.low[6]  = key_port__response__payload[59:56];
+  assign \key_port__response__payload.low[7]  = key_port__response__payload[63:60];
+  assign \key_port__response__valid$85  = key_port__response__valid;
+  assign o__payload = \i_query__payload$102 ;
+  assign \o__payload$115  = i_threshold__payload;
+  assign \o__payload$127  = \i_query__payload$126 ;
+  assign \o__payload$127.buffer  = \i_query__payload$126 [64];
   assign \o__payload$127.row  = \i_query__payload$126 [63:0];
   assign \o__payload$127.row.high  = \i_query__payload$126 [31:0];
   assign \o__payload$127.row.high[0]  = \i_query__payload$126 [3:0];
@@ -1291,81 +1174,75 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   assign \o__payload$127.row.low[5]  = \i_query__payload$126 [55:52];
   assign \o__payload$127.row.low[6]  = \i_query__payload$126 [59:56];
   assign \o__payload$127.row.low[7]  = \i_query__payload$126 [63:60];
-  assign \o__payload$127.buffer  = \i_query__payload$126 [64];
-  assign \i__payload$132.mantissa  = \i__payload$132 [15:0];
-  assign \i__payload$132.shift  = \i__payload$132 [21:16];
-  assign \o_scale__payload.mantissa  = \i__payload$132 [15:0];
-  assign \o_scale__payload.shift  = \i__payload$132 [21:16];
-  assign \i_scale__payload.mantissa  = i_scale__payload[15:0];
-  assign \i_scale__payload.shift  = i_scale__payload[21:16];
+  assign \o__payload$139  = i_scale__payload;
   assign \o__payload$139.mantissa  = i_scale__payload[15:0];
   assign \o__payload$139.shift  = i_scale__payload[21:16];
-  assign \i__payload$144.buffer  = \i__payload$144 [0];
-  assign \i__payload$144.empty  = \i__payload$144 [1];
-  assign \i__payload$144.last  = \i__payload$144 [2];
-  assign \i__payload$144.release  = \i__payload$144 [3];
-  assign \o_row__payload.buffer  = \i__payload$144 [0];
-  assign \o_row__payload.empty  = \i__payload$144 [1];
-  assign \o_row__payload.last  = \i__payload$144 [2];
-  assign \o_row__payload.release  = \i__payload$144 [3];
-  assign \i_row__payload.buffer  = i_row__payload[0];
-  assign \i_row__payload.empty  = i_row__payload[1];
-  assign \i_row__payload.last  = i_row__payload[2];
-  assign \i_row__payload.release  = i_row__payload[3];
+  assign \o__payload$151  = i_row__payload;
   assign \o__payload$151.buffer  = i_row__payload[0];
   assign \o__payload$151.empty  = i_row__payload[1];
   assign \o__payload$151.last  = i_row__payload[2];
   assign \o__payload$151.release  = i_row__payload[3];
-  assign \i_beat__payload.estimates  = i_beat__payload[21:0];
-  assign \i_beat__payload.estimates[0]  = i_beat__payload[10:0];
-  assign \i_beat__payload.estimates[1]  = i_beat__payload[21:11];
-  assign \i_beat__payload.mask  = i_beat__payload[23:22];
-  assign \i_beat__payload.mask[0]  = i_beat__payload[22];
-  assign \i_beat__payload.mask[1]  = i_beat__payload[23];
-  assign \i_beat__payload.first_key  = i_beat__payload[28:24];
-  assign \i_beat__payload.last  = i_beat__payload[29];
+  assign \o__payload.high  = \i_query__payload$102 [31:0];
+  assign \o__payload.high[0]  = \i_query__payload$102 [3:0];
+  assign \o__payload.high[1]  = \i_query__payload$102 [7:4];
+  assign \o__payload.high[2]  = \i_query__payload$102 [11:8];
+  assign \o__payload.high[3]  = \i_query__payload$102 [15:12];
+  assign \o__payload.high[4]  = \i_query__payload$102 [19:16];
+  assign \o__payload.high[5]  = \i_query__payload$102 [23:20];
+  assign \o__payload.high[6]  = \i_query__payload$102 [27:24];
+  assign \o__payload.high[7]  = \i_query__payload$102 [31:28];
+  assign \o__payload.scan  = \i_query__payload$102 [38:32];
+  assign \o__payload.scan.buffer  = \i_query__payload$102 [32];
+  assign \o__payload.scan.keys  = \i_query__payload$102 [38:33];
+  assign \o__payload.scan.keys.count  = \i_query__payload$102 [38:33];
+  assign o__valid = \i_query__valid$106 ;
+  assign \o__valid$119  = i_threshold__valid;
+  assign \o__valid$131  = \i_query__valid$130 ;
+  assign \o__valid$143  = i_scale__valid;
+  assign \o__valid$155  = i_row__valid;
+  assign o_beat__payload = i_beat__payload;
   assign \o_beat__payload.estimates  = i_beat__payload[21:0];
   assign \o_beat__payload.estimates[0]  = i_beat__payload[10:0];
   assign \o_beat__payload.estimates[1]  = i_beat__payload[21:11];
+  assign \o_beat__payload.first_key  = i_beat__payload[28:24];
+  assign \o_beat__payload.last  = i_beat__payload[29];
   assign \o_beat__payload.mask  = i_beat__payload[23:22];
   assign \o_beat__payload.mask[0]  = i_beat__payload[22];
   assign \o_beat__payload.mask[1]  = i_beat__payload[23];
-  assign \o_beat__payload.first_key  = i_beat__payload[28:24];
-  assign \o_beat__payload.last  = i_beat__payload[29];
-  assign \i_kept__payload.key  = i_kept__payload[4:0];
-  assign \i_kept__payload.kept  = i_kept__payload[5];
-  assign \i_kept__payload.last  = i_kept__payload[6];
-  assign \i_kept__payload.estimate  = i_kept__payload[17:7];
-  assign \o_kept__payload.key  = i_kept__payload[4:0];
-  assign \o_kept__payload.kept  = i_kept__payload[5];
-  assign \o_kept__payload.last  = i_kept__payload[6];
+  assign o_beat__valid = i_beat__valid;
+  assign \o_counters.kept  = o_counters[159:120];
+  assign \o_counters.keys_seen  = o_counters[79:40];
+  assign \o_counters.queries  = o_counters[39:0];
+  assign \o_counters.survivors  = o_counters[119:80];
+  assign o_estimator__payload = i__payload;
+  assign \o_estimator__payload.high  = i__payload[31:0];
+  assign \o_estimator__payload.high[0]  = i__payload[3:0];
+  assign \o_estimator__payload.high[1]  = i__payload[7:4];
+  assign \o_estimator__payload.high[2]  = i__payload[11:8];
+  assign \o_estimator__payload.high[3]  = i__payload[15:12];
+  assign \o_estimator__payload.high[4]  = i__payload[19:16];
+  assign \o_estimator__payload.high[5]  = i__payload[23:20];
+  assign \o_estimator__payload.high[6]  = i__payload[27:24];
+  assign \o_estimator__payload.high[7]  = i__payload[31:28];
+  assign \o_estimator__payload.scan  = i__payload[38:32];
+  assign \o_estimator__payload.scan.buffer  = i__payload[32];
+  assign \o_estimator__payload.scan.keys  = i__payload[38:33];
+  assign \o_estimator__payload.scan.keys.count  = i__payload[38:33];
+  assign o_estimator__valid = i__valid;
+  assign o_free = i_free;
+  assign o_kept__payload = i_kept__payload;
   assign \o_kept__payload.estimate  = i_kept__payload[17:7];
-  assign \i_scored__payload.key  = i_scored__payload[4:0];
-  assign \i_scored__payload.kept  = i_scored__payload[5];
-  assign \i_scored__payload.last  = i_scored__payload[6];
-  assign \i_scored__payload.score  = i_scored__payload[25:7];
-  assign \o_scored__payload.key  = i_scored__payload[4:0];
-  assign \o_scored__payload.kept  = i_scored__payload[5];
-  assign \o_scored__payload.last  = i_scored__payload[6];
-  assign \o_scored__payload.score  = i_scored__payload[25:7];
-  assign \i_weighted__payload.key  = i_weighted__payload[4:0];
-  assign \i_weighted__payload.kept  = i_weighted__payload[5];
-  assign \i_weighted__payload.last  = i_weighted__payload[6];
-  assign \i_weighted__payload.prob  = i_weighted__payload[14:7];
-  assign \o_weighted__payload.key  = i_weighted__payload[4:0];
-  assign \o_weighted__payload.kept  = i_weighted__payload[5];
-  assign \o_weighted__payload.last  = i_weighted__payload[6];
-  assign \o_weighted__payload.prob  = i_weighted__payload[14:7];
-  assign \o_out__payload.row  = o_out__payload[63:0];
-  assign \o_out__payload.row[0]  = o_out__payload[7:0];
-  assign \o_out__payload.row[1]  = o_out__payload[15:8];
-  assign \o_out__payload.row[2]  = o_out__payload[23:16];
-  assign \o_out__payload.row[3]  = o_out__payload[31:24];
-  assign \o_out__payload.row[4]  = o_out__payload[39:32];
-  assign \o_out__payload.row[5]  = o_out__payload[47:40];
-  assign \o_out__payload.row[6]  = o_out__payload[55:48];
-  assign \o_out__payload.row[7]  = o_out__payload[63:56];
-  assign \o_out__payload.last  = o_out__payload[64];
+  assign \o_kept__payload.kept  = i_kept__payload[5];
+  assign \o_kept__payload.key  = i_kept__payload[4:0];
+  assign \o_kept__payload.last  = i_kept__payload[6];
+  assign o_kept__ready = key_port__request__valid;
+  assign o_kept__valid = i_kept__valid;
+  assign o_loaded__payload = i_loaded__payload;
+  assign \o_loaded__payload.buffer  = i_loaded__payload[0];
+  assign \o_loaded__payload.n_keys  = i_loaded__payload[6:1];
+  assign o_loaded__valid = i_loaded__valid;
+  assign \o_out__payload$181  = o_out__payload;
+  assign \o_out__payload$181.last  = o_out__payload[64];
   assign \o_out__payload$181.row  = o_out__payload[63:0];
   assign \o_out__payload$181.row[0]  = o_out__payload[7:0];
   assign \o_out__payload$181.row[1]  = o_out__payload[15:8];
@@ -1375,57 +1252,140 @@ module latte_head(i_table_valid, i_load_payload, i_load_valid, i_k_payload, i_k_
   assign \o_out__payload$181.row[5]  = o_out__payload[47:40];
   assign \o_out__payload$181.row[6]  = o_out__payload[55:48];
   assign \o_out__payload$181.row[7]  = o_out__payload[63:56];
-  assign \o_out__payload$181.last  = o_out__payload[64];
-  assign \counters.queries  = o_counters[39:0];
-  assign \counters.keys_seen  = o_counters[79:40];
-  assign \counters.survivors  = o_counters[119:80];
-  assign \counters.kept  = o_counters[159:120];
+  assign \o_out__payload.last  = o_out__payload[64];
+  assign \o_out__payload.row  = o_out__payload[63:0];
+  assign \o_out__payload.row[0]  = o_out__payload[7:0];
+  assign \o_out__payload.row[1]  = o_out__payload[15:8];
+  assign \o_out__payload.row[2]  = o_out__payload[23:16];
+  assign \o_out__payload.row[3]  = o_out__payload[31:24];
+  assign \o_out__payload.row[4]  = o_out__payload[39:32];
+  assign \o_out__payload.row[5]  = o_out__payload[47:40];
+  assign \o_out__payload.row[6]  = o_out__payload[55:48];
+  assign \o_out__payload.row[7]  = o_out__payload[63:56];
+  assign o_out__ready = o_out_ready;
+  assign \o_out__ready$183  = o_out_ready;
+  assign \o_out__valid$185  = o_out__valid;
+  assign o_out_payload = o_out__payload;
+  assign o_out_valid = o_out__valid;
+  assign o_reuse__payload = \i__payload$120 ;
+  assign \o_reuse__payload.buffer  = \i__payload$120 [64];
+  assign \o_reuse__payload.row  = \i__payload$120 [63:0];
+  assign \o_reuse__payload.row.high  = \i__payload$120 [31:0];
+  assign \o_reuse__payload.row.high[0]  = \i__payload$120 [3:0];
+  assign \o_reuse__payload.row.high[1]  = \i__payload$120 [7:4];
+  assign \o_reuse__payload.row.high[2]  = \i__payload$120 [11:8];
+  assign \o_reuse__payload.row.high[3]  = \i__payload$120 [15:12];
+  assign \o_reuse__payload.row.high[4]  = \i__payload$120 [19:16];
+  assign \o_reuse__payload.row.high[5]  = \i__payload$120 [23:20];
+  assign \o_reuse__payload.row.high[6]  = \i__payload$120 [27:24];
+  assign \o_reuse__payload.row.high[7]  = \i__payload$120 [31:28];
+  assign \o_reuse__payload.row.low  = \i__payload$120 [63:32];
+  assign \o_reuse__payload.row.low[0]  = \i__payload$120 [35:32];
+  assign \o_reuse__payload.row.low[1]  = \i__payload$120 [39:36];
+  assign \o_reuse__payload.row.low[2]  = \i__payload$120 [43:40];
+  assign \o_reuse__payload.row.low[3]  = \i__payload$120 [47:44];
+  assign \o_reuse__payload.row.low[4]  = \i__payload$120 [51:48];
+  assign \o_reuse__payload.row.low[5]  = \i__payload$120 [55:52];
+  assign \o_reuse__payload.row.low[6]  = \i__payload$120 [59:56];
+  assign \o_reuse__payload.row.low[7]  = \i__payload$120 [63:60];
+  assign o_reuse__valid = i__valid;
+  assign o_row__payload = \i__payload$144 ;
+  assign \o_row__payload.buffer  = \i__payload$144 [0];
+  assign \o_row__payload.empty  = \i__payload$144 [1];
+  assign \o_row__payload.last  = \i__payload$144 [2];
+  assign \o_row__payload.release  = \i__payload$144 [3];
+  assign o_row__valid = \i__valid$148 ;
+  assign o_scale__payload = \i__payload$132 ;
+  assign \o_scale__payload.mantissa  = \i__payload$132 [15:0];
+  assign \o_scale__payload.shift  = \i__payload$132 [21:16];
+  assign o_scale__valid = i__valid;
+  assign o_scored__payload = i_scored__payload;
+  assign \o_scored__payload.kept  = i_scored__payload[5];
+  assign \o_scored__payload.key  = i_scored__payload[4:0];
+  assign \o_scored__payload.last  = i_scored__payload[6];
+  assign \o_scored__payload.score  = i_scored__payload[25:7];
+  assign o_scored__valid = i_scored__valid;
+  assign o_threshold__payload = \i__payload$108 ;
+  assign o_threshold__valid = i__valid;
+  assign o_weighted__payload = i_weighted__payload;
+  assign \o_weighted__payload.kept  = i_weighted__payload[5];
+  assign \o_weighted__payload.key  = i_weighted__payload[4:0];
+  assign \o_weighted__payload.last  = i_weighted__payload[6];
+  assign \o_weighted__payload.prob  = i_weighted__payload[14:7];
+  assign o_weighted__ready = value_port__request__valid;
+  assign o_weighted__valid = i_weighted__valid;
+  assign \value_port__request__payload$87  = value_port__request__payload;
+  assign \value_port__request__payload$87.address  = value_port__request__payload[5:1];
+  assign \value_port__request__payload$87.buffer  = value_port__request__payload[0];
+  assign \value_port__request__payload.address  = value_port__request__payload[5:1];
+  assign \value_port__request__payload.buffer  = value_port__request__payload[0];
+  assign value_port__request__ready = 1'h1;
+  assign \value_port__request__ready$89  = 1'h1;
+  assign \value_port__request__valid$91  = value_port__request__valid;
+  assign \value_port__response__payload$93  = value_port__response__payload;
+  assign \value_port__response__payload$93[0]  = value_port__response__payload[7:0];
+  assign \value_port__response__payload$93[1]  = value_port__response__payload[15:8];
+  assign \value_port__response__payload$93[2]  = value_port__response__payload[23:16];
+  assign \value_port__response__payload$93[3]  = value_port__response__payload[31:24];
+  assign \value_port__response__payload$93[4]  = value_port__response__payload[39:32];
+  assign \value_port__response__payload$93[5]  = value_port__response__payload[47:40];
+  assign \value_port__response__payload$93[6]  = value_port__response__payload[55:48];
+  assign \value_port__response__payload$93[7]  = value_port__response__payload[63:56];
+  assign \value_port__response__payload[0]  = value_port__response__payload[7:0];
+  assign \value_port__response__payload[1]  = value_port__response__payload[15:8];
+  assign \value_port__response__payload[2]  = value_port__response__payload[23:16];
+  assign \value_port__response__payload[3]  = value_port__response__payload[31:24];
+  assign \value_port__response__payload[4]  = value_port__response__payload[39:32];
+  assign \value_port__response__payload[5]  = value_port__response__payload[47:40];
+  assign \value_port__response__payload[6]  = value_port__response__payload[55:48];
+  assign \value_port__response__payload[7]  = value_port__response__payload[63:56];
+  assign \value_port__response__valid$95  = value_port__response__valid;
 endmodule
 
 module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o__ready, \i_query__payload$9 , i_keys__payload, i_keys__valid, beat_port__request__payload, i_query__ready, o_beat__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$52  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire [4:0] \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire [7:0] \$25 ;
-  wire \$26 ;
-  wire [5:0] \$27 ;
-  wire [5:0] \$28 ;
-  wire \$29 ;
-  wire \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  reg \$36 ;
-  reg [3:0] \$37 ;
-  reg \$38 ;
-  reg \$39 ;
-  wire \$4 ;
-  reg \$40 ;
-  reg [6:0] \$41 ;
-  reg [4:0] \$42 ;
-  wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
+  wire _000_;
+  wire _001_;
+  wire _002_;
+  wire _003_;
+  wire _004_;
+  wire _005_;
+  wire [4:0] _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire _010_;
+  wire _011_;
+  wire _012_;
+  wire _013_;
+  wire _014_;
+  wire _015_;
+  wire _016_;
+  wire [7:0] _017_;
+  wire _018_;
+  wire [5:0] _019_;
+  wire [5:0] _020_;
+  wire _021_;
+  wire _022_;
+  wire _023_;
+  wire _024_;
+  wire _025_;
+  wire _026_;
+  wire _027_;
+  wire _028_;
+  wire _029_;
+  wire _030_;
+  wire _031_;
+  wire _032_;
+  wire _033_;
+  wire _034_;
+  wire _035_;
+  wire _036_;
+  wire [6:0] _037_;
+  wire [6:0] _038_;
+  wire _039_;
+  wire _040_;
+  wire _041_;
+  wire _042_;
   reg [3:0] beat = 4'h0;
   output [4:0] beat_port__request__payload;
   wire [4:0] beat_port__request__payload;
@@ -1609,11 +1569,9 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   always @(posedge clk)
     last_landed_8 <= last_landed_7;
   always @(posedge clk)
-    left_1 <= { left[6], \$26 , left[1:0] };
+    left_1 <= { left[6], _018_, left[1:0] };
   always @(posedge clk)
-    first_key <= \$42 ;
-  always @(posedge clk)
-    mask_landed_1 <= { \$35 , \$32  };
+    mask_landed_1 <= { _028_, _025_ };
   always @(posedge clk)
     mask_landed_2 <= mask_landed_1;
   always @(posedge clk)
@@ -1626,58 +1584,86 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
     mask_landed_6 <= mask_landed_5;
   always @(posedge clk)
     mask_landed_7 <= mask_landed_6;
-  assign \$1  = ~ part;
-  assign \$2  = \$1  | o_credit;
-  assign may_send = scanning & \$2 ;
+  assign _000_ = ~ part;
+  assign _011_ = _000_ | o_credit;
+  assign may_send = scanning & _011_;
   assign beat_port__request__valid = may_send & part;
-  assign \$3  = ~ scanning;
-  assign \$4  = sent & last;
-  assign \$5  = \$3  | \$4 ;
-  assign started = \$5  & \$7 ;
+  assign sent = may_send & 1'h1;
+  assign _022_ = ~ scanning;
+  assign _029_ = sent & last;
+  assign _030_ = _022_ | _029_;
+  assign _031_ = ~ 1'h1;
+  assign _032_ = _031_ | o_prepared__valid;
+  assign started = _030_ & _032_;
   assign mine = sent & part;
+  assign o_prepared__ready = started & 1'h1;
   assign i_last = mine & last;
-  assign \$9  = o_prepared__payload[2:1] == 2'h3;
-  assign \$10  = | { \$9 , o_prepared__payload[6:3] };
-  assign \$13  = ~ \$12 ;
-  assign \$14  = ~ last;
-  assign \$15  = beat + 1'h1;
-  assign \$16  = ~ left[6];
-  assign \$17  = left[2:0] == 3'h5;
-  assign \$18  = left[2:0] == 3'h6;
-  assign \$19  = left[2:0] == 3'h7;
-  assign \$20  = | { \$19 , \$18 , \$17  };
-  assign \$21  = | { \$20 , left[5:3] };
-  assign \$22  = \$16  & \$21 ;
-  assign \$23  = part & \$22 ;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = $signed(left) - $signed(3'h2);
-  assign \$26  = | left[5:2];
-  assign \$27  = first_key + 2'h2;
-  assign \$28  = last_landed_8 ? 6'h00 : \$27 ;
-  assign \$29  = ~ left_1[3];
-  assign \$31  = | { \$30 , left_1[2:1] };
-  assign \$32  = \$29  & \$31 ;
-  assign \$33  = ~ left_1[3];
-  assign \$34  = | left_1[2:1];
-  assign \$35  = \$33  & \$34 ;
+  assign _033_ = ~ 1'h0;
+  assign _034_ = o_prepared__payload[2:1] == 2'h3;
+  assign _001_ = | { _034_, o_prepared__payload[6:3] };
+  assign _002_ = _033_ & _001_;
+  assign _003_ = 1'h1 & _002_;
+  assign _004_ = ~ _003_;
+  assign _005_ = ~ last;
+  assign _006_ = beat + 1'h1;
+  assign _007_ = ~ left[6];
+  assign _008_ = left[2:0] == 3'h5;
+  assign _009_ = left[2:0] == 3'h6;
+  assign _010_ = left[2:0] == 3'h7;
+  assign _012_ = | { _010_, _009_, _008_ };
+  assign _013_ = | { _012_, left[5:3] };
+  assign _014_ = _007_ & _013_;
+  assign _015_ = part & _014_;
+  assign _016_ = ~ _015_;
+  assign _017_ = $signed(left) - $signed(3'h2);
+  assign _018_ = | left[5:2];
+  assign _019_ = first_key + 2'h2;
+  assign _020_ = last_landed_8 ? 6'h00 : _019_;
+  assign _021_ = ~ left_1[3];
+  assign _023_ = left_1[0] == 1'h1;
+  assign _024_ = | { _023_, left_1[2:1] };
+  assign _025_ = _021_ & _024_;
+  assign _026_ = ~ left_1[3];
+  assign _027_ = | left_1[2:1];
+  assign _028_ = _026_ & _027_;
   always @(posedge clk)
-    scanning <= \$36 ;
+    if (rst) left[5:0] <= 6'h00;
+    else left[5:0] <= _038_[5:0];
   always @(posedge clk)
-    beat <= \$37 ;
+    if (_035_) left[6] <= 1'h0;
+    else if (sent) left[6] <= _017_[6];
   always @(posedge clk)
-    last <= \$38 ;
+    if (rst) part <= 1'h0;
+    else if (started) part <= 1'h1;
   always @(posedge clk)
-    buffer <= \$39 ;
+    if (rst) buffer <= 1'h0;
+    else if (started) buffer <= o_prepared__payload[0];
   always @(posedge clk)
-    part <= \$40 ;
+    if (rst) last <= 1'h0;
+    else last <= _040_;
   always @(posedge clk)
-    left <= \$41 ;
+    if (_036_) beat <= 4'h0;
+    else if (sent) beat <= _006_[3:0];
+  always @(posedge clk)
+    if (rst) scanning <= 1'h0;
+    else scanning <= _042_;
+  always @(posedge clk)
+    if (rst) first_key <= 5'h00;
+    else if (i__valid) first_key <= _020_[4:0];
+  assign _035_ = | { started, rst };
+  assign _036_ = | { started, rst };
+  assign _037_ = sent ? _017_[6:0] : left;
+  assign _038_ = started ? { 1'h0, o_prepared__payload[6:1] } : _037_;
+  assign _039_ = sent ? _016_ : last;
+  assign _040_ = started ? _004_ : _039_;
+  assign _041_ = sent ? _005_ : scanning;
+  assign _042_ = started ? 1'h1 : _041_;
   \latte_head.estimator.dot  dot (
     .clk(clk),
     .i_keys__payload(i_keys__payload),
     .i_keys__valid(i_keys__valid),
     .i_last(i_last),
-    .i_query__payload(i_query__payload),
+    .i_query__payload(\i_query__payload$9 ),
     .i_query__valid(i_query__valid),
     .o__payload(\o__payload$36 ),
     .o_prepared__payload(o_prepared__payload),
@@ -1689,7 +1675,7 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   );
   \latte_head.estimator.landing  landing (
     .clk(clk),
-    .i__payload(i__payload),
+    .i__payload({ last_landed_8, first_key, mask_landed_7, \o__payload$36  }),
     .i__valid(i__valid),
     .i_take(mine),
     .o__payload(o_beat__payload),
@@ -1698,139 +1684,39 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
     .o_credit(o_credit),
     .rst(rst)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$42  = first_key;
-    if (i__valid) begin
-      \$42  = \$28 [4:0];
-    end
-    if (rst) begin
-      \$42  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$36  = scanning;
-    if (started) begin
-      \$36  = 1'h1;
-    end else if (sent) begin
-      \$36  = \$14 ;
-    end
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$37  = beat;
-    if (started) begin
-      \$37  = 4'h0;
-    end else if (sent) begin
-      \$37  = \$15 [3:0];
-    end
-    if (rst) begin
-      \$37  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$38  = last;
-    if (started) begin
-      \$38  = \$13 ;
-    end else if (sent) begin
-      \$38  = \$24 ;
-    end
-    if (rst) begin
-      \$38  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$39  = buffer;
-    if (started) begin
-      \$39  = o_prepared__payload[0];
-    end
-    if (rst) begin
-      \$39  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$40  = part;
-    if (started) begin
-      \$40  = 1'h1;
-    end
-    if (rst) begin
-      \$40  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$52 ) begin end
-    \$41  = left;
-    if (started) begin
-      \$41  = { 1'h0, o_prepared__payload[6:1] };
-    end else if (sent) begin
-      \$41  = \$25 [6:0];
-    end
-    if (rst) begin
-      \$41  = 7'h00;
-    end
-  end
-  assign o__payload = o_beat__payload;
-  assign o_beat__ready = o__ready;
-  assign o__valid = o_beat__valid;
-  assign \i_query__valid$7  = i_query__valid;
-  assign \i_query__ready$11  = i_query__ready;
+  assign beat_port__request__payload = { beat, buffer };
+  assign \beat_port__request__payload.address  = beat;
+  assign \beat_port__request__payload.buffer  = buffer;
   assign beat_port__request__ready = 1'h1;
-  assign i_take = mine;
-  assign beat_port__response__valid = i_keys__valid;
   assign beat_port__response__payload = i_keys__payload;
-  assign \o__valid$34  = i__valid;
-  assign \o_beat__payload.estimates  = o_beat__payload[21:0];
-  assign \o_beat__payload.estimates[0]  = o_beat__payload[10:0];
-  assign \o_beat__payload.estimates[1]  = o_beat__payload[21:11];
-  assign \o_beat__payload.mask  = o_beat__payload[23:22];
-  assign \o_beat__payload.mask[0]  = o_beat__payload[22];
-  assign \o_beat__payload.mask[1]  = o_beat__payload[23];
-  assign \o_beat__payload.first_key  = o_beat__payload[28:24];
-  assign \o_beat__payload.last  = o_beat__payload[29];
-  assign \o__payload.estimates  = o_beat__payload[21:0];
-  assign \o__payload.estimates[0]  = o_beat__payload[10:0];
-  assign \o__payload.estimates[1]  = o_beat__payload[21:11];
-  assign \o__payload.mask  = o_beat__payload[23:22];
-  assign \o__payload.mask[0]  = o_beat__payload[22];
-  assign \o__payload.mask[1]  = o_beat__payload[23];
-  assign \o__payload.first_key  = o_beat__payload[28:24];
-  assign \o__payload.last  = o_beat__payload[29];
-  assign \i_query__payload.parts  = i_query__payload[31:0];
-  assign \i_query__payload.parts.high  = i_query__payload[31:0];
-  assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
-  assign \i_query__payload.parts.high[1]  = i_query__payload[7:4];
-  assign \i_query__payload.parts.high[2]  = i_query__payload[11:8];
-  assign \i_query__payload.parts.high[3]  = i_query__payload[15:12];
-  assign \i_query__payload.parts.high[4]  = i_query__payload[19:16];
-  assign \i_query__payload.parts.high[5]  = i_query__payload[23:20];
-  assign \i_query__payload.parts.high[6]  = i_query__payload[27:24];
-  assign \i_query__payload.parts.high[7]  = i_query__payload[31:28];
-  assign \i_query__payload.tag  = i_query__payload[38:32];
-  assign \i_query__payload.tag.buffer  = i_query__payload[32];
-  assign \i_query__payload.tag.keys  = i_query__payload[38:33];
-  assign \i_query__payload.tag.keys.count  = i_query__payload[38:33];
-  assign \i_query__payload$9.high  = \i_query__payload$9 [31:0];
-  assign \i_query__payload$9.high[0]  = \i_query__payload$9 [3:0];
-  assign \i_query__payload$9.high[1]  = \i_query__payload$9 [7:4];
-  assign \i_query__payload$9.high[2]  = \i_query__payload$9 [11:8];
-  assign \i_query__payload$9.high[3]  = \i_query__payload$9 [15:12];
-  assign \i_query__payload$9.high[4]  = \i_query__payload$9 [19:16];
-  assign \i_query__payload$9.high[5]  = \i_query__payload$9 [23:20];
-  assign \i_query__payload$9.high[6]  = \i_query__payload$9 [27:24];
-  assign \i_query__payload$9.high[7]  = \i_query__payload$9 [31:28];
-  assign \i_query__payload$9.scan  = \i_query__payload$9 [38:32];
-  assign \i_query__payload$9.scan.buffer  = \i_query__payload$9 [32];
-  assign \i_query__payload$9.scan.keys  = \i_query__payload$9 [38:33];
-  assign \i_query__payload$9.scan.keys.count  = \i_query__payload$9 [38:33];
-  assign \beat_port__request__payload.buffer  = beat_port__request__payload[0];
-  assign \beat_port__request__payload.address  = beat_port__request__payload[4:1];
+  assign \beat_port__response__payload[0]  = i_keys__payload[31:0];
+  assign \beat_port__response__payload[0][0]  = i_keys__payload[3:0];
+  assign \beat_port__response__payload[0][1]  = i_keys__payload[7:4];
+  assign \beat_port__response__payload[0][2]  = i_keys__payload[11:8];
+  assign \beat_port__response__payload[0][3]  = i_keys__payload[15:12];
+  assign \beat_port__response__payload[0][4]  = i_keys__payload[19:16];
+  assign \beat_port__response__payload[0][5]  = i_keys__payload[23:20];
+  assign \beat_port__response__payload[0][6]  = i_keys__payload[27:24];
+  assign \beat_port__response__payload[0][7]  = i_keys__payload[31:28];
+  assign \beat_port__response__payload[1]  = i_keys__payload[63:32];
+  assign \beat_port__response__payload[1][0]  = i_keys__payload[35:32];
+  assign \beat_port__response__payload[1][1]  = i_keys__payload[39:36];
+  assign \beat_port__response__payload[1][2]  = i_keys__payload[43:40];
+  assign \beat_port__response__payload[1][3]  = i_keys__payload[47:44];
+  assign \beat_port__response__payload[1][4]  = i_keys__payload[51:48];
+  assign \beat_port__response__payload[1][5]  = i_keys__payload[55:52];
+  assign \beat_port__response__payload[1][6]  = i_keys__payload[59:56];
+  assign \beat_port__response__payload[1][7]  = i_keys__payload[63:60];
+  assign beat_port__response__valid = i_keys__valid;
+  assign i__payload = { last_landed_8, first_key, mask_landed_7, \o__payload$36  };
+  assign \i__payload.estimates  = \o__payload$36 ;
+  assign \i__payload.estimates[0]  = \o__payload$36 [10:0];
+  assign \i__payload.estimates[1]  = \o__payload$36 [21:11];
+  assign \i__payload.first_key  = first_key;
+  assign \i__payload.last  = last_landed_8;
+  assign \i__payload.mask  = mask_landed_7;
+  assign \i__payload.mask[0]  = mask_landed_7[0];
+  assign \i__payload.mask[1]  = mask_landed_7[1];
   assign \i_keys__payload.estimate  = i_keys__payload;
   assign \i_keys__payload.estimate[0]  = i_keys__payload[31:0];
   assign \i_keys__payload.estimate[0][0]  = i_keys__payload[3:0];
@@ -1850,170 +1736,138 @@ module \latte_head.estimator (rst, beat_port__request__valid, o_beat__payload, o
   assign \i_keys__payload.estimate[1][5]  = i_keys__payload[55:52];
   assign \i_keys__payload.estimate[1][6]  = i_keys__payload[59:56];
   assign \i_keys__payload.estimate[1][7]  = i_keys__payload[63:60];
-  assign \beat_port__response__payload[0]  = i_keys__payload[31:0];
-  assign \beat_port__response__payload[0][0]  = i_keys__payload[3:0];
-  assign \beat_port__response__payload[0][1]  = i_keys__payload[7:4];
-  assign \beat_port__response__payload[0][2]  = i_keys__payload[11:8];
-  assign \beat_port__response__payload[0][3]  = i_keys__payload[15:12];
-  assign \beat_port__response__payload[0][4]  = i_keys__payload[19:16];
-  assign \beat_port__response__payload[0][5]  = i_keys__payload[23:20];
-  assign \beat_port__response__payload[0][6]  = i_keys__payload[27:24];
-  assign \beat_port__response__payload[0][7]  = i_keys__payload[31:28];
-  assign \beat_port__response__payload[1]  = i_keys__payload[63:32];
-  assign \beat_port__response__payload[1][0]  = i_keys__payload[35:32];
-  assign \beat_port__response__payload[1][1]  = i_keys__payload[39:36];
-  assign \beat_port__response__payload[1][2]  = i_keys__payload[43:40];
-  assign \beat_port__response__payload[1][3]  = i_keys__payload[47:44];
-  assign \beat_port__response__payload[1][4]  = i_keys__payload[51:48];
-  assign \beat_port__response__payload[1][5]  = i_keys__payload[55:52];
-  assign \beat_port__response__payload[1][6]  = i_keys__payload[59:56];
-  assign \beat_port__response__payload[1][7]  = i_keys__payload[63:60];
-  assign \i__payload.estimates  = i__payload[21:0];
-  assign \i__payload.estimates[0]  = i__payload[10:0];
-  assign \i__payload.estimates[1]  = i__payload[21:11];
-  assign \i__payload.mask  = i__payload[23:22];
-  assign \i__payload.mask[0]  = i__payload[22];
-  assign \i__payload.mask[1]  = i__payload[23];
-  assign \i__payload.first_key  = i__payload[28:24];
-  assign \i__payload.last  = i__payload[29];
+  assign i_query__payload = \i_query__payload$9 ;
+  assign \i_query__payload$9.high  = \i_query__payload$9 [31:0];
+  assign \i_query__payload$9.high[0]  = \i_query__payload$9 [3:0];
+  assign \i_query__payload$9.high[1]  = \i_query__payload$9 [7:4];
+  assign \i_query__payload$9.high[2]  = \i_query__payload$9 [11:8];
+  assign \i_query__payload$9.high[3]  = \i_query__payload$9 [15:12];
+  assign \i_query__payload$9.high[4]  = \i_query__payload$9 [19:16];
+  assign \i_query__payload$9.high[5]  = \i_query__payload$9 [23:20];
+  assign \i_query__payload$9.high[6]  = \i_query__payload$9 [27:24];
+  assign \i_query__payload$9.high[7]  = \i_query__payload$9 [31:28];
+  assign \i_query__payload$9.scan  = \i_query__payload$9 [38:32];
+  assign \i_query__payload$9.scan.buffer  = \i_query__payload$9 [32];
+  assign \i_query__payload$9.scan.keys  = \i_query__payload$9 [38:33];
+  assign \i_query__payload$9.scan.keys.count  = \i_query__payload$9 [38:33];
+  assign \i_query__payload.parts  = \i_query__payload$9 [31:0];
+  assign \i_query__payload.parts.high  = \i_query__payload$9 [31:0];
+  assign \i_query__payload.parts.high[0]  = \i_query__payload$9 [3:0];
+  assign \i_query__payload.parts.high[1]  = \i_query__payload$9 [7:4];
+  assign \i_query__payload.parts.high[2]  = \i_query__payload$9 [11:8];
+  assign \i_query__payload.parts.high[3]  = \i_query__payload$9 [15:12];
+  assign \i_query__payload.parts.high[4]  = \i_query__payload$9 [19:16];
+  assign \i_query__payload.parts.high[5]  = \i_query__payload$9 [23:20];
+  assign \i_query__payload.parts.high[6]  = \i_query__payload$9 [27:24];
+  assign \i_query__payload.parts.high[7]  = \i_query__payload$9 [31:28];
+  assign \i_query__payload.tag  = \i_query__payload$9 [38:32];
+  assign \i_query__payload.tag.buffer  = \i_query__payload$9 [32];
+  assign \i_query__payload.tag.keys  = \i_query__payload$9 [38:33];
+  assign \i_query__payload.tag.keys.count  = \i_query__payload$9 [38:33];
+  assign \i_query__ready$11  = i_query__ready;
+  assign \i_query__valid$7  = i_query__valid;
+  assign i_take = mine;
+  assign o__payload = o_beat__payload;
   assign \o__payload$36.estimate  = \o__payload$36 ;
   assign \o__payload$36.estimate[0]  = \o__payload$36 [10:0];
   assign \o__payload$36.estimate[1]  = \o__payload$36 [21:11];
+  assign \o__payload.estimates  = o_beat__payload[21:0];
+  assign \o__payload.estimates[0]  = o_beat__payload[10:0];
+  assign \o__payload.estimates[1]  = o_beat__payload[21:11];
+  assign \o__payload.first_key  = o_beat__payload[28:24];
+  assign \o__payload.last  = o_beat__payload[29];
+  assign \o__payload.mask  = o_beat__payload[23:22];
+  assign \o__payload.mask[0]  = o_beat__payload[22];
+  assign \o__payload.mask[1]  = o_beat__payload[23];
+  assign o__valid = o_beat__valid;
+  assign \o__valid$34  = i__valid;
+  assign \o_beat__payload.estimates  = o_beat__payload[21:0];
+  assign \o_beat__payload.estimates[0]  = o_beat__payload[10:0];
+  assign \o_beat__payload.estimates[1]  = o_beat__payload[21:11];
+  assign \o_beat__payload.first_key  = o_beat__payload[28:24];
+  assign \o_beat__payload.last  = o_beat__payload[29];
+  assign \o_beat__payload.mask  = o_beat__payload[23:22];
+  assign \o_beat__payload.mask[0]  = o_beat__payload[22];
+  assign \o_beat__payload.mask[1]  = o_beat__payload[23];
+  assign o_beat__ready = o__ready;
   assign \o_prepared__payload.buffer  = o_prepared__payload[0];
   assign \o_prepared__payload.keys  = o_prepared__payload[6:1];
   assign \o_prepared__payload.keys.count  = o_prepared__payload[6:1];
-  assign i__payload[23:22] = mask_landed_7;
-  assign i__payload[29] = last_landed_8;
-  assign i__payload[28:24] = first_key;
-  assign i__payload[21:0] = \o__payload$36 ;
-  assign beat_port__request__payload[4:1] = beat;
-  assign beat_port__request__payload[0] = buffer;
-  assign i_query__payload[38:32] = \i_query__payload$9 [38:32];
-  assign i_query__payload[31:0] = \i_query__payload$9 [31:0];
-  assign sent = may_send;
-  assign \$6  = 1'h0;
-  assign \$7  = o_prepared__valid;
-  assign o_prepared__ready = started;
-  assign \$8  = 1'h1;
-  assign \$11  = \$10 ;
-  assign \$12  = \$10 ;
-  assign \$30  = left_1[0];
 endmodule
 
 module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, i_keys__payload, i_keys__valid, i_query__payload, taken, valid_4, o__payload, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$53  = 0;
-  wire [2:0] \$1 ;
-  wire \$10 ;
-  reg [4:0] \$100 ;
-  reg \$101 ;
-  reg \$102 ;
-  reg \$103 ;
-  reg \$104 ;
-  wire \$11 ;
-  wire [4:0] \$12 ;
-  wire \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [3:0] \$19 ;
-  wire [3:0] \$2 ;
-  wire [3:0] \$20 ;
-  wire [3:0] \$21 ;
-  wire [3:0] \$22 ;
-  wire [3:0] \$23 ;
-  wire [3:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire [3:0] \$26 ;
-  wire [3:0] \$27 ;
-  wire [3:0] \$28 ;
-  wire [3:0] \$29 ;
-  wire [2:0] \$3 ;
-  wire [3:0] \$30 ;
-  wire [3:0] \$31 ;
-  wire [3:0] \$32 ;
-  wire [3:0] \$33 ;
-  wire [3:0] \$34 ;
-  wire [3:0] \$35 ;
-  wire [3:0] \$36 ;
-  wire [3:0] \$37 ;
-  wire [3:0] \$38 ;
-  wire [3:0] \$39 ;
-  wire \$4 ;
-  wire [3:0] \$40 ;
-  wire [3:0] \$41 ;
-  wire [3:0] \$42 ;
-  wire [3:0] \$43 ;
-  wire [4:0] \$44 ;
-  wire [4:0] \$45 ;
-  wire [4:0] \$46 ;
-  wire [4:0] \$47 ;
-  wire [5:0] \$48 ;
-  wire [5:0] \$49 ;
-  wire [3:0] \$5 ;
-  wire [6:0] \$50 ;
-  wire [6:0] \$51 ;
-  wire [6:0] \$52 ;
-  wire [6:0] \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [6:0] \$56 ;
-  wire \$57 ;
-  wire [7:0] \$58 ;
-  wire \$59 ;
-  wire \$6 ;
-  wire \$60 ;
-  wire [6:0] \$61 ;
-  wire \$62 ;
-  wire [7:0] \$63 ;
-  wire [8:0] \$64 ;
-  wire [9:0] \$65 ;
-  wire [6:0] \$66 ;
-  wire [6:0] \$67 ;
-  wire [6:0] \$68 ;
-  wire [6:0] \$69 ;
-  wire \$7 ;
-  wire \$70 ;
-  wire \$71 ;
-  wire [6:0] \$72 ;
-  wire \$73 ;
-  wire [7:0] \$74 ;
-  wire \$75 ;
-  wire \$76 ;
-  wire [6:0] \$77 ;
-  wire \$78 ;
-  wire [7:0] \$79 ;
-  wire \$8 ;
-  wire [8:0] \$80 ;
-  wire [9:0] \$81 ;
-  reg \$82 ;
-  reg \$83 ;
-  reg \$84 ;
-  reg \$85 ;
-  reg [1:0] \$86 ;
-  reg [1:0] \$87 ;
-  reg \$88 ;
-  reg [6:0] \$89 ;
-  wire \$9 ;
-  reg [6:0] \$90 ;
-  reg \$91 ;
-  reg \$92 ;
-  reg [3:0] \$93 ;
-  reg \$94 ;
-  reg \$95 ;
-  reg \$96 ;
-  reg \$97 ;
-  reg \$98 ;
-  reg [4:0] \$99 ;
-  wire \$auto$rtlil.cc:2739:Not$34 ;
-  wire \$auto$rtlil.cc:2739:Not$36 ;
-  wire \$auto$rtlil.cc:2739:Not$38 ;
-  wire \$auto$rtlil.cc:2739:Not$40 ;
-  wire \$auto$rtlil.cc:2739:Not$42 ;
-  wire \$auto$rtlil.cc:2739:Not$44 ;
-  wire \$auto$rtlil.cc:2739:Not$46 ;
-  wire \$auto$rtlil.cc:2739:Not$48 ;
+  wire [2:0] _000_;
+  wire _001_;
+  wire _002_;
+  wire [4:0] _003_;
+  wire _004_;
+  wire _005_;
+  wire _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire [3:0] _010_;
+  wire [3:0] _011_;
+  wire [3:0] _012_;
+  wire [3:0] _013_;
+  wire [3:0] _014_;
+  wire [3:0] _015_;
+  wire [3:0] _016_;
+  wire [3:0] _017_;
+  wire [3:0] _018_;
+  wire [2:0] _019_;
+  wire [3:0] _020_;
+  wire [3:0] _021_;
+  wire [3:0] _022_;
+  wire [3:0] _023_;
+  wire [3:0] _024_;
+  wire [3:0] _025_;
+  wire [3:0] _026_;
+  wire _027_;
+  wire [3:0] _028_;
+  wire [3:0] _029_;
+  wire [4:0] _030_;
+  wire [4:0] _031_;
+  wire [4:0] _032_;
+  wire [4:0] _033_;
+  wire [5:0] _034_;
+  wire [5:0] _035_;
+  wire [3:0] _036_;
+  wire [6:0] _037_;
+  wire [6:0] _038_;
+  wire [6:0] _039_;
+  wire [6:0] _040_;
+  wire _041_;
+  wire [6:0] _042_;
+  wire _043_;
+  wire [7:0] _044_;
+  wire _045_;
+  wire _046_;
+  wire [6:0] _047_;
+  wire _048_;
+  wire [7:0] _049_;
+  wire [8:0] _050_;
+  wire [9:0] _051_;
+  wire [6:0] _052_;
+  wire [6:0] _053_;
+  wire [6:0] _054_;
+  wire [6:0] _055_;
+  wire _056_;
+  wire _057_;
+  wire [6:0] _058_;
+  wire _059_;
+  wire [7:0] _060_;
+  wire _061_;
+  wire [6:0] _062_;
+  wire _063_;
+  wire [7:0] _064_;
+  wire _065_;
+  wire [8:0] _066_;
+  wire [9:0] _067_;
+  wire _068_;
+  wire _069_;
+  wire _070_;
+  wire _071_;
   reg [4:0] address_1 = 5'h00;
   reg [4:0] address_2 = 5'h00;
   input clk;
@@ -2123,7 +1977,6 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire \i_query__payload.tag.buffer ;
   wire [5:0] \i_query__payload.tag.keys ;
   wire [5:0] \i_query__payload.tag.keys.count ;
-  (* init = 1'h0 *)
   wire i_query__ready;
   input i_query__valid;
   wire i_query__valid;
@@ -2133,7 +1986,6 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   wire [21:0] \o__payload.estimate ;
   wire [10:0] \o__payload.estimate[0] ;
   wire [10:0] \o__payload.estimate[1] ;
-  (* init = 1'h0 *)
   wire o__valid;
   output [6:0] o_prepared__payload;
   wire [6:0] o_prepared__payload;
@@ -2149,21 +2001,21 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   reg passed_3 = 1'h0;
   reg passed_4 = 1'h0;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$115 ;
-  wire [4:0] \read_port__addr$116 ;
+  wire [4:0] \read_port__addr$109 ;
+  wire [4:0] \read_port__addr$110 ;
+  wire [4:0] \read_port__addr$111 ;
+  wire [4:0] \read_port__addr$112 ;
+  wire [4:0] \read_port__addr$113 ;
   wire [4:0] \read_port__addr$117 ;
-  wire [4:0] \read_port__addr$118 ;
-  wire [4:0] \read_port__addr$119 ;
-  wire [4:0] \read_port__addr$120 ;
   wire [4:0] \read_port__addr$121 ;
-  wire [4:0] \read_port__addr$124 ;
-  wire [4:0] \read_port__addr$125 ;
-  wire [4:0] \read_port__addr$126 ;
   wire [4:0] \read_port__addr$127 ;
-  wire [4:0] \read_port__addr$128 ;
-  wire [4:0] \read_port__addr$129 ;
-  wire [4:0] \read_port__addr$130 ;
   wire [4:0] \read_port__addr$131 ;
+  wire [4:0] \read_port__addr$132 ;
+  wire [4:0] \read_port__addr$133 ;
+  wire [4:0] \read_port__addr$134 ;
+  wire [4:0] \read_port__addr$135 ;
+  wire [4:0] \read_port__addr$139 ;
+  wire [4:0] \read_port__addr$143 ;
   wire [5:0] read_port__data;
   wire [5:0] \read_port__data$54 ;
   wire [5:0] \read_port__data$56 ;
@@ -2202,253 +2054,217 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   reg [1:0] waiting = 2'h0;
   reg [4:0] write_address_0 = 5'h00;
   reg [4:0] write_address_1 = 5'h1f;
-  reg [4:0] write_address_2 = 5'h00;
-  reg [4:0] write_address_3 = 5'h1f;
   reg write_enable_0 = 1'h0;
   reg write_enable_1 = 1'h1;
-  reg write_enable_2 = 1'h0;
-  reg write_enable_3 = 1'h1;
-  (* init = 5'h00 *)
   wire [4:0] write_port__addr;
-  (* init = 5'h1f *)
-  wire [4:0] \write_port__addr$102 ;
-  (* init = 5'h00 *)
-  wire [4:0] \write_port__addr$105 ;
-  (* init = 5'h1f *)
-  wire [4:0] \write_port__addr$108 ;
-  (* init = 6'h00 *)
+  wire [4:0] \write_port__addr$106 ;
+  wire [4:0] \write_port__addr$114 ;
+  wire [4:0] \write_port__addr$118 ;
+  wire [4:0] \write_port__addr$124 ;
+  wire [4:0] \write_port__addr$128 ;
+  wire [4:0] \write_port__addr$136 ;
+  wire [4:0] \write_port__addr$140 ;
   wire [5:0] write_port__data;
-  (* init = 6'h00 *)
-  wire [5:0] \write_port__data$103 ;
-  (* init = 6'h00 *)
-  wire [5:0] \write_port__data$106 ;
-  (* init = 6'h00 *)
-  wire [5:0] \write_port__data$109 ;
-  (* init = 1'h0 *)
+  wire [5:0] \write_port__data$107 ;
+  wire [5:0] \write_port__data$115 ;
+  wire [5:0] \write_port__data$119 ;
+  wire [5:0] \write_port__data$125 ;
+  wire [5:0] \write_port__data$129 ;
+  wire [5:0] \write_port__data$137 ;
+  wire [5:0] \write_port__data$141 ;
   wire write_port__en;
-  (* init = 1'h1 *)
-  wire \write_port__en$104 ;
-  (* init = 1'h0 *)
-  wire \write_port__en$107 ;
-  (* init = 1'h1 *)
-  wire \write_port__en$110 ;
+  wire \write_port__en$108 ;
+  wire \write_port__en$116 ;
+  wire \write_port__en$120 ;
+  wire \write_port__en$126 ;
+  wire \write_port__en$130 ;
+  wire \write_port__en$138 ;
+  wire \write_port__en$142 ;
   reg writing_1 = 1'h0;
   reg writing_2 = 1'h0;
-  (* ram_style = "distributed" *)
-  reg [5:0] table_high_0_0 [31:0];
+  reg [5:0] table_high_0_0_0 [31:0];
   initial begin : zero_memory_0
     integer word;
     for (word = 0; word < 32; word = word + 1)
-      table_high_0_0[word] = 6'h0;
+      table_high_0_0_0[word] = 6'h0;
   end
   always @(posedge clk) begin
     if (write_enable_0)
-      table_high_0_0[write_address_0] <= high_subsets_1_0_0;
+      table_high_0_0_0[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$64  = table_high_0_0[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
-  assign \read_port__data$60  = table_high_0_0[{ read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
-  assign \read_port__data$56  = table_high_0_0[{ read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
-  assign read_port__data = table_high_0_0[{ read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
-  (* ram_style = "distributed" *)
-  reg [5:0] table_high_0_1 [31:0];
+  assign \read_port__data$60  = table_high_0_0_0[{ read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
+  assign \read_port__data$56  = table_high_0_0_0[{ read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
+  assign read_port__data = table_high_0_0_0[{ read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
+  reg [5:0] table_high_0_0_1 [31:0];
   initial begin : zero_memory_1
     integer word;
     for (word = 0; word < 32; word = word + 1)
-      table_high_0_1[word] = 6'h0;
-  end
-  always @(posedge clk) begin
-    if (write_enable_1)
-      table_high_0_1[write_address_1] <= high_subsets_1_0_0;
-  end
-  assign \read_port__data$87  = table_high_0_1[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
-  assign \read_port__data$83  = table_high_0_1[{ read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
-  assign \read_port__data$79  = table_high_0_1[{ read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
-  assign \read_port__data$75  = table_high_0_1[{ read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
-  (* ram_style = "distributed" *)
-  reg [5:0] table_high_1_0 [31:0];
-  initial begin : zero_memory_2
-    integer word;
-    for (word = 0; word < 32; word = word + 1)
-      table_high_1_0[word] = 6'h0;
+      table_high_0_0_1[word] = 6'h0;
   end
   always @(posedge clk) begin
     if (write_enable_0)
-      table_high_1_0[write_address_0] <= high_subsets_1_1_0;
+      table_high_0_0_1[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$66  = table_high_1_0[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
-  assign \read_port__data$62  = table_high_1_0[{ read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
-  assign \read_port__data$58  = table_high_1_0[{ read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
-  assign \read_port__data$54  = table_high_1_0[{ read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
-  (* ram_style = "distributed" *)
-  reg [5:0] table_high_1_1 [31:0];
-  initial begin : zero_memory_3
+  assign \read_port__data$64  = table_high_0_0_1[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  reg [5:0] table_high_0_1_0 [31:0];
+  initial begin : zero_memory_2
     integer word;
     for (word = 0; word < 32; word = word + 1)
-      table_high_1_1[word] = 6'h0;
+      table_high_0_1_0[word] = 6'h0;
   end
   always @(posedge clk) begin
     if (write_enable_1)
-      table_high_1_1[write_address_1] <= high_subsets_1_1_0;
+      table_high_0_1_0[write_address_1] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$89  = table_high_1_1[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
-  assign \read_port__data$85  = table_high_1_1[{ read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
-  assign \read_port__data$81  = table_high_1_1[{ read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
-  assign \read_port__data$77  = table_high_1_1[{ read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
-  assign \$1  = held + taken;
-  assign \$2  = \$1  - i_last;
-  assign \$3  = waiting + taken;
-  assign \$4  = o_prepared__valid & o_prepared__ready;
-  assign \$5  = \$3  - \$4 ;
-  assign \$6  = ~ fill_slot;
-  assign \$7  = o_prepared__valid & o_prepared__ready;
-  assign \$8  = ~ take_slot;
-  assign \$9  = ~ read_slot;
-  assign \$10  = held != 2'h2;
-  assign \$11  = i_query__valid & \$10 ;
-  assign \$12  = left - 1'h1;
-  assign \$13  = held != 2'h2;
-  assign \$14  = i_query__valid & \$13 ;
-  assign \$15  = left == 1'h1;
-  assign \$16  = \$14  & \$15 ;
-  assign \$17  = held != 2'h2;
-  assign \$18  = i_query__valid & \$17 ;
-  assign \$19  = ~ left;
-  assign \$20  = ~ left;
-  assign \$22  = \$20 [0] ? \$21  : 4'h8;
-  assign \$23  = ~ left;
-  assign \$25  = \$23 [1] ? \$24  : 4'h8;
-  assign \$26  = ~ left;
-  assign \$28  = \$26 [2] ? \$27  : 4'h8;
-  assign \$29  = ~ left;
-  assign \$31  = \$29 [3] ? \$30  : 4'h8;
-  assign \$32  = ~ left;
-  assign \$34  = \$32 [0] ? \$33  : 4'h8;
-  assign \$35  = ~ left;
-  assign \$37  = \$35 [1] ? \$36  : 4'h8;
-  assign \$38  = ~ left;
-  assign \$40  = \$38 [2] ? \$39  : 4'h8;
-  assign \$41  = ~ left;
-  assign \$43  = \$41 [3] ? \$42  : 4'h8;
-  assign \$44  = high_masked_0 + high_masked_1;
-  assign \$45  = high_masked_2 + high_masked_3;
-  assign \$46  = high_masked_4 + high_masked_5;
-  assign \$47  = high_masked_6 + high_masked_7;
-  assign \$48  = high_subsets_0_0_0 + high_subsets_0_0_1;
-  assign \$49  = high_subsets_0_1_0 + high_subsets_0_1_1;
-  assign \$50  = estimate_0_plane_0_entry_0 + estimate_0_plane_0_entry_1;
-  assign \$51  = estimate_0_plane_1_entry_0 + estimate_0_plane_1_entry_1;
-  assign \$52  = estimate_0_plane_2_entry_0 + estimate_0_plane_2_entry_1;
-  assign \$53  = estimate_0_plane_3_entry_0 + estimate_0_plane_3_entry_1;
-  assign \$54  = ~ estimate_0_groups_0_0_0[6];
-  assign \$55  = ~ estimate_0_groups_0_0_0[6];
-  assign \$57  = ~ estimate_0_groups_0_1_0[6];
-  assign \$58  = $signed(\$56 ) + $signed({ \$57 , estimate_0_groups_0_1_0[5:0] });
-  assign \$59  = ~ estimate_0_groups_0_2_0[6];
-  assign \$60  = ~ estimate_0_groups_0_2_0[6];
-  assign \$62  = ~ estimate_0_groups_0_3_0[6];
-  assign \$63  = $signed(\$61 ) - $signed({ \$62 , estimate_0_groups_0_3_0[5:0] });
-  assign \$65  = $signed(\$64 ) + $signed(estimate_0_planes_0_1);
-  assign \$66  = estimate_1_plane_0_entry_0 + estimate_1_plane_0_entry_1;
-  assign \$67  = estimate_1_plane_1_entry_0 + estimate_1_plane_1_entry_1;
-  assign \$68  = estimate_1_plane_2_entry_0 + estimate_1_plane_2_entry_1;
-  assign \$69  = estimate_1_plane_3_entry_0 + estimate_1_plane_3_entry_1;
-  assign \$70  = ~ estimate_1_groups_0_0_0[6];
-  assign \$71  = ~ estimate_1_groups_0_0_0[6];
-  assign \$73  = ~ estimate_1_groups_0_1_0[6];
-  assign \$74  = $signed(\$72 ) + $signed({ \$73 , estimate_1_groups_0_1_0[5:0] });
-  assign \$75  = ~ estimate_1_groups_0_2_0[6];
-  assign \$76  = ~ estimate_1_groups_0_2_0[6];
-  assign \$78  = ~ estimate_1_groups_0_3_0[6];
-  assign \$79  = $signed(\$77 ) - $signed({ \$78 , estimate_1_groups_0_3_0[5:0] });
-  assign \$81  = $signed(\$80 ) + $signed(estimate_1_planes_0_1);
-  assign o_prepared__valid = | waiting;
+  assign \read_port__data$83  = table_high_0_1_0[{ read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
+  assign \read_port__data$79  = table_high_0_1_0[{ read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
+  assign \read_port__data$75  = table_high_0_1_0[{ read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  reg [5:0] table_high_0_1_1 [31:0];
+  initial begin : zero_memory_3
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_0_1_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_0_1_1[write_address_1] <= high_subsets_1_0_0;
+  end
+  assign \read_port__data$87  = table_high_0_1_1[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  reg [5:0] table_high_1_0_0 [31:0];
+  initial begin : zero_memory_4
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_0_0[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_1_0_0[write_address_0] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$62  = table_high_1_0_0[{ read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
+  assign \read_port__data$58  = table_high_1_0_0[{ read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
+  assign \read_port__data$54  = table_high_1_0_0[{ read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  reg [5:0] table_high_1_0_1 [31:0];
+  initial begin : zero_memory_5
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_high_1_0_1[write_address_0] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$66  = table_high_1_0_1[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  reg [5:0] table_high_1_1_0 [31:0];
+  initial begin : zero_memory_6
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_1_0[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_1_1_0[write_address_1] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$85  = table_high_1_1_0[{ read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
+  assign \read_port__data$81  = table_high_1_1_0[{ read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
+  assign \read_port__data$77  = table_high_1_1_0[{ read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  reg [5:0] table_high_1_1_1 [31:0];
+  initial begin : zero_memory_7
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_high_1_1_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_1)
+      table_high_1_1_1[write_address_1] <= high_subsets_1_1_0;
+  end
+  assign \read_port__data$89  = table_high_1_1_1[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  assign _000_ = held + taken;
+  assign _011_ = _000_ - i_last;
+  assign _019_ = waiting + taken;
+  assign _027_ = o_prepared__valid & o_prepared__ready;
+  assign _036_ = _019_ - _027_;
+  assign _045_ = ~ fill_slot;
+  assign _056_ = o_prepared__valid & o_prepared__ready;
+  assign _065_ = ~ take_slot;
+  assign _068_ = ~ read_slot;
+  assign _001_ = held != 2'h2;
+  assign _002_ = i_query__valid & _001_;
+  assign _003_ = left - 1'h1;
+  assign _004_ = held != 2'h2;
+  assign _005_ = i_query__valid & _004_;
+  assign _006_ = left == 1'h1;
+  assign _007_ = _005_ & _006_;
+  assign _008_ = held != 2'h2;
+  assign _009_ = i_query__valid & _008_;
+  assign _010_ = ~ left;
+  assign _012_ = ~ left;
+  assign _013_ = i_query__payload[3:0] ^ 4'h8;
+  assign _014_ = ~ left;
+  assign _015_ = i_query__payload[7:4] ^ 4'h8;
+  assign _016_ = ~ left;
+  assign _017_ = i_query__payload[11:8] ^ 4'h8;
+  assign _018_ = ~ left;
+  assign _020_ = i_query__payload[15:12] ^ 4'h8;
+  assign _021_ = ~ left;
+  assign _022_ = i_query__payload[19:16] ^ 4'h8;
+  assign _023_ = ~ left;
+  assign _024_ = i_query__payload[23:20] ^ 4'h8;
+  assign _025_ = ~ left;
+  assign _026_ = i_query__payload[27:24] ^ 4'h8;
+  assign _028_ = ~ left;
+  assign _029_ = i_query__payload[31:28] ^ 4'h8;
+  assign _030_ = high_masked_0 + high_masked_1;
+  assign _031_ = high_masked_2 + high_masked_3;
+  assign _032_ = high_masked_4 + high_masked_5;
+  assign _033_ = high_masked_6 + high_masked_7;
+  assign _034_ = high_subsets_0_0_0 + high_subsets_0_0_1;
+  assign _035_ = high_subsets_0_1_0 + high_subsets_0_1_1;
+  assign _037_ = estimate_0_plane_0_entry_0 + estimate_0_plane_0_entry_1;
+  assign _038_ = estimate_0_plane_1_entry_0 + estimate_0_plane_1_entry_1;
+  assign _039_ = estimate_0_plane_2_entry_0 + estimate_0_plane_2_entry_1;
+  assign _040_ = estimate_0_plane_3_entry_0 + estimate_0_plane_3_entry_1;
+  assign _041_ = ~ estimate_0_groups_0_0_0[6];
+  assign _042_ = $signed({ _041_, estimate_0_groups_0_0_0[5:0] }) >>> 1'h1;
+  assign _043_ = ~ estimate_0_groups_0_1_0[6];
+  assign _044_ = $signed(_042_) + $signed({ _043_, estimate_0_groups_0_1_0[5:0] });
+  assign _046_ = ~ estimate_0_groups_0_2_0[6];
+  assign _047_ = $signed({ _046_, estimate_0_groups_0_2_0[5:0] }) >>> 1'h1;
+  assign _048_ = ~ estimate_0_groups_0_3_0[6];
+  assign _049_ = $signed(_047_) - $signed({ _048_, estimate_0_groups_0_3_0[5:0] });
+  assign _050_ = $signed(estimate_0_planes_0_0) >>> 2'h2;
+  assign _051_ = $signed(_050_) + $signed(estimate_0_planes_0_1);
+  assign _052_ = estimate_1_plane_0_entry_0 + estimate_1_plane_0_entry_1;
+  assign _053_ = estimate_1_plane_1_entry_0 + estimate_1_plane_1_entry_1;
+  assign _054_ = estimate_1_plane_2_entry_0 + estimate_1_plane_2_entry_1;
+  assign _055_ = estimate_1_plane_3_entry_0 + estimate_1_plane_3_entry_1;
+  assign _057_ = ~ estimate_1_groups_0_0_0[6];
+  assign _058_ = $signed({ _057_, estimate_1_groups_0_0_0[5:0] }) >>> 1'h1;
+  assign _059_ = ~ estimate_1_groups_0_1_0[6];
+  assign _060_ = $signed(_058_) + $signed({ _059_, estimate_1_groups_0_1_0[5:0] });
+  assign _061_ = ~ estimate_1_groups_0_2_0[6];
+  assign _062_ = $signed({ _061_, estimate_1_groups_0_2_0[5:0] }) >>> 1'h1;
+  assign _063_ = ~ estimate_1_groups_0_3_0[6];
+  assign _064_ = $signed(_062_) - $signed({ _063_, estimate_1_groups_0_3_0[5:0] });
+  assign _066_ = $signed(estimate_1_planes_0_0) >>> 2'h2;
+  assign _067_ = $signed(_066_) + $signed(estimate_1_planes_0_1);
+  assign o_prepared__valid = waiting != 1'h0;
   assign o_prepared__payload = take_slot ? tag_1 : tag_0;
   always @(posedge clk)
-    passed_1 <= \$82 ;
-  always @(posedge clk)
-    passed_2 <= \$83 ;
-  always @(posedge clk)
-    passed_3 <= \$84 ;
-  always @(posedge clk)
-    passed_4 <= \$85 ;
-  always @(posedge clk)
-    held <= \$86 ;
-  always @(posedge clk)
-    waiting <= \$87 ;
-  always @(posedge clk)
-    fill_slot <= \$88 ;
-  always @(posedge clk)
-    tag_1 <= \$89 ;
-  always @(posedge clk)
-    tag_0 <= \$90 ;
-  always @(posedge clk)
-    take_slot <= \$91 ;
-  always @(posedge clk)
-    read_slot <= \$92 ;
-  always @(posedge clk)
-    left <= \$93 ;
-  always @(posedge clk)
-    taken <= \$94 ;
-  always @(posedge clk)
-    writing_1 <= \$95 ;
-  always @(posedge clk)
-    writing_2 <= \$96 ;
-  always @(posedge clk)
-    address_1 <= { fill_slot, \$19  };
+    address_1 <= { fill_slot, _010_ };
   always @(posedge clk)
     address_2 <= address_1;
   always @(posedge clk)
-    write_enable_0 <= \$97 ;
+    high_subsets_0_0_0 <= _030_;
   always @(posedge clk)
-    write_enable_1 <= \$98 ;
+    high_subsets_0_0_1 <= _031_;
   always @(posedge clk)
-    write_enable_2 <= writing_2;
+    high_subsets_0_1_0 <= _032_;
   always @(posedge clk)
-    write_enable_3 <= writing_2;
+    high_subsets_0_1_1 <= _033_;
   always @(posedge clk)
-    write_address_0 <= \$99 ;
+    high_subsets_1_0_0 <= _034_;
   always @(posedge clk)
-    write_address_1 <= \$100 ;
-  always @(posedge clk)
-    write_address_2 <= address_2;
-  always @(posedge clk)
-    write_address_3 <= address_2;
-  always @(posedge clk)
-    high_masked_0 <= \$22 ;
-  always @(posedge clk)
-    high_masked_1 <= \$25 ;
-  always @(posedge clk)
-    high_masked_2 <= \$28 ;
-  always @(posedge clk)
-    high_masked_3 <= \$31 ;
-  always @(posedge clk)
-    high_masked_4 <= \$34 ;
-  always @(posedge clk)
-    high_masked_5 <= \$37 ;
-  always @(posedge clk)
-    high_masked_6 <= \$40 ;
-  always @(posedge clk)
-    high_masked_7 <= \$43 ;
-  always @(posedge clk)
-    high_subsets_0_0_0 <= \$44 ;
-  always @(posedge clk)
-    high_subsets_0_0_1 <= \$45 ;
-  always @(posedge clk)
-    high_subsets_0_1_0 <= \$46 ;
-  always @(posedge clk)
-    high_subsets_0_1_1 <= \$47 ;
-  always @(posedge clk)
-    high_subsets_1_0_0 <= \$48 ;
-  always @(posedge clk)
-    high_subsets_1_1_0 <= \$49 ;
-  always @(posedge clk)
-    valid_1 <= \$101 ;
-  always @(posedge clk)
-    valid_2 <= \$102 ;
-  always @(posedge clk)
-    valid_3 <= \$103 ;
-  always @(posedge clk)
-    valid_4 <= \$104 ;
+    high_subsets_1_1_0 <= _035_;
   always @(posedge clk)
     estimate_0_plane_0_entry_0 <= read_port__data;
   always @(posedge clk)
@@ -2466,19 +2282,19 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   always @(posedge clk)
     estimate_0_plane_3_entry_1 <= \read_port__data$66 ;
   always @(posedge clk)
-    estimate_0_groups_0_0_0 <= \$50 ;
+    estimate_0_groups_0_0_0 <= _037_;
   always @(posedge clk)
-    estimate_0_groups_0_1_0 <= \$51 ;
+    estimate_0_groups_0_1_0 <= _038_;
   always @(posedge clk)
-    estimate_0_groups_0_2_0 <= \$52 ;
+    estimate_0_groups_0_2_0 <= _039_;
   always @(posedge clk)
-    estimate_0_groups_0_3_0 <= \$53 ;
+    estimate_0_groups_0_3_0 <= _040_;
   always @(posedge clk)
-    estimate_0_planes_0_0 <= { \$58 , estimate_0_groups_0_0_0[0] };
+    estimate_0_planes_0_0 <= { _044_, estimate_0_groups_0_0_0[0] };
   always @(posedge clk)
-    estimate_0_planes_0_1 <= { \$63 , estimate_0_groups_0_2_0[0] };
+    estimate_0_planes_0_1 <= { _049_, estimate_0_groups_0_2_0[0] };
   always @(posedge clk)
-    estimate_0_planes_1_0 <= { \$65 , estimate_0_planes_0_0[1:0] };
+    estimate_0_planes_1_0 <= { _051_, estimate_0_planes_0_0[1:0] };
   always @(posedge clk)
     estimate_1_plane_0_entry_0 <= \read_port__data$75 ;
   always @(posedge clk)
@@ -2496,267 +2312,116 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   always @(posedge clk)
     estimate_1_plane_3_entry_1 <= \read_port__data$89 ;
   always @(posedge clk)
-    estimate_1_groups_0_0_0 <= \$66 ;
+    estimate_1_groups_0_0_0 <= _052_;
   always @(posedge clk)
-    estimate_1_groups_0_1_0 <= \$67 ;
+    estimate_1_groups_0_1_0 <= _053_;
   always @(posedge clk)
-    estimate_1_groups_0_2_0 <= \$68 ;
+    estimate_1_groups_0_2_0 <= _054_;
   always @(posedge clk)
-    estimate_1_groups_0_3_0 <= \$69 ;
+    estimate_1_groups_0_3_0 <= _055_;
   always @(posedge clk)
-    estimate_1_planes_0_0 <= { \$74 , estimate_1_groups_0_0_0[0] };
+    estimate_1_planes_0_0 <= { _060_, estimate_1_groups_0_0_0[0] };
   always @(posedge clk)
-    estimate_1_planes_0_1 <= { \$79 , estimate_1_groups_0_2_0[0] };
+    estimate_1_planes_0_1 <= { _064_, estimate_1_groups_0_2_0[0] };
   always @(posedge clk)
-    estimate_1_planes_1_0 <= { \$81 , estimate_1_planes_0_0[1:0] };
-  assign \$auto$rtlil.cc:2739:Not$34  = ~ i_query__payload[3];
-  assign \$auto$rtlil.cc:2739:Not$36  = ~ i_query__payload[7];
-  assign \$auto$rtlil.cc:2739:Not$38  = ~ i_query__payload[11];
-  assign \$auto$rtlil.cc:2739:Not$40  = ~ i_query__payload[15];
-  assign \$auto$rtlil.cc:2739:Not$42  = ~ i_query__payload[19];
-  assign \$auto$rtlil.cc:2739:Not$44  = ~ i_query__payload[23];
-  assign \$auto$rtlil.cc:2739:Not$46  = ~ i_query__payload[27];
-  assign \$auto$rtlil.cc:2739:Not$48  = ~ i_query__payload[31];
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$82  = i_last;
-    if (rst) begin
-      \$82  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$83  = passed_1;
-    if (rst) begin
-      \$83  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$84  = passed_2;
-    if (rst) begin
-      \$84  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$85  = passed_3;
-    if (rst) begin
-      \$85  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$86  = \$2 [1:0];
-    if (rst) begin
-      \$86  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$87  = \$5 [1:0];
-    if (rst) begin
-      \$87  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$88  = fill_slot;
-    if (taken) begin
-      \$88  = \$6 ;
-    end
-    if (rst) begin
-      \$88  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$89  = tag_1;
-    if (taken) begin
-      if (fill_slot) begin
-        \$89  = i_query__payload[38:32];
-      end
-    end
-    if (rst) begin
-      \$89  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$90  = tag_0;
-    if (taken) begin
-      (* full_case = 32'd1 *)
-      if (fill_slot) begin
-      end else begin
-        \$90  = i_query__payload[38:32];
-      end
-    end
-    if (rst) begin
-      \$90  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$91  = take_slot;
-    if (\$7 ) begin
-      \$91  = \$8 ;
-    end
-    if (rst) begin
-      \$91  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$92  = read_slot;
-    if (passed_4) begin
-      \$92  = \$9 ;
-    end
-    if (rst) begin
-      \$92  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$93  = left;
-    if (\$11 ) begin
-      \$93  = \$12 [3:0];
-    end
-    if (rst) begin
-      \$93  = 4'hf;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$94  = \$16 ;
-    if (rst) begin
-      \$94  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$95  = \$18 ;
-    if (rst) begin
-      \$95  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$96  = writing_1;
-    if (rst) begin
-      \$96  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$97  = writing_2;
-    if (rst) begin
-      \$97  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$98  = writing_2;
-    if (rst) begin
-      \$98  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$99  = address_2;
-    if (rst) begin
-      \$99  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$100  = address_2;
-    if (rst) begin
-      \$100  = 5'h1f;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$101  = i_keys__valid;
-    if (rst) begin
-      \$101  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$102  = valid_1;
-    if (rst) begin
-      \$102  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$103  = valid_2;
-    if (rst) begin
-      \$103  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$53 ) begin end
-    \$104  = valid_3;
-    if (rst) begin
-      \$104  = 1'h0;
-    end
-  end
-  assign i_query__ready = taken;
-  assign write_port__addr = write_address_0;
-  assign write_port__data = high_subsets_1_0_0;
-  assign write_port__en = write_enable_0;
-  assign \write_port__addr$102  = write_address_1;
-  assign \write_port__data$103  = high_subsets_1_0_0;
-  assign \write_port__en$104  = write_enable_1;
-  assign \write_port__addr$105  = write_address_0;
-  assign \write_port__data$106  = high_subsets_1_1_0;
-  assign \write_port__en$107  = write_enable_0;
-  assign \write_port__addr$108  = write_address_1;
-  assign \write_port__data$109  = high_subsets_1_1_0;
-  assign \write_port__en$110  = write_enable_1;
-  assign o__valid = valid_4;
+    estimate_1_planes_1_0 <= { _067_, estimate_1_planes_0_0[1:0] };
+  always @(posedge clk)
+    if (rst) valid_4 <= 1'h0;
+    else valid_4 <= valid_3;
+  always @(posedge clk)
+    if (rst) valid_3 <= 1'h0;
+    else valid_3 <= valid_2;
+  always @(posedge clk)
+    if (rst) valid_2 <= 1'h0;
+    else valid_2 <= valid_1;
+  always @(posedge clk)
+    if (rst) valid_1 <= 1'h0;
+    else valid_1 <= i_keys__valid;
+  always @(posedge clk)
+    if (!_028_[3]) high_masked_7 <= 4'h8;
+    else high_masked_7 <= _029_;
+  always @(posedge clk)
+    if (!_025_[2]) high_masked_6 <= 4'h8;
+    else high_masked_6 <= _026_;
+  always @(posedge clk)
+    if (!_023_[1]) high_masked_5 <= 4'h8;
+    else high_masked_5 <= _024_;
+  always @(posedge clk)
+    if (!_021_[0]) high_masked_4 <= 4'h8;
+    else high_masked_4 <= _022_;
+  always @(posedge clk)
+    if (!_018_[3]) high_masked_3 <= 4'h8;
+    else high_masked_3 <= _020_;
+  always @(posedge clk)
+    if (!_016_[2]) high_masked_2 <= 4'h8;
+    else high_masked_2 <= _017_;
+  always @(posedge clk)
+    if (!_014_[1]) high_masked_1 <= 4'h8;
+    else high_masked_1 <= _015_;
+  always @(posedge clk)
+    if (!_012_[0]) high_masked_0 <= 4'h8;
+    else high_masked_0 <= _013_;
+  always @(posedge clk)
+    if (rst) write_address_1 <= 5'h1f;
+    else write_address_1 <= address_2;
+  always @(posedge clk)
+    if (rst) write_address_0 <= 5'h00;
+    else write_address_0 <= address_2;
+  always @(posedge clk)
+    if (rst) write_enable_1 <= 1'h1;
+    else write_enable_1 <= writing_2;
+  always @(posedge clk)
+    if (rst) write_enable_0 <= 1'h0;
+    else write_enable_0 <= writing_2;
+  always @(posedge clk)
+    if (rst) writing_2 <= 1'h0;
+    else writing_2 <= writing_1;
+  always @(posedge clk)
+    if (rst) writing_1 <= 1'h0;
+    else writing_1 <= _009_;
+  always @(posedge clk)
+    if (rst) taken <= 1'h0;
+    else taken <= _007_;
+  always @(posedge clk)
+    if (rst) left <= 4'hf;
+    else if (_002_) left <= _003_[3:0];
+  always @(posedge clk)
+    if (rst) read_slot <= 1'h0;
+    else if (passed_4) read_slot <= _068_;
+  always @(posedge clk)
+    if (rst) take_slot <= 1'h0;
+    else if (_056_) take_slot <= _065_;
+  always @(posedge clk)
+    if (rst) tag_0 <= 7'h00;
+    else if (_069_) tag_0 <= i_query__payload[38:32];
+  always @(posedge clk)
+    if (rst) tag_1 <= 7'h00;
+    else if (_070_) tag_1 <= i_query__payload[38:32];
+  always @(posedge clk)
+    if (rst) fill_slot <= 1'h0;
+    else if (taken) fill_slot <= _045_;
+  always @(posedge clk)
+    if (rst) waiting <= 2'h0;
+    else waiting <= _036_[1:0];
+  always @(posedge clk)
+    if (rst) held <= 2'h0;
+    else held <= _011_[1:0];
+  always @(posedge clk)
+    if (rst) passed_4 <= 1'h0;
+    else passed_4 <= passed_3;
+  always @(posedge clk)
+    if (rst) passed_3 <= 1'h0;
+    else passed_3 <= passed_2;
+  always @(posedge clk)
+    if (rst) passed_2 <= 1'h0;
+    else passed_2 <= passed_1;
+  always @(posedge clk)
+    if (rst) passed_1 <= 1'h0;
+    else passed_1 <= i_last;
+  assign _071_ = ~ fill_slot;
+  assign _069_ = & { _071_, taken };
+  assign _070_ = & { fill_slot, taken };
   assign estimate_0_keys = i_keys__payload[31:0];
-  assign read_port__addr = { read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
-  assign \read_port__addr$115  = { read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
-  assign \read_port__addr$116  = { read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
-  assign \read_port__addr$117  = { read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
-  assign \read_port__addr$118  = { read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
-  assign \read_port__addr$119  = { read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$120  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$121  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
-  assign estimate_1_keys = i_keys__payload[63:32];
-  assign \read_port__addr$124  = { read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$125  = { read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$126  = { read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$127  = { read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$128  = { read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$129  = { read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$130  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$131  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
-  assign \tag_1.buffer  = tag_1[0];
-  assign \tag_1.keys  = tag_1[6:1];
-  assign \tag_1.keys.count  = tag_1[6:1];
-  assign \i_query__payload.parts  = i_query__payload[31:0];
-  assign \i_query__payload.parts.high  = i_query__payload[31:0];
-  assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
-  assign \i_query__payload.parts.high[1]  = i_query__payload[7:4];
-  assign \i_query__payload.parts.high[2]  = i_query__payload[11:8];
-  assign \i_query__payload.parts.high[3]  = i_query__payload[15:12];
-  assign \i_query__payload.parts.high[4]  = i_query__payload[19:16];
-  assign \i_query__payload.parts.high[5]  = i_query__payload[23:20];
-  assign \i_query__payload.parts.high[6]  = i_query__payload[27:24];
-  assign \i_query__payload.parts.high[7]  = i_query__payload[31:28];
-  assign \i_query__payload.tag  = i_query__payload[38:32];
-  assign \i_query__payload.tag.buffer  = i_query__payload[32];
-  assign \i_query__payload.tag.keys  = i_query__payload[38:33];
-  assign \i_query__payload.tag.keys.count  = i_query__payload[38:33];
-  assign \tag_0.buffer  = tag_0[0];
-  assign \tag_0.keys  = tag_0[6:1];
-  assign \tag_0.keys.count  = tag_0[6:1];
-  assign \o_prepared__payload.buffer  = o_prepared__payload[0];
-  assign \o_prepared__payload.keys  = o_prepared__payload[6:1];
-  assign \o_prepared__payload.keys.count  = o_prepared__payload[6:1];
   assign \estimate_0_keys[0]  = i_keys__payload[3:0];
   assign \estimate_0_keys[1]  = i_keys__payload[7:4];
   assign \estimate_0_keys[2]  = i_keys__payload[11:8];
@@ -2765,6 +2430,15 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \estimate_0_keys[5]  = i_keys__payload[23:20];
   assign \estimate_0_keys[6]  = i_keys__payload[27:24];
   assign \estimate_0_keys[7]  = i_keys__payload[31:28];
+  assign estimate_1_keys = i_keys__payload[63:32];
+  assign \estimate_1_keys[0]  = i_keys__payload[35:32];
+  assign \estimate_1_keys[1]  = i_keys__payload[39:36];
+  assign \estimate_1_keys[2]  = i_keys__payload[43:40];
+  assign \estimate_1_keys[3]  = i_keys__payload[47:44];
+  assign \estimate_1_keys[4]  = i_keys__payload[51:48];
+  assign \estimate_1_keys[5]  = i_keys__payload[55:52];
+  assign \estimate_1_keys[6]  = i_keys__payload[59:56];
+  assign \estimate_1_keys[7]  = i_keys__payload[63:60];
   assign \i_keys__payload.estimate  = i_keys__payload;
   assign \i_keys__payload.estimate[0]  = i_keys__payload[31:0];
   assign \i_keys__payload.estimate[0][0]  = i_keys__payload[3:0];
@@ -2784,92 +2458,119 @@ module \latte_head.estimator.dot (rst, o_prepared__ready, i_last, o_prepared__va
   assign \i_keys__payload.estimate[1][5]  = i_keys__payload[55:52];
   assign \i_keys__payload.estimate[1][6]  = i_keys__payload[59:56];
   assign \i_keys__payload.estimate[1][7]  = i_keys__payload[63:60];
-  assign \o__payload.estimate  = o__payload;
-  assign \o__payload.estimate[0]  = o__payload[10:0];
-  assign \o__payload.estimate[1]  = o__payload[21:11];
-  assign \estimate_1_keys[0]  = i_keys__payload[35:32];
-  assign \estimate_1_keys[1]  = i_keys__payload[39:36];
-  assign \estimate_1_keys[2]  = i_keys__payload[43:40];
-  assign \estimate_1_keys[3]  = i_keys__payload[47:44];
-  assign \estimate_1_keys[4]  = i_keys__payload[51:48];
-  assign \estimate_1_keys[5]  = i_keys__payload[55:52];
-  assign \estimate_1_keys[6]  = i_keys__payload[59:56];
-  assign \estimate_1_keys[7]  = i_keys__payload[63:60];
-  assign o__payload[21:11] = estimate_1_planes_1_0[10:0];
-  assign o__payload[10:0] = estimate_0_planes_1_0[10:0];
-  assign \$21 [2:0] = i_query__payload[2:0];
-  assign \$21 [3] = \$auto$rtlil.cc:2739:Not$34 ;
-  assign \$24 [2:0] = i_query__payload[6:4];
-  assign \$24 [3] = \$auto$rtlil.cc:2739:Not$36 ;
-  assign \$27 [2:0] = i_query__payload[10:8];
-  assign \$27 [3] = \$auto$rtlil.cc:2739:Not$38 ;
-  assign \$30 [2:0] = i_query__payload[14:12];
-  assign \$30 [3] = \$auto$rtlil.cc:2739:Not$40 ;
-  assign \$33 [2:0] = i_query__payload[18:16];
-  assign \$33 [3] = \$auto$rtlil.cc:2739:Not$42 ;
-  assign \$36 [2:0] = i_query__payload[22:20];
-  assign \$36 [3] = \$auto$rtlil.cc:2739:Not$44 ;
-  assign \$39 [2:0] = i_query__payload[26:24];
-  assign \$39 [3] = \$auto$rtlil.cc:2739:Not$46 ;
-  assign \$42 [2:0] = i_query__payload[30:28];
-  assign \$42 [3] = \$auto$rtlil.cc:2739:Not$48 ;
-  assign \$56  = { \$55 , \$55 , estimate_0_groups_0_0_0[5:1] };
-  assign \$61  = { \$60 , \$60 , estimate_0_groups_0_2_0[5:1] };
-  assign \$64  = { estimate_0_planes_0_0[8], estimate_0_planes_0_0[8], estimate_0_planes_0_0[8:2] };
-  assign \$72  = { \$71 , \$71 , estimate_1_groups_0_0_0[5:1] };
-  assign \$77  = { \$76 , \$76 , estimate_1_groups_0_2_0[5:1] };
-  assign \$80  = { estimate_1_planes_0_0[8], estimate_1_planes_0_0[8], estimate_1_planes_0_0[8:2] };
+  assign \i_query__payload.parts  = i_query__payload[31:0];
+  assign \i_query__payload.parts.high  = i_query__payload[31:0];
+  assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
+  assign \i_query__payload.parts.high[1]  = i_query__payload[7:4];
+  assign \i_query__payload.parts.high[2]  = i_query__payload[11:8];
+  assign \i_query__payload.parts.high[3]  = i_query__payload[15:12];
+  assign \i_query__payload.parts.high[4]  = i_query__payload[19:16];
+  assign \i_query__payload.parts.high[5]  = i_query__payload[23:20];
+  assign \i_query__payload.parts.high[6]  = i_query__payload[27:24];
+  assign \i_query__payload.parts.high[7]  = i_query__payload[31:28];
+  assign \i_query__payload.tag  = i_query__payload[38:32];
+  assign \i_query__payload.tag.buffer  = i_query__payload[32];
+  assign \i_query__payload.tag.keys  = i_query__payload[38:33];
+  assign \i_query__payload.tag.keys.count  = i_query__payload[38:33];
+  assign i_query__ready = taken;
+  assign o__payload = { estimate_1_planes_1_0[10:0], estimate_0_planes_1_0[10:0] };
+  assign \o__payload.estimate  = { estimate_1_planes_1_0[10:0], estimate_0_planes_1_0[10:0] };
+  assign \o__payload.estimate[0]  = estimate_0_planes_1_0[10:0];
+  assign \o__payload.estimate[1]  = estimate_1_planes_1_0[10:0];
+  assign o__valid = valid_4;
+  assign \o_prepared__payload.buffer  = o_prepared__payload[0];
+  assign \o_prepared__payload.keys  = o_prepared__payload[6:1];
+  assign \o_prepared__payload.keys.count  = o_prepared__payload[6:1];
+  assign read_port__addr = { read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
+  assign \read_port__addr$109  = { read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
+  assign \read_port__addr$110  = { read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
+  assign \read_port__addr$111  = { read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
+  assign \read_port__addr$112  = { read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
+  assign \read_port__addr$113  = { read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
+  assign \read_port__addr$117  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$121  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign \read_port__addr$127  = { read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$131  = { read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$132  = { read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$133  = { read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$134  = { read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$135  = { read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$139  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$143  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign \tag_0.buffer  = tag_0[0];
+  assign \tag_0.keys  = tag_0[6:1];
+  assign \tag_0.keys.count  = tag_0[6:1];
+  assign \tag_1.buffer  = tag_1[0];
+  assign \tag_1.keys  = tag_1[6:1];
+  assign \tag_1.keys.count  = tag_1[6:1];
+  assign write_port__addr = write_address_0;
+  assign \write_port__addr$106  = write_address_0;
+  assign \write_port__addr$114  = write_address_0;
+  assign \write_port__addr$118  = write_address_0;
+  assign \write_port__addr$124  = write_address_1;
+  assign \write_port__addr$128  = write_address_1;
+  assign \write_port__addr$136  = write_address_1;
+  assign \write_port__addr$140  = write_address_1;
+  assign write_port__data = high_subsets_1_0_0;
+  assign \write_port__data$107  = high_subsets_1_1_0;
+  assign \write_port__data$115  = high_subsets_1_0_0;
+  assign \write_port__data$119  = high_subsets_1_1_0;
+  assign \write_port__data$125  = high_subsets_1_0_0;
+  assign \write_port__data$129  = high_subsets_1_1_0;
+  assign \write_port__data$137  = high_subsets_1_0_0;
+  assign \write_port__data$141  = high_subsets_1_1_0;
+  assign write_port__en = write_enable_0;
+  assign \write_port__en$108  = write_enable_0;
+  assign \write_port__en$116  = write_enable_0;
+  assign \write_port__en$120  = write_enable_0;
+  assign \write_port__en$126  = write_enable_1;
+  assign \write_port__en$130  = write_enable_1;
+  assign \write_port__en$138  = write_enable_1;
+  assign \write_port__en$142  = write_enable_1;
 endmodule
 
 module \latte_head.estimator.landing (rst, i_take, o__payload, o__ready, i__payload, i__valid, o_credit, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$54  = 0;
-  wire [1:0] \$1 ;
-  wire [3:0] \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire [1:0] \$14 ;
-  wire [2:0] \$15 ;
-  wire [1:0] \$16 ;
-  wire [3:0] \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [1:0] \$23 ;
-  wire [2:0] \$24 ;
-  wire [1:0] \$25 ;
-  wire [3:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [4:0] \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  reg \$35 ;
-  reg \$36 ;
-  reg \$37 ;
-  reg [3:0] \$38 ;
-  reg \$39 ;
-  wire [1:0] \$4 ;
-  wire [5:0] \$5 ;
-  wire \$6 ;
-  wire [1:0] \$7 ;
-  wire [2:0] \$8 ;
-  wire [1:0] \$9 ;
-  (* init = 1'h1 *)
+  wire [1:0] _00_;
+  wire [3:0] _01_;
+  wire _02_;
+  wire _03_;
+  wire _04_;
+  wire [1:0] _05_;
+  wire [2:0] _06_;
+  wire [1:0] _07_;
+  wire [3:0] _08_;
+  wire _09_;
+  wire _10_;
+  wire [2:0] _11_;
+  wire _12_;
+  wire _13_;
+  wire _14_;
+  wire [1:0] _15_;
+  wire [2:0] _16_;
+  wire [1:0] _17_;
+  wire [3:0] _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [4:0] _22_;
+  wire _23_;
+  wire _24_;
+  wire _25_;
+  wire _26_;
+  wire _27_;
+  wire [1:0] _28_;
+  wire [5:0] _29_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
   reg [3:0] credits = 4'hb;
   reg credits_down_0_1 = 1'h0;
   reg credits_up_0_1 = 1'h0;
-  reg credits_up_1_1 = 1'h0;
+  wire credits_up_1_1;
   input [29:0] i__payload;
   wire [29:0] i__payload;
   wire [29:0] \i__payload$7 ;
@@ -2926,49 +2627,52 @@ module \latte_head.estimator.landing (rst, i_take, o__payload, o__ready, i__payl
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + credits_up_0_1;
-  assign \$2  = \$1  + credits_up_1_1;
-  assign \$3  = credits + \$2 ;
-  assign \$4  = 1'h0 + credits_down_0_1;
-  assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + credits_up_0_1;
-  assign \$8  = \$7  + credits_up_1_1;
-  assign \$9  = 1'h0 + credits_down_0_1;
-  assign \$10  = \$8  - \$9 ;
-  assign \$11  = \$10  == 4'hf;
-  assign \$12  = credits == 2'h2;
-  assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + credits_up_0_1;
-  assign \$15  = \$14  + credits_up_1_1;
-  assign \$16  = 1'h0 + credits_down_0_1;
-  assign \$17  = \$15  - \$16 ;
-  assign \$18  = | \$17 ;
-  assign \$19  = ~ \$18 ;
-  assign \$20  = credits == 1'h1;
-  assign \$21  = \$19  & \$20 ;
-  assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + credits_up_0_1;
-  assign \$24  = \$23  + credits_up_1_1;
-  assign \$25  = 1'h0 + credits_down_0_1;
-  assign \$26  = \$24  - \$25 ;
-  assign \$27  = \$26  == 1'h1;
-  assign \$28  = | credits;
-  assign \$29  = ~ \$28 ;
-  assign \$30  = \$27  & \$29 ;
-  assign \$31  = \$22  | \$30 ;
-  assign \$32  = ~ \$31 ;
-  assign \$33  = i_take ? \$32  : o_credit;
-  assign \$34  = \$6  | \$33 ;
+  assign _00_ = 1'h0 + credits_up_0_1;
+  assign _11_ = _00_ + 1'h0;
+  assign _22_ = credits + _11_;
+  assign _28_ = 1'h0 + credits_down_0_1;
+  assign _29_ = _22_ - _28_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
+  assign _02_ = _01_ == 4'hf;
+  assign _03_ = credits == 2'h2;
+  assign _04_ = _02_ & _03_;
+  assign _05_ = 1'h0 + credits_up_0_1;
+  assign _06_ = _05_ + 1'h0;
+  assign _07_ = 1'h0 + credits_down_0_1;
+  assign _08_ = _06_ - _07_;
+  assign _09_ = | _08_;
+  assign _10_ = ~ _09_;
+  assign _12_ = credits == 1'h1;
+  assign _13_ = _10_ & _12_;
+  assign _14_ = _04_ | _13_;
+  assign _15_ = 1'h0 + credits_up_0_1;
+  assign _16_ = _15_ + 1'h0;
+  assign _17_ = 1'h0 + credits_down_0_1;
+  assign _18_ = _16_ - _17_;
+  assign _19_ = _18_ == 1'h1;
+  assign _20_ = | credits;
+  assign _21_ = ~ _20_;
+  assign _23_ = _19_ & _21_;
+  assign _24_ = _14_ | _23_;
+  assign _25_ = ~ _24_;
+  assign _26_ = i_take ? _25_ : o_credit;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
-    credits_up_0_1 <= \$35 ;
+    if (rst) o_credit <= 1'h1;
+    else o_credit <= _27_;
   always @(posedge clk)
-    credits_up_1_1 <= \$36 ;
+    if (rst) credits <= 4'hb;
+    else credits <= _29_[3:0];
   always @(posedge clk)
-    credits_down_0_1 <= \$37 ;
+    if (rst) credits_down_0_1 <= 1'h0;
+    else credits_down_0_1 <= i_take;
   always @(posedge clk)
-    credits <= \$38 ;
-  always @(posedge clk)
-    o_credit <= \$39 ;
+    if (rst) credits_up_0_1 <= 1'h0;
+    else credits_up_0_1 <= taken;
   \latte_head.estimator.landing.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -2978,156 +2682,87 @@ module \latte_head.estimator.landing (rst, i_take, o__payload, o__ready, i__payl
     .rst(rst),
     .write_port__data(i__payload)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$35  = taken;
-    if (rst) begin
-      \$35  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$36  = 1'h0;
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$37  = i_take;
-    if (rst) begin
-      \$37  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$38  = \$5 [3:0];
-    if (rst) begin
-      \$38  = 4'hb;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$54 ) begin end
-    \$39  = \$34 ;
-    if (rst) begin
-      \$39  = 1'h1;
-    end
-  end
-  assign \o__payload$1  = o__payload;
-  assign \o__ready$3  = o__ready;
-  assign \o__valid$5  = o__valid;
-  assign \i__payload$7  = i__payload;
-  assign \i__valid$9  = i__valid;
   assign any_left = o_credit;
-  assign i_return = 1'h0;
-  assign \o__payload.estimates  = o__payload[21:0];
-  assign \o__payload.estimates[0]  = o__payload[10:0];
-  assign \o__payload.estimates[1]  = o__payload[21:11];
-  assign \o__payload.mask  = o__payload[23:22];
-  assign \o__payload.mask[0]  = o__payload[22];
-  assign \o__payload.mask[1]  = o__payload[23];
-  assign \o__payload.first_key  = o__payload[28:24];
-  assign \o__payload.last  = o__payload[29];
-  assign \o__payload$1.estimates  = o__payload[21:0];
-  assign \o__payload$1.estimates[0]  = o__payload[10:0];
-  assign \o__payload$1.estimates[1]  = o__payload[21:11];
-  assign \o__payload$1.mask  = o__payload[23:22];
-  assign \o__payload$1.mask[0]  = o__payload[22];
-  assign \o__payload$1.mask[1]  = o__payload[23];
-  assign \o__payload$1.first_key  = o__payload[28:24];
-  assign \o__payload$1.last  = o__payload[29];
-  assign \i__payload.estimates  = i__payload[21:0];
-  assign \i__payload.estimates[0]  = i__payload[10:0];
-  assign \i__payload.estimates[1]  = i__payload[21:11];
-  assign \i__payload.mask  = i__payload[23:22];
-  assign \i__payload.mask[0]  = i__payload[22];
-  assign \i__payload.mask[1]  = i__payload[23];
-  assign \i__payload.first_key  = i__payload[28:24];
-  assign \i__payload.last  = i__payload[29];
+  assign credits_up_1_1 = 1'h0;
+  assign \i__payload$7  = i__payload;
   assign \i__payload$7.estimates  = i__payload[21:0];
   assign \i__payload$7.estimates[0]  = i__payload[10:0];
   assign \i__payload$7.estimates[1]  = i__payload[21:11];
+  assign \i__payload$7.first_key  = i__payload[28:24];
+  assign \i__payload$7.last  = i__payload[29];
   assign \i__payload$7.mask  = i__payload[23:22];
   assign \i__payload$7.mask[0]  = i__payload[22];
   assign \i__payload$7.mask[1]  = i__payload[23];
-  assign \i__payload$7.first_key  = i__payload[28:24];
-  assign \i__payload$7.last  = i__payload[29];
-  assign \$6  = taken;
+  assign \i__payload.estimates  = i__payload[21:0];
+  assign \i__payload.estimates[0]  = i__payload[10:0];
+  assign \i__payload.estimates[1]  = i__payload[21:11];
+  assign \i__payload.first_key  = i__payload[28:24];
+  assign \i__payload.last  = i__payload[29];
+  assign \i__payload.mask  = i__payload[23:22];
+  assign \i__payload.mask[0]  = i__payload[22];
+  assign \i__payload.mask[1]  = i__payload[23];
+  assign \i__valid$9  = i__valid;
+  assign i_return = 1'h0;
+  assign \o__payload$1  = o__payload;
+  assign \o__payload$1.estimates  = o__payload[21:0];
+  assign \o__payload$1.estimates[0]  = o__payload[10:0];
+  assign \o__payload$1.estimates[1]  = o__payload[21:11];
+  assign \o__payload$1.first_key  = o__payload[28:24];
+  assign \o__payload$1.last  = o__payload[29];
+  assign \o__payload$1.mask  = o__payload[23:22];
+  assign \o__payload$1.mask[0]  = o__payload[22];
+  assign \o__payload$1.mask[1]  = o__payload[23];
+  assign \o__payload.estimates  = o__payload[21:0];
+  assign \o__payload.estimates[0]  = o__payload[10:0];
+  assign \o__payload.estimates[1]  = o__payload[21:11];
+  assign \o__payload.first_key  = o__payload[28:24];
+  assign \o__payload.last  = o__payload[29];
+  assign \o__payload.mask  = o__payload[23:22];
+  assign \o__payload.mask[0]  = o__payload[22];
+  assign \o__payload.mask[1]  = o__payload[23];
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
 endmodule
 
 module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_port__data, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$55  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [4:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [5:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [4:0] \$56 ;
-  wire [4:0] \$57 ;
-  wire \$58 ;
-  wire [4:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [4:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [3:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [3:0] \$70 ;
-  reg [3:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _00_;
+  wire _01_;
+  wire _02_;
+  wire [1:0] _03_;
+  wire [1:0] _04_;
+  wire [2:0] _05_;
+  wire _06_;
+  wire _07_;
+  wire _08_;
+  wire _09_;
+  wire _10_;
+  wire [4:0] _11_;
+  wire [1:0] _12_;
+  wire [1:0] _13_;
+  wire [2:0] _14_;
+  wire _15_;
+  wire _16_;
+  wire _17_;
+  wire _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [1:0] _22_;
+  wire _23_;
+  wire [5:0] _24_;
+  wire _25_;
+  wire _26_;
+  wire [4:0] _27_;
+  wire [4:0] _28_;
+  wire _29_;
+  wire [4:0] _30_;
+  wire [1:0] _31_;
+  wire [4:0] _32_;
+  wire _33_;
+  wire _34_;
+  wire [1:0] _35_;
+  wire [2:0] _36_;
+  wire _37_;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
@@ -3164,15 +2799,12 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   reg [3:0] pointer = 4'h0;
   reg [3:0] \pointer$13  = 4'h0;
   wire read;
-  (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [29:0] read_port__data;
   wire read_port__en;
   input rst;
   wire rst;
-  reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 4'h0 *)
   wire [3:0] write_port__addr;
   input [29:0] write_port__data;
   wire [29:0] write_port__data;
@@ -3180,7 +2812,7 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [10:0];
-  initial begin : zero_memory_4
+  initial begin : zero_memory_8
     integer word;
     for (word = 0; word < 11; word = word + 1)
       words[word] = 30'h0;
@@ -3189,269 +2821,166 @@ module \latte_head.estimator.landing.queue (rst, o__payload, o__ready, write_por
     if (written)
       words[pointer] <= write_port__data;
   end
-  reg [29:0] _0_;
+  reg [29:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 4'hb;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 4'ha;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 4'h9;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 4'ha;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \pointer$13  == 4'ha;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 5'h00 : \$59 ;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign o__payload = _87_;
+  assign _21_ = read ? _20_ : stored;
+  assign _23_ = written | _21_;
+  assign _26_ = pointer == 4'ha;
+  assign _27_ = pointer + 1'h1;
+  assign _28_ = _26_ ? 5'h00 : _27_;
+  assign _29_ = \pointer$13  == 4'ha;
+  assign _30_ = \pointer$13  + 1'h1;
+  assign _32_ = _29_ ? 5'h00 : _30_;
+  assign written = i__valid & 1'h1;
+  assign _33_ = ~ o__valid;
+  assign load = _33_ | o__ready;
+  assign _34_ = output_free | o__ready;
+  assign read = stored & _34_;
+  assign _00_ = 1'h0 + count_up_0_1;
+  assign _11_ = count + _00_;
+  assign _22_ = 1'h0 + count_down_0_1;
+  assign _24_ = _11_ - _22_;
+  assign _25_ = ~ stored;
+  assign _31_ = 1'h0 + count_up_0_1;
+  assign _35_ = 1'h0 + count_down_0_1;
+  assign _36_ = _31_ - _35_;
+  assign _37_ = _36_ == 3'h7;
+  assign _01_ = count == 2'h2;
+  assign _02_ = _37_ & _01_;
+  assign _03_ = 1'h0 + count_up_0_1;
+  assign _04_ = 1'h0 + count_down_0_1;
+  assign _05_ = _03_ - _04_;
+  assign _06_ = | _05_;
+  assign _07_ = ~ _06_;
+  assign _08_ = count == 1'h1;
+  assign _09_ = _07_ & _08_;
+  assign _10_ = _02_ | _09_;
+  assign _12_ = 1'h0 + count_up_0_1;
+  assign _13_ = 1'h0 + count_down_0_1;
+  assign _14_ = _12_ - _13_;
+  assign _15_ = _14_ == 1'h1;
+  assign _16_ = | count;
+  assign _17_ = ~ _16_;
+  assign _18_ = _15_ & _17_;
+  assign _19_ = _10_ | _18_;
+  assign _20_ = ~ _19_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 4'h0;
+    else if (read) \pointer$13  <= _32_[3:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 4'h0;
+    else if (written) pointer <= _28_[3:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _23_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _25_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) count <= 4'h0;
+    else count <= _24_[3:0];
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    pointer <= \$70 ;
-  always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$65  = \$4 [3:0];
-    if (rst) begin
-      \$65  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [3:0];
-    end
-    if (rst) begin
-      \$70  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$55 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [3:0];
-    end
-    if (rst) begin
-      \$71  = 4'h0;
-    end
-  end
-  assign i__ready = 1'h1;
-  assign write_port__en = written;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
   assign \i__payload.estimates  = write_port__data[21:0];
   assign \i__payload.estimates[0]  = write_port__data[10:0];
   assign \i__payload.estimates[1]  = write_port__data[21:11];
+  assign \i__payload.first_key  = write_port__data[28:24];
+  assign \i__payload.last  = write_port__data[29];
   assign \i__payload.mask  = write_port__data[23:22];
   assign \i__payload.mask[0]  = write_port__data[22];
   assign \i__payload.mask[1]  = write_port__data[23];
-  assign \i__payload.first_key  = write_port__data[28:24];
-  assign \i__payload.last  = write_port__data[29];
+  assign i__ready = 1'h1;
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
+  assign \o__payload.first_key  = o__payload[28:24];
+  assign \o__payload.last  = o__payload[29];
   assign \o__payload.mask  = o__payload[23:22];
   assign \o__payload.mask[0]  = o__payload[22];
   assign \o__payload.mask[1]  = o__payload[23];
-  assign \o__payload.first_key  = o__payload[28:24];
-  assign \o__payload.last  = o__payload[29];
-  assign written = i__valid;
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__data, o__ready, o__valid, space, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$56  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [3:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [2:0] \$56 ;
-  wire [2:0] \$57 ;
-  wire \$58 ;
-  wire [2:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [2:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [1:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [1:0] \$70 ;
-  reg [1:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _000_;
+  wire _001_;
+  wire _002_;
+  wire [1:0] _003_;
+  wire [1:0] _004_;
+  wire [2:0] _005_;
+  wire _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire _010_;
+  wire [2:0] _011_;
+  wire [1:0] _012_;
+  wire [1:0] _013_;
+  wire [2:0] _014_;
+  wire _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
+  wire _021_;
+  wire [1:0] _022_;
+  wire _023_;
+  wire [1:0] _024_;
+  wire [1:0] _025_;
+  wire [2:0] _026_;
+  wire _027_;
+  wire _028_;
+  wire _029_;
+  wire [1:0] _030_;
+  wire [1:0] _031_;
+  wire [2:0] _032_;
+  wire [3:0] _033_;
+  wire _034_;
+  wire _035_;
+  wire _036_;
+  wire _037_;
+  wire _038_;
+  wire [1:0] _039_;
+  wire [1:0] _040_;
+  wire [2:0] _041_;
+  wire _042_;
+  wire _043_;
+  wire _044_;
+  wire _045_;
+  wire _046_;
+  wire _047_;
+  wire _048_;
+  wire _049_;
+  wire _050_;
+  wire [2:0] _051_;
+  wire [2:0] _052_;
+  wire _053_;
+  wire [2:0] _054_;
+  wire [1:0] _055_;
+  wire [2:0] _056_;
+  wire _057_;
+  wire _058_;
+  wire [1:0] _059_;
+  wire [2:0] _060_;
+  wire _061_;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
@@ -3471,7 +3000,6 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   wire \i__payload.scan.buffer ;
   wire [5:0] \i__payload.scan.keys ;
   wire [5:0] \i__payload.scan.keys.count ;
-  (* init = 1'h1 *)
   wire i__ready;
   input i__valid;
   wire i__valid;
@@ -3499,7 +3027,6 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   reg [1:0] pointer = 2'h0;
   reg [1:0] \pointer$13  = 2'h0;
   wire read;
-  (* init = 2'h0 *)
   wire [1:0] read_port__addr;
   wire [38:0] read_port__data;
   wire read_port__en;
@@ -3508,16 +3035,14 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   output space;
   reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 2'h0 *)
   wire [1:0] write_port__addr;
   input [38:0] write_port__data;
   wire [38:0] write_port__data;
-  (* init = 1'h1 *)
   wire write_port__en;
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [38:0] words [2:0];
-  initial begin : zero_memory_5
+  initial begin : zero_memory_9
     integer word;
     for (word = 0; word < 3; word = word + 1)
       words[word] = 39'h0;
@@ -3526,178 +3051,106 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
     if (space)
       words[pointer] <= write_port__data;
   end
-  reg [38:0] _0_;
+  reg [38:0] _136_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _136_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 2'h3;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 2'h2;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 1'h1;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 2'h2;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 3'h0 : \$56 ;
-  assign \$58  = \pointer$13  == 2'h2;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 3'h0 : \$59 ;
+  assign o__payload = _136_;
+  assign _021_ = read ? _020_ : stored;
+  assign _023_ = written | _021_;
+  assign _024_ = 1'h0 + count_up_0_1;
+  assign _025_ = 1'h0 + count_down_0_1;
+  assign _026_ = _024_ - _025_;
+  assign _027_ = _026_ == 3'h7;
+  assign _028_ = count == 2'h3;
+  assign _029_ = _027_ & _028_;
+  assign _030_ = 1'h0 + count_up_0_1;
+  assign _031_ = 1'h0 + count_down_0_1;
+  assign _032_ = _030_ - _031_;
+  assign _034_ = | _032_;
+  assign _035_ = ~ _034_;
+  assign _036_ = count == 2'h2;
+  assign _037_ = _035_ & _036_;
+  assign _038_ = _029_ | _037_;
+  assign _039_ = 1'h0 + count_up_0_1;
+  assign _040_ = 1'h0 + count_down_0_1;
+  assign _041_ = _039_ - _040_;
+  assign _042_ = _041_ == 1'h1;
+  assign _043_ = count == 1'h1;
+  assign _045_ = _042_ & _043_;
+  assign _046_ = _038_ | _045_;
+  assign _047_ = ~ _046_;
+  assign _048_ = written ? _047_ : space;
+  assign _049_ = read | _048_;
+  assign _050_ = pointer == 2'h2;
+  assign _051_ = pointer + 1'h1;
+  assign _052_ = _050_ ? 3'h0 : _051_;
+  assign _053_ = \pointer$13  == 2'h2;
+  assign _054_ = \pointer$13  + 1'h1;
+  assign _056_ = _053_ ? 3'h0 : _054_;
   assign written = i__valid & space;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign _057_ = ~ o__valid;
+  assign load = _057_ | o__ready;
+  assign _058_ = output_free | o__ready;
+  assign read = stored & _058_;
+  assign _000_ = 1'h0 + count_up_0_1;
+  assign _011_ = count + _000_;
+  assign _022_ = 1'h0 + count_down_0_1;
+  assign _033_ = _011_ - _022_;
+  assign _044_ = ~ stored;
+  assign _055_ = 1'h0 + count_up_0_1;
+  assign _059_ = 1'h0 + count_down_0_1;
+  assign _060_ = _055_ - _059_;
+  assign _061_ = _060_ == 3'h7;
+  assign _001_ = count == 2'h2;
+  assign _002_ = _061_ & _001_;
+  assign _003_ = 1'h0 + count_up_0_1;
+  assign _004_ = 1'h0 + count_down_0_1;
+  assign _005_ = _003_ - _004_;
+  assign _006_ = | _005_;
+  assign _007_ = ~ _006_;
+  assign _008_ = count == 1'h1;
+  assign _009_ = _007_ & _008_;
+  assign _010_ = _002_ | _009_;
+  assign _012_ = 1'h0 + count_up_0_1;
+  assign _013_ = 1'h0 + count_down_0_1;
+  assign _014_ = _012_ - _013_;
+  assign _015_ = _014_ == 1'h1;
+  assign _016_ = | count;
+  assign _017_ = ~ _016_;
+  assign _018_ = _015_ & _017_;
+  assign _019_ = _010_ | _018_;
+  assign _020_ = ~ _019_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 2'h0;
+    else if (read) \pointer$13  <= _056_[1:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 2'h0;
+    else if (written) pointer <= _052_[1:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) space <= 1'h1;
+    else space <= _049_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _023_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _044_;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count <= 2'h0;
+    else count <= _033_[1:0];
   always @(posedge clk)
-    pointer <= \$70 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$65  = \$4 [1:0];
-    if (rst) begin
-      \$65  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [1:0];
-    end
-    if (rst) begin
-      \$70  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$56 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [1:0];
-    end
-    if (rst) begin
-      \$71  = 2'h0;
-    end
-  end
-  assign i__ready = space;
-  assign write_port__en = space;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
   assign \i__payload.high  = write_port__data[31:0];
   assign \i__payload.high[0]  = write_port__data[3:0];
   assign \i__payload.high[1]  = write_port__data[7:4];
@@ -3711,6 +3164,7 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   assign \i__payload.scan.buffer  = write_port__data[32];
   assign \i__payload.scan.keys  = write_port__data[38:33];
   assign \i__payload.scan.keys.count  = write_port__data[38:33];
+  assign i__ready = space;
   assign \o__payload.high  = o__payload[31:0];
   assign \o__payload.high[0]  = o__payload[3:0];
   assign \o__payload.high[1]  = o__payload[7:4];
@@ -3724,109 +3178,94 @@ module \latte_head.estimator_queries (rst, i__valid, o__payload, write_port__dat
   assign \o__payload.scan.buffer  = o__payload[32];
   assign \o__payload.scan.keys  = o__payload[38:33];
   assign \o__payload.scan.keys.count  = o__payload[38:33];
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = space;
 endmodule
 
 module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__ready, o_seen, o_survivors, o_kept__payload, \o__ready$41 , i_threshold__payload, i_beat__valid, o_kept__valid, i_threshold__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$57  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire [11:0] \$14 ;
-  wire [11:0] \$15 ;
-  wire [11:0] \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [10:0] \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire [12:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire \$37 ;
-  wire \$38 ;
-  wire \$39 ;
-  wire \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire [2:0] \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire [1:0] \$53 ;
-  wire [1:0] \$54 ;
-  wire \$55 ;
-  wire \$56 ;
-  wire \$57 ;
-  wire \$58 ;
-  wire \$59 ;
-  wire \$6 ;
-  wire \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  wire \$63 ;
-  wire \$64 ;
-  wire \$65 ;
-  wire \$66 ;
-  wire [1:0] \$67 ;
-  wire [1:0] \$68 ;
-  wire \$69 ;
-  wire [1:0] \$7 ;
-  wire \$70 ;
-  wire \$71 ;
-  wire \$72 ;
-  wire \$73 ;
-  wire \$74 ;
-  wire \$75 ;
-  wire \$76 ;
-  reg [40:0] \$77 ;
-  reg \$78 ;
-  reg \$79 ;
-  wire \$8 ;
-  reg \$80 ;
-  reg \$81 ;
-  reg \$82 ;
-  reg [10:0] \$83 ;
-  reg \$84 ;
-  reg \$85 ;
-  wire [23:0] \$86 ;
-  reg \$87 ;
-  wire [29:0] \$88 ;
-  reg \$89 ;
-  wire [2:0] \$9 ;
-  reg \$90 ;
-  wire [29:0] \$91 ;
-  reg \$92 ;
-  reg \$93 ;
-  reg \$94 ;
-  reg [29:0] \$95 ;
-  reg \$96 ;
-  reg [1:0] \$97 ;
-  reg [1:0] \$98 ;
-  reg \$99 ;
+  wire _000_;
+  wire _001_;
+  wire _002_;
+  wire [11:0] _003_;
+  wire [11:0] _004_;
+  wire [11:0] _005_;
+  wire _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire _010_;
+  wire _011_;
+  wire [10:0] _012_;
+  wire _013_;
+  wire _014_;
+  wire [12:0] _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire [1:0] _019_;
+  wire _020_;
+  wire _021_;
+  wire _022_;
+  wire _023_;
+  wire _024_;
+  wire _025_;
+  wire _026_;
+  wire _027_;
+  wire _028_;
+  wire _029_;
+  wire _030_;
+  wire _031_;
+  wire _032_;
+  wire _033_;
+  wire _034_;
+  wire _035_;
+  wire _036_;
+  wire _037_;
+  wire _038_;
+  wire _039_;
+  wire _040_;
+  wire [2:0] _041_;
+  wire _042_;
+  wire _043_;
+  wire _044_;
+  wire [1:0] _045_;
+  wire [1:0] _046_;
+  wire _047_;
+  wire _048_;
+  wire _049_;
+  wire _050_;
+  wire _051_;
+  wire _052_;
+  wire _053_;
+  wire _054_;
+  wire _055_;
+  wire _056_;
+  wire _057_;
+  wire _058_;
+  wire _059_;
+  wire [1:0] _060_;
+  wire [1:0] _061_;
+  wire _062_;
+  wire [1:0] _063_;
+  wire _064_;
+  wire _065_;
+  wire _066_;
+  wire _067_;
+  wire _068_;
+  wire _069_;
+  wire _070_;
+  wire _071_;
+  wire [2:0] _072_;
+  wire _073_;
+  wire _074_;
+  wire _075_;
+  wire [1:0] _076_;
+  wire [1:0] _077_;
+  wire [1:0] _078_;
+  wire [1:0] _079_;
   wire accepted;
   reg [40:0] accepted_beat = 41'h00000000000;
   wire [29:0] \accepted_beat.beat ;
@@ -3878,11 +3317,8 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire [1:0] \checked.mask ;
   wire \checked.mask[0] ;
   wire \checked.mask[1] ;
-  (* init = 1'h0 *)
   wire checked_cancelled_1;
-  (* init = 1'h0 *)
   wire checked_needed_1;
-  (* init = 30'h00000000 *)
   wire [29:0] checked_queued_1;
   wire [21:0] \checked_queued_1.estimates ;
   wire [10:0] \checked_queued_1.estimates[0] ;
@@ -3926,7 +3362,6 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   reg i__valid = 1'h0;
   wire \i__valid$22 ;
   reg \i__valid$35  = 1'h0;
-  (* init = 1'h0 *)
   wire \i__valid$50 ;
   input [29:0] i_beat__payload;
   wire [29:0] i_beat__payload;
@@ -3976,7 +3411,6 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire [10:0] \limited_beat_1.threshold ;
   reg limited_valid_1 = 1'h0;
   reg limited_valid_2 = 1'h0;
-  (* init = 24'h000000 *)
   wire [23:0] limits;
   wire [10:0] \limits.best ;
   wire [12:0] \limits.limit ;
@@ -4058,11 +3492,8 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire [1:0] \survived.mask ;
   wire \survived.mask[0] ;
   wire \survived.mask[1] ;
-  (* init = 1'h0 *)
   wire survived_cancelled_1;
-  (* init = 1'h0 *)
   wire survived_needed_1;
-  (* init = 30'h00000000 *)
   wire [29:0] survived_queued_1;
   wire [21:0] \survived_queued_1.estimates ;
   wire [10:0] \survived_queued_1.estimates[0] ;
@@ -4074,138 +3505,187 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
   wire \survived_queued_1.mask[1] ;
   reg survived_valid_1 = 1'h0;
   wire taken;
-  assign \$1  = i_threshold__valid & o_credit;
-  assign i_beat__ready = \$1  & \o_credit$3 ;
+  assign _000_ = i_threshold__valid & o_credit;
+  assign i_beat__ready = _000_ & \o_credit$3 ;
   assign accepted = i_beat__valid & i_beat__ready;
   assign i_threshold__ready = accepted & i_beat__payload[29];
   assign \i_take$9  = accepted & i_beat__payload[29];
-  assign \$2  = accepted_beat[22] & seen_1;
-  assign \$3  = 1'h0 + \$2 ;
-  assign \$4  = accepted_beat[23] & seen_1;
-  assign \$5  = \$3  + \$4 ;
-  assign \$6  = i__payload[22] & i__valid;
-  assign \$7  = 1'h0 + \$6 ;
-  assign \$8  = i__payload[23] & i__valid;
-  assign \$9  = \$7  + \$8 ;
+  assign _008_ = accepted_beat[22] & seen_1;
+  assign _019_ = 1'h0 + _008_;
+  assign _030_ = accepted_beat[23] & seen_1;
+  assign { _041_[2], o_seen } = _019_ + _030_;
+  assign _052_ = i__payload[22] & i__valid;
+  assign _063_ = 1'h0 + _052_;
+  assign _071_ = i__payload[23] & i__valid;
+  assign { _072_[2], o_survivors } = _063_ + _071_;
   assign \i__valid$22  = limited_valid_2 & limited_beat_1[29];
   assign o__ready = o__valid & \o_credit$27 ;
   assign taken = \o__valid$29  & o__ready;
   assign \o__ready$30  = taken & o__payload[29];
-  assign \$10  = ~ holds;
-  assign \$11  = i__ready & only_one;
-  assign beat_ends = \$10  | \$11 ;
-  assign \$12  = | leaving_0;
-  assign \$13  = leaving_beat[29] & only_one;
-  assign \$14  = { leaving_beat[10], leaving_beat[10:0] } & { 1'h0, leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0] };
-  assign \$15  = { leaving_beat[21], leaving_beat[21:11] } & { 1'h0, leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1] };
-  assign \$16  = \$14  | \$15 ;
-  assign \$20  = ~ i_beat__payload[22];
-  assign \$21  = ~ i_beat__payload[23];
-  assign \$22  = $signed(accepted_beat[10:0]) > $signed(accepted_beat[21:11]);
-  assign \$23  = best_0_0_first_wins ? best_0_0_first : best_0_0_second;
-  assign \$24  = $signed(best_0_0) > $signed(running);
-  assign \$25  = row_starts | \$24 ;
-  assign \$26  = $signed(running) - $signed({ 1'h0, running_beat_1[40:30] });
-  assign \$27  = $signed(limited_beat_1[10:0]) >= $signed(\i__payload$20 [23:11]);
-  assign \$28  = limited_beat_1[22] & \$27 ;
-  assign \$29  = $signed(limited_beat_1[21:11]) >= $signed(\i__payload$20 [23:11]);
-  assign \$30  = limited_beat_1[23] & \$29 ;
-  assign \$31  = | survived[23:22];
-  assign \$32  = survived[29] | \$31 ;
-  assign \$33  = survived_valid_1 & \$32 ;
-  assign \$34  = | survived[23:22];
-  assign \$35  = survived[29] | \$34 ;
-  assign \$36  = ~ \$35 ;
-  assign \$37  = survived_valid_1 & \$36 ;
-  assign \$38  = $signed(o__payload[10:0]) >= $signed(\o__payload$74 [23:11]);
-  assign \$39  = o__payload[22] & \$38 ;
-  assign \$40  = $signed(o__payload[21:11]) >= $signed(\o__payload$74 [23:11]);
-  assign \$41  = o__payload[23] & \$40 ;
-  assign \$42  = | checked[23:22];
-  assign \$43  = checked[29] | \$42 ;
-  assign \$44  = checked_valid & \$43 ;
-  assign \$45  = | checked[23:22];
-  assign \$46  = checked[29] | \$45 ;
-  assign \$47  = ~ \$46 ;
-  assign \$48  = checked_valid & \$47 ;
-  assign \$52  = \o__payload$75 [23] & \$51 ;
-  assign \$53  = ~ { \$52 , \$50  };
-  assign \$54  = \o__payload$75 [23:22] & \$53 ;
-  assign \$58  = \o__payload$75 [23] & \$57 ;
-  assign \$60  = \o__payload$75 [22] & \o__payload$75 [23];
-  assign \$62  = ~ \$61 ;
-  assign \$66  = rest_0[1] & \$65 ;
-  assign \$67  = ~ { \$66 , \$64  };
-  assign \$68  = rest_0 & \$67 ;
-  assign \$72  = rest_0[1] & \$71 ;
-  assign \$74  = rest_0[0] & rest_0[1];
-  assign \$76  = ~ \$75 ;
+  assign _001_ = ~ holds;
+  assign _002_ = i__ready & only_one;
+  assign beat_ends = _001_ | _002_;
+  assign \i__payload$51.kept  = | leaving_0;
+  assign \i__payload$51.last  = leaving_beat[29] & only_one;
+  assign _003_ = { leaving_beat[10], leaving_beat[10:0] } & { 1'h0, leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0], leaving_0[0] };
+  assign _004_ = { leaving_beat[21], leaving_beat[21:11] } & { 1'h0, leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1], leaving_0[1] };
+  assign { _005_[11], \i__payload$51 [17:7] } = _003_ | _004_;
+  assign _006_ = 1'h0 & leaving_0[0];
+  assign _007_ = 1'h1 & leaving_0[1];
+  assign \i__payload$51 [0] = _006_ | _007_;
+  assign _009_ = ~ i_beat__payload[22];
+  assign _010_ = ~ i_beat__payload[23];
+  assign _011_ = $signed(accepted_beat[10:0]) > $signed(accepted_beat[21:11]);
+  assign _012_ = best_0_0_first_wins ? best_0_0_first : best_0_0_second;
+  assign _013_ = $signed(best_0_0) > $signed(running);
+  assign _014_ = row_starts | _013_;
+  assign _015_ = $signed(running) - $signed({ 1'h0, running_beat_1[40:30] });
+  assign _016_ = $signed(limited_beat_1[10:0]) >= $signed(\i__payload$20 [23:11]);
+  assign _017_ = limited_beat_1[22] & _016_;
+  assign _018_ = $signed(limited_beat_1[21:11]) >= $signed(\i__payload$20 [23:11]);
+  assign _020_ = limited_beat_1[23] & _018_;
+  assign _021_ = | survived[23:22];
+  assign _022_ = survived[29] | _021_;
+  assign _023_ = survived_valid_1 & _022_;
+  assign _024_ = | survived[23:22];
+  assign _025_ = survived[29] | _024_;
+  assign _026_ = ~ _025_;
+  assign _027_ = survived_valid_1 & _026_;
+  assign _028_ = $signed(o__payload[10:0]) >= $signed(\o__payload$74 [23:11]);
+  assign _029_ = o__payload[22] & _028_;
+  assign _031_ = $signed(o__payload[21:11]) >= $signed(\o__payload$74 [23:11]);
+  assign _032_ = o__payload[23] & _031_;
+  assign _033_ = | checked[23:22];
+  assign _034_ = checked[29] | _033_;
+  assign _035_ = checked_valid & _034_;
+  assign _036_ = | checked[23:22];
+  assign _037_ = checked[29] | _036_;
+  assign _038_ = ~ _037_;
+  assign _039_ = checked_valid & _038_;
+  assign _040_ = | 1'h0;
+  assign _042_ = \o__payload$75 [22] & _040_;
+  assign _043_ = | \o__payload$75 [22];
+  assign _044_ = \o__payload$75 [23] & _043_;
+  assign _045_ = ~ { _044_, _042_ };
+  assign _046_ = \o__payload$75 [23:22] & _045_;
+  assign _047_ = | 1'h0;
+  assign _048_ = \o__payload$75 [22] & _047_;
+  assign _049_ = | \o__payload$75 [22];
+  assign _050_ = \o__payload$75 [23] & _049_;
+  assign _051_ = 1'h0 | 1'h0;
+  assign _053_ = \o__payload$75 [22] & \o__payload$75 [23];
+  assign _054_ = _051_ | _053_;
+  assign _055_ = ~ _054_;
+  assign _056_ = | 1'h0;
+  assign _057_ = rest_0[0] & _056_;
+  assign _058_ = | rest_0[0];
+  assign _059_ = rest_0[1] & _058_;
+  assign _060_ = ~ { _059_, _057_ };
+  assign _061_ = rest_0 & _060_;
+  assign _062_ = | 1'h0;
+  assign _064_ = rest_0[0] & _062_;
+  assign _065_ = | rest_0[0];
+  assign _066_ = rest_0[1] & _065_;
+  assign _067_ = 1'h0 | 1'h0;
+  assign _068_ = rest_0[0] & rest_0[1];
+  assign _069_ = _067_ | _068_;
+  assign _070_ = ~ _069_;
   always @(posedge clk)
-    accepted_beat <= \$77 ;
-  always @(posedge clk)
-    seen_1 <= \$78 ;
-  always @(posedge clk)
-    best_0_0_first_wins <= \$22 ;
+    best_0_0_first_wins <= _011_;
   always @(posedge clk)
     best_0_0_first <= accepted_beat[10:0];
   always @(posedge clk)
     best_0_0_second <= accepted_beat[21:11];
   always @(posedge clk)
-    best_0_0 <= \$23 ;
+    best_0_0 <= _012_;
   always @(posedge clk)
     beat_0_1 <= accepted_beat;
   always @(posedge clk)
     beat_0_2 <= beat_0_1;
   always @(posedge clk)
-    best_valid_1 <= \$79 ;
-  always @(posedge clk)
-    best_valid_2 <= \$80 ;
-  always @(posedge clk)
-    best_valid_3 <= \$81 ;
-  always @(posedge clk)
-    row_starts <= \$82 ;
-  always @(posedge clk)
-    running <= \$83 ;
-  always @(posedge clk)
     running_beat_1 <= beat_0_2;
   always @(posedge clk)
     limited_beat_1 <= running_beat_1;
   always @(posedge clk)
-    limited_valid_1 <= \$84 ;
+    \i__payload$20  <= { _015_, running };
   always @(posedge clk)
-    limited_valid_2 <= \$85 ;
-  always @(posedge clk)
-    \i__payload$20  <= \$86 ;
-  always @(posedge clk)
-    survived_valid_1 <= \$87 ;
-  always @(posedge clk)
-    survived <= \$88 ;
+    survived <= { limited_beat_1[29:24], _020_, _017_, limited_beat_1[21:0] };
   always @(posedge clk)
     i__payload <= survived;
   always @(posedge clk)
-    i__valid <= \$89 ;
-  always @(posedge clk)
-    i_return <= \$90 ;
-  always @(posedge clk)
-    checked <= \$91 ;
-  always @(posedge clk)
-    checked_valid <= \$92 ;
+    checked <= { o__payload[29:24], _032_, _029_, o__payload[21:0] };
   always @(posedge clk)
     \i__payload$33  <= checked;
   always @(posedge clk)
-    \i__valid$35  <= \$93 ;
+    if (rst) only_one <= 1'h0;
+    else only_one <= _075_;
   always @(posedge clk)
-    \i_return$37  <= \$94 ;
+    if (rst) rest_0 <= 2'h0;
+    else rest_0 <= _077_;
   always @(posedge clk)
-    leaving_beat <= \$95 ;
+    if (rst) leaving_0 <= 2'h0;
+    else leaving_0 <= _079_;
   always @(posedge clk)
-    holds <= \$96 ;
+    if (rst) holds <= 1'h0;
+    else if (beat_ends) holds <= \o__valid$76 ;
   always @(posedge clk)
-    leaving_0 <= \$97 ;
+    if (beat_ends) leaving_beat <= \o__payload$75 ;
   always @(posedge clk)
-    rest_0 <= \$98 ;
+    if (rst) \i_return$37  <= 1'h0;
+    else \i_return$37  <= _039_;
   always @(posedge clk)
-    only_one <= \$99 ;
+    if (rst) \i__valid$35  <= 1'h0;
+    else \i__valid$35  <= _035_;
+  always @(posedge clk)
+    if (rst) checked_valid <= 1'h0;
+    else checked_valid <= taken;
+  always @(posedge clk)
+    if (rst) i_return <= 1'h0;
+    else i_return <= _027_;
+  always @(posedge clk)
+    if (rst) i__valid <= 1'h0;
+    else i__valid <= _023_;
+  always @(posedge clk)
+    if (rst) survived_valid_1 <= 1'h0;
+    else survived_valid_1 <= limited_valid_2;
+  always @(posedge clk)
+    if (rst) limited_valid_2 <= 1'h0;
+    else limited_valid_2 <= limited_valid_1;
+  always @(posedge clk)
+    if (rst) limited_valid_1 <= 1'h0;
+    else limited_valid_1 <= best_valid_3;
+  always @(posedge clk)
+    if (_073_) running <= best_0_0;
+  always @(posedge clk)
+    if (rst) row_starts <= 1'h1;
+    else if (best_valid_3) row_starts <= beat_0_2[29];
+  always @(posedge clk)
+    if (rst) best_valid_3 <= 1'h0;
+    else best_valid_3 <= best_valid_2;
+  always @(posedge clk)
+    if (rst) best_valid_2 <= 1'h0;
+    else best_valid_2 <= best_valid_1;
+  always @(posedge clk)
+    if (rst) best_valid_1 <= 1'h0;
+    else best_valid_1 <= accepted;
+  always @(posedge clk)
+    if (rst) seen_1 <= 1'h0;
+    else seen_1 <= accepted;
+  always @(posedge clk)
+    if (_009_) accepted_beat[10:0] <= 11'h400;
+    else accepted_beat[10:0] <= i_beat__payload[10:0];
+  always @(posedge clk)
+    if (_010_) accepted_beat[21:11] <= 11'h400;
+    else accepted_beat[21:11] <= i_beat__payload[21:11];
+  always @(posedge clk)
+    accepted_beat[40:22] <= { i_threshold__payload, i_beat__payload[29:22] };
+  assign _073_ = & { best_valid_3, _014_ };
+  assign _074_ = i__ready ? _070_ : only_one;
+  assign _075_ = beat_ends ? _055_ : _074_;
+  assign _076_ = i__ready ? { _066_, _064_ } : rest_0;
+  assign _077_ = beat_ends ? { _050_, _048_ } : _076_;
+  assign _078_ = i__ready ? _061_ : leaving_0;
+  assign _079_ = beat_ends ? _046_ : _078_;
   \latte_head.filter.kept  kept (
     .clk(clk),
     .i__payload(\i__payload$33 ),
@@ -4226,7 +3706,7 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
     .o__valid(o_kept__valid),
     .rst(rst),
     .space(i__ready),
-    .write_port__data(\i__payload$51 )
+    .write_port__data({ \i__payload$51 [17:7], \i__payload$51.last , \i__payload$51.kept , leaving_beat[28:25], \i__payload$51 [0] })
   );
   \latte_head.filter.row_limits  row_limits (
     .clk(clk),
@@ -4251,415 +3731,207 @@ module \latte_head.filter (rst, i_beat__payload, i_beat__ready, i_threshold__rea
     .o_credit(o_credit),
     .rst(rst)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$77 [21:0] = i_beat__payload[21:0];
-    if (\$20 ) begin
-      \$77 [10:0] = 11'h400;
-    end
-    if (\$21 ) begin
-      \$77 [21:11] = 11'h400;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$78  = accepted;
-    if (rst) begin
-      \$78  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$79  = accepted;
-    if (rst) begin
-      \$79  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$80  = best_valid_1;
-    if (rst) begin
-      \$80  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$81  = best_valid_2;
-    if (rst) begin
-      \$81  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$82  = row_starts;
-    if (best_valid_3) begin
-      \$82  = beat_0_2[29];
-    end
-    if (rst) begin
-      \$82  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$83  = running;
-    if (best_valid_3) begin
-      if (\$25 ) begin
-        \$83  = best_0_0;
-      end
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$84  = best_valid_3;
-    if (rst) begin
-      \$84  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$85  = limited_valid_1;
-    if (rst) begin
-      \$85  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$87  = limited_valid_2;
-    if (rst) begin
-      \$87  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$89  = \$33 ;
-    if (rst) begin
-      \$89  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$90  = \$37 ;
-    if (rst) begin
-      \$90  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$92  = taken;
-    if (rst) begin
-      \$92  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$93  = \$44 ;
-    if (rst) begin
-      \$93  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$94  = \$48 ;
-    if (rst) begin
-      \$94  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$95  = leaving_beat;
-    if (beat_ends) begin
-      \$95  = \o__payload$75 ;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$96  = holds;
-    if (beat_ends) begin
-      \$96  = \o__valid$76 ;
-    end
-    if (rst) begin
-      \$96  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$97  = leaving_0;
-    if (beat_ends) begin
-      \$97  = \$54 ;
-    end else if (i__ready) begin
-      \$97  = \$68 ;
-    end
-    if (rst) begin
-      \$97  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$98  = rest_0;
-    if (beat_ends) begin
-      \$98  = { \$58 , \$56  };
-    end else if (i__ready) begin
-      \$98  = { \$72 , \$70  };
-    end
-    if (rst) begin
-      \$98  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$57 ) begin end
-    \$99  = only_one;
-    if (beat_ends) begin
-      \$99  = \$62 ;
-    end else if (i__ready) begin
-      \$99  = \$76 ;
-    end
-    if (rst) begin
-      \$99  = 1'h0;
-    end
-  end
-  assign i_take = accepted;
-  assign survived_queued_1 = i__payload;
-  assign survived_needed_1 = i__valid;
-  assign survived_cancelled_1 = i_return;
-  assign limits = \i__payload$20 ;
-  assign \i_take$32  = taken;
-  assign checked_queued_1 = \i__payload$33 ;
-  assign checked_needed_1 = \i__valid$35 ;
-  assign checked_cancelled_1 = \i_return$37 ;
-  assign \o__payload$40  = o_kept__payload;
-  assign o_kept__ready = \o__ready$41 ;
-  assign \o__valid$44  = o_kept__valid;
-  assign \o__ready$49  = beat_ends;
-  assign \i__valid$50  = holds;
-  assign o_seen = \$5 [1:0];
-  assign o_survivors = \$9 [1:0];
-  assign \i_beat__payload.estimates  = i_beat__payload[21:0];
-  assign \i_beat__payload.estimates[0]  = i_beat__payload[10:0];
-  assign \i_beat__payload.estimates[1]  = i_beat__payload[21:11];
-  assign \i_beat__payload.mask  = i_beat__payload[23:22];
-  assign \i_beat__payload.mask[0]  = i_beat__payload[22];
-  assign \i_beat__payload.mask[1]  = i_beat__payload[23];
-  assign \i_beat__payload.first_key  = i_beat__payload[28:24];
-  assign \i_beat__payload.last  = i_beat__payload[29];
+  assign _041_[1:0] = o_seen;
+  assign _072_[1:0] = o_survivors;
+  assign _005_[10:0] = \i__payload$51 [17:7];
   assign \accepted_beat.beat  = accepted_beat[29:0];
   assign \accepted_beat.beat.estimates  = accepted_beat[21:0];
   assign \accepted_beat.beat.estimates[0]  = accepted_beat[10:0];
   assign \accepted_beat.beat.estimates[1]  = accepted_beat[21:11];
+  assign \accepted_beat.beat.first_key  = accepted_beat[28:24];
+  assign \accepted_beat.beat.last  = accepted_beat[29];
   assign \accepted_beat.beat.mask  = accepted_beat[23:22];
   assign \accepted_beat.beat.mask[0]  = accepted_beat[22];
   assign \accepted_beat.beat.mask[1]  = accepted_beat[23];
-  assign \accepted_beat.beat.first_key  = accepted_beat[28:24];
-  assign \accepted_beat.beat.last  = accepted_beat[29];
   assign \accepted_beat.threshold  = accepted_beat[40:30];
-  assign \i__payload.estimates  = i__payload[21:0];
-  assign \i__payload.estimates[0]  = i__payload[10:0];
-  assign \i__payload.estimates[1]  = i__payload[21:11];
-  assign \i__payload.mask  = i__payload[23:22];
-  assign \i__payload.mask[0]  = i__payload[22];
-  assign \i__payload.mask[1]  = i__payload[23];
-  assign \i__payload.first_key  = i__payload[28:24];
-  assign \i__payload.last  = i__payload[29];
-  assign \survived_queued_1.estimates  = i__payload[21:0];
-  assign \survived_queued_1.estimates[0]  = i__payload[10:0];
-  assign \survived_queued_1.estimates[1]  = i__payload[21:11];
-  assign \survived_queued_1.mask  = i__payload[23:22];
-  assign \survived_queued_1.mask[0]  = i__payload[22];
-  assign \survived_queued_1.mask[1]  = i__payload[23];
-  assign \survived_queued_1.first_key  = i__payload[28:24];
-  assign \survived_queued_1.last  = i__payload[29];
-  assign \i__payload$20.best  = \i__payload$20 [10:0];
-  assign \i__payload$20.limit  = \i__payload$20 [23:11];
-  assign \limits.best  = \i__payload$20 [10:0];
-  assign \limits.limit  = \i__payload$20 [23:11];
-  assign \limited_beat_1.beat  = limited_beat_1[29:0];
-  assign \limited_beat_1.beat.estimates  = limited_beat_1[21:0];
-  assign \limited_beat_1.beat.estimates[0]  = limited_beat_1[10:0];
-  assign \limited_beat_1.beat.estimates[1]  = limited_beat_1[21:11];
-  assign \limited_beat_1.beat.mask  = limited_beat_1[23:22];
-  assign \limited_beat_1.beat.mask[0]  = limited_beat_1[22];
-  assign \limited_beat_1.beat.mask[1]  = limited_beat_1[23];
-  assign \limited_beat_1.beat.first_key  = limited_beat_1[28:24];
-  assign \limited_beat_1.beat.last  = limited_beat_1[29];
-  assign \limited_beat_1.threshold  = limited_beat_1[40:30];
-  assign \o__payload.estimates  = o__payload[21:0];
-  assign \o__payload.estimates[0]  = o__payload[10:0];
-  assign \o__payload.estimates[1]  = o__payload[21:11];
-  assign \o__payload.mask  = o__payload[23:22];
-  assign \o__payload.mask[0]  = o__payload[22];
-  assign \o__payload.mask[1]  = o__payload[23];
-  assign \o__payload.first_key  = o__payload[28:24];
-  assign \o__payload.last  = o__payload[29];
-  assign \i__payload$33.estimates  = \i__payload$33 [21:0];
-  assign \i__payload$33.estimates[0]  = \i__payload$33 [10:0];
-  assign \i__payload$33.estimates[1]  = \i__payload$33 [21:11];
-  assign \i__payload$33.mask  = \i__payload$33 [23:22];
-  assign \i__payload$33.mask[0]  = \i__payload$33 [22];
-  assign \i__payload$33.mask[1]  = \i__payload$33 [23];
-  assign \i__payload$33.first_key  = \i__payload$33 [28:24];
-  assign \i__payload$33.last  = \i__payload$33 [29];
-  assign \checked_queued_1.estimates  = \i__payload$33 [21:0];
-  assign \checked_queued_1.estimates[0]  = \i__payload$33 [10:0];
-  assign \checked_queued_1.estimates[1]  = \i__payload$33 [21:11];
-  assign \checked_queued_1.mask  = \i__payload$33 [23:22];
-  assign \checked_queued_1.mask[0]  = \i__payload$33 [22];
-  assign \checked_queued_1.mask[1]  = \i__payload$33 [23];
-  assign \checked_queued_1.first_key  = \i__payload$33 [28:24];
-  assign \checked_queued_1.last  = \i__payload$33 [29];
-  assign \o_kept__payload.key  = o_kept__payload[4:0];
-  assign \o_kept__payload.kept  = o_kept__payload[5];
-  assign \o_kept__payload.last  = o_kept__payload[6];
-  assign \o_kept__payload.estimate  = o_kept__payload[17:7];
-  assign \o__payload$40.key  = o_kept__payload[4:0];
-  assign \o__payload$40.kept  = o_kept__payload[5];
-  assign \o__payload$40.last  = o_kept__payload[6];
-  assign \o__payload$40.estimate  = o_kept__payload[17:7];
-  assign \i__payload$51.key  = \i__payload$51 [4:0];
-  assign \i__payload$51.kept  = \i__payload$51 [5];
-  assign \i__payload$51.last  = \i__payload$51 [6];
-  assign \i__payload$51.estimate  = \i__payload$51 [17:7];
-  assign \leaving_beat.estimates  = leaving_beat[21:0];
-  assign \leaving_beat.estimates[0]  = leaving_beat[10:0];
-  assign \leaving_beat.estimates[1]  = leaving_beat[21:11];
-  assign \leaving_beat.mask  = leaving_beat[23:22];
-  assign \leaving_beat.mask[0]  = leaving_beat[22];
-  assign \leaving_beat.mask[1]  = leaving_beat[23];
-  assign \leaving_beat.first_key  = leaving_beat[28:24];
-  assign \leaving_beat.last  = leaving_beat[29];
   assign \beat_0_1.beat  = beat_0_1[29:0];
   assign \beat_0_1.beat.estimates  = beat_0_1[21:0];
   assign \beat_0_1.beat.estimates[0]  = beat_0_1[10:0];
   assign \beat_0_1.beat.estimates[1]  = beat_0_1[21:11];
+  assign \beat_0_1.beat.first_key  = beat_0_1[28:24];
+  assign \beat_0_1.beat.last  = beat_0_1[29];
   assign \beat_0_1.beat.mask  = beat_0_1[23:22];
   assign \beat_0_1.beat.mask[0]  = beat_0_1[22];
   assign \beat_0_1.beat.mask[1]  = beat_0_1[23];
-  assign \beat_0_1.beat.first_key  = beat_0_1[28:24];
-  assign \beat_0_1.beat.last  = beat_0_1[29];
   assign \beat_0_1.threshold  = beat_0_1[40:30];
   assign \beat_0_2.beat  = beat_0_2[29:0];
   assign \beat_0_2.beat.estimates  = beat_0_2[21:0];
   assign \beat_0_2.beat.estimates[0]  = beat_0_2[10:0];
   assign \beat_0_2.beat.estimates[1]  = beat_0_2[21:11];
+  assign \beat_0_2.beat.first_key  = beat_0_2[28:24];
+  assign \beat_0_2.beat.last  = beat_0_2[29];
   assign \beat_0_2.beat.mask  = beat_0_2[23:22];
   assign \beat_0_2.beat.mask[0]  = beat_0_2[22];
   assign \beat_0_2.beat.mask[1]  = beat_0_2[23];
-  assign \beat_0_2.beat.first_key  = beat_0_2[28:24];
-  assign \beat_0_2.beat.last  = beat_0_2[29];
   assign \beat_0_2.threshold  = beat_0_2[40:30];
-  assign \running_beat_1.beat  = running_beat_1[29:0];
-  assign \running_beat_1.beat.estimates  = running_beat_1[21:0];
-  assign \running_beat_1.beat.estimates[0]  = running_beat_1[10:0];
-  assign \running_beat_1.beat.estimates[1]  = running_beat_1[21:11];
-  assign \running_beat_1.beat.mask  = running_beat_1[23:22];
-  assign \running_beat_1.beat.mask[0]  = running_beat_1[22];
-  assign \running_beat_1.beat.mask[1]  = running_beat_1[23];
-  assign \running_beat_1.beat.first_key  = running_beat_1[28:24];
-  assign \running_beat_1.beat.last  = running_beat_1[29];
-  assign \running_beat_1.threshold  = running_beat_1[40:30];
-  assign \survived.estimates  = survived[21:0];
-  assign \survived.estimates[0]  = survived[10:0];
-  assign \survived.estimates[1]  = survived[21:11];
-  assign \survived.mask  = survived[23:22];
-  assign \survived.mask[0]  = survived[22];
-  assign \survived.mask[1]  = survived[23];
-  assign \survived.first_key  = survived[28:24];
-  assign \survived.last  = survived[29];
   assign \checked.estimates  = checked[21:0];
   assign \checked.estimates[0]  = checked[10:0];
   assign \checked.estimates[1]  = checked[21:11];
+  assign \checked.first_key  = checked[28:24];
+  assign \checked.last  = checked[29];
   assign \checked.mask  = checked[23:22];
   assign \checked.mask[0]  = checked[22];
   assign \checked.mask[1]  = checked[23];
-  assign \checked.first_key  = checked[28:24];
-  assign \checked.last  = checked[29];
+  assign checked_cancelled_1 = \i_return$37 ;
+  assign checked_needed_1 = \i__valid$35 ;
+  assign checked_queued_1 = \i__payload$33 ;
+  assign \checked_queued_1.estimates  = \i__payload$33 [21:0];
+  assign \checked_queued_1.estimates[0]  = \i__payload$33 [10:0];
+  assign \checked_queued_1.estimates[1]  = \i__payload$33 [21:11];
+  assign \checked_queued_1.first_key  = \i__payload$33 [28:24];
+  assign \checked_queued_1.last  = \i__payload$33 [29];
+  assign \checked_queued_1.mask  = \i__payload$33 [23:22];
+  assign \checked_queued_1.mask[0]  = \i__payload$33 [22];
+  assign \checked_queued_1.mask[1]  = \i__payload$33 [23];
+  assign \i__payload$20.best  = \i__payload$20 [10:0];
+  assign \i__payload$20.limit  = \i__payload$20 [23:11];
+  assign \i__payload$33.estimates  = \i__payload$33 [21:0];
+  assign \i__payload$33.estimates[0]  = \i__payload$33 [10:0];
+  assign \i__payload$33.estimates[1]  = \i__payload$33 [21:11];
+  assign \i__payload$33.first_key  = \i__payload$33 [28:24];
+  assign \i__payload$33.last  = \i__payload$33 [29];
+  assign \i__payload$33.mask  = \i__payload$33 [23:22];
+  assign \i__payload$33.mask[0]  = \i__payload$33 [22];
+  assign \i__payload$33.mask[1]  = \i__payload$33 [23];
+  assign \i__payload$51 [6:1] = { \i__payload$51.last , \i__payload$51.kept , leaving_beat[28:25] };
+  assign \i__payload$51.estimate  = \i__payload$51 [17:7];
+  assign \i__payload$51.key  = { leaving_beat[28:25], \i__payload$51 [0] };
+  assign \i__payload.estimates  = i__payload[21:0];
+  assign \i__payload.estimates[0]  = i__payload[10:0];
+  assign \i__payload.estimates[1]  = i__payload[21:11];
+  assign \i__payload.first_key  = i__payload[28:24];
+  assign \i__payload.last  = i__payload[29];
+  assign \i__payload.mask  = i__payload[23:22];
+  assign \i__payload.mask[0]  = i__payload[22];
+  assign \i__payload.mask[1]  = i__payload[23];
+  assign \i__valid$50  = holds;
+  assign \i_beat__payload.estimates  = i_beat__payload[21:0];
+  assign \i_beat__payload.estimates[0]  = i_beat__payload[10:0];
+  assign \i_beat__payload.estimates[1]  = i_beat__payload[21:11];
+  assign \i_beat__payload.first_key  = i_beat__payload[28:24];
+  assign \i_beat__payload.last  = i_beat__payload[29];
+  assign \i_beat__payload.mask  = i_beat__payload[23:22];
+  assign \i_beat__payload.mask[0]  = i_beat__payload[22];
+  assign \i_beat__payload.mask[1]  = i_beat__payload[23];
+  assign i_take = accepted;
+  assign \i_take$32  = taken;
+  assign \leaving_beat.estimates  = leaving_beat[21:0];
+  assign \leaving_beat.estimates[0]  = leaving_beat[10:0];
+  assign \leaving_beat.estimates[1]  = leaving_beat[21:11];
+  assign \leaving_beat.first_key  = leaving_beat[28:24];
+  assign \leaving_beat.last  = leaving_beat[29];
+  assign \leaving_beat.mask  = leaving_beat[23:22];
+  assign \leaving_beat.mask[0]  = leaving_beat[22];
+  assign \leaving_beat.mask[1]  = leaving_beat[23];
+  assign \limited_beat_1.beat  = limited_beat_1[29:0];
+  assign \limited_beat_1.beat.estimates  = limited_beat_1[21:0];
+  assign \limited_beat_1.beat.estimates[0]  = limited_beat_1[10:0];
+  assign \limited_beat_1.beat.estimates[1]  = limited_beat_1[21:11];
+  assign \limited_beat_1.beat.first_key  = limited_beat_1[28:24];
+  assign \limited_beat_1.beat.last  = limited_beat_1[29];
+  assign \limited_beat_1.beat.mask  = limited_beat_1[23:22];
+  assign \limited_beat_1.beat.mask[0]  = limited_beat_1[22];
+  assign \limited_beat_1.beat.mask[1]  = limited_beat_1[23];
+  assign \limited_beat_1.threshold  = limited_beat_1[40:30];
+  assign limits = \i__payload$20 ;
+  assign \limits.best  = \i__payload$20 [10:0];
+  assign \limits.limit  = \i__payload$20 [23:11];
+  assign \o__payload$40  = o_kept__payload;
+  assign \o__payload$40.estimate  = o_kept__payload[17:7];
+  assign \o__payload$40.kept  = o_kept__payload[5];
+  assign \o__payload$40.key  = o_kept__payload[4:0];
+  assign \o__payload$40.last  = o_kept__payload[6];
   assign \o__payload$74.best  = \o__payload$74 [10:0];
   assign \o__payload$74.limit  = \o__payload$74 [23:11];
   assign \o__payload$75.estimates  = \o__payload$75 [21:0];
   assign \o__payload$75.estimates[0]  = \o__payload$75 [10:0];
   assign \o__payload$75.estimates[1]  = \o__payload$75 [21:11];
+  assign \o__payload$75.first_key  = \o__payload$75 [28:24];
+  assign \o__payload$75.last  = \o__payload$75 [29];
   assign \o__payload$75.mask  = \o__payload$75 [23:22];
   assign \o__payload$75.mask[0]  = \o__payload$75 [22];
   assign \o__payload$75.mask[1]  = \o__payload$75 [23];
-  assign \o__payload$75.first_key  = \o__payload$75 [28:24];
-  assign \o__payload$75.last  = \o__payload$75 [29];
-  assign \$91 [23] = \$41 ;
-  assign \$91 [22] = \$39 ;
-  assign { \$91 [29:24], \$91 [21:0] } = { o__payload[29:24], o__payload[21:0] };
-  assign \$88 [23] = \$30 ;
-  assign \$88 [22] = \$28 ;
-  assign { \$88 [29:24], \$88 [21:0] } = { limited_beat_1[29:24], limited_beat_1[21:0] };
-  assign \$86 [23:11] = \$26 ;
-  assign \$86 [10:0] = running;
-  always @*
-    \$77 [40:30] = i_threshold__payload;
-  always @*
-    \$77 [29:22] = i_beat__payload[29:22];
-  assign \i__payload$51 [4:0] = { leaving_beat[28:25], \$19  };
-  assign \i__payload$51 [17:7] = \$16 [10:0];
-  assign \i__payload$51 [6] = \$13 ;
-  assign \i__payload$51 [5] = \$12 ;
-  assign \$17  = 1'h0;
-  assign \$18  = leaving_0[1];
-  assign \$19  = leaving_0[1];
-  assign \$49  = 1'h0;
-  assign \$50  = 1'h0;
-  assign \$51  = \o__payload$75 [22];
-  assign \$55  = 1'h0;
-  assign \$56  = 1'h0;
-  assign \$57  = \o__payload$75 [22];
-  assign \$59  = 1'h0;
-  assign \$61  = \$60 ;
-  assign \$63  = 1'h0;
-  assign \$64  = 1'h0;
-  assign \$65  = rest_0[0];
-  assign \$69  = 1'h0;
-  assign \$70  = 1'h0;
-  assign \$71  = rest_0[0];
-  assign \$73  = 1'h0;
-  assign \$75  = \$74 ;
+  assign \o__payload.estimates  = o__payload[21:0];
+  assign \o__payload.estimates[0]  = o__payload[10:0];
+  assign \o__payload.estimates[1]  = o__payload[21:11];
+  assign \o__payload.first_key  = o__payload[28:24];
+  assign \o__payload.last  = o__payload[29];
+  assign \o__payload.mask  = o__payload[23:22];
+  assign \o__payload.mask[0]  = o__payload[22];
+  assign \o__payload.mask[1]  = o__payload[23];
+  assign \o__ready$49  = beat_ends;
+  assign \o__valid$44  = o_kept__valid;
+  assign \o_kept__payload.estimate  = o_kept__payload[17:7];
+  assign \o_kept__payload.kept  = o_kept__payload[5];
+  assign \o_kept__payload.key  = o_kept__payload[4:0];
+  assign \o_kept__payload.last  = o_kept__payload[6];
+  assign o_kept__ready = \o__ready$41 ;
+  assign \running_beat_1.beat  = running_beat_1[29:0];
+  assign \running_beat_1.beat.estimates  = running_beat_1[21:0];
+  assign \running_beat_1.beat.estimates[0]  = running_beat_1[10:0];
+  assign \running_beat_1.beat.estimates[1]  = running_beat_1[21:11];
+  assign \running_beat_1.beat.first_key  = running_beat_1[28:24];
+  assign \running_beat_1.beat.last  = running_beat_1[29];
+  assign \running_beat_1.beat.mask  = running_beat_1[23:22];
+  assign \running_beat_1.beat.mask[0]  = running_beat_1[22];
+  assign \running_beat_1.beat.mask[1]  = running_beat_1[23];
+  assign \running_beat_1.threshold  = running_beat_1[40:30];
+  assign \survived.estimates  = survived[21:0];
+  assign \survived.estimates[0]  = survived[10:0];
+  assign \survived.estimates[1]  = survived[21:11];
+  assign \survived.first_key  = survived[28:24];
+  assign \survived.last  = survived[29];
+  assign \survived.mask  = survived[23:22];
+  assign \survived.mask[0]  = survived[22];
+  assign \survived.mask[1]  = survived[23];
+  assign survived_cancelled_1 = i_return;
+  assign survived_needed_1 = i__valid;
+  assign survived_queued_1 = i__payload;
+  assign \survived_queued_1.estimates  = i__payload[21:0];
+  assign \survived_queued_1.estimates[0]  = i__payload[10:0];
+  assign \survived_queued_1.estimates[1]  = i__payload[21:11];
+  assign \survived_queued_1.first_key  = i__payload[28:24];
+  assign \survived_queued_1.last  = i__payload[29];
+  assign \survived_queued_1.mask  = i__payload[23:22];
+  assign \survived_queued_1.mask[0]  = i__payload[22];
+  assign \survived_queued_1.mask[1]  = i__payload[23];
 endmodule
 
 module \latte_head.filter.kept (rst, i_take, o__ready, o__payload, i__payload, i__valid, i_return, o_credit, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$58  = 0;
-  wire [1:0] \$1 ;
-  wire [3:0] \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire [1:0] \$14 ;
-  wire [2:0] \$15 ;
-  wire [1:0] \$16 ;
-  wire [3:0] \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [1:0] \$23 ;
-  wire [2:0] \$24 ;
-  wire [1:0] \$25 ;
-  wire [3:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [5:0] \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  reg \$35 ;
-  reg \$36 ;
-  reg \$37 ;
-  reg [4:0] \$38 ;
-  reg \$39 ;
-  wire [1:0] \$4 ;
-  wire [6:0] \$5 ;
-  wire \$6 ;
-  wire [1:0] \$7 ;
-  wire [2:0] \$8 ;
-  wire [1:0] \$9 ;
-  (* init = 1'h1 *)
+  wire [1:0] _00_;
+  wire [3:0] _01_;
+  wire _02_;
+  wire _03_;
+  wire _04_;
+  wire [1:0] _05_;
+  wire [2:0] _06_;
+  wire [1:0] _07_;
+  wire [3:0] _08_;
+  wire _09_;
+  wire _10_;
+  wire [2:0] _11_;
+  wire _12_;
+  wire _13_;
+  wire _14_;
+  wire [1:0] _15_;
+  wire [2:0] _16_;
+  wire [1:0] _17_;
+  wire [3:0] _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [5:0] _22_;
+  wire _23_;
+  wire _24_;
+  wire _25_;
+  wire _26_;
+  wire _27_;
+  wire [1:0] _28_;
+  wire [6:0] _29_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
@@ -4724,50 +3996,55 @@ module \latte_head.filter.kept (rst, i_take, o__ready, o__payload, i__payload, i
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + credits_up_0_1;
-  assign \$2  = \$1  + credits_up_1_1;
-  assign \$3  = credits + \$2 ;
-  assign \$4  = 1'h0 + credits_down_0_1;
-  assign \$5  = \$3  - \$4 ;
-  assign \$6  = taken | i_return;
-  assign \$7  = 1'h0 + credits_up_0_1;
-  assign \$8  = \$7  + credits_up_1_1;
-  assign \$9  = 1'h0 + credits_down_0_1;
-  assign \$10  = \$8  - \$9 ;
-  assign \$11  = \$10  == 4'hf;
-  assign \$12  = credits == 2'h2;
-  assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + credits_up_0_1;
-  assign \$15  = \$14  + credits_up_1_1;
-  assign \$16  = 1'h0 + credits_down_0_1;
-  assign \$17  = \$15  - \$16 ;
-  assign \$18  = | \$17 ;
-  assign \$19  = ~ \$18 ;
-  assign \$20  = credits == 1'h1;
-  assign \$21  = \$19  & \$20 ;
-  assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + credits_up_0_1;
-  assign \$24  = \$23  + credits_up_1_1;
-  assign \$25  = 1'h0 + credits_down_0_1;
-  assign \$26  = \$24  - \$25 ;
-  assign \$27  = \$26  == 1'h1;
-  assign \$28  = | credits;
-  assign \$29  = ~ \$28 ;
-  assign \$30  = \$27  & \$29 ;
-  assign \$31  = \$22  | \$30 ;
-  assign \$32  = ~ \$31 ;
-  assign \$33  = i_take ? \$32  : o_credit;
-  assign \$34  = \$6  | \$33 ;
+  assign _00_ = 1'h0 + credits_up_0_1;
+  assign _11_ = _00_ + credits_up_1_1;
+  assign _22_ = credits + _11_;
+  assign _28_ = 1'h0 + credits_down_0_1;
+  assign _29_ = _22_ - _28_;
+  assign _30_ = taken | i_return;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + credits_up_1_1;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
+  assign _02_ = _01_ == 4'hf;
+  assign _03_ = credits == 2'h2;
+  assign _04_ = _02_ & _03_;
+  assign _05_ = 1'h0 + credits_up_0_1;
+  assign _06_ = _05_ + credits_up_1_1;
+  assign _07_ = 1'h0 + credits_down_0_1;
+  assign _08_ = _06_ - _07_;
+  assign _09_ = | _08_;
+  assign _10_ = ~ _09_;
+  assign _12_ = credits == 1'h1;
+  assign _13_ = _10_ & _12_;
+  assign _14_ = _04_ | _13_;
+  assign _15_ = 1'h0 + credits_up_0_1;
+  assign _16_ = _15_ + credits_up_1_1;
+  assign _17_ = 1'h0 + credits_down_0_1;
+  assign _18_ = _16_ - _17_;
+  assign _19_ = _18_ == 1'h1;
+  assign _20_ = | credits;
+  assign _21_ = ~ _20_;
+  assign _23_ = _19_ & _21_;
+  assign _24_ = _14_ | _23_;
+  assign _25_ = ~ _24_;
+  assign _26_ = i_take ? _25_ : o_credit;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
-    credits_up_0_1 <= \$35 ;
+    if (rst) o_credit <= 1'h1;
+    else o_credit <= _27_;
   always @(posedge clk)
-    credits_up_1_1 <= \$36 ;
+    if (rst) credits <= 5'h11;
+    else credits <= _29_[4:0];
   always @(posedge clk)
-    credits_down_0_1 <= \$37 ;
+    if (rst) credits_down_0_1 <= 1'h0;
+    else credits_down_0_1 <= i_take;
   always @(posedge clk)
-    credits <= \$38 ;
+    if (rst) credits_up_1_1 <= 1'h0;
+    else credits_up_1_1 <= i_return;
   always @(posedge clk)
-    o_credit <= \$39 ;
+    if (rst) credits_up_0_1 <= 1'h0;
+    else credits_up_0_1 <= taken;
   \latte_head.filter.kept.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -4777,154 +4054,85 @@ module \latte_head.filter.kept (rst, i_take, o__ready, o__payload, i__payload, i
     .rst(rst),
     .write_port__data(i__payload)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$35  = taken;
-    if (rst) begin
-      \$35  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$36  = i_return;
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$37  = i_take;
-    if (rst) begin
-      \$37  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$38  = \$5 [4:0];
-    if (rst) begin
-      \$38  = 5'h11;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$58 ) begin end
-    \$39  = \$34 ;
-    if (rst) begin
-      \$39  = 1'h1;
-    end
-  end
-  assign \o__payload$1  = o__payload;
-  assign \o__ready$3  = o__ready;
-  assign \o__valid$5  = o__valid;
-  assign \i__payload$7  = i__payload;
-  assign \i__valid$9  = i__valid;
   assign any_left = o_credit;
-  assign \o__payload.estimates  = o__payload[21:0];
-  assign \o__payload.estimates[0]  = o__payload[10:0];
-  assign \o__payload.estimates[1]  = o__payload[21:11];
-  assign \o__payload.mask  = o__payload[23:22];
-  assign \o__payload.mask[0]  = o__payload[22];
-  assign \o__payload.mask[1]  = o__payload[23];
-  assign \o__payload.first_key  = o__payload[28:24];
-  assign \o__payload.last  = o__payload[29];
-  assign \o__payload$1.estimates  = o__payload[21:0];
-  assign \o__payload$1.estimates[0]  = o__payload[10:0];
-  assign \o__payload$1.estimates[1]  = o__payload[21:11];
-  assign \o__payload$1.mask  = o__payload[23:22];
-  assign \o__payload$1.mask[0]  = o__payload[22];
-  assign \o__payload$1.mask[1]  = o__payload[23];
-  assign \o__payload$1.first_key  = o__payload[28:24];
-  assign \o__payload$1.last  = o__payload[29];
-  assign \i__payload.estimates  = i__payload[21:0];
-  assign \i__payload.estimates[0]  = i__payload[10:0];
-  assign \i__payload.estimates[1]  = i__payload[21:11];
-  assign \i__payload.mask  = i__payload[23:22];
-  assign \i__payload.mask[0]  = i__payload[22];
-  assign \i__payload.mask[1]  = i__payload[23];
-  assign \i__payload.first_key  = i__payload[28:24];
-  assign \i__payload.last  = i__payload[29];
+  assign \i__payload$7  = i__payload;
   assign \i__payload$7.estimates  = i__payload[21:0];
   assign \i__payload$7.estimates[0]  = i__payload[10:0];
   assign \i__payload$7.estimates[1]  = i__payload[21:11];
+  assign \i__payload$7.first_key  = i__payload[28:24];
+  assign \i__payload$7.last  = i__payload[29];
   assign \i__payload$7.mask  = i__payload[23:22];
   assign \i__payload$7.mask[0]  = i__payload[22];
   assign \i__payload$7.mask[1]  = i__payload[23];
-  assign \i__payload$7.first_key  = i__payload[28:24];
-  assign \i__payload$7.last  = i__payload[29];
+  assign \i__payload.estimates  = i__payload[21:0];
+  assign \i__payload.estimates[0]  = i__payload[10:0];
+  assign \i__payload.estimates[1]  = i__payload[21:11];
+  assign \i__payload.first_key  = i__payload[28:24];
+  assign \i__payload.last  = i__payload[29];
+  assign \i__payload.mask  = i__payload[23:22];
+  assign \i__payload.mask[0]  = i__payload[22];
+  assign \i__payload.mask[1]  = i__payload[23];
+  assign \i__valid$9  = i__valid;
+  assign \o__payload$1  = o__payload;
+  assign \o__payload$1.estimates  = o__payload[21:0];
+  assign \o__payload$1.estimates[0]  = o__payload[10:0];
+  assign \o__payload$1.estimates[1]  = o__payload[21:11];
+  assign \o__payload$1.first_key  = o__payload[28:24];
+  assign \o__payload$1.last  = o__payload[29];
+  assign \o__payload$1.mask  = o__payload[23:22];
+  assign \o__payload$1.mask[0]  = o__payload[22];
+  assign \o__payload$1.mask[1]  = o__payload[23];
+  assign \o__payload.estimates  = o__payload[21:0];
+  assign \o__payload.estimates[0]  = o__payload[10:0];
+  assign \o__payload.estimates[1]  = o__payload[21:11];
+  assign \o__payload.first_key  = o__payload[28:24];
+  assign \o__payload.last  = o__payload[29];
+  assign \o__payload.mask  = o__payload[23:22];
+  assign \o__payload.mask[0]  = o__payload[22];
+  assign \o__payload.mask[1]  = o__payload[23];
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
 endmodule
 
 module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__data, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$59  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [5:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [6:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [5:0] \$56 ;
-  wire [5:0] \$57 ;
-  wire \$58 ;
-  wire [5:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [5:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [4:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [4:0] \$70 ;
-  reg [4:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _00_;
+  wire _01_;
+  wire _02_;
+  wire [1:0] _03_;
+  wire [1:0] _04_;
+  wire [2:0] _05_;
+  wire _06_;
+  wire _07_;
+  wire _08_;
+  wire _09_;
+  wire _10_;
+  wire [5:0] _11_;
+  wire [1:0] _12_;
+  wire [1:0] _13_;
+  wire [2:0] _14_;
+  wire _15_;
+  wire _16_;
+  wire _17_;
+  wire _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [1:0] _22_;
+  wire _23_;
+  wire [6:0] _24_;
+  wire _25_;
+  wire _26_;
+  wire [5:0] _27_;
+  wire [5:0] _28_;
+  wire _29_;
+  wire [5:0] _30_;
+  wire [1:0] _31_;
+  wire [5:0] _32_;
+  wire _33_;
+  wire _34_;
+  wire [1:0] _35_;
+  wire [2:0] _36_;
+  wire _37_;
   input clk;
   wire clk;
   reg [4:0] count = 5'h00;
@@ -4961,15 +4169,12 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   reg [4:0] pointer = 5'h00;
   reg [4:0] \pointer$13  = 5'h00;
   wire read;
-  (* init = 5'h00 *)
   wire [4:0] read_port__addr;
   wire [29:0] read_port__data;
   wire read_port__en;
   input rst;
   wire rst;
-  reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 5'h00 *)
   wire [4:0] write_port__addr;
   input [29:0] write_port__data;
   wire [29:0] write_port__data;
@@ -4977,7 +4182,7 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [16:0];
-  initial begin : zero_memory_6
+  initial begin : zero_memory_10
     integer word;
     for (word = 0; word < 17; word = word + 1)
       words[word] = 30'h0;
@@ -4986,270 +4191,167 @@ module \latte_head.filter.kept.queue (rst, o__ready, o__payload, write_port__dat
     if (written)
       words[pointer] <= write_port__data;
   end
-  reg [29:0] _0_;
+  reg [29:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 5'h11;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 5'h10;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 4'hf;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 5'h10;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 6'h00 : \$56 ;
-  assign \$58  = \pointer$13  == 5'h10;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 6'h00 : \$59 ;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign o__payload = _87_;
+  assign _21_ = read ? _20_ : stored;
+  assign _23_ = written | _21_;
+  assign _26_ = pointer == 5'h10;
+  assign _27_ = pointer + 1'h1;
+  assign _28_ = _26_ ? 6'h00 : _27_;
+  assign _29_ = \pointer$13  == 5'h10;
+  assign _30_ = \pointer$13  + 1'h1;
+  assign _32_ = _29_ ? 6'h00 : _30_;
+  assign written = i__valid & 1'h1;
+  assign _33_ = ~ o__valid;
+  assign load = _33_ | o__ready;
+  assign _34_ = output_free | o__ready;
+  assign read = stored & _34_;
+  assign _00_ = 1'h0 + count_up_0_1;
+  assign _11_ = count + _00_;
+  assign _22_ = 1'h0 + count_down_0_1;
+  assign _24_ = _11_ - _22_;
+  assign _25_ = ~ stored;
+  assign _31_ = 1'h0 + count_up_0_1;
+  assign _35_ = 1'h0 + count_down_0_1;
+  assign _36_ = _31_ - _35_;
+  assign _37_ = _36_ == 3'h7;
+  assign _01_ = count == 2'h2;
+  assign _02_ = _37_ & _01_;
+  assign _03_ = 1'h0 + count_up_0_1;
+  assign _04_ = 1'h0 + count_down_0_1;
+  assign _05_ = _03_ - _04_;
+  assign _06_ = | _05_;
+  assign _07_ = ~ _06_;
+  assign _08_ = count == 1'h1;
+  assign _09_ = _07_ & _08_;
+  assign _10_ = _02_ | _09_;
+  assign _12_ = 1'h0 + count_up_0_1;
+  assign _13_ = 1'h0 + count_down_0_1;
+  assign _14_ = _12_ - _13_;
+  assign _15_ = _14_ == 1'h1;
+  assign _16_ = | count;
+  assign _17_ = ~ _16_;
+  assign _18_ = _15_ & _17_;
+  assign _19_ = _10_ | _18_;
+  assign _20_ = ~ _19_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 5'h00;
+    else if (read) \pointer$13  <= _32_[4:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 5'h00;
+    else if (written) pointer <= _28_[4:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _23_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _25_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) count <= 5'h00;
+    else count <= _24_[4:0];
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    pointer <= \$70 ;
-  always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$65  = \$4 [4:0];
-    if (rst) begin
-      \$65  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [4:0];
-    end
-    if (rst) begin
-      \$70  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$59 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [4:0];
-    end
-    if (rst) begin
-      \$71  = 5'h00;
-    end
-  end
-  assign i__ready = 1'h1;
-  assign write_port__en = written;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
   assign \i__payload.estimates  = write_port__data[21:0];
   assign \i__payload.estimates[0]  = write_port__data[10:0];
   assign \i__payload.estimates[1]  = write_port__data[21:11];
+  assign \i__payload.first_key  = write_port__data[28:24];
+  assign \i__payload.last  = write_port__data[29];
   assign \i__payload.mask  = write_port__data[23:22];
   assign \i__payload.mask[0]  = write_port__data[22];
   assign \i__payload.mask[1]  = write_port__data[23];
-  assign \i__payload.first_key  = write_port__data[28:24];
-  assign \i__payload.last  = write_port__data[29];
+  assign i__ready = 1'h1;
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
+  assign \o__payload.first_key  = o__payload[28:24];
+  assign \o__payload.last  = o__payload[29];
   assign \o__payload.mask  = o__payload[23:22];
   assign \o__payload.mask[0]  = o__payload[22];
   assign \o__payload.mask[1]  = o__payload[23];
-  assign \o__payload.first_key  = o__payload[28:24];
-  assign \o__payload.last  = o__payload[29];
-  assign written = i__valid;
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i__valid, o__valid, space, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$60  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [3:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire \$56 ;
-  wire [1:0] \$57 ;
-  wire [1:0] \$58 ;
-  wire \$59 ;
-  wire [1:0] \$6 ;
-  wire [1:0] \$60 ;
-  wire [1:0] \$61 ;
-  wire \$62 ;
-  wire \$63 ;
-  reg \$64 ;
-  reg \$65 ;
-  reg [1:0] \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg \$70 ;
-  reg \$71 ;
-  reg \$72 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _000_;
+  wire _001_;
+  wire _002_;
+  wire [1:0] _003_;
+  wire [1:0] _004_;
+  wire [2:0] _005_;
+  wire _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire _010_;
+  wire [2:0] _011_;
+  wire [1:0] _012_;
+  wire [1:0] _013_;
+  wire [2:0] _014_;
+  wire _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
+  wire _021_;
+  wire [1:0] _022_;
+  wire _023_;
+  wire [1:0] _024_;
+  wire [1:0] _025_;
+  wire [2:0] _026_;
+  wire _027_;
+  wire _028_;
+  wire _029_;
+  wire [1:0] _030_;
+  wire [1:0] _031_;
+  wire [2:0] _032_;
+  wire [3:0] _033_;
+  wire _034_;
+  wire _035_;
+  wire _036_;
+  wire _037_;
+  wire _038_;
+  wire [1:0] _039_;
+  wire [1:0] _040_;
+  wire [2:0] _041_;
+  wire _042_;
+  wire _043_;
+  wire _044_;
+  wire _045_;
+  wire _046_;
+  wire _047_;
+  wire _048_;
+  wire _049_;
+  wire _050_;
+  wire _051_;
+  wire [1:0] _052_;
+  wire [1:0] _053_;
+  wire _054_;
+  wire [1:0] _055_;
+  wire [1:0] _056_;
+  wire [1:0] _057_;
+  wire _058_;
+  wire _059_;
+  wire [1:0] _060_;
+  wire [2:0] _061_;
+  wire _062_;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
@@ -5260,7 +4362,6 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   wire \i__payload.kept ;
   wire [4:0] \i__payload.key ;
   wire \i__payload.last ;
-  (* init = 1'h1 *)
   wire i__ready;
   input i__valid;
   wire i__valid;
@@ -5279,7 +4380,6 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   reg pointer = 1'h0;
   reg \pointer$13  = 1'h0;
   wire read;
-  (* init = 1'h0 *)
   wire read_port__addr;
   wire [17:0] read_port__data;
   wire read_port__en;
@@ -5288,16 +4388,14 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
   output space;
   reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 1'h0 *)
   wire write_port__addr;
   input [17:0] write_port__data;
   wire [17:0] write_port__data;
-  (* init = 1'h1 *)
   wire write_port__en;
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [17:0] words [1:0];
-  initial begin : zero_memory_7
+  initial begin : zero_memory_11
     integer word;
     for (word = 0; word < 2; word = word + 1)
       words[word] = 18'h0;
@@ -5306,238 +4404,165 @@ module \latte_head.filter.output (rst, o__payload, o__ready, write_port__data, i
     if (space)
       words[pointer] <= write_port__data;
   end
-  reg [17:0] _0_;
+  reg [17:0] _138_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _138_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$28  = ~ \$27 ;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 2'h2;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 1'h1;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = | count;
-  assign \$50  = ~ \$49 ;
-  assign \$51  = \$48  & \$50 ;
-  assign \$52  = \$44  | \$51 ;
-  assign \$53  = ~ \$52 ;
-  assign \$54  = written ? \$53  : space;
-  assign \$55  = read | \$54 ;
-  assign \$57  = pointer + 1'h1;
-  assign \$58  = \$56  ? 2'h0 : \$57 ;
-  assign \$60  = \pointer$13  + 1'h1;
-  assign \$61  = \$59  ? 2'h0 : \$60 ;
+  assign o__payload = _138_;
+  assign _020_ = ~ _019_;
+  assign _021_ = read ? _020_ : stored;
+  assign _023_ = written | _021_;
+  assign _024_ = 1'h0 + count_up_0_1;
+  assign _025_ = 1'h0 + count_down_0_1;
+  assign _026_ = _024_ - _025_;
+  assign _027_ = _026_ == 3'h7;
+  assign _028_ = count == 2'h2;
+  assign _029_ = _027_ & _028_;
+  assign _030_ = 1'h0 + count_up_0_1;
+  assign _031_ = 1'h0 + count_down_0_1;
+  assign _032_ = _030_ - _031_;
+  assign _034_ = | _032_;
+  assign _035_ = ~ _034_;
+  assign _036_ = count == 1'h1;
+  assign _037_ = _035_ & _036_;
+  assign _038_ = _029_ | _037_;
+  assign _039_ = 1'h0 + count_up_0_1;
+  assign _040_ = 1'h0 + count_down_0_1;
+  assign _041_ = _039_ - _040_;
+  assign _042_ = _041_ == 1'h1;
+  assign _043_ = | count;
+  assign _045_ = ~ _043_;
+  assign _046_ = _042_ & _045_;
+  assign _047_ = _038_ | _046_;
+  assign _048_ = ~ _047_;
+  assign _049_ = written ? _048_ : space;
+  assign _050_ = read | _049_;
+  assign _051_ = pointer == 1'h1;
+  assign _052_ = pointer + 1'h1;
+  assign _053_ = _051_ ? 2'h0 : _052_;
+  assign _054_ = \pointer$13  == 1'h1;
+  assign _056_ = \pointer$13  + 1'h1;
+  assign _057_ = _054_ ? 2'h0 : _056_;
   assign written = i__valid & space;
-  assign \$62  = ~ o__valid;
-  assign load = \$62  | o__ready;
-  assign \$63  = output_free | o__ready;
-  assign read = stored & \$63 ;
+  assign _058_ = ~ o__valid;
+  assign load = _058_ | o__ready;
+  assign _059_ = output_free | o__ready;
+  assign read = stored & _059_;
+  assign _000_ = 1'h0 + count_up_0_1;
+  assign _011_ = count + _000_;
+  assign _022_ = 1'h0 + count_down_0_1;
+  assign _033_ = _011_ - _022_;
+  assign _044_ = ~ stored;
+  assign _055_ = 1'h0 + count_up_0_1;
+  assign _060_ = 1'h0 + count_down_0_1;
+  assign _061_ = _055_ - _060_;
+  assign _062_ = _061_ == 3'h7;
+  assign _001_ = count == 2'h2;
+  assign _002_ = _062_ & _001_;
+  assign _003_ = 1'h0 + count_up_0_1;
+  assign _004_ = 1'h0 + count_down_0_1;
+  assign _005_ = _003_ - _004_;
+  assign _006_ = | _005_;
+  assign _007_ = ~ _006_;
+  assign _008_ = count == 1'h1;
+  assign _009_ = _007_ & _008_;
+  assign _010_ = _002_ | _009_;
+  assign _012_ = 1'h0 + count_up_0_1;
+  assign _013_ = 1'h0 + count_down_0_1;
+  assign _014_ = _012_ - _013_;
+  assign _015_ = _014_ == 1'h1;
+  assign _016_ = | count;
+  assign _017_ = ~ _016_;
+  assign _018_ = _015_ & _017_;
+  assign _019_ = _010_ | _018_;
   always @(posedge clk)
-    count_up_0_1 <= \$64 ;
+    if (rst) \pointer$13  <= 1'h0;
+    else if (read) \pointer$13  <= _057_[0];
   always @(posedge clk)
-    count_down_0_1 <= \$65 ;
+    if (rst) pointer <= 1'h0;
+    else if (written) pointer <= _053_[0];
   always @(posedge clk)
-    count <= \$66 ;
+    if (rst) space <= 1'h1;
+    else space <= _050_;
   always @(posedge clk)
-    o__valid <= \$67 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _023_;
   always @(posedge clk)
-    output_free <= \$68 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _044_;
   always @(posedge clk)
-    stored <= \$69 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    space <= \$70 ;
+    if (rst) count <= 2'h0;
+    else count <= _033_[1:0];
   always @(posedge clk)
-    pointer <= \$71 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    \pointer$13  <= \$72 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$64  = written;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$65  = read;
-    if (rst) begin
-      \$65  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$66  = \$4 [1:0];
-    if (rst) begin
-      \$66  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$67  = o__valid;
-    if (load) begin
-      \$67  = stored;
-    end
-    if (rst) begin
-      \$67  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$68  = output_free;
-    if (load) begin
-      \$68  = \$5 ;
-    end
-    if (rst) begin
-      \$68  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$69  = \$30 ;
-    if (rst) begin
-      \$69  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$70  = \$55 ;
-    if (rst) begin
-      \$70  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$71  = pointer;
-    if (written) begin
-      \$71  = \$58 [0];
-    end
-    if (rst) begin
-      \$71  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$60 ) begin end
-    \$72  = \pointer$13 ;
-    if (read) begin
-      \$72  = \$61 [0];
-    end
-    if (rst) begin
-      \$72  = 1'h0;
-    end
-  end
-  assign i__ready = space;
-  assign write_port__en = space;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
-  assign \i__payload.key  = write_port__data[4:0];
-  assign \i__payload.kept  = write_port__data[5];
-  assign \i__payload.last  = write_port__data[6];
   assign \i__payload.estimate  = write_port__data[17:7];
-  assign \o__payload.key  = o__payload[4:0];
-  assign \o__payload.kept  = o__payload[5];
-  assign \o__payload.last  = o__payload[6];
+  assign \i__payload.kept  = write_port__data[5];
+  assign \i__payload.key  = write_port__data[4:0];
+  assign \i__payload.last  = write_port__data[6];
+  assign i__ready = space;
   assign \o__payload.estimate  = o__payload[17:7];
-  assign \$56  = pointer;
-  assign \$59  = \pointer$13 ;
+  assign \o__payload.kept  = o__payload[5];
+  assign \o__payload.key  = o__payload[4:0];
+  assign \o__payload.last  = o__payload[6];
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = space;
 endmodule
 
 module \latte_head.filter.row_limits (rst, i_take, i__valid, o__ready, o__payload, i__payload, o_credit, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$61  = 0;
-  wire [1:0] \$1 ;
-  wire [3:0] \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire [1:0] \$14 ;
-  wire [2:0] \$15 ;
-  wire [1:0] \$16 ;
-  wire [3:0] \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [1:0] \$23 ;
-  wire [2:0] \$24 ;
-  wire [1:0] \$25 ;
-  wire [3:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [4:0] \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  reg \$35 ;
-  reg \$36 ;
-  reg \$37 ;
-  reg [3:0] \$38 ;
-  reg \$39 ;
-  wire [1:0] \$4 ;
-  wire [5:0] \$5 ;
-  wire \$6 ;
-  wire [1:0] \$7 ;
-  wire [2:0] \$8 ;
-  wire [1:0] \$9 ;
-  (* init = 1'h1 *)
+  wire [1:0] _00_;
+  wire [3:0] _01_;
+  wire _02_;
+  wire _03_;
+  wire _04_;
+  wire [1:0] _05_;
+  wire [2:0] _06_;
+  wire [1:0] _07_;
+  wire [3:0] _08_;
+  wire _09_;
+  wire _10_;
+  wire [2:0] _11_;
+  wire _12_;
+  wire _13_;
+  wire _14_;
+  wire [1:0] _15_;
+  wire [2:0] _16_;
+  wire [1:0] _17_;
+  wire [3:0] _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [4:0] _22_;
+  wire _23_;
+  wire _24_;
+  wire _25_;
+  wire _26_;
+  wire _27_;
+  wire [1:0] _28_;
+  wire [5:0] _29_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
   reg [3:0] credits = 4'hf;
   reg credits_down_0_1 = 1'h0;
   reg credits_up_0_1 = 1'h0;
-  reg credits_up_1_1 = 1'h0;
+  wire credits_up_1_1;
   input [23:0] i__payload;
   wire [23:0] i__payload;
   wire [23:0] \i__payload$7 ;
@@ -5570,49 +4595,52 @@ module \latte_head.filter.row_limits (rst, i_take, i__valid, o__ready, o__payloa
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + credits_up_0_1;
-  assign \$2  = \$1  + credits_up_1_1;
-  assign \$3  = credits + \$2 ;
-  assign \$4  = 1'h0 + credits_down_0_1;
-  assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + credits_up_0_1;
-  assign \$8  = \$7  + credits_up_1_1;
-  assign \$9  = 1'h0 + credits_down_0_1;
-  assign \$10  = \$8  - \$9 ;
-  assign \$11  = \$10  == 4'hf;
-  assign \$12  = credits == 2'h2;
-  assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + credits_up_0_1;
-  assign \$15  = \$14  + credits_up_1_1;
-  assign \$16  = 1'h0 + credits_down_0_1;
-  assign \$17  = \$15  - \$16 ;
-  assign \$18  = | \$17 ;
-  assign \$19  = ~ \$18 ;
-  assign \$20  = credits == 1'h1;
-  assign \$21  = \$19  & \$20 ;
-  assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + credits_up_0_1;
-  assign \$24  = \$23  + credits_up_1_1;
-  assign \$25  = 1'h0 + credits_down_0_1;
-  assign \$26  = \$24  - \$25 ;
-  assign \$27  = \$26  == 1'h1;
-  assign \$28  = | credits;
-  assign \$29  = ~ \$28 ;
-  assign \$30  = \$27  & \$29 ;
-  assign \$31  = \$22  | \$30 ;
-  assign \$32  = ~ \$31 ;
-  assign \$33  = i_take ? \$32  : o_credit;
-  assign \$34  = \$6  | \$33 ;
+  assign _00_ = 1'h0 + credits_up_0_1;
+  assign _11_ = _00_ + 1'h0;
+  assign _22_ = credits + _11_;
+  assign _28_ = 1'h0 + credits_down_0_1;
+  assign _29_ = _22_ - _28_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
+  assign _02_ = _01_ == 4'hf;
+  assign _03_ = credits == 2'h2;
+  assign _04_ = _02_ & _03_;
+  assign _05_ = 1'h0 + credits_up_0_1;
+  assign _06_ = _05_ + 1'h0;
+  assign _07_ = 1'h0 + credits_down_0_1;
+  assign _08_ = _06_ - _07_;
+  assign _09_ = | _08_;
+  assign _10_ = ~ _09_;
+  assign _12_ = credits == 1'h1;
+  assign _13_ = _10_ & _12_;
+  assign _14_ = _04_ | _13_;
+  assign _15_ = 1'h0 + credits_up_0_1;
+  assign _16_ = _15_ + 1'h0;
+  assign _17_ = 1'h0 + credits_down_0_1;
+  assign _18_ = _16_ - _17_;
+  assign _19_ = _18_ == 1'h1;
+  assign _20_ = | credits;
+  assign _21_ = ~ _20_;
+  assign _23_ = _19_ & _21_;
+  assign _24_ = _14_ | _23_;
+  assign _25_ = ~ _24_;
+  assign _26_ = i_take ? _25_ : o_credit;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
-    credits_up_0_1 <= \$35 ;
+    if (rst) o_credit <= 1'h1;
+    else o_credit <= _27_;
   always @(posedge clk)
-    credits_up_1_1 <= \$36 ;
+    if (rst) credits <= 4'hf;
+    else credits <= _29_[3:0];
   always @(posedge clk)
-    credits_down_0_1 <= \$37 ;
+    if (rst) credits_down_0_1 <= 1'h0;
+    else credits_down_0_1 <= i_take;
   always @(posedge clk)
-    credits <= \$38 ;
-  always @(posedge clk)
-    o_credit <= \$39 ;
+    if (rst) credits_up_0_1 <= 1'h0;
+    else credits_up_0_1 <= taken;
   \latte_head.filter.row_limits.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -5622,132 +4650,63 @@ module \latte_head.filter.row_limits (rst, i_take, i__valid, o__ready, o__payloa
     .rst(rst),
     .write_port__data(i__payload)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$35  = taken;
-    if (rst) begin
-      \$35  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$36  = 1'h0;
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$37  = i_take;
-    if (rst) begin
-      \$37  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$38  = \$5 [3:0];
-    if (rst) begin
-      \$38  = 4'hf;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$61 ) begin end
-    \$39  = \$34 ;
-    if (rst) begin
-      \$39  = 1'h1;
-    end
-  end
-  assign \o__payload$1  = o__payload;
-  assign \o__ready$3  = o__ready;
-  assign \o__valid$5  = o__valid;
-  assign \i__payload$7  = i__payload;
-  assign \i__valid$9  = i__valid;
   assign any_left = o_credit;
-  assign i_return = 1'h0;
-  assign \o__payload.best  = o__payload[10:0];
-  assign \o__payload.limit  = o__payload[23:11];
-  assign \o__payload$1.best  = o__payload[10:0];
-  assign \o__payload$1.limit  = o__payload[23:11];
-  assign \i__payload.best  = i__payload[10:0];
-  assign \i__payload.limit  = i__payload[23:11];
+  assign credits_up_1_1 = 1'h0;
+  assign \i__payload$7  = i__payload;
   assign \i__payload$7.best  = i__payload[10:0];
   assign \i__payload$7.limit  = i__payload[23:11];
-  assign \$6  = taken;
+  assign \i__payload.best  = i__payload[10:0];
+  assign \i__payload.limit  = i__payload[23:11];
+  assign \i__valid$9  = i__valid;
+  assign i_return = 1'h0;
+  assign \o__payload$1  = o__payload;
+  assign \o__payload$1.best  = o__payload[10:0];
+  assign \o__payload$1.limit  = o__payload[23:11];
+  assign \o__payload.best  = o__payload[10:0];
+  assign \o__payload.limit  = o__payload[23:11];
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
 endmodule
 
 module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload, write_port__data, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$62  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [4:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [5:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [4:0] \$56 ;
-  wire [4:0] \$57 ;
-  wire \$58 ;
-  wire [4:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [4:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [3:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [3:0] \$70 ;
-  reg [3:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _00_;
+  wire _01_;
+  wire _02_;
+  wire [1:0] _03_;
+  wire [1:0] _04_;
+  wire [2:0] _05_;
+  wire _06_;
+  wire _07_;
+  wire _08_;
+  wire _09_;
+  wire _10_;
+  wire [4:0] _11_;
+  wire [1:0] _12_;
+  wire [1:0] _13_;
+  wire [2:0] _14_;
+  wire _15_;
+  wire _16_;
+  wire _17_;
+  wire _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [1:0] _22_;
+  wire _23_;
+  wire [5:0] _24_;
+  wire _25_;
+  wire _26_;
+  wire [4:0] _27_;
+  wire [4:0] _28_;
+  wire _29_;
+  wire [4:0] _30_;
+  wire [1:0] _31_;
+  wire [4:0] _32_;
+  wire _33_;
+  wire _34_;
+  wire [1:0] _35_;
+  wire [2:0] _36_;
+  wire _37_;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
@@ -5772,15 +4731,12 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   reg [3:0] pointer = 4'h0;
   reg [3:0] \pointer$13  = 4'h0;
   wire read;
-  (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [23:0] read_port__data;
   wire read_port__en;
   input rst;
   wire rst;
-  reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 4'h0 *)
   wire [3:0] write_port__addr;
   input [23:0] write_port__data;
   wire [23:0] write_port__data;
@@ -5788,7 +4744,7 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [23:0] words [14:0];
-  initial begin : zero_memory_8
+  initial begin : zero_memory_12
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 24'h0;
@@ -5797,226 +4753,126 @@ module \latte_head.filter.row_limits.queue (rst, i__valid, o__ready, o__payload,
     if (written)
       words[pointer] <= write_port__data;
   end
-  reg [23:0] _0_;
+  reg [23:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 4'hf;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 4'he;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 4'hd;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 4'he;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \pointer$13  == 4'he;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 5'h00 : \$59 ;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign o__payload = _87_;
+  assign _21_ = read ? _20_ : stored;
+  assign _23_ = written | _21_;
+  assign _26_ = pointer == 4'he;
+  assign _27_ = pointer + 1'h1;
+  assign _28_ = _26_ ? 5'h00 : _27_;
+  assign _29_ = \pointer$13  == 4'he;
+  assign _30_ = \pointer$13  + 1'h1;
+  assign _32_ = _29_ ? 5'h00 : _30_;
+  assign written = i__valid & 1'h1;
+  assign _33_ = ~ o__valid;
+  assign load = _33_ | o__ready;
+  assign _34_ = output_free | o__ready;
+  assign read = stored & _34_;
+  assign _00_ = 1'h0 + count_up_0_1;
+  assign _11_ = count + _00_;
+  assign _22_ = 1'h0 + count_down_0_1;
+  assign _24_ = _11_ - _22_;
+  assign _25_ = ~ stored;
+  assign _31_ = 1'h0 + count_up_0_1;
+  assign _35_ = 1'h0 + count_down_0_1;
+  assign _36_ = _31_ - _35_;
+  assign _37_ = _36_ == 3'h7;
+  assign _01_ = count == 2'h2;
+  assign _02_ = _37_ & _01_;
+  assign _03_ = 1'h0 + count_up_0_1;
+  assign _04_ = 1'h0 + count_down_0_1;
+  assign _05_ = _03_ - _04_;
+  assign _06_ = | _05_;
+  assign _07_ = ~ _06_;
+  assign _08_ = count == 1'h1;
+  assign _09_ = _07_ & _08_;
+  assign _10_ = _02_ | _09_;
+  assign _12_ = 1'h0 + count_up_0_1;
+  assign _13_ = 1'h0 + count_down_0_1;
+  assign _14_ = _12_ - _13_;
+  assign _15_ = _14_ == 1'h1;
+  assign _16_ = | count;
+  assign _17_ = ~ _16_;
+  assign _18_ = _15_ & _17_;
+  assign _19_ = _10_ | _18_;
+  assign _20_ = ~ _19_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 4'h0;
+    else if (read) \pointer$13  <= _32_[3:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 4'h0;
+    else if (written) pointer <= _28_[3:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _23_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _25_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) count <= 4'h0;
+    else count <= _24_[3:0];
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    pointer <= \$70 ;
-  always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$65  = \$4 [3:0];
-    if (rst) begin
-      \$65  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [3:0];
-    end
-    if (rst) begin
-      \$70  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$62 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [3:0];
-    end
-    if (rst) begin
-      \$71  = 4'h0;
-    end
-  end
-  assign i__ready = 1'h1;
-  assign write_port__en = written;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
   assign \i__payload.best  = write_port__data[10:0];
   assign \i__payload.limit  = write_port__data[23:11];
+  assign i__ready = 1'h1;
   assign \o__payload.best  = o__payload[10:0];
   assign \o__payload.limit  = o__payload[23:11];
-  assign written = i__valid;
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.filter.survivors (rst, i_take, o__ready, o__payload, i__payload, i__valid, i_return, o_credit, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$63  = 0;
-  wire [1:0] \$1 ;
-  wire [3:0] \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire [1:0] \$14 ;
-  wire [2:0] \$15 ;
-  wire [1:0] \$16 ;
-  wire [3:0] \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [1:0] \$23 ;
-  wire [2:0] \$24 ;
-  wire [1:0] \$25 ;
-  wire [3:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [6:0] \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  reg \$35 ;
-  reg \$36 ;
-  reg \$37 ;
-  reg [5:0] \$38 ;
-  reg \$39 ;
-  wire [1:0] \$4 ;
-  wire [7:0] \$5 ;
-  wire \$6 ;
-  wire [1:0] \$7 ;
-  wire [2:0] \$8 ;
-  wire [1:0] \$9 ;
-  (* init = 1'h1 *)
+  wire [1:0] _00_;
+  wire [3:0] _01_;
+  wire _02_;
+  wire _03_;
+  wire _04_;
+  wire [1:0] _05_;
+  wire [2:0] _06_;
+  wire [1:0] _07_;
+  wire [3:0] _08_;
+  wire _09_;
+  wire _10_;
+  wire [2:0] _11_;
+  wire _12_;
+  wire _13_;
+  wire _14_;
+  wire [1:0] _15_;
+  wire [2:0] _16_;
+  wire [1:0] _17_;
+  wire [3:0] _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [6:0] _22_;
+  wire _23_;
+  wire _24_;
+  wire _25_;
+  wire _26_;
+  wire _27_;
+  wire [1:0] _28_;
+  wire [7:0] _29_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
@@ -6081,50 +4937,55 @@ module \latte_head.filter.survivors (rst, i_take, o__ready, o__payload, i__paylo
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + credits_up_0_1;
-  assign \$2  = \$1  + credits_up_1_1;
-  assign \$3  = credits + \$2 ;
-  assign \$4  = 1'h0 + credits_down_0_1;
-  assign \$5  = \$3  - \$4 ;
-  assign \$6  = taken | i_return;
-  assign \$7  = 1'h0 + credits_up_0_1;
-  assign \$8  = \$7  + credits_up_1_1;
-  assign \$9  = 1'h0 + credits_down_0_1;
-  assign \$10  = \$8  - \$9 ;
-  assign \$11  = \$10  == 4'hf;
-  assign \$12  = credits == 2'h2;
-  assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + credits_up_0_1;
-  assign \$15  = \$14  + credits_up_1_1;
-  assign \$16  = 1'h0 + credits_down_0_1;
-  assign \$17  = \$15  - \$16 ;
-  assign \$18  = | \$17 ;
-  assign \$19  = ~ \$18 ;
-  assign \$20  = credits == 1'h1;
-  assign \$21  = \$19  & \$20 ;
-  assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + credits_up_0_1;
-  assign \$24  = \$23  + credits_up_1_1;
-  assign \$25  = 1'h0 + credits_down_0_1;
-  assign \$26  = \$24  - \$25 ;
-  assign \$27  = \$26  == 1'h1;
-  assign \$28  = | credits;
-  assign \$29  = ~ \$28 ;
-  assign \$30  = \$27  & \$29 ;
-  assign \$31  = \$22  | \$30 ;
-  assign \$32  = ~ \$31 ;
-  assign \$33  = i_take ? \$32  : o_credit;
-  assign \$34  = \$6  | \$33 ;
+  assign _00_ = 1'h0 + credits_up_0_1;
+  assign _11_ = _00_ + credits_up_1_1;
+  assign _22_ = credits + _11_;
+  assign _28_ = 1'h0 + credits_down_0_1;
+  assign _29_ = _22_ - _28_;
+  assign _30_ = taken | i_return;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + credits_up_1_1;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
+  assign _02_ = _01_ == 4'hf;
+  assign _03_ = credits == 2'h2;
+  assign _04_ = _02_ & _03_;
+  assign _05_ = 1'h0 + credits_up_0_1;
+  assign _06_ = _05_ + credits_up_1_1;
+  assign _07_ = 1'h0 + credits_down_0_1;
+  assign _08_ = _06_ - _07_;
+  assign _09_ = | _08_;
+  assign _10_ = ~ _09_;
+  assign _12_ = credits == 1'h1;
+  assign _13_ = _10_ & _12_;
+  assign _14_ = _04_ | _13_;
+  assign _15_ = 1'h0 + credits_up_0_1;
+  assign _16_ = _15_ + credits_up_1_1;
+  assign _17_ = 1'h0 + credits_down_0_1;
+  assign _18_ = _16_ - _17_;
+  assign _19_ = _18_ == 1'h1;
+  assign _20_ = | credits;
+  assign _21_ = ~ _20_;
+  assign _23_ = _19_ & _21_;
+  assign _24_ = _14_ | _23_;
+  assign _25_ = ~ _24_;
+  assign _26_ = i_take ? _25_ : o_credit;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
-    credits_up_0_1 <= \$35 ;
+    if (rst) o_credit <= 1'h1;
+    else o_credit <= _27_;
   always @(posedge clk)
-    credits_up_1_1 <= \$36 ;
+    if (rst) credits <= 6'h21;
+    else credits <= _29_[5:0];
   always @(posedge clk)
-    credits_down_0_1 <= \$37 ;
+    if (rst) credits_down_0_1 <= 1'h0;
+    else credits_down_0_1 <= i_take;
   always @(posedge clk)
-    credits <= \$38 ;
+    if (rst) credits_up_1_1 <= 1'h0;
+    else credits_up_1_1 <= i_return;
   always @(posedge clk)
-    o_credit <= \$39 ;
+    if (rst) credits_up_0_1 <= 1'h0;
+    else credits_up_0_1 <= taken;
   \latte_head.filter.survivors.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -6134,154 +4995,85 @@ module \latte_head.filter.survivors (rst, i_take, o__ready, o__payload, i__paylo
     .rst(rst),
     .write_port__data(i__payload)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$35  = taken;
-    if (rst) begin
-      \$35  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$36  = i_return;
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$37  = i_take;
-    if (rst) begin
-      \$37  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$38  = \$5 [5:0];
-    if (rst) begin
-      \$38  = 6'h21;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$63 ) begin end
-    \$39  = \$34 ;
-    if (rst) begin
-      \$39  = 1'h1;
-    end
-  end
-  assign \o__payload$1  = o__payload;
-  assign \o__ready$3  = o__ready;
-  assign \o__valid$5  = o__valid;
-  assign \i__payload$7  = i__payload;
-  assign \i__valid$9  = i__valid;
   assign any_left = o_credit;
-  assign \o__payload.estimates  = o__payload[21:0];
-  assign \o__payload.estimates[0]  = o__payload[10:0];
-  assign \o__payload.estimates[1]  = o__payload[21:11];
-  assign \o__payload.mask  = o__payload[23:22];
-  assign \o__payload.mask[0]  = o__payload[22];
-  assign \o__payload.mask[1]  = o__payload[23];
-  assign \o__payload.first_key  = o__payload[28:24];
-  assign \o__payload.last  = o__payload[29];
-  assign \o__payload$1.estimates  = o__payload[21:0];
-  assign \o__payload$1.estimates[0]  = o__payload[10:0];
-  assign \o__payload$1.estimates[1]  = o__payload[21:11];
-  assign \o__payload$1.mask  = o__payload[23:22];
-  assign \o__payload$1.mask[0]  = o__payload[22];
-  assign \o__payload$1.mask[1]  = o__payload[23];
-  assign \o__payload$1.first_key  = o__payload[28:24];
-  assign \o__payload$1.last  = o__payload[29];
-  assign \i__payload.estimates  = i__payload[21:0];
-  assign \i__payload.estimates[0]  = i__payload[10:0];
-  assign \i__payload.estimates[1]  = i__payload[21:11];
-  assign \i__payload.mask  = i__payload[23:22];
-  assign \i__payload.mask[0]  = i__payload[22];
-  assign \i__payload.mask[1]  = i__payload[23];
-  assign \i__payload.first_key  = i__payload[28:24];
-  assign \i__payload.last  = i__payload[29];
+  assign \i__payload$7  = i__payload;
   assign \i__payload$7.estimates  = i__payload[21:0];
   assign \i__payload$7.estimates[0]  = i__payload[10:0];
   assign \i__payload$7.estimates[1]  = i__payload[21:11];
+  assign \i__payload$7.first_key  = i__payload[28:24];
+  assign \i__payload$7.last  = i__payload[29];
   assign \i__payload$7.mask  = i__payload[23:22];
   assign \i__payload$7.mask[0]  = i__payload[22];
   assign \i__payload$7.mask[1]  = i__payload[23];
-  assign \i__payload$7.first_key  = i__payload[28:24];
-  assign \i__payload$7.last  = i__payload[29];
+  assign \i__payload.estimates  = i__payload[21:0];
+  assign \i__payload.estimates[0]  = i__payload[10:0];
+  assign \i__payload.estimates[1]  = i__payload[21:11];
+  assign \i__payload.first_key  = i__payload[28:24];
+  assign \i__payload.last  = i__payload[29];
+  assign \i__payload.mask  = i__payload[23:22];
+  assign \i__payload.mask[0]  = i__payload[22];
+  assign \i__payload.mask[1]  = i__payload[23];
+  assign \i__valid$9  = i__valid;
+  assign \o__payload$1  = o__payload;
+  assign \o__payload$1.estimates  = o__payload[21:0];
+  assign \o__payload$1.estimates[0]  = o__payload[10:0];
+  assign \o__payload$1.estimates[1]  = o__payload[21:11];
+  assign \o__payload$1.first_key  = o__payload[28:24];
+  assign \o__payload$1.last  = o__payload[29];
+  assign \o__payload$1.mask  = o__payload[23:22];
+  assign \o__payload$1.mask[0]  = o__payload[22];
+  assign \o__payload$1.mask[1]  = o__payload[23];
+  assign \o__payload.estimates  = o__payload[21:0];
+  assign \o__payload.estimates[0]  = o__payload[10:0];
+  assign \o__payload.estimates[1]  = o__payload[21:11];
+  assign \o__payload.first_key  = o__payload[28:24];
+  assign \o__payload.last  = o__payload[29];
+  assign \o__payload.mask  = o__payload[23:22];
+  assign \o__payload.mask[0]  = o__payload[22];
+  assign \o__payload.mask[1]  = o__payload[23];
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
 endmodule
 
 module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port__data, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$64  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [6:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [7:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [6:0] \$56 ;
-  wire [6:0] \$57 ;
-  wire \$58 ;
-  wire [6:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [6:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [5:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [5:0] \$70 ;
-  reg [5:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _00_;
+  wire _01_;
+  wire _02_;
+  wire [1:0] _03_;
+  wire [1:0] _04_;
+  wire [2:0] _05_;
+  wire _06_;
+  wire _07_;
+  wire _08_;
+  wire _09_;
+  wire _10_;
+  wire [6:0] _11_;
+  wire [1:0] _12_;
+  wire [1:0] _13_;
+  wire [2:0] _14_;
+  wire _15_;
+  wire _16_;
+  wire _17_;
+  wire _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [1:0] _22_;
+  wire _23_;
+  wire [7:0] _24_;
+  wire _25_;
+  wire _26_;
+  wire [6:0] _27_;
+  wire [6:0] _28_;
+  wire _29_;
+  wire [6:0] _30_;
+  wire [1:0] _31_;
+  wire [6:0] _32_;
+  wire _33_;
+  wire _34_;
+  wire [1:0] _35_;
+  wire [2:0] _36_;
+  wire _37_;
   input clk;
   wire clk;
   reg [5:0] count = 6'h00;
@@ -6318,15 +5110,12 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   reg [5:0] pointer = 6'h00;
   reg [5:0] \pointer$13  = 6'h00;
   wire read;
-  (* init = 6'h00 *)
   wire [5:0] read_port__addr;
   wire [29:0] read_port__data;
   wire read_port__en;
   input rst;
   wire rst;
-  reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 6'h00 *)
   wire [5:0] write_port__addr;
   input [29:0] write_port__data;
   wire [29:0] write_port__data;
@@ -6334,7 +5123,7 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [29:0] words [32:0];
-  initial begin : zero_memory_9
+  initial begin : zero_memory_13
     integer word;
     for (word = 0; word < 33; word = word + 1)
       words[word] = 30'h0;
@@ -6343,208 +5132,112 @@ module \latte_head.filter.survivors.queue (rst, o__ready, o__payload, write_port
     if (written)
       words[pointer] <= write_port__data;
   end
-  reg [29:0] _0_;
+  reg [29:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 6'h21;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 6'h20;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 5'h1f;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 6'h20;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 7'h00 : \$56 ;
-  assign \$58  = \pointer$13  == 6'h20;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 7'h00 : \$59 ;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign o__payload = _87_;
+  assign _21_ = read ? _20_ : stored;
+  assign _23_ = written | _21_;
+  assign _26_ = pointer == 6'h20;
+  assign _27_ = pointer + 1'h1;
+  assign _28_ = _26_ ? 7'h00 : _27_;
+  assign _29_ = \pointer$13  == 6'h20;
+  assign _30_ = \pointer$13  + 1'h1;
+  assign _32_ = _29_ ? 7'h00 : _30_;
+  assign written = i__valid & 1'h1;
+  assign _33_ = ~ o__valid;
+  assign load = _33_ | o__ready;
+  assign _34_ = output_free | o__ready;
+  assign read = stored & _34_;
+  assign _00_ = 1'h0 + count_up_0_1;
+  assign _11_ = count + _00_;
+  assign _22_ = 1'h0 + count_down_0_1;
+  assign _24_ = _11_ - _22_;
+  assign _25_ = ~ stored;
+  assign _31_ = 1'h0 + count_up_0_1;
+  assign _35_ = 1'h0 + count_down_0_1;
+  assign _36_ = _31_ - _35_;
+  assign _37_ = _36_ == 3'h7;
+  assign _01_ = count == 2'h2;
+  assign _02_ = _37_ & _01_;
+  assign _03_ = 1'h0 + count_up_0_1;
+  assign _04_ = 1'h0 + count_down_0_1;
+  assign _05_ = _03_ - _04_;
+  assign _06_ = | _05_;
+  assign _07_ = ~ _06_;
+  assign _08_ = count == 1'h1;
+  assign _09_ = _07_ & _08_;
+  assign _10_ = _02_ | _09_;
+  assign _12_ = 1'h0 + count_up_0_1;
+  assign _13_ = 1'h0 + count_down_0_1;
+  assign _14_ = _12_ - _13_;
+  assign _15_ = _14_ == 1'h1;
+  assign _16_ = | count;
+  assign _17_ = ~ _16_;
+  assign _18_ = _15_ & _17_;
+  assign _19_ = _10_ | _18_;
+  assign _20_ = ~ _19_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 6'h00;
+    else if (read) \pointer$13  <= _32_[5:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 6'h00;
+    else if (written) pointer <= _28_[5:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _23_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _25_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) count <= 6'h00;
+    else count <= _24_[5:0];
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    pointer <= \$70 ;
-  always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$65  = \$4 [5:0];
-    if (rst) begin
-      \$65  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [5:0];
-    end
-    if (rst) begin
-      \$70  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$64 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [5:0];
-    end
-    if (rst) begin
-      \$71  = 6'h00;
-    end
-  end
-  assign i__ready = 1'h1;
-  assign write_port__en = written;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
   assign \i__payload.estimates  = write_port__data[21:0];
   assign \i__payload.estimates[0]  = write_port__data[10:0];
   assign \i__payload.estimates[1]  = write_port__data[21:11];
+  assign \i__payload.first_key  = write_port__data[28:24];
+  assign \i__payload.last  = write_port__data[29];
   assign \i__payload.mask  = write_port__data[23:22];
   assign \i__payload.mask[0]  = write_port__data[22];
   assign \i__payload.mask[1]  = write_port__data[23];
-  assign \i__payload.first_key  = write_port__data[28:24];
-  assign \i__payload.last  = write_port__data[29];
+  assign i__ready = 1'h1;
   assign \o__payload.estimates  = o__payload[21:0];
   assign \o__payload.estimates[0]  = o__payload[10:0];
   assign \o__payload.estimates[1]  = o__payload[21:11];
+  assign \o__payload.first_key  = o__payload[28:24];
+  assign \o__payload.last  = o__payload[29];
   assign \o__payload.mask  = o__payload[23:22];
   assign \o__payload.mask[0]  = o__payload[22];
   assign \o__payload.mask[1]  = o__payload[23];
-  assign \o__payload.first_key  = o__payload[28:24];
-  assign \o__payload.last  = o__payload[29];
-  assign written = i__valid;
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.reuse (rst, i_kept__payload, fork_transfer, o_scored__payload, o__ready, \i_query__payload$9 , key_port__response__payload, i_keys__valid, i_kept__valid, key_port__request__payload, i_query__ready, o_scored__valid, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$65  = 0;
-  wire \$1 ;
-  wire [25:0] \$10 ;
-  wire \$2 ;
-  wire \$3 ;
-  wire [11:0] \$4 ;
-  wire [18:0] \$5 ;
-  wire [25:0] \$6 ;
-  wire [26:0] \$7 ;
-  reg \$8 ;
-  reg \$9 ;
+  wire _00_;
+  wire [25:0] _01_;
+  wire _02_;
+  wire _03_;
+  wire [11:0] _04_;
+  wire [18:0] _05_;
+  wire [25:0] _06_;
+  wire [26:0] _07_;
   input clk;
   wire clk;
   reg [18:0] correction = 19'h00000;
@@ -6740,21 +5433,23 @@ module \latte_head.reuse (rst, i_kept__payload, fork_transfer, o_scored__payload
   wire o_scored__valid;
   input rst;
   wire rst;
-  (* init = 26'h0000000 *)
   wire [25:0] scored;
   wire \scored.kept ;
   wire [4:0] \scored.key ;
   wire \scored.last ;
   wire [18:0] \scored.score ;
   reg scored_valid_1 = 1'h0;
-  (* init = 1'h0 *)
   wire scored_valid_2;
-  assign \$1  = i_kept__valid & o_prepared__valid;
-  assign \$2  = \$1  & o_credit;
+  assign _00_ = i_kept__valid & o_prepared__valid;
+  assign _02_ = _00_ & o_credit;
+  assign _03_ = 1'h1 & 1'h1;
+  assign fork_transfer = _02_ & _03_;
   assign o_prepared__ready = fork_transfer & i_kept__payload[6];
   assign i_last = fork_transfer & i_kept__payload[6];
-  assign \$4  = $signed(\o__payload$47 [10:0]) + $signed(\o__payload$47 [21:11]);
-  assign \$7  = $signed(\$6 ) + $signed(correction);
+  assign _04_ = $signed(\o__payload$47 [10:0]) + $signed(\o__payload$47 [21:11]);
+  assign _05_ = $signed(_04_) << 3'h4;
+  assign _06_ = $signed(item_result_5[17:7]) << 4'h8;
+  assign { _07_[26:19], _01_[25:7] } = $signed(_06_) + $signed(correction);
   always @(posedge clk)
     item_read_1 <= i_kept__payload;
   always @(posedge clk)
@@ -6774,19 +5469,21 @@ module \latte_head.reuse (rst, i_kept__payload, fork_transfer, o_scored__payload
   always @(posedge clk)
     item_result_5 <= item_result_4;
   always @(posedge clk)
-    scored_valid_1 <= \$8 ;
+    correction <= _05_;
   always @(posedge clk)
-    i__valid <= \$9 ;
+    i__payload <= { _01_[25:7], item_result_5[6:0] };
   always @(posedge clk)
-    correction <= \$5 ;
+    if (rst) i__valid <= 1'h0;
+    else i__valid <= scored_valid_1;
   always @(posedge clk)
-    i__payload <= \$10 ;
+    if (rst) scored_valid_1 <= 1'h0;
+    else scored_valid_1 <= \o__valid$45 ;
   \latte_head.reuse.dot  dot (
     .clk(clk),
-    .i_keys__payload(i_keys__payload),
+    .i_keys__payload({ key_port__response__payload[31:0], key_port__response__payload[63:32] }),
     .i_keys__valid(i_keys__valid),
     .i_last(i_last),
-    .i_query__payload(i_query__payload),
+    .i_query__payload(\i_query__payload$9 ),
     .i_query__valid(i_query__valid),
     .o__payload(\o__payload$47 ),
     .o_prepared__payload(o_prepared__payload),
@@ -6807,60 +5504,40 @@ module \latte_head.reuse (rst, i_kept__payload, fork_transfer, o_scored__payload
     .o_credit(o_credit),
     .rst(rst)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$8  = \o__valid$45 ;
-    if (rst) begin
-      \$8  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$65 ) begin end
-    \$9  = scored_valid_1;
-    if (rst) begin
-      \$9  = 1'h0;
-    end
-  end
-  assign o__payload = o_scored__payload;
-  assign o_scored__ready = o__ready;
-  assign o__valid = o_scored__valid;
-  assign \i_query__valid$7  = i_query__valid;
-  assign \i_query__ready$11  = i_query__ready;
-  assign key_port__request__ready = 1'h1;
-  assign key_port__request__valid = fork_transfer;
+  assign _07_[18:0] = _01_[25:7];
+  assign _01_[6:0] = item_result_5[6:0];
+  assign \i__payload.kept  = i__payload[5];
+  assign \i__payload.key  = i__payload[4:0];
+  assign \i__payload.last  = i__payload[6];
+  assign \i__payload.score  = i__payload[25:7];
+  assign \i_kept__payload.estimate  = i_kept__payload[17:7];
+  assign \i_kept__payload.kept  = i_kept__payload[5];
+  assign \i_kept__payload.key  = i_kept__payload[4:0];
+  assign \i_kept__payload.last  = i_kept__payload[6];
   assign i_kept__ready = fork_transfer;
-  assign i_take = fork_transfer;
-  assign key_port__response__valid = i_keys__valid;
-  assign scored_valid_2 = i__valid;
-  assign scored = i__payload;
-  assign \o_scored__payload.key  = o_scored__payload[4:0];
-  assign \o_scored__payload.kept  = o_scored__payload[5];
-  assign \o_scored__payload.last  = o_scored__payload[6];
-  assign \o_scored__payload.score  = o_scored__payload[25:7];
-  assign \o__payload.key  = o_scored__payload[4:0];
-  assign \o__payload.kept  = o_scored__payload[5];
-  assign \o__payload.last  = o_scored__payload[6];
-  assign \o__payload.score  = o_scored__payload[25:7];
-  assign \i_query__payload.parts  = i_query__payload[63:0];
-  assign \i_query__payload.parts.high  = i_query__payload[31:0];
-  assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
-  assign \i_query__payload.parts.high[1]  = i_query__payload[7:4];
-  assign \i_query__payload.parts.high[2]  = i_query__payload[11:8];
-  assign \i_query__payload.parts.high[3]  = i_query__payload[15:12];
-  assign \i_query__payload.parts.high[4]  = i_query__payload[19:16];
-  assign \i_query__payload.parts.high[5]  = i_query__payload[23:20];
-  assign \i_query__payload.parts.high[6]  = i_query__payload[27:24];
-  assign \i_query__payload.parts.high[7]  = i_query__payload[31:28];
-  assign \i_query__payload.parts.low  = i_query__payload[63:32];
-  assign \i_query__payload.parts.low[0]  = i_query__payload[35:32];
-  assign \i_query__payload.parts.low[1]  = i_query__payload[39:36];
-  assign \i_query__payload.parts.low[2]  = i_query__payload[43:40];
-  assign \i_query__payload.parts.low[3]  = i_query__payload[47:44];
-  assign \i_query__payload.parts.low[4]  = i_query__payload[51:48];
-  assign \i_query__payload.parts.low[5]  = i_query__payload[55:52];
-  assign \i_query__payload.parts.low[6]  = i_query__payload[59:56];
-  assign \i_query__payload.parts.low[7]  = i_query__payload[63:60];
-  assign \i_query__payload.tag  = i_query__payload[64];
+  assign i_keys__payload = { key_port__response__payload[31:0], key_port__response__payload[63:32] };
+  assign \i_keys__payload.high_low  = key_port__response__payload[63:32];
+  assign \i_keys__payload.high_low[0]  = key_port__response__payload[63:32];
+  assign \i_keys__payload.high_low[0][0]  = key_port__response__payload[35:32];
+  assign \i_keys__payload.high_low[0][1]  = key_port__response__payload[39:36];
+  assign \i_keys__payload.high_low[0][2]  = key_port__response__payload[43:40];
+  assign \i_keys__payload.high_low[0][3]  = key_port__response__payload[47:44];
+  assign \i_keys__payload.high_low[0][4]  = key_port__response__payload[51:48];
+  assign \i_keys__payload.high_low[0][5]  = key_port__response__payload[55:52];
+  assign \i_keys__payload.high_low[0][6]  = key_port__response__payload[59:56];
+  assign \i_keys__payload.high_low[0][7]  = key_port__response__payload[63:60];
+  assign \i_keys__payload.low_high  = key_port__response__payload[31:0];
+  assign \i_keys__payload.low_high[0]  = key_port__response__payload[31:0];
+  assign \i_keys__payload.low_high[0][0]  = key_port__response__payload[3:0];
+  assign \i_keys__payload.low_high[0][1]  = key_port__response__payload[7:4];
+  assign \i_keys__payload.low_high[0][2]  = key_port__response__payload[11:8];
+  assign \i_keys__payload.low_high[0][3]  = key_port__response__payload[15:12];
+  assign \i_keys__payload.low_high[0][4]  = key_port__response__payload[19:16];
+  assign \i_keys__payload.low_high[0][5]  = key_port__response__payload[23:20];
+  assign \i_keys__payload.low_high[0][6]  = key_port__response__payload[27:24];
+  assign \i_keys__payload.low_high[0][7]  = key_port__response__payload[31:28];
+  assign i_query__payload = \i_query__payload$9 ;
+  assign \i_query__payload$9.buffer  = \i_query__payload$9 [64];
   assign \i_query__payload$9.row  = \i_query__payload$9 [63:0];
   assign \i_query__payload$9.row.high  = \i_query__payload$9 [31:0];
   assign \i_query__payload$9.row.high[0]  = \i_query__payload$9 [3:0];
@@ -6880,33 +5557,70 @@ module \latte_head.reuse (rst, i_kept__payload, fork_transfer, o_scored__payload
   assign \i_query__payload$9.row.low[5]  = \i_query__payload$9 [55:52];
   assign \i_query__payload$9.row.low[6]  = \i_query__payload$9 [59:56];
   assign \i_query__payload$9.row.low[7]  = \i_query__payload$9 [63:60];
-  assign \i_query__payload$9.buffer  = \i_query__payload$9 [64];
-  assign \i_kept__payload.key  = i_kept__payload[4:0];
-  assign \i_kept__payload.kept  = i_kept__payload[5];
-  assign \i_kept__payload.last  = i_kept__payload[6];
-  assign \i_kept__payload.estimate  = i_kept__payload[17:7];
-  assign \key_port__request__payload.buffer  = key_port__request__payload[0];
-  assign \key_port__request__payload.address  = key_port__request__payload[5:1];
-  assign \i_keys__payload.high_low  = i_keys__payload[31:0];
-  assign \i_keys__payload.high_low[0]  = i_keys__payload[31:0];
-  assign \i_keys__payload.high_low[0][0]  = i_keys__payload[3:0];
-  assign \i_keys__payload.high_low[0][1]  = i_keys__payload[7:4];
-  assign \i_keys__payload.high_low[0][2]  = i_keys__payload[11:8];
-  assign \i_keys__payload.high_low[0][3]  = i_keys__payload[15:12];
-  assign \i_keys__payload.high_low[0][4]  = i_keys__payload[19:16];
-  assign \i_keys__payload.high_low[0][5]  = i_keys__payload[23:20];
-  assign \i_keys__payload.high_low[0][6]  = i_keys__payload[27:24];
-  assign \i_keys__payload.high_low[0][7]  = i_keys__payload[31:28];
-  assign \i_keys__payload.low_high  = i_keys__payload[63:32];
-  assign \i_keys__payload.low_high[0]  = i_keys__payload[63:32];
-  assign \i_keys__payload.low_high[0][0]  = i_keys__payload[35:32];
-  assign \i_keys__payload.low_high[0][1]  = i_keys__payload[39:36];
-  assign \i_keys__payload.low_high[0][2]  = i_keys__payload[43:40];
-  assign \i_keys__payload.low_high[0][3]  = i_keys__payload[47:44];
-  assign \i_keys__payload.low_high[0][4]  = i_keys__payload[51:48];
-  assign \i_keys__payload.low_high[0][5]  = i_keys__payload[55:52];
-  assign \i_keys__payload.low_high[0][6]  = i_keys__payload[59:56];
-  assign \i_keys__payload.low_high[0][7]  = i_keys__payload[63:60];
+  assign \i_query__payload.parts  = \i_query__payload$9 [63:0];
+  assign \i_query__payload.parts.high  = \i_query__payload$9 [31:0];
+  assign \i_query__payload.parts.high[0]  = \i_query__payload$9 [3:0];
+  assign \i_query__payload.parts.high[1]  = \i_query__payload$9 [7:4];
+  assign \i_query__payload.parts.high[2]  = \i_query__payload$9 [11:8];
+  assign \i_query__payload.parts.high[3]  = \i_query__payload$9 [15:12];
+  assign \i_query__payload.parts.high[4]  = \i_query__payload$9 [19:16];
+  assign \i_query__payload.parts.high[5]  = \i_query__payload$9 [23:20];
+  assign \i_query__payload.parts.high[6]  = \i_query__payload$9 [27:24];
+  assign \i_query__payload.parts.high[7]  = \i_query__payload$9 [31:28];
+  assign \i_query__payload.parts.low  = \i_query__payload$9 [63:32];
+  assign \i_query__payload.parts.low[0]  = \i_query__payload$9 [35:32];
+  assign \i_query__payload.parts.low[1]  = \i_query__payload$9 [39:36];
+  assign \i_query__payload.parts.low[2]  = \i_query__payload$9 [43:40];
+  assign \i_query__payload.parts.low[3]  = \i_query__payload$9 [47:44];
+  assign \i_query__payload.parts.low[4]  = \i_query__payload$9 [51:48];
+  assign \i_query__payload.parts.low[5]  = \i_query__payload$9 [55:52];
+  assign \i_query__payload.parts.low[6]  = \i_query__payload$9 [59:56];
+  assign \i_query__payload.parts.low[7]  = \i_query__payload$9 [63:60];
+  assign \i_query__payload.tag  = \i_query__payload$9 [64];
+  assign \i_query__ready$11  = i_query__ready;
+  assign \i_query__valid$7  = i_query__valid;
+  assign i_take = fork_transfer;
+  assign \item_read_1.estimate  = item_read_1[17:7];
+  assign \item_read_1.kept  = item_read_1[5];
+  assign \item_read_1.key  = item_read_1[4:0];
+  assign \item_read_1.last  = item_read_1[6];
+  assign \item_read_2.estimate  = item_read_2[17:7];
+  assign \item_read_2.kept  = item_read_2[5];
+  assign \item_read_2.key  = item_read_2[4:0];
+  assign \item_read_2.last  = item_read_2[6];
+  assign \item_read_3.estimate  = item_read_3[17:7];
+  assign \item_read_3.kept  = item_read_3[5];
+  assign \item_read_3.key  = item_read_3[4:0];
+  assign \item_read_3.last  = item_read_3[6];
+  assign \item_read_4.estimate  = item_read_4[17:7];
+  assign \item_read_4.kept  = item_read_4[5];
+  assign \item_read_4.key  = item_read_4[4:0];
+  assign \item_read_4.last  = item_read_4[6];
+  assign \item_result_1.estimate  = item_result_1[17:7];
+  assign \item_result_1.kept  = item_result_1[5];
+  assign \item_result_1.key  = item_result_1[4:0];
+  assign \item_result_1.last  = item_result_1[6];
+  assign \item_result_2.estimate  = item_result_2[17:7];
+  assign \item_result_2.kept  = item_result_2[5];
+  assign \item_result_2.key  = item_result_2[4:0];
+  assign \item_result_2.last  = item_result_2[6];
+  assign \item_result_3.estimate  = item_result_3[17:7];
+  assign \item_result_3.kept  = item_result_3[5];
+  assign \item_result_3.key  = item_result_3[4:0];
+  assign \item_result_3.last  = item_result_3[6];
+  assign \item_result_4.estimate  = item_result_4[17:7];
+  assign \item_result_4.kept  = item_result_4[5];
+  assign \item_result_4.key  = item_result_4[4:0];
+  assign \item_result_4.last  = item_result_4[6];
+  assign \item_result_5.estimate  = item_result_5[17:7];
+  assign \item_result_5.kept  = item_result_5[5];
+  assign \item_result_5.key  = item_result_5[4:0];
+  assign \item_result_5.last  = item_result_5[6];
+  assign key_port__request__payload = { i_kept__payload[4:0], o_prepared__payload };
+  assign \key_port__request__payload.address  = i_kept__payload[4:0];
+  assign \key_port__request__payload.buffer  = o_prepared__payload;
+  assign key_port__request__ready = 1'h1;
+  assign key_port__request__valid = fork_transfer;
   assign \key_port__response__payload.high  = key_port__response__payload[31:0];
   assign \key_port__response__payload.high[0]  = key_port__response__payload[3:0];
   assign \key_port__response__payload.high[1]  = key_port__response__payload[7:4];
@@ -6925,223 +5639,125 @@ module \latte_head.reuse (rst, i_kept__payload, fork_transfer, o_scored__payload
   assign \key_port__response__payload.low[5]  = key_port__response__payload[55:52];
   assign \key_port__response__payload.low[6]  = key_port__response__payload[59:56];
   assign \key_port__response__payload.low[7]  = key_port__response__payload[63:60];
-  assign \i__payload.key  = i__payload[4:0];
-  assign \i__payload.kept  = i__payload[5];
-  assign \i__payload.last  = i__payload[6];
-  assign \i__payload.score  = i__payload[25:7];
-  assign \scored.key  = i__payload[4:0];
-  assign \scored.kept  = i__payload[5];
-  assign \scored.last  = i__payload[6];
-  assign \scored.score  = i__payload[25:7];
-  assign \item_read_1.key  = item_read_1[4:0];
-  assign \item_read_1.kept  = item_read_1[5];
-  assign \item_read_1.last  = item_read_1[6];
-  assign \item_read_1.estimate  = item_read_1[17:7];
-  assign \item_read_2.key  = item_read_2[4:0];
-  assign \item_read_2.kept  = item_read_2[5];
-  assign \item_read_2.last  = item_read_2[6];
-  assign \item_read_2.estimate  = item_read_2[17:7];
-  assign \item_read_3.key  = item_read_3[4:0];
-  assign \item_read_3.kept  = item_read_3[5];
-  assign \item_read_3.last  = item_read_3[6];
-  assign \item_read_3.estimate  = item_read_3[17:7];
-  assign \item_read_4.key  = item_read_4[4:0];
-  assign \item_read_4.kept  = item_read_4[5];
-  assign \item_read_4.last  = item_read_4[6];
-  assign \item_read_4.estimate  = item_read_4[17:7];
-  assign \item_result_1.key  = item_result_1[4:0];
-  assign \item_result_1.kept  = item_result_1[5];
-  assign \item_result_1.last  = item_result_1[6];
-  assign \item_result_1.estimate  = item_result_1[17:7];
-  assign \item_result_2.key  = item_result_2[4:0];
-  assign \item_result_2.kept  = item_result_2[5];
-  assign \item_result_2.last  = item_result_2[6];
-  assign \item_result_2.estimate  = item_result_2[17:7];
-  assign \item_result_3.key  = item_result_3[4:0];
-  assign \item_result_3.kept  = item_result_3[5];
-  assign \item_result_3.last  = item_result_3[6];
-  assign \item_result_3.estimate  = item_result_3[17:7];
-  assign \item_result_4.key  = item_result_4[4:0];
-  assign \item_result_4.kept  = item_result_4[5];
-  assign \item_result_4.last  = item_result_4[6];
-  assign \item_result_4.estimate  = item_result_4[17:7];
-  assign \item_result_5.key  = item_result_5[4:0];
-  assign \item_result_5.kept  = item_result_5[5];
-  assign \item_result_5.last  = item_result_5[6];
-  assign \item_result_5.estimate  = item_result_5[17:7];
+  assign key_port__response__valid = i_keys__valid;
+  assign o__payload = o_scored__payload;
   assign \o__payload$47.high_low  = \o__payload$47 [10:0];
   assign \o__payload$47.high_low[0]  = \o__payload$47 [10:0];
   assign \o__payload$47.low_high  = \o__payload$47 [21:11];
   assign \o__payload$47.low_high[0]  = \o__payload$47 [21:11];
-  assign \$10 [25:7] = \$7 [18:0];
-  assign \$10 [6] = item_result_5[6];
-  assign \$10 [5] = item_result_5[5];
-  assign \$10 [4:0] = item_result_5[4:0];
-  assign i_keys__payload[63:32] = key_port__response__payload[31:0];
-  assign i_keys__payload[31:0] = key_port__response__payload[63:32];
-  assign key_port__request__payload[5:1] = i_kept__payload[4:0];
-  assign key_port__request__payload[0] = o_prepared__payload;
-  assign i_query__payload[64] = \i_query__payload$9 [64];
-  assign i_query__payload[63:32] = \i_query__payload$9 [63:32];
-  assign i_query__payload[31:0] = \i_query__payload$9 [31:0];
-  assign \$3  = 1'h1;
-  assign fork_transfer = \$2 ;
-  assign \$5  = { \$4 [11], \$4 [11], \$4 [11], \$4 , 4'h0 };
-  assign \$6  = { item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17], item_result_5[17:7], 8'h00 };
+  assign \o__payload.kept  = o_scored__payload[5];
+  assign \o__payload.key  = o_scored__payload[4:0];
+  assign \o__payload.last  = o_scored__payload[6];
+  assign \o__payload.score  = o_scored__payload[25:7];
+  assign o__valid = o_scored__valid;
+  assign \o_scored__payload.kept  = o_scored__payload[5];
+  assign \o_scored__payload.key  = o_scored__payload[4:0];
+  assign \o_scored__payload.last  = o_scored__payload[6];
+  assign \o_scored__payload.score  = o_scored__payload[25:7];
+  assign o_scored__ready = o__ready;
+  assign scored = i__payload;
+  assign \scored.kept  = i__payload[5];
+  assign \scored.key  = i__payload[4:0];
+  assign \scored.last  = i__payload[6];
+  assign \scored.score  = i__payload[25:7];
+  assign scored_valid_2 = i__valid;
 endmodule
 
 module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid, o_prepared__payload, i_keys__valid, i_query__payload, i_keys__payload, taken, valid_4, o__payload, i_query__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$66  = 0;
-  wire [2:0] \$1 ;
-  wire \$10 ;
-  wire \$100 ;
-  wire \$101 ;
-  wire [6:0] \$102 ;
-  wire \$103 ;
-  wire [7:0] \$104 ;
-  wire \$105 ;
-  wire \$106 ;
-  wire [6:0] \$107 ;
-  wire \$108 ;
-  wire [7:0] \$109 ;
-  wire \$11 ;
-  wire [8:0] \$110 ;
-  wire [9:0] \$111 ;
-  reg \$112 ;
-  reg \$113 ;
-  reg \$114 ;
-  reg \$115 ;
-  reg [1:0] \$116 ;
-  reg [1:0] \$117 ;
-  reg \$118 ;
-  reg \$119 ;
-  wire [4:0] \$12 ;
-  reg \$120 ;
-  reg \$121 ;
-  reg \$122 ;
-  reg [3:0] \$123 ;
-  reg \$124 ;
-  reg \$125 ;
-  reg \$126 ;
-  reg \$127 ;
-  reg \$128 ;
-  reg [4:0] \$129 ;
-  wire \$13 ;
-  reg [4:0] \$130 ;
-  reg \$131 ;
-  reg \$132 ;
-  reg \$133 ;
-  reg \$134 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [3:0] \$19 ;
-  wire [3:0] \$2 ;
-  wire [3:0] \$20 ;
-  wire [3:0] \$21 ;
-  wire [3:0] \$22 ;
-  wire [3:0] \$23 ;
-  wire [3:0] \$24 ;
-  wire [3:0] \$25 ;
-  wire [3:0] \$26 ;
-  wire [3:0] \$27 ;
-  wire [3:0] \$28 ;
-  wire [3:0] \$29 ;
-  wire [2:0] \$3 ;
-  wire [3:0] \$30 ;
-  wire [3:0] \$31 ;
-  wire [3:0] \$32 ;
-  wire [3:0] \$33 ;
-  wire [3:0] \$34 ;
-  wire [3:0] \$35 ;
-  wire [3:0] \$36 ;
-  wire [3:0] \$37 ;
-  wire [3:0] \$38 ;
-  wire [3:0] \$39 ;
-  wire \$4 ;
-  wire [3:0] \$40 ;
-  wire [3:0] \$41 ;
-  wire [3:0] \$42 ;
-  wire [3:0] \$43 ;
-  wire [4:0] \$44 ;
-  wire [4:0] \$45 ;
-  wire [4:0] \$46 ;
-  wire [4:0] \$47 ;
-  wire [5:0] \$48 ;
-  wire [5:0] \$49 ;
-  wire [3:0] \$5 ;
-  wire [3:0] \$50 ;
-  wire [3:0] \$51 ;
-  wire [3:0] \$52 ;
-  wire [3:0] \$53 ;
-  wire [3:0] \$54 ;
-  wire [3:0] \$55 ;
-  wire [3:0] \$56 ;
-  wire [3:0] \$57 ;
-  wire [3:0] \$58 ;
-  wire [3:0] \$59 ;
-  wire \$6 ;
-  wire [3:0] \$60 ;
-  wire [3:0] \$61 ;
-  wire [3:0] \$62 ;
-  wire [3:0] \$63 ;
-  wire [3:0] \$64 ;
-  wire [3:0] \$65 ;
-  wire [3:0] \$66 ;
-  wire [3:0] \$67 ;
-  wire [3:0] \$68 ;
-  wire [3:0] \$69 ;
-  wire \$7 ;
-  wire [3:0] \$70 ;
-  wire [3:0] \$71 ;
-  wire [3:0] \$72 ;
-  wire [3:0] \$73 ;
-  wire [4:0] \$74 ;
-  wire [4:0] \$75 ;
-  wire [4:0] \$76 ;
-  wire [4:0] \$77 ;
-  wire [5:0] \$78 ;
-  wire [5:0] \$79 ;
-  wire \$8 ;
-  wire [6:0] \$80 ;
-  wire [6:0] \$81 ;
-  wire [6:0] \$82 ;
-  wire [6:0] \$83 ;
-  wire \$84 ;
-  wire \$85 ;
-  wire [6:0] \$86 ;
-  wire \$87 ;
-  wire [7:0] \$88 ;
-  wire \$89 ;
-  wire \$9 ;
-  wire \$90 ;
-  wire [6:0] \$91 ;
-  wire \$92 ;
-  wire [7:0] \$93 ;
-  wire [8:0] \$94 ;
-  wire [9:0] \$95 ;
-  wire [6:0] \$96 ;
-  wire [6:0] \$97 ;
-  wire [6:0] \$98 ;
-  wire [6:0] \$99 ;
-  wire \$auto$rtlil.cc:2739:Not$10 ;
-  wire \$auto$rtlil.cc:2739:Not$12 ;
-  wire \$auto$rtlil.cc:2739:Not$14 ;
-  wire \$auto$rtlil.cc:2739:Not$16 ;
-  wire \$auto$rtlil.cc:2739:Not$18 ;
-  wire \$auto$rtlil.cc:2739:Not$2 ;
-  wire \$auto$rtlil.cc:2739:Not$20 ;
-  wire \$auto$rtlil.cc:2739:Not$22 ;
-  wire \$auto$rtlil.cc:2739:Not$24 ;
-  wire \$auto$rtlil.cc:2739:Not$26 ;
-  wire \$auto$rtlil.cc:2739:Not$28 ;
-  wire \$auto$rtlil.cc:2739:Not$30 ;
-  wire \$auto$rtlil.cc:2739:Not$32 ;
-  wire \$auto$rtlil.cc:2739:Not$4 ;
-  wire \$auto$rtlil.cc:2739:Not$6 ;
-  wire \$auto$rtlil.cc:2739:Not$8 ;
+  wire [2:0] _000_;
+  wire _001_;
+  wire _002_;
+  wire [6:0] _003_;
+  wire _004_;
+  wire [7:0] _005_;
+  wire _006_;
+  wire [6:0] _007_;
+  wire _008_;
+  wire [7:0] _009_;
+  wire _010_;
+  wire [8:0] _011_;
+  wire [9:0] _012_;
+  wire [4:0] _013_;
+  wire _014_;
+  wire _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
+  wire [3:0] _020_;
+  wire [3:0] _021_;
+  wire [3:0] _022_;
+  wire [3:0] _023_;
+  wire [3:0] _024_;
+  wire [3:0] _025_;
+  wire [3:0] _026_;
+  wire [3:0] _027_;
+  wire [3:0] _028_;
+  wire [2:0] _029_;
+  wire [3:0] _030_;
+  wire [3:0] _031_;
+  wire [3:0] _032_;
+  wire [3:0] _033_;
+  wire [3:0] _034_;
+  wire [3:0] _035_;
+  wire [3:0] _036_;
+  wire _037_;
+  wire [3:0] _038_;
+  wire [3:0] _039_;
+  wire [4:0] _040_;
+  wire [4:0] _041_;
+  wire [4:0] _042_;
+  wire [4:0] _043_;
+  wire [5:0] _044_;
+  wire [5:0] _045_;
+  wire [3:0] _046_;
+  wire [3:0] _047_;
+  wire [3:0] _048_;
+  wire [3:0] _049_;
+  wire [3:0] _050_;
+  wire [3:0] _051_;
+  wire [3:0] _052_;
+  wire [3:0] _053_;
+  wire _054_;
+  wire [3:0] _055_;
+  wire [3:0] _056_;
+  wire [3:0] _057_;
+  wire [3:0] _058_;
+  wire [3:0] _059_;
+  wire [3:0] _060_;
+  wire [3:0] _061_;
+  wire _062_;
+  wire [3:0] _063_;
+  wire [3:0] _064_;
+  wire [4:0] _065_;
+  wire [4:0] _066_;
+  wire [4:0] _067_;
+  wire [4:0] _068_;
+  wire [5:0] _069_;
+  wire [5:0] _070_;
+  wire _071_;
+  wire [6:0] _072_;
+  wire [6:0] _073_;
+  wire [6:0] _074_;
+  wire [6:0] _075_;
+  wire _076_;
+  wire [6:0] _077_;
+  wire _078_;
+  wire [7:0] _079_;
+  wire _080_;
+  wire _081_;
+  wire [6:0] _082_;
+  wire _083_;
+  wire [7:0] _084_;
+  wire [8:0] _085_;
+  wire [9:0] _086_;
+  wire [6:0] _087_;
+  wire [6:0] _088_;
+  wire [6:0] _089_;
+  wire [6:0] _090_;
+  wire _091_;
+  wire _092_;
+  wire _093_;
   reg [4:0] address_1 = 5'h00;
   reg [4:0] address_2 = 5'h00;
   input clk;
@@ -7234,7 +5850,6 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire [3:0] \i_query__payload.parts.low[6] ;
   wire [3:0] \i_query__payload.parts.low[7] ;
   wire \i_query__payload.tag ;
-  (* init = 1'h0 *)
   wire i_query__ready;
   input i_query__valid;
   wire i_query__valid;
@@ -7283,7 +5898,6 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   wire [10:0] \o__payload.high_low[0] ;
   wire [10:0] \o__payload.low_high ;
   wire [10:0] \o__payload.low_high[0] ;
-  (* init = 1'h0 *)
   wire o__valid;
   output o_prepared__payload;
   wire o_prepared__payload;
@@ -7296,21 +5910,21 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   reg passed_3 = 1'h0;
   reg passed_4 = 1'h0;
   wire [4:0] read_port__addr;
-  wire [4:0] \read_port__addr$129 ;
-  wire [4:0] \read_port__addr$130 ;
+  wire [4:0] \read_port__addr$123 ;
+  wire [4:0] \read_port__addr$124 ;
+  wire [4:0] \read_port__addr$125 ;
+  wire [4:0] \read_port__addr$126 ;
+  wire [4:0] \read_port__addr$127 ;
   wire [4:0] \read_port__addr$131 ;
-  wire [4:0] \read_port__addr$132 ;
-  wire [4:0] \read_port__addr$133 ;
-  wire [4:0] \read_port__addr$134 ;
   wire [4:0] \read_port__addr$135 ;
-  wire [4:0] \read_port__addr$138 ;
-  wire [4:0] \read_port__addr$139 ;
-  wire [4:0] \read_port__addr$140 ;
   wire [4:0] \read_port__addr$141 ;
-  wire [4:0] \read_port__addr$142 ;
-  wire [4:0] \read_port__addr$143 ;
-  wire [4:0] \read_port__addr$144 ;
   wire [4:0] \read_port__addr$145 ;
+  wire [4:0] \read_port__addr$146 ;
+  wire [4:0] \read_port__addr$147 ;
+  wire [4:0] \read_port__addr$148 ;
+  wire [4:0] \read_port__addr$149 ;
+  wire [4:0] \read_port__addr$153 ;
+  wire [4:0] \read_port__addr$157 ;
   wire [5:0] read_port__data;
   wire [5:0] \read_port__data$101 ;
   wire [5:0] \read_port__data$103 ;
@@ -7342,304 +5956,250 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   reg valid_4 = 1'h0;
   reg [1:0] waiting = 2'h0;
   reg [4:0] write_address_0 = 5'h00;
-  reg [4:0] write_address_1 = 5'h1f;
-  reg [4:0] write_address_2 = 5'h00;
-  reg [4:0] write_address_3 = 5'h1f;
   reg write_enable_0 = 1'h0;
-  reg write_enable_1 = 1'h1;
-  reg write_enable_2 = 1'h0;
-  reg write_enable_3 = 1'h1;
-  (* init = 5'h00 *)
   wire [4:0] write_port__addr;
-  (* init = 5'h00 *)
-  wire [4:0] \write_port__addr$116 ;
-  (* init = 5'h00 *)
-  wire [4:0] \write_port__addr$119 ;
-  (* init = 5'h00 *)
-  wire [4:0] \write_port__addr$122 ;
-  (* init = 6'h00 *)
+  wire [4:0] \write_port__addr$120 ;
+  wire [4:0] \write_port__addr$128 ;
+  wire [4:0] \write_port__addr$132 ;
+  wire [4:0] \write_port__addr$138 ;
+  wire [4:0] \write_port__addr$142 ;
+  wire [4:0] \write_port__addr$150 ;
+  wire [4:0] \write_port__addr$154 ;
   wire [5:0] write_port__data;
-  (* init = 6'h00 *)
-  wire [5:0] \write_port__data$117 ;
-  (* init = 6'h00 *)
-  wire [5:0] \write_port__data$120 ;
-  (* init = 6'h00 *)
-  wire [5:0] \write_port__data$123 ;
-  (* init = 1'h0 *)
+  wire [5:0] \write_port__data$121 ;
+  wire [5:0] \write_port__data$129 ;
+  wire [5:0] \write_port__data$133 ;
+  wire [5:0] \write_port__data$139 ;
+  wire [5:0] \write_port__data$143 ;
+  wire [5:0] \write_port__data$151 ;
+  wire [5:0] \write_port__data$155 ;
   wire write_port__en;
-  (* init = 1'h0 *)
-  wire \write_port__en$118 ;
-  (* init = 1'h0 *)
-  wire \write_port__en$121 ;
-  (* init = 1'h0 *)
-  wire \write_port__en$124 ;
+  wire \write_port__en$122 ;
+  wire \write_port__en$130 ;
+  wire \write_port__en$134 ;
+  wire \write_port__en$140 ;
+  wire \write_port__en$144 ;
+  wire \write_port__en$152 ;
+  wire \write_port__en$156 ;
   reg writing_1 = 1'h0;
   reg writing_2 = 1'h0;
-  (* ram_style = "distributed" *)
-  reg [5:0] table_high_0_0 [31:0];
-  initial begin : zero_memory_10
+  reg [5:0] table_high_0_0_0 [31:0];
+  initial begin : zero_memory_14
     integer word;
     for (word = 0; word < 32; word = word + 1)
-      table_high_0_0[word] = 6'h0;
+      table_high_0_0_0[word] = 6'h0;
   end
   always @(posedge clk) begin
     if (write_enable_0)
-      table_high_0_0[write_address_0] <= high_subsets_1_0_0;
+      table_high_0_0_0[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$78  = table_high_0_0[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
-  assign \read_port__data$74  = table_high_0_0[{ read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
-  assign \read_port__data$70  = table_high_0_0[{ read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
-  assign read_port__data = table_high_0_0[{ read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
-  (* ram_style = "distributed" *)
-  reg [5:0] table_high_1_0 [31:0];
-  initial begin : zero_memory_11
+  assign \read_port__data$74  = table_high_0_0_0[{ read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] }];
+  assign \read_port__data$70  = table_high_0_0_0[{ read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] }];
+  assign read_port__data = table_high_0_0_0[{ read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] }];
+  reg [5:0] table_high_0_0_1 [31:0];
+  initial begin : zero_memory_15
     integer word;
     for (word = 0; word < 32; word = word + 1)
-      table_high_1_0[word] = 6'h0;
+      table_high_0_0_1[word] = 6'h0;
   end
   always @(posedge clk) begin
     if (write_enable_0)
-      table_high_1_0[write_address_0] <= high_subsets_1_1_0;
+      table_high_0_0_1[write_address_0] <= high_subsets_1_0_0;
   end
-  assign \read_port__data$80  = table_high_1_0[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
-  assign \read_port__data$76  = table_high_1_0[{ read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
-  assign \read_port__data$72  = table_high_1_0[{ read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
-  assign \read_port__data$68  = table_high_1_0[{ read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
-  (* ram_style = "distributed" *)
-  reg [5:0] table_low_0_0 [31:0];
-  initial begin : zero_memory_12
+  assign \read_port__data$78  = table_high_0_0_1[{ read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] }];
+  reg [5:0] table_high_1_0_0 [31:0];
+  initial begin : zero_memory_16
     integer word;
     for (word = 0; word < 32; word = word + 1)
-      table_low_0_0[word] = 6'h0;
+      table_high_1_0_0[word] = 6'h0;
   end
   always @(posedge clk) begin
     if (write_enable_0)
-      table_low_0_0[write_address_0] <= low_subsets_1_0_0;
+      table_high_1_0_0[write_address_0] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$101  = table_low_0_0[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
-  assign \read_port__data$97  = table_low_0_0[{ read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
-  assign \read_port__data$93  = table_low_0_0[{ read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
-  assign \read_port__data$89  = table_low_0_0[{ read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
-  (* ram_style = "distributed" *)
-  reg [5:0] table_low_1_0 [31:0];
-  initial begin : zero_memory_13
+  assign \read_port__data$76  = table_high_1_0_0[{ read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] }];
+  assign \read_port__data$72  = table_high_1_0_0[{ read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] }];
+  assign \read_port__data$68  = table_high_1_0_0[{ read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] }];
+  reg [5:0] table_high_1_0_1 [31:0];
+  initial begin : zero_memory_17
     integer word;
     for (word = 0; word < 32; word = word + 1)
-      table_low_1_0[word] = 6'h0;
+      table_high_1_0_1[word] = 6'h0;
   end
   always @(posedge clk) begin
     if (write_enable_0)
-      table_low_1_0[write_address_0] <= low_subsets_1_1_0;
+      table_high_1_0_1[write_address_0] <= high_subsets_1_1_0;
   end
-  assign \read_port__data$103  = table_low_1_0[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
-  assign \read_port__data$99  = table_low_1_0[{ read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
-  assign \read_port__data$95  = table_low_1_0[{ read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
-  assign \read_port__data$91  = table_low_1_0[{ read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
-  assign \$1  = held + taken;
-  assign \$2  = \$1  - i_last;
-  assign \$3  = waiting + taken;
-  assign \$4  = o_prepared__valid & o_prepared__ready;
-  assign \$5  = \$3  - \$4 ;
-  assign \$6  = ~ fill_slot;
-  assign \$7  = o_prepared__valid & o_prepared__ready;
-  assign \$8  = ~ take_slot;
-  assign \$9  = ~ read_slot;
-  assign \$10  = held != 2'h2;
-  assign \$11  = i_query__valid & \$10 ;
-  assign \$12  = left - 1'h1;
-  assign \$13  = held != 2'h2;
-  assign \$14  = i_query__valid & \$13 ;
-  assign \$15  = left == 1'h1;
-  assign \$16  = \$14  & \$15 ;
-  assign \$17  = held != 2'h2;
-  assign \$18  = i_query__valid & \$17 ;
-  assign \$19  = ~ left;
-  assign \$20  = ~ left;
-  assign \$22  = \$20 [0] ? \$21  : 4'h8;
-  assign \$23  = ~ left;
-  assign \$25  = \$23 [1] ? \$24  : 4'h8;
-  assign \$26  = ~ left;
-  assign \$28  = \$26 [2] ? \$27  : 4'h8;
-  assign \$29  = ~ left;
-  assign \$31  = \$29 [3] ? \$30  : 4'h8;
-  assign \$32  = ~ left;
-  assign \$34  = \$32 [0] ? \$33  : 4'h8;
-  assign \$35  = ~ left;
-  assign \$37  = \$35 [1] ? \$36  : 4'h8;
-  assign \$38  = ~ left;
-  assign \$40  = \$38 [2] ? \$39  : 4'h8;
-  assign \$41  = ~ left;
-  assign \$43  = \$41 [3] ? \$42  : 4'h8;
-  assign \$44  = high_masked_0 + high_masked_1;
-  assign \$45  = high_masked_2 + high_masked_3;
-  assign \$46  = high_masked_4 + high_masked_5;
-  assign \$47  = high_masked_6 + high_masked_7;
-  assign \$48  = high_subsets_0_0_0 + high_subsets_0_0_1;
-  assign \$49  = high_subsets_0_1_0 + high_subsets_0_1_1;
-  assign \$50  = ~ left;
-  assign \$52  = \$50 [0] ? \$51  : 4'h8;
-  assign \$53  = ~ left;
-  assign \$55  = \$53 [1] ? \$54  : 4'h8;
-  assign \$56  = ~ left;
-  assign \$58  = \$56 [2] ? \$57  : 4'h8;
-  assign \$59  = ~ left;
-  assign \$61  = \$59 [3] ? \$60  : 4'h8;
-  assign \$62  = ~ left;
-  assign \$64  = \$62 [0] ? \$63  : 4'h8;
-  assign \$65  = ~ left;
-  assign \$67  = \$65 [1] ? \$66  : 4'h8;
-  assign \$68  = ~ left;
-  assign \$70  = \$68 [2] ? \$69  : 4'h8;
-  assign \$71  = ~ left;
-  assign \$73  = \$71 [3] ? \$72  : 4'h8;
-  assign \$74  = low_masked_0 + low_masked_1;
-  assign \$75  = low_masked_2 + low_masked_3;
-  assign \$76  = low_masked_4 + low_masked_5;
-  assign \$77  = low_masked_6 + low_masked_7;
-  assign \$78  = low_subsets_0_0_0 + low_subsets_0_0_1;
-  assign \$79  = low_subsets_0_1_0 + low_subsets_0_1_1;
-  assign \$80  = high_low_0_plane_0_entry_0 + high_low_0_plane_0_entry_1;
-  assign \$81  = high_low_0_plane_1_entry_0 + high_low_0_plane_1_entry_1;
-  assign \$82  = high_low_0_plane_2_entry_0 + high_low_0_plane_2_entry_1;
-  assign \$83  = high_low_0_plane_3_entry_0 + high_low_0_plane_3_entry_1;
-  assign \$84  = ~ high_low_0_groups_0_0_0[6];
-  assign \$85  = ~ high_low_0_groups_0_0_0[6];
-  assign \$87  = ~ high_low_0_groups_0_1_0[6];
-  assign \$88  = $signed(\$86 ) + $signed({ \$87 , high_low_0_groups_0_1_0[5:0] });
-  assign \$89  = ~ high_low_0_groups_0_2_0[6];
-  assign \$90  = ~ high_low_0_groups_0_2_0[6];
-  assign \$92  = ~ high_low_0_groups_0_3_0[6];
-  assign \$93  = $signed(\$91 ) - $signed({ \$92 , high_low_0_groups_0_3_0[5:0] });
-  assign \$95  = $signed(\$94 ) + $signed(high_low_0_planes_0_1);
-  assign \$96  = low_high_0_plane_0_entry_0 + low_high_0_plane_0_entry_1;
-  assign \$97  = low_high_0_plane_1_entry_0 + low_high_0_plane_1_entry_1;
-  assign \$98  = low_high_0_plane_2_entry_0 + low_high_0_plane_2_entry_1;
-  assign \$99  = low_high_0_plane_3_entry_0 + low_high_0_plane_3_entry_1;
-  assign \$100  = ~ low_high_0_groups_0_0_0[6];
-  assign \$101  = ~ low_high_0_groups_0_0_0[6];
-  assign \$103  = ~ low_high_0_groups_0_1_0[6];
-  assign \$104  = $signed(\$102 ) + $signed({ \$103 , low_high_0_groups_0_1_0[5:0] });
-  assign \$105  = ~ low_high_0_groups_0_2_0[6];
-  assign \$106  = ~ low_high_0_groups_0_2_0[6];
-  assign \$108  = ~ low_high_0_groups_0_3_0[6];
-  assign \$109  = $signed(\$107 ) - $signed({ \$108 , low_high_0_groups_0_3_0[5:0] });
-  assign \$111  = $signed(\$110 ) + $signed(low_high_0_planes_0_1);
-  assign o_prepared__valid = | waiting;
+  assign \read_port__data$80  = table_high_1_0_1[{ read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] }];
+  reg [5:0] table_low_0_0_0 [31:0];
+  initial begin : zero_memory_18
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_0_0_0[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_0_0_0[write_address_0] <= low_subsets_1_0_0;
+  end
+  assign \read_port__data$97  = table_low_0_0_0[{ read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] }];
+  assign \read_port__data$93  = table_low_0_0_0[{ read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] }];
+  assign \read_port__data$89  = table_low_0_0_0[{ read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] }];
+  reg [5:0] table_low_0_0_1 [31:0];
+  initial begin : zero_memory_19
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_0_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_0_0_1[write_address_0] <= low_subsets_1_0_0;
+  end
+  assign \read_port__data$101  = table_low_0_0_1[{ read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] }];
+  reg [5:0] table_low_1_0_0 [31:0];
+  initial begin : zero_memory_20
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_1_0_0[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_1_0_0[write_address_0] <= low_subsets_1_1_0;
+  end
+  assign \read_port__data$99  = table_low_1_0_0[{ read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] }];
+  assign \read_port__data$95  = table_low_1_0_0[{ read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] }];
+  assign \read_port__data$91  = table_low_1_0_0[{ read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] }];
+  reg [5:0] table_low_1_0_1 [31:0];
+  initial begin : zero_memory_21
+    integer word;
+    for (word = 0; word < 32; word = word + 1)
+      table_low_1_0_1[word] = 6'h0;
+  end
+  always @(posedge clk) begin
+    if (write_enable_0)
+      table_low_1_0_1[write_address_0] <= low_subsets_1_1_0;
+  end
+  assign \read_port__data$103  = table_low_1_0_1[{ read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] }];
+  assign _000_ = held + taken;
+  assign _021_ = _000_ - i_last;
+  assign _029_ = waiting + taken;
+  assign _037_ = o_prepared__valid & o_prepared__ready;
+  assign _046_ = _029_ - _037_;
+  assign _054_ = ~ fill_slot;
+  assign _062_ = o_prepared__valid & o_prepared__ready;
+  assign _071_ = ~ take_slot;
+  assign _080_ = ~ read_slot;
+  assign _001_ = held != 2'h2;
+  assign _010_ = i_query__valid & _001_;
+  assign _013_ = left - 1'h1;
+  assign _014_ = held != 2'h2;
+  assign _015_ = i_query__valid & _014_;
+  assign _016_ = left == 1'h1;
+  assign _017_ = _015_ & _016_;
+  assign _018_ = held != 2'h2;
+  assign _019_ = i_query__valid & _018_;
+  assign _020_ = ~ left;
+  assign _022_ = ~ left;
+  assign _023_ = i_query__payload[3:0] ^ 4'h8;
+  assign _024_ = ~ left;
+  assign _025_ = i_query__payload[7:4] ^ 4'h8;
+  assign _026_ = ~ left;
+  assign _027_ = i_query__payload[11:8] ^ 4'h8;
+  assign _028_ = ~ left;
+  assign _030_ = i_query__payload[15:12] ^ 4'h8;
+  assign _031_ = ~ left;
+  assign _032_ = i_query__payload[19:16] ^ 4'h8;
+  assign _033_ = ~ left;
+  assign _034_ = i_query__payload[23:20] ^ 4'h8;
+  assign _035_ = ~ left;
+  assign _036_ = i_query__payload[27:24] ^ 4'h8;
+  assign _038_ = ~ left;
+  assign _039_ = i_query__payload[31:28] ^ 4'h8;
+  assign _040_ = high_masked_0 + high_masked_1;
+  assign _041_ = high_masked_2 + high_masked_3;
+  assign _042_ = high_masked_4 + high_masked_5;
+  assign _043_ = high_masked_6 + high_masked_7;
+  assign _044_ = high_subsets_0_0_0 + high_subsets_0_0_1;
+  assign _045_ = high_subsets_0_1_0 + high_subsets_0_1_1;
+  assign _047_ = ~ left;
+  assign _048_ = i_query__payload[35:32] ^ 4'h8;
+  assign _049_ = ~ left;
+  assign _050_ = i_query__payload[39:36] ^ 4'h8;
+  assign _051_ = ~ left;
+  assign _052_ = i_query__payload[43:40] ^ 4'h8;
+  assign _053_ = ~ left;
+  assign _055_ = i_query__payload[47:44] ^ 4'h8;
+  assign _056_ = ~ left;
+  assign _057_ = i_query__payload[51:48] ^ 4'h8;
+  assign _058_ = ~ left;
+  assign _059_ = i_query__payload[55:52] ^ 4'h8;
+  assign _060_ = ~ left;
+  assign _061_ = i_query__payload[59:56] ^ 4'h8;
+  assign _063_ = ~ left;
+  assign _064_ = i_query__payload[63:60] ^ 4'h8;
+  assign _065_ = low_masked_0 + low_masked_1;
+  assign _066_ = low_masked_2 + low_masked_3;
+  assign _067_ = low_masked_4 + low_masked_5;
+  assign _068_ = low_masked_6 + low_masked_7;
+  assign _069_ = low_subsets_0_0_0 + low_subsets_0_0_1;
+  assign _070_ = low_subsets_0_1_0 + low_subsets_0_1_1;
+  assign _072_ = high_low_0_plane_0_entry_0 + high_low_0_plane_0_entry_1;
+  assign _073_ = high_low_0_plane_1_entry_0 + high_low_0_plane_1_entry_1;
+  assign _074_ = high_low_0_plane_2_entry_0 + high_low_0_plane_2_entry_1;
+  assign _075_ = high_low_0_plane_3_entry_0 + high_low_0_plane_3_entry_1;
+  assign _076_ = ~ high_low_0_groups_0_0_0[6];
+  assign _077_ = $signed({ _076_, high_low_0_groups_0_0_0[5:0] }) >>> 1'h1;
+  assign _078_ = ~ high_low_0_groups_0_1_0[6];
+  assign _079_ = $signed(_077_) + $signed({ _078_, high_low_0_groups_0_1_0[5:0] });
+  assign _081_ = ~ high_low_0_groups_0_2_0[6];
+  assign _082_ = $signed({ _081_, high_low_0_groups_0_2_0[5:0] }) >>> 1'h1;
+  assign _083_ = ~ high_low_0_groups_0_3_0[6];
+  assign _084_ = $signed(_082_) - $signed({ _083_, high_low_0_groups_0_3_0[5:0] });
+  assign _085_ = $signed(high_low_0_planes_0_0) >>> 2'h2;
+  assign _086_ = $signed(_085_) + $signed(high_low_0_planes_0_1);
+  assign _087_ = low_high_0_plane_0_entry_0 + low_high_0_plane_0_entry_1;
+  assign _088_ = low_high_0_plane_1_entry_0 + low_high_0_plane_1_entry_1;
+  assign _089_ = low_high_0_plane_2_entry_0 + low_high_0_plane_2_entry_1;
+  assign _090_ = low_high_0_plane_3_entry_0 + low_high_0_plane_3_entry_1;
+  assign _002_ = ~ low_high_0_groups_0_0_0[6];
+  assign _003_ = $signed({ _002_, low_high_0_groups_0_0_0[5:0] }) >>> 1'h1;
+  assign _004_ = ~ low_high_0_groups_0_1_0[6];
+  assign _005_ = $signed(_003_) + $signed({ _004_, low_high_0_groups_0_1_0[5:0] });
+  assign _006_ = ~ low_high_0_groups_0_2_0[6];
+  assign _007_ = $signed({ _006_, low_high_0_groups_0_2_0[5:0] }) >>> 1'h1;
+  assign _008_ = ~ low_high_0_groups_0_3_0[6];
+  assign _009_ = $signed(_007_) - $signed({ _008_, low_high_0_groups_0_3_0[5:0] });
+  assign _011_ = $signed(low_high_0_planes_0_0) >>> 2'h2;
+  assign _012_ = $signed(_011_) + $signed(low_high_0_planes_0_1);
+  assign o_prepared__valid = waiting != 1'h0;
   assign o_prepared__payload = take_slot ? tag_1 : tag_0;
   always @(posedge clk)
-    passed_1 <= \$112 ;
-  always @(posedge clk)
-    passed_2 <= \$113 ;
-  always @(posedge clk)
-    passed_3 <= \$114 ;
-  always @(posedge clk)
-    passed_4 <= \$115 ;
-  always @(posedge clk)
-    held <= \$116 ;
-  always @(posedge clk)
-    waiting <= \$117 ;
-  always @(posedge clk)
-    fill_slot <= \$118 ;
-  always @(posedge clk)
-    tag_1 <= \$119 ;
-  always @(posedge clk)
-    tag_0 <= \$120 ;
-  always @(posedge clk)
-    take_slot <= \$121 ;
-  always @(posedge clk)
-    read_slot <= \$122 ;
-  always @(posedge clk)
-    left <= \$123 ;
-  always @(posedge clk)
-    taken <= \$124 ;
-  always @(posedge clk)
-    writing_1 <= \$125 ;
-  always @(posedge clk)
-    writing_2 <= \$126 ;
-  always @(posedge clk)
-    address_1 <= { fill_slot, \$19  };
+    address_1 <= { fill_slot, _020_ };
   always @(posedge clk)
     address_2 <= address_1;
   always @(posedge clk)
-    write_enable_0 <= \$127 ;
+    high_subsets_0_0_0 <= _040_;
   always @(posedge clk)
-    write_enable_1 <= \$128 ;
+    high_subsets_0_0_1 <= _041_;
   always @(posedge clk)
-    write_enable_2 <= writing_2;
+    high_subsets_0_1_0 <= _042_;
   always @(posedge clk)
-    write_enable_3 <= writing_2;
+    high_subsets_0_1_1 <= _043_;
   always @(posedge clk)
-    write_address_0 <= \$129 ;
+    high_subsets_1_0_0 <= _044_;
   always @(posedge clk)
-    write_address_1 <= \$130 ;
+    high_subsets_1_1_0 <= _045_;
   always @(posedge clk)
-    write_address_2 <= address_2;
+    low_subsets_0_0_0 <= _065_;
   always @(posedge clk)
-    write_address_3 <= address_2;
+    low_subsets_0_0_1 <= _066_;
   always @(posedge clk)
-    high_masked_0 <= \$22 ;
+    low_subsets_0_1_0 <= _067_;
   always @(posedge clk)
-    high_masked_1 <= \$25 ;
+    low_subsets_0_1_1 <= _068_;
   always @(posedge clk)
-    high_masked_2 <= \$28 ;
+    low_subsets_1_0_0 <= _069_;
   always @(posedge clk)
-    high_masked_3 <= \$31 ;
-  always @(posedge clk)
-    high_masked_4 <= \$34 ;
-  always @(posedge clk)
-    high_masked_5 <= \$37 ;
-  always @(posedge clk)
-    high_masked_6 <= \$40 ;
-  always @(posedge clk)
-    high_masked_7 <= \$43 ;
-  always @(posedge clk)
-    high_subsets_0_0_0 <= \$44 ;
-  always @(posedge clk)
-    high_subsets_0_0_1 <= \$45 ;
-  always @(posedge clk)
-    high_subsets_0_1_0 <= \$46 ;
-  always @(posedge clk)
-    high_subsets_0_1_1 <= \$47 ;
-  always @(posedge clk)
-    high_subsets_1_0_0 <= \$48 ;
-  always @(posedge clk)
-    high_subsets_1_1_0 <= \$49 ;
-  always @(posedge clk)
-    low_masked_0 <= \$52 ;
-  always @(posedge clk)
-    low_masked_1 <= \$55 ;
-  always @(posedge clk)
-    low_masked_2 <= \$58 ;
-  always @(posedge clk)
-    low_masked_3 <= \$61 ;
-  always @(posedge clk)
-    low_masked_4 <= \$64 ;
-  always @(posedge clk)
-    low_masked_5 <= \$67 ;
-  always @(posedge clk)
-    low_masked_6 <= \$70 ;
-  always @(posedge clk)
-    low_masked_7 <= \$73 ;
-  always @(posedge clk)
-    low_subsets_0_0_0 <= \$74 ;
-  always @(posedge clk)
-    low_subsets_0_0_1 <= \$75 ;
-  always @(posedge clk)
-    low_subsets_0_1_0 <= \$76 ;
-  always @(posedge clk)
-    low_subsets_0_1_1 <= \$77 ;
-  always @(posedge clk)
-    low_subsets_1_0_0 <= \$78 ;
-  always @(posedge clk)
-    low_subsets_1_1_0 <= \$79 ;
-  always @(posedge clk)
-    valid_1 <= \$131 ;
-  always @(posedge clk)
-    valid_2 <= \$132 ;
-  always @(posedge clk)
-    valid_3 <= \$133 ;
-  always @(posedge clk)
-    valid_4 <= \$134 ;
+    low_subsets_1_1_0 <= _070_;
   always @(posedge clk)
     high_low_0_plane_0_entry_0 <= read_port__data;
   always @(posedge clk)
@@ -7657,19 +6217,19 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   always @(posedge clk)
     high_low_0_plane_3_entry_1 <= \read_port__data$80 ;
   always @(posedge clk)
-    high_low_0_groups_0_0_0 <= \$80 ;
+    high_low_0_groups_0_0_0 <= _072_;
   always @(posedge clk)
-    high_low_0_groups_0_1_0 <= \$81 ;
+    high_low_0_groups_0_1_0 <= _073_;
   always @(posedge clk)
-    high_low_0_groups_0_2_0 <= \$82 ;
+    high_low_0_groups_0_2_0 <= _074_;
   always @(posedge clk)
-    high_low_0_groups_0_3_0 <= \$83 ;
+    high_low_0_groups_0_3_0 <= _075_;
   always @(posedge clk)
-    high_low_0_planes_0_0 <= { \$88 , high_low_0_groups_0_0_0[0] };
+    high_low_0_planes_0_0 <= { _079_, high_low_0_groups_0_0_0[0] };
   always @(posedge clk)
-    high_low_0_planes_0_1 <= { \$93 , high_low_0_groups_0_2_0[0] };
+    high_low_0_planes_0_1 <= { _084_, high_low_0_groups_0_2_0[0] };
   always @(posedge clk)
-    high_low_0_planes_1_0 <= { \$95 , high_low_0_planes_0_0[1:0] };
+    high_low_0_planes_1_0 <= { _086_, high_low_0_planes_0_0[1:0] };
   always @(posedge clk)
     low_high_0_plane_0_entry_0 <= \read_port__data$89 ;
   always @(posedge clk)
@@ -7687,272 +6247,134 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   always @(posedge clk)
     low_high_0_plane_3_entry_1 <= \read_port__data$103 ;
   always @(posedge clk)
-    low_high_0_groups_0_0_0 <= \$96 ;
+    low_high_0_groups_0_0_0 <= _087_;
   always @(posedge clk)
-    low_high_0_groups_0_1_0 <= \$97 ;
+    low_high_0_groups_0_1_0 <= _088_;
   always @(posedge clk)
-    low_high_0_groups_0_2_0 <= \$98 ;
+    low_high_0_groups_0_2_0 <= _089_;
   always @(posedge clk)
-    low_high_0_groups_0_3_0 <= \$99 ;
+    low_high_0_groups_0_3_0 <= _090_;
   always @(posedge clk)
-    low_high_0_planes_0_0 <= { \$104 , low_high_0_groups_0_0_0[0] };
+    low_high_0_planes_0_0 <= { _005_, low_high_0_groups_0_0_0[0] };
   always @(posedge clk)
-    low_high_0_planes_0_1 <= { \$109 , low_high_0_groups_0_2_0[0] };
+    low_high_0_planes_0_1 <= { _009_, low_high_0_groups_0_2_0[0] };
   always @(posedge clk)
-    low_high_0_planes_1_0 <= { \$111 , low_high_0_planes_0_0[1:0] };
-  assign \$auto$rtlil.cc:2739:Not$2  = ~ i_query__payload[3];
-  assign \$auto$rtlil.cc:2739:Not$12  = ~ i_query__payload[23];
-  assign \$auto$rtlil.cc:2739:Not$14  = ~ i_query__payload[27];
-  assign \$auto$rtlil.cc:2739:Not$16  = ~ i_query__payload[31];
-  assign \$auto$rtlil.cc:2739:Not$18  = ~ i_query__payload[35];
-  assign \$auto$rtlil.cc:2739:Not$20  = ~ i_query__payload[39];
-  assign \$auto$rtlil.cc:2739:Not$22  = ~ i_query__payload[43];
-  assign \$auto$rtlil.cc:2739:Not$24  = ~ i_query__payload[47];
-  assign \$auto$rtlil.cc:2739:Not$26  = ~ i_query__payload[51];
-  assign \$auto$rtlil.cc:2739:Not$28  = ~ i_query__payload[55];
-  assign \$auto$rtlil.cc:2739:Not$30  = ~ i_query__payload[59];
-  assign \$auto$rtlil.cc:2739:Not$4  = ~ i_query__payload[7];
-  assign \$auto$rtlil.cc:2739:Not$32  = ~ i_query__payload[63];
-  assign \$auto$rtlil.cc:2739:Not$6  = ~ i_query__payload[11];
-  assign \$auto$rtlil.cc:2739:Not$8  = ~ i_query__payload[15];
-  assign \$auto$rtlil.cc:2739:Not$10  = ~ i_query__payload[19];
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$112  = i_last;
-    if (rst) begin
-      \$112  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$113  = passed_1;
-    if (rst) begin
-      \$113  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$114  = passed_2;
-    if (rst) begin
-      \$114  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$115  = passed_3;
-    if (rst) begin
-      \$115  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$116  = \$2 [1:0];
-    if (rst) begin
-      \$116  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$117  = \$5 [1:0];
-    if (rst) begin
-      \$117  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$118  = fill_slot;
-    if (taken) begin
-      \$118  = \$6 ;
-    end
-    if (rst) begin
-      \$118  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$119  = tag_1;
-    if (taken) begin
-      if (fill_slot) begin
-        \$119  = i_query__payload[64];
-      end
-    end
-    if (rst) begin
-      \$119  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$120  = tag_0;
-    if (taken) begin
-      (* full_case = 32'd1 *)
-      if (fill_slot) begin
-      end else begin
-        \$120  = i_query__payload[64];
-      end
-    end
-    if (rst) begin
-      \$120  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$121  = take_slot;
-    if (\$7 ) begin
-      \$121  = \$8 ;
-    end
-    if (rst) begin
-      \$121  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$122  = read_slot;
-    if (passed_4) begin
-      \$122  = \$9 ;
-    end
-    if (rst) begin
-      \$122  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$123  = left;
-    if (\$11 ) begin
-      \$123  = \$12 [3:0];
-    end
-    if (rst) begin
-      \$123  = 4'hf;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$124  = \$16 ;
-    if (rst) begin
-      \$124  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$125  = \$18 ;
-    if (rst) begin
-      \$125  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$126  = writing_1;
-    if (rst) begin
-      \$126  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$127  = writing_2;
-    if (rst) begin
-      \$127  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$128  = writing_2;
-    if (rst) begin
-      \$128  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$129  = address_2;
-    if (rst) begin
-      \$129  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$130  = address_2;
-    if (rst) begin
-      \$130  = 5'h1f;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$131  = i_keys__valid;
-    if (rst) begin
-      \$131  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$132  = valid_1;
-    if (rst) begin
-      \$132  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$133  = valid_2;
-    if (rst) begin
-      \$133  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$66 ) begin end
-    \$134  = valid_3;
-    if (rst) begin
-      \$134  = 1'h0;
-    end
-  end
-  assign i_query__ready = taken;
-  assign write_port__addr = write_address_0;
-  assign write_port__data = high_subsets_1_0_0;
-  assign write_port__en = write_enable_0;
-  assign \write_port__addr$116  = write_address_0;
-  assign \write_port__data$117  = high_subsets_1_1_0;
-  assign \write_port__en$118  = write_enable_0;
-  assign \write_port__addr$119  = write_address_0;
-  assign \write_port__data$120  = low_subsets_1_0_0;
-  assign \write_port__en$121  = write_enable_0;
-  assign \write_port__addr$122  = write_address_0;
-  assign \write_port__data$123  = low_subsets_1_1_0;
-  assign \write_port__en$124  = write_enable_0;
-  assign o__valid = valid_4;
+    low_high_0_planes_1_0 <= { _012_, low_high_0_planes_0_0[1:0] };
+  always @(posedge clk)
+    if (rst) valid_4 <= 1'h0;
+    else valid_4 <= valid_3;
+  always @(posedge clk)
+    if (rst) valid_3 <= 1'h0;
+    else valid_3 <= valid_2;
+  always @(posedge clk)
+    if (rst) valid_2 <= 1'h0;
+    else valid_2 <= valid_1;
+  always @(posedge clk)
+    if (rst) valid_1 <= 1'h0;
+    else valid_1 <= i_keys__valid;
+  always @(posedge clk)
+    if (!_063_[3]) low_masked_7 <= 4'h8;
+    else low_masked_7 <= _064_;
+  always @(posedge clk)
+    if (!_060_[2]) low_masked_6 <= 4'h8;
+    else low_masked_6 <= _061_;
+  always @(posedge clk)
+    if (!_058_[1]) low_masked_5 <= 4'h8;
+    else low_masked_5 <= _059_;
+  always @(posedge clk)
+    if (!_056_[0]) low_masked_4 <= 4'h8;
+    else low_masked_4 <= _057_;
+  always @(posedge clk)
+    if (!_053_[3]) low_masked_3 <= 4'h8;
+    else low_masked_3 <= _055_;
+  always @(posedge clk)
+    if (!_051_[2]) low_masked_2 <= 4'h8;
+    else low_masked_2 <= _052_;
+  always @(posedge clk)
+    if (!_049_[1]) low_masked_1 <= 4'h8;
+    else low_masked_1 <= _050_;
+  always @(posedge clk)
+    if (!_047_[0]) low_masked_0 <= 4'h8;
+    else low_masked_0 <= _048_;
+  always @(posedge clk)
+    if (!_038_[3]) high_masked_7 <= 4'h8;
+    else high_masked_7 <= _039_;
+  always @(posedge clk)
+    if (!_035_[2]) high_masked_6 <= 4'h8;
+    else high_masked_6 <= _036_;
+  always @(posedge clk)
+    if (!_033_[1]) high_masked_5 <= 4'h8;
+    else high_masked_5 <= _034_;
+  always @(posedge clk)
+    if (!_031_[0]) high_masked_4 <= 4'h8;
+    else high_masked_4 <= _032_;
+  always @(posedge clk)
+    if (!_028_[3]) high_masked_3 <= 4'h8;
+    else high_masked_3 <= _030_;
+  always @(posedge clk)
+    if (!_026_[2]) high_masked_2 <= 4'h8;
+    else high_masked_2 <= _027_;
+  always @(posedge clk)
+    if (!_024_[1]) high_masked_1 <= 4'h8;
+    else high_masked_1 <= _025_;
+  always @(posedge clk)
+    if (!_022_[0]) high_masked_0 <= 4'h8;
+    else high_masked_0 <= _023_;
+  always @(posedge clk)
+    if (rst) write_address_0 <= 5'h00;
+    else write_address_0 <= address_2;
+  always @(posedge clk)
+    if (rst) write_enable_0 <= 1'h0;
+    else write_enable_0 <= writing_2;
+  always @(posedge clk)
+    if (rst) writing_2 <= 1'h0;
+    else writing_2 <= writing_1;
+  always @(posedge clk)
+    if (rst) writing_1 <= 1'h0;
+    else writing_1 <= _019_;
+  always @(posedge clk)
+    if (rst) taken <= 1'h0;
+    else taken <= _017_;
+  always @(posedge clk)
+    if (rst) left <= 4'hf;
+    else if (_010_) left <= _013_[3:0];
+  always @(posedge clk)
+    if (rst) read_slot <= 1'h0;
+    else if (passed_4) read_slot <= _080_;
+  always @(posedge clk)
+    if (rst) take_slot <= 1'h0;
+    else if (_062_) take_slot <= _071_;
+  always @(posedge clk)
+    if (rst) tag_0 <= 1'h0;
+    else if (_091_) tag_0 <= i_query__payload[64];
+  always @(posedge clk)
+    if (rst) tag_1 <= 1'h0;
+    else if (_092_) tag_1 <= i_query__payload[64];
+  always @(posedge clk)
+    if (rst) fill_slot <= 1'h0;
+    else if (taken) fill_slot <= _054_;
+  always @(posedge clk)
+    if (rst) waiting <= 2'h0;
+    else waiting <= _046_[1:0];
+  always @(posedge clk)
+    if (rst) held <= 2'h0;
+    else held <= _021_[1:0];
+  always @(posedge clk)
+    if (rst) passed_4 <= 1'h0;
+    else passed_4 <= passed_3;
+  always @(posedge clk)
+    if (rst) passed_3 <= 1'h0;
+    else passed_3 <= passed_2;
+  always @(posedge clk)
+    if (rst) passed_2 <= 1'h0;
+    else passed_2 <= passed_1;
+  always @(posedge clk)
+    if (rst) passed_1 <= 1'h0;
+    else passed_1 <= i_last;
+  assign _093_ = ~ fill_slot;
+  assign _091_ = & { _093_, taken };
+  assign _092_ = & { fill_slot, taken };
   assign high_low_0_keys = i_keys__payload[31:0];
-  assign read_port__addr = { read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
-  assign \read_port__addr$129  = { read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
-  assign \read_port__addr$130  = { read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
-  assign \read_port__addr$131  = { read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
-  assign \read_port__addr$132  = { read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
-  assign \read_port__addr$133  = { read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
-  assign \read_port__addr$134  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
-  assign \read_port__addr$135  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
-  assign low_high_0_keys = i_keys__payload[63:32];
-  assign \read_port__addr$138  = { read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
-  assign \read_port__addr$139  = { read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
-  assign \read_port__addr$140  = { read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
-  assign \read_port__addr$141  = { read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
-  assign \read_port__addr$142  = { read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
-  assign \read_port__addr$143  = { read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
-  assign \read_port__addr$144  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
-  assign \read_port__addr$145  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
-  assign \i_query__payload.parts  = i_query__payload[63:0];
-  assign \i_query__payload.parts.high  = i_query__payload[31:0];
-  assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
-  assign \i_query__payload.parts.high[1]  = i_query__payload[7:4];
-  assign \i_query__payload.parts.high[2]  = i_query__payload[11:8];
-  assign \i_query__payload.parts.high[3]  = i_query__payload[15:12];
-  assign \i_query__payload.parts.high[4]  = i_query__payload[19:16];
-  assign \i_query__payload.parts.high[5]  = i_query__payload[23:20];
-  assign \i_query__payload.parts.high[6]  = i_query__payload[27:24];
-  assign \i_query__payload.parts.high[7]  = i_query__payload[31:28];
-  assign \i_query__payload.parts.low  = i_query__payload[63:32];
-  assign \i_query__payload.parts.low[0]  = i_query__payload[35:32];
-  assign \i_query__payload.parts.low[1]  = i_query__payload[39:36];
-  assign \i_query__payload.parts.low[2]  = i_query__payload[43:40];
-  assign \i_query__payload.parts.low[3]  = i_query__payload[47:44];
-  assign \i_query__payload.parts.low[4]  = i_query__payload[51:48];
-  assign \i_query__payload.parts.low[5]  = i_query__payload[55:52];
-  assign \i_query__payload.parts.low[6]  = i_query__payload[59:56];
-  assign \i_query__payload.parts.low[7]  = i_query__payload[63:60];
-  assign \i_query__payload.tag  = i_query__payload[64];
   assign \high_low_0_keys[0]  = i_keys__payload[3:0];
   assign \high_low_0_keys[1]  = i_keys__payload[7:4];
   assign \high_low_0_keys[2]  = i_keys__payload[11:8];
@@ -7981,10 +6403,28 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \i_keys__payload.low_high[0][5]  = i_keys__payload[55:52];
   assign \i_keys__payload.low_high[0][6]  = i_keys__payload[59:56];
   assign \i_keys__payload.low_high[0][7]  = i_keys__payload[63:60];
-  assign \o__payload.high_low  = o__payload[10:0];
-  assign \o__payload.high_low[0]  = o__payload[10:0];
-  assign \o__payload.low_high  = o__payload[21:11];
-  assign \o__payload.low_high[0]  = o__payload[21:11];
+  assign \i_query__payload.parts  = i_query__payload[63:0];
+  assign \i_query__payload.parts.high  = i_query__payload[31:0];
+  assign \i_query__payload.parts.high[0]  = i_query__payload[3:0];
+  assign \i_query__payload.parts.high[1]  = i_query__payload[7:4];
+  assign \i_query__payload.parts.high[2]  = i_query__payload[11:8];
+  assign \i_query__payload.parts.high[3]  = i_query__payload[15:12];
+  assign \i_query__payload.parts.high[4]  = i_query__payload[19:16];
+  assign \i_query__payload.parts.high[5]  = i_query__payload[23:20];
+  assign \i_query__payload.parts.high[6]  = i_query__payload[27:24];
+  assign \i_query__payload.parts.high[7]  = i_query__payload[31:28];
+  assign \i_query__payload.parts.low  = i_query__payload[63:32];
+  assign \i_query__payload.parts.low[0]  = i_query__payload[35:32];
+  assign \i_query__payload.parts.low[1]  = i_query__payload[39:36];
+  assign \i_query__payload.parts.low[2]  = i_query__payload[43:40];
+  assign \i_query__payload.parts.low[3]  = i_query__payload[47:44];
+  assign \i_query__payload.parts.low[4]  = i_query__payload[51:48];
+  assign \i_query__payload.parts.low[5]  = i_query__payload[55:52];
+  assign \i_query__payload.parts.low[6]  = i_query__payload[59:56];
+  assign \i_query__payload.parts.low[7]  = i_query__payload[63:60];
+  assign \i_query__payload.tag  = i_query__payload[64];
+  assign i_query__ready = taken;
+  assign low_high_0_keys = i_keys__payload[63:32];
   assign \low_high_0_keys[0]  = i_keys__payload[35:32];
   assign \low_high_0_keys[1]  = i_keys__payload[39:36];
   assign \low_high_0_keys[2]  = i_keys__payload[43:40];
@@ -7993,97 +6433,96 @@ module \latte_head.reuse.dot (rst, o_prepared__ready, i_last, o_prepared__valid,
   assign \low_high_0_keys[5]  = i_keys__payload[55:52];
   assign \low_high_0_keys[6]  = i_keys__payload[59:56];
   assign \low_high_0_keys[7]  = i_keys__payload[63:60];
-  assign o__payload[21:11] = low_high_0_planes_1_0[10:0];
-  assign o__payload[10:0] = high_low_0_planes_1_0[10:0];
-  assign \$21 [2:0] = i_query__payload[2:0];
-  assign \$21 [3] = \$auto$rtlil.cc:2739:Not$2 ;
-  assign \$24 [2:0] = i_query__payload[6:4];
-  assign \$24 [3] = \$auto$rtlil.cc:2739:Not$4 ;
-  assign \$27 [2:0] = i_query__payload[10:8];
-  assign \$27 [3] = \$auto$rtlil.cc:2739:Not$6 ;
-  assign \$30 [2:0] = i_query__payload[14:12];
-  assign \$30 [3] = \$auto$rtlil.cc:2739:Not$8 ;
-  assign \$33 [2:0] = i_query__payload[18:16];
-  assign \$33 [3] = \$auto$rtlil.cc:2739:Not$10 ;
-  assign \$36 [2:0] = i_query__payload[22:20];
-  assign \$36 [3] = \$auto$rtlil.cc:2739:Not$12 ;
-  assign \$39 [2:0] = i_query__payload[26:24];
-  assign \$39 [3] = \$auto$rtlil.cc:2739:Not$14 ;
-  assign \$42 [2:0] = i_query__payload[30:28];
-  assign \$42 [3] = \$auto$rtlil.cc:2739:Not$16 ;
-  assign \$51 [2:0] = i_query__payload[34:32];
-  assign \$51 [3] = \$auto$rtlil.cc:2739:Not$18 ;
-  assign \$54 [2:0] = i_query__payload[38:36];
-  assign \$54 [3] = \$auto$rtlil.cc:2739:Not$20 ;
-  assign \$57 [2:0] = i_query__payload[42:40];
-  assign \$57 [3] = \$auto$rtlil.cc:2739:Not$22 ;
-  assign \$60 [2:0] = i_query__payload[46:44];
-  assign \$60 [3] = \$auto$rtlil.cc:2739:Not$24 ;
-  assign \$63 [2:0] = i_query__payload[50:48];
-  assign \$63 [3] = \$auto$rtlil.cc:2739:Not$26 ;
-  assign \$66 [2:0] = i_query__payload[54:52];
-  assign \$66 [3] = \$auto$rtlil.cc:2739:Not$28 ;
-  assign \$69 [2:0] = i_query__payload[58:56];
-  assign \$69 [3] = \$auto$rtlil.cc:2739:Not$30 ;
-  assign \$72 [2:0] = i_query__payload[62:60];
-  assign \$72 [3] = \$auto$rtlil.cc:2739:Not$32 ;
-  assign \$86  = { \$85 , \$85 , high_low_0_groups_0_0_0[5:1] };
-  assign \$91  = { \$90 , \$90 , high_low_0_groups_0_2_0[5:1] };
-  assign \$94  = { high_low_0_planes_0_0[8], high_low_0_planes_0_0[8], high_low_0_planes_0_0[8:2] };
-  assign \$102  = { \$101 , \$101 , low_high_0_groups_0_0_0[5:1] };
-  assign \$107  = { \$106 , \$106 , low_high_0_groups_0_2_0[5:1] };
-  assign \$110  = { low_high_0_planes_0_0[8], low_high_0_planes_0_0[8], low_high_0_planes_0_0[8:2] };
+  assign o__payload = { low_high_0_planes_1_0[10:0], high_low_0_planes_1_0[10:0] };
+  assign \o__payload.high_low  = high_low_0_planes_1_0[10:0];
+  assign \o__payload.high_low[0]  = high_low_0_planes_1_0[10:0];
+  assign \o__payload.low_high  = low_high_0_planes_1_0[10:0];
+  assign \o__payload.low_high[0]  = low_high_0_planes_1_0[10:0];
+  assign o__valid = valid_4;
+  assign read_port__addr = { read_slot, i_keys__payload[12], i_keys__payload[8], i_keys__payload[4], i_keys__payload[0] };
+  assign \read_port__addr$123  = { read_slot, i_keys__payload[28], i_keys__payload[24], i_keys__payload[20], i_keys__payload[16] };
+  assign \read_port__addr$124  = { read_slot, i_keys__payload[13], i_keys__payload[9], i_keys__payload[5], i_keys__payload[1] };
+  assign \read_port__addr$125  = { read_slot, i_keys__payload[29], i_keys__payload[25], i_keys__payload[21], i_keys__payload[17] };
+  assign \read_port__addr$126  = { read_slot, i_keys__payload[14], i_keys__payload[10], i_keys__payload[6], i_keys__payload[2] };
+  assign \read_port__addr$127  = { read_slot, i_keys__payload[30], i_keys__payload[26], i_keys__payload[22], i_keys__payload[18] };
+  assign \read_port__addr$131  = { read_slot, i_keys__payload[15], i_keys__payload[11], i_keys__payload[7], i_keys__payload[3] };
+  assign \read_port__addr$135  = { read_slot, i_keys__payload[31], i_keys__payload[27], i_keys__payload[23], i_keys__payload[19] };
+  assign \read_port__addr$141  = { read_slot, i_keys__payload[44], i_keys__payload[40], i_keys__payload[36], i_keys__payload[32] };
+  assign \read_port__addr$145  = { read_slot, i_keys__payload[60], i_keys__payload[56], i_keys__payload[52], i_keys__payload[48] };
+  assign \read_port__addr$146  = { read_slot, i_keys__payload[45], i_keys__payload[41], i_keys__payload[37], i_keys__payload[33] };
+  assign \read_port__addr$147  = { read_slot, i_keys__payload[61], i_keys__payload[57], i_keys__payload[53], i_keys__payload[49] };
+  assign \read_port__addr$148  = { read_slot, i_keys__payload[46], i_keys__payload[42], i_keys__payload[38], i_keys__payload[34] };
+  assign \read_port__addr$149  = { read_slot, i_keys__payload[62], i_keys__payload[58], i_keys__payload[54], i_keys__payload[50] };
+  assign \read_port__addr$153  = { read_slot, i_keys__payload[47], i_keys__payload[43], i_keys__payload[39], i_keys__payload[35] };
+  assign \read_port__addr$157  = { read_slot, i_keys__payload[63], i_keys__payload[59], i_keys__payload[55], i_keys__payload[51] };
+  assign write_port__addr = write_address_0;
+  assign \write_port__addr$120  = write_address_0;
+  assign \write_port__addr$128  = write_address_0;
+  assign \write_port__addr$132  = write_address_0;
+  assign \write_port__addr$138  = write_address_0;
+  assign \write_port__addr$142  = write_address_0;
+  assign \write_port__addr$150  = write_address_0;
+  assign \write_port__addr$154  = write_address_0;
+  assign write_port__data = high_subsets_1_0_0;
+  assign \write_port__data$121  = high_subsets_1_1_0;
+  assign \write_port__data$129  = high_subsets_1_0_0;
+  assign \write_port__data$133  = high_subsets_1_1_0;
+  assign \write_port__data$139  = low_subsets_1_0_0;
+  assign \write_port__data$143  = low_subsets_1_1_0;
+  assign \write_port__data$151  = low_subsets_1_0_0;
+  assign \write_port__data$155  = low_subsets_1_1_0;
+  assign write_port__en = write_enable_0;
+  assign \write_port__en$122  = write_enable_0;
+  assign \write_port__en$130  = write_enable_0;
+  assign \write_port__en$134  = write_enable_0;
+  assign \write_port__en$140  = write_enable_0;
+  assign \write_port__en$144  = write_enable_0;
+  assign \write_port__en$152  = write_enable_0;
+  assign \write_port__en$156  = write_enable_0;
 endmodule
 
 module \latte_head.reuse.landing (rst, i_take, o__payload, o__ready, i__valid, i__payload, o_credit, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$67  = 0;
-  wire [1:0] \$1 ;
-  wire [3:0] \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire [1:0] \$14 ;
-  wire [2:0] \$15 ;
-  wire [1:0] \$16 ;
-  wire [3:0] \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [1:0] \$23 ;
-  wire [2:0] \$24 ;
-  wire [1:0] \$25 ;
-  wire [3:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [4:0] \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  reg \$35 ;
-  reg \$36 ;
-  reg \$37 ;
-  reg [3:0] \$38 ;
-  reg \$39 ;
-  wire [1:0] \$4 ;
-  wire [5:0] \$5 ;
-  wire \$6 ;
-  wire [1:0] \$7 ;
-  wire [2:0] \$8 ;
-  wire [1:0] \$9 ;
-  (* init = 1'h1 *)
+  wire [1:0] _00_;
+  wire [3:0] _01_;
+  wire _02_;
+  wire _03_;
+  wire _04_;
+  wire [1:0] _05_;
+  wire [2:0] _06_;
+  wire [1:0] _07_;
+  wire [3:0] _08_;
+  wire _09_;
+  wire _10_;
+  wire [2:0] _11_;
+  wire _12_;
+  wire _13_;
+  wire _14_;
+  wire [1:0] _15_;
+  wire [2:0] _16_;
+  wire [1:0] _17_;
+  wire [3:0] _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [4:0] _22_;
+  wire _23_;
+  wire _24_;
+  wire _25_;
+  wire _26_;
+  wire _27_;
+  wire [1:0] _28_;
+  wire [5:0] _29_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
   reg [3:0] credits = 4'hd;
   reg credits_down_0_1 = 1'h0;
   reg credits_up_0_1 = 1'h0;
-  reg credits_up_1_1 = 1'h0;
+  wire credits_up_1_1;
   input [25:0] i__payload;
   wire [25:0] i__payload;
   wire [25:0] \i__payload$7 ;
@@ -8124,49 +6563,52 @@ module \latte_head.reuse.landing (rst, i_take, o__payload, o__ready, i__valid, i
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + credits_up_0_1;
-  assign \$2  = \$1  + credits_up_1_1;
-  assign \$3  = credits + \$2 ;
-  assign \$4  = 1'h0 + credits_down_0_1;
-  assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + credits_up_0_1;
-  assign \$8  = \$7  + credits_up_1_1;
-  assign \$9  = 1'h0 + credits_down_0_1;
-  assign \$10  = \$8  - \$9 ;
-  assign \$11  = \$10  == 4'hf;
-  assign \$12  = credits == 2'h2;
-  assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + credits_up_0_1;
-  assign \$15  = \$14  + credits_up_1_1;
-  assign \$16  = 1'h0 + credits_down_0_1;
-  assign \$17  = \$15  - \$16 ;
-  assign \$18  = | \$17 ;
-  assign \$19  = ~ \$18 ;
-  assign \$20  = credits == 1'h1;
-  assign \$21  = \$19  & \$20 ;
-  assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + credits_up_0_1;
-  assign \$24  = \$23  + credits_up_1_1;
-  assign \$25  = 1'h0 + credits_down_0_1;
-  assign \$26  = \$24  - \$25 ;
-  assign \$27  = \$26  == 1'h1;
-  assign \$28  = | credits;
-  assign \$29  = ~ \$28 ;
-  assign \$30  = \$27  & \$29 ;
-  assign \$31  = \$22  | \$30 ;
-  assign \$32  = ~ \$31 ;
-  assign \$33  = i_take ? \$32  : o_credit;
-  assign \$34  = \$6  | \$33 ;
+  assign _00_ = 1'h0 + credits_up_0_1;
+  assign _11_ = _00_ + 1'h0;
+  assign _22_ = credits + _11_;
+  assign _28_ = 1'h0 + credits_down_0_1;
+  assign _29_ = _22_ - _28_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
+  assign _02_ = _01_ == 4'hf;
+  assign _03_ = credits == 2'h2;
+  assign _04_ = _02_ & _03_;
+  assign _05_ = 1'h0 + credits_up_0_1;
+  assign _06_ = _05_ + 1'h0;
+  assign _07_ = 1'h0 + credits_down_0_1;
+  assign _08_ = _06_ - _07_;
+  assign _09_ = | _08_;
+  assign _10_ = ~ _09_;
+  assign _12_ = credits == 1'h1;
+  assign _13_ = _10_ & _12_;
+  assign _14_ = _04_ | _13_;
+  assign _15_ = 1'h0 + credits_up_0_1;
+  assign _16_ = _15_ + 1'h0;
+  assign _17_ = 1'h0 + credits_down_0_1;
+  assign _18_ = _16_ - _17_;
+  assign _19_ = _18_ == 1'h1;
+  assign _20_ = | credits;
+  assign _21_ = ~ _20_;
+  assign _23_ = _19_ & _21_;
+  assign _24_ = _14_ | _23_;
+  assign _25_ = ~ _24_;
+  assign _26_ = i_take ? _25_ : o_credit;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
-    credits_up_0_1 <= \$35 ;
+    if (rst) o_credit <= 1'h1;
+    else o_credit <= _27_;
   always @(posedge clk)
-    credits_up_1_1 <= \$36 ;
+    if (rst) credits <= 4'hd;
+    else credits <= _29_[3:0];
   always @(posedge clk)
-    credits_down_0_1 <= \$37 ;
+    if (rst) credits_down_0_1 <= 1'h0;
+    else credits_down_0_1 <= i_take;
   always @(posedge clk)
-    credits <= \$38 ;
-  always @(posedge clk)
-    o_credit <= \$39 ;
+    if (rst) credits_up_0_1 <= 1'h0;
+    else credits_up_0_1 <= taken;
   \latte_head.reuse.landing.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -8176,140 +6618,71 @@ module \latte_head.reuse.landing (rst, i_take, o__payload, o__ready, i__valid, i
     .rst(rst),
     .write_port__data(i__payload)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$35  = taken;
-    if (rst) begin
-      \$35  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$36  = 1'h0;
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$37  = i_take;
-    if (rst) begin
-      \$37  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$38  = \$5 [3:0];
-    if (rst) begin
-      \$38  = 4'hd;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$67 ) begin end
-    \$39  = \$34 ;
-    if (rst) begin
-      \$39  = 1'h1;
-    end
-  end
-  assign \o__payload$1  = o__payload;
-  assign \o__ready$3  = o__ready;
-  assign \o__valid$5  = o__valid;
-  assign \i__payload$7  = i__payload;
-  assign \i__valid$9  = i__valid;
   assign any_left = o_credit;
-  assign i_return = 1'h0;
-  assign \o__payload.key  = o__payload[4:0];
-  assign \o__payload.kept  = o__payload[5];
-  assign \o__payload.last  = o__payload[6];
-  assign \o__payload.score  = o__payload[25:7];
-  assign \o__payload$1.key  = o__payload[4:0];
-  assign \o__payload$1.kept  = o__payload[5];
-  assign \o__payload$1.last  = o__payload[6];
-  assign \o__payload$1.score  = o__payload[25:7];
-  assign \i__payload.key  = i__payload[4:0];
-  assign \i__payload.kept  = i__payload[5];
-  assign \i__payload.last  = i__payload[6];
-  assign \i__payload.score  = i__payload[25:7];
-  assign \i__payload$7.key  = i__payload[4:0];
+  assign credits_up_1_1 = 1'h0;
+  assign \i__payload$7  = i__payload;
   assign \i__payload$7.kept  = i__payload[5];
+  assign \i__payload$7.key  = i__payload[4:0];
   assign \i__payload$7.last  = i__payload[6];
   assign \i__payload$7.score  = i__payload[25:7];
-  assign \$6  = taken;
+  assign \i__payload.kept  = i__payload[5];
+  assign \i__payload.key  = i__payload[4:0];
+  assign \i__payload.last  = i__payload[6];
+  assign \i__payload.score  = i__payload[25:7];
+  assign \i__valid$9  = i__valid;
+  assign i_return = 1'h0;
+  assign \o__payload$1  = o__payload;
+  assign \o__payload$1.kept  = o__payload[5];
+  assign \o__payload$1.key  = o__payload[4:0];
+  assign \o__payload$1.last  = o__payload[6];
+  assign \o__payload$1.score  = o__payload[25:7];
+  assign \o__payload.kept  = o__payload[5];
+  assign \o__payload.key  = o__payload[4:0];
+  assign \o__payload.last  = o__payload[6];
+  assign \o__payload.score  = o__payload[25:7];
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
 endmodule
 
 module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, write_port__data, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$68  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [4:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [5:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [4:0] \$56 ;
-  wire [4:0] \$57 ;
-  wire \$58 ;
-  wire [4:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [4:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [3:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [3:0] \$70 ;
-  reg [3:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _00_;
+  wire _01_;
+  wire _02_;
+  wire [1:0] _03_;
+  wire [1:0] _04_;
+  wire [2:0] _05_;
+  wire _06_;
+  wire _07_;
+  wire _08_;
+  wire _09_;
+  wire _10_;
+  wire [4:0] _11_;
+  wire [1:0] _12_;
+  wire [1:0] _13_;
+  wire [2:0] _14_;
+  wire _15_;
+  wire _16_;
+  wire _17_;
+  wire _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [1:0] _22_;
+  wire _23_;
+  wire [5:0] _24_;
+  wire _25_;
+  wire _26_;
+  wire [4:0] _27_;
+  wire [4:0] _28_;
+  wire _29_;
+  wire [4:0] _30_;
+  wire [1:0] _31_;
+  wire [4:0] _32_;
+  wire _33_;
+  wire _34_;
+  wire [1:0] _35_;
+  wire [2:0] _36_;
+  wire _37_;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
@@ -8338,15 +6711,12 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   reg [3:0] pointer = 4'h0;
   reg [3:0] \pointer$13  = 4'h0;
   wire read;
-  (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [25:0] read_port__data;
   wire read_port__en;
   input rst;
   wire rst;
-  reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 4'h0 *)
   wire [3:0] write_port__addr;
   input [25:0] write_port__data;
   wire [25:0] write_port__data;
@@ -8354,7 +6724,7 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [25:0] words [12:0];
-  initial begin : zero_memory_14
+  initial begin : zero_memory_22
     integer word;
     for (word = 0; word < 13; word = word + 1)
       words[word] = 26'h0;
@@ -8363,261 +6733,158 @@ module \latte_head.reuse.landing.queue (rst, o__payload, o__ready, i__valid, wri
     if (written)
       words[pointer] <= write_port__data;
   end
-  reg [25:0] _0_;
+  reg [25:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 4'hd;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 4'hc;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 4'hb;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 4'hc;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \pointer$13  == 4'hc;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 5'h00 : \$59 ;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign o__payload = _87_;
+  assign _21_ = read ? _20_ : stored;
+  assign _23_ = written | _21_;
+  assign _26_ = pointer == 4'hc;
+  assign _27_ = pointer + 1'h1;
+  assign _28_ = _26_ ? 5'h00 : _27_;
+  assign _29_ = \pointer$13  == 4'hc;
+  assign _30_ = \pointer$13  + 1'h1;
+  assign _32_ = _29_ ? 5'h00 : _30_;
+  assign written = i__valid & 1'h1;
+  assign _33_ = ~ o__valid;
+  assign load = _33_ | o__ready;
+  assign _34_ = output_free | o__ready;
+  assign read = stored & _34_;
+  assign _00_ = 1'h0 + count_up_0_1;
+  assign _11_ = count + _00_;
+  assign _22_ = 1'h0 + count_down_0_1;
+  assign _24_ = _11_ - _22_;
+  assign _25_ = ~ stored;
+  assign _31_ = 1'h0 + count_up_0_1;
+  assign _35_ = 1'h0 + count_down_0_1;
+  assign _36_ = _31_ - _35_;
+  assign _37_ = _36_ == 3'h7;
+  assign _01_ = count == 2'h2;
+  assign _02_ = _37_ & _01_;
+  assign _03_ = 1'h0 + count_up_0_1;
+  assign _04_ = 1'h0 + count_down_0_1;
+  assign _05_ = _03_ - _04_;
+  assign _06_ = | _05_;
+  assign _07_ = ~ _06_;
+  assign _08_ = count == 1'h1;
+  assign _09_ = _07_ & _08_;
+  assign _10_ = _02_ | _09_;
+  assign _12_ = 1'h0 + count_up_0_1;
+  assign _13_ = 1'h0 + count_down_0_1;
+  assign _14_ = _12_ - _13_;
+  assign _15_ = _14_ == 1'h1;
+  assign _16_ = | count;
+  assign _17_ = ~ _16_;
+  assign _18_ = _15_ & _17_;
+  assign _19_ = _10_ | _18_;
+  assign _20_ = ~ _19_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 4'h0;
+    else if (read) \pointer$13  <= _32_[3:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 4'h0;
+    else if (written) pointer <= _28_[3:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _23_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _25_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) count <= 4'h0;
+    else count <= _24_[3:0];
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    pointer <= \$70 ;
-  always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$65  = \$4 [3:0];
-    if (rst) begin
-      \$65  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [3:0];
-    end
-    if (rst) begin
-      \$70  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$68 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [3:0];
-    end
-    if (rst) begin
-      \$71  = 4'h0;
-    end
-  end
-  assign i__ready = 1'h1;
-  assign write_port__en = written;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
-  assign \i__payload.key  = write_port__data[4:0];
   assign \i__payload.kept  = write_port__data[5];
+  assign \i__payload.key  = write_port__data[4:0];
   assign \i__payload.last  = write_port__data[6];
   assign \i__payload.score  = write_port__data[25:7];
-  assign \o__payload.key  = o__payload[4:0];
+  assign i__ready = 1'h1;
   assign \o__payload.kept  = o__payload[5];
+  assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.score  = o__payload[25:7];
-  assign written = i__valid;
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o__ready, o__valid, space, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$69  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [3:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [2:0] \$56 ;
-  wire [2:0] \$57 ;
-  wire \$58 ;
-  wire [2:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [2:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [1:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [1:0] \$70 ;
-  reg [1:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _000_;
+  wire _001_;
+  wire _002_;
+  wire [1:0] _003_;
+  wire [1:0] _004_;
+  wire [2:0] _005_;
+  wire _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire _010_;
+  wire [2:0] _011_;
+  wire [1:0] _012_;
+  wire [1:0] _013_;
+  wire [2:0] _014_;
+  wire _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
+  wire _021_;
+  wire [1:0] _022_;
+  wire _023_;
+  wire [1:0] _024_;
+  wire [1:0] _025_;
+  wire [2:0] _026_;
+  wire _027_;
+  wire _028_;
+  wire _029_;
+  wire [1:0] _030_;
+  wire [1:0] _031_;
+  wire [2:0] _032_;
+  wire [3:0] _033_;
+  wire _034_;
+  wire _035_;
+  wire _036_;
+  wire _037_;
+  wire _038_;
+  wire [1:0] _039_;
+  wire [1:0] _040_;
+  wire [2:0] _041_;
+  wire _042_;
+  wire _043_;
+  wire _044_;
+  wire _045_;
+  wire _046_;
+  wire _047_;
+  wire _048_;
+  wire _049_;
+  wire _050_;
+  wire [2:0] _051_;
+  wire [2:0] _052_;
+  wire _053_;
+  wire [2:0] _054_;
+  wire [1:0] _055_;
+  wire [2:0] _056_;
+  wire _057_;
+  wire _058_;
+  wire [1:0] _059_;
+  wire [2:0] _060_;
+  wire _061_;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
@@ -8644,7 +6911,6 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   wire [3:0] \i__payload.row.low[5] ;
   wire [3:0] \i__payload.row.low[6] ;
   wire [3:0] \i__payload.row.low[7] ;
-  (* init = 1'h1 *)
   wire i__ready;
   input i__valid;
   wire i__valid;
@@ -8679,7 +6945,6 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   reg [1:0] pointer = 2'h0;
   reg [1:0] \pointer$13  = 2'h0;
   wire read;
-  (* init = 2'h0 *)
   wire [1:0] read_port__addr;
   wire [64:0] read_port__data;
   wire read_port__en;
@@ -8688,16 +6953,14 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   output space;
   reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 2'h0 *)
   wire [1:0] write_port__addr;
   input [64:0] write_port__data;
   wire [64:0] write_port__data;
-  (* init = 1'h1 *)
   wire write_port__en;
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [64:0] words [2:0];
-  initial begin : zero_memory_15
+  initial begin : zero_memory_23
     integer word;
     for (word = 0; word < 3; word = word + 1)
       words[word] = 65'h0;
@@ -8706,178 +6969,107 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
     if (space)
       words[pointer] <= write_port__data;
   end
-  reg [64:0] _0_;
+  reg [64:0] _136_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _136_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 2'h3;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 2'h2;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 1'h1;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 2'h2;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 3'h0 : \$56 ;
-  assign \$58  = \pointer$13  == 2'h2;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 3'h0 : \$59 ;
+  assign o__payload = _136_;
+  assign _021_ = read ? _020_ : stored;
+  assign _023_ = written | _021_;
+  assign _024_ = 1'h0 + count_up_0_1;
+  assign _025_ = 1'h0 + count_down_0_1;
+  assign _026_ = _024_ - _025_;
+  assign _027_ = _026_ == 3'h7;
+  assign _028_ = count == 2'h3;
+  assign _029_ = _027_ & _028_;
+  assign _030_ = 1'h0 + count_up_0_1;
+  assign _031_ = 1'h0 + count_down_0_1;
+  assign _032_ = _030_ - _031_;
+  assign _034_ = | _032_;
+  assign _035_ = ~ _034_;
+  assign _036_ = count == 2'h2;
+  assign _037_ = _035_ & _036_;
+  assign _038_ = _029_ | _037_;
+  assign _039_ = 1'h0 + count_up_0_1;
+  assign _040_ = 1'h0 + count_down_0_1;
+  assign _041_ = _039_ - _040_;
+  assign _042_ = _041_ == 1'h1;
+  assign _043_ = count == 1'h1;
+  assign _045_ = _042_ & _043_;
+  assign _046_ = _038_ | _045_;
+  assign _047_ = ~ _046_;
+  assign _048_ = written ? _047_ : space;
+  assign _049_ = read | _048_;
+  assign _050_ = pointer == 2'h2;
+  assign _051_ = pointer + 1'h1;
+  assign _052_ = _050_ ? 3'h0 : _051_;
+  assign _053_ = \pointer$13  == 2'h2;
+  assign _054_ = \pointer$13  + 1'h1;
+  assign _056_ = _053_ ? 3'h0 : _054_;
   assign written = i__valid & space;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign _057_ = ~ o__valid;
+  assign load = _057_ | o__ready;
+  assign _058_ = output_free | o__ready;
+  assign read = stored & _058_;
+  assign _000_ = 1'h0 + count_up_0_1;
+  assign _011_ = count + _000_;
+  assign _022_ = 1'h0 + count_down_0_1;
+  assign _033_ = _011_ - _022_;
+  assign _044_ = ~ stored;
+  assign _055_ = 1'h0 + count_up_0_1;
+  assign _059_ = 1'h0 + count_down_0_1;
+  assign _060_ = _055_ - _059_;
+  assign _061_ = _060_ == 3'h7;
+  assign _001_ = count == 2'h2;
+  assign _002_ = _061_ & _001_;
+  assign _003_ = 1'h0 + count_up_0_1;
+  assign _004_ = 1'h0 + count_down_0_1;
+  assign _005_ = _003_ - _004_;
+  assign _006_ = | _005_;
+  assign _007_ = ~ _006_;
+  assign _008_ = count == 1'h1;
+  assign _009_ = _007_ & _008_;
+  assign _010_ = _002_ | _009_;
+  assign _012_ = 1'h0 + count_up_0_1;
+  assign _013_ = 1'h0 + count_down_0_1;
+  assign _014_ = _012_ - _013_;
+  assign _015_ = _014_ == 1'h1;
+  assign _016_ = | count;
+  assign _017_ = ~ _016_;
+  assign _018_ = _015_ & _017_;
+  assign _019_ = _010_ | _018_;
+  assign _020_ = ~ _019_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 2'h0;
+    else if (read) \pointer$13  <= _056_[1:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 2'h0;
+    else if (written) pointer <= _052_[1:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) space <= 1'h1;
+    else space <= _049_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _023_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _044_;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count <= 2'h0;
+    else count <= _033_[1:0];
   always @(posedge clk)
-    pointer <= \$70 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$65  = \$4 [1:0];
-    if (rst) begin
-      \$65  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [1:0];
-    end
-    if (rst) begin
-      \$70  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$69 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [1:0];
-    end
-    if (rst) begin
-      \$71  = 2'h0;
-    end
-  end
-  assign i__ready = space;
-  assign write_port__en = space;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
+  assign \i__payload.buffer  = write_port__data[64];
   assign \i__payload.row  = write_port__data[63:0];
   assign \i__payload.row.high  = write_port__data[31:0];
   assign \i__payload.row.high[0]  = write_port__data[3:0];
@@ -8897,7 +7089,8 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   assign \i__payload.row.low[5]  = write_port__data[55:52];
   assign \i__payload.row.low[6]  = write_port__data[59:56];
   assign \i__payload.row.low[7]  = write_port__data[63:60];
-  assign \i__payload.buffer  = write_port__data[64];
+  assign i__ready = space;
+  assign \o__payload.buffer  = o__payload[64];
   assign \o__payload.row  = o__payload[63:0];
   assign \o__payload.row.high  = o__payload[31:0];
   assign \o__payload.row.high[0]  = o__payload[3:0];
@@ -8917,82 +7110,76 @@ module \latte_head.reuse_queries (rst, i__valid, o__payload, write_port__data, o
   assign \o__payload.row.low[5]  = o__payload[55:52];
   assign \o__payload.row.low[6]  = o__payload[59:56];
   assign \o__payload.row.low[7]  = o__payload[63:60];
-  assign \o__payload.buffer  = o__payload[64];
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = space;
 endmodule
 
 module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, o__valid, space, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$70  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [4:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [5:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [4:0] \$56 ;
-  wire [4:0] \$57 ;
-  wire \$58 ;
-  wire [4:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [4:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [3:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [3:0] \$70 ;
-  reg [3:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _000_;
+  wire _001_;
+  wire _002_;
+  wire [1:0] _003_;
+  wire [1:0] _004_;
+  wire [2:0] _005_;
+  wire _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire _010_;
+  wire [4:0] _011_;
+  wire [1:0] _012_;
+  wire [1:0] _013_;
+  wire [2:0] _014_;
+  wire _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
+  wire _021_;
+  wire [1:0] _022_;
+  wire _023_;
+  wire [1:0] _024_;
+  wire [1:0] _025_;
+  wire [2:0] _026_;
+  wire _027_;
+  wire _028_;
+  wire _029_;
+  wire [1:0] _030_;
+  wire [1:0] _031_;
+  wire [2:0] _032_;
+  wire [5:0] _033_;
+  wire _034_;
+  wire _035_;
+  wire _036_;
+  wire _037_;
+  wire _038_;
+  wire [1:0] _039_;
+  wire [1:0] _040_;
+  wire [2:0] _041_;
+  wire _042_;
+  wire _043_;
+  wire _044_;
+  wire _045_;
+  wire _046_;
+  wire _047_;
+  wire _048_;
+  wire _049_;
+  wire _050_;
+  wire [4:0] _051_;
+  wire [4:0] _052_;
+  wire _053_;
+  wire [4:0] _054_;
+  wire [1:0] _055_;
+  wire [4:0] _056_;
+  wire _057_;
+  wire _058_;
+  wire [1:0] _059_;
+  wire [2:0] _060_;
+  wire _061_;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
@@ -9003,7 +7190,6 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
   wire \i__payload.empty ;
   wire \i__payload.last ;
   wire \i__payload.release ;
-  (* init = 1'h1 *)
   wire i__ready;
   input i__valid;
   wire i__valid;
@@ -9022,7 +7208,6 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
   reg [3:0] pointer = 4'h0;
   reg [3:0] \pointer$13  = 4'h0;
   wire read;
-  (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [3:0] read_port__data;
   wire read_port__en;
@@ -9031,16 +7216,14 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
   output space;
   reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 4'h0 *)
   wire [3:0] write_port__addr;
   input [3:0] write_port__data;
   wire [3:0] write_port__data;
-  (* init = 1'h1 *)
   wire write_port__en;
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [3:0] words [14:0];
-  initial begin : zero_memory_16
+  initial begin : zero_memory_24
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 4'h0;
@@ -9049,261 +7232,185 @@ module \latte_head.rows (rst, i__valid, o__ready, o__payload, write_port__data, 
     if (space)
       words[pointer] <= write_port__data;
   end
-  reg [3:0] _0_;
+  reg [3:0] _136_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _136_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 4'hf;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 4'he;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 4'hd;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 4'he;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \pointer$13  == 4'he;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign o__payload = _136_;
+  assign _021_ = read ? _020_ : stored;
+  assign _023_ = written | _021_;
+  assign _024_ = 1'h0 + count_up_0_1;
+  assign _025_ = 1'h0 + count_down_0_1;
+  assign _026_ = _024_ - _025_;
+  assign _027_ = _026_ == 3'h7;
+  assign _028_ = count == 4'hf;
+  assign _029_ = _027_ & _028_;
+  assign _030_ = 1'h0 + count_up_0_1;
+  assign _031_ = 1'h0 + count_down_0_1;
+  assign _032_ = _030_ - _031_;
+  assign _034_ = | _032_;
+  assign _035_ = ~ _034_;
+  assign _036_ = count == 4'he;
+  assign _037_ = _035_ & _036_;
+  assign _038_ = _029_ | _037_;
+  assign _039_ = 1'h0 + count_up_0_1;
+  assign _040_ = 1'h0 + count_down_0_1;
+  assign _041_ = _039_ - _040_;
+  assign _042_ = _041_ == 1'h1;
+  assign _043_ = count == 4'hd;
+  assign _045_ = _042_ & _043_;
+  assign _046_ = _038_ | _045_;
+  assign _047_ = ~ _046_;
+  assign _048_ = written ? _047_ : space;
+  assign _049_ = read | _048_;
+  assign _050_ = pointer == 4'he;
+  assign _051_ = pointer + 1'h1;
+  assign _052_ = _050_ ? 5'h00 : _051_;
+  assign _053_ = \pointer$13  == 4'he;
+  assign _054_ = \pointer$13  + 1'h1;
+  assign _056_ = _053_ ? 5'h00 : _054_;
   assign written = i__valid & space;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign _057_ = ~ o__valid;
+  assign load = _057_ | o__ready;
+  assign _058_ = output_free | o__ready;
+  assign read = stored & _058_;
+  assign _000_ = 1'h0 + count_up_0_1;
+  assign _011_ = count + _000_;
+  assign _022_ = 1'h0 + count_down_0_1;
+  assign _033_ = _011_ - _022_;
+  assign _044_ = ~ stored;
+  assign _055_ = 1'h0 + count_up_0_1;
+  assign _059_ = 1'h0 + count_down_0_1;
+  assign _060_ = _055_ - _059_;
+  assign _061_ = _060_ == 3'h7;
+  assign _001_ = count == 2'h2;
+  assign _002_ = _061_ & _001_;
+  assign _003_ = 1'h0 + count_up_0_1;
+  assign _004_ = 1'h0 + count_down_0_1;
+  assign _005_ = _003_ - _004_;
+  assign _006_ = | _005_;
+  assign _007_ = ~ _006_;
+  assign _008_ = count == 1'h1;
+  assign _009_ = _007_ & _008_;
+  assign _010_ = _002_ | _009_;
+  assign _012_ = 1'h0 + count_up_0_1;
+  assign _013_ = 1'h0 + count_down_0_1;
+  assign _014_ = _012_ - _013_;
+  assign _015_ = _014_ == 1'h1;
+  assign _016_ = | count;
+  assign _017_ = ~ _016_;
+  assign _018_ = _015_ & _017_;
+  assign _019_ = _010_ | _018_;
+  assign _020_ = ~ _019_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 4'h0;
+    else if (read) \pointer$13  <= _056_[3:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 4'h0;
+    else if (written) pointer <= _052_[3:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) space <= 1'h1;
+    else space <= _049_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _023_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _044_;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count <= 4'h0;
+    else count <= _033_[3:0];
   always @(posedge clk)
-    pointer <= \$70 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$65  = \$4 [3:0];
-    if (rst) begin
-      \$65  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [3:0];
-    end
-    if (rst) begin
-      \$70  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$70 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [3:0];
-    end
-    if (rst) begin
-      \$71  = 4'h0;
-    end
-  end
-  assign i__ready = space;
-  assign write_port__en = space;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
   assign \i__payload.buffer  = write_port__data[0];
   assign \i__payload.empty  = write_port__data[1];
   assign \i__payload.last  = write_port__data[2];
   assign \i__payload.release  = write_port__data[3];
+  assign i__ready = space;
   assign \o__payload.buffer  = o__payload[0];
   assign \o__payload.empty  = o__payload[1];
   assign \o__payload.last  = o__payload[2];
   assign \o__payload.release  = o__payload[3];
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = space;
 endmodule
 
 module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data, o__valid, space, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$71  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [4:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [5:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [4:0] \$56 ;
-  wire [4:0] \$57 ;
-  wire \$58 ;
-  wire [4:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [4:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [3:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [3:0] \$70 ;
-  reg [3:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _000_;
+  wire _001_;
+  wire _002_;
+  wire [1:0] _003_;
+  wire [1:0] _004_;
+  wire [2:0] _005_;
+  wire _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire _010_;
+  wire [4:0] _011_;
+  wire [1:0] _012_;
+  wire [1:0] _013_;
+  wire [2:0] _014_;
+  wire _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
+  wire _021_;
+  wire [1:0] _022_;
+  wire _023_;
+  wire [1:0] _024_;
+  wire [1:0] _025_;
+  wire [2:0] _026_;
+  wire _027_;
+  wire _028_;
+  wire _029_;
+  wire [1:0] _030_;
+  wire [1:0] _031_;
+  wire [2:0] _032_;
+  wire [5:0] _033_;
+  wire _034_;
+  wire _035_;
+  wire _036_;
+  wire _037_;
+  wire _038_;
+  wire [1:0] _039_;
+  wire [1:0] _040_;
+  wire [2:0] _041_;
+  wire _042_;
+  wire _043_;
+  wire _044_;
+  wire _045_;
+  wire _046_;
+  wire _047_;
+  wire _048_;
+  wire _049_;
+  wire _050_;
+  wire [4:0] _051_;
+  wire [4:0] _052_;
+  wire _053_;
+  wire [4:0] _054_;
+  wire [1:0] _055_;
+  wire [4:0] _056_;
+  wire _057_;
+  wire _058_;
+  wire [1:0] _059_;
+  wire [2:0] _060_;
+  wire _061_;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
@@ -9312,7 +7419,6 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
   wire [21:0] i__payload;
   wire [15:0] \i__payload.mantissa ;
   wire [5:0] \i__payload.shift ;
-  (* init = 1'h1 *)
   wire i__ready;
   input i__valid;
   wire i__valid;
@@ -9329,7 +7435,6 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
   reg [3:0] pointer = 4'h0;
   reg [3:0] \pointer$13  = 4'h0;
   wire read;
-  (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [21:0] read_port__data;
   wire read_port__en;
@@ -9338,16 +7443,14 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
   output space;
   reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 4'h0 *)
   wire [3:0] write_port__addr;
   input [21:0] write_port__data;
   wire [21:0] write_port__data;
-  (* init = 1'h1 *)
   wire write_port__en;
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [21:0] words [14:0];
-  initial begin : zero_memory_17
+  initial begin : zero_memory_25
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 22'h0;
@@ -9356,344 +7459,266 @@ module \latte_head.scales (rst, i__valid, o__ready, o__payload, write_port__data
     if (space)
       words[pointer] <= write_port__data;
   end
-  reg [21:0] _0_;
+  reg [21:0] _136_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _136_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 4'hf;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 4'he;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 4'hd;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 4'he;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \pointer$13  == 4'he;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign o__payload = _136_;
+  assign _021_ = read ? _020_ : stored;
+  assign _023_ = written | _021_;
+  assign _024_ = 1'h0 + count_up_0_1;
+  assign _025_ = 1'h0 + count_down_0_1;
+  assign _026_ = _024_ - _025_;
+  assign _027_ = _026_ == 3'h7;
+  assign _028_ = count == 4'hf;
+  assign _029_ = _027_ & _028_;
+  assign _030_ = 1'h0 + count_up_0_1;
+  assign _031_ = 1'h0 + count_down_0_1;
+  assign _032_ = _030_ - _031_;
+  assign _034_ = | _032_;
+  assign _035_ = ~ _034_;
+  assign _036_ = count == 4'he;
+  assign _037_ = _035_ & _036_;
+  assign _038_ = _029_ | _037_;
+  assign _039_ = 1'h0 + count_up_0_1;
+  assign _040_ = 1'h0 + count_down_0_1;
+  assign _041_ = _039_ - _040_;
+  assign _042_ = _041_ == 1'h1;
+  assign _043_ = count == 4'hd;
+  assign _045_ = _042_ & _043_;
+  assign _046_ = _038_ | _045_;
+  assign _047_ = ~ _046_;
+  assign _048_ = written ? _047_ : space;
+  assign _049_ = read | _048_;
+  assign _050_ = pointer == 4'he;
+  assign _051_ = pointer + 1'h1;
+  assign _052_ = _050_ ? 5'h00 : _051_;
+  assign _053_ = \pointer$13  == 4'he;
+  assign _054_ = \pointer$13  + 1'h1;
+  assign _056_ = _053_ ? 5'h00 : _054_;
   assign written = i__valid & space;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign _057_ = ~ o__valid;
+  assign load = _057_ | o__ready;
+  assign _058_ = output_free | o__ready;
+  assign read = stored & _058_;
+  assign _000_ = 1'h0 + count_up_0_1;
+  assign _011_ = count + _000_;
+  assign _022_ = 1'h0 + count_down_0_1;
+  assign _033_ = _011_ - _022_;
+  assign _044_ = ~ stored;
+  assign _055_ = 1'h0 + count_up_0_1;
+  assign _059_ = 1'h0 + count_down_0_1;
+  assign _060_ = _055_ - _059_;
+  assign _061_ = _060_ == 3'h7;
+  assign _001_ = count == 2'h2;
+  assign _002_ = _061_ & _001_;
+  assign _003_ = 1'h0 + count_up_0_1;
+  assign _004_ = 1'h0 + count_down_0_1;
+  assign _005_ = _003_ - _004_;
+  assign _006_ = | _005_;
+  assign _007_ = ~ _006_;
+  assign _008_ = count == 1'h1;
+  assign _009_ = _007_ & _008_;
+  assign _010_ = _002_ | _009_;
+  assign _012_ = 1'h0 + count_up_0_1;
+  assign _013_ = 1'h0 + count_down_0_1;
+  assign _014_ = _012_ - _013_;
+  assign _015_ = _014_ == 1'h1;
+  assign _016_ = | count;
+  assign _017_ = ~ _016_;
+  assign _018_ = _015_ & _017_;
+  assign _019_ = _010_ | _018_;
+  assign _020_ = ~ _019_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 4'h0;
+    else if (read) \pointer$13  <= _056_[3:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 4'h0;
+    else if (written) pointer <= _052_[3:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) space <= 1'h1;
+    else space <= _049_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _023_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _044_;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count <= 4'h0;
+    else count <= _033_[3:0];
   always @(posedge clk)
-    pointer <= \$70 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$65  = \$4 [3:0];
-    if (rst) begin
-      \$65  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [3:0];
-    end
-    if (rst) begin
-      \$70  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$71 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [3:0];
-    end
-    if (rst) begin
-      \$71  = 4'h0;
-    end
-  end
-  assign i__ready = space;
-  assign write_port__en = space;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
   assign \i__payload.mantissa  = write_port__data[15:0];
   assign \i__payload.shift  = write_port__data[21:16];
+  assign i__ready = space;
   assign \o__payload.mantissa  = o__payload[15:0];
   assign \o__payload.shift  = o__payload[21:16];
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = space;
 endmodule
 
 module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_query__payload, i_query__valid, clk, rst, i_loaded__payload, fork_transfer, o_row__valid, o_threshold__payload, i_loaded__valid, i_job__ready, i_query__ready, o_estimator__payload, o_reuse__payload, o_scale__payload, o_row__payload, i_loaded__ready, o_estimator__ready, o_threshold__ready
 , o_reuse__ready, o_scale__ready, o_row__ready, i_table__payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$72  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$100 ;
-  wire \$101 ;
-  wire \$102 ;
-  wire \$103 ;
-  wire \$104 ;
-  wire \$105 ;
-  wire \$106 ;
-  wire \$107 ;
-  wire \$108 ;
-  wire \$109 ;
-  wire \$11 ;
-  wire \$110 ;
-  wire \$111 ;
-  wire \$112 ;
-  wire \$113 ;
-  wire \$114 ;
-  wire \$115 ;
-  wire \$116 ;
-  wire \$117 ;
-  wire \$118 ;
-  wire \$119 ;
-  wire \$12 ;
-  wire \$120 ;
-  wire \$121 ;
-  wire \$122 ;
-  wire \$123 ;
-  wire \$124 ;
-  wire \$125 ;
-  wire \$126 ;
-  wire \$127 ;
-  wire \$128 ;
-  wire \$129 ;
-  wire \$13 ;
-  wire \$130 ;
-  wire [8:0] \$131 ;
-  wire \$132 ;
-  wire \$133 ;
-  wire \$134 ;
-  wire \$135 ;
-  wire \$136 ;
-  wire \$137 ;
-  wire \$138 ;
-  wire \$139 ;
-  wire \$14 ;
-  wire \$140 ;
-  wire \$141 ;
-  wire [7:0] \$142 ;
-  wire [6:0] \$143 ;
-  wire \$144 ;
-  wire [9:0] \$145 ;
-  wire \$146 ;
-  wire \$147 ;
-  wire \$148 ;
-  wire \$149 ;
-  wire \$15 ;
-  wire \$150 ;
-  wire \$151 ;
-  reg \$152 ;
-  reg [5:0] \$153 ;
-  reg \$154 ;
-  reg [8:0] \$155 ;
-  reg \$156 ;
-  reg \$157 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire \$37 ;
-  wire \$38 ;
-  wire \$39 ;
-  wire \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire \$56 ;
-  wire \$57 ;
-  wire \$58 ;
-  wire \$59 ;
-  wire \$6 ;
-  wire \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  wire \$63 ;
-  wire \$64 ;
-  wire \$65 ;
-  wire \$66 ;
-  wire \$67 ;
-  wire \$68 ;
-  wire \$69 ;
-  wire \$7 ;
-  wire \$70 ;
-  wire \$71 ;
-  wire \$72 ;
-  wire \$73 ;
-  wire \$74 ;
-  wire \$75 ;
-  wire \$76 ;
-  wire \$77 ;
-  wire \$78 ;
-  wire \$79 ;
-  wire \$8 ;
-  wire \$80 ;
-  wire \$81 ;
-  wire \$82 ;
-  wire \$83 ;
-  wire \$84 ;
-  wire \$85 ;
-  wire \$86 ;
-  wire \$87 ;
-  wire \$88 ;
-  wire \$89 ;
-  wire \$9 ;
-  wire \$90 ;
-  wire \$91 ;
-  wire \$92 ;
-  wire \$93 ;
-  wire \$94 ;
-  wire \$95 ;
-  wire \$96 ;
-  wire \$97 ;
-  wire \$98 ;
-  wire \$99 ;
+  wire _000_;
+  wire _001_;
+  wire _002_;
+  wire _003_;
+  wire _004_;
+  wire _005_;
+  wire _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire _010_;
+  wire _011_;
+  wire _012_;
+  wire _013_;
+  wire _014_;
+  wire _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
+  wire _021_;
+  wire _022_;
+  wire _023_;
+  wire _024_;
+  wire _025_;
+  wire _026_;
+  wire _027_;
+  wire [8:0] _028_;
+  wire _029_;
+  wire _030_;
+  wire _031_;
+  wire _032_;
+  wire _033_;
+  wire _034_;
+  wire _035_;
+  wire _036_;
+  wire [7:0] _037_;
+  wire [6:0] _038_;
+  wire _039_;
+  wire [9:0] _040_;
+  wire _041_;
+  wire _042_;
+  wire _043_;
+  wire _044_;
+  wire _045_;
+  wire _046_;
+  wire _047_;
+  wire _048_;
+  wire _049_;
+  wire _050_;
+  wire _051_;
+  wire _052_;
+  wire _053_;
+  wire _054_;
+  wire _055_;
+  wire _056_;
+  wire _057_;
+  wire _058_;
+  wire _059_;
+  wire _060_;
+  wire _061_;
+  wire _062_;
+  wire _063_;
+  wire _064_;
+  wire _065_;
+  wire _066_;
+  wire _067_;
+  wire _068_;
+  wire _069_;
+  wire _070_;
+  wire _071_;
+  wire _072_;
+  wire _073_;
+  wire _074_;
+  wire _075_;
+  wire _076_;
+  wire _077_;
+  wire _078_;
+  wire _079_;
+  wire _080_;
+  wire _081_;
+  wire _082_;
+  wire _083_;
+  wire _084_;
+  wire _085_;
+  wire _086_;
+  wire _087_;
+  wire _088_;
+  wire _089_;
+  wire _090_;
+  wire _091_;
+  wire _092_;
+  wire _093_;
+  wire _094_;
+  wire _095_;
+  wire _096_;
+  wire _097_;
+  wire _098_;
+  wire _099_;
+  wire _100_;
+  wire _101_;
+  wire _102_;
+  wire _103_;
+  wire _104_;
+  wire _105_;
+  wire _106_;
+  wire _107_;
+  wire _108_;
+  wire _109_;
+  wire _110_;
+  wire _111_;
+  wire _112_;
+  wire _113_;
+  wire _114_;
+  wire _115_;
+  wire _116_;
+  wire _117_;
+  wire _118_;
+  wire _119_;
+  wire _120_;
+  wire _121_;
+  wire _122_;
+  wire _123_;
+  wire [8:0] _124_;
+  wire [8:0] _125_;
+  wire [8:0] _126_;
+  wire [8:0] _127_;
+  wire _128_;
+  wire _129_;
+  wire _130_;
+  wire _131_;
+  wire _132_;
+  wire _133_;
+  wire [5:0] _134_;
+  wire [5:0] _135_;
+  wire [5:0] _136_;
+  wire [5:0] _137_;
+  wire _138_;
+  wire _139_;
+  wire _140_;
+  wire _141_;
+  wire _142_;
+  wire _143_;
+  wire _144_;
+  wire _145_;
   input clk;
   wire clk;
   wire [7:0] element_0;
@@ -9713,7 +7738,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire [5:0] \i_job__payload.n_queries ;
   wire \i_job__payload.release ;
   output i_job__ready;
-  reg i_job__ready;
+  wire i_job__ready;
   input i_job__valid;
   wire i_job__valid;
   input [6:0] i_loaded__payload;
@@ -9735,7 +7760,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire [7:0] \i_query__payload[6] ;
   wire [7:0] \i_query__payload[7] ;
   output i_query__ready;
-  reg i_query__ready;
+  wire i_query__ready;
   input i_query__valid;
   wire i_query__valid;
   input [34:0] i_table__payload;
@@ -9817,7 +7842,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   input o_threshold__ready;
   wire o_threshold__ready;
   wire o_threshold__valid;
-  reg offered;
+  wire offered;
   reg [5:0] queries_left = 6'h00;
   wire [1:0] read_port__addr;
   wire [34:0] read_port__data;
@@ -9826,9 +7851,8 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire [5:0] \read_port__data.shift ;
   wire [10:0] \read_port__data.threshold ;
   wire read_port__en;
-  (* init = 1'h0 *)
   wire releases;
-  reg row_alone;
+  wire row_alone;
   wire row_offered;
   input rst;
   wire rst;
@@ -9852,7 +7876,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire [3:0] \split.low[6] ;
   wire [3:0] \split.low[7] ;
   reg state_state = 1'h0;
-  reg [5:0] valid_keys;
+  wire [5:0] valid_keys;
   reg [8:0] visible_keys = 9'h000;
   wire [1:0] write_port__addr;
   wire [34:0] write_port__data;
@@ -9864,7 +7888,7 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   wire write_port__en;
   (* no_rw_check = 32'd1 *)
   reg [34:0] entries [3:0];
-  initial begin : zero_memory_18
+  initial begin : zero_memory_26
     integer word;
     for (word = 0; word < 4; word = word + 1)
       entries[word] = 35'h0;
@@ -9873,368 +7897,292 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
     if (write_port__en)
       entries[i_table__payload[1:0]] <= i_table__payload;
   end
-  reg [34:0] _0_;
+  reg [34:0] _347_;
   always @(posedge clk) begin
     if (read_port__en) begin
-      _0_ <= entries[i_job__payload[1:0]];
+      _347_ <= entries[i_job__payload[1:0]];
     end
   end
-  assign read_port__data = _0_;
-  assign \$2  = \$1  & o_threshold__ready;
-  assign \$3  = \$2  & o_reuse__ready;
-  assign \$4  = \$3  & o_scale__ready;
-  assign \$5  = \$4  & o_row__ready;
-  assign fork_transfer = offered & \$5 ;
-  assign \$6  = \$134  & i_job__valid;
-  assign \$7  = \$6  & i_loaded__valid;
-  assign \$8  = ~ i_loaded__ready;
-  assign read_port__en = \$7  & \$8 ;
-  assign \$9  = ~ i_query__payload[7];
-  assign \$10  = & i_query__payload[6:3];
-  assign \$11  = \$9  & \$10 ;
-  assign element_0 = \$11  ? 8'h77 : i_query__payload[7:0];
-  assign \$14  = element_0[4] ^ \$13 ;
-  assign \$16  = element_0[3] & \$15 ;
-  assign \$17  = element_0[5] ^ \$16 ;
-  assign \$18  = & element_0[5:4];
-  assign \$19  = element_0[3] & \$18 ;
-  assign \$20  = element_0[6] ^ \$19 ;
-  assign \$21  = & element_0[6:4];
-  assign \$22  = element_0[3] & \$21 ;
-  assign \$23  = element_0[7] ^ \$22 ;
-  assign \$24  = ~ i_query__payload[15];
-  assign \$25  = & i_query__payload[14:11];
-  assign \$26  = \$24  & \$25 ;
-  assign element_1 = \$26  ? 8'h77 : i_query__payload[15:8];
-  assign \$29  = element_1[4] ^ \$28 ;
-  assign \$31  = element_1[3] & \$30 ;
-  assign \$32  = element_1[5] ^ \$31 ;
-  assign \$33  = & element_1[5:4];
-  assign \$34  = element_1[3] & \$33 ;
-  assign \$35  = element_1[6] ^ \$34 ;
-  assign \$36  = & element_1[6:4];
-  assign \$37  = element_1[3] & \$36 ;
-  assign \$38  = element_1[7] ^ \$37 ;
-  assign \$39  = ~ i_query__payload[23];
-  assign \$40  = & i_query__payload[22:19];
-  assign \$41  = \$39  & \$40 ;
-  assign element_2 = \$41  ? 8'h77 : i_query__payload[23:16];
-  assign \$44  = element_2[4] ^ \$43 ;
-  assign \$46  = element_2[3] & \$45 ;
-  assign \$47  = element_2[5] ^ \$46 ;
-  assign \$48  = & element_2[5:4];
-  assign \$49  = element_2[3] & \$48 ;
-  assign \$50  = element_2[6] ^ \$49 ;
-  assign \$51  = & element_2[6:4];
-  assign \$52  = element_2[3] & \$51 ;
-  assign \$53  = element_2[7] ^ \$52 ;
-  assign \$54  = ~ i_query__payload[31];
-  assign \$55  = & i_query__payload[30:27];
-  assign \$56  = \$54  & \$55 ;
-  assign element_3 = \$56  ? 8'h77 : i_query__payload[31:24];
-  assign \$59  = element_3[4] ^ \$58 ;
-  assign \$61  = element_3[3] & \$60 ;
-  assign \$62  = element_3[5] ^ \$61 ;
-  assign \$63  = & element_3[5:4];
-  assign \$64  = element_3[3] & \$63 ;
-  assign \$65  = element_3[6] ^ \$64 ;
-  assign \$66  = & element_3[6:4];
-  assign \$67  = element_3[3] & \$66 ;
-  assign \$68  = element_3[7] ^ \$67 ;
-  assign \$69  = ~ i_query__payload[39];
-  assign \$70  = & i_query__payload[38:35];
-  assign \$71  = \$69  & \$70 ;
-  assign element_4 = \$71  ? 8'h77 : i_query__payload[39:32];
-  assign \$74  = element_4[4] ^ \$73 ;
-  assign \$76  = element_4[3] & \$75 ;
-  assign \$77  = element_4[5] ^ \$76 ;
-  assign \$78  = & element_4[5:4];
-  assign \$79  = element_4[3] & \$78 ;
-  assign \$80  = element_4[6] ^ \$79 ;
-  assign \$81  = & element_4[6:4];
-  assign \$82  = element_4[3] & \$81 ;
-  assign \$83  = element_4[7] ^ \$82 ;
-  assign \$84  = ~ i_query__payload[47];
-  assign \$85  = & i_query__payload[46:43];
-  assign \$86  = \$84  & \$85 ;
-  assign element_5 = \$86  ? 8'h77 : i_query__payload[47:40];
-  assign \$89  = element_5[4] ^ \$88 ;
-  assign \$91  = element_5[3] & \$90 ;
-  assign \$92  = element_5[5] ^ \$91 ;
-  assign \$93  = & element_5[5:4];
-  assign \$94  = element_5[3] & \$93 ;
-  assign \$95  = element_5[6] ^ \$94 ;
-  assign \$96  = & element_5[6:4];
-  assign \$97  = element_5[3] & \$96 ;
-  assign \$98  = element_5[7] ^ \$97 ;
-  assign \$99  = ~ i_query__payload[55];
-  assign \$100  = & i_query__payload[54:51];
-  assign \$101  = \$99  & \$100 ;
-  assign element_6 = \$101  ? 8'h77 : i_query__payload[55:48];
-  assign \$104  = element_6[4] ^ \$103 ;
-  assign \$106  = element_6[3] & \$105 ;
-  assign \$107  = element_6[5] ^ \$106 ;
-  assign \$108  = & element_6[5:4];
-  assign \$109  = element_6[3] & \$108 ;
-  assign \$110  = element_6[6] ^ \$109 ;
-  assign \$111  = & element_6[6:4];
-  assign \$112  = element_6[3] & \$111 ;
-  assign \$113  = element_6[7] ^ \$112 ;
-  assign \$114  = ~ i_query__payload[63];
-  assign \$115  = & i_query__payload[62:59];
-  assign \$116  = \$114  & \$115 ;
-  assign element_7 = \$116  ? 8'h77 : i_query__payload[63:56];
-  assign \$119  = element_7[4] ^ \$118 ;
-  assign \$121  = element_7[3] & \$120 ;
-  assign \$122  = element_7[5] ^ \$121 ;
-  assign \$123  = & element_7[5:4];
-  assign \$124  = element_7[3] & \$123 ;
-  assign \$125  = element_7[6] ^ \$124 ;
-  assign \$126  = & element_7[6:4];
-  assign \$127  = element_7[3] & \$126 ;
-  assign \$128  = element_7[7] ^ \$127 ;
-  assign \$129  = $signed(visible_keys) < $signed({ 1'h0, i_loaded__payload[6:1] });
-  assign \$130  = $signed(visible_keys) < $signed(1'h0);
-  assign \$131  = \$130  ? 9'h000 : visible_keys;
+  assign read_port__data = _347_;
+  assign _000_ = 1'h1 & o_estimator__ready;
+  assign _051_ = _000_ & o_threshold__ready;
+  assign _059_ = _051_ & o_reuse__ready;
+  assign _067_ = _059_ & o_scale__ready;
+  assign _076_ = _067_ & o_row__ready;
+  assign fork_transfer = offered & _076_;
+  assign _084_ = _030_ & i_job__valid;
+  assign _092_ = _084_ & i_loaded__valid;
+  assign _101_ = ~ i_loaded__ready;
+  assign read_port__en = _092_ & _101_;
+  assign _109_ = ~ i_query__payload[7];
+  assign _001_ = & i_query__payload[6:3];
+  assign _010_ = _109_ & _001_;
+  assign element_0 = _010_ ? 8'h77 : i_query__payload[7:0];
+  assign _018_ = & 1'h1;
+  assign _026_ = element_0[3] & _018_;
+  assign o_estimator__payload[0] = element_0[4] ^ _026_;
+  assign _045_ = & element_0[4];
+  assign _048_ = element_0[3] & _045_;
+  assign o_estimator__payload[1] = element_0[5] ^ _048_;
+  assign _049_ = & element_0[5:4];
+  assign _050_ = element_0[3] & _049_;
+  assign o_estimator__payload[2] = element_0[6] ^ _050_;
+  assign _052_ = & element_0[6:4];
+  assign _053_ = element_0[3] & _052_;
+  assign o_estimator__payload[3] = element_0[7] ^ _053_;
+  assign _054_ = ~ i_query__payload[15];
+  assign _055_ = & i_query__payload[14:11];
+  assign _056_ = _054_ & _055_;
+  assign element_1 = _056_ ? 8'h77 : i_query__payload[15:8];
+  assign _057_ = & 1'h1;
+  assign _058_ = element_1[3] & _057_;
+  assign o_estimator__payload[4] = element_1[4] ^ _058_;
+  assign _060_ = & element_1[4];
+  assign _061_ = element_1[3] & _060_;
+  assign o_estimator__payload[5] = element_1[5] ^ _061_;
+  assign _062_ = & element_1[5:4];
+  assign _063_ = element_1[3] & _062_;
+  assign o_estimator__payload[6] = element_1[6] ^ _063_;
+  assign _064_ = & element_1[6:4];
+  assign _065_ = element_1[3] & _064_;
+  assign o_estimator__payload[7] = element_1[7] ^ _065_;
+  assign _066_ = ~ i_query__payload[23];
+  assign _068_ = & i_query__payload[22:19];
+  assign _069_ = _066_ & _068_;
+  assign element_2 = _069_ ? 8'h77 : i_query__payload[23:16];
+  assign _070_ = & 1'h1;
+  assign _071_ = element_2[3] & _070_;
+  assign o_estimator__payload[8] = element_2[4] ^ _071_;
+  assign _072_ = & element_2[4];
+  assign _073_ = element_2[3] & _072_;
+  assign o_estimator__payload[9] = element_2[5] ^ _073_;
+  assign _074_ = & element_2[5:4];
+  assign _075_ = element_2[3] & _074_;
+  assign o_estimator__payload[10] = element_2[6] ^ _075_;
+  assign _077_ = & element_2[6:4];
+  assign _078_ = element_2[3] & _077_;
+  assign o_estimator__payload[11] = element_2[7] ^ _078_;
+  assign _079_ = ~ i_query__payload[31];
+  assign _080_ = & i_query__payload[30:27];
+  assign _081_ = _079_ & _080_;
+  assign element_3 = _081_ ? 8'h77 : i_query__payload[31:24];
+  assign _082_ = & 1'h1;
+  assign _083_ = element_3[3] & _082_;
+  assign o_estimator__payload[12] = element_3[4] ^ _083_;
+  assign _085_ = & element_3[4];
+  assign _086_ = element_3[3] & _085_;
+  assign o_estimator__payload[13] = element_3[5] ^ _086_;
+  assign _087_ = & element_3[5:4];
+  assign _088_ = element_3[3] & _087_;
+  assign o_estimator__payload[14] = element_3[6] ^ _088_;
+  assign _089_ = & element_3[6:4];
+  assign _090_ = element_3[3] & _089_;
+  assign o_estimator__payload[15] = element_3[7] ^ _090_;
+  assign _091_ = ~ i_query__payload[39];
+  assign _093_ = & i_query__payload[38:35];
+  assign _094_ = _091_ & _093_;
+  assign element_4 = _094_ ? 8'h77 : i_query__payload[39:32];
+  assign _095_ = & 1'h1;
+  assign _096_ = element_4[3] & _095_;
+  assign o_estimator__payload[16] = element_4[4] ^ _096_;
+  assign _097_ = & element_4[4];
+  assign _098_ = element_4[3] & _097_;
+  assign o_estimator__payload[17] = element_4[5] ^ _098_;
+  assign _099_ = & element_4[5:4];
+  assign _100_ = element_4[3] & _099_;
+  assign o_estimator__payload[18] = element_4[6] ^ _100_;
+  assign _102_ = & element_4[6:4];
+  assign _103_ = element_4[3] & _102_;
+  assign o_estimator__payload[19] = element_4[7] ^ _103_;
+  assign _104_ = ~ i_query__payload[47];
+  assign _105_ = & i_query__payload[46:43];
+  assign _106_ = _104_ & _105_;
+  assign element_5 = _106_ ? 8'h77 : i_query__payload[47:40];
+  assign _107_ = & 1'h1;
+  assign _108_ = element_5[3] & _107_;
+  assign o_estimator__payload[20] = element_5[4] ^ _108_;
+  assign _110_ = & element_5[4];
+  assign _111_ = element_5[3] & _110_;
+  assign o_estimator__payload[21] = element_5[5] ^ _111_;
+  assign _112_ = & element_5[5:4];
+  assign _113_ = element_5[3] & _112_;
+  assign o_estimator__payload[22] = element_5[6] ^ _113_;
+  assign _114_ = & element_5[6:4];
+  assign _115_ = element_5[3] & _114_;
+  assign o_estimator__payload[23] = element_5[7] ^ _115_;
+  assign _116_ = ~ i_query__payload[55];
+  assign _002_ = & i_query__payload[54:51];
+  assign _003_ = _116_ & _002_;
+  assign element_6 = _003_ ? 8'h77 : i_query__payload[55:48];
+  assign _004_ = & 1'h1;
+  assign _005_ = element_6[3] & _004_;
+  assign o_estimator__payload[24] = element_6[4] ^ _005_;
+  assign _006_ = & element_6[4];
+  assign _007_ = element_6[3] & _006_;
+  assign o_estimator__payload[25] = element_6[5] ^ _007_;
+  assign _008_ = & element_6[5:4];
+  assign _009_ = element_6[3] & _008_;
+  assign o_estimator__payload[26] = element_6[6] ^ _009_;
+  assign _011_ = & element_6[6:4];
+  assign _012_ = element_6[3] & _011_;
+  assign o_estimator__payload[27] = element_6[7] ^ _012_;
+  assign _013_ = ~ i_query__payload[63];
+  assign _014_ = & i_query__payload[62:59];
+  assign _015_ = _013_ & _014_;
+  assign element_7 = _015_ ? 8'h77 : i_query__payload[63:56];
+  assign _016_ = & 1'h1;
+  assign _017_ = element_7[3] & _016_;
+  assign o_estimator__payload[28] = element_7[4] ^ _017_;
+  assign _019_ = & element_7[4];
+  assign _020_ = element_7[3] & _019_;
+  assign o_estimator__payload[29] = element_7[5] ^ _020_;
+  assign _021_ = & element_7[5:4];
+  assign _022_ = element_7[3] & _021_;
+  assign o_estimator__payload[30] = element_7[6] ^ _022_;
+  assign _023_ = & element_7[6:4];
+  assign _024_ = element_7[3] & _023_;
+  assign o_estimator__payload[31] = element_7[7] ^ _024_;
+  assign _025_ = $signed(visible_keys) < $signed({ 1'h0, i_loaded__payload[6:1] });
+  assign _027_ = $signed(visible_keys) < $signed(1'h0);
+  assign _028_ = _027_ ? 9'h000 : visible_keys;
   assign o_row__valid = fork_transfer | row_alone;
-  assign \$132  = row_alone | is_last;
-  assign \$133  = i_job__payload[15] & \$132 ;
-  assign \$134  = ! state_state;
-  assign \$136  = i_job__ready & i_job__payload[15];
-  assign \$137  = \$134  & i_job__valid;
-  assign \$138  = \$137  & i_loaded__valid;
-  assign \$139  = ~ i_loaded__ready;
-  assign \$140  = \$138  & \$139 ;
-  assign \$141  = i_job__payload[7:2] == 1'h1;
-  assign \$142  = $signed(i_job__payload[14:8]) + $signed(2'h1);
-  assign \$143  = queries_left - 1'h1;
-  assign \$144  = queries_left == 2'h2;
-  assign \$145  = $signed(visible_keys) + $signed(2'h1);
-  assign \$146  = \$134  & i_job__valid;
-  assign \$147  = \$146  & i_loaded__valid;
-  assign \$148  = ~ i_loaded__ready;
-  assign \$149  = \$147  & \$148 ;
-  assign \$150  = | i_job__payload[7:2];
-  assign \$151  = ~ \$150 ;
+  assign _029_ = row_alone | is_last;
+  assign \o_row__payload.release  = i_job__payload[15] & _029_;
+  assign _030_ = state_state == 1'h0;
+  assign _031_ = i_job__ready & i_job__payload[15];
+  assign _032_ = _030_ & i_job__valid;
+  assign _033_ = _032_ & i_loaded__valid;
+  assign _034_ = ~ i_loaded__ready;
+  assign _035_ = _033_ & _034_;
+  assign _036_ = i_job__payload[7:2] == 1'h1;
+  assign _037_ = $signed(i_job__payload[14:8]) + $signed(2'h1);
+  assign _038_ = queries_left - 1'h1;
+  assign _039_ = queries_left == 2'h2;
+  assign _040_ = $signed(visible_keys) + $signed(2'h1);
+  assign _041_ = _030_ & i_job__valid;
+  assign _042_ = _041_ & i_loaded__valid;
+  assign _043_ = ~ i_loaded__ready;
+  assign _044_ = _042_ & _043_;
+  assign _046_ = | i_job__payload[7:2];
+  assign _047_ = ~ _046_;
   always @(posedge clk)
-    i_loaded__ready <= \$152 ;
+    if (rst) is_empty <= 1'h0;
+    else if (_044_) is_empty <= _047_;
   always @(posedge clk)
-    queries_left <= \$153 ;
+    if (rst) state_state <= 1'h0;
+    else state_state <= _121_;
   always @(posedge clk)
-    is_last <= \$154 ;
+    if (rst) visible_keys <= 9'h000;
+    else visible_keys <= _126_;
   always @(posedge clk)
-    visible_keys <= \$155 ;
+    if (rst) is_last <= 1'h0;
+    else is_last <= _131_;
   always @(posedge clk)
-    state_state <= \$156 ;
+    if (rst) queries_left <= 6'h00;
+    else queries_left <= _136_;
   always @(posedge clk)
-    is_empty <= \$157 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    row_alone = 1'h0;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          /* empty */;
-      1'h1:
-          if (is_empty) begin
-            row_alone = 1'h1;
-          end
+    if (rst) i_loaded__ready <= 1'h0;
+    else i_loaded__ready <= _031_;
+  assign _117_ = is_last ? 1'h0 : state_state;
+  assign _118_ = fork_transfer ? _117_ : state_state;
+  assign _119_ = o_row__ready ? 1'h0 : state_state;
+  assign _120_ = is_empty ? _119_ : _118_;
+  function [0:0] _317_;
+    input [0:0] a;
+    input [1:0] b;
+    input [1:0] s;
+    case (s)
+      2'b01:
+        _317_ = b[0:0];
+      2'b10:
+        _317_ = b[1:1];
+      2'b00:
+        _317_ = a;
+      default:
+        _317_ = 1'bx;
     endcase
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    i_job__ready = 1'h0;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          /* empty */;
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (is_empty) begin
-            if (o_row__ready) begin
-              i_job__ready = 1'h1;
-            end
-          end else begin
-            if (fork_transfer) begin
-              if (is_last) begin
-                i_job__ready = 1'h1;
-              end
-            end
-          end
+  endfunction
+  assign _121_ = _317_(state_state, { _122_, _120_ }, { _123_, state_state });
+  assign _122_ = _035_ ? 1'h1 : state_state;
+  assign _123_ = state_state == 1'h0;
+  assign _124_ = fork_transfer ? _040_[8:0] : visible_keys;
+  assign _125_ = is_empty ? visible_keys : _124_;
+  function [8:0] _322_;
+    input [8:0] a;
+    input [17:0] b;
+    input [1:0] s;
+    case (s)
+      2'b01:
+        _322_ = b[8:0];
+      2'b10:
+        _322_ = b[17:9];
+      2'b00:
+        _322_ = a;
+      default:
+        _322_ = 9'bx;
     endcase
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    offered = 1'h0;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          /* empty */;
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (is_empty) begin
-          end else begin
-            offered = i_query__valid;
-          end
+  endfunction
+  assign _126_ = _322_(visible_keys, { _127_, _125_ }, { _128_, state_state });
+  assign _127_ = _035_ ? { _037_[7], _037_ } : visible_keys;
+  assign _128_ = state_state == 1'h0;
+  assign _129_ = fork_transfer ? _039_ : is_last;
+  assign _130_ = is_empty ? is_last : _129_;
+  function [0:0] _327_;
+    input [0:0] a;
+    input [1:0] b;
+    input [1:0] s;
+    case (s)
+      2'b01:
+        _327_ = b[0:0];
+      2'b10:
+        _327_ = b[1:1];
+      2'b00:
+        _327_ = a;
+      default:
+        _327_ = 1'bx;
     endcase
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    i_query__ready = 1'h0;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          /* empty */;
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (is_empty) begin
-          end else begin
-            i_query__ready = fork_transfer;
-          end
+  endfunction
+  assign _131_ = _327_(is_last, { _132_, _130_ }, { _133_, state_state });
+  assign _132_ = _035_ ? _036_ : is_last;
+  assign _133_ = state_state == 1'h0;
+  assign _134_ = fork_transfer ? _038_[5:0] : queries_left;
+  assign _135_ = is_empty ? queries_left : _134_;
+  function [5:0] _332_;
+    input [5:0] a;
+    input [11:0] b;
+    input [1:0] s;
+    case (s)
+      2'b01:
+        _332_ = b[5:0];
+      2'b10:
+        _332_ = b[11:6];
+      2'b00:
+        _332_ = a;
+      default:
+        _332_ = 6'bx;
     endcase
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    valid_keys = i_loaded__payload[6:1];
-    if (\$129 ) begin
-      valid_keys = \$131 [5:0];
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$152  = \$136 ;
-    if (rst) begin
-      \$152  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$153  = queries_left;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$140 ) begin
-            \$153  = i_job__payload[7:2];
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (is_empty) begin
-          end else begin
-            if (fork_transfer) begin
-              \$153  = \$143 [5:0];
-            end
-          end
-    endcase
-    if (rst) begin
-      \$153  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$154  = is_last;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$140 ) begin
-            \$154  = \$141 ;
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (is_empty) begin
-          end else begin
-            if (fork_transfer) begin
-              \$154  = \$144 ;
-            end
-          end
-    endcase
-    if (rst) begin
-      \$154  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$155  = visible_keys;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$140 ) begin
-            \$155  = { \$142 [7], \$142  };
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (is_empty) begin
-          end else begin
-            if (fork_transfer) begin
-              \$155  = \$145 [8:0];
-            end
-          end
-    endcase
-    if (rst) begin
-      \$155  = 9'h000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$156  = state_state;
-    (* full_case = 32'd1 *)
-    casez (state_state)
-      1'h0:
-          if (\$140 ) begin
-            \$156  = 1'h1;
-          end
-      1'h1:
-          (* full_case = 32'd1 *)
-          if (is_empty) begin
-            if (o_row__ready) begin
-              \$156  = 1'h0;
-            end
-          end else begin
-            if (fork_transfer) begin
-              if (is_last) begin
-                \$156  = 1'h0;
-              end
-            end
-          end
-    endcase
-    if (rst) begin
-      \$156  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$72 ) begin end
-    \$157  = is_empty;
-    if (\$149 ) begin
-      \$157  = \$151 ;
-    end
-    if (rst) begin
-      \$157  = 1'h0;
-    end
-  end
-  assign o_estimator__valid = fork_transfer;
-  assign o_threshold__valid = fork_transfer;
-  assign o_reuse__valid = fork_transfer;
-  assign o_scale__valid = fork_transfer;
-  assign row_offered = fork_transfer;
-  assign job_ends = i_job__ready;
-  assign releases = i_loaded__ready;
-  assign i_table__ready = 1'h1;
-  assign write_port__addr = i_table__payload[1:0];
-  assign write_port__data = i_table__payload;
-  assign i_table__valid = write_port__en;
-  assign read_port__addr = i_job__payload[1:0];
-  assign o_threshold__payload = read_port__data[12:2];
-  assign \i_table__payload.head  = i_table__payload[1:0];
-  assign \i_table__payload.threshold  = i_table__payload[12:2];
-  assign \i_table__payload.mantissa  = i_table__payload[28:13];
-  assign \i_table__payload.shift  = i_table__payload[34:29];
-  assign \write_port__data.head  = i_table__payload[1:0];
-  assign \write_port__data.threshold  = i_table__payload[12:2];
-  assign \write_port__data.mantissa  = i_table__payload[28:13];
-  assign \write_port__data.shift  = i_table__payload[34:29];
+  endfunction
+  assign _136_ = _332_(queries_left, { _137_, _135_ }, { _138_, state_state });
+  assign _137_ = _035_ ? i_job__payload[7:2] : queries_left;
+  assign _138_ = state_state == 1'h0;
+  assign \o_estimator__payload.scan.keys  = _025_ ? _028_[5:0] : i_loaded__payload[6:1];
+  assign _139_ = is_empty ? 1'h0 : fork_transfer;
+  assign i_query__ready = state_state ? _139_ : 1'h0;
+  assign _140_ = is_empty ? 1'h0 : i_query__valid;
+  assign offered = state_state ? _140_ : 1'h0;
+  assign _141_ = is_last ? 1'h1 : 1'h0;
+  assign _142_ = fork_transfer ? _141_ : 1'h0;
+  assign _143_ = o_row__ready ? 1'h1 : 1'h0;
+  assign _144_ = is_empty ? _143_ : _142_;
+  assign i_job__ready = state_state ? _144_ : 1'h0;
+  assign _145_ = is_empty ? 1'h1 : 1'h0;
+  assign row_alone = state_state ? _145_ : 1'h0;
+  assign \i_job__payload.causal_offset  = i_job__payload[14:8];
   assign \i_job__payload.head  = i_job__payload[1:0];
   assign \i_job__payload.n_queries  = i_job__payload[7:2];
-  assign \i_job__payload.causal_offset  = i_job__payload[14:8];
   assign \i_job__payload.release  = i_job__payload[15];
+  assign \i_loaded__payload.buffer  = i_loaded__payload[0];
+  assign \i_loaded__payload.n_keys  = i_loaded__payload[6:1];
   assign \i_query__payload[0]  = i_query__payload[7:0];
   assign \i_query__payload[1]  = i_query__payload[15:8];
   assign \i_query__payload[2]  = i_query__payload[23:16];
@@ -10243,28 +8191,14 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign \i_query__payload[5]  = i_query__payload[47:40];
   assign \i_query__payload[6]  = i_query__payload[55:48];
   assign \i_query__payload[7]  = i_query__payload[63:56];
-  assign \split.high  = split[31:0];
-  assign \split.high[0]  = split[3:0];
-  assign \split.high[1]  = split[7:4];
-  assign \split.high[2]  = split[11:8];
-  assign \split.high[3]  = split[15:12];
-  assign \split.high[4]  = split[19:16];
-  assign \split.high[5]  = split[23:20];
-  assign \split.high[6]  = split[27:24];
-  assign \split.high[7]  = split[31:28];
-  assign \split.low  = split[63:32];
-  assign \split.low[0]  = split[35:32];
-  assign \split.low[1]  = split[39:36];
-  assign \split.low[2]  = split[43:40];
-  assign \split.low[3]  = split[47:44];
-  assign \split.low[4]  = split[51:48];
-  assign \split.low[5]  = split[55:52];
-  assign \split.low[6]  = split[59:56];
-  assign \split.low[7]  = split[63:60];
-  assign \i_loaded__payload.buffer  = i_loaded__payload[0];
-  assign \i_loaded__payload.n_keys  = i_loaded__payload[6:1];
-  assign \o_rest.queries  = o_rest[5:0];
-  assign \o_rest.release  = o_rest[6];
+  assign \i_table__payload.head  = i_table__payload[1:0];
+  assign \i_table__payload.mantissa  = i_table__payload[28:13];
+  assign \i_table__payload.shift  = i_table__payload[34:29];
+  assign \i_table__payload.threshold  = i_table__payload[12:2];
+  assign i_table__ready = 1'h1;
+  assign i_table__valid = write_port__en;
+  assign job_ends = i_job__ready;
+  assign o_estimator__payload[38:32] = { \o_estimator__payload.scan.keys , i_loaded__payload[0] };
   assign \o_estimator__payload.high  = o_estimator__payload[31:0];
   assign \o_estimator__payload.high[0]  = o_estimator__payload[3:0];
   assign \o_estimator__payload.high[1]  = o_estimator__payload[7:4];
@@ -10274,144 +8208,110 @@ module \latte_head.sequencer (write_port__en, i_job__payload, i_job__valid, i_qu
   assign \o_estimator__payload.high[5]  = o_estimator__payload[23:20];
   assign \o_estimator__payload.high[6]  = o_estimator__payload[27:24];
   assign \o_estimator__payload.high[7]  = o_estimator__payload[31:28];
-  assign \o_estimator__payload.scan  = o_estimator__payload[38:32];
-  assign \o_estimator__payload.scan.buffer  = o_estimator__payload[32];
-  assign \o_estimator__payload.scan.keys  = o_estimator__payload[38:33];
-  assign \o_estimator__payload.scan.keys.count  = o_estimator__payload[38:33];
+  assign \o_estimator__payload.scan  = { \o_estimator__payload.scan.keys , i_loaded__payload[0] };
+  assign \o_estimator__payload.scan.buffer  = i_loaded__payload[0];
+  assign \o_estimator__payload.scan.keys.count  = \o_estimator__payload.scan.keys ;
+  assign o_estimator__valid = fork_transfer;
+  assign o_rest = { i_job__payload[15], queries_left };
+  assign \o_rest.queries  = queries_left;
+  assign \o_rest.release  = i_job__payload[15];
+  assign o_reuse__payload = { i_loaded__payload[0], element_7[3:0], element_6[3:0], element_5[3:0], element_4[3:0], element_3[3:0], element_2[3:0], element_1[3:0], element_0[3:0], o_estimator__payload[31:0] };
+  assign \o_reuse__payload.buffer  = i_loaded__payload[0];
+  assign \o_reuse__payload.row  = { element_7[3:0], element_6[3:0], element_5[3:0], element_4[3:0], element_3[3:0], element_2[3:0], element_1[3:0], element_0[3:0], o_estimator__payload[31:0] };
+  assign \o_reuse__payload.row.high  = o_estimator__payload[31:0];
+  assign \o_reuse__payload.row.high[0]  = o_estimator__payload[3:0];
+  assign \o_reuse__payload.row.high[1]  = o_estimator__payload[7:4];
+  assign \o_reuse__payload.row.high[2]  = o_estimator__payload[11:8];
+  assign \o_reuse__payload.row.high[3]  = o_estimator__payload[15:12];
+  assign \o_reuse__payload.row.high[4]  = o_estimator__payload[19:16];
+  assign \o_reuse__payload.row.high[5]  = o_estimator__payload[23:20];
+  assign \o_reuse__payload.row.high[6]  = o_estimator__payload[27:24];
+  assign \o_reuse__payload.row.high[7]  = o_estimator__payload[31:28];
+  assign \o_reuse__payload.row.low  = { element_7[3:0], element_6[3:0], element_5[3:0], element_4[3:0], element_3[3:0], element_2[3:0], element_1[3:0], element_0[3:0] };
+  assign \o_reuse__payload.row.low[0]  = element_0[3:0];
+  assign \o_reuse__payload.row.low[1]  = element_1[3:0];
+  assign \o_reuse__payload.row.low[2]  = element_2[3:0];
+  assign \o_reuse__payload.row.low[3]  = element_3[3:0];
+  assign \o_reuse__payload.row.low[4]  = element_4[3:0];
+  assign \o_reuse__payload.row.low[5]  = element_5[3:0];
+  assign \o_reuse__payload.row.low[6]  = element_6[3:0];
+  assign \o_reuse__payload.row.low[7]  = element_7[3:0];
+  assign o_reuse__valid = fork_transfer;
+  assign o_row__payload = { \o_row__payload.release , is_last, row_alone, i_loaded__payload[0] };
+  assign \o_row__payload.buffer  = i_loaded__payload[0];
+  assign \o_row__payload.empty  = row_alone;
+  assign \o_row__payload.last  = is_last;
+  assign o_scale__payload = read_port__data[34:13];
+  assign \o_scale__payload.mantissa  = read_port__data[28:13];
+  assign \o_scale__payload.shift  = read_port__data[34:29];
+  assign o_scale__valid = fork_transfer;
+  assign o_threshold__payload = read_port__data[12:2];
+  assign o_threshold__valid = fork_transfer;
+  assign read_port__addr = i_job__payload[1:0];
   assign \read_port__data.head  = read_port__data[1:0];
-  assign \read_port__data.threshold  = read_port__data[12:2];
   assign \read_port__data.mantissa  = read_port__data[28:13];
   assign \read_port__data.shift  = read_port__data[34:29];
-  assign \o_reuse__payload.row  = o_reuse__payload[63:0];
-  assign \o_reuse__payload.row.high  = o_reuse__payload[31:0];
-  assign \o_reuse__payload.row.high[0]  = o_reuse__payload[3:0];
-  assign \o_reuse__payload.row.high[1]  = o_reuse__payload[7:4];
-  assign \o_reuse__payload.row.high[2]  = o_reuse__payload[11:8];
-  assign \o_reuse__payload.row.high[3]  = o_reuse__payload[15:12];
-  assign \o_reuse__payload.row.high[4]  = o_reuse__payload[19:16];
-  assign \o_reuse__payload.row.high[5]  = o_reuse__payload[23:20];
-  assign \o_reuse__payload.row.high[6]  = o_reuse__payload[27:24];
-  assign \o_reuse__payload.row.high[7]  = o_reuse__payload[31:28];
-  assign \o_reuse__payload.row.low  = o_reuse__payload[63:32];
-  assign \o_reuse__payload.row.low[0]  = o_reuse__payload[35:32];
-  assign \o_reuse__payload.row.low[1]  = o_reuse__payload[39:36];
-  assign \o_reuse__payload.row.low[2]  = o_reuse__payload[43:40];
-  assign \o_reuse__payload.row.low[3]  = o_reuse__payload[47:44];
-  assign \o_reuse__payload.row.low[4]  = o_reuse__payload[51:48];
-  assign \o_reuse__payload.row.low[5]  = o_reuse__payload[55:52];
-  assign \o_reuse__payload.row.low[6]  = o_reuse__payload[59:56];
-  assign \o_reuse__payload.row.low[7]  = o_reuse__payload[63:60];
-  assign \o_reuse__payload.buffer  = o_reuse__payload[64];
-  assign \o_scale__payload.mantissa  = o_scale__payload[15:0];
-  assign \o_scale__payload.shift  = o_scale__payload[21:16];
-  assign \o_row__payload.buffer  = o_row__payload[0];
-  assign \o_row__payload.empty  = o_row__payload[1];
-  assign \o_row__payload.last  = o_row__payload[2];
-  assign \o_row__payload.release  = o_row__payload[3];
-  assign o_row__payload[3] = \$133 ;
-  assign o_row__payload[2] = is_last;
-  assign o_row__payload[1] = row_alone;
-  assign o_row__payload[0] = i_loaded__payload[0];
-  assign o_scale__payload[21:16] = read_port__data[34:29];
-  assign o_scale__payload[15:0] = read_port__data[28:13];
-  assign o_reuse__payload[64] = i_loaded__payload[0];
-  assign o_reuse__payload[63:0] = split;
-  assign o_estimator__payload[38:33] = valid_keys;
-  assign o_estimator__payload[32] = i_loaded__payload[0];
-  assign o_estimator__payload[31:0] = split[31:0];
-  assign o_rest[6] = i_job__payload[15];
-  assign o_rest[5:0] = queries_left;
-  assign split[63:60] = element_7[3:0];
-  assign split[31:28] = { \$128 , \$125 , \$122 , \$119  };
-  assign split[59:56] = element_6[3:0];
-  assign split[27:24] = { \$113 , \$110 , \$107 , \$104  };
-  assign split[55:52] = element_5[3:0];
-  assign split[23:20] = { \$98 , \$95 , \$92 , \$89  };
-  assign split[51:48] = element_4[3:0];
-  assign split[19:16] = { \$83 , \$80 , \$77 , \$74  };
-  assign split[47:44] = element_3[3:0];
-  assign split[15:12] = { \$68 , \$65 , \$62 , \$59  };
-  assign split[43:40] = element_2[3:0];
-  assign split[11:8] = { \$53 , \$50 , \$47 , \$44  };
-  assign split[39:36] = element_1[3:0];
-  assign split[7:4] = { \$38 , \$35 , \$32 , \$29  };
-  assign split[35:32] = element_0[3:0];
-  assign split[3:0] = { \$23 , \$20 , \$17 , \$14  };
-  assign \$1  = o_estimator__ready;
-  assign \$12  = 1'h1;
-  assign \$13  = element_0[3];
-  assign \$15  = element_0[4];
-  assign \$27  = 1'h1;
-  assign \$28  = element_1[3];
-  assign \$30  = element_1[4];
-  assign \$42  = 1'h1;
-  assign \$43  = element_2[3];
-  assign \$45  = element_2[4];
-  assign \$57  = 1'h1;
-  assign \$58  = element_3[3];
-  assign \$60  = element_3[4];
-  assign \$72  = 1'h1;
-  assign \$73  = element_4[3];
-  assign \$75  = element_4[4];
-  assign \$87  = 1'h1;
-  assign \$88  = element_5[3];
-  assign \$90  = element_5[4];
-  assign \$102  = 1'h1;
-  assign \$103  = element_6[3];
-  assign \$105  = element_6[4];
-  assign \$117  = 1'h1;
-  assign \$118  = element_7[3];
-  assign \$120  = element_7[4];
-  assign \$135  = state_state;
+  assign \read_port__data.threshold  = read_port__data[12:2];
+  assign releases = i_loaded__ready;
+  assign row_offered = fork_transfer;
+  assign split = { element_7[3:0], element_6[3:0], element_5[3:0], element_4[3:0], element_3[3:0], element_2[3:0], element_1[3:0], element_0[3:0], o_estimator__payload[31:0] };
+  assign \split.high  = o_estimator__payload[31:0];
+  assign \split.high[0]  = o_estimator__payload[3:0];
+  assign \split.high[1]  = o_estimator__payload[7:4];
+  assign \split.high[2]  = o_estimator__payload[11:8];
+  assign \split.high[3]  = o_estimator__payload[15:12];
+  assign \split.high[4]  = o_estimator__payload[19:16];
+  assign \split.high[5]  = o_estimator__payload[23:20];
+  assign \split.high[6]  = o_estimator__payload[27:24];
+  assign \split.high[7]  = o_estimator__payload[31:28];
+  assign \split.low  = { element_7[3:0], element_6[3:0], element_5[3:0], element_4[3:0], element_3[3:0], element_2[3:0], element_1[3:0], element_0[3:0] };
+  assign \split.low[0]  = element_0[3:0];
+  assign \split.low[1]  = element_1[3:0];
+  assign \split.low[2]  = element_2[3:0];
+  assign \split.low[3]  = element_3[3:0];
+  assign \split.low[4]  = element_4[3:0];
+  assign \split.low[5]  = element_5[3:0];
+  assign \split.low[6]  = element_6[3:0];
+  assign \split.low[7]  = element_7[3:0];
+  assign valid_keys = \o_estimator__payload.scan.keys ;
+  assign write_port__addr = i_table__payload[1:0];
+  assign write_port__data = i_table__payload;
+  assign \write_port__data.head  = i_table__payload[1:0];
+  assign \write_port__data.mantissa  = i_table__payload[28:13];
+  assign \write_port__data.shift  = i_table__payload[34:29];
+  assign \write_port__data.threshold  = i_table__payload[12:2];
 endmodule
 
 module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighted__payload, o__ready, i_scale__payload, i_scored__valid, o_weighted__valid, i_scale__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$73  = 0;
-  wire \$1 ;
-  wire [32:0] \$10 ;
-  wire [17:0] \$11 ;
-  wire [48:0] \$12 ;
-  wire [49:0] \$13 ;
-  wire [5:0] \$14 ;
-  wire [34:0] \$15 ;
-  wire [34:0] \$16 ;
-  wire [35:0] \$17 ;
-  wire [35:0] \$18 ;
-  wire \$19 ;
-  wire \$2 ;
-  wire [34:0] \$20 ;
-  wire [12:0] \$21 ;
-  wire [12:0] \$22 ;
-  wire [12:0] \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  reg \$26 ;
-  reg \$27 ;
-  reg [18:0] \$28 ;
-  reg \$29 ;
-  wire \$3 ;
-  reg [18:0] \$30 ;
-  reg \$31 ;
-  reg \$32 ;
-  reg \$33 ;
-  reg \$34 ;
-  reg \$35 ;
-  reg \$36 ;
-  reg \$37 ;
-  reg \$38 ;
-  reg \$39 ;
-  wire [13:0] \$4 ;
-  reg \$40 ;
-  reg \$41 ;
-  reg \$42 ;
-  wire [14:0] \$43 ;
-  reg [4:0] \$44 ;
-  reg \$45 ;
-  wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire [19:0] \$9 ;
+  wire _000_;
+  wire [32:0] _001_;
+  wire [15:0] _002_;
+  wire [15:0] _003_;
+  wire [15:0] _004_;
+  wire [15:0] _005_;
+  wire [16:0] _006_;
+  wire [48:0] _007_;
+  wire [49:0] _008_;
+  wire [5:0] _009_;
+  wire [34:0] _010_;
+  wire _011_;
+  wire [34:0] _012_;
+  wire [35:0] _013_;
+  wire [35:0] _014_;
+  wire _015_;
+  wire [12:0] _016_;
+  wire [12:0] _017_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
+  wire [13:0] _021_;
+  wire _022_;
+  wire _023_;
+  wire _024_;
+  wire _025_;
+  wire [19:0] _026_;
+  wire _027_;
+  wire _028_;
   output accepted;
   wire accepted;
   reg arrived_1 = 1'h0;
@@ -10420,7 +8320,6 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire [4:0] \arrived_item_1.key ;
   wire \arrived_item_1.last ;
   wire [18:0] \arrived_item_1.score ;
-  (* init = 19'h00000 *)
   wire [18:0] best_score;
   input clk;
   wire clk;
@@ -10433,7 +8332,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   reg [2:0] fine_shift_1 = 3'h0;
   reg [3:0] halvings_1 = 4'h0;
   reg [3:0] halvings_2 = 4'h0;
-  reg [17:0] high = 18'h00000;
+  reg [17:0] high_0_0 = 18'h00000;
   reg [17:0] high_1 = 18'h00000;
   input [25:0] i__payload;
   wire [25:0] i__payload;
@@ -10521,7 +8420,7 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire \key_9.kept ;
   wire [4:0] \key_9.key ;
   wire \key_9.last ;
-  reg [32:0] low = 33'h000000000;
+  reg [32:0] low_0 = 33'h000000000;
   reg [32:0] low_1 = 33'h000000000;
   wire [14:0] o__payload;
   wire [25:0] \o__payload$26 ;
@@ -10557,7 +8456,6 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   wire [12:0] read_port__data;
   reg [4:0] remainder = 5'h10;
   reg [34:0] rounded = 35'h000000000;
-  (* init = 1'h0 *)
   wire row_ends_1;
   reg row_starts = 1'h1;
   input rst;
@@ -10586,13 +8484,11 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   reg [5:0] shift_3 = 6'h00;
   reg [12:0] shifted = 13'h0000;
   wire [12:0] total;
-  (* init = 15'h0000 *)
   wire [14:0] weighted;
   wire \weighted.kept ;
   wire [4:0] \weighted.key ;
   wire \weighted.last ;
   wire [7:0] \weighted.prob ;
-  (* init = 1'h0 *)
   wire weighted_1;
   reg [12:0] exp_table [1023:0];
   initial begin
@@ -11621,23 +9517,37 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     exp_table[1022] = 13'h0ff6;
     exp_table[1023] = 13'h0ff3;
   end
-  reg [12:0] _0_;
+  reg [12:0] _117_;
   always @(posedge clk) begin
-    _0_ <= exp_table[exponent[9:0]];
+    _117_ <= exp_table[exponent[9:0]];
   end
-  assign read_port__data = _0_;
+  assign read_port__data = _117_;
+  always @(posedge clk)
+    scale_at_product_1 <= scale_1;
+  always @(posedge clk)
+    low_0 <= _001_;
+  always @(posedge clk)
+    low_1 <= low_0;
+  always @(posedge clk)
+    high_0_0 <= { _006_, _002_[0] };
+  always @(posedge clk)
+    high_1 <= high_0_0;
+  always @(posedge clk)
+    product <= _008_[34:0];
+  always @(posedge clk)
+    shift_1 <= scale_at_product_1[21:16];
+  always @(posedge clk)
+    shift_2 <= shift_1;
   always @(posedge clk)
     shift_3 <= shift_2;
   always @(posedge clk)
     fine_shift_1 <= shift_3[2:0];
   always @(posedge clk)
-    coarse <= \$15 ;
+    coarse <= _010_;
   always @(posedge clk)
-    fine <= \$16 ;
+    fine <= _012_;
   always @(posedge clk)
-    rounded <= \$18 [34:0];
-  always @(posedge clk)
-    exponent <= \$20 [13:0];
+    rounded <= _014_[34:0];
   always @(posedge clk)
     entry_1 <= read_port__data;
   always @(posedge clk)
@@ -11645,33 +9555,9 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
   always @(posedge clk)
     halvings_2 <= halvings_1;
   always @(posedge clk)
-    shifted <= \$21 ;
+    shifted <= _016_;
   always @(posedge clk)
-    sent_1 <= \$31 ;
-  always @(posedge clk)
-    sent_2 <= \$32 ;
-  always @(posedge clk)
-    sent_3 <= \$33 ;
-  always @(posedge clk)
-    sent_4 <= \$34 ;
-  always @(posedge clk)
-    sent_5 <= \$35 ;
-  always @(posedge clk)
-    sent_6 <= \$36 ;
-  always @(posedge clk)
-    sent_7 <= \$37 ;
-  always @(posedge clk)
-    sent_8 <= \$38 ;
-  always @(posedge clk)
-    sent_9 <= \$39 ;
-  always @(posedge clk)
-    sent_10 <= \$40 ;
-  always @(posedge clk)
-    sent_11 <= \$41 ;
-  always @(posedge clk)
-    sent_12 <= \$42 ;
-  always @(posedge clk)
-    key_1 <= key;
+    key_1 <= \o__payload$26 [6:0];
   always @(posedge clk)
     key_2 <= key_1;
   always @(posedge clk)
@@ -11694,70 +9580,111 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     key_11 <= key_10;
   always @(posedge clk)
     key_12 <= key_11;
-  always @(posedge clk)
-    \i__payload$37  <= \$43 ;
-  always @(posedge clk)
-    remainder <= \$44 ;
-  always @(posedge clk)
-    \i__valid$35  <= \$45 ;
-  assign \$1  = i_scored__valid & i__ready;
-  assign accepted = \$1  & o_credit;
+  assign _000_ = i_scored__valid & i__ready;
+  assign accepted = _000_ & o_credit;
   assign i_take = accepted & i__payload[6];
-  assign \$2  = \o__valid$20  & \o__valid$21 ;
-  assign \$3  = \$2  & i_scale__valid;
-  assign sent = \$3  & \o_credit$23 ;
+  assign _011_ = \o__valid$20  & \o__valid$21 ;
+  assign _020_ = _011_ & i_scale__valid;
+  assign sent = _020_ & \o_credit$23 ;
   assign \o__ready$25  = sent & \o__payload$26 [6];
   assign i_scale__ready = sent & \o__payload$26 [6];
-  assign \$4  = shifted + remainder;
-  assign \$5  = $signed(arrived_item_1[25:7]) > $signed(\i__payload$17 );
-  assign \$6  = row_starts | \$5 ;
-  assign \$7  = arrived_item_1[5] & \$6 ;
-  assign \$8  = arrived_1 & arrived_item_1[6];
-  assign \$9  = $signed(\o__payload$45 ) - $signed(\o__payload$26 [25:7]);
-  assign \$10  = delta_at_product_1[16:0] * scale_at_product_1[15:0];
-  assign \$11  = delta_at_product_1[18:17] * scale_at_product_1[15:0];
-  assign \$13  = low_1 + \$12 ;
-  assign \$15  = product >> \$14 ;
-  assign \$16  = coarse >> fine_shift_1;
-  assign \$17  = fine + 1'h1;
-  assign \$19  = | rounded[34:14];
-  assign \$20  = \$19  ? 35'h000003fff : rounded;
-  assign \$21  = entry_1 >> halvings_2;
-  assign \$23  = key_12[5] ? \$22  : 13'h0000;
-  assign \$24  = sent_12 & key_12[5];
-  assign \$25  = sent_12 & key_12[6];
-  always @(posedge clk)
-    arrived_1 <= \$26 ;
+  assign { _021_[13], total } = shifted + remainder;
+  assign _022_ = $signed(arrived_item_1[25:7]) > $signed(\i__payload$17 );
+  assign _023_ = row_starts | _022_;
+  assign _024_ = arrived_item_1[5] & _023_;
+  assign _025_ = arrived_1 & arrived_item_1[6];
+  assign _026_ = $signed(\o__payload$45 ) - $signed(\o__payload$26 [25:7]);
+  assign _001_ = delta_at_product_1[16:0] * scale_at_product_1[15:0];
+  assign _002_ = scale_at_product_1[15:0] & { delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17] };
+  assign _003_ = scale_at_product_1[15:0] & { delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17], delta_at_product_1[17] };
+  assign _004_ = _003_ >> 1'h1;
+  assign _005_ = scale_at_product_1[15:0] & { delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18], delta_at_product_1[18] };
+  assign _006_ = _004_ + _005_;
+  assign _007_ = high_1 << 5'h11;
+  assign _008_ = low_1 + _007_;
+  assign _009_ = shift_3[5:3] << 2'h3;
+  assign _010_ = product >> _009_;
+  assign _012_ = coarse >> fine_shift_1;
+  assign _013_ = fine + 1'h1;
+  assign _014_ = _013_ >> 1'h1;
+  assign _015_ = | rounded[34:14];
+  assign _016_ = entry_1 >> halvings_2;
+  assign _017_ = total >> 3'h5;
+  assign _018_ = sent_12 & key_12[5];
+  assign _019_ = sent_12 & key_12[6];
   always @(posedge clk)
     arrived_item_1 <= i__payload;
-  always @(posedge clk)
-    row_starts <= \$27 ;
-  always @(posedge clk)
-    \i__payload$17  <= \$28 ;
-  always @(posedge clk)
-    \i__valid$15  <= \$29 ;
-  always @(posedge clk)
-    delta <= \$30 ;
   always @(posedge clk)
     scale_1 <= i_scale__payload;
   always @(posedge clk)
     delta_at_product_1 <= delta;
   always @(posedge clk)
-    scale_at_product_1 <= scale_1;
+    if (rst) delta <= 19'h00000;
+    else delta <= _026_[18:0];
   always @(posedge clk)
-    low <= \$10 ;
+    if (rst) \i__valid$15  <= 1'h0;
+    else \i__valid$15  <= _025_;
   always @(posedge clk)
-    low_1 <= low;
+    if (rst) \i__payload$17  <= 19'h00000;
+    else if (_027_) \i__payload$17  <= arrived_item_1[25:7];
   always @(posedge clk)
-    high <= \$11 ;
+    if (rst) row_starts <= 1'h1;
+    else if (arrived_1) row_starts <= arrived_item_1[6];
   always @(posedge clk)
-    high_1 <= high;
+    if (rst) arrived_1 <= 1'h0;
+    else arrived_1 <= accepted;
   always @(posedge clk)
-    product <= \$13 [34:0];
+    if (rst) \i__valid$35  <= 1'h0;
+    else \i__valid$35  <= sent_12;
   always @(posedge clk)
-    shift_1 <= scale_at_product_1[21:16];
+    if (_028_) remainder <= 5'h10;
+    else if (_018_) remainder <= total[4:0];
   always @(posedge clk)
-    shift_2 <= shift_1;
+    if (!key_12[5]) \i__payload$37 [14:7] <= 8'h00;
+    else \i__payload$37 [14:7] <= _017_[7:0];
+  always @(posedge clk)
+    \i__payload$37 [6:0] <= key_12;
+  always @(posedge clk)
+    if (rst) sent_12 <= 1'h0;
+    else sent_12 <= sent_11;
+  always @(posedge clk)
+    if (rst) sent_11 <= 1'h0;
+    else sent_11 <= sent_10;
+  always @(posedge clk)
+    if (rst) sent_10 <= 1'h0;
+    else sent_10 <= sent_9;
+  always @(posedge clk)
+    if (rst) sent_9 <= 1'h0;
+    else sent_9 <= sent_8;
+  always @(posedge clk)
+    if (rst) sent_8 <= 1'h0;
+    else sent_8 <= sent_7;
+  always @(posedge clk)
+    if (rst) sent_7 <= 1'h0;
+    else sent_7 <= sent_6;
+  always @(posedge clk)
+    if (rst) sent_6 <= 1'h0;
+    else sent_6 <= sent_5;
+  always @(posedge clk)
+    if (rst) sent_5 <= 1'h0;
+    else sent_5 <= sent_4;
+  always @(posedge clk)
+    if (rst) sent_4 <= 1'h0;
+    else sent_4 <= sent_3;
+  always @(posedge clk)
+    if (rst) sent_3 <= 1'h0;
+    else sent_3 <= sent_2;
+  always @(posedge clk)
+    if (rst) sent_2 <= 1'h0;
+    else sent_2 <= sent_1;
+  always @(posedge clk)
+    if (rst) sent_1 <= 1'h0;
+    else sent_1 <= sent;
+  always @(posedge clk)
+    if (_015_) exponent <= 14'h3fff;
+    else exponent <= rounded[13:0];
+  assign _027_ = & { arrived_1, _024_ };
+  assign _028_ = | { _019_, rst };
   \latte_head.softmax.best  best (
     .clk(clk),
     .i__payload(\i__payload$17 ),
@@ -11790,306 +9717,142 @@ module \latte_head.softmax (rst, i__payload, accepted, i_scale__ready, o_weighte
     .space(i__ready),
     .write_port__data(i__payload)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$31  = sent;
-    if (rst) begin
-      \$31  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$32  = sent_1;
-    if (rst) begin
-      \$32  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$33  = sent_2;
-    if (rst) begin
-      \$33  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$34  = sent_3;
-    if (rst) begin
-      \$34  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$35  = sent_4;
-    if (rst) begin
-      \$35  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$36  = sent_5;
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$37  = sent_6;
-    if (rst) begin
-      \$37  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$38  = sent_7;
-    if (rst) begin
-      \$38  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$39  = sent_8;
-    if (rst) begin
-      \$39  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$40  = sent_9;
-    if (rst) begin
-      \$40  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$41  = sent_10;
-    if (rst) begin
-      \$41  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$42  = sent_11;
-    if (rst) begin
-      \$42  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$44  = remainder;
-    if (\$24 ) begin
-      \$44  = \$4 [4:0];
-    end
-    if (\$25 ) begin
-      \$44  = 5'h10;
-    end
-    if (rst) begin
-      \$44  = 5'h10;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$45  = sent_12;
-    if (rst) begin
-      \$45  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$26  = accepted;
-    if (rst) begin
-      \$26  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$27  = row_starts;
-    if (arrived_1) begin
-      \$27  = arrived_item_1[6];
-    end
-    if (rst) begin
-      \$27  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$28  = \i__payload$17 ;
-    if (arrived_1) begin
-      if (\$7 ) begin
-        \$28  = arrived_item_1[25:7];
-      end
-    end
-    if (rst) begin
-      \$28  = 19'h00000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$29  = \$8 ;
-    if (rst) begin
-      \$29  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$73 ) begin end
-    \$30  = \$9 [18:0];
-    if (rst) begin
-      \$30  = 19'h00000;
-    end
-  end
-  assign o__payload = o_weighted__payload;
-  assign o_weighted__ready = o__ready;
-  assign o__valid = o_weighted__valid;
-  assign i_scored__ready = accepted;
-  assign i__valid = accepted;
-  assign i_scored__payload = i__payload;
-  assign row_ends_1 = \i__valid$15 ;
-  assign best_score = \i__payload$17 ;
-  assign \o__ready$24  = sent;
-  assign \i_take$28  = sent;
-  assign read_port__addr = exponent[9:0];
-  assign total = \$4 [12:0];
-  assign weighted_1 = \i__valid$35 ;
-  assign weighted = \i__payload$37 ;
-  assign \o_weighted__payload.key  = o_weighted__payload[4:0];
-  assign \o_weighted__payload.kept  = o_weighted__payload[5];
-  assign \o_weighted__payload.last  = o_weighted__payload[6];
-  assign \o_weighted__payload.prob  = o_weighted__payload[14:7];
-  assign \o__payload.key  = o_weighted__payload[4:0];
-  assign \o__payload.kept  = o_weighted__payload[5];
-  assign \o__payload.last  = o_weighted__payload[6];
-  assign \o__payload.prob  = o_weighted__payload[14:7];
-  assign \i__payload.key  = i__payload[4:0];
-  assign \i__payload.kept  = i__payload[5];
-  assign \i__payload.last  = i__payload[6];
-  assign \i__payload.score  = i__payload[25:7];
-  assign \i_scored__payload.key  = i__payload[4:0];
-  assign \i_scored__payload.kept  = i__payload[5];
-  assign \i_scored__payload.last  = i__payload[6];
-  assign \i_scored__payload.score  = i__payload[25:7];
-  assign \o__payload$26.key  = \o__payload$26 [4:0];
-  assign \o__payload$26.kept  = \o__payload$26 [5];
-  assign \o__payload$26.last  = \o__payload$26 [6];
-  assign \o__payload$26.score  = \o__payload$26 [25:7];
-  assign \key.key  = key[4:0];
-  assign \key.kept  = key[5];
-  assign \key.last  = key[6];
-  assign \i__payload$37.key  = \i__payload$37 [4:0];
-  assign \i__payload$37.kept  = \i__payload$37 [5];
-  assign \i__payload$37.last  = \i__payload$37 [6];
-  assign \i__payload$37.prob  = \i__payload$37 [14:7];
-  assign \weighted.key  = \i__payload$37 [4:0];
-  assign \weighted.kept  = \i__payload$37 [5];
-  assign \weighted.last  = \i__payload$37 [6];
-  assign \weighted.prob  = \i__payload$37 [14:7];
-  assign \arrived_item_1.key  = arrived_item_1[4:0];
+  assign _021_[12:0] = total;
   assign \arrived_item_1.kept  = arrived_item_1[5];
+  assign \arrived_item_1.key  = arrived_item_1[4:0];
   assign \arrived_item_1.last  = arrived_item_1[6];
   assign \arrived_item_1.score  = arrived_item_1[25:7];
-  assign \scale_1.mantissa  = scale_1[15:0];
-  assign \scale_1.shift  = scale_1[21:16];
+  assign best_score = \i__payload$17 ;
+  assign \i__payload$37.kept  = \i__payload$37 [5];
+  assign \i__payload$37.key  = \i__payload$37 [4:0];
+  assign \i__payload$37.last  = \i__payload$37 [6];
+  assign \i__payload$37.prob  = \i__payload$37 [14:7];
+  assign \i__payload.kept  = i__payload[5];
+  assign \i__payload.key  = i__payload[4:0];
+  assign \i__payload.last  = i__payload[6];
+  assign \i__payload.score  = i__payload[25:7];
+  assign i__valid = accepted;
   assign \i_scale__payload.mantissa  = i_scale__payload[15:0];
   assign \i_scale__payload.shift  = i_scale__payload[21:16];
+  assign i_scored__payload = i__payload;
+  assign \i_scored__payload.kept  = i__payload[5];
+  assign \i_scored__payload.key  = i__payload[4:0];
+  assign \i_scored__payload.last  = i__payload[6];
+  assign \i_scored__payload.score  = i__payload[25:7];
+  assign i_scored__ready = accepted;
+  assign \i_take$28  = sent;
+  assign key = \o__payload$26 [6:0];
+  assign \key.kept  = \o__payload$26 [5];
+  assign \key.key  = \o__payload$26 [4:0];
+  assign \key.last  = \o__payload$26 [6];
+  assign \key_1.kept  = key_1[5];
+  assign \key_1.key  = key_1[4:0];
+  assign \key_1.last  = key_1[6];
+  assign \key_10.kept  = key_10[5];
+  assign \key_10.key  = key_10[4:0];
+  assign \key_10.last  = key_10[6];
+  assign \key_11.kept  = key_11[5];
+  assign \key_11.key  = key_11[4:0];
+  assign \key_11.last  = key_11[6];
+  assign \key_12.kept  = key_12[5];
+  assign \key_12.key  = key_12[4:0];
+  assign \key_12.last  = key_12[6];
+  assign \key_2.kept  = key_2[5];
+  assign \key_2.key  = key_2[4:0];
+  assign \key_2.last  = key_2[6];
+  assign \key_3.kept  = key_3[5];
+  assign \key_3.key  = key_3[4:0];
+  assign \key_3.last  = key_3[6];
+  assign \key_4.kept  = key_4[5];
+  assign \key_4.key  = key_4[4:0];
+  assign \key_4.last  = key_4[6];
+  assign \key_5.kept  = key_5[5];
+  assign \key_5.key  = key_5[4:0];
+  assign \key_5.last  = key_5[6];
+  assign \key_6.kept  = key_6[5];
+  assign \key_6.key  = key_6[4:0];
+  assign \key_6.last  = key_6[6];
+  assign \key_7.kept  = key_7[5];
+  assign \key_7.key  = key_7[4:0];
+  assign \key_7.last  = key_7[6];
+  assign \key_8.kept  = key_8[5];
+  assign \key_8.key  = key_8[4:0];
+  assign \key_8.last  = key_8[6];
+  assign \key_9.kept  = key_9[5];
+  assign \key_9.key  = key_9[4:0];
+  assign \key_9.last  = key_9[6];
+  assign o__payload = o_weighted__payload;
+  assign \o__payload$26.kept  = \o__payload$26 [5];
+  assign \o__payload$26.key  = \o__payload$26 [4:0];
+  assign \o__payload$26.last  = \o__payload$26 [6];
+  assign \o__payload$26.score  = \o__payload$26 [25:7];
+  assign \o__payload.kept  = o_weighted__payload[5];
+  assign \o__payload.key  = o_weighted__payload[4:0];
+  assign \o__payload.last  = o_weighted__payload[6];
+  assign \o__payload.prob  = o_weighted__payload[14:7];
+  assign \o__ready$24  = sent;
+  assign o__valid = o_weighted__valid;
+  assign \o_weighted__payload.kept  = o_weighted__payload[5];
+  assign \o_weighted__payload.key  = o_weighted__payload[4:0];
+  assign \o_weighted__payload.last  = o_weighted__payload[6];
+  assign \o_weighted__payload.prob  = o_weighted__payload[14:7];
+  assign o_weighted__ready = o__ready;
+  assign read_port__addr = exponent[9:0];
+  assign row_ends_1 = \i__valid$15 ;
+  assign \scale_1.mantissa  = scale_1[15:0];
+  assign \scale_1.shift  = scale_1[21:16];
   assign \scale_at_product_1.mantissa  = scale_at_product_1[15:0];
   assign \scale_at_product_1.shift  = scale_at_product_1[21:16];
-  assign \key_1.key  = key_1[4:0];
-  assign \key_1.kept  = key_1[5];
-  assign \key_1.last  = key_1[6];
-  assign \key_2.key  = key_2[4:0];
-  assign \key_2.kept  = key_2[5];
-  assign \key_2.last  = key_2[6];
-  assign \key_3.key  = key_3[4:0];
-  assign \key_3.kept  = key_3[5];
-  assign \key_3.last  = key_3[6];
-  assign \key_4.key  = key_4[4:0];
-  assign \key_4.kept  = key_4[5];
-  assign \key_4.last  = key_4[6];
-  assign \key_5.key  = key_5[4:0];
-  assign \key_5.kept  = key_5[5];
-  assign \key_5.last  = key_5[6];
-  assign \key_6.key  = key_6[4:0];
-  assign \key_6.kept  = key_6[5];
-  assign \key_6.last  = key_6[6];
-  assign \key_7.key  = key_7[4:0];
-  assign \key_7.kept  = key_7[5];
-  assign \key_7.last  = key_7[6];
-  assign \key_8.key  = key_8[4:0];
-  assign \key_8.kept  = key_8[5];
-  assign \key_8.last  = key_8[6];
-  assign \key_9.key  = key_9[4:0];
-  assign \key_9.kept  = key_9[5];
-  assign \key_9.last  = key_9[6];
-  assign \key_10.key  = key_10[4:0];
-  assign \key_10.kept  = key_10[5];
-  assign \key_10.last  = key_10[6];
-  assign \key_11.key  = key_11[4:0];
-  assign \key_11.kept  = key_11[5];
-  assign \key_11.last  = key_11[6];
-  assign \key_12.key  = key_12[4:0];
-  assign \key_12.kept  = key_12[5];
-  assign \key_12.last  = key_12[6];
-  assign \$43 [6] = key_12[6];
-  assign \$43 [5] = key_12[5];
-  assign \$43 [4:0] = key_12[4:0];
-  assign \$43 [14:7] = \$23 [7:0];
-  assign key[6] = \o__payload$26 [6];
-  assign key[5] = \o__payload$26 [5];
-  assign key[4:0] = \o__payload$26 [4:0];
-  assign \$12  = { 14'h0000, high_1, 17'h00000 };
-  assign \$14  = { shift_3[5:3], 3'h0 };
-  assign \$18  = { 1'h0, \$17 [35:1] };
-  assign \$22  = { 5'h00, \$4 [12:5] };
+  assign weighted = \i__payload$37 ;
+  assign \weighted.kept  = \i__payload$37 [5];
+  assign \weighted.key  = \i__payload$37 [4:0];
+  assign \weighted.last  = \i__payload$37 [6];
+  assign \weighted.prob  = \i__payload$37 [14:7];
+  assign weighted_1 = \i__valid$35 ;
 endmodule
 
 module \latte_head.softmax.best (rst, i_take, o__ready, o__payload, i__payload, i__valid, o_credit, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$74  = 0;
-  wire [1:0] \$1 ;
-  wire [3:0] \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire [1:0] \$14 ;
-  wire [2:0] \$15 ;
-  wire [1:0] \$16 ;
-  wire [3:0] \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [1:0] \$23 ;
-  wire [2:0] \$24 ;
-  wire [1:0] \$25 ;
-  wire [3:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [4:0] \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  reg \$35 ;
-  reg \$36 ;
-  reg \$37 ;
-  reg [3:0] \$38 ;
-  reg \$39 ;
-  wire [1:0] \$4 ;
-  wire [5:0] \$5 ;
-  wire \$6 ;
-  wire [1:0] \$7 ;
-  wire [2:0] \$8 ;
-  wire [1:0] \$9 ;
-  (* init = 1'h1 *)
+  wire [1:0] _00_;
+  wire [3:0] _01_;
+  wire _02_;
+  wire _03_;
+  wire _04_;
+  wire [1:0] _05_;
+  wire [2:0] _06_;
+  wire [1:0] _07_;
+  wire [3:0] _08_;
+  wire _09_;
+  wire _10_;
+  wire [2:0] _11_;
+  wire _12_;
+  wire _13_;
+  wire _14_;
+  wire [1:0] _15_;
+  wire [2:0] _16_;
+  wire [1:0] _17_;
+  wire [3:0] _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [4:0] _22_;
+  wire _23_;
+  wire _24_;
+  wire _25_;
+  wire _26_;
+  wire _27_;
+  wire [1:0] _28_;
+  wire [5:0] _29_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
   reg [3:0] credits = 4'hf;
   reg credits_down_0_1 = 1'h0;
   reg credits_up_0_1 = 1'h0;
-  reg credits_up_1_1 = 1'h0;
+  wire credits_up_1_1;
   input [18:0] i__payload;
   wire [18:0] i__payload;
   wire [18:0] \i__payload$7 ;
@@ -12114,49 +9877,52 @@ module \latte_head.softmax.best (rst, i_take, o__ready, o__payload, i__payload, 
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + credits_up_0_1;
-  assign \$2  = \$1  + credits_up_1_1;
-  assign \$3  = credits + \$2 ;
-  assign \$4  = 1'h0 + credits_down_0_1;
-  assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + credits_up_0_1;
-  assign \$8  = \$7  + credits_up_1_1;
-  assign \$9  = 1'h0 + credits_down_0_1;
-  assign \$10  = \$8  - \$9 ;
-  assign \$11  = \$10  == 4'hf;
-  assign \$12  = credits == 2'h2;
-  assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + credits_up_0_1;
-  assign \$15  = \$14  + credits_up_1_1;
-  assign \$16  = 1'h0 + credits_down_0_1;
-  assign \$17  = \$15  - \$16 ;
-  assign \$18  = | \$17 ;
-  assign \$19  = ~ \$18 ;
-  assign \$20  = credits == 1'h1;
-  assign \$21  = \$19  & \$20 ;
-  assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + credits_up_0_1;
-  assign \$24  = \$23  + credits_up_1_1;
-  assign \$25  = 1'h0 + credits_down_0_1;
-  assign \$26  = \$24  - \$25 ;
-  assign \$27  = \$26  == 1'h1;
-  assign \$28  = | credits;
-  assign \$29  = ~ \$28 ;
-  assign \$30  = \$27  & \$29 ;
-  assign \$31  = \$22  | \$30 ;
-  assign \$32  = ~ \$31 ;
-  assign \$33  = i_take ? \$32  : o_credit;
-  assign \$34  = \$6  | \$33 ;
+  assign _00_ = 1'h0 + credits_up_0_1;
+  assign _11_ = _00_ + 1'h0;
+  assign _22_ = credits + _11_;
+  assign _28_ = 1'h0 + credits_down_0_1;
+  assign _29_ = _22_ - _28_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
+  assign _02_ = _01_ == 4'hf;
+  assign _03_ = credits == 2'h2;
+  assign _04_ = _02_ & _03_;
+  assign _05_ = 1'h0 + credits_up_0_1;
+  assign _06_ = _05_ + 1'h0;
+  assign _07_ = 1'h0 + credits_down_0_1;
+  assign _08_ = _06_ - _07_;
+  assign _09_ = | _08_;
+  assign _10_ = ~ _09_;
+  assign _12_ = credits == 1'h1;
+  assign _13_ = _10_ & _12_;
+  assign _14_ = _04_ | _13_;
+  assign _15_ = 1'h0 + credits_up_0_1;
+  assign _16_ = _15_ + 1'h0;
+  assign _17_ = 1'h0 + credits_down_0_1;
+  assign _18_ = _16_ - _17_;
+  assign _19_ = _18_ == 1'h1;
+  assign _20_ = | credits;
+  assign _21_ = ~ _20_;
+  assign _23_ = _19_ & _21_;
+  assign _24_ = _14_ | _23_;
+  assign _25_ = ~ _24_;
+  assign _26_ = i_take ? _25_ : o_credit;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
-    credits_up_0_1 <= \$35 ;
+    if (rst) o_credit <= 1'h1;
+    else o_credit <= _27_;
   always @(posedge clk)
-    credits_up_1_1 <= \$36 ;
+    if (rst) credits <= 4'hf;
+    else credits <= _29_[3:0];
   always @(posedge clk)
-    credits_down_0_1 <= \$37 ;
+    if (rst) credits_down_0_1 <= 1'h0;
+    else credits_down_0_1 <= i_take;
   always @(posedge clk)
-    credits <= \$38 ;
-  always @(posedge clk)
-    o_credit <= \$39 ;
+    if (rst) credits_up_0_1 <= 1'h0;
+    else credits_up_0_1 <= taken;
   \latte_head.softmax.best.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -12166,124 +9932,55 @@ module \latte_head.softmax.best (rst, i_take, o__ready, o__payload, i__payload, 
     .rst(rst),
     .write_port__data(i__payload)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$35  = taken;
-    if (rst) begin
-      \$35  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$36  = 1'h0;
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$37  = i_take;
-    if (rst) begin
-      \$37  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$38  = \$5 [3:0];
-    if (rst) begin
-      \$38  = 4'hf;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$74 ) begin end
-    \$39  = \$34 ;
-    if (rst) begin
-      \$39  = 1'h1;
-    end
-  end
+  assign any_left = o_credit;
+  assign credits_up_1_1 = 1'h0;
+  assign \i__payload$7  = i__payload;
+  assign \i__valid$9  = i__valid;
+  assign i_return = 1'h0;
   assign \o__payload$1  = o__payload;
   assign \o__ready$3  = o__ready;
   assign \o__valid$5  = o__valid;
-  assign \i__payload$7  = i__payload;
-  assign \i__valid$9  = i__valid;
-  assign any_left = o_credit;
-  assign i_return = 1'h0;
-  assign \$6  = taken;
 endmodule
 
 module \latte_head.softmax.best.queue (rst, o__ready, o__payload, write_port__data, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$75  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [4:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [5:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [4:0] \$56 ;
-  wire [4:0] \$57 ;
-  wire \$58 ;
-  wire [4:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [4:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [3:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [3:0] \$70 ;
-  reg [3:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _00_;
+  wire _01_;
+  wire _02_;
+  wire [1:0] _03_;
+  wire [1:0] _04_;
+  wire [2:0] _05_;
+  wire _06_;
+  wire _07_;
+  wire _08_;
+  wire _09_;
+  wire _10_;
+  wire [4:0] _11_;
+  wire [1:0] _12_;
+  wire [1:0] _13_;
+  wire [2:0] _14_;
+  wire _15_;
+  wire _16_;
+  wire _17_;
+  wire _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [1:0] _22_;
+  wire _23_;
+  wire [5:0] _24_;
+  wire _25_;
+  wire _26_;
+  wire [4:0] _27_;
+  wire [4:0] _28_;
+  wire _29_;
+  wire [4:0] _30_;
+  wire [1:0] _31_;
+  wire [4:0] _32_;
+  wire _33_;
+  wire _34_;
+  wire [1:0] _35_;
+  wire [2:0] _36_;
+  wire _37_;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
@@ -12304,15 +10001,12 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, write_port__da
   reg [3:0] pointer = 4'h0;
   reg [3:0] \pointer$13  = 4'h0;
   wire read;
-  (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [18:0] read_port__data;
   wire read_port__en;
   input rst;
   wire rst;
-  reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 4'h0 *)
   wire [3:0] write_port__addr;
   input [18:0] write_port__data;
   wire [18:0] write_port__data;
@@ -12320,7 +10014,7 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, write_port__da
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [18:0] words [14:0];
-  initial begin : zero_memory_19
+  initial begin : zero_memory_27
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 19'h0;
@@ -12329,229 +10023,129 @@ module \latte_head.softmax.best.queue (rst, o__ready, o__payload, write_port__da
     if (written)
       words[pointer] <= write_port__data;
   end
-  reg [18:0] _0_;
+  reg [18:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 4'hf;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 4'he;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 4'hd;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 4'he;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \pointer$13  == 4'he;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 5'h00 : \$59 ;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign o__payload = _87_;
+  assign _21_ = read ? _20_ : stored;
+  assign _23_ = written | _21_;
+  assign _26_ = pointer == 4'he;
+  assign _27_ = pointer + 1'h1;
+  assign _28_ = _26_ ? 5'h00 : _27_;
+  assign _29_ = \pointer$13  == 4'he;
+  assign _30_ = \pointer$13  + 1'h1;
+  assign _32_ = _29_ ? 5'h00 : _30_;
+  assign written = i__valid & 1'h1;
+  assign _33_ = ~ o__valid;
+  assign load = _33_ | o__ready;
+  assign _34_ = output_free | o__ready;
+  assign read = stored & _34_;
+  assign _00_ = 1'h0 + count_up_0_1;
+  assign _11_ = count + _00_;
+  assign _22_ = 1'h0 + count_down_0_1;
+  assign _24_ = _11_ - _22_;
+  assign _25_ = ~ stored;
+  assign _31_ = 1'h0 + count_up_0_1;
+  assign _35_ = 1'h0 + count_down_0_1;
+  assign _36_ = _31_ - _35_;
+  assign _37_ = _36_ == 3'h7;
+  assign _01_ = count == 2'h2;
+  assign _02_ = _37_ & _01_;
+  assign _03_ = 1'h0 + count_up_0_1;
+  assign _04_ = 1'h0 + count_down_0_1;
+  assign _05_ = _03_ - _04_;
+  assign _06_ = | _05_;
+  assign _07_ = ~ _06_;
+  assign _08_ = count == 1'h1;
+  assign _09_ = _07_ & _08_;
+  assign _10_ = _02_ | _09_;
+  assign _12_ = 1'h0 + count_up_0_1;
+  assign _13_ = 1'h0 + count_down_0_1;
+  assign _14_ = _12_ - _13_;
+  assign _15_ = _14_ == 1'h1;
+  assign _16_ = | count;
+  assign _17_ = ~ _16_;
+  assign _18_ = _15_ & _17_;
+  assign _19_ = _10_ | _18_;
+  assign _20_ = ~ _19_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 4'h0;
+    else if (read) \pointer$13  <= _32_[3:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 4'h0;
+    else if (written) pointer <= _28_[3:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _23_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _25_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) count <= 4'h0;
+    else count <= _24_[3:0];
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    pointer <= \$70 ;
-  always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$65  = \$4 [3:0];
-    if (rst) begin
-      \$65  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [3:0];
-    end
-    if (rst) begin
-      \$70  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$75 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [3:0];
-    end
-    if (rst) begin
-      \$71  = 4'h0;
-    end
-  end
-  assign i__ready = 1'h1;
-  assign write_port__en = written;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
+  assign i__ready = 1'h1;
   assign read_port__addr = \pointer$13 ;
-  assign written = i__valid;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.softmax.landing (rst, i_take, o__payload, o__ready, i__payload, i__valid, o_credit, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$76  = 0;
-  wire [1:0] \$1 ;
-  wire [3:0] \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire [1:0] \$14 ;
-  wire [2:0] \$15 ;
-  wire [1:0] \$16 ;
-  wire [3:0] \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [1:0] \$23 ;
-  wire [2:0] \$24 ;
-  wire [1:0] \$25 ;
-  wire [3:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [5:0] \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  reg \$35 ;
-  reg \$36 ;
-  reg \$37 ;
-  reg [4:0] \$38 ;
-  reg \$39 ;
-  wire [1:0] \$4 ;
-  wire [6:0] \$5 ;
-  wire \$6 ;
-  wire [1:0] \$7 ;
-  wire [2:0] \$8 ;
-  wire [1:0] \$9 ;
-  (* init = 1'h1 *)
+  wire [1:0] _00_;
+  wire [3:0] _01_;
+  wire _02_;
+  wire _03_;
+  wire _04_;
+  wire [1:0] _05_;
+  wire [2:0] _06_;
+  wire [1:0] _07_;
+  wire [3:0] _08_;
+  wire _09_;
+  wire _10_;
+  wire [2:0] _11_;
+  wire _12_;
+  wire _13_;
+  wire _14_;
+  wire [1:0] _15_;
+  wire [2:0] _16_;
+  wire [1:0] _17_;
+  wire [3:0] _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [5:0] _22_;
+  wire _23_;
+  wire _24_;
+  wire _25_;
+  wire _26_;
+  wire _27_;
+  wire [1:0] _28_;
+  wire [6:0] _29_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
   reg [4:0] credits = 5'h10;
   reg credits_down_0_1 = 1'h0;
   reg credits_up_0_1 = 1'h0;
-  reg credits_up_1_1 = 1'h0;
+  wire credits_up_1_1;
   input [14:0] i__payload;
   wire [14:0] i__payload;
   wire [14:0] \i__payload$7 ;
@@ -12592,49 +10186,52 @@ module \latte_head.softmax.landing (rst, i_take, o__payload, o__ready, i__payloa
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + credits_up_0_1;
-  assign \$2  = \$1  + credits_up_1_1;
-  assign \$3  = credits + \$2 ;
-  assign \$4  = 1'h0 + credits_down_0_1;
-  assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + credits_up_0_1;
-  assign \$8  = \$7  + credits_up_1_1;
-  assign \$9  = 1'h0 + credits_down_0_1;
-  assign \$10  = \$8  - \$9 ;
-  assign \$11  = \$10  == 4'hf;
-  assign \$12  = credits == 2'h2;
-  assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + credits_up_0_1;
-  assign \$15  = \$14  + credits_up_1_1;
-  assign \$16  = 1'h0 + credits_down_0_1;
-  assign \$17  = \$15  - \$16 ;
-  assign \$18  = | \$17 ;
-  assign \$19  = ~ \$18 ;
-  assign \$20  = credits == 1'h1;
-  assign \$21  = \$19  & \$20 ;
-  assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + credits_up_0_1;
-  assign \$24  = \$23  + credits_up_1_1;
-  assign \$25  = 1'h0 + credits_down_0_1;
-  assign \$26  = \$24  - \$25 ;
-  assign \$27  = \$26  == 1'h1;
-  assign \$28  = | credits;
-  assign \$29  = ~ \$28 ;
-  assign \$30  = \$27  & \$29 ;
-  assign \$31  = \$22  | \$30 ;
-  assign \$32  = ~ \$31 ;
-  assign \$33  = i_take ? \$32  : o_credit;
-  assign \$34  = \$6  | \$33 ;
+  assign _00_ = 1'h0 + credits_up_0_1;
+  assign _11_ = _00_ + 1'h0;
+  assign _22_ = credits + _11_;
+  assign _28_ = 1'h0 + credits_down_0_1;
+  assign _29_ = _22_ - _28_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
+  assign _02_ = _01_ == 4'hf;
+  assign _03_ = credits == 2'h2;
+  assign _04_ = _02_ & _03_;
+  assign _05_ = 1'h0 + credits_up_0_1;
+  assign _06_ = _05_ + 1'h0;
+  assign _07_ = 1'h0 + credits_down_0_1;
+  assign _08_ = _06_ - _07_;
+  assign _09_ = | _08_;
+  assign _10_ = ~ _09_;
+  assign _12_ = credits == 1'h1;
+  assign _13_ = _10_ & _12_;
+  assign _14_ = _04_ | _13_;
+  assign _15_ = 1'h0 + credits_up_0_1;
+  assign _16_ = _15_ + 1'h0;
+  assign _17_ = 1'h0 + credits_down_0_1;
+  assign _18_ = _16_ - _17_;
+  assign _19_ = _18_ == 1'h1;
+  assign _20_ = | credits;
+  assign _21_ = ~ _20_;
+  assign _23_ = _19_ & _21_;
+  assign _24_ = _14_ | _23_;
+  assign _25_ = ~ _24_;
+  assign _26_ = i_take ? _25_ : o_credit;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
-    credits_up_0_1 <= \$35 ;
+    if (rst) o_credit <= 1'h1;
+    else o_credit <= _27_;
   always @(posedge clk)
-    credits_up_1_1 <= \$36 ;
+    if (rst) credits <= 5'h10;
+    else credits <= _29_[4:0];
   always @(posedge clk)
-    credits_down_0_1 <= \$37 ;
+    if (rst) credits_down_0_1 <= 1'h0;
+    else credits_down_0_1 <= i_take;
   always @(posedge clk)
-    credits <= \$38 ;
-  always @(posedge clk)
-    o_credit <= \$39 ;
+    if (rst) credits_up_0_1 <= 1'h0;
+    else credits_up_0_1 <= taken;
   \latte_head.softmax.landing.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -12644,140 +10241,71 @@ module \latte_head.softmax.landing (rst, i_take, o__payload, o__ready, i__payloa
     .rst(rst),
     .write_port__data(i__payload)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$35  = taken;
-    if (rst) begin
-      \$35  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$36  = 1'h0;
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$37  = i_take;
-    if (rst) begin
-      \$37  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$38  = \$5 [4:0];
-    if (rst) begin
-      \$38  = 5'h10;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$76 ) begin end
-    \$39  = \$34 ;
-    if (rst) begin
-      \$39  = 1'h1;
-    end
-  end
-  assign \o__payload$1  = o__payload;
-  assign \o__ready$3  = o__ready;
-  assign \o__valid$5  = o__valid;
-  assign \i__payload$7  = i__payload;
-  assign \i__valid$9  = i__valid;
   assign any_left = o_credit;
-  assign i_return = 1'h0;
-  assign \o__payload.key  = o__payload[4:0];
-  assign \o__payload.kept  = o__payload[5];
-  assign \o__payload.last  = o__payload[6];
-  assign \o__payload.prob  = o__payload[14:7];
-  assign \o__payload$1.key  = o__payload[4:0];
-  assign \o__payload$1.kept  = o__payload[5];
-  assign \o__payload$1.last  = o__payload[6];
-  assign \o__payload$1.prob  = o__payload[14:7];
-  assign \i__payload.key  = i__payload[4:0];
-  assign \i__payload.kept  = i__payload[5];
-  assign \i__payload.last  = i__payload[6];
-  assign \i__payload.prob  = i__payload[14:7];
-  assign \i__payload$7.key  = i__payload[4:0];
+  assign credits_up_1_1 = 1'h0;
+  assign \i__payload$7  = i__payload;
   assign \i__payload$7.kept  = i__payload[5];
+  assign \i__payload$7.key  = i__payload[4:0];
   assign \i__payload$7.last  = i__payload[6];
   assign \i__payload$7.prob  = i__payload[14:7];
-  assign \$6  = taken;
+  assign \i__payload.kept  = i__payload[5];
+  assign \i__payload.key  = i__payload[4:0];
+  assign \i__payload.last  = i__payload[6];
+  assign \i__payload.prob  = i__payload[14:7];
+  assign \i__valid$9  = i__valid;
+  assign i_return = 1'h0;
+  assign \o__payload$1  = o__payload;
+  assign \o__payload$1.kept  = o__payload[5];
+  assign \o__payload$1.key  = o__payload[4:0];
+  assign \o__payload$1.last  = o__payload[6];
+  assign \o__payload$1.prob  = o__payload[14:7];
+  assign \o__payload.kept  = o__payload[5];
+  assign \o__payload.key  = o__payload[4:0];
+  assign \o__payload.last  = o__payload[6];
+  assign \o__payload.prob  = o__payload[14:7];
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
 endmodule
 
 module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port__data, i__valid, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$77  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [5:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [6:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [4:0] \$56 ;
-  wire [4:0] \$57 ;
-  wire \$58 ;
-  wire [4:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [4:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [4:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [3:0] \$70 ;
-  reg [3:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _00_;
+  wire _01_;
+  wire _02_;
+  wire [1:0] _03_;
+  wire [1:0] _04_;
+  wire [2:0] _05_;
+  wire _06_;
+  wire _07_;
+  wire _08_;
+  wire _09_;
+  wire _10_;
+  wire [5:0] _11_;
+  wire [1:0] _12_;
+  wire [1:0] _13_;
+  wire [2:0] _14_;
+  wire _15_;
+  wire _16_;
+  wire _17_;
+  wire _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [1:0] _22_;
+  wire _23_;
+  wire [6:0] _24_;
+  wire _25_;
+  wire _26_;
+  wire [4:0] _27_;
+  wire [4:0] _28_;
+  wire _29_;
+  wire [4:0] _30_;
+  wire [1:0] _31_;
+  wire [4:0] _32_;
+  wire _33_;
+  wire _34_;
+  wire [1:0] _35_;
+  wire [2:0] _36_;
+  wire _37_;
   input clk;
   wire clk;
   reg [4:0] count = 5'h00;
@@ -12806,15 +10334,12 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   reg [3:0] pointer = 4'h0;
   reg [3:0] \pointer$13  = 4'h0;
   wire read;
-  (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [14:0] read_port__data;
   wire read_port__en;
   input rst;
   wire rst;
-  reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 4'h0 *)
   wire [3:0] write_port__addr;
   input [14:0] write_port__data;
   wire [14:0] write_port__data;
@@ -12822,7 +10347,7 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [14:0] words [15:0];
-  initial begin : zero_memory_20
+  initial begin : zero_memory_28
     integer word;
     for (word = 0; word < 16; word = word + 1)
       words[word] = 15'h0;
@@ -12831,265 +10356,161 @@ module \latte_head.softmax.landing.queue (rst, o__payload, o__ready, write_port_
     if (written)
       words[pointer] <= write_port__data;
   end
-  reg [14:0] _0_;
+  reg [14:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 5'h10;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 4'hf;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 4'he;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 4'hf;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \pointer$13  == 4'hf;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 5'h00 : \$59 ;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign o__payload = _87_;
+  assign _21_ = read ? _20_ : stored;
+  assign _23_ = written | _21_;
+  assign _26_ = pointer == 4'hf;
+  assign _27_ = pointer + 1'h1;
+  assign _28_ = _26_ ? 5'h00 : _27_;
+  assign _29_ = \pointer$13  == 4'hf;
+  assign _30_ = \pointer$13  + 1'h1;
+  assign _32_ = _29_ ? 5'h00 : _30_;
+  assign written = i__valid & 1'h1;
+  assign _33_ = ~ o__valid;
+  assign load = _33_ | o__ready;
+  assign _34_ = output_free | o__ready;
+  assign read = stored & _34_;
+  assign _00_ = 1'h0 + count_up_0_1;
+  assign _11_ = count + _00_;
+  assign _22_ = 1'h0 + count_down_0_1;
+  assign _24_ = _11_ - _22_;
+  assign _25_ = ~ stored;
+  assign _31_ = 1'h0 + count_up_0_1;
+  assign _35_ = 1'h0 + count_down_0_1;
+  assign _36_ = _31_ - _35_;
+  assign _37_ = _36_ == 3'h7;
+  assign _01_ = count == 2'h2;
+  assign _02_ = _37_ & _01_;
+  assign _03_ = 1'h0 + count_up_0_1;
+  assign _04_ = 1'h0 + count_down_0_1;
+  assign _05_ = _03_ - _04_;
+  assign _06_ = | _05_;
+  assign _07_ = ~ _06_;
+  assign _08_ = count == 1'h1;
+  assign _09_ = _07_ & _08_;
+  assign _10_ = _02_ | _09_;
+  assign _12_ = 1'h0 + count_up_0_1;
+  assign _13_ = 1'h0 + count_down_0_1;
+  assign _14_ = _12_ - _13_;
+  assign _15_ = _14_ == 1'h1;
+  assign _16_ = | count;
+  assign _17_ = ~ _16_;
+  assign _18_ = _15_ & _17_;
+  assign _19_ = _10_ | _18_;
+  assign _20_ = ~ _19_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 4'h0;
+    else if (read) \pointer$13  <= _32_[3:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 4'h0;
+    else if (written) pointer <= _28_[3:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _23_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _25_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) count <= 5'h00;
+    else count <= _24_[4:0];
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    pointer <= \$70 ;
-  always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$65  = \$4 [4:0];
-    if (rst) begin
-      \$65  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [3:0];
-    end
-    if (rst) begin
-      \$70  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$77 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [3:0];
-    end
-    if (rst) begin
-      \$71  = 4'h0;
-    end
-  end
-  assign i__ready = 1'h1;
-  assign write_port__en = written;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
-  assign \i__payload.key  = write_port__data[4:0];
   assign \i__payload.kept  = write_port__data[5];
+  assign \i__payload.key  = write_port__data[4:0];
   assign \i__payload.last  = write_port__data[6];
   assign \i__payload.prob  = write_port__data[14:7];
-  assign \o__payload.key  = o__payload[4:0];
+  assign i__ready = 1'h1;
   assign \o__payload.kept  = o__payload[5];
+  assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.prob  = o__payload[14:7];
-  assign written = i__valid;
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__payload, space, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$78  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire [1:0] \$11 ;
-  wire [1:0] \$12 ;
-  wire [2:0] \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire [1:0] \$19 ;
-  wire [7:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [2:0] \$21 ;
-  wire \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire [1:0] \$30 ;
-  wire [1:0] \$31 ;
-  wire [2:0] \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire [1:0] \$36 ;
-  wire [1:0] \$37 ;
-  wire [2:0] \$38 ;
-  wire \$39 ;
-  wire [8:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire [1:0] \$44 ;
-  wire [1:0] \$45 ;
-  wire [2:0] \$46 ;
-  wire \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire [1:0] \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire [6:0] \$55 ;
-  wire [6:0] \$56 ;
-  wire \$57 ;
-  wire [6:0] \$58 ;
-  wire [6:0] \$59 ;
-  wire [1:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [6:0] \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg \$65 ;
-  reg \$66 ;
-  reg [5:0] \$67 ;
-  reg [5:0] \$68 ;
-  wire [2:0] \$7 ;
-  wire \$8 ;
-  wire \$9 ;
+  wire [1:0] _000_;
+  wire _001_;
+  wire [1:0] _002_;
+  wire [1:0] _003_;
+  wire [2:0] _004_;
+  wire _005_;
+  wire _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire [1:0] _010_;
+  wire [7:0] _011_;
+  wire [1:0] _012_;
+  wire [2:0] _013_;
+  wire _014_;
+  wire _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
+  wire _021_;
+  wire [1:0] _022_;
+  wire [1:0] _023_;
+  wire [1:0] _024_;
+  wire [2:0] _025_;
+  wire _026_;
+  wire _027_;
+  wire _028_;
+  wire [1:0] _029_;
+  wire [1:0] _030_;
+  wire [2:0] _031_;
+  wire _032_;
+  wire [8:0] _033_;
+  wire _034_;
+  wire _035_;
+  wire _036_;
+  wire _037_;
+  wire [1:0] _038_;
+  wire [1:0] _039_;
+  wire [2:0] _040_;
+  wire _041_;
+  wire _042_;
+  wire _043_;
+  wire [1:0] _044_;
+  wire _045_;
+  wire _046_;
+  wire _047_;
+  wire _048_;
+  wire _049_;
+  wire [6:0] _050_;
+  wire [6:0] _051_;
+  wire _052_;
+  wire [6:0] _053_;
+  wire [6:0] _054_;
+  wire [1:0] _055_;
+  wire [2:0] _056_;
+  wire _057_;
+  wire _058_;
   input clk;
   wire clk;
   reg [6:0] count = 7'h00;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
   wire [25:0] i__payload;
-  (* init = 26'h0000000 *)
   wire [25:0] \i__payload$30 ;
   wire \i__payload$30.kept ;
   wire [4:0] \i__payload$30.key ;
@@ -13099,11 +10520,9 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   wire [4:0] \i__payload.key ;
   wire \i__payload.last ;
   wire [18:0] \i__payload.score ;
-  (* init = 1'h1 *)
   wire i__ready;
   input i__valid;
   wire i__valid;
-  (* init = 1'h0 *)
   wire \i__valid$29 ;
   wire i_take;
   output [25:0] o__payload;
@@ -13130,7 +10549,6 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   reg read_1 = 1'h0;
   reg read_2 = 1'h0;
   reg [25:0] read_data_1 = 26'h0000000;
-  (* init = 6'h00 *)
   wire [5:0] read_port__addr;
   wire [25:0] read_port__data;
   wire read_port__en;
@@ -13139,16 +10557,14 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
   output space;
   reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 6'h00 *)
   wire [5:0] write_port__addr;
   input [25:0] write_port__data;
   wire [25:0] write_port__data;
-  (* init = 1'h1 *)
   wire write_port__en;
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [25:0] words [63:0];
-  initial begin : zero_memory_21
+  initial begin : zero_memory_29
     integer word;
     for (word = 0; word < 64; word = word + 1)
       words[word] = 26'h0;
@@ -13157,92 +10573,101 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
     if (space)
       words[pointer] <= write_port__data;
   end
-  reg [25:0] _0_;
+  reg [25:0] _130_;
   always @(posedge clk) begin
-    _0_ <= words[\pointer$14 ];
+    _130_ <= words[\pointer$14 ];
   end
-  assign read_port__data = _0_;
-  assign \$32  = \$30  - \$31 ;
-  assign \$33  = \$32  == 3'h7;
-  assign \$34  = count == 7'h40;
-  assign \$35  = \$33  & \$34 ;
-  assign \$36  = 1'h0 + count_up_0_1;
-  assign \$37  = 1'h0 + count_down_0_1;
-  assign \$38  = \$36  - \$37 ;
-  assign \$39  = | \$38 ;
-  assign \$40  = ~ \$39 ;
-  assign \$41  = count == 6'h3f;
-  assign \$42  = \$40  & \$41 ;
-  assign \$43  = \$35  | \$42 ;
-  assign \$44  = 1'h0 + count_up_0_1;
-  assign \$45  = 1'h0 + count_down_0_1;
-  assign \$46  = \$44  - \$45 ;
-  assign \$47  = \$46  == 1'h1;
-  assign \$48  = count == 6'h3e;
-  assign \$49  = \$47  & \$48 ;
-  assign \$50  = \$43  | \$49 ;
-  assign \$51  = ~ \$50 ;
-  assign \$52  = written ? \$51  : space;
-  assign \$53  = read | \$52 ;
-  assign \$54  = pointer == 6'h3f;
-  assign \$55  = pointer + 1'h1;
-  assign \$56  = \$54  ? 7'h00 : \$55 ;
-  assign \$57  = \pointer$14  == 6'h3f;
-  assign \$58  = \pointer$14  + 1'h1;
-  assign \$59  = \$57  ? 7'h00 : \$58 ;
+  assign read_port__data = _130_;
+  assign _025_ = _023_ - _024_;
+  assign _026_ = _025_ == 3'h7;
+  assign _027_ = count == 7'h40;
+  assign _028_ = _026_ & _027_;
+  assign _029_ = 1'h0 + count_up_0_1;
+  assign _030_ = 1'h0 + count_down_0_1;
+  assign _031_ = _029_ - _030_;
+  assign _032_ = | _031_;
+  assign _034_ = ~ _032_;
+  assign _035_ = count == 6'h3f;
+  assign _036_ = _034_ & _035_;
+  assign _037_ = _028_ | _036_;
+  assign _038_ = 1'h0 + count_up_0_1;
+  assign _039_ = 1'h0 + count_down_0_1;
+  assign _040_ = _038_ - _039_;
+  assign _041_ = _040_ == 1'h1;
+  assign _042_ = count == 6'h3e;
+  assign _043_ = _041_ & _042_;
+  assign _045_ = _037_ | _043_;
+  assign _046_ = ~ _045_;
+  assign _047_ = written ? _046_ : space;
+  assign _048_ = read | _047_;
+  assign _049_ = pointer == 6'h3f;
+  assign _050_ = pointer + 1'h1;
+  assign _051_ = _049_ ? 7'h00 : _050_;
+  assign _052_ = \pointer$14  == 6'h3f;
+  assign _053_ = \pointer$14  + 1'h1;
+  assign _054_ = _052_ ? 7'h00 : _053_;
   assign written = i__valid & space;
   assign read = stored & o_credit;
   always @(posedge clk)
-    count_up_0_1 <= \$60 ;
-  always @(posedge clk)
-    count_down_0_1 <= \$61 ;
-  always @(posedge clk)
-    count <= \$62 ;
-  always @(posedge clk)
-    read_1 <= \$63 ;
-  always @(posedge clk)
-    read_2 <= \$64 ;
-  always @(posedge clk)
     read_data_1 <= read_port__data;
+  assign _000_ = 1'h0 + count_up_0_1;
+  assign _011_ = count + _000_;
+  assign _022_ = 1'h0 + count_down_0_1;
+  assign _033_ = _011_ - _022_;
+  assign _044_ = 1'h0 + count_up_0_1;
+  assign _055_ = 1'h0 + count_down_0_1;
+  assign _056_ = _044_ - _055_;
+  assign _057_ = _056_ == 3'h7;
+  assign _058_ = count == 2'h2;
+  assign _001_ = _057_ & _058_;
+  assign _002_ = 1'h0 + count_up_0_1;
+  assign _003_ = 1'h0 + count_down_0_1;
+  assign _004_ = _002_ - _003_;
+  assign _005_ = | _004_;
+  assign _006_ = ~ _005_;
+  assign _007_ = count == 1'h1;
+  assign _008_ = _006_ & _007_;
+  assign _009_ = _001_ | _008_;
+  assign _010_ = 1'h0 + count_up_0_1;
+  assign _012_ = 1'h0 + count_down_0_1;
+  assign _013_ = _010_ - _012_;
+  assign _014_ = _013_ == 1'h1;
+  assign _015_ = | count;
+  assign _016_ = ~ _015_;
+  assign _017_ = _014_ & _016_;
+  assign _018_ = _009_ | _017_;
+  assign _019_ = ~ _018_;
+  assign _020_ = read ? _019_ : stored;
+  assign _021_ = written | _020_;
+  assign _023_ = 1'h0 + count_up_0_1;
+  assign _024_ = 1'h0 + count_down_0_1;
   always @(posedge clk)
-    stored <= \$65 ;
+    if (rst) \pointer$14  <= 6'h00;
+    else if (read) \pointer$14  <= _054_[5:0];
   always @(posedge clk)
-    space <= \$66 ;
+    if (rst) pointer <= 6'h00;
+    else if (written) pointer <= _051_[5:0];
   always @(posedge clk)
-    pointer <= \$67 ;
+    if (rst) space <= 1'h1;
+    else space <= _048_;
   always @(posedge clk)
-    \pointer$14  <= \$68 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = 1'h0 + count_up_0_1;
-  assign \$6  = 1'h0 + count_down_0_1;
-  assign \$7  = \$5  - \$6 ;
-  assign \$8  = \$7  == 3'h7;
-  assign \$9  = count == 2'h2;
-  assign \$10  = \$8  & \$9 ;
-  assign \$11  = 1'h0 + count_up_0_1;
-  assign \$12  = 1'h0 + count_down_0_1;
-  assign \$13  = \$11  - \$12 ;
-  assign \$14  = | \$13 ;
-  assign \$15  = ~ \$14 ;
-  assign \$16  = count == 1'h1;
-  assign \$17  = \$15  & \$16 ;
-  assign \$18  = \$10  | \$17 ;
-  assign \$19  = 1'h0 + count_up_0_1;
-  assign \$20  = 1'h0 + count_down_0_1;
-  assign \$21  = \$19  - \$20 ;
-  assign \$22  = \$21  == 1'h1;
-  assign \$23  = | count;
-  assign \$24  = ~ \$23 ;
-  assign \$25  = \$22  & \$24 ;
-  assign \$26  = \$18  | \$25 ;
-  assign \$27  = ~ \$26 ;
-  assign \$28  = read ? \$27  : stored;
-  assign \$29  = written | \$28 ;
-  assign \$30  = 1'h0 + count_up_0_1;
-  assign \$31  = 1'h0 + count_down_0_1;
+    if (rst) stored <= 1'h0;
+    else stored <= _021_;
+  always @(posedge clk)
+    if (rst) read_2 <= 1'h0;
+    else read_2 <= read_1;
+  always @(posedge clk)
+    if (rst) read_1 <= 1'h0;
+    else read_1 <= read;
+  always @(posedge clk)
+    if (rst) count <= 7'h00;
+    else count <= _033_[6:0];
+  always @(posedge clk)
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
+  always @(posedge clk)
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   \latte_head.softmax.row.output  \output  (
     .clk(clk),
     .i__payload(read_data_1),
@@ -13254,154 +10679,78 @@ module \latte_head.softmax.row (rst, write_port__data, i__valid, o__ready, o__pa
     .o_credit(o_credit),
     .rst(rst)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$60  = written;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$61  = read;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$62  = \$4 [6:0];
-    if (rst) begin
-      \$62  = 7'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$63  = read;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$64  = read_1;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$65  = \$29 ;
-    if (rst) begin
-      \$65  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$66  = \$53 ;
-    if (rst) begin
-      \$66  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$67  = pointer;
-    if (written) begin
-      \$67  = \$56 [5:0];
-    end
-    if (rst) begin
-      \$67  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$78 ) begin end
-    \$68  = \pointer$14 ;
-    if (read) begin
-      \$68  = \$59 [5:0];
-    end
-    if (rst) begin
-      \$68  = 6'h00;
-    end
-  end
-  assign i__ready = space;
-  assign write_port__en = space;
   assign i__payload = write_port__data;
-  assign \o__payload$21  = o__payload;
-  assign \o__ready$23  = o__ready;
-  assign \o__valid$25  = o__valid;
-  assign read_port__en = 1'h1;
-  assign i_take = read;
-  assign \i__valid$29  = read_2;
   assign \i__payload$30  = read_data_1;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$14 ;
-  assign \i__payload.key  = write_port__data[4:0];
-  assign \i__payload.kept  = write_port__data[5];
-  assign \i__payload.last  = write_port__data[6];
-  assign \i__payload.score  = write_port__data[25:7];
-  assign \o__payload.key  = o__payload[4:0];
-  assign \o__payload.kept  = o__payload[5];
-  assign \o__payload.last  = o__payload[6];
-  assign \o__payload.score  = o__payload[25:7];
-  assign \o__payload$21.key  = o__payload[4:0];
-  assign \o__payload$21.kept  = o__payload[5];
-  assign \o__payload$21.last  = o__payload[6];
-  assign \o__payload$21.score  = o__payload[25:7];
-  assign \i__payload$30.key  = read_data_1[4:0];
   assign \i__payload$30.kept  = read_data_1[5];
+  assign \i__payload$30.key  = read_data_1[4:0];
   assign \i__payload$30.last  = read_data_1[6];
   assign \i__payload$30.score  = read_data_1[25:7];
+  assign \i__payload.kept  = write_port__data[5];
+  assign \i__payload.key  = write_port__data[4:0];
+  assign \i__payload.last  = write_port__data[6];
+  assign \i__payload.score  = write_port__data[25:7];
+  assign i__ready = space;
+  assign \i__valid$29  = read_2;
+  assign i_take = read;
+  assign \o__payload$21  = o__payload;
+  assign \o__payload$21.kept  = o__payload[5];
+  assign \o__payload$21.key  = o__payload[4:0];
+  assign \o__payload$21.last  = o__payload[6];
+  assign \o__payload$21.score  = o__payload[25:7];
+  assign \o__payload.kept  = o__payload[5];
+  assign \o__payload.key  = o__payload[4:0];
+  assign \o__payload.last  = o__payload[6];
+  assign \o__payload.score  = o__payload[25:7];
+  assign \o__ready$23  = o__ready;
+  assign \o__valid$25  = o__valid;
+  assign read_port__addr = \pointer$14 ;
+  assign read_port__en = 1'h1;
+  assign write_port__addr = pointer;
+  assign write_port__en = space;
 endmodule
 
 module \latte_head.softmax.row.output (rst, o__ready, i_take, o__payload, i__valid, i__payload, o_credit, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$79  = 0;
-  wire [1:0] \$1 ;
-  wire [3:0] \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire [1:0] \$14 ;
-  wire [2:0] \$15 ;
-  wire [1:0] \$16 ;
-  wire [3:0] \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [1:0] \$23 ;
-  wire [2:0] \$24 ;
-  wire [1:0] \$25 ;
-  wire [3:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [3:0] \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  reg \$35 ;
-  reg \$36 ;
-  reg \$37 ;
-  reg [2:0] \$38 ;
-  reg \$39 ;
-  wire [1:0] \$4 ;
-  wire [4:0] \$5 ;
-  wire \$6 ;
-  wire [1:0] \$7 ;
-  wire [2:0] \$8 ;
-  wire [1:0] \$9 ;
-  (* init = 1'h1 *)
+  wire [1:0] _00_;
+  wire [3:0] _01_;
+  wire _02_;
+  wire _03_;
+  wire _04_;
+  wire [1:0] _05_;
+  wire [2:0] _06_;
+  wire [1:0] _07_;
+  wire [3:0] _08_;
+  wire _09_;
+  wire _10_;
+  wire [2:0] _11_;
+  wire _12_;
+  wire _13_;
+  wire _14_;
+  wire [1:0] _15_;
+  wire [2:0] _16_;
+  wire [1:0] _17_;
+  wire [3:0] _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [3:0] _22_;
+  wire _23_;
+  wire _24_;
+  wire _25_;
+  wire _26_;
+  wire _27_;
+  wire [1:0] _28_;
+  wire [4:0] _29_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
   reg [2:0] credits = 3'h5;
   reg credits_down_0_1 = 1'h0;
   reg credits_up_0_1 = 1'h0;
-  reg credits_up_1_1 = 1'h0;
+  wire credits_up_1_1;
   input [25:0] i__payload;
   wire [25:0] i__payload;
   wire [25:0] \i__payload$7 ;
@@ -13442,49 +10791,52 @@ module \latte_head.softmax.row.output (rst, o__ready, i_take, o__payload, i__val
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + credits_up_0_1;
-  assign \$2  = \$1  + credits_up_1_1;
-  assign \$3  = credits + \$2 ;
-  assign \$4  = 1'h0 + credits_down_0_1;
-  assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + credits_up_0_1;
-  assign \$8  = \$7  + credits_up_1_1;
-  assign \$9  = 1'h0 + credits_down_0_1;
-  assign \$10  = \$8  - \$9 ;
-  assign \$11  = \$10  == 4'hf;
-  assign \$12  = credits == 2'h2;
-  assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + credits_up_0_1;
-  assign \$15  = \$14  + credits_up_1_1;
-  assign \$16  = 1'h0 + credits_down_0_1;
-  assign \$17  = \$15  - \$16 ;
-  assign \$18  = | \$17 ;
-  assign \$19  = ~ \$18 ;
-  assign \$20  = credits == 1'h1;
-  assign \$21  = \$19  & \$20 ;
-  assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + credits_up_0_1;
-  assign \$24  = \$23  + credits_up_1_1;
-  assign \$25  = 1'h0 + credits_down_0_1;
-  assign \$26  = \$24  - \$25 ;
-  assign \$27  = \$26  == 1'h1;
-  assign \$28  = | credits;
-  assign \$29  = ~ \$28 ;
-  assign \$30  = \$27  & \$29 ;
-  assign \$31  = \$22  | \$30 ;
-  assign \$32  = ~ \$31 ;
-  assign \$33  = i_take ? \$32  : o_credit;
-  assign \$34  = \$6  | \$33 ;
+  assign _00_ = 1'h0 + credits_up_0_1;
+  assign _11_ = _00_ + 1'h0;
+  assign _22_ = credits + _11_;
+  assign _28_ = 1'h0 + credits_down_0_1;
+  assign _29_ = _22_ - _28_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
+  assign _02_ = _01_ == 4'hf;
+  assign _03_ = credits == 2'h2;
+  assign _04_ = _02_ & _03_;
+  assign _05_ = 1'h0 + credits_up_0_1;
+  assign _06_ = _05_ + 1'h0;
+  assign _07_ = 1'h0 + credits_down_0_1;
+  assign _08_ = _06_ - _07_;
+  assign _09_ = | _08_;
+  assign _10_ = ~ _09_;
+  assign _12_ = credits == 1'h1;
+  assign _13_ = _10_ & _12_;
+  assign _14_ = _04_ | _13_;
+  assign _15_ = 1'h0 + credits_up_0_1;
+  assign _16_ = _15_ + 1'h0;
+  assign _17_ = 1'h0 + credits_down_0_1;
+  assign _18_ = _16_ - _17_;
+  assign _19_ = _18_ == 1'h1;
+  assign _20_ = | credits;
+  assign _21_ = ~ _20_;
+  assign _23_ = _19_ & _21_;
+  assign _24_ = _14_ | _23_;
+  assign _25_ = ~ _24_;
+  assign _26_ = i_take ? _25_ : o_credit;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
-    credits_up_0_1 <= \$35 ;
+    if (rst) o_credit <= 1'h1;
+    else o_credit <= _27_;
   always @(posedge clk)
-    credits_up_1_1 <= \$36 ;
+    if (rst) credits <= 3'h5;
+    else credits <= _29_[2:0];
   always @(posedge clk)
-    credits_down_0_1 <= \$37 ;
+    if (rst) credits_down_0_1 <= 1'h0;
+    else credits_down_0_1 <= i_take;
   always @(posedge clk)
-    credits <= \$38 ;
-  always @(posedge clk)
-    o_credit <= \$39 ;
+    if (rst) credits_up_0_1 <= 1'h0;
+    else credits_up_0_1 <= taken;
   \latte_head.softmax.row.output.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -13494,140 +10846,71 @@ module \latte_head.softmax.row.output (rst, o__ready, i_take, o__payload, i__val
     .rst(rst),
     .write_port__data(i__payload)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$35  = taken;
-    if (rst) begin
-      \$35  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$36  = 1'h0;
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$37  = i_take;
-    if (rst) begin
-      \$37  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$38  = \$5 [2:0];
-    if (rst) begin
-      \$38  = 3'h5;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$79 ) begin end
-    \$39  = \$34 ;
-    if (rst) begin
-      \$39  = 1'h1;
-    end
-  end
-  assign \o__payload$1  = o__payload;
-  assign \o__ready$3  = o__ready;
-  assign \o__valid$5  = o__valid;
-  assign \i__payload$7  = i__payload;
-  assign \i__valid$9  = i__valid;
   assign any_left = o_credit;
-  assign i_return = 1'h0;
-  assign \o__payload.key  = o__payload[4:0];
-  assign \o__payload.kept  = o__payload[5];
-  assign \o__payload.last  = o__payload[6];
-  assign \o__payload.score  = o__payload[25:7];
-  assign \o__payload$1.key  = o__payload[4:0];
-  assign \o__payload$1.kept  = o__payload[5];
-  assign \o__payload$1.last  = o__payload[6];
-  assign \o__payload$1.score  = o__payload[25:7];
-  assign \i__payload.key  = i__payload[4:0];
-  assign \i__payload.kept  = i__payload[5];
-  assign \i__payload.last  = i__payload[6];
-  assign \i__payload.score  = i__payload[25:7];
-  assign \i__payload$7.key  = i__payload[4:0];
+  assign credits_up_1_1 = 1'h0;
+  assign \i__payload$7  = i__payload;
   assign \i__payload$7.kept  = i__payload[5];
+  assign \i__payload$7.key  = i__payload[4:0];
   assign \i__payload$7.last  = i__payload[6];
   assign \i__payload$7.score  = i__payload[25:7];
-  assign \$6  = taken;
+  assign \i__payload.kept  = i__payload[5];
+  assign \i__payload.key  = i__payload[4:0];
+  assign \i__payload.last  = i__payload[6];
+  assign \i__payload.score  = i__payload[25:7];
+  assign \i__valid$9  = i__valid;
+  assign i_return = 1'h0;
+  assign \o__payload$1  = o__payload;
+  assign \o__payload$1.kept  = o__payload[5];
+  assign \o__payload$1.key  = o__payload[4:0];
+  assign \o__payload$1.last  = o__payload[6];
+  assign \o__payload$1.score  = o__payload[25:7];
+  assign \o__payload.kept  = o__payload[5];
+  assign \o__payload.key  = o__payload[4:0];
+  assign \o__payload.last  = o__payload[6];
+  assign \o__payload.score  = o__payload[25:7];
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
 endmodule
 
 module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid, write_port__data, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$80  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [3:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [4:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [3:0] \$56 ;
-  wire [3:0] \$57 ;
-  wire \$58 ;
-  wire [3:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [3:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [2:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [2:0] \$70 ;
-  reg [2:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _00_;
+  wire _01_;
+  wire _02_;
+  wire [1:0] _03_;
+  wire [1:0] _04_;
+  wire [2:0] _05_;
+  wire _06_;
+  wire _07_;
+  wire _08_;
+  wire _09_;
+  wire _10_;
+  wire [3:0] _11_;
+  wire [1:0] _12_;
+  wire [1:0] _13_;
+  wire [2:0] _14_;
+  wire _15_;
+  wire _16_;
+  wire _17_;
+  wire _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [1:0] _22_;
+  wire _23_;
+  wire [4:0] _24_;
+  wire _25_;
+  wire _26_;
+  wire [3:0] _27_;
+  wire [3:0] _28_;
+  wire _29_;
+  wire [3:0] _30_;
+  wire [1:0] _31_;
+  wire [3:0] _32_;
+  wire _33_;
+  wire _34_;
+  wire [1:0] _35_;
+  wire [2:0] _36_;
+  wire _37_;
   input clk;
   wire clk;
   reg [2:0] count = 3'h0;
@@ -13656,15 +10939,12 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   reg [2:0] pointer = 3'h0;
   reg [2:0] \pointer$13  = 3'h0;
   wire read;
-  (* init = 3'h0 *)
   wire [2:0] read_port__addr;
   wire [25:0] read_port__data;
   wire read_port__en;
   input rst;
   wire rst;
-  reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 3'h0 *)
   wire [2:0] write_port__addr;
   input [25:0] write_port__data;
   wire [25:0] write_port__data;
@@ -13672,7 +10952,7 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [25:0] words [4:0];
-  initial begin : zero_memory_22
+  initial begin : zero_memory_30
     integer word;
     for (word = 0; word < 5; word = word + 1)
       words[word] = 26'h0;
@@ -13681,819 +10961,629 @@ module \latte_head.softmax.row.output.queue (rst, o__ready, o__payload, i__valid
     if (written)
       words[pointer] <= write_port__data;
   end
-  reg [25:0] _0_;
+  reg [25:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 3'h5;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 3'h4;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 2'h3;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 3'h4;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 4'h0 : \$56 ;
-  assign \$58  = \pointer$13  == 3'h4;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 4'h0 : \$59 ;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign o__payload = _87_;
+  assign _21_ = read ? _20_ : stored;
+  assign _23_ = written | _21_;
+  assign _26_ = pointer == 3'h4;
+  assign _27_ = pointer + 1'h1;
+  assign _28_ = _26_ ? 4'h0 : _27_;
+  assign _29_ = \pointer$13  == 3'h4;
+  assign _30_ = \pointer$13  + 1'h1;
+  assign _32_ = _29_ ? 4'h0 : _30_;
+  assign written = i__valid & 1'h1;
+  assign _33_ = ~ o__valid;
+  assign load = _33_ | o__ready;
+  assign _34_ = output_free | o__ready;
+  assign read = stored & _34_;
+  assign _00_ = 1'h0 + count_up_0_1;
+  assign _11_ = count + _00_;
+  assign _22_ = 1'h0 + count_down_0_1;
+  assign _24_ = _11_ - _22_;
+  assign _25_ = ~ stored;
+  assign _31_ = 1'h0 + count_up_0_1;
+  assign _35_ = 1'h0 + count_down_0_1;
+  assign _36_ = _31_ - _35_;
+  assign _37_ = _36_ == 3'h7;
+  assign _01_ = count == 2'h2;
+  assign _02_ = _37_ & _01_;
+  assign _03_ = 1'h0 + count_up_0_1;
+  assign _04_ = 1'h0 + count_down_0_1;
+  assign _05_ = _03_ - _04_;
+  assign _06_ = | _05_;
+  assign _07_ = ~ _06_;
+  assign _08_ = count == 1'h1;
+  assign _09_ = _07_ & _08_;
+  assign _10_ = _02_ | _09_;
+  assign _12_ = 1'h0 + count_up_0_1;
+  assign _13_ = 1'h0 + count_down_0_1;
+  assign _14_ = _12_ - _13_;
+  assign _15_ = _14_ == 1'h1;
+  assign _16_ = | count;
+  assign _17_ = ~ _16_;
+  assign _18_ = _15_ & _17_;
+  assign _19_ = _10_ | _18_;
+  assign _20_ = ~ _19_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 3'h0;
+    else if (read) \pointer$13  <= _32_[2:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 3'h0;
+    else if (written) pointer <= _28_[2:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _23_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _25_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) count <= 3'h0;
+    else count <= _24_[2:0];
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    pointer <= \$70 ;
-  always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$65  = \$4 [2:0];
-    if (rst) begin
-      \$65  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [2:0];
-    end
-    if (rst) begin
-      \$70  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$80 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [2:0];
-    end
-    if (rst) begin
-      \$71  = 3'h0;
-    end
-  end
-  assign i__ready = 1'h1;
-  assign write_port__en = written;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
-  assign \i__payload.key  = write_port__data[4:0];
   assign \i__payload.kept  = write_port__data[5];
+  assign \i__payload.key  = write_port__data[4:0];
   assign \i__payload.last  = write_port__data[6];
   assign \i__payload.score  = write_port__data[25:7];
-  assign \o__payload.key  = o__payload[4:0];
+  assign i__ready = 1'h1;
   assign \o__payload.kept  = o__payload[5];
+  assign \o__payload.key  = o__payload[4:0];
   assign \o__payload.last  = o__payload[6];
   assign \o__payload.score  = o__payload[25:7];
-  assign written = i__valid;
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = written;
 endmodule
 
 module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload, i_v__valid, clk, rst, i_load__ready, o_loaded__payload, beat_port__request__valid, key_port__request__valid, value_port__request__valid, beat_port__response__payload, value_port__response__payload, i_k__ready, i_v__ready, key_port__response__payload, beat_port__response__valid, key_port__response__valid, value_port__response__valid, o_loaded__valid
 , o__ready, beat_port__request__payload, key_port__request__payload, value_port__request__payload, i_free, i_load__payload);
-  reg \$auto$verilog_backend.cc:2355:dump_module$81  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire [7:0] \$100 ;
-  wire \$101 ;
-  wire \$102 ;
-  wire \$103 ;
-  wire [7:0] \$104 ;
-  wire \$105 ;
-  wire \$106 ;
-  wire \$107 ;
-  wire \$108 ;
-  wire \$109 ;
-  wire \$11 ;
-  wire \$110 ;
-  wire [7:0] \$111 ;
-  wire \$112 ;
-  wire \$113 ;
-  wire \$114 ;
-  wire [7:0] \$115 ;
-  wire \$116 ;
-  wire \$117 ;
-  wire \$118 ;
-  wire [7:0] \$119 ;
-  wire \$12 ;
-  wire \$120 ;
-  wire \$121 ;
-  wire \$122 ;
-  wire \$123 ;
-  wire \$124 ;
-  wire \$125 ;
-  wire [7:0] \$126 ;
-  wire \$127 ;
-  wire \$128 ;
-  wire \$129 ;
-  wire [7:0] \$13 ;
-  wire [7:0] \$130 ;
-  wire \$131 ;
-  wire \$132 ;
-  wire \$133 ;
-  wire [7:0] \$134 ;
-  wire \$135 ;
-  wire \$136 ;
-  wire \$137 ;
-  wire \$138 ;
-  wire \$139 ;
-  wire \$14 ;
-  wire \$140 ;
-  wire [7:0] \$141 ;
-  wire \$142 ;
-  wire \$143 ;
-  wire \$144 ;
-  wire [7:0] \$145 ;
-  wire \$146 ;
-  wire \$147 ;
-  wire \$148 ;
-  wire [7:0] \$149 ;
-  wire \$15 ;
-  wire \$150 ;
-  wire \$151 ;
-  wire \$152 ;
-  wire [7:0] \$153 ;
-  wire \$154 ;
-  wire \$155 ;
-  wire \$156 ;
-  wire [7:0] \$157 ;
-  wire \$158 ;
-  wire \$159 ;
-  wire \$16 ;
-  wire \$160 ;
-  wire \$161 ;
-  wire \$162 ;
-  wire \$163 ;
-  wire [7:0] \$164 ;
-  wire \$165 ;
-  wire \$166 ;
-  wire \$167 ;
-  wire [7:0] \$168 ;
-  wire \$169 ;
-  wire [7:0] \$17 ;
-  wire \$170 ;
-  wire \$171 ;
-  wire [7:0] \$172 ;
-  wire \$173 ;
-  wire \$174 ;
-  wire \$175 ;
-  wire \$176 ;
-  wire \$177 ;
-  wire \$178 ;
-  wire [7:0] \$179 ;
-  wire \$18 ;
-  wire \$180 ;
-  wire \$181 ;
-  wire \$182 ;
-  wire [7:0] \$183 ;
-  wire \$184 ;
-  wire \$185 ;
-  wire \$186 ;
-  wire [7:0] \$187 ;
-  wire \$188 ;
-  wire \$189 ;
-  wire \$19 ;
-  wire \$190 ;
-  wire \$191 ;
-  wire \$192 ;
-  wire \$193 ;
-  wire [7:0] \$194 ;
-  wire \$195 ;
-  wire \$196 ;
-  wire \$197 ;
-  wire [7:0] \$198 ;
-  wire \$199 ;
-  wire \$2 ;
-  wire \$20 ;
-  wire \$200 ;
-  wire \$201 ;
-  wire [7:0] \$202 ;
-  wire \$203 ;
-  wire \$204 ;
-  wire \$205 ;
-  wire \$206 ;
-  wire \$207 ;
-  wire \$208 ;
-  wire [7:0] \$209 ;
-  wire [7:0] \$21 ;
-  wire \$210 ;
-  wire \$211 ;
-  wire \$212 ;
-  wire [7:0] \$213 ;
-  wire \$214 ;
-  wire \$215 ;
-  wire \$216 ;
-  wire [7:0] \$217 ;
-  wire \$218 ;
-  wire \$219 ;
-  wire \$22 ;
-  wire \$220 ;
-  wire [7:0] \$221 ;
-  wire \$222 ;
-  wire \$223 ;
-  wire \$224 ;
-  wire [7:0] \$225 ;
-  wire \$226 ;
-  wire \$227 ;
-  wire \$228 ;
-  wire \$229 ;
-  wire \$23 ;
-  wire \$230 ;
-  wire \$231 ;
-  wire [7:0] \$232 ;
-  wire \$233 ;
-  wire \$234 ;
-  wire \$235 ;
-  wire [7:0] \$236 ;
-  wire \$237 ;
-  wire \$238 ;
-  wire \$239 ;
-  wire \$24 ;
-  wire [7:0] \$240 ;
-  wire \$241 ;
-  wire \$242 ;
-  wire \$243 ;
-  wire \$244 ;
-  wire \$245 ;
-  wire \$246 ;
-  wire [7:0] \$247 ;
-  wire \$248 ;
-  wire \$249 ;
-  wire \$25 ;
-  wire \$250 ;
-  wire [7:0] \$251 ;
-  wire \$252 ;
-  wire \$253 ;
-  wire \$254 ;
-  wire [7:0] \$255 ;
-  wire \$256 ;
-  wire \$257 ;
-  wire \$258 ;
-  wire \$259 ;
-  wire \$26 ;
-  wire \$260 ;
-  wire \$261 ;
-  wire [7:0] \$262 ;
-  wire \$263 ;
-  wire \$264 ;
-  wire \$265 ;
-  wire [7:0] \$266 ;
-  wire \$267 ;
-  wire \$268 ;
-  wire \$269 ;
-  wire \$27 ;
-  wire [7:0] \$270 ;
-  wire \$271 ;
-  wire \$272 ;
-  wire \$273 ;
-  wire \$274 ;
-  wire \$275 ;
-  wire \$276 ;
-  wire [7:0] \$277 ;
-  wire \$278 ;
-  wire \$279 ;
-  wire [7:0] \$28 ;
-  wire \$280 ;
-  wire [7:0] \$281 ;
-  wire \$282 ;
-  wire \$283 ;
-  wire \$284 ;
-  wire [7:0] \$285 ;
-  wire \$286 ;
-  wire \$287 ;
-  wire \$288 ;
-  wire [7:0] \$289 ;
-  wire \$29 ;
-  wire \$290 ;
-  wire \$291 ;
-  wire \$292 ;
-  wire [7:0] \$293 ;
-  wire \$294 ;
-  wire \$295 ;
-  wire \$296 ;
-  wire \$297 ;
-  wire \$298 ;
-  wire \$299 ;
-  wire \$3 ;
-  wire \$30 ;
-  wire [7:0] \$300 ;
-  wire \$301 ;
-  wire \$302 ;
-  wire \$303 ;
-  wire [7:0] \$304 ;
-  wire \$305 ;
-  wire \$306 ;
-  wire \$307 ;
-  wire [7:0] \$308 ;
-  wire \$309 ;
-  wire \$31 ;
-  wire \$310 ;
-  wire \$311 ;
-  wire \$312 ;
-  wire \$313 ;
-  wire \$314 ;
-  wire [7:0] \$315 ;
-  wire \$316 ;
-  wire \$317 ;
-  wire \$318 ;
-  wire [7:0] \$319 ;
-  wire [7:0] \$32 ;
-  wire \$320 ;
-  wire \$321 ;
-  wire \$322 ;
-  wire [7:0] \$323 ;
-  wire \$324 ;
-  wire \$325 ;
-  wire \$326 ;
-  wire \$327 ;
-  wire \$328 ;
-  wire \$329 ;
-  wire \$33 ;
-  wire [7:0] \$330 ;
-  wire \$331 ;
-  wire \$332 ;
-  wire \$333 ;
-  wire [7:0] \$334 ;
-  wire \$335 ;
-  wire \$336 ;
-  wire \$337 ;
-  wire [7:0] \$338 ;
-  wire \$339 ;
-  wire \$34 ;
-  wire \$340 ;
-  wire \$341 ;
-  wire \$342 ;
-  wire \$343 ;
-  wire \$344 ;
-  wire [7:0] \$345 ;
-  wire \$346 ;
-  wire \$347 ;
-  wire \$348 ;
-  wire [7:0] \$349 ;
-  wire \$35 ;
-  wire \$350 ;
-  wire \$351 ;
-  wire \$352 ;
-  wire [7:0] \$353 ;
-  wire \$354 ;
-  wire \$355 ;
-  wire \$356 ;
-  wire [7:0] \$357 ;
-  wire \$358 ;
-  wire \$359 ;
-  wire [7:0] \$36 ;
-  wire \$360 ;
-  wire [7:0] \$361 ;
-  wire \$362 ;
-  wire \$363 ;
-  wire \$364 ;
-  wire \$365 ;
-  wire \$366 ;
-  wire \$367 ;
-  wire [7:0] \$368 ;
-  wire \$369 ;
-  wire \$37 ;
-  wire \$370 ;
-  wire \$371 ;
-  wire [7:0] \$372 ;
-  wire \$373 ;
-  wire \$374 ;
-  wire \$375 ;
-  wire [7:0] \$376 ;
-  wire \$377 ;
-  wire \$378 ;
-  wire \$379 ;
-  wire \$38 ;
-  wire \$380 ;
-  wire \$381 ;
-  wire \$382 ;
-  wire [7:0] \$383 ;
-  wire \$384 ;
-  wire \$385 ;
-  wire \$386 ;
-  wire [7:0] \$387 ;
-  wire \$388 ;
-  wire \$389 ;
-  wire \$39 ;
-  wire \$390 ;
-  wire [7:0] \$391 ;
-  wire \$392 ;
-  wire \$393 ;
-  wire \$394 ;
-  wire \$395 ;
-  wire \$396 ;
-  wire \$397 ;
-  wire [7:0] \$398 ;
-  wire \$399 ;
-  wire \$4 ;
-  wire \$40 ;
-  wire \$400 ;
-  wire \$401 ;
-  wire [7:0] \$402 ;
-  wire \$403 ;
-  wire \$404 ;
-  wire \$405 ;
-  wire [7:0] \$406 ;
-  wire \$407 ;
-  wire \$408 ;
-  wire \$409 ;
-  wire \$41 ;
-  wire \$410 ;
-  wire \$411 ;
-  wire \$412 ;
-  wire [7:0] \$413 ;
-  wire \$414 ;
-  wire \$415 ;
-  wire \$416 ;
-  wire [7:0] \$417 ;
-  wire \$418 ;
-  wire \$419 ;
-  wire \$42 ;
-  wire \$420 ;
-  wire [7:0] \$421 ;
-  wire \$422 ;
-  wire \$423 ;
-  wire \$424 ;
-  wire [7:0] \$425 ;
-  wire \$426 ;
-  wire \$427 ;
-  wire \$428 ;
-  wire [7:0] \$429 ;
-  wire [7:0] \$43 ;
-  wire \$430 ;
-  wire \$431 ;
-  wire \$432 ;
-  wire \$433 ;
-  wire \$434 ;
-  wire \$435 ;
-  wire [7:0] \$436 ;
-  wire \$437 ;
-  wire \$438 ;
-  wire \$439 ;
-  wire \$44 ;
-  wire [7:0] \$440 ;
-  wire \$441 ;
-  wire \$442 ;
-  wire \$443 ;
-  wire [7:0] \$444 ;
-  wire \$445 ;
-  wire \$446 ;
-  wire \$447 ;
-  wire \$448 ;
-  wire \$449 ;
-  wire \$45 ;
-  wire \$450 ;
-  wire [7:0] \$451 ;
-  wire \$452 ;
-  wire \$453 ;
-  wire \$454 ;
-  wire [7:0] \$455 ;
-  wire \$456 ;
-  wire \$457 ;
-  wire \$458 ;
-  wire [7:0] \$459 ;
-  wire \$46 ;
-  wire \$460 ;
-  wire \$461 ;
-  wire \$462 ;
-  wire \$463 ;
-  wire \$464 ;
-  wire \$465 ;
-  wire [7:0] \$466 ;
-  wire \$467 ;
-  wire \$468 ;
-  wire \$469 ;
-  wire [7:0] \$47 ;
-  wire [7:0] \$470 ;
-  wire \$471 ;
-  wire \$472 ;
-  wire \$473 ;
-  wire [7:0] \$474 ;
-  wire \$475 ;
-  wire \$476 ;
-  wire \$477 ;
-  wire \$478 ;
-  wire \$479 ;
-  wire \$48 ;
-  wire \$480 ;
-  wire [7:0] \$481 ;
-  wire \$482 ;
-  wire \$483 ;
-  wire \$484 ;
-  wire [7:0] \$485 ;
-  wire \$486 ;
-  wire \$487 ;
-  wire \$488 ;
-  wire [7:0] \$489 ;
-  wire \$49 ;
-  wire \$490 ;
-  wire \$491 ;
-  wire \$492 ;
-  wire [7:0] \$493 ;
-  wire \$494 ;
-  wire \$495 ;
-  wire \$496 ;
-  wire [7:0] \$497 ;
-  wire \$498 ;
-  wire \$499 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$500 ;
-  wire \$501 ;
-  wire \$502 ;
-  wire \$503 ;
-  wire [7:0] \$504 ;
-  wire \$505 ;
-  wire \$506 ;
-  wire \$507 ;
-  wire [7:0] \$508 ;
-  wire \$509 ;
-  wire [7:0] \$51 ;
-  wire \$510 ;
-  wire \$511 ;
-  wire [7:0] \$512 ;
-  wire \$513 ;
-  wire \$514 ;
-  wire \$515 ;
-  wire \$516 ;
-  wire \$517 ;
-  wire \$518 ;
-  wire [7:0] \$519 ;
-  wire \$52 ;
-  wire \$520 ;
-  wire \$521 ;
-  wire \$522 ;
-  wire [7:0] \$523 ;
-  wire \$524 ;
-  wire \$525 ;
-  wire \$526 ;
-  wire [7:0] \$527 ;
-  wire \$528 ;
-  wire \$529 ;
-  wire \$53 ;
-  wire \$530 ;
-  wire \$531 ;
-  wire \$532 ;
-  wire \$533 ;
-  wire [7:0] \$534 ;
-  wire \$535 ;
-  wire \$536 ;
-  wire \$537 ;
-  wire [7:0] \$538 ;
-  wire \$539 ;
-  wire \$54 ;
-  wire \$540 ;
-  wire \$541 ;
-  wire [7:0] \$542 ;
-  wire \$543 ;
-  wire \$544 ;
-  wire \$545 ;
-  wire \$546 ;
-  wire \$547 ;
-  wire \$548 ;
-  wire [7:0] \$549 ;
-  wire \$55 ;
-  wire \$550 ;
-  wire \$551 ;
-  wire \$552 ;
-  wire [7:0] \$553 ;
-  wire \$554 ;
-  wire [6:0] \$555 ;
-  wire [6:0] \$556 ;
-  wire \$557 ;
-  wire \$558 ;
-  wire \$559 ;
-  wire \$56 ;
-  wire \$560 ;
-  wire \$561 ;
-  wire \$562 ;
-  wire [6:0] \$563 ;
-  wire [6:0] \$564 ;
-  wire \$565 ;
-  wire \$566 ;
-  wire \$567 ;
-  wire \$568 ;
-  wire \$569 ;
-  wire \$57 ;
-  wire \$570 ;
-  wire \$571 ;
-  wire \$572 ;
-  wire \$573 ;
-  wire \$574 ;
-  wire [1:0] \$575 ;
-  wire \$576 ;
-  wire [4:0] \$577 ;
-  wire \$578 ;
-  wire \$579 ;
-  wire [7:0] \$58 ;
-  wire \$580 ;
-  wire \$581 ;
-  wire \$582 ;
-  wire \$583 ;
-  wire \$584 ;
-  wire \$585 ;
-  wire \$586 ;
-  wire \$587 ;
-  wire \$588 ;
-  wire \$589 ;
-  wire \$59 ;
-  wire \$590 ;
-  wire \$591 ;
-  reg \$592 ;
-  reg [5:0] \$593 ;
-  reg [1:0] \$594 ;
-  wire [63:0] \$595 ;
-  wire [63:0] \$596 ;
-  reg [5:0] \$597 ;
-  reg [5:0] \$598 ;
-  reg \$599 ;
-  wire \$6 ;
-  wire \$60 ;
-  reg \$600 ;
-  reg [5:0] \$601 ;
-  reg [5:0] \$602 ;
-  reg [5:0] \$603 ;
-  reg [5:0] \$604 ;
-  reg \$605 ;
-  reg \$606 ;
-  reg [5:0] \$607 ;
-  reg [5:0] \$608 ;
-  reg \$609 ;
-  wire \$61 ;
-  reg \$610 ;
-  reg [3:0] \$611 ;
-  reg [4:0] \$612 ;
-  reg [4:0] \$613 ;
-  reg \$614 ;
-  reg \$615 ;
-  reg \$616 ;
-  reg \$617 ;
-  reg \$618 ;
-  reg \$619 ;
-  wire [7:0] \$62 ;
-  reg \$620 ;
-  reg \$621 ;
-  reg \$622 ;
-  reg \$623 ;
-  reg \$624 ;
-  reg \$625 ;
-  reg \$626 ;
-  reg \$627 ;
-  wire \$63 ;
-  wire \$64 ;
-  wire \$65 ;
-  wire [7:0] \$66 ;
-  wire \$67 ;
-  wire \$68 ;
-  wire \$69 ;
-  wire [5:0] \$7 ;
-  wire \$70 ;
-  wire \$71 ;
-  wire \$72 ;
-  wire [7:0] \$73 ;
-  wire \$74 ;
-  wire \$75 ;
-  wire \$76 ;
-  wire [7:0] \$77 ;
-  wire \$78 ;
-  wire \$79 ;
-  wire [2:0] \$8 ;
-  wire \$80 ;
-  wire [7:0] \$81 ;
-  wire \$82 ;
-  wire \$83 ;
-  wire \$84 ;
-  wire [7:0] \$85 ;
-  wire \$86 ;
-  wire \$87 ;
-  wire \$88 ;
-  wire [7:0] \$89 ;
-  wire [3:0] \$9 ;
-  wire \$90 ;
-  wire \$91 ;
-  wire \$92 ;
-  wire \$93 ;
-  wire \$94 ;
-  wire \$95 ;
-  wire [7:0] \$96 ;
-  wire \$97 ;
-  wire \$98 ;
-  wire \$99 ;
-  wire \$auto$rtlil.cc:2739:Not$50 ;
+  wire _0000_;
+  wire _0001_;
+  wire [7:0] _0002_;
+  wire _0003_;
+  wire _0004_;
+  wire _0005_;
+  wire _0006_;
+  wire _0007_;
+  wire _0008_;
+  wire [7:0] _0009_;
+  wire _0010_;
+  wire _0011_;
+  wire _0012_;
+  wire _0013_;
+  wire [7:0] _0014_;
+  wire _0015_;
+  wire _0016_;
+  wire _0017_;
+  wire [7:0] _0018_;
+  wire _0019_;
+  wire _0020_;
+  wire _0021_;
+  wire _0022_;
+  wire _0023_;
+  wire _0024_;
+  wire _0025_;
+  wire [7:0] _0026_;
+  wire _0027_;
+  wire _0028_;
+  wire _0029_;
+  wire [7:0] _0030_;
+  wire _0031_;
+  wire _0032_;
+  wire _0033_;
+  wire [7:0] _0034_;
+  wire [7:0] _0035_;
+  wire _0036_;
+  wire _0037_;
+  wire _0038_;
+  wire _0039_;
+  wire _0040_;
+  wire _0041_;
+  wire _0042_;
+  wire _0043_;
+  wire _0044_;
+  wire _0045_;
+  wire [7:0] _0046_;
+  wire _0047_;
+  wire _0048_;
+  wire _0049_;
+  wire [7:0] _0050_;
+  wire _0051_;
+  wire _0052_;
+  wire _0053_;
+  wire _0054_;
+  wire _0055_;
+  wire _0056_;
+  wire _0057_;
+  wire [7:0] _0058_;
+  wire _0059_;
+  wire _0060_;
+  wire _0061_;
+  wire _0062_;
+  wire [7:0] _0063_;
+  wire _0064_;
+  wire _0065_;
+  wire _0066_;
+  wire [7:0] _0067_;
+  wire _0068_;
+  wire _0069_;
+  wire _0070_;
+  wire _0071_;
+  wire _0072_;
+  wire [7:0] _0073_;
+  wire _0074_;
+  wire [7:0] _0075_;
+  wire _0076_;
+  wire _0077_;
+  wire _0078_;
+  wire [7:0] _0079_;
+  wire _0080_;
+  wire _0081_;
+  wire _0082_;
+  wire [7:0] _0083_;
+  wire _0084_;
+  wire _0085_;
+  wire _0086_;
+  wire _0087_;
+  wire _0088_;
+  wire _0089_;
+  wire [7:0] _0090_;
+  wire _0091_;
+  wire _0092_;
+  wire _0093_;
+  wire [7:0] _0094_;
+  wire _0095_;
+  wire _0096_;
+  wire _0097_;
+  wire [7:0] _0098_;
+  wire _0099_;
+  wire _0100_;
+  wire _0101_;
+  wire _0102_;
+  wire _0103_;
+  wire _0104_;
+  wire _0105_;
+  wire _0106_;
+  wire _0107_;
+  wire _0108_;
+  wire [7:0] _0109_;
+  wire _0110_;
+  wire _0111_;
+  wire _0112_;
+  wire [7:0] _0113_;
+  wire _0114_;
+  wire _0115_;
+  wire _0116_;
+  wire _0117_;
+  wire _0118_;
+  wire _0119_;
+  wire _0120_;
+  wire [7:0] _0121_;
+  wire _0122_;
+  wire _0123_;
+  wire _0124_;
+  wire [7:0] _0125_;
+  wire _0126_;
+  wire _0127_;
+  wire _0128_;
+  wire [7:0] _0129_;
+  wire _0130_;
+  wire _0131_;
+  wire _0132_;
+  wire _0133_;
+  wire _0134_;
+  wire _0135_;
+  wire _0136_;
+  wire [7:0] _0137_;
+  wire _0138_;
+  wire _0139_;
+  wire _0140_;
+  wire [7:0] _0141_;
+  wire _0142_;
+  wire _0143_;
+  wire _0144_;
+  wire _0145_;
+  wire [7:0] _0146_;
+  wire _0147_;
+  wire _0148_;
+  wire _0149_;
+  wire _0150_;
+  wire _0151_;
+  wire _0152_;
+  wire _0153_;
+  wire [7:0] _0154_;
+  wire _0155_;
+  wire _0156_;
+  wire _0157_;
+  wire [7:0] _0158_;
+  wire _0159_;
+  wire _0160_;
+  wire _0161_;
+  wire [7:0] _0162_;
+  wire _0163_;
+  wire _0164_;
+  wire _0165_;
+  wire _0166_;
+  wire _0167_;
+  wire _0168_;
+  wire _0169_;
+  wire _0170_;
+  wire _0171_;
+  wire _0172_;
+  wire [7:0] _0173_;
+  wire _0174_;
+  wire _0175_;
+  wire _0176_;
+  wire _0177_;
+  wire [7:0] _0178_;
+  wire _0179_;
+  wire _0180_;
+  wire [7:0] _0181_;
+  wire _0182_;
+  wire _0183_;
+  wire _0184_;
+  wire _0185_;
+  wire [7:0] _0186_;
+  wire _0187_;
+  wire _0188_;
+  wire _0189_;
+  wire [7:0] _0190_;
+  wire _0191_;
+  wire _0192_;
+  wire _0193_;
+  wire _0194_;
+  wire [7:0] _0195_;
+  wire _0196_;
+  wire _0197_;
+  wire _0198_;
+  wire _0199_;
+  wire _0200_;
+  wire _0201_;
+  wire [7:0] _0202_;
+  wire _0203_;
+  wire _0204_;
+  wire _0205_;
+  wire _0206_;
+  wire _0207_;
+  wire [7:0] _0208_;
+  wire _0209_;
+  wire _0210_;
+  wire _0211_;
+  wire [7:0] _0212_;
+  wire _0213_;
+  wire _0214_;
+  wire _0215_;
+  wire _0216_;
+  wire _0217_;
+  wire _0218_;
+  wire _0219_;
+  wire [7:0] _0220_;
+  wire _0221_;
+  wire _0222_;
+  wire _0223_;
+  wire [7:0] _0224_;
+  wire _0225_;
+  wire [7:0] _0226_;
+  wire _0227_;
+  wire _0228_;
+  wire [7:0] _0229_;
+  wire _0230_;
+  wire _0231_;
+  wire _0232_;
+  wire _0233_;
+  wire _0234_;
+  wire _0235_;
+  wire _0236_;
+  wire _0237_;
+  wire _0238_;
+  wire _0239_;
+  wire [7:0] _0240_;
+  wire _0241_;
+  wire _0242_;
+  wire _0243_;
+  wire [7:0] _0244_;
+  wire _0245_;
+  wire _0246_;
+  wire _0247_;
+  wire _0248_;
+  wire _0249_;
+  wire _0250_;
+  wire _0251_;
+  wire [7:0] _0252_;
+  wire _0253_;
+  wire _0254_;
+  wire _0255_;
+  wire _0256_;
+  wire [7:0] _0257_;
+  wire _0258_;
+  wire _0259_;
+  wire _0260_;
+  wire [7:0] _0261_;
+  wire _0262_;
+  wire _0263_;
+  wire _0264_;
+  wire [7:0] _0265_;
+  wire _0266_;
+  wire _0267_;
+  wire _0268_;
+  wire [7:0] _0269_;
+  wire _0270_;
+  wire _0271_;
+  wire _0272_;
+  wire [7:0] _0273_;
+  wire _0274_;
+  wire _0275_;
+  wire _0276_;
+  wire _0277_;
+  wire [7:0] _0278_;
+  wire _0279_;
+  wire _0280_;
+  wire _0281_;
+  wire _0282_;
+  wire _0283_;
+  wire _0284_;
+  wire [7:0] _0285_;
+  wire _0286_;
+  wire _0287_;
+  wire _0288_;
+  wire _0289_;
+  wire [7:0] _0290_;
+  wire _0291_;
+  wire _0292_;
+  wire _0293_;
+  wire [7:0] _0294_;
+  wire _0295_;
+  wire _0296_;
+  wire _0297_;
+  wire _0298_;
+  wire _0299_;
+  wire _0300_;
+  wire _0301_;
+  wire _0302_;
+  wire _0303_;
+  wire _0304_;
+  wire [7:0] _0305_;
+  wire _0306_;
+  wire _0307_;
+  wire _0308_;
+  wire _0309_;
+  wire _0310_;
+  wire [7:0] _0311_;
+  wire _0312_;
+  wire _0313_;
+  wire _0314_;
+  wire _0315_;
+  wire _0316_;
+  wire _0317_;
+  wire _0318_;
+  wire [7:0] _0319_;
+  wire _0320_;
+  wire _0321_;
+  wire _0322_;
+  wire [7:0] _0323_;
+  wire _0324_;
+  wire _0325_;
+  wire _0326_;
+  wire _0327_;
+  wire [7:0] _0328_;
+  wire _0329_;
+  wire _0330_;
+  wire _0331_;
+  wire _0332_;
+  wire _0333_;
+  wire _0334_;
+  wire [7:0] _0335_;
+  wire _0336_;
+  wire _0337_;
+  wire [7:0] _0338_;
+  wire _0339_;
+  wire [7:0] _0340_;
+  wire _0341_;
+  wire _0342_;
+  wire _0343_;
+  wire [7:0] _0344_;
+  wire _0345_;
+  wire _0346_;
+  wire _0347_;
+  wire _0348_;
+  wire _0349_;
+  wire _0350_;
+  wire _0351_;
+  wire [7:0] _0352_;
+  wire _0353_;
+  wire _0354_;
+  wire _0355_;
+  wire [7:0] _0356_;
+  wire _0357_;
+  wire _0358_;
+  wire _0359_;
+  wire _0360_;
+  wire [7:0] _0361_;
+  wire _0362_;
+  wire _0363_;
+  wire _0364_;
+  wire _0365_;
+  wire _0366_;
+  wire _0367_;
+  wire _0368_;
+  wire _0369_;
+  wire _0370_;
+  wire _0371_;
+  wire [7:0] _0372_;
+  wire _0373_;
+  wire _0374_;
+  wire _0375_;
+  wire [7:0] _0376_;
+  wire [7:0] _0377_;
+  wire _0378_;
+  wire _0379_;
+  wire _0380_;
+  wire _0381_;
+  wire _0382_;
+  wire _0383_;
+  wire [7:0] _0384_;
+  wire _0385_;
+  wire _0386_;
+  wire _0387_;
+  wire _0388_;
+  wire [7:0] _0389_;
+  wire _0390_;
+  wire _0391_;
+  wire _0392_;
+  wire [7:0] _0393_;
+  wire _0394_;
+  wire _0395_;
+  wire _0396_;
+  wire _0397_;
+  wire _0398_;
+  wire _0399_;
+  wire _0400_;
+  wire [7:0] _0401_;
+  wire _0402_;
+  wire _0403_;
+  wire _0404_;
+  wire [7:0] _0405_;
+  wire _0406_;
+  wire _0407_;
+  wire _0408_;
+  wire [7:0] _0409_;
+  wire _0410_;
+  wire _0411_;
+  wire _0412_;
+  wire _0413_;
+  wire _0414_;
+  wire _0415_;
+  wire _0416_;
+  wire _0417_;
+  wire [7:0] _0418_;
+  wire _0419_;
+  wire _0420_;
+  wire _0421_;
+  wire [7:0] _0422_;
+  wire [7:0] _0423_;
+  wire _0424_;
+  wire _0425_;
+  wire _0426_;
+  wire [7:0] _0427_;
+  wire _0428_;
+  wire _0429_;
+  wire _0430_;
+  wire _0431_;
+  wire _0432_;
+  wire _0433_;
+  wire _0434_;
+  wire _0435_;
+  wire [6:0] _0436_;
+  wire [6:0] _0437_;
+  wire _0438_;
+  wire _0439_;
+  wire _0440_;
+  wire _0441_;
+  wire _0442_;
+  wire _0443_;
+  wire _0444_;
+  wire [6:0] _0445_;
+  wire [6:0] _0446_;
+  wire _0447_;
+  wire _0448_;
+  wire _0449_;
+  wire _0450_;
+  wire _0451_;
+  wire _0452_;
+  wire _0453_;
+  wire _0454_;
+  wire _0455_;
+  wire _0456_;
+  wire _0457_;
+  wire [1:0] _0458_;
+  wire _0459_;
+  wire [4:0] _0460_;
+  wire _0461_;
+  wire _0462_;
+  wire _0463_;
+  wire _0464_;
+  wire _0465_;
+  wire _0466_;
+  wire _0467_;
+  wire _0468_;
+  wire _0469_;
+  wire _0470_;
+  wire _0471_;
+  wire _0472_;
+  wire _0473_;
+  wire _0474_;
+  wire _0475_;
+  wire _0476_;
+  wire [63:0] _0477_;
+  wire _0478_;
+  wire [7:0] _0479_;
+  wire _0480_;
+  wire _0481_;
+  wire _0482_;
+  wire _0483_;
+  wire [7:0] _0484_;
+  wire _0485_;
+  wire _0486_;
+  wire _0487_;
+  wire [7:0] _0488_;
+  wire _0489_;
+  wire _0490_;
+  wire _0491_;
+  wire _0492_;
+  wire _0493_;
+  wire _0494_;
+  wire _0495_;
+  wire _0496_;
+  wire [7:0] _0497_;
+  wire _0498_;
+  wire _0499_;
+  wire [2:0] _0500_;
+  wire _0501_;
+  wire [7:0] _0502_;
+  wire _0503_;
+  wire _0504_;
+  wire _0505_;
+  wire [3:0] _0506_;
+  wire _0507_;
+  wire _0508_;
+  wire [7:0] _0509_;
+  wire _0510_;
+  wire _0511_;
+  wire _0512_;
+  wire [7:0] _0513_;
+  wire _0514_;
+  wire _0515_;
+  wire _0516_;
+  wire _0517_;
+  wire _0518_;
+  wire _0519_;
+  wire _0520_;
+  wire _0521_;
+  wire _0522_;
+  wire _0523_;
+  wire _0524_;
+  wire _0525_;
+  wire [5:0] _0526_;
+  wire [5:0] _0527_;
+  wire _0528_;
+  wire _0529_;
+  wire [5:0] _0530_;
+  wire [5:0] _0531_;
   reg bank = 1'h0;
   reg [3:0] beat = 4'h0;
   input [4:0] beat_port__request__payload;
@@ -14528,7 +11618,6 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   reg beat_port_reads_1 = 1'h0;
   reg beat_port_reads_2 = 1'h0;
   reg beat_port_reads_3 = 1'h0;
-  (* init = 1'h0 *)
   wire beat_port_reads_4;
   wire begun;
   reg buffer = 1'h0;
@@ -14580,31 +11669,19 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   reg [31:0] k_bank_0_read_1 = 32'd0;
   reg [31:0] k_bank_0_read_2 = 32'd0;
   reg [31:0] k_bank_0_read_3 = 32'd0;
-  (* init = 1'h0 *)
   wire k_bank_0_written;
   reg [31:0] k_bank_1_read_1 = 32'd0;
   reg [31:0] k_bank_1_read_2 = 32'd0;
   reg [31:0] k_bank_1_read_3 = 32'd0;
-  (* init = 1'h0 *)
   wire k_bank_1_written;
-  (* init = 5'h00 *)
   wire [4:0] k_bank_pointer_0;
-  (* init = 5'h1f *)
   wire [4:0] k_bank_pointer_1;
-  reg [4:0] k_bank_pointer_2 = 5'h00;
-  reg [4:0] k_bank_pointer_3 = 5'h1f;
   reg [5:0] k_left = 6'h00;
-  (* init = 1'h0 *)
   wire k_more;
-  (* init = 6'h00 *)
   wire [5:0] k_pointer_0;
-  reg [5:0] k_pointer_1 = 6'h3f;
-  reg [5:0] k_pointer_2 = 6'h00;
-  reg [5:0] k_pointer_3 = 6'h3f;
   reg [5:0] k_row = 6'h00;
   reg [63:0] k_rows_read_1 = 64'h0000000000000000;
   reg [63:0] k_rows_read_2 = 64'h0000000000000000;
-  (* init = 64'h0000000000000000 *)
   wire [63:0] k_rows_read_3;
   reg [63:0] k_split = 64'h0000000000000000;
   wire [31:0] \k_split.high ;
@@ -14625,7 +11702,6 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [3:0] \k_split.low[5] ;
   wire [3:0] \k_split.low[6] ;
   wire [3:0] \k_split.low[7] ;
-  (* init = 1'h0 *)
   wire k_written;
   input [5:0] key_port__request__payload;
   wire [5:0] key_port__request__payload;
@@ -14659,7 +11735,6 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   reg key_port_reads_1 = 1'h0;
   reg key_port_reads_2 = 1'h0;
   reg key_port_reads_3 = 1'h0;
-  (* init = 1'h0 *)
   wire key_port_reads_4;
   reg loading = 1'h0;
   reg [5:0] n_keys = 6'h00;
@@ -14702,15 +11777,10 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire rst;
   wire started;
   reg [5:0] v_left = 6'h00;
-  (* init = 1'h0 *)
   wire v_more;
-  (* init = 6'h00 *)
   wire [5:0] v_pointer_0;
-  (* init = 6'h3f *)
   wire [5:0] v_pointer_1;
-  (* init = 6'h00 *)
   wire [5:0] v_pointer_2;
-  (* init = 6'h3f *)
   wire [5:0] v_pointer_3;
   reg [5:0] v_row = 6'h00;
   reg [7:0] v_rows_0_read_1 = 8'h00;
@@ -14751,16 +11821,6 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   reg [7:0] v_rows_7_read_1 = 8'h00;
   reg [7:0] v_rows_7_read_2 = 8'h00;
   reg [7:0] v_rows_7_read_3 = 8'h00;
-  reg [63:0] v_saturated = 64'h0000000000000000;
-  wire [7:0] \v_saturated[0] ;
-  wire [7:0] \v_saturated[1] ;
-  wire [7:0] \v_saturated[2] ;
-  wire [7:0] \v_saturated[3] ;
-  wire [7:0] \v_saturated[4] ;
-  wire [7:0] \v_saturated[5] ;
-  wire [7:0] \v_saturated[6] ;
-  wire [7:0] \v_saturated[7] ;
-  (* init = 1'h0 *)
   wire v_written;
   input [5:0] value_port__request__payload;
   wire [5:0] value_port__request__payload;
@@ -14784,10 +11844,17 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   reg value_port_reads_1 = 1'h0;
   reg value_port_reads_2 = 1'h0;
   reg value_port_reads_3 = 1'h0;
-  (* init = 1'h0 *)
   wire value_port_reads_4;
+  reg [63:0] values = 64'h0000000000000000;
+  wire [7:0] \values[0] ;
+  wire [7:0] \values[1] ;
+  wire [7:0] \values[2] ;
+  wire [7:0] \values[3] ;
+  wire [7:0] \values[4] ;
+  wire [7:0] \values[5] ;
+  wire [7:0] \values[6] ;
+  wire [7:0] \values[7] ;
   reg [4:0] write_port__addr = 5'h00;
-  (* init = 6'h3f *)
   wire [5:0] \write_port__addr$102 ;
   reg [4:0] \write_port__addr$32  = 5'h1f;
   reg [5:0] \write_port__addr$39  = 6'h00;
@@ -14795,16 +11862,12 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   reg [5:0] \write_port__addr$57  = 6'h3f;
   reg [5:0] \write_port__addr$65  = 6'h00;
   reg [5:0] \write_port__addr$73  = 6'h3f;
-  (* init = 6'h00 *)
   wire [5:0] \write_port__addr$81 ;
-  (* init = 6'h3f *)
   wire [5:0] \write_port__addr$88 ;
-  (* init = 6'h00 *)
   wire [5:0] \write_port__addr$95 ;
   wire [31:0] write_port__data;
   wire [7:0] \write_port__data$103 ;
   wire [31:0] \write_port__data$34 ;
-  (* init = 64'h0000000000000000 *)
   wire [63:0] \write_port__data$41 ;
   wire [7:0] \write_port__data$50 ;
   wire [7:0] \write_port__data$59 ;
@@ -14814,26 +11877,19 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   wire [7:0] \write_port__data$89 ;
   wire [7:0] \write_port__data$96 ;
   reg write_port__en = 1'h0;
-  (* init = 1'h0 *)
   wire \write_port__en$101 ;
   reg \write_port__en$30  = 1'h0;
   reg \write_port__en$37  = 1'h0;
   reg \write_port__en$46  = 1'h0;
-  (* init = 1'h0 *)
   wire \write_port__en$56 ;
-  (* init = 1'h0 *)
   wire \write_port__en$64 ;
-  (* init = 1'h0 *)
   wire \write_port__en$72 ;
-  (* init = 1'h0 *)
   wire \write_port__en$80 ;
-  (* init = 1'h0 *)
   wire \write_port__en$87 ;
-  (* init = 1'h0 *)
   wire \write_port__en$94 ;
   (* no_rw_check = 32'd1 *)
   reg [31:0] k_bank_0 [31:0];
-  initial begin : zero_memory_23
+  initial begin : zero_memory_31
     integer word;
     for (word = 0; word < 32; word = word + 1)
       k_bank_0[word] = 32'h0;
@@ -14842,14 +11898,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     if (write_port__en)
       k_bank_0[write_port__addr] <= k_split[31:0];
   end
-  reg [31:0] _0_;
+  reg [31:0] _1161_;
   always @(posedge clk) begin
-    _0_ <= k_bank_0[{ beat_port__request__payload[0], beat_port__request__payload[4:1] }];
+    _1161_ <= k_bank_0[{ beat_port__request__payload[0], beat_port__request__payload[4:1] }];
   end
-  assign read_port__data = _0_;
+  assign read_port__data = _1161_;
   (* no_rw_check = 32'd1 *)
   reg [31:0] k_bank_1 [31:0];
-  initial begin : zero_memory_24
+  initial begin : zero_memory_32
     integer word;
     for (word = 0; word < 32; word = word + 1)
       k_bank_1[word] = 32'h0;
@@ -14858,14 +11914,14 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     if (\write_port__en$30 )
       k_bank_1[\write_port__addr$32 ] <= k_split[31:0];
   end
-  reg [31:0] _1_;
+  reg [31:0] _1162_;
   always @(posedge clk) begin
-    _1_ <= k_bank_1[{ beat_port__request__payload[0], beat_port__request__payload[4:1] }];
+    _1162_ <= k_bank_1[{ beat_port__request__payload[0], beat_port__request__payload[4:1] }];
   end
-  assign \read_port__data$141  = _1_;
+  assign \read_port__data$141  = _1162_;
   (* no_rw_check = 32'd1 *)
   reg [63:0] k_rows [63:0];
-  initial begin : zero_memory_25
+  initial begin : zero_memory_33
     integer word;
     for (word = 0; word < 64; word = word + 1)
       k_rows[word] = 64'h0;
@@ -14874,414 +11930,299 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     if (\write_port__en$37 )
       k_rows[\write_port__addr$39 ] <= k_split;
   end
-  reg [63:0] _2_;
+  reg [63:0] _1163_;
   always @(posedge clk) begin
-    _2_ <= k_rows[{ key_port__request__payload[0], key_port__request__payload[5:1] }];
+    _1163_ <= k_rows[{ key_port__request__payload[0], key_port__request__payload[5:1] }];
   end
-  assign \read_port__data$144  = _2_;
+  assign \read_port__data$144  = _1163_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_0 [63:0];
-  initial begin : zero_memory_26
+  initial begin : zero_memory_34
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_0[word] = 8'h0;
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_0[\write_port__addr$48 ] <= v_saturated[7:0];
+      v_rows_0[\write_port__addr$48 ] <= values[7:0];
   end
-  reg [7:0] _3_;
+  reg [7:0] _1164_;
   always @(posedge clk) begin
-    _3_ <= v_rows_0[{ value_port__request__payload[0], value_port__request__payload[5:1] }];
+    _1164_ <= v_rows_0[{ value_port__request__payload[0], value_port__request__payload[5:1] }];
   end
-  assign \read_port__data$147  = _3_;
+  assign \read_port__data$147  = _1164_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_1 [63:0];
-  initial begin : zero_memory_27
+  initial begin : zero_memory_35
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_1[word] = 8'h0;
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_1[\write_port__addr$57 ] <= v_saturated[15:8];
+      v_rows_1[\write_port__addr$57 ] <= values[15:8];
   end
-  reg [7:0] _4_;
+  reg [7:0] _1165_;
   always @(posedge clk) begin
-    _4_ <= v_rows_1[{ v_rows_1_buffer_1, v_rows_1_address_1 }];
+    _1165_ <= v_rows_1[{ v_rows_1_buffer_1, v_rows_1_address_1 }];
   end
-  assign \read_port__data$150  = _4_;
+  assign \read_port__data$150  = _1165_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_2 [63:0];
-  initial begin : zero_memory_28
+  initial begin : zero_memory_36
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_2[word] = 8'h0;
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_2[\write_port__addr$65 ] <= v_saturated[23:16];
+      v_rows_2[\write_port__addr$65 ] <= values[23:16];
   end
-  reg [7:0] _5_;
+  reg [7:0] _1166_;
   always @(posedge clk) begin
-    _5_ <= v_rows_2[{ v_rows_2_buffer_1, v_rows_2_address_1 }];
+    _1166_ <= v_rows_2[{ v_rows_2_buffer_1, v_rows_2_address_1 }];
   end
-  assign \read_port__data$153  = _5_;
+  assign \read_port__data$153  = _1166_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_3 [63:0];
-  initial begin : zero_memory_29
+  initial begin : zero_memory_37
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_3[word] = 8'h0;
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_3[\write_port__addr$73 ] <= v_saturated[31:24];
+      v_rows_3[\write_port__addr$73 ] <= values[31:24];
   end
-  reg [7:0] _6_;
+  reg [7:0] _1167_;
   always @(posedge clk) begin
-    _6_ <= v_rows_3[{ v_rows_3_buffer_1, v_rows_3_address_1 }];
+    _1167_ <= v_rows_3[{ v_rows_3_buffer_1, v_rows_3_address_1 }];
   end
-  assign \read_port__data$156  = _6_;
+  assign \read_port__data$156  = _1167_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_4 [63:0];
-  initial begin : zero_memory_30
+  initial begin : zero_memory_38
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_4[word] = 8'h0;
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_4[\write_port__addr$48 ] <= v_saturated[39:32];
+      v_rows_4[\write_port__addr$48 ] <= values[39:32];
   end
-  reg [7:0] _7_;
+  reg [7:0] _1168_;
   always @(posedge clk) begin
-    _7_ <= v_rows_4[{ v_rows_4_buffer_1, v_rows_4_address_1 }];
+    _1168_ <= v_rows_4[{ v_rows_4_buffer_1, v_rows_4_address_1 }];
   end
-  assign \read_port__data$159  = _7_;
+  assign \read_port__data$159  = _1168_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_5 [63:0];
-  initial begin : zero_memory_31
+  initial begin : zero_memory_39
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_5[word] = 8'h0;
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_5[\write_port__addr$57 ] <= v_saturated[47:40];
+      v_rows_5[\write_port__addr$57 ] <= values[47:40];
   end
-  reg [7:0] _8_;
+  reg [7:0] _1169_;
   always @(posedge clk) begin
-    _8_ <= v_rows_5[{ v_rows_5_buffer_1, v_rows_5_address_1 }];
+    _1169_ <= v_rows_5[{ v_rows_5_buffer_1, v_rows_5_address_1 }];
   end
-  assign \read_port__data$162  = _8_;
+  assign \read_port__data$162  = _1169_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_6 [63:0];
-  initial begin : zero_memory_32
+  initial begin : zero_memory_40
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_6[word] = 8'h0;
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_6[\write_port__addr$65 ] <= v_saturated[55:48];
+      v_rows_6[\write_port__addr$65 ] <= values[55:48];
   end
-  reg [7:0] _9_;
+  reg [7:0] _1170_;
   always @(posedge clk) begin
-    _9_ <= v_rows_6[{ v_rows_6_buffer_1, v_rows_6_address_1 }];
+    _1170_ <= v_rows_6[{ v_rows_6_buffer_1, v_rows_6_address_1 }];
   end
-  assign \read_port__data$165  = _9_;
+  assign \read_port__data$165  = _1170_;
   (* no_rw_check = 32'd1 *)
   reg [7:0] v_rows_7 [63:0];
-  initial begin : zero_memory_33
+  initial begin : zero_memory_41
     integer word;
     for (word = 0; word < 64; word = word + 1)
       v_rows_7[word] = 8'h0;
   end
   always @(posedge clk) begin
     if (\write_port__en$46 )
-      v_rows_7[\write_port__addr$73 ] <= v_saturated[63:56];
+      v_rows_7[\write_port__addr$73 ] <= values[63:56];
   end
-  reg [7:0] _10_;
+  reg [7:0] _1171_;
   always @(posedge clk) begin
-    _10_ <= v_rows_7[{ v_rows_7_buffer_1, v_rows_7_address_1 }];
+    _1171_ <= v_rows_7[{ v_rows_7_buffer_1, v_rows_7_address_1 }];
   end
-  assign \read_port__data$168  = _10_;
-  assign \$370  = & i_k__payload[46:43];
-  assign \$371  = \$369  & \$370 ;
-  assign \$372  = \$371  ? 8'h77 : i_k__payload[47:40];
-  assign \$373  = ~ i_k__payload[47];
-  assign \$374  = & i_k__payload[46:43];
-  assign \$375  = \$373  & \$374 ;
-  assign \$376  = \$375  ? 8'h77 : i_k__payload[47:40];
-  assign \$378  = \$372 [3] & \$377 ;
-  assign \$379  = \$368 [5] ^ \$378 ;
-  assign \$380  = ~ i_k__payload[47];
-  assign \$381  = & i_k__payload[46:43];
-  assign \$382  = \$380  & \$381 ;
-  assign \$383  = \$382  ? 8'h77 : i_k__payload[47:40];
-  assign \$384  = ~ i_k__payload[47];
-  assign \$385  = & i_k__payload[46:43];
-  assign \$386  = \$384  & \$385 ;
-  assign \$387  = \$386  ? 8'h77 : i_k__payload[47:40];
-  assign \$388  = ~ i_k__payload[47];
-  assign \$389  = & i_k__payload[46:43];
-  assign \$390  = \$388  & \$389 ;
-  assign \$391  = \$390  ? 8'h77 : i_k__payload[47:40];
-  assign \$392  = & \$391 [5:4];
-  assign \$393  = \$387 [3] & \$392 ;
-  assign \$394  = \$383 [6] ^ \$393 ;
-  assign \$395  = ~ i_k__payload[47];
-  assign \$396  = & i_k__payload[46:43];
-  assign \$397  = \$395  & \$396 ;
-  assign \$398  = \$397  ? 8'h77 : i_k__payload[47:40];
-  assign \$399  = ~ i_k__payload[47];
-  assign \$400  = & i_k__payload[46:43];
-  assign \$401  = \$399  & \$400 ;
-  assign \$402  = \$401  ? 8'h77 : i_k__payload[47:40];
-  assign \$403  = ~ i_k__payload[47];
-  assign \$404  = & i_k__payload[46:43];
-  assign \$405  = \$403  & \$404 ;
-  assign \$406  = \$405  ? 8'h77 : i_k__payload[47:40];
-  assign \$407  = & \$406 [6:4];
-  assign \$408  = \$402 [3] & \$407 ;
-  assign \$409  = \$398 [7] ^ \$408 ;
-  assign \$410  = ~ i_k__payload[47];
-  assign \$411  = & i_k__payload[46:43];
-  assign \$412  = \$410  & \$411 ;
-  assign \$413  = \$412  ? 8'h77 : i_k__payload[47:40];
-  assign \$414  = ~ i_v__payload[47];
-  assign \$415  = & i_v__payload[46:43];
-  assign \$416  = \$414  & \$415 ;
-  assign \$417  = \$416  ? 8'h77 : i_v__payload[47:40];
-  assign \$418  = ~ i_k__payload[55];
-  assign \$419  = & i_k__payload[54:51];
-  assign \$420  = \$418  & \$419 ;
-  assign \$421  = \$420  ? 8'h77 : i_k__payload[55:48];
-  assign \$422  = ~ i_k__payload[55];
-  assign \$423  = & i_k__payload[54:51];
-  assign \$424  = \$422  & \$423 ;
-  assign \$425  = \$424  ? 8'h77 : i_k__payload[55:48];
-  assign \$426  = ~ i_k__payload[55];
-  assign \$427  = & i_k__payload[54:51];
-  assign \$428  = \$426  & \$427 ;
-  assign \$429  = \$428  ? 8'h77 : i_k__payload[55:48];
-  assign \$432  = \$421 [4] ^ \$431 ;
-  assign \$433  = ~ i_k__payload[55];
-  assign \$434  = & i_k__payload[54:51];
-  assign \$435  = \$433  & \$434 ;
-  assign \$436  = \$435  ? 8'h77 : i_k__payload[55:48];
-  assign \$437  = ~ i_k__payload[55];
-  assign \$438  = & i_k__payload[54:51];
-  assign \$439  = \$437  & \$438 ;
-  assign \$440  = \$439  ? 8'h77 : i_k__payload[55:48];
-  assign \$441  = ~ i_k__payload[55];
-  assign \$442  = & i_k__payload[54:51];
-  assign \$443  = \$441  & \$442 ;
-  assign \$444  = \$443  ? 8'h77 : i_k__payload[55:48];
-  assign \$446  = \$440 [3] & \$445 ;
-  assign \$447  = \$436 [5] ^ \$446 ;
-  assign \$448  = ~ i_k__payload[55];
-  assign \$449  = & i_k__payload[54:51];
-  assign \$450  = \$448  & \$449 ;
-  assign \$451  = \$450  ? 8'h77 : i_k__payload[55:48];
-  assign \$452  = ~ i_k__payload[55];
-  assign \$453  = & i_k__payload[54:51];
-  assign \$454  = \$452  & \$453 ;
-  assign \$455  = \$454  ? 8'h77 : i_k__payload[55:48];
-  assign \$456  = ~ i_k__payload[55];
-  assign \$457  = & i_k__payload[54:51];
-  assign \$458  = \$456  & \$457 ;
-  assign \$459  = \$458  ? 8'h77 : i_k__payload[55:48];
-  assign \$460  = & \$459 [5:4];
-  assign \$461  = \$455 [3] & \$460 ;
-  assign \$462  = \$451 [6] ^ \$461 ;
-  assign \$463  = ~ i_k__payload[55];
-  assign \$464  = & i_k__payload[54:51];
-  assign \$465  = \$463  & \$464 ;
-  assign \$466  = \$465  ? 8'h77 : i_k__payload[55:48];
-  assign \$467  = ~ i_k__payload[55];
-  assign \$468  = & i_k__payload[54:51];
-  assign \$469  = \$467  & \$468 ;
-  assign \$470  = \$469  ? 8'h77 : i_k__payload[55:48];
-  assign \$471  = ~ i_k__payload[55];
-  assign \$472  = & i_k__payload[54:51];
-  assign \$473  = \$471  & \$472 ;
-  assign \$474  = \$473  ? 8'h77 : i_k__payload[55:48];
-  assign \$475  = & \$474 [6:4];
-  assign \$476  = \$470 [3] & \$475 ;
-  assign \$477  = \$466 [7] ^ \$476 ;
-  assign \$478  = ~ i_k__payload[55];
-  assign \$479  = & i_k__payload[54:51];
-  assign \$480  = \$478  & \$479 ;
-  assign \$481  = \$480  ? 8'h77 : i_k__payload[55:48];
-  assign \$482  = ~ i_v__payload[55];
-  assign \$483  = & i_v__payload[54:51];
-  assign \$484  = \$482  & \$483 ;
-  assign \$485  = \$484  ? 8'h77 : i_v__payload[55:48];
-  assign \$486  = ~ i_k__payload[63];
-  assign \$487  = & i_k__payload[62:59];
-  assign \$488  = \$486  & \$487 ;
-  assign \$489  = \$488  ? 8'h77 : i_k__payload[63:56];
-  assign \$490  = ~ i_k__payload[63];
-  assign \$491  = & i_k__payload[62:59];
-  assign \$492  = \$490  & \$491 ;
-  assign \$493  = \$492  ? 8'h77 : i_k__payload[63:56];
-  assign \$494  = ~ i_k__payload[63];
-  assign \$495  = & i_k__payload[62:59];
-  assign \$496  = \$494  & \$495 ;
-  assign \$497  = \$496  ? 8'h77 : i_k__payload[63:56];
-  assign \$500  = \$489 [4] ^ \$499 ;
-  assign \$501  = ~ i_k__payload[63];
-  assign \$502  = & i_k__payload[62:59];
-  assign \$503  = \$501  & \$502 ;
-  assign \$504  = \$503  ? 8'h77 : i_k__payload[63:56];
-  assign \$505  = ~ i_k__payload[63];
-  assign \$506  = & i_k__payload[62:59];
-  assign \$507  = \$505  & \$506 ;
-  assign \$508  = \$507  ? 8'h77 : i_k__payload[63:56];
-  assign \$509  = ~ i_k__payload[63];
-  assign \$510  = & i_k__payload[62:59];
-  assign \$511  = \$509  & \$510 ;
-  assign \$512  = \$511  ? 8'h77 : i_k__payload[63:56];
-  assign \$514  = \$508 [3] & \$513 ;
-  assign \$515  = \$504 [5] ^ \$514 ;
-  assign \$516  = ~ i_k__payload[63];
-  assign \$517  = & i_k__payload[62:59];
-  assign \$518  = \$516  & \$517 ;
-  assign \$519  = \$518  ? 8'h77 : i_k__payload[63:56];
-  assign \$520  = ~ i_k__payload[63];
-  assign \$521  = & i_k__payload[62:59];
-  assign \$522  = \$520  & \$521 ;
-  assign \$523  = \$522  ? 8'h77 : i_k__payload[63:56];
-  assign \$524  = ~ i_k__payload[63];
-  assign \$525  = & i_k__payload[62:59];
-  assign \$526  = \$524  & \$525 ;
-  assign \$527  = \$526  ? 8'h77 : i_k__payload[63:56];
-  assign \$528  = & \$527 [5:4];
-  assign \$529  = \$523 [3] & \$528 ;
-  assign \$530  = \$519 [6] ^ \$529 ;
-  assign \$531  = ~ i_k__payload[63];
-  assign \$532  = & i_k__payload[62:59];
-  assign \$533  = \$531  & \$532 ;
-  assign \$534  = \$533  ? 8'h77 : i_k__payload[63:56];
-  assign \$535  = ~ i_k__payload[63];
-  assign \$536  = & i_k__payload[62:59];
-  assign \$537  = \$535  & \$536 ;
-  assign \$538  = \$537  ? 8'h77 : i_k__payload[63:56];
-  assign \$539  = ~ i_k__payload[63];
-  assign \$540  = & i_k__payload[62:59];
-  assign \$541  = \$539  & \$540 ;
-  assign \$542  = \$541  ? 8'h77 : i_k__payload[63:56];
-  assign \$543  = & \$542 [6:4];
-  assign \$544  = \$538 [3] & \$543 ;
-  assign \$545  = \$534 [7] ^ \$544 ;
-  assign \$546  = ~ i_k__payload[63];
-  assign \$547  = & i_k__payload[62:59];
-  assign \$548  = \$546  & \$547 ;
-  assign \$549  = \$548  ? 8'h77 : i_k__payload[63:56];
-  assign \$550  = ~ i_v__payload[63];
-  assign \$551  = & i_v__payload[62:59];
-  assign \$552  = \$550  & \$551 ;
-  assign \$553  = \$552  ? 8'h77 : i_v__payload[63:56];
-  assign \$554  = i_k__valid & i_k__ready;
-  assign \$555  = k_row + 1'h1;
-  assign \$556  = k_left - 1'h1;
-  assign \$557  = k_left != 1'h1;
-  assign \$558  = | i_load__payload;
-  assign \$559  = i_k__valid & i_k__ready;
-  assign \$560  = k_row < 6'h20;
-  assign \$561  = \$559  & \$560 ;
-  assign \$562  = i_v__valid & i_v__ready;
-  assign \$563  = v_row + 1'h1;
-  assign \$564  = v_left - 1'h1;
-  assign \$565  = v_left != 1'h1;
-  assign \$566  = | i_load__payload;
-  assign \$567  = i_v__valid & i_v__ready;
-  assign \$568  = v_row < 6'h20;
-  assign \$569  = \$567  & \$568 ;
-  assign \$570  = i__valid & i__ready;
-  assign \$571  = ~ buffer;
-  assign \$572  = i_k__valid & i_k__ready;
-  assign \$573  = k_row < 6'h20;
-  assign \$574  = \$572  & \$573 ;
-  assign \$575  = bank + 1'h1;
-  assign \$577  = beat + 1'h1;
-  assign \$578  = i_k__valid & i_k__ready;
-  assign \$579  = k_row < 6'h20;
-  assign \$580  = \$578  & \$579 ;
-  assign \$583  = ~ \$582 ;
-  assign \$584  = \$580  & \$583 ;
-  assign \$585  = i_k__valid & i_k__ready;
-  assign \$586  = k_row < 6'h20;
-  assign \$587  = \$585  & \$586 ;
-  assign \$591  = \$587  & \$590 ;
+  assign \read_port__data$168  = _1171_;
+  assign _0312_ = & 1'h1;
+  assign _0313_ = _0311_[3] & _0312_;
+  assign _0314_ = _0305_[4] ^ _0313_;
+  assign _0315_ = ~ i_k__payload[55];
+  assign _0317_ = & i_k__payload[54:51];
+  assign _0318_ = _0315_ & _0317_;
+  assign _0319_ = _0318_ ? 8'h77 : i_k__payload[55:48];
+  assign _0320_ = ~ i_k__payload[55];
+  assign _0321_ = & i_k__payload[54:51];
+  assign _0322_ = _0320_ & _0321_;
+  assign _0323_ = _0322_ ? 8'h77 : i_k__payload[55:48];
+  assign _0324_ = ~ i_k__payload[55];
+  assign _0325_ = & i_k__payload[54:51];
+  assign _0326_ = _0324_ & _0325_;
+  assign _0328_ = _0326_ ? 8'h77 : i_k__payload[55:48];
+  assign _0329_ = & _0328_[4];
+  assign _0330_ = _0323_[3] & _0329_;
+  assign _0331_ = _0319_[5] ^ _0330_;
+  assign _0332_ = ~ i_k__payload[55];
+  assign _0333_ = & i_k__payload[54:51];
+  assign _0334_ = _0332_ & _0333_;
+  assign _0335_ = _0334_ ? 8'h77 : i_k__payload[55:48];
+  assign _0336_ = ~ i_k__payload[55];
+  assign _0337_ = & i_k__payload[54:51];
+  assign _0339_ = _0336_ & _0337_;
+  assign _0340_ = _0339_ ? 8'h77 : i_k__payload[55:48];
+  assign _0341_ = ~ i_k__payload[55];
+  assign _0342_ = & i_k__payload[54:51];
+  assign _0343_ = _0341_ & _0342_;
+  assign _0344_ = _0343_ ? 8'h77 : i_k__payload[55:48];
+  assign _0345_ = & _0344_[5:4];
+  assign _0346_ = _0340_[3] & _0345_;
+  assign _0347_ = _0335_[6] ^ _0346_;
+  assign _0348_ = ~ i_k__payload[55];
+  assign _0350_ = & i_k__payload[54:51];
+  assign _0351_ = _0348_ & _0350_;
+  assign _0352_ = _0351_ ? 8'h77 : i_k__payload[55:48];
+  assign _0353_ = ~ i_k__payload[55];
+  assign _0354_ = & i_k__payload[54:51];
+  assign _0355_ = _0353_ & _0354_;
+  assign _0356_ = _0355_ ? 8'h77 : i_k__payload[55:48];
+  assign _0357_ = ~ i_k__payload[55];
+  assign _0358_ = & i_k__payload[54:51];
+  assign _0359_ = _0357_ & _0358_;
+  assign _0361_ = _0359_ ? 8'h77 : i_k__payload[55:48];
+  assign _0362_ = & _0361_[6:4];
+  assign _0363_ = _0356_[3] & _0362_;
+  assign _0364_ = _0352_[7] ^ _0363_;
+  assign _0365_ = ~ i_k__payload[55];
+  assign _0366_ = & i_k__payload[54:51];
+  assign _0367_ = _0365_ & _0366_;
+  assign _0368_ = ~ i_k__payload[63];
+  assign _0369_ = & i_k__payload[62:59];
+  assign _0371_ = _0368_ & _0369_;
+  assign _0372_ = _0371_ ? 8'h77 : i_k__payload[63:56];
+  assign _0373_ = ~ i_k__payload[63];
+  assign _0374_ = & i_k__payload[62:59];
+  assign _0375_ = _0373_ & _0374_;
+  assign _0376_ = _0375_ ? 8'h77 : i_k__payload[63:56];
+  assign _0378_ = & 1'h1;
+  assign _0379_ = _0376_[3] & _0378_;
+  assign _0380_ = _0372_[4] ^ _0379_;
+  assign _0381_ = ~ i_k__payload[63];
+  assign _0382_ = & i_k__payload[62:59];
+  assign _0383_ = _0381_ & _0382_;
+  assign _0384_ = _0383_ ? 8'h77 : i_k__payload[63:56];
+  assign _0385_ = ~ i_k__payload[63];
+  assign _0386_ = & i_k__payload[62:59];
+  assign _0387_ = _0385_ & _0386_;
+  assign _0389_ = _0387_ ? 8'h77 : i_k__payload[63:56];
+  assign _0390_ = ~ i_k__payload[63];
+  assign _0391_ = & i_k__payload[62:59];
+  assign _0392_ = _0390_ & _0391_;
+  assign _0393_ = _0392_ ? 8'h77 : i_k__payload[63:56];
+  assign _0394_ = & _0393_[4];
+  assign _0395_ = _0389_[3] & _0394_;
+  assign _0396_ = _0384_[5] ^ _0395_;
+  assign _0397_ = ~ i_k__payload[63];
+  assign _0398_ = & i_k__payload[62:59];
+  assign _0400_ = _0397_ & _0398_;
+  assign _0401_ = _0400_ ? 8'h77 : i_k__payload[63:56];
+  assign _0402_ = ~ i_k__payload[63];
+  assign _0403_ = & i_k__payload[62:59];
+  assign _0404_ = _0402_ & _0403_;
+  assign _0405_ = _0404_ ? 8'h77 : i_k__payload[63:56];
+  assign _0406_ = ~ i_k__payload[63];
+  assign _0407_ = & i_k__payload[62:59];
+  assign _0408_ = _0406_ & _0407_;
+  assign _0409_ = _0408_ ? 8'h77 : i_k__payload[63:56];
+  assign _0412_ = & _0409_[5:4];
+  assign _0413_ = _0405_[3] & _0412_;
+  assign _0414_ = _0401_[6] ^ _0413_;
+  assign _0415_ = ~ i_k__payload[63];
+  assign _0416_ = & i_k__payload[62:59];
+  assign _0417_ = _0415_ & _0416_;
+  assign _0418_ = _0417_ ? 8'h77 : i_k__payload[63:56];
+  assign _0419_ = ~ i_k__payload[63];
+  assign _0420_ = & i_k__payload[62:59];
+  assign _0421_ = _0419_ & _0420_;
+  assign _0423_ = _0421_ ? 8'h77 : i_k__payload[63:56];
+  assign _0424_ = ~ i_k__payload[63];
+  assign _0425_ = & i_k__payload[62:59];
+  assign _0426_ = _0424_ & _0425_;
+  assign _0427_ = _0426_ ? 8'h77 : i_k__payload[63:56];
+  assign _0428_ = & _0427_[6:4];
+  assign _0429_ = _0423_[3] & _0428_;
+  assign _0430_ = _0418_[7] ^ _0429_;
+  assign _0431_ = ~ i_k__payload[63];
+  assign _0432_ = & i_k__payload[62:59];
+  assign _0434_ = _0431_ & _0432_;
+  assign _0435_ = i_k__valid & i_k__ready;
+  assign _0436_ = k_row + 1'h1;
+  assign _0437_ = k_left - 1'h1;
+  assign _0438_ = k_left != 1'h1;
+  assign _0439_ = i_load__payload != 1'h0;
+  assign _0440_ = i_k__valid & i_k__ready;
+  assign _0441_ = k_row < 6'h20;
+  assign _0442_ = _0440_ & _0441_;
+  assign _0444_ = i_v__valid & i_v__ready;
+  assign _0445_ = v_row + 1'h1;
+  assign _0446_ = v_left - 1'h1;
+  assign _0447_ = v_left != 1'h1;
+  assign _0448_ = i_load__payload != 1'h0;
+  assign _0449_ = i_v__valid & i_v__ready;
+  assign _0450_ = v_row < 6'h20;
+  assign _0451_ = _0449_ & _0450_;
+  assign _0452_ = i__valid & i__ready;
+  assign _0453_ = ~ buffer;
+  assign _0455_ = i_k__valid & i_k__ready;
+  assign _0456_ = k_row < 6'h20;
+  assign _0457_ = _0455_ & _0456_;
+  assign _0458_ = bank + 1'h1;
+  assign _0459_ = bank == 1'h1;
+  assign _0460_ = beat + 1'h1;
+  assign _0461_ = i_k__valid & i_k__ready;
+  assign _0462_ = k_row < 6'h20;
+  assign _0463_ = _0461_ & _0462_;
+  assign _0464_ = bank ^ 1'h0;
+  assign _0466_ = | _0464_;
+  assign _0467_ = ~ _0466_;
+  assign _0468_ = _0463_ & _0467_;
+  assign _0469_ = i_k__valid & i_k__ready;
+  assign _0470_ = k_row < 6'h20;
+  assign _0471_ = _0469_ & _0470_;
+  assign _0472_ = bank ^ 1'h1;
+  assign _0473_ = | _0472_;
+  assign _0474_ = ~ _0473_;
+  assign _0475_ = _0471_ & _0474_;
   always @(posedge clk)
-    loading <= \$592 ;
-  always @(posedge clk)
-    n_keys <= \$593 ;
-  always @(posedge clk)
-    free <= \$594 ;
-  always @(posedge clk)
-    k_split <= \$595 ;
-  always @(posedge clk)
-    v_saturated <= \$596 ;
-  always @(posedge clk)
-    k_row <= \$597 ;
-  always @(posedge clk)
-    k_left <= \$598 ;
-  always @(posedge clk)
-    i_k__ready <= \$599 ;
-  always @(posedge clk)
-    \write_port__en$37  <= \$600 ;
-  always @(posedge clk)
-    \write_port__addr$39  <= \$601 ;
-  always @(posedge clk)
-    k_pointer_1 <= \$602 ;
-  always @(posedge clk)
-    k_pointer_2 <= { buffer, k_row[4:0] };
-  always @(posedge clk)
-    k_pointer_3 <= { buffer, k_row[4:0] };
-  always @(posedge clk)
-    v_row <= \$603 ;
-  always @(posedge clk)
-    v_left <= \$604 ;
-  always @(posedge clk)
-    i_v__ready <= \$605 ;
-  always @(posedge clk)
-    \write_port__en$46  <= \$606 ;
-  always @(posedge clk)
-    \write_port__addr$48  <= \$607 ;
-  always @(posedge clk)
-    \write_port__addr$57  <= \$608 ;
+    values <= i_v__payload;
   always @(posedge clk)
     \write_port__addr$65  <= { buffer, v_row[4:0] };
   always @(posedge clk)
     \write_port__addr$73  <= { buffer, v_row[4:0] };
-  always @(posedge clk)
-    buffer <= \$609 ;
-  always @(posedge clk)
-    bank <= \$610 ;
-  always @(posedge clk)
-    beat <= \$611 ;
-  always @(posedge clk)
-    write_port__addr <= \$612 ;
-  always @(posedge clk)
-    \write_port__addr$32  <= \$613 ;
-  always @(posedge clk)
-    k_bank_pointer_2 <= { buffer, beat };
-  always @(posedge clk)
-    k_bank_pointer_3 <= { buffer, beat };
-  always @(posedge clk)
-    write_port__en <= \$614 ;
   always @(posedge clk)
     k_bank_0_read_1 <= read_port__data;
   always @(posedge clk)
     k_bank_0_read_2 <= k_bank_0_read_1;
   always @(posedge clk)
     k_bank_0_read_3 <= k_bank_0_read_2;
-  always @(posedge clk)
-    \write_port__en$30  <= \$615 ;
   always @(posedge clk)
     k_bank_1_read_1 <= \read_port__data$141 ;
   always @(posedge clk)
@@ -15370,386 +12311,520 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     v_rows_7_read_2 <= v_rows_7_read_1;
   always @(posedge clk)
     v_rows_7_read_3 <= v_rows_7_read_2;
-  always @(posedge clk)
-    beat_port_reads_1 <= \$616 ;
-  always @(posedge clk)
-    beat_port_reads_2 <= \$617 ;
-  always @(posedge clk)
-    beat_port_reads_3 <= \$618 ;
-  always @(posedge clk)
-    beat_port__response__valid <= \$619 ;
-  always @(posedge clk)
-    key_port_reads_1 <= \$620 ;
-  always @(posedge clk)
-    key_port_reads_2 <= \$621 ;
-  always @(posedge clk)
-    key_port_reads_3 <= \$622 ;
-  always @(posedge clk)
-    key_port__response__valid <= \$623 ;
-  always @(posedge clk)
-    value_port_reads_1 <= \$624 ;
-  always @(posedge clk)
-    value_port_reads_2 <= \$625 ;
-  always @(posedge clk)
-    value_port_reads_3 <= \$626 ;
-  always @(posedge clk)
-    value_port__response__valid <= \$627 ;
-  assign \$1  = ~ loading;
-  assign \$2  = | free;
-  assign i_load__ready = \$1  & \$2 ;
+  assign _0000_ = ~ loading;
+  assign _0104_ = free != 1'h0;
+  assign i_load__ready = _0000_ & _0104_;
   assign begun = i_load__valid & i_load__ready;
-  assign \$3  = ~ i_k__ready;
-  assign \$4  = loading & \$3 ;
-  assign \$5  = ~ i_v__ready;
-  assign i__valid = \$4  & \$5 ;
-  assign \$6  = n_keys < 6'h20;
-  assign \$7  = \$6  ? n_keys : 6'h20;
-  assign \$8  = free - begun;
-  assign \$9  = $signed(\$8 ) + $signed({ 1'h0, i_free });
-  assign \$10  = ~ i_k__payload[7];
-  assign \$11  = & i_k__payload[6:3];
-  assign \$12  = \$10  & \$11 ;
-  assign \$13  = \$12  ? 8'h77 : i_k__payload[7:0];
-  assign \$14  = ~ i_k__payload[7];
-  assign \$15  = & i_k__payload[6:3];
-  assign \$16  = \$14  & \$15 ;
-  assign \$17  = \$16  ? 8'h77 : i_k__payload[7:0];
-  assign \$18  = ~ i_k__payload[7];
-  assign \$19  = & i_k__payload[6:3];
-  assign \$20  = \$18  & \$19 ;
-  assign \$21  = \$20  ? 8'h77 : i_k__payload[7:0];
-  assign \$24  = \$13 [4] ^ \$23 ;
-  assign \$25  = ~ i_k__payload[7];
-  assign \$26  = & i_k__payload[6:3];
-  assign \$27  = \$25  & \$26 ;
-  assign \$28  = \$27  ? 8'h77 : i_k__payload[7:0];
-  assign \$29  = ~ i_k__payload[7];
-  assign \$30  = & i_k__payload[6:3];
-  assign \$31  = \$29  & \$30 ;
-  assign \$32  = \$31  ? 8'h77 : i_k__payload[7:0];
-  assign \$33  = ~ i_k__payload[7];
-  assign \$34  = & i_k__payload[6:3];
-  assign \$35  = \$33  & \$34 ;
-  assign \$36  = \$35  ? 8'h77 : i_k__payload[7:0];
-  assign \$38  = \$32 [3] & \$37 ;
-  assign \$39  = \$28 [5] ^ \$38 ;
-  assign \$40  = ~ i_k__payload[7];
-  assign \$41  = & i_k__payload[6:3];
-  assign \$42  = \$40  & \$41 ;
-  assign \$43  = \$42  ? 8'h77 : i_k__payload[7:0];
-  assign \$44  = ~ i_k__payload[7];
-  assign \$45  = & i_k__payload[6:3];
-  assign \$46  = \$44  & \$45 ;
-  assign \$47  = \$46  ? 8'h77 : i_k__payload[7:0];
-  assign \$48  = ~ i_k__payload[7];
-  assign \$49  = & i_k__payload[6:3];
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$50  ? 8'h77 : i_k__payload[7:0];
-  assign \$52  = & \$51 [5:4];
-  assign \$53  = \$47 [3] & \$52 ;
-  assign \$54  = \$43 [6] ^ \$53 ;
-  assign \$55  = ~ i_k__payload[7];
-  assign \$56  = & i_k__payload[6:3];
-  assign \$57  = \$55  & \$56 ;
-  assign \$58  = \$57  ? 8'h77 : i_k__payload[7:0];
-  assign \$59  = ~ i_k__payload[7];
-  assign \$60  = & i_k__payload[6:3];
-  assign \$61  = \$59  & \$60 ;
-  assign \$62  = \$61  ? 8'h77 : i_k__payload[7:0];
-  assign \$63  = ~ i_k__payload[7];
-  assign \$64  = & i_k__payload[6:3];
-  assign \$65  = \$63  & \$64 ;
-  assign \$66  = \$65  ? 8'h77 : i_k__payload[7:0];
-  assign \$67  = & \$66 [6:4];
-  assign \$68  = \$62 [3] & \$67 ;
-  assign \$69  = \$58 [7] ^ \$68 ;
-  assign \$70  = ~ i_k__payload[7];
-  assign \$71  = & i_k__payload[6:3];
-  assign \$72  = \$70  & \$71 ;
-  assign \$73  = \$72  ? 8'h77 : i_k__payload[7:0];
-  assign \$74  = ~ i_v__payload[7];
-  assign \$75  = & i_v__payload[6:3];
-  assign \$76  = \$74  & \$75 ;
-  assign \$77  = \$76  ? 8'h77 : i_v__payload[7:0];
-  assign \$78  = ~ i_k__payload[15];
-  assign \$79  = & i_k__payload[14:11];
-  assign \$80  = \$78  & \$79 ;
-  assign \$81  = \$80  ? 8'h77 : i_k__payload[15:8];
-  assign \$82  = ~ i_k__payload[15];
-  assign \$83  = & i_k__payload[14:11];
-  assign \$84  = \$82  & \$83 ;
-  assign \$85  = \$84  ? 8'h77 : i_k__payload[15:8];
-  assign \$86  = ~ i_k__payload[15];
-  assign \$87  = & i_k__payload[14:11];
-  assign \$88  = \$86  & \$87 ;
-  assign \$89  = \$88  ? 8'h77 : i_k__payload[15:8];
-  assign \$92  = \$81 [4] ^ \$91 ;
-  assign \$93  = ~ i_k__payload[15];
-  assign \$94  = & i_k__payload[14:11];
-  assign \$95  = \$93  & \$94 ;
-  assign \$96  = \$95  ? 8'h77 : i_k__payload[15:8];
-  assign \$97  = ~ i_k__payload[15];
-  assign \$98  = & i_k__payload[14:11];
-  assign \$99  = \$97  & \$98 ;
-  assign \$100  = \$99  ? 8'h77 : i_k__payload[15:8];
-  assign \$101  = ~ i_k__payload[15];
-  assign \$102  = & i_k__payload[14:11];
-  assign \$103  = \$101  & \$102 ;
-  assign \$104  = \$103  ? 8'h77 : i_k__payload[15:8];
-  assign \$106  = \$100 [3] & \$105 ;
-  assign \$107  = \$96 [5] ^ \$106 ;
-  assign \$108  = ~ i_k__payload[15];
-  assign \$109  = & i_k__payload[14:11];
-  assign \$110  = \$108  & \$109 ;
-  assign \$111  = \$110  ? 8'h77 : i_k__payload[15:8];
-  assign \$112  = ~ i_k__payload[15];
-  assign \$113  = & i_k__payload[14:11];
-  assign \$114  = \$112  & \$113 ;
-  assign \$115  = \$114  ? 8'h77 : i_k__payload[15:8];
-  assign \$116  = ~ i_k__payload[15];
-  assign \$117  = & i_k__payload[14:11];
-  assign \$118  = \$116  & \$117 ;
-  assign \$119  = \$118  ? 8'h77 : i_k__payload[15:8];
-  assign \$120  = & \$119 [5:4];
-  assign \$121  = \$115 [3] & \$120 ;
-  assign \$122  = \$111 [6] ^ \$121 ;
-  assign \$123  = ~ i_k__payload[15];
-  assign \$124  = & i_k__payload[14:11];
-  assign \$125  = \$123  & \$124 ;
-  assign \$126  = \$125  ? 8'h77 : i_k__payload[15:8];
-  assign \$127  = ~ i_k__payload[15];
-  assign \$128  = & i_k__payload[14:11];
-  assign \$129  = \$127  & \$128 ;
-  assign \$130  = \$129  ? 8'h77 : i_k__payload[15:8];
-  assign \$131  = ~ i_k__payload[15];
-  assign \$132  = & i_k__payload[14:11];
-  assign \$133  = \$131  & \$132 ;
-  assign \$134  = \$133  ? 8'h77 : i_k__payload[15:8];
-  assign \$135  = & \$134 [6:4];
-  assign \$136  = \$130 [3] & \$135 ;
-  assign \$137  = \$126 [7] ^ \$136 ;
-  assign \$138  = ~ i_k__payload[15];
-  assign \$139  = & i_k__payload[14:11];
-  assign \$140  = \$138  & \$139 ;
-  assign \$141  = \$140  ? 8'h77 : i_k__payload[15:8];
-  assign \$142  = ~ i_v__payload[15];
-  assign \$143  = & i_v__payload[14:11];
-  assign \$144  = \$142  & \$143 ;
-  assign \$145  = \$144  ? 8'h77 : i_v__payload[15:8];
-  assign \$146  = ~ i_k__payload[23];
-  assign \$147  = & i_k__payload[22:19];
-  assign \$148  = \$146  & \$147 ;
-  assign \$149  = \$148  ? 8'h77 : i_k__payload[23:16];
-  assign \$150  = ~ i_k__payload[23];
-  assign \$151  = & i_k__payload[22:19];
-  assign \$152  = \$150  & \$151 ;
-  assign \$153  = \$152  ? 8'h77 : i_k__payload[23:16];
-  assign \$154  = ~ i_k__payload[23];
-  assign \$155  = & i_k__payload[22:19];
-  assign \$156  = \$154  & \$155 ;
-  assign \$157  = \$156  ? 8'h77 : i_k__payload[23:16];
-  assign \$160  = \$149 [4] ^ \$159 ;
-  assign \$161  = ~ i_k__payload[23];
-  assign \$162  = & i_k__payload[22:19];
-  assign \$163  = \$161  & \$162 ;
-  assign \$164  = \$163  ? 8'h77 : i_k__payload[23:16];
-  assign \$165  = ~ i_k__payload[23];
-  assign \$166  = & i_k__payload[22:19];
-  assign \$167  = \$165  & \$166 ;
-  assign \$168  = \$167  ? 8'h77 : i_k__payload[23:16];
-  assign \$169  = ~ i_k__payload[23];
-  assign \$170  = & i_k__payload[22:19];
-  assign \$171  = \$169  & \$170 ;
-  assign \$172  = \$171  ? 8'h77 : i_k__payload[23:16];
-  assign \$174  = \$168 [3] & \$173 ;
-  assign \$175  = \$164 [5] ^ \$174 ;
-  assign \$176  = ~ i_k__payload[23];
-  assign \$177  = & i_k__payload[22:19];
-  assign \$178  = \$176  & \$177 ;
-  assign \$179  = \$178  ? 8'h77 : i_k__payload[23:16];
-  assign \$180  = ~ i_k__payload[23];
-  assign \$181  = & i_k__payload[22:19];
-  assign \$182  = \$180  & \$181 ;
-  assign \$183  = \$182  ? 8'h77 : i_k__payload[23:16];
-  assign \$184  = ~ i_k__payload[23];
-  assign \$185  = & i_k__payload[22:19];
-  assign \$186  = \$184  & \$185 ;
-  assign \$187  = \$186  ? 8'h77 : i_k__payload[23:16];
-  assign \$188  = & \$187 [5:4];
-  assign \$189  = \$183 [3] & \$188 ;
-  assign \$190  = \$179 [6] ^ \$189 ;
-  assign \$191  = ~ i_k__payload[23];
-  assign \$192  = & i_k__payload[22:19];
-  assign \$193  = \$191  & \$192 ;
-  assign \$194  = \$193  ? 8'h77 : i_k__payload[23:16];
-  assign \$195  = ~ i_k__payload[23];
-  assign \$196  = & i_k__payload[22:19];
-  assign \$197  = \$195  & \$196 ;
-  assign \$198  = \$197  ? 8'h77 : i_k__payload[23:16];
-  assign \$199  = ~ i_k__payload[23];
-  assign \$200  = & i_k__payload[22:19];
-  assign \$201  = \$199  & \$200 ;
-  assign \$202  = \$201  ? 8'h77 : i_k__payload[23:16];
-  assign \$203  = & \$202 [6:4];
-  assign \$204  = \$198 [3] & \$203 ;
-  assign \$205  = \$194 [7] ^ \$204 ;
-  assign \$206  = ~ i_k__payload[23];
-  assign \$207  = & i_k__payload[22:19];
-  assign \$208  = \$206  & \$207 ;
-  assign \$209  = \$208  ? 8'h77 : i_k__payload[23:16];
-  assign \$210  = ~ i_v__payload[23];
-  assign \$211  = & i_v__payload[22:19];
-  assign \$212  = \$210  & \$211 ;
-  assign \$213  = \$212  ? 8'h77 : i_v__payload[23:16];
-  assign \$214  = ~ i_k__payload[31];
-  assign \$215  = & i_k__payload[30:27];
-  assign \$216  = \$214  & \$215 ;
-  assign \$217  = \$216  ? 8'h77 : i_k__payload[31:24];
-  assign \$218  = ~ i_k__payload[31];
-  assign \$219  = & i_k__payload[30:27];
-  assign \$220  = \$218  & \$219 ;
-  assign \$221  = \$220  ? 8'h77 : i_k__payload[31:24];
-  assign \$222  = ~ i_k__payload[31];
-  assign \$223  = & i_k__payload[30:27];
-  assign \$224  = \$222  & \$223 ;
-  assign \$225  = \$224  ? 8'h77 : i_k__payload[31:24];
-  assign \$228  = \$217 [4] ^ \$227 ;
-  assign \$229  = ~ i_k__payload[31];
-  assign \$230  = & i_k__payload[30:27];
-  assign \$231  = \$229  & \$230 ;
-  assign \$232  = \$231  ? 8'h77 : i_k__payload[31:24];
-  assign \$233  = ~ i_k__payload[31];
-  assign \$234  = & i_k__payload[30:27];
-  assign \$235  = \$233  & \$234 ;
-  assign \$236  = \$235  ? 8'h77 : i_k__payload[31:24];
-  assign \$237  = ~ i_k__payload[31];
-  assign \$238  = & i_k__payload[30:27];
-  assign \$239  = \$237  & \$238 ;
-  assign \$240  = \$239  ? 8'h77 : i_k__payload[31:24];
-  assign \$242  = \$236 [3] & \$241 ;
-  assign \$243  = \$232 [5] ^ \$242 ;
-  assign \$244  = ~ i_k__payload[31];
-  assign \$245  = & i_k__payload[30:27];
-  assign \$246  = \$244  & \$245 ;
-  assign \$247  = \$246  ? 8'h77 : i_k__payload[31:24];
-  assign \$248  = ~ i_k__payload[31];
-  assign \$249  = & i_k__payload[30:27];
-  assign \$250  = \$248  & \$249 ;
-  assign \$251  = \$250  ? 8'h77 : i_k__payload[31:24];
-  assign \$252  = ~ i_k__payload[31];
-  assign \$253  = & i_k__payload[30:27];
-  assign \$254  = \$252  & \$253 ;
-  assign \$255  = \$254  ? 8'h77 : i_k__payload[31:24];
-  assign \$256  = & \$255 [5:4];
-  assign \$257  = \$251 [3] & \$256 ;
-  assign \$258  = \$247 [6] ^ \$257 ;
-  assign \$259  = ~ i_k__payload[31];
-  assign \$260  = & i_k__payload[30:27];
-  assign \$261  = \$259  & \$260 ;
-  assign \$262  = \$261  ? 8'h77 : i_k__payload[31:24];
-  assign \$263  = ~ i_k__payload[31];
-  assign \$264  = & i_k__payload[30:27];
-  assign \$265  = \$263  & \$264 ;
-  assign \$266  = \$265  ? 8'h77 : i_k__payload[31:24];
-  assign \$267  = ~ i_k__payload[31];
-  assign \$268  = & i_k__payload[30:27];
-  assign \$269  = \$267  & \$268 ;
-  assign \$270  = \$269  ? 8'h77 : i_k__payload[31:24];
-  assign \$271  = & \$270 [6:4];
-  assign \$272  = \$266 [3] & \$271 ;
-  assign \$273  = \$262 [7] ^ \$272 ;
-  assign \$274  = ~ i_k__payload[31];
-  assign \$275  = & i_k__payload[30:27];
-  assign \$276  = \$274  & \$275 ;
-  assign \$277  = \$276  ? 8'h77 : i_k__payload[31:24];
-  assign \$278  = ~ i_v__payload[31];
-  assign \$279  = & i_v__payload[30:27];
-  assign \$280  = \$278  & \$279 ;
-  assign \$281  = \$280  ? 8'h77 : i_v__payload[31:24];
-  assign \$282  = ~ i_k__payload[39];
-  assign \$283  = & i_k__payload[38:35];
-  assign \$284  = \$282  & \$283 ;
-  assign \$285  = \$284  ? 8'h77 : i_k__payload[39:32];
-  assign \$286  = ~ i_k__payload[39];
-  assign \$287  = & i_k__payload[38:35];
-  assign \$288  = \$286  & \$287 ;
-  assign \$289  = \$288  ? 8'h77 : i_k__payload[39:32];
-  assign \$290  = ~ i_k__payload[39];
-  assign \$291  = & i_k__payload[38:35];
-  assign \$292  = \$290  & \$291 ;
-  assign \$293  = \$292  ? 8'h77 : i_k__payload[39:32];
-  assign \$296  = \$285 [4] ^ \$295 ;
-  assign \$297  = ~ i_k__payload[39];
-  assign \$298  = & i_k__payload[38:35];
-  assign \$299  = \$297  & \$298 ;
-  assign \$300  = \$299  ? 8'h77 : i_k__payload[39:32];
-  assign \$301  = ~ i_k__payload[39];
-  assign \$302  = & i_k__payload[38:35];
-  assign \$303  = \$301  & \$302 ;
-  assign \$304  = \$303  ? 8'h77 : i_k__payload[39:32];
-  assign \$305  = ~ i_k__payload[39];
-  assign \$306  = & i_k__payload[38:35];
-  assign \$307  = \$305  & \$306 ;
-  assign \$308  = \$307  ? 8'h77 : i_k__payload[39:32];
-  assign \$310  = \$304 [3] & \$309 ;
-  assign \$311  = \$300 [5] ^ \$310 ;
-  assign \$312  = ~ i_k__payload[39];
-  assign \$313  = & i_k__payload[38:35];
-  assign \$314  = \$312  & \$313 ;
-  assign \$315  = \$314  ? 8'h77 : i_k__payload[39:32];
-  assign \$316  = ~ i_k__payload[39];
-  assign \$317  = & i_k__payload[38:35];
-  assign \$318  = \$316  & \$317 ;
-  assign \$319  = \$318  ? 8'h77 : i_k__payload[39:32];
-  assign \$320  = ~ i_k__payload[39];
-  assign \$321  = & i_k__payload[38:35];
-  assign \$322  = \$320  & \$321 ;
-  assign \$323  = \$322  ? 8'h77 : i_k__payload[39:32];
-  assign \$324  = & \$323 [5:4];
-  assign \$325  = \$319 [3] & \$324 ;
-  assign \$326  = \$315 [6] ^ \$325 ;
-  assign \$327  = ~ i_k__payload[39];
-  assign \$328  = & i_k__payload[38:35];
-  assign \$329  = \$327  & \$328 ;
-  assign \$330  = \$329  ? 8'h77 : i_k__payload[39:32];
-  assign \$331  = ~ i_k__payload[39];
-  assign \$332  = & i_k__payload[38:35];
-  assign \$333  = \$331  & \$332 ;
-  assign \$334  = \$333  ? 8'h77 : i_k__payload[39:32];
-  assign \$335  = ~ i_k__payload[39];
-  assign \$336  = & i_k__payload[38:35];
-  assign \$337  = \$335  & \$336 ;
-  assign \$338  = \$337  ? 8'h77 : i_k__payload[39:32];
-  assign \$339  = & \$338 [6:4];
-  assign \$340  = \$334 [3] & \$339 ;
-  assign \$341  = \$330 [7] ^ \$340 ;
-  assign \$342  = ~ i_k__payload[39];
-  assign \$343  = & i_k__payload[38:35];
-  assign \$344  = \$342  & \$343 ;
-  assign \$345  = \$344  ? 8'h77 : i_k__payload[39:32];
-  assign \$346  = ~ i_v__payload[39];
-  assign \$347  = & i_v__payload[38:35];
-  assign \$348  = \$346  & \$347 ;
-  assign \$349  = \$348  ? 8'h77 : i_v__payload[39:32];
-  assign \$350  = ~ i_k__payload[47];
-  assign \$351  = & i_k__payload[46:43];
-  assign \$352  = \$350  & \$351 ;
-  assign \$353  = \$352  ? 8'h77 : i_k__payload[47:40];
-  assign \$354  = ~ i_k__payload[47];
-  assign \$355  = & i_k__payload[46:43];
-  assign \$356  = \$354  & \$355 ;
-  assign \$357  = \$356  ? 8'h77 : i_k__payload[47:40];
-  assign \$358  = ~ i_k__payload[47];
-  assign \$359  = & i_k__payload[46:43];
-  assign \$360  = \$358  & \$359 ;
-  assign \$361  = \$360  ? 8'h77 : i_k__payload[47:40];
-  assign \$364  = \$353 [4] ^ \$363 ;
-  assign \$365  = ~ i_k__payload[47];
-  assign \$366  = & i_k__payload[46:43];
-  assign \$367  = \$365  & \$366 ;
-  assign \$368  = \$367  ? 8'h77 : i_k__payload[47:40];
-  assign \$369  = ~ i_k__payload[47];
-  assign \$auto$rtlil.cc:2739:Not$50  = ~ bank;
+  assign _0203_ = ~ i_k__ready;
+  assign _0308_ = loading & _0203_;
+  assign _0410_ = ~ i_v__ready;
+  assign i__valid = _0308_ & _0410_;
+  assign _0481_ = n_keys < 6'h20;
+  assign \i__payload.n_keys  = _0481_ ? n_keys : 6'h20;
+  assign _0500_ = free - begun;
+  assign _0506_ = $signed(_0500_) + $signed({ 1'h0, i_free });
+  assign _0001_ = ~ i_k__payload[7];
+  assign _0012_ = & i_k__payload[6:3];
+  assign _0023_ = _0001_ & _0012_;
+  assign _0034_ = _0023_ ? 8'h77 : i_k__payload[7:0];
+  assign _0044_ = ~ i_k__payload[7];
+  assign _0051_ = & i_k__payload[6:3];
+  assign _0062_ = _0044_ & _0051_;
+  assign _0073_ = _0062_ ? 8'h77 : i_k__payload[7:0];
+  assign _0120_ = & 1'h1;
+  assign _0131_ = _0073_[3] & _0120_;
+  assign _0142_ = _0034_[4] ^ _0131_;
+  assign _0153_ = ~ i_k__payload[7];
+  assign _0164_ = & i_k__payload[6:3];
+  assign _0174_ = _0153_ & _0164_;
+  assign _0181_ = _0174_ ? 8'h77 : i_k__payload[7:0];
+  assign _0192_ = ~ i_k__payload[7];
+  assign _0204_ = & i_k__payload[6:3];
+  assign _0215_ = _0192_ & _0204_;
+  assign _0226_ = _0215_ ? 8'h77 : i_k__payload[7:0];
+  assign _0236_ = ~ i_k__payload[7];
+  assign _0245_ = & i_k__payload[6:3];
+  assign _0254_ = _0236_ & _0245_;
+  assign _0265_ = _0254_ ? 8'h77 : i_k__payload[7:0];
+  assign _0276_ = & _0265_[4];
+  assign _0287_ = _0226_[3] & _0276_;
+  assign _0298_ = _0181_[5] ^ _0287_;
+  assign _0309_ = ~ i_k__payload[7];
+  assign _0316_ = & i_k__payload[6:3];
+  assign _0327_ = _0309_ & _0316_;
+  assign _0338_ = _0327_ ? 8'h77 : i_k__payload[7:0];
+  assign _0349_ = ~ i_k__payload[7];
+  assign _0360_ = & i_k__payload[6:3];
+  assign _0370_ = _0349_ & _0360_;
+  assign _0377_ = _0370_ ? 8'h77 : i_k__payload[7:0];
+  assign _0388_ = ~ i_k__payload[7];
+  assign _0399_ = & i_k__payload[6:3];
+  assign _0411_ = _0388_ & _0399_;
+  assign _0422_ = _0411_ ? 8'h77 : i_k__payload[7:0];
+  assign _0433_ = & _0422_[5:4];
+  assign _0443_ = _0377_[3] & _0433_;
+  assign _0454_ = _0338_[6] ^ _0443_;
+  assign _0465_ = ~ i_k__payload[7];
+  assign _0476_ = & i_k__payload[6:3];
+  assign _0478_ = _0465_ & _0476_;
+  assign _0479_ = _0478_ ? 8'h77 : i_k__payload[7:0];
+  assign _0480_ = ~ i_k__payload[7];
+  assign _0482_ = & i_k__payload[6:3];
+  assign _0483_ = _0480_ & _0482_;
+  assign _0484_ = _0483_ ? 8'h77 : i_k__payload[7:0];
+  assign _0485_ = ~ i_k__payload[7];
+  assign _0486_ = & i_k__payload[6:3];
+  assign _0487_ = _0485_ & _0486_;
+  assign _0488_ = _0487_ ? 8'h77 : i_k__payload[7:0];
+  assign _0489_ = & _0488_[6:4];
+  assign _0490_ = _0484_[3] & _0489_;
+  assign _0477_[3] = _0479_[7] ^ _0490_;
+  assign _0491_ = ~ i_k__payload[7];
+  assign _0492_ = & i_k__payload[6:3];
+  assign _0493_ = _0491_ & _0492_;
+  assign _0494_ = ~ i_k__payload[15];
+  assign _0495_ = & i_k__payload[14:11];
+  assign _0496_ = _0494_ & _0495_;
+  assign _0497_ = _0496_ ? 8'h77 : i_k__payload[15:8];
+  assign _0498_ = ~ i_k__payload[15];
+  assign _0499_ = & i_k__payload[14:11];
+  assign _0501_ = _0498_ & _0499_;
+  assign _0502_ = _0501_ ? 8'h77 : i_k__payload[15:8];
+  assign _0503_ = & 1'h1;
+  assign _0504_ = _0502_[3] & _0503_;
+  assign _0477_[4] = _0497_[4] ^ _0504_;
+  assign _0505_ = ~ i_k__payload[15];
+  assign _0507_ = & i_k__payload[14:11];
+  assign _0508_ = _0505_ & _0507_;
+  assign _0509_ = _0508_ ? 8'h77 : i_k__payload[15:8];
+  assign _0510_ = ~ i_k__payload[15];
+  assign _0511_ = & i_k__payload[14:11];
+  assign _0512_ = _0510_ & _0511_;
+  assign _0513_ = _0512_ ? 8'h77 : i_k__payload[15:8];
+  assign _0514_ = ~ i_k__payload[15];
+  assign _0515_ = & i_k__payload[14:11];
+  assign _0516_ = _0514_ & _0515_;
+  assign _0002_ = _0516_ ? 8'h77 : i_k__payload[15:8];
+  assign _0003_ = & _0002_[4];
+  assign _0004_ = _0513_[3] & _0003_;
+  assign _0005_ = _0509_[5] ^ _0004_;
+  assign _0006_ = ~ i_k__payload[15];
+  assign _0007_ = & i_k__payload[14:11];
+  assign _0008_ = _0006_ & _0007_;
+  assign _0009_ = _0008_ ? 8'h77 : i_k__payload[15:8];
+  assign _0010_ = ~ i_k__payload[15];
+  assign _0011_ = & i_k__payload[14:11];
+  assign _0013_ = _0010_ & _0011_;
+  assign _0014_ = _0013_ ? 8'h77 : i_k__payload[15:8];
+  assign _0015_ = ~ i_k__payload[15];
+  assign _0016_ = & i_k__payload[14:11];
+  assign _0017_ = _0015_ & _0016_;
+  assign _0018_ = _0017_ ? 8'h77 : i_k__payload[15:8];
+  assign _0019_ = & _0018_[5:4];
+  assign _0020_ = _0014_[3] & _0019_;
+  assign _0021_ = _0009_[6] ^ _0020_;
+  assign _0022_ = ~ i_k__payload[15];
+  assign _0024_ = & i_k__payload[14:11];
+  assign _0025_ = _0022_ & _0024_;
+  assign _0026_ = _0025_ ? 8'h77 : i_k__payload[15:8];
+  assign _0027_ = ~ i_k__payload[15];
+  assign _0028_ = & i_k__payload[14:11];
+  assign _0029_ = _0027_ & _0028_;
+  assign _0030_ = _0029_ ? 8'h77 : i_k__payload[15:8];
+  assign _0031_ = ~ i_k__payload[15];
+  assign _0032_ = & i_k__payload[14:11];
+  assign _0033_ = _0031_ & _0032_;
+  assign _0035_ = _0033_ ? 8'h77 : i_k__payload[15:8];
+  assign _0036_ = & _0035_[6:4];
+  assign _0037_ = _0030_[3] & _0036_;
+  assign _0038_ = _0026_[7] ^ _0037_;
+  assign _0039_ = ~ i_k__payload[15];
+  assign _0040_ = & i_k__payload[14:11];
+  assign _0041_ = _0039_ & _0040_;
+  assign _0042_ = ~ i_k__payload[23];
+  assign _0043_ = & i_k__payload[22:19];
+  assign _0045_ = _0042_ & _0043_;
+  assign _0046_ = _0045_ ? 8'h77 : i_k__payload[23:16];
+  assign _0047_ = ~ i_k__payload[23];
+  assign _0048_ = & i_k__payload[22:19];
+  assign _0049_ = _0047_ & _0048_;
+  assign _0050_ = _0049_ ? 8'h77 : i_k__payload[23:16];
+  assign _0052_ = & 1'h1;
+  assign _0053_ = _0050_[3] & _0052_;
+  assign _0054_ = _0046_[4] ^ _0053_;
+  assign _0055_ = ~ i_k__payload[23];
+  assign _0056_ = & i_k__payload[22:19];
+  assign _0057_ = _0055_ & _0056_;
+  assign _0058_ = _0057_ ? 8'h77 : i_k__payload[23:16];
+  assign _0059_ = ~ i_k__payload[23];
+  assign _0060_ = & i_k__payload[22:19];
+  assign _0061_ = _0059_ & _0060_;
+  assign _0063_ = _0061_ ? 8'h77 : i_k__payload[23:16];
+  assign _0064_ = ~ i_k__payload[23];
+  assign _0065_ = & i_k__payload[22:19];
+  assign _0066_ = _0064_ & _0065_;
+  assign _0067_ = _0066_ ? 8'h77 : i_k__payload[23:16];
+  assign _0068_ = & _0067_[4];
+  assign _0069_ = _0063_[3] & _0068_;
+  assign _0070_ = _0058_[5] ^ _0069_;
+  assign _0071_ = ~ i_k__payload[23];
+  assign _0072_ = & i_k__payload[22:19];
+  assign _0074_ = _0071_ & _0072_;
+  assign _0075_ = _0074_ ? 8'h77 : i_k__payload[23:16];
+  assign _0076_ = ~ i_k__payload[23];
+  assign _0077_ = & i_k__payload[22:19];
+  assign _0078_ = _0076_ & _0077_;
+  assign _0079_ = _0078_ ? 8'h77 : i_k__payload[23:16];
+  assign _0080_ = ~ i_k__payload[23];
+  assign _0081_ = & i_k__payload[22:19];
+  assign _0082_ = _0080_ & _0081_;
+  assign _0083_ = _0082_ ? 8'h77 : i_k__payload[23:16];
+  assign _0084_ = & _0083_[5:4];
+  assign _0085_ = _0079_[3] & _0084_;
+  assign _0086_ = _0075_[6] ^ _0085_;
+  assign _0087_ = ~ i_k__payload[23];
+  assign _0088_ = & i_k__payload[22:19];
+  assign _0089_ = _0087_ & _0088_;
+  assign _0090_ = _0089_ ? 8'h77 : i_k__payload[23:16];
+  assign _0091_ = ~ i_k__payload[23];
+  assign _0092_ = & i_k__payload[22:19];
+  assign _0093_ = _0091_ & _0092_;
+  assign _0094_ = _0093_ ? 8'h77 : i_k__payload[23:16];
+  assign _0095_ = ~ i_k__payload[23];
+  assign _0096_ = & i_k__payload[22:19];
+  assign _0097_ = _0095_ & _0096_;
+  assign _0098_ = _0097_ ? 8'h77 : i_k__payload[23:16];
+  assign _0099_ = & _0098_[6:4];
+  assign _0100_ = _0094_[3] & _0099_;
+  assign _0101_ = _0090_[7] ^ _0100_;
+  assign _0102_ = ~ i_k__payload[23];
+  assign _0103_ = & i_k__payload[22:19];
+  assign _0105_ = _0102_ & _0103_;
+  assign _0106_ = ~ i_k__payload[31];
+  assign _0107_ = & i_k__payload[30:27];
+  assign _0108_ = _0106_ & _0107_;
+  assign _0109_ = _0108_ ? 8'h77 : i_k__payload[31:24];
+  assign _0110_ = ~ i_k__payload[31];
+  assign _0111_ = & i_k__payload[30:27];
+  assign _0112_ = _0110_ & _0111_;
+  assign _0113_ = _0112_ ? 8'h77 : i_k__payload[31:24];
+  assign _0114_ = & 1'h1;
+  assign _0115_ = _0113_[3] & _0114_;
+  assign _0116_ = _0109_[4] ^ _0115_;
+  assign _0117_ = ~ i_k__payload[31];
+  assign _0118_ = & i_k__payload[30:27];
+  assign _0119_ = _0117_ & _0118_;
+  assign _0121_ = _0119_ ? 8'h77 : i_k__payload[31:24];
+  assign _0122_ = ~ i_k__payload[31];
+  assign _0123_ = & i_k__payload[30:27];
+  assign _0124_ = _0122_ & _0123_;
+  assign _0125_ = _0124_ ? 8'h77 : i_k__payload[31:24];
+  assign _0126_ = ~ i_k__payload[31];
+  assign _0127_ = & i_k__payload[30:27];
+  assign _0128_ = _0126_ & _0127_;
+  assign _0129_ = _0128_ ? 8'h77 : i_k__payload[31:24];
+  assign _0130_ = & _0129_[4];
+  assign _0132_ = _0125_[3] & _0130_;
+  assign _0133_ = _0121_[5] ^ _0132_;
+  assign _0134_ = ~ i_k__payload[31];
+  assign _0135_ = & i_k__payload[30:27];
+  assign _0136_ = _0134_ & _0135_;
+  assign _0137_ = _0136_ ? 8'h77 : i_k__payload[31:24];
+  assign _0138_ = ~ i_k__payload[31];
+  assign _0139_ = & i_k__payload[30:27];
+  assign _0140_ = _0138_ & _0139_;
+  assign _0141_ = _0140_ ? 8'h77 : i_k__payload[31:24];
+  assign _0143_ = ~ i_k__payload[31];
+  assign _0144_ = & i_k__payload[30:27];
+  assign _0145_ = _0143_ & _0144_;
+  assign _0146_ = _0145_ ? 8'h77 : i_k__payload[31:24];
+  assign _0147_ = & _0146_[5:4];
+  assign _0148_ = _0141_[3] & _0147_;
+  assign _0149_ = _0137_[6] ^ _0148_;
+  assign _0150_ = ~ i_k__payload[31];
+  assign _0151_ = & i_k__payload[30:27];
+  assign _0152_ = _0150_ & _0151_;
+  assign _0154_ = _0152_ ? 8'h77 : i_k__payload[31:24];
+  assign _0155_ = ~ i_k__payload[31];
+  assign _0156_ = & i_k__payload[30:27];
+  assign _0157_ = _0155_ & _0156_;
+  assign _0158_ = _0157_ ? 8'h77 : i_k__payload[31:24];
+  assign _0159_ = ~ i_k__payload[31];
+  assign _0160_ = & i_k__payload[30:27];
+  assign _0161_ = _0159_ & _0160_;
+  assign _0162_ = _0161_ ? 8'h77 : i_k__payload[31:24];
+  assign _0163_ = & _0162_[6:4];
+  assign _0165_ = _0158_[3] & _0163_;
+  assign _0166_ = _0154_[7] ^ _0165_;
+  assign _0167_ = ~ i_k__payload[31];
+  assign _0168_ = & i_k__payload[30:27];
+  assign _0169_ = _0167_ & _0168_;
+  assign _0170_ = ~ i_k__payload[39];
+  assign _0171_ = & i_k__payload[38:35];
+  assign _0172_ = _0170_ & _0171_;
+  assign _0173_ = _0172_ ? 8'h77 : i_k__payload[39:32];
+  assign _0175_ = ~ i_k__payload[39];
+  assign _0176_ = & i_k__payload[38:35];
+  assign _0177_ = _0175_ & _0176_;
+  assign _0178_ = _0177_ ? 8'h77 : i_k__payload[39:32];
+  assign _0179_ = & 1'h1;
+  assign _0180_ = _0178_[3] & _0179_;
+  assign _0182_ = _0173_[4] ^ _0180_;
+  assign _0183_ = ~ i_k__payload[39];
+  assign _0184_ = & i_k__payload[38:35];
+  assign _0185_ = _0183_ & _0184_;
+  assign _0186_ = _0185_ ? 8'h77 : i_k__payload[39:32];
+  assign _0187_ = ~ i_k__payload[39];
+  assign _0188_ = & i_k__payload[38:35];
+  assign _0189_ = _0187_ & _0188_;
+  assign _0190_ = _0189_ ? 8'h77 : i_k__payload[39:32];
+  assign _0191_ = ~ i_k__payload[39];
+  assign _0193_ = & i_k__payload[38:35];
+  assign _0194_ = _0191_ & _0193_;
+  assign _0195_ = _0194_ ? 8'h77 : i_k__payload[39:32];
+  assign _0196_ = & _0195_[4];
+  assign _0197_ = _0190_[3] & _0196_;
+  assign _0198_ = _0186_[5] ^ _0197_;
+  assign _0199_ = ~ i_k__payload[39];
+  assign _0200_ = & i_k__payload[38:35];
+  assign _0201_ = _0199_ & _0200_;
+  assign _0202_ = _0201_ ? 8'h77 : i_k__payload[39:32];
+  assign _0205_ = ~ i_k__payload[39];
+  assign _0206_ = & i_k__payload[38:35];
+  assign _0207_ = _0205_ & _0206_;
+  assign _0208_ = _0207_ ? 8'h77 : i_k__payload[39:32];
+  assign _0209_ = ~ i_k__payload[39];
+  assign _0210_ = & i_k__payload[38:35];
+  assign _0211_ = _0209_ & _0210_;
+  assign _0212_ = _0211_ ? 8'h77 : i_k__payload[39:32];
+  assign _0213_ = & _0212_[5:4];
+  assign _0214_ = _0208_[3] & _0213_;
+  assign _0216_ = _0202_[6] ^ _0214_;
+  assign _0217_ = ~ i_k__payload[39];
+  assign _0218_ = & i_k__payload[38:35];
+  assign _0219_ = _0217_ & _0218_;
+  assign _0220_ = _0219_ ? 8'h77 : i_k__payload[39:32];
+  assign _0221_ = ~ i_k__payload[39];
+  assign _0222_ = & i_k__payload[38:35];
+  assign _0223_ = _0221_ & _0222_;
+  assign _0224_ = _0223_ ? 8'h77 : i_k__payload[39:32];
+  assign _0225_ = ~ i_k__payload[39];
+  assign _0227_ = & i_k__payload[38:35];
+  assign _0228_ = _0225_ & _0227_;
+  assign _0229_ = _0228_ ? 8'h77 : i_k__payload[39:32];
+  assign _0230_ = & _0229_[6:4];
+  assign _0231_ = _0224_[3] & _0230_;
+  assign _0232_ = _0220_[7] ^ _0231_;
+  assign _0233_ = ~ i_k__payload[39];
+  assign _0234_ = & i_k__payload[38:35];
+  assign _0235_ = _0233_ & _0234_;
+  assign _0237_ = ~ i_k__payload[47];
+  assign _0238_ = & i_k__payload[46:43];
+  assign _0239_ = _0237_ & _0238_;
+  assign _0240_ = _0239_ ? 8'h77 : i_k__payload[47:40];
+  assign _0241_ = ~ i_k__payload[47];
+  assign _0242_ = & i_k__payload[46:43];
+  assign _0243_ = _0241_ & _0242_;
+  assign _0244_ = _0243_ ? 8'h77 : i_k__payload[47:40];
+  assign _0246_ = & 1'h1;
+  assign _0247_ = _0244_[3] & _0246_;
+  assign _0248_ = _0240_[4] ^ _0247_;
+  assign _0249_ = ~ i_k__payload[47];
+  assign _0250_ = & i_k__payload[46:43];
+  assign _0251_ = _0249_ & _0250_;
+  assign _0252_ = _0251_ ? 8'h77 : i_k__payload[47:40];
+  assign _0253_ = ~ i_k__payload[47];
+  assign _0255_ = & i_k__payload[46:43];
+  assign _0256_ = _0253_ & _0255_;
+  assign _0257_ = _0256_ ? 8'h77 : i_k__payload[47:40];
+  assign _0258_ = ~ i_k__payload[47];
+  assign _0259_ = & i_k__payload[46:43];
+  assign _0260_ = _0258_ & _0259_;
+  assign _0261_ = _0260_ ? 8'h77 : i_k__payload[47:40];
+  assign _0262_ = & _0261_[4];
+  assign _0263_ = _0257_[3] & _0262_;
+  assign _0264_ = _0252_[5] ^ _0263_;
+  assign _0266_ = ~ i_k__payload[47];
+  assign _0267_ = & i_k__payload[46:43];
+  assign _0268_ = _0266_ & _0267_;
+  assign _0269_ = _0268_ ? 8'h77 : i_k__payload[47:40];
+  assign _0270_ = ~ i_k__payload[47];
+  assign _0271_ = & i_k__payload[46:43];
+  assign _0272_ = _0270_ & _0271_;
+  assign _0273_ = _0272_ ? 8'h77 : i_k__payload[47:40];
+  assign _0274_ = ~ i_k__payload[47];
+  assign _0275_ = & i_k__payload[46:43];
+  assign _0277_ = _0274_ & _0275_;
+  assign _0278_ = _0277_ ? 8'h77 : i_k__payload[47:40];
+  assign _0279_ = & _0278_[5:4];
+  assign _0280_ = _0273_[3] & _0279_;
+  assign _0281_ = _0269_[6] ^ _0280_;
+  assign _0282_ = ~ i_k__payload[47];
+  assign _0283_ = & i_k__payload[46:43];
+  assign _0284_ = _0282_ & _0283_;
+  assign _0285_ = _0284_ ? 8'h77 : i_k__payload[47:40];
+  assign _0286_ = ~ i_k__payload[47];
+  assign _0288_ = & i_k__payload[46:43];
+  assign _0289_ = _0286_ & _0288_;
+  assign _0290_ = _0289_ ? 8'h77 : i_k__payload[47:40];
+  assign _0291_ = ~ i_k__payload[47];
+  assign _0292_ = & i_k__payload[46:43];
+  assign _0293_ = _0291_ & _0292_;
+  assign _0294_ = _0293_ ? 8'h77 : i_k__payload[47:40];
+  assign _0295_ = & _0294_[6:4];
+  assign _0296_ = _0290_[3] & _0295_;
+  assign _0297_ = _0285_[7] ^ _0296_;
+  assign _0299_ = ~ i_k__payload[47];
+  assign _0300_ = & i_k__payload[46:43];
+  assign _0301_ = _0299_ & _0300_;
+  assign _0302_ = ~ i_k__payload[55];
+  assign _0303_ = & i_k__payload[54:51];
+  assign _0304_ = _0302_ & _0303_;
+  assign _0305_ = _0304_ ? 8'h77 : i_k__payload[55:48];
+  assign _0306_ = ~ i_k__payload[55];
+  assign _0307_ = & i_k__payload[54:51];
+  assign _0310_ = _0306_ & _0307_;
+  assign _0311_ = _0310_ ? 8'h77 : i_k__payload[55:48];
+  always @(posedge clk)
+    if (rst) value_port__response__valid <= 1'h0;
+    else value_port__response__valid <= value_port_reads_3;
+  always @(posedge clk)
+    if (rst) value_port_reads_3 <= 1'h0;
+    else value_port_reads_3 <= value_port_reads_2;
+  always @(posedge clk)
+    if (rst) value_port_reads_2 <= 1'h0;
+    else value_port_reads_2 <= value_port_reads_1;
+  always @(posedge clk)
+    if (rst) value_port_reads_1 <= 1'h0;
+    else value_port_reads_1 <= value_port__request__valid;
+  always @(posedge clk)
+    if (rst) key_port__response__valid <= 1'h0;
+    else key_port__response__valid <= key_port_reads_3;
+  always @(posedge clk)
+    if (rst) key_port_reads_3 <= 1'h0;
+    else key_port_reads_3 <= key_port_reads_2;
+  always @(posedge clk)
+    if (rst) key_port_reads_2 <= 1'h0;
+    else key_port_reads_2 <= key_port_reads_1;
+  always @(posedge clk)
+    if (rst) key_port_reads_1 <= 1'h0;
+    else key_port_reads_1 <= key_port__request__valid;
+  always @(posedge clk)
+    if (rst) beat_port__response__valid <= 1'h0;
+    else beat_port__response__valid <= beat_port_reads_3;
+  always @(posedge clk)
+    if (rst) beat_port_reads_3 <= 1'h0;
+    else beat_port_reads_3 <= beat_port_reads_2;
+  always @(posedge clk)
+    if (rst) beat_port_reads_2 <= 1'h0;
+    else beat_port_reads_2 <= beat_port_reads_1;
+  always @(posedge clk)
+    if (rst) beat_port_reads_1 <= 1'h0;
+    else beat_port_reads_1 <= beat_port__request__valid;
+  always @(posedge clk)
+    if (rst) \write_port__en$30  <= 1'h0;
+    else \write_port__en$30  <= _0475_;
+  always @(posedge clk)
+    if (rst) write_port__en <= 1'h0;
+    else write_port__en <= _0468_;
+  always @(posedge clk)
+    if (rst) \write_port__addr$32  <= 5'h1f;
+    else \write_port__addr$32  <= { buffer, beat };
+  always @(posedge clk)
+    if (rst) write_port__addr <= 5'h00;
+    else write_port__addr <= { buffer, beat };
+  always @(posedge clk)
+    if (_0518_) beat <= 4'h0;
+    else if (_0517_) beat <= _0460_[3:0];
+  always @(posedge clk)
+    if (_0519_) bank <= 1'h0;
+    else if (_0457_) bank <= _0523_;
+  always @(posedge clk)
+    if (rst) buffer <= 1'h0;
+    else if (_0452_) buffer <= _0453_;
+  always @(posedge clk)
+    if (rst) \write_port__addr$57  <= 6'h3f;
+    else \write_port__addr$57  <= { buffer, v_row[4:0] };
+  always @(posedge clk)
+    if (rst) \write_port__addr$48  <= 6'h00;
+    else \write_port__addr$48  <= { buffer, v_row[4:0] };
+  always @(posedge clk)
+    if (rst) \write_port__en$46  <= 1'h0;
+    else \write_port__en$46  <= _0451_;
+  always @(posedge clk)
+    if (rst) i_v__ready <= 1'h0;
+    else i_v__ready <= _0525_;
+  always @(posedge clk)
+    if (rst) v_left <= 6'h00;
+    else v_left <= _0527_;
+  always @(posedge clk)
+    if (_0520_) v_row <= 6'h00;
+    else if (_0444_) v_row <= _0445_[5:0];
+  always @(posedge clk)
+    if (rst) \write_port__addr$39  <= 6'h00;
+    else \write_port__addr$39  <= { buffer, k_row[4:0] };
+  always @(posedge clk)
+    if (rst) \write_port__en$37  <= 1'h0;
+    else \write_port__en$37  <= _0442_;
+  always @(posedge clk)
+    if (rst) i_k__ready <= 1'h0;
+    else i_k__ready <= _0529_;
+  always @(posedge clk)
+    if (rst) k_left <= 6'h00;
+    else k_left <= _0531_;
+  always @(posedge clk)
+    if (_0521_) k_row <= 6'h00;
+    else if (_0435_) k_row <= _0436_[5:0];
+  always @(posedge clk)
+    if (_0493_) k_split[35:32] <= 4'h7;
+    else k_split[35:32] <= i_k__payload[3:0];
+  always @(posedge clk)
+    if (_0041_) k_split[39:36] <= 4'h7;
+    else k_split[39:36] <= i_k__payload[11:8];
+  always @(posedge clk)
+    if (_0105_) k_split[43:40] <= 4'h7;
+    else k_split[43:40] <= i_k__payload[19:16];
+  always @(posedge clk)
+    if (_0169_) k_split[47:44] <= 4'h7;
+    else k_split[47:44] <= i_k__payload[27:24];
+  always @(posedge clk)
+    if (_0235_) k_split[51:48] <= 4'h7;
+    else k_split[51:48] <= i_k__payload[35:32];
+  always @(posedge clk)
+    if (_0301_) k_split[55:52] <= 4'h7;
+    else k_split[55:52] <= i_k__payload[43:40];
+  always @(posedge clk)
+    if (_0367_) k_split[59:56] <= 4'h7;
+    else k_split[59:56] <= i_k__payload[51:48];
+  always @(posedge clk)
+    if (_0434_) k_split[63:60] <= 4'h7;
+    else k_split[63:60] <= i_k__payload[59:56];
+  always @(posedge clk)
+    k_split[31:0] <= { _0430_, _0414_, _0396_, _0380_, _0364_, _0347_, _0331_, _0314_, _0297_, _0281_, _0264_, _0248_, _0232_, _0216_, _0198_, _0182_, _0166_, _0149_, _0133_, _0116_, _0101_, _0086_, _0070_, _0054_, _0038_, _0021_, _0005_, _0477_[4:3], _0454_, _0298_, _0142_ };
+  always @(posedge clk)
+    if (rst) free <= 2'h2;
+    else free <= _0506_[1:0];
+  always @(posedge clk)
+    if (rst) n_keys <= 6'h00;
+    else if (begun) n_keys <= i_load__payload;
+  always @(posedge clk)
+    if (_0522_) loading <= 1'h0;
+    else if (begun) loading <= 1'h1;
+  assign _0517_ = & { _0459_, _0457_ };
+  assign _0518_ = | { begun, rst };
+  assign _0519_ = | { begun, rst };
+  assign _0520_ = | { begun, rst };
+  assign _0521_ = | { begun, rst };
+  assign _0522_ = | { _0452_, rst };
+  assign _0523_ = _0459_ ? 1'h0 : _0458_[0];
+  assign _0524_ = _0444_ ? _0447_ : i_v__ready;
+  assign _0525_ = begun ? _0448_ : _0524_;
+  assign _0526_ = _0444_ ? _0446_[5:0] : v_left;
+  assign _0527_ = begun ? i_load__payload : _0526_;
+  assign _0528_ = _0435_ ? _0438_ : i_k__ready;
+  assign _0529_ = begun ? _0439_ : _0528_;
+  assign _0530_ = _0435_ ? _0437_[5:0] : k_left;
+  assign _0531_ = begun ? i_load__payload : _0530_;
   \latte_head.store.loaded  loaded (
     .clk(clk),
     .i__valid(i__valid),
@@ -15758,374 +12833,58 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
     .o__valid(o_loaded__valid),
     .rst(rst),
     .space(i__ready),
-    .write_port__data(i__payload)
+    .write_port__data({ \i__payload.n_keys , buffer })
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$592  = loading;
-    if (begun) begin
-      \$592  = 1'h1;
-    end
-    if (\$570 ) begin
-      \$592  = 1'h0;
-    end
-    if (rst) begin
-      \$592  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$593  = n_keys;
-    if (begun) begin
-      \$593  = i_load__payload;
-    end
-    if (rst) begin
-      \$593  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$594  = \$9 [1:0];
-    if (rst) begin
-      \$594  = 2'h2;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$597  = k_row;
-    if (\$554 ) begin
-      \$597  = \$555 [5:0];
-    end
-    if (begun) begin
-      \$597  = 6'h00;
-    end
-    if (rst) begin
-      \$597  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$598  = k_left;
-    if (\$554 ) begin
-      \$598  = \$556 [5:0];
-    end
-    if (begun) begin
-      \$598  = i_load__payload;
-    end
-    if (rst) begin
-      \$598  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$599  = i_k__ready;
-    if (\$554 ) begin
-      \$599  = \$557 ;
-    end
-    if (begun) begin
-      \$599  = \$558 ;
-    end
-    if (rst) begin
-      \$599  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$600  = \$561 ;
-    if (rst) begin
-      \$600  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$601  = { buffer, k_row[4:0] };
-    if (rst) begin
-      \$601  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$602  = { buffer, k_row[4:0] };
-    if (rst) begin
-      \$602  = 6'h3f;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$603  = v_row;
-    if (\$562 ) begin
-      \$603  = \$563 [5:0];
-    end
-    if (begun) begin
-      \$603  = 6'h00;
-    end
-    if (rst) begin
-      \$603  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$604  = v_left;
-    if (\$562 ) begin
-      \$604  = \$564 [5:0];
-    end
-    if (begun) begin
-      \$604  = i_load__payload;
-    end
-    if (rst) begin
-      \$604  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$605  = i_v__ready;
-    if (\$562 ) begin
-      \$605  = \$565 ;
-    end
-    if (begun) begin
-      \$605  = \$566 ;
-    end
-    if (rst) begin
-      \$605  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$606  = \$569 ;
-    if (rst) begin
-      \$606  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$607  = { buffer, v_row[4:0] };
-    if (rst) begin
-      \$607  = 6'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$608  = { buffer, v_row[4:0] };
-    if (rst) begin
-      \$608  = 6'h3f;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$609  = buffer;
-    if (\$570 ) begin
-      \$609  = \$571 ;
-    end
-    if (rst) begin
-      \$609  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$610  = bank;
-    if (\$574 ) begin
-      \$610  = \$575 [0];
-      if (\$576 ) begin
-        \$610  = 1'h0;
-      end
-    end
-    if (begun) begin
-      \$610  = 1'h0;
-    end
-    if (rst) begin
-      \$610  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$611  = beat;
-    if (\$574 ) begin
-      if (\$576 ) begin
-        \$611  = \$577 [3:0];
-      end
-    end
-    if (begun) begin
-      \$611  = 4'h0;
-    end
-    if (rst) begin
-      \$611  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$612  = { buffer, beat };
-    if (rst) begin
-      \$612  = 5'h00;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$613  = { buffer, beat };
-    if (rst) begin
-      \$613  = 5'h1f;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$614  = \$584 ;
-    if (rst) begin
-      \$614  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$615  = \$591 ;
-    if (rst) begin
-      \$615  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$616  = beat_port__request__valid;
-    if (rst) begin
-      \$616  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$617  = beat_port_reads_1;
-    if (rst) begin
-      \$617  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$618  = beat_port_reads_2;
-    if (rst) begin
-      \$618  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$619  = beat_port_reads_3;
-    if (rst) begin
-      \$619  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$620  = key_port__request__valid;
-    if (rst) begin
-      \$620  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$621  = key_port_reads_1;
-    if (rst) begin
-      \$621  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$622  = key_port_reads_2;
-    if (rst) begin
-      \$622  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$623  = key_port_reads_3;
-    if (rst) begin
-      \$623  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$624  = value_port__request__valid;
-    if (rst) begin
-      \$624  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$625  = value_port_reads_1;
-    if (rst) begin
-      \$625  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$626  = value_port_reads_2;
-    if (rst) begin
-      \$626  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$81 ) begin end
-    \$627  = value_port_reads_3;
-    if (rst) begin
-      \$627  = 1'h0;
-    end
-  end
-  assign started = begun;
-  assign k_more = i_k__ready;
-  assign v_more = i_v__ready;
-  assign o__payload = o_loaded__payload;
-  assign o_loaded__ready = o__ready;
-  assign o__valid = o_loaded__valid;
-  assign k_bank_0_written = write_port__en;
-  assign k_bank_pointer_0 = write_port__addr;
-  assign write_port__data = k_split[31:0];
-  assign read_port__addr = { beat_port__request__payload[0], beat_port__request__payload[4:1] };
-  assign k_bank_1_written = \write_port__en$30 ;
-  assign k_bank_pointer_1 = \write_port__addr$32 ;
-  assign \write_port__data$34  = k_split[31:0];
-  assign \read_port__addr$35  = { beat_port__request__payload[0], beat_port__request__payload[4:1] };
-  assign k_written = \write_port__en$37 ;
-  assign k_pointer_0 = \write_port__addr$39 ;
-  assign \write_port__data$41  = k_split;
-  assign \read_port__addr$42  = { key_port__request__payload[0], key_port__request__payload[5:1] };
-  assign k_rows_read_3 = key_port__response__payload;
-  assign v_written = \write_port__en$46 ;
-  assign v_pointer_0 = \write_port__addr$48 ;
-  assign \write_port__data$50  = v_saturated[7:0];
-  assign \read_port__addr$52  = { value_port__request__payload[0], value_port__request__payload[5:1] };
-  assign \write_port__en$56  = \write_port__en$46 ;
-  assign v_pointer_1 = \write_port__addr$57 ;
-  assign \write_port__data$59  = v_saturated[15:8];
-  assign \read_port__addr$60  = { v_rows_1_buffer_1, v_rows_1_address_1 };
-  assign \write_port__en$64  = \write_port__en$46 ;
-  assign v_pointer_2 = \write_port__addr$65 ;
-  assign \write_port__data$67  = v_saturated[23:16];
-  assign \read_port__addr$68  = { v_rows_2_buffer_1, v_rows_2_address_1 };
-  assign \write_port__en$72  = \write_port__en$46 ;
-  assign v_pointer_3 = \write_port__addr$73 ;
-  assign \write_port__data$75  = v_saturated[31:24];
-  assign \read_port__addr$76  = { v_rows_3_buffer_1, v_rows_3_address_1 };
-  assign \write_port__en$80  = \write_port__en$46 ;
-  assign \write_port__addr$81  = \write_port__addr$48 ;
-  assign \write_port__data$82  = v_saturated[39:32];
-  assign \read_port__addr$83  = { v_rows_4_buffer_1, v_rows_4_address_1 };
-  assign \write_port__en$87  = \write_port__en$46 ;
-  assign \write_port__addr$88  = \write_port__addr$57 ;
-  assign \write_port__data$89  = v_saturated[47:40];
-  assign \read_port__addr$90  = { v_rows_5_buffer_1, v_rows_5_address_1 };
-  assign \write_port__en$94  = \write_port__en$46 ;
-  assign \write_port__addr$95  = \write_port__addr$65 ;
-  assign \write_port__data$96  = v_saturated[55:48];
-  assign \read_port__addr$97  = { v_rows_6_buffer_1, v_rows_6_address_1 };
-  assign \write_port__en$101  = \write_port__en$46 ;
-  assign \write_port__addr$102  = \write_port__addr$73 ;
-  assign \write_port__data$103  = v_saturated[63:56];
-  assign \read_port__addr$104  = { v_rows_7_buffer_1, v_rows_7_address_1 };
+  assign { _0477_[31:5], _0477_[2:0] } = { _0430_, _0414_, _0396_, _0380_, _0364_, _0347_, _0331_, _0314_, _0297_, _0281_, _0264_, _0248_, _0232_, _0216_, _0198_, _0182_, _0166_, _0149_, _0133_, _0116_, _0101_, _0086_, _0070_, _0054_, _0038_, _0021_, _0005_, _0454_, _0298_, _0142_ };
+  assign \beat_port__request__payload.address  = beat_port__request__payload[4:1];
+  assign \beat_port__request__payload.buffer  = beat_port__request__payload[0];
   assign beat_port__request__ready = 1'h1;
+  assign beat_port__response__payload = { k_bank_1_read_3, k_bank_0_read_3 };
+  assign \beat_port__response__payload[0]  = k_bank_0_read_3;
+  assign \beat_port__response__payload[0][0]  = k_bank_0_read_3[3:0];
+  assign \beat_port__response__payload[0][1]  = k_bank_0_read_3[7:4];
+  assign \beat_port__response__payload[0][2]  = k_bank_0_read_3[11:8];
+  assign \beat_port__response__payload[0][3]  = k_bank_0_read_3[15:12];
+  assign \beat_port__response__payload[0][4]  = k_bank_0_read_3[19:16];
+  assign \beat_port__response__payload[0][5]  = k_bank_0_read_3[23:20];
+  assign \beat_port__response__payload[0][6]  = k_bank_0_read_3[27:24];
+  assign \beat_port__response__payload[0][7]  = k_bank_0_read_3[31:28];
+  assign \beat_port__response__payload[1]  = k_bank_1_read_3;
+  assign \beat_port__response__payload[1][0]  = k_bank_1_read_3[3:0];
+  assign \beat_port__response__payload[1][1]  = k_bank_1_read_3[7:4];
+  assign \beat_port__response__payload[1][2]  = k_bank_1_read_3[11:8];
+  assign \beat_port__response__payload[1][3]  = k_bank_1_read_3[15:12];
+  assign \beat_port__response__payload[1][4]  = k_bank_1_read_3[19:16];
+  assign \beat_port__response__payload[1][5]  = k_bank_1_read_3[23:20];
+  assign \beat_port__response__payload[1][6]  = k_bank_1_read_3[27:24];
+  assign \beat_port__response__payload[1][7]  = k_bank_1_read_3[31:28];
   assign beat_port_reads_4 = beat_port__response__valid;
-  assign key_port__request__ready = 1'h1;
-  assign key_port_reads_4 = key_port__response__valid;
-  assign value_port__request__ready = 1'h1;
-  assign value_port_reads_4 = value_port__response__valid;
-  assign \i__payload.buffer  = i__payload[0];
-  assign \i__payload.n_keys  = i__payload[6:1];
-  assign \o_loaded__payload.buffer  = o_loaded__payload[0];
-  assign \o_loaded__payload.n_keys  = o_loaded__payload[6:1];
-  assign \o__payload.buffer  = o_loaded__payload[0];
-  assign \o__payload.n_keys  = o_loaded__payload[6:1];
+  assign i__payload = { \i__payload.n_keys , buffer };
+  assign \i__payload.buffer  = buffer;
+  assign \i_k__payload[0]  = i_k__payload[7:0];
+  assign \i_k__payload[1]  = i_k__payload[15:8];
+  assign \i_k__payload[2]  = i_k__payload[23:16];
+  assign \i_k__payload[3]  = i_k__payload[31:24];
+  assign \i_k__payload[4]  = i_k__payload[39:32];
+  assign \i_k__payload[5]  = i_k__payload[47:40];
+  assign \i_k__payload[6]  = i_k__payload[55:48];
+  assign \i_k__payload[7]  = i_k__payload[63:56];
+  assign \i_load__payload.n_keys  = i_load__payload;
+  assign \i_v__payload[0]  = i_v__payload[7:0];
+  assign \i_v__payload[1]  = i_v__payload[15:8];
+  assign \i_v__payload[2]  = i_v__payload[23:16];
+  assign \i_v__payload[3]  = i_v__payload[31:24];
+  assign \i_v__payload[4]  = i_v__payload[39:32];
+  assign \i_v__payload[5]  = i_v__payload[47:40];
+  assign \i_v__payload[6]  = i_v__payload[55:48];
+  assign \i_v__payload[7]  = i_v__payload[63:56];
+  assign k_bank_0_written = write_port__en;
+  assign k_bank_1_written = \write_port__en$30 ;
+  assign k_bank_pointer_0 = write_port__addr;
+  assign k_bank_pointer_1 = \write_port__addr$32 ;
+  assign k_more = i_k__ready;
+  assign k_pointer_0 = \write_port__addr$39 ;
+  assign k_rows_read_3 = key_port__response__payload;
   assign \k_split.high  = k_split[31:0];
   assign \k_split.high[0]  = k_split[3:0];
   assign \k_split.high[1]  = k_split[7:4];
@@ -16144,28 +12903,10 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \k_split.low[5]  = k_split[55:52];
   assign \k_split.low[6]  = k_split[59:56];
   assign \k_split.low[7]  = k_split[63:60];
-  assign \beat_port__request__payload.buffer  = beat_port__request__payload[0];
-  assign \beat_port__request__payload.address  = beat_port__request__payload[4:1];
-  assign \beat_port__response__payload[0]  = beat_port__response__payload[31:0];
-  assign \beat_port__response__payload[0][0]  = beat_port__response__payload[3:0];
-  assign \beat_port__response__payload[0][1]  = beat_port__response__payload[7:4];
-  assign \beat_port__response__payload[0][2]  = beat_port__response__payload[11:8];
-  assign \beat_port__response__payload[0][3]  = beat_port__response__payload[15:12];
-  assign \beat_port__response__payload[0][4]  = beat_port__response__payload[19:16];
-  assign \beat_port__response__payload[0][5]  = beat_port__response__payload[23:20];
-  assign \beat_port__response__payload[0][6]  = beat_port__response__payload[27:24];
-  assign \beat_port__response__payload[0][7]  = beat_port__response__payload[31:28];
-  assign \beat_port__response__payload[1]  = beat_port__response__payload[63:32];
-  assign \beat_port__response__payload[1][0]  = beat_port__response__payload[35:32];
-  assign \beat_port__response__payload[1][1]  = beat_port__response__payload[39:36];
-  assign \beat_port__response__payload[1][2]  = beat_port__response__payload[43:40];
-  assign \beat_port__response__payload[1][3]  = beat_port__response__payload[47:44];
-  assign \beat_port__response__payload[1][4]  = beat_port__response__payload[51:48];
-  assign \beat_port__response__payload[1][5]  = beat_port__response__payload[55:52];
-  assign \beat_port__response__payload[1][6]  = beat_port__response__payload[59:56];
-  assign \beat_port__response__payload[1][7]  = beat_port__response__payload[63:60];
-  assign \key_port__request__payload.buffer  = key_port__request__payload[0];
+  assign k_written = \write_port__en$37 ;
   assign \key_port__request__payload.address  = key_port__request__payload[5:1];
+  assign \key_port__request__payload.buffer  = key_port__request__payload[0];
+  assign key_port__request__ready = 1'h1;
   assign \key_port__response__payload.high  = key_port__response__payload[31:0];
   assign \key_port__response__payload.high[0]  = key_port__response__payload[3:0];
   assign \key_port__response__payload.high[1]  = key_port__response__payload[7:4];
@@ -16184,183 +12925,141 @@ module \latte_head.store (i_load__valid, i_k__payload, i_k__valid, i_v__payload,
   assign \key_port__response__payload.low[5]  = key_port__response__payload[55:52];
   assign \key_port__response__payload.low[6]  = key_port__response__payload[59:56];
   assign \key_port__response__payload.low[7]  = key_port__response__payload[63:60];
-  assign \v_saturated[0]  = v_saturated[7:0];
-  assign \v_saturated[1]  = v_saturated[15:8];
-  assign \v_saturated[2]  = v_saturated[23:16];
-  assign \v_saturated[3]  = v_saturated[31:24];
-  assign \v_saturated[4]  = v_saturated[39:32];
-  assign \v_saturated[5]  = v_saturated[47:40];
-  assign \v_saturated[6]  = v_saturated[55:48];
-  assign \v_saturated[7]  = v_saturated[63:56];
-  assign \value_port__request__payload.buffer  = value_port__request__payload[0];
+  assign key_port_reads_4 = key_port__response__valid;
+  assign o__payload = o_loaded__payload;
+  assign \o__payload.buffer  = o_loaded__payload[0];
+  assign \o__payload.n_keys  = o_loaded__payload[6:1];
+  assign o__valid = o_loaded__valid;
+  assign \o_loaded__payload.buffer  = o_loaded__payload[0];
+  assign \o_loaded__payload.n_keys  = o_loaded__payload[6:1];
+  assign o_loaded__ready = o__ready;
+  assign read_port__addr = { beat_port__request__payload[0], beat_port__request__payload[4:1] };
+  assign \read_port__addr$104  = { v_rows_7_buffer_1, v_rows_7_address_1 };
+  assign \read_port__addr$35  = { beat_port__request__payload[0], beat_port__request__payload[4:1] };
+  assign \read_port__addr$42  = { key_port__request__payload[0], key_port__request__payload[5:1] };
+  assign \read_port__addr$52  = { value_port__request__payload[0], value_port__request__payload[5:1] };
+  assign \read_port__addr$60  = { v_rows_1_buffer_1, v_rows_1_address_1 };
+  assign \read_port__addr$68  = { v_rows_2_buffer_1, v_rows_2_address_1 };
+  assign \read_port__addr$76  = { v_rows_3_buffer_1, v_rows_3_address_1 };
+  assign \read_port__addr$83  = { v_rows_4_buffer_1, v_rows_4_address_1 };
+  assign \read_port__addr$90  = { v_rows_5_buffer_1, v_rows_5_address_1 };
+  assign \read_port__addr$97  = { v_rows_6_buffer_1, v_rows_6_address_1 };
+  assign started = begun;
+  assign v_more = i_v__ready;
+  assign v_pointer_0 = \write_port__addr$48 ;
+  assign v_pointer_1 = \write_port__addr$57 ;
+  assign v_pointer_2 = \write_port__addr$65 ;
+  assign v_pointer_3 = \write_port__addr$73 ;
+  assign v_written = \write_port__en$46 ;
   assign \value_port__request__payload.address  = value_port__request__payload[5:1];
-  assign \value_port__response__payload[0]  = value_port__response__payload[7:0];
-  assign \value_port__response__payload[1]  = value_port__response__payload[15:8];
-  assign \value_port__response__payload[2]  = value_port__response__payload[23:16];
-  assign \value_port__response__payload[3]  = value_port__response__payload[31:24];
-  assign \value_port__response__payload[4]  = value_port__response__payload[39:32];
-  assign \value_port__response__payload[5]  = value_port__response__payload[47:40];
-  assign \value_port__response__payload[6]  = value_port__response__payload[55:48];
-  assign \value_port__response__payload[7]  = value_port__response__payload[63:56];
-  assign \i_load__payload.n_keys  = i_load__payload;
-  assign \i_k__payload[0]  = i_k__payload[7:0];
-  assign \i_k__payload[1]  = i_k__payload[15:8];
-  assign \i_k__payload[2]  = i_k__payload[23:16];
-  assign \i_k__payload[3]  = i_k__payload[31:24];
-  assign \i_k__payload[4]  = i_k__payload[39:32];
-  assign \i_k__payload[5]  = i_k__payload[47:40];
-  assign \i_k__payload[6]  = i_k__payload[55:48];
-  assign \i_k__payload[7]  = i_k__payload[63:56];
-  assign \i_v__payload[0]  = i_v__payload[7:0];
-  assign \i_v__payload[1]  = i_v__payload[15:8];
-  assign \i_v__payload[2]  = i_v__payload[23:16];
-  assign \i_v__payload[3]  = i_v__payload[31:24];
-  assign \i_v__payload[4]  = i_v__payload[39:32];
-  assign \i_v__payload[5]  = i_v__payload[47:40];
-  assign \i_v__payload[6]  = i_v__payload[55:48];
-  assign \i_v__payload[7]  = i_v__payload[63:56];
-  assign \$596 [63:56] = \$553 ;
-  assign \$596 [55:48] = \$485 ;
-  assign \$596 [47:40] = \$417 ;
-  assign \$596 [39:32] = \$349 ;
-  assign \$596 [31:24] = \$281 ;
-  assign \$596 [23:16] = \$213 ;
-  assign \$596 [15:8] = \$145 ;
-  assign \$596 [7:0] = \$77 ;
-  assign \$595 [63:60] = \$549 [3:0];
-  assign \$595 [31:28] = { \$545 , \$530 , \$515 , \$500  };
-  assign \$595 [59:56] = \$481 [3:0];
-  assign \$595 [27:24] = { \$477 , \$462 , \$447 , \$432  };
-  assign \$595 [55:52] = \$413 [3:0];
-  assign \$595 [23:20] = { \$409 , \$394 , \$379 , \$364  };
-  assign \$595 [51:48] = \$345 [3:0];
-  assign \$595 [19:16] = { \$341 , \$326 , \$311 , \$296  };
-  assign \$595 [47:44] = \$277 [3:0];
-  assign \$595 [15:12] = { \$273 , \$258 , \$243 , \$228  };
-  assign \$595 [43:40] = \$209 [3:0];
-  assign \$595 [11:8] = { \$205 , \$190 , \$175 , \$160  };
-  assign \$595 [39:36] = \$141 [3:0];
-  assign \$595 [7:4] = { \$137 , \$122 , \$107 , \$92  };
-  assign \$595 [35:32] = \$73 [3:0];
-  assign \$595 [3:0] = { \$69 , \$54 , \$39 , \$24  };
-  assign value_port__response__payload[63:56] = v_rows_7_read_3;
-  assign value_port__response__payload[55:48] = v_rows_6_read_3;
-  assign value_port__response__payload[47:40] = v_rows_5_read_3;
-  assign value_port__response__payload[39:32] = v_rows_4_read_3;
-  assign value_port__response__payload[31:24] = v_rows_3_read_3;
-  assign value_port__response__payload[23:16] = v_rows_2_read_3;
-  assign value_port__response__payload[15:8] = v_rows_1_read_3;
-  assign value_port__response__payload[7:0] = v_rows_0_read_3;
-  assign beat_port__response__payload[63:32] = k_bank_1_read_3;
-  assign beat_port__response__payload[31:0] = k_bank_0_read_3;
-  assign i__payload[6:1] = \$7 ;
-  assign i__payload[0] = buffer;
-  assign \$22  = 1'h1;
-  assign \$23  = \$17 [3];
-  assign \$37  = \$36 [4];
-  assign \$90  = 1'h1;
-  assign \$91  = \$85 [3];
-  assign \$105  = \$104 [4];
-  assign \$158  = 1'h1;
-  assign \$159  = \$153 [3];
-  assign \$173  = \$172 [4];
-  assign \$226  = 1'h1;
-  assign \$227  = \$221 [3];
-  assign \$241  = \$240 [4];
-  assign \$294  = 1'h1;
-  assign \$295  = \$289 [3];
-  assign \$309  = \$308 [4];
-  assign \$362  = 1'h1;
-  assign \$363  = \$357 [3];
-  assign \$377  = \$376 [4];
-  assign \$430  = 1'h1;
-  assign \$431  = \$425 [3];
-  assign \$445  = \$444 [4];
-  assign \$498  = 1'h1;
-  assign \$499  = \$493 [3];
-  assign \$513  = \$512 [4];
-  assign \$576  = bank;
-  assign \$581  = bank;
-  assign \$582  = bank;
-  assign \$588  = \$auto$rtlil.cc:2739:Not$50 ;
-  assign \$589  = \$auto$rtlil.cc:2739:Not$50 ;
-  assign \$590  = bank;
+  assign \value_port__request__payload.buffer  = value_port__request__payload[0];
+  assign value_port__request__ready = 1'h1;
+  assign value_port__response__payload = { v_rows_7_read_3, v_rows_6_read_3, v_rows_5_read_3, v_rows_4_read_3, v_rows_3_read_3, v_rows_2_read_3, v_rows_1_read_3, v_rows_0_read_3 };
+  assign \value_port__response__payload[0]  = v_rows_0_read_3;
+  assign \value_port__response__payload[1]  = v_rows_1_read_3;
+  assign \value_port__response__payload[2]  = v_rows_2_read_3;
+  assign \value_port__response__payload[3]  = v_rows_3_read_3;
+  assign \value_port__response__payload[4]  = v_rows_4_read_3;
+  assign \value_port__response__payload[5]  = v_rows_5_read_3;
+  assign \value_port__response__payload[6]  = v_rows_6_read_3;
+  assign \value_port__response__payload[7]  = v_rows_7_read_3;
+  assign value_port_reads_4 = value_port__response__valid;
+  assign \values[0]  = values[7:0];
+  assign \values[1]  = values[15:8];
+  assign \values[2]  = values[23:16];
+  assign \values[3]  = values[31:24];
+  assign \values[4]  = values[39:32];
+  assign \values[5]  = values[47:40];
+  assign \values[6]  = values[55:48];
+  assign \values[7]  = values[63:56];
+  assign \write_port__addr$102  = \write_port__addr$73 ;
+  assign \write_port__addr$81  = \write_port__addr$48 ;
+  assign \write_port__addr$88  = \write_port__addr$57 ;
+  assign \write_port__addr$95  = \write_port__addr$65 ;
+  assign write_port__data = k_split[31:0];
+  assign \write_port__data$103  = values[63:56];
+  assign \write_port__data$34  = k_split[31:0];
+  assign \write_port__data$41  = k_split;
+  assign \write_port__data$50  = values[7:0];
+  assign \write_port__data$59  = values[15:8];
+  assign \write_port__data$67  = values[23:16];
+  assign \write_port__data$75  = values[31:24];
+  assign \write_port__data$82  = values[39:32];
+  assign \write_port__data$89  = values[47:40];
+  assign \write_port__data$96  = values[55:48];
+  assign \write_port__en$101  = \write_port__en$46 ;
+  assign \write_port__en$56  = \write_port__en$46 ;
+  assign \write_port__en$64  = \write_port__en$46 ;
+  assign \write_port__en$72  = \write_port__en$46 ;
+  assign \write_port__en$80  = \write_port__en$46 ;
+  assign \write_port__en$87  = \write_port__en$46 ;
+  assign \write_port__en$94  = \write_port__en$46 ;
 endmodule
 
 module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o__valid, space, o__ready, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$82  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [3:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire \$56 ;
-  wire [1:0] \$57 ;
-  wire [1:0] \$58 ;
-  wire \$59 ;
-  wire [1:0] \$6 ;
-  wire [1:0] \$60 ;
-  wire [1:0] \$61 ;
-  wire \$62 ;
-  wire \$63 ;
-  reg \$64 ;
-  reg \$65 ;
-  reg [1:0] \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg \$70 ;
-  reg \$71 ;
-  reg \$72 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _000_;
+  wire _001_;
+  wire _002_;
+  wire [1:0] _003_;
+  wire [1:0] _004_;
+  wire [2:0] _005_;
+  wire _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire _010_;
+  wire [2:0] _011_;
+  wire [1:0] _012_;
+  wire [1:0] _013_;
+  wire [2:0] _014_;
+  wire _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
+  wire _021_;
+  wire [1:0] _022_;
+  wire _023_;
+  wire [1:0] _024_;
+  wire [1:0] _025_;
+  wire [2:0] _026_;
+  wire _027_;
+  wire _028_;
+  wire _029_;
+  wire [1:0] _030_;
+  wire [1:0] _031_;
+  wire [2:0] _032_;
+  wire [3:0] _033_;
+  wire _034_;
+  wire _035_;
+  wire _036_;
+  wire _037_;
+  wire _038_;
+  wire [1:0] _039_;
+  wire [1:0] _040_;
+  wire [2:0] _041_;
+  wire _042_;
+  wire _043_;
+  wire _044_;
+  wire _045_;
+  wire _046_;
+  wire _047_;
+  wire _048_;
+  wire _049_;
+  wire _050_;
+  wire _051_;
+  wire [1:0] _052_;
+  wire [1:0] _053_;
+  wire _054_;
+  wire [1:0] _055_;
+  wire [1:0] _056_;
+  wire [1:0] _057_;
+  wire _058_;
+  wire _059_;
+  wire [1:0] _060_;
+  wire [2:0] _061_;
+  wire _062_;
   input clk;
   wire clk;
   reg [1:0] count = 2'h0;
@@ -16369,7 +13068,6 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   wire [6:0] i__payload;
   wire \i__payload.buffer ;
   wire [5:0] \i__payload.n_keys ;
-  (* init = 1'h1 *)
   wire i__ready;
   input i__valid;
   wire i__valid;
@@ -16386,7 +13084,6 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   reg pointer = 1'h0;
   reg \pointer$13  = 1'h0;
   wire read;
-  (* init = 1'h0 *)
   wire read_port__addr;
   wire [6:0] read_port__data;
   wire read_port__en;
@@ -16395,16 +13092,14 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
   output space;
   reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 1'h0 *)
   wire write_port__addr;
   input [6:0] write_port__data;
   wire [6:0] write_port__data;
-  (* init = 1'h1 *)
   wire write_port__en;
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [6:0] words [1:0];
-  initial begin : zero_memory_34
+  initial begin : zero_memory_42
     integer word;
     for (word = 0; word < 2; word = word + 1)
       words[word] = 7'h0;
@@ -16413,265 +13108,188 @@ module \latte_head.store.loaded (rst, i__valid, o__payload, write_port__data, o_
     if (space)
       words[pointer] <= write_port__data;
   end
-  reg [6:0] _0_;
+  reg [6:0] _138_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _138_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$28  = ~ \$27 ;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 2'h2;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 1'h1;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = | count;
-  assign \$50  = ~ \$49 ;
-  assign \$51  = \$48  & \$50 ;
-  assign \$52  = \$44  | \$51 ;
-  assign \$53  = ~ \$52 ;
-  assign \$54  = written ? \$53  : space;
-  assign \$55  = read | \$54 ;
-  assign \$57  = pointer + 1'h1;
-  assign \$58  = \$56  ? 2'h0 : \$57 ;
-  assign \$60  = \pointer$13  + 1'h1;
-  assign \$61  = \$59  ? 2'h0 : \$60 ;
+  assign o__payload = _138_;
+  assign _020_ = ~ _019_;
+  assign _021_ = read ? _020_ : stored;
+  assign _023_ = written | _021_;
+  assign _024_ = 1'h0 + count_up_0_1;
+  assign _025_ = 1'h0 + count_down_0_1;
+  assign _026_ = _024_ - _025_;
+  assign _027_ = _026_ == 3'h7;
+  assign _028_ = count == 2'h2;
+  assign _029_ = _027_ & _028_;
+  assign _030_ = 1'h0 + count_up_0_1;
+  assign _031_ = 1'h0 + count_down_0_1;
+  assign _032_ = _030_ - _031_;
+  assign _034_ = | _032_;
+  assign _035_ = ~ _034_;
+  assign _036_ = count == 1'h1;
+  assign _037_ = _035_ & _036_;
+  assign _038_ = _029_ | _037_;
+  assign _039_ = 1'h0 + count_up_0_1;
+  assign _040_ = 1'h0 + count_down_0_1;
+  assign _041_ = _039_ - _040_;
+  assign _042_ = _041_ == 1'h1;
+  assign _043_ = | count;
+  assign _045_ = ~ _043_;
+  assign _046_ = _042_ & _045_;
+  assign _047_ = _038_ | _046_;
+  assign _048_ = ~ _047_;
+  assign _049_ = written ? _048_ : space;
+  assign _050_ = read | _049_;
+  assign _051_ = pointer == 1'h1;
+  assign _052_ = pointer + 1'h1;
+  assign _053_ = _051_ ? 2'h0 : _052_;
+  assign _054_ = \pointer$13  == 1'h1;
+  assign _056_ = \pointer$13  + 1'h1;
+  assign _057_ = _054_ ? 2'h0 : _056_;
   assign written = i__valid & space;
-  assign \$62  = ~ o__valid;
-  assign load = \$62  | o__ready;
-  assign \$63  = output_free | o__ready;
-  assign read = stored & \$63 ;
+  assign _058_ = ~ o__valid;
+  assign load = _058_ | o__ready;
+  assign _059_ = output_free | o__ready;
+  assign read = stored & _059_;
+  assign _000_ = 1'h0 + count_up_0_1;
+  assign _011_ = count + _000_;
+  assign _022_ = 1'h0 + count_down_0_1;
+  assign _033_ = _011_ - _022_;
+  assign _044_ = ~ stored;
+  assign _055_ = 1'h0 + count_up_0_1;
+  assign _060_ = 1'h0 + count_down_0_1;
+  assign _061_ = _055_ - _060_;
+  assign _062_ = _061_ == 3'h7;
+  assign _001_ = count == 2'h2;
+  assign _002_ = _062_ & _001_;
+  assign _003_ = 1'h0 + count_up_0_1;
+  assign _004_ = 1'h0 + count_down_0_1;
+  assign _005_ = _003_ - _004_;
+  assign _006_ = | _005_;
+  assign _007_ = ~ _006_;
+  assign _008_ = count == 1'h1;
+  assign _009_ = _007_ & _008_;
+  assign _010_ = _002_ | _009_;
+  assign _012_ = 1'h0 + count_up_0_1;
+  assign _013_ = 1'h0 + count_down_0_1;
+  assign _014_ = _012_ - _013_;
+  assign _015_ = _014_ == 1'h1;
+  assign _016_ = | count;
+  assign _017_ = ~ _016_;
+  assign _018_ = _015_ & _017_;
+  assign _019_ = _010_ | _018_;
   always @(posedge clk)
-    count_up_0_1 <= \$64 ;
+    if (rst) \pointer$13  <= 1'h0;
+    else if (read) \pointer$13  <= _057_[0];
   always @(posedge clk)
-    count_down_0_1 <= \$65 ;
+    if (rst) pointer <= 1'h0;
+    else if (written) pointer <= _053_[0];
   always @(posedge clk)
-    count <= \$66 ;
+    if (rst) space <= 1'h1;
+    else space <= _050_;
   always @(posedge clk)
-    o__valid <= \$67 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _023_;
   always @(posedge clk)
-    output_free <= \$68 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _044_;
   always @(posedge clk)
-    stored <= \$69 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    space <= \$70 ;
+    if (rst) count <= 2'h0;
+    else count <= _033_[1:0];
   always @(posedge clk)
-    pointer <= \$71 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    \pointer$13  <= \$72 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$64  = written;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$65  = read;
-    if (rst) begin
-      \$65  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$66  = \$4 [1:0];
-    if (rst) begin
-      \$66  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$67  = o__valid;
-    if (load) begin
-      \$67  = stored;
-    end
-    if (rst) begin
-      \$67  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$68  = output_free;
-    if (load) begin
-      \$68  = \$5 ;
-    end
-    if (rst) begin
-      \$68  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$69  = \$30 ;
-    if (rst) begin
-      \$69  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$70  = \$55 ;
-    if (rst) begin
-      \$70  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$71  = pointer;
-    if (written) begin
-      \$71  = \$58 [0];
-    end
-    if (rst) begin
-      \$71  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$82 ) begin end
-    \$72  = \pointer$13 ;
-    if (read) begin
-      \$72  = \$61 [0];
-    end
-    if (rst) begin
-      \$72  = 1'h0;
-    end
-  end
-  assign i__ready = space;
-  assign write_port__en = space;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
   assign \i__payload.buffer  = write_port__data[0];
   assign \i__payload.n_keys  = write_port__data[6:1];
+  assign i__ready = space;
   assign \o__payload.buffer  = o__payload[0];
   assign \o__payload.n_keys  = o__payload[6:1];
-  assign \$56  = pointer;
-  assign \$59  = \pointer$13 ;
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = space;
 endmodule
 
 module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__payload, o__valid, space, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$83  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [4:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [5:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [4:0] \$56 ;
-  wire [4:0] \$57 ;
-  wire \$58 ;
-  wire [4:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [4:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [3:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [3:0] \$70 ;
-  reg [3:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _000_;
+  wire _001_;
+  wire _002_;
+  wire [1:0] _003_;
+  wire [1:0] _004_;
+  wire [2:0] _005_;
+  wire _006_;
+  wire _007_;
+  wire _008_;
+  wire _009_;
+  wire _010_;
+  wire [4:0] _011_;
+  wire [1:0] _012_;
+  wire [1:0] _013_;
+  wire [2:0] _014_;
+  wire _015_;
+  wire _016_;
+  wire _017_;
+  wire _018_;
+  wire _019_;
+  wire _020_;
+  wire _021_;
+  wire [1:0] _022_;
+  wire _023_;
+  wire [1:0] _024_;
+  wire [1:0] _025_;
+  wire [2:0] _026_;
+  wire _027_;
+  wire _028_;
+  wire _029_;
+  wire [1:0] _030_;
+  wire [1:0] _031_;
+  wire [2:0] _032_;
+  wire [5:0] _033_;
+  wire _034_;
+  wire _035_;
+  wire _036_;
+  wire _037_;
+  wire _038_;
+  wire [1:0] _039_;
+  wire [1:0] _040_;
+  wire [2:0] _041_;
+  wire _042_;
+  wire _043_;
+  wire _044_;
+  wire _045_;
+  wire _046_;
+  wire _047_;
+  wire _048_;
+  wire _049_;
+  wire _050_;
+  wire [4:0] _051_;
+  wire [4:0] _052_;
+  wire _053_;
+  wire [4:0] _054_;
+  wire [1:0] _055_;
+  wire [4:0] _056_;
+  wire _057_;
+  wire _058_;
+  wire [1:0] _059_;
+  wire [2:0] _060_;
+  wire _061_;
   input clk;
   wire clk;
   reg [3:0] count = 4'h0;
   reg count_down_0_1 = 1'h0;
   reg count_up_0_1 = 1'h0;
   wire [10:0] i__payload;
-  (* init = 1'h1 *)
   wire i__ready;
   input i__valid;
   wire i__valid;
@@ -16686,7 +13304,6 @@ module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__pay
   reg [3:0] pointer = 4'h0;
   reg [3:0] \pointer$13  = 4'h0;
   wire read;
-  (* init = 4'h0 *)
   wire [3:0] read_port__addr;
   wire [10:0] read_port__data;
   wire read_port__en;
@@ -16695,16 +13312,14 @@ module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__pay
   output space;
   reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 4'h0 *)
   wire [3:0] write_port__addr;
   input [10:0] write_port__data;
   wire [10:0] write_port__data;
-  (* init = 1'h1 *)
   wire write_port__en;
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [10:0] words [14:0];
-  initial begin : zero_memory_35
+  initial begin : zero_memory_43
     integer word;
     for (word = 0; word < 15; word = word + 1)
       words[word] = 11'h0;
@@ -16713,210 +13328,134 @@ module \latte_head.thresholds (rst, i__valid, write_port__data, o__ready, o__pay
     if (space)
       words[pointer] <= write_port__data;
   end
-  reg [10:0] _0_;
+  reg [10:0] _136_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _136_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 4'hf;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 4'he;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 4'hd;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 4'he;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 5'h00 : \$56 ;
-  assign \$58  = \pointer$13  == 4'he;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 5'h00 : \$59 ;
+  assign o__payload = _136_;
+  assign _021_ = read ? _020_ : stored;
+  assign _023_ = written | _021_;
+  assign _024_ = 1'h0 + count_up_0_1;
+  assign _025_ = 1'h0 + count_down_0_1;
+  assign _026_ = _024_ - _025_;
+  assign _027_ = _026_ == 3'h7;
+  assign _028_ = count == 4'hf;
+  assign _029_ = _027_ & _028_;
+  assign _030_ = 1'h0 + count_up_0_1;
+  assign _031_ = 1'h0 + count_down_0_1;
+  assign _032_ = _030_ - _031_;
+  assign _034_ = | _032_;
+  assign _035_ = ~ _034_;
+  assign _036_ = count == 4'he;
+  assign _037_ = _035_ & _036_;
+  assign _038_ = _029_ | _037_;
+  assign _039_ = 1'h0 + count_up_0_1;
+  assign _040_ = 1'h0 + count_down_0_1;
+  assign _041_ = _039_ - _040_;
+  assign _042_ = _041_ == 1'h1;
+  assign _043_ = count == 4'hd;
+  assign _045_ = _042_ & _043_;
+  assign _046_ = _038_ | _045_;
+  assign _047_ = ~ _046_;
+  assign _048_ = written ? _047_ : space;
+  assign _049_ = read | _048_;
+  assign _050_ = pointer == 4'he;
+  assign _051_ = pointer + 1'h1;
+  assign _052_ = _050_ ? 5'h00 : _051_;
+  assign _053_ = \pointer$13  == 4'he;
+  assign _054_ = \pointer$13  + 1'h1;
+  assign _056_ = _053_ ? 5'h00 : _054_;
   assign written = i__valid & space;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign _057_ = ~ o__valid;
+  assign load = _057_ | o__ready;
+  assign _058_ = output_free | o__ready;
+  assign read = stored & _058_;
+  assign _000_ = 1'h0 + count_up_0_1;
+  assign _011_ = count + _000_;
+  assign _022_ = 1'h0 + count_down_0_1;
+  assign _033_ = _011_ - _022_;
+  assign _044_ = ~ stored;
+  assign _055_ = 1'h0 + count_up_0_1;
+  assign _059_ = 1'h0 + count_down_0_1;
+  assign _060_ = _055_ - _059_;
+  assign _061_ = _060_ == 3'h7;
+  assign _001_ = count == 2'h2;
+  assign _002_ = _061_ & _001_;
+  assign _003_ = 1'h0 + count_up_0_1;
+  assign _004_ = 1'h0 + count_down_0_1;
+  assign _005_ = _003_ - _004_;
+  assign _006_ = | _005_;
+  assign _007_ = ~ _006_;
+  assign _008_ = count == 1'h1;
+  assign _009_ = _007_ & _008_;
+  assign _010_ = _002_ | _009_;
+  assign _012_ = 1'h0 + count_up_0_1;
+  assign _013_ = 1'h0 + count_down_0_1;
+  assign _014_ = _012_ - _013_;
+  assign _015_ = _014_ == 1'h1;
+  assign _016_ = | count;
+  assign _017_ = ~ _016_;
+  assign _018_ = _015_ & _017_;
+  assign _019_ = _010_ | _018_;
+  assign _020_ = ~ _019_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 4'h0;
+    else if (read) \pointer$13  <= _056_[3:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 4'h0;
+    else if (written) pointer <= _052_[3:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) space <= 1'h1;
+    else space <= _049_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _023_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _044_;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count <= 4'h0;
+    else count <= _033_[3:0];
   always @(posedge clk)
-    pointer <= \$70 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$65  = \$4 [3:0];
-    if (rst) begin
-      \$65  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [3:0];
-    end
-    if (rst) begin
-      \$70  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$83 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [3:0];
-    end
-    if (rst) begin
-      \$71  = 4'h0;
-    end
-  end
-  assign i__ready = space;
-  assign write_port__en = space;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
+  assign i__ready = space;
   assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = space;
 endmodule
 
 module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i_row__ready, o_out__payload, i_row__payload, value, i__valid, i_weighted__valid, value_port__request__payload, o_free, o_out__valid, i_row__valid, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$84  = 0;
-  wire \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire [4:0] \$13 ;
-  wire \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  reg [3:0] \$17 ;
-  reg \$18 ;
-  reg \$19 ;
-  wire \$2 ;
-  reg \$20 ;
-  reg \$21 ;
-  reg \$22 ;
-  reg \$23 ;
-  reg \$24 ;
-  wire [20:0] \$25 ;
-  wire \$26 ;
-  wire [12:0] \$27 ;
-  wire \$28 ;
-  wire \$3 ;
-  wire \$4 ;
-  wire \$5 ;
-  wire \$6 ;
-  wire \$7 ;
-  wire \$8 ;
-  wire \$9 ;
+  wire _00_;
+  wire _01_;
+  wire _02_;
+  wire _03_;
+  wire [4:0] _04_;
+  wire _05_;
+  wire _06_;
+  wire _07_;
+  wire _08_;
+  wire _09_;
+  wire _10_;
+  wire _11_;
+  wire _12_;
+  wire _13_;
+  wire _14_;
+  wire _15_;
+  wire _16_;
+  wire [3:0] _17_;
+  wire [3:0] _18_;
   input clk;
   wire clk;
   reg [3:0] cooldown = 4'h0;
@@ -16928,7 +13467,6 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
   reg free_4 = 1'h0;
   reg free_5 = 1'h0;
   reg free_6 = 1'h0;
-  (* init = 1'h0 *)
   wire free_7;
   wire [9:0] i__payload;
   wire [64:0] \i__payload$32 ;
@@ -17071,39 +13609,25 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
   wire [7:0] \value_port__response__payload[6] ;
   wire [7:0] \value_port__response__payload[7] ;
   wire value_port__response__valid;
-  assign \$1  = i_weighted__valid & i_row__valid;
-  assign \$2  = ~ i_row__payload[1];
-  assign \$3  = \$1  & \$2 ;
-  assign \$4  = ~ i_weighted__payload[6];
-  assign \$5  = | cooldown;
-  assign \$6  = ~ \$5 ;
-  assign \$7  = \$6  & o_credit;
-  assign \$8  = \$4  | \$7 ;
-  assign \$9  = \$3  & \$8 ;
+  assign _00_ = i_weighted__valid & i_row__valid;
+  assign _08_ = ~ i_row__payload[1];
+  assign _09_ = _00_ & _08_;
+  assign _10_ = ~ i_weighted__payload[6];
+  assign _11_ = | cooldown;
+  assign _12_ = ~ _11_;
+  assign _13_ = _12_ & o_credit;
+  assign _14_ = _10_ | _13_;
+  assign _15_ = _09_ & _14_;
+  assign _01_ = 1'h1 & 1'h1;
+  assign fork_transfer = _15_ & _01_;
   assign row_ends = fork_transfer & i_weighted__payload[6];
-  assign \$11  = i_row__valid & i_row__payload[1];
-  assign i_row__ready = row_ends | \$11 ;
-  assign \$12  = | cooldown;
-  assign \$13  = cooldown - 1'h1;
-  assign \$14  = i_row__valid & i_row__payload[1];
-  assign \$15  = row_ends | \$14 ;
-  assign \$16  = \$15  & i_row__payload[3];
-  always @(posedge clk)
-    cooldown <= \$17 ;
-  always @(posedge clk)
-    free_1 <= \$18 ;
-  always @(posedge clk)
-    free_2 <= \$19 ;
-  always @(posedge clk)
-    free_3 <= \$20 ;
-  always @(posedge clk)
-    free_4 <= \$21 ;
-  always @(posedge clk)
-    free_5 <= \$22 ;
-  always @(posedge clk)
-    free_6 <= \$23 ;
-  always @(posedge clk)
-    o_free <= \$24 ;
+  assign _02_ = i_row__valid & i_row__payload[1];
+  assign i_row__ready = row_ends | _02_;
+  assign _03_ = | cooldown;
+  assign _04_ = cooldown - 1'h1;
+  assign _05_ = i_row__valid & i_row__payload[1];
+  assign _06_ = row_ends | _05_;
+  assign _07_ = _06_ & i_row__payload[3];
   always @(posedge clk)
     prob_1 <= i_weighted__payload[14:7];
   always @(posedge clk)
@@ -17128,15 +13652,45 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
     job_last_3 <= job_last_2;
   always @(posedge clk)
     job_last_4 <= job_last_3;
+  always @(posedge clk)
+    if (rst) o_free <= 1'h0;
+    else o_free <= free_6;
+  always @(posedge clk)
+    if (rst) free_6 <= 1'h0;
+    else free_6 <= free_5;
+  always @(posedge clk)
+    if (rst) free_5 <= 1'h0;
+    else free_5 <= free_4;
+  always @(posedge clk)
+    if (rst) free_4 <= 1'h0;
+    else free_4 <= free_3;
+  always @(posedge clk)
+    if (rst) free_3 <= 1'h0;
+    else free_3 <= free_2;
+  always @(posedge clk)
+    if (rst) free_2 <= 1'h0;
+    else free_2 <= free_1;
+  always @(posedge clk)
+    if (rst) free_1 <= 1'h0;
+    else free_1 <= _07_;
+  always @(posedge clk)
+    if (rst) cooldown[2:0] <= 3'h0;
+    else cooldown[2:0] <= _18_[2:0];
+  always @(posedge clk)
+    if (_16_) cooldown[3] <= 1'h0;
+    else if (_03_) cooldown[3] <= _04_[3];
+  assign _16_ = | { row_ends, rst };
+  assign _17_ = _03_ ? _04_[3:0] : cooldown;
+  assign _18_ = row_ends ? 4'h7 : _17_;
   \latte_head.weighted_sum.divider  divider (
     .clk(clk),
     .ends_11(\i__valid$30 ),
     .i__valid(\i__valid$36 ),
-    .o__payload(\o__payload$33 ),
-    .\port$4163$0 (\$25 ),
-    .\port$4165$0 (\$26 ),
-    .\port$4174$0 (\$27 ),
-    .\port$4175$0 (\$28 ),
+    .o__payload(\i__payload$32 ),
+    .\port$4150$0 (\i__payload$34.sums ),
+    .\port$4152$0 (\i__payload$34.row_end ),
+    .\port$4161$0 (\i__payload$34.total ),
+    .\port$4162$0 (\i__payload$34.tag ),
     .rst(rst)
   );
   \latte_head.weighted_sum.landing  landing (
@@ -17152,141 +13706,19 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
   );
   \latte_head.weighted_sum.sums  sums (
     .clk(clk),
-    .i__payload(i__payload),
+    .i__payload({ job_last_4, last_4, prob_4 }),
     .i__valid(i__valid),
     .o__valid(\i__valid$36 ),
-    .\port$4163$0 (\$25 ),
-    .\port$4165$0 (\$26 ),
+    .\port$4150$0 (\i__payload$34.sums ),
+    .\port$4152$0 (\i__payload$34.row_end ),
     .rst(rst),
-    .tag_merged_1(\$28 ),
-    .total_merged_1(\$27 ),
+    .tag_merged_1(\i__payload$34.tag ),
+    .total_merged_1(\i__payload$34.total ),
     .value(value)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$17  = cooldown;
-    if (row_ends) begin
-      \$17  = 4'h7;
-    end else if (\$12 ) begin
-      \$17  = \$13 [3:0];
-    end
-    if (rst) begin
-      \$17  = 4'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$18  = \$16 ;
-    if (rst) begin
-      \$18  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$19  = free_1;
-    if (rst) begin
-      \$19  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$20  = free_2;
-    if (rst) begin
-      \$20  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$21  = free_3;
-    if (rst) begin
-      \$21  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$22  = free_4;
-    if (rst) begin
-      \$22  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$23  = free_5;
-    if (rst) begin
-      \$23  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$84 ) begin end
-    \$24  = free_6;
-    if (rst) begin
-      \$24  = 1'h0;
-    end
-  end
-  assign o__payload = o_out__payload;
-  assign o_out__ready = o__ready;
-  assign o__valid = o_out__valid;
-  assign value_port__request__ready = 1'h1;
-  assign value_port__request__valid = fork_transfer;
-  assign i_weighted__ready = fork_transfer;
   assign free_7 = o_free;
-  assign i_take = row_ends;
-  assign value_port__response__valid = i__valid;
-  assign value_port__response__payload = value;
-  assign \o__valid$31  = \i__valid$30 ;
-  assign \i__payload$34  = { \$28 , \$26 , \$27 , \$25  };
-  assign \o__payload$35  = { \$28 , \$26 , \$27 , \$25  };
-  assign \o__valid$37  = \i__valid$36 ;
-  assign \o_out__payload.row  = o_out__payload[63:0];
-  assign \o_out__payload.row[0]  = o_out__payload[7:0];
-  assign \o_out__payload.row[1]  = o_out__payload[15:8];
-  assign \o_out__payload.row[2]  = o_out__payload[23:16];
-  assign \o_out__payload.row[3]  = o_out__payload[31:24];
-  assign \o_out__payload.row[4]  = o_out__payload[39:32];
-  assign \o_out__payload.row[5]  = o_out__payload[47:40];
-  assign \o_out__payload.row[6]  = o_out__payload[55:48];
-  assign \o_out__payload.row[7]  = o_out__payload[63:56];
-  assign \o_out__payload.last  = o_out__payload[64];
-  assign \o__payload.row  = o_out__payload[63:0];
-  assign \o__payload.row[0]  = o_out__payload[7:0];
-  assign \o__payload.row[1]  = o_out__payload[15:8];
-  assign \o__payload.row[2]  = o_out__payload[23:16];
-  assign \o__payload.row[3]  = o_out__payload[31:24];
-  assign \o__payload.row[4]  = o_out__payload[39:32];
-  assign \o__payload.row[5]  = o_out__payload[47:40];
-  assign \o__payload.row[6]  = o_out__payload[55:48];
-  assign \o__payload.row[7]  = o_out__payload[63:56];
-  assign \o__payload.last  = o_out__payload[64];
-  assign \i_row__payload.buffer  = i_row__payload[0];
-  assign \i_row__payload.empty  = i_row__payload[1];
-  assign \i_row__payload.last  = i_row__payload[2];
-  assign \i_row__payload.release  = i_row__payload[3];
-  assign \i_weighted__payload.key  = i_weighted__payload[4:0];
-  assign \i_weighted__payload.kept  = i_weighted__payload[5];
-  assign \i_weighted__payload.last  = i_weighted__payload[6];
-  assign \i_weighted__payload.prob  = i_weighted__payload[14:7];
-  assign \value_port__request__payload.buffer  = value_port__request__payload[0];
-  assign \value_port__request__payload.address  = value_port__request__payload[5:1];
-  assign \i__payload.prob  = i__payload[7:0];
-  assign \i__payload.last  = i__payload[8];
-  assign \i__payload.tag  = i__payload[9];
-  assign \i__payload.tag.last  = i__payload[9];
-  assign \value[0]  = value[7:0];
-  assign \value[1]  = value[15:8];
-  assign \value[2]  = value[23:16];
-  assign \value[3]  = value[31:24];
-  assign \value[4]  = value[39:32];
-  assign \value[5]  = value[47:40];
-  assign \value[6]  = value[55:48];
-  assign \value[7]  = value[63:56];
-  assign \value_port__response__payload[0]  = value[7:0];
-  assign \value_port__response__payload[1]  = value[15:8];
-  assign \value_port__response__payload[2]  = value[23:16];
-  assign \value_port__response__payload[3]  = value[31:24];
-  assign \value_port__response__payload[4]  = value[39:32];
-  assign \value_port__response__payload[5]  = value[47:40];
-  assign \value_port__response__payload[6]  = value[55:48];
-  assign \value_port__response__payload[7]  = value[63:56];
+  assign i__payload = { job_last_4, last_4, prob_4 };
+  assign \i__payload$32.last  = \i__payload$32 [64];
   assign \i__payload$32.row  = \i__payload$32 [63:0];
   assign \i__payload$32.row[0]  = \i__payload$32 [7:0];
   assign \i__payload$32.row[1]  = \i__payload$32 [15:8];
@@ -17296,145 +13728,166 @@ module \latte_head.weighted_sum (clk, rst, i_weighted__payload, fork_transfer, i
   assign \i__payload$32.row[5]  = \i__payload$32 [47:40];
   assign \i__payload$32.row[6]  = \i__payload$32 [55:48];
   assign \i__payload$32.row[7]  = \i__payload$32 [63:56];
-  assign \i__payload$32.last  = \i__payload$32 [64];
-  assign \o__payload$33.row  = \o__payload$33 [63:0];
-  assign \o__payload$33.row[0]  = \o__payload$33 [7:0];
-  assign \o__payload$33.row[1]  = \o__payload$33 [15:8];
-  assign \o__payload$33.row[2]  = \o__payload$33 [23:16];
-  assign \o__payload$33.row[3]  = \o__payload$33 [31:24];
-  assign \o__payload$33.row[4]  = \o__payload$33 [39:32];
-  assign \o__payload$33.row[5]  = \o__payload$33 [47:40];
-  assign \o__payload$33.row[6]  = \o__payload$33 [55:48];
-  assign \o__payload$33.row[7]  = \o__payload$33 [63:56];
-  assign \o__payload$33.tag  = \o__payload$33 [64];
-  assign \o__payload$33.tag.last  = \o__payload$33 [64];
-  assign \i__payload$34.sums  = \$25 ;
-  assign \i__payload$34.sums[0]  = \$25 ;
-  assign \i__payload$34.total  = \$27 ;
-  assign \i__payload$34.row_end  = \$26 ;
-  assign \i__payload$34.tag  = \$28 ;
-  assign \i__payload$34.tag.last  = \$28 ;
-  assign \o__payload$35.sums  = \$25 ;
-  assign \o__payload$35.sums[0]  = \$25 ;
-  assign \o__payload$35.total  = \$27 ;
-  assign \o__payload$35.row_end  = \$26 ;
-  assign \o__payload$35.tag  = \$28 ;
-  assign \o__payload$35.tag.last  = \$28 ;
-  assign \i__payload$32 [64] = \o__payload$33 [64];
-  assign \i__payload$32 [63:0] = \o__payload$33 [63:0];
-  assign i__payload[9] = job_last_4;
-  assign i__payload[8] = last_4;
-  assign i__payload[7:0] = prob_4;
-  assign value_port__request__payload[5:1] = i_weighted__payload[4:0];
-  assign value_port__request__payload[0] = i_row__payload[0];
-  assign \$10  = 1'h1;
-  assign fork_transfer = \$9 ;
+  assign \i__payload$34  = { \i__payload$34.tag , \i__payload$34.row_end , \i__payload$34.total , \i__payload$34.sums  };
+  assign \i__payload$34.sums[0]  = \i__payload$34.sums ;
+  assign \i__payload$34.tag.last  = \i__payload$34.tag ;
+  assign \i__payload.last  = last_4;
+  assign \i__payload.prob  = prob_4;
+  assign \i__payload.tag  = job_last_4;
+  assign \i__payload.tag.last  = job_last_4;
+  assign \i_row__payload.buffer  = i_row__payload[0];
+  assign \i_row__payload.empty  = i_row__payload[1];
+  assign \i_row__payload.last  = i_row__payload[2];
+  assign \i_row__payload.release  = i_row__payload[3];
+  assign i_take = row_ends;
+  assign \i_weighted__payload.kept  = i_weighted__payload[5];
+  assign \i_weighted__payload.key  = i_weighted__payload[4:0];
+  assign \i_weighted__payload.last  = i_weighted__payload[6];
+  assign \i_weighted__payload.prob  = i_weighted__payload[14:7];
+  assign i_weighted__ready = fork_transfer;
+  assign o__payload = o_out__payload;
+  assign \o__payload$33  = \i__payload$32 ;
+  assign \o__payload$33.row  = \i__payload$32 [63:0];
+  assign \o__payload$33.row[0]  = \i__payload$32 [7:0];
+  assign \o__payload$33.row[1]  = \i__payload$32 [15:8];
+  assign \o__payload$33.row[2]  = \i__payload$32 [23:16];
+  assign \o__payload$33.row[3]  = \i__payload$32 [31:24];
+  assign \o__payload$33.row[4]  = \i__payload$32 [39:32];
+  assign \o__payload$33.row[5]  = \i__payload$32 [47:40];
+  assign \o__payload$33.row[6]  = \i__payload$32 [55:48];
+  assign \o__payload$33.row[7]  = \i__payload$32 [63:56];
+  assign \o__payload$33.tag  = \i__payload$32 [64];
+  assign \o__payload$33.tag.last  = \i__payload$32 [64];
+  assign \o__payload$35  = { \i__payload$34.tag , \i__payload$34.row_end , \i__payload$34.total , \i__payload$34.sums  };
+  assign \o__payload$35.row_end  = \i__payload$34.row_end ;
+  assign \o__payload$35.sums  = \i__payload$34.sums ;
+  assign \o__payload$35.sums[0]  = \i__payload$34.sums ;
+  assign \o__payload$35.tag  = \i__payload$34.tag ;
+  assign \o__payload$35.tag.last  = \i__payload$34.tag ;
+  assign \o__payload$35.total  = \i__payload$34.total ;
+  assign \o__payload.last  = o_out__payload[64];
+  assign \o__payload.row  = o_out__payload[63:0];
+  assign \o__payload.row[0]  = o_out__payload[7:0];
+  assign \o__payload.row[1]  = o_out__payload[15:8];
+  assign \o__payload.row[2]  = o_out__payload[23:16];
+  assign \o__payload.row[3]  = o_out__payload[31:24];
+  assign \o__payload.row[4]  = o_out__payload[39:32];
+  assign \o__payload.row[5]  = o_out__payload[47:40];
+  assign \o__payload.row[6]  = o_out__payload[55:48];
+  assign \o__payload.row[7]  = o_out__payload[63:56];
+  assign o__valid = o_out__valid;
+  assign \o__valid$31  = \i__valid$30 ;
+  assign \o__valid$37  = \i__valid$36 ;
+  assign \o_out__payload.last  = o_out__payload[64];
+  assign \o_out__payload.row  = o_out__payload[63:0];
+  assign \o_out__payload.row[0]  = o_out__payload[7:0];
+  assign \o_out__payload.row[1]  = o_out__payload[15:8];
+  assign \o_out__payload.row[2]  = o_out__payload[23:16];
+  assign \o_out__payload.row[3]  = o_out__payload[31:24];
+  assign \o_out__payload.row[4]  = o_out__payload[39:32];
+  assign \o_out__payload.row[5]  = o_out__payload[47:40];
+  assign \o_out__payload.row[6]  = o_out__payload[55:48];
+  assign \o_out__payload.row[7]  = o_out__payload[63:56];
+  assign o_out__ready = o__ready;
+  assign \value[0]  = value[7:0];
+  assign \value[1]  = value[15:8];
+  assign \value[2]  = value[23:16];
+  assign \value[3]  = value[31:24];
+  assign \value[4]  = value[39:32];
+  assign \value[5]  = value[47:40];
+  assign \value[6]  = value[55:48];
+  assign \value[7]  = value[63:56];
+  assign value_port__request__payload = { i_weighted__payload[4:0], i_row__payload[0] };
+  assign \value_port__request__payload.address  = i_weighted__payload[4:0];
+  assign \value_port__request__payload.buffer  = i_row__payload[0];
+  assign value_port__request__ready = 1'h1;
+  assign value_port__request__valid = fork_transfer;
+  assign value_port__response__payload = value;
+  assign \value_port__response__payload[0]  = value[7:0];
+  assign \value_port__response__payload[1]  = value[15:8];
+  assign \value_port__response__payload[2]  = value[23:16];
+  assign \value_port__response__payload[3]  = value[31:24];
+  assign \value_port__response__payload[4]  = value[39:32];
+  assign \value_port__response__payload[5]  = value[47:40];
+  assign \value_port__response__payload[6]  = value[55:48];
+  assign \value_port__response__payload[7]  = value[63:56];
+  assign value_port__response__valid = i__valid;
 endmodule
 
-module \latte_head.weighted_sum.divider (rst, \port$4163$0 , \port$4165$0 , \port$4174$0 , \port$4175$0 , i__valid, ends_11, o__payload, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$85  = 0;
-  wire [27:0] \$1 ;
-  wire [15:0] \$10 ;
-  reg \$100 ;
-  reg \$101 ;
-  reg [63:0] \$102 ;
-  wire [13:0] \$11 ;
-  wire [15:0] \$12 ;
-  wire \$13 ;
-  wire [13:0] \$14 ;
-  wire [15:0] \$15 ;
-  wire \$16 ;
-  wire [13:0] \$17 ;
-  wire [15:0] \$18 ;
-  wire [15:0] \$19 ;
-  wire [28:0] \$2 ;
-  wire [13:0] \$20 ;
-  wire [15:0] \$21 ;
-  wire \$22 ;
-  wire [13:0] \$23 ;
-  wire [15:0] \$24 ;
-  wire \$25 ;
-  wire [13:0] \$26 ;
-  wire [15:0] \$27 ;
-  wire [15:0] \$28 ;
-  wire [13:0] \$29 ;
-  wire [21:0] \$3 ;
-  wire [15:0] \$30 ;
-  wire \$31 ;
-  wire [13:0] \$32 ;
-  wire [15:0] \$33 ;
-  wire \$34 ;
-  wire [13:0] \$35 ;
-  wire [15:0] \$36 ;
-  wire [15:0] \$37 ;
-  wire [13:0] \$38 ;
-  wire [15:0] \$39 ;
-  wire [23:0] \$4 ;
-  wire \$40 ;
-  wire [13:0] \$41 ;
-  wire [15:0] \$42 ;
-  wire \$43 ;
-  wire [13:0] \$44 ;
-  wire [15:0] \$45 ;
-  wire [15:0] \$46 ;
-  wire [13:0] \$47 ;
-  wire [15:0] \$48 ;
-  wire \$49 ;
-  wire [13:0] \$5 ;
-  wire [13:0] \$50 ;
-  wire [15:0] \$51 ;
-  wire \$52 ;
-  wire [13:0] \$53 ;
-  wire [15:0] \$54 ;
-  wire [15:0] \$55 ;
-  wire [13:0] \$56 ;
-  wire [15:0] \$57 ;
-  wire \$58 ;
-  wire [13:0] \$59 ;
-  wire [15:0] \$6 ;
-  wire [15:0] \$60 ;
-  wire \$61 ;
-  wire [13:0] \$62 ;
-  wire [15:0] \$63 ;
-  wire [15:0] \$64 ;
-  wire [13:0] \$65 ;
-  wire [15:0] \$66 ;
-  wire \$67 ;
-  wire [13:0] \$68 ;
-  wire [15:0] \$69 ;
-  wire \$7 ;
-  wire \$70 ;
-  wire [13:0] \$71 ;
-  wire [15:0] \$72 ;
-  wire [15:0] \$73 ;
-  wire [13:0] \$74 ;
-  wire [15:0] \$75 ;
-  wire \$76 ;
-  wire \$77 ;
-  wire \$78 ;
-  wire \$79 ;
-  wire [13:0] \$8 ;
-  wire [7:0] \$80 ;
-  reg \$81 ;
-  reg \$82 ;
-  reg \$83 ;
-  reg \$84 ;
-  reg \$85 ;
-  reg \$86 ;
-  reg \$87 ;
-  reg \$88 ;
-  reg \$89 ;
-  wire [15:0] \$9 ;
-  reg \$90 ;
-  reg \$91 ;
-  reg \$92 ;
-  reg \$93 ;
-  reg \$94 ;
-  reg \$95 ;
-  reg \$96 ;
-  reg \$97 ;
-  reg \$98 ;
-  reg \$99 ;
+module \latte_head.weighted_sum.divider (rst, \port$4150$0 , \port$4152$0 , \port$4161$0 , \port$4162$0 , i__valid, ends_11, o__payload, clk);
+  wire [27:0] _000_;
+  wire [15:0] _001_;
+  wire [13:0] _002_;
+  wire [15:0] _003_;
+  wire _004_;
+  wire [13:0] _005_;
+  wire [15:0] _006_;
+  wire _007_;
+  wire [13:0] _008_;
+  wire [15:0] _009_;
+  wire [15:0] _010_;
+  wire [28:0] _011_;
+  wire [13:0] _012_;
+  wire [15:0] _013_;
+  wire _014_;
+  wire [13:0] _015_;
+  wire [15:0] _016_;
+  wire _017_;
+  wire [13:0] _018_;
+  wire [15:0] _019_;
+  wire [15:0] _020_;
+  wire [13:0] _021_;
+  wire [21:0] _022_;
+  wire [15:0] _023_;
+  wire _024_;
+  wire [13:0] _025_;
+  wire [15:0] _026_;
+  wire _027_;
+  wire [13:0] _028_;
+  wire [15:0] _029_;
+  wire [15:0] _030_;
+  wire [13:0] _031_;
+  wire [15:0] _032_;
+  wire [23:0] _033_;
+  wire _034_;
+  wire [13:0] _035_;
+  wire [15:0] _036_;
+  wire _037_;
+  wire [13:0] _038_;
+  wire [15:0] _039_;
+  wire [15:0] _040_;
+  wire [13:0] _041_;
+  wire [15:0] _042_;
+  wire _043_;
+  wire [13:0] _044_;
+  wire [13:0] _045_;
+  wire [15:0] _046_;
+  wire _047_;
+  wire [13:0] _048_;
+  wire [15:0] _049_;
+  wire [15:0] _050_;
+  wire [13:0] _051_;
+  wire [15:0] _052_;
+  wire _053_;
+  wire [13:0] _054_;
+  wire [15:0] _055_;
+  wire [15:0] _056_;
+  wire _057_;
+  wire [13:0] _058_;
+  wire [15:0] _059_;
+  wire [15:0] _060_;
+  wire [13:0] _061_;
+  wire [15:0] _062_;
+  wire _063_;
+  wire _064_;
+  wire [13:0] _065_;
+  wire [15:0] _066_;
+  wire _067_;
+  wire _068_;
+  wire _069_;
+  wire _070_;
+  wire [13:0] _071_;
+  wire [15:0] _072_;
   reg arrived_1 = 1'h0;
   reg arrived_10 = 1'h0;
   reg arrived_2 = 1'h0;
@@ -17499,17 +13952,16 @@ module \latte_head.weighted_sum.divider (rst, \port$4163$0 , \port$4165$0 , \por
   wire [7:0] \o__payload.row[7] ;
   wire \o__payload.tag ;
   wire \o__payload.tag.last ;
-  (* init = 1'h0 *)
   wire o__valid;
   reg [21:0] offset = 22'h000000;
-  input [20:0] \port$4163$0 ;
-  wire [20:0] \port$4163$0 ;
-  input \port$4165$0 ;
-  wire \port$4165$0 ;
-  input [12:0] \port$4174$0 ;
-  wire [12:0] \port$4174$0 ;
-  input \port$4175$0 ;
-  wire \port$4175$0 ;
+  input [20:0] \port$4150$0 ;
+  wire [20:0] \port$4150$0 ;
+  input \port$4152$0 ;
+  wire \port$4152$0 ;
+  input [12:0] \port$4161$0 ;
+  wire [12:0] \port$4161$0 ;
+  input \port$4162$0 ;
+  wire \port$4162$0 ;
   reg [13:0] remainder_0_0 = 14'h0000;
   reg [13:0] remainder_0_1 = 14'h0000;
   reg [13:0] remainder_0_2 = 14'h0000;
@@ -17517,7 +13969,6 @@ module \latte_head.weighted_sum.divider (rst, \port$4163$0 , \port$4165$0 , \por
   reg [13:0] remainder_0_4 = 14'h0000;
   reg [13:0] remainder_0_5 = 14'h0000;
   reg [13:0] remainder_0_6 = 14'h0000;
-  reg [13:0] remainder_0_7 = 14'h0000;
   input rst;
   wire rst;
   reg [20:0] sums_1 = 21'h000000;
@@ -17546,164 +13997,137 @@ module \latte_head.weighted_sum.divider (rst, \port$4163$0 , \port$4165$0 , \por
   wire \tag_9.last ;
   reg [12:0] total_1 = 13'h0000;
   reg [12:0] total_2 = 13'h0000;
-  assign \$2  = \port$4174$0  + \$1 ;
-  assign \$4  = $signed(\$3 ) + $signed({ 1'h0, offset });
-  assign \$6  = numerator_0[21:7] - \$5 ;
-  assign \$7  = ~ \$6 [15];
-  assign \$9  = numerator_0[21:7] - \$8 ;
-  assign \$10  = \$6 [15] ? { 1'h0, numerator_0[21:7] } : \$9 ;
-  assign \$12  = numerator_0[21:7] - \$11 ;
-  assign \$13  = ~ \$12 [15];
-  assign \$15  = { remainder_0_0, digits_0_0[7] } - \$14 ;
-  assign \$16  = ~ \$15 [15];
-  assign \$18  = { remainder_0_0, digits_0_0[7] } - \$17 ;
-  assign \$19  = \$15 [15] ? { 1'h0, remainder_0_0, digits_0_0[7] } : \$18 ;
-  assign \$21  = { remainder_0_0, digits_0_0[7] } - \$20 ;
-  assign \$22  = ~ \$21 [15];
-  assign \$24  = { remainder_0_1, digits_0_1[7] } - \$23 ;
-  assign \$25  = ~ \$24 [15];
-  assign \$27  = { remainder_0_1, digits_0_1[7] } - \$26 ;
-  assign \$28  = \$24 [15] ? { 1'h0, remainder_0_1, digits_0_1[7] } : \$27 ;
-  assign \$30  = { remainder_0_1, digits_0_1[7] } - \$29 ;
-  assign \$31  = ~ \$30 [15];
-  assign \$33  = { remainder_0_2, digits_0_2[7] } - \$32 ;
-  assign \$34  = ~ \$33 [15];
-  assign \$36  = { remainder_0_2, digits_0_2[7] } - \$35 ;
-  assign \$37  = \$33 [15] ? { 1'h0, remainder_0_2, digits_0_2[7] } : \$36 ;
-  assign \$39  = { remainder_0_2, digits_0_2[7] } - \$38 ;
-  assign \$40  = ~ \$39 [15];
-  assign \$42  = { remainder_0_3, digits_0_3[7] } - \$41 ;
-  assign \$43  = ~ \$42 [15];
-  assign \$45  = { remainder_0_3, digits_0_3[7] } - \$44 ;
-  assign \$46  = \$42 [15] ? { 1'h0, remainder_0_3, digits_0_3[7] } : \$45 ;
-  assign \$48  = { remainder_0_3, digits_0_3[7] } - \$47 ;
-  assign \$49  = ~ \$48 [15];
-  assign \$51  = { remainder_0_4, digits_0_4[7] } - \$50 ;
-  assign \$52  = ~ \$51 [15];
-  assign \$54  = { remainder_0_4, digits_0_4[7] } - \$53 ;
-  assign \$55  = \$51 [15] ? { 1'h0, remainder_0_4, digits_0_4[7] } : \$54 ;
-  assign \$57  = { remainder_0_4, digits_0_4[7] } - \$56 ;
-  assign \$58  = ~ \$57 [15];
-  assign \$60  = { remainder_0_5, digits_0_5[7] } - \$59 ;
-  assign \$61  = ~ \$60 [15];
-  assign \$63  = { remainder_0_5, digits_0_5[7] } - \$62 ;
-  assign \$64  = \$60 [15] ? { 1'h0, remainder_0_5, digits_0_5[7] } : \$63 ;
-  assign \$66  = { remainder_0_5, digits_0_5[7] } - \$65 ;
-  assign \$67  = ~ \$66 [15];
-  assign \$69  = { remainder_0_6, digits_0_6[7] } - \$68 ;
-  assign \$70  = ~ \$69 [15];
-  assign \$72  = { remainder_0_6, digits_0_6[7] } - \$71 ;
-  assign \$73  = \$69 [15] ? { 1'h0, remainder_0_6, digits_0_6[7] } : \$72 ;
-  assign \$75  = { remainder_0_6, digits_0_6[7] } - \$74 ;
-  assign \$76  = ~ \$75 [15];
-  assign \$77  = i__valid & \port$4165$0 ;
-  assign \$78  = | divisor_7_1;
-  assign \$79  = ~ digits_0_7[7];
-  assign \$80  = \$78  ? { \$79 , digits_0_7[6:0] } : 8'h00;
+  assign _000_ = \port$4161$0  << 4'h8;
+  assign _011_ = \port$4161$0  + _000_;
+  assign _022_ = $signed(sums_1) << 1'h1;
+  assign _033_ = $signed(_022_) + $signed({ 1'h0, offset });
+  assign _044_ = total_2 << 1'h1;
+  assign _055_ = numerator_0[21:7] - _044_;
+  assign _064_ = ~ _055_[15];
+  assign _071_ = total_2 << 1'h1;
+  assign _072_ = numerator_0[21:7] - _071_;
+  assign _001_ = _064_ ? _072_ : { 1'h0, numerator_0[21:7] };
+  assign _002_ = total_2 << 1'h1;
+  assign _003_ = numerator_0[21:7] - _002_;
+  assign _004_ = ~ _003_[15];
+  assign _005_ = divisor_0_1 << 1'h1;
+  assign _006_ = { remainder_0_0, digits_0_0[7] } - _005_;
+  assign _007_ = ~ _006_[15];
+  assign _008_ = divisor_0_1 << 1'h1;
+  assign _009_ = { remainder_0_0, digits_0_0[7] } - _008_;
+  assign _010_ = _007_ ? _009_ : { 1'h0, remainder_0_0, digits_0_0[7] };
+  assign _012_ = divisor_0_1 << 1'h1;
+  assign _013_ = { remainder_0_0, digits_0_0[7] } - _012_;
+  assign _014_ = ~ _013_[15];
+  assign _015_ = divisor_1_1 << 1'h1;
+  assign _016_ = { remainder_0_1, digits_0_1[7] } - _015_;
+  assign _017_ = ~ _016_[15];
+  assign _018_ = divisor_1_1 << 1'h1;
+  assign _019_ = { remainder_0_1, digits_0_1[7] } - _018_;
+  assign _020_ = _017_ ? _019_ : { 1'h0, remainder_0_1, digits_0_1[7] };
+  assign _021_ = divisor_1_1 << 1'h1;
+  assign _023_ = { remainder_0_1, digits_0_1[7] } - _021_;
+  assign _024_ = ~ _023_[15];
+  assign _025_ = divisor_2_1 << 1'h1;
+  assign _026_ = { remainder_0_2, digits_0_2[7] } - _025_;
+  assign _027_ = ~ _026_[15];
+  assign _028_ = divisor_2_1 << 1'h1;
+  assign _029_ = { remainder_0_2, digits_0_2[7] } - _028_;
+  assign _030_ = _027_ ? _029_ : { 1'h0, remainder_0_2, digits_0_2[7] };
+  assign _031_ = divisor_2_1 << 1'h1;
+  assign _032_ = { remainder_0_2, digits_0_2[7] } - _031_;
+  assign _034_ = ~ _032_[15];
+  assign _035_ = divisor_3_1 << 1'h1;
+  assign _036_ = { remainder_0_3, digits_0_3[7] } - _035_;
+  assign _037_ = ~ _036_[15];
+  assign _038_ = divisor_3_1 << 1'h1;
+  assign _039_ = { remainder_0_3, digits_0_3[7] } - _038_;
+  assign _040_ = _037_ ? _039_ : { 1'h0, remainder_0_3, digits_0_3[7] };
+  assign _041_ = divisor_3_1 << 1'h1;
+  assign _042_ = { remainder_0_3, digits_0_3[7] } - _041_;
+  assign _043_ = ~ _042_[15];
+  assign _045_ = divisor_4_1 << 1'h1;
+  assign _046_ = { remainder_0_4, digits_0_4[7] } - _045_;
+  assign _047_ = ~ _046_[15];
+  assign _048_ = divisor_4_1 << 1'h1;
+  assign _049_ = { remainder_0_4, digits_0_4[7] } - _048_;
+  assign _050_ = _047_ ? _049_ : { 1'h0, remainder_0_4, digits_0_4[7] };
+  assign _051_ = divisor_4_1 << 1'h1;
+  assign _052_ = { remainder_0_4, digits_0_4[7] } - _051_;
+  assign _053_ = ~ _052_[15];
+  assign _054_ = divisor_5_1 << 1'h1;
+  assign _056_ = { remainder_0_5, digits_0_5[7] } - _054_;
+  assign _057_ = ~ _056_[15];
+  assign _058_ = divisor_5_1 << 1'h1;
+  assign _059_ = { remainder_0_5, digits_0_5[7] } - _058_;
+  assign _060_ = _057_ ? _059_ : { 1'h0, remainder_0_5, digits_0_5[7] };
+  assign _061_ = divisor_5_1 << 1'h1;
+  assign _062_ = { remainder_0_5, digits_0_5[7] } - _061_;
+  assign _063_ = ~ _062_[15];
+  assign _065_ = divisor_6_1 << 1'h1;
+  assign _066_ = { remainder_0_6, digits_0_6[7] } - _065_;
+  assign _067_ = ~ _066_[15];
+  assign _068_ = i__valid & \port$4152$0 ;
+  assign _069_ = | divisor_7_1;
+  assign _070_ = ~ digits_0_7[7];
   always @(posedge clk)
-    offset <= \$2 [21:0];
+    offset <= _011_[21:0];
   always @(posedge clk)
-    sums_1 <= \port$4163$0 ;
+    sums_1 <= \port$4150$0 ;
   always @(posedge clk)
-    numerator_0 <= \$4 [21:0];
+    numerator_0 <= _033_[21:0];
   always @(posedge clk)
-    total_1 <= \port$4174$0 ;
+    total_1 <= \port$4161$0 ;
   always @(posedge clk)
     total_2 <= total_1;
   always @(posedge clk)
-    remainder_0_0 <= \$10 [13:0];
+    remainder_0_0 <= _001_[13:0];
   always @(posedge clk)
-    digits_0_0 <= { numerator_0[6:0], \$13  };
+    digits_0_0 <= { numerator_0[6:0], _004_ };
   always @(posedge clk)
     divisor_0_1 <= total_2;
   always @(posedge clk)
-    remainder_0_1 <= \$19 [13:0];
+    remainder_0_1 <= _010_[13:0];
   always @(posedge clk)
-    digits_0_1 <= { digits_0_0[6:0], \$22  };
+    digits_0_1 <= { digits_0_0[6:0], _014_ };
   always @(posedge clk)
     divisor_1_1 <= divisor_0_1;
   always @(posedge clk)
-    remainder_0_2 <= \$28 [13:0];
+    remainder_0_2 <= _020_[13:0];
   always @(posedge clk)
-    digits_0_2 <= { digits_0_1[6:0], \$31  };
+    digits_0_2 <= { digits_0_1[6:0], _024_ };
   always @(posedge clk)
     divisor_2_1 <= divisor_1_1;
   always @(posedge clk)
-    remainder_0_3 <= \$37 [13:0];
+    remainder_0_3 <= _030_[13:0];
   always @(posedge clk)
-    digits_0_3 <= { digits_0_2[6:0], \$40  };
+    digits_0_3 <= { digits_0_2[6:0], _034_ };
   always @(posedge clk)
     divisor_3_1 <= divisor_2_1;
   always @(posedge clk)
-    remainder_0_4 <= \$46 [13:0];
+    remainder_0_4 <= _040_[13:0];
   always @(posedge clk)
-    digits_0_4 <= { digits_0_3[6:0], \$49  };
+    digits_0_4 <= { digits_0_3[6:0], _043_ };
   always @(posedge clk)
     divisor_4_1 <= divisor_3_1;
   always @(posedge clk)
-    remainder_0_5 <= \$55 [13:0];
+    remainder_0_5 <= _050_[13:0];
   always @(posedge clk)
-    digits_0_5 <= { digits_0_4[6:0], \$58  };
+    digits_0_5 <= { digits_0_4[6:0], _053_ };
   always @(posedge clk)
     divisor_5_1 <= divisor_4_1;
   always @(posedge clk)
-    remainder_0_6 <= \$64 [13:0];
+    remainder_0_6 <= _060_[13:0];
   always @(posedge clk)
-    digits_0_6 <= { digits_0_5[6:0], \$67  };
+    digits_0_6 <= { digits_0_5[6:0], _063_ };
   always @(posedge clk)
     divisor_6_1 <= divisor_5_1;
   always @(posedge clk)
-    remainder_0_7 <= \$73 [13:0];
-  always @(posedge clk)
-    digits_0_7 <= { digits_0_6[6:0], \$76  };
+    digits_0_7 <= { digits_0_6[6:0], _067_ };
   always @(posedge clk)
     divisor_7_1 <= divisor_6_1;
   always @(posedge clk)
-    arrived_1 <= \$81 ;
-  always @(posedge clk)
-    arrived_2 <= \$82 ;
-  always @(posedge clk)
-    arrived_3 <= \$83 ;
-  always @(posedge clk)
-    arrived_4 <= \$84 ;
-  always @(posedge clk)
-    arrived_5 <= \$85 ;
-  always @(posedge clk)
-    arrived_6 <= \$86 ;
-  always @(posedge clk)
-    arrived_7 <= \$87 ;
-  always @(posedge clk)
-    arrived_8 <= \$88 ;
-  always @(posedge clk)
-    arrived_9 <= \$89 ;
-  always @(posedge clk)
-    arrived_10 <= \$90 ;
-  always @(posedge clk)
-    ends_1 <= \$91 ;
-  always @(posedge clk)
-    ends_2 <= \$92 ;
-  always @(posedge clk)
-    ends_3 <= \$93 ;
-  always @(posedge clk)
-    ends_4 <= \$94 ;
-  always @(posedge clk)
-    ends_5 <= \$95 ;
-  always @(posedge clk)
-    ends_6 <= \$96 ;
-  always @(posedge clk)
-    ends_7 <= \$97 ;
-  always @(posedge clk)
-    ends_8 <= \$98 ;
-  always @(posedge clk)
-    ends_9 <= \$99 ;
-  always @(posedge clk)
-    ends_10 <= \$100 ;
-  always @(posedge clk)
-    ends_11 <= \$101 ;
-  always @(posedge clk)
-    filled <= \$102 ;
-  always @(posedge clk)
-    tag_1 <= \port$4175$0 ;
+    tag_1 <= \port$4162$0 ;
   always @(posedge clk)
     tag_2 <= tag_1;
   always @(posedge clk)
@@ -17724,170 +14148,99 @@ module \latte_head.weighted_sum.divider (rst, \port$4163$0 , \port$4165$0 , \por
     tag_10 <= tag_9;
   always @(posedge clk)
     tag_11 <= tag_10;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$81  = i__valid;
-    if (rst) begin
-      \$81  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$82  = arrived_1;
-    if (rst) begin
-      \$82  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$83  = arrived_2;
-    if (rst) begin
-      \$83  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$84  = arrived_3;
-    if (rst) begin
-      \$84  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$85  = arrived_4;
-    if (rst) begin
-      \$85  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$86  = arrived_5;
-    if (rst) begin
-      \$86  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$87  = arrived_6;
-    if (rst) begin
-      \$87  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$88  = arrived_7;
-    if (rst) begin
-      \$88  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$89  = arrived_8;
-    if (rst) begin
-      \$89  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$90  = arrived_9;
-    if (rst) begin
-      \$90  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$91  = \$77 ;
-    if (rst) begin
-      \$91  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$92  = ends_1;
-    if (rst) begin
-      \$92  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$93  = ends_2;
-    if (rst) begin
-      \$93  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$94  = ends_3;
-    if (rst) begin
-      \$94  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$95  = ends_4;
-    if (rst) begin
-      \$95  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$96  = ends_5;
-    if (rst) begin
-      \$96  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$97  = ends_6;
-    if (rst) begin
-      \$97  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$98  = ends_7;
-    if (rst) begin
-      \$98  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$99  = ends_8;
-    if (rst) begin
-      \$99  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$100  = ends_9;
-    if (rst) begin
-      \$100  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$101  = ends_10;
-    if (rst) begin
-      \$101  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$85 ) begin end
-    \$102  = filled;
-    if (arrived_10) begin
-      \$102  = { \$80 , filled[63:8] };
-    end
-  end
-  assign i__payload = { \port$4175$0 , \port$4165$0 , \port$4174$0 , \port$4163$0  };
+  always @(posedge clk)
+    if (arrived_10)
+      if (!_069_) filled[63:56] <= 8'h00;
+      else filled[63:56] <= { _070_, digits_0_7[6:0] };
+  always @(posedge clk)
+    if (arrived_10) filled[55:0] <= filled[63:8];
+  always @(posedge clk)
+    if (rst) ends_11 <= 1'h0;
+    else ends_11 <= ends_10;
+  always @(posedge clk)
+    if (rst) ends_10 <= 1'h0;
+    else ends_10 <= ends_9;
+  always @(posedge clk)
+    if (rst) ends_9 <= 1'h0;
+    else ends_9 <= ends_8;
+  always @(posedge clk)
+    if (rst) ends_8 <= 1'h0;
+    else ends_8 <= ends_7;
+  always @(posedge clk)
+    if (rst) ends_7 <= 1'h0;
+    else ends_7 <= ends_6;
+  always @(posedge clk)
+    if (rst) ends_6 <= 1'h0;
+    else ends_6 <= ends_5;
+  always @(posedge clk)
+    if (rst) ends_5 <= 1'h0;
+    else ends_5 <= ends_4;
+  always @(posedge clk)
+    if (rst) ends_4 <= 1'h0;
+    else ends_4 <= ends_3;
+  always @(posedge clk)
+    if (rst) ends_3 <= 1'h0;
+    else ends_3 <= ends_2;
+  always @(posedge clk)
+    if (rst) ends_2 <= 1'h0;
+    else ends_2 <= ends_1;
+  always @(posedge clk)
+    if (rst) ends_1 <= 1'h0;
+    else ends_1 <= _068_;
+  always @(posedge clk)
+    if (rst) arrived_10 <= 1'h0;
+    else arrived_10 <= arrived_9;
+  always @(posedge clk)
+    if (rst) arrived_9 <= 1'h0;
+    else arrived_9 <= arrived_8;
+  always @(posedge clk)
+    if (rst) arrived_8 <= 1'h0;
+    else arrived_8 <= arrived_7;
+  always @(posedge clk)
+    if (rst) arrived_7 <= 1'h0;
+    else arrived_7 <= arrived_6;
+  always @(posedge clk)
+    if (rst) arrived_6 <= 1'h0;
+    else arrived_6 <= arrived_5;
+  always @(posedge clk)
+    if (rst) arrived_5 <= 1'h0;
+    else arrived_5 <= arrived_4;
+  always @(posedge clk)
+    if (rst) arrived_4 <= 1'h0;
+    else arrived_4 <= arrived_3;
+  always @(posedge clk)
+    if (rst) arrived_3 <= 1'h0;
+    else arrived_3 <= arrived_2;
+  always @(posedge clk)
+    if (rst) arrived_2 <= 1'h0;
+    else arrived_2 <= arrived_1;
+  always @(posedge clk)
+    if (rst) arrived_1 <= 1'h0;
+    else arrived_1 <= i__valid;
+  assign i__payload = { \port$4162$0 , \port$4152$0 , \port$4161$0 , \port$4150$0  };
+  assign \i__payload.row_end  = \port$4152$0 ;
+  assign \i__payload.sums  = \port$4150$0 ;
+  assign \i__payload.sums[0]  = \port$4150$0 ;
+  assign \i__payload.tag  = \port$4162$0 ;
+  assign \i__payload.tag.last  = \port$4162$0 ;
+  assign \i__payload.total  = \port$4161$0 ;
+  assign o__payload = { tag_11, filled };
+  assign \o__payload.row  = filled;
+  assign \o__payload.row[0]  = filled[7:0];
+  assign \o__payload.row[1]  = filled[15:8];
+  assign \o__payload.row[2]  = filled[23:16];
+  assign \o__payload.row[3]  = filled[31:24];
+  assign \o__payload.row[4]  = filled[39:32];
+  assign \o__payload.row[5]  = filled[47:40];
+  assign \o__payload.row[6]  = filled[55:48];
+  assign \o__payload.row[7]  = filled[63:56];
+  assign \o__payload.tag  = tag_11;
+  assign \o__payload.tag.last  = tag_11;
   assign o__valid = ends_11;
-  assign \i__payload.sums  = \port$4163$0 ;
-  assign \i__payload.sums[0]  = \port$4163$0 ;
-  assign \i__payload.total  = \port$4174$0 ;
-  assign \i__payload.row_end  = \port$4165$0 ;
-  assign \i__payload.tag  = \port$4175$0 ;
-  assign \i__payload.tag.last  = \port$4175$0 ;
   assign \sums_1[0]  = sums_1;
   assign \tag_1.last  = tag_1;
+  assign \tag_10.last  = tag_10;
+  assign \tag_11.last  = tag_11;
   assign \tag_2.last  = tag_2;
   assign \tag_3.last  = tag_3;
   assign \tag_4.last  = tag_4;
@@ -17896,98 +14249,50 @@ module \latte_head.weighted_sum.divider (rst, \port$4163$0 , \port$4165$0 , \por
   assign \tag_7.last  = tag_7;
   assign \tag_8.last  = tag_8;
   assign \tag_9.last  = tag_9;
-  assign \tag_10.last  = tag_10;
-  assign \tag_11.last  = tag_11;
-  assign \o__payload.row  = o__payload[63:0];
-  assign \o__payload.row[0]  = o__payload[7:0];
-  assign \o__payload.row[1]  = o__payload[15:8];
-  assign \o__payload.row[2]  = o__payload[23:16];
-  assign \o__payload.row[3]  = o__payload[31:24];
-  assign \o__payload.row[4]  = o__payload[39:32];
-  assign \o__payload.row[5]  = o__payload[47:40];
-  assign \o__payload.row[6]  = o__payload[55:48];
-  assign \o__payload.row[7]  = o__payload[63:56];
-  assign \o__payload.tag  = o__payload[64];
-  assign \o__payload.tag.last  = o__payload[64];
-  assign o__payload[64] = tag_11;
-  assign o__payload[63:0] = filled;
-  assign \$1  = { 7'h00, \port$4174$0 , 8'h00 };
-  assign \$3  = { sums_1, 1'h0 };
-  assign \$5  = { total_2, 1'h0 };
-  assign \$8  = { total_2, 1'h0 };
-  assign \$11  = { total_2, 1'h0 };
-  assign \$14  = { divisor_0_1, 1'h0 };
-  assign \$17  = { divisor_0_1, 1'h0 };
-  assign \$20  = { divisor_0_1, 1'h0 };
-  assign \$23  = { divisor_1_1, 1'h0 };
-  assign \$26  = { divisor_1_1, 1'h0 };
-  assign \$29  = { divisor_1_1, 1'h0 };
-  assign \$32  = { divisor_2_1, 1'h0 };
-  assign \$35  = { divisor_2_1, 1'h0 };
-  assign \$38  = { divisor_2_1, 1'h0 };
-  assign \$41  = { divisor_3_1, 1'h0 };
-  assign \$44  = { divisor_3_1, 1'h0 };
-  assign \$47  = { divisor_3_1, 1'h0 };
-  assign \$50  = { divisor_4_1, 1'h0 };
-  assign \$53  = { divisor_4_1, 1'h0 };
-  assign \$56  = { divisor_4_1, 1'h0 };
-  assign \$59  = { divisor_5_1, 1'h0 };
-  assign \$62  = { divisor_5_1, 1'h0 };
-  assign \$65  = { divisor_5_1, 1'h0 };
-  assign \$68  = { divisor_6_1, 1'h0 };
-  assign \$71  = { divisor_6_1, 1'h0 };
-  assign \$74  = { divisor_6_1, 1'h0 };
 endmodule
 
 module \latte_head.weighted_sum.landing (clk, rst, i_take, o__payload, i__payload, o_credit, o__valid, i__valid, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$86  = 0;
-  wire [1:0] \$1 ;
-  wire [3:0] \$10 ;
-  wire \$11 ;
-  wire \$12 ;
-  wire \$13 ;
-  wire [1:0] \$14 ;
-  wire [2:0] \$15 ;
-  wire [1:0] \$16 ;
-  wire [3:0] \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [2:0] \$2 ;
-  wire \$20 ;
-  wire \$21 ;
-  wire \$22 ;
-  wire [1:0] \$23 ;
-  wire [2:0] \$24 ;
-  wire [1:0] \$25 ;
-  wire [3:0] \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [3:0] \$3 ;
-  wire \$30 ;
-  wire \$31 ;
-  wire \$32 ;
-  wire \$33 ;
-  wire \$34 ;
-  reg \$35 ;
-  reg \$36 ;
-  reg \$37 ;
-  reg [2:0] \$38 ;
-  reg \$39 ;
-  wire [1:0] \$4 ;
-  wire [4:0] \$5 ;
-  wire \$6 ;
-  wire [1:0] \$7 ;
-  wire [2:0] \$8 ;
-  wire [1:0] \$9 ;
-  (* init = 1'h1 *)
+  wire [1:0] _00_;
+  wire [3:0] _01_;
+  wire _02_;
+  wire _03_;
+  wire _04_;
+  wire [1:0] _05_;
+  wire [2:0] _06_;
+  wire [1:0] _07_;
+  wire [3:0] _08_;
+  wire _09_;
+  wire _10_;
+  wire [2:0] _11_;
+  wire _12_;
+  wire _13_;
+  wire _14_;
+  wire [1:0] _15_;
+  wire [2:0] _16_;
+  wire [1:0] _17_;
+  wire [3:0] _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [3:0] _22_;
+  wire _23_;
+  wire _24_;
+  wire _25_;
+  wire _26_;
+  wire _27_;
+  wire [1:0] _28_;
+  wire [4:0] _29_;
+  wire _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire [1:0] _33_;
   wire any_left;
   input clk;
   wire clk;
   reg [2:0] credits = 3'h4;
   reg credits_down_0_1 = 1'h0;
   reg credits_up_0_1 = 1'h0;
-  reg credits_up_1_1 = 1'h0;
+  wire credits_up_1_1;
   input [64:0] i__payload;
   wire [64:0] i__payload;
   wire [64:0] \i__payload$7 ;
@@ -18052,49 +14357,52 @@ module \latte_head.weighted_sum.landing (clk, rst, i_take, o__payload, i__payloa
   wire rst;
   wire taken;
   assign taken = o__valid & o__ready;
-  assign \$1  = 1'h0 + credits_up_0_1;
-  assign \$2  = \$1  + credits_up_1_1;
-  assign \$3  = credits + \$2 ;
-  assign \$4  = 1'h0 + credits_down_0_1;
-  assign \$5  = \$3  - \$4 ;
-  assign \$7  = 1'h0 + credits_up_0_1;
-  assign \$8  = \$7  + credits_up_1_1;
-  assign \$9  = 1'h0 + credits_down_0_1;
-  assign \$10  = \$8  - \$9 ;
-  assign \$11  = \$10  == 4'hf;
-  assign \$12  = credits == 2'h2;
-  assign \$13  = \$11  & \$12 ;
-  assign \$14  = 1'h0 + credits_up_0_1;
-  assign \$15  = \$14  + credits_up_1_1;
-  assign \$16  = 1'h0 + credits_down_0_1;
-  assign \$17  = \$15  - \$16 ;
-  assign \$18  = | \$17 ;
-  assign \$19  = ~ \$18 ;
-  assign \$20  = credits == 1'h1;
-  assign \$21  = \$19  & \$20 ;
-  assign \$22  = \$13  | \$21 ;
-  assign \$23  = 1'h0 + credits_up_0_1;
-  assign \$24  = \$23  + credits_up_1_1;
-  assign \$25  = 1'h0 + credits_down_0_1;
-  assign \$26  = \$24  - \$25 ;
-  assign \$27  = \$26  == 1'h1;
-  assign \$28  = | credits;
-  assign \$29  = ~ \$28 ;
-  assign \$30  = \$27  & \$29 ;
-  assign \$31  = \$22  | \$30 ;
-  assign \$32  = ~ \$31 ;
-  assign \$33  = i_take ? \$32  : o_credit;
-  assign \$34  = \$6  | \$33 ;
+  assign _00_ = 1'h0 + credits_up_0_1;
+  assign _11_ = _00_ + 1'h0;
+  assign _22_ = credits + _11_;
+  assign _28_ = 1'h0 + credits_down_0_1;
+  assign _29_ = _22_ - _28_;
+  assign _30_ = taken | 1'h0;
+  assign _31_ = 1'h0 + credits_up_0_1;
+  assign _32_ = _31_ + 1'h0;
+  assign _33_ = 1'h0 + credits_down_0_1;
+  assign _01_ = _32_ - _33_;
+  assign _02_ = _01_ == 4'hf;
+  assign _03_ = credits == 2'h2;
+  assign _04_ = _02_ & _03_;
+  assign _05_ = 1'h0 + credits_up_0_1;
+  assign _06_ = _05_ + 1'h0;
+  assign _07_ = 1'h0 + credits_down_0_1;
+  assign _08_ = _06_ - _07_;
+  assign _09_ = | _08_;
+  assign _10_ = ~ _09_;
+  assign _12_ = credits == 1'h1;
+  assign _13_ = _10_ & _12_;
+  assign _14_ = _04_ | _13_;
+  assign _15_ = 1'h0 + credits_up_0_1;
+  assign _16_ = _15_ + 1'h0;
+  assign _17_ = 1'h0 + credits_down_0_1;
+  assign _18_ = _16_ - _17_;
+  assign _19_ = _18_ == 1'h1;
+  assign _20_ = | credits;
+  assign _21_ = ~ _20_;
+  assign _23_ = _19_ & _21_;
+  assign _24_ = _14_ | _23_;
+  assign _25_ = ~ _24_;
+  assign _26_ = i_take ? _25_ : o_credit;
+  assign _27_ = _30_ | _26_;
   always @(posedge clk)
-    credits_up_0_1 <= \$35 ;
+    if (rst) o_credit <= 1'h1;
+    else o_credit <= _27_;
   always @(posedge clk)
-    credits_up_1_1 <= \$36 ;
+    if (rst) credits <= 3'h4;
+    else credits <= _29_[2:0];
   always @(posedge clk)
-    credits_down_0_1 <= \$37 ;
+    if (rst) credits_down_0_1 <= 1'h0;
+    else credits_down_0_1 <= i_take;
   always @(posedge clk)
-    credits <= \$38 ;
-  always @(posedge clk)
-    o_credit <= \$39 ;
+    if (rst) credits_up_0_1 <= 1'h0;
+    else credits_up_0_1 <= taken;
   \latte_head.weighted_sum.landing.queue  queue (
     .clk(clk),
     .i__valid(i__valid),
@@ -18104,78 +14412,10 @@ module \latte_head.weighted_sum.landing (clk, rst, i_take, o__payload, i__payloa
     .rst(rst),
     .write_port__data(i__payload)
   );
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$35  = taken;
-    if (rst) begin
-      \$35  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$36  = 1'h0;
-    if (rst) begin
-      \$36  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$37  = i_take;
-    if (rst) begin
-      \$37  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$38  = \$5 [2:0];
-    if (rst) begin
-      \$38  = 3'h4;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$86 ) begin end
-    \$39  = \$34 ;
-    if (rst) begin
-      \$39  = 1'h1;
-    end
-  end
-  assign \o__payload$1  = o__payload;
-  assign \o__ready$3  = o__ready;
-  assign \o__valid$5  = o__valid;
-  assign \i__payload$7  = i__payload;
-  assign \i__valid$9  = i__valid;
   assign any_left = o_credit;
-  assign i_return = 1'h0;
-  assign \o__payload.row  = o__payload[63:0];
-  assign \o__payload.row[0]  = o__payload[7:0];
-  assign \o__payload.row[1]  = o__payload[15:8];
-  assign \o__payload.row[2]  = o__payload[23:16];
-  assign \o__payload.row[3]  = o__payload[31:24];
-  assign \o__payload.row[4]  = o__payload[39:32];
-  assign \o__payload.row[5]  = o__payload[47:40];
-  assign \o__payload.row[6]  = o__payload[55:48];
-  assign \o__payload.row[7]  = o__payload[63:56];
-  assign \o__payload.last  = o__payload[64];
-  assign \o__payload$1.row  = o__payload[63:0];
-  assign \o__payload$1.row[0]  = o__payload[7:0];
-  assign \o__payload$1.row[1]  = o__payload[15:8];
-  assign \o__payload$1.row[2]  = o__payload[23:16];
-  assign \o__payload$1.row[3]  = o__payload[31:24];
-  assign \o__payload$1.row[4]  = o__payload[39:32];
-  assign \o__payload$1.row[5]  = o__payload[47:40];
-  assign \o__payload$1.row[6]  = o__payload[55:48];
-  assign \o__payload$1.row[7]  = o__payload[63:56];
-  assign \o__payload$1.last  = o__payload[64];
-  assign \i__payload.row  = i__payload[63:0];
-  assign \i__payload.row[0]  = i__payload[7:0];
-  assign \i__payload.row[1]  = i__payload[15:8];
-  assign \i__payload.row[2]  = i__payload[23:16];
-  assign \i__payload.row[3]  = i__payload[31:24];
-  assign \i__payload.row[4]  = i__payload[39:32];
-  assign \i__payload.row[5]  = i__payload[47:40];
-  assign \i__payload.row[6]  = i__payload[55:48];
-  assign \i__payload.row[7]  = i__payload[63:56];
-  assign \i__payload.last  = i__payload[64];
+  assign credits_up_1_1 = 1'h0;
+  assign \i__payload$7  = i__payload;
+  assign \i__payload$7.last  = i__payload[64];
   assign \i__payload$7.row  = i__payload[63:0];
   assign \i__payload$7.row[0]  = i__payload[7:0];
   assign \i__payload$7.row[1]  = i__payload[15:8];
@@ -18185,83 +14425,82 @@ module \latte_head.weighted_sum.landing (clk, rst, i_take, o__payload, i__payloa
   assign \i__payload$7.row[5]  = i__payload[47:40];
   assign \i__payload$7.row[6]  = i__payload[55:48];
   assign \i__payload$7.row[7]  = i__payload[63:56];
-  assign \i__payload$7.last  = i__payload[64];
-  assign \$6  = taken;
+  assign \i__payload.last  = i__payload[64];
+  assign \i__payload.row  = i__payload[63:0];
+  assign \i__payload.row[0]  = i__payload[7:0];
+  assign \i__payload.row[1]  = i__payload[15:8];
+  assign \i__payload.row[2]  = i__payload[23:16];
+  assign \i__payload.row[3]  = i__payload[31:24];
+  assign \i__payload.row[4]  = i__payload[39:32];
+  assign \i__payload.row[5]  = i__payload[47:40];
+  assign \i__payload.row[6]  = i__payload[55:48];
+  assign \i__payload.row[7]  = i__payload[63:56];
+  assign \i__valid$9  = i__valid;
+  assign i_return = 1'h0;
+  assign \o__payload$1  = o__payload;
+  assign \o__payload$1.last  = o__payload[64];
+  assign \o__payload$1.row  = o__payload[63:0];
+  assign \o__payload$1.row[0]  = o__payload[7:0];
+  assign \o__payload$1.row[1]  = o__payload[15:8];
+  assign \o__payload$1.row[2]  = o__payload[23:16];
+  assign \o__payload$1.row[3]  = o__payload[31:24];
+  assign \o__payload$1.row[4]  = o__payload[39:32];
+  assign \o__payload$1.row[5]  = o__payload[47:40];
+  assign \o__payload$1.row[6]  = o__payload[55:48];
+  assign \o__payload$1.row[7]  = o__payload[63:56];
+  assign \o__payload.last  = o__payload[64];
+  assign \o__payload.row  = o__payload[63:0];
+  assign \o__payload.row[0]  = o__payload[7:0];
+  assign \o__payload.row[1]  = o__payload[15:8];
+  assign \o__payload.row[2]  = o__payload[23:16];
+  assign \o__payload.row[3]  = o__payload[31:24];
+  assign \o__payload.row[4]  = o__payload[39:32];
+  assign \o__payload.row[5]  = o__payload[47:40];
+  assign \o__payload.row[6]  = o__payload[55:48];
+  assign \o__payload.row[7]  = o__payload[63:56];
+  assign \o__ready$3  = o__ready;
+  assign \o__valid$5  = o__valid;
 endmodule
 
 module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port__data, o__valid, i__valid, o__ready);
-  reg \$auto$verilog_backend.cc:2355:dump_module$87  = 0;
-  wire [1:0] \$1 ;
-  wire \$10 ;
-  wire \$11 ;
-  wire [1:0] \$12 ;
-  wire [1:0] \$13 ;
-  wire [2:0] \$14 ;
-  wire \$15 ;
-  wire \$16 ;
-  wire \$17 ;
-  wire \$18 ;
-  wire \$19 ;
-  wire [3:0] \$2 ;
-  wire [1:0] \$20 ;
-  wire [1:0] \$21 ;
-  wire [2:0] \$22 ;
-  wire \$23 ;
-  wire \$24 ;
-  wire \$25 ;
-  wire \$26 ;
-  wire \$27 ;
-  wire \$28 ;
-  wire \$29 ;
-  wire [1:0] \$3 ;
-  wire \$30 ;
-  wire [1:0] \$31 ;
-  wire [1:0] \$32 ;
-  wire [2:0] \$33 ;
-  wire \$34 ;
-  wire \$35 ;
-  wire \$36 ;
-  wire [1:0] \$37 ;
-  wire [1:0] \$38 ;
-  wire [2:0] \$39 ;
-  wire [4:0] \$4 ;
-  wire \$40 ;
-  wire \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire [1:0] \$45 ;
-  wire [1:0] \$46 ;
-  wire [2:0] \$47 ;
-  wire \$48 ;
-  wire \$49 ;
-  wire \$5 ;
-  wire \$50 ;
-  wire \$51 ;
-  wire \$52 ;
-  wire \$53 ;
-  wire \$54 ;
-  wire \$55 ;
-  wire [2:0] \$56 ;
-  wire [2:0] \$57 ;
-  wire \$58 ;
-  wire [2:0] \$59 ;
-  wire [1:0] \$6 ;
-  wire [2:0] \$60 ;
-  wire \$61 ;
-  wire \$62 ;
-  reg \$63 ;
-  reg \$64 ;
-  reg [2:0] \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [1:0] \$7 ;
-  reg [1:0] \$70 ;
-  reg [1:0] \$71 ;
-  wire [2:0] \$8 ;
-  wire \$9 ;
+  wire [1:0] _00_;
+  wire _01_;
+  wire _02_;
+  wire [1:0] _03_;
+  wire [1:0] _04_;
+  wire [2:0] _05_;
+  wire _06_;
+  wire _07_;
+  wire _08_;
+  wire _09_;
+  wire _10_;
+  wire [3:0] _11_;
+  wire [1:0] _12_;
+  wire [1:0] _13_;
+  wire [2:0] _14_;
+  wire _15_;
+  wire _16_;
+  wire _17_;
+  wire _18_;
+  wire _19_;
+  wire _20_;
+  wire _21_;
+  wire [1:0] _22_;
+  wire _23_;
+  wire [4:0] _24_;
+  wire _25_;
+  wire _26_;
+  wire [2:0] _27_;
+  wire [2:0] _28_;
+  wire _29_;
+  wire [2:0] _30_;
+  wire [1:0] _31_;
+  wire [2:0] _32_;
+  wire _33_;
+  wire _34_;
+  wire [1:0] _35_;
+  wire [2:0] _36_;
+  wire _37_;
   input clk;
   wire clk;
   reg [2:0] count = 3'h0;
@@ -18302,15 +14541,12 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
   reg [1:0] pointer = 2'h0;
   reg [1:0] \pointer$13  = 2'h0;
   wire read;
-  (* init = 2'h0 *)
   wire [1:0] read_port__addr;
   wire [64:0] read_port__data;
   wire read_port__en;
   input rst;
   wire rst;
-  reg space = 1'h1;
   reg stored = 1'h0;
-  (* init = 2'h0 *)
   wire [1:0] write_port__addr;
   input [64:0] write_port__data;
   wire [64:0] write_port__data;
@@ -18318,7 +14554,7 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
   wire written;
   (* no_rw_check = 32'd1 *)
   reg [64:0] words [3:0];
-  initial begin : zero_memory_36
+  initial begin : zero_memory_44
     integer word;
     for (word = 0; word < 4; word = word + 1)
       words[word] = 65'h0;
@@ -18327,177 +14563,80 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
     if (written)
       words[pointer] <= write_port__data;
   end
-  reg [64:0] _0_;
+  reg [64:0] _87_;
   always @(posedge clk) begin
     if (load) begin
-      _0_ <= words[\pointer$13 ];
+      _87_ <= words[\pointer$13 ];
     end
   end
-  assign o__payload = _0_;
-  assign \$29  = read ? \$28  : stored;
-  assign \$30  = written | \$29 ;
-  assign \$31  = 1'h0 + count_up_0_1;
-  assign \$32  = 1'h0 + count_down_0_1;
-  assign \$33  = \$31  - \$32 ;
-  assign \$34  = \$33  == 3'h7;
-  assign \$35  = count == 3'h4;
-  assign \$36  = \$34  & \$35 ;
-  assign \$37  = 1'h0 + count_up_0_1;
-  assign \$38  = 1'h0 + count_down_0_1;
-  assign \$39  = \$37  - \$38 ;
-  assign \$40  = | \$39 ;
-  assign \$41  = ~ \$40 ;
-  assign \$42  = count == 2'h3;
-  assign \$43  = \$41  & \$42 ;
-  assign \$44  = \$36  | \$43 ;
-  assign \$45  = 1'h0 + count_up_0_1;
-  assign \$46  = 1'h0 + count_down_0_1;
-  assign \$47  = \$45  - \$46 ;
-  assign \$48  = \$47  == 1'h1;
-  assign \$49  = count == 2'h2;
-  assign \$50  = \$48  & \$49 ;
-  assign \$51  = \$44  | \$50 ;
-  assign \$52  = ~ \$51 ;
-  assign \$53  = written ? \$52  : space;
-  assign \$54  = read | \$53 ;
-  assign \$55  = pointer == 2'h3;
-  assign \$56  = pointer + 1'h1;
-  assign \$57  = \$55  ? 3'h0 : \$56 ;
-  assign \$58  = \pointer$13  == 2'h3;
-  assign \$59  = \pointer$13  + 1'h1;
-  assign \$60  = \$58  ? 3'h0 : \$59 ;
-  assign \$61  = ~ o__valid;
-  assign load = \$61  | o__ready;
-  assign \$62  = output_free | o__ready;
-  assign read = stored & \$62 ;
+  assign o__payload = _87_;
+  assign _21_ = read ? _20_ : stored;
+  assign _23_ = written | _21_;
+  assign _26_ = pointer == 2'h3;
+  assign _27_ = pointer + 1'h1;
+  assign _28_ = _26_ ? 3'h0 : _27_;
+  assign _29_ = \pointer$13  == 2'h3;
+  assign _30_ = \pointer$13  + 1'h1;
+  assign _32_ = _29_ ? 3'h0 : _30_;
+  assign written = i__valid & 1'h1;
+  assign _33_ = ~ o__valid;
+  assign load = _33_ | o__ready;
+  assign _34_ = output_free | o__ready;
+  assign read = stored & _34_;
+  assign _00_ = 1'h0 + count_up_0_1;
+  assign _11_ = count + _00_;
+  assign _22_ = 1'h0 + count_down_0_1;
+  assign _24_ = _11_ - _22_;
+  assign _25_ = ~ stored;
+  assign _31_ = 1'h0 + count_up_0_1;
+  assign _35_ = 1'h0 + count_down_0_1;
+  assign _36_ = _31_ - _35_;
+  assign _37_ = _36_ == 3'h7;
+  assign _01_ = count == 2'h2;
+  assign _02_ = _37_ & _01_;
+  assign _03_ = 1'h0 + count_up_0_1;
+  assign _04_ = 1'h0 + count_down_0_1;
+  assign _05_ = _03_ - _04_;
+  assign _06_ = | _05_;
+  assign _07_ = ~ _06_;
+  assign _08_ = count == 1'h1;
+  assign _09_ = _07_ & _08_;
+  assign _10_ = _02_ | _09_;
+  assign _12_ = 1'h0 + count_up_0_1;
+  assign _13_ = 1'h0 + count_down_0_1;
+  assign _14_ = _12_ - _13_;
+  assign _15_ = _14_ == 1'h1;
+  assign _16_ = | count;
+  assign _17_ = ~ _16_;
+  assign _18_ = _15_ & _17_;
+  assign _19_ = _10_ | _18_;
+  assign _20_ = ~ _19_;
   always @(posedge clk)
-    count_up_0_1 <= \$63 ;
+    if (rst) \pointer$13  <= 2'h0;
+    else if (read) \pointer$13  <= _32_[1:0];
   always @(posedge clk)
-    count_down_0_1 <= \$64 ;
+    if (rst) pointer <= 2'h0;
+    else if (written) pointer <= _28_[1:0];
   always @(posedge clk)
-    count <= \$65 ;
+    if (rst) stored <= 1'h0;
+    else stored <= _23_;
   always @(posedge clk)
-    o__valid <= \$66 ;
+    if (rst) output_free <= 1'h1;
+    else if (load) output_free <= _25_;
   always @(posedge clk)
-    output_free <= \$67 ;
+    if (rst) o__valid <= 1'h0;
+    else if (load) o__valid <= stored;
   always @(posedge clk)
-    stored <= \$68 ;
+    if (rst) count <= 3'h0;
+    else count <= _24_[2:0];
   always @(posedge clk)
-    space <= \$69 ;
+    if (rst) count_down_0_1 <= 1'h0;
+    else count_down_0_1 <= read;
   always @(posedge clk)
-    pointer <= \$70 ;
-  always @(posedge clk)
-    \pointer$13  <= \$71 ;
-  assign \$1  = 1'h0 + count_up_0_1;
-  assign \$2  = count + \$1 ;
-  assign \$3  = 1'h0 + count_down_0_1;
-  assign \$4  = \$2  - \$3 ;
-  assign \$5  = ~ stored;
-  assign \$6  = 1'h0 + count_up_0_1;
-  assign \$7  = 1'h0 + count_down_0_1;
-  assign \$8  = \$6  - \$7 ;
-  assign \$9  = \$8  == 3'h7;
-  assign \$10  = count == 2'h2;
-  assign \$11  = \$9  & \$10 ;
-  assign \$12  = 1'h0 + count_up_0_1;
-  assign \$13  = 1'h0 + count_down_0_1;
-  assign \$14  = \$12  - \$13 ;
-  assign \$15  = | \$14 ;
-  assign \$16  = ~ \$15 ;
-  assign \$17  = count == 1'h1;
-  assign \$18  = \$16  & \$17 ;
-  assign \$19  = \$11  | \$18 ;
-  assign \$20  = 1'h0 + count_up_0_1;
-  assign \$21  = 1'h0 + count_down_0_1;
-  assign \$22  = \$20  - \$21 ;
-  assign \$23  = \$22  == 1'h1;
-  assign \$24  = | count;
-  assign \$25  = ~ \$24 ;
-  assign \$26  = \$23  & \$25 ;
-  assign \$27  = \$19  | \$26 ;
-  assign \$28  = ~ \$27 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$63  = written;
-    if (rst) begin
-      \$63  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$64  = read;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$65  = \$4 [2:0];
-    if (rst) begin
-      \$65  = 3'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$66  = o__valid;
-    if (load) begin
-      \$66  = stored;
-    end
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$67  = output_free;
-    if (load) begin
-      \$67  = \$5 ;
-    end
-    if (rst) begin
-      \$67  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$68  = \$30 ;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$69  = \$54 ;
-    if (rst) begin
-      \$69  = 1'h1;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$70  = pointer;
-    if (written) begin
-      \$70  = \$57 [1:0];
-    end
-    if (rst) begin
-      \$70  = 2'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$87 ) begin end
-    \$71  = \pointer$13 ;
-    if (read) begin
-      \$71  = \$60 [1:0];
-    end
-    if (rst) begin
-      \$71  = 2'h0;
-    end
-  end
-  assign i__ready = 1'h1;
-  assign write_port__en = written;
+    if (rst) count_up_0_1 <= 1'h0;
+    else count_up_0_1 <= written;
   assign i__payload = write_port__data;
-  assign read_port__en = load;
-  assign read_port__data = o__payload;
-  assign write_port__addr = pointer;
-  assign read_port__addr = \pointer$13 ;
+  assign \i__payload.last  = write_port__data[64];
   assign \i__payload.row  = write_port__data[63:0];
   assign \i__payload.row[0]  = write_port__data[7:0];
   assign \i__payload.row[1]  = write_port__data[15:8];
@@ -18507,7 +14646,8 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
   assign \i__payload.row[5]  = write_port__data[47:40];
   assign \i__payload.row[6]  = write_port__data[55:48];
   assign \i__payload.row[7]  = write_port__data[63:56];
-  assign \i__payload.last  = write_port__data[64];
+  assign i__ready = 1'h1;
+  assign \o__payload.last  = o__payload[64];
   assign \o__payload.row  = o__payload[63:0];
   assign \o__payload.row[0]  = o__payload[7:0];
   assign \o__payload.row[1]  = o__payload[15:8];
@@ -18517,130 +14657,87 @@ module \latte_head.weighted_sum.landing.queue (clk, rst, o__payload, write_port_
   assign \o__payload.row[5]  = o__payload[47:40];
   assign \o__payload.row[6]  = o__payload[55:48];
   assign \o__payload.row[7]  = o__payload[63:56];
-  assign \o__payload.last  = o__payload[64];
-  assign written = i__valid;
+  assign read_port__addr = \pointer$13 ;
+  assign read_port__data = o__payload;
+  assign read_port__en = load;
+  assign write_port__addr = pointer;
+  assign write_port__en = written;
 endmodule
 
-module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$4163$0 , \port$4165$0 , total_merged_1, tag_merged_1, o__valid, clk);
-  reg \$auto$verilog_backend.cc:2355:dump_module$88  = 0;
-  wire \$1 ;
-  wire [15:0] \$10 ;
-  reg \$100 ;
-  reg \$101 ;
-  reg [20:0] \$102 ;
-  reg [20:0] \$103 ;
-  reg \$104 ;
-  reg \$105 ;
-  reg \$106 ;
-  reg \$107 ;
-  reg \$108 ;
-  reg \$109 ;
-  wire [21:0] \$11 ;
-  reg [20:0] \$110 ;
-  reg [20:0] \$111 ;
-  reg [20:0] \$112 ;
-  reg [20:0] \$113  = 21'h000000;
-  reg \$114 ;
-  reg \$115  = 1'h0;
-  reg [12:0] \$116 ;
-  reg [13:0] \$117 ;
-  reg \$118 ;
-  wire [21:0] \$12 ;
-  wire \$13 ;
-  wire [15:0] \$14 ;
-  wire [21:0] \$15 ;
-  wire [21:0] \$16 ;
-  wire \$17 ;
-  wire [15:0] \$18 ;
-  wire [21:0] \$19 ;
-  wire [15:0] \$2 ;
-  wire [21:0] \$20 ;
-  wire \$21 ;
-  wire [15:0] \$22 ;
-  wire [21:0] \$23 ;
-  wire [21:0] \$24 ;
-  wire \$25 ;
-  wire [15:0] \$26 ;
-  wire [21:0] \$27 ;
-  wire [21:0] \$28 ;
-  wire \$29 ;
-  wire [21:0] \$3 ;
-  wire [15:0] \$30 ;
-  wire [21:0] \$31 ;
-  wire [21:0] \$32 ;
-  wire [20:0] \$33 ;
-  wire [20:0] \$34 ;
-  wire [20:0] \$35 ;
-  wire [20:0] \$36 ;
-  wire [20:0] \$37 ;
-  wire [20:0] \$38 ;
-  wire [20:0] \$39 ;
-  wire [21:0] \$4 ;
-  wire [13:0] \$40 ;
-  wire [13:0] \$41 ;
-  wire \$42 ;
-  wire \$43 ;
-  wire \$44 ;
-  wire \$45 ;
-  wire \$46 ;
-  wire \$47 ;
-  wire \$48 ;
-  reg \$49 ;
-  wire \$5 ;
-  reg \$50 ;
-  reg \$51 ;
-  reg \$52 ;
-  reg \$53 ;
-  reg [20:0] \$54 ;
-  reg [20:0] \$55 ;
-  reg \$56 ;
-  reg \$57 ;
-  reg \$58 ;
-  reg \$59 ;
-  wire [15:0] \$6 ;
-  reg \$60 ;
-  reg \$61 ;
-  reg [20:0] \$62 ;
-  reg [20:0] \$63 ;
-  reg \$64 ;
-  reg \$65 ;
-  reg \$66 ;
-  reg \$67 ;
-  reg \$68 ;
-  reg \$69 ;
-  wire [21:0] \$7 ;
-  reg [20:0] \$70 ;
-  reg [20:0] \$71 ;
-  reg \$72 ;
-  reg \$73 ;
-  reg \$74 ;
-  reg \$75 ;
-  reg \$76 ;
-  reg \$77 ;
-  reg [20:0] \$78 ;
-  reg [20:0] \$79 ;
-  wire [21:0] \$8 ;
-  reg \$80 ;
-  reg \$81 ;
-  reg \$82 ;
-  reg \$83 ;
-  reg \$84 ;
-  reg \$85 ;
-  reg [20:0] \$86 ;
-  reg [20:0] \$87 ;
-  reg \$88 ;
-  reg \$89 ;
-  wire \$9 ;
-  reg \$90 ;
-  reg \$91 ;
-  reg \$92 ;
-  reg \$93 ;
-  reg [20:0] \$94 ;
-  reg [20:0] \$95 ;
-  reg \$96 ;
-  reg \$97 ;
-  reg \$98 ;
-  reg \$99 ;
+module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$4150$0 , \port$4152$0 , total_merged_1, tag_merged_1, o__valid, clk);
+  wire _000_;
+  wire [15:0] _001_;
+  wire [21:0] _002_;
+  wire [21:0] _003_;
+  wire _004_;
+  wire [15:0] _005_;
+  wire [21:0] _006_;
+  wire [21:0] _007_;
+  wire _008_;
+  wire [15:0] _009_;
+  wire [21:0] _010_;
+  wire [15:0] _011_;
+  wire [21:0] _012_;
+  wire _013_;
+  wire [15:0] _014_;
+  wire [21:0] _015_;
+  wire [21:0] _016_;
+  wire _017_;
+  wire [15:0] _018_;
+  wire [21:0] _019_;
+  wire [21:0] _020_;
+  wire _021_;
+  wire [21:0] _022_;
+  wire [15:0] _023_;
+  wire [21:0] _024_;
+  wire [21:0] _025_;
+  wire [20:0] _026_;
+  wire [20:0] _027_;
+  wire [20:0] _028_;
+  wire [20:0] _029_;
+  wire [20:0] _030_;
+  wire [20:0] _031_;
+  wire [20:0] _032_;
+  wire [21:0] _033_;
+  wire [13:0] _034_;
+  wire [13:0] _035_;
+  wire _036_;
+  wire _037_;
+  wire _038_;
+  wire _039_;
+  wire _040_;
+  wire _041_;
+  wire _042_;
+  wire _043_;
+  wire [15:0] _044_;
+  wire [21:0] _045_;
+  wire [21:0] _046_;
+  wire _047_;
+  wire _048_;
+  wire _049_;
+  wire _050_;
+  wire _051_;
+  wire _052_;
+  wire _053_;
+  wire _054_;
+  wire _055_;
+  wire _056_;
+  wire _057_;
+  wire _058_;
+  wire _059_;
+  wire _060_;
+  wire _061_;
+  wire _062_;
+  wire _063_;
+  wire _064_;
+  wire _065_;
+  wire _066_;
+  wire _067_;
+  wire _068_;
+  wire _069_;
+  wire _070_;
+  wire _071_;
+  wire _072_;
   reg adds_0_1 = 1'h0;
   reg adds_0_2 = 1'h0;
   reg adds_1_1 = 1'h0;
@@ -18707,12 +14804,10 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
   wire [12:0] \o__payload.total ;
   output o__valid;
   reg o__valid = 1'h0;
-  (* init = 21'h000000 *)
-  output [20:0] \port$4163$0 ;
-  wire [20:0] \port$4163$0 ;
-  (* init = 1'h0 *)
-  output \port$4165$0 ;
-  wire \port$4165$0 ;
+  output [20:0] \port$4150$0 ;
+  reg [20:0] \port$4150$0  = 21'h000000;
+  output \port$4152$0 ;
+  reg \port$4152$0  = 1'h0;
   reg [7:0] prob_1_1 = 8'h00;
   reg [7:0] prob_2_1 = 8'h00;
   reg [7:0] prob_3_1 = 8'h00;
@@ -18720,21 +14815,21 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
   reg [7:0] prob_5_1 = 8'h00;
   reg [7:0] prob_6_1 = 8'h00;
   reg [7:0] prob_7_1 = 8'h00;
-  reg [15:0] product_0 = 16'h0000;
+  reg [15:0] product_0_0 = 16'h0000;
   reg [15:0] product_0_1 = 16'h0000;
-  reg [15:0] product_1 = 16'h0000;
+  reg [15:0] product_1_0 = 16'h0000;
   reg [15:0] product_1_1 = 16'h0000;
-  reg [15:0] product_2 = 16'h0000;
+  reg [15:0] product_2_0 = 16'h0000;
   reg [15:0] product_2_1 = 16'h0000;
-  reg [15:0] product_3 = 16'h0000;
+  reg [15:0] product_3_0 = 16'h0000;
   reg [15:0] product_3_1 = 16'h0000;
-  reg [15:0] product_4 = 16'h0000;
+  reg [15:0] product_4_0 = 16'h0000;
   reg [15:0] product_4_1 = 16'h0000;
-  reg [15:0] product_5 = 16'h0000;
+  reg [15:0] product_5_0 = 16'h0000;
   reg [15:0] product_5_1 = 16'h0000;
-  reg [15:0] product_6 = 16'h0000;
+  reg [15:0] product_6_0 = 16'h0000;
   reg [15:0] product_6_1 = 16'h0000;
-  reg [15:0] product_7 = 16'h0000;
+  reg [15:0] product_7_0 = 16'h0000;
   reg [15:0] product_7_1 = 16'h0000;
   reg [20:0] result_0 = 21'h000000;
   reg [20:0] result_1 = 21'h000000;
@@ -18787,244 +14882,114 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
   wire [7:0] \value[5] ;
   wire [7:0] \value[6] ;
   wire [7:0] \value[7] ;
-  assign \$1  = i__valid & i__payload[8];
-  assign \$2  = $signed({ 1'h0, i__payload[7:0] }) * $signed(value[7:0]);
-  assign \$3  = $signed(sum_0) + $signed(product_0_1);
-  assign \$4  = $signed(sum_0) + $signed(product_0_1);
-  assign \$5  = valid_1_1 & last_1_1;
-  assign \$6  = $signed({ 1'h0, prob_1_1 }) * $signed(value[15:8]);
-  assign \$7  = $signed(sum_1) + $signed(product_1_1);
-  assign \$8  = $signed(sum_1) + $signed(product_1_1);
-  assign \$9  = valid_2_1 & last_2_1;
-  assign \$10  = $signed({ 1'h0, prob_2_1 }) * $signed(value[23:16]);
-  assign \$11  = $signed(sum_2) + $signed(product_2_1);
-  assign \$12  = $signed(sum_2) + $signed(product_2_1);
-  assign \$13  = valid_3_1 & last_3_1;
-  assign \$14  = $signed({ 1'h0, prob_3_1 }) * $signed(value[31:24]);
-  assign \$15  = $signed(sum_3) + $signed(product_3_1);
-  assign \$16  = $signed(sum_3) + $signed(product_3_1);
-  assign \$17  = valid_4_1 & last_4_1;
-  assign \$18  = $signed({ 1'h0, prob_4_1 }) * $signed(value[39:32]);
-  assign \$19  = $signed(sum_4) + $signed(product_4_1);
-  assign \$20  = $signed(sum_4) + $signed(product_4_1);
-  assign \$21  = valid_5_1 & last_5_1;
-  assign \$22  = $signed({ 1'h0, prob_5_1 }) * $signed(value[47:40]);
-  assign \$23  = $signed(sum_5) + $signed(product_5_1);
-  assign \$24  = $signed(sum_5) + $signed(product_5_1);
-  assign \$25  = valid_6_1 & last_6_1;
-  assign \$26  = $signed({ 1'h0, prob_6_1 }) * $signed(value[55:48]);
-  assign \$27  = $signed(sum_6) + $signed(product_6_1);
-  assign \$28  = $signed(sum_6) + $signed(product_6_1);
-  assign \$29  = valid_7_1 & last_7_1;
-  assign \$30  = $signed({ 1'h0, prob_7_1 }) * $signed(value[63:56]);
-  assign \$31  = $signed(sum_7) + $signed(product_7_1);
-  assign \$32  = $signed(sum_7) + $signed(product_7_1);
-  assign \$33  = result_0 | result_1;
-  assign \$34  = \$33  | result_2;
-  assign \$35  = \$34  | result_3;
-  assign \$36  = \$35  | result_4;
-  assign \$37  = \$36  | result_5;
-  assign \$38  = \$37  | result_6;
-  assign \$39  = \$38  | result_7;
-  assign \$40  = total_sum + total_prob_2;
-  assign \$41  = total_sum + total_prob_2;
-  assign \$42  = complete_0_1 | complete_1_1;
-  assign \$43  = \$42  | complete_2_1;
-  assign \$44  = \$43  | complete_3_1;
-  assign \$45  = \$44  | complete_4_1;
-  assign \$46  = \$45  | complete_5_1;
-  assign \$47  = \$46  | complete_6_1;
-  assign \$48  = \$47  | complete_7_1;
+  assign _000_ = i__valid & i__payload[8];
+  assign _011_ = $signed({ 1'h0, i__payload[7:0] }) * $signed(value[7:0]);
+  assign _022_ = $signed(sum_0) + $signed(product_0_1);
+  assign _033_ = $signed(sum_0) + $signed(product_0_1);
+  assign _043_ = valid_1_1 & last_1_1;
+  assign _044_ = $signed({ 1'h0, prob_1_1 }) * $signed(value[15:8]);
+  assign _045_ = $signed(sum_1) + $signed(product_1_1);
+  assign _046_ = $signed(sum_1) + $signed(product_1_1);
+  assign _047_ = valid_2_1 & last_2_1;
+  assign _001_ = $signed({ 1'h0, prob_2_1 }) * $signed(value[23:16]);
+  assign _002_ = $signed(sum_2) + $signed(product_2_1);
+  assign _003_ = $signed(sum_2) + $signed(product_2_1);
+  assign _004_ = valid_3_1 & last_3_1;
+  assign _005_ = $signed({ 1'h0, prob_3_1 }) * $signed(value[31:24]);
+  assign _006_ = $signed(sum_3) + $signed(product_3_1);
+  assign _007_ = $signed(sum_3) + $signed(product_3_1);
+  assign _008_ = valid_4_1 & last_4_1;
+  assign _009_ = $signed({ 1'h0, prob_4_1 }) * $signed(value[39:32]);
+  assign _010_ = $signed(sum_4) + $signed(product_4_1);
+  assign _012_ = $signed(sum_4) + $signed(product_4_1);
+  assign _013_ = valid_5_1 & last_5_1;
+  assign _014_ = $signed({ 1'h0, prob_5_1 }) * $signed(value[47:40]);
+  assign _015_ = $signed(sum_5) + $signed(product_5_1);
+  assign _016_ = $signed(sum_5) + $signed(product_5_1);
+  assign _017_ = valid_6_1 & last_6_1;
+  assign _018_ = $signed({ 1'h0, prob_6_1 }) * $signed(value[55:48]);
+  assign _019_ = $signed(sum_6) + $signed(product_6_1);
+  assign _020_ = $signed(sum_6) + $signed(product_6_1);
+  assign _021_ = valid_7_1 & last_7_1;
+  assign _023_ = $signed({ 1'h0, prob_7_1 }) * $signed(value[63:56]);
+  assign _024_ = $signed(sum_7) + $signed(product_7_1);
+  assign _025_ = $signed(sum_7) + $signed(product_7_1);
+  assign _026_ = result_0 | result_1;
+  assign _027_ = _026_ | result_2;
+  assign _028_ = _027_ | result_3;
+  assign _029_ = _028_ | result_4;
+  assign _030_ = _029_ | result_5;
+  assign _031_ = _030_ | result_6;
+  assign _032_ = _031_ | result_7;
+  assign _034_ = total_sum + total_prob_2;
+  assign _035_ = total_sum + total_prob_2;
+  assign _036_ = complete_0_1 | complete_1_1;
+  assign _037_ = _036_ | complete_2_1;
+  assign _038_ = _037_ | complete_3_1;
+  assign _039_ = _038_ | complete_4_1;
+  assign _040_ = _039_ | complete_5_1;
+  assign _041_ = _040_ | complete_6_1;
+  assign _042_ = _041_ | complete_7_1;
   always @(posedge clk)
-    adds_0_1 <= \$49 ;
+    product_0_0 <= _011_;
   always @(posedge clk)
-    adds_0_2 <= \$50 ;
-  always @(posedge clk)
-    ends_0_1 <= \$51 ;
-  always @(posedge clk)
-    ends_0_2 <= \$52 ;
-  always @(posedge clk)
-    complete_0_1 <= \$53 ;
-  always @(posedge clk)
-    product_0 <= \$2 ;
-  always @(posedge clk)
-    product_0_1 <= product_0;
-  always @(posedge clk)
-    sum_0 <= \$54 ;
-  always @(posedge clk)
-    result_0 <= \$55 ;
-  always @(posedge clk)
-    valid_1_1 <= \$56 ;
+    product_0_1 <= product_0_0;
   always @(posedge clk)
     last_1_1 <= i__payload[8];
   always @(posedge clk)
     prob_1_1 <= i__payload[7:0];
   always @(posedge clk)
-    adds_1_1 <= \$57 ;
+    product_1_0 <= _044_;
   always @(posedge clk)
-    adds_1_2 <= \$58 ;
-  always @(posedge clk)
-    ends_1_1 <= \$59 ;
-  always @(posedge clk)
-    ends_1_2 <= \$60 ;
-  always @(posedge clk)
-    complete_1_1 <= \$61 ;
-  always @(posedge clk)
-    product_1 <= \$6 ;
-  always @(posedge clk)
-    product_1_1 <= product_1;
-  always @(posedge clk)
-    sum_1 <= \$62 ;
-  always @(posedge clk)
-    result_1 <= \$63 ;
-  always @(posedge clk)
-    valid_2_1 <= \$64 ;
+    product_1_1 <= product_1_0;
   always @(posedge clk)
     last_2_1 <= last_1_1;
   always @(posedge clk)
     prob_2_1 <= prob_1_1;
   always @(posedge clk)
-    adds_2_1 <= \$65 ;
+    product_2_0 <= _001_;
   always @(posedge clk)
-    adds_2_2 <= \$66 ;
-  always @(posedge clk)
-    ends_2_1 <= \$67 ;
-  always @(posedge clk)
-    ends_2_2 <= \$68 ;
-  always @(posedge clk)
-    complete_2_1 <= \$69 ;
-  always @(posedge clk)
-    product_2 <= \$10 ;
-  always @(posedge clk)
-    product_2_1 <= product_2;
-  always @(posedge clk)
-    sum_2 <= \$70 ;
-  always @(posedge clk)
-    result_2 <= \$71 ;
-  always @(posedge clk)
-    valid_3_1 <= \$72 ;
+    product_2_1 <= product_2_0;
   always @(posedge clk)
     last_3_1 <= last_2_1;
   always @(posedge clk)
     prob_3_1 <= prob_2_1;
   always @(posedge clk)
-    adds_3_1 <= \$73 ;
+    product_3_0 <= _005_;
   always @(posedge clk)
-    adds_3_2 <= \$74 ;
-  always @(posedge clk)
-    ends_3_1 <= \$75 ;
-  always @(posedge clk)
-    ends_3_2 <= \$76 ;
-  always @(posedge clk)
-    complete_3_1 <= \$77 ;
-  always @(posedge clk)
-    product_3 <= \$14 ;
-  always @(posedge clk)
-    product_3_1 <= product_3;
-  always @(posedge clk)
-    sum_3 <= \$78 ;
-  always @(posedge clk)
-    result_3 <= \$79 ;
-  always @(posedge clk)
-    valid_4_1 <= \$80 ;
+    product_3_1 <= product_3_0;
   always @(posedge clk)
     last_4_1 <= last_3_1;
   always @(posedge clk)
     prob_4_1 <= prob_3_1;
   always @(posedge clk)
-    adds_4_1 <= \$81 ;
+    product_4_0 <= _009_;
   always @(posedge clk)
-    adds_4_2 <= \$82 ;
-  always @(posedge clk)
-    ends_4_1 <= \$83 ;
-  always @(posedge clk)
-    ends_4_2 <= \$84 ;
-  always @(posedge clk)
-    complete_4_1 <= \$85 ;
-  always @(posedge clk)
-    product_4 <= \$18 ;
-  always @(posedge clk)
-    product_4_1 <= product_4;
-  always @(posedge clk)
-    sum_4 <= \$86 ;
-  always @(posedge clk)
-    result_4 <= \$87 ;
-  always @(posedge clk)
-    valid_5_1 <= \$88 ;
+    product_4_1 <= product_4_0;
   always @(posedge clk)
     last_5_1 <= last_4_1;
   always @(posedge clk)
     prob_5_1 <= prob_4_1;
   always @(posedge clk)
-    adds_5_1 <= \$89 ;
+    product_5_0 <= _014_;
   always @(posedge clk)
-    adds_5_2 <= \$90 ;
-  always @(posedge clk)
-    ends_5_1 <= \$91 ;
-  always @(posedge clk)
-    ends_5_2 <= \$92 ;
-  always @(posedge clk)
-    complete_5_1 <= \$93 ;
-  always @(posedge clk)
-    product_5 <= \$22 ;
-  always @(posedge clk)
-    product_5_1 <= product_5;
-  always @(posedge clk)
-    sum_5 <= \$94 ;
-  always @(posedge clk)
-    result_5 <= \$95 ;
-  always @(posedge clk)
-    valid_6_1 <= \$96 ;
+    product_5_1 <= product_5_0;
   always @(posedge clk)
     last_6_1 <= last_5_1;
   always @(posedge clk)
     prob_6_1 <= prob_5_1;
   always @(posedge clk)
-    adds_6_1 <= \$97 ;
+    product_6_0 <= _018_;
   always @(posedge clk)
-    adds_6_2 <= \$98 ;
-  always @(posedge clk)
-    ends_6_1 <= \$99 ;
-  always @(posedge clk)
-    ends_6_2 <= \$100 ;
-  always @(posedge clk)
-    complete_6_1 <= \$101 ;
-  always @(posedge clk)
-    product_6 <= \$26 ;
-  always @(posedge clk)
-    product_6_1 <= product_6;
-  always @(posedge clk)
-    sum_6 <= \$102 ;
-  always @(posedge clk)
-    result_6 <= \$103 ;
-  always @(posedge clk)
-    valid_7_1 <= \$104 ;
+    product_6_1 <= product_6_0;
   always @(posedge clk)
     last_7_1 <= last_6_1;
   always @(posedge clk)
     prob_7_1 <= prob_6_1;
   always @(posedge clk)
-    adds_7_1 <= \$105 ;
+    product_7_0 <= _023_;
   always @(posedge clk)
-    adds_7_2 <= \$106 ;
-  always @(posedge clk)
-    ends_7_1 <= \$107 ;
-  always @(posedge clk)
-    ends_7_2 <= \$108 ;
-  always @(posedge clk)
-    complete_7_1 <= \$109 ;
-  always @(posedge clk)
-    product_7 <= \$30 ;
-  always @(posedge clk)
-    product_7_1 <= product_7;
-  always @(posedge clk)
-    sum_7 <= \$110 ;
-  always @(posedge clk)
-    result_7 <= \$111 ;
-  always @(posedge clk)
-    \$113  <= \$112 ;
-  always @(posedge clk)
-    \$115  <= \$114 ;
+    product_7_1 <= product_7_0;
   always @(posedge clk)
     total_prob_1 <= i__payload[7:0];
   always @(posedge clk)
@@ -19034,608 +14999,254 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
   always @(posedge clk)
     total_tag_2 <= total_tag_1;
   always @(posedge clk)
-    total_sum <= \$116 ;
-  always @(posedge clk)
-    total <= \$117 ;
-  always @(posedge clk)
     total_merged_1 <= total[12:0];
   always @(posedge clk)
     tag_merged_1 <= total[13];
   always @(posedge clk)
-    o__valid <= \$118 ;
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$49  = i__valid;
-    if (rst) begin
-      \$49  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$50  = adds_0_1;
-    if (rst) begin
-      \$50  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$51  = \$1 ;
-    if (rst) begin
-      \$51  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$52  = ends_0_1;
-    if (rst) begin
-      \$52  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$53  = ends_0_2;
-    if (rst) begin
-      \$53  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$54  = sum_0;
-    (* full_case = 32'd1 *)
-    if (ends_0_2) begin
-      \$54  = 21'h000000;
-    end else begin
-      if (adds_0_2) begin
-        \$54  = \$4 [20:0];
-      end
-    end
-    if (rst) begin
-      \$54  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    (* full_case = 32'd1 *)
-    if (ends_0_2) begin
-      \$55  = \$3 [20:0];
-    end else begin
-      \$55  = 21'h000000;
-    end
-    if (rst) begin
-      \$55  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$56  = i__valid;
-    if (rst) begin
-      \$56  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$57  = valid_1_1;
-    if (rst) begin
-      \$57  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$58  = adds_1_1;
-    if (rst) begin
-      \$58  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$59  = \$5 ;
-    if (rst) begin
-      \$59  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$60  = ends_1_1;
-    if (rst) begin
-      \$60  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$61  = ends_1_2;
-    if (rst) begin
-      \$61  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$62  = sum_1;
-    (* full_case = 32'd1 *)
-    if (ends_1_2) begin
-      \$62  = 21'h000000;
-    end else begin
-      if (adds_1_2) begin
-        \$62  = \$8 [20:0];
-      end
-    end
-    if (rst) begin
-      \$62  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    (* full_case = 32'd1 *)
-    if (ends_1_2) begin
-      \$63  = \$7 [20:0];
-    end else begin
-      \$63  = 21'h000000;
-    end
-    if (rst) begin
-      \$63  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$64  = valid_1_1;
-    if (rst) begin
-      \$64  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$65  = valid_2_1;
-    if (rst) begin
-      \$65  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$66  = adds_2_1;
-    if (rst) begin
-      \$66  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$67  = \$9 ;
-    if (rst) begin
-      \$67  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$68  = ends_2_1;
-    if (rst) begin
-      \$68  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$69  = ends_2_2;
-    if (rst) begin
-      \$69  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$70  = sum_2;
-    (* full_case = 32'd1 *)
-    if (ends_2_2) begin
-      \$70  = 21'h000000;
-    end else begin
-      if (adds_2_2) begin
-        \$70  = \$12 [20:0];
-      end
-    end
-    if (rst) begin
-      \$70  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    (* full_case = 32'd1 *)
-    if (ends_2_2) begin
-      \$71  = \$11 [20:0];
-    end else begin
-      \$71  = 21'h000000;
-    end
-    if (rst) begin
-      \$71  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$72  = valid_2_1;
-    if (rst) begin
-      \$72  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$73  = valid_3_1;
-    if (rst) begin
-      \$73  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$74  = adds_3_1;
-    if (rst) begin
-      \$74  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$75  = \$13 ;
-    if (rst) begin
-      \$75  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$76  = ends_3_1;
-    if (rst) begin
-      \$76  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$77  = ends_3_2;
-    if (rst) begin
-      \$77  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$78  = sum_3;
-    (* full_case = 32'd1 *)
-    if (ends_3_2) begin
-      \$78  = 21'h000000;
-    end else begin
-      if (adds_3_2) begin
-        \$78  = \$16 [20:0];
-      end
-    end
-    if (rst) begin
-      \$78  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    (* full_case = 32'd1 *)
-    if (ends_3_2) begin
-      \$79  = \$15 [20:0];
-    end else begin
-      \$79  = 21'h000000;
-    end
-    if (rst) begin
-      \$79  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$80  = valid_3_1;
-    if (rst) begin
-      \$80  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$81  = valid_4_1;
-    if (rst) begin
-      \$81  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$82  = adds_4_1;
-    if (rst) begin
-      \$82  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$83  = \$17 ;
-    if (rst) begin
-      \$83  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$84  = ends_4_1;
-    if (rst) begin
-      \$84  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$85  = ends_4_2;
-    if (rst) begin
-      \$85  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$86  = sum_4;
-    (* full_case = 32'd1 *)
-    if (ends_4_2) begin
-      \$86  = 21'h000000;
-    end else begin
-      if (adds_4_2) begin
-        \$86  = \$20 [20:0];
-      end
-    end
-    if (rst) begin
-      \$86  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    (* full_case = 32'd1 *)
-    if (ends_4_2) begin
-      \$87  = \$19 [20:0];
-    end else begin
-      \$87  = 21'h000000;
-    end
-    if (rst) begin
-      \$87  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$88  = valid_4_1;
-    if (rst) begin
-      \$88  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$89  = valid_5_1;
-    if (rst) begin
-      \$89  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$90  = adds_5_1;
-    if (rst) begin
-      \$90  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$91  = \$21 ;
-    if (rst) begin
-      \$91  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$92  = ends_5_1;
-    if (rst) begin
-      \$92  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$93  = ends_5_2;
-    if (rst) begin
-      \$93  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$94  = sum_5;
-    (* full_case = 32'd1 *)
-    if (ends_5_2) begin
-      \$94  = 21'h000000;
-    end else begin
-      if (adds_5_2) begin
-        \$94  = \$24 [20:0];
-      end
-    end
-    if (rst) begin
-      \$94  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    (* full_case = 32'd1 *)
-    if (ends_5_2) begin
-      \$95  = \$23 [20:0];
-    end else begin
-      \$95  = 21'h000000;
-    end
-    if (rst) begin
-      \$95  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$96  = valid_5_1;
-    if (rst) begin
-      \$96  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$97  = valid_6_1;
-    if (rst) begin
-      \$97  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$98  = adds_6_1;
-    if (rst) begin
-      \$98  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$99  = \$25 ;
-    if (rst) begin
-      \$99  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$100  = ends_6_1;
-    if (rst) begin
-      \$100  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$101  = ends_6_2;
-    if (rst) begin
-      \$101  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$102  = sum_6;
-    (* full_case = 32'd1 *)
-    if (ends_6_2) begin
-      \$102  = 21'h000000;
-    end else begin
-      if (adds_6_2) begin
-        \$102  = \$28 [20:0];
-      end
-    end
-    if (rst) begin
-      \$102  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    (* full_case = 32'd1 *)
-    if (ends_6_2) begin
-      \$103  = \$27 [20:0];
-    end else begin
-      \$103  = 21'h000000;
-    end
-    if (rst) begin
-      \$103  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$104  = valid_6_1;
-    if (rst) begin
-      \$104  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$105  = valid_7_1;
-    if (rst) begin
-      \$105  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$106  = adds_7_1;
-    if (rst) begin
-      \$106  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$107  = \$29 ;
-    if (rst) begin
-      \$107  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$108  = ends_7_1;
-    if (rst) begin
-      \$108  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$109  = ends_7_2;
-    if (rst) begin
-      \$109  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$110  = sum_7;
-    (* full_case = 32'd1 *)
-    if (ends_7_2) begin
-      \$110  = 21'h000000;
-    end else begin
-      if (adds_7_2) begin
-        \$110  = \$32 [20:0];
-      end
-    end
-    if (rst) begin
-      \$110  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    (* full_case = 32'd1 *)
-    if (ends_7_2) begin
-      \$111  = \$31 [20:0];
-    end else begin
-      \$111  = 21'h000000;
-    end
-    if (rst) begin
-      \$111  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$112  = \$39 ;
-    if (rst) begin
-      \$112  = 21'h000000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$114  = complete_7_1;
-    if (rst) begin
-      \$114  = 1'h0;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$116  = total_sum;
-    if (ends_0_2) begin
-      \$116  = 13'h0000;
-    end else if (adds_0_2) begin
-      \$116  = \$41 [12:0];
-    end
-    if (rst) begin
-      \$116  = 13'h0000;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$117  = total;
-    if (ends_0_2) begin
-      \$117 [12:0] = \$40 [12:0];
-      \$117 [13] = total_tag_2;
-    end
-  end
-  always @* begin
-    if (\$auto$verilog_backend.cc:2355:dump_module$88 ) begin end
-    \$118  = \$48 ;
-    if (rst) begin
-      \$118  = 1'h0;
-    end
-  end
-  assign o__payload = { tag_merged_1, \$115 , total_merged_1, \$113  };
-  assign \port$4163$0  = \$113 ;
-  assign \port$4165$0  = \$115 ;
-  assign \i__payload.prob  = i__payload[7:0];
+    if (rst) o__valid <= 1'h0;
+    else o__valid <= _042_;
+  always @(posedge clk)
+    if (ends_0_2) total <= { total_tag_2, _034_[12:0] };
+  always @(posedge clk)
+    if (_048_) total_sum <= 13'h0000;
+    else if (adds_0_2) total_sum <= _035_[12:0];
+  always @(posedge clk)
+    if (rst) \port$4152$0  <= 1'h0;
+    else \port$4152$0  <= complete_7_1;
+  always @(posedge clk)
+    if (rst) \port$4150$0  <= 21'h000000;
+    else \port$4150$0  <= _032_;
+  always @(posedge clk)
+    if (_049_) result_7 <= 21'h000000;
+    else result_7 <= _024_[20:0];
+  always @(posedge clk)
+    if (_050_) sum_7 <= 21'h000000;
+    else if (adds_7_2) sum_7 <= _025_[20:0];
+  always @(posedge clk)
+    if (rst) complete_7_1 <= 1'h0;
+    else complete_7_1 <= ends_7_2;
+  always @(posedge clk)
+    if (rst) ends_7_2 <= 1'h0;
+    else ends_7_2 <= ends_7_1;
+  always @(posedge clk)
+    if (rst) ends_7_1 <= 1'h0;
+    else ends_7_1 <= _021_;
+  always @(posedge clk)
+    if (rst) adds_7_2 <= 1'h0;
+    else adds_7_2 <= adds_7_1;
+  always @(posedge clk)
+    if (rst) adds_7_1 <= 1'h0;
+    else adds_7_1 <= valid_7_1;
+  always @(posedge clk)
+    if (rst) valid_7_1 <= 1'h0;
+    else valid_7_1 <= valid_6_1;
+  always @(posedge clk)
+    if (_051_) result_6 <= 21'h000000;
+    else result_6 <= _019_[20:0];
+  always @(posedge clk)
+    if (_052_) sum_6 <= 21'h000000;
+    else if (adds_6_2) sum_6 <= _020_[20:0];
+  always @(posedge clk)
+    if (rst) complete_6_1 <= 1'h0;
+    else complete_6_1 <= ends_6_2;
+  always @(posedge clk)
+    if (rst) ends_6_2 <= 1'h0;
+    else ends_6_2 <= ends_6_1;
+  always @(posedge clk)
+    if (rst) ends_6_1 <= 1'h0;
+    else ends_6_1 <= _017_;
+  always @(posedge clk)
+    if (rst) adds_6_2 <= 1'h0;
+    else adds_6_2 <= adds_6_1;
+  always @(posedge clk)
+    if (rst) adds_6_1 <= 1'h0;
+    else adds_6_1 <= valid_6_1;
+  always @(posedge clk)
+    if (rst) valid_6_1 <= 1'h0;
+    else valid_6_1 <= valid_5_1;
+  always @(posedge clk)
+    if (_053_) result_5 <= 21'h000000;
+    else result_5 <= _015_[20:0];
+  always @(posedge clk)
+    if (_054_) sum_5 <= 21'h000000;
+    else if (adds_5_2) sum_5 <= _016_[20:0];
+  always @(posedge clk)
+    if (rst) complete_5_1 <= 1'h0;
+    else complete_5_1 <= ends_5_2;
+  always @(posedge clk)
+    if (rst) ends_5_2 <= 1'h0;
+    else ends_5_2 <= ends_5_1;
+  always @(posedge clk)
+    if (rst) ends_5_1 <= 1'h0;
+    else ends_5_1 <= _013_;
+  always @(posedge clk)
+    if (rst) adds_5_2 <= 1'h0;
+    else adds_5_2 <= adds_5_1;
+  always @(posedge clk)
+    if (rst) adds_5_1 <= 1'h0;
+    else adds_5_1 <= valid_5_1;
+  always @(posedge clk)
+    if (rst) valid_5_1 <= 1'h0;
+    else valid_5_1 <= valid_4_1;
+  always @(posedge clk)
+    if (_055_) result_4 <= 21'h000000;
+    else result_4 <= _010_[20:0];
+  always @(posedge clk)
+    if (_056_) sum_4 <= 21'h000000;
+    else if (adds_4_2) sum_4 <= _012_[20:0];
+  always @(posedge clk)
+    if (rst) complete_4_1 <= 1'h0;
+    else complete_4_1 <= ends_4_2;
+  always @(posedge clk)
+    if (rst) ends_4_2 <= 1'h0;
+    else ends_4_2 <= ends_4_1;
+  always @(posedge clk)
+    if (rst) ends_4_1 <= 1'h0;
+    else ends_4_1 <= _008_;
+  always @(posedge clk)
+    if (rst) adds_4_2 <= 1'h0;
+    else adds_4_2 <= adds_4_1;
+  always @(posedge clk)
+    if (rst) adds_4_1 <= 1'h0;
+    else adds_4_1 <= valid_4_1;
+  always @(posedge clk)
+    if (rst) valid_4_1 <= 1'h0;
+    else valid_4_1 <= valid_3_1;
+  always @(posedge clk)
+    if (_057_) result_3 <= 21'h000000;
+    else result_3 <= _006_[20:0];
+  always @(posedge clk)
+    if (_058_) sum_3 <= 21'h000000;
+    else if (adds_3_2) sum_3 <= _007_[20:0];
+  always @(posedge clk)
+    if (rst) complete_3_1 <= 1'h0;
+    else complete_3_1 <= ends_3_2;
+  always @(posedge clk)
+    if (rst) ends_3_2 <= 1'h0;
+    else ends_3_2 <= ends_3_1;
+  always @(posedge clk)
+    if (rst) ends_3_1 <= 1'h0;
+    else ends_3_1 <= _004_;
+  always @(posedge clk)
+    if (rst) adds_3_2 <= 1'h0;
+    else adds_3_2 <= adds_3_1;
+  always @(posedge clk)
+    if (rst) adds_3_1 <= 1'h0;
+    else adds_3_1 <= valid_3_1;
+  always @(posedge clk)
+    if (rst) valid_3_1 <= 1'h0;
+    else valid_3_1 <= valid_2_1;
+  always @(posedge clk)
+    if (_059_) result_2 <= 21'h000000;
+    else result_2 <= _002_[20:0];
+  always @(posedge clk)
+    if (_060_) sum_2 <= 21'h000000;
+    else if (adds_2_2) sum_2 <= _003_[20:0];
+  always @(posedge clk)
+    if (rst) complete_2_1 <= 1'h0;
+    else complete_2_1 <= ends_2_2;
+  always @(posedge clk)
+    if (rst) ends_2_2 <= 1'h0;
+    else ends_2_2 <= ends_2_1;
+  always @(posedge clk)
+    if (rst) ends_2_1 <= 1'h0;
+    else ends_2_1 <= _047_;
+  always @(posedge clk)
+    if (rst) adds_2_2 <= 1'h0;
+    else adds_2_2 <= adds_2_1;
+  always @(posedge clk)
+    if (rst) adds_2_1 <= 1'h0;
+    else adds_2_1 <= valid_2_1;
+  always @(posedge clk)
+    if (rst) valid_2_1 <= 1'h0;
+    else valid_2_1 <= valid_1_1;
+  always @(posedge clk)
+    if (_061_) result_1 <= 21'h000000;
+    else result_1 <= _045_[20:0];
+  always @(posedge clk)
+    if (_062_) sum_1 <= 21'h000000;
+    else if (adds_1_2) sum_1 <= _046_[20:0];
+  always @(posedge clk)
+    if (rst) complete_1_1 <= 1'h0;
+    else complete_1_1 <= ends_1_2;
+  always @(posedge clk)
+    if (rst) ends_1_2 <= 1'h0;
+    else ends_1_2 <= ends_1_1;
+  always @(posedge clk)
+    if (rst) ends_1_1 <= 1'h0;
+    else ends_1_1 <= _043_;
+  always @(posedge clk)
+    if (rst) adds_1_2 <= 1'h0;
+    else adds_1_2 <= adds_1_1;
+  always @(posedge clk)
+    if (rst) adds_1_1 <= 1'h0;
+    else adds_1_1 <= valid_1_1;
+  always @(posedge clk)
+    if (rst) valid_1_1 <= 1'h0;
+    else valid_1_1 <= i__valid;
+  always @(posedge clk)
+    if (_063_) result_0 <= 21'h000000;
+    else result_0 <= _022_[20:0];
+  always @(posedge clk)
+    if (_064_) sum_0 <= 21'h000000;
+    else if (adds_0_2) sum_0 <= _033_[20:0];
+  always @(posedge clk)
+    if (rst) complete_0_1 <= 1'h0;
+    else complete_0_1 <= ends_0_2;
+  always @(posedge clk)
+    if (rst) ends_0_2 <= 1'h0;
+    else ends_0_2 <= ends_0_1;
+  always @(posedge clk)
+    if (rst) ends_0_1 <= 1'h0;
+    else ends_0_1 <= _000_;
+  always @(posedge clk)
+    if (rst) adds_0_2 <= 1'h0;
+    else adds_0_2 <= adds_0_1;
+  always @(posedge clk)
+    if (rst) adds_0_1 <= 1'h0;
+    else adds_0_1 <= i__valid;
+  assign _065_ = ~ ends_7_2;
+  assign _066_ = ~ ends_6_2;
+  assign _067_ = ~ ends_5_2;
+  assign _068_ = ~ ends_4_2;
+  assign _069_ = ~ ends_3_2;
+  assign _070_ = ~ ends_2_2;
+  assign _071_ = ~ ends_1_2;
+  assign _072_ = ~ ends_0_2;
+  assign _048_ = | { ends_0_2, rst };
+  assign _049_ = | { _065_, rst };
+  assign _050_ = | { ends_7_2, rst };
+  assign _051_ = | { _066_, rst };
+  assign _052_ = | { ends_6_2, rst };
+  assign _053_ = | { _067_, rst };
+  assign _054_ = | { ends_5_2, rst };
+  assign _055_ = | { _068_, rst };
+  assign _056_ = | { ends_4_2, rst };
+  assign _057_ = | { _069_, rst };
+  assign _058_ = | { ends_3_2, rst };
+  assign _059_ = | { _070_, rst };
+  assign _060_ = | { ends_2_2, rst };
+  assign _061_ = | { _071_, rst };
+  assign _062_ = | { ends_1_2, rst };
+  assign _063_ = | { _072_, rst };
+  assign _064_ = | { ends_0_2, rst };
   assign \i__payload.last  = i__payload[8];
+  assign \i__payload.prob  = i__payload[7:0];
   assign \i__payload.tag  = i__payload[9];
   assign \i__payload.tag.last  = i__payload[9];
+  assign o__payload = { tag_merged_1, \port$4152$0 , total_merged_1, \port$4150$0  };
+  assign \o__payload.row_end  = \port$4152$0 ;
+  assign \o__payload.sums  = \port$4150$0 ;
+  assign \o__payload.sums[0]  = \port$4150$0 ;
+  assign \o__payload.tag  = tag_merged_1;
+  assign \o__payload.tag.last  = tag_merged_1;
+  assign \o__payload.total  = total_merged_1;
+  assign \tag_merged_1.last  = tag_merged_1;
+  assign \total.tag  = total[13];
+  assign \total.tag.last  = total[13];
+  assign \total.value  = total[12:0];
+  assign \total_tag_1.last  = total_tag_1;
+  assign \total_tag_2.last  = total_tag_2;
   assign \value[0]  = value[7:0];
   assign \value[1]  = value[15:8];
   assign \value[2]  = value[23:16];
@@ -19644,16 +15255,4 @@ module \latte_head.weighted_sum.sums (rst, value, i__valid, i__payload, \port$41
   assign \value[5]  = value[47:40];
   assign \value[6]  = value[55:48];
   assign \value[7]  = value[63:56];
-  assign \o__payload.sums  = \$113 ;
-  assign \o__payload.sums[0]  = \$113 ;
-  assign \o__payload.total  = total_merged_1;
-  assign \o__payload.row_end  = \$115 ;
-  assign \o__payload.tag  = tag_merged_1;
-  assign \o__payload.tag.last  = tag_merged_1;
-  assign \total_tag_1.last  = total_tag_1;
-  assign \total_tag_2.last  = total_tag_2;
-  assign \total.value  = total[12:0];
-  assign \total.tag  = total[13];
-  assign \total.tag.last  = total[13];
-  assign \tag_merged_1.last  = tag_merged_1;
 endmodule

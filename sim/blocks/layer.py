@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from golden.blocks.head import HeadRegisters, HeadResult, run_head
 from latte_hw.config.top import TopConfig
+from latte_hw.driver.layers import packets_of
 from latte_hw.params import HeadParams
 from sim.blocks.multihead_bench import MultiHeadBench
 from sim.lib.axi_stream import Beat, to_beats
@@ -56,13 +57,13 @@ class Layer:
             bench.send(f"s_axis_{name}", self.beats(rows))
 
     def beats(self, rows: Int8) -> list[Beat]:
-        """One packet per head of rows (heads, n, D)."""
-        return [beat for packet in rows for beat in to_beats(packet.tobytes(), self.config.stream_bits)]
+        """The packets of rows (heads, n, D)."""
+        return [beat for packet in packets_of(rows, self.config) for beat in to_beats(packet, self.config.stream_bits)]
 
     def expected(self) -> list[bytes]:
         """Packets of the output, by the golden model."""
-        heads = range(len(self.q8))
-        return [self.result(head).out.astype(f"<i{self.params.widths.out_bytes}").tobytes() for head in heads]
+        rows = np.array([self.result(head).out for head in range(len(self.q8))])
+        return packets_of(rows.astype(f"<i{self.params.widths.out_bytes}"), self.config)
 
     def counters(self) -> dict[str, int]:
         """What the core counts, over all heads."""
@@ -103,13 +104,13 @@ def draw_layer(
     return Layer(
         config,
         draw_rows(config, rng, heads, n_queries),
-        draw_rows(config, rng, heads // group, n_keys),
-        draw_rows(config, rng, heads // group, n_keys),
+        draw_rows(config, rng, heads // group, n_keys, "k"),
+        draw_rows(config, rng, heads // group, n_keys, "v"),
         tuple(thresholds),
         n_keys - n_queries if causal_offset is None else causal_offset,
     )
 
 
-def draw_rows(config: TopConfig, rng: np.random.Generator, heads: int, rows: int) -> Int8:
-    greatest = HeadParams(config).widths.quant_max
+def draw_rows(config: TopConfig, rng: np.random.Generator, heads: int, rows: int, tensor: str = "q") -> Int8:
+    greatest = HeadParams(config).widths.greatest(tensor)
     return rng.integers(-128, greatest + 1, (heads, rows, config.head_dim)).astype(np.int8)

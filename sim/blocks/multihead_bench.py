@@ -9,7 +9,7 @@ from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
 from latte_hw.config.top import TopConfig
-from latte_hw.system.events import COMMAND_ERRORS, PACKET_ERRORS
+from latte_hw.system.events import ERRORS
 from latte_hw.system.multihead import MultiHead
 from sim.blocks.block_bench import pack, unpack
 from sim.lib.axi_stream import AsStreams, Beat, beat_layout, to_packets
@@ -143,7 +143,7 @@ class MultiHeadBench:
             self.sink.take(self.cycle, offer)
         raised = context.get(Value.cast(core.o_errors))
         if raised:
-            self.errors.update(name for bit, name in enumerate((*PACKET_ERRORS, *COMMAND_ERRORS)) if raised >> bit & 1)
+            self.errors.update(name for bit, name in enumerate(ERRORS) if raised >> bit & 1)
         self.done += context.get(core.o_done)
         self.cycle += 1
         await context.tick()

@@ -22,7 +22,8 @@ class Cores:
 
     `refuses` says of which STARTs, counted from 0: they raise `length_zero` and leave the banks as they are.
 
-    `events` and `totals` are driven in every cycle: names of errors to raise in it, and what each counter shows.
+    `events` and `totals` are driven in every cycle: names of errors to raise in it, or `done`, and what each counter
+    shows.
     """
 
     file: Any
@@ -50,7 +51,7 @@ class Cores:
         context.set(port.i_busy, int(self._left > 0))
         context.set(port.i_checking, int(self._checking > 0))
         context.set(port.i_swapped, int(self._checking == 1 and not refuses))
-        context.set(port.i_done, int(done))
+        context.set(port.i_done, int(done or "done" in self.events(cycle)))
         for name in port.i_errors.shape().members:
             context.set(port.i_errors[name], int(name in self.events(cycle) or (refuses and name == "length_zero")))
         if self.totals:

@@ -16,7 +16,7 @@ from cocotb.triggers import ClockCycles
 
 from latte_hw.config.top import TopConfig
 from latte_hw.driver import Latte
-from sim.head.bench import RESET_CYCLES, WORK_VARIABLE
+from sim.head.bench import WORK_VARIABLE
 from sim.top.transport import CLOCK_STEPS, CYCLE_SECONDS, CocotbTransport, reset_of
 
 PATIENCE_CYCLES = 20_000
@@ -43,21 +43,20 @@ async def run(dut: Any) -> None:
     warnings.simplefilter("ignore", DeprecationWarning)  # cocotbext-axi still uses old names of cocotb
     work = Path(os.environ[WORK_VARIABLE])
     parts = json.loads((work / "order.json").read_text())
-    resets = [reset_of(dut, part["prefix"]) for part in parts]
-    for reset, active_high in resets:
+    for reset, active_high in (reset_of(dut, part["prefix"]) for part in parts):
         reset.value = int(active_high)
     transports = [CocotbTransport(dut, part["idle"], part["stall"], part["seed"], part["prefix"]) for part in parts]
     Clock(dut.clk, CLOCK_STEPS, "step").start(start_high=False)
-    await ClockCycles(dut.clk, RESET_CYCLES)
-    for reset, active_high in resets:
-        reset.value = int(not active_high)
-    await ClockCycles(dut.clk, 2)
     plays = [cocotb.start_soon(_play(dut, *each)) for each in zip(parts, transports, strict=True)]
     (work / "result.json").write_text(json.dumps([await play for play in plays]))
 
 
 async def _play(dut: Any, part: dict[str, Any], transport: CocotbTransport) -> dict[str, Any]:
-    """Run a scenario, `module:function`, with its arguments on one core."""
+    """Reset one core, then run a scenario, `module:function`, with its arguments on it."""
+    reset, active_high = reset_of(dut, part["prefix"])
+    await ClockCycles(dut.clk, part["reset_cycles"])
+    reset.value = int(not active_high)
+    await ClockCycles(dut.clk, 2)
     config = TopConfig.model_validate(part["config"])
     module, _, function = part["scenario"].partition(":")
     scenario = getattr(importlib.import_module(module), function)

@@ -8,6 +8,7 @@ from cocotbext.axi import AxiStreamFrame
 
 from latte_hw import driver
 from latte_hw.config.errors import LatteError
+from latte_hw.driver.layers import packets_of
 from latte_hw.system.events import PACKET_ERRORS
 from sim.top.bench import TopBench
 from sim.top.layers import run_layer, tensors_of
@@ -37,6 +38,12 @@ def raised_by(kind: type[Exception], call: Callable[[], Any]) -> Any:
     raise AssertionError(f"no {kind.__name__} was raised")
 
 
+def ended_behind(packet: bytes, lanes: int) -> AxiStreamFrame:
+    """A good packet whose `tlast` comes on a beat without bytes behind the last one."""
+    padding = -len(packet) % lanes + lanes
+    return AxiStreamFrame(packet + bytes(padding), tkeep=[1] * len(packet) + [0] * padding)
+
+
 class Spoiler:
     """Stands in for a transport's `send`: spoils one packet of a stream, counted from 0."""
 
@@ -62,9 +69,9 @@ def malformed(bench: TopBench) -> dict[str, Any]:
     good_send = bench.transport.send
     raised = []
     for stream in INPUTS:
-        packets = len(layer.q8 if stream == "q" else layer.k8)
+        packets = len(packets_of(layer.q8 if stream == "q" else layer.k8, bench.config))
         for kind, error in KINDS.items():
-            for number in (0, packets - 1):
+            for number in sorted({0, packets - 1}):
                 bench.transport.send = Spoiler(bench, stream, kind, number)  # type: ignore[method-assign, assignment]
                 reported = raised_by(error, lambda: bench.latte.attention(layer.q8, layer.k8, layer.v8))
                 bench.transport.send = good_send  # type: ignore[method-assign, assignment]
@@ -75,6 +82,27 @@ def malformed(bench: TopBench) -> dict[str, Any]:
                 run_layer(bench, layer)
     assert set(raised) == set(PACKET_ERRORS)
     return {"raised": raised}
+
+
+def ends_without_bytes(bench: TopBench) -> dict[str, Any]:
+    """Packets that end in a beat without bytes, on each stream and on all of them, are as good as others."""
+    layer = tensors_of(bench.config, **LAYER)
+    send, lanes = bench.transport.send, bench.config.stream_bytes
+    sent: list[str] = []
+    for streams in (*INPUTS, INPUTS):
+
+        def send_on(name: str, packet: bytes, late: Any = streams) -> None:
+            if name in late:
+                sent.append(name)
+                bench.transport.send_frame(name, ended_behind(packet, lanes))
+            else:
+                send(name, packet)
+
+        bench.transport.send = send_on  # type: ignore[method-assign, assignment]
+        run_layer(bench, layer)
+        assert bench.latte.registers.error_bits() == []
+    bench.transport.send = send  # type: ignore[method-assign]
+    return {"sent": len(sent)}
 
 
 def misplaced_ends(bench: TopBench) -> dict[str, Any]:
@@ -126,7 +154,7 @@ def changes_while_busy(bench: TopBench) -> dict[str, Any]:
     """Each register that describes a layer, and START, written while one runs: a typed error, and neither that layer
     nor the next is disturbed."""
     layer, reported = tensors_of(bench.config, **LAYER), {}
-    good = [head.tobytes() for head in run_layer(bench, layer)]
+    good = packets_of(run_layer(bench, layer), bench.config)
     receive, wait = bench.transport.receive, bench.transport.wait
     for path, values in BUSY_WRITES.items():
         came: list[bytes] = []
@@ -150,7 +178,7 @@ def changes_while_busy(bench: TopBench) -> dict[str, Any]:
         assert error.bits == ("busy_write",), error.bits
         assert came == good, f"{path} written while busy has changed the layer"
         out = bench.latte.attention(layer.q8, layer.k8, layer.v8)
-        assert [head.tobytes() for head in out] == good
+        assert packets_of(out, bench.config) == good
         reported[path] = str(error)
     return reported
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from golden.files.tensors import TensorFile
+from latte_hw.driver.layers import packets_of
 from sim.top.bench import TopBench
 from sim.top.faults import LAYER
 from sim.top.layers import check, run_layer, tensors_of
@@ -62,14 +63,14 @@ def begin(bench: TopBench, layer: TensorFile, keep: int) -> None:
     write("causal_offset", offset=layer.causal_offset if bench.config.causal else bench.config.max_keys)
     write("control", start=1, keep=keep if kv_heads <= bench.config.cores else 0)
     for name, rows in (("k", layer.k8), ("v", layer.v8), ("q", layer.q8)):
-        for head in np.asarray(rows):
-            bench.transport.send(name, head.tobytes())
+        for packet in packets_of(np.asarray(rows), bench.config):
+            bench.transport.send(name, packet)
 
 
 def moment(bench: TopBench, layer: TensorFile) -> str:
     """What the layer that :func:`begin` has begun is doing."""
     unsent, sink = bench.transport.unsent(), bench.transport.sink
-    if sink.count() == len(layer.q8):
+    if sink.count() == len(packets_of(layer.q8, bench.config)):
         return "idle"
     if sink.count() or not sink.idle():
         return "output"

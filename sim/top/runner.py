@@ -11,8 +11,11 @@ from latte_hw.config.errors import LatteError
 from latte_hw.config.top import TopConfig
 from latte_hw.driver.core import config_of
 from latte_hw.emit import top as emit_top
+from latte_hw.emit.packages.core_files import TOP
 from latte_hw.system.top import LatteTop
 from sim.simulators import builds, runner
+
+RESET_CYCLES = 4
 
 
 @lru_cache(maxsize=16)
@@ -26,7 +29,8 @@ class Part:
     """A scenario on one core of a design, whose ports begin with `prefix`, all but the clock.
 
     `scenario` is `module:function`, called as `function(bench, **arguments)` with a :class:`sim.top.bench.TopBench`;
-    arguments and result are plain data. `idle` and `stall` are of :data:`sim.top.transport.PACES`.
+    arguments and result are plain data. `idle` and `stall` are of :data:`sim.top.transport.PACES`. The reset is active
+    in `reset_cycles` clock cycles.
     """
 
     config: TopConfig
@@ -36,6 +40,7 @@ class Part:
     stall: str = "none"
     seed: int = 0
     prefix: str = ""
+    reset_cycles: int = RESET_CYCLES
 
     def order(self) -> dict[str, Any]:
         """As plain data."""
@@ -51,7 +56,8 @@ def run(
     idle: str = "none",
     stall: str = "none",
     verilog: Path | None = None,
-    top: str = emit_top.TOP,
+    top: str = TOP,
+    reset_cycles: int = RESET_CYCLES,
     **arguments: Any,
 ) -> dict[str, Any]:
     """`result`, `cycles` and `seconds` of a scenario; see :class:`Part`.
@@ -59,7 +65,7 @@ def run(
     `verilog` is the emitted file, whose top module is called `top`; without it, it is emitted here. What the scenario
     raises is an :class:`AssertionError` here, with its traceback.
     """
-    part = Part(config, scenario, arguments, idle, stall, seed)
+    part = Part(config, scenario, arguments, idle, stall, seed, reset_cycles=reset_cycles)
     builds.check(simulator)
     with tempfile.TemporaryDirectory(prefix="latte-top-") as name:
         if verilog is None:
@@ -75,7 +81,7 @@ def run_parts(
     parts: list[Part],
     *,
     simulator: str = "verilator",
-    standard: str = builds.STANDARD,
+    standard: str | None = None,
     quick: bool = False,
 ) -> list[dict[str, Any]]:
     """Scenarios on the cores of the design `top`, all at once: what :func:`run` gives, of each.

@@ -10,6 +10,7 @@ import numpy as np
 from golden.attention import attention
 from golden.files.stimuli import random_trace
 from golden.files.tensors import TensorFile, from_arrays
+from latte_hw.config.top import Packets
 from latte_hw.params import ceil_div
 from sim.top.bench import TopBench
 from sim.top.layers import check, run_layer
@@ -90,9 +91,11 @@ def note(
     for name, count in zip(golden["counter_names"].tolist(), golden["counters"].sum(axis=0).tolist(), strict=True):
         totals[name] += count
 
-    def beats(rows: int, element_bytes: int) -> int:
-        return ceil_div(rows * dim * element_bytes, bench.config.stream_bytes)
+    def beats(heads: int, rows: int, element_bytes: int) -> int:
+        """Of packets of as many heads each as the core takes."""
+        heads, rows = (1, heads * rows) if bench.config.packets is Packets.LAYER else (heads, rows)
+        return heads * ceil_div(rows * dim * element_bytes, bench.config.stream_bytes)
 
     loaded = n_keys if new_rows is None else new_rows
-    totals["input_beats"] += heads * beats(n_queries, 1) + 2 * kv_heads * beats(loaded, 1)
-    totals["output_beats"] += heads * beats(n_queries, bench.latte.params.widths.out_bytes)
+    totals["input_beats"] += beats(heads, n_queries, 1) + 2 * beats(kv_heads, loaded, 1)
+    totals["output_beats"] += beats(heads, n_queries, bench.latte.params.widths.out_bytes)

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from cocotb.task import resume
-from cocotb.triggers import ClockCycles, SimTimeoutError, with_timeout
+from cocotb.triggers import ClockCycles, First, RisingEdge, SimTimeoutError, with_timeout
 from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
 
@@ -21,6 +21,7 @@ CYCLE_SECONDS = 10e-9
 """What a clock cycle counts as."""
 
 WAIT_CYCLES = 64
+LONGEST_WAIT_CYCLES = 10_000
 BUS_CYCLES = 10_000
 """Cycles within which the register bus must answer."""
 
@@ -53,14 +54,17 @@ def reset_of(dut: Any, prefix: str = "") -> tuple[Any, bool]:
 
 
 class CocotbTransport:
-    """Registers and streams of a multi-head core; see :class:`latte_hw.driver.transport.Transport`.
+    """Registers and streams of a multi-head core; see :class:`latte_hw.driver.transport.InterruptTransport`.
 
     `idle` is the pace of what is sent, requests to the registers too; `stall` that of what is taken. The core's ports
     begin with `prefix`, all but the clock.
     """
 
+    by_irq = False
+    """Whether a wait ends when `irq` is high, or after `LONGEST_WAIT_CYCLES`; otherwise after `WAIT_CYCLES`."""
+
     def __init__(self, dut: Any, idle: str = "none", stall: str = "none", seed: int = 0, prefix: str = "") -> None:
-        self._clock = dut.clk
+        self._clock, self._irq = dut.clk, getattr(dut, f"{prefix}irq")
         self._reset, self._active_high = reset_of(dut, prefix)
         ends = (dut.clk, self._reset, self._active_high)
         self.bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, f"{prefix}s_axil"), *ends)
@@ -77,10 +81,15 @@ class CocotbTransport:
         """Bytes that have come out."""
         self.received_beats = 0
         """Beats of the packets that have come out whole."""
+        self.reads = 0
+        """Registers that have been read."""
+        self.irqs = 0
+        """Waits that `irq` has ended."""
 
     # --- of a transport -------------------------------------------------------------------------------------------
 
     def read32(self, address: int) -> int:
+        self.reads += 1
         response: Any = resume(self._bus_access)(self.bus.read(address, 4), address)
         return int.from_bytes(response.data, "little")
 
@@ -98,8 +107,14 @@ class CocotbTransport:
     def unsent(self) -> dict[str, int]:
         return {name: source.count() + source.active for name, source in self.sources.items()}
 
+    def expect(self, packets: int) -> bool:  # noqa: ARG002
+        return self.by_irq
+
     def wait(self) -> None:
-        self.wait_cycles(WAIT_CYCLES)
+        if self.by_irq:
+            self.wait_irq(LONGEST_WAIT_CYCLES)
+        else:
+            self.wait_cycles(WAIT_CYCLES)
 
     def time(self) -> float:
         return self.cycle * CYCLE_SECONDS
@@ -115,6 +130,12 @@ class CocotbTransport:
 
     def wait_cycles(self, cycles: int) -> None:
         resume(self._wait)(cycles)
+
+    def wait_irq(self, cycles: int) -> bool:
+        """Wait until `irq` is high, so many cycles at most; whether it is."""
+        came: bool = resume(self._wait_irq)(cycles)
+        self.irqs += came
+        return came
 
     def send_frame(self, stream: str, frame: AxiStreamFrame) -> None:
         """Queue a packet with any `tkeep`."""
@@ -156,6 +177,12 @@ class CocotbTransport:
 
     async def _wait(self, cycles: int) -> None:
         await ClockCycles(self._clock, cycles)
+
+    async def _wait_irq(self, cycles: int) -> bool:
+        await ClockCycles(self._clock, 1)  # past what this cycle has begun with
+        if not self._irq.value:
+            await First(RisingEdge(self._irq), ClockCycles(self._clock, cycles))
+        return bool(self._irq.value)
 
     async def _hard_reset(self, cycles: int) -> None:
         self._reset.value = int(self._active_high)

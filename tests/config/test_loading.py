@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from latte_hw.config import LatteConfig, Split
+from latte_hw.config import LatteConfig, Split, json_file
 from latte_hw.config.errors import LatteError
 from latte_hw.config.loading import build_config, resolve_config
 from latte_hw.config.presets import PRESETS
@@ -146,15 +146,51 @@ def test_missing_file(tmp_path: Path):
 def test_file_that_is_not_json(tmp_path: Path):
     file = tmp_path / "config.json"
     file.write_text("head_dim: 64")
-    with refuse(f"configuration file {file} is not JSON"):
+    with refuse(f"configuration file {file} is not JSON: Expecting value in line 1"):
         resolve_config(None, file, None)
 
 
 def test_file_that_is_binary(tmp_path: Path):
     file = tmp_path / "config.json"
     file.write_bytes(b"\xff\xfe\x00")
-    with refuse(f"configuration file {file} is not JSON"):
+    with refuse(f"configuration file {file} is not JSON: it is not UTF-8 text"):
         resolve_config(None, file, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('{"head_dim": true}', "head_dim must not be a truth value, but is true"),
+        ('{"config": {"reuse_table_dims": false}}', "reuse_table_dims must not be a truth value, but is false"),
+        ("[" * 100_000, "must not nest its lists and objects so deeply"),
+        ('{"a":' * 100_000, "must not nest its lists and objects so deeply"),
+        ('{"head_dim": ' + "1" * 5000 + "}", "holds a number of thousands of digits"),
+    ],
+    ids=["truth value", "truth value in a description", "deep lists", "deep objects", "digits"],
+)
+def test_files_whose_json_is_no_configuration(tmp_path: Path, content: str, sentence: str):
+    file = tmp_path / "config.json"
+    file.write_text(content)
+    with pytest.raises(LatteError, match=re.escape(sentence)) as raised:
+        resolve_config(None, file, None)
+    assert str(raised.value).startswith(f"configuration file {file}")
+
+
+def test_a_file_that_does_not_end_is_refused():
+    with refuse("netlist /dev/zero must have at most 1 MiB"):
+        json_file.read_json(Path("/dev/zero"), "netlist", 1 << 20)
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path):
+    file = tmp_path / "config.json"
+    file.write_bytes(b'\xef\xbb\xbf{"head_dim": 32}')
+    assert resolve_config(None, file, None) == LatteConfig(head_dim=32)
+
+
+def test_a_wrong_value_is_quoted_in_few_characters():
+    with pytest.raises(LatteError) as raised:
+        build_config({"head_dim": [[1] * 1000]}, LatteConfig)
+    assert len(str(raised.value)) < 150
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "3", "null"])

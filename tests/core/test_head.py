@@ -51,19 +51,18 @@ class Session:
             entry = {"head": head, "threshold": threshold, "mantissa": mantissa, "shift": shift}
             self.inputs["i_table"].append(entry)
 
-    def _rows(self, count: int) -> np.ndarray:
-        return self.rng.integers(-128, self.params.widths.quant_max + 1, (count, self.params.config.head_dim)).astype(
-            np.int8
-        )
+    def _rows(self, tensor: str, count: int) -> np.ndarray:
+        size = (count, self.params.config.head_dim)
+        return self.rng.integers(-128, self.params.widths.greatest(tensor), size, endpoint=True).astype(np.int8)
 
     def load(self, n_keys: int) -> None:
-        self.k, self.v = self._rows(n_keys), self._rows(n_keys)
+        self.k, self.v = self._rows("k", n_keys), self._rows("v", n_keys)
         self.inputs["i_load"].append({"n_keys": n_keys})
         self.inputs["i_k"] += self.k.tolist()
         self.inputs["i_v"] += self.v.tolist()
 
     def job(self, n_queries: int, *, head: int = 1, offset: int | None = None, release: bool = True) -> None:
-        n_keys, q = len(self.k), self._rows(n_queries)
+        n_keys, q = len(self.k), self._rows("q", n_queries)
         offset = n_keys - n_queries if offset is None else offset
         self.inputs["i_job"].append(
             {"head": head, "n_queries": n_queries, "causal_offset": offset, "release": int(release)}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from golden.blocks.arith import split
 from golden.blocks.kv_store import banks
+from golden.blocks.quantize import saturate
 from latte_hw.config import LatteConfig
 from latte_hw.core.kv_store import KvStore
 from latte_hw.core.payloads import Payloads
@@ -125,7 +126,8 @@ def ref_kv_store(data: Data, params: HeadParams) -> list[dict[str, Any]]:
     """What a reader finds of every load: its number of keys, banks, rows of K and of V."""
     contents = []
     for k, v in zip(data.k, data.v, strict=True):
-        k, v = (np.minimum(x[: params.config.max_keys], params.widths.quant_max) for x in (k, v))
+        k, v = (x[: params.config.max_keys] for x in (k, v))
+        k, _ = saturate(k, params)
         high, low = split(k, params)
         rows = [
             {"high": h.tolist()} | ({"low": w.tolist()} if params.widths.low_bits else {})
@@ -177,11 +179,11 @@ def test_every_load_is_read_back(name, flow):
     assert rtl_kv_store(data, params, flow, seed=2) == ref_kv_store(data, params)
 
 
-def test_elements_above_the_limit_are_saturated():
+def test_elements_of_k_above_the_limit_are_saturated_and_those_of_v_are_not():
     params = HeadParams(CONFIGURATIONS["two buffers"])
     k = np.full((1, 8), 127, np.int8)
     (content,) = rtl_kv_store(Data([k], [k]), params)
-    assert content["v"] == [[params.widths.quant_max] * 8]
+    assert content["v"] == [[127] * 8]
     assert content["k"] == [{"high": [7] * 8, "low": [7] * 8}]
     k = np.full((1, 8), -128, np.int8)
     (content,) = rtl_kv_store(Data([k], [k]), params)

@@ -69,10 +69,10 @@ WORDS = [
     Word(r"g(?:ives?|iven|ave|iving) (?:\S+ ){1,3}back", "releases", "gives its K/V buffer back", "back-pressure"),
     Word(r"on[ _]offer", "pending", "the query on offer"),
     Word(
-        r"(?<!c_)void(?!\s*\*|\)| \w+\()",
+        r"(?<!c_)void(?!\s*\*|\)| \w+\(| \(\*)",
         "don't care",
         "void until valid",
-        "static void start_layer(int x), ctypes.c_void_p",
+        "static void start_layer(int x), void (*wait)(void), ctypes.c_void_p",
         exempt=("latte_hw/emit/keywords.py",),
     ),
     Word(r"hold[- _]?ups?(?! to)", "back-pressure, idle cycles", "hold-ups", "as they hold up to two"),

@@ -1,4 +1,5 @@
-"""The C example: compiles without a warning, and writes what the driver's own register view says it must."""
+"""The C example: compiles without a warning, writes what the driver's own register view says it must, and runs a layer
+on the simulated core, whose end it polls or is interrupted by."""
 
 import mmap
 import shutil
@@ -11,6 +12,8 @@ from latte_hw.config.top import TopConfig
 from latte_hw.emit.registers.exports import register_files
 from latte_hw.system.csr.table import top_registers
 from latte_hw.system.csr.view import RegisterView
+from sim.top import runner as top_runner
+from sim.top.interrupts import MOST_READS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "latte.c"
 CONFIG = TopConfig(head_dim=8, max_keys=64, keys_per_cycle=2, causal=True, cores=3)
@@ -64,3 +67,25 @@ def test_it_refuses_a_core_of_another_configuration(program: Path) -> None:
     code, errors, written = registers_after(program, CONFIG.replace(max_keys=32))
     assert (code, written) == (2, {})
     assert errors == "the core is not the one that latte_regs.h was made for\n"
+
+
+SIMULATED = TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True, cores=2)
+"""As in tests/sim/rtl/test_top_faults.py, which shares the build."""
+
+
+@pytest.mark.parametrize("by_irq", [True, False], ids=["by irq", "polling"])
+def test_it_runs_a_layer_on_the_simulated_core(by_irq: bool, tmp_path: Path) -> None:
+    """Exit code 1: refused, by a bit of `errors`; 3: the packets do not move."""
+    for name, text in register_files(top_registers(SIMULATED)).items():
+        (tmp_path / name).write_text(text)
+    folders = [f"-I{tmp_path}", f"-I{EXAMPLE.parent}"]
+    library = tmp_path / "latte.so"
+    source = Path(__file__).with_name("simulated.c")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-Wall", *folders, str(source), "-o", str(library)], check=True)
+    found = top_runner.run(SIMULATED, "sim.top.interrupts:in_c", library=str(library), by_irq=by_irq)["result"]
+    assert found["codes"] == {"good": 0, "refused": 1, "stalled": 3}
+    assert (found["enabled"] > 0) is by_irq
+    if by_irq:
+        assert found["reads"] <= MOST_READS
+    else:
+        assert found["reads"] > MOST_READS

@@ -26,7 +26,8 @@ BAD = {
     "x" * (MOST_LETTERS + 1): "must have 64 characters at most, not 65", "logic": "SystemVerilog",
     "table": "must not be a keyword of Verilog or SystemVerilog, as 'table' is", "unsigned": "SystemVerilog",
     "regfile": "must not be a keyword of SystemRDL", "entity": "must not be a keyword of VHDL", "Entity": "VHDL",
-    "core_ip": "must not end in _ip, as the core's wrapper does", "core_tb": "testbench", "uint32": "uint32_t",
+    "core_ip": "must not end in _ip, as the core's wrapper does", "core_tb": "testbench", "core_entry": "C function",
+    "uint32": "uint32_t",
     "size": "because C has a type size_t", "latte": "the registers of latte_top are called so",
 }  # fmt: skip
 

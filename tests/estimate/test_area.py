@@ -45,10 +45,10 @@ def test_another_target():
 
 def test_dsp_blocks_by_hand():
     config = LatteConfig(head_dim=8, max_keys=32, keys_per_cycle=2)
-    assert dsp_blocks(config) == 8 + 2
-    assert dsp_blocks(config.replace(queries_per_scan=3)) == 3 * (8 + 2)
-    assert dsp_blocks(config.replace(kept_per_cycle=2)) == 2 * (8 + 2)
-    assert dsp_blocks(config.replace(dot=Dot.MULTIPLIERS)) == 8 + 2, "products of 4x4 bits stay in LUTs"
+    assert dsp_blocks(config) == 8 + 1, "of the scaling, the 2 upper bits of a distance stay in LUTs"
+    assert dsp_blocks(config.replace(queries_per_scan=3)) == 3 * (8 + 1)
+    assert dsp_blocks(config.replace(kept_per_cycle=2)) == 2 * (8 + 1)
+    assert dsp_blocks(config.replace(dot=Dot.MULTIPLIERS)) == 8 + 1, "products of 4x4 bits stay in LUTs"
     assert dsp_blocks(config.replace(dot=Dot.MULTIPLIERS, msb_bits=8)) == 8 + 1 + 2 * 8
     assert dsp_blocks(config.replace(dot=Dot.MULTIPLIERS, msb_bits=8, kept_per_cycle=2)) == 2 * (8 + 1) + 2 * 8
 

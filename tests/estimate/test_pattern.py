@@ -61,8 +61,23 @@ def test_files_that_do_not_fit(tmp_path: Path):
     np.savez(tmp_path / "bare.npz", q=np.zeros(3))
     with pytest.raises(LatteError, match=r"bare\.npz has no estimate: give a file that latte golden has written"):
         of_results(tmp_path / "bare.npz", CONFIG)
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(LatteError, match=r"results file .*text\.npz is not a readable \.npz archive"):
+        of_results(tmp_path / "text.npz", CONFIG)
     tensors = from_arrays(random_trace(CONFIG, 1, 1, 1, 8, 40), CONFIG)
-    save_npz(tmp_path / "golden.files.npz", attention(tensors, CONFIG))
+    results = attention(tensors, CONFIG)
+    save_npz(tmp_path / "golden.files.npz", results)
+    for change, sentence in (
+        ({"tau_int": np.zeros(2, int)}, "holds no results of attention"),
+        ({"keep": np.zeros(3, bool)}, "holds no results of attention"),
+        ({"estimate": results["estimate"].astype(np.float32)}, "holds no results of attention"),
+        ({"k8": np.zeros((2, 40, 8), np.int8)}, r"has keep for \(1, 40\) heads and keys, but k8 for \(2, 40\)"),
+    ):
+        save_npz(tmp_path / "changed.npz", results | change)
+        with pytest.raises(LatteError, match=sentence):
+            of_results(tmp_path / "changed.npz", CONFIG)
+    save_npz(tmp_path / "changed.npz", results | {"prob": np.array("not looked at")})
+    assert len(of_results(tmp_path / "changed.npz", CONFIG)) == 1
     with pytest.raises(LatteError, match="has 40 keys, more than the 32 of the configuration"):
         of_results(tmp_path / "golden.files.npz", CONFIG.replace(max_keys=32))
     with pytest.raises(LatteError, match="keeps other keys than this configuration would"):

@@ -134,7 +134,7 @@ def test_outputs_are_close_to_real_attention() -> None:
         weights = np.exp2((q @ k.T) * steps * log2(exp(1))) * np.tri(len(q))
         expected = weights @ v / weights.sum(axis=1, keepdims=True)
         errors = np.abs(got[head] - expected)
-        assert errors.max() <= 1.25
+        assert errors.max() <= 1.3  # rows of up to 256 weights of 8 bits: more than the 1.25 of the kept tenth
         assert errors.mean() <= 0.27
 
 

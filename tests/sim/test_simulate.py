@@ -1,5 +1,6 @@
 """The core against the golden model in every simulator, and that a fault anywhere makes the comparison red."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from latte_hw.config import LatteConfig, Rule
 from latte_hw.config.errors import LatteError, MismatchError
 from sim.lib.streams import Flow
 from sim.simulate import compare, simulate
+from sim.simulators import builds
 
 Trace = Callable[..., TensorFile]
 
@@ -32,6 +34,18 @@ def test_simulators_agree_in_every_cycle(tiny: LatteConfig, trace: Trace, simula
     reference = simulate(tensors, tiny, simulator="amaranth", flow="both", seed=5)
     for name in ("query_start", "query_cycles"):
         assert (got[name] == reference[name]).all(), name
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus is not installed")
+@pytest.mark.parametrize("standard", ["2005", "2005-sv", "2009", "2012"])
+def test_the_verilog_means_the_same_at_every_level(
+    standard: str, tiny: LatteConfig, trace: Trace, monkeypatch: pytest.MonkeyPatch
+):
+    """From SystemVerilog on, an initialiser makes no event: a block that waits for one would give X for ever."""
+    monkeypatch.setattr(builds, "STANDARD", standard)
+    tensors = trace()
+    got = simulate(tensors, tiny, simulator="icarus", flow="both", seed=3)
+    assert compare(attention(tensors, tiny), got) is None
 
 
 @pytest.mark.parametrize("corner", CORNERS)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from latte_hw.config.errors import LatteError
 from latte_hw.synth import tools
-from latte_hw.synth.register_packing import pack
+from latte_hw.synth.register_packing import pack, pack_file
 
 WIDTH = {18: "(* no_rw_check *) reg [17:0] mem[0:1023]", 36: "(* no_rw_check *) reg [35:0] mem[0:511]"}
 
@@ -175,3 +176,20 @@ def test_a_packed_netlist_does_the_same(tmp_path: Path, width: int, product: str
     ]
     assert done.flip_flops == flip_flops[0] - flip_flops[1]
     assert outputs(changed) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "netlist .*in.json cannot be read: No such file"),
+        ("{", "netlist .*in.json is not JSON"),
+        ("[]", "netlist .*in.json must hold a JSON object of fields"),
+        ('{"modules": {"other": {}}}', "netlist .*in.json has no module dut: give what write_json of Yosys wrote"),
+    ],
+)
+def test_files_that_are_no_netlists(tmp_path: Path, content: str | None, sentence: str) -> None:
+    if content is not None:
+        (tmp_path / "in.json").write_text(content)
+    with pytest.raises(LatteError, match=sentence):
+        pack_file(tmp_path / "in.json", "dut", tmp_path / "out.json")
+    assert not (tmp_path / "out.json").exists()

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from golden.blocks.quantize import saturate
 from latte_hw.config.top import TopConfig
 from latte_hw.system.events import PACKET_ERRORS
 from latte_hw.system.latency import LayerTiming
@@ -36,7 +37,8 @@ def check(bench: MultiHeadBench, layer: Layer) -> None:
 async def decode(bench: MultiHeadBench, layer: Layer, seed: int, keep: int = 1) -> Layer:
     """One more token."""
     rng = np.random.default_rng(seed)
-    q8, k8, v8 = (draw_rows(layer.config, rng, heads, 1) for heads in (len(layer.q8), *[len(layer.k8)] * 2))
+    heads = {"q": len(layer.q8), "k": len(layer.k8), "v": len(layer.k8)}
+    q8, k8, v8 = (draw_rows(layer.config, rng, number, 1, name) for name, number in heads.items())
     step = layer.grown(q8, k8, v8)
     replace(step, k8=k8, v8=v8).send(bench)
     before = len(bench.packets())
@@ -245,7 +247,13 @@ def spoil(beats: list[Beat], kind: str) -> list[Beat]:
     return [beats[0] | {"keep": 0b10111111}, *beats[1:]]
 
 
-@pytest.mark.parametrize("error", PACKET_ERRORS)
+ONE_OF_A_KIND = {"q_short", "k_long", "v_hole"}
+"""tests/sim/rtl/test_top_faults.py has all of them on the Verilog."""
+
+
+@pytest.mark.parametrize(
+    "error", [pytest.param(name, marks=[] if name in ONE_OF_A_KIND else pytest.mark.slow) for name in PACKET_ERRORS]
+)
 def test_a_bad_packet_is_reported_and_the_next_layer_is_right(error: str) -> None:
     name, kind = error.split("_")
     layer = draw_layer(TINY, 11)
@@ -269,6 +277,72 @@ def test_a_bad_packet_is_reported_and_the_next_layer_is_right(error: str) -> Non
         assert bench.errors == {}
 
     MultiHeadBench(TINY).run(script)
+
+
+# --- elements out of range --------------------------------------------------------------------------------------------
+
+RANGES = {
+    "odd rows": TINY.replace(head_dim=12, cores=1, stream_bits=32),
+    "two lanes": TINY.replace(kept_per_cycle=2, stream_bits=256),
+    "three bits": TINY.replace(msb_bits=3, cores=1),
+    "truncate": TINY.replace(split="truncate", cores=1),
+    "exact estimate": TINY.replace(msb_bits=8, cores=1),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name != "odd rows" else []) for name in RANGES]
+)
+def test_an_element_above_the_split_is_reported_and_saturated(name: str) -> None:
+    """Of each stream in turn the last element is one above its limit, or 127; then a layer at the limits, and an
+    appended row of which every element is 127."""
+    config = RANGES[name]
+    layer = draw_layer(config, 21, heads=2, group=2, n_queries=2, n_keys=5)
+    quant_max = layer.params.widths.quant_max
+    limits = {"q8": -128, "k8": quant_max, "v8": 127}
+
+    async def script(bench: MultiHeadBench) -> None:
+        await layer.write_table(bench)
+        for stream in "qkv":
+            rows = getattr(layer, f"{stream}8").copy()
+            rows[-1, -1, -1] = min(layer.params.widths.greatest(stream) + 1, 127)
+            taken, beyond = saturate(rows, layer.params) if stream != "v" else (rows, False)
+            assert beyond == (quant_max < 127 and stream != "v")
+            replace(layer, **{f"{stream}8": rows}).send(bench)
+            await bench.start(**layer.registers())
+            await bench.until_idle()
+            check(bench, replace(layer, **{f"{stream}8": taken}))
+            assert bench.errors == ({f"{stream}_range": 1} if beyond else {})
+            bench.errors.clear()
+        at_limits = {part: np.full_like(getattr(layer, part), limit) for part, limit in limits.items()}
+        await play(bench, replace(layer, **at_limits))
+        await play(bench, layer, keep=True)
+        assert bench.errors == {}
+        q8, k8, v8 = (np.full((heads, 1, config.head_dim), 127, np.int8) for heads in (2, 1, 1))
+        replace(layer, q8=q8, k8=k8, v8=v8).send(bench)
+        await bench.append()
+        await bench.until_idle()
+        check(bench, layer.grown(*(saturate(x, layer.params)[0] for x in (q8, k8)), v8))
+        assert set(bench.errors) == ({"q_range", "k_range"} if quant_max < 127 else set())
+
+    MultiHeadBench(config, {"s_axis_q": 0.7, "s_axis_k": 0.7}).run(script)
+
+
+def test_every_value_of_v_comes_out() -> None:
+    """A query that keeps one key gives its value: all 256 of them."""
+    keys, dim = TINY.max_keys, 16
+    config = TINY.replace(head_dim=dim, causal=False, cores=1)
+    k8 = np.zeros((1, keys, dim), np.int8)
+    k8[0, np.arange(keys), np.arange(keys)] = 112  # one high part of its own each
+    v8 = np.arange(-128, 128).reshape(1, keys, dim).astype(np.int8)
+    layer = Layer(config, k8, k8, v8, (0,), 0)
+    assert layer.result(0).out.tolist() == v8[0].tolist()
+
+    async def script(bench: MultiHeadBench) -> None:
+        await play(bench, layer)
+        assert bench.errors == {}
+
+    MultiHeadBench(config).run(script)
 
 
 # --- soft reset -------------------------------------------------------------------------------------------------------

@@ -145,13 +145,13 @@ def _shuffled(items: Sequence[Any], seed: int) -> list[Any]:
 
 
 def _open(path: Path) -> Any:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(path) as image:
             image.load()
             return image
-    except (OSError, UnidentifiedImageError) as error:
+    except Exception as error:  # a damaged file's reader raises whatever it stumbles over
         raise LatteError(f"image {path} cannot be read: {error}") from None
 
 

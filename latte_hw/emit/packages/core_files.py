@@ -58,6 +58,10 @@ class CoreFiles:
         return ipxact_name(self.registers)
 
     @property
+    def functions(self) -> str:
+        return f"{self.registers}_program.h"
+
+    @property
     def wrapper(self) -> str:
         return f"{self.wrapper_module}.v"
 
@@ -95,6 +99,7 @@ class CoreFiles:
             self.rdl: "registers, SystemRDL",
             self.header: "registers, C header",
             self.ipxact: "ports, bus interfaces, files and registers, IP-XACT",
+            self.functions: "C functions that compute the words of a head's registers",
             self.wrapper: "the core with the attributes that Vivado finds its interfaces by",
             self.testbench: "self-checking testbench, a small layer with a known answer",
             self.lint: "what Verilator may say of the core, and why",

@@ -20,6 +20,7 @@ def fusesoc_core(config: TopConfig, files: CoreFiles) -> str:
             "testbench": files.testbench,
             "lint": files.lint,
             "header": files.header,
+            "functions": files.functions,
             "rdl": files.rdl,
             "ipxact": files.ipxact,
             "description": files.description,

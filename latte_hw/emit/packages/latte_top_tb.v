@@ -16,10 +16,10 @@ module @{testbench};
   localparam OUT_BYTES = @{out_bytes};  // of an element
   localparam FRACTION = @{out_fraction_bits};  // bits of an output element below one step of V
   localparam CAUSAL = @{causal};
-  localparam GREATEST = @{quant_max};  // of an element of V: what is above would be saturated
   localparam KV_HEADS = @{kv_heads};
   localparam GROUP = 2;
   localparam HEADS = GROUP * KV_HEADS;
+  localparam LAYER_PACKETS = @{layer_packets};  // a packet holds the rows of all heads, not of one
   localparam KEYS = @{keys};
   localparam QUERIES = @{queries};
   localparam OFFSET = KEYS / 2;  // query i of a causal core sees keys j <= i + OFFSET
@@ -230,7 +230,7 @@ module @{testbench};
     end
   endfunction
 
-  // Any byte that the core takes, but with a lowest bit that both keys of a pair share: their mean is a whole number.
+  // Any byte, but with a lowest bit that both keys of a pair share: their mean is a whole number.
   function integer value;
     input integer head, row, element;
     reg [31:0] high, low;
@@ -238,7 +238,6 @@ module @{testbench};
       high = 89 * head + 53 * row + 31 * element + row * element;
       low = head + row / 2 + element;
       value = {{25{high[6]}}, high[5:0], low[0]};
-      if (value > GREATEST) value = value - 128;
     end
   endfunction
 
@@ -276,18 +275,20 @@ module @{testbench};
     for (stream = 0; stream < 3; stream = stream + 1) begin : source
       localparam PACKETS = stream == 0 ? HEADS : KV_HEADS;
       localparam SIZE = (stream == 0 ? QUERIES : KEYS) * HEAD_DIM;
+      localparam JOINED = LAYER_PACKETS ? PACKETS : 1;  // heads of a packet
       integer round, head, first, lane;
       initial
         for (round = 1; round <= 2; round = round + 1) begin
           wait (layer == round);
-          for (head = 0; head < PACKETS; head = head + 1)
-            for (first = 0; first < SIZE; first = first + BEAT) begin
+          for (head = 0; head < PACKETS; head = head + JOINED)
+            for (first = 0; first < JOINED * SIZE; first = first + BEAT) begin
               while ($random(seed) % 4 == 0) @(negedge clk);
               for (lane = 0; lane < BEAT; lane = lane + 1) begin
-                in_data[8*(stream*BEAT+lane)+:8] = packet_byte(stream, head, first + lane, SIZE);
-                in_keep[stream*BEAT+lane] = first + lane < SIZE;
+                in_data[8*(stream*BEAT+lane)+:8] = packet_byte(stream, head + (first + lane) / SIZE,
+                  (first + lane) % SIZE, first + lane < JOINED * SIZE ? SIZE : 0);
+                in_keep[stream*BEAT+lane] = first + lane < JOINED * SIZE;
               end
-              in_last[stream] = first + BEAT >= SIZE;
+              in_last[stream] = first + BEAT >= JOINED * SIZE;
               in_valid[stream] = 1;
               @(negedge clk);
               while (!in_moved[stream]) @(negedge clk);
@@ -297,7 +298,8 @@ module @{testbench};
     end
   endgenerate
 
-  localparam OUT_SIZE = QUERIES * HEAD_DIM * OUT_BYTES;
+  localparam OUT_HEAD_SIZE = QUERIES * HEAD_DIM * OUT_BYTES, OUT_JOINED = LAYER_PACKETS ? HEADS : 1;
+  localparam OUT_SIZE = OUT_JOINED * OUT_HEAD_SIZE;
   integer out_head = 0, out_first = 0, out_lane, out_index;
   reg signed [31:0] out_element;
   reg [7:0] out_byte;
@@ -320,13 +322,14 @@ module @{testbench};
       for (out_lane = 0; out_lane < BEAT; out_lane = out_lane + 1) begin
         out_index = out_first + out_lane;
         check_bit("tkeep of output byte", out_index, out_index < OUT_SIZE, sampled_keep[out_lane]);
-        out_element = expected_output(out_head, out_index / OUT_BYTES / HEAD_DIM, out_index / OUT_BYTES % HEAD_DIM);
+        out_element = expected_output(out_head + out_index / OUT_HEAD_SIZE,
+          out_index % OUT_HEAD_SIZE / OUT_BYTES / HEAD_DIM, out_index / OUT_BYTES % HEAD_DIM);
         out_element = out_element >>> 8 * (out_index % OUT_BYTES);
         out_byte = sampled_data[8*out_lane+:8];
         if (out_index < OUT_SIZE) check("output byte", out_index, {24'b0, out_element[7:0]}, {24'b0, out_byte});
       end
       check_bit("tlast of output packet", out_head, out_first + BEAT >= OUT_SIZE, sampled_last);
-      out_head = sampled_last ? out_head + 1 : out_head;
+      out_head = sampled_last ? out_head + OUT_JOINED : out_head;
       out_first = sampled_last ? 0 : out_first + BEAT;
     end
   end

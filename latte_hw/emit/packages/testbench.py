@@ -1,7 +1,7 @@
 """The self-checking testbench that comes with the core; it knows the answer without the golden model."""
 
 from latte_hw.config import Rule, Split
-from latte_hw.config.top import Reset, TopConfig
+from latte_hw.config.top import Packets, Reset, TopConfig
 from latte_hw.emit.packages.core_files import CoreFiles, heading
 from latte_hw.emit.packages.templates import render
 from latte_hw.params import SCALE_MANTISSA_BITS, HeadParams
@@ -43,8 +43,8 @@ def testbench(config: TopConfig, files: CoreFiles, registers: RegisterMap) -> st
             "out_bytes": params.widths.out_bytes,
             "out_fraction_bits": config.out_fraction_bits,
             "causal": int(config.causal),
-            "quant_max": params.widths.quant_max,
             "kv_heads": config.cores + 1,
+            "layer_packets": int(config.packets is Packets.LAYER),
             "keys": min(config.max_keys, 2 * config.keys_per_cycle + 3),
             "queries": min(config.max_keys, config.queries_per_scan + 2),
             "keep_best": params.widths.threshold_range[1] if config.rule is Rule.STATIC else 0,

@@ -2,6 +2,7 @@
 
 import importlib
 import tempfile
+import textwrap
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,18 +56,42 @@ def register_files(registers: RegisterMap) -> dict[str, str]:
     """
     cheader, ipxact = _required("peakrdl_cheader.exporter"), _required("peakrdl_ipxact")
     with compiled(registers) as top, tempfile.TemporaryDirectory() as folder:
-        stem, digest = registers.name, registers.register("config_hash_0").reset
+        stem = registers.name
         # PeakRDL makes the include guard of the name of the file.
-        header, component = Path(folder) / f"{stem}_regs_{digest:08x}.h", Path(folder) / ipxact_name(stem)
+        header, component = Path(folder) / f"{stem}_regs_{_digest(registers)}.h", Path(folder) / ipxact_name(stem)
         # Later standards bring a static_assert, which older compilers and C99 do not know.
         standard = _required("peakrdl_cheader.c_standards").CStandard.gnu99
         cheader.CHeaderExporter().export(top, str(header), std=standard)
         ipxact.IPXACTExporter(vendor="latte-hw", library="latte", version=__version__).export(top, str(component))
         return {
             rdl_name(stem): system_rdl(registers),
-            header_name(stem): header.read_text(),
+            header_name(stem): _with_notes(header.read_text(), registers),
             ipxact_name(stem): component.read_text(),
         }
+
+
+def include_guard(file: str, registers: RegisterMap) -> str:
+    """Of a C header that goes with that of the registers, with the configuration in it as there."""
+    return f"{Path(file).stem}_{_digest(registers)}_h".upper()
+
+
+def _digest(registers: RegisterMap) -> str:
+    return f"{registers.register('config_hash_0').reset:08x}"
+
+
+def table_notes(registers: RegisterMap) -> str:
+    """How the words of the table are computed, as a C comment: PeakRDL leaves descriptions out of its header."""
+    table = registers.block("head_table")
+    notes = {f"{table.name}[head]": table.description}
+    notes |= {f"{table.name}[head].{register.name}": register.description for register in table.registers}
+    lines = [textwrap.wrap(f"{name}: {text}", 117, break_long_words=False) for name, text in notes.items()]
+    return "\n//\n".join("\n".join(f"// {line}" for line in note) for note in lines)
+
+
+def _with_notes(header: str, registers: RegisterMap) -> str:
+    """The header with the notes before its guard."""
+    before, guard, after = header.partition("#ifndef ")
+    return f"{before}{table_notes(registers)}\n\n{guard}{after}"
 
 
 def write_html(registers: RegisterMap, folder: Path) -> None:

@@ -11,7 +11,7 @@ PROPERTIES = {
     Access.LEVEL: "sw = rw; hw = r;",
     Access.COMMAND: "sw = w; hw = r; singlepulse;",
     Access.PULSE: "sw = w; hw = r; singlepulse;",
-    Access.STICKY: "sw = rw; onwrite = woclr; hw = w; hwset;",
+    Access.STICKY: "sw = rw; onwrite = woclr; hw = w; hwset; precedence = hw;",
     Access.RAM: "sw = rw; hw = r;",
 }
 """What each kind of field is in SystemRDL."""

@@ -1,9 +1,9 @@
 """Rows in and out of AXI4-Stream packets.
 
 A packet is a number of rows, one behind the other without gaps, element 0 first: byte i of the packet lies in byte lane
-i mod (stream_bits / 8) of beat i // (stream_bits / 8). `tlast` marks the last beat, `tkeep` is full in every other one
-and contiguous from lane 0 in that one. A row may begin in the middle of a beat. Rows of 12
-bytes in beats of 64 bits, for example (row.element)::
+i mod (stream_bits / 8) of beat i // (stream_bits / 8). `tkeep` is full in every beat but that of the last byte, and
+contiguous from lane 0 in that one. `tlast` marks that beat, or a beat without bytes right behind it, as AXI4-Stream
+allows. A row may begin in the middle of a beat. Rows of 12 bytes in beats of 64 bits, for example (row.element)::
 
     tdata   63:56  55:48  47:40  39:32  31:24  23:16  15:8    7:0
     beat 0    0.7    0.6    0.5    0.4    0.3    0.2    0.1    0.0
@@ -13,12 +13,14 @@ bytes in beats of 64 bits, for example (row.element)::
 Elements of two bytes have the lower one first.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from latte_hw.lib.arith import multiple
 from latte_hw.lib.axi.stream import AxiStream, Gearbox
 from latte_hw.lib.streams import StreamRegister
 
@@ -44,18 +46,24 @@ class RowUnpacker(wiring.Component):
     o
         Its rows.
     o_short, o_long, o_hole
-        High for one cycle when the packet ends before its rows do (what is missing reads as 0); when it goes on behind
-        them (the rest, up to `tlast`, is dropped); when `tkeep` has a gap, or is not full before the last beat (the
-        beat is taken as if it were full).
+        High for one cycle when the packet ends before its rows do (what is missing reads as 0); when bytes follow
+        behind them (the rest, up to `tlast`, is dropped); when `tkeep` has a gap, or is not full before the last byte
+        that is due (the beat is taken as if it were full), or a beat without bytes is not the last.
+    o_range
+        Only with `out_of_range`, a condition on a byte: high for one cycle, one behind the other three, when it is true
+        of a byte of a beat that becomes part of a row.
 
     Latency: 3 cycles from the last beat of a row. Throughput: the lesser of one beat and one row per cycle; four
     cycles more per packet.
     """
 
-    def __init__(self, shape: ShapeLike, stream_bits: int, max_rows: int) -> None:
+    def __init__(
+        self, shape: ShapeLike, stream_bits: int, max_rows: int, out_of_range: Callable[[Value], Value] | None = None
+    ) -> None:
         self.shape = shape
         self.row_bytes, self.beat_bytes = row_bytes(shape), stream_bits // 8
         self.max_rows = max_rows
+        self.out_of_range = out_of_range
         super().__init__(
             {
                 "i_packet": In(stream.Signature(range(max_rows + 1))),
@@ -65,6 +73,7 @@ class RowUnpacker(wiring.Component):
                 "o_long": Out(1),
                 "o_hole": Out(1),
             }
+            | ({"o_range": Out(1)} if out_of_range else {})
         )
 
     def elaborate(self, platform: Any) -> Module:
@@ -79,6 +88,7 @@ class RowUnpacker(wiring.Component):
 
         put = Signal()
         due = Signal()
+        reported = Signal()  # that it is too long
         m.d.comb += [
             put.eq(held & ~complete & gearbox.o_credit),
             taken.eq(held & (complete | gearbox.o_credit)),
@@ -97,19 +107,39 @@ class RowUnpacker(wiring.Component):
             m.d.sync += [rows_left.eq(rows_left - 1), more.eq(rows_left != 1)]
         with m.If(~begun):
             rows = self.i_packet.payload
-            m.d.sync += [begun.eq(self.i_packet.valid), more.eq(self.i_packet.valid), complete.eq(0)]
-            m.d.sync += [rows_left.eq(rows), bytes_left.eq(rows * self.row_bytes)]
+            m.d.sync += [begun.eq(self.i_packet.valid), more.eq(self.i_packet.valid), complete.eq(0), reported.eq(0)]
+            m.d.sync += [rows_left.eq(rows), bytes_left.eq(multiple(rows, self.row_bytes))]
         with m.Elif(self.i_packet.ready):
             m.d.sync += begun.eq(0)
 
+        # What is due fills `expected` lanes of the beat. Behind it, a beat without bytes may still bring `tlast`.
         expected = Cat(bytes_left > lane for lane in range(self.beat_bytes))
-        in_order = beat.last & ~beat.hole
-        m.d.sync += [
-            self.o_short.eq(put & beat.last & (~due | (in_order & (expected & ~beat.keep).any()))),
-            self.o_long.eq(put & due & (~beat.last | (in_order & (~expected & beat.keep).any()))),
-            self.o_hole.eq(put & beat.hole),
+        lacks, exceeds = (Signal(name=name) for name in ("lacks", "exceeds"))
+        rest = taken & complete
+        m.d.comb += [
+            lacks.eq(~due | (~beat.gap & (expected & ~beat.keep).any())),
+            exceeds.eq(due & ~beat.gap & (~expected & beat.keep).any()),
         ]
+        long = (put & exceeds) | (rest & ~beat.empty & ~reported)
+        m.d.sync += [
+            self.o_short.eq(put & beat.last & lacks),
+            self.o_long.eq(long),
+            self.o_hole.eq((put & (beat.gap | (~beat.last & beat.partial & lacks))) | (rest & beat.empty & ~beat.last)),
+        ]
+        with m.If(long):
+            m.d.sync += reported.eq(1)
+        if self.out_of_range:
+            self._check_range(m, put, beat.data, expected)
         return m
+
+    def _check_range(self, m: Module, put: Value, beat_bytes: Value, expected: Value) -> None:
+        """Judges the lanes, then the beat, with registers between: nobody waits for it, and it must not be what limits
+        the clock. Bytes behind the last row are none of its elements."""
+        assert self.out_of_range is not None
+        lanes = Signal(self.beat_bytes, name="out_of_range_lanes")
+        was_put = Signal()
+        beyond = [self.out_of_range(beat_bytes[8 * lane : 8 * lane + 8]) for lane in range(self.beat_bytes)]
+        m.d.sync += [lanes.eq(Cat(beyond) & expected), was_put.eq(put), self.o_range.eq(was_put & lanes.any())]
 
     def _beat(self, m: Module, begun: Value) -> tuple[Any, Signal, Signal]:
         """A register for the beat at hand, with what its `tkeep` means; whether it is held; to be taken."""
@@ -119,14 +149,15 @@ class RowUnpacker(wiring.Component):
                     "data": 8 * self.beat_bytes,
                     "keep": self.beat_bytes,
                     "last": 1,
-                    "hole": 1,
+                    "gap": 1,  # before a byte that is there
+                    "partial": 1,  # not every byte is there
+                    "empty": 1,  # none is
                     "open": 1,  # beats of this packet follow
                 }
             )
         )
         held = Signal()
         taken = Signal()
-        full = self.i.tkeep.all()
         contiguous = ~(self.i.tkeep & (self.i.tkeep + 1)[: self.beat_bytes]).any()
         masked = Signal(8 * self.beat_bytes)
         for lane in range(self.beat_bytes):
@@ -142,7 +173,9 @@ class RowUnpacker(wiring.Component):
                 beat.data.eq(masked),
                 beat.keep.eq(self.i.tkeep),
                 beat.last.eq(self.i.tlast),
-                beat.hole.eq(Mux(self.i.tlast, ~contiguous, ~full)),
+                beat.gap.eq(~contiguous),
+                beat.partial.eq(~self.i.tkeep.all()),
+                beat.empty.eq(~self.i.tkeep.any()),
                 beat.open.eq(~self.i.tlast),
             ]
         with m.If(~begun & self.i_packet.valid):

@@ -5,7 +5,7 @@ from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal, Value
 
-from latte_hw.lib.arith import adder_tree
+from latte_hw.lib.arith import adder_tree, multiplication, register
 from latte_hw.lib.dot.base import StationaryDot, Term, store_at
 from latte_hw.lib.dot.distributed import DistributedArithmetic
 from latte_hw.lib.streams import delayed
@@ -39,10 +39,9 @@ class MultiplierDot(StationaryDot):
             keys = self.i_keys.payload[term.key][lane]
             products = []
             for d in range(self.head_dim):
-                operands = query[term.query][d] * keys[d]
-                register = Signal(operands.shape(), name=f"{name}_{lane}_product_{d}")
-                m.d.sync += register.eq(operands)
-                products.append((register, False))
+                product_name = f"{name}_{lane}_product_{d}"
+                total = multiplication(m, query[term.query][d], keys[d], f"{product_name}_rows")
+                products.append((register(m, total, product_name), False))
             total, levels = adder_tree(m, products, f"{name}_{lane}_sum")
             self.elaborate_result(m, name, lane, total, 1 + levels)
         return m

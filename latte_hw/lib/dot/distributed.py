@@ -11,10 +11,7 @@ from amaranth.lib import data, memory
 from latte_hw.lib.arith import Addend, pairwise_sums, register, weighted_sum
 from latte_hw.lib.dot.base import StationaryDot, Term
 from latte_hw.lib.streams import FAN_OUT_COPIES, delayed, delayed_data, fan_out
-from latte_hw.params import TableShape, tree_levels
-
-LUT_RAM: dict[str, Any] = {"ram_style": "distributed"}
-"""Attribute of a table: with many read ports, Yosys's search for a block RAM that fits grows beyond any memory."""
+from latte_hw.params import TABLE_READS, TableShape, tree_levels
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class _PackedTable:
     """Query parts that share tables: the entries being written by part and group, and the tables by group and copy."""
 
     entries: dict[str, list[Addend]]
-    tables: dict[tuple[int, int], memory.Memory]
+    tables: dict[tuple[int, int], "_Table"]
 
     def split(self, read: Value, group: int) -> dict[str, Addend]:
         """Each part's entry, of all that is read from a table."""
@@ -41,6 +38,30 @@ class _Copy:
     write_enable: Value
     write_address: Value
     read_slot: Value
+
+
+class _Table:
+    """A table of entries that any number of ports may read: equal RAMs of `TABLE_READS` ports each."""
+
+    def __init__(self, m: Module, name: str, depth: int, copy: _Copy, entry: Value) -> None:
+        self.m, self.name, self.depth, self.copy, self.entry = m, name, depth, copy, entry
+        self.ports: list[memory.ReadPort] = []
+
+    def read_port(self) -> memory.ReadPort:
+        """Another port, read in the same cycle."""
+        number, used = divmod(len(self.ports), TABLE_READS)
+        if not used:
+            self.ram = memory.Memory(shape=len(self.entry), depth=self.depth, init=[])
+            self.m.submodules[f"{self.name}_{number}"] = self.ram
+            write_port = self.ram.write_port()
+            self.m.d.comb += [
+                write_port.addr.eq(self.copy.write_address),
+                write_port.data.eq(self.entry),
+                write_port.en.eq(self.copy.write_enable),
+            ]
+        read_port = self.ram.read_port(domain="comb")
+        self.ports.append(read_port)
+        return read_port
 
 
 class DistributedArithmetic(StationaryDot):
@@ -136,14 +157,8 @@ class DistributedArithmetic(StationaryDot):
             entry = Cat(written[part][group].value for part in parts)
             entries = fan_out(m, entry, f"{parts[0]}_{group}_copy", self.tables.fill_slices)
             for number, (copy, data_in) in enumerate(zip(copies, entries, strict=False)):
-                table = memory.Memory(shape=len(entry), depth=self.tables.entries * self.slots, init=[], attrs=LUT_RAM)
-                m.submodules[f"table_{parts[0]}_{group}_{number}"] = tables[group, number] = table
-                write_port = table.write_port()
-                m.d.comb += [
-                    write_port.addr.eq(copy.write_address),
-                    write_port.data.eq(data_in),
-                    write_port.en.eq(copy.write_enable),
-                ]
+                name, depth = f"table_{parts[0]}_{group}_{number}", self.tables.entries * self.slots
+                tables[group, number] = _Table(m, name, depth, copy, data_in)
         return _PackedTable(written, tables)
 
     def _multiply(self, m: Module, packed_table: _PackedTable, key: str, lane: int, copies: Sequence[_Copy]) -> None:
@@ -159,7 +174,7 @@ class DistributedArithmetic(StationaryDot):
         planes: dict[str, list[list[Addend]]] = {name: [[] for _ in range(shape.width)] for name in terms}
         for bit, (group, dims) in product(range(shape.width), enumerate(self.groups)):
             copy = self.copy_of(lane, bit)
-            read_port = packed_table.tables[group, copy].read_port(domain="comb")
+            read_port = packed_table.tables[group, copy].read_port()
             unused = Const(0, self.tables.group_dims - len(dims))
             m.d.comb += read_port.addr.eq(Cat(*(keys[d][bit] for d in dims), unused, copies[copy].read_slot))
             read = packed_table.split(read_port.data, group)

@@ -8,14 +8,24 @@ import re
 
 from latte_hw import __version__
 from latte_hw.config import LatteConfig, Rule
-from latte_hw.config.top import MAX_CORES, STREAM_BITS, TopConfig
+from latte_hw.config.top import MAX_CORES, STREAM_BITS, Packets, TopConfig
 from latte_hw.params import SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, HeadParams
+from latte_hw.params.programming import Programming
 from latte_hw.system.csr import names
 from latte_hw.system.csr.model import Access, Block, Field, Register, RegisterMap
-from latte_hw.system.events import COMMAND_ERRORS, CORE_COUNTERS, COUNTERS, LENGTH_BITS, PACKET_ERRORS
+from latte_hw.system.events import (
+    COMMAND_ERRORS,
+    CORE_COUNTERS,
+    COUNTERS,
+    LENGTH_BITS,
+    PACKET_ERRORS,
+    RANGE_ERRORS,
+)
 
 
-def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: int) -> RegisterMap:
+def register_map(
+    config: LatteConfig, *, cores: int, stream_bits: int, entries: int, packets: Packets = Packets.HEAD
+) -> RegisterMap:
     """Registers of `cores` head cores of `config` behind streams of `stream_bits`, with a table of `entries` entries.
 
     `config` may be of a derived class: its hash is what identifies the core to the driver.
@@ -27,10 +37,10 @@ def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: 
         raise ValueError(f"stream_bits must be 32, 64, 128, 256 or 512, not {stream_bits}")
     params = HeadParams(config)
     registers = (
-        *_identity(params, cores, stream_bits, entries),
+        *_identity(params, cores, stream_bits, entries, packets),
         *_control(),
         *_layer(),
-        *_events(),
+        *_events(params),
         *_counter_words(COUNTERS, names.COUNTERS_BASE),
     )
     core = Block(
@@ -55,7 +65,13 @@ def register_map(config: LatteConfig, *, cores: int, stream_bits: int, entries: 
 
 def top_registers(config: TopConfig) -> RegisterMap:
     """The register map of :class:`latte_hw.system.top.LatteTop`."""
-    return register_map(config, cores=config.cores, stream_bits=config.stream_bits, entries=config.table_entries)
+    return register_map(
+        config,
+        cores=config.cores,
+        stream_bits=config.stream_bits,
+        entries=config.table_entries,
+        packets=config.packets,
+    )
 
 
 def _constant(name: str, lsb: int, width: int, value: int, description: str) -> Field:
@@ -66,7 +82,7 @@ def _bit(name: str, lsb: int, access: Access, description: str, reset: int = 0) 
     return Field(name, lsb, 1, access, description, reset)
 
 
-def _identity(params: HeadParams, cores: int, stream_bits: int, entries: int) -> list[Register]:
+def _identity(params: HeadParams, cores: int, stream_bits: int, entries: int, packets: Packets) -> list[Register]:
     config = params.config
     major, minor, patch = (int(part) for part in re.findall(r"\d+", __version__)[:3])
     digest = config.sha256()
@@ -120,12 +136,65 @@ def _identity(params: HeadParams, cores: int, stream_bits: int, entries: int) ->
                 _constant(
                     "causal", 6, 1, int(config.causal), "Whether query i sees only keys up to i + causal_offset."
                 ),
+                _constant(
+                    "layer_packets",
+                    7,
+                    1,
+                    int(packets is Packets.LAYER),
+                    "Whether a packet holds a layer, not a head.",
+                ),
                 _constant("stream_words", 8, 5, stream_bits // 32, "Width of the streams in words of 32 bits."),
                 _constant("queries_per_scan", 16, 5, config.queries_per_scan, "Queries that share a scan of the keys."),
                 _constant("table_entries", 21, 9, entries, "Entries of the per-head table."),
             ),
         ),
+        _numbers(params),
     ]
+
+
+def _numbers(params: HeadParams) -> Register:
+    widths, config = params.widths, params.config
+    return Register(
+        "capabilities_2",
+        0x018,
+        "What the numbers in packets and table mean.",
+        (
+            _constant(
+                "element_max",
+                0,
+                8,
+                widths.quant_max,
+                f"Greatest element of q and k, whose least is -128. A greater one is taken as {widths.quant_max} and "
+                "sets q_range or k_range of `errors`. Elements of v are -128 to 127."
+                if widths.quant_max < widths.value_max
+                else "Greatest element of q, k and v, whose least is -128: any int8.",
+            ),
+            _constant(
+                "low_bits",
+                8,
+                4,
+                widths.low_bits,
+                "Bits of q and k that the estimate leaves out (L): a step of it is worth 4**L products.",
+            ),
+            _constant(
+                "exponent_fraction_bits", 12, 4, widths.exp_fraction_bits, "Fraction bits of the softmax's exponent."
+            ),
+            _constant(
+                "out_fraction_bits",
+                16,
+                4,
+                config.out_fraction_bits,
+                "Fraction bits of an output element below v's step.",
+            ),
+            _constant(
+                "static_rule",
+                20,
+                1,
+                int(config.rule is Rule.STATIC),
+                "Whether a threshold is the least estimate, and signed, not a distance from the best.",
+            ),
+        ),
+    )
 
 
 def _control() -> list[Register]:
@@ -190,11 +259,16 @@ def _layer() -> list[Register]:
     ]
 
 
-def _events() -> list[Register]:
+def _events(params: HeadParams) -> list[Register]:
     packet = {name: f"{text}." for name, text in PACKET_ERRORS.items()}
     command = {name: f"{text}." for name, text in COMMAND_ERRORS.items()}
     errors = [_bit(name, 4 * (i // 3) + i % 3, Access.STICKY, text) for i, (name, text) in enumerate(packet.items())]
     errors += [_bit(name, 12 + i, Access.STICKY, text) for i, (name, text) in enumerate(command.items())]
+    any_int8 = params.widths.quant_max == params.widths.value_max
+    limit = "127: never set" if any_int8 else f"{params.widths.quant_max}"
+    errors += [
+        _bit(name, 16 + i, Access.STICKY, f"{text}, {limit}.") for i, (name, text) in enumerate(RANGE_ERRORS.items())
+    ]
     causes = {"done": "A layer or an APPEND has finished.", "error": "A bit of `errors` was set."}
     return [
         Register("errors", 0x034, "What went wrong since it was cleared; write 1 to clear a bit.", tuple(errors)),
@@ -228,25 +302,26 @@ def _counter_words(counters: dict[str, str], offset: int) -> list[Register]:
 
 def _table(params: HeadParams, entries: int) -> Block:
     signed = params.config.rule is Rule.STATIC
+    programming = Programming(params)
     return Block(
         "head_table",
         names.TABLE_BASE,
         entries,
         names.TABLE_STRIDE,
         "Threshold and softmax scale of one query head. May be written at any time: a layer uses what was there at its "
-        "START. RAM, which no reset clears.",
+        f"START. RAM, which no reset clears. In the formulas {programming.quantities}. {programming.example_text}",
         (
             Register(
                 "threshold",
                 0,
-                "How far below the row's best estimate a key may lie (the least estimate, for the static rule).",
+                programming.threshold_text,
                 (
                     Field(
                         "threshold",
                         0,
                         params.widths.threshold_bits,
                         Access.RAM,
-                        "In steps of the estimate.",
+                        f"In steps of the estimate, {'signed' if signed else 'unsigned'}.",
                         signed=signed,
                     ),
                 ),
@@ -254,11 +329,16 @@ def _table(params: HeadParams, entries: int) -> Block:
             Register(
                 "scale",
                 4,
-                "What turns a distance of scores into a base-2 exponent: mantissa * 2^-(shift + 1), in steps of the "
-                "exponent's last fraction bit.",
+                programming.scale_text,
                 (
-                    Field("mantissa", 0, SCALE_MANTISSA_BITS, Access.RAM, "Unsigned."),
-                    Field("shift", SCALE_MANTISSA_BITS, SCALE_SHIFT_BITS, Access.RAM, "Places to the right, less one."),
+                    Field("mantissa", 0, SCALE_MANTISSA_BITS, Access.RAM, "Unsigned, a whole number."),
+                    Field(
+                        "shift",
+                        SCALE_MANTISSA_BITS,
+                        SCALE_SHIFT_BITS,
+                        Access.RAM,
+                        "Unsigned: places to the right, less one.",
+                    ),
                 ),
             ),
         ),

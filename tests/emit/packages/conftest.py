@@ -1,4 +1,5 @@
-"""The files of two small cores, one with `rst`, one with `aresetn`, and of the latter under another name."""
+"""The files of two small cores, one with `rst`, one with `aresetn` and packets of layers; of the latter under another
+name, too."""
 
 from collections.abc import Callable
 from functools import cache
@@ -14,7 +15,7 @@ CONFIGURATIONS = {
     "rst": TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True),
     "aresetn": TopConfig(
         head_dim=12, max_keys=5, keys_per_cycle=1, kv_buffers=1, out_fraction_bits=3, cores=2, stream_bits=32,
-        reset="aresetn",
+        reset="aresetn", packets="layer",
     ),
 }  # fmt: skip
 

@@ -137,7 +137,7 @@ FAULTS = {
         ".s_axis_k_tdata(s_axis_k_tdata & {8{8'hfe}})",
     ),
     "irq never": ("latte_top_ip.v", r"\.irq\(irq\)", ".irq()"),
-    "another id": ("latte_top.v", "04c415454", "04c415455"),
+    "another id": ("latte_top.v", "4c415454", "4c415455"),
     "reset never ends": ("latte_top_ip.v", r"\.rst\(rst\)", ".rst(1'b1)"),
     "tlast never": ("latte_top_ip.v", r"\.m_axis_o_tlast\(m_axis_o_tlast\)", ".m_axis_o_tlast()"),
 }

@@ -12,7 +12,8 @@ from latte_hw.emit.packages.core_files import CoreFiles, Vlnv
 from tests.emit.packages.conftest import CONFIGURATIONS, NAME
 
 DEFAULT = re.compile(
-    r"latte_top|latte_regs|\blatte\.rdl|package_ip|addrmap latte\b|\blatte(__\w+)?_t\b|LATTE__|vivado_ip\b"
+    r"latte_top|latte_regs|latte_program|latte_entry|\blatte\.rdl|package_ip|addrmap latte\b|\blatte(__\w+)?_t\b"
+    r"|LATTE_(_|REGS|PROGRAM)|vivado_ip\b"
 )
 """What only the core without a name may say."""
 
@@ -67,7 +68,10 @@ def test_the_configuration_is_part_of_what_tools_know_it_by(named: Named, rst_fo
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
-def test_headers_of_two_cores_serve_one_program(named: Named, rst_folder: Path, generated, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["header", "functions"])
+def test_headers_of_two_cores_serve_one_program(
+    kind: str, named: Named, rst_folder: Path, generated, tmp_path: Path
+) -> None:
     """Of two names; two configurations of one name do not compile, rather than the first hiding the second."""
     folder, files = named
 
@@ -77,8 +81,8 @@ def test_headers_of_two_cores_serve_one_program(named: Named, rst_folder: Path, 
         command = ["gcc", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", "program.c"]
         return subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
 
-    other, default = folder / files.header, rst_folder / "latte_regs.h"
-    same_name = generated(CONFIGURATIONS["aresetn"]) / "latte_regs.h"
+    other, default = folder / getattr(files, kind), rst_folder / getattr(CoreFiles(), kind)
+    same_name = generated(CONFIGURATIONS["aresetn"]) / default.name
     assert compiles(other, default)
     assert compiles(default, default)
     assert not compiles(default, same_name)
@@ -89,7 +93,7 @@ def test_headers_of_two_cores_serve_one_program(named: Named, rst_folder: Path, 
 
 def test_the_description_says_what_its_numbers_count(folder: Path) -> None:
     description = json.loads((folder / "latte_top.json").read_text())
-    assert description["units"].keys() == {"ports", "latencies", "counters"}
+    assert description["units"].keys() == {"ports", "dsp_products", "latencies", "counters"}
     assert "clock cycles" in description["units"]["latencies"]
     assert "bits" in description["units"]["ports"]
     counters = {name.removesuffix("_lo") for name in re.findall(r"} (\w+_lo) @", (folder / "latte.rdl").read_text())}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from golden.blocks.quantize import check_int8_range, dequantize, head_scales, quantize
+from golden.blocks.quantize import check_int8_range, dequantize, head_scales, quantize, saturate
 from latte_hw.config import LatteConfig
 from latte_hw.config.errors import LatteError
 from latte_hw.params import HeadParams
@@ -12,14 +12,19 @@ BALANCED = HeadParams(LatteConfig(split="balanced"))
 TRUNCATE = HeadParams(LatteConfig(split="truncate"))
 
 
-@pytest.mark.parametrize("params", [BALANCED, TRUNCATE])
-def test_scale_is_per_head_and_maps_the_largest_magnitude_to_the_limit(params: HeadParams) -> None:
+LIMITS = [(BALANCED, "q", 119), (BALANCED, "k", 119), (BALANCED, "v", 127), (TRUNCATE, "k", 127), (TRUNCATE, "v", 127)]
+
+
+@pytest.mark.parametrize(("params", "tensor", "limit"), LIMITS)
+def test_scale_is_per_head_and_maps_the_largest_magnitude_to_the_limit(
+    params: HeadParams, tensor: str, limit: int
+) -> None:
     x = np.zeros((2, 3, 4), np.float32)
-    x[0, 1, 2], x[1, 0, 0] = 2.0 * params.widths.quant_max, -0.5 * params.widths.quant_max
-    scales = head_scales(x, params)
+    x[0, 1, 2], x[1, 0, 0] = 2.0 * limit, -0.5 * limit
+    scales = head_scales(x, params, tensor=tensor)
     assert scales.tolist() == [2.0, 0.5]
-    x8 = quantize(x, scales, params)
-    assert (x8[0, 1, 2], x8[1, 0, 0]) == (params.widths.quant_max, -params.widths.quant_max)
+    x8 = quantize(x, scales, params, tensor)
+    assert (x8[0, 1, 2], x8[1, 0, 0]) == (limit, -limit)
     np.testing.assert_array_equal(dequantize(x8, scales), x)
 
 
@@ -32,6 +37,7 @@ def test_given_scales_saturate() -> None:
     x = np.array([[[1000.0, -1000.0, 119.4, -128.4]]], np.float32)
     assert quantize(x, np.ones(1), BALANCED).tolist() == [[[119, -128, 119, -128]]]
     assert quantize(x, np.ones(1), TRUNCATE).tolist() == [[[127, -128, 119, -128]]]
+    assert quantize(x, np.ones(1), BALANCED, "v").tolist() == [[[127, -128, 119, -128]]]
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-45])
@@ -58,3 +64,13 @@ def test_int8_above_the_limit_is_named() -> None:
         check_int8_range("q", x8, BALANCED)
     with pytest.raises(LatteError, match=r"scale = max\|x\| / 119, or use split=truncate"):
         check_int8_range("q", x8, BALANCED)
+
+
+@pytest.mark.parametrize("params", [BALANCED, TRUNCATE, HeadParams(LatteConfig(msb_bits=8))])
+def test_what_the_hardware_saturates_is_reported(params: HeadParams) -> None:
+    every = np.arange(-128, 128).astype(np.int8)
+    for x in every:
+        taken, beyond = saturate(np.array([0, x, 0], np.int8), params)
+        assert taken.tolist() == [0, min(int(x), params.widths.quant_max), 0]
+        assert beyond == (x > params.widths.quant_max)
+    assert saturate(every[:-8], params)[1] is False

@@ -55,7 +55,9 @@ def pruned_rows(value: Any) -> list[dict[str, Any]]:
     return [row for one in value for row in pruned_rows(one)] if isinstance(value, list) else []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if number % 3 == 0 else pytest.mark.slow) for number, name in enumerate(NAMES)]
+)
 def test_an_experiment_alone(name: str, tmp_path: Path) -> None:
     """Record, rows, picture, and the block of its real page."""
     latte("run", name, "--quick", "--device", "cpu", "-o", tmp_path)

@@ -11,7 +11,7 @@ from golden.blocks.quantize import head_scales
 from golden.files import tensors
 from golden.files.inputs import load_inputs
 from golden.files.thresholds import apply, save
-from latte_hw.config import LatteConfig
+from latte_hw.config import LatteConfig, Rule
 from latte_hw.config import thresholds as thresholds_file
 from latte_hw.config.errors import LatteError
 from latte_hw.config.thresholds import ModelShape, StaticArrays, ThresholdsFile
@@ -62,7 +62,7 @@ def test_clip_is_saved_and_shapes_the_scales(tmp_path):
     params = HeadParams(CONFIG)
     np.testing.assert_array_equal(loaded.scale_q, head_scales(q, params, 0.75))
     np.testing.assert_array_equal(loaded.scale_k, head_scales(k, params, 0.75))
-    np.testing.assert_array_equal(loaded.scale_v, head_scales(arrays["v"], params))
+    np.testing.assert_array_equal(loaded.scale_v, head_scales(arrays["v"], params, tensor="v"))
     text = (tmp_path / "t.json").read_text().replace('"clip": 0.75', '"clip": 1.5')
     (tmp_path / "bad.json").write_text(text)
     with pytest.raises(LatteError, match=r"clip must be above 0 and at most 1, not 1\.5"):
@@ -120,21 +120,106 @@ def test_what_does_not_fit(tmp_path):
         file.check_model(other)
 
 
-def test_damaged_files(tmp_path):
-    path = tmp_path / "t.json"
-    for change, sentence in (
-        ({"schema": "x"}, "is not of the schema"),
-        ({"tau": [[1.0]]}, r"tau must have shape \(2, 4\)"),
-        ({"tau": [[-1.0] * 4] * 2}, "tau must be 0 or more"),
-        ({"tau": [[float("nan")] * 4] * 2}, "tau must be finite"),
-        ({"scales": {"rule": "other"}}, "scales must be window or static"),
-        ({"config": {"head_dim": 9}}, "head_dim must be a multiple of 4"),
-        ({"model": {"name": "x"}}, "is damaged"),
-        ({"conditioning": ["warp"]}, "conditioning must be among"),
-    ):
-        path.write_text(json.dumps({**json.loads(made().to_json()), **change}))
-        with pytest.raises(LatteError, match=sentence):
-            thresholds_file.load(path)
-    path.write_text("{")
-    with pytest.raises(LatteError, match="is not JSON"):
-        thresholds_file.load(path)
+def with_change(fields: dict, path: tuple, value: object) -> dict:
+    """The fields with another value at a path, or without it for DROP."""
+    first, *rest = path
+    if rest:
+        value = with_change(fields[first], tuple(rest), value)
+    return {name: x for name, x in {**fields, first: value}.items() if x is not DROP}
+
+
+DROP = object()
+BAD = [
+    (("schema",), "x", "is not of the schema"),
+    (("tau",), [[1.0]], r"tau must have shape \(2, 4\), not of shape \(1, 1\)"),
+    (("tau",), [[1.0, 2, 3, 4], [1.0]], "tau must have lists of equal lengths"),
+    (("tau",), [[-1.0] * 4] * 2, r"tau must be 0 or more for the differential rule, not -1\.0"),
+    (("tau",), [[float("nan")] * 4] * 2, r"tau must be finite, at most 3\.4e\+38, not nan"),
+    (("tau",), [[float("inf")] * 4] * 2, r"tau must be finite, at most 3\.4e\+38, not inf"),
+    (("tau",), [[1e39] * 4] * 2, r"tau must be finite, at most 3\.4e\+38, not 1e\+39"),
+    (("tau",), [[10**400] * 4] * 2, r"tau must be finite, at most 3\.4e\+38, not 10{58}…"),
+    (("tau",), [[-(10**400)] * 4] * 2, "tau must be finite"),
+    (("tau",), [["1.0"] * 4] * 2, "tau must be a number, not '1.0'"),
+    (("tau",), [[True] * 4] * 2, "tau must be a number, not True"),
+    (("tau",), [[None] * 4] * 2, "tau must be a number, not None"),
+    (("tau",), "1.0", "tau: Input should be a valid list, not '1.0'"),
+    (("tau",), DROP, "tau is missing"),
+    (("model",), DROP, "model is missing"),
+    (("model", "layers"), DROP, r"model\.layers is missing"),
+    (("model", "layers"), True, r"model\.layers: Input should be a valid integer, not True"),
+    (("model", "heads"), "4", r"model\.heads: Input should be a valid integer, not '4'"),
+    (("model", "kv_heads"), 0, r"model\.kv_heads: Input should be greater than or equal to 1, not 0"),
+    (("model", "kv_heads"), 3, "heads must be a multiple of the 3 K/V heads, not 4"),
+    (("model", "name"), 5, r"model\.name: Input should be a valid string, not 5"),
+    (("config",), DROP, "config is missing"),
+    (("config", "head_dim"), 9, "head_dim must be a multiple of 4"),
+    (("config", "heads"), True, "heads must not be a truth value, but is true"),
+    (("config",), [], r"config: Input should be a valid dictionary, not \[\]"),
+    (("scales",), DROP, "scales is missing"),
+    (("scales", "rule"), "other", "scales must be window or static, not 'other'"),
+    (("scales", "rule"), DROP, r"scales\.rule is missing"),
+    (("scales", "clip"), "0.5", r"scales\.clip: Input should be a valid number, not '0\.5'"),
+    (("scales", "clip"), True, r"scales\.clip: Input should be a valid number, not True"),
+    (("scales", "clip"), float("nan"), r"scales\.clip: Input should be a finite number, not nan"),
+    (("scales", "clip"), 0, "clip must be above 0 and at most 1, not 0"),
+    (("scales", "q"), [["1"] * 4] * 2, "scales of q must be a number, not '1'"),
+    (("scales", "q"), DROP, "scales of q are missing"),
+    (("scales", "k"), [[0.5, 0.0]] * 2, "scales of k must be above 0, not 0"),
+    (("scales", "v"), [[0.5, 1e-60]] * 2, "scales of v must be above 0, not 0"),
+    (("scales", "k_mean"), [[[0.0] * 8]], r"means of k must have shape \(2, 2, 8\)"),
+    (("conditioning",), ["warp"], "conditioning must be among"),
+    (("conditioning",), "rotate", "conditioning: Input should be a valid list, not 'rotate'"),
+    (("training",), [], r"training: Input should be a valid dictionary, not \[\]"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "sentence"), BAD, ids=[sentence for *_, sentence in BAD])
+def test_damaged_files(tmp_path, path, value, sentence):
+    file = tmp_path / "t.json"
+    file.write_text(json.dumps(with_change(json.loads(made(static=True).to_json()), path, value)))
+    with pytest.raises(LatteError, match=sentence) as raised:
+        thresholds_file.load(file)
+    assert str(raised.value).startswith(f"thresholds file {file}")
+    assert len(str(raised.value)) < len(str(file)) + 150
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", "is not JSON: Expecting property name enclosed in double quotes in line 1"),
+        ("[1]", "is not of the schema"),
+        ('{"schema": "latte-thresholds-1", "tau": ' + "[" * 100_000, "must not nest its lists and objects so deeply"),
+    ],
+)
+def test_files_that_are_no_thresholds(tmp_path, content, sentence):
+    (tmp_path / "t.json").write_text(content)
+    with pytest.raises(LatteError, match=sentence):
+        thresholds_file.load(tmp_path / "t.json")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ([1.0, -0.5], r"tau must be 0 or more for the differential rule, not -0\.5"),
+        (np.array([np.nan, 1]), "tau must be finite, .* not nan"),
+        ([1, -np.inf], "tau must be finite, .* not -inf"),
+        ([10**400], "tau must be finite"),
+        (np.float64(1e300), "tau must be finite, .* not 1e"),
+        ([np.float32(1), np.bool_(True)], "tau must be a number, not np.True_"),
+        ([1, "2"], "tau must be a number, not '2'"),
+        ("2", "tau must be numbers, not '2'"),
+        ({"tau": 1}, "tau must be numbers, not {'tau': 1}"),
+        (None, "tau must be numbers, not None"),
+        (2.0, r"tau must be one number per head, not of shape \(\)"),
+        ([[1.0]], r"tau must be one number per head, not of shape \(1, 1\)"),
+        ([1j], "tau must be a number, not 1j"),
+        (np.array([1j]), "tau must be numbers, not complex128"),
+    ],
+)
+def test_the_one_way_in_for_thresholds(values, sentence):
+    with pytest.raises(LatteError, match=sentence):
+        thresholds_file.tau_of(values, Rule.DIFFERENTIAL)
+
+
+def test_static_thresholds_may_be_negative():
+    assert thresholds_file.tau_of([-1.5, 2], Rule.STATIC).tolist() == [-1.5, 2.0]

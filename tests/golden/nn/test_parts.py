@@ -40,7 +40,8 @@ def test_signed_thresholds_keep_their_sign() -> None:
     [
         (torch.zeros(3, 2), r"must have shape \(2, 3\), layers and heads, not \(3, 2\)"),
         (torch.full((2, 3), -0.5), "must be 0 or more, not -0.5"),
-        (torch.full((2, 3), torch.nan), "hold NaN"),
+        (torch.full((2, 3), torch.nan), "must be finite, but hold NaN"),
+        (torch.full((2, 3), torch.inf), "must be finite, but hold infinity"),
     ],
 )
 def test_bad_thresholds(values: torch.Tensor, message: str) -> None:

@@ -26,37 +26,40 @@ CONFIGS = [LatteConfig(), LatteConfig(split="truncate", msb_bits=2), LatteConfig
 PARAMS = [HeadParams(config) for config in CONFIGS]
 
 
+@pytest.mark.parametrize("tensor", ["q", "v"])
 @pytest.mark.parametrize("params", PARAMS)
-def test_steps_and_integers_are_goldens(params: HeadParams) -> None:
+def test_steps_and_integers_are_goldens(params: HeadParams, tensor: str) -> None:
     rng = np.random.default_rng(1)
     x = rng.standard_normal((40, 50, 16)).astype(np.float32) * np.geomspace(1e-30, 1e30, 40)[:, None, None]
     x = x.astype(np.float32)
     x[3] = 0
     x[4, :, :] = np.float32(1e-45)  # so small that its step is 0 in float32
-    scales = reference.head_scales(x, params)
-    got = head_scales(torch.from_numpy(x)[None], params)
+    scales = reference.head_scales(x, params, tensor=tensor)
+    got = head_scales(torch.from_numpy(x)[None], params, tensor=tensor)
     np.testing.assert_array_equal(got[0], scales)
-    whole = quantize(torch.from_numpy(x)[None], got, params)
-    np.testing.assert_array_equal(whole[0], reference.quantize(x, scales, params))
+    whole = quantize(torch.from_numpy(x)[None], got, params, tensor)
+    np.testing.assert_array_equal(whole[0], reference.quantize(x, scales, params, tensor))
+    assert whole[0, 0].abs().max() == params.widths.greatest(tensor)
     half = np.full_like(scales, 0.4)  # clipped, and with ties
     ties = (np.arange(-400, 400, dtype=np.float32) * np.float32(0.2)).reshape(1, 50, 16).repeat(40, 0)
     np.testing.assert_array_equal(
-        quantize(torch.from_numpy(ties)[None], torch.from_numpy(half)[None], params)[0],
-        reference.quantize(ties, half, params),
+        quantize(torch.from_numpy(ties)[None], torch.from_numpy(half)[None], params, tensor)[0],
+        reference.quantize(ties, half, params, tensor),
     )
 
 
 def test_clipping_gives_finer_steps_and_saturates_the_greatest() -> None:
     params = PARAMS[0]
     x = np.random.default_rng(5).standard_normal((3, 50, 16)).astype(np.float32)
-    whole, clipped = reference.head_scales(x, params), reference.head_scales(x, params, 0.75)
-    np.testing.assert_allclose(clipped, 0.75 * whole, rtol=1e-6)
+    whole, clipped = reference.head_scales(x, params, tensor="v"), reference.head_scales(x, params, 0.75)
+    np.testing.assert_allclose(clipped, 0.75 * whole * 127 / 119, rtol=1e-6)
     tensor = torch.from_numpy(x)[None]
     np.testing.assert_array_equal(head_scales(tensor, params, clip=0.75)[0], clipped)
     made = quantize_all(tensor, tensor, tensor, params, clip=0.75)
     for name, scales in (("q", clipped), ("k", clipped), ("v", whole)):  # values are weighed, not estimated
         np.testing.assert_array_equal(getattr(made, f"scale_{name}")[0], scales)
-        np.testing.assert_array_equal(getattr(made, name)[0], reference.quantize(x, scales, params))
+        np.testing.assert_array_equal(getattr(made, name)[0], reference.quantize(x, scales, params, name))
+    assert int(made.v.abs().max()) == params.widths.value_max
     assert int(made.q.max()) == params.widths.quant_max
     assert (made.q == params.widths.quant_max).sum() > 3
 
@@ -68,7 +71,7 @@ def test_registers_are_goldens(params: HeadParams) -> None:
     scale_q = (10.0 ** rng.uniform(-12, 6, count)).astype(np.float32)
     scale_k = (10.0 ** rng.uniform(-12, 6, count)).astype(np.float32)
     tau = (10.0 ** rng.uniform(-6, 6, count)).astype(np.float32)
-    tau[:3] = [0, np.inf, 3e38]
+    tau[:3] = [0, 3e38, 1e30]
     q, k, t = (torch.from_numpy(x) for x in (scale_q, scale_k, tau))
     got = threshold_registers(t, q[None], k[None], params)[0]
     triples = [tuple(float(x) for x in row) for row in zip(tau, scale_q, scale_k, strict=True)]

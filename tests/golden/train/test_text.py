@@ -106,6 +106,26 @@ def test_a_token_file_on_disk(tmp_path):
         TokenFile.load(tmp_path / "c.npz")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("chunk", np.array("64")), ("chunk", np.array([64])), ("chunk", np.array(0)), ("chunk", np.array(64.5)),
+        ("seed", np.array(-1)), ("ids", np.array(["a"])), ("ids", np.zeros((2, 2), int)), ("held_out", np.array(True)),
+        ("schema", np.array("latte-tokens-0")), ("source", np.array(5)),
+    ],
+)  # fmt: skip
+def test_files_that_are_no_tokens(tmp_path, name, value):
+    made().save(tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as saved:
+        arrays = {**saved, name: value}
+    np.savez(tmp_path / "b.npz", **arrays)
+    with pytest.raises(LatteError, match=r"is not of the schema latte-tokens-1; make one with latte tokens"):
+        TokenFile.load(tmp_path / "b.npz")
+    (tmp_path / "b.npz").write_text("hello")
+    with pytest.raises(LatteError, match=r"token file .*b\.npz is not a readable \.npz archive"):
+        TokenFile.load(tmp_path / "b.npz")
+
+
 def test_what_cannot_be_split():
     for arguments, sentence in (
         ({"tokens": 100}, "fewer than two chunks of 64"),

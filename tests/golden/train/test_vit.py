@@ -186,6 +186,9 @@ def test_pixel_means_are_read(tmp_path):
     save_vit(new_vit(TINY, "ab", 0), folder, {})
     (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": [0.25], "image_std": [0.125]}))
     assert load_image_model(str(folder)).mean == (0.25,)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"image_mean": [True], "image_std": [0.125]}))
+    with pytest.raises(LatteError, match=r"image_mean of model .* must be a number, not True"):
+        load_image_model(str(folder))
 
 
 def test_unknown_size():

@@ -65,6 +65,7 @@ def run(bench: Any, block: wiring.Component, flow: str = Flow.FREE, seed: int = 
     return manager
 
 
+@pytest.mark.each_choice
 @pytest.mark.parametrize("pace", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize("wait", [0, 1, 3])
 @pytest.mark.parametrize("flow", Flow)

@@ -40,6 +40,19 @@ def run_unpacker(
     )
 
 
+FORBIDDEN = 200
+"""The byte that is out of range in these tests."""
+
+
+def run_checked_unpacker(
+    row_bytes: int, bits: int, rows: list[int], beats: list[Beat], flow: str, expected_rows: int
+) -> BlockRun:
+    """The same with a check of the range of bytes."""
+    unpacker = AsStreams(RowUnpacker(8 * row_bytes, bits, MAX_ROWS, lambda byte: byte == FORBIDDEN))
+    inputs, watch = {"i_packet": rows, "i": beats}, [*ERRORS, "o_range"]
+    return run_block(unpacker, inputs, {"o": expected_rows}, flow=flow, seed=3, watch=watch, pace=0.6)
+
+
 def errors(run: BlockRun) -> tuple[int, ...]:
     """How often each error was raised: short, long, hole."""
     return tuple(sum(run.watched[name]) for name in ERRORS)
@@ -113,9 +126,17 @@ def filled(packet: bytes, more: int) -> bytes:
     return packet + bytes(range(1, more + 1))
 
 
+NULL = {"data": 0x55AA55AA, "keep": 0}
+
+
+def ended_behind(beats: list[Beat], *nulls: int) -> list[Beat]:
+    """The beats without their `last`, and behind them beats without bytes, with these values of `last`."""
+    return [beat | {"last": 0} for beat in beats] + [NULL | {"last": last} for last in nulls]
+
+
 # 12-byte rows, four of them, in beats of 8 bytes: 6 beats. Each case: the beats, what the packet then holds, errors.
 (GOOD,) = draw(12, [4], seed=7)
-BAD: dict[str, tuple[list[Beat], bytes, tuple[int, int, int]]] = {
+BAD: dict[str, tuple[list[Beat], bytes | None, tuple[int, int, int]]] = {
     "a beat short": (to_beats(GOOD[:40], 64), GOOD[:40], (1, 0, 0)),
     "a byte short": (to_beats(GOOD[:47], 64), GOOD[:47], (1, 0, 0)),
     "one beat only": (to_beats(GOOD[:8], 64), GOOD[:8], (1, 0, 0)),
@@ -129,7 +150,16 @@ BAD: dict[str, tuple[list[Beat], bytes, tuple[int, int, int]]] = {
     "partial before the last": (keep_of(to_beats(GOOD, 64), 0, 0b00001111), GOOD, (0, 0, 1)),
     "two gaps": (keep_of(keep_of(to_beats(GOOD, 64), 0, 1), 1, 0), GOOD, (0, 0, 2)),
     "a byte of the second beat": (keep_of(to_beats(GOOD[:16], 64), -1, 0b1), GOOD[:9], (1, 0, 0)),
+    "an end without bytes": (ended_behind(to_beats(GOOD, 64), 1), GOOD, (0, 0, 0)),
+    "an end without bytes, too early": (ended_behind(to_beats(GOOD[:40], 64), 1), GOOD[:40], (1, 0, 0)),
+    "an end without bytes, in lack of a part": (ended_behind(to_beats(GOOD[:44], 64), 1), GOOD[:44], (0, 0, 1)),
+    "an end without bytes, too late": (ended_behind(to_beats(filled(GOOD, 8), 64), 1), GOOD, (0, 1, 0)),
+    "an end without bytes, much too late": (ended_behind(to_beats(filled(GOOD, 99), 64), 1), GOOD, (0, 1, 0)),
+    "a beat without bytes before that end": (ended_behind(to_beats(GOOD, 64), 0, 1), GOOD, (0, 0, 1)),
+    "no byte in the first beat": ([NULL | {"last": 0}, *to_beats(GOOD[8:], 64)], None, (0, 0, 1)),
+    "no byte within": (keep_of(to_beats(GOOD, 64), 2, 0), None, (0, 0, 1)),
 }
+"""`None`: what is in the lanes of the beat in question passes as data."""
 
 
 @pytest.mark.parametrize("flow", Flow)
@@ -138,8 +168,28 @@ def test_a_bad_packet_is_reported_and_the_next_is_right(name: str, flow: str) ->
     beats, meant, reported = BAD[name]
     (after,) = draw(12, [3], seed=8)
     run = run_unpacker(12, 64, [4, 3], beats + to_beats(after, 64), flow, seed=9)
+    if meant is None:
+        meant = b"".join(beat["data"].to_bytes(8, "little") for beat in beats)
+    elif "in lack of a part" in name:
+        meant = meant.ljust(48, b"\0")
     assert run.outputs["o"] == rows_of(meant, 12, 4) + rows_of(after, 12, 3)
     assert errors(run) == reported
+
+
+@pytest.mark.parametrize(("row_bytes", "bits"), [(8, 64), (12, 32), (64, 256), (4, 512)])
+@pytest.mark.parametrize("flow", Flow)
+def test_packets_that_end_in_a_beat_without_bytes(row_bytes: int, bits: int, flow: str) -> None:
+    """As a transmitter sends them that learns of the end behind the last byte; some packets end the usual way."""
+    packets = draw(row_bytes, ROWS, seed=13)
+    beats = [
+        beat
+        for number, packet in enumerate(packets)
+        for beat in (ended_behind(to_beats(packet, bits), 1) if number % 3 < 2 else to_beats(packet, bits))
+    ]
+    run = run_unpacker(row_bytes, bits, ROWS, beats, flow, seed=14)
+    expected = [row for packet, n in zip(packets, ROWS, strict=True) for row in rows_of(packet, row_bytes, n)]
+    assert run.outputs["o"] == expected
+    assert errors(run) == (0, 0, 0)
 
 
 def test_a_long_packet_of_many_rows_a_beat() -> None:
@@ -172,3 +222,50 @@ def test_packets_follow_at_a_short_distance() -> None:
     _, packed = run_packer(8, 64, packets)
     ends = packed.cycles["o"][3::4]
     assert max(after - before for before, after in pairwise(ends)) <= 4 + 1
+
+
+# --- range of bytes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.each_choice
+@pytest.mark.parametrize("flow", Flow)
+@pytest.mark.parametrize(("row_bytes", "bits"), [(8, 32), (12, 64), (20, 64), (8, 512)])
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_one_byte_out_of_range_is_one_event(row_bytes: int, bits: int, place: str, flow: str) -> None:
+    """In the first, a middle and the last byte of the second of three packets."""
+    packets = [packet.replace(bytes([FORBIDDEN]), b"\1") for packet in draw(row_bytes, [3, 5, 2], seed=13)]
+    size = len(packets[1])
+    index = {"first": 0, "middle": size // 2, "last": size - 1}[place]
+    spoiled = packets[1][:index] + bytes([FORBIDDEN]) + packets[1][index + 1 :]
+    beats = [beat for packet in (packets[0], spoiled, packets[2]) for beat in to_beats(packet, bits)]
+    run = run_checked_unpacker(row_bytes, bits, [3, 5, 2], beats, flow, 10)
+    assert run.outputs["o"][3:8] == rows_of(spoiled, row_bytes, 5)
+    assert (sum(run.watched["o_range"]), errors(run)) == (1, (0, 0, 0))
+    free = run_checked_unpacker(row_bytes, bits, [3], to_beats(packets[0], bits), flow, 3)
+    assert sum(free.watched["o_range"]) == 0
+
+
+OUT = bytes([FORBIDDEN])
+NO_ELEMENT: dict[str, tuple[list[Beat], tuple[int, int, int]]] = {
+    "behind the last row, in its beat": (to_beats(filled(GOOD[:-4], 0) + GOOD[-4:] + OUT, 64), (0, 1, 0)),
+    "in a beat of its own": (to_beats(filled(GOOD, 8) + OUT, 64), (0, 1, 0)),
+    "in a lane that is not kept": (
+        [beat | {"data": beat["data"] | FORBIDDEN << 56 if beat["last"] else beat["data"]} for beat in
+         to_beats(GOOD[:44], 64)],
+        (1, 0, 0),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_ELEMENT)
+def test_a_byte_that_is_no_element_is_not_judged(name: str) -> None:
+    beats, reported = NO_ELEMENT[name]
+    run = run_checked_unpacker(12, 64, [4], beats, Flow.FREE, 4)
+    assert (sum(run.watched["o_range"]), errors(run)) == (0, reported)
+
+
+def test_a_byte_of_a_beat_with_a_hole_is_judged_as_it_is_taken() -> None:
+    packet = OUT + GOOD[1:]
+    run = run_checked_unpacker(12, 64, [4], keep_of(to_beats(packet, 64), 0, 0b11111110), Flow.FREE, 4)
+    assert run.outputs["o"] == rows_of(packet, 12, 4)
+    assert (sum(run.watched["o_range"]), errors(run)) == (1, (0, 0, 1))

@@ -40,7 +40,7 @@ CORES = {
     "eight": TINY.replace(queries_per_scan=8, causal=False, head_dim=12, out_fraction_bits=3, heads=1),
     "sixteen": TINY.replace(queries_per_scan=16, dot=Dot.MULTIPLIERS, prob_bits=11),
 }
-SLOW = {"two", "five", "eight"}
+SLOW = {"five", "eight", "sixteen"}
 
 
 # --- equal ------------------------------------------------------------------------------------------------------------
@@ -93,7 +93,8 @@ def test_the_real_trace(name: str, real_trace: Callable[[CoreConfig], TensorFile
     [
         pytest.param("smollm2-135m-by-1", 1024, marks=pytest.mark.slow),
         pytest.param("smollm2-135m-by-4", 1023, marks=pytest.mark.slow),
-        ("minilm-by-4", 511),
+        pytest.param("minilm-by-4", 511, marks=pytest.mark.slow),
+        ("tiny-by-4", 31),
     ],
 )
 def test_cycles_of_a_full_size_core(name: str, keys: int, equal_to_golden: EqualToGolden):

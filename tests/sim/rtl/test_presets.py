@@ -49,6 +49,7 @@ def test_random_pairs(name: str, equal_to_golden: EqualToGolden):
     assert 0.05 * keys_seen < kept < survivors < keys_seen, "the trace must make the filter work"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["smollm2-135m"])
 def test_a_full_head(name: str, equal_to_golden: EqualToGolden):
     """Every query and every key that fits, one head."""

@@ -18,7 +18,7 @@ from sim.head.collect import Arrays
 from sim.reports.measure import head_paces
 
 EqualToGolden = Callable[..., Arrays]
-CORES = (pytest.param("gpt2", marks=pytest.mark.slow), "deit-b16-384")
+CORES = ("gpt2", "deit-b16-384")
 
 SLACK = 4
 LONGEST_PREPARATION = 16
@@ -48,6 +48,7 @@ def check_pace(config: LatteConfig, tensors: TensorFile, got: Arrays) -> None:
         assert pace.within, f"head {head}: {pace}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CORES)
 def test_the_real_trace(
     name: str, real_trace: Callable[[LatteConfig], TensorFile], equal_to_golden: EqualToGolden

@@ -13,12 +13,46 @@ TINY = TopConfig(head_dim=8, max_keys=16, keys_per_cycle=2, causal=True, cores=2
 
 @pytest.mark.parametrize(
     ("config", "pace"),
-    [(TINY, "none"), (TINY, "0.5"), (TINY.replace(cores=1, stream_bits=32, head_dim=12, max_keys=18), "none")],
+    [
+        (TINY, "none"),
+        pytest.param(TINY, "0.5", marks=pytest.mark.slow),
+        (TINY.replace(cores=1, stream_bits=32, head_dim=12, max_keys=18), "none"),
+    ],
     ids=["free", "stalled", "one core, odd rows"],
 )
 def test_malformed_packets(config: TopConfig, pace: str) -> None:
     result = top_runner.run(config, "sim.top.faults:malformed", idle=pace, stall=pace)["result"]
     assert len(result["raised"]) == 18
+
+
+def test_packets_that_end_in_a_beat_without_bytes() -> None:
+    sent = top_runner.run(TINY, "sim.top.faults:ends_without_bytes", idle="0.5", stall="0.5")["result"]["sent"]
+    assert sent == 2 * (4 + 2 + 2)
+
+
+def test_the_driver_sleeps_until_irq() -> None:
+    """Slow streams, so that there is something to wait for."""
+    top_runner.run(TINY, "sim.top.interrupts:completion", idle="0.9", stall="0.9")
+
+
+LAYER_PACKETS = TINY.replace(packets="layer", head_dim=12, max_keys=18, stream_bits=128)
+"""A packet per stream and layer; a head may begin in the middle of a beat."""
+
+
+@pytest.mark.parametrize(
+    ("scenario", "pace", "arguments"),
+    [
+        ("soak_layers:play", "0.1", {"elements": 12_000, "draws": 3}),
+        ("faults:malformed", "0.5", {}),
+        ("faults:ends_without_bytes", "none", {}),
+        ("faults:changes_while_busy", "none", {}),
+        ("resets:resets", "0.1", {"resets": 15, "draws": 5}),
+        ("interrupts:completion", "0.9", {}),
+    ],
+    ids=str,
+)
+def test_packets_of_whole_layers(scenario: str, pace: str, arguments: dict[str, int]) -> None:
+    top_runner.run(LAYER_PACKETS, f"sim.top.{scenario}", idle=pace, stall=pace, **arguments)
 
 
 @pytest.mark.parametrize("pace", ["none", "0.5"])

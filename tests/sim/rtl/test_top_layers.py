@@ -26,7 +26,8 @@ def run(config: TopConfig, shapes: list[dict[str, Any]], **options: Any) -> dict
     return result
 
 
-@pytest.mark.parametrize(("idle", "stall"), [("none", "none"), pytest.param("0.5", "0.5", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("idle", "stall"), [("none", "none"), ("0.5", "0.5")])
 @pytest.mark.parametrize("name", ["smollm2-135m"])
 def test_a_layer_of_the_captured_trace(name: str, idle: str, stall: str) -> None:
     """9 query heads on 3 K/V heads, causal, 256 tokens of SmolLM2-135M; then the last queries of it alone."""

@@ -17,7 +17,7 @@ VIEW = RegisterView(MAP)
 CONTRACT = """
 000 id             010 capabilities_0   020 control        02c layer_lengths  038 irq_enable
 004 version        014 capabilities_1   024 status         030 causal_offset  03c irq_status
-008 config_hash_0  00c config_hash_1    028 layer_heads    034 errors
+008 config_hash_0  00c config_hash_1    028 layer_heads    034 errors         018 capabilities_2
 100 cycles_busy_lo      108 stalled_input_lo    110 stalled_output_lo
 104 cycles_busy_hi      10c stalled_input_hi    114 stalled_output_hi
 118 queries_lo          120 keys_seen_lo        128 survivors_lo        130 kept_lo
@@ -33,7 +33,8 @@ layer_heads: heads 15:0, group_size 31:16
 layer_lengths: n_queries 15:0, n_keys 31:16
 causal_offset: offset 15:0
 errors: q_short 0, k_short 1, v_short 2, q_long 4, k_long 5, v_long 6, q_hole 8, k_hole 9, v_hole 10, \
-length_zero 12, length_too_large 13, busy_write 14
+length_zero 12, length_too_large 13, busy_write 14, q_range 16, k_range 17
+capabilities_2: element_max 7:0, low_bits 11:8, exponent_fraction_bits 15:12, out_fraction_bits 19:16, static_rule 20
 irq_enable: done 0, error 1
 irq_status: done 0, error 1
 head_table[5].scale: mantissa 15:0, shift 21:16
